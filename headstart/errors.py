@@ -1,0 +1,33 @@
+"""The kinds of error Headstart raises. Each message reads `<what you gave> <why not>. <what to do>`."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class HeadstartError(Exception):
+    """Something Headstart can't do with what it was given; the message is meant for the user."""
+
+
+class DataError(HeadstartError):
+    """The data set, or one of its files, can't be used as it is."""
+
+
+class WeightsError(HeadstartError):
+    """Pretrained weights are missing, unsafe, or belong to another network."""
+
+
+class UnknownNameError(HeadstartError):
+    """A name that the catalog or a hub doesn't know; the message offers the nearest known ones."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        names = sorted(known)
+        near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+        if near:
+            advice = f"Did you mean {' or '.join(repr(match) for match in near)}?"
+        elif len(names) <= 20:
+            advice = f"Known: {', '.join(names)}."
+        else:
+            advice = f"There are {len(names)} of them, none like it; list them with `headstart backbones`."
+        super().__init__(f"{kind.capitalize()} {name!r} is not known. {advice}")

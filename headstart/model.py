@@ -1,0 +1,33 @@
+"""The network that strategies prepare and the loop trains: a backbone's stages under a new head."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+
+class Model(nn.Module):
+    """A backbone's stages with a head. The unit of freezing is the stage, input side first."""
+
+    def __init__(self, stages: Mapping[str, nn.Module], head: nn.Module) -> None:
+        super().__init__()
+        self.names = tuple(stages)
+        self.stages = nn.ModuleList(stages.values())
+        self.head = head
+
+    def features(self, inputs: Any, start: int = 0, stop: int | None = None) -> Any:
+        """Run the stages from `start` up to `stop` (exclusive; None: all)."""
+        for stage in list(self.stages)[start:stop]:
+            inputs = stage(inputs)
+        return inputs
+
+    def forward(self, inputs: Any, start: int = 0) -> Tensor:
+        """Head outputs (N, labels) for inputs at the boundary before stage `start`."""
+        outputs: Tensor = self.head(self.features(inputs, start))
+        return outputs
+
+    def backbone_state(self) -> dict[str, Tensor]:
+        """The stages' tensors under the names the backbone's own library gives them."""
+        return {name: tensor for stage in self.stages for name, tensor in stage.state_dict().items()}
