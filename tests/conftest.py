@@ -1,0 +1,47 @@
+"""Shared fixtures: real data beside the checkout, a cache that no test leaves behind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture
+def shared_data() -> Path:
+    """Real weights and photos; tests that need them skip on a machine that lacks them."""
+    if not SHARED.is_dir():
+        pytest.skip(f"needs the research data in {SHARED}")
+    return SHARED
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Point the feature cache at a folder of this test's own."""
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("HEADSTART_CACHE", str(cache))
+    return cache
+
+
+def write_pictures(root: Path, classes: dict[str, int], size: int = 16, seed: int = 0) -> Path:
+    """Write `classes[name]` small noisy pictures a class; each class has its own colour and stripe."""
+    rng = np.random.default_rng(seed)
+    for position, (name, count) in enumerate(classes.items()):
+        folder = root / name
+        folder.mkdir(parents=True, exist_ok=True)
+        hue = np.roll([200, 80, 20], position)
+        for number in range(count):
+            pixels = rng.normal(hue, 40, (size, size, 3))
+            pixels[:, position :: len(classes) + 1] += 60
+            Image.fromarray(pixels.clip(0, 255).astype("uint8")).save(folder / f"{number:03}.png")
+    return root
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """A folder of two classes of 40 small pictures."""
+    return write_pictures(tmp_path / "pictures", {"ants": 40, "bees": 40})
