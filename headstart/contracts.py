@@ -133,6 +133,8 @@ class Task(ABC):
     @abstractmethod
     def scores(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray: ...  # (N,); the mean is the metric
     @abstractmethod
+    def losses(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray: ...  # (N,)
+    @abstractmethod
     def decode(self, outputs: np.ndarray, labels: Sequence[str]) -> list[dict[str, Any]]: ...
 
 
@@ -141,6 +143,14 @@ class Strategy(ABC):
 
     @abstractmethod
     def frozen_stages(self, epoch: int, stages: int) -> int: ...  # in this epoch, input side first
+
+    def starts_from_probe(self) -> bool:
+        """Whether training begins with the head fitted on frozen features."""
+        return False
+
+    def epochs(self, default: int) -> int:
+        """How many epochs to train, given the policy's number."""
+        return default
 
     def prepare(self, model: Model) -> None: ...  # once, before the optimiser is made
     def epoch_started(self, epoch: int, model: Model) -> None: ...

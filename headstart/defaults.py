@@ -25,3 +25,64 @@ class Settings:
     class_weights: str = "auto"  # auto, none
     label: str | None = None  # the label column of a manifest
     offline: bool = False
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one training goes: at most `epochs`, steps of `batch` items, AdamW at `rate` with a cosine."""
+
+    label: str
+    epochs: int
+    batch: int
+    rate: float
+    weight_decay: float = 0.01
+    warmup: float = 0.05  # share of all steps
+    patience: int = 5  # epochs without a better validation score
+    clip: float = 1.0  # gradient norm
+
+
+SCRATCH_RATES = (3e-4, 1e-3, 3e-3)
+SCRATCH_MORE_STEPS = 2  # times the steps of the transfer, after He et al. 2019 and Kornblith et al. 2019
+
+
+def strategy(train_items: int) -> str:
+    """The strategy for this many training items.
+
+    Below some hundreds the probe on frozen features is hard to beat (BYOL, Table 3: linear beats scratch on
+    every set under 5,100 images, and fine-tuning adds least there); above, LP-FT keeps what fine-tuning
+    distorts (Kumar et al. 2022); with plenty of labels plain fine-tuning catches up.
+    """
+    if train_items < 150:
+        return "feature-extraction"
+    if train_items < 20_000:
+        return "lp-ft"
+    return "full-fine-tuning"
+
+
+def epochs(train_items: int) -> int:
+    """Passes over the training items: about 500 steps of 32 for small sets (BiT's hyper-rule), then fewer."""
+    if train_items < 500:
+        return 12
+    if train_items < 5_000:
+        return 8
+    if train_items < 20_000:
+        return 5
+    return 3
+
+
+def batch(train_items: int) -> int:
+    """Items a step: 32, and fewer where that would leave under 8 steps an epoch."""
+    return max(4, min(32, train_items // 8))
+
+
+def rate(from_probe: bool) -> float:
+    """AdamW's base rate: low after a fitted head, whose features are already good; higher otherwise."""
+    return 3e-4 if from_probe else 1e-3
+
+
+def class_weights(counts: tuple[int, ...]) -> tuple[float, ...] | None:
+    """One weight a label, inverse to its frequency (mean 1 an item), where the largest is 3 x the smallest."""
+    if min(counts) * 3 >= max(counts):
+        return None
+    total = sum(counts)
+    return tuple(total / (len(counts) * max(count, 1)) for count in counts)

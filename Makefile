@@ -1,0 +1,58 @@
+# Everything below needs only python3 (3.11 to 3.13) and make.
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-slow check docs docs-help clean
+
+PYTHON ?= python3
+BIN := .venv/bin
+INPUTS := pyproject.toml constraints.txt
+
+define CHECK_PYTHON
+import sys
+if not (3, 11) <= sys.version_info[:2] < (3, 14):
+    sys.exit("Python %d.%d is not supported. Run make with PYTHON=python3.11, 3.12 or 3.13." % sys.version_info[:2])
+endef
+export CHECK_PYTHON
+
+# $(call install,.[extras]): an install counts once its stamp is written, so a broken one is done again.
+define install
+@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not installed. Install Python 3.11, 3.12 or 3.13."; exit 1; }
+@$(PYTHON) -c "$$CHECK_PYTHON"
+@echo "Installing into .venv; this happens once and takes a few minutes."
+@$(PYTHON) -m venv .venv
+@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '$(1)'
+@touch .venv/runtime.stamp
+endef
+
+.venv/runtime.stamp: $(INPUTS)
+	$(call install,.)
+
+.venv/dev.stamp: $(INPUTS)
+	$(call install,.[dev])
+	@touch $@
+
+help: ## list what make can do
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: .venv/runtime.stamp ## install, then run the main job offline on real data
+	@$(BIN)/headstart demo
+
+test: .venv/dev.stamp ## install, then run the tests
+	@$(BIN)/python -m pytest -q
+
+test-slow: .venv/dev.stamp ## run the tests marked slow
+	@$(BIN)/python -m pytest -q -m slow
+
+check: .venv/dev.stamp ## format, lint, types, and the diagram of imports
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest -q tests/test_architecture.py
+
+docs: .venv/dev.stamp docs-help ## build the pages into site/
+	@$(BIN)/mkdocs build --quiet --strict
+
+docs-help: .venv/dev.stamp ## write the --help texts into docs/cli.md
+	@$(BIN)/python docs/help_texts.py
+
+clean: ## remove the environment and what was built
+	rm -rf .venv site dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

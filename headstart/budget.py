@@ -1,0 +1,52 @@
+"""Wall-clock budgets: how long a run may take, and what part of that one piece of it may take."""
+
+from __future__ import annotations
+
+import re
+import time
+
+from headstart.errors import HeadstartError
+
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+class Budget:
+    """A deadline, or none. `seconds` counts from the making; `earlier` is what a killed run had spent."""
+
+    def __init__(self, seconds: float | None, earlier: float = 0.0) -> None:
+        self._started = time.monotonic() - earlier
+        self._seconds = seconds
+
+    @property
+    def limited(self) -> bool:
+        """Whether there is a deadline at all."""
+        return self._seconds is not None
+
+    def elapsed(self) -> float:
+        """Seconds since the start."""
+        return time.monotonic() - self._started
+
+    def spent(self) -> float:
+        """The share of the budget used so far; 0 without a budget."""
+        return 0.0 if self._seconds is None else self.elapsed() / max(self._seconds, 1e-9)
+
+    def over(self) -> bool:
+        """Whether the deadline has passed."""
+        return self.spent() >= 1.0
+
+    def until(self, share: float) -> Budget:
+        """What is left from now up to `share` of the whole, as a budget of its own."""
+        if self._seconds is None:
+            return Budget(None)
+        return Budget(max(0.0, self._seconds * share - self.elapsed()))
+
+
+def seconds(text: str) -> float:
+    """Read a duration such as `90s`, `10m`, `1h` or `1h30m`. Raises HeadstartError for anything else."""
+    parts = re.findall(r"(\d+(?:\.\d+)?)([smh])", text.strip().lower())
+    if not parts or "".join(number + unit for number, unit in parts) != text.strip().lower():
+        raise HeadstartError(f"{text!r} is not a duration. Write it like 90s, 10m or 1h30m.")
+    total = sum(float(number) * _UNITS[unit] for number, unit in parts)
+    if total <= 0:
+        raise HeadstartError(f"{text!r} leaves no time. Give more.")
+    return total

@@ -1,0 +1,94 @@
+"""Names -> parts, imported only when asked for. Other packages add parts through entry points.
+
+The groups are `headstart.hubs`, `headstart.modalities`, `headstart.tasks` and `headstart.strategies`;
+an entry point's value is `module:Class`, like the lines here.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any
+
+from headstart.errors import HeadstartError, UnknownNameError
+from headstart.references import Reference, build, parse, parse_named
+
+if TYPE_CHECKING:
+    from headstart.contracts import Backbone, Hub, Modality, Strategy, Task
+
+HUBS = {
+    "checkpoint": "headstart.hubs.checkpoint:Checkpoint",
+    "seeded": "headstart.hubs.seeded:Seeded",
+    "timm": "headstart.hubs.timm:Timm",
+}
+MODALITIES = {
+    "image": "headstart.modalities.image:Image",
+}
+TASKS = {  # the user's words, one line a pair of modality and task
+    "image-classification": "headstart.tasks.classification:Classification",
+}
+STRATEGIES = {
+    "feature-extraction": "headstart.strategies.freezing:FeatureExtraction",
+    "full-fine-tuning": "headstart.strategies.freezing:FullFineTuning",
+    "gradual-unfreezing": "headstart.strategies.freezing:GradualUnfreezing",
+    "last-stages": "headstart.strategies.freezing:LastStages",
+    "lp-ft": "headstart.strategies.freezing:LinearProbeThenFineTune",
+}
+_SINGULAR = {
+    "hubs": "hub",
+    "modalities": "modality",
+    "tasks": "task",
+    "strategies": "strategy",
+}
+
+
+def names(kind: str) -> dict[str, str]:
+    """All known parts of a kind ("hubs", "modalities", "tasks", "strategies"): name -> module:Class."""
+    own = {"hubs": HUBS, "modalities": MODALITIES, "tasks": TASKS, "strategies": STRATEGIES}[kind]
+    return {point.name: point.value for point in entry_points(group=f"headstart.{kind}")} | own
+
+
+def part(kind: str, name: str) -> Any:
+    """The class behind a name. Raises UnknownNameError with the nearest known names."""
+    known = names(kind)
+    if name not in known:
+        raise UnknownNameError(_SINGULAR[kind], name, known)
+    module, _, attribute = known[name].partition(":")
+    return getattr(import_module(module), attribute)
+
+
+def hub(name: str) -> Hub:
+    """A hub by name."""
+    made: Hub = part("hubs", name)()
+    return made
+
+
+def modality(name: str) -> Modality:
+    """A modality by name."""
+    made: Modality = part("modalities", name)()
+    return made
+
+
+def task(name: str, **settings: Any) -> Task:
+    """A task by its full name, such as `image-classification`."""
+    made: Task = part("tasks", name)(**settings)
+    return made
+
+
+def strategy(text: str) -> Strategy:
+    """A strategy from `name[?option=value&...]`, its options given to the constructor."""
+    name, options = parse_named(text)
+    made: Strategy = build(part("strategies", name), options, f"strategy {name}")
+    return made
+
+
+def load_backbone(reference: str | Reference) -> Backbone:
+    """Load a backbone by reference, following hubs that only point elsewhere."""
+    asked = parse(reference) if isinstance(reference, str) else reference
+    for _ in range(8):
+        where = hub(asked.hub)
+        found = where.resolve(asked)
+        if found == asked:
+            return where.load(asked)
+        asked = found
+    raise HeadstartError(f"{reference} leads in a circle. Name the model it stands for.")

@@ -1,0 +1,36 @@
+"""Checkpoints of a training: written beside and renamed, so that a kill leaves the last whole one."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from headstart.errors import HeadstartError
+
+
+def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
+    """Write a checkpoint atomically. Raises HeadstartError when the disk is full."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_suffix(".writing")
+    try:
+        with open(beside, "wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+    except (OSError, RuntimeError) as error:  # torch reports a short write as a RuntimeError
+        beside.unlink(missing_ok=True)
+        raise HeadstartError(
+            f"The checkpoint {path} can't be written ({error}). Free some space; earlier epochs are kept."
+        ) from None
+    os.replace(beside, path)
+
+
+def load_checkpoint(path: Path) -> dict[str, Any] | None:
+    """Read a checkpoint, tensors and plain values only; None where there is none."""
+    if not path.exists():
+        return None
+    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    return state

@@ -1,0 +1,203 @@
+"""The command line. Importing it loads no torch: the flow is imported when a command runs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from headstart.cli.answers import Answer, answer
+from headstart.cli.listings import Backbones, Predictions, Strategies
+from headstart.cli.options import takes_settings
+from headstart.defaults import Settings
+from headstart.progress import Progress
+
+app = typer.Typer(
+    help="Transfer pretrained models to your data, and see what the transfer was worth.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
+Data = Annotated[
+    str, typer.Argument(help="A folder per class, or a CSV, TSV, JSONL or Parquet file.")
+]
+SavedModel = Annotated[str, typer.Argument(help="A folder that `headstart fit` wrote.")]
+Pretrained = Annotated[
+    str,
+    typer.Option("--backbone", "-b", help="hub:name, then @weights and ?option=value."),
+]
+Out = Annotated[str, typer.Option("--out", "-o", help="A new folder for the model.")]
+Label = Annotated[str | None, typer.Option(help="The manifest's column that holds the label.")]
+MakeSettings = Callable[[], Settings]
+
+
+@app.callback(invoke_without_command=True)
+def _headstart(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and leave.")
+    ] = False,
+) -> None:
+    if version:
+        from importlib.metadata import version as installed
+
+        print(f"headstart {installed('headstart')}")
+        raise typer.Exit
+
+
+@app.command()
+def backbones(
+    pattern: Annotated[
+        str, typer.Argument(help="A shell pattern, such as 'timm:*mobilenet*'.")
+    ] = "*",
+    limit: Annotated[int, typer.Option(help="Show at most so many; 0 shows all.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """List pretrained models: size, input, licence, trained on, weights at hand or not."""
+
+    def work(progress: Progress) -> Answer:
+        from headstart import pipeline
+
+        found = pipeline.backbones(pattern)
+        if 0 < limit < len(found):
+            progress.say(f"{limit} of {len(found)} shown.")
+        return Backbones(found[: limit or None])
+
+    answer(as_json, work)
+
+
+@app.command()
+@takes_settings
+def fit(
+    data: Data,
+    backbone: Pretrained,
+    out: Out,
+    settings: MakeSettings,
+    strategy: Annotated[
+        str | None,
+        typer.Option(
+            "--strategy",
+            "-s",
+            help="name, then ?option=value where wanted; absent, the size of the data decides.",
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Transfer a pretrained model to labelled data, weigh the gain, and save the model."""
+
+    def work(progress: Progress) -> Answer:
+        chosen = settings()
+        from headstart import pipeline
+
+        return pipeline.fit(
+            data, backbone, out, strategy=strategy, settings=chosen, progress=progress
+        )
+
+    answer(as_json, work)
+
+
+@app.command()
+@takes_settings
+def pretrain(
+    data: Data,
+    backbone: Pretrained,
+    out: Out,
+    settings: MakeSettings,
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="Save the source even if it learned nothing.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Train a source from random weights on a related, larger set, to transfer from later."""
+
+    def work(progress: Progress) -> Answer:
+        chosen = settings()
+        from headstart import pipeline
+
+        return pipeline.pretrain(
+            data, backbone, out, anyway=anyway, settings=chosen, progress=progress
+        )
+
+    answer(as_json, work)
+
+
+@app.command()
+def evaluate(model: SavedModel, data: Data, label: Label = None, as_json: Json = False) -> None:
+    """Score a saved model on labelled data."""
+
+    def work(progress: Progress) -> Answer:
+        from headstart import pipeline
+
+        return pipeline.evaluate(model, data, label=label, progress=progress)
+
+    answer(as_json, work)
+
+
+@app.command()
+def predict(
+    model: SavedModel,
+    inputs: Annotated[list[Path], typer.Argument(help="Files, or folders of files.")],
+    as_json: Json = False,
+) -> None:
+    """Label new files with a saved model."""
+
+    def work(progress: Progress) -> Answer:
+        from headstart import pipeline
+
+        return Predictions(pipeline.load(model).predict(inputs))
+
+    answer(as_json, work)
+
+
+@app.command()
+def strategies(as_json: Json = False) -> None:
+    """List the ways weights can be moved."""
+
+    def work(progress: Progress) -> Answer:
+        from headstart import pipeline
+
+        return Strategies(pipeline.strategies())
+
+    answer(as_json, work)
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Show what this machine offers: versions, cores, memory, device, cache, weights at hand."""
+
+    def work(progress: Progress) -> Answer:
+        from headstart.cli.doctor import examine
+
+        return examine()
+
+    answer(as_json, work)
+
+
+@app.command()
+def demo(
+    name: Annotated[
+        str, typer.Argument(help="Which demonstration; digits is the only one.")
+    ] = "digits",
+    as_json: Json = False,
+) -> None:
+    """Run the whole path offline on real data that is already here, and print the evidence."""
+
+    def work(progress: Progress) -> Answer:
+        from headstart import demo as demos
+        from headstart.errors import UnknownNameError
+
+        os.environ["HF_HUB_OFFLINE"] = "1"
+        if name != "digits":
+            raise UnknownNameError("demo", name, ["digits"])
+        return demos.digits(progress)
+
+    answer(as_json, work)
+
+
+def main() -> None:
+    """Run the command line and end the process with its exit code."""
+    app()

@@ -1,0 +1,88 @@
+"""How a command ends: its result on standard output, all else on standard error, one exit code.
+
+Exit codes: 0 done; 1 a defect of ours; 2 the user's mistake; 130 interrupted; 141 nobody reads.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from contextlib import redirect_stdout
+from typing import Any, Protocol
+
+import typer
+
+from headstart.errors import HeadstartError
+from headstart.progress import Progress, Terminal
+
+DONE, OURS, USERS, INTERRUPTED, PIPE_CLOSED = 0, 1, 2, 130, 141
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
+
+
+class Answer(Protocol):
+    """What a command may answer with: an object that prints as text and as JSON."""
+
+    def to_json(self) -> Mapping[str, Any]:
+        """The answer as one JSON object."""
+        ...
+
+    def __str__(self) -> str: ...
+
+
+def answer(as_json: bool, work: Callable[[Progress], Answer]) -> None:
+    """Do the work and print its answer; on failure print one sentence and raise typer.Exit."""
+    try:
+        with redirect_stdout(sys.stderr):  # what a library prints must not mix with the answer
+            result = work(Terminal())
+            text = json.dumps(result.to_json(), allow_nan=False) if as_json else str(result)
+        print(text, flush=True)
+    except (Exception, KeyboardInterrupt) as error:
+        code, message = failure(error)
+        _report(error, code, message, as_json)
+        raise typer.Exit(code) from None
+
+
+def failure(error: BaseException) -> tuple[int, str]:
+    """The exit code and the sentence for an exception."""
+    if isinstance(error, HeadstartError):
+        return USERS, str(error)
+    if isinstance(error, KeyboardInterrupt):
+        return INTERRUPTED, "Stopped."
+    if isinstance(error, BrokenPipeError):
+        return PIPE_CLOSED, ""
+    number = error.errno if isinstance(error, OSError) else None
+    # safetensors, Arrow and torch raise kinds of their own, with the system's words in them.
+    if number in _FULL or "No space left on device" in str(error):
+        return USERS, f"The disk is full{_place(error)}. Free some space and run the command again."
+    if number in _FORBIDDEN:
+        return USERS, (
+            f"The system forbids this{_place(error)}: {os.strerror(number or 0)}. "
+            "Change the permissions or name another path."
+        )
+    return OURS, (
+        f"{type(error).__name__}: {error}. This is a defect of Headstart: please report it with "
+        "the command you ran. HEADSTART_TRACEBACK=1 shows where it happened."
+    )
+
+
+def _place(error: BaseException) -> str:
+    name = error.filename if isinstance(error, OSError) else None
+    return f" at {os.fsdecode(name)}" if isinstance(name, str | bytes) else ""
+
+
+def _report(error: BaseException, code: int, message: str, as_json: bool) -> None:
+    if code == OURS and os.environ.get("HEADSTART_TRACEBACK") == "1":
+        traceback.print_exception(error)
+    if message:
+        print(f"error: {message}", file=sys.stderr)
+    try:
+        if as_json and message:
+            print(json.dumps({"error": message}))
+        sys.stdout.flush()
+    except OSError:  # nobody can read it; Python would complain once more when it flushes at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,105 @@
+"""What this machine offers a run."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The machine as a run would find it; sizes are in bytes."""
+
+    facts: Mapping[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        """The facts by name."""
+        return dict(self.facts)
+
+    def __str__(self) -> str:
+        from headstart.cli.listings import table
+
+        return table(
+            ("", ""),
+            [(name.replace("_", " "), _show(name, value)) for name, value in self.facts.items()],
+        )
+
+
+def examine() -> Machine:
+    """Look at this machine. Opens no connection and changes nothing."""
+    import psutil
+    import torch
+
+    from headstart import pipeline
+    from headstart.features.store import cache_folder
+
+    cache = cache_folder()
+    cards = pipeline.backbones("*")
+    return Machine(
+        {
+            "headstart": _version("headstart"),
+            "python": platform.python_version(),
+            "torch": str(torch.__version__),
+            "torchvision": _version("torchvision"),
+            "timm": _version("timm"),
+            "cores": len(os.sched_getaffinity(0))
+            if platform.system() == "Linux"
+            else os.cpu_count(),
+            "threads": torch.get_num_threads(),
+            "memory": psutil.virtual_memory().total,
+            "memory_free": psutil.virtual_memory().available,
+            "device": _device(),
+            "bf16": _bf16(),
+            "cache": str(cache),
+            "cache_size": _size(cache),
+            "disk_free": shutil.disk_usage(_existing(cache)).free,
+            "backbones": len(cards),
+            "weights_at_hand": sum(card.at_hand for card in cards),
+        }
+    )
+
+
+def _show(name: str, value: Any) -> str:
+    if name in {"memory", "memory_free", "cache_size", "disk_free"}:
+        return f"{value / 2**30:.1f} GiB"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "not installed" if value is None else str(value)
+
+
+def _device() -> str:
+    import torch
+
+    if torch.cuda.is_available():
+        return f"cuda ({torch.cuda.get_device_name()})"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def _bf16() -> bool:
+    """Whether this machine multiplies in bfloat16 natively, not by emulation."""
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def _existing(path: Path) -> Path:
+    return next(folder for folder in (path, *path.parents) if folder.exists())

@@ -1,0 +1,95 @@
+"""Answers that are lists: backbones, strategies and predictions, as JSON or as aligned lines."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from headstart.pipeline import Prediction
+
+    from headstart.contracts import Card
+
+
+@dataclass(frozen=True)
+class Backbones:
+    """The backbones that match a pattern."""
+
+    cards: Sequence[Card]
+
+    def to_json(self) -> dict[str, Any]:
+        """{"backbones": [{"reference", "modality", "parameters", "input", …}]}."""
+        return {"backbones": [asdict(card) for card in self.cards]}
+
+    def __str__(self) -> str:
+        rows = [
+            (
+                card.reference,
+                f"{card.parameters / 1e6:.1f}M" if card.parameters is not None else "?",
+                card.input,
+                card.licence or "?",
+                card.trained_on or "?",
+                "yes" if card.at_hand else "no",
+            )
+            for card in self.cards
+        ]
+        titles = ("reference", "parameters", "input", "licence", "trained on", "at hand")
+        return table(titles, rows) if rows else "No backbone matches. Put * around part of a name."
+
+
+@dataclass(frozen=True)
+class Strategies:
+    """The known strategies and what each does."""
+
+    summaries: Mapping[str, str]
+
+    def to_json(self) -> dict[str, Any]:
+        """{"strategies": {name: what it does}}."""
+        return {"strategies": dict(self.summaries)}
+
+    def __str__(self) -> str:
+        return table(("strategy", "what it does"), list(self.summaries.items()))
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a model says of some files."""
+
+    predictions: Sequence[Prediction]
+
+    def to_json(self) -> dict[str, Any]:
+        """{"predictions": [{"path", "label", "probability", …}]}."""
+        return {"predictions": [prediction.to_json() for prediction in self.predictions]}
+
+    def __str__(self) -> str:
+        rows = [(str(p.path), str(p.label), f"{p.probability:.3f}") for p in self.predictions]
+        return table(("file", "label", "probability"), rows)
+
+
+def table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Rows as columns of text. Only a terminal wraps them: a file or pipe gets whole lines."""
+    from io import StringIO
+
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    drawn = Table(*titles, box=box.SIMPLE_HEAD if _in_terminal() else None, pad_edge=False)
+    for row in rows:
+        drawn.add_row(*(_plain(cell) for cell in row))
+    text = StringIO()
+    width = Console().width if _in_terminal() else 10_000
+    Console(file=text, width=width, highlight=False).print(drawn)
+    return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
+
+
+def _in_terminal() -> bool:
+    return sys.__stdout__ is not None and sys.__stdout__.isatty()
+
+
+def _plain(cell: str) -> str:
+    from rich.markup import escape
+
+    return escape(cell)

@@ -1,0 +1,76 @@
+"""The flags that `fit` and `pretrain` share: one per field of Settings, made from the field."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import MISSING, Field, fields
+from functools import wraps
+from inspect import Parameter, signature
+from typing import Annotated, Any, get_type_hints
+
+import typer
+
+from headstart.budget import seconds
+from headstart.defaults import Settings
+
+HELP = {
+    "seed": "Two runs with one seed are equal.",
+    "budget": "Wall-clock time for the whole run: 90s, 10m, 1h, 1h30m.",
+    "scratch": "Also train the same network from random weights; without it the gain is unknown.",
+    "cache": "Keep the frozen prefix's activations on disk for later runs.",
+    "epochs": "Passes over the training items.",
+    "batch": "Items per step.",
+    "rate": "Base learning rate.",
+    "precision": "auto, fp32 or bf16.",
+    "device": "auto, cpu, cuda or mps.",
+    "augment": "auto, yes or no: random views of the training items.",
+    "class_weights": "auto or none: make rare classes count as much as frequent ones.",
+    "label": "The manifest's column that holds the label.",
+    "offline": "Open no connection.",
+}
+
+
+def takes_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """Replace a command's `settings` parameter by one flag per field of Settings.
+
+    The command then gets `settings`, a function that makes them: it raises HeadstartError for a
+    value that can't be read, so it is to be called where errors are answered.
+    """
+    hints = get_type_hints(command, include_extras=True)
+    own = [p.replace(annotation=hints[p.name]) for p in signature(command).parameters.values()]
+    names = [field.name for field in fields(Settings)]
+
+    @wraps(command)
+    def with_flags(**given: Any) -> None:
+        texts = {name: given.pop(name) for name in names}
+        command(**given, settings=lambda: _settings(texts))
+
+    kept = [p for p in own if p.name != "settings"] + [_flag(field) for field in fields(Settings)]
+    shown = signature(command).replace(parameters=kept, return_annotation=None)
+    with_flags.__signature__ = shown  # type: ignore[attr-defined]  # typer reads the flags off it
+    with_flags.__annotations__ = {p.name: p.annotation for p in kept}
+    return with_flags
+
+
+def _settings(texts: dict[str, Any]) -> Settings:
+    if texts["offline"]:  # read by the hub's library when it is imported
+        os.environ["HF_HUB_OFFLINE"] = "1"
+    budget = texts["budget"]
+    return Settings(**{**texts, "budget": None if budget is None else seconds(budget)})
+
+
+def _flag(field: Field[Any]) -> Parameter:
+    kind = str | None if field.name == "budget" else get_type_hints(Settings)[field.name]
+    flag = "--" + field.name.replace("_", "-")
+    if kind is bool:
+        flag = f"{flag}/--no-{field.name}" if field.default else flag
+    option = typer.Option(flag, help=HELP[field.name], show_default=field.default is not None)
+    if field.default is MISSING:
+        raise TypeError(f"Settings.{field.name} needs a default to become a flag")
+    return Parameter(
+        field.name,
+        Parameter.KEYWORD_ONLY,
+        default=field.default,
+        annotation=Annotated[kind, option],
+    )

@@ -1,0 +1,19 @@
+"""The target data set: found, read once, checked, and split by content."""
+
+from __future__ import annotations
+
+from headstart.data.dataset import Dataset, load, load_labelled
+from headstart.data.items import find_inputs
+from headstart.data.sources import FileSource, Item, Source
+from headstart.data.summary import DataReport
+
+__all__ = [
+    "DataReport",
+    "Dataset",
+    "FileSource",
+    "Item",
+    "Source",
+    "find_inputs",
+    "load",
+    "load_labelled",
+]

@@ -1,0 +1,110 @@
+"""The check before any work: every file read once, and what identical content says."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+from headstart.contracts import Check, Modality
+from headstart.data.sources import SPLITS, Item
+from headstart.errors import DataError
+from headstart.progress import Progress
+
+_CHUNK = 1024  # items handed to the threads at once, so that memory stays bounded
+
+
+@dataclass(frozen=True)
+class Checked:
+    """The usable items with their digests, the others with a reason, and what is peculiar."""
+
+    items: tuple[Item, ...]
+    skipped: tuple[tuple[str, str], ...]
+    notes: dict[str, int]
+
+
+def digest(raw: bytes) -> str:
+    """The content hash of an item: BLAKE2b, 16 bytes, as hex."""
+    return hashlib.blake2b(raw, digest_size=16).hexdigest()
+
+
+def check_items(items: Sequence[Item], modality: Modality, progress: Progress) -> Checked:
+    """Read and check every item once, on all cores."""
+    usable: list[Item] = []
+    skipped: list[tuple[str, str]] = []
+    notes: Counter[str] = Counter()
+    for item, hashed, found in _on_all_cores(items, modality.check, progress):
+        if found.problem is None:
+            usable.append(replace(item, digest=hashed))
+            notes.update(found.notes)
+        else:
+            skipped.append((item.id, found.problem))
+    return Checked(tuple(usable), tuple(skipped), dict(sorted(notes.items())))
+
+
+def drop_conflicts(items: Sequence[Item]) -> tuple[list[Item], tuple[tuple[Item, ...], ...]]:
+    """Leave out content that carries more than one label; returns the rest and those groups."""
+    groups = [group for group in _groups(items).values() if len({item.label for item in group}) > 1]
+    bad = {group[0].digest for group in groups}
+    return [item for item in items if item.digest not in bad], tuple(map(tuple, groups))
+
+
+def drop_leaks(items: Sequence[Item]) -> tuple[list[Item], tuple[tuple[Item, Item], ...]]:
+    """Leave out training and validation items whose content is held out too.
+
+    Validation is held out from training, the test split from both. Returns the rest, and each item
+    left out with the held-out one it repeats.
+    """
+    rank = {name: place for place, name in enumerate(SPLITS)}
+    last: dict[str, Item] = {}
+    for item in items:
+        held = last.get(item.digest)
+        if held is None or rank[item.split or ""] > rank[held.split or ""]:
+            last[item.digest] = item
+    kept = [item for item in items if item.split == last[item.digest].split]
+    leaks = tuple(
+        (item, last[item.digest]) for item in items if item.split != last[item.digest].split
+    )
+    return kept, leaks
+
+
+def identical(items: Sequence[Item]) -> tuple[tuple[str, ...], ...]:
+    """Groups of items with the same content, by id."""
+    groups = (group for group in _groups(items).values() if len(group) > 1)
+    return tuple(sorted(tuple(sorted(item.id for item in group)) for group in groups))
+
+
+def _groups(items: Iterable[Item]) -> dict[str, list[Item]]:
+    groups: defaultdict[str, list[Item]] = defaultdict(list)
+    for item in items:
+        groups[item.digest].append(item)
+    return groups
+
+
+def _on_all_cores(
+    items: Sequence[Item], check: Callable[[bytes], Check], progress: Progress
+) -> Iterable[tuple[Item, str, Check]]:
+    def look(item: Item) -> tuple[Item, str, Check]:
+        try:
+            raw = item.read()
+        except DataError as error:
+            return item, "", Check(problem=_reason(error))
+        return item, digest(raw), check(raw)
+
+    # decoders release the interpreter lock, so that threads do
+    workers = max(2, min(16, os.cpu_count() or 2))
+    with ThreadPoolExecutor(workers) as pool, progress.track("checking", len(items)) as advance:
+        for start in range(0, len(items), _CHUNK):
+            for result in pool.map(look, items[start : start + _CHUNK]):
+                advance(1)
+                yield result
+
+
+def _reason(error: DataError) -> str:
+    cause = error.__cause__
+    if isinstance(cause, OSError) and cause.strerror:
+        return f"can't be read: {cause.strerror.lower()}"
+    return str(error)

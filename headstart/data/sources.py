@@ -1,0 +1,82 @@
+"""Where the raw bytes of one item lie, and what a search for items found."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from headstart.errors import DataError
+
+SPLITS = ("train", "validation", "test")
+SPLIT_WORDS = {
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "dev": "validation",
+    "test": "test",
+    "testing": "test",
+}
+
+
+class Source(ABC):
+    """A place to read one item's raw bytes from; safe to use from several threads."""
+
+    @abstractmethod
+    def read(self) -> bytes:
+        """The item's bytes. Raises DataError naming the file when it can't be read."""
+
+
+@dataclass(frozen=True)
+class FileSource(Source):
+    """A file of its own."""
+
+    path: Path
+
+    def read(self) -> bytes:
+        """The file's bytes. Raises DataError naming the file when it can't be read."""
+        try:
+            return self.path.read_bytes()
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise DataError(
+                f"{self.path} can't be read: {reason}. Check the file and its permissions."
+            ) from error
+
+
+@dataclass(frozen=True)
+class Item:
+    """One labelled example, read only when asked.
+
+    `id` is the path relative to the data root with forward slashes, or `file.parquet#17`.
+    `digest` is the BLAKE2b hash of the raw bytes (32 hex digits), empty until they were read.
+    """
+
+    id: str
+    label: str
+    split: str | None
+    source: Source
+    digest: str = ""
+
+    def read(self) -> bytes:
+        """The raw bytes. Raises DataError naming the file when it can't be read."""
+        return self.source.read()
+
+
+@dataclass(frozen=True)
+class Found:
+    """What lies in a data set before any file was opened.
+
+    `split_names` maps each split the layout names to the data set's own word for it.
+    """
+
+    root: Path
+    items: tuple[Item, ...]
+    split_names: Mapping[str, str] = field(default_factory=dict)
+    skipped: tuple[tuple[str, str], ...] = ()
+    notes: Mapping[str, int] = field(default_factory=dict)
+    empty_classes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()

@@ -1,0 +1,28 @@
+"""What the transfer was worth: arms on the same held-out items, gain over scratch, verdict."""
+
+from headstart.evidence.arms import (
+    Outcome,
+    Target,
+    features_arm,
+    naive_arm,
+    scratch_arm,
+    strategy_arm,
+)
+from headstart.evidence.intervals import Interval, bootstrap, paired, verdict
+from headstart.evidence.record import Arm, Evidence, choose
+
+__all__ = [
+    "Arm",
+    "Evidence",
+    "Interval",
+    "Outcome",
+    "Target",
+    "bootstrap",
+    "choose",
+    "features_arm",
+    "naive_arm",
+    "paired",
+    "scratch_arm",
+    "strategy_arm",
+    "verdict",
+]

@@ -1,0 +1,101 @@
+"""The record of what a transfer was worth: arms over the same held-out items, gain, verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from headstart.evidence.intervals import Interval, bootstrap, paired, verdict
+
+@dataclass(frozen=True)
+class Arm:
+    """One way to solve the task: its scores on held-out items, its merit on validation, its cost."""
+
+    strategy: str
+    scores: np.ndarray  # (N,), one a held-out item, the same items for every arm
+    merit: tuple[float, float]  # validation score, then minus the validation loss
+    seconds: float
+    steps: int = 0
+    note: str = ""
+
+    def to_json(self, seed: int) -> dict[str, Any]:
+        """Value with interval, seconds, and what else is known."""
+        found = bootstrap(self.scores, seed).to_json()
+        told = {"seconds": round(self.seconds, 2), "steps": self.steps, "validation": round(self.merit[0], 5)}
+        return found | told | ({"note": self.note} if self.note else {})
+
+
+def choose(arms: Mapping[str, Arm]) -> str:
+    """The arm to hand over, by validation alone: the asked-for one unless a simpler one did better.
+
+    `arms` run from the simplest to the asked-for one, which comes last.
+    """
+    *simpler, asked = arms
+    best = max(simpler, key=lambda name: arms[name].merit, default=asked)
+    return best if arms[best].merit[0] > arms[asked].merit[0] else asked
+
+
+@dataclass
+class Evidence:
+    """Everything that was measured about one transfer; `to_json` is what `evidence.json` holds."""
+
+    metric: str
+    arms: dict[str, Arm]
+    backbone: str
+    data: dict[str, Any]
+    seed: int = 0
+    dropped: Arm | None = None  # the strategy that was asked for and lost on validation
+    protocol: str = ""
+    checks: dict[str, bool] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def strategy(self) -> str:
+        """The strategy of the model handed over."""
+        return self.arms["chosen"].strategy
+
+    @property
+    def gain(self) -> Interval | None:
+        """Transfer minus scratch; None where no scratch arm ran.
+
+        When the scratch model itself is handed over, the transfer is the one that lost to it.
+        """
+        if "scratch" not in self.arms:
+            return None
+        transferred = self.arms["chosen"]
+        if transferred.strategy == "scratch":
+            transferred = self.dropped or self.arms["features"]
+        return paired(transferred.scores, self.arms["scratch"].scores, self.seed)
+
+    @property
+    def verdict(self) -> str:
+        """What the gain says of the transfer."""
+        return verdict(self.gain)
+
+    def over_naive(self) -> Interval:
+        """The model handed over minus the naive one."""
+        return paired(self.arms["chosen"].scores, self.arms["naive"].scores, self.seed)
+
+    def to_json(self) -> dict[str, Any]:
+        """The record, with names that later versions add to and never change."""
+        gain = self.gain
+        found: dict[str, Any] = {
+            "metric": self.metric,
+            "arms": {name: arm.to_json(self.seed) for name, arm in self.arms.items()},
+            "gain": gain.to_json() if gain else None,
+            "verdict": self.verdict,
+            "strategy": self.strategy,
+            "backbone": self.backbone,
+            "data": self.data,
+            "over_naive": self.over_naive().to_json(),
+            "held_out": len(self.arms["naive"].scores),
+            "protocol": self.protocol,
+            "checks": self.checks,
+            "warnings": self.warnings,
+        }
+        if self.dropped is not None:
+            found["dropped"] = {"strategy": self.dropped.strategy} | self.dropped.to_json(self.seed)
+        return found

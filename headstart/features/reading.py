@@ -1,0 +1,68 @@
+"""Read and decode items in threads, a few batches ahead, so that memory stays bounded and compute never waits."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from headstart.contracts import Modality, Preprocess
+from headstart.data import Item
+
+AHEAD = 3  # batches decoded in advance
+
+
+@dataclass(frozen=True)
+class View:
+    """Which random views of the items to draw: the same seed and epoch give the same views."""
+
+    seed: int
+    epoch: int
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Turns items into model inputs, the way one backbone wants them."""
+
+    modality: Modality
+    preprocess: Preprocess
+
+    def decode(self, raw: bytes, position: int, view: View | None) -> Any:
+        """One item, ready to collate; with a view, its random variant for that epoch."""
+        rng = None if view is None else np.random.default_rng([view.seed, view.epoch, position])
+        return self.modality.decode(raw, self.preprocess, rng)
+
+    def batches(
+        self, items: Sequence[Item], groups: Sequence[np.ndarray], view: View | None = None
+    ) -> Iterator[Any]:
+        """Model inputs for each group of positions in `items`, in order."""
+
+        def load(position: int) -> Any:
+            return self.decode(items[position].read(), position, view)
+
+        with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+            waiting: deque[list[Future[Any]]] = deque()
+            try:
+                for group in groups:
+                    waiting.append([pool.submit(load, int(position)) for position in group])
+                    if len(waiting) > AHEAD:
+                        yield self._collect(waiting.popleft())
+                while waiting:
+                    yield self._collect(waiting.popleft())
+            finally:
+                for futures in waiting:
+                    for future in futures:
+                        future.cancel()
+
+    def _collect(self, futures: list[Future[Any]]) -> Any:
+        return self.modality.collate([future.result() for future in futures], self.preprocess)
+
+
+def groups_of(order: np.ndarray, size: int) -> list[np.ndarray]:
+    """Cut an order of positions into groups of at most `size`."""
+    return [order[start : start + size] for start in range(0, len(order), size)]

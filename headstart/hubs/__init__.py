@@ -1,0 +1,1 @@
+"""One file per place pretrained weights come from."""

@@ -1,0 +1,154 @@
+"""What timm has, told without loading or downloading anything."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, Final
+
+import platformdirs
+import timm
+import torch
+from huggingface_hub import try_to_load_from_cache
+
+from headstart.contracts import Card
+
+FILES: Final = ("model.safetensors", "pytorch_model.bin")
+_PATIENCE: Final = 20.0  # seconds a listing may spend on counting parameters it doesn't know yet
+_DATASETS: Final = {
+    "in1k": "ImageNet-1k",
+    "in10k": "ImageNet-10k",
+    "in12k": "ImageNet-12k",
+    "in21k": "ImageNet-21k",
+    "in22k": "ImageNet-22k",
+    "in21k_p": "ImageNet-21k",
+    "inat21": "iNaturalist 2021",
+    "jft": "JFT",
+    "laion2b": "LAION-2B",
+    "laion400m": "LAION-400M",
+    "laiona": "LAION-Aesthetic",
+    "webli": "WebLI",
+    "lvd142m": "LVD-142M",
+    "lvd1689m": "LVD-1689M",
+    "sat493m": "SAT-493M",
+    "openai": "WIT-400M (OpenAI)",
+    "metaclip": "MetaCLIP",
+    "metaclip2": "MetaCLIP 2",
+    "datacompxl": "DataComp-XL",
+    "datacomp1b": "DataComp-1B",
+    "dfn2b": "DFN-2B",
+    "dfn5b": "DFN-5B",
+    "dfndr2b": "DFNDR-2B",
+    "merged2b": "Merged-2B",
+    "yfcc15m": "YFCC-15M",
+    "yfcc100m": "YFCC-100M",
+    "ig1b": "Instagram-1B",
+    "swag": "Instagram-3.6B",
+    "swsl": "Instagram-1B",
+    "ssl": "YFCC-100M",
+    "coco": "COCO",
+    "cc12m": "CC-12M",
+}
+
+
+def listed(pattern: str) -> list[str]:
+    """Names with a tag for each set of weights, and architectures without any, by shell pattern."""
+    tagged = timm.list_pretrained()
+    with_weights = {name.partition(".")[0] for name in tagged}
+    names = tagged + [name for name in timm.list_models() if name not in with_weights]
+    return sorted(name for name in names if fnmatchcase(name, pattern) or _plain(name, pattern))
+
+
+def cards(pattern: str) -> Iterator[Card]:
+    """Describe what matches; parameters are None where counting them would take too long now."""
+    counts = _Counts()
+    try:
+        for name in listed(pattern):
+            config = timm.get_pretrained_cfg(name)
+            details = config.to_dict() if config is not None else {}
+            yield Card(
+                reference=f"timm:{name}",
+                modality="image",
+                parameters=counts.of(name.partition(".")[0]),
+                input="x".join(map(str, details.get("input_size") or ())),
+                licence=details.get("license"),
+                trained_on=trained_on(details) if "." in name else None,
+                at_hand=at_hand(details) is not None,
+            )
+    finally:
+        counts.keep()
+
+
+def trained_on(config: Mapping[str, Any]) -> str | None:
+    """The data sets that a pretrained tag names, in the order of training."""
+    words = re.split("[_-]", str(config.get("tag") or ""))
+    found = dict.fromkeys(_DATASETS[word] for word in words if word in _DATASETS)
+    return ", then ".join(found) or None
+
+
+def at_hand(config: Mapping[str, Any], revision: str | None = None) -> Path | None:
+    """The weights in the Hugging Face cache of this machine, or None; opens no connection."""
+    repository = config.get("hf_hub_id")
+    if not repository:
+        return None
+    for name in filter(None, (config.get("hf_hub_filename"), *FILES)):
+        found = try_to_load_from_cache(str(repository), name, revision=revision)
+        if isinstance(found, str):
+            return Path(found)
+    return None
+
+
+class _Counts:
+    """Parameters per architecture, counted without memory and remembered for this timm version."""
+
+    def __init__(self) -> None:
+        folder = os.environ.get("HEADSTART_CACHE") or platformdirs.user_cache_dir("headstart")
+        self._path = Path(folder) / f"timm-{timm.__version__}-parameters.json"
+        self._known = self._read()
+        self._new = False
+        self._until = time.monotonic() + _PATIENCE
+
+    def of(self, architecture: str) -> int | None:
+        """How many parameters, with the architecture's usual head."""
+        if architecture not in self._known and time.monotonic() < self._until:
+            self._known[architecture] = _count(architecture)
+            self._new = True
+        return self._known.get(architecture)
+
+    def keep(self) -> None:
+        """Remember the counts; a folder that can't be written is no reason to fail a listing."""
+        if not self._new:
+            return
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            beside = self._path.with_suffix(f".{os.getpid()}")
+            beside.write_text(json.dumps(self._known))
+            beside.replace(self._path)
+        except OSError:
+            return
+
+    def _read(self) -> dict[str, int | None]:
+        try:
+            content = json.loads(self._path.read_text())
+        except (OSError, ValueError):
+            return {}
+        return content if isinstance(content, dict) else {}
+
+
+def _count(architecture: str) -> int | None:
+    try:
+        with torch.device("meta"):
+            network = timm.create_model(architecture)
+    except Exception:  # a few architectures can't be built without memory
+        return None
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def _plain(name: str, pattern: str) -> bool:
+    """Whether the pattern is this architecture's plain name."""
+    return name.partition(".")[0] == pattern

@@ -1,0 +1,128 @@
+"""The preprocessing of a timm model, and the options that change it or the model's construction."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Final
+
+from headstart.errors import HeadstartError
+
+Recipe = dict[str, Any]
+PREPROCESSING: Final = ("size", "channels", "crop", "crop_mode", "interpolation", "mean", "std")
+_HEADER: Final = (*PREPROCESSING[:1], *PREPROCESSING[2:], "pad_type")
+_OURS: Final = frozenset({"pretrained", *PREPROCESSING})
+_REFUSED: Final = frozenset(  # what create_model would take but the hub decides
+    """num_classes in_chans pretrained_cfg pretrained_cfg_overlay checkpoint_path cache_dir scriptable
+    exportable no_jit features_only out_indices pretrained_strict feature_cfg""".split()
+)
+
+
+def configured(config: Mapping[str, Any]) -> Recipe:
+    """The preprocessing that a timm `pretrained_cfg` asks for."""
+    channels, height, width = config.get("input_size") or (3, 224, 224)
+    return {
+        "channels": channels,
+        "height": height,
+        "width": width,
+        "crop": config.get("crop_pct") or 0.875,
+        "crop_mode": config.get("crop_mode") or "center",
+        "interpolation": config.get("interpolation") or "bicubic",
+        "mean": list(config.get("mean") or (0.485, 0.456, 0.406)),
+        "std": list(config.get("std") or (0.229, 0.224, 0.225)),
+    }
+
+
+def changed(own: Recipe, options: Mapping[str, str], what: str) -> Recipe:
+    """The model's own preprocessing with options put in. Raises HeadstartError for a bad value."""
+    recipe = dict(own)
+    if "channels" in options:
+        recipe["channels"] = int(_number(options, "channels", what))
+    if "size" in options:
+        recipe["height"] = recipe["width"] = int(_number(options, "size", what))
+    if "crop" in options:
+        recipe["crop"] = _number(options, "crop", what)
+    for name in ("crop_mode", "interpolation"):
+        recipe[name] = options.get(name, own[name])
+    for name in ("mean", "std"):
+        values = _numbers(options, name, what) if name in options else own[name]
+        recipe[name] = _spread(values, recipe["channels"])
+        if len(recipe[name]) != recipe["channels"]:
+            raise HeadstartError(
+                f"{what}?{name}={options.get(name)!r} has not one number for each of "
+                f"{recipe['channels']} channels. Give one number, or one a channel with commas."
+            )
+    if min(recipe["height"], recipe["channels"], *recipe["std"], recipe["crop"]) <= 0:
+        raise HeadstartError(
+            f"{what} has a size, crop, channels or std that is not above 0. Give a number above 0."
+        )
+    return recipe
+
+
+def difference(recipe: Recipe, own: Recipe) -> dict[str, str]:
+    """The options that turn the model's own preprocessing into this one."""
+    options = {
+        name: str(recipe[name])
+        for name in ("channels", "crop", "crop_mode", "interpolation")
+        if recipe[name] != own[name]
+    }
+    if (recipe["height"], recipe["width"]) != (own["height"], own["width"]):
+        options["size"] = str(recipe["height"])
+    plain = changed(own, {"channels": str(recipe["channels"])}, "")
+    for name in ("mean", "std"):
+        if recipe[name] != plain[name]:
+            options[name] = ",".join(map(str, recipe[name]))
+    return options
+
+
+def from_header(metadata: Mapping[str, str]) -> dict[str, str]:
+    """The options that a weights file states in its header."""
+    return {name: metadata[name] for name in _HEADER if name in metadata}
+
+
+def construction(options: Mapping[str, str], own: Recipe, config: Mapping[str, Any]) -> Recipe:
+    """The keywords for `timm.create_model`: options of its own, channels, and a fixed input size.
+
+    Raises HeadstartError for keywords that the hub decides itself.
+    """
+    for name in options:
+        if name in _REFUSED:
+            raise HeadstartError(f"The timm option {name!r} is set by Headstart. Leave it out.")
+    keywords = {name: _parsed(text) for name, text in options.items() if name not in _OURS}
+    if "channels" in options and options["channels"] != str(own["channels"]):
+        keywords["in_chans"] = int(options["channels"])
+    size = options.get("size")
+    if size and config.get("fixed_input_size") and int(size) != own["height"]:
+        keywords.setdefault("img_size", int(size))
+    return keywords
+
+
+def _spread(values: list[float], channels: int) -> list[float]:
+    """One number for all channels, or the mean of three for a grey picture."""
+    if len(values) == 1:
+        return values * channels
+    return [math.fsum(values) / len(values)] if channels == 1 else values
+
+
+def _number(options: Mapping[str, str], name: str, what: str) -> float:
+    return _numbers(options, name, what)[0]
+
+
+def _numbers(options: Mapping[str, str], name: str, what: str) -> list[float]:
+    try:
+        return [float(part) for part in options[name].strip("()[] ").split(",")]
+    except ValueError:
+        raise HeadstartError(
+            f"{what}?{name}={options[name]!r} is not a number. Give one, such as {name}=0.5."
+        ) from None
+
+
+def _parsed(text: str) -> bool | int | float | str:
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text

@@ -1,0 +1,87 @@
+"""Results as people read them: the same rows in a terminal and in a notebook."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+from jinja2 import Environment
+from rich.console import Console
+from rich.table import Table
+
+VERDICTS = {
+    "helps": "Transfer helps",
+    "hurts": "Transfer hurts",
+    "no evidence": "No evidence that transfer helps or hurts",
+    "unknown": "The gain over scratch is unknown",
+}
+_PAGE = Environment(autoescape=True).from_string(
+    "<p><b>{{ headline }}</b></p><table><tr>{% for name in columns %}<th>{{ name }}</th>{% endfor %}</tr>"
+    "{% for row in rows %}<tr>{% for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>{% endfor %}</table>"
+    "{% for line in notes %}<p>{{ line }}</p>{% endfor %}"
+)
+COLUMNS = ("arm", "95 % interval", "seconds", "steps")
+
+
+def headline(evidence: dict[str, Any]) -> str:
+    """The verdict in one sentence, with the gain in points."""
+    text = VERDICTS[evidence["verdict"]]
+    gain = evidence["gain"]
+    if gain is None:
+        return f"{text}: no network was trained from scratch for comparison."
+    low, value, high = (100 * gain[key] for key in ("low", "value", "high"))
+    return f"{text}: {value:+.1f} points of {evidence['metric']} over scratch, 95 % interval {low:+.1f} to {high:+.1f}."
+
+
+def rows(evidence: dict[str, Any]) -> list[tuple[str, str, str, str, str]]:
+    """One row an arm: name, value, interval, seconds, steps."""
+    arms = dict(evidence["arms"])
+    if "dropped" in evidence:
+        arms["dropped"] = evidence["dropped"]
+    named = {"chosen": f"chosen ({evidence['strategy']})"}
+    if "dropped" in evidence:
+        named["dropped"] = f"dropped ({evidence['dropped']['strategy']})"
+    return [
+        (
+            named.get(name, name),
+            f"{arm['value']:.3f}",
+            f"{arm['low']:.3f} – {arm['high']:.3f}",
+            f"{arm['seconds']:.1f}",
+            str(arm["steps"]),
+        )
+        for name, arm in arms.items()
+    ]
+
+
+def notes(evidence: dict[str, Any]) -> list[str]:
+    """What a reader must know besides the numbers."""
+    lines = [f"Measured on {evidence['held_out']} held-out items. {evidence['protocol']}".strip()]
+    if "dropped" in evidence:
+        lines.append(evidence["dropped"]["note"])
+    failed = [name for name, passed in evidence["checks"].items() if not passed]
+    lines += [f"Check failed: {name}." for name in failed]
+    return lines + [f"Warning: {text}" for text in evidence["warnings"]]
+
+
+def as_text(evidence: dict[str, Any], width: int = 100) -> str:
+    """The evidence for a terminal."""
+    table = Table(box=None, pad_edge=False)
+    for name in ("arm", evidence["metric"], *COLUMNS[1:]):
+        table.add_column(name, justify="left" if name == "arm" else "right")
+    for row in rows(evidence):
+        table.add_row(*row)
+    console = Console(file=io.StringIO(), width=width, color_system=None, highlight=False)
+    console.print(headline(evidence), markup=False, soft_wrap=True)
+    console.print(table)
+    for line in notes(evidence):
+        console.print(line, markup=False, soft_wrap=True)
+    text: str = console.file.getvalue()  # type: ignore[attr-defined]  # the StringIO given above
+    return "\n".join(line.rstrip() for line in text.splitlines())
+
+
+def as_html(evidence: dict[str, Any]) -> str:
+    """The evidence for a notebook."""
+    columns = ("arm", evidence["metric"], *COLUMNS[1:])
+    return _PAGE.render(
+        headline=headline(evidence), columns=columns, rows=rows(evidence), notes=notes(evidence)
+    )

@@ -1,0 +1,227 @@
+"""Stages are found, not written by hand: a network is cut wherever a single tensor crosses.
+
+The network is traced with torch.fx, first its direct children, then what lies inside those that merely
+contain blocks; blocks themselves and native modules stay whole, so that dropout and BatchNorm behave as
+in the original in both modes.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+
+from headstart.errors import HeadstartError
+from headstart.stages.tracing import in_mode, split, trace
+
+_SHRINKS = 4  # a cut is not worth keeping where the next one is this much smaller
+_WHOLE = "network"
+
+
+def find_stages(
+    network: nn.Module, example: Tensor, given: Mapping[str, nn.Module] | None = None
+) -> dict[str, nn.Module]:
+    """Cut a network into stages, input side first, named by the module each starts with.
+
+    `network` maps a batch like `example` (N, …) to pooled features (N, D). The stages are made of its
+    own submodules; their `state_dict` keys are the network's, each in exactly one stage. Where the
+    network can't be traced, the stages are `given`, or else one stage "network". Raises HeadstartError
+    when the composed stages don't equal the network exactly on the example.
+    """
+    with in_mode(network, training=False), torch.no_grad():
+        graph = trace(network)
+        if graph is None:
+            stages = dict(given or {_WHOLE: network})
+        else:
+            stages = _cut(network, graph, example)
+        if list(stages.values()) != [network]:
+            check_stages(network, stages, example)
+    return stages
+
+
+def check_stages(network: nn.Module, stages: Mapping[str, nn.Module], example: Tensor) -> None:
+    """Raise HeadstartError unless stages and network hold the same tensors and compute the same.
+
+    Compared exactly, in eval mode, on the example batch.
+    """
+    names = [name for stage in stages.values() for name in stage.state_dict()]
+    if sorted(names) != sorted(network.state_dict()):
+        wrong = sorted(set(names) ^ set(network.state_dict())) or ["one of them twice"]
+        raise HeadstartError(
+            f"The stages of {type(network).__name__} don't hold its tensors: {', '.join(wrong[:3])}. "
+            "Report it, or name the stages in the hub."
+        )
+    with in_mode(network, training=False), torch.no_grad():
+        expected = network(example.clone())
+        found = _run(stages.values(), example)
+    if not _same(expected, found):
+        raise HeadstartError(
+            f"The stages of {type(network).__name__} compute something else than the whole. "
+            "Report it, or name the stages in the hub."
+        )
+
+
+def activation_sizes(stages: Mapping[str, nn.Module], example: Tensor) -> list[int]:
+    """How many numbers one item has after each stage."""
+    sizes = []
+    modes = [stage.training for stage in stages.values()]
+    with torch.no_grad():
+        for stage in stages.values():
+            example = stage.eval()(example)
+            sizes.append(example[0].numel())
+    for stage, mode in zip(stages.values(), modes, strict=True):
+        stage.train(mode)
+    return sizes
+
+
+@dataclass
+class _Segment:
+    """Consecutive nodes of the graph, and what running them on the example showed."""
+
+    nodes: list[fx.Node]
+    tensors: set[int]
+    weighs: bool  # has a module with a matrix or a kernel, not only norms, activations, pools
+    fits: bool = True  # ends in a batch of floating-point activations
+    writes: bool = False  # changes its input in place
+    size: int = 0  # numbers per item at its end
+
+    def __add__(self, after: _Segment) -> _Segment:
+        return _Segment(
+            self.nodes + after.nodes,
+            self.tensors | after.tensors,
+            self.weighs or after.weighs,
+            after.fits,
+            self.writes,
+            after.size,
+        )
+
+
+def _cut(network: nn.Module, graph: fx.Graph, example: Tensor) -> dict[str, nn.Module]:
+    segments = [_weigh(network, nodes) for nodes in split(graph)]
+    activation: Any = example.clone()
+    for segment in segments:
+        before = activation.clone() if isinstance(activation, Tensor) else activation
+        result = _stage(network, segment.nodes)(activation)
+        segment.writes = not _same(before, activation)
+        segment.fits = (
+            isinstance(result, Tensor)
+            and result.is_floating_point()
+            and result.shape[:1] == example.shape[:1]
+        )
+        segment.size = result[0].numel() if segment.fits else 0
+        activation = result
+    segments = _join_small(_join_sharing(_join_light(segments)))
+    held = {id(tensor) for segment in segments for tensor in _tensors(network, segment.nodes)}
+    unused = [name for name, t in _named_tensors(network).items() if id(t) not in held]
+    return {
+        _name(network, segment.nodes): _stage(
+            network, segment.nodes, unused if segment is segments[-1] else ()
+        )
+        for segment in segments
+    }
+
+
+def _weigh(network: nn.Module, nodes: list[fx.Node]) -> _Segment:
+    tensors = {id(tensor) for tensor in _tensors(network, nodes)}
+    return _Segment(nodes, tensors, any(_has_matrix(network, node) for node in nodes))
+
+
+def _join_light(segments: list[_Segment]) -> list[_Segment]:
+    """Join norms, activations and pools to what they follow, and cuts that can't be used."""
+    joined = segments[:1]
+    for segment in segments[1:]:
+        before = joined[-1]
+        if before.weighs and before.fits and segment.weighs and not segment.writes:
+            joined.append(segment)
+        else:
+            joined[-1] = before + segment
+    return joined
+
+
+def _join_sharing(segments: list[_Segment]) -> list[_Segment]:
+    """Join all from the first to the last that use one parameter or buffer."""
+    last = {tensor: number for number, s in enumerate(segments) for tensor in s.tensors}
+    joined: list[_Segment] = []
+    end = -1
+    for number, segment in enumerate(segments):
+        if number <= end:
+            joined[-1] = joined[-1] + segment
+        else:
+            joined.append(segment)
+        end = max([end, *(last[tensor] for tensor in segment.tensors)])
+    return joined
+
+
+def _join_small(segments: list[_Segment]) -> list[_Segment]:
+    """Drop a cut where the next one is much cheaper to store; the network's end is no cut."""
+    joined = segments[:1]
+    for number, segment in enumerate(segments[1:], start=2):
+        if number < len(segments) and segment.size * _SHRINKS <= joined[-1].size:
+            joined[-1] = joined[-1] + segment
+        else:
+            joined.append(segment)
+    return joined
+
+
+def _stage(network: nn.Module, nodes: list[fx.Node], unused: Sequence[str] = ()) -> nn.Module:
+    """A module of these nodes over the network's own submodules, under their own names.
+
+    `unused` names tensors that no computation needs but the network holds.
+    """
+    graph = fx.Graph()
+    inputs = graph.placeholder("inputs")
+    copies: dict[fx.Node, fx.Node] = {}
+    for node in nodes:
+        copies[node] = graph.node_copy(node, lambda old: copies.get(old, inputs))
+    for name in unused:
+        graph.get_attr(name)
+    graph.output(copies[nodes[-1]])
+    return fx.GraphModule(network, graph, class_name="Stage")
+
+
+def _name(network: nn.Module, nodes: list[fx.Node]) -> str:
+    heavy = [node for node in nodes if _has_matrix(network, node)]
+    calls = [node for node in nodes if node.op == "call_module"]
+    return str((heavy or calls or nodes)[0].target)
+
+
+def _has_matrix(network: nn.Module, node: fx.Node) -> bool:
+    if node.op != "call_module":
+        return False
+    parameters = network.get_submodule(str(node.target)).parameters()
+    return any(parameter.dim() >= 2 for parameter in parameters)
+
+
+def _tensors(network: nn.Module, nodes: list[fx.Node]) -> Iterator[Tensor]:
+    for node in nodes:
+        if node.op == "call_module":
+            module = network.get_submodule(str(node.target))
+            yield from module.parameters()
+            yield from module.buffers()
+        elif node.op == "get_attr":
+            value = operator.attrgetter(str(node.target))(network)
+            if isinstance(value, Tensor):
+                yield value
+
+
+def _named_tensors(network: nn.Module) -> dict[str, Tensor]:
+    return {
+        name: t for name, t in network.state_dict(keep_vars=True).items() if isinstance(t, Tensor)
+    }
+
+
+def _run(stages: Iterable[nn.Module], activation: Any) -> Any:
+    for stage in stages:
+        activation = stage(activation)
+    return activation
+
+
+def _same(left: Any, right: Any) -> bool:
+    if not isinstance(left, Tensor) or not isinstance(right, Tensor):
+        return left is right
+    same = (left == right) | (left.isnan() & right.isnan()) if left.shape == right.shape else None
+    return same is not None and bool(same.all())

@@ -1,0 +1,212 @@
+"""Tracing a network into a graph whose nodes are whole blocks, the same in both modes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from inspect import Parameter, signature
+from typing import Any
+
+import torch
+from torch import fx, nn
+
+_CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
+
+
+class _Tracer(fx.Tracer):
+    """Looks inside the modules named in `opened` and takes all others whole."""
+
+    def __init__(self, opened: frozenset[str]) -> None:
+        super().__init__()
+        self.opened = opened
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return module_qualified_name not in self.opened
+
+    def create_args_for_root(
+        self, root_fn: Any, is_module: bool, concrete_args: Any = None
+    ) -> tuple[Any, list[Any]]:
+        """Only the batch is open; all other arguments of the network take their defaults."""
+        function, args = super().create_args_for_root(root_fn, is_module, concrete_args)
+        defaults = [parameter.default for parameter in signature(root_fn).parameters.values()]
+        for number, default in enumerate(defaults[: len(args)]):
+            if number > 1 and default is not Parameter.empty:
+                args[number] = default
+        return function, args
+
+
+def trace(network: nn.Module) -> fx.Graph | None:
+    """Trace a network, or answer None where it can't be.
+
+    One after another, the containers of blocks that make up a segment alone are opened.
+    """
+    opened: frozenset[str] = frozenset()
+    refused: set[str] = set()
+    graph = _graph(network, opened)
+    while graph is not None:
+        alone = [name for name in _alone(network, graph) if name not in opened | refused]
+        if not alone:
+            break
+        deeper = _graph(network, opened | set(alone))
+        if deeper is not None:
+            graph, opened = deeper, opened | set(alone)
+            continue
+        for name in alone:
+            deeper = _graph(network, opened | {name})
+            if deeper is None:
+                refused.add(name)
+            else:
+                graph, opened = deeper, opened | {name}
+    return graph
+
+
+def _alone(network: nn.Module, graph: fx.Graph) -> list[str]:
+    found = []
+    for nodes in split(graph):
+        calls = [node for node in nodes if node.op != "get_attr"]
+        if len(calls) == 1 and calls[0].op == "call_module":
+            name = str(calls[0].target)
+            if _holds_blocks(network.get_submodule(name)):
+                found.append(name)
+    return found
+
+
+def _holds_blocks(module: nn.Module) -> bool:
+    if isinstance(module, nn.Sequential):
+        return True
+    return any(
+        isinstance(child, _CONTAINERS)
+        and any(True for part in child.children() for _ in part.children())
+        for child in module.children()
+    )
+
+
+def _graph(network: nn.Module, opened: frozenset[str] | set[str]) -> fx.Graph | None:
+    """One graph that holds in both modes, or None where there is none."""
+    graphs = []
+    for training in (True, False):
+        with in_mode(network, training), _untouched(network):
+            try:
+                graph = _Tracer(frozenset(opened)).trace(network)
+            except Exception:  # whatever a network's Python does with a stand-in for a tensor
+                return None
+        graphs.append(graph)
+    if not (_tidy(graphs[0]) and _tidy(graphs[1]) and _join_modes(*graphs)):
+        return None
+    return graphs[1]
+
+
+def _tidy(graph: fx.Graph) -> bool:
+    """Drop checks and dead code; False where constants were baked in or inputs are left open."""
+    for node in reversed(graph.nodes):
+        if node.target is torch._assert or (node.op == "get_attr" and not node.users):
+            graph.erase_node(node)
+    changed = True
+    while changed:
+        dead = [node for node in reversed(graph.nodes) if not node.users and _pure(node)]
+        for node in dead:
+            graph.erase_node(node)
+        changed = bool(dead)
+    inputs = [node for node in graph.nodes if node.op == "placeholder"]
+    for node in inputs[1:]:
+        if node.users:
+            return False
+        graph.erase_node(node)
+    return not any(
+        node.op == "get_attr" and str(node.target).startswith("_tensor_constant")
+        for node in graph.nodes
+    )
+
+
+def _pure(node: fx.Node) -> bool:
+    if node.op == "call_method":
+        return not str(node.target).endswith("_")
+    return node.op in ("get_attr", "call_function")
+
+
+def _join_modes(train: fx.Graph, evaluation: fx.Graph) -> bool:
+    """Turn arguments that differ by the mode into the mode itself; False where more differs."""
+    if len(train.nodes) != len(evaluation.nodes):
+        return False
+    pairs: dict[fx.Node, fx.Node] = {}
+    for left, right in zip(train.nodes, evaluation.nodes, strict=True):
+        if (left.op, left.target) != (right.op, right.target):
+            return False
+        pairs[left] = right
+        mine, other = _leaves(left, pairs), _leaves(right, {})
+        if len(mine) != len(other):
+            return False
+        differing = [(a, b) for a, b in zip(mine, other, strict=True) if a is not b and a != b]
+        if any(pair != (True, False) for pair in differing):
+            return False
+        if differing and not _follow_mode(evaluation, right, left):
+            return False
+    return True
+
+
+def _follow_mode(graph: fx.Graph, node: fx.Node, train: fx.Node) -> bool:
+    """Let `node` read the mode from the stage, where its arguments are flat."""
+    with graph.inserting_before(node):
+        mode = graph.get_attr("training")
+    node.args = tuple(
+        mode if a is True and b is False else b for a, b in zip(train.args, node.args, strict=True)
+    )
+    node.kwargs = {
+        key: mode if train.kwargs[key] is True and value is False else value
+        for key, value in node.kwargs.items()
+    }
+    return mode in node.all_input_nodes
+
+
+def _leaves(node: fx.Node, pairs: Mapping[fx.Node, fx.Node]) -> list[Any]:
+    leaves: list[Any] = []
+
+    def visit(value: Any) -> Any:
+        leaves.append(pairs.get(value, value) if isinstance(value, fx.Node) else value)
+        return value
+
+    fx.node.map_aggregate((node.args, node.kwargs), visit)
+    return leaves
+
+
+def split(graph: fx.Graph) -> list[list[fx.Node]]:
+    """Cut after each module whose output is the only thing that crosses; without input and output."""
+    nodes = list(graph.nodes)
+    place = {node: number for number, node in enumerate(nodes)}
+    crossing = [0] * len(nodes)
+    for node in nodes:
+        last = max((place[user] for user in node.users), default=place[node])
+        for number in range(place[node], last):
+            crossing[number] += 1
+    segments: list[list[fx.Node]] = [[]]
+    for number, node in enumerate(nodes):
+        if node.op in ("placeholder", "output"):
+            continue
+        segments[-1].append(node)
+        if node.op == "call_module" and node.users and crossing[number] == 1:
+            segments.append([])
+    return [segment for segment in segments if segment]
+
+
+@contextmanager
+def in_mode(network: nn.Module, training: bool) -> Iterator[None]:
+    """Put all modules into one mode, and back into their own."""
+    modes = [(module, module.training) for module in network.modules()]
+    network.train(training)
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
+@contextmanager
+def _untouched(network: nn.Module) -> Iterator[None]:
+    """Undo what tracing leaves in the modules' attributes."""
+    kept = [(module, dict(module.__dict__)) for module in network.modules()]
+    try:
+        yield
+    finally:
+        for module, attributes in kept:
+            module.__dict__.clear()
+            module.__dict__.update(attributes)

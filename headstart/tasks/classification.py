@@ -1,0 +1,124 @@
+"""Classification: one label an item."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any, ClassVar, final
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from headstart.contracts import Batch, Examples, Step, Task
+from headstart.model import Model
+
+# Inverse regularisation strengths tried by the probe, on standardised features.
+PROBE_STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+
+Solution = tuple[np.ndarray, np.ndarray]  # weight (labels, D) and bias (labels,)
+
+
+@final
+class Classification(Task):
+    """Softmax cross-entropy over the labels, scored by accuracy; `weights` holds one weight a label."""
+
+    metric: ClassVar[str] = "accuracy"
+
+    def __init__(self, weights: tuple[float, ...] | None = None) -> None:
+        self.weights = weights
+
+    def head(self, feature_dim: int, labels: Sequence[str]) -> nn.Module:
+        """A linear layer (N, feature_dim) -> (N, labels), zero at the start (Kolesnikov et al. 2020)."""
+        layer = nn.Linear(feature_dim, len(labels))
+        nn.init.zeros_(layer.weight)
+        nn.init.zeros_(layer.bias)
+        return layer
+
+    def step(self, model: Model, batch: Batch) -> Step:
+        """One forward pass over a batch, with the class-weighted mean loss in full precision."""
+        features = model.features(batch.inputs, batch.start)
+        outputs: Tensor = model.head(features)
+        weights = None
+        if self.weights is not None:
+            weights = torch.tensor(self.weights, dtype=torch.float32, device=outputs.device)
+        loss = functional.cross_entropy(outputs.float(), batch.targets, weight=weights)
+        return Step(outputs, loss, features)
+
+    def probe(self, train: Examples, validation: Examples, labels: Sequence[str]) -> nn.Module:
+        """Multinomial logistic regression on standardised features, strength picked on validation.
+
+        Ties go to the stronger regularisation. The standardisation is folded into the returned layer.
+        """
+        mean = train[0].mean(axis=0, dtype=np.float64)
+        scale = train[0].std(axis=0, dtype=np.float64) + 1e-6
+        inputs, checked = (
+            ((part[0] - mean) / scale).astype(np.float32) for part in (train, validation)
+        )
+
+        def merit(solution: Solution) -> tuple[float, float]:
+            outputs = checked @ solution[0].T + solution[1]
+            losses = self.losses(outputs, validation[1])
+            return float(self.scores(outputs, validation[1]).mean()), -float(losses.mean())
+
+        weight, bias = max(self._solutions(inputs, train[1], len(labels)), key=merit)
+        layer = nn.Linear(inputs.shape[1], len(labels))
+        weight = weight / scale
+        with torch.no_grad():
+            layer.weight.copy_(torch.from_numpy(weight))
+            layer.bias.copy_(torch.from_numpy(bias - weight @ mean))
+        return layer
+
+    def _solutions(
+        self, inputs: np.ndarray, targets: np.ndarray, count: int
+    ) -> list[Solution]:
+        from sklearn.exceptions import ConvergenceWarning
+        from sklearn.linear_model import LogisticRegression
+
+        given = dict(enumerate(self.weights)) if self.weights is not None else None
+        solver = LogisticRegression(max_iter=200, warm_start=True, tol=1e-3, class_weight=given)
+        found = []
+        for strength in PROBE_STRENGTHS:
+            solver.set_params(C=strength)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ConvergenceWarning)  # validation judges the result
+                solver.fit(inputs, targets)
+            weight = np.zeros((count, inputs.shape[1]))
+            bias = np.full(count, -30.0)  # a label without training examples is never predicted
+            if len(solver.classes_) == 2:
+                weight[solver.classes_] = np.concatenate([-solver.coef_, solver.coef_]) / 2
+                bias[solver.classes_] = np.concatenate([-solver.intercept_, solver.intercept_]) / 2
+            else:
+                weight[solver.classes_], bias[solver.classes_] = solver.coef_, solver.intercept_
+            found.append((weight, bias))
+        return found
+
+    def naive(self, targets: np.ndarray, labels: Sequence[str]) -> np.ndarray:
+        """Log frequencies of the labels: always answers the commonest one. Shape (labels,)."""
+        counts = np.bincount(targets, minlength=len(labels))
+        return np.asarray(np.log((counts + 1e-3) / counts.sum()))
+
+    def scores(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """1 where the highest output is the target, else 0. Shape (N,)."""
+        return (outputs.argmax(axis=-1) == targets).astype(np.float64)
+
+    def losses(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """Cross-entropy of each item. Shape (N,)."""
+        top = outputs.max(axis=-1, keepdims=True)
+        total = top[:, 0] + np.log(np.exp(outputs - top).sum(axis=-1))
+        return np.asarray(total - np.take_along_axis(outputs, targets[:, None], axis=-1)[:, 0])
+
+    def decode(self, outputs: np.ndarray, labels: Sequence[str]) -> list[dict[str, Any]]:
+        """The likeliest label of each item, its probability, and those of all labels."""
+        shifted = np.exp(outputs - outputs.max(axis=-1, keepdims=True))
+        shares = shifted / shifted.sum(axis=-1, keepdims=True)
+        return [
+            {
+                "label": labels[int(row.argmax())],
+                "probability": float(row.max()),
+                "probabilities": {name: float(p) for name, p in zip(labels, row, strict=True)},
+            }
+            for row in shares
+        ]
+

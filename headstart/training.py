@@ -1,0 +1,271 @@
+"""The one training loop: any model, task and strategy, on raw items or stored activations."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from math import cos, pi
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from headstart.budget import Budget
+from headstart.checkpoints import load_checkpoint, save_checkpoint
+from headstart.contracts import Batch, Strategy, Task
+from headstart.defaults import Recipe
+from headstart.features.engine import to_device
+from headstart.features.feed import Feed
+from headstart.features.reading import View
+from headstart.model import Model
+from headstart.progress import Progress
+
+CHECKPOINT_EVERY = 5.0  # seconds between checkpoints, at epoch ends
+
+
+@dataclass(frozen=True)
+class Splits:
+    """What the loop trains on, and what it selects on."""
+
+    train: Feed
+    validation: Feed
+
+
+@dataclass(frozen=True)
+class Session:
+    """Where and how a training runs."""
+
+    accelerator: Accelerator
+    seed: int
+    budget: Budget
+    progress: Progress
+    checkpoint: Path | None = None
+
+
+@dataclass
+class Training:
+    """What a training did. `history` holds a row an epoch: steps, seconds, loss, score, validation_loss."""
+
+    history: list[dict[str, float]] = field(default_factory=list)
+    steps: int = 0
+    seconds: float = 0.0
+    best: int = -1  # epoch whose weights are kept
+    finished: bool = False
+    cut: bool = False  # ended by the budget
+
+    def merit(self, epoch: int) -> tuple[float, float]:
+        """What selection compares: the score on validation, then the loss."""
+        return self.history[epoch]["score"], -self.history[epoch]["validation_loss"]
+
+
+def seed_everything(seed: int) -> None:
+    """Seed every generator that weights and dropout draw from."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
+def predict(model: Model, feed: Feed, accelerator: Accelerator, size: int = 32) -> np.ndarray:
+    """Head outputs for every item of a feed, in its order, in fp32. Shape (N, labels)."""
+    model.eval().to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    outputs = []
+    with torch.inference_mode():
+        for batch in feed.batches(np.arange(len(feed)), size):
+            inputs = to_device(batch.inputs, accelerator.device)
+            outputs.append(model(inputs, start=batch.start).float().cpu().numpy())
+    return np.concatenate(outputs)
+
+
+def train(
+    model: Model, task: Task, strategy: Strategy, splits: Splits, recipe: Recipe, session: Session
+) -> Training:
+    """Train a model and leave it with the weights of its best epoch on validation.
+
+    Ends early when `recipe.patience` epochs bring nothing, and after the step in which the budget ends.
+    With a checkpoint path it goes on where an earlier run of the same settings was killed.
+    """
+    return _Run(model, task, strategy, splits, recipe, session).train()
+
+
+class _Run:
+    def __init__(
+        self, model: Model, task: Task, strategy: Strategy, splits: Splits, recipe: Recipe, session: Session
+    ) -> None:
+        self.model, self.task, self.strategy = model, task, strategy
+        self.splits, self.recipe, self.session = splits, recipe, session
+        self.record = Training()
+        self.kept: dict[str, Tensor] = {}
+        self.parts = 1  # micro-batches a step, doubled when memory runs out
+        self.earlier = 0.0
+
+    def train(self) -> Training:
+        """Run all epochs."""
+        self.model.to(self.session.accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.strategy.prepare(self.model)
+        self.optimizer = torch.optim.AdamW(self._groups(), lr=self.recipe.rate)
+        first = self._resume()
+        started = saved = time.monotonic()
+        total = (self.recipe.epochs - first) * self._steps_per_epoch()
+        with self.session.progress.track(self.recipe.label, total) as advance:
+            for epoch in range(first, self.recipe.epochs):
+                if self.record.finished:
+                    break
+                loss = self._epoch(epoch, advance)
+                self.record.seconds = self.earlier + time.monotonic() - started
+                self._judge(epoch, loss)
+                if time.monotonic() - saved > CHECKPOINT_EVERY or self.record.finished:
+                    self._save(epoch)
+                    saved = time.monotonic()
+        self._restore()
+        return self.record
+
+    def _groups(self) -> list[dict[str, Any]]:
+        """Every parameter in a fixed order from the start; unfreezing never rebuilds a group."""
+        stages = len(self.model.stages)
+        modules = [*self.model.stages, self.model.head]
+        groups = []
+        for position, module in enumerate(modules):
+            rate = self.recipe.rate * self.strategy.rate(position, stages)
+            for decays in (True, False):
+                found = [p for p in module.parameters() if (p.dim() > 1) == decays]
+                decay = self.recipe.weight_decay if decays else 0.0
+                groups.append({"params": found, "lr": rate, "base": rate, "weight_decay": decay})
+        extra = list(self.strategy.parameters())
+        rate = self.recipe.rate
+        groups.append({"params": extra, "lr": rate, "base": rate, "weight_decay": 0.0})
+        return [group for group in groups if group["params"]]
+
+    def _epoch(self, epoch: int, advance: Any) -> float:
+        seed_everything(self.session.seed * 10_007 + epoch)  # so that a resumed epoch draws the same
+        self.model.train()
+        self.strategy.epoch_started(epoch, self.model)
+        order = torch.randperm(len(self.splits.train)).numpy()
+        losses = []
+        view = View(self.session.seed, epoch)
+        for batch in self.splits.train.batches(order, self.recipe.batch, view):
+            if len(batch.targets) == 1 and len(order) > 1:
+                continue  # BatchNorm can't normalise a batch of one
+            losses.append(self._step(batch, len(batch.targets)))
+            self.record.steps += 1
+            advance(1)
+            if self.session.budget.over():
+                self.record.cut = self.record.finished = True
+                break
+        return float(np.mean(losses)) if losses else float("nan")
+
+    def _step(self, batch: Batch, size: int) -> float:
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["base"] * self._factor()
+        while True:
+            self.optimizer.zero_grad(set_to_none=True)
+            try:
+                loss = sum(self._backward(part, len(part.targets) / size) for part in self._split(batch))
+            except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+                if not _out_of_memory(error) or self.parts >= size:
+                    raise
+                self.parts *= 2
+                self.session.progress.warn(
+                    f"Out of memory at {size} items a step; trying {-(-size // self.parts)} at a time."
+                )
+                continue
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
+            self.optimizer.step()
+            return float(loss)
+
+    def _backward(self, batch: Batch, share: float) -> float:
+        accelerator = self.session.accelerator
+        inputs = to_device(batch.inputs, accelerator.device)
+        moved = Batch(inputs, batch.targets.to(accelerator.device), batch.start)
+        with accelerator.autocast():
+            step = self.task.step(self.model, moved)
+            loss = self.strategy.loss(step) * share
+        accelerator.backward(loss)
+        return float(loss.detach())
+
+    def _split(self, batch: Batch) -> Iterator[Batch]:
+        if self.parts == 1:
+            yield batch
+            return
+        for inputs, targets in zip(
+            batch.inputs.chunk(self.parts), batch.targets.chunk(self.parts), strict=True
+        ):
+            yield Batch(inputs, targets, batch.start)
+
+    def _factor(self) -> float:
+        """Warm-up, then a cosine to zero over the steps or the budget, whichever ends sooner."""
+        total = self.recipe.epochs * self._steps_per_epoch()
+        done = max(self.record.steps / total, self.session.budget.spent())
+        warm = min(1.0, (self.record.steps + 1) / (self.recipe.warmup * total + 1))
+        return warm * 0.5 * (1 + cos(pi * min(done, 1.0)))
+
+    def _steps_per_epoch(self) -> int:
+        return -(-len(self.splits.train) // self.recipe.batch)
+
+    def _judge(self, epoch: int, loss: float) -> None:
+        outputs = predict(self.model, self.splits.validation, self.session.accelerator)
+        targets = self.splits.validation.targets
+        row = {
+            "steps": float(self.record.steps),
+            "seconds": self.record.seconds,
+            "loss": loss,
+            "score": float(self.task.scores(outputs, targets).mean()),
+            "validation_loss": float(self.task.losses(outputs, targets).mean()),
+        }
+        self.record.history.append(row)
+        best = self.record.best
+        if best < 0 or self.record.merit(epoch) > self.record.merit(best):
+            self.record.best = epoch
+            self.kept = {name: tensor.detach().cpu().clone() for name, tensor in self._moving()}
+        waited = epoch - self.record.best
+        if waited >= self.recipe.patience or epoch + 1 == self.recipe.epochs:
+            self.record.finished = True
+
+    def _moving(self) -> Iterator[tuple[str, Tensor]]:
+        """Tensors of the stages that are ever trained, and the head."""
+        start = self.splits.train.start
+        for name, tensor in self.model.state_dict().items():
+            kind, _, rest = name.partition(".")
+            if kind == "head" or int(rest.partition(".")[0]) >= start:
+                yield name, tensor
+
+    def _restore(self) -> None:
+        if self.kept:
+            self.model.load_state_dict(self.kept, strict=False)
+        self.model.requires_grad_(True)
+        self.model.eval()
+
+    def _save(self, epoch: int) -> None:
+        if self.session.checkpoint is not None:
+            state = {
+                "model": dict(self._moving()),
+                "optimizer": self.optimizer.state_dict(),
+                "kept": self.kept,
+                "record": vars(self.record),
+                "epoch": epoch,
+            }
+            save_checkpoint(self.session.checkpoint, state)
+
+    def _resume(self) -> int:
+        path = self.session.checkpoint
+        state = load_checkpoint(path) if path is not None else None
+        if state is None:
+            return 0
+        self.model.load_state_dict(state["model"], strict=False)
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.kept = state["kept"]
+        self.record = Training(**state["record"])
+        self.earlier = self.record.seconds
+        self.session.progress.say(f"Going on after epoch {state['epoch'] + 1} of {self.recipe.label}.")
+        return int(state["epoch"]) + 1
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    words = ("out of memory", "not enough memory", "can't allocate memory")
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(
+        word in str(error).lower() for word in words
+    )

@@ -1,0 +1,256 @@
+"""The command line: what it prints where, and its exit codes."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import write_pictures
+from typer.testing import CliRunner
+
+from headstart import catalog
+from headstart.cli import answers, app, options
+from headstart.defaults import Settings
+from headstart.errors import DataError
+from headstart.progress import Progress
+
+ROOT = Path(__file__).resolve().parents[1]
+TINY = "seeded:convnet"
+
+
+@dataclass(frozen=True)
+class Said:
+    """A small answer."""
+
+    text: str
+
+    def to_json(self) -> dict[str, Any]:
+        return {"said": self.text}
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def run(*arguments: str) -> Any:
+    """Run the command line in this process."""
+    return CliRunner().invoke(app, list(arguments))
+
+
+def shell(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run the command line in a process of its own."""
+    command = [sys.executable, "-m", "headstart", *arguments]
+    settings: dict[str, Any] = {"cwd": ROOT, "text": True, "stderr": subprocess.PIPE}
+    return subprocess.run(
+        command, **(settings | {"stdout": subprocess.PIPE} | options), check=False
+    )
+
+
+def test_help_answers_at_once() -> None:
+    taken = []
+    for _ in range(3):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        assert shell("--help").returncode == 0
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        taken.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    assert min(taken) < 0.5  # seconds of this process alone, however busy the machine
+
+
+def test_every_setting_is_a_flag_of_fit_and_pretrain(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    assert set(options.HELP) == {field.name for field in fields(Settings)}
+    for command in ("fit", "pretrain"):
+        text = run(command, "--help").output
+        for field in fields(Settings):
+            assert f"--{field.name.replace('_', '-')}" in text
+    assert "--no-scratch" in text
+
+
+def test_listings_print_one_json_object() -> None:
+    done = shell("strategies", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["strategies"].keys() == catalog.STRATEGIES.keys()
+    found = json.loads(run("backbones", "seeded:*", "--json").stdout)["backbones"]
+    assert found and all(card["reference"].startswith("seeded:") for card in found)
+    assert len(json.loads(run("backbones", "--limit", "1", "--json").stdout)["backbones"]) == 1
+    assert json.loads(run("backbones", "none-such", "--json").stdout) == {"backbones": []}
+
+
+def test_listings_print_whole_lines_where_nobody_can_widen_them() -> None:
+    lines = run("backbones", "seeded:*").stdout.splitlines()
+    found = json.loads(run("backbones", "seeded:*", "--json").stdout)["backbones"]
+    assert [line.split()[0] for line in lines[1:]] == [card["reference"] for card in found]
+
+
+def test_doctor_tells_what_is_here() -> None:
+    done = run("doctor", "--json")
+    facts = json.loads(done.stdout)
+    assert facts["cores"] >= 1
+    assert facts["memory"] >= facts["memory_free"] > 0
+    assert facts["cache"] == os.environ["HEADSTART_CACHE"]
+    assert facts["weights_at_hand"] <= facts["backbones"]
+    assert "GiB" in run("doctor").stdout
+
+
+def test_fit_evaluate_predict(tmp_path: Path, pictures: Path) -> None:
+    out = tmp_path / "model"
+    done = run(*["fit", str(pictures), "-b", TINY, "-o", str(out), "--no-scratch", "--json"])
+    assert done.exit_code == 0, done.stderr
+    record = json.loads(done.stdout)
+    assert {"metric", "arms", "gain", "verdict", "strategy", "backbone", "data"} <= record.keys()
+    assert record["verdict"] == "unknown"
+
+    scored = json.loads(run("evaluate", str(out), str(pictures), "--json").stdout)
+    assert 0 <= scored["value"] <= 1
+
+    said = json.loads(run("predict", str(out), str(pictures / "ants"), "--json").stdout)
+    assert len(said["predictions"]) == 40
+    assert {"path", "label", "probability"} <= said["predictions"][0].keys()
+    lines = run("predict", str(out), str(pictures / "ants")).stdout.splitlines()
+    assert len(lines) == 41
+
+    again = run(*["fit", str(pictures), "-b", TINY, "-o", str(out)])
+    assert (again.exit_code, again.stderr.count("error: ")) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["fit", "{pictures}", "-b", "timn:resnet50", "-o", "{new}"],
+        ["fit", "{pictures}", "-b", "timm:resnet5O", "-o", "{new}", "--offline"],
+        ["fit", "{pictures}", "-b", "no reference", "-o", "{new}"],
+        ["fit", "{pictures}", "-b", TINY, "-o", "{new}", "--budget", "soon"],
+        ["fit", "{pictures}", "-b", TINY, "-o", "{new}", "-s", "last-stage"],
+        ["fit", "{pictures}", "-b", TINY, "-o", "{new}", "-s", "last-stages?cuont=1"],
+        ["fit", "{pictures}", "-b", TINY, "-o", "{new}", "--device", "abacus"],
+        ["fit", "{pictures}", "-b", TINY, "-o", "{new}", "--precision", "int1"],
+        ["fit", "{pictures}/ants", "-b", TINY, "-o", "{new}"],
+        ["fit", "{empty}", "-b", TINY, "-o", "{new}"],
+        ["fit", "{new}/nowhere", "-b", TINY, "-o", "{new}"],
+        ["evaluate", "{empty}", "{pictures}"],
+        ["predict", "{new}", "{pictures}"],
+        ["demo", "digit"],
+    ],
+)
+def test_a_mistake_gets_one_sentence(
+    arguments: list[str], tmp_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")  # and restored after --offline
+    (tmp_path / "empty").mkdir()
+    places = {"pictures": pictures, "new": tmp_path / "new", "empty": tmp_path / "empty"}
+    done = run(*[argument.format(**places) for argument in arguments], "--json")
+    told = done.stderr.splitlines()[-1]
+    assert done.exit_code == 2
+    assert told.startswith("error: ") and told.endswith((".", "?"))
+    assert json.loads(done.stdout) == {"error": told.removeprefix("error: ")}
+    assert "Traceback" not in done.stderr
+
+
+def test_a_wrong_flag_is_a_mistake() -> None:
+    done = shell("fit", "--no-such-flag")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Traceback" not in done.stderr
+
+
+def test_offline_is_set_before_the_flow_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    run("fit", "nowhere", "-b", TINY, "-o", "nowhere", "--offline")
+    assert os.environ["HF_HUB_OFFLINE"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        (DataError("x.jpg holds no picture. Remove it."), 2, "x.jpg holds no picture. Remove it."),
+        (OSError(errno.ENOSPC, "No space left on device", "/full/a"), 2, "full at /full/a."),
+        (RuntimeError("I/O error: No space left on device (os error 28)"), 2, "The disk is full."),
+        (
+            PermissionError(errno.EACCES, "Permission denied", "/root/a"),
+            2,
+            "forbids this at /root/a",
+        ),
+        (OSError(errno.EROFS, "Read-only file system", "/rom/a"), 2, "forbids this at /rom/a"),
+        (KeyboardInterrupt(), 130, "Stopped."),
+        (BrokenPipeError(), 141, ""),
+        (KeyError("a"), 1, "KeyError: 'a'. This is a defect of Headstart"),
+        (FileNotFoundError(errno.ENOENT, "No such file", "own.json"), 1, "defect of Headstart"),
+    ],
+)
+def test_kinds_of_failure(error: BaseException, code: int, words: str) -> None:
+    found, message = answers.failure(error)
+    assert found == code
+    assert words in message
+
+
+def fail_inside(progress: Progress) -> Said:
+    """A defect."""
+    raise KeyError("a")
+
+
+@pytest.mark.parametrize("wanted", [False, True])
+def test_a_traceback_is_shown_on_request(
+    wanted: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HEADSTART_TRACEBACK", "1" if wanted else "")
+    with pytest.raises(answers.typer.Exit) as ended:
+        answers.answer(True, fail_inside)
+    said = capsys.readouterr()
+    assert ended.value.exit_code == 1
+    assert ("fail_inside" in said.err) == wanted
+    assert json.loads(said.out)["error"].startswith("KeyError")
+
+
+def test_what_libraries_print_stays_off_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
+    def chatty(progress: Progress) -> Said:
+        print("a library says hello")
+        progress.warn("mind this")
+        return Said("done")
+
+    answers.answer(True, chatty)
+    said = capsys.readouterr()
+    assert json.loads(said.out) == {"said": "done"}
+    assert "a library says hello" in said.err
+    assert "warning: mind this" in said.err
+
+
+def test_a_reader_that_leaves_is_no_error() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = shell("strategies", stdout=writing)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("arguments", [["strategies"], ["strategies", "--json"]])
+def test_a_full_disk_is_told(arguments: list[str]) -> None:
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        done = shell(*arguments, stdout=full)
+    assert done.returncode == 2
+    assert done.stderr == "error: The disk is full. Free some space and run the command again.\n"
+
+
+def test_an_interrupt_ends_with_130(tmp_path: Path) -> None:
+    pictures = write_pictures(tmp_path / "many", {"ants": 150, "bees": 150})
+    command = ["fit", str(pictures), "-b", TINY, "-o", str(tmp_path / "new"), "--epochs", "5000"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "headstart", *command, "--json"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stderr is not None
+    first = process.stderr.read(1)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert first and process.returncode == 130
+    assert json.loads(out) == {"error": "Stopped."}
+    assert b"Traceback" not in err

@@ -1,0 +1,96 @@
+"""The pages: true to --help, to the catalog and to the contracts."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from headstart import catalog, contracts
+from headstart.cli import app
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
+PAGES = sorted(DOCS.glob("*.md"))
+CONTRACTS = (contracts.Hub, contracts.Modality, contracts.Task, contracts.Strategy)
+KINDS = ["hubs", "modalities", "tasks", "strategies"]
+
+
+def blocks(page: Path) -> list[str]:
+    """The Python blocks of a page."""
+    return re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)
+
+
+@pytest.fixture
+def help_texts(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The script that writes docs/cli.md."""
+    monkeypatch.syspath_prepend(DOCS)
+    import help_texts as script
+
+    return script
+
+
+def test_help_texts_are_current(help_texts: Any) -> None:
+    page = help_texts.PAGE.read_text(encoding="utf-8")
+    assert help_texts.current(page) == page, "run `make docs-help`"
+    named = {command.name or command.callback.__name__ for command in app.registered_commands}
+    assert set(help_texts.commands(page)) == named | {""}
+
+
+def test_a_stale_help_text_is_seen(help_texts: Any) -> None:
+    page = help_texts.PAGE.read_text(encoding="utf-8")
+    stale = page.replace("--budget", "--budgets")
+    assert stale != page
+    assert help_texts.current(stale) == page
+
+
+@pytest.mark.parametrize(("kind", "page"), zip(KINDS, ["backbones", "data", "index", "strategies"]))
+def test_every_part_is_on_its_page(kind: str, page: str) -> None:
+    text = (DOCS / f"{page}.md").read_text(encoding="utf-8")
+    assert [name for name in vars(catalog)[kind.upper()] if f"`{name}`" not in text] == []
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", *PAGES], ids=lambda page: page.name)
+def test_python_and_commands_on_a_page_exist(page: Path) -> None:
+    import headstart
+
+    for block in blocks(page):
+        for node in ast.walk(ast.parse(block)):
+            if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "hs":
+                assert node.attr in headstart.__all__
+    named = {
+        str(command.callback.__name__) for command in app.registered_commands if command.callback
+    }
+    said = re.findall(r"^headstart ([a-z]+)", page.read_text(encoding="utf-8"), re.M)
+    assert set(said) <= named
+
+
+def test_the_parts_shown_are_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: dict[type, type] = {}
+    for number, block in enumerate(blocks(DOCS / "extending.md")):
+        module = ModuleType(f"shown_{number}")
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+        exec(compile(block, f"extending.md block {number}", "exec"), vars(module))
+        for kind in vars(module).values():
+            if inspect.isclass(kind) and kind.__module__ == module.__name__:
+                contract = next(contract for contract in CONTRACTS if issubclass(kind, contract))
+                assert not inspect.isabstract(kind) and kind()
+                shown[contract] = kind
+    assert set(shown) == {contracts.Hub, contracts.Task, contracts.Strategy}
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", *PAGES], ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text(encoding="utf-8"))
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_every_page_is_in_the_menu() -> None:
+    menu = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    assert [page.name for page in PAGES if f": {page.name}" not in menu] == []
