@@ -49,7 +49,7 @@ check: .venv/dev.stamp ## format, lint, types, and the diagram of imports
 	@$(BIN)/python -m pytest -q tests/test_architecture.py
 
 docs: .venv/dev.stamp docs-help ## build the pages into site/
-	@$(BIN)/mkdocs build --quiet --strict
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 docs-help: .venv/dev.stamp ## write the --help texts into docs/cli.md
 	@$(BIN)/python docs/help_texts.py

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from conftest import write_pictures
 from typer.testing import CliRunner
 
@@ -200,7 +201,7 @@ def test_a_traceback_is_shown_on_request(
     wanted: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("HEADSTART_TRACEBACK", "1" if wanted else "")
-    with pytest.raises(answers.typer.Exit) as ended:
+    with pytest.raises(typer.Exit) as ended:
         answers.answer(True, fail_inside)
     said = capsys.readouterr()
     assert ended.value.exit_code == 1

@@ -116,7 +116,10 @@ def test_two_items_at_least_train() -> None:
 
 @pytest.mark.parametrize("shares", [UNSPLIT, FROM_TRAIN])
 def test_the_shares_hold(shares: Shares) -> None:
-    own = [hashlib.blake2b(bytes([n % 256, n // 256]), digest_size=16).hexdigest() for n in range(20_000)]
+    own = [
+        hashlib.blake2b(bytes([n % 256, n // 256]), digest_size=16).hexdigest()
+        for n in range(20_000)
+    ]
     counts = Counter(cut({"a": own}, shares)[0].values())
     for name, share in shares:
         assert counts[name] / len(own) == pytest.approx(share, abs=0.01)

@@ -19,12 +19,17 @@ ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
 CONTRACTS = (contracts.Hub, contracts.Modality, contracts.Task, contracts.Strategy)
-KINDS = ["hubs", "modalities", "tasks", "strategies"]
+PAGE_OF = {"hubs": "backbones", "modalities": "data", "tasks": "index", "strategies": "strategies"}
 
 
 def blocks(page: Path) -> list[str]:
     """The Python blocks of a page."""
     return re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)
+
+
+def commands() -> set[str]:
+    """The names of the commands."""
+    return {command.callback.__name__ for command in app.registered_commands if command.callback}
 
 
 @pytest.fixture
@@ -39,8 +44,7 @@ def help_texts(monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_help_texts_are_current(help_texts: Any) -> None:
     page = help_texts.PAGE.read_text(encoding="utf-8")
     assert help_texts.current(page) == page, "run `make docs-help`"
-    named = {command.name or command.callback.__name__ for command in app.registered_commands}
-    assert set(help_texts.commands(page)) == named | {""}
+    assert set(help_texts.commands(page)) == commands() | {""}
 
 
 def test_a_stale_help_text_is_seen(help_texts: Any) -> None:
@@ -50,9 +54,9 @@ def test_a_stale_help_text_is_seen(help_texts: Any) -> None:
     assert help_texts.current(stale) == page
 
 
-@pytest.mark.parametrize(("kind", "page"), zip(KINDS, ["backbones", "data", "index", "strategies"]))
-def test_every_part_is_on_its_page(kind: str, page: str) -> None:
-    text = (DOCS / f"{page}.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize("kind", PAGE_OF)
+def test_every_part_is_on_its_page(kind: str) -> None:
+    text = (DOCS / f"{PAGE_OF[kind]}.md").read_text(encoding="utf-8")
     assert [name for name in vars(catalog)[kind.upper()] if f"`{name}`" not in text] == []
 
 
@@ -64,11 +68,8 @@ def test_python_and_commands_on_a_page_exist(page: Path) -> None:
         for node in ast.walk(ast.parse(block)):
             if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "hs":
                 assert node.attr in headstart.__all__
-    named = {
-        str(command.callback.__name__) for command in app.registered_commands if command.callback
-    }
     said = re.findall(r"^headstart ([a-z]+)", page.read_text(encoding="utf-8"), re.M)
-    assert set(said) <= named
+    assert set(said) <= commands()
 
 
 def test_the_parts_shown_are_whole(monkeypatch: pytest.MonkeyPatch) -> None:

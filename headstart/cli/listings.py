@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from headstart.pipeline import Prediction
+    from headstart.serve import Prediction
 
     from headstart.contracts import Card
 

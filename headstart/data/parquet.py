@@ -59,8 +59,8 @@ _CACHE = _RowGroups(CACHE_BYTES)
 
 def open_file(path: Path) -> Any:
     """The opened Parquet file. Raises DataError naming it when pyarrow can't read it."""
-    from pyarrow import ArrowException  # type: ignore[import-untyped]  # it ships no types
-    from pyarrow.parquet import ParquetFile  # type: ignore[import-untyped]  # it ships no types
+    from pyarrow import ArrowException
+    from pyarrow.parquet import ParquetFile
 
     try:
         return ParquetFile(path)

@@ -47,7 +47,7 @@ def _fill(own: dict[str, str], shares: Shares) -> list[str]:
     enough = len(own) >= len(shares)
     moved = []
     for name, (low, high) in reversed(_intervals(shares).items()):
-        if name in own.values() or not (enough or name == "train"):
+        if not own or name in own.values() or not (enough or name == "train"):
             continue
         held = list(own.values())
         free = [digest for digest, split in own.items() if held.count(split) > 1 or not enough]

@@ -170,7 +170,7 @@ def scratch_arm(target: Target, rebuild: Callable[[], Backbone], reference: Reci
     if training.cut:
         said += " It was ended by the budget, so the gain is an upper bound."
     spent = time.monotonic() - started
-    arm = _arm(target, "scratch", outputs, spent, steps=training.steps, note=said)
+    arm = _arm(target, "scratch", outputs, spent, steps=training.steps)
     return Outcome(arm, model, training), said
 
 

@@ -63,7 +63,6 @@ class Seeded(Hub):
         example = torch.zeros(2, settings.channels, settings.size, settings.size)
         with torch.no_grad():
             feature_dim = network.eval()(example).shape[1]
-        network.train()
         return Backbone(
             stages=find_stages(network, example, given),
             feature_dim=feature_dim,

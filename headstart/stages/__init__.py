@@ -115,14 +115,22 @@ def _cut(network: nn.Module, graph: fx.Graph, example: Tensor) -> dict[str, nn.M
         segment.size = result[0].numel() if segment.fits else 0
         activation = result
     segments = _join_small(_join_sharing(_join_light(segments)))
-    held = {id(tensor) for segment in segments for tensor in _tensors(network, segment.nodes)}
-    unused = [name for name, t in _named_tensors(network).items() if id(t) not in held]
+    names = _unused(network, segments)
     return {
-        _name(network, segment.nodes): _stage(
-            network, segment.nodes, unused if segment is segments[-1] else ()
-        )
-        for segment in segments
+        _name(network, segment.nodes): _stage(network, segment.nodes, unused)
+        for segment, unused in zip(segments, names, strict=True)
     }
+
+
+def _unused(network: nn.Module, segments: list[_Segment]) -> list[list[str]]:
+    """Names of tensors that no computation reads, or reads by another name: by the stage to keep them."""
+    kept = [set(_stage(network, segment.nodes).state_dict()) for segment in segments]
+    names: list[list[str]] = [[] for _ in segments]
+    for name, tensor in network.state_dict(keep_vars=True).items():
+        if not any(name in held for held in kept):
+            homes = [place for place, s in enumerate(segments) if id(tensor) in s.tensors]
+            names[homes[0] if homes else -1].append(name)
+    return names
 
 
 def _weigh(network: nn.Module, nodes: list[fx.Node]) -> _Segment:
@@ -197,21 +205,16 @@ def _has_matrix(network: nn.Module, node: fx.Node) -> bool:
 
 
 def _tensors(network: nn.Module, nodes: list[fx.Node]) -> Iterator[Tensor]:
+    """The parameters and persistent buffers in use; tables that are not saved may be shared."""
     for node in nodes:
-        if node.op == "call_module":
-            module = network.get_submodule(str(node.target))
-            yield from module.parameters()
-            yield from module.buffers()
-        elif node.op == "get_attr":
+        if node.op in ("call_module", "get_attr"):
+            path, _, _ = str(node.target).rpartition(".")
             value = operator.attrgetter(str(node.target))(network)
-            if isinstance(value, Tensor):
-                yield value
-
-
-def _named_tensors(network: nn.Module) -> dict[str, Tensor]:
-    return {
-        name: t for name, t in network.state_dict(keep_vars=True).items() if isinstance(t, Tensor)
-    }
+            if isinstance(value, nn.Module):
+                yield from value.state_dict(keep_vars=True).values()
+            elif isinstance(value, Tensor):
+                held = network.get_submodule(path).state_dict(keep_vars=True).values()
+                yield from (tensor for tensor in held if tensor is value)
 
 
 def _run(stages: Iterable[nn.Module], activation: Any) -> Any:

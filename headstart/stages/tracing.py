@@ -38,7 +38,8 @@ class _Tracer(fx.Tracer):
 def trace(network: nn.Module) -> fx.Graph | None:
     """Trace a network, or answer None where it can't be.
 
-    One after another, the containers of blocks that make up a segment alone are opened.
+    One after another, the containers of blocks that make up a segment alone are opened, where that
+    is possible and gives cuts.
     """
     opened: frozenset[str] = frozenset()
     refused: set[str] = set()
@@ -47,17 +48,28 @@ def trace(network: nn.Module) -> fx.Graph | None:
         alone = [name for name in _alone(network, graph) if name not in opened | refused]
         if not alone:
             break
-        deeper = _graph(network, opened | set(alone))
-        if deeper is not None:
-            graph, opened = deeper, opened | set(alone)
+        deeper = _graph(network, opened.union(alone))
+        bad = set(alone) if deeper is None else {n for n in alone if not _cuts(deeper, n)}
+        if deeper is not None and not bad:
+            graph, opened = deeper, opened.union(alone)
             continue
-        for name in alone:
+        refused |= bad if deeper is not None or len(alone) == 1 else set()
+        for name in alone if deeper is None else [n for n in alone if n not in bad]:
             deeper = _graph(network, opened | {name})
-            if deeper is None:
-                refused.add(name)
-            else:
+            if deeper is not None and _cuts(deeper, name):
                 graph, opened = deeper, opened | {name}
+            else:
+                refused.add(name)
     return graph
+
+
+def _cuts(graph: fx.Graph, name: str) -> bool:
+    """Whether the opened module `name` can be cut inside, or at least still at its end."""
+    inside = f"{name}."
+    ends = [str(segment[-1].target) for segment in split(graph)]
+    calls = [str(node.target) for node in graph.nodes if node.op == "call_module"]
+    mine = [target for target in calls if target.startswith(inside)]
+    return sum(end.startswith(inside) for end in ends) >= 2 or bool(mine) and mine[-1] in ends
 
 
 def _alone(network: nn.Module, graph: fx.Graph) -> list[str]:
@@ -72,13 +84,20 @@ def _alone(network: nn.Module, graph: fx.Graph) -> list[str]:
 
 
 def _holds_blocks(module: nn.Module) -> bool:
+    """Whether a module merely contains blocks: in a list, or as children all of one kind."""
+    children = list(module.children())
     if isinstance(module, nn.Sequential):
         return True
+    if len({type(child) for child in children}) == 1 and all(map(_composite, children)):
+        return True
     return any(
-        isinstance(child, _CONTAINERS)
-        and any(True for part in child.children() for _ in part.children())
-        for child in module.children()
+        isinstance(child, _CONTAINERS) and any(map(_composite, child.children()))
+        for child in children
     )
+
+
+def _composite(module: nn.Module) -> bool:
+    return next(module.children(), None) is not None
 
 
 def _graph(network: nn.Module, opened: frozenset[str] | set[str]) -> fx.Graph | None:

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final, final
+from collections.abc import Iterable
+from typing import Any, final
 
-import timm
 import torch
 from torch import Tensor, nn
 
 from headstart.contracts import Backbone, Card, Hub, Origin
-from headstart.errors import HeadstartError, UnknownNameError, WeightsError
+from headstart.errors import HeadstartError
 from headstart.hubs.timm import listing, recipe
+from headstart.hubs.timm.building import behead, create, from_file, from_hub
+from headstart.hubs.timm.planning import Plan, settle
 from headstart.references import Reference
 from headstart.stages import find_stages
-from headstart.weights import Weights, digest, load_into, read
-
-_SUFFIXES: Final = (".safetensors", ".pth", ".pt", ".th", ".bin")
+from headstart.weights import digest
 
 
 @final
@@ -42,165 +38,22 @@ class Timm(Hub):
         Raises UnknownNameError for a name timm doesn't have, HeadstartError for an option it can't use,
         WeightsError for weights that are missing or belong to another network.
         """
-        plan = _plan(reference)
+        plan = settle(reference)
         if plan.file is not None:
-            network, head = _from_file(plan, plan.file)
+            network, head = from_file(plan, plan.file)
             return _backbone(plan, network, head)
         if reference.option("pretrained", True):
-            return _backbone(plan, _from_hub(plan))
-        return _backbone(plan, _create(plan))
+            return _backbone(plan, from_hub(plan))
+        return _backbone(plan, create(plan))
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """A reference with everything settled: what to build, from which file, fed with what."""
-
-    reference: Reference
-    config: Mapping[str, Any]  # timm's own, of this name and tag
-    own: recipe.Recipe  # the preprocessing that it asks for
-    preprocess: recipe.Recipe
-    keywords: dict[str, Any]
-    file: Weights | None
-
-    @property
-    def what(self) -> str:
-        """How messages call the model."""
-        return f"timm:{self.reference.name}"
-
-    @property
-    def pretrained(self) -> bool:
-        """Whether weights come from somewhere."""
-        return self.file is not None or self.reference.option("pretrained", True)
-
-    @property
-    def head_name(self) -> str:
-        """The qualified name of the head, where there is exactly one."""
-        name = self.config.get("classifier")
-        return name if isinstance(name, str) else "head"
-
-
-def _plan(reference: Reference) -> _Plan:
-    name = reference.name
-    if not timm.is_model(name) or ("." in name and name not in timm.list_pretrained()):
-        raise UnknownNameError("timm model", name, listing.listed("*"))
-    config = timm.get_pretrained_cfg(name)
-    details: dict[str, Any] = config.to_dict() if config is not None else {}
-    file = _file(reference)
-    options = {
-        **(recipe.from_header(_header(file, reference)) if file else {}),
-        **reference.options,
-    }
-    own = recipe.configured(details)
-    what = f"timm:{name}"
-    preprocess = recipe.changed(own, options, what)
-    keywords = recipe.construction(options, own, details)
-    if "img_size" in keywords and "size" not in options:
-        preprocess = recipe.changed(preprocess, {"size": str(keywords["img_size"])}, what)
-    return _Plan(reference, details, own, preprocess, keywords, file)
-
-
-def _file(reference: Reference) -> Weights | None:
-    """The local file after @, or None where @ names a revision or is not there."""
-    if reference.weights is None:
-        return None
-    if Path(reference.weights).exists() or reference.weights.lower().endswith(_SUFFIXES):
-        return read(reference.weights)
-    return None
-
-
-def _header(file: Weights, reference: Reference) -> Mapping[str, str]:
-    stated = file.metadata.get("timm")
-    if stated and stated.partition(".")[0] != reference.name.partition(".")[0]:
-        raise WeightsError(
-            f"{reference.weights} holds the weights of timm:{stated}, not of timm:{reference.name}. "
-            f"Write timm:{stated}@{reference.weights}."
-        )
-    return file.metadata
-
-
-def _from_file(plan: _Plan, file: Weights) -> tuple[nn.Module, nn.Module | None]:
-    """The network with the file's weights, and the file's head where timm's own can't hold it."""
-    what, prefix = str(plan.reference.weights), f"{plan.head_name}."
-    weight = file.state.get(f"{prefix}weight")
-    network = _create(plan, num_classes=0 if weight is None else weight.shape[0])
-    own = network.state_dict()
-    if weight is None or (
-        own.keys() == file.state.keys() and own[f"{prefix}weight"].shape == weight.shape
-    ):
-        load_into(network, file.state, what)
-        return network, None
-    _behead(network)
-    names = {name for name in file.state if name.startswith(prefix)} - set(network.state_dict())
-    load_into(network, {n: t for n, t in file.state.items() if n not in names}, what)
-    head = nn.Linear(weight.shape[-1], weight.shape[0], bias=f"{prefix}bias" in names)
-    load_into(head, {name.removeprefix(prefix): file.state[name] for name in names}, what)
-    return network, head
-
-
-def _from_hub(plan: _Plan) -> nn.Module:
-    """Pretrained weights from the cache of this machine, or else over the network."""
-    revision = plan.reference.weights
-    overlay: dict[str, Any] = {}
-    cached = listing.at_hand(plan.config, revision)
-    if cached is not None and not plan.config.get("custom_load"):
-        overlay["file"] = str(cached)
-    elif revision is not None:
-        overlay["hf_hub_id"] = f"{plan.config.get('hf_hub_id')}@{revision}"
-    elif not plan.config.get("hf_hub_id") and not plan.config.get("url"):
-        raise WeightsError(f"{plan.what} has no pretrained weights. {_advice(plan)}")
-    if plan.keywords:
-        _create(plan, meta=True)  # so that a bad option is not taken for a failed download
-    try:
-        return timm.create_model(
-            plan.reference.name, pretrained=True, pretrained_cfg_overlay=overlay, **plan.keywords
-        )
-    except Exception as error:  # the network, the disk and the hub raise nearly anything
-        reason = str(error).strip().partition("\n")[0].rstrip(".")[:200]
-        raise WeightsError(
-            f"The weights of {plan.what} are not on this machine and could not be fetched "
-            f"({type(error).__name__}: {reason}). {_advice(plan)}"
-        ) from error
-
-
-def _advice(plan: _Plan) -> str:
-    name = plan.what
-    return (
-        f"Give a local file with {name}@FILE, or take random weights with {name}?pretrained=false."
-    )
-
-
-def _create(plan: _Plan, meta: bool = False, **more: Any) -> nn.Module:
-    """A network with random weights. Raises HeadstartError for options that timm can't use."""
-    try:
-        with torch.device("meta" if meta else torch.get_default_device()):
-            return timm.create_model(plan.reference.name, **plan.keywords, **more)
-    except Exception as error:  # each architecture refuses a bad option in its own way
-        unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
-        if unknown:
-            raise HeadstartError(
-                f"{plan.what} has no option {unknown[1]!r}. Leave it out, or see the arguments of "
-                "timm.create_model for this architecture."
-            ) from error
-        raise HeadstartError(
-            f"{plan.what} can't be built with {plan.keywords or 'its defaults'} ({error}). "
-            "Change or leave out the options."
-        ) from error
-
-
-def _behead(network: nn.Module) -> nn.Module | None:
-    """Take the head off and answer it."""
-    head = network.get_classifier()  # type: ignore[operator]  # every timm model has both methods
-    network.reset_classifier(0)  # type: ignore[operator]
-    return head if isinstance(head, nn.Module) and not isinstance(head, nn.Identity) else None
-
-
-def _backbone(plan: _Plan, network: nn.Module, head: nn.Module | None = None) -> Backbone:
+def _backbone(plan: Plan, network: nn.Module, head: nn.Module | None = None) -> Backbone:
     shape = [plan.preprocess[side] for side in ("channels", "height", "width")]
     example = torch.randn(2, *shape, generator=torch.Generator().manual_seed(0))
     network.eval()
     before = _outputs(plan, network, example) if plan.pretrained and head is None else None
     native = _native(plan) if _is_linear(network, plan.head_name) else {}
-    own_head = _behead(network)
+    own_head = behead(network)
     features = _outputs(plan, network, example)
     if features.dim() != 2:
         raise HeadstartError(
@@ -222,7 +75,7 @@ def _backbone(plan: _Plan, network: nn.Module, head: nn.Module | None = None) ->
     )
 
 
-def _outputs(plan: _Plan, network: nn.Module, example: Tensor) -> Tensor:
+def _outputs(plan: Plan, network: nn.Module, example: Tensor) -> Tensor:
     try:
         with torch.no_grad():
             outputs: Tensor = network(example)
@@ -250,7 +103,7 @@ def _fits(head: nn.Module, features: Tensor, before: Tensor) -> bool:
         return False
 
 
-def _origin(plan: _Plan, network: nn.Module) -> Origin:
+def _origin(plan: Plan, network: nn.Module) -> Origin:
     if plan.file is not None:
         header = plan.file.metadata
         licence = header.get("licence") or header.get("license")
@@ -267,7 +120,7 @@ def _origin(plan: _Plan, network: nn.Module) -> Origin:
     )
 
 
-def _architecture(plan: _Plan) -> Reference:
+def _architecture(plan: Plan) -> Reference:
     keywords = {n: str(v) for n, v in plan.keywords.items() if n not in ("in_chans", "img_size")}
     if "img_size" in plan.keywords and plan.keywords["img_size"] != plan.preprocess["height"]:
         keywords["img_size"] = str(plan.keywords["img_size"])
@@ -275,7 +128,7 @@ def _architecture(plan: _Plan) -> Reference:
     return Reference("timm", plan.reference.name, options=options)
 
 
-def _native(plan: _Plan) -> dict[str, Any]:
+def _native(plan: Plan) -> dict[str, Any]:
     """What timm reads as config.json from a local folder; the artifact adds `num_classes`."""
     fed = plan.preprocess
     return {

@@ -19,7 +19,7 @@ from huggingface_hub import try_to_load_from_cache
 from headstart.contracts import Card
 
 FILES: Final = ("model.safetensors", "pytorch_model.bin")
-_PATIENCE: Final = 20.0  # seconds a listing may spend on counting parameters it doesn't know yet
+_PATIENCE: Final = 10.0  # seconds a listing may spend on counting parameters it doesn't know yet
 _DATASETS: Final = {
     "in1k": "ImageNet-1k",
     "in10k": "ImageNet-10k",

@@ -113,7 +113,8 @@ def _numbers(options: Mapping[str, str], name: str, what: str) -> list[float]:
         return [float(part) for part in options[name].strip("()[] ").split(",")]
     except ValueError:
         raise HeadstartError(
-            f"{what}?{name}={options[name]!r} is not a number. Give one, such as {name}=0.5."
+            f"{what}?{name}={options[name]!r} is not a number. "
+            f"Give one, such as {name}={'0.5' if name in ('mean', 'std', 'crop') else '224'}."
         ) from None
 
 

@@ -1,0 +1,48 @@
+"""Headstart: take the pretrained model that suits your data, transfer it, and see what that was worth.
+
+    import headstart as hs
+
+    result = hs.fit("photos/", backbone="timm:mobilenetv2_100", out="birds/")
+    print(result)
+    print(hs.load("birds/").predict(["a.jpg"])[0])
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from headstart.defaults import Settings
+    from headstart.errors import DataError, HeadstartError, UnknownNameError, WeightsError
+    from headstart.pipeline import backbones, evaluate, fit, load, pretrain, strategies
+
+__all__ = [
+    "DataError",
+    "HeadstartError",
+    "Settings",
+    "UnknownNameError",
+    "WeightsError",
+    "backbones",
+    "evaluate",
+    "fit",
+    "load",
+    "pretrain",
+    "strategies",
+]
+
+_HOMES = {"Settings": "defaults"} | dict.fromkeys(
+    ("DataError", "HeadstartError", "UnknownNameError", "WeightsError"), "errors"
+)
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used, so that `import headstart` loads no torch."""
+    if name not in __all__:
+        raise AttributeError(f"module 'headstart' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"headstart.{_HOMES.get(name, 'pipeline')}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

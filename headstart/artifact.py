@@ -1,0 +1,162 @@
+"""The saved result: a folder of safetensors and JSON that says where everything in it came from."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader
+
+from headstart import weights
+from headstart.contracts import Backbone, Preprocess
+from headstart.data import Dataset, Item
+from headstart.errors import HeadstartError, WeightsError
+from headstart.model import Model
+from headstart.report import as_text
+
+FORMAT = 1
+RECORD, WEIGHTS, EVIDENCE, CONFIG = "headstart.json", "model.safetensors", "evidence.json", "config.json"
+TOLERANCE = 1e-4  # of a probability, between the process that trained and a fresh one
+LIBRARIES = ("torch", "torchvision", "timm", "numpy", "scikit-learn", "pillow", "safetensors")
+
+
+@dataclass(frozen=True)
+class Record:
+    """What `headstart.json` says of an artifact; with the weights beside it, all that is needed to predict."""
+
+    task: str
+    modality: str
+    architecture: str
+    labels: tuple[str, ...]
+    preprocess: Preprocess
+    origin: Mapping[str, Any]
+    strategy: str
+    settings: Mapping[str, Any]
+    data: Mapping[str, Any]
+    weights_sha256: str
+    versions: Mapping[str, str]
+    format: int = FORMAT
+
+
+def versions() -> dict[str, str]:
+    """The versions a result depends on."""
+    return {"headstart": version("headstart"), "python": sys.version.split()[0]} | {
+        name: version(name) for name in LIBRARIES
+    }
+
+
+def save(
+    folder: Path, model: Model, backbone: Backbone, record: Record, evidence: Mapping[str, Any]
+) -> Record:
+    """Write the artifact's files into a folder, and answer with the record that holds the weights' hash.
+
+    The tensors carry the names of the backbone's own library, so that it can open the folder by itself.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    state = model.backbone_state()
+    for name, tensor in model.head.state_dict().items():
+        state[f"{backbone.head_name}.{name}"] = tensor
+    weights.save(state, folder / WEIGHTS, {"format": "pt"})
+    record = Record(**{**vars(record), "weights_sha256": weights.digest(state)})
+    native = dict(backbone.native)
+    if native:
+        config = native | {"num_classes": len(record.labels), "label_names": list(record.labels)}
+        _write_json(folder / CONFIG, config)
+    write_evidence(folder, evidence)
+    (folder / "README.md").write_text(_card(record, evidence, bool(native)), encoding="utf-8")
+    _write_json(folder / RECORD, asdict(record))
+    return record
+
+
+def write_evidence(folder: Path, evidence: Mapping[str, Any]) -> None:
+    """Write what was measured."""
+    _write_json(folder / EVIDENCE, evidence)
+
+
+def write_splits(folder: Path, dataset: Dataset) -> None:
+    """Keep which content was in which split, by digest, so that a later evaluation can name overlaps."""
+    found = {name: sorted(item.digest for item in dataset.split(name)) for name in _SPLITS}
+    _write_json(folder / "splits.json", found)
+
+
+def trained_on(folder: Path) -> frozenset[str]:
+    """The digests of the items an artifact was trained or selected on; empty where none are recorded."""
+    try:
+        found = json.loads((folder / "splits.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return frozenset()
+    return frozenset(found["train"]) | frozenset(found["validation"])
+
+
+def read(folder: Path) -> Record:
+    """Read an artifact's record and check its weights against it.
+
+    Raises HeadstartError where the folder holds no artifact, and WeightsError where the weights have changed.
+    """
+    path = folder / RECORD
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        record = Record(**content | {"labels": tuple(content["labels"])})
+    except FileNotFoundError:
+        raise HeadstartError(
+            f"{folder} is not a saved model: it has no {RECORD}. Give the folder that `fit` wrote."
+        ) from None
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise HeadstartError(
+            f"{path} can't be read ({error}). Give a folder that this version of Headstart wrote."
+        ) from None
+    if weights.digest(weights.read(folder / WEIGHTS).state) != record.weights_sha256:
+        raise WeightsError(
+            f"{folder / WEIGHTS} is not what was saved: its hash differs. Copy or make the model again."
+        )
+    return record
+
+
+def verify(folder: Path, items: Sequence[Item], expected: Sequence[Mapping[str, float]]) -> None:
+    """Open the artifact in a fresh process, predict raw files with it, and compare every probability.
+
+    Raises HeadstartError where the fresh process fails or answers otherwise.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        files = []
+        for position, item in enumerate(items):
+            file = Path(scratch) / f"{position:03}{Path(item.id).suffix or '.png'}"
+            file.write_bytes(item.read())
+            files.append(str(file))
+        command = [sys.executable, "-m", "headstart", "predict", str(folder), *files, "--json"]
+        environment = os.environ | {"HF_HUB_OFFLINE": "1"}
+        ended = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    if ended.returncode != 0:
+        raise HeadstartError(f"{folder} can't be opened in a fresh process: {ended.stderr.strip()}")
+    answers = json.loads(ended.stdout)["predictions"]
+    for item, answer, wanted in zip(items, answers, expected, strict=True):
+        found = answer["probabilities"]
+        if any(abs(found[name] - value) > TOLERANCE for name, value in wanted.items()):
+            raise HeadstartError(
+                f"{folder} answers otherwise in a fresh process for {item.id}: {found}, not {dict(wanted)}. "
+                "Please report this; nothing was saved."
+            )
+
+
+def _card(record: Record, evidence: Mapping[str, Any], native: bool) -> str:
+    environment = Environment(
+        loader=PackageLoader("headstart", "templates"), keep_trailing_newline=True, autoescape=False
+    )
+    template = environment.get_template("model_card.md")
+    table = as_text(dict(evidence))
+    return template.render(record=record, evidence=evidence, table=table, native=native)
+
+
+def _write_json(path: Path, content: Any) -> None:
+    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+_SPLITS = ("train", "validation", "test")

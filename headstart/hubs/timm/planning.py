@@ -1,0 +1,89 @@
+"""A reference to a timm model, with everything settled before the network is built."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, final
+
+import timm
+
+from headstart.errors import UnknownNameError, WeightsError
+from headstart.hubs.timm import listing, recipe
+from headstart.references import Reference
+from headstart.weights import TORCH_SUFFIXES, Weights, read
+
+_SUFFIXES: Final = (".safetensors", *TORCH_SUFFIXES)
+
+
+@final
+@dataclass(frozen=True)
+class Plan:
+    """A reference with everything settled: what to build, from which file, fed with what."""
+
+    reference: Reference
+    config: Mapping[str, Any]  # timm's own, of this name and tag
+    own: recipe.Recipe  # the preprocessing that it asks for
+    preprocess: recipe.Recipe
+    keywords: dict[str, Any]
+    file: Weights | None
+
+    @property
+    def what(self) -> str:
+        """How messages call the model."""
+        return f"timm:{self.reference.name}"
+
+    @property
+    def pretrained(self) -> bool:
+        """Whether weights come from somewhere."""
+        return self.file is not None or self.reference.option("pretrained", True)
+
+    @property
+    def head_name(self) -> str:
+        """The qualified name of the head, where there is exactly one."""
+        name = self.config.get("classifier")
+        return name if isinstance(name, str) else "head"
+
+
+def settle(reference: Reference) -> Plan:
+    """Look the name up, read the file where one is given, and sort the options.
+
+    Raises UnknownNameError, HeadstartError for bad options and WeightsError for another model's file.
+    """
+    name = reference.name
+    if not timm.is_model(name) or ("." in name and name not in timm.list_pretrained()):
+        raise UnknownNameError("timm model", name, listing.listed("*"))
+    config = timm.get_pretrained_cfg(name)
+    details: dict[str, Any] = config.to_dict() if config is not None else {}
+    file = _file(reference)
+    options = {
+        **(recipe.from_header(_header(file, reference)) if file else {}),
+        **reference.options,
+    }
+    own = recipe.configured(details)
+    what = f"timm:{name}"
+    preprocess = recipe.changed(own, options, what)
+    keywords = recipe.construction(options, own, details)
+    if "img_size" in keywords and "size" not in options:
+        preprocess = recipe.changed(preprocess, {"size": str(keywords["img_size"])}, what)
+    return Plan(reference, details, own, preprocess, keywords, file)
+
+
+def _file(reference: Reference) -> Weights | None:
+    """The local file after @, or None where @ names a revision or is not there."""
+    if reference.weights is None:
+        return None
+    if Path(reference.weights).exists() or reference.weights.lower().endswith(_SUFFIXES):
+        return read(reference.weights)
+    return None
+
+
+def _header(file: Weights, reference: Reference) -> Mapping[str, str]:
+    stated = file.metadata.get("timm")
+    if stated and stated.partition(".")[0] != reference.name.partition(".")[0]:
+        raise WeightsError(
+            f"{reference.weights} holds the weights of timm:{stated}, not of timm:{reference.name}. "
+            f"Write timm:{stated}@{reference.weights}."
+        )
+    return file.metadata

@@ -1,0 +1,80 @@
+"""What the flow answers with: objects that print well in a terminal and in a notebook."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from headstart.data import Dataset
+from headstart.evidence import Evidence, Interval, bootstrap
+from headstart.report import as_html, as_text
+
+
+@dataclass(frozen=True)
+class Result:
+    """What `fit` and `pretrain` made: the folder of the model, and the evidence for it."""
+
+    folder: Path
+    evidence: Evidence
+
+    @property
+    def verdict(self) -> str:
+        """`helps`, `no evidence`, `hurts` or `unknown`."""
+        return self.evidence.verdict
+
+    def to_json(self) -> dict[str, Any]:
+        """The evidence, and where the model is."""
+        return self.evidence.to_json() | {"out": str(self.folder)}
+
+    def __str__(self) -> str:
+        return f"{as_text(self.evidence.to_json())}\nSaved in {self.folder}"
+
+    def _repr_html_(self) -> str:
+        return as_html(self.evidence.to_json())
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How a saved model does on labelled data."""
+
+    metric: str
+    score: Interval
+    by_label: dict[str, dict[str, float]]
+    data: dict[str, Any]
+    overlap: int  # items that the model was trained or selected on
+
+    @classmethod
+    def of(
+        cls, metric: str, scores: np.ndarray, targets: np.ndarray, dataset: Dataset, overlap: int
+    ) -> Evaluation:
+        """Sum up one score an item."""
+        by_label = {}
+        for number, name in enumerate(dataset.labels):
+            own = scores[targets == number]
+            if len(own):
+                by_label[name] = {"items": len(own), "value": round(float(own.mean()), 5)}
+        return cls(metric, bootstrap(scores), by_label, dataset.report.to_json(), overlap)
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything as plain values."""
+        return {
+            "metric": self.metric,
+            "score": self.score.to_json(),
+            "by_label": self.by_label,
+            "overlap": self.overlap,
+            "data": self.data,
+        }
+
+    def __str__(self) -> str:
+        score = self.score
+        lines = [
+            f"{self.metric} {score.value:.3f}, 95 % interval {score.low:.3f} – {score.high:.3f}, "
+            f"on {self.data['items']} items"
+        ]
+        lines += [f"  {name}: {row['value']:.3f} of {row['items']:g}" for name, row in self.by_label.items()]
+        if self.overlap:
+            lines.append(f"Warning: {self.overlap} of them were used in training; the score flatters.")
+        return "\n".join(lines)
