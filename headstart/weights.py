@@ -1,4 +1,4 @@
-"""Weight files: read without running code, checked against a network, hashed, written whole or not at all."""
+"""Weight files: read without running code, checked, hashed, and written whole or not at all."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class Weights:
 def read(path: str | Path) -> Weights:
     """Read a .safetensors file or a .pth/.pt/.th/.bin state dict, on the CPU.
 
-    A state dict under "state_dict", "model" or "model_state" is unwrapped, and a "module." prefix is
-    dropped. Nothing in the file is executed: a pickle that wants more than tensors is refused.
+    A state dict under "state_dict", "model" or "model_state" is unwrapped, and a "module." prefix
+    is dropped. Nothing in the file is executed: a pickle that wants more than tensors is refused.
     Raises WeightsError where the file is missing, damaged, unsafe or not a weights file.
     """
     path = Path(path)
@@ -77,7 +77,7 @@ def load_into(network: nn.Module, state: Mapping[str, Tensor], what: str) -> Non
 
 
 def digest(state: Mapping[str, Tensor]) -> str:
-    """The hash "sha256:…" of tensors: names, types, shapes and bytes, whatever file they came in."""
+    """The hash "sha256:…" of names, types, shapes and bytes, whatever file they came in."""
     total = hashlib.sha256()
     for name in sorted(state):
         tensor = state[name].detach().cpu().contiguous()

@@ -10,10 +10,13 @@ from typing import TypeVar
 
 FOUNDATION = {
     *("contracts", "errors", "defaults", "references", "model", "progress", "stages", "weights"),
-    *("budget", "checkpoints"),
+    *("budget", "checkpoints", "machine", "workspace"),
 }
 PARTS = {"hubs", "modalities", "tasks", "strategies"}
-FLOW = ("data", "features", "transferability", "training", "evidence", "artifact", "report")
+FLOW = (
+    *("data", "features", "transferability", "training", "evidence"),
+    *("report", "artifact", "results"),
+)
 STAGES = FOUNDATION | set(FLOW)
 MAY_IMPORT = (
     {name: FOUNDATION - {name} for name in FOUNDATION}

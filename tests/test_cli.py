@@ -81,8 +81,10 @@ def test_listings_print_one_json_object() -> None:
     assert json.loads(done.stdout)["strategies"].keys() == catalog.STRATEGIES.keys()
     found = json.loads(run("backbones", "seeded:*", "--json").stdout)["backbones"]
     assert found and all(card["reference"].startswith("seeded:") for card in found)
-    assert len(json.loads(run("backbones", "--limit", "1", "--json").stdout)["backbones"]) == 1
-    assert json.loads(run("backbones", "none-such", "--json").stdout) == {"backbones": []}
+    assert (
+        len(json.loads(run("backbones", "seeded:*", "--limit", "1", "--json").stdout)["backbones"])
+        == 1
+    )
 
 
 def test_listings_print_whole_lines_where_nobody_can_widen_them() -> None:
@@ -92,13 +94,11 @@ def test_listings_print_whole_lines_where_nobody_can_widen_them() -> None:
 
 
 def test_doctor_tells_what_is_here() -> None:
-    done = run("doctor", "--json")
-    facts = json.loads(done.stdout)
+    facts = json.loads(run("doctor", "--json").stdout)
     assert facts["cores"] >= 1
     assert facts["memory"] >= facts["memory_free"] > 0
     assert facts["cache"] == os.environ["HEADSTART_CACHE"]
     assert facts["weights_at_hand"] <= facts["backbones"]
-    assert "GiB" in run("doctor").stdout
 
 
 def test_fit_evaluate_predict(tmp_path: Path, pictures: Path) -> None:
@@ -110,7 +110,7 @@ def test_fit_evaluate_predict(tmp_path: Path, pictures: Path) -> None:
     assert record["verdict"] == "unknown"
 
     scored = json.loads(run("evaluate", str(out), str(pictures), "--json").stdout)
-    assert 0 <= scored["value"] <= 1
+    assert 0 <= scored["score"]["value"] <= 1
 
     said = json.loads(run("predict", str(out), str(pictures / "ants"), "--json").stdout)
     assert len(said["predictions"]) == 40
@@ -139,6 +139,7 @@ def test_fit_evaluate_predict(tmp_path: Path, pictures: Path) -> None:
         ["evaluate", "{empty}", "{pictures}"],
         ["predict", "{new}", "{pictures}"],
         ["demo", "digit"],
+        ["backbones", "none-such"],
     ],
 )
 def test_a_mistake_gets_one_sentence(

@@ -36,11 +36,12 @@ def examine() -> Machine:
     import psutil
     import torch
 
-    from headstart import pipeline
+    from headstart import machine, pipeline
     from headstart.features.store import cache_folder
 
     cache = cache_folder()
     cards = pipeline.backbones("*")
+    device = machine.device()
     return Machine(
         {
             "headstart": _version("headstart"),
@@ -54,8 +55,8 @@ def examine() -> Machine:
             "threads": torch.get_num_threads(),
             "memory": psutil.virtual_memory().total,
             "memory_free": psutil.virtual_memory().available,
-            "device": _device(),
-            "bf16": _bf16(),
+            "device": str(device),
+            "bf16": machine.has_bf16(device),
             "cache": str(cache),
             "cache_size": _size(cache),
             "disk_free": shutil.disk_usage(_existing(cache)).free,
@@ -71,23 +72,6 @@ def _show(name: str, value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return "not installed" if value is None else str(value)
-
-
-def _device() -> str:
-    import torch
-
-    if torch.cuda.is_available():
-        return f"cuda ({torch.cuda.get_device_name()})"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
-
-
-def _bf16() -> bool:
-    """Whether this machine multiplies in bfloat16 natively, not by emulation."""
-    import torch
-
-    if torch.cuda.is_available():
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
 
 
 def _version(package: str) -> str | None:

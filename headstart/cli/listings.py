@@ -8,9 +8,8 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from headstart.serve import Prediction
-
     from headstart.contracts import Card
+    from headstart.serve import Prediction
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class Backbones:
             for card in self.cards
         ]
         titles = ("reference", "parameters", "input", "licence", "trained on", "at hand")
-        return table(titles, rows) if rows else "No backbone matches. Put * around part of a name."
+        return table(titles, rows)
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,12 @@ def table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     from rich.console import Console
     from rich.table import Table
 
-    drawn = Table(*titles, box=box.SIMPLE_HEAD if _in_terminal() else None, pad_edge=False)
+    drawn = Table(
+        *titles,
+        box=box.SIMPLE_HEAD if _in_terminal() else None,
+        pad_edge=False,
+        show_header=any(titles),
+    )
     for row in rows:
         drawn.add_row(*(_plain(cell) for cell in row))
     text = StringIO()

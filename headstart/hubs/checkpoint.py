@@ -39,7 +39,7 @@ class Checkpoint(Hub):
             yield Card(f"checkpoint:{name}", "image", None, "", licence, trained_on, here)
 
     def resolve(self, reference: Reference) -> Reference:
-        """The architecture in the folder's record, with the folder's weights and the user's options.
+        """The recorded architecture, with the folder's weights and the user's options.
 
         Raises WeightsError where the folder is missing or holds no artifact.
         """

@@ -94,7 +94,7 @@ def _grow(reference: Reference, settings: Settings) -> tuple[nn.Module, Given]:
     if not settings.pretrained and reference.weights is None:
         return make(settings)
     with torch.random.fork_rng(devices=()):
-        torch.random.default_generator.manual_seed(settings.seed)
+        torch.default_generator.manual_seed(settings.seed)
         return make(settings)
 
 

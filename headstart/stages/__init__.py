@@ -1,8 +1,8 @@
 """Stages are found, not written by hand: a network is cut wherever a single tensor crosses.
 
-The network is traced with torch.fx, first its direct children, then what lies inside those that merely
-contain blocks; blocks themselves and native modules stay whole, so that dropout and BatchNorm behave as
-in the original in both modes.
+The network is traced with torch.fx, first its direct children, then what lies inside those that
+merely contain blocks; blocks themselves and native modules stay whole, so that dropout and
+BatchNorm behave as in the original in both modes.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ def find_stages(
 ) -> dict[str, nn.Module]:
     """Cut a network into stages, input side first, named by the module each starts with.
 
-    `network` maps a batch like `example` (N, …) to pooled features (N, D). The stages are made of its
-    own submodules; their `state_dict` keys are the network's, each in exactly one stage. Where the
-    network can't be traced, the stages are `given`, or else one stage "network". Raises HeadstartError
-    when the composed stages don't equal the network exactly on the example.
+    `network` maps a batch like `example` (N, …) to pooled features (N, D). The stages are made of
+    its own submodules; their `state_dict` keys are the network's, each in exactly one stage. Where
+    the network can't be traced, the stages are `given`, or else one stage "network". Raises
+    HeadstartError when the composed stages don't equal the network exactly on the example.
     """
     with in_mode(network, training=False), torch.no_grad():
         graph = trace(network)
@@ -40,6 +40,11 @@ def find_stages(
             stages = _cut(network, graph, example)
         if list(stages.values()) != [network]:
             check_stages(network, stages, example)
+    own = set(network.modules())  # the others stand around them, and were made in eval mode
+    for stage in stages.values():
+        for module in stage.modules():
+            if module not in own:
+                module.training = network.training
     return stages
 
 
@@ -52,8 +57,8 @@ def check_stages(network: nn.Module, stages: Mapping[str, nn.Module], example: T
     if sorted(names) != sorted(network.state_dict()):
         wrong = sorted(set(names) ^ set(network.state_dict())) or ["one of them twice"]
         raise HeadstartError(
-            f"The stages of {type(network).__name__} don't hold its tensors: {', '.join(wrong[:3])}. "
-            "Report it, or name the stages in the hub."
+            f"The stages of {type(network).__name__} don't hold its tensors: "
+            f"{', '.join(wrong[:3])}. Report it, or name the stages in the hub."
         )
     with in_mode(network, training=False), torch.no_grad():
         expected = network(example.clone())
@@ -123,7 +128,7 @@ def _cut(network: nn.Module, graph: fx.Graph, example: Tensor) -> dict[str, nn.M
 
 
 def _unused(network: nn.Module, segments: list[_Segment]) -> list[list[str]]:
-    """Names of tensors that no computation reads, or reads by another name: by the stage to keep them."""
+    """By stage: names of tensors nothing reads, or that are read by another name."""
     kept = [set(_stage(network, segment.nodes).state_dict()) for segment in segments]
     names: list[list[str]] = [[] for _ in segments]
     for name, tensor in network.state_dict(keep_vars=True).items():

@@ -48,18 +48,13 @@ def trace(network: nn.Module) -> fx.Graph | None:
         alone = [name for name in _alone(network, graph) if name not in opened | refused]
         if not alone:
             break
-        deeper = _graph(network, opened.union(alone))
-        bad = set(alone) if deeper is None else {n for n in alone if not _cuts(deeper, n)}
-        if deeper is not None and not bad:
-            graph, opened = deeper, opened.union(alone)
-            continue
-        refused |= bad if deeper is not None or len(alone) == 1 else set()
-        for name in alone if deeper is None else [n for n in alone if n not in bad]:
-            deeper = _graph(network, opened | {name})
-            if deeper is not None and _cuts(deeper, name):
-                graph, opened = deeper, opened | {name}
-            else:
-                refused.add(name)
+        for names in ([alone] if len(alone) > 1 else []) + [[name] for name in alone]:
+            deeper = _graph(network, opened.union(names))
+            if deeper is not None and all(_cuts(deeper, name) for name in names):
+                graph, opened = deeper, opened.union(names)
+                break
+            if len(names) == 1:
+                refused.update(names)
     return graph
 
 
@@ -69,7 +64,7 @@ def _cuts(graph: fx.Graph, name: str) -> bool:
     ends = [str(segment[-1].target) for segment in split(graph)]
     calls = [str(node.target) for node in graph.nodes if node.op == "call_module"]
     mine = [target for target in calls if target.startswith(inside)]
-    return sum(end.startswith(inside) for end in ends) >= 2 or bool(mine) and mine[-1] in ends
+    return sum(end.startswith(inside) for end in ends) >= 2 or (bool(mine) and mine[-1] in ends)
 
 
 def _alone(network: nn.Module, graph: fx.Graph) -> list[str]:
@@ -189,7 +184,7 @@ def _leaves(node: fx.Node, pairs: Mapping[fx.Node, fx.Node]) -> list[Any]:
 
 
 def split(graph: fx.Graph) -> list[list[fx.Node]]:
-    """Cut after each module whose output is the only thing that crosses; without input and output."""
+    """Cut after each module whose output alone crosses; input and output are left out."""
     nodes = list(graph.nodes)
     place = {node: number for number, node in enumerate(nodes)}
     crossing = [0] * len(nodes)

@@ -24,8 +24,8 @@ class Timm(Hub):
 
     `@file` loads local weights, `@revision` a revision on the Hugging Face hub; `pretrained=false`
     gives random weights that follow torch's global random state. `size`, `channels`, `crop`,
-    `crop_mode`, `interpolation`, `mean` and `std` change the preprocessing; every other option goes to
-    `timm.create_model`. A weights file may state its options in its safetensors header.
+    `crop_mode`, `interpolation`, `mean` and `std` change the preprocessing; every other option goes
+    to `timm.create_model`. A weights file may state its options in its safetensors header.
     """
 
     def cards(self, pattern: str) -> Iterable[Card]:
@@ -35,8 +35,8 @@ class Timm(Hub):
     def load(self, reference: Reference) -> Backbone:
         """Build the network, fill it, take its head off and find its stages.
 
-        Raises UnknownNameError for a name timm doesn't have, HeadstartError for an option it can't use,
-        WeightsError for weights that are missing or belong to another network.
+        Raises UnknownNameError for a name timm doesn't have, HeadstartError for an option it can't
+        use, WeightsError for weights that are missing or belong to another network.
         """
         plan = settle(reference)
         if plan.file is not None:
@@ -81,8 +81,8 @@ def _outputs(plan: Plan, network: nn.Module, example: Tensor) -> Tensor:
             outputs: Tensor = network(example)
     except Exception as error:  # sizes that don't fit the architecture fail in as many ways
         raise HeadstartError(
-            f"{plan.what} can't read pictures of {'x'.join(map(str, example.shape[1:]))} ({error}). "
-            "Give it another size=, or none."
+            f"{plan.what} can't read pictures of {'x'.join(map(str, example.shape[1:]))} "
+            f"({error}). Give it another size=, or none."
         ) from error
     return outputs
 

@@ -43,6 +43,8 @@ def from_hub(plan: Plan) -> nn.Module:
 
     Raises WeightsError where they are in neither.
     """
+    if plan.keywords:
+        create(plan, meta=True)  # so that a bad option is not taken for a failed download
     revision = plan.reference.weights
     overlay: dict[str, Any] = {}
     cached = listing.at_hand(plan.config, revision)
@@ -57,8 +59,6 @@ def from_hub(plan: Plan) -> nn.Module:
         )
     elif revision is not None:
         overlay["hf_hub_id"] = f"{plan.config.get('hf_hub_id')}@{revision}"
-    if plan.keywords:
-        create(plan, meta=True)  # so that a bad option is not taken for a failed download
     try:
         return timm.create_model(
             plan.reference.name, pretrained=True, pretrained_cfg_overlay=overlay, **plan.keywords

@@ -49,11 +49,12 @@ class Plan:
 def settle(reference: Reference) -> Plan:
     """Look the name up, read the file where one is given, and sort the options.
 
-    Raises UnknownNameError, HeadstartError for bad options and WeightsError for another model's file.
+    Raises UnknownNameError, HeadstartError for bad options, WeightsError for another model's file.
     """
     name = reference.name
     if not timm.is_model(name) or ("." in name and name not in timm.list_pretrained()):
-        raise UnknownNameError("timm model", name, listing.listed("*"))
+        known = timm.list_pretrained() if "." in name else timm.list_models()
+        raise UnknownNameError("timm model", name, known)
     config = timm.get_pretrained_cfg(name)
     details: dict[str, Any] = config.to_dict() if config is not None else {}
     file = _file(reference)
@@ -83,7 +84,7 @@ def _header(file: Weights, reference: Reference) -> Mapping[str, str]:
     stated = file.metadata.get("timm")
     if stated and stated.partition(".")[0] != reference.name.partition(".")[0]:
         raise WeightsError(
-            f"{reference.weights} holds the weights of timm:{stated}, not of timm:{reference.name}. "
-            f"Write timm:{stated}@{reference.weights}."
+            f"{reference.weights} holds the weights of timm:{stated}, not of "
+            f"timm:{reference.name}. Write timm:{stated}@{reference.weights}."
         )
     return file.metadata

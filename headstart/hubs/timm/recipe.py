@@ -13,8 +13,8 @@ PREPROCESSING: Final = ("size", "channels", "crop", "crop_mode", "interpolation"
 _HEADER: Final = (*PREPROCESSING[:1], *PREPROCESSING[2:], "pad_type")
 _OURS: Final = frozenset({"pretrained", *PREPROCESSING})
 _REFUSED: Final = frozenset(  # what create_model would take but the hub decides
-    """num_classes in_chans pretrained_cfg pretrained_cfg_overlay checkpoint_path cache_dir scriptable
-    exportable no_jit features_only out_indices pretrained_strict feature_cfg""".split()
+    """num_classes in_chans pretrained_cfg pretrained_cfg_overlay checkpoint_path cache_dir
+    scriptable exportable no_jit features_only out_indices pretrained_strict feature_cfg""".split()
 )
 
 

@@ -1,0 +1,211 @@
+"""What every hub must keep, and what is peculiar to those we have."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from headstart import catalog
+from headstart.contracts import Backbone, Hub
+from headstart.errors import HeadstartError, UnknownNameError, WeightsError
+from headstart.model import Model
+from headstart.references import parse
+from headstart.weights import digest, save
+
+# one small backbone of each hub, made with no network and no file
+SMALL = {
+    "checkpoint": "checkpoint:source",
+    "seeded": "seeded:residual?seed=3",
+    "timm": "timm:test_resnet?pretrained=false&size=32",
+}
+
+
+def artifact(folder: Path, architecture: str, backbone: Backbone, head: bool = True) -> Path:
+    """Write what the artifact holds of a backbone, under a head of five labels."""
+    folder.mkdir()
+    body = Model(backbone.stages, torch.nn.Identity()).backbone_state()
+    tensors = dict(body)
+    if head:
+        linear = torch.nn.Linear(backbone.feature_dim, 5)
+        parts = linear.state_dict().items()
+        tensors |= {f"{backbone.head_name}.{name}": tensor for name, tensor in parts}
+    save(tensors, folder / "model.safetensors", {})
+    record = {"format": 1, "architecture": architecture, "origin": {"licence": "MIT"}}
+    (folder / "headstart.json").write_text(json.dumps(record))
+    return folder
+
+
+@pytest.fixture(params=sorted(catalog.HUBS))
+def name(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Each hub's name, in a folder that holds one artifact."""
+    monkeypatch.chdir(tmp_path)
+    backbone = catalog.load_backbone("seeded:convnet")
+    artifact(tmp_path / "source", str(backbone.architecture), backbone)
+    return str(request.param)
+
+
+@pytest.fixture
+def backbone(name: str) -> Backbone:
+    return catalog.load_backbone(SMALL[name])
+
+
+def inputs(backbone: Backbone, items: int = 2) -> Tensor:
+    """A random batch of the size the backbone asks for."""
+    sides = [backbone.preprocess[side] for side in ("channels", "height", "width")]
+    return torch.randn(items, *sides, generator=torch.Generator().manual_seed(0))
+
+
+def outputs(backbone: Backbone, batch: Tensor) -> Tensor:
+    """Pooled features in eval mode."""
+    model = Model(backbone.stages, torch.nn.Identity()).eval()
+    with torch.no_grad():
+        features: Tensor = model(batch)
+    return features
+
+
+def test_features_are_pooled_rows(backbone: Backbone) -> None:
+    assert outputs(backbone, inputs(backbone, 3)).shape == (3, backbone.feature_dim)
+    assert len(backbone.stages) >= 2
+
+
+def test_stages_share_nothing_and_the_hash_is_theirs(backbone: Backbone) -> None:
+    states = [stage.state_dict(keep_vars=True) for stage in backbone.stages.values()]
+    names = [name for state in states for name in state]
+    tensors = [id(tensor) for state in states for tensor in state.values()]
+    assert len(names) == len(set(names))
+    assert len(tensors) == len(set(tensors))
+    whole = Model(backbone.stages, torch.nn.Identity()).backbone_state()
+    assert backbone.origin.weights_hash == digest(whole)
+
+
+def test_preprocessing_is_json(backbone: Backbone) -> None:
+    assert json.loads(json.dumps(backbone.preprocess)) == backbone.preprocess
+    assert json.loads(json.dumps(backbone.native)) is not None
+
+
+def test_the_architecture_rebuilds_network_and_preprocessing(
+    backbone: Backbone, tmp_path: Path
+) -> None:
+    torch.manual_seed(5)
+    bare = catalog.load_backbone(str(backbone.architecture))
+    assert not bare.origin.pretrained
+    assert bare.head is None
+    assert bare.preprocess == backbone.preprocess
+    assert list(bare.stages) == list(backbone.stages)
+    assert bare.architecture == backbone.architecture
+    saved = artifact(tmp_path / "saved", str(backbone.architecture), backbone)
+    again = catalog.load_backbone(f"checkpoint:{saved}")
+    assert again.origin.pretrained
+    assert again.origin.weights_hash == backbone.origin.weights_hash != bare.origin.weights_hash
+    assert again.head is not None
+    assert again.head(torch.zeros(1, backbone.feature_dim)).shape == (1, 5)
+    batch = inputs(backbone)
+    assert torch.equal(outputs(again, batch), outputs(backbone, batch))
+
+
+def test_random_weights_follow_the_global_seed(backbone: Backbone) -> None:
+    found = []
+    for seed in (1, 1, 2):
+        torch.manual_seed(seed)
+        found.append(catalog.load_backbone(backbone.architecture).origin.weights_hash)
+    assert found[0] == found[1] != found[2]
+
+
+def test_weights_of_another_network_are_refused(backbone: Backbone, tmp_path: Path) -> None:
+    save({"alien": torch.ones(2)}, tmp_path / "alien.safetensors", {})
+    architecture = str(backbone.architecture).replace("?", f"@{tmp_path}/alien.safetensors?")
+    with pytest.raises(WeightsError, match=r"alien\.safetensors does not fit .* left over: alien"):
+        catalog.load_backbone(architecture)
+
+
+def test_unknown_names_and_options_are_refused(name: str) -> None:
+    with pytest.raises(HeadstartError, match="no-such-thing"):
+        catalog.load_backbone(f"{name}:no-such-thing")
+    with pytest.raises(HeadstartError, match="'wrong'"):
+        catalog.load_backbone(f"{SMALL[name]}{'&' if '?' in SMALL[name] else '?'}wrong=1")
+
+
+def test_cards_load_and_match_the_pattern(name: str) -> None:
+    hub: Hub = catalog.hub(name)
+    wanted = parse(SMALL[name])
+    cards = list(hub.cards(wanted.name))
+    assert cards
+    for card in cards:
+        assert parse(card.reference).hub == name
+        assert parse(card.reference).name.startswith(wanted.name)
+        assert card.modality == "image"
+    assert list(hub.cards("no such thing*")) == []
+
+
+# --- seeded ---
+
+
+@pytest.mark.parametrize("network", ["convnet", "residual", "vit"])
+def test_seeded_weights_come_from_the_seed_alone(network: str) -> None:
+    before = torch.get_rng_state()
+    first = catalog.load_backbone(f"seeded:{network}?seed=1")
+    assert torch.equal(before, torch.get_rng_state())
+    torch.manual_seed(9)
+    assert catalog.load_backbone(f"seeded:{network}?seed=1").origin.weights_hash == (
+        first.origin.weights_hash
+    )
+    other = catalog.load_backbone(f"seeded:{network}?seed=2")
+    assert other.origin.weights_hash != first.origin.weights_hash
+    assert len(first.stages) >= 4
+    wide = catalog.load_backbone(f"seeded:{network}?width=16&size=32&channels=1")
+    assert outputs(wide, inputs(wide)).shape == (2, wide.feature_dim)
+    assert wide.feature_dim == 2 * first.feature_dim
+    assert (wide.preprocess["height"], wide.preprocess["mean"]) == (32, [0.5])
+
+
+@pytest.mark.parametrize("options", ["size=15", "width=0", "size=big", "channels=-1"])
+def test_seeded_refuses_bad_settings(options: str) -> None:
+    with pytest.raises(HeadstartError, match=options.partition("=")[0]):
+        catalog.load_backbone(f"seeded:vit?{options}")
+
+
+# --- checkpoint ---
+
+
+def test_checkpoint_stands_for_what_it_was_made_of(tmp_path: Path) -> None:
+    backbone = catalog.load_backbone("seeded:convnet?size=32")
+    folder = artifact(tmp_path / "source", str(backbone.architecture), backbone, head=False)
+    hub = catalog.hub("checkpoint")
+    found = hub.resolve(parse(f"checkpoint:{folder}/?width=8"))
+    assert (found.hub, found.name) == ("seeded", "convnet")
+    assert found.weights == str(folder / "model.safetensors")
+    assert found.options == {"size": "32", "pretrained": "false", "width": "8"}
+    assert catalog.load_backbone(f"checkpoint:{folder}").head is None
+    with pytest.raises(HeadstartError, match="Resolve it first"):
+        hub.load(parse(f"checkpoint:{folder}"))
+
+
+@pytest.mark.parametrize(
+    ("record", "message"),
+    [
+        (None, "holds no headstart.json"),
+        ("{", "can't be read"),
+        ("[]", "is not a record of format 1"),
+        ('{"format": 2}', "is not a record of format 1"),
+        ('{"format": 1}', "names no architecture"),
+        ('{"format": 1, "architecture": "seeded:convnet"}', "has no model.safetensors"),
+    ],
+)
+def test_checkpoint_refuses_foreign_folders(
+    tmp_path: Path, record: str | None, message: str
+) -> None:
+    if record is not None:
+        (tmp_path / "headstart.json").write_text(record)
+    with pytest.raises(WeightsError, match=message):
+        catalog.load_backbone(f"checkpoint:{tmp_path}")
+    with pytest.raises(WeightsError, match="is not a folder"):
+        catalog.load_backbone(f"checkpoint:{tmp_path}/absent")
+
+
+def test_unknown_hub_names_the_nearest() -> None:
+    with pytest.raises(UnknownNameError, match="'timm'"):
+        catalog.load_backbone("tim:resnet18")
