@@ -1,10 +1,9 @@
 """Headstart: take the pretrained model that suits your data, transfer it, and see what that was worth.
 
-    import headstart as hs
+import headstart as hs
 
-    result = hs.fit("photos/", backbone="timm:mobilenetv2_100", out="birds/")
-    print(result)
-    print(hs.load("birds/").predict(["a.jpg"])[0])
+result = hs.fit("photos/", backbone="timm:mobilenetv2_100", out="birds/") print(result)
+print(hs.load("birds/").predict(["a.jpg"])[0])
 """
 
 from __future__ import annotations

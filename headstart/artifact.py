@@ -23,14 +23,21 @@ from headstart.model import Model
 from headstart.report import as_text
 
 FORMAT = 1
-RECORD, WEIGHTS, EVIDENCE, CONFIG = "headstart.json", "model.safetensors", "evidence.json", "config.json"
+RECORD, WEIGHTS, EVIDENCE, CONFIG = (
+    "headstart.json",
+    "model.safetensors",
+    "evidence.json",
+    "config.json",
+)
 TOLERANCE = 1e-4  # of a probability, between the process that trained and a fresh one
 LIBRARIES = ("torch", "torchvision", "timm", "numpy", "scikit-learn", "pillow", "safetensors")
 
 
 @dataclass(frozen=True)
 class Record:
-    """What `headstart.json` says of an artifact; with the weights beside it, all that is needed to predict."""
+    """What `headstart.json` says of an artifact; with the weights beside it, all that is needed to
+    predict.
+    """
 
     task: str
     modality: str
@@ -56,9 +63,11 @@ def versions() -> dict[str, str]:
 def save(
     folder: Path, model: Model, backbone: Backbone, record: Record, evidence: Mapping[str, Any]
 ) -> Record:
-    """Write the artifact's files into a folder, and answer with the record that holds the weights' hash.
+    """Write the artifact's files into a folder, and answer with the record that holds the weights'
+    hash.
 
-    The tensors carry the names of the backbone's own library, so that it can open the folder by itself.
+    The tensors carry the names of the backbone's own library, so that it can open the folder by
+    itself.
     """
     folder.mkdir(parents=True, exist_ok=True)
     state = model.backbone_state()
@@ -99,7 +108,8 @@ def trained_on(folder: Path) -> frozenset[str]:
 def read(folder: Path) -> Record:
     """Read an artifact's record and check its weights against it.
 
-    Raises HeadstartError where the folder holds no artifact, and WeightsError where the weights have changed.
+    Raises HeadstartError where the folder holds no artifact, and WeightsError where the weights
+    have changed.
     """
     path = folder / RECORD
     try:
@@ -133,7 +143,9 @@ def verify(folder: Path, items: Sequence[Item], expected: Sequence[Mapping[str, 
             files.append(str(file))
         command = [sys.executable, "-m", "headstart", "predict", str(folder), *files, "--json"]
         environment = os.environ | {"HF_HUB_OFFLINE": "1"}
-        ended = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+        ended = subprocess.run(
+            command, capture_output=True, text=True, env=environment, check=False
+        )
     if ended.returncode != 0:
         raise HeadstartError(f"{folder} can't be opened in a fresh process: {ended.stderr.strip()}")
     answers = json.loads(ended.stdout)["predictions"]

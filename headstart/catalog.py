@@ -1,7 +1,7 @@
 """Names -> parts, imported only when asked for. Other packages add parts through entry points.
 
-The groups are `headstart.hubs`, `headstart.modalities`, `headstart.tasks` and `headstart.strategies`;
-an entry point's value is `module:Class`, like the lines here.
+The groups are `headstart.hubs`, `headstart.modalities`, `headstart.tasks` and
+`headstart.strategies`; an entry point's value is `module:Class`, like the lines here.
 """
 
 from __future__ import annotations

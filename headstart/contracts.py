@@ -1,7 +1,7 @@
 """The whole extension surface: what a hub, modality, task or strategy must offer to join Headstart.
 
-A part subclasses one of these, takes its settings as constructor arguments (constructors only store),
-and gets one line in the catalog, or an entry point in its own package.
+A part subclasses one of these, takes its settings as constructor arguments (constructors only
+store), and gets one line in the catalog, or an entry point in its own package.
 """
 
 from __future__ import annotations
@@ -58,12 +58,16 @@ class Backbone:
     head: nn.Module | None = None  # the pretrained head, where there is one
     head_name: str = "head"  # the prefix its own library gives the head's tensors
     differentiable: bool = True
-    native: Mapping[str, Any] = field(default_factory=dict)  # its own library's config.json, for the artifact
+    native: Mapping[str, Any] = field(
+        default_factory=dict
+    )  # its own library's config.json, for the artifact
 
 
 @dataclass(frozen=True)
 class Check:
-    """What a modality found in one item: why it can't be used (or None), and what is peculiar about it."""
+    """What a modality found in one item: why it can't be used (or None), and what is peculiar about
+    it.
+    """
 
     problem: str | None = None
     notes: tuple[str, ...] = ()
@@ -129,9 +133,13 @@ class Task(ABC):
     def probe(self, train: Examples, validation: Examples, labels: Sequence[str]) -> nn.Module: ...
     # ^ a head fitted on frozen features, its settings picked on validation
     @abstractmethod
-    def naive(self, targets: np.ndarray, labels: Sequence[str]) -> np.ndarray: ...  # one output, whatever the input
+    def naive(
+        self, targets: np.ndarray, labels: Sequence[str]
+    ) -> np.ndarray: ...  # one output, whatever the input
     @abstractmethod
-    def scores(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray: ...  # (N,); the mean is the metric
+    def scores(
+        self, outputs: np.ndarray, targets: np.ndarray
+    ) -> np.ndarray: ...  # (N,); the mean is the metric
     @abstractmethod
     def losses(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray: ...  # (N,)
     @abstractmethod

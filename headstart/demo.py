@@ -63,7 +63,9 @@ def digits(progress: Progress | None = None, out: Path | None = None) -> DemoRes
 
 
 def _write(folder: Path, wanted: range, per_class: int | None) -> None:
-    """Write 8 x 8 digits as 16 x 16 pictures; with `per_class`, so many to train on and the rest to test on."""
+    """Write 8 x 8 digits as 16 x 16 pictures; with `per_class`, so many to train on and the rest to
+    test on.
+    """
     from PIL import Image
     from sklearn.datasets import load_digits
 
@@ -75,4 +77,6 @@ def _write(folder: Path, wanted: range, per_class: int | None) -> None:
             place = folder / split / str(digit)
             place.mkdir(parents=True, exist_ok=True)
             pixels = (images[row].reshape(8, 8) * 255 / 16).astype("uint8")
-            Image.fromarray(pixels).resize((16, 16), Image.Resampling.BICUBIC).save(place / f"{row}.png")
+            Image.fromarray(pixels).resize((16, 16), Image.Resampling.BICUBIC).save(
+                place / f"{row}.png"
+            )

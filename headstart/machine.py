@@ -1,4 +1,6 @@
-"""What this machine runs on: the device and precision that the settings ask for or the hardware suggests."""
+"""What this machine runs on: the device and precision that the settings ask for or the hardware
+suggests.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +20,17 @@ def device(name: str = "auto") -> torch.device:
     """The device to compute on. Raises HeadstartError for one that this machine lacks."""
     if name not in DEVICES:
         raise HeadstartError(f"Device {name!r} is not known. Give one of {', '.join(DEVICES)}.")
-    here = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    here = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
     if name == "auto":
         name = next(found for found in ("cuda", "mps", "cpu") if here[found])
     if not here[name]:
-        raise HeadstartError(f"Device {name!r} is not on this machine. Leave --device out, or give cpu.")
+        raise HeadstartError(
+            f"Device {name!r} is not on this machine. Leave --device out, or give cpu."
+        )
     return torch.device(name)
 
 
@@ -49,5 +57,7 @@ def accelerator(settings: Settings, parameters: int) -> Accelerator:
     wanted = settings.precision == "bf16" or (
         settings.precision == "auto" and has_bf16(where) and parameters >= WORTH_BF16
     )
-    AcceleratorState._reset_state(reset_partial_state=True)  # an earlier run may have had other settings
+    AcceleratorState._reset_state(
+        reset_partial_state=True
+    )  # an earlier run may have had other settings
     return Accelerator(mixed_precision="bf16" if wanted else "no", cpu=where.type == "cpu")

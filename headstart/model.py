@@ -30,4 +30,6 @@ class Model(nn.Module):
 
     def backbone_state(self) -> dict[str, Tensor]:
         """The stages' tensors under the names the backbone's own library gives them."""
-        return {name: tensor for stage in self.stages for name, tensor in stage.state_dict().items()}
+        return {
+            name: tensor for stage in self.stages for name, tensor in stage.state_dict().items()
+        }

@@ -23,7 +23,9 @@ from headstart.serve import Predictor
 from headstart.workspace import Workspace
 
 TASK, MODALITY = "image-classification", "image"
-SAVING = 15.0  # seconds of a budget kept for judging, saving and checking the model, half of it at most
+SAVING = (
+    15.0  # seconds of a budget kept for judging, saving and checking the model, half of it at most
+)
 CHECKED = 8  # raw files that the saved model is compared on in a fresh process
 
 
@@ -38,8 +40,9 @@ def fit(
 ) -> Result:
     """Transfer a pretrained backbone to labelled data, prove what that was worth, and save the model.
 
-    The strategy is the policy's unless one is named. A run that was killed goes on where it stopped when it is
-    called again with the same arguments. Raises HeadstartError for anything the user can mend.
+    The strategy is the policy's unless one is named. A run that was killed goes on where it stopped
+    when it is called again with the same arguments. Raises HeadstartError for anything the user can
+    mend.
     """
     settings, progress = settings or Settings(), progress or Silent()
     with Workspace(Path(out)) as workspace:
@@ -71,7 +74,8 @@ def pretrain(
 ) -> Result:
     """Develop a source: train a backbone from random weights on a related, larger set, and save it.
 
-    Raises HeadstartError where it does not beat the naive model by more than its interval, unless `anyway`.
+    Raises HeadstartError where it does not beat the naive model by more than its interval, unless
+    `anyway`.
     """
     settings, progress = settings or Settings(), progress or Silent()
     with Workspace(Path(out)) as workspace:
@@ -97,7 +101,11 @@ def pretrain(
 
 
 def evaluate(
-    model: str | Path, data: str | Path, *, label: str | None = None, progress: Progress | None = None
+    model: str | Path,
+    data: str | Path,
+    *,
+    label: str | None = None,
+    progress: Progress | None = None,
 ) -> Evaluation:
     """Score a saved model on labelled data it was not trained on, overlaps with its training named."""
     progress = progress or Silent()
@@ -114,14 +122,18 @@ def evaluate(
 
 
 def load(folder: str | Path, device: str = "auto") -> Predictor:
-    """Open a saved model. Raises HeadstartError where the folder holds none or its weights have changed."""
+    """Open a saved model. Raises HeadstartError where the folder holds none or its weights have
+    changed.
+    """
     record = artifact.read(Path(folder))
     backbone = catalog.load_backbone(f"checkpoint:{folder}")
     reader = Reader(catalog.modality(record.modality), record.preprocess)
     if backbone.head is None:
         raise HeadstartError(f"{folder} holds a backbone without a head. Fit it to data first.")
     model = Model(backbone.stages, backbone.head)
-    return Predictor(model, catalog.task(record.task), reader, record.labels, machine.device(device))
+    return Predictor(
+        model, catalog.task(record.task), reader, record.labels, machine.device(device)
+    )
 
 
 def backbones(pattern: str = "*") -> list[Card]:
@@ -134,15 +146,21 @@ def backbones(pattern: str = "*") -> list[Card]:
     if colon and hub not in known:
         catalog.hub(hub)
     wanted = [hub] if colon else sorted(known)
-    cards = [card for each in wanted for card in catalog.hub(each).cards(name if colon else pattern)]
+    cards = [
+        card for each in wanted for card in catalog.hub(each).cards(name if colon else pattern)
+    ]
     if not cards:
-        raise HeadstartError(f"No backbone matches {pattern!r}. Try a wider pattern, such as '*resnet*'.")
+        raise HeadstartError(
+            f"No backbone matches {pattern!r}. Try a wider pattern, such as '*resnet*'."
+        )
     return cards
 
 
 def strategies() -> dict[str, str]:
     """Every strategy's name and the first line of its documentation."""
-    found = {name: catalog.part("strategies", name).__doc__ or "" for name in catalog.names("strategies")}
+    found = {
+        name: catalog.part("strategies", name).__doc__ or "" for name in catalog.names("strategies")
+    }
     return {name: text.strip().partition("\n")[0] for name, text in sorted(found.items())}
 
 
@@ -162,7 +180,9 @@ def _prepare(
     modality = catalog.modality(MODALITY)
     source = catalog.load_backbone(backbone)
     if source.modality != MODALITY:
-        raise HeadstartError(f"{TASK} reads {MODALITY}s; {backbone} reads {source.modality}s. Give another.")
+        raise HeadstartError(
+            f"{TASK} reads {MODALITY}s; {backbone} reads {source.modality}s. Give another."
+        )
     dataset = load_data(data, modality, label=settings.label, progress=progress)
     progress.say(str(dataset.report))
     name = strategy or defaults.strategy(len(dataset.split("train")))
@@ -183,7 +203,9 @@ def _prepare(
     return target, source, (name, moves)
 
 
-def _run(dataset: Dataset, source: Backbone, strategy: str, settings: Settings) -> Mapping[str, object]:
+def _run(
+    dataset: Dataset, source: Backbone, strategy: str, settings: Settings
+) -> Mapping[str, object]:
     """What must be equal for a killed run to be gone on with."""
     return {
         "data": dataset.fingerprint,
@@ -207,7 +229,9 @@ def _class_weights(dataset: Dataset, settings: Settings) -> tuple[float, ...] | 
 
 
 def _reference(target: Target, moves: Strategy) -> Recipe:
-    """The recipe that the scratch arm doubles: the strategy's, or full fine-tuning's where it trains nothing."""
+    """The recipe that the scratch arm doubles: the strategy's, or full fine-tuning's where it trains
+    nothing.
+    """
     recipe = target.recipe(moves, "scratch")
     if recipe.epochs:
         return recipe
@@ -227,7 +251,9 @@ def _finish(
     kept: str,
     protocol: str,
 ) -> Result:
-    """Write the evidence and the model that won on validation, check both, and put them in their place."""
+    """Write the evidence and the model that won on validation, check both, and put them in their
+    place.
+    """
     winner, asked = arms[kept], arms["asked"]
     found = Evidence(
         metric=target.task.metric,

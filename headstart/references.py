@@ -1,7 +1,7 @@
 """References: how a user names a part and its settings in one string.
 
-    hub:name[@weights][?option=value&...]      a backbone
-    name[?option=value&...]                    a strategy
+hub:name[@weights][?option=value&...]      a backbone
+name[?option=value&...]                    a strategy
 """
 
 from __future__ import annotations
@@ -68,7 +68,8 @@ def parse_named(text: str) -> tuple[str, dict[str, str]]:
 def build(make: Callable[..., T], options: Mapping[str, str], what: str) -> T:
     """Call a constructor with options given as text, converted by the types of its defaults.
 
-    Raises HeadstartError for an unknown option, listing the known ones, and for a value of another type.
+    Raises HeadstartError for an unknown option, listing the known ones, and for a value of another
+    type.
     """
     known = {name: p for name, p in signature(make).parameters.items() if name != "self"}
     values: dict[str, Any] = {}
@@ -90,7 +91,9 @@ def _convert(text: str, parameter: Parameter, what: str) -> Any:
     try:
         return kind(text)
     except ValueError:
-        raise HeadstartError(f"{what}={text!r} is not a number. Give one, such as {default or 1}.") from None
+        raise HeadstartError(
+            f"{what}={text!r} is not a number. Give one, such as {default or 1}."
+        ) from None
 
 
 def _as_bool(text: str, what: str) -> bool:
@@ -105,7 +108,9 @@ def _split_options(text: str) -> tuple[str, dict[str, str]]:
     for pair in tail.split("&") if mark else ():
         key, equals, value = pair.partition("=")
         if not key or not equals:
-            raise HeadstartError(f"{pair!r} in {text!r} is not an option. Write ?option=value&other=value.")
+            raise HeadstartError(
+                f"{pair!r} in {text!r} is not an option. Write ?option=value&other=value."
+            )
         options[unquote(key)] = unquote(value)
     return head, options
 

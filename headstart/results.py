@@ -74,7 +74,12 @@ class Evaluation:
             f"{self.metric} {score.value:.3f}, 95 % interval {score.low:.3f} – {score.high:.3f}, "
             f"on {self.data['items']} items"
         ]
-        lines += [f"  {name}: {row['value']:.3f} of {row['items']:g}" for name, row in self.by_label.items()]
+        lines += [
+            f"  {name}: {row['value']:.3f} of {row['items']:g}"
+            for name, row in self.by_label.items()
+        ]
         if self.overlap:
-            lines.append(f"Warning: {self.overlap} of them were used in training; the score flatters.")
+            lines.append(
+                f"Warning: {self.overlap} of them were used in training; the score flatters."
+            )
         return "\n".join(lines)

@@ -49,18 +49,27 @@ class Session:
 
 @dataclass
 class Training:
-    """What a training did. `history` holds a row an epoch: steps, seconds, loss, score, validation_loss."""
+    """What a training did.
+
+    `history` holds a row before training and one after each epoch: steps, seconds, loss (0 before),
+    score, validation_loss. `best` is the row whose weights are kept.
+    """
 
     history: list[dict[str, float]] = field(default_factory=list)
     steps: int = 0
     seconds: float = 0.0
-    best: int = -1  # epoch whose weights are kept
+    best: int = -1
     finished: bool = False
     cut: bool = False  # ended by the budget
 
-    def merit(self, epoch: int) -> tuple[float, float]:
-        """What selection compares: the score on validation, then the loss."""
-        return self.history[epoch]["score"], -self.history[epoch]["validation_loss"]
+    def merit(self, row: int) -> tuple[float, float]:
+        """What selection compares: the score on validation, then minus the loss."""
+        return self.history[row]["score"], -self.history[row]["validation_loss"]
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs were begun."""
+        return max(0, len(self.history) - 1)
 
 
 def seed_everything(seed: int) -> None:
@@ -86,15 +95,21 @@ def train(
 ) -> Training:
     """Train a model and leave it with the weights of its best epoch on validation.
 
-    Ends early when `recipe.patience` epochs bring nothing, and after the step in which the budget ends.
-    With a checkpoint path it goes on where an earlier run of the same settings was killed.
+    Ends early when `recipe.patience` epochs bring nothing, and after the step in which the budget
+    ends. With a checkpoint path it goes on where an earlier run of the same settings was killed.
     """
     return _Run(model, task, strategy, splits, recipe, session).train()
 
 
 class _Run:
     def __init__(
-        self, model: Model, task: Task, strategy: Strategy, splits: Splits, recipe: Recipe, session: Session
+        self,
+        model: Model,
+        task: Task,
+        strategy: Strategy,
+        splits: Splits,
+        recipe: Recipe,
+        session: Session,
     ) -> None:
         self.model, self.task, self.strategy = model, task, strategy
         self.splits, self.recipe, self.session = splits, recipe, session
@@ -115,9 +130,11 @@ class _Run:
             for epoch in range(first, self.recipe.epochs):
                 if self.record.finished:
                     break
+                if not self.record.history:
+                    self._judge(0.0)  # a head that was fitted before may be the best there is
                 loss = self._epoch(epoch, advance)
                 self.record.seconds = self.earlier + time.monotonic() - started
-                self._judge(epoch, loss)
+                self._judge(loss)
                 if time.monotonic() - saved > CHECKPOINT_EVERY or self.record.finished:
                     self._save(epoch)
                     saved = time.monotonic()
@@ -141,7 +158,9 @@ class _Run:
         return [group for group in groups if group["params"]]
 
     def _epoch(self, epoch: int, advance: Any) -> float:
-        seed_everything(self.session.seed * 10_007 + epoch)  # so that a resumed epoch draws the same
+        seed_everything(
+            self.session.seed * 10_007 + epoch
+        )  # so that a resumed epoch draws the same
         self.model.train()
         self.strategy.epoch_started(epoch, self.model)
         order = torch.randperm(len(self.splits.train)).numpy()
@@ -164,7 +183,9 @@ class _Run:
         while True:
             self.optimizer.zero_grad(set_to_none=True)
             try:
-                loss = sum(self._backward(part, len(part.targets) / size) for part in self._split(batch))
+                loss = sum(
+                    self._backward(part, len(part.targets) / size) for part in self._split(batch)
+                )
             except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
                 if not _out_of_memory(error) or self.parts >= size:
                     raise
@@ -206,24 +227,25 @@ class _Run:
     def _steps_per_epoch(self) -> int:
         return -(-len(self.splits.train) // self.recipe.batch)
 
-    def _judge(self, epoch: int, loss: float) -> None:
+    def _judge(self, loss: float) -> None:
         outputs = predict(self.model, self.splits.validation, self.session.accelerator)
         targets = self.splits.validation.targets
+        record = self.record
         row = {
-            "steps": float(self.record.steps),
-            "seconds": self.record.seconds,
+            "steps": float(record.steps),
+            "seconds": record.seconds,
             "loss": loss,
             "score": float(self.task.scores(outputs, targets).mean()),
             "validation_loss": float(self.task.losses(outputs, targets).mean()),
         }
-        self.record.history.append(row)
-        best = self.record.best
-        if best < 0 or self.record.merit(epoch) > self.record.merit(best):
-            self.record.best = epoch
+        record.history.append(row)
+        last = len(record.history) - 1
+        if record.best < 0 or record.merit(last) > record.merit(record.best):
+            record.best = last
             self.kept = {name: tensor.detach().cpu().clone() for name, tensor in self._moving()}
-        waited = epoch - self.record.best
-        if waited >= self.recipe.patience or epoch + 1 == self.recipe.epochs:
-            self.record.finished = True
+        waited_out = last - record.best >= self.recipe.patience
+        if waited_out or record.epochs >= self.recipe.epochs:
+            record.finished = True
 
     def _moving(self) -> Iterator[tuple[str, Tensor]]:
         """Tensors of the stages that are ever trained, and the head."""
@@ -260,7 +282,9 @@ class _Run:
         self.kept = state["kept"]
         self.record = Training(**state["record"])
         self.earlier = self.record.seconds
-        self.session.progress.say(f"Going on after epoch {state['epoch'] + 1} of {self.recipe.label}.")
+        self.session.progress.say(
+            f"Going on after epoch {state['epoch'] + 1} of {self.recipe.label}."
+        )
         return int(state["epoch"]) + 1
 
 

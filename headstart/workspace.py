@@ -16,7 +16,8 @@ from headstart.errors import HeadstartError
 
 
 class Workspace:
-    """`OUT.unfinished`, claimed by one run at a time and renamed to OUT when everything in it is checked.
+    """`OUT.unfinished`, claimed by one run at a time and renamed to OUT when everything in it is
+    checked.
 
     Entering raises HeadstartError where OUT already holds something or can't be made.
     """
@@ -28,7 +29,11 @@ class Workspace:
 
     def __enter__(self) -> Workspace:
         if self.out.is_file() or (self.out.is_dir() and any(self.out.iterdir())):
-            what = "already holds a model" if (self.out / "headstart.json").exists() else "is not empty"
+            what = (
+                "already holds a model"
+                if (self.out / "headstart.json").exists()
+                else "is not empty"
+            )
             raise HeadstartError(f"{self.out} {what}. Name a new folder, or remove this one first.")
         try:
             self.out.parent.mkdir(parents=True, exist_ok=True)
@@ -74,7 +79,10 @@ class Workspace:
         return self.out
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         if self.folder.is_dir() and not any(self.folder.glob("*.checkpoint")):
             shutil.rmtree(self.folder, ignore_errors=True)

@@ -146,9 +146,10 @@ def test_no_network_is_one_sentence(
         monkeypatch.delenv(variable.upper(), raising=False)
     with pytest.raises(WeightsError) as caught:
         catalog.load_backbone(f"timm:{TINY}")
+    name = f"timm:{TINY}"
     assert str(caught.value) == (
-        f"The weights of timm:{TINY} are not on this machine, and there is no network. Give a "
-        f"local file with timm:{TINY}@FILE, or take random weights with timm:{TINY}?pretrained=false."
+        f"The weights of {name} are not on this machine, and there is no network. "
+        f"Give a local file with {name}@FILE, or take random weights with {name}?pretrained=false."
     )
     with pytest.raises(WeightsError, match="has no pretrained weights"):
         catalog.load_backbone("timm:mobilenetv2_075")

@@ -1,4 +1,6 @@
-"""The arms: each a way to solve the same task on the same splits, from the naive one to the chosen one."""
+"""The arms: each a way to solve the same task on the same splits, from the naive one to the chosen
+one.
+"""
 
 from __future__ import annotations
 
@@ -58,9 +60,11 @@ class Target:
     def recipe(self, strategy: Strategy, label: str) -> Recipe:
         """The policy's recipe for this much data, with what the user set."""
         count = len(self.dataset.split("train"))
+        epochs = strategy.epochs(self.settings.epochs or defaults.epochs(count))
         return Recipe(
             label=label,
-            epochs=strategy.epochs(self.settings.epochs or defaults.epochs(count)),
+            epochs=epochs,
+            patience=max(5, epochs // 3),
             batch=self.settings.batch or defaults.batch(count),
             rate=self.settings.rate or defaults.rate(strategy.starts_from_probe()),
         )
@@ -100,7 +104,9 @@ def features_arm(target: Target, backbone: Backbone) -> Outcome:
     started = time.monotonic()
     rows = _activations(target, backbone, len(backbone.stages))
     splits = {name: rows[target.positions(name)] for name in ("train", *_JUDGED)}
-    examples = {name: (splits[name], target.dataset.targets(name)) for name in ("train", "validation")}
+    examples = {
+        name: (splits[name], target.dataset.targets(name)) for name in ("train", "validation")
+    }
     seed_everything(target.settings.seed)
     target.progress.say("Fitting a probe on the frozen features.")
     head = target.task.probe(examples["train"], examples["validation"], target.labels)
@@ -132,18 +138,20 @@ def strategy_arm(
     spent = time.monotonic() - started + (features.arm.seconds if probe else 0.0)
     note = "ended by the budget" if training.cut else ""
     arm = _arm(target, name, outputs, spent, steps=training.steps, note=note)
-    epochs = max(1, len(training.history))
-    frozen = storable(strategy, epochs, len(model.stages), augmented=False)
+    frozen = storable(strategy, training.epochs, len(model.stages), augmented=False)
     checks = {"frozen stages are bit-identical": unchanged(model, backbone, frozen)}
     return Outcome(arm, model, training, checks)
 
 
-def scratch_arm(target: Target, rebuild: Callable[[], Backbone], reference: Recipe) -> tuple[Outcome, str]:
+def scratch_arm(
+    target: Target, rebuild: Callable[[], Backbone], reference: Recipe
+) -> tuple[Outcome, str]:
     """The same network from random weights, under a budget that is fair to it.
 
-    Three rates are tried for a quarter of the reference's epochs each, and the best, by validation, trains for
-    twice the reference's epochs without early stopping (protocol after Kornblith et al. 2019, who double the
-    steps and search its own rates). Answers with a sentence that says what was done.
+    Three rates are tried for a quarter of the reference's epochs each, and the best, by validation,
+    trains for twice the reference's epochs without early stopping (protocol after Kornblith et al.
+    2019, who double the steps and search its own rates). Answers with a sentence that says what was
+    done.
     """
     started = time.monotonic()
     epochs = defaults.SCRATCH_MORE_STEPS * reference.epochs
@@ -195,7 +203,11 @@ class _Everything(Strategy):
 
 
 def _from_scratch(
-    target: Target, rebuild: Callable[[], Backbone], strategy: Strategy, recipe: Recipe, session: Session
+    target: Target,
+    rebuild: Callable[[], Backbone],
+    strategy: Strategy,
+    recipe: Recipe,
+    session: Session,
 ) -> tuple[Model, Training]:
     seed_everything(target.settings.seed)
     backbone = rebuild()
@@ -238,7 +250,12 @@ def _width(head: nn.Module) -> int:
 
 
 def _arm(
-    target: Target, name: str, outputs: dict[str, np.ndarray], seconds: float, steps: int = 0, note: str = ""
+    target: Target,
+    name: str,
+    outputs: dict[str, np.ndarray],
+    seconds: float,
+    steps: int = 0,
+    note: str = "",
 ) -> Arm:
     task = target.task
     truth = {split: target.dataset.targets(split) for split in _JUDGED}

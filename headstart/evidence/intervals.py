@@ -20,21 +20,27 @@ class Interval:
 
     def to_json(self) -> dict[str, float]:
         """The three numbers, rounded to five places."""
-        return {"value": round(self.value, 5), "low": round(self.low, 5), "high": round(self.high, 5)}
+        return {
+            "value": round(self.value, 5),
+            "low": round(self.low, 5),
+            "high": round(self.high, 5),
+        }
 
 
 def bootstrap(scores: np.ndarray, seed: int = 0) -> Interval:
     """Percentile bootstrap of the mean over items (Efron 1979), 2,000 resamples.
 
-    Where all scores are equal, resampling sees no spread at all; the interval is then widened by 3/N towards
-    the inside of the scale (the rule of three, Hanley and Lippman-Hand 1983).
+    Where all scores are equal, resampling sees no spread at all; the interval is then widened by
+    3/N towards the inside of the scale (the rule of three, Hanley and Lippman-Hand 1983).
     """
     rng = np.random.default_rng(seed)
     count = len(scores)
     value = float(scores.mean())
     if scores.min() == scores.max():
         room = min(1.0, 3.0 / count)
-        return Interval(value, max(value - room, -1.0 if value <= 0 else 0.0), min(value + room, 1.0))
+        return Interval(
+            value, max(value - room, -1.0 if value <= 0 else 0.0), min(value + room, 1.0)
+        )
     means = np.concatenate(
         [scores[rng.integers(0, count, (100, count))].mean(axis=1) for _ in range(RESAMPLES // 100)]
     )

@@ -10,6 +10,7 @@ import numpy as np
 
 from headstart.evidence.intervals import Interval, bootstrap, paired, verdict
 
+
 @dataclass(frozen=True)
 class Arm:
     """One way to solve the task: its scores on held-out items, its merit on validation, its cost."""
@@ -24,7 +25,11 @@ class Arm:
     def to_json(self, seed: int) -> dict[str, Any]:
         """Value with interval, seconds, and what else is known."""
         found = bootstrap(self.scores, seed).to_json()
-        told = {"seconds": round(self.seconds, 2), "steps": self.steps, "validation": round(self.merit[0], 5)}
+        told = {
+            "seconds": round(self.seconds, 2),
+            "steps": self.steps,
+            "validation": round(self.merit[0], 5),
+        }
         return found | told | ({"note": self.note} if self.note else {})
 
 

@@ -52,8 +52,8 @@ class Prefix:
 def storable(strategy: Strategy, epochs: int, stages: int, augmented: bool) -> int:
     """How many first stages' output may be stored: the one place where caching is declared legal.
 
-    A stored activation is right only while everything before the boundary stays frozen, in every epoch, and
-    its input is not augmented.
+    A stored activation is right only while everything before the boundary stays frozen, in every
+    epoch, and its input is not augmented.
     """
     if augmented:
         return 0

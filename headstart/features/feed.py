@@ -1,4 +1,6 @@
-"""What the training loop reads: items decoded again in each epoch, or stored activations at a boundary."""
+"""What the training loop reads: items decoded again in each epoch, or stored activations at a
+boundary.
+"""
 
 from __future__ import annotations
 

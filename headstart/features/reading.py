@@ -1,4 +1,6 @@
-"""Read and decode items in threads, a few batches ahead, so that memory stays bounded and compute never waits."""
+"""Read and decode items in threads, a few batches ahead, so that memory stays bounded and compute
+never waits.
+"""
 
 from __future__ import annotations
 

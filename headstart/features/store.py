@@ -1,9 +1,9 @@
 """Activations on disk: content-addressed, append-only, memory-mapped.
 
-One folder holds the activations of one (weights, boundary, preprocessing, precision): `rows.bin`, fixed-size
-rows; `index.bin`, one record a row (digest of the item, checksum of the row, checksum of the record); and
-`meta.json`. A row counts once its record is whole, and the record is written after the row has reached the
-disk, so a run killed at any byte loses at most the rows it was writing.
+One folder holds the activations of one (weights, boundary, preprocessing, precision): `rows.bin`,
+fixed-size rows; `index.bin`, one record a row (digest of the item, checksum of the row, checksum of
+the record); and `meta.json`. A row counts once its record is whole, and the record is written after
+the row has reached the disk, so a run killed at any byte loses at most the rows it was writing.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ def cache_folder() -> Path:
 class FeatureStore:
     """Rows of one shape and type, found by the digest of the item they were computed from."""
 
-    def __init__(self, key: Mapping[str, Any], shape: Sequence[int], root: Path | None = None) -> None:
+    def __init__(
+        self, key: Mapping[str, Any], shape: Sequence[int], root: Path | None = None
+    ) -> None:
         text = json.dumps(dict(key), sort_keys=True)
         name = blake2b(text.encode(), digest_size=16).hexdigest()
         self.folder = (root or cache_folder()) / "features" / name
@@ -124,7 +126,9 @@ class Rows:
         self._where = where
         total = int(where.max()) + 1 if len(where) else 0
         self._map = (
-            np.memmap(path, "<f4", "r", shape=(total, *shape)) if total else np.zeros((0, *shape), "<f4")
+            np.memmap(path, "<f4", "r", shape=(total, *shape))
+            if total
+            else np.zeros((0, *shape), "<f4")
         )
 
     def __len__(self) -> int:

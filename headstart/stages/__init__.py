@@ -29,17 +29,16 @@ def find_stages(
 
     `network` maps a batch like `example` (N, …) to pooled features (N, D). The stages are made of
     its own submodules; their `state_dict` keys are the network's, each in exactly one stage. Where
-    the network can't be traced, the stages are `given`, or else one stage "network". Raises
-    HeadstartError when the composed stages don't equal the network exactly on the example.
+    the network can't be traced, or its trace misleads, the stages are `given`, or else one stage
+    "network". Raises HeadstartError when given stages don't equal the network exactly on the
+    example, in eval mode; found ones always do.
     """
     with in_mode(network, training=False), torch.no_grad():
-        graph = trace(network)
-        if graph is None:
+        stages = _found(network, example)
+        if stages is None:
             stages = dict(given or {_WHOLE: network})
-        else:
-            stages = _cut(network, graph, example)
-        if list(stages.values()) != [network]:
-            check_stages(network, stages, example)
+            if given:
+                check_stages(network, given, example)
     own = set(network.modules())  # the others stand around them, and were made in eval mode
     for stage in stages.values():
         for module in stage.modules():
@@ -103,6 +102,21 @@ class _Segment:
             self.writes,
             after.size,
         )
+
+
+def _found(network: nn.Module, example: Tensor) -> dict[str, nn.Module] | None:
+    """Stages from the deepest trace that holds on the example."""
+    for deep in (True, False):
+        graph = trace(network, deep)
+        if graph is None:
+            return None
+        try:
+            stages = _cut(network, graph, example)
+            check_stages(network, stages, example)
+        except Exception:  # a trace may have taken a way that real tensors don't
+            continue
+        return stages
+    return None
 
 
 def _cut(network: nn.Module, graph: fx.Graph, example: Tensor) -> dict[str, nn.Module]:

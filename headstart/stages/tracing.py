@@ -35,16 +35,16 @@ class _Tracer(fx.Tracer):
         return function, args
 
 
-def trace(network: nn.Module) -> fx.Graph | None:
+def trace(network: nn.Module, deep: bool = True) -> fx.Graph | None:
     """Trace a network, or answer None where it can't be.
 
-    One after another, the containers of blocks that make up a segment alone are opened, where that
-    is possible and gives cuts.
+    Where `deep`, the containers of blocks that make up a segment alone are opened one after
+    another, if that is possible and gives cuts.
     """
     opened: frozenset[str] = frozenset()
     refused: set[str] = set()
     graph = _graph(network, opened)
-    while graph is not None:
+    while deep and graph is not None:
         alone = [name for name in _alone(network, graph) if name not in opened | refused]
         if not alone:
             break

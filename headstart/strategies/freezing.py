@@ -1,12 +1,14 @@
 """The freezing family: one rule, which stages stay frozen in which epoch, with five settings.
 
-Frozen means parameters and buffers: a frozen stage takes no gradient and stays in eval mode, so that
-its BatchNorm statistics stand still.
+Frozen means parameters and buffers: a frozen stage takes no gradient and stays in eval mode, so
+that its BatchNorm statistics stand still.
 """
 
 from __future__ import annotations
 
 from typing import final
+
+from torch import nn
 
 from headstart.contracts import Strategy
 from headstart.errors import HeadstartError
@@ -14,7 +16,9 @@ from headstart.model import Model
 
 
 class Freezing(Strategy):
-    """The rule itself; its subclasses say how many stages stay frozen and at what rate the others move."""
+    """The rule itself; its subclasses say how many stages stay frozen and at what rate the others
+    move.
+    """
 
     def epoch_started(self, epoch: int, model: Model) -> None:
         """Freeze the first stages, free the others. Called after every `model.train()`."""
@@ -23,6 +27,10 @@ class Freezing(Strategy):
             stage.requires_grad_(position >= frozen)
             if position < frozen:
                 stage.eval()
+            elif self.starts_from_probe():
+                # The probe was fitted on features normalised by the stored statistics; batches of a small
+                # set would shift them under it (Kumar et al. 2022 keep them for the same reason).
+                _keep_statistics(stage)
 
 
 @final
@@ -33,7 +41,8 @@ class FeatureExtraction(Freezing):
 
     Reference: Donahue et al. 2014 (DeCAF); Kornblith et al. 2019 for the protocol.
     Relations: the cheapest member of the family; `last-stages` with `count=0`.
-    Use when: there are few labels (some hundreds) or little time; also the arm every other strategy must beat.
+    Use when: there are few labels (some hundreds) or little time; also the arm every other strategy
+    must beat.
     """
 
     def __init__(self, head: str = "probe") -> None:
@@ -61,7 +70,8 @@ class LastStages(Freezing):
     """Train the last `count` stages with the head; those before stay frozen and run only once.
 
     Reference: Yosinski et al. 2014.
-    Relations: `feature-extraction` trains none, `full-fine-tuning` all; with `probe` it is LP-FT on the end.
+    Relations: `feature-extraction` trains none, `full-fine-tuning` all; with `probe` it is LP-FT on
+    the end.
     Use when: features alone fall short but a full pass over the network in every epoch is too slow.
     """
 
@@ -87,7 +97,8 @@ class LastStages(Freezing):
 
 @final
 class GradualUnfreezing(Freezing):
-    """Thaw the network from the top, one of `groups` groups of stages an epoch, lower ones at lower rates.
+    """Thaw the network from the top, one of `groups` groups of stages an epoch, lower ones at lower
+    rates.
 
     Reference: Howard and Ruder 2018 (ULMFiT): rates fall by 2.6 from group to group.
     Relations: ends as `full-fine-tuning` with discriminative rates; `lp-ft` is the two-phase form.
@@ -106,7 +117,9 @@ class GradualUnfreezing(Freezing):
     def frozen_stages(self, epoch: int, stages: int) -> int:
         """One group fewer each epoch; the first epoch trains the head alone."""
         if self.groups < 1:
-            raise HeadstartError(f"gradual-unfreezing?groups={self.groups} is below 1. Give 1 or more.")
+            raise HeadstartError(
+                f"gradual-unfreezing?groups={self.groups} is below 1. Give 1 or more."
+            )
         thawed = -(-stages * min(epoch, self.groups) // self.groups)
         return stages - thawed
 
@@ -120,11 +133,13 @@ class GradualUnfreezing(Freezing):
 
 @final
 class FullFineTuning(Freezing):
-    """Train every stage from the pretrained weights, at rates that fall by `decay` a stage from the head.
+    """Train every stage from the pretrained weights, at rates that fall by `decay` a stage from the
+    head.
 
     Reference: Girshick et al. 2014; layer-wise decay after Clark et al. 2020 (ELECTRA).
     Relations: `lp-ft` starts from a fitted head and is kinder to the features.
-    Use when: there are thousands of labels, or the target looks little like what the network was trained on.
+    Use when: there are thousands of labels, or the target looks little like what the network was
+    trained on.
     """
 
     def __init__(self, decay: float = 1.0) -> None:
@@ -162,3 +177,9 @@ class LinearProbeThenFineTune(Freezing):
     def rate(self, stage: int, stages: int) -> float:
         """`decay` a stage, from the head down."""
         return float(self.decay ** (stages - stage))
+
+
+def _keep_statistics(stage: nn.Module) -> None:
+    for module in stage.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.eval()

@@ -49,7 +49,8 @@ class Classification(Task):
     def probe(self, train: Examples, validation: Examples, labels: Sequence[str]) -> nn.Module:
         """Multinomial logistic regression on standardised features, strength picked on validation.
 
-        Ties go to the stronger regularisation. The standardisation is folded into the returned layer.
+        Ties go to the stronger regularisation. The standardisation is folded into the returned
+        layer.
         """
         mean = train[0].mean(axis=0, dtype=np.float64)
         scale = train[0].std(axis=0, dtype=np.float64) + 1e-6
@@ -70,9 +71,7 @@ class Classification(Task):
             layer.bias.copy_(torch.from_numpy(bias - weight @ mean))
         return layer
 
-    def _solutions(
-        self, inputs: np.ndarray, targets: np.ndarray, count: int
-    ) -> list[Solution]:
+    def _solutions(self, inputs: np.ndarray, targets: np.ndarray, count: int) -> list[Solution]:
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.linear_model import LogisticRegression
 
@@ -121,4 +120,3 @@ class Classification(Task):
             }
             for row in shares
         ]
-

@@ -10,7 +10,7 @@ from typing import Any, Final, final
 import timm
 
 from headstart.errors import UnknownNameError, WeightsError
-from headstart.hubs.timm import listing, recipe
+from headstart.hubs.timm import recipe
 from headstart.references import Reference
 from headstart.weights import TORCH_SUFFIXES, Weights, read
 
