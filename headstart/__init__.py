@@ -1,4 +1,4 @@
-"""Headstart: take the pretrained model that suits your data, transfer it, and see what that was worth.
+"""Headstart: transfer a pretrained model to your data, and see what that was worth.
 
 import headstart as hs
 

@@ -91,13 +91,13 @@ def write_evidence(folder: Path, evidence: Mapping[str, Any]) -> None:
 
 
 def write_splits(folder: Path, dataset: Dataset) -> None:
-    """Keep which content was in which split, by digest, so that a later evaluation can name overlaps."""
+    """Keep which content was in which split, so that an evaluation can name overlaps."""
     found = {name: sorted(item.digest for item in dataset.split(name)) for name in _SPLITS}
     _write_json(folder / "splits.json", found)
 
 
 def trained_on(folder: Path) -> frozenset[str]:
-    """The digests of the items an artifact was trained or selected on; empty where none are recorded."""
+    """The digests of the items an artifact was trained or selected on, where recorded."""
     try:
         found = json.loads((folder / "splits.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -125,13 +125,15 @@ def read(folder: Path) -> Record:
         ) from None
     if weights.digest(weights.read(folder / WEIGHTS).state) != record.weights_sha256:
         raise WeightsError(
-            f"{folder / WEIGHTS} is not what was saved: its hash differs. Copy or make the model again."
+            f"{folder / WEIGHTS} has changed since it was saved. "
+            "Copy it again, or make the model again."
         )
     return record
 
 
 def verify(folder: Path, items: Sequence[Item], expected: Sequence[Mapping[str, float]]) -> None:
-    """Open the artifact in a fresh process, predict raw files with it, and compare every probability.
+    """Open the artifact in a fresh process and compare its answers on raw files.
+
 
     Raises HeadstartError where the fresh process fails or answers otherwise.
     """
@@ -153,8 +155,8 @@ def verify(folder: Path, items: Sequence[Item], expected: Sequence[Mapping[str, 
         found = answer["probabilities"]
         if any(abs(found[name] - value) > TOLERANCE for name, value in wanted.items()):
             raise HeadstartError(
-                f"{folder} answers otherwise in a fresh process for {item.id}: {found}, not {dict(wanted)}. "
-                "Please report this; nothing was saved."
+                f"{folder} answers otherwise in a fresh process for {item.id}: {found}, "
+                f"not {dict(wanted)}. Please report this; nothing was saved."
             )
 
 

@@ -11,7 +11,7 @@ _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 class Budget:
-    """A deadline, or none. `seconds` counts from the making; `earlier` is what a killed run had spent."""
+    """A deadline, counted from the making, or none."""
 
     def __init__(self, seconds: float | None, earlier: float = 0.0) -> None:
         self._started = time.monotonic() - earlier
@@ -42,7 +42,7 @@ class Budget:
 
 
 def seconds(text: str) -> float:
-    """Read a duration such as `90s`, `10m`, `1h` or `1h30m`. Raises HeadstartError for anything else."""
+    """Read a duration such as `90s`, `10m` or `1h30m`. Raises HeadstartError for others."""
     parts = re.findall(r"(\d+(?:\.\d+)?)([smh])", text.strip().lower())
     if not parts or "".join(number + unit for number, unit in parts) != text.strip().lower():
         raise HeadstartError(f"{text!r} is not a duration. Write it like 90s, 10m or 1h30m.")

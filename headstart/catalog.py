@@ -43,7 +43,7 @@ _SINGULAR = {
 
 
 def names(kind: str) -> dict[str, str]:
-    """All known parts of a kind ("hubs", "modalities", "tasks", "strategies"): name -> module:Class."""
+    """All known parts of a kind, such as "hubs": name -> module:Class."""
     own = {"hubs": HUBS, "modalities": MODALITIES, "tasks": TASKS, "strategies": STRATEGIES}[kind]
     return {point.name: point.value for point in entry_points(group=f"headstart.{kind}")} | own
 

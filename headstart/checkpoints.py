@@ -1,4 +1,4 @@
-"""Checkpoints of a training: written beside and renamed, so that a kill leaves the last whole one."""
+"""Checkpoints of a training, renamed into place: a kill leaves the last whole one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     except (OSError, RuntimeError) as error:  # torch reports a short write as a RuntimeError
         beside.unlink(missing_ok=True)
         raise HeadstartError(
-            f"The checkpoint {path} can't be written ({error}). Free some space; earlier epochs are kept."
+            f"The checkpoint {path} can't be written ({error}). "
+            "Free some space; earlier epochs are kept."
         ) from None
     os.replace(beside, path)
 

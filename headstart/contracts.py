@@ -7,67 +7,42 @@ store), and gets one line in the catalog, or an entry point in its own package.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.random import Generator as Rng
 from torch import Tensor, nn
 
+from headstart.backbone import Backbone, Card, Origin, Preprocess
 from headstart.model import Model
 from headstart.references import Reference
 
-Preprocess = Mapping[str, Any]  # declarative and JSON: for images size, crop, mean, std …
-Examples = tuple[np.ndarray, np.ndarray]  # features (N, D) float32 and targets (N,)
-
-
-@dataclass(frozen=True)
-class Card:
-    """What a hub says of one backbone without loading it."""
-
-    reference: str
-    modality: str
-    parameters: int | None
-    input: str
-    licence: str | None
-    trained_on: str | None
-    at_hand: bool
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Where a backbone comes from; kept in every artifact made with it."""
-
-    reference: str
-    licence: str | None
-    trained_on: str | None
-    weights_hash: str  # of the stages' tensors, whatever file they came in
-    pretrained: bool
-
-
-@dataclass
-class Backbone:
-    """A pretrained network without its old head, as stages from the input side to pooled features."""
-
-    stages: Mapping[str, nn.Module]  # composed in order: input batch -> (N, feature_dim)
-    feature_dim: int
-    modality: str
-    preprocess: Preprocess
-    origin: Origin
-    architecture: Reference  # rebuilds the same network and preprocessing with random weights
-    head: nn.Module | None = None  # the pretrained head, where there is one
-    head_name: str = "head"  # the prefix its own library gives the head's tensors
-    differentiable: bool = True
-    native: Mapping[str, Any] = field(
-        default_factory=dict
-    )  # its own library's config.json, for the artifact
+__all__ = [
+    "Array",
+    "Backbone",
+    "Batch",
+    "Card",
+    "Check",
+    "Examples",
+    "Hub",
+    "Labels",
+    "Modality",
+    "Origin",
+    "Preprocess",
+    "Step",
+    "Strategy",
+    "Task",
+]
+Labels = Sequence[str]
+Array = np.ndarray
+Examples = tuple[Array, Array]  # features (N, D) float32 and targets (N,)
 
 
 @dataclass(frozen=True)
 class Check:
-    """What a modality found in one item: why it can't be used (or None), and what is peculiar about
-    it.
-    """
+    """What a modality found in one item: why it can't be used, if so, and its peculiarities."""
 
     problem: str | None = None
     notes: tuple[str, ...] = ()
@@ -92,20 +67,19 @@ class Step:
 
 
 class Hub(ABC):
-    """A place where pretrained weights come from."""
+    """A place where pretrained weights come from. `cards` opens no connection."""
 
     @abstractmethod
-    def cards(self, pattern: str) -> Iterable[Card]: ...  # what it has, by shell pattern, offline
+    def cards(self, pattern: str) -> Iterable[Card]: ...
     @abstractmethod
     def load(self, reference: Reference) -> Backbone: ...
-
     def resolve(self, reference: Reference) -> Reference:
         """The reference this one stands for; itself, unless the hub only points elsewhere."""
         return reference
 
 
 class Modality(ABC):
-    """A kind of raw input."""
+    """A kind of raw input. `decode` draws a random view when given a generator."""
 
     suffixes: ClassVar[frozenset[str]]  # files that count as items, lower case with the dot
     columns: ClassVar[tuple[str, ...]]  # manifest columns that may hold the content, best first
@@ -113,45 +87,44 @@ class Modality(ABC):
     @abstractmethod
     def check(self, raw: bytes) -> Check: ...
     @abstractmethod
-    def decode(
-        self, raw: bytes, preprocess: Preprocess, rng: np.random.Generator | None = None
-    ) -> Any: ...  # one item, ready to collate; rng given: a random (augmented) view
+    def decode(self, raw: bytes, preprocess: Preprocess, rng: Rng | None = None) -> Any: ...
     @abstractmethod
-    def collate(self, items: Sequence[Any], preprocess: Preprocess) -> Any: ...  # model inputs
+    def collate(self, items: Sequence[Any], preprocess: Preprocess) -> Any: ...
 
 
 class Task(ABC):
-    """A kind of answer. It owns the step, because some networks compute their loss inside."""
+    """A kind of answer. It owns the step, because some networks compute their loss inside.
+
+    `probe` fits a head on frozen features, its settings picked on validation; `naive` is one output
+    for any input; the mean of `scores` is the metric; scores and losses have one row an item.
+    """
 
     metric: ClassVar[str]
 
     @abstractmethod
-    def head(self, feature_dim: int, labels: Sequence[str]) -> nn.Module: ...
+    def head(self, feature_dim: int, labels: Labels) -> nn.Module: ...
     @abstractmethod
     def step(self, model: Model, batch: Batch) -> Step: ...
     @abstractmethod
-    def probe(self, train: Examples, validation: Examples, labels: Sequence[str]) -> nn.Module: ...
-    # ^ a head fitted on frozen features, its settings picked on validation
+    def probe(self, train: Examples, validation: Examples, labels: Labels) -> nn.Module: ...
     @abstractmethod
-    def naive(
-        self, targets: np.ndarray, labels: Sequence[str]
-    ) -> np.ndarray: ...  # one output, whatever the input
+    def naive(self, targets: Array, labels: Labels) -> Array: ...
     @abstractmethod
-    def scores(
-        self, outputs: np.ndarray, targets: np.ndarray
-    ) -> np.ndarray: ...  # (N,); the mean is the metric
+    def scores(self, outputs: Array, targets: Array) -> Array: ...
     @abstractmethod
-    def losses(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray: ...  # (N,)
+    def losses(self, outputs: Array, targets: Array) -> Array: ...
     @abstractmethod
-    def decode(self, outputs: np.ndarray, labels: Sequence[str]) -> list[dict[str, Any]]: ...
+    def decode(self, outputs: Array, labels: Labels) -> list[dict[str, Any]]: ...
+    def weighted(self, weights: tuple[float, ...]) -> Task:
+        """The same task with one weight a label, where its labels can be weighed."""
+        return self
 
 
 class Strategy(ABC):
     """How weights move. Docstrings say Reference, Relations and Use when."""
 
     @abstractmethod
-    def frozen_stages(self, epoch: int, stages: int) -> int: ...  # in this epoch, input side first
-
+    def frozen_stages(self, epoch: int, stages: int) -> int: ...  # of the first ones, in this epoch
     def starts_from_probe(self) -> bool:
         """Whether training begins with the head fitted on frozen features."""
         return False
@@ -161,13 +134,15 @@ class Strategy(ABC):
         return default
 
     def prepare(self, model: Model) -> None: ...  # once, before the optimiser is made
-    def epoch_started(self, epoch: int, model: Model) -> None: ...
+    def epoch_started(self, epoch: int, model: Model) -> None: ...  # after every model.train()
     def rate(self, stage: int, stages: int) -> float:
         """What multiplies the base rate in this stage; the head is number `stages`."""
         return 1.0
 
     def loss(self, step: Step) -> Tensor:
+        """What to minimise."""
         return step.loss
 
     def parameters(self) -> Iterable[nn.Parameter]:
+        """Parameters of its own that the optimiser must move too."""
         return ()

@@ -1,4 +1,4 @@
-"""The policy: what size, rate, epochs and strategy for this much data. Pure functions, one table each."""
+"""The policy: rate, epochs and strategy for this much data, as pure functions."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one training goes: at most `epochs`, steps of `batch` items, AdamW at `rate` with a cosine."""
+    """How one training goes: `epochs` at most, by AdamW at `rate` with a cosine."""
 
     label: str
     epochs: int
@@ -65,7 +65,7 @@ def strategy(train_items: int) -> str:
 
 
 def epochs(train_items: int) -> int:
-    """Passes over the training items: some hundreds of steps for small sets (after BiT's hyper-rule)."""
+    """Passes over the items: hundreds of steps for small sets (after BiT's hyper-rule)."""
     if train_items < 150:
         return 30
     if train_items < 500:
@@ -83,7 +83,7 @@ def batch(train_items: int) -> int:
 
 
 def rate(from_probe: bool) -> float:
-    """AdamW's base rate: low after a fitted head, whose features are already good; higher otherwise."""
+    """AdamW's base rate: low after a fitted head, higher otherwise."""
     return 2e-4 if from_probe else 1e-3
 
 

@@ -1,4 +1,4 @@
-"""The kinds of error Headstart raises. Each message reads `<what you gave> <why not>. <what to do>`."""
+"""The errors Headstart raises. Messages read `<what you gave> <why not>. <what to do>`."""
 
 from __future__ import annotations
 
@@ -29,5 +29,5 @@ class UnknownNameError(HeadstartError):
         elif len(names) <= 20:
             advice = f"Known: {', '.join(names)}."
         else:
-            advice = f"There are {len(names)} of them, none like it; list them with `headstart backbones`."
+            advice = f"None of {len(names)} is like it; `headstart backbones` lists them."
         super().__init__(f"{kind.capitalize()} {name!r} is not known. {advice}")

@@ -37,9 +37,9 @@ def device(name: str = "auto") -> torch.device:
 def has_bf16(where: torch.device) -> bool:
     """Whether bf16 products run in hardware there."""
     if where.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if where.type == "cpu":
-        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())  # torch offers no public name
     return False
 
 

@@ -69,7 +69,9 @@ class Terminal(Progress):
             rich.TextColumn("{task.fields[rate]}"),
             rich.TimeRemainingColumn(),
         )
-        with rich.Progress(*columns, console=self._console, transient=True) as bar:
+        with rich.Progress(
+            *columns, console=self._console, transient=True, disable=not self._console.is_terminal
+        ) as bar:
             task = bar.add_task(what, total=total, rate="")
 
             def advance(count: int) -> None:

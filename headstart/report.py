@@ -16,8 +16,10 @@ VERDICTS = {
     "unknown": "The gain over scratch is unknown",
 }
 _PAGE = Environment(autoescape=True).from_string(
-    "<p><b>{{ headline }}</b></p><table><tr>{% for name in columns %}<th>{{ name }}</th>{% endfor %}</tr>"
-    "{% for row in rows %}<tr>{% for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>{% endfor %}</table>"
+    "<p><b>{{ headline }}</b></p>"
+    "<table><tr>{% for name in columns %}<th>{{ name }}</th>{% endfor %}</tr>"
+    "{% for row in rows %}<tr>{% for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>{% endfor %}"
+    "</table>"
     "{% for line in notes %}<p>{{ line }}</p>{% endfor %}"
 )
 COLUMNS = ("arm", "95 % interval", "seconds", "steps")
@@ -30,15 +32,18 @@ def headline(evidence: dict[str, Any]) -> str:
     if gain is None:
         return f"{text}: no network was trained from scratch for comparison."
     low, value, high = (100 * gain[key] for key in ("low", "value", "high"))
-    return f"{text}: {value:+.1f} points of {evidence['metric']} over scratch, 95 % interval {low:+.1f} to {high:+.1f}."
+    return (
+        f"{text}: {value:+.1f} points of {evidence['metric']} over scratch, "
+        f"95 % interval {low:+.1f} to {high:+.1f}."
+    )
 
 
-def rows(evidence: dict[str, Any]) -> list[tuple[str, str, str, str, str]]:
+def rows(evidence: dict[str, Any]) -> list[tuple[str, ...]]:
     """One row an arm: name, value, interval, seconds, steps."""
     arms = dict(evidence["arms"])
     if "dropped" in evidence:
         arms["dropped"] = evidence["dropped"]
-    named = {"chosen": f"chosen ({evidence['strategy']})"}
+    named: dict[str, str] = {"chosen": f"chosen ({evidence['strategy']})"}
     if "dropped" in evidence:
         named["dropped"] = f"dropped ({evidence['dropped']['strategy']})"
     return [
@@ -70,13 +75,13 @@ def as_text(evidence: dict[str, Any], width: int = 100) -> str:
         table.add_column(name, justify="left" if name == "arm" else "right")
     for row in rows(evidence):
         table.add_row(*row)
-    console = Console(file=io.StringIO(), width=width, color_system=None, highlight=False)
+    page = io.StringIO()
+    console = Console(file=page, width=width, color_system=None, highlight=False)
     console.print(headline(evidence), markup=False, soft_wrap=True)
     console.print(table)
     for line in notes(evidence):
         console.print(line, markup=False, soft_wrap=True)
-    text: str = console.file.getvalue()  # type: ignore[attr-defined]  # the StringIO given above
-    return "\n".join(line.rstrip() for line in text.splitlines())
+    return "\n".join(line.rstrip() for line in page.getvalue().splitlines())
 
 
 def as_html(evidence: dict[str, Any]) -> str:

@@ -191,7 +191,8 @@ class _Run:
                     raise
                 self.parts *= 2
                 self.session.progress.warn(
-                    f"Out of memory at {size} items a step; trying {-(-size // self.parts)} at a time."
+                    f"Out of memory at {size} items a step; "
+                    f"trying {-(-size // self.parts)} at a time."
                 )
                 continue
             nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)

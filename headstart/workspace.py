@@ -50,7 +50,7 @@ class Workspace:
         return self
 
     def claim(self, run: Mapping[str, Any]) -> bool:
-        """Say what this run is. Answers whether an unfinished run of the same kind left checkpoints.
+        """Say what this run is; answer whether an unfinished one like it left checkpoints.
 
         Checkpoints of another run are removed.
         """

@@ -28,7 +28,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def write_pictures(root: Path, classes: dict[str, int], size: int = 16, seed: int = 0) -> Path:
-    """Write `classes[name]` small noisy pictures a class; each class has its own colour and stripe."""
+    """Write `classes[name]` small noisy pictures a class, each with its own colour."""
     rng = np.random.default_rng(seed)
     for position, (name, count) in enumerate(classes.items()):
         folder = root / name

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 FOUNDATION = {
     *("contracts", "errors", "defaults", "references", "model", "progress", "stages", "weights"),
-    *("budget", "checkpoints", "machine", "workspace"),
+    *("backbone", "budget", "checkpoints", "machine", "workspace"),
 }
 PARTS = {"hubs", "modalities", "tasks", "strategies"}
 FLOW = (

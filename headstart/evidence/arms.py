@@ -100,7 +100,7 @@ def naive_arm(target: Target, features: Outcome) -> Outcome:
 
 
 def features_arm(target: Target, backbone: Backbone) -> Outcome:
-    """The whole backbone frozen, its features extracted once, under a probe picked on validation."""
+    """The backbone frozen, its features extracted once, under a probe."""
     started = time.monotonic()
     rows = _activations(target, backbone, len(backbone.stages))
     splits = {name: rows[target.positions(name)] for name in ("train", *_JUDGED)}
@@ -183,7 +183,7 @@ def scratch_arm(
 
 
 def unchanged(model: Model, backbone: Backbone, frozen: int) -> bool:
-    """Whether the first `frozen` stages still equal the backbone's, bit for bit, buffers included."""
+    """Whether the first `frozen` stages equal the backbone's bit for bit, buffers too."""
     for trained, given in zip(list(model.stages)[:frozen], backbone.stages.values(), strict=False):
         state = given.state_dict()
         for name, tensor in trained.state_dict().items():
@@ -218,7 +218,7 @@ def _from_scratch(
 
 
 def _splits(target: Target, backbone: Backbone, strategy: Strategy, epochs: int) -> Splits:
-    """Stored activations at the highest legal boundary, or raw items where none is legal or wanted."""
+    """Stored activations at the last legal boundary, or raw items where there is none."""
     stages = len(backbone.stages)
     forced = target.settings.augment == "yes"
     boundary = storable(strategy, epochs, stages, augmented=forced)

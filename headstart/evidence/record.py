@@ -13,7 +13,7 @@ from headstart.evidence.intervals import Interval, bootstrap, paired, verdict
 
 @dataclass(frozen=True)
 class Arm:
-    """One way to solve the task: its scores on held-out items, its merit on validation, its cost."""
+    """One way to solve the task: held-out scores, merit on validation, cost."""
 
     strategy: str
     scores: np.ndarray  # (N,), one a held-out item, the same items for every arm

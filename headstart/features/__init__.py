@@ -1,1 +1,1 @@
-"""The frozen prefix, run once: plan what may be stored, extract it, store it, feed it to training."""
+"""The frozen prefix, run once: extracted, stored, and fed to training."""

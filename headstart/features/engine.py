@@ -11,9 +11,7 @@ from torch import Tensor, nn
 
 
 def to_device(inputs: Any, device: torch.device) -> Any:
-    """Move model inputs to a device; images in the channels-last order that convolutions run fastest
-    in.
-    """
+    """Move model inputs to a device; images channels-last, as convolutions run fastest."""
     if isinstance(inputs, Tensor):
         if inputs.dim() == 4:
             return inputs.to(device, memory_format=torch.channels_last)

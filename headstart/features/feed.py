@@ -29,7 +29,7 @@ class Feed(ABC):
         return len(self.targets)
 
     def batches(self, order: np.ndarray, size: int, view: View | None = None) -> Iterator[Batch]:
-        """Batches of at most `size`, following `order`; with a view, augmented where that is possible."""
+        """Batches of at most `size` in this order; with a view, augmented where possible."""
         groups = groups_of(order, size)
         for group, inputs in zip(groups, self._inputs(groups, view), strict=True):
             yield Batch(inputs, torch.from_numpy(self.targets[group]), self.start)

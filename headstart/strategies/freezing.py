@@ -28,8 +28,8 @@ class Freezing(Strategy):
             if position < frozen:
                 stage.eval()
             elif self.starts_from_probe():
-                # The probe was fitted on features normalised by the stored statistics; batches of a small
-                # set would shift them under it (Kumar et al. 2022 keep them for the same reason).
+                # The probe was fitted on features normalised by the stored statistics, which
+                # batches of a small set would shift under it (Kumar et al. 2022 keep them too).
                 _keep_statistics(stage)
 
 

@@ -22,7 +22,7 @@ Solution = tuple[np.ndarray, np.ndarray]  # weight (labels, D) and bias (labels,
 
 @final
 class Classification(Task):
-    """Softmax cross-entropy over the labels, scored by accuracy; `weights` holds one weight a label."""
+    """Softmax cross-entropy, scored by accuracy; `weights` holds one weight a label."""
 
     metric: ClassVar[str] = "accuracy"
 
@@ -30,7 +30,7 @@ class Classification(Task):
         self.weights = weights
 
     def head(self, feature_dim: int, labels: Sequence[str]) -> nn.Module:
-        """A linear layer (N, feature_dim) -> (N, labels), zero at the start (Kolesnikov et al. 2020)."""
+        """A linear layer to one output a label, zero at the start (Kolesnikov et al. 2020)."""
         layer = nn.Linear(feature_dim, len(labels))
         nn.init.zeros_(layer.weight)
         nn.init.zeros_(layer.bias)
@@ -93,6 +93,10 @@ class Classification(Task):
             found.append((weight, bias))
         return found
 
+    def weighted(self, weights: tuple[float, ...]) -> Classification:
+        """The same task with one weight a label in the loss and the probe."""
+        return Classification(weights)
+
     def naive(self, targets: np.ndarray, labels: Sequence[str]) -> np.ndarray:
         """Log frequencies of the labels: always answers the commonest one. Shape (labels,)."""
         counts = np.bincount(targets, minlength=len(labels))
@@ -100,7 +104,7 @@ class Classification(Task):
 
     def scores(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """1 where the highest output is the target, else 0. Shape (N,)."""
-        return (outputs.argmax(axis=-1) == targets).astype(np.float64)
+        return np.asarray(outputs.argmax(axis=-1) == targets, dtype=np.float64)
 
     def losses(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Cross-entropy of each item. Shape (N,)."""

@@ -1,0 +1,53 @@
+"""What a hub returns: a backbone as stages, its origin, and how its inputs must look."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import nn
+
+from headstart.references import Reference
+
+Preprocess = Mapping[str, Any]  # declarative and JSON: for images size, crop, mean, std …
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a hub says of one backbone without loading it."""
+
+    reference: str
+    modality: str
+    parameters: int | None
+    input: str
+    licence: str | None
+    trained_on: str | None
+    at_hand: bool
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a backbone comes from; kept in every artifact made with it."""
+
+    reference: str
+    licence: str | None
+    trained_on: str | None
+    weights_hash: str  # of the stages' tensors, whatever file they came in
+    pretrained: bool
+
+
+@dataclass
+class Backbone:
+    """A network without its old head: stages from the input side to pooled features (N, D)."""
+
+    stages: Mapping[str, nn.Module]
+    feature_dim: int
+    modality: str
+    preprocess: Preprocess
+    origin: Origin
+    architecture: Reference  # rebuilds the same network and preprocessing with random weights
+    head: nn.Module | None = None  # the pretrained head, where there is one
+    head_name: str = "head"  # the prefix its own library gives the head's tensors
+    differentiable: bool = True
+    native: Mapping[str, Any] = field(default_factory=dict)  # its own library's config.json
