@@ -35,9 +35,7 @@ LIBRARIES = ("torch", "torchvision", "timm", "numpy", "scikit-learn", "pillow", 
 
 @dataclass(frozen=True)
 class Record:
-    """What `headstart.json` says of an artifact; with the weights beside it, all that is needed to
-    predict.
-    """
+    """What `headstart.json` says: with the weights beside it, all it takes to predict."""
 
     task: str
     modality: str
@@ -63,8 +61,7 @@ def versions() -> dict[str, str]:
 def save(
     folder: Path, model: Model, backbone: Backbone, record: Record, evidence: Mapping[str, Any]
 ) -> Record:
-    """Write the artifact's files into a folder, and answer with the record that holds the weights'
-    hash.
+    """Write the artifact's files into a folder; answer with the record and its hash.
 
     The tensors carry the names of the backbone's own library, so that it can open the folder by
     itself.

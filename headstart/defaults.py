@@ -88,9 +88,7 @@ def rate(from_probe: bool) -> float:
 
 
 def class_weights(counts: tuple[int, ...]) -> tuple[float, ...] | None:
-    """One weight a label, inverse to its frequency (mean 1 an item), where the largest is 3 x the
-    smallest.
-    """
+    """One weight a label, inverse to its frequency, where one label is 3 times another."""
     if min(counts) * 3 >= max(counts):
         return None
     total = sum(counts)

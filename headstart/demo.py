@@ -63,9 +63,7 @@ def digits(progress: Progress | None = None, out: Path | None = None) -> DemoRes
 
 
 def _write(folder: Path, wanted: range, per_class: int | None) -> None:
-    """Write 8 x 8 digits as 16 x 16 pictures; with `per_class`, so many to train on and the rest to
-    test on.
-    """
+    """Write digits as 16 x 16 pictures; with `per_class`, all but so many to test on."""
     from PIL import Image
     from sklearn.datasets import load_digits
 

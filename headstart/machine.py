@@ -1,6 +1,4 @@
-"""What this machine runs on: the device and precision that the settings ask for or the hardware
-suggests.
-"""
+"""The device and precision that the settings ask for or the hardware suggests."""
 
 from __future__ import annotations
 

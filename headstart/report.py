@@ -40,7 +40,7 @@ def headline(evidence: dict[str, Any]) -> str:
 
 def rows(evidence: dict[str, Any]) -> list[tuple[str, ...]]:
     """One row an arm: name, value, interval, seconds, steps."""
-    arms = dict(evidence["arms"])
+    arms: dict[str, Any] = dict(evidence["arms"])
     if "dropped" in evidence:
         arms["dropped"] = evidence["dropped"]
     named: dict[str, str] = {"chosen": f"chosen ({evidence['strategy']})"}

@@ -16,8 +16,7 @@ from headstart.errors import HeadstartError
 
 
 class Workspace:
-    """`OUT.unfinished`, claimed by one run at a time and renamed to OUT when everything in it is
-    checked.
+    """`OUT.unfinished`, held by one run at a time; its artifact moves to OUT once checked.
 
     Entering raises HeadstartError where OUT already holds something or can't be made.
     """

@@ -1,6 +1,4 @@
-"""The arms: each a way to solve the same task on the same splits, from the naive one to the chosen
-one.
-"""
+"""The arms: ways to solve one task on the same splits, from naive to chosen."""
 
 from __future__ import annotations
 

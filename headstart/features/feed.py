@@ -1,6 +1,4 @@
-"""What the training loop reads: items decoded again in each epoch, or stored activations at a
-boundary.
-"""
+"""What the training loop reads: items decoded each epoch, or stored activations."""
 
 from __future__ import annotations
 

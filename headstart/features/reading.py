@@ -1,6 +1,4 @@
-"""Read and decode items in threads, a few batches ahead, so that memory stays bounded and compute
-never waits.
-"""
+"""Read and decode items in threads, a few batches ahead, in bounded memory."""
 
 from __future__ import annotations
 

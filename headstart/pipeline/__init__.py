@@ -113,9 +113,7 @@ def evaluate(
 
 
 def load(folder: str | Path, device: str = "auto") -> Predictor:
-    """Open a saved model. Raises HeadstartError where the folder holds none or its weights have
-    changed.
-    """
+    """Open a saved model. Raises HeadstartError where there is none or it was changed."""
     record = artifact.read(Path(folder))
     backbone = catalog.load_backbone(f"checkpoint:{folder}")
     reader = Reader(catalog.modality(record.modality), record.preprocess)

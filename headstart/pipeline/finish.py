@@ -27,9 +27,7 @@ def finish(
     kept: str,
     protocol: str,
 ) -> Result:
-    """Write the evidence and the model that won on validation, check both, and put them in their
-    place.
-    """
+    """Write evidence and the winner on validation, check both, put them in place."""
     winner, asked = arms[kept], arms["asked"]
     found = Evidence(
         metric=target.task.metric,

@@ -16,9 +16,7 @@ from headstart.model import Model
 
 
 class Freezing(Strategy):
-    """The rule itself; its subclasses say how many stages stay frozen and at what rate the others
-    move.
-    """
+    """The rule itself; subclasses say how many stages stay frozen, and the rates."""
 
     def epoch_started(self, epoch: int, model: Model) -> None:
         """Freeze the first stages, free the others. Called after every `model.train()`."""
@@ -97,8 +95,7 @@ class LastStages(Freezing):
 
 @final
 class GradualUnfreezing(Freezing):
-    """Thaw the network from the top, one of `groups` groups of stages an epoch, lower ones at lower
-    rates.
+    """Thaw the network from the top, one group of stages an epoch, lower ones slower.
 
     Reference: Howard and Ruder 2018 (ULMFiT): rates fall by 2.6 from group to group.
     Relations: ends as `full-fine-tuning` with discriminative rates; `lp-ft` is the two-phase form.
@@ -133,8 +130,7 @@ class GradualUnfreezing(Freezing):
 
 @final
 class FullFineTuning(Freezing):
-    """Train every stage from the pretrained weights, at rates that fall by `decay` a stage from the
-    head.
+    """Train every stage from the pretrained weights, `decay` slower with each from the head.
 
     Reference: Girshick et al. 2014; layer-wise decay after Clark et al. 2020 (ELECTRA).
     Relations: `lp-ft` starts from a fitted head and is kinder to the features.
