@@ -30,8 +30,17 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
 
 
 def load_checkpoint(path: Path) -> dict[str, Any] | None:
-    """Read a checkpoint, tensors and plain values only; None where there is none."""
+    """Read a checkpoint, tensors and plain values only; None where there is none.
+
+    Raises HeadstartError for a damaged one.
+    """
     if not path.exists():
         return None
-    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged archive raises nearly anything
+        raise HeadstartError(
+            f"The checkpoint {path} can't be read ({type(error).__name__}). "
+            "Remove it to start that training again."
+        ) from error
     return state

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from headstart.errors import HeadstartError
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -25,6 +27,34 @@ class Settings:
     class_weights: str = "auto"  # auto, none
     label: str | None = None  # the label column of a manifest
     offline: bool = False
+
+
+CHOICES = {
+    "precision": ("auto", "fp32", "bf16"),
+    "device": ("auto", "cpu", "cuda", "mps"),
+    "augment": ("auto", "yes", "no"),
+    "class_weights": ("auto", "none"),
+}
+LEAST = {"seed": 0, "epochs": 1, "batch": 1}
+
+
+def check(settings: Settings) -> None:
+    """Raise HeadstartError for a setting that no run can have."""
+    for name, choices in CHOICES.items():
+        value = getattr(settings, name)
+        if value not in choices:
+            raise HeadstartError(
+                f"{name.replace('_', '-')} {value!r} is not known. "
+                f"Give one of {', '.join(choices)}."
+            )
+    for name, least in LEAST.items():
+        value = getattr(settings, name)
+        if value is not None and value < least:
+            raise HeadstartError(f"{name} {value} is too small. Give {least} or more.")
+    for name in ("rate", "budget"):
+        value = getattr(settings, name)
+        if value is not None and not 0 < value < float("inf"):
+            raise HeadstartError(f"{name} {value} can't be. Give a number above 0.")
 
 
 @dataclass(frozen=True)

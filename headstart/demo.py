@@ -16,7 +16,8 @@ from headstart.results import Result
 
 SOURCE_DIGITS, TARGET_DIGITS = range(5), range(5, 10)
 LABELS_PER_CLASS = 10
-BACKBONE = "seeded:convnet?size=16&channels=1"
+BACKBONE = "seeded:residual?size=16&channels=1&width=16"
+STRATEGY = "full-fine-tuning?decay=0.6"
 
 
 @dataclass(frozen=True)
@@ -47,16 +48,20 @@ def digits(progress: Progress | None = None, out: Path | None = None) -> DemoRes
     _write(root / "digits-0-4", SOURCE_DIGITS, None)
     _write(root / "digits-5-9", TARGET_DIGITS, LABELS_PER_CLASS)
     progress.say("Developing a source on the digits 0-4.")
-    settings = Settings(augment="no")
     source = pipeline.pretrain(
-        root / "digits-0-4", BACKBONE, root / "source", settings=settings, progress=progress
+        root / "digits-0-4",
+        BACKBONE,
+        root / "source",
+        settings=Settings(augment="no"),
+        progress=progress,
     )
     progress.say("Transferring it to the digits 5-9.")
     transfer = pipeline.fit(
         root / "digits-5-9",
         f"checkpoint:{root / 'source'}",
         root / "model",
-        settings=settings,
+        strategy=STRATEGY,
+        settings=Settings(augment="no", epochs=50),
         progress=progress,
     )
     return DemoResult(source, transfer)

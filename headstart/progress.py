@@ -51,11 +51,11 @@ class Terminal(Progress):
 
     def say(self, text: str) -> None:
         """Print one plain line."""
-        self._console.print(text, markup=False)
+        self._console.print(text, markup=False, soft_wrap=True)
 
     def warn(self, text: str) -> None:
         """Print one line marked as a warning."""
-        self._console.print(f"warning: {text}", style="yellow", markup=False)
+        self._console.print(f"warning: {text}", style="yellow", markup=False, soft_wrap=True)
 
     @contextmanager
     def track(self, what: str, total: int) -> Iterator[Advance]:

@@ -27,6 +27,9 @@ from headstart.model import Model
 from headstart.progress import Progress
 from headstart.training import Session, Splits, Training, predict, seed_everything, train
 
+STRATEGY_SHARE = 0.4  # of a budget, by when the strategy must be done; the rest is scratch's
+SEARCH_SHARE = 0.4  # of what is left then, for the scratch arm's search for a rate
+
 
 @dataclass(frozen=True)
 class Target:
@@ -130,7 +133,8 @@ def strategy_arm(
     splits = _splits(target, backbone, strategy, recipe.epochs)
     training = Training()
     if recipe.epochs:
-        session = target.session("chosen", target.budget.until(0.45))
+        share = STRATEGY_SHARE if target.settings.scratch else 1.0
+        session = target.session("chosen", target.budget.until(share))
         training = train(model, target.task, strategy, splits, recipe, session)
     outputs = {split: predict(model, target.raw(split), target.accelerator) for split in _JUDGED}
     spent = time.monotonic() - started + (features.arm.seconds if probe else 0.0)
@@ -152,20 +156,21 @@ def scratch_arm(
     done.
     """
     started = time.monotonic()
+    left = target.budget.until(1.0)
     epochs = defaults.SCRATCH_MORE_STEPS * reference.epochs
     search = max(1, reference.epochs // 4)
     strategy = _Everything()
     tried: list[tuple[tuple[float, float], float, int]] = []
     for position, rate in enumerate(defaults.SCRATCH_RATES):
-        share = (position + 1) / len(defaults.SCRATCH_RATES) * 0.4
+        searched = (position + 1) / len(defaults.SCRATCH_RATES) * SEARCH_SHARE
         label = f"scratch at {rate:g} (rate search)"
         recipe = replace(reference, label=label, epochs=search, rate=rate, patience=search)
-        session = target.session(f"scratch-{position}", target.budget.until(share))
+        session = target.session(f"scratch-{position}", left.until(searched))
         _, training = _from_scratch(target, rebuild, strategy, recipe, session)
         tried.append((training.merit(training.best), rate, training.steps))
     rate = max(tried)[1]
     recipe = replace(reference, label="scratch", epochs=epochs, rate=rate, patience=epochs)
-    session = target.session("scratch", target.budget.until(1.0))
+    session = target.session("scratch", left)
     model, training = _from_scratch(target, rebuild, strategy, recipe, session)
     outputs = {split: predict(model, target.raw(split), target.accelerator) for split in _JUDGED}
     rates = ", ".join(f"{value:g}" for value in defaults.SCRATCH_RATES)

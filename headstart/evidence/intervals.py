@@ -27,19 +27,19 @@ class Interval:
         }
 
 
-def bootstrap(scores: np.ndarray, seed: int = 0) -> Interval:
+def bootstrap(scores: np.ndarray, seed: int = 0, lowest: float = 0.0) -> Interval:
     """Percentile bootstrap of the mean over items (Efron 1979), 2,000 resamples.
 
     Where all scores are equal, resampling sees no spread at all; the interval is then widened by
-    3/N towards the inside of the scale (the rule of three, Hanley and Lippman-Hand 1983).
+    3/N inside the scale, `lowest` to 1 (the rule of three, Hanley and Lippman-Hand 1983).
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed % 2**32)
     count = len(scores)
     value = float(scores.mean())
     if scores.min() == scores.max():
         room = min(1.0, 3.0 / count)
         return Interval(
-            value, max(value - room, -1.0 if value <= 0 else 0.0), min(value + room, 1.0)
+            value, min(value, max(value - room, lowest)), max(value, min(value + room, 1.0))
         )
     means = np.concatenate(
         [scores[rng.integers(0, count, (100, count))].mean(axis=1) for _ in range(RESAMPLES // 100)]
@@ -50,7 +50,7 @@ def bootstrap(scores: np.ndarray, seed: int = 0) -> Interval:
 
 def paired(better: np.ndarray, other: np.ndarray, seed: int = 0) -> Interval:
     """The difference of two arms' mean scores over the same items, resampling items, not arms."""
-    return bootstrap(better - other, seed)
+    return bootstrap(better - other, seed, lowest=-1.0)
 
 
 def verdict(gain: Interval | None) -> str:

@@ -34,7 +34,9 @@ class Reader:
 
     def decode(self, raw: bytes, position: int, view: View | None) -> Any:
         """One item, ready to collate; with a view, its random variant for that epoch."""
-        rng = None if view is None else np.random.default_rng([view.seed, view.epoch, position])
+        rng = None
+        if view is not None:
+            rng = np.random.default_rng([view.seed % 2**32, view.epoch, position])
         return self.modality.decode(raw, self.preprocess, rng)
 
     def batches(

@@ -16,6 +16,7 @@ from headstart.errors import HeadstartError
 from headstart.evidence import Target
 from headstart.features.reading import Reader
 from headstart.progress import Progress
+from headstart.training import seed_everything
 from headstart.workspace import Workspace
 
 TASK, MODALITY = "image-classification", "image"
@@ -33,18 +34,18 @@ def prepare(
     """Everything that can go wrong before work begins: names, weights, data, machine."""
     budget = settings.budget
     clock = Budget(None if budget is None else max(budget / 2, budget - SAVING))
+    defaults.check(settings)
     if strategy is not None:
         catalog.strategy(strategy).epochs(1)
     modality = catalog.modality(MODALITY)
-    source = catalog.load_backbone(backbone)
-    if source.modality != MODALITY:
-        raise HeadstartError(
-            f"{TASK} reads {MODALITY}s; {backbone} reads {source.modality}s. Give another."
-        )
+    seed_everything(settings.seed)  # where the weights are asked to be random
+    source = _suitable(catalog.load_backbone(backbone))
     dataset = load_data(data, modality, label=settings.label, progress=progress)
     progress.say(str(dataset.report))
     name = strategy or defaults.strategy(len(dataset.split("train")))
     moves = catalog.strategy(name)
+    if moves.epochs(1) and not source.differentiable:
+        raise HeadstartError(f"{backbone} can't be trained by {name}. Use -s feature-extraction.")
     parameters = sum(p.numel() for stage in source.stages.values() for p in stage.parameters())
     target = Target(
         dataset=dataset,
@@ -61,13 +62,22 @@ def prepare(
     return target, source, (name, moves)
 
 
+def _suitable(source: Backbone) -> Backbone:
+    if source.modality == MODALITY:
+        return source
+    raise HeadstartError(
+        f"{TASK} reads {MODALITY}s; {source.origin.reference} reads {source.modality}s. "
+        "Give another backbone."
+    )
+
+
 def _run(
     dataset: Dataset, source: Backbone, strategy: str, settings: Settings
 ) -> Mapping[str, object]:
     """What must be equal for a killed run to be gone on with."""
     return {
         "data": dataset.fingerprint,
-        "weights": source.origin.weights_hash if source.origin.pretrained else "random",
+        "weights": source.origin.weights_hash,
         "architecture": str(source.architecture),
         "strategy": strategy,
         "settings": {key: value for key, value in asdict(settings).items() if key != "budget"},
@@ -76,10 +86,6 @@ def _run(
 
 
 def _weighted(task: Task, dataset: Dataset, settings: Settings) -> Task:
-    if settings.class_weights not in ("auto", "none"):
-        raise HeadstartError(
-            f"Class weights {settings.class_weights!r} are not known. Give auto or none."
-        )
     targets = dataset.targets("train").tolist()
     weights = defaults.class_weights(tuple(targets.count(n) for n in range(len(dataset.labels))))
     return task if weights is None or settings.class_weights == "none" else task.weighted(weights)

@@ -6,6 +6,7 @@ that its BatchNorm statistics stand still.
 
 from __future__ import annotations
 
+from math import inf
 from typing import final
 
 from torch import nn
@@ -90,7 +91,7 @@ class LastStages(Freezing):
 
     def rate(self, stage: int, stages: int) -> float:
         """`decay` a stage, from the head down."""
-        return float(self.decay ** (stages - stage))
+        return _decayed("last-stages", self.decay, stages - stage)
 
 
 @final
@@ -122,6 +123,10 @@ class GradualUnfreezing(Freezing):
 
     def rate(self, stage: int, stages: int) -> float:
         """1 for the head, then divided by `fall` for each group below it."""
+        if not 1 <= self.fall < inf:
+            raise HeadstartError(
+                f"gradual-unfreezing?fall={self.fall:g} is not 1 or more. Give for example 2.6."
+            )
         if stage == stages:
             return 1.0
         group = (stages - 1 - stage) * self.groups // stages
@@ -147,7 +152,7 @@ class FullFineTuning(Freezing):
 
     def rate(self, stage: int, stages: int) -> float:
         """`decay` a stage, from the head down."""
-        return float(self.decay ** (stages - stage))
+        return _decayed("full-fine-tuning", self.decay, stages - stage)
 
 
 @final
@@ -172,7 +177,15 @@ class LinearProbeThenFineTune(Freezing):
 
     def rate(self, stage: int, stages: int) -> float:
         """`decay` a stage, from the head down."""
-        return float(self.decay ** (stages - stage))
+        return _decayed("lp-ft", self.decay, stages - stage)
+
+
+def _decayed(name: str, decay: float, distance: int) -> float:
+    if not 0 < decay <= 1:
+        raise HeadstartError(
+            f"{name}?decay={decay:g} is not above 0 and at most 1. Give for example 0.9."
+        )
+    return float(decay**distance)
 
 
 def _keep_statistics(stage: nn.Module) -> None:

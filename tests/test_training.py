@@ -1,0 +1,359 @@
+"""The loop: seeded, resumable, early to stop, within its budget, small when memory is short."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, final
+
+import numpy as np
+import pytest
+import tiny
+import torch
+from torch import nn
+
+from headstart import catalog, training
+from headstart.budget import Budget
+from headstart.checkpoints import load_checkpoint, save_checkpoint
+from headstart.contracts import Batch, Examples, Step, Strategy, Task
+from headstart.data import load
+from headstart.errors import HeadstartError
+from headstart.features.extract import Prefix, extract, storable
+from headstart.features.feed import RawFeed, StoredFeed
+from headstart.features.reading import Reader
+from headstart.model import Model
+from headstart.progress import Silent
+from headstart.training import Splits, Training, predict, train
+
+TASK = catalog.task("image-classification")
+STEPS = 3  # an epoch of tiny.splits()
+EPOCHS = 4
+
+
+def run(
+    told: tiny.Told | None = None, seed: int = 0, dropout: float = 0.3
+) -> tuple[Model, Training]:
+    """A training in which chance has its say: shuffling and dropout."""
+    session = tiny.session(seed, told)
+    model = tiny.model(dropout=dropout)
+    strategy = catalog.strategy("gradual-unfreezing?groups=2")
+    return model, train(model, TASK, strategy, tiny.splits(), tiny.recipe(EPOCHS), session)
+
+
+def without_seconds(made: Training) -> list[dict[str, float]]:
+    return [{k: v for k, v in row.items() if k != "seconds"} for row in made.history]
+
+
+def always_save(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "CHECKPOINT_EVERY", -1.0)
+
+
+class Killed(Exception):
+    """Stands for the kill in runs that die inside this process."""
+
+
+def dies_at(step: int) -> tiny.Recording:
+    def at_step(done: int) -> None:
+        if done == step:
+            raise Killed
+
+    return tiny.Recording(at_step)
+
+
+def test_one_seed_gives_one_result() -> None:
+    (first, one), (second, two) = run(seed=5), run(seed=5)
+    assert tiny.same_tensors(first, second)
+    assert without_seconds(one) == without_seconds(two)
+
+
+def test_another_seed_gives_another_result() -> None:
+    assert not tiny.same_tensors(run(seed=5)[0], run(seed=6)[0])
+
+
+@pytest.mark.parametrize("step", [1, STEPS, STEPS + 1, 2 * STEPS + 2, EPOCHS * STEPS])
+def test_a_run_that_died_goes_on_as_if_it_had_not(
+    step: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    always_save(monkeypatch)
+    path = tmp_path / "run.checkpoint"
+    with pytest.raises(Killed):
+        run(tiny.Told(progress=dies_at(step), checkpoint=path))
+    again = tiny.Recording()
+    model, made = run(tiny.Told(progress=again, checkpoint=path))
+    assert again.steps == STEPS * (EPOCHS - (step - 1) // STEPS)
+    assert bool(again.said) == (step > STEPS)
+    unbroken, expected = run()
+    assert tiny.same_tensors(model, unbroken)
+    assert without_seconds(made) == without_seconds(expected)
+    assert (made.steps, made.best) == (expected.steps, expected.best)
+
+
+def test_a_run_that_died_again_and_again_ends_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    always_save(monkeypatch)
+    path = tmp_path / "run.checkpoint"
+    for _ in range(EPOCHS - 1):  # each gets through one epoch
+        with pytest.raises(Killed):
+            run(tiny.Told(progress=dies_at(STEPS + 1), checkpoint=path))
+    assert tiny.same_tensors(run(tiny.Told(checkpoint=path))[0], run()[0])
+
+
+KILLED_RUN = """
+import os, pathlib, signal, sys
+import test_training, tiny
+from headstart import training
+
+def at_step(done):
+    if done == int(sys.argv[2]):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+training.CHECKPOINT_EVERY = -1.0
+test_training.run(tiny.Told(None, tiny.Recording(at_step), pathlib.Path(sys.argv[1])))
+"""
+
+
+def test_a_process_killed_by_the_system_leaves_a_checkpoint_to_go_on_from(tmp_path: Path) -> None:
+    path = tmp_path / "run.checkpoint"
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED_RUN, str(path), str(2 * STEPS + 1)],
+        env=os.environ | {"PYTHONPATH": f"{Path(__file__).parent}{os.pathsep}{os.getcwd()}"},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    path.with_suffix(".writing").write_bytes(b"half a checkpoint")
+    again = tiny.Recording()
+    model, made = run(tiny.Told(progress=again, checkpoint=path))
+    assert again.said == [f"Going on after epoch 2 of {tiny.recipe().label}."]
+    unbroken, expected = run()
+    assert tiny.same_tensors(model, unbroken)
+    assert without_seconds(made) == without_seconds(expected)
+
+
+def test_a_finished_run_is_not_run_again(tmp_path: Path) -> None:
+    told = tiny.Told(checkpoint=tmp_path / "run.checkpoint")
+    first, made = run(told)
+    again = tiny.Recording()
+    second, told_again = run(tiny.Told(progress=again, checkpoint=told.checkpoint))
+    assert again.steps == 0
+    assert tiny.same_tensors(first, second)
+    assert told_again == made
+
+
+def test_a_checkpoint_holds_tensors_and_plain_values_only(tmp_path: Path) -> None:
+    path = tmp_path / "run.checkpoint"
+    run(tiny.Told(checkpoint=path))
+    assert torch.load(path, weights_only=True)["record"]["finished"]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "run.checkpoint"
+    save_checkpoint(path, {"epoch": 1})
+    path.write_bytes(path.read_bytes()[:-30])
+    with pytest.raises(HeadstartError, match=r"run\.checkpoint.*[Rr]emove"):
+        load_checkpoint(path)
+
+
+def test_a_checkpoint_on_a_full_disk_leaves_the_earlier_one(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    path = tmp_path / "run.checkpoint"
+    save_checkpoint(path, {"epoch": 1})
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 4096, limits[1]))
+    try:
+        with pytest.raises(HeadstartError, match="Free some space"):
+            save_checkpoint(path, {"epoch": 2, "model": torch.zeros(50_000)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert load_checkpoint(path) == {"epoch": 1}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_best_row_is_kept() -> None:
+    session, splits = tiny.session(), tiny.splits()
+    model = tiny.model()
+    strategy = catalog.strategy("full-fine-tuning")
+    made = train(model, TASK, strategy, splits, tiny.recipe(8, rate=0.1), session)
+    assert made.best == max(range(len(made.history)), key=made.merit)
+    assert len(made.history) == made.epochs + 1 == 9
+    outputs = predict(model, splits.validation, session.accelerator)
+    scores = TASK.scores(outputs, splits.validation.targets)
+    losses = TASK.losses(outputs, splits.validation.targets)
+    assert (scores.mean(), -losses.mean()) == pytest.approx(made.merit(made.best))
+
+
+def test_training_that_only_spoils_stops_early_and_keeps_the_start() -> None:
+    given = tiny.splits()
+    wrong = tiny.TensorFeed(given.validation.inputs, (given.validation.targets + 1) % 3)  # type: ignore[attr-defined] # a TensorFeed
+    model = tiny.model()
+    seen: list[dict[str, torch.Tensor]] = []
+    with torch.no_grad():
+        model.head.bias.copy_(torch.tensor([0.0, 0.0, 0.01]))  # type: ignore[operator, union-attr] # a Linear
+    seen.append({name: tensor.clone() for name, tensor in model.state_dict().items()})
+    strategy = catalog.strategy("last-stages")
+    recipe = tiny.recipe(30, patience=3)
+    made = train(model, TASK, strategy, Splits(given.train, wrong), recipe, tiny.session())
+    assert (made.best, made.epochs, made.finished, made.cut) == (0, 3, True, False)
+    assert all(torch.equal(seen[0][name], tensor) for name, tensor in model.state_dict().items())
+
+
+@pytest.mark.parametrize("seconds", [0, 1, 4, 5])
+def test_a_budget_ends_the_run_after_the_step_in_which_it_is_over(
+    seconds: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+
+    def a_second_later(_: int) -> None:
+        now[0] += 1.0
+
+    progress = tiny.Recording(a_second_later)
+    model, made = run(tiny.Told(Budget(seconds or None) if seconds else Budget(0.0), progress))
+    assert made.steps == progress.steps == max(1, seconds)
+    assert made.cut and made.finished
+    assert made.seconds == max(1, seconds)
+    assert len(made.history) == made.epochs + 1
+    assert not model.training
+
+
+def test_without_a_budget_no_run_is_cut() -> None:
+    made = run()[1]
+    assert (made.cut, made.steps) == (False, EPOCHS * STEPS)
+
+
+@final
+class Tight(Task):
+    """Classification on a machine where more than `room` items at a time don't fit."""
+
+    metric: ClassVar[str] = "accuracy"
+
+    def __init__(self, room: int, error: Exception | None = None) -> None:
+        self.room = room
+        self.error = error or torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+        self.sizes: list[int] = []
+
+    def step(self, model: Model, batch: Batch) -> Step:
+        self.sizes.append(len(batch.targets))
+        if len(batch.targets) > self.room:
+            raise self.error
+        return TASK.step(model, batch)
+
+    def head(self, feature_dim: int, labels: Sequence[str]) -> nn.Module:
+        return TASK.head(feature_dim, labels)
+
+    def probe(self, train: Examples, validation: Examples, labels: Sequence[str]) -> nn.Module:
+        return TASK.probe(train, validation, labels)
+
+    def naive(self, targets: np.ndarray, labels: Sequence[str]) -> np.ndarray:
+        return TASK.naive(targets, labels)
+
+    def scores(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        return TASK.scores(outputs, targets)
+
+    def losses(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        return TASK.losses(outputs, targets)
+
+    def decode(self, outputs: np.ndarray, labels: Sequence[str]) -> list[dict[str, Any]]:
+        return TASK.decode(outputs, labels)
+
+
+def tight_run(task: Task) -> tuple[Model, tiny.Recording]:
+    progress = tiny.Recording()
+    session = tiny.session(told=tiny.Told(progress=progress))
+    model = tiny.model("seeded:vit?width=2")  # no BatchNorm, so that parts add up to the whole
+    strategy = catalog.strategy("full-fine-tuning")
+    train(model, task, strategy, tiny.splits(), tiny.recipe(2, rate=1e-3), session)
+    return model, progress
+
+
+@pytest.mark.parametrize("room", [5, 4, 1])
+def test_out_of_memory_halves_what_is_run_at_a_time_and_says_so(room: int) -> None:
+    task = Tight(room)
+    model, progress = tight_run(task)
+    fitting = 4 if room >= 4 else room
+    assert progress.warned[-1] == f"Out of memory at 8 items a step; trying {fitting} at a time."
+    assert len(progress.warned) == {4: 1, 1: 3}[fitting]
+    assert set(task.sizes[len(progress.warned) :]) == {fitting}
+    expected, _ = tight_run(TASK)
+    for name, tensor in model.state_dict().items():
+        torch.testing.assert_close(tensor, expected.state_dict()[name], rtol=1e-3, atol=1e-4)
+
+
+def test_where_one_item_does_not_fit_the_error_comes_through() -> None:
+    with pytest.raises(torch.OutOfMemoryError):
+        tight_run(Tight(0))
+
+
+def test_other_errors_are_not_taken_for_a_lack_of_memory() -> None:
+    task = Tight(4, RuntimeError("shapes don't match"))
+    with pytest.raises(RuntimeError, match="shapes don't match"):
+        tight_run(task)
+    assert task.sizes == [8]
+
+
+def test_class_weights_move_the_loss() -> None:
+    made = []
+    for task in (TASK, TASK.weighted((9.0, 1.0, 1.0))):
+        model, session = tiny.model(), tiny.session()
+        feed = tiny.feed(24, seed=1, noise=3.0)
+        training = train(
+            model,
+            task,
+            catalog.strategy("feature-extraction"),
+            Splits(feed, feed),
+            tiny.recipe(3),
+            session,
+        )
+        outputs = predict(model, feed, session.accelerator)
+        made.append((training.history[1]["loss"], (outputs.argmax(1) == 0).mean()))
+    assert made[0][0] != made[1][0]
+    assert made[1][1] > made[0][1]
+
+
+def test_a_last_batch_of_one_item_is_left_out() -> None:
+    made = train(
+        *(tiny.model(), TASK, catalog.strategy("full-fine-tuning")),
+        *(tiny.splits(train=9), tiny.recipe(2), tiny.session()),
+    )
+    assert made.steps == 2
+
+
+def test_stored_activations_train_as_the_whole_network_does(pictures: Path) -> None:
+    modality, backbone = catalog.modality("image"), tiny.backbone()
+    dataset, reader = load(pictures, modality), Reader(modality, backbone.preprocess)
+    strategy: Strategy = catalog.strategy("last-stages?probe=false")
+    boundary = storable(strategy, EPOCHS, len(backbone.stages), augmented=False)
+    assert boundary > 0
+    rows = extract(
+        Prefix(backbone, boundary, torch.device("cpu")), dataset.items, reader, Silent()
+    )
+
+    def stored(split: str) -> StoredFeed:
+        positions = np.flatnonzero([item.split == split for item in dataset.items])
+        return StoredFeed(rows, positions, dataset.targets(split), boundary)
+
+    def raw(split: str) -> RawFeed:
+        return RawFeed(dataset.split(split), dataset.targets(split), reader, augmented=False)
+
+    made = []
+    for feeds in (raw, stored):
+        model = Model(
+            tiny.backbone().stages, TASK.head(backbone.feature_dim, dataset.labels)
+        )
+        splits = Splits(feeds("train"), feeds("validation"))
+        recipe = tiny.recipe(EPOCHS, rate=1e-3)
+        made.append((model, train(model, TASK, strategy, splits, recipe, tiny.session())))
+    (whole, one), (suffix, two) = made
+    assert [row["score"] for row in one.history] == [row["score"] for row in two.history]
+    assert one.best == two.best
+    losses = [[row["loss"] for row in training.history] for training in (one, two)]
+    np.testing.assert_allclose(losses[0], losses[1], atol=1e-5)
+    for name, tensor in whole.state_dict().items():
+        torch.testing.assert_close(tensor, suffix.state_dict()[name], rtol=1e-3, atol=1e-5)
