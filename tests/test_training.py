@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,12 +13,10 @@ import tiny
 import torch
 from torch import nn
 
-from headstart import catalog, training
+from headstart import catalog
 from headstart.budget import Budget
-from headstart.checkpoints import load_checkpoint, save_checkpoint
 from headstart.contracts import Batch, Examples, Step, Strategy, Task
 from headstart.data import load
-from headstart.errors import HeadstartError
 from headstart.features.extract import Prefix, extract, storable
 from headstart.features.feed import RawFeed, StoredFeed
 from headstart.features.reading import Reader
@@ -49,22 +43,6 @@ def without_seconds(made: Training) -> list[dict[str, float]]:
     return [{k: v for k, v in row.items() if k != "seconds"} for row in made.history]
 
 
-def always_save(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "CHECKPOINT_EVERY", -1.0)
-
-
-class Killed(Exception):
-    """Stands for the kill in runs that die inside this process."""
-
-
-def dies_at(step: int) -> tiny.Recording:
-    def at_step(done: int) -> None:
-        if done == step:
-            raise Killed
-
-    return tiny.Recording(at_step)
-
-
 def test_one_seed_gives_one_result() -> None:
     (first, one), (second, two) = run(seed=5), run(seed=5)
     assert tiny.same_tensors(first, second)
@@ -73,107 +51,6 @@ def test_one_seed_gives_one_result() -> None:
 
 def test_another_seed_gives_another_result() -> None:
     assert not tiny.same_tensors(run(seed=5)[0], run(seed=6)[0])
-
-
-@pytest.mark.parametrize("step", [1, STEPS, STEPS + 1, 2 * STEPS + 2, EPOCHS * STEPS])
-def test_a_run_that_died_goes_on_as_if_it_had_not(
-    step: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    always_save(monkeypatch)
-    path = tmp_path / "run.checkpoint"
-    with pytest.raises(Killed):
-        run(tiny.Told(progress=dies_at(step), checkpoint=path))
-    again = tiny.Recording()
-    model, made = run(tiny.Told(progress=again, checkpoint=path))
-    assert again.steps == STEPS * (EPOCHS - (step - 1) // STEPS)
-    assert bool(again.said) == (step > STEPS)
-    unbroken, expected = run()
-    assert tiny.same_tensors(model, unbroken)
-    assert without_seconds(made) == without_seconds(expected)
-    assert (made.steps, made.best) == (expected.steps, expected.best)
-
-
-def test_a_run_that_died_again_and_again_ends_the_same(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    always_save(monkeypatch)
-    path = tmp_path / "run.checkpoint"
-    for _ in range(EPOCHS - 1):  # each gets through one epoch
-        with pytest.raises(Killed):
-            run(tiny.Told(progress=dies_at(STEPS + 1), checkpoint=path))
-    assert tiny.same_tensors(run(tiny.Told(checkpoint=path))[0], run()[0])
-
-
-KILLED_RUN = """
-import os, pathlib, signal, sys
-import test_training, tiny
-from headstart import training
-
-def at_step(done):
-    if done == int(sys.argv[2]):
-        os.kill(os.getpid(), signal.SIGKILL)
-
-training.CHECKPOINT_EVERY = -1.0
-test_training.run(tiny.Told(None, tiny.Recording(at_step), pathlib.Path(sys.argv[1])))
-"""
-
-
-def test_a_process_killed_by_the_system_leaves_a_checkpoint_to_go_on_from(tmp_path: Path) -> None:
-    path = tmp_path / "run.checkpoint"
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED_RUN, str(path), str(2 * STEPS + 1)],
-        env=os.environ | {"PYTHONPATH": f"{Path(__file__).parent}{os.pathsep}{os.getcwd()}"},
-        capture_output=True,
-        check=False,
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
-    path.with_suffix(".writing").write_bytes(b"half a checkpoint")
-    again = tiny.Recording()
-    model, made = run(tiny.Told(progress=again, checkpoint=path))
-    assert again.said == [f"Going on after epoch 2 of {tiny.recipe().label}."]
-    unbroken, expected = run()
-    assert tiny.same_tensors(model, unbroken)
-    assert without_seconds(made) == without_seconds(expected)
-
-
-def test_a_finished_run_is_not_run_again(tmp_path: Path) -> None:
-    told = tiny.Told(checkpoint=tmp_path / "run.checkpoint")
-    first, made = run(told)
-    again = tiny.Recording()
-    second, told_again = run(tiny.Told(progress=again, checkpoint=told.checkpoint))
-    assert again.steps == 0
-    assert tiny.same_tensors(first, second)
-    assert told_again == made
-
-
-def test_a_checkpoint_holds_tensors_and_plain_values_only(tmp_path: Path) -> None:
-    path = tmp_path / "run.checkpoint"
-    run(tiny.Told(checkpoint=path))
-    assert torch.load(path, weights_only=True)["record"]["finished"]
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "run.checkpoint"
-    save_checkpoint(path, {"epoch": 1})
-    path.write_bytes(path.read_bytes()[:-30])
-    with pytest.raises(HeadstartError, match=r"run\.checkpoint.*[Rr]emove"):
-        load_checkpoint(path)
-
-
-def test_a_checkpoint_on_a_full_disk_leaves_the_earlier_one(tmp_path: Path) -> None:
-    resource = pytest.importorskip("resource")
-    path = tmp_path / "run.checkpoint"
-    save_checkpoint(path, {"epoch": 1})
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 4096, limits[1]))
-    try:
-        with pytest.raises(HeadstartError, match="Free some space"):
-            save_checkpoint(path, {"epoch": 2, "model": torch.zeros(50_000)})
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert load_checkpoint(path) == {"epoch": 1}
-    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_the_best_row_is_kept() -> None:
@@ -195,7 +72,7 @@ def test_training_that_only_spoils_stops_early_and_keeps_the_start() -> None:
     model = tiny.model()
     seen: list[dict[str, torch.Tensor]] = []
     with torch.no_grad():
-        model.head.bias.copy_(torch.tensor([0.0, 0.0, 0.01]))  # type: ignore[operator, union-attr] # a Linear
+        model.head.bias.copy_(torch.tensor([0.0, 0.0, 0.01]))  # type: ignore[operator] # a Linear
     seen.append({name: tensor.clone() for name, tensor in model.state_dict().items()})
     strategy = catalog.strategy("last-stages")
     recipe = tiny.recipe(30, patience=3)
@@ -331,9 +208,7 @@ def test_stored_activations_train_as_the_whole_network_does(pictures: Path) -> N
     strategy: Strategy = catalog.strategy("last-stages?probe=false")
     boundary = storable(strategy, EPOCHS, len(backbone.stages), augmented=False)
     assert boundary > 0
-    rows = extract(
-        Prefix(backbone, boundary, torch.device("cpu")), dataset.items, reader, Silent()
-    )
+    rows = extract(Prefix(backbone, boundary, torch.device("cpu")), dataset.items, reader, Silent())
 
     def stored(split: str) -> StoredFeed:
         positions = np.flatnonzero([item.split == split for item in dataset.items])
@@ -344,9 +219,7 @@ def test_stored_activations_train_as_the_whole_network_does(pictures: Path) -> N
 
     made = []
     for feeds in (raw, stored):
-        model = Model(
-            tiny.backbone().stages, TASK.head(backbone.feature_dim, dataset.labels)
-        )
+        model = Model(tiny.backbone().stages, TASK.head(backbone.feature_dim, dataset.labels))
         splits = Splits(feeds("train"), feeds("validation"))
         recipe = tiny.recipe(EPOCHS, rate=1e-3)
         made.append((model, train(model, TASK, strategy, splits, recipe, tiny.session())))

@@ -15,7 +15,7 @@ from headstart.contracts import Batch, Examples, Step, Task
 from headstart.model import Model
 
 # Inverse regularisation strengths tried by the probe, on standardised features.
-PROBE_STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+PROBE_STRENGTHS = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 1.0)
 
 Solution = tuple[np.ndarray, np.ndarray]  # weight (labels, D) and bias (labels,)
 
@@ -47,10 +47,10 @@ class Classification(Task):
         return Step(outputs, loss, features)
 
     def probe(self, train: Examples, validation: Examples, labels: Sequence[str]) -> nn.Module:
-        """Multinomial logistic regression on standardised features, strength picked on validation.
+        """Multinomial logistic regression on standardised features.
 
-        Ties go to the stronger regularisation. The standardisation is folded into the returned
-        layer.
+        The strength is picked by the loss on validation, which is steadier than the score on few
+        items. The standardisation is folded into the returned layer.
         """
         mean = train[0].mean(axis=0, dtype=np.float64)
         scale = train[0].std(axis=0, dtype=np.float64) + 1e-6
@@ -58,12 +58,11 @@ class Classification(Task):
             ((part[0] - mean) / scale).astype(np.float32) for part in (train, validation)
         )
 
-        def merit(solution: Solution) -> tuple[float, float]:
+        def loss(solution: Solution) -> float:
             outputs = checked @ solution[0].T + solution[1]
-            losses = self.losses(outputs, validation[1])
-            return float(self.scores(outputs, validation[1]).mean()), -float(losses.mean())
+            return float(self.losses(outputs, validation[1]).mean())
 
-        weight, bias = max(self._solutions(inputs, train[1], len(labels)), key=merit)
+        weight, bias = min(self._solutions(inputs, train[1], len(labels)), key=loss)
         layer = nn.Linear(inputs.shape[1], len(labels))
         weight = weight / scale
         with torch.no_grad():
@@ -116,11 +115,12 @@ class Classification(Task):
         """The likeliest label of each item, its probability, and those of all labels."""
         shifted = np.exp(outputs - outputs.max(axis=-1, keepdims=True))
         shares = shifted / shifted.sum(axis=-1, keepdims=True)
+        likeliest = outputs.argmax(axis=-1)  # shares may round to ties where outputs have none
         return [
             {
-                "label": labels[int(row.argmax())],
-                "probability": float(row.max()),
+                "label": labels[best],
+                "probability": float(row[best]),
                 "probabilities": {name: float(p) for name, p in zip(labels, row, strict=True)},
             }
-            for row in shares
+            for best, row in zip(likeliest.tolist(), shares, strict=True)
         ]

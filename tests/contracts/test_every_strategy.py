@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from headstart.contracts import Strategy
 from headstart.errors import HeadstartError
 from headstart.evidence.arms import unchanged
 from headstart.features.extract import storable
+from headstart.model import Model
 from headstart.training import Splits, predict, train
 
 TASK = catalog.task("image-classification")
@@ -54,10 +56,10 @@ def test_it_says_reference_relations_and_when_to_use_it(name: str) -> None:
 @every_strategy
 def test_the_constructor_only_stores(name: str) -> None:
     part = catalog.part("strategies", name)
-    given = {option: object() for option in inspect.signature(part).parameters}
-    stored = vars(part(**given))
-    assert stored.keys() == given.keys()
-    assert all(stored[option] is value for option, value in given.items())
+    values = {option: object() for option in inspect.signature(part).parameters}
+    stored = vars(part(**values))
+    assert stored.keys() == values.keys()
+    assert all(stored[option] is value for option, value in values.items())
 
 
 @every_strategy
@@ -79,13 +81,13 @@ def test_frozen_stages_end_bit_identical_and_others_move(
     assert unchanged(model, backbone, frozen)
     last = load_checkpoint(path)
     assert last is not None
-    for position, given in enumerate(backbone.stages.values()):
+    for position, stage in enumerate(backbone.stages.values()):
         state = {
             key.removeprefix(f"stages.{position}."): tensor
             for key, tensor in last["model"].items()
             if key.startswith(f"stages.{position}.")
         }
-        expected = given.state_dict()
+        expected = stage.state_dict()
         equal = state.keys() == expected.keys() and all(
             torch.equal(state[key], expected[key]) for key in state
         )
@@ -128,7 +130,7 @@ def test_rates_are_positive_and_never_rise_away_from_the_head(name: str, stages:
     strategy = catalog.strategy(name)
     rates = [strategy.rate(stage, stages) for stage in range(stages + 1)]
     assert rates[-1] == 1.0
-    assert all(0 < lower <= upper for lower, upper in zip(rates, rates[1:], strict=False))
+    assert all(0 < lower <= upper for lower, upper in pairwise(rates))
 
 
 @every_strategy
@@ -229,7 +231,7 @@ def test_a_strategy_leaves_no_trace_on_the_given_backbone(name: str, network: st
     backbone = tiny.backbone(network)
     before = copy.deepcopy(nn.ModuleList(backbone.stages.values()))
     head = TASK.head(backbone.feature_dim, tiny.LABELS)
-    model = tiny.Model(copy.deepcopy(dict(backbone.stages)), head)
+    model = Model(copy.deepcopy(dict(backbone.stages)), head)
     train(model, TASK, catalog.strategy(name), tiny.splits(), tiny.recipe(1), tiny.session())
     assert tiny.same_tensors(before, nn.ModuleList(backbone.stages.values()))
     assert all(parameter.requires_grad for parameter in model.parameters())

@@ -1,0 +1,123 @@
+"""The arms: the same items for all, frozen stages untouched, scratch given its chance."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+import torch
+from torch import nn
+
+from headstart import catalog, defaults, machine
+from headstart.budget import Budget
+from headstart.data import load
+from headstart.defaults import Settings
+from headstart.evidence import (
+    Target,
+    features_arm,
+    naive_arm,
+    scratch_arm,
+    strategy_arm,
+)
+from headstart.evidence.arms import unchanged
+from headstart.features.reading import Reader
+from headstart.model import Model
+from headstart.training import predict
+
+
+def test_unchanged_sees_any_bit_of_a_frozen_stage() -> None:
+    backbone = tiny.backbone("seeded:residual?width=4")
+    head = nn.Linear(backbone.feature_dim, 2)
+    model = Model(copy.deepcopy(dict(backbone.stages)), head)
+    stages = len(model.stages)
+    assert unchanged(model, backbone, stages)
+    names = list(model.stages[1].state_dict())
+    assert any("running_mean" in name for name in names)
+    assert any("num_batches_tracked" in name for name in names)
+    for name in names:
+        spoiled = copy.deepcopy(model)
+        tensor = spoiled.stages[1].state_dict()[name].view(-1)
+        if tensor.is_floating_point():
+            tensor[0] = torch.nextafter(tensor[0], torch.tensor(torch.inf))
+        else:
+            tensor[0] += 1
+        assert unchanged(spoiled, backbone, 1), name
+        assert not unchanged(spoiled, backbone, 2), name
+
+
+def target(root: Path, workspace: Path, **chosen: object) -> Target:
+    modality = catalog.modality("image")
+    made = Settings(**{"device": "cpu", "epochs": 2, **chosen})  # type: ignore[arg-type] # mixed
+    return Target(
+        load(root, modality),
+        catalog.task("image-classification"),
+        Reader(modality, tiny.backbone().preprocess),
+        made,
+        machine.accelerator(made, 0),
+        Budget(made.budget),
+        tiny.Recording(),
+        workspace,
+    )
+
+
+def test_naive_and_features_arms_are_the_same_items_under_other_heads(
+    pictures: Path, tmp_path: Path
+) -> None:
+    aim, backbone = target(pictures, tmp_path), tiny.backbone()
+    features = features_arm(aim, backbone)
+    naive = naive_arm(aim, features)
+    truth = aim.dataset.targets("test")
+    commonest = np.bincount(aim.dataset.targets("train")).argmax()
+    assert naive.arm.scores.tolist() == (truth == commonest).tolist()
+    assert features.arm.scores.mean() > naive.arm.scores.mean()
+    for made in (naive, features):
+        outputs = predict(made.model, aim.raw("test"), aim.accelerator)
+        assert made.arm.scores.tolist() == aim.task.scores(outputs, truth).tolist()
+
+
+@pytest.mark.parametrize("augment", ["auto", "yes"])
+def test_a_strategy_arm_keeps_frozen_stages_whatever_it_reads(
+    pictures: Path, tmp_path: Path, augment: str, own_cache: Path
+) -> None:
+    aim, backbone = target(pictures, tmp_path, augment=augment), tiny.backbone()
+    features = features_arm(aim, backbone)
+    stored = len(list(own_cache.rglob("rows.bin")))
+    made = strategy_arm(aim, backbone, catalog.strategy("last-stages"), "last-stages", features)
+    assert made.checks == {"frozen stages are bit-identical": True}
+    assert len(list(own_cache.rglob("rows.bin"))) - stored == (augment == "auto")
+    assert made.arm.scores.shape == features.arm.scores.shape
+    assert made.arm.seconds > features.arm.seconds
+    assert made.arm.merit >= features.arm.merit  # it starts from the probe and keeps the best
+    assert made.arm.steps == made.training.steps > 0
+
+
+def test_the_scratch_arm_gets_its_own_rates_and_twice_the_steps(
+    pictures: Path, tmp_path: Path
+) -> None:
+    aim = target(pictures, tmp_path)
+    reference = aim.recipe(catalog.strategy("full-fine-tuning"), "chosen")
+    untrained = catalog.load_backbone("seeded:convnet?width=4&pretrained=false")
+    calls: list[object] = []
+
+    def rebuild() -> object:
+        calls.append(None)
+        return catalog.load_backbone(untrained.architecture)
+
+    made, said = scratch_arm(aim, rebuild, reference)  # type: ignore[arg-type] # counts as well
+    per_epoch = -(-len(aim.dataset.split("train")) // reference.batch)
+    assert made.arm.steps >= 2 * reference.epochs * per_epoch - 2 * reference.epochs
+    assert len(calls) == len(defaults.SCRATCH_RATES) + 1
+    assert all(f"{rate:g}" in said for rate in defaults.SCRATCH_RATES)
+    assert f"{made.arm.steps} steps" in said
+    assert "upper bound" not in said
+
+
+def test_a_scratch_arm_cut_by_the_budget_says_so(pictures: Path, tmp_path: Path) -> None:
+    aim = target(pictures, tmp_path, budget=1e-3)
+    reference = aim.recipe(catalog.strategy("full-fine-tuning"), "chosen")
+    made, said = scratch_arm(aim, tiny.backbone, reference)
+    assert "ended by the budget, so the gain is an upper bound" in said
+    assert made.arm.steps == 1

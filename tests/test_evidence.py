@@ -1,0 +1,202 @@
+"""Evidence: intervals that keep their word, a fair choice, a record with fixed names."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from headstart.evidence import (
+    Arm,
+    Evidence,
+    Interval,
+    bootstrap,
+    choose,
+    paired,
+    verdict,
+)
+
+hits = arrays.arrays(np.float64, st.integers(1, 60), elements=st.integers(0, 1).map(float))
+few = settings(max_examples=40, deadline=None)
+
+
+@st.composite
+def two_arms(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
+    first = draw(hits)
+    return first, draw(arrays.arrays(np.float64, len(first), elements=st.integers(0, 1).map(float)))
+
+
+def some(value: float, count: int) -> np.ndarray:
+    """Scores of which the first `value` are right."""
+    return (np.arange(count) < round(value * count)).astype(np.float64)
+
+
+@few
+@given(scores=hits, seed=st.integers(-3, 3))
+def test_an_interval_holds_its_value_inside_the_scale(scores: np.ndarray, seed: int) -> None:
+    found = bootstrap(scores, seed)
+    assert 0 <= found.low <= found.value <= found.high <= 1
+    assert found.low < found.high
+    assert found.value == scores.mean()
+    assert found == bootstrap(scores, seed)
+    assert found == bootstrap(scores.copy(), seed)
+
+
+@few
+@given(arms=two_arms())
+def test_a_gain_turns_its_sign_with_the_order(arms: tuple[np.ndarray, np.ndarray]) -> None:
+    first, second = arms
+    there, back = paired(first, second), paired(second, first)
+    assert -1 <= there.low <= there.value <= there.high <= 1
+    assert there.value == pytest.approx(first.mean() - second.mean())
+    assert back.value == -there.value
+    assert (back.low, back.high) == pytest.approx((-there.high, -there.low), abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("value", "count", "expected"),
+    [
+        (1.0, 30, (0.9, 1.0)),
+        (0.0, 30, (0.0, 0.1)),
+        (1.0, 1, (0.0, 1.0)),
+        (0.0, 2, (0.0, 1.0)),
+    ],
+)
+def test_equal_scores_are_widened_by_the_rule_of_three(
+    value: float, count: int, expected: tuple[float, float]
+) -> None:
+    found = bootstrap(np.full(count, value))
+    assert (found.low, found.high) == pytest.approx(expected)
+    assert found.value == value
+
+
+def test_arms_that_agree_everywhere_differ_by_no_more_than_the_rule_of_three() -> None:
+    right = some(0.5, 30)
+    found = paired(right, right)
+    assert (found.low, found.value, found.high) == pytest.approx((-0.1, 0.0, 0.1))
+    assert verdict(found) == "no evidence"
+
+
+@pytest.mark.parametrize(("count", "said"), [(1, "no evidence"), (3, "no evidence"), (4, "helps")])
+def test_all_against_none_needs_more_than_three_items(count: int, said: str) -> None:
+    all_right, none = np.ones(count), np.zeros(count)
+    assert verdict(paired(all_right, none)) == said
+    assert verdict(paired(none, all_right)) == said.replace("helps", "hurts")
+
+
+@few
+@given(count=st.integers(20, 100))
+def test_more_items_narrow_the_interval(count: int) -> None:
+    few_items, many = bootstrap(some(0.5, count)), bootstrap(some(0.5, count * 9))
+    assert many.high - many.low < few_items.high - few_items.low
+
+
+def test_an_interval_is_as_wide_as_theory_says() -> None:
+    found = bootstrap(some(0.8, 400))
+    expected = 1.96 * (0.8 * 0.2 / 400) ** 0.5
+    assert (found.high - found.low) / 2 == pytest.approx(expected, rel=0.06)
+
+
+def test_pairing_narrows_the_gain_of_arms_that_err_alike() -> None:
+    better, other = some(0.85, 200), some(0.80, 200)
+    found = paired(better, other)
+    assert found.low > 0
+    single = bootstrap(better)
+    assert found.high - found.low < single.high - single.low
+
+
+@pytest.mark.parametrize(
+    ("gain", "said"),
+    [
+        (None, "unknown"),
+        (Interval(0.2, 0.1, 0.3), "helps"),
+        (Interval(-0.2, -0.3, -0.1), "hurts"),
+        (Interval(0.1, 0.0, 0.2), "no evidence"),
+        (Interval(-0.1, -0.2, 0.0), "no evidence"),
+        (Interval(0.0, -0.2, 0.2), "no evidence"),
+    ],
+)
+def test_verdicts(gain: Interval | None, said: str) -> None:
+    assert verdict(gain) == said
+
+
+@pytest.mark.parametrize(("count", "accuracy"), [(20, 0.9), (100, 0.8)])
+def test_where_there_is_no_difference_few_verdicts_claim_one(count: int, accuracy: float) -> None:
+    rng = np.random.default_rng(0)
+    wrong = 0
+    for repeat in range(200):
+        one, other = (rng.random((2, count)) < accuracy).astype(np.float64)
+        wrong += verdict(paired(one, other, repeat)) != "no evidence"
+    assert wrong <= 0.07 * 200
+
+
+def test_a_large_difference_is_nearly_always_seen() -> None:
+    rng = np.random.default_rng(1)
+    seen = 0
+    for repeat in range(50):
+        better, other = rng.random(150) < 0.95, rng.random(150) < 0.7
+        seen += verdict(paired(better.astype(float), other.astype(float), repeat)) == "helps"
+    assert seen == 50
+
+
+def arm(strategy: str, merit: tuple[float, float] = (0.5, -1.0), right: float = 0.5) -> Arm:
+    return Arm(strategy, some(right, 40), merit, seconds=1.234, steps=7)
+
+
+merits = st.tuples(st.integers(0, 4).map(lambda hit: hit / 4), st.floats(-9, 0))
+
+
+@given(found=st.lists(merits, min_size=1, max_size=5))
+def test_the_chosen_arm_is_never_below_a_simpler_one(found: list[tuple[float, float]]) -> None:
+    arms = {f"arm{position}": arm("any", merit) for position, merit in enumerate(found)}
+    chosen, asked = choose(arms), list(arms)[-1]
+    assert arms[chosen].merit[0] == max(merit[0] for merit in found)
+    if arms[asked].merit[0] == arms[chosen].merit[0]:
+        assert chosen == asked
+
+
+def test_the_choice_does_not_look_at_held_out_scores() -> None:
+    arms = {"simple": arm("a", (0.9, -1.0), right=0.1), "asked": arm("b", (0.8, -1.0), right=1.0)}
+    assert choose(arms) == "simple"
+
+
+def evidence(**arms: Arm) -> Evidence:
+    found = {"naive": arm("naive", right=0.2), "features": arm("feature-extraction"), **arms}
+    return Evidence("accuracy", found, "seeded:convnet", {"items": 80, "skipped": 0})
+
+
+def test_the_record_has_the_promised_names() -> None:
+    made = evidence(scratch=arm("scratch", right=0.3), chosen=arm("lp-ft", right=0.9))
+    told = json.loads(json.dumps(made.to_json()))
+    promised = {"metric", "arms", "gain", "verdict", "strategy", "backbone", "data"}
+    assert promised <= told.keys()
+    assert told["arms"].keys() == {"naive", "scratch", "features", "chosen"}
+    for found in told["arms"].values():
+        assert {"value", "low", "high", "seconds"} <= found.keys()
+        assert found["low"] <= found["value"] <= found["high"]
+    assert told["gain"].keys() == {"value", "low", "high"}
+    assert told["gain"]["value"] == pytest.approx(0.6)
+    assert (told["metric"], told["verdict"], told["strategy"]) == ("accuracy", "helps", "lp-ft")
+    assert told["data"] == {"items": 80, "skipped": 0}
+    assert "dropped" not in told
+
+
+def test_without_a_scratch_arm_the_gain_is_unknown() -> None:
+    told = evidence(chosen=arm("lp-ft", right=1.0)).to_json()
+    assert (told["gain"], told["verdict"]) == (None, "unknown")
+    assert "scratch" not in told["arms"]
+
+
+def test_when_scratch_is_handed_over_the_gain_is_of_the_transfer_that_lost() -> None:
+    scratch = arm("scratch", right=0.9)
+    made = evidence(scratch=scratch, chosen=scratch)
+    made.dropped = arm("lp-ft", right=0.3)
+    told = made.to_json()
+    assert (told["verdict"], told["gain"]["value"]) == ("hurts", pytest.approx(-0.6))
+    assert told["dropped"]["strategy"] == "lp-ft"
+    made.dropped = None
+    assert made.to_json()["gain"]["value"] == pytest.approx(-0.4)

@@ -1,0 +1,154 @@
+"""A training that was killed goes on from its checkpoint as if it had not been."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tiny
+import torch
+
+from headstart import catalog, training
+from headstart.checkpoints import load_checkpoint, save_checkpoint
+from headstart.errors import HeadstartError
+from headstart.model import Model
+from headstart.training import Training, train
+
+TASK = catalog.task("image-classification")
+STEPS = 3  # an epoch of tiny.splits()
+EPOCHS = 4
+
+
+def run(
+    told: tiny.Told | None = None, seed: int = 0, dropout: float = 0.3
+) -> tuple[Model, Training]:
+    """A training in which chance has its say: shuffling and dropout."""
+    session = tiny.session(seed, told)
+    model = tiny.model(dropout=dropout)
+    strategy = catalog.strategy("gradual-unfreezing?groups=2")
+    return model, train(model, TASK, strategy, tiny.splits(), tiny.recipe(EPOCHS), session)
+
+
+def without_seconds(made: Training) -> list[dict[str, float]]:
+    return [{k: v for k, v in row.items() if k != "seconds"} for row in made.history]
+
+
+def always_save(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "CHECKPOINT_EVERY", -1.0)
+
+
+class Killed(Exception):
+    """Stands for the kill in runs that die inside this process."""
+
+
+def dies_at(step: int) -> tiny.Recording:
+    def at_step(done: int) -> None:
+        if done == step:
+            raise Killed
+
+    return tiny.Recording(at_step)
+
+
+@pytest.mark.parametrize("step", [1, STEPS, STEPS + 1, 2 * STEPS + 2, EPOCHS * STEPS])
+def test_a_run_that_died_goes_on_as_if_it_had_not(
+    step: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    always_save(monkeypatch)
+    path = tmp_path / "run.checkpoint"
+    with pytest.raises(Killed):
+        run(tiny.Told(progress=dies_at(step), checkpoint=path))
+    again = tiny.Recording()
+    model, made = run(tiny.Told(progress=again, checkpoint=path))
+    assert again.steps == STEPS * (EPOCHS - (step - 1) // STEPS)
+    assert bool(again.said) == (step > STEPS)
+    unbroken, expected = run()
+    assert tiny.same_tensors(model, unbroken)
+    assert without_seconds(made) == without_seconds(expected)
+    assert (made.steps, made.best) == (expected.steps, expected.best)
+
+
+def test_a_run_that_died_again_and_again_ends_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    always_save(monkeypatch)
+    path = tmp_path / "run.checkpoint"
+    for _ in range(EPOCHS - 1):  # each gets through one epoch
+        with pytest.raises(Killed):
+            run(tiny.Told(progress=dies_at(STEPS + 1), checkpoint=path))
+    assert tiny.same_tensors(run(tiny.Told(checkpoint=path))[0], run()[0])
+
+
+KILLED_RUN = """
+import os, pathlib, signal, sys
+import test_resuming, tiny
+from headstart import training
+
+def at_step(done):
+    if done == int(sys.argv[2]):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+training.CHECKPOINT_EVERY = -1.0
+test_resuming.run(tiny.Told(None, tiny.Recording(at_step), pathlib.Path(sys.argv[1])))
+"""
+
+
+def test_a_process_killed_by_the_system_leaves_a_checkpoint_to_go_on_from(tmp_path: Path) -> None:
+    path = tmp_path / "run.checkpoint"
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED_RUN, str(path), str(2 * STEPS + 1)],
+        env=os.environ | {"PYTHONPATH": f"{Path(__file__).parent}{os.pathsep}{os.getcwd()}"},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    path.with_suffix(".writing").write_bytes(b"half a checkpoint")
+    again = tiny.Recording()
+    model, made = run(tiny.Told(progress=again, checkpoint=path))
+    assert again.said == [f"Going on after epoch 2 of {tiny.recipe().label}."]
+    unbroken, expected = run()
+    assert tiny.same_tensors(model, unbroken)
+    assert without_seconds(made) == without_seconds(expected)
+
+
+def test_a_finished_run_is_not_run_again(tmp_path: Path) -> None:
+    told = tiny.Told(checkpoint=tmp_path / "run.checkpoint")
+    first, made = run(told)
+    again = tiny.Recording()
+    second, told_again = run(tiny.Told(progress=again, checkpoint=told.checkpoint))
+    assert again.steps == 0
+    assert tiny.same_tensors(first, second)
+    assert told_again == made
+
+
+def test_a_checkpoint_holds_tensors_and_plain_values_only(tmp_path: Path) -> None:
+    path = tmp_path / "run.checkpoint"
+    run(tiny.Told(checkpoint=path))
+    assert torch.load(path, weights_only=True)["record"]["finished"]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "run.checkpoint"
+    save_checkpoint(path, {"epoch": 1})
+    path.write_bytes(path.read_bytes()[:-30])
+    with pytest.raises(HeadstartError, match=r"run\.checkpoint.*[Rr]emove"):
+        load_checkpoint(path)
+
+
+def test_a_checkpoint_on_a_full_disk_leaves_the_earlier_one(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    path = tmp_path / "run.checkpoint"
+    save_checkpoint(path, {"epoch": 1})
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 4096, limits[1]))
+    try:
+        with pytest.raises(HeadstartError, match="Free some space"):
+            save_checkpoint(path, {"epoch": 2, "model": torch.zeros(50_000)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert load_checkpoint(path) == {"epoch": 1}
+    assert list(tmp_path.iterdir()) == [path]
