@@ -27,13 +27,7 @@ class Workspace:
         self._lock = FileLock(str(self.out.with_name(f".{self.out.name}.lock")))
 
     def __enter__(self) -> Workspace:
-        if self.out.is_file() or (self.out.is_dir() and any(self.out.iterdir())):
-            what = (
-                "already holds a model"
-                if (self.out / "headstart.json").exists()
-                else "is not empty"
-            )
-            raise HeadstartError(f"{self.out} {what}. Name a new folder, or remove this one first.")
+        self._demand_free()
         try:
             self.out.parent.mkdir(parents=True, exist_ok=True)
             self._lock.acquire(timeout=0)
@@ -43,10 +37,25 @@ class Workspace:
                 f"{self.out} is being written by another run. Wait for it, or name another folder."
             ) from None
         except OSError as error:
+            self._unlock()
             raise HeadstartError(
                 f"{self.out} can't be made ({error.strerror}). Name a folder that you may write to."
             ) from None
+        try:
+            self._demand_free()  # another run may have ended between the look and the lock
+        except HeadstartError:
+            self.__exit__(None, None, None)
+            raise
         return self
+
+    def _demand_free(self) -> None:
+        if self.out.is_file() or (self.out.is_dir() and any(self.out.iterdir())):
+            what = (
+                "already holds a model"
+                if (self.out / "headstart.json").exists()
+                else "is not empty"
+            )
+            raise HeadstartError(f"{self.out} {what}. Name a new folder, or remove this one first.")
 
     def claim(self, run: Mapping[str, Any]) -> bool:
         """Say what this run is; answer whether an unfinished one like it left checkpoints.
@@ -85,5 +94,10 @@ class Workspace:
     ) -> None:
         if self.folder.is_dir() and not any(self.folder.glob("*.checkpoint")):
             shutil.rmtree(self.folder, ignore_errors=True)
+        self._unlock()
+
+    def _unlock(self) -> None:
+        """Remove the lock's file while it is held: nobody can lock a file that is gone."""
+        if self._lock.is_locked:
+            Path(self._lock.lock_file).unlink(missing_ok=True)
         self._lock.release()
-        Path(self._lock.lock_file).unlink(missing_ok=True)

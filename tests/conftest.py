@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import dataclass
 from pathlib import Path
+
+# Tiny networks run faster on one thread than on several that wait for one another; set before torch
+# is imported, and inherited by the processes that tests start.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
 from PIL import Image
+
+import headstart as hs
+from headstart.results import Result
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -45,3 +54,29 @@ def write_pictures(root: Path, classes: dict[str, int], size: int = 16, seed: in
 def pictures(tmp_path: Path) -> Path:
     """A folder of two classes of 40 small pictures."""
     return write_pictures(tmp_path / "pictures", {"ants": 40, "bees": 40})
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A model that `fit` made, and the pictures it was made from."""
+
+    pictures: Path
+    folder: Path
+    result: Result
+
+
+@pytest.fixture(scope="session")
+def fitted(tmp_path_factory: pytest.TempPathFactory) -> Fitted:
+    """One run with every arm, for all tests that only look at what a run leaves."""
+    root = tmp_path_factory.mktemp("fitted")
+    pictures = write_pictures(root / "pictures", {"ants": 40, "bees": 40})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HEADSTART_CACHE", str(root / "cache"))
+        result = hs.fit(
+            pictures,
+            "seeded:convnet",
+            root / "model",
+            strategy="full-fine-tuning",
+            settings=hs.Settings(epochs=2),
+        )
+    return Fitted(pictures, root / "model", result)

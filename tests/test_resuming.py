@@ -12,33 +12,15 @@ import pytest
 import tiny
 import torch
 
-from headstart import catalog, training
 from headstart.checkpoints import load_checkpoint, save_checkpoint
 from headstart.errors import HeadstartError
-from headstart.model import Model
-from headstart.training import Training, train
+from headstart.training import loop
 
-TASK = catalog.task("image-classification")
-STEPS = 3  # an epoch of tiny.splits()
-EPOCHS = 4
-
-
-def run(
-    told: tiny.Told | None = None, seed: int = 0, dropout: float = 0.3
-) -> tuple[Model, Training]:
-    """A training in which chance has its say: shuffling and dropout."""
-    session = tiny.session(seed, told)
-    model = tiny.model(dropout=dropout)
-    strategy = catalog.strategy("gradual-unfreezing?groups=2")
-    return model, train(model, TASK, strategy, tiny.splits(), tiny.recipe(EPOCHS), session)
-
-
-def without_seconds(made: Training) -> list[dict[str, float]]:
-    return [{k: v for k, v in row.items() if k != "seconds"} for row in made.history]
+STEPS, EPOCHS = tiny.STEPS, tiny.EPOCHS
 
 
 def always_save(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "CHECKPOINT_EVERY", -1.0)
+    monkeypatch.setattr(loop, "CHECKPOINT_EVERY", -1.0)
 
 
 class Killed(Exception):
@@ -60,14 +42,14 @@ def test_a_run_that_died_goes_on_as_if_it_had_not(
     always_save(monkeypatch)
     path = tmp_path / "run.checkpoint"
     with pytest.raises(Killed):
-        run(tiny.Told(progress=dies_at(step), checkpoint=path))
+        tiny.run(tiny.Told(progress=dies_at(step), checkpoint=path))
     again = tiny.Recording()
-    model, made = run(tiny.Told(progress=again, checkpoint=path))
+    model, made = tiny.run(tiny.Told(progress=again, checkpoint=path))
     assert again.steps == STEPS * (EPOCHS - (step - 1) // STEPS)
     assert bool(again.said) == (step > STEPS)
-    unbroken, expected = run()
+    unbroken, expected = tiny.run()
     assert tiny.same_tensors(model, unbroken)
-    assert without_seconds(made) == without_seconds(expected)
+    assert tiny.without_seconds(made) == tiny.without_seconds(expected)
     assert (made.steps, made.best) == (expected.steps, expected.best)
 
 
@@ -78,21 +60,21 @@ def test_a_run_that_died_again_and_again_ends_the_same(
     path = tmp_path / "run.checkpoint"
     for _ in range(EPOCHS - 1):  # each gets through one epoch
         with pytest.raises(Killed):
-            run(tiny.Told(progress=dies_at(STEPS + 1), checkpoint=path))
-    assert tiny.same_tensors(run(tiny.Told(checkpoint=path))[0], run()[0])
+            tiny.run(tiny.Told(progress=dies_at(STEPS + 1), checkpoint=path))
+    assert tiny.same_tensors(tiny.run(tiny.Told(checkpoint=path))[0], tiny.run()[0])
 
 
 KILLED_RUN = """
 import os, pathlib, signal, sys
-import test_resuming, tiny
-from headstart import training
+import tiny
+from headstart.training import loop
 
 def at_step(done):
     if done == int(sys.argv[2]):
         os.kill(os.getpid(), signal.SIGKILL)
 
-training.CHECKPOINT_EVERY = -1.0
-test_resuming.run(tiny.Told(None, tiny.Recording(at_step), pathlib.Path(sys.argv[1])))
+loop.CHECKPOINT_EVERY = -1.0
+tiny.run(tiny.Told(None, tiny.Recording(at_step), pathlib.Path(sys.argv[1])))
 """
 
 
@@ -107,18 +89,18 @@ def test_a_process_killed_by_the_system_leaves_a_checkpoint_to_go_on_from(tmp_pa
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
     path.with_suffix(".writing").write_bytes(b"half a checkpoint")
     again = tiny.Recording()
-    model, made = run(tiny.Told(progress=again, checkpoint=path))
-    assert again.said == [f"Going on after epoch 2 of {tiny.recipe().label}."]
-    unbroken, expected = run()
+    model, made = tiny.run(tiny.Told(progress=again, checkpoint=path))
+    assert f"Going on after epoch 2 of {tiny.recipe().label}." in again.said
+    unbroken, expected = tiny.run()
     assert tiny.same_tensors(model, unbroken)
-    assert without_seconds(made) == without_seconds(expected)
+    assert tiny.without_seconds(made) == tiny.without_seconds(expected)
 
 
 def test_a_finished_run_is_not_run_again(tmp_path: Path) -> None:
     told = tiny.Told(checkpoint=tmp_path / "run.checkpoint")
-    first, made = run(told)
+    first, made = tiny.run(told)
     again = tiny.Recording()
-    second, told_again = run(tiny.Told(progress=again, checkpoint=told.checkpoint))
+    second, told_again = tiny.run(tiny.Told(progress=again, checkpoint=told.checkpoint))
     assert again.steps == 0
     assert tiny.same_tensors(first, second)
     assert told_again == made
@@ -126,7 +108,7 @@ def test_a_finished_run_is_not_run_again(tmp_path: Path) -> None:
 
 def test_a_checkpoint_holds_tensors_and_plain_values_only(tmp_path: Path) -> None:
     path = tmp_path / "run.checkpoint"
-    run(tiny.Told(checkpoint=path))
+    tiny.run(tiny.Told(checkpoint=path))
     assert torch.load(path, weights_only=True)["record"]["finished"]
     assert list(tmp_path.iterdir()) == [path]
 

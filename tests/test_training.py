@@ -22,35 +22,20 @@ from headstart.features.feed import RawFeed, StoredFeed
 from headstart.features.reading import Reader
 from headstart.model import Model
 from headstart.progress import Silent
-from headstart.training import Splits, Training, predict, train
+from headstart.training import Splits, loop, predict, train
 
-TASK = catalog.task("image-classification")
-STEPS = 3  # an epoch of tiny.splits()
-EPOCHS = 4
-
-
-def run(
-    told: tiny.Told | None = None, seed: int = 0, dropout: float = 0.3
-) -> tuple[Model, Training]:
-    """A training in which chance has its say: shuffling and dropout."""
-    session = tiny.session(seed, told)
-    model = tiny.model(dropout=dropout)
-    strategy = catalog.strategy("gradual-unfreezing?groups=2")
-    return model, train(model, TASK, strategy, tiny.splits(), tiny.recipe(EPOCHS), session)
-
-
-def without_seconds(made: Training) -> list[dict[str, float]]:
-    return [{k: v for k, v in row.items() if k != "seconds"} for row in made.history]
+TASK = tiny.TASK
+STEPS, EPOCHS = tiny.STEPS, tiny.EPOCHS
 
 
 def test_one_seed_gives_one_result() -> None:
-    (first, one), (second, two) = run(seed=5), run(seed=5)
+    (first, one), (second, two) = tiny.run(seed=5), tiny.run(seed=5)
     assert tiny.same_tensors(first, second)
-    assert without_seconds(one) == without_seconds(two)
+    assert tiny.without_seconds(one) == tiny.without_seconds(two)
 
 
 def test_another_seed_gives_another_result() -> None:
-    assert not tiny.same_tensors(run(seed=5)[0], run(seed=6)[0])
+    assert not tiny.same_tensors(tiny.run(seed=5)[0], tiny.run(seed=6)[0])
 
 
 def test_the_best_row_is_kept() -> None:
@@ -92,7 +77,7 @@ def test_a_budget_ends_the_run_after_the_step_in_which_it_is_over(
         now[0] += 1.0
 
     progress = tiny.Recording(a_second_later)
-    model, made = run(tiny.Told(Budget(seconds or None) if seconds else Budget(0.0), progress))
+    model, made = tiny.run(tiny.Told(Budget(float(seconds)), progress))
     assert made.steps == progress.steps == max(1, seconds)
     assert made.cut and made.finished
     assert made.seconds == max(1, seconds)
@@ -101,7 +86,7 @@ def test_a_budget_ends_the_run_after_the_step_in_which_it_is_over(
 
 
 def test_without_a_budget_no_run_is_cut() -> None:
-    made = run()[1]
+    made = tiny.run()[1]
     assert (made.cut, made.steps) == (False, EPOCHS * STEPS)
 
 
@@ -141,26 +126,44 @@ class Tight(Task):
         return TASK.decode(outputs, labels)
 
 
-def tight_run(task: Task) -> tuple[Model, tiny.Recording]:
-    progress = tiny.Recording()
-    session = tiny.session(told=tiny.Told(progress=progress))
+def tight_run(task: Task, told: tiny.Told | None = None) -> Model:
+    session = tiny.session(told=told)
     model = tiny.model("seeded:vit?width=2")  # no BatchNorm, so that parts add up to the whole
     strategy = catalog.strategy("full-fine-tuning")
     train(model, task, strategy, tiny.splits(), tiny.recipe(2, rate=1e-3), session)
-    return model, progress
+    return model
 
 
 @pytest.mark.parametrize("room", [5, 4, 1])
 def test_out_of_memory_halves_what_is_run_at_a_time_and_says_so(room: int) -> None:
-    task = Tight(room)
-    model, progress = tight_run(task)
+    task, progress = Tight(room), tiny.Recording()
+    model = tight_run(task, tiny.Told(progress=progress))
     fitting = 4 if room >= 4 else room
     assert progress.warned[-1] == f"Out of memory at 8 items a step; trying {fitting} at a time."
     assert len(progress.warned) == {4: 1, 1: 3}[fitting]
     assert set(task.sizes[len(progress.warned) :]) == {fitting}
-    expected, _ = tight_run(TASK)
+    expected = tight_run(TASK).state_dict()
     for name, tensor in model.state_dict().items():
-        torch.testing.assert_close(tensor, expected.state_dict()[name], rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(tensor, expected[name], rtol=1e-3, atol=1e-4)
+
+
+def test_a_resumed_run_knows_how_little_fits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "CHECKPOINT_EVERY", -1.0)
+    path = tmp_path / "run.checkpoint"
+
+    def stop(done: int) -> None:
+        if done == STEPS + 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        tight_run(Tight(4), tiny.Told(progress=tiny.Recording(stop), checkpoint=path))
+    task, again = Tight(4), tiny.Recording()
+    model = tight_run(task, tiny.Told(progress=again, checkpoint=path))
+    assert not again.warned
+    assert set(task.sizes) == {4}
+    assert tiny.same_tensors(model, tight_run(Tight(4)))
 
 
 def test_where_one_item_does_not_fit_the_error_comes_through() -> None:
@@ -180,7 +183,7 @@ def test_class_weights_move_the_loss() -> None:
     for task in (TASK, TASK.weighted((9.0, 1.0, 1.0))):
         model, session = tiny.model(), tiny.session()
         feed = tiny.feed(24, seed=1, noise=3.0)
-        training = train(
+        trained = train(
             model,
             task,
             catalog.strategy("feature-extraction"),
@@ -189,7 +192,7 @@ def test_class_weights_move_the_loss() -> None:
             session,
         )
         outputs = predict(model, feed, session.accelerator)
-        made.append((training.history[1]["loss"], (outputs.argmax(1) == 0).mean()))
+        made.append((trained.history[1]["loss"], (outputs.argmax(1) == 0).mean()))
     assert made[0][0] != made[1][0]
     assert made[1][1] > made[0][1]
 
@@ -226,7 +229,7 @@ def test_stored_activations_train_as_the_whole_network_does(pictures: Path) -> N
     (whole, one), (suffix, two) = made
     assert [row["score"] for row in one.history] == [row["score"] for row in two.history]
     assert one.best == two.best
-    losses = [[row["loss"] for row in training.history] for training in (one, two)]
+    losses = [[row["loss"] for row in each.history] for each in (one, two)]
     np.testing.assert_allclose(losses[0], losses[1], atol=1e-5)
     for name, tensor in whole.state_dict().items():
         torch.testing.assert_close(tensor, suffix.state_dict()[name], rtol=1e-3, atol=1e-5)

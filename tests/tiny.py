@@ -20,9 +20,14 @@ from headstart.features.feed import Feed
 from headstart.features.reading import View
 from headstart.model import Model
 from headstart.progress import Advance, Progress, Silent
-from headstart.training import Session, Splits, seed_everything
+from headstart.training import Session, Splits, Training, seed_everything, train
+
+torch.set_num_threads(1)  # threads that wait for one another cost tiny networks far more
 
 LABELS = ("ant", "bee", "cat")
+TASK = catalog.task("image-classification")
+STEPS = 3  # an epoch of splits() in batches of 8
+EPOCHS = 4  # of run()
 
 
 @final
@@ -87,7 +92,7 @@ def backbone(reference: str = "seeded:convnet?width=4") -> Backbone:
 def model(reference: str = "seeded:convnet?width=4", dropout: float = 0.0) -> Model:
     """A seeded network under a fresh head, which may drop features at random."""
     found = backbone(reference)
-    head = catalog.task("image-classification").head(found.feature_dim, LABELS)
+    head = TASK.head(found.feature_dim, LABELS)
     return Model(found.stages, nn.Sequential(nn.Dropout(dropout), head) if dropout else head)
 
 
@@ -118,3 +123,16 @@ def same_tensors(one: nn.Module, other: nn.Module) -> bool:
     """Whether two networks' parameters and buffers are equal bit for bit."""
     first, second = one.state_dict(), other.state_dict()
     return first.keys() == second.keys() and all(torch.equal(first[k], second[k]) for k in first)
+
+
+def run(told: Told | None = None, seed: int = 0) -> tuple[Model, Training]:
+    """A training in which chance has its say: shuffling and dropout."""
+    place = session(seed, told)
+    made = model(dropout=0.3)
+    strategy = catalog.strategy("gradual-unfreezing?groups=2")
+    return made, train(made, TASK, strategy, splits(), recipe(EPOCHS), place)
+
+
+def without_seconds(made: Training) -> list[dict[str, float]]:
+    """A training's history without what differs from run to run."""
+    return [{k: v for k, v in row.items() if k != "seconds"} for row in made.history]

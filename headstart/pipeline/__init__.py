@@ -14,6 +14,7 @@ from headstart.model import Model
 from headstart.pipeline.finish import finish
 from headstart.pipeline.prepare import prepare, rebuild, reference
 from headstart.progress import Progress, Silent
+from headstart.references import Reference
 from headstart.results import Evaluation, Result
 from headstart.serve import Predictor
 from headstart.workspace import Workspace
@@ -115,7 +116,7 @@ def evaluate(
 def load(folder: str | Path, device: str = "auto") -> Predictor:
     """Open a saved model. Raises HeadstartError where there is none or it was changed."""
     record = artifact.read(Path(folder))
-    backbone = catalog.load_backbone(f"checkpoint:{folder}")
+    backbone = catalog.load_backbone(Reference("checkpoint", str(folder)))
     reader = Reader(catalog.modality(record.modality), record.preprocess)
     if backbone.head is None:
         raise HeadstartError(f"{folder} holds a backbone without a head. Fit it to data first.")

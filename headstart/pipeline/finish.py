@@ -46,6 +46,8 @@ def finish(
             "below the simpler "
             f"{winner.arm.strategy} at {winner.arm.merit[0]:.3f}: the simpler one is handed over."
         )
+        if asked.arm.note:
+            note += f" ({asked.arm.strategy} was {asked.arm.note}.)"
         found.dropped = replace(asked.arm, note=note)
     folder = workspace.draft()
     backbone = rebuild(source)() if winner.arm.strategy == "scratch" else source

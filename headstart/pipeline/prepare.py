@@ -36,7 +36,7 @@ def prepare(
     clock = Budget(None if budget is None else max(budget / 2, budget - SAVING))
     defaults.check(settings)
     if strategy is not None:
-        catalog.strategy(strategy).epochs(1)
+        _try_out(catalog.strategy(strategy))
     modality = catalog.modality(MODALITY)
     seed_everything(settings.seed)  # where the weights are asked to be random
     source = _suitable(catalog.load_backbone(backbone))
@@ -60,6 +60,13 @@ def prepare(
     if workspace.claim(_run(dataset, source, name, settings)):
         progress.say("An unfinished run of the same kind is here; going on with it.")
     return target, source, (name, moves)
+
+
+def _try_out(strategy: Strategy) -> None:
+    """Ask a strategy everything once, so that a bad option is known before any work."""
+    strategy.epochs(1)
+    strategy.rate(0, 1)
+    strategy.frozen_stages(0, 1)
 
 
 def _suitable(source: Backbone) -> Backbone:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from math import cos, pi
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +12,6 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from headstart.budget import Budget
 from headstart.checkpoints import load_checkpoint, save_checkpoint
 from headstart.contracts import Batch, Strategy, Task
 from headstart.defaults import Recipe
@@ -23,60 +19,9 @@ from headstart.features.engine import to_device
 from headstart.features.feed import Feed
 from headstart.features.reading import View
 from headstart.model import Model
-from headstart.progress import Progress
+from headstart.training.record import Session, Splits, Training, seed_everything
 
 CHECKPOINT_EVERY = 5.0  # seconds between checkpoints, at epoch ends
-
-
-@dataclass(frozen=True)
-class Splits:
-    """What the loop trains on, and what it selects on."""
-
-    train: Feed
-    validation: Feed
-
-
-@dataclass(frozen=True)
-class Session:
-    """Where and how a training runs."""
-
-    accelerator: Accelerator
-    seed: int
-    budget: Budget
-    progress: Progress
-    checkpoint: Path | None = None
-
-
-@dataclass
-class Training:
-    """What a training did.
-
-    `history` holds a row before training and one after each epoch: steps, seconds, loss (0 before),
-    score, validation_loss. `best` is the row whose weights are kept.
-    """
-
-    history: list[dict[str, float]] = field(default_factory=list)
-    steps: int = 0
-    seconds: float = 0.0
-    best: int = -1
-    finished: bool = False
-    cut: bool = False  # ended by the budget
-
-    def merit(self, row: int) -> tuple[float, float]:
-        """What selection compares: the score on validation, then minus the loss."""
-        return self.history[row]["score"], -self.history[row]["validation_loss"]
-
-    @property
-    def epochs(self) -> int:
-        """How many epochs were begun."""
-        return max(0, len(self.history) - 1)
-
-
-def seed_everything(seed: int) -> None:
-    """Seed every generator that weights and dropout draw from."""
-    random.seed(seed)
-    np.random.seed(seed % 2**32)
-    torch.manual_seed(seed)
 
 
 def predict(model: Model, feed: Feed, accelerator: Accelerator, size: int = 32) -> np.ndarray:
@@ -139,7 +84,16 @@ class _Run:
                     self._save(epoch)
                     saved = time.monotonic()
         self._restore()
+        self._tell()
         return self.record
+
+    def _tell(self) -> None:
+        record = self.record
+        best = record.history[record.best]
+        self.session.progress.say(
+            f"{self.recipe.label}: {best['score']:.3f} on validation after "
+            f"{best['steps']:.0f} of {record.steps} steps, in {record.seconds:.0f} s."
+        )
 
     def _groups(self) -> list[dict[str, Any]]:
         """Every parameter in a fixed order from the start; unfreezing never rebuilds a group."""
@@ -270,6 +224,7 @@ class _Run:
                 "kept": self.kept,
                 "record": vars(self.record),
                 "epoch": epoch,
+                "parts": self.parts,
             }
             save_checkpoint(self.session.checkpoint, state)
 
@@ -280,7 +235,7 @@ class _Run:
             return 0
         self.model.load_state_dict(state["model"], strict=False)
         self.optimizer.load_state_dict(state["optimizer"])
-        self.kept = state["kept"]
+        self.kept, self.parts = state["kept"], state["parts"]
         self.record = Training(**state["record"])
         self.earlier = self.record.seconds
         self.session.progress.say(

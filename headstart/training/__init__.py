@@ -1,0 +1,6 @@
+"""The one training loop: any model, task and strategy, on raw items or stored activations."""
+
+from headstart.training.loop import predict, train
+from headstart.training.record import Session, Splits, Training, seed_everything
+
+__all__ = ["Session", "Splits", "Training", "predict", "seed_everything", "train"]

@@ -1,0 +1,66 @@
+"""What a training works with, and the record it leaves."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+
+from headstart.budget import Budget
+from headstart.features.feed import Feed
+from headstart.progress import Progress
+
+
+@dataclass(frozen=True)
+class Splits:
+    """What the loop trains on, and what it selects on."""
+
+    train: Feed
+    validation: Feed
+
+
+@dataclass(frozen=True)
+class Session:
+    """Where and how a training runs."""
+
+    accelerator: Accelerator
+    seed: int
+    budget: Budget
+    progress: Progress
+    checkpoint: Path | None = None
+
+
+@dataclass
+class Training:
+    """What a training did.
+
+    `history` holds a row before training and one after each epoch: steps, seconds, loss (0 before),
+    score, validation_loss. `best` is the row whose weights are kept.
+    """
+
+    history: list[dict[str, float]] = field(default_factory=list)
+    steps: int = 0
+    seconds: float = 0.0
+    best: int = -1
+    finished: bool = False
+    cut: bool = False  # ended by the budget
+
+    def merit(self, row: int) -> tuple[float, float]:
+        """What selection compares: the score on validation, then minus the loss."""
+        return self.history[row]["score"], -self.history[row]["validation_loss"]
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs were begun."""
+        return max(0, len(self.history) - 1)
+
+
+def seed_everything(seed: int) -> None:
+    """Seed every generator that weights and dropout draw from."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
