@@ -46,7 +46,7 @@ def test_a_run_that_died_goes_on_as_if_it_had_not(
     again = tiny.Recording()
     model, made = tiny.run(tiny.Told(progress=again, checkpoint=path))
     assert again.steps == STEPS * (EPOCHS - (step - 1) // STEPS)
-    assert bool(again.said) == (step > STEPS)
+    assert any("Going on" in text for text in again.said) == (step > STEPS)
     unbroken, expected = tiny.run()
     assert tiny.same_tensors(model, unbroken)
     assert tiny.without_seconds(made) == tiny.without_seconds(expected)
