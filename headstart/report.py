@@ -29,6 +29,13 @@ def headline(evidence: dict[str, Any]) -> str:
     """The verdict in one sentence, with the gain in points."""
     text = VERDICTS[evidence["verdict"]]
     gain = evidence["gain"]
+    if gain is None and evidence["strategy"] == "scratch":
+        lead = evidence["over_naive"]
+        return (
+            f"Developed from random weights: {100 * lead['value']:+.1f} points of "
+            f"{evidence['metric']} over the naive model, 95 % interval "
+            f"{100 * lead['low']:+.1f} to {100 * lead['high']:+.1f}."
+        )
     if gain is None:
         return f"{text}: no network was trained from scratch for comparison."
     low, value, high = (100 * gain[key] for key in ("low", "value", "high"))

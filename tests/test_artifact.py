@@ -1,0 +1,215 @@
+"""The saved folder: what it holds, what it refuses, and that timm alone can open it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import timm
+import torch
+from conftest import Fitted, write_pictures
+from huggingface_hub import ModelCard
+from PIL import Image
+from safetensors import safe_open
+from timm.data import create_transform, resolve_model_data_config
+
+import headstart as hs
+from headstart import artifact, weights
+from headstart.data import FileSource, Item
+
+TIMM = "timm:test_resnet?pretrained=false&size=32&mean=0.4&std=0.3"
+
+
+@pytest.fixture
+def copy(fitted: Fitted, tmp_path: Path) -> Path:
+    """A saved model that a test may spoil."""
+    return Path(shutil.copytree(fitted.folder, tmp_path / "copy"))
+
+
+def items(folder: Path) -> list[Item]:
+    """The raw files of a folder as items."""
+    return [Item(str(path), "", None, FileSource(path)) for path in sorted(folder.iterdir())]
+
+
+def change(folder: Path, name: str, **values: Any) -> None:
+    """Set entries of one of the folder's JSON files."""
+    content = json.loads((folder / name).read_text())
+    (folder / name).write_text(json.dumps(content | values))
+
+
+def test_it_holds_nothing_that_runs(fitted: Fitted) -> None:
+    files = {path.name: path for path in fitted.folder.iterdir()}
+    assert files.keys() == {
+        *("README.md", "evidence.json", "headstart.json", "model.safetensors", "splits.json")
+    }
+    for name, path in files.items():
+        if path.suffix == ".json":
+            json.loads(path.read_text(encoding="utf-8"))
+        elif path.suffix == ".safetensors":
+            with safe_open(path, framework="pt") as file:
+                assert set(file.keys()) > {"head.weight", "head.bias"}
+        else:
+            assert name == "README.md"
+            path.read_text(encoding="utf-8")
+
+
+def test_the_record_says_where_everything_came_from(fitted: Fitted) -> None:
+    record = artifact.read(fitted.folder)
+    state = weights.read(fitted.folder / "model.safetensors").state
+    assert record.weights_sha256 == weights.digest(state)
+    assert (record.task, record.modality) == ("image-classification", "image")
+    assert record.labels == ("ants", "bees")
+    assert record.architecture == "seeded:convnet?pretrained=false"
+    assert record.origin["reference"] == "seeded:convnet"
+    assert record.origin["licence"] == "Apache-2.0"
+    assert record.origin["weights_hash"].startswith("sha256:")
+    assert record.settings["epochs"] == 2
+    assert record.data["fingerprint"] == fitted.result.evidence.data["fingerprint"]
+    assert record.versions["torch"] == str(torch.__version__).partition("+")[0]
+    assert record.versions["python"] == sys.version.split()[0]
+    splits = json.loads((fitted.folder / "splits.json").read_text())
+    counts = {name: sum(by.values()) for name, by in record.data["splits"].items()}
+    assert {name: len(digests) for name, digests in splits.items()} == counts
+
+
+def test_the_model_card_is_one(fitted: Fitted) -> None:
+    text = (fitted.folder / "README.md").read_text(encoding="utf-8")
+    card = ModelCard(text, ignore_metadata_errors=False).data.to_dict()
+    assert card["license"] == "apache-2.0"
+    assert card["library_name"] == "headstart"
+    assert card["pipeline_tag"] == "image-classification"
+    assert card["metrics"] == ["accuracy"]
+    assert "transfer-learning" in card["tags"]
+    record = artifact.read(fitted.folder)
+    for said in (
+        "| backbone | `seeded:convnet` |",
+        "| licence of the weights | Apache-2.0 |",
+        f"| hash of this model | `{record.weights_sha256}` |",
+        f"| weights' hash | `{record.origin['weights_hash']}` |",
+        str(fitted.result).splitlines()[0],
+        record.data["split_rule"],
+    ):
+        assert said in text
+    assert "timm" not in text.partition("## Origin")[0]
+
+
+def test_it_answers_the_same_when_opened_again(fitted: Fitted, tmp_path: Path) -> None:
+    moved = Path(shutil.copytree(fitted.folder, tmp_path / "elsewhere"))
+    files = items(fitted.pictures / "ants")
+    one, other = hs.load(fitted.folder), hs.load(moved)
+    assert one.labels == other.labels
+    assert np.array_equal(one.outputs(files), other.outputs(files))
+    alone = np.concatenate([one.outputs([file]) for file in files[:3]])
+    assert np.allclose(alone, one.outputs(files)[:3], atol=1e-5)
+
+
+def test_changed_weights_are_refused(copy: Path) -> None:
+    path = copy / "model.safetensors"
+    state = weights.read(path).state
+    state["head.bias"][0] += 1e-3
+    weights.save(state, path, {"format": "pt"})
+    with pytest.raises(hs.WeightsError, match=r"model\.safetensors has changed since it was saved"):
+        hs.load(copy)
+
+
+@pytest.mark.parametrize("kept", [0, 4, 100, -1])
+def test_torn_weights_are_refused(copy: Path, kept: int) -> None:
+    path = copy / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(hs.WeightsError, match="is not a whole safetensors file"):
+        hs.load(copy)
+
+
+def test_missing_weights_are_refused(copy: Path) -> None:
+    (copy / "model.safetensors").unlink()
+    with pytest.raises(hs.WeightsError, match=r"model\.safetensors is not a file"):
+        hs.load(copy)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"labels": 3}', '{"labels": ["a"]}'])
+def test_a_torn_record_is_refused(copy: Path, text: str) -> None:
+    (copy / "headstart.json").write_text(text)
+    with pytest.raises(hs.HeadstartError, match=r"headstart\.json can't be read"):
+        hs.load(copy)
+
+
+def test_a_record_cut_anywhere_is_refused(copy: Path) -> None:
+    whole = (copy / "headstart.json").read_bytes()
+    for kept in range(1, len(whole) - 1, 97):
+        (copy / "headstart.json").write_bytes(whole[:kept])
+        with pytest.raises(hs.HeadstartError):
+            hs.load(copy)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"unheard": 1},
+        {"format": 2},
+        {"architecture": "seeded:convnet?width=16"},
+        {"architecture": "timn:x"},
+        {"modality": "smell"},
+        {"task": "guessing"},
+    ],
+)
+def test_a_record_of_something_else_is_refused(copy: Path, values: dict[str, Any]) -> None:
+    change(copy, "headstart.json", **values)
+    with pytest.raises(hs.HeadstartError):
+        hs.load(copy)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"train": 3}'])
+def test_without_a_list_of_splits_no_overlap_is_claimed(copy: Path, text: str) -> None:
+    assert artifact.trained_on(copy)
+    (copy / "splits.json").write_text(text)
+    assert artifact.trained_on(copy) == frozenset()
+
+
+def test_a_fresh_process_is_compared_answer_by_answer(
+    fitted: Fitted, copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = items(fitted.pictures / "bees")[:2]
+    predictions = hs.load(fitted.folder).predict([file.id for file in files])
+    expected = [prediction.probabilities for prediction in predictions]
+    artifact.verify(fitted.folder, files, expected)
+
+    path = copy / "model.safetensors"
+    state = weights.read(path).state
+    state["head.bias"][0] += 0.5
+    weights.save(state, path, {"format": "pt"})
+    with pytest.raises(hs.HeadstartError, match="has changed since it was saved"):
+        artifact.verify(copy, files, expected)
+    change(copy, "headstart.json", weights_sha256=weights.digest(state))
+    with pytest.raises(hs.HeadstartError, match=r"answers otherwise .* for .*bees/000\.png"):
+        artifact.verify(copy, files, expected)
+
+
+def test_timm_alone_opens_it(tmp_path: Path) -> None:
+    data = write_pictures(tmp_path / "data", {"ants": 12, "bees": 12}, size=40)
+    settings = hs.Settings(epochs=1, scratch=False)
+    result = hs.fit(
+        data, TIMM, tmp_path / "model", strategy="last-stages?count=1", settings=settings
+    )
+    assert "config.json" in os.listdir(result.folder)
+    card = ModelCard((result.folder / "README.md").read_text(encoding="utf-8"))
+    assert card.data.to_dict()["library_name"] == "timm"
+
+    network = timm.create_model(f"local-dir:{result.folder}", pretrained=True).eval()
+    transform: Any = create_transform(**resolve_model_data_config(network))
+    predictor = hs.load(result.folder)
+    files = items(data / "ants")[:4]
+    with torch.no_grad():
+        ours = next(iter(predictor.reader.batches(files, [np.arange(4)])))
+        theirs = torch.stack([transform(Image.open(file.id).convert("RGB")) for file in files])
+        assert torch.allclose(ours, theirs, atol=2e-2)  # a grey level is 1 / 76 after 1 / std
+        assert torch.equal(network(ours), predictor.model.cpu().eval()(ours))
+        answers = torch.softmax(network(theirs), 1).numpy()
+    said = predictor.predict([file.id for file in files])
+    for row, prediction in zip(answers, said, strict=True):
+        assert row == pytest.approx(list(prediction.probabilities.values()), abs=0.01)
