@@ -23,11 +23,12 @@ from headstart.model import Model
 from headstart.report import as_text
 
 FORMAT = 1
-RECORD, WEIGHTS, EVIDENCE, CONFIG = (
+RECORD, WEIGHTS, EVIDENCE, CONFIG, SPLITS = (
     "headstart.json",
     "model.safetensors",
     "evidence.json",
     "config.json",
+    "splits.json",
 )
 TOLERANCE = 1e-4  # of a probability, between the process that trained and a fresh one
 LIBRARIES = ("torch", "torchvision", "timm", "numpy", "scikit-learn", "pillow", "safetensors")
@@ -77,7 +78,7 @@ def save(
         config = native | {"num_classes": len(record.labels), "label_names": list(record.labels)}
         _write_json(folder / CONFIG, config)
     write_evidence(folder, evidence)
-    (folder / "README.md").write_text(_card(record, evidence, bool(native)), encoding="utf-8")
+    _write(folder / "README.md", _card(record, evidence, bool(native)))
     _write_json(folder / RECORD, asdict(record))
     return record
 
@@ -90,16 +91,24 @@ def write_evidence(folder: Path, evidence: Mapping[str, Any]) -> None:
 def write_splits(folder: Path, dataset: Dataset) -> None:
     """Keep which content was in which split, so that an evaluation can name overlaps."""
     found = {name: sorted(item.digest for item in dataset.split(name)) for name in _SPLITS}
-    _write_json(folder / "splits.json", found)
+    _write_json(folder / SPLITS, found)
 
 
-def trained_on(folder: Path) -> frozenset[str]:
-    """The digests of the items an artifact was trained or selected on, where recorded."""
+def trained_on(folder: Path) -> frozenset[str] | None:
+    """The digests of the items an artifact was trained or selected on; None where not recorded.
+
+    Raises HeadstartError where the record is damaged.
+    """
+    path = folder / SPLITS
     try:
-        found = json.loads((folder / "splits.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return frozenset()
-    return frozenset(found["train"]) | frozenset(found["validation"])
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return frozenset(found["train"]) | frozenset(found["validation"])
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise HeadstartError(
+            f"{path} can't be read ({error}). Copy it again, or remove it to evaluate without it."
+        ) from None
 
 
 def read(folder: Path) -> Record:
@@ -167,7 +176,14 @@ def _card(record: Record, evidence: Mapping[str, Any], native: bool) -> str:
 
 
 def _write_json(path: Path, content: Any) -> None:
-    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    _write(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:  # a full disk shows when the file is flushed, and then without a name
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 _SPLITS = ("train", "validation", "test")

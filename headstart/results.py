@@ -44,11 +44,16 @@ class Evaluation:
     score: Interval
     by_label: dict[str, dict[str, float]]
     data: dict[str, Any]
-    overlap: int  # items that the model was trained or selected on
+    overlap: int | None  # items that the model was trained or selected on, where it is known
 
     @classmethod
     def of(
-        cls, metric: str, scores: np.ndarray, targets: np.ndarray, dataset: Dataset, overlap: int
+        cls,
+        metric: str,
+        scores: np.ndarray,
+        targets: np.ndarray,
+        dataset: Dataset,
+        overlap: int | None,
     ) -> Evaluation:
         """Sum up one score an item."""
         by_label = {}
@@ -82,4 +87,6 @@ class Evaluation:
             lines.append(
                 f"Warning: {self.overlap} of them were used in training; the score flatters."
             )
+        if self.overlap is None:
+            lines.append("Warning: what the model was trained on is not recorded.")
         return "\n".join(lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -17,7 +18,8 @@ from conftest import Fitted, write_pictures
 from huggingface_hub import ModelCard
 from PIL import Image
 from safetensors import safe_open
-from timm.data import create_transform, resolve_model_data_config
+from timm.data.config import resolve_model_data_config
+from timm.data.transforms_factory import create_transform
 
 import headstart as hs
 from headstart import artifact, weights
@@ -80,12 +82,12 @@ def test_the_record_says_where_everything_came_from(fitted: Fitted) -> None:
 
 def test_the_model_card_is_one(fitted: Fitted) -> None:
     text = (fitted.folder / "README.md").read_text(encoding="utf-8")
-    card = ModelCard(text, ignore_metadata_errors=False).data.to_dict()
-    assert card["license"] == "apache-2.0"
-    assert card["library_name"] == "headstart"
-    assert card["pipeline_tag"] == "image-classification"
-    assert card["metrics"] == ["accuracy"]
-    assert "transfer-learning" in card["tags"]
+    card: Any = ModelCard(text, ignore_metadata_errors=False).data
+    assert card.license == "apache-2.0"
+    assert card.library_name == "headstart"
+    assert card.pipeline_tag == "image-classification"
+    assert card.metrics == ["accuracy"]
+    assert "transfer-learning" in card.tags
     record = artifact.read(fitted.folder)
     for said in (
         "| backbone | `seeded:convnet` |",
@@ -164,11 +166,19 @@ def test_a_record_of_something_else_is_refused(copy: Path, values: dict[str, Any
         hs.load(copy)
 
 
+def test_without_a_list_of_splits_no_overlap_is_claimed(fitted: Fitted, copy: Path) -> None:
+    (copy / "splits.json").unlink()
+    found = hs.evaluate(copy, fitted.pictures)
+    assert found.overlap is None and found.to_json()["overlap"] is None
+    assert "Warning: what the model was trained on is not recorded." in str(found)
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"train": 3}'])
-def test_without_a_list_of_splits_no_overlap_is_claimed(copy: Path, text: str) -> None:
+def test_a_damaged_list_of_splits_is_refused(copy: Path, text: str) -> None:
     assert artifact.trained_on(copy)
     (copy / "splits.json").write_text(text)
-    assert artifact.trained_on(copy) == frozenset()
+    with pytest.raises(hs.HeadstartError, match=r"splits\.json can't be read"):
+        artifact.trained_on(copy)
 
 
 def test_a_fresh_process_is_compared_answer_by_answer(
@@ -190,6 +200,15 @@ def test_a_fresh_process_is_compared_answer_by_answer(
         artifact.verify(copy, files, expected)
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_is_named(tmp_path: Path) -> None:
+    place = tmp_path / "evidence.json"
+    place.symlink_to("/dev/full")
+    with pytest.raises(OSError) as caught:
+        artifact.write_evidence(tmp_path, {"metric": "accuracy"})
+    assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(place))
+
+
 def test_timm_alone_opens_it(tmp_path: Path) -> None:
     data = write_pictures(tmp_path / "data", {"ants": 12, "bees": 12}, size=40)
     settings = hs.Settings(epochs=1, scratch=False)
@@ -197,8 +216,8 @@ def test_timm_alone_opens_it(tmp_path: Path) -> None:
         data, TIMM, tmp_path / "model", strategy="last-stages?count=1", settings=settings
     )
     assert "config.json" in os.listdir(result.folder)
-    card = ModelCard((result.folder / "README.md").read_text(encoding="utf-8"))
-    assert card.data.to_dict()["library_name"] == "timm"
+    card: Any = ModelCard((result.folder / "README.md").read_text(encoding="utf-8")).data
+    assert card.library_name == "timm"
 
     network = timm.create_model(f"local-dir:{result.folder}", pretrained=True).eval()
     transform: Any = create_transform(**resolve_model_data_config(network))

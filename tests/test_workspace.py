@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -96,7 +97,7 @@ def test_a_model_that_another_run_just_finished_stays(
     late = Workspace(out)
     made = Path.mkdir
 
-    def other_run_ends(self: Path, *given: int, **named: bool) -> None:
+    def other_run_ends(self: Path, *given: Any, **named: Any) -> None:
         monkeypatch.setattr(Path, "mkdir", made)
         with Workspace(out) as other:
             (other.draft() / "headstart.json").write_text("{}")

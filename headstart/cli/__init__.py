@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -140,7 +139,7 @@ def evaluate(model: SavedModel, data: Data, label: Label = None, as_json: Json =
 @app.command()
 def predict(
     model: SavedModel,
-    inputs: Annotated[list[Path], typer.Argument(help="Files, or folders of files.")],
+    inputs: Annotated[list[str], typer.Argument(help="Files, or folders of files.")],
     as_json: Json = False,
 ) -> None:
     """Label new files with a saved model."""

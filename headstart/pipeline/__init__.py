@@ -108,7 +108,7 @@ def evaluate(
     items, targets = dataset.split("test"), dataset.targets("test")
     outputs = predictor.outputs(items)
     seen = artifact.trained_on(Path(model))
-    overlap = sum(item.digest in seen for item in items)
+    overlap = None if seen is None else sum(item.digest in seen for item in items)
     scores = predictor.task.scores(outputs, targets)
     return Evaluation.of(predictor.task.metric, scores, targets, dataset, overlap)
 

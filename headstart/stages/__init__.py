@@ -207,7 +207,18 @@ def _stage(network: nn.Module, nodes: list[fx.Node], unused: Sequence[str] = ())
     for name in unused:
         graph.get_attr(name)
     graph.output(copies[nodes[-1]])
-    return fx.GraphModule(network, graph, class_name="Stage")
+    stage = fx.GraphModule(network, graph, class_name="Stage")
+    _forget(stage, network)
+    return stage
+
+
+def _forget(stage: nn.Module, network: nn.Module) -> None:
+    """Keep buffers that the network doesn't save unsaved; older versions of torch.fx forget it."""
+    saved = network.state_dict().keys()
+    for prefix, module in stage.named_modules():
+        for name in module._buffers:
+            if f"{prefix}.{name}".lstrip(".") not in saved:
+                module._non_persistent_buffers_set.add(name)
 
 
 def _name(network: nn.Module, nodes: list[fx.Node]) -> str:

@@ -1,0 +1,76 @@
+"""The demonstration: the whole path on real data, without a network."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from headstart import demo
+
+ROOT = Path(__file__).resolve().parents[1]
+# Python runs a module of this name when it starts, in the command and in every process it begins.
+NO_NETWORK = """
+import socket
+
+def refuse(*_, **__):
+    raise OSError("a connection was tried")
+
+socket.socket.connect = socket.socket.connect_ex = socket.getaddrinfo = refuse
+"""
+
+
+def test_it_shows_what_a_transfer_is_worth_offline(tmp_path: Path) -> None:
+    (tmp_path / "start").mkdir()
+    (tmp_path / "start" / "sitecustomize.py").write_text(NO_NETWORK)
+    (tmp_path / "made").mkdir()
+    paths = [str(tmp_path / "start"), os.environ.get("PYTHONPATH", "")]
+    variables = {"PYTHONPATH": os.pathsep.join(paths), "TMPDIR": str(tmp_path / "made")}
+    done = subprocess.run(
+        [sys.executable, "-m", "headstart", "demo", "--json"],
+        cwd=ROOT,
+        env=os.environ | variables,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    source, transfer = found["source"], found["transfer"]
+    assert source["over_naive"]["low"] > 0.5
+    arms = transfer["arms"]
+    assert arms.keys() == {"naive", "features", "scratch", "chosen"}
+    assert arms["naive"]["value"] < 0.25 < arms["features"]["value"]
+    assert arms["chosen"]["validation"] >= arms["features"]["validation"]
+    assert transfer["gain"]["value"] > 0
+    assert transfer["verdict"] == "helps"
+    assert transfer["backbone"].startswith("seeded:")
+    assert (Path(transfer["out"]) / "headstart.json").exists()
+    assert Path(transfer["out"]).is_relative_to(tmp_path / "made")
+
+
+def test_only_the_labels_promised_are_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[list[Path]] = []
+
+    class Enough(Exception):
+        """The data are written; training them again would show nothing new."""
+
+    def look(data: Path, *_: object, **__: object) -> None:
+        seen.append(sorted(data.parent.rglob("*.png")))
+        raise Enough
+
+    monkeypatch.setattr("headstart.pipeline.pretrain", look)
+    with pytest.raises(Enough):
+        demo.digits(out=tmp_path)
+    (files,) = seen
+    digits = {path.relative_to(tmp_path).parts[0]: set[str]() for path in files}
+    for path in files:
+        digits[path.relative_to(tmp_path).parts[0]].add(path.parent.name)
+    assert sorted(map(sorted, digits.values())) == [list("01234"), list("56789")]
+    labelled = [path for path in files if "train" in path.parts]
+    assert len(labelled) == 5 * demo.LABELS_PER_CLASS
+    assert len(files) == 1797

@@ -1,0 +1,158 @@
+"""A run that is killed, at any moment, goes on and ends with the weights of an unbroken one."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import write_pictures
+from typer.testing import CliRunner
+
+from headstart.cli import app
+
+ROOT = Path(__file__).resolve().parents[1]
+PATIENCE = 90.0  # seconds to wait for a run to come to a certain point
+# The command itself, with a checkpoint after every epoch: at the usual pace, one each five seconds,
+# so short a run would have none but at its ends.
+OFTEN = (
+    "from headstart.training import loop; loop.CHECKPOINT_EVERY = -1.0\n"
+    "from headstart.cli import main; main()"
+)
+
+
+def command(*start: str, data: Path, out: Path) -> list[str]:
+    """The same fit, begun by `start`."""
+    choice = ["-s", "full-fine-tuning", "--epochs", "6", "--batch", "8", "--json", "-o", str(out)]
+    return [sys.executable, *start, "fit", str(data), "-b", "seeded:residual", *choice]
+
+
+Begin = Callable[..., subprocess.Popen[bytes]]
+
+
+@pytest.fixture
+def begin() -> Iterator[Begin]:
+    """Start runs in processes of their own, which do not outlive the test."""
+    begun: list[subprocess.Popen[bytes]] = []
+
+    def start(*how: str, data: Path, out: Path, cache: Path) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(
+            command(*how, data=data, out=out),
+            cwd=ROOT,
+            env=os.environ | {"HEADSTART_CACHE": str(cache)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        begun.append(process)
+        return process
+
+    yield start
+    for process in begun:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+
+
+def kill_when(process: subprocess.Popen[bytes], come: Callable[[], bool]) -> bytes:
+    """Kill a run with SIGKILL as soon as it has come to a point; answer what it said till then."""
+    end = time.monotonic() + PATIENCE
+    while not come():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end
+        time.sleep(0.001)
+    process.send_signal(signal.SIGKILL)
+    _, said = process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    return said
+
+
+def moments(unfinished: Path) -> Iterator[tuple[str, Callable[[], bool]]]:
+    """Points of a run, in the order it comes to them."""
+
+    def there(path: Path) -> Callable[[], bool]:
+        return lambda: path.exists()
+
+    def renewed(path: Path) -> Callable[[], bool]:
+        before = path.stat().st_mtime_ns
+        return lambda: path.stat().st_mtime_ns > before
+
+    chosen = unfinished / "chosen.checkpoint"
+    yield "the first epoch of the strategy", there(chosen)
+    yield "a later epoch of the strategy", renewed(chosen)
+    yield "a checkpoint half written", there(unfinished / "scratch-1.writing")
+    yield "a later epoch from scratch", there(unfinished / "scratch.checkpoint")
+    yield "the draft of the model", there(unfinished / "artifact" / "model.safetensors")
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Enough pictures for some steps."""
+    return write_pictures(tmp_path / "data", {"ants": 40, "bees": 40})
+
+
+def without_seconds(value: Any) -> Any:
+    """The same JSON without the times."""
+    if isinstance(value, dict):
+        return {k: without_seconds(v) for k, v in value.items() if k != "seconds"}
+    return [without_seconds(entry) for entry in value] if isinstance(value, list) else value
+
+
+def test_killed_and_resumed_equals_unbroken(data: Path, tmp_path: Path, begin: Begin) -> None:
+    whole, killed = tmp_path / "whole" / "model", tmp_path / "killed" / "model"
+    cache = tmp_path / "killed-cache"
+    unbroken = begin("-m", "headstart", data=data, out=whole, cache=tmp_path / "whole-cache")
+
+    unfinished = killed.with_name("model.unfinished")
+    records = set()
+    for moment, come in moments(unfinished):
+        process = begin("-c", OFTEN, data=data, out=killed, cache=cache)
+        said = kill_when(process, come).decode()
+        assert not killed.exists(), moment
+        assert "Traceback" not in said, (moment, said)
+        records.add((unfinished / "run.json").read_text())
+    assert len(records) == 1
+
+    last = begin("-m", "headstart", data=data, out=killed, cache=cache)
+    answer, said_last = last.communicate(timeout=PATIENCE)
+    assert last.returncode == 0, said_last
+    assert b"An unfinished run of the same kind is here; going on with it." in said_last
+    assert b"Going on after epoch" in said_last
+    assert json.loads(answer)["out"] == str(killed)
+    assert os.listdir(killed.parent) == ["model"]
+
+    assert unbroken.communicate(timeout=PATIENCE) and unbroken.returncode == 0
+    assert sorted(os.listdir(whole)) == sorted(os.listdir(killed))
+    for name in ("model.safetensors", "splits.json"):
+        assert (whole / name).read_bytes() == (killed / name).read_bytes(), name
+    one, other = (json.loads((folder / "evidence.json").read_text()) for folder in (whole, killed))
+    assert without_seconds(one) == without_seconds(other)
+
+
+def test_two_runs_at_one_place(data: Path, tmp_path: Path, begin: Begin) -> None:
+    out, cache = tmp_path / "model", tmp_path / "cache"
+    first = begin("-c", OFTEN, data=data, out=out, cache=cache)
+    record = tmp_path / "model.unfinished" / "run.json"
+    end = time.monotonic() + PATIENCE
+    while not record.exists():
+        assert first.poll() is None and time.monotonic() < end
+        time.sleep(0.01)
+
+    before = record.read_bytes()
+    arguments = command(data=data, out=out)[1:]
+    second = CliRunner().invoke(app, arguments)
+    assert second.exit_code == 2
+    errors = [line for line in second.stderr.splitlines() if line.startswith("error: ")]
+    assert errors == [
+        f"error: {out} is being written by another run. Wait for it, or name another folder."
+    ]
+    assert first.poll() is None and record.read_bytes() == before
+
+    kill_when(first, lambda: True)
+    assert not out.exists()
