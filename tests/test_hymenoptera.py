@@ -30,7 +30,7 @@ def test_ants_and_bees(source: str, shared_data: Path, tmp_path: Path) -> None:
     found = result.to_json()
     assert found["held_out"] == 153
     assert found["arms"]["chosen"]["value"] >= 0.94
-    assert found["arms"]["naive"]["value"] == pytest.approx(0.542, abs=0.001)
+    assert found["arms"]["naive"]["value"] < 0.55  # ants and bees are nearly equally common
     assert found["over_naive"]["low"] > 0.2
     assert "is the held-out test" in found["data"]["split_rule"]
     held_out = hs.evaluate(result.folder, shared_data / "images" / "hymenoptera" / "val")

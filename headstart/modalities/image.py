@@ -22,6 +22,7 @@ from headstart.errors import DataError
 Picture = pil.Image
 MOST_PIXELS = 178_956_970  # Pillow's own limit for an error: 512 MiB at three bytes a pixel
 _LONGEST = 20  # times the shorter side; what lies beyond is cut before resizing, not after
+_SMALLEST_CROP = 0.25  # of the area, in a random view: between TLlib's 0.2 and a gentle 0.5
 _FLIPS_FROM = 64  # px: smaller pictures are often characters, which a mirror makes wrong
 _ORIENTATION = 0x0112
 _TURNS = {
@@ -224,7 +225,7 @@ def _random_box(size: tuple[int, int], rng: np.random.Generator) -> tuple[int, i
     """Left, top, width, height of a part with 1/2 to all of the area, 3/4 to 4/3 wide as high."""
     full_width, full_height = size
     for _ in range(10):
-        area = rng.uniform(0.5, 1.0) * full_width * full_height
+        area = rng.uniform(_SMALLEST_CROP, 1.0) * full_width * full_height
         ratio = math.exp(rng.uniform(math.log(3 / 4), math.log(4 / 3)))
         width, height = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
         if 0 < width <= full_width and 0 < height <= full_height:
