@@ -35,11 +35,11 @@ def test_ants_and_bees(source: str, shared_data: Path, tmp_path: Path) -> None:
     assert "is the held-out test" in found["data"]["split_rule"]
     held_out = hs.evaluate(result.folder, shared_data / "images" / "hymenoptera" / "val")
     assert held_out.overlap == 0
-    assert held_out.score.value == pytest.approx(found["arms"]["chosen"]["value"])
+    assert held_out.score.value == pytest.approx(found["arms"]["chosen"]["value"], abs=1e-4)
 
 
 def test_flowers(shared_data: Path, tmp_path: Path) -> None:
     found = features(shared_data, "flowers", "imagenet", tmp_path / "model").to_json()
     assert found["arms"]["chosen"]["value"] >= 0.72
     assert found["arms"]["naive"]["value"] < 0.30
-    assert found["data"]["duplicates"] == 6
+    assert (found["data"]["duplicates"], found["data"]["conflicts"]) == (2, 8)
