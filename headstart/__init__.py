@@ -2,7 +2,8 @@
 
 import headstart as hs
 
-result = hs.fit("photos/", backbone="timm:mobilenetv2_100", out="birds/") print(result)
+result = hs.fit("photos/", backbone="timm:mobilenetv2_100", out="birds/")
+print(result)
 print(hs.load("birds/").predict(["a.jpg"])[0])
 """
 

@@ -6,6 +6,7 @@ The groups are `headstart.hubs`, `headstart.modalities`, `headstart.tasks` and
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
@@ -84,11 +85,14 @@ def strategy(text: str) -> Strategy:
 
 def load_backbone(reference: str | Reference) -> Backbone:
     """Load a backbone by reference, following hubs that only point elsewhere."""
-    asked = parse(reference) if isinstance(reference, str) else reference
+    first = asked = parse(reference) if isinstance(reference, str) else reference
     for _ in range(8):
         where = hub(asked.hub)
         found = where.resolve(asked)
         if found == asked:
-            return where.load(asked)
+            loaded = where.load(asked)
+            if asked != first:  # the user knows it by the name that led here
+                loaded.origin = replace(loaded.origin, reference=str(first))
+            return loaded
         asked = found
     raise HeadstartError(f"{reference} leads in a circle. Name the model it stands for.")

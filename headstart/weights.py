@@ -95,6 +95,7 @@ def save(state: Mapping[str, Tensor], path: str | Path, metadata: Mapping[str, s
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         save_file(_separate(state), beside, metadata=dict(metadata))
+        os.chmod(beside, 0o666 & ~_umask())  # the library writes for the owner's eyes alone
         _flush(beside)
         os.replace(beside, path)
         _flush(path.parent)
@@ -173,6 +174,12 @@ def _separate(state: Mapping[str, Tensor]) -> State:
         seen.add(tensor.untyped_storage().data_ptr())
         result[name] = tensor
     return result
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def _flush(path: Path) -> None:

@@ -143,6 +143,7 @@ def test_a_source_of_ones_own_is_transferred_from(pictures: Path, tmp_path: Path
     del before["head.bias"], after["head.bias"]
     assert before.keys() == after.keys()
     assert all(torch.equal(before[name], after[name]) for name in before)
+    assert result.evidence.backbone == f"checkpoint:{source.folder}"
     given = hs.load(source.folder)
     assert given.labels == ("bees", "cats", "dogs")
 

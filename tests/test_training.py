@@ -85,6 +85,14 @@ def test_a_budget_ends_the_run_after_the_step_in_which_it_is_over(
     assert not model.training
 
 
+def test_a_short_budget_shortens_the_warm_up_too() -> None:
+    half_gone = tiny.session(told=tiny.Told(budget=Budget(10.0, earlier=5.0)))
+    many = tiny.recipe(epochs=1000)
+    strategy = catalog.strategy("full-fine-tuning")
+    begun = loop._Run(tiny.model(), tiny.TASK, strategy, tiny.splits(), many, half_gone)
+    assert 0.4 < begun._factor() < 0.6  # a cosine half way down, at full warmth
+
+
 def test_without_a_budget_no_run_is_cut() -> None:
     made = tiny.run()[1]
     assert (made.cut, made.steps) == (False, EPOCHS * STEPS)

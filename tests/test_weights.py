@@ -174,3 +174,10 @@ def test_real_weights(shared_data: Path) -> None:
     assert found.state["classifier.weight"].shape == (1001, 1280)
     cifar = read(shared_data / "weights" / "cifar10_resnet20-12fca82f.th").state
     assert not any(name.startswith("module.") for name in cifar)
+
+
+def test_a_saved_file_is_as_readable_as_any_other(tmp_path: Path) -> None:
+    beside = tmp_path / "beside"
+    beside.touch()
+    save({"weight": torch.ones(2)}, tmp_path / "model.safetensors", {})
+    assert (tmp_path / "model.safetensors").stat().st_mode == beside.stat().st_mode

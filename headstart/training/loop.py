@@ -175,9 +175,9 @@ class _Run:
     def _factor(self) -> float:
         """Warm-up, then a cosine to zero over the steps or the budget, whichever ends sooner."""
         total = self.recipe.epochs * self._steps_per_epoch()
-        done = max(self.record.steps / total, self.session.budget.spent())
-        warm = min(1.0, (self.record.steps + 1) / (self.recipe.warmup * total + 1))
-        return warm * 0.5 * (1 + cos(pi * min(done, 1.0)))
+        done = min(1.0, max(self.record.steps / total, self.session.budget.spent()))
+        warm = min(1.0, (done * total + 1) / (self.recipe.warmup * total + 1))
+        return warm * 0.5 * (1 + cos(pi * done))
 
     def _steps_per_epoch(self) -> int:
         return -(-len(self.splits.train) // self.recipe.batch)
