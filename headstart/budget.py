@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from math import inf
 
 from headstart.errors import HeadstartError
 
@@ -29,6 +30,10 @@ class Budget:
     def spent(self) -> float:
         """The share of the budget used so far; 0 without a budget."""
         return 0.0 if self._seconds is None else self.elapsed() / max(self._seconds, 1e-9)
+
+    def left(self) -> float:
+        """Seconds until the deadline; infinite without one."""
+        return inf if self._seconds is None else self._seconds - self.elapsed()
 
     def over(self) -> bool:
         """Whether the deadline has passed."""

@@ -70,10 +70,14 @@ class Target:
             rate=self.settings.rate or defaults.rate(strategy.starts_from_probe()),
         )
 
-    def session(self, name: str, budget: Budget) -> Session:
-        """A training session with a checkpoint of its own."""
+    def session(self, name: str, budget: Budget, last: bool = True) -> Session:
+        """A training session with a checkpoint of its own; a last one leaves time to judge."""
         checkpoint = self.workspace / f"{name}.checkpoint"
-        return Session(self.accelerator, self.settings.seed, budget, self.progress, checkpoint)
+        held_out, checked = (len(self.dataset.split(split)) for split in ("test", "validation"))
+        after = 1.0 + (1.0 + held_out / checked if last else 0.0)  # validation, then both splits
+        return Session(
+            self.accelerator, self.settings.seed, budget, self.progress, checkpoint, after
+        )
 
 
 @dataclass
@@ -165,7 +169,7 @@ def scratch_arm(
         searched = (position + 1) / len(defaults.SCRATCH_RATES) * SEARCH_SHARE
         label = f"scratch at {rate:g} (rate search)"
         recipe = replace(reference, label=label, epochs=search, rate=rate, patience=search)
-        session = target.session(f"scratch-{position}", left.until(searched))
+        session = target.session(f"scratch-{position}", left.until(searched), last=False)
         _, training = _from_scratch(target, rebuild, strategy, recipe, session)
         tried.append((training.merit(training.best), rate, training.steps))
     rate = max(tried)[1]

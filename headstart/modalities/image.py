@@ -22,7 +22,7 @@ from headstart.errors import DataError
 Picture = pil.Image
 MOST_PIXELS = 178_956_970  # Pillow's own limit for an error: 512 MiB at three bytes a pixel
 _LONGEST = 20  # times the shorter side; what lies beyond is cut before resizing, not after
-_SMALLEST_CROP = 0.25  # of the area, in a random view: between TLlib's 0.2 and a gentle 0.5
+_SMALLEST_CROP = 0.5  # of the area, in a random view: gentle, for trainings of few epochs
 _FLIPS_FROM = 64  # px: smaller pictures are often characters, which a mirror makes wrong
 _ORIENTATION = 0x0112
 _TURNS = {

@@ -20,7 +20,7 @@ from headstart.training import seed_everything
 from headstart.workspace import Workspace
 
 TASK, MODALITY = "image-classification", "image"
-SAVING = 15.0  # seconds of a budget kept for judging, saving and checking the model, half at most
+SAVING = 20.0  # seconds of a budget kept for saving and checking the model, half at most
 
 
 def prepare(

@@ -26,10 +26,16 @@ class Freezing(Strategy):
             stage.requires_grad_(position >= frozen)
             if position < frozen:
                 stage.eval()
-            elif self.starts_from_probe():
-                # The probe was fitted on features normalised by the stored statistics, which
-                # batches of a small set would shift under it (Kumar et al. 2022 keep them too).
+            elif self.keeps_statistics():
                 _keep_statistics(stage)
+
+    def keeps_statistics(self) -> bool:
+        """Whether BatchNorm keeps its statistics in stages that train.
+
+        By default after a probe: it was fitted on features normalised by them, and batches of a
+        small set would shift them under it (Kumar et al. 2022 keep them too).
+        """
+        return self.starts_from_probe()
 
 
 @final
@@ -159,17 +165,32 @@ class FullFineTuning(Freezing):
 class LinearProbeThenFineTune(Freezing):
     """Fit the head on frozen features first, then train everything at low, layer-decayed rates.
 
+    `statistics` is `kept` or `moving`: whether BatchNorm's follow the target while it trains.
+
     Reference: Kumar et al. 2022 (LP-FT): +1 % in, +10 % out of distribution over fine-tuning.
     Relations: `full-fine-tuning` from a better start; `last-stages` stops part of the way down.
     Use when: in doubt. It can hardly end below feature extraction, and usually ends above it.
     """
 
-    def __init__(self, decay: float = 0.9) -> None:
+    def __init__(self, decay: float = 0.9, statistics: str = "kept") -> None:
         self.decay = decay
+        self.statistics = statistics
 
     def starts_from_probe(self) -> bool:
         """Always: it is the first phase."""
         return True
+
+    def keeps_statistics(self) -> bool:
+        """As set."""
+        return self.statistics == "kept"
+
+    def epochs(self, default: int) -> int:
+        """The policy's number. Raises HeadstartError where `statistics` is not known."""
+        if self.statistics not in ("kept", "moving"):
+            raise HeadstartError(
+                f"lp-ft?statistics={self.statistics} is not known. Give kept or moving."
+            )
+        return default
 
     def frozen_stages(self, epoch: int, stages: int) -> int:
         """None: the first phase is the probe."""

@@ -62,6 +62,7 @@ class _Run:
         self.kept: dict[str, Tensor] = {}
         self.parts = 1  # micro-batches a step, doubled when memory runs out
         self.earlier = 0.0
+        self.judged_in = 0.0  # seconds that the last pass over validation took
 
     def train(self) -> Training:
         """Run all epochs."""
@@ -126,7 +127,7 @@ class _Run:
             losses.append(self._step(batch, len(batch.targets)))
             self.record.steps += 1
             advance(1)
-            if self.session.budget.over():
+            if self.session.budget.left() <= self.judged_in * self.session.judging:
                 self.record.cut = self.record.finished = True
                 break
         return float(np.mean(losses)) if losses else float("nan")
@@ -183,7 +184,9 @@ class _Run:
         return -(-len(self.splits.train) // self.recipe.batch)
 
     def _judge(self, loss: float) -> None:
+        began = time.monotonic()
         outputs = predict(self.model, self.splits.validation, self.session.accelerator)
+        self.judged_in = time.monotonic() - began
         targets = self.splits.validation.targets
         record = self.record
         row = {

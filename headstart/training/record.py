@@ -32,6 +32,7 @@ class Session:
     budget: Budget
     progress: Progress
     checkpoint: Path | None = None
+    judging: float = 1.0  # how many times a pass over validation must still fit into the budget
 
 
 @dataclass
