@@ -48,7 +48,7 @@ def test_it_shows_what_a_transfer_is_worth_offline(tmp_path: Path) -> None:
     assert arms["chosen"]["validation"] >= arms["features"]["validation"]
     assert transfer["gain"]["value"] > 0
     assert transfer["verdict"] == "helps"
-    assert transfer["backbone"].startswith("seeded:")
+    assert transfer["backbone"].startswith("checkpoint:")
     assert (Path(transfer["out"]) / "headstart.json").exists()
     assert Path(transfer["out"]).is_relative_to(tmp_path / "made")
 
