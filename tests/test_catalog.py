@@ -103,5 +103,5 @@ def test_another_package_adds_parts(tmp_path: Path) -> None:
         check=True,
     )
     lines = done.stdout.splitlines()
-    assert lines[:2] == ["3", "seeded:convnet"]
+    assert lines[:2] == ["3", "elsewhere:convnet"]
     assert "Did you mean 'mine'?" in lines[2]

@@ -9,6 +9,7 @@ import resource
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -251,8 +252,12 @@ def test_an_interrupt_ends_with_130(tmp_path: Path) -> None:
     )
     assert process.stderr is not None
     first = process.stderr.read(1)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    for _ in range(12):  # a library that is just being imported may swallow one
+        process.send_signal(signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            out, err = process.communicate(timeout=10)
+            break
+    process.kill()
     assert first and process.returncode == 130
     assert json.loads(out) == {"error": "Stopped."}
     assert b"Traceback" not in err
