@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from headstart.defaults import Settings
     from headstart.errors import DataError, HeadstartError, UnknownNameError, WeightsError
-    from headstart.pipeline import backbones, evaluate, fit, load, pretrain, strategies
+    from headstart.pipeline import (
+        backbones,
+        evaluate,
+        extract_features,
+        fit,
+        load,
+        plan_features,
+        pretrain,
+        strategies,
+    )
 
 __all__ = [
     "DataError",
@@ -24,8 +33,10 @@ __all__ = [
     "WeightsError",
     "backbones",
     "evaluate",
+    "extract_features",
     "fit",
     "load",
+    "plan_features",
     "pretrain",
     "strategies",
 ]

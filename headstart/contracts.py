@@ -83,6 +83,7 @@ class Modality(ABC):
 
     suffixes: ClassVar[frozenset[str]]  # files that count as items, lower case with the dot
     columns: ClassVar[tuple[str, ...]]  # manifest columns that may hold the content, best first
+    version: ClassVar[int] = 1  # raised when check or decode answers otherwise than before
 
     @abstractmethod
     def check(self, raw: bytes) -> Check: ...

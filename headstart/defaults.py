@@ -22,8 +22,10 @@ class Settings:
     batch: int | None = None
     rate: float | None = None
     precision: str = "auto"  # auto, fp32, bf16
+    engine: str = "auto"  # auto, torch, openvino: what runs the frozen part
     device: str = "auto"  # auto, cpu, cuda, mps
     augment: str = "auto"  # auto, yes, no
+    views: int = 0  # stored random views of each training item, where the front is frozen
     class_weights: str = "auto"  # auto, none
     label: str | None = None  # the label column of a manifest
     offline: bool = False
@@ -31,11 +33,12 @@ class Settings:
 
 CHOICES = {
     "precision": ("auto", "fp32", "bf16"),
+    "engine": ("auto", "torch", "openvino"),
     "device": ("auto", "cpu", "cuda", "mps"),
     "augment": ("auto", "yes", "no"),
     "class_weights": ("auto", "none"),
 }
-LEAST = {"seed": 0, "epochs": 1, "batch": 1}
+LEAST = {"seed": 0, "views": 0, "epochs": 1, "batch": 1}
 
 
 def check(settings: Settings) -> None:
@@ -47,6 +50,10 @@ def check(settings: Settings) -> None:
                 f"{name.replace('_', '-')} {value!r} is not known. "
                 f"Give one of {', '.join(choices)}."
             )
+    if settings.views and settings.augment == "no":
+        raise HeadstartError(
+            f"views {settings.views} and augment 'no' contradict each other. Give one of them."
+        )
     for name, least in LEAST.items():
         value = getattr(settings, name)
         if value is not None and value < least:

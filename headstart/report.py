@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import io
+import sys
+from collections.abc import Sequence
 from typing import Any
 
 from jinja2 import Environment
+from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 VERDICTS = {
@@ -97,3 +101,20 @@ def as_html(evidence: dict[str, Any]) -> str:
     return _PAGE.render(
         headline=headline(evidence), columns=columns, rows=rows(evidence), notes=notes(evidence)
     )
+
+
+def as_columns(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Rows as columns of text. Only a terminal wraps them: a file or pipe gets whole lines."""
+    terminal = sys.__stdout__ is not None and sys.__stdout__.isatty()
+    drawn = Table(
+        *titles,
+        box=box.SIMPLE_HEAD if terminal else None,
+        pad_edge=False,
+        show_header=any(titles),
+    )
+    for row in rows:
+        drawn.add_row(*map(escape, row))
+    text = io.StringIO()
+    width = Console().width if terminal else 10_000
+    Console(file=text, width=width, highlight=False).print(drawn)
+    return "\n".join(line.rstrip() for line in text.getvalue().splitlines())

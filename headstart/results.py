@@ -10,7 +10,8 @@ import numpy as np
 
 from headstart.data import Dataset
 from headstart.evidence import Evidence, Interval, bootstrap
-from headstart.report import as_html, as_text
+from headstart.features.plan import Cut, Work
+from headstart.report import as_columns, as_html, as_text
 
 
 @dataclass(frozen=True)
@@ -90,3 +91,68 @@ class Evaluation:
         if self.overlap is None:
             lines.append("Warning: what the model was trained on is not recorded.")
         return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """Features that now lie in the store: of how many items, and how many were computed for it."""
+
+    items: int
+    computed: int
+    dimensions: int
+    engine: str
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """The facts as plain values, with the rate of those computed, in items a second."""
+        rate = self.computed / self.seconds if self.computed else None
+        return {**vars(self), "rate": rate}
+
+    def __str__(self) -> str:
+        if not self.computed:
+            return f"{self.items} items: all of their {self.dimensions} features were stored."
+        return (
+            f"{self.items} items of {self.dimensions} features each; {self.computed} computed by "
+            f"{self.engine} in {self.seconds:.1f} s, {self.computed / self.seconds:.0f} a second."
+        )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Where a strategy lets the network be cut, what each cut costs, and the one `fit` takes."""
+
+    strategy: str
+    work: Work
+    cuts: tuple[Cut, ...]
+    chosen: Cut | None
+
+    def to_json(self) -> dict[str, Any]:
+        """{"strategy", "work", "cuts": [{"boundary", "seconds", …}], "chosen": boundary}."""
+        return {
+            "strategy": self.strategy,
+            "work": vars(self.work),
+            "cuts": [cut.to_json(self.work) for cut in self.cuts],
+            "chosen": self.chosen.boundary if self.chosen else None,
+        }
+
+    def __str__(self) -> str:
+        titles = ("cut after", "shape", "kB an item", "MB in all", "once, ms", "every epoch, ms")
+        rows = [self._row(cut) for cut in self.cuts]
+        work = self.work
+        return (
+            f"{self.strategy}: {work.items} items, {work.trained} of them in each of {work.epochs} "
+            f"epochs.\n{as_columns((*titles, 'total, s', ''), rows)}"
+        )
+
+    def _row(self, cut: Cut) -> tuple[str, ...]:
+        told = "chosen" if cut == self.chosen else ("" if cut.fits else "too large for the disk")
+        return (
+            f"{cut.boundary} {cut.after}",
+            "×".join(map(str, cut.shape)),
+            f"{cut.size / 1e3:.1f}",
+            f"{cut.size * self.work.rows / 1e6:.0f}",
+            f"{1e3 * (cut.prefix + cut.moved):.2f}",
+            f"{1e3 * (cut.frozen + cut.moved):.2f}",
+            f"{cut.seconds(self.work):.1f}",
+            f"{told}, stored" if cut.stored and told else told or "stored" * cut.stored,
+        )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import final
@@ -13,20 +12,24 @@ import tiny
 import torch
 from torch import Tensor, nn
 
-from headstart import catalog
+from headstart import catalog, machine
 from headstart.contracts import Backbone
 from headstart.data import load
-from headstart.features import extract as extraction
 from headstart.features.engine import TorchEngine, to_device
-from headstart.features.extract import Prefix, extract, fits_on_disk
-from headstart.features.reading import Reader
+from headstart.features.extract import Prefix, extract, is_stored
+from headstart.features.feed import StoredFeed
+from headstart.features.reading import Reader, View
 from headstart.features.store import FeatureStore
 from headstart.progress import Silent
 
 CPU = torch.device("cpu")
 
 
-def test_each_part_of_a_key_has_rows_of_its_own(tmp_path: Path) -> None:
+def reader_for(backbone: Backbone) -> Reader:
+    return Reader(catalog.modality("image"), backbone.preprocess)
+
+
+def test_each_part_of_a_key_has_rows_of_its_own() -> None:
     backbone = tiny.backbone()
     changed = {
         "weights": replace(backbone, origin=replace(backbone.origin, weights_hash="other")),
@@ -37,10 +40,18 @@ def test_each_part_of_a_key_has_rows_of_its_own(tmp_path: Path) -> None:
     }
     prefixes = [Prefix(backbone, 2, CPU), Prefix(backbone, 3, CPU)]
     prefixes += [Prefix(other, 2, CPU) for other in changed.values()]
-    folders = {FeatureStore(prefix.key(), (2, 3), tmp_path).folder for prefix in prefixes}
-    assert len(folders) == 5
-    again = Prefix(tiny.backbone(), 2, torch.device("cpu"))
-    assert FeatureStore(again.key(), (2, 3), tmp_path).folder in folders
+    keys = [prefix.key(reader_for(prefix.backbone), "fp32") for prefix in prefixes]
+    keys += [prefixes[0].key(reader_for(backbone), "bf16")]
+    assert len({str(key) for key in keys}) == 6
+    again = Prefix(tiny.backbone(), 2, torch.device("cpu"), engine="torch", precision="fp32")
+    assert again.key(reader_for(again.backbone), "fp32") == keys[0]
+
+
+def test_activations_are_stored_as_computed_and_features_in_full() -> None:
+    backbone = tiny.backbone()
+    middle, whole = (Prefix(backbone, n, CPU) for n in (2, len(backbone.stages)))
+    assert [middle.stored_as("bf16"), middle.stored_as("fp32")] == ["bf16", "fp32"]
+    assert whole.stored_as("bf16") == "fp32"
 
 
 @final
@@ -66,15 +77,19 @@ def test_only_what_is_not_stored_yet_is_computed(pictures: Path) -> None:
     items = load(pictures, modality).items
     backbone, counter = counting_backbone()
     reader, prefix = Reader(modality, backbone.preprocess), Prefix(backbone, 3, CPU)
+    assert not is_stored(prefix, items[:1], reader)
     for asked, computed in ((items[:50], 50), (items[:50], 0), (items, 30), (items[::-1], 0)):
         before, progress = counter.items, tiny.Recording()
         found = extract(prefix, asked, reader, progress)
-        assert counter.items - before == computed + 1  # one shows the shape
+        assert (found.computed, bool(found.engine)) == (computed, computed > 0)
+        assert is_stored(prefix, asked, reader)
+        timed = 8 if computed else 0  # the first few show how long plain torch takes
+        assert counter.items - before == computed + timed
         assert progress.steps == computed
         inputs = next(reader.batches(asked, [np.arange(len(asked))]))
         with torch.inference_mode():
             expected = prefix.network().eval()(inputs).numpy()
-        np.testing.assert_allclose(found.all(), expected, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(found.rows.all(), expected, rtol=1e-4, atol=1e-5)
         counter.items -= len(asked)
 
 
@@ -83,8 +98,8 @@ def test_identical_files_are_computed_once(pictures: Path) -> None:
     items = load(pictures, modality).items[:2]
     backbone, counter = counting_backbone()
     reader = Reader(modality, backbone.preprocess)
-    found = extract(Prefix(backbone, 2, CPU), [*items, *items], reader, Silent())
-    assert counter.items == 3
+    found = extract(Prefix(backbone, 2, CPU), [*items, *items], reader, Silent()).rows
+    assert counter.items == 2 + 2  # the timing saw both, too
     np.testing.assert_array_equal(found.all()[:2], found.all()[2:])
 
 
@@ -100,24 +115,61 @@ def test_an_interrupted_extraction_keeps_what_it_had(pictures: Path) -> None:
     prefix = Prefix(backbone, 2, CPU)
     with pytest.raises(KeyboardInterrupt):
         extract(prefix, items, reader, tiny.Recording(stop))
-    done = counter.items - 1
+    done = counter.items - 8
     assert 0 < done < len(items)
-    extract(prefix, items, reader, Silent())
-    assert counter.items == len(items) + 2
+    left = extract(prefix, items, reader, Silent()).computed
+    assert left == len(items) - 32  # the first batch was written
 
 
-def test_room_on_the_disk_is_looked_at_first(
-    pictures: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    modality, backbone = catalog.modality("image"), tiny.backbone()
-    items = load(pictures, modality).items
-    reader, prefix = Reader(modality, backbone.preprocess), Prefix(backbone, 2, CPU)
-    needed = int(np.prod(prefix.shape(items[0], reader))) * 4 * len(items)
-    free = shutil.disk_usage(own_cache.parent).free
-    for room, fits in ((1.5 * needed, True), (0.5 * needed, False)):
-        monkeypatch.setattr(extraction, "DISK_SHARE", room / free)
-        assert fits_on_disk(prefix, items, reader) == fits
-    assert not own_cache.exists()
+def test_rows_go_on_in_the_precision_that_holds_most(pictures: Path) -> None:
+    items, backbone = load(pictures, catalog.modality("image")).items, tiny.backbone()
+    reader = reader_for(backbone)
+    narrow = Prefix(backbone, 2, CPU, engine="torch", precision="bf16")
+    if not machine.has_bf16(CPU):
+        pytest.skip("this machine multiplies in fp32 alone")
+    extract(narrow, items[:60], reader, Silent())
+    extract(Prefix(backbone, 2, CPU, precision="fp32"), items[:10], reader, Silent())
+    found = extract(Prefix(backbone, 2, CPU), items, reader, Silent())
+    assert (found.computed, found.engine[-4:]) == (len(items) - 60, "bf16")
+    assert found.rows.tensor(np.arange(2)).dtype == torch.bfloat16
+
+
+def test_an_engine_may_be_forced(pictures: Path) -> None:
+    items, backbone = load(pictures, catalog.modality("image")).items, tiny.backbone()
+    reader = reader_for(backbone)
+    plain = extract(Prefix(backbone, 2, CPU, "torch", "fp32"), items[:9], reader, Silent())
+    assert plain.engine == "torch fp32"
+    FeatureStore(Prefix(backbone, 2, CPU).key(reader, "fp32"), (1,)).folder.rename(
+        pictures.parent / "aside"
+    )
+    other = extract(Prefix(backbone, 2, CPU, "openvino", "fp32"), items[:9], reader, Silent())
+    assert other.engine == "openvino fp32"
+    np.testing.assert_allclose(other.rows.all(), plain.rows.all(), rtol=1e-3, atol=1e-5)
+
+
+def test_stored_views_augment_a_frozen_front(pictures: Path) -> None:
+    dataset, backbone = load(pictures, catalog.modality("image")), tiny.backbone()
+    items, reader = dataset.split("train"), reader_for(backbone)
+    prefix = Prefix(backbone, 2, CPU)
+    rows = extract(prefix, items, reader, Silent()).rows
+    views = [extract(prefix, items, reader, Silent(), View(7, n)) for n in range(2)]
+    assert [view.computed for view in views] == [len(items)] * 2
+    assert extract(prefix, items, reader, Silent(), View(7, 1)).computed == 0
+    targets = dataset.targets("train")
+    feed = StoredFeed(rows, np.arange(len(items)), targets, 2, [view.rows for view in views])
+
+    def inputs(view: View | None) -> Tensor:
+        (batch,) = feed.batches(np.arange(5), 5, view)
+        return torch.as_tensor(batch.inputs)
+
+    assert torch.equal(inputs(None), rows.tensor(np.arange(5)))
+    assert torch.equal(inputs(View(7, 4)), views[0].rows.tensor(np.arange(5)))
+    assert torch.equal(inputs(View(7, 5)), views[1].rows.tensor(np.arange(5)))
+    with torch.inference_mode():
+        (seen,) = reader.batches(items, [np.arange(5)], View(7, 1))
+        expected = prefix.network().eval()(seen)
+    torch.testing.assert_close(inputs(View(7, 1)), expected, rtol=1e-4, atol=1e-5)
+    assert not torch.equal(inputs(View(7, 0)), inputs(View(7, 1)))
 
 
 @pytest.mark.parametrize("training", [True, False])

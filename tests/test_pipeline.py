@@ -190,7 +190,7 @@ def test_rare_classes_count_as_much_as_frequent_ones(tmp_path: Path) -> None:
     for choice in ("auto", "none"):
         settings = hs.Settings(class_weights=choice)
         with Workspace(tmp_path / choice) as workspace:
-            target, _, _ = prepare(data, TINY, None, settings, Silent(), workspace)
+            target, _, _ = prepare(data, TINY, None, settings, Silent(), workspace.folder)
         assert target.labels == ("ants", "bees", "cats")
         given = feed(12)
         batch = Batch(given.inputs, torch.from_numpy(given.targets))

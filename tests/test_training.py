@@ -17,8 +17,9 @@ from headstart import catalog
 from headstart.budget import Budget
 from headstart.contracts import Batch, Examples, Step, Strategy, Task
 from headstart.data import load
-from headstart.features.extract import Prefix, extract, storable
+from headstart.features.extract import Prefix, extract
 from headstart.features.feed import RawFeed, StoredFeed
+from headstart.features.legality import storable
 from headstart.features.reading import Reader
 from headstart.model import Model
 from headstart.progress import Silent
@@ -219,7 +220,9 @@ def test_stored_activations_train_as_the_whole_network_does(pictures: Path) -> N
     strategy: Strategy = catalog.strategy("last-stages?probe=false")
     boundary = storable(strategy, EPOCHS, len(backbone.stages), augmented=False)
     assert boundary > 0
-    rows = extract(Prefix(backbone, boundary, torch.device("cpu")), dataset.items, reader, Silent())
+    rows = extract(
+        Prefix(backbone, boundary, torch.device("cpu")), dataset.items, reader, Silent()
+    ).rows
 
     def stored(split: str) -> StoredFeed:
         positions = np.flatnonzero([item.split == split for item in dataset.items])

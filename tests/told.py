@@ -53,8 +53,9 @@ def run(*arguments: str | Path) -> Ended:
 
 
 def snapshot(folder: Path) -> dict[str, bytes]:
-    """Every file under a folder with its content."""
-    files = (path for path in folder.rglob("*") if path.is_file())
+    """Every file under a folder with its content, but what a run may remember for later ones."""
+    known = folder / "cache" / "checks"
+    files = (path for path in folder.rglob("*") if path.is_file() and path.parent != known)
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 

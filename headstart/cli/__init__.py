@@ -31,6 +31,14 @@ Pretrained = Annotated[
     typer.Option("--backbone", "-b", help="hub:name, then @weights and ?option=value."),
 ]
 Out = Annotated[str, typer.Option("--out", "-o", help="A new folder for the model.")]
+Strategy = Annotated[
+    str | None,
+    typer.Option(
+        "--strategy",
+        "-s",
+        help="name, then ?option=value where wanted; absent, the size of the data decides.",
+    ),
+]
 Label = Annotated[str | None, typer.Option(help="The manifest's column that holds the label.")]
 MakeSettings = Callable[[], Settings]
 
@@ -76,14 +84,7 @@ def fit(
     backbone: Pretrained,
     out: Out,
     settings: MakeSettings,
-    strategy: Annotated[
-        str | None,
-        typer.Option(
-            "--strategy",
-            "-s",
-            help="name, then ?option=value where wanted; absent, the size of the data decides.",
-        ),
-    ] = None,
+    strategy: Strategy = None,
     as_json: Json = False,
 ) -> None:
     """Transfer a pretrained model to labelled data, weigh the gain, and save the model."""
@@ -120,6 +121,33 @@ def pretrain(
         return pipeline.pretrain(
             data, backbone, out, anyway=anyway, settings=chosen, progress=progress
         )
+
+    answer(as_json, work)
+
+
+@app.command()
+@takes_settings
+def features(
+    data: Data,
+    backbone: Pretrained,
+    settings: MakeSettings,
+    strategy: Strategy = None,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Only price where the network may be cut.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Run the frozen part over a data set and store its features; later runs find them there."""
+
+    def work(progress: Progress) -> Answer:
+        chosen = settings()
+        from headstart import pipeline
+
+        if plan:
+            return pipeline.plan_features(
+                data, backbone, strategy=strategy, settings=chosen, progress=progress
+            )
+        return pipeline.extract_features(data, backbone, settings=chosen, progress=progress)
 
     answer(as_json, work)
 
@@ -172,6 +200,28 @@ def doctor(as_json: Json = False) -> None:
         from headstart.cli.doctor import examine
 
         return examine()
+
+    answer(as_json, work)
+
+
+@app.command()
+def cache(
+    most: Annotated[
+        str | None,
+        typer.Option(
+            "--max",
+            help="Keep it below 500MB, 20GB, 1.5TB; auto is 20 % of the disk, at most 50GB.",
+        ),
+    ] = None,
+    clear: Annotated[bool, typer.Option("--clear", help="Remove all that is not in use.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show what is stored for later runs, limit its size, or remove it."""
+
+    def work(progress: Progress) -> Answer:
+        from headstart.cli.cache import tend
+
+        return tend(most, clear)
 
     answer(as_json, work)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -68,32 +67,7 @@ class Predictions:
 
 
 def table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Rows as columns of text. Only a terminal wraps them: a file or pipe gets whole lines."""
-    from io import StringIO
+    """Rows as columns of text; drawing them is loaded when there are some to draw."""
+    from headstart.report import as_columns
 
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    drawn = Table(
-        *titles,
-        box=box.SIMPLE_HEAD if _in_terminal() else None,
-        pad_edge=False,
-        show_header=any(titles),
-    )
-    for row in rows:
-        drawn.add_row(*(_plain(cell) for cell in row))
-    text = StringIO()
-    width = Console().width if _in_terminal() else 10_000
-    Console(file=text, width=width, highlight=False).print(drawn)
-    return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
-
-
-def _in_terminal() -> bool:
-    return sys.__stdout__ is not None and sys.__stdout__.isatty()
-
-
-def _plain(cell: str) -> str:
-    from rich.markup import escape
-
-    return escape(cell)
+    return as_columns(titles, rows)

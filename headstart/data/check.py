@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from headstart.contracts import Check, Modality
+from headstart.data.findings import Findings
 from headstart.data.sources import SPLITS, Item
 from headstart.errors import DataError
 from headstart.progress import Progress
@@ -32,16 +33,20 @@ def digest(raw: bytes) -> str:
 
 
 def check_items(items: Sequence[Item], modality: Modality, progress: Progress) -> Checked:
-    """Read and check every item once, on all cores."""
+    """Read every item, on all cores, and check what was never checked before."""
     usable: list[Item] = []
     skipped: list[tuple[str, str]] = []
     notes: Counter[str] = Counter()
-    for item, hashed, found in _on_all_cores(items, modality.check, progress):
+    findings = Findings(modality)
+    for item, hashed, found in _on_all_cores(items, modality.check, findings, progress):
+        if hashed and findings.get(hashed) is None:
+            findings.add(hashed, found)
         if found.problem is None:
             usable.append(replace(item, digest=hashed))
             notes.update(found.notes)
         else:
             skipped.append((item.id, found.problem))
+    findings.save()
     return Checked(tuple(usable), tuple(skipped), dict(sorted(notes.items())))
 
 
@@ -85,14 +90,19 @@ def _groups(items: Iterable[Item]) -> dict[str, list[Item]]:
 
 
 def _on_all_cores(
-    items: Sequence[Item], check: Callable[[bytes], Check], progress: Progress
+    items: Sequence[Item],
+    check: Callable[[bytes], Check],
+    findings: Findings,
+    progress: Progress,
 ) -> Iterable[tuple[Item, str, Check]]:
     def look(item: Item) -> tuple[Item, str, Check]:
         try:
             raw = item.read()
         except DataError as error:
             return item, "", Check(problem=_reason(error))
-        return item, digest(raw), check(raw)
+        hashed = digest(raw)
+        known = findings.get(hashed)
+        return item, hashed, check(raw) if known is None else known
 
     # decoders release the interpreter lock, so that threads do
     workers = max(2, min(16, os.cpu_count() or 2))

@@ -2,7 +2,6 @@
 
 from headstart.evidence.arms import (
     Outcome,
-    Target,
     features_arm,
     naive_arm,
     scratch_arm,
@@ -10,6 +9,7 @@ from headstart.evidence.arms import (
 )
 from headstart.evidence.intervals import Interval, bootstrap, paired, verdict
 from headstart.evidence.record import Arm, Evidence, choose
+from headstart.evidence.target import Target
 
 __all__ = [
     "Arm",

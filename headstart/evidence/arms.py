@@ -4,80 +4,24 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import numpy as np
 import torch
-from accelerate import Accelerator
 from torch import nn
 
 from headstart import defaults
-from headstart.budget import Budget
-from headstart.contracts import Backbone, Strategy, Task
-from headstart.data import Dataset
-from headstart.defaults import Recipe, Settings
+from headstart.contracts import Backbone, Strategy
+from headstart.defaults import Recipe
 from headstart.evidence.record import Arm
-from headstart.features.extract import Prefix, extract, fits_on_disk, storable
-from headstart.features.feed import Feed, RawFeed, StoredFeed
-from headstart.features.reading import Reader
-from headstart.features.store import Rows
+from headstart.evidence.target import Target
+from headstart.features.legality import storable
 from headstart.model import Model
-from headstart.progress import Progress
 from headstart.training import Session, Splits, Training, predict, seed_everything, train
 
 STRATEGY_SHARE = 0.4  # of a budget, by when the strategy must be done; the rest is scratch's
 SEARCH_SHARE = 0.4  # of what is left then, for the scratch arm's search for a rate
-
-
-@dataclass(frozen=True)
-class Target:
-    """What all arms share: the data and how to read them, the task, the machine, the time."""
-
-    dataset: Dataset
-    task: Task
-    reader: Reader
-    settings: Settings
-    accelerator: Accelerator
-    budget: Budget
-    progress: Progress
-    workspace: Path
-
-    @property
-    def labels(self) -> Sequence[str]:
-        """The label names, in the order of the head's outputs."""
-        return self.dataset.labels
-
-    def raw(self, split: str, augmented: bool = False) -> RawFeed:
-        """A split as items that are decoded in every epoch."""
-        items, targets = self.dataset.split(split), self.dataset.targets(split)
-        return RawFeed(items, targets, self.reader, augmented)
-
-    def positions(self, split: str) -> np.ndarray:
-        """Where a split's items stand among all items."""
-        return np.flatnonzero([item.split == split for item in self.dataset.items])
-
-    def recipe(self, strategy: Strategy, label: str) -> Recipe:
-        """The policy's recipe for this much data, with what the user set."""
-        count = len(self.dataset.split("train"))
-        epochs = strategy.epochs(self.settings.epochs or defaults.epochs(count))
-        return Recipe(
-            label=label,
-            epochs=epochs,
-            patience=max(5, epochs // 3),
-            batch=self.settings.batch or defaults.batch(count),
-            rate=self.settings.rate or defaults.rate(strategy.starts_from_probe()),
-        )
-
-    def session(self, name: str, budget: Budget, last: bool = True) -> Session:
-        """A training session with a checkpoint of its own; a last one leaves time to judge."""
-        checkpoint = self.workspace / f"{name}.checkpoint"
-        held_out, checked = (len(self.dataset.split(split)) for split in ("test", "validation"))
-        after = 1.0 + (1.0 + held_out / checked if last else 0.0)  # validation, then both splits
-        return Session(
-            self.accelerator, self.settings.seed, budget, self.progress, checkpoint, after
-        )
 
 
 @dataclass
@@ -107,7 +51,7 @@ def naive_arm(target: Target, features: Outcome) -> Outcome:
 def features_arm(target: Target, backbone: Backbone) -> Outcome:
     """The backbone frozen, its features extracted once, under a probe."""
     started = time.monotonic()
-    rows = _activations(target, backbone, len(backbone.stages))
+    rows = target.activations(backbone, len(backbone.stages)).rows
     splits = {name: rows[target.positions(name)] for name in ("train", *_JUDGED)}
     examples = {
         name: (splits[name], target.dataset.targets(name)) for name in ("train", "validation")
@@ -134,7 +78,7 @@ def strategy_arm(
     probe = strategy.starts_from_probe()
     head = copy.deepcopy(features.model.head) if probe else _new_head(target, backbone)
     model = Model(copy.deepcopy(dict(backbone.stages)), head)
-    splits = _splits(target, backbone, strategy, recipe.epochs)
+    splits = target.splits(backbone, strategy, recipe.epochs)
     training = Training()
     if recipe.epochs:
         share = STRATEGY_SHARE if target.settings.scratch else 1.0
@@ -222,30 +166,6 @@ def _from_scratch(
     augmented = target.settings.augment != "no"
     splits = Splits(target.raw("train", augmented), target.raw("validation"))
     return model, train(model, target.task, strategy, splits, recipe, session)
-
-
-def _splits(target: Target, backbone: Backbone, strategy: Strategy, epochs: int) -> Splits:
-    """Stored activations at the last legal boundary, or raw items where there is none."""
-    stages = len(backbone.stages)
-    forced = target.settings.augment == "yes"
-    boundary = storable(strategy, epochs, stages, augmented=forced)
-    prefix = Prefix(backbone, boundary, target.accelerator.device)
-    wanted = boundary > 0 and target.settings.cache
-    if wanted and fits_on_disk(prefix, target.dataset.items, target.reader):
-        rows = _activations(target, backbone, boundary)
-        feeds = [_stored(target, rows, split, boundary) for split in ("train", "validation")]
-        return Splits(*feeds)
-    augmented = forced or (target.settings.augment == "auto" and boundary == 0)
-    return Splits(target.raw("train", augmented), target.raw("validation"))
-
-
-def _stored(target: Target, rows: Rows, split: str, boundary: int) -> Feed:
-    return StoredFeed(rows, target.positions(split), target.dataset.targets(split), boundary)
-
-
-def _activations(target: Target, backbone: Backbone, boundary: int) -> Rows:
-    prefix = Prefix(backbone, boundary, target.accelerator.device)
-    return extract(prefix, target.dataset.items, target.reader, target.progress)
 
 
 def _new_head(target: Target, backbone: Backbone) -> nn.Module:

@@ -1,83 +1,169 @@
-"""Run the frozen prefix once an item and store what comes out at the boundary."""
+"""Run the frozen prefix once an item and store what comes out at the boundary.
+
+Reading and decoding, the engine, and the store overlap; between them wait a few batches at most.
+"""
 
 from __future__ import annotations
 
-import shutil
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from headstart.contracts import Backbone, Strategy
+from headstart.contracts import Backbone
 from headstart.data import Item
-from headstart.features.engine import TorchEngine
-from headstart.features.reading import Reader, groups_of
-from headstart.features.store import FeatureStore, Rows, cache_folder
+from headstart.features.cache import enforce_limit
+from headstart.features.engine import Engine, TorchEngine, fastest, head
+from headstart.features.reading import Reader, View, groups_of
+from headstart.features.store import FeatureStore, Precision, Rows
 from headstart.progress import Progress
 
 BATCH = 32
-DISK_SHARE = 0.2  # of the free disk, what one boundary's activations may take
+WORTH_CHOOSING = 4.0  # seconds of work in plain torch; below that, making another engine costs more
+_SAMPLE = 8  # items that show how long plain torch takes
 
 
 @dataclass(frozen=True)
 class Prefix:
-    """The first stages of a backbone, frozen, up to (and without) stage `boundary`."""
+    """The first stages of a backbone, frozen, up to (and without) stage `boundary`.
+
+    `engine` is auto, torch or openvino; `precision` is auto, fp32 or bf16.
+    """
 
     backbone: Backbone
     boundary: int
     device: torch.device
+    engine: str = "auto"
+    precision: str = "auto"
 
     def network(self) -> nn.Sequential:
         """The stages as one network."""
         return nn.Sequential(*list(self.backbone.stages.values())[: self.boundary])
 
-    def shape(self, item: Item, reader: Reader) -> tuple[int, ...]:
-        """The shape of one item's activation at the boundary, found by running one."""
-        (inputs,) = reader.batches([item], [np.zeros(1, np.int64)])
-        return TorchEngine(self.network(), self.device).run(inputs).shape[1:]
+    def precisions(self) -> tuple[str, ...]:
+        """In which precisions its activations may be computed."""
+        return ("fp32", "bf16") if self.precision == "auto" else (self.precision,)
 
-    def key(self) -> dict[str, object]:
+    def key(self, reader: Reader, precision: str) -> dict[str, object]:
         """What an activation depends on besides the item."""
         return {
             "weights": self.backbone.origin.weights_hash,
             "architecture": str(self.backbone.architecture),
             "boundary": self.boundary,
-            "preprocess": dict(self.backbone.preprocess),
-            "precision": "fp32",
+            "preprocess": dict(reader.preprocess),
+            "decoding": reader.modality.version,
+            "precision": precision,
         }
 
+    def stored_as(self, precision: str) -> Precision:
+        """The type of its rows: features in fp32, as they are small; activations as computed."""
+        whole = self.boundary == len(self.backbone.stages)
+        return "bf16" if precision == "bf16" and not whole else "fp32"
 
-def storable(strategy: Strategy, epochs: int, stages: int, augmented: bool) -> int:
-    """How many first stages' output may be stored: the one place where caching is declared legal.
 
-    A stored activation is right only while everything before the boundary stays frozen, in every
-    epoch, and its input is not augmented.
+@dataclass(frozen=True)
+class Extraction:
+    """What an extraction answers with; `engine` is empty where everything was stored already."""
+
+    rows: Rows
+    computed: int
+    seconds: float
+    engine: str = ""
+
+
+def extract(
+    prefix: Prefix,
+    items: Sequence[Item],
+    reader: Reader,
+    progress: Progress,
+    view: View | None = None,
+) -> Extraction:
+    """The prefix's activations for these items; only those not stored yet are computed.
+
+    With a view, those of the items' random variants in that view. Raises HeadstartError when the
+    disk is full or the engine asked for can't run the prefix.
     """
-    if augmented:
-        return 0
-    return min((strategy.frozen_stages(epoch, stages) for epoch in range(epochs)), default=stages)
+    started = time.monotonic()
+    digests = [item.digest if view is None else view.digest(item.digest) for item in items]
+    precision, store, missing = _fullest(prefix, reader, digests)
+    name = ""
+    if len(missing):
+        groups = groups_of(missing, BATCH)
+        batches = reader.batches(items, groups, view)
+        first = next(batches)
+        engine = _engine(prefix, reader, first, _Work(len(missing), precision), progress)
+        name, outputs = engine.name, engine.stream(chain([first], batches))
+        with progress.track(f"extracting features ({name})", len(missing)) as advance:
+            known = next(outputs)
+            store = store or _open(prefix, reader, engine.precision, known.shape[1:])
+            with store:
+                for group, rows in zip(groups, chain([known], outputs), strict=True):
+                    store.append([digests[position] for position in group], rows)
+                    advance(len(group))
+        enforce_limit()
+    if store is None:
+        raise ValueError("there is nothing to extract features of")
+    return Extraction(store.rows(digests), len(missing), time.monotonic() - started, name)
 
 
-def extract(prefix: Prefix, items: Sequence[Item], reader: Reader, progress: Progress) -> Rows:
-    """The prefix's activations for these items; only those not stored yet are computed."""
-    store = FeatureStore(prefix.key(), prefix.shape(items[0], reader))
-    digests = [item.digest for item in items]
-    missing = np.array(store.missing(digests), dtype=np.int64)
-    engine = TorchEngine(prefix.network(), prefix.device)
-    groups = groups_of(missing, BATCH)
-    with progress.track("extracting features", len(missing)) as advance:
-        for group, inputs in zip(groups, reader.batches(items, groups), strict=True):
-            store.append([digests[position] for position in group], engine.run(inputs))
-            advance(len(group))
-    return store.rows(digests)
+def is_stored(prefix: Prefix, items: Sequence[Item], reader: Reader) -> bool:
+    """Whether nothing is left to compute for these items."""
+    _, store, missing = _fullest(prefix, reader, [item.digest for item in items])
+    return store is not None and not len(missing)
 
 
-def fits_on_disk(prefix: Prefix, items: Sequence[Item], reader: Reader) -> bool:
-    """Whether the activations of these items take a small share of the free disk."""
-    folder = cache_folder()
-    while not folder.exists():
-        folder = folder.parent
-    needed = int(np.prod(prefix.shape(items[0], reader))) * 4 * len(items)
-    return needed < DISK_SHARE * shutil.disk_usage(folder).free
+def _fullest(
+    prefix: Prefix, reader: Reader, digests: Sequence[str]
+) -> tuple[str, FeatureStore | None, np.ndarray]:
+    """The store that lacks fewest of these items, its precision, and the positions it lacks.
+
+    Where nothing is stored, the precision is as asked for.
+    """
+    precision, found = prefix.precision, None
+    _, lacking = np.unique(np.array(digests), return_index=True)
+    for each in prefix.precisions():
+        shape = FeatureStore.shape_of(prefix.key(reader, each))
+        if shape is None:
+            continue
+        store = _open(prefix, reader, each, shape)
+        missing = store.missing(digests)
+        if len(missing) < len(lacking):
+            precision, found, lacking = each, store, np.array(missing, dtype=np.int64)
+    return precision, found, np.sort(lacking)
+
+
+def _open(prefix: Prefix, reader: Reader, precision: str, shape: tuple[int, ...]) -> FeatureStore:
+    return FeatureStore(prefix.key(reader, precision), shape, dtype=prefix.stored_as(precision))
+
+
+def _engine(prefix: Prefix, reader: Reader, inputs: Any, work: _Work, progress: Progress) -> Engine:
+    """Plain torch for little work, else the fastest that is right."""
+    network = prefix.network()
+    if prefix.engine == "auto" and work.precision in ("auto", "fp32"):
+        plain = TorchEngine(network, prefix.device)
+        started = time.monotonic()
+        plain.run(head(inputs, _SAMPLE))
+        if (time.monotonic() - started) / _SAMPLE * work.items < WORTH_CHOOSING:
+            return plain
+    return fastest(
+        network,
+        inputs,
+        prefix.device,
+        wanted=prefix.engine,
+        precision=work.precision,
+        key=prefix.key(reader, work.precision),
+        progress=progress,
+    )
+
+
+@dataclass(frozen=True)
+class _Work:
+    """How many items are to be computed, and in which precision: auto, fp32 or bf16."""
+
+    items: int
+    precision: str

@@ -56,13 +56,27 @@ class RawFeed(Feed):
 
 @final
 class StoredFeed(Feed):
-    """Reads stored activations; there is nothing left to augment."""
+    """Reads stored activations; of random views, where some are stored, another one each epoch.
 
-    def __init__(self, rows: Rows, positions: np.ndarray, targets: np.ndarray, start: int) -> None:
+    `views` holds one set of rows a view, each for this split's items in their order.
+    """
+
+    def __init__(
+        self,
+        rows: Rows,
+        positions: np.ndarray,
+        targets: np.ndarray,
+        start: int,
+        views: Sequence[Rows] = (),
+    ) -> None:
         super().__init__(targets)
         self.start = start
         self._rows = rows
         self._positions = positions
+        self._views = views
 
     def _inputs(self, groups: Sequence[np.ndarray], view: View | None) -> Iterator[Any]:
-        return (torch.from_numpy(self._rows[self._positions[group]]) for group in groups)
+        if view is None or not self._views:
+            return (self._rows.tensor(self._positions[group]) for group in groups)
+        rows = self._views[view.number % len(self._views)]
+        return (rows.tensor(group) for group in groups)

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -19,10 +20,19 @@ AHEAD = 3  # batches decoded in advance
 
 @dataclass(frozen=True)
 class View:
-    """Which random views of the items to draw: the same seed and epoch give the same views."""
+    """A random view of each item: a function of the seed, this number and the item's content."""
 
     seed: int
-    epoch: int
+    number: int
+
+    def digest(self, item: str) -> str:
+        """A digest for this view of the item with the given digest, 32 hex digits."""
+        text = f"{item} view {self.number} of seed {self.seed}"
+        return blake2b(text.encode(), digest_size=16).hexdigest()
+
+    def generator(self, item: str) -> np.random.Generator:
+        """What the item's random choices are drawn from."""
+        return np.random.default_rng(int(self.digest(item), 16))
 
 
 @dataclass(frozen=True)
@@ -32,12 +42,10 @@ class Reader:
     modality: Modality
     preprocess: Preprocess
 
-    def decode(self, raw: bytes, position: int, view: View | None) -> Any:
-        """One item, ready to collate; with a view, its random variant for that epoch."""
-        rng = None
-        if view is not None:
-            rng = np.random.default_rng([view.seed % 2**32, view.epoch, position])
-        return self.modality.decode(raw, self.preprocess, rng)
+    def decode(self, item: Item, view: View | None = None) -> Any:
+        """One item, ready to collate; with a view, that random variant of it."""
+        rng = None if view is None else view.generator(item.digest)
+        return self.modality.decode(item.read(), self.preprocess, rng)
 
     def batches(
         self, items: Sequence[Item], groups: Sequence[np.ndarray], view: View | None = None
@@ -45,7 +53,7 @@ class Reader:
         """Model inputs for each group of positions in `items`, in order."""
 
         def load(position: int) -> Any:
-            return self.decode(items[position].read(), position, view)
+            return self.decode(items[position], view)
 
         with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
             waiting: deque[list[Future[Any]]] = deque()

@@ -11,13 +11,25 @@ from headstart.defaults import Settings
 from headstart.errors import HeadstartError
 from headstart.features.reading import Reader
 from headstart.model import Model
+from headstart.pipeline.extraction import extract_features, plan_features
 from headstart.pipeline.finish import finish
-from headstart.pipeline.prepare import prepare, rebuild, reference
+from headstart.pipeline.prepare import claim, prepare, rebuild, reference
 from headstart.progress import Progress, Silent
 from headstart.references import Reference
 from headstart.results import Evaluation, Result
 from headstart.serve import Predictor
 from headstart.workspace import Workspace
+
+__all__ = [
+    "backbones",
+    "evaluate",
+    "extract_features",
+    "fit",
+    "load",
+    "plan_features",
+    "pretrain",
+    "strategies",
+]
 
 
 def fit(
@@ -38,8 +50,9 @@ def fit(
     settings, progress = settings or Settings(), progress or Silent()
     with Workspace(Path(out)) as workspace:
         target, source, (name, moves) = prepare(
-            data, backbone, strategy, settings, progress, workspace
+            data, backbone, strategy, settings, progress, workspace.folder
         )
+        claim(workspace, target, source, name)
         features = evidence.features_arm(target, source)
         arms = {"naive": evidence.naive_arm(target, features), "features": features}
         asked = features
@@ -70,9 +83,10 @@ def pretrain(
     """
     settings, progress = settings or Settings(), progress or Silent()
     with Workspace(Path(out)) as workspace:
-        target, source, (_, moves) = prepare(
-            data, backbone, "full-fine-tuning", settings, progress, workspace
+        target, source, (name, moves) = prepare(
+            data, backbone, "full-fine-tuning", settings, progress, workspace.folder
         )
+        claim(workspace, target, source, name)
         recipe = reference(target, moves)
         made, protocol = evidence.scratch_arm(target, rebuild(source), recipe)
         naive = evidence.naive_arm(target, made)

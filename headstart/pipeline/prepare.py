@@ -29,7 +29,7 @@ def prepare(
     strategy: str | None,
     settings: Settings,
     progress: Progress,
-    workspace: Workspace,
+    workspace: Path | None = None,
 ) -> tuple[Target, Backbone, tuple[str, Strategy]]:
     """Everything that can go wrong before work begins: names, weights, data, machine."""
     budget = settings.budget
@@ -55,11 +55,15 @@ def prepare(
         accelerator=machine.accelerator(settings, parameters),
         budget=clock,
         progress=progress,
-        workspace=workspace.folder,
+        workspace=workspace,
     )
-    if workspace.claim(_run(dataset, source, name, settings)):
-        progress.say("An unfinished run of the same kind is here; going on with it.")
     return target, source, (name, moves)
+
+
+def claim(workspace: Workspace, target: Target, source: Backbone, strategy: str) -> None:
+    """Say what this run is, so that one that was killed is gone on with."""
+    if workspace.claim(_run(target.dataset, source, strategy, target.settings)):
+        target.progress.say("An unfinished run of the same kind is here; going on with it.")
 
 
 def _try_out(strategy: Strategy) -> None:

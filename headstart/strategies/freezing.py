@@ -169,7 +169,7 @@ class LinearProbeThenFineTune(Freezing):
 
     Reference: Kumar et al. 2022 (LP-FT): +1 % in, +10 % out of distribution over fine-tuning.
     Relations: `full-fine-tuning` from a better start; `last-stages` stops part of the way down.
-    Use when: in doubt. It can hardly end below feature extraction, and usually ends above it.
+    Use when: in doubt, with some thousands of labels; it starts where feature extraction ends.
     """
 
     def __init__(self, decay: float = 0.9, statistics: str = "kept") -> None:

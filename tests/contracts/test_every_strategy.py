@@ -21,7 +21,7 @@ from headstart.checkpoints import load_checkpoint
 from headstart.contracts import Strategy
 from headstart.errors import HeadstartError
 from headstart.evidence.arms import unchanged
-from headstart.features.extract import storable
+from headstart.features.legality import storable
 from headstart.model import Model
 from headstart.training import Splits, predict, train
 

@@ -1,0 +1,63 @@
+"""What checks have found before, by content: what was looked at once is not looked at again.
+
+One file of JSON lines a kind of check. Runs append; a line that is damaged, or torn by a kill, is
+passed over, and its item is checked anew.
+"""
+
+from __future__ import annotations
+
+import json
+
+from headstart.contracts import Check, Modality
+from headstart.places import cache_folder
+
+
+class Findings:
+    """Checks by digest, read from the cache folder; `save` adds those that are new."""
+
+    def __init__(self, modality: Modality) -> None:
+        kind = type(modality)
+        self._path = cache_folder() / "checks" / f"{kind.__qualname__}-{modality.version}.jsonl"
+        self._known: dict[str, Check] = {}
+        self._new: dict[str, Check] = {}
+        try:
+            text = self._path.read_bytes()
+        except OSError:  # none yet, or not readable: then everything is checked
+            return
+        for line in text.splitlines():
+            found = _read(line)
+            if found is not None:
+                self._known[found[0]] = found[1]
+
+    def get(self, digest: str) -> Check | None:
+        """What was found in content with this digest, if it was ever checked."""
+        return self._known.get(digest)
+
+    def add(self, digest: str, check: Check) -> None:
+        """Remember a check; call it from one thread at a time."""
+        self._known[digest] = self._new[digest] = check
+
+    def save(self) -> None:
+        """Append what is new. A cache that can't be written is done without."""
+        lines = [
+            json.dumps([digest, check.problem, list(check.notes)]) + "\n"
+            for digest, check in self._new.items()
+        ]
+        self._new = {}
+        if not lines:
+            return
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with open(self._path, "ab") as file:
+                file.write(("\n" + "".join(lines)).encode())  # ends a torn line before
+        except OSError:
+            pass
+
+
+def _read(line: bytes) -> tuple[str, Check] | None:
+    try:
+        digest, problem, notes = json.loads(line)
+    except ValueError:
+        return None
+    right = isinstance(digest, str) and isinstance(problem, str | None) and isinstance(notes, list)
+    return (digest, Check(problem, tuple(map(str, notes)))) if right else None

@@ -1,0 +1,139 @@
+"""What all arms share: the data and how to read them, the task, the machine, the time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from accelerate import Accelerator
+
+from headstart import defaults
+from headstart.budget import Budget
+from headstart.contracts import Backbone, Strategy, Task
+from headstart.data import Dataset
+from headstart.defaults import Recipe, Settings
+from headstart.features.engine import to_device
+from headstart.features.extract import Extraction, Prefix, extract, is_stored
+from headstart.features.feed import RawFeed, StoredFeed
+from headstart.features.legality import storable
+from headstart.features.plan import Cut, Work, best, measure
+from headstart.features.reading import Reader, View
+from headstart.progress import Progress
+from headstart.training import Session, Splits
+
+_SAMPLE = 16  # items that price the boundaries
+
+
+@dataclass(frozen=True)
+class Target:
+    """One data set to transfer to, and everything that arms are trained and judged with."""
+
+    dataset: Dataset
+    task: Task
+    reader: Reader
+    settings: Settings
+    accelerator: Accelerator
+    budget: Budget
+    progress: Progress
+    workspace: Path | None = None  # where trainings keep their checkpoints
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """The label names, in the order of the head's outputs."""
+        return self.dataset.labels
+
+    @property
+    def precision(self) -> str:
+        """fp32 or bf16: what stages that train compute in."""
+        return "bf16" if self.accelerator.mixed_precision == "bf16" else "fp32"
+
+    def raw(self, split: str, augmented: bool = False) -> RawFeed:
+        """A split as items that are decoded in every epoch."""
+        items, targets = self.dataset.split(split), self.dataset.targets(split)
+        return RawFeed(items, targets, self.reader, augmented)
+
+    def positions(self, split: str) -> np.ndarray:
+        """Where a split's items stand among all items."""
+        return np.flatnonzero([item.split == split for item in self.dataset.items])
+
+    def prefix(self, backbone: Backbone, boundary: int) -> Prefix:
+        """The frozen front up to a boundary, run the way the settings say."""
+        settings = self.settings
+        device = self.accelerator.device
+        return Prefix(backbone, boundary, device, settings.engine, settings.precision)
+
+    def activations(
+        self, backbone: Backbone, boundary: int, view: View | None = None
+    ) -> Extraction:
+        """The frozen front's outputs: for all items, or the training items' random variants."""
+        items = self.dataset.items if view is None else self.dataset.split("train")
+        prefix = self.prefix(backbone, boundary)
+        return extract(prefix, items, self.reader, self.progress, view)
+
+    def splits(self, backbone: Backbone, strategy: Strategy, epochs: int) -> Splits:
+        """Stored activations where that is legal and pays, or raw items."""
+        settings = self.settings
+        forced = settings.augment == "yes" and not settings.views
+        legal = storable(strategy, epochs, len(backbone.stages), augmented=forced)
+        boundary = self._boundary(backbone, legal, epochs) if settings.cache else 0
+        if boundary:
+            return self._stored(backbone, boundary)
+        augmented = forced or (settings.augment == "auto" and legal == 0)
+        return Splits(self.raw("train", augmented), self.raw("validation"))
+
+    def work(self, epochs: int) -> Work:
+        """How often each item passes through the network."""
+        trained = len(self.dataset.split("train"))
+        return Work(len(self.dataset.items), trained, epochs, self.settings.views)
+
+    def cuts(self, backbone: Backbone, legal: int, work: Work) -> list[Cut]:
+        """Every boundary up to the last legal one, priced on some of this data's items."""
+        sample = list(self.dataset.items[:_SAMPLE])
+        (inputs,) = self.reader.batches(sample, [np.arange(len(sample))])
+        on_device = to_device(inputs, self.accelerator.device)
+        stored = [n for n in range(1, legal + 1) if self._is_stored(backbone, n)]
+        return measure(backbone, on_device, (legal, stored), work, self.precision)
+
+    def recipe(self, strategy: Strategy, label: str) -> Recipe:
+        """The policy's recipe for this much data, with what the user set."""
+        count = len(self.dataset.split("train"))
+        epochs = strategy.epochs(self.settings.epochs or defaults.epochs(count))
+        return Recipe(
+            label=label,
+            epochs=epochs,
+            patience=max(5, epochs // 3),
+            batch=self.settings.batch or defaults.batch(count),
+            rate=self.settings.rate or defaults.rate(strategy.starts_from_probe()),
+        )
+
+    def session(self, name: str, budget: Budget, last: bool = True) -> Session:
+        """A training session with a checkpoint of its own; a last one leaves time to judge."""
+        checkpoint = self.workspace / f"{name}.checkpoint" if self.workspace else None
+        held_out, checked = (len(self.dataset.split(split)) for split in ("test", "validation"))
+        after = 1.0 + (1.0 + held_out / checked if last else 0.0)  # validation, then both splits
+        return Session(
+            self.accelerator, self.settings.seed, budget, self.progress, checkpoint, after
+        )
+
+    def _boundary(self, backbone: Backbone, legal: int, epochs: int) -> int:
+        """The legal boundary, or an earlier one that costs less; 0 where none fits on the disk."""
+        if legal in (0, len(backbone.stages)) or self._is_stored(backbone, legal):
+            return legal
+        work = self.work(epochs)
+        found = best(self.cuts(backbone, legal, work), work)
+        return found.boundary if found else 0
+
+    def _is_stored(self, backbone: Backbone, boundary: int) -> bool:
+        return is_stored(self.prefix(backbone, boundary), self.dataset.items, self.reader)
+
+    def _stored(self, backbone: Backbone, boundary: int) -> Splits:
+        rows = self.activations(backbone, boundary).rows
+        seed, count = self.settings.seed, self.settings.views
+        views = [self.activations(backbone, boundary, View(seed, n)).rows for n in range(count)]
+        train, validation = (
+            StoredFeed(rows, self.positions(split), self.dataset.targets(split), boundary, drawn)
+            for split, drawn in (("train", views), ("validation", ()))
+        )
+        return Splits(train, validation)

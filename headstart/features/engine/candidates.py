@@ -1,0 +1,109 @@
+"""Which engines may run a prefix: what is wanted, and what this machine has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+import torch
+from torch import nn
+
+from headstart import machine
+from headstart.errors import HeadstartError
+from headstart.features.engine import openvino
+from headstart.features.engine.interface import Engine, EngineError
+from headstart.features.engine.openvino import OpenVinoEngine
+from headstart.features.engine.torch import TorchEngine
+from headstart.progress import Progress
+
+ENGINES: Final = ("auto", "torch", "openvino")
+PRECISIONS: Final = ("auto", "fp32", "bf16")
+
+
+@dataclass(frozen=True)
+class Given:
+    """What is to be run: stages, a batch of inputs, the device, and the key of the stages."""
+
+    stages: nn.Module
+    sample: Any
+    device: torch.device
+    key: Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class Wish:
+    """One of ENGINES and one of PRECISIONS. Raises HeadstartError for any other."""
+
+    engine: str
+    precision: str
+
+    def __post_init__(self) -> None:
+        for what, value, known in (
+            ("Engine", self.engine, ENGINES),
+            ("Precision", self.precision, PRECISIONS),
+        ):
+            if value not in known:
+                raise HeadstartError(f"{what} {value!r} is not known. Give {' or '.join(known)}.")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An engine that may be built; building it may raise EngineError."""
+
+    name: str
+    build: Callable[[], Engine]
+
+
+def candidates(wish: Wish, given: Given, progress: Progress) -> list[Candidate]:
+    """What is wanted and may run here, the likely fastest first.
+
+    Raises HeadstartError where nothing is left.
+    """
+    offers: dict[str, Sequence[str]] = {}
+    if wish.engine != "torch":
+        offers["openvino"] = _converted(wish, given.device, progress)
+    if wish.engine != "openvino":
+        offers["torch"] = ("bf16", "fp32") if machine.has_bf16(given.device) else ("fp32",)
+    found = [
+        _candidate(engine, precision, given)
+        for precision in ("bf16", "fp32")
+        for engine, precisions in offers.items()
+        if precision in precisions and wish.precision in ("auto", precision)
+    ]
+    if not found:
+        raise HeadstartError(
+            f"Precision {wish.precision!r} needs hardware that this {given.device.type} lacks. "
+            "Give precision auto or fp32."
+        )
+    return found
+
+
+def _candidate(engine: str, precision: str, given: Given) -> Candidate:
+    build: Callable[[], Engine]
+    if engine == "openvino":
+        build = partial(OpenVinoEngine, given.stages, given.sample, precision, given.key)
+    else:
+        build = partial(TorchEngine, given.stages, given.device, precision)
+    return Candidate(f"{engine} {precision}", build)
+
+
+def _converted(wish: Wish, device: torch.device, progress: Progress) -> Sequence[str]:
+    """The precisions that OpenVINO offers."""
+    if device.type != "cpu":
+        if wish.engine == "openvino":
+            raise HeadstartError(
+                f"Engine 'openvino' does not run on {device.type}. Give device cpu, or engine auto."
+            )
+        return ()
+    try:
+        return openvino.available()
+    except EngineError as error:
+        if wish.engine == "openvino":
+            raise HeadstartError(
+                f"Engine 'openvino' is not to be had: {error}. Install openvino, or give "
+                "engine auto."
+            ) from None
+        progress.say(f"The frozen stages run on torch alone: {error}.")
+        return ()

@@ -1,0 +1,65 @@
+"""What every engine offers, and how inputs reach a device."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+class EngineError(Exception):
+    """An engine can't run these stages here; the message is a clause that says why."""
+
+
+class Engine(ABC):
+    """Runs frozen stages in evaluation mode, without gradients, and answers with numpy arrays."""
+
+    name: str  # such as "openvino bf16"
+    precision: str  # "fp32" or "bf16": what it multiplies in; results are float32 all the same
+
+    @abstractmethod
+    def run(self, inputs: Any) -> np.ndarray:
+        """One batch of N model inputs -> activations (N, …) in float32."""
+
+    def stream(self, batches: Iterable[Any]) -> Iterator[np.ndarray]:
+        """The activations of each batch, in order; a few batches may be in flight at a time."""
+        return map(self.run, batches)
+
+
+def to_device(inputs: Any, device: torch.device, dtype: torch.dtype | None = None) -> Any:
+    """Move model inputs to a device; images channels-last, as convolutions run fastest.
+
+    A `dtype` is given to inputs of floating point only.
+    """
+    if isinstance(inputs, Tensor):
+        wanted = dtype if inputs.is_floating_point() else None
+        shape = torch.channels_last if inputs.dim() == 4 else torch.preserve_format
+        overlaps = device.type == "cuda"
+        return inputs.to(device, wanted, non_blocking=overlaps, memory_format=shape)
+    if isinstance(inputs, Mapping):
+        return {name: to_device(value, device, dtype) for name, value in inputs.items()}
+    raise TypeError(f"model inputs of type {type(inputs).__name__} have no place on a device")
+
+
+def count(inputs: Any) -> int:
+    """How many items a batch holds."""
+    first = inputs if isinstance(inputs, Tensor) else next(iter(inputs.values()))
+    return len(first)
+
+
+def head(inputs: Any, size: int) -> Any:
+    """The first `size` items of a batch."""
+    if isinstance(inputs, Tensor):
+        return inputs[:size]
+    return {name: head(value, size) for name, value in inputs.items()}
+
+
+def layout(inputs: Any) -> Any:
+    """Types and shapes of one item's inputs, JSON-able: what an engine is built for."""
+    if isinstance(inputs, Tensor):
+        return [str(inputs.dtype), *inputs.shape[1:]]
+    return {name: layout(value) for name, value in inputs.items()}

@@ -1,0 +1,204 @@
+"""OpenVINO as an engine: the fastest on most CPUs. The only file that imports it.
+
+Converting a network from torch takes seconds, reading a converted one and compiling it for this
+CPU a few hundredths; so converted networks are kept on disk, and compiled ones are not.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+import warnings
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from hashlib import blake2b
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final, final
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from headstart.features.engine.interface import Engine, EngineError, layout
+from headstart.features.store import cache_folder
+
+HINTS: Final = {"fp32": "f32", "bf16": "bf16"}
+STREAMS: Final = 2  # while one waits for its slowest thread, or for a decoder's, the other computes
+KEPT: Final = 4 << 30  # bytes of converted networks on disk; beyond it the longest unused go
+
+
+def available() -> tuple[str, ...]:
+    """The precisions it computes in on this CPU. Raises EngineError where it isn't installed."""
+    capabilities = _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return ("bf16", "fp32") if "BF16" in capabilities else ("fp32",)
+
+
+def version() -> str | None:
+    """The installed version, None where there is none."""
+    try:
+        return str(_library().get_version())
+    except EngineError:
+        return None
+
+
+@final
+class OpenVinoEngine(Engine):
+    """Stages converted and compiled for this CPU, for any batch size.
+
+    `sample` is a batch of inputs like those to come; `key` says which stages these are, with which
+    weights. Raises EngineError, saying why, for stages that can't be converted.
+    """
+
+    def __init__(
+        self, stages: nn.Module, sample: Any, precision: str, key: Mapping[str, object]
+    ) -> None:
+        if not isinstance(sample, Tensor):
+            raise EngineError("it takes inputs of one tensor only")
+        self.name = f"openvino {precision}"
+        self.precision = precision
+        try:
+            self._compiled = _compile(_model(stages, sample, key), precision)
+            self._request = self._compiled.create_infer_request()
+        except EngineError:
+            raise
+        except Exception as error:  # converters and compilers raise nearly anything
+            raise EngineError(_reason(error)) from error
+
+    def run(self, inputs: Any) -> np.ndarray:
+        """One batch of model inputs -> activations (N, …) in float32."""
+        self._request.infer([_array(inputs)], share_inputs=True)
+        return _outputs(self._request)
+
+    def stream(self, batches: Iterable[Any]) -> Iterator[np.ndarray]:
+        """The activations of each batch, in order; as many batches in flight as it has streams."""
+        idle = [self._compiled.create_infer_request() for _ in range(STREAMS)]
+        busy: deque[tuple[Any, np.ndarray]] = deque()  # inputs are shared: held while in flight
+        try:
+            for inputs in batches:
+                if not idle:
+                    idle.append(busy[0][0])
+                    yield _finished(busy)
+                request, array = idle.pop(), _array(inputs)
+                request.start_async([array], share_inputs=True)
+                busy.append((request, array))
+            while busy:
+                yield _finished(busy)
+        finally:
+            for request, _ in busy:
+                request.wait()
+
+
+def _finished(busy: deque[tuple[Any, np.ndarray]]) -> np.ndarray:
+    request, _ = busy[0]
+    request.wait()
+    busy.popleft()
+    return _outputs(request)
+
+
+def _outputs(request: Any) -> np.ndarray:
+    return np.array(request.get_output_tensor(0).data, dtype=np.float32, order="C")
+
+
+def _array(inputs: Tensor) -> np.ndarray:
+    return inputs.detach().cpu().contiguous().numpy()
+
+
+def _library() -> Any:
+    """OpenVINO without its telemetry, which would write to the home folder and open sockets."""
+    hidden = "openvino_telemetry"
+    before = sys.modules.get(hidden)
+    sys.modules[hidden] = None  # type: ignore[assignment]
+    try:
+        return import_module("openvino")
+    except Exception as error:  # absent, or its libraries don't load here
+        raise EngineError(f"OpenVINO can't be imported ({_reason(error)})") from error
+    finally:
+        del sys.modules[hidden]
+        if before is not None:
+            sys.modules[hidden] = before
+
+
+def _core() -> Any:
+    return _library().Core()
+
+
+def _compile(model: Any, precision: str) -> Any:
+    settings = {"INFERENCE_PRECISION_HINT": HINTS[precision], "NUM_STREAMS": STREAMS}
+    return _core().compile_model(model, "CPU", settings)
+
+
+def _model(stages: nn.Module, sample: Tensor, key: Mapping[str, object]) -> Any:
+    """The converted stages: from disk, or converted now and kept there."""
+    folder = _folder(sample, key)
+    path = folder / "model.xml"
+    if path.exists():
+        try:
+            model = _core().read_model(path)
+            os.utime(folder)
+            return model
+        except Exception:  # damaged: convert anew
+            shutil.rmtree(folder, ignore_errors=True)
+    model = _convert(stages, sample)
+    return _core().read_model(path) if _keep(model, folder) else model
+
+
+def _folder(sample: Tensor, key: Mapping[str, object]) -> Path:
+    """Where these stages are kept, by all that the converted network depends on."""
+    made_by = {"openvino": version(), "torch": torch.__version__}
+    text = json.dumps([dict(key), layout(sample), made_by], sort_keys=True, default=str)
+    return _kept_in() / blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def _kept_in() -> Path:
+    return cache_folder() / "engines"
+
+
+def _convert(stages: nn.Module, sample: Tensor) -> Any:
+    example = sample[:1].expand(2, *sample.shape[1:]).contiguous()  # a batch of one may vanish
+    stages.eval()
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # tracing warns of each shape that it takes for constant
+        model = _library().convert_model(stages, example_input=example)
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise EngineError("the stages have more than one input or output")
+    model.reshape([-1, *sample.shape[1:]])
+    return model
+
+
+def _keep(model: Any, folder: Path) -> bool:
+    """Write the network so that it appears whole or not at all; False where it can't be."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(prefix=".", dir=folder.parent))
+    except OSError:
+        return False
+    try:
+        _library().save_model(model, beside / "model.xml", compress_to_fp16=False)
+        os.replace(beside, folder)
+    except Exception:  # a full disk comes as any kind of error; or another process was first
+        shutil.rmtree(beside, ignore_errors=True)
+    _make_room(folder)
+    return (folder / "model.xml").exists()
+
+
+def _make_room(newest: Path) -> None:
+    sizes: dict[Path, int] = {}
+    total = 0
+    for folder in newest.parent.iterdir():
+        if folder.is_dir():
+            sizes[folder] = sum(file.stat().st_size for file in folder.iterdir())
+    total = sum(sizes.values())
+    for folder in sorted(sizes, key=lambda folder: folder.stat().st_mtime):
+        if total <= KEPT or folder == newest:
+            break
+        shutil.rmtree(folder, ignore_errors=True)
+        total -= sizes[folder]
+
+
+def _reason(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[0] if lines else type(error).__name__)[:200].rstrip(".")

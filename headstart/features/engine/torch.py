@@ -1,0 +1,74 @@
+"""Torch as an engine: the plainest one, and the fastest on an accelerator."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from copy import deepcopy
+from typing import Any, final
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from headstart.features.engine.interface import Engine, to_device
+
+
+@final
+class TorchEngine(Engine):
+    """Channels-last stages on a device.
+
+    In fp32 it runs the stages themselves, which it moves there and puts into evaluation mode. In
+    bf16 it runs a copy, made at once: whole weights in bf16 spare the casts that autocast makes
+    for every product (3 times as fast for MobileNetV2 on a CPU, 1.15 times for ResNet-50).
+    """
+
+    def __init__(self, stages: nn.Module, device: torch.device, precision: str = "fp32") -> None:
+        self.name = f"torch {precision}"
+        self.precision = precision
+        self._device = device
+        self._dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+        self._stages = deepcopy(stages).to(self._dtype) if precision == "bf16" else stages
+
+    def run(self, inputs: Any) -> np.ndarray:
+        """One batch of model inputs -> activations (N, …) in float32."""
+        return self._forward(inputs).cpu().contiguous().numpy()
+
+    def stream(self, batches: Iterable[Any]) -> Iterator[np.ndarray]:
+        """The activations of each batch, in order; on CUDA one batch computes meanwhile."""
+        if self._device.type != "cuda":
+            return super().stream(batches)
+        return self._overlapped(batches)
+
+    def _overlapped(self, batches: Iterable[Any]) -> Iterator[np.ndarray]:
+        """Copies from and to pinned memory, and one batch in flight while the next is read."""
+        flying: tuple[Tensor, torch.cuda.Event] | None = None
+        for inputs in batches:
+            outputs = self._forward(_pinned(inputs)).contiguous()
+            landed = torch.empty_like(outputs, device="cpu", pin_memory=True)
+            landed.copy_(outputs, non_blocking=True)
+            done = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            done.record(torch.cuda.current_stream(self._device))
+            if flying is not None:
+                yield _landed(*flying)
+            flying = landed, done
+        if flying is not None:
+            yield _landed(*flying)
+
+    def _forward(self, inputs: Any) -> Tensor:
+        self._stages.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._stages.eval()
+        dtype = self._dtype if self.precision == "bf16" else None
+        with torch.inference_mode():
+            outputs: Tensor = self._stages(to_device(inputs, self._device, dtype))
+            return outputs.float()
+
+
+def _pinned(inputs: Any) -> Any:
+    if isinstance(inputs, Mapping):
+        return {name: _pinned(value) for name, value in inputs.items()}
+    return inputs.pin_memory()
+
+
+def _landed(outputs: Tensor, done: torch.cuda.Event) -> np.ndarray:
+    done.synchronize()
+    return outputs.numpy()

@@ -1,0 +1,102 @@
+"""Stored rows as arrays and tensors: how numbers are written, and how they are read back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, final
+
+import numpy as np
+
+from headstart.errors import HeadstartError
+from headstart.features.cache import Use
+from headstart.features.store.records import sums_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Precision = Literal["fp32", "bf16"]
+STORED: dict[str, np.dtype] = {"fp32": np.dtype("<f4"), "bf16": np.dtype("<i2")}
+
+
+def narrowed(values: np.ndarray, dtype: str) -> np.ndarray:
+    """A copy of numbers as they are stored; bf16 is rounded to nearest, ties to even."""
+    single = np.array(values, "<f4", order="C")
+    if dtype == "fp32":
+        return single
+    bits = single.view("<u4")
+    rounded = (bits + (0x7FFF + ((bits >> 16) & 1))) >> 16
+    quiet = (bits >> 16) | 0x40  # rounding could turn a NaN into an infinity, or into a zero
+    return np.where(np.isnan(single), quiet, rounded).astype("<u2").view(STORED["bf16"])
+
+
+def widened(stored: np.ndarray) -> np.ndarray:
+    """Stored numbers in float32, exactly."""
+    if stored.dtype == STORED["fp32"]:
+        return stored
+    return (stored.view("<u2").astype("<u4") << 16).view("<f4")
+
+
+@final
+class Rows:
+    """Stored rows in the order they were asked for; indexing reads only what it needs from disk.
+
+    Each row's checksum is compared when the row is first read. A damaged row raises HeadstartError
+    and is struck from the store, so that the next extraction computes it again. While this object
+    lives, its store counts as in use.
+    """
+
+    def __init__(
+        self,
+        where: np.ndarray,
+        sums: np.ndarray,
+        shape: tuple[int, ...],
+        content: np.ndarray,
+        strike: Callable[[np.ndarray], Path],
+        use: Use | None,
+    ) -> None:
+        self._where = where
+        self._sums = sums
+        self._shape = shape
+        self._content = content  # (total, numbers a row), mapped
+        self._strike = strike  # takes rows out of the store and answers where that is
+        self._use = use
+        self._positions = np.arange(len(where))
+        self._checked = np.zeros(len(where), bool)
+
+    def __len__(self) -> int:
+        return len(self._where)
+
+    def __getitem__(self, positions: np.ndarray) -> np.ndarray:
+        """The rows at these positions (N, …) in float32."""
+        return widened(self._read(self._positions[positions]))
+
+    def tensor(self, positions: np.ndarray) -> Tensor:
+        """The rows at these positions (N, …) in the type they are stored in, float32 or bf16."""
+        import torch
+
+        stored = torch.from_numpy(self._read(self._positions[positions]))
+        return stored if stored.dtype == torch.float32 else stored.view(torch.bfloat16)
+
+    def all(self) -> np.ndarray:
+        """Every row, in memory, in float32."""
+        return self[self._positions]
+
+    def _read(self, positions: np.ndarray) -> np.ndarray:
+        rows: np.ndarray = self._content[self._where[positions]]
+        if not self._checked[positions].all():
+            self._check(positions, rows)
+        return rows.reshape(len(positions), *self._shape)
+
+    def _check(self, positions: np.ndarray, rows: np.ndarray) -> None:
+        new = ~self._checked[positions]
+        if not new.all():  # else spare a copy
+            positions, rows = positions[new], rows[new]
+        wrong = positions[sums_of(rows) != self._sums[positions]]
+        if len(wrong):
+            place = self._strike(np.unique(self._where[wrong]))
+            raise HeadstartError(
+                f"{len(np.unique(wrong))} stored activations in {place} are damaged. "
+                "Run the command again: it computes them anew."
+            )
+        self._checked[positions] = True
