@@ -23,6 +23,7 @@ from headstart.evidence import (
     strategy_arm,
 )
 from headstart.evidence.arms import unchanged
+from headstart.features.feed import StoredFeed
 from headstart.features.reading import Reader
 from headstart.model import Model
 from headstart.training import predict
@@ -92,6 +93,25 @@ def test_a_strategy_arm_keeps_frozen_stages_whatever_it_reads(
     assert made.arm.seconds > features.arm.seconds
     assert made.arm.merit >= features.arm.merit  # it starts from the probe and keeps the best
     assert made.arm.steps == made.training.steps > 0
+
+
+@pytest.mark.skipif(not machine.has_bf16(torch.device("cpu")), reason="multiplies in fp32 alone")
+@pytest.mark.parametrize("views", [0, 2])
+def test_a_strategy_arm_trains_on_activations_in_bf16(
+    pictures: Path, tmp_path: Path, views: int
+) -> None:
+    backbone = tiny.backbone()
+    aim = target(pictures, tmp_path, precision="bf16", engine="torch", views=views, epochs=4)
+    features = features_arm(aim, backbone)
+    strategy = catalog.strategy("last-stages?count=1")
+    splits = aim.splits(backbone, strategy, 4)
+    assert isinstance(splits.train, StoredFeed)
+    stored = aim.activations(backbone, splits.train.start).rows
+    assert stored.tensor(np.arange(1)).dtype == torch.bfloat16
+    made = strategy_arm(aim, backbone, strategy, "last-stages?count=1", features)
+    assert made.checks == {"frozen stages are bit-identical": True}
+    assert made.arm.merit >= features.arm.merit
+    assert made.training.history[-1]["loss"] < 0.7
 
 
 def test_the_scratch_arm_gets_its_own_rates_and_twice_the_steps(

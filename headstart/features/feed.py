@@ -77,6 +77,6 @@ class StoredFeed(Feed):
 
     def _inputs(self, groups: Sequence[np.ndarray], view: View | None) -> Iterator[Any]:
         if view is None or not self._views:
-            return (self._rows.tensor(self._positions[group]) for group in groups)
+            return (self._rows.tensor(self._positions[group]).float() for group in groups)
         rows = self._views[view.number % len(self._views)]
-        return (rows.tensor(group) for group in groups)
+        return (rows.tensor(group).float() for group in groups)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from math import cos, pi
 from typing import Any
 
@@ -15,21 +16,27 @@ from torch import Tensor, nn
 from headstart.checkpoints import load_checkpoint, save_checkpoint
 from headstart.contracts import Batch, Strategy, Task
 from headstart.defaults import Recipe
-from headstart.features.engine import to_device
+from headstart.features.engine import on_device, to_device
 from headstart.features.feed import Feed
 from headstart.features.reading import View
 from headstart.model import Model
 from headstart.training.record import Session, Splits, Training, seed_everything
 
 CHECKPOINT_EVERY = 5.0  # seconds between checkpoints, at epoch ends
+_JUDGED = 32  # items at a time
 
 
-def predict(model: Model, feed: Feed, accelerator: Accelerator, size: int = 32) -> np.ndarray:
-    """Head outputs for every item of a feed, in its order, in fp32. Shape (N, labels)."""
-    model.eval().to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+def predict(
+    model: Model, feed: Feed, accelerator: Accelerator, *, quick: bool = False
+) -> np.ndarray:
+    """Head outputs for every item of a feed, in its order, float32. Shape (N, labels).
+
+    Computed in fp32, as a saved model is used; if `quick`, in the precision of training.
+    """
+    on_device(model.eval(), accelerator.device)
     outputs = []
-    with torch.inference_mode():
-        for batch in feed.batches(np.arange(len(feed)), size):
+    with torch.inference_mode(), accelerator.autocast() if quick else nullcontext():
+        for batch in feed.batches(np.arange(len(feed)), _JUDGED):
             inputs = to_device(batch.inputs, accelerator.device)
             outputs.append(model(inputs, start=batch.start).float().cpu().numpy())
     return np.concatenate(outputs)
@@ -66,7 +73,7 @@ class _Run:
 
     def train(self) -> Training:
         """Run all epochs."""
-        self.model.to(self.session.accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        on_device(self.model, self.session.accelerator.device)
         self.strategy.prepare(self.model)
         self.optimizer = torch.optim.AdamW(self._groups(), lr=self.recipe.rate)
         first = self._resume()
@@ -185,7 +192,7 @@ class _Run:
 
     def _judge(self, loss: float) -> None:
         began = time.monotonic()
-        outputs = predict(self.model, self.splits.validation, self.session.accelerator)
+        outputs = predict(self.model, self.splits.validation, self.session.accelerator, quick=True)
         self.judged_in = time.monotonic() - began
         targets = self.splits.validation.targets
         record = self.record

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 class EngineError(Exception):
@@ -28,6 +28,11 @@ class Engine(ABC):
     def stream(self, batches: Iterable[Any]) -> Iterator[np.ndarray]:
         """The activations of each batch, in order; a few batches may be in flight at a time."""
         return map(self.run, batches)
+
+
+def on_device(network: nn.Module, device: torch.device) -> None:
+    """Move a network to a device, its kernels channels-last, as convolutions run fastest."""
+    network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # its stubs know no memory format
 
 
 def to_device(inputs: Any, device: torch.device, dtype: torch.dtype | None = None) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from headstart.features.engine.interface import Engine, to_device
+from headstart.features.engine.interface import Engine, on_device, to_device
 
 
 @final
@@ -55,8 +55,7 @@ class TorchEngine(Engine):
             yield _landed(*flying)
 
     def _forward(self, inputs: Any) -> Tensor:
-        self._stages.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._stages.eval()
+        on_device(self._stages.eval(), self._device)
         dtype = self._dtype if self.precision == "bf16" else None
         with torch.inference_mode():
             outputs: Tensor = self._stages(to_device(inputs, self._device, dtype))
