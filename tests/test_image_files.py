@@ -2,40 +2,20 @@
 
 from __future__ import annotations
 
-import io
 import struct
 import warnings
 import zlib
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pictures import PLAIN, decoded, noise, saved
 from PIL import Image as pil
 
 from headstart.errors import DataError
 from headstart.modalities.image import Image
-
-PLAIN = {"channels": 3, "height": 32, "width": 32, "crop": 1.0, "crop_mode": "center"}
-PLAIN |= {"interpolation": "bilinear"}
-
-
-def noise(width: int = 40, height: int = 30, seed: int = 0) -> pil.Image:
-    pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
-    return pil.fromarray(pixels)
-
-
-def saved(picture: pil.Image, kind: str = "PNG", **options: Any) -> bytes:
-    buffer = io.BytesIO()
-    picture.save(buffer, kind, **options)
-    return buffer.getvalue()
-
-
-def decoded(raw: bytes, width: int, height: int, channels: int = 3) -> np.ndarray:
-    settings = {**PLAIN, "width": width, "height": height, "channels": channels}
-    return Image().decode(raw, settings).transpose(1, 2, 0)
 
 
 def test_cmyk_jpeg() -> None:

@@ -1,0 +1,74 @@
+"""Pictures: checked, decoded to bytes per channel, and put into batches as the backbone expects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from headstart.contracts import Check, Modality, Preprocess
+from headstart.errors import DataError
+from headstart.modalities.image.opening import open_picture
+from headstart.modalities.image.views import random_view, whole_view
+
+
+@final
+class Image(Modality):
+    """Pictures in any format that Pillow reads.
+
+    The preprocessing is a mapping with `channels` (1 or 3), `height`, `width` (pixels), `crop`
+    (the share of the resized picture that is kept), `crop_mode` (center, squash, border),
+    `interpolation` (nearest, box, bilinear, bicubic, lanczos), and `mean`, `std` (one number
+    a channel, for values from 0 to 1).
+    """
+
+    version: ClassVar[int] = 2  # of what `decode` gives; raise it whenever a pixel changes
+    suffixes: ClassVar[frozenset[str]] = frozenset(
+        {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
+    )
+    columns: ClassVar[tuple[str, ...]] = ("image", "file_name", "path", "file", "img")
+
+    def check(self, raw: bytes) -> Check:
+        """Read the file wholly; say why it can't be used, or what is peculiar about it."""
+        try:
+            picture = open_picture(raw)
+            picture.prove()
+        except DataError as error:
+            return Check(problem=str(error))
+        return Check(notes=picture.notes)
+
+    def decode(
+        self, raw: bytes, preprocess: Preprocess, rng: np.random.Generator | None = None
+    ) -> np.ndarray:
+        """The picture as the backbone sees it: uint8, (channels, height, width).
+
+        Without `rng` this is timm's evaluation transform: to the bit, save for a JPEG at least six
+        times the resized picture in both directions. That one is decoded at 1/2, 1/4 or 1/8 of its
+        size, at least three times the resized picture, which moves photos by less than one level of
+        255 on average. With `rng`, a random part of half to all of the area and a ratio of 3/4 to
+        4/3 (Szegedy et al., 2015), mirrored half the time where it is in colour and at least 64 px.
+        Raises DataError when the picture can't be decoded.
+        """
+        picture = open_picture(raw)
+        if rng is None:
+            pixels = whole_view(picture, preprocess)
+        else:
+            pixels = random_view(picture, preprocess, rng)
+        return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+
+    def collate(self, items: Sequence[np.ndarray], preprocess: Preprocess) -> Tensor:
+        """A batch of decoded pictures, (N, channels, height, width) float32, normalised.
+
+        In memory the channels come last, as convolutions like it best.
+        """
+        pixels = torch.from_numpy(np.stack([item.transpose(1, 2, 0) for item in items]))
+        count, height, width, channels = pixels.shape
+        mean = torch.tensor(preprocess["mean"], dtype=torch.float32).repeat(width)
+        std = torch.tensor(preprocess["std"], dtype=torch.float32).repeat(width)
+        batch = torch.empty(count, height, width * channels)
+        for rows, values in zip(batch, pixels.flatten(2), strict=True):  # one fits into the cache
+            rows.copy_(values).div_(255).sub_(mean).div_(std)
+        return batch.view(pixels.shape).permute(0, 3, 1, 2)

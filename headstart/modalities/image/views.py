@@ -1,0 +1,176 @@
+"""What the backbone sees of a picture: the whole of it, or a random part, at the asked size."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from PIL import Image as pil
+from PIL import ImageOps
+from torch.nn import functional
+
+from headstart.contracts import Preprocess
+from headstart.modalities.image.opening import Opened, Picture
+
+_LONGEST = 20  # times the shorter side; what lies beyond is cut before resizing, not after
+_SMALLEST_CROP = 0.5  # of the area, in a random view: gentle, for trainings of few epochs
+_FLIPS_FROM = 64  # px: smaller pictures are often characters, which a mirror makes wrong
+_GAP = 3  # a picture decoded smaller is still so many times the target, lest its blocks be seen
+_SCALES = (8, 4, 2)
+_FILTERS = {
+    "nearest": pil.Resampling.NEAREST,
+    "box": pil.Resampling.BOX,
+    "bilinear": pil.Resampling.BILINEAR,
+    "bicubic": pil.Resampling.BICUBIC,
+    "lanczos": pil.Resampling.LANCZOS,
+}
+Size = tuple[int, int]  # width, height
+
+
+def whole_view(source: Opened, preprocess: Preprocess) -> np.ndarray:
+    """timm's evaluation transform: (height, width) or (height, width, 3), uint8."""
+    full = _shortened(source.size)
+    size = _whole_size(full, preprocess)
+    window = int(preprocess["width"]), int(preprocess["height"])
+    smaller = source.decode_smaller(_scale(source.size, size, preprocess))
+    if smaller is None:
+        picture = _narrow(_middle(source.decode(), full), preprocess)
+        picture = _resize_exactly(picture, size, window, preprocess)
+    else:
+        stored = _narrow(smaller[0], preprocess)
+        pixels = _resize(stored, source.sideways(size), smaller[1], preprocess)
+        picture = source.upright(pil.fromarray(pixels))
+    if picture.mode == "L" and preprocess["channels"] == 3:
+        picture = picture.convert("RGB")
+    border = preprocess["mean"] if preprocess["crop_mode"] == "border" else ()
+    return np.array(_middle(picture, window, tuple(round(255 * value) for value in border)))
+
+
+def random_view(source: Opened, preprocess: Preprocess, rng: np.random.Generator) -> np.ndarray:
+    """A random part, perhaps mirrored: (height, width) or (height, width, 3), uint8."""
+    full = _shortened(source.size)
+    left, top, width, height = _random_box(full, rng)
+    mirrored = rng.random() < 0.5  # drawn in any case, so that one seed gives one sequence of boxes
+    size = int(preprocess["width"]), int(preprocess["height"])
+    by = _scale(source.size, size, preprocess, part=(width, height))
+    smaller = source.decode_smaller(by)
+    if smaller is None:
+        picture, by = _middle(source.decode(), full), 1
+    else:
+        picture = source.upright(smaller[0])
+    edges = (round(edge / by) for edge in (left, top, left + width, top + height))
+    left, top, right, bottom = edges
+    part = _narrow(picture.crop((left, top, right, bottom)), preprocess)
+    view = _resize(part, size, part.size, preprocess)
+    if view.ndim == 2 and preprocess["channels"] == 3:
+        view = np.repeat(view[:, :, None], 3, axis=2)
+    if mirrored and preprocess["channels"] == 3 and min(size) >= _FLIPS_FROM:
+        view = torch.from_numpy(view).flip(1).numpy()  # numpy takes ten times as long
+    return view
+
+
+def _shortened(size: Size) -> Size:
+    """The size without the ends of an extremely long picture, too large for memory if enlarged."""
+    most = _LONGEST * min(size)
+    return min(size[0], most), min(size[1], most)
+
+
+def _whole_size(full: Size, preprocess: Preprocess) -> Size:
+    """What the whole picture is resized to, before the window is cut out of its middle."""
+    wide, high = (math.floor(preprocess[side] / preprocess["crop"]) for side in ("width", "height"))
+    mode = preprocess["crop_mode"]
+    if mode == "squash":
+        return wide, high
+    if mode != "border" and wide == high:
+        short = min(full)
+        return int(wide * full[0] / short), int(wide * full[1] / short)
+    ratios = full[1] / high, full[0] / wide
+    ratio = max(ratios) if mode == "border" else min(ratios)
+    return max(1, round(full[0] / ratio)), max(1, round(full[1] / ratio))
+
+
+def _scale(full: Size, size: Size, preprocess: Preprocess, part: Size | None = None) -> int:
+    """The largest fraction, 1/2 to 1/8, at which the part is still well above its size, or 1."""
+    room = min(side / (_GAP * target) for side, target in zip(part or full, size, strict=True))
+    by = next((by for by in _SCALES if by <= room), 1)
+    whole = by == 1 or preprocess["interpolation"] == "nearest" or _shortened(full) != full
+    return 1 if whole else by
+
+
+def _random_box(size: Size, rng: np.random.Generator) -> tuple[int, int, int, int]:
+    """Left, top, width, height of a part with 1/2 to all of the area, 3/4 to 4/3 wide as high."""
+    full_width, full_height = size
+    for _ in range(10):
+        area = rng.uniform(_SMALLEST_CROP, 1.0) * full_width * full_height
+        ratio = math.exp(rng.uniform(math.log(3 / 4), math.log(4 / 3)))
+        width, height = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
+        if 0 < width <= full_width and 0 < height <= full_height:
+            left = int(rng.integers(full_width - width + 1))
+            top = int(rng.integers(full_height - height + 1))
+            return left, top, width, height
+    width = min(full_width, max(1, round(full_height * 4 / 3)))
+    height = min(full_height, max(1, round(full_width * 4 / 3)))
+    return (full_width - width) // 2, (full_height - height) // 2, width, height
+
+
+def _narrow(picture: Picture, preprocess: Preprocess) -> Picture:
+    """In grey where the backbone wants one channel; grey ones become RGB once resized."""
+    grey = preprocess["channels"] == 1 and picture.mode != "L"
+    return picture.convert("L") if grey else picture
+
+
+def _resize(
+    picture: Picture, size: Size, extent: tuple[float, float], preprocess: Preprocess
+) -> np.ndarray:
+    """The upper left `extent` of a picture, resized; one level off Pillow's result at most.
+
+    torch does what Pillow does, antialiasing included, several times as fast.
+    """
+    if picture.size == size == extent:
+        return np.array(picture)
+    mode = preprocess["interpolation"]
+    if mode not in ("bilinear", "bicubic"):
+        return np.array(picture.resize(size, _FILTERS[mode], (0, 0, *extent)))
+    pixels = torch.from_numpy(np.array(picture))
+    planes = pixels.view(1, picture.height, picture.width, -1).permute(0, 3, 1, 2)
+    width, height = size
+    # torch rounds the sides it finds down, hence the millionth
+    factors = [(side + 1e-6) / length for side, length in zip(size, extent, strict=True)]
+    resized = functional.interpolate(
+        planes, scale_factor=factors[::-1], mode=mode, antialias=True, recompute_scale_factor=False
+    )[0, :, :height, :width].numpy()
+    return resized[0] if pixels.ndim == 2 else np.ascontiguousarray(resized.transpose(1, 2, 0))
+
+
+def _resize_exactly(picture: Picture, size: Size, window: Size, preprocess: Preprocess) -> Picture:
+    """The picture resized by Pillow; of a square one perhaps only the window, the same to the bit.
+
+    The window is resized alone where its edges fall on fractions of a pixel that floating point
+    holds exactly, as when 256 px are made of any number. Other shapes than squares could be resized
+    along the other axis first, which rounds differently.
+    """
+    if picture.size == size:
+        return picture
+    method = _FILTERS[preprocess["interpolation"]]
+    full, whole, part = picture.width, size[0], window[0]
+    square = all(wide == high for wide, high in (picture.size, size, window))
+    parts = whole // math.gcd(full, whole)
+    if not (square and part < whole and parts.bit_count() == 1 and full * parts < 2**24):
+        return picture.resize(size, method)
+    start = round((whole - part) / 2.0)
+    low, high = start * full / whole, (start + part) * full / whole
+    return picture.resize(window, method, (low, low, high, high))
+
+
+def _middle(picture: Picture, size: Size, fill: tuple[int, ...] = ()) -> Picture:
+    """The middle, `size` large; a smaller picture is surrounded with `fill`, or black."""
+    width, height = size
+    wide, high = max(0, width - picture.width), max(0, height - picture.height)
+    if wide or high:
+        border = (wide // 2, high // 2, (wide + 1) // 2, (high + 1) // 2)
+        picture = ImageOps.expand(picture, border, fill if len(fill) > 1 else sum(fill))
+    if picture.size == size:
+        return picture
+    left, top = round((picture.width - width) / 2.0), round((picture.height - height) / 2.0)
+    return picture.crop((left, top, left + width, top + height))
