@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, ClassVar, final
 
 import numpy as np
@@ -12,12 +13,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from headstart.contracts import Batch, Examples, Step, Task
+from headstart.errors import DataError
 from headstart.model import Model
 
 # Inverse regularisation strengths tried by the probe, on standardised features.
 PROBE_STRENGTHS = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 1.0)
-
-Solution = tuple[np.ndarray, np.ndarray]  # weight (labels, D) and bias (labels,)
+_WORTH_THREADS = 50_000_000  # numbers in the features; with fewer, threads wait more than work
+PROBE_PATIENCE = 2  # strengths in a row that brought nothing; the weakest are the dearest to fit
 
 
 @final
@@ -50,19 +52,29 @@ class Classification(Task):
         """Multinomial logistic regression on standardised features.
 
         The strength is picked by the loss on validation, which is steadier than the score on few
-        items. The standardisation is folded into the returned layer.
+        items: from the strongest regularisation on, until it has got worse twice. The
+        standardisation is folded into the returned layer.
         """
         mean = train[0].mean(axis=0, dtype=np.float64)
         scale = train[0].std(axis=0, dtype=np.float64) + 1e-6
+        # L-BFGS works in double precision; features in single would be converted at every step
+        kind = np.float64 if train[0].size < _WORTH_THREADS else np.float32
         inputs, checked = (
-            ((part[0] - mean) / scale).astype(np.float32) for part in (train, validation)
+            ((part[0] - mean) / scale).astype(kind, copy=False) for part in (train, validation)
         )
-
-        def loss(solution: Solution) -> float:
-            outputs = checked @ solution[0].T + solution[1]
-            return float(self.losses(outputs, validation[1]).mean())
-
-        weight, bias = min(self._solutions(inputs, train[1], len(labels)), key=loss)
+        best, least, worse = None, np.inf, 0
+        for weight, bias in self._solutions(inputs, train[1], len(labels)):
+            outputs = checked @ weight.T + bias
+            loss = float(self.losses(outputs, validation[1]).mean())
+            if loss < least:
+                best, least, worse = (weight, bias), loss, 0
+            else:
+                worse += 1
+            if worse == PROBE_PATIENCE:
+                break
+        if best is None:
+            raise DataError("The features are not finite, so that no head can be fitted on them.")
+        weight, bias = best
         layer = nn.Linear(inputs.shape[1], len(labels))
         weight = weight / scale
         with torch.no_grad():
@@ -70,16 +82,18 @@ class Classification(Task):
             layer.bias.copy_(torch.from_numpy(bias - weight @ mean))
         return layer
 
-    def _solutions(self, inputs: np.ndarray, targets: np.ndarray, count: int) -> list[Solution]:
+    def _solutions(
+        self, inputs: np.ndarray, targets: np.ndarray, count: int
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Weight (labels, D) and bias (labels,) for each strength, each from the one before."""
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.linear_model import LogisticRegression
 
         given = dict(enumerate(self.weights)) if self.weights is not None else None
         solver = LogisticRegression(max_iter=200, warm_start=True, tol=1e-3, class_weight=given)
-        found = []
         for strength in PROBE_STRENGTHS:
             solver.set_params(C=strength)
-            with warnings.catch_warnings():
+            with warnings.catch_warnings(), _threads(inputs.size):
                 warnings.simplefilter("ignore", ConvergenceWarning)  # validation judges the result
                 solver.fit(inputs, targets)
             weight = np.zeros((count, inputs.shape[1]))
@@ -89,8 +103,7 @@ class Classification(Task):
                 bias[solver.classes_] = np.concatenate([-solver.intercept_, solver.intercept_]) / 2
             else:
                 weight[solver.classes_], bias[solver.classes_] = solver.coef_, solver.intercept_
-            found.append((weight, bias))
-        return found
+            yield weight, bias
 
     def weighted(self, weights: tuple[float, ...]) -> Classification:
         """The same task with one weight a label in the loss and the probe."""
@@ -124,3 +137,13 @@ class Classification(Task):
             }
             for best, row in zip(likeliest.tolist(), shares, strict=True)
         ]
+
+
+def _threads(numbers: int) -> AbstractContextManager[object]:
+    """One thread for small products: more of them wait for one another longer than they compute."""
+    from threadpoolctl import threadpool_limits
+
+    limit: AbstractContextManager[object] = threadpool_limits(
+        1 if numbers < _WORTH_THREADS else None
+    )
+    return limit

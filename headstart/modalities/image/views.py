@@ -36,7 +36,7 @@ def whole_view(source: Opened, preprocess: Preprocess) -> np.ndarray:
     smaller = source.decode_smaller(_scale(source.size, size, preprocess))
     if smaller is None:
         picture = _narrow(_middle(source.decode(), full), preprocess)
-        picture = _resize_exactly(picture, size, window, preprocess)
+        picture = pil.fromarray(_resize(picture, size, picture.size, preprocess))
     else:
         stored = _narrow(smaller[0], preprocess)
         pixels = _resize(stored, source.sideways(size), smaller[1], preprocess)
@@ -123,7 +123,7 @@ def _narrow(picture: Picture, preprocess: Preprocess) -> Picture:
 def _resize(
     picture: Picture, size: Size, extent: tuple[float, float], preprocess: Preprocess
 ) -> np.ndarray:
-    """The upper left `extent` of a picture, resized; one level off Pillow's result at most.
+    """The upper left `extent` of a picture, resized; hardly ever over one level off Pillow's.
 
     torch does what Pillow does, antialiasing included, several times as fast.
     """
@@ -141,26 +141,6 @@ def _resize(
         planes, scale_factor=factors[::-1], mode=mode, antialias=True, recompute_scale_factor=False
     )[0, :, :height, :width].numpy()
     return resized[0] if pixels.ndim == 2 else np.ascontiguousarray(resized.transpose(1, 2, 0))
-
-
-def _resize_exactly(picture: Picture, size: Size, window: Size, preprocess: Preprocess) -> Picture:
-    """The picture resized by Pillow; of a square one perhaps only the window, the same to the bit.
-
-    The window is resized alone where its edges fall on fractions of a pixel that floating point
-    holds exactly, as when 256 px are made of any number. Other shapes than squares could be resized
-    along the other axis first, which rounds differently.
-    """
-    if picture.size == size:
-        return picture
-    method = _FILTERS[preprocess["interpolation"]]
-    full, whole, part = picture.width, size[0], window[0]
-    square = all(wide == high for wide, high in (picture.size, size, window))
-    parts = whole // math.gcd(full, whole)
-    if not (square and part < whole and parts.bit_count() == 1 and full * parts < 2**24):
-        return picture.resize(size, method)
-    start = round((whole - part) / 2.0)
-    low, high = start * full / whole, (start + part) * full / whole
-    return picture.resize(window, method, (low, low, high, high))
 
 
 def _middle(picture: Picture, size: Size, fill: tuple[int, ...] = ()) -> Picture:
