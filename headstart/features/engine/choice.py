@@ -20,7 +20,7 @@ from headstart.features.engine.torch import TorchEngine
 from headstart.progress import Progress
 
 SECONDS: Final = 1.0  # about what measuring one engine takes
-HOPELESS: Final = 3.0  # times slower than the fastest when checked: not measured any further
+HOPELESS: Final = 1.5  # times slower than the fastest when checked: not measured any further
 PLAIN: Final = "torch fp32"
 
 

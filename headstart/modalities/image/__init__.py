@@ -65,11 +65,14 @@ class Image(Modality):
 
         In memory the channels come last, as convolutions like it best.
         """
-        pixels = torch.from_numpy(np.stack([item.transpose(1, 2, 0) for item in items]))
-        count, height, width, channels = pixels.shape
-        mean = torch.tensor(preprocess["mean"], dtype=torch.float32).repeat(width)
-        std = torch.tensor(preprocess["std"], dtype=torch.float32).repeat(width)
-        batch = torch.empty(count, height, width * channels)
-        for rows, values in zip(batch, pixels.flatten(2), strict=True):  # one fits into the cache
-            rows.copy_(values).div_(255).sub_(mean).div_(std)
-        return batch.view(pixels.shape).permute(0, 3, 1, 2)
+        channels, height, width = items[0].shape
+        mean, std = (np.tile(np.float32(preprocess[name]), width) for name in ("mean", "std"))
+        batch = np.empty((len(items), height, width * channels), np.float32)
+        # by numpy: torch's threads would wait for cores that decoders and engines compute on
+        for rows, item in zip(batch, items, strict=True):  # one fits into the cache
+            pixels = item.transpose(1, 2, 0).reshape(rows.shape)
+            np.divide(pixels, np.float32(255), out=rows)
+            rows -= mean
+            rows /= std
+        shape = len(items), height, width, channels
+        return torch.from_numpy(batch).view(shape).permute(0, 3, 1, 2)
