@@ -1,6 +1,6 @@
 # Everything below needs only python3 (3.11 to 3.13) and make.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow check docs docs-help clean
+.PHONY: help demo test test-slow check docs docs-help benchmark clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -53,6 +53,9 @@ docs: .venv/dev.stamp docs-help ## build the pages into site/
 
 docs-help: .venv/dev.stamp ## write the --help texts into docs/cli.md
 	@$(BIN)/python docs/help_texts.py
+
+benchmark: .venv/runtime.stamp ## compare with other libraries in one run; takes about an hour
+	@$(BIN)/python -m benchmarks fast-path $(BENCHMARK)
 
 clean: ## remove the environment and what was built
 	rm -rf .venv site dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from headstart.defaults import Settings
 from headstart.evidence import (
     Target,
     features_arm,
+    judging,
     naive_arm,
     scratch_arm,
     strategy_arm,
@@ -112,6 +114,23 @@ def test_a_strategy_arm_trains_on_activations_in_bf16(
     assert made.checks == {"frozen stages are bit-identical": True}
     assert made.arm.merit >= features.arm.merit
     assert made.training.history[-1]["loss"] < 0.7
+
+
+def test_many_items_are_judged_by_an_engine_that_agrees(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aim, backbone = target(pictures, tmp_path), tiny.backbone()
+    model = features_arm(aim, backbone).model
+    plain = judging.judge(aim, model)
+    monkeypatch.setattr(judging, "WORTH_CONVERTING", 1)
+    quick = judging.judge(aim, model)
+    for split in ("validation", "test"):
+        expected = predict(model, aim.raw(split), aim.accelerator)
+        assert plain[split].shape == (len(aim.dataset.split(split)), 2)
+        np.testing.assert_allclose(plain[split], expected, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(quick[split], expected, rtol=1e-2, atol=1e-3)
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    assert np.array_equal(judging.judge(aim, model)["test"], plain["test"])
 
 
 def test_the_scratch_arm_gets_its_own_rates_and_twice_the_steps(

@@ -14,11 +14,12 @@ from torch import nn
 from headstart import defaults
 from headstart.contracts import Backbone, Strategy
 from headstart.defaults import Recipe
+from headstart.evidence.judging import JUDGED, judge
 from headstart.evidence.record import Arm
 from headstart.evidence.target import Target
 from headstart.features.legality import storable
 from headstart.model import Model
-from headstart.training import Session, Splits, Training, predict, seed_everything, train
+from headstart.training import Session, Splits, Training, seed_everything, train
 
 STRATEGY_SHARE = 0.4  # of a budget, by when the strategy must be done; the rest is scratch's
 SEARCH_SHARE = 0.4  # of what is left then, for the scratch arm's search for a rate
@@ -43,7 +44,7 @@ def naive_arm(target: Target, features: Outcome) -> Outcome:
     with torch.no_grad():
         head.weight.zero_()
         head.bias.copy_(torch.from_numpy(constant))
-    outputs = {name: np.tile(constant, (len(target.dataset.split(name)), 1)) for name in _JUDGED}
+    outputs = {name: np.tile(constant, (len(target.dataset.split(name)), 1)) for name in JUDGED}
     model = Model(dict(zip(features.model.names, features.model.stages, strict=True)), head)
     return Outcome(_arm(target, "naive", outputs, 0.0), model)
 
@@ -52,7 +53,7 @@ def features_arm(target: Target, backbone: Backbone) -> Outcome:
     """The backbone frozen, its features extracted once, under a probe."""
     started = time.monotonic()
     rows = target.activations(backbone, len(backbone.stages)).rows
-    splits = {name: rows[target.positions(name)] for name in ("train", *_JUDGED)}
+    splits = {name: rows[target.positions(name)] for name in ("train", *JUDGED)}
     examples = {
         name: (splits[name], target.dataset.targets(name)) for name in ("train", "validation")
     }
@@ -60,7 +61,7 @@ def features_arm(target: Target, backbone: Backbone) -> Outcome:
     target.progress.say("Fitting a probe on the frozen features.")
     head = target.task.probe(examples["train"], examples["validation"], target.labels)
     with torch.inference_mode():
-        outputs = {name: head(torch.from_numpy(splits[name])).numpy() for name in _JUDGED}
+        outputs = {name: head(torch.from_numpy(splits[name])).numpy() for name in JUDGED}
     arm = _arm(target, "feature-extraction", outputs, time.monotonic() - started)
     return Outcome(arm, Model(backbone.stages, head))
 
@@ -84,7 +85,7 @@ def strategy_arm(
         share = STRATEGY_SHARE if target.settings.scratch else 1.0
         session = target.session("chosen", target.budget.until(share))
         training = train(model, target.task, strategy, splits, recipe, session)
-    outputs = {split: predict(model, target.raw(split), target.accelerator) for split in _JUDGED}
+    outputs = judge(target, model)
     spent = time.monotonic() - started + (features.arm.seconds if probe else 0.0)
     note = "ended by the budget" if training.cut else ""
     arm = _arm(target, name, outputs, spent, steps=training.steps, note=note)
@@ -120,7 +121,7 @@ def scratch_arm(
     recipe = replace(reference, label="scratch", epochs=epochs, rate=rate, patience=epochs)
     session = target.session("scratch", left)
     model, training = _from_scratch(target, rebuild, strategy, recipe, session)
-    outputs = {split: predict(model, target.raw(split), target.accelerator) for split in _JUDGED}
+    outputs = judge(target, model)
     rates = ", ".join(f"{value:g}" for value in defaults.SCRATCH_RATES)
     said = (
         f"Scratch: rates {rates} tried for {' / '.join(str(entry[2]) for entry in tried)} steps, "
@@ -141,9 +142,6 @@ def unchanged(model: Model, backbone: Backbone, frozen: int) -> bool:
             if not torch.equal(tensor.cpu(), state[name].cpu()):
                 return False
     return True
-
-
-_JUDGED = ("validation", "test")
 
 
 class _Everything(Strategy):
@@ -185,7 +183,7 @@ def _arm(
     note: str = "",
 ) -> Arm:
     task = target.task
-    truth = {split: target.dataset.targets(split) for split in _JUDGED}
+    truth = {split: target.dataset.targets(split) for split in JUDGED}
     score = float(task.scores(outputs["validation"], truth["validation"]).mean())
     loss = float(task.losses(outputs["validation"], truth["validation"]).mean())
     scores = task.scores(outputs["test"], truth["test"])

@@ -29,7 +29,7 @@ class Given:
     stages: nn.Module
     sample: Any
     device: torch.device
-    key: Mapping[str, object]
+    key: Mapping[str, object] | None
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ def fastest(
     *,
     wanted: str = "auto",
     precision: str = "auto",
-    key: Mapping[str, object],
+    key: Mapping[str, object] | None,
     progress: Progress,
 ) -> Engine:
     """The fastest engine that agrees with plain fp32 torch on the first items of `sample`.
@@ -39,8 +39,8 @@ def fastest(
     `sample` is the first batch of model inputs; `wanted` is auto, torch or openvino; `precision`
     is auto, fp32 or bf16. `key` is JSON-able and says all that the stages depend on, such as
     weights, architecture, boundary and preprocess. The winner is remembered for this machine and
-    all of `key` but the weights. Stages are moved to the device and put into evaluation mode.
-    Raises HeadstartError where what is wanted can't be had.
+    all of `key` but the weights; None is for stages that run this once. Stages are moved to the
+    device and put into evaluation mode. Raises HeadstartError where what is wanted can't be had.
     """
     wish, given = Wish(wanted, precision), Given(stages, sample, device, key)
     options = candidates(wish, given, progress)
@@ -150,7 +150,7 @@ def _question(wish: Wish, given: Given) -> dict[str, object]:
     """All that the winner depends on."""
     return {
         "machine": memory.machine(given.device),
-        "network": {name: value for name, value in given.key.items() if name != "weights"},
+        "network": {name: value for name, value in (given.key or {}).items() if name != "weights"},
         "inputs": layout(given.sample),
         "wish": [wish.engine, wish.precision],
     }

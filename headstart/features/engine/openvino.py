@@ -50,11 +50,12 @@ class OpenVinoEngine(Engine):
     """Stages converted and compiled for this CPU, for any batch size.
 
     `sample` is a batch of inputs like those to come; `key` says which stages these are, with which
-    weights. Raises EngineError, saying why, for stages that can't be converted.
+    weights, so that the converted ones are kept; None keeps nothing. Raises EngineError, saying
+    why, for stages that can't be converted.
     """
 
     def __init__(
-        self, stages: nn.Module, sample: Any, precision: str, key: Mapping[str, object]
+        self, stages: nn.Module, sample: Any, precision: str, key: Mapping[str, object] | None
     ) -> None:
         if not isinstance(sample, Tensor):
             raise EngineError("it takes inputs of one tensor only")
@@ -140,8 +141,10 @@ def _compile(model: Any, precision: str, images: bool) -> Any:
     return _core().compile_model(model, "CPU", settings)
 
 
-def _model(stages: nn.Module, sample: Tensor, key: Mapping[str, object]) -> Any:
-    """The converted stages: from disk, or converted now and kept there."""
+def _model(stages: nn.Module, sample: Tensor, key: Mapping[str, object] | None) -> Any:
+    """The converted stages: from disk, or converted now and, with a key, kept there."""
+    if key is None:
+        return _convert(stages, sample)
     folder = _folder(sample, key)
     path = folder / "model.xml"
     if path.exists():

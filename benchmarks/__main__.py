@@ -1,0 +1,87 @@
+"""`python -m benchmarks fast-path`: one command, one run, one table."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from benchmarks.registry import DEFAULT_WORKS, PEERS, ROOT, WORKS
+
+SHARED: Final = ROOT.parent / "shared" / "data"
+WEIGHTS: Final = "mobilenetv2_100.imagenet.safetensors"
+MEMORY_NUMBERS: Final = (10_000, 100_000)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    path = made.add_subparsers(required=True).add_parser(
+        "fast-path", help="compare with the peers, print the table, write it as JSON and Markdown"
+    )
+    path.add_argument("--works", default=",".join(DEFAULT_WORKS), help=f"of {', '.join(WORKS)}")
+    path.add_argument("--peers", default=",".join(PEERS), help=f"of {', '.join(PEERS)}; may be ''")
+    path.add_argument("--backbone", choices=("mobilenetv2_100", "resnet50"))
+    path.add_argument("--subset", type=int, help="use so many of the photos")
+    path.add_argument("--photos", type=int, help="make so many of 500x375 px and use these")
+    path.add_argument("--source", type=Path, default=SHARED / "images" / "flowers")
+    path.add_argument("--memory", action="store_true", help="peak memory at 10,000 and 100,000")
+    path.add_argument("--out", type=Path, default=ROOT / "benchmarks" / ".work" / "results.json")
+    path.set_defaults(backbone="mobilenetv2_100")
+    return made
+
+
+def names(text: str, known: Mapping[str, object], what: str) -> list[str]:
+    """The names in a comma-separated list, in the registry's order. Raises ValueError."""
+    asked = [name for name in text.split(",") if name]
+    for name in asked:
+        if name not in known:
+            raise ValueError(f"{what} {name!r} is not known. Give of: {', '.join(known)}.")
+    return [name for name in known if name in asked]
+
+
+def main() -> int:
+    """Run what was asked for: 0 when all went well, 1 when a contender failed, 2 for a mistake."""
+    args = parser().parse_args()
+    try:
+        works, peers = names(args.works, WORKS, "Work"), names(args.peers, PEERS, "Peer")
+    except ValueError as error:
+        return _refuse(str(error))
+    if {"warm", "new"} & set(works) and "frozen" not in works:
+        works = [name for name in WORKS if name in {*works, "frozen"}]
+    if not args.source.is_dir():
+        return _refuse(f"{args.source} is not there. Give a folder of class folders with --source.")
+    weights = SHARED / "weights" / WEIGHTS
+    if args.backbone != "resnet50" and not weights.exists():
+        return _refuse(f"{weights} is not there. Run with --backbone resnet50, which needs none.")
+    from benchmarks import environments, fast_path, photos
+
+    if args.backbone == "resnet50":
+        from benchmarks.weights import random_weights
+
+        weights = random_weights(fast_path.WORKPLACE / "resnet50.random.safetensors")
+    plan = photos.Plan(str(args.source.resolve()), args.subset, args.photos)
+    asked_for_memory = args.memory or "memory" in works
+    try:
+        run = fast_path.start(plan, args.backbone, weights.resolve(), args.out.resolve())
+        well = fast_path.compare(run, [name for name in works if name != "memory"], peers)
+        if asked_for_memory:
+            fast_path.memory(run, plan, MEMORY_NUMBERS)
+    except FileNotFoundError as error:
+        return _refuse(f"{error} holds no photo. Give a folder of class folders with --source.")
+    except environments.BrokenEnvironmentError as error:
+        return _refuse(str(error))
+    run.write()
+    print(run.out.with_suffix(".md").read_text(encoding="utf-8"))
+    return 0 if well else 1
+
+
+def _refuse(sentence: str) -> int:
+    print(sentence, file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

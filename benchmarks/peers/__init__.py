@@ -1,0 +1,1 @@
+"""One script a peer; each runs alone, in the peers' environment."""
