@@ -105,12 +105,10 @@ def epochs(train_items: int) -> int:
     """Passes over the items: hundreds of steps for small sets (after BiT's hyper-rule)."""
     if train_items < 150:
         return 30
-    if train_items < 500:
-        return 12
     if train_items < 5_000:
-        return 8
+        return 12
     if train_items < 20_000:
-        return 5
+        return 6
     return 3
 
 
@@ -122,6 +120,14 @@ def batch(train_items: int) -> int:
 def rate(from_probe: bool) -> float:
     """AdamW's base rate: low after a fitted head, higher otherwise."""
     return 2e-4 if from_probe else 1e-3
+
+
+def smoothing(train_items: int) -> float:
+    """Share of a target spread over all labels: where training is long enough to overfit.
+
+    A tenth, as for ImageNet (Szegedy et al. 2016), for sets that the whole network is trained on.
+    """
+    return 0.1 if train_items >= 1_000 else 0.0
 
 
 def class_weights(counts: tuple[int, ...]) -> tuple[float, ...] | None:

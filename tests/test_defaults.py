@@ -50,8 +50,9 @@ def test_an_epoch_has_eight_steps_at_least(count: int) -> None:
         (149, "feature-extraction", 30, 18),
         (150, "last-stages", 12, 18),
         (244, "last-stages", 12, 30),
-        (999, "last-stages", 8, 32),
-        (1_000, "lp-ft", 8, 32),
+        (999, "last-stages", 12, 32),
+        (1_000, "lp-ft", 12, 32),
+        (19_999, "lp-ft", 6, 32),
         (20_000, "full-fine-tuning", 3, 32),
     ],
 )
@@ -59,6 +60,11 @@ def test_the_table(train_items: int, strategy: str, epochs: int, batch: int) -> 
     assert defaults.strategy(train_items) == strategy
     assert defaults.epochs(train_items) == epochs
     assert defaults.batch(train_items) == batch
+
+
+def test_targets_are_smoothed_where_training_is_long() -> None:
+    assert defaults.smoothing(999) == 0
+    assert 0 < defaults.smoothing(1_000) < 0.5
 
 
 def test_a_fitted_head_is_moved_gently() -> None:

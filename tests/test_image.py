@@ -133,19 +133,21 @@ def test_only_large_pictures_in_colour_are_mirrored(
     assert (5 <= falling <= 25) if mirrors else falling == 0
 
 
-def test_random_views_take_half_to_all_of_the_area() -> None:
+@pytest.mark.parametrize(("side", "least"), [(60, 0.5), (64, 0.35)])
+def test_random_views_take_a_good_part_of_the_area(side: int, least: float) -> None:
     across = np.tile(np.arange(240, dtype=np.uint8), (240, 1))
     down = across.T
     raw = saved(pil.fromarray(np.stack([across, down, down], axis=2)))
-    ours = {**PLAIN, "height": 60, "width": 60}
+    ours = {**PLAIN, "height": side, "width": side}
     rng = np.random.default_rng(0)
     shares = []
     for _ in range(200):
         view = Image().decode(raw, ours, rng).astype(int)
-        width, height = np.ptp(view[0]) + 4, np.ptp(view[1]) + 4  # 4 px a step when halved twice
+        step = 240 / side  # about what the last column or row spans
+        width, height = np.ptp(view[0]) + step, np.ptp(view[1]) + step
         shares.append(width * height / 240**2)
         assert 0.72 < width / height < 1.39
-    assert 0.45 < min(shares) < 0.56 and 0.9 < max(shares) < 1.06
+    assert least - 0.05 < min(shares) < least + 0.06 and 0.9 < max(shares) < 1.06
 
 
 def test_collate_normalises() -> None:

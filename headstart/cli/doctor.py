@@ -49,6 +49,7 @@ def examine() -> Machine:
             "torch": str(torch.__version__),
             "torchvision": _version("torchvision"),
             "timm": _version("timm"),
+            "openvino": _version("openvino"),
             "cores": len(os.sched_getaffinity(0))
             if platform.system() == "Linux"
             else os.cpu_count(),

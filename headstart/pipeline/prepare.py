@@ -49,7 +49,7 @@ def prepare(
     parameters = sum(p.numel() for stage in source.stages.values() for p in stage.parameters())
     target = Target(
         dataset=dataset,
-        task=_weighted(catalog.task(TASK), dataset, settings),
+        task=_task(dataset, settings),
         reader=Reader(modality, source.preprocess),
         settings=settings,
         accelerator=machine.accelerator(settings, parameters),
@@ -96,7 +96,9 @@ def _run(
     }
 
 
-def _weighted(task: Task, dataset: Dataset, settings: Settings) -> Task:
+def _task(dataset: Dataset, settings: Settings) -> Task:
+    """The task as the policy sets it for this much data, with the labels' weights."""
+    task = catalog.task(TASK, smoothing=defaults.smoothing(len(dataset.split("train"))))
     targets = dataset.targets("train").tolist()
     weights = defaults.class_weights(tuple(targets.count(n) for n in range(len(dataset.labels))))
     return task if weights is None or settings.class_weights == "none" else task.weighted(weights)

@@ -24,12 +24,17 @@ PROBE_PATIENCE = 2  # strengths in a row that brought nothing; the weakest are t
 
 @final
 class Classification(Task):
-    """Softmax cross-entropy, scored by accuracy; `weights` holds one weight a label."""
+    """Softmax cross-entropy, scored by accuracy; `weights` holds one weight a label.
+
+    `smoothing` is the share of each target that is spread over all labels while training (Szegedy
+    et al. 2016).
+    """
 
     metric: ClassVar[str] = "accuracy"
 
-    def __init__(self, weights: tuple[float, ...] | None = None) -> None:
+    def __init__(self, weights: tuple[float, ...] | None = None, smoothing: float = 0.0) -> None:
         self.weights = weights
+        self.smoothing = smoothing
 
     def head(self, feature_dim: int, labels: Sequence[str]) -> nn.Module:
         """A linear layer to one output a label, zero at the start (Kolesnikov et al. 2020)."""
@@ -45,7 +50,9 @@ class Classification(Task):
         weights = None
         if self.weights is not None:
             weights = torch.tensor(self.weights, dtype=torch.float32, device=outputs.device)
-        loss = functional.cross_entropy(outputs.float(), batch.targets, weight=weights)
+        loss = functional.cross_entropy(
+            outputs.float(), batch.targets, weight=weights, label_smoothing=self.smoothing
+        )
         return Step(outputs, loss, features)
 
     def probe(self, train: Examples, validation: Examples, labels: Sequence[str]) -> nn.Module:
@@ -53,8 +60,14 @@ class Classification(Task):
 
         The strength is picked by the loss on validation, which is steadier than the score on few
         items: from the strongest regularisation on, until it has got worse twice. The
-        standardisation is folded into the returned layer.
+        standardisation is folded into the returned layer. Raises DataError for features that are
+        not finite.
         """
+        if not np.isfinite(train[0]).all():
+            raise DataError(
+                "The features of some training items are not finite numbers. "
+                "Name other weights, or --precision fp32."
+            )
         mean = train[0].mean(axis=0, dtype=np.float64)
         scale = train[0].std(axis=0, dtype=np.float64) + 1e-6
         # L-BFGS works in double precision; features in single would be converted at every step
@@ -62,19 +75,14 @@ class Classification(Task):
         inputs, checked = (
             ((part[0] - mean) / scale).astype(kind, copy=False) for part in (train, validation)
         )
-        best, least, worse = None, np.inf, 0
+        tried: list[tuple[float, np.ndarray, np.ndarray]] = []
         for weight, bias in self._solutions(inputs, train[1], len(labels)):
             outputs = checked @ weight.T + bias
-            loss = float(self.losses(outputs, validation[1]).mean())
-            if loss < least:
-                best, least, worse = (weight, bias), loss, 0
-            else:
-                worse += 1
-            if worse == PROBE_PATIENCE:
+            tried.append((float(self.losses(outputs, validation[1]).mean()), weight, bias))
+            best = min(range(len(tried)), key=lambda place: tried[place][0])
+            if len(tried) - 1 - best == PROBE_PATIENCE:
                 break
-        if best is None:
-            raise DataError("The features are not finite, so that no head can be fitted on them.")
-        weight, bias = best
+        _, weight, bias = tried[best]
         layer = nn.Linear(inputs.shape[1], len(labels))
         weight = weight / scale
         with torch.no_grad():
@@ -107,7 +115,7 @@ class Classification(Task):
 
     def weighted(self, weights: tuple[float, ...]) -> Classification:
         """The same task with one weight a label in the loss and the probe."""
-        return Classification(weights)
+        return Classification(weights, self.smoothing)
 
     def naive(self, targets: np.ndarray, labels: Sequence[str]) -> np.ndarray:
         """Log frequencies of the labels: always answers the commonest one. Shape (labels,)."""

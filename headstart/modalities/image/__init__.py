@@ -48,10 +48,11 @@ class Image(Modality):
         Without `rng` this is timm's evaluation transform, at most two levels of 255 off in photos
         and less than .01 on average, save for a JPEG at least six times the resized picture in both
         directions. That one is decoded at 1/2, 1/4 or 1/8 of its size, at least three times the
-        resized picture, which moves photos by less than one level on average. With `rng`, a random
-        part of half to all of the area and a ratio of 3/4 to 4/3 (Szegedy et al., 2015), mirrored
-        half the time where it is in colour and at least 64 px. Raises DataError when the picture
-        can't be decoded.
+        resized picture, which moves photos by less than one level on average.
+
+        With `rng`, a random part with 35 % to all of the area and a ratio of 3/4 to 4/3 (Szegedy et
+        al., 2015), mirrored half the time where it is in colour; below 64 px half of the area at
+        least, never mirrored. Raises DataError when the picture can't be decoded.
         """
         picture = open_picture(raw)
         if rng is None:

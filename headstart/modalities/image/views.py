@@ -14,8 +14,9 @@ from headstart.contracts import Preprocess
 from headstart.modalities.image.opening import Opened, Picture
 
 _LONGEST = 20  # times the shorter side; what lies beyond is cut before resizing, not after
-_SMALLEST_CROP = 0.5  # of the area, in a random view: gentle, for trainings of few epochs
-_FLIPS_FROM = 64  # px: smaller pictures are often characters, which a mirror makes wrong
+_SMALLEST_CROP = 0.35  # of the area, in a random view: gentle, for trainings of few epochs
+_SMALLEST_SIGN = 0.5  # the same of a small picture, such as a character
+_SMALL = 64  # px: smaller pictures are often characters, which a mirror makes wrong
 _GAP = 3  # a picture decoded smaller is still so many times the target, lest its blocks be seen
 _SCALES = (8, 4, 2)
 _FILTERS = {
@@ -50,9 +51,10 @@ def whole_view(source: Opened, preprocess: Preprocess) -> np.ndarray:
 def random_view(source: Opened, preprocess: Preprocess, rng: np.random.Generator) -> np.ndarray:
     """A random part, perhaps mirrored: (height, width) or (height, width, 3), uint8."""
     full = _shortened(source.size)
-    left, top, width, height = _random_box(full, rng)
-    mirrored = rng.random() < 0.5  # drawn in any case, so that one seed gives one sequence of boxes
     size = int(preprocess["width"]), int(preprocess["height"])
+    least = _SMALLEST_SIGN if min(size) < _SMALL else _SMALLEST_CROP
+    left, top, width, height = _random_box(full, rng, least)
+    mirrored = rng.random() < 0.5  # drawn in any case, so that one seed gives one sequence of boxes
     by = _scale(source.size, size, preprocess, part=(width, height))
     smaller = source.decode_smaller(by)
     if smaller is None:
@@ -65,7 +67,7 @@ def random_view(source: Opened, preprocess: Preprocess, rng: np.random.Generator
     view = _resize(part, size, part.size, preprocess)
     if view.ndim == 2 and preprocess["channels"] == 3:
         view = np.repeat(view[:, :, None], 3, axis=2)
-    if mirrored and preprocess["channels"] == 3 and min(size) >= _FLIPS_FROM:
+    if mirrored and preprocess["channels"] == 3 and min(size) >= _SMALL:
         view = torch.from_numpy(view).flip(1).numpy()  # numpy takes ten times as long
     return view
 
@@ -98,11 +100,11 @@ def _scale(full: Size, size: Size, preprocess: Preprocess, part: Size | None = N
     return 1 if whole else by
 
 
-def _random_box(size: Size, rng: np.random.Generator) -> tuple[int, int, int, int]:
-    """Left, top, width, height of a part with 1/2 to all of the area, 3/4 to 4/3 wide as high."""
+def _random_box(size: Size, rng: np.random.Generator, least: float) -> tuple[int, int, int, int]:
+    """Left, top, width, height of a part with that share of the area at least, 3/4 to 4/3 wide."""
     full_width, full_height = size
     for _ in range(10):
-        area = rng.uniform(_SMALLEST_CROP, 1.0) * full_width * full_height
+        area = rng.uniform(least, 1.0) * full_width * full_height
         ratio = math.exp(rng.uniform(math.log(3 / 4), math.log(4 / 3)))
         width, height = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
         if 0 < width <= full_width and 0 < height <= full_height:
