@@ -52,8 +52,9 @@ def naive_arm(target: Target, features: Outcome) -> Outcome:
 def features_arm(target: Target, backbone: Backbone) -> Outcome:
     """The backbone frozen, its features extracted once, under a probe."""
     started = time.monotonic()
-    rows = target.activations(backbone, len(backbone.stages)).rows
-    splits = {name: rows[target.positions(name)] for name in ("train", *JUDGED)}
+    trained, judged = (found.rows.all() for found in target.features(backbone))
+    ends = len(target.dataset.split("validation"))
+    splits = {"train": trained, "validation": judged[:ends], "test": judged[ends:]}
     examples = {
         name: (splits[name], target.dataset.targets(name)) for name in ("train", "validation")
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +71,17 @@ class Target:
         items = self.dataset.items if view is None else self.dataset.split("train")
         prefix = self.prefix(backbone, boundary)
         return extract(prefix, items, self.reader, self.progress, view)
+
+    def features(self, backbone: Backbone) -> tuple[Extraction, Extraction]:
+        """Features of the training items, and of those for validation and test in that order.
+
+        The latter in fp32, as the saved model will compute them.
+        """
+        prefix = self.prefix(backbone, len(backbone.stages))
+        judged = self.dataset.split("validation") + self.dataset.split("test")
+        trained = extract(prefix, self.dataset.split("train"), self.reader, self.progress)
+        exact = replace(prefix, precision="fp32")
+        return trained, extract(exact, judged, self.reader, self.progress)
 
     def splits(self, backbone: Backbone, strategy: Strategy, epochs: int) -> Splits:
         """Stored activations where that is legal and pays, or raw items."""

@@ -26,13 +26,13 @@ def extract_features(
     """
     settings, progress = settings or Settings(), progress or Silent()
     target, source, _ = prepare(data, backbone, "feature-extraction", settings, progress)
-    found = target.activations(source, len(source.stages))
+    found = target.features(source)
     return Extracted(
-        items=len(found.rows),
-        computed=found.computed,
+        items=sum(len(part.rows) for part in found),
+        computed=sum(part.computed for part in found),
         dimensions=source.feature_dim,
-        engine=found.engine,
-        seconds=found.seconds,
+        engine=" and ".join(dict.fromkeys(part.engine for part in found if part.engine)),
+        seconds=sum(part.seconds for part in found),
     )
 
 
