@@ -50,4 +50,7 @@ class Backbone:
     head: nn.Module | None = None  # the pretrained head, where there is one
     head_name: str = "head"  # the prefix its own library gives the head's tensors
     differentiable: bool = True
-    native: Mapping[str, Any] = field(default_factory=dict)  # its own library's config.json
+    delicate: bool = False  # fine-tuned at the low rates of pretrained transformers
+    library: str = ""  # of its own, that opens an artifact made with it
+    native: Mapping[str, Any] = field(default_factory=dict)  # that library's config.json
+    files: Mapping[str, bytes] = field(default_factory=dict)  # by name, such as its tokenizer

@@ -15,29 +15,18 @@ import numpy as np
 from numpy.random import Generator as Rng
 from torch import Tensor, nn
 
-from headstart.backbone import Backbone, Card, Origin, Preprocess
-from headstart.model import Model
+from headstart.backbone import Backbone as Backbone
+from headstart.backbone import Card as Card
+from headstart.backbone import Origin as Origin
+from headstart.backbone import Preprocess as Preprocess
+from headstart.model import Batch as Batch
+from headstart.model import Model as Model
+from headstart.model import Step as Step
 from headstart.references import Reference
 
-__all__ = [
-    "Array",
-    "Backbone",
-    "Batch",
-    "Card",
-    "Check",
-    "Examples",
-    "Hub",
-    "Labels",
-    "Modality",
-    "Origin",
-    "Preprocess",
-    "Step",
-    "Strategy",
-    "Task",
-]
 Labels = Sequence[str]
 Array = np.ndarray
-Examples = tuple[Array, Array]  # features (N, D) float32 and targets (N,)
+Examples = tuple[Array, Array]  # features (N, D) float32 and targets (N,) or (N, outputs)
 
 
 @dataclass(frozen=True)
@@ -46,24 +35,7 @@ class Check:
 
     problem: str | None = None
     notes: tuple[str, ...] = ()
-
-
-@dataclass
-class Batch:
-    """Model inputs at the boundary before stage `start`, and their targets."""
-
-    inputs: Any
-    targets: Tensor
-    start: int = 0
-
-
-@dataclass
-class Step:
-    """One forward pass: outputs, mean loss, and the pooled features under the head."""
-
-    outputs: Tensor
-    loss: Tensor
-    features: Tensor
+    identity: str = ""  # equal for items that count as identical, where bytes say too little
 
 
 class Hub(ABC):
@@ -79,11 +51,17 @@ class Hub(ABC):
 
 
 class Modality(ABC):
-    """A kind of raw input. `decode` draws a random view when given a generator."""
+    """A kind of raw input. `decode` draws a random view when given a generator.
+
+    Items of a `ragged` modality differ in `size`: inputs are then mappings with a `mask` (N, T), 1
+    before padding, and what stages but the last answer is `hidden` (N, T, D) with that mask.
+    """
 
     suffixes: ClassVar[frozenset[str]]  # files that count as items, lower case with the dot
     columns: ClassVar[tuple[str, ...]]  # manifest columns that may hold the content, best first
     version: ClassVar[int] = 1  # raised when check or decode answers otherwise than before
+    inline: ClassVar[bool] = False  # a manifest's column holds the content itself, not a path
+    ragged: ClassVar[bool] = False
 
     @abstractmethod
     def check(self, raw: bytes) -> Check: ...
@@ -91,6 +69,21 @@ class Modality(ABC):
     def decode(self, raw: bytes, preprocess: Preprocess, rng: Rng | None = None) -> Any: ...
     @abstractmethod
     def collate(self, items: Sequence[Any], preprocess: Preprocess) -> Any: ...
+    def fitted(self, backbone: Backbone) -> Modality:
+        """The same modality with what the backbone's files hold, such as a tokenizer."""
+        return self
+
+    def size(self, item: Any) -> int:
+        """How long a decoded item is."""
+        return 1
+
+    def remarks(self, items: Sequence[Any], preprocess: Preprocess) -> Sequence[str]:
+        """Sentences on what of these decoded items the backbone can't take in."""
+        return ()
+
+    def text(self, raw: bytes) -> str | None:
+        """The words of an item, where it has any: a bag of words is then an arm to beat."""
+        return None
 
 
 class Task(ABC):
@@ -101,6 +94,7 @@ class Task(ABC):
     """
 
     metric: ClassVar[str]
+    kind: ClassVar[str] = "classes"  # of targets: classes, numbers, or label sets
 
     @abstractmethod
     def head(self, feature_dim: int, labels: Labels) -> nn.Module: ...
@@ -116,9 +110,6 @@ class Task(ABC):
     def losses(self, outputs: Array, targets: Array) -> Array: ...
     @abstractmethod
     def decode(self, outputs: Array, labels: Labels) -> list[dict[str, Any]]: ...
-    def weighted(self, weights: tuple[float, ...]) -> Task:
-        """The same task with one weight a label, where its labels can be weighed."""
-        return self
 
 
 class Strategy(ABC):
@@ -130,11 +121,16 @@ class Strategy(ABC):
         """Whether training begins with the head fitted on frozen features."""
         return False
 
+    def ends_with_probe(self) -> bool:
+        """Whether the head is fitted once more, on the trained features."""
+        return False
+
     def epochs(self, default: int) -> int:
         """How many epochs to train, given the policy's number."""
         return default
 
     def prepare(self, model: Model) -> None: ...  # once, before the optimiser is made
+    def trained(self, model: Model) -> None: ...  # once, after it: merge what was added
     def epoch_started(self, epoch: int, model: Model) -> None: ...  # after every model.train()
     def rate(self, stage: int, stages: int) -> float:
         """What multiplies the base rate in this stage; the head is number `stages`."""

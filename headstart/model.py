@@ -1,11 +1,31 @@
-"""The network that strategies prepare and the loop trains: a backbone's stages under a new head."""
+"""The network that strategies prepare and the loop trains, and what passes through it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
+
+
+@dataclass
+class Batch:
+    """Model inputs at the boundary before stage `start`, and their targets."""
+
+    inputs: Any
+    targets: Tensor
+    start: int = 0
+
+
+@dataclass
+class Step:
+    """One forward pass: outputs, mean loss, the pooled features under the head, the targets."""
+
+    outputs: Tensor
+    loss: Tensor
+    features: Tensor
+    targets: Tensor
 
 
 class Model(nn.Module):
