@@ -8,16 +8,15 @@ import numpy as np
 import pytest
 import tiny
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
 from torch import nn
 from torch.nn import functional
 
 from headstart.contracts import Batch
-from headstart.errors import DataError
 from headstart.model import Model
-from headstart.tasks import classification
-from headstart.tasks.classification import Classification
+from headstart.tasks.classification import Classification, probe
 
 FEATURES = torch.randn(9, 3, generator=torch.Generator().manual_seed(0))
 TARGETS = torch.arange(9) % 3
@@ -39,9 +38,8 @@ def test_smoothing_is_for_training_alone_and_outlasts_weights() -> None:
     plain, smooth = Classification(), Classification(smoothing=0.3)
     outputs, targets = FEATURES.numpy(), TARGETS.numpy()
     assert np.array_equal(plain.losses(outputs, targets), smooth.losses(outputs, targets))
-    weighted = smooth.weighted((1.0, 2.0, 3.0))
-    assert (weighted.weights, weighted.smoothing) == ((1.0, 2.0, 3.0), 0.3)
-    assert loss(weighted) != loss(plain.weighted((1.0, 2.0, 3.0)))
+    weights = (1.0, 2.0, 3.0)
+    assert loss(Classification(weights, 0.3)) != loss(Classification(weights))
 
 
 def examples(count: int, noise: float) -> tuple[np.ndarray, np.ndarray]:
@@ -50,6 +48,12 @@ def examples(count: int, noise: float) -> tuple[np.ndarray, np.ndarray]:
     features = rng.normal(0, noise, (count, 40)).astype(np.float32)
     features[np.arange(count), targets] += 1
     return features, targets
+
+
+def answer(head: nn.Module, features: np.ndarray) -> np.ndarray:
+    with torch.inference_mode():
+        outputs: np.ndarray = head(torch.from_numpy(features)).numpy()
+    return outputs
 
 
 class Counted(tuple[float, ...]):
@@ -67,18 +71,73 @@ class Counted(tuple[float, ...]):
 def test_the_probe_searches_until_it_has_got_worse_twice(
     noise: float, all_tried: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    strengths = Counted(classification.PROBE_STRENGTHS)
-    monkeypatch.setattr(classification, "PROBE_STRENGTHS", strengths)
+    strengths = Counted(probe.PROBE_STRENGTHS)
+    monkeypatch.setattr(probe, "PROBE_STRENGTHS", strengths)
     train, validation = examples(60, noise), examples(90, noise)
     found = Classification().probe(train, validation, tiny.LABELS)
     assert (strengths.taken == len(strengths)) == all_tried
-    monkeypatch.setattr(classification, "PROBE_PATIENCE", 100)
+    monkeypatch.setattr(probe, "PROBE_PATIENCE", 100)
     every = Classification().probe(train, validation, tiny.LABELS)
     assert torch.equal(found.weight, every.weight)  # type: ignore[arg-type] # both are linear
 
 
-def test_features_that_are_not_finite_are_refused() -> None:
-    features, targets = examples(12, 1.0)
-    features[3, 5] = np.nan
-    with pytest.raises(DataError, match="not finite numbers"):
-        Classification().probe((features, targets), examples(12, 1.0), tiny.LABELS)
+@pytest.mark.parametrize("absent", range(3))
+@settings(max_examples=20, deadline=None)
+@given(scale=st.floats(0, 1e4), seed=st.integers(0, 9))
+def test_a_label_without_training_examples_is_never_predicted(
+    absent: int, scale: float, seed: int
+) -> None:
+    features, targets = examples(15, 1.0)
+    kept = targets != absent
+    task = Classification()
+    head = task.probe((features[kept], targets[kept]), examples(9, 1.0), tiny.LABELS)
+    anywhere = np.random.default_rng(seed).normal(0, scale, (50, 40)).astype(np.float32)
+    for row in task.decode(answer(head, anywhere), tiny.LABELS):
+        assert row["label"] != tiny.LABELS[absent]
+        assert row["probabilities"][tiny.LABELS[absent]] < 1e-6
+
+
+outputs_and_targets = st.integers(1, 12).flatmap(
+    lambda count: st.tuples(
+        arrays.arrays(np.float32, (count, 3), elements=st.floats(-50, 50, width=32)),
+        arrays.arrays(np.int64, count, elements=st.integers(0, 2)),
+    )
+)
+
+
+@given(found=outputs_and_targets)
+def test_decoded_answers_agree_with_the_scores(found: tuple[np.ndarray, np.ndarray]) -> None:
+    task, (outputs, targets) = Classification(), found
+    decoded, labels = task.decode(outputs, tiny.LABELS), tiny.LABELS
+    right = [row["label"] == labels[target] for row, target in zip(decoded, targets, strict=True)]
+    assert right == (task.scores(outputs, targets) == 1).tolist()
+    for row in decoded:
+        assert sum(row["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+        assert tuple(row["probabilities"]) == labels
+        assert row["probability"] == row["probabilities"][row["label"]]
+        assert row["probability"] == max(row["probabilities"].values())
+
+
+@given(found=outputs_and_targets)
+def test_no_constant_answer_beats_the_naive_one(found: tuple[np.ndarray, np.ndarray]) -> None:
+    task, (_, targets) = Classification(), found
+    constant = task.naive(targets, tiny.LABELS)
+
+    def score(output: np.ndarray) -> float:
+        return float(task.scores(np.tile(output, (len(targets), 1)), targets).mean())
+
+    assert score(constant) == max(score(row) for row in np.eye(3))
+
+
+def test_weights_move_the_loss_and_the_probe_but_not_the_scores() -> None:
+    plain, weighted = Classification(), Classification((5.0, 1.0, 1.0))
+    outputs, targets = FEATURES.numpy(), TARGETS.numpy()
+    expected = np.average(plain.losses(outputs, targets), weights=np.array([5, 1, 1])[targets])
+    assert loss(weighted) == pytest.approx(expected, rel=1e-5)
+    assert (weighted.scores(outputs, targets) == plain.scores(outputs, targets)).all()
+    assert (weighted.losses(outputs, targets) == plain.losses(outputs, targets)).all()
+    features, known = examples(30, 1.0)
+    given_all = features[:, :4], known
+    heads = (task.probe(given_all, given_all, tiny.LABELS) for task in (plain, weighted))
+    fewer, more = ((answer(head, features[:, :4]).argmax(1) == 0).sum() for head in heads)
+    assert more > fewer

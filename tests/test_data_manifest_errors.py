@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from headstart.data import load
+from headstart.data import Schema, load
 from headstart.errors import DataError
 from headstart.modalities.image import Image
 
@@ -27,7 +27,7 @@ def test_a_missing_column(tmp_path: Path, header: str, label: str | None, messag
     path = tmp_path / "a.csv"
     path.write_text(f"{header}\n" + ",".join("x" for _ in header.split(",")))
     with pytest.raises(DataError, match=message):
-        load(path, Image(), label=label)
+        load(path, Image(), Schema(label=label))
 
 
 @pytest.mark.parametrize(
@@ -41,8 +41,8 @@ def test_a_missing_column(tmp_path: Path, header: str, label: str | None, messag
         ("a.jsonl", b'{"image": 7, "label": "ants"}\n', r"line 1 has 7 in column 'image'"),
         (
             "a.jsonl",
-            b'{"image": "a.png", "label": ["ants"]}\n',
-            r"line 1 has \['ants'\] as its lab",
+            b'{"image": "a.png", "label": {"ants": 1}}\n',
+            r"line 1 has {'ants': 1} as its label",
         ),
         ("a.parquet", b"PAR1 but no more", r"can't be read as Parquet"),
         ("a.parquet", b"", r"can't be read as Parquet"),

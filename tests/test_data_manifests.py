@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image as pil
 
-from headstart.data import Dataset, load, load_labelled
+from headstart.data import Dataset, Schema, load, load_labelled
 from headstart.data.parquet import RowSource, _RowGroups
 from headstart.errors import DataError
 from headstart.modalities.image import Image
@@ -228,7 +228,7 @@ def test_a_folder_with_one_manifest(files: Path) -> None:
 
 def test_the_label_column_is_the_one_named_or_the_only_other(files: Path) -> None:
     named = [{"label": "x", "kind": row["label"], "file": row["image"]} for row in rows()]
-    expect(load(as_csv(files / "a.csv", named), Image(), label="kind"))
+    expect(load(as_csv(files / "a.csv", named), Image(), Schema(label="kind")))
     only = [{"kind": row["label"], "Image": row["image"]} for row in rows()]
     expect(load(as_csv(files / "b.csv", only), Image()))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,14 +25,16 @@ class Words(Modality):
     columns: ClassVar[tuple[str, ...]] = ("text",)
     version: ClassVar[int] = 1
 
-    def __init__(self) -> None:
+    def __init__(self, alike: bool = False) -> None:
+        self.alike = alike  # whether case makes no difference
         self.looked = 0
         self._lock = threading.Lock()
 
     def check(self, raw: bytes) -> Check:
         with self._lock:
             self.looked += 1
-        return Check("it is bad" if raw.startswith(b"bad") else None, (raw[:1].decode(),))
+        problem = "it is bad" if raw.startswith(b"bad") else None
+        return Check(problem, (raw[:1].decode(),), raw.decode().lower() if self.alike else "")
 
     def decode(self, raw: bytes, preprocess: Preprocess, rng: Any = None) -> bytes:
         return raw
@@ -58,6 +61,43 @@ def test_content_is_looked_at_once(items: list[Item]) -> None:
     assert second.looked == 0
     assert found.skipped == (("2.txt", "it is bad"),)
     assert found.notes == {"a": 3}
+
+
+def test_what_counts_as_identical_is_remembered(items: list[Item]) -> None:
+    louder = items[1].source
+    assert isinstance(louder, FileSource)
+    louder.path.write_text("A Cat")
+    first = check_items(items, Words(alike=True), Silent()).items
+    again = Words(alike=True)
+    assert check_items(items, again, Silent()).items == first
+    assert again.looked == 0
+    assert len({item.identity for item in first}) == 1
+    assert len({item.digest for item in first}) == 2
+
+
+def test_lines_of_an_earlier_version_are_read(items: list[Item], own_cache: Path) -> None:
+    expected = check_items(items, Words(), Silent())
+    (memory,) = (own_cache / "checks").iterdir()
+    lines = [json.loads(line) for line in memory.read_text().splitlines() if line]
+    assert all(line[3] == "" for line in lines)
+    memory.write_text("".join(json.dumps(line[:3]) + "\n" for line in lines))
+    again = Words()
+    assert check_items(items, again, Silent()) == expected
+    assert again.looked == 0
+
+
+def test_of_content_in_a_manifest_nothing_is_kept(
+    items: list[Item], own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = check_items(items, Words(), Silent())
+    (memory,) = (own_cache / "checks").iterdir()
+    memory.unlink()
+    monkeypatch.setattr(Words, "inline", True)
+    for _ in range(2):
+        inline = Words()
+        assert check_items(items, inline, Silent()) == expected
+        assert inline.looked >= 3
+    assert not memory.exists()
 
 
 def test_changed_content_is_looked_at_again(items: list[Item]) -> None:
@@ -88,7 +128,8 @@ def test_a_damaged_memory_costs_only_time(items: list[Item], own_cache: Path) ->
     for cut in range(len(whole)):
         memory.write_bytes(whole[:cut])
         assert check_items(items, Words(), Silent()) == expected
-    memory.write_bytes(b'\x00\xff[1, 2\n["x", 3, []]\n{}\n"text"\n[]\n' + whole)
+    odd = b'["x", 3, []]\n{}\n7\n["x", null, [], 5]\n["x", null, [], "", ""]\n"text"\n[]\n'
+    memory.write_bytes(b"\x00\xff[1, 2\n" + odd + whole)
     again = Words()
     assert check_items(items, again, Silent()) == expected
     assert again.looked == 0

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from headstart.data.dataset import Dataset, load, load_labelled
 from headstart.data.items import find_inputs
-from headstart.data.sources import FileSource, Item, Source
+from headstart.data.schema import Schema
+from headstart.data.sources import FileSource, InlineSource, Item, Source
 from headstart.data.summary import DataReport
 
 __all__ = [
     "DataReport",
     "Dataset",
     "FileSource",
+    "InlineSource",
     "Item",
+    "Schema",
     "Source",
     "find_inputs",
     "load",

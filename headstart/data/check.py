@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -16,6 +16,7 @@ from headstart.errors import DataError
 from headstart.progress import Progress
 
 _CHUNK = 1024  # items handed to the threads at once, so that memory stays bounded
+_BATCH = 256  # of them, to one thread, where an item is a short text
 
 
 @dataclass(frozen=True)
@@ -38,11 +39,12 @@ def check_items(items: Sequence[Item], modality: Modality, progress: Progress) -
     skipped: list[tuple[str, str]] = []
     notes: Counter[str] = Counter()
     findings = Findings(modality)
-    for item, hashed, found in _on_all_cores(items, modality.check, findings, progress):
+    for item, hashed, found in _on_all_cores(items, modality, findings, progress):
         if hashed and findings.get(hashed) is None:
             findings.add(hashed, found)
         if found.problem is None:
-            usable.append(replace(item, digest=hashed))
+            alike = digest(found.identity.encode()) if found.identity else hashed
+            usable.append(replace(item, digest=hashed, identity=alike))
             notes.update(found.notes)
         else:
             skipped.append((item.id, found.problem))
@@ -53,31 +55,31 @@ def check_items(items: Sequence[Item], modality: Modality, progress: Progress) -
 def drop_conflicts(items: Sequence[Item]) -> tuple[list[Item], tuple[tuple[Item, ...], ...]]:
     """Leave out content that carries more than one label; returns the rest and those groups."""
     groups = [group for group in _groups(items).values() if len({item.label for item in group}) > 1]
-    bad = {group[0].digest for group in groups}
-    return [item for item in items if item.digest not in bad], tuple(map(tuple, groups))
+    bad = {group[0].identity for group in groups}
+    return [item for item in items if item.identity not in bad], tuple(map(tuple, groups))
 
 
 def drop_leaks(items: Sequence[Item]) -> tuple[list[Item], tuple[tuple[Item, Item], ...]]:
     """Leave out training and validation items whose content is held out too.
 
-    Validation is held out from training, the test split from both. Returns the rest, and each item
-    left out with the held-out one it repeats.
+    Validation is held out from training, the test split from both. Items with the same identity
+    count as the same content. Returns the rest, and each item left out with the one it repeats.
     """
     rank = {name: place for place, name in enumerate(SPLITS)}
     last: dict[str, Item] = {}
     for item in items:
-        held = last.get(item.digest)
+        held = last.get(item.identity)
         if held is None or rank[item.split or ""] > rank[held.split or ""]:
-            last[item.digest] = item
-    kept = [item for item in items if item.split == last[item.digest].split]
+            last[item.identity] = item
+    kept = [item for item in items if item.split == last[item.identity].split]
     leaks = tuple(
-        (item, last[item.digest]) for item in items if item.split != last[item.digest].split
+        (item, last[item.identity]) for item in items if item.split != last[item.identity].split
     )
     return kept, leaks
 
 
 def identical(items: Sequence[Item]) -> tuple[tuple[str, ...], ...]:
-    """Groups of items with the same content, by id."""
+    """Groups of items that count as identical, by id."""
     groups = (group for group in _groups(items).values() if len(group) > 1)
     return tuple(sorted(tuple(sorted(item.id for item in group)) for group in groups))
 
@@ -85,15 +87,12 @@ def identical(items: Sequence[Item]) -> tuple[tuple[str, ...], ...]:
 def _groups(items: Iterable[Item]) -> dict[str, list[Item]]:
     groups: defaultdict[str, list[Item]] = defaultdict(list)
     for item in items:
-        groups[item.digest].append(item)
+        groups[item.identity].append(item)
     return groups
 
 
 def _on_all_cores(
-    items: Sequence[Item],
-    check: Callable[[bytes], Check],
-    findings: Findings,
-    progress: Progress,
+    items: Sequence[Item], modality: Modality, findings: Findings, progress: Progress
 ) -> Iterable[tuple[Item, str, Check]]:
     def look(item: Item) -> tuple[Item, str, Check]:
         try:
@@ -102,15 +101,21 @@ def _on_all_cores(
             return item, "", Check(problem=_reason(error))
         hashed = digest(raw)
         known = findings.get(hashed)
-        return item, hashed, check(raw) if known is None else known
+        return item, hashed, modality.check(raw) if known is None else known
 
-    # decoders release the interpreter lock, so that threads do
+    def look_at_all(some: Sequence[Item]) -> list[tuple[Item, str, Check]]:
+        return [look(item) for item in some]
+
+    # decoders release the interpreter lock, so that threads do; handing over costs more than a text
     workers = max(2, min(16, os.cpu_count() or 2))
+    batch = _BATCH if modality.inline else 1
     with ThreadPoolExecutor(workers) as pool, progress.track("checking", len(items)) as advance:
         for start in range(0, len(items), _CHUNK):
-            for result in pool.map(look, items[start : start + _CHUNK]):
-                advance(1)
-                yield result
+            chunk = items[start : start + _CHUNK]
+            batches = [chunk[first : first + batch] for first in range(0, len(chunk), batch)]
+            for results in pool.map(look_at_all, batches):
+                advance(len(results))
+                yield from results
 
 
 def _reason(error: DataError) -> str:

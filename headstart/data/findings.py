@@ -1,7 +1,8 @@
 """What checks have found before, by content: what was looked at once is not looked at again.
 
 One file of JSON lines a kind of check. Runs append; a line that is damaged, or torn by a kill, is
-passed over, and its item is checked anew.
+passed over, and its item is checked anew. Content that stands in a manifest itself is so short that
+checking it costs less than reading this; nothing is kept of it.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ class Findings:
 
     def __init__(self, modality: Modality) -> None:
         kind = type(modality)
+        self._keeps = not modality.inline
         self._path = cache_folder() / "checks" / f"{kind.__qualname__}-{modality.version}.jsonl"
         self._known: dict[str, Check] = {}
         self._new: dict[str, Check] = {}
         try:
-            text = self._path.read_bytes()
+            text = self._path.read_bytes() if self._keeps else b""
         except OSError:  # none yet, or not readable: then everything is checked
             return
         for line in text.splitlines():
@@ -39,8 +41,10 @@ class Findings:
 
     def save(self) -> None:
         """Append what is new. A cache that can't be written is done without."""
+        if not self._keeps:
+            return
         lines = [
-            json.dumps([digest, check.problem, list(check.notes)]) + "\n"
+            json.dumps([digest, check.problem, list(check.notes), check.identity]) + "\n"
             for digest, check in self._new.items()
         ]
         self._new = {}
@@ -56,8 +60,11 @@ class Findings:
 
 def _read(line: bytes) -> tuple[str, Check] | None:
     try:
-        digest, problem, notes = json.loads(line)
-    except ValueError:
+        digest, problem, notes, *rest = json.loads(line)
+    except (TypeError, ValueError):
         return None
-    right = isinstance(digest, str) and isinstance(problem, str | None) and isinstance(notes, list)
-    return (digest, Check(problem, tuple(map(str, notes)))) if right else None
+    texts = [digest, *rest]  # lines of earlier versions have no identity
+    right = isinstance(problem, str | None) and isinstance(notes, list) and len(rest) < 2
+    if not right or not all(isinstance(text, str) for text in texts):
+        return None
+    return digest, Check(problem, tuple(map(str, notes)), *rest)

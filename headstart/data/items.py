@@ -11,10 +11,12 @@ from pathlib import Path
 
 from headstart.contracts import Modality
 from headstart.data import manifests
-from headstart.data.sources import SPLIT_WORDS, FileSource, Found, Item
+from headstart.data.schema import Schema
+from headstart.data.sources import SPLIT_WORDS, FileSource, Found, Row
 from headstart.errors import DataError
 
 _OTHER = "other file"
+_STRAY = 0.1  # of a split's items, those beside its class folders: they are left out
 
 
 @dataclass(frozen=True)
@@ -27,8 +29,13 @@ class _Tree:
     others: int
     children: tuple[str, ...] = field(default=())  # folders right below that hold items
 
+    @property
+    def is_class(self) -> bool:
+        """Whether its items lie in the folder itself, save a few in folders below."""
+        return self.direct > _STRAY * len(self.files)
 
-def find(path: Path, modality: Modality, label: str | None) -> Found:
+
+def find(path: Path, modality: Modality, schema: Schema) -> Found:
     """Every item under a folder or in a manifest, with its label and the split the layout names.
 
     Raises DataError when there is nothing, or nothing that says the classes.
@@ -41,15 +48,16 @@ def find(path: Path, modality: Modality, label: str | None) -> Found:
             raise DataError(
                 f"{path} is no data set. Give a folder of classes or a manifest ({kinds})."
             )
-        return manifests.find_rows(path, path.parent, None, modality, label)
+        return manifests.find_rows(path, path.parent, None, modality, schema)
     trees = [_walk(folder, modality) for folder in _folders(path)]
     split_trees = _split_trees(trees)
     if split_trees:
+        _demand_no_columns(path, schema)
         return _from_splits(path, modality, trees, split_trees)
     named = _named_manifests(path)
     if named:
-        return _from_manifests(path, named, modality, label)
-    return _from_classes(path, trees, modality, label)
+        return _from_manifests(path, named, modality, schema)
+    return _from_classes(path, trees, modality, schema)
 
 
 def find_inputs(paths: Sequence[Path | str], modality: Modality) -> list[Path]:
@@ -73,26 +81,37 @@ def find_inputs(paths: Sequence[Path | str], modality: Modality) -> list[Path]:
     return inputs
 
 
-def _from_classes(path: Path, trees: list[_Tree], modality: Modality, label: str | None) -> Found:
+def _from_classes(path: Path, trees: list[_Tree], modality: Modality, schema: Schema) -> Found:
     if not any(tree.files for tree in trees):
         listed = [file for file in _files(path) if file.suffix.lower() in manifests.SUFFIXES]
         if len(listed) == 1:
-            return manifests.find_rows(listed[0], path, None, modality, label)
+            return manifests.find_rows(listed[0], path, None, modality, schema)
         loose = any(file.suffix.lower() in modality.suffixes for file in _files(path))
         what = "holds files but no folder of a class" if loose else "holds no items"
         raise DataError(f"{path} {what}. Make one folder per class, or give a manifest.")
+    _demand_no_columns(path, schema)
     return _found(path, trees, None)
 
 
+def _demand_no_columns(path: Path, schema: Schema) -> None:
+    for name in (schema.label, *schema.content):
+        if name is not None:
+            raise DataError(
+                f"{path} is a folder of classes and has no column {name!r}: its folders' names are "
+                "the labels. Leave the column out, or give a manifest."
+            )
+
+
 def _found(root: Path, trees: Sequence[_Tree], split: str | None) -> Found:
-    items = [
-        Item(file.relative_to(root).as_posix(), tree.name, split, FileSource(file))
+    rows = [
+        Row(file.relative_to(root).as_posix(), str(file), tree.name, split, FileSource(file))
         for tree in trees
         for file in tree.files
     ]
     others = sum(tree.others for tree in trees)
     empty = tuple(tree.name for tree in trees if not tree.files)
-    return Found(root, tuple(items), notes={_OTHER: others} if others else {}, empty_classes=empty)
+    notes = {_OTHER: others} if others else {}
+    return Found(root, tuple(rows), "classes", "value", notes=notes, empty_classes=empty)
 
 
 def _split_trees(trees: list[_Tree]) -> list[_Tree]:
@@ -101,7 +120,7 @@ def _split_trees(trees: list[_Tree]) -> list[_Tree]:
     A class may be called `train` or `test` itself; its folder then holds items, not class folders.
     """
     named = [tree for tree in trees if tree.name.lower() in SPLIT_WORDS]
-    if not named or any(tree.direct for tree in named) or not any(tree.children for tree in named):
+    if not any(tree.children for tree in named) or any(tree.is_class for tree in named):
         return []
     words = {SPLIT_WORDS[tree.name.lower()] for tree in named}
     others = [tree for tree in trees if tree not in named and tree.files]
@@ -116,19 +135,23 @@ def _from_splits(root: Path, modality: Modality, trees: list[_Tree], named: list
         part = _found(root, classes, split)
         parts.append(replace(part, split_names={split: tree.name}))
     beside = [tree.name for tree in trees if tree not in named and tree.files]
+    stray = {tree.name: tree.direct for tree in named if tree.direct}
     found = _join(root, parts)
-    labels = {item.label for item in found.items}
-    warnings = tuple(f"Folder {name!r} lies beside the splits and is not used." for name in beside)
+    labels = {row.value for row in found.rows}
+    warnings = (
+        *(f"Folder {name!r} lies beside the splits and is not used." for name in beside),
+        *(f"{n} files of {name!r} lie in no class and are not used." for name, n in stray.items()),
+    )
     empty = tuple(name for name in found.empty_classes if name not in labels)
     return replace(found, warnings=warnings, empty_classes=empty)
 
 
 def _from_manifests(
-    root: Path, named: list[tuple[str, str, Path]], modality: Modality, label: str | None
+    root: Path, named: list[tuple[str, str, Path]], modality: Modality, schema: Schema
 ) -> Found:
     parts = []
     for split, word, path in named:
-        part = manifests.find_rows(path, root, split, modality, label)
+        part = manifests.find_rows(path, root, split, modality, schema)
         parts.append(replace(part, split_names={split: word}))
     return _join(root, parts)
 
@@ -139,11 +162,13 @@ def _join(root: Path, parts: Sequence[Found]) -> Found:
         notes.update(part.notes)
     return Found(
         root,
-        tuple(item for part in parts for item in part.items),
+        tuple(row for part in parts for row in part.rows),
+        parts[0].kind,
+        parts[0].column,
         split_names={split: name for part in parts for split, name in part.split_names.items()},
-        skipped=tuple(entry for part in parts for entry in part.skipped),
         notes=dict(notes),
         empty_classes=tuple(dict.fromkeys(name for part in parts for name in part.empty_classes)),
+        said=tuple(dict.fromkeys(sentence for part in parts for sentence in part.said)),
     )
 
 

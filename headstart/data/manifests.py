@@ -2,55 +2,125 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
 from headstart.contracts import Modality
 from headstart.data import parquet
-from headstart.data.sources import FileSource, Found, Item, Source
+from headstart.data.schema import Columns, Schema, choose_columns
+from headstart.data.sources import (
+    SPLIT_WORDS,
+    FileSource,
+    Found,
+    InlineSource,
+    Row,
+    Source,
+)
+from headstart.data.tables import read_records
 from headstart.errors import DataError
 
 SUFFIXES = frozenset({".csv", ".tsv", ".jsonl", ".parquet"})
-_NO_LABEL, _NO_CONTENT = "the row has no label", "the row names no content"
+_NO_CONTENT, _NO_SPLIT = "the row names no content", "the row names no split"
+_PAIR = "\x1e"  # the record separator stands between the two texts of a pair
 
 
 @dataclass(frozen=True)
-class _Row:
-    place: str  # `file.csv line 3`, for messages
-    id: str  # used where the content has no path of its own
-    content: Source | str | None
+class _Record:
+    """One row of a table: its number, and what stands in the columns that are read."""
+
+    place: str  # `line 3` or `row 3`
+    number: int
+    content: tuple[Any, ...]
     label: Any
+    split: Any
+
+
+_Locate = Callable[[_Record], tuple[str, Source | None]]  # an item's id and where to read it
+
+
+@dataclass(frozen=True)
+class _Manifest:
+    """A manifest, and its name in the data set."""
+
+    path: Path
+    root: Path
+    name: str
+    modality: Modality
+
+    def place(self, record: _Record) -> str:
+        return f"{self.path} {record.place}"
+
+    def id(self, record: _Record) -> str:
+        return f"{self.name}#{record.number}"
 
 
 def find_rows(
-    path: Path, root: Path, split: str | None, modality: Modality, label: str | None
+    path: Path, root: Path, split: str | None, modality: Modality, schema: Schema
 ) -> Found:
-    """The items one manifest lists; rows without label or content are skipped and listed.
+    """What one manifest lists; a row without content has no source.
 
-    Paths count from the manifest's folder. Raises DataError for a file that can't be read,
-    a missing column, a path that leaves the folder, and a label that is neither text nor number.
+    Paths count from the manifest's folder. Where the file is of no `split`, a column of that name
+    says it. Raises DataError for a file that can't be read, a missing column, a path that leaves
+    the folder, and a split that is none.
     """
-    rows = _parquet_rows if path.suffix.lower() == ".parquet" else _text_rows
-    items: list[Item] = []
-    skipped: list[tuple[str, str]] = []
-    base = os.path.realpath(path.parent)
-    for row in rows(path, root, modality, label):
-        name = _label(row)
-        if name is None or row.content is None or row.content == "":
-            skipped.append((row.id, _NO_LABEL if name is None else _NO_CONTENT))
-        elif isinstance(row.content, Source):
-            items.append(Item(row.id, name, split, row.content))
-        else:
-            source = _inside(row.content, base, row.place)
-            relative = os.path.relpath(path.parent / row.content, root)
-            items.append(Item(Path(relative).as_posix(), name, split, source))
-    return Found(root, tuple(items), skipped=tuple(skipped))
+    manifest = _Manifest(path, root, path.relative_to(root).as_posix(), modality)
+    read = _parquet_records if path.suffix.lower() == ".parquet" else _text_records
+    columns, records = read(manifest, schema)
+    locate = _inline(manifest, columns) if modality.inline else _listed(manifest, columns)
+    splits = _Splits.of(columns, records) if split is None else _Splits()
+    rows = []
+    for record in records:
+        place = manifest.place(record)
+        name, source = locate(record)
+        own = split or splits.of_row(place, record)
+        missing = _NO_CONTENT if source is None else ""
+        if splits.names and own is None:
+            source, missing = None, missing or _NO_SPLIT
+        rows.append(Row(name, place, record.label, own, source, missing))
+    said = (*((columns.said,) if columns.said else ()), *splits.said)
+    return Found(root, tuple(rows), column=columns.label, split_names=splits.names, said=said)
+
+
+def _inline(manifest: _Manifest, columns: Columns) -> _Locate:
+    """The texts in the record's columns, as UTF-8; those that aren't Unicode fail their check."""
+
+    def locate(record: _Record) -> tuple[str, Source | None]:
+        for column, value in zip(columns.content, record.content, strict=True):
+            if not isinstance(value, str | None):
+                raise DataError(
+                    f"{manifest.place(record)} has {value!r} in column {column!r}, which is no "
+                    "text. Give text, or name another column."
+                )
+        parts = [(value or "").replace(_PAIR, " ") for value in record.content]
+        content = _PAIR.join(parts).encode("utf-8", "surrogatepass")
+        return manifest.id(record), InlineSource(content) if any(parts) else None
+
+    return locate
+
+
+def _listed(manifest: _Manifest, columns: Columns) -> _Locate:
+    """The file that the record names, or the bytes that it holds."""
+    base = os.path.realpath(manifest.path.parent)
+    (column,) = columns.content
+
+    def locate(record: _Record) -> tuple[str, Source | None]:
+        (content,) = record.content
+        if content is None or content == "" or isinstance(content, Source):
+            return manifest.id(record), content or None
+        if not isinstance(content, str):
+            raise DataError(
+                f"{manifest.place(record)} has {content!r} in column {column!r}, which is no path. "
+                "Give a path relative to the manifest."
+            )
+        source = _inside(content, base, manifest.place(record))
+        relative = os.path.relpath(manifest.path.parent / content, manifest.root)
+        return Path(relative).as_posix(), source
+
+    return locate
 
 
 def _inside(value: str, base: str, place: str) -> FileSource:
@@ -69,113 +139,65 @@ def _inside(value: str, base: str, place: str) -> FileSource:
     return FileSource(Path(real))
 
 
-def _label(row: _Row) -> str | None:
-    value = row.label
-    if value is None or value != value:  # NaN is how tables say that there is none
-        return None
-    if isinstance(value, str | int | float):
-        return str(value).strip() or None
-    raise DataError(
-        f"{row.place} has {value!r} as its label, which is neither text nor a number. "
-        "Give one label a row."
-    )
+@dataclass(frozen=True)
+class _Splits:
+    """The splits that a manifest's own column names, if any of its values is a split's name."""
 
+    names: Mapping[str, str] = field(default_factory=dict)
+    said: tuple[str, ...] = ()
 
-def choose_columns(
-    path: Path, names: Sequence[str], modality: Modality, label: str | None
-) -> tuple[str, str]:
-    """The content and the label column of a manifest.
+    @classmethod
+    def of(cls, columns: Columns, records: Sequence[_Record]) -> _Splits:
+        if columns.split is None:
+            return cls()
+        words = {_word(record): None for record in records}
+        names = {SPLIT_WORDS[word.lower()]: word for word in words if word.lower() in SPLIT_WORDS}
+        if not names:
+            return cls(said=(f"`{columns.split}` names no split and is not used",))
+        return cls(names, (f"`{columns.split}` says which split a row is in",))
 
-    Raises DataError listing the columns there are when either can't be told.
-    """
-    listed = ", ".join(repr(name) for name in names) or "none"
-    lower = {name.lower(): name for name in reversed(names)}
-    content = next((lower[name] for name in modality.columns if name in lower), None)
-    if content is None:
-        wanted = ", ".join(repr(name) for name in modality.columns)
-        raise DataError(
-            f"{path} has no column for the content; its columns: {listed}. "
-            f"Name one of them {wanted}."
-        )
-    if label is not None and label not in names:
-        raise DataError(
-            f"{path} has no column {label!r}; its columns: {listed}. Name one of these."
-        )
-    others = [name for name in names if name != content]
-    chosen = label or lower.get("label") or (others[0] if len(others) == 1 else None)
-    if chosen is None:
-        raise DataError(
-            f"{path} has no column 'label'; its columns: {listed}. "
-            "Say which one holds the label (--label, or label= from Python)."
-        )
-    return content, chosen
-
-
-def _parquet_rows(path: Path, root: Path, modality: Modality, label: str | None) -> Iterator[_Row]:
-    content, target = choose_columns(path, parquet.column_names(path), modality, label)
-    file = path.relative_to(root).as_posix()
-    pairs = zip(parquet.contents(path, content), parquet.labels(path, target), strict=True)
-    for number, (source, value) in enumerate(pairs):
-        yield _Row(f"{path} row {number}", f"{file}#{number}", source, value)
-
-
-def _text_rows(path: Path, root: Path, modality: Modality, label: str | None) -> Iterator[_Row]:
-    read = _json_records if path.suffix.lower() == ".jsonl" else _csv_records
-    names, records = read(path, _text(path))
-    content, target = choose_columns(path, names, modality, label)
-    file = path.relative_to(root).as_posix()
-    for line, record in records:
-        value = record.get(content)
-        if value is not None and not isinstance(value, str):
+    def of_row(self, place: str, record: _Record) -> str | None:
+        word = _word(record).lower()
+        if not self.names or not word:
+            return None
+        if word not in SPLIT_WORDS:
             raise DataError(
-                f"{path} line {line} has {value!r} in column {content!r}, which is no path. "
-                "Give a path relative to the manifest."
+                f"{place} has {record.split!r} as its split, which is none of train, validation "
+                "and test. Correct the row."
             )
-        yield _Row(f"{path} line {line}", f"{file}#{line}", value, record.get(target))
+        return SPLIT_WORDS[word]
 
 
-_Records = tuple[list[str], list[tuple[int, dict[str, Any]]]]
+def _word(record: _Record) -> str:
+    value = record.split
+    return "" if value is None or value != value else str(value).strip()
 
 
-def _csv_records(path: Path, text: str) -> _Records:
-    delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
-    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    try:
-        names = list(reader.fieldnames or ())
-        records = [(reader.line_num, record) for record in reader]
-    except csv.Error as error:
-        raise DataError(
-            f"{path} line {reader.line_num} is not valid {path.suffix[1:].upper()}: {error}. "
-            "Correct the line."
-        ) from error
-    return names, records
+def _parquet_records(manifest: _Manifest, schema: Schema) -> tuple[Columns, list[_Record]]:
+    path, modality = manifest.path, manifest.modality
+    columns = choose_columns(path, parquet.column_names(path), modality, schema)
+    read = parquet.texts if modality.inline else parquet.contents
+    contents = zip(*(read(path, column) for column in columns.content), strict=True)
+    labels = parquet.values(path, columns.label)
+    splits = parquet.values(path, columns.split) if columns.split else repeat(None)
+    return columns, [
+        _Record(f"row {number}", number, content, label, split)
+        for number, (content, label, split) in enumerate(
+            zip(contents, labels, splits, strict=False)
+        )
+    ]
 
 
-def _json_records(path: Path, text: str) -> _Records:
-    records: list[tuple[int, dict[str, Any]]] = []
-    for line, content in enumerate(text.split("\n"), start=1):
-        if not content.strip():
-            continue
-        try:
-            record = json.loads(content)
-        except (ValueError, RecursionError) as error:
-            raise DataError(
-                f"{path} line {line} is not JSON: {error}. Correct the line."
-            ) from error
-        if not isinstance(record, dict):
-            raise DataError(f"{path} line {line} is not a JSON object. Write one object a line.")
-        records.append((line, record))
-    names = dict.fromkeys(name for _, record in records for name in record)
-    return list(names), records
-
-
-def _text(path: Path) -> str:
-    raw = FileSource(path).read()
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise DataError(
-            f"{path} line {line} holds a byte that is not UTF-8 (0x{raw[error.start]:02x}). "
-            "Save the file as UTF-8."
-        ) from error
+def _text_records(manifest: _Manifest, schema: Schema) -> tuple[Columns, list[_Record]]:
+    names, records = read_records(manifest.path)
+    columns = choose_columns(manifest.path, names, manifest.modality, schema)
+    return columns, [
+        _Record(
+            f"line {line}",
+            line,
+            tuple(record.get(column) for column in columns.content),
+            record.get(columns.label),
+            record.get(columns.split) if columns.split else None,
+        )
+        for line, record in records
+    ]

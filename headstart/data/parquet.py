@@ -72,9 +72,10 @@ def read_column(path: Path, column: str, group: int) -> Any:
     """One leaf column of one row group. Raises DataError naming the file."""
     from pyarrow import ArrowException, compute
 
-    name, _, leaf = column.partition(".")
     try:
         with open_file(path) as file:
+            whole = column in file.schema_arrow.names  # a column's own name may hold a point
+            name, _, leaf = (column, "", "") if whole else column.partition(".")
             values = file.read_row_group(group, columns=[column]).column(name)
         return compute.struct_field(values, leaf) if leaf else values
     except (ArrowException, OSError) as error:
@@ -85,6 +86,17 @@ def column_names(path: Path) -> list[str]:
     """The names of the top-level columns, in order."""
     with open_file(path) as file:
         return list(file.schema_arrow.names)
+
+
+def texts(path: Path, column: str) -> Iterator[str | None]:
+    """Each row's text, or None. Raises DataError when the column holds anything else."""
+    with open_file(path) as file:
+        kind = file.schema_arrow.field(column).type
+    if not _holds_text(kind):
+        raise DataError(
+            f"Column {column!r} of {path} holds {kind}, no text. Name a column that holds text."
+        )
+    yield from values(path, column)
 
 
 def contents(path: Path, column: str) -> Iterator[Source | str | None]:
@@ -102,20 +114,18 @@ def contents(path: Path, column: str) -> Iterator[Source | str | None]:
         {kind.field(i).name for i in range(kind.num_fields)} if types.is_struct(kind) else set()
     )
     if "bytes" in leaves:
-        holds, leaf, fallback = "bytes", f"{column}.bytes", f"{column}.path"
+        leaf, fallback = f"{column}.bytes", f"{column}.path"
     elif types.is_binary(kind) or types.is_large_binary(kind):
-        holds, leaf, fallback = "bytes", column, ""
-    elif types.is_string(kind) or types.is_large_string(kind):
-        holds, leaf, fallback = "path", column, ""
+        leaf, fallback = column, ""
+    elif _holds_text(kind):
+        yield from values(path, column)
+        return
     else:
         raise DataError(
             f"Column {column!r} of {path} holds {kind}, neither a path nor bytes. "
             "Name a column that holds one of the two."
         )
     for group, rows in enumerate(groups):
-        if holds == "path":
-            yield from read_column(path, leaf, group).to_pylist()
-            continue
         missing = _nulls(path, leaf, group)
         paths = missing and "path" in leaves and read_column(path, fallback, group).to_pylist()
         for row in range(rows):
@@ -125,17 +135,31 @@ def contents(path: Path, column: str) -> Iterator[Source | str | None]:
                 yield paths[row] if paths else None
 
 
-def labels(path: Path, column: str) -> Iterator[Any]:
-    """Each row's label; integers of a Hugging Face ClassLabel column as its names."""
+def values(path: Path, column: str) -> Iterator[Any]:
+    """Each row's value; integers of a Hugging Face ClassLabel column, or lists, as their names."""
     names = _class_names(path, column)
+
+    def named(value: Any) -> Any:
+        if isinstance(value, list):
+            return [named(each) for each in value]
+        if isinstance(value, int):
+            return names[value] if 0 <= value < len(names) else None
+        return value
+
     with open_file(path) as file:
         groups = file.num_row_groups
     for group in range(groups):
-        for value in read_column(path, column, group).to_pylist():
-            if names and isinstance(value, int):
-                yield names[value] if 0 <= value < len(names) else None
-            else:
-                yield value
+        plain = read_column(path, column, group).to_pylist()
+        yield from map(named, plain) if names else plain
+
+
+def _holds_text(kind: Any) -> bool:
+    from pyarrow import types
+
+    if types.is_dictionary(kind):
+        return _holds_text(kind.value_type)
+    tests = (types.is_string, types.is_large_string, types.is_string_view)
+    return any(test(kind) for test in tests)
 
 
 def _nulls(path: Path, leaf: str, group: int) -> set[int]:
@@ -155,9 +179,10 @@ def _class_names(path: Path, column: str) -> list[str]:
     with open_file(path) as file:
         metadata = file.schema_arrow.metadata or {}
     try:
-        features = json.loads(metadata.get(b"huggingface", b"{}"))["info"]["features"]
-        return [str(name) for name in features[column]["names"]]
-    except (KeyError, TypeError, ValueError):
+        feature = json.loads(metadata.get(b"huggingface", b"{}"))["info"]["features"][column]
+        feature = feature[0] if isinstance(feature, list) else feature.get("feature", feature)
+        return [str(name) for name in feature["names"]]
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError):
         return []
 
 

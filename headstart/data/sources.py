@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from headstart.errors import DataError
 
@@ -48,11 +49,24 @@ class FileSource(Source):
 
 
 @dataclass(frozen=True)
+class InlineSource(Source):
+    """Content that a manifest's column holds itself."""
+
+    content: bytes
+
+    def read(self) -> bytes:
+        """The content."""
+        return self.content
+
+
+@dataclass(frozen=True)
 class Item:
     """One labelled example, read only when asked.
 
-    `id` is the path relative to the data root with forward slashes, or `file.parquet#17`.
-    `digest` is the BLAKE2b hash of the raw bytes (32 hex digits), empty until they were read.
+    `id` is the path relative to the data root with forward slashes, or `file.parquet#17`. `label`
+    is written as its kind of target writes it: equal labels are equal strings. `digest` is the
+    BLAKE2b hash of the raw bytes (32 hex digits), empty until they were read. `identity` is equal
+    for items that count as identical (hex digits); where the modality knows no better, the digest.
     """
 
     id: str
@@ -60,23 +74,47 @@ class Item:
     split: str | None
     source: Source
     digest: str = ""
+    identity: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.identity:
+            object.__setattr__(self, "identity", self.digest)
 
     def read(self) -> bytes:
         """The raw bytes. Raises DataError naming the file when it can't be read."""
         return self.source.read()
 
 
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One example as the data set writes it, its label not yet understood.
+
+    `place` is for messages, such as `file.csv line 3`; `missing` says why there is no source.
+    """
+
+    id: str
+    place: str
+    value: Any
+    split: str | None
+    source: Source | None
+    missing: str = ""
+
+
 @dataclass(frozen=True)
 class Found:
-    """What lies in a data set before any file was opened.
+    """What lies in a data set before any item was opened.
 
-    `split_names` maps each split the layout names to the data set's own word for it.
+    `kind` is the kind of target that the layout says, empty where the values tell; `column` names
+    what holds the labels; `said` are sentences on how a manifest was understood; `split_names` maps
+    each split the layout names to the data set's own word for it.
     """
 
     root: Path
-    items: tuple[Item, ...]
+    rows: tuple[Row, ...]
+    kind: str = ""
+    column: str = ""
     split_names: Mapping[str, str] = field(default_factory=dict)
-    skipped: tuple[tuple[str, str], ...] = ()
     notes: Mapping[str, int] = field(default_factory=dict)
     empty_classes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    said: tuple[str, ...] = ()

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from headstart.data.sources import SPLITS, Item
-
-FEW = 10  # training items a class, below which a warning is due
-IMBALANCED = 3.0  # largest to smallest class of the training split
 _SHOWN = 5  # entries of each list in the printed report
 
 
@@ -21,8 +16,10 @@ class DataReport:
     `items` counts the usable ones; `skipped` lists (id, why); `duplicates` groups of identical
     items within a split, which stay; `conflicts` groups of (id, label) with identical content
     under several labels, all left out; `leaks` (id left out, held-out id with the same content);
-    `moved` the ids that fill a split their class would be missing from; `splits` the items per
-    split and class.
+    `moved` the ids that fill a split which would be empty, or lack their class; `splits` the items
+    per split and class, or label of a set, or of all under `items`, as the kind of target counts;
+    `sizes` the items per split; `spread` a few words on each split's labels; `said` sentences on
+    how the data set was understood.
     """
 
     items: int
@@ -35,10 +32,15 @@ class DataReport:
     moved: tuple[str, ...] = ()
     notes: Mapping[str, int] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    kind: str = "classes"
+    heading: str = ""  # what stands behind the number of items, such as `in 2 classes`
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    spread: Mapping[str, str] = field(default_factory=dict)
+    said: tuple[str, ...] = ()
 
     @property
     def imbalance(self) -> float:
-        """The largest class of the training split over the smallest; 1 where there is none."""
+        """The largest count of the training split over the smallest; 1 where there is none."""
         counts = [count for count in self.splits.get("train", {}).values() if count]
         return max(counts) / min(counts) if counts else 1.0
 
@@ -46,12 +48,16 @@ class DataReport:
         """Plain values for JSON: counts under the short names, lists under `..._items`."""
         return {
             "items": self.items,
+            "kind": self.kind,
             "skipped": len(self.skipped),
             "duplicates": sum(len(group) - 1 for group in self.duplicates),
             "conflicts": sum(map(len, self.conflicts)),
             "leaks": len(self.leaks),
             "notes": dict(self.notes),
             "splits": {name: dict(counts) for name, counts in self.splits.items()},
+            "sizes": dict(self.sizes),
+            "spread": dict(self.spread),
+            "said": list(self.said),
             "split_rule": self.split_rule,
             "imbalance": round(self.imbalance, 3),
             "warnings": list(self.warnings),
@@ -63,13 +69,11 @@ class DataReport:
         }
 
     def __str__(self) -> str:
-        classes = len({label for counts in self.splits.values() for label in counts})
-        noun = "class" if classes == 1 else "classes"
-        lines = [f"{_count(self.items, 'item')} in {classes} {noun}; {self.split_rule}"]
-        for name, counts in self.splits.items():
-            total, sizes = sum(counts.values()), sorted(counts.values())
-            spread = f", {sizes[0]} to {sizes[-1]} a class" if len(sizes) > 1 else ""
-            lines.append(f"  {name:<11}{total:>7}{spread}")
+        lines = [f"{_count(self.items, 'item')} {self.heading}; {self.split_rule}"]
+        for name, total in self.sizes.items():
+            spread = self.spread.get(name)
+            lines.append(f"  {name:<11}{total:>7}{f', {spread}' if spread else ''}")
+        lines += [f"  {sentence}" for sentence in self.said]
         if self.notes:
             kinds = (f"{kind} {count}" for kind, count in self.notes.items())
             lines.append(f"  peculiar: {', '.join(kinds)}")
@@ -85,38 +89,6 @@ class DataReport:
         )
         lines += [f"  warning: {sentence}" for sentence in self.warnings]
         return "\n".join(lines)
-
-
-def count_splits(items: Iterable[Item], labels: Sequence[str]) -> dict[str, dict[str, int]]:
-    """Items per split and class, for the splits that hold any."""
-    counts = Counter((item.split, item.label) for item in items)
-    present = [name for name in SPLITS if any(split == name for split, _ in counts)]
-    return {name: {label: counts[name, label] for label in labels} for name in present}
-
-
-def warnings_for(splits: Mapping[str, Mapping[str, int]], moved: int) -> tuple[str, ...]:
-    """Sentences on what may spoil a fit: small, missing and unequal classes."""
-    train = splits.get("train", {})
-    found = []
-    small = {label: count for label, count in train.items() if count < FEW}
-    if small:
-        sizes = ", ".join(f"{label!r} {count}" for label, count in list(small.items())[:_SHOWN])
-        more = ", …" if len(small) > _SHOWN else ""
-        found.append(f"Classes with fewer than {FEW} training items: {sizes}{more}.")
-    for name, counts in splits.items():
-        missing = [repr(label) for label, count in counts.items() if not count]
-        if missing and name != "train":
-            more = ", …" if len(missing) > _SHOWN else ""
-            found.append(f"Classes with nothing in {name}: {', '.join(missing[:_SHOWN])}{more}.")
-    counts_seen = [count for count in train.values() if count]
-    if counts_seen and max(counts_seen) > IMBALANCED * min(counts_seen):
-        ratio = max(counts_seen) / min(counts_seen)
-        found.append(f"The largest class has {ratio:.1f} times the items of the smallest.")
-    if moved:
-        found.append(
-            f"{_count(moved, 'item')} moved to another split, so that each class is in every one."
-        )
-    return tuple(found)
 
 
 def _listed(title: str, entries: Iterable[str]) -> list[str]:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from encoders import small_encoder
+from huggingface_hub import constants
 from torch import Tensor
 
 from headstart import catalog
@@ -16,11 +19,15 @@ from headstart.model import Model
 from headstart.references import parse
 from headstart.weights import digest, save
 
-# one small backbone of each hub, made with no network and no file
+# one small backbone of each hub, made with no network and no file but those of `name`
 SMALL = {
     "checkpoint": "checkpoint:source",
+    "fasttext": "fasttext:tiny.vec",
+    "glove": "glove:glove.tiny.txt?pooling=sif",
+    "hf": "hf:encoder",
     "seeded": "seeded:residual?seed=3",
     "timm": "timm:test_resnet?pretrained=false&size=32",
+    "word2vec": "word2vec:word2vec.tiny.txt?max_length=9",
 }
 
 
@@ -41,8 +48,13 @@ def artifact(folder: Path, architecture: str, backbone: Backbone, head: bool = T
 
 @pytest.fixture(params=sorted(catalog.HUBS))
 def name(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Each hub's name, in a folder that holds one artifact."""
+    """Each hub's name, in a folder that holds one artifact and a file of each kind of vectors."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    if request.param == "hf":  # importing transformers takes seconds
+        small_encoder(tmp_path / "encoder")
+    for vectors in ("tiny.vec", "glove.tiny.txt", "word2vec.tiny.txt"):
+        (tmp_path / vectors).write_text("3 2\ngood 1 2\nbad -1 .5\nugly 0 -3\n")
     backbone = catalog.load_backbone("seeded:convnet")
     artifact(tmp_path / "source", str(backbone.architecture), backbone)
     return str(request.param)
@@ -53,13 +65,18 @@ def backbone(name: str) -> Backbone:
     return catalog.load_backbone(SMALL[name])
 
 
-def inputs(backbone: Backbone, items: int = 2) -> Tensor:
-    """A random batch of the size the backbone asks for."""
+def inputs(backbone: Backbone, items: int = 2) -> Any:
+    """A random batch as the backbone asks for it, of texts each shorter than the one before."""
+    if backbone.modality == "text":
+        vocabulary = json.loads(backbone.files["tokenizer.json"])["model"]["vocab"]
+        ids = torch.randint(len(vocabulary), (items, 6), generator=torch.Generator().manual_seed(0))
+        mask = (torch.arange(6) < 6 - torch.arange(items)[:, None]).long()
+        return {"input_ids": ids, "mask": mask}
     sides = [backbone.preprocess[side] for side in ("channels", "height", "width")]
     return torch.randn(items, *sides, generator=torch.Generator().manual_seed(0))
 
 
-def outputs(backbone: Backbone, batch: Tensor) -> Tensor:
+def outputs(backbone: Backbone, batch: Any) -> Tensor:
     """Pooled features in eval mode."""
     model = Model(backbone.stages, torch.nn.Identity()).eval()
     with torch.no_grad():
@@ -132,12 +149,13 @@ def test_unknown_names_and_options_are_refused(name: str) -> None:
 def test_cards_load_and_match_the_pattern(name: str) -> None:
     hub: Hub = catalog.hub(name)
     wanted = parse(SMALL[name])
+    modality = catalog.load_backbone(SMALL[name]).modality
     cards = list(hub.cards(wanted.name))
     assert cards
     for card in cards:
         assert parse(card.reference).hub == name
         assert parse(card.reference).name.startswith(wanted.name)
-        assert card.modality == "image"
+        assert card.modality == modality
     assert list(hub.cards("no such thing*")) == []
 
 

@@ -42,3 +42,31 @@ def test_a_check_answers_whatever_the_bytes(name: str, raw: bytes) -> None:
     assert isinstance(found, Check)
     assert found == modality.check(raw)
     assert found.problem is None or (found.problem and "\n" not in found.problem)
+
+
+@every_modality
+@given(raw=st.binary(max_size=200))
+def test_words_are_text_whatever_the_bytes(name: str, raw: bytes) -> None:
+    words = catalog.modality(name).text(raw)
+    assert words is None or isinstance(words, str)
+
+
+@every_modality
+def test_content_in_a_manifest_is_text(name: str) -> None:
+    modality = catalog.modality(name)
+    found = modality.check("fünf Wörter, darunter ein 👍".encode())
+    assert modality.inline == (found.problem is None)
+
+
+@every_modality
+@given(raw=st.binary(max_size=200))
+def test_only_what_is_usable_counts_as_identical(name: str, raw: bytes) -> None:
+    found = catalog.modality(name).check(raw)
+    assert found.problem is None or not found.identity
+
+
+@every_modality
+def test_items_are_alike_unless_it_is_ragged(name: str) -> None:
+    modality = catalog.modality(name)
+    assert modality.ragged or modality.size(object()) == 1
+    assert modality.remarks([], {}) in ((), [])

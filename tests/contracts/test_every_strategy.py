@@ -23,14 +23,13 @@ from headstart.errors import HeadstartError
 from headstart.evidence.arms import unchanged
 from headstart.features.legality import storable
 from headstart.model import Model
-from headstart.training import Splits, predict, train
+from headstart.training import Splits, loop, predict, seed_everything, train
 
 TASK = catalog.task("image-classification")
 NAMES = sorted(catalog.names("strategies"))
 every_strategy = pytest.mark.parametrize("name", NAMES)
-every_network = pytest.mark.parametrize(
-    "network", ["seeded:convnet?width=4", "seeded:residual?width=4"]
-)
+NETWORKS = ("seeded:convnet?width=4", "seeded:residual?width=4")
+every_network = pytest.mark.parametrize("network", NETWORKS)
 OPTIONS = [
     (name, option)
     for name in NAMES
@@ -39,6 +38,30 @@ OPTIONS = [
 every_option = pytest.mark.parametrize(
     ("name", "option"), OPTIONS, ids=[f"{name}-{option.name}" for name, option in OPTIONS]
 )
+
+
+KILLED_AT = tiny.STEPS + 1  # the first step of the second epoch
+
+
+class Killed(Exception):
+    """Stands for a kill."""
+
+
+def dies_at(step: int) -> tiny.Recording:
+    def at_step(done: int) -> None:
+        if done == step:
+            raise Killed
+
+    return tiny.Recording(at_step)
+
+
+def run(
+    name: str, told: tiny.Told | None = None, network: str = "seeded:residual?width=4"
+) -> Model:
+    """Two epochs of a tiny training, in which a head may start from anything."""
+    session, model = tiny.session(4, told), tiny.model(network, dropout=0.3)
+    train(model, TASK, catalog.strategy(name), tiny.splits(), tiny.recipe(2), session)
+    return model
 
 
 def batch_norms(module: nn.Module) -> list[nn.Module]:
@@ -81,17 +104,19 @@ def test_frozen_stages_end_bit_identical_and_others_move(
     assert unchanged(model, backbone, frozen)
     last = load_checkpoint(path)
     assert last is not None
-    for position, stage in enumerate(backbone.stages.values()):
-        state = {
-            key.removeprefix(f"stages.{position}."): tensor
+    start = tiny.model(network)
+    seed_everything(tiny.session().seed)
+    strategy.prepare(start)
+    before = start.state_dict()
+    fixed = {key for key, parameter in start.named_parameters() if not parameter.requires_grad}
+    assert last["model"].keys() == before.keys() - fixed
+    for position in range(len(model.stages)):
+        moved = [
+            not torch.equal(tensor, before[key])
             for key, tensor in last["model"].items()
             if key.startswith(f"stages.{position}.")
-        }
-        expected = stage.state_dict()
-        equal = state.keys() == expected.keys() and all(
-            torch.equal(state[key], expected[key]) for key in state
-        )
-        assert equal == (position < frozen)
+        ]
+        assert any(moved) == (position >= frozen)
 
 
 @every_strategy
@@ -128,9 +153,10 @@ def test_storing_is_legal_up_to_the_least_frozen_stage(name: str, epochs: int, s
 @given(stages=st.integers(1, 30))
 def test_rates_are_positive_and_never_rise_away_from_the_head(name: str, stages: int) -> None:
     strategy = catalog.strategy(name)
-    rates = [strategy.rate(stage, stages) for stage in range(stages + 1)]
-    assert rates[-1] == 1.0
-    assert all(0 < lower <= upper for lower, upper in pairwise(rates))
+    *rates, of_head = [strategy.rate(stage, stages) for stage in range(stages + 1)]
+    assert of_head == 1.0
+    assert rates[0] > 0
+    assert all(lower <= upper for lower, upper in pairwise(rates))
 
 
 @every_strategy
@@ -165,6 +191,51 @@ def test_two_runs_are_equal(name: str) -> None:
     assert tiny.same_tensors(*models)
 
 
+@every_strategy
+def test_a_killed_run_goes_on_as_if_it_had_not_been(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "CHECKPOINT_EVERY", -1.0)
+    path = tmp_path / "run.checkpoint"
+    with pytest.raises(Killed):
+        run(name, tiny.Told(progress=dies_at(KILLED_AT), checkpoint=path))
+    again = tiny.Recording()
+    torch.rand(7)  # another process may have drawn more by then
+    resumed = run(name, tiny.Told(progress=again, checkpoint=path))
+    assert again.steps == tiny.STEPS
+    assert tiny.same_tensors(resumed, run(name))
+    finished = tiny.Recording()
+    assert tiny.same_tensors(run(name, tiny.Told(progress=finished, checkpoint=path)), resumed)
+    assert finished.steps == 0
+
+
+@every_strategy
+@pytest.mark.parametrize("network", [*NETWORKS, "seeded:vit?width=2"])
+def test_what_it_adds_is_merged_into_the_plain_network(name: str, network: str) -> None:
+    strategy, model, inputs = catalog.strategy(name), tiny.model(network), tiny.feed(6).inputs
+    torch.nn.init.normal_(model.head.weight)  # type: ignore[arg-type] # a Linear
+    parts = [(place, type(part)) for place, part in model.named_modules()]
+    tensors = list(model.backbone_state())
+    start = model.eval()(inputs)
+    strategy.prepare(model)
+    torch.testing.assert_close(model.eval()(inputs), start, atol=1e-6, rtol=1e-6)
+    model.train()
+    strategy.epoch_started(0, model)
+    moving = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.SGD(moving, lr=0.05)
+    for _ in range(2):
+        optimizer.zero_grad()
+        (model(inputs) - 1).square().mean().backward()
+        optimizer.step()
+    with torch.inference_mode():
+        before = model.eval()(inputs)
+        strategy.trained(model)
+        torch.testing.assert_close(model.eval()(inputs), before, atol=1e-5, rtol=1e-5)
+        assert not torch.allclose(before, start, atol=1e-3)
+    assert [(place, type(part)) for place, part in model.named_modules()] == parts
+    assert list(model.backbone_state()) == tensors
+
+
 def other_value(default: Any) -> Any:
     if isinstance(default, bool):
         return not default
@@ -196,12 +267,14 @@ def test_an_unknown_option_is_answered_with_the_known_ones(name: str) -> None:
 
 
 def use(strategy: Strategy) -> None:
-    """Ask a strategy everything it can answer without a model."""
+    """Ask a strategy all that it says of itself, and let it prepare a model."""
+    strategy.ends_with_probe()
     strategy.starts_from_probe()
     strategy.epochs(3)
     for number in range(4):
         strategy.frozen_stages(number, 3)
         strategy.rate(number, 3)
+    strategy.prepare(tiny.model())
 
 
 @pytest.mark.parametrize(
@@ -213,9 +286,24 @@ def use(strategy: Strategy) -> None:
         "full-fine-tuning?decay=-0.5",
         "full-fine-tuning?decay=1.5",
         "lp-ft?decay=nan",
+        "few-shot?temperature=0",
+        "few-shot?temperature=inf",
+        "few-shot?weight=-1",
+        "few-shot?decay=0",
+        "few-shot?decay=nan",
+        "few-shot?rounds=0",
         "gradual-unfreezing?groups=0",
         "gradual-unfreezing?fall=0",
         "gradual-unfreezing?fall=inf",
+        "lora?rank=0",
+        "lora?scale=0",
+        "lora?scale=nan",
+        "lora?dropout=1",
+        "lora?dropout=-0.1",
+        "lora?boost=0",
+        "lora?boost=inf",
+        "lora?where=[",
+        "lora?where=pear",
     ],
 )
 def test_a_value_out_of_range_is_one_clear_sentence(text: str) -> None:

@@ -1,0 +1,126 @@
+"""Classes: one label an item."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import ClassVar, final
+
+import numpy as np
+
+from headstart.data.sources import Item, Row
+from headstart.data.targets.interface import FEW, Splits, Targets, several
+from headstart.errors import DataError
+
+IMBALANCED = 3.0  # largest to smallest class of the training split
+
+
+@final
+class Classes(Targets):
+    """One label an item: text, or a number as it is written."""
+
+    name: ClassVar[str] = "classes"
+    filled: ClassVar[str] = "each class is in every one"
+
+    def read(self, row: Row) -> str | None:
+        """The class's name."""
+        value = row.value
+        if value is None or value != value:  # NaN is how tables say that there is none
+            return None
+        if isinstance(value, str | int | float | Decimal):
+            return str(value).strip() or None
+        raise DataError(
+            f"{row.place} has {value!r} as its label, which is neither text nor a number. "
+            "Give one label a row."
+        )
+
+    def names(self, path: Path, items: Sequence[Item], column: str) -> tuple[str, ...]:
+        """The classes, sorted; at least two."""
+        labels = tuple(sorted({item.label for item in items}))
+        if len(labels) == 1:
+            raise self.unvarying(path, labels[0])
+        return labels
+
+    def unvarying(self, path: Path, label: str) -> DataError:
+        """The error of a data set with one class."""
+        return DataError(f"{path} has only one class, {label!r}. Give at least two.")
+
+    def recognise(self, path: Path, items: Sequence[Item], known: Sequence[str]) -> None:
+        """Raise DataError for a class that is not known."""
+        demand_known(path, {item.label for item in items}, known)
+
+    def encode(self, labels: Sequence[str], names: Sequence[str]) -> np.ndarray:
+        """The number of each item's class: (N,) int64."""
+        numbers = {name: number for number, name in enumerate(names)}
+        return np.array([numbers[label] for label in labels], dtype=np.int64)
+
+    def stratum(self, label: str) -> str:
+        """Each class is cut on its own."""
+        return label
+
+    def demand(
+        self, path: Path, kept: Sequence[Item], usable: Sequence[Item], names: Sequence[str]
+    ) -> None:
+        """Raise DataError for a class with fewer than 2 different items, or none to train on."""
+        different = Counter(label for label, _ in {(item.label, item.identity) for item in kept})
+        read = {item.label for item in usable}
+        learned = {item.label for item in kept if item.split in (None, "train")}
+        for label in names:
+            if different[label] == 0:
+                why = "all repeat other labels' content" if label in read else "none could be read"
+                raise DataError(
+                    f"Class {label!r} in {path} has no usable item left: {why}. Add some."
+                )
+            if different[label] < 2:
+                raise DataError(
+                    f"Class {label!r} in {path} has only one usable item. Give at least two."
+                )
+            if label not in learned:
+                raise DataError(
+                    f"Class {label!r} in {path} has nothing to train on, only held-out items. "
+                    "Add some to the training split or remove the class."
+                )
+
+    def count(self, items: Sequence[Item], names: Sequence[str]) -> dict[str, int]:
+        """Items of each class."""
+        counts = Counter(item.label for item in items)
+        return {name: counts[name] for name in names}
+
+    def heading(self, names: Sequence[str]) -> str:
+        """`in 2 classes`."""
+        return f"in {len(names)} {'class' if len(names) == 1 else 'classes'}"
+
+    def spread(self, items: Sequence[Item], names: Sequence[str]) -> str:
+        """The sizes of the smallest and the largest class."""
+        sizes = sorted(self.count(items, names).values())
+        return f"{sizes[0]} to {sizes[-1]} a class" if len(sizes) > 1 else ""
+
+    def warnings(self, splits: Splits, names: Sequence[str]) -> list[str]:
+        """Small, missing and unequal classes."""
+        counts = {name: self.count(items, names) for name, items in splits.items()}
+        train = counts.pop("train", {})
+        found = []
+        small = [f"{label!r} {count}" for label, count in train.items() if count < FEW]
+        if small:
+            found.append(f"Classes with fewer than {FEW} training items: {several(small)}.")
+        for name, held in counts.items():
+            missing = [repr(label) for label, count in held.items() if not count]
+            if missing:
+                found.append(f"Classes with nothing in {name}: {several(missing)}.")
+        seen = [count for count in train.values() if count]
+        if seen and max(seen) > IMBALANCED * min(seen):
+            ratio = max(seen) / min(seen)
+            found.append(f"The largest class has {ratio:.1f} times the items of the smallest.")
+        return found
+
+
+def demand_known(path: Path, found: set[str], known: Sequence[str]) -> None:
+    """Raise DataError for a label that is not among the known ones."""
+    unknown = sorted(found - set(known))
+    if unknown:
+        names = ", ".join(map(repr, known[:20])) + (", …" if len(known) > 20 else "")
+        raise DataError(
+            f"{path} has the label {unknown[0]!r}, which is not one of {names}. Rename it."
+        )

@@ -1,0 +1,114 @@
+"""Label sets: any number of labels an item."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar, final
+
+import numpy as np
+
+from headstart.data.sources import Item, Row
+from headstart.data.targets.classes import demand_known
+from headstart.data.targets.interface import FEW, Splits, Targets, several
+from headstart.errors import DataError
+
+
+@final
+class LabelSets(Targets):
+    """A list of labels an item, or text with a delimiter between them; none is a set too.
+
+    Written as a sorted JSON list.
+    """
+
+    name: ClassVar[str] = "label sets"
+
+    def __init__(self, delimiter: str | None = None) -> None:
+        self.delimiter = delimiter
+
+    def read(self, row: Row) -> str | None:
+        """The set, sorted. An empty list or field is an empty set; no value at all is no label."""
+        value = row.value
+        if isinstance(value, str) and self.delimiter:
+            value = value.split(self.delimiter)
+        if value is None or value != value:
+            return None
+        if isinstance(value, str):
+            raise DataError(
+                f"{row.place} has {value!r} as its labels, but nothing says what parts them. "
+                "Name it (--delimiter, or delimiter= from Python), or give lists."
+            )
+        if not isinstance(value, list) or not all(isinstance(n, str | int) for n in value):
+            raise DataError(
+                f"{row.place} has {value!r} as its labels, which is no list of names. "
+                "Give a list of labels in each row."
+            )
+        names = {str(name).strip() for name in value} - {""}
+        return json.dumps(sorted(names), ensure_ascii=False)
+
+    def names(self, path: Path, items: Sequence[Item], column: str) -> tuple[str, ...]:
+        """The labels of all sets, sorted; the sets must differ somewhere."""
+        every = {item.label for item in items}
+        if len(every) == 1:
+            raise self.unvarying(path, items[0].label)
+        return tuple(sorted({name for label in every for name in _set(label)}))
+
+    def unvarying(self, path: Path, label: str) -> DataError:
+        """The error where all items have the same labels."""
+        told = ", ".join(map(repr, _set(label))) or "none"
+        return DataError(
+            f"{path} has the same labels for every item: {told}. Give some that differ."
+        )
+
+    def recognise(self, path: Path, items: Sequence[Item], known: Sequence[str]) -> None:
+        """Raise DataError for a label that is not known."""
+        every = {item.label for item in items}
+        demand_known(path, {name for label in every for name in _set(label)}, known)
+
+    def encode(self, labels: Sequence[str], names: Sequence[str]) -> np.ndarray:
+        """1 where an item has a label, else 0: (N, labels) float32."""
+        numbers = {name: number for number, name in enumerate(names)}
+        found = np.zeros((len(labels), len(names)), dtype=np.float32)
+        for row, label in zip(found, labels, strict=True):
+            row[[numbers[name] for name in _set(label)]] = 1
+        return found
+
+    def count(self, items: Sequence[Item], names: Sequence[str]) -> dict[str, int]:
+        """Items with each label; one item may count for several."""
+        counts = Counter(name for item in items for name in _set(item.label))
+        return {name: counts[name] for name in names}
+
+    def heading(self, names: Sequence[str]) -> str:
+        """`with sets of 5 labels`."""
+        return f"with sets of {len(names)} {'label' if len(names) == 1 else 'labels'}"
+
+    def spread(self, items: Sequence[Item], names: Sequence[str]) -> str:
+        """How many labels an item has, how many have none, and how often labels occur."""
+        counts = sorted(self.count(items, names).values())
+        bare = sum(not _set(item.label) for item in items)
+        parts = [f"{sum(counts) / len(items):.2f} labels an item"]
+        parts += [f"{bare} without any"] if bare else []
+        return ", ".join([*parts, f"{counts[0]} to {counts[-1]} items a label"])
+
+    def warnings(self, splits: Splits, names: Sequence[str]) -> list[str]:
+        """Labels that training never or always has, or hardly ever."""
+        train = splits.get("train", ())
+        counts = self.count(train, names)
+        if not train:
+            return []
+        never = [repr(name) for name, count in counts.items() if not count]
+        always = [repr(name) for name, count in counts.items() if count == len(train)]
+        rare = [f"{name!r} {count}" for name, count in counts.items() if 0 < count < FEW]
+        sentences = {
+            "Labels that no training item has, so that they are never predicted": never,
+            "Labels that every training item has, so that they are always predicted": always,
+            f"Labels of fewer than {FEW} training items": rare,
+        }
+        return [f"{told}: {several(found)}." for told, found in sentences.items() if found]
+
+
+def _set(label: str) -> list[str]:
+    names: list[str] = json.loads(label)
+    return names

@@ -1,0 +1,209 @@
+"""Texts: checked, cut into a backbone's tokens, and put into padded batches."""
+
+from __future__ import annotations
+
+import codecs
+import hashlib
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from headstart.contracts import Backbone, Check, Modality, Preprocess
+from headstart.errors import DataError, HeadstartError, WeightsError
+
+if TYPE_CHECKING:
+    from tokenizers import Encoding, Tokenizer
+
+TOKENIZER = "tokenizer.json"  # among a backbone's files
+_PAIR = "\x1e"  # the record separator stands between the two texts of a pair
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Tokens:
+    """A text as a backbone's tokens: ids and types, (T,) int32 each, T at least 1.
+
+    `cut` says whether it was longer than the backbone takes; `words` counts its words, `unknown`
+    those with a token that the vocabulary lacks, where it may lack any.
+    """
+
+    ids: np.ndarray
+    types: np.ndarray
+    cut: bool
+    words: int
+    unknown: int
+
+
+@final
+class Text(Modality):
+    """Texts in UTF-8, or in UTF-16 with a byte order mark; two with a record separator are a pair.
+
+    The preprocessing is a mapping with `tokenizer` (the SHA-256 of the backbone's tokenizer.json),
+    `max_length` (tokens, longer texts are cut there; of a pair the longer one first), `pad` (the
+    id to fill up with), `unknown` (the id of what the vocabulary lacks, or None), and `types`
+    (whether the backbone wants to be told the first text of a pair from the second).
+    """
+
+    suffixes: ClassVar[frozenset[str]] = frozenset({".txt"})
+    columns: ClassVar[tuple[str, ...]] = (
+        *("text", "sentence", "review", "content", "document", "comment", "tweet", "message"),
+        *("body", "question", "utterance", "query", "description", "headline", "title"),
+    )
+    inline: ClassVar[bool] = True
+    ragged: ClassVar[bool] = True
+
+    def __init__(self, tokenizer: Tokenizer | None = None) -> None:
+        self.tokenizer = tokenizer
+
+    def check(self, raw: bytes) -> Check:
+        """Say why a text can't be used; texts are identical that differ in case or spacing only.
+
+        To be exact, in Unicode's compatible composition (NFKC) and case-folded.
+        """
+        try:
+            parts = _parts(_decoded(raw))
+        except DataError as error:
+            return Check(problem=str(error))
+        plain = _PAIR.join(map(_plain, parts))
+        if plain in ("", _PAIR):
+            return Check(problem="it holds only white space" if raw else "it is empty")
+        return Check(identity=hashlib.blake2b(plain.encode(), digest_size=16).hexdigest())
+
+    def fitted(self, backbone: Backbone) -> Text:
+        """The same with the backbone's tokenizer, which cuts texts at the backbone's length.
+
+        Raises WeightsError where the backbone brings no tokenizer, or one that can't be read.
+        """
+        from tokenizers import Tokenizer
+
+        reference, raw = backbone.origin.reference, backbone.files.get(TOKENIZER)
+        if raw is None:
+            raise WeightsError(f"{reference} has no {TOKENIZER}. Name weights that bring one.")
+        if hashlib.sha256(raw).hexdigest() != backbone.preprocess["tokenizer"]:
+            raise WeightsError(
+                f"{reference} has a {TOKENIZER} that is not the one it was made with. "
+                "Restore the file."
+            )
+        try:
+            tokenizer = Tokenizer.from_str(raw.decode())
+        except Exception as error:  # the library raises nothing more special
+            reason = str(error).partition("\n")[0].rstrip(".")
+            raise WeightsError(
+                f"{reference} has a {TOKENIZER} that can't be read: {reason}. Restore the file."
+            ) from error
+        tokenizer.no_padding()
+        tokenizer.enable_truncation(int(backbone.preprocess["max_length"]))
+        return Text(tokenizer)
+
+    def decode(
+        self, raw: bytes, preprocess: Preprocess, rng: np.random.Generator | None = None
+    ) -> Tokens:
+        """The text's tokens, special ones included. There are no random views of a text.
+
+        Where nothing is left of a text it is one unknown token, or one of padding. Raises DataError
+        for what is no text, and HeadstartError before a backbone's tokenizer was fitted.
+        """
+        if self.tokenizer is None:
+            raise HeadstartError("A text can't be read without a tokenizer. Name a backbone first.")
+        first, *second = _parts(_decoded(raw))
+        found = self.tokenizer.encode(first, second[0] if second else None)
+        unknown = preprocess["unknown"]
+        ids = found.ids or [preprocess["pad"] if unknown is None else unknown]
+        types = found.type_ids if preprocess["types"] and found.ids else [0] * len(ids)
+        words, missing = _words(found, bool(second), unknown)
+        return Tokens(
+            ids=np.array(ids, dtype=np.int32),
+            types=np.array(types, dtype=np.int32),
+            cut=len(ids) >= preprocess["max_length"] and bool(found.overflowing),
+            words=words,
+            unknown=missing,
+        )
+
+    def collate(self, items: Sequence[Tokens], preprocess: Preprocess) -> Mapping[str, Tensor]:
+        """`input_ids` and `mask` (N, T) int64, padded on the right; `types` where they are asked.
+
+        The mask is 1 for tokens and 0 for padding.
+        """
+        shape = len(items), max(len(item.ids) for item in items)
+        batch = {"input_ids": np.full(shape, preprocess["pad"], dtype=np.int64)}
+        batch |= {name: np.zeros(shape, dtype=np.int64) for name in ("mask", "types")}
+        for row, item in enumerate(items):
+            own = row, slice(len(item.ids))
+            batch["input_ids"][own], batch["mask"][own] = item.ids, 1
+            batch["types"][own] = item.types
+        if not preprocess["types"]:
+            del batch["types"]
+        return {name: torch.from_numpy(values) for name, values in batch.items()}
+
+    def size(self, item: Tokens) -> int:
+        """The number of tokens."""
+        return len(item.ids)
+
+    def remarks(self, items: Sequence[Tokens], preprocess: Preprocess) -> list[str]:
+        """How many texts are cut, and how many of their words the vocabulary lacks."""
+        found = []
+        cut = sum(item.cut for item in items)
+        if cut:
+            noun, verb = "text" if len(items) == 1 else "texts", "is" if cut == 1 else "are"
+            found.append(
+                f"{cut:,} of {len(items):,} {noun} {verb} longer than "
+                f"{preprocess['max_length']} tokens and {verb} cut there."
+            )
+        unknown, words = (sum(getattr(i, name) for i in items) for name in ("unknown", "words"))
+        if unknown:
+            share = 100 * unknown / words
+            told = f"{share:.1f} %" if share >= 0.1 else "Less than 0.1 %"
+            found.append(
+                f"{told} of the words ({unknown:,} of {words:,}) are not in the vocabulary."
+            )
+        return found
+
+    def text(self, raw: bytes) -> str | None:
+        """The words, of a pair those of both texts; None for what is no text."""
+        try:
+            return " ".join(_parts(_decoded(raw)))
+        except DataError:
+            return None
+
+
+def _decoded(raw: bytes) -> str:
+    """Bytes as text. Raises DataError saying which byte is none."""
+    wide = raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    encoding = "UTF-16" if wide else "UTF-8"
+    mark = len(codecs.BOM_UTF8) if raw.startswith(codecs.BOM_UTF8) else 0
+    try:
+        return raw[mark:].decode(encoding)
+    except UnicodeDecodeError as error:
+        offset = mark + error.start
+        line = raw[mark:offset].decode(encoding, "ignore").count("\n") + 1
+        raise DataError(
+            f"byte 0x{raw[offset]:02x} at offset {offset} (line {line}) is not {encoding}; "
+            "save the file as UTF-8"
+        ) from error
+
+
+def _parts(text: str) -> list[str]:
+    """The two texts of a pair, or the one that it is."""
+    parts = text.split(_PAIR)
+    return parts if len(parts) == 2 else [" ".join(parts)]
+
+
+def _plain(text: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+def _words(found: Encoding, pair: bool, unknown: int | None) -> tuple[int, int]:
+    """How many words there are, and how many have an unknown token; 0 where none can have."""
+    if unknown is None:
+        return 0, 0
+    words: Sequence[object] = found.word_ids
+    if pair:
+        words = list(zip(found.sequence_ids, words, strict=True))
+    special = (None, (None, None))
+    missing = {word for word, id in zip(words, found.ids, strict=True) if id == unknown}
+    return len(set(words).difference(special)), len(missing.difference(special))

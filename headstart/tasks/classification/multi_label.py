@@ -1,0 +1,117 @@
+"""Multi-label classification: a set of labels an item."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar, final
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from headstart.contracts import Batch, Examples, Step, Task
+from headstart.model import Model
+from headstart.tasks.classification import probe
+
+_STEPS = 100  # of L-BFGS for each strength; validation judges the result
+
+
+@final
+class MultiLabel(Task):
+    """Binary cross-entropy for each label, scored by the F1 between predicted and true sets.
+
+    A label is predicted where its output, the log odds, is above 0.
+    """
+
+    metric: ClassVar[str] = "f1"
+    kind: ClassVar[str] = "label sets"
+
+    def head(self, feature_dim: int, labels: Sequence[str]) -> nn.Module:
+        """A linear layer to one output a label, zero at the start."""
+        return probe.zero_head(feature_dim, len(labels))
+
+    def step(self, model: Model, batch: Batch) -> Step:
+        """One forward pass over a batch, with the mean loss in full precision."""
+        features = model.features(batch.inputs, batch.start)
+        outputs: Tensor = model.head(features)
+        loss = functional.binary_cross_entropy_with_logits(outputs.float(), batch.targets.float())
+        return Step(outputs, loss, features, batch.targets)
+
+    def probe(self, train: Examples, validation: Examples, labels: Sequence[str]) -> nn.Module:
+        """One logistic regression a label on standardised features, one strength for all of them.
+
+        A label that all training items have, or none, is always or never predicted. Raises
+        DataError for features that are not finite.
+        """
+        return probe.fit_probe(train, validation, _solutions, self.losses)
+
+    def naive(self, targets: np.ndarray, labels: Sequence[str]) -> np.ndarray:
+        """Log odds of each label's frequency. Shape (labels,)."""
+        share = targets.mean(axis=0, dtype=np.float64).clip(1e-6, 1 - 1e-6)
+        return np.asarray(np.log(share) - np.log1p(-share))
+
+    def scores(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """F1 between the predicted and the true set of each item, 1 where both are empty. (N,)."""
+        predicted, true = outputs > 0, targets > 0
+        both = 2.0 * (predicted & true).sum(axis=1)
+        sizes = predicted.sum(axis=1) + true.sum(axis=1)
+        return np.where(sizes == 0, 1.0, both / np.maximum(sizes, 1))
+
+    def losses(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """Binary cross-entropy of each item, mean over the labels. Shape (N,)."""
+        odds = outputs.astype(np.float64)
+        return np.asarray((np.logaddexp(0, odds) - odds * targets).mean(axis=1))
+
+    def decode(self, outputs: np.ndarray, labels: Sequence[str]) -> list[dict[str, Any]]:
+        """The predicted labels of each item, and the probability of each label."""
+        shares = np.exp(-np.logaddexp(0, -outputs.astype(np.float64)))
+        return [
+            {
+                "labels": [name for name, odds in zip(labels, row, strict=True) if odds > 0],
+                "probabilities": dict(zip(labels, share, strict=True)),
+            }
+            for row, share in zip(outputs.tolist(), shares.tolist(), strict=True)
+        ]
+
+
+def _solutions(inputs: np.ndarray, targets: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Weight (labels, D) and bias (labels,) for each strength, each from the one before.
+
+    By L-BFGS on the sum over the labels, which share nothing: all are solved by products of
+    matrices, where one after the other would take products of matrix and vector.
+    """
+    share = targets.mean(axis=0, dtype=np.float64)
+    varied = (share > 0) & (share < 1)
+    given = torch.from_numpy(inputs)
+    wanted = torch.from_numpy(targets[:, varied]).to(given.dtype)
+    weight = given.new_zeros(wanted.shape[1], given.shape[1])
+    bias = given.new_zeros(wanted.shape[1])
+    for strength in probe.PROBE_STRENGTHS:
+        if varied.any():
+            with probe.threads(inputs.size):
+                _minimise((weight, bias), given, wanted, strength)
+        whole = np.zeros((targets.shape[1], inputs.shape[1]))
+        sure = np.where(share > 0, probe.SURE, -probe.SURE)
+        whole[varied], sure[varied] = weight.numpy(), bias.numpy()
+        yield whole, sure
+
+
+def _minimise(
+    layer: tuple[Tensor, Tensor], inputs: Tensor, targets: Tensor, strength: float
+) -> None:
+    """Move weight (labels, D) and bias (labels,) to the least regularised loss."""
+    weight, bias = layer
+    solver = torch.optim.LBFGS(
+        layer, max_iter=_STEPS, tolerance_grad=1e-5, line_search_fn="strong_wolfe"
+    )
+
+    def loss() -> Tensor:
+        outputs = torch.addmm(bias, inputs, weight.T)
+        fit = functional.binary_cross_entropy_with_logits(outputs, targets, reduction="sum")
+        errors = outputs.sigmoid_().sub_(targets)
+        weight.grad = (errors.T @ inputs + weight / strength) / len(inputs)
+        bias.grad = errors.sum(dim=0) / len(inputs)
+        return (fit + weight.square().sum() / (2 * strength)) / len(inputs)
+
+    solver.step(loss)  # type: ignore[no-untyped-call]

@@ -1,0 +1,142 @@
+"""Regression: one or several numbers an item."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, final
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from headstart.contracts import Batch, Examples, Step, Task
+from headstart.errors import DataError
+from headstart.model import Model
+
+# Strengths of the probe's ridge, as shares of the number of items: features have variance 1.
+PROBE_STRENGTHS = tuple(10.0**power for power in np.arange(-5, 4.5, 0.5))
+_EXACT = 1e-6  # of a standard deviation: the error of a number that is met exactly
+
+
+@final
+class Regression(Task):
+    """Squared error on standardised numbers, scored by R², the share of variance explained.
+
+    `mean` and `scale` hold one value a number, in the user's units; empty ones stand for 0 and 1,
+    and a scale of 0, of a number that never changes, for 1. Targets are in the user's units, the
+    head's outputs in standardised ones.
+    """
+
+    metric: ClassVar[str] = "r2"
+    kind: ClassVar[str] = "numbers"
+
+    def __init__(self, mean: tuple[float, ...] = (), scale: tuple[float, ...] = ()) -> None:
+        self.mean = mean
+        self.scale = scale
+
+    def head(self, feature_dim: int, labels: Sequence[str]) -> nn.Module:
+        """A linear layer to one output a number, zero at the start: it answers the mean."""
+        layer = nn.Linear(feature_dim, len(labels))
+        nn.init.zeros_(layer.weight)
+        nn.init.zeros_(layer.bias)
+        return layer
+
+    def step(self, model: Model, batch: Batch) -> Step:
+        """One forward pass over a batch, with the mean squared error in full precision."""
+        features = model.features(batch.inputs, batch.start)
+        outputs: Tensor = model.head(features)
+        mean, scale = (
+            torch.from_numpy(part).to(outputs.device, torch.float32)
+            for part in self._units(batch.targets.shape[1])
+        )
+        loss = functional.mse_loss(outputs.float(), (batch.targets - mean) / scale)
+        return Step(outputs, loss, features, batch.targets)
+
+    def probe(self, train: Examples, validation: Examples, labels: Sequence[str]) -> nn.Module:
+        """Ridge regression on standardised features, in closed form (Hoerl and Kennard 1970).
+
+        Each number's strength is picked by the squared error on validation. The standardisation is
+        folded into the returned layer. Raises DataError for features that are not finite.
+        """
+        if not np.isfinite(train[0]).all():
+            raise DataError(
+                "The features of some training items are not finite numbers. "
+                "Name other weights, or --precision fp32."
+            )
+        mean, spread = (
+            np.asarray(f(train[0], axis=0, dtype=np.float64)) for f in (np.mean, np.std)
+        )
+        inputs, checked = ((part[0] - mean) / (spread + 1e-6) for part in (train, validation))
+        targets, wanted = (self._standardised(part[1]) for part in (train, validation))
+        middle = targets.mean(axis=0)
+        values, axes, loads = _decomposed(inputs, targets - middle)
+        seen = checked @ axes
+        strengths = len(inputs) * np.array(PROBE_STRENGTHS)
+        answers = (seen @ (loads / (values + strength)[:, None]) for strength in strengths)
+        errors = [((answer + middle - wanted) ** 2).mean(axis=0) for answer in answers]
+        picked = strengths[np.argmin(errors, axis=0)]
+        weight = (axes @ (loads / (values[:, None] + picked))).T / (spread + 1e-6)
+        layer = nn.Linear(inputs.shape[1], len(labels))
+        bias = middle - weight @ mean
+        layer.load_state_dict({"weight": torch.tensor(weight), "bias": torch.tensor(bias)})
+        return layer
+
+    def naive(self, targets: np.ndarray, labels: Sequence[str]) -> np.ndarray:
+        """The mean of the targets, which is 0 where they are what the task is standardised by."""
+        return np.asarray(self._standardised(targets).mean(axis=0))
+
+    def scores(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """One minus the squared error over the given targets' variance. Shape (N,), mean R².
+
+        With several numbers it is the mean over them. A number that doesn't vary has no variance to
+        explain: there an item scores 1 where it is met exactly, else 0.
+        """
+        wanted = self._standardised(targets)
+        errors = (outputs.astype(np.float64) - wanted) ** 2
+        variance = wanted.var(axis=0)
+        still = variance <= _EXACT**2
+        explained = 1 - errors / np.where(still, 1.0, variance)
+        return np.asarray(np.where(still, errors <= _EXACT**2, explained).mean(axis=1))
+
+    def losses(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """The squared error of each item in standardised units, mean over the numbers. (N,)."""
+        errors = (outputs.astype(np.float64) - self._standardised(targets)) ** 2
+        return np.asarray(errors.mean(axis=1))
+
+    def decode(self, outputs: np.ndarray, labels: Sequence[str]) -> list[dict[str, Any]]:
+        """The numbers in the user's units: `value` where there is one, else `values` by name."""
+        mean, scale = self._units(len(labels))
+        rows = (outputs.astype(np.float64) * scale + mean).tolist()
+        if len(labels) == 1:
+            return [{"value": row[0]} for row in rows]
+        return [{"values": dict(zip(labels, row, strict=True))} for row in rows]
+
+    def _standardised(self, targets: np.ndarray) -> np.ndarray:
+        mean, scale = self._units(targets.shape[1])
+        return np.asarray((targets.astype(np.float64) - mean) / scale)
+
+    def _units(self, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and scale of each number, (numbers,) float64."""
+        mean = np.array(self.mean or [0.0] * count, dtype=np.float64)
+        scale = np.array(self.scale or [1.0] * count, dtype=np.float64)
+        return mean, np.where(scale > 0, scale, 1.0)
+
+
+def _decomposed(
+    inputs: np.ndarray, targets: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The principal axes of the inputs: squared lengths (R,), directions (D, R), loads (R, K).
+
+    Ridge weights of any strength s are then `axes @ (loads / (values + s))`. Taken from the smaller
+    of the two products of the inputs with themselves.
+    """
+    count, width = inputs.shape
+    if width <= count:
+        values, axes = np.linalg.eigh(inputs.T @ inputs)
+    else:
+        values, left = np.linalg.eigh(inputs @ inputs.T)
+        axes = inputs.T @ (left / np.sqrt(np.maximum(values, 1e-12)))
+    sound = values > 1e-10 * values[-1]
+    values, axes = values[sound], axes[:, sound]
+    return values, axes, axes.T @ (inputs.T @ targets)
