@@ -16,6 +16,7 @@ from headstart.references import Reference, parse
 _RECORD: Final = "headstart.json"
 _WEIGHTS: Final = "model.safetensors"
 _FORMAT: Final = 1
+OWN_FILES: Final = "."  # an architecture that is made from files in the artifact itself
 
 
 @final
@@ -36,10 +37,13 @@ class Checkpoint(Hub):
             said = origin if isinstance(origin, dict) else {}
             here = (record.parent / _WEIGHTS).is_file()
             licence, trained_on = said.get("licence"), said.get("trained_on")
-            yield Card(f"checkpoint:{name}", "image", None, "", licence, trained_on, here)
+            modality = str(content.get("modality", "image"))
+            yield Card(f"checkpoint:{name}", modality, None, "", licence, trained_on, here)
 
     def resolve(self, reference: Reference) -> Reference:
         """The recorded architecture, with the folder's weights and the user's options.
+
+        Where that architecture is named ".", its files lie in the folder too.
 
         Raises WeightsError where the folder is missing or holds no artifact.
         """
@@ -51,6 +55,8 @@ class Checkpoint(Hub):
         if not weights.is_file():
             raise WeightsError(f"{folder} has no {_WEIGHTS}. Give a folder that was saved whole.")
         found = replace(architecture, weights=str(weights))
+        if found.name == OWN_FILES:
+            found = replace(found, name=str(folder))
         return found.with_options(**reference.options)
 
     def load(self, reference: Reference) -> Backbone:

@@ -71,6 +71,7 @@ def _backbone(plan: Plan, network: nn.Module, head: nn.Module | None = None) -> 
         architecture=_architecture(plan),
         head=head,
         head_name=plan.head_name,
+        library="timm" if native else "",
         native=native,
     )
 
@@ -129,9 +130,11 @@ def _architecture(plan: Plan) -> Reference:
 
 
 def _native(plan: Plan) -> dict[str, Any]:
-    """What timm reads as config.json from a local folder; the artifact adds `num_classes`."""
+    """What timm reads as config.json from a local folder; the artifact fills in the labels."""
     fed = plan.preprocess
     return {
+        "num_classes": 0,
+        "label_names": [],
         "architecture": plan.reference.name.partition(".")[0],
         "pretrained_cfg": {
             "input_size": [fed["channels"], fed["height"], fed["width"]],

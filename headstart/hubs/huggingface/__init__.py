@@ -1,0 +1,41 @@
+"""Text encoders of transformers: BERT, RoBERTa, DistilBERT, ELECTRA, MPNet, DeBERTa and others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import final
+
+from headstart.contracts import Backbone, Card, Hub
+from headstart.references import Reference
+
+
+@final
+class HuggingFace(Hub):
+    """Text encoders by a folder, or by their name on the Hugging Face Hub (Wolf et al. 2020).
+
+    `@revision` names a branch, tag or commit on the Hub, `@file` local weights, whose head comes
+    with them; `pretrained=false` gives random weights that follow torch's global random state.
+    `pooling=own` makes features by what stands before the final layer in transformers' own
+    classifier, `mean` of all tokens and `cls` of the first. Without it, a model of
+    sentence-transformers pools and normalises as it always does, and any other by its own way
+    where the checkpoint holds trained weights for it, and else by the mean. `max_length` cuts texts
+    at so many tokens: 512, or what the model says, unless given. Code in a model's repository is
+    never run, nor is a pickle.
+    """
+
+    def cards(self, pattern: str) -> Iterable[Card]:
+        """The encoders in the Hub's cache on this machine, and those in folders beside us."""
+        from headstart.hubs.huggingface import listing
+
+        return listing.cards(pattern)
+
+    def load(self, reference: Reference) -> Backbone:
+        """Find or fetch the files, build the network, fill it and cut it into stages.
+
+        Raises HeadstartError for an option, a folder or a kind of model that can't be used,
+        WeightsError for weights that are missing, unsafe or belong to another network.
+        """
+        from headstart.hubs.huggingface.building import backbone
+        from headstart.hubs.huggingface.planning import settle
+
+        return backbone(settle(reference))

@@ -1,0 +1,204 @@
+"""Finding a model's files: a folder, the Hub's cache on this machine, or the Hub itself."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import socket
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partialmethod
+from pathlib import Path
+from typing import Final, final
+from urllib.parse import urlsplit
+
+from huggingface_hub import constants, snapshot_download, try_to_load_from_cache
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HFValidationError,
+    LocalEntryNotFoundError,
+    RevisionNotFoundError,
+)
+from huggingface_hub.utils.tqdm import tqdm
+
+from headstart.errors import HeadstartError, WeightsError
+from headstart.hubs.huggingface.reading import BESIDE, CONFIG, TOKENIZER, VOCABULARIES, read_json
+
+WEIGHTS: Final = ("model.safetensors", "pytorch_model.bin")  # the first that is there
+_INDEX: Final = ".index.json"
+_DESCRIPTION: Final = (
+    *(CONFIG, "README.md", "modules.json", "*/config.json", "sentence_*_config.json"),
+    *("config_sentence_transformers.json", TOKENIZER, *BESIDE, *VOCABULARIES),
+)
+_PATTERNS: Final[Mapping[str, tuple[str, ...]]] = {
+    "model.safetensors": ("model.safetensors", "model-*-of-*.safetensors", "model.safetensors.*"),
+    "pytorch_model.bin": ("pytorch_model.bin", "pytorch_model-*-of-*.bin", "pytorch_model.bin.*"),
+}
+_SHA256: Final = re.compile("[0-9a-f]{64}")
+_QUIET: Final = 2.0  # seconds before a download shows its progress; what is at hand takes less
+
+
+@final
+@dataclass(frozen=True)
+class Place:
+    """Where a model's files lie, and of which commit they are where they came from the Hub."""
+
+    folder: Path
+    commit: str | None = None
+
+
+@final
+class _Bar(tqdm):
+    """A progress bar that only a download of some length shows."""
+
+    __init__ = partialmethod(tqdm.__init__, delay=_QUIET)
+
+
+def locate(name: str, revision: str | None, weights: bool) -> Place:
+    """The folder of a model by its path or its name on the Hub, downloaded where it must be.
+
+    With `weights` its weights are there too. Raises HeadstartError for a folder or a name that
+    can't be one, WeightsError where the Hub doesn't give the files.
+    """
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        if not (folder / CONFIG).is_file():
+            raise HeadstartError(
+                f"{folder} has no {CONFIG}. Give a folder saved by transformers or "
+                "sentence-transformers."
+            )
+        return Place(folder)
+    if name.startswith((".", "/", "~", "\\")) or name.count("/") > 1:
+        raise HeadstartError(f"{name} is not a folder. Give one with a {CONFIG}.")
+    return _from_hub(name, revision, weights)
+
+
+def weight_files(folder: Path, what: str) -> list[Path]:
+    """The files that hold the folder's weights: safetensors if there are any, or else .bin.
+
+    Raises WeightsError where there are none, or some of them are missing.
+    """
+    for name in WEIGHTS:
+        if (folder / name).is_file():
+            return [folder / name]
+        index = folder / f"{name}{_INDEX}"
+        if index.is_file():
+            return _shards(index)
+    raise WeightsError(
+        f"{what} has no {' or '.join(WEIGHTS)}. "
+        f"Give a file with {what}@FILE, or take random weights with {what}?pretrained=false."
+    )
+
+
+def _shards(index: Path) -> list[Path]:
+    names = read_json(index).get("weight_map")
+    if not isinstance(names, dict) or any("/" in str(name) for name in names.values()):
+        raise WeightsError(f"{index} names no files of weights. Copy or download it again.")
+    files = [index.parent / str(name) for name in sorted(set(names.values()))]
+    missing = [file.name for file in files if not file.is_file()]
+    if missing:
+        raise WeightsError(f"{index} names {missing[0]}, which is missing. Download it again.")
+    return files
+
+
+def _from_hub(name: str, revision: str | None, weights: bool) -> Place:
+    asked = f"hf:{name}" + (f"@{revision}" if revision else "")
+    place = _at_hand(name, revision)
+    if not _cut_off():
+        place = _download(name, revision, weights, asked)
+    if place is None:
+        raise WeightsError(
+            f"{asked} is not on this machine, and there is no network. "
+            "Give a local folder, or a model that `headstart backbones 'hf:*'` lists."
+        )
+    if not (place.folder / CONFIG).is_file():
+        raise HeadstartError(f"{asked} has no {CONFIG}. Give a model of transformers.")
+    if weights:
+        for file in weight_files(place.folder, asked):
+            _verify(file, asked)
+    return place
+
+
+def _at_hand(name: str, revision: str | None) -> Place | None:
+    try:
+        found = try_to_load_from_cache(name, CONFIG, revision=revision)
+    except HFValidationError as error:
+        raise HeadstartError(
+            f"hf:{name} is neither a folder nor a name on the Hub. "
+            "Give one such as hf:distilbert-base-multilingual-cased."
+        ) from error
+    if not isinstance(found, str):
+        return None
+    folder = Path(found).parent
+    return Place(folder, folder.name)
+
+
+def _download(name: str, revision: str | None, weights: bool, asked: str) -> Place:
+    patterns = list(_DESCRIPTION)
+    try:
+        for kind in WEIGHTS if weights else ("",):
+            patterns += _PATTERNS.get(kind, ())
+            found = snapshot_download(
+                name, revision=revision, allow_patterns=patterns, tqdm_class=_Bar
+            )
+            folder = Path(found)
+            if any((folder / f"{kind}{end}").is_file() for end in ("", _INDEX)):
+                break
+    except Exception as error:  # the network, the disk and the Hub raise nearly anything
+        raise WeightsError(_refusal(error, asked)) from error
+    return Place(folder, folder.name)
+
+
+def _refusal(error: Exception, asked: str) -> str:
+    if isinstance(error, LocalEntryNotFoundError) and isinstance(error.__cause__, Exception):
+        error = error.__cause__  # what kept it from looking further than this machine
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if isinstance(error, GatedRepoError):
+        return f"{asked} asks for its terms to be accepted. Do so on its page, then log in."
+    if isinstance(error, RevisionNotFoundError):
+        return f"{asked} names a revision that is not on the Hub. Leave it out, or give another."
+    if status in (401, 403):
+        return (
+            f"{asked} is not on the Hub, or not for everyone to read ({status}). "
+            "Check the name, or log in with `hf auth login`."
+        )
+    if status == 404:
+        return f"{asked} is not on the Hub ({status}). Check the name."
+    reason = str(error).strip().partition("\n")[0].rstrip(".")[:160]
+    return (
+        f"The files of {asked} could not be fetched ({type(error).__name__}: {reason}). "
+        "Try again; what arrived whole is kept."
+    )
+
+
+def _verify(file: Path, asked: str) -> None:
+    """Compare a cached file with its sha256 on the Hub, which names what the cache links to."""
+    expected = Path(os.readlink(file)).name if file.is_symlink() else ""
+    if not _SHA256.fullmatch(expected):
+        return  # copied, as on file systems without links, or kept in git and without a sha256
+    with file.open("rb") as opened:
+        found = hashlib.file_digest(opened, "sha256").hexdigest()
+    if found != expected:
+        blob = file.parent / os.readlink(file)
+        for damaged in (file, blob):
+            damaged.unlink(missing_ok=True)
+        raise WeightsError(
+            f"{file.name} of {asked} arrived damaged: its sha256 is not what the Hub says. "
+            "It was removed; try again."
+        )
+
+
+def _cut_off() -> bool:
+    """Whether a download can't even begin, found before the Hub's many slow attempts."""
+    if constants.HF_HUB_OFFLINE:
+        return True
+    if urllib.request.getproxies():
+        return False
+    where = urlsplit(constants.ENDPOINT)
+    try:
+        socket.getaddrinfo(where.hostname, where.port or 443)
+    except OSError:
+        return True
+    return False

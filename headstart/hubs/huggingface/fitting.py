@@ -1,0 +1,98 @@
+"""A checkpoint's tensors under the names of the network they are meant for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, final
+
+import torch
+from torch import nn
+
+from headstart.hubs.huggingface.families import Family
+from headstart.weights import State, load_into, read
+
+HEAD: Final = "head"  # what the head over pooled tokens is called
+_OLD: Final = {".gamma": ".weight", ".beta": ".bias"}  # of norms, in checkpoints of 2018
+_TABLES: Final = (".position_ids", ".token_type_ids")  # that older versions saved
+_PARTS: Final = ("weight", "bias")
+
+
+@final
+@dataclass(frozen=True)
+class Checkpoint:
+    """Tensors as transformers' classifier names them: the encoder's with its prefix.
+
+    `exact` says that the user named the file, so that nothing in it may be left over.
+    """
+
+    state: State
+    what: str
+    exact: bool
+
+    def has_own_pooling(self, family: Family) -> bool:
+        """Whether the model's own pooling was trained."""
+        return family.trained in self.state
+
+
+def checkpoint(files: Sequence[Path], family: Family, exact: bool) -> Checkpoint:
+    """Read weights files, and give their tensors today's names.
+
+    Raises WeightsError where a file is damaged or unsafe.
+    """
+    found: State = {}
+    for file in files:
+        found |= read(file).state
+    bare = any(name.startswith(f"{family.embeddings[0]}.") for name in found)
+    heads = {f"{HEAD}.{part}" for part in _PARTS}
+    state: State = {}
+    for name, tensor in found.items():
+        for old, new in _OLD.items():
+            name = name.removesuffix(old) + new if name.endswith(old) else name
+        if not name.endswith(_TABLES):
+            state[f"{family.prefix}.{name}" if bare and name not in heads else name] = tensor
+    return Checkpoint(state, str(files[0]), exact)
+
+
+def fill(network: nn.Module, given: Checkpoint, family: Family, own: bool) -> nn.Linear | None:
+    """Load the network, which has no head, and answer the head that the checkpoint holds.
+
+    Own pooling that a checkpoint was saved without keeps the network's values. Raises WeightsError
+    where the tensors are not those of the network.
+    """
+    inner, cut = f"{family.prefix}.", "" if own else f"{family.prefix}."
+    wanted = {f"{cut}{name}": tensor for name, tensor in network.state_dict().items()}
+    head = f"{family.head if own else HEAD}."
+    parts = {name: t for name, t in given.state.items() if name in {head + p for p in _PARTS}}
+    state = {
+        name: tensor
+        for name, tensor in given.state.items()
+        if name in wanted
+        or not (
+            name in parts
+            or (family.pooler and name.startswith(f"{inner}{family.pooler}."))
+            or not (given.exact or name.startswith(inner))
+        )
+    }
+    if not given.exact and not given.has_own_pooling(family):
+        state |= {n: t for n, t in wanted.items() if n not in state and _pools(n, family)}
+    load_into(network, {name.removeprefix(cut): t for name, t in state.items()}, given.what)
+    return _head({n.removeprefix(head): t for n, t in parts.items()}, given.what)
+
+
+def _pools(name: str, family: Family) -> bool:
+    """Whether a tensor belongs to own pooling."""
+    inner = f"{family.prefix}."
+    pooler = f"{inner}{family.pooler}."
+    return not name.startswith(inner) or bool(family.pooler and name.startswith(pooler))
+
+
+def _head(parts: State, what: str) -> nn.Linear | None:
+    weight = parts.get("weight")
+    if weight is None or weight.dim() != 2:
+        return None
+    with torch.random.fork_rng(devices=()):
+        head = nn.Linear(weight.shape[1], weight.shape[0], bias="bias" in parts)
+    load_into(head, parts, f"{what} (its head)")
+    return head

@@ -1,0 +1,96 @@
+"""From hidden states to one row of features a text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, final
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from headstart.hubs.huggingface.parts import Part
+
+
+def _first(hidden: Tensor, mask: Tensor) -> Tensor:
+    return hidden[:, 0]
+
+
+def _highest(hidden: Tensor, mask: Tensor) -> Tensor:
+    lowest = torch.finfo(hidden.dtype).min
+    return hidden.masked_fill((mask == 0).unsqueeze(-1), lowest).amax(1)
+
+
+def _sum(hidden: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """The sum over tokens and their number, in full precision."""
+    weights = mask.unsqueeze(-1).float()
+    return (hidden.float() * weights).sum(1), weights.sum(1).clamp(min=1e-9)
+
+
+def _mean(hidden: Tensor, mask: Tensor) -> Tensor:
+    total, count = _sum(hidden, mask)
+    return (total / count).to(hidden.dtype)
+
+
+def _mean_by_root(hidden: Tensor, mask: Tensor) -> Tensor:
+    total, count = _sum(hidden, mask)
+    return (total / count.sqrt()).to(hidden.dtype)
+
+
+# By the names of sentence-transformers (Reimers and Gurevych 2019).
+POOLS: Final[Mapping[str, Callable[[Tensor, Tensor], Tensor]]] = {
+    "cls": _first,
+    "max": _highest,
+    "mean": _mean,
+    "mean_sqrt_len_tokens": _mean_by_root,
+}
+
+
+@final
+@dataclass(frozen=True)
+class TokenPooling(Part):
+    """Tokens pooled in one or several ways, side by side, and made of length one where asked."""
+
+    ways: tuple[str, ...]
+    unit: bool = False
+    steps: tuple[str, ...] = ()  # modules before it: the norm of the last hidden states
+
+    @property
+    def names(self) -> tuple[str, ...]:  # type: ignore[override]
+        """The modules before it."""
+        return self.steps
+
+    def run(self, stage: nn.Module, inputs: Mapping[str, Tensor]) -> Tensor:
+        """Hidden states (N, T, D) and mask to features (N, ways · D)."""
+        hidden, mask = inputs["hidden"], inputs["mask"]
+        for name in self.steps:
+            hidden = stage.get_submodule(name)(hidden)
+        rows = torch.cat([POOLS[way](hidden, mask) for way in self.ways], dim=-1)
+        return functional.normalize(rows.float(), dim=-1).to(rows.dtype) if self.unit else rows
+
+
+@final
+@dataclass(frozen=True)
+class OwnPooling(Part):
+    """What stands between hidden states and the final layer in transformers' own classifier."""
+
+    reads: str  # tokens, or one of POOLS
+    own: tuple[str, ...]
+    steps: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:  # type: ignore[override]
+        """All modules it runs."""
+        return self.steps + tuple(name for name in self.own if name != "relu")
+
+    def run(self, stage: nn.Module, inputs: Mapping[str, Tensor]) -> Tensor:
+        """Hidden states (N, T, D) and mask to features (N, D)."""
+        rows, mask = inputs["hidden"], inputs["mask"]
+        for name in self.steps:
+            rows = stage.get_submodule(name)(rows)
+        if self.reads != "tokens":
+            rows = POOLS[self.reads](rows, mask)
+        for name in self.own:
+            rows = torch.relu(rows) if name == "relu" else stage.get_submodule(name)(rows)
+        return rows

@@ -1,0 +1,48 @@
+"""The small files of a model's folder: their names, their JSON, the front matter of its card."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+from huggingface_hub import metadata_load
+
+from headstart.errors import HeadstartError
+
+CONFIG: Final = "config.json"
+TOKENIZER: Final = "tokenizer.json"
+BESIDE: Final = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
+VOCABULARIES: Final = (
+    *("vocab.txt", "vocab.json", "merges.txt", "spiece.model", "spm.model"),
+    *("sentencepiece.bpe.model", "tokenizer.model"),
+)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file. Raises HeadstartError where there is none."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise HeadstartError(f"{path} can't be read ({error}). Copy or download it again.") from (
+            error
+        )
+    if not isinstance(content, dict):
+        raise HeadstartError(f"{path} holds no JSON object. Copy or download it again.")
+    return content
+
+
+def card(folder: Path) -> tuple[str | None, str | None]:
+    """The licence, and the data sets trained on, that the model's card names."""
+    path = folder / "README.md"
+    try:
+        front = (metadata_load(path) if path.is_file() else None) or {}
+    except Exception:  # front matter that is no YAML, or an odd encoding
+        front = {}
+    return _joined(front.get("license")), _joined(front.get("datasets"))
+
+
+def _joined(value: Any) -> str | None:
+    """Text, or a list of it in one line."""
+    parts = value if isinstance(value, list) else [value]
+    return ", ".join(part for part in parts if isinstance(part, str)) or None

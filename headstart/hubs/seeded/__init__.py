@@ -1,0 +1,106 @@
+"""Tiny random networks: a stand-in for real ones in trials and tests, ready in a blink."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Final, final
+
+import torch
+from torch import nn
+
+from headstart.contracts import Backbone, Card, Hub, Origin
+from headstart.errors import UnknownNameError
+from headstart.hubs.seeded import images, texts
+from headstart.hubs.seeded.design import Design
+from headstart.references import Reference
+from headstart.weights import digest, load_into, read
+
+_HEAD: Final = "head"
+_LICENCE: Final = "Apache-2.0"
+_DESIGNS: Final[Mapping[str, Callable[[str, Reference], Design]]] = {
+    **dict.fromkeys(images.NETWORKS, images.design),
+    **dict.fromkeys(texts.NETWORKS, texts.design),
+}
+
+
+@final
+class Seeded(Hub):
+    """Tiny networks whose weights come from a seed, or from a file they were saved in.
+
+    `seeded:convnet?seed=3` always has the same weights and leaves torch's random state alone. With
+    `pretrained=false` the weights follow torch's global random state instead, as those of any
+    untrained network do. `@file` loads weights saved from the same network, with their head.
+    """
+
+    def cards(self, pattern: str) -> Iterable[Card]:
+        """All seeded networks whose name matches the shell pattern."""
+        for name, design in _DESIGNS.items():
+            if fnmatchcase(name, pattern):
+                plain = design(name, Reference("seeded", name))
+                with torch.random.fork_rng(devices=()):
+                    network = plain.make()
+                count = sum(parameter.numel() for parameter in network.parameters())
+                card = (f"seeded:{name}", plain.modality, count, plain.input)
+                yield Card(*card, licence=_LICENCE, trained_on=None, at_hand=True)
+
+    def load(self, reference: Reference) -> Backbone:
+        """Build the network. Raises HeadstartError for unknown names, options and wrong weights."""
+        name = _name(reference)
+        if name not in _DESIGNS:
+            raise UnknownNameError("seeded network", name, _DESIGNS)
+        design = _DESIGNS[name](name, reference)
+        network = _grow(design, reference)
+        head = _load(network, reference) if reference.weights is not None else None
+        stages, feature_dim = design.cut(network)
+        return Backbone(
+            stages=stages,
+            feature_dim=feature_dim,
+            modality=design.modality,
+            preprocess=design.preprocess,
+            origin=Origin(
+                reference=str(reference),
+                licence=_LICENCE,
+                trained_on=None,
+                weights_hash=digest(network.state_dict()),
+                pretrained=reference.weights is not None,
+            ),
+            architecture=Reference(
+                "seeded", name, options={**design.options, "pretrained": "false"}
+            ),
+            head=head,
+            head_name=_HEAD,
+            files=design.files,
+        )
+
+
+def _name(reference: Reference) -> str:
+    """The network's name; that of one whose files lie in a saved folder is among the options."""
+    if reference.name not in _DESIGNS and Path(reference.name).is_dir():
+        return reference.options.get("network", reference.name)
+    return reference.name
+
+
+def _grow(design: Design, reference: Reference) -> nn.Module:
+    if not design.pretrained and reference.weights is None:
+        return design.make()
+    with torch.random.fork_rng(devices=()):
+        torch.default_generator.manual_seed(design.seed)
+        return design.make()
+
+
+def _load(network: nn.Module, reference: Reference) -> nn.Module | None:
+    """Fill the network from the file, and answer the head that the file holds with it."""
+    state = read(str(reference.weights)).state
+    names = {name for name in state if name.startswith(f"{_HEAD}.")}
+    rest = {name: tensor for name, tensor in state.items() if name not in names}
+    load_into(network, rest, str(reference.weights))
+    weight = state.get(f"{_HEAD}.weight")
+    if weight is None:
+        return None
+    with torch.random.fork_rng(devices=()):
+        head = nn.Linear(weight.shape[1], weight.shape[0], bias=f"{_HEAD}.bias" in state)
+    parts = {name.removeprefix(f"{_HEAD}."): state[name] for name in names}
+    load_into(head, parts, f"{reference.weights} (its head)")
+    return head

@@ -1,0 +1,191 @@
+"""Tiny networks for images: convolutions, residual blocks, and a vision transformer."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Final, final
+
+import torch
+from torch import Tensor, nn
+
+from headstart.contracts import Preprocess
+from headstart.errors import HeadstartError
+from headstart.hubs.seeded.design import Design, Stages, by_child
+from headstart.references import Reference, build
+from headstart.stages import find_stages
+
+_PATCH: Final = 4  # pixels
+_REBUILT: Final = ("size", "channels", "width")
+
+
+@final
+@dataclass(frozen=True)
+class Settings:
+    """The options of a network for images.
+
+    `size` is in pixels, `width` counts the first channels.
+    """
+
+    seed: int = 0
+    size: int = 16
+    channels: int = 3
+    width: int = 8
+    pretrained: bool = True
+
+
+def design(name: str, reference: Reference) -> Design:
+    """The network of this name. Raises HeadstartError for options that it can't have."""
+    settings = build(Settings, reference.options, f"seeded:{name}")
+    if min(settings.size, settings.channels, settings.width) < 1 or settings.size % _PATCH:
+        raise HeadstartError(
+            f"{reference} has a size that is not a multiple of {_PATCH}, or a number below 1. "
+            "Give for example size=16&channels=3&width=8."
+        )
+    defaults = {field.name: field.default for field in fields(Settings)}
+    options = {key: getattr(settings, key) for key in _REBUILT}
+    make = NETWORKS[name]
+
+    def cut(network: nn.Module) -> tuple[Stages, int]:
+        example = torch.zeros(2, settings.channels, settings.size, settings.size)
+        with torch.no_grad():
+            feature_dim = network.eval()(example).shape[1]
+        given = by_child(network, joined=2) if make is _Transformer else None
+        return find_stages(network, example, given), feature_dim
+
+    return Design(
+        name=name,
+        modality="image",
+        input=f"{settings.channels}x{settings.size}x{settings.size}",
+        preprocess=_preprocess(settings),
+        seed=settings.seed,
+        pretrained=settings.pretrained,
+        options={key: str(value) for key, value in options.items() if value != defaults[key]},
+        make=lambda: make(settings),
+        cut=cut,
+    )
+
+
+def _preprocess(settings: Settings) -> Preprocess:
+    return {
+        "channels": settings.channels,
+        "height": settings.size,
+        "width": settings.size,
+        "crop": 1.0,
+        "crop_mode": "center",
+        "interpolation": "bilinear",
+        "mean": [0.5] * settings.channels,
+        "std": [0.5] * settings.channels,
+    }
+
+
+def _convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(),
+    )
+
+
+@final
+class _Residual(nn.Module):
+    """Two convolutions with a way around them (He et al. 2015)."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.first = _convolution(inputs, outputs, stride)
+        self.second = nn.Sequential(
+            nn.Conv2d(outputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs)
+        )
+        self.around = nn.Conv2d(inputs, outputs, 1, stride, bias=False)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Maps (N, inputs, H, W) to (N, outputs, H / stride, W / stride)."""
+        result: Tensor = self.second(self.first(inputs)) + self.around(inputs)
+        return torch.relu(result)
+
+
+@final
+class _Embedding(nn.Module):
+    """Patches as tokens, with a learned position each."""
+
+    def __init__(self, settings: Settings, width: int) -> None:
+        super().__init__()
+        self.size = settings.size
+        self.patches = nn.Conv2d(settings.channels, width, _PATCH, _PATCH)
+        self.positions = nn.Parameter(torch.randn(1, (settings.size // _PATCH) ** 2, width) * 0.02)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Maps (N, C, size, size) to (N, tokens, width)."""
+        tokens: Tensor = self.patches(inputs).flatten(2).transpose(1, 2)
+        return tokens + self.positions
+
+
+@final
+class _Pool(nn.Module):
+    """The mean over tokens, normed."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Maps (N, tokens, width) to (N, width)."""
+        normed: Tensor = self.norm(tokens)
+        return normed.mean(1)
+
+
+@final
+class _Transformer(nn.Module):
+    """A tiny vision transformer (Dosovitskiy et al. 2020) that checks its input size."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__()
+        width = settings.width * 4
+        self.size = settings.size
+        self.embedding = _Embedding(settings, width)
+        for number in range(3):
+            layer = nn.TransformerEncoderLayer(
+                width, 4, width * 2, dropout=0.0, batch_first=True, norm_first=True
+            )
+            self.add_module(f"layer{number + 1}", layer)
+        self.pool = _Pool(width)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Maps (N, C, size, size) to (N, 4 · width)."""
+        if inputs.shape[-1] != self.size:
+            raise HeadstartError(f"{inputs.shape[-1]} px is not this network's {self.size} px.")
+        for child in self.children():
+            inputs = child(inputs)
+        return inputs
+
+
+def _convnet(settings: Settings) -> nn.Module:
+    width = settings.width
+    steps: list[tuple[int, int, int]] = [
+        (settings.channels, width, 1),
+        (width, width * 2, 2),
+        (width * 2, width * 4, 2),
+        (width * 4, width * 4, 1),
+    ]
+    return _chain(_convolution(*step) for step in steps)
+
+
+def _residual(settings: Settings) -> nn.Module:
+    width = settings.width
+    steps = [(width, width, 1), (width, width * 2, 2), (width * 2, width * 4, 2)]
+    blocks: list[nn.Module] = [_Residual(*step) for step in steps]
+    return _chain([_convolution(settings.channels, width), *blocks])
+
+
+def _chain(blocks: Iterable[nn.Module]) -> nn.Module:
+    named: dict[str, Any] = {f"block{number + 1}": block for number, block in enumerate(blocks)}
+    return nn.Sequential(OrderedDict(named, pool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten()))
+
+
+NETWORKS: Final[Mapping[str, Callable[[Settings], nn.Module]]] = {
+    "convnet": _convnet,
+    "residual": _residual,
+    "vit": _Transformer,
+}
