@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from headstart.checkpoints import load_checkpoint, save_checkpoint
 from headstart.contracts import Batch, Strategy, Task
 from headstart.defaults import Recipe
-from headstart.features.engine import on_device, to_device
+from headstart.features.engine import on_device, part, to_device
 from headstart.features.feed import Feed
-from headstart.features.reading import View
+from headstart.features.reading import View, in_order
 from headstart.model import Model
 from headstart.training.record import Session, Splits, Training, seed_everything
 
@@ -34,12 +34,13 @@ def predict(
     Computed in fp32, as a saved model is used; if `quick`, in the precision of training.
     """
     on_device(model.eval(), accelerator.device)
-    outputs = []
+    groups, outputs = [], []
     with torch.inference_mode(), accelerator.autocast() if quick else nullcontext():
-        for batch in feed.batches(np.arange(len(feed)), _JUDGED):
+        for positions, batch in feed.judged(_JUDGED):
             inputs = to_device(batch.inputs, accelerator.device)
             outputs.append(model(inputs, start=batch.start).float().cpu().numpy())
-    return np.concatenate(outputs)
+            groups.append(positions)
+    return in_order(groups, outputs)
 
 
 def train(
@@ -47,6 +48,7 @@ def train(
 ) -> Training:
     """Train a model and leave it with the weights of its best epoch on validation.
 
+    What `strategy.prepare` leaves without a gradient is never trained, and is not kept apart.
     Ends early when `recipe.patience` epochs bring nothing, and after the step in which the budget
     ends. With a checkpoint path it goes on where an earlier run of the same settings was killed.
     """
@@ -73,8 +75,11 @@ class _Run:
 
     def train(self) -> Training:
         """Run all epochs."""
-        on_device(self.model, self.session.accelerator.device)
+        self.model.requires_grad_(True)
+        seed_everything(self.session.seed)  # what prepare adds is drawn alike in every run
         self.strategy.prepare(self.model)
+        self.fixed = {name for name, p in self.model.named_parameters() if not p.requires_grad}
+        on_device(self.model, self.session.accelerator.device)
         self.optimizer = torch.optim.AdamW(self._groups(), lr=self.recipe.rate)
         first = self._resume()
         started = saved = time.monotonic()
@@ -175,10 +180,10 @@ class _Run:
         if self.parts == 1:
             yield batch
             return
-        for inputs, targets in zip(
-            batch.inputs.chunk(self.parts), batch.targets.chunk(self.parts), strict=True
-        ):
-            yield Batch(inputs, targets, batch.start)
+        size = -(-len(batch.targets) // self.parts)
+        for start in range(0, len(batch.targets), size):
+            inputs = part(batch.inputs, start, start + size)
+            yield Batch(inputs, batch.targets[start : start + size], batch.start)
 
     def _factor(self) -> float:
         """Warm-up, then a cosine to zero over the steps or the budget, whichever ends sooner."""
@@ -213,9 +218,11 @@ class _Run:
             record.finished = True
 
     def _moving(self) -> Iterator[tuple[str, Tensor]]:
-        """Tensors of the stages that are ever trained, and the head."""
+        """Tensors of the stages that are ever trained, but for what is fixed, and the head."""
         start = self.splits.train.start
         for name, tensor in self.model.state_dict().items():
+            if name in self.fixed:
+                continue
             kind, _, rest = name.partition(".")
             if kind == "head" or int(rest.partition(".")[0]) >= start:
                 yield name, tensor
@@ -223,6 +230,7 @@ class _Run:
     def _restore(self) -> None:
         if self.kept:
             self.model.load_state_dict(self.kept, strict=False)
+        self.strategy.trained(self.model)
         self.model.requires_grad_(True)
         self.model.eval()
 
