@@ -1,4 +1,4 @@
-"""`python -m benchmarks fast-path`: one command, one run, one table."""
+"""`python -m benchmarks fast-path` or `text`: one command, one run, one table."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ MEMORY_NUMBERS: Final = (10_000, 100_000)
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     made = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    path = made.add_subparsers(required=True).add_parser(
+    kinds = made.add_subparsers(required=True)
+    path = kinds.add_parser(
         "fast-path", help="compare with the peers, print the table, write it as JSON and Markdown"
     )
     path.add_argument("--works", default=",".join(DEFAULT_WORKS), help=f"of {', '.join(WORKS)}")
@@ -29,7 +30,13 @@ def parser() -> argparse.ArgumentParser:
     path.add_argument("--source", type=Path, default=SHARED / "images" / "flowers")
     path.add_argument("--memory", action="store_true", help="peak memory at 10,000 and 100,000")
     path.add_argument("--out", type=Path, default=ROOT / "benchmarks" / ".work" / "results.json")
-    path.set_defaults(backbone="mobilenetv2_100")
+    path.set_defaults(backbone="mobilenetv2_100", run=fast_path)
+    text = kinds.add_parser("text", help="encode texts next to sentence-transformers")
+    text.add_argument("--source", type=Path, default=SHARED / "text" / "sst2" / "train.csv")
+    text.add_argument("--encoder", help="hf:folder or name; absent, the one of the demonstration")
+    text.add_argument("--limit", type=int, help="use so many of the texts")
+    text.add_argument("--out", type=Path, default=ROOT / "benchmarks" / ".work" / "text.json")
+    text.set_defaults(run=text_encoding)
     return made
 
 
@@ -45,6 +52,27 @@ def names(text: str, known: Mapping[str, object], what: str) -> list[str]:
 def main() -> int:
     """Run what was asked for: 0 when all went well, 1 when a contender failed, 2 for a mistake."""
     args = parser().parse_args()
+    done: int = args.run(args)
+    return done
+
+
+def text_encoding(args: argparse.Namespace) -> int:
+    """Compare encoders of texts."""
+    from benchmarks.text import compare
+
+    if not args.source.is_file():
+        return _refuse(f"{args.source} is not there. Give a CSV file with a column `text`.")
+    encoder = args.encoder
+    if encoder is None:
+        from headstart.demo.docstrings import encoder as brought
+
+        encoder = f"hf:{brought()}"
+    compare(args.source, encoder, args.limit, args.out)
+    return 0
+
+
+def fast_path(args: argparse.Namespace) -> int:
+    """Compare transfers on photos."""
     try:
         works, peers = names(args.works, WORKS, "Work"), names(args.peers, PEERS, "Peer")
     except ValueError as error:
@@ -56,19 +84,20 @@ def main() -> int:
     weights = SHARED / "weights" / WEIGHTS
     if args.backbone != "resnet50" and not weights.exists():
         return _refuse(f"{weights} is not there. Run with --backbone resnet50, which needs none.")
-    from benchmarks import environments, fast_path, photos
+    from benchmarks import environments, photos
+    from benchmarks import fast_path as path
 
     if args.backbone == "resnet50":
         from benchmarks.weights import random_weights
 
-        weights = random_weights(fast_path.WORKPLACE / "resnet50.random.safetensors")
+        weights = random_weights(path.WORKPLACE / "resnet50.random.safetensors")
     plan = photos.Plan(str(args.source.resolve()), args.subset, args.photos)
     asked_for_memory = args.memory or "memory" in works
     try:
-        run = fast_path.start(plan, args.backbone, weights.resolve(), args.out.resolve())
-        well = fast_path.compare(run, [name for name in works if name != "memory"], peers)
+        run = path.start(plan, args.backbone, weights.resolve(), args.out.resolve())
+        well = path.compare(run, [name for name in works if name != "memory"], peers)
         if asked_for_memory:
-            fast_path.memory(run, plan, MEMORY_NUMBERS)
+            path.memory(run, plan, MEMORY_NUMBERS)
     except FileNotFoundError as error:
         return _refuse(f"{error} holds no photo. Give a folder of class folders with --source.")
     except environments.BrokenEnvironmentError as error:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,7 @@ class Record:
     data: Mapping[str, Any]
     weights_sha256: str
     versions: Mapping[str, str]
+    task_settings: Mapping[str, Any] = field(default_factory=dict)
     format: int = FORMAT
 
 
@@ -73,14 +74,25 @@ def save(
         state[f"{backbone.head_name}.{name}"] = tensor
     weights.save(state, folder / WEIGHTS, {"format": "pt"})
     record = Record(**{**vars(record), "weights_sha256": weights.digest(state)})
-    native = dict(backbone.native)
-    if native:
-        config = native | {"num_classes": len(record.labels), "label_names": list(record.labels)}
-        _write_json(folder / CONFIG, config)
+    for name, content in backbone.files.items():
+        _write_bytes(folder / name, content)
+    if backbone.native:
+        _write_json(folder / CONFIG, _native(backbone.native, record.labels))
     write_evidence(folder, evidence)
-    _write(folder / "README.md", _card(record, evidence, bool(native)))
+    _write(folder / "README.md", _card(record, evidence, backbone.library))
     _write_json(folder / RECORD, asdict(record))
     return record
+
+
+def _native(config: Mapping[str, Any], labels: Sequence[str]) -> dict[str, Any]:
+    """A library's own configuration, with the labels in those of its entries that name them."""
+    known = {
+        "num_classes": len(labels),
+        "label_names": list(labels),
+        "id2label": {str(number): label for number, label in enumerate(labels)},
+        "label2id": {label: number for number, label in enumerate(labels)},
+    }
+    return {name: known.get(name, value) for name, value in config.items()}
 
 
 def write_evidence(folder: Path, evidence: Mapping[str, Any]) -> None:
@@ -90,7 +102,7 @@ def write_evidence(folder: Path, evidence: Mapping[str, Any]) -> None:
 
 def write_splits(folder: Path, dataset: Dataset) -> None:
     """Keep which content was in which split, so that an evaluation can name overlaps."""
-    found = {name: sorted(item.digest for item in dataset.split(name)) for name in _SPLITS}
+    found = {name: sorted(item.identity for item in dataset.split(name)) for name in _SPLITS}
     _write_json(folder / SPLITS, found)
 
 
@@ -137,16 +149,19 @@ def read(folder: Path) -> Record:
     return record
 
 
-def verify(folder: Path, items: Sequence[Item], expected: Sequence[Mapping[str, float]]) -> None:
+def verify(
+    folder: Path, items: Sequence[Item], expected: Sequence[Mapping[str, Any]], suffix: str
+) -> None:
     """Open the artifact in a fresh process and compare its answers on raw files.
 
-
-    Raises HeadstartError where the fresh process fails or answers otherwise.
+    `suffix` is that of files whose items have no name of their own. Raises HeadstartError where
+    the fresh process fails or answers otherwise.
     """
     with tempfile.TemporaryDirectory() as scratch:
         files = []
         for position, item in enumerate(items):
-            file = Path(scratch) / f"{position:03}{Path(item.id).suffix or '.png'}"
+            own = "" if "#" in item.id else Path(item.id).suffix
+            file = Path(scratch) / f"{position:03}{own or suffix}"
             file.write_bytes(item.read())
             files.append(str(file))
         command = [sys.executable, "-m", "headstart", "predict", str(folder), *files, "--json"]
@@ -158,21 +173,32 @@ def verify(folder: Path, items: Sequence[Item], expected: Sequence[Mapping[str, 
         raise HeadstartError(f"{folder} can't be opened in a fresh process: {ended.stderr.strip()}")
     answers = json.loads(ended.stdout)["predictions"]
     for item, answer, wanted in zip(items, answers, expected, strict=True):
-        found = answer["probabilities"]
-        if any(abs(found[name] - value) > TOLERANCE for name, value in wanted.items()):
+        found = {name: answer.get(name) for name in wanted}
+        if not _close(found, wanted):
             raise HeadstartError(
                 f"{folder} answers otherwise in a fresh process for {item.id}: {found}, "
                 f"not {dict(wanted)}. Please report this; nothing was saved."
             )
 
 
-def _card(record: Record, evidence: Mapping[str, Any], native: bool) -> str:
+def _close(found: Any, wanted: Any) -> bool:
+    """Whether all numbers in two answers agree; words may differ where two are as likely."""
+    if isinstance(wanted, Mapping):
+        return isinstance(found, Mapping) and all(_close(found.get(n), wanted[n]) for n in wanted)
+    if isinstance(wanted, int | float):
+        return isinstance(found, int | float) and (
+            abs(found - wanted) <= TOLERANCE * max(1.0, abs(wanted))
+        )
+    return type(found) is type(wanted)
+
+
+def _card(record: Record, evidence: Mapping[str, Any], library: str) -> str:
     environment = Environment(
         loader=PackageLoader("headstart", "templates"), keep_trailing_newline=True, autoescape=False
     )
     template = environment.get_template("model_card.md")
     table = as_text(dict(evidence))
-    return template.render(record=record, evidence=evidence, table=table, native=native)
+    return template.render(record=record, evidence=evidence, table=table, library=library)
 
 
 def _write_json(path: Path, content: Any) -> None:
@@ -180,8 +206,13 @@ def _write_json(path: Path, content: Any) -> None:
 
 
 def _write(path: Path, text: str) -> None:
+    _write_bytes(path, text.encode("utf-8"))
+
+
+def _write_bytes(path: Path, content: bytes) -> None:
     try:
-        path.write_text(text, encoding="utf-8")
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content)
     except OSError as error:  # a full disk shows when the file is flushed, and then without a name
         raise OSError(error.errno, error.strerror, str(path)) from error
 

@@ -19,20 +19,32 @@ if TYPE_CHECKING:
 
 HUBS = {
     "checkpoint": "headstart.hubs.checkpoint:Checkpoint",
+    "fasttext": "headstart.hubs.word_vectors:FastText",
+    "glove": "headstart.hubs.word_vectors:GloVe",
+    "hf": "headstart.hubs.huggingface:HuggingFace",
     "seeded": "headstart.hubs.seeded:Seeded",
     "timm": "headstart.hubs.timm:Timm",
+    "word2vec": "headstart.hubs.word_vectors:Word2Vec",
 }
 MODALITIES = {
     "image": "headstart.modalities.image:Image",
+    "text": "headstart.modalities.text:Text",
 }
 TASKS = {  # the user's words, one line a pair of modality and task
     "image-classification": "headstart.tasks.classification:Classification",
+    "image-multi-label": "headstart.tasks.classification.multi_label:MultiLabel",
+    "image-regression": "headstart.tasks.regression:Regression",
+    "text-classification": "headstart.tasks.classification:Classification",
+    "text-multi-label": "headstart.tasks.classification.multi_label:MultiLabel",
+    "text-regression": "headstart.tasks.regression:Regression",
 }
 STRATEGIES = {
     "feature-extraction": "headstart.strategies.freezing:FeatureExtraction",
+    "few-shot": "headstart.strategies.few_shot:FewShot",
     "full-fine-tuning": "headstart.strategies.freezing:FullFineTuning",
     "gradual-unfreezing": "headstart.strategies.freezing:GradualUnfreezing",
     "last-stages": "headstart.strategies.freezing:LastStages",
+    "lora": "headstart.strategies.lora:Lora",
     "lp-ft": "headstart.strategies.freezing:LinearProbeThenFineTune",
 }
 _SINGULAR = {

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from headstart.errors import HeadstartError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,9 @@ class Settings:
     views: int = 0  # stored random views of each training item, where the front is frozen
     class_weights: str = "auto"  # auto, none
     label: str | None = None  # the label column of a manifest
+    text: tuple[str, ...] = ()  # its one or two columns of text
+    targets: str = "auto"  # auto, classes, numbers, label-sets: what the label column holds
+    delimiter: str | None = None  # between the labels of one item
     offline: bool = False
 
 
@@ -37,6 +44,7 @@ CHOICES = {
     "device": ("auto", "cpu", "cuda", "mps"),
     "augment": ("auto", "yes", "no"),
     "class_weights": ("auto", "none"),
+    "targets": ("auto", "classes", "numbers", "label-sets"),
 }
 LEAST = {"seed": 0, "views": 0, "epochs": 1, "batch": 1}
 
@@ -79,6 +87,7 @@ class Recipe:
 
 
 SCRATCH_RATES = (3e-4, 1e-3, 3e-3)
+DELICATE_SCRATCH_RATES = (1e-4, 3e-4, 1e-3)
 SCRATCH_MORE_STEPS = (
     2  # times the steps of the transfer, after He et al. 2019 and Kornblith et al. 2019
 )
@@ -117,9 +126,20 @@ def batch(train_items: int) -> int:
     return max(4, min(32, train_items // 8))
 
 
-def rate(from_probe: bool) -> float:
-    """AdamW's base rate: low after a fitted head, higher otherwise."""
+def rate(from_probe: bool, delicate: bool) -> float:
+    """AdamW's base rate: low after a fitted head, higher otherwise.
+
+    Pretrained transformers forget at such rates; theirs is the highest that Devlin et al. 2018
+    search for BERT.
+    """
+    if delicate:
+        return 5e-5
     return 2e-4 if from_probe else 1e-3
+
+
+def scratch_rates(delicate: bool) -> tuple[float, ...]:
+    """The rates that training from random weights chooses from."""
+    return DELICATE_SCRATCH_RATES if delicate else SCRATCH_RATES
 
 
 def smoothing(train_items: int) -> float:
@@ -136,3 +156,21 @@ def class_weights(counts: tuple[int, ...]) -> tuple[float, ...] | None:
         return None
     total = sum(counts)
     return tuple(total / (len(counts) * max(count, 1)) for count in counts)
+
+
+def task_settings(kind: str, targets: np.ndarray, labels: int, weigh: bool) -> dict[str, Any]:
+    """What a task of this kind is made with, given its training targets (N,) or (N, outputs).
+
+    For classes `smoothing` and, if `weigh`, one weight a label; for numbers `mean` and `scale`.
+    """
+    if kind == "numbers":
+        exact = targets.astype("float64")
+        return {
+            "mean": tuple(exact.mean(axis=0).tolist()),
+            "scale": tuple(spread or 1.0 for spread in exact.std(axis=0).tolist()),
+        }
+    if kind != "classes":
+        return {}
+    counts = tuple(int((targets == label).sum()) for label in range(labels))
+    weights = class_weights(counts) if weigh else None
+    return {"weights": weights, "smoothing": smoothing(len(targets))}

@@ -1,8 +1,9 @@
-"""A saved model at work: raw files in, predictions out."""
+"""A saved model at work: raw files or texts in, predictions out."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,10 @@ import numpy as np
 import torch
 
 from headstart.contracts import Task
-from headstart.data import FileSource, Item, find_inputs
+from headstart.data import FileSource, InlineSource, Item, Source, find_inputs
 from headstart.errors import DataError
 from headstart.features.engine import TorchEngine
-from headstart.features.reading import Reader, groups_of
+from headstart.features.reading import Reader, alike, in_order
 from headstart.model import Model
 
 BATCH = 32
@@ -22,19 +23,39 @@ BATCH = 32
 
 @dataclass(frozen=True)
 class Prediction:
-    """The likeliest label of one file."""
+    """What a model says of one input: `path` is the file, or the text itself.
+
+    `answer` is the task's: for classes `label`, `probability` and `probabilities`.
+    """
 
     path: str
-    label: str
-    probability: float
-    probabilities: dict[str, float]
+    answer: Mapping[str, Any]
+
+    @property
+    def label(self) -> str:
+        """The likeliest label, the labels, or the number, as a person reads it."""
+        for name in ("label", "labels", "value", "values"):
+            if name in self.answer:
+                return _read(self.answer[name])
+        return _read(dict(self.answer))
+
+    @property
+    def probability(self) -> float | None:
+        """The probability of the likeliest label, where the task has one."""
+        return self.answer.get("probability")
+
+    @property
+    def probabilities(self) -> dict[str, float]:
+        """The probability of each label, where the task has any."""
+        return dict(self.answer.get("probabilities", {}))
 
     def to_json(self) -> dict[str, Any]:
         """The prediction as plain values."""
-        return dict(vars(self))
+        return {"path": self.path, **self.answer}
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.label} ({self.probability:.3f})"
+        sure = "" if self.probability is None else f" ({self.probability:.3f})"
+        return f"{self.path}: {self.label}{sure}"
 
 
 class Predictor:
@@ -51,22 +72,58 @@ class Predictor:
 
     def outputs(self, items: Sequence[Item]) -> np.ndarray:
         """Head outputs (N, labels) for items, in their order."""
-        groups = groups_of(np.arange(len(items)), BATCH)
-        found = [self._engine.run(inputs) for inputs in self.reader.batches(items, groups)]
-        return np.concatenate(found)
+        reader = Reader(self.reader.modality, self.reader.preprocess)  # keeps nothing for later
+        groups = alike(np.arange(len(items)), BATCH, reader.sizes(items))
+        found = [self._engine.run(inputs) for inputs in reader.batches(items, groups)]
+        return in_order(groups, found)
 
     def predict(self, inputs: Sequence[str | Path]) -> list[Prediction]:
-        """Predict for files and for all files in folders.
+        """Predict for files and for all files in folders; for texts also those given themselves.
 
         Raises DataError for a path that is missing and a file that can't be read as this modality.
         """
-        paths = find_inputs(inputs, self.reader.modality)
-        items = [Item(str(path), "", None, FileSource(path)) for path in paths]
+        items = [
+            Item(f"{number}", "", None, source) for number, source in enumerate(self._find(inputs))
+        ]
         if not items:
             raise DataError("No file was given to predict on. Name files or folders.")
-        for item in items:
+        names = [
+            str(item.source.path)
+            if isinstance(item.source, FileSource)
+            else item.read().decode("utf-8", "replace")
+            for item in items
+        ]
+        for name, item in zip(names, items, strict=True):
             problem = self.reader.modality.check(item.read()).problem
             if problem:
-                raise DataError(f"{item.id} can't be used: {problem}. Give another file.")
+                raise DataError(f"{name} can't be used: {problem}. Give another.")
         answers = self.task.decode(self.outputs(items), self.labels)
-        return [Prediction(item.id, **answer) for item, answer in zip(items, answers, strict=True)]
+        return [Prediction(name, answer) for name, answer in zip(names, answers, strict=True)]
+
+    def _find(self, inputs: Sequence[str | Path]) -> list[Source]:
+        """Where the content of each input lies."""
+        modality = self.reader.modality
+        found: list[Source] = []
+        for given in inputs:
+            if isinstance(given, str) and modality.inline and not _is_path(given):
+                found.append(InlineSource(given.encode()))
+            else:
+                found.extend(FileSource(path) for path in find_inputs([given], modality))
+        return found
+
+
+def _is_path(text: str) -> bool:
+    try:
+        return os.path.exists(text)
+    except ValueError:  # a zero byte
+        return False
+
+
+def _read(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.5g}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_read(each)}" for name, each in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value)) or "none"
+    return str(value)

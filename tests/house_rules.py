@@ -36,7 +36,10 @@ MAY_IMPORT = (
 FORBIDDEN_NAMES = {"utils", "helpers", "common", "misc", "core", "base", "manager"}
 OWNERS = {  # an optional or heavy library -> the one file that imports it
     "openvino": "features/engine/openvino",
+    "peft": "strategies/lora",
     "timm": "hubs/timm",
+    "tokenizers": "modalities/text",
+    "transformers": "hubs/huggingface",
 }
 PICKLES = {"pickle", "_pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
 FILE_LINES, FUNCTION_LINES, CONTRACT_LINES, PARAMETERS = 300, 40, 150, 7

@@ -186,18 +186,18 @@ def test_a_fresh_process_is_compared_answer_by_answer(
 ) -> None:
     files = items(fitted.pictures / "bees")[:2]
     predictions = hs.load(fitted.folder).predict([file.id for file in files])
-    expected = [prediction.probabilities for prediction in predictions]
-    artifact.verify(fitted.folder, files, expected)
+    expected = [prediction.answer for prediction in predictions]
+    artifact.verify(fitted.folder, files, expected, ".png")
 
     path = copy / "model.safetensors"
     state = weights.read(path).state
     state["head.bias"][0] += 0.5
     weights.save(state, path, {"format": "pt"})
     with pytest.raises(hs.HeadstartError, match="has changed since it was saved"):
-        artifact.verify(copy, files, expected)
+        artifact.verify(copy, files, expected, ".png")
     change(copy, "headstart.json", weights_sha256=weights.digest(state))
     with pytest.raises(hs.HeadstartError, match=r"answers otherwise .* for .*bees/000\.png"):
-        artifact.verify(copy, files, expected)
+        artifact.verify(copy, files, expected, ".png")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")

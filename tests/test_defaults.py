@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -68,11 +69,15 @@ def test_targets_are_smoothed_where_training_is_long() -> None:
 
 
 def test_a_fitted_head_is_moved_gently() -> None:
-    assert 0 < defaults.rate(from_probe=True) < defaults.rate(from_probe=False)
+    assert 0 < defaults.rate(True, delicate=False) < defaults.rate(False, delicate=False)
+    assert 0 < defaults.rate(False, delicate=True) < defaults.rate(True, delicate=False)
 
 
 def test_scratch_has_rates_of_its_own_and_more_steps() -> None:
-    assert len(set(defaults.SCRATCH_RATES)) >= 3
+    for delicate in (True, False):
+        rates = defaults.scratch_rates(delicate)
+        assert len(set(rates)) >= 3
+        assert min(rates) > defaults.rate(True, delicate)
     assert defaults.SCRATCH_MORE_STEPS >= 2
 
 
@@ -103,3 +108,17 @@ def test_settings_leave_all_to_the_policy_unless_set() -> None:
     assert settings == defaults.Settings(seed=0)
     with pytest.raises(AttributeError):
         settings.seed = 1  # type: ignore[misc] # frozen, which is the point
+
+
+def test_a_task_learns_scale_and_weights_from_its_training_targets() -> None:
+    numbers = np.array([[1.0, 5.0], [3.0, 5.0]], np.float32)
+    assert defaults.task_settings("numbers", numbers, 2, weigh=True) == {
+        "mean": (2.0, 5.0),
+        "scale": (1.0, 1.0),  # what never varies is left as it is
+    }
+    assert defaults.task_settings("label sets", np.zeros((2, 3)), 3, weigh=True) == {}
+    classes = np.array([0] * 90 + [1] * 10)
+    found = defaults.task_settings("classes", classes, 2, weigh=True)
+    assert found["weights"] == defaults.class_weights((90, 10))
+    assert found["smoothing"] == defaults.smoothing(100)
+    assert defaults.task_settings("classes", classes, 2, weigh=False)["weights"] is None

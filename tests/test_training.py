@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, final
 
@@ -18,9 +18,9 @@ from headstart.budget import Budget
 from headstart.contracts import Batch, Examples, Step, Strategy, Task
 from headstart.data import load
 from headstart.features.extract import Prefix, extract
-from headstart.features.feed import RawFeed, StoredFeed
+from headstart.features.feed import Feed, RawFeed, StoredFeed
 from headstart.features.legality import storable
-from headstart.features.reading import Reader
+from headstart.features.reading import Reader, View
 from headstart.model import Model
 from headstart.progress import Silent
 from headstart.training import Splits, loop, predict, train
@@ -189,7 +189,7 @@ def test_other_errors_are_not_taken_for_a_lack_of_memory() -> None:
 
 def test_class_weights_move_the_loss() -> None:
     made = []
-    for task in (TASK, TASK.weighted((9.0, 1.0, 1.0))):
+    for task in (TASK, catalog.task("image-classification", weights=(9.0, 1.0, 1.0))):
         model, session = tiny.model(), tiny.session()
         feed = tiny.feed(24, seed=1, noise=3.0)
         trained = train(
@@ -212,6 +212,68 @@ def test_a_last_batch_of_one_item_is_left_out() -> None:
         *(tiny.splits(train=9), tiny.recipe(2), tiny.session()),
     )
     assert made.steps == 2
+
+
+@final
+class Sentences(Feed):
+    """Items of unlike length, as mappings with a mask."""
+
+    start = 0
+
+    def __init__(self, lengths: Sequence[int]) -> None:
+        rng = np.random.default_rng(0)
+        targets = np.arange(len(lengths), dtype=np.int64) % 3
+        super().__init__(targets, np.array(lengths))
+        self.items = [rng.normal(size=(length, 4)).astype(np.float32) for length in lengths]
+        for item, target in zip(self.items, targets, strict=True):
+            item[:, target] += 1
+
+    def _inputs(self, groups: Sequence[np.ndarray], view: View | None) -> Iterator[Any]:
+        for group in groups:
+            items = [torch.from_numpy(self.items[position]) for position in group]
+            ones = [torch.ones(len(item)) for item in items]
+            padded = (nn.utils.rnn.pad_sequence(part, batch_first=True) for part in (items, ones))
+            yield dict(zip(("hidden", "mask"), padded, strict=True))
+
+
+@final
+class Mean(nn.Module):
+    """Tokens mixed by a layer, then their mean where the mask is 1."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 5)
+
+    def forward(self, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
+        mask = inputs["mask"][..., None]
+        mean: torch.Tensor = (self.layer(inputs["hidden"]) * mask).sum(1) / mask.sum(1)
+        return mean
+
+
+def reader() -> Model:
+    torch.manual_seed(0)
+    return Model({"mean": Mean()}, nn.Linear(5, 3))
+
+
+def test_items_of_unlike_length_are_answered_in_their_order() -> None:
+    model, feed = reader(), Sentences([*range(1, 40), 3, 3])
+    outputs = predict(model, feed, tiny.session().accelerator)
+    for position, item in enumerate(feed.items):
+        alone = {"hidden": torch.from_numpy(item)[None], "mask": torch.ones(1, len(item))}
+        expected = model(alone)[0].detach().numpy()
+        np.testing.assert_allclose(outputs[position], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("room", [8, 3, 1])
+def test_items_of_unlike_length_are_split_where_memory_is_short(room: int) -> None:
+    made = []
+    for task in (TASK, Tight(room)):
+        model, feed, session = reader(), Sentences(range(1, 17)), tiny.session()
+        strategy = catalog.strategy("full-fine-tuning")
+        train(model, task, strategy, Splits(feed, feed), tiny.recipe(2, rate=1e-3), session)
+        made.append(model.state_dict())
+    for name, tensor in made[0].items():
+        torch.testing.assert_close(tensor, made[1][name], rtol=1e-4, atol=1e-5)
 
 
 def test_stored_activations_train_as_the_whole_network_does(pictures: Path) -> None:

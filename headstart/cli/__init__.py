@@ -10,7 +10,7 @@ import typer
 
 from headstart.cli.answers import Answer, answer
 from headstart.cli.listings import Backbones, Predictions, Strategies
-from headstart.cli.options import takes_settings
+from headstart.cli.options import HELP, takes_settings
 from headstart.defaults import Settings
 from headstart.progress import Progress
 
@@ -39,7 +39,9 @@ Strategy = Annotated[
         help="name, then ?option=value where wanted; absent, the size of the data decides.",
     ),
 ]
-Label = Annotated[str | None, typer.Option(help="The manifest's column that holds the label.")]
+Label = Annotated[str | None, typer.Option(help=HELP["label"])]
+Text = Annotated[list[str] | None, typer.Option(help=HELP["text"])]
+Delimiter = Annotated[str | None, typer.Option(help=HELP["delimiter"])]
 MakeSettings = Callable[[], Settings]
 
 
@@ -153,13 +155,22 @@ def features(
 
 
 @app.command()
-def evaluate(model: SavedModel, data: Data, label: Label = None, as_json: Json = False) -> None:
+def evaluate(
+    model: SavedModel,
+    data: Data,
+    label: Label = None,
+    text: Text = None,
+    delimiter: Delimiter = None,
+    as_json: Json = False,
+) -> None:
     """Score a saved model on labelled data."""
 
     def work(progress: Progress) -> Answer:
         from headstart import pipeline
 
-        return pipeline.evaluate(model, data, label=label, progress=progress)
+        return pipeline.evaluate(
+            model, data, label=label, text=text or (), delimiter=delimiter, progress=progress
+        )
 
     answer(as_json, work)
 
@@ -167,10 +178,12 @@ def evaluate(model: SavedModel, data: Data, label: Label = None, as_json: Json =
 @app.command()
 def predict(
     model: SavedModel,
-    inputs: Annotated[list[str], typer.Argument(help="Files, or folders of files.")],
+    inputs: Annotated[
+        list[str], typer.Argument(help="Files, folders of files, or texts themselves.")
+    ],
     as_json: Json = False,
 ) -> None:
-    """Label new files with a saved model."""
+    """Say what new files or texts are, by a saved model."""
 
     def work(progress: Progress) -> Answer:
         from headstart import pipeline
@@ -228,9 +241,7 @@ def cache(
 
 @app.command()
 def demo(
-    name: Annotated[
-        str, typer.Argument(help="Which demonstration; digits is the only one.")
-    ] = "digits",
+    name: Annotated[str, typer.Argument(help="Which demonstration: digits or text.")] = "digits",
     as_json: Json = False,
 ) -> None:
     """Run the whole path offline on real data that is already here, and print the evidence."""
@@ -240,9 +251,13 @@ def demo(
         from headstart.errors import UnknownNameError
 
         os.environ["HF_HUB_OFFLINE"] = "1"
-        if name != "digits":
-            raise UnknownNameError("demo", name, ["digits"])
-        return demos.digits(progress)
+        known: dict[str, Callable[[Progress], Answer]] = {
+            "digits": demos.digits,
+            "text": demos.text,
+        }
+        if name not in known:
+            raise UnknownNameError("demo", name, known)
+        return known[name](progress)
 
     answer(as_json, work)
 

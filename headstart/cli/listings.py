@@ -62,8 +62,12 @@ class Predictions:
         return {"predictions": [prediction.to_json() for prediction in self.predictions]}
 
     def __str__(self) -> str:
-        rows = [(str(p.path), str(p.label), f"{p.probability:.3f}") for p in self.predictions]
-        return table(("file", "label", "probability"), rows)
+        rows = [(p.path, p.label, _sure(p.probability)) for p in self.predictions]
+        return table(("input", "answer", "probability"), rows)
+
+
+def _sure(probability: float | None) -> str:
+    return "" if probability is None else f"{probability:.3f}"
 
 
 def table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

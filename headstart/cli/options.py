@@ -29,8 +29,14 @@ HELP = {
     "views": "Store so many random views of each training item, to augment a frozen front.",
     "class_weights": "auto or none: make rare classes count as much as frequent ones.",
     "label": "The manifest's column that holds the label.",
+    "text": "The manifest's column that holds the text; give it twice for pairs of texts.",
+    "targets": "What the labels are: auto, classes, numbers or label-sets.",
+    "delimiter": "What stands between the labels of one item, where it may have several.",
     "offline": "Open no connection.",
 }
+
+
+READ_AS: dict[str, Any] = {"budget": str | None, "text": list[str] | None}  # then made into ours
 
 
 def takes_settings(command: Callable[..., None]) -> Callable[..., None]:
@@ -59,11 +65,17 @@ def _settings(texts: dict[str, Any]) -> Settings:
     if texts["offline"]:  # read by the hub's library when it is imported
         os.environ["HF_HUB_OFFLINE"] = "1"
     budget = texts["budget"]
-    return Settings(**{**texts, "budget": None if budget is None else seconds(budget)})
+    return Settings(
+        **{
+            **texts,
+            "budget": None if budget is None else seconds(budget),
+            "text": tuple(texts["text"] or ()),
+        }
+    )
 
 
 def _flag(field: Field[Any]) -> Parameter:
-    kind = str | None if field.name == "budget" else get_type_hints(Settings)[field.name]
+    kind = READ_AS.get(field.name) or get_type_hints(Settings)[field.name]
     flag = "--" + field.name.replace("_", "-")
     if kind is bool:
         flag = f"{flag}/--no-{field.name}" if field.default else flag
@@ -73,6 +85,6 @@ def _flag(field: Field[Any]) -> Parameter:
     return Parameter(
         field.name,
         Parameter.KEYWORD_ONLY,
-        default=field.default,
+        default=field.default or None if field.name in READ_AS else field.default,
         annotation=Annotated[kind, option],
     )

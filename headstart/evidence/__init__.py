@@ -10,6 +10,7 @@ from headstart.evidence.arms import (
 from headstart.evidence.intervals import Interval, bootstrap, paired, verdict
 from headstart.evidence.record import Arm, Evidence, choose
 from headstart.evidence.target import Target
+from headstart.evidence.words import words_arm
 
 __all__ = [
     "Arm",
@@ -25,4 +26,5 @@ __all__ = [
     "scratch_arm",
     "strategy_arm",
     "verdict",
+    "words_arm",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -14,7 +14,7 @@ from torch import nn
 from headstart import defaults
 from headstart.contracts import Backbone, Strategy
 from headstart.defaults import Recipe
-from headstart.evidence.judging import JUDGED, judge
+from headstart.evidence.judging import JUDGED, fit_probe, judge
 from headstart.evidence.record import Arm
 from headstart.evidence.target import Target
 from headstart.features.legality import storable
@@ -52,7 +52,7 @@ def naive_arm(target: Target, features: Outcome) -> Outcome:
 def features_arm(target: Target, backbone: Backbone) -> Outcome:
     """The backbone frozen, its features extracted once, under a probe."""
     started = time.monotonic()
-    trained, judged = (found.rows.all() for found in target.features(backbone))
+    trained, judged = (found.features() for found in target.features(backbone))
     ends = len(target.dataset.split("validation"))
     splits = {"train": trained, "validation": judged[:ends], "test": judged[ends:]}
     examples = {
@@ -75,7 +75,7 @@ def strategy_arm(
     Training reads stored activations wherever that is legal; the arm is always judged on raw items.
     """
     started = time.monotonic()
-    recipe = target.recipe(strategy, name)
+    recipe = target.recipe(strategy, name, backbone.delicate)
     seed_everything(target.settings.seed)
     probe = strategy.starts_from_probe()
     head = copy.deepcopy(features.model.head) if probe else _new_head(target, backbone)
@@ -86,6 +86,8 @@ def strategy_arm(
         share = STRATEGY_SHARE if target.settings.scratch else 1.0
         session = target.session("chosen", target.budget.until(share))
         training = train(model, target.task, strategy, splits, recipe, session)
+    if strategy.ends_with_probe():
+        fit_probe(target, model)
     outputs = judge(target, model)
     spent = time.monotonic() - started + (features.arm.seconds if probe else 0.0)
     note = "ended by the budget" if training.cut else ""
@@ -96,14 +98,17 @@ def strategy_arm(
 
 
 def scratch_arm(
-    target: Target, rebuild: Callable[[], Backbone], reference: Recipe
+    target: Target,
+    rebuild: Callable[[], Backbone],
+    reference: Recipe,
+    candidates: Sequence[float] = defaults.SCRATCH_RATES,
 ) -> tuple[Outcome, str]:
     """The same network from random weights, under a budget that is fair to it.
 
-    Three rates are tried for a quarter of the reference's epochs each, and the best, by validation,
-    trains for twice the reference's epochs without early stopping (protocol after Kornblith et al.
-    2019, who double the steps and search its own rates). Answers with a sentence that says what was
-    done.
+    The candidate rates are tried for a quarter of the reference's epochs each, and the best, by
+    validation, trains for twice the reference's epochs without early stopping (protocol after
+    Kornblith et al. 2019, who double the steps and search its own rates). Answers with a sentence
+    that says what was done.
     """
     started = time.monotonic()
     left = target.budget.until(1.0)
@@ -111,8 +116,8 @@ def scratch_arm(
     search = max(1, reference.epochs // 4)
     strategy = _Everything()
     tried: list[tuple[tuple[float, float], float, int]] = []
-    for position, rate in enumerate(defaults.SCRATCH_RATES):
-        searched = (position + 1) / len(defaults.SCRATCH_RATES) * SEARCH_SHARE
+    for position, rate in enumerate(candidates):
+        searched = (position + 1) / len(candidates) * SEARCH_SHARE
         label = f"scratch at {rate:g} (rate search)"
         recipe = replace(reference, label=label, epochs=search, rate=rate, patience=search)
         session = target.session(f"scratch-{position}", left.until(searched), last=False)
@@ -123,15 +128,14 @@ def scratch_arm(
     session = target.session("scratch", left)
     model, training = _from_scratch(target, rebuild, strategy, recipe, session)
     outputs = judge(target, model)
-    rates = ", ".join(f"{value:g}" for value in defaults.SCRATCH_RATES)
+    rates = ", ".join(f"{value:g}" for value in candidates)
     said = (
         f"Scratch: rates {rates} tried for {' / '.join(str(entry[2]) for entry in tried)} steps, "
         f"the best ({rate:g}) trained for {training.steps} steps."
     )
     if training.cut:
         said += " It was ended by the budget, so the gain is an upper bound."
-    spent = time.monotonic() - started
-    arm = _arm(target, "scratch", outputs, spent, steps=training.steps)
+    arm = _arm(target, "scratch", outputs, time.monotonic() - started, steps=training.steps)
     return Outcome(arm, model, training), said
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Sequence
 
+import numpy as np
+import torch
+from torch import nn
+
+from headstart.data import Item
 from headstart.errors import HeadstartError
 from headstart.evidence.target import Target
 from headstart.features.engine import Engine, TorchEngine, fastest
-from headstart.features.reading import groups_of
+from headstart.features.reading import alike, in_order
 from headstart.model import Model
 from headstart.progress import Silent
 
@@ -19,25 +24,57 @@ _BATCH = 32
 def judge(target: Target, model: Model) -> dict[str, np.ndarray]:
     """Head outputs (N, labels) for each judged split, read and decoded anew, nothing stored."""
     splits = {name: target.dataset.split(name) for name in JUDGED}
-    items = [item for split in splits.values() for item in split]
-    groups = groups_of(np.arange(len(items)), _BATCH)
-    (sample,) = target.reader.batches(items, groups[:1])
-    engine = _engine(target, model, sample, len(items))
-    outputs = np.concatenate(list(engine.stream(target.reader.batches(items, groups))))
+    outputs = _outputs(target, model, [item for split in splits.values() for item in split])
     ends = np.cumsum([len(split) for split in splits.values()])
     return dict(zip(splits, np.split(outputs, ends[:-1]), strict=True))
 
 
-def _engine(target: Target, model: Model, sample: object, count: int) -> Engine:
+def fit_probe(target: Target, model: Model) -> None:
+    """Fit the model's head on its features, if that is better on validation than the head it has.
+
+    Better by the task's score, then by its loss.
+    """
+    names = ("train", "validation")
+    splits = [target.dataset.split(name) for name in names]
+    body = nn.Sequential(*model.stages)
+    features = _outputs(target, body, [item for split in splits for item in split])
+    parts = np.split(features, [len(splits[0])])
+    train, validation = (
+        (part, target.dataset.targets(name)) for part, name in zip(parts, names, strict=True)
+    )
+    target.progress.say("Fitting a probe on the trained features.")
+    head = target.task.probe(train, validation, target.labels)
+    if _merit(target, head, validation) > _merit(target, model.head, validation):
+        model.head = head
+
+
+def _merit(
+    target: Target, head: nn.Module, examples: tuple[np.ndarray, np.ndarray]
+) -> tuple[float, float]:
+    with torch.inference_mode():
+        outputs = head.cpu().eval()(torch.from_numpy(examples[0])).numpy()
+    task = target.task
+    losses = task.losses(outputs, examples[1])
+    return float(task.scores(outputs, examples[1]).mean()), -float(losses.mean())
+
+
+def _outputs(target: Target, network: nn.Module, items: Sequence[Item]) -> np.ndarray:
+    groups = alike(np.arange(len(items)), _BATCH, target.reader.sizes(items))
+    (sample,) = target.reader.batches(items, groups[:1])
+    engine = _engine(target, network, sample, len(items))
+    return in_order(groups, list(engine.stream(target.reader.batches(items, groups))))
+
+
+def _engine(target: Target, network: nn.Module, sample: object, count: int) -> Engine:
     """Plain torch, or for many items on a CPU what computes the same in less time."""
     device = target.accelerator.device
-    plain = TorchEngine(model, device)
+    plain = TorchEngine(network, device)
     few = count < WORTH_CONVERTING or target.settings.engine == "torch" or device.type != "cpu"
     if few:
         return plain
     try:
         return fastest(
-            model,
+            network,
             sample,
             device,
             wanted="openvino",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from accelerate import Accelerator
@@ -37,6 +38,7 @@ class Target:
     accelerator: Accelerator
     budget: Budget
     progress: Progress
+    task_settings: Mapping[str, Any] = field(default_factory=dict)  # what the task is made with
     workspace: Path | None = None  # where trainings keep their checkpoints
 
     @property
@@ -48,6 +50,13 @@ class Target:
     def precision(self) -> str:
         """fp32 or bf16: what stages that train compute in."""
         return "bf16" if self.accelerator.mixed_precision == "bf16" else "fp32"
+
+    def remarks(self) -> Sequence[str]:
+        """Sentences on what of the data the backbone can't take in, where decoding is cheap."""
+        reader = self.reader
+        if not reader.modality.ragged:
+            return ()
+        return reader.modality.remarks(reader.decoded(self.dataset.items), reader.preprocess)
 
     def raw(self, split: str, augmented: bool = False) -> RawFeed:
         """A split as items that are decoded in every epoch."""
@@ -107,7 +116,7 @@ class Target:
         stored = [n for n in range(1, legal + 1) if self._is_stored(backbone, n)]
         return measure(backbone, on_device, (legal, stored), work, self.precision)
 
-    def recipe(self, strategy: Strategy, label: str) -> Recipe:
+    def recipe(self, strategy: Strategy, label: str, delicate: bool = False) -> Recipe:
         """The policy's recipe for this much data, with what the user set."""
         count = len(self.dataset.split("train"))
         epochs = strategy.epochs(self.settings.epochs or defaults.epochs(count))
@@ -116,7 +125,7 @@ class Target:
             epochs=epochs,
             patience=max(5, epochs // 3),
             batch=self.settings.batch or defaults.batch(count),
-            rate=self.settings.rate or defaults.rate(strategy.starts_from_probe()),
+            rate=self.settings.rate or defaults.rate(strategy.starts_from_probe(), delicate),
         )
 
     def session(self, name: str, budget: Budget, last: bool = True) -> Session:
@@ -144,7 +153,14 @@ class Target:
         seed, count = self.settings.seed, self.settings.views
         views = [self.activations(backbone, boundary, View(seed, n)).rows for n in range(count)]
         train, validation = (
-            StoredFeed(rows, self.positions(split), self.dataset.targets(split), boundary, drawn)
+            StoredFeed(
+                rows,
+                self.positions(split),
+                self.dataset.targets(split),
+                boundary,
+                drawn,
+                self.reader.sizes(self.dataset.split(split)),
+            )
             for split, drawn in (("train", views), ("validation", ()))
         )
         return Splits(train, validation)

@@ -19,8 +19,8 @@ from headstart.contracts import Backbone
 from headstart.data import Item
 from headstart.features.cache import enforce_limit
 from headstart.features.engine import Engine, TorchEngine, fastest, head
-from headstart.features.reading import Reader, View, groups_of
-from headstart.features.store import FeatureStore, Precision, Rows
+from headstart.features.reading import Reader, View, alike
+from headstart.features.store import Addresses, FeatureStore, Precision, RaggedRows, Rows
 from headstart.progress import Progress
 
 BATCH = 32
@@ -60,6 +60,12 @@ class Prefix:
             "precision": precision,
         }
 
+    def addresses(self, reader: Reader, items: Sequence[Item], view: View | None) -> Addresses:
+        """The rows that hold these items: one each, or before the pooling one for each token."""
+        digests = [item.digest if view is None else view.digest(item.digest) for item in items]
+        whole = self.boundary == len(self.backbone.stages)
+        return Addresses.of(digests, None if whole else reader.sizes(items))
+
     def stored_as(self, precision: str) -> Precision:
         """The type of its rows: features in fp32, as they are small; activations as computed."""
         whole = self.boundary == len(self.backbone.stages)
@@ -70,10 +76,16 @@ class Prefix:
 class Extraction:
     """What an extraction answers with; `engine` is empty where everything was stored already."""
 
-    rows: Rows
+    rows: Rows | RaggedRows
     computed: int
     seconds: float
     engine: str = ""
+
+    def features(self) -> np.ndarray:
+        """All pooled features in memory, (N, D) float32."""
+        if isinstance(self.rows, RaggedRows):
+            raise TypeError("these are activations before the pooling")
+        return self.rows.all()
 
 
 def extract(
@@ -89,52 +101,57 @@ def extract(
     disk is full or the engine asked for can't run the prefix.
     """
     started = time.monotonic()
-    digests = [item.digest if view is None else view.digest(item.digest) for item in items]
-    precision, store, missing = _fullest(prefix, reader, digests)
+    addresses = prefix.addresses(reader, items, view)
+    precision, store, missing = _fullest(prefix, reader, addresses)
     name = ""
     if len(missing):
-        groups = groups_of(missing, BATCH)
+        groups = alike(missing, BATCH, reader.sizes(items))
         batches = reader.batches(items, groups, view)
         first = next(batches)
         engine = _engine(prefix, reader, first, _Work(len(missing), precision), progress)
         name, outputs = engine.name, engine.stream(chain([first], batches))
         with progress.track(f"extracting features ({name})", len(missing)) as advance:
             known = next(outputs)
-            store = store or _open(prefix, reader, engine.precision, known.shape[1:])
+            shape = known.shape[1:] if addresses.starts is None else known.shape[2:]
+            store = store or _open(prefix, reader, engine.precision, shape)
             with store:
-                for group, rows in zip(groups, chain([known], outputs), strict=True):
-                    store.append([digests[position] for position in group], rows)
+                for group, values in zip(groups, chain([known], outputs), strict=True):
+                    store.append(addresses.rows_of(group), addresses.packed(group, values))
                     advance(len(group))
         enforce_limit()
     if store is None:
         raise ValueError("there is nothing to extract features of")
-    return Extraction(store.rows(digests), len(missing), time.monotonic() - started, name)
+    rows: Rows | RaggedRows = store.rows(addresses.digests)
+    if isinstance(rows, Rows) and addresses.starts is not None:
+        rows = RaggedRows(rows, addresses.starts)
+    return Extraction(rows, len(missing), time.monotonic() - started, name)
 
 
 def is_stored(prefix: Prefix, items: Sequence[Item], reader: Reader) -> bool:
     """Whether nothing is left to compute for these items."""
-    _, store, missing = _fullest(prefix, reader, [item.digest for item in items])
+    _, store, missing = _fullest(prefix, reader, prefix.addresses(reader, items, None))
     return store is not None and not len(missing)
 
 
 def _fullest(
-    prefix: Prefix, reader: Reader, digests: Sequence[str]
+    prefix: Prefix, reader: Reader, addresses: Addresses
 ) -> tuple[str, FeatureStore | None, np.ndarray]:
     """The store that lacks fewest of these items, its precision, and the positions it lacks.
 
     Where nothing is stored, the precision is as asked for.
     """
     precision, found = prefix.precision, None
-    _, lacking = np.unique(np.array(digests), return_index=True)
+    lacking = addresses.once()
     for each in prefix.precisions():
         shape = FeatureStore.shape_of(prefix.key(reader, each))
         if shape is None:
             continue
         store = _open(prefix, reader, each, shape)
-        missing = store.missing(digests)
+        absent = np.array(store.missing(addresses.digests), dtype=np.int64)
+        missing = addresses.items_of(absent)
         if len(missing) < len(lacking):
-            precision, found, lacking = each, store, np.array(missing, dtype=np.int64)
-    return precision, found, np.sort(lacking)
+            precision, found, lacking = each, store, missing
+    return precision, found, lacking
 
 
 def _open(prefix: Prefix, reader: Reader, precision: str, shape: tuple[int, ...]) -> FeatureStore:

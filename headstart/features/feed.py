@@ -11,8 +11,8 @@ import torch
 
 from headstart.contracts import Batch
 from headstart.data import Item
-from headstart.features.reading import Reader, View, groups_of
-from headstart.features.store import Rows
+from headstart.features.reading import Reader, View, alike, mixed
+from headstart.features.store import RaggedRows, Rows
 
 
 class Feed(ABC):
@@ -20,17 +20,28 @@ class Feed(ABC):
 
     start: int  # the stage its inputs enter
 
-    def __init__(self, targets: np.ndarray) -> None:
+    def __init__(self, targets: np.ndarray, sizes: np.ndarray | None = None) -> None:
         self.targets = targets
+        self._sizes = sizes  # (N,) how long each item is, where they differ
 
     def __len__(self) -> int:
         return len(self.targets)
 
     def batches(self, order: np.ndarray, size: int, view: View | None = None) -> Iterator[Batch]:
-        """Batches of at most `size` in this order; with a view, augmented where possible."""
-        groups = groups_of(order, size)
+        """Batches of at most `size`, augmented where possible if a view is given.
+
+        In this order where all items are alike, else in one drawn from it, so that batches hold
+        items of like length.
+        """
+        groups = mixed(order, size, self._sizes)
         for group, inputs in zip(groups, self._inputs(groups, view), strict=True):
             yield Batch(inputs, torch.from_numpy(self.targets[group]), self.start)
+
+    def judged(self, size: int) -> Iterator[tuple[np.ndarray, Batch]]:
+        """Every item once, in the batches that compute fastest, with its positions."""
+        groups = alike(np.arange(len(self)), size, self._sizes)
+        for group, inputs in zip(groups, self._inputs(groups, None), strict=True):
+            yield group, Batch(inputs, torch.from_numpy(self.targets[group]), self.start)
 
     @abstractmethod
     def _inputs(self, groups: Sequence[np.ndarray], view: View | None) -> Iterator[Any]: ...
@@ -45,7 +56,7 @@ class RawFeed(Feed):
     def __init__(
         self, items: Sequence[Item], targets: np.ndarray, reader: Reader, augmented: bool
     ) -> None:
-        super().__init__(targets)
+        super().__init__(targets, reader.sizes(items))
         self._items = items
         self._reader = reader
         self._augmented = augmented
@@ -58,18 +69,20 @@ class RawFeed(Feed):
 class StoredFeed(Feed):
     """Reads stored activations; of random views, where some are stored, another one each epoch.
 
-    `views` holds one set of rows a view, each for this split's items in their order.
+    `positions` are this split's items in the rows; `sizes` (N,) says how long each of them is,
+    where they differ; `views` holds one set of rows a view, for this split's items in their order.
     """
 
     def __init__(
         self,
-        rows: Rows,
+        rows: Rows | RaggedRows,
         positions: np.ndarray,
         targets: np.ndarray,
         start: int,
-        views: Sequence[Rows] = (),
+        views: Sequence[Rows | RaggedRows] = (),
+        sizes: np.ndarray | None = None,
     ) -> None:
-        super().__init__(targets)
+        super().__init__(targets, sizes)
         self.start = start
         self._rows = rows
         self._positions = positions
@@ -77,6 +90,6 @@ class StoredFeed(Feed):
 
     def _inputs(self, groups: Sequence[np.ndarray], view: View | None) -> Iterator[Any]:
         if view is None or not self._views:
-            return (self._rows.tensor(self._positions[group]).float() for group in groups)
+            return (self._rows.inputs(self._positions[group]) for group in groups)
         rows = self._views[view.number % len(self._views)]
-        return (rows.tensor(group).float() for group in groups)
+        return (rows.inputs(group) for group in groups)

@@ -21,7 +21,7 @@ import torch
 from torch import nn
 
 from headstart.contracts import Backbone
-from headstart.features.engine import to_device
+from headstart.features.engine import count, hidden, tensors, to_device
 from headstart.features.store import cache_folder
 
 DISK_SHARE = 0.2  # of the free disk, what one boundary's activations may take
@@ -99,21 +99,21 @@ def _timed(
     stages: Sequence[nn.Module], inputs: Any, precision: str
 ) -> tuple[list[float], list[tuple[int, ...]]]:
     """Seconds an item in each stage, the best of a few runs, and what one item is after it."""
-    device = inputs.device.type
+    device = tensors(inputs)[0].device
     fastest = [float("inf")] * len(stages)
     shapes: list[tuple[int, ...]] = []
-    with torch.inference_mode(), torch.autocast(device, torch.bfloat16, precision == "bf16"):
+    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, precision == "bf16"):
         for _ in range(1 + _REPEATS):  # the first warms up
-            values = to_device(inputs, inputs.device)
+            values = to_device(inputs, device)
             shapes = []
             for position, stage in enumerate(stages):
                 started = time.perf_counter()
                 values = stage.eval()(values)
-                if device == "cuda":
+                if device.type == "cuda":
                     torch.cuda.synchronize()
-                spent = (time.perf_counter() - started) / len(values)
+                spent = (time.perf_counter() - started) / count(values)
                 fastest[position] = min(fastest[position], spent)
-                shapes.append(tuple(values.shape[1:]))
+                shapes.append(tuple(hidden(values).shape[1:]))
     return fastest, shapes
 
 

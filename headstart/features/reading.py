@@ -6,8 +6,9 @@ import os
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ from headstart.contracts import Modality, Preprocess
 from headstart.data import Item
 
 AHEAD = 3  # batches decoded in advance
+_WINDOW = 16  # training batches within which items of like length meet
+_CHUNK = 256  # short items decoded by one thread at a time
 
 
 @dataclass(frozen=True)
@@ -37,21 +40,57 @@ class View:
 
 @dataclass(frozen=True)
 class Reader:
-    """Turns items into model inputs, the way one backbone wants them."""
+    """Turns items into model inputs, the way one backbone wants them.
+
+    Items of a ragged modality are decoded once and kept, as they are small.
+    """
 
     modality: Modality
     preprocess: Preprocess
+    _kept: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def decode(self, item: Item, view: View | None = None) -> Any:
         """One item, ready to collate; with a view, that random variant of it."""
         rng = None if view is None else view.generator(item.digest)
         return self.modality.decode(item.read(), self.preprocess, rng)
 
+    def decoded(self, items: Sequence[Item]) -> list[Any]:
+        """Items of a ragged modality, each content decoded once in the life of this reader."""
+        names = [item.digest or item.id for item in items]
+        new = {n: item for n, item in zip(names, items, strict=True) if n not in self._kept}
+        if new:
+            waiting = list(new.values())
+            chunks = [waiting[n : n + _CHUNK] for n in range(0, len(waiting), _CHUNK)]
+            with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+                found = chain.from_iterable(pool.map(self._each, chunks))
+                self._kept.update(zip(new, found, strict=True))
+        return [self._kept[name] for name in names]
+
+    def sizes(self, items: Sequence[Item]) -> np.ndarray | None:
+        """How long each item is; None where all are alike. Shape (N,)."""
+        if not self.modality.ragged:
+            return None
+        return np.array([self.modality.size(item) for item in self.decoded(items)], dtype=np.int64)
+
     def batches(
         self, items: Sequence[Item], groups: Sequence[np.ndarray], view: View | None = None
     ) -> Iterator[Any]:
         """Model inputs for each group of positions in `items`, in order."""
+        if self.modality.ragged:
+            return self._short(items, groups)
+        return self._ahead(items, groups, view)
 
+    def _short(self, items: Sequence[Item], groups: Sequence[np.ndarray]) -> Iterator[Any]:
+        for group in groups:
+            chosen = self.decoded([items[position] for position in group.tolist()])
+            yield self.modality.collate(chosen, self.preprocess)
+
+    def _each(self, items: Sequence[Item]) -> list[Any]:
+        return [self.decode(item) for item in items]
+
+    def _ahead(
+        self, items: Sequence[Item], groups: Sequence[np.ndarray], view: View | None
+    ) -> Iterator[Any]:
         def load(position: int) -> Any:
             return self.decode(items[position], view)
 
@@ -76,3 +115,35 @@ class Reader:
 def groups_of(order: np.ndarray, size: int) -> list[np.ndarray]:
     """Cut an order of positions into groups of at most `size`."""
     return [order[start : start + size] for start in range(0, len(order), size)]
+
+
+def alike(order: np.ndarray, size: int, sizes: np.ndarray | None) -> list[np.ndarray]:
+    """The same positions in groups of at most `size`, of like length where lengths differ.
+
+    The longest come first, so that what doesn't fit into memory fails at once.
+    """
+    if sizes is None:
+        return groups_of(order, size)
+    return groups_of(order[np.argsort(-sizes[order], kind="stable")], size)
+
+
+def mixed(order: np.ndarray, size: int, sizes: np.ndarray | None) -> list[np.ndarray]:
+    """Groups of at most `size` for training: of like length, but in an order as random as given.
+
+    Items meet within a window of some groups; the groups of all windows are then shuffled.
+    """
+    if sizes is None:
+        return groups_of(order, size)
+    groups = [
+        group for part in groups_of(order, size * _WINDOW) for group in alike(part, size, sizes)
+    ]
+    drawn = np.random.default_rng(order[: size * _WINDOW]).permutation(len(groups))
+    return [groups[place] for place in drawn]
+
+
+def in_order(groups: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> np.ndarray:
+    """Outputs of groups that hold each position up to N once, as (N, …) by position."""
+    found = np.concatenate(outputs)
+    result = np.empty_like(found)
+    result[np.concatenate(groups)] = found
+    return result

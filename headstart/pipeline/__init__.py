@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from headstart import artifact, catalog, evidence, machine
+from headstart import artifact, catalog, defaults, evidence, machine
 from headstart.contracts import Card
-from headstart.data import load_labelled
+from headstart.data import Schema, load_labelled
 from headstart.defaults import Settings
 from headstart.errors import HeadstartError
 from headstart.features.reading import Reader
@@ -60,11 +61,13 @@ def fit(
             asked = evidence.strategy_arm(target, source, moves, name, features)
         protocol = "No network was trained from scratch."
         if settings.scratch:
-            recipe = reference(target, moves)
-            arms["scratch"], protocol = evidence.scratch_arm(target, rebuild(source), recipe)
+            recipe, rates = reference(target, moves), defaults.scratch_rates(source.delicate)
+            made = evidence.scratch_arm(target, rebuild(source), recipe, rates)
+            arms["scratch"], protocol = made
         arms["asked"] = asked
         kept = evidence.choose({arm: outcome.arm for arm, outcome in arms.items()})
-        return finish(target, source, workspace, arms, kept, protocol)
+        words = evidence.words_arm(target)
+        return finish(target, source, workspace, arms, (kept, protocol), words)
 
 
 def pretrain(
@@ -88,7 +91,8 @@ def pretrain(
         )
         claim(workspace, target, source, name)
         recipe = reference(target, moves)
-        made, protocol = evidence.scratch_arm(target, rebuild(source), recipe)
+        rates = defaults.scratch_rates(source.delicate)
+        made, protocol = evidence.scratch_arm(target, rebuild(source), recipe, rates)
         naive = evidence.naive_arm(target, made)
         lead = evidence.paired(made.arm.scores, naive.arm.scores, settings.seed)
         if lead.low <= 0:
@@ -103,7 +107,7 @@ def pretrain(
                 )
             progress.warn(told)
         arms = {"naive": naive, "asked": made}
-        return finish(target, source, workspace, arms, "asked", protocol)
+        return finish(target, source, workspace, arms, ("asked", protocol))
 
 
 def evaluate(
@@ -111,18 +115,24 @@ def evaluate(
     data: str | Path,
     *,
     label: str | None = None,
+    text: Sequence[str] = (),
+    delimiter: str | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Score a saved model on labelled data; overlaps with its training are named."""
+    """Score a saved model on labelled data; overlaps with its training are named.
+
+    `label` and `text` name the columns of a manifest, `delimiter` stands between an item's labels.
+    """
     progress = progress or Silent()
     predictor = load(model)
+    schema = Schema(label, tuple(text), predictor.task.kind, delimiter)
     dataset = load_labelled(
-        data, predictor.reader.modality, predictor.labels, label=label, progress=progress
+        data, predictor.reader.modality, predictor.labels, schema, progress=progress
     )
     items, targets = dataset.split("test"), dataset.targets("test")
     outputs = predictor.outputs(items)
     seen = artifact.trained_on(Path(model))
-    overlap = None if seen is None else sum(item.digest in seen for item in items)
+    overlap = None if seen is None else sum(item.identity in seen for item in items)
     scores = predictor.task.scores(outputs, targets)
     return Evaluation.of(predictor.task.metric, scores, targets, dataset, overlap)
 
@@ -131,13 +141,13 @@ def load(folder: str | Path, device: str = "auto") -> Predictor:
     """Open a saved model. Raises HeadstartError where there is none or it was changed."""
     record = artifact.read(Path(folder))
     backbone = catalog.load_backbone(Reference("checkpoint", str(folder)))
-    reader = Reader(catalog.modality(record.modality), record.preprocess)
+    modality = catalog.modality(record.modality).fitted(backbone)
+    reader = Reader(modality, record.preprocess)
     if backbone.head is None:
         raise HeadstartError(f"{folder} holds a backbone without a head. Fit it to data first.")
     model = Model(backbone.stages, backbone.head)
-    return Predictor(
-        model, catalog.task(record.task), reader, record.labels, machine.device(device)
-    )
+    task = catalog.task(record.task, **record.task_settings)
+    return Predictor(model, task, reader, record.labels, machine.device(device))
 
 
 def backbones(pattern: str = "*") -> list[Card]:

@@ -9,9 +9,10 @@ from pathlib import Path
 from headstart import artifact
 from headstart.artifact import Record
 from headstart.contracts import Backbone
-from headstart.evidence import Evidence, Outcome, Target
+from headstart.evidence import Arm, Evidence, Outcome, Target
 from headstart.model import Model
-from headstart.pipeline.prepare import MODALITY, TASK, rebuild
+from headstart.pipeline.prepare import rebuild, task_name
+from headstart.references import Reference
 from headstart.results import Result
 from headstart.serve import Predictor
 from headstart.workspace import Workspace
@@ -24,31 +25,15 @@ def finish(
     source: Backbone,
     workspace: Workspace,
     arms: Mapping[str, Outcome],
-    kept: str,
-    protocol: str,
+    kept: tuple[str, str],
+    words: Arm | None = None,
 ) -> Result:
-    """Write evidence and the winner on validation, check both, put them in place."""
-    winner, asked = arms[kept], arms["asked"]
-    found = Evidence(
-        metric=target.task.metric,
-        arms={name: outcome.arm for name, outcome in arms.items() if name != "asked"},
-        backbone=source.origin.reference,
-        data=target.dataset.report.to_json() | {"fingerprint": target.dataset.fingerprint},
-        seed=target.settings.seed,
-        protocol=protocol,
-        checks=dict(asked.checks),
-        warnings=list(target.dataset.report.warnings),
-    )
-    found.arms["chosen"] = winner.arm
-    if kept != "asked":
-        note = (
-            f"{asked.arm.strategy} scored {asked.arm.merit[0]:.3f} on validation, "
-            "below the simpler "
-            f"{winner.arm.strategy} at {winner.arm.merit[0]:.3f}: the simpler one is handed over."
-        )
-        if asked.arm.note:
-            note += f" ({asked.arm.strategy} was {asked.arm.note}.)"
-        found.dropped = replace(asked.arm, note=note)
+    """Write evidence and the winner on validation, check both, put them in place.
+
+    `kept` is the arm to hand over, and a sentence on how the scratch arm was trained.
+    """
+    winner = arms[kept[0]]
+    found = _evidence(target, source, arms, kept, words)
     folder = workspace.draft()
     backbone = rebuild(source)() if winner.arm.strategy == "scratch" else source
     record = _record(target, backbone, found)
@@ -60,11 +45,54 @@ def finish(
     return Result(workspace.publish(), found)
 
 
+def _evidence(
+    target: Target,
+    source: Backbone,
+    arms: Mapping[str, Outcome],
+    kept: tuple[str, str],
+    words: Arm | None,
+) -> Evidence:
+    """The record of all arms, with what is to be said of the one that is handed over."""
+    name, protocol = kept
+    winner, asked = arms[name].arm, arms["asked"]
+    report = target.dataset.report
+    found = Evidence(
+        metric=target.task.metric,
+        arms={arm: outcome.arm for arm, outcome in arms.items() if arm != "asked"},
+        backbone=source.origin.reference,
+        data=report.to_json() | {"fingerprint": target.dataset.fingerprint},
+        seed=target.settings.seed,
+        protocol=protocol,
+        checks=dict(asked.checks),
+        warnings=[*report.warnings, *target.remarks()],
+    )
+    found.arms["chosen"] = winner
+    if words is not None:
+        found.arms[words.strategy] = words
+        if words.merit[0] > winner.merit[0]:
+            found.warnings.append(
+                f"A linear model on {words.strategy} scored {words.merit[0]:.3f} on validation, "
+                f"above the {winner.merit[0]:.3f} of the model handed over. "
+                "Try another backbone or strategy, or use that one."
+            )
+    if name != "asked":
+        found.dropped = replace(asked.arm, note=_dropped(asked.arm, winner))
+    return found
+
+
+def _dropped(asked: Arm, winner: Arm) -> str:
+    note = (
+        f"{asked.strategy} scored {asked.merit[0]:.3f} on validation, below the simpler "
+        f"{winner.strategy} at {winner.merit[0]:.3f}: the simpler one is handed over."
+    )
+    return f"{note} ({asked.strategy} was {asked.note}.)" if asked.note else note
+
+
 def _record(target: Target, backbone: Backbone, found: Evidence) -> Record:
     return Record(
-        task=TASK,
-        modality=MODALITY,
-        architecture=str(backbone.architecture),
+        task=task_name(backbone, target.dataset),
+        modality=backbone.modality,
+        architecture=str(_portable(backbone)),
         labels=tuple(target.labels),
         preprocess=dict(backbone.preprocess),
         origin=asdict(backbone.origin),
@@ -73,6 +101,7 @@ def _record(target: Target, backbone: Backbone, found: Evidence) -> Record:
         data=found.data,
         weights_sha256="",
         versions=artifact.versions(),
+        task_settings=target.task_settings,
     )
 
 
@@ -82,4 +111,10 @@ def _check(folder: Path, target: Target, model: Model) -> None:
     target.progress.say("Opening the saved model in a fresh process to compare its answers.")
     here = Predictor(model, target.task, target.reader, target.labels, target.accelerator.device)
     answers = target.task.decode(here.outputs(items), target.labels)
-    artifact.verify(folder, items, [answer["probabilities"] for answer in answers])
+    artifact.verify(folder, items, answers, min(target.reader.modality.suffixes))
+
+
+def _portable(backbone: Backbone) -> Reference:
+    """The architecture as the artifact keeps it: made from its own files, where it needs any."""
+    architecture = backbone.architecture
+    return replace(architecture, name=".") if backbone.files else architecture

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from headstart import artifact, catalog, defaults, machine
 from headstart.budget import Budget
-from headstart.contracts import Backbone, Strategy, Task
-from headstart.data import Dataset
+from headstart.contracts import Backbone, Modality, Strategy
+from headstart.data import Dataset, Schema
 from headstart.data import load as load_data
 from headstart.defaults import Recipe, Settings
 from headstart.errors import HeadstartError
@@ -19,7 +19,7 @@ from headstart.progress import Progress
 from headstart.training import seed_everything
 from headstart.workspace import Workspace
 
-TASK, MODALITY = "image-classification", "image"
+TASKS = {"classes": "classification", "numbers": "regression", "label sets": "multi-label"}
 SAVING = 20.0  # seconds of a budget kept for saving and checking the model, half at most
 
 
@@ -32,24 +32,27 @@ def prepare(
     workspace: Path | None = None,
 ) -> tuple[Target, Backbone, tuple[str, Strategy]]:
     """Everything that can go wrong before work begins: names, weights, data, machine."""
-    budget = settings.budget
-    clock = Budget(None if budget is None else max(budget / 2, budget - SAVING))
+    clock = _clock(settings.budget)
     defaults.check(settings)
     if strategy is not None:
         _try_out(catalog.strategy(strategy))
-    modality = catalog.modality(MODALITY)
     seed_everything(settings.seed)  # where the weights are asked to be random
-    source = _suitable(catalog.load_backbone(backbone))
-    dataset = load_data(data, modality, label=settings.label, progress=progress)
+    source = catalog.load_backbone(backbone)
+    modality = _modality(source, settings)
+    dataset = load_data(data, modality, schema(settings), progress=progress)
     progress.say(str(dataset.report))
     name = strategy or defaults.strategy(len(dataset.split("train")))
     moves = catalog.strategy(name)
     if moves.epochs(1) and not source.differentiable:
         raise HeadstartError(f"{backbone} can't be trained by {name}. Use -s feature-extraction.")
     parameters = sum(p.numel() for stage in source.stages.values() for p in stage.parameters())
+    weigh = settings.class_weights == "auto"
+    trained = dataset.targets("train")
+    given = defaults.task_settings(dataset.kind, trained, len(dataset.labels), weigh)
     target = Target(
         dataset=dataset,
-        task=_task(dataset, settings),
+        task=catalog.task(task_name(source, dataset), **given),
+        task_settings=given,
         reader=Reader(modality, source.preprocess),
         settings=settings,
         accelerator=machine.accelerator(settings, parameters),
@@ -57,7 +60,34 @@ def prepare(
         progress=progress,
         workspace=workspace,
     )
+    for sentence in target.remarks():
+        progress.warn(sentence)
     return target, source, (name, moves)
+
+
+def _clock(budget: float | None) -> Budget:
+    """Started now, so that reading counts too, and ending early enough to save the model."""
+    return Budget(None if budget is None else max(budget / 2, budget - SAVING))
+
+
+def _modality(source: Backbone, settings: Settings) -> Modality:
+    modality = catalog.modality(source.modality).fitted(source)
+    if settings.views and modality.ragged:
+        raise HeadstartError(
+            f"views {settings.views} can't be: {source.modality} has no random views. Leave it out."
+        )
+    return modality
+
+
+def schema(settings: Settings) -> Schema:
+    """How the settings say that a manifest is to be read."""
+    kind = None if settings.targets == "auto" else settings.targets.replace("-", " ")
+    return Schema(settings.label, settings.text, kind, settings.delimiter)
+
+
+def task_name(source: Backbone, dataset: Dataset) -> str:
+    """The task that this backbone's modality and these targets make."""
+    return f"{source.modality}-{TASKS[dataset.kind]}"
 
 
 def claim(workspace: Workspace, target: Target, source: Backbone, strategy: str) -> None:
@@ -73,15 +103,6 @@ def _try_out(strategy: Strategy) -> None:
     strategy.frozen_stages(0, 1)
 
 
-def _suitable(source: Backbone) -> Backbone:
-    if source.modality == MODALITY:
-        return source
-    raise HeadstartError(
-        f"{TASK} reads {MODALITY}s; {source.origin.reference} reads {source.modality}s. "
-        "Give another backbone."
-    )
-
-
 def _run(
     dataset: Dataset, source: Backbone, strategy: str, settings: Settings
 ) -> Mapping[str, object]:
@@ -94,14 +115,6 @@ def _run(
         "settings": {key: value for key, value in asdict(settings).items() if key != "budget"},
         "versions": artifact.versions(),
     }
-
-
-def _task(dataset: Dataset, settings: Settings) -> Task:
-    """The task as the policy sets it for this much data, with the labels' weights."""
-    task = catalog.task(TASK, smoothing=defaults.smoothing(len(dataset.split("train"))))
-    targets = dataset.targets("train").tolist()
-    weights = defaults.class_weights(tuple(targets.count(n) for n in range(len(dataset.labels))))
-    return task if weights is None or settings.class_weights == "none" else task.weighted(weights)
 
 
 def reference(target: Target, moves: Strategy) -> Recipe:

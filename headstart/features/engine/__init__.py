@@ -1,7 +1,29 @@
 """The ways to run a frozen prefix, and the choice of the fastest that agrees with plain torch."""
 
 from headstart.features.engine.choice import fastest
-from headstart.features.engine.interface import Engine, EngineError, head, on_device, to_device
+from headstart.features.engine.interface import (
+    Engine,
+    EngineError,
+    count,
+    head,
+    hidden,
+    on_device,
+    part,
+    tensors,
+    to_device,
+)
 from headstart.features.engine.torch import TorchEngine
 
-__all__ = ["Engine", "EngineError", "TorchEngine", "fastest", "head", "on_device", "to_device"]
+__all__ = [
+    "Engine",
+    "EngineError",
+    "TorchEngine",
+    "count",
+    "fastest",
+    "head",
+    "hidden",
+    "on_device",
+    "part",
+    "tensors",
+    "to_device",
+]

@@ -50,21 +50,39 @@ def to_device(inputs: Any, device: torch.device, dtype: torch.dtype | None = Non
     raise TypeError(f"model inputs of type {type(inputs).__name__} have no place on a device")
 
 
+def tensors(inputs: Any) -> list[Tensor]:
+    """The tensors of model inputs; those of a mapping in the order of their names."""
+    return [inputs] if isinstance(inputs, Tensor) else [inputs[name] for name in sorted(inputs)]
+
+
 def count(inputs: Any) -> int:
     """How many items a batch holds."""
-    first = inputs if isinstance(inputs, Tensor) else next(iter(inputs.values()))
-    return len(first)
+    return len(tensors(inputs)[0])
+
+
+def part(inputs: Any, start: int, stop: int) -> Any:
+    """The items of a batch from `start` up to `stop` (exclusive)."""
+    if isinstance(inputs, Tensor):
+        return inputs[start:stop]
+    return {name: value[start:stop] for name, value in inputs.items()}
 
 
 def head(inputs: Any, size: int) -> Any:
     """The first `size` items of a batch."""
-    if isinstance(inputs, Tensor):
-        return inputs[:size]
-    return {name: head(value, size) for name, value in inputs.items()}
+    return part(inputs, 0, size)
+
+
+def hidden(activations: Any) -> Tensor:
+    """The numbers of a stage's output: all of it, or what stands beside a mask."""
+    found: Tensor = activations if isinstance(activations, Tensor) else activations["hidden"]
+    return found
 
 
 def layout(inputs: Any) -> Any:
-    """Types and shapes of one item's inputs, JSON-able: what an engine is built for."""
+    """Types and shapes of one item's inputs, JSON-able: what an engine is built for.
+
+    Of a mapping the second dimension is left out: it is as long as the longest item of a batch.
+    """
     if isinstance(inputs, Tensor):
         return [str(inputs.dtype), *inputs.shape[1:]]
-    return {name: layout(value) for name, value in inputs.items()}
+    return {name: [str(value.dtype), *value.shape[2:]] for name, value in inputs.items()}

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import warnings
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from importlib import import_module
 from pathlib import Path
@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from headstart.features.engine.interface import Engine, EngineError, layout
+from headstart.features.engine.interface import Engine, EngineError, hidden, layout, tensors
 from headstart.features.store import cache_folder
 
 HINTS: Final = {"fp32": "f32", "bf16": "bf16"}
@@ -57,13 +57,12 @@ class OpenVinoEngine(Engine):
     def __init__(
         self, stages: nn.Module, sample: Any, precision: str, key: Mapping[str, object] | None
     ) -> None:
-        if not isinstance(sample, Tensor):
-            raise EngineError("it takes inputs of one tensor only")
         self.name = f"openvino {precision}"
         self.precision = precision
         try:
             model = _model(stages, sample, key)
-            self._compiled = _compile(model, precision, images=sample.dim() == 4)
+            images = isinstance(sample, Tensor) and sample.dim() == 4
+            self._compiled = _compile(model, precision, images)
             self._request = self._compiled.create_infer_request()
         except EngineError:
             raise
@@ -72,21 +71,23 @@ class OpenVinoEngine(Engine):
 
     def run(self, inputs: Any) -> np.ndarray:
         """One batch of model inputs -> activations (N, …) in float32."""
-        self._request.infer([_array(inputs)], share_inputs=True)
+        self._request.infer(_arrays(inputs), share_inputs=True)
         return _outputs(self._request)
 
     def stream(self, batches: Iterable[Any]) -> Iterator[np.ndarray]:
         """The activations of each batch, in order; as many batches in flight as it has streams."""
         idle = [self._compiled.create_infer_request() for _ in range(STREAMS)]
-        busy: deque[tuple[Any, np.ndarray]] = deque()  # inputs are shared: held while in flight
+        busy: deque[tuple[Any, list[np.ndarray]]] = (
+            deque()
+        )  # inputs are shared: held while in flight
         try:
             for inputs in batches:
                 if not idle:
                     idle.append(busy[0][0])
                     yield _finished(busy)
-                request, array = idle.pop(), _array(inputs)
-                request.start_async([array], share_inputs=True)
-                busy.append((request, array))
+                request, arrays = idle.pop(), _arrays(inputs)
+                request.start_async(arrays, share_inputs=True)
+                busy.append((request, arrays))
             while busy:
                 yield _finished(busy)
         finally:
@@ -94,7 +95,7 @@ class OpenVinoEngine(Engine):
                 request.wait()
 
 
-def _finished(busy: deque[tuple[Any, np.ndarray]]) -> np.ndarray:
+def _finished(busy: deque[tuple[Any, list[np.ndarray]]]) -> np.ndarray:
     request, _ = busy[0]
     request.wait()
     busy.popleft()
@@ -105,10 +106,25 @@ def _outputs(request: Any) -> np.ndarray:
     return np.array(request.get_output_tensor(0).data, dtype=np.float32, order="C")
 
 
-def _array(inputs: Tensor) -> np.ndarray:
+def _arrays(inputs: Any) -> list[np.ndarray]:
     """A batch as the compiled network reads it: images channels-last, as they are read."""
-    values = inputs.detach().cpu()
-    return (values.permute(0, 2, 3, 1) if values.dim() == 4 else values).contiguous().numpy()
+    return [
+        (values.permute(0, 2, 3, 1) if values.dim() == 4 else values).contiguous().numpy()
+        for values in (tensor.detach().cpu() for tensor in tensors(inputs))
+    ]
+
+
+class _Named(nn.Module):
+    """Stages that take a mapping, as a network that takes its tensors one by one."""
+
+    def __init__(self, stages: nn.Module, names: Sequence[str]) -> None:
+        super().__init__()
+        self.stages = stages
+        self.names = names
+
+    def forward(self, *tensors: Tensor) -> Tensor:
+        """Tensors in the order of the names -> activations (N, …)."""
+        return hidden(self.stages(dict(zip(self.names, tensors, strict=True))))
 
 
 def _library() -> Any:
@@ -141,7 +157,7 @@ def _compile(model: Any, precision: str, images: bool) -> Any:
     return _core().compile_model(model, "CPU", settings)
 
 
-def _model(stages: nn.Module, sample: Tensor, key: Mapping[str, object] | None) -> Any:
+def _model(stages: nn.Module, sample: Any, key: Mapping[str, object] | None) -> Any:
     """The converted stages: from disk, or converted now and, with a key, kept there."""
     if key is None:
         return _convert(stages, sample)
@@ -158,7 +174,7 @@ def _model(stages: nn.Module, sample: Tensor, key: Mapping[str, object] | None) 
     return _core().read_model(path) if _keep(model, folder) else model
 
 
-def _folder(sample: Tensor, key: Mapping[str, object]) -> Path:
+def _folder(sample: Any, key: Mapping[str, object]) -> Path:
     """Where these stages are kept, by all that the converted network depends on."""
     made_by = {"openvino": version(), "torch": torch.__version__}
     text = json.dumps([dict(key), layout(sample), made_by], sort_keys=True, default=str)
@@ -169,15 +185,23 @@ def _kept_in() -> Path:
     return cache_folder() / "engines"
 
 
-def _convert(stages: nn.Module, sample: Tensor) -> Any:
-    example = sample[:1].expand(2, *sample.shape[1:]).contiguous()  # a batch of one may vanish
-    stages.eval()
+def _convert(stages: nn.Module, sample: Any) -> Any:
+    examples = [  # a batch of one may vanish
+        tensor[:1].expand(2, *tensor.shape[1:]).contiguous() for tensor in tensors(sample)
+    ]
+    network = stages if isinstance(sample, Tensor) else _Named(stages, sorted(sample))
+    fixed = 1 if isinstance(sample, Tensor) else 2  # a mapping's items are of any length
+    network.eval()
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # tracing warns of each shape that it takes for constant
-        model = _library().convert_model(stages, example_input=example)
-    if len(model.inputs) != 1 or len(model.outputs) != 1:
-        raise EngineError("the stages have more than one input or output")
-    model.reshape([-1, *sample.shape[1:]])
+        model = _library().convert_model(network, example_input=tuple(examples))
+    if len(model.inputs) != len(examples) or len(model.outputs) != 1:
+        raise EngineError("the stages have more than one output, or leave an input unread")
+    for port, example in zip(model.inputs, examples, strict=True):
+        port.get_node().set_partial_shape(
+            _library().PartialShape([*[-1] * fixed, *example.shape[fixed:]])
+        )
+    model.validate_nodes_and_infer_types()
     return model
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from headstart.features.engine.interface import Engine, on_device, to_device
+from headstart.features.engine.interface import Engine, hidden, on_device, to_device
 
 
 @final
@@ -58,8 +58,7 @@ class TorchEngine(Engine):
         on_device(self._stages.eval(), self._device)
         dtype = self._dtype if self.precision == "bf16" else None
         with torch.inference_mode():
-            outputs: Tensor = self._stages(to_device(inputs, self._device, dtype))
-            return outputs.float()
+            return hidden(self._stages(to_device(inputs, self._device, dtype))).float()
 
 
 def _pinned(inputs: Any) -> Any:

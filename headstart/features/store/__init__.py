@@ -32,6 +32,7 @@ from filelock import FileLock
 
 from headstart.errors import HeadstartError
 from headstart.features.cache import Use, write_whole
+from headstart.features.store.ragged import Addresses, RaggedRows
 from headstart.features.store.records import (
     RECORD,
     Index,
@@ -43,7 +44,17 @@ from headstart.features.store.rows import STORED, Precision, Rows, narrowed
 from headstart.features.store.verified import Verified
 from headstart.places import cache_folder
 
-__all__ = ["RECORD", "STORED", "FeatureStore", "Precision", "Rows", "cache_folder"]
+__all__ = [
+    "RECORD",
+    "STORED",
+    "Addresses",
+    "FeatureStore",
+    "Precision",
+    "RaggedRows",
+    "Rows",
+    "cache_folder",
+]
+Digests = Sequence[str] | np.ndarray  # 32 hex digits each, or 16 bytes
 GROUP_BYTES, GROUP_SECONDS = 16 * 2**20, 2.0  # what a killed run may lose, and compute again
 
 
@@ -103,7 +114,7 @@ class FeatureStore:
         with suppress(HeadstartError) if error else nullcontext():  # the first error is told
             self.flush()
 
-    def missing(self, digests: Sequence[str]) -> list[int]:
+    def missing(self, digests: Digests) -> list[int]:
         """Positions of the digests that have no sound row yet, each digest once.
 
         Reads all rows if their file was changed by anything but an append. Raises HeadstartError
@@ -117,7 +128,7 @@ class FeatureStore:
         _, first = np.unique(wanted[absent], return_index=True)
         return [int(position) for position in absent[np.sort(first)]]
 
-    def append(self, digests: Sequence[str], rows: np.ndarray) -> None:
+    def append(self, digests: Digests, rows: np.ndarray) -> None:
         """Add rows (N, …), which are copied.
 
         Raises HeadstartError when the disk is full; what was there stays whole.
@@ -138,7 +149,7 @@ class FeatureStore:
             with _told(self.folder.parent.parent):
                 self._write(np.concatenate([digests for digests, _ in waiting]), waiting)
 
-    def rows(self, digests: Sequence[str]) -> Rows:
+    def rows(self, digests: Digests) -> Rows:
         """The rows of these items, read when asked for. Raises KeyError where one is missing."""
         self.flush()
         self._look()

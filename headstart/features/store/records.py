@@ -15,8 +15,13 @@ RECORD = np.dtype([("digest", "V16"), ("row", "<u4"), ("record", "<u4")])
 DIGEST = "S16"  # compared in full, zero bytes included: all have one length
 
 
-def digests_of(texts: Sequence[str]) -> np.ndarray:
-    """Digests of 32 hex digits each as an array (N,) of 16 bytes. Raises ValueError for others."""
+def digests_of(texts: Sequence[str] | np.ndarray) -> np.ndarray:
+    """Digests of 32 hex digits each as an array (N,) of 16 bytes. Raises ValueError for others.
+
+    Such an array stands for itself.
+    """
+    if isinstance(texts, np.ndarray) and texts.dtype == DIGEST:
+        return texts
     return np.frombuffer(bytes.fromhex("".join(texts)), DIGEST).reshape(len(texts))
 
 

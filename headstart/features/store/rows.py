@@ -78,6 +78,10 @@ class Rows:
         stored = torch.from_numpy(self._read(self._positions[positions]))
         return stored if stored.dtype == torch.float32 else stored.view(torch.bfloat16)
 
+    def inputs(self, positions: np.ndarray) -> Tensor:
+        """What a stage takes in: the rows at these positions (N, …), float32."""
+        return self.tensor(positions).float()
+
     def all(self) -> np.ndarray:
         """Every row, in memory, in float32."""
         return self[self._positions]

