@@ -86,7 +86,7 @@ def save_encoder(folder: Path, network: Any, tokens: bool = True) -> Path:
     """Write a network as its library does, and a tokenizer beside it."""
     from transformers.utils import logging
 
-    logging.disable_progress_bar()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call] # the library has no types
     network.save_pretrained(folder)
     if tokens:
         save_tokenizer(folder, network.config.pad_token_id or 0)

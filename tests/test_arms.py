@@ -27,6 +27,7 @@ from headstart.evidence import (
 from headstart.evidence.arms import unchanged
 from headstart.features.feed import StoredFeed
 from headstart.features.reading import Reader
+from headstart.features.store import Rows
 from headstart.model import Model
 from headstart.training import predict
 
@@ -62,7 +63,7 @@ def target(root: Path, workspace: Path, **chosen: object) -> Target:
         machine.accelerator(made, 0),
         Budget(made.budget),
         tiny.Recording(),
-        workspace,
+        workspace=workspace,
     )
 
 
@@ -109,6 +110,7 @@ def test_a_strategy_arm_trains_on_activations_in_bf16(
     splits = aim.splits(backbone, strategy, 4)
     assert isinstance(splits.train, StoredFeed)
     stored = aim.activations(backbone, splits.train.start).rows
+    assert isinstance(stored, Rows)
     assert stored.tensor(np.arange(1)).dtype == torch.bfloat16
     made = strategy_arm(aim, backbone, strategy, "last-stages?count=1", features)
     assert made.checks == {"frozen stages are bit-identical": True}

@@ -19,7 +19,7 @@ from headstart.features.engine import TorchEngine, to_device
 from headstart.features.extract import Prefix, extract, is_stored
 from headstart.features.feed import StoredFeed
 from headstart.features.reading import Reader, View
-from headstart.features.store import FeatureStore
+from headstart.features.store import FeatureStore, Rows
 from headstart.progress import Silent
 
 CPU = torch.device("cpu")
@@ -89,7 +89,7 @@ def test_only_what_is_not_stored_yet_is_computed(pictures: Path) -> None:
         inputs = next(reader.batches(asked, [np.arange(len(asked))]))
         with torch.inference_mode():
             expected = prefix.network().eval()(inputs).numpy()
-        np.testing.assert_allclose(found.rows.all(), expected, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(found.features(), expected, rtol=1e-4, atol=1e-5)
         counter.items -= len(asked)
 
 
@@ -98,9 +98,9 @@ def test_identical_files_are_computed_once(pictures: Path) -> None:
     items = load(pictures, modality).items[:2]
     backbone, counter = counting_backbone()
     reader = Reader(modality, backbone.preprocess)
-    found = extract(Prefix(backbone, 2, CPU), [*items, *items], reader, Silent()).rows
+    found = extract(Prefix(backbone, 2, CPU), [*items, *items], reader, Silent())
     assert counter.items == 2 + 2  # the timing saw both, too
-    np.testing.assert_array_equal(found.all()[:2], found.all()[2:])
+    np.testing.assert_array_equal(found.features()[:2], found.features()[2:])
 
 
 def test_an_interrupted_extraction_keeps_what_it_had(pictures: Path) -> None:
@@ -131,6 +131,7 @@ def test_rows_go_on_in_the_precision_that_holds_most(pictures: Path) -> None:
     extract(Prefix(backbone, 2, CPU, precision="fp32"), items[:10], reader, Silent())
     found = extract(Prefix(backbone, 2, CPU), items, reader, Silent())
     assert (found.computed, found.engine[-4:]) == (len(items) - 60, "bf16")
+    assert isinstance(found.rows, Rows)
     assert found.rows.tensor(np.arange(2)).dtype == torch.bfloat16
 
 
@@ -144,7 +145,7 @@ def test_an_engine_may_be_forced(pictures: Path) -> None:
     )
     other = extract(Prefix(backbone, 2, CPU, "openvino", "fp32"), items[:9], reader, Silent())
     assert other.engine == "openvino fp32"
-    np.testing.assert_allclose(other.rows.all(), plain.rows.all(), rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(other.features(), plain.features(), rtol=1e-3, atol=1e-5)
 
 
 def test_stored_views_augment_a_frozen_front(pictures: Path) -> None:
@@ -162,9 +163,9 @@ def test_stored_views_augment_a_frozen_front(pictures: Path) -> None:
         (batch,) = feed.batches(np.arange(5), 5, view)
         return torch.as_tensor(batch.inputs)
 
-    assert torch.equal(inputs(None), rows.tensor(np.arange(5)))
-    assert torch.equal(inputs(View(7, 4)), views[0].rows.tensor(np.arange(5)))
-    assert torch.equal(inputs(View(7, 5)), views[1].rows.tensor(np.arange(5)))
+    assert torch.equal(inputs(None), rows.inputs(np.arange(5)))
+    assert torch.equal(inputs(View(7, 4)), views[0].rows.inputs(np.arange(5)))
+    assert torch.equal(inputs(View(7, 5)), views[1].rows.inputs(np.arange(5)))
     with torch.inference_mode():
         (seen,) = reader.batches(items, [np.arange(5)], View(7, 1))
         expected = prefix.network().eval()(seen)
