@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from headstart import catalog
 from headstart.errors import HeadstartError, WeightsError
+from headstart.hubs import huggingface
 from headstart.model import Model
 
 POOLS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {  # of one text's tokens, none of padding
@@ -481,6 +482,17 @@ def test_sentence_encoders_that_cannot_be_kept(
         catalog.load_backbone(f"hf:{folder}")
     assert message in str(caught.value)
     assert catalog.load_backbone(f"hf:{folder}?pooling=mean").feature_dim == 32
+
+
+def test_without_transformers_it_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = small_encoder(tmp_path / "mine")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(huggingface, "find_spec", lambda name: None)
+    assert [card.reference for card in catalog.hub("hf").cards("mine")] == ["hf:mine"]
+    with pytest.raises(HeadstartError, match=r"needs the package transformers.*headstart\[text\]"):
+        catalog.load_backbone(f"hf:{folder}")
 
 
 def test_rotations_that_depend_on_the_batch_are_refused(tmp_path: Path) -> None:

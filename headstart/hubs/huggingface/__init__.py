@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from importlib.util import find_spec
 from typing import final
 
 from headstart.contracts import Backbone, Card, Hub
+from headstart.errors import HeadstartError
 from headstart.references import Reference
 
 
@@ -35,6 +37,11 @@ class HuggingFace(Hub):
         Raises HeadstartError for an option, a folder or a kind of model that can't be used,
         WeightsError for weights that are missing, unsafe or belong to another network.
         """
+        if find_spec("transformers") is None:
+            raise HeadstartError(
+                f"{reference} needs the package transformers, which is not installed. "
+                "Run: pip install 'headstart[text]'"
+            )
         from headstart.hubs.huggingface.building import backbone
         from headstart.hubs.huggingface.planning import settle
 
