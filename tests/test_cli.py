@@ -5,10 +5,12 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
 import sys
+import tomllib
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -185,6 +187,11 @@ def test_offline_is_set_before_the_flow_is_imported(monkeypatch: pytest.MonkeyPa
         (BrokenPipeError(), 141, ""),
         (KeyError("a"), 1, "KeyError: 'a'. This is a defect of Headstart"),
         (FileNotFoundError(errno.ENOENT, "No such file", "own.json"), 1, "defect of Headstart"),
+        (
+            ModuleNotFoundError("No module named 'peft'", name="peft"),
+            2,
+            "peft, which is not installed. Run: pip install 'headstart[lora]'",
+        ),
     ],
 )
 def test_kinds_of_failure(error: BaseException, code: int, words: str) -> None:
@@ -261,3 +268,10 @@ def test_an_interrupt_ends_with_130(tmp_path: Path) -> None:
     assert first and process.returncode == 130
     assert json.loads(out) == {"error": "Stopped."}
     assert b"Traceback" not in err
+
+
+def test_every_extra_that_is_offered_exists() -> None:
+    offered = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    for package, extra in answers.EXTRAS.items():
+        wanted = offered["optional-dependencies"][extra]
+        assert any(re.match(rf"{package}\b", requirement) for requirement in wanted)

@@ -22,6 +22,7 @@ from headstart.progress import Progress, Terminal
 DONE, OURS, USERS, INTERRUPTED, PIPE_CLOSED = 0, 1, 2, 130, 141
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
+EXTRAS = {"transformers": "text", "tokenizers": "text", "peft": "lora"}  # package -> its extra
 
 
 class Answer(Protocol):
@@ -55,6 +56,11 @@ def failure(error: BaseException) -> tuple[int, str]:
         return INTERRUPTED, "Stopped."
     if isinstance(error, BrokenPipeError):
         return PIPE_CLOSED, ""
+    if isinstance(error, ModuleNotFoundError) and error.name in EXTRAS:
+        return USERS, (
+            f"This needs the package {error.name}, which is not installed. "
+            f"Run: pip install 'headstart[{EXTRAS[error.name]}]'"
+        )
     number = error.errno if isinstance(error, OSError) else None
     # safetensors, Arrow and torch raise kinds of their own, with the system's words in them.
     if number in _FULL or "No space left on device" in str(error):
