@@ -31,6 +31,11 @@ RECORD, WEIGHTS, EVIDENCE, CONFIG, SPLITS = (
     "splits.json",
 )
 TOLERANCE = 1e-4  # of a probability, between the process that trained and a fresh one
+PROBLEMS = {  # transformers' word for each task
+    "classification": "single_label_classification",
+    "multi-label": "multi_label_classification",
+    "regression": "regression",
+}
 LIBRARIES = ("torch", "torchvision", "timm", "numpy", "scikit-learn", "pillow", "safetensors")
 
 
@@ -77,20 +82,22 @@ def save(
     for name, content in backbone.files.items():
         _write_bytes(folder / name, content)
     if backbone.native:
-        _write_json(folder / CONFIG, _native(backbone.native, record.labels))
+        _write_json(folder / CONFIG, _native(backbone.native, record))
     write_evidence(folder, evidence)
     _write(folder / "README.md", _card(record, evidence, backbone.library))
     _write_json(folder / RECORD, asdict(record))
     return record
 
 
-def _native(config: Mapping[str, Any], labels: Sequence[str]) -> dict[str, Any]:
-    """A library's own configuration, with the labels in those of its entries that name them."""
+def _native(config: Mapping[str, Any], record: Record) -> dict[str, Any]:
+    """A library's own configuration, with what this model answers in its entries for that."""
+    labels = record.labels
     known = {
         "num_classes": len(labels),
         "label_names": list(labels),
         "id2label": {str(number): label for number, label in enumerate(labels)},
         "label2id": {label: number for number, label in enumerate(labels)},
+        "problem_type": PROBLEMS.get(record.task.partition("-")[2]),
     }
     return {name: known.get(name, value) for name, value in config.items()}
 

@@ -171,6 +171,17 @@ def test_checkpoints_of_all_ages_load(
     assert (found.origin.weights_hash == wanted.origin.weights_hash) == (change is old)
 
 
+def test_tensors_that_transformers_leaves_out_are_left_out(tmp_path: Path) -> None:
+    folder = small_encoder(tmp_path, "deberta-v2")
+    wanted = catalog.load_backbone(f"hf:{folder}").origin.weights_hash
+    table = {"embeddings.position_embeddings.weight": torch.ones(64, 32)}
+    rewrite(folder, lambda state: state | table)
+    assert catalog.load_backbone(f"hf:{folder}").origin.weights_hash == wanted
+    rewrite(folder, lambda state: state | {"encoder.layer.2.scale": torch.ones(1)})
+    with pytest.raises(WeightsError, match=r"left over: encoder\.layer\.2\.scale"):
+        catalog.load_backbone(f"hf:{folder}")
+
+
 def test_weights_in_half_precision_or_in_several_files_load(tmp_path: Path) -> None:
     folder = small_encoder(tmp_path)
     wanted = features(catalog.load_backbone(f"hf:{folder}").stages, texts())

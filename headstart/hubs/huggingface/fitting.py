@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, final
+from typing import Any, Final, final
 
 import torch
 from torch import nn
@@ -61,31 +62,43 @@ def fill(network: nn.Module, given: Checkpoint, family: Family, own: bool) -> nn
     Own pooling that a checkpoint was saved without keeps the network's values. Raises WeightsError
     where the tensors are not those of the network.
     """
-    inner, cut = f"{family.prefix}.", "" if own else f"{family.prefix}."
+    cut = "" if own else f"{family.prefix}."
     wanted = {f"{cut}{name}": tensor for name, tensor in network.state_dict().items()}
     head = f"{family.head if own else HEAD}."
     parts = {name: t for name, t in given.state.items() if name in {head + p for p in _PARTS}}
-    state = {
-        name: tensor
-        for name, tensor in given.state.items()
-        if name in wanted
-        or not (
-            name in parts
-            or (family.pooler and name.startswith(f"{inner}{family.pooler}."))
-            or not (given.exact or name.startswith(inner))
-        )
-    }
+    dropped = set(parts) | _dropped(given, family, network) - set(wanted)
+    state = {name: tensor for name, tensor in given.state.items() if name not in dropped}
     if not given.exact and not given.has_own_pooling(family):
         state |= {n: t for n, t in wanted.items() if n not in state and _pools(n, family)}
     load_into(network, {name.removeprefix(cut): t for name, t in state.items()}, given.what)
     return _head({n.removeprefix(head): t for n, t in parts.items()}, given.what)
 
 
+def _dropped(given: Checkpoint, family: Family, network: Any) -> set[str]:
+    """Tensors that a network may do without: a pooler and, where the user names no file, more.
+
+    That is the heads of what it was pretrained on, and what transformers itself leaves out.
+    """
+    inner = f"{family.prefix}."
+    left = [] if given.exact else network._keys_to_ignore_on_load_unexpected or []
+    return {
+        name
+        for name in given.state
+        if name.startswith(_pooler(family))
+        or (not given.exact and not name.startswith(inner))
+        or any(re.search(pattern, name) for pattern in left)
+    }
+
+
 def _pools(name: str, family: Family) -> bool:
     """Whether a tensor belongs to own pooling."""
     inner = f"{family.prefix}."
-    pooler = f"{inner}{family.pooler}."
-    return not name.startswith(inner) or bool(family.pooler and name.startswith(pooler))
+    return not name.startswith(inner) or name.startswith(_pooler(family))
+
+
+def _pooler(family: Family) -> str:
+    """What the names of the encoder's pooler begin with; no name, where it has none."""
+    return f"{family.prefix}.{family.pooler}." if family.pooler else "\0"
 
 
 def _head(parts: State, what: str) -> nn.Linear | None:

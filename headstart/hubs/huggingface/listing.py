@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
@@ -60,14 +59,14 @@ def _described(name: str, folder: Path) -> Iterator[Card]:
         files = weight_files(folder, name)
     except HeadstartError:
         files = []
-    longest = config.get("max_position_embeddings")
+    longest, (licence, trained_on) = config.get("max_position_embeddings"), card(folder)
     yield Card(
         reference=f"hf:{name}",
         modality="text",
         parameters=_parameters(files),
         input=f"{longest} tokens" if isinstance(longest, int) else "",
-        licence=card(folder)[0],
-        trained_on=card(folder)[1],
+        licence=licence,
+        trained_on=trained_on,
         at_hand=bool(files),
     )
 
@@ -79,6 +78,6 @@ def _parameters(files: list[Path]) -> int | None:
         for file in files:
             with safe_open(file, framework="pt") as opened:
                 total += sum(math.prod(opened.get_slice(n).get_shape()) for n in opened.keys())
-    except (SafetensorError, OSError, ValueError, json.JSONDecodeError):
+    except (SafetensorError, OSError, ValueError):  # a .bin, or a damaged file
         return None
     return total or None
