@@ -8,8 +8,9 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,10 @@ PROBLEMS = {  # transformers' word for each task
     "multi-label": "multi_label_classification",
     "regression": "regression",
 }
-LIBRARIES = ("torch", "torchvision", "timm", "numpy", "scikit-learn", "pillow", "safetensors")
+LIBRARIES = (
+    *("torch", "torchvision", "timm", "numpy", "scikit-learn", "pillow", "safetensors"),
+    *("transformers", "tokenizers", "peft"),  # where they are installed
+)
 
 
 @dataclass(frozen=True)
@@ -60,9 +64,11 @@ class Record:
 
 def versions() -> dict[str, str]:
     """The versions a result depends on."""
-    return {"headstart": version("headstart"), "python": sys.version.split()[0]} | {
-        name: version(name) for name in LIBRARIES
-    }
+    found = {"headstart": version("headstart"), "python": sys.version.split()[0]}
+    for name in LIBRARIES:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 def save(
