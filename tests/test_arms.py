@@ -139,7 +139,7 @@ def test_the_scratch_arm_gets_its_own_rates_and_twice_the_steps(
     pictures: Path, tmp_path: Path
 ) -> None:
     aim = target(pictures, tmp_path)
-    reference = aim.recipe(catalog.strategy("full-fine-tuning"), "chosen")
+    reference = aim.recipe(catalog.strategy("full-fine-tuning"), "chosen", tiny.backbone())
     untrained = catalog.load_backbone("seeded:convnet?width=4&pretrained=false")
     calls: list[object] = []
 
@@ -158,7 +158,7 @@ def test_the_scratch_arm_gets_its_own_rates_and_twice_the_steps(
 
 def test_a_scratch_arm_cut_by_the_budget_says_so(pictures: Path, tmp_path: Path) -> None:
     aim = target(pictures, tmp_path, budget=1e-3)
-    reference = aim.recipe(catalog.strategy("full-fine-tuning"), "chosen")
+    reference = aim.recipe(catalog.strategy("full-fine-tuning"), "chosen", tiny.backbone())
     made, said = scratch_arm(aim, tiny.backbone, reference)
     assert "ended by the budget, so the gain is an upper bound" in said
     assert made.arm.steps == 1

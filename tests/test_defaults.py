@@ -69,15 +69,17 @@ def test_targets_are_smoothed_where_training_is_long() -> None:
 
 
 def test_a_fitted_head_is_moved_gently() -> None:
-    assert 0 < defaults.rate(True, delicate=False) < defaults.rate(False, delicate=False)
-    assert 0 < defaults.rate(False, delicate=True) < defaults.rate(True, delicate=False)
+    assert 0 < defaults.rate(from_probe=True) < defaults.rate(from_probe=False)
+    for width in (8, 384, 768, 1024):
+        assert 0 < defaults.rate(False, width) <= defaults.rate(True)
+    assert defaults.rate(True, 384) > defaults.rate(True, 768) > defaults.rate(True, 1024)
 
 
 def test_scratch_has_rates_of_its_own_and_more_steps() -> None:
     for delicate in (True, False):
         rates = defaults.scratch_rates(delicate)
         assert len(set(rates)) >= 3
-        assert min(rates) > defaults.rate(True, delicate)
+        assert min(rates) > defaults.rate(True, 768 if delicate else None)
     assert defaults.SCRATCH_MORE_STEPS >= 2
 
 

@@ -75,7 +75,7 @@ def strategy_arm(
     Training reads stored activations wherever that is legal; the arm is always judged on raw items.
     """
     started = time.monotonic()
-    recipe = target.recipe(strategy, name, backbone.delicate)
+    recipe = target.recipe(strategy, name, backbone)
     seed_everything(target.settings.seed)
     probe = strategy.starts_from_probe()
     head = copy.deepcopy(features.model.head) if probe else _new_head(target, backbone)

@@ -116,16 +116,17 @@ class Target:
         stored = [n for n in range(1, legal + 1) if self._is_stored(backbone, n)]
         return measure(backbone, on_device, (legal, stored), work, self.precision)
 
-    def recipe(self, strategy: Strategy, label: str, delicate: bool = False) -> Recipe:
+    def recipe(self, strategy: Strategy, label: str, backbone: Backbone) -> Recipe:
         """The policy's recipe for this much data, with what the user set."""
         count = len(self.dataset.split("train"))
+        width = backbone.feature_dim if backbone.delicate else None
         epochs = strategy.epochs(self.settings.epochs or defaults.epochs(count))
         return Recipe(
             label=label,
             epochs=epochs,
             patience=max(5, epochs // 3),
             batch=self.settings.batch or defaults.batch(count),
-            rate=self.settings.rate or defaults.rate(strategy.starts_from_probe(), delicate),
+            rate=self.settings.rate or defaults.rate(strategy.starts_from_probe(), width),
         )
 
     def session(self, name: str, budget: Budget, last: bool = True) -> Session:

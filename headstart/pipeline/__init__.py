@@ -61,7 +61,8 @@ def fit(
             asked = evidence.strategy_arm(target, source, moves, name, features)
         protocol = "No network was trained from scratch."
         if settings.scratch:
-            recipe, rates = reference(target, moves), defaults.scratch_rates(source.delicate)
+            recipe = reference(target, moves, source)
+            rates = defaults.scratch_rates(source.delicate)
             made = evidence.scratch_arm(target, rebuild(source), recipe, rates)
             arms["scratch"], protocol = made
         arms["asked"] = asked
@@ -90,7 +91,7 @@ def pretrain(
             data, backbone, "full-fine-tuning", settings, progress, workspace.folder
         )
         claim(workspace, target, source, name)
-        recipe = reference(target, moves)
+        recipe = reference(target, moves, source)
         rates = defaults.scratch_rates(source.delicate)
         made, protocol = evidence.scratch_arm(target, rebuild(source), recipe, rates)
         naive = evidence.naive_arm(target, made)

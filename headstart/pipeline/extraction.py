@@ -50,7 +50,7 @@ def plan_features(
     """
     settings, progress = settings or Settings(), progress or Silent()
     target, source, (name, moves) = prepare(data, backbone, strategy, settings, progress)
-    epochs = target.recipe(moves, name).epochs
+    epochs = target.recipe(moves, name, source).epochs
     legal = storable(moves, epochs, len(source.stages), augmented=False)
     if not legal:
         raise HeadstartError(

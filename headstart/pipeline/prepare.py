@@ -117,12 +117,12 @@ def _run(
     }
 
 
-def reference(target: Target, moves: Strategy) -> Recipe:
+def reference(target: Target, moves: Strategy, source: Backbone) -> Recipe:
     """The recipe that the scratch arm doubles: the strategy's, or full fine-tuning's."""
-    recipe = target.recipe(moves, "scratch")
+    recipe = target.recipe(moves, "scratch", source)
     if recipe.epochs:
         return recipe
-    return target.recipe(catalog.strategy("full-fine-tuning"), "scratch")
+    return target.recipe(catalog.strategy("full-fine-tuning"), "scratch", source)
 
 
 def rebuild(source: Backbone) -> Callable[[], Backbone]:

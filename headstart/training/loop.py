@@ -80,7 +80,8 @@ class _Run:
         self.strategy.prepare(self.model)
         self.fixed = {name for name, p in self.model.named_parameters() if not p.requires_grad}
         on_device(self.model, self.session.accelerator.device)
-        self.optimizer = torch.optim.AdamW(self._groups(), lr=self.recipe.rate)
+        fused = self.session.accelerator.device.type in ("cpu", "cuda")
+        self.optimizer = torch.optim.AdamW(self._groups(), lr=self.recipe.rate, fused=fused)
         first = self._resume()
         started = saved = time.monotonic()
         total = (self.recipe.epochs - first) * self._steps_per_epoch()
