@@ -23,26 +23,14 @@ def always_save(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "CHECKPOINT_EVERY", -1.0)
 
 
-class Killed(Exception):
-    """Stands for the kill in runs that die inside this process."""
-
-
-def dies_at(step: int) -> tiny.Recording:
-    def at_step(done: int) -> None:
-        if done == step:
-            raise Killed
-
-    return tiny.Recording(at_step)
-
-
 @pytest.mark.parametrize("step", [1, STEPS, STEPS + 1, 2 * STEPS + 2, EPOCHS * STEPS])
 def test_a_run_that_died_goes_on_as_if_it_had_not(
     step: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     always_save(monkeypatch)
     path = tmp_path / "run.checkpoint"
-    with pytest.raises(Killed):
-        tiny.run(tiny.Told(progress=dies_at(step), checkpoint=path))
+    with pytest.raises(tiny.Killed):
+        tiny.run(tiny.Told(progress=tiny.dies_at(step), checkpoint=path))
     again = tiny.Recording()
     model, made = tiny.run(tiny.Told(progress=again, checkpoint=path))
     assert again.steps == STEPS * (EPOCHS - (step - 1) // STEPS)
@@ -59,8 +47,8 @@ def test_a_run_that_died_again_and_again_ends_the_same(
     always_save(monkeypatch)
     path = tmp_path / "run.checkpoint"
     for _ in range(EPOCHS - 1):  # each gets through one epoch
-        with pytest.raises(Killed):
-            tiny.run(tiny.Told(progress=dies_at(STEPS + 1), checkpoint=path))
+        with pytest.raises(tiny.Killed):
+            tiny.run(tiny.Told(progress=tiny.dies_at(STEPS + 1), checkpoint=path))
     assert tiny.same_tensors(tiny.run(tiny.Told(checkpoint=path))[0], tiny.run()[0])
 
 

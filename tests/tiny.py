@@ -125,6 +125,20 @@ def same_tensors(one: nn.Module, other: nn.Module) -> bool:
     return first.keys() == second.keys() and all(torch.equal(first[k], second[k]) for k in first)
 
 
+class Killed(Exception):
+    """Stands for the kill in runs that die inside this process."""
+
+
+def dies_at(step: int) -> Recording:
+    """A progress that ends the run by Killed after so many steps."""
+
+    def at_step(done: int) -> None:
+        if done == step:
+            raise Killed
+
+    return Recording(at_step)
+
+
 def run(told: Told | None = None, seed: int = 0) -> tuple[Model, Training]:
     """A training in which chance has its say: shuffling and dropout."""
     place = session(seed, told)

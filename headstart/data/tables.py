@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 import json
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.data.sources import FileSource
+from headstart.encodings import NotTextError, decoded
 from headstart.errors import DataError
 
 Records = tuple[list[str], list[tuple[int, dict[str, Any]]]]  # columns; (line, values) each
@@ -82,17 +82,12 @@ def _json_records(path: Path, text: str) -> Records:
 def _text(path: Path) -> str:
     """A file's text: UTF-8 with or without a byte order mark, or UTF-16 with one."""
     raw = FileSource(path).read()
-    wide = raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    encoding = "UTF-16" if wide else "UTF-8"
-    mark = len(codecs.BOM_UTF8) if raw.startswith(codecs.BOM_UTF8) else 0
     try:
-        return raw[mark:].decode(encoding)
-    except UnicodeDecodeError as error:
-        offset = mark + error.start
-        line = raw[:offset].decode(encoding, "ignore").count("\n") + 1
+        return decoded(raw)
+    except NotTextError as error:
         raise DataError(
-            f"{path} line {line} holds a byte that is not {encoding} "
-            f"(0x{raw[offset]:02x} at byte offset {offset}). Save the file as UTF-8."
+            f"{path} line {error.line} holds a byte that is not {error.encoding} "
+            f"(0x{error.byte:02x} at byte offset {error.offset}). Save the file as UTF-8."
         ) from error
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import hashlib
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ import torch
 from torch import Tensor
 
 from headstart.contracts import Backbone, Check, Modality, Preprocess
+from headstart.encodings import NotTextError, decoded
 from headstart.errors import DataError, HeadstartError, WeightsError
 
 if TYPE_CHECKING:
@@ -173,17 +173,12 @@ class Text(Modality):
 
 def _decoded(raw: bytes) -> str:
     """Bytes as text. Raises DataError saying which byte is none."""
-    wide = raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    encoding = "UTF-16" if wide else "UTF-8"
-    mark = len(codecs.BOM_UTF8) if raw.startswith(codecs.BOM_UTF8) else 0
     try:
-        return raw[mark:].decode(encoding)
-    except UnicodeDecodeError as error:
-        offset = mark + error.start
-        line = raw[mark:offset].decode(encoding, "ignore").count("\n") + 1
+        return decoded(raw)
+    except NotTextError as error:
         raise DataError(
-            f"byte 0x{raw[offset]:02x} at offset {offset} (line {line}) is not {encoding}; "
-            "save the file as UTF-8"
+            f"byte 0x{error.byte:02x} at offset {error.offset} (line {error.line}) "
+            f"is not {error.encoding}; save the file as UTF-8"
         ) from error
 
 

@@ -43,18 +43,6 @@ every_option = pytest.mark.parametrize(
 KILLED_AT = tiny.STEPS + 1  # the first step of the second epoch
 
 
-class Killed(Exception):
-    """Stands for a kill."""
-
-
-def dies_at(step: int) -> tiny.Recording:
-    def at_step(done: int) -> None:
-        if done == step:
-            raise Killed
-
-    return tiny.Recording(at_step)
-
-
 def run(
     name: str, told: tiny.Told | None = None, network: str = "seeded:residual?width=4"
 ) -> Model:
@@ -197,8 +185,8 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been(
 ) -> None:
     monkeypatch.setattr(loop, "CHECKPOINT_EVERY", -1.0)
     path = tmp_path / "run.checkpoint"
-    with pytest.raises(Killed):
-        run(name, tiny.Told(progress=dies_at(KILLED_AT), checkpoint=path))
+    with pytest.raises(tiny.Killed):
+        run(name, tiny.Told(progress=tiny.dies_at(KILLED_AT), checkpoint=path))
     again = tiny.Recording()
     torch.rand(7)  # another process may have drawn more by then
     resumed = run(name, tiny.Told(progress=again, checkpoint=path))
