@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
+import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from headstart import demo
+from headstart.demo import docstrings
+from headstart.errors import HeadstartError
 
 ROOT = Path(__file__).resolve().parents[1]
 # Python runs a module of this name when it starts, in the command and in every process it begins.
@@ -75,3 +80,25 @@ def test_only_the_labels_promised_are_used(tmp_path: Path, monkeypatch: pytest.M
     labelled = [path for path in files if "train" in path.parts]
     assert len(labelled) == 5 * demo.LABELS_PER_CLASS
     assert len(files) == 1797
+
+
+def test_docstrings_don_t_name_what_they_are_to_tell(tmp_path: Path) -> None:
+    docstrings._write(tmp_path / "docs")
+    rows = {
+        split: list(csv.DictReader((tmp_path / "docs" / f"{split}.csv").read_text().splitlines()))
+        for split in ("train", "test")
+    }
+    counts = Counter(row["label"] for row in rows["train"])
+    assert counts == dict.fromkeys(docstrings.SUBPACKAGES, docstrings.LABELLED)
+    assert len(rows["test"]) > 500
+    texts = [row["text"] for found in rows.values() for row in found]
+    assert len(set(texts)) == len(texts)
+    for text in texts:
+        assert "scipy" not in text.lower()
+        assert not re.search(rf"\b({'|'.join(docstrings.SUBPACKAGES)})\.\w", text)
+
+
+def test_a_missing_encoder_is_named_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(docstrings, "ENCODER", "no_such_package")
+    with pytest.raises(HeadstartError, match=r"not installed\. Run: .*headstart\[demo\]"):
+        demo.text()

