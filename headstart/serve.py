@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from headstart.contracts import Task
+from headstart.contracts import Modality, Task
 from headstart.data import FileSource, InlineSource, Item, Source, find_inputs
 from headstart.errors import DataError
 from headstart.features.engine import TorchEngine
@@ -96,7 +96,8 @@ class Predictor:
         for name, item in zip(names, items, strict=True):
             problem = self.reader.modality.check(item.read()).problem
             if problem:
-                raise DataError(f"{name} can't be used: {problem}. Give another.")
+                shown = name if isinstance(item.source, FileSource) else repr(name)
+                raise DataError(f"{shown} can't be used: {problem}. Give another.")
         answers = self.task.decode(self.outputs(items), self.labels)
         return [Prediction(name, answer) for name, answer in zip(names, answers, strict=True)]
 
@@ -105,16 +106,18 @@ class Predictor:
         modality = self.reader.modality
         found: list[Source] = []
         for given in inputs:
-            if isinstance(given, str) and modality.inline and not _is_path(given):
+            if isinstance(given, str) and modality.inline and not _is_path(given, modality):
                 found.append(InlineSource(given.encode()))
             else:
                 found.extend(FileSource(path) for path in find_inputs([given], modality))
         return found
 
 
-def _is_path(text: str) -> bool:
+def _is_path(text: str, modality: Modality) -> bool:
+    """Whether it is there, or looks like a file's name and nothing else."""
+    named = os.path.splitext(text)[1].lower() in modality.suffixes and not set(text) & set(" \n")
     try:
-        return os.path.exists(text)
+        return named or os.path.exists(text)
     except ValueError:  # a zero byte
         return False
 

@@ -89,7 +89,7 @@ def only(kind: str) -> Make:
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (empty_folder, "holds no items. Make one folder per class"),
+        (empty_folder, "Make one folder per class, or give a manifest"),
         (one_class, "has only one class, 'ants'. Give at least two."),
         (one_file, "Class 'bees' in {data} has only one usable item. Give at least two."),
         (empty_class, "Folder 'cats' in {data} holds no item of its class."),

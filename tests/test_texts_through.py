@@ -82,8 +82,10 @@ def test_texts_and_files_of_text_are_answered(fitted: hs.Result, tmp_path: Path)
     assert read.path == folder.path == str(tmp_path / "a.txt")
     assert told.probabilities == pytest.approx(read.probabilities)
     assert told.probability == max(told.probabilities.values())
-    with pytest.raises(hs.HeadstartError, match=r"can't be used: .*white space"):
+    with pytest.raises(hs.HeadstartError, match=r"'  ' can't be used: .*white space"):
         model.predict(["  "])
+    with pytest.raises(hs.HeadstartError, match=r"absent\.txt does not exist"):
+        model.predict(["absent.txt"])
 
 
 def test_padding_and_company_change_no_answer(fitted: hs.Result) -> None:

@@ -87,7 +87,9 @@ def _from_classes(path: Path, trees: list[_Tree], modality: Modality, schema: Sc
         if len(listed) == 1:
             return manifests.find_rows(listed[0], path, None, modality, schema)
         loose = any(file.suffix.lower() in modality.suffixes for file in _files(path))
-        what = "holds files but no folder of a class" if loose else "holds no items"
+        what = "holds files but no folder of a class"
+        if not loose:
+            what = f"holds no items (files that count: {_kinds(modality)})"
         raise DataError(f"{path} {what}. Make one folder per class, or give a manifest.")
     _demand_no_columns(path, schema)
     return _found(path, trees, None)

@@ -165,7 +165,7 @@ def test_training_with_it_lowers_the_loss(name: str, network: str) -> None:
 
     before = loss()
     strategy = catalog.strategy(name)
-    training = train(model, TASK, strategy, Splits(feed, feed), tiny.recipe(5), session)
+    training = train(model, TASK, strategy, Splits(feed, feed), tiny.recipe(8, rate=3e-3), session)
     assert loss() < before
     assert training.history[-1]["loss"] < training.history[1]["loss"]
 
