@@ -1,4 +1,4 @@
-"""`python -m benchmarks fast-path` or `text`: one command, one run, one table."""
+"""`python -m benchmarks fast-path`, `text` or `choosing`: one command, one run, one table."""
 
 from __future__ import annotations
 
@@ -37,6 +37,10 @@ def parser() -> argparse.ArgumentParser:
     text.add_argument("--limit", type=int, help="use so many of the texts")
     text.add_argument("--out", type=Path, default=ROOT / "benchmarks" / ".work" / "text.json")
     text.set_defaults(run=text_encoding)
+    choosing = kinds.add_parser("choosing", help="rankings and strategies next to trying them all")
+    choosing.add_argument("--targets", help="some of them, by commas; absent, all")
+    choosing.add_argument("--work", type=Path, default=ROOT / "benchmarks" / ".work" / "choosing")
+    choosing.set_defaults(run=choices)
     return made
 
 
@@ -68,6 +72,35 @@ def text_encoding(args: argparse.Namespace) -> int:
 
         encoder = f"hf:{brought()}"
     compare(args.source, encoder, args.limit, args.out)
+    return 0
+
+
+def choices(args: argparse.Namespace) -> int:
+    """Compare choosing with trying everything."""
+    import json
+
+    from benchmarks.choosing import measuring, table, targets
+    from benchmarks.machine import facts
+
+    if not SHARED.is_dir():
+        return _refuse(f"{SHARED} is not there, which holds the targets and the sources.")
+    known = {target.name: target for target in targets.TARGETS}
+    try:
+        wanted = names(args.targets or ",".join(known), known, "Target")
+    except ValueError as error:
+        return _refuse(str(error))
+    from headstart.demo.docstrings import encoder
+
+    rows = []
+    for target in (known[name] for name in wanted):
+        data = targets.lay_out(target, SHARED, args.work)
+        sources = targets.references(target, SHARED, f"hf:{encoder()}")
+        text = target.modality == "text"
+        bench = measuring.Bench.of(target.name, data, sources, args.work, text)
+        rows.append(measuring.compare(bench))
+        told = json.dumps({"rows": rows, "machine": facts()}, indent=1)
+        (args.work / "results.json").write_text(told + "\n")
+    print(table.as_markdown(rows))
     return 0
 
 

@@ -16,12 +16,15 @@ if TYPE_CHECKING:
     from headstart.errors import DataError, HeadstartError, UnknownNameError, WeightsError
     from headstart.pipeline import (
         backbones,
+        check_ranking,
         evaluate,
         extract_features,
         fit,
         load,
         plan_features,
         pretrain,
+        rank,
+        repeat,
         strategies,
     )
 
@@ -32,12 +35,15 @@ __all__ = [
     "UnknownNameError",
     "WeightsError",
     "backbones",
+    "check_ranking",
     "evaluate",
     "extract_features",
     "fit",
     "load",
     "plan_features",
     "pretrain",
+    "rank",
+    "repeat",
     "strategies",
 ]
 

@@ -18,18 +18,15 @@ from jinja2 import Environment, PackageLoader
 
 from headstart import weights
 from headstart.contracts import Backbone, Preprocess
-from headstart.data import Dataset, Item
+from headstart.data import Item
 from headstart.errors import HeadstartError, WeightsError
 from headstart.model import Model
 from headstart.report import as_text
 
 FORMAT = 1
-RECORD, WEIGHTS, EVIDENCE, CONFIG, SPLITS = (
-    "headstart.json",
-    "model.safetensors",
-    "evidence.json",
-    "config.json",
-    "splits.json",
+RECORD, WEIGHTS, EVIDENCE, CONFIG = (
+    *("headstart.json", "model.safetensors"),
+    *("evidence.json", "config.json"),
 )
 TOLERANCE = 1e-4  # of a probability, between the process that trained and a fresh one
 PROBLEMS = {  # transformers' word for each task
@@ -111,29 +108,6 @@ def _native(config: Mapping[str, Any], record: Record) -> dict[str, Any]:
 def write_evidence(folder: Path, evidence: Mapping[str, Any]) -> None:
     """Write what was measured."""
     _write_json(folder / EVIDENCE, evidence)
-
-
-def write_splits(folder: Path, dataset: Dataset) -> None:
-    """Keep which content was in which split, so that an evaluation can name overlaps."""
-    found = {name: sorted(item.identity for item in dataset.split(name)) for name in _SPLITS}
-    _write_json(folder / SPLITS, found)
-
-
-def trained_on(folder: Path) -> frozenset[str] | None:
-    """The digests of the items an artifact was trained or selected on; None where not recorded.
-
-    Raises HeadstartError where the record is damaged.
-    """
-    path = folder / SPLITS
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        return frozenset(found["train"]) | frozenset(found["validation"])
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise HeadstartError(
-            f"{path} can't be read ({error}). Copy it again, or remove it to evaluate without it."
-        ) from None
 
 
 def read(folder: Path) -> Record:
@@ -228,6 +202,3 @@ def _write_bytes(path: Path, content: bytes) -> None:
         path.write_bytes(content)
     except OSError as error:  # a full disk shows when the file is flushed, and then without a name
         raise OSError(error.errno, error.strerror, str(path)) from error
-
-
-_SPLITS = ("train", "validation", "test")

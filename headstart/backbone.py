@@ -24,6 +24,8 @@ class Card:
     licence: str | None
     trained_on: str | None
     at_hand: bool
+    accuracy: float | None = None  # published top-1 of these weights on ImageNet-1k, in percent
+    year: int | None = None  # of publication
 
 
 @dataclass(frozen=True)

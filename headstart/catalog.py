@@ -20,10 +20,12 @@ if TYPE_CHECKING:
 HUBS = {
     "checkpoint": "headstart.hubs.checkpoint:Checkpoint",
     "fasttext": "headstart.hubs.word_vectors:FastText",
+    "file": "headstart.hubs.file:File",
     "glove": "headstart.hubs.word_vectors:GloVe",
     "hf": "headstart.hubs.huggingface:HuggingFace",
     "seeded": "headstart.hubs.seeded:Seeded",
     "timm": "headstart.hubs.timm:Timm",
+    "torchvision": "headstart.hubs.torchvision:Torchvision",
     "word2vec": "headstart.hubs.word_vectors:Word2Vec",
 }
 MODALITIES = {
@@ -46,6 +48,7 @@ STRATEGIES = {
     "last-stages": "headstart.strategies.freezing:LastStages",
     "lora": "headstart.strategies.lora:Lora",
     "lp-ft": "headstart.strategies.freezing:LinearProbeThenFineTune",
+    "wise-ft": "headstart.strategies.freezing:WiseFineTuning",
 }
 _SINGULAR = {
     "hubs": "hub",

@@ -88,6 +88,7 @@ class Recipe:
 
 SCRATCH_RATES = (3e-4, 1e-3, 3e-3)
 DELICATE_SCRATCH_RATES = (1e-4, 3e-4, 1e-3)
+FEW, PLENTY = 50, 1_000  # items a label; items
 SCRATCH_MORE_STEPS = (
     2  # times the steps of the transfer, after He et al. 2019 and Kornblith et al. 2019
 )
@@ -108,6 +109,24 @@ def strategy(train_items: int) -> str:
     if train_items < 20_000:
         return "lp-ft"
     return "full-fine-tuning"
+
+
+def ladder(train_items: int, labels: int, delicate: bool) -> tuple[str, ...]:
+    """The strategies that are tried where none is to be named, from cheap to dear.
+
+    Features alone come before all of them. Contrast pays below some 50 items a label, for encoders
+    of sentences (Tunstall et al. 2022); adapters for pretrained transformers (Hu et al. 2021); the
+    probe as a start only until labels are plenty.
+    """
+    found = ["last-stages"]
+    if delicate and train_items < FEW * labels:
+        found.append("few-shot")
+    found.append("lp-ft")
+    if delicate:
+        found.append("lora")
+    if train_items >= PLENTY:
+        found.append("full-fine-tuning?decay=0.9")
+    return tuple(found)
 
 
 def epochs(train_items: int) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 
@@ -53,3 +54,13 @@ class Model(nn.Module):
         return {
             name: tensor for stage in self.stages for name, tensor in stage.state_dict().items()
         }
+
+    def blend(self, start: Mapping[str, Tensor], share: float) -> None:
+        """Go part of the way back: `share` of the present weights, the rest of those in `start`.
+
+        `start` is an earlier state of this model. Counters stay as they are.
+        """
+        with torch.no_grad():
+            for name, tensor in self.state_dict().items():
+                if tensor.is_floating_point():
+                    tensor.lerp_(start[name].to(tensor), 1.0 - share)

@@ -15,7 +15,7 @@ FOUNDATION = {
 PARTS = {"hubs", "modalities", "tasks", "strategies"}
 FLOW = (
     *("data", "features", "transferability", "training", "evidence"),
-    *("report", "artifact", "results"),
+    *("report", "artifact", "plan", "results"),
 )
 STAGES = FOUNDATION | set(FLOW)
 MAY_IMPORT = (
@@ -39,6 +39,7 @@ OWNERS = {  # an optional or heavy library -> the one file that imports it
     "peft": "strategies/lora",
     "timm": "hubs/timm",
     "tokenizers": "modalities/text",
+    "torchvision": "hubs/torchvision",
     "transformers": "hubs/huggingface",
 }
 PICKLES = {"pickle", "_pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}

@@ -48,7 +48,7 @@ def change(folder: Path, name: str, **values: Any) -> None:
 def test_it_holds_nothing_that_runs(fitted: Fitted) -> None:
     files = {path.name: path for path in fitted.folder.iterdir()}
     assert files.keys() == {
-        *("README.md", "evidence.json", "headstart.json", "model.safetensors", "splits.json")
+        *("README.md", "evidence.json", "headstart.json", "model.safetensors", "plan.json")
     }
     for name, path in files.items():
         if path.suffix == ".json":
@@ -75,7 +75,7 @@ def test_the_record_says_where_everything_came_from(fitted: Fitted) -> None:
     assert record.data["fingerprint"] == fitted.result.evidence.data["fingerprint"]
     assert record.versions["torch"] == str(torch.__version__).partition("+")[0]
     assert record.versions["python"] == sys.version.split()[0]
-    splits = json.loads((fitted.folder / "splits.json").read_text())
+    splits = json.loads((fitted.folder / "plan.json").read_text())["splits"]
     counts = {name: sum(by.values()) for name, by in record.data["splits"].items()}
     assert {name: len(digests) for name, digests in splits.items()} == counts
 
@@ -166,19 +166,11 @@ def test_a_record_of_something_else_is_refused(copy: Path, values: dict[str, Any
         hs.load(copy)
 
 
-def test_without_a_list_of_splits_no_overlap_is_claimed(fitted: Fitted, copy: Path) -> None:
-    (copy / "splits.json").unlink()
+def test_without_a_plan_no_overlap_is_claimed(fitted: Fitted, copy: Path) -> None:
+    (copy / "plan.json").unlink()
     found = hs.evaluate(copy, fitted.pictures)
     assert found.overlap is None and found.to_json()["overlap"] is None
     assert "Warning: what the model was trained on is not recorded." in str(found)
-
-
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"train": 3}'])
-def test_a_damaged_list_of_splits_is_refused(copy: Path, text: str) -> None:
-    assert artifact.trained_on(copy)
-    (copy / "splits.json").write_text(text)
-    with pytest.raises(hs.HeadstartError, match=r"splits\.json can't be read"):
-        artifact.trained_on(copy)
 
 
 def test_a_fresh_process_is_compared_answer_by_answer(

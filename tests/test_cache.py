@@ -19,6 +19,7 @@ from told import run
 from headstart.errors import HeadstartError
 from headstart.features import cache
 from headstart.features.store import FeatureStore
+from headstart.transferability import history
 
 ROW = np.ones((1, 1000), np.float32)
 KEY = {"architecture": "timm:resnet18", "boundary": 4, "precision": "fp32"}
@@ -177,6 +178,20 @@ def test_other_files_of_the_cache_count_and_go_too(own_cache: Path) -> None:
     assert len(cache.clear()) == 3
     assert cache.entries() == []
     assert {"notes.txt"} == set(os.listdir(own_cache)) - {"lock", "features"}
+
+
+def test_what_past_runs_found_goes_only_when_asked(own_cache: Path) -> None:
+    store = fill(1, 200.0)
+    history.remember([history.Past("d", "t", "accuracy", "timm:a", "w", 0.5, 1.0)])
+    os.utime(own_cache / "history.jsonl", (100.0, 100.0))  # older than the store
+    assert there() == {store.name, "history"}
+    assert "scores of past runs" in run("cache").stdout
+    cache.set_limit(0)
+    assert [entry.name for entry in cache.enforce_limit()] == [store.name]
+    assert len(history.recall()) == 1
+    assert cache.enforce_limit() == []
+    assert [entry.name for entry in cache.clear()] == ["history"]
+    assert there() == set() and list(history.recall()) == []
 
 
 def test_what_a_killed_removal_left_goes_with_the_next(own_cache: Path) -> None:

@@ -96,6 +96,14 @@ def test_listings_print_whole_lines_where_nobody_can_widen_them() -> None:
     assert [line.split()[0] for line in lines[1:]] == [card["reference"] for card in found]
 
 
+def test_backbones_tell_what_accuracy_is_published() -> None:
+    title, *lines = run("backbones", "timm:mobilenetv2_0*").stdout.splitlines()
+    assert "ImageNet top-1" in title
+    assert sorted("65.9 %" in line for line in lines) == [False, False, True]
+    found = json.loads(run("backbones", "timm:mobilenetv2_0*", "--json").stdout)["backbones"]
+    assert {(card["accuracy"], card["year"]) for card in found} == {(None, 2018), (65.9, 2018)}
+
+
 def test_doctor_tells_what_is_here() -> None:
     facts = json.loads(run("doctor", "--json").stdout)
     assert facts["cores"] >= 1

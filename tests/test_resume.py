@@ -129,7 +129,7 @@ def test_killed_and_resumed_equals_unbroken(data: Path, tmp_path: Path, begin: B
 
     assert unbroken.communicate(timeout=PATIENCE) and unbroken.returncode == 0
     assert sorted(os.listdir(whole)) == sorted(os.listdir(killed))
-    for name in ("model.safetensors", "splits.json"):
+    for name in ("model.safetensors", "plan.json"):
         assert (whole / name).read_bytes() == (killed / name).read_bytes(), name
     one, other = (json.loads((folder / "evidence.json").read_text()) for folder in (whole, killed))
     assert without_seconds(one) == without_seconds(other)

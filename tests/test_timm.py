@@ -18,6 +18,7 @@ from torch import nn
 from headstart import catalog
 from headstart.contracts import Backbone
 from headstart.errors import HeadstartError, UnknownNameError, WeightsError
+from headstart.hubs.timm import published
 from headstart.modalities.image import Image
 from headstart.model import Model
 from headstart.weights import save
@@ -182,13 +183,44 @@ def test_cards_tell_and_remember(no_network: None, own_cache: Path) -> None:
     card = cards["timm:mobilenetv2_100.ra_in1k"]
     assert (card.parameters, card.input) == (3_504_872, "3x224x224")
     assert (card.licence, card.trained_on) == ("apache-2.0", "ImageNet-1k")
+    assert (card.accuracy, card.year) == (72.9, 2018)
     assert cards["timm:mobilenetv2_075"].trained_on is None
+    assert cards["timm:mobilenetv2_075"].accuracy is None
     (remembered,) = own_cache.glob("timm-*.json")
     content = json.loads(remembered.read_text())
     remembered.write_text(json.dumps({**content, "mobilenetv2_075": 7}))
     again = {card.reference: card for card in catalog.hub("timm").cards("mobilenetv2_075")}
     assert again["timm:mobilenetv2_075"].parameters == 7
     assert all(c.reference for c in catalog.hub("timm").cards("vit_tiny_patch16_224"))
+
+
+def test_what_is_published_is_of_weights_that_timm_has() -> None:
+    known = set(timm.list_pretrained())
+    assert set(published.ACCURACY) <= known
+    assert all(20 < accuracy < 100 for accuracy in published.ACCURACY.values())
+    for name in published.ACCURACY:
+        config = timm.get_pretrained_cfg(name)
+        assert config is not None
+        assert "dinov2" in name or config.num_classes in (1000, 1001)
+        assert published.year(name) is not None
+
+
+@pytest.mark.parametrize(
+    ("name", "year"),
+    [
+        ("vgg16", 2014),
+        ("resnet50.a1_in1k", 2015),
+        ("wide_resnet50_2", 2016),
+        ("densenet121", 2016),
+        ("mobilenetv4_conv_small", 2024),
+        ("deit3_small_patch16_224", 2022),
+        ("vit_small_patch14_dinov2.lvd142m", 2023),
+        ("convnext_tiny.dinov3_lvd1689m", 2025),
+        ("none-such", None),
+    ],
+)
+def test_a_name_is_as_new_as_the_newest_it_mentions(name: str, year: int | None) -> None:
+    assert published.year(name) == year
 
 
 def local_dir(folder: Path, backbone: Backbone, labels: int) -> tuple[Path, nn.Linear]:

@@ -9,9 +9,25 @@ from typing import Annotated
 import typer
 
 from headstart.cli.answers import Answer, answer
+from headstart.cli.flags import (
+    Check,
+    Data,
+    Delimiter,
+    Download,
+    Json,
+    Label,
+    MakeSettings,
+    Out,
+    Plan,
+    PlannedData,
+    Pretrained,
+    SavedModel,
+    Several,
+    Strategy,
+    Text,
+)
 from headstart.cli.listings import Backbones, Predictions, Strategies
-from headstart.cli.options import HELP, takes_settings
-from headstart.defaults import Settings
+from headstart.cli.options import demand_data, demand_plan_alone, takes_settings
 from headstart.progress import Progress
 
 app = typer.Typer(
@@ -21,28 +37,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
-Data = Annotated[
-    str, typer.Argument(help="A folder per class, or a CSV, TSV, JSONL or Parquet file.")
-]
-SavedModel = Annotated[str, typer.Argument(help="A folder that `headstart fit` wrote.")]
-Pretrained = Annotated[
-    str,
-    typer.Option("--backbone", "-b", help="hub:name, then @weights and ?option=value."),
-]
-Out = Annotated[str, typer.Option("--out", "-o", help="A new folder for the model.")]
-Strategy = Annotated[
-    str | None,
-    typer.Option(
-        "--strategy",
-        "-s",
-        help="name, then ?option=value where wanted; absent, the size of the data decides.",
-    ),
-]
-Label = Annotated[str | None, typer.Option(help=HELP["label"])]
-Text = Annotated[list[str] | None, typer.Option(help=HELP["text"])]
-Delimiter = Annotated[str | None, typer.Option(help=HELP["delimiter"])]
-MakeSettings = Callable[[], Settings]
 
 
 @app.callback(invoke_without_command=True)
@@ -81,22 +75,58 @@ def backbones(
 
 @app.command()
 @takes_settings
-def fit(
+def rank(
     data: Data,
-    backbone: Pretrained,
+    settings: MakeSettings,
+    backbone: Several = None,
+    download: Download = False,
+    check: Check = False,
+    as_json: Json = False,
+) -> None:
+    """Say which pretrained models suit the data, from their features, before any is trained."""
+
+    def work(progress: Progress) -> Answer:
+        chosen = settings()
+        from headstart import pipeline
+
+        ask = pipeline.check_ranking if check else pipeline.rank
+        found: Answer = ask(
+            data, backbone or (), download=download, settings=chosen, progress=progress
+        )
+        return found
+
+    answer(as_json, work)
+
+
+@app.command()
+@takes_settings
+def fit(
     out: Out,
     settings: MakeSettings,
+    data: PlannedData = None,
+    backbone: Several = None,
     strategy: Strategy = None,
+    plan: Plan = None,
     as_json: Json = False,
 ) -> None:
     """Transfer a pretrained model to labelled data, weigh the gain, and save the model."""
 
     def work(progress: Progress) -> Answer:
         chosen = settings()
+        if plan is not None:
+            demand_plan_alone(chosen, backbone, strategy)
         from headstart import pipeline
 
+        if plan is not None:
+            return pipeline.repeat(plan, out, data=data, progress=progress)
+        several = backbone or ()
         return pipeline.fit(
-            data, backbone, out, strategy=strategy, settings=chosen, progress=progress
+            demand_data(data),
+            several[0] if len(several) == 1 else several,
+            out,
+            strategy=strategy,
+            settings=chosen,
+            progress=progress,
         )
 
     answer(as_json, work)

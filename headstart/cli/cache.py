@@ -13,7 +13,11 @@ from headstart.features import cache
 from headstart.features.cache import Entry
 from headstart.places import cache_folder
 
-OTHERS = {"engines": "networks compiled for this machine", "checks": "checks of items"}
+OTHERS = {
+    "engines": "networks compiled for this machine",
+    "checks": "checks of items",
+    "history": "scores of past runs",
+}
 
 
 @dataclass(frozen=True)

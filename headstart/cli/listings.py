@@ -18,7 +18,7 @@ class Backbones:
     cards: Sequence[Card]
 
     def to_json(self) -> dict[str, Any]:
-        """{"backbones": [{"reference", "modality", "parameters", "input", …}]}."""
+        """{"backbones": [{"reference", "modality", "parameters", "accuracy", "year", …}]}."""
         return {"backbones": [asdict(card) for card in self.cards]}
 
     def __str__(self) -> str:
@@ -26,6 +26,7 @@ class Backbones:
             (
                 card.reference,
                 f"{card.parameters / 1e6:.1f}M" if card.parameters is not None else "?",
+                "?" if card.accuracy is None else f"{card.accuracy:.1f} %",
                 card.input,
                 card.licence or "?",
                 card.trained_on or "?",
@@ -33,7 +34,10 @@ class Backbones:
             )
             for card in self.cards
         ]
-        titles = ("reference", "parameters", "input", "licence", "trained on", "at hand")
+        titles = (
+            *("reference", "parameters", "ImageNet top-1"),
+            *("input", "licence", "trained on", "at hand"),
+        )
         return table(titles, rows)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import MISSING, Field, fields
+from dataclasses import MISSING, Field, fields, replace
 from functools import wraps
 from inspect import Parameter, signature
 from typing import Annotated, Any, get_type_hints
@@ -13,6 +13,7 @@ import typer
 
 from headstart.budget import seconds
 from headstart.defaults import Settings
+from headstart.errors import HeadstartError
 
 HELP = {
     "seed": "Two runs with one seed are equal.",
@@ -59,6 +60,22 @@ def takes_settings(command: Callable[..., None]) -> Callable[..., None]:
     with_flags.__signature__ = shown  # type: ignore[attr-defined]  # typer reads the flags off it
     with_flags.__annotations__ = {p.name: p.annotation for p in kept}
     return with_flags
+
+
+def demand_data(data: str | None) -> str:
+    """The data set's place. Raises HeadstartError where none was given."""
+    if data is None:
+        raise HeadstartError("No data set was given. Name a folder of classes or a manifest.")
+    return data
+
+
+def demand_plan_alone(settings: Settings, backbone: object, strategy: object) -> None:
+    """Raise HeadstartError for what contradicts a plan, which says all of it."""
+    if backbone or strategy or replace(settings, offline=False) != Settings():
+        raise HeadstartError(
+            "A plan says backbone, strategy and settings, and others were given too. "
+            "Leave them out, or leave out --plan."
+        )
 
 
 def _settings(texts: dict[str, Any]) -> Settings:

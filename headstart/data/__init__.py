@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from headstart.data.dataset import Dataset, load, load_labelled
 from headstart.data.items import find_inputs
+from headstart.data.recognise import recognise
 from headstart.data.schema import Schema
 from headstart.data.sources import FileSource, InlineSource, Item, Source
+from headstart.data.subsets import nested
 from headstart.data.summary import DataReport
 
 __all__ = [
@@ -19,4 +21,6 @@ __all__ = [
     "find_inputs",
     "load",
     "load_labelled",
+    "nested",
+    "recognise",
 ]

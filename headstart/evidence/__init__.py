@@ -2,13 +2,14 @@
 
 from headstart.evidence.arms import (
     Outcome,
+    blended_arms,
     features_arm,
     naive_arm,
     scratch_arm,
     strategy_arm,
 )
 from headstart.evidence.intervals import Interval, bootstrap, paired, verdict
-from headstart.evidence.record import Arm, Evidence, choose
+from headstart.evidence.record import Arm, Evidence, choose, simplest
 from headstart.evidence.target import Target
 from headstart.evidence.words import words_arm
 
@@ -18,12 +19,14 @@ __all__ = [
     "Interval",
     "Outcome",
     "Target",
+    "blended_arms",
     "bootstrap",
     "choose",
     "features_arm",
     "naive_arm",
     "paired",
     "scratch_arm",
+    "simplest",
     "strategy_arm",
     "verdict",
     "words_arm",

@@ -6,12 +6,14 @@ import copy
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from math import inf
 
 import numpy as np
 import torch
 from torch import nn
 
 from headstart import defaults
+from headstart.budget import Budget
 from headstart.contracts import Backbone, Strategy
 from headstart.defaults import Recipe
 from headstart.evidence.judging import JUDGED, fit_probe, judge
@@ -22,6 +24,7 @@ from headstart.model import Model
 from headstart.training import Session, Splits, Training, seed_everything, train
 
 STRATEGY_SHARE = 0.4  # of a budget, by when the strategy must be done; the rest is scratch's
+BLENDS = (0.25, 0.5, 0.75)  # shares of the fine-tuned weights that are tried
 SEARCH_SHARE = 0.4  # of what is left then, for the scratch arm's search for a rate
 
 
@@ -68,11 +71,19 @@ def features_arm(target: Target, backbone: Backbone) -> Outcome:
 
 
 def strategy_arm(
-    target: Target, backbone: Backbone, strategy: Strategy, name: str, features: Outcome
+    target: Target,
+    backbone: Backbone,
+    strategy: Strategy,
+    name: str,
+    features: Outcome,
+    until: Budget | None = None,
+    hopeless: float = -inf,
 ) -> Outcome:
     """Train by a strategy, from the probe's head where the strategy says so.
 
     Training reads stored activations wherever that is legal; the arm is always judged on raw items.
+    It ends when the budget `until` does, by default the share that leaves time for scratch, and
+    where it stays below the validation score `hopeless`.
     """
     started = time.monotonic()
     recipe = target.recipe(strategy, name, backbone)
@@ -84,17 +95,39 @@ def strategy_arm(
     training = Training()
     if recipe.epochs:
         share = STRATEGY_SHARE if target.settings.scratch else 1.0
-        session = target.session("chosen", target.budget.until(share))
+        session = target.session(name, until or target.budget.until(share))
+        session = replace(session, hopeless=hopeless, pace=target.pace)
         training = train(model, target.task, strategy, splits, recipe, session)
     if strategy.ends_with_probe():
         fit_probe(target, model)
     outputs = judge(target, model)
     spent = time.monotonic() - started + (features.arm.seconds if probe else 0.0)
-    note = "ended by the budget" if training.cut else ""
+    note = "ended by the budget" if training.cut else "given up" if training.given_up else ""
     arm = _arm(target, name, outputs, spent, steps=training.steps, note=note)
     frozen = storable(strategy, training.epochs, len(model.stages), augmented=False)
     checks = {"frozen stages are bit-identical": unchanged(model, backbone, frozen)}
     return Outcome(arm, model, training, checks)
+
+
+def blended_arms(
+    target: Target, backbone: Backbone, features: Outcome, tuned: Outcome
+) -> dict[float, Outcome]:
+    """Networks between the probe on frozen features and one fine-tuned from it, by their share.
+
+    Nothing is trained (WiSE-FT, Wortsman et al. 2022): each weight is that share of the fine-tuned
+    one, and the rest of the one it started from.
+    """
+    start = Model(backbone.stages, features.model.head).state_dict()
+    found = {}
+    for share in BLENDS:
+        began = time.monotonic()
+        model = copy.deepcopy(tuned.model)
+        model.blend(start, share)
+        outputs = judge(target, model)
+        seconds = tuned.arm.seconds + time.monotonic() - began
+        arm = _arm(target, f"wise-ft?share={share:g}", outputs, seconds, steps=tuned.arm.steps)
+        found[share] = Outcome(arm, model, tuned.training)
+    return found
 
 
 def scratch_arm(
@@ -189,7 +222,7 @@ def _arm(
 ) -> Arm:
     task = target.task
     truth = {split: target.dataset.targets(split) for split in JUDGED}
-    score = float(task.scores(outputs["validation"], truth["validation"]).mean())
+    checked = task.scores(outputs["validation"], truth["validation"])
     loss = float(task.losses(outputs["validation"], truth["validation"]).mean())
     scores = task.scores(outputs["test"], truth["test"])
-    return Arm(name, scores, (score, -loss), seconds, steps, note)
+    return Arm(name, scores, (float(checked.mean()), -loss), seconds, steps, note, checked)

@@ -21,6 +21,7 @@ class Arm:
     seconds: float
     steps: int = 0
     note: str = ""
+    checked: np.ndarray = field(default_factory=lambda: np.empty(0))  # (M,), validation's scores
 
     def to_json(self, seed: int) -> dict[str, Any]:
         """Value with interval, seconds, and what else is known."""
@@ -43,6 +44,21 @@ def choose(arms: Mapping[str, Arm]) -> str:
     return best if arms[best].merit[0] > arms[asked].merit[0] else asked
 
 
+def simplest(arms: Mapping[str, Arm]) -> str:
+    """The simplest arm within one standard error of the best, by validation alone.
+
+    `arms` run from the simplest to the dearest. The error is that of the mean difference over the
+    same validation items (the rule of Breiman et al. 1984, for arms that were judged in pairs).
+    """
+    best = max(arms, key=lambda name: arms[name].merit)
+    for name, arm in arms.items():
+        behind = arms[best].checked - arm.checked
+        error = float(behind.std(ddof=1)) / len(behind) ** 0.5 if len(behind) > 1 else 0.0
+        if arms[best].merit[0] - arm.merit[0] <= error:
+            return name
+    return best
+
+
 @dataclass
 class Evidence:
     """Everything that was measured about one transfer; `to_json` is what `evidence.json` holds."""
@@ -56,6 +72,7 @@ class Evidence:
     protocol: str = ""
     checks: dict[str, bool] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    ranking: Mapping[str, Any] | None = None  # of the backbones, where there were several
 
     @property
     def strategy(self) -> str:
@@ -101,6 +118,8 @@ class Evidence:
             "checks": self.checks,
             "warnings": self.warnings,
         }
+        if self.ranking is not None:
+            found["ranking"] = dict(self.ranking)
         if self.dropped is not None:
             found["dropped"] = {"strategy": self.dropped.strategy} | self.dropped.to_json(self.seed)
         return found

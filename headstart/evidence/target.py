@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -40,6 +41,7 @@ class Target:
     progress: Progress
     task_settings: Mapping[str, Any] = field(default_factory=dict)  # what the task is made with
     workspace: Path | None = None  # where trainings keep their checkpoints
+    pace: Sequence[float] = ()  # of the strategy's training, where a plan is repeated
 
     @property
     def labels(self) -> Sequence[str]:
@@ -131,7 +133,8 @@ class Target:
 
     def session(self, name: str, budget: Budget, last: bool = True) -> Session:
         """A training session with a checkpoint of its own; a last one leaves time to judge."""
-        checkpoint = self.workspace / f"{name}.checkpoint" if self.workspace else None
+        plain = re.sub(r"[^\w.=-]+", "-", name)
+        checkpoint = self.workspace / f"{plain}.checkpoint" if self.workspace else None
         held_out, checked = (len(self.dataset.split(split)) for split in ("test", "validation"))
         after = 1.0 + (1.0 + held_out / checked if last else 0.0)  # validation, then both splits
         return Session(

@@ -26,7 +26,12 @@ from headstart.places import cache_folder
 
 DISK_SHARE, MOST = 0.2, 50 * 10**9  # the limit unless one is set: of the disk's size, in bytes
 RECORD_BYTES = 24  # one record of a store's index
-OTHERS = {"engines": ("engines.json", "engines"), "checks": ("checks",)}  # compiled networks; items
+OTHERS = {  # compiled networks, checks of items, scores of past runs
+    "engines": ("engines.json", "engines"),
+    "checks": ("checks",),
+    "history": ("history.jsonl",),
+}
+LASTING = {"history"}  # never removed for lack of space: small, and whole runs were spent on it
 _UNITS: dict[str, int] = {
     unit: 1000**power for power, unit in enumerate(("B", "KB", "MB", "GB", "TB"))
 }
@@ -109,8 +114,9 @@ def set_limit(size: int | None, root: Path | None = None) -> None:
 def enforce_limit(root: Path | None = None) -> list[Entry]:
     """Remove what was used least recently until the cache keeps to its limit; answer what went.
 
-    What a living process uses stays, so that the cache may remain above its limit. Call it after
-    rows were added. Raises HeadstartError where the cache can't be written.
+    What a living process uses stays, and so does what past runs found, so that the cache may remain
+    above its limit. Call it after rows were added. Raises HeadstartError where the cache can't be
+    written.
     """
     root = root or cache_folder()
     found = entries(root)
@@ -119,7 +125,7 @@ def enforce_limit(root: Path | None = None) -> list[Entry]:
     for entry in reversed(found):
         if above <= 0:
             break
-        if _remove(root, entry):
+        if entry.name not in LASTING and _remove(root, entry):
             removed.append(entry)
             above -= entry.bytes
     return removed

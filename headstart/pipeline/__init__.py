@@ -3,40 +3,58 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from headstart import artifact, catalog, defaults, evidence, machine
-from headstart.contracts import Card
 from headstart.data import Schema, load_labelled
 from headstart.defaults import Settings
-from headstart.errors import HeadstartError
+from headstart.errors import HeadstartError, WeightsError
 from headstart.features.reading import Reader
 from headstart.model import Model
+from headstart.pipeline import trials
+from headstart.pipeline.choosing import check_ranking, rank
 from headstart.pipeline.extraction import extract_features, plan_features
-from headstart.pipeline.finish import finish
-from headstart.pipeline.prepare import claim, prepare, rebuild, reference
+from headstart.pipeline.finish import SIMPLE, finish
+from headstart.pipeline.listing import backbones, strategies
+from headstart.pipeline.prepare import (
+    Surroundings,
+    claim,
+    prepare,
+    rebuild,
+    reference,
+    try_out,
+)
+from headstart.pipeline.shortlist import search
+from headstart.pipeline.trials import Trial
+from headstart.plan import read as read_plan
+from headstart.plan import trained_on
 from headstart.progress import Progress, Silent
 from headstart.references import Reference
 from headstart.results import Evaluation, Result
+from headstart.results.ranking import Ranking
 from headstart.serve import Predictor
 from headstart.workspace import Workspace
 
 __all__ = [
     "backbones",
+    "check_ranking",
     "evaluate",
     "extract_features",
     "fit",
     "load",
     "plan_features",
     "pretrain",
+    "rank",
+    "repeat",
     "strategies",
 ]
 
 
 def fit(
     data: str | Path,
-    backbone: str,
-    out: str | Path,
+    backbone: str | Sequence[str] | None = None,
+    out: str | Path = "model",
     *,
     strategy: str | None = None,
     settings: Settings | None = None,
@@ -44,31 +62,69 @@ def fit(
 ) -> Result:
     """Transfer a backbone to labelled data, prove what that was worth, save the model.
 
-    The strategy is the policy's unless one is named. A run that was killed goes on where it stopped
-    when it is called again with the same arguments. Raises HeadstartError for anything the user can
-    mend.
+    Without a backbone all that are at hand are ranked, as are several references or a pattern with
+    a `*`; the best is gone on with, and several strategies are tried on it unless one is named. For
+    a single backbone the policy names the strategy unless it is given; "auto" tries several. A run
+    that was killed goes on where it stopped when it is called again with the same arguments. Raises
+    HeadstartError for anything the user can mend.
     """
     settings, progress = settings or Settings(), progress or Silent()
     with Workspace(Path(out)) as workspace:
-        target, source, (name, moves) = prepare(
-            data, backbone, strategy, settings, progress, workspace.folder
-        )
+        if isinstance(backbone, str) and "*" not in backbone:
+            given = (data, backbone, strategy, settings, progress)
+            target, source, name = prepare(*given, workspace.folder)
+            claim(workspace, target, source, name)
+            return _proved(trials.run(target, source, name), workspace)
+        try_out(strategy)
+        around = Surroundings.of(settings, progress, workspace.folder)
+        asked = [backbone] if isinstance(backbone, str) else list(backbone or ())
+        trial, ranking = search(data, asked, strategy, around, workspace)
+        return _proved(trial, workspace, ranking)
+
+
+def repeat(
+    plan: str | Path,
+    out: str | Path,
+    *,
+    data: str | Path | None = None,
+    progress: Progress | None = None,
+) -> Result:
+    """Do again what a plan says, on the same data: the same model comes out.
+
+    `plan` is the file that `fit` wrote, or the folder it lies in; `data` says where the data are
+    now, if they moved. Raises HeadstartError where data, labels or weights are not those of the
+    plan.
+    """
+    progress = progress or Silent()
+    made = read_plan(Path(plan))
+    with Workspace(Path(out)) as workspace:
+        given = (data or made.data, made.backbone, made.strategy, made.chosen(), progress)
+        target, source, name = prepare(*given, workspace.folder)
+        if source.origin.weights_hash != made.weights:
+            raise WeightsError(
+                f"{made.backbone} has other weights than when {plan} was made. "
+                "Name the same file or revision."
+            )
+        target = replace(target, dataset=made.apply(target.dataset), pace=made.pace)
         claim(workspace, target, source, name)
-        features = evidence.features_arm(target, source)
-        arms = {"naive": evidence.naive_arm(target, features), "features": features}
-        asked = features
-        if moves.epochs(1):
-            asked = evidence.strategy_arm(target, source, moves, name, features)
-        protocol = "No network was trained from scratch."
-        if settings.scratch:
-            recipe = reference(target, moves, source)
-            rates = defaults.scratch_rates(source.delicate)
-            made = evidence.scratch_arm(target, rebuild(source), recipe, rates)
-            arms["scratch"], protocol = made
-        arms["asked"] = asked
-        kept = evidence.choose({arm: outcome.arm for arm, outcome in arms.items()})
-        words = evidence.words_arm(target)
-        return finish(target, source, workspace, arms, (kept, protocol), words)
+        return _proved(trials.run(target, source, name), workspace)
+
+
+def _proved(trial: Trial, workspace: Workspace, ranking: Ranking | None = None) -> Result:
+    """Compare a trial with what it must beat, and save the best on validation."""
+    target, source, tried = trial.target, trial.source, trial.tried
+    features, asked = tried[trials.FEATURES], tried[trial.winner]
+    arms = {"naive": evidence.naive_arm(target, features), "features": features}
+    arms |= {name: made for name, made in tried.items() if made not in (features, asked)}
+    protocol = "No network was trained from scratch."
+    if target.settings.scratch:
+        recipe = reference(target, trial.moves, source)
+        rates = defaults.scratch_rates(source.delicate)
+        arms["scratch"], protocol = evidence.scratch_arm(target, rebuild(source), recipe, rates)
+    arms["asked"] = asked
+    kept = evidence.choose({arm: arms[arm].arm for arm in (*SIMPLE, "asked") if arm in arms})
+    words = evidence.words_arm(target)
+    return finish(trial, workspace, arms, (kept, protocol), words, ranking)
 
 
 def pretrain(
@@ -87,11 +143,11 @@ def pretrain(
     """
     settings, progress = settings or Settings(), progress or Silent()
     with Workspace(Path(out)) as workspace:
-        target, source, (name, moves) = prepare(
+        target, source, name = prepare(
             data, backbone, "full-fine-tuning", settings, progress, workspace.folder
         )
         claim(workspace, target, source, name)
-        recipe = reference(target, moves, source)
+        recipe = reference(target, catalog.strategy(name), source)
         rates = defaults.scratch_rates(source.delicate)
         made, protocol = evidence.scratch_arm(target, rebuild(source), recipe, rates)
         naive = evidence.naive_arm(target, made)
@@ -108,7 +164,8 @@ def pretrain(
                 )
             progress.warn(told)
         arms = {"naive": naive, "asked": made}
-        return finish(target, source, workspace, arms, ("asked", protocol))
+        trial = Trial(target, source, name, {name: made})
+        return finish(trial, workspace, arms, ("asked", protocol))
 
 
 def evaluate(
@@ -132,7 +189,7 @@ def evaluate(
     )
     items, targets = dataset.split("test"), dataset.targets("test")
     outputs = predictor.outputs(items)
-    seen = artifact.trained_on(Path(model))
+    seen = trained_on(Path(model))
     overlap = None if seen is None else sum(item.identity in seen for item in items)
     scores = predictor.task.scores(outputs, targets)
     return Evaluation.of(predictor.task.metric, scores, targets, dataset, overlap)
@@ -149,31 +206,3 @@ def load(folder: str | Path, device: str = "auto") -> Predictor:
     model = Model(backbone.stages, backbone.head)
     task = catalog.task(record.task, **record.task_settings)
     return Predictor(model, task, reader, record.labels, machine.device(device))
-
-
-def backbones(pattern: str = "*") -> list[Card]:
-    """What the hubs have, by shell pattern over `hub:name` or names; opens no connection.
-
-    Raises HeadstartError where nothing matches.
-    """
-    hub, colon, name = pattern.partition(":")
-    known = catalog.names("hubs")
-    if colon and hub not in known:
-        catalog.hub(hub)
-    wanted = [hub] if colon else sorted(known)
-    cards = [
-        card for each in wanted for card in catalog.hub(each).cards(name if colon else pattern)
-    ]
-    if not cards:
-        raise HeadstartError(
-            f"No backbone matches {pattern!r}. Try a wider pattern, such as '*resnet*'."
-        )
-    return cards
-
-
-def strategies() -> dict[str, str]:
-    """Every strategy's name and the first line of its documentation."""
-    found = {
-        name: catalog.part("strategies", name).__doc__ or "" for name in catalog.names("strategies")
-    }
-    return {name: text.strip().partition("\n")[0] for name, text in sorted(found.items())}

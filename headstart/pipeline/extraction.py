@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from headstart import catalog
 from headstart.defaults import Settings
 from headstart.errors import HeadstartError
 from headstart.features.legality import storable
@@ -49,7 +50,8 @@ def plan_features(
     Raises HeadstartError where the strategy trains every stage, so that there is none.
     """
     settings, progress = settings or Settings(), progress or Silent()
-    target, source, (name, moves) = prepare(data, backbone, strategy, settings, progress)
+    target, source, name = prepare(data, backbone, strategy, settings, progress)
+    moves = catalog.strategy(name)
     epochs = target.recipe(moves, name, source).epochs
     legal = storable(moves, epochs, len(source.stages), augmented=False)
     if not legal:

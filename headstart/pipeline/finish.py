@@ -12,37 +12,59 @@ from headstart.contracts import Backbone
 from headstart.evidence import Arm, Evidence, Outcome, Target
 from headstart.model import Model
 from headstart.pipeline.prepare import rebuild, task_name
+from headstart.pipeline.trials import Trial
+from headstart.plan import FitPlan, splits_of
 from headstart.references import Reference
 from headstart.results import Result
+from headstart.results.ranking import Ranking
 from headstart.serve import Predictor
 from headstart.workspace import Workspace
 
+SIMPLE = ("naive", "features", "scratch")  # arms that stand beside the one asked for
 CHECKED = 8  # raw files that the saved model is compared on in a fresh process
 
 
 def finish(
-    target: Target,
-    source: Backbone,
+    trial: Trial,
     workspace: Workspace,
     arms: Mapping[str, Outcome],
     kept: tuple[str, str],
     words: Arm | None = None,
+    ranking: Ranking | None = None,
 ) -> Result:
     """Write evidence and the winner on validation, check both, put them in place.
 
-    `kept` is the arm to hand over, and a sentence on how the scratch arm was trained.
+    `kept` is the arm to hand over, and a sentence on how the scratch arm was trained; `ranking`
+    that of the backbones, where there were several.
     """
+    target, source = trial.target, trial.source
     winner = arms[kept[0]]
     found = _evidence(target, source, arms, kept, words)
+    found.ranking = ranking.to_json() if ranking else None
     folder = workspace.draft()
     backbone = rebuild(source)() if winner.arm.strategy == "scratch" else source
     record = _record(target, backbone, found)
     artifact.save(folder, winner.model, backbone, record, found.to_json())
-    artifact.write_splits(folder, target.dataset)
+    _plan(trial, arms["asked"]).write(folder)
     _check(folder, target, winner.model)
     found.checks["equal in a fresh process"] = True
     artifact.write_evidence(folder, found.to_json())
     return Result(workspace.publish(), found)
+
+
+def _plan(trial: Trial, asked: Outcome) -> FitPlan:
+    dataset = trial.target.dataset
+    return FitPlan(
+        data=str(dataset.root.absolute()),
+        backbone=trial.source.origin.reference,
+        weights=trial.source.origin.weights_hash,
+        strategy=trial.winner,
+        settings=asdict(trial.target.settings),
+        fingerprint=dataset.fingerprint,
+        splits=splits_of(dataset),
+        versions=artifact.versions(),
+        pace=tuple(asked.training.pace),
+    )
 
 
 def _evidence(
@@ -54,11 +76,11 @@ def _evidence(
 ) -> Evidence:
     """The record of all arms, with what is to be said of the one that is handed over."""
     name, protocol = kept
-    winner, asked = arms[name].arm, arms["asked"]
+    winner, asked = arms[name].arm, arms["asked"]  # asked for, or the best of those tried
     report = target.dataset.report
     found = Evidence(
         metric=target.task.metric,
-        arms={arm: outcome.arm for arm, outcome in arms.items() if arm != "asked"},
+        arms={arm: made.arm for arm, made in arms.items() if arm in SIMPLE or made is not asked},
         backbone=source.origin.reference,
         data=report.to_json() | {"fingerprint": target.dataset.fingerprint},
         seed=target.settings.seed,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from headstart import artifact, catalog, defaults, machine
@@ -20,7 +20,59 @@ from headstart.training import seed_everything
 from headstart.workspace import Workspace
 
 TASKS = {"classes": "classification", "numbers": "regression", "label sets": "multi-label"}
+AUTO = "auto"  # the strategy's name that stands for the policy's ladder
 SAVING = 20.0  # seconds of a budget kept for saving and checking the model, half at most
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a run has besides data and backbone."""
+
+    settings: Settings
+    budget: Budget
+    progress: Progress
+    workspace: Path | None = None
+
+    @classmethod
+    def of(
+        cls, settings: Settings, progress: Progress, workspace: Path | None = None
+    ) -> Surroundings:
+        """Start the clock. Raises HeadstartError for settings that no run can have."""
+        clock = _clock(settings.budget)
+        defaults.check(settings)
+        return cls(settings, clock, progress, workspace)
+
+    def load(self, backbone: str) -> Backbone:
+        """A backbone, with the weights that the seed draws where they are to be random."""
+        seed_everything(self.settings.seed)
+        return catalog.load_backbone(backbone)
+
+    def read(self, data: str | Path, modality: Modality) -> Dataset:
+        """The data set, checked and split; what it holds is said."""
+        settings, progress = self.settings, self.progress
+        dataset = load_data(data, modality, schema(settings), progress=progress)
+        progress.say(str(dataset.report))
+        return dataset
+
+    def target(self, dataset: Dataset, source: Backbone) -> Target:
+        """The data set as this backbone is to be transferred to it."""
+        settings = self.settings
+        stages = source.stages.values()
+        parameters = sum(p.numel() for stage in stages for p in stage.parameters())
+        weigh = settings.class_weights == "auto"
+        trained = dataset.targets("train")
+        given = defaults.task_settings(dataset.kind, trained, len(dataset.labels), weigh)
+        return Target(
+            dataset=dataset,
+            task=catalog.task(task_name(source, dataset), **given),
+            task_settings=given,
+            reader=Reader(fitted_modality(source, settings), source.preprocess),
+            settings=settings,
+            accelerator=machine.accelerator(settings, parameters),
+            budget=self.budget,
+            progress=self.progress,
+            workspace=self.workspace,
+        )
 
 
 def prepare(
@@ -30,39 +82,19 @@ def prepare(
     settings: Settings,
     progress: Progress,
     workspace: Path | None = None,
-) -> tuple[Target, Backbone, tuple[str, Strategy]]:
+) -> tuple[Target, Backbone, str]:
     """Everything that can go wrong before work begins: names, weights, data, machine."""
-    clock = _clock(settings.budget)
-    defaults.check(settings)
-    if strategy is not None:
-        _try_out(catalog.strategy(strategy))
-    seed_everything(settings.seed)  # where the weights are asked to be random
-    source = catalog.load_backbone(backbone)
-    modality = _modality(source, settings)
-    dataset = load_data(data, modality, schema(settings), progress=progress)
-    progress.say(str(dataset.report))
+    around = Surroundings.of(settings, progress, workspace)
+    try_out(strategy)
+    source = around.load(backbone)
+    dataset = around.read(data, fitted_modality(source, settings))
     name = strategy or defaults.strategy(len(dataset.split("train")))
-    moves = catalog.strategy(name)
-    if moves.epochs(1) and not source.differentiable:
+    if name != AUTO and catalog.strategy(name).epochs(1) and not source.differentiable:
         raise HeadstartError(f"{backbone} can't be trained by {name}. Use -s feature-extraction.")
-    parameters = sum(p.numel() for stage in source.stages.values() for p in stage.parameters())
-    weigh = settings.class_weights == "auto"
-    trained = dataset.targets("train")
-    given = defaults.task_settings(dataset.kind, trained, len(dataset.labels), weigh)
-    target = Target(
-        dataset=dataset,
-        task=catalog.task(task_name(source, dataset), **given),
-        task_settings=given,
-        reader=Reader(modality, source.preprocess),
-        settings=settings,
-        accelerator=machine.accelerator(settings, parameters),
-        budget=clock,
-        progress=progress,
-        workspace=workspace,
-    )
+    target = around.target(dataset, source)
     for sentence in target.remarks():
         progress.warn(sentence)
-    return target, source, (name, moves)
+    return target, source, name
 
 
 def _clock(budget: float | None) -> Budget:
@@ -70,7 +102,8 @@ def _clock(budget: float | None) -> Budget:
     return Budget(None if budget is None else max(budget / 2, budget - SAVING))
 
 
-def _modality(source: Backbone, settings: Settings) -> Modality:
+def fitted_modality(source: Backbone, settings: Settings) -> Modality:
+    """The backbone's modality. Raises HeadstartError for settings that it can't have."""
     modality = catalog.modality(source.modality).fitted(source)
     if settings.views and modality.ragged:
         raise HeadstartError(
@@ -92,29 +125,46 @@ def task_name(source: Backbone, dataset: Dataset) -> str:
 
 def claim(workspace: Workspace, target: Target, source: Backbone, strategy: str) -> None:
     """Say what this run is, so that one that was killed is gone on with."""
-    if workspace.claim(_run(target.dataset, source, strategy, target.settings)):
-        target.progress.say("An unfinished run of the same kind is here; going on with it.")
+    run = {"weights": source.origin.weights_hash, "architecture": str(source.architecture)}
+    _claim(
+        workspace, target.dataset, target.settings, run | {"strategy": strategy}, target.progress
+    )
 
 
-def _try_out(strategy: Strategy) -> None:
+def claim_many(
+    workspace: Workspace,
+    dataset: Dataset,
+    references: Sequence[str],
+    strategy: str | None,
+    around: Surroundings,
+) -> None:
+    """The same for a run that chooses among backbones."""
+    run = {"backbones": sorted(references), "strategy": strategy or AUTO}
+    _claim(workspace, dataset, around.settings, run, around.progress)
+
+
+def try_out(name: str | None) -> None:
     """Ask a strategy everything once, so that a bad option is known before any work."""
+    if name in (None, AUTO):
+        return
+    strategy = catalog.strategy(str(name))
     strategy.epochs(1)
     strategy.rate(0, 1)
     strategy.frozen_stages(0, 1)
 
 
-def _run(
-    dataset: Dataset, source: Backbone, strategy: str, settings: Settings
-) -> Mapping[str, object]:
-    """What must be equal for a killed run to be gone on with."""
-    return {
-        "data": dataset.fingerprint,
-        "weights": source.origin.weights_hash,
-        "architecture": str(source.architecture),
-        "strategy": strategy,
-        "settings": {key: value for key, value in asdict(settings).items() if key != "budget"},
-        "versions": artifact.versions(),
-    }
+def _claim(
+    workspace: Workspace,
+    dataset: Dataset,
+    settings: Settings,
+    run: Mapping[str, object],
+    progress: Progress,
+) -> None:
+    """`run` and what is here added to it must be equal for a killed run to be gone on with."""
+    given = {key: value for key, value in asdict(settings).items() if key != "budget"}
+    shared = {"data": dataset.fingerprint, "settings": given, "versions": artifact.versions()}
+    if workspace.claim({**run, **shared}):
+        progress.say("An unfinished run of the same kind is here; going on with it.")
 
 
 def reference(target: Target, moves: Strategy, source: Backbone) -> Recipe:

@@ -49,8 +49,9 @@ def train(
     """Train a model and leave it with the weights of its best epoch on validation.
 
     What `strategy.prepare` leaves without a gradient is never trained, and is not kept apart.
-    Ends early when `recipe.patience` epochs bring nothing, and after the step in which the budget
-    ends. With a checkpoint path it goes on where an earlier run of the same settings was killed.
+    Ends early when `recipe.patience` epochs bring nothing, when it is hopeless, and after the step
+    in which the budget ends. With a checkpoint path it goes on where an earlier run of the same
+    settings was killed.
     """
     return _Run(model, task, strategy, splits, recipe, session).train()
 
@@ -140,14 +141,21 @@ class _Run:
             losses.append(self._step(batch, len(batch.targets)))
             self.record.steps += 1
             advance(1)
-            if self.session.budget.left() <= self.judged_in * self.session.judging:
+            if self._is_over():
                 self.record.cut = self.record.finished = True
                 break
         return float(np.mean(losses)) if losses else float("nan")
 
+    def _is_over(self) -> bool:
+        """Whether the budget, or the pace of an earlier run, ends the training here."""
+        if self.session.pace:
+            return self.record.steps >= len(self.session.pace)
+        return self.session.budget.left() <= self.judged_in * self.session.judging
+
     def _step(self, batch: Batch, size: int) -> float:
+        factor = self._factor()
         for group in self.optimizer.param_groups:
-            group["lr"] = group["base"] * self._factor()
+            group["lr"] = group["base"] * factor
         while True:
             self.optimizer.zero_grad(set_to_none=True)
             try:
@@ -189,7 +197,12 @@ class _Run:
     def _factor(self) -> float:
         """Warm-up, then a cosine to zero over the steps or the budget, whichever ends sooner."""
         total = self.recipe.epochs * self._steps_per_epoch()
-        done = min(1.0, max(self.record.steps / total, self.session.budget.spent()))
+        record, session = self.record, self.session
+        done = min(1.0, max(record.steps / total, session.budget.spent()))
+        if session.pace:
+            done = session.pace[min(record.steps, len(session.pace) - 1)]
+        if session.pace or session.budget.limited:
+            record.pace.append(done)
         warm = min(1.0, (done * total + 1) / (self.recipe.warmup * total + 1))
         return warm * 0.5 * (1 + cos(pi * done))
 
@@ -217,6 +230,10 @@ class _Run:
         waited_out = last - record.best >= self.recipe.patience
         if waited_out or record.epochs >= self.recipe.epochs:
             record.finished = True
+        elif 3 * record.epochs >= self.recipe.epochs:
+            hopeless = record.history[record.best]["score"] < self.session.hopeless
+            record.given_up = hopeless
+            record.finished |= hopeless
 
     def _moving(self) -> Iterator[tuple[str, Tensor]]:
         """Tensors of the stages that are ever trained, but for what is fixed, and the head."""

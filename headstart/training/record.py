@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +35,8 @@ class Session:
     progress: Progress
     checkpoint: Path | None = None
     judging: float = 1.0  # how many times a pass over validation must still fit into the budget
+    pace: Sequence[float] = ()  # of an earlier run that is repeated, instead of the budget
+    hopeless: float = -inf  # a score below which training ends after a third of its epochs
 
 
 @dataclass
@@ -40,7 +44,8 @@ class Training:
     """What a training did.
 
     `history` holds a row before training and one after each epoch: steps, seconds, loss (0 before),
-    score, validation_loss. `best` is the row whose weights are kept.
+    score, validation_loss. `best` is the row whose weights are kept. `pace` says for each step how
+    far the schedule had come, where it goes by a budget too.
     """
 
     history: list[dict[str, float]] = field(default_factory=list)
@@ -49,6 +54,8 @@ class Training:
     best: int = -1
     finished: bool = False
     cut: bool = False  # ended by the budget
+    pace: list[float] = field(default_factory=list)
+    given_up: bool = False  # ended as hopeless
 
     def merit(self, row: int) -> tuple[float, float]:
         """What selection compares: the score on validation, then minus the loss."""

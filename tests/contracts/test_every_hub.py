@@ -23,12 +23,22 @@ from headstart.weights import digest, save
 SMALL = {
     "checkpoint": "checkpoint:source",
     "fasttext": "fasttext:tiny.vec",
+    "file": "file:tiny.py:network?trust=true&size=8",
     "glove": "glove:glove.tiny.txt?pooling=sif",
     "hf": "hf:encoder",
     "seeded": "seeded:residual?seed=3",
     "timm": "timm:test_resnet?pretrained=false&size=32",
+    "torchvision": "torchvision:squeezenet1_1?pretrained=false&size=64",
     "word2vec": "word2vec:word2vec.tiny.txt?max_length=9",
 }
+
+OWN = """
+from torch import nn
+
+def network() -> nn.Module:
+    layers = nn.Conv2d(3, 8, 3, 2), nn.ReLU(), nn.Conv2d(8, 6, 3), nn.ReLU()
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 4))
+"""
 
 
 def artifact(folder: Path, architecture: str, backbone: Backbone, head: bool = True) -> Path:
@@ -53,6 +63,8 @@ def name(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     if request.param == "hf":  # importing transformers takes seconds
         small_encoder(tmp_path / "encoder")
+    monkeypatch.setenv("HEADSTART_TRUST", "")  # what this test lets run, no other does
+    (tmp_path / "tiny.py").write_text(OWN)
     for vectors in ("tiny.vec", "glove.tiny.txt", "word2vec.tiny.txt"):
         (tmp_path / vectors).write_text("3 2\ngood 1 2\nbad -1 .5\nugly 0 -3\n")
     backbone = catalog.load_backbone("seeded:convnet")

@@ -129,10 +129,21 @@ class Trial:
 
 
 def _measured(options: list[Candidate], trial: Trial, entry: str) -> Engine | None:
-    """The fastest of those that agree, remembered for later runs."""
+    """The fastest of those that agree, remembered for later runs.
+
+    Where an engine gains much over plain torch in bf16, it isn't built once more in fp32.
+    """
     speeds: dict[str, float] = {}
     chosen, best = None, 0.0
-    for engine in trial.agreeing(options):
+
+    def hopeful() -> Iterator[Candidate]:
+        for option in options:  # in order of hope, each asked for when the one before is measured
+            kind, _, precision = option.name.partition(" ")
+            gained = speeds.get(f"{kind} bf16", 0.0) * trial.seconds
+            if precision == "bf16" or option.name == PLAIN or gained < HOPELESS:
+                yield option
+
+    for engine in trial.agreeing(hopeful()):
         speed = trial.speed(engine, best)
         speeds[engine.name] = round(speed, 2)
         if speed > best:

@@ -17,6 +17,7 @@ import torch
 from huggingface_hub import try_to_load_from_cache
 
 from headstart.contracts import Card
+from headstart.hubs.timm import published
 
 FILES: Final = ("model.safetensors", "pytorch_model.bin")
 _PATIENCE: Final = 10.0  # seconds a listing may spend on counting parameters it doesn't know yet
@@ -79,6 +80,8 @@ def cards(pattern: str) -> Iterator[Card]:
                 licence=details.get("license"),
                 trained_on=trained_on(details) if "." in name else None,
                 at_hand=at_hand(details) is not None,
+                accuracy=published.accuracy(name),
+                year=published.year(name),
             )
     finally:
         counts.keep()

@@ -1,0 +1,55 @@
+"""The arguments and flags that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from headstart.cli.options import HELP
+from headstart.defaults import Settings
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
+Data = Annotated[
+    str, typer.Argument(help="A folder per class, or a CSV, TSV, JSONL or Parquet file.")
+]
+PlannedData = Annotated[
+    str | None, typer.Argument(help="A folder per class, or a manifest; a plan names its own.")
+]
+Plan = Annotated[
+    str | None, typer.Option(help="A plan.json, or its folder: do again what it says.")
+]
+Check = Annotated[
+    bool, typer.Option("--check", help="Fine-tune them all, and say how far the ranking was off.")
+]
+SavedModel = Annotated[str, typer.Argument(help="A folder that `headstart fit` wrote.")]
+Pretrained = Annotated[
+    str,
+    typer.Option("--backbone", "-b", help="hub:name, then @weights and ?option=value."),
+]
+Out = Annotated[str, typer.Option("--out", "-o", help="A new folder for the model.")]
+Strategy = Annotated[
+    str | None,
+    typer.Option(
+        "--strategy",
+        "-s",
+        help="name, then ?option=value where wanted; absent, the size of the data decides.",
+    ),
+]
+Several = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--backbone",
+        "-b",
+        help="hub:name, then @weights and ?option=value; give several, or a pattern with *, to "
+        "choose among them; absent, all that are at hand.",
+    ),
+]
+Download = Annotated[
+    bool, typer.Option("--download", help="Also look at backbones that must be fetched first.")
+]
+Label = Annotated[str | None, typer.Option(help=HELP["label"])]
+Text = Annotated[list[str] | None, typer.Option(help=HELP["text"])]
+Delimiter = Annotated[str | None, typer.Option(help=HELP["delimiter"])]
+MakeSettings = Callable[[], Settings]

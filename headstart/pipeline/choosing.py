@@ -1,0 +1,74 @@
+"""Rank backbones, and see how far the ranking is off by fine-tuning every one of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from headstart.defaults import Settings
+from headstart.errors import HeadstartError
+from headstart.pipeline import trials
+from headstart.pipeline.halving import halve
+from headstart.pipeline.prepare import Surroundings, try_out
+from headstart.pipeline.ranking import Look
+from headstart.progress import Progress, Silent
+from headstart.results.ranking import CheckedRanking, Ranking
+
+STRATEGY = "lp-ft"
+
+
+def rank(
+    data: str | Path,
+    backbones: Sequence[str] = (),
+    *,
+    download: bool = False,
+    settings: Settings | None = None,
+    progress: Progress | None = None,
+) -> Ranking:
+    """Rank pretrained backbones for labelled data by their features.
+
+    `backbones` are references or patterns; without any, all that are at hand are looked at, and
+    with `download` some that must be fetched. Given a budget, those that features can't tell apart
+    are fine-tuned briefly. Raises HeadstartError where there is none, or none can be used.
+    """
+    around = Surroundings.of(settings or Settings(), progress or Silent())
+    look = Look.at(data, backbones, download, around)
+    if around.budget.limited:
+        halve(look, around.budget.until(1.0))
+    return look.ranking()
+
+
+def check_ranking(
+    data: str | Path,
+    backbones: Sequence[str] = (),
+    *,
+    strategy: str = STRATEGY,
+    download: bool = False,
+    settings: Settings | None = None,
+    progress: Progress | None = None,
+) -> CheckedRanking:
+    """Rank backbones, then fine-tune all of them and say what following the ranking would cost.
+
+    Raises HeadstartError where fewer than two can be fine-tuned.
+    """
+    around = Surroundings.of(settings or Settings(), progress or Silent())
+    try_out(strategy)
+    look = Look.at(data, backbones, download, around)
+    ranked = around.budget.elapsed()
+    truth: dict[str, float] = {}
+    started = time.monotonic()
+    for each in look.field:
+        if each.source is None or not each.source.differentiable:
+            continue
+        target = look.target(each.source)
+        target = replace(target, settings=replace(target.settings, scratch=False))
+        made = trials.run(target, each.source, strategy).tried[strategy]
+        truth[each.reference] = float(made.arm.scores.mean())
+    if len(truth) < 2:
+        raise HeadstartError(
+            f"Of {len(look.field)} backbones {len(truth)} could be fine-tuned, and a check "
+            "compares at least two. Name more with -b."
+        )
+    return CheckedRanking.of(look.ranking(), truth, ranked, time.monotonic() - started)

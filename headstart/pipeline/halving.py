@@ -1,0 +1,75 @@
+"""Short fine-tuning of candidates that features can't tell apart, each round fewer of them."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+from headstart import catalog, defaults, evidence
+from headstart.budget import Budget
+from headstart.contracts import Backbone
+from headstart.errors import HeadstartError
+from headstart.evidence import Arm
+from headstart.pipeline.ranking import Contender, Look
+
+STRATEGY = "lp-ft"  # begins where the probe ends, so that a few epochs already tell something
+FINALISTS = 4  # candidates that are fine-tuned at most
+SHORTEST = (
+    4  # the first round has this part of the policy's epochs; each next one has twice as many
+)
+
+
+def halve(look: Look, until: Budget) -> None:
+    """Fine-tune the best candidates for longer and longer until one is left or time is over.
+
+    Only those that scores on features leave level with the best take part. Of each round the better
+    half by validation stays, and whoever is clearly behind the best goes (successive halving,
+    Jamieson and Talwalkar 2016). The order of `look` becomes that of the outcome.
+    """
+    left = look.level()[:FINALISTS]
+    whole = defaults.epochs(len(look.dataset.split("train")))
+    epochs = max(1, whole // SHORTEST)
+    while len(left) > 1 and not until.over() and epochs <= whole:
+        for place, each in enumerate(left):
+            spent = until.spent()
+            slot = until.until(spent + (1.0 - spent) / (len(left) - place))
+            _tune(look, each, epochs, slot)
+        left.sort(key=_merit, reverse=True)
+        look.promote(left)
+        half = left[: (len(left) + 1) // 2]
+        left = [each for each in half if each.tuned is not None and not _beaten(half[0], each)]
+        epochs *= 2
+
+
+def _merit(each: Contender) -> tuple[float, float]:
+    return each.tuned.merit if each.tuned is not None else (float("-inf"), 0.0)
+
+
+def _beaten(best: Contender, other: Contender) -> bool:
+    if best.tuned is None or other.tuned is None:
+        return best is not other
+    return evidence.paired(best.tuned.checked, other.tuned.checked).low > 0
+
+
+def _tune(look: Look, each: Contender, epochs: int, until: Budget) -> None:
+    """Fine-tune one candidate for some epochs; where that can't be, it keeps what it had."""
+    source = each.source
+    if source is None:
+        raise ValueError(f"{each.reference} was not loaded")
+    started = time.monotonic()
+    try:
+        each.tuned = _arm(look, source, epochs, until)
+    except (HeadstartError, MemoryError, RuntimeError) as error:
+        look.around.progress.warn(f"{each.reference} could not be fine-tuned: {error}")
+    each.seconds += time.monotonic() - started
+
+
+def _arm(look: Look, source: Backbone, epochs: int, until: Budget) -> Arm:
+    """What fine-tuning reaches, of which only validation's scores are looked at."""
+    target = look.target(source)
+    target = replace(target, settings=replace(target.settings, epochs=epochs), workspace=None)
+    features = evidence.features_arm(target, source)
+    if not source.differentiable:
+        return features.arm
+    moves = catalog.strategy(STRATEGY)
+    return evidence.strategy_arm(target, source, moves, STRATEGY, features, until).arm

@@ -1,0 +1,267 @@
+"""Look at backbones for a data set: the prior, then scores on features of more and more items.
+
+Every later look, and the fit that may follow, finds in the store what an earlier one extracted.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from headstart import evidence
+from headstart.contracts import Backbone, Card
+from headstart.data import Dataset, Item, nested
+from headstart.errors import HeadstartError
+from headstart.evidence import Arm, Interval, Target
+from headstart.features.extract import extract
+from headstart.pipeline.contenders import contenders, modality_of
+from headstart.pipeline.prepare import Surroundings
+from headstart.results.ranking import Ranked, Ranking
+from headstart.transferability import SCORES, Sample, combined, ridge
+from headstart.transferability.history import Past, recall, remember
+from headstart.transferability.prior import Known, Prior, prior
+
+FIRST = 300  # items that every candidate is looked at on
+MOST = 3_000  # items that the closer look takes at most: scores take the cube of them
+KEPT = 3  # candidates that a first look never drops
+SHARE = 0.2  # of a budget, by when a ranking that is part of a fit must be done
+
+
+@dataclass(eq=False)
+class Contender:
+    """One candidate and what is known of it so far."""
+
+    reference: str
+    card: Card | None
+    source: Backbone | None = None
+    dropped: str = ""
+    seconds: float = 0.0
+    speed: float | None = None  # items a second, measured here
+    scores: Mapping[str, float | None] = field(default_factory=dict)
+    held: np.ndarray = field(default_factory=lambda: np.empty(0))  # each item, by the others
+    tuned: Arm | None = None  # a short fine-tuning
+
+    @property
+    def parameters(self) -> int | None:
+        """How many numbers its stages hold; as its card says before it is loaded."""
+        if self.source is None:
+            return self.card.parameters if self.card else None
+        stages = self.source.stages.values()
+        return sum(p.numel() for stage in stages for p in stage.parameters())
+
+
+@dataclass
+class Look:
+    """A data set, and the candidates for it from the best to the worst as far as is known."""
+
+    dataset: Dataset
+    around: Surroundings
+    field: list[Contender]
+    priors: Sequence[Prior] = ()
+
+    @classmethod
+    def at(
+        cls, data: str | Path, asked: Sequence[str], download: bool, around: Surroundings
+    ) -> Look:
+        """Load and score candidates until all were looked at or the budget's share is spent."""
+        name, modality = modality_of(data, around.settings)
+        found = contenders(asked, name, download)
+        dataset = around.read(data, modality)
+        look = cls(dataset, around, [Contender(*each) for each in found.items()])
+        look._load(name)
+        others = [past for past in recall() if past.data != dataset.fingerprint]
+        look.priors = prior([_known(c) for c in look.alive], others)
+        look._score()
+        return look
+
+    @property
+    def alive(self) -> list[Contender]:
+        """The candidates that weren't dropped."""
+        return [each for each in self.field if not each.dropped]
+
+    def level(self) -> list[Contender]:
+        """Those that scores on features can't tell from the best, the best first."""
+        best, *others = self.alive
+        return [best, *(each for each in others if _behind(best, each).low <= 0)]
+
+    def promote(self, first: Sequence[Contender]) -> None:
+        """Put some of the candidates first, in their order."""
+        self.field = [*first, *(each for each in self.field if each not in first)]
+
+    def target(self, source: Backbone) -> Target:
+        """The data set as this backbone is to be transferred to it."""
+        return self.around.target(self.dataset, source)
+
+    def ranking(self) -> Ranking:
+        """What was found, as the user reads it."""
+        rows = [_row(each, self.around.settings.seed) for each in self.field]
+        return Ranking(tuple(rows), tuple(self.priors), self._metric(), len(self._items(MOST)[0]))
+
+    def _metric(self) -> str:
+        source = next(each.source for each in self.field if each.source is not None)
+        return self.target(source).task.metric
+
+    def _load(self, modality: str) -> None:
+        for each in self.field:
+            try:
+                source = self.around.load(each.reference)
+            except (HeadstartError, ImportError, MemoryError) as error:
+                each.dropped = _reason(error)
+                continue
+            if source.modality != modality:
+                each.dropped = f"is made for {source.modality}s, and the data are {modality}s"
+            else:
+                each.source = source
+        if not self.alive:
+            raise HeadstartError(
+                f"None of {len(self.field)} backbones can be used here; the first, "
+                f"{self.field[0].reference}: {self.field[0].dropped}"
+            )
+
+    def _score(self) -> None:
+        """A first look at all, the small ones first, and a closer one at those that may win."""
+        self.field.sort(key=lambda each: each.parameters or 0)
+        whole = len(self._items(MOST)[0])
+        sizes = [FIRST, whole] if whole > 2 * FIRST else [whole]
+        for count in sizes:
+            for each in self.alive:
+                self._look_at(each, count)
+            self._order()
+            self._drop_behind(count)
+        for each in self.alive:
+            _remember(self, each)
+
+    def _look_at(self, each: Contender, count: int) -> None:
+        budget = self.around.budget
+        if budget.spent() > SHARE and any(len(other.held) for other in self.alive):
+            each.dropped = each.dropped or "not looked at: the budget has no time for it"
+            return
+        started = time.monotonic()
+        try:
+            self._measure(each, count)
+        except (HeadstartError, ImportError, MemoryError, RuntimeError) as error:
+            each.dropped = _reason(error)
+        each.seconds += time.monotonic() - started
+
+    def _measure(self, each: Contender, count: int) -> None:
+        source = each.source
+        if source is None:
+            raise ValueError(f"{each.reference} was not loaded")
+        target = self.target(source)
+        items, targets = self._items(count)
+        prefix = target.prefix(source, len(source.stages))
+        found = extract(prefix, items, target.reader, target.progress)
+        if found.computed:
+            each.speed = found.computed / found.seconds
+        features = found.features()
+        sample = Sample(features, targets, self.dataset.kind, _answers(source, features))
+        each.scores = {name: score.of(sample) for name, score in SCORES.items()}
+        predicted = ridge(sample)
+        labels = len(self.dataset.labels)
+        if predicted.shape[1] < labels:  # the last classes don't occur among these items
+            predicted = np.pad(predicted, ((0, 0), (0, labels - predicted.shape[1])))
+        each.held = target.task.scores(predicted, targets)
+
+    def _items(self, count: int) -> tuple[list[Item], np.ndarray]:
+        """A nested subset of what may be learned from, in which each label keeps its share."""
+        usable = self.dataset.split("train") + self.dataset.split("validation")
+        parts = [self.dataset.targets(name) for name in ("train", "validation")]
+        targets = np.concatenate(parts)
+        chosen = np.sort(nested(targets)[:count])
+        return [usable[place] for place in chosen], targets[chosen]
+
+    def _order(self) -> None:
+        """Best first; those that can't be told from the best by the mean rank of three scores."""
+        alive = [each for each in self.alive if len(each.held)]
+        if not alive:
+            reasons = next(each for each in self.field if each.dropped)
+            raise HeadstartError(f"{reasons.reference} can't be ranked: {reasons.dropped}")
+        alive.sort(key=lambda each: -each.held.mean())
+        self.promote(alive)
+        level = self.level()
+        ranks = combined([each.scores for each in level])
+        order = sorted(range(len(level)), key=lambda place: (-ranks[place], place))
+        self.promote([level[place] for place in order])
+
+    def _drop_behind(self, count: int) -> None:
+        best = self.alive[0]
+        for each in self.alive[KEPT:]:
+            gap = _behind(best, each)
+            if gap.low > 0:
+                each.dropped = (
+                    f"{100 * gap.value:.1f} points behind {best.reference} on {count} items "
+                    f"({100 * gap.low:.1f} to {100 * gap.high:.1f})"
+                )
+
+
+def _behind(best: Contender, other: Contender) -> Interval:
+    return evidence.paired(best.held, other.held)
+
+
+def _answers(source: Backbone, features: np.ndarray) -> np.ndarray | None:
+    """What the pretrained head makes of the features, as probabilities (N, its labels)."""
+    if source.head is None:
+        return None
+    with torch.inference_mode():
+        logits = source.head.cpu().eval()(torch.from_numpy(features))
+    return np.asarray(torch.softmax(logits, 1))
+
+
+def _known(each: Contender) -> Known:
+    source, card = each.source, each.card
+    if source is None:
+        raise ValueError(f"{each.reference} was not loaded")
+    return Known(
+        reference=each.reference,
+        weights=source.origin.weights_hash,
+        pretrained=source.origin.pretrained,
+        parameters=each.parameters,
+        accuracy=card.accuracy if card else None,
+        year=card.year if card else None,
+        trained_on=source.origin.trained_on,
+        stages=len(source.stages),
+    )
+
+
+def _row(each: Contender, seed: int) -> Ranked:
+    source = each.source
+    return Ranked(
+        backbone=each.reference,
+        expected=evidence.bootstrap(each.held, seed) if len(each.held) else None,
+        tuned=evidence.bootstrap(each.tuned.checked, seed) if each.tuned else None,
+        scores=dict(each.scores),
+        seconds=round(each.seconds, 2),
+        speed=each.speed,
+        parameters=each.parameters,
+        licence=source.origin.licence if source else None,
+        dropped=each.dropped,
+    )
+
+
+def _remember(look: Look, each: Contender) -> None:
+    source = each.source
+    if source is None or not len(each.held):
+        return
+    remember(
+        [
+            Past(
+                data=look.dataset.fingerprint,
+                task=look.dataset.kind,
+                metric=look.target(source).task.metric,
+                backbone=each.reference,
+                weights=source.origin.weights_hash,
+                score=float(each.held.mean()),
+                when=time.time(),
+            )
+        ]
+    )
+
+
+def _reason(error: BaseException) -> str:
+    text = str(error).strip().partition("\n")[0]
+    return text or type(error).__name__

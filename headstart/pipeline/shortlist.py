@@ -1,0 +1,40 @@
+"""From many backbones to one: rank them, fine-tune the best briefly, try strategies on one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from headstart.pipeline import trials
+from headstart.pipeline.halving import halve
+from headstart.pipeline.prepare import AUTO, Surroundings, claim_many
+from headstart.pipeline.ranking import Look
+from headstart.pipeline.trials import Trial
+from headstart.results.ranking import Ranking
+from headstart.workspace import Workspace
+
+HALVED = 0.3  # of a budget, by when the backbone is chosen
+
+
+def search(
+    data: str | Path,
+    asked: Sequence[str],
+    strategy: str | None,
+    around: Surroundings,
+    workspace: Workspace,
+) -> tuple[Trial, Ranking]:
+    """The best of several backbones, and the strategies that were tried on it.
+
+    `asked` are references or patterns; without any, all backbones that are at hand.
+    """
+    look = Look.at(data, asked, False, around)
+    claim_many(workspace, look.dataset, [each.reference for each in look.field], strategy, around)
+    halve(look, around.budget.until(HALVED))
+    best = look.alive[0]
+    if best.source is None:
+        raise ValueError(f"{best.reference} was not loaded")
+    around.progress.say(f"{best.reference} is chosen.\n{look.ranking()}")
+    target = look.target(best.source)
+    for sentence in target.remarks():
+        around.progress.warn(sentence)
+    return trials.run(target, best.source, strategy or AUTO), look.ranking()

@@ -1,0 +1,129 @@
+"""What torchvision has, and fetching it: once, compared with its hash, and never offline."""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from huggingface_hub import constants
+from torchvision import models
+
+from headstart import catalog
+from headstart.errors import WeightsError
+
+SMALL = "squeezenet1_1"
+
+
+@pytest.fixture
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no socket be opened."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError("a socket was opened")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+
+
+@pytest.fixture
+def torch_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder where torch keeps its downloads."""
+    monkeypatch.setattr(torch.hub, "_hub_dir", None)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    return tmp_path / "torch" / "hub" / "checkpoints"
+
+
+def test_cards_tell_all_without_a_network(no_network: None, torch_home: Path) -> None:
+    cards = {card.reference: card for card in catalog.hub("torchvision").cards("*")}
+    assert len(cards) >= 110
+    card = cards["torchvision:resnet50"]
+    assert (card.parameters, card.input, card.licence) == (25_557_032, "3x224x224", "BSD-3-Clause")
+    assert (card.trained_on, card.at_hand) == ("ImageNet-1k", False)
+    assert (card.accuracy, card.year) == (80.858, 2021)
+    assert cards["torchvision:resnet50@IMAGENET1K_V1"].accuracy == 76.13
+    swag = cards["torchvision:vit_b_16@IMAGENET1K_SWAG_E2E_V1"]
+    assert (swag.licence, swag.input, swag.year) == ("CC-BY-NC-4.0", "3x384x384", 2022)
+    assert swag.trained_on == "Instagram-3.6B, then ImageNet-1k"
+    assert all(card.year and card.accuracy and card.parameters for card in cards.values())
+    assert not [reference for reference in cards if "FEATURES" in reference]
+    (one,) = catalog.hub("torchvision").cards("resnet50@*V1")
+    assert one.reference == "torchvision:resnet50@IMAGENET1K_V1"
+
+
+def test_offline_is_one_sentence(
+    no_network: None, torch_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(WeightsError) as caught:
+        catalog.load_backbone(f"torchvision:{SMALL}")
+    name = f"torchvision:{SMALL}"
+    url = models.get_model_weights(SMALL).DEFAULT.url
+    assert str(caught.value) == (
+        f"The weights of {name} are not in {torch_home}, and HF_HUB_OFFLINE keeps them from being "
+        f"fetched from {url}. Give a local file with {name}@FILE, or take random weights with "
+        f"{name}?pretrained=false."
+    )
+    assert not torch_home.exists()
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *arguments: Any) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[str]:
+    """The address under which this machine serves a folder."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder)))
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def test_weights_are_fetched_once_compared_and_at_hand(
+    torch_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("http_proxy", "all_proxy"):
+        monkeypatch.delenv(variable, raising=False)
+        monkeypatch.delenv(variable.upper(), raising=False)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    entry = models.get_model_weights(SMALL).DEFAULT
+    served = tmp_path / "served"
+    served.mkdir()
+    torch.save(models.squeezenet1_1().state_dict(), served / "a.pth")
+    content = (served / "a.pth").read_bytes()
+    right = f"tiny-{hashlib.sha256(content).hexdigest()[:8]}.pth"
+    reference = f"torchvision:{SMALL}?size=64"
+    with serving(served) as address:
+        for name, reason in (("absent-00000000.pth", "404"), ("tiny-00000000.pth", "invalid hash")):
+            if reason != "404":
+                (served / name).write_bytes(content)
+            monkeypatch.setattr(entry.value, "url", f"{address}/{name}")
+            with pytest.raises(WeightsError, match=f"fetched from {address}/{name} .*{reason}"):
+                catalog.load_backbone(reference)
+            assert list(torch_home.iterdir()) == []
+        (served / right).write_bytes(content)
+        monkeypatch.setattr(entry.value, "url", f"{address}/{right}")
+        assert [card.at_hand for card in catalog.hub("torchvision").cards(SMALL)] == [False]
+        backbone = catalog.load_backbone(reference)
+    assert [card.at_hand for card in catalog.hub("torchvision").cards(SMALL)] == [True]
+    again = catalog.load_backbone(reference)  # nobody serves it any more
+    assert again.origin == backbone.origin
+    assert (again.origin.licence, again.origin.trained_on) == ("BSD-3-Clause", "ImageNet-1k")
+    (torch_home / right).write_bytes(content[:1000])
+    with pytest.raises(WeightsError, match=f"{right} can't be read"):
+        catalog.load_backbone(reference)
