@@ -45,9 +45,9 @@ def whole_evidence(logs: np.ndarray, features: np.ndarray, wanted: np.ndarray) -
 
 
 def greatest_evidence(features: np.ndarray, wanted: np.ndarray) -> float:
-    """The maximum over logarithms of alpha and beta, by ever finer grids."""
-    best, reach = np.array([2.0, 0.0]), 14.0
-    for steps in [29] + 12 * [9]:
+    """The maximum over log alpha - log beta and log beta, by ever finer grids."""
+    best, reach = np.zeros(2), 20.0
+    for steps in [41] + 12 * [9]:
         offsets = np.linspace(-reach, reach, steps)
         tried = [best + np.array([a + b, b]) for a in offsets for b in offsets]
         values = [whole_evidence(logs, features, wanted) for logs in tried]

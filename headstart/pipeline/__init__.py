@@ -117,7 +117,7 @@ def _proved(trial: Trial, workspace: Workspace, ranking: Ranking | None = None) 
     arms = {"naive": evidence.naive_arm(target, features), "features": features}
     arms |= {name: made for name, made in tried.items() if made not in (features, asked)}
     protocol = "No network was trained from scratch."
-    if target.settings.scratch:
+    if target.settings.scratch and source.differentiable:
         recipe = reference(target, trial.moves, source)
         rates = defaults.scratch_rates(source.delicate)
         arms["scratch"], protocol = evidence.scratch_arm(target, rebuild(source), recipe, rates)

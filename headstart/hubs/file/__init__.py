@@ -1,0 +1,70 @@
+"""The user's own network: a function in a Python file, a TorchScript or an exported program."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import final
+
+import torch
+
+from headstart.contracts import Backbone, Card, Hub, Origin
+from headstart.hubs.file import heads, listing, programs, python
+from headstart.hubs.file.heads import Found
+from headstart.hubs.file.planning import Plan, settle
+from headstart.references import Reference
+from headstart.weights import digest
+
+
+@final
+class File(Hub):
+    """Networks for images in the user's own files.
+
+    `file:networks.py:resnet20@weights.pth?trust=true` calls the function `resnet20` of a Python
+    file, and fills the network with weights, without which they stay as the function drew them.
+    `file:network.pt` is TorchScript, `file:network.pt2` a program of `torch.export`. All of these
+    are code: they are opened only with `trust=true`, or where the environment variable
+    HEADSTART_TRUST holds the file's SHA-256, or 1. In what Headstart saved, the variable alone
+    counts, since anyone may have written the record. `size`, `channels`, `crop`, `crop_mode`,
+    `interpolation`, `mean` and `std` say what the network is fed; `head=false` takes its whole
+    output as features. With `pretrained=false` weights follow torch's global random state.
+    """
+
+    def cards(self, pattern: str) -> Iterable[Card]:
+        """The functions annotated to answer an `nn.Module`, in Python files of this folder."""
+        return listing.cards(pattern)
+
+    def load(self, reference: Reference) -> Backbone:
+        """Open the network, fill it, take its head off and find its stages.
+
+        Raises HeadstartError where the file is missing, not trusted, or no network for images, and
+        WeightsError for weights that are missing, unsafe, or belong to another network.
+        """
+        plan = settle(reference)
+        sides = [plan.preprocess[side] for side in ("channels", "height", "width")]
+        example = torch.randn(2, *sides, generator=torch.Generator().manual_seed(0))
+        opening = python.open_function if plan.function else programs.OPENING[plan.kind]
+        return _backbone(plan, opening(plan, example))
+
+
+def _backbone(plan: Plan, found: Found) -> Backbone:
+    filled = plan.reference.weights is not None
+    head = heads.fill(found, plan.reference.weights) if filled else found.head
+    pretrained = filled or (plan.settings.pretrained and not plan.function)
+    return Backbone(
+        stages=found.stages,
+        feature_dim=found.feature_dim,
+        modality="image",
+        preprocess=plan.preprocess,
+        origin=Origin(
+            reference=str(plan.reference),
+            licence=None,
+            trained_on=None,
+            weights_hash=digest(found.network.state_dict()),
+            pretrained=pretrained,
+        ),
+        architecture=plan.architecture,
+        head=head if pretrained else None,
+        head_name=found.head_name,
+        differentiable=found.differentiable,
+        files={plan.file: plan.content},
+    )

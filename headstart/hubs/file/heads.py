@@ -1,0 +1,131 @@
+"""Finding a network's head by running it, taking it off, and filling both with weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, final
+
+import torch
+from torch import Tensor, nn
+
+from headstart.errors import HeadstartError
+from headstart.weights import load_into, read
+
+WRAPPED: Final = "network."  # before the names of tensors in TorchScript
+_HEAD: Final = "head"
+_SPARE: Final = "headstart_head"  # for a network that calls something else its head
+
+
+@final
+@dataclass(frozen=True)
+class Found:
+    """A network without its head, cut into stages, and what was its head."""
+
+    network: nn.Module
+    stages: Mapping[str, nn.Module]
+    feature_dim: int
+    head: nn.Linear | None
+    head_name: str
+    differentiable: bool
+
+
+def run(network: nn.Module, example: Tensor, what: str) -> Tensor:
+    """The network's rows for pictures, in eval mode.
+
+    Raises HeadstartError where it fails on them, or answers other than one row an item.
+    """
+    try:
+        with torch.no_grad():
+            outputs: Any = network(example)
+    except Exception as error:  # a user's network fails in any way
+        raise HeadstartError(
+            f"{what} can't read pictures of {'x'.join(map(str, example.shape[1:]))}, "
+            f"{len(example)} at a time ({first_line(error)}). Give the size= and channels= that it "
+            "wants, or mend it."
+        ) from error
+    if not isinstance(outputs, Tensor) or outputs.dim() != 2 or len(outputs) != len(example):
+        shape = list(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
+        raise HeadstartError(
+            f"{what} answers {len(example)} pictures with {shape}, not one row each. "
+            "Let it answer logits or pooled features."
+        )
+    return outputs
+
+
+def refuse_probabilities(outputs: Tensor, what: str) -> None:
+    """Raise HeadstartError where rows are what a softmax or its logarithm gives."""
+    one = torch.ones(len(outputs))
+    logarithms = bool((outputs <= 0).all())
+    sums = (outputs.exp() if logarithms else outputs.clamp(min=0)).sum(1)
+    if outputs.shape[1] > 1 and torch.allclose(sums, one, atol=1e-4):
+        raise HeadstartError(
+            f"{what} ends in a softmax after its last layer, so that its head can't be taken off. "
+            "Let it answer the logits, or say head=false."
+        )
+
+
+def behead(network: nn.Module, example: Tensor, what: str) -> tuple[str, nn.Linear] | None:
+    """Put nothing in the place of the last linear layer, if the network's answer is that layer's.
+
+    Answers the layer and its name, or None where the network's answers are features.
+    """
+    calls: list[tuple[nn.Module, Tensor, Tensor]] = []
+    hooks = [
+        module.register_forward_hook(lambda own, given, made: calls.append((own, given[0], made)))
+        for module in network.modules()
+        if isinstance(module, nn.Linear) and module is not network
+    ]
+    outputs = run(network, example, what)
+    for hook in hooks:
+        hook.remove()
+    last, features, made = calls[-1] if calls else (network, outputs, outputs)
+    names = {module: name for name, module in network.named_modules()}
+    if not isinstance(last, nn.Linear) or not torch.equal(made, outputs) or features.dim() != 2:
+        refuse_probabilities(outputs, what)
+        return None
+    parent, _, leaf = names[last].rpartition(".")
+    setattr(network.get_submodule(parent), leaf, nn.Identity())
+    if not torch.equal(run(network, example, what), features):
+        raise HeadstartError(
+            f"{what} uses its last linear layer {names[last]} in other ways than by calling it "
+            "once, so that its head can't be taken off. Change that, or say head=false."
+        )
+    return names[last], last
+
+
+def free_name(network: nn.Module) -> str:
+    """What to call a head where the network has none."""
+    taken = any(name.startswith(f"{_HEAD}.") for name in network.state_dict())
+    return _SPARE if taken else _HEAD
+
+
+def fill(found: Found, file: str | None) -> nn.Linear | None:
+    """Load a file of weights into the network, and answer the head that it holds, if any.
+
+    The head may have any number of outputs. Raises WeightsError for what doesn't fit.
+    """
+    state, prefix = read(str(file)).state, f"{found.head_name}."
+    own = found.network.state_dict()
+    if all(n.startswith(WRAPPED) for n in own) and not any(n.startswith(WRAPPED) for n in state):
+        state = {f"{WRAPPED}{name}": tensor for name, tensor in state.items()}
+    parts = {n.removeprefix(prefix): tensor for n, tensor in state.items() if n.startswith(prefix)}
+    rest = {name: tensor for name, tensor in state.items() if not name.startswith(prefix)}
+    # programs keep the head's tensors, which they no longer read; old files count no batches
+    spared = [n for n in own if n.startswith(prefix) or n.endswith("num_batches_tracked")]
+    rest = {name: own[name] for name in spared} | rest
+    load_into(found.network, rest, str(file))
+    weight = parts.get("weight")
+    if weight is None or weight.dim() != 2:
+        return None
+    outputs = weight.shape[0]
+    head = nn.Linear(found.feature_dim, outputs, "bias" in parts, device="meta")
+    head = head.to_empty(device="cpu")
+    load_into(head, parts, f"{file} (its head)")
+    return head
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, in one line that ends without a full stop."""
+    text = str(error).strip().partition("\n")[0].rstrip(".")[:200]
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -1,0 +1,196 @@
+"""A reference to a file of code, with everything settled before any of it runs."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Final, final
+
+from headstart.errors import HeadstartError, UnknownNameError, WeightsError
+from headstart.hubs.file import trust
+from headstart.references import Reference, build
+
+_PYTHON: Final = ".py"
+_KINDS: Final = {".pt": "TorchScript", ".ts": "TorchScript", ".pt2": "exported"}
+_WEIGHTS: Final = (".safetensors", ".pth", ".th", ".bin")
+_FORM: Final = "file:FILE.py:FUNCTION@WEIGHTS"
+_INTERPOLATIONS: Final = ("nearest", "box", "bilinear", "bicubic", "lanczos")
+_CROP_MODES: Final = ("center", "squash", "border")
+_IMAGENET: Final = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
+_WRITTEN: Final = ("trust", "network", "sha256", "pretrained")  # anew in every architecture
+
+
+@final
+@dataclass(frozen=True)
+class Settings:
+    """The options of a network in a file.
+
+    `size` is in pixels, `crop` the share of the resized picture that is kept; `mean` and `std` are
+    one number or one a channel, for values from 0 to 1, those of ImageNet where none are given.
+    `network` and `sha256` say what a saved model was made of.
+    """
+
+    size: int = 224
+    channels: int = 3
+    crop: float = 1.0
+    crop_mode: str = "center"
+    interpolation: str = "bilinear"
+    mean: str = ""
+    std: str = ""
+    head: bool = True
+    trust: bool = False
+    network: str = ""
+    sha256: str = ""
+    pretrained: bool = True
+
+
+@final
+@dataclass(frozen=True)
+class Plan:
+    """What to open, and what to feed it with. `content` is what the user trusts."""
+
+    reference: Reference
+    settings: Settings
+    path: Path
+    function: str  # of a Python file, else empty
+    content: bytes
+    preprocess: dict[str, Any]
+
+    @property
+    def file(self) -> str:
+        """The file's plain name, as a saved model keeps it."""
+        return self.path.name
+
+    @property
+    def kind(self) -> str:
+        """What the file is, where it is no Python file."""
+        return _KINDS[self.path.suffix.lower()]
+
+    @property
+    def what(self) -> str:
+        """How messages call the network."""
+        return f"{self.path}:{self.function}" if self.function else str(self.path)
+
+    @property
+    def architecture(self) -> Reference:
+        """What rebuilds the same network with random weights, here or in a saved model."""
+        usual = {field.name: field.default for field in fields(Settings)}
+        options = {
+            name: str(getattr(self.settings, name)).lower()
+            for name in usual
+            if name not in _WRITTEN and getattr(self.settings, name) != usual[name]
+        }
+        return Reference(
+            "file",
+            self.reference.name,
+            options={
+                **options,
+                "trust": "true",
+                "network": f"{self.file}:{self.function}" if self.function else self.file,
+                "sha256": hashlib.sha256(self.content).hexdigest(),
+                "pretrained": "false",
+            },
+        )
+
+
+def settle(reference: Reference) -> Plan:
+    """Read the file and the options, and make sure that the user lets the file run.
+
+    Raises HeadstartError for bad options, a missing, changed or unknown kind of file, and one that
+    is not trusted; WeightsError for a file of weights alone.
+    """
+    settings = build(Settings, reference.options, f"file:{reference.name}")
+    path, function = _place(reference.name, settings)
+    _check_kind(path, function)
+    preprocess = _preprocess(settings, reference)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise HeadstartError(
+            f"{path} can't be read ({error.strerror}). Write {_FORM}, or give another file."
+        ) from None
+    sha256 = hashlib.sha256(content).hexdigest()
+    if settings.sha256 not in ("", sha256):
+        raise HeadstartError(
+            f"{path} has changed since the model was made of it: its SHA-256 is {sha256}, not "
+            f"{settings.sha256}. Put the old file back."
+        )
+    trust.demand(reference, path, sha256)
+    return Plan(reference, settings, path, function, content, preprocess)
+
+
+def _place(name: str, settings: Settings) -> tuple[Path, str]:
+    """The file, and the function in it if it is a Python file, by name or in a saved folder."""
+    if not Path(name).is_dir():
+        return _split(name)
+    path, function = _split(settings.network)
+    if not settings.network or path.name != str(path):
+        raise HeadstartError(
+            f"{name} is a folder. Write {_FORM}; a model that Headstart saved is checkpoint:{name}."
+        )
+    return Path(name) / path, function
+
+
+def _split(name: str) -> tuple[Path, str]:
+    file, _, function = name.rpartition(":")
+    if file.lower().endswith(_PYTHON):
+        return Path(file), function
+    return Path(name), ""
+
+
+def _check_kind(path: Path, function: str) -> None:
+    suffix = path.suffix.lower()
+    if suffix == _PYTHON and not function:
+        raise HeadstartError(f"{path} is given without a function. Write {_FORM}.")
+    if suffix in _WEIGHTS:
+        raise WeightsError(f"{path} holds weights without their network. Write {_FORM}.")
+    if suffix != _PYTHON and suffix not in _KINDS:
+        raise HeadstartError(
+            f"{path} is not a network's file. Write {_FORM}, or give TorchScript (.pt, .ts) or an "
+            "exported program (.pt2)."
+        )
+
+
+def _preprocess(settings: Settings, reference: Reference) -> dict[str, Any]:
+    if settings.interpolation not in _INTERPOLATIONS:
+        raise UnknownNameError("interpolation", settings.interpolation, _INTERPOLATIONS)
+    if settings.crop_mode not in _CROP_MODES:
+        raise UnknownNameError("crop mode", settings.crop_mode, _CROP_MODES)
+    found = {name: _numbers(settings, name, reference) for name in _IMAGENET}
+    if settings.size < 1 or settings.channels not in (1, 3) or not 0 < settings.crop <= 1:
+        raise HeadstartError(
+            f"{reference} has a size below 1, a crop that is not in 0 to 1, or channels other than "
+            "1 or 3. Give for example size=224&channels=3&crop=0.875."
+        )
+    return {
+        "channels": settings.channels,
+        "height": settings.size,
+        "width": settings.size,
+        "crop": settings.crop,
+        "crop_mode": settings.crop_mode,
+        "interpolation": settings.interpolation,
+        **found,
+    }
+
+
+def _numbers(settings: Settings, name: str, reference: Reference) -> list[float]:
+    """One finite number a channel; standard deviations above 0."""
+    text: str = getattr(settings, name)
+    usual = _IMAGENET[name]
+    if not text:
+        return usual if settings.channels == len(usual) else [math.fsum(usual) / len(usual)]
+    try:
+        values = [float(part) for part in text.split(",")]
+    except ValueError:
+        values = []
+    values = values * settings.channels if len(values) == 1 else values
+    wrong = [v for v in values if not math.isfinite(v) or (name == "std" and v <= 0)]
+    if wrong or len(values) != settings.channels:
+        raise HeadstartError(
+            f"{reference} says {name}={text}, which is not one number, or one for each of "
+            f"{settings.channels} channels with commas{', above 0' if name == 'std' else ''}. "
+            f"Give for example {name}=0.5."
+        )
+    return values

@@ -1,0 +1,296 @@
+"""Networks saved whole: TorchScript, and programs of `torch.export`.
+
+Both are run as they are, in one stage. Loading TorchScript runs code of its own language, and
+`torch.export.load` evaluates expressions, so that both are trusted before; pickles inside an
+exported program that hold more than tensors are refused even then.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import warnings
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
+from typing import Any, Final, final
+
+import torch
+from torch import Tensor, fx, nn
+
+from headstart.errors import HeadstartError, WeightsError
+from headstart.hubs.file import heads
+from headstart.hubs.file.heads import Found
+from headstart.hubs.file.planning import Plan
+
+_STAGE: Final = "network"
+_read_script: Final[Callable[..., Any]] = torch.jit.load  # which has no types
+_CALLS: Final = "prim::CallMethod"
+_LINEAR: Final = torch.ops.aten.linear.default
+_TENSORS: Final = ("weight_", "tensor_")  # what payloads of tensors are called
+
+
+@final
+class Script(nn.Module):
+    """TorchScript as a module like any other: it can be frozen, and its copies can be trained.
+
+    TorchScript copies parameters with their history, and an optimiser refuses what has one.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, pictures: Tensor) -> Any:
+        """What TorchScript answers."""
+        return self.network(pictures)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Script:
+        with torch.no_grad():
+            made = Script(deepcopy(self.network, memo))
+        made.training = self.training
+        for old, new in zip(self.parameters(), made.parameters(), strict=True):
+            new.requires_grad_(old.requires_grad)
+        return made
+
+
+def open_script(plan: Plan, example: Tensor) -> Found:
+    """A TorchScript network, up to the input of the linear layer whose output it answers with.
+
+    Raises HeadstartError where the file is none, or the network is not for such pictures.
+    """
+    whole, network = _load_script(plan), _load_script(plan)
+    outputs = heads.run(whole, example, plan.what)
+    taken = _behead_script(network) if plan.settings.head else None  # before it is compiled
+    if taken is None:
+        return _found(plan, Script(whole), example, None)
+    with torch.no_grad():
+        again = taken[1](heads.run(network, example, plan.what))
+    if not torch.allclose(again, outputs, rtol=1e-4, atol=1e-4):
+        raise HeadstartError(
+            f"{plan.path} answers something else without its last layer {taken[0]}. "
+            "Say head=false, or save it again without that layer."
+        )
+    name, head = taken
+    return _found(plan, Script(network), example, (f"{heads.WRAPPED}{name}", head))
+
+
+def open_exported(plan: Plan, example: Tensor) -> Found:
+    """A program of `torch.export`, up to the input of the linear layer whose output it answers.
+
+    Its mode is that in which it was exported, so that it can't be trained. Raises HeadstartError
+    where the file is none, holds more than tensors, or takes no batches of such pictures.
+    """
+    _check_pickles(plan)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            program = torch.export.load(io.BytesIO(plan.content))
+            whole = program.module()
+    except Exception as error:  # its reader fails in any way
+        raise HeadstartError(
+            f"{plan.path} is not a program of torch.export that this torch reads "
+            f"({heads.first_line(error)}). Export it again with torch {torch.__version__}."
+        ) from error
+    for size in (2, 3):  # the network's own guards say what it was exported for
+        batch = torch.cat([example, example[:1]])[:size]
+        try:
+            heads.run(whole, batch, plan.what)
+        except HeadstartError as error:
+            raise HeadstartError(
+                f"{str(error).rstrip('.')}. Export it with dynamic_shapes, so that it takes "
+                "batches of any size."
+            ) from error
+    network, taken = _plain(whole, plan.settings.head)
+    return _found(plan, network, example, taken, differentiable=False)
+
+
+OPENING: Final[Mapping[str, Callable[[Plan, Tensor], Found]]] = {
+    "TorchScript": open_script,
+    "exported": open_exported,
+}
+
+
+def _found(
+    plan: Plan,
+    network: nn.Module,
+    example: Tensor,
+    taken: tuple[str, nn.Linear] | None,
+    differentiable: bool = True,
+) -> Found:
+    network.eval()
+    features = heads.run(network, example, plan.what)
+    if taken is None and plan.settings.head:
+        _refuse_hidden_head(plan, network, features)
+    if not plan.settings.pretrained and plan.reference.weights is None:
+        _randomise(network)
+    return Found(
+        network=network,
+        stages={_STAGE: network},
+        feature_dim=features.shape[1],
+        head=taken[1] if taken else None,
+        head_name=taken[0] if taken else heads.free_name(network),
+        differentiable=differentiable,
+    )
+
+
+def _refuse_hidden_head(plan: Plan, network: nn.Module, answers: Tensor) -> None:
+    """Raise HeadstartError where the answers may be the logits of a head that wasn't found."""
+    heads.refuse_probabilities(answers, plan.what)
+    matrices = [tensor for tensor in network.state_dict().values() if tensor.dim() == 2]
+    if matrices and matrices[-1].shape[0] == answers.shape[1]:
+        raise HeadstartError(
+            f"{plan.what} doesn't end by calling a linear layer, but its {answers.shape[1]} "
+            "answers look like those of one, so that its head can't be taken off. Say head=false "
+            "if they are features, or save the network without its head."
+        )
+
+
+def _load_script(plan: Plan) -> Any:
+    if not any("/code/" in name for name in _members(plan)):
+        raise HeadstartError(
+            f"{plan.path} is not TorchScript. Save one with torch.jit.save; weights alone belong "
+            f"behind a Python file, as in file:FILE.py:FUNCTION@{plan.path}."
+        )
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # the user chose TorchScript, not we
+            network = _read_script(io.BytesIO(plan.content), map_location="cpu")
+    except Exception as error:
+        raise HeadstartError(
+            f"{plan.path} can't be loaded as TorchScript ({heads.first_line(error)}). "
+            "Copy it or save it again."
+        ) from error
+    return network.eval()
+
+
+def _behead_script(network: Any) -> tuple[str, nn.Linear] | None:
+    """Let the network answer with what it would give its last linear layer; the layer, copied."""
+    graph = network.graph
+    outputs = list(graph.outputs())
+    node = outputs[0].node()
+    if len(outputs) != 1 or node.kind() != _CALLS or node.s("name") != "forward":
+        return None
+    layer, *inputs = node.inputs()
+    path: list[str] = []
+    while layer.node().kind() == "prim::GetAttr":
+        path.insert(0, layer.node().s("name"))
+        layer = layer.node().input()
+    name = ".".join(path)
+    state = network.state_dict()
+    weight, bias = state.get(f"{name}.weight"), state.get(f"{name}.bias")
+    named = dict(network.named_modules())
+    if len(inputs) != 1 or weight is None or named[name].original_name != "Linear":
+        return None
+    graph.eraseOutput(0)
+    graph.registerOutput(inputs[0])
+    return name, _linear(weight, bias)
+
+
+def _plain(whole: Any, behead: bool) -> tuple[nn.Module, tuple[str, nn.Linear] | None]:
+    """An exported program as a plain module without its guards, and without its last layer."""
+    graph: Any = fx.Graph()
+    answer = graph.graph_copy(whole.graph, {})
+    last = answer[0] if isinstance(answer, tuple | list) else answer
+    for node in [node for node in graph.nodes if node.op == "call_module" and not node.users]:
+        graph.erase_node(node)
+    taken = _last_layer(whole.state_dict(), last) if behead else None
+    graph.output(last if taken is None else last.args[0])
+    if taken is not None:
+        graph.erase_node(last)
+    return fx.GraphModule(whole, graph), taken
+
+
+def _last_layer(state: Mapping[str, Tensor], last: Any) -> tuple[str, nn.Linear] | None:
+    """The linear layer that an exported program answers with, copied, and its name."""
+    if last.target != _LINEAR:
+        return None
+    weight, *bias = (str(read.target) for read in last.args[1:] if read is not None)
+    name, _, kind = weight.rpartition(".")
+    if not name or kind != "weight" or [f"{name}.bias"] * len(bias) != bias:
+        return None
+    return name, _linear(state[weight], state[bias[0]] if bias else None)
+
+
+def _linear(weight: Tensor, bias: Tensor | None) -> nn.Linear:
+    """A layer of its own with these weights."""
+    made = nn.Linear(weight.shape[1], weight.shape[0], bias is not None, device="meta")
+    made = made.to_empty(device="cpu")
+    with torch.no_grad():
+        made.weight.copy_(weight)
+        if bias is not None:
+            made.bias.copy_(bias)
+    return made
+
+
+def _randomise(network: nn.Module) -> None:
+    """Draw all weights anew, as `nn.Linear` and `nn.Conv2d` do.
+
+    Vectors are those of norms, ones to multiply with and zeros to add; statistics begin anew.
+    """
+    with torch.no_grad():
+        for name, tensor in network.named_parameters():
+            if tensor.dim() > 1:
+                nn.init.kaiming_uniform_(tensor, a=math.sqrt(5))
+            else:
+                tensor.fill_(float(name.endswith("weight")))
+        for name, buffer in network.named_buffers():
+            if name.endswith(("running_mean", "running_var", "num_batches_tracked")):
+                buffer.fill_(float(name.endswith("running_var")))
+
+
+def _members(plan: Plan) -> list[str]:
+    try:
+        with zipfile.ZipFile(io.BytesIO(plan.content)) as archive:
+            return archive.namelist()
+    except zipfile.BadZipFile:
+        return []
+
+
+def _check_pickles(plan: Plan) -> None:
+    """Refuse an exported program that torch could only read by unpickling more than tensors."""
+    names = _members(plan)
+    if not any(name.endswith("/archive_format") for name in names):
+        raise HeadstartError(
+            f"{plan.path} is not a program of torch.export, or one of an old format. "
+            f"Export it again with torch {torch.__version__}."
+        )
+    seen: set[str] = set()  # torch's reader takes the first of two, and does not tell case
+    with zipfile.ZipFile(io.BytesIO(plan.content)) as archive:
+        for name in names:
+            twice = name.lower() in seen
+            seen.add(name.lower())
+            if twice or "aotinductor" in name or "/" not in name or not _harmless(archive, name):
+                raise WeightsError(
+                    f"{plan.path} holds {name}, which is more than a program over tensors, so that "
+                    "it was not opened. Export the network without objects of its own."
+                )
+
+
+def _harmless(archive: zipfile.ZipFile, name: str) -> bool:
+    """Whether what is pickled under this name, or listed there as pickled, is tensors only."""
+    if name.lower().endswith("_config.json"):
+        folder = name.rpartition("/")[0]
+        try:
+            listed = list(_listed(archive, name))
+        except (ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile):
+            return False
+        return all(_only_tensors(archive, f"{folder}/{path}") for path in listed)
+    return not name.lower().endswith((".pt", ".pkl")) or _only_tensors(archive, name)
+
+
+def _listed(archive: zipfile.ZipFile, name: str) -> Iterator[str]:
+    """The payloads of a list that are pickled, or are no tensors."""
+    for payload in json.loads(archive.read(name))["config"].values():
+        path = str(payload["path_name"])
+        if payload["use_pickle"] or not path.startswith(_TENSORS):
+            yield path
+
+
+def _only_tensors(archive: zipfile.ZipFile, name: str) -> bool:
+    try:
+        torch.load(io.BytesIO(archive.read(name)), weights_only=True)
+    except Exception:  # an unpickler's refusals are many
+        return False
+    return True

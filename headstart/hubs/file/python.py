@@ -1,0 +1,108 @@
+"""Networks that a function in a Python file makes."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import sys
+from contextlib import redirect_stdout
+from types import ModuleType
+from typing import Any
+
+from torch import Tensor, nn
+
+from headstart.errors import HeadstartError, UnknownNameError
+from headstart.hubs.file import heads
+from headstart.hubs.file.heads import Found
+from headstart.hubs.file.planning import Plan
+from headstart.stages import find_stages
+
+
+def open_function(plan: Plan, example: Tensor) -> Found:
+    """Run the file, call the function, take the network's head off and cut it into stages.
+
+    Raises HeadstartError where the file or the function fails, or makes no network for images.
+    """
+    network = _call(plan, _function(plan, _run(plan)))
+    network.eval()
+    taken = heads.behead(network, example, plan.what) if plan.settings.head else None
+    features = heads.run(network, example, plan.what)
+    return Found(
+        network=network,
+        stages=find_stages(network, example),
+        feature_dim=features.shape[1],
+        head=taken[1] if taken else None,
+        head_name=taken[0] if taken else heads.free_name(network),
+        differentiable=True,
+    )
+
+
+def _run(plan: Plan) -> dict[str, Any]:
+    """The names that the file defines: those of exactly the content that is trusted."""
+    name = f"headstart_file_{plan.architecture.options['sha256'][:16]}"
+    module = ModuleType(name)
+    module.__file__ = str(plan.path)
+    sys.modules[name] = module  # dataclasses look themselves up there
+    try:
+        tree = ast.parse(plan.content, str(plan.path))
+        _stands_alone(plan, tree)
+        with redirect_stdout(sys.stderr):  # what we print is for programs to read
+            exec(compile(tree, str(plan.path), "exec"), vars(module))
+    except HeadstartError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise HeadstartError(
+            f"{plan.path} can't be run ({heads.first_line(error)}). Mend it."
+        ) from error
+    return vars(module)
+
+
+def _stands_alone(plan: Plan, tree: ast.Module) -> None:
+    """Refuse imports of files beside it: a saved model takes along this file alone."""
+    names = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names.append("." if node.level else str(node.module))
+    for name in names:
+        beside, top = plan.path.parent, name.partition(".")[0]
+        found = (beside / f"{top}.py").is_file() or (beside / top / "__init__.py").is_file()
+        if name.startswith(".") or found:
+            raise HeadstartError(
+                f"{plan.path} imports {'relatively' if name == '.' else name} from the files "
+                "beside it, which a saved model would lack. Put the network into one file."
+            )
+
+
+def _function(plan: Plan, names: dict[str, Any]) -> Any:
+    function = names.get(plan.function)
+    if function is None:
+        own = [n for n, value in names.items() if callable(value) and not n.startswith("_")]
+        raise UnknownNameError(f"function of {plan.path}", plan.function, own)
+    if not callable(function) or isinstance(function, nn.Module):
+        raise HeadstartError(
+            f"{plan.what} is not a function but of type {type(function).__name__}. "
+            "Name a function that makes a new network each time."
+        )
+    try:
+        inspect.signature(function).bind()
+    except TypeError as error:
+        raise HeadstartError(
+            f"{plan.what} can't be called without arguments ({error}). Give them defaults."
+        ) from None
+    return function
+
+
+def _call(plan: Plan, function: Any) -> nn.Module:
+    try:
+        with redirect_stdout(sys.stderr):
+            network = function()
+    except (Exception, SystemExit) as error:
+        raise HeadstartError(f"{plan.what} failed ({heads.first_line(error)}). Mend it.") from error
+    if not isinstance(network, nn.Module):
+        raise HeadstartError(
+            f"{plan.what} answers with {type(network).__name__}, not a torch.nn.Module. "
+            "Let it answer the network."
+        )
+    return network

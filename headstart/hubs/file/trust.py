@@ -1,0 +1,40 @@
+"""Consent to run code, given for exact contents, and kept for this process and those it starts."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+from headstart.errors import HeadstartError
+from headstart.references import Reference
+
+VARIABLE: Final = "HEADSTART_TRUST"
+_ANYTHING: Final = "1"
+_RECORD: Final = "headstart.json"  # stands beside weights that Headstart saved
+
+
+def demand(reference: Reference, path: Path, sha256: str) -> None:
+    """Raise HeadstartError unless the user lets this content run as code.
+
+    A reference that leads into a saved model was written by whoever saved it, so that its
+    `trust=true` says nothing. What is allowed once is allowed to the processes that follow, such
+    as the one in which a saved model is proved: for this content only.
+    """
+    allowed = [part.strip() for part in os.environ.get(VARIABLE, "").split(",") if part.strip()]
+    if _ANYTHING in allowed or sha256 in allowed:
+        return
+    saved = _leads_into_a_saved_model(reference)
+    if reference.option("trust", False) and not saved:
+        os.environ[VARIABLE] = ",".join([*allowed, sha256])
+        return
+    advice = "" if saved else "add ?trust=true, or "
+    raise HeadstartError(
+        f"{path} is code that would run with your rights, and is not trusted. If you know who "
+        f"wrote it, {advice}set the environment variable {VARIABLE}={sha256}."
+    )
+
+
+def _leads_into_a_saved_model(reference: Reference) -> bool:
+    beside = Path(reference.weights).parent if reference.weights else None
+    return Path(reference.name).is_dir() or (beside is not None and (beside / _RECORD).exists())

@@ -1,0 +1,144 @@
+"""Building a torchvision network, taking its head off, and filling it."""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any, Final, final
+
+import torch
+from torch import Tensor, nn
+from torchvision import models
+from torchvision.models.vision_transformer import interpolate_embeddings
+
+from headstart.errors import HeadstartError, WeightsError
+from headstart.weights import State, Weights, load_into
+
+_AUXILIARY: Final = ("aux1.", "aux2.", "AuxLogits.")
+_WITH_AUXILIARY: Final = ("googlenet", "inception_v3")
+_POSITIONS: Final = "encoder.pos_embedding"
+_COUNTER: Final = ".num_batches_tracked"  # older files lack it
+_OLD_NAMES: Final = (  # of torchvision's own files, that its networks have outgrown
+    (re.compile(r"(\.denselayer\d+\.(?:norm|conv))\.([12])\."), r"\1\2."),
+    (re.compile(r"\.mlp\.linear_1\."), ".mlp.0."),
+    (re.compile(r"\.mlp\.linear_2\."), ".mlp.3."),
+)
+
+
+@final
+@dataclass(frozen=True)
+class Head:
+    """What the last layer with weights is called, and how many features it reads."""
+
+    name: str
+    features: int
+
+
+@final
+class SteppedTransformer(nn.Module):
+    """torchvision's ViT over its own modules, with the steps of its encoder one after another.
+
+    Its own `forward` carries the batch's size along, past every place where it could be cut.
+    """
+
+    def __init__(self, network: models.VisionTransformer) -> None:
+        super().__init__()
+        self.conv_proj = network.conv_proj
+        self.class_token = network.class_token
+        self.encoder = network.encoder
+        self.heads = network.heads
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Maps (N, 3, size, size) to (N, D)."""
+        patches = self.conv_proj(pictures).flatten(2).transpose(1, 2)
+        first = self.class_token.expand(patches.shape[0], -1, -1)
+        tokens = torch.cat([first, patches], dim=1) + self.encoder.pos_embedding
+        tokens = self.encoder.layers(self.encoder.dropout(tokens))
+        features: Tensor = self.heads(self.encoder.ln(tokens)[:, 0])
+        return features
+
+
+def create(name: str, size: int, filled: bool, what: str) -> nn.Module:
+    """The network for pictures of this size with random weights, auxiliary classifiers left out.
+
+    Those that are `filled` from elsewhere skip what they can of drawing weights. Raises
+    HeadstartError where the network can't have the size.
+    """
+    try:
+        network: nn.Module = models.get_model(name, weights=None, **_settings(name, size, filled))
+    except (AssertionError, ValueError) as error:
+        reason = str(error).partition("\n")[0].rstrip(".!")
+        raise HeadstartError(
+            f"{what} can't be built for pictures of {size} px ({reason}). "
+            "Give it another size=, or none."
+        ) from error
+    is_transformer = isinstance(network, models.VisionTransformer)
+    return SteppedTransformer(network) if is_transformer else network
+
+
+def _settings(name: str, size: int, filled: bool) -> dict[str, Any]:
+    if name.startswith("vit_"):
+        return {"image_size": size}
+    if name.startswith("maxvit_"):
+        return {"input_size": (size, size)}
+    if name in _WITH_AUXILIARY:  # their weights expect that they change the input's scale
+        return {"aux_logits": False, "transform_input": True, "init_weights": not filled}
+    return {"init_weights": not filled} if name.startswith("vgg") else {}
+
+
+def behead(network: nn.Module) -> Head:
+    """Take the last layer with weights off: a linear one, or SqueezeNet's 1x1 convolution."""
+    layers = [n for n, m in network.named_modules() if isinstance(m, nn.Linear | nn.Conv2d)]
+    name = layers[-1]
+    width = network.state_dict()[f"{name}.weight"].shape[1]
+    network.set_submodule(name, nn.Identity())
+    return Head(name, width)
+
+
+def fill(
+    network: nn.Module, own: Head, file: Weights, source: str, resized: bool
+) -> nn.Linear | None:
+    """Load the file into a network without head, and answer the file's head where it is linear.
+
+    Where `resized`, a transformer's positions are stretched to its size. Raises WeightsError for
+    another network's file.
+    """
+    state = _renamed(file.state)
+    prefix = f"{own.name}."
+    parts = {n.removeprefix(prefix): t for n, t in state.items() if n.startswith(prefix)}
+    body = {n: t for n, t in state.items() if not n.startswith(prefix)}
+    if isinstance(network, models.GoogLeNet | models.Inception3):
+        body = {n: t for n, t in body.items() if not n.startswith(_AUXILIARY)}
+    if isinstance(network, SteppedTransformer) and resized and _POSITIONS in body:
+        body = _stretched(network, body, source)
+    counters = {n: t for n, t in network.state_dict().items() if n.endswith(_COUNTER)}
+    children = OrderedDict(network.named_children())
+    # MNASNet as a whole asks for the version of its class, which a file of tensors doesn't hold
+    holder = nn.Sequential(children) if isinstance(network, models.MNASNet) else network
+    load_into(holder, {**counters, **body}, source)
+    weight = parts.get("weight")
+    if weight is None or weight.dim() == 4:  # SqueezeNet's own, which comes before its pooling
+        return None
+    head = nn.Linear(own.features, weight.shape[0], bias="bias" in parts)
+    load_into(head, parts, f"{source} (its head)")
+    return head
+
+
+def _renamed(state: State) -> State:
+    names = {name: name for name in state}
+    for pattern, new in _OLD_NAMES:
+        names = {name: pattern.sub(new, later) for name, later in names.items()}
+    return {names[name]: tensor for name, tensor in state.items()}
+
+
+def _stretched(network: SteppedTransformer, body: State, source: str) -> State:
+    count = network.encoder.pos_embedding.shape[1] - 1
+    patch = network.conv_proj.kernel_size[0]
+    try:
+        return dict(interpolate_embeddings(round(count**0.5) * patch, patch, OrderedDict(body)))
+    except (ValueError, RuntimeError) as error:
+        raise WeightsError(
+            f"{source} has positions that can't be stretched to another size ({error}). "
+            "Give the weights of this architecture."
+        ) from error

@@ -1,0 +1,93 @@
+"""What torchvision has, told without building a network or opening a connection."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import torch
+from torchvision import models
+
+from headstart.contracts import Card
+
+_LICENCE: Final = "BSD-3-Clause"
+_SWAG: Final = "SWAG"  # weights of Singh et al. 2022, which have their own terms and training data
+_PUBLISHED: Final = {  # families and ways of training, by the year of their paper or release
+    2014: "alexnet googlenet vgg",  # AlexNet as Krizhevsky varied it for several machines
+    2015: "inception_v3 resnet",
+    2016: "densenet resnext squeezenet wide_resnet",
+    2018: "mnasnet mobilenet_v2 shufflenet_v2",
+    2019: "efficientnet mobilenet_v3",
+    2020: "regnet vit",
+    2021: "efficientnet_v2 swin IMAGENET1K_V2",
+    2022: f"convnext maxvit IMAGENET1K_{_SWAG}",
+}
+_YEARS: Final = {word: year for year, words in _PUBLISHED.items() for word in words.split()}
+
+
+def names() -> list[str]:
+    """The classification networks."""
+    return list(models.list_models(module=models))
+
+
+def entries(name: str) -> dict[str, Any]:
+    """The sets of weights of a network by their name, the default one first.
+
+    Those that torchvision says can't classify are left out: the layers below their head are empty.
+    """
+    kind = models.get_model_weights(name)
+    ordered = sorted(kind, key=lambda entry: entry is not kind.DEFAULT)
+    return {entry.name: entry for entry in ordered if not math.isnan(accuracy(entry))}
+
+
+def cards(pattern: str) -> Iterator[Card]:
+    """Describe what matches, by the network's name or with @ and the name of its weights."""
+    for name in names():
+        for place, (tag, entry) in enumerate(entries(name).items()):
+            if fnmatchcase(name, pattern) or fnmatchcase(f"{name}@{tag}", pattern):
+                side = entry.transforms().crop_size[0]
+                yield Card(
+                    reference=f"torchvision:{name}@{tag}" if place else f"torchvision:{name}",
+                    modality="image",
+                    parameters=entry.meta["num_params"],
+                    input=f"3x{side}x{side}",
+                    licence=licence(entry),
+                    trained_on=trained_on(entry),
+                    at_hand=stored(entry.url).is_file(),
+                    accuracy=accuracy(entry),
+                    year=year(name, tag),
+                )
+
+
+def accuracy(entry: Any) -> float:
+    """The published share of right first answers on ImageNet-1k, in percent."""
+    measured: Mapping[str, float] = entry.meta["_metrics"]["ImageNet-1K"]
+    return measured["acc@1"]
+
+
+def year(name: str, tag: str) -> int | None:
+    """When the network or the way its weights were trained was published, whichever is later."""
+    found = (year for word, year in _YEARS.items() if name.startswith(word) or tag.startswith(word))
+    return max(found, default=None)
+
+
+def licence(entry: Any) -> str:
+    """The terms of the weights: torchvision's, save where they say others."""
+    stated = entry.meta.get("license")
+    if stated is None:
+        return _LICENCE
+    return "CC-BY-NC-4.0" if f"/{_SWAG}/" in stated else str(stated)
+
+
+def trained_on(entry: Any) -> str:
+    """The data sets, in the order of training."""
+    return f"{'Instagram-3.6B, then ' if _SWAG in entry.name else ''}ImageNet-1k"
+
+
+def stored(url: str) -> Path:
+    """Where torch keeps the file of this address on this machine, whether it is there or not."""
+    return Path(torch.hub.get_dir()) / "checkpoints" / Path(urlsplit(url).path).name

@@ -1,0 +1,162 @@
+"""A reference to a torchvision network, with all settled before the network is built."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, final
+
+from headstart.errors import HeadstartError, UnknownNameError, WeightsError
+from headstart.hubs.torchvision import listing
+from headstart.hubs.torchvision.fetching import fetch
+from headstart.references import Reference, build
+from headstart.weights import TORCH_SUFFIXES, Weights, read
+
+_SUFFIXES: Final = (".safetensors", *TORCH_SUFFIXES)
+_FILTERS: Final = ("nearest", "box", "bilinear", "bicubic", "lanczos")
+_CHANGEABLE: Final = ("size", "crop", "interpolation")
+
+
+@final
+@dataclass(frozen=True)
+class Settings:
+    """The options of a reference: `size` in pixels, `crop` a share of the resized picture."""
+
+    pretrained: bool = True
+    size: int = 224
+    crop: float = 0.875
+    interpolation: str = "bilinear"
+
+
+@final
+@dataclass(frozen=True)
+class _Found:
+    """Weights, what messages call them, and what is known of them."""
+
+    file: Weights | None = None
+    source: str = ""
+    licence: str | None = None
+    trained_on: str | None = None
+
+
+@final
+@dataclass(frozen=True)
+class Plan:
+    """What to build, from which weights, fed with what."""
+
+    reference: Reference
+    preprocess: Mapping[str, Any]
+    changes: Mapping[str, str]  # the options that turn the default preprocessing into this one
+    resized: bool  # whether the user asked for this size
+    file: Weights | None
+    source: str  # how messages call the weights
+    licence: str | None
+    trained_on: str | None
+
+    @property
+    def what(self) -> str:
+        """How messages call the network."""
+        return f"torchvision:{self.reference.name}"
+
+    @property
+    def size(self) -> int:
+        """The side of a picture in pixels."""
+        return int(self.preprocess["height"])
+
+
+def settle(reference: Reference) -> Plan:
+    """Look the name and its weights up, read these, and sort the options.
+
+    Raises UnknownNameError for a name, WeightsError for weights that are not known, not there or
+    another network's, and HeadstartError for bad options.
+    """
+    name = reference.name
+    if name not in listing.names():
+        raise UnknownNameError("torchvision network", name, listing.names())
+    known = listing.entries(name)
+    default = next(iter(known.values()))
+    entry = _entry(reference, known)
+    base = recipe(entry or default)
+    asked = build(Settings, {**_options(base), **reference.options}, f"torchvision:{name}")
+    _check(asked, reference)
+    weights = _weights(reference, entry) if asked.pretrained or entry is None else _Found()
+    resized = "size" in reference.options
+    side = (None if resized else _side(weights.file)) or asked.size
+    changed = {"crop": asked.crop, "interpolation": asked.interpolation}
+    preprocess = {**base, "height": side, "width": side, **changed}
+    plain = _options(recipe(default))
+    changes = {key: text for key, text in _options(preprocess).items() if text != plain[key]}
+    return Plan(reference, preprocess, changes, resized, **vars(weights))
+
+
+def _entry(reference: Reference, known: Mapping[str, Any]) -> Any:
+    """The set of weights that the reference names, or None where it names a file."""
+    tag = reference.weights
+    if tag is None or tag == "DEFAULT":
+        return next(iter(known.values()))
+    if Path(tag).exists() or tag.lower().endswith(_SUFFIXES):
+        return None
+    if tag not in known:
+        raise WeightsError(
+            f"torchvision:{reference.name} has no weights {tag!r}. "
+            f"It has {', '.join(known)}; or give a file."
+        )
+    return known[tag]
+
+
+def _weights(reference: Reference, entry: Any) -> _Found:
+    """The weights of an entry, or of the reference's file where it is None."""
+    if entry is not None:
+        path = fetch(entry.url, f"torchvision:{reference.name}")
+        return _Found(read(path), str(path), listing.licence(entry), listing.trained_on(entry))
+    file = read(str(reference.weights))
+    header = file.metadata
+    stated = header.get("torchvision", reference.name)
+    if stated != reference.name:
+        raise WeightsError(
+            f"{reference.weights} holds the weights of torchvision:{stated}, not of "
+            f"torchvision:{reference.name}. Write torchvision:{stated}@{reference.weights}."
+        )
+    licence = header.get("licence") or header.get("license")
+    return _Found(file, str(reference.weights), licence, header.get("trained_on"))
+
+
+def recipe(entry: Any) -> dict[str, Any]:
+    """The preprocessing that goes with a set of weights."""
+    asked = entry.transforms()
+    (side,), (resized,) = asked.crop_size, asked.resize_size
+    return {
+        "channels": len(asked.mean),
+        "height": side,
+        "width": side,
+        "crop": side / resized,
+        "crop_mode": "center",
+        "interpolation": asked.interpolation.value,
+        "mean": list(asked.mean),
+        "std": list(asked.std),
+    }
+
+
+def _options(recipe: Mapping[str, Any]) -> dict[str, str]:
+    values = {**recipe, "size": recipe["height"]}
+    return {name: str(values[name]) for name in _CHANGEABLE}
+
+
+def _check(asked: Settings, reference: Reference) -> None:
+    if asked.size < 1 or not 0 < asked.crop <= 1 or asked.interpolation not in _FILTERS:
+        raise HeadstartError(
+            f"{reference} has a size below 1, a crop that is not between 0 and 1, or an unknown "
+            "interpolation. Give for example size=224&crop=0.875, and for the interpolation one "
+            f"of {', '.join(_FILTERS)}."
+        )
+
+
+def _side(file: Weights | None) -> int | None:
+    """The side of the pictures that a vision transformer has positions for."""
+    state = {} if file is None else file.state
+    positions, patches = state.get("encoder.pos_embedding"), state.get("conv_proj.weight")
+    if positions is None or patches is None or positions.dim() != 3:
+        return None
+    return patches.shape[-1] * math.isqrt(positions.shape[1] - 1)

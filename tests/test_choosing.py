@@ -1,0 +1,294 @@
+"""Choosing: the ranking of backbones, short fine-tuning, strategies from cheap to dear."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny
+import torch
+from conftest import write_pictures
+
+import headstart as hs
+from headstart import evidence, plan
+from headstart.evidence import Arm
+from headstart.pipeline import contenders, halving, trials
+from headstart.pipeline.prepare import Surroundings, prepare
+from headstart.pipeline.ranking import Look
+from headstart.progress import Silent
+from headstart.results.ranking import CheckedRanking, Ranked, Ranking, weighted_tau
+from headstart.transferability import history
+from headstart.transferability.prior import Prior
+from headstart.weights import save
+
+QUICK: dict[str, Any] = {"scratch": False, "epochs": 2, "device": "cpu"}
+
+
+def quick(**chosen: Any) -> hs.Settings:
+    return hs.Settings(**{**QUICK, **chosen})
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> tuple[str, str]:
+    """One network whose features hold the colour, and one whose features are all the same."""
+    backbone = tiny.backbone("seeded:convnet?width=8&seed=1")
+    state = {n: t.clone() for s in backbone.stages.values() for n, t in s.state_dict().items()}
+    save(state, tmp_path / "good.safetensors", {})
+    last = [name for name, tensor in state.items() if tensor.dim() > 1][-1]
+    state[last] = torch.zeros_like(state[last])
+    save(state, tmp_path / "dead.safetensors", {})
+    good, dead = (
+        f"seeded:convnet@{tmp_path / name}.safetensors?width=8" for name in ("good", "dead")
+    )
+    return good, dead
+
+
+def test_what_suits_the_data_comes_first(pictures: Path, sources: tuple[str, str]) -> None:
+    good, dead = sources
+    found = hs.rank(pictures, [dead, good], settings=quick())
+    told = found.to_json()
+    assert json.loads(json.dumps(told)) == told
+    first, second = told["ranking"]
+    assert (first["backbone"], second["backbone"]) == (good, dead)
+    assert first["expected"] > 0.9 > second["expected"]
+    for row in told["ranking"]:
+        assert row["low"] <= row["expected"] <= row["high"]
+        assert row["scores"].keys() >= {"k-nn", "ridge", "logme"}
+        assert row["seconds"] > 0 and row["dropped"] == ""
+    assert {row["backbone"] for row in told["prior"]} == {good, dead}
+    text = str(found)
+    assert text.index(good) < text.index(dead)
+    assert "Before looking (the prior):" in text
+
+
+def test_the_test_split_has_no_part_in_a_ranking(tmp_path: Path, sources: tuple[str, str]) -> None:
+    root = tmp_path / "split"
+    for split, seed in (("train", 0), ("val", 1), ("test", 2)):
+        write_pictures(root / split, {"ants": 20, "bees": 20}, seed=seed)
+    first = hs.rank(root, sources, settings=quick()).to_json()
+    assert first["items"] == 80
+    ants, bees = (sorted((root / "test" / name).iterdir()) for name in ("ants", "bees"))
+    for one, other in zip(ants, bees, strict=True):  # the test labels turned around
+        kept = one.read_bytes()
+        one.write_bytes(other.read_bytes())
+        other.write_bytes(kept)
+    again = hs.rank(root, sources, settings=quick()).to_json()
+    for one, other in zip(first["ranking"], again["ranking"], strict=True):
+        assert {k: one[k] for k in ("backbone", "expected", "scores")} == {
+            k: other[k] for k in ("backbone", "expected", "scores")
+        }
+
+
+def test_what_can_not_run_is_a_row_with_its_reason(
+    pictures: Path, sources: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    asked = [sources[0], "seeded:convnet@absent.safetensors", "seeded:text-encoder"]
+    rows = {row.backbone: row for row in hs.rank(pictures, asked, settings=quick()).rows}
+    assert "absent.safetensors" in rows[asked[1]].dropped
+    assert rows[asked[2]].dropped == "is made for texts, and the data are images"
+    assert rows[asked[1]].expected is None and rows[asked[0]].expected is not None
+    with pytest.raises(hs.HeadstartError, match="None of 1 backbones can be used here; the first"):
+        hs.rank(pictures, asked[1:2], settings=quick())
+
+
+def test_a_network_that_fails_at_work_is_dropped(
+    pictures: Path, sources: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measure = Look._measure
+
+    def failing(look: Look, each: Any, count: int) -> None:
+        if each.reference == sources[1]:
+            raise MemoryError("no room for it")
+        measure(look, each, count)
+
+    monkeypatch.setattr(Look, "_measure", failing)
+    rows = hs.rank(pictures, sources, settings=quick()).rows
+    assert [row.dropped for row in rows] == ["", "no room for it"]
+
+
+def test_a_first_look_drops_those_clearly_behind(
+    pictures: Path, sources: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("headstart.pipeline.ranking.FIRST", 30)
+    monkeypatch.setattr("headstart.pipeline.ranking.KEPT", 1)
+    seen: list[tuple[str, int]] = []
+    measure = Look._measure
+
+    def noting(look: Look, each: Any, count: int) -> None:
+        seen.append((each.reference, count))
+        measure(look, each, count)
+
+    monkeypatch.setattr(Look, "_measure", noting)
+    found = hs.rank(pictures, sources, settings=quick())
+    good, dead = sources
+    assert sorted(seen[:2]) == sorted([(good, 30), (dead, 30)])
+    assert seen[2:] == [(good, found.items)]
+    assert f"points behind {good} on 30 items" in found.rows[1].dropped
+
+
+def test_rankings_are_remembered_for_other_data(
+    pictures: Path, tmp_path: Path, sources: tuple[str, str]
+) -> None:
+    good, dead = sources
+    before = hs.rank(pictures, sources, settings=quick()).priors
+    assert {each.value for each in before} == {before[0].value}  # alike in all that is known
+    assert {past.backbone for past in history.recall()} == {good, dead}
+    same = hs.rank(pictures, sources, settings=quick()).priors
+    assert same == before  # its own scores say nothing new
+    others = write_pictures(tmp_path / "others", {"cats": 30, "dogs": 30}, seed=5)
+    first, second = hs.rank(others, sources, settings=quick()).priors
+    assert (first.reference, second.reference) == (good, dead)
+    assert any("led others by" in reason for reason in first.reasons)
+
+
+def test_patterns_and_all_at_hand(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = contenders.contenders(["seeded:conv*"], "image", download=False)
+    assert list(found) == ["seeded:convnet"]
+    made = hs.fit(
+        pictures, "seeded:convnet", "mine", strategy="feature-extraction", settings=quick()
+    )
+    assert made.folder.name == "mine"
+    found = contenders.contenders([], "image", download=False)
+    assert "checkpoint:mine" in found
+    assert not any(reference.startswith("seeded:") for reference in found)
+    away = contenders.contenders([], "image", download=True)
+    more = [away[name] for name in away.keys() - found.keys()]
+    assert len(more) == contenders.FETCHED
+    assert all(card and not card.at_hand and card.accuracy for card in more)
+    with pytest.raises(hs.HeadstartError, match="No pretrained text model that matches is at hand"):
+        contenders.contenders(["seeded:conv*"], "text", download=False)
+
+
+def test_short_fine_tuning_parts_those_that_features_can_not(
+    pictures: Path, tmp_path: Path
+) -> None:
+    around = Surroundings.of(quick(epochs=None), Silent())
+    asked = ["seeded:convnet?width=8&seed=1", "seeded:convnet?width=8&seed=2"]
+    look = Look.at(pictures, asked, False, around)
+    assert len(look.level()) == 2
+    halving.halve(look, around.budget.until(1.0))
+    tuned = [each.tuned for each in look.field]
+    assert all(arm is not None and len(arm.checked) for arm in tuned)
+    assert tuned[0].merit >= tuned[1].merit  # type: ignore[union-attr] # both were trained
+    rows = look.ranking().to_json()["ranking"]
+    assert rows[0]["tuned"]["value"] >= rows[1]["tuned"]["value"]
+
+
+def test_fit_chooses_backbone_and_strategy(
+    pictures: Path, tmp_path: Path, sources: tuple[str, str]
+) -> None:
+    good, dead = sources
+    made = hs.fit(pictures, [dead, good], tmp_path / "model", settings=quick(epochs=3))
+    told = made.to_json()
+    assert told["backbone"] == good
+    assert told["ranking"]["ranking"][0]["backbone"] == good
+    assert {"naive", "features", "chosen"} < told["arms"].keys() | {told["strategy"]}
+    assert told["arms"]["chosen"]["validation"] >= told["arms"]["features"]["validation"]
+    saved = plan.read(made.folder)
+    assert (saved.backbone, saved.strategy) == (good, told["strategy"])
+    again = hs.repeat(made.folder, tmp_path / "again")
+    model = "model.safetensors"
+    assert (again.folder / model).read_bytes() == (made.folder / model).read_bytes()
+
+
+def test_all_strategies_are_tried_from_cheap_to_dear(pictures: Path, tmp_path: Path) -> None:
+    target, source, _ = prepare(
+        pictures, "seeded:residual?width=4", "auto", quick(epochs=4), Silent(), tmp_path
+    )
+    trial = trials.run(target, source, "auto")
+    names = list(trial.tried)
+    assert names[:3] == ["feature-extraction", "last-stages", "lp-ft"]
+    assert trial.winner in names
+    arms = {name: made.arm for name, made in trial.tried.items()}
+    assert trial.winner == evidence.simplest(arms)
+    best = max(arm.merit for arm in arms.values())
+    assert arms[trial.winner].merit[0] >= best[0] - 0.25
+
+
+def test_a_blend_is_the_plain_strategy_of_that_share(pictures: Path, tmp_path: Path) -> None:
+    given = (pictures, "seeded:residual?width=4", "auto", quick(epochs=4), Silent())
+    target, source, _ = prepare(*given, tmp_path / "one")
+    features = evidence.features_arm(target, source)
+    from headstart import catalog
+
+    tuned = evidence.strategy_arm(target, source, catalog.strategy("lp-ft"), "lp-ft", features)
+    blends = evidence.blended_arms(target, source, features, tuned)
+    assert list(blends) == [0.25, 0.5, 0.75]
+    for share, made in blends.items():
+        name = f"wise-ft?share={share:g}"
+        assert made.arm.strategy == name
+        alone = evidence.strategy_arm(target, source, catalog.strategy(name), name, features)
+        assert tiny.same_tensors(alone.model, made.model)
+        assert not tiny.same_tensors(tuned.model, made.model)
+
+
+def test_a_budget_without_time_leaves_strategies_out(pictures: Path, tmp_path: Path) -> None:
+    told = tiny.Recording()
+    given = (pictures, "seeded:convnet", "auto", quick(), told, tmp_path)
+    target, source, _ = prepare(*given)
+    trial = trials.run(target, source, "auto", target.budget.until(1.0).__class__(0.1))
+    assert list(trial.tried) == ["feature-extraction"] == [trial.winner]
+    assert any(text.startswith("lp-ft is left out, as the budget") for text in told.said)
+
+
+def arm(name: str, *checked: float) -> Arm:
+    scores = np.array(checked)
+    return Arm(name, np.zeros(3), (float(scores.mean()), 0.0), 1.0, checked=scores)
+
+
+def test_the_simplest_within_one_standard_error_wins() -> None:
+    rng = np.random.default_rng(0)
+    easy = (rng.random(100) < 0.8).astype(float)
+    better = easy.copy()
+    better[np.flatnonzero(easy == 0)[:3]] = 1
+    better[np.flatnonzero(easy == 1)[:2]] = 0  # one more in all, but five differ: 2.2 points
+    much = np.ones(100)
+    arms = {"simple": arm("simple", *easy), "dear": arm("dear", *better)}
+    assert evidence.simplest(arms) == "simple"
+    assert evidence.simplest(arms | {"dearest": arm("dearest", *much)}) == "dearest"
+    assert evidence.simplest({"dear": arms["dear"], "simple": arms["simple"]}) == "dear"
+
+
+def row(name: str) -> Ranked:
+    return Ranked(name, None, None, {}, 0.0, None, None, None)
+
+
+def test_regret_is_what_following_costs() -> None:
+    ranking = Ranking(
+        tuple(map(row, "abcd")),
+        tuple(Prior(name, 0.0, ()) for name in "dcba"),
+        "accuracy",
+        10,
+    )
+    truth = {"a": 0.8, "b": 0.9, "c": 0.7, "d": 0.6}
+    found = CheckedRanking.of(ranking, truth, 1.0, 100.0)
+    assert found.regret["ranking"] == {1: pytest.approx(10), 3: 0}
+    assert found.regret["prior"] == {1: pytest.approx(30), 3: 0}
+    assert found.tau["ranking"] > 0 > found.tau["prior"]
+    assert json.loads(json.dumps(found.to_json()))["regret"]["prior"]["@1"] == pytest.approx(30)
+    assert "regret@1" in str(found)
+    assert weighted_tau("ba", {"a": 0.1, "b": 0.2}) == 1
+    assert weighted_tau("ab", {"a": 0.1, "b": 0.1}) == 0
+
+
+def test_a_check_fine_tunes_them_all(pictures: Path, sources: tuple[str, str]) -> None:
+    found = hs.check_ranking(
+        pictures, sources, strategy="last-stages?count=1", settings=quick(epochs=4)
+    )
+    assert found.truth.keys() == set(sources)
+    assert found.regret["ranking"][3] == 0
+    assert found.tuned_in > 0
+    with pytest.raises(hs.HeadstartError, match="a check compares at least two"):
+        hs.check_ranking(pictures, sources[:1], settings=quick())
+
+
+def test_a_reference_must_be_one(pictures: Path) -> None:
+    with pytest.raises(hs.HeadstartError, match="hub:name"):
+        hs.rank(pictures, ["nonsense"], settings=quick())
