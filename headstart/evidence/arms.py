@@ -225,4 +225,4 @@ def _arm(
     checked = task.scores(outputs["validation"], truth["validation"])
     loss = float(task.losses(outputs["validation"], truth["validation"]).mean())
     scores = task.scores(outputs["test"], truth["test"])
-    return Arm(name, scores, (float(checked.mean()), -loss), seconds, steps, note, checked)
+    return Arm(name, scores, (float(checked.mean()), -loss), seconds, steps, note, checked, outputs)

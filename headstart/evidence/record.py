@@ -22,6 +22,7 @@ class Arm:
     steps: int = 0
     note: str = ""
     checked: np.ndarray = field(default_factory=lambda: np.empty(0))  # (M,), validation's scores
+    outputs: Mapping[str, np.ndarray] = field(default_factory=dict)  # of validation and test
 
     def to_json(self, seed: int) -> dict[str, Any]:
         """Value with interval, seconds, and what else is known."""

@@ -39,7 +39,7 @@ def words_arm(target: Target) -> Arm | None:
         return None
     truth = {name: target.dataset.targets(name) for name in texts}
     inputs = {name: vectorizer.transform(texts[name]) for name in ("validation", "test")}
-    best: tuple[tuple[float, float], np.ndarray] | None = None
+    best: tuple[tuple[float, float], np.ndarray, dict[str, np.ndarray]] | None = None
     for model in _models(target, train, truth["train"]):
         checked = model(inputs["validation"])
         scores = target.task.scores(checked, truth["validation"])
@@ -47,10 +47,13 @@ def words_arm(target: Target) -> Arm | None:
         merit = float(scores.mean()), -float(losses.mean())
         if best is not None and merit <= best[0]:
             break
-        best = merit, target.task.scores(model(inputs["test"]), truth["test"])
+        best = merit, scores, {"validation": checked, "test": model(inputs["test"])}
     if best is None:
         return None
-    return Arm(NAME, best[1], best[0], time.monotonic() - started)
+    merit, checked, outputs = best
+    held = target.task.scores(outputs["test"], truth["test"])
+    spent = time.monotonic() - started
+    return Arm(NAME, held, merit, spent, checked=checked, outputs=outputs)
 
 
 def _texts(target: Target, split: str) -> list[str | None]:
