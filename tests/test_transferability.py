@@ -86,7 +86,7 @@ def test_the_order_of_items_says_nothing(seed: int, kind: str) -> None:
 
 
 @few
-@given(seed=st.integers(0, 999), kind=st.sampled_from(KINDS), power=st.sampled_from([-150, 0, 150]))
+@given(seed=st.integers(0, 999), kind=st.sampled_from(KINDS), power=st.sampled_from([-300, 0, 306]))
 def test_turning_shifting_and_scaling_features_says_nothing(
     seed: int, kind: str, power: int
 ) -> None:
@@ -187,7 +187,7 @@ def test_hostile_samples_give_finite_scores(features: np.ndarray, kind: str, see
 @pytest.mark.parametrize("value", [0.0, 0.1, -1e300, 1e-310])
 def test_features_that_are_all_the_same_score_as_documented(value: float) -> None:
     classes = np.arange(10) % 2
-    same = Sample(np.full((10, 3), value), classes, "classes")
+    same = Sample(np.tile([value, value / 3, 0.7 * value], (10, 1)), classes, "classes")
     found = scored(same)
     assert {name: found[name] for name in ALL_SAME_MEANS} == pytest.approx(ALL_SAME_MEANS)
     informative = scored(Sample(classes[:, None] + np.eye(10), classes, "classes"))

@@ -104,6 +104,12 @@ def test_items_as_near_as_the_last_neighbour_count_too() -> None:
     assert found[3] == pytest.approx([1, 0])
 
 
+def test_an_item_at_the_mean_is_as_near_to_all_others() -> None:
+    features = np.array([[0.1, 0.1], [0.2, 0.2], [0.3, 0.3], [0.8, 0.8], [0.35, 0.35]])
+    sample = Sample(features, np.array([0.0, 1, 2, 3, 9])[:, None], "numbers")
+    assert neighbours(sample)[4] == pytest.approx(sample.codes[:4].mean(axis=0))
+
+
 def test_many_items_are_compared_block_by_block(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(2)
     sample = Sample(rng.normal(size=(30, 4)), np.arange(30) % 3, "classes")
