@@ -69,7 +69,7 @@ class Workspace:
             for entry in self.folder.iterdir():
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
             record.write_text(text, encoding="utf-8")
-        return same and any(self.folder.glob("*.checkpoint"))
+        return same and any(self.folder.rglob("*.checkpoint"))
 
     def draft(self) -> Path:
         """An empty folder for the artifact."""
@@ -92,7 +92,7 @@ class Workspace:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self.folder.is_dir() and not any(self.folder.glob("*.checkpoint")):
+        if self.folder.is_dir() and not any(self.folder.rglob("*.checkpoint")):
             shutil.rmtree(self.folder, ignore_errors=True)
         self._unlock()
 

@@ -1,13 +1,16 @@
-"""Nested subsets: every beginning holds each label in its share."""
+"""Nested subsets and folds: each label keeps its share, and nothing is held back twice."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headstart.data import nested
+from headstart.data import load, nested, refolded
+from headstart.modalities.image import Image
 
 classes = st.lists(st.integers(0, 4), min_size=1, max_size=60).map(np.array)
 
@@ -48,3 +51,29 @@ def test_label_sets_count_as_labels() -> None:
     sets = np.array([[1, 0], [0, 1], [1, 1], [0, 0]] * 10, dtype=np.float32)
     taken = sets[nested(sets)[:8]]
     assert len(np.unique(taken, axis=0)) == 4
+
+
+def test_folds_hold_every_item_back_once(pictures: Path) -> None:
+    whole = load(pictures, Image())
+    learned = [item.id for item in whole.items if item.split != "test"]
+    folds = [refolded(whole, number, 3) for number in range(3)]
+    held = [item.id for fold in folds for item in fold.split("validation")]
+    assert sorted(held) == sorted(learned)
+    for fold in folds:
+        assert [item.id for item in fold.items] == learned
+        assert fold.split("test") == ()
+        sizes = np.bincount(fold.targets("validation"))
+        assert sizes.max() - sizes.min() <= 3
+        assert len(fold.targets("train")) == len(fold.split("train")) > len(learned) // 2
+
+
+def test_identical_items_stay_together(pictures: Path) -> None:
+    (pictures / "ants" / "twin.png").write_bytes((pictures / "ants" / "000.png").read_bytes())
+    whole = load(pictures, Image())
+    twins = [i.identity for i in whole.items if i.id in ("ants/000.png", "ants/twin.png")]
+    if len(twins) != 2 or twins[0] != twins[1]:
+        pytest.fail("the twins are not known to be identical")
+    for number in range(3):
+        fold = refolded(whole, number, 3)
+        splits = {item.split for item in fold.items if item.identity == twins[0]}
+        assert len(splits) <= 1

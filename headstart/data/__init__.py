@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from headstart.data.dataset import Dataset, load, load_labelled
+from headstart.data.folds import refolded
 from headstart.data.items import find_inputs
 from headstart.data.recognise import recognise
 from headstart.data.schema import Schema
@@ -23,4 +24,5 @@ __all__ = [
     "load_labelled",
     "nested",
     "recognise",
+    "refolded",
 ]

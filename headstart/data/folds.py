@@ -15,8 +15,8 @@ _LEARNED = ("train", "validation")
 def refolded(dataset: Dataset, fold: int, folds: int) -> Dataset:
     """The data set with one of `folds` equal parts for validation and the others for training.
 
-    Only training and validation items change places; each label keeps its share in every part, and
-    identical items stay together.
+    The test items are left out. Each label keeps its share in every part, and identical items stay
+    together.
     """
     first: dict[str, int] = {}
     for place, item in enumerate(dataset.items):
@@ -26,10 +26,9 @@ def refolded(dataset: Dataset, fold: int, folds: int) -> Dataset:
     targets = _targets(dataset, [first[name] for name in names])
     fold_of = {names[place]: rank % folds for rank, place in enumerate(nested(targets).tolist())}
     items = tuple(
-        item
-        if item.split not in _LEARNED
-        else replace(item, split="validation" if fold_of[item.identity] == fold else "train")
+        replace(item, split="validation" if fold_of[item.identity] == fold else "train")
         for item in dataset.items
+        if item.split in _LEARNED
     )
     return replace(dataset, items=items)
 

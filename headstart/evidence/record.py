@@ -74,6 +74,7 @@ class Evidence:
     checks: dict[str, bool] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     ranking: Mapping[str, Any] | None = None  # of the backbones, where there were several
+    tried: Mapping[str, Arm] = field(default_factory=dict)  # what the strategy was chosen from
 
     @property
     def strategy(self) -> str:
@@ -98,6 +99,11 @@ class Evidence:
         """What the gain says of the transfer."""
         return verdict(self.gain)
 
+    def _compared(self, arm: Arm) -> dict[str, Any]:
+        """What choosing among strategies saw of one: never the held-out items."""
+        scores = bootstrap(arm.checked, self.seed).to_json()
+        return scores | {"items": len(arm.checked), "seconds": round(arm.seconds, 2)}
+
     def over_naive(self) -> Interval:
         """The model handed over minus the naive one."""
         return paired(self.arms["chosen"].scores, self.arms["naive"].scores, self.seed)
@@ -119,6 +125,8 @@ class Evidence:
             "checks": self.checks,
             "warnings": self.warnings,
         }
+        if self.tried:
+            found["tried"] = {name: self._compared(arm) for name, arm in self.tried.items()}
         if self.ranking is not None:
             found["ranking"] = dict(self.ranking)
         if self.dropped is not None:

@@ -41,6 +41,7 @@ def finish(
     winner = arms[kept[0]]
     found = _evidence(target, source, arms, kept, words)
     found.ranking = ranking.to_json() if ranking else None
+    found.tried = trial.judged
     folder = workspace.draft()
     backbone = rebuild(source)() if winner.arm.strategy == "scratch" else source
     record = _record(target, backbone, found)

@@ -1,0 +1,120 @@
+"""Strategies tried in turn from cheap to dear, on validation or, where that is small, on folds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from math import sqrt
+
+import numpy as np
+
+from headstart import catalog, defaults, evidence
+from headstart.budget import Budget
+from headstart.contracts import Backbone
+from headstart.data import refolded
+from headstart.errors import HeadstartError
+from headstart.evidence import Arm, Outcome, Target
+
+SMALL, FOLDS = 100, 3  # validation items, below which strategies are compared on so many folds
+LEAST = 5.0  # seconds, below which beginning a training is no use
+_FEATURES, _BLENDED = "feature-extraction", "lp-ft"
+
+
+@dataclass
+class Ladder:
+    """The targets that strategies are tried on, one or a fold each, and what came out there."""
+
+    whole: Target
+    source: Backbone
+    targets: Sequence[Target]
+    outcomes: list[dict[str, Outcome]] = field(default_factory=list)
+
+    @classmethod
+    def over(cls, target: Target, source: Backbone, features: Outcome) -> Ladder:
+        """Folds of the training and validation items, or the splits as they are."""
+        if len(target.dataset.split("validation")) >= SMALL:
+            return cls(target, source, [target], [{_FEATURES: features}])
+        targets = [_fold(target, number) for number in range(FOLDS)]
+        arms = [{_FEATURES: evidence.features_arm(each, source)} for each in targets]
+        target.progress.say(f"Strategies are compared on {FOLDS} folds, as validation is small.")
+        return cls(target, source, targets, arms)
+
+    @property
+    def folded(self) -> bool:
+        """Whether there are folds, so that the winner is yet to be trained."""
+        return len(self.targets) > 1
+
+    def climb(self, until: Budget) -> dict[str, Arm]:
+        """Try each strategy with its part of the time that is left; the simplest come first."""
+        judged = {_FEATURES: self._pooled(_FEATURES)}
+        names = self._names()
+        for place, name in enumerate(names):
+            spent = until.spent()
+            slot = until.until(spent + (1.0 - spent) / (len(names) - place))
+            if slot.left() < LEAST * len(self.targets):
+                told = "is left out, as the budget leaves no time for it."
+                self.whole.progress.say(f"{name} {told}")
+                continue
+            self._try(name, slot, _hopeless(judged))
+            judged[name] = self._pooled(name)
+            blends = [each for each in self.outcomes[0] if each.startswith("wise-ft")]
+            if name == _BLENDED and blends:
+                pooled = {each: self._pooled(each) for each in blends}
+                best = max(pooled, key=lambda each: pooled[each].merit)
+                judged[best] = pooled[best]
+                self._forget({*blends} - {best})
+        return judged
+
+    def _try(self, name: str, until: Budget, hopeless: float) -> None:
+        moves = catalog.strategy(name)
+        for number, (target, arms) in enumerate(zip(self.targets, self.outcomes, strict=True)):
+            spent = until.spent()
+            slot = until.until(spent + (1.0 - spent) / (len(self.targets) - number))
+            features = arms[_FEATURES]
+            given = (target, self.source, moves, name, features, slot, hopeless)
+            made = arms[name] = evidence.strategy_arm(*given)
+            if name == _BLENDED:
+                blends = evidence.blended_arms(target, self.source, features, made).values()
+                arms.update({blend.arm.strategy: blend for blend in blends})
+
+    def _pooled(self, name: str) -> Arm:
+        """One arm over all folds: each item's score from the fold that held it back."""
+        arms = [found[name].arm for found in self.outcomes]
+        if len(arms) == 1:
+            return arms[0]
+        checked = np.concatenate([arm.checked for arm in arms])
+        losses = [arm.merit[1] * len(arm.checked) for arm in arms]
+        merit = float(checked.mean()), sum(losses) / len(checked)
+        return replace(arms[0], checked=checked, merit=merit, seconds=sum(a.seconds for a in arms))
+
+    def _forget(self, names: set[str]) -> None:
+        for arms in self.outcomes:
+            for name in names:
+                del arms[name]
+
+    def _names(self) -> list[str]:
+        """The policy's strategies that this backbone and this machine allow."""
+        if not self.source.differentiable:
+            return []
+        dataset = self.whole.dataset
+        labels = len(dataset.labels) if dataset.kind == "classes" else 0
+        found = []
+        for name in defaults.ladder(len(dataset.split("train")), labels, self.source.delicate):
+            try:
+                catalog.strategy(name).epochs(1)
+            except HeadstartError as error:  # a package is missing
+                self.whole.progress.say(f"{name} is left out. {error}")
+            else:
+                found.append(name)
+        return found
+
+
+def _fold(target: Target, number: int) -> Target:
+    place = target.workspace / f"fold-{number}" if target.workspace else None
+    return replace(target, dataset=refolded(target.dataset, number, FOLDS), workspace=place)
+
+
+def _hopeless(judged: dict[str, Arm]) -> float:
+    """Two standard errors below the best arm so far, on validation."""
+    best: Arm = max(judged.values(), key=lambda arm: arm.merit)
+    return best.merit[0] - 2 * float(best.checked.std()) / sqrt(len(best.checked))
