@@ -96,9 +96,9 @@ def worth(sample: Sample, predictions: Array) -> float:
 
 
 def _directions(features: Array) -> Array:
-    """The rows over their lengths; rows at the mean have no direction and become 0."""
+    """The rows over their lengths; rows at the mean have no direction and stay at 0."""
     lengths = np.linalg.norm(features, axis=1, keepdims=True)
-    return np.where(lengths > _SAME, features, 0.0) / np.where(lengths > _SAME, lengths, 1.0)
+    return np.asarray(features / np.where(lengths > _SAME, lengths, 1.0))
 
 
 def _vote(directions: Array, rows: slice, codes: Array, count: int) -> Array:

@@ -13,7 +13,6 @@ from headstart.data.targets import KINDS
 from headstart.errors import DataError, UnknownNameError
 
 CLASSES, NUMBERS, LABEL_SETS = "classes", "numbers", "label sets"
-_FOLDS = 3
 _RANK = 1e-10  # of the largest singular value: what is below is rounding, single precision's too
 
 
@@ -100,21 +99,6 @@ class Sample:
         """`centred` along its principal axes, (N, R): the same items, turned."""
         left, lengths = self.axes
         return np.asarray(left * lengths)
-
-    @cached_property
-    def folds(self) -> Array:
-        """A fold for each item, (N,) of 0, 1 and 2, given in turn to the items of each class.
-
-        Without classes the items take turns in their order. Classes with fewer items than there are
-        folds are absent from some.
-        """
-        count = len(self)
-        order = np.arange(count)
-        if self.kind == CLASSES:
-            order = np.argsort(self.targets, kind="stable")
-        folds = np.empty(count, dtype=np.int64)
-        folds[order] = np.arange(count) % _FOLDS
-        return folds
 
 
 def _standardised(numbers: Array) -> Array:
