@@ -157,6 +157,9 @@ def test_patterns_and_all_at_hand(
     assert made.folder.name == "mine"
     found = contenders.contenders([], "image", download=False)
     assert "checkpoint:mine" in found
+    rows = hs.rank(pictures, ["checkpoint:mine", "seeded:convnet"], settings=quick()).rows
+    assert [row.backbone for row in rows] == ["seeded:convnet", "checkpoint:mine"]
+    assert "was trained on" in rows[1].dropped
     assert not any(reference.startswith("seeded:") for reference in found)
     away = contenders.contenders([], "image", download=True)
     more = [away[name] for name in away.keys() - found.keys()]

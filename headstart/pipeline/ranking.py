@@ -21,6 +21,8 @@ from headstart.evidence import Arm, Interval, Target
 from headstart.features.extract import extract
 from headstart.pipeline.contenders import contenders, modality_of
 from headstart.pipeline.prepare import Surroundings
+from headstart.plan import trained_on
+from headstart.references import parse
 from headstart.results.ranking import Ranked, Ranking
 from headstart.transferability import SCORES, Sample, combined, ridge
 from headstart.transferability.history import Past, recall, remember
@@ -113,8 +115,11 @@ class Look:
             except (HeadstartError, ImportError, MemoryError) as error:
                 each.dropped = _reason(error)
                 continue
+            known = self._seen_by(each.reference)
             if source.modality != modality:
                 each.dropped = f"is made for {source.modality}s, and the data are {modality}s"
+            elif known:
+                each.dropped = f"was trained on {known} of these items, so that it knows them"
             else:
                 each.source = source
         if not self.alive:
@@ -122,6 +127,12 @@ class Look:
                 f"None of {len(self.field)} backbones can be used here; the first, "
                 f"{self.field[0].reference}: {self.field[0].dropped}"
             )
+
+    def _seen_by(self, reference: str) -> int:
+        """How many of these items a saved model was trained or selected on."""
+        asked = parse(reference)
+        seen = trained_on(Path(asked.name)) if asked.hub == "checkpoint" else None
+        return len((seen or frozenset()) & {item.identity for item in self.dataset.items})
 
     def _score(self) -> None:
         """A first look at all, the small ones first, and a closer one at those that may win."""
