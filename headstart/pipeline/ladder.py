@@ -15,7 +15,7 @@ from headstart.data import refolded
 from headstart.errors import HeadstartError
 from headstart.evidence import Arm, Outcome, Target
 
-SMALL, FOLDS = 100, 3  # validation items, below which strategies are compared on so many folds
+SMALL, FOLDS = 250, 3  # validation items, below which strategies are compared on so many folds
 LEAST = 5.0  # seconds, below which beginning a training is no use
 _FEATURES, _BLENDED = "feature-extraction", "lp-ft"
 
