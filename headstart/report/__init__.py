@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jinja2 import Environment
@@ -51,22 +51,26 @@ def headline(evidence: dict[str, Any]) -> str:
 
 def rows(evidence: dict[str, Any]) -> list[tuple[str, ...]]:
     """One row an arm: name, value, interval, seconds, steps."""
-    arms: dict[str, Any] = dict(evidence["arms"])
-    if "dropped" in evidence:
-        arms["dropped"] = evidence["dropped"]
-    named: dict[str, str] = {"chosen": f"chosen ({evidence['strategy']})"}
-    if "dropped" in evidence:
-        named["dropped"] = f"dropped ({evidence['dropped']['strategy']})"
     return [
         (
-            named.get(name, name),
+            shown,
             f"{arm['value']:.3f}",
             f"{arm['low']:.3f} – {arm['high']:.3f}",
             f"{arm['seconds']:.1f}",
             str(arm["steps"]),
         )
-        for name, arm in arms.items()
+        for _, shown, arm in named_arms(evidence)
     ]
+
+
+def named_arms(evidence: Mapping[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+    """Each arm's key in the record, the name to show, and the arm; the dropped one comes last."""
+    arms: dict[str, Any] = dict(evidence["arms"])
+    named: dict[str, str] = {"chosen": f"chosen ({evidence['strategy']})"}
+    if "dropped" in evidence:
+        arms["dropped"] = evidence["dropped"]
+        named["dropped"] = f"dropped ({evidence['dropped']['strategy']})"
+    return [(name, named.get(name, name), arm) for name, arm in arms.items()]
 
 
 def notes(evidence: dict[str, Any]) -> list[str]:

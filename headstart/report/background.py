@@ -1,0 +1,227 @@
+"""The page's sections on what lies behind the numbers: items, data, choices, checks, cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from headstart.report import figures, named_arms
+from headstart.report.contents import Card, Figure, Group, Section, Table, between, value_of
+from headstart.report.figures import Series
+from headstart.report.theme import OTHER
+from headstart.report.verdict import duration
+
+MOST_CARDS = 12  # of one kind
+_NEAREST = 4  # training items beside one card
+_DRAWN = 40  # backbones in the figure; the table has all
+_LISTED = 100  # entries of one list of the data report
+Evidence = Mapping[str, Any]
+
+
+def feature_map(evidence: Evidence) -> Section | None:
+    """The items in two dimensions."""
+    items = evidence.get("items") or {}
+    places = items.get("map") or {}
+    if not places.get("id"):
+        return None
+    suspects = [row["id"] for row in items.get("suspects") or []]
+    columns = ("id", "x", "y", "label", "split")
+    table = Table.of(columns, list(zip(*(places[name] for name in columns), strict=True)))
+    summary = (
+        f"Map of {len(places['id'])} items by their features, coloured by label; near points look "
+        "alike to the model."
+    )
+    said = (
+        "Near points look alike to the model; the axes have no meaning of their own. Hover over a "
+        "point, or tap it, to see the item. Circles are training items, diamonds validation, "
+        "squares held-out ones."
+    )
+    numbers = (evidence.get("data") or {}).get("kind") == "numbers"
+    drawing = figures.feature_map(places, suspects, numbers)
+    figure = Figure("map", summary, drawing, table)
+    return Section("map", "Map of the features", (said,), (figure,))
+
+
+def inspection(evidence: Evidence) -> Section | None:
+    """Items to look at: confident mistakes, ambiguous ones, likely label errors."""
+    items = evidence.get("items") or {}
+    near = items.get("nearest") or {}
+    kinds = (
+        ("mistakes", "Most confident mistakes", "Wrong, and sure of it."),
+        ("ambiguous", "Most ambiguous", "The model can't decide; a person may not either."),
+        ("suspects", "Likely label errors", "The label may be wrong, not the model. Check it."),
+    )
+    groups = []
+    for key, title, said in kinds:
+        rows = items.get(key) or []
+        cards = [
+            Card(str(row["id"]), _facts(row), tuple(near.get(row["id"], ())[:_NEAREST]))
+            for row in rows[:MOST_CARDS]
+        ]
+        if len(rows) > len(cards):
+            said += f" The first {len(cards)} of {len(rows)} are shown."
+        if cards:
+            groups.append(Group(title, said, tuple(cards)))
+    return Section("items", "Items to look at", groups=tuple(groups)) if groups else None
+
+
+def data(evidence: Evidence) -> Section | None:
+    """What the data set holds, and what was left out."""
+    found = evidence.get("data") or {}
+    if not found:
+        return None
+    counts = {"usable items": found.get("items")} | {
+        name: found.get(name) for name in ("skipped", "duplicates", "conflicts", "leaks")
+    }
+    tables = [
+        ("", Table.of(("count", "items"), [row for row in counts.items() if row[1] is not None]))
+    ]
+    sizes = found.get("sizes") or {}
+    if sizes:
+        spread = found.get("spread") or {}
+        rows = [(name, size, spread.get(name)) for name, size in sizes.items()]
+        tables.append(("", Table.of(("split", "items", "labels"), rows)))
+    tables += _splits(found.get("splits") or {})
+    if found.get("notes"):
+        tables.append(("Peculiar items", Table.of(("kind", "items"), list(found["notes"].items()))))
+    tables += _lists(found)
+    said = (found.get("split_rule", ""), *found.get("said", ()))
+    told = tuple(_sentence(each) for each in said if each)
+    warnings = tuple(found.get("warnings", ()))
+    return Section("data", "Data", told, tables=tuple(tables), warnings=warnings)
+
+
+def ranking(evidence: Evidence) -> Section | None:
+    """The backbones that were compared before one was taken."""
+    found = evidence.get("ranking") or {}
+    rows = found.get("ranking") or []
+    if not rows:
+        return None
+    metric = str(found.get("metric") or evidence["metric"])
+    seen = [row for row in rows if row.get("expected") is not None][:_DRAWN]
+    expected = [row | {"value": row["expected"]} for row in seen]
+    series = [Series("expected from features", expected)]
+    if any(row.get("tuned") for row in seen):
+        series.append(Series("fine-tuned", [row.get("tuned") for row in seen], OTHER))
+    place = {each["backbone"]: n for n, each in enumerate(found.get("prior") or [], 1)}
+    columns = (
+        *("backbone", f"expected {metric}", "95 % interval", "fine-tuned", "seconds"),
+        *("parameters", "licence", "place before looking", "note"),
+    )
+    table = Table.of(
+        columns,
+        [
+            (
+                *(row["backbone"], row.get("expected"), between(row), value_of(row.get("tuned"))),
+                *(row.get("seconds"), _count(row.get("parameters")), row.get("licence")),
+                *(place.get(row["backbone"]), row.get("dropped")),
+            )
+            for row in rows
+        ],
+    )
+    title = "Backbones compared"
+    if not seen:
+        return Section("ranking", title, tables=(("", table),))
+    said = "Expected: what a linear model on frozen features scores. Fine-tuning may gain more."
+    drawing = figures.intervals([_short(row["backbone"]) for row in seen], series, metric)
+    summary = f"Expected {metric} of {len(seen)} backbones; the best is {rows[0]['backbone']}."
+    figure = Figure("ranking", summary, drawing, table)
+    return Section("ranking", title, (said,), (figure,))
+
+
+def checks(evidence: Evidence) -> Section | None:
+    """What was checked of the run itself."""
+    found = evidence.get("checks") or {}
+    return Section("checks", "Checks", checks=tuple(found.items())) if found else None
+
+
+def cost(evidence: Evidence) -> Section:
+    """What each arm took."""
+    rows = [
+        (shown, duration(arm["seconds"]), arm.get("steps", 0))
+        for _, shown, arm in named_arms(evidence)
+    ]
+    said = "An arm that starts from the features' model includes its time."
+    table = Table.of(("arm", "time", "steps"), rows)
+    return Section("cost", "Cost", (said,), tables=(("", table),))
+
+
+def again(evidence: Evidence) -> Section:
+    """How to do the same once more."""
+    said = [
+        "`plan.json` beside this page holds the backbone, the strategy, the settings, and which "
+        "items were in which split. On the same machine and versions this trains the same model."
+    ]
+    if evidence.get("seed") is not None:
+        said.append(f"Seed: {evidence['seed']}.")
+    versions = evidence.get("versions") or {}
+    tables = (
+        [("Versions", Table.of(("package", "version"), list(versions.items())))] if versions else []
+    )
+    code = "headstart fit --plan plan.json -o again/"
+    return Section("again", "Do it again", tuple(said), tables=tuple(tables), code=code)
+
+
+def _facts(row: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    shown = (
+        ("label", "label", "{}"),
+        ("predicted", "predicted", "{}"),
+        ("likely", "likely label", "{}"),
+        ("probability", "probability", "{:.0%}"),
+        ("score", "score", "{:.2f}"),
+    )
+    return tuple(
+        (name, form.format(row[key])) for key, name, form in shown if row.get(key) is not None
+    )
+
+
+def _splits(splits: Mapping[str, Mapping[str, int]]) -> list[tuple[str, Table]]:
+    """Items of each label by split."""
+    names = list(dict.fromkeys(label for counts in splits.values() for label in counts))
+    if not names:
+        return []
+    rows = [(name, *(counts.get(name, 0) for counts in splits.values())) for name in names]
+    return [("Items of each label", Table.of(("label", *splits), rows))]
+
+
+def _lists(found: Mapping[str, Any]) -> list[tuple[str, Table]]:
+    kinds: tuple[tuple[str, str, Any], ...] = (
+        ("skipped_items", "Skipped", lambda entry: ": ".join(map(str, entry))),
+        ("duplicate_items", "Identical within a split", lambda entry: " = ".join(map(str, entry))),
+        (
+            "conflict_items",
+            "Identical under different labels, left out",
+            lambda entry: " = ".join(f"{name} ({label})" for name, label in entry),
+        ),
+        (
+            "leak_items",
+            "Left out, because held-out data holds the same",
+            lambda entry: " = ".join(map(str, entry)),
+        ),
+        ("moved_items", "Moved to fill a split", str),
+    )
+    return [
+        (f"{title}: {len(found[key])}", Table.of(("items",), _cut(map(told, found[key]))))
+        for key, title, told in kinds
+        if found.get(key)
+    ]
+
+
+def _cut(entries: Iterable[str]) -> Sequence[tuple[str]]:
+    every = [(entry,) for entry in entries]
+    more = [(f"and {len(every) - _LISTED} more",)] if len(every) > _LISTED else []
+    return [*every[:_LISTED], *more]
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "!", "?")) else f"{text[:1].upper()}{text[1:]}."
+
+
+def _count(parameters: int | None) -> str:
+    return "" if parameters is None else f"{parameters / 1e6:.1f}M"
+
+
+def _short(reference: str) -> str:
+    """A backbone's reference by its end, as its beginning is often the same."""
+    name = reference.partition("?")[0].partition("@")[0]
+    return name if len(name) <= 22 else f"…{name[-21:]}"

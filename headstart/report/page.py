@@ -1,0 +1,133 @@
+"""`report.html`: the evidence as one page that needs nothing else, not even a network."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader
+from markupsafe import Markup, escape
+
+from headstart.report import background, sections, theme
+from headstart.report.contents import Section
+from headstart.report.thumbnails import fitting, is_picture
+from headstart.report.verdict import Verdict
+
+FILE = "report.html"
+LARGEST = 8_000_000  # bytes of the page, the plotting library among them
+ORDER = (
+    *(sections.arms, sections.labels, sections.convergence, sections.confusion, sections.classes),
+    *(sections.groups, sections.calibration, sections.robustness),
+    *(background.feature_map, background.inspection, background.data, background.ranking),
+    *(background.checks, background.cost, background.again),
+)
+
+
+def write_page(folder: Path, evidence: Mapping[str, Any], pictures: Mapping[str, str]) -> Path:
+    """Write the page of an evidence record into a folder; answer with its path.
+
+    `pictures` holds for an item's id its thumbnail (see `thumbnails.thumbnail`), or its text.
+    What the record lacks, the page leaves out. It stays within 8 MB: where there are more than 400
+    pictures, or too many texts, those on cards come first, then as many of the map as fit, spread
+    over it, and the page says so. Raises OSError, naming the file, where it can't be written.
+    """
+    path = folder / FILE
+    written = _rendered(evidence, pictures).encode("utf-8")
+    try:
+        path.write_bytes(written)
+    except OSError as error:  # a full disk shows when the file is flushed, and then without a name
+        raise OSError(error.errno, error.strerror, str(path)) from error
+    return path
+
+
+def _rendered(evidence: Mapping[str, Any], pictures: Mapping[str, str]) -> str:
+    """The page with as many pictures as its size allows."""
+    shown = [found for make in ORDER if (found := make(evidence))]
+    verdict = Verdict.of(evidence)
+    wanted = list(_wanted(evidence, shown))
+    room = LARGEST - len(_page(verdict, shown, {}, "").encode("utf-8"))
+    while True:
+        chosen = fitting(pictures, wanted, room)
+        page = _page(verdict, shown, chosen, _told(wanted, pictures, chosen))
+        over = len(page.encode("utf-8")) - LARGEST
+        if over <= 0 or not chosen:
+            return page
+        room -= over  # texts on cards stand on the page twice
+
+
+def _page(
+    verdict: Verdict, shown: Sequence[Section], pictures: Mapping[str, str], told: str
+) -> str:
+    files = PackageLoader("headstart", "templates")
+    environment = Environment(
+        loader=files,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["marked"] = _marked
+    library, script, style = (
+        Markup(text)  # ours and Plotly's; all else is escaped
+        for text in (
+            theme.library(),
+            files.get_source(environment, "report.js")[0],
+            files.get_source(environment, "report.css")[0],
+        )
+    )
+    return environment.get_template("report.html").render(
+        verdict=verdict,
+        sections=shown,
+        pictures=pictures,
+        told=told,
+        drawings={each.name: each.drawing for part in shown for each in part.figures},
+        template=theme.template(),
+        library=library,
+        script=script,
+        style=style,
+        trusted=" ".join(_hash(text) for text in (library, script)),
+        is_picture=is_picture,
+    )
+
+
+def _marked(text: str) -> Markup:
+    """A sentence with what stands between backticks as code, and all of it escaped."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:  # one of them has no partner
+        return escape(text)
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if place % 2 else part
+        for place, part in enumerate(parts)
+    )
+
+
+def _hash(script: str) -> str:
+    """What a content security policy calls a script by (W3C, CSP level 2)."""
+    digest = hashlib.sha256(script.encode("utf-8")).digest()
+    return f"'sha256-{base64.b64encode(digest).decode()}'"
+
+
+def _wanted(evidence: Mapping[str, Any], shown: Sequence[Section]) -> Iterator[str]:
+    """The items that the page would show: those of cards, then the map's, spread over it."""
+    for section in shown:
+        for group in section.groups:
+            for card in group.cards:
+                yield card.item
+                yield from card.nearest
+    ids = ((evidence.get("items") or {}).get("map") or {}).get("id") or []
+    stride = max(1, len(ids) // 400)
+    for start in range(stride):
+        yield from ids[start::stride]
+
+
+def _told(wanted: Sequence[str], pictures: Mapping[str, str], chosen: Mapping[str, str]) -> str:
+    """A sentence on what was left out for the sake of size; none where nothing was."""
+    here = {item for item in wanted if item in pictures}
+    if len(chosen) == len(here):
+        return ""
+    return (
+        f"The page shows {len(chosen)} of {len(here)} items themselves, so that it stays small; "
+        "the others by name."
+    )

@@ -1,0 +1,259 @@
+"""The page's sections on what was measured, each from the keys of the record that it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from headstart.report import figures, named_arms
+from headstart.report.contents import Figure, Section, Table, between, value_of
+from headstart.report.figures import Series
+from headstart.report.theme import OTHER, SCRATCH, TRANSFER
+
+MOST_CLASSES = 40  # in one figure; a table has all
+_KINDS = {"chosen": "handed over", "scratch": "scratch"}
+Evidence = Mapping[str, Any]
+Rows = Sequence[Mapping[str, Any]]
+
+
+def arms(evidence: Evidence) -> Section:
+    """Every way of solving the task, with its interval."""
+    found = sorted(named_arms(evidence), key=lambda each: -each[2]["value"])
+    names, metric = [shown for _, shown, _ in found], evidence["metric"]
+    kinds = [_KINDS.get(name, "others") for name, _, _ in found]
+    series = [
+        Series(
+            kind,
+            [arm if kind == own else None for own, (_, _, arm) in zip(kinds, found, strict=True)],
+            colour,
+        )
+        for kind, colour in (("handed over", TRANSFER), ("scratch", SCRATCH), ("others", OTHER))
+        if kind in kinds
+    ]
+    table = Table.of(
+        ("arm", metric, "95 % interval", "on validation", "note"),
+        [
+            (shown, arm["value"], between(arm), arm.get("validation"), arm.get("note", ""))
+            for _, shown, arm in found
+        ],
+    )
+    said = (
+        f"Each dot is the mean {metric} over the same held-out items, each line its 95 % interval "
+        "from resampling those items."
+    )
+    summary = ", ".join(f"{shown} {arm['value']:.3f}" for _, shown, arm in found)
+    drawing = figures.intervals(names, series, metric)
+    figure = Figure("arms", f"{metric} of each arm: {summary}.", drawing, table)
+    return Section("arms", "Ways to solve the task", (said,), (figure,))
+
+
+def labels(evidence: Evidence) -> Section | None:
+    """How much each number of labels is worth, with transfer and without."""
+    found = evidence.get("labels")
+    if not found or not found.get("transfer"):
+        return None
+    metric, transfer = evidence["metric"], found["transfer"]
+    ahead = found.get("forecast") or []
+    parts = [
+        ("transfer", transfer, TRANSFER, False),
+        ("scratch", found.get("scratch") or [], SCRATCH, False),
+        ("forecast", [transfer[-1], *ahead] if ahead else [], TRANSFER, True),
+    ]
+    series = [
+        Series(name, rows, colour, [row["items"] for row in rows], dashed)
+        for name, rows, colour, dashed in parts
+        if rows
+    ]
+    rows = [
+        (name, row["items"], row["value"], between(row))
+        for name, part in (*((part[0], part[1]) for part in parts[:2]), ("forecast", ahead))
+        for row in part
+    ]
+    summary = f"{metric} against the number of training labels: {found.get('said', '')}"
+    figure = Figure(
+        "labels",
+        summary,
+        figures.curves(series, "training labels", metric, logarithmic=True),
+        Table.of(("curve", "labels", metric, "95 % interval"), rows),
+    )
+    title = "Learning curves: what labels are worth"
+    return Section("labels", title, _sentences(found.get("said")), (figure,))
+
+
+def convergence(evidence: Evidence) -> Section | None:
+    """How fast the model handed over and scratch learned, by steps and by seconds."""
+    found = evidence.get("convergence")
+    if not found:
+        return None
+    metric = evidence["metric"]
+    parts = [("chosen", TRANSFER), ("scratch", SCRATCH)]
+    drawn = []
+    for unit in ("steps", "seconds"):
+        series = [
+            Series(name, _values(rows), colour, [row[unit] for row in rows])
+            for name, colour in parts
+            if (rows := [row for row in found.get(name) or [] if row.get(unit) is not None])
+        ]
+        rows = [
+            (name, row["steps"], row["seconds"], row["score"])
+            for name, _ in parts
+            for row in found.get(name) or []
+        ]
+        if series:
+            drawing = figures.curves(series, unit, f"{metric} on validation")
+            summary = f"{metric} on validation against {unit}."
+            table = Table.of(("arm", "steps", "seconds", metric), rows)
+            drawn.append(Figure(f"convergence-{unit}", summary, drawing, table, f"By {unit}"))
+    return Section("convergence", "Convergence", _sentences(found.get("said")), tuple(drawn))
+
+
+def confusion(evidence: Evidence) -> Section | None:
+    """Which classes are taken for which."""
+    found = evidence.get("classes") or {}
+    counts = found.get("confusion")
+    if not counts:
+        return None
+    names = [str(row["label"]) for row in found["rows"]]
+    wrong = [
+        sum(counts[n]) + sum(row[n] for row in counts) - 2 * counts[n][n] for n in range(len(names))
+    ]
+    kept = sorted(sorted(range(len(names)), key=lambda n: -wrong[n])[:MOST_CLASSES])
+    said = "Rows are labels, columns predictions; colour is the share of the label's items."
+    if len(kept) < len(names):
+        said += f" Of {len(names)} classes, the {len(kept)} with the most mistakes are shown."
+    shown, part = [names[n] for n in kept], [[counts[n][m] for m in kept] for n in kept]
+    right = sum(counts[n][n] for n in range(len(names)))
+    figure = Figure(
+        "confusion",
+        f"Confusion matrix: {right} of {sum(map(sum, counts))} held-out items are on its diagonal.",
+        figures.matrix(shown, part),
+        Table.of(
+            ("labelled", *shown), [(name, *row) for name, row in zip(shown, part, strict=True)]
+        ),
+        widest=760,
+    )
+    return Section("confusion", "What is taken for what", (said,), (figure,))
+
+
+def classes(evidence: Evidence) -> Section | None:
+    """Each class, and what transfer changes for it."""
+    found = evidence.get("classes") or {}
+    every: Rows = found.get("rows") or []
+    judged = [row for row in every if row.get("value") is not None]
+    if not judged:
+        return None
+    metric = evidence["metric"]
+    changed = [row for row in every if row.get("change")]
+    ranked = sorted(changed, key=lambda row: row["change"]["value"])
+    if not changed:
+        ranked = sorted(judged, key=lambda row: row["value"])
+    said = list(_sentences(found.get("said")))
+    if len(ranked) > MOST_CLASSES:
+        half = MOST_CLASSES // 2
+        ranked = [*ranked[:half], *ranked[-half:]]
+        said.append(f"Of {len(every)} classes, the {half} first and the {half} last are shown.")
+    names = [f"{row['label']} ({row['items']})" for row in ranked]
+    points = [row["change"] if changed else row for row in ranked]
+    axis = f"change in {metric}" if changed else metric
+    drawing = figures.intervals(names, [Series("classes", points)], axis, zero=bool(changed))
+    table = Table.of(
+        ("class", "items", metric, "95 % interval", "scratch", "change", "its interval"),
+        [
+            (
+                *(row["label"], row["items"], row["value"], between(row), row.get("scratch")),
+                *(value_of(row.get("change")), between(row.get("change"))),
+            )
+            for row in every
+        ],
+    )
+    figure = Figure("classes", f"{axis} for each class.".capitalize(), drawing, table)
+    title = "Each class against scratch" if changed else "Each class"
+    return Section("classes", title, tuple(said), (figure,))
+
+
+def groups(evidence: Evidence) -> Section | None:
+    """Groups of items that the user named, the worst first."""
+    found: Rows = evidence.get("groups") or []
+    if not found:
+        return None
+    return _listed(evidence, found, "group", "Groups", "The worst group comes first.")
+
+
+def robustness(evidence: Evidence) -> Section | None:
+    """How the model does on damaged pictures."""
+    found: Rows = evidence.get("robustness") or []
+    if not found:
+        return None
+    said = "The same held-out pictures, damaged in one way each; none: as they are."
+    return _listed(evidence, found, "corruption", "Robustness", said)
+
+
+def calibration(evidence: Evidence) -> Section | None:
+    """Whether the model is as sure as it is right."""
+    found = evidence.get("calibration")
+    if not found or not found.get("bins"):
+        return None
+    said = [
+        "Where the line lies below the diagonal, the model is surer than it is right.",
+        _error("Expected calibration error", found.get("ece")),
+        _error(
+            f"After scaling by the temperature {found['temperature']:.2f}"
+            if found.get("temperature")
+            else "After scaling",
+            found.get("ece_scaled"),
+        ),
+        _error("Of the network from scratch", found.get("scratch_ece")),
+    ]
+    curves: dict[str, Rows] = {"before scaling": found["bins"]}
+    if found.get("bins_scaled"):
+        curves["after scaling"] = found["bins_scaled"]
+    facts = ("from", "to", "confidence", "accuracy", "items")
+    table = Table.of(
+        ("curve", *facts),
+        [(name, *(row[fact] for fact in facts)) for name, rows in curves.items() for row in rows],
+    )
+    summary = "Reliability diagram: share of right answers against confidence."
+    drawing = figures.reliability(curves)
+    figure = Figure("calibration", summary, drawing, table, widest=640)
+    return Section("calibration", "How sure it is", _sentences(*said), (figure,))
+
+
+def _listed(evidence: Evidence, found: Rows, key: str, title: str, said: str) -> Section:
+    """Rows with intervals, beside scratch where that was measured too."""
+    metric = evidence["metric"]
+    compared = any(row.get("scratch") is not None for row in found)
+    series = [Series("this model", found)]
+    if compared:
+        series.append(Series("scratch", _others(found), SCRATCH))
+    names = [str(row[key]) for row in found]
+    columns = [key, "items", metric, "95 % interval", "scratch"]
+    rows = [
+        (row[key], row.get("items"), row["value"], between(row), row.get("scratch"))
+        for row in found
+    ]
+    drawing = figures.intervals(names[:MOST_CLASSES], _first(series), metric)
+    figure = Figure(
+        title.lower(), f"{metric} by {key}.".capitalize(), drawing, Table.of(columns, rows)
+    )
+    return Section(title.lower(), title, (said,), (figure,))
+
+
+def _first(series: Sequence[Series]) -> list[Series]:
+    return [Series(each.name, each.points[:MOST_CLASSES], each.colour) for each in series]
+
+
+def _others(found: Rows) -> list[Mapping[str, Any] | None]:
+    values = [row.get("scratch") for row in found]
+    return [None if value is None else {"value": value} for value in values]
+
+
+def _values(rows: Rows) -> list[dict[str, Any]]:
+    return [{"value": row["score"]} for row in rows]
+
+
+def _error(name: str, found: Mapping[str, Any] | None) -> str:
+    return f"{name}: {found['value']:.3f} ({between(found)})." if found else ""
+
+
+def _sentences(*given: str | None) -> tuple[str, ...]:
+    return tuple(sentence for sentence in given if sentence)

@@ -1,0 +1,78 @@
+"""Small pictures of items, and the beginnings of texts, within what a page may weigh."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+from collections.abc import Iterable, Mapping
+
+from jinja2.utils import htmlsafe_json_dumps
+from PIL import Image, ImageOps
+
+from headstart.errors import DataError
+
+SIDE = 96  # pixels
+CHARACTERS = 300  # of a text
+MOST = 400  # pictures on one page
+_QUALITY = 80
+_PICTURE = re.compile(r"data:image/jpeg;base64,[A-Za-z0-9+/]+=*")
+
+
+def thumbnail(raw: bytes) -> str:
+    """A picture file as the data URI of a JPEG of at most 96 × 96 pixels, upright, over white.
+
+    Raises DataError where it can't be decoded.
+    """
+    try:
+        with Image.open(io.BytesIO(raw)) as opened:
+            opened.draft("RGB", (2 * SIDE, 2 * SIDE))
+            picture = _shallow(ImageOps.exif_transpose(opened))
+            if picture.has_transparency_data:
+                front = picture.convert("RGBA")
+                picture = Image.alpha_composite(Image.new("RGBA", front.size, "white"), front)
+            picture = picture.convert("RGB")
+            picture.thumbnail((SIDE, SIDE))
+            written = io.BytesIO()
+            picture.save(written, "JPEG", quality=_QUALITY, optimize=True)
+    except Exception as error:  # decoders raise nearly anything on damaged input
+        raise DataError(f"A picture can't be decoded: {error}. Leave it out.") from error
+    return f"data:image/jpeg;base64,{base64.b64encode(written.getvalue()).decode()}"
+
+
+def is_picture(shown: str) -> bool:
+    """Whether it is a thumbnail, not a text."""
+    return _PICTURE.fullmatch(shown) is not None
+
+
+def beginning(text: str) -> str:
+    """A text of at most 300 characters: the beginning of a longer one."""
+    return text if len(text) <= CHARACTERS else f"{text[: CHARACTERS - 1]}…"
+
+
+def fitting(pictures: Mapping[str, str], wanted: Iterable[str], room: int) -> dict[str, str]:
+    """The first of the wanted items that fit into `room` bytes, with at most 400 thumbnails.
+
+    Texts are cut. Items without a picture or text are left out.
+    """
+    chosen: dict[str, str] = {}
+    drawn = 0
+    for item in wanted:
+        if item in chosen or item not in pictures:
+            continue
+        known = is_picture(pictures[item])
+        shown = pictures[item] if known else beginning(pictures[item])
+        size = len(htmlsafe_json_dumps({item: shown}))
+        if size > room or (known and drawn == MOST):
+            continue
+        chosen[item] = shown
+        drawn += known
+        room -= size
+    return chosen
+
+
+def _shallow(picture: Image.Image) -> Image.Image:
+    """16-bit grey scaled to 8 bits, which Pillow would cut off instead."""
+    if not picture.mode.startswith("I"):
+        return picture
+    return picture.convert("I").point(lambda level: level * (1 / 257)).convert("L")

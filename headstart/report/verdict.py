@@ -1,0 +1,140 @@
+"""The verdict in words: what was found, what it means, what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from headstart.report import headline
+from headstart.report.contents import between
+
+_MEANING = {
+    "helps": (
+        "What the backbone learned elsewhere is of use for this task: the whole interval of the "
+        "gain lies above zero."
+    ),
+    "hurts": (
+        "The same network does better from random weights: the whole interval of the gain lies "
+        "below zero. What the backbone learned elsewhere stands in the way here."
+    ),
+    "no evidence": (
+        "The interval of the gain holds zero: on these held-out items the transfer and a network "
+        "from random weights can't be told apart."
+    ),
+    "unknown": (
+        "Without the same network trained from random weights, nobody can say what the pretrained "
+        "weights were worth."
+    ),
+    "developed": "No pretrained weights were used, so there is no transfer to judge.",
+}
+_NEXT = {
+    "helps": "Use the model.",
+    "hurts": (
+        "Try a backbone that was trained on data more like yours, or the same one with more of its "
+        "stages trained."
+    ),
+    "no evidence": (
+        "Label more held-out items, which narrows the interval, or give several backbones to "
+        "choose from."
+    ),
+    "unknown": "To know, fit again without `--no-scratch`, or with a larger budget.",
+    "developed": "Use the model, or its network as the backbone of another task.",
+}
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One number that says much: its title, itself, and its interval or unit."""
+
+    title: str
+    value: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The head of the page; `mood` is `helps`, `hurts`, `no-evidence`, `unknown` or `developed`."""
+
+    mood: str
+    title: str
+    rest: str
+    said: tuple[str, ...]
+    tiles: tuple[Tile, ...]
+    warnings: tuple[str, ...]
+
+    @classmethod
+    def of(cls, evidence: Mapping[str, Any]) -> Verdict:
+        """The verdict of an evidence record."""
+        mood = evidence["verdict"]
+        if evidence["gain"] is None and evidence["strategy"] == "scratch":
+            mood = "developed"
+        title, _, rest = headline(dict(evidence)).partition(": ")
+        said = [_MEANING[mood], f"What to do next: {_NEXT[mood]} {_look_at(evidence)}".strip()]
+        said += [_measured(evidence)]
+        if "dropped" in evidence:
+            said.append(evidence["dropped"].get("note", ""))
+        return cls(
+            mood.replace(" ", "-"),
+            title,
+            rest,
+            tuple(sentence for sentence in said if sentence),
+            tuple(_tiles(evidence)),
+            tuple(evidence.get("warnings", ())),
+        )
+
+
+def _look_at(evidence: Mapping[str, Any]) -> str:
+    """What of the page to turn to, where there is something."""
+    items = evidence.get("items") or {}
+    found = []
+    if items.get("suspects"):
+        found.append("Check the likely label errors below before you label more.")
+    hurt = (evidence.get("classes") or {}).get("hurt")
+    if hurt:
+        found.append(f"Look at the classes that transfer hurts: {', '.join(map(str, hurt[:5]))}.")
+    return " ".join(found)
+
+
+def _measured(evidence: Mapping[str, Any]) -> str:
+    held = evidence.get("held_out")
+    on = f"Measured on {held} held-out items." if held else ""
+    return f"{on} {evidence.get('protocol', '')}".strip()
+
+
+def _tiles(evidence: Mapping[str, Any]) -> list[Tile]:
+    chosen, gain = evidence["arms"]["chosen"], evidence["gain"]
+    found = []
+    if gain is not None:
+        told = f"{100 * gain['low']:+.1f} to {100 * gain['high']:+.1f} points"
+        found.append(Tile("Gain over scratch", f"{100 * gain['value']:+.1f}", told))
+    found.append(Tile(evidence["metric"].capitalize(), f"{chosen['value']:.3f}", between(chosen)))
+    saved = _saved((evidence.get("labels") or {}).get("saved") or {})
+    if saved:
+        found.append(saved)
+    found.append(Tile("Time", duration(chosen["seconds"]), f"{chosen['steps']:,} steps"))
+    return found
+
+
+def _saved(found: Mapping[str, Any]) -> Tile | None:
+    """How many times the labels scratch needs; a bound where that is all there is."""
+    value, low, high = (found.get(name) for name in ("value", "low", "high"))
+    title = "Labels from scratch"
+    if value is not None:
+        edges = f"{low:.2g}" if low is not None else "?", f"{high:.2g}" if high is not None else "?"
+        return Tile(title, f"{value:.2g} ×", f"{edges[0]} to {edges[1]} times as many")
+    if low is not None:
+        return Tile(title, f"> {low:.2g} ×", "times as many, at least")
+    if high is not None:
+        return Tile(title, f"< {high:.2g} ×", "times as many, at most")
+    return None
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
