@@ -85,6 +85,10 @@ class Modality(ABC):
         """The words of an item, where it has any: a bag of words is then an arm to beat."""
         return None
 
+    def pieces(self, raw: bytes) -> Sequence[tuple[str, int]]:
+        """What each unit of a ragged item stands for, and its word's number, -1 for no word."""
+        return ()
+
 
 class Task(ABC):
     """A kind of answer. It owns the step, because some networks compute their loss inside.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 Advance = Callable[[int], None]
@@ -24,6 +24,9 @@ class Progress(ABC):
     @contextmanager
     def track(self, what: str, total: int) -> Iterator[Advance]:
         """Show how far a piece of work is: `with track('reading', 100) as advance: advance(1)`."""
+
+    def row(self, what: str, numbers: Mapping[str, float]) -> None:
+        """Take in a row of a training's history; most show nothing of it."""
 
 
 class Silent(Progress):

@@ -68,6 +68,7 @@ class Predictor:
         self.model = model
         self.task = task
         self.reader = reader
+        self.device = device
         self._engine = TorchEngine(model, device)
 
     def outputs(self, items: Sequence[Item]) -> np.ndarray:
@@ -81,6 +82,15 @@ class Predictor:
         """Predict for files and for all files in folders; for texts also those given themselves.
 
         Raises DataError for a path that is missing and a file that can't be read as this modality.
+        """
+        names, items = self.find(inputs)
+        answers = self.task.decode(self.outputs(items), self.labels)
+        return [Prediction(name, answer) for name, answer in zip(names, answers, strict=True)]
+
+    def find(self, inputs: Sequence[str | Path]) -> tuple[list[str], list[Item]]:
+        """The items that inputs name, each with its file's name or the text itself.
+
+        Raises DataError as `predict` does.
         """
         items = [
             Item(f"{number}", "", None, source) for number, source in enumerate(self._find(inputs))
@@ -98,8 +108,7 @@ class Predictor:
             if problem:
                 shown = name if isinstance(item.source, FileSource) else repr(name)
                 raise DataError(f"{shown} can't be used: {problem}. Give another.")
-        answers = self.task.decode(self.outputs(items), self.labels)
-        return [Prediction(name, answer) for name, answer in zip(names, answers, strict=True)]
+        return names, items
 
     def _find(self, inputs: Sequence[str | Path]) -> list[Source]:
         """Where the content of each input lies."""

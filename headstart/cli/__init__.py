@@ -8,25 +8,22 @@ from typing import Annotated
 
 import typer
 
+from headstart.cli import models
 from headstart.cli.answers import Answer, answer
 from headstart.cli.flags import (
     Check,
     Data,
-    Delimiter,
     Download,
     Json,
-    Label,
     MakeSettings,
     Out,
     Plan,
     PlannedData,
     Pretrained,
-    SavedModel,
     Several,
     Strategy,
-    Text,
 )
-from headstart.cli.listings import Backbones, Predictions, Strategies
+from headstart.cli.listings import Backbones, Strategies
 from headstart.cli.options import demand_data, demand_plan_alone, takes_settings
 from headstart.progress import Progress
 
@@ -118,7 +115,7 @@ def fit(
         from headstart import pipeline
 
         if plan is not None:
-            return pipeline.repeat(plan, out, data=data, progress=progress)
+            return pipeline.repeat(plan, out, data=data, track=chosen.track, progress=progress)
         several = backbone or ()
         return pipeline.fit(
             demand_data(data),
@@ -184,43 +181,7 @@ def features(
     answer(as_json, work)
 
 
-@app.command()
-def evaluate(
-    model: SavedModel,
-    data: Data,
-    label: Label = None,
-    text: Text = None,
-    delimiter: Delimiter = None,
-    as_json: Json = False,
-) -> None:
-    """Score a saved model on labelled data."""
-
-    def work(progress: Progress) -> Answer:
-        from headstart import pipeline
-
-        return pipeline.evaluate(
-            model, data, label=label, text=text or (), delimiter=delimiter, progress=progress
-        )
-
-    answer(as_json, work)
-
-
-@app.command()
-def predict(
-    model: SavedModel,
-    inputs: Annotated[
-        list[str], typer.Argument(help="Files, folders of files, or texts themselves.")
-    ],
-    as_json: Json = False,
-) -> None:
-    """Say what new files or texts are, by a saved model."""
-
-    def work(progress: Progress) -> Answer:
-        from headstart import pipeline
-
-        return Predictions(pipeline.load(model).predict(inputs))
-
-    answer(as_json, work)
+models.register(app)
 
 
 @app.command()

@@ -49,6 +49,16 @@ Several = Annotated[
 Download = Annotated[
     bool, typer.Option("--download", help="Also look at backbones that must be fetched first.")
 ]
+Explain = Annotated[
+    bool,
+    typer.Option("--explain", help="Also say why: a heat map on each picture, a weight per word."),
+]
+Overlays = Annotated[
+    str | None,
+    typer.Option(
+        "--out", "-o", help="A folder for the heat maps of --explain; absent, beside the pictures."
+    ),
+]
 Label = Annotated[str | None, typer.Option(help=HELP["label"])]
 Text = Annotated[list[str] | None, typer.Option(help=HELP["text"])]
 Delimiter = Annotated[str | None, typer.Option(help=HELP["delimiter"])]

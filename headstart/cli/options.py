@@ -19,6 +19,7 @@ HELP = {
     "seed": "Two runs with one seed are equal.",
     "budget": "Wall-clock time for the whole run: 90s, 10m, 1h, 1h30m.",
     "scratch": "Also train the same network from random weights; without it the gain is unknown.",
+    "evidence": "full, quick or none: what is measured besides the arms, and shown in report.html.",
     "cache": "Keep the frozen prefix's activations on disk for later runs.",
     "epochs": "Passes over the training items.",
     "batch": "Items per step.",
@@ -34,10 +35,12 @@ HELP = {
     "targets": "What the labels are: auto, classes, numbers or label-sets.",
     "delimiter": "What stands between the labels of one item, where it may have several.",
     "offline": "Open no connection.",
+    "track": "Follow the run in mlflow, tensorboard or wandb.",
 }
 
 
 READ_AS: dict[str, Any] = {"budget": str | None, "text": list[str] | None}  # then made into ours
+LEFT_OUT = {"rank": {"track"}, "features": {"track"}}  # flags that a command has no use for
 
 
 def takes_settings(command: Callable[..., None]) -> Callable[..., None]:
@@ -48,14 +51,15 @@ def takes_settings(command: Callable[..., None]) -> Callable[..., None]:
     """
     hints = get_type_hints(command, include_extras=True)
     own = [p.replace(annotation=hints[p.name]) for p in signature(command).parameters.values()]
-    names = [field.name for field in fields(Settings)]
+    left_out = LEFT_OUT.get(command.__name__, set())
+    taken = [field for field in fields(Settings) if field.name not in left_out]
 
     @wraps(command)
     def with_flags(**given: Any) -> None:
-        texts = {name: given.pop(name) for name in names}
+        texts = {field.name: given.pop(field.name) for field in taken}
         command(**given, settings=lambda: _settings(texts))
 
-    kept = [p for p in own if p.name != "settings"] + [_flag(field) for field in fields(Settings)]
+    kept = [p for p in own if p.name != "settings"] + [_flag(field) for field in taken]
     shown = signature(command).replace(parameters=kept, return_annotation=None)
     with_flags.__signature__ = shown  # type: ignore[attr-defined]  # typer reads the flags off it
     with_flags.__annotations__ = {p.name: p.annotation for p in kept}
@@ -71,7 +75,7 @@ def demand_data(data: str | None) -> str:
 
 def demand_plan_alone(settings: Settings, backbone: object, strategy: object) -> None:
     """Raise HeadstartError for what contradicts a plan, which says all of it."""
-    if backbone or strategy or replace(settings, offline=False) != Settings():
+    if backbone or strategy or replace(settings, offline=False, track=None) != Settings():
         raise HeadstartError(
             "A plan says backbone, strategy and settings, and others were given too. "
             "Leave them out, or leave out --plan."

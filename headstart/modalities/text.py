@@ -108,14 +108,12 @@ class Text(Modality):
         Where nothing is left of a text it is one unknown token, or one of padding. Raises DataError
         for what is no text, and HeadstartError before a backbone's tokenizer was fitted.
         """
-        if self.tokenizer is None:
-            raise HeadstartError("A text can't be read without a tokenizer. Name a backbone first.")
-        first, *second = _parts(_decoded(raw))
-        found = self.tokenizer.encode(first, second[0] if second else None)
+        parts = _parts(_decoded(raw))
+        found = self._encoded(parts)
         unknown = preprocess["unknown"]
         ids = found.ids or [preprocess["pad"] if unknown is None else unknown]
         types = found.type_ids if preprocess["types"] and found.ids else [0] * len(ids)
-        words, missing = _words(found, bool(second), unknown)
+        words, missing = _words(found, len(parts) > 1, unknown)
         return Tokens(
             ids=np.array(ids, dtype=np.int32),
             types=np.array(types, dtype=np.int32),
@@ -169,6 +167,34 @@ class Text(Modality):
             return " ".join(_parts(_decoded(raw)))
         except DataError:
             return None
+
+    def pieces(self, raw: bytes) -> list[tuple[str, int]]:
+        """What of the text each token stands for, and the number of its word, -1 for special ones.
+
+        A word ends at white space and where the tokenizer's own words end. Its pieces, joined, are
+        the word as it is written. Raises as `decode` does.
+        """
+        parts = _parts(_decoded(raw))
+        found = self._encoded(parts)
+        numbers: dict[tuple[int, int | None, int], int] = {}
+        reached = [0] * len(parts)
+        pieces = []
+        places = zip(found.tokens, found.sequence_ids, found.word_ids, found.offsets, strict=True)
+        for token, part, word, (start, end) in places:
+            if part is None:
+                pieces.append((token, -1))
+                continue
+            key = part, word, len(parts[part][:end].split())
+            # several tokens may stand for the bytes of one character: it belongs to the first
+            piece = parts[part][max(start, reached[part]) : end]
+            reached[part] = max(end, reached[part])
+            pieces.append((piece, numbers.setdefault(key, len(numbers))))
+        return pieces or [("", -1)]
+
+    def _encoded(self, parts: Sequence[str]) -> Encoding:
+        if self.tokenizer is None:
+            raise HeadstartError("A text can't be read without a tokenizer. Name a backbone first.")
+        return self.tokenizer.encode(parts[0], parts[1] if len(parts) > 1 else None)
 
 
 def _decoded(raw: bytes) -> str:

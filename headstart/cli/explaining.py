@@ -1,0 +1,100 @@
+"""What `predict --explain` answers: predictions, and what in the inputs spoke for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from headstart.cli.listings import Predictions, table
+from headstart.errors import HeadstartError
+from headstart.explain import Explanation, PictureExplanation, TextExplanation, explain
+from headstart.serve import Prediction, Predictor
+
+_BAR = 12  # signs of the heaviest word's bar
+
+
+@dataclass(frozen=True)
+class Explained:
+    """Predictions, each with its explanation and the file of its heat map, where it has one."""
+
+    predictions: Sequence[Prediction]
+    explanations: Sequence[Explanation]
+    overlays: Sequence[Path | None]
+
+    def to_json(self) -> dict[str, Any]:
+        """{"predictions": [{"path", "label", …, "explanation": {…}, "overlay"}]}."""
+        rows = zip(self.predictions, self.explanations, self.overlays, strict=True)
+        return {
+            "predictions": [
+                {**said.to_json(), "explanation": why.to_json()}
+                | ({"overlay": str(overlay)} if overlay else {})
+                for said, why, overlay in rows
+            ]
+        }
+
+    def __str__(self) -> str:
+        parts = [str(Predictions(self.predictions))]
+        for why, overlay in zip(self.explanations, self.overlays, strict=True):
+            lines = [f"{why.path}: {why.label}, {why.asked.value:+.3f}", why.method]
+            if overlay:
+                lines.append(f"Heat map in {overlay}")
+            if isinstance(why, TextExplanation):
+                lines.append(_words(why))
+            parts.append("\n".join(lines))
+        return "\n\n".join(parts)
+
+
+def explained(predictor: Predictor, inputs: Sequence[str], out: str | None) -> Explained:
+    """Explain predictions, and write heat maps into the folder `out`, or beside the pictures.
+
+    Raises HeadstartError for a folder that can't be one, and as `Predictor.predict` does.
+    """
+    if out is not None:
+        _make(Path(out))
+    # before any prediction: what a network keeps from one without gradients would spoil them
+    found = explain(predictor, inputs)
+    predictions = predictor.predict(inputs)
+    taken: set[Path] = set()
+    overlays = [_save(why, out, taken) for why in found]
+    return Explained(predictions, found, overlays)
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise HeadstartError(f"{folder} is a file. Name a folder for the heat maps.") from None
+
+
+def _save(why: Explanation, out: str | None, taken: set[Path]) -> Path | None:
+    if not isinstance(why, PictureExplanation):
+        return None
+    picture = Path(why.path)
+    folder = Path(out) if out is not None else picture.parent
+    path, number = folder / f"{picture.name}.explained.png", 1
+    while path in taken:  # pictures of one name from several folders
+        number += 1
+        path = folder / f"{picture.name}.explained-{number}.png"
+    taken.add(path)
+    why.save(path)
+    return path
+
+
+def _words(why: TextExplanation) -> str:
+    most = max((abs(word.weight) for word in why.words), default=0.0) or 1.0
+    rows = [
+        (
+            word.text,
+            f"{word.weight:+.3f}",
+            ("+" if word.weight > 0 else "-") * round(_BAR * abs(word.weight) / most),
+        )
+        for word in why.words
+    ]
+    told = (
+        f"Of the output {why.asked.value:+.3f} a text of padding has "
+        f"{why.asked.value - why.difference:+.3f}; the weights are the rest, "
+        f"off by {why.delta:+.2g}."
+    )
+    return f"{table(('word', 'weight', ''), rows)}\n{told}"

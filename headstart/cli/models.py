@@ -1,0 +1,99 @@
+"""The commands that put saved models to work: evaluate, predict, compare, report."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from headstart.cli.answers import Answer, answer
+from headstart.cli.flags import Data, Delimiter, Explain, Json, Label, Overlays, SavedModel, Text
+from headstart.cli.listings import Predictions
+from headstart.progress import Progress
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program, in this order."""
+    for command in (evaluate, predict, compare, report):
+        app.command()(command)
+
+
+def evaluate(
+    model: SavedModel,
+    data: Data,
+    label: Label = None,
+    text: Text = None,
+    delimiter: Delimiter = None,
+    as_json: Json = False,
+) -> None:
+    """Score a saved model on labelled data."""
+
+    def work(progress: Progress) -> Answer:
+        from headstart import pipeline
+
+        return pipeline.evaluate(
+            model, data, label=label, text=text or (), delimiter=delimiter, progress=progress
+        )
+
+    answer(as_json, work)
+
+
+def predict(
+    model: SavedModel,
+    inputs: Annotated[
+        list[str], typer.Argument(help="Files, folders of files, or texts themselves.")
+    ],
+    explain: Explain = False,
+    out: Overlays = None,
+    as_json: Json = False,
+) -> None:
+    """Say what new files or texts are, by a saved model."""
+
+    def work(progress: Progress) -> Answer:
+        from headstart import pipeline
+
+        predictor = pipeline.load(model)
+        if not explain and out is None:
+            return Predictions(predictor.predict(inputs))
+        from headstart.cli.explaining import explained
+
+        return explained(predictor, inputs, out)
+
+    answer(as_json, work)
+
+
+def compare(
+    first: SavedModel,
+    second: SavedModel,
+    data: Data,
+    label: Label = None,
+    text: Text = None,
+    delimiter: Delimiter = None,
+    as_json: Json = False,
+) -> None:
+    """Say by how much a second saved model beats a first one, and which is smaller and faster."""
+
+    def work(progress: Progress) -> Answer:
+        from headstart import pipeline
+
+        columns = text or ()
+        return pipeline.compare(
+            *(first, second, data),
+            label=label,
+            text=columns,
+            delimiter=delimiter,
+            progress=progress,
+        )
+
+    answer(as_json, work)
+
+
+def report(model: SavedModel, as_json: Json = False) -> None:
+    """Show what was measured when a model was made, and where its page lies."""
+
+    def work(progress: Progress) -> Answer:
+        from headstart import pipeline
+
+        return pipeline.reported(model)
+
+    answer(as_json, work)

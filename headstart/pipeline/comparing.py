@@ -1,0 +1,99 @@
+"""Two saved models beside one another, on the same labelled items."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from headstart import artifact
+from headstart.data import Dataset, Item, Schema, load_labelled
+from headstart.errors import HeadstartError
+from headstart.evidence import bootstrap
+from headstart.pipeline.opening import load
+from headstart.plan import trained_on
+from headstart.progress import Progress, Silent
+from headstart.results.comparison import Compared, Comparison
+from headstart.serve import Predictor
+
+_WARMED = 8  # items answered before the clock runs
+
+
+def compare(
+    first: str | Path,
+    second: str | Path,
+    data: str | Path,
+    *,
+    label: str | None = None,
+    text: Sequence[str] = (),
+    delimiter: str | None = None,
+    progress: Progress | None = None,
+) -> Comparison:
+    """Say by how much a second saved model beats a first one on labelled data, and at what cost.
+
+    `label`, `text` and `delimiter` are those of `evaluate`. Items that either was trained on are
+    counted and named, not left out. Raises HeadstartError where the two don't answer the same
+    question: other labels, task or kind of input.
+    """
+    progress = progress or Silent()
+    folders = Path(first), Path(second)
+    models = load(folders[0]), load(folders[1])
+    _demand_alike(folders, models)
+    schema = Schema(label, tuple(text), models[0].task.kind, delimiter)
+    sides, scores = [], []
+    for folder, model in zip(folders, models, strict=True):
+        # each with its own order of labels; the second check of the items is remembered
+        dataset = load_labelled(
+            data, model.reader.modality, model.labels, schema, progress=progress
+        )
+        progress.say(f"Asking {folder} about {len(dataset.items)} items.")
+        found, seconds = _answered(model, dataset.items)
+        scores.append(model.task.scores(found, dataset.targets("test")))
+        sides.append(_side(folder, model, dataset, scores[-1], seconds))
+    asked = dataset.targets("test"), dataset.labels
+    return Comparison.of(model.task.metric, (sides[0], sides[1]), (scores[0], scores[1]), *asked)
+
+
+def _demand_alike(folders: tuple[Path, Path], models: tuple[Predictor, Predictor]) -> None:
+    """Raise HeadstartError for models that don't answer the same question."""
+    tasks = [artifact.read(folder).task for folder in folders]
+    if tasks[0] != tasks[1]:
+        raise HeadstartError(
+            f"{folders[0]} is for {tasks[0]} and {folders[1]} for {tasks[1]}. "
+            "Give two models for the same task."
+        )
+    one, other = (set(model.labels) for model in models)
+    if one != other:
+        only = [
+            f"{folder} alone knows {', '.join(sorted(own)[:5])}"
+            for folder, own in zip(folders, (one - other, other - one), strict=True)
+            if own
+        ]
+        raise HeadstartError(
+            f"{folders[0]} and {folders[1]} have different labels: {'; '.join(only)}. "
+            "Give two models with the same labels."
+        )
+
+
+def _answered(model: Predictor, items: Sequence[Item]) -> tuple[np.ndarray, float]:
+    """Outputs for all items, and the seconds that one took once all was warm."""
+    model.outputs(items[:_WARMED])
+    began = time.monotonic()
+    found = model.outputs(items)
+    return found, (time.monotonic() - began) / len(items)
+
+
+def _side(
+    folder: Path, model: Predictor, dataset: Dataset, scores: np.ndarray, seconds: float
+) -> Compared:
+    seen = trained_on(folder)
+    return Compared(
+        model=str(folder),
+        score=bootstrap(scores),
+        parameters=sum(parameter.numel() for parameter in model.model.parameters()),
+        size=(folder / artifact.WEIGHTS).stat().st_size,
+        seconds=seconds,
+        overlap=None if seen is None else sum(item.identity in seen for item in dataset.items),
+    )
