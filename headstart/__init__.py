@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from headstart.pipeline import (
         backbones,
         check_ranking,
+        compare,
         evaluate,
         extract_features,
         fit,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
         pretrain,
         rank,
         repeat,
+        reported,
         strategies,
     )
 
@@ -36,6 +38,7 @@ __all__ = [
     "WeightsError",
     "backbones",
     "check_ranking",
+    "compare",
     "evaluate",
     "extract_features",
     "fit",
@@ -44,6 +47,7 @@ __all__ = [
     "pretrain",
     "rank",
     "repeat",
+    "reported",
     "strategies",
 ]
 

@@ -110,6 +110,18 @@ def write_evidence(folder: Path, evidence: Mapping[str, Any]) -> None:
     _write_json(folder / EVIDENCE, evidence)
 
 
+def read_evidence(folder: Path) -> dict[str, Any]:
+    """What was measured. Raises HeadstartError where it can't be read."""
+    path = folder / EVIDENCE
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return dict(found)
+    except (OSError, ValueError, TypeError) as error:
+        raise HeadstartError(
+            f"{path} can't be read ({error}). Copy it again, or make the model again."
+        ) from None
+
+
 def read(folder: Path) -> Record:
     """Read an artifact's record and check its weights against it.
 

@@ -21,6 +21,7 @@ class Settings:
     seed: int = 0
     budget: float | None = None
     scratch: bool = True
+    evidence: str = "full"  # none, quick, full: what is measured besides the arms
     cache: bool = True
     epochs: int | None = None
     batch: int | None = None
@@ -36,9 +37,11 @@ class Settings:
     targets: str = "auto"  # auto, classes, numbers, label-sets: what the label column holds
     delimiter: str | None = None  # between the labels of one item
     offline: bool = False
+    track: str | None = None  # mlflow, tensorboard, wandb: where fit and pretrain are followed
 
 
 CHOICES = {
+    "evidence": ("none", "quick", "full"),
     "precision": ("auto", "fp32", "bf16"),
     "engine": ("auto", "torch", "openvino"),
     "device": ("auto", "cpu", "cuda", "mps"),

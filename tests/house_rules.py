@@ -25,9 +25,11 @@ MAY_IMPORT = (
     | {
         "catalog": FOUNDATION,
         "serve": STAGES,
-        "pipeline": STAGES | {"catalog", "serve"},
+        "explain": STAGES | {"serve"},
+        "tracking": FOUNDATION,
+        "pipeline": STAGES | {"catalog", "serve", "explain", "tracking"},
         "demo": STAGES | {"catalog", "pipeline"},
-        "cli": STAGES | {"catalog", "pipeline", "serve", "demo"},
+        "cli": STAGES | {"catalog", "pipeline", "serve", "explain", "demo"},
         "web": STAGES | {"catalog", "pipeline", "serve"},
         "__init__": STAGES | {"catalog", "pipeline", "serve"},
         "__main__": {"cli"},
@@ -35,12 +37,17 @@ MAY_IMPORT = (
 )
 FORBIDDEN_NAMES = {"utils", "helpers", "common", "misc", "core", "base", "manager"}
 OWNERS = {  # an optional or heavy library -> the one file that imports it
+    "captum": "explain",
+    "mlflow": "tracking/mlflow",
     "openvino": "features/engine/openvino",
     "peft": "strategies/lora",
+    "plotly": "report/",
+    "tensorboard": "tracking/tensorboard",
     "timm": "hubs/timm",
     "tokenizers": "modalities/text",
     "torchvision": "hubs/torchvision",
     "transformers": "hubs/huggingface",
+    "wandb": "tracking/wandb",
 }
 PICKLES = {"pickle", "_pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
 FILE_LINES, FUNCTION_LINES, CONTRACT_LINES, PARAMETERS = 300, 40, 150, 7

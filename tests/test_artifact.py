@@ -48,7 +48,14 @@ def change(folder: Path, name: str, **values: Any) -> None:
 def test_it_holds_nothing_that_runs(fitted: Fitted) -> None:
     files = {path.name: path for path in fitted.folder.iterdir()}
     assert files.keys() == {
-        *("README.md", "evidence.json", "headstart.json", "model.safetensors", "plan.json")
+        *(
+            "README.md",
+            "evidence.json",
+            "headstart.json",
+            "model.safetensors",
+            "plan.json",
+            "report.html",
+        )
     }
     for name, path in files.items():
         if path.suffix == ".json":
@@ -57,7 +64,7 @@ def test_it_holds_nothing_that_runs(fitted: Fitted) -> None:
             with safe_open(path, framework="pt") as file:
                 assert set(file.keys()) > {"head.weight", "head.bias"}
         else:
-            assert name == "README.md"
+            assert name in ("README.md", "report.html")
             path.read_text(encoding="utf-8")
 
 

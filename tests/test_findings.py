@@ -1,148 +1,101 @@
-"""Checks are remembered by content, across runs, and damage to the memory costs only time."""
+"""What a run finds out besides its arms: every part filled, by level, and shown on a page."""
 
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar, final
+from typing import Any
 
+import numpy as np
 import pytest
 
-from headstart.contracts import Check, Modality, Preprocess
-from headstart.data.check import check_items
-from headstart.data.findings import Findings
-from headstart.data.sources import FileSource, Item
+import headstart as hs
+from headstart.budget import Budget
+from headstart.evidence import calibration
+from headstart.pipeline import findings, trials
+from headstart.pipeline.prepare import prepare
 from headstart.progress import Silent
+from headstart.report import headline
+from headstart.results import Result
+
+PARTS = {"convergence", "calibration", "classes", "items", "labels", "robustness"}
+CHEAP = {"convergence", "calibration", "classes"}
+TINY = "seeded:convnet"
 
 
-@final
-class Words(Modality):
-    """Finds content bad that says so, and counts what it looks at."""
-
-    suffixes: ClassVar[frozenset[str]] = frozenset({".txt"})
-    columns: ClassVar[tuple[str, ...]] = ("text",)
-    version: ClassVar[int] = 1
-
-    def __init__(self, alike: bool = False) -> None:
-        self.alike = alike  # whether case makes no difference
-        self.looked = 0
-        self._lock = threading.Lock()
-
-    def check(self, raw: bytes) -> Check:
-        with self._lock:
-            self.looked += 1
-        problem = "it is bad" if raw.startswith(b"bad") else None
-        return Check(problem, (raw[:1].decode(),), raw.decode().lower() if self.alike else "")
-
-    def decode(self, raw: bytes, preprocess: Preprocess, rng: Any = None) -> bytes:
-        return raw
-
-    def collate(self, items: Sequence[bytes], preprocess: Preprocess) -> list[bytes]:
-        return list(items)
+def fitted(data: Path, out: Path, **chosen: Any) -> tuple[Result, dict[str, Any]]:
+    given: dict[str, Any] = {"epochs": 3, "device": "cpu"} | chosen
+    made = hs.fit(data, TINY, out, strategy="lp-ft", settings=hs.Settings(**given))
+    return made, json.loads((made.folder / "evidence.json").read_text())
 
 
-@pytest.fixture
-def items(tmp_path: Path) -> list[Item]:
-    made = []
-    for number, text in enumerate(("a cat", "a dog", "bad", "a cat")):
-        path = tmp_path / f"{number}.txt"
-        path.write_text(text)
-        made.append(Item(path.name, "x", None, FileSource(path)))
-    return made
+def test_one_fit_fills_every_part(pictures: Path, tmp_path: Path) -> None:
+    made, found = fitted(pictures, tmp_path / "model")
+    assert found.keys() >= PARTS
+    labels = found["labels"]
+    assert labels["counts"] == [row["items"] for row in labels["transfer"]]
+    assert [row["items"] for row in labels["scratch"]] == sorted(
+        {count for count in (labels["counts"][-1] // n for n in (4, 2, 1))}
+    )
+    assert labels["transfer"][-1]["value"] == found["arms"]["features"]["value"]
+    assert labels["scratch"][-1]["value"] == found["arms"]["scratch"]["value"]
+    assert labels["said"] and found["convergence"]["said"] and found["classes"]["said"]
+    assert {row["corruption"] for row in found["robustness"]} > {"none", "blur"}
+    assert all(row["scratch"] is not None for row in found["robustness"])
+    ids = {item["id"] for item in found["items"]["ambiguous"]}
+    assert ids and ids <= set(found["items"]["map"]["id"])
+    page = (made.folder / "report.html").read_text(encoding="utf-8")
+    assert "data:image/jpeg;base64" in page
+    assert json.loads(json.dumps(made.to_json())) == made.to_json()
+    shown = hs.reported(made.folder)
+    assert shown.to_json()["labels"] == found["labels"]
+    assert headline(found) in str(shown) and "report.html" in str(shown)
 
 
-def test_content_is_looked_at_once(items: list[Item]) -> None:
-    first, second = Words(), Words()
-    found = check_items(items, first, Silent())
-    assert found == check_items(items, second, Silent())
-    assert first.looked in (3, 4)  # identical files may be looked at by two threads at once
-    assert second.looked == 0
-    assert found.skipped == (("2.txt", "it is bad"),)
-    assert found.notes == {"a": 3}
-
-
-def test_what_counts_as_identical_is_remembered(items: list[Item]) -> None:
-    louder = items[1].source
-    assert isinstance(louder, FileSource)
-    louder.path.write_text("A Cat")
-    first = check_items(items, Words(alike=True), Silent()).items
-    again = Words(alike=True)
-    assert check_items(items, again, Silent()).items == first
-    assert again.looked == 0
-    assert len({item.identity for item in first}) == 1
-    assert len({item.digest for item in first}) == 2
-
-
-def test_lines_of_an_earlier_version_are_read(items: list[Item], own_cache: Path) -> None:
-    expected = check_items(items, Words(), Silent())
-    (memory,) = (own_cache / "checks").iterdir()
-    lines = [json.loads(line) for line in memory.read_text().splitlines() if line]
-    assert all(line[3] == "" for line in lines)
-    memory.write_text("".join(json.dumps(line[:3]) + "\n" for line in lines))
-    again = Words()
-    assert check_items(items, again, Silent()) == expected
-    assert again.looked == 0
-
-
-def test_of_content_in_a_manifest_nothing_is_kept(
-    items: list[Item], own_cache: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("level", "parts"), [("none", set()), ("quick", CHEAP)])
+def test_less_is_measured_where_less_is_asked_for(
+    level: str, parts: set[str], pictures: Path, tmp_path: Path
 ) -> None:
-    expected = check_items(items, Words(), Silent())
-    (memory,) = (own_cache / "checks").iterdir()
-    memory.unlink()
-    monkeypatch.setattr(Words, "inline", True)
-    for _ in range(2):
-        inline = Words()
-        assert check_items(items, inline, Silent()) == expected
-        assert inline.looked >= 3
-    assert not memory.exists()
+    made, found = fitted(pictures, tmp_path / "model", evidence=level, scratch=False)
+    assert found.keys() & PARTS == parts
+    assert (made.folder / "report.html").exists() == (level != "none")
 
 
-def test_changed_content_is_looked_at_again(items: list[Item]) -> None:
-    check_items(items, Words(), Silent())
-    source = items[0].source
-    if not isinstance(source, FileSource):
-        raise TypeError
-    source.path.write_text("bad now")
-    again = Words()
-    assert len(check_items(items, again, Silent()).skipped) == 2
-    assert again.looked == 1
+def test_a_level_must_be_known(pictures: Path, tmp_path: Path) -> None:
+    with pytest.raises(hs.HeadstartError, match="evidence 'all' is not known"):
+        fitted(pictures, tmp_path / "model", evidence="all")
 
 
-def test_another_version_of_a_check_starts_anew(
-    items: list[Item], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    check_items(items, Words(), Silent())
-    monkeypatch.setattr(Words, "version", 2)
-    again = Words()
-    check_items(items, again, Silent())
-    assert again.looked >= 3
+def test_the_saved_model_answers_calibrated(pictures: Path, tmp_path: Path) -> None:
+    made, found = fitted(pictures, tmp_path / "model", scratch=False, evidence="quick")
+    scale = found["calibration"]["temperature"]
+    assert found["calibration"]["kept"]
+    dataset = prepare(pictures, TINY, None, hs.Settings(), Silent())[0].dataset
+    test = dataset.split("test")
+    answers = hs.load(made.folder).predict([str(pictures / item.id) for item in test])
+    plain = calibration.shares(made.evidence.arms["chosen"].outputs["test"] / scale)
+    for answer, wanted in zip(answers, plain, strict=True):
+        told = list(answer.answer["probabilities"].values())
+        assert told == pytest.approx(wanted.tolist(), abs=1e-4)
 
 
-def test_a_damaged_memory_costs_only_time(items: list[Item], own_cache: Path) -> None:
-    expected = check_items(items, Words(), Silent())
-    (memory,) = (own_cache / "checks").iterdir()
-    whole = memory.read_bytes()
-    for cut in range(len(whole)):
-        memory.write_bytes(whole[:cut])
-        assert check_items(items, Words(), Silent()) == expected
-    odd = b'["x", 3, []]\n{}\n7\n["x", null, [], 5]\n["x", null, [], "", ""]\n"text"\n[]\n'
-    memory.write_bytes(b"\x00\xff[1, 2\n" + odd + whole)
-    again = Words()
-    assert check_items(items, again, Silent()) == expected
-    assert again.looked == 0
+def test_fewer_labels_leave_what_is_held_out_alone(pictures: Path, tmp_path: Path) -> None:
+    target, _, _ = prepare(pictures, TINY, None, hs.Settings(), Silent(), tmp_path)
+    fewer = findings._fewer(target, np.array([0, 3, 5]))
+    train = target.dataset.split("train")
+    assert fewer.dataset.split("train") == tuple(train[place] for place in (0, 3, 5))
+    for name in ("validation", "test"):
+        assert fewer.dataset.split(name) == target.dataset.split(name)
 
 
-def test_a_cache_that_cannot_be_written_is_done_without(items: list[Item], own_cache: Path) -> None:
-    own_cache.mkdir(parents=True, exist_ok=True)
-    (own_cache / "checks").write_text("in the way")
-    for _ in range(2):
-        looking = Words()
-        check_items(items, looking, Silent())
-        assert looking.looked >= 3
-    findings = Findings(Words())
-    findings.add("0" * 32, Check())
-    findings.save()
-    assert findings.get("0" * 32) == Check()
+def test_without_time_the_dear_parts_are_left_out(pictures: Path, tmp_path: Path) -> None:
+    settings = hs.Settings(epochs=2, device="cpu", scratch=False)
+    target, source, name = prepare(pictures, TINY, "lp-ft", settings, Silent(), tmp_path)
+    trial = trials.run(target, source, name)
+    hurried = replace(trial, target=replace(target, budget=Budget(0.0)))
+    arms = {"naive": trial.tried["feature-extraction"], "features": trial.tried[trials.FEATURES]}
+    proof = findings.Proof(hurried, arms | {"asked": trial.tried["lp-ft"]}, "asked")
+    found = proof.findings()
+    assert "robustness" not in found
+    assert found["labels"]["scratch"] == []

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 from conftest import Fitted
+from tiny import untimed
 
 import headstart as hs
 from headstart import plan
@@ -19,16 +19,10 @@ def weights(folder: Path) -> bytes:
     return (folder / "model.safetensors").read_bytes()
 
 
-def without_seconds(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: without_seconds(v) for k, v in value.items() if k not in ("seconds", "out")}
-    return [without_seconds(entry) for entry in value] if isinstance(value, list) else value
-
-
 def test_a_plan_repeats_the_run(fitted: Fitted, tmp_path: Path) -> None:
     again = hs.repeat(fitted.folder / "plan.json", tmp_path / "again")
     assert weights(again.folder) == weights(fitted.folder)
-    assert without_seconds(again.to_json()) == without_seconds(fitted.result.to_json())
+    assert untimed(again.to_json()) == untimed(fitted.result.to_json())
     assert (again.folder / "plan.json").read_text() == (fitted.folder / "plan.json").read_text()
 
 
@@ -94,5 +88,5 @@ def test_a_plan_says_what_was_trained_on(fitted: Fitted, tmp_path: Path) -> None
     seen = plan.trained_on(fitted.folder)
     dataset = load(fitted.pictures, Image())
     used = dataset.split("train") + dataset.split("validation")
-    assert seen == {item.identity for item in used}
+    assert seen == frozenset(item.identity for item in used)
     assert plan.trained_on(tmp_path) is None

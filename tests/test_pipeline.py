@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 from conftest import Fitted, write_pictures
-from tiny import Recording, feed, model
+from tiny import Recording, feed, model, untimed
 
 import headstart as hs
 from headstart.contracts import Batch
@@ -34,13 +34,6 @@ def saved(folder: Path) -> dict[str, Any]:
     """The evidence as the artifact keeps it."""
     content: dict[str, Any] = json.loads((folder / "evidence.json").read_text())
     return content
-
-
-def without_seconds(value: Any) -> Any:
-    """The same JSON without the times."""
-    if isinstance(value, dict):
-        return {k: without_seconds(v) for k, v in value.items() if k != "seconds"}
-    return [without_seconds(entry) for entry in value] if isinstance(value, list) else value
 
 
 def test_the_evidence_holds_what_was_promised(fitted: Fitted) -> None:
@@ -82,7 +75,7 @@ def test_one_seed_gives_one_result(fitted: Fitted, tmp_path: Path) -> None:
     again = fit(fitted.pictures, tmp_path / "again", scratch=True)
     weights = [(folder / "model.safetensors") for folder in (fitted.folder, again.folder)]
     assert weights[0].read_bytes() == weights[1].read_bytes()
-    assert without_seconds(saved(again.folder)) == without_seconds(saved(fitted.folder))
+    assert untimed(saved(again.folder)) == untimed(saved(fitted.folder))
 
 
 def test_a_strategy_that_ruins_the_network_is_dropped_and_said(

@@ -10,10 +10,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from conftest import write_pictures
+from tiny import untimed
 from typer.testing import CliRunner
 
 from headstart.cli import app
@@ -83,7 +83,7 @@ def moments(unfinished: Path) -> Iterator[tuple[str, Callable[[], bool]]]:
         before = path.stat().st_mtime_ns
         return lambda: path.stat().st_mtime_ns > before
 
-    chosen = unfinished / "chosen.checkpoint"
+    chosen = unfinished / "full-fine-tuning.checkpoint"
     yield "the first epoch of the strategy", there(chosen)
     yield "a later epoch of the strategy", renewed(chosen)
     yield "a checkpoint half written", there(unfinished / "scratch-1.writing")
@@ -95,13 +95,6 @@ def moments(unfinished: Path) -> Iterator[tuple[str, Callable[[], bool]]]:
 def data(tmp_path: Path) -> Path:
     """Enough pictures for some steps."""
     return write_pictures(tmp_path / "data", {"ants": 40, "bees": 40})
-
-
-def without_seconds(value: Any) -> Any:
-    """The same JSON without the times."""
-    if isinstance(value, dict):
-        return {k: without_seconds(v) for k, v in value.items() if k != "seconds"}
-    return [without_seconds(entry) for entry in value] if isinstance(value, list) else value
 
 
 def test_killed_and_resumed_equals_unbroken(data: Path, tmp_path: Path, begin: Begin) -> None:
@@ -132,7 +125,7 @@ def test_killed_and_resumed_equals_unbroken(data: Path, tmp_path: Path, begin: B
     for name in ("model.safetensors", "plan.json"):
         assert (whole / name).read_bytes() == (killed / name).read_bytes(), name
     one, other = (json.loads((folder / "evidence.json").read_text()) for folder in (whole, killed))
-    assert without_seconds(one) == without_seconds(other)
+    assert untimed(one) == untimed(other)
 
 
 def test_two_runs_at_one_place(data: Path, tmp_path: Path, begin: Begin) -> None:

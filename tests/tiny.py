@@ -150,3 +150,11 @@ def run(told: Told | None = None, seed: int = 0) -> tuple[Model, Training]:
 def without_seconds(made: Training) -> list[dict[str, float]]:
     """A training's history without what differs from run to run."""
     return [{k: v for k, v in row.items() if k != "seconds"} for row in made.history]
+
+
+def untimed(value: Any) -> Any:
+    """The same JSON without what the clock and the place say."""
+    if isinstance(value, dict):
+        told = ("seconds", "out", "convergence")  # how fast, in words and numbers
+        return {key: untimed(entry) for key, entry in value.items() if key not in told}
+    return [untimed(entry) for entry in value] if isinstance(value, list) else value

@@ -6,6 +6,7 @@ from headstart.evidence.arms import (
     features_arm,
     naive_arm,
     scratch_arm,
+    scratch_at,
     strategy_arm,
 )
 from headstart.evidence.intervals import Interval, bootstrap, paired, verdict
@@ -26,6 +27,7 @@ __all__ = [
     "naive_arm",
     "paired",
     "scratch_arm",
+    "scratch_at",
     "simplest",
     "strategy_arm",
     "verdict",

@@ -24,6 +24,7 @@ from headstart.model import Model
 from headstart.training import Session, Splits, Training, seed_everything, train
 
 STRATEGY_SHARE = 0.4  # of a budget, by when the strategy must be done; the rest is scratch's
+FINDINGS_SHARE = {"none": 0.0, "quick": 0.02, "full": 0.15}  # of a budget, for what comes after
 BLENDS = (0.25, 0.5, 0.75)  # shares of the fine-tuned weights that are tried
 SEARCH_SHARE = 0.4  # of what is left then, for the scratch arm's search for a rate
 
@@ -36,6 +37,7 @@ class Outcome:
     model: Model
     training: Training = field(default_factory=Training)
     checks: dict[str, bool] = field(default_factory=dict)
+    recipe: Recipe | None = None  # of its training, where it was searched for
 
 
 def naive_arm(target: Target, features: Outcome) -> Outcome:
@@ -144,7 +146,7 @@ def scratch_arm(
     that says what was done.
     """
     started = time.monotonic()
-    left = target.budget.until(1.0)
+    left = target.budget.until(1.0 - FINDINGS_SHARE[target.settings.evidence])
     epochs = defaults.SCRATCH_MORE_STEPS * reference.epochs
     search = max(1, reference.epochs // 4)
     strategy = _Everything()
@@ -169,7 +171,23 @@ def scratch_arm(
     if training.cut:
         said += " It was ended by the budget, so the gain is an upper bound."
     arm = _arm(target, "scratch", outputs, time.monotonic() - started, steps=training.steps)
-    return Outcome(arm, model, training), said
+    return Outcome(arm, model, training, recipe=recipe), said
+
+
+def scratch_at(
+    target: Target, rebuild: Callable[[], Backbone], reference: Recipe, rate: float
+) -> Outcome:
+    """The same network from random weights at a rate that is known, for twice the reference."""
+    started = time.monotonic()
+    epochs = defaults.SCRATCH_MORE_STEPS * reference.epochs
+    count = len(target.dataset.split("train"))
+    label = f"scratch on {count} items"
+    recipe = replace(reference, label=label, epochs=epochs, rate=rate, patience=epochs)
+    session = target.session(label, target.budget.until(1.0))
+    model, training = _from_scratch(target, rebuild, _Everything(), recipe, session)
+    seconds = time.monotonic() - started
+    arm = _arm(target, "scratch", judge(target, model), seconds, steps=training.steps)
+    return Outcome(arm, model, training, recipe=recipe)
 
 
 def unchanged(model: Model, backbone: Backbone, frozen: int) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -27,6 +27,20 @@ def judge(target: Target, model: Model) -> dict[str, np.ndarray]:
     outputs = _outputs(target, model, [item for split in splits.values() for item in split])
     ends = np.cumsum([len(split) for split in splits.values()])
     return dict(zip(splits, np.split(outputs, ends[:-1]), strict=True))
+
+
+def outputs_of(target: Target, model: Model) -> Callable[[Sequence[Item]], np.ndarray]:
+    """What answers a model's outputs (N, labels) for items, made for many calls."""
+    made: list[Engine] = []
+
+    def outputs(items: Sequence[Item]) -> np.ndarray:
+        groups = alike(np.arange(len(items)), _BATCH, target.reader.sizes(items))
+        if not made:
+            (sample,) = target.reader.batches(items, groups[:1])
+            made.append(_engine(target, model, sample, WORTH_CONVERTING))
+        return in_order(groups, list(made[0].stream(target.reader.batches(items, groups))))
+
+    return outputs
 
 
 def fit_probe(target: Target, model: Model) -> None:

@@ -75,6 +75,7 @@ class Evidence:
     warnings: list[str] = field(default_factory=list)
     ranking: Mapping[str, Any] | None = None  # of the backbones, where there were several
     tried: Mapping[str, Arm] = field(default_factory=dict)  # what the strategy was chosen from
+    findings: Mapping[str, Any] = field(default_factory=dict)  # labels, convergence, classes …
 
     @property
     def strategy(self) -> str:
@@ -125,6 +126,7 @@ class Evidence:
             "checks": self.checks,
             "warnings": self.warnings,
         }
+        found |= self.findings
         if self.tried:
             found["tried"] = {name: self._compared(arm) for name, arm in self.tried.items()}
         if self.ranking is not None:

@@ -6,17 +6,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from headstart import artifact, catalog, defaults, evidence, machine
+from headstart import catalog, defaults, evidence
 from headstart.data import Schema, load_labelled
 from headstart.defaults import Settings
 from headstart.errors import HeadstartError, WeightsError
-from headstart.features.reading import Reader
-from headstart.model import Model
 from headstart.pipeline import trials
 from headstart.pipeline.choosing import check_ranking, rank
+from headstart.pipeline.comparing import compare
 from headstart.pipeline.extraction import extract_features, plan_features
 from headstart.pipeline.finish import SIMPLE, finish
 from headstart.pipeline.listing import backbones, strategies
+from headstart.pipeline.opening import load, reported
 from headstart.pipeline.prepare import (
     Surroundings,
     claim,
@@ -30,15 +30,15 @@ from headstart.pipeline.trials import Trial
 from headstart.plan import read as read_plan
 from headstart.plan import trained_on
 from headstart.progress import Progress, Silent
-from headstart.references import Reference
 from headstart.results import Evaluation, Result
 from headstart.results.ranking import Ranking
-from headstart.serve import Predictor
+from headstart.tracking import Followed, follow
 from headstart.workspace import Workspace
 
 __all__ = [
     "backbones",
     "check_ranking",
+    "compare",
     "evaluate",
     "extract_features",
     "fit",
@@ -47,6 +47,7 @@ __all__ = [
     "pretrain",
     "rank",
     "repeat",
+    "reported",
     "strategies",
 ]
 
@@ -68,18 +69,18 @@ def fit(
     that was killed goes on where it stopped when it is called again with the same arguments. Raises
     HeadstartError for anything the user can mend.
     """
-    settings, progress = settings or Settings(), progress or Silent()
-    with Workspace(Path(out)) as workspace:
+    told = {"data": str(data), "backbone": backbone, "strategy": strategy}
+    following = follow(settings or Settings(), progress or Silent(), Path(out), told)
+    with Workspace(Path(out)) as workspace, following as run:
+        around = (run.settings, run.progress, workspace.folder)
         if isinstance(backbone, str) and "*" not in backbone:
-            given = (data, backbone, strategy, settings, progress)
-            target, source, name = prepare(*given, workspace.folder)
+            target, source, name = prepare(data, backbone, strategy, *around)
             claim(workspace, target, source, name)
-            return _proved(trials.run(target, source, name), workspace)
+            return _proved(trials.run(target, source, name), workspace, run)
         try_out(strategy)
-        around = Surroundings.of(settings, progress, workspace.folder)
         asked = [backbone] if isinstance(backbone, str) else list(backbone or ())
-        trial, ranking = search(data, asked, strategy, around, workspace)
-        return _proved(trial, workspace, ranking)
+        trial, ranking = search(data, asked, strategy, Surroundings.of(*around), workspace)
+        return _proved(trial, workspace, run, ranking)
 
 
 def repeat(
@@ -87,6 +88,7 @@ def repeat(
     out: str | Path,
     *,
     data: str | Path | None = None,
+    track: str | None = None,
     progress: Progress | None = None,
 ) -> Result:
     """Do again what a plan says, on the same data: the same model comes out.
@@ -95,10 +97,12 @@ def repeat(
     now, if they moved. Raises HeadstartError where data, labels or weights are not those of the
     plan.
     """
-    progress = progress or Silent()
     made = read_plan(Path(plan))
-    with Workspace(Path(out)) as workspace:
-        given = (data or made.data, made.backbone, made.strategy, made.chosen(), progress)
+    asked = {"plan": str(plan), "data": str(data or made.data), "backbone": made.backbone}
+    settings = replace(made.chosen(), track=track)
+    following = follow(settings, progress or Silent(), Path(out), asked)
+    with Workspace(Path(out)) as workspace, following as run:
+        given = (asked["data"], made.backbone, made.strategy, run.settings, run.progress)
         target, source, name = prepare(*given, workspace.folder)
         if source.origin.weights_hash != made.weights:
             raise WeightsError(
@@ -107,10 +111,12 @@ def repeat(
             )
         target = replace(target, dataset=made.apply(target.dataset), pace=made.pace)
         claim(workspace, target, source, name)
-        return _proved(trials.run(target, source, name), workspace)
+        return _proved(trials.run(target, source, name), workspace, run)
 
 
-def _proved(trial: Trial, workspace: Workspace, ranking: Ranking | None = None) -> Result:
+def _proved(
+    trial: Trial, workspace: Workspace, run: Followed, ranking: Ranking | None = None
+) -> Result:
     """Compare a trial with what it must beat, and save the best on validation."""
     target, source, tried = trial.target, trial.source, trial.tried
     features, asked = tried[trials.FEATURES], tried[trial.winner]
@@ -124,7 +130,9 @@ def _proved(trial: Trial, workspace: Workspace, ranking: Ranking | None = None) 
     arms["asked"] = asked
     kept = evidence.choose({arm: arms[arm].arm for arm in (*SIMPLE, "asked") if arm in arms})
     words = evidence.words_arm(target)
-    return finish(trial, workspace, arms, (kept, protocol), words, ranking)
+    result = finish(trial, workspace, arms, (kept, protocol), words, ranking)
+    run.result(result.to_json)
+    return result
 
 
 def pretrain(
@@ -141,31 +149,32 @@ def pretrain(
     Raises HeadstartError where it does not beat the naive model by more than its interval, unless
     `anyway`.
     """
-    settings, progress = settings or Settings(), progress or Silent()
-    with Workspace(Path(out)) as workspace:
-        target, source, name = prepare(
-            data, backbone, "full-fine-tuning", settings, progress, workspace.folder
-        )
+    told = {"data": str(data), "backbone": backbone}
+    following = follow(settings or Settings(), progress or Silent(), Path(out), told)
+    with Workspace(Path(out)) as workspace, following as run:
+        given = (data, backbone, "full-fine-tuning", run.settings, run.progress)
+        target, source, name = prepare(*given, workspace.folder)
         claim(workspace, target, source, name)
         recipe = reference(target, catalog.strategy(name), source)
         rates = defaults.scratch_rates(source.delicate)
         made, protocol = evidence.scratch_arm(target, rebuild(source), recipe, rates)
         naive = evidence.naive_arm(target, made)
-        lead = evidence.paired(made.arm.scores, naive.arm.scores, settings.seed)
+        lead = evidence.paired(made.arm.scores, naive.arm.scores, run.settings.seed)
         if lead.low <= 0:
-            told = (
+            said = (
                 f"The network does not beat the naive model: {lead.value:+.3f} "
-                f"{target.task.metric}, "
-                f"95 % interval {lead.low:+.3f} to {lead.high:+.3f}."
+                f"{target.task.metric}, 95 % interval {lead.low:+.3f} to {lead.high:+.3f}."
             )
             if not anyway:
                 raise HeadstartError(
-                    f"{told} Give more data or epochs, or save it all the same with --anyway."
+                    f"{said} Give more data or epochs, or save it all the same with --anyway."
                 )
-            progress.warn(told)
+            run.progress.warn(said)
         arms = {"naive": naive, "asked": made}
         trial = Trial(target, source, name, {name: made})
-        return finish(trial, workspace, arms, ("asked", protocol))
+        result = finish(trial, workspace, arms, ("asked", protocol))
+        run.result(result.to_json)
+        return result
 
 
 def evaluate(
@@ -193,16 +202,3 @@ def evaluate(
     overlap = None if seen is None else sum(item.identity in seen for item in items)
     scores = predictor.task.scores(outputs, targets)
     return Evaluation.of(predictor.task.metric, scores, targets, dataset, overlap)
-
-
-def load(folder: str | Path, device: str = "auto") -> Predictor:
-    """Open a saved model. Raises HeadstartError where there is none or it was changed."""
-    record = artifact.read(Path(folder))
-    backbone = catalog.load_backbone(Reference("checkpoint", str(folder)))
-    modality = catalog.modality(record.modality).fitted(backbone)
-    reader = Reader(modality, record.preprocess)
-    if backbone.head is None:
-        raise HeadstartError(f"{folder} holds a backbone without a head. Fit it to data first.")
-    model = Model(backbone.stages, backbone.head)
-    task = catalog.task(record.task, **record.task_settings)
-    return Predictor(model, task, reader, record.labels, machine.device(device))

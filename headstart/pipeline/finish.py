@@ -10,11 +10,14 @@ from headstart import artifact
 from headstart.artifact import Record
 from headstart.contracts import Backbone
 from headstart.evidence import Arm, Evidence, Outcome, Target
+from headstart.evidence.calibration import folded
 from headstart.model import Model
+from headstart.pipeline.findings import Proof
 from headstart.pipeline.prepare import rebuild, task_name
 from headstart.pipeline.trials import Trial
 from headstart.plan import FitPlan, splits_of
 from headstart.references import Reference
+from headstart.report.page import write_page
 from headstart.results import Result
 from headstart.results.ranking import Ranking
 from headstart.serve import Predictor
@@ -38,19 +41,34 @@ def finish(
     that of the backbones, where there were several.
     """
     target, source = trial.target, trial.source
-    winner = arms[kept[0]]
+    winner, proof = arms[kept[0]], Proof(trial, arms, kept[0])
     found = _evidence(target, source, arms, kept, words)
     found.ranking = ranking.to_json() if ranking else None
     found.tried = trial.judged
+    found.findings = proof.findings()
+    model = _calibrated(winner.model, found)
     folder = workspace.draft()
     backbone = rebuild(source)() if winner.arm.strategy == "scratch" else source
     record = _record(target, backbone, found)
-    artifact.save(folder, winner.model, backbone, record, found.to_json())
+    artifact.save(folder, model, backbone, record, found.to_json())
     _plan(trial, arms["asked"]).write(folder)
-    _check(folder, target, winner.model)
+    _check(folder, target, model)
     found.checks["equal in a fresh process"] = True
-    artifact.write_evidence(folder, found.to_json())
+    told = found.to_json()
+    artifact.write_evidence(folder, told)
+    if target.settings.evidence != "none":
+        facts = {"seed": target.settings.seed, "versions": artifact.versions()}
+        write_page(folder, told | facts, proof.pictures(found.findings))
     return Result(workspace.publish(), found)
+
+
+def _calibrated(model: Model, found: Evidence) -> Model:
+    """The model with probabilities that validation calibrated, where its head can hold that."""
+    told = found.findings.get("calibration")
+    scaled = folded(model, told["temperature"]) if told else None
+    if told:
+        told["kept"] = scaled is not None
+    return scaled or model
 
 
 def _plan(trial: Trial, asked: Outcome) -> FitPlan:

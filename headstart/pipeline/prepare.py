@@ -21,6 +21,7 @@ from headstart.workspace import Workspace
 
 TASKS = {"classes": "classification", "numbers": "regression", "label sets": "multi-label"}
 AUTO = "auto"  # the strategy's name that stands for the policy's ladder
+_NOT_THE_RUN = ("budget", "track")  # settings that another run of the same kind may change
 SAVING = 20.0  # seconds of a budget kept for saving and checking the model, half at most
 
 
@@ -161,7 +162,7 @@ def _claim(
     progress: Progress,
 ) -> None:
     """`run` and what is here added to it must be equal for a killed run to be gone on with."""
-    given = {key: value for key, value in asdict(settings).items() if key != "budget"}
+    given = {key: value for key, value in asdict(settings).items() if key not in _NOT_THE_RUN}
     shared = {"data": dataset.fingerprint, "settings": given, "versions": artifact.versions()}
     if workspace.claim({**run, **shared}):
         progress.say("An unfinished run of the same kind is here; going on with it.")

@@ -223,6 +223,7 @@ class _Run:
             "validation_loss": float(self.task.losses(outputs, targets).mean()),
         }
         record.history.append(row)
+        self.session.progress.row(self.recipe.label, row)
         last = len(record.history) - 1
         if record.best < 0 or record.merit(last) > record.merit(record.best):
             record.best = last
@@ -274,6 +275,8 @@ class _Run:
         self.kept, self.parts = state["kept"], state["parts"]
         self.record = Training(**state["record"])
         self.earlier = self.record.seconds
+        for row in self.record.history:
+            self.session.progress.row(self.recipe.label, row)
         self.session.progress.say(
             f"Going on after epoch {state['epoch'] + 1} of {self.recipe.label}."
         )

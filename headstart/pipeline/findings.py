@@ -1,0 +1,190 @@
+"""What else a run finds out: labels saved, speed, calibration, classes, corruptions, odd items."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from headstart import evidence
+from headstart.contracts import Examples
+from headstart.data import Item
+from headstart.evidence import Outcome, Target
+from headstart.evidence.by_class import by_class
+from headstart.evidence.calibration import calibration, folded
+from headstart.evidence.convergence import Course, convergence
+from headstart.evidence.forecast import forecast
+from headstart.evidence.inspection import Inspected, inspection
+from headstart.evidence.judging import outputs_of
+from headstart.evidence.labels import saved, scratch_curve, transfer_curve
+from headstart.evidence.robustness import robustness
+from headstart.pipeline.prepare import rebuild, reference
+from headstart.pipeline.trials import Trial
+from headstart.report.thumbnails import thumbnail
+
+SPLITS = ("train", "validation", "test")
+PICTURED = 400  # points of the map that show their item when pointed at
+HURRIED = 60.0  # seconds of a budget, below which corruptions are left out
+
+
+@dataclass
+class Proof:
+    """A trial with all arms, and the one that is handed over."""
+
+    trial: Trial
+    arms: Mapping[str, Outcome]
+    kept: str
+
+    @property
+    def target(self) -> Target:
+        """What it was transferred to."""
+        return self.trial.target
+
+    def findings(self) -> dict[str, Any]:
+        """The parts of the evidence by name; those that cost time only where all is asked for."""
+        level = self.target.settings.evidence
+        if level == "none" or "features" not in self.arms:
+            return {}
+        parts: dict[str, Callable[[], Any]] = {
+            "convergence": self._convergence,
+            "calibration": self._calibration,
+            "classes": self._classes,
+        }
+        if level == "full":
+            parts |= {"items": self._items, "labels": self._labels, "robustness": self._robustness}
+        found = {}
+        for name, part in parts.items():
+            made = part()
+            if made is not None:
+                found[name] = made
+        return found
+
+    def pictures(self, found: Mapping[str, Any]) -> dict[str, str]:
+        """What a report shows of the items that the findings name: thumbnails, or the texts."""
+        wanted = set(_named(found.get("items", {})))
+        modality = self.target.reader.modality
+        shown = {}
+        for item in self.target.dataset.items:
+            if item.id in wanted:
+                raw = item.read()
+                text = modality.text(raw)
+                shown[item.id] = thumbnail(raw) if text is None else text
+        return shown
+
+    def _outputs(self, arm: str, split: str) -> np.ndarray | None:
+        return self.arms[arm].arm.outputs[split] if arm in self.arms else None
+
+    def _convergence(self) -> dict[str, Any]:
+        features, winner = self.arms["features"], self.arms[self.kept]
+        scratch = self.arms.get("scratch")
+        before = features.arm.seconds if self.trial.moves.starts_from_probe() else 0.0
+        ours = Course(winner.arm.merit[0], winner.training.history, before)
+        theirs = scratch and Course(scratch.arm.merit[0], scratch.training.history)
+        return convergence(ours, theirs or None, self.arms["naive"].arm.merit[0])
+
+    def _calibration(self) -> dict[str, Any] | None:
+        dataset, settings = self.target.dataset, self.target.settings
+        truth = {name: dataset.targets(name) for name in ("validation", "test")}
+        ours = self.arms[self.kept].arm.outputs
+        scratch = self._outputs("scratch", "test")
+        return calibration(ours, truth, scratch, dataset.kind, settings.seed)
+
+    def _classes(self) -> dict[str, Any] | None:
+        target, test = self.target, self.target.dataset.targets("test")
+        ours = self.arms[self.kept].arm.outputs["test"]
+        seed = target.settings.seed
+        return by_class(
+            target.task, target.labels, ours, test, self._outputs("scratch", "test"), seed
+        )
+
+    def _items(self) -> dict[str, Any]:
+        dataset = self.target.dataset
+        splits = {
+            name: Inspected(dataset.split(name), targets, features)
+            for name, (features, targets) in self._examples().items()
+        }
+        winner, told = self.arms[self.kept], self._calibration()
+        ours = winner.arm.outputs["test"]
+        if told and folded(winner.model, 1.0):  # as the saved model will answer
+            ours = ours / told["temperature"]
+        return inspection(dataset.kind, self.target.labels, splits, ours, self.target.settings.seed)
+
+    def _labels(self) -> dict[str, Any]:
+        target, seed = self.target, self.target.settings.seed
+        known = self.arms["features"].arm.scores
+        until = target.budget.until(1.0)
+        ours = transfer_curve(
+            target.task, target.labels, self._examples(), known, seed=seed, until=until
+        )
+        later = forecast(ours)
+        told = {"counts": list(ours.counts), "transfer": ours.points(), "scratch": []}
+        said, found = [later.said], None
+        scratch = self.arms.get("scratch")
+        if scratch is not None and scratch.recipe is not None:
+            targets = target.dataset.targets("train")
+            given = (targets, scratch.arm.scores, self._train_at(scratch), scratch.arm.seconds)
+            theirs, skipped = scratch_curve(*given, until, seed)
+            told["scratch"] = theirs.points()
+            made = saved(ours, theirs)
+            found, said = made.to_json(), [made.said, skipped, later.said]
+        sentence = " ".join(filter(None, said))
+        return {**told, "saved": found, "said": sentence, "forecast": later.points or []}
+
+    def _train_at(self, scratch: Outcome) -> Callable[[np.ndarray], np.ndarray | None]:
+        """Training from random weights on some of the training items, at the rate that was best."""
+        source, moves = self.trial.source, self.trial.moves
+
+        def train(positions: np.ndarray) -> np.ndarray | None:
+            target = _fewer(self.target, positions)
+            recipe = reference(target, moves, source)
+            rate = scratch.recipe.rate if scratch.recipe else recipe.rate
+            made = evidence.scratch_at(target, rebuild(source), recipe, rate)
+            return None if made.training.cut else made.arm.scores
+
+        return train
+
+    def _robustness(self) -> list[dict[str, Any]] | None:
+        target = self.target
+        if target.reader.modality.ragged or target.budget.left() < HURRIED:
+            return None
+        models = [self.arms[name].model for name in (self.kept, "scratch") if name in self.arms]
+        judges = [outputs_of(target, model) for model in models]
+        items, truth = target.dataset.split("test"), target.dataset.targets("test")
+        scratch = judges[1] if len(judges) > 1 else None
+        given = (judges[0], target.reader, target.task, items, truth, scratch)
+        return robustness(*given, seed=target.settings.seed)
+
+    def _examples(self) -> dict[str, Examples]:
+        """Features and targets of each split; all of them lie in the store by now."""
+        target = self.target
+        trained, judged = (found.features() for found in target.features(self.trial.source))
+        ends = len(target.dataset.split("validation"))
+        parts = (trained, judged[:ends], judged[ends:])
+        return {
+            name: (part, target.dataset.targets(name))
+            for name, part in zip(SPLITS, parts, strict=True)
+        }
+
+
+def _named(items: Mapping[str, Any]) -> Iterator[str]:
+    """The ids of all items that are shown."""
+    for rows in (items.get(name) or () for name in ("mistakes", "ambiguous", "suspects")):
+        yield from (row["id"] for row in rows)
+    for several in (items.get("nearest") or {}).values():
+        yield from several
+    points = (items.get("map") or {}).get("id", ())
+    yield from points[:: max(1, -(-len(points) // PICTURED))]
+
+
+def _fewer(target: Target, positions: Sequence[int] | np.ndarray) -> Target:
+    """The same target with only some of the training items."""
+    train = target.dataset.split("train")
+    kept = {train[place].id for place in positions}
+
+    def stays(item: Item) -> bool:
+        return item.split != "train" or item.id in kept
+
+    items = tuple(item for item in target.dataset.items if stays(item))
+    return replace(target, dataset=replace(target.dataset, items=items))

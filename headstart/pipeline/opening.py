@@ -1,0 +1,39 @@
+"""A saved model, opened with everything it needs to read raw files, and what was measured of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from headstart import artifact, catalog, machine
+from headstart.errors import HeadstartError
+from headstart.features.reading import Reader
+from headstart.model import Model
+from headstart.references import Reference
+from headstart.report.page import FILE, write_page
+from headstart.results.reported import Reported
+from headstart.serve import Predictor
+
+
+def load(folder: str | Path, device: str = "auto") -> Predictor:
+    """Open a saved model. Raises HeadstartError where there is none or it was changed."""
+    record = artifact.read(Path(folder))
+    backbone = catalog.load_backbone(Reference("checkpoint", str(folder)))
+    modality = catalog.modality(record.modality).fitted(backbone)
+    reader = Reader(modality, record.preprocess)
+    if backbone.head is None:
+        raise HeadstartError(f"{folder} holds a backbone without a head. Fit it to data first.")
+    model = Model(backbone.stages, backbone.head)
+    task = catalog.task(record.task, **record.task_settings)
+    return Predictor(model, task, reader, record.labels, machine.device(device))
+
+
+def reported(folder: str | Path) -> Reported:
+    """The evidence that a saved model keeps; its page is written where it is missing.
+
+    Raises HeadstartError where there is no model, or its evidence can't be read.
+    """
+    place = Path(folder)
+    artifact.read(place)
+    found = artifact.read_evidence(place)
+    page = place / FILE
+    return Reported(found, page if page.exists() else write_page(place, found, {}))

@@ -1,0 +1,237 @@
+"""Inspection: lists that are in order, planted label errors that are found, a map that holds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from headstart import catalog, machine
+from headstart.data import InlineSource, Item, load
+from headstart.evidence.inspection import (
+    LISTED,
+    MAPPED,
+    Inspected,
+    ambiguous,
+    feature_map,
+    held_out_shares,
+    inspection,
+    mistakes,
+    nearest,
+    suspects,
+)
+from headstart.features.extract import Prefix, extract
+from headstart.features.reading import Reader
+from headstart.progress import Silent
+
+LABELS = ("ants", "bees", "wasps")
+few = settings(max_examples=25, deadline=None)
+
+
+def clusters(count: int, spread: float = 1.0, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Features (N, 16) around one point a class; of 300 items at spread 1 few are ambiguous."""
+    rng = np.random.default_rng(seed)
+    middles = np.random.default_rng(99).normal(0, 1, (3, 16))
+    targets = rng.permutation(np.arange(count) % 3)
+    features = middles[targets] + rng.normal(0, spread, (count, 16))
+    return features.astype(np.float32), targets
+
+
+def spoiled(targets: np.ndarray, share: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """The targets with some of them wrong, and the places of those."""
+    rng = np.random.default_rng(seed)
+    wrong = rng.choice(len(targets), round(share * len(targets)), replace=False)
+    found, labels = targets.copy(), targets.max() + 1
+    found[wrong] = (targets[wrong] + rng.integers(1, labels, len(wrong))) % labels
+    return found, wrong
+
+
+def named(count: int, prefix: str = "") -> list[str]:
+    return [f"{prefix}{number}" for number in range(count)]
+
+
+def items(targets: np.ndarray, split: str) -> list[Item]:
+    names = named(len(targets), split)
+    return [
+        Item(name, LABELS[target], split, InlineSource(b""))
+        for name, target in zip(names, targets, strict=True)
+    ]
+
+
+def test_mistakes_are_the_wrong_answers_from_sure_to_unsure() -> None:
+    outputs = np.array([[9.0, 0, 0], [0, 5, 0], [0, 2, 1], [0, 0, 9]], dtype=np.float32)
+    found = mistakes(outputs, np.array([0, 0, 2, 1]), named(4), LABELS)
+    assert [(row["id"], row["label"], row["predicted"]) for row in found] == [
+        ("3", "bees", "wasps"),
+        ("1", "ants", "bees"),
+        ("2", "wasps", "bees"),
+    ]
+    assert found[0]["probability"] == pytest.approx(1 / (1 + 2 * np.exp(-9)), abs=1e-5)
+
+
+def test_ambiguous_items_are_those_with_two_likely_labels() -> None:
+    outputs = np.array([[9.0, 8.9, -9], [0, 5, 0], [1, 1, 1.2], [0, 0, 9]], dtype=np.float32)
+    found = ambiguous(outputs, np.array([0, 1, 2, 2]), named(4), LABELS)
+    assert [row["id"] for row in found[:3]] == ["0", "2", "1"]
+    assert (found[0]["label"], found[0]["predicted"]) == ("ants", "ants")
+
+
+@few
+@given(count=st.integers(1, 120), labels=st.integers(2, 4), seed=st.integers(0, 9))
+def test_lists_are_capped_and_in_order(count: int, labels: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    outputs = rng.normal(0, 3, (count, labels)).astype(np.float32)
+    targets = rng.integers(0, labels, count)
+    names = [f"label {number}" for number in range(labels)]
+    wrong = mistakes(outputs, targets, named(count), names)
+    assert len(wrong) == min(LISTED, int((outputs.argmax(axis=1) != targets).sum()))
+    assert all(row["label"] != row["predicted"] for row in wrong)
+    sure = [row["probability"] for row in wrong]
+    assert sure == sorted(sure, reverse=True)
+    assert len(ambiguous(outputs, targets, named(count), names)) == min(LISTED, count)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_planted_label_errors_are_found(seed: int) -> None:
+    features, targets = clusters(600, seed=seed)
+    given, wrong = spoiled(targets, 0.05, seed)
+    found = suspects(features, given, named(600), LABELS)[: len(wrong)]
+    places = [int(row["id"]) for row in found]
+    assert len(set(places) & set(wrong.tolist())) >= 0.6 * len(wrong)
+    scores = [row["score"] for row in found]
+    assert scores == sorted(scores, reverse=True)
+    assert 0 < scores[-1] <= scores[0] <= 1
+    right = [row["likely"] == LABELS[targets[int(row["id"])]] for row in found]
+    assert np.mean(right) > 0.8
+    assert all(row["label"] == LABELS[given[int(row["id"])]] for row in found)
+    assert len(suspects(features, spoiled(targets, 0.3)[0], named(600), LABELS)) == LISTED
+
+
+def test_clean_and_separate_classes_rouse_no_strong_suspicion() -> None:
+    features, targets = clusters(300, spread=0.2)
+    found = suspects(features, targets, named(300), LABELS)
+    assert found == []
+
+
+def test_probabilities_of_an_item_ignore_its_own_label() -> None:
+    features, targets = clusters(90, spread=0.5)
+    before = held_out_shares(features, targets)
+    assert before.sum(axis=1) == pytest.approx(np.ones(90))
+    assert (before.argmax(axis=1) == targets).mean() > 0.9
+    changed = targets.copy()
+    changed[4] = (targets[4] + 1) % 3
+    after = held_out_shares(features, changed)
+    assert after[4].argmax() == before[4].argmax() == targets[4]
+
+
+@pytest.mark.parametrize("targets", [[0], [1, 1, 1], [0, 1], [0, 0, 0, 1]])
+def test_too_few_items_say_nothing(targets: list[int]) -> None:
+    features = np.random.default_rng(0).normal(size=(len(targets), 4))
+    assert suspects(features, np.array(targets), named(len(targets)), LABELS) == []
+
+
+def test_neighbours_are_the_nearest_others() -> None:
+    train, targets = clusters(60, spread=0.1)
+    middle = train.mean(axis=0)
+    given = np.stack([train[7], (train[8] - middle) * 5 + middle, train[9] + 0.01])
+    found = nearest(given, ["7", "far", "own"], train, named(60))
+    assert list(found) == ["7", "far", "own"]
+    assert all(len(near) == len(set(near)) == 3 for near in found.values())
+    assert "7" not in found["7"]
+    assert found["far"][0] == "8"
+    assert found["own"][0] == "9"
+    for number, near in zip((7, 8, 9), found.values(), strict=True):
+        assert {targets[int(name)] for name in near} == {targets[number]}
+    assert nearest(given[:0], [], train, named(60)) == {}
+    assert nearest(given[:1], ["0"], train[:2], ["0", "1"]) == {"0": ["1"]}
+
+
+def test_a_map_keeps_classes_together() -> None:
+    features, targets = clusters(150, spread=0.3)
+    shown = items(targets, "train")
+    found = feature_map(features, targets, shown)
+    assert found == feature_map(features, targets, shown)
+    assert found["id"] == [item.id for item in shown]
+    assert json.loads(json.dumps(found)) == found
+    points = np.column_stack([found["x"], found["y"]])
+    apart = np.linalg.norm(points[:, None] - points[None], axis=2)
+    np.fill_diagonal(apart, np.inf)
+    assert (targets[apart.argmin(axis=1)] == targets).mean() > 0.95
+
+
+@pytest.mark.parametrize(("count", "width"), [(1, 4), (2, 1), (9, 3), (12, 1), (12, 4)])
+def test_few_items_have_a_map_too(count: int, width: int) -> None:
+    features = np.random.default_rng(0).normal(size=(count, width)).astype(np.float32)
+    targets = np.arange(count) % 3
+    for values in (features, np.zeros_like(features)):
+        found = feature_map(values, targets, items(targets, "test"))
+        assert len(found["x"]) == len(found["y"]) == count
+        assert np.isfinite(found["x"] + found["y"]).all()
+
+
+@pytest.mark.slow
+def test_a_map_shows_a_share_of_many_items() -> None:
+    features, targets = clusters(MAPPED + 600)
+    found = feature_map(features, targets, items(targets, "train"))
+    assert len(found["id"]) == MAPPED
+    assert np.unique(found["label"], return_counts=True)[1] == pytest.approx(MAPPED / 3, abs=1)
+
+
+def parts(kind: str = "classes") -> dict[str, Inspected]:
+    """Three splits of one data set."""
+    found = {}
+    for seed, (split, count) in enumerate({"train": 60, "validation": 20, "test": 30}.items()):
+        features, targets = clusters(count, spread=1.5, seed=seed)
+        shown = items(targets, split)
+        kept = targets if kind == "classes" else np.eye(3, dtype=np.float32)[targets]
+        found[split] = Inspected(shown, kept, features)
+    return found
+
+
+def test_all_of_it_is_json_and_every_listed_item_has_neighbours() -> None:
+    splits = parts()
+    outputs = np.random.default_rng(0).normal(size=(30, 3)).astype(np.float32)
+    found = inspection("classes", LABELS, splits, outputs)
+    assert json.loads(json.dumps(found)) == found
+    listed = {row["id"] for key in ("mistakes", "ambiguous", "suspects") for row in found[key]}
+    assert found["nearest"].keys() == listed
+    assert any(name.startswith("test") for name in listed)
+    assert all(not row["id"].startswith("test") for row in found["suspects"])
+    assert found["suspects"]
+    near = {name for names in found["nearest"].values() for name in names}
+    assert all(name.startswith("train") for name in near)
+    assert len(found["map"]["id"]) == 110
+    assert set(found["map"]["split"]) == {"train", "validation", "test"}
+    assert found == inspection("classes", LABELS, splits, outputs)
+
+
+@pytest.mark.parametrize("kind", ["numbers", "label sets"])
+def test_other_kinds_have_a_map_and_no_lists(kind: str) -> None:
+    found = inspection(kind, LABELS, parts(kind), np.zeros((30, 3)))
+    assert [found[key] for key in ("mistakes", "ambiguous", "suspects")] == [None] * 3
+    assert found["nearest"] == {}
+    assert len(found["map"]["id"]) == 110
+
+
+@pytest.mark.slow
+def test_errors_planted_among_photos_are_found(shared_data: Path) -> None:
+    modality = catalog.modality("image")
+    dataset = load(shared_data / "images" / "hymenoptera", modality)
+    weights = shared_data / "weights" / "mobilenetv2_100.imagenet.safetensors"
+    backbone = catalog.load_backbone(f"timm:mobilenetv2_100@{weights}")
+    learned = [item for item in dataset.items if item.split != "test"]
+    prefix = Prefix(backbone, len(backbone.stages), machine.device("cpu"))
+    reader = Reader(modality, backbone.preprocess)
+    features = extract(prefix, learned, reader, Silent()).features()
+    targets = np.array([dataset.labels.index(item.label) for item in learned])
+    names = [item.id for item in learned]
+    for seed in range(4):
+        given, wrong = spoiled(targets, 0.05, seed)
+        found = suspects(features, given, names, dataset.labels)[: len(wrong)]
+        planted = {names[place] for place in wrong}
+        assert sum(row["id"] in planted for row in found) >= 0.6 * len(found) > 0
+        assert sum(row["id"] in planted for row in found) >= 0.5 * len(wrong)
