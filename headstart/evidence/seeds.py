@@ -18,7 +18,8 @@ def seeds(better: np.ndarray, other: np.ndarray, seed: int = 0) -> Interval:
 
     Items and seeds are crossed, as cases and readers are in diagnostic studies, and both are taken
     as drawn. The variance of the mean is that of a two-way analysis of variance without replication
-    (Obuchowski and Rockette 1995), the degrees of freedom are those of Hillis 2007, at most N - 1.
+    (Obuchowski and Rockette 1995), the degrees of freedom are those of Hillis 2007, at most N - 1;
+    where t of the seeds' means alone gives more, as chance makes it at times, that is taken.
     Resampling seeds and items together (Owen 2007, the pigeonhole bootstrap) has no small-sample
     correction, and with three to five seeds covers too little where seeds differ much and too much
     where they do not (`benchmarks.coverage` counts both).
@@ -52,7 +53,11 @@ def _over_rows(scores: np.ndarray, lowest: float) -> Interval | None:
     if spread <= 0.0:
         return None
     doubt = (row_square / spread) ** 2 / (rows - 1) + 1 / (count - 1)
-    half = float(stdtrit(1 / doubt, (1 + LEVEL) / 2)) * sqrt(spread / scores.size)
+    whole, seeds_alone = (
+        float(stdtrit(freedom, (1 + LEVEL) / 2)) * sqrt(square / scores.size)
+        for freedom, square in ((1 / doubt, spread), (rows - 1, row_square))
+    )
+    half = max(whole, seeds_alone)
     floor, ceiling = min(lowest, float(scores.min())), max(1.0, float(scores.max()))
     value = float(scores.mean())
     return Interval(value, max(floor, value - half), min(ceiling, value + half))
