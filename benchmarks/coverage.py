@@ -132,7 +132,8 @@ def worlds(items: tuple[int, ...] = ITEMS) -> list[tuple[World, dict[str, Method
 
 def count(world: World, methods: Mapping[str, Method], repeats: int, seed: int = 0) -> list[Count]:
     """Simulate a world so many times and count, for each method, what its intervals hold."""
-    rng = np.random.default_rng([seed, world.items, world.seeds, round(world.gain * 100) + 100])
+    cell = (world.gain + 1, world.best, world.spread)
+    rng = np.random.default_rng([seed, world.items, world.seeds, *(round(100 * x) for x in cell)])
     rows: dict[str, list[tuple[bool, bool, float]]] = {name: [] for name in methods}
     differing = 0.0
     for repeat in range(repeats):

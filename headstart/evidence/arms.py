@@ -241,6 +241,7 @@ def _arm(
     task = target.task
     truth = {split: target.dataset.targets(split) for split in JUDGED}
     checked = task.scores(outputs["validation"], truth["validation"])
-    loss = float(task.losses(outputs["validation"], truth["validation"]).mean())
+    losses = task.losses(outputs["validation"], truth["validation"])
     scores = task.scores(outputs["test"], truth["test"])
-    return Arm(name, scores, (float(checked.mean()), -loss), seconds, steps, note, checked, outputs)
+    merit = float(checked.mean()), -float(losses.mean())
+    return Arm(name, scores, merit, seconds, steps, note, checked, losses, outputs)

@@ -22,6 +22,7 @@ class Arm:
     steps: int = 0
     note: str = ""
     checked: np.ndarray = field(default_factory=lambda: np.empty(0))  # (M,), validation's scores
+    losses: np.ndarray = field(default_factory=lambda: np.empty(0))  # (M,), validation's too
     outputs: Mapping[str, np.ndarray] = field(default_factory=dict)  # of validation and test
 
     def to_json(self, seed: int) -> dict[str, Any]:
@@ -49,15 +50,21 @@ def simplest(arms: Mapping[str, Arm]) -> str:
     """The simplest arm within one standard error of the best, by validation alone.
 
     `arms` run from the simplest to the dearest. The error is that of the mean difference over the
-    same validation items (the rule of Breiman et al. 1984, for arms that were judged in pairs).
+    same validation items (the rule of Breiman et al. 1984, for arms that were judged in pairs). An
+    arm must be within it by its scores and by its losses, which show on few items what scores of 0
+    and 1 don't.
     """
-    best = max(arms, key=lambda name: arms[name].merit)
+    best = max(arms.values(), key=lambda arm: arm.merit)
     for name, arm in arms.items():
-        behind = arms[best].checked - arm.checked
-        error = float(behind.std(ddof=1)) / len(behind) ** 0.5 if len(behind) > 1 else 0.0
-        if arms[best].merit[0] - arm.merit[0] <= error:
+        if _level(best.checked - arm.checked) and _level(arm.losses - best.losses):
             return name
-    return best
+    raise ValueError("there is no arm")
+
+
+def _level(behind: np.ndarray) -> bool:
+    """Whether a mean over items is above 0 by no more than its standard error."""
+    error = float(behind.std(ddof=1)) / len(behind) ** 0.5 if len(behind) > 1 else 0.0
+    return len(behind) == 0 or float(behind.mean()) <= error
 
 
 @dataclass

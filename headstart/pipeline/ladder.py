@@ -82,10 +82,13 @@ class Ladder:
         arms = [found[name].arm for found in self.outcomes]
         if len(arms) == 1:
             return arms[0]
-        checked = np.concatenate([arm.checked for arm in arms])
-        losses = [arm.merit[1] * len(arm.checked) for arm in arms]
-        merit = float(checked.mean()), sum(losses) / len(checked)
-        return replace(arms[0], checked=checked, merit=merit, seconds=sum(a.seconds for a in arms))
+        checked, losses = (
+            np.concatenate(parts)
+            for parts in zip(*((arm.checked, arm.losses) for arm in arms), strict=True)
+        )
+        merit = float(checked.mean()), -float(losses.mean())
+        seconds = sum(arm.seconds for arm in arms)
+        return replace(arms[0], checked=checked, losses=losses, merit=merit, seconds=seconds)
 
     def _forget(self, names: set[str]) -> None:
         for arms in self.outcomes:
