@@ -1,4 +1,4 @@
-"""`python -m benchmarks fast-path`, `text` or `choosing`: one command, one run, one table."""
+"""`python -m benchmarks fast-path`, `text`, `choosing` or `coverage`: one command, one table."""
 
 from __future__ import annotations
 
@@ -41,6 +41,9 @@ def parser() -> argparse.ArgumentParser:
     choosing.add_argument("--targets", help="some of them, by commas; absent, all")
     choosing.add_argument("--work", type=Path, default=ROOT / "benchmarks" / ".work" / "choosing")
     choosing.set_defaults(run=choices)
+    simulated = kinds.add_parser("coverage", help="how often the intervals hold a known truth")
+    simulated.add_argument("--repeats", type=int, default=200, help="simulations of each world")
+    simulated.set_defaults(run=coverage)
     return made
 
 
@@ -73,6 +76,13 @@ def text_encoding(args: argparse.Namespace) -> int:
         encoder = f"hf:{brought()}"
     compare(args.source, encoder, args.limit, args.out)
     return 0
+
+
+def coverage(args: argparse.Namespace) -> int:
+    """Count how often the intervals hold the truth; 1 where they break what they promise."""
+    from benchmarks.coverage import run
+
+    return 1 if run(args.repeats)["broken"] else 0
 
 
 def choices(args: argparse.Namespace) -> int:

@@ -135,16 +135,16 @@ def test_scratch_trains_on_nested_subsets_and_never_on_all() -> None:
 
 
 @pytest.mark.parametrize(
-    ("budget", "counts", "said"),
+    ("seconds", "counts", "said"),
     [
-        (Budget(0.0), (80,), "not trained on 20 and 40 of 80 labels"),
-        (Budget(60.0), (20, 80), "not trained on 40 of 80 labels"),
+        (0.0, (80,), "not trained on 20 and 40 of 80 labels"),
+        (60.0, (20, 80), "not trained on 40 of 80 labels"),
     ],
 )
 def test_counts_without_time_are_skipped_and_told(
-    budget: Budget, counts: tuple[int, ...], said: str
+    seconds: float, counts: tuple[int, ...], said: str
 ) -> None:
-    curve, told = scratch_curve(np.arange(80) % 2, np.ones(10), Trainer(), 100.0, budget)
+    curve, told = scratch_curve(np.arange(80) % 2, np.ones(10), Trainer(), 100.0, Budget(seconds))
     assert curve.counts == counts and said in told
 
 

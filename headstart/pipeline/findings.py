@@ -79,7 +79,10 @@ class Proof:
     def _convergence(self) -> dict[str, Any]:
         features, winner = self.arms["features"], self.arms[self.kept]
         scratch = self.arms.get("scratch")
-        before = features.arm.seconds if self.trial.moves.starts_from_probe() else 0.0
+        if self.kept == "scratch":  # what transfer would have been
+            winner = self.arms["asked"]
+        probed = self.trial.moves.starts_from_probe() or not winner.training.history
+        before = features.arm.seconds if probed else 0.0
         ours = Course(winner.arm.merit[0], winner.training.history, before)
         theirs = scratch and Course(scratch.arm.merit[0], scratch.training.history)
         return convergence(ours, theirs or None, self.arms["naive"].arm.merit[0])
@@ -124,8 +127,9 @@ class Proof:
         scratch = self.arms.get("scratch")
         if scratch is not None and scratch.recipe is not None:
             targets = target.dataset.targets("train")
-            given = (targets, scratch.arm.scores, self._train_at(scratch), scratch.arm.seconds)
-            theirs, skipped = scratch_curve(*given, until, seed)
+            given = (targets, scratch.arm.scores, self._train_at(scratch))
+            seconds = scratch.training.seconds
+            theirs, skipped = scratch_curve(*given, seconds, until, seed)
             told["scratch"] = theirs.points()
             made = saved(ours, theirs)
             found, said = made.to_json(), [made.said, skipped, later.said]
