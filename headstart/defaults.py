@@ -19,6 +19,7 @@ class Settings:
     """
 
     seed: int = 0
+    seeds: int = 1  # trainings of the transfer and of scratch that the gain is taken over
     budget: float | None = None
     scratch: bool = True
     evidence: str = "full"  # none, quick, full: what is measured besides the arms
@@ -49,7 +50,7 @@ CHOICES = {
     "class_weights": ("auto", "none"),
     "targets": ("auto", "classes", "numbers", "label-sets"),
 }
-LEAST = {"seed": 0, "views": 0, "epochs": 1, "batch": 1}
+LEAST = {"seed": 0, "seeds": 1, "views": 0, "epochs": 1, "batch": 1}
 
 
 def check(settings: Settings) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import write_pictures
 
 import headstart as hs
 from headstart.budget import Budget
@@ -99,3 +100,33 @@ def test_without_time_the_dear_parts_are_left_out(pictures: Path, tmp_path: Path
     found = proof.findings()
     assert "robustness" not in found
     assert found["labels"]["scratch"] == []
+
+
+def test_the_gain_is_taken_over_seeds(pictures: Path, tmp_path: Path) -> None:
+    made, found = fitted(pictures, tmp_path / "model", seeds=3, evidence="none")
+    rows = found["by_seed"]
+    assert len(rows["chosen"]) == len(rows["scratch"]) == 3
+    assert rows["chosen"][0] == pytest.approx(found["arms"]["chosen"]["value"], abs=1e-4)
+    gain = np.mean(rows["chosen"]) - np.mean(rows["scratch"])
+    assert found["gain"]["value"] == pytest.approx(gain, abs=1e-4)
+    assert found["gain"]["low"] <= gain <= found["gain"]["high"]
+    assert "The gain is that of 3 trainings each" in str(made)
+
+
+def test_a_source_that_learned_nothing_is_never_said_to_help(tmp_path: Path) -> None:
+    names = {"ants": 40, "bees": 40}
+    pictures = write_pictures(tmp_path / "pictures", names)
+    shuffled = tmp_path / "shuffled"
+    rng = np.random.default_rng(0)
+    for split in ("train", "test"):
+        for place in sorted(pictures.rglob("*.png")):
+            label = rng.choice(["one", "other"])
+            kept = shuffled / split / label / f"{place.parent.name}-{place.name}"
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            if rng.random() < 0.5:
+                kept.write_bytes(place.read_bytes())
+    settings = hs.Settings(epochs=4, device="cpu", evidence="none")
+    hs.pretrain(shuffled, TINY, tmp_path / "source", anyway=True, settings=settings)
+    source = f"checkpoint:{tmp_path / 'source'}"
+    made = hs.fit(pictures, source, tmp_path / "model", strategy="lp-ft", settings=settings)
+    assert made.verdict in ("hurts", "no evidence")

@@ -386,6 +386,8 @@ def test_cards_tell_what_folders_here_hold(tmp_path: Path, monkeypatch: pytest.M
         "licence": "mit",
         "trained_on": "snli",
         "at_hand": True,
+        "accuracy": None,
+        "year": None,
     }
 
 

@@ -37,16 +37,16 @@ def evidence(**changes: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("scratch", "words"),
     [
-        (20, "Transfer helps: +40.0 points of accuracy over scratch, 95 % interval +"),
-        (36, "No evidence that transfer helps or hurts: +0.0 points"),
-        (40, "Transfer hurts: -10.0 points of accuracy over scratch, 95 % interval -"),
+        (20, "Transfer helps: +30.0 points of accuracy over scratch, 95 % interval +"),
+        (32, "No evidence that transfer helps or hurts: +0.0 points"),
+        (40, "Transfer hurts: -20.0 points of accuracy over scratch, 95 % interval -"),
     ],
 )
 def test_the_verdict_comes_first(scratch: int, words: str) -> None:
     arms = {
         "naive": arm("naive", 10),
         "scratch": arm("scratch", scratch),
-        "chosen": arm("lp-ft", 36),
+        "chosen": arm("lp-ft", 32),
     }
     text = report.as_text(evidence(arms=arms))
     assert text.splitlines()[0].startswith(words)

@@ -42,7 +42,7 @@ class Bench:
 
     def settings(self) -> hs.Settings:
         """Those of every run: no scratch arm, as only choices are compared."""
-        return hs.Settings(scratch=False, epochs=self.epochs)
+        return hs.Settings(scratch=False, evidence="none", epochs=self.epochs)
 
     def once(self, name: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """The outcome of a piece of work, done unless it was done before."""
@@ -95,6 +95,7 @@ class Bench:
                 "chosen": arms["chosen"],
                 "strategy": found["strategy"],
                 "arms": arms,
+                "tried": found.get("tried", {}),
             }
 
         return self.once(f"{source}.{strategy}", work)

@@ -17,6 +17,7 @@ from headstart.errors import HeadstartError
 
 HELP = {
     "seed": "Two runs with one seed are equal.",
+    "seeds": "Trainings of transfer and scratch, each from its own seed, that the gain is over.",
     "budget": "Wall-clock time for the whole run: 90s, 10m, 1h, 1h30m.",
     "scratch": "Also train the same network from random weights; without it the gain is unknown.",
     "evidence": "full, quick or none: what is measured besides the arms, and shown in report.html.",

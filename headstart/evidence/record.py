@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from headstart.evidence.intervals import Interval, bootstrap, paired, verdict
+from headstart.evidence.seeds import seeds
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,7 @@ class Evidence:
     checks: dict[str, bool] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     ranking: Mapping[str, Any] | None = None  # of the backbones, where there were several
+    by_seed: Mapping[str, np.ndarray] | None = None  # scores (seeds, N) of chosen and scratch
     tried: Mapping[str, Arm] = field(default_factory=dict)  # what the strategy was chosen from
     findings: Mapping[str, Any] = field(default_factory=dict)  # labels, convergence, classes …
 
@@ -91,7 +93,7 @@ class Evidence:
 
     @property
     def gain(self) -> Interval | None:
-        """Transfer minus scratch; None where no scratch arm ran.
+        """Transfer minus scratch, over all seeds there are; None where no scratch arm ran.
 
         When the scratch model itself is handed over, the transfer is the one that lost to it.
         """
@@ -100,6 +102,8 @@ class Evidence:
         transferred = self.arms["chosen"]
         if transferred.strategy == "scratch":
             transferred = self.dropped or self.arms["features"]
+        if self.by_seed is not None:
+            return seeds(self.by_seed["chosen"], self.by_seed["scratch"], self.seed)
         return paired(transferred.scores, self.arms["scratch"].scores, self.seed)
 
     @property
@@ -134,6 +138,9 @@ class Evidence:
             "warnings": self.warnings,
         }
         found |= self.findings
+        if self.by_seed is not None:
+            means = {who: scores.mean(axis=1).round(5) for who, scores in self.by_seed.items()}
+            found["by_seed"] = {who: values.tolist() for who, values in means.items()}
         if self.tried:
             found["tried"] = {name: self._compared(arm) for name, arm in self.tried.items()}
         if self.ranking is not None:

@@ -14,6 +14,7 @@ from headstart.evidence.calibration import folded
 from headstart.model import Model
 from headstart.pipeline.findings import Proof
 from headstart.pipeline.prepare import rebuild, task_name
+from headstart.pipeline.seeds import over_seeds
 from headstart.pipeline.trials import Trial
 from headstart.plan import FitPlan, splits_of
 from headstart.references import Reference
@@ -45,6 +46,7 @@ def finish(
     found = _evidence(target, source, arms, kept, words)
     found.ranking = ranking.to_json() if ranking else None
     found.tried = trial.judged
+    found.by_seed = over_seeds(trial, arms, kept[0])
     found.findings = proof.findings()
     model = _calibrated(winner.model, found)
     folder = workspace.draft()

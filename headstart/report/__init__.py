@@ -76,11 +76,23 @@ def named_arms(evidence: Mapping[str, Any]) -> list[tuple[str, str, dict[str, An
 def notes(evidence: dict[str, Any]) -> list[str]:
     """What a reader must know besides the numbers."""
     lines = [f"Measured on {evidence['held_out']} held-out items. {evidence['protocol']}".strip()]
+    if "by_seed" in evidence:
+        count = len(evidence["by_seed"]["chosen"])
+        lines.append(f"The gain is that of {count} trainings each, from seeds of their own.")
+    if "tried" in evidence:
+        lines.append(_tried(evidence["tried"]))
     if "dropped" in evidence:
         lines.append(evidence["dropped"]["note"])
     failed = [name for name, passed in evidence["checks"].items() if not passed]
     lines += [f"Check failed: {name}." for name in failed]
     return lines + [f"Warning: {text}" for text in evidence["warnings"]]
+
+
+def _tried(tried: Mapping[str, Any]) -> str:
+    """What the strategy was chosen from, in one sentence."""
+    items = max(row["items"] for row in tried.values())
+    told = ", ".join(f"{name} {row['value']:.3f}" for name, row in tried.items())
+    return f"Strategies compared on {items} items that were not held out: {told}."
 
 
 def as_text(evidence: dict[str, Any], width: int = 100) -> str:

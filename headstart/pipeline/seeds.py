@@ -1,0 +1,45 @@
+"""The transfer and its scratch arm once more from other seeds, so that luck shows in the gain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from headstart import evidence
+from headstart.evidence import Outcome
+from headstart.pipeline.prepare import rebuild, reference
+from headstart.pipeline.trials import Trial
+
+
+def over_seeds(
+    trial: Trial, arms: Mapping[str, Outcome], kept: str
+) -> Mapping[str, np.ndarray] | None:
+    """Held-out scores (seeds, N) of `chosen` and `scratch`; None where one seed is all there is.
+
+    Scratch keeps the rate that its search found. A seed for which the budget leaves no time, to the
+    end of its trainings, is left out.
+    """
+    first, scratch = trial.target, arms.get("scratch")
+    if first.settings.seeds == 1 or scratch is None or scratch.recipe is None or kept == "scratch":
+        return None
+    features, winner = arms["features"], arms[kept]
+    rows = {"chosen": [winner.arm.scores], "scratch": [scratch.arm.scores]}
+    for number in range(1, first.settings.seeds):
+        settings = replace(first.settings, seed=first.settings.seed + number)
+        place = first.workspace / f"seed-{number}" if first.workspace else None
+        target = replace(first, settings=settings, workspace=place)
+        left = target.budget.until(1.0)
+        name = trial.winner
+        made = features
+        if kept == "asked" and trial.moves.epochs(1):
+            given = (target, trial.source, trial.moves, name, features, left)
+            made = evidence.strategy_arm(*given)
+        recipe = reference(target, trial.moves, trial.source)
+        other = evidence.scratch_at(target, rebuild(trial.source), recipe, scratch.recipe.rate)
+        if made.training.cut or other.training.cut:
+            break
+        rows["chosen"].append(made.arm.scores)
+        rows["scratch"].append(other.arm.scores)
+    return {who: np.stack(several) for who, several in rows.items()}
