@@ -213,7 +213,8 @@ def test_all_strategies_are_tried_from_cheap_to_dear(pictures: Path, tmp_path: P
     names = list(trial.judged)
     assert names[:3] == ["feature-extraction", "last-stages", "lp-ft"]
     assert trial.winner in names and trial.winner in trial.tried
-    assert trial.winner == evidence.simplest(trial.judged)
+    best = max(trial.judged, key=lambda name: trial.judged[name].merit)
+    assert trial.winner in ("feature-extraction", best)
     learned = len(target.dataset.split("train") + target.dataset.split("validation"))
     assert {len(arm.checked) for arm in trial.judged.values()} == {learned}
     assert set(trial.tried) == {"feature-extraction", trial.winner}

@@ -32,8 +32,15 @@ class Trial:
 
     @property
     def winner(self) -> str:
-        """The strategy of the arm to go on with: the one named, or of several the simplest."""
-        return evidence.simplest(self.judged) if self.judged else list(self.tried)[-1]
+        """The strategy to go on with: the one named, or of several the best.
+
+        Frozen features come before it within one standard error. All that are trained hand over a
+        network of the same size, so that none of them is the simpler one to have.
+        """
+        if not self.judged:
+            return list(self.tried)[-1]
+        best = max(self.judged, key=lambda name: self.judged[name].merit)
+        return evidence.simplest({name: self.judged[name] for name in (FEATURES, best)})
 
     @property
     def moves(self) -> Strategy:
