@@ -68,6 +68,20 @@ def test_a_level_must_be_known(pictures: Path, tmp_path: Path) -> None:
         fitted(pictures, tmp_path / "model", evidence="all")
 
 
+def test_labels_are_not_said_to_be_saved_where_that_was_not_measured(
+    pictures: Path, tmp_path: Path
+) -> None:
+    settings = hs.Settings(epochs=2, device="cpu")
+    target, source, name = prepare(pictures, TINY, "lp-ft", settings, Silent(), tmp_path)
+    trial = trials.run(target, source, name)
+    features = trial.tried[trials.FEATURES]
+    wrong = replace(features.arm, scores=np.zeros_like(features.arm.scores))
+    arms = {"features": replace(features, arm=wrong), "scratch": replace(features, recipe=None)}
+    proof = findings.Proof(trial, arms | {"asked": features}, "asked")
+    assert proof._beats_features()
+    assert not findings.Proof(trial, {**arms, "features": features}, "features")._beats_features()
+
+
 def test_the_saved_model_answers_calibrated(pictures: Path, tmp_path: Path) -> None:
     made, found = fitted(pictures, tmp_path / "model", scratch=False, evidence="quick")
     scale = found["calibration"]["temperature"]

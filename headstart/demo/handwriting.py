@@ -52,7 +52,7 @@ def digits(progress: Progress | None = None, out: Path | None = None) -> DemoRes
         root / "digits-0-4",
         BACKBONE,
         root / "source",
-        settings=Settings(augment="no"),
+        settings=Settings(augment="no", evidence="none"),
         progress=progress,
     )
     progress.say("Transferring it to the digits 5-9.")

@@ -25,6 +25,11 @@ from headstart.pipeline.trials import Trial
 from headstart.report.thumbnails import thumbnail
 
 SPLITS = ("train", "validation", "test")
+BETTER = (
+    "The curve is of a probe on frozen features, which the model handed over clearly beats: how "
+    "many labels that model saves is not known."
+)
+UNKNOWN = "Scratch was ended by the budget, so how many labels it would need is not known."
 PICTURED = 400  # points of the map that show their item when pointed at
 HURRIED = 60.0  # seconds of a budget, below which corruptions are left out
 
@@ -133,8 +138,17 @@ class Proof:
             told["scratch"] = theirs.points()
             made = saved(ours, theirs)
             found, said = made.to_json(), [made.said, skipped, later.said]
+            if scratch.training.cut:
+                found, said = None, [UNKNOWN, later.said]
+            elif self._beats_features():
+                found, said = None, [BETTER, skipped, later.said]
         sentence = " ".join(filter(None, said))
         return {**told, "saved": found, "said": sentence, "forecast": later.points or []}
+
+    def _beats_features(self) -> bool:
+        """Whether what is handed over is clearly better than the probe that the curve is of."""
+        winner, features = self.arms[self.kept].arm, self.arms["features"].arm
+        return evidence.paired(winner.scores, features.scores).low > 0
 
     def _train_at(self, scratch: Outcome) -> Callable[[np.ndarray], np.ndarray | None]:
         """Training from random weights on some of the training items, at the rate that was best."""
