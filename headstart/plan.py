@@ -11,6 +11,7 @@ from typing import Any
 from headstart.data import Dataset
 from headstart.defaults import Settings
 from headstart.errors import DataError, HeadstartError
+from headstart.references import parse
 
 FILE = "plan.json"
 FORMAT = 1
@@ -45,6 +46,12 @@ class FitPlan:
         """The settings, without the budget: the pace stands for it."""
         given = dict(self.settings) | {"budget": None}
         return Settings(**given | {"text": tuple(given.get("text", ()))})
+
+    def reference(self) -> str:
+        """The backbone, without a word of trust: who wrote a plan can't give the user's consent."""
+        asked = parse(self.backbone)
+        options = {name: value for name, value in asked.options.items() if name != "trust"}
+        return str(replace(asked, options=options))
 
     def apply(self, dataset: Dataset) -> Dataset:
         """The data set in the plan's splits.

@@ -90,3 +90,18 @@ def test_a_plan_says_what_was_trained_on(fitted: Fitted, tmp_path: Path) -> None
     used = dataset.split("train") + dataset.split("validation")
     assert seen == frozenset(item.identity for item in used)
     assert plan.trained_on(tmp_path) is None
+
+
+def test_a_plan_gives_no_consent_to_run_code(
+    fitted: Fitted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HEADSTART_TRUST", raising=False)
+    touched = tmp_path / "touched"
+    code = tmp_path / "networks.py"
+    code.write_text(f"open({str(touched)!r}, 'w')\n")
+    content = json.loads((fitted.folder / "plan.json").read_text())
+    backbone = f"file:{code}:small?size=16&trust=true"
+    (tmp_path / "plan.json").write_text(json.dumps(content | {"backbone": backbone}))
+    with pytest.raises(hs.HeadstartError, match="is not trusted"):
+        hs.repeat(tmp_path, tmp_path / "again")
+    assert not touched.exists()

@@ -102,7 +102,7 @@ def repeat(
     settings = replace(made.chosen(), track=track)
     following = follow(settings, progress or Silent(), Path(out), asked)
     with Workspace(Path(out)) as workspace, following as run:
-        given = (asked["data"], made.backbone, made.strategy, run.settings, run.progress)
+        given = (asked["data"], made.reference(), made.strategy, run.settings, run.progress)
         target, source, name = prepare(*given, workspace.folder)
         if source.origin.weights_hash != made.weights:
             raise WeightsError(
