@@ -49,9 +49,7 @@ class FitPlan:
 
     def reference(self) -> str:
         """The backbone, without a word of trust: who wrote a plan can't give the user's consent."""
-        asked = parse(self.backbone)
-        options = {name: value for name, value in asked.options.items() if name != "trust"}
-        return str(replace(asked, options=options))
+        return str(parse(self.backbone).with_options(trust=None))
 
     def apply(self, dataset: Dataset) -> Dataset:
         """The data set in the plan's splits.
