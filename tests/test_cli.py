@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tomllib
 from contextlib import suppress
+from functools import partial
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -264,6 +265,8 @@ def test_an_interrupt_ends_with_130(tmp_path: Path) -> None:
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        # a shell that runs the tests in the background has them ignore interrupts
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stderr is not None
     first = process.stderr.read(1)
