@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -276,19 +275,6 @@ def test_the_simplest_within_one_standard_error_wins() -> None:
     assert evidence.simplest(arms) == "simple"
     assert evidence.simplest(arms | {"dearest": arm("dearest", *much)}) == "dearest"
     assert evidence.simplest({"dear": arms["dear"], "simple": arms["simple"]}) == "dear"
-
-
-def test_losses_tell_what_scores_on_few_items_do_not() -> None:
-    rng = np.random.default_rng(0)
-    scores = (rng.random(60) < 0.7).astype(float)
-    better = scores.copy()
-    better[np.flatnonzero(scores == 0)[:1]] = 1
-    loss = rng.random(60)
-    simple = replace(arm("simple", *scores), losses=loss)
-    dear = replace(arm("dear", *better), losses=loss - 0.2 + 0.05 * rng.random(60))
-    assert evidence.simplest({"simple": simple, "dear": dear}) == "dear"
-    sharper = replace(dear, losses=loss + 0.2)
-    assert evidence.simplest({"simple": simple, "dear": sharper}) == "simple"
 
 
 def row(name: str) -> Ranked:

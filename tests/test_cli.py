@@ -12,8 +12,8 @@ import subprocess
 import sys
 import tomllib
 from contextlib import suppress
-from functools import partial
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 

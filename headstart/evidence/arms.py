@@ -244,4 +244,4 @@ def _arm(
     losses = task.losses(outputs["validation"], truth["validation"])
     scores = task.scores(outputs["test"], truth["test"])
     merit = float(checked.mean()), -float(losses.mean())
-    return Arm(name, scores, merit, seconds, steps, note, checked, losses, outputs)
+    return Arm(name, scores, merit, seconds, steps, note, checked, outputs)

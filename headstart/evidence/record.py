@@ -23,7 +23,6 @@ class Arm:
     steps: int = 0
     note: str = ""
     checked: np.ndarray = field(default_factory=lambda: np.empty(0))  # (M,), validation's scores
-    losses: np.ndarray = field(default_factory=lambda: np.empty(0))  # (M,), validation's too
     outputs: Mapping[str, np.ndarray] = field(default_factory=dict)  # of validation and test
 
     def to_json(self, seed: int) -> dict[str, Any]:
@@ -51,13 +50,11 @@ def simplest(arms: Mapping[str, Arm]) -> str:
     """The simplest arm within one standard error of the best, by validation alone.
 
     `arms` run from the simplest to the dearest. The error is that of the mean difference over the
-    same validation items (the rule of Breiman et al. 1984, for arms that were judged in pairs). An
-    arm must be within it by its scores and by its losses, which show on few items what scores of 0
-    and 1 don't.
+    same validation items (the rule of Breiman et al. 1984, for arms that were judged in pairs).
     """
     best = max(arms.values(), key=lambda arm: arm.merit)
     for name, arm in arms.items():
-        if _level(best.checked - arm.checked) and _level(arm.losses - best.losses):
+        if _level(best.checked - arm.checked):
             return name
     raise ValueError("there is no arm")
 

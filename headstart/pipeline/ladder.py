@@ -14,7 +14,6 @@ from headstart.contracts import Backbone
 from headstart.data import refolded
 from headstart.errors import HeadstartError
 from headstart.evidence import Arm, Outcome, Target
-from headstart.evidence.calibration import temperature
 
 SMALL, FOLDS = 250, 3  # validation items, below which strategies are compared on so many folds
 LEAST = 5.0  # seconds, below which beginning a training is no use
@@ -81,11 +80,12 @@ class Ladder:
     def _pooled(self, name: str) -> Arm:
         """One arm over all folds: each item's score from the fold that held it back."""
         arms = [found[name].arm for found in self.outcomes]
-        losses = np.concatenate([_losses(*each) for each in zip(self.targets, arms, strict=True)])
+        if len(arms) == 1:
+            return arms[0]
         checked = np.concatenate([arm.checked for arm in arms])
-        merit = float(checked.mean()), -float(losses.mean())
-        seconds = sum(arm.seconds for arm in arms)
-        return replace(arms[0], checked=checked, losses=losses, merit=merit, seconds=seconds)
+        loss = sum(arm.merit[1] * len(arm.checked) for arm in arms) / len(checked)
+        merit, seconds = (float(checked.mean()), loss), sum(arm.seconds for arm in arms)
+        return replace(arms[0], checked=checked, merit=merit, seconds=seconds)
 
     def _forget(self, names: set[str]) -> None:
         for arms in self.outcomes:
@@ -107,14 +107,6 @@ class Ladder:
             else:
                 found.append(name)
         return found
-
-
-def _losses(target: Target, arm: Arm) -> np.ndarray:
-    """Validation's losses (M,), of classes with the confidence that a saved model would have."""
-    if target.dataset.kind != "classes":
-        return arm.losses
-    outputs, truth = arm.outputs["validation"], target.dataset.targets("validation")
-    return target.task.losses(outputs / temperature(outputs, truth), truth)
 
 
 def _fold(target: Target, number: int) -> Target:
