@@ -34,7 +34,8 @@ Strategy = Annotated[
     typer.Option(
         "--strategy",
         "-s",
-        help="name, then ?option=value where wanted; absent, the size of the data decides.",
+        help="name, then ?option=value where wanted; auto tries several; absent, the size of the "
+        "data decides, or auto where the backbone is chosen.",
     ),
 ]
 Several = Annotated[

@@ -57,17 +57,12 @@ def naive_arm(target: Target, features: Outcome) -> Outcome:
 def features_arm(target: Target, backbone: Backbone) -> Outcome:
     """The backbone frozen, its features extracted once, under a probe."""
     started = time.monotonic()
-    trained, judged = (found.features() for found in target.features(backbone))
-    ends = len(target.dataset.split("validation"))
-    splits = {"train": trained, "validation": judged[:ends], "test": judged[ends:]}
-    examples = {
-        name: (splits[name], target.dataset.targets(name)) for name in ("train", "validation")
-    }
+    examples = target.examples(backbone)
     seed_everything(target.settings.seed)
     target.progress.say("Fitting a probe on the frozen features.")
     head = target.task.probe(examples["train"], examples["validation"], target.labels)
     with torch.inference_mode():
-        outputs = {name: head(torch.from_numpy(splits[name])).numpy() for name in JUDGED}
+        outputs = {name: head(torch.from_numpy(examples[name][0])).numpy() for name in JUDGED}
     arm = _arm(target, "feature-extraction", outputs, time.monotonic() - started)
     return Outcome(arm, Model(backbone.stages, head))
 

@@ -13,7 +13,7 @@ from accelerate import Accelerator
 
 from headstart import defaults
 from headstart.budget import Budget
-from headstart.contracts import Backbone, Strategy, Task
+from headstart.contracts import Backbone, Examples, Strategy, Task
 from headstart.data import Dataset
 from headstart.defaults import Recipe, Settings
 from headstart.features.engine import to_device
@@ -93,6 +93,13 @@ class Target:
         trained = extract(prefix, self.dataset.split("train"), self.reader, self.progress)
         exact = replace(prefix, precision="fp32")
         return trained, extract(exact, judged, self.reader, self.progress)
+
+    def examples(self, backbone: Backbone) -> dict[str, Examples]:
+        """Features and targets of every split, from the store where they lie there."""
+        trained, judged = (found.features() for found in self.features(backbone))
+        ends = len(self.dataset.split("validation"))
+        parts = {"train": trained, "validation": judged[:ends], "test": judged[ends:]}
+        return {name: (part, self.dataset.targets(name)) for name, part in parts.items()}
 
     def splits(self, backbone: Backbone, strategy: Strategy, epochs: int) -> Splits:
         """Stored activations where that is legal and pays, or raw items."""

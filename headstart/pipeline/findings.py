@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from headstart import evidence
-from headstart.contracts import Examples
 from headstart.data import Item
 from headstart.evidence import Outcome, Target
 from headstart.evidence.by_class import by_class
@@ -24,7 +23,6 @@ from headstart.pipeline.prepare import rebuild, reference
 from headstart.pipeline.trials import Trial
 from headstart.report.thumbnails import thumbnail
 
-SPLITS = ("train", "validation", "test")
 BETTER = (
     "The curve is of a probe on frozen features, which the model handed over clearly beats: how "
     "many labels that model saves is not known."
@@ -111,7 +109,7 @@ class Proof:
         dataset = self.target.dataset
         splits = {
             name: Inspected(dataset.split(name), targets, features)
-            for name, (features, targets) in self._examples().items()
+            for name, (features, targets) in self.target.examples(self.trial.source).items()
         }
         winner, told = self.arms[self.kept], self._calibration()
         ours = winner.arm.outputs["test"]
@@ -124,7 +122,12 @@ class Proof:
         known = self.arms["features"].arm.scores
         until = target.budget.until(1.0)
         ours = transfer_curve(
-            target.task, target.labels, self._examples(), known, seed=seed, until=until
+            target.task,
+            target.labels,
+            self.target.examples(self.trial.source),
+            known,
+            seed=seed,
+            until=until,
         )
         later = forecast(ours)
         told = {"counts": list(ours.counts), "transfer": ours.points(), "scratch": []}
@@ -173,17 +176,6 @@ class Proof:
         scratch = judges[1] if len(judges) > 1 else None
         given = (judges[0], target.reader, target.task, items, truth, scratch)
         return robustness(*given, seed=target.settings.seed)
-
-    def _examples(self) -> dict[str, Examples]:
-        """Features and targets of each split; all of them lie in the store by now."""
-        target = self.target
-        trained, judged = (found.features() for found in target.features(self.trial.source))
-        ends = len(target.dataset.split("validation"))
-        parts = (trained, judged[:ends], judged[ends:])
-        return {
-            name: (part, target.dataset.targets(name))
-            for name, part in zip(SPLITS, parts, strict=True)
-        }
 
 
 def _named(items: Mapping[str, Any]) -> Iterator[str]:
