@@ -79,6 +79,8 @@ def test_labels_are_not_said_to_be_saved_where_that_was_not_measured(
     arms = {"features": replace(features, arm=wrong), "scratch": replace(features, recipe=None)}
     proof = findings.Proof(trial, arms | {"asked": features}, "asked")
     assert proof._beats_features()
+    assert proof._scratch() is not None
+    assert findings.Proof(trial, arms, "scratch")._scratch() is None  # not beside itself
     assert not findings.Proof(trial, {**arms, "features": features}, "features")._beats_features()
 
 

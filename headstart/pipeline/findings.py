@@ -76,8 +76,11 @@ class Proof:
                 shown[item.id] = thumbnail(raw) if text is None else text
         return shown
 
-    def _outputs(self, arm: str, split: str) -> np.ndarray | None:
-        return self.arms[arm].arm.outputs[split] if arm in self.arms else None
+    def _scratch(self) -> np.ndarray | None:
+        """Scratch's outputs for the test items, unless it is what is handed over."""
+        if self.kept == "scratch" or "scratch" not in self.arms:
+            return None
+        return self.arms["scratch"].arm.outputs["test"]
 
     def _convergence(self) -> dict[str, Any]:
         features, winner = self.arms["features"], self.arms[self.kept]
@@ -94,16 +97,13 @@ class Proof:
         dataset, settings = self.target.dataset, self.target.settings
         truth = {name: dataset.targets(name) for name in ("validation", "test")}
         ours = self.arms[self.kept].arm.outputs
-        scratch = self._outputs("scratch", "test")
-        return calibration(ours, truth, scratch, dataset.kind, settings.seed)
+        return calibration(ours, truth, self._scratch(), dataset.kind, settings.seed)
 
     def _classes(self) -> dict[str, Any] | None:
         target, test = self.target, self.target.dataset.targets("test")
         ours = self.arms[self.kept].arm.outputs["test"]
         seed = target.settings.seed
-        return by_class(
-            target.task, target.labels, ours, test, self._outputs("scratch", "test"), seed
-        )
+        return by_class(target.task, target.labels, ours, test, self._scratch(), seed)
 
     def _items(self) -> dict[str, Any]:
         dataset = self.target.dataset
@@ -170,7 +170,8 @@ class Proof:
         target = self.target
         if target.reader.modality.ragged or target.budget.left() < HURRIED:
             return None
-        models = [self.arms[name].model for name in (self.kept, "scratch") if name in self.arms]
+        names = dict.fromkeys((self.kept, "scratch"))  # one, where scratch is handed over
+        models = [self.arms[name].model for name in names if name in self.arms]
         judges = [outputs_of(target, model) for model in models]
         items, truth = target.dataset.split("test"), target.dataset.targets("test")
         scratch = judges[1] if len(judges) > 1 else None
