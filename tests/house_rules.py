@@ -10,7 +10,7 @@ from typing import TypeVar
 
 FOUNDATION = {
     *("contracts", "errors", "defaults", "references", "model", "progress", "stages", "weights"),
-    *("backbone", "budget", "checkpoints", "encodings", "machine", "places", "workspace"),
+    *("backbone", "budget", "checkpoints", "encodings", "machine", "places", "trust", "workspace"),
 }
 PARTS = {"hubs", "modalities", "tasks", "strategies"}
 FLOW = (

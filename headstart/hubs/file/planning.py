@@ -8,8 +8,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final, final
 
+from headstart import trust
 from headstart.errors import HeadstartError, UnknownNameError, WeightsError
-from headstart.hubs.file import trust
 from headstart.references import Reference, build
 
 _PYTHON: Final = ".py"
