@@ -10,7 +10,17 @@ from typing import TypeVar
 
 FOUNDATION = {
     *("contracts", "errors", "defaults", "references", "model", "progress", "stages", "weights"),
-    *("backbone", "budget", "checkpoints", "encodings", "machine", "places", "trust", "workspace"),
+    *(
+        "backbone",
+        "budget",
+        "checkpoints",
+        "encodings",
+        "machine",
+        "places",
+        "preprocess",
+        "trust",
+        "workspace",
+    ),
 }
 PARTS = {"hubs", "modalities", "tasks", "strategies"}
 FLOW = (

@@ -3,42 +3,30 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final, final
 
 from headstart import trust
-from headstart.errors import HeadstartError, UnknownNameError, WeightsError
+from headstart.errors import HeadstartError, WeightsError
+from headstart.preprocess import PictureInput
 from headstart.references import Reference, build
 
 _PYTHON: Final = ".py"
 _KINDS: Final = {".pt": "TorchScript", ".ts": "TorchScript", ".pt2": "exported"}
 _WEIGHTS: Final = (".safetensors", ".pth", ".th", ".bin")
 _FORM: Final = "file:FILE.py:FUNCTION@WEIGHTS"
-_INTERPOLATIONS: Final = ("nearest", "box", "bilinear", "bicubic", "lanczos")
-_CROP_MODES: Final = ("center", "squash", "border")
-_IMAGENET: Final = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
 _WRITTEN: Final = ("trust", "network", "sha256", "pretrained")  # anew in every architecture
 
 
 @final
 @dataclass(frozen=True)
-class Settings:
+class Settings(PictureInput):
     """The options of a network in a file.
 
-    `size` is in pixels, `crop` the share of the resized picture that is kept; `mean` and `std` are
-    one number or one a channel, for values from 0 to 1, those of ImageNet where none are given.
     `network` and `sha256` say what a saved model was made of.
     """
 
-    size: int = 224
-    channels: int = 3
-    crop: float = 1.0
-    crop_mode: str = "center"
-    interpolation: str = "bilinear"
-    mean: str = ""
-    std: str = ""
     head: bool = True
     trust: bool = False
     network: str = ""
@@ -104,7 +92,7 @@ def settle(reference: Reference) -> Plan:
     settings = build(Settings, reference.options, f"file:{reference.name}")
     path, function = _place(reference.name, settings)
     _check_kind(path, function)
-    preprocess = _preprocess(settings, reference)
+    preprocess = settings.preprocess(reference)
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -151,46 +139,3 @@ def _check_kind(path: Path, function: str) -> None:
             f"{path} is not a network's file. Write {_FORM}, or give TorchScript (.pt, .ts) or an "
             "exported program (.pt2)."
         )
-
-
-def _preprocess(settings: Settings, reference: Reference) -> dict[str, Any]:
-    if settings.interpolation not in _INTERPOLATIONS:
-        raise UnknownNameError("interpolation", settings.interpolation, _INTERPOLATIONS)
-    if settings.crop_mode not in _CROP_MODES:
-        raise UnknownNameError("crop mode", settings.crop_mode, _CROP_MODES)
-    found = {name: _numbers(settings, name, reference) for name in _IMAGENET}
-    if settings.size < 1 or settings.channels not in (1, 3) or not 0 < settings.crop <= 1:
-        raise HeadstartError(
-            f"{reference} has a size below 1, a crop that is not in 0 to 1, or channels other than "
-            "1 or 3. Give for example size=224&channels=3&crop=0.875."
-        )
-    return {
-        "channels": settings.channels,
-        "height": settings.size,
-        "width": settings.size,
-        "crop": settings.crop,
-        "crop_mode": settings.crop_mode,
-        "interpolation": settings.interpolation,
-        **found,
-    }
-
-
-def _numbers(settings: Settings, name: str, reference: Reference) -> list[float]:
-    """One finite number a channel; standard deviations above 0."""
-    text: str = getattr(settings, name)
-    usual = _IMAGENET[name]
-    if not text:
-        return usual if settings.channels == len(usual) else [math.fsum(usual) / len(usual)]
-    try:
-        values = [float(part) for part in text.split(",")]
-    except ValueError:
-        values = []
-    values = values * settings.channels if len(values) == 1 else values
-    wrong = [v for v in values if not math.isfinite(v) or (name == "std" and v <= 0)]
-    if wrong or len(values) != settings.channels:
-        raise HeadstartError(
-            f"{reference} says {name}={text}, which is not one number, or one for each of "
-            f"{settings.channels} channels with commas{', above 0' if name == 'std' else ''}. "
-            f"Give for example {name}=0.5."
-        )
-    return values
