@@ -18,6 +18,10 @@ class WeightsError(HeadstartError):
     """Pretrained weights are missing, unsafe, or belong to another network."""
 
 
+class OutOfTimeError(HeadstartError):
+    """The budget ended before work that must be whole was done."""
+
+
 class UnknownNameError(HeadstartError):
     """A name that the catalog or a hub doesn't know; the message offers the nearest known ones."""
 

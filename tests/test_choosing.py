@@ -14,6 +14,7 @@ from conftest import write_pictures
 
 import headstart as hs
 from headstart import evidence, plan
+from headstart.errors import OutOfTimeError
 from headstart.evidence import Arm
 from headstart.pipeline import contenders, halving, trials
 from headstart.pipeline.prepare import Surroundings, prepare
@@ -108,6 +109,33 @@ def test_a_network_that_fails_at_work_is_dropped(
     monkeypatch.setattr(Look, "_measure", failing)
     rows = hs.rank(pictures, sources, settings=quick()).rows
     assert [row.dropped for row in rows] == ["", "no room for it"]
+
+
+def test_without_time_for_a_closer_look_the_first_one_counts(
+    pictures: Path, sources: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("headstart.pipeline.ranking.FIRST", 30)
+    measure = Look._measure
+
+    def late(look: Look, each: Any, count: int) -> None:
+        if count > 30:
+            raise OutOfTimeError("The budget ended.")
+        measure(look, each, count)
+
+    monkeypatch.setattr(Look, "_measure", late)
+    found = hs.rank(pictures, sources, settings=quick())
+    assert found.items == 30
+    assert [row.dropped for row in found.rows] == ["", ""]
+    assert found.rows[0].backbone == sources[0]
+
+    def half_late(look: Look, each: Any, count: int) -> None:
+        if each.reference == sources[1]:
+            return late(look, each, count)
+        return measure(look, each, count)
+
+    monkeypatch.setattr(Look, "_measure", half_late)
+    rows = hs.rank(pictures, sources, settings=quick()).rows  # compared on the items of both
+    assert [row.backbone for row in rows] == list(sources)
 
 
 def test_a_first_look_drops_those_clearly_behind(

@@ -13,10 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from headstart import catalog, machine
+from headstart.budget import Budget
 from headstart.contracts import Backbone
 from headstart.data import load
+from headstart.errors import OutOfTimeError
 from headstart.features.engine import TorchEngine, to_device
-from headstart.features.extract import Prefix, extract, is_stored
+from headstart.features.extract import BATCH, Prefix, extract, is_stored
 from headstart.features.feed import StoredFeed
 from headstart.features.reading import Reader, View
 from headstart.features.store import FeatureStore, Rows
@@ -70,6 +72,22 @@ class Counting(nn.Module):
 def counting_backbone() -> tuple[Backbone, Counting]:
     counter, found = Counting(), tiny.backbone()
     return replace(found, stages={"counter": counter, **found.stages}), counter
+
+
+def test_a_budget_ends_an_extraction_and_keeps_what_is_done(pictures: Path) -> None:
+    modality = catalog.modality("image")
+    items = load(pictures, modality).items
+    backbone, counter = counting_backbone()
+    reader, prefix = Reader(modality, backbone.preprocess), Prefix(backbone, 3, CPU)
+    said = f"features of {BATCH} of {len(items)} items were computed; the rest would take about"
+    with pytest.raises(OutOfTimeError, match=said):
+        extract(prefix, items, reader, Silent(), until=Budget(0.0))
+    counter.items = 0
+    assert extract(prefix, items, reader, Silent()).computed == len(items) - BATCH
+    assert counter.items >= len(items) - BATCH
+    assert extract(prefix, items, reader, Silent(), until=Budget(0.0)).computed == 0
+    few = Prefix(backbone, 2, CPU)  # all are done in the first batch, so that nothing is lacking
+    assert extract(few, items[:5], reader, Silent(), until=Budget(0.0)).computed == 5
 
 
 def test_only_what_is_not_stored_yet_is_computed(pictures: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,9 @@ from accelerate import Accelerator
 from headstart import defaults
 from headstart.budget import Budget
 from headstart.contracts import Backbone, Examples, Strategy, Task
-from headstart.data import Dataset
+from headstart.data import Dataset, Item
 from headstart.defaults import Recipe, Settings
+from headstart.errors import OutOfTimeError
 from headstart.features.engine import to_device
 from headstart.features.extract import Extraction, Prefix, extract, is_stored
 from headstart.features.feed import RawFeed, StoredFeed
@@ -26,6 +28,7 @@ from headstart.progress import Progress
 from headstart.training import Session, Splits
 
 _SAMPLE = 16  # items that price the boundaries
+_EXTRACTED = 0.7  # of a budget, by when features must be there for anything to be made of them
 
 
 @dataclass(frozen=True)
@@ -78,21 +81,29 @@ class Target:
     def activations(
         self, backbone: Backbone, boundary: int, view: View | None = None
     ) -> Extraction:
-        """The frozen front's outputs: for all items, or the training items' random variants."""
+        """The frozen front's outputs: for all items, or the training items' random variants.
+
+        Raises OutOfTimeError where the budget ends before.
+        """
         items = self.dataset.items if view is None else self.dataset.split("train")
-        prefix = self.prefix(backbone, boundary)
-        return extract(prefix, items, self.reader, self.progress, view)
+        return self._extract(self.prefix(backbone, boundary), items, view)
 
     def features(self, backbone: Backbone) -> tuple[Extraction, Extraction]:
         """Features of the training items, and of those for validation and test in that order.
 
-        The latter in fp32, as the saved model will compute them.
+        The latter in fp32, as the saved model will compute them. Raises OutOfTimeError where the
+        budget has no time for all.
         """
         prefix = self.prefix(backbone, len(backbone.stages))
         judged = self.dataset.split("validation") + self.dataset.split("test")
-        trained = extract(prefix, self.dataset.split("train"), self.reader, self.progress)
-        exact = replace(prefix, precision="fp32")
-        return trained, extract(exact, judged, self.reader, self.progress)
+        trained = self._extract(prefix, self.dataset.split("train"))
+        return trained, self._extract(replace(prefix, precision="fp32"), judged)
+
+    def _extract(
+        self, prefix: Prefix, items: Sequence[Item], view: View | None = None
+    ) -> Extraction:
+        until = self.budget.until(_EXTRACTED) if self.budget.limited else None
+        return extract(prefix, items, self.reader, self.progress, view, until)
 
     def examples(self, backbone: Backbone) -> dict[str, Examples]:
         """Features and targets of every split, from the store where they lie there."""
@@ -108,7 +119,8 @@ class Target:
         legal = storable(strategy, epochs, len(backbone.stages), augmented=forced)
         boundary = self._boundary(backbone, legal, epochs) if settings.cache else 0
         if boundary:
-            return self._stored(backbone, boundary)
+            with suppress(OutOfTimeError):  # the loop ends with the budget wherever it is
+                return self._stored(backbone, boundary)
         augmented = forced or (settings.augment == "auto" and legal == 0)
         return Splits(self.raw("train", augmented), self.raw("validation"))
 

@@ -15,8 +15,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from headstart.budget import Budget
 from headstart.contracts import Backbone
 from headstart.data import Item
+from headstart.errors import OutOfTimeError
 from headstart.features.cache import enforce_limit
 from headstart.features.engine import Engine, TorchEngine, fastest, head
 from headstart.features.reading import Reader, View, alike
@@ -94,11 +96,13 @@ def extract(
     reader: Reader,
     progress: Progress,
     view: View | None = None,
+    until: Budget | None = None,
 ) -> Extraction:
     """The prefix's activations for these items; only those not stored yet are computed.
 
     With a view, those of the items' random variants in that view. Raises HeadstartError when the
-    disk is full or the engine asked for can't run the prefix.
+    disk is full or the engine asked for can't run the prefix, and OutOfTimeError where `until` ends
+    before the work; what was computed by then is kept.
     """
     started = time.monotonic()
     addresses = prefix.addresses(reader, items, view)
@@ -115,9 +119,13 @@ def extract(
             shape = known.shape[1:] if addresses.starts is None else known.shape[2:]
             store = store or _open(prefix, reader, engine.precision, shape)
             with store:
+                done = 0
                 for group, values in zip(groups, chain([known], outputs), strict=True):
                     store.append(addresses.rows_of(group), addresses.packed(group, values))
                     advance(len(group))
+                    done += len(group)
+                    if until is not None and until.over() and done < len(missing):
+                        raise _out_of_time(done, len(missing), time.monotonic() - started)
         enforce_limit()
     if store is None:
         raise ValueError("there is nothing to extract features of")
@@ -125,6 +133,14 @@ def extract(
     if isinstance(rows, Rows) and addresses.starts is not None:
         rows = RaggedRows(rows, addresses.starts)
     return Extraction(rows, len(missing), time.monotonic() - started, name)
+
+
+def _out_of_time(done: int, asked: int, seconds: float) -> OutOfTimeError:
+    rest = (asked - done) * seconds / done
+    return OutOfTimeError(
+        f"The budget ended when the features of {done} of {asked} items were computed; the rest "
+        f"would take about {rest:.0f} s more. They are kept: run it again, or give more time."
+    )
 
 
 def is_stored(prefix: Prefix, items: Sequence[Item], reader: Reader) -> bool:

@@ -16,7 +16,7 @@ import torch
 from headstart import evidence
 from headstart.contracts import Backbone, Card
 from headstart.data import Dataset, Item, nested
-from headstart.errors import HeadstartError
+from headstart.errors import HeadstartError, OutOfTimeError
 from headstart.evidence import Arm, Interval, Target
 from headstart.features.extract import extract
 from headstart.pipeline.contenders import contenders, modality_of
@@ -46,6 +46,7 @@ class Contender:
     speed: float | None = None  # items a second, measured here
     scores: Mapping[str, float | None] = field(default_factory=dict)
     held: np.ndarray = field(default_factory=lambda: np.empty(0))  # each item, by the others
+    places: np.ndarray = field(default_factory=lambda: np.empty(0, int))  # of those items
     tuned: Arm | None = None  # a short fine-tuning
 
     @property
@@ -102,7 +103,7 @@ class Look:
     def ranking(self) -> Ranking:
         """What was found, as the user reads it."""
         rows = [_row(each, self.around.settings.seed) for each in self.field]
-        return Ranking(tuple(rows), tuple(self.priors), self._metric(), len(self._items(MOST)[0]))
+        return Ranking(tuple(rows), tuple(self.priors), self._metric(), len(self.alive[0].held))
 
     def _metric(self) -> str:
         source = next(each.source for each in self.field if each.source is not None)
@@ -148,13 +149,16 @@ class Look:
             _remember(self, each)
 
     def _look_at(self, each: Contender, count: int) -> None:
-        budget = self.around.budget
-        if budget.spent() > SHARE and any(len(other.held) for other in self.alive):
-            each.dropped = each.dropped or "not looked at: the budget has no time for it"
+        """Score one candidate; without time for a closer look it keeps what the first one found."""
+        late = "" if len(each.held) else "not looked at: the budget has no time for it"
+        if self.around.budget.spent() > SHARE and any(len(other.held) for other in self.alive):
+            each.dropped = late
             return
         started = time.monotonic()
         try:
             self._measure(each, count)
+        except OutOfTimeError:
+            each.dropped = late
         except (HeadstartError, ImportError, MemoryError, RuntimeError) as error:
             each.dropped = _reason(error)
         each.seconds += time.monotonic() - started
@@ -164,9 +168,10 @@ class Look:
         if source is None:
             raise ValueError(f"{each.reference} was not loaded")
         target = self.target(source)
-        items, targets = self._items(count)
+        items, targets, places = self._items(count)
         prefix = target.prefix(source, len(source.stages))
-        found = extract(prefix, items, target.reader, target.progress)
+        until = self.around.budget.until(SHARE) if any(len(c.held) for c in self.alive) else None
+        found = extract(prefix, items, target.reader, target.progress, until=until)
         if found.computed:
             each.speed = found.computed / found.seconds
         features = found.features()
@@ -176,15 +181,18 @@ class Look:
         labels = len(self.dataset.labels)
         if predicted.shape[1] < labels:  # the last classes don't occur among these items
             predicted = np.pad(predicted, ((0, 0), (0, labels - predicted.shape[1])))
-        each.held = target.task.scores(predicted, targets)
+        each.held, each.places = target.task.scores(predicted, targets), places
 
-    def _items(self, count: int) -> tuple[list[Item], np.ndarray]:
-        """A nested subset of what may be learned from, in which each label keeps its share."""
+    def _items(self, count: int) -> tuple[list[Item], np.ndarray, np.ndarray]:
+        """A nested subset of what may be learned from, in which each label keeps its share.
+
+        Items, their targets, and their places among all that may be learned from.
+        """
         usable = self.dataset.split("train") + self.dataset.split("validation")
         parts = [self.dataset.targets(name) for name in ("train", "validation")]
         targets = np.concatenate(parts)
         chosen = np.sort(nested(targets)[:count])
-        return [usable[place] for place in chosen], targets[chosen]
+        return [usable[place] for place in chosen], targets[chosen], chosen
 
     def _order(self) -> None:
         """Best first; those that can't be told from the best by the mean rank of three scores."""
@@ -211,7 +219,9 @@ class Look:
 
 
 def _behind(best: Contender, other: Contender) -> Interval:
-    return evidence.paired(best.held, other.held)
+    """How far behind on the items that both were looked at on."""
+    _, first, second = np.intersect1d(best.places, other.places, return_indices=True)
+    return evidence.paired(best.held[first], other.held[second])
 
 
 def _answers(source: Backbone, features: np.ndarray) -> np.ndarray | None:
