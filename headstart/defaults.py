@@ -37,6 +37,7 @@ class Settings:
     text: tuple[str, ...] = ()  # its one or two columns of text
     targets: str = "auto"  # auto, classes, numbers, label-sets: what the label column holds
     delimiter: str | None = None  # between the labels of one item
+    group: str | None = None  # a manifest's column of groups, of which the worst is looked for
     offline: bool = False
     track: str | None = None  # mlflow, tensorboard, wandb: where fit and pretrain are followed
 

@@ -202,3 +202,5 @@ def test_the_worst_group_comes_first() -> None:
     assert all(row["low"] <= row["value"] <= row["high"] for row in found)
     assert json.loads(json.dumps(found)) == found
     assert by_group(scores - 0.5, groups)[0]["value"] == -0.5
+    beside = by_group(scores, groups, scratch=1 - scores)
+    assert [row["scratch"] for row in beside] == [1.0, pytest.approx(2 / 3), 0.0]

@@ -274,3 +274,22 @@ def test_usps(shared_data: Path) -> None:
     settings = {"channels": 1, "height": 16, "width": 16, "crop": 1.0, "crop_mode": "center"}
     pixels = np.asarray(pil.open(io.BytesIO(item.read())))
     assert np.array_equal(Image().decode(item.read(), settings)[0], pixels)
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_a_column_of_groups_is_kept_and_is_no_label(files: Path, kind: str) -> None:
+    records = [
+        {"image": row["image"], "insect": row["label"], "garden": f"g{number % 3}"}
+        for number, row in enumerate(rows())
+    ]
+    path = files / f"all.{kind}"
+    if kind == "parquet":
+        as_parquet(path, {name: [row[name] for row in records] for name in records[0]})
+    else:
+        (as_csv if kind == "csv" else as_jsonl)(path, records)
+    found = load(path, Image(), Schema(group="garden"))  # the one column left is the label
+    assert found.labels == ("ants", "bees")
+    names = {row["image"]: row["garden"] for row in records}
+    if kind != "parquet":
+        assert {item.id: item.group for item in found.items} == names
+    assert {item.group for item in found.items} == {"g0", "g1", "g2"}

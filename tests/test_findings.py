@@ -54,6 +54,28 @@ def test_one_fit_fills_every_part(pictures: Path, tmp_path: Path) -> None:
     assert headline(found) in str(shown) and "report.html" in str(shown)
 
 
+def test_the_worst_of_the_named_groups_is_found(pictures: Path, tmp_path: Path) -> None:
+    rows = ["image,label,hospital"]
+    for number, path in enumerate(sorted(pictures.rglob("*.png"))):
+        rows.append(
+            f"{path.relative_to(pictures)},{path.parent.name},{'north south'.split()[number % 2]}"
+        )
+    (pictures / "all.csv").write_text("\n".join(rows))
+    chosen: dict[str, Any] = {"evidence": "quick", "scratch": False}
+    made, found = fitted(pictures / "all.csv", tmp_path / "model", group="hospital", **chosen)
+    groups = found["groups"]
+    assert {row["group"] for row in groups} == {"north", "south"}
+    assert sum(row["items"] for row in groups) == found["held_out"]
+    assert groups[0]["value"] <= groups[1]["value"]
+    assert "The worst group comes first" in (made.folder / "report.html").read_text()
+    with pytest.raises(hs.HeadstartError, match=r"no column 'ward'; its columns: .*'hospital'"):
+        fitted(pictures / "all.csv", tmp_path / "other", group="ward", **chosen)
+    with pytest.raises(hs.HeadstartError, match="groups in 'label', which is the content or the"):
+        fitted(pictures / "all.csv", tmp_path / "other", group="label", **chosen)
+    with pytest.raises(hs.HeadstartError, match="folder of classes and has no column 'hospital'"):
+        fitted(pictures, tmp_path / "other", group="hospital", **chosen)
+
+
 @pytest.mark.parametrize(("level", "parts"), [("none", set()), ("quick", CHEAP)])
 def test_less_is_measured_where_less_is_asked_for(
     level: str, parts: set[str], pictures: Path, tmp_path: Path

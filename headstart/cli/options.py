@@ -35,6 +35,7 @@ HELP = {
     "text": "The manifest's column that holds the text; give it twice for pairs of texts.",
     "targets": "What the labels are: auto, classes, numbers or label-sets.",
     "delimiter": "What stands between the labels of one item, where it may have several.",
+    "group": "The manifest's column that names groups: the report says which does worst.",
     "offline": "Open no connection.",
     "track": "Follow the run in mlflow, tensorboard or wandb.",
 }

@@ -147,7 +147,7 @@ def _understood(found: Found, schema: Schema) -> _Read:
         if label is None or row.source is None:
             skipped.append((row.id, _NO_LABEL if label is None else row.missing))
         else:
-            items.append(Item(row.id, label, row.split, row.source))
+            items.append(Item(row.id, label, row.split, row.source, group=row.group))
     return _Read(kind, tuple(items), tuple(skipped))
 
 

@@ -96,7 +96,7 @@ def _from_classes(path: Path, trees: list[_Tree], modality: Modality, schema: Sc
 
 
 def _demand_no_columns(path: Path, schema: Schema) -> None:
-    for name in (schema.label, *schema.content):
+    for name in (schema.label, schema.group, *schema.content):
         if name is not None:
             raise DataError(
                 f"{path} is a folder of classes and has no column {name!r}: its folders' names are "

@@ -37,6 +37,7 @@ class _Record:
     content: tuple[Any, ...]
     label: Any
     split: Any
+    group: Any = None
 
 
 _Locate = Callable[[_Record], tuple[str, Source | None]]  # an item's id and where to read it
@@ -80,7 +81,7 @@ def find_rows(
         missing = _NO_CONTENT if source is None else ""
         if splits.names and own is None:
             source, missing = None, missing or _NO_SPLIT
-        rows.append(Row(name, place, record.label, own, source, missing))
+        rows.append(Row(name, place, record.label, own, source, missing, _text(record.group)))
     said = (*((columns.said,) if columns.said else ()), *splits.said)
     return Found(root, tuple(rows), column=columns.label, split_names=splits.names, said=said)
 
@@ -150,14 +151,14 @@ class _Splits:
     def of(cls, columns: Columns, records: Sequence[_Record]) -> _Splits:
         if columns.split is None:
             return cls()
-        words = {_word(record): None for record in records}
+        words = {_text(record.split): None for record in records}
         names = {SPLIT_WORDS[word.lower()]: word for word in words if word.lower() in SPLIT_WORDS}
         if not names:
             return cls(said=(f"`{columns.split}` names no split and is not used",))
         return cls(names, (f"`{columns.split}` says which split a row is in",))
 
     def of_row(self, place: str, record: _Record) -> str | None:
-        word = _word(record).lower()
+        word = _text(record.split).lower()
         if not self.names or not word:
             return None
         if word not in SPLIT_WORDS:
@@ -168,8 +169,8 @@ class _Splits:
         return SPLIT_WORDS[word]
 
 
-def _word(record: _Record) -> str:
-    value = record.split
+def _text(value: Any) -> str:
+    """A cell as text, empty where it is."""
     return "" if value is None or value != value else str(value).strip()
 
 
@@ -179,12 +180,13 @@ def _parquet_records(manifest: _Manifest, schema: Schema) -> tuple[Columns, list
     read = parquet.texts if modality.inline else parquet.contents
     contents = zip(*(read(path, column) for column in columns.content), strict=True)
     labels = parquet.values(path, columns.label)
-    splits = parquet.values(path, columns.split) if columns.split else repeat(None)
+    splits, groups = (
+        parquet.values(path, column) if column else repeat(None)
+        for column in (columns.split, columns.group)
+    )
     return columns, [
-        _Record(f"row {number}", number, content, label, split)
-        for number, (content, label, split) in enumerate(
-            zip(contents, labels, splits, strict=False)
-        )
+        _Record(f"row {number}", number, *values)
+        for number, values in enumerate(zip(contents, labels, splits, groups, strict=False))
     ]
 
 
@@ -198,6 +200,7 @@ def _text_records(manifest: _Manifest, schema: Schema) -> tuple[Columns, list[_R
             tuple(record.get(column) for column in columns.content),
             record.get(columns.label),
             record.get(columns.split) if columns.split else None,
+            record.get(columns.group) if columns.group else None,
         )
         for line, record in records
     ]

@@ -20,13 +20,14 @@ class Schema:
 
     `label` names the label column and `content` the column of the content, or two that make a pair
     of texts. `kind` is "classes", "numbers" or "label sets"; `delimiter` stands between the labels
-    of one item, which are then a set.
+    of one item, which are then a set. `group` names the column of the groups that items belong to.
     """
 
     label: str | None = None
     content: tuple[str, ...] = ()
     kind: str | None = None
     delimiter: str | None = None
+    group: str | None = None
 
 
 GUESSED = Schema()
@@ -40,6 +41,7 @@ class Columns:
     label: str
     split: str | None
     said: str
+    group: str | None = None
 
 
 def choose_columns(path: Path, names: Sequence[str], modality: Modality, schema: Schema) -> Columns:
@@ -56,6 +58,7 @@ def choose_columns(path: Path, names: Sequence[str], modality: Modality, schema:
         label,
         None if split in (label, *content) else split,
         choice.said(content, label),
+        choice.group(content, label),
     )
 
 
@@ -99,7 +102,8 @@ class _Choice:
         if asked is not None:
             return self._demanded(asked)
         likely = [n for n in self._others(content) if n.lower() not in self.modality.columns]
-        possible = [name for name in self.names if name not in content]
+        known = (*content, self.schema.group)
+        possible = [name for name in self.names if name not in known]
         only = (names[0] for names in (likely, possible) if len(names) == 1)
         chosen = self._named_label(content) or next(only, None)
         if chosen is None:
@@ -108,6 +112,17 @@ class _Choice:
                 "Say which one holds the label (--label, or label= from Python)."
             )
         return chosen
+
+    def group(self, content: tuple[str, ...], label: str) -> str | None:
+        asked = self.schema.group
+        if asked is None:
+            return None
+        if asked in (label, *content):
+            raise DataError(
+                f"{self.path} can't have the groups in {asked!r}, which is the content or the "
+                "label. Name another column."
+            )
+        return self._demanded(asked)
 
     def said(self, content: tuple[str, ...], label: str) -> str:
         """Empty where all was asked for, and where nothing else could be meant."""
@@ -125,7 +140,8 @@ class _Choice:
 
     def _others(self, content: tuple[str, ...]) -> list[str]:
         passed = {_SPLIT, *_NUMBERING}
-        return [n for n in self.names if n not in content and n.strip().lower() not in passed]
+        known = (*content, self.schema.group)
+        return [n for n in self.names if n not in known and n.strip().lower() not in passed]
 
     def _asked(self, content: tuple[str, ...]) -> tuple[str, ...]:
         most = 2 if self.modality.inline else 1

@@ -67,6 +67,7 @@ class Item:
     is written as its kind of target writes it: equal labels are equal strings. `digest` is the
     BLAKE2b hash of the raw bytes (32 hex digits), empty until they were read. `identity` is equal
     for items that count as identical (hex digits); where the modality knows no better, the digest.
+    `group` is what a column of groups says of it, empty where there is none.
     """
 
     id: str
@@ -75,6 +76,7 @@ class Item:
     source: Source
     digest: str = ""
     identity: str = ""
+    group: str = ""
 
     def __post_init__(self) -> None:
         if not self.identity:
@@ -98,6 +100,7 @@ class Row:
     split: str | None
     source: Source | None
     missing: str = ""
+    group: str = ""
 
 
 @dataclass(frozen=True)

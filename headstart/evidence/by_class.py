@@ -96,17 +96,32 @@ def by_class(
     return found | {"hurt": hurt, "ntg": gap, "said": _said(rows, hurt, tested, task.kind)}
 
 
-def by_group(scores: np.ndarray, groups: Sequence[str], seed: int = 0) -> list[dict[str, Any]]:
-    """The mean score (N,) of each group of items with its interval, the worst group first."""
+def by_group(
+    scores: np.ndarray,
+    groups: Sequence[str],
+    scratch: np.ndarray | None = None,
+    seed: int = 0,
+) -> list[dict[str, Any]]:
+    """The mean score (N,) of each group of items with its interval, the worst group first.
+
+    `scratch` (N,) are that arm's scores on the same items; what it reaches in a group stands beside
+    (Sagawa et al. 2020 look at the worst group, which the mean over all hides).
+    """
     names = np.asarray(groups)
     rows = [
-        _Row(str(name), len(own), mean_of(own, seed))
+        _Row(
+            str(name),
+            int(own.sum()),
+            mean_of(scores[own], seed),
+            None if scratch is None else float(scratch[own].mean()),
+        )
         for name in np.unique(names)
-        if len(own := scores[names == name])
+        if (own := names == name).any()
     ]
     rows.sort(key=lambda row: (row.value.value if row.value else 0.0, row.label))
     return [
-        {"group": row.label, "items": row.items} | (row.value.to_json() if row.value else {})
+        {"group": row.label, "items": row.items, "scratch": row.scratch}
+        | (row.value.to_json() if row.value else {})
         for row in rows
     ]
 

@@ -30,8 +30,13 @@ def judge(target: Target, model: Model) -> dict[str, np.ndarray]:
 
 
 def outputs_of(target: Target, model: Model) -> Callable[[Sequence[Item]], np.ndarray]:
-    """What answers a model's outputs (N, labels) for items, made for many calls."""
+    """What answers a model's outputs (N, labels) for items, in bf16 where that is what trains.
+
+    Made for comparing answers of one model to many variants of the same items.
+    """
     made: list[Engine] = []
+    if target.precision == "bf16":
+        made.append(TorchEngine(model, target.accelerator.device, "bf16"))
 
     def outputs(items: Sequence[Item]) -> np.ndarray:
         groups = alike(np.arange(len(items)), _BATCH, target.reader.sizes(items))

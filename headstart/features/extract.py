@@ -115,7 +115,7 @@ def extract(
         engine = _engine(prefix, reader, first, _Work(len(missing), precision), progress)
         name, outputs = engine.name, engine.stream(chain([first], batches))
         with progress.track(f"extracting features ({name})", len(missing)) as advance:
-            known = next(outputs)
+            began, known = time.monotonic(), next(outputs)
             shape = known.shape[1:] if addresses.starts is None else known.shape[2:]
             store = store or _open(prefix, reader, engine.precision, shape)
             with store:
@@ -125,7 +125,7 @@ def extract(
                     advance(len(group))
                     done += len(group)
                     if until is not None and until.over() and done < len(missing):
-                        raise _out_of_time(done, len(missing), time.monotonic() - started)
+                        raise _out_of_time(done, len(missing), time.monotonic() - began)
         enforce_limit()
     if store is None:
         raise ValueError("there is nothing to extract features of")

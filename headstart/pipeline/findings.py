@@ -11,7 +11,7 @@ import numpy as np
 from headstart import evidence
 from headstart.data import Item
 from headstart.evidence import Outcome, Target
-from headstart.evidence.by_class import by_class
+from headstart.evidence.by_class import by_class, by_group
 from headstart.evidence.calibration import calibration, folded
 from headstart.evidence.convergence import Course, convergence
 from headstart.evidence.forecast import forecast
@@ -54,6 +54,7 @@ class Proof:
             "convergence": self._convergence,
             "calibration": self._calibration,
             "classes": self._classes,
+            "groups": self._groups,
         }
         if level == "full":
             parts |= {"items": self._items, "labels": self._labels, "robustness": self._robustness}
@@ -104,6 +105,19 @@ class Proof:
         ours = self.arms[self.kept].arm.outputs["test"]
         seed = target.settings.seed
         return by_class(target.task, target.labels, ours, test, self._scratch(), seed)
+
+    def _groups(self) -> list[dict[str, Any]] | None:
+        """What is reached in each group of the test items, where a column names groups."""
+        groups = [item.group for item in self.target.dataset.split("test")]
+        if not any(groups):
+            return None
+        scratch = self.arms.get("scratch") if self.kept != "scratch" else None
+        return by_group(
+            self.arms[self.kept].arm.scores,
+            [group or "(none)" for group in groups],
+            scratch.arm.scores if scratch else None,
+            self.target.settings.seed,
+        )
 
     def _items(self) -> dict[str, Any]:
         dataset = self.target.dataset
