@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         pretrain,
         rank,
         repeat,
+        report_on,
         reported,
         strategies,
     )
@@ -47,6 +48,7 @@ __all__ = [
     "pretrain",
     "rank",
     "repeat",
+    "report_on",
     "reported",
     "strategies",
 ]

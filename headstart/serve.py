@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from headstart.contracts import Modality, Task
 from headstart.data import FileSource, InlineSource, Item, Source, find_inputs
 from headstart.errors import DataError
-from headstart.features.engine import TorchEngine
+from headstart.features.engine import Engine, TorchEngine
 from headstart.features.reading import Reader, alike, in_order
 from headstart.model import Model
 
@@ -73,9 +74,16 @@ class Predictor:
 
     def outputs(self, items: Sequence[Item]) -> np.ndarray:
         """Head outputs (N, labels) for items, in their order."""
+        return self._run(self._engine, items)
+
+    def features(self, items: Sequence[Item]) -> np.ndarray:
+        """Pooled features (N, D), what the head reads, for items in their order."""
+        return self._run(TorchEngine(nn.Sequential(*self.model.stages), self.device), items)
+
+    def _run(self, engine: Engine, items: Sequence[Item]) -> np.ndarray:
         reader = Reader(self.reader.modality, self.reader.preprocess)  # keeps nothing for later
         groups = alike(np.arange(len(items)), BATCH, reader.sizes(items))
-        found = [self._engine.run(inputs) for inputs in reader.batches(items, groups)]
+        found = [engine.run(inputs) for inputs in reader.batches(items, groups)]
         return in_order(groups, found)
 
     def predict(self, inputs: Sequence[str | Path]) -> list[Prediction]:

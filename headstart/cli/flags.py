@@ -63,4 +63,12 @@ Overlays = Annotated[
 Label = Annotated[str | None, typer.Option(help=HELP["label"])]
 Text = Annotated[list[str] | None, typer.Option(help=HELP["text"])]
 Delimiter = Annotated[str | None, typer.Option(help=HELP["delimiter"])]
+GroupColumn = Annotated[str | None, typer.Option("--group", help=HELP["group"])]
+OtherData = Annotated[
+    str | None, typer.Argument(help="Labelled data to report on; absent, those it was made with.")
+]
+PageOut = Annotated[
+    str | None,
+    typer.Option("--out", "-o", help="A folder for the page on DATA; absent, report-NAME here."),
+]
 MakeSettings = Callable[[], Settings]

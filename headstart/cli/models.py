@@ -7,7 +7,19 @@ from typing import Annotated
 import typer
 
 from headstart.cli.answers import Answer, answer
-from headstart.cli.flags import Data, Delimiter, Explain, Json, Label, Overlays, SavedModel, Text
+from headstart.cli.flags import (
+    Data,
+    Delimiter,
+    Explain,
+    GroupColumn,
+    Json,
+    Label,
+    OtherData,
+    Overlays,
+    PageOut,
+    SavedModel,
+    Text,
+)
 from headstart.cli.listings import Predictions
 from headstart.progress import Progress
 
@@ -88,12 +100,24 @@ def compare(
     answer(as_json, work)
 
 
-def report(model: SavedModel, as_json: Json = False) -> None:
-    """Show what was measured when a model was made, and where its page lies."""
+def report(
+    model: SavedModel,
+    data: OtherData = None,
+    out: PageOut = None,
+    label: Label = None,
+    text: Text = None,
+    group: GroupColumn = None,
+    as_json: Json = False,
+) -> None:
+    """Show what was measured when a model was made, or how it does on other data, with a page."""
 
     def work(progress: Progress) -> Answer:
         from headstart import pipeline
+        from headstart.data import Schema
 
-        return pipeline.reported(model)
+        if data is None:
+            return pipeline.reported(model)
+        schema = Schema(label, tuple(text or ()), group=group)
+        return pipeline.report_on(model, data, out, schema=schema, progress=progress)
 
     answer(as_json, work)

@@ -74,15 +74,18 @@ def calibration(
     """Expected calibration error on test, before and after scaling; None where nothing is a class.
 
     `outputs` (N, labels) and `targets` (N,) are those of `validation`, which picks the temperature,
-    and of `test`; `scratch` holds the scratch arm's outputs on test. `bins` are the parts of a
-    reliability diagram before scaling, `bins_scaled` after it.
+    and of `test`; without validation nothing is scaled. `scratch` holds the scratch arm's outputs
+    on test. `bins` are the parts of a reliability diagram before scaling, `bins_scaled` after it.
     """
     if kind != "classes":
         return None
-    picked = temperature(outputs["validation"], targets["validation"])
     test, truth = outputs["test"].astype(np.float64), targets["test"]
-    found: dict[str, Any] = {"temperature": picked}
-    for name, scaled in (("", test), ("_scaled", test / picked)):
+    found: dict[str, Any] = {}
+    variants = [("", test)]
+    if "validation" in outputs:
+        found["temperature"] = temperature(outputs["validation"], targets["validation"])
+        variants.append(("_scaled", test / found["temperature"]))
+    for name, scaled in variants:
         confidence, right = _confidence(scaled, truth)
         found[f"ece{name}"] = calibration_error(confidence, right, seed).to_json()
         found[f"bins{name}"] = reliability(confidence, right)

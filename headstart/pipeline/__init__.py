@@ -25,6 +25,7 @@ from headstart.pipeline.prepare import (
     reference,
     try_out,
 )
+from headstart.pipeline.reporting import report_on
 from headstart.pipeline.shortlist import search
 from headstart.pipeline.trials import Trial
 from headstart.plan import read as read_plan
@@ -47,6 +48,7 @@ __all__ = [
     "pretrain",
     "rank",
     "repeat",
+    "report_on",
     "reported",
     "strategies",
 ]

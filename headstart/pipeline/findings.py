@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from headstart import evidence
+from headstart.contracts import Modality
 from headstart.data import Item
 from headstart.evidence import Outcome, Target
 from headstart.evidence.by_class import by_class, by_group
@@ -67,15 +68,7 @@ class Proof:
 
     def pictures(self, found: Mapping[str, Any]) -> dict[str, str]:
         """What a report shows of the items that the findings name: thumbnails, or the texts."""
-        wanted = set(_named(found.get("items", {})))
-        modality = self.target.reader.modality
-        shown = {}
-        for item in self.target.dataset.items:
-            if item.id in wanted:
-                raw = item.read()
-                text = modality.text(raw)
-                shown[item.id] = thumbnail(raw) if text is None else text
-        return shown
+        return pictured(found, self.target.dataset.items, self.target.reader.modality)
 
     def _scratch(self) -> np.ndarray | None:
         """Scratch's outputs for the test items, unless it is what is handed over."""
@@ -191,6 +184,18 @@ class Proof:
         scratch = judges[1] if len(judges) > 1 else None
         given = (judges[0], target.reader, target.task, items, truth, scratch)
         return robustness(*given, seed=target.settings.seed)
+
+
+def pictured(found: Mapping[str, Any], items: Sequence[Item], modality: Modality) -> dict[str, str]:
+    """The items that findings name, by id: thumbnails, or the texts."""
+    wanted = set(_named(found.get("items", {})))
+    shown = {}
+    for item in items:
+        if item.id in wanted:
+            raw = item.read()
+            text = modality.text(raw)
+            shown[item.id] = thumbnail(raw) if text is None else text
+    return shown
 
 
 def _named(items: Mapping[str, Any]) -> Iterator[str]:

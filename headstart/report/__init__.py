@@ -18,6 +18,7 @@ VERDICTS = {
     "hurts": "Transfer hurts",
     "no evidence": "No evidence that transfer helps or hurts",
     "unknown": "The gain over scratch is unknown",
+    "evaluated": "Evaluated on other data",
 }
 _PAGE = Environment(autoescape=True).from_string(
     "<p><b>{{ headline }}</b></p>"
@@ -33,6 +34,12 @@ def headline(evidence: dict[str, Any]) -> str:
     """The verdict in one sentence, with the gain in points."""
     text = VERDICTS[evidence["verdict"]]
     gain = evidence["gain"]
+    if evidence["verdict"] == "evaluated":
+        arm = evidence["arms"]["chosen"]
+        return (
+            f"{text}: {evidence['metric']} {arm['value']:.3f}, 95 % interval {arm['low']:.3f} to "
+            f"{arm['high']:.3f}, on {evidence['held_out']} items of {evidence['evaluated']}."
+        )
     if gain is None and evidence["strategy"] == "scratch":
         lead = evidence["over_naive"]
         return (
@@ -75,7 +82,8 @@ def named_arms(evidence: Mapping[str, Any]) -> list[tuple[str, str, dict[str, An
 
 def notes(evidence: dict[str, Any]) -> list[str]:
     """What a reader must know besides the numbers."""
-    lines = [f"Measured on {evidence['held_out']} held-out items. {evidence['protocol']}".strip()]
+    measured = f"Measured on {evidence['held_out']} held-out items. {evidence['protocol']}"
+    lines = [] if evidence["verdict"] == "evaluated" else [measured.strip()]
     if "by_seed" in evidence:
         count = len(evidence["by_seed"]["chosen"])
         lines.append(f"The gain is that of {count} trainings each, from seeds of their own.")

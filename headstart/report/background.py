@@ -148,6 +148,9 @@ def cost(evidence: Evidence) -> Section:
 
 def again(evidence: Evidence) -> Section:
     """How to do the same once more."""
+    if evidence["verdict"] == "evaluated":
+        code = f"headstart report {evidence['model']} {evidence['evaluated']}"
+        return Section("again", "Do it again", code=code)
     said = [
         "`plan.json` beside this page holds the backbone, the strategy, the settings, and which "
         "items were in which split. On the same machine and versions this trains the same model."

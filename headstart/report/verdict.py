@@ -27,6 +27,7 @@ _MEANING = {
         "weights were worth."
     ),
     "developed": "No pretrained weights were used, so there is no transfer to judge.",
+    "evaluated": "What the transfer was worth stands in the report of the model itself.",
 }
 _NEXT = {
     "helps": "Use the model.",
@@ -39,6 +40,7 @@ _NEXT = {
         "choose from."
     ),
     "unknown": "To know, fit again without `--no-scratch`, or with a larger budget.",
+    "evaluated": "Look at the classes and items where the model is wrong.",
     "developed": "Use the model, or its network as the backbone of another task.",
 }
 
@@ -97,7 +99,7 @@ def _look_at(evidence: Mapping[str, Any]) -> str:
 
 
 def _measured(evidence: Mapping[str, Any]) -> str:
-    held = evidence.get("held_out")
+    held = evidence.get("held_out") if evidence["verdict"] != "evaluated" else None
     on = f"Measured on {held} held-out items." if held else ""
     return f"{on} {evidence.get('protocol', '')}".strip()
 
@@ -112,7 +114,8 @@ def _tiles(evidence: Mapping[str, Any]) -> list[Tile]:
     saved = _saved((evidence.get("labels") or {}).get("saved") or {})
     if saved:
         found.append(saved)
-    found.append(Tile("Time", duration(chosen["seconds"]), f"{chosen['steps']:,} steps"))
+    if evidence["verdict"] != "evaluated":
+        found.append(Tile("Time", duration(chosen["seconds"]), f"{chosen['steps']:,} steps"))
     return found
 
 

@@ -1,0 +1,118 @@
+"""A saved model on labelled data it was not made with: scores, mistakes, and their page."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from headstart import artifact
+from headstart.data import Dataset, Schema, load_labelled
+from headstart.evidence import bootstrap
+from headstart.evidence.by_class import by_class, by_group
+from headstart.evidence.calibration import calibration
+from headstart.evidence.inspection import ambiguous, feature_map, mistakes, suspects
+from headstart.pipeline.findings import pictured
+from headstart.pipeline.opening import load
+from headstart.plan import trained_on
+from headstart.progress import Progress, Silent
+from headstart.report.page import write_page
+from headstart.results.reported import Reported
+from headstart.serve import Predictor
+
+
+def report_on(
+    model: str | Path,
+    data: str | Path,
+    out: str | Path | None = None,
+    *,
+    schema: Schema | None = None,
+    progress: Progress | None = None,
+) -> Reported:
+    """How a saved model does on other labelled data: everything `evaluate` says, and why.
+
+    Classes, groups, calibration, confident mistakes, close calls, likely label errors and a map,
+    on a page in the folder `out`, by default `report-` and the data's name, here. What stands
+    between labels is as it was in training unless `schema` says otherwise. Raises HeadstartError
+    where there is no model, or the data can't be read.
+    """
+    progress, place = progress or Silent(), Path(data)
+    predictor = load(model)
+    asked = schema or Schema()
+    between = asked.delimiter or artifact.read(Path(model)).settings.get("delimiter")
+    read = replace(asked, kind=predictor.task.kind, delimiter=between)
+    dataset = load_labelled(
+        data, predictor.reader.modality, predictor.labels, read, progress=progress
+    )
+    progress.say(f"Asking {model} about {len(dataset.items)} items.")
+    started = time.monotonic()
+    features = predictor.features(dataset.items)
+    with torch.inference_mode():
+        head = predictor.model.head.cpu().eval()
+        outputs = head(torch.from_numpy(features)).numpy()
+    seconds = time.monotonic() - started
+    told = _record(Path(model), place, predictor, dataset, (outputs, features))
+    told["arms"]["chosen"] |= {"seconds": round(seconds, 2), "steps": 0}
+    folder = Path(out) if out is not None else Path(f"report-{place.stem}")
+    folder.mkdir(parents=True, exist_ok=True)
+    artifact.write_evidence(folder, told)
+    shown = pictured(told, dataset.items, predictor.reader.modality)
+    return Reported(told, write_page(folder, told, shown))
+
+
+def _record(
+    model: Path,
+    data: Path,
+    predictor: Predictor,
+    dataset: Dataset,
+    answers: tuple[np.ndarray, np.ndarray],
+) -> dict[str, Any]:
+    """The evidence record of one model on one data set."""
+    record, task = artifact.read(model), predictor.task
+    outputs, features = answers
+    targets = dataset.targets("test")
+    scores = task.scores(outputs, targets)
+    seen = trained_on(model)
+    overlap = 0 if seen is None else sum(item.identity in seen for item in dataset.items)
+    warnings = list(dataset.report.warnings)
+    if overlap:
+        warnings.append(f"{overlap} of the items were used in training; the score flatters.")
+    if seen is None:
+        warnings.append("What the model was trained on is not recorded.")
+    groups = [item.group for item in dataset.items]
+    parts: dict[str, Any] = {
+        "classes": by_class(task, predictor.labels, outputs, targets),
+        "calibration": calibration({"test": outputs}, {"test": targets}, kind=dataset.kind),
+        "groups": by_group(scores, groups) if any(groups) else None,
+        "items": _items(dataset, outputs, features),
+    }
+    return {
+        "metric": task.metric,
+        "arms": {"chosen": bootstrap(scores).to_json()},
+        "gain": None,
+        "verdict": "evaluated",
+        "model": str(model),
+        "evaluated": str(data),
+        "strategy": record.strategy,
+        "backbone": record.origin["reference"],
+        "data": dataset.report.to_json() | {"fingerprint": dataset.fingerprint},
+        "held_out": len(scores),
+        "protocol": "",
+        "checks": {},
+        "warnings": warnings,
+    } | {name: part for name, part in parts.items() if part is not None}
+
+
+def _items(dataset: Dataset, outputs: np.ndarray, features: np.ndarray) -> Mapping[str, Any]:
+    targets, names = dataset.targets("test"), [item.id for item in dataset.items]
+    found: dict[str, Any] = {"map": feature_map(features, targets, dataset.items), "nearest": {}}
+    if dataset.kind == "classes":
+        found["mistakes"] = mistakes(outputs, targets, names, dataset.labels)
+        found["ambiguous"] = ambiguous(outputs, targets, names, dataset.labels)
+        found["suspects"] = suspects(features, targets, names, dataset.labels)
+    return found
