@@ -89,15 +89,17 @@ class Target:
         return self._extract(self.prefix(backbone, boundary), items, view)
 
     def features(self, backbone: Backbone) -> tuple[Extraction, Extraction]:
-        """Features of the training items, and of those for validation and test in that order.
+        """Features of the items for training and validation in that order, and of those for test.
 
         The latter in fp32, as the saved model will compute them. Raises OutOfTimeError where the
         budget has no time for all.
         """
         prefix = self.prefix(backbone, len(backbone.stages))
-        judged = self.dataset.split("validation") + self.dataset.split("test")
-        trained = self._extract(prefix, self.dataset.split("train"))
-        return trained, self._extract(replace(prefix, precision="fp32"), judged)
+        learned = self._extract(
+            prefix, self.dataset.split("train") + self.dataset.split("validation")
+        )
+        exact = replace(prefix, precision="fp32")
+        return learned, self._extract(exact, self.dataset.split("test"))
 
     def _extract(
         self, prefix: Prefix, items: Sequence[Item], view: View | None = None
@@ -107,9 +109,9 @@ class Target:
 
     def examples(self, backbone: Backbone) -> dict[str, Examples]:
         """Features and targets of every split, from the store where they lie there."""
-        trained, judged = (found.features() for found in self.features(backbone))
-        ends = len(self.dataset.split("validation"))
-        parts = {"train": trained, "validation": judged[:ends], "test": judged[ends:]}
+        learned, held_out = (found.features() for found in self.features(backbone))
+        ends = len(self.dataset.split("train"))
+        parts = {"train": learned[:ends], "validation": learned[ends:], "test": held_out}
         return {name: (part, self.dataset.targets(name)) for name, part in parts.items()}
 
     def splits(self, backbone: Backbone, strategy: Strategy, epochs: int) -> Splits:
