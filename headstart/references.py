@@ -32,7 +32,11 @@ class Reference:
         return f"{self.hub}:{self.name}{weights}{_format_options(self.options)}"
 
     def __hash__(self) -> int:
-        return hash(str(self))
+        return hash(str(self.ordered()))
+
+    def ordered(self) -> Reference:
+        """The same reference with its options by name: equal ones are then equal as text."""
+        return replace(self, options=dict(sorted(self.options.items())))
 
     def with_options(self, **options: str | None) -> Reference:
         """The same reference with some options set, or dropped where the value is None."""

@@ -87,6 +87,19 @@ def test_a_remembered_choice_is_not_measured_again(
     assert len(json.loads((own_cache / "engines.json").read_text())) == 2
 
 
+@needs_bf16
+def test_the_winner_of_all_precisions_wins_in_its_own(own_cache: Path) -> None:
+    content = {"engine": "torch bf16", "items_per_second": {"torch bf16": 9.0}}
+    chosen(tiny.Recording(), precision="auto", key={**KEY, "precision": "auto"})
+    (entry,) = json.loads((own_cache / "engines.json").read_text())
+    (own_cache / "engines.json").write_text(json.dumps({entry: content}))
+    told = tiny.Recording()
+    narrowed = chosen(told, precision="bf16", key={**KEY, "precision": "bf16"})
+    assert (narrowed.name, told.said) == ("torch bf16", [])
+    assert chosen(told, precision="fp32").precision == "fp32"
+    assert len(json.loads((own_cache / "engines.json").read_text())) == 2  # fp32 was measured
+
+
 @pytest.mark.parametrize("content", ["", "{", "[1, 2]", '{"x": 3}', "\x00\x01"])
 def test_a_damaged_memory_starts_anew(own_cache: Path, content: str) -> None:
     own_cache.mkdir()

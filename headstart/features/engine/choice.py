@@ -49,7 +49,7 @@ def fastest(
         return plain
     trial = Trial.of(plain, sample, progress)
     entry = memory.place(_question(wish, given))
-    known = memory.recall(entry)
+    known = memory.recall(entry) or _narrowed(wish, given)
     if len(options) == 1 or known in [option.name for option in options]:
         options.sort(key=lambda option: option.name != known)  # the rest in order behind it
         chosen = next(trial.agreeing(options), None)
@@ -157,11 +157,18 @@ def _measured(options: list[Candidate], trial: Trial, entry: str) -> Engine | No
     return chosen
 
 
+def _narrowed(wish: Wish, given: Given) -> str | None:
+    """The winner where any precision may be, if it has the one that is asked for."""
+    won = memory.recall(memory.place(_question(Wish(wish.engine, "auto"), given)))
+    return won if won is not None and won.endswith(f" {wish.precision}") else None
+
+
 def _question(wish: Wish, given: Given) -> dict[str, object]:
     """All that the winner depends on."""
+    key = given.key or {}
     return {
         "machine": memory.machine(given.device),
-        "network": {name: value for name, value in (given.key or {}).items() if name != "weights"},
+        "network": {n: value for n, value in key.items() if n not in ("weights", "precision")},
         "inputs": layout(given.sample),
         "wish": [wish.engine, wish.precision],
     }
