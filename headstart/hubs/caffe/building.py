@@ -1,0 +1,297 @@
+"""Making torch's modules of Caffe's layers, one function a type of layer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any, Final, final
+
+from torch import nn
+
+from headstart.hubs.caffe import layers
+
+Shape = tuple[int, ...]  # of one item, without the batch
+Filler = tuple[Any, float | None]  # the description's own, and what is constant without one
+
+
+class UnsuitableError(Exception):
+    """A layer that can't be made of what it says, or of what it is given; the text says why."""
+
+
+@final
+@dataclass(frozen=True)
+class Made:
+    """A layer as a module, and what its parameters begin with."""
+
+    module: nn.Module
+    fillers: Mapping[str, Filler] = field(default_factory=dict)
+
+
+def make(layer: Any, shapes: Sequence[Shape]) -> Made:
+    """The module for a layer of a type in TYPES, given inputs of these shapes.
+
+    Raises UnsuitableError where there is none.
+    """
+    if not shapes:
+        raise UnsuitableError("it has no input")
+    return TYPES[layer.type](layer, shapes)
+
+
+def _convolution(layer: Any, shapes: Sequence[Shape]) -> Made:
+    settings = layer.convolution_param
+    _demand_axis(settings.axis)
+    channels = _map(shapes)[0]
+    kind = nn.ConvTranspose2d if layer.type == "Deconvolution" else nn.Conv2d
+    module = kind(
+        channels,
+        settings.num_output,
+        window(settings),
+        stride=_pair(settings, "stride", settings.stride, 1),
+        padding=_pair(settings, "pad", settings.pad, 0),
+        dilation=_twice(list(settings.dilation) or [1], "dilation"),
+        groups=settings.group,
+        bias=settings.bias_term,
+    )
+    return Made(module, _weights(settings))
+
+
+def _inner_product(layer: Any, shapes: Sequence[Shape]) -> Made:
+    settings = layer.inner_product_param
+    _demand_axis(settings.axis)
+    module = nn.Linear(math.prod(shapes[0]), settings.num_output, settings.bias_term)
+    return Made(module, _weights(settings))
+
+
+def _pooling(layer: Any, shapes: Sequence[Shape]) -> Made:
+    settings = layer.pooling_param
+    method = _name(settings, "pool")
+    if method == "STOCHASTIC":
+        raise UnsuitableError("stochastic pooling is not supported")
+    largest = method == "MAX"
+    _, *sides = _map(shapes)
+    if settings.global_pooling:
+        return Made(nn.AdaptiveMaxPool2d(1) if largest else nn.AdaptiveAvgPool2d(1))
+    size, pad = window(settings), _pair(settings, "pad", settings.pad, 0)
+    stride = _pair(settings, "stride", settings.stride, 1)
+    kind = nn.MaxPool2d if largest else nn.AvgPool2d
+    if not any(pad) or (largest and all(2 * p <= k for p, k in zip(pad, size, strict=True))):
+        return Made(kind(size, stride, pad, ceil_mode=True))
+    if any(p >= k for p, k in zip(pad, size, strict=True)):
+        raise UnsuitableError("its padding is as large as its window")
+    high, wide = (_positions(*each) for each in zip(sides, size, stride, pad, strict=True))
+    pool, filling = kind(size, stride, ceil_mode=True), -math.inf if largest else 0.0
+    return Made(layers.PaddedPool(pool, pad, filling, (high, wide)))
+
+
+def _positions(side: int, size: int, stride: int, pad: int) -> int:
+    """How often a window fits, the last one beginning before the picture's end."""
+    count = -(-(side + 2 * pad - size) // stride) + 1
+    return count - ((count - 1) * stride >= side + pad)
+
+
+def _response_norm(layer: Any, shapes: Sequence[Shape]) -> Made:
+    settings = layer.lrn_param
+    size, alpha, beta = settings.local_size, settings.alpha, settings.beta
+    _map(shapes)
+    if size % 2 == 0:
+        raise UnsuitableError(f"its local_size of {size} is even")
+    if _name(settings, "norm_region") == "WITHIN_CHANNEL":
+        return Made(layers.ResponseNormWithin(size, alpha, beta))
+    return Made(nn.LocalResponseNorm(size, alpha, beta, settings.k))
+
+
+def _batch_norm(layer: Any, shapes: Sequence[Shape]) -> Made:
+    # Torch's own momentum: Caffe's moving average of 0.999 corrects for how it began, which torch's
+    # does not, and statistics that start at random weights would hardly move in a short training.
+    kind = nn.BatchNorm2d if len(shapes[0]) == 3 else nn.BatchNorm1d
+    return Made(kind(shapes[0][0], eps=layer.batch_norm_param.eps, affine=False))
+
+
+def _scale(layer: Any, shapes: Sequence[Shape]) -> Made:
+    settings = layer.scale_param
+    if len(shapes) == 1:
+        return _affine(settings, shapes[0], True, settings.bias_term)
+    factors = shapes[1]
+    if (
+        settings.bias_term
+        or _axis(settings.axis, shapes[0])
+        or factors != shapes[0][: len(factors)]
+    ):
+        raise UnsuitableError("it multiplies in a way that is not supported")
+    return Made(layers.ScaledBy(len(shapes[0]) - len(factors)))
+
+
+def _bias(layer: Any, shapes: Sequence[Shape]) -> Made:
+    if len(shapes) != 1:
+        raise UnsuitableError("it has more than one input")
+    return _affine(layer.bias_param, shapes[0], False, True)
+
+
+def _affine(settings: Any, shape: Shape, scales: bool, shifts: bool) -> Made:
+    axis = _axis(settings.axis, shape) - 1
+    end = len(shape) if settings.num_axes < 0 else axis + settings.num_axes
+    if axis < 0 or end > len(shape):
+        raise UnsuitableError("it works along axes that its input lacks, or along items")
+    own = settings.filler if settings.HasField("filler") else None
+    fillers: dict[str, Filler] = {"weight": (own, 1.0)} if scales else {"bias": (own, 0.0)}
+    if scales and shifts:
+        fillers["bias"] = (settings.bias_filler if settings.HasField("bias_filler") else None, 0.0)
+    return Made(layers.Affine(shape[axis:end], len(shape) - end, scales, shifts), fillers)
+
+
+def _prelu(layer: Any, shapes: Sequence[Shape]) -> Made:
+    settings = layer.prelu_param
+    module = nn.PReLU(1 if settings.channel_shared else shapes[0][0])
+    return Made(
+        module, {"weight": (settings.filler if settings.HasField("filler") else None, 0.25)}
+    )
+
+
+def _relu(layer: Any, _: Sequence[Shape]) -> Made:
+    slope = layer.relu_param.negative_slope
+    return Made(nn.LeakyReLU(slope) if slope else nn.ReLU())
+
+
+def _power(layer: Any, _: Sequence[Shape]) -> Made:
+    settings = layer.power_param
+    return Made(layers.Power(settings.power, settings.scale, settings.shift))
+
+
+def _concat(layer: Any, shapes: Sequence[Shape]) -> Made:
+    settings = layer.concat_param
+    axis = settings.concat_dim if settings.HasField("concat_dim") else settings.axis
+    return Made(layers.Concat(_inner(axis, shapes[0])))
+
+
+def _slice(layer: Any, shapes: Sequence[Shape]) -> Made:
+    settings = layer.slice_param
+    axis = _inner(
+        settings.slice_dim if settings.HasField("slice_dim") else settings.axis, shapes[0]
+    )
+    length, parts = shapes[0][axis - 1], len(layer.top)
+    even = [length // parts * number for number in range(1, parts)]
+    points = list(settings.slice_point) or even
+    edges = [0, *points, length]
+    lengths = [end - start for start, end in pairwise(edges)]
+    if len(lengths) != parts or min(lengths) < 1 or (points == even and length % parts):
+        raise UnsuitableError(f"it can't cut {length} into {parts} parts")
+    return Made(layers.Slice(axis, lengths))
+
+
+def _eltwise(layer: Any, shapes: Sequence[Shape]) -> Made:
+    settings = layer.eltwise_param
+    if settings.coeff and len(settings.coeff) != len(shapes):
+        raise UnsuitableError(f"it has {len(settings.coeff)} coefficients")
+    return Made(layers.Eltwise(_name(settings, "operation"), settings.coeff))
+
+
+def _flatten(layer: Any, shapes: Sequence[Shape]) -> Made:
+    settings = layer.flatten_param
+    return Made(nn.Flatten(_inner(settings.axis, shapes[0]), _inner(settings.end_axis, shapes[0])))
+
+
+def _reshape(layer: Any, shapes: Sequence[Shape]) -> Made:
+    settings, before = layer.reshape_param, (0, *shapes[0])  # 0 stands for the items
+    first = settings.axis if settings.axis >= 0 else len(before) + settings.axis + 1
+    last = len(before) if settings.num_axes < 0 else first + settings.num_axes
+    wanted = [
+        before[first + place] if size == 0 and first + place < len(before) else size
+        for place, size in enumerate(settings.shape.dim)
+    ]
+    # the first is the number of items, whatever a description says that it is
+    rest = [*before[:first], *wanted, *before[last:]][1:]
+    total, known = math.prod(shapes[0]), math.prod(size for size in rest if size != -1)
+    if rest.count(-1) > 1 or known < 1 or (total % known if -1 in rest else total != known):
+        raise UnsuitableError(f"it can't give an item of {total} numbers the shape {rest}")
+    return Made(layers.Reshape([total // known if size == -1 else size for size in rest]))
+
+
+def _softmax(layer: Any, shapes: Sequence[Shape]) -> Made:
+    return Made(nn.Softmax(_inner(layer.softmax_param.axis, shapes[0])))
+
+
+TYPES: Final[Mapping[str, Callable[[Any, Sequence[Shape]], Made]]] = {
+    "BatchNorm": _batch_norm,
+    "Bias": _bias,
+    "Concat": _concat,
+    "Convolution": _convolution,
+    "Deconvolution": _convolution,
+    "Dropout": lambda layer, _: Made(nn.Dropout(layer.dropout_param.dropout_ratio)),
+    "ELU": lambda layer, _: Made(nn.ELU(layer.elu_param.alpha)),
+    "Eltwise": _eltwise,
+    "Flatten": _flatten,
+    "InnerProduct": _inner_product,
+    "LRN": _response_norm,
+    "PReLU": _prelu,
+    "Pooling": _pooling,
+    "Power": _power,
+    "ReLU": _relu,
+    "Reshape": _reshape,
+    "Scale": _scale,
+    "Sigmoid": lambda _, __: Made(nn.Sigmoid()),
+    "Slice": _slice,
+    "Softmax": _softmax,
+    "TanH": lambda _, __: Made(nn.Tanh()),
+}
+
+
+def window(settings: Any) -> tuple[int, int]:
+    """The height and width of a convolution's or pooling's window."""
+    size = _pair(settings, "kernel", settings.kernel_size, 0)
+    if min(size) < 1:
+        raise UnsuitableError("it doesn't say how large its window is")
+    return size
+
+
+def _pair(settings: Any, name: str, both: Sequence[int], usual: int) -> tuple[int, int]:
+    """Height and width of a setting that is given once, twice, or with _h and _w."""
+    if settings.HasField(f"{name}_h") or settings.HasField(f"{name}_w"):
+        return getattr(settings, f"{name}_h"), getattr(settings, f"{name}_w")
+    return _twice(list(both) or [usual], name)
+
+
+def _twice(values: Sequence[int], name: str) -> tuple[int, int]:
+    if len(values) > 2:
+        raise UnsuitableError(f"its {name} has {len(values)} dimensions, and pictures have two")
+    return values[0], values[-1]
+
+
+def _weights(settings: Any) -> dict[str, Filler]:
+    own = {
+        name: getattr(settings, f"{name}_filler") if settings.HasField(f"{name}_filler") else None
+        for name in ("weight", "bias")
+    }
+    fillers: dict[str, Filler] = {"weight": (own["weight"], None)}
+    return fillers | {"bias": (own["bias"], 0.0)} if settings.bias_term else fillers
+
+
+def _name(settings: Any, name: str) -> str:
+    """The name of an enumeration's value."""
+    kind = settings.DESCRIPTOR.fields_by_name[name].enum_type
+    return str(kind.values_by_number[getattr(settings, name)].name)
+
+
+def _map(shapes: Sequence[Shape]) -> Shape:
+    if len(shapes) != 1 or len(shapes[0]) != 3:
+        raise UnsuitableError(f"it needs one input of maps, and is given {list(shapes)}")
+    return shapes[0]
+
+
+def _demand_axis(axis: int) -> None:
+    if axis != 1:
+        raise UnsuitableError(f"its axis is {axis}, and only 1 is supported")
+
+
+def _axis(axis: int, shape: Shape) -> int:
+    """An axis counted from the front, that of items being 0."""
+    return axis if axis >= 0 else axis + len(shape) + 1
+
+
+def _inner(axis: int, shape: Shape) -> int:
+    """An axis counted from the front that is not that of items."""
+    found = _axis(axis, shape)
+    if not 0 < found <= len(shape):
+        raise UnsuitableError(f"it works along axis {axis} of items of the shape {list(shape)}")
+    return found

@@ -1,0 +1,180 @@
+"""What Caffe's layers compute that torch's own modules don't."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, final
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+SUM: Final = "SUM"
+PRODUCT: Final = "PROD"
+MAXIMUM: Final = "MAX"
+
+
+@final
+class ReversedChannels(nn.Module):
+    """RGB to BGR, which networks of Caffe expect as a rule."""
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Maps (N, 3, H, W) to the same."""
+        return torch.cat([pictures[:, 2:], pictures[:, 1:2], pictures[:, :1]], 1)
+
+
+@final
+class PaddedPool(nn.Module):
+    """Pooling with padding that torch's own refuses, since it is more than half a window.
+
+    Means too: OpenVINO divides those at the border by another number than torch and Caffe.
+    `pool` pads nothing and rounds up; of its positions the first `size` are kept, those whose
+    window begins inside the picture or the padding before it.
+    """
+
+    def __init__(
+        self, pool: nn.Module, pad: tuple[int, int], filling: float, size: tuple[int, int]
+    ) -> None:
+        super().__init__()
+        self.pool = pool
+        self.pad = pad
+        self.filling = filling
+        self.size = size
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Maps (N, C, H, W) to (N, C, *size)."""
+        high, wide = self.pad
+        padded = functional.pad(maps, (wide, wide, high, high), value=self.filling)
+        pooled: Tensor = self.pool(padded)
+        return pooled[:, :, : self.size[0], : self.size[1]]
+
+
+@final
+class ResponseNormWithin(nn.Module):
+    """Local response normalisation over a square of positions of one channel.
+
+    Krizhevsky et al. 2012, in Caffe's variant: x (1 + alpha · mean of x² in the square) ** -beta,
+    where the mean counts zeros beyond the border.
+    """
+
+    def __init__(self, size: int, alpha: float, beta: float) -> None:
+        super().__init__()
+        self.size = size
+        self.alpha = alpha
+        self.beta = beta
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Maps (N, C, H, W) to the same."""
+        near = functional.avg_pool2d(maps * maps, self.size, 1, self.size // 2)
+        return maps * (1 + self.alpha * near).pow(-self.beta)
+
+
+@final
+class Affine(nn.Module):
+    """A product with weights, a sum with biases, or both, along axes from `axis` on."""
+
+    def __init__(self, shape: Sequence[int], after: int, scales: bool, shifts: bool) -> None:
+        super().__init__()
+        self.view = (*shape, *[1] * after)
+        held = tuple(shape) or (1,)
+        self.weight = nn.Parameter(torch.ones(held)) if scales else None
+        self.bias = nn.Parameter(torch.zeros(held)) if shifts else None
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Maps (N, …) to the same."""
+        if self.weight is not None:
+            maps = maps * self.weight.reshape(self.view)
+        return maps if self.bias is None else maps + self.bias.reshape(self.view)
+
+
+@final
+class ScaledBy(nn.Module):
+    """The product of maps with a second input, which lacks their last axes."""
+
+    def __init__(self, lacking: int) -> None:
+        super().__init__()
+        self.lacking = lacking
+
+    def forward(self, maps: Tensor, factors: Tensor) -> Tensor:
+        """Maps (N, C, H, W) and factors (N, C), for example, to the shape of the maps."""
+        return maps * factors.reshape(*factors.shape, *[1] * self.lacking)
+
+
+@final
+class Power(nn.Module):
+    """(shift + scale · x) ** power."""
+
+    def __init__(self, power: float, scale: float, shift: float) -> None:
+        super().__init__()
+        self.power = power
+        self.scale = scale
+        self.shift = shift
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Maps any shape to the same."""
+        moved = self.shift + self.scale * maps
+        return moved if self.power == 1 else moved.pow(self.power)
+
+
+@final
+class Concat(nn.Module):
+    """Inputs one after another along an axis."""
+
+    def __init__(self, axis: int) -> None:
+        super().__init__()
+        self.axis = axis
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Joins inputs that are equal in the other axes."""
+        return torch.cat(inputs, self.axis)
+
+
+@final
+class Eltwise(nn.Module):
+    """The sum, each input multiplied with its coefficient, product or maximum of inputs."""
+
+    def __init__(self, operation: str, coefficients: Sequence[float]) -> None:
+        super().__init__()
+        self.operation = operation
+        self.coefficients = tuple(coefficients)
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Maps inputs of one shape to that shape."""
+        if self.operation == SUM and self.coefficients:
+            inputs = tuple(c * x for c, x in zip(self.coefficients, inputs, strict=True))
+        result = inputs[0]
+        for other in inputs[1:]:
+            if self.operation == SUM:
+                result = result + other
+            elif self.operation == PRODUCT:
+                result = result * other
+            else:
+                result = torch.maximum(result, other)
+        return result
+
+
+@final
+class Reshape(nn.Module):
+    """Each item in another shape."""
+
+    def __init__(self, shape: Sequence[int]) -> None:
+        super().__init__()
+        self.shape = tuple(shape)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Maps (N, …) to (N, *shape)."""
+        return maps.reshape(maps.shape[0], *self.shape)
+
+
+@final
+class Slice(nn.Module):
+    """Consecutive parts along an axis, of these lengths."""
+
+    def __init__(self, axis: int, lengths: Sequence[int]) -> None:
+        super().__init__()
+        self.axis = axis
+        self.lengths = list(lengths)
+
+    def forward(self, maps: Tensor) -> tuple[Tensor, ...]:
+        """One tensor a part."""
+        return torch.split(maps, self.lengths, self.axis)
