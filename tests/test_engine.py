@@ -142,6 +142,7 @@ def test_a_network_is_converted_once_for_each_key(own_cache: Path) -> None:
     looked = counter.calls
     again = built("openvino fp32", stages, sample, weights="a").run(sample)
     assert looked > 0
+    built("openvino fp32", stages, sample, weights="a", precision="auto")  # compiled otherwise
     assert counter.calls == looked
     assert len(converted(own_cache)) == 1
     np.testing.assert_array_equal(first, again)

@@ -1,4 +1,4 @@
-"""OpenVINO as an engine: the fastest on most CPUs. The only file that imports it.
+"""OpenVINO as an engine: the fastest on most CPUs.
 
 Converting a network from torch takes seconds, reading a converted one and compiling it for this
 CPU a few hundredths; so converted networks are kept on disk, and compiled ones are not.
@@ -9,13 +9,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import sys
 import tempfile
 import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, final
 
@@ -23,7 +21,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from headstart.features.engine.interface import Engine, EngineError, hidden, layout, tensors
+from headstart import graph
+from headstart.features.engine.interface import Engine, EngineError, head, hidden, layout, tensors
 from headstart.features.store import cache_folder
 
 HINTS: Final = {"fp32": "f32", "bf16": "bf16"}
@@ -67,7 +66,7 @@ class OpenVinoEngine(Engine):
         except EngineError:
             raise
         except Exception as error:  # converters and compilers raise nearly anything
-            raise EngineError(_reason(error)) from error
+            raise EngineError(graph.reason(error)) from error
 
     def run(self, inputs: Any) -> np.ndarray:
         """One batch of model inputs -> activations (N, …) in float32."""
@@ -128,18 +127,10 @@ class _Named(nn.Module):
 
 
 def _library() -> Any:
-    """OpenVINO without its telemetry, which would write to the home folder and open sockets."""
-    hidden = "openvino_telemetry"
-    before = sys.modules.get(hidden)
-    sys.modules[hidden] = None  # type: ignore[assignment]
     try:
-        return import_module("openvino")
-    except Exception as error:  # absent, or its libraries don't load here
-        raise EngineError(f"OpenVINO can't be imported ({_reason(error)})") from error
-    finally:
-        del sys.modules[hidden]
-        if before is not None:
-            sys.modules[hidden] = before
+        return graph.library()
+    except ImportError as error:
+        raise EngineError(str(error)) from error
 
 
 def _core() -> Any:
@@ -159,7 +150,7 @@ def _compile(model: Any, precision: str, images: bool) -> Any:
 
 def _model(stages: nn.Module, sample: Any, key: Mapping[str, object] | None) -> Any:
     """The converted stages: from disk, or converted now and, with a key, kept there."""
-    if key is None:
+    if key is None or _graphs(stages):  # a graph is converted already
         return _convert(stages, sample)
     folder = _folder(sample, key)
     path = folder / "model.xml"
@@ -175,9 +166,13 @@ def _model(stages: nn.Module, sample: Any, key: Mapping[str, object] | None) -> 
 
 
 def _folder(sample: Any, key: Mapping[str, object]) -> Path:
-    """Where these stages are kept, by all that the converted network depends on."""
+    """Where these stages are kept, by all that the converted network depends on.
+
+    The precision is none of that: it is settled when the network is compiled.
+    """
     made_by = {"openvino": version(), "torch": torch.__version__}
-    text = json.dumps([dict(key), layout(sample), made_by], sort_keys=True, default=str)
+    stages = {name: value for name, value in key.items() if name != "precision"}
+    text = json.dumps([stages, layout(sample), made_by], sort_keys=True, default=str)
     return _kept_in() / blake2b(text.encode(), digest_size=16).hexdigest()
 
 
@@ -185,7 +180,26 @@ def _kept_in() -> Path:
     return cache_folder() / "engines"
 
 
+def _graphs(stages: nn.Module) -> bool:
+    return any(isinstance(stage, graph.Graph) for stage in stages.children())
+
+
 def _convert(stages: nn.Module, sample: Any) -> Any:
+    """The stages as one network of OpenVINO's; a graph among them is taken as it is."""
+    if not _graphs(stages):
+        return _traced(stages, sample)
+    whole: Any = None
+    for stage in stages.children():
+        part = stage.network() if isinstance(stage, graph.Graph) else _traced(stage, sample)
+        whole = part if whole is None else graph.joined(whole, part)
+        with torch.no_grad():
+            sample = stage.eval()(head(sample, 1))
+    if not whole.input(0).partial_shape[0].is_dynamic:
+        raise EngineError("the graph takes one item at a time")
+    return whole
+
+
+def _traced(stages: nn.Module, sample: Any) -> Any:
     examples = [  # a batch of one may vanish
         tensor[:1].expand(2, *tensor.shape[1:]).contiguous() for tensor in tensors(sample)
     ]
@@ -233,8 +247,3 @@ def _make_room(newest: Path) -> None:
             break
         shutil.rmtree(folder, ignore_errors=True)
         total -= sizes[folder]
-
-
-def _reason(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__)[:200].rstrip(".")

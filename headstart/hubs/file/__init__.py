@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import final
 
 import torch
 
-from headstart.contracts import Backbone, Card, Hub, Origin
-from headstart.hubs.file import heads, listing, programs, python
-from headstart.hubs.file.heads import Found
-from headstart.hubs.file.planning import Plan, settle
+from headstart import beheading
+from headstart.contracts import Backbone, Card, Hub
+from headstart.hubs.file import listing, programs, python
+from headstart.hubs.file.planning import settle
 from headstart.references import Reference
-from headstart.weights import digest
 
 
 @final
@@ -33,6 +32,10 @@ class File(Hub):
         """The functions annotated to answer an `nn.Module`, in Python files of this folder."""
         return listing.cards(pattern)
 
+    def cards_depend_on(self) -> Sequence[str]:
+        """The Python files of this folder."""
+        return ("./*.py",)
+
     def load(self, reference: Reference) -> Backbone:
         """Open the network, fill it, take its head off and find its stages.
 
@@ -43,28 +46,11 @@ class File(Hub):
         sides = [plan.preprocess[side] for side in ("channels", "height", "width")]
         example = torch.randn(2, *sides, generator=torch.Generator().manual_seed(0))
         opening = python.open_function if plan.function else programs.OPENING[plan.kind]
-        return _backbone(plan, opening(plan, example))
-
-
-def _backbone(plan: Plan, found: Found) -> Backbone:
-    filled = plan.reference.weights is not None
-    head = heads.fill(found, plan.reference.weights) if filled else found.head
-    pretrained = filled or (plan.settings.pretrained and not plan.function)
-    return Backbone(
-        stages=found.stages,
-        feature_dim=found.feature_dim,
-        modality="image",
-        preprocess=plan.preprocess,
-        origin=Origin(
-            reference=str(plan.reference),
-            licence=None,
-            trained_on=None,
-            weights_hash=digest(found.network.state_dict()),
-            pretrained=pretrained,
-        ),
-        architecture=plan.architecture,
-        head=head if pretrained else None,
-        head_name=found.head_name,
-        differentiable=found.differentiable,
-        files={plan.file: plan.content},
-    )
+        return beheading.backbone(
+            opening(plan, example),
+            reference=plan.reference,
+            architecture=plan.architecture,
+            pretrained=plan.settings.pretrained and not plan.function,
+            preprocess=plan.preprocess,
+            files={plan.file: plan.content},
+        )

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import json
-import math
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
@@ -19,9 +18,9 @@ from typing import Any, Final, final
 import torch
 from torch import Tensor, fx, nn
 
+from headstart import beheading
+from headstart.beheading import Found
 from headstart.errors import HeadstartError, WeightsError
-from headstart.hubs.file import heads
-from headstart.hubs.file.heads import Found
 from headstart.hubs.file.planning import Plan
 
 _STAGE: Final = "network"
@@ -61,19 +60,19 @@ def open_script(plan: Plan, example: Tensor) -> Found:
     Raises HeadstartError where the file is none, or the network is not for such pictures.
     """
     whole, network = _load_script(plan), _load_script(plan)
-    outputs = heads.run(whole, example, plan.what)
+    outputs = beheading.run(whole, example, plan.what)
     taken = _behead_script(network) if plan.settings.head else None  # before it is compiled
     if taken is None:
         return _found(plan, Script(whole), example, None)
     with torch.no_grad():
-        again = taken[1](heads.run(network, example, plan.what))
+        again = taken[1](beheading.run(network, example, plan.what))
     if not torch.allclose(again, outputs, rtol=1e-4, atol=1e-4):
         raise HeadstartError(
             f"{plan.path} answers something else without its last layer {taken[0]}. "
             "Say head=false, or save it again without that layer."
         )
     name, head = taken
-    return _found(plan, Script(network), example, (f"{heads.WRAPPED}{name}", head))
+    return _found(plan, Script(network), example, (f"{beheading.WRAPPED}{name}", head))
 
 
 def open_exported(plan: Plan, example: Tensor) -> Found:
@@ -91,12 +90,12 @@ def open_exported(plan: Plan, example: Tensor) -> Found:
     except Exception as error:  # its reader fails in any way
         raise HeadstartError(
             f"{plan.path} is not a program of torch.export that this torch reads "
-            f"({heads.first_line(error)}). Export it again with torch {torch.__version__}."
+            f"({beheading.first_line(error)}). Export it again with torch {torch.__version__}."
         ) from error
     for size in (2, 3):  # the network's own guards say what it was exported for
         batch = torch.cat([example, example[:1]])[:size]
         try:
-            heads.run(whole, batch, plan.what)
+            beheading.run(whole, batch, plan.what)
         except HeadstartError as error:
             raise HeadstartError(
                 f"{str(error).rstrip('.')}. Export it with dynamic_shapes, so that it takes "
@@ -120,24 +119,24 @@ def _found(
     differentiable: bool = True,
 ) -> Found:
     network.eval()
-    features = heads.run(network, example, plan.what)
+    features = beheading.run(network, example, plan.what)
     if taken is None and plan.settings.head:
         _refuse_hidden_head(plan, network, features)
     if not plan.settings.pretrained and plan.reference.weights is None:
-        _randomise(network)
+        beheading.draw_anew(network)
     return Found(
         network=network,
         stages={_STAGE: network},
         feature_dim=features.shape[1],
         head=taken[1] if taken else None,
-        head_name=taken[0] if taken else heads.free_name(network),
+        head_name=taken[0] if taken else beheading.free_name(network),
         differentiable=differentiable,
     )
 
 
 def _refuse_hidden_head(plan: Plan, network: nn.Module, answers: Tensor) -> None:
     """Raise HeadstartError where the answers may be the logits of a head that wasn't found."""
-    heads.refuse_probabilities(answers, plan.what)
+    beheading.refuse_probabilities(answers, plan.what)
     matrices = [tensor for tensor in network.state_dict().values() if tensor.dim() == 2]
     if matrices and matrices[-1].shape[0] == answers.shape[1]:
         raise HeadstartError(
@@ -159,7 +158,7 @@ def _load_script(plan: Plan) -> Any:
             network = _read_script(io.BytesIO(plan.content), map_location="cpu")
     except Exception as error:
         raise HeadstartError(
-            f"{plan.path} can't be loaded as TorchScript ({heads.first_line(error)}). "
+            f"{plan.path} can't be loaded as TorchScript ({beheading.first_line(error)}). "
             "Copy it or save it again."
         ) from error
     return network.eval()
@@ -222,22 +221,6 @@ def _linear(weight: Tensor, bias: Tensor | None) -> nn.Linear:
         if bias is not None:
             made.bias.copy_(bias)
     return made
-
-
-def _randomise(network: nn.Module) -> None:
-    """Draw all weights anew, as `nn.Linear` and `nn.Conv2d` do.
-
-    Vectors are those of norms, ones to multiply with and zeros to add; statistics begin anew.
-    """
-    with torch.no_grad():
-        for name, tensor in network.named_parameters():
-            if tensor.dim() > 1:
-                nn.init.kaiming_uniform_(tensor, a=math.sqrt(5))
-            else:
-                tensor.fill_(float(name.endswith("weight")))
-        for name, buffer in network.named_buffers():
-            if name.endswith(("running_mean", "running_var", "num_batches_tracked")):
-                buffer.fill_(float(name.endswith("running_var")))
 
 
 def _members(plan: Plan) -> list[str]:

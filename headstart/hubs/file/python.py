@@ -11,11 +11,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from headstart import beheading
+from headstart.beheading import Found
 from headstart.errors import HeadstartError, UnknownNameError
-from headstart.hubs.file import heads
-from headstart.hubs.file.heads import Found
 from headstart.hubs.file.planning import Plan
-from headstart.stages import find_stages
 
 
 def open_function(plan: Plan, example: Tensor) -> Found:
@@ -24,17 +23,7 @@ def open_function(plan: Plan, example: Tensor) -> Found:
     Raises HeadstartError where the file or the function fails, or makes no network for images.
     """
     network = _call(plan, _function(plan, _run(plan)))
-    network.eval()
-    taken = heads.behead(network, example, plan.what) if plan.settings.head else None
-    features = heads.run(network, example, plan.what)
-    return Found(
-        network=network,
-        stages=find_stages(network, example),
-        feature_dim=features.shape[1],
-        head=taken[1] if taken else None,
-        head_name=taken[0] if taken else heads.free_name(network),
-        differentiable=True,
-    )
+    return beheading.take_apart(network, example, plan.what, plan.settings.head)
 
 
 def _run(plan: Plan) -> dict[str, Any]:
@@ -52,7 +41,7 @@ def _run(plan: Plan) -> dict[str, Any]:
         raise
     except (Exception, SystemExit) as error:
         raise HeadstartError(
-            f"{plan.path} can't be run ({heads.first_line(error)}). Mend it."
+            f"{plan.path} can't be run ({beheading.first_line(error)}). Mend it."
         ) from error
     return vars(module)
 
@@ -99,7 +88,9 @@ def _call(plan: Plan, function: Any) -> nn.Module:
         with redirect_stdout(sys.stderr):
             network = function()
     except (Exception, SystemExit) as error:
-        raise HeadstartError(f"{plan.what} failed ({heads.first_line(error)}). Mend it.") from error
+        raise HeadstartError(
+            f"{plan.what} failed ({beheading.first_line(error)}). Mend it."
+        ) from error
     if not isinstance(network, nn.Module):
         raise HeadstartError(
             f"{plan.what} answers with {type(network).__name__}, not a torch.nn.Module. "

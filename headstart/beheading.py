@@ -1,7 +1,8 @@
-"""Finding a network's head by running it, taking it off, and filling both with weights."""
+"""A network of any author: its head found by running it, taken off, and both filled."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, final
@@ -9,8 +10,11 @@ from typing import Any, Final, final
 import torch
 from torch import Tensor, nn
 
+from headstart.backbone import Backbone, Origin, Preprocess
 from headstart.errors import HeadstartError
-from headstart.weights import load_into, read
+from headstart.references import Reference
+from headstart.stages import find_stages
+from headstart.weights import digest, load_into, read
 
 WRAPPED: Final = "network."  # before the names of tensors in TorchScript
 _HEAD: Final = "head"
@@ -92,6 +96,75 @@ def behead(network: nn.Module, example: Tensor, what: str) -> tuple[str, nn.Line
             "once, so that its head can't be taken off. Change that, or say head=false."
         )
     return names[last], last
+
+
+def take_apart(network: nn.Module, example: Tensor, what: str, head: bool) -> Found:
+    """A network in Python without its head, in stages; with `head` False its answers are features.
+
+    Raises HeadstartError where it is none for such pictures.
+    """
+    network.eval()
+    taken = behead(network, example, what) if head else None
+    features = run(network, example, what)
+    return Found(
+        network=network,
+        stages=find_stages(network, example),
+        feature_dim=features.shape[1],
+        head=taken[1] if taken else None,
+        head_name=taken[0] if taken else free_name(network),
+        differentiable=True,
+    )
+
+
+def backbone(
+    found: Found,
+    reference: Reference,
+    architecture: Reference,
+    pretrained: bool,
+    preprocess: Preprocess,
+    files: Mapping[str, bytes],
+) -> Backbone:
+    """What a hub returns of a network for images, filled with the reference's weights if any.
+
+    `pretrained` says whether it is without them. Raises WeightsError for weights that don't fit.
+    """
+    filled = reference.weights is not None
+    head = fill(found, reference.weights) if filled else found.head
+    pretrained = pretrained or filled
+    return Backbone(
+        stages=found.stages,
+        feature_dim=found.feature_dim,
+        modality="image",
+        preprocess=preprocess,
+        origin=Origin(
+            reference=str(reference),
+            licence=None,
+            trained_on=None,
+            weights_hash=digest(found.network.state_dict()),
+            pretrained=pretrained,
+        ),
+        architecture=architecture,
+        head=head if pretrained else None,
+        head_name=found.head_name,
+        differentiable=found.differentiable,
+        files=files,
+    )
+
+
+def draw_anew(network: nn.Module) -> None:
+    """Draw all weights anew, as `nn.Linear` and `nn.Conv2d` do.
+
+    Vectors are those of norms, ones to multiply with and zeros to add; statistics begin anew.
+    """
+    with torch.no_grad():
+        for name, tensor in network.named_parameters():
+            if tensor.dim() > 1:
+                nn.init.kaiming_uniform_(tensor, a=math.sqrt(5))
+            else:
+                tensor.fill_(float(name.endswith("weight")))
+        for name, buffer in network.named_buffers():
+            if name.endswith(("running_mean", "running_var", "num_batches_tracked")):
+                buffer.fill_(float(name.endswith("running_var")))
 
 
 def free_name(network: nn.Module) -> str:

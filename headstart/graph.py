@@ -1,0 +1,98 @@
+"""A graph file's network as a stage: run by OpenVINO, kept like any other weights.
+
+Its constants are one tensor, so that they are hashed, saved, loaded and compared as weights are;
+its structure is text. The only file that imports OpenVINO.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from threading import Lock
+from typing import Any, Final, final
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+_TELEMETRY: Final = "openvino_telemetry"
+EXACT: Final = {"INFERENCE_PRECISION_HINT": "f32"}
+
+
+def library(part: str = "openvino") -> Any:
+    """OpenVINO, or a part such as `openvino.passes`. Raises ImportError, saying why.
+
+    It comes without its telemetry, which would write to the home folder and open sockets.
+    """
+    before = sys.modules.get(_TELEMETRY)
+    sys.modules[_TELEMETRY] = None  # type: ignore[assignment]
+    try:
+        import_module("openvino")
+        return import_module(part)
+    except Exception as error:  # absent, or its libraries don't load here
+        raise ImportError(f"OpenVINO can't be imported ({reason(error)})") from error
+    finally:
+        del sys.modules[_TELEMETRY]
+        if before is not None:
+            sys.modules[_TELEMETRY] = before
+
+
+def reason(error: BaseException) -> str:
+    """The first line of what an error says, without a full stop."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[0] if lines else type(error).__name__)[:200].rstrip(".")
+
+
+@final
+class Graph(nn.Module):
+    """A frozen network of one input (N, C, H, W) and one output (N, …), both float32.
+
+    `xml` is its structure in OpenVINO's intermediate representation, `constants` the bytes that
+    this refers to, uint8 (B,). Nothing of it can be trained. It runs on the CPU, in fp32, wherever
+    its inputs are, and is compiled when first called, and again when its constants have changed.
+    """
+
+    constants: Tensor
+
+    def __init__(self, xml: str, constants: Tensor) -> None:
+        super().__init__()
+        self.xml = xml
+        self.register_buffer("constants", constants)
+        self._compiled: tuple[object, Any] | None = None
+        self._lock = Lock()
+
+    def network(self) -> Any:
+        """A new `openvino.Model`. Raises RuntimeError where text and constants don't fit."""
+        openvino = library()
+        content = openvino.Tensor(self.constants.cpu().numpy().copy())
+        return openvino.Core().read_model(self.xml, content)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Pictures (N, C, H, W) -> activations (N, …) in float32, without gradients."""
+        given = pictures.detach().to("cpu", torch.float32).contiguous().numpy()
+        with self._lock:
+            compiled = self._ready()
+            whole = compiled.inputs[0].partial_shape[0].is_dynamic
+            batches = [given] if whole else np.split(given, len(given))
+            found = [np.array(compiled([batch])[0]) for batch in batches]
+        return torch.from_numpy(np.concatenate(found)).to(pictures.device)
+
+    def _ready(self) -> Any:
+        """The compiled network: that of before, unless the constants were written since."""
+        state = (self.constants.data_ptr(), self.constants._version)
+        if self._compiled is None or self._compiled[0] != state:
+            core = library().Core()
+            self._compiled = state, core.compile_model(self.network(), "CPU", EXACT)
+        return self._compiled[1]
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Graph:
+        made = Graph(self.xml, self.constants.clone())
+        made.training = self.training
+        return made
+
+
+def joined(first: Any, second: Any) -> Any:
+    """One `openvino.Model` that gives what the first answers to the second."""
+    entry = second.input(0).get_node()
+    entry.output(0).replace(first.output(0).get_node().input_value(0))
+    return library().Model(second.get_results(), first.get_parameters())

@@ -1,0 +1,128 @@
+"""Networks saved as graphs: ONNX, TensorFlow Lite, SavedModel, and OpenVINO's own format."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Final, final
+
+import torch
+from torch import nn
+
+from headstart import beheading
+from headstart.contracts import Backbone, Card, Hub
+from headstart.errors import HeadstartError, WeightsError
+from headstart.graph import Graph as Network
+from headstart.hubs.graph import listing, structure, trainable
+from headstart.hubs.graph.assembling import Opened, Positions, assemble
+from headstart.hubs.graph.cutting import cut
+from headstart.hubs.graph.normalising import normalise
+from headstart.hubs.graph.planning import SAVED_MODEL, WEIGHTS, Plan, settle
+from headstart.hubs.graph.reading import read
+from headstart.references import Reference
+from headstart.weights import load_into
+from headstart.weights import read as read_weights
+
+FILE: Final = "graph.xml"  # what a saved model calls the structure
+
+
+@final
+class Graph(Hub):
+    """Networks for images in graph files, run by OpenVINO as they are: frozen, for features.
+
+    `graph:FILE.onnx`, `graph:FILE.tflite`, `graph:FOLDER` of a SavedModel and `graph:FILE.xml` are
+    data: none of their code runs. The features are what the last matrix before a classifier's
+    answer reads, or the tensor `output`; those with positions are averaged over them. `size`,
+    `crop`, `mean` and the like say what the network is fed. `trainable=true` makes an ordinary
+    network of an ONNX file. With `pretrained=false` the values of each constant of weights, whole
+    numbers too, are shuffled by torch's global random state.
+    """
+
+    def cards(self, pattern: str) -> Iterable[Card]:
+        """The graph files and SavedModels in this folder, by name."""
+        return listing.cards(pattern)
+
+    def cards_depend_on(self) -> Sequence[str]:
+        """The files and folders of this folder that hold graphs."""
+        return "./*.onnx", "./*.tflite", "./*.xml", "./*.bin", f"./*/{SAVED_MODEL}"
+
+    def load(self, reference: Reference) -> Backbone:
+        """Read the graph, find its features, and bring it into a form that is kept.
+
+        Raises HeadstartError where there is no such file, it isn't for pictures, or it isn't plain
+        where its features are, and WeightsError for what is damaged or belongs elsewhere.
+        """
+        plan = settle(reference)
+        if plan.settings.trainable:
+            return assemble(plan, trainable.open_onnx(plan))
+        return assemble(plan, _reopened(plan) if plan.saved else _opened(plan))
+
+
+def _opened(plan: Plan) -> Opened:
+    """A graph from its own file."""
+    taken = cut(read(plan.path, plan.kind), plan.settings.output)
+    made = normalise(plan, taken)
+    preprocess = plan.preprocess(made.sides, made.last, made.whole)
+    return _with(plan, made.graph, preprocess, taken.head, taken.name)
+
+
+def _reopened(plan: Plan) -> Opened:
+    """A graph from the structure in a saved model, and its constants from the weights beside it.
+
+    They are left to be filled in where the reference names others.
+    """
+    try:
+        xml = plan.path.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        xml = ""
+    sides = structure.sides(xml)
+    if sides is None or structure.features(xml) is None:
+        raise WeightsError(f"{plan.path} is not a graph that was saved. Copy the model again.")
+    if plan.size not in (None, sides[1]):
+        raise HeadstartError(
+            f"{plan.reference} says size={plan.size}, but the saved graph takes "
+            f"{sides[1]}x{sides[2]}. Leave it out."
+        )
+    weights, size = Path(plan.reference.weights or plan.path.parent / WEIGHTS), structure.size(xml)
+    if not weights.is_file() or size > weights.stat().st_size:
+        raise WeightsError(
+            f"{weights} does not hold the {size} bytes that {plan.path} refers to. "
+            "Copy the model again."
+        )
+    network = Network(xml, torch.zeros(size, dtype=torch.uint8))
+    if plan.reference.weights is None:
+        state = read_weights(weights).state
+        own = {name: state[name] for name in network.state_dict() if name in state}
+        load_into(network, own, str(weights))
+    return _with(plan, network, plan.preprocess(sides, False, False), None, None)
+
+
+def _with(
+    plan: Plan,
+    network: Network,
+    preprocess: dict[str, Any],
+    head: nn.Linear | None,
+    output: str | None,
+) -> Opened:
+    content = network.xml.encode()
+    sha256 = hashlib.sha256(content).hexdigest()
+    if plan.settings.sha256 not in ("", sha256):
+        raise HeadstartError(
+            f"{plan.path} has changed since the model was made of it. Put the old file back."
+        )
+    dimension = structure.features(network.xml) or 0
+    found = beheading.Found(
+        network=network,
+        stages={"graph": network, "positions": Positions()},
+        feature_dim=dimension,
+        head=head if head is not None and head.in_features == dimension else None,
+        head_name="head",
+        differentiable=False,
+    )
+
+    def shuffle() -> None:
+        network.constants.copy_(structure.shuffle(network.xml, network.constants))
+
+    architecture = plan.architecture(preprocess, FILE, sha256)
+    return Opened(found, shuffle, preprocess, output, architecture, (FILE, content))

@@ -1,0 +1,243 @@
+"""A cut graph brought into one form: pictures (N, C, H, W) in float32 in, (N, D, …) out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final, final
+
+import numpy as np
+import torch
+
+from headstart import graph
+from headstart.errors import HeadstartError
+from headstart.graph import Graph
+from headstart.hubs.graph.cutting import Cut
+from headstart.hubs.graph.planning import FOLDER, Plan
+
+SIZE: Final = 224  # of pictures for a graph that takes any
+_WHOLE: Final = {"u8": 0.0, "i8": -128.0}  # types of whole numbers, and what black is in them
+_REAL: Final = ("f32", "f16", "bf16", "f64", "dynamic")
+_AGREE: Final = 1e-2  # relative: sums in another order, rounded to whole numbers
+
+
+@final
+@dataclass(frozen=True)
+class Normal:
+    """A graph in the one form, and what it was fed with before."""
+
+    graph: Graph
+    sides: tuple[int, int, int]  # channels, height, width
+    last: bool  # whether its channels came last
+    whole: bool  # whether it took whole numbers
+
+
+def normalise(plan: Plan, cut: Cut) -> Normal:
+    """The graph up to its features, for any number of pictures at a time where it can be.
+
+    Raises HeadstartError where it isn't for pictures, or these features aren't one row each.
+    """
+    inputs = _inputs(cut.features)
+    if len(inputs) != 1:
+        names = ", ".join(node.get_friendly_name() for node in inputs) or "none"
+        raise HeadstartError(
+            f"{plan.path} must take pictures and nothing else, but its inputs are: {names}. "
+            "Export it with one input, or name an earlier tensor with output=NAME."
+        )
+    sides, last = layout(plan, inputs[0])
+    kind = inputs[0].get_element_type().get_type_name()
+    if kind not in (*_WHOLE, *_REAL):
+        raise HeadstartError(f"{plan.path} takes {kind}, not pictures. Give another graph.")
+    model = _model(plan, cut, inputs[0], sides, last)
+    return Normal(_saved(_any_number(plan, model)), sides, last, kind in _WHOLE)
+
+
+def _inputs(features: Any) -> list[Any]:
+    """The parameters that a tensor depends on."""
+    found: dict[str, Any] = {}
+    seen: set[str] = set()
+    waiting = [features.get_node()]
+    while waiting:
+        node = waiting.pop()
+        if node.get_name() in seen:
+            continue
+        seen.add(node.get_name())
+        if node.get_type_name() == "Parameter":
+            found[node.get_name()] = node
+        waiting += [value.get_node() for value in node.input_values()]
+    return list(found.values())
+
+
+def layout(plan: Plan, entry: Any) -> tuple[tuple[int, int, int], bool]:
+    """Channels, height and width of the pictures, and whether channels come last."""
+    shape = entry.get_partial_shape()
+    known = shape.rank.is_static and len(shape) == 4
+    lengths = [side.get_length() if side.is_static else 0 for side in shape] if known else []
+    if not known:
+        raise HeadstartError(f"{plan.path} takes {shape}, not pictures. Give another graph.")
+    first, final = lengths[1] in (1, 3), lengths[3] in (1, 3)
+    last = final if first != final else plan.kind in (FOLDER, "tflite")
+    channels = lengths[3 if last else 1] or plan.settings.channels
+    high, wide = lengths[1:3] if last else lengths[2:4]
+    if channels not in (1, 3):
+        raise HeadstartError(
+            f"{plan.path} takes {channels} channels, where pictures have 1 or 3. "
+            "Give another graph."
+        )
+    side = plan.size or 0
+    return (channels, side or high or SIZE, side or wide or SIZE), last
+
+
+def _model(plan: Plan, cut: Cut, entry: Any, sides: tuple[int, int, int], last: bool) -> Any:
+    """The graph with another input, and with its channels first at the end."""
+    openvino = graph.library()
+    operations = openvino.opset13
+    batch = entry.get_partial_shape()[0]
+    fixed = -1 if batch.is_dynamic else batch.get_length()
+    if fixed > 1:
+        raise HeadstartError(
+            f"{plan.path} takes {fixed} pictures at a time, no more and no fewer. "
+            "Export it for one, or for any number."
+        )
+    pictures = operations.parameter([fixed, *sides], openvino.Type.f32, "pictures")
+    value = pictures
+    kind = entry.get_element_type()
+    if kind.get_type_name() in _WHOLE:
+        black = _WHOLE[kind.get_type_name()]
+        levels = operations.round(operations.multiply(value, np.float32(255)), "half_to_even")
+        value = operations.clamp(operations.add(levels, np.float32(black)), black, black + 255)
+    if kind.is_static and kind != openvino.Type.f32:
+        value = operations.convert(value, kind)
+    if last:
+        value = operations.transpose(value, np.array([0, 2, 3, 1]))
+    features = cut.features
+    try:
+        entry.output(0).replace(value.output(0))
+        model = openvino.Model([_real(features)], [pictures])
+        _channels_first(plan, cut, model)
+    except RuntimeError as error:
+        raise HeadstartError(
+            f"{plan.path} can't take pictures of {'x'.join(map(str, sides))} "
+            f"({graph.reason(error)}). Give the size= that it wants."
+        ) from error
+    return model
+
+
+def _real(features: Any) -> Any:
+    """The features as real numbers: whole ones stand for such, of which the graph knows which."""
+    operations = graph.library().opset13
+    if features.get_element_type().get_type_name() in _WHOLE:
+        node = features.get_node()
+        while node.get_type_name() in ("Transpose", "Reshape", "Convert"):
+            before = node.input_value(0).get_node()
+            if node.get_type_name() == "Convert" and before.get_type_name() == "FakeQuantize":
+                value, low, high = (before.input_value(number) for number in range(3))
+                levels = before.get_attributes()["levels"]
+                real = operations.fake_quantize(value, low, high, low, high, levels)
+                node.output(0).replace(real.output(0))
+                return real.output(0) if node == features.get_node() else features
+            node = before
+    return operations.convert(features, "f32").output(0)
+
+
+def _channels_first(plan: Plan, cut: Cut, model: Any) -> None:
+    """Put the channels of the features, which are one row of them an item, behind the batch."""
+    model.validate_nodes_and_infer_types()
+    result = model.get_results()[0]
+    shape = result.input_value(0).get_partial_shape()
+    rank = len(shape) if shape.rank.is_static else 0
+    axis = axis_of(shape, plan.kind) if cut.axis is None and rank else cut.axis
+    if rank not in (2, 3, 4) or axis is None or shape[axis].is_dynamic:
+        raise HeadstartError(
+            f"{plan.path} has {shape} under {cut.name or 'its last layer'}, which are no features "
+            "of pictures. Name another tensor with output=NAME."
+        )
+    if axis != 1:
+        order = [0, axis, *(other for other in range(1, rank) if other != axis)]
+        turned = graph.library().opset13.transpose(result.input_value(0), np.array(order))
+        result.input(0).replace_source_output(turned.output(0))
+    model.validate_nodes_and_infer_types()
+
+
+def axis_of(shape: Any, kind: str) -> int:
+    """The axis of channels: positions lie in a square, or where the format has them."""
+    if len(shape) != 4:
+        return len(shape) - 1
+    high, middle, wide = list(shape)[1:]
+    if (high == middle) == (middle == wide):
+        return 3 if kind in (FOLDER, "tflite") else 1
+    return 3 if high == middle else 1
+
+
+def _any_number(plan: Plan, model: Any) -> Any:
+    """The same network for any number of pictures, if it computes the same for several."""
+    for patched in (False, True):
+        trial = model.clone()
+        if patched:
+            _free_reshapes(trial)
+        shape = trial.input(0).get_partial_shape()
+        shape[0] = graph.library().Dimension(-1)
+        try:
+            trial.reshape(shape)
+            if trial.output(0).partial_shape[0].is_dynamic and _agrees(trial, model):
+                return trial
+        except RuntimeError:
+            continue
+    if model.input(0).partial_shape[0].is_dynamic:
+        raise HeadstartError(
+            f"{plan.path} does not answer one row for each picture. "
+            "Name another tensor with output=NAME, or export it again."
+        )
+    return model
+
+
+def _free_reshapes(model: Any) -> None:
+    """Let shapes that were written for one picture keep the number there is."""
+    operations = graph.library().opset13
+    for node in model.get_ordered_ops():
+        if node.get_type_name() != "Reshape":
+            continue
+        data, given = node.input_value(0), node.input_value(1).get_node()
+        shape = data.get_partial_shape()
+        if given.get_type_name() != "Constant" or shape.rank.is_dynamic or not len(shape):
+            continue
+        pattern = np.array(given.get_data()).astype(np.int64)
+        if len(pattern) and pattern[0] == 1 and shape[0] == 1 and (pattern[1:] != 0).all():
+            pattern[0] = 0
+            freed = operations.reshape(data, pattern, True)
+            node.output(0).replace(freed.output(0))
+
+
+def _agrees(trial: Any, model: Any) -> bool:
+    """Whether two pictures at once give what each gives alone."""
+    shape = [side.get_length() for side in list(trial.input(0).partial_shape)[1:]]
+    pictures = np.random.default_rng(0).random((2, *shape), dtype=np.float32)
+    core = graph.library().Core()
+    both = _run(core.compile_model(trial, "CPU", graph.EXACT), [pictures])[0]
+    single = core.compile_model(model, "CPU", graph.EXACT)
+    alone = np.concatenate(_run(single, [pictures[:1], pictures[1:]]))
+    return bool(
+        both.shape == alone.shape
+        and np.linalg.norm(both - alone) <= _AGREE * max(float(np.linalg.norm(alone)), 1e-6)
+    )
+
+
+def _run(compiled: Any, batches: Sequence[np.ndarray]) -> list[np.ndarray]:
+    return [np.array(compiled([batch])[0]) for batch in batches]
+
+
+def _saved(model: Any) -> Graph:
+    """The network as text and constants, each operation called by its number."""
+    model.set_friendly_name("graph")
+    for number, node in enumerate(model.get_ordered_ops()):
+        node.set_friendly_name(f"{node.get_type_name()}_{number}")
+        for value in node.outputs():
+            value.get_tensor().set_names(set())
+    with TemporaryDirectory() as folder:
+        place = Path(folder) / "graph.xml"
+        graph.library().save_model(model, place, compress_to_fp16=False)
+        content = bytearray(place.with_suffix(".bin").read_bytes())
+        constants = torch.frombuffer(content, dtype=torch.uint8) if content else torch.empty(0)
+        return Graph(place.read_text(encoding="utf-8"), constants.to(torch.uint8))

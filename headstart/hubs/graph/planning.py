@@ -1,0 +1,128 @@
+"""A reference to a graph file, with everything settled that can be without reading the graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final, final
+
+from headstart.errors import HeadstartError
+from headstart.preprocess import PictureInput
+from headstart.references import Reference, build
+
+KINDS: Final = {".onnx": "onnx", ".tflite": "tflite", ".xml": "ir"}  # by OpenVINO's names
+FOLDER: Final = "tf"
+SAVED_MODEL: Final = "saved_model.pb"
+WEIGHTS: Final = "model.safetensors"  # beside a structure that Headstart saved
+CHANNELS_LAST: Final = "0.5"  # the mean and standard deviation of most networks of TensorFlow
+_FORMS: Final = "FILE.onnx, FILE.tflite, FILE.xml, or the FOLDER of a SavedModel"
+
+
+@final
+@dataclass(frozen=True)
+class Settings(PictureInput):
+    """The options of a graph file.
+
+    `output` names the tensor that is the features; `graph` and `sha256` say what a saved model
+    was made of.
+    """
+
+    output: str = ""
+    trainable: bool = False
+    graph: str = ""
+    sha256: str = ""
+    pretrained: bool = True
+
+
+@final
+@dataclass(frozen=True)
+class Plan:
+    """What to open, and what was said of it. `saved`: it is the structure in a saved model."""
+
+    reference: Reference
+    settings: Settings
+    path: Path
+    kind: str
+    saved: bool
+
+    @property
+    def size(self) -> int | None:
+        """The side of the pictures in pixels, where one was given."""
+        return self.settings.size if "size" in self.reference.options else None
+
+    def preprocess(self, sides: tuple[int, int, int], last: bool, whole: bool) -> dict[str, Any]:
+        """How pictures are fed to a graph of these channels, height and width.
+
+        `last` says that its channels come last, `whole` that it takes whole numbers. Raises
+        HeadstartError for options that can't be.
+        """
+        given, what = self.settings, self.reference
+        if "channels" in what.options and given.channels != sides[0]:
+            raise HeadstartError(
+                f"{what} says channels={given.channels}, but the graph takes {sides[0]}. "
+                "Leave it out."
+            )
+        settings = replace(given, size=max(sides[1], 1), channels=sides[0])
+        if whole:
+            settings = replace(settings, mean=given.mean or "0", std=given.std or "1")
+        elif last:
+            mean, std = given.mean or CHANNELS_LAST, given.std or CHANNELS_LAST
+            settings = replace(settings, mean=mean, std=std)
+        found = settings.preprocess(what)
+        if whole and (set(found["mean"]), set(found["std"])) != ({0.0}, {1.0}):
+            raise HeadstartError(
+                f"{what} takes pictures in whole numbers, which mean= and std= don't change. "
+                "Leave them out."
+            )
+        return found | {"height": sides[1], "width": sides[2]}
+
+    def architecture(
+        self, preprocess: Mapping[str, Any], graph: str, sha256: str = ""
+    ) -> Reference:
+        """What rebuilds the same network from its structure, with its constants shuffled."""
+        usual = Settings()
+        names = ("crop", "crop_mode", "interpolation", "output", "trainable")
+        given = {name: getattr(self.settings, name) for name in names}
+        options = {
+            name: str(value).lower() if isinstance(value, bool) else str(value)
+            for name, value in given.items()
+            if value != getattr(usual, name)
+        }
+        if self.size is not None:
+            options["size"] = str(self.size)
+        for name in ("mean", "std"):
+            options[name] = ",".join(map(str, preprocess[name]))
+        options |= {"graph": graph} | ({"sha256": sha256} if sha256 else {})
+        return Reference("graph", self.reference.name, options={**options, "pretrained": "false"})
+
+
+def settle(reference: Reference) -> Plan:
+    """Find the file and read the options.
+
+    Raises HeadstartError for bad options, and a missing or unknown kind of file.
+    """
+    settings = build(Settings, reference.options, f"graph:{reference.name}")
+    path = Path(reference.name)
+    saved = path / settings.graph
+    if path.is_dir() and settings.graph and saved.is_file():
+        if Path(settings.graph).name != settings.graph:
+            raise HeadstartError(f"{reference} leads out of its folder. Give another model.")
+        return Plan(reference, settings, saved, _kind(saved), True)
+    return Plan(reference, settings, path, _kind(path), False)
+
+
+def _kind(path: Path) -> str:
+    if path.is_dir():
+        if (path / SAVED_MODEL).is_file():
+            return FOLDER
+        raise HeadstartError(
+            f"{path} is a folder without {SAVED_MODEL}. Give {_FORMS}; a model that Headstart "
+            f"saved is checkpoint:{path}."
+        )
+    if not path.is_file():
+        raise HeadstartError(f"{path} is not there. Give {_FORMS}.")
+    kind = KINDS.get(path.suffix.lower())
+    if kind is None:
+        raise HeadstartError(f"{path} is not a graph that can be read. Give {_FORMS}.")
+    return kind

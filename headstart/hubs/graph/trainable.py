@@ -1,0 +1,178 @@
+"""An ONNX file as an ordinary network of torch, which can be trained."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from importlib import import_module
+from typing import Any, Final, final
+
+import torch
+from torch import Tensor, nn
+
+from headstart import beheading, graph
+from headstart.errors import HeadstartError
+from headstart.hubs.graph.assembling import Opened, Positions, example
+from headstart.hubs.graph.cutting import Cut, cut
+from headstart.hubs.graph.normalising import axis_of, layout
+from headstart.hubs.graph.planning import Plan
+from headstart.hubs.graph.reading import read
+from headstart.stages import find_stages
+
+FILE: Final = "graph.onnx"  # what a saved model calls the network up to its features
+_KIND: Final = "onnx"
+_CONSTANTS: Final = "initializers"  # what the converter calls tensors of no layer
+
+
+@final
+class Turned(nn.Module):
+    """A network between pictures with channels first, and a file's order of axes."""
+
+    def __init__(self, network: nn.Module, last: bool, axis: int) -> None:
+        super().__init__()
+        self.network = network
+        self.last = last
+        self.axis = axis
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Pictures (N, C, H, W) -> features (N, D, …)."""
+        given = pictures.permute(0, 2, 3, 1) if self.last else pictures
+        features: Tensor = self.network(given)
+        return features.movedim(self.axis, 1)
+
+
+def open_onnx(plan: Plan) -> Opened:
+    """The network up to its features, cut into stages.
+
+    Raises HeadstartError where the file is no ONNX, has operations that can't be trained, or
+    takes one picture at a time.
+    """
+    if plan.kind != _KIND:
+        raise HeadstartError(
+            f"{plan.reference} can't be trained, as {plan.path} is not ONNX. "
+            "Leave trainable=true out and use -s feature-extraction."
+        )
+    graph_of = read(plan.path, plan.kind)  # refuses what is damaged, or leads out of its folder
+    taken = _whole(graph_of.model) if plan.saved else cut(graph_of, plan.settings.output)
+    entry = graph_of.model.get_parameters()[0]
+    sides, last = layout(plan, entry)
+    content = plan.path.read_bytes() if plan.saved else _up_to(plan, taken, entry)
+    network = _converted(plan, content)
+    axis = axis_of(taken.features.get_partial_shape(), plan.kind)
+    if last or axis != 1:
+        network = Turned(network, last, axis)
+    preprocess = plan.preprocess(sides, last, whole=False)
+    pictures = example(preprocess)
+    features = _features(plan, network.eval(), pictures)
+    found = beheading.Found(
+        network=network,
+        stages={**find_stages(network, pictures), "positions": Positions()},
+        feature_dim=features,
+        head=taken.head if taken.head and taken.head.in_features == features else None,
+        head_name=beheading.free_name(network),
+        differentiable=True,
+    )
+    architecture = plan.architecture(preprocess, FILE)
+    return Opened(
+        found, lambda: _renew(network), preprocess, taken.name, architecture, (FILE, content)
+    )
+
+
+def _whole(model: Any) -> Cut:
+    return Cut(model.get_results()[0].input_value(0), None, None, None)
+
+
+def _up_to(plan: Plan, taken: Cut, entry: Any) -> bytes:
+    """The file up to the features, with all of its weights inside."""
+    onnx = _library("onnx")
+    if taken.name is None:
+        raise HeadstartError(
+            f"{plan.path} has no name for its features. Name a tensor with output=NAME."
+        )
+    try:
+        whole = import_module("onnx.shape_inference").infer_shapes(onnx.load(str(plan.path)))
+        extractor = import_module("onnx.utils").Extractor(whole)
+        part = extractor.extract_model([min(entry.output(0).get_names())], [taken.name])
+        content: bytes = part.SerializeToString()
+    except Exception as error:  # its checks raise nearly anything
+        raise HeadstartError(
+            f"{plan.path} can't be cut at {taken.name} ({graph.reason(error)}). "
+            "Name another tensor with output=NAME."
+        ) from error
+    return content
+
+
+def _converted(plan: Plan, content: bytes) -> nn.Module:
+    onnx, converter = _library("onnx"), _library("onnx2torch")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            network: nn.Module = converter.convert(onnx.load_from_string(content))
+    except NotImplementedError as error:
+        raise HeadstartError(
+            f"{plan.path} has operations that can't be trained ({_operation(error)}). "
+            "Leave trainable=true out and use -s feature-extraction."
+        ) from error
+    except Exception as error:
+        raise HeadstartError(
+            f"{plan.path} can't be turned into a network of torch ({graph.reason(error)}). "
+            "Leave trainable=true out and use -s feature-extraction."
+        ) from error
+    return _train_all(network)
+
+
+def _operation(error: Exception) -> str:
+    """The operation and version that a converter says it doesn't know."""
+    named = re.search(r"operation_type='([^']*)', version=(\d+)", str(error))
+    return f"{named[1]} of version {named[2]}" if named else graph.reason(error)
+
+
+def _features(plan: Plan, network: nn.Module, pictures: Tensor) -> int:
+    """How many features there are. Raises HeadstartError unless pictures don't mix."""
+    try:
+        with torch.no_grad():
+            both = network(pictures)
+            alone = torch.cat([network(pictures[:1]), network(pictures[1:])])
+    except Exception as error:  # a converted network fails in any way
+        raise HeadstartError(
+            f"{plan.path} can't run on two pictures of {'x'.join(map(str, pictures.shape[1:]))} "
+            f"at a time ({graph.reason(error)}). Export it for any number of pictures, or leave "
+            "trainable=true out."
+        ) from error
+    if both.shape != alone.shape or not torch.allclose(both, alone, rtol=1e-3, atol=1e-4):
+        raise HeadstartError(
+            f"{plan.path} takes one picture at a time. Export it for any number of pictures, or "
+            "leave trainable=true out."
+        )
+    return int(both.shape[1])
+
+
+def _train_all(network: nn.Module) -> nn.Module:
+    """Let constants that the converter took for fixed be trained, such as matrices."""
+    constants = dict(network.named_children()).get(_CONSTANTS, nn.Module())
+    for name, tensor in list(constants.named_buffers()):
+        if tensor.is_floating_point() and tensor.numel() > 1:
+            delattr(constants, name)
+            constants.register_parameter(name, nn.Parameter(tensor.clone()))
+    return network
+
+
+def _renew(network: nn.Module) -> None:
+    """Random weights as torch's layers draw them; those of no layer are shuffled."""
+    named = dict(network.named_parameters())
+    loose = {name: t.detach().clone() for name, t in named.items() if f"{_CONSTANTS}." in name}
+    beheading.draw_anew(network)
+    with torch.no_grad():
+        for name, tensor in loose.items():
+            values = tensor.flatten()[torch.randperm(tensor.numel())]
+            named[name].copy_(values.view_as(tensor))
+
+
+def _library(name: str) -> Any:
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise HeadstartError(
+            f"trainable=true needs {name}, which can't be imported ({error}). "
+            "Run pip install 'headstart[onnx]'."
+        ) from error
