@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,8 @@ from headstart.model import Model
 from headstart.report import as_text
 
 FORMAT = 1
-RECORD, WEIGHTS, EVIDENCE, CONFIG = (
-    *("headstart.json", "model.safetensors"),
+RECORD, WEIGHTS, HEAD, EVIDENCE, CONFIG = (
+    *("headstart.json", "model.safetensors", "head.safetensors"),
     *("evidence.json", "config.json"),
 )
 TOLERANCE = 1e-4  # of a probability, between the process that trained and a fresh one
@@ -56,6 +56,7 @@ class Record:
     weights_sha256: str
     versions: Mapping[str, str]
     task_settings: Mapping[str, Any] = field(default_factory=dict)
+    head: Mapping[str, str] = field(default_factory=dict)  # name and sha256 of one not linear
     format: int = FORMAT
 
 
@@ -74,20 +75,23 @@ def save(
     """Write the artifact's files into a folder; answer with the record and its hash.
 
     The tensors carry the names of the backbone's own library, so that it can open the folder by
-    itself.
+    itself. A head that `record.head` names is none that it knows: it gets a file of its own.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    state = model.backbone_state()
-    for name, tensor in model.head.state_dict().items():
-        state[f"{backbone.head_name}.{name}"] = tensor
+    state, head = model.backbone_state(), model.head.state_dict()
+    if record.head:
+        weights.save(head, folder / HEAD, {"format": "pt"})
+        record = replace(record, head={**record.head, "sha256": weights.digest(head)})
+    else:
+        state |= {f"{backbone.head_name}.{name}": tensor for name, tensor in head.items()}
     weights.save(state, folder / WEIGHTS, {"format": "pt"})
-    record = Record(**{**vars(record), "weights_sha256": weights.digest(state)})
+    record = replace(record, weights_sha256=weights.digest(state))
     for name, content in backbone.files.items():
         _write_bytes(folder / name, content)
     if backbone.native:
         _write_json(folder / CONFIG, _native(backbone.native, record))
     write_evidence(folder, evidence)
-    _write(folder / "README.md", _card(record, evidence, backbone.library))
+    _write(folder / "README.md", _card(record, evidence, "" if record.head else backbone.library))
     _write_json(folder / RECORD, asdict(record))
     return record
 
@@ -96,7 +100,7 @@ def _native(config: Mapping[str, Any], record: Record) -> dict[str, Any]:
     """A library's own configuration, with what this model answers in its entries for that."""
     labels = record.labels
     known = {
-        "num_classes": len(labels),
+        "num_classes": 0 if record.head else len(labels),
         "label_names": list(labels),
         "id2label": {str(number): label for number, label in enumerate(labels)},
         "label2id": {label: number for number, label in enumerate(labels)},
@@ -132,6 +136,9 @@ def read(folder: Path) -> Record:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         record = Record(**content | {"labels": tuple(content["labels"])})
+        hashes = {WEIGHTS: record.weights_sha256}
+        if record.head:
+            hashes[HEAD] = record.head["sha256"]
     except FileNotFoundError:
         raise HeadstartError(
             f"{folder} is not a saved model: it has no {RECORD}. Give the folder that `fit` wrote."
@@ -140,11 +147,12 @@ def read(folder: Path) -> Record:
         raise HeadstartError(
             f"{path} can't be read ({error}). Give a folder that this version of Headstart wrote."
         ) from None
-    if weights.digest(weights.read(folder / WEIGHTS).state) != record.weights_sha256:
-        raise WeightsError(
-            f"{folder / WEIGHTS} has changed since it was saved. "
-            "Copy it again, or make the model again."
-        )
+    for name, known in hashes.items():
+        if weights.digest(weights.read(folder / name).state) != known:
+            raise WeightsError(
+                f"{folder / name} has changed since it was saved. "
+                "Copy it again, or make the model again."
+            )
     return record
 
 

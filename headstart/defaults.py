@@ -33,6 +33,7 @@ class Settings:
     augment: str = "auto"  # auto, yes, no
     views: int = 0  # stored random views of each training item, where the front is frozen
     class_weights: str = "auto"  # auto, none
+    head: str = "logistic"  # the task's own probe, or one of the catalog: fitted on frozen features
     label: str | None = None  # the label column of a manifest
     text: tuple[str, ...] = ()  # its one or two columns of text
     targets: str = "auto"  # auto, classes, numbers, label-sets: what the label column holds

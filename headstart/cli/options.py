@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import MISSING, Field, fields, replace
 from functools import wraps
@@ -14,6 +15,7 @@ import typer
 from headstart.budget import seconds
 from headstart.defaults import Settings
 from headstart.errors import HeadstartError
+from headstart.trust import REPOSITORIES
 
 HELP = {
     "seed": "Two runs with one seed are equal.",
@@ -31,6 +33,7 @@ HELP = {
     "augment": "auto, yes or no: random views of the training items.",
     "views": "Store so many random views of each training item, to augment a frozen front.",
     "class_weights": "auto or none: make rare classes count as much as frequent ones.",
+    "head": "On frozen features: logistic, ridge, knn, svm, gradient-boosting or xgboost.",
     "label": "The manifest's column that holds the label.",
     "text": "The manifest's column that holds the text; give it twice for pairs of texts.",
     "targets": "What the labels are: auto, classes, numbers or label-sets.",
@@ -41,8 +44,29 @@ HELP = {
 }
 
 
+_TRUST = Parameter(
+    "trust",
+    Parameter.KEYWORD_ONLY,
+    default=None,
+    annotation=Annotated[
+        list[str] | None,
+        typer.Option(
+            "--trust",
+            metavar="OWNER/REPO",
+            help="Let the code of this repository on GitHub run, for torchhub:; may be repeated.",
+        ),
+    ],
+)
 READ_AS: dict[str, Any] = {"budget": str | None, "text": list[str] | None}  # then made into ours
-LEFT_OUT = {"rank": {"track"}, "features": {"track"}}  # flags that a command has no use for
+LEFT_OUT = {  # flags that a command has no use for
+    "rank": {"track", "head"},
+    "features": {"track", "head"},
+    "extract": {
+        *("track", "head", "seeds", "scratch", "evidence", "cache", "epochs", "rate", "augment"),
+        *("views", "class_weights"),
+    },
+    "pretrain": {"head"},
+}
 
 
 def takes_settings(command: Callable[..., None]) -> Callable[..., None]:
@@ -59,9 +83,10 @@ def takes_settings(command: Callable[..., None]) -> Callable[..., None]:
     @wraps(command)
     def with_flags(**given: Any) -> None:
         texts = {field.name: given.pop(field.name) for field in taken}
-        command(**given, settings=lambda: _settings(texts))
+        trusted = given.pop(_TRUST.name)
+        command(**given, settings=lambda: _settings(texts, trusted))
 
-    kept = [p for p in own if p.name != "settings"] + [_flag(field) for field in taken]
+    kept = [p for p in own if p.name != "settings"] + [_flag(field) for field in taken] + [_TRUST]
     shown = signature(command).replace(parameters=kept, return_annotation=None)
     with_flags.__signature__ = shown  # type: ignore[attr-defined]  # typer reads the flags off it
     with_flags.__annotations__ = {p.name: p.annotation for p in kept}
@@ -84,7 +109,15 @@ def demand_plan_alone(settings: Settings, backbone: object, strategy: object) ->
         )
 
 
-def _settings(texts: dict[str, Any]) -> Settings:
+def _settings(texts: dict[str, Any], trusted: list[str] | None) -> Settings:
+    for repository in trusted or ():
+        if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
+            raise HeadstartError(
+                f"--trust {repository} is not OWNER/REPOSITORY. Name one as GitHub does."
+            )
+    if trusted:
+        before = os.environ.get(REPOSITORIES, "")
+        os.environ[REPOSITORIES] = ",".join([before, *trusted]).lstrip(",")
     if texts["offline"]:  # read by the hub's library when it is imported
         os.environ["HF_HUB_OFFLINE"] = "1"
     budget = texts["budget"]

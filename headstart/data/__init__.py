@@ -10,6 +10,7 @@ from headstart.data.schema import Schema
 from headstart.data.sources import FileSource, InlineSource, Item, Source
 from headstart.data.subsets import nested
 from headstart.data.summary import DataReport
+from headstart.data.unlabelled import unlabelled
 
 __all__ = [
     "DataReport",
@@ -25,4 +26,5 @@ __all__ = [
     "nested",
     "recognise",
     "refolded",
+    "unlabelled",
 ]

@@ -179,10 +179,9 @@ def _parquet_records(manifest: _Manifest, schema: Schema) -> tuple[Columns, list
     columns = choose_columns(path, parquet.column_names(path), modality, schema)
     read = parquet.texts if modality.inline else parquet.contents
     contents = zip(*(read(path, column) for column in columns.content), strict=True)
-    labels = parquet.values(path, columns.label)
-    splits, groups = (
+    labels, splits, groups = (
         parquet.values(path, column) if column else repeat(None)
-        for column in (columns.split, columns.group)
+        for column in (columns.label, columns.split, columns.group)
     )
     return columns, [
         _Record(f"row {number}", number, *values)

@@ -28,6 +28,7 @@ class Schema:
     kind: str | None = None
     delimiter: str | None = None
     group: str | None = None
+    may_lack_label: bool = False  # the label column's name is then empty
 
 
 GUESSED = Schema()
@@ -106,6 +107,8 @@ class _Choice:
         possible = [name for name in self.names if name not in known]
         only = (names[0] for names in (likely, possible) if len(names) == 1)
         chosen = self._named_label(content) or next(only, None)
+        if self.schema.may_lack_label and chosen not in likely:
+            return ""
         if chosen is None:
             raise DataError(
                 f"{self.path} has no column 'label'; its columns: {self.listed}. "

@@ -16,10 +16,12 @@ from headstart import defaults
 from headstart.budget import Budget
 from headstart.contracts import Backbone, Strategy
 from headstart.defaults import Recipe
+from headstart.evidence.fitting import answers, fitted
 from headstart.evidence.judging import JUDGED, fit_probe, judge
 from headstart.evidence.record import Arm
 from headstart.evidence.target import Target
 from headstart.features.legality import storable
+from headstart.head import HeadFitter
 from headstart.model import Model
 from headstart.training import Session, Splits, Training, seed_everything, train
 
@@ -65,6 +67,23 @@ def features_arm(target: Target, backbone: Backbone) -> Outcome:
         outputs = {name: head(torch.from_numpy(examples[name][0])).numpy() for name in JUDGED}
     arm = _arm(target, "feature-extraction", outputs, time.monotonic() - started)
     return Outcome(arm, Model(backbone.stages, head))
+
+
+def head_arm(
+    target: Target, backbone: Backbone, head: HeadFitter, name: str, features: Outcome
+) -> Outcome:
+    """The backbone frozen under another head than the probe, on the same stored features.
+
+    Raises HeadstartError where a package is missing, or features are not finite.
+    """
+    started = time.monotonic()
+    examples = target.examples(backbone)
+    seed_everything(target.settings.seed)
+    target.progress.say(f"Fitting another head on the frozen features ({name}).")
+    made = fitted(target, head, examples["train"], examples["validation"])
+    outputs = {split: answers(made, examples[split][0]) for split in JUDGED}
+    spent = features.arm.seconds + time.monotonic() - started
+    return Outcome(_arm(target, name, outputs, spent), Model(backbone.stages, made))
 
 
 def strategy_arm(

@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 import torch
@@ -25,7 +25,7 @@ from headstart.features.reading import Reader, View, alike
 from headstart.features.store import Addresses, FeatureStore, Precision, RaggedRows, Rows
 from headstart.progress import Progress
 
-BATCH = 32
+BATCH = 32  # items that run at once, unless said otherwise
 WORTH_CHOOSING = 4.0  # seconds of work in plain torch; below that, making another engine costs more
 _SAMPLE = 8  # items that show how long plain torch takes
 
@@ -42,6 +42,7 @@ class Prefix:
     device: torch.device
     engine: str = "auto"
     precision: str = "auto"
+    batch: int = BATCH
 
     def network(self) -> nn.Sequential:
         """The stages as one network."""
@@ -55,7 +56,7 @@ class Prefix:
         """What an activation depends on besides the item."""
         return {
             "weights": self.backbone.origin.weights_hash,
-            "architecture": str(self.backbone.architecture),
+            "architecture": str(self.backbone.architecture.ordered()),
             "boundary": self.boundary,
             "preprocess": dict(reader.preprocess),
             "decoding": reader.modality.version,
@@ -83,11 +84,15 @@ class Extraction:
     seconds: float
     engine: str = ""
 
-    def features(self) -> np.ndarray:
-        """All pooled features in memory, (N, D) float32."""
+    def pooled(self) -> Rows:
+        """The rows of pooled features, (N, D) float32, read when asked for."""
         if isinstance(self.rows, RaggedRows):
             raise TypeError("these are activations before the pooling")
-        return self.rows.all()
+        return self.rows
+
+    def features(self) -> np.ndarray:
+        """All pooled features in memory, (N, D) float32."""
+        return self.pooled().all()
 
 
 def extract(
@@ -109,23 +114,20 @@ def extract(
     precision, store, missing = _fullest(prefix, reader, addresses)
     name = ""
     if len(missing):
-        groups = alike(missing, BATCH, reader.sizes(items))
+        groups = alike(missing, prefix.batch, reader.sizes(items))
         batches = reader.batches(items, groups, view)
         first = next(batches)
         engine = _engine(prefix, reader, first, _Work(len(missing), precision), progress)
         name, outputs = engine.name, engine.stream(chain([first], batches))
         with progress.track(f"extracting features ({name})", len(missing)) as advance:
-            began, known = time.monotonic(), next(outputs)
+            timed, known = _Timed(len(missing), until), next(outputs)
             shape = known.shape[1:] if addresses.starts is None else known.shape[2:]
             store = store or _open(prefix, reader, engine.precision, shape)
             with store:
-                done = 0
                 for group, values in zip(groups, chain([known], outputs), strict=True):
                     store.append(addresses.rows_of(group), addresses.packed(group, values))
                     advance(len(group))
-                    done += len(group)
-                    if until is not None and until.over() and done < len(missing):
-                        raise _out_of_time(done, len(missing), time.monotonic() - began)
+                    timed.advance(len(group))
         enforce_limit()
     if store is None:
         raise ValueError("there is nothing to extract features of")
@@ -135,12 +137,26 @@ def extract(
     return Extraction(rows, len(missing), time.monotonic() - started, name)
 
 
-def _out_of_time(done: int, asked: int, seconds: float) -> OutOfTimeError:
-    rest = (asked - done) * seconds / done
-    return OutOfTimeError(
-        f"The budget ended when the features of {done} of {asked} items were computed; the rest "
-        f"would take about {rest:.0f} s more. They are kept: run it again, or give more time."
-    )
+@final
+class _Timed:
+    """Work on so many items that must be over when a budget ends."""
+
+    def __init__(self, asked: int, until: Budget | None) -> None:
+        self._asked, self._until = asked, until
+        self._began, self._done = time.monotonic(), 0
+
+    def advance(self, items: int) -> None:
+        """Some more are done. Raises OutOfTimeError where there is no time for the rest."""
+        self._done += items
+        if self._until is None or self._done == self._asked or not self._until.over():
+            return
+        seconds = time.monotonic() - self._began
+        rest = (self._asked - self._done) * seconds / self._done
+        raise OutOfTimeError(
+            f"The budget ended when the features of {self._done} of {self._asked} items were "
+            f"computed; the rest would take about {rest:.0f} s more. They are kept: run it again, "
+            "or give more time."
+        )
 
 
 def is_stored(prefix: Prefix, items: Sequence[Item], reader: Reader) -> bool:

@@ -93,7 +93,7 @@ def _side(
         model=str(folder),
         score=bootstrap(scores),
         parameters=sum(parameter.numel() for parameter in model.model.parameters()),
-        size=(folder / artifact.WEIGHTS).stat().st_size,
+        size=sum(file.stat().st_size for file in folder.glob("*.safetensors")),
         seconds=seconds,
         overlap=None if seen is None else sum(item.identity in seen for item in dataset.items),
     )

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from torch import nn
+
 from headstart import artifact
 from headstart.artifact import Record
 from headstart.contracts import Backbone
@@ -13,6 +15,7 @@ from headstart.evidence import Arm, Evidence, Outcome, Target
 from headstart.evidence.calibration import folded
 from headstart.model import Model
 from headstart.pipeline.findings import Proof
+from headstart.pipeline.heads import head_of
 from headstart.pipeline.prepare import rebuild, task_name
 from headstart.pipeline.seeds import over_seeds
 from headstart.pipeline.trials import Trial
@@ -52,6 +55,9 @@ def finish(
     folder = workspace.draft()
     backbone = rebuild(source)() if winner.arm.strategy == "scratch" else source
     record = _record(target, backbone, found)
+    head = head_of(winner.arm.strategy)
+    if head is not None and not isinstance(model.head, nn.Linear):
+        record = replace(record, head={"name": head})
     artifact.save(folder, model, backbone, record, found.to_json())
     _plan(trial, arms["asked"]).write(folder)
     _check(folder, target, model)

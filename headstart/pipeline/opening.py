@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from headstart import artifact, catalog, machine
-from headstart.errors import HeadstartError
+from torch import nn
+
+from headstart import artifact, catalog, machine, weights
+from headstart.artifact import Record
+from headstart.contracts import Backbone, Task
+from headstart.errors import HeadstartError, WeightsError
 from headstart.features.reading import Reader
+from headstart.head import Shape
 from headstart.model import Model
 from headstart.references import Reference
 from headstart.report.page import FILE, write_page
@@ -20,11 +25,23 @@ def load(folder: str | Path, device: str = "auto") -> Predictor:
     backbone = catalog.load_backbone(Reference("checkpoint", str(folder)))
     modality = catalog.modality(record.modality).fitted(backbone)
     reader = Reader(modality, record.preprocess)
+    task = catalog.task(record.task, **record.task_settings)
+    model = Model(backbone.stages, _head(Path(folder), record, backbone, task))
+    return Predictor(model, task, reader, record.labels, machine.device(device))
+
+
+def _head(folder: Path, record: Record, backbone: Backbone, task: Task) -> nn.Module:
+    """The head as its hub read it, or the one that the record names."""
+    if record.head:
+        shape = Shape(task.kind, backbone.feature_dim, len(record.labels))
+        state = weights.read(folder / artifact.HEAD).state
+        try:
+            return catalog.head(record.head["name"]).restored(state, shape)
+        except WeightsError as error:
+            raise WeightsError(f"{folder / artifact.HEAD} can't be used: {error}") from None
     if backbone.head is None:
         raise HeadstartError(f"{folder} holds a backbone without a head. Fit it to data first.")
-    model = Model(backbone.stages, backbone.head)
-    task = catalog.task(record.task, **record.task_settings)
-    return Predictor(model, task, reader, record.labels, machine.device(device))
+    return backbone.head
 
 
 def reported(folder: str | Path) -> Reported:

@@ -15,6 +15,7 @@ from headstart.defaults import Recipe, Settings
 from headstart.errors import HeadstartError
 from headstart.evidence import Target
 from headstart.features.reading import Reader
+from headstart.pipeline.heads import demand_head, headed, moves
 from headstart.progress import Progress
 from headstart.training import seed_everything
 from headstart.workspace import Workspace
@@ -86,12 +87,15 @@ def prepare(
 ) -> tuple[Target, Backbone, str]:
     """Everything that can go wrong before work begins: names, weights, data, machine."""
     around = Surroundings.of(settings, progress, workspace)
+    strategy = headed(strategy, settings)
     try_out(strategy)
     source = around.load(backbone)
     dataset = around.read(data, fitted_modality(source, settings))
     name = strategy or defaults.strategy(len(dataset.split("train")))
-    if name != AUTO and catalog.strategy(name).epochs(1) and not source.differentiable:
-        raise HeadstartError(f"{backbone} can't be trained by {name}. Use -s feature-extraction.")
+    if name != AUTO and moves(name).epochs(1) and not source.differentiable:
+        onnx = source.architecture.name.lower().endswith(".onnx")  # which may become trainable
+        advice = "Use -s feature-extraction" + (", or write ?trainable=true" if onnx else "")
+        raise HeadstartError(f"{backbone} can't be trained by {name}. {advice}.")
     target = around.target(dataset, source)
     for sentence in target.remarks():
         progress.warn(sentence)
@@ -148,7 +152,8 @@ def try_out(name: str | None) -> None:
     """Ask a strategy everything once, so that a bad option is known before any work."""
     if name in (None, AUTO):
         return
-    strategy = catalog.strategy(str(name))
+    demand_head(str(name))
+    strategy = moves(str(name))
     strategy.epochs(1)
     strategy.rate(0, 1)
     strategy.frozen_stages(0, 1)

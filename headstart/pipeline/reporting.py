@@ -77,13 +77,6 @@ def _record(
     outputs, features = answers
     targets = dataset.targets("test")
     scores = task.scores(outputs, targets)
-    seen = trained_on(model)
-    overlap = 0 if seen is None else sum(item.identity in seen for item in dataset.items)
-    warnings = list(dataset.report.warnings)
-    if overlap:
-        warnings.append(f"{overlap} of the items were used in training; the score flatters.")
-    if seen is None:
-        warnings.append("What the model was trained on is not recorded.")
     groups = [item.group for item in dataset.items]
     parts: dict[str, Any] = {
         "classes": by_class(task, predictor.labels, outputs, targets),
@@ -104,8 +97,16 @@ def _record(
         "held_out": len(scores),
         "protocol": "",
         "checks": {},
-        "warnings": warnings,
+        "warnings": [*dataset.report.warnings, *_doubts(model, dataset)],
     } | {name: part for name, part in parts.items() if part is not None}
+
+
+def _doubts(model: Path, dataset: Dataset) -> list[str]:
+    seen = trained_on(model)
+    if seen is None:
+        return ["What the model was trained on is not recorded."]
+    overlap = sum(item.identity in seen for item in dataset.items)
+    return [f"{overlap} of the items were used in training; the score flatters."] if overlap else []
 
 
 def _items(dataset: Dataset, outputs: np.ndarray, features: np.ndarray) -> Mapping[str, Any]:

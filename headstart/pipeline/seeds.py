@@ -24,7 +24,7 @@ def over_seeds(
     first, scratch = trial.target, arms.get("scratch")
     if first.settings.seeds == 1 or scratch is None or scratch.recipe is None or kept == "scratch":
         return None
-    features, winner = arms["features"], arms[kept]
+    features, winner = arms["features"], arms[kept]  # without training, all seeds give the latter
     rows = {"chosen": [winner.arm.scores], "scratch": [scratch.arm.scores]}
     for number in range(1, first.settings.seeds):
         settings = replace(first.settings, seed=first.settings.seed + number)
@@ -32,7 +32,7 @@ def over_seeds(
         target = replace(first, settings=settings, workspace=place)
         left = target.budget.until(1.0)
         name = trial.winner
-        made = features
+        made = winner
         if kept == "asked" and trial.moves.epochs(1):
             given = (target, trial.source, trial.moves, name, features, left)
             made = evidence.strategy_arm(*given)

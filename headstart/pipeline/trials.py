@@ -9,10 +9,10 @@ from headstart import catalog, evidence
 from headstart.budget import Budget
 from headstart.contracts import Backbone, Strategy
 from headstart.evidence import Arm, Outcome, Target
+from headstart.pipeline.heads import FEATURES, head_of, moves
 from headstart.pipeline.ladder import Ladder
 from headstart.pipeline.prepare import AUTO
 
-FEATURES = "feature-extraction"
 SHARE = 0.6  # of a budget, by when all strategies must be done where scratch comes after them
 LAST = 0.25  # of the strategies' time, for training the chosen one once folds have chosen it
 
@@ -45,7 +45,7 @@ class Trial:
     @property
     def moves(self) -> Strategy:
         """The winner's strategy."""
-        return catalog.strategy(self.winner)
+        return moves(self.winner)
 
 
 def run(target: Target, source: Backbone, asked: str, until: Budget | None = None) -> Trial:
@@ -59,10 +59,12 @@ def run(target: Target, source: Backbone, asked: str, until: Budget | None = Non
         share = SHARE if target.settings.scratch else 1.0
         _climb(trial, features, until or target.budget.until(share))
         return trial
-    moves = catalog.strategy(asked)
+    strategy, head = moves(asked), head_of(asked)
     made = features
-    if moves.epochs(1):
-        made = evidence.strategy_arm(target, source, moves, asked, features, until)
+    if head is not None:
+        made = evidence.head_arm(target, source, catalog.head(head), asked, features)
+    elif strategy.epochs(1):
+        made = evidence.strategy_arm(target, source, strategy, asked, features, until)
     trial.tried[asked] = made
     return trial
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from headstart.contracts import Batch, Examples, Step, Task
-from headstart.errors import DataError
+from headstart.head import Standardisation
 from headstart.model import Model
 
 # Strengths of the probe's ridge, as shares of the number of items: features have variance 1.
@@ -59,15 +59,8 @@ class Regression(Task):
         Each number's strength is picked by the squared error on validation. The standardisation is
         folded into the returned layer. Raises DataError for features that are not finite.
         """
-        if not np.isfinite(train[0]).all():
-            raise DataError(
-                "The features of some training items are not finite numbers. "
-                "Name other weights, or --precision fp32."
-            )
-        mean, spread = (
-            np.asarray(f(train[0], axis=0, dtype=np.float64)) for f in (np.mean, np.std)
-        )
-        inputs, checked = ((part[0] - mean) / (spread + 1e-6) for part in (train, validation))
+        standardised = Standardisation.of(train[0])
+        inputs, checked = (standardised(part[0]) for part in (train, validation))
         targets, wanted = (self._standardised(part[1]) for part in (train, validation))
         middle = targets.mean(axis=0)
         values, axes, loads = _decomposed(inputs, targets - middle)
@@ -76,11 +69,7 @@ class Regression(Task):
         answers = (seen @ (loads / (values + strength)[:, None]) for strength in strengths)
         errors = [((answer + middle - wanted) ** 2).mean(axis=0) for answer in answers]
         picked = strengths[np.argmin(errors, axis=0)]
-        weight = (axes @ (loads / (values[:, None] + picked))).T / (spread + 1e-6)
-        layer = nn.Linear(inputs.shape[1], len(labels))
-        bias = middle - weight @ mean
-        layer.load_state_dict({"weight": torch.tensor(weight), "bias": torch.tensor(bias)})
-        return layer
+        return standardised.folded((axes @ (loads / (values[:, None] + picked))).T, middle)
 
     def naive(self, targets: np.ndarray, labels: Sequence[str]) -> np.ndarray:
         """The mean of the targets, which is 0 where they are what the task is standardised by."""

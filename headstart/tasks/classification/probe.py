@@ -6,16 +6,15 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 
 import numpy as np
-import torch
 from torch import nn
 
 from headstart.contracts import Examples
-from headstart.errors import DataError
+from headstart.head import SURE as SURE
+from headstart.head import Standardisation
 
 # Inverse regularisation strengths tried by the probe, on standardised features.
 PROBE_STRENGTHS = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 1.0)
 PROBE_PATIENCE = 2  # strengths in a row that brought nothing; the weakest are the dearest to fit
-SURE = 30.0  # log odds of what training never contradicts
 _WORTH_THREADS = 50_000_000  # numbers in the features; with fewer, threads wait more than work
 
 # From inputs (N, D) and targets, weight (labels, D) and bias (labels,) for each strength in turn.
@@ -40,17 +39,11 @@ def fit_probe(
     strongest regularisation on, until it has got worse twice. The standardisation is folded into
     the returned layer. Raises DataError for features that are not finite.
     """
-    if not np.isfinite(train[0]).all():
-        raise DataError(
-            "The features of some training items are not finite numbers. "
-            "Name other weights, or --precision fp32."
-        )
-    mean = train[0].mean(axis=0, dtype=np.float64)
-    scale = train[0].std(axis=0, dtype=np.float64) + 1e-6
+    standardised = Standardisation.of(train[0])
     # L-BFGS works in double precision; features in single would be converted at every step
     kind = np.float64 if train[0].size < _WORTH_THREADS else np.float32
     inputs, checked = (
-        ((part[0] - mean) / scale).astype(kind, copy=False) for part in (train, validation)
+        standardised(part[0]).astype(kind, copy=False) for part in (train, validation)
     )
     tried: list[tuple[float, np.ndarray, np.ndarray]] = []
     for weight, bias in solutions(inputs, train[1]):
@@ -60,12 +53,7 @@ def fit_probe(
         if len(tried) - 1 - best == PROBE_PATIENCE:
             break
     _, weight, bias = tried[best]
-    layer = nn.Linear(inputs.shape[1], len(bias))
-    weight = weight / scale
-    with torch.no_grad():
-        layer.weight.copy_(torch.from_numpy(weight))
-        layer.bias.copy_(torch.from_numpy(bias - weight @ mean))
-    return layer
+    return standardised.folded(weight, bias)
 
 
 def threads(numbers: int) -> AbstractContextManager[object]:

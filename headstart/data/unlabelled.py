@@ -1,0 +1,60 @@
+"""Data that names no labels: pictures in one folder, or a manifest without a label column."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from headstart.contracts import Modality
+from headstart.data import manifests
+from headstart.data.check import check_items
+from headstart.data.items import find_inputs
+from headstart.data.schema import Schema
+from headstart.data.sources import FileSource, Item
+from headstart.errors import DataError
+from headstart.progress import Progress
+
+
+def unlabelled(
+    path: Path, modality: Modality, schema: Schema, progress: Progress
+) -> tuple[Item, ...] | None:
+    """The usable items of data without labels, each with an empty one; None where labels are named.
+
+    An item is in the split that a manifest's column says, else in none. Items that can't be used
+    are left out with a warning. Raises DataError where none is left.
+    """
+    found = _files(path, modality) if path.is_dir() else _rows(path, modality, schema)
+    if found is None:
+        return None
+    checked = check_items(found, modality, progress)
+    if not checked.items:
+        raise DataError(
+            f"{path} has no usable item among {len(found)}. Give files that can be read."
+        )
+    progress.say(f"{path} names no labels: {len(checked.items)} items without any.")
+    for name, reason in checked.skipped[:1]:
+        progress.warn(f"{len(checked.skipped)} items are skipped; the first, {name}: {reason}")
+    return checked.items
+
+
+def _files(path: Path, modality: Modality) -> list[Item] | None:
+    """Those of a folder in which all files lie directly, and no manifest beside them."""
+    beside = [entry for entry in path.iterdir() if entry.is_file()]
+    own = [entry for entry in beside if entry.suffix.lower() in modality.suffixes]
+    if not own or any(entry.suffix.lower() in manifests.SUFFIXES for entry in beside):
+        return None
+    if len(find_inputs([path], modality)) != len(own):
+        return None
+    return [Item(entry.name, "", None, FileSource(entry)) for entry in sorted(own)]
+
+
+def _rows(path: Path, modality: Modality, schema: Schema) -> list[Item] | None:
+    """Those of a manifest none of whose columns is the label."""
+    if path.suffix.lower() not in manifests.SUFFIXES or not path.is_file():
+        return None
+    found = manifests.find_rows(
+        path, path.parent, None, modality, replace(schema, may_lack_label=True)
+    )
+    if found.column:
+        return None
+    return [Item(row.id, "", row.split, row.source) for row in found.rows if row.source]

@@ -1,0 +1,68 @@
+"""A head that is fitted at once, its settings picked on validation."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import nn
+
+from headstart.contracts import Examples, Task
+from headstart.evidence.target import Target
+from headstart.head import HeadFitter, Shape, TrainingSet
+
+_FACTORS = np.geomspace(0.25, 8, 21)  # of distances from a border, to make them log odds
+_AT_ONCE = 256  # items, as neighbours and trees take memory for each
+
+
+def fitted(target: Target, head: HeadFitter, train: Examples, validation: Examples) -> nn.Module:
+    """The candidate that is best on validation, by score and then by loss.
+
+    Distances from a border are scaled so that they lose least there as log odds. Raises DataError
+    for features that are not finite.
+    """
+    task, best = target.task, None
+    for made in head.candidates(_training_set(target, train)):
+        merit = _merit(task, answers(made, validation[0]), validation[1])
+        if best is None or merit > best[0]:
+            best = merit, made
+        if target.budget.over():
+            break
+    if best is None:
+        raise ValueError(f"{type(head).__name__} has no candidate")
+    if head.margins and task.kind != "numbers" and isinstance(best[1], nn.Linear):
+        _scale(best[1], task, validation)
+    return best[1]
+
+
+def answers(head: nn.Module, features: np.ndarray) -> np.ndarray:
+    """A head's outputs (N, labels) for features (N, D), a few items at a time."""
+    given = torch.from_numpy(np.ascontiguousarray(features))
+    with torch.inference_mode():
+        parts = [head(given[n : n + _AT_ONCE]) for n in range(0, len(given), _AT_ONCE)]
+        return torch.cat(parts).numpy()
+
+
+def _training_set(target: Target, train: Examples) -> TrainingSet:
+    """Examples as heads want them: numbers standardised, items weighed as their labels are."""
+    (features, targets), given = train, target.task_settings
+    kind = target.task.kind
+    if kind == "numbers" and given:
+        targets = (targets - np.array(given["mean"])) / np.array(given["scale"])
+    weights = np.ones(len(targets))
+    if kind == "classes" and given.get("weights"):
+        weights = np.array(given["weights"])[targets]
+    return TrainingSet(
+        features, targets, weights, Shape(kind, features.shape[1], len(target.labels))
+    )
+
+
+def _scale(layer: nn.Linear, task: Task, validation: Examples) -> None:
+    outputs = answers(layer, validation[0])
+    losses = [task.losses(outputs * factor, validation[1]).mean() for factor in _FACTORS]
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            parameter.mul_(float(_FACTORS[int(np.argmin(losses))]))
+
+
+def _merit(task: Task, outputs: np.ndarray, targets: np.ndarray) -> tuple[float, float]:
+    return float(task.scores(outputs, targets).mean()), -float(task.losses(outputs, targets).mean())

@@ -1,0 +1,88 @@
+"""The nearest training items, by the angle between features."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import final
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from headstart.head import HeadFitter, Shape, Standardisation, TrainingSet, damaged, demand_tensors
+
+COUNTS = (1, 3, 5, 10, 20, 50)
+_SHARPNESS = 0.07  # of a similarity, over which a neighbour's say falls by e
+_LEAST = 1e-6  # the smallest probability
+_TENSORS = {
+    "features": ("items", "width"),
+    "centre": ("width",),
+    "targets": ("items", "labels"),
+    "weights": ("items",),
+    "prior": ("labels",),
+    "count": (),
+}
+
+
+@final
+class NearestNeighbours(HeadFitter):
+    """The labels or the mean of the nearest training items, which the head keeps.
+
+    Near means a small angle between centred features; nearer ones count more (Wu et al. 2018). The
+    labels' frequencies count as one neighbour more, so that nothing has probability 0.
+    """
+
+    def candidates(self, given: TrainingSet) -> Iterator[Neighbours]:
+        """A head for each number of neighbours. Raises DataError for features not finite."""
+        centre = torch.from_numpy(Standardisation.of(given.features).mean).float()
+        targets = given.memberships()
+        features = functional.normalize(torch.from_numpy(given.features) - centre)
+        tensors = {
+            "features": features,
+            "centre": centre,
+            "targets": torch.from_numpy(targets).float(),
+            "weights": torch.from_numpy(given.weights).float(),
+            "prior": torch.from_numpy(np.average(targets, 0, given.weights)).float(),
+        }
+        for count in [count for count in COUNTS if count <= len(targets)]:
+            yield Neighbours({**tensors, "count": torch.tensor(count)}, given.shape.kind)
+
+    def restored(self, state: Mapping[str, Tensor], shape: Shape) -> nn.Module:
+        """The same neighbours. Raises WeightsError where the tensors are none."""
+        known = {"width": shape.width, "labels": shape.labels}
+        items = demand_tensors(state, _TENSORS, known, ["count"])["items"]
+        if not 1 <= int(state["count"]) <= items:
+            raise damaged(f"{int(state['count'])} neighbours of {items} items")
+        return Neighbours(state, shape.kind)
+
+
+@final
+class Neighbours(nn.Module):
+    """Features (N, D) to outputs (N, labels) by the neighbours among those that it keeps."""
+
+    features: Tensor
+    centre: Tensor
+    targets: Tensor
+    weights: Tensor
+    prior: Tensor
+
+    def __init__(self, tensors: Mapping[str, Tensor], kind: str) -> None:
+        super().__init__()
+        for name in _TENSORS:
+            self.register_buffer(name, tensors[name])
+        self.neighbours = int(tensors["count"])
+        self.kind = kind
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Log probabilities, log odds of each label, or numbers."""
+        seen = functional.normalize(inputs - self.centre)
+        near, which = (seen @ self.features.T).topk(self.neighbours)
+        say = (near / _SHARPNESS).softmax(dim=1) * self.weights[which]
+        say = say / say.sum(dim=1, keepdim=True)
+        found = (say[:, :, None] * self.targets[which]).sum(dim=1)
+        if self.kind == "numbers":
+            return found
+        share = (self.neighbours * found + self.prior) / (self.neighbours + 1)
+        share = share.clamp(_LEAST, 1 - _LEAST)
+        return share.log() if self.kind == "classes" else share.log() - (1 - share).log()
