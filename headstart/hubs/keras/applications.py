@@ -1,0 +1,177 @@
+"""Keras itself, used for two things: to say how its networks are built, and to fetch weights.
+
+Nothing else imports it, and it computes nothing here: networks are translated.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from functools import lru_cache, partial
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+
+from headstart.errors import HeadstartError, WeightsError
+from headstart.hubs.keras.graph import KerasLayer, snake
+
+_VARIABLE: Final = "KERAS_BACKEND"
+
+
+def demand(package: str, what: object) -> None:
+    """Raise HeadstartError where a package that is needed is not installed."""
+    if find_spec(package) is None:
+        raise HeadstartError(
+            f"{what} needs the package {package}, which is not installed. "
+            "Run: pip install 'headstart[keras]'"
+        )
+
+
+@lru_cache(maxsize=32)
+def description(name: str, size: int, channels: int, settings: tuple[tuple[str, Any], ...]) -> Any:
+    """How Keras builds one of its networks with a head of 1,000 classes, as `to_json` says it.
+
+    Raises HeadstartError where it can't for pictures of this size.
+    """
+    with library() as keras:
+        build = builder(keras, name)
+        try:
+            made = build(weights=None, input_shape=(size, size, channels), **dict(settings))
+        except (ValueError, RuntimeError) as error:
+            reason = str(error).strip().partition("\n")[0].rstrip(".")[:160]
+            raise HeadstartError(
+                f"keras:{name} can't be built for pictures of {channels}x{size}x{size} ({reason}). "
+                "Give another size= or channels=, or none."
+            ) from error
+        return _renumbered(json.loads(made.to_json()))
+
+
+def fetch(name: str, path: Path, settings: tuple[tuple[str, Any], ...]) -> None:
+    """Let Keras download weights into its own cache, and compare them with their hash.
+
+    Raises WeightsError where they are not to be had, or are not at `path` then.
+    """
+    with library() as keras:
+        try:
+            builder(keras, name)(weights="imagenet", **dict(settings))
+        except Exception as error:  # Keras raises plain Exceptions for what the network does
+            reason = str(error).strip().partition("\n")[0].rstrip(".")[:200]
+            what = f"keras:{name}"
+            raise WeightsError(
+                f"The weights of {what} could not be fetched ({reason}). Give a local "
+                f"file with {what}@FILE, or take random weights with {what}?pretrained=false."
+            ) from error
+    if not path.is_file():
+        raise WeightsError(
+            f"Keras did not put the weights of keras:{name} at {path}. Make that folder writable."
+        )
+
+
+def open_code(layer: KerasLayer, read: Sequence[Tensor]) -> nn.Module:
+    """A layer that runs the user's code, which must be trusted already."""
+    demand("keras", f"The layer {layer.name}")
+    with library() as keras:
+        config = json.loads(json.dumps(layer.config))
+        return _Code(keras.layers.Lambda.from_config(config, safe_mode=False))
+
+
+def builder(keras: Any, name: str) -> Callable[..., Any]:
+    """What builds a network. Keras refuses to let NASNetMobile compute on torch.
+
+    Here only its description is wanted, so that the function behind it is called, with the sizes
+    that Keras gives it.
+    """
+    if name != "NASNetMobile":
+        found: Callable[..., Any] = getattr(keras.applications, name)
+        return found
+    return partial(
+        import_module("keras.src.applications.nasnet").NASNet,
+        penultimate_filters=1056,
+        num_blocks=4,
+        stem_block_filters=32,
+        skip_reduction=False,
+        filter_multiplier=2,
+        default_size=224,
+    )
+
+
+class _Code(nn.Module):
+    """A Lambda layer; it has no weights. Maps are given with channels last, as it expects."""
+
+    def __init__(self, layer: Any) -> None:
+        super().__init__()
+        self.held = (layer,)  # not a submodule: it has nothing to save
+
+    def forward(self, values: Tensor) -> Tensor:
+        """What its function answers."""
+        given = values.permute(0, 2, 3, 1) if values.dim() == 4 else values
+        made: Tensor = self.held[0](given, training=self.training)
+        return made.permute(0, 3, 1, 2) if made.dim() == 4 else made
+
+
+@contextmanager
+def library() -> Iterator[Any]:
+    """Keras on torch, with channels last, printing to where it is no one's output."""
+    demand("keras", "This network")
+    before = os.environ.get(_VARIABLE)
+    if "keras" not in sys.modules:
+        os.environ[_VARIABLE] = "torch"
+    try:
+        keras = import_module("keras")
+    finally:
+        if before is None:
+            os.environ.pop(_VARIABLE, None)
+        else:
+            os.environ[_VARIABLE] = before
+    if keras.backend.backend() != "torch":
+        raise HeadstartError(
+            f"Keras is in use here on {keras.backend.backend()}, and can't change that while it "
+            f"runs. Set {_VARIABLE}=torch before it is imported, or start another process."
+        )
+    layout = keras.config.image_data_format()
+    states = torch.get_rng_state(), random.getstate()  # of which it draws seeds
+    keras.config.set_image_data_format("channels_last")
+    try:
+        with redirect_stdout(sys.stderr), keras.device("cpu"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of Keras' own use of numpy and of old formats
+            yield keras
+    finally:
+        keras.config.set_image_data_format(layout)
+        torch.set_rng_state(states[0])
+        random.setstate(states[1])
+
+
+def _renumbered(model: Any) -> Any:
+    """The same description with the names that Keras made up counted from the start.
+
+    Keras counts over all networks of a process, so that they would differ from one to the next.
+    """
+    made_up: dict[str, list[tuple[int, str]]] = {}
+    for layer in model["config"]["layers"]:
+        kind, name = snake(layer["class_name"]), layer["name"]
+        number = name.removeprefix(f"{kind}_")
+        if name == kind or number.isdigit():
+            made_up.setdefault(kind, []).append((0 if name == kind else int(number), name))
+    names = {
+        name: f"{kind}_{number}" if number else kind
+        for kind, found in made_up.items()
+        for number, (_, name) in enumerate(sorted(found))
+    }
+    return _replaced(model, names)
+
+
+def _replaced(value: Any, names: dict[str, str]) -> Any:
+    if isinstance(value, dict):
+        return {key: _replaced(inner, names) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_replaced(inner, names) for inner in value]
+    return names.get(value, value) if isinstance(value, str) else value

@@ -1,0 +1,164 @@
+"""Weights out of Keras' files, layer by layer, into a network of torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from headstart.errors import WeightsError
+from headstart.hubs.keras.building import Built
+from headstart.hubs.keras.graph import NETWORKS, Graph, KerasLayer, snake
+from headstart.hubs.keras.modules import Standardise
+from headstart.hubs.keras.reading import File, listed, member, numbers
+from headstart.hubs.keras.variables import Variable
+from headstart.hubs.keras.weighted import WEIGHTED
+from headstart.preprocess import IMAGENET
+from headstart.weights import State, load_into
+
+Arrays = dict[str, list[np.ndarray]]
+_CONTAINERS = ("layers", "_layer_checkpoint_dependencies")
+
+
+def from_keras(built: Built, graph: Graph, file: File) -> nn.Linear | None:
+    """Fill a network from a file of Keras; the head that it holds, if any.
+
+    Raises WeightsError where the file's layers or shapes are not the network's.
+    """
+    arrays = _arrays(graph, file)
+    state: State = dict(built.network.state_dict())
+    for layer, (name, variables) in built.layers.items():
+        found = arrays.get(layer, [])
+        if len(found) < len(variables):
+            raise _unfit(file, f"{layer} has {len(found)} of {len(variables)} variables there")
+        for variable, values in zip(variables, found, strict=False):
+            state[f"{name}.{variable.target}"] = _placed(layer, variable, values, file)
+    load_into(built.network, state, str(file.path))
+    if built.head is None or built.head.name not in arrays:
+        return None
+    return _linear(built, arrays[built.head.name], file)
+
+
+def square_deviations(built: Built) -> None:
+    """Mend the statistics in the published files of EfficientNet.
+
+    They hold deviations as variances; Keras' own builder makes up for it by one layer more, which
+    it leaves out of the same network with other weights.
+    """
+    deviations = torch.tensor(IMAGENET["std"])
+    for module in built.network.modules():
+        if isinstance(module, Standardise) and module.variance.shape == deviations.shape:
+            if torch.allclose(module.variance, deviations, atol=1e-4):
+                module.variance.square_()
+
+
+def _linear(built: Built, found: Sequence[np.ndarray], file: File) -> nn.Linear:
+    """A dense layer's kernel (in, out), or that of a convolution of one position, as a head."""
+    kernel = torch.from_numpy(found[0])
+    matrix = kernel.reshape(-1, kernel.shape[-1]).T
+    head = nn.Linear(built.feature_dim, len(matrix), bias=len(found) > 1)
+    parts = {"weight": matrix}
+    if len(found) > 1:
+        parts["bias"] = torch.from_numpy(found[1])
+    load_into(head, parts, f"{file.path} (its head)")
+    return head
+
+
+def _placed(layer: str, variable: Variable, values: np.ndarray, file: File) -> Tensor:
+    if values.shape != variable.shape:
+        sides = ["×".join(map(str, shape)) for shape in (values.shape, variable.shape)]
+        raise _unfit(
+            file, f"{layer}/{variable.name} is {sides[0]} in the file and {sides[1]} in the network"
+        )
+    return variable.turned(torch.from_numpy(values))
+
+
+def _unfit(file: File, fault: str) -> WeightsError:
+    return WeightsError(
+        f"{file.path} does not fit the network: {fault}. Give the weights of this architecture."
+    )
+
+
+def _arrays(graph: Graph, file: File) -> Arrays:
+    """All variables by the name of their layer, in Keras' order."""
+    tree = file.tree
+    if tree is None:
+        raise WeightsError(f"{file.path} holds no weights. Give a .keras or .h5 file.")
+    try:
+        if "model_weights" in tree:
+            tree = member(tree, "model_weights", file)
+        if listed(tree, "layer_names"):
+            return _by_layer(graph.whole.inside, tree, file)
+        found: Arrays = {}
+        _by_class(graph.whole, tree, file, found)
+    except WeightsError:
+        raise
+    except Exception as error:  # a damaged tree raises nearly anything
+        raise WeightsError(
+            f"{file.path} can't be read ({type(error).__name__}). Copy or save it again."
+        ) from error
+    if not found:
+        raise WeightsError(f"{file.path} holds no weights. Give a .keras or .h5 file.")
+    return found
+
+
+def _by_class(network: KerasLayer, group: Any, file: File, found: Arrays) -> None:
+    """Keras 3: a layer's place is its class and its number among those of the class."""
+    name = next((name for name in _CONTAINERS if name in group), None)
+    if name is None:
+        return
+    container, counted = member(group, name, file), dict[str, int]()
+    for layer in network.inside:
+        kind = snake(layer.kind)
+        number = counted[kind] = counted.get(kind, -1) + 1
+        place = f"{kind}_{number}" if number else kind
+        if place not in container:
+            continue
+        inside = member(container, place, file)
+        if layer.kind in NETWORKS:
+            _by_class(layer, inside, file, found)
+        elif "vars" in inside and len(inside["vars"]):
+            kept = member(inside, "vars", file)
+            found[layer.name] = [
+                numbers(member(kept, str(n), file), file) for n in range(len(kept))
+            ]
+
+
+def _by_layer(layers: Sequence[KerasLayer], tree: Any, file: File) -> Arrays:
+    """Keras 1 and 2: a group a layer of the whole, in their order, as Keras itself reads them."""
+    groups: dict[str, list[tuple[str, np.ndarray]]] = {}
+    for name in listed(tree, "layer_names"):
+        group = member(tree, name, file)
+        kept = [(n, numbers(member(group, n, file), file)) for n in listed(group, "weight_names")]
+        if kept:
+            groups[name] = kept
+    weighing = [layer for layer in layers if _weighs(layer)]
+    if len(groups) not in (len(weighing), len(weighing) - 1):  # all, or all but a head
+        raise _unfit(file, f"it has {len(groups)} layers with weights, not {len(weighing)}")
+    found: Arrays = {}
+    for layer, kept in zip(weighing, groups.values(), strict=False):
+        if layer.kind in NETWORKS:
+            found |= _nested(layer, kept, file)
+        else:
+            found[layer.name] = [values for _, values in kept]
+    return found
+
+
+def _nested(network: KerasLayer, kept: Sequence[tuple[str, np.ndarray]], file: File) -> Arrays:
+    """The variables of a network inside another, by the layer's name before their own."""
+    inside = {layer.name.rpartition("/")[2]: layer.name for layer in network.walk()}
+    found: Arrays = {}
+    for name, values in kept:
+        layer = inside.get(name.split("/")[-2] if "/" in name else "")
+        if layer is None:
+            raise _unfit(file, f"{network.name} has no layer for {name}")
+        found.setdefault(layer, []).append(values)
+    return found
+
+
+def _weighs(layer: KerasLayer) -> bool:
+    fixed = layer.kind == "Normalization" and layer.config.get("mean") is not None
+    return any(inner.kind in WEIGHTED for inner in layer.walk()) and not fixed

@@ -1,0 +1,212 @@
+"""A Keras network's own description, as a list of calls: read, never run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, final
+
+from headstart.errors import HeadstartError
+
+NETWORKS: Final = ("Functional", "Model", "Sequential")
+INPUT: Final = "InputLayer"
+CODE: Final = "Lambda"
+_OPERATIONS: Final = {  # what TensorFlow's Keras calls plain arithmetic
+    "__operators__.add": "Add",
+    "math.add": "Add",
+    "__operators__.mul": "Multiply",
+    "math.multiply": "Multiply",
+    "math.subtract": "Subtract",
+    "nn.relu": "ReLU",
+}
+
+Value = int | float  # the number of an earlier call, or a constant
+
+
+@final
+@dataclass(frozen=True)
+class KerasLayer:
+    """One layer: its kind and settings, and what it holds where it is a network itself."""
+
+    name: str  # unique, with those of the networks around it and slashes between
+    kind: str
+    config: Mapping[str, Any]
+    inside: tuple[KerasLayer, ...] = ()
+
+    def walk(self) -> Iterator[KerasLayer]:
+        """The layers that compute, in the order of the file."""
+        if self.kind not in NETWORKS:
+            yield self
+        for layer in self.inside:
+            yield from layer.walk()
+
+
+@final
+@dataclass(frozen=True)
+class Call:
+    """One use of a layer on the answers of earlier calls, by their numbers; 0 is the input."""
+
+    layer: KerasLayer
+    inputs: tuple[Value, ...]
+
+
+@final
+@dataclass
+class Graph:
+    """The calls of a network in an order in which each follows what it reads."""
+
+    whole: KerasLayer
+    shape: tuple[int | None, ...] = ()  # of the input, without the batch
+    calls: list[Call] = field(default_factory=list)
+    answer: int = 0  # the number of the call that the network answers with
+
+    def named(self, kind: str) -> list[str]:
+        """The layers of a kind."""
+        return [layer.name for layer in self.whole.walk() if layer.kind == kind]
+
+
+def read_graph(model: Any, what: str) -> Graph:
+    """The graph of a `Sequential` or functional model, from its description in JSON.
+
+    `what` names the file in messages. Raises HeadstartError where the description is damaged, or of
+    a network with several inputs or outputs, or with a class of its own.
+    """
+    try:
+        graph = Graph(_layer(model, "", what))
+        graph.answer = _enter(graph, graph.whole, model["config"], 0)
+    except (KeyError, TypeError, IndexError, AttributeError, ValueError, RecursionError) as error:
+        raise HeadstartError(
+            f"{what} describes its network in a way that can't be read "
+            f"({type(error).__name__}: {str(error)[:80]}). Save it again with Keras 3."
+        ) from error
+    return graph
+
+
+def _layer(entry: Mapping[str, Any], prefix: str, what: str, name: str = "") -> KerasLayer:
+    kind, config = str(entry["class_name"]), entry["config"]
+    if kind not in NETWORKS and name == "" and not prefix:
+        raise HeadstartError(
+            f"{what} is a model of the class {kind}, whose code it doesn't hold. "
+            "Save it as a functional or sequential model."
+        )
+    if kind == "TFOpLambda":
+        kind = _OPERATIONS.get(str(config.get("function")), f"TFOpLambda {config.get('function')}")
+    own = f"{prefix}{name}"
+    if kind not in NETWORKS:
+        return KerasLayer(own, kind, dict(config))
+    inside = [
+        _layer(inner, f"{own}/" if own else "", what, str(_name(inner, number)))
+        for number, inner in enumerate(_entries(config))
+    ]
+    return KerasLayer(own, kind, {}, tuple(inside))
+
+
+def _entries(config: Any) -> Sequence[Mapping[str, Any]]:
+    entries: Sequence[Mapping[str, Any]] = config["layers"] if isinstance(config, dict) else config
+    return entries
+
+
+def _name(entry: Mapping[str, Any], number: int) -> Any:
+    inner = entry["config"]
+    return entry.get("name") or (isinstance(inner, dict) and inner.get("name")) or f"layer{number}"
+
+
+def _enter(graph: Graph, network: KerasLayer, config: Any, given: int) -> int:
+    """Add the calls inside a network that reads the call `given`; the number of its answer."""
+    if network.kind == "Sequential":
+        value = given
+        for layer, entry in zip(network.inside, _entries(config), strict=True):
+            value = _call(graph, layer, entry["config"], (value,))
+        return value
+    entries = {str(_name(e, n)): e for n, e in enumerate(_entries(config))}
+    layers = dict(zip(entries, network.inside, strict=True))
+    (source,), (answer,) = _ends(config["input_layers"]), _ends(config["output_layers"])
+    known: dict[tuple[str, int], int] = {(source[0], 0): given}
+    _call(graph, layers[source[0]], entries[source[0]]["config"], (given,))
+    waiting = [
+        (name, place, node)
+        for name, entry in entries.items()
+        for place, node in enumerate(entry["inbound_nodes"])
+    ]
+    while waiting:
+        later = []
+        for name, place, node in waiting:
+            values = _values(node, known)
+            if values is None:
+                later.append((name, place, node))
+            else:
+                inner = entries[name]["config"]
+                known[name, place] = _call(graph, layers[name], inner, values)
+        if len(later) == len(waiting):
+            raise ValueError(f"{later[0][0]} reads what is never computed")
+        waiting = later
+    return known[str(answer[0]), int(answer[1])]
+
+
+def _ends(ends: Any) -> list[Any]:
+    """The ends of a network: one [name, node, tensor], or a list of them, of which one is taken."""
+    found = [ends] if isinstance(ends[0], str) else list(ends)
+    if len(found) != 1:
+        raise ValueError(f"it has {len(found)} inputs or outputs, where one is wanted")
+    return found
+
+
+def _call(graph: Graph, layer: KerasLayer, config: Any, values: tuple[Value, ...]) -> int:
+    if layer.kind == INPUT:
+        shape = config.get("batch_shape") or config.get("batch_input_shape")
+        graph.shape = graph.shape or tuple(shape[1:])
+        return int(values[0])
+    if layer.kind in NETWORKS:
+        return _enter(graph, layer, config, int(values[0]))
+    if not graph.shape:  # a sequential model of old, whose first layer says it
+        graph.shape = tuple((config.get("batch_input_shape") or [None] * 4)[1:])
+    graph.calls.append(Call(layer, values))
+    return len(graph.calls)
+
+
+def _values(node: Any, known: Mapping[tuple[str, int], int]) -> tuple[Value, ...] | None:
+    """What a call reads; None where that is not computed yet."""
+    if isinstance(node, dict):
+        values = list(_read([*node["args"], *node.get("kwargs", {}).values()]))
+    else:
+        values = list(_read_old(node))
+    found = [known.get(value) if isinstance(value, tuple) else value for value in values]
+    return None if None in found else tuple(value for value in found if value is not None)
+
+
+def _read(arguments: Any) -> Iterator[tuple[str, int] | float]:
+    """Keras 3: tensors by their history, in lists or alone, and numbers."""
+    for argument in arguments:
+        if isinstance(argument, list | tuple):
+            yield from _read(argument)
+        elif isinstance(argument, dict) and argument["class_name"] == "__keras_tensor__":
+            name, node, tensor = argument["config"]["keras_history"]
+            if tensor:
+                raise ValueError(f"{name} answers with several tensors")
+            yield str(name), int(node)
+        elif isinstance(argument, int | float) and not isinstance(argument, bool):
+            yield float(argument)
+        elif argument is not None and not isinstance(argument, bool):
+            raise ValueError(f"a layer reads {str(argument)[:40]}, which is no tensor")
+
+
+def _read_old(node: Any) -> Iterator[tuple[str, int] | float]:
+    """Keras 1 and 2: [name, node, tensor, keywords], and a number or a tensor under `y`."""
+    for name, place, _, *keywords in [node] if isinstance(node[0], str) else node:
+        yield str(name), int(place)
+        other = keywords[0].get("y") if keywords else None
+        if isinstance(other, list):
+            yield str(other[0]), int(other[1])
+        elif isinstance(other, int | float):
+            yield float(other)
+
+
+def plain(name: str) -> str:
+    """A layer's name as one of a module: letters, digits and underscores."""
+    return re.sub(r"\W", "_", name)
+
+
+def snake(kind: str) -> str:
+    """A class's name as Keras 3 writes it in files of weights: `Conv2D` is `conv2d`."""
+    return re.sub("([a-z])([A-Z])", r"\1_\2", re.sub("(.)([A-Z][a-z]+)", r"\1_\2", kind)).lower()

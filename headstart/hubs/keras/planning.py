@@ -1,0 +1,194 @@
+"""A reference to a network of Keras, with everything settled before it is built."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, final
+
+from huggingface_hub import constants
+
+from headstart import trust
+from headstart.errors import HeadstartError, UnknownNameError, WeightsError
+from headstart.hubs.keras import applications, listing
+from headstart.hubs.keras.graph import CODE, Graph, read_graph
+from headstart.hubs.keras.listing import APPLICATIONS, Application
+from headstart.hubs.keras.reading import File, open_file
+from headstart.preprocess import PictureInput
+from headstart.references import Reference, build
+
+NETWORK: Final = "keras_network.json"  # in a saved model
+_SUFFIXES: Final = (".keras", ".h5", ".hdf5", ".json")
+_TORCH: Final = (".safetensors", ".pth", ".pt", ".th", ".bin")
+_FORM: Final = "keras:FILE.keras or keras:FILE.h5"
+_WRITTEN: Final = ("trust", "network", "pretrained")  # anew in every architecture
+_SIDE: Final = 224  # where a network takes pictures of any size
+_CROP: Final = 0.875
+
+
+@final
+@dataclass(frozen=True)
+class Settings(PictureInput):
+    """The options of a reference; `network` is the description's file in a saved model."""
+
+    alpha: float = 1.0
+    minimalistic: bool = False
+    head: bool = True
+    trust: bool = False
+    network: str = ""
+    pretrained: bool = True
+
+
+@final
+@dataclass(frozen=True)
+class Plan:
+    """What to build, from which weights, fed with what."""
+
+    reference: Reference
+    settings: Settings
+    preprocess: Mapping[str, Any]
+    graph: Graph
+    application: Application | None
+    content: bytes  # the description of an own network
+    file: File | None  # of weights, as Keras writes them
+
+    @property
+    def what(self) -> str:
+        """How messages call the network."""
+        known = self.application
+        return f"keras:{known.name}" if known else self.reference.name
+
+    @property
+    def tensors(self) -> str | None:
+        """A file of weights by torch's names."""
+        given = self.reference.weights
+        return given if given is not None and given.lower().endswith(_TORCH) else None
+
+    @property
+    def architecture(self) -> Reference:
+        """What rebuilds the same network with random weights, here or in a saved model."""
+        options = {n: v for n, v in self.reference.options.items() if n not in _WRITTEN}
+        if self.application is None:
+            options["network"] = NETWORK
+        name = self.application.name if self.application else self.reference.name
+        return Reference("keras", name, options={**options, "pretrained": "false"})
+
+
+def settle(reference: Reference) -> Plan:
+    """Look the name up, or read the file, and sort the options.
+
+    Raises UnknownNameError for a name, HeadstartError for bad options, layers that are not known
+    and code that is not trusted, WeightsError for files that are missing, unsafe or damaged.
+    """
+    known = {name.lower(): made for name, made in APPLICATIONS.items()}
+    made = known.get(reference.name.lower())
+    if made is not None:
+        return _application(reference, made)
+    path = Path(reference.name)
+    if not path.is_dir() and path.suffix.lower() not in _SUFFIXES:
+        raise UnknownNameError("network of Keras", reference.name, APPLICATIONS)
+    return _own(reference, path)
+
+
+def _application(reference: Reference, made: Application) -> Plan:
+    what = f"keras:{made.name}"
+    usual = {"size": str(made.size), "crop": str(_CROP), "mean": made.mean, "std": made.std}
+    if reference.options.get("channels") == "1":
+        usual |= {name: _average(usual[name]) for name in ("mean", "std")}
+    settings = build(Settings, {**usual, **reference.options}, what)
+    shape = _shape(made, settings)
+    preprocess = settings.preprocess(reference)
+    if settings.network or not settings.head:
+        raise HeadstartError(f"{what} takes no network= or head=. Leave them out.")
+    applications.demand("keras", reference)
+    file = _weights(reference, made, settings, shape)
+    described = applications.description(made.name, settings.size, settings.channels, shape)
+    graph = read_graph(described, what)
+    return Plan(reference, settings, preprocess, graph, made, b"", file)
+
+
+def _shape(made: Application, settings: Settings) -> tuple[tuple[str, Any], ...]:
+    """What changes the network's shape, of what it has. Raises HeadstartError for the rest."""
+    has = {"MobileNet": ("alpha",), "MobileNetV3": ("alpha", "minimalistic")}
+    given = {"alpha": settings.alpha, "minimalistic": settings.minimalistic}
+    usual = {"alpha": 1.0, "minimalistic": False}
+    changed = {name: value for name, value in given.items() if value != usual[name]}
+    wrong = [name for name in changed if name not in has.get(made.family, ())]
+    if wrong:
+        raise HeadstartError(f"keras:{made.name} takes no {wrong[0]}=. Leave it out.")
+    return tuple(changed.items())
+
+
+def _weights(
+    reference: Reference, made: Application, settings: Settings, shape: tuple[Any, ...]
+) -> File | None:
+    """The file of weights as Keras writes them: the one given, or Keras' own, fetched if needed."""
+    given = reference.weights
+    if given is not None:
+        return None if given.lower().endswith(_TORCH) else open_file(Path(given))
+    if not settings.pretrained:
+        return None
+    path = listing.stored(made, settings.size, settings.alpha, settings.minimalistic)
+    if path.is_file():
+        return open_file(path)
+    what = f"keras:{made.name}"
+    if constants.HF_HUB_OFFLINE:
+        raise WeightsError(
+            f"The weights of {what} are not at {path}, and HF_HUB_OFFLINE keeps them from being "
+            f"fetched. Give a local file with {what}@FILE, or take random weights with "
+            f"{what}?pretrained=false."
+        )
+    if f"_{settings.size}" in path.name:  # of several, one for each size
+        shape = (*shape, ("input_shape", (settings.size, settings.size, settings.channels)))
+    applications.fetch(made.name, path, shape)
+    return open_file(path)
+
+
+def _own(reference: Reference, path: Path) -> Plan:
+    folder = path.is_dir()
+    settings = build(Settings, reference.options, f"keras:{reference.name}")
+    if folder:
+        if not settings.network or Path(settings.network).name != settings.network:
+            raise HeadstartError(
+                f"{path} is a folder. Write {_FORM}; a model that Headstart saved is "
+                f"checkpoint:{path}."
+            )
+        path = path / settings.network
+    described = open_file(path)
+    if described.config is None:
+        raise WeightsError(
+            f"{path} holds weights without their network. Save the whole network with Keras, or "
+            f"name one of Keras' own, as in keras:ResNet50@{path}."
+        )
+    if described.version < 3 and b'"hard_sigmoid"' in described.config:
+        raise HeadstartError(
+            f"{path} uses hard_sigmoid, which is another function in the Keras {described.version} "
+            "that saved it. Use another activation, or save it again with Keras 3."
+        )
+    graph = read_graph(json.loads(described.config), str(path))
+    if graph.named(CODE):
+        trust.demand(reference, path, hashlib.sha256(described.config).hexdigest())
+    file = None if described.tree is None or not settings.pretrained else described
+    given = reference.weights
+    if given is not None:
+        file = None if given.lower().endswith(_TORCH) else open_file(Path(given))
+    preprocess = _own_preprocess(reference, graph)
+    return Plan(reference, settings, preprocess, graph, None, described.config, file)
+
+
+def _own_preprocess(reference: Reference, graph: Graph) -> dict[str, Any]:
+    """As the options say; else values from 0 to 255 in the size that the network wants."""
+    shape = graph.shape if len(graph.shape) == 3 else (None, None, None)
+    height, width = (int(side or _SIDE) for side in shape[:2])
+    usual = {"mean": "0", "std": str(1 / 255), "size": str(height), "channels": str(shape[2] or 3)}
+    settings = build(Settings, {**usual, **reference.options}, str(reference))
+    sides = {} if "size" in reference.options else {"width": width}
+    return {**settings.preprocess(reference), **sides}
+
+
+def _average(numbers: str) -> str:
+    parts = [float(number) for number in numbers.split(",")]
+    return str(sum(parts) / len(parts))
