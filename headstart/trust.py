@@ -10,6 +10,7 @@ from headstart.errors import HeadstartError
 from headstart.references import Reference
 
 VARIABLE: Final = "HEADSTART_TRUST"
+REPOSITORIES: Final = "HEADSTART_TRUST_REPOSITORIES"  # names, with commas, for the hub that fetches
 _ANYTHING: Final = "1"
 _RECORD: Final = "headstart.json"  # stands beside weights that Headstart saved
 

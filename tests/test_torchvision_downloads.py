@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import socket
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
+from file_server import connected, serving
 from huggingface_hub import constants
 from torchvision import models
 
@@ -68,39 +63,17 @@ def test_offline_is_one_sentence(
     name = f"torchvision:{SMALL}"
     url = models.get_model_weights(SMALL).DEFAULT.url
     assert str(caught.value) == (
-        f"The weights of {name} are not in {torch_home}, and HF_HUB_OFFLINE keeps them from being "
-        f"fetched from {url}. Give a local file with {name}@FILE, or take random weights with "
-        f"{name}?pretrained=false."
+        f"The file of weights of {name} could not be fetched from {url} (HF_HUB_OFFLINE forbids "
+        f"it, and {torch_home / Path(url).name} is missing). Give a local file with {name}@FILE, "
+        f"or take random weights with {name}?pretrained=false."
     )
     assert not torch_home.exists()
-
-
-class _Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *arguments: Any) -> None:
-        """Say nothing."""
-
-
-@contextmanager
-def serving(folder: Path) -> Iterator[str]:
-    """The address under which this machine serves a folder."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder)))
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def test_weights_are_fetched_once_compared_and_at_hand(
     torch_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for variable in ("http_proxy", "all_proxy"):
-        monkeypatch.delenv(variable, raising=False)
-        monkeypatch.delenv(variable.upper(), raising=False)
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    connected(monkeypatch)
     entry = models.get_model_weights(SMALL).DEFAULT
     served = tmp_path / "served"
     served.mkdir()
@@ -109,8 +82,11 @@ def test_weights_are_fetched_once_compared_and_at_hand(
     right = f"tiny-{hashlib.sha256(content).hexdigest()[:8]}.pth"
     reference = f"torchvision:{SMALL}?size=64"
     with serving(served) as address:
-        for name, reason in (("absent-00000000.pth", "404"), ("tiny-00000000.pth", "invalid hash")):
-            if reason != "404":
+        for name, reason in (
+            ("absent-00000000.pth", "404"),
+            ("tiny-00000000.pth", "sha256"),
+        ):
+            if reason == "sha256":
                 (served / name).write_bytes(content)
             monkeypatch.setattr(entry.value, "url", f"{address}/{name}")
             with pytest.raises(WeightsError, match=f"fetched from {address}/{name} .*{reason}"):

@@ -1,0 +1,124 @@
+"""Archives kept as folders: fetched once, unpacked, and compared with their record ever after."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import zipfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final, final
+
+from headstart.downloads.fetching import ADVICE, alone, fetch
+from headstart.downloads.unpacking import MOST, unpack
+from headstart.errors import WeightsError
+
+_RECORD: Final = ".headstart.json"
+
+
+@final
+@dataclass(frozen=True)
+class Kept:
+    """What is recorded beside a folder that came out of an archive."""
+
+    url: str
+    sha256: str  # of the archive; empty where another program unpacked it
+    tree: str  # of the files in the folder
+    comment: str = ""  # of a zip: GitHub writes the commit there
+
+
+def fetch_folder(
+    url: str,
+    folder: Path,
+    *,
+    sha256: str = "",
+    what: str = "",
+    advice: str = ADVICE,
+    most: int = MOST,
+) -> Kept:
+    """Fetch an archive and unpack it to a folder, unless that is there, which is then compared.
+
+    `sha256` is the archive's, or its first digits; `what` and `advice` are for messages. Raises
+    WeightsError where the archive can't be had or is not to be unpacked, and where the folder is
+    another than what was unpacked.
+    """
+    what = what or folder.name
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with alone(folder):
+        if not folder.is_dir():
+            return _fetched(url, folder, sha256, what, advice, most)
+        tree = tree_digest(_hashes(folder))
+        kept = recorded(folder)
+        if kept is None:
+            kept = Kept(url, "", tree)
+            _write(folder, kept)
+    if kept.tree != tree:
+        raise WeightsError(
+            f"{what} has changed since it was fetched. Remove {folder}, so that it is fetched anew."
+        )
+    if not kept.sha256.startswith(sha256.lower()):
+        raise WeightsError(
+            f"{what} at hand came out of an archive with "
+            f"{f'sha256 {kept.sha256}' if kept.sha256 else 'an unknown sha256'}, not {sha256}. "
+            f"Remove {folder}, so that it is fetched anew."
+        )
+    return kept
+
+
+def recorded(folder: Path) -> Kept | None:
+    """What is recorded of a folder, or None where nothing is."""
+    try:
+        return Kept(**json.loads(_record(folder).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def tree_digest(hashes: Mapping[str, str]) -> str:
+    """One hash for a tree of files, by their paths from its top and the hash of each."""
+    return hashlib.sha256(json.dumps(sorted(hashes.items())).encode()).hexdigest()
+
+
+def _fetched(url: str, folder: Path, sha256: str, what: str, advice: str, most: int) -> Kept:
+    archive = folder.with_name(f"{folder.name}.archive")
+    fetch(url, archive, sha256=sha256, what=what, advice=advice)
+    try:
+        with archive.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if not found.startswith(sha256.lower()):  # left by a run that was killed
+            raise WeightsError(f"{what} has the sha256 {found}, not {sha256}. {advice}")
+        unpack(archive, folder, most)
+        kept = Kept(url, found, tree_digest(_hashes(folder)), _comment(archive))
+        _write(folder, kept)
+    finally:
+        archive.unlink(missing_ok=True)
+    return kept
+
+
+def _comment(archive: Path) -> str:
+    if not zipfile.is_zipfile(archive):
+        return ""
+    with zipfile.ZipFile(archive) as opened:
+        return opened.comment.decode("utf-8", "replace")[:200]
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    found = {}
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            found[path.relative_to(folder).as_posix()] = digest
+    return found
+
+
+def _write(folder: Path, kept: Kept) -> None:
+    record = _record(folder)
+    beside = record.with_name(f".{record.name}.{os.getpid()}")
+    beside.write_text(json.dumps(asdict(kept)), encoding="utf-8")
+    os.replace(beside, record)
+
+
+def _record(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}{_RECORD}")

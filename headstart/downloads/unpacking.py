@@ -1,0 +1,235 @@
+"""Unpacking archives of strangers: looked through first, then written whole or not at all."""
+
+from __future__ import annotations
+
+import gzip
+import lzma
+import posixpath
+import shutil
+import stat
+import struct
+import tarfile
+import zipfile
+import zlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import IO, Any, Final, final
+from uuid import uuid4
+
+from headstart.errors import WeightsError
+
+MOST: Final = 8 << 30  # bytes that an archive may grow to, where nothing else is said
+MEMBERS: Final = 100_000
+_HEADER: Final = 1 << 20  # bytes that may be read at once: a tar's headers are read in one piece
+_GZIP: Final = b"\x1f\x8b"
+_DAMAGE: Final = (
+    *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
+    *(EOFError, ValueError, NotImplementedError, RuntimeError, OverflowError),
+)
+
+
+@final
+@dataclass(frozen=True)
+class _Member:
+    """A file or folder in an archive. `link` is where it leads, for links."""
+
+    name: str
+    size: int
+    key: Any
+    kind: str = "file"  # or folder, link (from where it stands), hard link (from the top), other
+    link: str = ""
+
+    @property
+    def path(self) -> str:
+        """Its name without `./` and doubled slashes; empty for the archive's own folder."""
+        return "/".join(PurePosixPath(self.name).parts)
+
+
+class _Archive(ABC):
+    """An archive, opened."""
+
+    @abstractmethod
+    def members(self) -> Iterator[_Member]:
+        """What it holds, in its order, told without unpacking more than headers."""
+
+    @abstractmethod
+    def open(self, key: Any) -> IO[bytes]:
+        """The content of a file in it."""
+
+
+def unpack(archive: Path, folder: Path, most: int = MOST) -> Path:
+    """Unpack a .zip or .tar.gz into a new folder, unless that is there already.
+
+    Links to files in the archive become copies of them. Before anything is written, all names are
+    looked through: raises WeightsError for a name or a link that leads outside, a device, more than
+    `most` bytes or MEMBERS members, and an archive that can't be read.
+    """
+    if folder.is_dir():
+        return folder
+    scratch = folder.with_name(f".{folder.name}.{uuid4().hex[:8]}")
+    try:
+        with _opened(archive) as opened:
+            chosen = _checked(opened, archive, most)
+            scratch.mkdir(parents=True)
+            for path, key in chosen.items():
+                _write(opened, key, scratch / path)
+        scratch.rename(folder)
+    except _DAMAGE as error:
+        reason = str(error).strip().partition("\n")[0].rstrip(".")[:160]
+        raise WeightsError(
+            f"{archive} can't be unpacked ({type(error).__name__}: {reason}). Fetch it again."
+        ) from error
+    except OSError as error:
+        if not folder.is_dir():
+            raise WeightsError(
+                f"{archive} can't be unpacked into {folder} ({error.strerror or error}). "
+                "Check the folder, its disk and the archive."
+            ) from error
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return folder
+
+
+def _write(opened: _Archive, key: Any, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with opened.open(key) as content, path.open("wb") as file:
+        shutil.copyfileobj(content, file, _HEADER // 4)
+
+
+def _checked(opened: _Archive, archive: Path, most: int) -> dict[str, Any]:
+    """The files to write, by path, each with the key of its content."""
+    files: dict[str, _Member] = {}
+    links: list[_Member] = []
+    total = count = 0
+    for member in opened.members():
+        total, count = total + member.size, count + 1
+        if total > most or count > MEMBERS:
+            raise _refusal(archive, f"more than {most / 1e9:g} GB or {MEMBERS:,} files", "")
+        _check_name(archive, member)
+        if member.kind == "file":
+            files[member.path] = member
+        elif member.kind != "folder":
+            links.append(member)
+    found = {path: member.key for path, member in files.items()}
+    for member in links:
+        target = files.get(_target(member))
+        if target is None:
+            raise _refusal(archive, repr(member.name), f" a link to {member.link!r} outside it,")
+        total += target.size
+        found[member.path] = target.key
+    if total > most:
+        raise _refusal(archive, f"more than {most / 1e9:g} GB", "")
+    return found
+
+
+def _check_name(archive: Path, member: _Member) -> None:
+    posix, windows = PurePosixPath(member.name), PureWindowsPath(member.name)
+    if posix.is_absolute() or windows.anchor or ".." in (*posix.parts, *windows.parts):
+        raise _refusal(archive, repr(member.name), " which leads outside it,")
+    if "\0" in member.name or (not member.path and member.kind != "folder"):
+        raise _refusal(archive, repr(member.name), " which is no name of a file,")
+    if member.kind == "other":
+        raise _refusal(archive, repr(member.name), " a device or the like,")
+
+
+def _refusal(archive: Path, holds: str, why: str) -> WeightsError:
+    comma = "," if why else ""
+    return WeightsError(
+        f"{archive} holds {holds}{comma}{why or ','} so that nothing of it was unpacked. "
+        "Take another archive."
+    )
+
+
+def _target(member: _Member) -> str:
+    beside = posixpath.dirname(member.path) if member.kind == "link" else ""
+    return posixpath.normpath(posixpath.join(beside, member.link))
+
+
+@contextmanager
+def _opened(archive: Path) -> Iterator[_Archive]:
+    with archive.open("rb") as file:
+        start = file.read(2)
+    if start == _GZIP:
+        with gzip.open(archive) as plain:
+            bounded: Any = _Bounded(plain)  # all of a file that the reader uses
+            with tarfile.open(fileobj=bounded, mode="r:") as tar:
+                yield _Tar(tar)
+    else:
+        with zipfile.ZipFile(archive) as opened:
+            yield _Zip(opened)
+
+
+@final
+class _Tar(_Archive):
+    def __init__(self, tar: tarfile.TarFile) -> None:
+        self._tar = tar
+
+    def members(self) -> Iterator[_Member]:
+        for found in self._tar:
+            if found.size < 0:  # from which some versions of the reader never come back
+                raise tarfile.ReadError("a file has a negative size")
+            size = found.size if found.isreg() else 0
+            yield _Member(found.name, size, found, self._kind(found), found.linkname)
+
+    def open(self, key: Any) -> IO[bytes]:
+        content = self._tar.extractfile(key)
+        if content is None:
+            raise tarfile.ReadError(f"{key.name} is no file")
+        return content
+
+    def _kind(self, found: tarfile.TarInfo) -> str:
+        kinds = (
+            (found.isreg(), "file"),
+            (found.isdir(), "folder"),
+            (found.issym(), "link"),
+            (found.islnk(), "hard link"),
+        )
+        return next((name for holds, name in kinds if holds), "other")
+
+
+@final
+class _Zip(_Archive):
+    def __init__(self, opened: zipfile.ZipFile) -> None:
+        self._zip = opened
+
+    def members(self) -> Iterator[_Member]:
+        for found in self._zip.infolist():
+            mode = stat.S_IFMT(found.external_attr >> 16)
+            name = found.orig_filename  # the other one is cut and changed to look harmless
+            if found.is_dir():
+                yield _Member(name, 0, found, "folder")
+            elif mode == stat.S_IFLNK:
+                yield _Member(name, 0, found, "link", self._link(found))
+            else:
+                kind = "file" if mode in (0, stat.S_IFREG) else "other"
+                yield _Member(name, found.file_size, found, kind)
+
+    def open(self, key: Any) -> IO[bytes]:
+        return self._zip.open(key)
+
+    def _link(self, found: zipfile.ZipInfo) -> str:
+        with self._zip.open(found) as content:
+            return content.read(4096).decode("utf-8", "replace")
+
+
+@final
+class _Bounded:
+    """A file of which nobody may read much at once, as a tar's headers might make one do."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+
+    def read(self, size: int = -1) -> bytes:
+        if not 0 <= size <= _HEADER:
+            raise tarfile.ReadError("a header asks for too much")
+        content: bytes = self._file.read(size)
+        return content
+
+    def seek(self, place: int, whence: int = 0) -> int:
+        return int(self._file.seek(place, whence))
+
+    def tell(self) -> int:
+        return int(self._file.tell())

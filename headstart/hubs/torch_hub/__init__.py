@@ -1,0 +1,60 @@
+"""torch.hub (Torch maintainers 2019): networks made by entry points of repositories."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import final
+
+import torch
+
+from headstart import beheading
+from headstart.contracts import Backbone, Card, Hub
+from headstart.hubs.torch_hub import fetching, listing
+from headstart.hubs.torch_hub.planning import settle
+from headstart.hubs.torch_hub.running import make
+from headstart.references import Reference
+
+
+@final
+class TorchHub(Hub):
+    """Networks for images by the entry points that a repository's hubconf.py defines.
+
+    `torchhub:owner/repo:ref/entry` fetches a repository from GitHub, its default branch where no
+    ref is given; `torchhub:./folder/entry` takes one from this machine. Its code runs only with
+    `trust=true`, or where HEADSTART_TRUST holds the SHA-256 of its tree or
+    HEADSTART_TRUST_REPOSITORIES its name. `size`, `channels`, `crop`, `crop_mode`, `interpolation`,
+    `mean` and `std` say what the network is fed; `head=false` takes its whole output as features;
+    every other option goes to the entry point, `pretrained` too, which is true where the entry
+    point has it. `@file` fills the network with weights.
+    """
+
+    def cards(self, pattern: str) -> Iterable[Card]:
+        """The entry points of repositories that were fetched, and of folders here; runs none."""
+        return listing.cards(pattern)
+
+    def cards_depend_on(self) -> Sequence[str]:
+        """What was fetched, and the folders here with entry points."""
+        return (
+            "$HEADSTART_CACHE",
+            f"{fetching.kept_folder()}/*.json",
+            f"./*/{fetching.ENTRIES}",
+        )
+
+    def load(self, reference: Reference) -> Backbone:
+        """Run the entry point, fill its network, take its head off and find its stages.
+
+        Raises HeadstartError where the repository is missing, not trusted, or makes no network for
+        images, and WeightsError for what can't be fetched, and weights of another network.
+        """
+        plan = settle(reference)
+        sides = [plan.preprocess[side] for side in ("channels", "height", "width")]
+        example = torch.randn(2, *sides, generator=torch.Generator().manual_seed(0))
+        made = make(plan)
+        return beheading.backbone(
+            beheading.take_apart(made.network, example, plan.what, plan.settings.head),
+            reference=plan.reference,
+            architecture=plan.architecture,
+            pretrained=made.pretrained,
+            preprocess=plan.preprocess,
+            files={fetching.SAVED: plan.code.packed()},
+        )

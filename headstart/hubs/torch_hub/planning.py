@@ -1,0 +1,147 @@
+"""A reference to an entry point, with everything settled before any code of it runs."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Final, final
+
+from headstart import trust
+from headstart.errors import HeadstartError
+from headstart.hubs.torch_hub import fetching
+from headstart.hubs.torch_hub.fetching import Code
+from headstart.preprocess import PictureInput
+from headstart.references import Reference, build
+
+_GITHUB: Final = re.compile(r"([\w.-]+/[\w.-]+)(?::(.+))?/([A-Za-z_]\w*)")
+_LOCAL: Final = re.compile(r"(.+)/([A-Za-z_]\w*)")
+_HERE: Final = (".", "/", "~")  # how the name of a local folder begins
+_FORM: Final = "torchhub:OWNER/REPOSITORY[:REF]/ENTRY or torchhub:./FOLDER/ENTRY"
+_WRITTEN: Final = ("trust", "pretrained", "entry", "repository", "ref", "commit", "sha256")
+
+
+@final
+@dataclass(frozen=True)
+class Settings(PictureInput):
+    """The options that are ours. From `entry` on they say what a saved model was made of."""
+
+    head: bool = True
+    trust: bool = False
+    pretrained: bool = True
+    entry: str = ""
+    repository: str = ""
+    ref: str = ""
+    commit: str = ""
+    sha256: str = ""
+
+
+@final
+@dataclass(frozen=True)
+class Place:
+    """Where an entry point is: on GitHub, or in a folder; `saved` is that of a saved model."""
+
+    entry: str
+    repository: str = ""
+    ref: str = ""
+    folder: Path | None = None
+    saved: bool = False
+
+
+@final
+@dataclass(frozen=True)
+class Plan:
+    """What to run, and what to feed its network with. `code` is what the user trusts."""
+
+    reference: Reference
+    settings: Settings
+    place: Place
+    code: Code
+    keywords: dict[str, str]  # for the entry point, as given
+    preprocess: dict[str, Any]
+
+    @property
+    def what(self) -> str:
+        """How messages call the network."""
+        return f"torchhub:{self.reference.name}"
+
+    @property
+    def architecture(self) -> Reference:
+        """What rebuilds the same network with random weights, here or in a saved model."""
+        settings = self.settings
+        changed = {
+            field.name: str(getattr(settings, field.name)).lower()
+            for field in fields(Settings)
+            if field.name not in _WRITTEN and getattr(settings, field.name) != field.default
+        }
+        origin = {
+            "entry": self.place.entry,
+            "repository": self.place.repository,
+            "ref": self.place.ref,
+            "commit": self.code.commit,
+            "sha256": self.code.sha256,
+        }
+        told = {name: value for name, value in origin.items() if value}
+        options = {**self.keywords, **changed, "trust": "true", **told, "pretrained": "false"}
+        return Reference("torchhub", self.reference.name, options=options)
+
+
+def settle(reference: Reference) -> Plan:
+    """Read the options, get the code, and make sure that the user lets it run.
+
+    Raises HeadstartError for bad options, and code that is missing, changed or not trusted;
+    WeightsError where it can't be fetched.
+    """
+    known = {field.name for field in fields(Settings)}
+    given = reference.options
+    ours = {name: value for name, value in given.items() if name in known}
+    settings = build(Settings, ours, f"torchhub:{reference.name}")
+    preprocess = settings.preprocess(reference)
+    place = _place(reference.name, settings)
+    code = _code(place, settings)
+    if settings.sha256 not in ("", code.sha256):
+        raise HeadstartError(
+            f"The code of torchhub:{reference.name} has changed since the model was made of it: "
+            f"its SHA-256 is {code.sha256}, not {settings.sha256}. Put the old code back."
+        )
+    _demand_trust(reference, place, code)
+    keywords = {name: value for name, value in given.items() if name not in known}
+    return Plan(reference, settings, place, code, keywords, preprocess)
+
+
+def _place(name: str, settings: Settings) -> Place:
+    folder = Path(name).expanduser()
+    if (folder / fetching.SAVED).is_file() and settings.entry:
+        return Place(settings.entry, settings.repository, settings.ref, folder, saved=True)
+    if name.startswith(_HERE):
+        found = _LOCAL.fullmatch(name)
+        if found:
+            return Place(found[2], folder=Path(found[1]).expanduser())
+    elif found := _GITHUB.fullmatch(name):
+        return Place(found[3], found[1], found[2] or fetching.DEFAULT)
+    raise HeadstartError(f"torchhub:{name} names no entry point. Write {_FORM}.")
+
+
+def _code(place: Place, settings: Settings) -> Code:
+    if place.folder is None:
+        return fetching.from_github(place.repository, place.ref)
+    if place.saved:
+        return fetching.from_saved(place.folder, settings.commit)
+    return fetching.from_folder(place.folder)
+
+
+def _demand_trust(reference: Reference, place: Place, code: Code) -> None:
+    """Raise HeadstartError unless this code may run.
+
+    A repository that is trusted by name has to come from GitHub: what a folder says of itself may
+    be anything.
+    """
+    named = os.environ.get(trust.REPOSITORIES, "").split(",")
+    if place.folder is None and place.repository in [name.strip() for name in named]:
+        reference = Reference("torchhub", reference.name, options={"trust": "true"})
+    if place.folder is None:
+        shown = Path(f"{place.repository}:{place.ref}")
+    else:
+        shown = place.folder / (fetching.SAVED if place.saved else fetching.ENTRIES)
+    trust.demand(reference, shown, code.sha256)

@@ -1,0 +1,244 @@
+"""Running an entry point: its repository can be imported for as long as that takes."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import inspect
+import socket
+import sys
+import sysconfig
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final, final
+
+import torch
+from huggingface_hub import constants
+from torch import nn
+
+from headstart import beheading
+from headstart.errors import HeadstartError, UnknownNameError
+from headstart.hubs.torch_hub.fetching import ENTRIES
+from headstart.hubs.torch_hub.planning import Plan
+
+_OPEN: Final = inspect.Parameter.VAR_KEYWORD
+_WORDS: Final[Mapping[str, Any]] = {"true": True, "false": False, "none": None}
+_SWITCHES: Final = ("pretrained", "weights")  # parameters that say whether weights are loaded
+
+
+@final
+@dataclass(frozen=True)
+class Made:
+    """What an entry point answered, in eval mode, and whether its weights were trained."""
+
+    network: nn.Module
+    pretrained: bool
+
+
+def make(plan: Plan) -> Made:
+    """Run the repository's hubconf.py and its entry point.
+
+    Entry points without `pretrained` or `weights` are called twice: weights that come out the same
+    were loaded, others were drawn. Raises HeadstartError where any of it fails.
+    """
+    wanted = plan.settings.pretrained and plan.reference.weights is None
+    folder = plan.code.placed()
+    _demand_dependencies(plan, folder)
+    with _importable(folder), _offline_kept(), redirect_stdout(sys.stderr):
+        function = _function(plan, _run(plan, folder))
+        arguments = _arguments(plan, function, wanted)
+        network = _call(plan, function, arguments)
+        told = [arguments[name] for name in _SWITCHES if name in arguments]
+        loaded = bool(told[0]) if told else _is_loaded(network, plan, function, arguments)
+    if wanted and not loaded and "pretrained" in plan.reference.options:
+        raise HeadstartError(
+            f"{plan.what} gives random weights, whatever pretrained says. Leave it out, or give a "
+            "file of weights with @FILE."
+        )
+    if loaded and not wanted:
+        beheading.draw_anew(network)
+    return Made(network, loaded and wanted)
+
+
+def _is_loaded(network: nn.Module, plan: Plan, function: Any, arguments: Mapping[str, Any]) -> bool:
+    """Whether trainable matrices come out the same when drawn again from another state."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(torch.initial_seed() + 1)
+        again = dict(_call(plan, function, arguments).named_parameters())
+    matrices = [(n, t) for n, t in network.named_parameters() if t.requires_grad and t.dim() > 1]
+    return any(
+        name in again and torch.equal(tensor, again[name]) and bool(tensor.std() > 0)
+        for name, tensor in matrices
+    )
+
+
+def _run(plan: Plan, folder: Path) -> ModuleType:
+    name = f"headstart_torchhub_{plan.code.sha256[:16]}"
+    spec = importlib.util.spec_from_file_location(name, folder / ENTRIES)
+    if spec is None or spec.loader is None:
+        raise HeadstartError(f"{plan.what} has no {ENTRIES} that can be imported. Mend it.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        raise _failure(plan, f"The {ENTRIES} of {plan.what} can't be run", error) from error
+    return module
+
+
+def _function(plan: Plan, module: ModuleType) -> Any:
+    function = getattr(module, plan.place.entry, None)
+    if not callable(function) or plan.place.entry.startswith("_"):
+        known = [n for n, value in vars(module).items() if inspect.isfunction(value)]
+        names = [name for name in known if not name.startswith("_")]
+        raise UnknownNameError("entry point", plan.place.entry, names)
+    return function
+
+
+def _arguments(plan: Plan, function: Any, wanted: bool) -> dict[str, Any]:
+    """What to call the entry point with. Raises HeadstartError for options that it doesn't have."""
+    known = inspect.signature(function).parameters
+    anything = any(parameter.kind is _OPEN for parameter in known.values())
+    unknown = [name for name in plan.keywords if name not in known and not anything]
+    if unknown:
+        raise HeadstartError(
+            f"{plan.what} has no option {unknown[0]!r}. Its options: "
+            f"{', '.join(known) or 'none'}, and those of the hub torchhub."
+        )
+    values = {
+        name: text if _is_text(known.get(name)) else _value(text)
+        for name, text in plan.keywords.items()
+    }
+    said = "pretrained" in plan.reference.options
+    if "pretrained" in known or (anything and said and wanted):
+        values["pretrained"] = wanted
+    elif "weights" in known and not wanted:
+        values["weights"] = None
+    return values
+
+
+def _is_text(parameter: inspect.Parameter | None) -> bool:
+    return parameter is not None and isinstance(parameter.default, str)
+
+
+def _value(text: str) -> Any:
+    """The word, number or text that an option's text stands for."""
+    if text.lower() in _WORDS:
+        return _WORDS[text.lower()]
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _call(plan: Plan, function: Any, arguments: Mapping[str, Any]) -> nn.Module:
+    try:
+        network = function(**arguments)
+    except (Exception, SystemExit) as error:
+        raise _failure(plan, f"{plan.what} failed", error) from error
+    if not isinstance(network, nn.Module):
+        raise HeadstartError(
+            f"{plan.what} answers with {type(network).__name__}, not a torch.nn.Module. "
+            "Give an entry point that answers a network."
+        )
+    return network.eval()
+
+
+def _failure(plan: Plan, what: str, error: BaseException) -> HeadstartError:
+    offline = " HF_HUB_OFFLINE forbids connections." if constants.HF_HUB_OFFLINE else ""
+    missing = str(error.name).partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
+    own = any(Path(name).parts[0] in (missing, f"{missing}.py") for name in plan.code.files)
+    advice = "Check its options, or give another ref"
+    advice = f"Install {missing}" if missing and not own else advice
+    return HeadstartError(f"{what} ({beheading.first_line(error)}).{offline} {advice}.")
+
+
+def _demand_dependencies(plan: Plan, folder: Path) -> None:
+    """Raise HeadstartError where packages that hubconf.py lists are not installed."""
+    try:
+        body = ast.parse((folder / ENTRIES).read_bytes()).body
+        values = [
+            ast.literal_eval(node.value)
+            for node in body
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "dependencies"
+        ]
+        names = [str(name) for value in values for name in value]
+        missing = [n for n in names if importlib.util.find_spec(n.partition(".")[0]) is None]
+    except (SyntaxError, ValueError, TypeError):
+        return  # running it says why
+    own = [name for name in missing if (folder / name).exists()]
+    if len(own) < len(missing):
+        wanted = " ".join(name for name in missing if name not in own)
+        raise HeadstartError(
+            f"{plan.what} needs packages that are not installed. Run pip install {wanted}, or what "
+            "its authors say."
+        )
+
+
+@contextmanager
+def _importable(folder: Path) -> Iterator[None]:
+    """Let the repository's modules be imported, before all others of their names, until the end.
+
+    What they are called (models, utils) is no more theirs afterwards, and what was so called before
+    is back.
+    """
+    tops = {path.stem for path in folder.iterdir()}
+    hidden = {
+        name: module
+        for name, module in sys.modules.items()
+        if name.partition(".")[0] in tops and not _is_installed(module)
+    }
+    for name in hidden:
+        del sys.modules[name]
+    before, writes = set(sys.modules), sys.dont_write_bytecode
+    sys.dont_write_bytecode = True
+    sys.path.insert(0, str(folder))
+    importlib.invalidate_caches()
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
+        sys.dont_write_bytecode = writes
+        for name in set(sys.modules) - before:
+            if _origin(sys.modules[name]).startswith(str(folder)):
+                del sys.modules[name]
+        sys.modules.update(hidden)
+
+
+def _is_installed(module: ModuleType) -> bool:
+    """Whether a module is Python's own, or of an installed package."""
+    origin = _origin(module)
+    places = (sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))
+    return not origin or origin.startswith(tuple(places))
+
+
+def _origin(module: ModuleType) -> str:
+    """A module's file, or the folder of a package without one; empty for those built in."""
+    parts = [getattr(module, "__file__", None), *getattr(module, "__path__", ())]
+    return next((str(part) for part in parts if part), "")
+
+
+@contextmanager
+def _offline_kept() -> Iterator[None]:
+    """Where HF_HUB_OFFLINE is set, let no code open a connection until the end."""
+    if not constants.HF_HUB_OFFLINE:
+        yield
+        return
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError("connections are forbidden")
+
+    places: tuple[tuple[Any, str], ...] = ((socket.socket, "connect"), (socket, "getaddrinfo"))
+    before = [getattr(place, name) for place, name in places]
+    for place, name in places:
+        setattr(place, name, refuse)
+    try:
+        yield
+    finally:
+        for (place, name), function in zip(places, before, strict=True):
+            setattr(place, name, function)
