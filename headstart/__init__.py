@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         check_ranking,
         compare,
         evaluate,
+        extract,
         extract_features,
         fit,
         load,
@@ -30,9 +31,12 @@ if TYPE_CHECKING:
         reported,
         strategies,
     )
+    from headstart.pipeline.featurizer import Featurizer
+    from headstart.pipeline.fetching import fetch
 
 __all__ = [
     "DataError",
+    "Featurizer",
     "HeadstartError",
     "Settings",
     "UnknownNameError",
@@ -41,7 +45,9 @@ __all__ = [
     "check_ranking",
     "compare",
     "evaluate",
+    "extract",
     "extract_features",
+    "fetch",
     "fit",
     "load",
     "plan_features",
@@ -53,9 +59,11 @@ __all__ = [
     "strategies",
 ]
 
-_HOMES = {"Settings": "defaults"} | dict.fromkeys(
+_HOMES = {"Settings": "defaults", "Featurizer": "pipeline.featurizer"} | dict.fromkeys(
     ("DataError", "HeadstartError", "UnknownNameError", "WeightsError"), "errors"
 )
+
+_HOMES |= {"backbones": "listing", "fetch": "pipeline.fetching"}
 
 
 def __getattr__(name: str) -> Any:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
-
-from torch import nn
+from typing import TYPE_CHECKING, Any
 
 from headstart.references import Reference
+
+if TYPE_CHECKING:  # so that cards can be read without torch
+    from torch import nn
 
 Preprocess = Mapping[str, Any]  # declarative and JSON: for images size, crop, mean, std …
 
@@ -26,6 +27,7 @@ class Card:
     at_hand: bool
     accuracy: float | None = None  # published top-1 of these weights on ImageNet-1k, in percent
     year: int | None = None  # of publication
+    path: str | None = None  # at hand, where given: exactly if a file matches this shell pattern
 
 
 @dataclass(frozen=True)

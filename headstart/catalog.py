@@ -1,7 +1,7 @@
 """Names -> parts, imported only when asked for. Other packages add parts through entry points.
 
-The groups are `headstart.hubs`, `headstart.modalities`, `headstart.tasks` and
-`headstart.strategies`; an entry point's value is `module:Class`, like the lines here.
+The groups are `headstart.hubs`, `headstart.modalities`, `headstart.tasks`, `headstart.strategies`
+and `headstart.heads`; an entry point's value is `module:Class`, like the lines here.
 """
 
 from __future__ import annotations
@@ -16,15 +16,21 @@ from headstart.references import Reference, build, parse, parse_named
 
 if TYPE_CHECKING:
     from headstart.contracts import Backbone, Hub, Modality, Strategy, Task
+    from headstart.head import HeadFitter
 
 HUBS = {
+    "caffe": "headstart.hubs.caffe:Caffe",
     "checkpoint": "headstart.hubs.checkpoint:Checkpoint",
     "fasttext": "headstart.hubs.word_vectors:FastText",
     "file": "headstart.hubs.file:File",
     "glove": "headstart.hubs.word_vectors:GloVe",
+    "graph": "headstart.hubs.graph:Graph",
     "hf": "headstart.hubs.huggingface:HuggingFace",
+    "keras": "headstart.hubs.keras:Keras",
     "seeded": "headstart.hubs.seeded:Seeded",
+    "tfhub": "headstart.hubs.tfhub:TfHub",
     "timm": "headstart.hubs.timm:Timm",
+    "torchhub": "headstart.hubs.torch_hub:TorchHub",
     "torchvision": "headstart.hubs.torchvision:Torchvision",
     "word2vec": "headstart.hubs.word_vectors:Word2Vec",
 }
@@ -50,18 +56,33 @@ STRATEGIES = {
     "lp-ft": "headstart.strategies.freezing:LinearProbeThenFineTune",
     "wise-ft": "headstart.strategies.freezing:WiseFineTuning",
 }
+HEADS = {  # besides the task's own probe, which is logistic or, for numbers, ridge regression
+    "gradient-boosting": "headstart.heads.boosting:GradientBoosting",
+    "knn": "headstart.heads.neighbours:NearestNeighbours",
+    "ridge": "headstart.heads.linear:Ridge",
+    "svm": "headstart.heads.linear:LinearSupportVectors",
+    "xgboost": "headstart.heads.boosting.xgboost:XGBoost",
+}
+_OWN = {
+    "hubs": HUBS,
+    "modalities": MODALITIES,
+    "tasks": TASKS,
+    "strategies": STRATEGIES,
+    "heads": HEADS,
+}
 _SINGULAR = {
     "hubs": "hub",
     "modalities": "modality",
     "tasks": "task",
     "strategies": "strategy",
+    "heads": "head",
 }
 
 
 def names(kind: str) -> dict[str, str]:
     """All known parts of a kind, such as "hubs": name -> module:Class."""
-    own = {"hubs": HUBS, "modalities": MODALITIES, "tasks": TASKS, "strategies": STRATEGIES}[kind]
-    return {point.name: point.value for point in entry_points(group=f"headstart.{kind}")} | own
+    found = {point.name: point.value for point in entry_points(group=f"headstart.{kind}")}
+    return found | _OWN[kind]
 
 
 def part(kind: str, name: str) -> Any:
@@ -98,6 +119,12 @@ def strategy(text: str) -> Strategy:
     return made
 
 
+def head(name: str) -> HeadFitter:
+    """A head on frozen features by name."""
+    made: HeadFitter = part("heads", name)()
+    return made
+
+
 def load_backbone(reference: str | Reference) -> Backbone:
     """Load a backbone by reference, following hubs that only point elsewhere."""
     first = asked = parse(reference) if isinstance(reference, str) else reference
@@ -107,7 +134,15 @@ def load_backbone(reference: str | Reference) -> Backbone:
         if found == asked:
             loaded = where.load(asked)
             if asked != first:  # the user knows it by the name that led here
-                loaded.origin = replace(loaded.origin, reference=str(first))
+                loaded.origin = replace(loaded.origin, reference=str(first), **_terms(asked))
             return loaded
         asked = found
     raise HeadstartError(f"{reference} leads in a circle. Name the model it stands for.")
+
+
+def _terms(reference: Reference) -> dict[str, Any]:
+    """What a saved model's weights say of where they come from, which few hubs read."""
+    from headstart.weights import header
+
+    said = header(reference.weights) if reference.weights else {}
+    return {name: said[name] for name in ("licence", "trained_on") if name in said}

@@ -1,7 +1,6 @@
 """The whole extension surface: what a hub, modality, task or strategy must offer to join Headstart.
 
-A part subclasses one of these, takes its settings as constructor arguments (constructors only
-store), and gets one line in the catalog, or an entry point in its own package.
+A part's constructor only stores its settings; the catalog, or an entry point, gives it a name.
 """
 
 from __future__ import annotations
@@ -43,6 +42,7 @@ class Hub(ABC):
 
     @abstractmethod
     def cards(self, pattern: str) -> Iterable[Card]: ...
+    def cards_depend_on(self) -> Sequence[str] | None: ...  # packages, $VARIABLES, ./files; or any
     @abstractmethod
     def load(self, reference: Reference) -> Backbone: ...
     def resolve(self, reference: Reference) -> Reference:

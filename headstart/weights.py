@@ -49,6 +49,15 @@ def read(path: str | Path) -> Weights:
     raise WeightsError(f"{path} is not a weights file. Give one of {known}.")
 
 
+def header(path: str | Path) -> dict[str, str]:
+    """What the header of a .safetensors file says besides its tensors; nothing of another file."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return dict(file.metadata() or {})
+    except (SafetensorError, OSError, ValueError):
+        return {}
+
+
 def load_into(network: nn.Module, state: Mapping[str, Tensor], what: str) -> None:
     """Copy `state` into a network that must want exactly these names and shapes.
 

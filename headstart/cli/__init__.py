@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from headstart.cli import models
+from headstart.cli import models, pretrained
 from headstart.cli.answers import Answer, answer
 from headstart.cli.flags import (
     Check,
@@ -23,7 +23,7 @@ from headstart.cli.flags import (
     Several,
     Strategy,
 )
-from headstart.cli.listings import Backbones, Strategies
+from headstart.cli.listings import Strategies
 from headstart.cli.options import demand_data, demand_plan_alone, takes_settings
 from headstart.progress import Progress
 
@@ -49,25 +49,7 @@ def _headstart(
         raise typer.Exit
 
 
-@app.command()
-def backbones(
-    pattern: Annotated[
-        str, typer.Argument(help="A shell pattern, such as 'timm:*mobilenet*'.")
-    ] = "*",
-    limit: Annotated[int, typer.Option(help="Show at most so many; 0 shows all.")] = 0,
-    as_json: Json = False,
-) -> None:
-    """List pretrained models: size, input, licence, trained on, weights at hand or not."""
-
-    def work(progress: Progress) -> Answer:
-        from headstart import pipeline
-
-        found = pipeline.backbones(pattern)
-        if 0 < limit < len(found):
-            progress.say(f"{limit} of {len(found)} shown.")
-        return Backbones(found[: limit or None])
-
-    answer(as_json, work)
+pretrained.register(app)
 
 
 @app.command()
@@ -177,6 +159,28 @@ def features(
                 data, backbone, strategy=strategy, settings=chosen, progress=progress
             )
         return pipeline.extract_features(data, backbone, settings=chosen, progress=progress)
+
+    answer(as_json, work)
+
+
+@app.command()
+@takes_settings
+def extract(
+    data: Data,
+    backbone: Pretrained,
+    out: Annotated[
+        str, typer.Option("--out", "-o", help="A new file: .parquet, .csv, .npy or .npz.")
+    ],
+    settings: MakeSettings,
+    as_json: Json = False,
+) -> None:
+    """Write the features of a data set, labelled or not, to a file for other tools."""
+
+    def work(progress: Progress) -> Answer:
+        chosen = settings()
+        from headstart import pipeline
+
+        return pipeline.extract(data, backbone, out, settings=chosen, progress=progress)
 
     answer(as_json, work)
 

@@ -17,6 +17,7 @@ OTHERS = {
     "engines": "networks compiled for this machine",
     "checks": "checks of items",
     "history": "scores of past runs",
+    "listings": "what hubs have listed",
 }
 
 

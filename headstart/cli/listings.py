@@ -19,7 +19,7 @@ class Backbones:
 
     def to_json(self) -> dict[str, Any]:
         """{"backbones": [{"reference", "modality", "parameters", "accuracy", "year", …}]}."""
-        return {"backbones": [asdict(card) for card in self.cards]}
+        return {"backbones": [_told(card) for card in self.cards]}
 
     def __str__(self) -> str:
         rows = [
@@ -68,6 +68,11 @@ class Predictions:
     def __str__(self) -> str:
         rows = [(p.path, p.label, _sure(p.probability)) for p in self.predictions]
         return table(("input", "answer", "probability"), rows)
+
+
+def _told(card: Card) -> dict[str, Any]:
+    """All of a card but where its weights are looked for, which is between a hub and the index."""
+    return {name: value for name, value in asdict(card).items() if name != "path"}
 
 
 def _sure(probability: float | None) -> str:

@@ -26,10 +26,11 @@ from headstart.places import cache_folder
 
 DISK_SHARE, MOST = 0.2, 50 * 10**9  # the limit unless one is set: of the disk's size, in bytes
 RECORD_BYTES = 24  # one record of a store's index
-OTHERS = {  # compiled networks, checks of items, scores of past runs
+OTHERS = {  # compiled networks, checks of items, scores of past runs, the index of hubs
     "engines": ("engines.json", "engines"),
     "checks": ("checks",),
     "history": ("history.jsonl",),
+    "listings": ("backbones.json",),
 }
 LASTING = {"history"}  # never removed for lack of space: small, and whole runs were spent on it
 _UNITS: dict[str, int] = {

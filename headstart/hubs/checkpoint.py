@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -39,6 +39,10 @@ class Checkpoint(Hub):
             licence, trained_on = said.get("licence"), said.get("trained_on")
             modality = str(content.get("modality", "image"))
             yield Card(f"checkpoint:{name}", modality, None, "", licence, trained_on, here)
+
+    def cards_depend_on(self) -> Sequence[str]:
+        """The artifacts in the current folder."""
+        return f"./*/{_RECORD}", f"./*/{_WEIGHTS}"
 
     def resolve(self, reference: Reference) -> Reference:
         """The recorded architecture, with the folder's weights and the user's options.

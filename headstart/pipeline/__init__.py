@@ -13,8 +13,9 @@ from headstart.errors import HeadstartError, WeightsError
 from headstart.pipeline import trials
 from headstart.pipeline.choosing import check_ranking, rank
 from headstart.pipeline.comparing import compare
-from headstart.pipeline.extraction import extract_features, plan_features
+from headstart.pipeline.extraction import extract, extract_features, plan_features
 from headstart.pipeline.finish import SIMPLE, finish
+from headstart.pipeline.heads import FEATURES, headed
 from headstart.pipeline.listing import backbones, strategies
 from headstart.pipeline.opening import load, reported
 from headstart.pipeline.prepare import (
@@ -41,6 +42,7 @@ __all__ = [
     "check_ranking",
     "compare",
     "evaluate",
+    "extract",
     "extract_features",
     "fit",
     "load",
@@ -79,6 +81,7 @@ def fit(
             target, source, name = prepare(data, backbone, strategy, *around)
             claim(workspace, target, source, name)
             return _proved(trials.run(target, source, name), workspace, run)
+        strategy = headed(strategy, run.settings)
         try_out(strategy)
         asked = [backbone] if isinstance(backbone, str) else list(backbone or ())
         trial, ranking = search(data, asked, strategy, Surroundings.of(*around), workspace)
@@ -121,7 +124,7 @@ def _proved(
 ) -> Result:
     """Compare a trial with what it must beat, and save the best on validation."""
     target, source, tried = trial.target, trial.source, trial.tried
-    features, asked = tried[trials.FEATURES], tried[trial.winner]
+    features, asked = tried[FEATURES], tried[trial.winner]
     arms = {"naive": evidence.naive_arm(target, features), "features": features}
     arms |= {name: made for name, made in tried.items() if made not in (features, asked)}
     protocol = "No network was trained from scratch."

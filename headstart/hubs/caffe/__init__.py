@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import final
 
 from headstart.contracts import Backbone, Card, Hub
@@ -28,6 +28,10 @@ class Caffe(Hub):
     def cards(self, pattern: str) -> Iterable[Card]:
         """The descriptions of networks in this folder, with the weights beside them."""
         return listing.cards(pattern)
+
+    def cards_depend_on(self) -> Sequence[str]:
+        """The descriptions and weights in this folder."""
+        return "./*.prototxt", "./*.caffemodel"
 
     def load(self, reference: Reference) -> Backbone:
         """Read both files, make the network, fill it and find its stages.

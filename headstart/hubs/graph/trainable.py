@@ -21,6 +21,7 @@ from headstart.stages import find_stages
 
 FILE: Final = "graph.onnx"  # what a saved model calls the network up to its features
 _KIND: Final = "onnx"
+_UNSAFE: Final = re.compile(r"[^0-9A-Za-z_/:.+-]")
 _CONSTANTS: Final = "initializers"  # what the converter calls tensors of no layer
 
 
@@ -102,12 +103,19 @@ def _up_to(plan: Plan, taken: Cut, entry: Any) -> bytes:
     return content
 
 
+def _plainly_named(model: Any) -> Any:
+    """The model with names of nodes that are safe in the code that torch.fx writes and runs."""
+    for node in model.graph.node:
+        node.name = _UNSAFE.sub("_", node.name)
+    return model
+
+
 def _converted(plan: Plan, content: bytes) -> nn.Module:
     onnx, converter = _library("onnx"), _library("onnx2torch")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            network: nn.Module = converter.convert(onnx.load_from_string(content))
+            network: nn.Module = converter.convert(_plainly_named(onnx.load_from_string(content)))
     except NotImplementedError as error:
         raise HeadstartError(
             f"{plan.path} has operations that can't be trained ({_operation(error)}). "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
 from typing import final
 
@@ -30,6 +30,12 @@ class HuggingFace(Hub):
         from headstart.hubs.huggingface import listing
 
         return listing.cards(pattern)
+
+    def cards_depend_on(self) -> Sequence[str]:
+        """Files in the Hub's cache, wherever it is, and in folders beside us."""
+        from headstart.hubs.huggingface import listing
+
+        return listing.looked_at()
 
     def load(self, reference: Reference) -> Backbone:
         """Find or fetch the files, build the network, fill it and cut it into stages.

@@ -27,7 +27,7 @@ from headstart.errors import HeadstartError, WeightsError
 from headstart.hubs.huggingface.reading import BESIDE, CONFIG, TOKENIZER, VOCABULARIES, read_json
 
 WEIGHTS: Final = ("model.safetensors", "pytorch_model.bin")  # the first that is there
-_INDEX: Final = ".index.json"
+INDEX: Final = ".index.json"
 _DESCRIPTION: Final = (
     *(CONFIG, "README.md", "modules.json", "*/config.json", "sentence_*_config.json"),
     *("config_sentence_transformers.json", TOKENIZER, *BESIDE, *VOCABULARIES),
@@ -83,7 +83,7 @@ def weight_files(folder: Path, what: str) -> list[Path]:
     for name in WEIGHTS:
         if (folder / name).is_file():
             return [folder / name]
-        index = folder / f"{name}{_INDEX}"
+        index = folder / f"{name}{INDEX}"
         if index.is_file():
             return _shards(index)
     raise WeightsError(
@@ -144,7 +144,7 @@ def _download(name: str, revision: str | None, weights: bool, asked: str) -> Pla
                 name, revision=revision, allow_patterns=patterns, tqdm_class=_Bar
             )
             folder = Path(found)
-            if any((folder / f"{kind}{end}").is_file() for end in ("", _INDEX)):
+            if any((folder / f"{kind}{end}").is_file() for end in ("", INDEX)):
                 break
     except Exception as error:  # the network, the disk and the Hub raise nearly anything
         raise WeightsError(_refusal(error, asked)) from error

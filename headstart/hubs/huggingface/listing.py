@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
+from glob import escape
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from headstart.contracts import Card
 from headstart.errors import HeadstartError
 from headstart.hubs.huggingface.families import FAMILIES
-from headstart.hubs.huggingface.fetching import weight_files
+from headstart.hubs.huggingface.fetching import INDEX, WEIGHTS, weight_files
 from headstart.hubs.huggingface.reading import CONFIG, card, read_json
 
 _RECORD: Final = "headstart.json"  # of our own artifacts, which another hub lists
@@ -29,6 +30,15 @@ def cards(pattern: str) -> Iterator[Card]:
     for name, folder in _cached():
         if fnmatchcase(name.partition("@")[0], pattern):
             yield from _described(name, folder)
+
+
+def looked_at() -> tuple[str, ...]:
+    """What decides what `cards` finds."""
+    kinds = [f"{name}{end}" for name in WEIGHTS for end in ("", INDEX)]
+    beside = [f"./*/{name}" for name in (CONFIG, _RECORD, "README.md", *kinds)]
+    cached = f"{escape(constants.HF_HUB_CACHE)}/models--*"
+    variables = ("$HF_HUB_CACHE", "$HUGGINGFACE_HUB_CACHE", "$HF_HOME", "$XDG_CACHE_HOME", "$HOME")
+    return (*beside, f"{cached}/refs/*", f"{cached}/snapshots/*/*", *variables)
 
 
 def _cached() -> list[tuple[str, Path]]:
@@ -68,7 +78,15 @@ def _described(name: str, folder: Path) -> Iterator[Card]:
         licence=licence,
         trained_on=trained_on,
         at_hand=bool(files),
+        path=_pattern(files),
     )
+
+
+def _pattern(files: list[Path]) -> str | None:
+    """What matches these files alone, of one folder."""
+    if len(files) < 2:
+        return escape(str(files[0])) if files else None
+    return f"{escape(str(files[0].parent))}/*{files[0].suffix}"
 
 
 def _parameters(files: list[Path]) -> int | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final, final
@@ -44,6 +44,10 @@ class Seeded(Hub):
                 count = sum(parameter.numel() for parameter in network.parameters())
                 card = (f"seeded:{name}", plain.modality, count, plain.input)
                 yield Card(*card, licence=_LICENCE, trained_on=None, at_hand=True)
+
+    def cards_depend_on(self) -> Sequence[str]:
+        """Nothing."""
+        return ()
 
     def load(self, reference: Reference) -> Backbone:
         """Build the network. Raises HeadstartError for unknown names, options and wrong weights."""

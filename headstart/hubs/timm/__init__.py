@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, final
 
 import torch
@@ -31,6 +31,10 @@ class Timm(Hub):
     def cards(self, pattern: str) -> Iterable[Card]:
         """All models whose name matches the shell pattern, with and without weights; offline."""
         return listing.cards(pattern)
+
+    def cards_depend_on(self) -> Sequence[str]:
+        """What timm has, where the Hub's cache is, and the parameters counted so far."""
+        return listing.looked_at()
 
     def load(self, reference: Reference) -> Backbone:
         """Build the network, fill it, take its head off and find its stages.

@@ -8,18 +8,22 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
+from glob import escape
 from pathlib import Path
 from typing import Any, Final
 
-import platformdirs
 import timm
 import torch
-from huggingface_hub import try_to_load_from_cache
+from huggingface_hub import constants, try_to_load_from_cache
+from huggingface_hub.file_download import repo_folder_name
 
 from headstart.contracts import Card
 from headstart.hubs.timm import published
+from headstart.places import cache_folder
 
 FILES: Final = ("model.safetensors", "pytorch_model.bin")
+_ANY_OF_THEM: Final = "*model.[bs]*"
+COUNTED: Final = Path(__file__).with_name("parameters.json")  # of timm 1.0.31, with usual heads
 _PATIENCE: Final = 10.0  # seconds a listing may spend on counting parameters it doesn't know yet
 _DATASETS: Final = {
     "in1k": "ImageNet-1k",
@@ -58,11 +62,16 @@ _DATASETS: Final = {
 
 
 def listed(pattern: str) -> list[str]:
-    """Names with a tag for each set of weights, and architectures without any, by shell pattern."""
+    """Names with a tag for each set of weights, and architectures without any, by shell pattern.
+
+    Of a plain name, the weights that it stands for come first.
+    """
     tagged = timm.list_pretrained()
     with_weights = {name.partition(".")[0] for name in tagged}
     names = tagged + [name for name in timm.list_models() if name not in with_weights]
-    return sorted(name for name in names if fnmatchcase(name, pattern) or _plain(name, pattern))
+    found = sorted(name for name in names if fnmatchcase(name, pattern) or _plain(name, pattern))
+    usual = _usual(pattern)
+    return sorted(found, key=lambda name: name != usual)
 
 
 def cards(pattern: str) -> Iterator[Card]:
@@ -82,9 +91,16 @@ def cards(pattern: str) -> Iterator[Card]:
                 at_hand=at_hand(details) is not None,
                 accuracy=published.accuracy(name),
                 year=published.year(name),
+                path=_kept(details),
             )
     finally:
         counts.keep()
+
+
+def looked_at() -> tuple[str, ...]:
+    """What decides what `cards` tells, besides the weights at hand."""
+    variables = ("$HF_HUB_CACHE", "$HUGGINGFACE_HUB_CACHE", "$HF_HOME", "$XDG_CACHE_HOME", "$HOME")
+    return ("timm", "huggingface_hub", escape(str(_own_counts())), *variables)
 
 
 def trained_on(config: Mapping[str, Any]) -> str | None:
@@ -106,18 +122,33 @@ def at_hand(config: Mapping[str, Any], revision: str | None = None) -> Path | No
     return None
 
 
+def _kept(config: Mapping[str, Any]) -> str | None:
+    """Where the Hub's cache keeps weights, of whatever revision, once they are fetched."""
+    repository = config.get("hf_hub_id")
+    if not repository:
+        return None
+    folder = repo_folder_name(repo_id=str(repository), repo_type="model")
+    return f"{escape(str(Path(constants.HF_HUB_CACHE) / folder))}/snapshots/*/{_ANY_OF_THEM}"
+
+
+def _own_counts() -> Path:
+    return cache_folder() / f"timm-{timm.__version__}-parameters.json"
+
+
 class _Counts:
-    """Parameters per architecture, counted without memory and remembered for this timm version."""
+    """Parameters per architecture: known, or counted without memory and then remembered."""
 
     def __init__(self) -> None:
-        folder = os.environ.get("HEADSTART_CACHE") or platformdirs.user_cache_dir("headstart")
-        self._path = Path(folder) / f"timm-{timm.__version__}-parameters.json"
-        self._known = self._read()
+        self._path = _own_counts()
+        self._shipped = _read(COUNTED)
+        self._known = _read(self._path)
         self._new = False
         self._until = time.monotonic() + _PATIENCE
 
     def of(self, architecture: str) -> int | None:
         """How many parameters, with the architecture's usual head."""
+        if architecture in self._shipped:
+            return self._shipped[architecture]
         if architecture not in self._known and time.monotonic() < self._until:
             self._known[architecture] = _count(architecture)
             self._new = True
@@ -135,12 +166,13 @@ class _Counts:
         except OSError:
             return
 
-    def _read(self) -> dict[str, int | None]:
-        try:
-            content = json.loads(self._path.read_text())
-        except (OSError, ValueError):
-            return {}
-        return content if isinstance(content, dict) else {}
+
+def _read(path: Path) -> dict[str, int | None]:
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def _count(architecture: str) -> int | None:
@@ -150,6 +182,13 @@ def _count(architecture: str) -> int | None:
     except Exception:  # a few architectures can't be built without memory
         return None
     return sum(parameter.numel() for parameter in network.parameters())
+
+
+def _usual(name: str) -> str:
+    """The name with its tag, of the weights that timm takes where a plain name has none."""
+    plain = "." not in name and timm.is_model(name)
+    config = timm.get_pretrained_cfg(name) if plain else None
+    return f"{name}.{config.tag}" if config is not None and config.tag else name
 
 
 def _plain(name: str, pattern: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import final
 
 import torch
@@ -34,6 +34,10 @@ class Torchvision(Hub):
     def cards(self, pattern: str) -> Iterable[Card]:
         """All sets of weights of the networks whose name matches the shell pattern; offline."""
         return listing.cards(pattern)
+
+    def cards_depend_on(self) -> Sequence[str]:
+        """What torchvision has, and where torch keeps weights."""
+        return "torchvision", "torch", "$TORCH_HOME", "$XDG_CACHE_HOME", "$HOME"
 
     def load(self, reference: Reference) -> Backbone:
         """Build the network, fill it, take its head off and find its stages.

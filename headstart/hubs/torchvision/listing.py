@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
+from glob import escape
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -60,6 +61,7 @@ def cards(pattern: str) -> Iterator[Card]:
                     at_hand=stored(entry.url).is_file(),
                     accuracy=accuracy(entry),
                     year=year(name, tag),
+                    path=escape(str(stored(entry.url))),
                 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -83,6 +83,10 @@ class WordVectors(Hub, ABC):
                 continue  # something else by that name; loading it says what
             count = None if shown.words is None else shown.words * shown.dimension
             yield Card(f"{self.name}:{path.name}", "text", count, "text", None, None, True)
+
+    def cards_depend_on(self) -> Sequence[str]:
+        """The files in the current folder that are called as such."""
+        return [f"./{usual}" for usual in self.files]
 
     def load(self, reference: Reference) -> Backbone:
         """Read the words and their vectors, and build the network over them.

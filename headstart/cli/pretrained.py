@@ -1,0 +1,88 @@
+"""The commands that find pretrained models and bring them here: backbones, fetch."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated
+
+import typer
+
+from headstart.cli.answers import USERS, Answer, answer
+from headstart.cli.flags import Json
+from headstart.cli.listings import Backbones
+from headstart.progress import Progress
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program, in this order."""
+    for command in (backbones, fetch):
+        app.command()(command)
+
+
+def backbones(  # noqa: PLR0913  # a flag each
+    pattern: Annotated[
+        str, typer.Argument(help="A shell pattern, such as 'timm:*mobilenet*'.")
+    ] = "*",
+    modality: Annotated[str | None, typer.Option(help="image or text.")] = None,
+    hub: Annotated[str | None, typer.Option(help="Of this hub alone.")] = None,
+    licence: Annotated[
+        str | None, typer.Option(help="A shell pattern, such as 'apache*'; case is ignored.")
+    ] = None,
+    min_parameters: Annotated[str | None, typer.Option(help="At least so many: 500K, 5M.")] = None,
+    max_parameters: Annotated[str | None, typer.Option(help="At most so many: 30M, 1.5B.")] = None,
+    min_accuracy: Annotated[
+        float | None, typer.Option(help="Published top-1 on ImageNet-1k, in percent.")
+    ] = None,
+    at_hand: Annotated[
+        bool, typer.Option("--at-hand", help="Only those whose weights are on this machine.")
+    ] = False,
+    sort: Annotated[
+        str | None, typer.Option(help="By parameters, accuracy (the best first) or name.")
+    ] = None,
+    limit: Annotated[int, typer.Option(help="Show at most so many; 0 shows all.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """List pretrained models: size, input, licence, trained on, weights at hand or not."""
+
+    def work(progress: Progress) -> Answer:
+        from headstart import listing
+        from headstart.listing.filters import Wanted, count
+
+        least, most = (None if n is None else count(n) for n in (min_parameters, max_parameters))
+        wanted = Wanted(
+            *(modality, hub, licence, least, most, min_accuracy, at_hand), order=sort, limit=limit
+        )
+        return Backbones(listing.backbones(pattern, wanted, progress))
+
+    answer(as_json, work)
+
+
+def fetch(
+    references: Annotated[
+        list[str], typer.Argument(help="hub:name, then @weights and ?option=value; or with *.")
+    ],
+    bundle: Annotated[
+        str | None,
+        typer.Option(help="Also write them into this new folder, for a machine without network."),
+    ] = None,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Open no connection: only check that all is here.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Bring pretrained models to this machine, with all that a later run needs of them."""
+    failed: list[str] = []
+
+    def work(progress: Progress) -> Answer:
+        if offline:  # read by the hubs' libraries when they are imported
+            os.environ["HF_HUB_OFFLINE"] = "1"
+        from headstart.pipeline.fetching import fetch as bring
+
+        found = bring(references, bundle, progress=progress)
+        failed.extend(found.failed)
+        return found
+
+    answer(as_json, work)
+    if failed:
+        typer.echo(f"error: {len(failed)} could not be fetched; see the answer.", err=True)
+        raise typer.Exit(USERS)

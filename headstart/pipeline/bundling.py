@@ -1,0 +1,120 @@
+"""A bundle: a folder of pretrained models that are loaded elsewhere without a network."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from jinja2 import Environment, PackageLoader
+
+from headstart import artifact, catalog, weights
+from headstart.contracts import Backbone
+from headstart.errors import WeightsError
+from headstart.model import Model
+from headstart.references import Reference, parse
+from headstart.results.fetched import Model as Packed
+
+SUMS = "SHA256SUMS"  # in the form that `sha256sum -c` reads
+
+
+def pack(bundle: Path, backbone: Backbone) -> tuple[str, bool]:
+    """Write a backbone into a new folder of the bundle, which `checkpoint:` reads.
+
+    Answers with the folder's name, and whether the pretrained head, if there is one, could be kept.
+    What was written is loaded again and must be the same. Raises WeightsError where it is not.
+    """
+    name = _free(bundle, backbone.origin.reference)
+    folder = bundle / name
+    if backbone.head is not None:
+        head = backbone.head.state_dict()
+        _write(folder, backbone, head)
+        if _same(folder, backbone, head):
+            return name, True
+    _write(folder, backbone, {})
+    if not _same(folder, backbone, {}):
+        raise WeightsError(
+            f"{backbone.origin.reference} is another network when it is loaded from a saved "
+            "folder. Carry its own files instead."
+        )
+    return name, backbone.head is None
+
+
+def describe(bundle: Path, models: Sequence[Packed]) -> None:
+    """Write how to use the bundle, and the sums of all its files."""
+    template = Environment(
+        loader=PackageLoader("headstart", "templates"), keep_trailing_newline=True, autoescape=False
+    ).get_template("bundle.md")
+    text = template.render(models=models, sums=SUMS)
+    (bundle / "README.md").write_text(text, encoding="utf-8")
+    files = sorted(path for path in bundle.rglob("*") if path.is_file())
+    sums = [f"{_sha256(path)}  {path.relative_to(bundle).as_posix()}\n" for path in files]
+    (bundle / SUMS).write_text("".join(sums), encoding="utf-8")
+
+
+def _write(folder: Path, backbone: Backbone, head: weights.State) -> None:
+    folder.mkdir(exist_ok=True)
+    state = Model(backbone.stages, torch.nn.Identity()).backbone_state()
+    state |= {f"{backbone.head_name}.{name}": tensor for name, tensor in head.items()}
+    origin = backbone.origin
+    told = {"licence": origin.licence, "trained_on": origin.trained_on}
+    header = {name: value for name, value in told.items() if value}
+    weights.save(state, folder / artifact.WEIGHTS, {"format": "pt", **header})
+    for name, content in backbone.files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    if backbone.native:
+        _write_json(folder / artifact.CONFIG, dict(backbone.native))
+    architecture = backbone.architecture
+    record = {
+        "format": artifact.FORMAT,
+        "modality": backbone.modality,
+        "architecture": str(replace(architecture, name=".") if backbone.files else architecture),
+        "preprocess": dict(backbone.preprocess),
+        "origin": asdict(origin),
+        "weights_sha256": weights.digest(state),
+        "versions": artifact.versions(),
+    }
+    _write_json(folder / artifact.RECORD, record)
+
+
+def _same(folder: Path, backbone: Backbone, head: weights.State) -> bool:
+    """Whether the folder holds the same backbone with the same head."""
+    try:
+        again = catalog.load_backbone(Reference("checkpoint", str(folder)))
+    except WeightsError:
+        if not head:
+            raise
+        return False  # some networks take no tensors beside their own
+    kept = {} if again.head is None else again.head.state_dict()
+    return (
+        again.origin.weights_hash == backbone.origin.weights_hash
+        and again.preprocess == backbone.preprocess
+        and list(again.stages) == list(backbone.stages)
+        and weights.digest(kept) == weights.digest(head)
+    )
+
+
+def _free(bundle: Path, reference: str) -> str:
+    """A folder's name that tells the reference, but no folders of this machine; not taken yet."""
+    told = parse(reference)
+    name = Path(told.name).name if Path(told.name).exists() else told.name
+    weights = told.weights and Path(told.weights).stem
+    text = str(replace(told, name=name, weights=weights))
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.")[:100]
+    names = [plain, *(f"{plain}-{number}" for number in range(2, 1000))]
+    return next(name for name in names if not (bundle / name).exists())
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
