@@ -14,7 +14,11 @@ FOUNDATION = {
         "backbone",
         "budget",
         "checkpoints",
+        "downloads",
         "encodings",
+        "graph",
+        "head",
+        "beheading",
         "machine",
         "places",
         "preprocess",
@@ -22,7 +26,7 @@ FOUNDATION = {
         "workspace",
     ),
 }
-PARTS = {"hubs", "modalities", "tasks", "strategies"}
+PARTS = {"heads", "hubs", "modalities", "tasks", "strategies"}
 FLOW = (
     *("data", "features", "transferability", "training", "evidence"),
     *("report", "artifact", "plan", "results"),
@@ -34,22 +38,28 @@ MAY_IMPORT = (
     | {stage: FOUNDATION | set(FLOW[:place]) for place, stage in enumerate(FLOW)}
     | {
         "catalog": FOUNDATION,
+        "listing": FOUNDATION | {"catalog"},
         "serve": STAGES,
         "explain": STAGES | {"serve"},
         "tracking": FOUNDATION,
-        "pipeline": STAGES | {"catalog", "serve", "explain", "tracking"},
+        "pipeline": STAGES | {"catalog", "listing", "serve", "explain", "tracking"},
         "demo": STAGES | {"catalog", "pipeline"},
-        "cli": STAGES | {"catalog", "pipeline", "serve", "explain", "demo"},
+        "cli": STAGES | {"catalog", "listing", "pipeline", "serve", "explain", "demo"},
         "web": STAGES | {"catalog", "pipeline", "serve"},
-        "__init__": STAGES | {"catalog", "pipeline", "serve"},
+        "__init__": STAGES | {"catalog", "listing", "pipeline", "serve"},
         "__main__": {"cli"},
     }
 )
 FORBIDDEN_NAMES = {"utils", "helpers", "common", "misc", "core", "base", "manager"}
 OWNERS = {  # an optional or heavy library -> the one file that imports it
     "captum": "explain",
+    "google": "hubs/caffe",
+    "h5py": "hubs/keras",
+    "keras": "hubs/keras",
     "mlflow": "tracking/mlflow",
-    "openvino": "features/engine/openvino",
+    "onnx": "hubs/graph/",
+    "onnx2torch": "hubs/graph/",
+    "openvino": "graph",
     "peft": "strategies/lora",
     "plotly": "report/",
     "tensorboard": "tracking/tensorboard",
@@ -58,6 +68,7 @@ OWNERS = {  # an optional or heavy library -> the one file that imports it
     "torchvision": "hubs/torchvision",
     "transformers": "hubs/huggingface",
     "wandb": "tracking/wandb",
+    "xgboost": "heads/boosting/xgboost",
 }
 PICKLES = {"pickle", "_pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
 FILE_LINES, FUNCTION_LINES, CONTRACT_LINES, PARAMETERS = 300, 40, 150, 7

@@ -12,6 +12,7 @@ from house_rules import RULES, Rule, read
 
 import headstart
 from headstart import catalog, contracts
+from headstart.head import HeadFitter
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "headstart"
@@ -166,6 +167,7 @@ PARTS = [
         ("modalities", contracts.Modality),
         ("tasks", contracts.Task),
         ("strategies", contracts.Strategy),
+        ("heads", HeadFitter),
     )
     for name in catalog.names(kind)
 ]

@@ -19,7 +19,8 @@ ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
 CONTRACTS = (contracts.Hub, contracts.Modality, contracts.Task, contracts.Strategy)
-PAGE_OF = {"hubs": "backbones", "modalities": "data", "tasks": "data", "strategies": "strategies"}
+PAGE_OF = {"hubs": "backbones", "modalities": "data", "tasks": "data"}
+PAGE_OF |= dict.fromkeys(("strategies", "heads"), "strategies")
 
 
 def blocks(page: Path) -> list[str]:

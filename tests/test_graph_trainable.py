@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import onnx
 import pytest
 import torch
 from conftest import write_pictures
@@ -135,3 +136,14 @@ def test_fit_saves_and_proves(path: Path, tmp_path: Path, options: str, strategy
     source = catalog.load_backbone(f"checkpoint:{tmp_path / 'model'}")
     assert source.head is not None
     assert source.differentiable == bool(options)
+
+
+def test_names_of_nodes_are_never_run(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(path.parent)
+    hostile = onnx.load(str(path))
+    for number, each in enumerate(hostile.graph.node):  # torch.fx writes names into its code
+        each.name = f'forward"), open("ran", "w"), str("{number}'
+    onnx.save(hostile, str(path))
+    found = features(load(path, trainable="true"), pictures())
+    assert torch.allclose(found, expected(pictures()), atol=1e-5)
+    assert not Path("ran").exists()

@@ -18,7 +18,7 @@ from torch import nn
 from headstart import catalog
 from headstart.contracts import Backbone
 from headstart.errors import HeadstartError, UnknownNameError, WeightsError
-from headstart.hubs.timm import published
+from headstart.hubs.timm import listing, published
 from headstart.modalities.image import Image
 from headstart.model import Model
 from headstart.weights import save
@@ -186,6 +186,17 @@ def test_cards_tell_and_remember(no_network: None, own_cache: Path) -> None:
     assert (card.accuracy, card.year) == (72.9, 2018)
     assert cards["timm:mobilenetv2_075"].trained_on is None
     assert cards["timm:mobilenetv2_075"].accuracy is None
+    assert list(own_cache.glob("timm-*.json")) == []  # known without counting
+
+
+def test_parameters_are_counted_and_remembered_where_they_are_not_known(
+    no_network: None, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = json.loads(listing.COUNTED.read_text())
+    assert known.keys() >= set(timm.list_models("mobilenet*"))
+    monkeypatch.setattr(listing, "COUNTED", own_cache / "absent")
+    for card in catalog.hub("timm").cards("mobilenetv2_*"):
+        assert card.parameters == known[card.reference.partition(":")[2].partition(".")[0]]
     (remembered,) = own_cache.glob("timm-*.json")
     content = json.loads(remembered.read_text())
     remembered.write_text(json.dumps({**content, "mobilenetv2_075": 7}))

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
+import pickle
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from archives import tar_of
+from caffe_networks import TINY
 from encoders import small_encoder
+from file_server import connected, serving
+from graph_networks import classifier
 from huggingface_hub import constants
 from torch import Tensor
 
+import headstart as hs
 from headstart import catalog
 from headstart.contracts import Backbone, Hub
 from headstart.errors import HeadstartError, UnknownNameError, WeightsError
@@ -21,13 +28,18 @@ from headstart.weights import digest, save
 
 # one small backbone of each hub, made with no network and no file but those of `name`
 SMALL = {
+    "caffe": "caffe:tiny.prototxt",
     "checkpoint": "checkpoint:source",
     "fasttext": "fasttext:tiny.vec",
     "file": "file:tiny.py:network?trust=true&size=8",
     "glove": "glove:glove.tiny.txt?pooling=sif",
+    "graph": "graph:tiny.onnx",
     "hf": "hf:encoder",
+    "keras": "keras:MobileNetV2?pretrained=false&size=32&alpha=0.35",
     "seeded": "seeded:residual?seed=3",
+    "tfhub": "tfhub:tiny/network/1",
     "timm": "timm:test_resnet?pretrained=false&size=32",
+    "torchhub": "torchhub:./hub/network?trust=true&size=8",
     "torchvision": "torchvision:squeezenet1_1?pretrained=false&size=64",
     "word2vec": "word2vec:word2vec.tiny.txt?max_length=9",
 }
@@ -56,6 +68,17 @@ def artifact(folder: Path, architecture: str, backbone: Backbone, head: bool = T
     return folder
 
 
+def fetch_small(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let what stands for TensorFlow Hub's smallest network be at hand, and be offline again."""
+    content = classifier(folder / "tiny.onnx").read_bytes()
+    (folder / "served" / "tiny" / "network").mkdir(parents=True)
+    tar_of(folder / "served" / SMALL["tfhub"].partition(":")[2], ("tiny.onnx", content))
+    with monkeypatch.context() as online, serving(folder / "served") as served:
+        connected(online)
+        monkeypatch.setenv("HEADSTART_TFHUB", served.address)
+        catalog.hub("tfhub").resolve(parse(SMALL["tfhub"]))
+
+
 @pytest.fixture(params=sorted(catalog.HUBS))
 def name(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """Each hub's name, in a folder that holds one artifact and a file of each kind of vectors."""
@@ -63,8 +86,15 @@ def name(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     if request.param == "hf":  # importing transformers takes seconds
         small_encoder(tmp_path / "encoder")
+    if request.param == "graph":
+        classifier(tmp_path / "tiny.onnx")
+    if request.param == "tfhub":
+        fetch_small(tmp_path, monkeypatch)
     monkeypatch.setenv("HEADSTART_TRUST", "")  # what this test lets run, no other does
     (tmp_path / "tiny.py").write_text(OWN)
+    (tmp_path / "hub").mkdir()
+    (tmp_path / "hub" / "hubconf.py").write_text(OWN)
+    (tmp_path / "tiny.prototxt").write_text(TINY)
     for vectors in ("tiny.vec", "glove.tiny.txt", "word2vec.tiny.txt"):
         (tmp_path / vectors).write_text("3 2\ngood 1 2\nbad -1 .5\nugly 0 -3\n")
     backbone = catalog.load_backbone("seeded:convnet")
@@ -149,6 +179,71 @@ def test_weights_of_another_network_are_refused(backbone: Backbone, tmp_path: Pa
     architecture = str(backbone.architecture).replace("?", f"@{tmp_path}/alien.safetensors?")
     with pytest.raises(WeightsError, match=r"alien\.safetensors does not fit .* left over: alien"):
         catalog.load_backbone(architecture)
+
+
+class Hostile:
+    """Makes a folder when it is unpickled."""
+
+    def __reduce__(self) -> tuple[Any, tuple[str]]:
+        return os.mkdir, ("ran",)
+
+
+# how each hub may be offered a file that is a pickle
+OFFERED = {
+    "caffe": "caffe:tiny.prototxt@evil.caffemodel",
+    "checkpoint": "checkpoint:source",
+    "fasttext": "fasttext:evil.vec",
+    "file": "file:tiny.py:network@evil.pth?trust=true&size=8",
+    "glove": "glove:evil.txt",
+    "graph": "graph:evil.onnx",
+    "hf": "hf:encoder",
+    "keras": "keras:evil.keras",
+    "seeded": "seeded:residual@evil.pth",
+    "tfhub": "tfhub:tiny/network/2",
+    "timm": "timm:test_resnet@evil.pth?size=32",
+    "torchhub": "torchhub:./hub/network@evil.pth?trust=true&size=8",
+    "torchvision": "torchvision:squeezenet1_1@evil.pth?size=64",
+    "word2vec": "word2vec:evil.bin",
+}
+INSIDE = {"checkpoint": "source/model.safetensors", "hf": "encoder/pytorch_model.bin"}
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_a_pickle_offered_as_weights_is_never_run(
+    name: str, zipped: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = parse(OFFERED[name])
+    place = tmp_path / INSIDE.get(name, asked.weights or asked.name)
+    if name == "hf":
+        (tmp_path / "encoder" / "model.safetensors").unlink()
+    if name == "tfhub":
+        place = tmp_path / "served" / asked.name
+    if zipped:
+        torch.save({"weight": Hostile()}, place)
+    else:
+        place.write_bytes(pickle.dumps(Hostile(), protocol=2))
+    with monkeypatch.context() as online, pytest.raises(HeadstartError) as caught:
+        if name != "tfhub":
+            catalog.load_backbone(asked)
+        else:
+            with serving(tmp_path / "served") as served:
+                connected(online)
+                monkeypatch.setenv("HEADSTART_TFHUB", served.address)
+                catalog.load_backbone(asked)
+    assert not (tmp_path / "ran").exists()
+    assert str(caught.value).count("\n") == 0 and len(str(caught.value)) < 600
+
+
+def test_a_bundle_loads_where_there_is_no_network(name: str, tmp_path: Path) -> None:
+    torch.manual_seed(5)
+    (made,) = hs.fetch([SMALL[name]], tmp_path / "bundle").models
+    torch.manual_seed(5)
+    first = catalog.load_backbone(SMALL[name])
+    again = catalog.load_backbone(f"checkpoint:{made.bundled}")
+    assert again.origin.weights_hash == first.origin.weights_hash == made.weights_hash
+    assert again.origin.licence == first.origin.licence
+    batch = inputs(first)
+    assert torch.equal(outputs(again, batch), outputs(first, batch))
 
 
 def test_unknown_names_and_options_are_refused(name: str) -> None:
