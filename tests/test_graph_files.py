@@ -62,6 +62,17 @@ def test_any_tensor_may_be_the_features(here: Path, output: str) -> None:
     assert backbone.head is None
 
 
+def test_without_a_head_the_answer_is_the_features(here: Path) -> None:
+    backbone = load(classifier(here / "tiny.onnx"), head="false")
+    assert backbone.head is None
+    own = weights()
+    logits = expected(pictures()) @ torch.from_numpy(own["m"]).T + torch.from_numpy(own["c"])
+    found = features(backbone, pictures())
+    assert torch.allclose(found, logits.softmax(1), atol=1e-5)
+    trained = load(here / "tiny.onnx", head="false", trainable="true")
+    assert torch.allclose(features(trained, pictures()), found, atol=1e-5)
+
+
 def test_what_is_not_plain_is_asked_for(here: Path) -> None:
     path = classifier(here / "tiny.onnx")
     with pytest.raises(UnknownNameError, match=r"Tensor of .*tiny\.onnx 'featurs'.*'features'"):

@@ -80,7 +80,12 @@ def test_known_handles_say_their_size(served: Served) -> None:
     handle = "google/imagenet/inception_v3/feature_vector/5"
     (served.folder / handle).parent.mkdir(parents=True)
     saved_model(served, handle)
-    assert resolve(f"tfhub:{handle}").options == {"mean": "0", "std": "1", "size": "299"}
+    assert resolve(f"tfhub:{handle}").options == {
+        "mean": "0",
+        "std": "1",
+        "size": "299",
+        "head": "false",  # a feature vector has no classifier
+    }
     assert resolve(f"tfhub:{handle}?size=200").options["size"] == "200"
 
 

@@ -18,6 +18,8 @@ OTHERS = {
     "checks": "checks of items",
     "history": "scores of past runs",
     "listings": "what hubs have listed",
+    "tfhub": "networks fetched from TensorFlow Hub",
+    "torchhub": "repositories fetched for torch hub",
 }
 
 

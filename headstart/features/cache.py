@@ -31,8 +31,11 @@ OTHERS = {  # compiled networks, checks of items, scores of past runs, the index
     "checks": ("checks",),
     "history": ("history.jsonl",),
     "listings": ("backbones.json",),
+    "tfhub": ("tfhub",),
+    "torchhub": ("torchhub",),
 }
-LASTING = {"history"}  # never removed for lack of space: small, and whole runs were spent on it
+# never removed for lack of space: whole runs were spent on it, or only a network brings it back
+LASTING = {"history", "tfhub", "torchhub"}
 _UNITS: dict[str, int] = {
     unit: 1000**power for power, unit in enumerate(("B", "KB", "MB", "GB", "TB"))
 }

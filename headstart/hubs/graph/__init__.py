@@ -61,7 +61,7 @@ class Graph(Hub):
 
 def _opened(plan: Plan) -> Opened:
     """A graph from its own file."""
-    taken = cut(read(plan.path, plan.kind), plan.settings.output)
+    taken = cut(read(plan.path, plan.kind), plan.settings.output, plan.settings.head)
     made = normalise(plan, taken)
     preprocess = plan.preprocess(made.sides, made.last, made.whole)
     return _with(plan, made.graph, preprocess, taken.head, taken.name)

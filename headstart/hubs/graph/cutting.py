@@ -40,14 +40,20 @@ class Cut:
     head: nn.Linear | None
 
 
-def cut(opened: Opened, output: str) -> Cut:
+def cut(opened: Opened, output: str, head: bool = True) -> Cut:
     """The features: the tensor `output`, or what a classifier's last matrix reads.
+
+    Without `head` they are the graph's one answer.
 
     Raises HeadstartError, naming tensors, where none is so called, or it isn't clear which it is.
     """
     if output:
         return Cut(opened.output(output), output, None, None)
-    walks = [_walk(opened.model, result) for result in opened.model.get_results()]
+    results = opened.model.get_results()
+    if not head and len(results) == 1:
+        answer = results[0].input_value(0)
+        return Cut(answer, opened.name(answer, 0), None, None)
+    walks = [_walk(opened.model, result) for result in results]
     found = [walk for walk in walks if walk is not None]
     if len({walk.features.get_node().get_name() for walk in found}) == 1:
         walk = found[0]

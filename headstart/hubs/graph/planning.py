@@ -24,11 +24,13 @@ _FORMS: Final = "FILE.onnx, FILE.tflite, FILE.xml, or the FOLDER of a SavedModel
 class Settings(PictureInput):
     """The options of a graph file.
 
-    `output` names the tensor that is the features; `graph` and `sha256` say what a saved model
-    was made of.
+    `output` names the tensor that is the features; with `head=false` they are the one thing that
+    the graph answers with, as in a network without a classifier. `graph` and `sha256` say what a
+    saved model was made of.
     """
 
     output: str = ""
+    head: bool = True
     trainable: bool = False
     graph: str = ""
     sha256: str = ""
@@ -82,7 +84,7 @@ class Plan:
     ) -> Reference:
         """What rebuilds the same network from its structure, with its constants shuffled."""
         usual = Settings()
-        names = ("crop", "crop_mode", "interpolation", "output", "trainable")
+        names = ("crop", "crop_mode", "interpolation", "output", "head", "trainable")
         given = {name: getattr(self.settings, name) for name in names}
         options = {
             name: str(value).lower() if isinstance(value, bool) else str(value)

@@ -54,7 +54,8 @@ def open_onnx(plan: Plan) -> Opened:
             "Leave trainable=true out and use -s feature-extraction."
         )
     graph_of = read(plan.path, plan.kind)  # refuses what is damaged, or leads out of its folder
-    taken = _whole(graph_of.model) if plan.saved else cut(graph_of, plan.settings.output)
+    asked = plan.settings
+    taken = _whole(graph_of.model) if plan.saved else cut(graph_of, asked.output, asked.head)
     entry = graph_of.model.get_parameters()[0]
     sides, last = layout(plan, entry)
     content = plan.path.read_bytes() if plan.saved else _up_to(plan, taken, entry)
