@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ from caffe_networks import (
     relu,
     weighted,
 )
+from PIL import Image as pil
+from PIL import ImageOps
 from torch import Tensor, nn
 
 import headstart as hs
@@ -304,8 +307,18 @@ def test_lenet_knows_digits(shared_data: Path) -> None:
     assert (logits.argmax(1).numpy() == labels).mean() >= 0.98
 
 
+def framed(row: dict[str, Any]) -> dict[str, Any]:
+    """A digit with the margin that MNIST's have, whose 20 pixels of digit lie in 28 of picture."""
+    with pil.open(io.BytesIO(row["image"]["bytes"])) as digit:
+        margin = round(digit.width * 4 / 20)
+        wide = ImageOps.expand(digit.convert("L"), margin, fill=0)
+    buffer = io.BytesIO()
+    wide.save(buffer, "PNG")
+    return {"image": {"bytes": buffer.getvalue(), "path": None}, "label": row["label"]}
+
+
 @pytest.mark.slow
-def test_lenet_goes_through_fit_on_other_digits(shared_data: Path) -> None:
+def test_lenet_helps_with_other_digits(shared_data: Path) -> None:
     folder, digits = known(shared_data, "usps_train.parquet")
     train = pq.read_table(digits).to_pylist()
     test = pq.read_table(digits.with_name("usps_test.parquet")).to_pylist()
@@ -315,13 +328,11 @@ def test_lenet_goes_through_fit_on_other_digits(shared_data: Path) -> None:
     Path("usps").mkdir()
     for name, rows in (
         ("train", [row for label in sorted(few) for row in few[label][:20]]),
-        ("val", [row for label in sorted(few) for row in few[label][20:50]]),
+        ("val", [row for label in sorted(few) for row in few[label][20:40]]),
         ("test", test),
     ):
-        pq.write_table(pa.Table.from_pylist(rows), f"usps/{name}.parquet")
+        pq.write_table(pa.Table.from_pylist([framed(row) for row in rows]), f"usps/{name}.parquet")
     result = hs.fit("usps", f"caffe:{folder / LENET[0]}@{folder / LENET[1]}", "model")
-    arms = result.to_json()["arms"]
     print(result)
     assert Path("model/network.prototxt").is_file()
-    assert arms["naive"]["value"] < 0.25
-    assert arms["features"]["value"] >= 0.85  # what LeNet knows; fit says what that was worth
+    assert result.verdict == "helps"  # without the margin it is not: scratch learns as much

@@ -15,6 +15,7 @@ import headstart as hs
 from headstart.budget import Budget
 from headstart.evidence import calibration
 from headstart.pipeline import findings, trials
+from headstart.pipeline.heads import FEATURES
 from headstart.pipeline.prepare import prepare
 from headstart.progress import Silent
 from headstart.report import headline
@@ -96,7 +97,7 @@ def test_labels_are_not_said_to_be_saved_where_that_was_not_measured(
     settings = hs.Settings(epochs=2, device="cpu")
     target, source, name = prepare(pictures, TINY, "lp-ft", settings, Silent(), tmp_path)
     trial = trials.run(target, source, name)
-    features = trial.tried[trials.FEATURES]
+    features = trial.tried[FEATURES]
     wrong = replace(features.arm, scores=np.zeros_like(features.arm.scores))
     arms = {"features": replace(features, arm=wrong), "scratch": replace(features, recipe=None)}
     proof = findings.Proof(trial, arms | {"asked": features}, "asked")
@@ -133,7 +134,7 @@ def test_without_time_the_dear_parts_are_left_out(pictures: Path, tmp_path: Path
     target, source, name = prepare(pictures, TINY, "lp-ft", settings, Silent(), tmp_path)
     trial = trials.run(target, source, name)
     hurried = replace(trial, target=replace(target, budget=Budget(0.0)))
-    arms = {"naive": trial.tried["feature-extraction"], "features": trial.tried[trials.FEATURES]}
+    arms = {"naive": trial.tried["feature-extraction"], "features": trial.tried[FEATURES]}
     proof = findings.Proof(hurried, arms | {"asked": trial.tried["lp-ft"]}, "asked")
     found = proof.findings()
     assert "robustness" not in found
