@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -188,6 +189,17 @@ def test_the_chosen_arm_is_never_below_a_simpler_one(found: list[tuple[float, fl
     assert arms[chosen].merit[0] == max(merit[0] for merit in found)
     if arms[asked].merit[0] == arms[chosen].merit[0]:
         assert chosen == asked
+
+
+@pytest.mark.parametrize(("wins", "chosen"), [(1, "asked"), (12, "scratch")])
+def test_scratch_is_handed_over_only_where_it_is_clearly_better(wins: int, chosen: str) -> None:
+    ours, theirs = np.ones(60), np.ones(60)
+    ours[:12], theirs[: 12 - wins] = 0, 0
+    arms = {"features": arm("features", (0.1, -1.0))}
+    for name, checked in (("scratch", theirs), ("asked", ours)):
+        arms[name] = replace(arm(name, (float(checked.mean()), -1.0)), checked=checked)
+    assert arms["scratch"].merit > arms["asked"].merit
+    assert choose(arms) == chosen
 
 
 def test_the_choice_does_not_look_at_held_out_scores() -> None:

@@ -39,9 +39,11 @@ class Arm:
 def choose(arms: Mapping[str, Arm]) -> str:
     """The arm to hand over, by validation alone: the asked-for one unless a simpler one did better.
 
-    `arms` run from the simplest to the asked-for one, which comes last.
+    `arms` run from the simplest to the asked-for one, which comes last. Scratch is not simpler, and
+    takes its place only where it is better by more than a standard error.
     """
-    *simpler, asked = arms
+    *others, asked = arms
+    simpler = [name for name in others if name != "scratch" or _clearly(arms[name], arms[asked])]
     best = max(simpler, key=lambda name: arms[name].merit, default=asked)
     return best if arms[best].merit[0] > arms[asked].merit[0] else asked
 
@@ -57,6 +59,11 @@ def simplest(arms: Mapping[str, Arm]) -> str:
         if _level(best.checked - arm.checked):
             return name
     raise ValueError("there is no arm")
+
+
+def _clearly(arm: Arm, other: Arm) -> bool:
+    """Whether an arm is better than another by more than the standard error of their difference."""
+    return len(arm.checked) == 0 or not _level(arm.checked - other.checked)
 
 
 def _level(behind: np.ndarray) -> bool:

@@ -131,8 +131,8 @@ def _evidence(
 
 def _dropped(asked: Arm, winner: Arm) -> str:
     note = (
-        f"{asked.strategy} scored {asked.merit[0]:.3f} on validation, below the simpler "
-        f"{winner.strategy} at {winner.merit[0]:.3f}: the simpler one is handed over."
+        f"{asked.strategy} scored {asked.merit[0]:.3f} on validation, below "
+        f"{winner.strategy} at {winner.merit[0]:.3f}, which is handed over."
     )
     return f"{note} ({asked.strategy} was {asked.note}.)" if asked.note else note
 
