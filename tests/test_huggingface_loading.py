@@ -388,6 +388,7 @@ def test_cards_tell_what_folders_here_hold(tmp_path: Path, monkeypatch: pytest.M
         "at_hand": True,
         "accuracy": None,
         "year": None,
+        "path": "mine/model.safetensors",
     }
 
 

@@ -88,18 +88,20 @@ class Target:
         items = self.dataset.items if view is None else self.dataset.split("train")
         return self._extract(self.prefix(backbone, boundary), items, view)
 
-    def features(self, backbone: Backbone) -> tuple[Extraction, Extraction]:
+    def features(self, backbone: Backbone) -> list[Extraction]:
         """Features of the items for training and validation in that order, and of those for test.
 
-        The latter in fp32, as the saved model will compute them. Raises OutOfTimeError where the
+        The latter, where there are any, in fp32, as the saved model will compute them. Raises OutOfTimeError where the
         budget has no time for all.
         """
         prefix = self.prefix(backbone, len(backbone.stages))
         learned = self._extract(
             prefix, self.dataset.split("train") + self.dataset.split("validation")
         )
-        exact = replace(prefix, precision="fp32")
-        return learned, self._extract(exact, self.dataset.split("test"))
+        held_out = self.dataset.split("test")
+        if not held_out:  # as in folds
+            return [learned]
+        return [learned, self._extract(replace(prefix, precision="fp32"), held_out)]
 
     def _extract(
         self, prefix: Prefix, items: Sequence[Item], view: View | None = None
@@ -109,9 +111,10 @@ class Target:
 
     def examples(self, backbone: Backbone) -> dict[str, Examples]:
         """Features and targets of every split, from the store where they lie there."""
-        learned, held_out = (found.features() for found in self.features(backbone))
+        learned, *held_out = (found.features() for found in self.features(backbone))
         ends = len(self.dataset.split("train"))
-        parts = {"train": learned[:ends], "validation": learned[ends:], "test": held_out}
+        test = held_out[0] if held_out else learned[:0]
+        parts = {"train": learned[:ends], "validation": learned[ends:], "test": test}
         return {name: (part, self.dataset.targets(name)) for name, part in parts.items()}
 
     def splits(self, backbone: Backbone, strategy: Strategy, epochs: int) -> Splits:
