@@ -35,7 +35,7 @@ def command(args: argparse.Namespace) -> list[str]:
         return ["features", *given, "--json", "--offline"]
     strategy = STRATEGIES[args.work][args.backbone]
     words = ["fit", *given, "-o", str(args.out.with_suffix(".model")), "-s", strategy]
-    words += ["--no-scratch", "--json", "--offline"]
+    words += ["--no-scratch", "--evidence", "none", "--json", "--offline"]
     if args.work != "frozen":  # a probe has no epochs
         words += ["--epochs", str(args.epochs)]
     return words

@@ -12,7 +12,7 @@ import shutil
 import tempfile
 import warnings
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final, final
@@ -27,6 +27,7 @@ from headstart.features.store import cache_folder
 
 HINTS: Final = {"fp32": "f32", "bf16": "bf16"}
 STREAMS: Final = 2  # while one waits for its slowest thread, or for a decoder's, the other computes
+_trace: Final[Callable[..., Any]] = torch.jit.trace  # which has no types
 KEPT: Final = 4 << 30  # bytes of converted networks on disk; beyond it the longest unused go
 
 
@@ -208,7 +209,9 @@ def _traced(stages: nn.Module, sample: Any) -> Any:
     network.eval()
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # tracing warns of each shape that it takes for constant
-        model = _library().convert_model(network, example_input=tuple(examples))
+        # its own check would trace once more; whoever chooses an engine compares its answers
+        traced = _trace(network, tuple(examples), check_trace=False)
+        model = _library().convert_model(traced, example_input=tuple(examples))
     if len(model.inputs) != len(examples) or len(model.outputs) != 1:
         raise EngineError("the stages have more than one output, or leave an input unread")
     for port, example in zip(model.inputs, examples, strict=True):
