@@ -15,11 +15,13 @@ import headstart as hs
 from headstart.budget import Budget
 from headstart.evidence import calibration
 from headstart.pipeline import findings, trials
+from headstart.pipeline.finish import unlearned
 from headstart.pipeline.heads import FEATURES
 from headstart.pipeline.prepare import prepare
 from headstart.progress import Silent
 from headstart.report import headline
 from headstart.results import Result
+from headstart.training.record import Training
 
 PARTS = {"convergence", "calibration", "classes", "items", "labels", "robustness"}
 CHEAP = {"convergence", "calibration", "classes"}
@@ -105,6 +107,31 @@ def test_labels_are_not_said_to_be_saved_where_that_was_not_measured(
     assert proof._scratch() is not None
     assert findings.Proof(trial, arms, "scratch")._scratch() is None  # not beside itself
     assert not findings.Proof(trial, {**arms, "features": features}, "features")._beats_features()
+
+
+@pytest.mark.parametrize(
+    ("right", "cut", "told"), [(0.0, True, 1), (1.0, True, 0), (0.0, False, 0)]
+)
+def test_a_scratch_arm_that_had_no_time_is_told(
+    right: float, cut: bool, told: int, pictures: Path, tmp_path: Path
+) -> None:
+    settings = hs.Settings(epochs=2, device="cpu")
+    target, source, name = prepare(
+        pictures, TINY, "feature-extraction", settings, Silent(), tmp_path
+    )
+    features = trials.run(target, source, name).tried[FEATURES]
+
+    def scored(value: float) -> Any:
+        return replace(features.arm, scores=np.full_like(features.arm.scores, value))
+
+    arms = {
+        "naive": replace(features, arm=scored(0.0)),
+        "scratch": replace(features, arm=scored(right), training=Training(cut=cut)),
+    }
+    said = unlearned(arms)
+    assert len(said) == told
+    assert all("not clearly above the naive 0.000: the gain says little" in each for each in said)
+    assert unlearned({"naive": arms["naive"]}) == []
 
 
 def test_the_saved_model_answers_calibrated(pictures: Path, tmp_path: Path) -> None:
