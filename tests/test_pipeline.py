@@ -86,7 +86,7 @@ def test_a_strategy_that_ruins_the_network_is_dropped_and_said(
     assert dropped is not None
     assert dropped.strategy == "full-fine-tuning"
     assert result.evidence.strategy == "feature-extraction"
-    assert dropped.note.endswith("the simpler one is handed over.")
+    assert dropped.note.endswith("which is handed over.")
     assert dropped.note in str(result)
     assert saved(result.folder)["dropped"]["note"] == dropped.note
     assert json.loads((result.folder / "headstart.json").read_text())["strategy"] == (

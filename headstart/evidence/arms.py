@@ -164,14 +164,15 @@ def scratch_arm(
     epochs = defaults.SCRATCH_MORE_STEPS * reference.epochs
     search = max(1, reference.epochs // 4)
     strategy = _Everything()
-    tried: list[tuple[tuple[float, float], float, int]] = []
+    tried: list[tuple[tuple[float, ...], float, int]] = []
     for position, rate in enumerate(candidates):
         searched = (position + 1) / len(candidates) * SEARCH_SHARE
         label = f"scratch at {rate:g} (rate search)"
         recipe = replace(reference, label=label, epochs=search, rate=rate, patience=search)
         session = target.session(f"scratch-{position}", left.until(searched), last=False)
         _, training = _from_scratch(target, rebuild, strategy, recipe, session)
-        tried.append((training.merit(training.best), rate, training.steps))
+        merits = *training.merit(training.best), *training.merit(-1)  # the last where none learned
+        tried.append((merits, rate, training.steps))
     rate = max(tried)[1]
     recipe = replace(reference, label="scratch", epochs=epochs, rate=rate, patience=epochs)
     session = target.session("scratch", left)

@@ -91,8 +91,8 @@ class Target:
     def features(self, backbone: Backbone) -> list[Extraction]:
         """Features of the items for training and validation in that order, and of those for test.
 
-        The latter, where there are any, in fp32, as the saved model will compute them. Raises OutOfTimeError where the
-        budget has no time for all.
+        The latter, where there are any, in fp32, as the saved model will compute them. Raises
+        OutOfTimeError where the budget has no time for all.
         """
         prefix = self.prefix(backbone, len(backbone.stages))
         learned = self._extract(
