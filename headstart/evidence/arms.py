@@ -163,21 +163,19 @@ def scratch_arm(
     left = target.budget.until(1.0 - FINDINGS_SHARE[target.settings.evidence])
     epochs = defaults.SCRATCH_MORE_STEPS * reference.epochs
     search = max(1, reference.epochs // 4)
-    strategy = _Everything()
     tried: list[tuple[tuple[float, ...], float, int]] = []
     for position, rate in enumerate(candidates):
         searched = (position + 1) / len(candidates) * SEARCH_SHARE
         label = f"scratch at {rate:g} (rate search)"
         recipe = replace(reference, label=label, epochs=search, rate=rate, patience=search)
         session = target.session(f"scratch-{position}", left.until(searched), last=False)
-        _, training = _from_scratch(target, rebuild, strategy, recipe, session)
+        _, training = _from_scratch(target, rebuild, _Everything(), recipe, session)
         merits = *training.merit(training.best), *training.merit(-1)  # the last where none learned
         tried.append((merits, rate, training.steps))
     rate = max(tried)[1]
     recipe = replace(reference, label="scratch", epochs=epochs, rate=rate, patience=epochs)
     session = target.session("scratch", left)
-    model, training = _from_scratch(target, rebuild, strategy, recipe, session)
-    outputs = judge(target, model)
+    model, training = _from_scratch(target, rebuild, _Everything(), recipe, session)
     rates = ", ".join(f"{value:g}" for value in candidates)
     said = (
         f"Scratch: rates {rates} tried for {' / '.join(str(entry[2]) for entry in tried)} steps, "
@@ -185,7 +183,8 @@ def scratch_arm(
     )
     if training.cut:
         said += " It was ended by the budget, so the gain is an upper bound."
-    arm = _arm(target, "scratch", outputs, time.monotonic() - started, steps=training.steps)
+    judged = judge(target, model)
+    arm = _arm(target, "scratch", judged, time.monotonic() - started, steps=training.steps)
     return Outcome(arm, model, training, recipe=recipe), said
 
 
