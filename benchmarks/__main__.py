@@ -124,6 +124,8 @@ def fast_path(args: argparse.Namespace) -> int:
         works = [name for name in WORKS if name in {*works, "frozen"}]
     if not args.source.is_dir():
         return _refuse(f"{args.source} is not there. Give a folder of class folders with --source.")
+    if args.out.is_dir():
+        return _refuse(f"{args.out} is a folder. Give a file for the results with --out.")
     weights = SHARED / "weights" / WEIGHTS
     if args.backbone != "resnet50" and not weights.exists():
         return _refuse(f"{weights} is not there. Run with --backbone resnet50, which needs none.")
