@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,26 @@ def test_a_network_that_fails_at_work_is_dropped(
     monkeypatch.setattr(Look, "_measure", failing)
     rows = hs.rank(pictures, sources, settings=quick()).rows
     assert [row.dropped for row in rows] == ["", "no room for it"]
+
+
+@pytest.mark.parametrize(("right", "first"), [(62, "trained"), (90, "random")])
+def test_a_random_network_comes_first_only_where_it_is_clearly_better(
+    right: int, first: str
+) -> None:
+    source = tiny.backbone()
+    places = np.arange(100)
+
+    def contender(name: str, hits: int) -> contenders.Contender:
+        origin = replace(source.origin, pretrained=name == "trained")
+        held = (places < hits).astype(np.float64)
+        return contenders.Contender(
+            name, None, replace(source, origin=origin), held=held, places=places
+        )
+
+    random, trained = contender("random", right), contender("trained", 60)
+    ordered = contenders.trained_first([random, trained])
+    assert ordered[0].reference == first
+    assert contenders.trained_first([trained, random]) == [trained, random]
 
 
 def test_without_time_for_a_closer_look_the_first_one_counts(

@@ -1,15 +1,19 @@
-"""Which backbones are looked at for a data set: those named, those that match, or all at hand."""
+"""Which backbones are looked at for a data set, and which of two comes first."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from headstart import catalog
-from headstart.contracts import Card, Modality
+from headstart.contracts import Backbone, Card, Modality
 from headstart.data import recognise
 from headstart.defaults import Settings
 from headstart.errors import HeadstartError
+from headstart.evidence import Arm, Interval, paired
 from headstart.pipeline.listing import backbones
 from headstart.pipeline.prepare import schema
 from headstart.references import parse
@@ -17,6 +21,57 @@ from headstart.references import parse
 FETCHED = 5  # backbones that a look fetches where none is named
 LIGHT = 30_000_000  # parameters of those
 _STAND_IN = "seeded"  # random networks for trials: looked at only where they are named
+
+
+@dataclass(eq=False)
+class Contender:
+    """One candidate and what is known of it so far."""
+
+    reference: str
+    card: Card | None
+    source: Backbone | None = None
+    dropped: str = ""
+    seconds: float = 0.0
+    speed: float | None = None  # items a second, measured here
+    scores: Mapping[str, float | None] = field(default_factory=dict)
+    held: np.ndarray = field(default_factory=lambda: np.empty(0))  # each item, by the others
+    places: np.ndarray = field(default_factory=lambda: np.empty(0, int))  # of those items
+    tuned: Arm | None = None  # a short fine-tuning
+
+    @property
+    def pretrained(self) -> bool:
+        """Whether its weights were trained on anything."""
+        return self.source is not None and self.source.origin.pretrained
+
+    @property
+    def parameters(self) -> int | None:
+        """How many numbers its stages hold; as its card says before it is loaded."""
+        if self.source is None:
+            return self.card.parameters if self.card else None
+        stages = self.source.stages.values()
+        return sum(p.numel() for stage in stages for p in stage.parameters())
+
+
+def behind(best: Contender, other: Contender) -> Interval:
+    """How far one candidate is behind another, on the items that both were looked at on."""
+    _, first, second = np.intersect1d(best.places, other.places, return_indices=True)
+    return paired(best.held[first], other.held[second])
+
+
+def trained_first(ordered: Sequence[Contender]) -> list[Contender]:
+    """The same order, but random networks before trained ones only where clearly better."""
+    found: list[Contender] = []
+    for each in ordered:
+        place = len(found)
+        if each.pretrained:
+            while place and not found[place - 1].pretrained and not _clear(found[place - 1], each):
+                place -= 1
+        found.insert(place, each)
+    return found
+
+
+def _clear(better: Contender, other: Contender) -> bool:
+    return behind(better, other).low > 0
 
 
 def modality_of(data: str | Path, settings: Settings) -> tuple[str, Modality]:

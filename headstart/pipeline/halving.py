@@ -10,7 +10,8 @@ from headstart.budget import Budget
 from headstart.contracts import Backbone
 from headstart.errors import HeadstartError
 from headstart.evidence import Arm
-from headstart.pipeline.ranking import Contender, Look
+from headstart.pipeline.contenders import Contender
+from headstart.pipeline.ranking import Look
 
 STRATEGY = "lp-ft"  # begins where the probe ends, so that a few epochs already tell something
 FINALISTS = 4  # candidates that are fine-tuned at most

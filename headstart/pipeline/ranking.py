@@ -6,20 +6,26 @@ Every later look, and the fit that may follow, finds in the store what an earlie
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from headstart import evidence
-from headstart.contracts import Backbone, Card
+from headstart.contracts import Backbone
 from headstart.data import Dataset, Item, nested
 from headstart.errors import HeadstartError, OutOfTimeError
-from headstart.evidence import Arm, Interval, Target
+from headstart.evidence import Target
 from headstart.features.extract import extract
-from headstart.pipeline.contenders import contenders, modality_of
+from headstart.pipeline.contenders import (
+    Contender,
+    behind,
+    contenders,
+    modality_of,
+    trained_first,
+)
 from headstart.pipeline.prepare import Surroundings
 from headstart.plan import trained_on
 from headstart.references import parse
@@ -32,30 +38,6 @@ FIRST = 300  # items that every candidate is looked at on
 MOST = 3_000  # items that the closer look takes at most: scores take the cube of them
 KEPT = 3  # candidates that a first look never drops
 SHARE = 0.2  # of a budget, by when a ranking that is part of a fit must be done
-
-
-@dataclass(eq=False)
-class Contender:
-    """One candidate and what is known of it so far."""
-
-    reference: str
-    card: Card | None
-    source: Backbone | None = None
-    dropped: str = ""
-    seconds: float = 0.0
-    speed: float | None = None  # items a second, measured here
-    scores: Mapping[str, float | None] = field(default_factory=dict)
-    held: np.ndarray = field(default_factory=lambda: np.empty(0))  # each item, by the others
-    places: np.ndarray = field(default_factory=lambda: np.empty(0, int))  # of those items
-    tuned: Arm | None = None  # a short fine-tuning
-
-    @property
-    def parameters(self) -> int | None:
-        """How many numbers its stages hold; as its card says before it is loaded."""
-        if self.source is None:
-            return self.card.parameters if self.card else None
-        stages = self.source.stages.values()
-        return sum(p.numel() for stage in stages for p in stage.parameters())
 
 
 @dataclass
@@ -90,7 +72,7 @@ class Look:
     def level(self) -> list[Contender]:
         """Those that scores on features can't tell from the best, the best first."""
         best, *others = self.alive
-        return [best, *(each for each in others if _behind(best, each).low <= 0)]
+        return [best, *(each for each in others if behind(best, each).low <= 0)]
 
     def promote(self, first: Sequence[Contender]) -> None:
         """Put some of the candidates first, in their order."""
@@ -144,7 +126,7 @@ class Look:
             for each in self.alive:
                 self._look_at(each, count)
             self._order()
-            self._drop_behind(count)
+            self._dropbehind(count)
         for each in self.alive:
             _remember(self, each)
 
@@ -206,22 +188,17 @@ class Look:
         ranks = combined([each.scores for each in level])
         order = sorted(range(len(level)), key=lambda place: (-ranks[place], place))
         self.promote([level[place] for place in order])
+        self.promote(trained_first(self.alive))
 
-    def _drop_behind(self, count: int) -> None:
+    def _dropbehind(self, count: int) -> None:
         best = self.alive[0]
         for each in self.alive[KEPT:]:
-            gap = _behind(best, each)
+            gap = behind(best, each)
             if gap.low > 0:
                 each.dropped = (
                     f"{100 * gap.value:.1f} points behind {best.reference} on {count} items "
                     f"({100 * gap.low:.1f} to {100 * gap.high:.1f})"
                 )
-
-
-def _behind(best: Contender, other: Contender) -> Interval:
-    """How far behind on the items that both were looked at on."""
-    _, first, second = np.intersect1d(best.places, other.places, return_indices=True)
-    return evidence.paired(best.held[first], other.held[second])
 
 
 def _answers(source: Backbone, features: np.ndarray) -> np.ndarray | None:
