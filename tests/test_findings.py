@@ -15,7 +15,6 @@ import headstart as hs
 from headstart.budget import Budget
 from headstart.evidence import calibration
 from headstart.pipeline import findings, trials
-from headstart.pipeline.finish import unlearned
 from headstart.pipeline.heads import FEATURES
 from headstart.pipeline.prepare import prepare
 from headstart.progress import Silent
@@ -128,10 +127,10 @@ def test_a_scratch_arm_that_had_no_time_is_told(
         "naive": replace(features, arm=scored(0.0)),
         "scratch": replace(features, arm=scored(right), training=Training(cut=cut)),
     }
-    said = unlearned(arms)
+    said = findings.unlearned(arms)
     assert len(said) == told
     assert all("not clearly above the naive 0.000: the gain says little" in each for each in said)
-    assert unlearned({"naive": arms["naive"]}) == []
+    assert findings.unlearned({"naive": arms["naive"]}) == []
 
 
 def test_the_saved_model_answers_calibrated(pictures: Path, tmp_path: Path) -> None:

@@ -97,7 +97,9 @@ class Proof:
         target, test = self.target, self.target.dataset.targets("test")
         ours = self.arms[self.kept].arm.outputs["test"]
         seed = target.settings.seed
-        return by_class(target.task, target.labels, ours, test, self._scratch(), seed)
+        # a network that always says one class does not do better on that class
+        scratch = None if unlearned(self.arms) else self._scratch()
+        return by_class(target.task, target.labels, ours, test, scratch, seed)
 
     def _groups(self) -> list[dict[str, Any]] | None:
         """What is reached in each group of the test items, where a column names groups."""
@@ -184,6 +186,21 @@ class Proof:
         scratch = judges[1] if len(judges) > 1 else None
         given = (judges[0], target.reader, target.task, items, truth, scratch)
         return robustness(*given, seed=target.settings.seed)
+
+
+def unlearned(arms: Mapping[str, Outcome]) -> list[str]:
+    """Whether the gain is only that over a network which had no time to learn anything."""
+    scratch = arms.get("scratch")
+    if scratch is None or not scratch.training.cut:
+        return []
+    naive = arms["naive"].arm.scores
+    if evidence.paired(scratch.arm.scores, naive).low > 0:
+        return []
+    return [
+        f"In the time it had, the network from scratch came to {scratch.arm.scores.mean():.3f}, "
+        f"not clearly above the naive {naive.mean():.3f}: the gain says little. "
+        "Give it more with --budget."
+    ]
 
 
 def pictured(found: Mapping[str, Any], items: Sequence[Item], modality: Modality) -> dict[str, str]:

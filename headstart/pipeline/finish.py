@@ -11,10 +11,10 @@ from torch import nn
 from headstart import artifact
 from headstart.artifact import Record
 from headstart.contracts import Backbone
-from headstart.evidence import Arm, Evidence, Outcome, Target, paired
+from headstart.evidence import Arm, Evidence, Outcome, Target
 from headstart.evidence.calibration import folded
 from headstart.model import Model
-from headstart.pipeline.findings import Proof
+from headstart.pipeline.findings import Proof, unlearned
 from headstart.pipeline.heads import head_of
 from headstart.pipeline.prepare import rebuild, task_name
 from headstart.pipeline.seeds import over_seeds
@@ -128,21 +128,6 @@ def _evidence(
     if name != "asked":
         found.dropped = replace(asked.arm, note=_dropped(asked.arm, winner))
     return found
-
-
-def unlearned(arms: Mapping[str, Outcome]) -> list[str]:
-    """Whether the gain is only that over a network which had no time to learn anything."""
-    scratch = arms.get("scratch")
-    if scratch is None or not scratch.training.cut:
-        return []
-    naive = arms["naive"].arm.scores
-    if paired(scratch.arm.scores, naive).low > 0:
-        return []
-    return [
-        f"In the time it had, the network from scratch came to {scratch.arm.scores.mean():.3f}, "
-        f"not clearly above the naive {naive.mean():.3f}: the gain says little. "
-        "Give it more with --budget."
-    ]
 
 
 def _dropped(asked: Arm, winner: Arm) -> str:
