@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +39,8 @@ def test_a_family_goes_the_whole_way(
     family: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     reference = f"{FAMILIES[family]}&pretrained=false"
-    if reference.startswith("keras:"):
-        pytest.importorskip("keras")
+    if reference.startswith("keras:") and find_spec("keras") is None:  # its hub imports it
+        pytest.skip("needs keras")
     torch.manual_seed(0)
     backbone = catalog.load_backbone(reference)
     sides = [backbone.preprocess[side] for side in ("channels", "height", "width")]
