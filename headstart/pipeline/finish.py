@@ -14,6 +14,7 @@ from headstart.contracts import Backbone
 from headstart.evidence import Arm, Evidence, Outcome, Target
 from headstart.evidence.calibration import folded
 from headstart.model import Model
+from headstart.pipeline.explaining import explanations
 from headstart.pipeline.findings import Proof, unlearned
 from headstart.pipeline.heads import head_of
 from headstart.pipeline.prepare import rebuild, task_name
@@ -66,7 +67,9 @@ def finish(
     artifact.write_evidence(folder, told)
     if target.settings.evidence != "none":
         facts = {"seed": target.settings.seed, "versions": artifact.versions()}
-        write_page(folder, told | facts, proof.pictures(found.findings))
+        write_page(
+            folder, told | facts, proof.pictures(found.findings) | _why(target, model, found)
+        )
     return Result(workspace.publish(), found)
 
 
@@ -162,6 +165,14 @@ def _check(folder: Path, target: Target, model: Model) -> None:
     here = Predictor(model, target.task, target.reader, target.labels, target.accelerator.device)
     answers = target.task.decode(here.outputs(items), target.labels)
     artifact.verify(folder, items, answers, min(target.reader.modality.suffixes))
+
+
+def _why(target: Target, model: Model, found: Evidence) -> dict[str, str]:
+    """What explains the most confident mistakes, where there is time for it."""
+    if target.settings.evidence != "full" or target.budget.over():
+        return {}
+    here = Predictor(model, target.task, target.reader, target.labels, target.accelerator.device)
+    return explanations(here, target.dataset.split("test"), found.findings, target.progress)
 
 
 def _portable(backbone: Backbone) -> Reference:

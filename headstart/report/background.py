@@ -6,7 +6,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from headstart.report import figures, named_arms
-from headstart.report.contents import Card, Figure, Group, Section, Table, between, value_of
+from headstart.report.contents import (
+    Card,
+    Figure,
+    Group,
+    Section,
+    Table,
+    between,
+    explained,
+    value_of,
+)
 from headstart.report.figures import Series
 from headstart.report.theme import OTHER
 from headstart.report.verdict import duration
@@ -55,7 +64,12 @@ def inspection(evidence: Evidence) -> Section | None:
     for key, title, said in kinds:
         rows = items.get(key) or []
         cards = [
-            Card(str(row["id"]), _facts(row), tuple(near.get(row["id"], ())[:_NEAREST]))
+            Card(
+                str(row["id"]),
+                _facts(row),
+                tuple(near.get(row["id"], ())[:_NEAREST]),
+                explained(str(row["id"])) if key == "mistakes" else "",
+            )
             for row in rows[:MOST_CARDS]
         ]
         if len(rows) > len(cards):

@@ -41,11 +41,15 @@ class Figure:
 
 @dataclass(frozen=True)
 class Card:
-    """An item worth looking at: what is said of it, and the training items nearest to it."""
+    """An item worth looking at: what is said of it, and the training items nearest to it.
+
+    `explained` is the key of the picture or line that says why the model answers so.
+    """
 
     item: str
     facts: tuple[tuple[str, str], ...]
     nearest: tuple[str, ...]
+    explained: str = ""
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,11 @@ class Section:
     checks: tuple[tuple[str, bool], ...] = ()
     warnings: tuple[str, ...] = ()
     code: str = ""
+
+
+def explained(item: str) -> str:
+    """The key of an item's explanation among a page's pictures."""
+    return f"{item} explained"
 
 
 def cell(value: Any) -> str:

@@ -115,6 +115,7 @@ def _wanted(evidence: Mapping[str, Any], shown: Sequence[Section]) -> Iterator[s
         for group in section.groups:
             for card in group.cards:
                 yield card.item
+                yield card.explained
                 yield from card.nearest
     ids = ((evidence.get("items") or {}).get("map") or {}).get("id") or []
     stride = max(1, len(ids) // 400)

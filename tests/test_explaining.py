@@ -1,0 +1,56 @@
+"""Explanations on the report's page: those of the most confident mistakes, and no others."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny
+from conftest import Fitted
+
+import headstart as hs
+from headstart import artifact
+from headstart.data import Item, load_labelled
+from headstart.pipeline.explaining import COUNT, explanations
+from headstart.report.contents import explained
+from headstart.report.page import write_page
+from headstart.serve import Predictor
+
+
+@pytest.fixture
+def mistaken(fitted: Fitted) -> tuple[Predictor, tuple[Item, ...], dict[str, Any]]:
+    """A model, items, and a record in which eight of these are mistakes."""
+    predictor = hs.load(fitted.folder)
+    items = load_labelled(fitted.pictures, predictor.reader.modality, predictor.labels).items
+    record = artifact.read_evidence(fitted.folder)
+    mistakes = [
+        {"id": item.id, "label": "ants", "predicted": "bees", "probability": 0.9, "score": 0.9}
+        for item in items[: COUNT + 2]
+    ]
+    record["items"]["mistakes"] = mistakes
+    return predictor, items, record
+
+
+def test_the_first_mistakes_are_explained_on_the_page(mistaken: Any, tmp_path: Path) -> None:
+    predictor, items, record = mistaken
+    told = tiny.Recording()
+    found = explanations(predictor, items, record, told)
+    names = [row["id"] for row in record["items"]["mistakes"]]
+    assert list(found) == [explained(name) for name in names[:COUNT]]
+    assert all(value.startswith("data:image/jpeg;base64,") for value in found.values())
+    assert told.said == []
+    page = write_page(tmp_path, record, found).read_text(encoding="utf-8")
+    assert page.count("Why the model says so") == COUNT
+    assert explanations(predictor, items, {}, told) == {}
+
+
+def test_without_captum_the_page_does_without(
+    mistaken: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predictor, items, record = mistaken
+    monkeypatch.setitem(sys.modules, "captum.attr", None)
+    told = tiny.Recording()
+    assert explanations(predictor, items, record, told) == {}
+    assert any("without an explanation" in each for each in told.said)
