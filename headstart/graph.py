@@ -25,7 +25,7 @@ def library(part: str = "openvino") -> Any:
     It comes without its telemetry, which would write to the home folder and open sockets.
     """
     before = sys.modules.get(_TELEMETRY)
-    sys.modules[_TELEMETRY] = None  # type: ignore[assignment]
+    sys.modules[_TELEMETRY] = None  # type: ignore[assignment]  # None refuses it
     try:
         import_module("openvino")
         return import_module(part)

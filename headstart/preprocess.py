@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from abc import ABC
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, fields
 from typing import Any, Final
 
 from headstart.errors import HeadstartError, UnknownNameError
@@ -54,6 +55,15 @@ class PictureInput(ABC):  # noqa: B024  # of options alone
             "crop_mode": self.crop_mode,
             "interpolation": self.interpolation,
             **found,
+        }
+
+    def changed(self, left_out: Collection[str] = ()) -> dict[str, str]:
+        """The options that are not as usual, as a reference holds them."""
+        own = {each.name: (getattr(self, each.name), each.default) for each in fields(self)}
+        return {
+            name: str(value).lower() if isinstance(value, bool) else str(value)
+            for name, (value, usual) in own.items()
+            if name not in left_out and value != usual
         }
 
     def _numbers(self, name: str, what: object) -> list[float]:

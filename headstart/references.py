@@ -85,6 +85,18 @@ def build(make: Callable[..., T], options: Mapping[str, str], what: str) -> T:
     return make(**values)
 
 
+def literal(text: str) -> bool | int | float | str:
+    """What an option's text stands for, where nothing says its type."""
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
 def _convert(text: str, parameter: Parameter, what: str) -> Any:
     default = parameter.default
     if isinstance(default, bool):

@@ -36,13 +36,19 @@ class Served:
 def serving(folder: Path) -> Iterator[Served]:
     """Serve a folder on a free port of this machine."""
     served = Served(folder)
-    handler = type("Handler", (_Handler,), {"served": served})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    with listening(_Handler, served) as served.address:
+        yield served
+
+
+@contextmanager
+def listening(handler: type[BaseHTTPRequestHandler], served: object) -> Iterator[str]:
+    """The address at which requests are handled, by a handler whose `served` this is."""
+    own = type("Handler", (handler,), {"served": served})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), own)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
-    served.address = f"http://127.0.0.1:{server.server_address[1]}"
     try:
-        yield served
+        yield f"http://127.0.0.1:{server.server_address[1]}"
     finally:
         server.shutdown()
         server.server_close()

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
+
+from file_server import listening
 
 COMMIT = "c0ffee" + "0" * 34
 LARGE = (".safetensors", ".bin")  # kept by their sha256
@@ -45,17 +46,8 @@ def files_of(folder: Path) -> dict[str, bytes]:
 @contextmanager
 def serving(served: Served) -> Iterator[Served]:
     """Serve a model on a free port of this machine."""
-    handler = type("Handler", (_Handler,), {"served": served})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    served.endpoint = f"http://127.0.0.1:{server.server_address[1]}"
-    try:
+    with listening(_Handler, served) as served.endpoint:
         yield served
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 from importlib import import_module
@@ -38,17 +37,6 @@ FAMILIES = [  # name, the module of its preprocessing, the smallest size it take
     ("VGG16", "vgg16", 32),
     ("Xception", "xception", 71),
 ]
-
-
-@pytest.fixture
-def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no socket be opened."""
-
-    def refuse(*_: object, **__: object) -> None:
-        raise OSError("a socket was opened")
-
-    monkeypatch.setattr(socket.socket, "connect", refuse)
-    monkeypatch.setattr(socket, "getaddrinfo", refuse)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headstart.errors import HeadstartError
-from headstart.references import Reference, build, parse, parse_named
+from headstart.references import Reference, build, literal, parse, parse_named
 
 words = st.text("abcxyz0189_-./", min_size=1, max_size=12)
 values = st.text(max_size=12)
@@ -97,3 +97,12 @@ def test_options_that_do_not_fit_are_refused(options: dict[str, str], message: s
     with pytest.raises(HeadstartError) as caught:
         build(Part, options, "part")
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("True", True), ("false", False), ("3", 3), ("0.5", 0.5), ("same", "same"), ("", "")],
+)
+def test_words_stand_for_what_they_look_like(text: str, value: object) -> None:
+    found = literal(text)
+    assert (found, type(found)) == (value, type(value))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,17 +23,6 @@ from headstart.model import Model
 from headstart.weights import save
 
 TINY = "test_resnet"
-
-
-@pytest.fixture
-def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no socket be opened."""
-
-    def refuse(*_: object, **__: object) -> None:
-        raise OSError("a socket was opened")
-
-    monkeypatch.setattr(socket.socket, "connect", refuse)
-    monkeypatch.setattr(socket, "getaddrinfo", refuse)
 
 
 def test_real_weights_know_a_macaw(shared_data: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import socket
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,17 +30,6 @@ EXTRAS: dict[str, dict[str, Any]] = {
     "vgg11": {"init_weights": False},
     "vit_b_32": {"image_size": 64},
 }
-
-
-@pytest.fixture
-def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no socket be opened."""
-
-    def refuse(*_: object, **__: object) -> None:
-        raise OSError("a socket was opened")
-
-    monkeypatch.setattr(socket.socket, "connect", refuse)
-    monkeypatch.setattr(socket, "getaddrinfo", refuse)
 
 
 def theirs(name: str, **more: Any) -> nn.Module:

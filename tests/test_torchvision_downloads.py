@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import socket
 from pathlib import Path
 
 import pytest
@@ -16,17 +15,6 @@ from headstart import catalog
 from headstart.errors import WeightsError
 
 SMALL = "squeezenet1_1"
-
-
-@pytest.fixture
-def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no socket be opened."""
-
-    def refuse(*_: object, **__: object) -> None:
-        raise OSError("a socket was opened")
-
-    monkeypatch.setattr(socket.socket, "connect", refuse)
-    monkeypatch.setattr(socket, "getaddrinfo", refuse)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from headstart import artifact
+from headstart.artifact import Record
 from headstart.data import Dataset, Schema, load_labelled
 from headstart.evidence import bootstrap
 from headstart.evidence.by_class import by_class, by_group
@@ -44,7 +45,8 @@ def report_on(
     progress, place = progress or Silent(), Path(data)
     predictor = load(model)
     asked = schema or Schema()
-    between = asked.delimiter or artifact.read(Path(model)).settings.get("delimiter")
+    record = artifact.read(Path(model))
+    between = asked.delimiter or record.settings.get("delimiter")
     read = replace(asked, kind=predictor.task.kind, delimiter=between)
     dataset = load_labelled(
         data, predictor.reader.modality, predictor.labels, read, progress=progress
@@ -56,7 +58,9 @@ def report_on(
         head = predictor.model.head.cpu().eval()
         outputs = head(torch.from_numpy(features)).numpy()
     seconds = time.monotonic() - started
-    told = _record(Path(model), place, predictor, dataset, (outputs, features))
+    told = _told(record, predictor, dataset, (outputs, features))
+    told |= {"model": str(model), "evaluated": str(data)}
+    told["warnings"] += _doubts(Path(model), dataset)
     told["arms"]["chosen"] |= {"seconds": round(seconds, 2), "steps": 0}
     folder = Path(out) if out is not None else Path(f"report-{place.stem}")
     folder.mkdir(parents=True, exist_ok=True)
@@ -65,15 +69,14 @@ def report_on(
     return Reported(told, write_page(folder, told, shown))
 
 
-def _record(
-    model: Path,
-    data: Path,
+def _told(
+    record: Record,
     predictor: Predictor,
     dataset: Dataset,
     answers: tuple[np.ndarray, np.ndarray],
 ) -> dict[str, Any]:
     """The evidence record of one model on one data set."""
-    record, task = artifact.read(model), predictor.task
+    task = predictor.task
     outputs, features = answers
     targets = dataset.targets("test")
     scores = task.scores(outputs, targets)
@@ -89,15 +92,13 @@ def _record(
         "arms": {"chosen": bootstrap(scores).to_json()},
         "gain": None,
         "verdict": "evaluated",
-        "model": str(model),
-        "evaluated": str(data),
         "strategy": record.strategy,
         "backbone": record.origin["reference"],
         "data": dataset.report.to_json() | {"fingerprint": dataset.fingerprint},
         "held_out": len(scores),
         "protocol": "",
         "checks": {},
-        "warnings": [*dataset.report.warnings, *_doubts(model, dataset)],
+        "warnings": list(dataset.report.warnings),
     } | {name: part for name, part in parts.items() if part is not None}
 
 

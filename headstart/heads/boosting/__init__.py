@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 import numpy as np
-from torch import Tensor, nn
 
-from headstart.head import HeadFitter, Shape, TrainingSet
-from headstart.heads.boosting.trees import ROUNDS, Grown, Tree, boosted, restored
+from headstart.heads.boosting.trees import ROUNDS, Boosting, Grow, Grown, Tree
 
 LEAVES = (4, 15)  # of a tree
 _RATE, _FEATURES = 0.1, 0.3  # step of each round; share of the features that a split looks at
 
 
 @final
-class GradientBoosting(HeadFitter):
+class GradientBoosting(Boosting):
     """Gradient boosting on binned features by scikit-learn; numbers by squared error.
 
     Reference: Friedman 2001; histograms as in LightGBM (Ke et al. 2017).
     """
 
-    def candidates(self, given: TrainingSet) -> Iterator[nn.Module]:
-        """Ensembles of small and of larger trees, after several numbers of rounds."""
-        for leaves in LEAVES:
-            yield from boosted(given, partial(_grown, leaves=leaves))
+    sizes: ClassVar[tuple[int, int]] = LEAVES
 
-    def restored(self, state: Mapping[str, Tensor], shape: Shape) -> nn.Module:
-        """The same trees. Raises WeightsError where the tensors are none."""
-        return restored(state, shape)
+    def growing(self, size: int) -> Grow:
+        """Trees of so many leaves."""
+        return partial(_grown, leaves=size)
 
 
 def _grown(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from headstart.head import (
     SURE,
+    HeadFitter,
     Shape,
     Standardisation,
     TrainingSet,
@@ -62,6 +64,25 @@ class Grown:
 
 # From features (N, D), targets (N,), weights (N,), and how many classes there are, 0 for numbers.
 Grow = Callable[[np.ndarray, np.ndarray, np.ndarray, int], Grown]
+
+
+class Boosting(HeadFitter):
+    """Boosted trees of two sizes, each after several numbers of rounds; validation picks one."""
+
+    sizes: ClassVar[tuple[int, int]]  # of a tree: what that counts is the library's
+
+    @abstractmethod
+    def growing(self, size: int) -> Grow:
+        """How trees of a size are grown."""
+
+    def candidates(self, given: TrainingSet) -> Iterator[nn.Module]:
+        """Ensembles of small and of larger trees, the shortest first."""
+        for size in self.sizes:
+            yield from boosted(given, self.growing(size))
+
+    def restored(self, state: Mapping[str, Tensor], shape: Shape) -> nn.Module:
+        """The same trees. Raises WeightsError where the tensors are none."""
+        return restored(state, shape)
 
 
 def boosted(given: TrainingSet, grow: Grow) -> Iterator[TreeEnsemble]:

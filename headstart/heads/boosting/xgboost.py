@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import partial
 from importlib.util import find_spec
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 import numpy as np
-from torch import Tensor, nn
 
 from headstart.errors import HeadstartError
-from headstart.head import HeadFitter, Shape, TrainingSet
-from headstart.heads.boosting.trees import ROUNDS, Grown, Tree, boosted, restored
+from headstart.heads.boosting.trees import ROUNDS, Boosting, Grow, Grown, Tree
 
 DEPTHS = (2, 5)  # of a tree
 _RATE, _FEATURES, _ITEMS = 0.1, 0.3, 0.8  # step of a round; shares that a split and a tree see
 
 
 @final
-class XGBoost(HeadFitter):
+class XGBoost(Boosting):
     """Gradient boosting with second derivatives and a penalty on the leaves.
 
     Reference: Chen and Guestrin 2016.
     """
+
+    sizes: ClassVar[tuple[int, int]] = DEPTHS
 
     def demand(self) -> None:
         """Raise HeadstartError where XGBoost is not installed."""
@@ -34,14 +34,9 @@ class XGBoost(HeadFitter):
                 "Run: pip install 'headstart[xgboost]'"
             )
 
-    def candidates(self, given: TrainingSet) -> Iterator[nn.Module]:
-        """Ensembles of flat and of deeper trees, after several numbers of rounds."""
-        for depth in DEPTHS:
-            yield from boosted(given, partial(_grown, depth=depth))
-
-    def restored(self, state: Mapping[str, Tensor], shape: Shape) -> nn.Module:
-        """The same trees. Raises WeightsError where the tensors are none."""
-        return restored(state, shape)
+    def growing(self, size: int) -> Grow:
+        """Trees of so many levels at most."""
+        return partial(_grown, depth=size)
 
 
 def _grown(

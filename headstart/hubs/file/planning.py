@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, final
 
@@ -64,17 +64,11 @@ class Plan:
     @property
     def architecture(self) -> Reference:
         """What rebuilds the same network with random weights, here or in a saved model."""
-        usual = {field.name: field.default for field in fields(Settings)}
-        options = {
-            name: str(getattr(self.settings, name)).lower()
-            for name in usual
-            if name not in _WRITTEN and getattr(self.settings, name) != usual[name]
-        }
         return Reference(
             "file",
             self.reference.name,
             options={
-                **options,
+                **self.settings.changed(_WRITTEN),
                 "trust": "true",
                 "network": f"{self.file}:{self.function}" if self.function else self.file,
                 "sha256": hashlib.sha256(self.content).hexdigest(),

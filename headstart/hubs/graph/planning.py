@@ -16,6 +16,10 @@ FOLDER: Final = "tf"
 SAVED_MODEL: Final = "saved_model.pb"
 WEIGHTS: Final = "model.safetensors"  # beside a structure that Headstart saved
 CHANNELS_LAST: Final = "0.5"  # the mean and standard deviation of most networks of TensorFlow
+_WRITTEN: Final = (  # anew in every architecture
+    *("size", "channels", "mean", "std"),
+    *("graph", "sha256", "pretrained"),
+)
 _FORMS: Final = "FILE.onnx, FILE.tflite, FILE.xml, or the FOLDER of a SavedModel"
 
 
@@ -83,14 +87,7 @@ class Plan:
         self, preprocess: Mapping[str, Any], graph: str, sha256: str = ""
     ) -> Reference:
         """What rebuilds the same network from its structure, with its constants shuffled."""
-        usual = Settings()
-        names = ("crop", "crop_mode", "interpolation", "output", "head", "trainable")
-        given = {name: getattr(self.settings, name) for name in names}
-        options = {
-            name: str(value).lower() if isinstance(value, bool) else str(value)
-            for name, value in given.items()
-            if value != getattr(usual, name)
-        }
+        options = self.settings.changed(_WRITTEN)
         if self.size is not None:
             options["size"] = str(self.size)
         for name in ("mean", "std"):

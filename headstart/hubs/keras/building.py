@@ -41,7 +41,8 @@ class Network(nn.Module):
         """Pictures (N, C, H, W) to rows (N, D)."""
         values = [pictures]
         for name, inputs in self.uses:
-            values.append(self._modules[name](*[values[number] for number in inputs]))  # type: ignore[misc]
+            given = [values[number] for number in inputs]
+            values.append(self._modules[name](*given))  # type: ignore[misc]  # each was added
         return values[-1]
 
 

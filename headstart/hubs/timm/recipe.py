@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from headstart.errors import HeadstartError
+from headstart.references import literal
 
 Recipe = dict[str, Any]
 PREPROCESSING: Final = ("size", "channels", "crop", "crop_mode", "interpolation", "mean", "std")
@@ -88,7 +89,7 @@ def construction(options: Mapping[str, str], own: Recipe, config: Mapping[str, A
     for name in options:
         if name in _REFUSED:
             raise HeadstartError(f"The timm option {name!r} is set by Headstart. Leave it out.")
-    keywords = {name: _parsed(text) for name, text in options.items() if name not in _OURS}
+    keywords = {name: literal(text) for name, text in options.items() if name not in _OURS}
     if "channels" in options and options["channels"] != str(own["channels"]):
         keywords["in_chans"] = int(options["channels"])
     size = options.get("size")
@@ -116,14 +117,3 @@ def _numbers(options: Mapping[str, str], name: str, what: str) -> list[float]:
             f"{what}?{name}={options[name]!r} is not a number. "
             f"Give one, such as {name}={'0.5' if name in ('mean', 'std', 'crop') else '224'}."
         ) from None
-
-
-def _parsed(text: str) -> bool | int | float | str:
-    if text.lower() in ("true", "false"):
-        return text.lower() == "true"
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text

@@ -69,12 +69,7 @@ class Plan:
     @property
     def architecture(self) -> Reference:
         """What rebuilds the same network with random weights, here or in a saved model."""
-        settings = self.settings
-        changed = {
-            field.name: str(getattr(settings, field.name)).lower()
-            for field in fields(Settings)
-            if field.name not in _WRITTEN and getattr(settings, field.name) != field.default
-        }
+        changed = self.settings.changed(_WRITTEN)
         origin = {
             "entry": self.place.entry,
             "repository": self.place.repository,

@@ -23,9 +23,9 @@ from headstart import beheading
 from headstart.errors import HeadstartError, UnknownNameError
 from headstart.hubs.torch_hub.fetching import ENTRIES
 from headstart.hubs.torch_hub.planning import Plan
+from headstart.references import literal
 
 _OPEN: Final = inspect.Parameter.VAR_KEYWORD
-_WORDS: Final[Mapping[str, Any]] = {"true": True, "false": False, "none": None}
 _SWITCHES: Final = ("pretrained", "weights")  # parameters that say whether weights are loaded
 
 
@@ -126,14 +126,7 @@ def _is_text(parameter: inspect.Parameter | None) -> bool:
 
 def _value(text: str) -> Any:
     """The word, number or text that an option's text stands for."""
-    if text.lower() in _WORDS:
-        return _WORDS[text.lower()]
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
+    return None if text.lower() == "none" else literal(text)
 
 
 def _call(plan: Plan, function: Any, arguments: Mapping[str, Any]) -> nn.Module:
