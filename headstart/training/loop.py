@@ -20,6 +20,7 @@ from headstart.features.engine import on_device, part, to_device
 from headstart.features.feed import Feed
 from headstart.features.reading import View, in_order
 from headstart.model import Model
+from headstart.training.convolutions import SoundGradients
 from headstart.training.record import Session, Splits, Training, seed_everything
 
 CHECKPOINT_EVERY = 5.0  # seconds between checkpoints, at epoch ends
@@ -179,7 +180,7 @@ class _Run:
         accelerator = self.session.accelerator
         inputs = to_device(batch.inputs, accelerator.device)
         moved = Batch(inputs, batch.targets.to(accelerator.device), batch.start)
-        with accelerator.autocast():
+        with accelerator.autocast(), SoundGradients():
             step = self.task.step(self.model, moved)
             loss = self.strategy.loss(step) * share
         accelerator.backward(loss)
