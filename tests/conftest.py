@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,6 +52,14 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
+
+
+def open_to_all(folder: Path) -> None:
+    """Let every user enter a folder of a test, and those below the system's in which it lies."""
+    system = Path(tempfile.gettempdir()).resolve()
+    for place in (folder.resolve(), *folder.resolve().parents):
+        if system in place.parents:
+            place.chmod(0o755)
 
 
 def write_pictures(root: Path, classes: dict[str, int], size: int = 16, seed: int = 0) -> Path:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import write_pictures
+from conftest import open_to_all, write_pictures
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image as pil
@@ -62,8 +62,7 @@ def test_broken_files_are_skipped_and_listed(pictures: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can try on another user's rights")
 def test_a_file_without_permission_is_listed(pictures: Path) -> None:
-    for parent in pictures.parents[:3]:
-        parent.chmod(0o755)
+    open_to_all(pictures)
     (pictures / "bees" / "007.png").chmod(0o600)
     os.seteuid(65534)
     try:

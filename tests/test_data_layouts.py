@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import write_pictures
+from conftest import open_to_all, write_pictures
 from PIL import Image as pil
 
 from headstart.data import Dataset, find_inputs, load, load_labelled
@@ -267,8 +267,7 @@ def test_inputs_that_are_not_there(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can try on another user's rights")
 def test_a_folder_without_permission_is_named(pictures: Path) -> None:
-    for parent in pictures.parents[:3]:
-        parent.chmod(0o755)
+    open_to_all(pictures)
     (pictures / "bees").chmod(0o700)
     os.seteuid(65534)
     try:

@@ -267,6 +267,7 @@ CARDS = st.lists(
 def test_what_is_chosen_is_what_is_wanted(cards: list[Card], wanted: Wanted) -> None:
     def suits(card: Card) -> bool:
         least, most, size = wanted.min_parameters, wanted.max_parameters, card.parameters
+        least_right, right = wanted.min_accuracy, card.accuracy
         start = "" if wanted.licence is None else wanted.licence.rstrip("*").lower()
         return (
             wanted.modality in (None, card.modality)
@@ -274,7 +275,7 @@ def test_what_is_chosen_is_what_is_wanted(cards: list[Card], wanted: Wanted) -> 
             and (wanted.licence is None or (card.licence or "").lower().startswith(start))
             and (least is None or (size is not None and size >= least))
             and (most is None or (size is not None and size <= most))
-            and (wanted.min_accuracy is None or (card.accuracy or -1) >= wanted.min_accuracy)
+            and (least_right is None or (right is not None and right >= least_right))
         )
 
     expected = [card for card in cards if suits(card)]
@@ -323,6 +324,7 @@ def test_the_command_filters_sorts_and_counts(shelf: type[Shelf]) -> None:
     for wrong, message in (
         (["--sort", "size"], "Order 'size' is not known"),
         (["--max-parameters", "big"], "'big' is not a number of parameters"),
+        (["--min-parameters", "0", "--licence", "none"], "is licence none, min parameters 0"),
         (["--min-accuracy", "99"], "None of 2 backbones is min accuracy 99.0; of 1 it is not"),
     ):
         done = run("backbones", "shelf:*", *wrong)

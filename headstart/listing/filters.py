@@ -96,8 +96,8 @@ def _told(wanted: Wanted) -> str:
         for field in fields(wanted)
         if field.name not in ("hub", "order", "limit")
     }
-    given = {name: value for name, value in demands.items() if value not in (None, False)}
-    return ", ".join(name if value is True else f"{name} {value}" for name, value in given.items())
+    named = {n: value for n, value in demands.items() if not (value is None or value is False)}
+    return ", ".join(name if value is True else f"{name} {value}" for name, value in named.items())
 
 
 def _unknown(silent: int) -> str:

@@ -103,7 +103,7 @@ def test_it_is_saved_as_tensors_and_restored_the_same(name: str, kind: str, tmp_
         again = part(name).restored(state, given.shape)
         with torch.inference_mode():
             assert torch.equal(again(seen), made(seen))
-            torch.testing.assert_close(again(seen[4:5]), made(seen)[4:5])
+            torch.testing.assert_close(again(seen[4:5]), made(seen)[4:5], rtol=1e-4, atol=1e-4)
         assert not list(made.parameters())
 
 
