@@ -1,9 +1,11 @@
 # Everything below needs only python3 (3.11 to 3.13) and make.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow check docs docs-help benchmark clean
+.PHONY: help demo test test-avx2 test-slow check docs docs-help benchmark clean
 
 PYTHON ?= python3
 BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest -q
+PARALLEL := --numprocesses auto --maxprocesses 8
 INPUTS := pyproject.toml constraints.txt
 
 define CHECK_PYTHON
@@ -31,16 +33,19 @@ endef
 	@touch $@
 
 help: ## list what make can do
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: .venv/runtime.stamp ## install, then run the main job offline on real data
 	@$(BIN)/headstart demo
 
-test: .venv/dev.stamp ## install, then run the tests
-	@$(BIN)/python -m pytest -q
+test: .venv/dev.stamp ## install, then run the tests, in as many processes as there are cores
+	@$(PYTEST) $(PARALLEL) $(TESTS)
+
+test-avx2: .venv/dev.stamp ## run the contract tests as on a processor that has no more than AVX2
+	@ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 $(PYTEST) $(PARALLEL) tests/contracts $(TESTS)
 
 test-slow: .venv/dev.stamp ## run the tests marked slow
-	@$(BIN)/python -m pytest -q -m slow
+	@$(PYTEST) -m slow $(TESTS)
 
 check: .venv/dev.stamp ## format, lint, types, and the diagram of imports
 	@$(BIN)/ruff format --check .
