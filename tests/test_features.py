@@ -16,7 +16,7 @@ from headstart import catalog, machine
 from headstart.budget import Budget
 from headstart.contracts import Backbone
 from headstart.data import load
-from headstart.errors import OutOfTimeError
+from headstart.errors import DataError, OutOfTimeError
 from headstart.features.engine import TorchEngine, to_device
 from headstart.features.extract import BATCH, Prefix, extract, is_stored
 from headstart.features.feed import StoredFeed
@@ -209,3 +209,24 @@ def test_inputs_of_any_nesting_reach_the_device() -> None:
     assert torch.equal(moved["more"]["mask"], torch.ones(1, 2))
     with pytest.raises(TypeError, match="list"):
         to_device([images], CPU)
+
+
+def test_content_that_changed_since_its_check_is_never_stored(
+    pictures: Path, tmp_path: Path
+) -> None:
+    backbone, image = tiny.backbone(), catalog.modality("image")
+    reader = reader_for(backbone)
+    prefix = Prefix(backbone, len(backbone.stages), CPU, engine="torch", precision="fp32")
+    items = load(pictures, image).items
+    last = pictures / items[-1].id
+    content = last.read_bytes()
+    last.write_bytes((pictures / items[0].id).read_bytes())
+    with pytest.raises(DataError, match=f"{items[-1].id} has changed since it was checked"):
+        extract(prefix, items, reader, Silent())
+    last.write_bytes(content)
+    features = extract(prefix, items, reader, Silent()).features()
+    network = prefix.network().eval()
+    with torch.inference_mode():
+        inputs = image.collate([reader.decode(item) for item in items], backbone.preprocess)
+        expected = network(inputs).numpy()
+    np.testing.assert_allclose(features, expected, rtol=1e-4, atol=1e-5)

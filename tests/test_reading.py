@@ -95,7 +95,7 @@ def test_only_a_few_batches_are_read_ahead() -> None:
 
 def test_an_item_that_cannot_be_read_is_told_and_ends_the_reading() -> None:
     items = numbers(40)
-    items[4] = replace(items[4], source=Number(-1))
+    items[4] = replace(items[4], source=Number(-1), digest="")
     reading = Reader(modality := Numbers(), {}).batches(items, groups_of(np.arange(40), 2))
     assert [next(reading).tolist() for _ in range(2)] == [[0, 1], [2, 3]]
     with pytest.raises(DataError, match="negative"):

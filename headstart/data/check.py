@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
@@ -11,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from headstart.contracts import Check, Modality
 from headstart.data.findings import Findings
-from headstart.data.sources import SPLITS, Item
+from headstart.data.sources import SPLITS, Item, digest
 from headstart.errors import DataError
 from headstart.progress import Progress
 
@@ -26,11 +25,6 @@ class Checked:
     items: tuple[Item, ...]
     skipped: tuple[tuple[str, str], ...]
     notes: dict[str, int]
-
-
-def digest(raw: bytes) -> str:
-    """The content hash of an item: BLAKE2b, 16 bytes, as hex."""
-    return hashlib.blake2b(raw, digest_size=16).hexdigest()
 
 
 def check_items(items: Sequence[Item], modality: Modality, progress: Progress) -> Checked:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -83,8 +84,19 @@ class Item:
             object.__setattr__(self, "identity", self.digest)
 
     def read(self) -> bytes:
-        """The raw bytes. Raises DataError naming the file when it can't be read."""
-        return self.source.read()
+        """The raw bytes. Raises DataError where they can't be read, or differ from when checked."""
+        raw = self.source.read()
+        if self.digest and digest(raw) != self.digest:
+            raise DataError(
+                f"{self.id} has changed since it was checked. Run the command again, and leave the "
+                "data alone while it runs."
+            )
+        return raw
+
+
+def digest(raw: bytes) -> str:
+    """The content hash of an item: BLAKE2b, 16 bytes, as hex."""
+    return hashlib.blake2b(raw, digest_size=16).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
