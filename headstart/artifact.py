@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import torch
 from jinja2 import Environment, PackageLoader
 
+from headstart import record as records
 from headstart import weights
 from headstart.contracts import Backbone, Preprocess
 from headstart.data import Item
@@ -23,9 +26,8 @@ from headstart.errors import HeadstartError, WeightsError
 from headstart.model import Model
 from headstart.report import as_text
 
-FORMAT = 1
-RECORD, WEIGHTS, HEAD, EVIDENCE, CONFIG = (
-    *("headstart.json", "model.safetensors", "head.safetensors"),
+WEIGHTS, HEAD, EVIDENCE, CONFIG = (
+    *("model.safetensors", "head.safetensors"),
     *("evidence.json", "config.json"),
 )
 TOLERANCE = 1e-4  # of a probability, between the process that trained and a fresh one
@@ -57,7 +59,31 @@ class Record:
     versions: Mapping[str, str]
     task_settings: Mapping[str, Any] = field(default_factory=dict)
     head: Mapping[str, str] = field(default_factory=dict)  # name and sha256 of one not linear
-    format: int = FORMAT
+    files: Mapping[str, str] = field(default_factory=dict)  # sha256 by name, of those it needs
+
+    @classmethod
+    def of(cls, entries: Mapping[str, Any]) -> Record:
+        """The record with these entries. Raises ValueError or TypeError for others than it has."""
+        found = cls(**entries)
+        for each in fields(cls):
+            value = getattr(found, each.name)
+            if each.type == "str":
+                right = isinstance(value, str)
+            elif each.name == "labels":
+                right = isinstance(value, list) and bool(value) and _are_texts(value)
+            else:
+                right = isinstance(value, dict)
+            if not right:
+                raise ValueError(f"{each.name} is {str(value)[:40]!r}")
+        if not all(_are_texts(hashes.values()) for hashes in (found.head, found.files)):
+            raise ValueError("a hash is no text")
+        return replace(found, labels=tuple(found.labels))
+
+
+def portable(backbone: Backbone) -> str:
+    """The architecture as a saved model keeps it: made from its own files, where it needs any."""
+    architecture = backbone.architecture
+    return str(replace(architecture, name=".") if backbone.files else architecture)
 
 
 def versions() -> dict[str, str]:
@@ -88,11 +114,13 @@ def save(
     record = replace(record, weights_sha256=weights.digest(state))
     for name, content in backbone.files.items():
         _write_bytes(folder / name, content)
+    hashes = {name: _sha256(content) for name, content in backbone.files.items()}
+    record = replace(record, files=hashes)
     if backbone.native:
         _write_json(folder / CONFIG, _native(backbone.native, record))
     write_evidence(folder, evidence)
     _write(folder / "README.md", _card(record, evidence, "" if record.head else backbone.library))
-    _write_json(folder / RECORD, asdict(record))
+    records.write(folder, asdict(record))
     return record
 
 
@@ -120,7 +148,7 @@ def read_evidence(folder: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         return dict(found)
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise HeadstartError(
             f"{path} can't be read ({error}). Copy it again, or make the model again."
         ) from None
@@ -132,28 +160,50 @@ def read(folder: Path) -> Record:
     Raises HeadstartError where the folder holds no artifact, and WeightsError where the weights
     have changed.
     """
-    path = folder / RECORD
+    entries = records.read(folder)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        record = Record(**content | {"labels": tuple(content["labels"])})
+        record = Record.of(entries)
         hashes = {WEIGHTS: record.weights_sha256}
         if record.head:
             hashes[HEAD] = record.head["sha256"]
-    except FileNotFoundError:
+    except (ValueError, TypeError, KeyError) as error:
         raise HeadstartError(
-            f"{folder} is not a saved model: it has no {RECORD}. Give the folder that `fit` wrote."
-        ) from None
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise HeadstartError(
-            f"{path} can't be read ({error}). Give a folder that this version of Headstart wrote."
+            f"{folder / records.FILE} can't be read ({error}). "
+            "Give a folder that this version of Headstart wrote."
         ) from None
     for name, known in hashes.items():
-        if weights.digest(weights.read(folder / name).state) != known:
+        state = weights.read(folder / name).state
+        if weights.digest(state) != known:
+            raise _changed(folder / name)
+        for tensor, values in state.items():
+            if values.is_floating_point() and not bool(torch.isfinite(values).all()):
+                raise WeightsError(
+                    f"{folder / name} has numbers in {tensor} that are not finite. "
+                    "Make the model again."
+                )
+    for name, known in record.files.items():
+        if Path(name).is_absolute() or ".." in Path(name).parts:
             raise WeightsError(
-                f"{folder / name} has changed since it was saved. "
-                "Copy it again, or make the model again."
+                f"{folder / records.FILE} names {name!r}, which lies elsewhere. "
+                "Give a folder that Headstart saved."
             )
+        if not (folder / name).is_file() or _sha256((folder / name).read_bytes()) != known:
+            raise _changed(folder / name)
     return record
+
+
+def _are_texts(values: Iterable[Any]) -> bool:
+    return all(isinstance(value, str) for value in values)
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _changed(path: Path) -> WeightsError:
+    return WeightsError(
+        f"{path} has changed since it was saved. Copy it again, or make the model again."
+    )
 
 
 def verify(

@@ -93,7 +93,7 @@ def read(path: Path) -> FitPlan:
         raise HeadstartError(
             f"{file} does not exist. Give the {FILE} that `fit` wrote, or its folder."
         ) from None
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise HeadstartError(
             f"{file} can't be read as a plan ({error}). Give the {FILE} that `fit` wrote."
         ) from None

@@ -22,6 +22,7 @@ FOUNDATION = {
         "machine",
         "places",
         "preprocess",
+        "record",
         "trust",
         "workspace",
     ),

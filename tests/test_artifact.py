@@ -22,7 +22,7 @@ from timm.data.config import resolve_model_data_config
 from timm.data.transforms_factory import create_transform
 
 import headstart as hs
-from headstart import artifact, weights
+from headstart import artifact, record, weights
 from headstart.data import FileSource, Item
 
 TIMM = "timm:test_resnet?pretrained=false&size=32&mean=0.4&std=0.3"
@@ -39,10 +39,9 @@ def items(folder: Path) -> list[Item]:
     return [Item(str(path), "", None, FileSource(path)) for path in sorted(folder.iterdir())]
 
 
-def change(folder: Path, name: str, **values: Any) -> None:
-    """Set entries of one of the folder's JSON files."""
-    content = json.loads((folder / name).read_text())
-    (folder / name).write_text(json.dumps(content | values))
+def forge(folder: Path, **values: Any) -> None:
+    """Set entries of the record, as someone does who knows about its hash."""
+    record.write(folder, record.read(folder) | values)
 
 
 def test_it_holds_nothing_that_runs(fitted: Fitted) -> None:
@@ -69,21 +68,21 @@ def test_it_holds_nothing_that_runs(fitted: Fitted) -> None:
 
 
 def test_the_record_says_where_everything_came_from(fitted: Fitted) -> None:
-    record = artifact.read(fitted.folder)
+    known = artifact.read(fitted.folder)
     state = weights.read(fitted.folder / "model.safetensors").state
-    assert record.weights_sha256 == weights.digest(state)
-    assert (record.task, record.modality) == ("image-classification", "image")
-    assert record.labels == ("ants", "bees")
-    assert record.architecture == "seeded:convnet?pretrained=false"
-    assert record.origin["reference"] == "seeded:convnet"
-    assert record.origin["licence"] == "Apache-2.0"
-    assert record.origin["weights_hash"].startswith("sha256:")
-    assert record.settings["epochs"] == 2
-    assert record.data["fingerprint"] == fitted.result.evidence.data["fingerprint"]
-    assert record.versions["torch"] == str(torch.__version__).partition("+")[0]
-    assert record.versions["python"] == sys.version.split()[0]
+    assert known.weights_sha256 == weights.digest(state)
+    assert (known.task, known.modality) == ("image-classification", "image")
+    assert known.labels == ("ants", "bees")
+    assert known.architecture == "seeded:convnet?pretrained=false"
+    assert known.origin["reference"] == "seeded:convnet"
+    assert known.origin["licence"] == "Apache-2.0"
+    assert known.origin["weights_hash"].startswith("sha256:")
+    assert known.settings["epochs"] == 2
+    assert known.data["fingerprint"] == fitted.result.evidence.data["fingerprint"]
+    assert known.versions["torch"] == str(torch.__version__).partition("+")[0]
+    assert known.versions["python"] == sys.version.split()[0]
     splits = json.loads((fitted.folder / "plan.json").read_text())["splits"]
-    counts = {name: sum(by.values()) for name, by in record.data["splits"].items()}
+    counts = {name: sum(by.values()) for name, by in known.data["splits"].items()}
     assert {name: len(digests) for name, digests in splits.items()} == counts
 
 
@@ -95,14 +94,14 @@ def test_the_model_card_is_one(fitted: Fitted) -> None:
     assert card.pipeline_tag == "image-classification"
     assert card.metrics == ["accuracy"]
     assert "transfer-learning" in card.tags
-    record = artifact.read(fitted.folder)
+    known = artifact.read(fitted.folder)
     for said in (
         "| backbone | `seeded:convnet` |",
         "| licence of the weights | Apache-2.0 |",
-        f"| hash of this model | `{record.weights_sha256}` |",
-        f"| weights' hash | `{record.origin['weights_hash']}` |",
+        f"| hash of this model | `{known.weights_sha256}` |",
+        f"| weights' hash | `{known.origin['weights_hash']}` |",
         str(fitted.result).splitlines()[0],
-        record.data["split_rule"],
+        known.data["split_rule"],
     ):
         assert said in text
     assert "timm" not in text.partition("## Origin")[0]
@@ -160,7 +159,13 @@ def test_a_record_cut_anywhere_is_refused(copy: Path) -> None:
     "values",
     [
         {"unheard": 1},
-        {"format": 2},
+        {"labels": ["ants"]},
+        {"labels": "ab"},
+        {"labels": ["ants", 3]},
+        {"preprocess": {}},
+        {"task_settings": {"wights": [1]}},
+        {"weights_sha256": None},
+        {"files": {"../../etc/passwd": "0"}},
         {"architecture": "seeded:convnet?width=16"},
         {"architecture": "timn:x"},
         {"modality": "smell"},
@@ -168,7 +173,7 @@ def test_a_record_cut_anywhere_is_refused(copy: Path) -> None:
     ],
 )
 def test_a_record_of_something_else_is_refused(copy: Path, values: dict[str, Any]) -> None:
-    change(copy, "headstart.json", **values)
+    forge(copy, **values)
     with pytest.raises(hs.HeadstartError):
         hs.load(copy)
 
@@ -194,7 +199,7 @@ def test_a_fresh_process_is_compared_answer_by_answer(
     weights.save(state, path, {"format": "pt"})
     with pytest.raises(hs.HeadstartError, match="has changed since it was saved"):
         artifact.verify(copy, files, expected, ".png")
-    change(copy, "headstart.json", weights_sha256=weights.digest(state))
+    forge(copy, weights_sha256=weights.digest(state))
     with pytest.raises(hs.HeadstartError, match=r"answers otherwise .* for .*bees/000\.png"):
         artifact.verify(copy, files, expected, ".png")
 

@@ -18,7 +18,7 @@ from conftest import Fitted
 from torch import nn
 
 import headstart as hs
-from headstart import artifact, catalog, weights
+from headstart import artifact, catalog, record, weights
 from headstart.defaults import Settings
 from headstart.errors import HeadstartError, UnknownNameError, WeightsError
 from headstart.evidence.fitting import answers
@@ -125,9 +125,9 @@ def test_a_run_with_another_head_says_what_it_was_worth(pictures: Path, tmp_path
     assert arms["features"].strategy == "feature-extraction"
     assert result.evidence.checks["equal in a fresh process"]
     assert result.evidence.findings["calibration"]["kept"] is False
-    record = json.loads((out / "headstart.json").read_text())
-    assert (record["head"]["name"], record["format"]) == ("knn", 1)
-    assert record["strategy"] == "feature-extraction?head=knn"
+    entries = record.read(out)
+    assert entries["head"]["name"] == "knn"
+    assert entries["strategy"] == "feature-extraction?head=knn"
     left = weights.read(out / "model.safetensors").state
     assert (
         left.keys()
@@ -174,9 +174,9 @@ def saved(fitted: Fitted, tmp_path: Path) -> Path:
     features, targets = rows(60, backbone.feature_dim)
     given = training(features, targets, "classes", 2)
     head = next(iter(catalog.head("gradient-boosting").candidates(given)))
-    record = replace(artifact.read(fitted.folder), head={"name": "gradient-boosting"})
+    boosted = replace(artifact.read(fitted.folder), head={"name": "gradient-boosting"})
     model = Model(backbone.stages, head)
-    artifact.save(folder, model, backbone, record, artifact.read_evidence(fitted.folder))
+    artifact.save(folder, model, backbone, boosted, artifact.read_evidence(fitted.folder))
     return folder
 
 
@@ -221,7 +221,7 @@ def test_a_forged_head_runs_nothing(
     saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    file, record = saved / artifact.HEAD, json.loads((saved / artifact.RECORD).read_text())
+    file, entries = saved / artifact.HEAD, record.read(saved)
     whole = file.read_bytes()
     file.write_bytes(pickle.dumps(Evil()))
     with pytest.raises(WeightsError, match="not a whole safetensors file"):
@@ -231,16 +231,16 @@ def test_a_forged_head_runs_nothing(
     state = weights.read(file).state
     state["branches"] = state["branches"] + 10**6  # whoever forges it knows the hash, too
     weights.save(state, file, {})
-    record["head"]["sha256"] = weights.digest(state)
-    (saved / artifact.RECORD).write_text(json.dumps(record))
+    entries["head"]["sha256"] = weights.digest(state)
+    record.write(saved, entries)
     with pytest.raises(WeightsError, match="branches leads nowhere"):
         hs.load(saved)
-    record["head"]["name"] = "os:system"
-    (saved / artifact.RECORD).write_text(json.dumps(record))
+    entries["head"]["name"] = "os:system"
+    record.write(saved, entries)
     with pytest.raises(UnknownNameError, match="Head 'os:system' is not known"):
         hs.load(saved)
-    record["head"] = {"name": 3}
-    (saved / artifact.RECORD).write_text(json.dumps(record))
+    entries["head"] = {"name": 3}
+    record.write(saved, entries)
     with pytest.raises(HeadstartError, match="can't be read"):
         hs.load(saved)
 

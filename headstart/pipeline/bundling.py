@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from jinja2 import Environment, PackageLoader
 
-from headstart import artifact, catalog, weights
+from headstart import artifact, catalog, record, weights
 from headstart.contracts import Backbone
 from headstart.errors import WeightsError
 from headstart.model import Model
@@ -70,17 +70,15 @@ def _write(folder: Path, backbone: Backbone, head: weights.State) -> None:
         (folder / name).write_bytes(content)
     if backbone.native:
         _write_json(folder / artifact.CONFIG, dict(backbone.native))
-    architecture = backbone.architecture
-    record = {
-        "format": artifact.FORMAT,
+    entries = {
         "modality": backbone.modality,
-        "architecture": str(replace(architecture, name=".") if backbone.files else architecture),
+        "architecture": artifact.portable(backbone),
         "preprocess": dict(backbone.preprocess),
         "origin": asdict(origin),
         "weights_sha256": weights.digest(state),
         "versions": artifact.versions(),
     }
-    _write_json(folder / artifact.RECORD, record)
+    record.write(folder, entries)
 
 
 def _same(folder: Path, backbone: Backbone, head: weights.State) -> bool:

@@ -21,7 +21,6 @@ from headstart.pipeline.prepare import rebuild, task_name
 from headstart.pipeline.seeds import over_seeds
 from headstart.pipeline.trials import Trial
 from headstart.plan import FitPlan, splits_of
-from headstart.references import Reference
 from headstart.report.page import write_page
 from headstart.results import Result
 from headstart.results.ranking import Ranking
@@ -145,7 +144,7 @@ def _record(target: Target, backbone: Backbone, found: Evidence) -> Record:
     return Record(
         task=task_name(backbone, target.dataset),
         modality=backbone.modality,
-        architecture=str(_portable(backbone)),
+        architecture=artifact.portable(backbone),
         labels=tuple(target.labels),
         preprocess=dict(backbone.preprocess),
         origin=asdict(backbone.origin),
@@ -173,9 +172,3 @@ def _why(target: Target, model: Model, found: Evidence) -> dict[str, str]:
         return {}
     here = Predictor(model, target.task, target.reader, target.labels, target.accelerator.device)
     return explanations(here, target.dataset.split("test"), found.findings, target.progress)
-
-
-def _portable(backbone: Backbone) -> Reference:
-    """The architecture as the artifact keeps it: made from its own files, where it needs any."""
-    architecture = backbone.architecture
-    return replace(architecture, name=".") if backbone.files else architecture

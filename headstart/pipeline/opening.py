@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from headstart import artifact, catalog, machine, weights
@@ -20,14 +22,44 @@ from headstart.serve import Predictor
 
 
 def load(folder: str | Path, device: str = "auto") -> Predictor:
-    """Open a saved model. Raises HeadstartError where there is none or it was changed."""
-    record = artifact.read(Path(folder))
+    """Open a saved model. Raises HeadstartError where there is none or it was changed.
+
+    The folder may be a stranger's: whatever goes wrong with what stands in it is its own fault.
+    """
+    place, where = Path(folder), machine.device(device)
+    record = artifact.read(place)
+    try:
+        return _opened(place, record, where)
+    except HeadstartError:
+        raise
+    except Exception as error:
+        reason = str(error).strip().partition("\n")[0].rstrip(".")[:200]
+        raise HeadstartError(
+            f"{place} can't be opened ({type(error).__name__}: {reason}). "
+            "Copy it again, or make the model again."
+        ) from error
+
+
+def _opened(folder: Path, record: Record, device: torch.device) -> Predictor:
+    """The model, its answer to features of zeros seen."""
     backbone = catalog.load_backbone(Reference("checkpoint", str(folder)))
+    if (backbone.modality, dict(backbone.preprocess)) != (record.modality, record.preprocess):
+        raise HeadstartError(
+            f"{folder} says that its inputs are prepared otherwise than its network wants. "
+            "Copy it again, or make the model again."
+        )
     modality = catalog.modality(record.modality).fitted(backbone)
-    reader = Reader(modality, record.preprocess)
     task = catalog.task(record.task, **record.task_settings)
-    model = Model(backbone.stages, _head(Path(folder), record, backbone, task))
-    return Predictor(model, task, reader, record.labels, machine.device(device))
+    model = Model(backbone.stages, _head(folder, record, backbone, task))
+    with torch.inference_mode():
+        outputs = model.head(torch.zeros(1, backbone.feature_dim)).numpy()
+    if outputs.shape != (1, len(record.labels)):
+        raise HeadstartError(
+            f"{folder} answers {outputs.shape[-1]} numbers for {len(record.labels)} labels. "
+            "Copy it again, or make the model again."
+        )
+    json.dumps(task.decode(outputs, record.labels), allow_nan=False)
+    return Predictor(model, task, Reader(modality, record.preprocess), record.labels, device)
 
 
 def _head(folder: Path, record: Record, backbone: Backbone, task: Task) -> nn.Module:
@@ -53,4 +85,14 @@ def reported(folder: str | Path) -> Reported:
     artifact.read(place)
     found = artifact.read_evidence(place)
     page = place / FILE
-    return Reported(found, page if page.exists() else write_page(place, found, {}))
+    try:
+        result = Reported(found, page)
+        str(result)
+        if not page.exists():
+            write_page(place, found, {})
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise HeadstartError(
+            f"{place / artifact.EVIDENCE} is not what `fit` writes ({type(error).__name__}: "
+            f"{error}). Copy it again, or make the model again."
+        ) from error
+    return result

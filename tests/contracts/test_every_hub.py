@@ -19,7 +19,8 @@ from huggingface_hub import constants
 from torch import Tensor
 
 import headstart as hs
-from headstart import catalog
+from headstart import catalog, record
+from headstart.artifact import portable
 from headstart.contracts import Backbone, Hub
 from headstart.errors import HeadstartError, UnknownNameError, WeightsError
 from headstart.model import Model
@@ -53,7 +54,7 @@ def network() -> nn.Module:
 """
 
 
-def artifact(folder: Path, architecture: str, backbone: Backbone, head: bool = True) -> Path:
+def artifact(folder: Path, backbone: Backbone, head: bool = True) -> Path:
     """Write what the artifact holds of a backbone, under a head of five labels."""
     folder.mkdir()
     body = Model(backbone.stages, torch.nn.Identity()).backbone_state()
@@ -63,8 +64,10 @@ def artifact(folder: Path, architecture: str, backbone: Backbone, head: bool = T
         parts = linear.state_dict().items()
         tensors |= {f"{backbone.head_name}.{name}": tensor for name, tensor in parts}
     save(tensors, folder / "model.safetensors", {})
-    record = {"format": 1, "architecture": architecture, "origin": {"licence": "MIT"}}
-    (folder / "headstart.json").write_text(json.dumps(record))
+    for name, content in backbone.files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    record.write(folder, {"architecture": portable(backbone), "origin": {"licence": "MIT"}})
     return folder
 
 
@@ -98,7 +101,7 @@ def name(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
     for vectors in ("tiny.vec", "glove.tiny.txt", "word2vec.tiny.txt"):
         (tmp_path / vectors).write_text("3 2\ngood 1 2\nbad -1 .5\nugly 0 -3\n")
     backbone = catalog.load_backbone("seeded:convnet")
-    artifact(tmp_path / "source", str(backbone.architecture), backbone)
+    artifact(tmp_path / "source", backbone)
     return str(request.param)
 
 
@@ -156,7 +159,7 @@ def test_the_architecture_rebuilds_network_and_preprocessing(
     assert bare.preprocess == backbone.preprocess
     assert list(bare.stages) == list(backbone.stages)
     assert bare.architecture == backbone.architecture
-    saved = artifact(tmp_path / "saved", str(backbone.architecture), backbone)
+    saved = artifact(tmp_path / "saved", backbone)
     again = catalog.load_backbone(f"checkpoint:{saved}")
     assert again.origin.pretrained
     assert again.origin.weights_hash == backbone.origin.weights_hash != bare.origin.weights_hash
@@ -298,7 +301,7 @@ def test_seeded_refuses_bad_settings(options: str) -> None:
 
 def test_checkpoint_stands_for_what_it_was_made_of(tmp_path: Path) -> None:
     backbone = catalog.load_backbone("seeded:convnet?size=32")
-    folder = artifact(tmp_path / "source", str(backbone.architecture), backbone, head=False)
+    folder = artifact(tmp_path / "source", backbone, head=False)
     hub = catalog.hub("checkpoint")
     found = hub.resolve(parse(f"checkpoint:{folder}/?width=8"))
     assert (found.hub, found.name) == ("seeded", "convnet")
@@ -310,21 +313,25 @@ def test_checkpoint_stands_for_what_it_was_made_of(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("record", "message"),
+    ("text", "message"),
     [
-        (None, "holds no headstart.json"),
+        (None, "is not a saved model: it has no headstart.json"),
         ("{", "can't be read"),
         ("[]", "is not a record of format 1"),
         ('{"format": 2}', "is not a record of format 1"),
         ('{"format": 1}', "names no architecture"),
+        ('{"format": 1, "architecture": "hf:someone/model"}', "does not lie in the folder"),
+        ('{"format": 1, "architecture": "timm:hf-hub:someone/model"}', "does not lie in the fold"),
+        ('{"format": 1, "architecture": "torchhub:someone/code:net"}', "does not lie in the fold"),
+        ('{"format": 1, "architecture": "checkpoint:other"}', "does not lie in the folder"),
+        ('{"format": 1, "architecture": "file:/etc/network.py"}', "does not lie in the folder"),
+        ('{"format": 1, "architecture": "timm:resnet18@/etc/passwd"}', "does not lie in the fold"),
         ('{"format": 1, "architecture": "seeded:convnet"}', "has no model.safetensors"),
     ],
 )
-def test_checkpoint_refuses_foreign_folders(
-    tmp_path: Path, record: str | None, message: str
-) -> None:
-    if record is not None:
-        (tmp_path / "headstart.json").write_text(record)
+def test_checkpoint_refuses_foreign_folders(tmp_path: Path, text: str | None, message: str) -> None:
+    if text is not None:
+        (tmp_path / "headstart.json").write_text(text)
     with pytest.raises(WeightsError, match=message):
         catalog.load_backbone(f"checkpoint:{tmp_path}")
     with pytest.raises(WeightsError, match="is not a folder"):
