@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jinja2 import Environment, PackageLoader
 
 from headstart import record as records
 from headstart import weights
@@ -25,11 +24,13 @@ from headstart.data import Item
 from headstart.errors import HeadstartError, WeightsError
 from headstart.model import Model
 from headstart.report import as_text
+from headstart.report.markdown import render
 
 WEIGHTS, HEAD, EVIDENCE, CONFIG = (
     *("model.safetensors", "head.safetensors"),
     *("evidence.json", "config.json"),
 )
+_SHOWN = 20  # labels in the title of the model card
 TOLERANCE = 1e-4  # of a probability, between the process that trained and a fresh one
 PROBLEMS = {  # transformers' word for each task
     "classification": "single_label_classification",
@@ -250,12 +251,14 @@ def _close(found: Any, wanted: Any) -> bool:
 
 
 def _card(record: Record, evidence: Mapping[str, Any], library: str) -> str:
-    environment = Environment(
-        loader=PackageLoader("headstart", "templates"), keep_trailing_newline=True, autoescape=False
+    return render(
+        "model_card.md",
+        record=record,
+        evidence=evidence,
+        table=as_text(dict(evidence)),
+        library=library,
+        shown=_SHOWN,
     )
-    template = environment.get_template("model_card.md")
-    table = as_text(dict(evidence))
-    return template.render(record=record, evidence=evidence, table=table, library=library)
 
 
 def _write_json(path: Path, content: Any) -> None:

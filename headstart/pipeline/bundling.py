@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jinja2 import Environment, PackageLoader
 
 from headstart import artifact, catalog, record, weights
 from headstart.contracts import Backbone
 from headstart.errors import WeightsError
 from headstart.model import Model
 from headstart.references import Reference, parse
+from headstart.report.markdown import render
 from headstart.results.fetched import Model as Packed
 
 SUMS = "SHA256SUMS"  # in the form that `sha256sum -c` reads
@@ -47,10 +47,7 @@ def pack(bundle: Path, backbone: Backbone) -> tuple[str, bool]:
 
 def describe(bundle: Path, models: Sequence[Packed]) -> None:
     """Write how to use the bundle, and the sums of all its files."""
-    template = Environment(
-        loader=PackageLoader("headstart", "templates"), keep_trailing_newline=True, autoescape=False
-    ).get_template("bundle.md")
-    text = template.render(models=models, sums=SUMS)
+    text = render("bundle.md", models=models, sums=SUMS)
     (bundle / "README.md").write_text(text, encoding="utf-8")
     files = sorted(path for path in bundle.rglob("*") if path.is_file())
     sums = [f"{_sha256(path)}  {path.relative_to(bundle).as_posix()}\n" for path in files]
