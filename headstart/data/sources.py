@@ -18,8 +18,11 @@ SPLIT_WORDS = {
     "valid": "validation",
     "validation": "validation",
     "dev": "validation",
+    "eval": "validation",
+    "evaluation": "validation",
     "test": "test",
     "testing": "test",
+    "holdout": "test",
 }
 
 
@@ -109,7 +112,8 @@ class Found:
 
     `kind` is the kind of target that the layout says, empty where the values tell; `column` names
     what holds the labels; `said` are sentences on how a manifest was understood; `split_names` maps
-    each split the layout names to the data set's own word for it.
+    each split the layout names to the data set's own word for it; `unlabelled` those that have no
+    labels, so that none of their items is among the rows.
     """
 
     root: Path
@@ -121,3 +125,4 @@ class Found:
     empty_classes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     said: tuple[str, ...] = ()
+    unlabelled: Mapping[str, str] = field(default_factory=dict)
