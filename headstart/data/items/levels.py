@@ -85,7 +85,9 @@ def choose(path: Path, roots: Sequence[Folder], schema: Schema) -> Classes:
 
 def _levels(roots: Sequence[Folder]) -> list[Level]:
     """From the folders right in the roots to the first ones in which items lie directly."""
-    here = [(folder, (folder.name,)) for root in roots for folder in root.full]
+    here: list[tuple[Folder, tuple[str, ...]]] = [
+        (folder, (folder.name,)) for root in roots for folder in root.full
+    ]
     items = sum(folder.items for folder, _ in here)
     found: list[Level] = []
     while here:
