@@ -83,9 +83,7 @@ def load(
     usable, rare = _without_rare([plan.rename(item) for item in checked.items], kind)
     labels = kind.names(path, _named(read.items, rare), found.column)
     kept, conflicts = drop_conflicts(usable)
-    leaks: tuple[tuple[Item, Item], ...] = ()
-    if plan.named:
-        kept, leaks = drop_leaks(kept)
+    kept, leaks = drop_leaks(kept) if plan.named else (kept, ())
     kind.demand(path, kept, usable, labels)
     items, moved = plan.cut(kept, kind.stratum)
     splits = _splits(items)
@@ -98,11 +96,8 @@ def load(
         leaks=tuple((item.id, held.id) for item, held in leaks),
         moved=moved,
         warnings=(
-            *found.warnings,
-            *_rare(rare),
-            *_twins(labels, kind),
-            *kind.warnings(splits, labels),
-            *_moves(len(moved), kind),
+            *(*found.warnings, *_rare(rare), *_twins(labels, kind)),
+            *(*kind.warnings(splits, labels), *_moves(len(moved), kind)),
         ),
     )
     return Dataset(path, items, labels, report, kind.name)

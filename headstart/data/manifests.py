@@ -53,6 +53,7 @@ class _Manifest:
     paths: Paths
     name: str
     modality: Modality
+    split: str | None = None
 
     def place(self, record: _Record) -> str:
         return f"{self.path} {record.place}"
@@ -71,10 +72,10 @@ def find_rows(
     the data set's folder, and a split that is none.
     """
     name = Path(os.path.abspath(path)).relative_to(paths.root).as_posix()
-    manifest = _Manifest(path, paths, name, modality)
+    manifest = _Manifest(path, paths, name, modality, split)
     read = _parquet_records if _is_parquet(path) else _text_records
     columns, records = read(manifest, schema)
-    locate = _inline(manifest, columns) if modality.inline else _listed(manifest, columns, split)
+    locate = _inline(manifest, columns) if modality.inline else _listed(manifest, columns)
     splits = _Splits.of(columns, records) if split is None else _Splits()
     rows = []
     for record in records:
@@ -106,7 +107,7 @@ def _inline(manifest: _Manifest, columns: Columns) -> _Locate:
     return locate
 
 
-def _listed(manifest: _Manifest, columns: Columns, split: str | None) -> _Locate:
+def _listed(manifest: _Manifest, columns: Columns) -> _Locate:
     """The file that the record names, or the bytes that it holds."""
     base = manifest.path.parent
     (column,) = columns.content
@@ -120,7 +121,8 @@ def _listed(manifest: _Manifest, columns: Columns, split: str | None) -> _Locate
                 f"{manifest.place(record)} has {content!r} in column {column!r}, which is no path. "
                 "Give a path relative to the manifest."
             )
-        name, file = manifest.paths.find(content, base, manifest.place(record), split)
+        place = manifest.place(record)
+        name, file = manifest.paths.find(content, base, place, manifest.split)
         return name, *file_source(file)
 
     return locate
@@ -203,7 +205,7 @@ def _with_files(
         return schema
     asked = (schema.label, schema.group)
     free = [n for n in names if n not in asked and n.lower() not in ("label", "labels", "split")]
-    name = manifest.paths.column(free, known, rows, manifest.path.parent)
+    name = manifest.paths.column(free, known, rows, manifest.path.parent, manifest.split)
     return replace(schema, files=name) if name else schema
 
 
@@ -212,9 +214,9 @@ def column_names(path: Path) -> list[str]:
     return parquet.column_names(path) if _is_parquet(path) else read_records(path)[0]
 
 
-def lists_files(path: Path, paths: Paths, modality: Modality) -> bool:
+def lists_files(path: Path, paths: Paths, split: str | None, modality: Modality) -> bool:
     """Whether a table has a column that names files there are, or holds their bytes."""
-    manifest = _Manifest(path, paths, "", modality)
+    manifest = _Manifest(path, paths, "", modality, split)
     if _is_parquet(path):
         names = parquet.column_names(path)
         if any(parquet.holds_bytes(path, name) for name in names):

@@ -15,6 +15,9 @@ from headstart.errors import DataError
 
 Way = tuple[str, ...]  # from the data set's folder to one file, name by name
 _SAMPLE = 100  # values of a column that are looked up to tell whether it holds paths
+_THINGS = frozenset(
+    {"id", "ids", "uid", "uuid", "image", "images", "img", "photo", "picture", "pic", "key"}
+)  # words in the name of a column that may name files without their suffix
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]|\\\\")
 
 
@@ -62,10 +65,12 @@ class Paths:
         known: Sequence[str],
         rows: Iterable[Mapping[str, Any]],
         base: Path,
+        split: str | None,
     ) -> str:
         """The column that names files here in half of its values, empty where none does.
 
-        One that is `known` for that goes first, else the one that names most files.
+        One that is `known` for that goes first, else the one that names most files. Numbers and
+        words alone count only in a column that is called after ids, names or files.
         """
         hits: dict[str, set[str]] = {name: set() for name in names}
         filled: dict[str, set[str]] = {name: set() for name in names}
@@ -74,7 +79,8 @@ class Paths:
                 value = row.get(name)
                 if isinstance(value, str) and value.strip():
                     filled[name].add(value)
-                    hits[name] |= {value} if self._names_file(value, base) else set()
+                    bare = not re.search(r"[./\\]", value) and not _names_things(name)
+                    hits[name] |= {value} if self._names_file(value, base, split, bare) else set()
         fit = [name for name in names if hits[name] and 2 * len(hits[name]) >= len(filled[name])]
         order = [known.index(n.lower()) if n.lower() in known else len(known) for n in fit]
         best = sorted(zip(order, (-len(hits[name]) for name in fit), fit, strict=True))
@@ -88,12 +94,13 @@ class Paths:
         count = "1 path is" if len(self._other) == 1 else f"{len(self._other)} paths are"
         return (f"{count} not there as written, and found as `{way}` is for `{value}`",)
 
-    def _names_file(self, value: str, base: Path) -> bool:
+    def _names_file(self, value: str, base: Path, split: str | None, bare: bool) -> bool:
+        """Whether just one file is meant; where `bare`, only if it is there as written."""
         try:
             written = self._inside(value, base, "")
         except DataError:
             return False
-        return os.path.isfile(written) or bool(self._meant(value, base, None))
+        return os.path.isfile(written) or (not bare and len(self._meant(value, base, split)) == 1)
 
     def _inside(self, value: str, base: Path, place: str) -> str:
         """The path as written. Raises DataError when it leaves the data set's folder."""
@@ -118,7 +125,7 @@ class Paths:
         if not _holds(root, real) and not _stored(root, real):
             raise DataError(
                 f"{place} names {value!r}, a link to {real}, which lies outside {self.root}. "
-                "Put the file itself there, or give the folder that holds both."
+                "Put the file itself there."
             )
         return real
 
@@ -141,6 +148,11 @@ class Paths:
         own = [way for way in found if split and split in map(split_of, way[:-1])]
         exact = [way for way in found if _parts("/".join(way)) == wanted]
         return next((ways for ways in (exact, near, own) if len(ways) == 1), found)
+
+
+def _names_things(column: str) -> bool:
+    words = re.findall("[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", column).lower())
+    return any(word in _THINGS or word.endswith(("name", "path", "file")) for word in words)
 
 
 def _index(ways: Iterable[Way]) -> Mapping[str, list[Way]]:

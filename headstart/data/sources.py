@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import stat
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -43,6 +46,8 @@ class FileSource(Source):
     def read(self) -> bytes:
         """The file's bytes. Raises DataError naming the file when it can't be read."""
         try:
+            if not stat.S_ISREG(os.stat(self.path).st_mode):  # a pipe or device might never end
+                raise OSError(errno.EINVAL, "not a regular file")
             return self.path.read_bytes()
         except OSError as error:
             reason = (error.strerror or str(error)).lower()

@@ -59,23 +59,28 @@ class Folder:
 
 
 def walk(path: Path, modality: Modality) -> Folder:
-    """What lies under a folder; links are followed, each real folder once in each of its folders.
+    """What lies under a folder; links are followed, each real folder once in each of its folders,
+    and none that leads back to where it began.
 
     Raises DataError for a folder that can't be read.
     """
     listed: list[tuple[str, list[str], list[str]]] = []
+    top = Path(os.path.realpath(path))
     seen: set[tuple[str, str]] = set()
     for parent, folders, names in os.walk(path, followlinks=True, onerror=_raise):
         inner = Path(parent).relative_to(path).parts
-        key = inner[0] if inner else "", os.path.realpath(parent)
-        if key in seen or (inner and not OURS.isdisjoint(names)):
-            folders[:], names = [], []
+        real = os.path.realpath(parent)
+        key = inner[0] if inner else "", real
+        if key in seen or (inner and (top.is_relative_to(real) or not OURS.isdisjoint(names))):
+            folders[:] = []
+            continue
         seen.add(key)
         folders[:] = sorted(name for name in folders if not _passed_over(name))
         listed.append((parent, list(folders), names))
     found: dict[str, Folder] = {}
     for parent, folders, names in reversed(listed):  # what lies deeper comes first
-        below = tuple(found.pop(os.path.join(parent, name)) for name in folders)
+        inner_ones = (found.pop(os.path.join(parent, name), None) for name in folders)
+        below = tuple(folder for folder in inner_ones if folder)
         found[parent] = _folder(parent, names, below, modality)
     return found[os.fspath(path)]
 
@@ -100,7 +105,7 @@ def _folder(
     tables: list[str] = []
     others: list[str] = []
     for name in sorted(name for name in names if not _passed_over(name)):
-        if counts(os.path.join(parent, name), modality):
+        if counts(Path(parent, name), modality):
             files.append(name)
         else:
             (tables if is_table(name) else others).append(name)
@@ -108,9 +113,9 @@ def _folder(
     return Folder(Path(parent), tuple(files), tuple(tables), tuple(others), folders, items)
 
 
-def counts(path: str, modality: Modality) -> bool:
+def counts(path: Path, modality: Modality) -> bool:
     """Whether a file is one of the modality's."""
-    return os.path.splitext(path)[1].lower() in modality.suffixes
+    return path.suffix.lower() in modality.suffixes
 
 
 def _passed_over(name: str) -> bool:

@@ -48,8 +48,8 @@ def report_on(
     asked = schema or Schema()
     record = artifact.read(Path(model))
     between = asked.delimiter or record.settings.get("delimiter")
-    level = asked.class_level or class_level(record)
-    read = replace(asked, kind=predictor.task.kind, delimiter=between, class_level=level)
+    read = replace(asked, class_level=asked.class_level or class_level(record))
+    read = replace(read, kind=predictor.task.kind, delimiter=between)
     dataset = load_labelled(
         data, predictor.reader.modality, predictor.labels, read, progress=progress
     )

@@ -11,7 +11,7 @@ from headstart.contracts import Modality
 from headstart.data import manifests
 from headstart.data.items.folders import from_folders
 from headstart.data.items.tables import Table, Tables
-from headstart.data.names import split_of
+from headstart.data.names import only_part, split_of
 from headstart.data.paths import Paths
 from headstart.data.schema import Schema
 from headstart.data.sources import Found
@@ -105,11 +105,12 @@ def _any_manifest(top: Folder, tables: Tables, listing: Sequence[Table], error: 
 
 def _by_manifest(top: Folder, tables: Tables, listing: Sequence[Table]) -> Found:
     found = tables.read(listing)
-    if not any(folder.full or folder.files for folder in top.full):
+    names = [folder.name for folder in top.full]
+    if len(names) < 2 or only_part(names) or any(map(split_of, names)):
         return found
-    names = " and ".join(f"`{table.path.name}`" for table in listing[:2])
+    those = " and ".join(f"`{table.path.name}`" for table in listing[:2])
     verb = "says" if len(listing) == 1 else "say"
-    said = f"{names} {verb} the labels, and folders' names do not"
+    said = f"{those} {verb} the labels, and folders' names do not"
     return replace(found, said=(said, *found.said))
 
 

@@ -44,23 +44,17 @@ def from_folders(path: Path, top: Folder, schema: Schema) -> Found:
     _demand_no_columns(path, schema)
     classes = choose(path, folders, schema)
     rows, stray = _rows(path, layout, classes)
-    rows, warnings = _joined(rows)
+    rows, joined = _joined(rows)
     rows, left_out = _labelled(rows) if layout.roots[0][1] else (rows, ())
     labels = {row.value for row in rows}
-    names = {split: folder.name for folder, split in reversed(layout.roots) if split}
-    names |= {split_of(folder.name) or "": folder.name for folder in layout.empty}
-    if classes.split:
-        names = _words(classes)
+    names = _split_names(layout, classes)
     flat = {split_of(folder.name) or "": folder.name for folder in layout.flat}
     return Found(
-        path,
-        tuple(rows),
-        "classes",
-        "value",
+        *(path, tuple(rows), "classes", "value"),
         split_names=names,
         notes=_others(folders),
         empty_classes=tuple(n for n in _empty(folders, classes) if n not in labels),
-        warnings=(*_warnings(layout, stray), *warnings, *left_out),
+        warnings=(*_warnings(layout, stray), *joined, *left_out),
         said=classes.said,
         unlabelled={s: name for s, name in flat.items() if s not in names and s != UNLABELLED},
     )
@@ -169,10 +163,12 @@ def _labelled(rows: list[Row]) -> tuple[list[Row], tuple[str, ...]]:
     )
 
 
-def _words(classes: Classes) -> dict[str, str]:
-    """Each split's own word, where they lie below the classes."""
-    names = classes.split.names if classes.split else []
-    return {split_of(name) or "": name for name in reversed(names)}
+def _split_names(layout: _Layout, classes: Classes) -> dict[str, str]:
+    """Each split and the data set's own word for it, the first where there are several."""
+    if classes.split:  # which lie below the classes
+        return {split_of(name) or "": name for name in reversed(classes.split.names)}
+    names = {split: folder.name for folder, split in reversed(layout.roots) if split}
+    return names | {split_of(folder.name) or "": folder.name for folder in layout.empty}
 
 
 def _empty(folders: Sequence[Folder], classes: Classes) -> Iterator[str]:

@@ -85,9 +85,7 @@ def choose(path: Path, roots: Sequence[Folder], schema: Schema) -> Classes:
 
 def _levels(roots: Sequence[Folder]) -> list[Level]:
     """From the folders right in the roots to the first ones in which items lie directly."""
-    here: list[tuple[Folder, tuple[str, ...]]] = [
-        (folder, (folder.name,)) for root in roots for folder in root.full
-    ]
+    here = [(folder, _way(folder)) for root in roots for folder in root.full]
     items = sum(folder.items for folder, _ in here)
     found: list[Level] = []
     while here:
@@ -98,11 +96,19 @@ def _levels(roots: Sequence[Folder]) -> list[Level]:
     return found
 
 
+def _way(*folders: Folder) -> tuple[str, ...]:
+    return tuple(folder.name for folder in folders)
+
+
 def _said(levels: Sequence[Level], chosen: int) -> tuple[str, ...]:
     """What was taken, and how to take another; nothing where only one could be meant."""
     if len(levels) == 1:
         return ()
-    others = [each for each in levels if each.number != chosen and len(each.names) > 1]
+    others = [
+        each
+        for each in levels
+        if each.number != chosen and len(each.names) > 1 and not all(map(split_of, each.names))
+    ]
     offers = [f"--class-level {each.number} takes {each.shown}" for each in others]
     taken = f"the folders of level {chosen} are the classes: {levels[chosen - 1].shown}"
     return ("; ".join([taken, *offers]),)

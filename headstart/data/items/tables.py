@@ -57,7 +57,7 @@ class Tables:
         """Whether a table can be read as a manifest of items that are here."""
         with suppress(DataError):
             if not self.modality.inline:
-                return manifests.lists_files(table.path, self.paths, self.modality)
+                return manifests.lists_files(table.path, self.paths, table.split, self.modality)
             schema = replace(self.schema, may_lack_label=True)
             found = manifests.find_rows(table.path, self.paths, None, self.modality, schema)
             return any(row.source is not None for row in found.rows)
