@@ -133,7 +133,7 @@ def test_an_id_that_several_files_have_is_no_path(tmp_path: Path) -> None:
 def test_a_path_that_leaves_the_folder_is_refused(tmp_path: Path, value: str) -> None:
     layouts.flat("")(tmp_path)
     layouts.table(tmp_path / "all.csv", "image,label", [("0.bmp", "a"), (value, "b")])
-    with pytest.raises(DataError, match="line 3 names .* outside the data set's folder"):
+    with pytest.raises(DataError, match=r"line 3 names .* outside the data set's folder"):
         load(tmp_path, Image())
 
 
@@ -146,6 +146,15 @@ def test_a_manifest_below_the_folder_may_name_files_beside_its_own_folder(tmp_pa
         load(tmp_path / "data" / "train.csv", Image())
 
 
+@pytest.mark.parametrize("place", [".", "inner", "inner/train.csv", "./inner/../inner"])
+def test_a_place_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    layouts.pictures(Path("inner/train"))
+    rows = [(n, "ab"[n % 2]) for n in range(20)]
+    layouts.table(Path("inner/train.csv"), "id,label", rows)
+    assert load(place, Image()).report.items == 20
+
+
 def test_links_of_a_planted_kind(tmp_path: Path) -> None:
     """Another data set's blobs, folders elsewhere and pipes are not opened."""
     snapshot = layouts.hugging_face_cache(tmp_path / "one")
@@ -155,7 +164,7 @@ def test_links_of_a_planted_kind(tmp_path: Path) -> None:
     (snapshot / "two").symlink_to(tmp_path / "two" / "blobs")
     for value in ("x.bmp", f"two/{other.name}"):
         layouts.table(snapshot / "metadata.csv", "file_name,label", [("0.bmp", "a"), (value, "b")])
-        with pytest.raises(DataError, match="a link to .*two.blobs.* which lies outside"):
+        with pytest.raises(DataError, match=r"a link to .*two.blobs.* which lies outside"):
             load(snapshot, Image())
 
 
@@ -237,7 +246,7 @@ def test_a_model_inside_its_data_is_said_and_left_out(tmp_path: Path) -> None:
         assert any(
             f"{tmp_path / name} lies inside {tmp_path}" in said for said in progress.warnings
         )
-        assert result.evidence["data"]["items"] == 40
+        assert result.evidence.data["items"] == 40
 
 
 def test_the_data_are_looked_at_before_a_backbone(tmp_path: Path) -> None:

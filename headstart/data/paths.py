@@ -34,9 +34,11 @@ class Paths:
 
     def __init__(self, root: Path, listing: Callable[[], Iterable[Way]]) -> None:
         self.root = Path(os.path.abspath(root))
+        self._top = str(self.root)
         self._listing = listing
         self._index: Mapping[str, list[Way]] | None = None
         self._real: dict[str, str] = {}
+        self._bases: dict[Path, str] = {}
         self._other: dict[str, str] = {}
 
     def find(self, value: str, base: Path, place: str, split: str | None) -> tuple[str, str | Path]:
@@ -51,7 +53,7 @@ class Paths:
             if len(ways) > 1:
                 shown = " and ".join("/".join(way) for way in ways[:2])
                 return self._id(written), f"names {len(ways)} files, such as {shown}"
-            if ways and list(ways[0]) != list(Path(self._id(written)).parts):
+            if ways and "/".join(ways[0]) != self._id(written):
                 self._other.setdefault(value, "/".join(ways[0]))
                 written = os.path.join(self.root, *ways[0])
         real = self._followed(written, place, value)
@@ -106,9 +108,14 @@ class Paths:
         """The path as written. Raises DataError when it leaves the data set's folder."""
         if "\0" in value:
             raise DataError(f"{place} names {value!r}, which is no file name. Correct the row.")
-        joined = os.path.normpath(os.path.join(os.path.abspath(base), value))
+        if base not in self._bases:
+            self._bases[base] = os.path.abspath(base)
+        here = self._bases[base]
+        joined = os.path.normpath(os.path.join(here, value))
         slashed = value.replace("\\", "/")
-        other = os.path.normpath(os.path.join(os.path.abspath(base), slashed))
+        other = joined
+        if slashed != value:
+            other = os.path.normpath(os.path.join(here, slashed))
         if _DRIVE.match(value) or not (self._holds(joined) and self._holds(other)):
             raise _leaves(place, value)
         return joined if slashed == value or os.path.lexists(joined) else other
@@ -130,10 +137,10 @@ class Paths:
         return real
 
     def _holds(self, path: str) -> bool:
-        return _holds(str(self.root), path)
+        return _holds(self._top, path)
 
     def _id(self, path: str) -> str:
-        return Path(os.path.relpath(path, self.root)).as_posix()
+        return path[len(self._top) :].lstrip(os.sep).replace(os.sep, "/")
 
     def _meant(self, value: str, base: Path, split: str | None) -> list[Way]:
         """The ways that can be meant by a path that isn't there."""
@@ -143,6 +150,8 @@ class Paths:
         if not wanted:
             return []
         found = [way for way in self._index.get(wanted[-1], ()) if _ends(way, wanted)]
+        if len(found) < 2:
+            return found
         start = os.path.relpath(base, self.root)
         near = [way for way in found if _ends(way, [*_parts(start), *wanted])]
         own = [way for way in found if split and split in map(split_of, way[:-1])]
@@ -179,7 +188,7 @@ def _ends(way: Way, wanted: Sequence[str]) -> bool:
 
 
 def _holds(folder: str, path: str) -> bool:
-    return os.path.commonpath([folder, path]) == folder
+    return path == folder or path.startswith(os.path.join(folder, ""))
 
 
 def _stored(root: str, real: str) -> bool:
