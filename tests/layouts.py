@@ -63,7 +63,7 @@ def both(*writers: Callable[[Path], object]) -> Callable[[Path], None]:
 
 def flat(*folders: str) -> Callable[[Path], None]:
     """Pictures right in each of these folders."""
-    return lambda root: [pictures(root / folder) for folder in folders] and None
+    return both(*(lambda root, own=folder: pictures(root / own) for folder in folders))
 
 
 def listed(name: str, header: str, ways: Callable[[int], str]) -> Callable[[Path], None]:

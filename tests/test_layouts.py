@@ -236,16 +236,12 @@ def test_results_are_no_data(tmp_path: Path) -> None:
 
 
 def test_a_model_inside_its_data_is_said_and_left_out(tmp_path: Path) -> None:
-    write_pictures(tmp_path, {"ants": 20, "bees": 20})
+    data = write_pictures(tmp_path / "data", {"ants": 20, "bees": 20})
     quick = hs.Settings(scratch=False, evidence="none")
     for name in ("m", "n"):
         progress = Heard()
-        result = hs.fit(
-            tmp_path, "seeded:convnet", tmp_path / name, settings=quick, progress=progress
-        )
-        assert any(
-            f"{tmp_path / name} lies inside {tmp_path}" in said for said in progress.warnings
-        )
+        result = hs.fit(data, "seeded:convnet", data / name, settings=quick, progress=progress)
+        assert any(f"{data / name} lies inside {data}" in said for said in progress.warnings)
         assert result.evidence.data["items"] == 40
 
 
