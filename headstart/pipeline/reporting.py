@@ -45,8 +45,7 @@ def report_on(
     """
     progress, place = progress or Silent(), Path(data)
     predictor = load(model)
-    asked = schema or Schema()
-    record = artifact.read(Path(model))
+    asked, record = schema or Schema(), artifact.read(Path(model))
     between = asked.delimiter or record.settings.get("delimiter")
     read = replace(asked, class_level=asked.class_level or class_level(record))
     read = replace(read, kind=predictor.task.kind, delimiter=between)
