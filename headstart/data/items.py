@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from headstart.contracts import Modality
-from headstart.data import manifests
+from headstart.data import manifests, tables
 from headstart.data.schema import Schema
 from headstart.data.sources import SPLIT_WORDS, FileSource, Found, Row
 from headstart.errors import DataError
@@ -43,11 +43,8 @@ def find(path: Path, modality: Modality, schema: Schema) -> Found:
     if not os.path.exists(path):
         raise DataError(f"{path} does not exist. Give a folder of classes or a manifest.")
     if not path.is_dir():
-        if path.suffix.lower() not in manifests.SUFFIXES:
-            kinds = ", ".join(sorted(manifests.SUFFIXES))
-            raise DataError(
-                f"{path} is no data set. Give a folder of classes or a manifest ({kinds})."
-            )
+        if path.suffix.lower() not in tables.READ:
+            raise tables.refusal(path)
         return manifests.find_rows(path, path.parent, None, modality, schema)
     trees = [_walk(folder, modality) for folder in _folders(path)]
     split_trees = _split_trees(trees)

@@ -1,4 +1,4 @@
-"""Manifests: tables that list items and their labels (CSV, TSV, JSON lines, Parquet)."""
+"""Manifests: tables that list items and their labels in text, JSON, Parquet, Arrow or Excel."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.contracts import Modality
-from headstart.data import parquet
+from headstart.data import tables
 from headstart.data.schema import Columns, Schema, choose_columns
 from headstart.data.sources import (
     SPLIT_WORDS,
@@ -20,10 +20,10 @@ from headstart.data.sources import (
     Row,
     Source,
 )
-from headstart.data.tables import read_records
+from headstart.data.tables.interface import Table
 from headstart.errors import DataError
 
-SUFFIXES = frozenset({".csv", ".tsv", ".jsonl", ".parquet"})
+SUFFIXES = tables.SUFFIXES
 _NO_CONTENT, _NO_SPLIT = "the row names no content", "the row names no split"
 _PAIR = "\x1e"  # the record separator stands between the two texts of a pair
 
@@ -69,8 +69,7 @@ def find_rows(
     the folder, and a split that is none.
     """
     manifest = _Manifest(path, root, path.relative_to(root).as_posix(), modality)
-    read = _parquet_records if path.suffix.lower() == ".parquet" else _text_records
-    columns, records = read(manifest, schema)
+    columns, records = _records(manifest, schema)
     locate = _inline(manifest, columns) if modality.inline else _listed(manifest, columns)
     splits = _Splits.of(columns, records) if split is None else _Splits()
     rows = []
@@ -174,32 +173,29 @@ def _text(value: Any) -> str:
     return "" if value is None or value != value else str(value).strip()
 
 
-def _parquet_records(manifest: _Manifest, schema: Schema) -> tuple[Columns, list[_Record]]:
-    path, modality = manifest.path, manifest.modality
-    columns = choose_columns(path, parquet.column_names(path), modality, schema)
-    read = parquet.texts if modality.inline else parquet.contents
-    contents = zip(*(read(path, column) for column in columns.content), strict=True)
+def _records(manifest: _Manifest, schema: Schema) -> tuple[Columns, list[_Record]]:
+    """The rows of the first table in the file that has the columns, such as of a workbook's."""
+    modality = manifest.modality
+    table, columns = _with_columns(tables.read(manifest.path), modality, schema)
+    read = table.texts if modality.inline else table.contents
+    contents = zip(*(read(column) for column in columns.content), strict=True)
     labels, splits, groups = (
-        parquet.values(path, column) if column else repeat(None)
+        table.values(column) if column else repeat(None)
         for column in (columns.label, columns.split, columns.group)
     )
     return columns, [
-        _Record(f"row {number}", number, *values)
-        for number, values in enumerate(zip(contents, labels, splits, groups, strict=False))
+        _Record(f"{table.noun} {number}", number, *values)
+        for number, *values in zip(table.numbers(), contents, labels, splits, groups, strict=False)
     ]
 
 
-def _text_records(manifest: _Manifest, schema: Schema) -> tuple[Columns, list[_Record]]:
-    names, records = read_records(manifest.path)
-    columns = choose_columns(manifest.path, names, manifest.modality, schema)
-    return columns, [
-        _Record(
-            f"line {line}",
-            line,
-            tuple(record.get(column) for column in columns.content),
-            record.get(columns.label),
-            record.get(columns.split) if columns.split else None,
-            record.get(columns.group) if columns.group else None,
-        )
-        for line, record in records
-    ]
+def _with_columns(
+    found: Sequence[Table], modality: Modality, schema: Schema
+) -> tuple[Table, Columns]:
+    errors: list[DataError] = []
+    for table in found:
+        try:
+            return table, choose_columns(table, modality, schema)
+        except DataError as error:
+            errors.append(error)
+    raise errors[0]

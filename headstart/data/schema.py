@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headstart.contracts import Modality
+from headstart.data.tables.interface import Table
 from headstart.errors import DataError
 
 _LABELS = ("label", "labels")  # columns that hold the label whatever else is there
@@ -45,12 +46,12 @@ class Columns:
     group: str | None = None
 
 
-def choose_columns(path: Path, names: Sequence[str], modality: Modality, schema: Schema) -> Columns:
+def choose_columns(table: Table, modality: Modality, schema: Schema) -> Columns:
     """The columns of a manifest that hold content, label and split.
 
     Raises DataError listing the columns there are when content or label can't be told.
     """
-    choice = _Choice(path, tuple(names), modality, schema)
+    choice = _Choice(table.path, tuple(table.names), modality, schema)
     content = choice.content()
     label = choice.label(content)
     split = choice.lower.get(_SPLIT)
