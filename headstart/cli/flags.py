@@ -60,7 +60,7 @@ Overlays = Annotated[
         "--out", "-o", help="A folder for the heat maps of --explain; absent, beside the pictures."
     ),
 ]
-Label = Annotated[str | None, typer.Option(help=HELP["label"])]
+Label = Annotated[list[str] | None, typer.Option(help=HELP["label"])]
 Text = Annotated[list[str] | None, typer.Option(help=HELP["text"])]
 Delimiter = Annotated[str | None, typer.Option(help=HELP["delimiter"])]
 GroupColumn = Annotated[str | None, typer.Option("--group", help=HELP["group"])]

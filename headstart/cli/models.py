@@ -21,6 +21,7 @@ from headstart.cli.flags import (
     Text,
 )
 from headstart.cli.listings import Predictions
+from headstart.cli.options import joined
 from headstart.progress import Progress
 
 
@@ -44,7 +45,12 @@ def evaluate(
         from headstart import pipeline
 
         return pipeline.evaluate(
-            model, data, label=label, text=text or (), delimiter=delimiter, progress=progress
+            model,
+            data,
+            label=joined(label),
+            text=text or (),
+            delimiter=delimiter,
+            progress=progress,
         )
 
     answer(as_json, work)
@@ -91,7 +97,7 @@ def compare(
         columns = text or ()
         return pipeline.compare(
             *(first, second, data),
-            label=label,
+            label=joined(label),
             text=columns,
             delimiter=delimiter,
             progress=progress,
@@ -117,7 +123,7 @@ def report(
 
         if data is None:
             return pipeline.reported(model)
-        schema = Schema(label, tuple(text or ()), group=group)
+        schema = Schema(joined(label), tuple(text or ()), group=group)
         return pipeline.report_on(model, data, out, schema=schema, progress=progress)
 
     answer(as_json, work)

@@ -18,7 +18,7 @@ from headstart.data.plan import held_out, plan_of
 from headstart.data.schema import GUESSED, Schema
 from headstart.data.sources import SPLITS, Found, Item
 from headstart.data.summary import DataReport
-from headstart.data.targets import KINDS, Targets, kind_of
+from headstart.data.targets import KINDS, Targets, kind_of, remark, settle
 from headstart.errors import DataError
 from headstart.progress import Progress, Silent
 
@@ -76,8 +76,8 @@ def load(
     found = find(path, modality, schema)
     _demand_filled(path, found)
     plan, read = plan_of(found), _understood(found, schema)
-    kind = read.kind
-    labels = kind.names(path, read.items, found.column)
+    kind, found = read.kind, read.found
+    labels = kind.names(path, read.items, found.columns or (found.column,))
     checked = _checked(path, read, modality, progress)
     kept, conflicts = drop_conflicts([plan.rename(item) for item in checked.items])
     leaks: tuple[tuple[Item, Item], ...] = ()
@@ -114,7 +114,8 @@ def load_labelled(
     """
     path = Path(path)
     found, rule = held_out(find(path, modality, schema))
-    read = _understood(found, schema)
+    read = _understood(found, schema, labels)
+    found = read.found
     read.kind.recognise(path, read.items, labels)
     checked = _checked(path, read, modality, progress)
     kept, conflicts = drop_conflicts(checked.items)
@@ -133,13 +134,17 @@ def load_labelled(
 class _Read:
     """Rows whose labels are understood: those with label and content, and the others."""
 
+    found: Found
     kind: Targets
     items: tuple[Item, ...]
     skipped: tuple[tuple[str, str], ...]
 
 
-def _understood(found: Found, schema: Schema) -> _Read:
+def _understood(found: Found, schema: Schema, known: Sequence[str] = ()) -> _Read:
+    found = settle(found, schema, known)
     kind = kind_of(found, schema)
+    said = remark(kind, found, schema)
+    found = replace(found, said=(*found.said, *([said] if said else [])))
     items: list[Item] = []
     skipped: list[tuple[str, str]] = []
     for row in found.rows:
@@ -148,7 +153,7 @@ def _understood(found: Found, schema: Schema) -> _Read:
             skipped.append((row.id, _NO_LABEL if label is None else row.missing))
         else:
             items.append(Item(row.id, label, row.split, row.source, group=row.group))
-    return _Read(kind, tuple(items), tuple(skipped))
+    return _Read(found, kind, tuple(items), tuple(skipped))
 
 
 def _checked(path: Path, read: _Read, modality: Modality, progress: Progress | None) -> Checked:
@@ -206,6 +211,7 @@ def _report(
         sizes={name: len(items) for name, items in splits.items()},
         spread={name: kind.spread(items, labels) for name, items in splits.items()},
         said=(*found.said, *told),
+        columns={"content": found.content, "label": found.columns} if found.content else {},
     )
 
 

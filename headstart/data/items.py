@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from headstart.contracts import Modality
-from headstart.data import manifests, tables
+from headstart.data import containers, manifests, tables
 from headstart.data.schema import Schema
 from headstart.data.sources import SPLIT_WORDS, FileSource, Found, Row
 from headstart.errors import DataError
@@ -42,6 +42,10 @@ def find(path: Path, modality: Modality, schema: Schema) -> Found:
     """
     if not os.path.exists(path):
         raise DataError(f"{path} does not exist. Give a folder of classes or a manifest.")
+    path = containers.opened(path)
+    parts = containers.parts(path)
+    if parts:
+        return _from_parts(path, parts, modality, schema)
     if not path.is_dir():
         if path.suffix.lower() not in tables.READ:
             raise tables.refusal(path)
@@ -155,6 +159,22 @@ def _from_manifests(
     return _join(root, parts)
 
 
+def _from_parts(
+    root: Path, parts: Sequence[containers.Part], modality: Modality, schema: Schema
+) -> Found:
+    joined = []
+    for part in parts:
+        found = manifests.find_rows(part.path, part.root, part.split, modality, schema)
+        if part.split:
+            found = replace(found, split_names={part.split: part.word})
+        joined.append(found)
+    found = _join(root, joined)
+    if len(parts) == 1:
+        return found
+    said = f"{len(parts)} files from {parts[0].path.name} to {parts[-1].path.name} are joined"
+    return replace(found, said=(*found.said, said))
+
+
 def _join(root: Path, parts: Sequence[Found]) -> Found:
     notes: Counter[str] = Counter()
     for part in parts:
@@ -164,6 +184,8 @@ def _join(root: Path, parts: Sequence[Found]) -> Found:
         tuple(row for part in parts for row in part.rows),
         parts[0].kind,
         parts[0].column,
+        columns=parts[0].columns,
+        content=parts[0].content,
         split_names={split: name for part in parts for split, name in part.split_names.items()},
         notes=dict(notes),
         empty_classes=tuple(dict.fromkeys(name for part in parts for name in part.empty_classes)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
 from pathlib import Path
@@ -20,7 +20,7 @@ from headstart.data.sources import (
     Row,
     Source,
 )
-from headstart.data.tables.interface import Table
+from headstart.data.tables.interface import ItemTable
 from headstart.errors import DataError
 
 SUFFIXES = tables.SUFFIXES
@@ -82,7 +82,14 @@ def find_rows(
             source, missing = None, missing or _NO_SPLIT
         rows.append(Row(name, place, record.label, own, source, missing, _text(record.group)))
     said = (*((columns.said,) if columns.said else ()), *splits.said)
-    return Found(root, tuple(rows), column=columns.label, split_names=splits.names, said=said)
+    return Found(
+        *(root, tuple(rows)),
+        column=columns.label,
+        split_names=splits.names,
+        said=said,
+        columns=columns.labels,
+        content=columns.content,
+    )
 
 
 def _inline(manifest: _Manifest, columns: Columns) -> _Locate:
@@ -179,9 +186,12 @@ def _records(manifest: _Manifest, schema: Schema) -> tuple[Columns, list[_Record
     table, columns = _with_columns(tables.read(manifest.path), modality, schema)
     read = table.texts if modality.inline else table.contents
     contents = zip(*(read(column) for column in columns.content), strict=True)
-    labels, splits, groups = (
+    labels: Iterable[Any] = zip(*map(table.values, columns.labels), strict=True)
+    if len(columns.labels) < 2:
+        labels = table.values(columns.label) if columns.label else repeat(None)
+    splits, groups = (
         table.values(column) if column else repeat(None)
-        for column in (columns.label, columns.split, columns.group)
+        for column in (columns.split, columns.group)
     )
     return columns, [
         _Record(f"{table.noun} {number}", number, *values)
@@ -190,8 +200,8 @@ def _records(manifest: _Manifest, schema: Schema) -> tuple[Columns, list[_Record
 
 
 def _with_columns(
-    found: Sequence[Table], modality: Modality, schema: Schema
-) -> tuple[Table, Columns]:
+    found: Sequence[ItemTable], modality: Modality, schema: Schema
+) -> tuple[ItemTable, Columns]:
     errors: list[DataError] = []
     for table in found:
         try:

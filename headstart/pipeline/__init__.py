@@ -17,7 +17,7 @@ from headstart.pipeline.extraction import extract, extract_features, plan_featur
 from headstart.pipeline.finish import SIMPLE, finish
 from headstart.pipeline.heads import FEATURES, headed
 from headstart.pipeline.listing import backbones, strategies
-from headstart.pipeline.opening import load, reported
+from headstart.pipeline.opening import fitted_schema, load, reported
 from headstart.pipeline.prepare import (
     Surroundings,
     claim,
@@ -193,11 +193,12 @@ def evaluate(
 ) -> Evaluation:
     """Score a saved model on labelled data; overlaps with its training are named.
 
-    `label` and `text` name the columns of a manifest, `delimiter` stands between an item's labels.
+    `label` and `text` name the columns of a manifest, `delimiter` stands between an item's labels;
+    those that the model was fitted with need no naming.
     """
     progress = progress or Silent()
     predictor = load(model)
-    schema = Schema(label, tuple(text), predictor.task.kind, delimiter)
+    schema = fitted_schema(model, Schema(label, tuple(text), delimiter=delimiter))
     dataset = load_labelled(
         data, predictor.reader.modality, predictor.labels, schema, progress=progress
     )

@@ -12,7 +12,7 @@ from headstart import artifact
 from headstart.data import Dataset, Item, Schema, load_labelled
 from headstart.errors import HeadstartError
 from headstart.evidence import bootstrap
-from headstart.pipeline.opening import load
+from headstart.pipeline.opening import fitted_schema, load
 from headstart.plan import trained_on
 from headstart.progress import Progress, Silent
 from headstart.results.comparison import Compared, Comparison
@@ -41,7 +41,7 @@ def compare(
     folders = Path(first), Path(second)
     models = load(folders[0]), load(folders[1])
     _demand_alike(folders, models)
-    schema = Schema(label, tuple(text), models[0].task.kind, delimiter)
+    schema = fitted_schema(folders[0], Schema(label, tuple(text), delimiter=delimiter))
     sides, scores = [], []
     for folder, model in zip(folders, models, strict=True):
         # each with its own order of labels; the second check of the items is remembered

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from torch import nn
@@ -9,6 +10,7 @@ from torch import nn
 from headstart import artifact, catalog, machine, weights
 from headstart.artifact import Record
 from headstart.contracts import Backbone, Task
+from headstart.data import Columns, Schema
 from headstart.errors import HeadstartError, WeightsError
 from headstart.features.reading import Reader
 from headstart.head import Shape
@@ -28,6 +30,28 @@ def load(folder: str | Path, device: str = "auto") -> Predictor:
     task = catalog.task(record.task, **record.task_settings)
     model = Model(backbone.stages, _head(Path(folder), record, backbone, task))
     return Predictor(model, task, reader, record.labels, machine.device(device))
+
+
+def fitted_schema(folder: str | Path, asked: Schema | None = None) -> Schema:
+    """How a saved model's data were read: their columns, where a table has them, and their words.
+
+    What is `asked` otherwise counts first. Raises HeadstartError where there is no model.
+    """
+    record, asked = artifact.read(Path(folder)), asked or Schema()
+    settings, columns = record.settings, record.data.get("columns", {})
+    own = settings.get("label")
+    before = Columns(
+        content=tuple(columns.get("content") or settings.get("text") or ()),
+        labels=tuple(columns.get("label") or ([own] if own else ())),
+        group=settings.get("group"),
+    )
+    return replace(
+        asked,
+        kind=catalog.task(record.task, **record.task_settings).kind,
+        delimiter=asked.delimiter or settings.get("delimiter"),
+        missing=settings.get("missing") if asked.missing is None else asked.missing,
+        before=before,
+    )
 
 
 def _head(folder: Path, record: Record, backbone: Backbone, task: Task) -> nn.Module:

@@ -120,7 +120,10 @@ def fitted_modality(source: Backbone, settings: Settings) -> Modality:
 def schema(settings: Settings) -> Schema:
     """How the settings say that a manifest is to be read."""
     kind = None if settings.targets == "auto" else settings.targets.replace("-", " ")
-    return Schema(settings.label, settings.text, kind, settings.delimiter, settings.group)
+    return Schema(
+        *(settings.label, settings.text, kind, settings.delimiter, settings.group),
+        missing=settings.missing,
+    )
 
 
 def task_name(source: Backbone, dataset: Dataset) -> str:

@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from headstart.data.tables import columnar, delimited, excel, records
-from headstart.data.tables.interface import Table
+from headstart.data.tables import columnar, delimited, excel, records, shards
+from headstart.data.tables.interface import ItemTable
 from headstart.errors import DataError
 
-_Reader = Callable[[Path], Sequence[Table]]
+_Reader = Callable[[Path], Sequence[ItemTable]]
 _BY_SUFFIX: dict[str, _Reader] = {
     **dict.fromkeys((".csv", ".tsv", ".tab", ".psv", ".txt"), delimited.read),
     **dict.fromkeys((*records.LINES, ".json"), records.read),
@@ -41,8 +41,10 @@ _SIGNS = {  # how files begin that may be called otherwise
 }
 
 
-def read(path: Path) -> Sequence[Table]:
+def read(path: Path) -> Sequence[ItemTable]:
     """The tables in a file: one, or one a sheet. Raises DataError when it can't be read."""
+    if path.is_dir():
+        return shards.read(path)
     with suppress(OSError), open(path, "rb") as file:
         start = file.read(16)
         kind = next((kind for sign, kind in _SIGNS.items() if start.startswith(sign)), "")

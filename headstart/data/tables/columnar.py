@@ -10,12 +10,12 @@ from typing import Any, final
 
 from headstart.data import parquet
 from headstart.data.sources import Source
-from headstart.data.tables.interface import Table, demand_distinct
+from headstart.data.tables.interface import ItemTable, demand_distinct
 
 
 @final
 @dataclass(frozen=True)
-class ColumnFile(Table):
+class ColumnFile(ItemTable):
     """A file of columns, of which only those that are asked for are read."""
 
     path: Path
@@ -27,7 +27,7 @@ class ColumnFile(Table):
         return parquet.column_names(self.path)
 
     def numbers(self) -> Iterable[int]:
-        """Rows from 0."""
+        """TableInMemory from 0."""
         return range(sum(parquet.group_sizes(self.path)))
 
     def values(self, column: str) -> Iterable[Any]:

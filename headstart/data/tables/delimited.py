@@ -8,12 +8,12 @@ from itertools import islice
 from pathlib import Path
 
 from headstart.data.tables.dialect import Dialect, dialect_of, long_fields
-from headstart.data.tables.interface import Rows, named
+from headstart.data.tables.interface import TableInMemory, named
 from headstart.data.tables.text import opened, sample
 from headstart.errors import DataError
 
 
-def read(path: Path) -> list[Rows]:
+def read(path: Path) -> list[TableInMemory]:
     """The table. Raises DataError naming the line that can't be read.
 
     Comments and empty lines above the header are passed over, and rows without any value.
@@ -27,7 +27,7 @@ def read(path: Path) -> list[Rows]:
     return [_cut(path, dialect, quotes=False)]  # quotation marks that quote no field
 
 
-def _cut(path: Path, dialect: Dialect, quotes: bool) -> Rows:
+def _cut(path: Path, dialect: Dialect, quotes: bool) -> TableInMemory:
     with opened(path) as file, long_fields():
         reader = csv.reader(
             islice(file, dialect.above, None),
@@ -59,7 +59,7 @@ def _cut(path: Path, dialect: Dialect, quotes: bool) -> Rows:
                 f"{path} line {line} has {len(fields)} fields under {len(header)} columns. "
                 "Put quotation marks around a field that holds the delimiter."
             )
-    return Rows(path, named(path, header), rows)
+    return TableInMemory(path, named(path, header), rows)
 
 
 def _cell(fields: Sequence[str], number: int) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
-from headstart.data.tables.interface import Rows, Table, named
+from headstart.data.tables.interface import ItemTable, TableInMemory, named
 from headstart.errors import DataError
 
 _MOST = 2 << 30  # bytes that a workbook may unpack to
@@ -16,12 +16,12 @@ _MOST = 2 << 30  # bytes that a workbook may unpack to
 
 @final
 @dataclass(frozen=True)
-class Sheet(Table):
+class Sheet(ItemTable):
     """One sheet; a workbook types as numbers what was a text of digits, so texts may be numbers."""
 
     path: Path
     title: str
-    cells: Rows
+    cells: TableInMemory
     noun: str = "row"
 
     @property
@@ -83,4 +83,4 @@ def _sheet(path: Path, title: str, rows: Iterable[Sequence[Any]]) -> Sheet:
     header = list(filled[0][1]) if filled else []
     while header and not any(any(row[len(header) - 1 :]) for _, row in filled):
         header.pop()
-    return Sheet(path, title, Rows(path, named(path, header), filled[1:], "row"))
+    return Sheet(path, title, TableInMemory(path, named(path, header), filled[1:], "row"))

@@ -1,4 +1,4 @@
-"""What every table offers, whatever file it stands in: columns by name, and rows that are called."""
+"""What every table offers, whatever file it stands in: columns by name and numbered rows."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from headstart.data.sources import Source
 from headstart.errors import DataError
 
 
-class Table(ABC):
+class ItemTable(ABC):
     """Columns of equal length. `noun` and `numbers` are how the file itself counts its rows."""
 
     path: Path
@@ -38,7 +38,7 @@ class Table(ABC):
 
 @final
 @dataclass(frozen=True)
-class Rows(Table):
+class TableInMemory(ItemTable):
     """A table held in memory: the cells of each row in the order of the columns, or fewer."""
 
     path: Path

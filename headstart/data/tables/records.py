@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from headstart.data.tables.interface import Rows, named
+from headstart.data.tables.interface import TableInMemory, named
 from headstart.data.tables.text import opened, sample
 from headstart.errors import DataError
 
@@ -15,7 +15,7 @@ LINES = frozenset({".jsonl", ".ndjson"})
 _Record = Mapping[str, Any]
 
 
-def read(path: Path) -> list[Rows]:
+def read(path: Path) -> list[TableInMemory]:
     """The table. Raises DataError naming the line that can't be read, and for nested records."""
     if _is_lines(path, *sample(path)):
         return [_table(path, list(_of_lines(path)))]
@@ -99,10 +99,10 @@ def _of_document(document: Any) -> Sequence[_Record] | None:
     return lists[0] if len(lists) == 1 else None
 
 
-def _table(path: Path, records: Sequence[tuple[int, _Record]], noun: str = "line") -> Rows:
+def _table(path: Path, records: Sequence[tuple[int, _Record]], noun: str = "line") -> TableInMemory:
     keys = dict.fromkeys(name for _, record in records for name in record)
     rows = [(number, [record.get(key) for key in keys]) for number, record in records]
-    return Rows(path, named(path, list(keys)), rows, noun)
+    return TableInMemory(path, named(path, list(keys)), rows, noun)
 
 
 def _object(path: Path) -> Callable[[list[tuple[str, Any]]], dict[str, Any]]:
