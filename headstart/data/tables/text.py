@@ -13,7 +13,7 @@ from headstart.data.sources import FileSource
 from headstart.encodings import NotTextError, decoded
 from headstart.errors import DataError
 
-_SAMPLE = 1 << 18  # characters, to tell a file's form from
+_SAMPLE = 1 << 18  # characters or bytes, to tell a file's form from
 
 
 @contextmanager
@@ -33,22 +33,24 @@ def opened(path: Path, newline: str = "") -> Iterator[TextIO]:
 
 
 def sample(path: Path) -> tuple[str, bool]:
-    """The beginning of a file, and whether there is more of it."""
+    """The beginning of a file, and whether there is more of it. Raises DataError for no text."""
     with opened(path) as file:
         start = file.read(_SAMPLE)
-        if "\0" in start:
-            line = start[: start.index("\0")].count("\n") + 1
-            raise DataError(
-                f"{path} line {line} holds a NUL character, so that the file is no text, or UTF-16 "
-                "without a byte order mark. Save it as UTF-8."
-            )
         return start, bool(file.read(1))
 
 
 def _encoding(path: Path) -> str:
     with open(path, "rb") as file:
-        start = file.read(4)
-    return "utf-16" if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
+        start = file.read(_SAMPLE)
+    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    if b"\0" in start:
+        line = start[: start.index(b"\0")].count(b"\n") + 1
+        raise DataError(
+            f"{path} line {line} holds a NUL character, so that the file is no text, or UTF-16 "
+            "without a byte order mark. Save it as UTF-8."
+        )
+    return "utf-8-sig"
 
 
 def _not_text(path: Path) -> DataError:
