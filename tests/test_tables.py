@@ -57,7 +57,9 @@ def put_json(name: str, document: Any) -> Callable[[Path], Path]:
 def put_excel(*sheets: list[tuple[Any, ...]]) -> Callable[[Path], Path]:
     def write(folder: Path) -> Path:
         book = openpyxl.Workbook()
-        for sheet, rows in zip([book.active, *(book.create_sheet() for _ in sheets[1:])], sheets):
+        book.remove(book.active)
+        for rows in sheets:
+            sheet = book.create_sheet()
             for row in rows:
                 sheet.append(row)
         book.save(folder / "a.xlsx")

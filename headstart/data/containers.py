@@ -21,6 +21,7 @@ from headstart.places import cache_folder
 _TARS = (".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 ARCHIVES = (".zip", *_TARS)
 _MOST, _MEMBERS = 64 << 30, 2_000_000  # bytes and files of one archive
+_BESIDE = (".tar", ".json", ".txt", ".md", ".idx")  # what may lie in a folder of shards
 _NUMBERED = re.compile(r"(part|shard|chunk|data)?[-_.]?\d")  # how the name of a part begins
 
 
@@ -49,6 +50,8 @@ def opened(path: Path) -> Path:
         place.mkdir(parents=True, exist_ok=True)
         return unpack(path, place / path.name, _MOST, _MEMBERS)
     except WeightsError as error:
+        if "can't be unpacked" in str(error):
+            raise DataError(str(error)) from error
         why, command = str(error).rpartition(". ")[0], "unzip" if name[-4:] == ".zip" else "tar -xf"
         raise DataError(
             f"{why}. Unpack it by `{command} {shlex.quote(str(path))}` and give the folder."
@@ -113,13 +116,14 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _shards(folder: Path) -> list[Part]:
     archives = _files(folder, (".tar",))
-    if not archives:
+    beside = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
+    if not archives or any(e.is_dir() or e.suffix not in _BESIDE for e in beside):
         return []
     places = [opened(path) for path in archives]
     if not all(map(shards.is_shard, places)):
         raise DataError(
             f"{folder} holds the archive {archives[0].name}, which is no WebDataset shard. "
-            f"Unpack it by `tar -xf {shlex.quote(str(archives[0]))}` or give it alone."
+            f"Give {archives[0]} itself, or unpack it."
         )
     return [Part(place, place.parent, *_split(place)) for place in places]
 

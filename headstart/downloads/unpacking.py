@@ -67,19 +67,19 @@ class _Archive(ABC):
         """The content of a file in it."""
 
 
-def unpack(archive: Path, folder: Path, most: int = MOST, members: int = MEMBERS) -> Path:
+def unpack(archive: Path, folder: Path, most: int = MOST, members: int = 0) -> Path:
     """Unpack a .zip or .tar, compressed or not, into a new folder, unless that is there already.
 
     Links to files in the archive become copies of them. Before anything is written, all names are
     looked through: raises WeightsError for a name or a link that leads outside, a device, more than
-    `most` bytes or `members` files, and an archive that can't be read.
+    `most` bytes or `members` files (MEMBERS by default), and an archive that can't be read.
     """
     if folder.is_dir():
         return folder
     scratch = folder.with_name(f".{folder.name}.{uuid4().hex[:8]}")
     try:
         with _opened(archive) as opened:
-            chosen = _checked(opened, archive, most, members)
+            chosen = _checked(opened, archive, most, members or MEMBERS)
             scratch.mkdir(parents=True)
             for path, key in chosen.items():
                 _write(opened, key, scratch / path)

@@ -72,7 +72,7 @@ def _numbers(row: Row, names: Sequence[str]) -> Row:
                 f"{row.place} has {cell!r} in the label column {name!r}, which is no number. "
                 "Several label columns hold 0 and 1, or numbers; else name one by --label."
             )
-    return replace(row, value=list(row.value))
+    return replace(row, value=[number(cell) for cell in row.value])
 
 
 def _no_mark(found: Found) -> DataError:
