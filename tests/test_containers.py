@@ -43,7 +43,7 @@ def tree() -> dict[str, bytes]:
 
 def samples(first: int = 0, count: int = COUNT, told: str = "cls") -> dict[str, bytes]:
     """The files of WebDataset samples."""
-    files = {}
+    files: dict[str, bytes] = {}
     for n in range(first, first + count):
         label = json.dumps({"label": LABELS[n % 2]}) if told == "json" else LABELS[n % 2]
         files |= {f"{n:03}.png": picture(n), f"{n:03}.{told}": label.encode()}
