@@ -104,7 +104,7 @@ def test_a_model_of_numbers_is_evaluated(tmp_path: Path) -> None:
     rows = [f"text {n},{n / 4},{n}" for n in range(60)]
     (tmp_path / "a.csv").write_text("\n".join(["text,low,high", *rows]))
     settings = hs.Settings(label="low,high", scratch=False, evidence="none")
-    given = {"strategy": "feature-extraction", "settings": settings}
-    hs.fit(tmp_path / "a.csv", ENCODER, tmp_path / "model", **given)
+    given = (tmp_path / "a.csv", ENCODER, tmp_path / "model")
+    hs.fit(*given, strategy="feature-extraction", settings=settings)
     found = hs.evaluate(tmp_path / "model", tmp_path / "a.csv")
     assert (found.metric, found.by_label, found.data["items"]) == ("r2", {}, 60)
