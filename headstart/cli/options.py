@@ -36,6 +36,8 @@ HELP = {
     "head": "On frozen features: logistic, ridge, knn, svm, gradient-boosting or xgboost.",
     "label": "The manifest's column that holds the label; several hold 0 and 1 each, or numbers.",
     "text": "The manifest's column that holds the text; give it twice for pairs of texts.",
+    "image": "The manifest's column that holds the paths of pictures.",
+    "class_level": "Which folders are the classes where they are nested: 1 for the first, 2 below.",
     "targets": "What the labels are: auto, classes, numbers or label-sets.",
     "missing": "Words, with commas between, that stand for no label in place of NaN, NA, None, …",
     "delimiter": "What stands between the labels of one item, where it may have several.",

@@ -35,14 +35,19 @@ class Part:
     word: str = ""
 
 
+def is_archive(path: Path) -> bool:
+    """Whether a file is called as archives are."""
+    return path.name.lower().endswith(ARCHIVES) and path.is_file()
+
+
 def opened(path: Path) -> Path:
     """The folder that an archive holds, unpacked into the cache; any other path as it is.
 
     Raises DataError for an archive that is damaged, too large or leads outside itself.
     """
-    name = path.name.lower()
-    if not name.endswith(ARCHIVES) or not path.is_file():
+    if not is_archive(path):
         return path
+    name = path.name.lower()
     try:
         with path.open("rb") as file:
             content = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()

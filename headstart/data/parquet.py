@@ -103,6 +103,36 @@ def group_sizes(path: Path) -> list[int]:
         return [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
 
 
+def first_rows(path: Path, count: int) -> list[dict[str, Any]]:
+    """The text that stands in the first rows, by column; other columns are left out."""
+    from pyarrow import ArrowException
+
+    try:
+        with open_file(path) as file:
+            names = [field.name for field in file.schema_arrow if _holds_text(field.type)]
+            if not names or not file.num_row_groups:
+                return []
+            if isinstance(file, ArrowFile):
+                cells = [file.column(0, name).slice(0, count).to_pylist() for name in names]
+                return [dict(zip(names, row, strict=True)) for row in zip(*cells, strict=True)]
+            return list(next(file.iter_batches(count, columns=names)).to_pylist())
+    except UnicodeDecodeError:  # is said where the column is read
+        return []
+    except (ArrowException, OSError) as error:
+        raise _unreadable(path, error) from error
+
+
+def holds_bytes(path: Path, column: str) -> bool:
+    """Whether a column holds the bytes of files."""
+    from pyarrow import types
+
+    with open_file(path) as file:
+        kind = file.schema_arrow.field(column).type
+    if types.is_struct(kind):
+        return any(kind.field(i).name == "bytes" for i in range(kind.num_fields))
+    return bool(types.is_binary(kind) or types.is_large_binary(kind))
+
+
 def texts(path: Path, column: str) -> Iterator[str | None]:
     """Each row's text, or None. Raises DataError when the column holds anything else."""
     with open_file(path) as file:

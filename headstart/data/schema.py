@@ -40,7 +40,8 @@ class Schema:
     `label` names the label column, or several with commas between, and `content` the column of the
     content, or two that make a pair of texts. `kind` is "classes", "numbers" or "label sets";
     `delimiter` stands between the labels of one item, which are then a set. `group` names the
-    column of the groups that items belong to.
+    column of the groups that items belong to, `files` the one of paths to files. `class_level` says
+    which folders are the classes: 1 for those right in the data set's folder or in a split's.
     """
 
     label: str | None = None
@@ -51,6 +52,8 @@ class Schema:
     may_lack_label: bool = False  # the label column's name is then empty
     missing: str | None = None  # words with commas between that say there is no label
     before: Columns | None = None  # those a model was fitted with: taken where they are there
+    files: str | None = None
+    class_level: int | None = None
 
 
 GUESSED = Schema()
@@ -99,6 +102,8 @@ class _Choice:
         return ", ".join(repr(name) for name in self.names) or "none"
 
     def content(self) -> tuple[str, ...]:
+        if self.schema.files is not None:
+            return (self._of_files(self.schema.files),)
         if self.schema.content:
             return self._asked(self.schema.content)
         before = self.schema.before
@@ -130,6 +135,8 @@ class _Choice:
                 f"{self.path} can't have content and label in one column, {asked!r}. Name another."
             )
         if asked is not None:
+            if self.schema.may_lack_label and not set(self._named(asked)) <= set(self.names):
+                return ()
             return self._demanded_all(asked)
         before = self.schema.before
         if before and before.labels and set(before.labels) <= set(self.names).difference(content):
@@ -158,7 +165,7 @@ class _Choice:
     def said(self, content: tuple[str, ...], labels: tuple[str, ...]) -> str:
         """Empty where all was asked for, and where nothing else could be meant."""
         plain = {content[0], *labels} == {self.modality.columns[0], "label"} == set(self.names)
-        if plain or (self.schema.content and self.schema.label):
+        if plain or not labels or (self.schema.content and self.schema.label):
             return ""
         parts = " and ".join(f"`{name}`" for name in content)
         verb = "is" if len(content) == 1 else "are"
@@ -207,10 +214,20 @@ class _Choice:
             raise DataError(f"{self.path} can't be read by {len(content)} columns. {what}.")
         return tuple(self._demanded(name) for name in content)
 
-    def _demanded_all(self, label: str) -> tuple[str, ...]:
+    def _of_files(self, name: str) -> str:
+        if self.modality.inline:
+            raise DataError(
+                f"{self.path} is read as texts, and {name!r} was named as a column of pictures. "
+                "Name the column of texts (--text), or a backbone for pictures."
+            )
+        return self._demanded(name)
+
+    def _named(self, label: str) -> list[str]:
         """The column of this name, or those between its commas."""
-        names = [label] if label in self.names else [each.strip() for each in label.split(",")]
-        return tuple(dict.fromkeys(self._demanded(name) for name in names))
+        return [label] if label in self.names else [each.strip() for each in label.split(",")]
+
+    def _demanded_all(self, label: str) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(self._demanded(name) for name in self._named(label)))
 
     def _demanded(self, name: str) -> str:
         if name in self.names:
@@ -222,7 +239,7 @@ class _Choice:
     def _advice(self) -> str:
         if self.modality.inline:
             return "Say which one holds the text (--text, or text= from Python)."
-        return f"Name one of them {', '.join(repr(name) for name in self.modality.columns)}."
+        return "Say which one holds the paths (--image, or image= from Python)."
 
 
 def _is_passed(name: str) -> bool:

@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Unpack
 
 from headstart import catalog, defaults, evidence
-from headstart.data import Schema, load_labelled
+from headstart.data import demand_data, load_labelled
 from headstart.defaults import Settings
 from headstart.errors import HeadstartError, WeightsError
 from headstart.pipeline import trials
+from headstart.pipeline.asking import Asked, asked_schema
 from headstart.pipeline.choosing import check_ranking, rank
 from headstart.pipeline.comparing import compare
 from headstart.pipeline.extraction import extract, extract_features, plan_features
 from headstart.pipeline.finish import SIMPLE, finish
 from headstart.pipeline.heads import FEATURES, headed
 from headstart.pipeline.listing import backbones, strategies
-from headstart.pipeline.opening import fitted_schema, load, reported
+from headstart.pipeline.opening import load, reported
 from headstart.pipeline.prepare import (
     Surroundings,
     claim,
@@ -186,19 +188,19 @@ def evaluate(
     model: str | Path,
     data: str | Path,
     *,
-    label: str | None = None,
-    text: Sequence[str] = (),
-    delimiter: str | None = None,
     progress: Progress | None = None,
+    **columns: Unpack[Asked],
 ) -> Evaluation:
     """Score a saved model on labelled data; overlaps with its training are named.
 
-    `label` and `text` name the columns of a manifest, `delimiter` stands between an item's labels;
-    those that the model was fitted with need no naming.
+    `label`, `text` and `image` name the columns of a manifest, `delimiter` stands between an item's
+    labels; `class_level` says which folders are the classes. What is not named is as it was in the
+    training.
     """
     progress = progress or Silent()
     predictor = load(model)
-    schema = fitted_schema(model, Schema(label, tuple(text), delimiter=delimiter))
+    demand_data(Path(data))
+    schema = asked_schema(Path(model), columns)
     dataset = load_labelled(
         data, predictor.reader.modality, predictor.labels, schema, progress=progress
     )

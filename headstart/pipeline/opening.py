@@ -45,8 +45,10 @@ def fitted_schema(folder: str | Path, asked: Schema | None = None) -> Schema:
         labels=tuple(columns.get("label") or ([own] if own else ())),
         group=settings.get("group"),
     )
+    level = settings.get("class_level")
     return replace(
         asked,
+        class_level=asked.class_level or (level if isinstance(level, int) else None),
         kind=catalog.task(record.task, **record.task_settings).kind,
         delimiter=asked.delimiter or settings.get("delimiter"),
         missing=settings.get("missing") if asked.missing is None else asked.missing,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -37,6 +37,14 @@ class ColumnFile(ItemTable):
     def texts(self, column: str) -> Iterable[Any]:
         """The values of a column of text."""
         return parquet.texts(self.path, column)
+
+    def first_rows(self, count: int) -> Iterable[Mapping[str, Any]]:
+        """The first rows of the columns of text."""
+        return parquet.first_rows(self.path, count)
+
+    def holds_bytes(self, column: str) -> bool:
+        """Whether a column's type is that of bytes."""
+        return parquet.holds_bytes(self.path, column)
 
     def contents(self, column: str) -> Iterable[Source | Any]:
         """Where each row's bytes are, or the path that it holds."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -36,6 +36,10 @@ class Sheet(ItemTable):
     def values(self, column: str) -> Iterable[Any]:
         """The cells of one column, formulas by the value they had when the file was saved."""
         return self.cells.values(column)
+
+    def first_rows(self, count: int) -> Iterable[Mapping[str, Any]]:
+        """The first rows by column."""
+        return self.cells.first_rows(count)
 
     def texts(self, column: str) -> Iterable[Any]:
         """The cells as text."""

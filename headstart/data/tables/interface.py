@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -31,6 +31,14 @@ class ItemTable(ABC):
         """Each row's text. Raises DataError where the column can't hold any."""
         return self.values(column)
 
+    @abstractmethod
+    def first_rows(self, count: int) -> Iterable[Mapping[str, Any]]:
+        """The first rows by column, of columns that hold no text perhaps nothing."""
+
+    def holds_bytes(self, column: str) -> bool:
+        """Whether a column holds the bytes of files."""
+        return False
+
     def contents(self, column: str) -> Iterable[Source | Any]:
         """Each row's content: a source, or a value that is to be checked as a path."""
         return self.values(column)
@@ -54,6 +62,14 @@ class TableInMemory(ItemTable):
         """The cells of one column; rows that end before it have None."""
         place = self.names.index(column)
         return (cells[place] if place < len(cells) else None for _, cells in self.rows)
+
+    def first_rows(self, count: int) -> Iterable[Mapping[str, Any]]:
+        """The first rows by column."""
+        return (dict(zip(self.names, row, strict=False)) for _, row in self.rows[:count])
+
+    def holds_bytes(self, column: str) -> bool:
+        """Whether the first cell says where bytes are."""
+        return isinstance(next(iter(self.values(column)), None), Source)
 
 
 def named(path: Path, header: Sequence[Any]) -> list[str]:

@@ -29,7 +29,10 @@ class Image(Modality):
     suffixes: ClassVar[frozenset[str]] = frozenset(
         {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
     )
-    columns: ClassVar[tuple[str, ...]] = ("image", "file_name", "path", "file", "img")
+    columns: ClassVar[tuple[str, ...]] = (
+        *("image", "file_name", "path", "file", "img", "filename", "filepath", "file_path"),
+        *("image_path", "img_path", "image_name", "image_file", "image_id", "img_name", "fname"),
+    )
 
     def check(self, raw: bytes) -> Check:
         """Read the file wholly; say why it can't be used, or what is peculiar about it."""
