@@ -201,7 +201,9 @@ def test_splits_are_those_that_are_named(write: Callable[[Path], None], tmp_path
 
 
 def test_an_archive_is_unpacked_once(tmp_path: Path, cache: Path) -> None:
-    path = packed("a.tgz", tree())(tmp_path)
+    path = packed("a.tgz", {f"photos/{name}": content for name, content in tree().items()})(
+        tmp_path
+    )
     first = load(path, Image())
     times = {file: file.stat().st_mtime_ns for file in cache.rglob("*.png")}
     assert len(times) == COUNT

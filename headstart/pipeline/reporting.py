@@ -43,8 +43,7 @@ def report_on(
     """
     progress, place = progress or Silent(), Path(data)
     predictor = load(model)
-    record = artifact.read(Path(model))
-    read = fitted_schema(model, schema)
+    record, read = artifact.read(Path(model)), fitted_schema(model, schema)
     dataset = load_labelled(
         data, predictor.reader.modality, predictor.labels, read, progress=progress
     )
