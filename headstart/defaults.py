@@ -34,12 +34,13 @@ class Settings:
     views: int = 0  # stored random views of each training item, where the front is frozen
     class_weights: str = "auto"  # auto, none
     head: str = "logistic"  # the task's own probe, or one of the catalog: fitted on frozen features
-    label: str | None = None  # the label column of a manifest
+    label: str | None = None  # the label column of a manifest, or several with commas between
     text: tuple[str, ...] = ()  # its one or two columns of text
     image: str | None = None  # its column of paths to pictures
     class_level: int | None = None  # which folders are the classes, where they are nested
     targets: str = "auto"  # auto, classes, numbers, label-sets: what the label column holds
     delimiter: str | None = None  # between the labels of one item
+    missing: str | None = None  # words, with commas between, that stand for no label in a table
     group: str | None = None  # a manifest's column of groups, of which the worst is looked for
     offline: bool = False
     track: str | None = None  # mlflow, tensorboard, wandb: where fit and pretrain are followed

@@ -20,7 +20,7 @@ from headstart.modalities.image import Image
         ("image,kind,size", None, r"no column 'label'; its columns: 'image', 'kind', 'size'"),
         ("image,label", "kind", r"no column 'kind'; its columns: 'image', 'label'"),
         ("image", None, r"no column 'label'; its columns: 'image'"),
-        ("", None, r"its columns: none"),
+        ("", None, r"its columns: 'x'"),
     ],
 )
 def test_a_missing_column(tmp_path: Path, header: str, label: str | None, message: str) -> None:

@@ -60,7 +60,7 @@ Overlays = Annotated[
         "--out", "-o", help="A folder for the heat maps of --explain; absent, beside the pictures."
     ),
 ]
-Label = Annotated[str | None, typer.Option(help=HELP["label"])]
+Label = Annotated[list[str] | None, typer.Option(help=HELP["label"])]
 Text = Annotated[list[str] | None, typer.Option(help=HELP["text"])]
 ImageColumn = Annotated[str | None, typer.Option("--image", help=HELP["image"])]
 ClassLevel = Annotated[int | None, typer.Option("--class-level", help=HELP["class_level"])]

@@ -24,6 +24,7 @@ from headstart.cli.flags import (
     Text,
 )
 from headstart.cli.listings import Predictions
+from headstart.cli.options import joined
 from headstart.progress import Progress
 
 
@@ -51,7 +52,7 @@ def evaluate(  # noqa: PLR0913  # a flag each
         return pipeline.evaluate(
             *(model, data),
             progress=progress,
-            label=label,
+            label=joined(label),
             text=text or (),
             image=image,
             delimiter=delimiter,
@@ -104,7 +105,7 @@ def compare(  # noqa: PLR0913  # a flag each
         return pipeline.compare(
             *(first, second, data),
             progress=progress,
-            label=label,
+            label=joined(label),
             text=text or (),
             image=image,
             delimiter=delimiter,
@@ -133,7 +134,7 @@ def report(  # noqa: PLR0913  # a flag each
 
         if data is None:
             return pipeline.reported(model)
-        columns = Schema(label, tuple(text or ()), group=group)
+        columns = Schema(joined(label), tuple(text or ()), group=group)
         schema = replace(columns, files=image, class_level=class_level)
         return pipeline.report_on(model, data, out, schema=schema, progress=progress)
 

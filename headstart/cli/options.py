@@ -34,11 +34,12 @@ HELP = {
     "views": "Store so many random views of each training item, to augment a frozen front.",
     "class_weights": "auto or none: make rare classes count as much as frequent ones.",
     "head": "On frozen features: logistic, ridge, knn, svm, gradient-boosting or xgboost.",
-    "label": "The manifest's column that holds the label.",
+    "label": "The manifest's column that holds the label; several hold 0 and 1 each, or numbers.",
     "text": "The manifest's column that holds the text; give it twice for pairs of texts.",
     "image": "The manifest's column that holds the paths of pictures.",
     "class_level": "Which folders are the classes where they are nested: 1 for the first, 2 below.",
     "targets": "What the labels are: auto, classes, numbers or label-sets.",
+    "missing": "Words, with commas between, that stand for no label in place of NaN, NA, None, …",
     "delimiter": "What stands between the labels of one item, where it may have several.",
     "group": "The manifest's column that names groups: the report says which does worst.",
     "offline": "Open no connection.",
@@ -59,7 +60,11 @@ _TRUST = Parameter(
         ),
     ],
 )
-READ_AS: dict[str, Any] = {"budget": str | None, "text": list[str] | None}  # then made into ours
+READ_AS: dict[str, Any] = {  # then made into ours
+    "budget": str | None,
+    "text": list[str] | None,
+    "label": list[str] | None,
+}
 LEFT_OUT = {  # flags that a command has no use for
     "rank": {"track", "head"},
     "features": {"track", "head"},
@@ -128,8 +133,14 @@ def _settings(texts: dict[str, Any], trusted: list[str] | None) -> Settings:
             **texts,
             "budget": None if budget is None else seconds(budget),
             "text": tuple(texts["text"] or ()),
+            "label": joined(texts["label"]),
         }
     )
+
+
+def joined(labels: list[str] | None) -> str | None:
+    """The label columns that were named, with commas between."""
+    return ",".join(labels) if labels else None
 
 
 def _flag(field: Field[Any]) -> Parameter:

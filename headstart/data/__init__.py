@@ -6,13 +6,14 @@ from headstart.data.dataset import Dataset, load, load_labelled
 from headstart.data.folds import refolded
 from headstart.data.items import demand_data, find_inputs
 from headstart.data.recognise import recognise
-from headstart.data.schema import Schema
+from headstart.data.schema import Columns, Schema
 from headstart.data.sources import FileSource, InlineSource, Item, Source
 from headstart.data.subsets import nested
 from headstart.data.summary import DataReport
 from headstart.data.unlabelled import unlabelled
 
 __all__ = [
+    "Columns",
     "DataReport",
     "Dataset",
     "FileSource",

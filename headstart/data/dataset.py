@@ -20,7 +20,7 @@ from headstart.data.plan import held_out, plan_of, without_hidden
 from headstart.data.schema import GUESSED, Schema
 from headstart.data.sources import SPLITS, Found, Item
 from headstart.data.summary import DataReport
-from headstart.data.targets import KINDS, Targets, kind_of
+from headstart.data.targets import KINDS, Targets, kind_of, remark, settle
 from headstart.data.targets.interface import several
 from headstart.errors import DataError
 from headstart.progress import Progress, Silent
@@ -81,7 +81,7 @@ def load(
     plan, read = plan_of(found), _understood(found, kind)
     checked = _checked(path, read, modality, progress)
     usable, rare = _without_rare([plan.rename(item) for item in checked.items], kind)
-    labels = kind.names(path, _named(read.items, rare), found.column)
+    labels = kind.names(path, _named(read.items, rare), found.columns or (found.column,))
     kept, conflicts = drop_conflicts(usable)
     kept, leaks = drop_leaks(kept) if plan.named else (kept, ())
     kind.demand(path, kept, usable, labels)
@@ -117,7 +117,7 @@ def load_labelled(
     nothing is usable, and for a label that the model doesn't know.
     """
     path = Path(path)
-    found, kind = _labelled(path, modality, schema)
+    found, kind = _labelled(path, modality, schema, labels)
     found, rule = held_out(found)
     read = _understood(found, kind)
     read.kind.recognise(path, read.items, labels)
@@ -143,11 +143,15 @@ class _Read:
     skipped: tuple[tuple[str, str], ...]
 
 
-def _labelled(path: Path, modality: Modality, schema: Schema) -> tuple[Found, Targets]:
-    """What lies there and has labels, and their kind."""
-    found = find(path, modality, schema)
+def _labelled(
+    path: Path, modality: Modality, schema: Schema, known: Sequence[str] = ()
+) -> tuple[Found, Targets]:
+    """What lies there and has labels, and their kind; `known` are the labels of a model."""
+    found = settle(find(path, modality, schema), schema, known)
     kind = kind_of(found, schema)
-    return without_hidden(found, [kind.read(row) for row in found.rows]), kind
+    found = without_hidden(found, [kind.read(row) for row in found.rows])
+    said = remark(kind, found, schema)
+    return replace(found, said=(*found.said, *([said] if said else []))), kind
 
 
 def _understood(found: Found, kind: Targets) -> _Read:
@@ -254,6 +258,7 @@ def _report(
         sizes={name: len(items) for name, items in splits.items()},
         spread={name: kind.spread(items, labels) for name, items in splits.items()},
         said=(*found.said, *told),
+        columns={"content": found.content, "label": found.columns} if found.content else {},
     )
 
 

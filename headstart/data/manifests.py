@@ -1,16 +1,16 @@
-"""Manifests: tables that list items and their labels (CSV, TSV, JSON lines, Parquet)."""
+"""Manifests: tables that list items and their labels in text, JSON, Parquet, Arrow or Excel."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import repeat
 from pathlib import Path
 from typing import Any
 
 from headstart.contracts import Modality
-from headstart.data import parquet
+from headstart.data import tables
 from headstart.data.paths import Paths, file_source
 from headstart.data.schema import GUESSED, Columns, Schema, choose_columns
 from headstart.data.sources import (
@@ -20,10 +20,10 @@ from headstart.data.sources import (
     Row,
     Source,
 )
-from headstart.data.tables import read_records
+from headstart.data.tables.interface import ItemTable
 from headstart.errors import DataError
 
-SUFFIXES = frozenset({".csv", ".tsv", ".jsonl", ".parquet"})
+SUFFIXES = tables.SUFFIXES
 SAMPLE = 100  # rows that are looked at to tell which column names files
 _NO_CONTENT, _NO_SPLIT = "the row names no content", "the row names no split"
 _PAIR = "\x1e"  # the record separator stands between the two texts of a pair
@@ -73,8 +73,7 @@ def find_rows(
     """
     name = Path(os.path.abspath(path)).relative_to(paths.root).as_posix()
     manifest = _Manifest(path, paths, name, modality, split)
-    read = _parquet_records if _is_parquet(path) else _text_records
-    columns, records = read(manifest, schema)
+    columns, records = _records(manifest, schema)
     locate = _inline(manifest, columns) if modality.inline else _listed(manifest, columns)
     splits = _Splits.of(columns, records) if split is None else _Splits()
     rows = []
@@ -87,7 +86,14 @@ def find_rows(
             source = None
         rows.append(Row(name, place, record.label, own, source, missing, _text(record.group)))
     said = (*((columns.said,) if columns.said else ()), *splits.said, *paths.said())
-    return Found(paths.root, tuple(rows), column=columns.label, split_names=splits.names, said=said)
+    return Found(
+        *(paths.root, tuple(rows)),
+        column=columns.label,
+        split_names=splits.names,
+        said=said,
+        columns=columns.labels,
+        content=columns.content,
+    )
 
 
 def _inline(manifest: _Manifest, columns: Columns) -> _Locate:
@@ -162,71 +168,56 @@ def _text(value: Any) -> str:
     return "" if value is None or value != value else str(value).strip()
 
 
-def _parquet_records(manifest: _Manifest, schema: Schema) -> tuple[Columns, list[_Record]]:
-    path, modality = manifest.path, manifest.modality
-    names = parquet.column_names(path)
-    schema = _with_files(manifest, names, parquet.first_rows(path, SAMPLE), schema)
-    columns = choose_columns(path, names, modality, schema)
-    read = parquet.texts if modality.inline else parquet.contents
-    contents = zip(*(read(path, column) for column in columns.content), strict=True)
-    labels, splits, groups = (
-        parquet.values(path, column) if column else repeat(None)
-        for column in (columns.label, columns.split, columns.group)
+def _records(manifest: _Manifest, schema: Schema) -> tuple[Columns, list[_Record]]:
+    """The rows of the first table in the file that has the columns, such as of a workbook's."""
+    modality = manifest.modality
+    table, columns = _with_columns(manifest, schema)
+    read = table.texts if modality.inline else table.contents
+    contents = zip(*(read(column) for column in columns.content), strict=True)
+    labels: Iterable[Any] = zip(*map(table.values, columns.labels), strict=True)
+    if len(columns.labels) < 2:
+        labels = table.values(columns.label) if columns.label else repeat(None)
+    splits, groups = (
+        table.values(column) if column else repeat(None)
+        for column in (columns.split, columns.group)
     )
     return columns, [
-        _Record(f"row {number}", number, *values)
-        for number, values in enumerate(zip(contents, labels, splits, groups, strict=False))
+        _Record(f"{table.noun} {number}", number, *values)
+        for number, *values in zip(table.numbers(), contents, labels, splits, groups, strict=False)
     ]
 
 
-def _text_records(manifest: _Manifest, schema: Schema) -> tuple[Columns, list[_Record]]:
-    names, records = read_records(manifest.path)
-    schema = _with_files(manifest, names, [record for _, record in records[:SAMPLE]], schema)
-    columns = choose_columns(manifest.path, names, manifest.modality, schema)
-    return columns, [
-        _Record(
-            f"line {line}",
-            line,
-            tuple(record.get(column) for column in columns.content),
-            record.get(columns.label),
-            record.get(columns.split) if columns.split else None,
-            record.get(columns.group) if columns.group else None,
-        )
-        for line, record in records
-    ]
+def _with_columns(manifest: _Manifest, schema: Schema) -> tuple[ItemTable, Columns]:
+    errors: list[DataError] = []
+    for table in tables.read(manifest.path):
+        try:
+            own = _with_files(manifest, table, schema)
+            return table, choose_columns(table, manifest.modality, own)
+        except DataError as error:
+            errors.append(error)
+    raise errors[0]
 
 
-def _with_files(
-    manifest: _Manifest, names: Sequence[str], rows: Sequence[Mapping[str, Any]], schema: Schema
-) -> Schema:
+def _with_files(manifest: _Manifest, table: ItemTable, schema: Schema) -> Schema:
     """The schema with the column that names files here, unless the user or its name says it."""
-    known = manifest.modality.columns
+    known, before = manifest.modality.columns, schema.before
     if manifest.modality.inline or schema.files or schema.content:
         return schema
-    asked = (schema.label, schema.group)
-    free = [n for n in names if n not in asked and n.lower() not in ("label", "labels", "split")]
+    if before and before.content and set(before.content) <= set(table.names):
+        return schema
+    asked = (*(schema.label or "").split(","), schema.label, schema.group)
+    passed = ("label", "labels", "split")
+    free = [n for n in table.names if n not in asked and n.lower() not in passed]
+    rows = table.first_rows(SAMPLE)
     name = manifest.paths.column(free, known, rows, manifest.path.parent, manifest.split)
     return replace(schema, files=name) if name else schema
-
-
-def column_names(path: Path) -> list[str]:
-    """A manifest's columns. Raises DataError where it can't be read."""
-    return parquet.column_names(path) if _is_parquet(path) else read_records(path)[0]
 
 
 def lists_files(path: Path, paths: Paths, split: str | None, modality: Modality) -> bool:
     """Whether a table has a column that names files there are, or holds their bytes."""
     manifest = _Manifest(path, paths, "", modality, split)
-    if _is_parquet(path):
-        names = parquet.column_names(path)
-        if any(parquet.holds_bytes(path, name) for name in names):
-            return True
-        rows = parquet.first_rows(path, SAMPLE)
-    else:
-        names, records = read_records(path)
-        rows = [record for _, record in records[:SAMPLE]]
-    return _with_files(manifest, names, rows, GUESSED).files is not None
-
-
-def _is_parquet(path: Path) -> bool:
-    return path.suffix.lower() == ".parquet"
+    return any(
+        any(map(table.holds_bytes, table.names))
+        or _with_files(manifest, table, GUESSED).files is not None
+        for table in tables.read(path)
+    )

@@ -1,8 +1,9 @@
-"""Rows of Parquet files: their content is read by row group, without temporary files."""
+"""Rows of Parquet and Arrow files: content is read by row group, without temporary files."""
 
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -10,15 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from headstart.data.arrow import ArrowFile
 from headstart.data.sources import Source
 from headstart.errors import DataError
+
+ARROW = frozenset({".arrow", ".feather"})
 
 CACHE_BYTES = 512 * 2**20  # of row groups held at once; one larger than this is held alone
 
 
 @dataclass(frozen=True)
 class RowSource(Source):
-    """The bytes in one row of a Parquet file, as a binary column or a struct with `bytes`."""
+    """The bytes in one row of a file of columns, as a binary column or a struct with `bytes`."""
 
     path: Path
     column: str  # the leaf that holds the bytes: "image" or "image.bytes"
@@ -58,13 +62,13 @@ _CACHE = _RowGroups(CACHE_BYTES)
 
 
 def open_file(path: Path) -> Any:
-    """The opened Parquet file. Raises DataError naming it when pyarrow can't read it."""
+    """The opened Parquet or Arrow file. Raises DataError naming it when pyarrow can't read it."""
     from pyarrow import ArrowException
     from pyarrow.parquet import ParquetFile
 
     try:
-        return ParquetFile(path)
-    except (ArrowException, OSError) as error:
+        return ArrowFile(path) if path.suffix.lower() in ARROW else ParquetFile(path)
+    except (ArrowException, OSError, ValueError) as error:
         raise _unreadable(path, error) from error
 
 
@@ -76,7 +80,10 @@ def read_column(path: Path, column: str, group: int) -> Any:
         with open_file(path) as file:
             whole = column in file.schema_arrow.names  # a column's own name may hold a point
             name, _, leaf = (column, "", "") if whole else column.partition(".")
-            values = file.read_row_group(group, columns=[column]).column(name)
+            if isinstance(file, ArrowFile):
+                values = file.column(group, name)
+            else:
+                values = file.read_row_group(group, columns=[column]).column(name)
         return compute.struct_field(values, leaf) if leaf else values
     except (ArrowException, OSError) as error:
         raise _unreadable(path, error) from error
@@ -88,6 +95,14 @@ def column_names(path: Path) -> list[str]:
         return list(file.schema_arrow.names)
 
 
+def group_sizes(path: Path) -> list[int]:
+    """The number of rows in each row group."""
+    with open_file(path) as file:
+        if isinstance(file, ArrowFile):
+            return [file.rows(group) for group in range(file.num_row_groups)]
+        return [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
+
+
 def first_rows(path: Path, count: int) -> list[dict[str, Any]]:
     """The text that stands in the first rows, by column; other columns are left out."""
     from pyarrow import ArrowException
@@ -95,9 +110,14 @@ def first_rows(path: Path, count: int) -> list[dict[str, Any]]:
     try:
         with open_file(path) as file:
             names = [field.name for field in file.schema_arrow if _holds_text(field.type)]
-            batches = file.iter_batches(count, columns=names) if names else iter(())
-            batch = next(batches, None)
-            return [] if batch is None else list(batch.to_pylist())
+            if not names or not file.num_row_groups:
+                return []
+            if isinstance(file, ArrowFile):
+                cells = [file.column(0, name).slice(0, count).to_pylist() for name in names]
+                return [dict(zip(names, row, strict=True)) for row in zip(*cells, strict=True)]
+            return list(next(file.iter_batches(count, columns=names)).to_pylist())
+    except UnicodeDecodeError:  # is said where the column is read
+        return []
     except (ArrowException, OSError) as error:
         raise _unreadable(path, error) from error
 
@@ -134,13 +154,12 @@ def contents(path: Path, column: str) -> Iterator[Source | str | None]:
 
     with open_file(path) as file:
         kind = file.schema_arrow.field(column).type
-        groups = [file.metadata.row_group(g).num_rows for g in range(file.num_row_groups)]
     leaves = (
         {kind.field(i).name for i in range(kind.num_fields)} if types.is_struct(kind) else set()
     )
     if "bytes" in leaves:
         leaf, fallback = f"{column}.bytes", f"{column}.path"
-    elif types.is_binary(kind) or types.is_large_binary(kind):
+    elif types.is_binary(kind) or types.is_large_binary(kind) or types.is_binary_view(kind):
         leaf, fallback = column, ""
     elif _holds_text(kind):
         yield from values(path, column)
@@ -150,14 +169,25 @@ def contents(path: Path, column: str) -> Iterator[Source | str | None]:
             f"Column {column!r} of {path} holds {kind}, neither a path nor bytes. "
             "Name a column that holds one of the two."
         )
-    for group, rows in enumerate(groups):
+    for group, rows in enumerate(group_sizes(path)):
         missing = _nulls(path, leaf, group)
         paths = missing and "path" in leaves and read_column(path, fallback, group).to_pylist()
         for row in range(rows):
             if row not in missing:
                 yield RowSource(path, leaf, group, row)
             else:
-                yield paths[row] if paths else None
+                yield _beside(path, column, paths[row]) if paths else None
+
+
+def _beside(path: Path, column: str, value: str | None) -> str | None:
+    """A path that stands instead of bytes. Raises DataError where it leads elsewhere."""
+    if value is None or not os.path.isabs(value) or path.parent.absolute() in Path(value).parents:
+        return value
+    raise DataError(
+        f"Column {column!r} of {path} names files elsewhere, such as {value!r}, and holds no "
+        "bytes, as `to_parquet` of datasets writes it. Save the data set by `save_to_disk`, which "
+        "keeps the bytes, and give that folder."
+    )
 
 
 def values(path: Path, column: str) -> Iterator[Any]:
@@ -171,11 +201,32 @@ def values(path: Path, column: str) -> Iterator[Any]:
             return names[value] if 0 <= value < len(names) else None
         return value
 
-    with open_file(path) as file:
-        groups = file.num_row_groups
-    for group in range(groups):
-        plain = read_column(path, column, group).to_pylist()
+    for group, _ in enumerate(group_sizes(path)):
+        plain = _plain(path, column, group)
         yield from map(named, plain) if names else plain
+
+
+def _plain(path: Path, column: str, group: int) -> list[Any]:
+    cells = read_column(path, column, group)
+    try:
+        return list(cells.to_pylist())
+    except UnicodeDecodeError as error:
+        row = sum(group_sizes(path)[:group]) + _first_bad(cells)
+        raise DataError(
+            f"{path} row {row} holds bytes in column {column!r} that are not UTF-8. "
+            "Write the column anew from text that was decoded."
+        ) from error
+    except ValueError as error:  # a date beyond what Python's can be
+        raise _unreadable(path, error) from error
+
+
+def _first_bad(cells: Any) -> int:
+    for row, cell in enumerate(cells):
+        try:
+            cell.as_py()
+        except UnicodeDecodeError:
+            return row
+    return 0
 
 
 def _holds_text(kind: Any) -> bool:
@@ -190,12 +241,18 @@ def _holds_text(kind: Any) -> bool:
 def _nulls(path: Path, leaf: str, group: int) -> set[int]:
     """The rows of a group without bytes, read off the file's statistics where it keeps them."""
     with open_file(path) as file:
+        if isinstance(file, ArrowFile):
+            return _invalid(path, leaf, group)
         meta = file.metadata.row_group(group)
         for position in range(meta.num_columns):
             chunk = meta.column(position)
             if chunk.path_in_schema == leaf and chunk.statistics is not None:
                 if chunk.statistics.has_null_count and chunk.statistics.null_count == 0:
                     return set()
+    return _invalid(path, leaf, group)
+
+
+def _invalid(path: Path, leaf: str, group: int) -> set[int]:
     present = read_column(path, leaf, group).is_valid().to_pylist()
     return {row for row, here in enumerate(present) if not here}
 
@@ -213,4 +270,5 @@ def _class_names(path: Path, column: str) -> list[str]:
 
 def _unreadable(path: Path, error: Exception) -> DataError:
     reason = str(error).splitlines()[0].rstrip(".") if str(error) else "it is damaged"
-    return DataError(f"{path} can't be read as Parquet: {reason}. Check the file.")
+    kind = "Arrow" if path.suffix.lower() in ARROW else "Parquet"
+    return DataError(f"{path} can't be read as {kind}: {reason}. Check the file.")

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from headstart.contracts import Modality
+from headstart.data.tables.cells import are_marks, is_blank, number
+from headstart.data.tables.interface import ItemTable
 from headstart.errors import DataError
 
 _LABELS = ("label", "labels")  # columns that hold the label whatever else is there
@@ -15,14 +18,30 @@ _SPLIT = "split"
 
 
 @dataclass(frozen=True)
+class Columns:
+    """The columns of one manifest that are read, and a sentence on those that were guessed."""
+
+    content: tuple[str, ...]
+    labels: tuple[str, ...]
+    split: str | None = None
+    said: str = ""
+    group: str | None = None
+
+    @property
+    def label(self) -> str:
+        """The label column's name, with commas between several; empty where there is none."""
+        return ",".join(self.labels)
+
+
+@dataclass(frozen=True)
 class Schema:
     """What the user says of a manifest; all that is None or empty is told from the manifest.
 
-    `label` names the label column and `content` the column of the content, or two that make a pair
-    of texts. `kind` is "classes", "numbers" or "label sets"; `delimiter` stands between the labels
-    of one item, which are then a set. `group` names the column of the groups that items belong to,
-    `files` the one of paths to files. `class_level` says which folders are the classes: 1 for those
-    right in the data set's folder or in a split's.
+    `label` names the label column, or several with commas between, and `content` the column of the
+    content, or two that make a pair of texts. `kind` is "classes", "numbers" or "label sets";
+    `delimiter` stands between the labels of one item, which are then a set. `group` names the
+    column of the groups that items belong to, `files` the one of paths to files. `class_level` says
+    which folders are the classes: 1 for those right in the data set's folder or in a split's.
     """
 
     label: str | None = None
@@ -31,6 +50,8 @@ class Schema:
     delimiter: str | None = None
     group: str | None = None
     may_lack_label: bool = False  # the label column's name is then empty
+    missing: str | None = None  # words with commas between that say there is no label
+    before: Columns | None = None  # those a model was fitted with: taken where they are there
     files: str | None = None
     class_level: int | None = None
 
@@ -38,45 +59,43 @@ class Schema:
 GUESSED = Schema()
 
 
-@dataclass(frozen=True)
-class Columns:
-    """The columns of one manifest that are read, and a sentence on those that were guessed."""
-
-    content: tuple[str, ...]
-    label: str
-    split: str | None
-    said: str
-    group: str | None = None
-
-
-def choose_columns(path: Path, names: Sequence[str], modality: Modality, schema: Schema) -> Columns:
+def choose_columns(table: ItemTable, modality: Modality, schema: Schema) -> Columns:
     """The columns of a manifest that hold content, label and split.
 
     Raises DataError listing the columns there are when content or label can't be told.
     """
-    choice = _Choice(path, tuple(names), modality, schema)
+    choice = _Choice(table, modality, schema)
     content = choice.content()
-    label = choice.label(content)
+    labels = choice.labels(content)
     split = choice.lower.get(_SPLIT)
     return Columns(
         content,
-        label,
-        None if split in (label, *content) else split,
-        choice.said(content, label),
-        choice.group(content, label),
+        labels,
+        None if split in (*labels, *content) else split,
+        choice.said(content, labels),
+        choice.group(content, labels),
     )
 
 
 @dataclass(frozen=True)
 class _Choice:
-    path: Path
-    names: tuple[str, ...]
+    table: ItemTable
     modality: Modality
     schema: Schema
 
     @property
+    def path(self) -> Path:
+        return self.table.path
+
+    @property
+    def names(self) -> Sequence[str]:
+        return self.table.names
+
+    @property
     def lower(self) -> dict[str, str]:
-        return {name.lower(): name for name in reversed(self.names)}
+        """Names by how they read in lower case; of two alike, the one written so, else the first"""
+        every = {name.lower(): name for name in reversed(self.names)}
+        return every | {name: name for name in self.names if name == name.lower()}
 
     @property
     def listed(self) -> str:
@@ -87,12 +106,21 @@ class _Choice:
             return (self._of_files(self.schema.files),)
         if self.schema.content:
             return self._asked(self.schema.content)
+        before = self.schema.before
+        if before and before.content and set(before.content) <= set(self.names):
+            return before.content
         known = [self.lower[name] for name in self.modality.columns if name in self.lower]
         known = [name for name in known if name != self.schema.label]
         if known:
             return (known[0],)
         label = self.schema.label or self._named_label(())
         others = [name for name in self._others(()) if name != label]
+        if not self._holds_content(others):
+            kind = "texts" if self.modality.inline else "pictures"
+            raise DataError(
+                f"{self.path} is a table of numbers without {kind}, and Headstart learns from "
+                "pictures and texts. Give a table with a column of texts or of pictures' paths."
+            )
         if self.modality.inline and label in self.names and len(others) == 1:
             return (others[0],)
         raise DataError(
@@ -100,59 +128,84 @@ class _Choice:
             f"{self._advice()}"
         )
 
-    def label(self, content: tuple[str, ...]) -> str:
+    def labels(self, content: tuple[str, ...]) -> tuple[str, ...]:
         asked = self.schema.label
         if asked in content:
             raise DataError(
                 f"{self.path} can't have content and label in one column, {asked!r}. Name another."
             )
-        if asked is not None and self.schema.may_lack_label and asked not in self.names:
-            return ""
         if asked is not None:
-            return self._demanded(asked)
+            if self.schema.may_lack_label and not set(self._named(asked)) <= set(self.names):
+                return ()
+            return self._demanded_all(asked)
+        before = self.schema.before
+        if before and before.labels and set(before.labels) <= set(self.names).difference(content):
+            return before.labels
         likely = [n for n in self._others(content) if n.lower() not in self.modality.columns]
         known = (*content, self.schema.group)
         possible = [name for name in self.names if name not in known]
         only = (names[0] for names in (likely, possible) if len(names) == 1)
         chosen = self._named_label(content) or next(only, None)
         if self.schema.may_lack_label and chosen not in likely:
-            return ""
-        if chosen is None:
-            raise DataError(
-                f"{self.path} has no column 'label'; its columns: {self.listed}. "
-                "Say which one holds the label (--label, or label= from Python)."
-            )
-        return chosen
+            return ()
+        return self._marks(likely) if chosen is None else (chosen,)
 
-    def group(self, content: tuple[str, ...], label: str) -> str | None:
+    def group(self, content: tuple[str, ...], labels: tuple[str, ...]) -> str | None:
         asked = self.schema.group
         if asked is None:
-            return None
-        if asked in (label, *content):
+            before = self.schema.before
+            return before.group if before and before.group in self.names else None
+        if asked in (*labels, *content):
             raise DataError(
                 f"{self.path} can't have the groups in {asked!r}, which is the content or the "
                 "label. Name another column."
             )
         return self._demanded(asked)
 
-    def said(self, content: tuple[str, ...], label: str) -> str:
+    def said(self, content: tuple[str, ...], labels: tuple[str, ...]) -> str:
         """Empty where all was asked for, and where nothing else could be meant."""
-        plain = {content[0], label} == {self.modality.columns[0], "label"} == set(self.names)
-        if plain or not label or (self.schema.content and self.schema.label):
+        plain = {content[0], *labels} == {self.modality.columns[0], "label"} == set(self.names)
+        if plain or not labels or (self.schema.content and self.schema.label):
             return ""
         parts = " and ".join(f"`{name}`" for name in content)
         verb = "is" if len(content) == 1 else "are"
         what = "text" if self.modality.inline else "content"
-        return f"{parts} {verb} the {what}, `{label}` the label"
+        plural = "s" if len(labels) > 1 else ""
+        return f"{parts} {verb} the {what}, `{'`, `'.join(labels)}` the label{plural}"
+
+    def _marks(self, likely: Sequence[str]) -> tuple[str, ...]:
+        """The columns of 0 and 1, if all that may hold labels are such.
+
+        Raises DataError otherwise, as no column is the label.
+        """
+        marks = [name for name in likely if are_marks(self.table.values(name))]
+        if len(marks) > 1 and len(marks) == len(likely):
+            return tuple(marks)
+        several = f", or several of 0 and 1 by --label {','.join(marks[:3])}" * (len(marks) > 1)
+        raise DataError(
+            f"{self.path} has no column 'label'; its columns: {self.listed}. "
+            f"Say which one holds the label (--label, or label= from Python){several}."
+        )
+
+    def _holds_content(self, others: Sequence[str]) -> bool:
+        """Whether any column may hold content, other than numbers and one that may be the label."""
+        words = [n for n in others if not all(map(_is_numeric, self.table.values(n)))]
+        if (
+            len(words) == len(others)
+            or len(words) > 1
+            or not any(True for _ in self.table.numbers())
+        ):
+            return True
+        values = [str(value) for name in words for value in self.table.values(name)]
+        return bool(values) and len(set(values)) > len(values) / 2
 
     def _named_label(self, content: tuple[str, ...]) -> str | None:
         known = (self.lower[name] for name in _LABELS if name in self.lower)
         return next((name for name in known if name not in content), None)
 
     def _others(self, content: tuple[str, ...]) -> list[str]:
-        passed = {_SPLIT, *_NUMBERING}
         known = (*content, self.schema.group)
-        return [n for n in self.names if n not in known and n.strip().lower() not in passed]
+        return [name for name in self.names if name not in known and not _is_passed(name)]
 
     def _asked(self, content: tuple[str, ...]) -> tuple[str, ...]:
         most = 2 if self.modality.inline else 1
@@ -169,6 +222,13 @@ class _Choice:
             )
         return self._demanded(name)
 
+    def _named(self, label: str) -> list[str]:
+        """The column of this name, or those between its commas."""
+        return [label] if label in self.names else [each.strip() for each in label.split(",")]
+
+    def _demanded_all(self, label: str) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(self._demanded(name) for name in self._named(label)))
+
     def _demanded(self, name: str) -> str:
         if name in self.names:
             return name
@@ -180,3 +240,13 @@ class _Choice:
         if self.modality.inline:
             return "Say which one holds the text (--text, or text= from Python)."
         return "Say which one holds the paths (--image, or image= from Python)."
+
+
+def _is_passed(name: str) -> bool:
+    """Whether a column by its name only counts rows, names splits or nothing."""
+    word = name.strip().lower()
+    return word in (_SPLIT, *_NUMBERING) or word.startswith("unnamed: ")
+
+
+def _is_numeric(value: Any) -> bool:
+    return is_blank(value) or number(value) is not None

@@ -130,7 +130,9 @@ class Found:
     `kind` is the kind of target that the layout says, empty where the values tell; `column` names
     what holds the labels; `said` are sentences on how a manifest was understood; `split_names` maps
     each split the layout names to the data set's own word for it; `unlabelled` those that have no
-    labels, so that none of their items is among the rows.
+    labels, so that none of their items is among the rows; `columns` and `content` are a manifest's
+    columns of labels and content. Where there are several of labels, a row's value is a tuple of
+    their cells.
     """
 
     root: Path
@@ -142,4 +144,6 @@ class Found:
     empty_classes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     said: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    content: tuple[str, ...] = ()
     unlabelled: Mapping[str, str] = field(default_factory=dict)

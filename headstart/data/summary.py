@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,6 +37,7 @@ class DataReport:
     sizes: Mapping[str, int] = field(default_factory=dict)
     spread: Mapping[str, str] = field(default_factory=dict)
     said: tuple[str, ...] = ()
+    columns: Mapping[str, Sequence[str]] = field(default_factory=dict)  # of content, label, group
 
     @property
     def imbalance(self) -> float:
@@ -58,6 +59,7 @@ class DataReport:
             "sizes": dict(self.sizes),
             "spread": dict(self.spread),
             "said": list(self.said),
+            "columns": {name: list(columns) for name, columns in self.columns.items()},
             "split_rule": self.split_rule,
             "imbalance": round(self.imbalance, 3),
             "warnings": list(self.warnings),

@@ -10,6 +10,7 @@ from typing import NoReturn
 
 from headstart.contracts import Modality
 from headstart.data.manifests import SUFFIXES
+from headstart.data.names import split_in
 from headstart.errors import DataError
 
 OURS = frozenset({"headstart.json", "evidence.json"})  # a folder with one of them is a result
@@ -95,7 +96,8 @@ def readable(path: Path) -> None:
 
 def is_table(name: str) -> bool:
     """Whether a file is one that may list items."""
-    return os.path.splitext(name)[1].lower() in SUFFIXES
+    stem, suffix = os.path.splitext(name.lower())
+    return suffix in SUFFIXES or (suffix == ".json" and split_in(stem) is not None)
 
 
 def _folder(

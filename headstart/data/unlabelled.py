@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from headstart.contracts import Modality
-from headstart.data import manifests
+from headstart.data import manifests, tables
 from headstart.data.check import check_items
 from headstart.data.names import lists_no_items
 from headstart.data.paths import Paths
@@ -51,7 +51,7 @@ def _files(path: Path, modality: Modality) -> list[Item] | None:
 
 def _rows(path: Path, modality: Modality, schema: Schema) -> list[Item] | None:
     """Those of a manifest none of whose columns is the label."""
-    if path.suffix.lower() not in manifests.SUFFIXES or not path.is_file():
+    if path.suffix.lower() not in tables.READ or not path.is_file():
         return None
     paths = Paths(path.parent, lambda: walk(path.parent, modality).every())
     schema = replace(schema, may_lack_label=schema.label is None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import lzma
 import posixpath
@@ -12,7 +13,7 @@ import tarfile
 import zipfile
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -24,7 +25,13 @@ from headstart.errors import WeightsError
 MOST: Final = 8 << 30  # bytes that an archive may grow to, where nothing else is said
 MEMBERS: Final = 100_000
 _HEADER: Final = 1 << 20  # bytes that may be read at once: a tar's headers are read in one piece
-_GZIP: Final = b"\x1f\x8b"
+_PACKED: Final[dict[bytes, Callable[..., Any]]] = {
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ": lzma.open,
+}
+_TAR_AT: Final = 257  # where a tar's first header says that it is one
+_TAR: Final = b"ustar"
 _DAMAGE: Final = (
     *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
     *(EOFError, ValueError, NotImplementedError, RuntimeError, OverflowError),
@@ -60,19 +67,19 @@ class _Archive(ABC):
         """The content of a file in it."""
 
 
-def unpack(archive: Path, folder: Path, most: int = MOST) -> Path:
-    """Unpack a .zip or .tar.gz into a new folder, unless that is there already.
+def unpack(archive: Path, folder: Path, most: int = MOST, members: int = 0) -> Path:
+    """Unpack a .zip or .tar, compressed or not, into a new folder, unless that is there already.
 
     Links to files in the archive become copies of them. Before anything is written, all names are
     looked through: raises WeightsError for a name or a link that leads outside, a device, more than
-    `most` bytes or MEMBERS members, and an archive that can't be read.
+    `most` bytes or `members` files (MEMBERS by default), and an archive that can't be read.
     """
     if folder.is_dir():
         return folder
     scratch = folder.with_name(f".{folder.name}.{uuid4().hex[:8]}")
     try:
         with _opened(archive) as opened:
-            chosen = _checked(opened, archive, most)
+            chosen = _checked(opened, archive, most, members or MEMBERS)
             scratch.mkdir(parents=True)
             for path, key in chosen.items():
                 _write(opened, key, scratch / path)
@@ -99,15 +106,15 @@ def _write(opened: _Archive, key: Any, path: Path) -> None:
         shutil.copyfileobj(content, file, _HEADER // 4)
 
 
-def _checked(opened: _Archive, archive: Path, most: int) -> dict[str, Any]:
+def _checked(opened: _Archive, archive: Path, most: int, most_members: int) -> dict[str, Any]:
     """The files to write, by path, each with the key of its content."""
     files: dict[str, _Member] = {}
     links: list[_Member] = []
     total = count = 0
     for member in opened.members():
         total, count = total + member.size, count + 1
-        if total > most or count > MEMBERS:
-            raise _refusal(archive, f"more than {most / 1e9:g} GB or {MEMBERS:,} files", "")
+        if total > most or count > most_members:
+            raise _refusal(archive, f"more than {most / 1e9:g} GB or {most_members:,} files", "")
         _check_name(archive, member)
         if member.kind == "file":
             files[member.path] = member
@@ -151,9 +158,10 @@ def _target(member: _Member) -> str:
 @contextmanager
 def _opened(archive: Path) -> Iterator[_Archive]:
     with archive.open("rb") as file:
-        start = file.read(2)
-    if start == _GZIP:
-        with gzip.open(archive) as plain:
+        start = file.read(_TAR_AT + len(_TAR))
+    packed = next((opener for sign, opener in _PACKED.items() if start.startswith(sign)), None)
+    if packed is not None or start[_TAR_AT:] == _TAR:
+        with (packed or open)(archive, "rb") as plain:
             bounded: Any = _Bounded(plain)  # all of a file that the reader uses
             with tarfile.open(fileobj=bounded, mode="r:") as tar:
                 yield _Tar(tar)

@@ -194,12 +194,13 @@ def evaluate(
     """Score a saved model on labelled data; overlaps with its training are named.
 
     `label`, `text` and `image` name the columns of a manifest, `delimiter` stands between an item's
-    labels; `class_level` says which folders are the classes, by default those of the training.
+    labels; `class_level` says which folders are the classes. What is not named is as it was in the
+    training.
     """
     progress = progress or Silent()
     predictor = load(model)
     demand_data(Path(data))
-    schema = asked_schema(Path(model), predictor.task.kind, columns)
+    schema = asked_schema(Path(model), columns)
     dataset = load_labelled(
         data, predictor.reader.modality, predictor.labels, schema, progress=progress
     )

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypedDict
 
-from headstart import artifact
-from headstart.artifact import Record
 from headstart.data import Schema
+from headstart.pipeline.opening import fitted_schema
 
 
 class Asked(TypedDict, total=False):
@@ -21,19 +20,13 @@ class Asked(TypedDict, total=False):
     class_level: int | None
 
 
-def asked_schema(model: Path, kind: str, asked: Asked) -> Schema:
-    """How data are to be read for a saved model; classes are where they were in its training."""
-    return Schema(
+def asked_schema(model: Path, asked: Asked) -> Schema:
+    """How data are to be read for a saved model: as in its training, where nothing else is said."""
+    schema = Schema(
         label=asked.get("label"),
         content=tuple(asked.get("text") or ()),
-        kind=kind,
         delimiter=asked.get("delimiter"),
         files=asked.get("image"),
-        class_level=asked.get("class_level") or class_level(artifact.read(model)),
+        class_level=asked.get("class_level"),
     )
-
-
-def class_level(record: Record) -> int | None:
-    """Which folders were the classes in a model's training, where its user said it."""
-    level = record.settings.get("class_level")
-    return level if isinstance(level, int) else None
+    return fitted_schema(model, schema)

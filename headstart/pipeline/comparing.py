@@ -44,7 +44,7 @@ def compare(
     sides, scores = [], []
     for folder, model in zip(folders, models, strict=True):
         # each with its own order of labels; the second check of the items is remembered
-        schema = asked_schema(folder, model.task.kind, columns)
+        schema = asked_schema(folder, columns)
         dataset = load_labelled(
             data, model.reader.modality, model.labels, schema, progress=progress
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -11,6 +12,7 @@ from torch import nn
 from headstart import artifact, catalog, machine, weights
 from headstart.artifact import Record
 from headstart.contracts import Backbone, Task
+from headstart.data import Columns, Schema
 from headstart.errors import HeadstartError, WeightsError
 from headstart.features.reading import Reader
 from headstart.head import Shape
@@ -60,6 +62,30 @@ def _opened(folder: Path, record: Record, device: torch.device) -> Predictor:
         )
     json.dumps(task.decode(outputs, record.labels), allow_nan=False)
     return Predictor(model, task, Reader(modality, record.preprocess), record.labels, device)
+
+
+def fitted_schema(folder: str | Path, asked: Schema | None = None) -> Schema:
+    """How a saved model's data were read: their columns, where a table has them, and their words.
+
+    What is `asked` otherwise counts first. Raises HeadstartError where there is no model.
+    """
+    record, asked = artifact.read(Path(folder)), asked or Schema()
+    settings, columns = record.settings, record.data.get("columns", {})
+    own = settings.get("label")
+    before = Columns(
+        content=tuple(columns.get("content") or settings.get("text") or ()),
+        labels=tuple(columns.get("label") or ([own] if own else ())),
+        group=settings.get("group"),
+    )
+    level = settings.get("class_level")
+    return replace(
+        asked,
+        class_level=asked.class_level or (level if isinstance(level, int) else None),
+        kind=catalog.task(record.task, **record.task_settings).kind,
+        delimiter=asked.delimiter or settings.get("delimiter"),
+        missing=settings.get("missing") if asked.missing is None else asked.missing,
+        before=before,
+    )
 
 
 def _head(folder: Path, record: Record, backbone: Backbone, task: Task) -> nn.Module:

@@ -131,6 +131,7 @@ def schema(settings: Settings) -> Schema:
         delimiter=settings.delimiter,
         group=settings.group,
         files=settings.image,
+        missing=settings.missing,
         class_level=settings.class_level,
     )
 

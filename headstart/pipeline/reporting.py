@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +17,8 @@ from headstart.evidence import bootstrap
 from headstart.evidence.by_class import by_class, by_group
 from headstart.evidence.calibration import calibration
 from headstart.evidence.inspection import ambiguous, feature_map, mistakes, suspects
-from headstart.pipeline.asking import class_level
 from headstart.pipeline.findings import pictured
-from headstart.pipeline.opening import load
+from headstart.pipeline.opening import fitted_schema, load
 from headstart.plan import trained_on
 from headstart.progress import Progress, Silent
 from headstart.report.page import write_page
@@ -39,16 +37,13 @@ def report_on(
     """How a saved model does on other labelled data: everything `evaluate` says, and why.
 
     Classes, groups, calibration, confident mistakes, close calls, likely label errors and a map,
-    on a page in the folder `out`, by default `report-` and the data's name, here. What stands
-    between labels is as it was in training unless `schema` says otherwise. Raises HeadstartError
-    where there is no model, or the data can't be read.
+    on a page in the folder `out`, by default `report-` and the data's name, here. Columns, and what
+    stands between labels, are as they were in training unless `schema` says otherwise. Raises
+    HeadstartError where there is no model, or the data can't be read.
     """
     progress, place = progress or Silent(), Path(data)
     predictor = load(model)
-    asked, record = schema or Schema(), artifact.read(Path(model))
-    between = asked.delimiter or record.settings.get("delimiter")
-    read = replace(asked, class_level=asked.class_level or class_level(record))
-    read = replace(read, kind=predictor.task.kind, delimiter=between)
+    record, read = artifact.read(Path(model)), fitted_schema(model, schema)
     dataset = load_labelled(
         data, predictor.reader.modality, predictor.labels, read, progress=progress
     )

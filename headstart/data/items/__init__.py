@@ -8,13 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from headstart.contracts import Modality
-from headstart.data import manifests
+from headstart.data import containers, manifests
 from headstart.data.items.folders import from_folders
-from headstart.data.items.tables import Table, Tables
+from headstart.data.items.tables import Table, Tables, join
 from headstart.data.names import only_part, split_of
 from headstart.data.paths import Paths
 from headstart.data.schema import Schema
 from headstart.data.sources import Found
+from headstart.data.tables import READ, refusal
 from headstart.data.trees import Folder, readable, walk
 from headstart.errors import DataError
 
@@ -25,6 +26,10 @@ def find(path: Path, modality: Modality, schema: Schema) -> Found:
     Raises DataError when there is nothing, or nothing that says the classes.
     """
     demand_data(path)
+    path = containers.opened(path)
+    parts = containers.parts(path)
+    if parts:
+        return _from_parts(path, parts, modality, schema)
     if not path.is_dir():
         paths = Paths(path.parent, lambda: walk(path.parent, modality).every())
         return manifests.find_rows(path, paths, None, modality, schema)
@@ -44,9 +49,8 @@ def demand_data(path: Path) -> None:
         raise DataError(f"{path} does not exist. Give a folder of classes or a manifest.")
     if path.is_dir():
         readable(path)
-    elif path.suffix.lower() not in manifests.SUFFIXES:
-        kinds = ", ".join(sorted(manifests.SUFFIXES))
-        raise DataError(f"{path} is no data set. Give a folder of classes or a manifest ({kinds}).")
+    elif path.suffix.lower() not in READ and not containers.is_archive(path):
+        raise refusal(path)
 
 
 def find_inputs(paths: Sequence[Path | str], modality: Modality) -> list[Path]:
@@ -68,6 +72,24 @@ def find_inputs(paths: Sequence[Path | str], modality: Modality) -> list[Path]:
         else:
             raise DataError(f"{path} does not exist. Give files or folders.")
     return inputs
+
+
+def _from_parts(
+    root: Path, parts: Sequence[containers.Part], modality: Modality, schema: Schema
+) -> Found:
+    """What several files hold that are one table."""
+    joined = []
+    for part in parts:
+        paths = Paths(part.root, walk(part.root, modality).every)
+        found = manifests.find_rows(part.path, paths, part.split, modality, schema)
+        if part.split:
+            found = replace(found, split_names={part.split: part.word})
+        joined.append(found)
+    found = join(root, joined)
+    if len(parts) == 1:
+        return found
+    said = f"{len(parts)} files from {parts[0].path.name} to {parts[-1].path.name} are joined"
+    return replace(found, said=(*found.said, said))
 
 
 def _found(path: Path, top: Folder, tables: Tables) -> Found:

@@ -83,7 +83,7 @@ class Tables:
         first, *others = named
         parts = [self._rows(first, self.schema)]
         schema = self.schema
-        if parts[0].column in manifests.column_names(first.path):  # labels may stand in several
+        if parts[0].columns:
             schema = replace(schema, label=parts[0].column, may_lack_label=True)
         unlabelled: dict[str, str] = {}
         for table in others:
@@ -132,6 +132,8 @@ def join(root: Path, parts: Sequence[Found]) -> Found:
         tuple(row for part in parts for row in part.rows),
         parts[0].kind,
         parts[0].column,
+        columns=parts[0].columns,
+        content=parts[0].content,
         split_names={split: name for part in parts for split, name in part.split_names.items()},
         notes=dict(notes),
         warnings=tuple(dict.fromkeys(sentence for part in parts for sentence in part.warnings)),

@@ -36,7 +36,7 @@ class Classes(Targets):
             "Give one label a row."
         )
 
-    def names(self, path: Path, items: Sequence[Item], column: str) -> tuple[str, ...]:
+    def names(self, path: Path, items: Sequence[Item], columns: Sequence[str]) -> tuple[str, ...]:
         """The classes, sorted; at least two."""
         labels = tuple(sorted({item.label for item in items}))
         if len(labels) == 1:

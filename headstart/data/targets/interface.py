@@ -34,7 +34,7 @@ class Targets(ABC):
         """
 
     @abstractmethod
-    def names(self, path: Path, items: Sequence[Item], column: str) -> tuple[str, ...]:
+    def names(self, path: Path, items: Sequence[Item], columns: Sequence[str]) -> tuple[str, ...]:
         """What the items' labels speak of. Raises DataError when there is nothing to learn."""
 
     @abstractmethod

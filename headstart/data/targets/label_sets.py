@@ -48,7 +48,7 @@ class LabelSets(Targets):
         names = {str(name).strip() for name in value} - {""}
         return json.dumps(sorted(names), ensure_ascii=False)
 
-    def names(self, path: Path, items: Sequence[Item], column: str) -> tuple[str, ...]:
+    def names(self, path: Path, items: Sequence[Item], columns: Sequence[str]) -> tuple[str, ...]:
         """The labels of all sets, sorted; the sets must differ somewhere."""
         every = {item.label for item in items}
         if len(every) == 1:

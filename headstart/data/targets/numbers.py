@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from decimal import Decimal
 from pathlib import Path
-from typing import Any, ClassVar, final
+from typing import ClassVar, final
 
 import numpy as np
 
 from headstart.data.sources import Item, Row
+from headstart.data.tables.cells import is_blank, number
 from headstart.data.targets.interface import Splits, Targets, several
 from headstart.errors import DataError
 
@@ -35,13 +34,15 @@ class Numbers(Targets):
                 )
         return " ".join(map(repr, read))
 
-    def names(self, path: Path, items: Sequence[Item], column: str) -> tuple[str, ...]:
-        """The column's name, numbered where there are several; they must differ somewhere."""
+    def names(self, path: Path, items: Sequence[Item], columns: Sequence[str]) -> tuple[str, ...]:
+        """The columns' names, or numbered by a list's place; they must differ somewhere."""
         count = len(items[0].label.split()) if items else 1
         self._demand_count(path, items, count)
         if len({item.label for item in items}) == 1:
             raise self.unvarying(path, items[0].label)
-        return (column,) if count == 1 else tuple(f"{column} {n + 1}" for n in range(count))
+        if len(columns) == count:
+            return tuple(columns)
+        return tuple(f"{columns[0]} {n + 1}" for n in range(count))
 
     def unvarying(self, path: Path, label: str) -> DataError:
         """The error where all items have the same numbers."""
@@ -96,28 +97,6 @@ class Numbers(Targets):
                     f"{item.id} in {path} has {own} {noun} as its label, not {count}. "
                     "Give as many for every item."
                 )
-
-
-def number(value: Any) -> float | None:
-    """A value as a finite number; None where it is none. Text counts, as tables hold nothing else.
-
-    Python would take underscores too, which stand in names, not in numbers.
-    """
-    if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
-        return None
-    if isinstance(value, str) and "_" in value:
-        return None
-    try:
-        found = float(value)
-    except (ValueError, OverflowError):
-        return None
-    return found if math.isfinite(found) else None
-
-
-def is_blank(value: Any) -> bool:
-    """Whether a table says with this value that there is none."""
-    empty = isinstance(value, str) and value.strip().lower() in ("", "nan")
-    return value is None or value != value or empty
 
 
 def _still(values: np.ndarray) -> bool:

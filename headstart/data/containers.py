@@ -1,0 +1,152 @@
+"""Data sets that came packed: archives, and one table that lies in several files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from headstart.data import tables
+from headstart.data.sources import SPLIT_WORDS
+from headstart.data.tables import shards
+from headstart.downloads.unpacking import unpack
+from headstart.errors import DataError, WeightsError
+from headstart.places import cache_folder
+
+_TARS = (".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+ARCHIVES = (".zip", *_TARS)
+_MOST, _MEMBERS = 64 << 30, 2_000_000  # bytes and files of one archive
+_BESIDE = (".tar", ".json", ".txt", ".md", ".idx")  # what may lie in a folder of shards
+_NUMBERED = re.compile(r"(part|shard|chunk|data)?[-_.]?\d")  # how the name of a part begins
+
+
+@dataclass(frozen=True)
+class Part:
+    """One table of several; `split` and `word` where its name or folder says them."""
+
+    path: Path
+    root: Path
+    split: str | None = None
+    word: str = ""
+
+
+def is_archive(path: Path) -> bool:
+    """Whether a file is called as archives are."""
+    return path.name.lower().endswith(ARCHIVES) and path.is_file()
+
+
+def opened(path: Path) -> Path:
+    """The folder that an archive holds, unpacked into the cache; any other path as it is.
+
+    Raises DataError for an archive that is damaged, too large or leads outside itself.
+    """
+    if not is_archive(path):
+        return path
+    name = path.name.lower()
+    try:
+        with path.open("rb") as file:
+            content = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+        place = cache_folder() / "unpacked" / content
+        place.mkdir(parents=True, exist_ok=True)
+        return unpack(path, place / path.name, _MOST, _MEMBERS)
+    except WeightsError as error:
+        if "can't be unpacked" in str(error):
+            raise DataError(str(error)) from error
+        why, command = str(error).rpartition(". ")[0], "unzip" if name[-4:] == ".zip" else "tar -xf"
+        raise DataError(
+            f"{why}. Unpack it by `{command} {shlex.quote(str(path))}` and give the folder."
+        ) from error
+    except OSError as error:
+        raise DataError(
+            f"{path} can't be unpacked: {error.strerror or error}. Check the file and the cache."
+        ) from error
+
+
+def parts(path: Path) -> list[Part]:
+    """The tables that a folder is made of, where its files and no folders of classes say so.
+
+    Folders that `save_to_disk` of datasets wrote, WebDataset shards, and numbered parts of one
+    table, also in a folder `data`. Raises DataError where one of them is not whole.
+    """
+    if not path.is_dir():
+        return []
+    if (path / "dataset_dict.json").is_file():
+        names = [str(name) for name in _read(path / "dataset_dict.json").get("splits", [])]
+        return [part for name in names for part in _saved(_inside(path, name), path, name)]
+    if (path / "state.json").is_file():
+        return _saved(path, path, "")
+    for folder in (path, path / "data"):
+        found = (folder.is_dir() and (_shards(folder) or _numbered(folder, path))) or []
+        if found:
+            return found
+    archived = path.parent.parent == cache_folder() / "unpacked" and path.name.endswith(_TARS)
+    return [Part(path, path.parent)] if archived and shards.is_shard(path) else []
+
+
+def _saved(folder: Path, root: Path, word: str) -> list[Part]:
+    state = _read(folder / "state.json")
+    if state.get("_indices_data_files"):
+        raise DataError(
+            f"{folder} keeps its rows' order in another file. Save the data set again by "
+            "`flatten_indices().save_to_disk(…)`."
+        )
+    word = word or str(state.get("_split") or "")
+    split = SPLIT_WORDS.get(word.lower())
+    files = [each.get("filename") for each in state.get("_data_files", [])]
+    return [Part(_inside(folder, name), root, split, word if split else "") for name in files]
+
+
+def _inside(folder: Path, name: Any) -> Path:
+    """A file or folder in a folder, by its name. Raises DataError for a name that leads out."""
+    if not isinstance(name, str) or Path(name).name != name or not (folder / name).exists():
+        raise DataError(
+            f"{folder} names {name!r}, which is not in it. Save the data set again by "
+            "`save_to_disk`."
+        )
+    return folder / name
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"{path} can't be read: {error}. Save the data set again.") from error
+    return found if isinstance(found, dict) else {}
+
+
+def _shards(folder: Path) -> list[Part]:
+    archives = _files(folder, (".tar",))
+    beside = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
+    if not archives or any(e.is_dir() or e.suffix not in _BESIDE for e in beside):
+        return []
+    places = [opened(path) for path in archives]
+    if not all(map(shards.is_shard, places)):
+        raise DataError(
+            f"{folder} holds the archive {archives[0].name}, which is no WebDataset shard. "
+            f"Give {archives[0]} itself, or unpack it."
+        )
+    return [Part(place, place.parent, *_split(place)) for place in places]
+
+
+def _numbered(folder: Path, root: Path) -> list[Part]:
+    files = _files(folder, tuple(tables.SUFFIXES))
+    alike = {re.sub(r"\d+", "0", path.name.lower()) for path in files}
+    if len(files) < 2 or len(alike) > 1 or not all(_NUMBERED.match(p.stem.lower()) for p in files):
+        return []
+    return [Part(path, root) for path in files]
+
+
+def _files(folder: Path, suffixes: Sequence[str]) -> list[Path]:
+    every = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    return [path for path in every if path.is_file() and path.suffix.lower() in suffixes]
+
+
+def _split(path: Path) -> tuple[str | None, str]:
+    words = re.split(r"[^a-z0-9]+", path.name.lower())
+    word = next((word for word in words if word in SPLIT_WORDS), "")
+    return SPLIT_WORDS.get(word), word

@@ -1,0 +1,65 @@
+"""Tables that list items or hold them, each read by what their file is."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from headstart.data.tables import columnar, delimited, excel, records, shards
+from headstart.data.tables.interface import ItemTable
+from headstart.errors import DataError
+
+_Reader = Callable[[Path], Sequence[ItemTable]]
+_BY_SUFFIX: dict[str, _Reader] = {
+    **dict.fromkeys((".csv", ".tsv", ".tab", ".psv", ".txt"), delimited.read),
+    **dict.fromkeys((*records.LINES, ".json"), records.read),
+    **dict.fromkeys((".parquet", ".arrow", ".feather"), columnar.read),
+    ".xlsx": excel.read,
+}
+READ = frozenset(_BY_SUFFIX)  # where a file is named as a table
+SUFFIXES = READ - {".json", ".txt"}  # where a file may as well be something else
+
+_WRITE = "Write its table as CSV or Parquet where it was made, such as by pandas."
+_SAVE = "Save pictures as PNG files, in a folder of each class, and texts as a table."
+_REFUSED = {
+    (".sqlite", ".sqlite3", ".db"): "is a database. Write the table as CSV, such as by "
+    '`sqlite3 -header -csv {file} "select * from TABLE" > table.csv`.',
+    (".pkl", ".pickle", ".joblib"): f"is a pickle, and opening one may run code. {_WRITE}",
+    (".npz", ".npy", ".mat", ".h5", ".hdf5", ".tfrecord"): f"holds arrays and no table. {_SAVE}",
+    (".xls", ".xlsb", ".ods"): "is no .xlsx workbook. Save it as .xlsx or CSV.",
+    (".dta", ".sav", ".rds", ".rdata", ".orc", ".avro", ".xml"): f"is not read. {_WRITE}",
+    (".gz",): "is compressed. Unpack it by `gzip -dk {file}` and give what comes out.",
+}
+_SIGNS = {  # how files begin that may be called otherwise
+    b"PAR1": ".parquet",
+    b"ARROW1": ".arrow",
+    b"PK\x03\x04": ".xlsx",
+    b"SQLite format 3\0": ".sqlite",
+    b"\x1f\x8b": ".gz",
+}
+
+
+def read(path: Path) -> Sequence[ItemTable]:
+    """The tables in a file: one, or one a sheet. Raises DataError when it can't be read."""
+    if path.is_dir():
+        return shards.read(path)
+    with suppress(OSError), open(path, "rb") as file:
+        start = file.read(16)
+        kind = next((kind for sign, kind in _SIGNS.items() if start.startswith(sign)), "")
+        if kind and _BY_SUFFIX.get(kind) is not _BY_SUFFIX[path.suffix.lower()]:
+            raise DataError(
+                f"{path} is no {path.suffix[1:].upper()} file by its content. "
+                f"Rename it to end in {kind}."
+            )
+    return _BY_SUFFIX[path.suffix.lower()](path)
+
+
+def refusal(path: Path) -> DataError:
+    """Why a file that is none of those in READ is no data set, and what is to be done."""
+    for suffixes, sentence in _REFUSED.items():
+        if path.suffix.lower() in suffixes:
+            return DataError(f"{path} {sentence.format(file=shlex.quote(str(path)))}")
+    kinds = ", ".join(sorted(READ))
+    return DataError(f"{path} is no data set. Give a folder of classes or a manifest ({kinds}).")

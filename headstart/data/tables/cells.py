@@ -1,0 +1,45 @@
+"""What one cell says by itself: no value, a number, or a mark of 0 or 1."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any
+
+MISSING = frozenset(  # pandas' words for no value
+    "NaN nan NAN -NaN -nan NA <NA> #NA N/A n/a #N/A NULL null None NaT".split()
+)
+
+
+def number(value: Any) -> float | None:
+    """A value as a finite number; None where it is none. Text counts, as tables hold nothing else.
+
+    Python would take underscores too, which stand in names, not in numbers.
+    """
+    if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
+        return None
+    if isinstance(value, str) and "_" in value:
+        return None
+    try:
+        found = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return found if math.isfinite(found) else None
+
+
+def is_blank(value: Any) -> bool:
+    """Whether a table says with this value that there is none."""
+    empty = isinstance(value, str) and (not value.strip() or value.strip() in MISSING)
+    return value is None or value != value or empty
+
+
+def mark(value: Any) -> float | None:
+    """A number, or a truth value as 0 or 1; None for anything else."""
+    word = str(value).strip().lower()
+    return float(word == "true") if word in ("true", "false") else number(value)
+
+
+def are_marks(values: Iterable[Any]) -> bool:
+    """Whether a column holds 0 and 1 alone, and both."""
+    return {mark(value) for value in values if not is_blank(value)} == {0.0, 1.0}

@@ -1,0 +1,88 @@
+"""Labels in several columns: one of 0 and 1 for each label, or one for each number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from headstart.data.schema import Schema
+from headstart.data.sources import Found, Row
+from headstart.data.tables.cells import is_blank, mark, number
+from headstart.errors import DataError
+
+_UNCERTAIN = -1.0  # as CheXpert writes it
+
+
+def of_columns(found: Found, schema: Schema) -> Found:
+    """Rows whose value is a cell of each label column, with what the cells mean together.
+
+    Where all are 0 and 1, the columns are labels: classes if each row has exactly one, else label
+    sets. Otherwise they are numbers. Raises DataError naming the row for anything else.
+    """
+    marks = schema.kind != "numbers" and _hold_marks(found.rows)
+    if not marks and schema.kind in ("classes", "label sets"):
+        raise _no_mark(found)
+    if not marks:
+        return replace(found, rows=tuple(_numbers(row, found.columns) for row in found.rows))
+    rows = [_marked(row, found.columns) for row in found.rows]
+    whole = [row.value for row in found.rows if not _is_empty(row)]
+    blank = sum(is_blank(cell) for cells in whole for cell in cells)
+    doubtful = sum(_UNCERTAIN in map(mark, cells) for cells in whole)
+    said = [f"the label columns of 0 and 1 are {', '.join(found.columns)}"]
+    said += [f"{blank} empty cells of them count as 0"] if blank else []
+    said += [f"{doubtful} rows with a -1 have no certain labels and are left out"] * bool(doubtful)
+    single = all(row.value is None or len(row.value) == 1 for row in rows)
+    if schema.kind == "classes" or (single and schema.kind is None):
+        rows = [_single(row) for row in rows]
+    return replace(found, rows=tuple(rows), said=(*found.said, *said))
+
+
+def _is_empty(row: Row) -> bool:
+    return row.value is None or all(map(is_blank, row.value))
+
+
+def _hold_marks(rows: Sequence[Row]) -> bool:
+    cells = {mark(cell) for row in rows for cell in row.value or () if not is_blank(cell)}
+    return cells <= {0.0, 1.0, _UNCERTAIN}
+
+
+def _marked(row: Row, names: Sequence[str]) -> Row:
+    if _is_empty(row) or _UNCERTAIN in map(mark, row.value):
+        return replace(row, value=None)
+    return replace(row, value=[n for n, cell in zip(names, row.value, strict=True) if mark(cell)])
+
+
+def _single(row: Row) -> Row:
+    if row.value is None:
+        return row
+    if len(row.value) != 1:
+        raise DataError(
+            f"{row.place} has a 1 in {len(row.value)} label columns, where one class is wanted. "
+            "Give each row one, or use --targets label-sets."
+        )
+    return replace(row, value=row.value[0])
+
+
+def _numbers(row: Row, names: Sequence[str]) -> Row:
+    if row.value is None or any(map(is_blank, row.value)):
+        return replace(row, value=None)
+    for name, cell in zip(names, row.value, strict=True):
+        if number(cell) is None:
+            raise DataError(
+                f"{row.place} has {cell!r} in the label column {name!r}, which is no number. "
+                "Several label columns hold 0 and 1, or numbers; else name one by --label."
+            )
+    return replace(row, value=[number(cell) for cell in row.value])
+
+
+def _no_mark(found: Found) -> DataError:
+    place, name, cell = next(
+        (row.place, name, cell)
+        for row in found.rows
+        for name, cell in zip(found.columns, row.value or (), strict=False)
+        if not is_blank(cell) and mark(cell) not in (0.0, 1.0, _UNCERTAIN)
+    )
+    return DataError(
+        f"{place} has {cell!r} in the label column {name!r}, which is neither 0 nor 1. "
+        "Correct the row, or use --targets numbers."
+    )

@@ -1,0 +1,160 @@
+"""What the label cells of a table say, whoever wrote them: none, lists, whole numbers, several."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import warnings
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
+from datetime import date, datetime
+from typing import Any
+
+from headstart.data.schema import Schema
+from headstart.data.sources import Found, Row
+from headstart.data.tables.cells import MISSING, number
+from headstart.data.targets.marks import of_columns
+from headstart.errors import DataError
+
+_LISTS = ("[", "(", "{")
+_LONGEST = 100_000  # characters of a cell that is looked at as a list
+_ARRAY = re.compile(r"\[\s*(?:'[^']*'|\"[^\"]*\")(?:\s+(?:'[^']*'|\"[^\"]*\"))+\s*\]")  # NumPy's
+_DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+(?:,\d+)?(?:[eE][+-]?\d+)?\s*")
+_THOUSANDS = re.compile(r"\s*[+-]?\d{1,3}(?:,\d{3})+\s*")
+_DATE = re.compile(r"\d{4}([-/])\d\d?\1\d\d?([T ]\d\d?:\d\d.*)?|\d\d?([./-])\d\d?\3(\d\d){1,2}")
+_BOOLEANS = frozenset({"true", "false"})
+
+
+def settle(found: Found, schema: Schema, known: Collection[str] = ()) -> Found:
+    """The same rows with what their cells mean, and sentences on what was taken for what.
+
+    Folders' names are left as they are. `known` are the labels of a model: each is one, whatever
+    it looks like. Raises DataError for dates, and for numbers that can be read in two ways.
+    """
+    if found.kind == "classes":
+        return found
+    if len(found.columns) > 1:
+        return of_columns(found, schema)
+    rows, said = _without_missing(found.rows, schema, known)
+    lists = _as_lists(rows, schema)
+    if lists is None:
+        rows = _as_written(rows, schema, known)
+    return replace(found, rows=tuple(lists or rows), said=(*found.said, *said))
+
+
+def _without_missing(
+    rows: Sequence[Row], schema: Schema, known: Collection[str]
+) -> tuple[Sequence[Row], list[str]]:
+    words = MISSING if schema.missing is None else {w.strip() for w in schema.missing.split(",")}
+    words = {*words, ""} - set(known) - ({""} if schema.delimiter else set())
+    counts: Counter[str] = Counter()
+    kept = []
+    for row in rows:
+        word = row.value.strip() if isinstance(row.value, str) else None
+        if word in words:
+            counts[str(word)] += 1
+            row = replace(row, value=None)
+        kept.append(row)
+    told = ", ".join(f"{word!r} {count}" for word, count in sorted(counts.items()) if word)
+    said = f"labels that count as missing: {told} (--missing '' keeps them as classes)"
+    return kept, [said] if told else []
+
+
+def _as_lists(rows: Sequence[Row], schema: Schema) -> list[Row] | None:
+    """The rows with lists for text that is written as one; None where any text is not."""
+    if schema.kind == "classes" or schema.delimiter:
+        return None
+    changed, some = [], False
+    for row in rows:
+        if isinstance(row.value, str):
+            value = _list(row.value)
+            if value is None:
+                return None
+            row, some = replace(row, value=value), True
+        changed.append(row)
+    return changed if some else None
+
+
+def _list(text: str) -> list[Any] | None:
+    """What a list, tuple or set means that Python, JSON or NumPy wrote; None for other text."""
+    text = text.strip()
+    if not text.startswith(_LISTS) or len(text) > _LONGEST:
+        return None
+    if _ARRAY.fullmatch(text):  # in which Python would join the words to one
+        return [first or second for first, second in re.findall(r"'([^']*)'|\"([^\"]*)\"", text)]
+    for read in (json.loads, _literal):
+        try:
+            value = read(text)
+        except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+            continue
+        return list(value) if isinstance(value, list | tuple | set) else None
+    return None
+
+
+def _literal(text: str) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # backslashes that escape nothing
+        return ast.literal_eval(text)
+
+
+def _as_written(rows: Sequence[Row], schema: Schema, known: Collection[str]) -> list[Row]:
+    """The rows with one spelling for each number and truth value."""
+    given = [row for row in rows if row.value is not None and row.value == row.value]
+    values = [row.value for row in given]
+    if not schema.kind and given and all(map(_is_date, values)):
+        raise DataError(
+            f"{given[0].place} has the date {str(values[0])!r} as its label, as all others have "
+            "one. Name another column by --label, or take each as a class by --targets classes."
+        )
+    if schema.kind != "classes" and _has_decimal_commas(given):
+        return [_changed(row, lambda value: value.replace(",", "."), ()) for row in rows]
+    if all(isinstance(v, bool) or str(v).strip().lower() in _BOOLEANS for v in values):
+        return [_changed(row, lambda v: str(v).strip().capitalize(), known) for row in rows]
+    numbers = [number(value) for value in values]
+    if all(found is not None and found.is_integer() for found in numbers):
+        return [_changed(row, _whole, known) for row in rows]
+    return list(rows)
+
+
+def _changed(row: Row, spelling: Callable[[Any], Any], known: Collection[str]) -> Row:
+    value = row.value
+    if value is None or value != value or str(value).strip() in known:
+        return row
+    return replace(row, value=spelling(value))
+
+
+def _whole(value: Any) -> Any:
+    """1.0 as 1; what has leading zeros or an exponent stays as it is written."""
+    if isinstance(value, str):
+        return re.sub(r"^\s*([+-]?\d+)\.0*\s*$", r"\1", value)
+    return int(value)
+
+
+def _has_decimal_commas(rows: Sequence[Row]) -> bool:
+    """Whether all are numbers, some with a comma before the fraction. Raises DataError in doubt."""
+    words = [row.value for row in rows]
+    commas = [word for word in words if isinstance(word, str) and "," in word]
+    if not commas or not all(_is_number(word) for word in words):
+        return False
+    if all(_THOUSANDS.fullmatch(word) for word in commas):
+        place = next(row.place for row in rows if row.value == commas[0])
+        raise DataError(
+            f"{place} has {commas[0]!r} as its label, whose comma may stand before a fraction or "
+            "between thousands. Write a point, or no comma."
+        )
+    return all(_DECIMAL_COMMA.fullmatch(word) for word in commas)
+
+
+def _is_number(value: Any) -> bool:
+    return number(value) is not None or (
+        isinstance(value, str)
+        and bool(_DECIMAL_COMMA.fullmatch(value) or _THOUSANDS.fullmatch(value))
+    )
+
+
+def _is_date(value: Any) -> bool:
+    if isinstance(value, date | datetime):
+        return True
+    return isinstance(value, str) and bool(_DATE.fullmatch(value.strip()))
