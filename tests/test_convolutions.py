@@ -19,11 +19,11 @@ import headstart as hs
 from headstart.training.convolutions import SoundGradients
 
 
-class NoNarrowStride(TorchDispatchMode):
+class NoNarrowStride(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch has no types
     """Refuses the convolutions whose weight gradients are unsound, before they are computed."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.convolutions = 0
 
     def __torch_dispatch__(

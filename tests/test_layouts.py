@@ -13,7 +13,7 @@ from conftest import write_pictures
 from document_tables import Form, check_names, check_row, outcome
 
 import headstart as hs
-from headstart import artifact
+from headstart import artifact, record
 from headstart.contracts import Modality
 from headstart.data import Schema, load, load_labelled, recognise, trees
 from headstart.data.items import find
@@ -231,7 +231,7 @@ def test_minus_one_is_a_label_where_the_training_split_has_it(tmp_path: Path) ->
 
 
 def test_results_are_no_data(tmp_path: Path) -> None:
-    assert {artifact.RECORD, artifact.EVIDENCE} <= trees.OURS
+    assert {record.FILE, artifact.EVIDENCE} <= trees.OURS
     assert Workspace(tmp_path / "m").folder.name.endswith(trees.UNFINISHED)
 
 
