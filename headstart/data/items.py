@@ -6,6 +6,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from headstart.data.sources import SPLIT_WORDS, FileSource, Found, Row
 from headstart.errors import DataError
 
 _OTHER = "other file"
+_HEAD = 1024  # bytes of a file of unknown suffix that are read to recognise it
 _STRAY = 0.1  # of a split's items, those beside its class folders: they are left out
 
 
@@ -86,7 +88,7 @@ def _from_classes(path: Path, trees: list[_Tree], modality: Modality, schema: Sc
         listed = [file for file in _files(path) if file.suffix.lower() in manifests.SUFFIXES]
         if len(listed) == 1:
             return manifests.find_rows(listed[0], path, None, modality, schema)
-        loose = any(file.suffix.lower() in modality.suffixes for file in _files(path))
+        loose = any(counts(file, modality) for file in _files(path))
         what = "holds files but no folder of a class"
         if not loose:
             what = f"holds no items (files that count: {_kinds(modality)})"
@@ -209,7 +211,7 @@ def _walk(folder: Path, modality: Modality) -> _Tree:
         )
         visible = [] if real in seen else sorted(name for name in names if not _hidden(name))
         seen.add(real)
-        own = [Path(parent, name) for name in visible if _counts(name, modality)]
+        own = [path for path in (Path(parent, name) for name in visible) if counts(path, modality)]
         files.extend(own)
         others += len(visible) - len(own)
         inner = Path(parent).relative_to(folder).parts
@@ -245,8 +247,15 @@ def _hidden(name: str) -> bool:
     return name.startswith(".") or name == "__MACOSX"
 
 
-def _counts(name: str, modality: Modality) -> bool:
-    return os.path.splitext(name)[1].lower() in modality.suffixes
+def counts(path: Path, modality: Modality) -> bool:
+    """Whether a file is an item: by its suffix, or by its first bytes, whatever it is called."""
+    if path.suffix.lower() in modality.suffixes:
+        return True
+    try:
+        with path.open("rb") if path.is_file() else nullcontext() as file:
+            return file is not None and bool(modality.recognises(file.read(_HEAD)))
+    except OSError:  # the check tells of items that can't be read; this is known for none
+        return False
 
 
 def _kinds(modality: Modality) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from headstart.contracts import Modality
 from headstart.data import manifests
 from headstart.data.check import check_items
-from headstart.data.items import find_inputs
+from headstart.data.items import counts, find_inputs
 from headstart.data.schema import Schema
 from headstart.data.sources import FileSource, Item
 from headstart.errors import DataError
@@ -40,7 +40,7 @@ def unlabelled(
 def _files(path: Path, modality: Modality) -> list[Item] | None:
     """Those of a folder in which all files lie directly, and no manifest beside them."""
     beside = [entry for entry in path.iterdir() if entry.is_file()]
-    own = [entry for entry in beside if entry.suffix.lower() in modality.suffixes]
+    own = [entry for entry in beside if counts(entry, modality)]
     if not own or any(entry.suffix.lower() in manifests.SUFFIXES for entry in beside):
         return None
     if len(find_inputs([path], modality)) != len(own):
