@@ -20,9 +20,10 @@ class Image(Modality):
     """Pictures in the formats of photos, scans and scientific and medical pictures.
 
     The preprocessing is a mapping with `channels` (1 or 3), `height`, `width` (pixels), `crop`
-    (the share of the resized picture that is kept), `crop_mode` (center, squash, border),
-    `interpolation` (nearest, box, bilinear, bicubic, lanczos), and `mean`, `std` (one number
-    a channel, for values from 0 to 1).
+    (the share of the resized picture that is kept), `crop_mode` (center, squash, border; or whole:
+    in its own shape, its shorter side at most as long as it is resized to), `interpolation`
+    (nearest, box, bilinear, bicubic, lanczos), and `mean`, `std` (one number a channel, for values
+    from 0 to 1).
     """
 
     version: ClassVar[int] = 3  # of what `decode` gives; raise it whenever a pixel changes

@@ -52,7 +52,8 @@ class Depth:
         if self.nodata is None:
             return finite
         with np.errstate(over="ignore"):  # a double's least number, where the values are singles
-            return finite & (values != self.nodata)
+            real: np.ndarray = finite & (values != self.nodata)
+        return real
 
     def _parts(self, values: np.ndarray | pil.Image) -> Iterator[np.ndarray]:
         for part in parts(values):
@@ -82,8 +83,8 @@ class Levels:
     def _scaled(self, values: np.ndarray) -> np.ndarray:
         real = self.depth.real(values)
         # into the range first, lest one that stands for none overflow
-        inside = np.clip(np.where(real, values, self.low), self.low, self.high)
-        share = (inside - self.low) * (255.0 / ((self.high - self.low) or 1.0))
+        inside = np.clip(np.where(real, values, self.low).astype(np.float64), self.low, self.high)
+        share = (inside - self.low) * 255.0 / ((self.high - self.low) or 1.0)
         share = 255.0 - share if self.depth.inverted else share
         return np.where(real, np.rint(share), 0).astype(np.uint8)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import zlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from PIL import Image as pil
@@ -40,7 +40,7 @@ def begins(head: bytes) -> bool:
         return True
     if len(head) < _PREAMBLE:
         return False
-    order = "little" if head[1] == 0 else "big"
+    order: Literal["little", "big"] = "little" if head[1] == 0 else "big"
     group, element = (int.from_bytes(head[n : n + 2], order) for n in (0, 2))
     if group not in (2, 8) or element > 0x100:
         return False
@@ -58,7 +58,8 @@ def open_file(raw: bytes, name: str) -> Opened:
     """
     try:
         from pydicom import dcmread
-        from pydicom.pixels import apply_color_lut, pixel_array
+        from pydicom.pixels.processing import apply_color_lut
+        from pydicom.pixels.utils import pixel_array
     except ImportError:
         raise missing(name, "pydicom", "medical") from None
     load_plugin("JPEG")
@@ -117,7 +118,7 @@ def _grey(values: np.ndarray, data: Dataset, notes: list[str]) -> Opened:
 
 def _tones(data: Dataset) -> tuple[Tone, Tone | None]:
     """What makes stored values the modality's, and what makes those the shown ones, if anything."""
-    from pydicom.pixels import apply_modality_lut, apply_voi_lut
+    from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
 
     def rescaled(values: np.ndarray) -> np.ndarray:
         return np.asarray(apply_modality_lut(values, data))

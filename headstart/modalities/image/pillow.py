@@ -6,6 +6,7 @@ import io
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from typing import Any
 
 import numpy as np
 from PIL import Image as pil
@@ -123,7 +124,7 @@ def _deep_colour(picture: ImageFile.ImageFile, raw: bytes) -> tuple[pil.Image, l
     return colours, levels.notes
 
 
-def _other_byte(args: object) -> object:
+def _other_byte(args: Any) -> Any:
     """A decoder's arguments with the raw mode that takes the other byte of each value."""
     if isinstance(args, tuple):
         return (_other_byte(args[0]), *args[1:])

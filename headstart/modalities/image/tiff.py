@@ -27,8 +27,10 @@ from headstart.modalities.image.opened import Opened
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _ORIENTATION = 256, 257, 258, 259, 262, 274
 _STRIPS, _BANDS, _STRIP_SIZES, _PLANAR, _PREDICTOR = 273, 277, 279, 284, 317
 _TILE_WIDTH, _TILES, _TILE_SIZES, _EXTRA, _FORMAT, _NODATA = 322, 324, 325, 338, 339, 42113
-_LAYOUT = (_WIDTH, _HEIGHT, _COMPRESSION, 266, _STRIPS, 278, _STRIP_SIZES, _PREDICTOR)
-_LAYOUT += (_TILE_WIDTH, 323, _TILES, _TILE_SIZES, 347)
+_LAYOUT = (  # with the order of bits, rows a strip, the length of tiles, and JPEG's tables
+    *(_WIDTH, _HEIGHT, _COMPRESSION, 266, _STRIPS, 278, _STRIP_SIZES, _PREDICTOR),
+    *(_TILE_WIDTH, 323, _TILES, _TILE_SIZES, 347),
+)
 _PLACES = {33550, 33922, 34264, 34735, 42112, _NODATA}  # tags that only GeoTIFF and GDAL write
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB = 0, 1, 2
 _UNSIGNED, _SIGNED, _FLOAT = 1, 2, 3
@@ -44,6 +46,8 @@ def open_file(raw: bytes, name: str) -> Opened:
     of it is wholly opaque or clear.
     """
     file = _File(raw, _tags(raw))
+    if not {_WIDTH, _HEIGHT} <= file.tags.keys():
+        raise DataError("it can't be decoded: its header is damaged")
     demand_few(file.width, file.height)
     try:
         if not file.of_bands:
@@ -117,7 +121,7 @@ class _File:
         """Whether it holds bands that are no colours, or colours deeper than Pillow reads."""
         if self.bands < 2 or self.photometric not in (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB):
             return False
-        grey = self.photometric != _RGB and (self.bands > 2 or self.bits > 8)
+        grey = self.photometric != _RGB and (self.bands > 2 or self.bits > 8 or self.planar)
         deeper = self.bits > 16 or (self.bits == 16 and (self.planar or self.kind != _UNSIGNED))
         beyond = self.bands > 3 and (not self._alpha or bool(_PLACES & set(self.tags)))
         return grey or deeper or beyond

@@ -32,6 +32,7 @@ Size = tuple[int, int]  # width, height
 def whole_view(source: Opened, preprocess: Preprocess) -> np.ndarray:
     """timm's evaluation transform: (height, width) or (height, width, 3), uint8."""
     full = _shortened(source.size)
+    preprocess = _unframed(source.size, preprocess)
     size = _whole_size(full, preprocess)
     window = int(preprocess["width"]), int(preprocess["height"])
     smaller = source.decode_smaller(_scale(source.size, size, preprocess))
@@ -77,6 +78,17 @@ def _shortened(size: Size) -> Size:
     """The size without the ends of an extremely long picture, too large for memory if enlarged."""
     most = _LONGEST * min(size)
     return min(size[0], most), min(size[1], most)
+
+
+def _unframed(full: Size, preprocess: Preprocess) -> Preprocess:
+    """For the crop mode `whole`: all of the picture, as large as it is resized, never enlarged."""
+    if preprocess["crop_mode"] != "whole":
+        return preprocess
+    short = min(full)
+    window = min(preprocess["height"], preprocess["width"])
+    side = min(short, math.floor(window / preprocess["crop"]))
+    width, height = (side * min(length, _LONGEST * short) // short for length in full)
+    return {**preprocess, "width": width, "height": height, "crop": 1.0, "crop_mode": "squash"}
 
 
 def _whole_size(full: Size, preprocess: Preprocess) -> Size:
