@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from PIL import Image as pil
@@ -61,7 +61,7 @@ def whole(raw: bytes) -> np.ndarray:
 
 
 def tiff(
-    values: np.ndarray, order: str = "<", planar: bool = False, **tags: tuple[int, ...] | bytes
+    values: np.ndarray, order: Literal["<", ">"] = "<", planar: bool = False, **tags: Any
 ) -> bytes:
     """An uncompressed TIFF of values (height, width, bands), in one strip or one a band.
 

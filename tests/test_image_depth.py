@@ -8,6 +8,7 @@ import subprocess
 import sys
 import zlib
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -31,7 +32,8 @@ def notes(raw: bytes) -> tuple[str, ...]:
 def stretched(values: np.ndarray, low: float, high: float) -> np.ndarray:
     """What bytes the values are, by plain arithmetic."""
     share = (values.astype(np.float64) - low) / ((high - low) or 1)
-    return np.rint(255 * share.clip(0, 1)).astype(np.uint8)
+    found: np.ndarray = np.rint(255 * share.clip(0, 1)).astype(np.uint8)
+    return found
 
 
 def deep_png(values: np.ndarray) -> bytes:
@@ -79,7 +81,8 @@ def test_16_bits_in_full_are_said_to_be_nothing_else(most: int) -> None:
 def test_the_same_values_give_the_same_bytes_in_every_container(most: int, seed: int) -> None:
     values = np.random.default_rng(seed).integers(0, most, (3, 5), np.uint16, endpoint=True)
     grey = [saved(pil.fromarray(values), kind) for kind in ("PNG", "TIFF")]
-    grey += [tiff(values[..., None], order) for order in "<>"]
+    orders: tuple[Literal["<", ">"], ...] = "<", ">"
+    grey += [tiff(values[..., None], order) for order in orders]
     found = [whole(raw) for raw in grey]
     assert all(np.array_equal(one, found[0]) for one in found)
 
@@ -103,15 +106,15 @@ def test_a_part_is_stretched_as_the_whole_is() -> None:
     [(np.uint16, 0, 4095), (np.float32, 0.0, 2300.0), (np.uint8, 0, 255)],
 )
 def test_where_white_is_zero_values_are_turned(
-    dtype: type, low: float, high: float, order: str
+    dtype: Any, low: float, high: float, order: Literal["<", ">"]
 ) -> None:
-    values = (RAMP * 100 if dtype is not np.uint8 else RAMP).astype(dtype)
+    values: np.ndarray = (RAMP * 100 if dtype is not np.uint8 else RAMP).astype(dtype)
     raw = tiff(values[..., None], order, t262=(0,))
     assert np.array_equal(whole(raw), 255 - stretched(values, low, high))
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
-def test_unsigned_32_bits_do_not_wrap(order: str) -> None:
+def test_unsigned_32_bits_do_not_wrap(order: Literal["<", ">"]) -> None:
     values = np.array([[0, 2**31, 2**32 - 1]], np.uint32)
     raw = tiff(values[..., None], order)
     assert whole(raw).tolist() == [[0, 128, 255]]
@@ -121,18 +124,18 @@ def test_unsigned_32_bits_do_not_wrap(order: str) -> None:
 @pytest.mark.parametrize(
     ("values", "nodata", "expected"),
     [
-        (np.float32([[-9999, 10, 15, 20]]), b"-9999\0", [[0, 0, 128, 255]]),
-        (np.float32([[np.nan, 10, 15, 20]]), b"nan\0", [[0, 0, 128, 255]]),
-        (np.float32([[np.inf, 10, 15, 20]]), b"", [[0, 0, 128, 255]]),
+        (np.array([[-9999, 10, 15, 20]], np.float32), b"-9999\0", [[0, 0, 128, 255]]),
+        (np.array([[np.nan, 10, 15, 20]], np.float32), b"nan\0", [[0, 0, 128, 255]]),
+        (np.array([[np.inf, 10, 15, 20]], np.float32), b"", [[0, 0, 128, 255]]),
         (
             np.float32([[-3.4028235e38, 10, 15, 20]]),
             b"-3.4028234663852886e+38\0",
             [[0, 0, 128, 255]],
         ),
-        (np.uint16([[65535, 0, 2048, 4095]]), b"65535\0", [[0, 0, 128, 255]]),
-        (np.int16([[-32768, -100, 0, 100]]), b"-32768\0", [[0, 0, 128, 255]]),
-        (np.float32([[1, 1, 1, 1]]), b"1\0", [[0, 0, 0, 0]]),
-        (np.uint16([[1, 2, 3, 4095]]), b"none of the kind\0", [[0, 0, 0, 255]]),
+        (np.array([[65535, 0, 2048, 4095]], np.uint16), b"65535\0", [[0, 0, 128, 255]]),
+        (np.array([[-32768, -100, 0, 100]], np.int16), b"-32768\0", [[0, 0, 128, 255]]),
+        (np.array([[1, 1, 1, 1]], np.float32), b"1\0", [[0, 0, 0, 0]]),
+        (np.array([[1, 2, 3, 4095]], np.uint16), b"none of the kind\0", [[0, 0, 0, 255]]),
     ],
 )
 def test_values_that_stand_for_none_do_not_stretch_and_are_black(
@@ -149,7 +152,7 @@ BANDS = np.random.default_rng(0).integers(0, 200, (5, 7, 5))
 @pytest.mark.parametrize("bands", [1, 2, 3, 4, 5])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int16, np.uint32, np.int32, np.float32])
 def test_bands_that_are_no_colours_give_the_first_three(
-    dtype: type, bands: int, order: str, planar: bool
+    dtype: Any, bands: int, order: Literal["<", ">"], planar: bool
 ) -> None:
     values = (BANDS[..., :bands] * {np.uint8: 1, np.int16: 160}.get(dtype, 320)).astype(dtype)
     raw = tiff(values, order, planar, t338=(0,) * (bands - 1))
@@ -175,7 +178,7 @@ def test_compressed_bands(compression: str) -> None:
     strip, size = (changed[tag][0] for tag in (273, 279))
     code = (changed[259],)
     body = raw[strip : strip + size]
-    tags: dict[str, tuple[int, ...]] = {"t259": code, "t279": (size,), "t338": (0,) * 4}
+    tags: dict[str, Any] = {"t259": code, "t279": (size,), "t338": (0,) * 4}
     again = tiff(values, t273=(len(tiff(values, **tags)),), **tags) + body
     assert np.array_equal(whole(again), stretched(values[..., :3], 0, 65535))
 
@@ -189,13 +192,13 @@ def test_bands_in_an_unreadable_layout_are_told() -> None:
     )
 
 
-GEO = {"t33550": (10, 10, 0), "t34735": (1, 1, 0, 0)}
+GEO: dict[str, Any] = {"t33550": (10, 10, 0), "t34735": (1, 1, 0, 0)}
 
 
 @pytest.mark.parametrize("extra", [1, 2])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_a_fourth_band_of_a_geotiff_is_no_transparency(dtype: type, extra: int) -> None:
-    values = BANDS[..., :4].astype(dtype)
+def test_a_fourth_band_of_a_geotiff_is_no_transparency(dtype: Any, extra: int) -> None:
+    values: np.ndarray = BANDS[..., :4].astype(dtype)
     raw = tiff(values, t262=(2,), t338=(extra,), **GEO)
     assert np.array_equal(whole(raw), values[..., :3].astype(np.uint8))
     assert "first 3 of 4 bands" in notes(raw) and "alpha" not in notes(raw)

@@ -133,9 +133,12 @@ def test_only_the_first_bytes_of_unknown_files_are_read(
 ) -> None:
     asked: list[int] = []
     recognises = Image.recognises
-    monkeypatch.setattr(
-        Image, "recognises", lambda self, head: asked.append(len(head)) or recognises(self, head)
-    )
+
+    def counted(self: Image, head: bytes) -> bool:
+        asked.append(len(head))
+        return recognises(self, head)
+
+    monkeypatch.setattr(Image, "recognises", counted)
     (tmp_path / "large").write_bytes(saved(photo(400, 300)))
     (tmp_path / "known.png").write_bytes(saved(noise()))
     assert len(find_inputs([tmp_path], Image())) == 2
@@ -218,7 +221,7 @@ def test_an_icon_that_hides_a_bomb_is_refused() -> None:
 
 
 def test_a_tiff_that_claims_a_huge_size_is_refused_by_its_header() -> None:
-    claims = {"t256": (60_000,), "t257": (60_000,)}
+    claims: dict[str, Any] = {"t256": (60_000,), "t257": (60_000,)}
     for values in (np.zeros((2, 2, 1), np.uint8), np.zeros((2, 2, 5), np.uint16)):
         assert (
             Image().check(tiff(values, **claims)).problem == "it has more than 178 million pixels"
@@ -248,7 +251,7 @@ def test_inverted_cmyk_of_adobe() -> None:
 
 
 def test_a_float_map_and_a_deep_ppm() -> None:
-    raw = b"Pf\n2 1\n-1.0\n" + np.float32([0.25, 1.0]).tobytes()
+    raw = b"Pf\n2 1\n-1.0\n" + np.array([0.25, 1.0], np.float32).tobytes()
     assert whole(raw).tolist() == [[64, 255]]
     assert whole(b"P6 1 1 4095\n" + np.array([4095, 0, 2048], ">u2").tobytes()).tolist() == [
         [[255, 0, 128]]

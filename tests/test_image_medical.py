@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import sys
 import warnings
@@ -19,7 +20,7 @@ from PIL import Image as pil
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
 from pydicom.pixels.utils import pixel_array
-from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 from typer.testing import CliRunner
 
 import headstart
@@ -43,8 +44,8 @@ def dicom(values: np.ndarray, syntax: Any = ExplicitVRLittleEndian, **elements: 
     data = Dataset()
     data.file_meta = FileMetaDataset()
     data.file_meta.TransferSyntaxUID = syntax
-    data.file_meta.MediaStorageSOPClassUID = data.SOPClassUID = "1.2.840.10008.5.1.4.1.1.7"
-    data.file_meta.MediaStorageSOPInstanceUID = data.SOPInstanceUID = "1.2.3"
+    data.file_meta.MediaStorageSOPClassUID = data.SOPClassUID = UID("1.2.840.10008.5.1.4.1.1.7")
+    data.file_meta.MediaStorageSOPInstanceUID = data.SOPInstanceUID = UID("1.2.3")
     colour = values.shape[-1] == 3
     height, width = values.shape[-3:-1] if colour else values.shape[-2:]
     bits = 8 * values.itemsize
@@ -69,7 +70,8 @@ def told(raw: bytes) -> tuple[str, ...]:
 
 
 def stretched(values: np.ndarray, low: float, high: float) -> np.ndarray:
-    return np.rint(255 * ((values - low) / (high - low)).clip(0, 1)).astype(np.uint8)
+    found: np.ndarray = np.rint(255 * ((values - low) / (high - low)).clip(0, 1)).astype(np.uint8)
+    return found
 
 
 def test_without_a_window_values_are_stretched_by_what_they_hold() -> None:
@@ -89,18 +91,15 @@ def test_the_first_window_is_applied_as_pydicom_does(name: str) -> None:
     assert "window" in told(raw)
 
 
-@pytest.mark.parametrize(
-    ("function", "expected"),
-    [("LINEAR", [0, 0, 114, 245, 255]), ("LINEAR_EXACT", [0, 13, 128, 242, 255])],
-)
-def test_windows_by_the_standard(function: str, expected: list[int]) -> None:
+@pytest.mark.parametrize("function", ["LINEAR", "LINEAR_EXACT"])
+def test_windows_by_the_standard(function: str) -> None:
     """Centre 100, width 10 or 20, by the formulas of PS3.3 C.11.2.1.2 and C.11.2.1.3."""
     width = 10 if function == "LINEAR" else 20
     values = np.array([[80, 91, 100, 109, 120]], np.uint16)
     if function == "LINEAR":
         share = (values - 99.5) / 9 + 0.5
     else:
-        share = (values - 100) / 20 + 0.5
+        share = (values - 100.0) / 20 + 0.5
     raw = dicom(values, WindowCenter=100, WindowWidth=width, VOILUTFunction=function)
     assert np.array_equal(whole(raw), np.rint(255 * share.clip(0, 1)))
     several = dicom(values, WindowCenter=[100, 5], WindowWidth=[width, 2], VOILUTFunction=function)
@@ -246,6 +245,13 @@ def volume(shape: tuple[int, ...], affine: np.ndarray | None = None, **header: A
     return image
 
 
+def without_places(shape: tuple[int, ...]) -> bytes:
+    """A volume that says where its voxels lie: all in one point."""
+    raw = bytearray(volume(shape).to_bytes())
+    raw[280:328] = bytes(48)
+    return bytes(raw)
+
+
 ORIENTATIONS = ["RAS", "LPS", "LAS", "PIR", "SAL", "ASR", "IPL"]
 
 
@@ -257,15 +263,12 @@ def test_the_middle_slice_is_that_of_the_canonical_volume(
     turn = nibabel.orientations.axcodes2ornt(tuple(axes))
     affine = nibabel.orientations.inv_ornt_aff(turn, shape)
     image = volume(shape, affine)
-    assert "".join(nibabel.aff2axcodes(affine)) == axes
     canonical = np.asarray(nibabel.as_closest_canonical(image).dataobj)
     middle = np.rot90(canonical[:, :, canonical.shape[2] // 2]).astype(float)
     expected = stretched(middle, middle.min(), middle.max())
     raw = image.to_bytes()
     assert np.array_equal(whole(raw), expected)
     assert told(raw) == ("NIfTI", "middle slice")
-    import gzip
-
     packed = gzip.compress(raw)
     assert Image().recognises(packed[:HEAD])
     assert np.array_equal(whole(packed), expected)
@@ -286,8 +289,7 @@ def test_kinds_of_volumes() -> None:
     colours = np.zeros((5, 6, 3), [("R", "u1"), ("G", "u1"), ("B", "u1")])
     colours["G"] = 77
     assert (whole(nibabel.Nifti1Image(colours, np.eye(4)).to_bytes()) == [0, 77, 0]).all()
-    flat = volume((5, 6, 4), np.diag([0, 0, 0, 1])).to_bytes()
-    assert whole(flat).shape == (6, 5)
+    assert np.array_equal(whole(without_places((5, 6, 4))), whole(plain.to_bytes()))
 
 
 def test_volumes_of_strangers() -> None:
@@ -349,19 +351,19 @@ def test_a_heic_that_is_cut_off_is_told() -> None:
 def test_the_extra_that_is_missing_is_named_and_the_file_read_once_it_is_there(
     library: str, extra: str, raw: bytes, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    data = tmp_path / "data"
     for label in ("a", "b"):
-        (tmp_path / label).mkdir()
+        (data / label).mkdir(parents=True)
         for n in range(6):
             level = n + 100 * (label == "b")
-            (tmp_path / label / f"{n}.png").write_bytes(saved(pil.new("L", (9, 9), level)))
-    (tmp_path / "a" / "medical").write_bytes(raw)
+            (data / label / f"{n}.png").write_bytes(saved(pil.new("L", (9, 9), level)))
+    (data / "a" / "medical").write_bytes(raw)
     with monkeypatch.context() as patch:
         patch.setitem(sys.modules, library, None)
         assert f"pip install 'headstart[{extra}]'" in str(Image().check(raw).problem)
-        assert [name for name, _ in load(tmp_path, Image(), Schema()).report.skipped] == [
-            "a/medical"
-        ]
-    assert not load(tmp_path, Image(), Schema()).report.skipped
+        skipped = load(data, Image(), Schema()).report.skipped
+        assert [name for name, _ in skipped] == ["a/medical"]
+    assert not load(data, Image(), Schema()).report.skipped
 
 
 def test_decoders_warn_of_nothing(capfd: pytest.CaptureFixture[str]) -> None:
@@ -369,7 +371,7 @@ def test_decoders_warn_of_nothing(capfd: pytest.CaptureFixture[str]) -> None:
         warnings.simplefilter("error")
         for path in FILES.glob("*.dcm"):
             Image().check(path.read_bytes())
-        Image().check(volume((5, 6, 4), np.zeros((4, 4))).to_bytes())
+        Image().check(without_places((5, 6, 4)))
     assert capfd.readouterr() == ("", "")
 
 
@@ -386,12 +388,12 @@ def test_a_folder_of_dicom_files_is_a_data_set(tmp_path: Path) -> None:
             data.save_as(tmp_path / "scans" / label / (f"{n}.dcm" if n % 2 else f"IM{n:04}"))
     model = tmp_path / "model"
     told = CliRunner().invoke(
-        app, ["fit", str(tmp_path / "scans"), "-b", "seeded:", "-o", str(model)]
+        app, ["fit", str(tmp_path / "scans"), "-b", "seeded:residual?width=8", "-o", str(model)]
     )
     assert told.exit_code == 0, told.output
     predictor = headstart.load(model)
     answers = predictor.predict([tmp_path / "scans"])
     assert len(answers) == 48
-    right = sum(Path(each.name).parent.name == each.answer["label"] for each in answers)
+    right = sum(Path(each.path).parent.name == each.label for each in answers)
     assert right >= 44
     assert "data:image/jpeg;base64," in (model / "report.html").read_text(encoding="utf-8")
