@@ -128,7 +128,7 @@ def test_unsigned_32_bits_do_not_wrap(order: Literal["<", ">"]) -> None:
         (np.array([[np.nan, 10, 15, 20]], np.float32), b"nan\0", [[0, 0, 128, 255]]),
         (np.array([[np.inf, 10, 15, 20]], np.float32), b"", [[0, 0, 128, 255]]),
         (
-            np.float32([[-3.4028235e38, 10, 15, 20]]),
+            np.array([[-3.4028235e38, 10, 15, 20]], np.float32),
             b"-3.4028234663852886e+38\0",
             [[0, 0, 128, 255]],
         ),
@@ -269,6 +269,19 @@ def test_100_megapixels_of_16_bits_fit_into_a_gibibyte(tmp_path: Path) -> None:
     assert int(done.stdout) < 900
 
 
-def test_what_is_deep_is_noted_once() -> None:
+def test_what_is_deep_is_noted_once_and_nothing_else_is() -> None:
     assert notes(tiff(RAMP.astype(np.int16)[..., None])) == ("16-bit", "8-bit values")
     assert notes(saved(noise(), "TIFF")) == ()
+    shallow = [
+        saved(noise(seed=seed), kind, **options)
+        for seed in range(40)
+        for kind, options in (("JPEG2000", {}), ("TIFF", {"compression": "tiff_lzw"}))
+    ]  # some of their lengths and offsets hold the digits 16
+    assert {notes(raw) for raw in shallow} == {()}
+
+
+def test_a_damaged_tag_that_nothing_needs_costs_nothing() -> None:
+    raw = tiff(RAMP.astype(np.uint8)[..., None], t305=b"a tool of unknown make\0", t33432=b"mine\0")
+    broken = raw.replace(struct.pack("<HHL", 305, 2, 23), struct.pack("<HHL", 305, 2, 2**31))
+    assert broken != raw
+    assert np.array_equal(whole(broken), RAMP)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -28,6 +29,7 @@ TURNS = {
     8: pil.Transpose.ROTATE_90,
 }
 _HIGH = {"16L": "16B", "16B": "16L"}  # the raw mode that takes a value's other byte
+_SIXTEEN = re.compile(r"I;16|;16[LBNS]")  # in a raw mode
 _NATIVE = "16L" if sys.byteorder == "little" else "16B"
 
 
@@ -58,7 +60,7 @@ def opened(picture: ImageFile.ImageFile, raw: bytes, depth: Depth) -> Opened:
     if picture.format not in SCALABLE:
         tiles = list(picture.tile)
         picture.load()  # it may change the size, and turn the picture by itself
-        if any(";16" in str(tile.args) for tile in tiles) and picture.mode in ("RGB", "RGBA"):
+        if any(_SIXTEEN.search(str(tile[3])) for tile in tiles) and picture.mode in ("RGB", "RGBA"):
             stored, more = _deep_colour(picture, raw)
             notes += more
     if deep(stored):
@@ -82,7 +84,7 @@ def turned(
 def _notes(picture: ImageFile.ImageFile) -> list[str]:
     """What the header shows; to be called before the picture is loaded."""
     mode = picture.mode
-    sixteen = "16" in mode or any("16" in str(tile[3]) for tile in picture.tile)
+    sixteen = "16" in mode or any(_SIXTEEN.search(str(tile[3])) for tile in picture.tile)
     found = {
         "palette": mode in ("P", "PA"),
         "CMYK": mode == "CMYK",

@@ -35,6 +35,7 @@ _PLACES = {33550, 33922, 34264, 34735, 42112, _NODATA}  # tags that only GeoTIFF
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB = 0, 1, 2
 _UNSIGNED, _SIGNED, _FLOAT = 1, 2, 3
 _OF_BYTES = {1, 5, 8, 32773, 32946, 34925, 50000}  # compressions that know nothing of pixels
+_USED = {*_LAYOUT, *_PLACES, _BITS, _PHOTOMETRIC, _ORIENTATION, _BANDS, _PLANAR, _EXTRA, _FORMAT}
 Tags = Mapping[int, Any]
 
 
@@ -259,7 +260,7 @@ def _tags(raw: bytes) -> Tags:
     directory = ImageFileDirectory_v2(raw[: 16 if large else 8])
     file.seek(directory.next)
     directory.load(file)
-    return dict(directory)
+    return {tag: directory[tag] for tag in _USED if tag in directory}
 
 
 def _packed(order: str, value: Any) -> tuple[int, int, bytes]:
