@@ -36,6 +36,8 @@ class Settings:
     head: str = "logistic"  # the task's own probe, or one of the catalog: fitted on frozen features
     label: str | None = None  # the label column of a manifest
     text: tuple[str, ...] = ()  # its one or two columns of text
+    image: str | None = None  # its column of paths to pictures
+    class_level: int | None = None  # which folders are the classes, where they are nested
     targets: str = "auto"  # auto, classes, numbers, label-sets: what the label column holds
     delimiter: str | None = None  # between the labels of one item
     group: str | None = None  # a manifest's column of groups, of which the worst is looked for
@@ -52,7 +54,7 @@ CHOICES = {
     "class_weights": ("auto", "none"),
     "targets": ("auto", "classes", "numbers", "label-sets"),
 }
-LEAST = {"seed": 0, "seeds": 1, "views": 0, "epochs": 1, "batch": 1}
+LEAST = {"seed": 0, "seeds": 1, "views": 0, "epochs": 1, "batch": 1, "class_level": 1}
 
 
 def check(settings: Settings) -> None:

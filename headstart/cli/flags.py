@@ -62,6 +62,8 @@ Overlays = Annotated[
 ]
 Label = Annotated[str | None, typer.Option(help=HELP["label"])]
 Text = Annotated[list[str] | None, typer.Option(help=HELP["text"])]
+ImageColumn = Annotated[str | None, typer.Option("--image", help=HELP["image"])]
+ClassLevel = Annotated[int | None, typer.Option("--class-level", help=HELP["class_level"])]
 Delimiter = Annotated[str | None, typer.Option(help=HELP["delimiter"])]
 GroupColumn = Annotated[str | None, typer.Option("--group", help=HELP["group"])]
 OtherData = Annotated[

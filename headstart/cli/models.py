@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 
 from headstart.cli.answers import Answer, answer
 from headstart.cli.flags import (
+    ClassLevel,
     Data,
     Delimiter,
     Explain,
     GroupColumn,
+    ImageColumn,
     Json,
     Label,
     OtherData,
@@ -30,12 +33,14 @@ def register(app: typer.Typer) -> None:
         app.command()(command)
 
 
-def evaluate(
+def evaluate(  # noqa: PLR0913  # a flag each
     model: SavedModel,
     data: Data,
     label: Label = None,
     text: Text = None,
+    image: ImageColumn = None,
     delimiter: Delimiter = None,
+    class_level: ClassLevel = None,
     as_json: Json = False,
 ) -> None:
     """Score a saved model on labelled data."""
@@ -44,7 +49,13 @@ def evaluate(
         from headstart import pipeline
 
         return pipeline.evaluate(
-            model, data, label=label, text=text or (), delimiter=delimiter, progress=progress
+            *(model, data),
+            progress=progress,
+            label=label,
+            text=text or (),
+            image=image,
+            delimiter=delimiter,
+            class_level=class_level,
         )
 
     answer(as_json, work)
@@ -74,13 +85,15 @@ def predict(
     answer(as_json, work)
 
 
-def compare(
+def compare(  # noqa: PLR0913  # a flag each
     first: SavedModel,
     second: SavedModel,
     data: Data,
     label: Label = None,
     text: Text = None,
+    image: ImageColumn = None,
     delimiter: Delimiter = None,
+    class_level: ClassLevel = None,
     as_json: Json = False,
 ) -> None:
     """Say by how much a second saved model beats a first one, and which is smaller and faster."""
@@ -88,25 +101,28 @@ def compare(
     def work(progress: Progress) -> Answer:
         from headstart import pipeline
 
-        columns = text or ()
         return pipeline.compare(
             *(first, second, data),
-            label=label,
-            text=columns,
-            delimiter=delimiter,
             progress=progress,
+            label=label,
+            text=text or (),
+            image=image,
+            delimiter=delimiter,
+            class_level=class_level,
         )
 
     answer(as_json, work)
 
 
-def report(
+def report(  # noqa: PLR0913  # a flag each
     model: SavedModel,
     data: OtherData = None,
     out: PageOut = None,
     label: Label = None,
     text: Text = None,
+    image: ImageColumn = None,
     group: GroupColumn = None,
+    class_level: ClassLevel = None,
     as_json: Json = False,
 ) -> None:
     """Show what was measured when a model was made, or how it does on other data, with a page."""
@@ -117,7 +133,8 @@ def report(
 
         if data is None:
             return pipeline.reported(model)
-        schema = Schema(label, tuple(text or ()), group=group)
+        columns = Schema(label, tuple(text or ()), group=group)
+        schema = replace(columns, files=image, class_level=class_level)
         return pipeline.report_on(model, data, out, schema=schema, progress=progress)
 
     answer(as_json, work)

@@ -36,6 +36,8 @@ HELP = {
     "head": "On frozen features: logistic, ridge, knn, svm, gradient-boosting or xgboost.",
     "label": "The manifest's column that holds the label.",
     "text": "The manifest's column that holds the text; give it twice for pairs of texts.",
+    "image": "The manifest's column that holds the paths of pictures.",
+    "class_level": "Which folders are the classes where they are nested: 1 for the first, 2 below.",
     "targets": "What the labels are: auto, classes, numbers or label-sets.",
     "delimiter": "What stands between the labels of one item, where it may have several.",
     "group": "The manifest's column that names groups: the report says which does worst.",

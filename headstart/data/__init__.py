@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from headstart.data.dataset import Dataset, load, load_labelled
 from headstart.data.folds import refolded
-from headstart.data.items import find_inputs
+from headstart.data.items import demand_data, find_inputs
 from headstart.data.recognise import recognise
 from headstart.data.schema import Schema
 from headstart.data.sources import FileSource, InlineSource, Item, Source
@@ -20,6 +20,7 @@ __all__ = [
     "Item",
     "Schema",
     "Source",
+    "demand_data",
     "find_inputs",
     "load",
     "load_labelled",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,11 +15,13 @@ import numpy as np
 from headstart.contracts import Modality
 from headstart.data.check import Checked, check_items, drop_conflicts, drop_leaks, identical
 from headstart.data.items import find
-from headstart.data.plan import held_out, plan_of
+from headstart.data.names import alike
+from headstart.data.plan import held_out, plan_of, without_hidden
 from headstart.data.schema import GUESSED, Schema
 from headstart.data.sources import SPLITS, Found, Item
 from headstart.data.summary import DataReport
 from headstart.data.targets import KINDS, Targets, kind_of
+from headstart.data.targets.interface import several
 from headstart.errors import DataError
 from headstart.progress import Progress, Silent
 
@@ -73,17 +76,15 @@ def load(
     fewer than 2 usable items or none to train on.
     """
     path = Path(path)
-    found = find(path, modality, schema)
+    found, kind = _labelled(path, modality, schema)
     _demand_filled(path, found)
-    plan, read = plan_of(found), _understood(found, schema)
-    kind = read.kind
-    labels = kind.names(path, read.items, found.column)
+    plan, read = plan_of(found), _understood(found, kind)
     checked = _checked(path, read, modality, progress)
-    kept, conflicts = drop_conflicts([plan.rename(item) for item in checked.items])
-    leaks: tuple[tuple[Item, Item], ...] = ()
-    if plan.named:
-        kept, leaks = drop_leaks(kept)
-    kind.demand(path, kept, checked.items, labels)
+    usable, rare = _without_rare([plan.rename(item) for item in checked.items], kind)
+    labels = kind.names(path, _named(read.items, rare), found.column)
+    kept, conflicts = drop_conflicts(usable)
+    kept, leaks = drop_leaks(kept) if plan.named else (kept, ())
+    kind.demand(path, kept, usable, labels)
     items, moved = plan.cut(kept, kind.stratum)
     splits = _splits(items)
     _demand_every_split(path, splits)
@@ -94,7 +95,10 @@ def load(
         conflicts=_ids(conflicts),
         leaks=tuple((item.id, held.id) for item, held in leaks),
         moved=moved,
-        warnings=(*found.warnings, *kind.warnings(splits, labels), *_moves(len(moved), kind)),
+        warnings=(
+            *(*found.warnings, *_rare(rare), *_twins(labels, kind)),
+            *(*kind.warnings(splits, labels), *_moves(len(moved), kind)),
+        ),
     )
     return Dataset(path, items, labels, report, kind.name)
 
@@ -113,8 +117,9 @@ def load_labelled(
     nothing is usable, and for a label that the model doesn't know.
     """
     path = Path(path)
-    found, rule = held_out(find(path, modality, schema))
-    read = _understood(found, schema)
+    found, kind = _labelled(path, modality, schema)
+    found, rule = held_out(found)
+    read = _understood(found, kind)
     read.kind.recognise(path, read.items, labels)
     checked = _checked(path, read, modality, progress)
     kept, conflicts = drop_conflicts(checked.items)
@@ -138,12 +143,19 @@ class _Read:
     skipped: tuple[tuple[str, str], ...]
 
 
-def _understood(found: Found, schema: Schema) -> _Read:
+def _labelled(path: Path, modality: Modality, schema: Schema) -> tuple[Found, Targets]:
+    """What lies there and has labels, and their kind."""
+    found = find(path, modality, schema)
     kind = kind_of(found, schema)
+    return without_hidden(found, [kind.read(row) for row in found.rows]), kind
+
+
+def _understood(found: Found, kind: Targets) -> _Read:
     items: list[Item] = []
     skipped: list[tuple[str, str]] = []
     for row in found.rows:
         label = kind.read(row)
+        label = None if label is None else unicodedata.normalize("NFC", label)
         if label is None or row.source is None:
             skipped.append((row.id, _NO_LABEL if label is None else row.missing))
         else:
@@ -168,6 +180,42 @@ def _demand_filled(path: Path, found: Found) -> None:
         raise DataError(
             f"Folder {name!r} in {path} holds no item of its class. Add some or remove the folder."
         )
+
+
+def _without_rare(items: Sequence[Item], kind: Targets) -> tuple[list[Item], tuple[str, ...]]:
+    """Without classes of one item, where at least two others are left; also those classes."""
+    if kind.name != _USUAL:
+        return list(items), ()
+    different = Counter(label for label, _ in {(item.label, item.identity) for item in items})
+    rare = tuple(sorted(label for label, count in different.items() if count == 1))
+    if len(different) < len(rare) + 2:
+        return list(items), ()
+    return _named(items, rare), rare
+
+
+def _named(items: Sequence[Item], rare: Sequence[str]) -> list[Item]:
+    left_out = frozenset(rare)
+    return [item for item in items if item.label not in left_out]
+
+
+def _rare(rare: Sequence[str]) -> tuple[str, ...]:
+    names = several([*map(repr, rare)])
+    if len(rare) == 1:
+        return (f"Class {names} has only one usable item and is left out.",)
+    return (f"Classes {names} have only one usable item each and are left out.",) if rare else ()
+
+
+def _twins(labels: Sequence[str], kind: Targets) -> tuple[str, ...]:
+    """A sentence on classes whose names differ in case alone."""
+    first: dict[str, str] = {}
+    pairs = [(first.setdefault(alike(label), label), label) for label in labels]
+    twins = [f"{one!r} and {other!r}" for one, other in pairs if one != other]
+    if kind.name != _USUAL or not twins:
+        return ()
+    return (
+        f"Classes {several(twins)} differ in case alone and are two classes. "
+        "Write them the same way if they are one.",
+    )
 
 
 def _splits(items: Sequence[Item]) -> dict[str, list[Item]]:

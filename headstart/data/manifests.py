@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import repeat
 from pathlib import Path
 from typing import Any
 
 from headstart.contracts import Modality
 from headstart.data import parquet
-from headstart.data.schema import Columns, Schema, choose_columns
+from headstart.data.paths import Paths, file_source
+from headstart.data.schema import GUESSED, Columns, Schema, choose_columns
 from headstart.data.sources import (
     SPLIT_WORDS,
-    FileSource,
     Found,
     InlineSource,
     Row,
@@ -24,6 +24,7 @@ from headstart.data.tables import read_records
 from headstart.errors import DataError
 
 SUFFIXES = frozenset({".csv", ".tsv", ".jsonl", ".parquet"})
+SAMPLE = 100  # rows that are looked at to tell which column names files
 _NO_CONTENT, _NO_SPLIT = "the row names no content", "the row names no split"
 _PAIR = "\x1e"  # the record separator stands between the two texts of a pair
 
@@ -40,7 +41,8 @@ class _Record:
     group: Any = None
 
 
-_Locate = Callable[[_Record], tuple[str, Source | None]]  # an item's id and where to read it
+_Located = tuple[str, Source | None, str]  # an item's id, where to read it, or why there is none
+_Locate = Callable[[_Record], _Located]
 
 
 @dataclass(frozen=True)
@@ -48,9 +50,10 @@ class _Manifest:
     """A manifest, and its name in the data set."""
 
     path: Path
-    root: Path
+    paths: Paths
     name: str
     modality: Modality
+    split: str | None = None
 
     def place(self, record: _Record) -> str:
         return f"{self.path} {record.place}"
@@ -60,36 +63,37 @@ class _Manifest:
 
 
 def find_rows(
-    path: Path, root: Path, split: str | None, modality: Modality, schema: Schema
+    path: Path, paths: Paths, split: str | None, modality: Modality, schema: Schema
 ) -> Found:
     """What one manifest lists; a row without content has no source.
 
     Paths count from the manifest's folder. Where the file is of no `split`, a column of that name
     says it. Raises DataError for a file that can't be read, a missing column, a path that leaves
-    the folder, and a split that is none.
+    the data set's folder, and a split that is none.
     """
-    manifest = _Manifest(path, root, path.relative_to(root).as_posix(), modality)
-    read = _parquet_records if path.suffix.lower() == ".parquet" else _text_records
+    name = Path(os.path.abspath(path)).relative_to(paths.root).as_posix()
+    manifest = _Manifest(path, paths, name, modality, split)
+    read = _parquet_records if _is_parquet(path) else _text_records
     columns, records = read(manifest, schema)
     locate = _inline(manifest, columns) if modality.inline else _listed(manifest, columns)
     splits = _Splits.of(columns, records) if split is None else _Splits()
     rows = []
     for record in records:
         place = manifest.place(record)
-        name, source = locate(record)
+        name, source, missing = locate(record)
         own = split or splits.of_row(place, record)
-        missing = _NO_CONTENT if source is None else ""
         if splits.names and own is None:
-            source, missing = None, missing or _NO_SPLIT
+            missing = _NO_SPLIT if source else missing
+            source = None
         rows.append(Row(name, place, record.label, own, source, missing, _text(record.group)))
-    said = (*((columns.said,) if columns.said else ()), *splits.said)
-    return Found(root, tuple(rows), column=columns.label, split_names=splits.names, said=said)
+    said = (*((columns.said,) if columns.said else ()), *splits.said, *paths.said())
+    return Found(paths.root, tuple(rows), column=columns.label, split_names=splits.names, said=said)
 
 
 def _inline(manifest: _Manifest, columns: Columns) -> _Locate:
     """The texts in the record's columns, as UTF-8; those that aren't Unicode fail their check."""
 
-    def locate(record: _Record) -> tuple[str, Source | None]:
+    def locate(record: _Record) -> _Located:
         for column, value in zip(columns.content, record.content, strict=True):
             if not isinstance(value, str | None):
                 raise DataError(
@@ -98,46 +102,30 @@ def _inline(manifest: _Manifest, columns: Columns) -> _Locate:
                 )
         parts = [(value or "").replace(_PAIR, " ") for value in record.content]
         content = _PAIR.join(parts).encode("utf-8", "surrogatepass")
-        return manifest.id(record), InlineSource(content) if any(parts) else None
+        return manifest.id(record), InlineSource(content) if any(parts) else None, _NO_CONTENT
 
     return locate
 
 
 def _listed(manifest: _Manifest, columns: Columns) -> _Locate:
     """The file that the record names, or the bytes that it holds."""
-    base = os.path.realpath(manifest.path.parent)
+    base = manifest.path.parent
     (column,) = columns.content
 
-    def locate(record: _Record) -> tuple[str, Source | None]:
+    def locate(record: _Record) -> _Located:
         (content,) = record.content
         if content is None or content == "" or isinstance(content, Source):
-            return manifest.id(record), content or None
+            return manifest.id(record), content or None, _NO_CONTENT
         if not isinstance(content, str):
             raise DataError(
                 f"{manifest.place(record)} has {content!r} in column {column!r}, which is no path. "
                 "Give a path relative to the manifest."
             )
-        source = _inside(content, base, manifest.place(record))
-        relative = os.path.relpath(manifest.path.parent / content, manifest.root)
-        return Path(relative).as_posix(), source
+        place = manifest.place(record)
+        name, file = manifest.paths.find(content, base, place, manifest.split)
+        return name, *file_source(file)
 
     return locate
-
-
-def _inside(value: str, base: str, place: str) -> FileSource:
-    """The file that `value` names. Raises DataError when it lies outside the manifest's folder."""
-    try:
-        real = os.path.realpath(os.path.join(base, value))
-    except (ValueError, OSError) as error:
-        raise DataError(
-            f"{place} names {value!r}, which is no file name. Correct the row."
-        ) from error
-    if os.path.commonpath([base, real]) != base:
-        raise DataError(
-            f"{place} names {value!r}, which lies outside the manifest's folder. "
-            "Keep the files beside the manifest and give paths relative to it."
-        )
-    return FileSource(Path(real))
 
 
 @dataclass(frozen=True)
@@ -176,7 +164,9 @@ def _text(value: Any) -> str:
 
 def _parquet_records(manifest: _Manifest, schema: Schema) -> tuple[Columns, list[_Record]]:
     path, modality = manifest.path, manifest.modality
-    columns = choose_columns(path, parquet.column_names(path), modality, schema)
+    names = parquet.column_names(path)
+    schema = _with_files(manifest, names, parquet.first_rows(path, SAMPLE), schema)
+    columns = choose_columns(path, names, modality, schema)
     read = parquet.texts if modality.inline else parquet.contents
     contents = zip(*(read(path, column) for column in columns.content), strict=True)
     labels, splits, groups = (
@@ -191,6 +181,7 @@ def _parquet_records(manifest: _Manifest, schema: Schema) -> tuple[Columns, list
 
 def _text_records(manifest: _Manifest, schema: Schema) -> tuple[Columns, list[_Record]]:
     names, records = read_records(manifest.path)
+    schema = _with_files(manifest, names, [record for _, record in records[:SAMPLE]], schema)
     columns = choose_columns(manifest.path, names, manifest.modality, schema)
     return columns, [
         _Record(
@@ -203,3 +194,39 @@ def _text_records(manifest: _Manifest, schema: Schema) -> tuple[Columns, list[_R
         )
         for line, record in records
     ]
+
+
+def _with_files(
+    manifest: _Manifest, names: Sequence[str], rows: Sequence[Mapping[str, Any]], schema: Schema
+) -> Schema:
+    """The schema with the column that names files here, unless the user or its name says it."""
+    known = manifest.modality.columns
+    if manifest.modality.inline or schema.files or schema.content:
+        return schema
+    asked = (schema.label, schema.group)
+    free = [n for n in names if n not in asked and n.lower() not in ("label", "labels", "split")]
+    name = manifest.paths.column(free, known, rows, manifest.path.parent, manifest.split)
+    return replace(schema, files=name) if name else schema
+
+
+def column_names(path: Path) -> list[str]:
+    """A manifest's columns. Raises DataError where it can't be read."""
+    return parquet.column_names(path) if _is_parquet(path) else read_records(path)[0]
+
+
+def lists_files(path: Path, paths: Paths, split: str | None, modality: Modality) -> bool:
+    """Whether a table has a column that names files there are, or holds their bytes."""
+    manifest = _Manifest(path, paths, "", modality, split)
+    if _is_parquet(path):
+        names = parquet.column_names(path)
+        if any(parquet.holds_bytes(path, name) for name in names):
+            return True
+        rows = parquet.first_rows(path, SAMPLE)
+    else:
+        names, records = read_records(path)
+        rows = [record for _, record in records[:SAMPLE]]
+    return _with_files(manifest, names, rows, GUESSED).files is not None
+
+
+def _is_parquet(path: Path) -> bool:
+    return path.suffix.lower() == ".parquet"

@@ -88,6 +88,31 @@ def column_names(path: Path) -> list[str]:
         return list(file.schema_arrow.names)
 
 
+def first_rows(path: Path, count: int) -> list[dict[str, Any]]:
+    """The text that stands in the first rows, by column; other columns are left out."""
+    from pyarrow import ArrowException
+
+    try:
+        with open_file(path) as file:
+            names = [field.name for field in file.schema_arrow if _holds_text(field.type)]
+            batches = file.iter_batches(count, columns=names) if names else iter(())
+            batch = next(batches, None)
+            return [] if batch is None else list(batch.to_pylist())
+    except (ArrowException, OSError) as error:
+        raise _unreadable(path, error) from error
+
+
+def holds_bytes(path: Path, column: str) -> bool:
+    """Whether a column holds the bytes of files."""
+    from pyarrow import types
+
+    with open_file(path) as file:
+        kind = file.schema_arrow.field(column).type
+    if types.is_struct(kind):
+        return any(kind.field(i).name == "bytes" for i in range(kind.num_fields))
+    return bool(types.is_binary(kind) or types.is_large_binary(kind))
+
+
 def texts(path: Path, column: str) -> Iterator[str | None]:
     """Each row's text, or None. Raises DataError when the column holds anything else."""
     with open_file(path) as file:

@@ -7,7 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from headstart.data.sources import SPLITS, Found, Item
-from headstart.data.splits import FROM_TRAIN, UNSPLIT, Shares, cut
+from headstart.data.splits import FROM_TRAIN, TEST_FROM_TRAIN, UNSPLIT, Shares, cut
+
+_HIDDEN = frozenset({None, "-1", "-1.0", "[]"})  # what stands for labels that are kept back
 
 
 @dataclass(frozen=True)
@@ -17,6 +19,11 @@ class Plan:
     rule: str
     named: Mapping[str, str]
     shares: Shares | None
+
+    @property
+    def held(self) -> frozenset[str]:
+        """The splits that are held out by name, so that nothing is cut from them."""
+        return frozenset(self.named.values()) - {"train"}
 
     def rename(self, item: Item) -> Item:
         """The item in the split that its named one becomes, or in none yet."""
@@ -34,11 +41,11 @@ class Plan:
             return tuple(items), ()
         strata: defaultdict[str, list[str]] = defaultdict(list)
         for item in items:
-            if item.split != "test":
+            if item.split not in self.held:
                 strata[stratum(item.label)].append(item.identity)
         split_of, moved = cut(strata, self.shares)
         done = tuple(
-            item if item.split == "test" else replace(item, split=split_of[item.identity])
+            item if item.split in self.held else replace(item, split=split_of[item.identity])
             for item in items
         )
         strangers = frozenset(moved)
@@ -46,27 +53,67 @@ class Plan:
 
 
 def plan_of(found: Found) -> Plan:
-    """Three named splits are used as they are; of two the second is held out for the test."""
+    """Three named splits are used as they are; of two the second is held out for the test.
+
+    Where a named test split has no labels, another is cut from the training split.
+    """
     present = [name for name in SPLITS if name in found.split_names]
     words = [f"`{found.split_names[name]}`" for name in present]
+    without = [f"`{word}` has no labels; " for word in found.unlabelled.values()]
     if len(present) == 3:
         rule = f"{words[0]}, {words[1]} and {words[2]} are the splits as named"
         return Plan(rule, {name: name for name in SPLITS}, None)
+    if present == ["train", "validation"] and "test" in found.unlabelled:
+        rule = (
+            f"{without[0]}{words[1]} is the validation; "
+            f"test (20 %) is cut from {words[0]} by content hash"
+        )
+        return Plan(rule, {name: name for name in present}, TEST_FROM_TRAIN)
     if len(present) == 2:
         rule = (
-            f"{words[1]} is the held-out test; "
+            f"{''.join(without)}{words[1]} is the held-out test; "
             f"validation (20 %) is cut from {words[0]} by content hash"
         )
         return Plan(rule, {present[0]: "train", present[1]: "test"}, FROM_TRAIN)
     only = f"only {words[0]} is there; " if words else ""
+    only = "".join(without) or only
     return Plan(f"{only}train, validation and test (70/15/15) are cut by content hash", {}, UNSPLIT)
 
 
 def held_out(found: Found) -> tuple[Found, str]:
     """Only what the layout holds out, or everything where it names fewer than two splits."""
     present = [name for name in SPLITS if name in found.split_names]
+    without = [f"`{word}` has no labels; " for word in found.unlabelled.values()]
     if len(present) < 2:
-        return found, "every item is test data"
+        return found, f"{''.join(without)}every item is test data"
     last = present[-1]
     rows = tuple(row for row in found.rows if row.split == last)
-    return replace(found, rows=rows), f"only the held-out `{found.split_names[last]}` is used"
+    rule = f"{''.join(without)}only the held-out `{found.split_names[last]}` is used"
+    return replace(found, rows=rows), rule
+
+
+def without_hidden(found: Found, labels: Sequence[str | None]) -> Found:
+    """What has labels: splits of which no row has one, as in a competition's test, are left out.
+
+    `labels` are those of the rows, None where there is none. A split of which all are -1 or empty
+    sets, which no training row is, has none either.
+    """
+    values: dict[str, set[str | None]] = {}
+    for row, label in zip(found.rows, labels, strict=True):
+        if row.split in found.split_names:
+            values.setdefault(str(row.split), set()).add(label)
+    trained = values.get("train", set())
+    hidden = {
+        split
+        for split, own in values.items()
+        if split != "train" and own <= _HIDDEN and not (own - {None}) & trained
+    }
+    if not hidden or len(hidden) == len(values):
+        return found
+    names = dict(found.split_names)
+    return replace(
+        found,
+        rows=tuple(row for row in found.rows if row.split not in hidden),
+        unlabelled={**found.unlabelled, **{split: names.pop(split) for split in sorted(hidden)}},
+        split_names=names,
+    )

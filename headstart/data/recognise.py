@@ -14,13 +14,14 @@ from headstart.errors import DataError
 def recognise(path: Path | str, modalities: Mapping[str, Modality], schema: Schema) -> str:
     """The name of the modality that finds most items there, the first of them where several do.
 
-    Nothing is opened but manifests. Where a text column was named, it is a modality whose content
-    stands in columns. Raises DataError, the first modality's, where none finds any.
+    Nothing is opened but manifests. Where a column of texts was named, it is a modality whose
+    content stands in columns; where one of paths was, it is another. Raises DataError, the
+    first modality's, where none finds any.
     """
     counts: dict[str, int] = {}
     errors: list[DataError] = []
     for name, modality in modalities.items():
-        if schema.content and not modality.inline:
+        if (schema.content and not modality.inline) or (schema.files and modality.inline):
             continue
         try:
             found = find(Path(path), modality, schema)

@@ -20,7 +20,9 @@ class Schema:
 
     `label` names the label column and `content` the column of the content, or two that make a pair
     of texts. `kind` is "classes", "numbers" or "label sets"; `delimiter` stands between the labels
-    of one item, which are then a set. `group` names the column of the groups that items belong to.
+    of one item, which are then a set. `group` names the column of the groups that items belong to,
+    `files` the one of paths to files. `class_level` says which folders are the classes: 1 for those
+    right in the data set's folder or in a split's.
     """
 
     label: str | None = None
@@ -29,6 +31,8 @@ class Schema:
     delimiter: str | None = None
     group: str | None = None
     may_lack_label: bool = False  # the label column's name is then empty
+    files: str | None = None
+    class_level: int | None = None
 
 
 GUESSED = Schema()
@@ -79,6 +83,8 @@ class _Choice:
         return ", ".join(repr(name) for name in self.names) or "none"
 
     def content(self) -> tuple[str, ...]:
+        if self.schema.files is not None:
+            return (self._of_files(self.schema.files),)
         if self.schema.content:
             return self._asked(self.schema.content)
         known = [self.lower[name] for name in self.modality.columns if name in self.lower]
@@ -100,6 +106,8 @@ class _Choice:
             raise DataError(
                 f"{self.path} can't have content and label in one column, {asked!r}. Name another."
             )
+        if asked is not None and self.schema.may_lack_label and asked not in self.names:
+            return ""
         if asked is not None:
             return self._demanded(asked)
         likely = [n for n in self._others(content) if n.lower() not in self.modality.columns]
@@ -130,7 +138,7 @@ class _Choice:
     def said(self, content: tuple[str, ...], label: str) -> str:
         """Empty where all was asked for, and where nothing else could be meant."""
         plain = {content[0], label} == {self.modality.columns[0], "label"} == set(self.names)
-        if plain or (self.schema.content and self.schema.label):
+        if plain or not label or (self.schema.content and self.schema.label):
             return ""
         parts = " and ".join(f"`{name}`" for name in content)
         verb = "is" if len(content) == 1 else "are"
@@ -153,6 +161,14 @@ class _Choice:
             raise DataError(f"{self.path} can't be read by {len(content)} columns. {what}.")
         return tuple(self._demanded(name) for name in content)
 
+    def _of_files(self, name: str) -> str:
+        if self.modality.inline:
+            raise DataError(
+                f"{self.path} is read as texts, and {name!r} was named as a column of pictures. "
+                "Name the column of texts (--text), or a backbone for pictures."
+            )
+        return self._demanded(name)
+
     def _demanded(self, name: str) -> str:
         if name in self.names:
             return name
@@ -163,4 +179,4 @@ class _Choice:
     def _advice(self) -> str:
         if self.modality.inline:
             return "Say which one holds the text (--text, or text= from Python)."
-        return f"Name one of them {', '.join(repr(name) for name in self.modality.columns)}."
+        return "Say which one holds the paths (--image, or image= from Python)."

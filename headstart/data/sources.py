@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import stat
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,8 +21,11 @@ SPLIT_WORDS = {
     "valid": "validation",
     "validation": "validation",
     "dev": "validation",
+    "eval": "validation",
+    "evaluation": "validation",
     "test": "test",
     "testing": "test",
+    "holdout": "test",
 }
 
 
@@ -40,6 +46,8 @@ class FileSource(Source):
     def read(self) -> bytes:
         """The file's bytes. Raises DataError naming the file when it can't be read."""
         try:
+            if not stat.S_ISREG(os.stat(self.path).st_mode):  # a pipe or device might never end
+                raise OSError(errno.EINVAL, "not a regular file")
             return self.path.read_bytes()
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
@@ -109,7 +117,8 @@ class Found:
 
     `kind` is the kind of target that the layout says, empty where the values tell; `column` names
     what holds the labels; `said` are sentences on how a manifest was understood; `split_names` maps
-    each split the layout names to the data set's own word for it.
+    each split the layout names to the data set's own word for it; `unlabelled` those that have no
+    labels, so that none of their items is among the rows.
     """
 
     root: Path
@@ -121,3 +130,4 @@ class Found:
     empty_classes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     said: tuple[str, ...] = ()
+    unlabelled: Mapping[str, str] = field(default_factory=dict)

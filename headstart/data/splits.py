@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 Shares = tuple[tuple[str, float], ...]  # in this order from 0; the shares sum to 1
 
 UNSPLIT: Shares = (("test", 0.15), ("validation", 0.15), ("train", 0.70))
+TEST_FROM_TRAIN: Shares = (("test", 0.20), ("train", 0.80))
 FROM_TRAIN: Shares = (("validation", 0.20), ("train", 0.80))
 
 

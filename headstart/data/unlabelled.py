@@ -8,9 +8,11 @@ from pathlib import Path
 from headstart.contracts import Modality
 from headstart.data import manifests
 from headstart.data.check import check_items
-from headstart.data.items import counts, find_inputs
+from headstart.data.names import lists_no_items
+from headstart.data.paths import Paths
 from headstart.data.schema import Schema
 from headstart.data.sources import FileSource, Item
+from headstart.data.trees import walk
 from headstart.errors import DataError
 from headstart.progress import Progress
 
@@ -39,22 +41,21 @@ def unlabelled(
 
 def _files(path: Path, modality: Modality) -> list[Item] | None:
     """Those of a folder in which all files lie directly, and no manifest beside them."""
-    beside = [entry for entry in path.iterdir() if entry.is_file()]
-    own = [entry for entry in beside if counts(entry, modality)]
-    if not own or any(entry.suffix.lower() in manifests.SUFFIXES for entry in beside):
+    tree = walk(path, modality)
+    if not tree.files or len(tree.files) != tree.items:
         return None
-    if len(find_inputs([path], modality)) != len(own):
+    if not all(map(lists_no_items, tree.tables)):
         return None
-    return [Item(entry.name, "", None, FileSource(entry)) for entry in sorted(own)]
+    return [Item(name, "", None, FileSource(path / name)) for name in tree.files]
 
 
 def _rows(path: Path, modality: Modality, schema: Schema) -> list[Item] | None:
     """Those of a manifest none of whose columns is the label."""
     if path.suffix.lower() not in manifests.SUFFIXES or not path.is_file():
         return None
-    found = manifests.find_rows(
-        path, path.parent, None, modality, replace(schema, may_lack_label=True)
-    )
+    paths = Paths(path.parent, lambda: walk(path.parent, modality).every())
+    schema = replace(schema, may_lack_label=schema.label is None)
+    found = manifests.find_rows(path, paths, None, modality, schema)
     if found.column:
         return None
     return [Item(row.id, "", row.split, row.source) for row in found.rows if row.source]

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Unpack
 
 from headstart import catalog, defaults, evidence
-from headstart.data import Schema, load_labelled
+from headstart.data import demand_data, load_labelled
 from headstart.defaults import Settings
 from headstart.errors import HeadstartError, WeightsError
 from headstart.pipeline import trials
+from headstart.pipeline.asking import Asked, asked_schema
 from headstart.pipeline.choosing import check_ranking, rank
 from headstart.pipeline.comparing import compare
 from headstart.pipeline.extraction import extract, extract_features, plan_features
@@ -186,18 +188,18 @@ def evaluate(
     model: str | Path,
     data: str | Path,
     *,
-    label: str | None = None,
-    text: Sequence[str] = (),
-    delimiter: str | None = None,
     progress: Progress | None = None,
+    **columns: Unpack[Asked],
 ) -> Evaluation:
     """Score a saved model on labelled data; overlaps with its training are named.
 
-    `label` and `text` name the columns of a manifest, `delimiter` stands between an item's labels.
+    `label`, `text` and `image` name the columns of a manifest, `delimiter` stands between an item's
+    labels; `class_level` says which folders are the classes, by default those of the training.
     """
     progress = progress or Silent()
     predictor = load(model)
-    schema = Schema(label, tuple(text), predictor.task.kind, delimiter)
+    demand_data(Path(data))
+    schema = asked_schema(Path(model), predictor.task.kind, columns)
     dataset = load_labelled(
         data, predictor.reader.modality, predictor.labels, schema, progress=progress
     )

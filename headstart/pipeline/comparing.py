@@ -5,13 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Unpack
 
 import numpy as np
 
 from headstart import artifact
-from headstart.data import Dataset, Item, Schema, load_labelled
+from headstart.data import Dataset, Item, load_labelled
 from headstart.errors import HeadstartError
 from headstart.evidence import bootstrap
+from headstart.pipeline.asking import Asked, asked_schema
 from headstart.pipeline.opening import load
 from headstart.plan import trained_on
 from headstart.progress import Progress, Silent
@@ -26,14 +28,12 @@ def compare(
     second: str | Path,
     data: str | Path,
     *,
-    label: str | None = None,
-    text: Sequence[str] = (),
-    delimiter: str | None = None,
     progress: Progress | None = None,
+    **columns: Unpack[Asked],
 ) -> Comparison:
     """Say by how much a second saved model beats a first one on labelled data, and at what cost.
 
-    `label`, `text` and `delimiter` are those of `evaluate`. Items that either was trained on are
+    What names columns and classes is as in `evaluate`. Items that either was trained on are
     counted and named, not left out. Raises HeadstartError where the two don't answer the same
     question: other labels, task or kind of input.
     """
@@ -41,10 +41,10 @@ def compare(
     folders = Path(first), Path(second)
     models = load(folders[0]), load(folders[1])
     _demand_alike(folders, models)
-    schema = Schema(label, tuple(text), models[0].task.kind, delimiter)
     sides, scores = [], []
     for folder, model in zip(folders, models, strict=True):
         # each with its own order of labels; the second check of the items is remembered
+        schema = asked_schema(folder, model.task.kind, columns)
         dataset = load_labelled(
             data, model.reader.modality, model.labels, schema, progress=progress
         )

@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 from headstart import machine
-from headstart.data import unlabelled
+from headstart.data import demand_data, unlabelled
 from headstart.defaults import Settings
 from headstart.errors import HeadstartError
 from headstart.features import extract as frozen
@@ -62,6 +62,7 @@ def extract(
     settings, progress = settings or Settings(), progress or Silent()
     place = destination(Path(out))
     around = Surroundings.of(settings, progress)
+    demand_data(Path(data))
     source = around.load(backbone)
     modality = fitted_modality(source, settings)
     items, kind = unlabelled(Path(data), modality, schema(settings), progress), ""

@@ -9,7 +9,7 @@ from pathlib import Path
 from headstart import artifact, catalog, defaults, machine
 from headstart.budget import Budget
 from headstart.contracts import Backbone, Modality, Strategy
-from headstart.data import Dataset, Schema
+from headstart.data import Dataset, Schema, demand_data
 from headstart.data import load as load_data
 from headstart.defaults import Recipe, Settings
 from headstart.errors import HeadstartError
@@ -52,6 +52,9 @@ class Surroundings:
     def read(self, data: str | Path, modality: Modality) -> Dataset:
         """The data set, checked and split; what it holds is said."""
         settings, progress = self.settings, self.progress
+        if self.workspace and self.workspace.resolve().is_relative_to(Path(data).resolve()):
+            out = self.workspace.with_suffix("")
+            progress.warn(f"{out} lies inside {data}, and is left out of the data.")
         dataset = load_data(data, modality, schema(settings), progress=progress)
         progress.say(str(dataset.report))
         return dataset
@@ -89,6 +92,7 @@ def prepare(
     around = Surroundings.of(settings, progress, workspace)
     strategy = headed(strategy, settings)
     try_out(strategy)
+    demand_data(Path(data))
     source = around.load(backbone)
     dataset = around.read(data, fitted_modality(source, settings))
     name = strategy or defaults.strategy(len(dataset.split("train")))
@@ -120,7 +124,15 @@ def fitted_modality(source: Backbone, settings: Settings) -> Modality:
 def schema(settings: Settings) -> Schema:
     """How the settings say that a manifest is to be read."""
     kind = None if settings.targets == "auto" else settings.targets.replace("-", " ")
-    return Schema(settings.label, settings.text, kind, settings.delimiter, settings.group)
+    return Schema(
+        label=settings.label,
+        content=settings.text,
+        kind=kind,
+        delimiter=settings.delimiter,
+        group=settings.group,
+        files=settings.image,
+        class_level=settings.class_level,
+    )
 
 
 def task_name(source: Backbone, dataset: Dataset) -> str:

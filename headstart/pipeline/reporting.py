@@ -18,6 +18,7 @@ from headstart.evidence import bootstrap
 from headstart.evidence.by_class import by_class, by_group
 from headstart.evidence.calibration import calibration
 from headstart.evidence.inspection import ambiguous, feature_map, mistakes, suspects
+from headstart.pipeline.asking import class_level
 from headstart.pipeline.findings import pictured
 from headstart.pipeline.opening import load
 from headstart.plan import trained_on
@@ -47,7 +48,8 @@ def report_on(
     asked = schema or Schema()
     record = artifact.read(Path(model))
     between = asked.delimiter or record.settings.get("delimiter")
-    read = replace(asked, kind=predictor.task.kind, delimiter=between)
+    read = replace(asked, class_level=asked.class_level or class_level(record))
+    read = replace(read, kind=predictor.task.kind, delimiter=between)
     dataset = load_labelled(
         data, predictor.reader.modality, predictor.labels, read, progress=progress
     )

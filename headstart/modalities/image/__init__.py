@@ -28,7 +28,10 @@ class Image(Modality):
 
     version: ClassVar[int] = 3  # of what `decode` gives; raise it whenever a pixel changes
     suffixes: ClassVar[frozenset[str]] = SUFFIXES
-    columns: ClassVar[tuple[str, ...]] = ("image", "file_name", "path", "file", "img")
+    columns: ClassVar[tuple[str, ...]] = (
+        *("image", "file_name", "path", "file", "img", "filename", "filepath", "file_path"),
+        *("image_path", "img_path", "image_name", "image_file", "image_id", "img_name", "fname"),
+    )
 
     def recognises(self, head: bytes) -> bool:
         """Whether a file of any name begins as a picture does, by its first 1,024 bytes."""

@@ -1,0 +1,167 @@
+"""Finding items: folders of classes, with or without splits, and manifests."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from headstart.contracts import Modality
+from headstart.data import manifests
+from headstart.data.items.folders import from_folders
+from headstart.data.items.tables import Table, Tables
+from headstart.data.names import only_part, split_of
+from headstart.data.paths import Paths
+from headstart.data.schema import Schema
+from headstart.data.sources import Found
+from headstart.data.trees import Folder, readable, walk
+from headstart.errors import DataError
+
+
+def find(path: Path, modality: Modality, schema: Schema) -> Found:
+    """Every item under a folder or in a manifest, with its label and the split the layout names.
+
+    Raises DataError when there is nothing, or nothing that says the classes.
+    """
+    demand_data(path)
+    if not path.is_dir():
+        paths = Paths(path.parent, lambda: walk(path.parent, modality).every())
+        return manifests.find_rows(path, paths, None, modality, schema)
+    tree = walk(path, modality)
+    top = _unwrapped(tree)
+    tables = Tables(top, Paths(path, tree.every), modality, schema)
+    found = _found(path, top, tables)
+    if top is tree:
+        return found
+    inner = top.path.relative_to(path).as_posix()
+    return replace(found, said=(f"the data set lies in the folder `{inner}`", *found.said))
+
+
+def demand_data(path: Path) -> None:
+    """Raise DataError where there is no folder or manifest, before anything else is looked at."""
+    if not os.path.exists(path):
+        raise DataError(f"{path} does not exist. Give a folder of classes or a manifest.")
+    if path.is_dir():
+        readable(path)
+    elif path.suffix.lower() not in manifests.SUFFIXES:
+        kinds = ", ".join(sorted(manifests.SUFFIXES))
+        raise DataError(f"{path} is no data set. Give a folder of classes or a manifest ({kinds}).")
+
+
+def find_inputs(paths: Sequence[Path | str], modality: Modality) -> list[Path]:
+    """The files to predict on: files as given, folders walked for the modality's files, sorted.
+
+    Raises DataError for a path that does not exist and for a folder without such a file.
+    """
+    inputs: list[Path] = []
+    for path in map(Path, paths):
+        if path.is_dir():
+            files = [path.joinpath(*way) for way in walk(path, modality).every()]
+            if not files:
+                raise DataError(
+                    f"{path} holds no file to predict on. Files that count: {_kinds(modality)}."
+                )
+            inputs.extend(files)
+        elif os.path.exists(path):
+            inputs.append(path)
+        else:
+            raise DataError(f"{path} does not exist. Give files or folders.")
+    return inputs
+
+
+def _found(path: Path, top: Folder, tables: Tables) -> Found:
+    """What manifests list that fit the items here, else what the folders say, else any manifest."""
+    every, inline = tables.every(), tables.modality.inline
+    if every and inline and not top.items:
+        return tables.read(every)
+    listing = [table for table in every if tables.list_items(table)]
+    if listing and not (inline and top.full):
+        return _by_manifest(top, tables, listing)
+    try:
+        found = _by_folders(path, top, tables)
+    except DataError as error:
+        if not every:
+            raise
+        return _any_manifest(top, tables, listing or every, error)
+    if listing:
+        raise DataError(
+            f"{path} holds folders of texts and the manifest {listing[0].path.name}, which has "
+            f"texts too. Give {listing[0].path} to read that, or move it away to read the folders."
+        )
+    unused = (f"{table.path.name} lists no item that is here and is not used." for table in every)
+    return replace(found, warnings=(*found.warnings, *unused))
+
+
+def _any_manifest(top: Folder, tables: Tables, listing: Sequence[Table], error: DataError) -> Found:
+    """What the tables list though it isn't here. Raises the folders' error where they hold more."""
+    try:
+        return tables.read(listing)
+    except DataError:
+        if top.full:
+            raise error from None
+        raise
+
+
+def _by_manifest(top: Folder, tables: Tables, listing: Sequence[Table]) -> Found:
+    found = tables.read(listing)
+    names = [folder.name for folder in top.full]
+    if len(names) < 2 or only_part(names) or any(map(split_of, names)):
+        return found
+    those = " and ".join(f"`{table.path.name}`" for table in listing[:2])
+    verb = "says" if len(listing) == 1 else "say"
+    said = f"{those} {verb} the labels, and folders' names do not"
+    return replace(found, said=(said, *found.said))
+
+
+def _by_folders(path: Path, top: Folder, tables: Tables) -> Found:
+    if not top.items:
+        raise DataError(
+            f"{path} holds no items (files that count: {_kinds(tables.modality)}). Make one folder "
+            "per class, or give a manifest."
+        )
+    return from_folders(path, top, tables.schema)
+
+
+def _unwrapped(tree: Folder) -> Folder:
+    """The folder that the data set lies in, where the others only wrap it."""
+    folder = tree
+    while True:
+        inner = _inner(folder)
+        if inner is None:
+            return folder
+        folder = inner
+
+
+def _inner(folder: Folder) -> Folder | None:
+    """The only folder in it that holds anything, if it holds folders or tables itself."""
+    snapshots = folder.folder("snapshots")
+    if snapshots and folder.folder("blobs"):  # as the Hugging Face cache keeps a data set
+        return _snapshot(folder, snapshots)
+    if folder.files or folder.tables:
+        return None
+    full = [each for each in folder.folders if each.items or _lists(each)]
+    if len(full) != 1 or split_of(full[0].name):
+        return None
+    return full[0] if full[0].tables or _wraps(full[0]) else None
+
+
+def _wraps(folder: Folder) -> bool:
+    """Whether class folders or splits lie in it, and no items."""
+    return not folder.files and any(inner.items or _lists(inner) for inner in folder.folders)
+
+
+def _lists(folder: Folder) -> bool:
+    return any(each.tables for each, _ in folder.below())
+
+
+def _snapshot(folder: Folder, snapshots: Folder) -> Folder | None:
+    """The snapshot that the branch `main` is at, else the only one."""
+    main = folder.path / "refs" / "main"
+    name = main.read_text(encoding="utf-8", errors="replace").strip() if main.is_file() else ""
+    only = snapshots.folders[0] if len(snapshots.folders) == 1 else None
+    return snapshots.folder(name) or only
+
+
+def _kinds(modality: Modality) -> str:
+    return ", ".join(sorted(modality.suffixes))

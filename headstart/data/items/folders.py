@@ -1,0 +1,195 @@
+"""Folders of classes, with or without splits."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from headstart.data.items.detection import demand_no_boxes
+from headstart.data.items.levels import STRAY, Classes, choose
+from headstart.data.names import UNLABELLED, alike, only_part, split_of
+from headstart.data.schema import Schema
+from headstart.data.sources import FileSource, Found, Row
+from headstart.data.trees import Folder
+from headstart.errors import DataError
+
+_OTHER = "other file"
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """The folders that hold class folders, each with its split, and those beside them."""
+
+    roots: tuple[tuple[Folder, str | None], ...]
+    flat: tuple[Folder, ...] = ()  # called after a split, without any class folder
+    beside: tuple[Folder, ...] = ()
+    empty: tuple[Folder, ...] = ()
+
+
+def from_folders(path: Path, top: Folder, schema: Schema) -> Found:
+    """Every item under `top` with the class that a folder names; ids count from `path`.
+
+    Raises DataError where no folder names a class.
+    """
+    demand_no_boxes(path, top)
+    layout = _layout(path, top)
+    folders = [folder for folder, _ in layout.roots]
+    if not any(folder.full for folder in folders):
+        raise DataError(
+            f"{path} holds files but no folder of a class. Make one folder per class, or give a "
+            "manifest."
+        )
+    _demand_no_columns(path, schema)
+    classes = choose(path, folders, schema)
+    rows, stray = _rows(path, layout, classes)
+    rows, joined = _joined(rows)
+    rows, left_out = _labelled(rows) if layout.roots[0][1] else (rows, ())
+    labels = {row.value for row in rows}
+    names = _split_names(layout, classes)
+    flat = {split_of(folder.name) or "": folder.name for folder in layout.flat}
+    return Found(
+        *(path, tuple(rows), "classes", "value"),
+        split_names=names,
+        notes=_others(folders),
+        empty_classes=tuple(n for n in _empty(folders, classes) if n not in labels),
+        warnings=(*_warnings(layout, stray), *joined, *left_out),
+        said=classes.said,
+        unlabelled={s: name for s, name in flat.items() if s not in names and s != UNLABELLED},
+    )
+
+
+def _demand_no_columns(path: Path, schema: Schema) -> None:
+    for name in (schema.label, schema.group, schema.files, *schema.content):
+        if name is not None:
+            raise DataError(
+                f"{path} is a folder of classes and has no column {name!r}: its folders' names are "
+                "the labels. Leave the column out, or give a manifest."
+            )
+
+
+def _layout(path: Path, top: Folder) -> _Layout:
+    """Splits where folders are called so and hold class folders; else the folders are classes.
+
+    A class may be called `train` or `test` itself; its folder then holds items, not class folders.
+    """
+    named = [folder for folder in top.folders if split_of(folder.name)]
+    labelled = [f for f in named if _holds_classes(f) and split_of(f.name) != UNLABELLED]
+    others = tuple(folder for folder in top.full if folder not in named)
+    words = {split_of(folder.name) for folder in labelled}
+    full = [folder for folder in named if folder.items]
+    if not labelled or (others and ("train" not in words or len(full) < 2)):
+        if len(full) > 1 and not others:
+            names = " and ".join(repr(folder.name) for folder in full)
+            raise DataError(
+                f"{path} parts its files into {names} but names no class. Make one folder per "
+                "class in each, or list the files with their labels in a labels.csv there."
+            )
+        return _Layout(((top, None),))
+    flat = tuple(folder for folder in full if folder not in labelled)
+    if "train" not in words and any(split_of(folder.name) == "train" for folder in flat):
+        raise DataError(
+            f"{path} has no folder of a class in its training split, only in {labelled[0].name!r}. "
+            "Make one folder per class there too."
+        )
+    empty = [f for f in named if not f.items and split_of(f.name) not in (*words, UNLABELLED)]
+    roots = tuple((folder, split_of(folder.name)) for folder in labelled)
+    return _Layout(roots, flat, others, tuple(empty))
+
+
+def _holds_classes(folder: Folder) -> bool:
+    """Whether there are folders in it that can be classes; `images` alone is none."""
+    if len(folder.full) == 1:
+        (inner,) = folder.full
+        if only_part([inner.name]) or split_of(inner.name):
+            return _holds_classes(inner)
+    return bool(folder.full) and len(folder.files) <= STRAY * folder.items
+
+
+def _rows(path: Path, layout: _Layout, classes: Classes) -> tuple[list[Row], dict[str, int]]:
+    """The items in class folders, and how many of each root lie beside them."""
+    rows: list[Row] = []
+    stray: Counter[str] = Counter()
+    for root, split in layout.roots:
+        start = root.path.relative_to(path).parts
+        for way in root.every():
+            folders = way[:-1]
+            if len(folders) < classes.level.number:
+                stray[root.name if split else ""] += 1
+                continue
+            own = split
+            if classes.split and len(folders) >= classes.split.number:
+                own = split_of(folders[classes.split.number - 1])
+            file = root.path.joinpath(*way)
+            name = "/".join((*start, *way))
+            rows.append(
+                Row(name, str(file), folders[classes.level.number - 1], own, FileSource(file))
+            )
+    return rows, dict(stray)
+
+
+def _joined(rows: list[Row]) -> tuple[list[Row], tuple[str, ...]]:
+    """Classes whose names differ in case or composition alone are one, called as most items are."""
+    counts = Counter(row.value for row in rows)
+    twins: defaultdict[str, list[str]] = defaultdict(list)
+    for name, _ in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])):
+        twins[alike(name)].append(name)
+    several = [names for names in twins.values() if len(names) > 1]
+    if not several:
+        return rows, ()
+    name_of = {name: names[0] for names in twins.values() for name in names}
+    joined = [Row(row.id, row.place, name_of[row.value], row.split, row.source) for row in rows]
+    return joined, tuple(
+        f"Folders {' and '.join(map(_quoted, sorted(names)))} differ in case or "
+        f"composition alone and are one class, {names[0]!r}."
+        for names in several
+    )
+
+
+def _quoted(name: str) -> str:
+    """A name in quotes; composed letters are written out, as they look alike."""
+    return repr(name) if name.isascii() else ascii(name)
+
+
+def _labelled(rows: list[Row]) -> tuple[list[Row], tuple[str, ...]]:
+    """Without the items in a folder such as `unsup`, beside classes."""
+    names = {row.value for row in rows if split_of(row.value) == UNLABELLED}
+    if not names or len({row.value for row in rows}) < len(names) + 2:
+        return rows, ()
+    kept = [row for row in rows if row.value not in names]
+    return kept, tuple(
+        f"Folder {name!r} holds items without labels and is not used." for name in sorted(names)
+    )
+
+
+def _split_names(layout: _Layout, classes: Classes) -> dict[str, str]:
+    """Each split and the data set's own word for it, the first where there are several."""
+    if classes.split:  # which lie below the classes
+        return {split_of(name) or "": name for name in reversed(classes.split.names)}
+    names = {split: folder.name for folder, split in reversed(layout.roots) if split}
+    return names | {split_of(folder.name) or "": folder.name for folder in layout.empty}
+
+
+def _empty(folders: Sequence[Folder], classes: Classes) -> Iterator[str]:
+    if classes.level.number == 1:
+        names = (each.name for folder in folders for each in folder.folders if not each.items)
+        yield from dict.fromkeys(names)
+
+
+def _others(folders: Sequence[Folder]) -> Mapping[str, int]:
+    """How many files in class folders are no items."""
+    inner = (each for root in folders for top in root.folders for each, _ in top.below())
+    count = sum(len(each.others) + len(each.tables) for each in inner)
+    return {_OTHER: count} if count else {}
+
+
+def _warnings(layout: _Layout, stray: Mapping[str, int]) -> Iterator[str]:
+    for folder in layout.beside:
+        yield f"Folder {folder.name!r} lies beside the splits and is not used."
+    for folder in layout.flat:
+        what = "1 file" if folder.items == 1 else f"{folder.items} files"
+        yield f"Folder {folder.name!r} holds {what} without labels and is not used."
+    for name, count in stray.items():
+        of = f" of {name!r}" if name else ""
+        yield f"{count} files{of} lie in no class and are not used."

@@ -1,0 +1,161 @@
+"""Manifests in a folder: which of its tables list the items, and for which split."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from headstart.contracts import Modality
+from headstart.data import manifests
+from headstart.data.names import lists_no_items, split_in, split_of
+from headstart.data.paths import Paths
+from headstart.data.schema import Schema
+from headstart.data.sources import SPLITS, FileSource, Found
+from headstart.data.trees import Folder
+from headstart.errors import DataError
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table in the folder; `split` and `word` say what it is called after, if it is."""
+
+    path: Path
+    split: str | None = None
+    word: str = ""
+    before: str = ""  # what stands in its name before the split's word
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The tables that may list the items of the folder `top`."""
+
+    top: Folder
+    paths: Paths
+    modality: Modality
+    schema: Schema
+
+    def every(self) -> list[Table]:
+        """Those in the folder or its `data` folder, else those in folders of splits."""
+        data = self.top.folder("data")
+        here = [_table(each, name) for each in (self.top, data) if each for name in each.tables]
+        return [table for table in here if table] or self._in_splits()
+
+    def _in_splits(self) -> list[Table]:
+        found = []
+        for folder in self.top.folders:
+            split = split_of(folder.name)
+            inner = folder.full[0] if len(folder.full) == 1 and not folder.tables else folder
+            for name in inner.tables if split in SPLITS else ():
+                if not lists_no_items(name):
+                    found.append(Table(inner.path / name, split, folder.name))
+        return found
+
+    def list_items(self, table: Table) -> bool:
+        """Whether a table can be read as a manifest of items that are here."""
+        with suppress(DataError):
+            if not self.modality.inline:
+                return manifests.lists_files(table.path, self.paths, table.split, self.modality)
+            schema = replace(self.schema, may_lack_label=True)
+            found = manifests.find_rows(table.path, self.paths, None, self.modality, schema)
+            return any(row.source is not None for row in found.rows)
+        return False
+
+    def read(self, tables: Sequence[Table]) -> Found:
+        """What the tables list. Raises DataError where they tell of more than one data set."""
+        named = [table for table in tables if table.split]
+        if named:
+            self._demand_one_set(named)
+            return self._by_split(sorted(named, key=lambda table: SPLITS.index(table.split or "")))
+        if len(tables) > 1:
+            names = " and ".join(table.path.name for table in tables[:2])
+            raise DataError(
+                f"{self.paths.root} holds more than one manifest ({names}). Give the path of the "
+                "one to read in place of the folder."
+            )
+        found = self._rows(tables[0], self.schema)
+        return self._unlisted(_split_by_folders(found))
+
+    def _by_split(self, named: Sequence[Table]) -> Found:
+        """The first table's label column decides; a table without it has no labels."""
+        first, *others = named
+        parts = [self._rows(first, self.schema)]
+        schema = self.schema
+        if parts[0].column in manifests.column_names(first.path):  # labels may stand in several
+            schema = replace(schema, label=parts[0].column, may_lack_label=True)
+        unlabelled: dict[str, str] = {}
+        for table in others:
+            part = self._rows(table, schema)
+            if part.column:
+                parts.append(part)
+            else:
+                unlabelled.setdefault(table.split or "", table.word)
+        found = join(self.paths.root, parts)
+        without = {
+            split: word for split, word in unlabelled.items() if split not in found.split_names
+        }
+        return replace(found, unlabelled=without)
+
+    def _rows(self, table: Table, schema: Schema) -> Found:
+        found = manifests.find_rows(table.path, self.paths, table.split, self.modality, schema)
+        return replace(found, split_names={table.split: table.word}) if table.split else found
+
+    def _demand_one_set(self, named: Sequence[Table]) -> None:
+        before = {table.before: table.path for table in reversed(named)}
+        if len(before) > 1:
+            names = " and ".join(sorted(path.name for path in before.values())[:2])
+            raise DataError(
+                f"{self.paths.root} holds more than one data set ({names}). "
+                "Keep each in its own folder."
+            )
+
+    def _unlisted(self, found: Found) -> Found:
+        listed = {row.id for row in found.rows if isinstance(row.source, FileSource)}
+        count = self.top.items - len(listed)
+        if not listed or count < 1:
+            return found
+        what = (
+            "1 file that no row lists is" if count == 1 else f"{count} files that no row lists are"
+        )
+        return replace(found, warnings=(*found.warnings, f"{what} not used."))
+
+
+def join(root: Path, parts: Sequence[Found]) -> Found:
+    """What lies in several parts of one data set."""
+    notes: Counter[str] = Counter()
+    for part in parts:
+        notes.update(part.notes)
+    return Found(
+        root,
+        tuple(row for part in parts for row in part.rows),
+        parts[0].kind,
+        parts[0].column,
+        split_names={split: name for part in parts for split, name in part.split_names.items()},
+        notes=dict(notes),
+        warnings=tuple(dict.fromkeys(sentence for part in parts for sentence in part.warnings)),
+        said=tuple(dict.fromkeys(sentence for part in parts for sentence in part.said)),
+    )
+
+
+def _table(folder: Folder, name: str) -> Table | None:
+    if lists_no_items(name):
+        return None
+    split = split_in(Path(name).stem)
+    return Table(folder.path / name, *split) if split else Table(folder.path / name)
+
+
+def _split_by_folders(found: Found) -> Found:
+    """The splits that the first folders of the rows' ids name, where all do and no column does."""
+    if found.split_names:
+        return found
+    words = {row.id: row.id.split("/")[0] for row in found.rows if "/" in row.id}
+    split = {word: split_of(word) for word in {*words.values(), ""}}
+    splits = {split[words.get(row.id, "")]: words.get(row.id, "") for row in found.rows}
+    if len(splits) < 2 or "train" not in splits or not set(splits) <= set(SPLITS):
+        return found
+    rows = tuple(replace(row, split=split[words[row.id]]) for row in found.rows)
+    said = "the first folder of a path says which split it is in"
+    names = {name: word for name, word in splits.items() if name}
+    return replace(found, rows=rows, split_names=names, said=(*found.said, said))

@@ -1,0 +1,212 @@
+"""The files that a manifest's values name: as written, else the one file that can be meant."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, final
+
+from headstart.data.names import alike, split_of
+from headstart.data.sources import FileSource
+from headstart.errors import DataError
+
+Way = tuple[str, ...]  # from the data set's folder to one file, name by name
+_SAMPLE = 100  # values of a column that are looked up to tell whether it holds paths
+_THINGS = frozenset(
+    {"id", "ids", "uid", "uuid", "image", "images", "img", "photo", "picture", "pic", "key"}
+)  # words in the name of a column that may name files without their suffix
+_DRIVE = re.compile(r"[A-Za-z]:[\\/]|\\\\")
+
+
+@final
+class Paths:
+    """Looks paths up under `root`, the data set's folder, which no path may leave.
+
+    `listing` answers with the ways to all items under it; it is asked once, for the first path that
+    isn't there as written. Such a path counts as the one file whose way ends as it does, if there
+    is just one: its first folders, its suffix, and the case and composition of its letters may be
+    otherwise. A link may lead out of the folder only as the Hugging Face cache has it, from
+    `snapshots/…` to `blobs` of the same data set.
+    """
+
+    def __init__(self, root: Path, listing: Callable[[], Iterable[Way]]) -> None:
+        self.root = Path(os.path.abspath(root))
+        self._top = str(self.root)
+        self._listing = listing
+        self._index: Mapping[str, list[Way]] | None = None
+        self._real: dict[str, str] = {}
+        self._bases: dict[Path, str] = {}
+        self._other: dict[str, str] = {}
+
+    def find(self, value: str, base: Path, place: str, split: str | None) -> tuple[str, str | Path]:
+        """The id of the file that `value` names from the folder `base`, and the file.
+
+        In its stead the reason, where it can't be told. A file of the row's own split goes before
+        others. Raises DataError where the path or a link leaves the data set's folder.
+        """
+        written = self._inside(value, base, place)
+        if not os.path.lexists(written) or os.path.isdir(written):
+            ways = self._meant(value, base, split)
+            if len(ways) > 1:
+                shown = " and ".join("/".join(way) for way in ways[:2])
+                return self._id(written), f"names {len(ways)} files, such as {shown}"
+            if ways and "/".join(ways[0]) != self._id(written):
+                self._other.setdefault(value, "/".join(ways[0]))
+                written = os.path.join(self.root, *ways[0])
+        real = self._followed(written, place, value)
+        if os.path.exists(real) and not os.path.isfile(real):
+            return self._id(written), "is no file"
+        return self._id(written), Path(real)
+
+    def column(
+        self,
+        names: Sequence[str],
+        known: Sequence[str],
+        rows: Iterable[Mapping[str, Any]],
+        base: Path,
+        split: str | None,
+    ) -> str:
+        """The column that names files here in half of its values, empty where none does.
+
+        One that is `known` for that goes first, else the one that names most files. Numbers and
+        words alone count only in a column that is called after ids, names or files.
+        """
+        hits: dict[str, set[str]] = {name: set() for name in names}
+        filled: dict[str, set[str]] = {name: set() for name in names}
+        for _, row in zip(range(_SAMPLE), rows, strict=False):
+            for name in names:
+                value = row.get(name)
+                if isinstance(value, str) and value.strip():
+                    filled[name].add(value)
+                    bare = not re.search(r"[./\\]", value) and not _names_things(name)
+                    hits[name] |= {value} if self._names_file(value, base, split, bare) else set()
+        fit = [name for name in names if hits[name] and 2 * len(hits[name]) >= len(filled[name])]
+        order = [known.index(n.lower()) if n.lower() in known else len(known) for n in fit]
+        best = sorted(zip(order, (-len(hits[name]) for name in fit), fit, strict=True))
+        return best[0][2] if best else ""
+
+    def said(self) -> tuple[str, ...]:
+        """A sentence on paths that were not there as written, if there were any."""
+        if not self._other:
+            return ()
+        value, way = next(iter(self._other.items()))
+        count = "1 path is" if len(self._other) == 1 else f"{len(self._other)} paths are"
+        return (f"{count} not there as written, and found as `{way}` is for `{value}`",)
+
+    def _names_file(self, value: str, base: Path, split: str | None, bare: bool) -> bool:
+        """Whether just one file is meant; where `bare`, only if it is there as written."""
+        try:
+            written = self._inside(value, base, "")
+        except DataError:
+            return False
+        return os.path.isfile(written) or (not bare and len(self._meant(value, base, split)) == 1)
+
+    def _inside(self, value: str, base: Path, place: str) -> str:
+        """The path as written. Raises DataError when it leaves the data set's folder."""
+        if "\0" in value:
+            raise DataError(f"{place} names {value!r}, which is no file name. Correct the row.")
+        if base not in self._bases:
+            self._bases[base] = os.path.abspath(base)
+        here = self._bases[base]
+        joined = os.path.normpath(os.path.join(here, value))
+        slashed = value.replace("\\", "/")
+        other = joined
+        if slashed != value:
+            other = os.path.normpath(os.path.join(here, slashed))
+        if _DRIVE.match(value) or not (self._holds(joined) and self._holds(other)):
+            raise _leaves(place, value)
+        return joined if slashed == value or os.path.lexists(joined) else other
+
+    def _followed(self, path: str, place: str, value: str) -> str:
+        """The file at the end of all links. Raises DataError where they leave the folder."""
+        parent, name = os.path.split(path)
+        if parent not in self._real:
+            self._real[parent] = os.path.realpath(parent)
+        real = os.path.join(self._real[parent], name)
+        if os.path.islink(real):
+            real = os.path.realpath(real)
+        root = self._real.setdefault(str(self.root), os.path.realpath(self.root))
+        if not _holds(root, real) and not _stored(root, real):
+            raise DataError(
+                f"{place} names {value!r}, a link to {real}, which lies outside {self.root}. "
+                "Put the file itself there."
+            )
+        return real
+
+    def _holds(self, path: str) -> bool:
+        return _holds(self._top, path)
+
+    def _id(self, path: str) -> str:
+        return path[len(self._top) :].lstrip(os.sep).replace(os.sep, "/")
+
+    def _meant(self, value: str, base: Path, split: str | None) -> list[Way]:
+        """The ways that can be meant by a path that isn't there."""
+        if self._index is None:
+            self._index = _index(self._listing())
+        wanted = _parts(value)
+        if not wanted:
+            return []
+        found = [way for way in self._index.get(wanted[-1], ()) if _ends(way, wanted)]
+        if len(found) < 2:
+            return found
+        start = os.path.relpath(base, self.root)
+        near = [way for way in found if _ends(way, [*_parts(start), *wanted])]
+        own = [way for way in found if split and split in map(split_of, way[:-1])]
+        exact = [way for way in found if _parts("/".join(way)) == wanted]
+        return next((ways for ways in (exact, near, own) if len(ways) == 1), found)
+
+
+def _names_things(column: str) -> bool:
+    words = re.findall("[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", column).lower())
+    return any(word in _THINGS or word.endswith(("name", "path", "file")) for word in words)
+
+
+def _index(ways: Iterable[Way]) -> Mapping[str, list[Way]]:
+    """All ways by the name they end in, with and without its suffix."""
+    found: defaultdict[str, list[Way]] = defaultdict(list)
+    for way in ways:
+        name = alike(way[-1])
+        found[name].append(way)
+        stem = os.path.splitext(name)[0]
+        if stem != name:
+            found[stem].append(way)
+    return found
+
+
+def _parts(path: str) -> list[str]:
+    names = re.split(r"[\\/]+", os.path.normpath(path.strip().replace("\\", "/")))
+    return [alike(name) for name in names if name not in ("", ".", "..")]
+
+
+def _ends(way: Way, wanted: Sequence[str]) -> bool:
+    """Whether a way ends in these folders; the file's own name is known to fit."""
+    folders = wanted[:-1]
+    return not folders or [alike(name) for name in way[-len(wanted) : -1]] == list(folders)
+
+
+def _holds(folder: str, path: str) -> bool:
+    return path == folder or path.startswith(os.path.join(folder, ""))
+
+
+def _stored(root: str, real: str) -> bool:
+    """Whether a file lies in the `blobs` beside the `snapshots` that the folder is in."""
+    parts = Path(root).parts
+    if "snapshots" not in parts:
+        return False
+    place = len(parts) - 1 - parts[::-1].index("snapshots")
+    return Path(real).parent == Path(*parts[:place], "blobs")
+
+
+def _leaves(place: str, value: str) -> DataError:
+    return DataError(
+        f"{place} names {value!r}, which lies outside the data set's folder. "
+        "Keep the files beside the manifest and give paths relative to it."
+    )
+
+
+def file_source(found: str | Path) -> tuple[FileSource | None, str]:
+    """What `Paths.find` answered, as a source or the reason for there being none."""
+    return (FileSource(found), "") if isinstance(found, Path) else (None, found)
