@@ -68,7 +68,7 @@ def read(path: Path) -> str:
     return f"read: {', '.join(found.notes)}" if found.notes else "read"
 
 
-GEO = {"t262": (2,), "t338": (2,), "t33550": (10, 10, 0)}
+GEO: dict[str, Any] = {"t262": (2,), "t338": (2,), "t33550": (10, 10, 0)}
 TRANSPARENT = pil.new("RGBA", (8, 8), (0, 0, 0, 99))
 FORMS = [
     Form("JPEG: `.jpg`, `.jfif`, none", written("JPEG", "a"), "read"),
