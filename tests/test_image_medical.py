@@ -63,7 +63,7 @@ def dicom(values: np.ndarray, syntax: Any = ExplicitVRLittleEndian, **elements: 
     return file.getvalue()
 
 
-def told(raw: bytes) -> tuple[str, ...]:
+def notes_of(raw: bytes) -> tuple[str, ...]:
     found = Image().check(raw)
     assert found.problem is None
     return found.notes
@@ -78,7 +78,7 @@ def test_without_a_window_values_are_stretched_by_what_they_hold() -> None:
     raw = shipped("CT_small.dcm")
     values = pydicom.dcmread(io.BytesIO(raw)).pixel_array.astype(float)
     assert np.array_equal(whole(raw), stretched(values, values.min(), values.max()))
-    assert told(raw) == ("DICOM", "greyscale")
+    assert notes_of(raw) == ("DICOM", "greyscale")
 
 
 @pytest.mark.parametrize("name", ["MR_small.dcm", "examples_overlay.dcm", "693_J2KI.dcm"])
@@ -88,7 +88,7 @@ def test_the_first_window_is_applied_as_pydicom_does(name: str) -> None:
     values = apply_voi_lut(apply_modality_lut(pixel_array(data), data), data, index=0)
     ends = apply_voi_lut(np.array([-1e9, 1e9]), data, index=0)
     assert np.array_equal(whole(raw), stretched(values, *ends))
-    assert "window" in told(raw)
+    assert "window" in notes_of(raw)
 
 
 @pytest.mark.parametrize("function", ["LINEAR", "LINEAR_EXACT"])
@@ -117,14 +117,14 @@ def test_where_0_is_white_values_are_turned(window: dict[str, float]) -> None:
     dark = dicom(RAMP, PhotometricInterpretation="MONOCHROME1", **window)
     light = dicom(RAMP, **window)
     assert np.abs(255 - whole(dark).astype(int) - whole(light)).max() <= 1
-    assert "0 is white" in told(dark) and "0 is white" not in told(light)
+    assert "0 is white" in notes_of(dark) and "0 is white" not in notes_of(light)
 
 
 @pytest.mark.parametrize("width", [0, -5, None])
 def test_a_window_that_is_none_is_passed_over(width: float | None) -> None:
     raw = dicom(RAMP, WindowCenter=100, WindowWidth=width)
     assert np.array_equal(whole(raw), stretched(RAMP, 0, RAMP.max()))
-    assert "window" not in told(raw)
+    assert "window" not in notes_of(raw)
 
 
 def test_padding_does_not_stretch_and_is_black() -> None:
@@ -141,7 +141,7 @@ def test_of_several_frames_the_first() -> None:
     frames = np.stack([RAMP, RAMP[::-1]])
     raw = dicom(frames, NumberOfFrames=2)
     assert np.array_equal(whole(raw), stretched(RAMP, 0, RAMP.max()))
-    assert "first of several frames" in told(raw)
+    assert "first of several frames" in notes_of(raw)
 
 
 def test_what_an_enhanced_file_says_of_frames_counts() -> None:
@@ -185,7 +185,7 @@ def test_palettes() -> None:
     expected = apply_color_lut(data.pixel_array, data)
     assert expected.dtype == np.uint16
     assert np.abs(whole(raw) - expected / 257).max() <= 0.5
-    assert "palette" in told(raw)
+    assert "palette" in notes_of(raw)
 
 
 @pytest.mark.parametrize("kind", ["_RLE", "_bigendian", "_implicit", "_jp2klossless", "_expb"])
@@ -221,7 +221,7 @@ def test_every_file_is_read_or_refused_in_one_sentence(path: Path) -> None:
         ("SC_rgb_jpeg_gdcm.dcm", "it is DICOM compressed as JPEG Lossless"),
     ],
 )
-def test_what_can_not_be_read_is_told(name: str, problem: str) -> None:
+def test_what_can_not_be_read_is_refused(name: str, problem: str) -> None:
     assert problem in str(Image().check(shipped(name)).problem)
 
 
@@ -268,7 +268,7 @@ def test_the_middle_slice_is_that_of_the_canonical_volume(
     expected = stretched(middle, middle.min(), middle.max())
     raw = image.to_bytes()
     assert np.array_equal(whole(raw), expected)
-    assert told(raw) == ("NIfTI", "middle slice")
+    assert notes_of(raw) == ("NIfTI", "middle slice")
     packed = gzip.compress(raw)
     assert Image().recognises(packed[:HEAD])
     assert np.array_equal(whole(packed), expected)
@@ -282,7 +282,7 @@ def test_kinds_of_volumes() -> None:
     several = volume((5, 6, 4, 3))
     first = np.rot90(np.asarray(several.dataobj)[:, :, 2, 0]).astype(float)
     assert np.array_equal(whole(several.to_bytes()), stretched(first, first.min(), first.max()))
-    assert "middle slice of the first volume" in told(several.to_bytes())
+    assert "middle slice of the first volume" in notes_of(several.to_bytes())
     second = nibabel.Nifti2Image(np.asarray(plain.dataobj), np.eye(4)).to_bytes()
     assert np.array_equal(whole(second), whole(plain.to_bytes()))
     assert whole(volume((5, 6)).to_bytes()).shape == (6, 5)
@@ -331,11 +331,11 @@ def test_heic_is_upright_once(orientation: int) -> None:
 
 def test_heic_with_transparency_lies_on_white() -> None:
     raw = heic(pil.new("RGBA", (32, 32), (0, 0, 0, 0)))
-    assert "alpha" in told(raw)
+    assert "alpha" in notes_of(raw)
     assert whole(raw).min() >= 250
 
 
-def test_a_heic_that_is_cut_off_is_told() -> None:
+def test_a_heic_that_is_cut_off_is_refused() -> None:
     raw = heic(photo(64, 48))
     assert str(Image().check(raw[: len(raw) // 2]).problem).startswith("it can't be decoded")
 
@@ -387,10 +387,10 @@ def test_a_folder_of_dicom_files_is_a_data_set(tmp_path: Path) -> None:
             data.PixelData = values.astype(np.int16).tobytes()
             data.save_as(tmp_path / "scans" / label / (f"{n}.dcm" if n % 2 else f"IM{n:04}"))
     model = tmp_path / "model"
-    told = CliRunner().invoke(
+    done = CliRunner().invoke(
         app, ["fit", str(tmp_path / "scans"), "-b", "seeded:residual?width=8", "-o", str(model)]
     )
-    assert told.exit_code == 0, told.output
+    assert done.exit_code == 0, done.output
     predictor = headstart.load(model)
     answers = predictor.predict([tmp_path / "scans"])
     assert len(answers) == 48
