@@ -51,10 +51,9 @@ class Hub(ABC):
 
 
 class Modality(ABC):
-    """A kind of raw input. `decode` draws a random view when given a generator.
-
-    Items of a `ragged` modality differ in `size`: inputs are then mappings with a `mask` (N, T), 1
-    before padding, and what stages but the last answer is `hidden` (N, T, D) with that mask.
+    """A kind of raw input. `decode` draws a random view when given a generator. Items of a `ragged`
+    modality differ in `size`: inputs are then mappings with a `mask` (N, T), 1 before padding, and
+    what stages but the last answer is `hidden` (N, T, D) with that mask.
     """
 
     suffixes: ClassVar[frozenset[str]]  # files that count as items, lower case with the dot
@@ -63,6 +62,7 @@ class Modality(ABC):
     inline: ClassVar[bool] = False  # a manifest's column holds the content itself, not a path
     ragged: ClassVar[bool] = False
 
+    def recognises(self, head: bytes) -> bool | None: ...  # as an item, by its first KiB
     @abstractmethod
     def check(self, raw: bytes) -> Check: ...
     @abstractmethod

@@ -36,8 +36,13 @@ class Findings:
         return self._known.get(digest)
 
     def add(self, digest: str, check: Check) -> None:
-        """Remember a check; call it from one thread at a time."""
-        self._known[digest] = self._new[digest] = check
+        """Remember a check; call it from one thread at a time.
+
+        A problem is not kept for later runs: what is installed by then may read the item.
+        """
+        self._known[digest] = check
+        if check.problem is None:
+            self._new[digest] = check
 
     def save(self) -> None:
         """Append what is new. A cache that can't be written is done without."""

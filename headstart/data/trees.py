@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -14,6 +15,7 @@ from headstart.data.names import split_in
 from headstart.errors import DataError
 
 OURS = frozenset({"headstart.json", "evidence.json"})  # a folder with one of them is a result
+_HEAD = 1024  # bytes of a file of unknown suffix that are read
 UNFINISHED = ".unfinished"  # how the name of a run's own folder ends
 
 
@@ -116,8 +118,14 @@ def _folder(
 
 
 def counts(path: Path, modality: Modality) -> bool:
-    """Whether a file is one of the modality's."""
-    return path.suffix.lower() in modality.suffixes
+    """Whether a file is one of the modality's: by its suffix, else by its first bytes."""
+    if path.suffix.lower() in modality.suffixes:
+        return True
+    try:
+        with path.open("rb") if path.is_file() else nullcontext() as file:
+            return file is not None and bool(modality.recognises(file.read(_HEAD)))
+    except OSError:  # what can't be read is no item but by its suffix
+        return False
 
 
 def _passed_over(name: str) -> bool:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import io
-import warnings
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from hashlib import blake2b
-from math import floor
 from types import MappingProxyType
 from typing import Any
 
@@ -24,9 +21,6 @@ CLEAN = "none"
 ITEMS = 100  # at most; each is passed through the network once a corruption
 _SHAPED = {"height", "width", "crop", "channels"}  # what a preprocessing for pictures says
 _SIDE = 224  # px, the shorter side that the severities are made for
-_LONGEST = 20  # times the shorter side
-_TURNED = range(5, 9)  # EXIF orientations that lie on their side
-_ORIENTATION = 0x0112
 Rng = np.random.Generator
 Outputs = Callable[[Sequence[Item]], np.ndarray]
 
@@ -71,26 +65,8 @@ def picture(raw: bytes, reader: Reader) -> np.ndarray:
     Nothing is cropped, a smaller picture is not enlarged. The modality itself decodes, so that
     transparency, deep pixels and turned photos look as they do to the model.
     """
-    asked = reader.preprocess
-    size = _size(raw)
-    short = min(size)
-    side = min(short, floor(min(asked["height"], asked["width"]) / asked["crop"]))
-    width, height = (side * min(length, _LONGEST * short) // short for length in size)
-    whole = {"width": width, "height": height, "crop": 1.0, "crop_mode": "squash"}
-    pixels: np.ndarray = reader.modality.decode(raw, {**asked, **whole})
+    pixels: np.ndarray = reader.modality.decode(raw, {**reader.preprocess, "crop_mode": "whole"})
     return np.ascontiguousarray(pixels.transpose(1, 2, 0))
-
-
-def _size(raw: bytes) -> tuple[int, int]:
-    """Width and height of the upright picture, from the file's header."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the data's check has told of what is peculiar
-        with pil.open(io.BytesIO(raw)) as opened:
-            width, height = opened.size
-            with suppress(Exception):  # a broken EXIF block says nothing
-                if opened.getexif().get(_ORIENTATION, 1) in _TURNED:
-                    return height, width
-    return width, height
 
 
 def corrupted(item: Item, pixels: np.ndarray, name: str) -> Item:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from PIL import Image as pil
 
 from headstart import evidence
 from headstart.contracts import Modality
@@ -22,7 +24,7 @@ from headstart.evidence.labels import saved, scratch_curve, transfer_curve
 from headstart.evidence.robustness import robustness
 from headstart.pipeline.prepare import rebuild, reference
 from headstart.pipeline.trials import Trial
-from headstart.report.thumbnails import thumbnail
+from headstart.report.thumbnails import SIDE, thumbnail
 
 BETTER = (
     "The curve is of a probe on frozen features, which the model handed over clearly beats: how "
@@ -30,6 +32,8 @@ BETTER = (
 )
 UNKNOWN = "Scratch was ended by the budget, so how many labels it would need is not known."
 PICTURED = 400  # points of the map that show their item when pointed at
+_SHAPE = {"channels": 3, "height": SIDE, "width": SIDE, "crop": 1.0, "crop_mode": "whole"}
+_SEEN = _SHAPE | {"interpolation": "bilinear", "mean": (), "std": ()}  # as people see a picture
 HURRIED = 60.0  # seconds of a budget, below which corruptions are left out
 
 
@@ -211,8 +215,16 @@ def pictured(found: Mapping[str, Any], items: Sequence[Item], modality: Modality
         if item.id in wanted:
             raw = item.read()
             text = modality.text(raw)
-            shown[item.id] = thumbnail(raw) if text is None else text
+            shown[item.id] = thumbnail(_as_file(raw, modality)) if text is None else text
     return shown
+
+
+def _as_file(raw: bytes, modality: Modality) -> bytes:
+    """A picture as the modality decodes it, as a PNG: in its own shape, small, and 8 bits deep."""
+    pixels = modality.decode(raw, _SEEN)
+    file = io.BytesIO()
+    pil.fromarray(pixels.transpose(1, 2, 0)).save(file, "PNG", compress_level=1)
+    return file.getvalue()
 
 
 def _named(items: Mapping[str, Any]) -> Iterator[str]:

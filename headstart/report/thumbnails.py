@@ -20,12 +20,12 @@ _PICTURE = re.compile(r"data:image/jpeg;base64,[A-Za-z0-9+/]+=*")
 
 
 def thumbnail(raw: bytes) -> str:
-    """A picture file as the data URI of a JPEG of at most 96 × 96 pixels, upright, over white.
+    """A PNG or JPEG as the data URI of a JPEG of at most 96 × 96 pixels, upright, over white.
 
     Raises DataError where it can't be decoded.
     """
     try:
-        with Image.open(io.BytesIO(raw)) as opened:
+        with Image.open(io.BytesIO(raw), formats=("JPEG", "PNG")) as opened:
             opened.draft("RGB", (2 * SIDE, 2 * SIDE))
             picture = _shallow(ImageOps.exif_transpose(opened))
             if picture.has_transparency_data:

@@ -11,28 +11,31 @@ from torch import Tensor
 
 from headstart.contracts import Check, Modality, Preprocess
 from headstart.errors import DataError
-from headstart.modalities.image.opening import open_picture
+from headstart.modalities.image.opening import SUFFIXES, is_picture, open_picture
 from headstart.modalities.image.views import random_view, whole_view
 
 
 @final
 class Image(Modality):
-    """Pictures in any format that Pillow reads.
+    """Pictures in the formats of photos, scans and scientific and medical pictures.
 
     The preprocessing is a mapping with `channels` (1 or 3), `height`, `width` (pixels), `crop`
-    (the share of the resized picture that is kept), `crop_mode` (center, squash, border),
-    `interpolation` (nearest, box, bilinear, bicubic, lanczos), and `mean`, `std` (one number
-    a channel, for values from 0 to 1).
+    (the share of the resized picture that is kept), `crop_mode` (center, squash, border; or whole:
+    in its own shape, its shorter side at most as long as it is resized to), `interpolation`
+    (nearest, box, bilinear, bicubic, lanczos), and `mean`, `std` (one number a channel, for values
+    from 0 to 1).
     """
 
-    version: ClassVar[int] = 2  # of what `decode` gives; raise it whenever a pixel changes
-    suffixes: ClassVar[frozenset[str]] = frozenset(
-        {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
-    )
+    version: ClassVar[int] = 3  # of what `decode` gives; raise it whenever a pixel changes
+    suffixes: ClassVar[frozenset[str]] = SUFFIXES
     columns: ClassVar[tuple[str, ...]] = (
         *("image", "file_name", "path", "file", "img", "filename", "filepath", "file_path"),
         *("image_path", "img_path", "image_name", "image_file", "image_id", "img_name", "fname"),
     )
+
+    def recognises(self, head: bytes) -> bool:
+        """Whether a file of any name begins as a picture does, by its first 1,024 bytes."""
+        return is_picture(head)
 
     def check(self, raw: bytes) -> Check:
         """Read the file wholly; say why it can't be used, or what is peculiar about it."""

@@ -11,7 +11,7 @@ from PIL import ImageOps
 from torch.nn import functional
 
 from headstart.contracts import Preprocess
-from headstart.modalities.image.opening import Opened, Picture
+from headstart.modalities.image.opened import Box, Opened, Picture
 
 _LONGEST = 20  # times the shorter side; what lies beyond is cut before resizing, not after
 _SMALLEST_CROP = 0.35  # of the area, in a random view: gentle, for trainings of few epochs
@@ -32,11 +32,12 @@ Size = tuple[int, int]  # width, height
 def whole_view(source: Opened, preprocess: Preprocess) -> np.ndarray:
     """timm's evaluation transform: (height, width) or (height, width, 3), uint8."""
     full = _shortened(source.size)
+    preprocess = _unframed(source.size, preprocess)
     size = _whole_size(full, preprocess)
     window = int(preprocess["width"]), int(preprocess["height"])
     smaller = source.decode_smaller(_scale(source.size, size, preprocess))
     if smaller is None:
-        picture = _narrow(_middle(source.decode(), full), preprocess)
+        picture = _narrow(source.decode(_middle_box(source.size, full)), preprocess)
         picture = pil.fromarray(_resize(picture, size, picture.size, preprocess))
     else:
         stored = _narrow(smaller[0], preprocess)
@@ -57,13 +58,14 @@ def random_view(source: Opened, preprocess: Preprocess, rng: np.random.Generator
     mirrored = rng.random() < 0.5  # drawn in any case, so that one seed gives one sequence of boxes
     by = _scale(source.size, size, preprocess, part=(width, height))
     smaller = source.decode_smaller(by)
+    box = left, top, left + width, top + height
     if smaller is None:
-        picture, by = _middle(source.decode(), full), 1
+        beside, above, *_ = _middle_box(source.size, full) or (0, 0)
+        part = source.decode(_moved(box, beside, above))
     else:
-        picture = source.upright(smaller[0])
-    edges = (round(edge / by) for edge in (left, top, left + width, top + height))
-    left, top, right, bottom = edges
-    part = _narrow(picture.crop((left, top, right, bottom)), preprocess)
+        left, top, right, bottom = (round(edge / by) for edge in box)
+        part = source.upright(smaller[0]).crop((left, top, right, bottom))
+    part = _narrow(part, preprocess)
     view = _resize(part, size, part.size, preprocess)
     if view.ndim == 2 and preprocess["channels"] == 3:
         view = np.repeat(view[:, :, None], 3, axis=2)
@@ -76,6 +78,17 @@ def _shortened(size: Size) -> Size:
     """The size without the ends of an extremely long picture, too large for memory if enlarged."""
     most = _LONGEST * min(size)
     return min(size[0], most), min(size[1], most)
+
+
+def _unframed(full: Size, preprocess: Preprocess) -> Preprocess:
+    """For the crop mode `whole`: all of the picture, as large as it is resized, never enlarged."""
+    if preprocess["crop_mode"] != "whole":
+        return preprocess
+    short = min(full)
+    window = min(preprocess["height"], preprocess["width"])
+    side = min(short, math.floor(window / preprocess["crop"]))
+    width, height = (side * min(length, _LONGEST * short) // short for length in full)
+    return {**preprocess, "width": width, "height": height, "crop": 1.0, "crop_mode": "squash"}
 
 
 def _whole_size(full: Size, preprocess: Preprocess) -> Size:
@@ -152,7 +165,17 @@ def _middle(picture: Picture, size: Size, fill: tuple[int, ...] = ()) -> Picture
     if wide or high:
         border = (wide // 2, high // 2, (wide + 1) // 2, (high + 1) // 2)
         picture = ImageOps.expand(picture, border, fill if len(fill) > 1 else sum(fill))
-    if picture.size == size:
-        return picture
-    left, top = round((picture.width - width) / 2.0), round((picture.height - height) / 2.0)
-    return picture.crop((left, top, left + width, top + height))
+    box = _middle_box(picture.size, size)
+    return picture if box is None else picture.crop(box)
+
+
+def _middle_box(full: Size, size: Size) -> Box | None:
+    """The middle of a picture, `size` large; None where that is all of it."""
+    if full == size:
+        return None
+    left, top = (round((all_of - part) / 2.0) for all_of, part in zip(full, size, strict=True))
+    return left, top, left + size[0], top + size[1]
+
+
+def _moved(box: Box, right: int, down: int) -> Box:
+    return box[0] + right, box[1] + down, box[2] + right, box[3] + down
