@@ -74,6 +74,7 @@ def test_the_worst_of_the_named_groups_is_found(pictures: Path, tmp_path: Path) 
         fitted(pictures / "all.csv", tmp_path / "other", group="ward", **chosen)
     with pytest.raises(hs.HeadstartError, match="groups in 'label', which is the content or the"):
         fitted(pictures / "all.csv", tmp_path / "other", group="label", **chosen)
+    (pictures / "all.csv").unlink()
     with pytest.raises(hs.HeadstartError, match="folder of classes and has no column 'hospital'"):
         fitted(pictures, tmp_path / "other", group="hospital", **chosen)
 
