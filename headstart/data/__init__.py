@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from headstart.data.dataset import Dataset, load, load_labelled
 from headstart.data.folds import refolded
+from headstart.data.inputs import Input, inputs
 from headstart.data.items import find_inputs
 from headstart.data.recognise import recognise
 from headstart.data.schema import Schema
@@ -17,10 +18,12 @@ __all__ = [
     "Dataset",
     "FileSource",
     "InlineSource",
+    "Input",
     "Item",
     "Schema",
     "Source",
     "find_inputs",
+    "inputs",
     "load",
     "load_labelled",
     "nested",

@@ -19,13 +19,13 @@ from headstart.data.sources import (
     InlineSource,
     Row,
     Source,
+    text_content,
 )
 from headstart.data.tables import read_records
 from headstart.errors import DataError
 
 SUFFIXES = frozenset({".csv", ".tsv", ".jsonl", ".parquet"})
 _NO_CONTENT, _NO_SPLIT = "the row names no content", "the row names no split"
-_PAIR = "\x1e"  # the record separator stands between the two texts of a pair
 
 
 @dataclass(frozen=True)
@@ -96,9 +96,8 @@ def _inline(manifest: _Manifest, columns: Columns) -> _Locate:
                     f"{manifest.place(record)} has {value!r} in column {column!r}, which is no "
                     "text. Give text, or name another column."
                 )
-        parts = [(value or "").replace(_PAIR, " ") for value in record.content]
-        content = _PAIR.join(parts).encode("utf-8", "surrogatepass")
-        return manifest.id(record), InlineSource(content) if any(parts) else None
+        parts = [value or "" for value in record.content]
+        return manifest.id(record), InlineSource(text_content(parts)) if any(parts) else None
 
     return locate
 

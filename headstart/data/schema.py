@@ -10,7 +10,7 @@ from headstart.contracts import Modality
 from headstart.errors import DataError
 
 _LABELS = ("label", "labels")  # columns that hold the label whatever else is there
-_NUMBERING = frozenset({"", "id", "idx", "index", "unnamed: 0"})  # columns that only count rows
+NUMBERING = frozenset({"", "id", "idx", "index", "unnamed: 0"})  # columns that only count rows
 _SPLIT = "split"
 
 
@@ -142,7 +142,7 @@ class _Choice:
         return next((name for name in known if name not in content), None)
 
     def _others(self, content: tuple[str, ...]) -> list[str]:
-        passed = {_SPLIT, *_NUMBERING}
+        passed = {_SPLIT, *NUMBERING}
         known = (*content, self.schema.group)
         return [n for n in self.names if n not in known and n.strip().lower() not in passed]
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
 from headstart import artifact, catalog, machine, weights
 from headstart.artifact import Record
 from headstart.contracts import Backbone, Task
+from headstart.data import Schema
 from headstart.errors import HeadstartError, WeightsError
 from headstart.features.reading import Reader
 from headstart.head import Shape
@@ -27,7 +30,15 @@ def load(folder: str | Path, device: str = "auto") -> Predictor:
     reader = Reader(modality, record.preprocess)
     task = catalog.task(record.task, **record.task_settings)
     model = Model(backbone.stages, _head(Path(folder), record, backbone, task))
-    return Predictor(model, task, reader, record.labels, machine.device(device))
+    return Predictor(
+        model, task, reader, record.labels, machine.device(device), _columns(record.settings)
+    )
+
+
+def _columns(settings: Mapping[str, Any]) -> Schema:
+    """The columns of a manifest that the model was fitted on, where they were named."""
+    content = settings.get("text") or ()
+    return Schema(settings.get("label"), tuple(content))
 
 
 def _head(folder: Path, record: Record, backbone: Backbone, task: Task) -> nn.Module:

@@ -21,7 +21,7 @@ VERDICTS = {
     "evaluated": "Evaluated on other data",
 }
 _PAGE = Environment(autoescape=True).from_string(
-    "<p><b>{{ headline }}</b></p>"
+    "{% if headline %}<p><b>{{ headline }}</b></p>{% endif %}"
     "<table><tr>{% for name in columns %}<th>{{ name }}</th>{% endfor %}</tr>"
     "{% for row in rows %}<tr>{% for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>{% endfor %}"
     "</table>"
@@ -122,9 +122,17 @@ def as_text(evidence: dict[str, Any], width: int = 100) -> str:
 def as_html(evidence: dict[str, Any]) -> str:
     """The evidence for a notebook."""
     columns = ("arm", evidence["metric"], *COLUMNS[1:])
-    return _PAGE.render(
-        headline=headline(evidence), columns=columns, rows=rows(evidence), notes=notes(evidence)
-    )
+    return as_table(headline(evidence), columns, rows(evidence), notes(evidence))
+
+
+def as_table(
+    headline: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    notes: Sequence[str] = (),
+) -> str:
+    """A table for a notebook, between a line above and lines below; all of it is escaped."""
+    return _PAGE.render(headline=headline, columns=columns, rows=rows, notes=notes)
 
 
 def as_columns(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
