@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from headstart.entry_points import advertised
 from headstart.errors import HeadstartError
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class Settings:
     head: str = "logistic"  # the task's own probe, or one of the catalog: fitted on frozen features
     label: str | None = None  # the label column of a manifest
     text: tuple[str, ...] = ()  # its one or two columns of text
-    targets: str = "auto"  # auto, classes, numbers, label-sets: what the label column holds
+    targets: str = "auto"  # auto, classes, numbers, label-sets, or a kind that a package adds
     delimiter: str | None = None  # between the labels of one item
     group: str | None = None  # a manifest's column of groups, of which the worst is looked for
     offline: bool = False
@@ -57,8 +58,9 @@ LEAST = {"seed": 0, "seeds": 1, "views": 0, "epochs": 1, "batch": 1}
 
 def check(settings: Settings) -> None:
     """Raise HeadstartError for a setting that no run can have."""
-    for name, choices in CHOICES.items():
+    for name, known in CHOICES.items():
         value = getattr(settings, name)
+        choices = (*known, *_others()) if name == "targets" and value not in known else known
         if value not in choices:
             raise HeadstartError(
                 f"{name.replace('_', '-')} {value!r} is not known. "
@@ -76,6 +78,12 @@ def check(settings: Settings) -> None:
         value = getattr(settings, name)
         if value is not None and not 0 < value < float("inf"):
             raise HeadstartError(f"{name} {value} can't be. Give a number above 0.")
+
+
+def _others() -> list[str]:
+    """The kinds of target, and the tasks without their modality, that other packages bring."""
+    tasks = {name.partition("-")[2] for name in advertised("tasks")}
+    return sorted({*advertised("targets"), *tasks})
 
 
 @dataclass(frozen=True)

@@ -83,7 +83,7 @@ def predict(  # noqa: PLR0913  # a flag each
         raise typer.Exit(USERS)
 
 
-def compare(
+def compare(  # noqa: PLR0913  # a flag each
     first: SavedModel,
     second: SavedModel,
     data: Data,
@@ -111,7 +111,7 @@ def compare(
     answer(as_json, work)
 
 
-def report(
+def report(  # noqa: PLR0913  # a flag each
     model: SavedModel,
     data: OtherData = None,
     out: PageOut = None,

@@ -36,7 +36,7 @@ HELP = {
     "head": "On frozen features: logistic, ridge, knn, svm, gradient-boosting or xgboost.",
     "label": "The manifest's column that holds the label.",
     "text": "The manifest's column that holds the text; give it twice for pairs of texts.",
-    "targets": "What the labels are: auto, classes, numbers or label-sets.",
+    "targets": "What the labels are: auto, classes, numbers, label-sets, or what a package adds.",
     "delimiter": "What stands between the labels of one item, where it may have several.",
     "group": "The manifest's column that names groups: the report says which does worst.",
     "offline": "Open no connection.",

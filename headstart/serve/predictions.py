@@ -37,7 +37,7 @@ class Prediction:
         Raises DataError where the input could not be read.
         """
         if self.error:
-            raise DataError(f"{self.path} can't be used: {self.error}. Give another.")
+            raise self.unusable()
         for name in ("label", "labels", "value", "values"):
             if name in self.answer:
                 return _read(self.answer[name])
@@ -52,6 +52,15 @@ class Prediction:
     def probabilities(self) -> dict[str, float]:
         """The probability of each label, where the task has any."""
         return dict(self.answer.get("probabilities", {}))
+
+    def unusable(self, others: int = 0) -> DataError:
+        """The error of an input that could not be read, as well as so many others."""
+        path = self.path if len(self.path) <= _LONGEST else f"{self.path[:_LONGEST]}…"
+        plain = path.isprintable() and not path.isspace() and path
+        more = f", as well as {others} others" if others else ""
+        return DataError(
+            f"{path if plain else repr(path)} can't be used{more}: {self.error}. Give another."
+        )
 
     def to_json(self) -> dict[str, Any]:
         """The prediction as plain values: {"path", "label", …}, or {"path", "error"}."""
@@ -109,9 +118,7 @@ def demand_any(predictions: Iterable[Prediction]) -> None:
         errors, first = errors + 1, first or prediction
     if first is None:
         raise DataError("No input was given to predict on. Name files, folders, texts or tables.")
-    others = f" (and {errors - 1} others)" if errors > 1 else ""
-    shown = first.cells()[0]
-    raise DataError(f"{shown!r} can't be used{others}: {first.error}. Give another.")
+    raise first.unusable(errors - 1)
 
 
 def _read(value: Any) -> str:

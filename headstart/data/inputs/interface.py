@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from headstart.data.sources import InlineSource, Item, Source, text_content
+from headstart.data.sources import FileSource, InlineSource, Item, Source, text_content
 from headstart.errors import DataError
 
 NO_CONTENT = "the row names no content"
@@ -33,7 +33,8 @@ class Input:
 
     def unusable(self, problem: str) -> DataError:
         """The error of an input that a model can't answer about."""
-        return DataError(f"{self.name} can't be used: {problem}. Give another.")
+        shown = self.name if isinstance(self.source, FileSource | None) else repr(self.name[:60])
+        return DataError(f"{shown} can't be used: {problem}. Give another.")
 
 
 def of_texts(texts: Sequence[str]) -> Input:

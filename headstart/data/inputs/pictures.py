@@ -11,7 +11,7 @@ from PIL import Image
 from headstart.errors import DataError
 
 _CHANNELS = (1, 3, 4)
-_WANTED = "Give height, width, and 1, 3 or 4 channels"
+_WANTED = "Give height, width, and 1, 3 or 4 channels; several as a list or (N, H, W, C)"
 _PNG = frozenset({"1", "L", "LA", "P", "RGB", "RGBA", "I;16"})  # modes that PNG keeps as they are
 _DEEP = frozenset({"I", "F", "I;16B", "I;16L"})  # those of TIFF alone
 _SOFT = {"La": "LA", "RGBa": "RGBA", "PA": "RGBA"}
@@ -38,22 +38,13 @@ def encoded(picture: Image.Image) -> bytes:
 
 
 def pictures_of(pixels: np.ndarray, place: str) -> Iterator[tuple[str, Image.Image]]:
-    """The pictures in an array, each with its name; one, or a batch (N, H, W) or (N, H, W, C).
+    """The pictures in an array, each with its name: one, or a batch (N, H, W, C).
 
-    Raises DataError for a shape or values that are none of a picture, and for three axes that may
-    be either of channels or of pictures.
+    Raises DataError for a shape or values that are none of a picture. Three axes are always those
+    of one: others may be bands, channels before height and width, or several grey pictures.
     """
-    if pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in _CHANNELS):
+    if pixels.ndim != 4:
         return iter([(place, picture_of(pixels, place))])
-    if pixels.ndim == 3 and pixels.shape[0] in _CHANNELS:
-        raise DataError(
-            f"{place.capitalize()} has the shape {pixels.shape}, which may be channels before "
-            "height and width, or several grey pictures. Give (H, W, C), or a list of pictures."
-        )
-    if pixels.ndim not in (3, 4):
-        raise DataError(
-            f"{place.capitalize()} has the shape {pixels.shape}, which is no picture. {_WANTED}."
-        )
     names = (f"item {number}" for number in range(len(pixels)))
     return ((name, picture_of(each, name)) for name, each in zip(names, pixels, strict=True))
 
