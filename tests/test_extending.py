@@ -1,4 +1,4 @@
-"""The examples of docs/extending.md, installed as the page says and used in processes of their own."""
+"""The examples of docs/extending.md, installed as the page says, in processes of their own."""
 
 from __future__ import annotations
 

@@ -56,9 +56,9 @@ class Evaluation:
         dataset: Dataset,
         overlap: int | None,
     ) -> Evaluation:
-        """Sum up one score an item."""
+        """Sum up one score an item; of each class too, where targets are numbers of classes."""
         by_label = {}
-        for number, name in enumerate(dataset.labels):
+        for number, name in enumerate(dataset.labels if targets.ndim == 1 else ()):
             own = scores[targets == number]
             if len(own):
                 by_label[name] = {"items": len(own), "value": round(float(own.mean()), 5)}
