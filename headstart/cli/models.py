@@ -117,6 +117,7 @@ def report(  # noqa: PLR0913  # a flag each
     out: PageOut = None,
     label: Label = None,
     text: Text = None,
+    delimiter: Delimiter = None,
     group: GroupColumn = None,
     offline: Offline = False,
     as_json: Json = False,
@@ -130,7 +131,7 @@ def report(  # noqa: PLR0913  # a flag each
 
         if data is None:
             return pipeline.reported(model)
-        schema = Schema(label, tuple(text or ()), group=group)
+        schema = Schema(label, tuple(text or ()), delimiter=delimiter, group=group)
         return pipeline.report_on(model, data, out, schema=schema, progress=progress)
 
     answer(as_json, work)
