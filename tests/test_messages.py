@@ -15,7 +15,11 @@ from headstart.cli import app
 
 PACKAGE = Path(__file__).resolve().parents[1] / "headstart"
 FLAG = re.compile(r"(?<![\w(-])(--[a-z][a-z-]*[a-z]|-[a-z](?= ))(?!\s*:)(?![\w(-])")
-OTHERS = {"tensorboard": {"--logdir"}, "python": {"-m"}, "sha256sum": {"-c"}}  # another program's flags, in text that names the program
+OTHERS = {
+    "tensorboard": {"--logdir"},
+    "python": {"-m"},
+    "sha256sum": {"-c"},
+}  # another program's flags, in text that names the program
 
 
 def options(command: Any) -> set[str]:

@@ -123,7 +123,7 @@ class _Reader:
             return Input(name, InlineSource(raw))
         if isinstance(given, Image.Image) and not self.modality.inline:
             return self._picture(str(getattr(given, "filename", "") or place), given)
-        if callable(getattr(given, "read", None)) and not isinstance(given, Image.Image):
+        if callable(getattr(given, "read", None)):
             return self._opened(given, place)
         return None
 
@@ -150,6 +150,8 @@ class _Reader:
         return Input(shown, InlineSource(content))
 
     def _table(self, given: Any) -> Iterator[Input] | None:
+        if isinstance(given, Image.Image):  # it offers its pixels as a column
+            return None
         table = row_of(given) if isinstance(given, Mapping) else table_of(given)
         if table is not None:
             return table.inputs(self.modality, self.schema, self._cell)
