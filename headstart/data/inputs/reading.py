@@ -171,7 +171,7 @@ class _Reader:
         value = values[0]
         if isinstance(value, Mapping):  # as data sets of Hugging Face keep pictures
             value = value.get("bytes") or value.get("path")
-        if _missing(value) or value == "":
+        if _missing(value) or (isinstance(value, str) and not value):
             return Input(place, None, problem=NO_CONTENT)
         found = list(self.demanded(value, place))
         if len(found) != 1:
