@@ -105,7 +105,16 @@ def test_every_example_has_an_entry_point() -> None:
 
 def test_a_task_and_a_kind_of_target_work_by_name(installed: Installed, tmp_path: Path) -> None:
     table = counted(tmp_path / "data")
-    fit = ["fit", table, "-b", "seeded:convnet", "-s", "feature-extraction", "--targets", "counts"]
+    fit: list[str | Path] = [
+        "fit",
+        table,
+        "-b",
+        "seeded:convnet",
+        "-s",
+        "feature-extraction",
+        "--targets",
+        "counts",
+    ]
     told = installed.headstart(*fit, "--no-scratch", "-o", tmp_path / "model")
     assert "negative absolute error" in told
     code = (

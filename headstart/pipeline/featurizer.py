@@ -130,8 +130,8 @@ class _Opened:
         items = [Item(str(n), "", None, each.item.source) for n, each in enumerate(found)]
         checked = check_items(items, self.modality, Silent())
         if checked.skipped:
-            place, reason = checked.skipped[0]
-            raise _unusable(int(place), found[int(place)], reason)
+            first, reason = checked.skipped[0]
+            raise _unusable(int(first), found[int(first)], reason)
         return checked.items
 
 
