@@ -72,8 +72,11 @@ def __getattr__(name: str) -> Any:
     """Import a public name when it is first used, so that `import headstart` loads no torch."""
     if name not in __all__:
         raise AttributeError(f"module 'headstart' has no attribute {name!r}")
+    import warnings
     from importlib import import_module
 
+    # of libraries that look for bars in notebooks when they are imported; ours draw none there
+    warnings.filterwarnings("ignore", message="IProgress not found")
     return getattr(import_module(f"headstart.{_HOMES.get(name, 'pipeline')}"), name)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import csv
 import json
 import os
@@ -9,7 +10,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 import pyarrow.parquet
@@ -21,6 +22,9 @@ from typer.testing import CliRunner
 import headstart as hs
 from headstart.cli import app
 from headstart.errors import DataError
+from headstart.evidence import Interval
+from headstart.report import as_text
+from headstart.results import Evaluation
 from headstart.serve import Prediction, Predictions
 from headstart.serve.written import write
 
@@ -354,6 +358,58 @@ def test_a_notebook_shows_answers_whole_and_harmless() -> None:
     assert "… and 500 more." in many._repr_html_()
     assert "\x1b" not in str(Predictions([Prediction("\x1b[31mred\nline", {"label": "x"})]))
     assert len(str(Predictions([Prediction("a\nb", {"label": "x"})])).splitlines()) == 2
+
+
+@final
+class ZMQInteractiveShell:
+    """What a notebook's shell is called, which is how libraries know one."""
+
+
+def test_a_notebook_gets_whole_results_and_no_stray_output(
+    fitted: Fitted, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = hs.evaluate(fitted.folder, fitted.pictures)
+    ranking = hs.rank(fitted.pictures, ["seeded:convnet"])
+    reported = hs.reported(fitted.folder)
+    results: list[Any] = [fitted.result, found, ranking, reported]
+    results.append(hs.load(fitted.folder).predict(fitted.pictures / "ants"))
+    before = [str(result) for result in results]
+    card = (fitted.folder / "README.md").read_text(encoding="utf-8")
+    capsys.readouterr()
+    monkeypatch.setattr(builtins, "get_ipython", ZMQInteractiveShell, raising=False)
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as kernels have it
+    for result, text in zip(results, before, strict=True):
+        assert str(result) == text and len(text) > 100 and "\x1b" not in text
+        assert len(result._repr_html_()) > 100
+    for line in as_text(fitted.result.evidence.to_json()).splitlines():
+        assert line in card
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("", "")
+
+
+def test_what_data_say_is_escaped_in_a_notebook() -> None:
+    evil = "<img src=x onerror=alert(1)>"
+    interval = Interval(0.5, 0.4, 0.6)
+    found = Evaluation("accuracy", interval, {evil: {"items": 1, "value": 1.0}}, {"items": 1}, 0)
+    assert evil in str(found)
+    assert evil not in found._repr_html_() and "&lt;img" in found._repr_html_()
+
+
+def test_in_a_real_notebook_nothing_strays(fitted: Fitted, tmp_path: Path) -> None:
+    nbclient = pytest.importorskip("nbclient")
+    nbformat = pytest.importorskip("nbformat")
+    cells = [
+        "import headstart as hs",
+        f"made = hs.fit({str(fitted.pictures)!r}, 'seeded:convnet', {str(tmp_path / 'm')!r}, "
+        "settings=hs.Settings(scratch=False, epochs=1, evidence='quick'))",
+        "made",
+        f"hs.load({str(tmp_path / 'm')!r}).predict({str(fitted.pictures)!r})",
+    ]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells])
+    nbclient.NotebookClient(notebook, timeout=300).execute()
+    kinds = [[output.output_type for output in cell.outputs] for cell in notebook.cells]
+    assert kinds == [[], [], ["execute_result"], ["execute_result"]]
+    assert len((tmp_path / "m" / "README.md").read_text(encoding="utf-8")) > 1000
 
 
 def test_python_prints_nothing_by_itself(tmp_path: Path) -> None:

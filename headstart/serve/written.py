@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, final
 
 from headstart.errors import DataError
 from headstart.features.export import demand_free, whole
+from headstart.report.notebook import Printed
 
 if TYPE_CHECKING:
     from headstart.serve.predictions import Prediction
@@ -27,7 +28,7 @@ Row = dict[str, Any]
 
 @final
 @dataclass
-class Written:
+class Written(Printed):
     """A file of answers: about how many inputs, and those that have an error instead."""
 
     path: Path
