@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from headstart.data import InlineSource, Schema, inputs
+from headstart.data import InlineSource, Schema, inputs_of
 from headstart.errors import DataError
 from headstart.modalities.image import Image as Pictures
 from headstart.modalities.text import Text
@@ -38,18 +38,18 @@ PREPROCESS = {
 
 def contents(held: Any, schema: Schema | None = None) -> list[str]:
     """The texts that a thing holds."""
-    found = inputs(held, TEXTS, schema or Schema())
+    found = inputs_of(held, TEXTS, schema or Schema())
     return [each.item.read().decode() for each in found]
 
 
 def pixels(held: Any) -> np.ndarray:
     """The pictures that a thing holds, as a network sees them: (N, 3, 16, 16)."""
-    found = [PICTURES.decode(each.item.read(), PREPROCESS) for each in inputs(held, PICTURES)]
+    found = [PICTURES.decode(each.item.read(), PREPROCESS) for each in inputs_of(held, PICTURES)]
     return np.stack(found)
 
 
 def names(held: Any, modality: Any = TEXTS, schema: Schema | None = None) -> list[str]:
-    return [each.name for each in inputs(held, modality, schema or Schema())]
+    return [each.name for each in inputs_of(held, modality, schema or Schema())]
 
 
 def drawn(texts: list[str]) -> Iterator[str]:
@@ -59,7 +59,7 @@ def drawn(texts: list[str]) -> Iterator[str]:
 
 @given(st.text(min_size=1))
 def test_a_string_is_one_text(text: str) -> None:
-    (one,) = inputs(text, TEXTS)
+    (one,) = inputs_of(text, TEXTS)
     assert one.name == text
     assert isinstance(one.source, InlineSource)
 
@@ -101,7 +101,7 @@ def test_no_file_is_opened_because_a_text_is_its_name(
     assert contents("bad.txt") == ["bad.txt"]
     for alone in ("table.csv", ["table.csv"]):
         with pytest.raises(DataError, match=r"'table.csv' is a text.*pathlib.Path"):
-            inputs(alone, TEXTS)
+            inputs_of(alone, TEXTS)
     assert contents(b"table.csv") == ["table.csv"]
     assert contents(Path("table.csv")) == ["x", "y"]
 
@@ -131,7 +131,7 @@ def written(folder: Path, suffix: str) -> Path:
 
 @pytest.mark.parametrize("suffix", [".csv", ".tsv", ".jsonl", ".parquet"])
 def test_rows_of_a_manifest_keep_their_ids_and_need_no_label(tmp_path: Path, suffix: str) -> None:
-    found = list(inputs(written(tmp_path, suffix), TEXTS, Schema(label="label")))
+    found = list(inputs_of(written(tmp_path, suffix), TEXTS, Schema(label="label")))
     assert [each.id for each in found] == ["r1", "r2", "r3"]
     assert [each.name for each in found if not each.problem] == ["a", "c"]
     assert found[1].problem == "the row names no content"
@@ -143,7 +143,7 @@ def test_rows_in_memory_are_those_of_the_file(tmp_path: Path) -> None:
         TABLE.to_batches()[0],
         pa.RecordBatchReader.from_batches(TABLE.schema, TABLE.to_batches()),
     ):
-        found = list(inputs(held, TEXTS))
+        found = list(inputs_of(held, TEXTS))
         assert [(each.id, each.source is None) for each in found] == [
             ("r1", False),
             ("r2", True),
@@ -154,9 +154,9 @@ def test_rows_in_memory_are_those_of_the_file(tmp_path: Path) -> None:
 def test_data_frames_are_read_by_their_columns() -> None:
     pandas = pytest.importorskip("pandas")
     frame = TABLE.to_pandas()
-    assert [each.id for each in inputs(frame, TEXTS)] == ["r1", "r2", "r3"]
+    assert [each.id for each in inputs_of(frame, TEXTS)] == ["r1", "r2", "r3"]
     assert names(frame.dropna()) == names(frame["text"].dropna()) == ["a", "c"]
-    assert [bool(each.problem) for each in inputs(frame["text"], TEXTS)] == [False, True, False]
+    assert [bool(each.problem) for each in inputs_of(frame["text"], TEXTS)] == [False, True, False]
     grey = [np.full((4, 4), 9, np.uint8), Image.new("L", (4, 4), 9)]
     assert (pixels(pandas.DataFrame({"image": grey, "label": [0, 1]})) == 9).all()
 
@@ -176,7 +176,7 @@ def test_columns_of_training_are_read_where_others_are_there(tmp_path: Path) -> 
     assert names(path, schema=fitted) == ["yes"]
     path.write_text("verdict,stars\nfine,5\n")
     assert names(path, schema=Schema(label="stars")) == ["fine"]
-    assert [each.id for each in inputs(path, TEXTS, Schema(label="stars"))] == ["t.csv#2"]
+    assert [each.id for each in inputs_of(path, TEXTS, Schema(label="stars"))] == ["t.csv#2"]
     with pytest.raises(DataError, match=r"has no column for the content.*--text"):
         names(path)
     with pytest.raises(DataError, match=r"The table has no column 'review'"):
@@ -268,11 +268,11 @@ def test_masks_and_deep_pictures_in_arrays() -> None:
 )
 def test_what_is_no_text_is_one_sentence(held: Any, message: str) -> None:
     if not message:
-        (missing,) = inputs(held, TEXTS)
+        (missing,) = inputs_of(held, TEXTS)
         assert missing.problem == "it does not exist"
         return
     with pytest.raises(DataError, match=message) as told:
-        list(inputs(held, TEXTS))
+        list(inputs_of(held, TEXTS))
     assert str(told.value).count(". ") == 1
 
 
@@ -294,7 +294,7 @@ def test_what_is_no_text_is_one_sentence(held: Any, message: str) -> None:
 )
 def test_what_is_no_picture_is_one_sentence(held: Any, message: str) -> None:
     with pytest.raises(DataError, match=message):
-        list(inputs(held, PICTURES))
+        list(inputs_of(held, PICTURES))
 
 
 def test_no_string_walks_a_folder_that_it_does_not_name(
@@ -303,7 +303,7 @@ def test_no_string_walks_a_folder_that_it_does_not_name(
     write_pictures(tmp_path, {"ants": 2})
     monkeypatch.chdir(tmp_path)
     for name in ("", "/nowhere", "a\0b", "nothing.png"):
-        (one,) = inputs(name, PICTURES)
+        (one,) = inputs_of(name, PICTURES)
         assert one.problem == "it does not exist"
 
 
@@ -316,9 +316,9 @@ def test_tables_and_archives_are_never_one_item(name: str, tmp_path: Path) -> No
     if path.suffix in SUFFIXES:
         pytest.skip("this one is read")
     with pytest.raises(DataError, match="is a table or an archive"):
-        list(inputs(path, TEXTS))
+        list(inputs_of(path, TEXTS))
     with open(path, "rb") as file, pytest.raises(DataError, match="Give the path"):
-        list(inputs(file, TEXTS))
+        list(inputs_of(file, TEXTS))
 
 
 def test_names_that_are_no_unicode_are_kept(tmp_path: Path) -> None:

@@ -114,6 +114,7 @@ def test_arguments_are_texts_unless_they_are_written_as_files(
     assert done.exit_code == 2
     assert done.stderr.endswith("absent.txt can't be used: it does not exist. Give another.\n")
     assert run("predict", reviews / "model").exit_code == 2
+    assert "names no file" in run("predict", reviews / "model", "--file", "").stderr
 
 
 def test_another_column_is_named_by_a_flag(reviews: Path, tmp_path: Path) -> None:
@@ -139,7 +140,7 @@ def test_a_bad_photo_stops_nothing(fitted: Fitted, photos: Path) -> None:
     assert found[4].probability == pytest.approx(alone.probability)
     with pytest.raises(DataError, match=r"003\.png can't be used: it is not a picture"):
         _ = found[3].label
-    with pytest.raises(DataError, match=r"001\.png can't be used, as well as 1 others"):
+    with pytest.raises(DataError, match=r"001\.png can't be used, as well as 1 more"):
         model.predict([photos / "001.png", photos / "003.png"])
     with pytest.raises(DataError, match="No input was given"):
         model.predict([])
@@ -147,7 +148,7 @@ def test_a_bad_photo_stops_nothing(fitted: Fitted, photos: Path) -> None:
     done = run("predict", fitted.folder, photos, "--json")
     rows = json.loads(done.stdout)["predictions"]
     assert done.exit_code == 2
-    assert done.stderr.endswith("error: 2 inputs have no answer; see why above.\n")
+    assert done.stderr.endswith("error: 2 could not be answered; see the answer.\n")
     assert [row.keys() >= {"label", "probabilities"} for row in rows] == [
         not e.error for e in found
     ]
@@ -176,6 +177,7 @@ def test_a_manifest_of_pictures_and_a_pattern(fitted: Fitted, photos: Path) -> N
     assert len(json.loads(found.stdout)["predictions"]) == 2
     done = run("predict", fitted.folder, f"{photos}/*.bmp")
     assert done.exit_code == 2 and "matches no file" in done.stderr
+    assert "names no file" in run("predict", fitted.folder, "").stderr
     lines = f"{photos / '000.png'}\n{photos / '004.png'}\n"
     assert (
         len(

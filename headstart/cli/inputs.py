@@ -32,13 +32,13 @@ def arguments(given: Sequence[str], files: Sequence[str], modality: Modality) ->
             yield argument
         else:
             yield from _expanded(argument)
-    yield from map(Path, files)
+    yield from map(_path, files)
 
 
 def _lines(modality: Modality) -> Iterator[Any]:
     for line in sys.stdin.buffer:
         content = line.rstrip(b"\r\n")
-        yield content if modality.inline else Path(os.fsdecode(content))
+        yield content if modality.inline else os.fsdecode(content)
 
 
 def _is_path(argument: str, modality: Modality) -> bool:
@@ -52,9 +52,15 @@ def _is_path(argument: str, modality: Modality) -> bool:
         return False
 
 
+def _path(name: str) -> Path:
+    if not name:  # which pathlib takes for the folder one is in
+        raise DataError("An empty argument names no file. Name one.")
+    return Path(name)
+
+
 def _expanded(argument: str) -> Iterator[Path]:
     if os.path.lexists(argument) or not glob.has_magic(argument):
-        yield Path(argument)
+        yield _path(argument)
         return
     found = sorted(glob.glob(argument, recursive=True))
     if not found:

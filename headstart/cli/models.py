@@ -79,7 +79,7 @@ def predict(  # noqa: PLR0913  # a flag each
 
     answer(as_json, work)
     if any(failures):
-        typer.echo(f"error: {failures[0]} inputs have no answer; see why above.", err=True)
+        typer.echo(f"error: {failures[0]} could not be answered; see the answer.", err=True)
         raise typer.Exit(USERS)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from headstart.data.dataset import Dataset, load, load_labelled
 from headstart.data.folds import refolded
-from headstart.data.inputs import Input, inputs
+from headstart.data.inputs import Input, inputs_of
 from headstart.data.items import find_inputs
 from headstart.data.recognise import recognise
 from headstart.data.schema import Schema
@@ -23,7 +23,7 @@ __all__ = [
     "Schema",
     "Source",
     "find_inputs",
-    "inputs",
+    "inputs_of",
     "load",
     "load_labelled",
     "nested",

@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 
 from headstart import catalog, machine
 from headstart.contracts import Backbone, Modality
-from headstart.data import FileSource, Input, Item, inputs
+from headstart.data import FileSource, Input, Item, inputs_of
 from headstart.data.check import check_items
 from headstart.defaults import Settings, check
 from headstart.errors import DataError, HeadstartError
@@ -60,7 +60,7 @@ class Featurizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # it h
     def transform(self, X: Any) -> np.ndarray:
         """Features (N, D) float32 of items: a list, array or column of one kind.
 
-        What an item may be says `headstart.data.inputs`: for images paths, PIL images, bytes, or
+        What an item may be says `headstart.data.inputs_of`: for images paths, PIL images, bytes, or
         pixels (H, W, C), also stacked; for texts strings, files as `pathlib.Path`, or bytes; rows
         of a table. Raises DataError, naming the place, for what can't be read.
         """
@@ -118,7 +118,7 @@ class _Opened:
             )
         numbers = isinstance(given, np.ndarray) and given.ndim and given.dtype.kind not in "OUS"
         listed = list(given) if numbers else given
-        found = list(inputs(listed, self.modality))
+        found = list(inputs_of(listed, self.modality))
         if isinstance(listed, Sized) and len(listed) != len(found):
             raise DataError(
                 f"{len(listed)} items name {len(found)} files or rows, and one row of features "

@@ -57,7 +57,7 @@ class Prediction:
         """The error of an input that could not be read, as well as so many others."""
         path = self.path if len(self.path) <= _LONGEST else f"{self.path[:_LONGEST]}…"
         plain = path.isprintable() and not path.isspace() and path
-        more = f", as well as {others} others" if others else ""
+        more = f", as well as {others} more" if others else ""
         return DataError(
             f"{path if plain else repr(path)} can't be used{more}: {self.error}. Give another."
         )

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from headstart.contracts import Task
-from headstart.data import Input, Item, Schema, inputs
+from headstart.data import Input, Item, Schema, inputs_of
 from headstart.errors import DataError
 from headstart.features.engine import Engine, TorchEngine
 from headstart.features.reading import Reader, alike, in_order
@@ -73,7 +73,7 @@ class Predictor:
         return in_order(groups, found)
 
     def predict(self, given: Any, *, text: Sequence[str] = ()) -> Predictions:
-        """Answer about anything `headstart.data.inputs` reads, in its order.
+        """Answer about anything that `headstart.data.inputs_of` reads, in its order.
 
         That is one of, or a list, tuple, array or iterator of: paths of files, folders or
         manifests; texts as strings; bytes, opened files, PIL images, arrays of pixels; tables and
@@ -94,7 +94,7 @@ class Predictor:
     def inputs(self, given: Any, *, text: Sequence[str] = ()) -> Iterator[Input]:
         """What `given` stands for, not yet read. Raises DataError as `predict` does."""
         schema = replace(self.schema, content=tuple(text)) if text else self.schema
-        return inputs(given, self.reader.modality, schema)
+        return inputs_of(given, self.reader.modality, schema)
 
     def find(self, given: Any) -> tuple[list[str], list[Item]]:
         """The items that inputs name, each with its file's name or the text itself.

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from headstart.data.inputs.interface import Input
-from headstart.data.inputs.reading import inputs
+from headstart.data.inputs.reading import inputs_of
 
-__all__ = ["Input", "inputs"]
+__all__ = ["Input", "inputs_of"]

@@ -28,7 +28,7 @@ _NO_ITEM = frozenset(  # suffixes of tables and archives: their content is no si
 )
 
 
-def inputs(given: Any, modality: Modality, schema: Schema = GUESSED) -> Iterator[Input]:
+def inputs_of(given: Any, modality: Modality, schema: Schema = GUESSED) -> Iterator[Input]:
     """What is to be answered about, one after the other, each read when its turn comes.
 
     `given` is one of these, or a list, tuple, array or iterator of them: a file, a folder of files
