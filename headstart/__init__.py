@@ -9,6 +9,8 @@ print(hs.load("birds/").predict(["a.jpg"])[0])
 
 from __future__ import annotations
 
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -70,10 +72,27 @@ def __getattr__(name: str) -> Any:
     """Import a public name when it is first used, so that `import headstart` loads no torch."""
     if name not in __all__:
         raise AttributeError(f"module 'headstart' has no attribute {name!r}")
+    import warnings
     from importlib import import_module
 
+    # of libraries that look for bars in notebooks when they are imported; ours draw none there
+    warnings.filterwarnings("ignore", message="IProgress not found")
     return getattr(import_module(f"headstart.{_HOMES.get(name, 'pipeline')}"), name)
 
 
 def __dir__() -> list[str]:
     return __all__
+
+
+class _Package(ModuleType):
+    """The package, whose public names stay what they are when a module of one's name is imported.
+
+    Python would put `headstart.strategies`, the folder, in the place of `strategies`, the function.
+    """
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (name in __all__ and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

@@ -1,16 +1,18 @@
 """Names -> parts, imported only when asked for. Other packages add parts through entry points.
 
 The groups are `headstart.hubs`, `headstart.modalities`, `headstart.tasks`, `headstart.strategies`
-and `headstart.heads`; an entry point's value is `module:Class`, like the lines here.
+and `headstart.heads`; an entry point's value is `module:Class`, like the lines here. Kinds of
+target, of the group `headstart.targets`, are known to `headstart.data.targets`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from importlib import import_module
-from importlib.metadata import entry_points
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
+from headstart.entry_points import advertised, located
 from headstart.errors import HeadstartError, UnknownNameError
 from headstart.references import Reference, build, parse, parse_named
 
@@ -81,8 +83,7 @@ _SINGULAR = {
 
 def names(kind: str) -> dict[str, str]:
     """All known parts of a kind, such as "hubs": name -> module:Class."""
-    found = {point.name: point.value for point in entry_points(group=f"headstart.{kind}")}
-    return found | _OWN[kind]
+    return advertised(kind) | _OWN[kind]
 
 
 def part(kind: str, name: str) -> Any:
@@ -90,8 +91,7 @@ def part(kind: str, name: str) -> Any:
     known = names(kind)
     if name not in known:
         raise UnknownNameError(_SINGULAR[kind], name, known)
-    module, _, attribute = known[name].partition(":")
-    return getattr(import_module(module), attribute)
+    return located(known[name])
 
 
 def hub(name: str) -> Hub:
@@ -110,6 +110,12 @@ def task(name: str, **settings: Any) -> Task:
     """A task by its full name, such as `image-classification`."""
     made: Task = part("tasks", name)(**settings)
     return made
+
+
+def task_settings(name: str, offered: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the settings offered that a task takes, by its constructor's parameters."""
+    known = signature(part("tasks", name)).parameters
+    return {setting: value for setting, value in offered.items() if setting in known}
 
 
 def strategy(text: str) -> Strategy:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from headstart.entry_points import advertised
 from headstart.errors import HeadstartError
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Settings:
     text: tuple[str, ...] = ()  # its one or two columns of text
     image: str | None = None  # its column of paths to pictures
     class_level: int | None = None  # which folders are the classes, where they are nested
-    targets: str = "auto"  # auto, classes, numbers, label-sets: what the label column holds
+    targets: str = "auto"  # auto, classes, numbers, label-sets, or a kind that a package adds
     delimiter: str | None = None  # between the labels of one item
     missing: str | None = None  # words, with commas between, that stand for no label in a table
     group: str | None = None  # a manifest's column of groups, of which the worst is looked for
@@ -60,8 +61,9 @@ LEAST = {"seed": 0, "seeds": 1, "views": 0, "epochs": 1, "batch": 1, "class_leve
 
 def check(settings: Settings) -> None:
     """Raise HeadstartError for a setting that no run can have."""
-    for name, choices in CHOICES.items():
+    for name, known in CHOICES.items():
         value = getattr(settings, name)
+        choices = (*known, *_others()) if name == "targets" and value not in known else known
         if value not in choices:
             raise HeadstartError(
                 f"{name.replace('_', '-')} {value!r} is not known. "
@@ -79,6 +81,12 @@ def check(settings: Settings) -> None:
         value = getattr(settings, name)
         if value is not None and not 0 < value < float("inf"):
             raise HeadstartError(f"{name} {value} can't be. Give a number above 0.")
+
+
+def _others() -> list[str]:
+    """The kinds of target, and the tasks without their modality, that other packages bring."""
+    tasks = {name.partition("-")[2] for name in advertised("tasks")}
+    return sorted({*advertised("targets"), *tasks})
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,7 @@ class Terminal(Progress):
     def __init__(self) -> None:
         from rich.console import Console
 
-        self._console = Console(stderr=True, highlight=False)
+        self._console = Console(force_jupyter=False, stderr=True, highlight=False)
 
     def say(self, text: str) -> None:
         """Print one plain line."""

@@ -16,6 +16,7 @@ FOUNDATION = {
         "checkpoints",
         "downloads",
         "encodings",
+        "entry_points",
         "graph",
         "head",
         "beheading",

@@ -287,3 +287,14 @@ def test_every_extra_that_is_offered_exists() -> None:
     for package, extra in answers.EXTRAS.items():
         wanted = offered["optional-dependencies"][extra]
         assert any(re.match(rf"{package}\b", requirement) for requirement in wanted)
+
+
+def test_what_fit_is_told_to_fetch_is_looked_at(
+    tmp_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))  # nothing is at hand
+    away = ["fit", str(pictures), "-b", "timm:mobilenetv3_small_050*", "-o", str(tmp_path / "new")]
+    plain = shell(*away, "--offline")
+    assert plain.returncode == 2 and "let them be fetched with --download" in plain.stderr
+    fetched = shell(*away, "--offline", "--download")
+    assert fetched.returncode == 2 and "None of 1 backbones can be used here" in fetched.stderr

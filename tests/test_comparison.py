@@ -16,7 +16,7 @@ from torch import Tensor
 from typer.testing import CliRunner
 
 import headstart as hs
-from headstart import weights
+from headstart import record, weights
 from headstart.cli import app
 from headstart.errors import HeadstartError
 from headstart.evidence import Interval
@@ -48,9 +48,9 @@ def remade(
     shutil.copytree(folder, out)
     state = change(dict(weights.read(folder / "model.safetensors").state))
     weights.save(state, out / "model.safetensors", {"format": "pt"})
-    record = json.loads((out / "headstart.json").read_text())
-    record |= {"weights_sha256": weights.digest(state), "labels": list(labels)}
-    (out / "headstart.json").write_text(json.dumps(record))
+    entries = record.read(out)
+    entries |= {"weights_sha256": weights.digest(state), "labels": list(labels)}
+    record.write(out, entries)
     return out
 
 
@@ -94,8 +94,8 @@ def test_models_for_other_labels_are_refused(fitted: Fitted, tmp_path: Path) -> 
     other = remade(fitted.folder, tmp_path / "other", dict, ("ants", "wasps"))
     with pytest.raises(HeadstartError, match=r"alone knows bees.*alone knows wasps"):
         hs.compare(fitted.folder, other, fitted.pictures)
-    record = json.loads((other / "headstart.json").read_text()) | {"task": "image-regression"}
-    (other / "headstart.json").write_text(json.dumps(record | {"task_settings": {}}))
+    entries = record.read(other) | {"task": "image-regression", "task_settings": {}}
+    record.write(other, entries)
     with pytest.raises(HeadstartError, match=r"is for image-classification and .* for image-regr"):
         hs.compare(fitted.folder, other, fitted.pictures)
 

@@ -14,11 +14,12 @@ import pytest
 
 from headstart import catalog, contracts
 from headstart.cli import app
+from headstart.data.targets import Targets
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
-CONTRACTS = (contracts.Hub, contracts.Modality, contracts.Task, contracts.Strategy)
+CONTRACTS = (contracts.Hub, contracts.Modality, contracts.Task, contracts.Strategy, Targets)
 PAGE_OF = {"hubs": "backbones", "modalities": "data", "tasks": "data"}
 PAGE_OF |= dict.fromkeys(("strategies", "heads"), "strategies")
 
@@ -84,7 +85,7 @@ def test_the_parts_shown_are_whole(monkeypatch: pytest.MonkeyPatch) -> None:
                 contract = next(contract for contract in CONTRACTS if issubclass(kind, contract))
                 assert not inspect.isabstract(kind) and kind()
                 shown[contract] = kind
-    assert set(shown) == {contracts.Hub, contracts.Task, contracts.Strategy}
+    assert set(shown) == {contracts.Hub, contracts.Task, contracts.Strategy, Targets}
 
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", *PAGES], ids=lambda page: page.name)

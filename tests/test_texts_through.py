@@ -77,15 +77,16 @@ def test_the_evidence_holds_a_bag_of_words_beside_the_network(fitted: hs.Result)
 def test_texts_and_files_of_text_are_answered(fitted: hs.Result, tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("a lovely film")
     model = hs.load(fitted.folder)
-    told, read, folder = model.predict(["a lovely film", tmp_path / "a.txt", str(tmp_path)])
+    told, read, folder = model.predict(["a lovely film", tmp_path / "a.txt", tmp_path])
     assert told.path == "a lovely film"
     assert read.path == folder.path == str(tmp_path / "a.txt")
     assert told.probabilities == pytest.approx(read.probabilities)
     assert told.probability == max(told.probabilities.values())
     with pytest.raises(hs.HeadstartError, match=r"'  ' can't be used: .*white space"):
         model.predict(["  "])
-    with pytest.raises(hs.HeadstartError, match=r"absent\.txt does not exist"):
-        model.predict(["absent.txt"])
+    assert [each.path for each in model.predict(["absent.txt"])] == ["absent.txt"]
+    with pytest.raises(hs.HeadstartError, match=r"absent\.txt can't be used: it does not exist"):
+        model.predict([Path("absent.txt")])
 
 
 def test_padding_and_company_change_no_answer(fitted: hs.Result) -> None:

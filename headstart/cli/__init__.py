@@ -79,13 +79,14 @@ def rank(
 
 @app.command()
 @takes_settings
-def fit(
+def fit(  # noqa: PLR0913  # a flag each
     out: Out,
     settings: MakeSettings,
     data: PlannedData = None,
     backbone: Several = None,
     strategy: Strategy = None,
     plan: Plan = None,
+    download: Download = False,
     as_json: Json = False,
 ) -> None:
     """Transfer a pretrained model to labelled data, weigh the gain, and save the model."""
@@ -104,6 +105,7 @@ def fit(
             several[0] if len(several) == 1 else several,
             out,
             strategy=strategy,
+            download=download,
             settings=chosen,
             progress=progress,
         )

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from headstart.cli.listings import Predictions, table
+from headstart.cli.listings import table
+from headstart.data import Input
 from headstart.errors import HeadstartError
 from headstart.explain import Explanation, PictureExplanation, TextExplanation, explain
-from headstart.serve import Prediction, Predictor
+from headstart.serve import Predictions, Predictor
 
 _BAR = 12  # signs of the heaviest word's bar
 
 
 @dataclass(frozen=True)
 class Explained:
-    """Predictions, each with its explanation and the file of its heat map, where it has one."""
+    """Predictions, each with its explanation and the file of its heat map, where it has them."""
 
-    predictions: Sequence[Prediction]
-    explanations: Sequence[Explanation]
+    predictions: Predictions
+    explanations: Sequence[Explanation | None]
     overlays: Sequence[Path | None]
 
     def to_json(self) -> dict[str, Any]:
@@ -28,15 +29,18 @@ class Explained:
         rows = zip(self.predictions, self.explanations, self.overlays, strict=True)
         return {
             "predictions": [
-                {**said.to_json(), "explanation": why.to_json()}
+                said.to_json()
+                | ({"explanation": why.to_json()} if why else {})
                 | ({"overlay": str(overlay)} if overlay else {})
                 for said, why, overlay in rows
             ]
         }
 
     def __str__(self) -> str:
-        parts = [str(Predictions(self.predictions))]
+        parts = [str(self.predictions)]
         for why, overlay in zip(self.explanations, self.overlays, strict=True):
+            if why is None:
+                continue
             lines = [f"{why.path}: {why.label}, {why.asked.value:+.3f}", why.method]
             if overlay:
                 lines.append(f"Heat map in {overlay}")
@@ -46,19 +50,23 @@ class Explained:
         return "\n\n".join(parts)
 
 
-def explained(predictor: Predictor, inputs: Sequence[str], out: str | None) -> Explained:
+def explained(predictor: Predictor, inputs: Iterable[Input], out: str | None) -> Explained:
     """Explain predictions, and write heat maps into the folder `out`, or beside the pictures.
 
     Raises HeadstartError for a folder that can't be one, and as `Predictor.predict` does.
     """
     if out is not None:
         _make(Path(out))
+    every = list(inputs)
+    sound = [not predictor.problem(each) for each in every]
+    usable = [each for each, here in zip(every, sound, strict=True) if here]
     # before any prediction: what a network keeps from one without gradients would spoil them
-    found = explain(predictor, inputs)
-    predictions = predictor.predict(inputs)
+    found = iter(explain(predictor, usable) if usable else ())
+    whys = [next(found) if here else None for here in sound]
+    predictions = predictor.predict(every)
     taken: set[Path] = set()
-    overlays = [_save(why, out, taken) for why in found]
-    return Explained(predictions, found, overlays)
+    overlays = [_save(why, out, taken) for why in whys]
+    return Explained(predictions, whys, overlays)
 
 
 def _make(folder: Path) -> None:
@@ -68,7 +76,7 @@ def _make(folder: Path) -> None:
         raise HeadstartError(f"{folder} is a file. Name a folder for the heat maps.") from None
 
 
-def _save(why: Explanation, out: str | None, taken: set[Path]) -> Path | None:
+def _save(why: Explanation | None, out: str | None, taken: set[Path]) -> Path | None:
     if not isinstance(why, PictureExplanation):
         return None
     picture = Path(why.path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Annotated
 
@@ -54,12 +55,28 @@ Explain = Annotated[
     bool,
     typer.Option("--explain", help="Also say why: a heat map on each picture, a weight per word."),
 ]
-Overlays = Annotated[
+Answers = Annotated[
     str | None,
     typer.Option(
-        "--out", "-o", help="A folder for the heat maps of --explain; absent, beside the pictures."
+        "--out",
+        "-o",
+        help="A new file for the answers: .csv, .parquet or .jsonl. With --explain a folder for "
+        "the heat maps; absent, beside the pictures.",
     ),
 ]
+Inputs = Annotated[
+    list[str] | None,
+    typer.Argument(
+        help="Files, folders, manifests, or - for a text or path a line on standard input. To a "
+        "model of texts all is a text but single words that end like a file, and folders "
+        "that are written with a slash at their end."
+    ),
+]
+File = Annotated[
+    list[str] | None,
+    typer.Option("--file", help="A file, folder or manifest whatever its name; may be repeated."),
+]
+Offline = Annotated[bool, typer.Option("--offline", help=HELP["offline"])]
 Label = Annotated[list[str] | None, typer.Option(help=HELP["label"])]
 Text = Annotated[list[str] | None, typer.Option(help=HELP["text"])]
 ImageColumn = Annotated[str | None, typer.Option("--image", help=HELP["image"])]
@@ -74,3 +91,9 @@ PageOut = Annotated[
     typer.Option("--out", "-o", help="A folder for the page on DATA; absent, report-NAME here."),
 ]
 MakeSettings = Callable[[], Settings]
+
+
+def keep_offline(offline: bool) -> None:
+    """Let no hub open a connection; their libraries read this when they are imported."""
+    if offline:
+        os.environ["HF_HUB_OFFLINE"] = "1"

@@ -1,4 +1,4 @@
-"""Answers that are lists: backbones, strategies and predictions, as JSON or as aligned lines."""
+"""Answers that are lists: backbones and strategies, as JSON or as aligned lines."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from headstart.contracts import Card
-    from headstart.serve import Prediction
 
 
 @dataclass(frozen=True)
@@ -55,28 +54,9 @@ class Strategies:
         return table(("strategy", "what it does"), list(self.summaries.items()))
 
 
-@dataclass(frozen=True)
-class Predictions:
-    """What a model says of some files."""
-
-    predictions: Sequence[Prediction]
-
-    def to_json(self) -> dict[str, Any]:
-        """{"predictions": [{"path", "label", "probability", …}]}."""
-        return {"predictions": [prediction.to_json() for prediction in self.predictions]}
-
-    def __str__(self) -> str:
-        rows = [(p.path, p.label, _sure(p.probability)) for p in self.predictions]
-        return table(("input", "answer", "probability"), rows)
-
-
 def _told(card: Card) -> dict[str, Any]:
     """All of a card but where its weights are looked for, which is between a hub and the index."""
     return {name: value for name, value in asdict(card).items() if name != "path"}
-
-
-def _sure(probability: float | None) -> str:
-    return "" if probability is None else f"{probability:.3f}"
 
 
 def table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

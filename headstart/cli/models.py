@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated
 
 import typer
 
-from headstart.cli.answers import Answer, answer
+from headstart.cli.answers import USERS, Answer, answer
 from headstart.cli.flags import (
+    Answers,
     ClassLevel,
     Data,
     Delimiter,
     Explain,
+    File,
     GroupColumn,
     ImageColumn,
+    Inputs,
     Json,
     Label,
+    Offline,
     OtherData,
-    Overlays,
     PageOut,
     SavedModel,
     Text,
+    keep_offline,
 )
-from headstart.cli.listings import Predictions
 from headstart.cli.options import joined
 from headstart.progress import Progress
 
@@ -42,11 +44,13 @@ def evaluate(  # noqa: PLR0913  # a flag each
     image: ImageColumn = None,
     delimiter: Delimiter = None,
     class_level: ClassLevel = None,
+    offline: Offline = False,
     as_json: Json = False,
 ) -> None:
     """Score a saved model on labelled data."""
 
     def work(progress: Progress) -> Answer:
+        keep_offline(offline)
         from headstart import pipeline
 
         return pipeline.evaluate(
@@ -62,28 +66,34 @@ def evaluate(  # noqa: PLR0913  # a flag each
     answer(as_json, work)
 
 
-def predict(
+def predict(  # noqa: PLR0913  # a flag each
     model: SavedModel,
-    inputs: Annotated[
-        list[str], typer.Argument(help="Files, folders of files, or texts themselves.")
-    ],
+    inputs: Inputs = None,
+    file: File = None,
+    text: Text = None,
     explain: Explain = False,
-    out: Overlays = None,
+    out: Answers = None,
+    offline: Offline = False,
     as_json: Json = False,
 ) -> None:
-    """Say what new files or texts are, by a saved model."""
+    """Say what new files, texts or rows are, by a saved model.
+
+    What can't be read is listed with its reason among the answers, and the exit code is then 2.
+    """
+    failures: list[int] = []
 
     def work(progress: Progress) -> Answer:
-        from headstart import pipeline
+        keep_offline(offline)
+        from headstart.cli.predicting import predicted
 
-        predictor = pipeline.load(model)
-        if not explain and out is None:
-            return Predictions(predictor.predict(inputs))
-        from headstart.cli.explaining import explained
-
-        return explained(predictor, inputs, out)
+        found, failed = predicted(model, inputs or (), file or (), text or (), explain, out)
+        failures.append(failed)
+        return found
 
     answer(as_json, work)
+    if any(failures):
+        typer.echo(f"error: {failures[0]} could not be answered; see the answer.", err=True)
+        raise typer.Exit(USERS)
 
 
 def compare(  # noqa: PLR0913  # a flag each
@@ -95,11 +105,13 @@ def compare(  # noqa: PLR0913  # a flag each
     image: ImageColumn = None,
     delimiter: Delimiter = None,
     class_level: ClassLevel = None,
+    offline: Offline = False,
     as_json: Json = False,
 ) -> None:
     """Say by how much a second saved model beats a first one, and which is smaller and faster."""
 
     def work(progress: Progress) -> Answer:
+        keep_offline(offline)
         from headstart import pipeline
 
         return pipeline.compare(
@@ -122,19 +134,22 @@ def report(  # noqa: PLR0913  # a flag each
     label: Label = None,
     text: Text = None,
     image: ImageColumn = None,
+    delimiter: Delimiter = None,
     group: GroupColumn = None,
     class_level: ClassLevel = None,
+    offline: Offline = False,
     as_json: Json = False,
 ) -> None:
     """Show what was measured when a model was made, or how it does on other data, with a page."""
 
     def work(progress: Progress) -> Answer:
+        keep_offline(offline)
         from headstart import pipeline
         from headstart.data import Schema
 
         if data is None:
             return pipeline.reported(model)
-        columns = Schema(joined(label), tuple(text or ()), group=group)
+        columns = Schema(joined(label), tuple(text or ()), delimiter=delimiter, group=group)
         schema = replace(columns, files=image, class_level=class_level)
         return pipeline.report_on(model, data, out, schema=schema, progress=progress)
 

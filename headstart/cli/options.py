@@ -38,7 +38,7 @@ HELP = {
     "text": "The manifest's column that holds the text; give it twice for pairs of texts.",
     "image": "The manifest's column that holds the paths of pictures.",
     "class_level": "Which folders are the classes where they are nested: 1 for the first, 2 below.",
-    "targets": "What the labels are: auto, classes, numbers or label-sets.",
+    "targets": "What the labels are: auto, classes, numbers, label-sets, or what a package adds.",
     "missing": "Words, with commas between, that stand for no label in place of NaN, NA, None, …",
     "delimiter": "What stands between the labels of one item, where it may have several.",
     "group": "The manifest's column that names groups: the report says which does worst.",

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from typing import Annotated
 
 import typer
 
 from headstart.cli.answers import USERS, Answer, answer
-from headstart.cli.flags import Json
+from headstart.cli.flags import Json, keep_offline
 from headstart.cli.listings import Backbones
 from headstart.progress import Progress
 
@@ -74,8 +73,7 @@ def fetch(
     failed: list[str] = []
 
     def work(progress: Progress) -> Answer:
-        if offline:  # read by the hubs' libraries when they are imported
-            os.environ["HF_HUB_OFFLINE"] = "1"
+        keep_offline(offline)
         from headstart.pipeline.fetching import fetch as bring
 
         found = bring(references, bundle, progress=progress)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from headstart.data.dataset import Dataset, load, load_labelled
 from headstart.data.folds import refolded
+from headstart.data.inputs import Input, inputs_of
 from headstart.data.items import demand_data, find_inputs
 from headstart.data.recognise import recognise
 from headstart.data.schema import Columns, Schema
@@ -18,11 +19,13 @@ __all__ = [
     "Dataset",
     "FileSource",
     "InlineSource",
+    "Input",
     "Item",
     "Schema",
     "Source",
     "demand_data",
     "find_inputs",
+    "inputs_of",
     "load",
     "load_labelled",
     "nested",

@@ -20,7 +20,7 @@ from headstart.data.plan import held_out, plan_of, without_hidden
 from headstart.data.schema import GUESSED, Schema
 from headstart.data.sources import SPLITS, Found, Item
 from headstart.data.summary import DataReport
-from headstart.data.targets import KINDS, Targets, kind_of, remark, settle
+from headstart.data.targets import Targets, kind_named, kind_of, remark, settle
 from headstart.data.targets.interface import several
 from headstart.errors import DataError
 from headstart.progress import Progress, Silent
@@ -53,7 +53,9 @@ class Dataset:
         (N,) int64 class numbers; (N, labels) float32 numbers in the user's units; or (N, labels)
         float32 of 1 for the labels in a set and 0 for the others.
         """
-        return KINDS[self.kind]().encode([item.label for item in self.split(name)], self.labels)
+        return kind_named(self.kind)().encode(
+            [item.label for item in self.split(name)], self.labels
+        )
 
     @cached_property
     def fingerprint(self) -> str:

@@ -19,6 +19,7 @@ from headstart.data.sources import (
     InlineSource,
     Row,
     Source,
+    text_content,
 )
 from headstart.data.tables.interface import ItemTable
 from headstart.errors import DataError
@@ -26,7 +27,6 @@ from headstart.errors import DataError
 SUFFIXES = tables.SUFFIXES
 SAMPLE = 100  # rows that are looked at to tell which column names files
 _NO_CONTENT, _NO_SPLIT = "the row names no content", "the row names no split"
-_PAIR = "\x1e"  # the record separator stands between the two texts of a pair
 
 
 @dataclass(frozen=True)
@@ -106,9 +106,9 @@ def _inline(manifest: _Manifest, columns: Columns) -> _Locate:
                     f"{manifest.place(record)} has {value!r} in column {column!r}, which is no "
                     "text. Give text, or name another column."
                 )
-        parts = [(value or "").replace(_PAIR, " ") for value in record.content]
-        content = _PAIR.join(parts).encode("utf-8", "surrogatepass")
-        return manifest.id(record), InlineSource(content) if any(parts) else None, _NO_CONTENT
+        parts = [value or "" for value in record.content]
+        source = InlineSource(text_content(parts)) if any(parts) else None
+        return manifest.id(record), source, _NO_CONTENT
 
     return locate
 

@@ -13,7 +13,7 @@ from headstart.data.tables.interface import ItemTable
 from headstart.errors import DataError
 
 _LABELS = ("label", "labels")  # columns that hold the label whatever else is there
-_NUMBERING = frozenset({"", "id", "idx", "index", "unnamed: 0"})  # columns that only count rows
+NUMBERING = frozenset({"", "id", "idx", "index", "unnamed: 0"})  # columns that only count rows
 _SPLIT = "split"
 
 
@@ -245,7 +245,7 @@ class _Choice:
 def _is_passed(name: str) -> bool:
     """Whether a column by its name only counts rows, names splits or nothing."""
     word = name.strip().lower()
-    return word in (_SPLIT, *_NUMBERING) or word.startswith("unnamed: ")
+    return word in (_SPLIT, *NUMBERING) or word.startswith("unnamed: ")
 
 
 def _is_numeric(value: Any) -> bool:

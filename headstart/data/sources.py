@@ -7,7 +7,7 @@ import hashlib
 import os
 import stat
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,15 @@ SPLIT_WORDS = {
     "testing": "test",
     "holdout": "test",
 }
+PAIR = "\x1e"  # the record separator stands between the two texts of a pair
+
+
+def text_content(texts: Sequence[str]) -> bytes:
+    """A text, or two that are a pair, as the content of an item: UTF-8.
+
+    Half a surrogate pair is kept, so that the check of the item finds it.
+    """
+    return PAIR.join(text.replace(PAIR, " ") for text in texts).encode("utf-8", "surrogatepass")
 
 
 class Source(ABC):

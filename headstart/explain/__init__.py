@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from typing import Any
 
 from headstart.explain.answers import Explanation, PictureExplanation, TextExplanation, Weight
 from headstart.explain.pictures import explain_picture
@@ -14,13 +13,13 @@ from headstart.serve import Predictor
 __all__ = ["Explanation", "PictureExplanation", "TextExplanation", "Weight", "explain"]
 
 
-def explain(predictor: Predictor, inputs: Sequence[str | Path]) -> list[Explanation]:
+def explain(predictor: Predictor, given: Any) -> list[Explanation]:
     """Explain the likeliest label, or the first number, that a model answers for each input.
 
-    Inputs are what `Predictor.predict` takes, and come in its order. Raises DataError as that does,
-    and ModuleNotFoundError where Captum is not installed.
+    Inputs are what `Predictor.predict` takes, and come in its order. Raises DataError for the first
+    that can't be read, and ModuleNotFoundError where Captum is not installed.
     """
-    names, items = predictor.find(inputs)
+    names, items = predictor.find(given)
     on_device(predictor.model.eval(), predictor.device)
     one = explain_text if predictor.reader.modality.ragged else explain_picture
     return [one(predictor, name, item) for name, item in zip(names, items, strict=True)]

@@ -47,12 +47,20 @@ class Columns:
 
 def destination(path: Path) -> Path:
     """The place to write to. Raises HeadstartError where it is taken, or its suffix not known."""
-    if path.suffix.lower() not in _WRITERS:
+    return demand_free(path, _files(path), list(_WRITERS), "features")
+
+
+def demand_free(path: Path, files: Sequence[Path], suffixes: Sequence[str], what: str) -> Path:
+    """A place where `files` are to be written, whose folder is there then.
+
+    Raises HeadstartError where one of them is, or the path has none of the suffixes.
+    """
+    if path.suffix.lower() not in suffixes:
         raise HeadstartError(
-            f"{path} is of no kind that features are written in. "
-            f"Name a file that ends in {', '.join(_WRITERS)}."
+            f"{path} is of no kind that {what} are written in. "
+            f"Name a file that ends in {', '.join(suffixes)}."
         )
-    for each in _files(path):
+    for each in files:
         if each.exists():
             raise HeadstartError(f"{each} already exists. Name a new file, or remove it first.")
     try:
@@ -71,7 +79,7 @@ def write(path: Path, rows: Rows, columns: Columns) -> None:
     labels, splits; an .npy the features alone, beside a .json of the others. All but .npz take
     little memory. Raises HeadstartError for a folder that can't be written.
     """
-    with _drafts(_files(path)) as drafts:
+    with whole(_files(path)) as drafts:
         _WRITERS[path.suffix.lower()](drafts, rows, columns)
 
 
@@ -81,7 +89,7 @@ def _files(path: Path) -> list[Path]:
 
 
 @contextmanager
-def _drafts(files: Sequence[Path]) -> Iterator[list[Path]]:
+def whole(files: Sequence[Path]) -> Iterator[list[Path]]:
     """Files beside these, which take their places when all are whole."""
     drafts = [file.with_name(f".{file.name}.{os.getpid()}") for file in files]
     try:

@@ -64,16 +64,18 @@ def fit(
     out: str | Path = "model",
     *,
     strategy: str | None = None,
+    download: bool = False,
     settings: Settings | None = None,
     progress: Progress | None = None,
 ) -> Result:
     """Transfer a backbone to labelled data, prove what that was worth, save the model.
 
     Without a backbone all that are at hand are ranked, as are several references or a pattern with
-    a `*`; the best is gone on with, and several strategies are tried on it unless one is named. For
-    a single backbone the policy names the strategy unless it is given; "auto" tries several. A run
-    that was killed goes on where it stopped when it is called again with the same arguments. Raises
-    HeadstartError for anything the user can mend.
+    a `*`, and with `download` some that must be fetched; the best is gone on with, and several
+    strategies are tried on it unless one is named. For a single backbone the policy names the
+    strategy unless it is given; "auto" tries several. A run that was killed goes on where it
+    stopped when it is called again with the same arguments. Raises HeadstartError for anything the
+    user can mend.
     """
     told = {"data": str(data), "backbone": backbone, "strategy": strategy}
     following = follow(settings or Settings(), progress or Silent(), Path(out), told)
@@ -86,7 +88,9 @@ def fit(
         strategy = headed(strategy, run.settings)
         try_out(strategy)
         asked = [backbone] if isinstance(backbone, str) else list(backbone or ())
-        trial, ranking = search(data, asked, strategy, Surroundings.of(*around), workspace)
+        trial, ranking = search(
+            data, asked, strategy, Surroundings.of(*around), workspace, download
+        )
         return _proved(trial, workspace, run, ranking)
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
-import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sized
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -16,7 +14,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 
 from headstart import catalog, machine
 from headstart.contracts import Backbone, Modality
-from headstart.data import FileSource, InlineSource, Item, Source
+from headstart.data import FileSource, Input, Item, inputs_of
 from headstart.data.check import check_items
 from headstart.defaults import Settings, check
 from headstart.errors import DataError, HeadstartError
@@ -62,9 +60,9 @@ class Featurizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # it h
     def transform(self, X: Any) -> np.ndarray:
         """Features (N, D) float32 of items: a list, array or column of one kind.
 
-        For images: paths, PIL images, bytes of files, or uint8 arrays (H, W, C), also stacked. For
-        texts: strings, paths of files given as `pathlib.Path`, or bytes. Raises DataError, naming
-        the place, for what can't be read.
+        What an item may be says `headstart.data.inputs_of`: for images paths, PIL images, bytes, or
+        pixels (H, W, C), also stacked; for texts strings, files as `pathlib.Path`, or bytes; rows
+        of a table. Raises DataError, naming the place, for what can't be read.
         """
         settings, opened = self._settings(), _opened(self.backbone)
         items = opened.items(X)
@@ -113,78 +111,36 @@ class _Opened:
     modality: Modality
 
     def items(self, given: Any) -> tuple[Item, ...]:
-        """What is given as items that were read once and can be used."""
+        """What is given as items that were read once and can be used, one for each element."""
         if isinstance(given, str | bytes | Path | Image.Image) or not isinstance(given, Iterable):
             raise HeadstartError(
                 f"{str(given)[:60]!r} is no list of items. Give several, or one in a list."
             )
-        sources = [self._source(each, place) for place, each in enumerate(_each(given))]
-        items = [Item(str(place), "", None, source) for place, source in enumerate(sources)]
+        numbers = isinstance(given, np.ndarray) and given.ndim and given.dtype.kind not in "OUS"
+        listed = list(given) if numbers else given
+        found = list(inputs_of(listed, self.modality))
+        if isinstance(listed, Sized) and len(listed) != len(found):
+            raise DataError(
+                f"{len(listed)} items name {len(found)} files or rows, and one row of features "
+                "belongs to each. Name the files."
+            )
+        for place, each in enumerate(found):
+            if each.problem:
+                raise _unusable(place, each, each.problem)
+        items = [Item(str(n), "", None, each.item.source) for n, each in enumerate(found)]
         checked = check_items(items, self.modality, Silent())
         if checked.skipped:
-            place, reason = checked.skipped[0]
-            source = sources[int(place)]
-            name = f" ({source.path})" if isinstance(source, FileSource) else ""
-            raise DataError(f"Item {place}{name} can't be used: {reason}. Leave it out or mend it.")
+            first, reason = checked.skipped[0]
+            raise _unusable(int(first), found[int(first)], reason)
         return checked.items
 
-    def _source(self, given: Any, place: int) -> Source:
-        if isinstance(given, bytes):
-            return InlineSource(given)
-        if isinstance(given, os.PathLike):
-            return FileSource(Path(given))
-        if isinstance(given, str):
-            return InlineSource(given.encode()) if self.modality.inline else FileSource(Path(given))
-        if self.modality.inline:
-            raise DataError(f"Item {place} is {_kind(given)}, which is no text. Give strings.")
-        if isinstance(given, np.ndarray) and given.dtype == np.uint8 and given.ndim in (2, 3):
-            return InlineSource(_png(_picture(given, place)))
-        if isinstance(given, Image.Image):
-            return InlineSource(_png(given))
-        raise DataError(
-            f"Item {place} is {_kind(given)}, which is no picture. "
-            "Give paths, PIL images, bytes, or arrays of uint8 (H, W, C)."
-        )
+
+def _unusable(place: int, each: Input, reason: str) -> DataError:
+    name = f" ({each.name})" if isinstance(each.source, FileSource) or each.source is None else ""
+    return DataError(f"Item {place}{name} can't be used: {reason}. Leave it out or mend it.")
 
 
 @lru_cache(maxsize=_OPEN)
 def _opened(backbone: str) -> _Opened:
     source = catalog.load_backbone(backbone)
     return _Opened(source, fitted_modality(source, Settings()))
-
-
-def _each(given: Any) -> Iterable[Any]:
-    """The items of a list, an array, or a column of a table."""
-    if isinstance(given, np.ndarray) and given.dtype == np.uint8:
-        return list(given)
-    listed = given.tolist() if isinstance(given, np.ndarray) else None
-    if listed is None:
-        values = getattr(given, "to_numpy", None)  # of pandas and polars
-        listed = list(given) if values is None else values().tolist()
-    return [each[0] if isinstance(each, list) and len(each) == 1 else each for each in listed]
-
-
-def _picture(pixels: np.ndarray, place: int) -> Image.Image:
-    grey = pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels
-    try:
-        return Image.fromarray(grey)
-    except TypeError:
-        raise DataError(
-            f"Item {place} has the shape {pixels.shape}, which is no picture. "
-            "Give height, width, and 1, 3 or 4 channels."
-        ) from None
-
-
-def _png(picture: Image.Image) -> bytes:
-    """The picture's pixels as a file, with the turn that a camera noted."""
-    plain = picture if picture.mode in ("1", "L", "LA", "RGB", "RGBA") else picture.convert("RGB")
-    file = io.BytesIO()
-    plain.save(file, "PNG", compress_level=1, exif=picture.getexif())
-    return file.getvalue()
-
-
-def _kind(given: Any) -> str:
-    """What a thing is, for a message."""
-    if isinstance(given, np.ndarray):
-        return f"an array of {given.dtype} {given.shape}"
-    return f"of type {type(given).__name__}"

@@ -142,7 +142,7 @@ def _dropped(asked: Arm, winner: Arm) -> str:
 
 def _record(target: Target, backbone: Backbone, found: Evidence) -> Record:
     return Record(
-        task=task_name(backbone, target.dataset),
+        task=task_name(backbone, target.dataset, target.settings),
         modality=backbone.modality,
         architecture=artifact.portable(backbone),
         labels=tuple(target.labels),

@@ -61,7 +61,8 @@ def _opened(folder: Path, record: Record, device: torch.device) -> Predictor:
             "Copy it again, or make the model again."
         )
     json.dumps(task.decode(outputs, record.labels), allow_nan=False)
-    return Predictor(model, task, Reader(modality, record.preprocess), record.labels, device)
+    reader = Reader(modality, record.preprocess)
+    return Predictor(model, task, reader, record.labels, device, _schema(record, Schema()))
 
 
 def fitted_schema(folder: str | Path, asked: Schema | None = None) -> Schema:
@@ -69,7 +70,10 @@ def fitted_schema(folder: str | Path, asked: Schema | None = None) -> Schema:
 
     What is `asked` otherwise counts first. Raises HeadstartError where there is no model.
     """
-    record, asked = artifact.read(Path(folder)), asked or Schema()
+    return _schema(artifact.read(Path(folder)), asked or Schema())
+
+
+def _schema(record: Record, asked: Schema) -> Schema:
     settings, columns = record.settings, record.data.get("columns", {})
     own = settings.get("label")
     before = Columns(

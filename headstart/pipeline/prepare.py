@@ -12,6 +12,7 @@ from headstart.contracts import Backbone, Modality, Strategy
 from headstart.data import Dataset, Schema, demand_data
 from headstart.data import load as load_data
 from headstart.defaults import Recipe, Settings
+from headstart.entry_points import advertised
 from headstart.errors import HeadstartError
 from headstart.evidence import Target
 from headstart.features.reading import Reader
@@ -66,10 +67,12 @@ class Surroundings:
         parameters = sum(p.numel() for stage in stages for p in stage.parameters())
         weigh = settings.class_weights == "auto"
         trained = dataset.targets("train")
-        given = defaults.task_settings(dataset.kind, trained, len(dataset.labels), weigh)
+        name = task_name(source, dataset, settings)
+        offered = defaults.task_settings(dataset.kind, trained, len(dataset.labels), weigh)
+        given = catalog.task_settings(name, offered)
         return Target(
             dataset=dataset,
-            task=catalog.task(task_name(source, dataset), **given),
+            task=catalog.task(name, **given),
             task_settings=given,
             reader=Reader(fitted_modality(source, settings), source.preprocess),
             settings=settings,
@@ -123,7 +126,7 @@ def fitted_modality(source: Backbone, settings: Settings) -> Modality:
 
 def schema(settings: Settings) -> Schema:
     """How the settings say that a manifest is to be read."""
-    kind = None if settings.targets == "auto" else settings.targets.replace("-", " ")
+    kind = None if settings.targets == "auto" else _kind(settings.targets)
     return Schema(
         label=settings.label,
         content=settings.text,
@@ -136,9 +139,36 @@ def schema(settings: Settings) -> Schema:
     )
 
 
-def task_name(source: Backbone, dataset: Dataset) -> str:
-    """The task that this backbone's modality and these targets make."""
-    return f"{source.modality}-{TASKS[dataset.kind]}"
+def _kind(targets: str) -> str:
+    """The kind of target that a user's word means: one of that name, or that of such a task."""
+    tasks = (name for name in catalog.names("tasks") if name.partition("-")[2] == targets)
+    task = next(tasks, None)
+    if task is None:
+        return targets if targets in advertised("targets") else targets.replace("-", " ")
+    kind: str = catalog.part("tasks", task).kind
+    return kind
+
+
+def task_name(source: Backbone, dataset: Dataset, settings: Settings) -> str:
+    """The task that this backbone's modality and these targets make.
+
+    It is the one that the settings name, ours for the kind of target, or another package's for a
+    kind of its own. Raises HeadstartError where there is none.
+    """
+    known = catalog.names("tasks")
+    names = [f"{source.modality}-{settings.targets}"]
+    names += [f"{source.modality}-{TASKS[dataset.kind]}"] if dataset.kind in TASKS else []
+    others = (n for n in sorted(known) if n.startswith(f"{source.modality}-"))
+    found = next((name for name in names if name in known), None)
+    found = found or next(
+        (n for n in others if catalog.part("tasks", n).kind == dataset.kind), None
+    )
+    if found is None:
+        raise HeadstartError(
+            f"No task answers with {dataset.kind} for the modality {source.modality}. Install a "
+            "package that brings one, or name another kind with --targets."
+        )
+    return found
 
 
 def claim(workspace: Workspace, target: Target, source: Backbone, strategy: str) -> None:

@@ -22,12 +22,14 @@ def search(
     strategy: str | None,
     around: Surroundings,
     workspace: Workspace,
+    download: bool = False,
 ) -> tuple[Trial, Ranking]:
     """The best of several backbones, and the strategies that were tried on it.
 
-    `asked` are references or patterns; without any, all backbones that are at hand.
+    `asked` are references or patterns; without any, all backbones that are at hand, and
+    with `download` some that must be fetched.
     """
-    look = Look.at(data, asked, False, around)
+    look = Look.at(data, asked, download, around)
     claim_many(workspace, look.dataset, [each.reference for each in look.field], strategy, around)
     halve(look, around.budget.until(HALVED))
     best = look.alive[0]

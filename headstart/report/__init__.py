@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TextIO
 
 from jinja2 import Environment
 from rich import box
@@ -21,7 +21,7 @@ VERDICTS = {
     "evaluated": "Evaluated on other data",
 }
 _PAGE = Environment(autoescape=True).from_string(
-    "<p><b>{{ headline }}</b></p>"
+    "{% if headline %}<p><b>{{ headline }}</b></p>{% endif %}"
     "<table><tr>{% for name in columns %}<th>{{ name }}</th>{% endfor %}</tr>"
     "{% for row in rows %}<tr>{% for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>{% endfor %}"
     "</table>"
@@ -111,7 +111,7 @@ def as_text(evidence: dict[str, Any], width: int = 100) -> str:
     for row in rows(evidence):
         table.add_row(*row)
     page = io.StringIO()
-    console = Console(file=page, width=width, color_system=None, highlight=False)
+    console = plain_console(page, width)
     console.print(headline(evidence), markup=False, soft_wrap=True)
     console.print(table)
     for line in notes(evidence):
@@ -122,9 +122,17 @@ def as_text(evidence: dict[str, Any], width: int = 100) -> str:
 def as_html(evidence: dict[str, Any]) -> str:
     """The evidence for a notebook."""
     columns = ("arm", evidence["metric"], *COLUMNS[1:])
-    return _PAGE.render(
-        headline=headline(evidence), columns=columns, rows=rows(evidence), notes=notes(evidence)
-    )
+    return as_table(headline(evidence), columns, rows(evidence), notes(evidence))
+
+
+def as_table(
+    headline: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    notes: Sequence[str] = (),
+) -> str:
+    """A table for a notebook, between a line above and lines below; all of it is escaped."""
+    return _PAGE.render(headline=headline, columns=columns, rows=rows, notes=notes)
 
 
 def as_columns(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -139,6 +147,16 @@ def as_columns(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     for row in rows:
         drawn.add_row(*map(escape, row))
     text = io.StringIO()
-    width = Console().width if terminal else 10_000
-    Console(file=text, width=width, highlight=False).print(drawn)
+    if terminal:
+        Console(file=text, width=Console().width, force_jupyter=False, highlight=False).print(drawn)
+    else:
+        plain_console(text, 10_000).print(drawn)
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
+
+
+def plain_console(file: TextIO, width: int) -> Console:
+    """What draws letters alone into a file, wherever it runs.
+
+    Left alone, Rich draws into a notebook's page instead, and in colour where FORCE_COLOR is set.
+    """
+    return Console(file=file, width=width, color_system=None, force_jupyter=False, highlight=False)

@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from rich.bar import Bar
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from headstart.report import named_arms
+from headstart.report import named_arms, plain_console
 
 _WIDTH = 40  # characters of a bar
 
@@ -48,7 +47,7 @@ def terminal_curves(evidence: Mapping[str, Any], width: int = 100) -> str:
     for name, row in curves:
         table.add_row(escape(name), f"{row['value']:.3f}", _bar(row, low, high))
     text = io.StringIO()
-    console = Console(file=text, width=width, color_system=None, highlight=False)
+    console = plain_console(text, width)
     console.print(table)
     if labels.get("said"):
         console.print(labels["said"], markup=False, soft_wrap=True)

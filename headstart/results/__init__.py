@@ -12,6 +12,7 @@ from headstart.data import Dataset
 from headstart.evidence import Evidence, Interval, bootstrap
 from headstart.features.plan import Cut, Work
 from headstart.report import as_columns, as_html, as_text
+from headstart.report.notebook import Printed
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Result:
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class Evaluation(Printed):
     """How a saved model does on labelled data."""
 
     metric: str
@@ -56,7 +57,7 @@ class Evaluation:
         dataset: Dataset,
         overlap: int | None,
     ) -> Evaluation:
-        """Sum up one score an item, by label where an item has exactly one."""
+        """Sum up one score an item; of each class too, where targets are numbers of classes."""
         by_label = {}
         for number, name in enumerate(dataset.labels if targets.ndim == 1 else ()):
             own = scores[targets == number]
@@ -94,7 +95,7 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
-class Extracted:
+class Extracted(Printed):
     """Features that now lie in the store: of how many items, and how many were computed for it."""
 
     items: int
@@ -118,7 +119,7 @@ class Extracted:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Plan(Printed):
     """Where a strategy lets the network be cut, what each cut costs, and the one `fit` takes."""
 
     strategy: str

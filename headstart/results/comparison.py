@@ -10,6 +10,7 @@ import numpy as np
 
 from headstart.evidence import Interval, paired
 from headstart.report import as_columns
+from headstart.report.notebook import Printed
 
 LEVEL_SPEED = 1.1  # times as fast, below which neither counts as faster
 
@@ -52,7 +53,7 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(Printed):
     """The second model minus the first, on `items` items that both answered.
 
     The interval is that of the mean difference when items are resampled, each with both answers.

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from headstart.report.notebook import Printed
+
 
 @dataclass(frozen=True)
-class Exported:
+class Exported(Printed):
     """A file of features: of how many items, of what kind of labels, and items by split.
 
     `kind` is empty where the data name no labels; `engine`, where all features were stored already.

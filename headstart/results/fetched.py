@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.report import as_columns
+from headstart.report.notebook import Printed
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Model:
 
 
 @dataclass(frozen=True)
-class Fetched:
+class Fetched(Printed):
     """The models that are here now, and by reference why others are not."""
 
     models: Sequence[Model]

@@ -8,6 +8,7 @@ from typing import Any
 
 from headstart.evidence import Interval
 from headstart.report import as_columns
+from headstart.report.notebook import Printed
 from headstart.transferability.prior import Prior
 
 _SHOWN = ("k-nn", "ridge", "logme")
@@ -44,7 +45,7 @@ class Ranked:
 
 
 @dataclass(frozen=True)
-class Ranking:
+class Ranking(Printed):
     """Candidates from the best to the worst, beside what was thought before looking."""
 
     rows: tuple[Ranked, ...]
@@ -100,7 +101,7 @@ class Ranking:
 
 
 @dataclass(frozen=True)
-class CheckedRanking:
+class CheckedRanking(Printed):
     """A ranking, and what fine-tuning every candidate came to on held-out items.
 
     `regret` says for the ranking and for the prior how many points their best 1 and best 3 lie

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from headstart.report import as_text
+from headstart.report.notebook import Printed
 from headstart.report.terminal import terminal_curves
 
 
 @dataclass(frozen=True)
-class Reported:
+class Reported(Printed):
     """What was measured when a model was made, and the page that shows it."""
 
     evidence: Mapping[str, Any]

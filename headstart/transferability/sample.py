@@ -9,8 +9,8 @@ from typing import final
 import numpy as np
 
 from headstart.contracts import Array
-from headstart.data.targets import KINDS
-from headstart.errors import DataError, UnknownNameError
+from headstart.data.targets import kind_named
+from headstart.errors import DataError
 
 CLASSES, NUMBERS, LABEL_SETS = "classes", "numbers", "label sets"
 _RANK = 1e-10  # of the largest singular value: what is below is rounding, single precision's too
@@ -35,8 +35,7 @@ class Sample:
     source: Array | None = None
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise UnknownNameError("kind of target", self.kind, KINDS)
+        kind_named(self.kind)
         if len(self.features) < 2:
             raise DataError(
                 f"Features of {len(self.features)} labelled items can't be scored. "

@@ -14,6 +14,7 @@ from headstart.data.targets.interface import Targets
 from headstart.data.targets.label_sets import LabelSets
 from headstart.data.targets.numbers import Numbers
 from headstart.data.targets.writing import settle
+from headstart.entry_points import advertised, located
 from headstart.errors import DataError, UnknownNameError
 
 KINDS: dict[str, type[Targets]] = {kind.name: kind for kind in (Classes, LabelSets, Numbers)}
@@ -21,7 +22,16 @@ _MOSTLY = 0.9  # of the labels numbers: the others are then mistakes, not names 
 _SCALE = 3  # different numbers that may be a scale, such as of stars
 _MANY, _FEW_EACH = 20, 5  # different whole numbers, and items of each, from when they are classes
 
-__all__ = ["KINDS", "Targets", "kind_of", "remark", "settle"]
+__all__ = ["KINDS", "Targets", "kind_named", "kind_of", "remark", "settle"]
+
+
+def kind_named(name: str) -> type[Targets]:
+    """A kind of target by name, ours or another package's. Raises UnknownNameError."""
+    others = advertised("targets")
+    if name not in KINDS and name not in others:
+        raise UnknownNameError("kind of target", name, {*KINDS, *others})
+    kind: type[Targets] = KINDS[name] if name in KINDS else located(others[name])
+    return kind
 
 
 def kind_of(found: Found, schema: Schema) -> Targets:
@@ -33,15 +43,15 @@ def kind_of(found: Found, schema: Schema) -> Targets:
     for a kind that is not known, or one that a delimiter contradicts.
     """
     asked = schema.kind or ("" if schema.delimiter else found.kind)
-    if asked and asked not in KINDS:
-        raise UnknownNameError("kind of target", asked, KINDS)
+    if asked:
+        kind_named(asked)
     if schema.delimiter and asked not in ("", LabelSets.name):
         raise DataError(
             f"{found.root} can't have a delimiter between labels where {asked} are wanted. "
             "Leave it out, or choose a task for label sets."
         )
     name = asked or (LabelSets.name if schema.delimiter else _told([r.value for r in found.rows]))
-    return LabelSets(schema.delimiter) if name == LabelSets.name else KINDS[name]()
+    return LabelSets(schema.delimiter) if name == LabelSets.name else kind_named(name)()
 
 
 def remark(kind: Targets, found: Found, schema: Schema) -> str:

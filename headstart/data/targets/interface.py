@@ -37,29 +37,29 @@ class Targets(ABC):
     def names(self, path: Path, items: Sequence[Item], columns: Sequence[str]) -> tuple[str, ...]:
         """What the items' labels speak of. Raises DataError when there is nothing to learn."""
 
-    @abstractmethod
     def recognise(self, path: Path, items: Sequence[Item], known: Sequence[str]) -> None:
         """Raise DataError for a label that a model with these names can't answer."""
+        return
 
     @abstractmethod
     def encode(self, labels: Sequence[str], names: Sequence[str]) -> np.ndarray:
         """Labels of N items as an array: (N,) int64 classes, else (N, names) float32."""
 
-    @abstractmethod
     def count(self, items: Sequence[Item], names: Sequence[str]) -> dict[str, int]:
         """How many items there are of each name, or of all where names don't divide them."""
+        return {"items": len(items)}
 
     @abstractmethod
     def heading(self, names: Sequence[str]) -> str:
         """What stands behind the number of items in a report, such as `in 2 classes`."""
 
-    @abstractmethod
     def spread(self, items: Sequence[Item], names: Sequence[str]) -> str:
         """How a split's labels are spread, for a line of the report; empty if not worth saying."""
+        return ""
 
-    @abstractmethod
     def warnings(self, splits: Splits, names: Sequence[str]) -> list[str]:
         """Sentences on what may spoil a fit."""
+        return []
 
     def stratum(self, label: str) -> str:
         """What is cut on its own, so that every split has some of it; all in one by default."""
@@ -76,9 +76,9 @@ class Targets(ABC):
         if len({item.label for item in train}) == 1:
             raise self.unvarying(path, train[0].label)
 
-    @abstractmethod
     def unvarying(self, path: Path, label: str) -> DataError:
         """The error where every item has this label."""
+        return DataError(f"{path} has one label for every item, {label!r}. Give some that differ.")
 
 
 def several(words: Sequence[str]) -> str:

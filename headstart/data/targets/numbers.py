@@ -59,10 +59,6 @@ class Numbers(Targets):
         rows = [[float(word) for word in label.split()] for label in labels]
         return np.array(rows, dtype=np.float32).reshape(len(labels), len(names))
 
-    def count(self, items: Sequence[Item], names: Sequence[str]) -> dict[str, int]:
-        """All items, under the word `items`."""
-        return {"items": len(items)}
-
     def heading(self, names: Sequence[str]) -> str:
         """`with one number`."""
         return "with one number" if len(names) == 1 else f"with {len(names)} numbers"

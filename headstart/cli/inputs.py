@@ -1,0 +1,68 @@
+"""What the arguments of `predict` mean: files, folders, manifests, texts, or lines to be read."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from headstart.contracts import Modality
+from headstart.data.manifests import SUFFIXES
+from headstart.errors import DataError
+
+_LINES = "-"  # standard input, one text or path a line
+_AS_A_PATH = re.compile(r"(\.{0,2}|~|[A-Za-z]:)[/\\]")  # how a path begins that says it is one
+
+
+def arguments(given: Sequence[str], files: Sequence[str], modality: Modality) -> Iterator[Any]:
+    """Texts as strings and all else as paths, in the order given, those of `files` last.
+
+    Where texts are wanted an argument is a text, unless it is a single word that ends like a file
+    of text or a manifest, or is written as a path (it begins with / or ./ or ends with /) and
+    something is there. A pattern that the shell left stands for the files that match it.
+    """
+    for argument in given:
+        if argument == _LINES:
+            yield from _lines(modality)
+        elif modality.inline and not _is_path(argument, modality):
+            yield argument
+        else:
+            yield from _expanded(argument)
+    yield from map(_path, files)
+
+
+def _lines(modality: Modality) -> Iterator[Any]:
+    for line in sys.stdin.buffer:
+        content = line.rstrip(b"\r\n")
+        yield content if modality.inline else os.fsdecode(content)
+
+
+def _is_path(argument: str, modality: Modality) -> bool:
+    suffix = os.path.splitext(argument)[1].lower()
+    if suffix in modality.suffixes | SUFFIXES and not set(argument) & set(" \t\n"):
+        return True
+    written = _AS_A_PATH.match(argument) or argument.endswith(("/", os.sep))
+    try:
+        return bool(written) and os.path.exists(argument)
+    except ValueError:  # a zero byte
+        return False
+
+
+def _path(name: str) -> Path:
+    if not name:  # which pathlib takes for the folder one is in
+        raise DataError("An empty argument names no file. Name one.")
+    return Path(name)
+
+
+def _expanded(argument: str) -> Iterator[Path]:
+    if os.path.lexists(argument) or not glob.has_magic(argument):
+        yield _path(argument)
+        return
+    found = sorted(glob.glob(argument, recursive=True))
+    if not found:
+        raise DataError(f"{argument!r} matches no file. Check the pattern.")
+    yield from map(Path, found)

@@ -1,0 +1,214 @@
+"""What a thing is, and which inputs it stands for: files, folders, tables, pictures, texts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
+from itertools import chain
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+from PIL import Image
+
+from headstart.contracts import Modality
+from headstart.data import manifests
+from headstart.data.inputs.interface import NO_CONTENT, Input, of_texts
+from headstart.data.inputs.pictures import encoded, pictures_of
+from headstart.data.inputs.tables import column_of, manifest_inputs, row_of, table_of
+from headstart.data.items import find_inputs
+from headstart.data.schema import GUESSED, Schema
+from headstart.data.sources import FileSource, InlineSource
+from headstart.errors import DataError
+
+_NO_ITEM = frozenset(  # suffixes of tables and archives: their content is no single item
+    {".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet", ".xls", ".xlsx", ".ods", ".arrow"}
+    | {".feather", ".db", ".sqlite", ".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z"}
+)
+
+
+def inputs_of(given: Any, modality: Modality, schema: Schema = GUESSED) -> Iterator[Input]:
+    """What is to be answered about, one after the other, each read when its turn comes.
+
+    `given` is one of these, or a list, tuple, array or iterator of them: a file, a folder of files
+    or a manifest, as a `Path`; a string, which is a text where texts are wanted, and else a path;
+    bytes or an opened file, as the content of one item; a PIL image; pixels (H, W), (H, W, 1, 3 or
+    4) or (N, H, W, C), as bytes, booleans, fractions from 0 to 1 or 16-bit grey; a table or a
+    column of pandas, polars or pyarrow, or a row as a mapping, whose columns `schema` names; two
+    strings where that names two columns of text.
+
+    Something that can't be read is an input with its problem. Raises DataError for what is none of
+    these, and for a string that may be meant as a text or as a manifest.
+    """
+    reader = _Reader(modality, schema)
+    if modality.inline:
+        _demand_no_manifest(given)
+    alone = reader.of(given, "the input")
+    if alone is not None:
+        return alone
+    if isinstance(given, Set) or not isinstance(given, Iterable):
+        raise reader.refusal(given, "the input")
+    return chain.from_iterable(
+        reader.demanded(each, f"item {place}") for place, each in enumerate(given)
+    )
+
+
+@final
+@dataclass(frozen=True)
+class _Reader:
+    modality: Modality
+    schema: Schema
+
+    def demanded(self, given: Any, place: str) -> Iterator[Input]:
+        """The inputs of one element of several. Raises DataError for what is none."""
+        pair = isinstance(given, tuple | list) and len(given) == len(self.schema.content) > 1
+        if pair and all(isinstance(part, str) for part in given):
+            return iter([of_texts(given)])
+        found = self.of(given, place)
+        if found is None:
+            raise self.refusal(given, place)
+        return found
+
+    def of(self, given: Any, place: str) -> Iterator[Input] | None:
+        """The inputs that a thing stands for by itself; None where it is not known."""
+        if isinstance(given, Input):
+            return iter([given])
+        if isinstance(given, str) and self.modality.inline:
+            return iter([of_texts([given])])
+        if isinstance(given, str | os.PathLike):
+            return self._named(os.fsdecode(given))
+        if isinstance(given, np.ndarray):
+            return self._array(given, place)
+        content = self._content(given, place)
+        return iter([content]) if content is not None else self._table(given)
+
+    def _named(self, name: str) -> Iterator[Input]:
+        """A file, those in a folder, or the rows of a manifest."""
+        path = Path(name)
+        try:
+            here = bool(name) and os.path.exists(path)
+        except ValueError:  # a zero byte
+            here = False
+        if not here:
+            return iter([Input(name or "''", None, problem="it does not exist")])
+        if path.is_dir():
+            return (Input(str(p), FileSource(p)) for p in find_inputs([path], self.modality))
+        suffix = path.suffix.lower()
+        if suffix in manifests.SUFFIXES:
+            return manifest_inputs(path, self.modality, self.schema)
+        if suffix in _NO_ITEM:
+            raise DataError(
+                f"{path} is a table or an archive that can't be read here. Give a file, a folder, "
+                f"or a manifest ({', '.join(sorted(manifests.SUFFIXES))})."
+            )
+        return iter([Input(str(path), FileSource(path))])
+
+    def _array(self, given: np.ndarray, place: str) -> Iterator[Input]:
+        if given.dtype.kind in "OUS":
+            column = given.ndim == 0 or given.shape[1:] == (1,)
+            values = (given.reshape(-1) if column else given).tolist()
+            return chain.from_iterable(
+                self.demanded(value, f"item {number}") for number, value in enumerate(values)
+            )
+        if self.modality.inline:
+            raise self.refusal(given, place)
+        return (self._picture(name, picture) for name, picture in pictures_of(given, place))
+
+    def _content(self, given: Any, place: str) -> Input | None:
+        """What holds the content of one item itself."""
+        if isinstance(given, bytes | bytearray | memoryview):
+            raw = bytes(given)
+            name = raw.decode("utf-8", "replace") if self.modality.inline else place
+            return Input(name, InlineSource(raw))
+        if isinstance(given, Image.Image) and not self.modality.inline:
+            return self._picture(str(getattr(given, "filename", "") or place), given)
+        if callable(getattr(given, "read", None)):
+            return self._opened(given, place)
+        return None
+
+    def _picture(self, name: str, picture: Image.Image) -> Input:
+        try:
+            return Input(name, InlineSource(encoded(picture)))
+        except DataError as error:
+            return Input(name, None, problem=str(error))
+
+    def _opened(self, file: Any, place: str) -> Input:
+        """A file that the user opened, as one item."""
+        name = getattr(file, "name", None)
+        shown = name if isinstance(name, str) else place
+        if os.path.splitext(shown)[1].lower() in manifests.SUFFIXES | _NO_ITEM:
+            raise DataError(
+                f"{shown} was given opened, and only its path says that it is a table. "
+                "Give the path."
+            )
+        content = file.read()
+        if isinstance(content, str) and self.modality.inline:
+            return replace(of_texts([content]), name=shown)
+        if not isinstance(content, bytes):
+            raise DataError(f"{shown} does not give bytes. Open it with 'rb', or give its path.")
+        return Input(shown, InlineSource(content))
+
+    def _table(self, given: Any) -> Iterator[Input] | None:
+        if isinstance(given, Image.Image):  # it offers its pixels as a column
+            return None
+        table = row_of(given) if isinstance(given, Mapping) else table_of(given)
+        if table is not None:
+            return table.inputs(self.modality, self.schema, self._cell)
+        column = column_of(given)
+        if column is None:
+            return None
+        return (self._cell([value], f"row {row}") for row, value in enumerate(column))
+
+    def _cell(self, values: Sequence[Any], place: str) -> Input:
+        """What stands in the columns of one row."""
+        if self.modality.inline:
+            texts = ["" if _missing(value) else value for value in values]
+            for text in texts:
+                if not isinstance(text, str):
+                    raise self.refusal(text, place)
+            return of_texts(texts) if any(texts) else Input(place, None, problem=NO_CONTENT)
+        value = values[0]
+        if isinstance(value, Mapping):  # as data sets of Hugging Face keep pictures
+            value = value.get("bytes") or value.get("path")
+        if _missing(value) or (isinstance(value, str) and not value):
+            return Input(place, None, problem=NO_CONTENT)
+        found = list(self.demanded(value, place))
+        if len(found) != 1:
+            raise DataError(
+                f"{place.capitalize()} names {str(value)[:60]!r}, which holds {len(found)} items. "
+                "Name one file in each row."
+            )
+        return found[0]
+
+    def refusal(self, given: Any, place: str) -> DataError:
+        """The error for what can't be an input."""
+        what, advice = "picture", "paths, PIL images, bytes, or arrays of uint8 (H, W, C)"
+        if self.modality.inline:
+            what, advice = "text", "strings, or files as pathlib.Path"
+        return DataError(
+            f"{place.capitalize()} is {_kind(given)}, which is no {what}. Give {advice}."
+        )
+
+
+def _demand_no_manifest(given: Any) -> None:
+    """A string is a text, but one alone that names a table here was hardly meant as one."""
+    one = given[0] if isinstance(given, list | tuple) and len(given) == 1 else given
+    if not isinstance(one, str) or os.path.splitext(one)[1].lower() not in manifests.SUFFIXES:
+        return
+    if not set(one) & set("\0\n") and os.path.isfile(one):
+        raise DataError(
+            f"{one!r} is a text, as every string, and a table of that name is here. "
+            "Give pathlib.Path(...) for its rows, or bytes for the text."
+        )
+
+
+def _missing(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and value != value)
+
+
+def _kind(given: Any) -> str:
+    """What a thing is, for a message."""
+    if isinstance(given, np.ndarray):
+        return f"an array of {given.dtype} {given.shape}"
+    return f"of type {type(given).__name__}"

@@ -1,0 +1,146 @@
+"""Rows of tables without labels: manifests, data frames of any library, mappings."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, final
+
+from headstart.contracts import Modality
+from headstart.data import manifests, tables
+from headstart.data.inputs.interface import Input
+from headstart.data.paths import Paths
+from headstart.data.schema import NUMBERING, Columns, Schema, choose_columns
+from headstart.data.sources import PAIR, FileSource, InlineSource, Row
+from headstart.data.tables.interface import ItemTable
+from headstart.data.trees import walk
+from headstart.errors import DataError
+
+Cell = Callable[[Sequence[Any], str], Input]  # the values in a row's columns, and its place
+_UNREAD = frozenset({"label", "labels", "split"})  # columns that no content is looked for in
+
+
+@final
+@dataclass(frozen=True)
+class Table(ItemTable):
+    """Columns by name, each as a list that is made when it is asked for."""
+
+    names: Sequence[str]
+    column: Callable[[int], Sequence[Any]]
+    path: Path = Path("The table")
+    noun: str = "row"
+
+    def numbers(self) -> Iterable[int]:
+        """The rows in order, from 0."""
+        return range(len(self.column(0)) if self.names else 0)
+
+    def values(self, column: str) -> Sequence[Any]:
+        """Each row's value."""
+        return self.column(list(self.names).index(column))
+
+    def first_rows(self, count: int) -> Iterable[Mapping[str, Any]]:
+        """The first rows by column."""
+        cells = ([*self.values(name)][:count] for name in self.names)
+        return (dict(zip(self.names, row, strict=True)) for row in zip(*cells, strict=True))
+
+    def inputs(self, modality: Modality, schema: Schema, cell: Cell) -> Iterator[Input]:
+        """One input a row. Raises DataError where no column holds the content."""
+        wanted = unlabelled_schema(self.names, modality, schema)
+        columns = choose_columns(self, modality, wanted)
+        for name in columns.content:
+            if self.names.count(name) > 1:
+                raise DataError(f"The table has two columns {name!r}. Rename one of them.")
+        contents = zip(*(self.values(name) for name in columns.content), strict=True)
+        ids = self.values(wanted.group) if wanted.group else None
+        for row, values in enumerate(contents):
+            place = f"row {row}"
+            yield replace(cell(values, place), id=place if ids is None else str(ids[row]))
+
+
+def manifest_inputs(path: Path, modality: Modality, schema: Schema) -> Iterator[Input]:
+    """What a manifest lists, by its row's own id or by file and line. Raises DataError as it is."""
+    wanted = unlabelled_schema(tables.read(path)[0].names, modality, schema)
+    paths = Paths(path.parent, lambda: walk(path.parent, modality).every())
+    # all rows count, whatever split they are of
+    found = manifests.find_rows(path, paths, "test", modality, wanted)
+    return (_of_row(row, path) for row in found.rows)
+
+
+def _of_row(row: Row, path: Path) -> Input:
+    name = row.id
+    if isinstance(row.source, InlineSource):
+        name = row.source.content.decode("utf-8", "replace").replace(PAIR, " | ")
+    elif isinstance(row.source, FileSource):
+        name = str(path.parent / row.id)
+    return Input(name, row.source, row.group or row.id, row.missing)
+
+
+def unlabelled_schema(names: Sequence[str], modality: Modality, schema: Schema) -> Schema:
+    """How to read a table that may lack the columns that only training needs.
+
+    The content's column is the one that the model was fitted on, else the only one that it can be.
+    Ids ride along as groups do: they are read and change nothing.
+    """
+    before = schema.before or Columns((), ())
+    label = schema.label or before.label or None
+    labels = {label, *before.labels}
+    lower = {name.strip().lower(): name for name in reversed(names)}
+    content = schema.content or (before.content if set(before.content) <= set(names) else ())
+    if not content and not any(word in lower for word in modality.columns):
+        passed = NUMBERING | _UNREAD
+        others = [n for n in names if n not in labels and n.strip().lower() not in passed]
+        content = tuple(others) if len(others) == 1 else ()
+    own = next((lower[word] for word in ("id", "idx", "index") if word in lower), None)
+    group = None if own in (*labels, *content) else own
+    return Schema(label, content, group=group, may_lack_label=True)
+
+
+def table_of(given: Any) -> Table | None:
+    """A data frame of pandas, or a table of whatever speaks Arrow's protocol; None for others."""
+    pandas = sys.modules.get("pandas")  # what is not imported made nothing
+    if pandas is not None and isinstance(given, pandas.DataFrame):
+        names = tuple(map(str, given.columns))
+        return Table(names, lambda place: _listed(given.iloc[:, place]))
+    if not _speaks_arrow(given):
+        return None
+    import pyarrow as pa
+
+    try:
+        table = pa.table(given)
+    except (pa.ArrowException, TypeError, ValueError):
+        return None  # a column
+    return Table(tuple(table.column_names), lambda place: table.column(place).to_pylist())
+
+
+def column_of(given: Any) -> Sequence[Any] | None:
+    """The values of a column of pandas, polars or pyarrow, None where one is missing."""
+    pandas = sys.modules.get("pandas")
+    if pandas is not None and isinstance(given, pandas.Series | pandas.Index):
+        return _listed(given.to_series() if isinstance(given, pandas.Index) else given)
+    if not _speaks_arrow(given):
+        return None
+    import pyarrow as pa
+
+    values: Sequence[Any] = pa.chunked_array(given).to_pylist()
+    return values
+
+
+def row_of(given: Mapping[Any, Any]) -> Table:
+    """A mapping from columns to the values of one row."""
+    values = list(given.values())
+    return Table(tuple(map(str, given)), lambda place: [values[place]])
+
+
+def _listed(series: Any) -> Sequence[Any]:
+    values: Sequence[Any] = series.astype(object).where(series.notna(), None).tolist()
+    return values
+
+
+def _speaks_arrow(given: Any) -> bool:
+    kind = type(given)
+    return any(
+        getattr(kind, name, None) is not None
+        for name in ("__arrow_c_stream__", "__arrow_c_array__")
+    )

@@ -1,0 +1,172 @@
+"""Answers as a table in a file: CSV, Parquet or JSON lines, written as they come."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import chain, islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, final
+
+from headstart.errors import DataError
+from headstart.features.export import demand_free, whole
+from headstart.report.notebook import Printed
+
+if TYPE_CHECKING:
+    from headstart.serve.predictions import Prediction
+
+SUFFIXES = (".csv", ".parquet", ".jsonl")
+_CHUNK = 4096  # rows in memory at a time
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet runs, as a cell's first sign
+_KEPT = 20  # failures that are named
+_SINGULAR = {"probabilities": "probability", "values": "value"}
+
+Row = dict[str, Any]
+
+
+@final
+@dataclass
+class Written(Printed):
+    """A file of answers: about how many inputs, and those that have an error instead."""
+
+    path: Path
+    items: int = 0
+    failures: int = 0
+    failed: list[Mapping[str, Any]] = field(default_factory=list)  # the first of them
+
+    def to_json(self) -> dict[str, Any]:
+        """{"out", "items", "failures", "failed": [{"path", "error"}]}."""
+        return {
+            "out": str(self.path),
+            "items": self.items,
+            "failures": self.failures,
+            "failed": list(self.failed),
+        }
+
+    def __str__(self) -> str:
+        answered = self.items - self.failures
+        lines = [f"{answered} of {self.items} inputs are answered in {self.path}."]
+        lines += [f"{each['path']}: no answer: {each['error']}" for each in self.failed]
+        more = self.failures - len(self.failed)
+        return "\n".join([*lines, *([f"… and {more} more without one."] if more else [])])
+
+
+def is_table(path: str) -> bool:
+    """Whether a file of this name would be a table of answers."""
+    return Path(path).suffix.lower() in SUFFIXES
+
+
+def destination(path: Path) -> Path:
+    """The place to write to. Raises HeadstartError where it is taken, or its suffix not known."""
+    return demand_free(path, [path], SUFFIXES, "answers")
+
+
+def write(path: Path, predictions: Iterable[Prediction]) -> Written:
+    """Write one row an input: whole, or not at all.
+
+    Columns: path, id (what a table called the row), what the task answers (`label`, `probability`
+    and `probability_LABEL` for classes; `value` or `value_NAME`; `labels`, a list as JSON, for
+    label sets), error. In CSV a cell of text that a spreadsheet would run as a formula gets an
+    apostrophe in front, unless it is a number.
+    """
+    told = Written(path)
+    with whole([path]) as (draft,):
+        sample, rows = _sampled(_rows(predictions, told))
+        if not told.items:
+            raise DataError("No input was given to predict on. Name files, folders or texts.")
+        _WRITERS[path.suffix.lower()](draft, sample, rows)
+    return told
+
+
+def _rows(predictions: Iterable[Prediction], told: Written) -> Iterator[Row]:
+    for each in predictions:
+        told.items += 1
+        if each.error:
+            told.failures += 1
+            if len(told.failed) < _KEPT:
+                told.failed.append(each.to_json())
+        named = {"path": _unicode(each.path), "id": _unicode(each.id) or None}
+        yield named | _flat(each.answer) | {"error": each.error or None}
+
+
+def _unicode(name: str) -> str:
+    """The same, but for bytes of a file's name that are no text."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _flat(answer: Mapping[str, Any]) -> Row:
+    """An answer's values by column: those of a mapping each in one of its own."""
+    row: Row = {}
+    for name, value in answer.items():
+        if isinstance(value, Mapping):
+            row |= {f"{_SINGULAR.get(name, name)}_{key}": each for key, each in value.items()}
+        else:
+            row[name] = value
+    return row
+
+
+def _sampled(rows: Iterator[Row]) -> tuple[Row, Iterator[Row]]:
+    """The first row with an answer, which has all columns, and all rows, none of them lost."""
+    before: list[Row] = []
+    for row in rows:
+        before.append(row)
+        if row["error"] is None:
+            break
+    sample = before[-1] if before else dict.fromkeys(("path", "id", "error"))
+    return sample, chain(before, rows)
+
+
+def _csv(draft: Path, sample: Row, rows: Iterator[Row]) -> None:
+    with draft.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(map(_harmless, sample))
+        for row in rows:
+            writer.writerow([_harmless(_plain(row.get(name))) for name in sample])
+
+
+def _jsonl(draft: Path, sample: Row, rows: Iterator[Row]) -> None:
+    with draft.open("w", encoding="utf-8") as file:
+        for row in rows:
+            kept = {name: row.get(name) for name in sample}
+            file.write(json.dumps(kept, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def _parquet(draft: Path, sample: Row, rows: Iterator[Row]) -> None:
+    import pyarrow as pa
+    from pyarrow.parquet import ParquetWriter
+
+    schema = pa.schema([(name, _kind(value)) for name, value in sample.items()])
+    with ParquetWriter(str(draft), schema) as writer:
+        while chunk := list(islice(rows, _CHUNK)):
+            columns = {name: [row.get(name) for row in chunk] for name in sample}
+            writer.write_table(pa.table(columns, schema=schema))
+
+
+def _kind(value: Any) -> Any:
+    """Arrow's type for a column that holds such a value."""
+    import pyarrow as pa
+
+    if value is None:
+        return pa.string()
+    return pa.list_(pa.string()) if value == [] else pa.infer_type([value])
+
+
+def _plain(value: Any) -> Any:
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, list) else value
+
+
+def _harmless(value: Any) -> Any:
+    if not isinstance(value, str) or not value.startswith(_FORMULA):
+        return value
+    try:
+        float(value)
+    except ValueError:
+        return f"'{value}"
+    return value
+
+
+_WRITERS: Mapping[str, Callable[[Path, Row, Iterator[Row]], None]] = dict(
+    zip(SUFFIXES, (_csv, _parquet, _jsonl), strict=True)
+)

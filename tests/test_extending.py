@@ -1,0 +1,187 @@
+"""The examples of docs/extending.md, installed as the page says, in processes of their own."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import headstart
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = ROOT / "docs" / "extending.md"
+
+
+@dataclass(frozen=True)
+class Installed:
+    """A folder of packages, and the interpreter that finds them."""
+
+    site: Path
+
+    def python(self, code: str, *arguments: str) -> str:
+        """What a fresh process prints. Fails the test where the process fails."""
+        return self._run("-c", code, *arguments)
+
+    def headstart(self, *arguments: str | Path) -> str:
+        """What a command prints."""
+        return self._run("-m", "headstart", *map(str, arguments))
+
+    def _run(self, *arguments: str) -> str:
+        path = os.pathsep.join([str(self.site), str(ROOT)])
+        done = subprocess.run(
+            [sys.executable, *arguments],
+            env={**os.environ, "PYTHONPATH": path},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+
+def install(site: Path) -> Installed:
+    """Write the page's examples into the modules its table of entry points names, and that table.
+
+    A package is installed where a folder on the path has its modules and, in a `.dist-info`, its
+    entry points: that is what pip leaves behind.
+    """
+    text = PAGE.read_text(encoding="utf-8")
+    examples = re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)
+    (table,) = re.findall(r"^```toml\n(.*?)^```", text, re.M | re.S)
+    groups = tomllib.loads(table)["project"]["entry-points"]
+    package = site / "my_package"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    for _, value in (point for points in groups.values() for point in points.items()):
+        module, _, name = value.removeprefix("my_package.").partition(":")
+        (example,) = (each for each in examples if f"\nclass {name}(" in each)
+        (package / f"{module}.py").write_text(example, encoding="utf-8")
+    told = site / "my_package-1.dist-info"
+    told.mkdir()
+    (told / "METADATA").write_text("Metadata-Version: 2.1\nName: my-package\nVersion: 1\n")
+    lines = [
+        line
+        for group, points in groups.items()
+        for line in (f"[{group}]", *(f"{name} = {value}" for name, value in points.items()))
+    ]
+    (told / "entry_points.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return Installed(site)
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    return install(tmp_path_factory.mktemp("site"))
+
+
+def counted(folder: Path) -> Path:
+    """Pictures with 0 to 5 bright squares, and a table of how many there are."""
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    lines = ["image,dots"]
+    for number in range(72):
+        count = number % 6
+        pixels = rng.integers(0, 40, (24, 24), np.uint8)
+        for place in rng.permutation(36)[:count]:
+            pixels[4 * (place // 6) :, 4 * (place % 6) :][:4, :4] = 250
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+        lines.append(f"{number}.png,{count}")
+    (folder / "dots.csv").write_text("\n".join(lines))
+    return folder / "dots.csv"
+
+
+def test_every_example_has_an_entry_point() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    shown = set(re.findall(r"^class (\w+)\(", text, re.M))
+    assert shown == set(re.findall(r'= "my_package\.\w+:(\w+)"', text)) != set()
+
+
+def test_a_task_and_a_kind_of_target_work_by_name(installed: Installed, tmp_path: Path) -> None:
+    table = counted(tmp_path / "data")
+    fit: list[str | Path] = [
+        "fit",
+        table,
+        "-b",
+        "seeded:convnet",
+        "-s",
+        "feature-extraction",
+        "--targets",
+        "counts",
+    ]
+    told = installed.headstart(*fit, "--no-scratch", "-o", tmp_path / "model")
+    assert "negative absolute error" in told
+    code = (
+        "import sys, headstart as hs; m = hs.load(sys.argv[1]); print(type(m.task).__name__);"
+        "print(*(p.answer['value'] for p in m.predict([sys.argv[2] + n for n in sys.argv[3:]])))"
+    )
+    folder = f"{tmp_path / 'data'}{os.sep}"
+    kind, values = installed.python(
+        code, str(tmp_path / "model"), folder, *(f"{n}.png" for n in range(12))
+    ).splitlines()
+    assert kind == "Counting"
+    numbers = np.array(values.split(), float)
+    assert (numbers > 0).all()
+    assert np.corrcoef(numbers, np.arange(12) % 6)[0, 1] > 0.5
+    scored = installed.headstart("evaluate", tmp_path / "model", table)
+    assert scored.startswith("negative absolute error -")
+
+
+def test_a_strategy_and_a_hub_work_by_name(installed: Installed, tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    mine = install(site)
+    shelf = site / "my_package" / "shelf.py"
+    text = shelf.read_text(encoding="utf-8")
+    here = text.replace('"timm:mobilenetv3_small_100"', '"seeded:convnet"')  # that needs no network
+    assert here != text
+    shelf.write_text(here, encoding="utf-8")
+    table = counted(tmp_path / "data")
+    listed = mine.headstart("backbones", "shelf:*")
+    assert "shelf:small" in listed and "see seeded:convnet" in listed
+    told = mine.headstart(
+        *("fit", table, "-b", "shelf:small", "-s", "norm-tuning?rate=2", "--epochs", "2"),
+        *("--targets", "numbers", "--no-scratch", "-o", tmp_path / "model"),
+    )
+    assert "norm-tuning?rate=2" in told
+    found = mine.python(
+        "import sys, headstart as hs; print(len(hs.load(sys.argv[1]).predict([sys.argv[2]])))",
+        str(tmp_path / "model"),
+        str(tmp_path / "data" / "3.png"),
+    )
+    assert found == "1\n"
+
+
+def test_what_is_offered_is_named_where_a_kind_is_not_known(installed: Installed) -> None:
+    code = """if True:
+        import headstart as hs
+        try:
+            hs.fit("nowhere", "seeded:convnet", "x", settings=hs.Settings(targets="count"))
+        except hs.HeadstartError as error:
+            print(error)
+    """
+    assert "counting, counts" in installed.python(code)
+
+
+def test_public_names_outlive_every_import() -> None:
+    """A module of a public name's name, such as headstart.strategies, takes no name's place."""
+    code = """if True:
+        import contextlib, headstart, importlib, pkgutil
+        for module in pkgutil.walk_packages(headstart.__path__, "headstart."):
+            if not module.name.endswith("__main__"):
+                with contextlib.suppress(ModuleNotFoundError):  # of an extra that is not here
+                    importlib.import_module(module.name)
+        import headstart.strategies
+        wrong = [name for name in headstart.__all__ if not callable(getattr(headstart, name))]
+        print(wrong, "lora" in headstart.strategies())
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[] True\n"
+    assert {"strategies", "fit"} <= set(headstart.__all__)
