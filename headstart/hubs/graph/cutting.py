@@ -183,6 +183,6 @@ def _value(model: Any, value: Any) -> Any | None:
     manager.run_passes(part)
     try:
         rest = openvino.Model([part.get_results()[0].input_value(0)], [])
-        return np.array(openvino.Core().compile_model(rest, "CPU", graph.EXACT)([])[0])
+        return np.array(graph.compiled(rest)([])[0])
     except RuntimeError:
         return None

@@ -225,9 +225,8 @@ def _agrees(trial: Any, model: Any) -> bool:
     """Whether two pictures at once give what each gives alone."""
     shape = [side.get_length() for side in list(trial.input(0).partial_shape)[1:]]
     pictures = np.random.default_rng(0).random((2, *shape), dtype=np.float32)
-    core = graph.library().Core()
-    both = _run(core.compile_model(trial, "CPU", graph.EXACT), [pictures])[0]
-    single = core.compile_model(model, "CPU", graph.EXACT)
+    both = _run(graph.compiled(trial), [pictures])[0]
+    single = graph.compiled(model)
     alone = np.concatenate(_run(single, [pictures[:1], pictures[1:]]))
     return bool(
         both.shape == alone.shape

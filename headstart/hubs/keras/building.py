@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from headstart.errors import HeadstartError
-from headstart.hubs.keras.graph import CODE, Call, Graph, KerasLayer, plain
+from headstart.hubs.keras.functions import FUNCTIONS
+from headstart.hubs.keras.graph import CODE, Call, Graph, KerasLayer, Value, plain
 from headstart.hubs.keras.modules import GlobalPool2d
 from headstart.hubs.keras.variables import Made, Variable
 from headstart.hubs.keras.weighted import WEIGHTED
@@ -24,6 +25,7 @@ from headstart.hubs.keras.weightless import (
 )
 
 OpenCode = Callable[[KerasLayer, Sequence[Tensor]], nn.Module]
+Question = Callable[[KerasLayer, Tensor], bool]
 _TAIL: Final = ("Activation", "Dropout", "Flatten", "Reshape", "Softmax")
 _ENDINGS: Final = (*LINEAR, *SOFTMAX, "sigmoid", "hard_sigmoid", "tanh")
 _RESERVED: Final = frozenset(dir(nn.Module()))
@@ -66,6 +68,7 @@ class _Site:
     network: Network
     what: str
     open_code: OpenCode
+    does_nothing: Question
     values: list[Tensor]
     layers: dict[str, tuple[str, Sequence[Variable]]] = field(default_factory=dict)
     sizes: dict[str, list[torch.Size]] = field(default_factory=dict)  # read at the first use
@@ -92,11 +95,17 @@ class _Site:
 
 
 def build(
-    graph: Graph, example: Tensor, what: str, open_code: OpenCode, behead: bool, front: nn.Module
+    graph: Graph,
+    example: Tensor,
+    what: str,
+    keras: tuple[OpenCode, Question],
+    behead: bool,
+    front: nn.Module,
 ) -> Built:
     """Make the modules one after another, each for what it reads when `example` runs through.
 
-    `front` comes before all others. Their weights are not set. `what` names the network in
+    `keras` runs the code of a layer, and says whether one that is not known does nothing unless it
+    is trained. `front` comes before all others. The modules' weights are not set. `what` names the network in
     messages. Raises HeadstartError for layers that are not known, and where the example's size or
     channels don't suit.
     """
@@ -104,7 +113,7 @@ def build(
     last = int(head.inputs[0]) if head is not None else graph.answer
     if head is None and behead:
         _refuse_softmax(graph, what)
-    site = _Site(Network(), what, open_code, [example])
+    site = _Site(Network(), what, *keras, [example])
     places = {0: 0}
     if not isinstance(front, nn.Identity):
         places[0] = site.add("front", front, [0])
@@ -131,11 +140,11 @@ def randomise(built: Built) -> None:
                 state[f"{name}.{variable.target}"].copy_(variable.drawn())
 
 
-def _moved(value: Any, places: Mapping[int, int]) -> int | float:
-    return value if isinstance(value, float) else places[value]
+def _moved(value: Value, places: Mapping[int, int]) -> Value:
+    return places[value] if isinstance(value, int) else value
 
 
-def _add(site: _Site, call: Call, inputs: Sequence[int | float]) -> int:
+def _add(site: _Site, call: Call, inputs: Sequence[Value]) -> int:
     """Add one call of a layer, with the activation it ends with."""
     layer = call.layer
     read = [site.values[value] if isinstance(value, int) else value for value in inputs]
@@ -161,6 +170,9 @@ def _add_new(site: _Site, layer: KerasLayer, read: Sequence[Any], numbers: Seque
     if layer.kind == CODE:
         return site.add(layer.name, site.open_code(layer, read), numbers)
     if layer.kind not in WEIGHTED:
+        known = layer.kind in WEIGHTLESS or layer.kind in FUNCTIONS
+        if not known and len(read) == 1 and site.does_nothing(layer, read[0]):
+            return site.add(layer.name, nn.Identity(), numbers)
         return site.add(layer.name, made(layer.kind, layer.config, read).module, numbers)
     found: Made = WEIGHTED[layer.kind](layer.config, read)
     place = site.add(layer.name, found.module, numbers)
@@ -170,8 +182,7 @@ def _add_new(site: _Site, layer: KerasLayer, read: Sequence[Any], numbers: Seque
 
 
 def _unfit(site: _Site, layer: KerasLayer, read: Sequence[Any], error: Exception) -> HeadstartError:
-    known = layer.kind in WEIGHTED or layer.kind in WEIGHTLESS or layer.kind == CODE
-    if not known:
+    if layer.kind not in {*WEIGHTED, *WEIGHTLESS, *FUNCTIONS, CODE}:
         return HeadstartError(
             f"{site.what} holds the layer {layer.name} of the kind {layer.kind}, which Headstart "
             "doesn't know. Give a network without it."

@@ -253,6 +253,15 @@ class BlueFirst(nn.Module):
         return pictures.flip(1)
 
 
+@final
+class WithoutChannels(nn.Module):
+    """Grey pictures as rows of numbers, without an axis of channels."""
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Pictures (N, 1, H, W) to (N, H, W)."""
+        return pictures.flatten(1, 2)
+
+
 def _aligned(value: float | Sequence[float]) -> Tensor:
     made = torch.as_tensor(value, dtype=torch.float32)
     return made.view(-1, 1, 1) if made.dim() else made

@@ -111,6 +111,8 @@ def _dense(config: Config, inputs: Sequence[Tensor]) -> Made:
 def _batch_norm(config: Config, inputs: Sequence[Tensor]) -> Made:
     (values,) = inputs
     width, is_map = _width(config, values), values.dim() == 4
+    if values.dim() == 3:  # torch has its channels elsewhere
+        raise HeadstartError("it normalises a sequence")
     kind = nn.BatchNorm2d if is_map else nn.BatchNorm1d
     module = kind(
         width, eps=float(config["epsilon"]), momentum=1.0 - float(config.get("momentum", 0.99))
