@@ -8,6 +8,7 @@ from typing import Any, Final, final
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from headstart.errors import HeadstartError
 from headstart.hubs.keras.functions import FUNCTIONS
@@ -28,6 +29,7 @@ OpenCode = Callable[[KerasLayer, Sequence[Tensor]], nn.Module]
 Question = Callable[[KerasLayer, Tensor], bool]
 _TAIL: Final = ("Activation", "Dropout", "Flatten", "Reshape", "Softmax")
 _ENDINGS: Final = (*LINEAR, *SOFTMAX, "sigmoid", "hard_sigmoid", "tanh")
+_MOST: Final = 1 << 28  # numbers that a layer answers for two pictures
 _RESERVED: Final = frozenset(dir(nn.Module()))
 
 
@@ -82,7 +84,9 @@ class _Site:
     def use(self, name: str, inputs: Sequence[int]) -> int:
         """Call a module that is there already."""
         module = self.network.get_submodule(name)
-        self.values.append(module(*[self.values[number] for number in inputs]))
+        given = [self.values[number] for number in inputs]
+        _check_size(module, given)
+        self.values.append(module(*given))
         self.network.uses.append((name, tuple(inputs)))
         return len(self.values) - 1
 
@@ -166,6 +170,18 @@ def _add(site: _Site, call: Call, inputs: Sequence[Value]) -> int:
     return place
 
 
+def _check_size(module: nn.Module, given: Sequence[Tensor]) -> None:
+    """Raise HeadstartError where a layer would answer far more numbers than pictures give."""
+    held = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+    shapes = {name: tensor.to("meta") for name, tensor in held.items()}
+    try:
+        made = functional_call(module, shapes, tuple(tensor.to("meta") for tensor in given))
+    except Exception:  # code of others may need numbers, and what is wrong shows when they are run
+        return
+    if made.numel() > _MOST:
+        raise HeadstartError(f"it answers {made.numel() // len(made):,} numbers an item")
+
+
 def _add_new(site: _Site, layer: KerasLayer, read: Sequence[Any], numbers: Sequence[int]) -> int:
     if layer.kind == CODE:
         return site.add(layer.name, site.open_code(layer, read), numbers)
@@ -214,7 +230,7 @@ def _finish(site: _Site, place: int, pools: bool) -> int:
         place = site.add("end", nn.Identity(), [place])
     if values.dim() == 4:
         place = site.add("pool", GlobalPool2d(greatest=False, keep=False), [place])
-    if site.values[place].dim() != 2:
+    if site.values[place].dim() != 2 or len(site.values[place]) != len(site.values[0]):
         raise HeadstartError(
             f"{site.what} answers with {list(values.shape[1:])} an item, not one row. "
             "Let it answer logits, pooled features or maps."

@@ -194,14 +194,19 @@ def _ends(ends: Any) -> list[Any]:
 def _call(graph: Graph, layer: KerasLayer, config: Any, values: tuple[Value, ...]) -> int:
     if layer.kind == INPUT:
         shape = config.get("batch_shape") or config.get("batch_input_shape")
-        graph.shape = graph.shape or tuple(shape[1:])
+        graph.shape = graph.shape or _sides(shape)
         return int(values[0])
     if layer.kind in NETWORKS:
         return _enter(graph, layer, config, int(values[0]))
     if not graph.shape:  # a sequential model of old, whose first layer says it
-        graph.shape = tuple((config.get("batch_input_shape") or [None] * 4)[1:])
+        graph.shape = _sides(config.get("batch_input_shape") or [None] * 4)
     graph.calls.append(Call(layer, values))
     return len(graph.calls)
+
+
+def _sides(shape: Any) -> tuple[int | None, ...]:
+    """The shape of an item, None where any length will do."""
+    return tuple(None if side is None else int(side) for side in shape[1:])
 
 
 def _read(node: Any) -> tuple[list[_Place | float | Constant], dict[str, Any]]:

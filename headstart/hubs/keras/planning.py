@@ -184,7 +184,7 @@ def _own(reference: Reference, path: Path) -> Plan:
 def _own_preprocess(reference: Reference, graph: Graph) -> dict[str, Any]:
     """As the options say; else values from 0 to 255 in the size that the network wants."""
     shape = (*graph.shape, 1) if len(graph.shape) == 2 else graph.shape
-    if len(shape) != 3 or max(map(int, (side or 1 for side in shape))) > _WIDEST:
+    if len(shape) != 3 or max(side or 1 for side in shape) > _WIDEST:
         raise HeadstartError(
             f"{reference} takes {'x'.join(map(str, shape)) or 'nothing'} an item, which are no "
             "pictures. Give a network of pictures."

@@ -46,7 +46,7 @@ def activation_name(config: Config) -> str:
     given = config.get("activation") or "linear"
     if isinstance(given, Mapping):
         inner = given.get("config")
-        given = inner if isinstance(inner, str) else f"{given.get('class_name')}"
+        given = inner if isinstance(inner, str) else given.get("class_name") or inner
     return str(given)
 
 
