@@ -68,13 +68,13 @@ def _scaled(
     policy = layer.config.get("dtype")
     inner = policy.get("config") if isinstance(policy, Mapping) else policy
     mode = inner.get("mode") if isinstance(inner, Mapping) else None
-    if mode is None:
+    if mode is None and all(values.dtype.itemsize > 1 for values in found):
         return found
     biased = bool(layer.config.get("use_bias", True))
     if mode != "int8" or len(found) != 2 + biased:
         raise WeightsError(
-            f"{file.path} holds {layer.name} quantised as {mode}, which can't be read. "
-            "Save the network before quantize(), or as int8."
+            f"{file.path} holds {layer.name} quantised as {mode or 'its design does not say'}, "
+            "which can't be read. Save the whole network before quantize(), or as int8."
         )
     kernel, *rest = found
     return [kernel / rest[-1], *rest[:-1]]

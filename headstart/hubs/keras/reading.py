@@ -77,7 +77,10 @@ def member(group: Any, path: str, file: File) -> Any:
 
 
 def numbers(dataset: Any, file: File) -> np.ndarray:
-    """A dataset's values. Raises WeightsError unless they are numbers inside the file."""
+    """A dataset's values as float32, or in one byte each as they are.
+
+    Raises WeightsError unless they are numbers inside the file.
+    """
     inside = isinstance(dataset, h5py.Dataset) and not dataset.external and not dataset.is_virtual
     if inside and dataset.dtype == _BFLOAT16:  # the upper half of float32
         halves = np.asarray(dataset[()]).view(np.uint16).astype(np.uint32)
@@ -88,7 +91,8 @@ def numbers(dataset: Any, file: File) -> np.ndarray:
             f"{file.path} keeps {name} as something else than numbers of its own, so that it was "
             "not read. Copy or save it again."
         )
-    return np.asarray(dataset[()], dtype=np.float32)
+    kind = dataset.dtype if dataset.dtype.itemsize == 1 else np.float32
+    return np.asarray(dataset[()], dtype=kind)
 
 
 def listed(group: Any, name: str) -> list[str]:
