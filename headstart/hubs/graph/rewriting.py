@@ -68,9 +68,10 @@ def _reshape(graph: Any) -> None:
             shapes[node.output[0]] = node.attribute[0].t
     single = {value.name for value in [*graph.input, *graph.value_info] if _first(value) == 1}
     for number, node in enumerate(graph.node):
-        if node.op_type != "Reshape" or node.domain or node.input[1] not in shapes:
+        if node.op_type != "Reshape" or node.domain:
             continue
-        shape = np.array(helper.to_array(shapes[node.input[1]]))
+        known = shapes.get(node.input[1])
+        shape = np.array([-1]) if known is None else np.array(helper.to_array(known))
         if shape.ndim != 1 or not shape.size or (shape == 0).any():
             continue
         for setting in [a for a in node.attribute if a.name == "allowzero"]:
