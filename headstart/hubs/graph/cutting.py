@@ -150,9 +150,7 @@ def _linear(model: Any, walk: _Walk) -> nn.Linear | None:
     return head
 
 
-def _step(
-    kind: str, terms: list[Any | None], classes: int
-) -> tuple[np.ndarray, np.ndarray] | None:
+def _step(kind: str, terms: list[Any | None], classes: int) -> tuple[np.ndarray, np.ndarray] | None:
     """What an operation multiplies logits with and adds to them; None where it isn't so plain.
 
     The rounding to levels in a network of whole numbers is left out, and its scale is kept.

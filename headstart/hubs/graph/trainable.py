@@ -159,9 +159,7 @@ def _features(plan: Plan, network: nn.Module, pictures: Tensor) -> int:
             f"at a time ({graph.reason(error)}). {_EXPORT}"
         ) from error
     if both.shape != alone.shape or not torch.allclose(both, alone, rtol=1e-3, atol=1e-4):
-        raise HeadstartError(
-            f"{plan.path} takes one picture at a time. {_EXPORT}"
-        )
+        raise HeadstartError(f"{plan.path} takes one picture at a time. {_EXPORT}")
     return int(both.shape[1])
 
 

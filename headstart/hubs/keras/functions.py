@@ -37,7 +37,9 @@ class InOrder(nn.Module):
         turned = (t.permute(0, 2, 3, 1) if t.dim() == 4 else t for t in tensors)
         count = len(tensors) + len(self.places)
         constants = {place: getattr(self, name) for place, name in self.places.items()}
-        made = self.function(*(constants[n] if n in constants else next(turned) for n in range(count)))
+        made = self.function(
+            *(constants[n] if n in constants else next(turned) for n in range(count))
+        )
         return made.permute(0, 3, 1, 2) if made.dim() == 4 else made
 
 
