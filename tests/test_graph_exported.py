@@ -120,7 +120,8 @@ def after_transformer(pictures: Tensor) -> Tensor:
     tokens = made.flatten(2).transpose(1, 2)
     normed = functional.layer_norm(tokens, (6,), own("g", 0, 6) + 1, own("s", 1, 6))
     heads = [
-        (normed @ own("", number, 6, 6)).unflatten(2, (2, 3)).transpose(1, 2) for number in range(3)
+        (normed @ own("", number, 6, 6)).view(len(normed), -1, 2, 3).transpose(1, 2)
+        for number in range(3)
     ]
     mixed = (heads[0] @ heads[1].transpose(2, 3)).softmax(-1) @ heads[2]
     return functional.gelu(mixed.transpose(1, 2).flatten(2) + tokens).mean(1)
@@ -241,7 +242,10 @@ def quantised(path: Path) -> Path:
 
     def pair(name: str, scale: float, zero: Any, source: str) -> tuple[list[Any], list[Any]]:
         entries = f"{name}_s {name}_z"
-        made = [tensor(f"{name}_s", np.float32(scale)), tensor(f"{name}_z", np.array(zero))]
+        made = [
+            tensor(f"{name}_s", np.array(scale, "float32")),
+            tensor(f"{name}_z", np.array(zero)),
+        ]
         nodes = [
             node("QuantizeLinear", f"{source} {entries}", f"{name}_q"),
             node("DequantizeLinear", f"{name}_q {entries}", f"{name}_d"),
@@ -250,7 +254,7 @@ def quantised(path: Path) -> Path:
 
     def kept(name: str, values: np.ndarray) -> tuple[list[Any], list[Any]]:
         scale = np.float32(np.abs(values).max() / 127)
-        rows = [tensor(f"{name}_s", scale), tensor(f"{name}_z", np.int8(0))]
+        rows = [tensor(f"{name}_s", np.array(scale)), tensor(f"{name}_z", np.array(0, "int8"))]
         rows.append(tensor(f"{name}_q", np.round(values / scale).astype("int8")))
         return [node("DequantizeLinear", f"{name}_q {name}_s {name}_z", f"{name}_d")], rows
 
@@ -283,7 +287,8 @@ def test_a_quantised_network_is_frozen_features_with_its_head(tmp_path: Path) ->
 
     path = quantised(tmp_path / "net.onnx")
     backbone = load(path)
-    wanted = ReferenceEvaluator(str(path)).run(None, {"pictures": pictures().numpy()})[0]
+    reference: Any = ReferenceEvaluator(str(path))
+    (wanted,) = reference.run(None, {"pictures": pictures().numpy()})
     assert backbone.feature_dim == 6
     assert backbone.head is not None
     with torch.no_grad():

@@ -61,7 +61,7 @@ SCALED: dict[str, Make] = {
     "1 - x / 255": lambda keras, x: 1 - x / 255,
     "255 / (x + 1)": lambda keras, x: 255 / (x + 1),
     "(-x / 255) ** 2": lambda keras, x: (-x / 255) ** 2,
-    "an array": lambda keras, x: (x / 255 - np.float32(MEANS)) / np.float32(DEVIATIONS),
+    "an array": lambda keras, x: (x / 255 - np.array(MEANS, "f4")) / np.array(DEVIATIONS, "f4"),
     "functions": lambda keras, x: keras.ops.subtract(keras.ops.divide(x, 127.5), 1.0),
     "cast": lambda keras, x: keras.ops.cast(x, "float32") / 255,
     "tf": lambda keras, x: keras.applications.mobilenet_v2.preprocess_input(x),
@@ -190,7 +190,8 @@ def test_whole_numbers_are_read_with_their_scale(tmp_path: Path) -> None:
     layer = made.layers[-1]
     exact = np.asarray(layer._kernel.value) / np.asarray(layer.kernel_scale.value)
     assert backbone.head is not None
-    assert np.allclose(backbone.head.weight.detach().numpy(), exact.T, rtol=1e-6)
+    weight = backbone.head.state_dict()["weight"].numpy()
+    assert np.allclose(weight, exact.T, rtol=1e-6)
     write(own(dense), tmp_path / "design.json")
     write(made, tmp_path / "own.weights.h5")
     with pytest.raises(WeightsError, match=r"quantised as its design does not say.*quantize"):
@@ -220,7 +221,9 @@ def test_policies_of_less_precision(policy: str, share: float, suffix: str, tmp_
     found = catalog.load_backbone(f"keras:{tmp_path}/own{suffix}").head
     assert found is not None
     wanted = torch.as_tensor(made.layers[-1].kernel.value).detach().float()
-    assert torch.equal(found.weight, wanted.T)  # in full: all of them are numbers of float32
+    assert torch.equal(
+        found.state_dict()["weight"], wanted.T
+    )  # in full: all of them are numbers of float32
 
 
 def old(*operations: tuple[str, Any]) -> dict[str, Any]:

@@ -135,9 +135,10 @@ def _refusal(path: Path, kind: str, error: Exception) -> HeadstartError:
     text = " ".join(str(error).split())
     unknown = re.search(r"No conversion rule found for operations: ([^\n]+)", str(error))
     if unknown:
+        whole = "QGemm" in text or "QLinear" in text
         return HeadstartError(
             f"{path} has operations that OpenVINO can't run: {unknown.group(1).strip()}. "
-            f"{_QDQ if 'QGemm' in text or 'QLinear' in text else 'Export the network without them.'}"
+            f"{_QDQ if whole else 'Export the network without them.'}"
         )
     if "outside the base directory" in text:
         outside = re.search(r"Path '([^']*)'", text)

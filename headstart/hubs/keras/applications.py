@@ -99,7 +99,7 @@ def does_nothing(layer: KerasLayer, values: Tensor) -> bool:
     named = [float(v) for v in settings.values() if isinstance(v, int | float)]
     tried = [draw, draw * 255, draw * 600 - 300, *(torch.full(shape, v) for v in named)]
     with library() as keras, torch.no_grad():
-        kind = getattr(keras.layers, layer.kind, None)
+        kind: Any = getattr(keras.layers, layer.kind, None)
         try:
             made = kind.from_config({"name": "asked", **settings})
             return all(torch.equal(made(given, training=False), given) for given in tried)

@@ -109,12 +109,12 @@ def build(
     """Make the modules one after another, each for what it reads when `example` runs through.
 
     `keras` runs the code of a layer, and says whether one that is not known does nothing unless it
-    is trained. `front` comes before all others. The modules' weights are not set. `what` names the network in
-    messages. Raises HeadstartError for layers that are not known, and where the example's size or
-    channels don't suit.
+    is trained. `front` comes before all others. Their weights are not set. `what` names the network
+    in messages. Raises HeadstartError for layers that are not known, and where the example's size
+    or channels don't suit.
     """
     head = _head(graph) if behead else None
-    last = int(head.inputs[0]) if head is not None else graph.answer
+    last = _first(head) if head is not None else graph.answer
     if head is None and behead:
         _refuse_softmax(graph, what)
     site = _Site(Network(), what, *keras, [example])
@@ -254,8 +254,14 @@ def _head(graph: Graph) -> Call | None:
             return None
         if call.layer.kind not in _TAIL:
             return call if _is_linear(call.layer) else None
-        number = int(call.inputs[0])
+        number = _first(call)
     return None
+
+
+def _first(call: Call) -> int:
+    """The number of the call whose answer is read first; 0 where that is constant."""
+    value = call.inputs[0]
+    return value if isinstance(value, int) else 0
 
 
 def _is_linear(layer: KerasLayer) -> bool:

@@ -58,7 +58,7 @@ def square_deviations(built: Built) -> None:
                 module.variance.square_()
 
 
-def _scaled(layer: KerasLayer, found: Sequence[np.ndarray], file: File) -> Sequence[np.ndarray]:
+def _scaled(layer: KerasLayer, found: list[np.ndarray], file: File) -> list[np.ndarray]:
     """The numbers that a layer's whole numbers stand for: kernel / scale, as Keras counts them.
 
     Raises WeightsError for what is packed otherwise.

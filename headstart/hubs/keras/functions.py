@@ -95,7 +95,8 @@ def _item(item: Any) -> Any:
 def _axes(config: Config, name: str = "axis") -> tuple[int, ...]:
     """Axes by their number, of which none is that of the pictures."""
     given = config.get(name)
-    axes = tuple(int(n) for n in (given if isinstance(given, list) else [given]))
+    numbers: Sequence[Any] = given if isinstance(given, list) else [given]
+    axes = tuple(int(n) for n in numbers)
     if 0 in axes:
         raise HeadstartError(f"{name}={given} mixes pictures")
     return axes
@@ -125,7 +126,7 @@ def _cast(config: Config, inputs: Sequence[Any]) -> Function:
 
 
 def _resized(config: Config, inputs: Sequence[Any]) -> Function:
-    size = config.get("size") or (config.get("height"), config.get("width"))
+    size: Sequence[Any] = config.get("size") or (config.get("height"), config.get("width"))
     mode = str(config.get("interpolation") or config.get("method") or "bilinear")
     modes = {"bilinear": "bilinear", "nearest": "nearest-exact"}
     usual = ("antialias", "crop_to_aspect_ratio", "pad_to_aspect_ratio", "preserve_aspect_ratio")

@@ -195,13 +195,20 @@ def _call(graph: Graph, layer: KerasLayer, config: Any, values: tuple[Value, ...
     if layer.kind == INPUT:
         shape = config.get("batch_shape") or config.get("batch_input_shape")
         graph.shape = graph.shape or _sides(shape)
-        return int(values[0])
+        return _number(values[0])
     if layer.kind in NETWORKS:
-        return _enter(graph, layer, config, int(values[0]))
+        return _enter(graph, layer, config, _number(values[0]))
     if not graph.shape:  # a sequential model of old, whose first layer says it
         graph.shape = _sides(config.get("batch_input_shape") or [None] * 4)
     graph.calls.append(Call(layer, values))
     return len(graph.calls)
+
+
+def _number(value: Value) -> int:
+    """The number of a call. Raises ValueError for what is constant."""
+    if not isinstance(value, int):
+        raise ValueError("a network reads numbers, no tensor")
+    return value
 
 
 def _sides(shape: Any) -> tuple[int | None, ...]:

@@ -37,7 +37,8 @@ def read(path: Path, most: int, special: Collection[str], numbers: bool = True) 
     """The first `most` words of a file; of a word that comes twice the first, and no special ones.
 
     In binary files words that are not UTF-8 are left out, as word2vec's own tool cuts long ones in
-    the middle of a letter. Raises WeightsError naming the line (in a binary file the word) that is wrong.
+    the middle of a letter. Raises WeightsError naming the line (in a binary file the word) that is
+    wrong.
     """
     found = recognised(path)
     layout = (BinaryLayout if found.binary else TextLayout)(path, found)
