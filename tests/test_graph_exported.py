@@ -190,6 +190,19 @@ def test_operations_of_later_sets(
     assert close(found, wanted(made).mean((2, 3)))
 
 
+def test_parts_are_cut_out_without_a_warning(tmp_path: Path) -> None:
+    nodes, constants = convolved()
+    cut = node("Slice", "map starts ends axes steps", "on")
+    constants += [whole("starts", 0, -1), whole("ends", 2**62, -(2**62)), whole("axes", 2, 1)]
+    constants += [whole("steps", 1, -1), whole("over", 2, 3), whole("rows", -1, 6)]
+    rest = pooled()
+    rest[0] = node("ReduceMean", "on over", "mean", keepdims=1)
+    path = write(tmp_path / "net.onnx", ([*nodes, cut, *rest], constants))
+    made = functional.conv2d(pictures(), own("w", 0, 6, 3, 2, 2), own("b", 0, 6), stride=2)
+    found = features(load(path, trainable="true"), pictures())
+    assert close(found, made.mean((2, 3)).flip(1))
+
+
 def test_what_is_new_and_not_known_is_refused_with_advice_that_works(tmp_path: Path) -> None:
     spread = acted("AveragePool", 19, kernel_shape=[2, 2], dilations=[2, 2])
     path = write(tmp_path / "net.onnx", spread)

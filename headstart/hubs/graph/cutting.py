@@ -104,6 +104,8 @@ def _walk(model: Any, result: Any) -> _Walk | None:
         passes = kind in _LAST | _POOLS | _SHAPES | _AFFINE
         if len(sources) != 1 or not (passes or (kind in _ACTIVATIONS and kinds & _LAST)):
             return None
+        if kind == "Subtract" and sources[0] != node.input_value(0):  # from a constant
+            return None
         constants = [v for v in node.input_values() if v.get_node().get_name() not in live]
         behind.append((kind, constants))
         value = sources[0]

@@ -11,6 +11,7 @@ from functools import lru_cache
 from importlib import import_module
 from typing import Any, Final, final
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -42,6 +43,31 @@ class Attention(nn.Module):
         )
 
 
+@final
+class Slice(nn.Module):
+    """Parts of a tensor along some of its axes, also backwards."""
+
+    def forward(
+        self,
+        values: Tensor,
+        starts: Tensor,
+        ends: Tensor,
+        axes: Tensor | None = None,
+        steps: Tensor | None = None,
+    ) -> Tensor:
+        """Values (…) to values (…)."""
+        first, last = starts.tolist(), ends.tolist()
+        along = list(range(len(first))) if axes is None else axes.tolist()
+        by = [1] * len(first) if steps is None else steps.tolist()
+        for start, end, axis, step in zip(first, last, along, by, strict=True):
+            places = range(*slice(start, end, step).indices(values.shape[axis]))
+            if step == 1:
+                values = values.narrow(axis, places.start, len(places))
+            else:
+                values = values.index_select(axis, torch.tensor(places, device=values.device))
+        return values
+
+
 @lru_cache(maxsize=1)
 def register() -> None:
     """Add what is missing, once. Raises ImportError where onnx2torch is not installed."""
@@ -56,6 +82,9 @@ def register() -> None:
     _add(registry, "GroupNormalization", 21, _group_norm)
     for version in (23, 24):
         _add(registry, "Attention", version, _attention)
+    for version in (10, 11, 13):  # theirs warns at each use with torch of today
+        key = registry.OperationDescription("", "Slice", version)
+        registry._CONVERTER_REGISTRY[key] = lambda node, graph: _result(node, Slice(), 5)
     known: dict[str, int] = {}
     for description in registry._CONVERTER_REGISTRY:
         if description.domain == "":

@@ -142,7 +142,7 @@ def _converted(plan: Plan, content: bytes) -> nn.Module:
 def _operation(error: Exception) -> str:
     """The operation and version that a converter says it doesn't know."""
     named = re.search(r"operation_type='([^']*)', version=(\d+)", str(error))
-    if named and "Quantize" in named[1]:
+    if named and "quantize" in named[1].lower():
         return "it is quantised"
     return f"{named[1]} of version {named[2]}" if named else graph.reason(error)
 
