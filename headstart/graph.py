@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 _TELEMETRY: Final = "openvino_telemetry"
 EXACT: Final = {"INFERENCE_PRECISION_HINT": "f32"}
+_REAL: Final = {"LP_TRANSFORMS_MODE": "NO"}  # whole numbers are run as real ones, only slower
 
 
 def library(part: str = "openvino") -> Any:
@@ -41,6 +42,18 @@ def reason(error: BaseException) -> str:
     """The first line of what an error says, without a full stop."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return (lines[0] if lines else type(error).__name__)[:200].rstrip(".")
+
+
+def compiled(model: Any) -> Any:
+    """An `openvino.Model` made ready to run in fp32 on the CPU. Raises RuntimeError.
+
+    OpenVINO fails at making whole numbers fast in some quantised transformers.
+    """
+    core = library().Core()
+    try:
+        return core.compile_model(model, "CPU", EXACT)
+    except RuntimeError:
+        return core.compile_model(model, "CPU", EXACT | _REAL)
 
 
 @final
@@ -71,18 +84,17 @@ class Graph(nn.Module):
         """Pictures (N, C, H, W) -> activations (N, …) in float32, without gradients."""
         given = pictures.detach().to("cpu", torch.float32).contiguous().numpy()
         with self._lock:
-            compiled = self._ready()
-            whole = compiled.inputs[0].partial_shape[0].is_dynamic
+            ready = self._ready()
+            whole = ready.inputs[0].partial_shape[0].is_dynamic
             batches = [given] if whole else np.split(given, len(given))
-            found = [np.array(compiled([batch])[0]) for batch in batches]
+            found = [np.array(ready([batch])[0]) for batch in batches]
         return torch.from_numpy(np.concatenate(found)).to(pictures.device)
 
     def _ready(self) -> Any:
         """The compiled network: that of before, unless the constants were written since."""
         state = (self.constants.data_ptr(), self.constants._version)
         if self._compiled is None or self._compiled[0] != state:
-            core = library().Core()
-            self._compiled = state, core.compile_model(self.network(), "CPU", EXACT)
+            self._compiled = state, compiled(self.network())
         return self._compiled[1]
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Graph:

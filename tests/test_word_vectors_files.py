@@ -150,7 +150,7 @@ WRONG: list[tuple[bytes, str]] = [
     (binary(THREE)[:-9], "holds 2 words, not the 3 that its first line states"),
     (binary(THREE) + b"more", "holds more than 3 words, not the 3"),
     (binary({"a": [float("inf"), 0.3]}), "words.txt, word 1, gives 'a' a number that is not fin"),
-    (binary({"\x00": [0.1, 0.3]}).replace(b"\x00 ", b"\xff "), "word 1, has a word that is not UT"),
+    (binary({"\x00": [0.1, 0.3]}).replace(b"\x00 ", b"\xff "), "no word that is UTF-8"),
     (b"9 1\na " + b"\xfe" * (3 << 20), "holds 1 word, not the 9"),
     (b"9 4\n" + b"\xfe" * (3 << 20), "line 2, holds 0 numbers after its word"),
     (gzip.compress(text(THREE), mtime=0)[:-12], "can't be read .* Copy or download it again"),
@@ -231,3 +231,23 @@ def test_cards_are_of_files_by_their_usual_names(
     assert [card.reference for card in found["fasttext"]] == ["fasttext:cc.ru.vec"]
     names = [(card.reference, card.parameters) for card in found["word2vec"]]
     assert names == [("word2vec:GoogleNews.bin", None), ("word2vec:word2vec.txt", 700)]
+
+
+def test_words_cut_in_a_letter_are_left_out_and_counted(tmp_path: Path) -> None:
+    content = binary({**THREE, "cut": [1.0, 1.0], "after": [2.0, 3.0]})
+    path = tmp_path / "cut.bin"
+    path.write_bytes(content.replace(b"cut ", "cu\u00e9".encode()[:3] + b" "))
+    vectors = read(path, 10**6, SPECIAL)
+    assert list(vectors.words) == [*THREE, "after"]
+    assert vectors.unreadable == 1
+    assert vectors.matrix is not None
+    assert vectors.matrix[-1].tolist() == [2.0, 3.0]  # as gensim reads it
+    (note,) = catalog.load_backbone(f"word2vec:{path}").notes
+    assert note == f"{path}: 1 word left out, not UTF-8."
+
+
+def test_a_space_in_a_binary_word_never_moves_the_others(tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).random((6, 4))
+    names = ["the", "ants", "New York", "bees", "are", "here"]
+    with pytest.raises(WeightsError, match=r"word \d, is none: one before it holds a space"):
+        found(binary(dict(zip(names, rows.tolist(), strict=True))))

@@ -25,7 +25,7 @@ _SHAPES: Final = {
     "Convert",
     "FakeQuantize",
 }
-_AFFINE: Final = {"Add", "Multiply"}  # with a constant
+_AFFINE: Final = {"Add", "Subtract", "Multiply"}  # with a constant behind
 _ACTIVATIONS: Final = {"Relu", "Clamp"}
 
 
@@ -104,6 +104,8 @@ def _walk(model: Any, result: Any) -> _Walk | None:
         passes = kind in _LAST | _POOLS | _SHAPES | _AFFINE
         if len(sources) != 1 or not (passes or (kind in _ACTIVATIONS and kinds & _LAST)):
             return None
+        if kind == "Subtract" and sources[0] != node.input_value(0):  # from a constant
+            return None
         constants = [v for v in node.input_values() if v.get_node().get_name() not in live]
         behind.append((kind, constants))
         value = sources[0]
@@ -138,19 +140,38 @@ def _linear(model: Any, walk: _Walk) -> nn.Linear | None:
             break
         if kind in _ACTIVATIONS:
             return None
-        if kind in _AFFINE:
-            term = _value(model, constants[0])
-            if term is None or term.size not in (1, len(weight)):
-                return None
-            if kind == "Add":
-                bias = bias + term.reshape(-1)
-            else:
-                weight, bias = weight * term.reshape(-1, 1), bias * term.reshape(-1)
+        step = _step(kind, [_value(model, constant) for constant in constants], len(weight))
+        if step is None:
+            return None
+        factor, term = step
+        weight, bias = weight * factor.reshape(-1, 1), bias * factor + term
     head = nn.Linear(weight.shape[1], weight.shape[0], device="meta").to_empty(device="cpu")
     with torch.no_grad():
         head.weight.copy_(torch.from_numpy(np.array(weight, dtype=np.float32)))
         head.bias.copy_(torch.from_numpy(np.array(bias, dtype=np.float32)))
     return head
+
+
+def _step(kind: str, terms: list[Any | None], classes: int) -> tuple[np.ndarray, np.ndarray] | None:
+    """What an operation multiplies logits with and adds to them; None where it isn't so plain.
+
+    The rounding to levels in a network of whole numbers is left out, and its scale is kept.
+    """
+    known = [np.asarray(t, dtype=np.float64).reshape(-1) for t in terms if t is not None]
+    factor, term = np.ones(1), np.zeros(1)
+    if kind in _SHAPES | _POOLS and kind != "FakeQuantize":
+        return factor, term
+    if len(known) < len(terms) or any(t.size not in (1, classes) for t in known):
+        return None
+    if kind == "FakeQuantize":
+        low, high, least, most = known
+        factor = (most - least) / np.maximum(high - low, np.finfo(np.float32).tiny)
+        term = least - low * factor
+    elif kind == "Multiply":
+        factor = known[0]
+    else:
+        term = known[0] if kind == "Add" else -known[0]
+    return factor, term
 
 
 def _value(model: Any, value: Any) -> Any | None:
@@ -162,6 +183,6 @@ def _value(model: Any, value: Any) -> Any | None:
     manager.run_passes(part)
     try:
         rest = openvino.Model([part.get_results()[0].input_value(0)], [])
-        return np.array(openvino.Core().compile_model(rest, "CPU", graph.EXACT)([])[0])
+        return np.array(graph.compiled(rest)([])[0])
     except RuntimeError:
         return None

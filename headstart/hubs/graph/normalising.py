@@ -39,6 +39,14 @@ def normalise(plan: Plan, cut: Cut) -> Normal:
 
     Raises HeadstartError where it isn't for pictures, or these features aren't one row each.
     """
+    given = entry(plan, cut)
+    sides, last = layout(plan, given)
+    model = _model(plan, cut, given, sides, last)
+    return Normal(_saved(_any_number(plan, model)), sides, last, black(given) is not None)
+
+
+def entry(plan: Plan, cut: Cut) -> Any:
+    """The one input that the features depend on. Raises HeadstartError for several, or texts."""
     inputs = _inputs(cut.features)
     if len(inputs) != 1:
         names = ", ".join(node.get_friendly_name() for node in inputs) or "none"
@@ -46,12 +54,15 @@ def normalise(plan: Plan, cut: Cut) -> Normal:
             f"{plan.path} must take pictures and nothing else, but its inputs are: {names}. "
             "Export it with one input, or name an earlier tensor with output=NAME."
         )
-    sides, last = layout(plan, inputs[0])
     kind = inputs[0].get_element_type().get_type_name()
     if kind not in (*_WHOLE, *_REAL):
         raise HeadstartError(f"{plan.path} takes {kind}, not pictures. Give another graph.")
-    model = _model(plan, cut, inputs[0], sides, last)
-    return Normal(_saved(_any_number(plan, model)), sides, last, kind in _WHOLE)
+    return inputs[0]
+
+
+def black(entry: Any) -> float | None:
+    """What black is to an input of whole numbers, None for one of real numbers."""
+    return _WHOLE.get(entry.get_element_type().get_type_name())
 
 
 def _inputs(features: Any) -> list[Any]:
@@ -104,10 +115,10 @@ def _model(plan: Plan, cut: Cut, entry: Any, sides: tuple[int, int, int], last: 
     pictures = operations.parameter([fixed, *sides], openvino.Type.f32, "pictures")
     value = pictures
     kind = entry.get_element_type()
-    if kind.get_type_name() in _WHOLE:
-        black = _WHOLE[kind.get_type_name()]
+    least = black(entry)
+    if least is not None:
         levels = operations.round(operations.multiply(value, np.float32(255)), "half_to_even")
-        value = operations.clamp(operations.add(levels, np.float32(black)), black, black + 255)
+        value = operations.clamp(operations.add(levels, np.float32(least)), least, least + 255)
     if kind.is_static and kind != openvino.Type.f32:
         value = operations.convert(value, kind)
     if last:
@@ -214,9 +225,8 @@ def _agrees(trial: Any, model: Any) -> bool:
     """Whether two pictures at once give what each gives alone."""
     shape = [side.get_length() for side in list(trial.input(0).partial_shape)[1:]]
     pictures = np.random.default_rng(0).random((2, *shape), dtype=np.float32)
-    core = graph.library().Core()
-    both = _run(core.compile_model(trial, "CPU", graph.EXACT), [pictures])[0]
-    single = core.compile_model(model, "CPU", graph.EXACT)
+    both = _run(graph.compiled(trial), [pictures])[0]
+    single = graph.compiled(model)
     alone = np.concatenate(_run(single, [pictures[:1], pictures[1:]]))
     return bool(
         both.shape == alone.shape

@@ -19,6 +19,7 @@ _FORMATS: Final = {
 }
 _MADE_UP: Final = re.compile(r"\d+|[A-Z][A-Za-z]+_\d+")  # names that reading gives, each time anew
 SHOWN: Final = 8  # names of tensors in a message
+_QDQ: Final = "Quantise the network with quant_format=QuantFormat.QDQ."
 _SAME: Final = ("FakeQuantize", "Convert", "Reshape", "Transpose", "Squeeze", "Unsqueeze")
 
 
@@ -134,9 +135,10 @@ def _refusal(path: Path, kind: str, error: Exception) -> HeadstartError:
     text = " ".join(str(error).split())
     unknown = re.search(r"No conversion rule found for operations: ([^\n]+)", str(error))
     if unknown:
+        whole = "QGemm" in text or "QLinear" in text
         return HeadstartError(
             f"{path} has operations that OpenVINO can't run: {unknown.group(1).strip()}. "
-            "Export the network without them."
+            f"{_QDQ if whole else 'Export the network without them.'}"
         )
     if "outside the base directory" in text:
         outside = re.search(r"Path '([^']*)'", text)

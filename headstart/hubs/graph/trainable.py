@@ -12,32 +12,44 @@ from torch import Tensor, nn
 
 from headstart import beheading, graph
 from headstart.errors import HeadstartError
+from headstart.hubs.graph import operations
 from headstart.hubs.graph.assembling import Opened, Positions, example
 from headstart.hubs.graph.cutting import Cut, cut
-from headstart.hubs.graph.normalising import axis_of, layout
+from headstart.hubs.graph.normalising import axis_of, black, entry, layout, normalise
 from headstart.hubs.graph.planning import Plan
 from headstart.hubs.graph.reading import read
+from headstart.hubs.graph.rewriting import rewrite
 from headstart.stages import find_stages
 
 FILE: Final = "graph.onnx"  # what a saved model calls the network up to its features
 _KIND: Final = "onnx"
-_UNSAFE: Final = re.compile(r"[^0-9A-Za-z_/:.+-]")
+_AGREE: Final = 1e-3  # relative, of two libraries
+_EXPORT: Final = (
+    "Export it for any number of pictures, as torch.onnx.export does with "
+    "dynamic_shapes=({0: 'batch'},), or leave trainable=true out."
+)
 _CONSTANTS: Final = "initializers"  # what the converter calls tensors of no layer
 
 
 @final
 class Turned(nn.Module):
-    """A network between pictures with channels first, and a file's order of axes."""
+    """A network between pictures with channels first, from 0 to 1, and what a file is fed with.
 
-    def __init__(self, network: nn.Module, last: bool, axis: int) -> None:
+    `black` is the least of the 256 numbers that it takes, None where it takes others.
+    """
+
+    def __init__(self, network: nn.Module, last: bool, axis: int, black: float | None) -> None:
         super().__init__()
         self.network = network
         self.last = last
         self.axis = axis
+        self.black = black
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Pictures (N, C, H, W) -> features (N, D, …)."""
         given = pictures.permute(0, 2, 3, 1) if self.last else pictures
+        if self.black is not None:
+            given = given * 255 + self.black
         features: Tensor = self.network(given)
         return features.movedim(self.axis, 1)
 
@@ -56,16 +68,19 @@ def open_onnx(plan: Plan) -> Opened:
     graph_of = read(plan.path, plan.kind)  # refuses what is damaged, or leads out of its folder
     asked = plan.settings
     taken = _whole(graph_of.model) if plan.saved else cut(graph_of, asked.output, asked.head)
-    entry = graph_of.model.get_parameters()[0]
-    sides, last = layout(plan, entry)
-    content = plan.path.read_bytes() if plan.saved else _up_to(plan, taken, entry)
+    given = entry(plan, taken)
+    sides, last = layout(plan, given)
+    least = black(given)
+    content = plan.path.read_bytes() if plan.saved else _up_to(plan, taken, given)
     network = _converted(plan, content)
     axis = axis_of(taken.features.get_partial_shape(), plan.kind)
-    if last or axis != 1:
-        network = Turned(network, last, axis)
-    preprocess = plan.preprocess(sides, last, whole=False)
-    pictures = example(preprocess)
+    if last or axis != 1 or least is not None:
+        network = Turned(network, last, axis, least)
+    preprocess = plan.preprocess(sides, last, whole=least is not None)
+    pictures = example(preprocess).mul(255).round().div(255)  # as whole numbers can tell
     features = _features(plan, network.eval(), pictures)
+    if not plan.saved:
+        _compare(plan, network, taken, pictures)
     found = beheading.Found(
         network=network,
         stages={**find_stages(network, pictures), "positions": Positions()},
@@ -104,19 +119,13 @@ def _up_to(plan: Plan, taken: Cut, entry: Any) -> bytes:
     return content
 
 
-def _plainly_named(model: Any) -> Any:
-    """The model with names of nodes that are safe in the code that torch.fx writes and runs."""
-    for node in model.graph.node:
-        node.name = _UNSAFE.sub("_", node.name)
-    return model
-
-
 def _converted(plan: Plan, content: bytes) -> nn.Module:
     onnx, converter = _library("onnx"), _library("onnx2torch")
+    operations.register()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            network: nn.Module = converter.convert(_plainly_named(onnx.load_from_string(content)))
+            network: nn.Module = converter.convert(rewrite(onnx.load_from_string(content)))
     except NotImplementedError as error:
         raise HeadstartError(
             f"{plan.path} has operations that can't be trained ({_operation(error)}). "
@@ -133,6 +142,8 @@ def _converted(plan: Plan, content: bytes) -> nn.Module:
 def _operation(error: Exception) -> str:
     """The operation and version that a converter says it doesn't know."""
     named = re.search(r"operation_type='([^']*)', version=(\d+)", str(error))
+    if named and "quantize" in named[1].lower():
+        return "it is quantised"
     return f"{named[1]} of version {named[2]}" if named else graph.reason(error)
 
 
@@ -145,15 +156,23 @@ def _features(plan: Plan, network: nn.Module, pictures: Tensor) -> int:
     except Exception as error:  # a converted network fails in any way
         raise HeadstartError(
             f"{plan.path} can't run on two pictures of {'x'.join(map(str, pictures.shape[1:]))} "
-            f"at a time ({graph.reason(error)}). Export it for any number of pictures, or leave "
-            "trainable=true out."
+            f"at a time ({graph.reason(error)}). {_EXPORT}"
         ) from error
     if both.shape != alone.shape or not torch.allclose(both, alone, rtol=1e-3, atol=1e-4):
-        raise HeadstartError(
-            f"{plan.path} takes one picture at a time. Export it for any number of pictures, or "
-            "leave trainable=true out."
-        )
+        raise HeadstartError(f"{plan.path} takes one picture at a time. {_EXPORT}")
     return int(both.shape[1])
+
+
+def _compare(plan: Plan, network: nn.Module, taken: Cut, pictures: Tensor) -> None:
+    """Raise HeadstartError where the network of torch computes something else than the graph."""
+    frozen, pool = normalise(plan, taken).graph, Positions()
+    with torch.no_grad():
+        wanted, found = pool(frozen(pictures)), pool(network(pictures))
+    if not torch.linalg.vector_norm(found - wanted) <= _AGREE * torch.linalg.vector_norm(wanted):
+        raise HeadstartError(
+            f"{plan.path} computes something else as a network of torch. "
+            "Leave trainable=true out and use -s feature-extraction."
+        )
 
 
 def _train_all(network: nn.Module) -> nn.Module:

@@ -25,6 +25,7 @@ from headstart.errors import HeadstartError, WeightsError
 from headstart.hubs.keras.graph import KerasLayer, snake
 
 _VARIABLE: Final = "KERAS_BACKEND"
+_BESIDE: Final = ("name", "trainable", "dtype", "batch_input_shape")  # settings of every layer
 
 
 def demand(package: str, what: object) -> None:
@@ -82,6 +83,28 @@ def open_code(layer: KerasLayer, read: Sequence[Tensor]) -> nn.Module:
     with library() as keras:
         config = json.loads(json.dumps(layer.config))
         return _Code(keras.layers.Lambda.from_config(config, safe_mode=False))
+
+
+def does_nothing(layer: KerasLayer, values: Tensor) -> bool:
+    """Whether Keras' own layer of this kind answers what it reads, unless it is being trained.
+
+    It is tried, on numbers near those that its settings name too.
+    """
+    demand("keras", f"The layer {layer.name} of the kind {layer.kind}")
+    settings = {n: v for n, v in layer.config.items() if n not in _BESIDE}
+    if any(isinstance(value, dict) for value in settings.values()):
+        return False
+    shape = values.permute(0, 2, 3, 1).shape if values.dim() == 4 else values.shape
+    draw = torch.rand(shape, generator=torch.Generator().manual_seed(0))
+    named = [float(v) for v in settings.values() if isinstance(v, int | float)]
+    tried = [draw, draw * 255, draw * 600 - 300, *(torch.full(shape, v) for v in named)]
+    with library() as keras, torch.no_grad():
+        kind: Any = getattr(keras.layers, layer.kind, None)
+        try:
+            made = kind.from_config({"name": "asked", **settings})
+            return all(torch.equal(made(given, training=False), given) for given in tried)
+        except Exception:  # it is none of Keras' layers, or can't read this
+            return False
 
 
 def builder(keras: Any, name: str) -> Callable[..., Any]:

@@ -8,9 +8,11 @@ from typing import Any, Final, final
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from headstart.errors import HeadstartError
-from headstart.hubs.keras.graph import CODE, Call, Graph, KerasLayer, plain
+from headstart.hubs.keras.functions import FUNCTIONS
+from headstart.hubs.keras.graph import CODE, Call, Graph, KerasLayer, Value, plain
 from headstart.hubs.keras.modules import GlobalPool2d
 from headstart.hubs.keras.variables import Made, Variable
 from headstart.hubs.keras.weighted import WEIGHTED
@@ -24,8 +26,10 @@ from headstart.hubs.keras.weightless import (
 )
 
 OpenCode = Callable[[KerasLayer, Sequence[Tensor]], nn.Module]
+Question = Callable[[KerasLayer, Tensor], bool]
 _TAIL: Final = ("Activation", "Dropout", "Flatten", "Reshape", "Softmax")
 _ENDINGS: Final = (*LINEAR, *SOFTMAX, "sigmoid", "hard_sigmoid", "tanh")
+_MOST: Final = 1 << 28  # numbers that a layer answers for two pictures
 _RESERVED: Final = frozenset(dir(nn.Module()))
 
 
@@ -66,6 +70,7 @@ class _Site:
     network: Network
     what: str
     open_code: OpenCode
+    does_nothing: Question
     values: list[Tensor]
     layers: dict[str, tuple[str, Sequence[Variable]]] = field(default_factory=dict)
     sizes: dict[str, list[torch.Size]] = field(default_factory=dict)  # read at the first use
@@ -79,7 +84,9 @@ class _Site:
     def use(self, name: str, inputs: Sequence[int]) -> int:
         """Call a module that is there already."""
         module = self.network.get_submodule(name)
-        self.values.append(module(*[self.values[number] for number in inputs]))
+        given = [self.values[number] for number in inputs]
+        _check_size(module, given)
+        self.values.append(module(*given))
         self.network.uses.append((name, tuple(inputs)))
         return len(self.values) - 1
 
@@ -92,19 +99,25 @@ class _Site:
 
 
 def build(
-    graph: Graph, example: Tensor, what: str, open_code: OpenCode, behead: bool, front: nn.Module
+    graph: Graph,
+    example: Tensor,
+    what: str,
+    keras: tuple[OpenCode, Question],
+    behead: bool,
+    front: nn.Module,
 ) -> Built:
     """Make the modules one after another, each for what it reads when `example` runs through.
 
-    `front` comes before all others. Their weights are not set. `what` names the network in
-    messages. Raises HeadstartError for layers that are not known, and where the example's size or
-    channels don't suit.
+    `keras` runs the code of a layer, and says whether one that is not known does nothing unless it
+    is trained. `front` comes before all others. Their weights are not set. `what` names the network
+    in messages. Raises HeadstartError for layers that are not known, and where the example's size
+    or channels don't suit.
     """
     head = _head(graph) if behead else None
-    last = int(head.inputs[0]) if head is not None else graph.answer
+    last = _first(head) if head is not None else graph.answer
     if head is None and behead:
         _refuse_softmax(graph, what)
-    site = _Site(Network(), what, open_code, [example])
+    site = _Site(Network(), what, *keras, [example])
     places = {0: 0}
     if not isinstance(front, nn.Identity):
         places[0] = site.add("front", front, [0])
@@ -131,11 +144,11 @@ def randomise(built: Built) -> None:
                 state[f"{name}.{variable.target}"].copy_(variable.drawn())
 
 
-def _moved(value: Any, places: Mapping[int, int]) -> int | float:
-    return value if isinstance(value, float) else places[value]
+def _moved(value: Value, places: Mapping[int, int]) -> Value:
+    return places[value] if isinstance(value, int) else value
 
 
-def _add(site: _Site, call: Call, inputs: Sequence[int | float]) -> int:
+def _add(site: _Site, call: Call, inputs: Sequence[Value]) -> int:
     """Add one call of a layer, with the activation it ends with."""
     layer = call.layer
     read = [site.values[value] if isinstance(value, int) else value for value in inputs]
@@ -157,10 +170,25 @@ def _add(site: _Site, call: Call, inputs: Sequence[int | float]) -> int:
     return place
 
 
+def _check_size(module: nn.Module, given: Sequence[Tensor]) -> None:
+    """Raise HeadstartError where a layer would answer far more numbers than pictures give."""
+    held = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+    shapes = {name: tensor.to("meta") for name, tensor in held.items()}
+    try:
+        made = functional_call(module, shapes, tuple(tensor.to("meta") for tensor in given))
+    except Exception:  # code of others may need numbers, and what is wrong shows when they are run
+        return
+    if made.numel() > _MOST:
+        raise HeadstartError(f"it answers {made.numel() // len(made):,} numbers an item")
+
+
 def _add_new(site: _Site, layer: KerasLayer, read: Sequence[Any], numbers: Sequence[int]) -> int:
     if layer.kind == CODE:
         return site.add(layer.name, site.open_code(layer, read), numbers)
     if layer.kind not in WEIGHTED:
+        known = layer.kind in WEIGHTLESS or layer.kind in FUNCTIONS
+        if not known and len(read) == 1 and site.does_nothing(layer, read[0]):
+            return site.add(layer.name, nn.Identity(), numbers)
         return site.add(layer.name, made(layer.kind, layer.config, read).module, numbers)
     found: Made = WEIGHTED[layer.kind](layer.config, read)
     place = site.add(layer.name, found.module, numbers)
@@ -170,8 +198,7 @@ def _add_new(site: _Site, layer: KerasLayer, read: Sequence[Any], numbers: Seque
 
 
 def _unfit(site: _Site, layer: KerasLayer, read: Sequence[Any], error: Exception) -> HeadstartError:
-    known = layer.kind in WEIGHTED or layer.kind in WEIGHTLESS or layer.kind == CODE
-    if not known:
+    if layer.kind not in {*WEIGHTED, *WEIGHTLESS, *FUNCTIONS, CODE}:
         return HeadstartError(
             f"{site.what} holds the layer {layer.name} of the kind {layer.kind}, which Headstart "
             "doesn't know. Give a network without it."
@@ -203,7 +230,7 @@ def _finish(site: _Site, place: int, pools: bool) -> int:
         place = site.add("end", nn.Identity(), [place])
     if values.dim() == 4:
         place = site.add("pool", GlobalPool2d(greatest=False, keep=False), [place])
-    if site.values[place].dim() != 2:
+    if site.values[place].dim() != 2 or len(site.values[place]) != len(site.values[0]):
         raise HeadstartError(
             f"{site.what} answers with {list(values.shape[1:])} an item, not one row. "
             "Let it answer logits, pooled features or maps."
@@ -227,8 +254,14 @@ def _head(graph: Graph) -> Call | None:
             return None
         if call.layer.kind not in _TAIL:
             return call if _is_linear(call.layer) else None
-        number = int(call.inputs[0])
+        number = _first(call)
     return None
+
+
+def _first(call: Call) -> int:
+    """The number of the call whose answer is read first; 0 where that is constant."""
+    value = call.inputs[0]
+    return value if isinstance(value, int) else 0
 
 
 def _is_linear(layer: KerasLayer) -> bool:

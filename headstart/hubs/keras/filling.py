@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,9 +29,11 @@ def from_keras(built: Built, graph: Graph, file: File) -> nn.Linear | None:
     Raises WeightsError where the file's layers or shapes are not the network's.
     """
     arrays = _arrays(graph, file)
+    kinds = {layer.name: layer for layer in graph.whole.walk()}
     state: State = dict(built.network.state_dict())
     for layer, (name, variables) in built.layers.items():
         found = arrays.get(layer, [])
+        found = _scaled(kinds[layer], found, file)
         if len(found) < len(variables):
             raise _unfit(file, f"{layer} has {len(found)} of {len(variables)} variables there")
         for variable, values in zip(variables, found, strict=False):
@@ -39,7 +41,8 @@ def from_keras(built: Built, graph: Graph, file: File) -> nn.Linear | None:
     load_into(built.network, state, str(file.path))
     if built.head is None or built.head.name not in arrays:
         return None
-    return _linear(built, arrays[built.head.name], file)
+    head = _scaled(built.head, arrays[built.head.name], file)
+    return _linear(built, head, file)
 
 
 def square_deviations(built: Built) -> None:
@@ -53,6 +56,26 @@ def square_deviations(built: Built) -> None:
         if isinstance(module, Standardise) and module.variance.shape == deviations.shape:
             if torch.allclose(module.variance, deviations, atol=1e-4):
                 module.variance.square_()
+
+
+def _scaled(layer: KerasLayer, found: list[np.ndarray], file: File) -> list[np.ndarray]:
+    """The numbers that a layer's whole numbers stand for: kernel / scale, as Keras counts them.
+
+    Raises WeightsError for what is packed otherwise.
+    """
+    policy = layer.config.get("dtype")
+    inner = policy.get("config") if isinstance(policy, Mapping) else policy
+    mode = inner.get("mode") if isinstance(inner, Mapping) else None
+    if mode is None and all(values.dtype.itemsize > 1 for values in found):
+        return found
+    biased = bool(layer.config.get("use_bias", True))
+    if mode != "int8" or len(found) != 2 + biased:
+        raise WeightsError(
+            f"{file.path} holds {layer.name} quantised as {mode or 'its design does not say'}, "
+            "which can't be read. Save the whole network before quantize(), or as int8."
+        )
+    kernel, *rest = found
+    return [kernel / rest[-1], *rest[:-1]]
 
 
 def _linear(built: Built, found: Sequence[np.ndarray], file: File) -> nn.Linear:

@@ -4,24 +4,59 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, final
+
+import torch
+from torch import Tensor
 
 from headstart.errors import HeadstartError
 
 NETWORKS: Final = ("Functional", "Model", "Sequential")
 INPUT: Final = "InputLayer"
 CODE: Final = "Lambda"
-_OPERATIONS: Final = {  # what TensorFlow's Keras calls plain arithmetic
+_OPERATIONS: Final = {  # what TensorFlow's Keras calls plain functions, by Keras 3's names
     "__operators__.add": "Add",
     "math.add": "Add",
+    "nn.bias_add": "Add",
     "__operators__.mul": "Multiply",
     "math.multiply": "Multiply",
+    "__operators__.sub": "Subtract",
     "math.subtract": "Subtract",
+    "__operators__.truediv": "TrueDivide",
+    "math.divide": "TrueDivide",
+    "math.truediv": "TrueDivide",
+    "__operators__.getitem": "GetItem",
+    "cast": "Cast",
+    "concat": "Concatenate",
+    "expand_dims": "ExpandDims",
+    "image.resize": "Resize",
+    "math.negative": "Negative",
+    "math.pow": "Power",
+    "math.reduce_mean": "Mean",
+    "math.sqrt": "Sqrt",
+    "math.square": "Square",
     "nn.relu": "ReLU",
+    "reshape": "Reshape",
+    "reverse": "Flip",
+    "squeeze": "Squeeze",
+    "stack": "Stack",
 }
+_FUNCTIONS: Final = ("TFOpLambda", "SlicingOpLambda")
+_OPERANDS: Final = ("y", "bias")  # by which TensorFlow's functions call their second one
+_CONSTANT: Final = "_CONSTANT_VALUE"
 
-Value = int | float  # the number of an earlier call, or a constant
+
+@final
+@dataclass(frozen=True)
+class Constant:
+    """Numbers in the file, that an operation reads; their axes are as Keras has them."""
+
+    values: Tensor
+
+
+Value = int | float | Constant  # the number of an earlier call, or what is constant
+_Place = tuple[str, int]  # a layer by name, and which of its calls
 
 
 @final
@@ -90,8 +125,8 @@ def _layer(entry: Mapping[str, Any], prefix: str, what: str, name: str = "") -> 
             f"{what} is a model of the class {kind}, whose code it doesn't hold. "
             "Save it as a functional or sequential model."
         )
-    if kind == "TFOpLambda":
-        kind = _OPERATIONS.get(str(config.get("function")), f"TFOpLambda {config.get('function')}")
+    if kind in _FUNCTIONS:
+        kind = _OPERATIONS.get(str(config.get("function")), f"{kind} {config.get('function')}")
     own = f"{prefix}{name}"
     if kind not in NETWORKS:
         return KerasLayer(own, kind, dict(config))
@@ -132,12 +167,16 @@ def _enter(graph: Graph, network: KerasLayer, config: Any, given: int) -> int:
     while waiting:
         later = []
         for name, place, node in waiting:
-            values = _values(node, known)
-            if values is None:
+            values, settings = _read(node) if isinstance(node, dict) else _read_old(node)
+            found = [known.get(v) if isinstance(v, tuple) else v for v in values]
+            ready = [value for value in found if value is not None]
+            if len(ready) < len(found):
                 later.append((name, place, node))
             else:
-                inner = entries[name]["config"]
-                known[name, place] = _call(graph, layers[name], inner, values)
+                layer, inner = layers[name], entries[name]["config"]
+                if settings and layer.kind not in NETWORKS:
+                    layer = replace(layer, config={**layer.config, **settings})
+                known[name, place] = _call(graph, layer, inner, tuple(ready))
         if len(later) == len(waiting):
             raise ValueError(f"{later[0][0]} reads what is never computed")
         waiting = later
@@ -155,51 +194,76 @@ def _ends(ends: Any) -> list[Any]:
 def _call(graph: Graph, layer: KerasLayer, config: Any, values: tuple[Value, ...]) -> int:
     if layer.kind == INPUT:
         shape = config.get("batch_shape") or config.get("batch_input_shape")
-        graph.shape = graph.shape or tuple(shape[1:])
-        return int(values[0])
+        graph.shape = graph.shape or _sides(shape)
+        return _number(values[0])
     if layer.kind in NETWORKS:
-        return _enter(graph, layer, config, int(values[0]))
+        return _enter(graph, layer, config, _number(values[0]))
     if not graph.shape:  # a sequential model of old, whose first layer says it
-        graph.shape = tuple((config.get("batch_input_shape") or [None] * 4)[1:])
+        graph.shape = _sides(config.get("batch_input_shape") or [None] * 4)
     graph.calls.append(Call(layer, values))
     return len(graph.calls)
 
 
-def _values(node: Any, known: Mapping[tuple[str, int], int]) -> tuple[Value, ...] | None:
-    """What a call reads; None where that is not computed yet."""
-    if isinstance(node, dict):
-        values = list(_read([*node["args"], *node.get("kwargs", {}).values()]))
-    else:
-        values = list(_read_old(node))
-    found = [known.get(value) if isinstance(value, tuple) else value for value in values]
-    return None if None in found else tuple(value for value in found if value is not None)
+def _number(value: Value) -> int:
+    """The number of a call. Raises ValueError for what is constant."""
+    if not isinstance(value, int):
+        raise ValueError("a network reads numbers, no tensor")
+    return value
 
 
-def _read(arguments: Any) -> Iterator[tuple[str, int] | float]:
-    """Keras 3: tensors by their history, in lists or alone, and numbers."""
+def _sides(shape: Any) -> tuple[int | None, ...]:
+    """The shape of an item, None where any length will do."""
+    return tuple(None if side is None else int(side) for side in shape[1:])
+
+
+def _read(node: Any) -> tuple[list[_Place | float | Constant], dict[str, Any]]:
+    """Keras 3: what a call reads, and what it says beside; tensors go by their history."""
+    first, *rest = node["args"]
+    if rest and isinstance(rest[0], list) and not any(map(_is_tensor, rest[0])):
+        return list(_operands([first])), {"key": rest[0]}
+    return list(_operands([first, *rest, *node.get("kwargs", {}).values()])), {}
+
+
+def _is_tensor(value: Any) -> bool:
+    return isinstance(value, dict) and value.get("class_name") == "__keras_tensor__"
+
+
+def _operands(arguments: Any) -> Iterator[_Place | float | Constant]:
     for argument in arguments:
         if isinstance(argument, list | tuple):
-            yield from _read(argument)
-        elif isinstance(argument, dict) and argument["class_name"] == "__keras_tensor__":
+            yield from _operands(argument)
+        elif _is_tensor(argument):
             name, node, tensor = argument["config"]["keras_history"]
             if tensor:
                 raise ValueError(f"{name} answers with several tensors")
             yield str(name), int(node)
+        elif isinstance(argument, dict) and argument["class_name"] in ("__numpy__", "__tensor__"):
+            yield _constant(argument["config"]["value"])
         elif isinstance(argument, int | float) and not isinstance(argument, bool):
             yield float(argument)
         elif argument is not None and not isinstance(argument, bool):
             raise ValueError(f"a layer reads {str(argument)[:40]}, which is no tensor")
 
 
-def _read_old(node: Any) -> Iterator[tuple[str, int] | float]:
-    """Keras 1 and 2: [name, node, tensor, keywords], and a number or a tensor under `y`."""
-    for name, place, _, *keywords in [node] if isinstance(node[0], str) else node:
-        yield str(name), int(place)
-        other = keywords[0].get("y") if keywords else None
-        if isinstance(other, list):
-            yield str(other[0]), int(other[1])
-        elif isinstance(other, int | float):
-            yield float(other)
+def _constant(numbers: Any) -> float | Constant:
+    values = torch.tensor(numbers, dtype=torch.float32)
+    return Constant(values) if values.dim() else float(values)
+
+
+def _read_old(node: Any) -> tuple[list[_Place | float | Constant], dict[str, Any]]:
+    """Keras 1 and 2: [name, node, tensor, keywords]; a second operand is among the keywords."""
+    values: list[_Place | float | Constant] = []
+    settings: dict[str, Any] = {}
+    for name, place, first, *keywords in [node] if isinstance(node[0], str) else node:
+        values.append(_constant(first) if name == _CONSTANT else (str(name), int(place)))
+        for key, value in (keywords[0] if keywords else {}).items():
+            if key not in _OPERANDS:
+                settings |= {key: value}
+            elif isinstance(value, list) and isinstance(value[0], str):
+                values.append((value[0], int(value[1])))
+            elif value is not None:
+                values.append(_constant(value))
+    return values, settings
 
 
 def plain(name: str) -> str:

@@ -12,7 +12,7 @@ from headstart.errors import WeightsError
 from headstart.hubs.keras import applications, filling
 from headstart.hubs.keras.building import Built, build, randomise
 from headstart.hubs.keras.graph import plain
-from headstart.hubs.keras.modules import BlueFirst
+from headstart.hubs.keras.modules import BlueFirst, WithoutChannels
 from headstart.hubs.keras.planning import NETWORK, Plan
 from headstart.stages import find_stages
 from headstart.weights import digest
@@ -25,14 +25,13 @@ def backbone(plan: Plan) -> Backbone:
     """
     sides = [plan.preprocess[side] for side in ("channels", "height", "width")]
     example = torch.randn(2, *sides, generator=torch.Generator().manual_seed(0))
-    blue_first = plan.application is not None and plan.application.blue_first and sides[0] == 3
     built = build(
         plan.graph,
         example,
         plan.what,
-        open_code=applications.open_code,
+        keras=(applications.open_code, applications.does_nothing),
         behead=plan.settings.head,
-        front=BlueFirst() if blue_first else nn.Identity(),
+        front=_front(plan, sides[0]),
     )
     head_name = plain(built.head.name) if built.head else beheading.free_name(built.network)
     head = _fill(plan, built, head_name)
@@ -50,6 +49,13 @@ def backbone(plan: Plan) -> Backbone:
         head_name=head_name,
         files={NETWORK: plan.content} if plan.content else {},
     )
+
+
+def _front(plan: Plan, channels: int) -> nn.Module:
+    """What turns pictures into what the network reads."""
+    if plan.application is not None and plan.application.blue_first and channels == 3:
+        return BlueFirst()
+    return WithoutChannels() if len(plan.graph.shape) == 2 else nn.Identity()
 
 
 def _fill(plan: Plan, built: Built, head_name: str) -> nn.Linear | None:

@@ -157,13 +157,18 @@ class Affine(nn.Module):
 class Standardise(nn.Module):
     """Each channel less its mean, divided by its deviation: statistics of data, not learned.
 
-    Given ones are part of the design; others come with the weights.
+    Given ones are part of the design; others come with the weights. `back` undoes it.
     """
 
     def __init__(
-        self, channels: int, mean: Sequence[float] | None, variance: Sequence[float] | None
+        self,
+        channels: int,
+        mean: Sequence[float] | None,
+        variance: Sequence[float] | None,
+        back: bool = False,
     ) -> None:
         super().__init__()
+        self.back = back
         own = mean is None or variance is None
         values = {"mean": mean or [0.0] * channels, "variance": variance or [1.0] * channels}
         for name, numbers in values.items():
@@ -175,7 +180,8 @@ class Standardise(nn.Module):
         """Maps to maps, or rows to rows."""
         shape = (-1, 1, 1) if maps.dim() == 4 else (-1,)
         deviation = self.variance.sqrt().clamp(min=1e-7)  # Keras' epsilon
-        return (maps - self.mean.view(shape)) / deviation.view(shape)
+        mean, deviation = self.mean.view(shape), deviation.view(shape)
+        return mean + maps * deviation if self.back else (maps - mean) / deviation
 
 
 @final
@@ -251,6 +257,15 @@ class BlueFirst(nn.Module):
     def forward(self, pictures: Tensor) -> Tensor:
         """Pictures (N, 3, H, W) to the same."""
         return pictures.flip(1)
+
+
+@final
+class WithoutChannels(nn.Module):
+    """Grey pictures as rows of numbers, without an axis of channels."""
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Pictures (N, 1, H, W) to (N, H, W)."""
+        return pictures.flatten(1, 2)
 
 
 def _aligned(value: float | Sequence[float]) -> Tensor:

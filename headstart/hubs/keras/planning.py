@@ -26,6 +26,7 @@ _TORCH: Final = (".safetensors", ".pth", ".pt", ".th", ".bin")
 _FORM: Final = "keras:FILE.keras or keras:FILE.h5"
 _WRITTEN: Final = ("trust", "network", "pretrained")  # anew in every architecture
 _SIDE: Final = 224  # where a network takes pictures of any size
+_WIDEST: Final = 1 << 14  # pixels of a picture's side
 _CROP: Final = 0.875
 
 
@@ -161,7 +162,8 @@ def _own(reference: Reference, path: Path) -> Plan:
     if described.config is None:
         raise WeightsError(
             f"{path} holds weights without their network. Save the whole network with Keras, or "
-            f"name one of Keras' own, as in keras:ResNet50@{path}."
+            f"its design by to_json() as in keras:network.json@{path}, or name one of Keras' own, "
+            f"as in keras:ResNet50@{path}."
         )
     if described.version < 3 and b'"hard_sigmoid"' in described.config:
         raise HeadstartError(
@@ -181,7 +183,12 @@ def _own(reference: Reference, path: Path) -> Plan:
 
 def _own_preprocess(reference: Reference, graph: Graph) -> dict[str, Any]:
     """As the options say; else values from 0 to 255 in the size that the network wants."""
-    shape = graph.shape if len(graph.shape) == 3 else (None, None, None)
+    shape = (*graph.shape, 1) if len(graph.shape) == 2 else graph.shape
+    if len(shape) != 3 or max(side or 1 for side in shape) > _WIDEST:
+        raise HeadstartError(
+            f"{reference} takes {'x'.join(map(str, shape)) or 'nothing'} an item, which are no "
+            "pictures. Give a network of pictures."
+        )
     height, width = (int(side or _SIDE) for side in shape[:2])
     usual = {"mean": "0", "std": str(1 / 255), "size": str(height), "channels": str(shape[2] or 3)}
     settings = build(Settings, {**usual, **reference.options}, str(reference))

@@ -18,6 +18,7 @@ from headstart.errors import WeightsError
 CONFIG: Final = "config.json"
 _WEIGHTS: Final = "model.weights.h5"
 _HDF5, _ZIP = b"\x89HDF\r\n\x1a\n", b"PK\x03\x04"
+_BFLOAT16: Final = np.dtype("V2")  # HDF5 has no such numbers, and keeps their bytes
 _MOST: Final = 64 << 20  # bytes of a description
 _RATIO: Final = 1000  # more than this and an archive holds nothing but a trap
 
@@ -76,15 +77,22 @@ def member(group: Any, path: str, file: File) -> Any:
 
 
 def numbers(dataset: Any, file: File) -> np.ndarray:
-    """A dataset's values. Raises WeightsError unless they are numbers inside the file."""
+    """A dataset's values as float32, or in one byte each as they are.
+
+    Raises WeightsError unless they are numbers inside the file.
+    """
     inside = isinstance(dataset, h5py.Dataset) and not dataset.external and not dataset.is_virtual
+    if inside and dataset.dtype == _BFLOAT16:  # the upper half of float32
+        halves = np.asarray(dataset[()]).view(np.uint16).astype(np.uint32)
+        return np.asarray(np.left_shift(halves, 16).view(np.float32))
     if not inside or dataset.dtype.kind not in "fiu":
         name = getattr(dataset, "name", "a member")
         raise WeightsError(
             f"{file.path} keeps {name} as something else than numbers of its own, so that it was "
             "not read. Copy or save it again."
         )
-    return np.asarray(dataset[()], dtype=np.float32)
+    kind = dataset.dtype if dataset.dtype.itemsize == 1 else np.float32
+    return np.asarray(dataset[()], dtype=kind)
 
 
 def listed(group: Any, name: str) -> list[str]:

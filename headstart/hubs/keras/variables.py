@@ -26,6 +26,11 @@ def same(values: Tensor) -> Tensor:
     return values
 
 
+def single(values: Tensor) -> Tensor:
+    """A number as a row of one."""
+    return values.reshape(1)
+
+
 def kernel(values: Tensor) -> Tensor:
     """A convolution's: (height, width, in, out) to (out, in, height, width)."""
     return values.permute(3, 2, 0, 1)

@@ -22,6 +22,7 @@ from headstart.hubs.keras.windows import channels_last, edges, pair, symmetric
 Config = Mapping[str, Any]
 Maker = Callable[[Config, Sequence[Tensor]], Made]
 Module = TypeVar("Module", bound=nn.Module)
+_MOST: Final = 1 << 31
 _GLOROT: Final = "glorot_uniform"
 
 
@@ -111,6 +112,8 @@ def _dense(config: Config, inputs: Sequence[Tensor]) -> Made:
 def _batch_norm(config: Config, inputs: Sequence[Tensor]) -> Made:
     (values,) = inputs
     width, is_map = _width(config, values), values.dim() == 4
+    if values.dim() == 3:  # torch has its channels elsewhere
+        raise HeadstartError("it normalises a sequence")
     kind = nn.BatchNorm2d if is_map else nn.BatchNorm1d
     module = kind(
         width, eps=float(config["epsilon"]), momentum=1.0 - float(config.get("momentum", 0.99))
@@ -144,15 +147,15 @@ def _group_norm(config: Config, inputs: Sequence[Tensor]) -> Made:
 
 def _normalization(config: Config, inputs: Sequence[Tensor]) -> Made:
     (values,) = inputs
-    width = _width(config, values)
-    if config.get("invert"):
-        raise HeadstartError("invert is not known")
+    whole = config.get("axis", -1) in (None, [], ())  # one mean for all numbers
+    width = 1 if whole else _width(config, values)
     mean, variance = (_numbers(config.get(name), width) for name in ("mean", "variance"))
-    module = Standardise(width, mean, variance)
+    module = Standardise(width, mean, variance, bool(config.get("invert")))
     if mean is not None and variance is not None:
         return Made(module)
-    found = Variable("variance", "variance", (width,), initial="ones")
-    return Made(module, [Variable("mean", "mean", (width,)), found])
+    shape, turned = ((), variables.single) if whole else ((width,), variables.same)
+    found = Variable("variance", "variance", shape, turned, initial="ones")
+    return Made(module, [Variable("mean", "mean", shape, turned), found])
 
 
 def _parametric_relu(config: Config, inputs: Sequence[Tensor]) -> Made:
@@ -192,8 +195,12 @@ WEIGHTED: Final[Mapping[str, Maker]] = {
 
 
 def _empty(kind: Callable[..., Module], *sizes: Any, **settings: Any) -> Module:
-    """A module whose weights are yet to be set."""
-    return kind(*sizes, **settings, device="meta").to_empty(device="cpu")
+    """A module whose weights are yet to be set. Raises HeadstartError for more than 8 GiB."""
+    module = kind(*sizes, **settings, device="meta")
+    held = sum(tensor.numel() for tensor in module.parameters())
+    if held > _MOST:
+        raise HeadstartError(f"it has {held:,} weights")
+    return module.to_empty(device="cpu")
 
 
 def _gains(config: Config, width: int) -> list[Variable]:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from headstart.errors import HeadstartError
 from headstart.hubs.keras import modules
+from headstart.hubs.keras.functions import function
 from headstart.hubs.keras.variables import Made
 from headstart.hubs.keras.windows import borders, channels_last, edges, pair, symmetric
 
@@ -45,7 +46,7 @@ def activation_name(config: Config) -> str:
     given = config.get("activation") or "linear"
     if isinstance(given, Mapping):
         inner = given.get("config")
-        given = inner if isinstance(inner, str) else f"{given.get('class_name')}"
+        given = inner if isinstance(inner, str) else given.get("class_name") or inner
     return str(given)
 
 
@@ -161,21 +162,10 @@ def _rescaling(config: Config, inputs: Sequence[Tensor]) -> nn.Module:
     return modules.Affine(config["scale"], config.get("offset", 0.0))
 
 
-def _merge(kind: str, config: Config, inputs: Sequence[Any]) -> nn.Module:
-    numbers = [value for value in inputs if isinstance(value, float)]
-    tensors = [value for value in inputs if isinstance(value, Tensor)]
-    if not numbers:
-        if len({tensor.dim() for tensor in tensors}) > 1:
-            raise HeadstartError("it reads tensors of different rank")
-        return modules.Merge(kind)
-    if len(numbers) > 1 or len(tensors) > 1 or kind not in ("Add", "Subtract", "Multiply"):
-        raise HeadstartError("it reads numbers in a way that is not known")
-    if kind == "Multiply":
-        return modules.Affine(numbers[0], 0.0)
-    if kind == "Add":
-        return modules.Affine(1.0, numbers[0])
-    first = isinstance(inputs[0], Tensor)
-    return modules.Affine(1.0, -numbers[0]) if first else modules.Affine(-1.0, numbers[0])
+def _merge(kind: str, config: Config, inputs: Sequence[Tensor]) -> nn.Module:
+    if len({tensor.dim() for tensor in inputs}) > 1:
+        raise HeadstartError("it reads tensors of different rank")
+    return modules.Merge(kind)
 
 
 def _concatenate(config: Config, inputs: Sequence[Tensor]) -> nn.Module:
@@ -216,7 +206,7 @@ _WEIGHTLESS: Final[Mapping[str, Maker]] = {
     "ZeroPadding2D": _zero_pad,
 }
 _MERGES: Final = ("Add", "Average", "Maximum", "Minimum", "Multiply", "Subtract")
-_AUGMENTING: Final = (  # views are drawn elsewhere, and none when the network is used
+_AUGMENTING: Final = (  # the usual ones that do nothing; Keras is asked about any other
     *("RandomBrightness", "RandomContrast", "RandomFlip", "RandomRotation"),
     *("RandomTranslation", "RandomZoom", "GaussianNoise"),
 )
@@ -229,7 +219,8 @@ WEIGHTLESS: Final[Mapping[str, Maker]] = {
 
 def made(kind: str, config: Config, inputs: Sequence[Tensor]) -> Made:
     """A layer without weights. Raises HeadstartError for settings that are not known."""
-    return Made(WEIGHTLESS[kind](config, inputs))
+    found = function(kind, config, inputs)
+    return Made(WEIGHTLESS[kind](config, inputs) if found is None else found)
 
 
 def _dimension(axis: Any, values: Tensor) -> int:

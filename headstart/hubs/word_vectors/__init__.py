@@ -122,6 +122,7 @@ class WordVectors(Hub, ABC):
             architecture=_architecture(reference, settings, words.dimension),
             head=head,
             files={_TOKENIZER: words.tokenizer},
+            notes=words.notes,
         )
 
 
@@ -158,6 +159,7 @@ class _Words:
     count: int
     dimension: int
     vectors: Tensor | None = None
+    notes: Sequence[str] = ()
 
 
 def _check(settings: Settings, reference: Reference) -> None:
@@ -185,7 +187,10 @@ def _read(reference: Reference, settings: Settings, state: State | None) -> _Wor
     lower = _LOWER[settings.lower]
     content = tokenizer(found.words, is_lower(found.words) if lower is None else lower)
     vectors = None if found.matrix is None else torch.from_numpy(found.matrix)
-    return _Words(content, len(found.words), found.dimension, vectors)
+    out = found.unreadable
+    noun = "word" if out == 1 else "words"
+    notes = [f"{path}: {out:,} {noun} left out, not UTF-8."] if out else []
+    return _Words(content, len(found.words), found.dimension, vectors, notes)
 
 
 def _saved(reference: Reference, settings: Settings, state: State | None) -> _Words:

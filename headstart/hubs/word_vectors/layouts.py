@@ -16,6 +16,7 @@ from headstart.errors import WeightsError
 from headstart.hubs.word_vectors.opening import Format
 
 _CHUNK: Final = 1 << 20  # bytes read at a time, and the longest line or word
+_CONTROL: Final = frozenset(range(32))  # bytes of numbers, never of words
 _AGAIN: Final = "Copy or download it again."
 
 Entry = tuple[int, bytes, bytes]  # the number of the line or word, the word, its numbers
@@ -25,6 +26,7 @@ class Layout(ABC):
     """How words and their numbers stand in a file."""
 
     unit: str  # what is counted to name a place
+    cuts = False  # whether words may end in the middle of a letter
 
     def __init__(self, path: Path, found: Format) -> None:
         self.path = path
@@ -116,18 +118,26 @@ class BinaryLayout(Layout):
     """A word, a space, and the numbers as float32, lowest byte first; perhaps a line break."""
 
     unit = "word"
+    cuts = True
 
     def entries(self, stream: BinaryIO) -> Iterator[Entry]:
         """As many words as the first line states."""
         stream.readline()
-        size, count = 4 * self.dimension, 0
+        size, count, breaks = 4 * self.dimension, 0, False
         buffer, position = b"", 0
         while count != self.words:
             end = buffer.find(b" ", position)
             start = end + 1
             if end >= 0 and start + size <= len(buffer):
                 count += 1
-                yield count, buffer[position:end].lstrip(b"\n"), buffer[start : start + size]
+                word = buffer[position:end]
+                breaks = word.startswith(b"\n") if count == 2 else breaks
+                if not _is_word(word.lstrip(b"\n")) or word.startswith(b"\n") < breaks:
+                    raise WeightsError(
+                        f"{self.place(count)} is none: one before it holds a space, or the file is "
+                        "damaged. Save it as text, or copy it again."
+                    )
+                yield count, word.lstrip(b"\n"), buffer[start : start + size]
                 position = start + size
                 continue
             more = stream.read(_CHUNK)
@@ -141,6 +151,15 @@ class BinaryLayout(Layout):
         """The bytes as they are."""
         raw = b"".join(values for _, _, values in entries)
         return np.frombuffer(raw, "<f4").reshape(len(entries), self.dimension)
+
+
+def _is_word(raw: bytes) -> bool:
+    """Whether bytes are a word, perhaps cut in a letter, and no numbers, which hold any byte."""
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return _CONTROL.isdisjoint(raw)
+    return True
 
 
 def _number(count: int, noun: str) -> str:

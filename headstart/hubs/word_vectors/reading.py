@@ -21,7 +21,7 @@ _GROWTH: Final = 1.25
 @final
 @dataclass(frozen=True)
 class Vectors:
-    """Words in their order, with their numbers.
+    """Words in their order, with their numbers; `unreadable` ones were not UTF-8 and left out.
 
     `matrix` is (special + words, dimension) float32 with zeros in the rows of special words, which
     come first; None where only the words were asked for.
@@ -30,12 +30,15 @@ class Vectors:
     words: Sequence[str]
     dimension: int
     matrix: np.ndarray | None
+    unreadable: int = 0
 
 
 def read(path: Path, most: int, special: Collection[str], numbers: bool = True) -> Vectors:
     """The first `most` words of a file; of a word that comes twice the first, and no special ones.
 
-    Raises WeightsError naming the line (in a binary file the word) that is wrong.
+    In binary files words that are not UTF-8 are left out, as word2vec's own tool cuts long ones in
+    the middle of a letter. Raises WeightsError naming the line (in a binary file the word) that is
+    wrong.
     """
     found = recognised(path)
     layout = (BinaryLayout if found.binary else TextLayout)(path, found)
@@ -47,7 +50,9 @@ def read(path: Path, most: int, special: Collection[str], numbers: bool = True) 
         while block := list(islice(entries, min(_BLOCK, most - table.count()))):
             table.add(block)
     table.finish()
-    return Vectors(table.found(), found.dimension, matrix)
+    if table.unreadable and not table.count():
+        raise WeightsError(f"{path} has no word that is UTF-8. Save the file as UTF-8.")
+    return Vectors(table.found(), found.dimension, matrix, table.unreadable)
 
 
 @final
@@ -59,6 +64,7 @@ class _Table:
         self._matrix = matrix
         self._special = len(special)
         self._words = dict.fromkeys(special)
+        self.unreadable = 0
 
     def count(self) -> int:
         """How many words were found."""
@@ -78,8 +84,8 @@ class _Table:
         if not finite.all():
             number, word, _ = block[int(finite.argmin())]
             raise WeightsError(
-                f"{self._layout.place(number)} gives {word.decode()!r} a number that is not "
-                "finite. Copy or download it again."
+                f"{self._layout.place(number)} gives {word.decode(errors='replace')!r} a "
+                "number that is not finite. Copy or download it again."
             )
         end = len(self._words)
         if end > len(self._matrix):
@@ -97,10 +103,13 @@ class _Table:
         try:
             word = raw.decode()
         except UnicodeDecodeError:
-            raise WeightsError(
-                f"{self._layout.place(number)} has a word that is not UTF-8 ({raw[:40]!r}). "
-                "Save the file as UTF-8."
-            ) from None
+            if not self._layout.cuts:
+                raise WeightsError(
+                    f"{self._layout.place(number)} has a word that is not UTF-8 ({raw[:40]!r}). "
+                    "Save the file as UTF-8."
+                ) from None
+            self.unreadable += 1
+            return False
         known = word in self._words
         self._words[word] = None
         return not known

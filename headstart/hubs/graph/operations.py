@@ -1,0 +1,181 @@
+"""Operations of ONNX that onnx2torch lacks, taught to it through its own registry.
+
+It ends with operator set 17, and torch's exporter writes 18 and later. Most operations only take
+more types there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from importlib import import_module
+from typing import Any, Final, final
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+_NEWEST: Final = 25  # operator set up to which versions were compared
+_HARMLESS: Final = {("Split", "num_outputs"), ("Cast", "saturate")}  # their outputs show it
+_REDUCTIONS: Final = ("L1", "L2", "LogSum", "LogSumExp", "Max", "Mean", "Min", "Prod", "SumSquare")
+_ACTIVATIONS: Final[Mapping[tuple[str, int], Callable[[Mapping[str, Any]], nn.Module]]] = {
+    ("Gelu", 20): lambda settings: nn.GELU(str(settings.get("approximate", "none"))),
+    ("Mish", 18): lambda settings: nn.Mish(),
+    ("GlobalMaxPool", 1): lambda settings: nn.AdaptiveMaxPool2d(1),
+}
+
+
+@final
+class Attention(nn.Module):
+    """Attention with several heads (Vaswani et al. 2017) over what is split into them already."""
+
+    def __init__(self, scale: float | None, causal: bool) -> None:
+        super().__init__()
+        self.scale = scale
+        self.causal = causal
+
+    def forward(self, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        """Three (N, heads, T, D) to one."""
+        if queries.dim() != 4:
+            raise ValueError("Attention over heads that are not split is not known")
+        return functional.scaled_dot_product_attention(
+            queries, keys, values, is_causal=self.causal, scale=self.scale
+        )
+
+
+@final
+class Slice(nn.Module):
+    """Parts of a tensor along some of its axes, also backwards."""
+
+    def forward(
+        self,
+        values: Tensor,
+        starts: Tensor,
+        ends: Tensor,
+        axes: Tensor | None = None,
+        steps: Tensor | None = None,
+    ) -> Tensor:
+        """Values (…) to values (…)."""
+        first, last = starts.tolist(), ends.tolist()
+        along = list(range(len(first))) if axes is None else axes.tolist()
+        by = [1] * len(first) if steps is None else steps.tolist()
+        for start, end, axis, step in zip(first, last, along, by, strict=True):
+            places = range(*slice(start, end, step).indices(values.shape[axis]))
+            if step == 1:
+                values = values.narrow(axis, places.start, len(places))
+            else:
+                values = values.index_select(axis, torch.tensor(places, device=values.device))
+        return values
+
+
+@lru_cache(maxsize=1)
+def register() -> None:
+    """Add what is missing, once. Raises ImportError where onnx2torch is not installed."""
+    import_module("onnx2torch")
+    registry = import_module("onnx2torch.node_converters.registry")
+    for name in _REDUCTIONS:
+        _add(registry, f"Reduce{name}", 18, _reduction)
+    for name in ("Max", "Min"):
+        _add(registry, f"Reduce{name}", 20, _reduction)
+    for (name, version), make in _ACTIVATIONS.items():
+        _add(registry, name, version, _module(make))
+    _add(registry, "GroupNormalization", 21, _group_norm)
+    for version in (23, 24):
+        _add(registry, "Attention", version, _attention)
+    for version in (10, 11, 13):  # theirs warns at each use with torch of today
+        key = registry.OperationDescription("", "Slice", version)
+        registry._CONVERTER_REGISTRY[key] = lambda node, graph: _result(node, Slice(), 5)
+    known: dict[str, int] = {}
+    for description in registry._CONVERTER_REGISTRY:
+        if description.domain == "":
+            name, version = description.operation_type, description.version
+            known[name] = max(version, known.get(name, 0))
+    for name, version in known.items():
+        _add_later(registry, name, version)
+
+
+def _add(registry: Any, name: str, version: int, converter: Callable[..., Any]) -> None:
+    key = registry.OperationDescription("", name, version)
+    if key not in registry._CONVERTER_REGISTRY:  # a later onnx2torch may know it
+        registry.add_converter(name, version)(converter)
+
+
+def _add_later(registry: Any, name: str, version: int) -> None:
+    """Let the converter of one version serve later ones, for nodes that use nothing newer."""
+    definitions = import_module("onnx.defs")
+    before = definitions.get_schema(name, version, "")
+    converter = registry.get_converter(name, version)
+    for newer in range(version + 1, min(_NEWEST, definitions.onnx_opset_version()) + 1):
+        schema = definitions.get_schema(name, newer, "")
+        if schema.since_version == newer:
+            _add(registry, name, newer, _as_before(converter, before, schema))
+
+
+def _as_before(converter: Callable[..., Any], before: Any, schema: Any) -> Callable[..., Any]:
+    usual = {key: a.default_value for key, a in schema.attributes.items()}
+    new = {key for key in usual if (schema.name, key) not in _HARMLESS} - set(before.attributes)
+    inputs = len(before.inputs)
+    endless = any("Variadic" in str(entry.option) for entry in before.inputs)
+
+    def convert(node: Any, graph: Any) -> Any:
+        used = [a.name for a in node.proto.attribute if a.name in new and a != usual[a.name]]
+        more = [] if endless else [name for name in node.input_values[inputs:] if name]
+        if used or more:
+            raise NotImplementedError(
+                f"operation_type='{schema.name}', version={schema.since_version}"
+            )
+        return converter(node, graph)
+
+    return convert
+
+
+def _result(node: Any, module: nn.Module, inputs: int) -> Any:
+    common = import_module("onnx2torch.utils.common")
+    mapping = common.OnnxMapping(inputs=node.input_values[:inputs], outputs=node.output_values)
+    return common.OperationConverterResult(torch_module=module, onnx_mapping=mapping)
+
+
+def _module(make: Callable[[Mapping[str, Any]], nn.Module]) -> Callable[..., Any]:
+    return lambda node, graph: _result(node, make(node.attributes), 1)
+
+
+def _constant(node: Any, graph: Any, place: int) -> Any:
+    """What an input is, None without it. Raises NotImplementedError where it is computed."""
+    if len(node.input_values) <= place or not node.input_values[place]:
+        return None
+    try:
+        return import_module("onnx2torch.utils.common").get_const_value(
+            node.input_values[place], graph
+        )
+    except KeyError:
+        raise NotImplementedError(f"{node.operation_type} with computed settings") from None
+
+
+def _reduction(node: Any, graph: Any) -> Any:
+    """Since version 18 the axes are an input."""
+    axes = _constant(node, graph, 1)
+    axes = None if axes is None else [int(axis) for axis in axes.flatten()]
+    if not axes and node.attributes.get("noop_with_empty_axes", 0):
+        return _result(node, nn.Identity(), 1)
+    kind = import_module("onnx2torch.node_converters.reduce").OnnxReduceStaticAxes
+    keeps = node.attributes.get("keepdims", 1)
+    return _result(node, kind(node.operation_type, axes or None, keeps), 1)
+
+
+def _group_norm(node: Any, graph: Any) -> Any:
+    """Group normalisation (Wu and He 2018), a scale and a shift for each channel."""
+    scale, shift = _constant(node, graph, 1), _constant(node, graph, 2)
+    epsilon = float(node.attributes.get("epsilon", 1e-5))
+    module = nn.GroupNorm(int(node.attributes["num_groups"]), len(scale), eps=epsilon)
+    module.load_state_dict({"weight": scale, "bias": shift})
+    return _result(node, module, 1)
+
+
+def _attention(node: Any, graph: Any) -> Any:
+    """Queries, keys and values; masks and what was computed before are not known."""
+    settings = dict(node.attributes)
+    scale, causal = settings.pop("scale", None), bool(settings.pop("is_causal", 0))
+    more = [name for name in (*node.input_values[3:], *node.output_values[1:]) if name]
+    if more or any(settings.values()):
+        raise NotImplementedError("operation_type='Attention', version=23")
+    return _result(node, Attention(scale, causal), 3)
