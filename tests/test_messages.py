@@ -19,6 +19,9 @@ OTHERS = {
     "tensorboard": {"--logdir"},
     "python": {"-m"},
     "sha256sum": {"-c"},
+    "iconv": {"-f", "-t"},
+    "sqlite3": {"-header", "-csv"},
+    "gzip": {"-dk"},
 }  # another program's flags, in text that names the program
 
 

@@ -84,6 +84,7 @@ def find_rows(
         if splits.names and own is None:
             missing = _NO_SPLIT if source else missing
             source = None
+        missing = "" if source else missing
         rows.append(Row(name, place, record.label, own, source, missing, _text(record.group)))
     said = (*((columns.said,) if columns.said else ()), *splits.said, *paths.said())
     return Found(

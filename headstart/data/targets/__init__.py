@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from headstart.data.schema import Schema
-from headstart.data.sources import Found
+from headstart.data.sources import Found, Row
 from headstart.data.tables.cells import is_blank, number
 from headstart.data.targets.classes import Classes
 from headstart.data.targets.interface import Targets
@@ -22,7 +22,7 @@ _MOSTLY = 0.9  # of the labels numbers: the others are then mistakes, not names 
 _SCALE = 3  # different numbers that may be a scale, such as of stars
 _MANY, _FEW_EACH = 20, 5  # different whole numbers, and items of each, from when they are classes
 
-__all__ = ["KINDS", "Targets", "kind_named", "kind_of", "remark", "settle"]
+__all__ = ["KINDS", "Row", "Targets", "kind_named", "kind_of", "remark", "settle"]
 
 
 def kind_named(name: str) -> type[Targets]:
