@@ -56,6 +56,7 @@ class Training:
     cut: bool = False  # ended by the budget
     pace: list[float] = field(default_factory=list)
     given_up: bool = False  # ended as hopeless
+    diverged: bool = False  # ended as its numbers were no longer finite
 
     def merit(self, row: int) -> tuple[float, float]:
         """What selection compares: the score on validation, then minus the loss."""
