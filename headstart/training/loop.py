@@ -24,7 +24,7 @@ from headstart.training.groups import groups
 from headstart.training.memory import out_of_memory, split
 from headstart.training.moving import Moving
 from headstart.training.record import Session, Splits, Training, seed_everything
-from headstart.training.single import needs_several
+from headstart.training.single import alone
 
 CHECKPOINT_EVERY = 5.0  # seconds between checkpoints, at epoch ends
 _JUDGED = 32  # items at a time
@@ -91,8 +91,7 @@ class _Run:
         on_device(self.model, self.session.accelerator.device)
         self.moving.to(self.session.accelerator.device)
         fused = self.session.accelerator.device.type in ("cpu", "cuda")
-        own = self.moving.own()
-        given = groups(self.model, self.strategy, own, self.recipe)
+        given = groups(self.model, self.strategy, self.moving.own(), self.recipe)
         self.optimizer = torch.optim.AdamW(given, lr=self.recipe.rate, fused=fused)
         first = self._resume()
         started = saved = time.monotonic()
@@ -137,7 +136,7 @@ class _Run:
         losses = []
         view = View(self.session.seed, epoch)
         for batch in self.splits.train.batches(order, self.recipe.batch, view):
-            if self._needs_more(batch):
+            if alone(batch, self.model):
                 continue
             losses.append(self._step(batch, len(batch.targets)))
             self.record.steps += 1
@@ -154,10 +153,6 @@ class _Run:
                 "item a step. Give --batch 2 or more."
             )
         return float(np.mean(losses))
-
-    def _needs_more(self, batch: Batch) -> bool:
-        """Whether this is a single item, and a BatchNorm is training."""
-        return len(batch.targets) == 1 and needs_several(self.model)
 
     def _is_over(self) -> bool:
         """Whether the budget, or the pace of an earlier run, ends the training here."""
@@ -193,7 +188,7 @@ class _Run:
         """The batch in parts that fit into memory, without one that can't be normalised."""
         if self.parts == 1:
             return [batch]
-        found = [each for each in split(batch, self.parts) if not self._needs_more(each)]
+        found = [each for each in split(batch, self.parts) if not alone(each, self.model)]
         if not found:
             raise HeadstartError(
                 f"{self.recipe.label} is out of memory at two items a step, and a BatchNorm needs "

@@ -5,6 +5,13 @@ from __future__ import annotations
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from headstart.contracts import Batch
+
+
+def alone(batch: Batch, model: nn.Module) -> bool:
+    """Whether a batch is a single item, on which this network can't be trained as it stands."""
+    return len(batch.targets) == 1 and needs_several(model)
+
 
 def needs_several(model: nn.Module) -> bool:
     """Whether a BatchNorm is training, so that an item alone has no others to be compared with.
