@@ -49,7 +49,8 @@ def test_the_evidence_holds_what_was_promised(fitted: Fitted) -> None:
     assert found["gain"]["value"] == pytest.approx(
         found["arms"]["chosen"]["value"] - found["arms"]["scratch"]["value"]
     )
-    assert found["verdict"] in {"helps", "no evidence", "hurts"}
+    assert found["verdict"] in {"helps", "no evidence", "hurts", "unknown"}
+    assert (found["doubt"] == "") == (found["verdict"] != "unknown")
     assert found["backbone"] == TINY
     assert found["data"]["items"] == 80
     assert {"skipped", "duplicates", "fingerprint"} <= found["data"].keys()

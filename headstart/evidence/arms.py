@@ -16,6 +16,7 @@ from headstart import defaults
 from headstart.budget import Budget
 from headstart.contracts import Backbone, Strategy
 from headstart.defaults import Recipe
+from headstart.errors import HeadstartError
 from headstart.evidence.fitting import answers, fitted
 from headstart.evidence.judging import JUDGED, fit_probe, judge
 from headstart.evidence.record import Arm
@@ -118,8 +119,7 @@ def strategy_arm(
         fit_probe(target, model)
     outputs = judge(target, model)
     spent = time.monotonic() - started + (features.arm.seconds if probe else 0.0)
-    note = "ended by the budget" if training.cut else "given up" if training.given_up else ""
-    arm = _arm(target, name, outputs, spent, steps=training.steps, note=note)
+    arm = _arm(target, name, outputs, spent, steps=training.steps, note=training.ending)
     frozen = storable(strategy, training.epochs, len(model.stages), augmented=False)
     checks = {"frozen stages are bit-identical": unchanged(model, backbone, frozen)}
     return Outcome(arm, model, training, checks)
@@ -183,6 +183,8 @@ def scratch_arm(
     )
     if training.cut:
         said += " It was ended by the budget, so the gain is an upper bound."
+    if training.diverged:
+        said += " It ended there, as its numbers were no longer finite."
     judged = judge(target, model)
     arm = _arm(target, "scratch", judged, time.monotonic() - started, steps=training.steps)
     return Outcome(arm, model, training, recipe=recipe), said
@@ -253,6 +255,10 @@ def _arm(
     note: str = "",
 ) -> Arm:
     task = target.task
+    if not all(np.isfinite(found).all() for found in outputs.values()):
+        raise HeadstartError(
+            f"What {name} answers is not finite. Give --precision fp32, or name other weights."
+        )
     truth = {split: target.dataset.targets(split) for split in JUDGED}
     checked = task.scores(outputs["validation"], truth["validation"])
     losses = task.losses(outputs["validation"], truth["validation"])

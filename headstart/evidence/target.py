@@ -155,6 +155,11 @@ class Target:
             rate=self.settings.rate or defaults.rate(strategy.starts_from_probe(), width),
         )
 
+    def steps_per_epoch(self) -> int:
+        """The steps of one pass over the training items."""
+        count = len(self.dataset.split("train"))
+        return -(-count // (self.settings.batch or defaults.batch(count)))
+
     def session(self, name: str, budget: Budget, last: bool = True) -> Session:
         """A training session with a checkpoint of its own; a last one leaves time to judge."""
         plain = re.sub(r"[^\w.=-]+", "-", name)

@@ -29,6 +29,7 @@ BETTER = (
     "many labels that model saves is not known."
 )
 UNKNOWN = "Scratch was ended by the budget, so how many labels it would need is not known."
+UNLEARNED = "Scratch learned nothing from all labels, so how many it would need is not known."
 PICTURED = 400  # points of the map that show their item when pointed at
 HURRIED = 60.0  # seconds of a budget, below which corruptions are left out
 
@@ -98,7 +99,7 @@ class Proof:
         ours = self.arms[self.kept].arm.outputs["test"]
         seed = target.settings.seed
         # a network that always says one class does not do better on that class
-        scratch = None if unlearned(self.arms) else self._scratch()
+        scratch = None if unlearned(self.arms, seed) else self._scratch()
         return by_class(target.task, target.labels, ours, test, scratch, seed)
 
     def _groups(self) -> list[dict[str, Any]] | None:
@@ -152,6 +153,8 @@ class Proof:
             found, said = made.to_json(), [made.said, skipped, later.said]
             if scratch.training.cut:
                 found, said = None, [UNKNOWN, later.said]
+            elif unlearned(self.arms, seed):
+                found, said = None, [UNLEARNED, skipped, later.said]
             elif self._beats_features():
                 found, said = None, [BETTER, skipped, later.said]
         sentence = " ".join(filter(None, said))
@@ -188,19 +191,12 @@ class Proof:
         return robustness(*given, seed=target.settings.seed)
 
 
-def unlearned(arms: Mapping[str, Outcome]) -> list[str]:
-    """Whether the gain is only that over a network which had no time to learn anything."""
+def unlearned(arms: Mapping[str, Outcome], seed: int = 0) -> bool:
+    """Whether a network was trained from scratch and does not clearly beat the naive model."""
     scratch = arms.get("scratch")
-    if scratch is None or not scratch.training.cut:
-        return []
-    naive = arms["naive"].arm.scores
-    if evidence.paired(scratch.arm.scores, naive).low > 0:
-        return []
-    return [
-        f"In the time it had, the network from scratch came to {scratch.arm.scores.mean():.3f}, "
-        f"not clearly above the naive {naive.mean():.3f}: the gain says little. "
-        "Give it more with --budget."
-    ]
+    if scratch is None:
+        return False
+    return evidence.paired(scratch.arm.scores, arms["naive"].arm.scores, seed).low <= 0
 
 
 def pictured(found: Mapping[str, Any], items: Sequence[Item], modality: Modality) -> dict[str, str]:

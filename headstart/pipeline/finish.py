@@ -15,7 +15,7 @@ from headstart.evidence import Arm, Evidence, Outcome, Target
 from headstart.evidence.calibration import folded
 from headstart.model import Model
 from headstart.pipeline.explaining import explanations
-from headstart.pipeline.findings import Proof, unlearned
+from headstart.pipeline.findings import Proof
 from headstart.pipeline.heads import head_of
 from headstart.pipeline.prepare import rebuild, task_name
 from headstart.pipeline.seeds import over_seeds
@@ -117,6 +117,7 @@ def _evidence(
         protocol=protocol,
         checks=dict(asked.checks),
         warnings=[*report.warnings, *target.remarks()],
+        epoch=target.steps_per_epoch(),
     )
     found.arms["chosen"] = winner
     if words is not None:
@@ -127,10 +128,20 @@ def _evidence(
                 f"above the {winner.merit[0]:.3f} of the model handed over. "
                 "Try another backbone or strategy, or use that one."
             )
-    found.warnings += unlearned(arms)
+    found.warnings += _diverged(arms)
     if name != "asked":
         found.dropped = replace(asked.arm, note=_dropped(asked.arm, winner))
     return found
+
+
+def _diverged(arms: Mapping[str, Outcome]) -> list[str]:
+    """Which trainings ended as their numbers were no longer finite."""
+    return [
+        f"The training of {made.arm.strategy} ended after {made.training.steps} steps, as its "
+        "numbers were no longer finite; the best weights before that count. Give a lower --rate."
+        for name, made in arms.items()
+        if made.training.diverged and name != "scratch"  # whose rates are not the user's
+    ]
 
 
 def _dropped(asked: Arm, winner: Arm) -> str:

@@ -63,6 +63,13 @@ class Training:
         return self.history[row]["score"], -self.history[row]["validation_loss"]
 
     @property
+    def ending(self) -> str:
+        """Why it ended before its time, empty where it didn't."""
+        if self.diverged:
+            return "ended as its numbers were no longer finite"
+        return "ended by the budget" if self.cut else "given up" if self.given_up else ""
+
+    @property
     def epochs(self) -> int:
         """How many epochs were begun."""
         return max(0, len(self.history) - 1)
