@@ -13,6 +13,7 @@ from headstart.errors import HeadstartError, WeightsError
 from headstart.pipeline import trials
 from headstart.pipeline.choosing import check_ranking, rank
 from headstart.pipeline.comparing import compare
+from headstart.pipeline.demands import demand_steps, try_out
 from headstart.pipeline.extraction import extract, extract_features, plan_features
 from headstart.pipeline.finish import SIMPLE, finish
 from headstart.pipeline.heads import FEATURES, headed
@@ -24,7 +25,6 @@ from headstart.pipeline.prepare import (
     prepare,
     rebuild,
     reference,
-    try_out,
 )
 from headstart.pipeline.reporting import report_on
 from headstart.pipeline.shortlist import search
@@ -77,14 +77,16 @@ def fit(
     following = follow(settings or Settings(), progress or Silent(), Path(out), told)
     with Workspace(Path(out)) as workspace, following as run:
         around = (run.settings, run.progress, workspace.folder)
-        if isinstance(backbone, str) and "*" not in backbone:
-            target, source, name = prepare(data, backbone, strategy, *around)
+        references = (
+            [backbone] if isinstance(backbone, str) else list(dict.fromkeys(backbone or ()))
+        )
+        if len(references) == 1 and "*" not in references[0]:
+            target, source, name = prepare(data, references[0], strategy, *around)
             claim(workspace, target, source, name)
             return _proved(trials.run(target, source, name), workspace, run)
         strategy = headed(strategy, run.settings)
         try_out(strategy)
-        asked = [backbone] if isinstance(backbone, str) else list(backbone or ())
-        trial, ranking = search(data, asked, strategy, Surroundings.of(*around), workspace)
+        trial, ranking = search(data, references, strategy, Surroundings.of(*around), workspace)
         return _proved(trial, workspace, run, ranking)
 
 
@@ -159,6 +161,7 @@ def pretrain(
     with Workspace(Path(out)) as workspace, following as run:
         given = (data, backbone, "full-fine-tuning", run.settings, run.progress)
         target, source, name = prepare(*given, workspace.folder)
+        demand_steps(name, target, source)
         claim(workspace, target, source, name)
         recipe = reference(target, catalog.strategy(name), source)
         rates = defaults.scratch_rates(source.delicate)

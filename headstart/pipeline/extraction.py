@@ -15,7 +15,7 @@ from headstart.features.legality import storable
 from headstart.features.plan import best
 from headstart.features.reading import Reader
 from headstart.pipeline.heads import moves
-from headstart.pipeline.prepare import Surroundings, fitted_modality, prepare, schema
+from headstart.pipeline.prepare import Surroundings, demand_there, fitted_modality, prepare, schema
 from headstart.progress import Progress, Silent
 from headstart.results import Extracted, Plan
 from headstart.results.exported import Exported
@@ -62,6 +62,7 @@ def extract(
     settings, progress = settings or Settings(), progress or Silent()
     place = destination(Path(out))
     around = Surroundings.of(settings, progress)
+    demand_there(data)
     source = around.load(backbone)
     modality = fitted_modality(source, settings)
     items, kind = unlabelled(Path(data), modality, schema(settings), progress), ""

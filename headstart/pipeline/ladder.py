@@ -14,6 +14,7 @@ from headstart.contracts import Backbone
 from headstart.data import refolded
 from headstart.errors import HeadstartError
 from headstart.evidence import Arm, Outcome, Target
+from headstart.pipeline.demands import demand_steps
 
 SMALL, FOLDS = 250, 3  # validation items, below which strategies are compared on so many folds
 LEAST = 5.0  # seconds, below which beginning a training is no use
@@ -102,7 +103,8 @@ class Ladder:
         for name in defaults.ladder(len(dataset.split("train")), labels, self.source.delicate):
             try:
                 catalog.strategy(name).epochs(1)
-            except HeadstartError as error:  # a package is missing
+                demand_steps(name, self.whole, self.source)
+            except HeadstartError as error:  # a package is missing, or items in a step
                 self.whole.progress.say(f"{name} is left out. {error}")
             else:
                 found.append(name)

@@ -12,16 +12,16 @@ from headstart.contracts import Backbone, Modality, Strategy
 from headstart.data import Dataset, Schema
 from headstart.data import load as load_data
 from headstart.defaults import Recipe, Settings
-from headstart.errors import HeadstartError
+from headstart.errors import DataError, HeadstartError
 from headstart.evidence import Target
 from headstart.features.reading import Reader
-from headstart.pipeline.heads import demand_head, headed, moves
+from headstart.pipeline.demands import AUTO, demand_trainable, try_out
+from headstart.pipeline.heads import headed
 from headstart.progress import Progress
 from headstart.training import seed_everything
 from headstart.workspace import Workspace
 
 TASKS = {"classes": "classification", "numbers": "regression", "label sets": "multi-label"}
-AUTO = "auto"  # the strategy's name that stands for the policy's ladder
 _NOT_THE_RUN = ("budget", "track")  # settings that another run of the same kind may change
 SAVING = 20.0  # seconds of a budget kept for saving and checking the model, half at most
 
@@ -89,17 +89,21 @@ def prepare(
     around = Surroundings.of(settings, progress, workspace)
     strategy = headed(strategy, settings)
     try_out(strategy)
+    demand_there(data)
     source = around.load(backbone)
     dataset = around.read(data, fitted_modality(source, settings))
     name = strategy or defaults.strategy(len(dataset.split("train")))
-    if name != AUTO and moves(name).epochs(1) and not source.differentiable:
-        onnx = source.architecture.name.lower().endswith(".onnx")  # which may become trainable
-        advice = "Use -s feature-extraction" + (", or write ?trainable=true" if onnx else "")
-        raise HeadstartError(f"{backbone} can't be trained by {name}. {advice}.")
+    demand_trainable(name, source)
     target = around.target(dataset, source)
     for sentence in target.remarks():
         progress.warn(sentence)
     return target, source, name
+
+
+def demand_there(data: str | Path) -> None:
+    """Raise DataError before a backbone is loaded, or fetched, for data that aren't there."""
+    if not Path(data).exists():
+        raise DataError(f"{data} does not exist. Give a folder of classes or a manifest.")
 
 
 def _clock(budget: float | None) -> Budget:
@@ -146,17 +150,6 @@ def claim_many(
     """The same for a run that chooses among backbones."""
     run = {"backbones": sorted(references), "strategy": strategy or AUTO}
     _claim(workspace, dataset, around.settings, run, around.progress)
-
-
-def try_out(name: str | None) -> None:
-    """Ask a strategy everything once, so that a bad option is known before any work."""
-    if name in (None, AUTO):
-        return
-    demand_head(str(name))
-    strategy = moves(str(name))
-    strategy.epochs(1)
-    strategy.rate(0, 1)
-    strategy.frozen_stages(0, 1)
 
 
 def _claim(

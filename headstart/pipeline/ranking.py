@@ -17,7 +17,7 @@ from headstart import evidence
 from headstart.contracts import Backbone
 from headstart.data import Dataset, Item, nested
 from headstart.errors import HeadstartError, OutOfTimeError
-from headstart.evidence import Target
+from headstart.evidence import Arm, Interval, Target
 from headstart.features.extract import extract
 from headstart.pipeline.contenders import (
     Contender,
@@ -26,6 +26,7 @@ from headstart.pipeline.contenders import (
     modality_of,
     trained_first,
 )
+from headstart.pipeline.demands import demand_steps, demand_trainable
 from headstart.pipeline.prepare import Surroundings
 from headstart.plan import trained_on
 from headstart.references import parse
@@ -48,16 +49,23 @@ class Look:
     around: Surroundings
     field: list[Contender]
     priors: Sequence[Prior] = ()
+    strategy: str | None = None
 
     @classmethod
     def at(
-        cls, data: str | Path, asked: Sequence[str], download: bool, around: Surroundings
+        cls,
+        data: str | Path,
+        asked: Sequence[str],
+        download: bool,
+        around: Surroundings,
+        strategy: str | None = None,
     ) -> Look:
-        """Load and score candidates until all were looked at or the budget's share is spent."""
+        """Load and score the candidates that the strategy, where one is named, can be used on."""
         name, modality = modality_of(data, around.settings)
         found = contenders(asked, name, download)
         dataset = around.read(data, modality)
-        look = cls(dataset, around, [Contender(*each) for each in found.items()])
+        field = [Contender(*each) for each in found.items()]
+        look = cls(dataset, around, field, strategy=strategy)
         look._load(name)
         others = [past for past in recall() if past.data != dataset.fingerprint]
         look.priors = prior([_known(c) for c in look.alive], others)
@@ -104,12 +112,21 @@ class Look:
             elif known:
                 each.dropped = f"was trained on {known} of these items, so that it knows them"
             else:
-                each.source = source
+                each.source, each.dropped = source, self._refused(source)
         if not self.alive:
             raise HeadstartError(
                 f"None of {len(self.field)} backbones can be used here; the first, "
                 f"{self.field[0].reference}: {self.field[0].dropped}"
             )
+
+    def _refused(self, source: Backbone) -> str:
+        """Why the strategy can't be used on this backbone."""
+        try:
+            demand_trainable(self.strategy, source)
+            demand_steps(self.strategy, self.target(source), source)
+        except HeadstartError as error:
+            return str(error)
+        return ""
 
     def _seen_by(self, reference: str) -> int:
         """How many of these items a saved model was trained or selected on."""
@@ -231,7 +248,7 @@ def _row(each: Contender, seed: int) -> Ranked:
     return Ranked(
         backbone=each.reference,
         expected=evidence.bootstrap(each.held, seed) if len(each.held) else None,
-        tuned=evidence.bootstrap(each.tuned.checked, seed) if each.tuned else None,
+        tuned=_tuned(each.tuned, seed),
         scores=dict(each.scores),
         seconds=round(each.seconds, 2),
         speed=each.speed,
@@ -239,6 +256,11 @@ def _row(each: Contender, seed: int) -> Ranked:
         licence=source.origin.licence if source else None,
         dropped=each.dropped,
     )
+
+
+def _tuned(arm: Arm | None, seed: int) -> Interval | None:
+    """What fine-tuning reached; None where the network can't be trained."""
+    return evidence.bootstrap(arm.checked, seed) if arm and arm.steps else None
 
 
 def _remember(look: Look, each: Contender) -> None:

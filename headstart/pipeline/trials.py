@@ -9,9 +9,9 @@ from headstart import catalog, evidence
 from headstart.budget import Budget
 from headstart.contracts import Backbone, Strategy
 from headstart.evidence import Arm, Outcome, Target
+from headstart.pipeline.demands import AUTO, demand_steps, demand_trainable
 from headstart.pipeline.heads import FEATURES, head_of, moves
 from headstart.pipeline.ladder import Ladder
-from headstart.pipeline.prepare import AUTO
 
 SHARE = 0.6  # of a budget, by when all strategies must be done where scratch comes after them
 LAST = 0.25  # of the strategies' time, for training the chosen one once folds have chosen it
@@ -51,8 +51,11 @@ class Trial:
 def run(target: Target, source: Backbone, asked: str, until: Budget | None = None) -> Trial:
     """Extract features, fit the probe, and train by the strategy asked for, or by several.
 
-    All is done when the budget `until` ends, if one is given.
+    All is done when the budget `until` ends, if one is given. Raises HeadstartError before any work
+    for a strategy that trains where the backbone can't be trained, or not on single items.
     """
+    demand_trainable(asked, source)
+    demand_steps(asked, target, source)
     features = evidence.features_arm(target, source)
     trial = Trial(target, source, asked, {FEATURES: features})
     if asked == AUTO:
