@@ -126,6 +126,19 @@ def by_group(
     ]
 
 
+def within(
+    task: Task, outputs: np.ndarray, targets: np.ndarray, groups: Sequence[str] | np.ndarray
+) -> np.ndarray:
+    """Each item's score (N,) among the items of its group, where classes may be balanced."""
+    if task.kind != "classes":
+        return task.scores(outputs, targets)
+    names, found = np.asarray(groups), np.empty(len(targets))
+    for name in np.unique(names):
+        own = names == name
+        found[own] = task.scores(outputs[own], targets[own])
+    return found
+
+
 def mean_of(scores: np.ndarray, seed: int = 0) -> Interval:
     """The mean of scores with its 95 % interval: of 0 and 1 Wilson's, else from resampling."""
     if np.isin(scores, (0.0, 1.0)).all():
@@ -167,7 +180,6 @@ def sign_chance(change: np.ndarray) -> float:
 
 
 def _classes(judged: _Judged) -> list[_Row]:
-    arms = [judged.task.scores(arm, judged.targets) for arm in judged.arms]
     rows = []
     for number, label in enumerate(judged.labels):
         own = judged.targets == number
@@ -175,7 +187,7 @@ def _classes(judged: _Judged) -> list[_Row]:
         if not items:
             rows.append(_Row(label, 0, None))
             continue
-        scores = [arm[own] for arm in arms]
+        scores = [judged.task.scores(arm[own], judged.targets[own]) for arm in judged.arms]
         row = _Row(label, items, mean_of(scores[0], judged.seed))
         if len(scores) > 1:
             gain = paired(scores[0], scores[1], judged.seed)

@@ -56,6 +56,17 @@ class Target:
         """fp32 or bf16: what stages that train compute in."""
         return "bf16" if self.accelerator.mixed_precision == "bf16" else "fp32"
 
+    def objective(self) -> str:
+        """A sentence on what models are chosen and judged by, where classes are uneven."""
+        if not self.task_settings.get("balanced"):
+            return ""
+        counts = np.bincount(self.dataset.targets("train"), minlength=len(self.labels))
+        return (
+            f"Classes are uneven ({counts.min()} to {counts.max()} items to train on), so each "
+            f"counts as much as another: models are trained, chosen and judged by "
+            f"{self.task.metric}."
+        )
+
     def remarks(self) -> Sequence[str]:
         """Sentences on what of the data the backbone can't take in, where decoding is cheap."""
         reader = self.reader

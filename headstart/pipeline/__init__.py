@@ -10,6 +10,7 @@ from headstart import catalog, defaults, evidence
 from headstart.data import Schema, load_labelled
 from headstart.defaults import Settings
 from headstart.errors import HeadstartError, WeightsError
+from headstart.evidence.by_class import within
 from headstart.pipeline import trials
 from headstart.pipeline.choosing import check_ranking, rank
 from headstart.pipeline.comparing import compare
@@ -135,7 +136,10 @@ def _proved(
         rates = defaults.scratch_rates(source.delicate)
         arms["scratch"], protocol = evidence.scratch_arm(target, rebuild(source), recipe, rates)
     arms["asked"] = asked
-    kept = evidence.choose({arm: arms[arm].arm for arm in (*SIMPLE, "asked") if arm in arms})
+    rivals = [arm for arm in (*SIMPLE, "asked") if arm in arms]
+    if target.task_settings.get("balanced"):  # one answer to all is never better than by chance
+        rivals.remove("naive")
+    kept = evidence.choose({arm: arms[arm].arm for arm in rivals})
     words = evidence.words_arm(target)
     result = finish(trial, workspace, arms, (kept, protocol), words, ranking)
     run.result(result.to_json)
@@ -209,4 +213,5 @@ def evaluate(
     seen = trained_on(Path(model))
     overlap = None if seen is None else sum(item.identity in seen for item in items)
     scores = predictor.task.scores(outputs, targets)
-    return Evaluation.of(predictor.task.metric, scores, targets, dataset, overlap)
+    alone = within(predictor.task, outputs, targets, targets)  # among those of their label
+    return Evaluation.of(predictor.task.metric, (scores, alone), targets, dataset, overlap)

@@ -12,7 +12,7 @@ from headstart import evidence
 from headstart.contracts import Modality
 from headstart.data import Item
 from headstart.evidence import Outcome, Target
-from headstart.evidence.by_class import by_class, by_group
+from headstart.evidence.by_class import by_class, by_group, within
 from headstart.evidence.calibration import calibration, folded
 from headstart.evidence.convergence import Course, convergence
 from headstart.evidence.forecast import forecast
@@ -107,13 +107,11 @@ class Proof:
         groups = [item.group for item in self.target.dataset.split("test")]
         if not any(groups):
             return None
-        scratch = self.arms.get("scratch") if self.kept != "scratch" else None
-        return by_group(
-            self.arms[self.kept].arm.scores,
-            [group or "(none)" for group in groups],
-            scratch.arm.scores if scratch else None,
-            self.target.settings.seed,
-        )
+        names, scratch = [group or "(none)" for group in groups], self._scratch()
+        given = (self.target.dataset.targets("test"), names)
+        ours = within(self.target.task, self.arms[self.kept].arm.outputs["test"], *given)
+        theirs = None if scratch is None else within(self.target.task, scratch, *given)
+        return by_group(ours, names, theirs, self.target.settings.seed)
 
     def _items(self) -> dict[str, Any]:
         dataset = self.target.dataset
@@ -197,6 +195,23 @@ def unlearned(arms: Mapping[str, Outcome], seed: int = 0) -> bool:
     if scratch is None:
         return False
     return evidence.paired(scratch.arm.scores, arms["naive"].arm.scores, seed).low <= 0
+
+
+def constant(outputs: np.ndarray, targets: np.ndarray, labels: Sequence[str]) -> list[str]:
+    """Whether a model has one answer for all items, of which there are several classes.
+
+    `outputs` (N, labels) and `targets` (N,) are those of the held-out items.
+    """
+    if targets.ndim > 1 or len(np.unique(targets)) < 2:
+        return []
+    answers = np.unique(outputs.argmax(axis=1))
+    if len(answers) > 1:
+        return []
+    return [
+        f"The model handed over answers {labels[answers[0]]!r} to each of the {len(targets)} "
+        "held-out items: nothing did better on validation. Label more items of the other classes, "
+        "or try another backbone or strategy."
+    ]
 
 
 def pictured(found: Mapping[str, Any], items: Sequence[Item], modality: Modality) -> dict[str, str]:

@@ -15,7 +15,7 @@ from headstart.evidence import Arm, Evidence, Outcome, Target
 from headstart.evidence.calibration import folded
 from headstart.model import Model
 from headstart.pipeline.explaining import explanations
-from headstart.pipeline.findings import Proof
+from headstart.pipeline.findings import Proof, constant
 from headstart.pipeline.heads import head_of
 from headstart.pipeline.prepare import rebuild, task_name
 from headstart.pipeline.seeds import over_seeds
@@ -114,7 +114,7 @@ def _evidence(
         backbone=source.origin.reference,
         data=report.to_json() | {"fingerprint": target.dataset.fingerprint},
         seed=target.settings.seed,
-        protocol=protocol,
+        protocol=f"{target.objective()} {protocol}".strip(),
         checks=dict(asked.checks),
         warnings=[*report.warnings, *target.remarks()],
         epoch=target.steps_per_epoch(),
@@ -129,6 +129,9 @@ def _evidence(
                 "Try another backbone or strategy, or use that one."
             )
     found.warnings += _diverged(arms)
+    found.warnings += constant(
+        winner.outputs["test"], target.dataset.targets("test"), target.labels
+    )
     if name != "asked":
         found.dropped = replace(asked.arm, note=_dropped(asked.arm, winner))
     return found

@@ -56,6 +56,8 @@ def run(target: Target, source: Backbone, asked: str, until: Budget | None = Non
     """
     demand_trainable(asked, source)
     demand_steps(asked, target, source)
+    if target.objective():
+        target.progress.say(target.objective())
     features = evidence.features_arm(target, source)
     trial = Trial(target, source, asked, {FEATURES: features})
     if asked == AUTO:
