@@ -114,6 +114,10 @@ def strategy_arm(
         share = STRATEGY_SHARE if target.settings.scratch else 1.0
         session = target.session(name, until or target.budget.until(share))
         session = replace(session, hopeless=hopeless, pace=target.pace)
+        if strategy.ends_with_probe():  # which needs the features of all that is learned from
+            learned = len(splits.train) + len(splits.validation)
+            again = session.judging + learned / len(splits.validation)
+            session = replace(session, judging=again)
         training = train(model, target.task, strategy, splits, recipe, session)
     if strategy.ends_with_probe():
         fit_probe(target, model)
@@ -165,6 +169,8 @@ def scratch_arm(
     search = max(1, reference.epochs // 4)
     tried: list[tuple[tuple[float, ...], float, int]] = []
     for position, rate in enumerate(candidates):
+        if tried and left.spent() > SEARCH_SHARE:
+            break
         searched = (position + 1) / len(candidates) * SEARCH_SHARE
         label = f"scratch at {rate:g} (rate search)"
         recipe = replace(reference, label=label, epochs=search, rate=rate, patience=search)
@@ -176,7 +182,7 @@ def scratch_arm(
     recipe = replace(reference, label="scratch", epochs=epochs, rate=rate, patience=epochs)
     session = target.session("scratch", left)
     model, training = _from_scratch(target, rebuild, _Everything(), recipe, session)
-    rates = ", ".join(f"{value:g}" for value in candidates)
+    rates = ", ".join(f"{entry[1]:g}" for entry in tried)
     said = (
         f"Scratch: rates {rates} tried for {' / '.join(str(entry[2]) for entry in tried)} steps, "
         f"the best ({rate:g}) trained for {training.steps} steps."

@@ -130,12 +130,9 @@ def within(
     task: Task, outputs: np.ndarray, targets: np.ndarray, groups: Sequence[str] | np.ndarray
 ) -> np.ndarray:
     """Each item's score (N,) among the items of its group, where classes may be balanced."""
-    if task.kind != "classes":
-        return task.scores(outputs, targets)
-    names, found = np.asarray(groups), np.empty(len(targets))
-    for name in np.unique(names):
-        own = names == name
-        found[own] = task.scores(outputs[own], targets[own])
+    names, found = np.asarray(groups), task.scores(outputs, targets)
+    for name in np.unique(names) if task.kind == "classes" else ():
+        found[names == name] = task.scores(outputs[names == name], targets[names == name])
     return found
 
 

@@ -12,6 +12,7 @@ from headstart.defaults import Settings
 from headstart.errors import HeadstartError, WeightsError
 from headstart.evidence.by_class import within
 from headstart.pipeline import trials
+from headstart.pipeline.affordable import has_time
 from headstart.pipeline.choosing import check_ranking, rank
 from headstart.pipeline.comparing import compare
 from headstart.pipeline.demands import demand_steps, try_out
@@ -130,8 +131,11 @@ def _proved(
     features, asked = tried[FEATURES], tried[trial.winner]
     arms = {"naive": evidence.naive_arm(target, features), "features": features}
     arms |= {name: made for name, made in tried.items() if made not in (features, asked)}
-    protocol = "No network was trained from scratch."
-    if target.settings.scratch and source.differentiable:
+    protocol, name = "No network was trained from scratch.", "Training from scratch"
+    wanted = target.settings.scratch and source.differentiable
+    if wanted and not has_time(target, source, name, trainings=2):  # a search, and what it found
+        protocol = "No network was trained from scratch, as the budget left no time for it."
+    elif wanted:
         recipe = reference(target, trial.moves, source)
         rates = defaults.scratch_rates(source.delicate)
         arms["scratch"], protocol = evidence.scratch_arm(target, rebuild(source), recipe, rates)
@@ -140,7 +144,7 @@ def _proved(
     if target.task_settings.get("balanced"):  # one answer to all is never better than by chance
         rivals.remove("naive")
     kept = evidence.choose({arm: arms[arm].arm for arm in rivals})
-    words = evidence.words_arm(target)
+    words = None if target.budget.over() else evidence.words_arm(target)
     result = finish(trial, workspace, arms, (kept, protocol), words, ranking)
     run.result(result.to_json)
     return result

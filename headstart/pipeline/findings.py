@@ -19,7 +19,7 @@ from headstart.evidence.forecast import forecast
 from headstart.evidence.inspection import Inspected, inspection
 from headstart.evidence.judging import outputs_of
 from headstart.evidence.labels import saved, scratch_curve, transfer_curve
-from headstart.evidence.robustness import robustness
+from headstart.evidence.robustness import CORRUPTED, robustness
 from headstart.pipeline.prepare import rebuild, reference
 from headstart.pipeline.trials import Trial
 from headstart.report.thumbnails import thumbnail
@@ -31,7 +31,7 @@ BETTER = (
 UNKNOWN = "Scratch was ended by the budget, so how many labels it would need is not known."
 UNLEARNED = "Scratch learned nothing from all labels, so how many it would need is not known."
 PICTURED = 400  # points of the map that show their item when pointed at
-HURRIED = 60.0  # seconds of a budget, below which corruptions are left out
+_DEAR = ("items", "robustness")  # which only a budget that is left has time for
 
 
 @dataclass
@@ -62,6 +62,8 @@ class Proof:
             parts |= {"items": self._items, "labels": self._labels, "robustness": self._robustness}
         found = {}
         for name, part in parts.items():
+            if name in _DEAR and self.target.budget.over():
+                continue
             made = part()
             if made is not None:
                 found[name] = made
@@ -178,7 +180,7 @@ class Proof:
 
     def _robustness(self) -> list[dict[str, Any]] | None:
         target = self.target
-        if target.reader.modality.ragged or target.budget.left() < HURRIED:
+        if target.reader.modality.ragged or not self._has_time_for(CORRUPTED):
             return None
         names = dict.fromkeys((self.kept, "scratch"))  # one, where scratch is handed over
         models = [self.arms[name].model for name in names if name in self.arms]
@@ -187,6 +189,13 @@ class Proof:
         scratch = judges[1] if len(judges) > 1 else None
         given = (judges[0], target.reader, target.task, items, truth, scratch)
         return robustness(*given, seed=target.settings.seed)
+
+    def _has_time_for(self, items: int) -> bool:
+        """Whether the budget holds so many items' way through each of two networks."""
+        if not self.target.budget.limited:
+            return True
+        price = evidence.Price.of(self.target, self.trial.source)
+        return self.target.budget.left() > 2 * items * price.item
 
 
 def unlearned(arms: Mapping[str, Outcome], seed: int = 0) -> bool:

@@ -14,6 +14,7 @@ from headstart.contracts import Backbone
 from headstart.evidence import Arm, Evidence, Outcome, Target
 from headstart.evidence.calibration import folded
 from headstart.model import Model
+from headstart.pipeline.affordable import shortened
 from headstart.pipeline.explaining import explanations
 from headstart.pipeline.findings import Proof, constant
 from headstart.pipeline.heads import head_of
@@ -50,6 +51,8 @@ def finish(
     found = _evidence(target, source, arms, kept, words)
     found.ranking = ranking.to_json() if ranking else None
     found.tried = trial.judged
+    if trial.whole is not None and shortened(target.dataset, trial.whole):
+        found.warnings.append(shortened(target.dataset, trial.whole))
     found.by_seed = over_seeds(trial, arms, kept[0])
     found.findings = proof.findings()
     model = _calibrated(winner.model, found)
@@ -84,6 +87,7 @@ def _calibrated(model: Model, found: Evidence) -> Model:
 
 def _plan(trial: Trial, asked: Outcome) -> FitPlan:
     dataset = trial.target.dataset
+    whole, used = trial.whole or dataset, {item.identity for item in dataset.items}
     return FitPlan(
         data=str(dataset.root.absolute()),
         backbone=trial.source.origin.reference,
@@ -94,6 +98,7 @@ def _plan(trial: Trial, asked: Outcome) -> FitPlan:
         splits=splits_of(dataset),
         versions=artifact.versions(),
         pace=tuple(asked.training.pace),
+        left_out=sorted({item.identity for item in whole.items} - used),
     )
 
 

@@ -17,7 +17,6 @@ from headstart.evidence import Arm, Outcome, Target
 from headstart.pipeline.demands import demand_steps
 
 SMALL, FOLDS = 250, 3  # validation items, below which strategies are compared on so many folds
-LEAST = 5.0  # seconds, below which beginning a training is no use
 _FEATURES, _BLENDED = "feature-extraction", "lp-ft"
 
 
@@ -49,10 +48,11 @@ class Ladder:
         """Try each strategy with its part of the time that is left; the simplest come first."""
         judged = {_FEATURES: self._pooled(_FEATURES)}
         names = self._names()
+        least = self._least() if until.limited else 0.0
         for place, name in enumerate(names):
             spent = until.spent()
             slot = until.until(spent + (1.0 - spent) / (len(names) - place))
-            if slot.left() < LEAST * len(self.targets):
+            if slot.left() < least:
                 told = "is left out, as the budget leaves no time for it."
                 self.whole.progress.say(f"{name} {told}")
                 continue
@@ -65,6 +65,10 @@ class Ladder:
                 judged[best] = pooled[best]
                 self._forget({*blends} - {best})
         return judged
+
+    def _least(self) -> float:
+        """Seconds that one pass over the items takes, with its judgement, in every fold."""
+        return sum(evidence.Price.of(each, self.source).epoch for each in self.targets)
 
     def _try(self, name: str, until: Budget, hopeless: float) -> None:
         moves = catalog.strategy(name)

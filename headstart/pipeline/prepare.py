@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from math import ceil
 from pathlib import Path
 
 from headstart import artifact, catalog, defaults, machine
-from headstart.budget import Budget
+from headstart.budget import Budget, earlier
 from headstart.contracts import Backbone, Modality, Strategy
 from headstart.data import Dataset, Schema
 from headstart.data import load as load_data
@@ -23,7 +25,8 @@ from headstart.workspace import Workspace
 
 TASKS = {"classes": "classification", "numbers": "regression", "label sets": "multi-label"}
 _NOT_THE_RUN = ("budget", "track")  # settings that another run of the same kind may change
-SAVING = 20.0  # seconds of a budget kept for saving and checking the model, half at most
+SPARE = 1.5  # times what saving and checking the model is reckoned to take
+IMPORTED = time.process_time()  # what a fresh process takes to come this far, at most
 
 
 @dataclass(frozen=True)
@@ -34,20 +37,45 @@ class Surroundings:
     budget: Budget
     progress: Progress
     workspace: Path | None = None
+    started_in: float = 0.0  # seconds that this process took until here, where they count
+    loads: list[float] = field(default_factory=list)  # seconds that each backbone took
 
     @classmethod
     def of(
         cls, settings: Settings, progress: Progress, workspace: Path | None = None
     ) -> Surroundings:
         """Start the clock. Raises HeadstartError for settings that no run can have."""
-        clock = _clock(settings.budget)
+        before = earlier()
+        clock = Budget(settings.budget, before)
         defaults.check(settings)
-        return cls(settings, clock, progress, workspace)
+        return cls(settings, clock, progress, workspace, before)
 
     def load(self, backbone: str) -> Backbone:
         """A backbone, with the weights that the seed draws where they are to be random."""
         seed_everything(self.settings.seed)
-        return catalog.load_backbone(backbone)
+        started = time.monotonic()
+        found = catalog.load_backbone(backbone)
+        self.loads.append(time.monotonic() - started)
+        return found
+
+    def keep_time(self) -> None:
+        """Leave time in the budget to save the model, and to open it in a fresh process.
+
+        That takes what starting and loading took here, and writing and hashing about as much as
+        loading. Raises HeadstartError where the budget can't hold that, before any work.
+        """
+        if not self.budget.limited:
+            return
+        load = max(self.loads, default=0.0)
+        if self.budget.left() <= self.started_in + load:
+            spent = self.budget.elapsed()
+            enough = ceil((spent + self.started_in + load) / 5) * 10
+            raise HeadstartError(
+                f"A budget of {self.settings.budget:g} s can't be kept: starting and reading took "
+                f"{spent:.1f} s, and checking the saved model would begin once more. "
+                f"Give --budget {enough}s or more."
+            )
+        self.budget.keep(SPARE * (max(self.started_in, IMPORTED) + 2 * load))
 
     def read(self, data: str | Path, modality: Modality) -> Dataset:
         """The data set, checked and split; what it holds is said."""
@@ -92,6 +120,7 @@ def prepare(
     demand_there(data)
     source = around.load(backbone)
     dataset = around.read(data, fitted_modality(source, settings))
+    around.keep_time()
     name = strategy or defaults.strategy(len(dataset.split("train")))
     demand_trainable(name, source)
     target = around.target(dataset, source)
@@ -104,11 +133,6 @@ def demand_there(data: str | Path) -> None:
     """Raise DataError before a backbone is loaded, or fetched, for data that aren't there."""
     if not Path(data).exists():
         raise DataError(f"{data} does not exist. Give a folder of classes or a manifest.")
-
-
-def _clock(budget: float | None) -> Budget:
-    """Started now, so that reading counts too, and ending early enough to save the model."""
-    return Budget(None if budget is None else max(budget / 2, budget - SAVING))
 
 
 def fitted_modality(source: Backbone, settings: Settings) -> Modality:
