@@ -12,12 +12,16 @@ _process: list[float] = []  # when this process began, where it is one that runs
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
-def count_the_process() -> None:
-    """Let budgets count from when this process began, as its user does who waits for a command."""
+def age() -> float:
+    """Seconds since this process began."""
     import psutil
 
-    age = time.time() - psutil.Process().create_time()
-    _process[:] = [time.monotonic() - max(0.0, age)]
+    return max(0.0, time.time() - psutil.Process().create_time())
+
+
+def count_the_process() -> None:
+    """Let budgets count from when this process began, as its user does who waits for a command."""
+    _process[:] = [time.monotonic() - age()]
 
 
 def earlier() -> float:
@@ -32,10 +36,10 @@ class Budget:
         self._started = time.monotonic() - earlier
         self._seconds = seconds
 
-    def keep(self, seconds: float) -> None:
-        """Let it end so much earlier, to leave time for what comes after; by half of it at most."""
+    def keep(self, seconds: float, most: float = 0.5) -> None:
+        """Let it end so much earlier, for what comes after; by a share of it at `most`."""
         if self._seconds is not None:
-            self._seconds = max(self._seconds / 2, self._seconds - seconds)
+            self._seconds = max(self._seconds * (1.0 - most), self._seconds - seconds)
 
     @property
     def limited(self) -> bool:

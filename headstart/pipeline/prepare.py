@@ -9,7 +9,7 @@ from math import ceil
 from pathlib import Path
 
 from headstart import artifact, catalog, defaults, machine
-from headstart.budget import Budget, earlier
+from headstart.budget import Budget, age, earlier
 from headstart.contracts import Backbone, Modality, Strategy
 from headstart.data import Dataset, Schema
 from headstart.data import load as load_data
@@ -26,7 +26,9 @@ from headstart.workspace import Workspace
 TASKS = {"classes": "classification", "numbers": "regression", "label sets": "multi-label"}
 _NOT_THE_RUN = ("budget", "track")  # settings that another run of the same kind may change
 SPARE = 1.5  # times what saving and checking the model is reckoned to take
-IMPORTED = time.process_time()  # what a fresh process takes to come this far, at most
+# What a fresh process takes to come this far: no more than this one took, and not much more than it
+# computed, as a notebook's process may have waited for hours.
+IMPORTED = min(age(), 4 * time.process_time())
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,8 @@ class Surroundings:
                 f"{spent:.1f} s, and checking the saved model would begin once more. "
                 f"Give --budget {enough}s or more."
             )
-        self.budget.keep(SPARE * (max(self.started_in, IMPORTED) + 2 * load))
+        most = 0.9 if self.started_in else 0.5  # as imports are known, or only reckoned
+        self.budget.keep(SPARE * (max(self.started_in, IMPORTED) + 2 * load), most)
 
     def read(self, data: str | Path, modality: Modality) -> Dataset:
         """The data set, checked and split; what it holds is said."""
