@@ -170,6 +170,8 @@ class Proof:
         source, moves = self.trial.source, self.trial.moves
 
         def train(positions: np.ndarray) -> np.ndarray | None:
+            if len(positions) < 2:  # a single item teaches nothing, and some networks can't take it
+                return None
             target = _fewer(self.target, positions)
             recipe = reference(target, moves, source)
             rate = scratch.recipe.rate if scratch.recipe else recipe.rate
