@@ -16,7 +16,8 @@ def age() -> float:
     """Seconds since this process began."""
     import psutil
 
-    return max(0.0, time.time() - psutil.Process().create_time())
+    began: float = psutil.Process().create_time()
+    return max(0.0, time.time() - began)
 
 
 def count_the_process() -> None:

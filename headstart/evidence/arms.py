@@ -182,6 +182,15 @@ def scratch_arm(
     recipe = replace(reference, label="scratch", epochs=epochs, rate=rate, patience=epochs)
     session = target.session("scratch", left)
     model, training = _from_scratch(target, rebuild, _Everything(), recipe, session)
+    judged = judge(target, model)
+    arm = _arm(target, "scratch", judged, time.monotonic() - started, steps=training.steps)
+    return Outcome(arm, model, training, recipe=recipe), _protocol(tried, rate, training)
+
+
+def _protocol(
+    tried: Sequence[tuple[tuple[float, ...], float, int]], rate: float, training: Training
+) -> str:
+    """What was done from scratch: the rates with the steps of each, then the training."""
     rates = ", ".join(f"{entry[1]:g}" for entry in tried)
     said = (
         f"Scratch: rates {rates} tried for {' / '.join(str(entry[2]) for entry in tried)} steps, "
@@ -191,9 +200,7 @@ def scratch_arm(
         said += " It was ended by the budget, so the gain is an upper bound."
     if training.diverged:
         said += " It ended there, as its numbers were no longer finite."
-    judged = judge(target, model)
-    arm = _arm(target, "scratch", judged, time.monotonic() - started, steps=training.steps)
-    return Outcome(arm, model, training, recipe=recipe), said
+    return said
 
 
 def scratch_at(

@@ -116,7 +116,7 @@ def by_group(
             None if scratch is None else float(scratch[own].mean()),
         )
         for name in np.unique(names)
-        if (own := names == name).any()
+        for own in [names == name]
     ]
     rows.sort(key=lambda row: (row.value.value if row.value else 0.0, row.label))
     return [
@@ -126,13 +126,11 @@ def by_group(
     ]
 
 
-def within(
-    task: Task, outputs: np.ndarray, targets: np.ndarray, groups: Sequence[str] | np.ndarray
-) -> np.ndarray:
-    """Each item's score (N,) among the items of its group, where classes may be balanced."""
-    names, found = np.asarray(groups), task.scores(outputs, targets)
-    for name in np.unique(names) if task.kind == "classes" else ():
-        found[names == name] = task.scores(outputs[names == name], targets[names == name])
+def within(task: Task, outputs: np.ndarray, targets: np.ndarray, groups: Any) -> np.ndarray:
+    """Each item's score (N,) among the items of its group (N,), where classes may be balanced."""
+    found, names = task.scores(outputs, targets), np.asarray(groups)
+    for own in (names == name for name in np.unique(names) if task.kind == "classes"):
+        found[own] = task.scores(outputs[own], targets[own])
     return found
 
 

@@ -167,8 +167,8 @@ def pretrain(
     told = {"data": str(data), "backbone": backbone}
     following = follow(settings or Settings(), progress or Silent(), Path(out), told)
     with Workspace(Path(out)) as workspace, following as run:
-        given = (data, backbone, "full-fine-tuning", run.settings, run.progress)
-        target, source, name = prepare(*given, workspace.folder)
+        around = (run.settings, run.progress, workspace.folder)
+        target, source, name = prepare(data, backbone, "full-fine-tuning", *around)
         demand_steps(name, target, source)
         claim(workspace, target, source, name)
         recipe = reference(target, catalog.strategy(name), source)
@@ -186,9 +186,8 @@ def pretrain(
                     f"{said} Give more data or epochs, or save it all the same with --anyway."
                 )
             run.progress.warn(said)
-        arms = {"naive": naive, "asked": made}
         trial = Trial(target, source, name, {name: made})
-        result = finish(trial, workspace, arms, ("asked", protocol))
+        result = finish(trial, workspace, {"naive": naive, "asked": made}, ("asked", protocol))
         run.result(result.to_json)
         return result
 

@@ -51,8 +51,7 @@ def finish(
     found = _evidence(target, source, arms, kept, words)
     found.ranking = ranking.to_json() if ranking else None
     found.tried = trial.judged
-    if trial.whole is not None and shortened(target.dataset, trial.whole):
-        found.warnings.append(shortened(target.dataset, trial.whole))
+    found.warnings += filter(None, [shortened(target.dataset, trial.whole or target.dataset)])
     found.by_seed = over_seeds(trial, arms, kept[0])
     found.findings = proof.findings()
     model = _calibrated(winner.model, found)
