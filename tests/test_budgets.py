@@ -81,9 +81,10 @@ def test_without_time_for_all_items_there_is_a_model_of_some(
     assert said == affordable.shortened(part, whole)
     assert f"{len(part.items)} of {len(whole.items)} items are used" in said
     left_out = {item.identity for item in whole.items} - {item.identity for item in part.items}
-    given = {"data": "", "backbone": "", "weights": "", "strategy": "", "settings": {}}
+    given: dict[str, Any] = dict.fromkeys(("data", "backbone", "weights", "strategy"), "")
     made = plan.FitPlan(
         **given,
+        settings={},
         fingerprint=part.fingerprint,
         splits=plan.splits_of(part),
         versions={},

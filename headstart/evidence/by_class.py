@@ -14,8 +14,7 @@ from headstart.evidence.intervals import LEVEL, RESAMPLES, Interval, bootstrap, 
 
 WIDEST_CONFUSION = 200  # labels; the matrix of more is too large to look at, or to keep
 _NORMAL = 1.959964  # standard deviations that hold 95 %
-_BLOCK = 100  # resamples that are held at a time
-_NOTHING = 1e-9  # of an item: what is less is rounding
+_BLOCK, _NOTHING = 100, 1e-9  # resamples held at a time; of an item: what is less is rounding
 _WORDS = {
     "classes": ("class", "classes"),
     "label sets": ("label", "labels"),
@@ -127,7 +126,7 @@ def by_group(
 
 
 def within(task: Task, outputs: np.ndarray, targets: np.ndarray, groups: Any) -> np.ndarray:
-    """Each item's score (N,) among the items of its group (N,), where classes may be balanced."""
+    """Each item's score (N,) among those of its group (N,): balanced there, where classes are."""
     found, names = task.scores(outputs, targets), np.asarray(groups)
     for own in (names == name for name in np.unique(names) if task.kind == "classes"):
         found[own] = task.scores(outputs[own], targets[own])

@@ -40,8 +40,11 @@ class Price:
                 for inputs in target.reader.batches(items, [np.arange(len(items))]):
                     network(to_device(inputs, device))
             seconds.append((time.monotonic() - started) / len(items))
-        sizes = (len(target.dataset.split(name)) for name in ("train", "validation", "test"))
-        return cls(min(seconds), *sizes, target.settings.batch or _SAMPLE)
+        trained, validated, held_out = (
+            len(target.dataset.split(name)) for name in ("train", "validation", "test")
+        )
+        batch = target.settings.batch or _SAMPLE
+        return cls(min(seconds), trained, validated, held_out, batch)
 
     @property
     def least(self) -> float:
