@@ -8,7 +8,26 @@ from math import inf
 
 from headstart.errors import HeadstartError
 
+_process: list[float] = []  # when this process began, where it is one that runs a single command
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def age() -> float:
+    """Seconds since this process began."""
+    import psutil
+
+    began: float = psutil.Process().create_time()
+    return max(0.0, time.time() - began)
+
+
+def count_the_process() -> None:
+    """Let budgets count from when this process began, as its user does who waits for a command."""
+    _process[:] = [time.monotonic() - age()]
+
+
+def earlier() -> float:
+    """Seconds that this process took until now, where they count; else none."""
+    return time.monotonic() - _process[0] if _process else 0.0
 
 
 class Budget:
@@ -17,6 +36,11 @@ class Budget:
     def __init__(self, seconds: float | None, earlier: float = 0.0) -> None:
         self._started = time.monotonic() - earlier
         self._seconds = seconds
+
+    def keep(self, seconds: float, most: float = 0.5) -> None:
+        """Let it end so much earlier, for what comes after; by a share of it at `most`."""
+        if self._seconds is not None:
+            self._seconds = max(self._seconds * (1.0 - most), self._seconds - seconds)
 
     @property
     def limited(self) -> bool:

@@ -198,7 +198,8 @@ def class_weights(counts: tuple[int, ...]) -> tuple[float, ...] | None:
 def task_settings(kind: str, targets: np.ndarray, labels: int, weigh: bool) -> dict[str, Any]:
     """What a task of this kind is made with, given its training targets (N,) or (N, outputs).
 
-    For classes `smoothing` and, if `weigh`, one weight a label; for numbers `mean` and `scale`.
+    For classes `smoothing` and, if `weigh` and they are uneven, one weight a label: what is fitted
+    so is judged so, `balanced`. For numbers `mean` and `scale`.
     """
     if kind == "numbers":
         exact = targets.astype("float64")
@@ -210,4 +211,5 @@ def task_settings(kind: str, targets: np.ndarray, labels: int, weigh: bool) -> d
         return {}
     counts = tuple(int((targets == label).sum()) for label in range(labels))
     weights = class_weights(counts) if weigh else None
-    return {"weights": weights, "smoothing": smoothing(len(targets))}
+    uneven = {"balanced": True} if weights else {}
+    return {"weights": weights, "smoothing": smoothing(len(targets))} | uneven

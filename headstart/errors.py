@@ -19,7 +19,12 @@ class WeightsError(HeadstartError):
 
 
 class OutOfTimeError(HeadstartError):
-    """The budget ended before work that must be whole was done."""
+    """The budget ended before work that must be whole was done.
+
+    `price` is what an item of it takes, in seconds, where it is known.
+    """
+
+    price: float = 0.0
 
 
 class UnknownNameError(HeadstartError):

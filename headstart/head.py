@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -45,8 +45,17 @@ class TrainingSet:
         """1 where an item has a label, else 0, (N, labels) float64; numbers as they are."""
         if self.shape.kind != "classes":
             return self.targets.astype(np.float64)
-        known: np.ndarray = np.eye(self.shape.labels)[self.targets]
+        known = np.zeros((len(self.targets), self.shape.labels))
+        known[np.arange(len(known)), self.targets] = 1.0
         return known
+
+    def columns(self) -> Iterator[np.ndarray]:
+        """The same by label, (N,) each, without holding all of them."""
+        for label in range(self.shape.labels):
+            if self.shape.kind == "classes":
+                yield (self.targets == label).astype(np.float64)
+            else:
+                yield self.targets[:, label].astype(np.float64)
 
 
 class HeadFitter(ABC):

@@ -23,7 +23,8 @@ class FitPlan:
     """Backbone, strategy, settings and splits of one run; `splits` holds contents' hashes by name.
 
     `weights` and `fingerprint` are the hashes of the backbone and of the data. `pace` is, for each
-    step, how far the schedule had come, where a budget drove it; else empty.
+    step, how far the schedule had come, where a budget drove it; else empty. `left_out` are the
+    hashes of items that a budget had no time for.
     """
 
     data: str
@@ -35,6 +36,7 @@ class FitPlan:
     splits: Mapping[str, Sequence[str]]
     versions: Mapping[str, str]
     pace: Sequence[float] = ()
+    left_out: Sequence[str] = ()
     format: int = FORMAT
 
     def write(self, folder: Path) -> None:
@@ -57,6 +59,9 @@ class FitPlan:
         Raises DataError where it holds other items or other labels than it did.
         """
         split_of = {each: name for name in _SPLITS for each in self.splits[name]}
+        left_out = frozenset(self.left_out)
+        kept = tuple(item for item in dataset.items if item.identity not in left_out)
+        dataset = replace(dataset, items=kept)
         here = {item.identity for item in dataset.items}
         new, missing = len(here - split_of.keys()), len(split_of.keys() - here)
         if new or missing:

@@ -109,11 +109,10 @@ def test_labels_are_not_said_to_be_saved_where_that_was_not_measured(
     assert not findings.Proof(trial, {**arms, "features": features}, "features")._beats_features()
 
 
-@pytest.mark.parametrize(
-    ("right", "cut", "told"), [(0.0, True, 1), (1.0, True, 0), (0.0, False, 0)]
-)
-def test_a_scratch_arm_that_had_no_time_is_told(
-    right: float, cut: bool, told: int, pictures: Path, tmp_path: Path
+@pytest.mark.parametrize("right", [0.0, 1.0])
+@pytest.mark.parametrize("cut", [False, True])
+def test_a_scratch_arm_that_learned_nothing_is_no_yardstick(
+    right: float, cut: bool, pictures: Path, tmp_path: Path
 ) -> None:
     settings = hs.Settings(epochs=2, device="cpu")
     target, source, name = prepare(
@@ -128,10 +127,8 @@ def test_a_scratch_arm_that_had_no_time_is_told(
         "naive": replace(features, arm=scored(0.0)),
         "scratch": replace(features, arm=scored(right), training=Training(cut=cut)),
     }
-    said = findings.unlearned(arms)
-    assert len(said) == told
-    assert all("not clearly above the naive 0.000: the gain says little" in each for each in said)
-    assert findings.unlearned({"naive": arms["naive"]}) == []
+    assert findings.unlearned(arms) == (right == 0.0)
+    assert not findings.unlearned({"naive": arms["naive"]})
 
 
 def test_the_saved_model_answers_calibrated(pictures: Path, tmp_path: Path) -> None:
@@ -195,4 +192,4 @@ def test_a_source_that_learned_nothing_is_never_said_to_help(tmp_path: Path) -> 
     hs.pretrain(shuffled, TINY, tmp_path / "source", anyway=True, settings=settings)
     source = f"checkpoint:{tmp_path / 'source'}"
     made = hs.fit(pictures, source, tmp_path / "model", strategy="lp-ft", settings=settings)
-    assert made.verdict in ("hurts", "no evidence")
+    assert made.verdict != "helps"

@@ -49,7 +49,8 @@ def test_the_evidence_holds_what_was_promised(fitted: Fitted) -> None:
     assert found["gain"]["value"] == pytest.approx(
         found["arms"]["chosen"]["value"] - found["arms"]["scratch"]["value"]
     )
-    assert found["verdict"] in {"helps", "no evidence", "hurts"}
+    assert found["verdict"] in {"helps", "no evidence", "hurts", "unknown"}
+    assert (found["doubt"] == "") == (found["verdict"] != "unknown")
     assert found["backbone"] == TINY
     assert found["data"]["items"] == 80
     assert {"skipped", "duplicates", "fingerprint"} <= found["data"].keys()
@@ -102,10 +103,13 @@ def test_a_strategy_that_ruins_the_network_is_dropped_and_said(
 
 
 def test_a_budget_is_kept(pictures: Path, tmp_path: Path) -> None:
-    budget = 18.0
+    started = time.monotonic()
+    fit(pictures, tmp_path / "whole", "feature-extraction", evidence="none")
+    unit = time.monotonic() - started  # reading, saving and checking, which no budget can shorten
+    budget = 3 * unit
     started = time.monotonic()
     result = fit(pictures, tmp_path / "cut", scratch=True, epochs=100_000, budget=budget)
-    assert time.monotonic() - started < budget
+    assert time.monotonic() - started < budget + unit
     found = saved(result.folder)
     assert "ended by the budget, so the gain is an upper bound" in found["protocol"]
     asked = found.get("dropped", found["arms"]["chosen"])

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from headstart.budget import count_the_process
 from headstart.cli import models, pretrained
 from headstart.cli.answers import Answer, answer
 from headstart.cli.flags import (
@@ -261,4 +262,5 @@ def demo(
 
 def main() -> None:
     """Run the command line and end the process with its exit code."""
+    count_the_process()
     app()

@@ -11,6 +11,7 @@ from headstart.evidence.arms import (
     strategy_arm,
 )
 from headstart.evidence.intervals import Interval, bootstrap, paired, verdict
+from headstart.evidence.pricing import Price
 from headstart.evidence.record import Arm, Evidence, choose, simplest
 from headstart.evidence.target import Target
 from headstart.evidence.words import words_arm
@@ -20,6 +21,7 @@ __all__ = [
     "Evidence",
     "Interval",
     "Outcome",
+    "Price",
     "Target",
     "blended_arms",
     "bootstrap",

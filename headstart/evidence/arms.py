@@ -16,6 +16,7 @@ from headstart import defaults
 from headstart.budget import Budget
 from headstart.contracts import Backbone, Strategy
 from headstart.defaults import Recipe
+from headstart.errors import HeadstartError
 from headstart.evidence.fitting import answers, fitted
 from headstart.evidence.judging import JUDGED, fit_probe, judge
 from headstart.evidence.record import Arm
@@ -113,13 +114,16 @@ def strategy_arm(
         share = STRATEGY_SHARE if target.settings.scratch else 1.0
         session = target.session(name, until or target.budget.until(share))
         session = replace(session, hopeless=hopeless, pace=target.pace)
+        if strategy.ends_with_probe():  # which needs the features of all that is learned from
+            learned = len(splits.train) + len(splits.validation)
+            again = session.judging + learned / len(splits.validation)
+            session = replace(session, judging=again)
         training = train(model, target.task, strategy, splits, recipe, session)
     if strategy.ends_with_probe():
         fit_probe(target, model)
     outputs = judge(target, model)
     spent = time.monotonic() - started + (features.arm.seconds if probe else 0.0)
-    note = "ended by the budget" if training.cut else "given up" if training.given_up else ""
-    arm = _arm(target, name, outputs, spent, steps=training.steps, note=note)
+    arm = _arm(target, name, outputs, spent, steps=training.steps, note=training.ending)
     frozen = storable(strategy, training.epochs, len(model.stages), augmented=False)
     checks = {"frozen stages are bit-identical": unchanged(model, backbone, frozen)}
     return Outcome(arm, model, training, checks)
@@ -165,6 +169,8 @@ def scratch_arm(
     search = max(1, reference.epochs // 4)
     tried: list[tuple[tuple[float, ...], float, int]] = []
     for position, rate in enumerate(candidates):
+        if tried and left.spent() > SEARCH_SHARE:
+            break
         searched = (position + 1) / len(candidates) * SEARCH_SHARE
         label = f"scratch at {rate:g} (rate search)"
         recipe = replace(reference, label=label, epochs=search, rate=rate, patience=search)
@@ -176,16 +182,25 @@ def scratch_arm(
     recipe = replace(reference, label="scratch", epochs=epochs, rate=rate, patience=epochs)
     session = target.session("scratch", left)
     model, training = _from_scratch(target, rebuild, _Everything(), recipe, session)
-    rates = ", ".join(f"{value:g}" for value in candidates)
+    judged = judge(target, model)
+    arm = _arm(target, "scratch", judged, time.monotonic() - started, steps=training.steps)
+    return Outcome(arm, model, training, recipe=recipe), _protocol(tried, rate, training)
+
+
+def _protocol(
+    tried: Sequence[tuple[tuple[float, ...], float, int]], rate: float, training: Training
+) -> str:
+    """What was done from scratch: the rates with the steps of each, then the training."""
+    rates = ", ".join(f"{entry[1]:g}" for entry in tried)
     said = (
         f"Scratch: rates {rates} tried for {' / '.join(str(entry[2]) for entry in tried)} steps, "
         f"the best ({rate:g}) trained for {training.steps} steps."
     )
     if training.cut:
         said += " It was ended by the budget, so the gain is an upper bound."
-    judged = judge(target, model)
-    arm = _arm(target, "scratch", judged, time.monotonic() - started, steps=training.steps)
-    return Outcome(arm, model, training, recipe=recipe), said
+    if training.diverged:
+        said += " It ended there, as its numbers were no longer finite."
+    return said
 
 
 def scratch_at(
@@ -253,6 +268,10 @@ def _arm(
     note: str = "",
 ) -> Arm:
     task = target.task
+    if not all(np.isfinite(found).all() for found in outputs.values()):
+        raise HeadstartError(
+            f"What {name} answers is not finite. Give --precision fp32, or name other weights."
+        )
     truth = {split: target.dataset.targets(split) for split in JUDGED}
     checked = task.scores(outputs["validation"], truth["validation"])
     losses = task.losses(outputs["validation"], truth["validation"])

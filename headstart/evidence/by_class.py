@@ -14,8 +14,7 @@ from headstart.evidence.intervals import LEVEL, RESAMPLES, Interval, bootstrap, 
 
 WIDEST_CONFUSION = 200  # labels; the matrix of more is too large to look at, or to keep
 _NORMAL = 1.959964  # standard deviations that hold 95 %
-_BLOCK = 100  # resamples that are held at a time
-_NOTHING = 1e-9  # of an item: what is less is rounding
+_BLOCK, _NOTHING = 100, 1e-9  # resamples held at a time; of an item: what is less is rounding
 _WORDS = {
     "classes": ("class", "classes"),
     "label sets": ("label", "labels"),
@@ -116,7 +115,7 @@ def by_group(
             None if scratch is None else float(scratch[own].mean()),
         )
         for name in np.unique(names)
-        if (own := names == name).any()
+        for own in [names == name]
     ]
     rows.sort(key=lambda row: (row.value.value if row.value else 0.0, row.label))
     return [
@@ -124,6 +123,14 @@ def by_group(
         | (row.value.to_json() if row.value else {})
         for row in rows
     ]
+
+
+def within(task: Task, outputs: np.ndarray, targets: np.ndarray, groups: Any) -> np.ndarray:
+    """Each item's score (N,) among those of its group (N,): balanced there, where classes are."""
+    found, names = task.scores(outputs, targets), np.asarray(groups)
+    for own in (names == name for name in np.unique(names) if task.kind == "classes"):
+        found[own] = task.scores(outputs[own], targets[own])
+    return found
 
 
 def mean_of(scores: np.ndarray, seed: int = 0) -> Interval:
@@ -167,7 +174,6 @@ def sign_chance(change: np.ndarray) -> float:
 
 
 def _classes(judged: _Judged) -> list[_Row]:
-    arms = [judged.task.scores(arm, judged.targets) for arm in judged.arms]
     rows = []
     for number, label in enumerate(judged.labels):
         own = judged.targets == number
@@ -175,7 +181,7 @@ def _classes(judged: _Judged) -> list[_Row]:
         if not items:
             rows.append(_Row(label, 0, None))
             continue
-        scores = [arm[own] for arm in arms]
+        scores = [judged.task.scores(arm[own], judged.targets[own]) for arm in judged.arms]
         row = _Row(label, items, mean_of(scores[0], judged.seed))
         if len(scores) > 1:
             gain = paired(scores[0], scores[1], judged.seed)

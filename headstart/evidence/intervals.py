@@ -32,7 +32,8 @@ def bootstrap(scores: np.ndarray, seed: int = 0, lowest: float = 0.0) -> Interva
     """Percentile bootstrap of the mean over items (Efron 1979), 2,000 resamples.
 
     Where all scores are equal, resampling sees no spread at all; the interval is then widened by
-    3/N inside the scale, `lowest` to 1 (the rule of three, Hanley and Lippman-Hand 1983).
+    3/N inside the scale, `lowest` to 1 (the rule of three, Hanley and Lippman-Hand 1983). No mean
+    of scores, of which the lowest is 0, is above 1.
     """
     rng = np.random.default_rng(seed % 2**32)
     count = len(scores)
@@ -46,6 +47,8 @@ def bootstrap(scores: np.ndarray, seed: int = 0, lowest: float = 0.0) -> Interva
         [scores[rng.integers(0, count, (100, count))].mean(axis=1) for _ in range(RESAMPLES // 100)]
     )
     low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    if lowest == 0.0:
+        high = min(high, max(value, 1.0))
     return Interval(value, float(low), float(high))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from headstart.evidence.doubt import NO_SCRATCH, doubt, lead
 from headstart.evidence.intervals import Interval, bootstrap, paired, verdict
 from headstart.evidence.seeds import seeds
 
@@ -89,6 +90,7 @@ class Evidence:
     by_seed: Mapping[str, np.ndarray] | None = None  # scores (seeds, N) of chosen and scratch
     tried: Mapping[str, Arm] = field(default_factory=dict)  # what the strategy was chosen from
     findings: Mapping[str, Any] = field(default_factory=dict)  # labels, convergence, classes …
+    epoch: int = 0  # steps of one pass over the training items, where it is known
 
     @property
     def strategy(self) -> str:
@@ -96,24 +98,41 @@ class Evidence:
         return self.arms["chosen"].strategy
 
     @property
-    def gain(self) -> Interval | None:
-        """Transfer minus scratch, over all seeds there are; None where no scratch arm ran.
+    def transferred(self) -> Arm:
+        """The arm that the gain is of: the one handed over, or that which lost to scratch."""
+        chosen = self.arms["chosen"]
+        if chosen.strategy == "scratch":
+            return self.dropped or self.arms.get("features", chosen)
+        return chosen
 
-        When the scratch model itself is handed over, the transfer is the one that lost to it.
-        """
+    @property
+    def gain(self) -> Interval | None:
+        """Transfer minus scratch, over all seeds there are; None where no scratch arm ran."""
         if "scratch" not in self.arms:
             return None
-        transferred = self.arms["chosen"]
-        if transferred.strategy == "scratch":
-            transferred = self.dropped or self.arms["features"]
         if self.by_seed is not None:
             return seeds(self.by_seed["chosen"], self.by_seed["scratch"], self.seed)
-        return paired(transferred.scores, self.arms["scratch"].scores, self.seed)
+        return paired(self.transferred.scores, self.arms["scratch"].scores, self.seed)
+
+    @property
+    def doubt(self) -> str:
+        """Why the gain can't be judged, empty where it can.
+
+        Scratch must have taken as many steps as the transfer, a pass over the items at least, and
+        beaten the naive model.
+        """
+        scratch = self.arms.get("scratch")
+        if scratch is None:
+            return NO_SCRATCH
+        scores = scratch.scores if self.by_seed is None else self.by_seed["scratch"]
+        over_naive = lead(scores, self.arms["naive"].scores, self.seed)
+        due = max(self.epoch, self.transferred.steps)
+        return doubt(scratch.steps, due, over_naive, self.metric)
 
     @property
     def verdict(self) -> str:
-        """What the gain says of the transfer."""
-        return verdict(self.gain)
+        """What the gain says of the transfer; `unknown` where it says nothing."""
+        return "unknown" if self.doubt else verdict(self.gain)
 
     def _compared(self, arm: Arm) -> dict[str, Any]:
         """What choosing among strategies saw of one: never the held-out items."""
@@ -132,6 +151,7 @@ class Evidence:
             "arms": {name: arm.to_json(self.seed) for name, arm in self.arms.items()},
             "gain": gain.to_json() if gain else None,
             "verdict": self.verdict,
+            "doubt": self.doubt,
             "strategy": self.strategy,
             "backbone": self.backbone,
             "data": self.data,

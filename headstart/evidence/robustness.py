@@ -120,6 +120,7 @@ CORRUPTIONS: Mapping[str, Callable[[np.ndarray, Rng], np.ndarray]] = MappingProx
         "contrast": _contrast,
     }
 )
+CORRUPTED = ITEMS * (1 + len(CORRUPTIONS))  # pictures that a network looks at, at most
 
 
 def _clipped(pixels: np.ndarray) -> np.ndarray:

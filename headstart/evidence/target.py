@@ -56,6 +56,17 @@ class Target:
         """fp32 or bf16: what stages that train compute in."""
         return "bf16" if self.accelerator.mixed_precision == "bf16" else "fp32"
 
+    def objective(self) -> str:
+        """A sentence on what models are chosen and judged by, where classes are uneven."""
+        if not self.task_settings.get("balanced"):
+            return ""
+        counts = np.bincount(self.dataset.targets("train"), minlength=len(self.labels))
+        return (
+            f"Classes are uneven ({counts.min()} to {counts.max()} items to train on), so each "
+            f"counts as much as another: models are trained, chosen and judged by "
+            f"{self.task.metric}."
+        )
+
     def remarks(self) -> Sequence[str]:
         """Sentences on what of the data the backbone can't take in, where decoding is cheap."""
         reader = self.reader
@@ -154,6 +165,11 @@ class Target:
             batch=self.settings.batch or defaults.batch(count),
             rate=self.settings.rate or defaults.rate(strategy.starts_from_probe(), width),
         )
+
+    def steps_per_epoch(self) -> int:
+        """The steps of one pass over the training items."""
+        count = len(self.dataset.split("train"))
+        return -(-count // (self.settings.batch or defaults.batch(count)))
 
     def session(self, name: str, budget: Budget, last: bool = True) -> Session:
         """A training session with a checkpoint of its own; a last one leaves time to judge."""

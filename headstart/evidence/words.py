@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -68,13 +68,21 @@ def _models(target: Target, inputs: Any, targets: np.ndarray) -> Iterator[Any]:
         if target.task.kind == "numbers":
             yield _numbers(inputs, targets, strength)
         elif target.task.kind == "classes":
-            yield _classes(inputs, targets, strength, range(count))
+            weights = target.task_settings.get("weights")
+            given = dict(enumerate(weights)) if weights else None
+            yield _classes(inputs, targets, strength, range(count), given)
         else:
             parts = [_classes(inputs, column, strength, (0, 1)) for column in targets.T]
             yield lambda given, parts=parts: _log_odds(parts, given)
 
 
-def _classes(inputs: Any, targets: np.ndarray, strength: float, labels: Sequence[int]) -> Any:
+def _classes(
+    inputs: Any,
+    targets: np.ndarray,
+    strength: float,
+    labels: Sequence[int],
+    weights: Mapping[int, float] | None = None,
+) -> Any:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
@@ -82,7 +90,8 @@ def _classes(inputs: Any, targets: np.ndarray, strength: float, labels: Sequence
     if len(seen) == 1:
         solver = None
     else:
-        solver = LogisticRegression(C=strength, max_iter=100, tol=1e-3)
+        known = {label: weights[label] for label in seen.tolist()} if weights else None
+        solver = LogisticRegression(C=strength, max_iter=100, tol=1e-3, class_weight=known)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # validation judges the result
             solver.fit(inputs, targets)

@@ -152,11 +152,13 @@ class _Timed:
             return
         seconds = time.monotonic() - self._began
         rest = (self._asked - self._done) * seconds / self._done
-        raise OutOfTimeError(
+        error = OutOfTimeError(
             f"The budget ended when the features of {self._done} of {self._asked} items were "
             f"computed; the rest would take about {rest:.0f} s more. They are kept: run it again, "
             "or give more time."
         )
+        error.price = seconds / self._done
+        raise error
 
 
 def is_stored(prefix: Prefix, items: Sequence[Item], reader: Reader) -> bool:

@@ -12,6 +12,7 @@ from torch import nn
 from headstart.head import SURE, HeadFitter, Standardisation, TrainingSet
 
 RIDGE_STRENGTHS = tuple(10.0**power for power in range(-4, 4))  # as shares of the number of items
+_MANY = 20_000_000  # items times labels, beyond which what each is to answer is not held at once
 SVM_STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # inverse ones, on standardised features
 
 
@@ -29,7 +30,12 @@ class Ridge(HeadFitter):
         from sklearn.linear_model import Ridge as Solver
 
         standardised = Standardisation.of(given.features)
-        inputs, wanted = standardised(given.features), given.memberships()
+        inputs = standardised(given.features)
+        if given.shape.kind == "classes" and len(inputs) * given.shape.labels > _MANY:
+            for weight, bias in _by_class(inputs, given):
+                yield standardised.folded(weight, bias)
+            return
+        wanted = given.memberships()
         if given.shape.kind != "numbers":
             wanted = 2 * wanted - 1
         for strength in RIDGE_STRENGTHS:
@@ -37,6 +43,23 @@ class Ridge(HeadFitter):
             solver.fit(inputs, wanted, sample_weight=given.weights)
             coefficients = np.reshape(solver.coef_, (given.shape.labels, -1))
             yield standardised.folded(coefficients, np.atleast_1d(solver.intercept_))
+
+
+def _by_class(inputs: np.ndarray, given: TrainingSet) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The same solutions from the sums of inputs (N, D) by class: no number an item and class."""
+    shape, share = given.shape, given.weights / given.weights.sum()
+    middle = share @ inputs
+    counts = np.bincount(given.targets, share, minlength=shape.labels)
+    sums = np.zeros((shape.labels, shape.width))
+    np.add.at(sums, given.targets, inputs * share[:, None])
+    loads = 2 * (sums - counts[:, None] * middle)  # with labels met as 1 and -1
+    centred = (inputs - middle) * np.sqrt(share)[:, None]
+    values, axes = np.linalg.eigh(centred.T @ centred)
+    turned = loads @ axes
+    for strength in RIDGE_STRENGTHS:
+        penalty = strength * len(inputs) / given.weights.sum()
+        weight = (turned / (np.maximum(values, 0.0) + penalty)) @ axes.T
+        yield weight, 2 * counts - 1 - weight @ middle
 
 
 @final
@@ -54,7 +77,7 @@ class LinearSupportVectors(HeadFitter):
         standardised = Standardisation.of(given.features)
         inputs = standardised(given.features)
         for strength in SVM_STRENGTHS:
-            rows = [_border(inputs, column, given, strength) for column in given.memberships().T]
+            rows = [_border(inputs, column, given, strength) for column in given.columns()]
             weight, bias = (np.array(part) for part in zip(*rows, strict=True))
             yield standardised.folded(weight, bias)
 

@@ -11,10 +11,13 @@ from headstart import catalog, defaults, evidence
 from headstart.data import demand_data, load_labelled
 from headstart.defaults import Settings
 from headstart.errors import HeadstartError, WeightsError
+from headstart.evidence.by_class import within
 from headstart.pipeline import trials
+from headstart.pipeline.affordable import has_time
 from headstart.pipeline.asking import Asked, asked_schema
 from headstart.pipeline.choosing import check_ranking, rank
 from headstart.pipeline.comparing import compare
+from headstart.pipeline.demands import demand_steps, try_out
 from headstart.pipeline.extraction import extract, extract_features, plan_features
 from headstart.pipeline.finish import SIMPLE, finish
 from headstart.pipeline.heads import FEATURES, headed
@@ -26,7 +29,6 @@ from headstart.pipeline.prepare import (
     prepare,
     rebuild,
     reference,
-    try_out,
 )
 from headstart.pipeline.reporting import report_on
 from headstart.pipeline.shortlist import search
@@ -81,15 +83,17 @@ def fit(
     following = follow(settings or Settings(), progress or Silent(), Path(out), told)
     with Workspace(Path(out)) as workspace, following as run:
         around = (run.settings, run.progress, workspace.folder)
-        if isinstance(backbone, str) and "*" not in backbone:
-            target, source, name = prepare(data, backbone, strategy, *around)
+        references = (
+            [backbone] if isinstance(backbone, str) else list(dict.fromkeys(backbone or ()))
+        )
+        if len(references) == 1 and "*" not in references[0]:
+            target, source, name = prepare(data, references[0], strategy, *around)
             claim(workspace, target, source, name)
             return _proved(trials.run(target, source, name), workspace, run)
         strategy = headed(strategy, run.settings)
         try_out(strategy)
-        asked = [backbone] if isinstance(backbone, str) else list(backbone or ())
         trial, ranking = search(
-            data, asked, strategy, Surroundings.of(*around), workspace, download
+            data, references, strategy, Surroundings.of(*around), workspace, download
         )
         return _proved(trial, workspace, run, ranking)
 
@@ -133,14 +137,20 @@ def _proved(
     features, asked = tried[FEATURES], tried[trial.winner]
     arms = {"naive": evidence.naive_arm(target, features), "features": features}
     arms |= {name: made for name, made in tried.items() if made not in (features, asked)}
-    protocol = "No network was trained from scratch."
-    if target.settings.scratch and source.differentiable:
+    protocol, name = "No network was trained from scratch.", "Training from scratch"
+    wanted = target.settings.scratch and source.differentiable
+    if wanted and not has_time(target, source, name, trainings=2):  # a search, and what it found
+        protocol = "No network was trained from scratch, as the budget left no time for it."
+    elif wanted:
         recipe = reference(target, trial.moves, source)
         rates = defaults.scratch_rates(source.delicate)
         arms["scratch"], protocol = evidence.scratch_arm(target, rebuild(source), recipe, rates)
     arms["asked"] = asked
-    kept = evidence.choose({arm: arms[arm].arm for arm in (*SIMPLE, "asked") if arm in arms})
-    words = evidence.words_arm(target)
+    rivals = [arm for arm in (*SIMPLE, "asked") if arm in arms]
+    if target.task_settings.get("balanced"):  # one answer to all is never better than by chance
+        rivals.remove("naive")
+    kept = evidence.choose({arm: arms[arm].arm for arm in rivals})
+    words = None if target.budget.over() else evidence.words_arm(target)
     result = finish(trial, workspace, arms, (kept, protocol), words, ranking)
     run.result(result.to_json)
     return result
@@ -163,8 +173,9 @@ def pretrain(
     told = {"data": str(data), "backbone": backbone}
     following = follow(settings or Settings(), progress or Silent(), Path(out), told)
     with Workspace(Path(out)) as workspace, following as run:
-        given = (data, backbone, "full-fine-tuning", run.settings, run.progress)
-        target, source, name = prepare(*given, workspace.folder)
+        around = (run.settings, run.progress, workspace.folder)
+        target, source, name = prepare(data, backbone, "full-fine-tuning", *around)
+        demand_steps(name, target, source)
         claim(workspace, target, source, name)
         recipe = reference(target, catalog.strategy(name), source)
         rates = defaults.scratch_rates(source.delicate)
@@ -181,9 +192,8 @@ def pretrain(
                     f"{said} Give more data or epochs, or save it all the same with --anyway."
                 )
             run.progress.warn(said)
-        arms = {"naive": naive, "asked": made}
         trial = Trial(target, source, name, {name: made})
-        result = finish(trial, workspace, arms, ("asked", protocol))
+        result = finish(trial, workspace, {"naive": naive, "asked": made}, ("asked", protocol))
         run.result(result.to_json)
         return result
 
@@ -213,4 +223,5 @@ def evaluate(
     seen = trained_on(Path(model))
     overlap = None if seen is None else sum(item.identity in seen for item in items)
     scores = predictor.task.scores(outputs, targets)
-    return Evaluation.of(predictor.task.metric, scores, targets, dataset, overlap)
+    alone = within(predictor.task, outputs, targets, targets)  # among those of their label
+    return Evaluation.of(predictor.task.metric, (scores, alone), targets, dataset, overlap)

@@ -10,8 +10,9 @@ from pathlib import Path
 from headstart.defaults import Settings
 from headstart.errors import HeadstartError
 from headstart.pipeline import trials
+from headstart.pipeline.demands import try_out
 from headstart.pipeline.halving import halve
-from headstart.pipeline.prepare import Surroundings, try_out
+from headstart.pipeline.prepare import Surroundings
 from headstart.pipeline.ranking import Look
 from headstart.progress import Progress, Silent
 from headstart.results.ranking import CheckedRanking, Ranking

@@ -13,6 +13,7 @@ from headstart import artifact
 from headstart.data import Dataset, Item, load_labelled
 from headstart.errors import HeadstartError
 from headstart.evidence import bootstrap
+from headstart.evidence.by_class import within
 from headstart.pipeline.asking import Asked, asked_schema
 from headstart.pipeline.opening import load
 from headstart.plan import trained_on
@@ -41,7 +42,8 @@ def compare(
     folders = Path(first), Path(second)
     models = load(folders[0]), load(folders[1])
     _demand_alike(folders, models)
-    sides, scores = [], []
+    task = models[0].task  # both are judged by one metric
+    sides, scores, alone = [], [], []
     for folder, model in zip(folders, models, strict=True):
         # each with its own order of labels; the second check of the items is remembered
         schema = asked_schema(folder, columns)
@@ -50,10 +52,12 @@ def compare(
         )
         progress.say(f"Asking {folder} about {len(dataset.items)} items.")
         found, seconds = _answered(model, dataset.items)
-        scores.append(model.task.scores(found, dataset.targets("test")))
+        targets = dataset.targets("test")
+        scores.append(task.scores(found, targets))
+        alone.append(within(task, found, targets, targets))
         sides.append(_side(folder, model, dataset, scores[-1], seconds))
-    asked = dataset.targets("test"), dataset.labels
-    return Comparison.of(model.task.metric, (sides[0], sides[1]), (scores[0], scores[1]), *asked)
+    given = (targets, dataset.labels, (alone[0], alone[1]))
+    return Comparison.of(task.metric, (sides[0], sides[1]), (scores[0], scores[1]), *given)
 
 
 def _demand_alike(folders: tuple[Path, Path], models: tuple[Predictor, Predictor]) -> None:

@@ -13,10 +13,12 @@ from headstart.contracts import Backbone, Card, Modality
 from headstart.data import recognise
 from headstart.defaults import Settings
 from headstart.errors import HeadstartError
-from headstart.evidence import Arm, Interval, paired
+from headstart.evidence import Arm, Interval, bootstrap, paired
 from headstart.pipeline.listing import backbones
 from headstart.pipeline.prepare import schema
 from headstart.references import parse
+from headstart.results.ranking import Ranked
+from headstart.transferability.prior import Known
 
 FETCHED = 5  # backbones that a look fetches where none is named
 LIGHT = 30_000_000  # parameters of those
@@ -107,7 +109,8 @@ def contenders(asked: Sequence[str], modality: str, download: bool) -> dict[str,
     if not found:
         raise HeadstartError(
             f"No pretrained {modality} model{' that matches' if asked else ''} is at hand on this "
-            "machine. Name some with -b hub:name, or let them be fetched with --download."
+            "machine. Name some with -b hub:name, or let some be fetched first: "
+            "headstart rank DATA --download."
         )
     return found
 
@@ -122,3 +125,47 @@ def _card(reference: str) -> Card | None:
 
 def _of(modality: str, cards: Iterable[Card]) -> list[Card]:
     return [card for card in cards if card.modality == modality]
+
+
+def known(each: Contender) -> Known:
+    """What is known of a candidate that was loaded before it is looked at."""
+    source, card = each.source, each.card
+    if source is None:
+        raise ValueError(f"{each.reference} was not loaded")
+    return Known(
+        reference=each.reference,
+        weights=source.origin.weights_hash,
+        pretrained=source.origin.pretrained,
+        parameters=each.parameters,
+        accuracy=card.accuracy if card else None,
+        year=card.year if card else None,
+        trained_on=source.origin.trained_on,
+        stages=len(source.stages),
+    )
+
+
+def row(each: Contender, seed: int) -> Ranked:
+    """A candidate as the ranking shows it."""
+    source = each.source
+    return Ranked(
+        backbone=each.reference,
+        expected=bootstrap(each.held, seed) if len(each.held) else None,
+        tuned=_tuned(each.tuned, seed),
+        scores=dict(each.scores),
+        seconds=round(each.seconds, 2),
+        speed=each.speed,
+        parameters=each.parameters,
+        licence=source.origin.licence if source else None,
+        dropped=each.dropped,
+    )
+
+
+def _tuned(arm: Arm | None, seed: int) -> Interval | None:
+    """What fine-tuning reached; None where the network can't be trained."""
+    return bootstrap(arm.checked, seed) if arm and arm.steps else None
+
+
+def reason(error: BaseException) -> str:
+    """An error in one line."""
+    text = str(error).strip().partition("\n")[0]
+    return text or type(error).__name__

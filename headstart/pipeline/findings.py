@@ -14,14 +14,14 @@ from headstart import evidence
 from headstart.contracts import Modality
 from headstart.data import Item
 from headstart.evidence import Outcome, Target
-from headstart.evidence.by_class import by_class, by_group
+from headstart.evidence.by_class import by_class, by_group, within
 from headstart.evidence.calibration import calibration, folded
 from headstart.evidence.convergence import Course, convergence
 from headstart.evidence.forecast import forecast
 from headstart.evidence.inspection import Inspected, inspection
 from headstart.evidence.judging import outputs_of
 from headstart.evidence.labels import saved, scratch_curve, transfer_curve
-from headstart.evidence.robustness import robustness
+from headstart.evidence.robustness import CORRUPTED, robustness
 from headstart.pipeline.prepare import rebuild, reference
 from headstart.pipeline.trials import Trial
 from headstart.report.thumbnails import SIDE, thumbnail
@@ -31,10 +31,11 @@ BETTER = (
     "many labels that model saves is not known."
 )
 UNKNOWN = "Scratch was ended by the budget, so how many labels it would need is not known."
+UNLEARNED = "Scratch learned nothing from all labels, so how many it would need is not known."
 PICTURED = 400  # points of the map that show their item when pointed at
 _SHAPE = {"channels": 3, "height": SIDE, "width": SIDE, "crop": 1.0, "crop_mode": "whole"}
 _SEEN = _SHAPE | {"interpolation": "bilinear", "mean": (), "std": ()}  # as people see a picture
-HURRIED = 60.0  # seconds of a budget, below which corruptions are left out
+_DEAR = ("items", "robustness")  # which only a budget that is left has time for
 
 
 @dataclass
@@ -65,6 +66,8 @@ class Proof:
             parts |= {"items": self._items, "labels": self._labels, "robustness": self._robustness}
         found = {}
         for name, part in parts.items():
+            if name in _DEAR and self.target.budget.over():
+                continue
             made = part()
             if made is not None:
                 found[name] = made
@@ -102,7 +105,7 @@ class Proof:
         ours = self.arms[self.kept].arm.outputs["test"]
         seed = target.settings.seed
         # a network that always says one class does not do better on that class
-        scratch = None if unlearned(self.arms) else self._scratch()
+        scratch = None if unlearned(self.arms, seed) else self._scratch()
         return by_class(target.task, target.labels, ours, test, scratch, seed)
 
     def _groups(self) -> list[dict[str, Any]] | None:
@@ -110,13 +113,11 @@ class Proof:
         groups = [item.group for item in self.target.dataset.split("test")]
         if not any(groups):
             return None
-        scratch = self.arms.get("scratch") if self.kept != "scratch" else None
-        return by_group(
-            self.arms[self.kept].arm.scores,
-            [group or "(none)" for group in groups],
-            scratch.arm.scores if scratch else None,
-            self.target.settings.seed,
-        )
+        names, scratch = [group or "(none)" for group in groups], self._scratch()
+        given = (self.target.dataset.targets("test"), names)
+        ours = within(self.target.task, self.arms[self.kept].arm.outputs["test"], *given)
+        theirs = None if scratch is None else within(self.target.task, scratch, *given)
+        return by_group(ours, names, theirs, self.target.settings.seed)
 
     def _items(self) -> dict[str, Any]:
         dataset = self.target.dataset
@@ -156,6 +157,8 @@ class Proof:
             found, said = made.to_json(), [made.said, skipped, later.said]
             if scratch.training.cut:
                 found, said = None, [UNKNOWN, later.said]
+            elif unlearned(self.arms, seed):
+                found, said = None, [UNLEARNED, skipped, later.said]
             elif self._beats_features():
                 found, said = None, [BETTER, skipped, later.said]
         sentence = " ".join(filter(None, said))
@@ -171,6 +174,8 @@ class Proof:
         source, moves = self.trial.source, self.trial.moves
 
         def train(positions: np.ndarray) -> np.ndarray | None:
+            if len(positions) < 2:  # a single item teaches nothing, and some networks can't take it
+                return None
             target = _fewer(self.target, positions)
             recipe = reference(target, moves, source)
             rate = scratch.recipe.rate if scratch.recipe else recipe.rate
@@ -181,7 +186,7 @@ class Proof:
 
     def _robustness(self) -> list[dict[str, Any]] | None:
         target = self.target
-        if target.reader.modality.ragged or target.budget.left() < HURRIED:
+        if target.reader.modality.ragged or not self._has_time_for(CORRUPTED):
             return None
         names = dict.fromkeys((self.kept, "scratch"))  # one, where scratch is handed over
         models = [self.arms[name].model for name in names if name in self.arms]
@@ -191,19 +196,36 @@ class Proof:
         given = (judges[0], target.reader, target.task, items, truth, scratch)
         return robustness(*given, seed=target.settings.seed)
 
+    def _has_time_for(self, items: int) -> bool:
+        """Whether the budget holds so many items' way through each of two networks."""
+        if not self.target.budget.limited:
+            return True
+        price = evidence.Price.of(self.target, self.trial.source)
+        return self.target.budget.left() > 2 * items * price.item
 
-def unlearned(arms: Mapping[str, Outcome]) -> list[str]:
-    """Whether the gain is only that over a network which had no time to learn anything."""
+
+def unlearned(arms: Mapping[str, Outcome], seed: int = 0) -> bool:
+    """Whether a network was trained from scratch and does not clearly beat the naive model."""
     scratch = arms.get("scratch")
-    if scratch is None or not scratch.training.cut:
+    if scratch is None:
+        return False
+    return evidence.paired(scratch.arm.scores, arms["naive"].arm.scores, seed).low <= 0
+
+
+def constant(outputs: np.ndarray, targets: np.ndarray, labels: Sequence[str]) -> list[str]:
+    """Whether a model has one answer for all items, of which there are several classes.
+
+    `outputs` (N, labels) and `targets` (N,) are those of the held-out items.
+    """
+    if targets.ndim > 1 or len(np.unique(targets)) < 2:
         return []
-    naive = arms["naive"].arm.scores
-    if evidence.paired(scratch.arm.scores, naive).low > 0:
+    answers = np.unique(outputs.argmax(axis=1))
+    if len(answers) > 1:
         return []
     return [
-        f"In the time it had, the network from scratch came to {scratch.arm.scores.mean():.3f}, "
-        f"not clearly above the naive {naive.mean():.3f}: the gain says little. "
-        "Give it more with --budget."
+        f"The model handed over answers {labels[answers[0]]!r} to each of the {len(targets)} "
+        "held-out items: nothing did better on validation. Label more items of the other classes, "
+        "or try another backbone or strategy."
     ]
 
 

@@ -14,8 +14,9 @@ from headstart.contracts import Backbone
 from headstart.evidence import Arm, Evidence, Outcome, Target
 from headstart.evidence.calibration import folded
 from headstart.model import Model
+from headstart.pipeline.affordable import shortened
 from headstart.pipeline.explaining import explanations
-from headstart.pipeline.findings import Proof, unlearned
+from headstart.pipeline.findings import Proof, constant
 from headstart.pipeline.heads import head_of
 from headstart.pipeline.prepare import rebuild, task_name
 from headstart.pipeline.seeds import over_seeds
@@ -49,6 +50,7 @@ def finish(
     found = _evidence(target, source, arms, kept, words)
     found.ranking = ranking.to_json() if ranking else None
     found.tried = trial.judged
+    found.warnings += filter(None, [shortened(target.dataset, trial.whole or target.dataset)])
     found.by_seed = over_seeds(trial, arms, kept[0])
     found.findings = proof.findings()
     model = _calibrated(winner.model, found)
@@ -83,6 +85,7 @@ def _calibrated(model: Model, found: Evidence) -> Model:
 
 def _plan(trial: Trial, asked: Outcome) -> FitPlan:
     dataset = trial.target.dataset
+    whole, used = trial.whole or dataset, {item.identity for item in dataset.items}
     return FitPlan(
         data=str(dataset.root.absolute()),
         backbone=trial.source.origin.reference,
@@ -93,6 +96,7 @@ def _plan(trial: Trial, asked: Outcome) -> FitPlan:
         splits=splits_of(dataset),
         versions=artifact.versions(),
         pace=tuple(asked.training.pace),
+        left_out=sorted({item.identity for item in whole.items} - used),
     )
 
 
@@ -113,9 +117,10 @@ def _evidence(
         backbone=source.origin.reference,
         data=report.to_json() | {"fingerprint": target.dataset.fingerprint},
         seed=target.settings.seed,
-        protocol=protocol,
+        protocol=f"{target.objective()} {protocol}".strip(),
         checks=dict(asked.checks),
         warnings=[*report.warnings, *target.remarks()],
+        epoch=target.steps_per_epoch(),
     )
     found.arms["chosen"] = winner
     if words is not None:
@@ -126,10 +131,23 @@ def _evidence(
                 f"above the {winner.merit[0]:.3f} of the model handed over. "
                 "Try another backbone or strategy, or use that one."
             )
-    found.warnings += unlearned(arms)
+    found.warnings += _diverged(arms)
+    found.warnings += constant(
+        winner.outputs["test"], target.dataset.targets("test"), target.labels
+    )
     if name != "asked":
         found.dropped = replace(asked.arm, note=_dropped(asked.arm, winner))
     return found
+
+
+def _diverged(arms: Mapping[str, Outcome]) -> list[str]:
+    """Which trainings ended as their numbers were no longer finite."""
+    return [
+        f"The training of {made.arm.strategy} ended after {made.training.steps} steps, as its "
+        "numbers were no longer finite; the best weights before that count. Give a lower --rate."
+        for name, made in arms.items()
+        if made.training.diverged and name != "scratch"  # whose rates are not the user's
+    ]
 
 
 def _dropped(asked: Arm, winner: Arm) -> str:

@@ -66,11 +66,15 @@ def _tune(look: Look, each: Contender, epochs: int, until: Budget) -> None:
 
 
 def _arm(look: Look, source: Backbone, epochs: int, until: Budget) -> Arm:
-    """What fine-tuning reaches, of which only validation's scores are looked at."""
+    """What fine-tuning reaches, of which only validation's scores are looked at.
+
+    A network that can't be trained is compared as it is, under a probe.
+    """
     target = look.target(source)
-    target = replace(target, settings=replace(target.settings, epochs=epochs), workspace=None)
+    settings = replace(target.settings, epochs=epochs)
+    target = replace(target, settings=settings, workspace=None, budget=until)
     features = evidence.features_arm(target, source)
     if not source.differentiable:
         return features.arm
     moves = catalog.strategy(STRATEGY)
-    return evidence.strategy_arm(target, source, moves, STRATEGY, features, until).arm
+    return evidence.strategy_arm(target, source, moves, STRATEGY, features, until.until(1.0)).arm

@@ -14,9 +14,9 @@ from headstart.contracts import Backbone
 from headstart.data import refolded
 from headstart.errors import HeadstartError
 from headstart.evidence import Arm, Outcome, Target
+from headstart.pipeline.demands import demand_steps
 
 SMALL, FOLDS = 250, 3  # validation items, below which strategies are compared on so many folds
-LEAST = 5.0  # seconds, below which beginning a training is no use
 _FEATURES, _BLENDED = "feature-extraction", "lp-ft"
 
 
@@ -48,10 +48,11 @@ class Ladder:
         """Try each strategy with its part of the time that is left; the simplest come first."""
         judged = {_FEATURES: self._pooled(_FEATURES)}
         names = self._names()
+        least = self._least() if until.limited else 0.0
         for place, name in enumerate(names):
             spent = until.spent()
             slot = until.until(spent + (1.0 - spent) / (len(names) - place))
-            if slot.left() < LEAST * len(self.targets):
+            if slot.left() < least:
                 told = "is left out, as the budget leaves no time for it."
                 self.whole.progress.say(f"{name} {told}")
                 continue
@@ -64,6 +65,10 @@ class Ladder:
                 judged[best] = pooled[best]
                 self._forget({*blends} - {best})
         return judged
+
+    def _least(self) -> float:
+        """Seconds that one pass over the items takes, with its judgement, in every fold."""
+        return sum(evidence.Price.of(each, self.source).epoch for each in self.targets)
 
     def _try(self, name: str, until: Budget, hopeless: float) -> None:
         moves = catalog.strategy(name)
@@ -102,7 +107,8 @@ class Ladder:
         for name in defaults.ladder(len(dataset.split("train")), labels, self.source.delicate):
             try:
                 catalog.strategy(name).epochs(1)
-            except HeadstartError as error:  # a package is missing
+                demand_steps(name, self.whole, self.source)
+            except HeadstartError as error:  # a package is missing, or items in a step
                 self.whole.progress.say(f"{name} is left out. {error}")
             else:
                 found.append(name)

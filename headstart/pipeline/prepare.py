@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from math import ceil
 from pathlib import Path
 
 from headstart import artifact, catalog, defaults, machine
-from headstart.budget import Budget
+from headstart.budget import Budget, age, earlier
 from headstart.contracts import Backbone, Modality, Strategy
 from headstart.data import Dataset, Schema, demand_data
 from headstart.data import load as load_data
@@ -16,15 +18,18 @@ from headstart.entry_points import advertised
 from headstart.errors import HeadstartError
 from headstart.evidence import Target
 from headstart.features.reading import Reader
-from headstart.pipeline.heads import demand_head, headed, moves
+from headstart.pipeline.demands import AUTO, demand_trainable, try_out
+from headstart.pipeline.heads import headed
 from headstart.progress import Progress
 from headstart.training import seed_everything
 from headstart.workspace import Workspace
 
 TASKS = {"classes": "classification", "numbers": "regression", "label sets": "multi-label"}
-AUTO = "auto"  # the strategy's name that stands for the policy's ladder
 _NOT_THE_RUN = ("budget", "track")  # settings that another run of the same kind may change
-SAVING = 20.0  # seconds of a budget kept for saving and checking the model, half at most
+SPARE = 1.5  # times what saving and checking the model is reckoned to take
+# What a fresh process takes to come this far: no more than this one took, and not much more than it
+# computed, as a notebook's process may have waited for hours.
+IMPORTED = min(age(), 4 * time.process_time())
 
 
 @dataclass(frozen=True)
@@ -35,23 +40,48 @@ class Surroundings:
     budget: Budget
     progress: Progress
     workspace: Path | None = None
+    started_in: float = 0.0  # seconds that this process took until here, where they count
+    loads: list[float] = field(default_factory=list)  # seconds that each backbone took
 
     @classmethod
     def of(
         cls, settings: Settings, progress: Progress, workspace: Path | None = None
     ) -> Surroundings:
         """Start the clock. Raises HeadstartError for settings that no run can have."""
-        clock = _clock(settings.budget)
+        before = earlier()
+        clock = Budget(settings.budget, before)
         defaults.check(settings)
-        return cls(settings, clock, progress, workspace)
+        return cls(settings, clock, progress, workspace, before)
 
     def load(self, backbone: str) -> Backbone:
         """A backbone, with the weights that the seed draws where they are to be random."""
         seed_everything(self.settings.seed)
-        loaded = catalog.load_backbone(backbone)
-        for note in loaded.notes:
+        started = time.monotonic()
+        found = catalog.load_backbone(backbone)
+        self.loads.append(time.monotonic() - started)
+        for note in found.notes:
             self.progress.say(note)
-        return loaded
+        return found
+
+    def keep_time(self) -> None:
+        """Leave time in the budget to save the model, and to open it in a fresh process.
+
+        That takes what starting and loading took here, and writing and hashing about as much as
+        loading. Raises HeadstartError where the budget can't hold that, before any work.
+        """
+        if not self.budget.limited:
+            return
+        load = max(self.loads, default=0.0)
+        if self.budget.left() <= self.started_in + load:
+            spent = self.budget.elapsed()
+            enough = ceil((spent + self.started_in + load) / 5) * 10
+            raise HeadstartError(
+                f"A budget of {self.settings.budget:g} s can't be kept: starting and reading took "
+                f"{spent:.1f} s, and checking the saved model would begin once more. "
+                f"Give --budget {enough}s or more."
+            )
+        most = 0.9 if self.started_in else 0.5  # as imports are known, or only reckoned
+        self.budget.keep(SPARE * (max(self.started_in, IMPORTED) + 2 * load), most)
 
     def read(self, data: str | Path, modality: Modality) -> Dataset:
         """The data set, checked and split; what it holds is said."""
@@ -101,20 +131,13 @@ def prepare(
     demand_data(Path(data))
     source = around.load(backbone)
     dataset = around.read(data, fitted_modality(source, settings))
+    around.keep_time()
     name = strategy or defaults.strategy(len(dataset.split("train")))
-    if name != AUTO and moves(name).epochs(1) and not source.differentiable:
-        onnx = source.architecture.name.lower().endswith(".onnx")  # which may become trainable
-        advice = "Use -s feature-extraction" + (", or write ?trainable=true" if onnx else "")
-        raise HeadstartError(f"{backbone} can't be trained by {name}. {advice}.")
+    demand_trainable(name, source)
     target = around.target(dataset, source)
     for sentence in target.remarks():
         progress.warn(sentence)
     return target, source, name
-
-
-def _clock(budget: float | None) -> Budget:
-    """Started now, so that reading counts too, and ending early enough to save the model."""
-    return Budget(None if budget is None else max(budget / 2, budget - SAVING))
 
 
 def fitted_modality(source: Backbone, settings: Settings) -> Modality:
@@ -192,17 +215,6 @@ def claim_many(
     """The same for a run that chooses among backbones."""
     run = {"backbones": sorted(references), "strategy": strategy or AUTO}
     _claim(workspace, dataset, around.settings, run, around.progress)
-
-
-def try_out(name: str | None) -> None:
-    """Ask a strategy everything once, so that a bad option is known before any work."""
-    if name in (None, AUTO):
-        return
-    demand_head(str(name))
-    strategy = moves(str(name))
-    strategy.epochs(1)
-    strategy.rate(0, 1)
-    strategy.frozen_stages(0, 1)
 
 
 def _claim(

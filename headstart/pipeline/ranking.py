@@ -23,19 +23,25 @@ from headstart.pipeline.contenders import (
     Contender,
     behind,
     contenders,
+    known,
     modality_of,
+    reason,
+    row,
     trained_first,
 )
+from headstart.pipeline.demands import demand_steps, demand_trainable
 from headstart.pipeline.prepare import Surroundings
 from headstart.plan import trained_on
 from headstart.references import parse
-from headstart.results.ranking import Ranked, Ranking
+from headstart.results.ranking import Ranking
 from headstart.transferability import SCORES, Sample, combined, ridge
 from headstart.transferability.history import Past, recall, remember
-from headstart.transferability.prior import Known, Prior, prior
+from headstart.transferability.prior import Prior, prior
 
 FIRST = 300  # items that every candidate is looked at on
+FEWEST = 32  # items of a first look where time is short
 MOST = 3_000  # items that the closer look takes at most: scores take the cube of them
+LATE = "not looked at: the budget has no time for it"
 KEPT = 3  # candidates that a first look never drops
 SHARE = 0.2  # of a budget, by when a ranking that is part of a fit must be done
 
@@ -48,19 +54,27 @@ class Look:
     around: Surroundings
     field: list[Contender]
     priors: Sequence[Prior] = ()
+    strategy: str | None = None
 
     @classmethod
     def at(
-        cls, data: str | Path, asked: Sequence[str], download: bool, around: Surroundings
+        cls,
+        data: str | Path,
+        asked: Sequence[str],
+        download: bool,
+        around: Surroundings,
+        strategy: str | None = None,
     ) -> Look:
-        """Load and score candidates until all were looked at or the budget's share is spent."""
+        """Load and score the candidates that the strategy, where one is named, can be used on."""
         name, modality = modality_of(data, around.settings)
         found = contenders(asked, name, download)
         dataset = around.read(data, modality)
-        look = cls(dataset, around, [Contender(*each) for each in found.items()])
+        field = [Contender(*each) for each in found.items()]
+        look = cls(dataset, around, field, strategy=strategy)
         look._load(name)
+        around.keep_time()
         others = [past for past in recall() if past.data != dataset.fingerprint]
-        look.priors = prior([_known(c) for c in look.alive], others)
+        look.priors = prior([known(c) for c in look.alive], others)
         look._score()
         return look
 
@@ -84,7 +98,7 @@ class Look:
 
     def ranking(self) -> Ranking:
         """What was found, as the user reads it."""
-        rows = [_row(each, self.around.settings.seed) for each in self.field]
+        rows = [row(each, self.around.settings.seed) for each in self.field]
         return Ranking(tuple(rows), tuple(self.priors), self._metric(), len(self.alive[0].held))
 
     def _metric(self) -> str:
@@ -93,10 +107,13 @@ class Look:
 
     def _load(self, modality: str) -> None:
         for each in self.field:
+            if self.around.budget.spent() > SHARE and len(self._loaded()) >= KEPT:
+                each.dropped = LATE
+                continue
             try:
                 source = self.around.load(each.reference)
             except (HeadstartError, ImportError, MemoryError) as error:
-                each.dropped = _reason(error)
+                each.dropped = reason(error)
                 continue
             known = self._seen_by(each.reference)
             if source.modality != modality:
@@ -104,12 +121,24 @@ class Look:
             elif known:
                 each.dropped = f"was trained on {known} of these items, so that it knows them"
             else:
-                each.source = source
+                each.source, each.dropped = source, self._refused(source)
         if not self.alive:
             raise HeadstartError(
                 f"None of {len(self.field)} backbones can be used here; the first, "
                 f"{self.field[0].reference}: {self.field[0].dropped}"
             )
+
+    def _loaded(self) -> list[Contender]:
+        return [each for each in self.field if each.source is not None and not each.dropped]
+
+    def _refused(self, source: Backbone) -> str:
+        """Why the strategy can't be used on this backbone."""
+        try:
+            demand_trainable(self.strategy, source)
+            demand_steps(self.strategy, self.target(source), source)
+        except HeadstartError as error:
+            return str(error)
+        return ""
 
     def _seen_by(self, reference: str) -> int:
         """How many of these items a saved model was trained or selected on."""
@@ -118,31 +147,50 @@ class Look:
         return len((seen or frozenset()) & {item.identity for item in self.dataset.items})
 
     def _score(self) -> None:
-        """A first look at all, the small ones first, and a closer one at those that may win."""
-        self.field.sort(key=lambda each: each.parameters or 0)
+        """A first look at all, the small ones first, and a closer one at those that may win.
+
+        Of two of one size the better by the prior comes first. Where time is short the first look
+        is at fewer items, so that all are looked at once before any is looked at twice.
+        """
+        places = {each.reference: place for place, each in enumerate(self.priors)}
+        self.field.sort(key=lambda each: places.get(each.reference, len(places)))
+        waiting = sorted(self.alive, key=lambda each: each.parameters or 0)
         whole = len(self._items(MOST)[0])
-        sizes = [FIRST, whole] if whole > 2 * FIRST else [whole]
-        for count in sizes:
-            for each in self.alive:
-                self._look_at(each, count)
+        first = FIRST if whole > 2 * FIRST else whole
+        for number, each in enumerate(waiting):
+            self._look_at(each, first, len(waiting) - number)
+        self._order()
+        self._drop_behind()
+        closer = [each for each in self.alive if len(each.held) < whole]
+        for each in closer:
+            if self.around.budget.spent() <= SHARE:
+                self._look_at(each, whole)
+        if closer:
             self._order()
-            self._dropbehind(count)
+            self._drop_behind()
         for each in self.alive:
             _remember(self, each)
 
-    def _look_at(self, each: Contender, count: int) -> None:
-        """Score one candidate; without time for a closer look it keeps what the first one found."""
-        late = "" if len(each.held) else "not looked at: the budget has no time for it"
-        if self.around.budget.spent() > SHARE and any(len(other.held) for other in self.alive):
-            each.dropped = late
-            return
-        started = time.monotonic()
+    def _affordable(self, each: Contender, waiting: int, most: int) -> int:
+        if not self.around.budget.limited or each.source is None:
+            return most
+        price = evidence.Price.of(self.target(each.source), each.source)
+        slot = self.around.budget.until(SHARE).left() / waiting
+        return min(most, max(FEWEST, int(slot / price.item)))
+
+    def _look_at(self, each: Contender, count: int, waiting: int = 0) -> None:
+        """Score one candidate; without time for a closer look it keeps what the first one found.
+
+        With `waiting` candidates for a first look, this one included, by as many items as it takes
+        its part of the time for.
+        """
+        late, started = "" if len(each.held) else LATE, time.monotonic()
         try:
-            self._measure(each, count)
+            self._measure(each, self._affordable(each, waiting, count) if waiting else count)
         except OutOfTimeError:
             each.dropped = late
         except (HeadstartError, ImportError, MemoryError, RuntimeError) as error:
-            each.dropped = _reason(error)
+            each.dropped = reason(error)
         each.seconds += time.monotonic() - started
 
     def _measure(self, each: Contender, count: int) -> None:
@@ -152,7 +200,8 @@ class Look:
         target = self.target(source)
         items, targets, places = self._items(count)
         prefix = target.prefix(source, len(source.stages))
-        until = self.around.budget.until(SHARE) if any(len(c.held) for c in self.alive) else None
+        budget = self.around.budget  # a first look is as long as it takes, a closer one is not
+        until = budget.until(SHARE) if budget.limited and len(each.held) else None
         found = extract(prefix, items, target.reader, target.progress, until=until)
         if found.computed:
             each.speed = found.computed / found.seconds
@@ -190,13 +239,14 @@ class Look:
         self.promote([level[place] for place in order])
         self.promote(trained_first(self.alive))
 
-    def _dropbehind(self, count: int) -> None:
+    def _drop_behind(self) -> None:
         best = self.alive[0]
         for each in self.alive[KEPT:]:
             gap = behind(best, each)
             if gap.low > 0:
                 each.dropped = (
-                    f"{100 * gap.value:.1f} points behind {best.reference} on {count} items "
+                    f"{100 * gap.value:.1f} points behind {best.reference} on "
+                    f"{min(len(best.held), len(each.held))} items "
                     f"({100 * gap.low:.1f} to {100 * gap.high:.1f})"
                 )
 
@@ -208,37 +258,6 @@ def _answers(source: Backbone, features: np.ndarray) -> np.ndarray | None:
     with torch.inference_mode():
         logits = source.head.cpu().eval()(torch.from_numpy(features))
     return np.asarray(torch.softmax(logits, 1))
-
-
-def _known(each: Contender) -> Known:
-    source, card = each.source, each.card
-    if source is None:
-        raise ValueError(f"{each.reference} was not loaded")
-    return Known(
-        reference=each.reference,
-        weights=source.origin.weights_hash,
-        pretrained=source.origin.pretrained,
-        parameters=each.parameters,
-        accuracy=card.accuracy if card else None,
-        year=card.year if card else None,
-        trained_on=source.origin.trained_on,
-        stages=len(source.stages),
-    )
-
-
-def _row(each: Contender, seed: int) -> Ranked:
-    source = each.source
-    return Ranked(
-        backbone=each.reference,
-        expected=evidence.bootstrap(each.held, seed) if len(each.held) else None,
-        tuned=evidence.bootstrap(each.tuned.checked, seed) if each.tuned else None,
-        scores=dict(each.scores),
-        seconds=round(each.seconds, 2),
-        speed=each.speed,
-        parameters=each.parameters,
-        licence=source.origin.licence if source else None,
-        dropped=each.dropped,
-    )
 
 
 def _remember(look: Look, each: Contender) -> None:
@@ -258,8 +277,3 @@ def _remember(look: Look, each: Contender) -> None:
             )
         ]
     )
-
-
-def _reason(error: BaseException) -> str:
-    text = str(error).strip().partition("\n")[0]
-    return text or type(error).__name__

@@ -14,7 +14,7 @@ from headstart import artifact
 from headstart.artifact import Record
 from headstart.data import Dataset, Schema, load_labelled
 from headstart.evidence import bootstrap
-from headstart.evidence.by_class import by_class, by_group
+from headstart.evidence.by_class import by_class, by_group, within
 from headstart.evidence.calibration import calibration
 from headstart.evidence.inspection import ambiguous, feature_map, mistakes, suspects
 from headstart.pipeline.findings import pictured
@@ -80,7 +80,7 @@ def _told(
     parts: dict[str, Any] = {
         "classes": by_class(task, predictor.labels, outputs, targets),
         "calibration": calibration({"test": outputs}, {"test": targets}, kind=dataset.kind),
-        "groups": by_group(scores, groups) if any(groups) else None,
+        "groups": by_group(within(task, outputs, targets, groups), groups) if any(groups) else None,
         "items": _items(dataset, outputs, features),
     }
     return {

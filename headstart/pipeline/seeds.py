@@ -31,6 +31,8 @@ def over_seeds(
         place = first.workspace / f"seed-{number}" if first.workspace else None
         target = replace(first, settings=settings, workspace=place)
         left = target.budget.until(1.0)
+        if left.left() < scratch.training.seconds:
+            break
         name = trial.winner
         made = winner
         if kept == "asked" and trial.moves.epochs(1):

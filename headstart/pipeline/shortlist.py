@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from headstart.pipeline import trials
+from headstart.pipeline.demands import AUTO, trains
 from headstart.pipeline.halving import halve
-from headstart.pipeline.prepare import AUTO, Surroundings, claim_many
+from headstart.pipeline.prepare import Surroundings, claim_many
 from headstart.pipeline.ranking import Look
 from headstart.pipeline.trials import Trial
 from headstart.results.ranking import Ranking
@@ -29,9 +30,10 @@ def search(
     `asked` are references or patterns; without any, all backbones that are at hand, and
     with `download` some that must be fetched.
     """
-    look = Look.at(data, asked, download, around)
+    look = Look.at(data, asked, download, around, strategy)
     claim_many(workspace, look.dataset, [each.reference for each in look.field], strategy, around)
-    halve(look, around.budget.until(HALVED))
+    if trains(strategy):
+        halve(look, around.budget.until(HALVED))
     best = look.alive[0]
     if best.source is None:
         raise ValueError(f"{best.reference} was not loaded")

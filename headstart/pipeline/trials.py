@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from headstart import catalog, evidence
 from headstart.budget import Budget
 from headstart.contracts import Backbone, Strategy
+from headstart.data import Dataset
 from headstart.evidence import Arm, Outcome, Target
+from headstart.pipeline.affordable import features_in_time, has_time
+from headstart.pipeline.demands import AUTO, demand_steps, demand_trainable
 from headstart.pipeline.heads import FEATURES, head_of, moves
 from headstart.pipeline.ladder import Ladder
-from headstart.pipeline.prepare import AUTO
 
 SHARE = 0.6  # of a budget, by when all strategies must be done where scratch comes after them
 LAST = 0.25  # of the strategies' time, for training the chosen one once folds have chosen it
@@ -21,7 +23,8 @@ LAST = 0.25  # of the strategies' time, for training the chosen one once folds h
 class Trial:
     """One backbone with the arms that were trained from it, the simplest first.
 
-    `judged` holds what the choice among several compared, by strategy.
+    `judged` holds what the choice among several compared, by strategy; the target may hold fewer
+    items than the `whole` data set.
     """
 
     target: Target
@@ -29,6 +32,7 @@ class Trial:
     asked: str  # the strategy as it was named
     tried: dict[str, Outcome] = field(default_factory=dict)
     judged: Mapping[str, Arm] = field(default_factory=dict)
+    whole: Dataset | None = None  # the data, where a budget had no time for all of them
 
     @property
     def winner(self) -> str:
@@ -51,10 +55,16 @@ class Trial:
 def run(target: Target, source: Backbone, asked: str, until: Budget | None = None) -> Trial:
     """Extract features, fit the probe, and train by the strategy asked for, or by several.
 
-    All is done when the budget `until` ends, if one is given.
+    All is done when the budget `until` ends, if one is given. Raises HeadstartError before any work
+    for a strategy that trains where the backbone can't be trained, or not on single items.
     """
-    features = evidence.features_arm(target, source)
-    trial = Trial(target, source, asked, {FEATURES: features})
+    demand_trainable(asked, source)
+    demand_steps(asked, target, source)
+    if target.objective():
+        target.progress.say(target.objective())
+    whole = target.dataset
+    target, features = features_in_time(target, source)
+    trial = Trial(target, source, asked, {FEATURES: features}, whole=whole)
     if asked == AUTO:
         share = SHARE if target.settings.scratch else 1.0
         _climb(trial, features, until or target.budget.until(share))
@@ -63,7 +73,7 @@ def run(target: Target, source: Backbone, asked: str, until: Budget | None = Non
     made = features
     if head is not None:
         made = evidence.head_arm(target, source, catalog.head(head), asked, features)
-    elif strategy.epochs(1):
+    elif strategy.epochs(1) and has_time(target, source, asked):
         made = evidence.strategy_arm(target, source, strategy, asked, features, until)
     trial.tried[asked] = made
     return trial

@@ -47,8 +47,9 @@ def headline(evidence: dict[str, Any]) -> str:
             f"{evidence['metric']} over the naive model, 95 % interval "
             f"{100 * lead['low']:+.1f} to {100 * lead['high']:+.1f}."
         )
-    if gain is None:
-        return f"{text}: no network was trained from scratch for comparison."
+    if gain is None or evidence["verdict"] == "unknown":
+        why = evidence.get("doubt") or "no network was trained from scratch for comparison"
+        return f"{text}: {why}."
     low, value, high = (100 * gain[key] for key in ("low", "value", "high"))
     return (
         f"{text}: {value:+.1f} points of {evidence['metric']} over scratch, "

@@ -26,6 +26,10 @@ _MEANING = {
         "Without the same network trained from random weights, nobody can say what the pretrained "
         "weights were worth."
     ),
+    "unlearned": (
+        "A network that learned nothing is beaten by any other, so that being better than it says "
+        "nothing of what the pretrained weights were worth."
+    ),
     "developed": "No pretrained weights were used, so there is no transfer to judge.",
     "evaluated": "What the transfer was worth stands in the report of the model itself.",
 }
@@ -40,6 +44,10 @@ _NEXT = {
         "choose from."
     ),
     "unknown": "To know, fit again without `--no-scratch`, or with a larger budget.",
+    "unlearned": (
+        "To know, let the network from scratch learn: fit again with more time, more epochs, or "
+        "more labelled items."
+    ),
     "evaluated": "Look at the classes and items where the model is wrong.",
     "developed": "Use the model, or its network as the backbone of another task.",
 }
@@ -72,7 +80,8 @@ class Verdict:
         if evidence["gain"] is None and evidence["strategy"] == "scratch":
             mood = "developed"
         title, _, rest = headline(dict(evidence)).partition(": ")
-        said = [_MEANING[mood], f"What to do next: {_NEXT[mood]} {_look_at(evidence)}".strip()]
+        case = "unlearned" if mood == "unknown" and evidence["gain"] is not None else mood
+        said = [_MEANING[case], f"What to do next: {_NEXT[case]} {_look_at(evidence)}".strip()]
         said += [_measured(evidence)]
         if "dropped" in evidence:
             said.append(evidence["dropped"].get("note", ""))
@@ -107,7 +116,7 @@ def _measured(evidence: Mapping[str, Any]) -> str:
 def _tiles(evidence: Mapping[str, Any]) -> list[Tile]:
     chosen, gain = evidence["arms"]["chosen"], evidence["gain"]
     found = []
-    if gain is not None:
+    if gain is not None and evidence["verdict"] != "unknown":
         told = f"{100 * gain['low']:+.1f} to {100 * gain['high']:+.1f} points"
         found.append(Tile("Gain over scratch", f"{100 * gain['value']:+.1f}", told))
     found.append(Tile(evidence["metric"].capitalize(), f"{chosen['value']:.3f}", between(chosen)))

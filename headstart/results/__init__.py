@@ -52,18 +52,22 @@ class Evaluation(Printed):
     def of(
         cls,
         metric: str,
-        scores: np.ndarray,
+        scores: tuple[np.ndarray, np.ndarray],
         targets: np.ndarray,
         dataset: Dataset,
         overlap: int | None,
     ) -> Evaluation:
-        """Sum up one score an item; of each class too, where targets are numbers of classes."""
+        """Sum up one score an item, among all and among those of its label.
+
+        Of each class too, where targets are numbers of classes.
+        """
+        every, alone = scores
         by_label = {}
         for number, name in enumerate(dataset.labels if targets.ndim == 1 else ()):
-            own = scores[targets == number]
+            own = alone[targets == number]
             if len(own):
                 by_label[name] = {"items": len(own), "value": round(float(own.mean()), 5)}
-        return cls(metric, bootstrap(scores), by_label, dataset.report.to_json(), overlap)
+        return cls(metric, bootstrap(every), by_label, dataset.report.to_json(), overlap)
 
     def to_json(self) -> dict[str, Any]:
         """Everything as plain values."""

@@ -74,9 +74,13 @@ class Comparison(Printed):
         scores: tuple[np.ndarray, np.ndarray],
         targets: np.ndarray,
         labels: Sequence[str],
+        alone: tuple[np.ndarray, np.ndarray] | None = None,
     ) -> Comparison:
-        """Compare one score an item, (N,) each, by label where an item has exactly one."""
-        before, after = scores
+        """Compare one score an item, (N,) each, by label where an item has exactly one.
+
+        `alone` are the scores of items among those of their label, where these differ.
+        """
+        before, after = alone or scores
         changes = []
         for number, label in enumerate(labels if targets.ndim == 1 else ()):
             own = targets == number
@@ -84,7 +88,7 @@ class Comparison(Printed):
                 one, other = before[own], after[own]
                 means = float(one.mean()), float(other.mean())
                 changes.append(Change(label, int(own.sum()), *means, paired(other, one)))
-        difference = paired(after, before)
+        difference = paired(scores[1], scores[0])
         return cls(metric, len(before), *models, difference, tuple(changes))
 
     @property

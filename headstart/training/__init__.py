@@ -2,5 +2,14 @@
 
 from headstart.training.loop import predict, train
 from headstart.training.record import Session, Splits, Training, seed_everything
+from headstart.training.single import needs_several
 
-__all__ = ["Session", "Splits", "Training", "predict", "seed_everything", "train"]
+__all__ = [
+    "Session",
+    "Splits",
+    "Training",
+    "needs_several",
+    "predict",
+    "seed_everything",
+    "train",
+]

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from contextlib import nullcontext
-from math import cos, pi
+from math import cos, isfinite, pi
 from typing import Any
 
 import numpy as np
@@ -16,12 +15,17 @@ from torch import Tensor, nn
 from headstart.checkpoints import load_checkpoint, save_checkpoint
 from headstart.contracts import Batch, Strategy, Task
 from headstart.defaults import Recipe
-from headstart.features.engine import on_device, part, to_device
+from headstart.errors import HeadstartError
+from headstart.features.engine import on_device, to_device
 from headstart.features.feed import Feed
 from headstart.features.reading import View, in_order
 from headstart.model import Model
 from headstart.training.convolutions import SoundGradients
+from headstart.training.groups import groups
+from headstart.training.memory import out_of_memory, split
+from headstart.training.moving import Moving
 from headstart.training.record import Session, Splits, Training, seed_everything
+from headstart.training.single import alone
 
 CHECKPOINT_EVERY = 5.0  # seconds between checkpoints, at epoch ends
 _JUDGED = 32  # items at a time
@@ -50,9 +54,11 @@ def train(
     """Train a model and leave it with the weights of its best epoch on validation.
 
     What `strategy.prepare` leaves without a gradient is never trained, and is not kept apart.
-    Ends early when `recipe.patience` epochs bring nothing, when it is hopeless, and after the step
-    in which the budget ends. With a checkpoint path it goes on where an earlier run of the same
-    settings was killed.
+    Ends early when `recipe.patience` epochs bring nothing, when it is hopeless, when its numbers
+    are no longer finite, and after the step in which the budget ends. A batch of one item, the last
+    of an epoch, is left out where a BatchNorm can't normalise it. With a checkpoint path it goes on
+    where an earlier run of the same settings was killed. Raises HeadstartError where no batch can
+    be trained on, and where outputs are not finite before any step.
     """
     return _Run(model, task, strategy, splits, recipe, session).train()
 
@@ -80,10 +86,14 @@ class _Run:
         self.model.requires_grad_(True)
         seed_everything(self.session.seed)  # what prepare adds is drawn alike in every run
         self.strategy.prepare(self.model)
-        self.fixed = {name for name, p in self.model.named_parameters() if not p.requires_grad}
+        fixed = {name for name, p in self.model.named_parameters() if not p.requires_grad}
+        start = self.splits.train.start
+        self.moving = Moving(self.model, self.strategy, start, frozenset(fixed))
         on_device(self.model, self.session.accelerator.device)
+        self.moving.to(self.session.accelerator.device)
         fused = self.session.accelerator.device.type in ("cpu", "cuda")
-        self.optimizer = torch.optim.AdamW(self._groups(), lr=self.recipe.rate, fused=fused)
+        given = groups(self.model, self.strategy, self.moving.own(), self.recipe)
+        self.optimizer = torch.optim.AdamW(given, lr=self.recipe.rate, fused=fused)
         first = self._resume()
         started = saved = time.monotonic()
         total = (self.recipe.epochs - first) * self._steps_per_epoch()
@@ -95,7 +105,8 @@ class _Run:
                     self._judge(0.0)  # a head that was fitted before may be the best there is
                 loss = self._epoch(epoch, advance)
                 self.record.seconds = self.earlier + time.monotonic() - started
-                self._judge(loss)
+                if not self.record.diverged:
+                    self._judge(loss)
                 if time.monotonic() - saved > CHECKPOINT_EVERY or self.record.finished:
                     self._save(epoch)
                     saved = time.monotonic()
@@ -106,26 +117,15 @@ class _Run:
     def _tell(self) -> None:
         record = self.record
         best = record.history[record.best]
+        if record.diverged:
+            self.session.progress.warn(
+                f"{self.recipe.label}: after {record.steps} steps at the rate {self.recipe.rate:g} "
+                "its numbers are no longer finite; the best weights before that are kept."
+            )
         self.session.progress.say(
             f"{self.recipe.label}: {best['score']:.3f} on validation after "
             f"{best['steps']:.0f} of {record.steps} steps, in {record.seconds:.0f} s."
         )
-
-    def _groups(self) -> list[dict[str, Any]]:
-        """Every parameter in a fixed order from the start; unfreezing never rebuilds a group."""
-        stages = len(self.model.stages)
-        modules = [*self.model.stages, self.model.head]
-        groups = []
-        for position, module in enumerate(modules):
-            rate = self.recipe.rate * self.strategy.rate(position, stages)
-            for decays in (True, False):
-                found = [p for p in module.parameters() if (p.dim() > 1) == decays]
-                decay = self.recipe.weight_decay if decays else 0.0
-                groups.append({"params": found, "lr": rate, "base": rate, "weight_decay": decay})
-        extra = list(self.strategy.parameters())
-        rate = self.recipe.rate
-        groups.append({"params": extra, "lr": rate, "base": rate, "weight_decay": 0.0})
-        return [group for group in groups if group["params"]]
 
     def _epoch(self, epoch: int, advance: Any) -> float:
         seed_everything(
@@ -137,15 +137,23 @@ class _Run:
         losses = []
         view = View(self.session.seed, epoch)
         for batch in self.splits.train.batches(order, self.recipe.batch, view):
-            if len(batch.targets) == 1 and len(order) > 1:
-                continue  # BatchNorm can't normalise a batch of one
+            if alone(batch, self.model):
+                continue
             losses.append(self._step(batch, len(batch.targets)))
             self.record.steps += 1
             advance(1)
+            if not isfinite(losses[-1]):
+                self.record.diverged = self.record.finished = True
+                break
             if self._is_over():
                 self.record.cut = self.record.finished = True
                 break
-        return float(np.mean(losses)) if losses else float("nan")
+        if not losses:
+            raise HeadstartError(
+                f"{self.recipe.label} has nothing to train on: a BatchNorm needs more than one "
+                "item a step. Give --batch 2 or more."
+            )
+        return float(np.mean(losses))
 
     def _is_over(self) -> bool:
         """Whether the budget, or the pace of an earlier run, ends the training here."""
@@ -161,10 +169,10 @@ class _Run:
             self.optimizer.zero_grad(set_to_none=True)
             try:
                 loss = sum(
-                    self._backward(part, len(part.targets) / size) for part in self._split(batch)
+                    self._backward(each, len(each.targets) / size) for each in self._parts(batch)
                 )
             except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-                if not _out_of_memory(error) or self.parts >= size:
+                if not out_of_memory(error) or self.parts >= size:
                     raise
                 self.parts *= 2
                 self.session.progress.warn(
@@ -172,9 +180,22 @@ class _Run:
                     f"trying {-(-size // self.parts)} at a time."
                 )
                 continue
-            nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
+            moved = [*self.model.parameters(), *self.moving.own()]
+            nn.utils.clip_grad_norm_(moved, self.recipe.clip)
             self.optimizer.step()
             return float(loss)
+
+    def _parts(self, batch: Batch) -> list[Batch]:
+        """The batch in parts that fit into memory, without one that can't be normalised."""
+        if self.parts == 1:
+            return [batch]
+        found = [each for each in split(batch, self.parts) if not alone(each, self.model)]
+        if not found:
+            raise HeadstartError(
+                f"{self.recipe.label} is out of memory at two items a step, and a BatchNorm needs "
+                "more than one. Name a smaller network."
+            )
+        return found
 
     def _backward(self, batch: Batch, share: float) -> float:
         accelerator = self.session.accelerator
@@ -185,15 +206,6 @@ class _Run:
             loss = self.strategy.loss(step) * share
         accelerator.backward(loss)
         return float(loss.detach())
-
-    def _split(self, batch: Batch) -> Iterator[Batch]:
-        if self.parts == 1:
-            yield batch
-            return
-        size = -(-len(batch.targets) // self.parts)
-        for start in range(0, len(batch.targets), size):
-            inputs = part(batch.inputs, start, start + size)
-            yield Batch(inputs, batch.targets[start : start + size], batch.start)
 
     def _factor(self) -> float:
         """Warm-up, then a cosine to zero over the steps or the budget, whichever ends sooner."""
@@ -216,6 +228,9 @@ class _Run:
         self.judged_in = time.monotonic() - began
         targets = self.splits.validation.targets
         record = self.record
+        if not np.isfinite(outputs).all():
+            self._diverge()
+            return
         row = {
             "steps": float(record.steps),
             "seconds": record.seconds,
@@ -228,7 +243,7 @@ class _Run:
         last = len(record.history) - 1
         if record.best < 0 or record.merit(last) > record.merit(record.best):
             record.best = last
-            self.kept = {name: tensor.detach().cpu().clone() for name, tensor in self._moving()}
+            self.kept = self.moving.copied()
         waited_out = last - record.best >= self.recipe.patience
         if waited_out or record.epochs >= self.recipe.epochs:
             record.finished = True
@@ -237,19 +252,18 @@ class _Run:
             record.given_up = hopeless
             record.finished |= hopeless
 
-    def _moving(self) -> Iterator[tuple[str, Tensor]]:
-        """Tensors of the stages that are ever trained, but for what is fixed, and the head."""
-        start = self.splits.train.start
-        for name, tensor in self.model.state_dict().items():
-            if name in self.fixed:
-                continue
-            kind, _, rest = name.partition(".")
-            if kind == "head" or int(rest.partition(".")[0]) >= start:
-                yield name, tensor
+    def _diverge(self) -> None:
+        """End here, or before the first step: there is then no better network to go back to."""
+        if not self.record.history:
+            raise HeadstartError(
+                f"What the network answers before {self.recipe.label} is not finite. "
+                "Name other weights, or give --precision fp32."
+            )
+        self.record.diverged = self.record.finished = True
 
     def _restore(self) -> None:
         if self.kept:
-            self.model.load_state_dict(self.kept, strict=False)
+            self.moving.load(self.kept)
         self.strategy.trained(self.model)
         self.model.requires_grad_(True)
         self.model.eval()
@@ -257,7 +271,7 @@ class _Run:
     def _save(self, epoch: int) -> None:
         if self.session.checkpoint is not None:
             state = {
-                "model": dict(self._moving()),
+                "model": dict(self.moving.tensors()),
                 "optimizer": self.optimizer.state_dict(),
                 "kept": self.kept,
                 "record": vars(self.record),
@@ -271,7 +285,7 @@ class _Run:
         state = load_checkpoint(path) if path is not None else None
         if state is None:
             return 0
-        self.model.load_state_dict(state["model"], strict=False)
+        self.moving.load(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.kept, self.parts = state["kept"], state["parts"]
         self.record = Training(**state["record"])
@@ -282,10 +296,3 @@ class _Run:
             f"Going on after epoch {state['epoch'] + 1} of {self.recipe.label}."
         )
         return int(state["epoch"]) + 1
-
-
-def _out_of_memory(error: BaseException) -> bool:
-    words = ("out of memory", "not enough memory", "can't allocate memory")
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(
-        word in str(error).lower() for word in words
-    )

@@ -56,10 +56,18 @@ class Training:
     cut: bool = False  # ended by the budget
     pace: list[float] = field(default_factory=list)
     given_up: bool = False  # ended as hopeless
+    diverged: bool = False  # ended as its numbers were no longer finite
 
     def merit(self, row: int) -> tuple[float, float]:
         """What selection compares: the score on validation, then minus the loss."""
         return self.history[row]["score"], -self.history[row]["validation_loss"]
+
+    @property
+    def ending(self) -> str:
+        """Why it ended before its time, empty where it didn't."""
+        if self.diverged:
+            return "ended as its numbers were no longer finite"
+        return "ended by the budget" if self.cut else "given up" if self.given_up else ""
 
     @property
     def epochs(self) -> int:

@@ -14,23 +14,37 @@ from torch.nn import functional
 
 from headstart.contracts import Batch, Examples, Step, Task
 from headstart.model import Model
-from headstart.tasks.classification import probe
+from headstart.tasks.classification import many, probe
 
 
 @final
 class Classification(Task):
     """Softmax cross-entropy, scored by accuracy; `weights` holds one weight a label.
 
+    With `balanced` each label counts as much as another in what is chosen and judged, too: the
+    score is the balanced accuracy, the mean over the labels of the share of their items that is
+    right (Brodersen et al. 2010).
+
     `smoothing` is the share of each target that is spread over all labels while training (Szegedy
     et al. 2016).
     """
 
-    metric: ClassVar[str] = "accuracy"
     kind: ClassVar[str] = "classes"
 
-    def __init__(self, weights: tuple[float, ...] | None = None, smoothing: float = 0.0) -> None:
+    def __init__(
+        self,
+        weights: tuple[float, ...] | None = None,
+        smoothing: float = 0.0,
+        balanced: bool = False,
+    ) -> None:
         self.weights = weights
         self.smoothing = smoothing
+        self.balanced = balanced
+
+    @property
+    def metric(self) -> str:  # type: ignore[override] # of this setting
+        """What the mean of the scores is."""
+        return "balanced accuracy" if self.balanced else "accuracy"
 
     def head(self, feature_dim: int, labels: Sequence[str]) -> nn.Module:
         """A linear layer to one output a label, zero at the start."""
@@ -64,6 +78,9 @@ class Classification(Task):
         from sklearn.linear_model import LogisticRegression
 
         given = dict(enumerate(self.weights)) if self.weights is not None else None
+        if len(inputs) * count > many.MANY:
+            yield from many.solutions(inputs, targets, count, given)
+            return
         solver = LogisticRegression(max_iter=200, warm_start=True, tol=1e-3, class_weight=given)
         for strength in probe.PROBE_STRENGTHS:
             solver.set_params(C=strength)
@@ -85,14 +102,25 @@ class Classification(Task):
         return np.asarray(np.log((counts + 1e-3) / counts.sum()))
 
     def scores(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """1 where the highest output is the target, else 0. Shape (N,)."""
-        return np.asarray(outputs.argmax(axis=-1) == targets, dtype=np.float64)
+        """1 where the highest output is the target, else 0. Shape (N,).
+
+        Where it is balanced their mean is the balanced accuracy over these targets, their spread
+        that of its estimate: the mean, plus each item's influence on it (Hampel 1974).
+        """
+        hits = np.asarray(outputs.argmax(axis=-1) == targets, dtype=np.float64)
+        if not self.balanced or not len(targets):
+            return hits
+        shares = _shares(targets)
+        _, own, counts = np.unique(targets, return_inverse=True, return_counts=True)
+        right = np.bincount(own, hits) / counts
+        return np.asarray(right.mean() + shares * (hits - right[own]))
 
     def losses(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """Cross-entropy of each item. Shape (N,)."""
+        """Cross-entropy of each item, times its label's share if balanced. Shape (N,)."""
         top = outputs.max(axis=-1, keepdims=True)
         total = top[:, 0] + np.log(np.exp(outputs - top).sum(axis=-1))
-        return np.asarray(total - np.take_along_axis(outputs, targets[:, None], axis=-1)[:, 0])
+        found = total - np.take_along_axis(outputs, targets[:, None], axis=-1)[:, 0]
+        return np.asarray(found * _shares(targets) if self.balanced else found)
 
     def decode(self, outputs: np.ndarray, labels: Sequence[str]) -> list[dict[str, Any]]:
         """The likeliest label of each item, its probability, and those of all labels."""
@@ -107,3 +135,9 @@ class Classification(Task):
             }
             for best, row in zip(likeliest.tolist(), shares, strict=True)
         ]
+
+
+def _shares(targets: np.ndarray) -> np.ndarray:
+    """How much each item (N,) counts where its label counts as much as another; 1 on average."""
+    _, own, counts = np.unique(targets, return_inverse=True, return_counts=True)
+    return np.asarray(len(targets) / (len(counts) * counts[own]))

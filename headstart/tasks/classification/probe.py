@@ -47,7 +47,7 @@ def fit_probe(
     )
     tried: list[tuple[float, np.ndarray, np.ndarray]] = []
     for weight, bias in solutions(inputs, train[1]):
-        outputs = checked @ weight.T + bias
+        outputs = checked.astype(np.result_type(checked, weight), copy=False) @ weight.T + bias
         tried.append((float(losses(outputs, validation[1]).mean()), weight, bias))
         best = min(range(len(tried)), key=lambda place: tried[place][0])
         if len(tried) - 1 - best == PROBE_PATIENCE:

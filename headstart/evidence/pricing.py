@@ -1,0 +1,62 @@
+"""What work on one backbone and these items takes on this machine, measured before it begins."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from headstart.contracts import Backbone
+from headstart.evidence.target import Target
+from headstart.features.engine import on_device, to_device
+from headstart.model import Model
+
+_SAMPLE, _REPEATS = 16, 2
+_STEP = 3.0  # forward passes that a pass there and back takes
+
+
+@dataclass(frozen=True)
+class Price:
+    """Seconds that an item takes to be read and passed through the network; how many there are."""
+
+    item: float
+    trained: int
+    validated: int
+    held_out: int
+    batch: int
+
+    @classmethod
+    def of(cls, target: Target, backbone: Backbone) -> Price:
+        """Measure it on a few training items, the best of two tries."""
+        items = target.dataset.split("train")[:_SAMPLE]
+        device, seconds = target.accelerator.device, []
+        network = Model(backbone.stages, torch.nn.Identity())
+        on_device(network.eval(), device)
+        for _ in range(_REPEATS):
+            started = time.monotonic()
+            with torch.inference_mode():
+                for inputs in target.reader.batches(items, [np.arange(len(items))]):
+                    network(to_device(inputs, device))
+            seconds.append((time.monotonic() - started) / len(items))
+        trained, validated, held_out = (
+            len(target.dataset.split(name)) for name in ("train", "validation", "test")
+        )
+        batch = target.settings.batch or _SAMPLE
+        return cls(min(seconds), trained, validated, held_out, batch)
+
+    @property
+    def least(self) -> float:
+        """The shortest training: validated before and after a step."""
+        return self.item * (2 * self.validated + _STEP * self.batch)
+
+    @property
+    def judged(self) -> float:
+        """A network's last word on the items for validation and test."""
+        return self.item * (self.validated + self.held_out)
+
+    @property
+    def epoch(self) -> float:
+        """A training of one pass over the items, and its judgement."""
+        return self.item * (2 * self.validated + _STEP * self.trained) + self.judged

@@ -1,0 +1,76 @@
+"""The features that everything else stands on: of all items, or of those there is time for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from headstart import evidence
+from headstart.budget import Budget
+from headstart.contracts import Backbone
+from headstart.data import Dataset, nested
+from headstart.errors import OutOfTimeError
+from headstart.evidence import Outcome, Target
+
+SHARE = 0.5  # of the time that is left, for the features of fewer items
+_LEAST = 2  # items of each class that stay in each split, as far as there are any
+
+
+def features_in_time(target: Target, backbone: Backbone) -> tuple[Target, Outcome]:
+    """The features' arm, and the target with the items that it is of.
+
+    Where the budget has no time for all items, it is of a part of each split in which every label
+    keeps its share.
+    """
+    try:
+        return target, evidence.features_arm(target, backbone)
+    except OutOfTimeError as error:
+        count = SHARE * max(0.0, target.budget.left()) / (error.price or np.inf)
+        share = min(1.0, count / len(target.dataset.items))
+    fewer = replace(target, dataset=_part(target.dataset, share))
+    target.progress.warn(shortened(fewer.dataset, target.dataset))
+    unhurried = replace(fewer, budget=Budget(None))  # a model there must be
+    return fewer, evidence.features_arm(unhurried, backbone)
+
+
+def has_time(target: Target, backbone: Backbone, what: str, trainings: int = 1) -> bool:
+    """Whether the budget has time for the shortest of so many trainings; said where it hasn't."""
+    if not target.budget.limited:
+        return True
+    price = evidence.Price.of(target, backbone)
+    if trainings * price.least + price.judged < target.budget.left():
+        return True
+    target.progress.say(f"{what} is left out, as the budget leaves no time for it.")
+    return False
+
+
+def shortened(part: Dataset, whole: Dataset) -> str:
+    """A sentence on the items that were left out, empty where all are there."""
+    if len(part.items) == len(whole.items):
+        return ""
+    return (
+        f"The budget has no time for all of the data: {len(part.items)} of {len(whole.items)} "
+        "items are used. Give more with --budget."
+    )
+
+
+def _part(dataset: Dataset, share: float) -> Dataset:
+    """A share of each split, and of each class some items."""
+    kept: set[str] = set()
+    for name in ("train", "validation", "test"):
+        targets, items = dataset.targets(name), dataset.split(name)
+        if items:
+            kept |= {items[place].id for place in _places(targets, share)}
+    return replace(dataset, items=tuple(item for item in dataset.items if item.id in kept))
+
+
+def _places(targets: np.ndarray, share: float) -> Sequence[int]:
+    order = nested(targets)
+    found = dict.fromkeys(order[: max(_LEAST, int(share * len(order)))].tolist())
+    if targets.ndim == 1:
+        for label in np.unique(targets):
+            own = order[targets[order] == label]
+            found |= dict.fromkeys(own[:_LEAST].tolist())
+    return list(found)

@@ -1,0 +1,77 @@
+"""What a strategy needs of a backbone and of the settings, refused before any work."""
+
+from __future__ import annotations
+
+import copy
+
+from torch import nn
+
+from headstart import defaults
+from headstart.contracts import Backbone, Strategy
+from headstart.errors import HeadstartError
+from headstart.evidence import Target
+from headstart.model import Model
+from headstart.pipeline.heads import demand_head, moves
+from headstart.training import needs_several
+
+AUTO = "auto"  # the strategy's name that stands for the policy's ladder
+
+
+def try_out(name: str | None) -> None:
+    """Ask a strategy everything once, so that a bad option is known before any work."""
+    if name in (None, AUTO):
+        return
+    demand_head(str(name))
+    strategy = moves(str(name))
+    strategy.epochs(1)
+    strategy.rate(0, 1)
+    strategy.frozen_stages(0, 1)
+
+
+def trains(name: str | None) -> bool:
+    """Whether a strategy moves any weight by gradient; the policy's ladder may."""
+    return name in (None, AUTO) or bool(moves(str(name)).epochs(1))
+
+
+def demand_trainable(name: str | None, source: Backbone) -> None:
+    """Raise HeadstartError for a strategy that trains where the backbone can't be trained."""
+    if name in (None, AUTO) or source.differentiable or not trains(name):
+        return
+    onnx = source.architecture.name.lower().endswith(".onnx")  # which may become trainable
+    advice = "Use -s feature-extraction" + (", or write ?trainable=true" if onnx else "")
+    raise HeadstartError(f"{source.origin.reference} can't be trained by {name}. {advice}.")
+
+
+def demand_steps(name: str | None, target: Target, source: Backbone) -> None:
+    """Raise HeadstartError where single items are all there is to train on, and are too few.
+
+    That is where a BatchNorm trains with `--batch 1`: by the strategy, or from scratch.
+    """
+    count, settings = len(target.dataset.split("train")), target.settings
+    if (settings.batch or defaults.batch(count)) > 1 or not source.differentiable:
+        return
+    model = Model(copy.deepcopy(dict(source.stages)), nn.Identity())
+    if settings.scratch and needs_several(model.train()):
+        raise _too_few("the network from scratch", source, ", or --no-scratch")
+    if name in (None, AUTO) or not trains(name):
+        return
+    strategy = moves(str(name))
+    if _needs_several(model, strategy, target.recipe(strategy, str(name), source).epochs):
+        raise _too_few(str(name), source, "")
+
+
+def _needs_several(model: Model, strategy: Strategy, epochs: int) -> bool:
+    strategy.prepare(model)
+    for epoch in {0, epochs - 1}:
+        model.train()
+        strategy.epoch_started(epoch, model)
+        if needs_several(model):
+            return True
+    return False
+
+
+def _too_few(what: str, source: Backbone, otherwise: str) -> HeadstartError:
+    return HeadstartError(
+        f"--batch 1 leaves {what} nothing to train on, as {source.origin.reference} holds a "
+        f"BatchNorm that needs several items a step. Give --batch 2 or more{otherwise}."
+    )

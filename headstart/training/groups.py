@@ -1,0 +1,34 @@
+"""The optimiser's groups: every parameter from the start, at its strategy's rate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import nn
+
+from headstart.contracts import Strategy
+from headstart.defaults import Recipe
+from headstart.model import Model
+
+
+def groups(
+    model: Model, strategy: Strategy, own: Sequence[nn.Parameter], recipe: Recipe
+) -> list[dict[str, Any]]:
+    """Every parameter in a fixed order, so that unfreezing never rebuilds a group.
+
+    Matrices decay, vectors and the strategy's `own` parameters don't.
+    """
+    stages = len(model.stages)
+    found = []
+    for position, module in enumerate([*model.stages, model.head]):
+        rate = recipe.rate * strategy.rate(position, stages)
+        for decays in (True, False):
+            some = [p for p in module.parameters() if (p.dim() > 1) == decays]
+            found.append(_group(some, rate, recipe.weight_decay if decays else 0.0))
+    found.append(_group(own, recipe.rate, 0.0))
+    return [group for group in found if group["params"]]
+
+
+def _group(parameters: Sequence[nn.Parameter], rate: float, decay: float) -> dict[str, Any]:
+    return {"params": list(parameters), "lr": rate, "base": rate, "weight_decay": decay}

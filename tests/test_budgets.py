@@ -1,0 +1,186 @@
+"""Budgets of whole runs: what they hold back and leave out, and that each ends with a model."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny
+from conftest import write_pictures
+
+import headstart as hs
+from headstart import budget as budgets
+from headstart import evidence, plan
+from headstart.budget import Budget
+from headstart.errors import OutOfTimeError
+from headstart.pipeline import affordable, trials
+from headstart.pipeline.prepare import Surroundings, prepare
+from headstart.pipeline.ranking import FEWEST, LATE, Look
+from headstart.progress import Silent
+
+TINY = "seeded:convnet?width=4"
+SETTINGS = hs.Settings(epochs=2, device="cpu", scratch=False, evidence="none")
+
+
+def surroundings(seconds: float, started_in: float = 0.0, load: float = 0.0) -> Surroundings:
+    settings = replace(SETTINGS, budget=seconds)
+    clock = Budget(seconds, started_in)
+    return Surroundings(settings, clock, Silent(), None, started_in, [load])
+
+
+def test_the_time_of_a_command_counts_from_its_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert budgets.earlier() == 0.0  # within a longer life a run counts from its call
+    monkeypatch.setattr(budgets, "_process", [])
+    budgets.count_the_process()
+    assert budgets.earlier() == pytest.approx(budgets.age(), abs=1.0)
+    assert Budget(1e6, budgets.earlier()).elapsed() >= budgets.earlier() - 1.0
+
+
+@pytest.mark.parametrize(("started_in", "load"), [(5.0, 1.0), (20.0, 0.5), (2.0, 10.0)])
+def test_saving_is_reckoned_by_what_starting_and_loading_took(
+    started_in: float, load: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules["headstart.pipeline.prepare"], "IMPORTED", 0.0)
+    around = surroundings(200.0, started_in, load)
+    before = around.budget.left()
+    around.keep_time()
+    kept = before - around.budget.left()
+    assert kept == pytest.approx(1.5 * (started_in + 2 * load), abs=0.5)
+    assert around.budget.left() > 0
+
+
+@pytest.mark.parametrize(("seconds", "started_in"), [(3.0, 5.0), (9.0, 5.0)])
+def test_a_budget_that_can_not_be_kept_is_refused_with_one_that_can(
+    seconds: float, started_in: float
+) -> None:
+    with pytest.raises(
+        hs.HeadstartError, match=rf"A budget of {seconds:g} s can't be kept"
+    ) as found:
+        surroundings(seconds, started_in, 0.1).keep_time()
+    enough = float(str(found.value).rpartition("--budget ")[2].partition("s or more")[0])
+    surroundings(enough, started_in, 0.1).keep_time()
+
+
+def test_without_time_for_all_items_there_is_a_model_of_some(
+    pictures: Path, tmp_path: Path
+) -> None:
+    told = tiny.Recording()
+    target, source, _ = prepare(pictures, TINY, "feature-extraction", SETTINGS, told, tmp_path)
+    hurried = replace(target, budget=Budget(1e-6))
+    trial = trials.run(hurried, source, "feature-extraction")
+    part, whole = trial.target.dataset, target.dataset
+    assert trial.whole is whole
+    assert len(part.items) < len(whole.items)
+    for name in ("train", "validation", "test"):
+        assert set(part.targets(name)) == {0, 1}
+    (said,) = told.warned
+    assert said == affordable.shortened(part, whole)
+    assert f"{len(part.items)} of {len(whole.items)} items are used" in said
+    left_out = {item.identity for item in whole.items} - {item.identity for item in part.items}
+    given: dict[str, Any] = dict.fromkeys(("data", "backbone", "weights", "strategy"), "")
+    made = plan.FitPlan(
+        **given,
+        settings={},
+        fingerprint=part.fingerprint,
+        splits=plan.splits_of(part),
+        versions={},
+        left_out=sorted(left_out),
+    )
+    assert made.apply(whole).fingerprint == part.fingerprint
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_every_class_stays_in_every_split(share: float, tmp_path: Path) -> None:
+    data = write_pictures(tmp_path / "data", {"ants": 60, "bees": 20, "cats": 8})
+    target, _, _ = prepare(data, TINY, None, SETTINGS, Silent())
+    part = affordable._part(target.dataset, share)
+    for name in ("train", "validation", "test"):
+        before, after = (each.targets(name) for each in (target.dataset, part))
+        assert set(before) == set(after)
+        assert len(after) >= int(share * len(before))
+    assert (share == 1.0) == (len(part.items) == len(target.dataset.items))
+
+
+def test_what_finds_no_time_is_left_out_and_named(pictures: Path, tmp_path: Path) -> None:
+    told = tiny.Recording()
+    target, source, _ = prepare(pictures, TINY, "lp-ft", SETTINGS, told, tmp_path)
+    assert affordable.has_time(target, source, "lp-ft")
+    hurried = replace(target, budget=Budget(0.0))
+    assert not affordable.has_time(hurried, source, "lp-ft")
+    assert told.said[-1] == "lp-ft is left out, as the budget leaves no time for it."
+    plenty = replace(target, budget=Budget(1e6))
+    assert affordable.has_time(plenty, source, "lp-ft")
+    price = evidence.Price.of(target, source)
+    assert 0 < price.item and price.least < price.epoch
+    assert (price.trained, price.held_out) == tuple(
+        len(target.dataset.split(name)) for name in ("train", "test")
+    )
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> Path:
+    return write_pictures(tmp_path / "many", {"ants": 60, "bees": 60})
+
+
+ALIKE = [f"{TINY}&seed={number}" for number in (3, 1, 2)]
+
+
+@pytest.mark.parametrize("limited", [False, True])
+def test_every_candidate_is_looked_at_once_before_one_is_looked_at_twice(
+    limited: bool, many: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[str, int]] = []
+    measure = Look._measure
+
+    def noting(look: Look, each: Any, count: int) -> None:
+        seen.append((each.reference, count))
+        measure(look, each, count)
+
+    monkeypatch.setattr(Look, "_measure", noting)
+    monkeypatch.setattr("headstart.pipeline.ranking.FIRST", 40)
+    monkeypatch.setattr(Surroundings, "keep_time", lambda self: None)
+    clock = Budget(1e-3) if limited else Budget(None)
+    look = Look.at(many, ALIKE, False, Surroundings(SETTINGS, clock, Silent()))
+    assert {name for name, _ in seen[:3]} == set(ALIKE)
+    assert [count for _, count in seen[:3]] == [FEWEST if limited else 40] * 3
+    assert len(seen) == 3 if limited else len(seen) > 3
+    assert all(len(each.held) for each in look.field)
+
+
+def test_what_was_not_looked_at_stands_in_the_order_of_the_prior(
+    many: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measure = Look._measure
+
+    def late(look: Look, each: Any, count: int) -> None:
+        if each.reference != ALIKE[0]:
+            raise OutOfTimeError("The budget ended.")
+        measure(look, each, count)
+
+    monkeypatch.setattr(Look, "_measure", late)
+    orders = []
+    for given in (ALIKE, ALIKE[::-1]):
+        look = Look.at(many, given, False, Surroundings(SETTINGS, Budget(None), Silent()))
+        assert [each.dropped for each in look.field] == ["", LATE, LATE]
+        priors = [each.reference for each in look.priors if each.reference != ALIKE[0]]
+        assert [each.reference for each in look.field[1:]] == priors
+        orders.append([each.reference for each in look.field])
+    assert orders[0] == orders[1]
+
+
+def test_a_scratch_arm_without_time_is_none(
+    pictures: Path, tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(sys.modules["headstart.pipeline"], "has_time", lambda *given, **more: False)
+    settings = replace(SETTINGS, scratch=True)
+    made = hs.fit(
+        pictures, TINY, tmp_path / "model", strategy="feature-extraction", settings=settings
+    )
+    told = made.to_json()
+    assert (told["verdict"], told["gain"]) == ("unknown", None)
+    assert told["protocol"].endswith("as the budget left no time for it.")
+    assert np.isfinite(told["arms"]["chosen"]["value"])

@@ -1,0 +1,121 @@
+"""One backbone, a list of one, several, a pattern: one route, and the same refusals."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from graph_networks import classifier
+
+import headstart as hs
+from headstart.errors import DataError
+
+QUICK: dict[str, Any] = {"scratch": False, "epochs": 2, "device": "cpu", "evidence": "none"}
+TINY = "seeded:convnet?width=4"
+
+
+def fit(data: Path, backbone: Any, out: Path, strategy: str | None, **chosen: Any) -> Any:
+    return hs.fit(data, backbone, out, strategy=strategy, settings=hs.Settings(**QUICK | chosen))
+
+
+@pytest.fixture(scope="module")
+def graph(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A network that runs and can't be trained."""
+    return f"graph:{classifier(tmp_path_factory.mktemp('graph') / 'tiny.onnx')}"
+
+
+def refusal(*given: Any, **chosen: Any) -> str:
+    with pytest.raises(hs.HeadstartError) as caught:
+        fit(*given, **chosen)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "strategy", "chosen"),
+    [
+        ("graph", "lp-ft", {}),
+        ("graph", "full-fine-tuning", {}),
+        (TINY, "last-stages?count=-1", {}),
+        (TINY, "nonsense", {}),
+        (TINY, "full-fine-tuning", {"batch": 1}),
+        (TINY, "lp-ft", {"batch": 1, "scratch": True}),
+        ("seeded:nothing", "lp-ft", {}),
+        ("seeded:text-encoder", "lp-ft", {}),
+    ],
+)
+def test_a_list_of_one_is_refused_as_the_one(
+    backbone: str, strategy: str, chosen: dict[str, Any], graph: str, pictures: Path, tmp_path: Path
+) -> None:
+    reference = graph if backbone == "graph" else backbone
+    said = {
+        refusal(pictures, given, tmp_path / "model", strategy, **chosen)
+        for given in (reference, [reference], (reference, reference))
+    }
+    assert len(said) == 1
+    assert not (tmp_path / "model").exists()
+
+
+def test_a_list_of_one_makes_the_same_model(pictures: Path, tmp_path: Path) -> None:
+    made = [
+        fit(pictures, given, tmp_path / str(number), "last-stages")
+        for number, given in enumerate((TINY, [TINY]))
+    ]
+    weights = [(each.folder / "model.safetensors").read_bytes() for each in made]
+    assert weights[0] == weights[1]
+    assert "ranking" not in made[1].to_json()
+
+
+@pytest.mark.parametrize("pattern", [False, True])
+def test_where_none_can_be_trained_the_reason_is_the_same(
+    pattern: bool, graph: str, pictures: Path, tmp_path: Path, monkeypatch: Any
+) -> None:
+    alone = refusal(pictures, graph, tmp_path / "model", "lp-ft")
+    folder = Path(graph.partition(":")[2]).parent
+    monkeypatch.chdir(folder)
+    other = folder / "other.onnx"
+    other.write_bytes((folder / "tiny.onnx").read_bytes())
+    given = ["graph:*.onnx"] if pattern else [graph, f"graph:{other}"]
+    said = refusal(pictures, given, tmp_path / "model", "lp-ft")
+    reason = alone.partition(" ")[2]
+    assert reason.startswith("can't be trained by lp-ft. Use -s feature-extraction")
+    assert said.startswith("None of 2 backbones can be used here; the first, ")
+    assert said.endswith(reason)
+
+
+def test_what_can_not_be_trained_is_never_called_tuned(
+    graph: str, pictures: Path, tmp_path: Path
+) -> None:
+    made = fit(pictures, [graph, TINY], tmp_path / "trained", "lp-ft").to_json()
+    assert made["backbone"] == TINY
+    rows = {row["backbone"]: row for row in made["ranking"]["ranking"]}
+    assert "can't be trained by lp-ft" in rows[graph]["dropped"]
+    assert rows[graph]["tuned"] is None
+
+
+@pytest.mark.slow
+def test_what_is_not_tuned_has_no_such_score(graph: str, pictures: Path, tmp_path: Path) -> None:
+    frozen = fit(pictures, [graph, TINY], tmp_path / "frozen", "feature-extraction").to_json()
+    assert frozen["strategy"] == "feature-extraction"
+    assert all(row["tuned"] is None for row in frozen["ranking"]["ranking"])
+    free = fit(pictures, [graph, TINY], tmp_path / "free", None).to_json()
+    rows = {row["backbone"]: row for row in free["ranking"]["ranking"]}
+    assert rows[graph]["tuned"] is None and rows[graph]["dropped"] == ""
+
+
+def test_the_data_are_looked_for_before_a_backbone_is_loaded(tmp_path: Path) -> None:
+    for backbone in ("timm:no_such_network", ["timm:no_such_network"], ["a:b", "c:d"]):
+        with pytest.raises(DataError, match=r"nowhere does not exist"):
+            fit(tmp_path / "nowhere", backbone, tmp_path / "model", None)
+
+
+@pytest.mark.parametrize("scratch", [False, True])
+def test_the_advice_on_single_items_works(scratch: bool, pictures: Path, tmp_path: Path) -> None:
+    strategy = "lp-ft" if scratch else "full-fine-tuning"  # which keeps the statistics
+    said = refusal(pictures, TINY, tmp_path / "model", strategy, batch=1, scratch=scratch)
+    who = "the network from scratch" if scratch else strategy
+    assert said.startswith(f"--batch 1 leaves {who} nothing to train on")
+    assert said.endswith(f"Give --batch 2 or more{', or --no-scratch' if scratch else ''}.")
+    fit(pictures, TINY, tmp_path / "two", strategy, batch=2, scratch=scratch, epochs=1)
+    if scratch:
+        fit(pictures, TINY, tmp_path / "none", strategy, batch=1, scratch=False, epochs=1)

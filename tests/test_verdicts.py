@@ -1,0 +1,99 @@
+"""No verdict without a network from scratch that took its steps and learned something."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from headstart.evidence import Arm, Evidence, paired
+from headstart.report import as_html, as_text, headline
+from headstart.report.page import write_page
+from headstart.report.verdict import Verdict
+
+COUNT = 60
+
+
+def arm(name: str, right: int, steps: int = 0) -> Arm:
+    """An arm that is right on the first so many items."""
+    scores = (np.arange(COUNT) < right).astype(np.float64)
+    return Arm(name, scores, (right / COUNT, -1.0), 1.0, steps)
+
+
+def evidence(scratch: Arm | None, chosen: Arm, epoch: int = 10) -> Evidence:
+    arms = {"naive": arm("naive", 30), "features": arm("feature-extraction", 50)}
+    arms |= {"scratch": scratch} if scratch else {}
+    return Evidence("accuracy", arms | {"chosen": chosen}, "timm:any", {"items": 600}, epoch=epoch)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    right=st.integers(0, COUNT),
+    steps=st.integers(0, 60),
+    better=st.integers(0, COUNT),
+    taken=st.integers(0, 40),
+)
+def test_a_verdict_needs_a_scratch_arm_that_learned(
+    right: int, steps: int, better: int, taken: int
+) -> None:
+    made = evidence(arm("scratch", right, steps), arm("lp-ft", better, taken))
+    learned = paired(made.arms["scratch"].scores, made.arms["naive"].scores).low > 0
+    assert (made.verdict == "unknown") == (steps < max(10, taken) or not learned)
+    assert (made.doubt == "") == (made.verdict != "unknown")
+    if made.verdict == "helps":
+        assert made.gain is not None and made.gain.low > 0
+
+
+@pytest.mark.parametrize(
+    ("scratch", "why"),
+    [
+        (arm("scratch", 30, 0), "took 0 steps, and 20 are the least to compare with"),
+        (arm("scratch", 45, 19), "took 19 steps, and 20 are the least to compare with"),
+        (arm("scratch", 31, 40), "does not clearly beat the naive model (+1.7 points of accuracy"),
+        (None, "no network was trained from scratch for comparison"),
+    ],
+)
+def test_what_is_unknown_is_said_everywhere_and_nowhere_green(
+    scratch: Arm | None, why: str, tmp_path: Path
+) -> None:
+    told: dict[str, Any] = evidence(scratch, arm("lp-ft", 58, 20)).to_json()
+    assert told["verdict"] == "unknown"
+    assert why in told["doubt"]
+    assert json.loads(json.dumps(told)) == told
+    line = headline(told)
+    assert line.startswith("The gain over scratch is unknown: ")
+    assert why in line and line.endswith(".")
+    assert line in as_text(told)
+    for said in (as_text(told), as_html(told)):
+        assert "helps" not in said and "The gain over scratch is unknown" in said
+    shown = Verdict.of(told)
+    assert shown.mood == "unknown" and shown.title == "The gain over scratch is unknown"
+    assert "Gain over scratch" not in {tile.title for tile in shown.tiles}
+    assert ("--no-scratch" in " ".join(shown.said)) == (scratch is None)
+    page = write_page(tmp_path, told | {"seed": 0, "versions": {}}, {}).read_text()
+    assert re.search(r'<header class="verdict unknown">', page)
+    assert "Transfer helps" not in page
+
+
+def test_a_scratch_arm_that_learned_allows_a_verdict() -> None:
+    told = evidence(arm("scratch", 45, 20), arm("lp-ft", 58, 20)).to_json()
+    assert (told["verdict"], told["doubt"]) == ("helps", "")
+    assert headline(told).startswith("Transfer helps: +21.7 points")
+    lost = evidence(arm("scratch", 58, 40), arm("lp-ft", 45, 20))
+    assert lost.verdict == "hurts"
+
+
+def test_over_seeds_it_is_the_mean_that_must_beat_the_naive_model() -> None:
+    made = evidence(arm("scratch", 31, 40), arm("lp-ft", 58, 20))
+    strong, weak = arm("scratch", 48).scores, arm("scratch", 31).scores
+    better = np.stack([arm("lp-ft", 58).scores] * 3)
+    made.by_seed = {"chosen": better, "scratch": np.stack([strong, strong, strong])}
+    assert made.verdict == "helps"
+    made.by_seed = {"chosen": better, "scratch": np.stack([weak, weak, weak])}
+    assert made.verdict == "unknown"
