@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -58,3 +58,4 @@ class Backbone:
     library: str = ""  # of its own, that opens an artifact made with it
     native: Mapping[str, Any] = field(default_factory=dict)  # that library's config.json
     files: Mapping[str, bytes] = field(default_factory=dict)  # by name, such as its tokenizer
+    notes: Sequence[str] = ()  # worth saying: what of its weights was taken, and what left out

@@ -87,6 +87,8 @@ def _one(reference: str, draft: Path | None, progress: Progress) -> Model:
     began = time.perf_counter()
     found = catalog.load_backbone(reference)
     seconds = time.perf_counter() - began
+    for note in found.notes:
+        progress.say(note)
     place, size = _on_disk(parse(reference))
     return Model(
         reference=reference,

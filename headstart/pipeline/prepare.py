@@ -47,7 +47,10 @@ class Surroundings:
     def load(self, backbone: str) -> Backbone:
         """A backbone, with the weights that the seed draws where they are to be random."""
         seed_everything(self.settings.seed)
-        return catalog.load_backbone(backbone)
+        loaded = catalog.load_backbone(backbone)
+        for note in loaded.notes:
+            self.progress.say(note)
+        return loaded
 
     def read(self, data: str | Path, modality: Modality) -> Dataset:
         """The data set, checked and split; what it holds is said."""

@@ -6,7 +6,8 @@ import re
 import socket
 import urllib.parse
 import urllib.request
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, final
 
 import timm
 import torch
@@ -16,26 +17,106 @@ from torch import nn
 from headstart.errors import HeadstartError, WeightsError
 from headstart.hubs.timm import listing
 from headstart.hubs.timm.planning import Plan
-from headstart.weights import Weights, load_into
+from headstart.weights import State, Weights, fit, linear, load_into
+from headstart.weights.fitting import without_wrappers
 
 
-def from_file(plan: Plan, file: Weights) -> tuple[nn.Module, nn.Module | None]:
-    """The network with the file's weights, and the file's head where timm's own can't hold it."""
-    what, prefix = str(plan.reference.weights), f"{plan.head_name}."
-    weight = file.state.get(f"{prefix}weight")
-    network = create(plan, num_classes=0 if weight is None else weight.shape[0])
-    own = network.state_dict()
-    if weight is None or (
-        own.keys() == file.state.keys() and own[f"{prefix}weight"].shape == weight.shape
-    ):
+@final
+@dataclass(frozen=True)
+class Filled:
+    """A network with a file's weights, their head where timm's own can't hold it, and notes."""
+
+    network: nn.Module
+    head: nn.Module | None = None
+    notes: tuple[str, ...] = ()
+
+
+def from_file(plan: Plan, file: Weights) -> Filled:
+    """The network with the file's weights, as timm itself would read them.
+
+    Names and shapes that are the network's own are copied; others go through the filters by which
+    timm reads the files of an architecture's authors, of other sizes and of other channels. Raises
+    WeightsError where neither fits.
+    """
+    what, averaged = str(plan.reference.weights), plan.reference.option("ema", True)
+    whole = create(plan).state_dict()
+    if _same(whole, file.state):
+        network = create(plan)
         load_into(network, file.state, what)
-        return network, None
+        return Filled(network, notes=file.notes)
+    fitted = fit(file, *_body(plan, whole), averaged, what)
+    head = {f"{plan.head_name}.{part}": tensor for part, tensor in fitted.head.items()}
+    state, classes = {**fitted.body, **head}, len(fitted.head.get("weight", ()))
+    network = create(plan, num_classes=classes)
+    if _same(network.state_dict(), state):
+        load_into(network, state, what)
+        return Filled(network, notes=fitted.notes)
     behead(network)
-    names = {name for name in file.state if name.startswith(prefix)} - set(network.state_dict())
-    load_into(network, {n: t for n, t in file.state.items() if n not in names}, what)
-    head = nn.Linear(weight.shape[-1], weight.shape[0], bias=f"{prefix}bias" in names)
-    load_into(head, {name.removeprefix(prefix): file.state[name] for name in names}, what)
-    return network, head
+    if head and _same(network.state_dict(), fitted.body):
+        load_into(network, fitted.body, what)
+        own = linear(fitted.head, fitted.head["weight"].shape[-1], what)
+        return Filled(network, own, fitted.notes)
+    foreign = without_wrappers(file.state)
+    for tensors, count, notes in (
+        (foreign, _classes(foreign), file.notes),
+        (state, classes, fitted.notes),
+    ):
+        filled = _through_timm(plan, tensors, count)
+        if filled is not None:
+            return Filled(filled, notes=notes)
+    network = create(plan, num_classes=classes)
+    load_into(network, state, what)
+    return Filled(network, notes=fitted.notes)
+
+
+def _same(own: State, state: State) -> bool:
+    """Whether tensors have a network's names and shapes; counts of batches may be missing."""
+    return all(name in own and own[name].shape == t.shape for name, t in state.items()) and all(
+        name in state or name.endswith("num_batches_tracked") for name in own
+    )
+
+
+def _body(plan: Plan, whole: State) -> tuple[State, str, int]:
+    """The network's tensors without its head, what the head is called, and what it reads."""
+    prefix = f"{plan.head_name}."
+    weight = whole.get(f"{prefix}weight")
+    body = {name: tensor for name, tensor in whole.items() if not name.startswith(prefix)}
+    if weight is not None:
+        return body, plan.head_name, weight.shape[1]
+    width: int = create(plan, meta=True).num_features  # type: ignore[assignment]
+    return body, plan.head_name, width
+
+
+def _classes(state: State) -> int:
+    """How many outputs the last layer has, where its name is that of a head."""
+    names = [n for n, t in state.items() if n.endswith(".weight") and t.dim() in (2, 4)]
+    last = names[-1].split(".") if names else [""]
+    return state[names[-1]].shape[0] if {"head", "heads", "fc", "classifier"} & set(last) else 0
+
+
+def _through_timm(plan: Plan, state: State, classes: int) -> nn.Module | None:
+    """The network filled by timm, with its filter for this architecture; None where that fails."""
+    overlay = {
+        "state_dict": state,
+        "num_classes": classes,
+        "custom_load": False,
+        "label_offset": None,
+        "source": None,
+    }
+    if plan.beside is not None and plan.file is not None and "channels" in plan.reference.options:
+        overlay["input_size"] = tuple(plan.beside.config["input_size"])
+    try:
+        network: nn.Module = timm.create_model(
+            plan.reference.name,
+            pretrained=True,
+            pretrained_cfg_overlay=overlay,
+            num_classes=classes,
+            **plan.keywords,
+        )
+    except Exception:  # a filter meets tensors of any other network
+        return None
+    network.pretrained_cfg.pop("state_dict", None)  # type: ignore[operator,union-attr]
+    return network
 
 
 def from_hub(plan: Plan) -> nn.Module:
