@@ -169,11 +169,8 @@ def _may_be_head(name: str, head: str) -> bool:
     """Whether a tensor that is none of the body's may belong to the head, by its name."""
     parts = name.split(".")
     first = next((part for part in parts[:-1] if part not in _AROUND), "")
-    return (
-        first in _HEADS
-        or bool(head)
-        and name.startswith((f"{head}.", f"{head.partition('.')[0]}."))
-    )
+    own = f"{head.partition('.')[0]}." if head else "\0"
+    return first in _HEADS or name.startswith(own)
 
 
 def _linears(state: Mapping[str, Tensor], width: int) -> list[str]:

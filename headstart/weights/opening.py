@@ -183,6 +183,11 @@ def _read_torch(path: Path) -> Any:
     except pickle.UnpicklingError as error:
         if "global" in str(error).lower() or "DTensor" in str(error):
             raise _unsafe(path, str(error)) from None
+        if "operand" in str(error):
+            raise WeightsError(
+                f"{path} is pickled by another protocol than torch reads without running code. "
+                "Save the weights again where they were made, without pickle_protocol."
+            ) from None
         raise damaged(path) from None
     except Exception:  # damaged archives raise nearly anything
         raise damaged(path) from None

@@ -28,8 +28,8 @@ def load_into(network: nn.Module, state: Mapping[str, Tensor], what: str) -> Non
     """
     own = network.state_dict()
     state = {name: tensor for name, tensor in own.items() if name.endswith(COUNTER)} | dict(state)
-    missing = [f"{name} {shape(own[name])}" for name in own if name not in state]
-    left = [f"{name} {shape(state[name])}" for name in state if name not in own]
+    missing = [f"{_label(name)} {shape(own[name])}" for name in own if name not in state]
+    left = [f"{_label(name)} {shape(state[name])}" for name in state if name not in own]
     differing = [
         f"{name} ({shape(state[name])} in the file, {shape(own[name])} in the network)"
         for name in own
@@ -83,6 +83,11 @@ def save(state: Mapping[str, Tensor], path: str | Path, metadata: Mapping[str, s
         ) from error
     finally:
         beside.unlink(missing_ok=True)
+
+
+def _label(name: str) -> str:
+    """A tensor's name, fit for a message whatever is in it."""
+    return "".join(letter if letter.isprintable() else "?" for letter in name[:80])
 
 
 def _some(entries: list[str], fault: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any, final
 import timm
 import torch
 from huggingface_hub import constants
-from torch import nn
+from torch import Tensor, nn
 
 from headstart.errors import HeadstartError, WeightsError
 from headstart.hubs.timm import listing
@@ -39,7 +39,7 @@ def from_file(plan: Plan, file: Weights) -> Filled:
     WeightsError where neither fits.
     """
     what, averaged = str(plan.reference.weights), plan.reference.option("ema", True)
-    whole = create(plan).state_dict()
+    whole = _shell(plan).state_dict()
     if _same(whole, file.state):
         network = create(plan)
         load_into(network, file.state, what)
@@ -48,9 +48,10 @@ def from_file(plan: Plan, file: Weights) -> Filled:
     head = {f"{plan.head_name}.{part}": tensor for part, tensor in fitted.head.items()}
     state, classes = {**fitted.body, **head}, len(fitted.head.get("weight", ()))
     network = create(plan, num_classes=classes)
-    if _same(network.state_dict(), state):
-        load_into(network, state, what)
-        return Filled(network, notes=fitted.notes)
+    for tensors in (state, file.state):  # with two heads, only the file's own names are whole
+        if _same(network.state_dict(), tensors):
+            load_into(network, tensors, what)
+            return Filled(network, notes=fitted.notes)
     behead(network)
     if head and _same(network.state_dict(), fitted.body):
         load_into(network, fitted.body, what)
@@ -83,8 +84,16 @@ def _body(plan: Plan, whole: State) -> tuple[State, str, int]:
     body = {name: tensor for name, tensor in whole.items() if not name.startswith(prefix)}
     if weight is not None:
         return body, plan.head_name, weight.shape[1]
-    width: int = create(plan, meta=True).num_features  # type: ignore[assignment]
+    width: int = _shell(plan).num_features  # type: ignore[assignment]  # every timm model has it
     return body, plan.head_name, width
+
+
+def _shell(plan: Plan) -> nn.Module:
+    """The network without values, or with random ones where it can't be without."""
+    try:
+        return create(plan, meta=True)
+    except HeadstartError:
+        return create(plan)
 
 
 def _classes(state: State) -> int:
@@ -116,7 +125,20 @@ def _through_timm(plan: Plan, state: State, classes: int) -> nn.Module | None:
     except Exception:  # a filter meets tensors of any other network
         return None
     network.pretrained_cfg.pop("state_dict", None)  # type: ignore[operator,union-attr]
-    return network
+    return network if _is_adapted(plan, network) else None
+
+
+def _is_adapted(plan: Plan, network: nn.Module) -> bool:
+    """Whether timm could give the first layers weights for other channels than they were trained on.
+
+    Where it can't, it leaves them random.
+    """
+    named, channels = plan.config.get("first_conv"), plan.keywords.get("in_chans")
+    names = [named] if isinstance(named, str) else named or ()
+    weights: list[Tensor] = [network.get_submodule(name).weight for name in names]  # type: ignore[misc]
+    return channels is None or all(
+        weight.dim() == 4 and (channels == 1 or weight.shape[1] == channels) for weight in weights
+    )
 
 
 def from_hub(plan: Plan) -> nn.Module:

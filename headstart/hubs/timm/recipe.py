@@ -43,7 +43,7 @@ def changed(own: Recipe, options: Mapping[str, str], what: str) -> Recipe:
     if "channels" in options:
         recipe["channels"] = int(_number(options, "channels", what))
     if "size" in options:
-        recipe["height"] = recipe["width"] = int(_number(options, "size", what))
+        recipe["height"], recipe["width"] = _sides(options, what)
     if "crop" in options:
         recipe["crop"] = _number(options, "crop", what)
     for name in ("crop_mode", "interpolation"):
@@ -75,8 +75,9 @@ def difference(recipe: Recipe, own: Recipe) -> dict[str, str]:
         for name in ("channels", "crop", "crop_mode", "interpolation")
         if recipe[name] != own[name]
     }
-    if (recipe["height"], recipe["width"]) != (own["height"], own["width"]):
-        options["size"] = str(recipe["height"])
+    height, width = recipe["height"], recipe["width"]
+    if (height, width) != (own["height"], own["width"]):
+        options["size"] = str(height) if height == width else f"{height}x{width}"
     plain = changed(own, {"channels": str(recipe["channels"])}, "")
     for name in ("mean", "std"):
         if recipe[name] != plain[name]:
@@ -135,13 +136,20 @@ def _spread(values: list[float], channels: int, again: bool) -> list[float]:
     return [values[n % len(values)] for n in range(channels)] if again else values
 
 
+def _sides(options: Mapping[str, str], what: str) -> tuple[int, int]:
+    """Height and width, of one number or of two with an x between."""
+    values = _numbers(options, "size", what)
+    return int(values[0]), int(values[-1])
+
+
 def _number(options: Mapping[str, str], name: str, what: str) -> float:
     return _numbers(options, name, what)[0]
 
 
 def _numbers(options: Mapping[str, str], name: str, what: str) -> list[float]:
     try:
-        return [float(part) for part in options[name].strip("()[] ").split(",")]
+        between = "x" if name == "size" and "x" in options[name] else ","
+        return [float(part) for part in options[name].strip("()[] ").split(between)]
     except ValueError:
         raise HeadstartError(
             f"{what}?{name}={options[name]!r} is not a number. "

@@ -1,4 +1,4 @@
-"""What timm's `save_for_hf` writes beside weights: a config.json with the network and its pictures."""
+"""The config.json that timm writes beside weights: the network, and what it is fed."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def beside(place: Path) -> Saved | None:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise WeightsError(
-            f"{path} beside the weights can't be read ({str(error)[:160]}). Mend it, or move it away."
+            f"{path} can't be read ({str(error)[:160]}). Mend it, or take it away."
         ) from None
     if not isinstance(content, dict) or not isinstance(content.get("architecture"), str):
         return None  # of another library
@@ -96,7 +96,8 @@ def beside(place: Path) -> Saved | None:
         for name, value in arguments.items()
         if name not in _LEFT_OUT and name not in recipe.REFUSED and value is not None
     }
-    return Saved(path, content["architecture"], {**config, **_sides(fed)}, keywords)
+    architecture = content["architecture"].partition(".")[0]
+    return Saved(path, architecture, {**config, **_sides(fed)}, keywords)
 
 
 def _fed(config: Mapping[str, Any], arguments: Mapping[str, Any]) -> recipe.Recipe:
@@ -112,6 +113,8 @@ def _fed(config: Mapping[str, Any], arguments: Mapping[str, Any]) -> recipe.Reci
     fed["crop"] = float(fed["crop"])
     for name in ("mean", "std"):
         fed[name] = [float(value) for value in fed[name]]
+        if len(fed[name]) not in (1, 3, fed["channels"]):
+            raise ValueError
     return fed
 
 

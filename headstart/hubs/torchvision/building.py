@@ -157,7 +157,7 @@ def first_layer(network: nn.Module) -> tuple[str, nn.Conv2d]:
 
 
 def adapted(weight: Tensor, channels: int) -> Tensor:
-    """A first convolution's weights (O, I, H, W) for pictures of other channels (O, channels, H, W).
+    """A first convolution's weights (O, I, H, W) for other channels: (O, channels, H, W).
 
     One channel gets the sum of all; more than there were get them again and again, scaled so that
     equal channels answer as before. Source: timm's `adapt_input_conv` (Wightman 2019).

@@ -25,9 +25,9 @@ class Settings:
 
     pretrained: bool = True
     size: int = 224
-    channels: int = 3
     crop: float = 0.875
     interpolation: str = "bilinear"
+    channels: int = 3
     ema: bool = True
 
 
@@ -162,15 +162,12 @@ def _options(recipe: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _check(asked: Settings, reference: Reference) -> None:
-    if (
-        min(asked.size, asked.channels) < 1
-        or not 0 < asked.crop <= 1
-        or asked.interpolation not in _FILTERS
-    ):
+    sides_fit = min(asked.size, asked.channels) >= 1
+    if not sides_fit or not 0 < asked.crop <= 1 or asked.interpolation not in _FILTERS:
         raise HeadstartError(
-            f"{reference} has a size or channels below 1, a crop that is not between 0 and 1, or an unknown "
-            "interpolation. Give for example size=224&crop=0.875, and for the interpolation one "
-            f"of {', '.join(_FILTERS)}."
+            f"{reference} has a size below 1, channels below 1, a crop that is not between 0 and "
+            "1, or an unknown interpolation. Give for example size=224&crop=0.875, and for the "
+            f"interpolation one of {', '.join(_FILTERS)}."
         )
 
 
