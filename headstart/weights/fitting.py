@@ -18,8 +18,8 @@ _HEADS: Final = frozenset(  # what networks call their last layers
     logits output output_layer projector projection projection_head predictor""".split()
 )
 _AROUND: Final = frozenset(  # what may stand before the names of a whole network
-    """module model net network backbone encoder encoder_q base_encoder feature_extractor features
-    trunk teacher student online_network timm_model""".split()
+    """module model net network backbone encoder encoder_q base_encoder feature_extractor trunk
+    teacher student online_network timm_model""".split()
 )
 _AVERAGED: Final = frozenset({"ema", "swa", "averaged", "teacher"})
 _BESIDE: Final = frozenset({"k", "momentum", "target"})  # networks that only help in training

@@ -7,18 +7,19 @@ import socket
 import urllib.parse
 import urllib.request
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, Final, final
 
 import timm
 import torch
 from huggingface_hub import constants
-from torch import Tensor, nn
+from torch import nn
 
 from headstart.errors import HeadstartError, WeightsError
-from headstart.hubs.timm import listing
+from headstart.hubs.timm import filtering, listing
 from headstart.hubs.timm.planning import Plan
 from headstart.weights import State, Weights, fit, linear, load_into
-from headstart.weights.fitting import without_wrappers
+
+_TORCHVISION: Final = ("conv_proj.weight", "features.0.0.weight")  # in no network of timm
 
 
 @final
@@ -39,106 +40,64 @@ def from_file(plan: Plan, file: Weights) -> Filled:
     WeightsError where neither fits.
     """
     what, averaged = str(plan.reference.weights), plan.reference.option("ema", True)
-    whole = _shell(plan).state_dict()
+    whole = _shell(plan)
     if _same(whole, file.state):
-        network = create(plan)
-        load_into(network, file.state, what)
-        return Filled(network, notes=file.notes)
+        return _loaded(plan, file.state, None, file.notes)
     fitted = fit(file, *_body(plan, whole), averaged, what)
     head = {f"{plan.head_name}.{part}": tensor for part, tensor in fitted.head.items()}
     state, classes = {**fitted.body, **head}, len(fitted.head.get("weight", ()))
-    network = create(plan, num_classes=classes)
+    shell = _shell(plan, num_classes=classes)
     for tensors in (state, file.state):  # with two heads, only the file's own names are whole
-        if _same(network.state_dict(), tensors):
-            load_into(network, tensors, what)
-            return Filled(network, notes=fitted.notes)
-    behead(network)
-    if head and _same(network.state_dict(), fitted.body):
+        if _same(shell, tensors):
+            return _loaded(plan, tensors, classes, fitted.notes)
+    behead(shell)
+    if head and _same(shell, fitted.body):
+        network = create(plan, num_classes=classes)
+        behead(network)
         load_into(network, fitted.body, what)
         own = linear(fitted.head, fitted.head["weight"].shape[-1], what)
         return Filled(network, own, fitted.notes)
-    foreign = without_wrappers(file.state)
-    for tensors, count, notes in (
-        (foreign, _classes(foreign), file.notes),
-        (state, classes, fitted.notes),
-    ):
-        filled = _through_timm(plan, tensors, count)
-        if filled is not None:
-            return Filled(filled, notes=notes)
-    network = create(plan, num_classes=classes)
-    load_into(network, state, what)
-    return Filled(network, notes=fitted.notes)
+    for tensors, notes in ((file.state, file.notes), (state, fitted.notes)):
+        filtered = filtering.filled(plan, tensors)
+        if filtered is not None:
+            return Filled(filtered, notes=notes)
+    if any(name.endswith(_TORCHVISION) for name in file.state):
+        raise WeightsError(
+            f"{what} holds weights under the names of torchvision's networks, which timm doesn't "
+            f"read for {plan.what}. Write torchvision:NAME@{what}."
+        )
+    return _loaded(plan, state, classes, fitted.notes)
 
 
-def _same(own: State, state: State) -> bool:
+def _loaded(plan: Plan, state: State, classes: int | None, notes: tuple[str, ...]) -> Filled:
+    """The network with these tensors. Raises WeightsError where they don't fit."""
+    network = create(plan) if classes is None else create(plan, num_classes=classes)
+    load_into(network, state, str(plan.reference.weights))
+    return Filled(network, notes=notes)
+
+
+def _same(network: nn.Module, state: State) -> bool:
     """Whether tensors have a network's names and shapes; counts of batches may be missing."""
+    own = network.state_dict()
     return all(name in own and own[name].shape == t.shape for name, t in state.items()) and all(
         name in state or name.endswith("num_batches_tracked") for name in own
     )
 
 
-def _body(plan: Plan, whole: State) -> tuple[State, str, int]:
+def _body(plan: Plan, whole: nn.Module) -> tuple[State, str, int]:
     """The network's tensors without its head, what the head is called, and what it reads."""
-    prefix = f"{plan.head_name}."
-    weight = whole.get(f"{prefix}weight")
-    body = {name: tensor for name, tensor in whole.items() if not name.startswith(prefix)}
-    if weight is not None:
-        return body, plan.head_name, weight.shape[1]
-    width: int = _shell(plan).num_features  # type: ignore[assignment]  # every timm model has it
-    return body, plan.head_name, width
+    own, prefix = whole.state_dict(), f"{plan.head_name}."
+    weight = own.get(f"{prefix}weight")
+    width: int = whole.num_features if weight is None else weight.shape[1]  # type: ignore[assignment]
+    return {n: t for n, t in own.items() if not n.startswith(prefix)}, plan.head_name, width
 
 
-def _shell(plan: Plan) -> nn.Module:
+def _shell(plan: Plan, **more: Any) -> nn.Module:
     """The network without values, or with random ones where it can't be without."""
     try:
-        return create(plan, meta=True)
+        return create(plan, meta=True, **more)
     except HeadstartError:
-        return create(plan)
-
-
-def _classes(state: State) -> int:
-    """How many outputs the last layer has, where its name is that of a head."""
-    names = [n for n, t in state.items() if n.endswith(".weight") and t.dim() in (2, 4)]
-    last = names[-1].split(".") if names else [""]
-    return state[names[-1]].shape[0] if {"head", "heads", "fc", "classifier"} & set(last) else 0
-
-
-def _through_timm(plan: Plan, state: State, classes: int) -> nn.Module | None:
-    """The network filled by timm, with its filter for this architecture; None where that fails."""
-    overlay = {
-        "state_dict": state,
-        "num_classes": classes,
-        "custom_load": False,
-        "label_offset": None,
-        "source": None,
-    }
-    if plan.beside is not None and plan.file is not None and "channels" in plan.reference.options:
-        overlay["input_size"] = tuple(plan.beside.config["input_size"])
-    try:
-        network: nn.Module = timm.create_model(
-            plan.reference.name,
-            pretrained=True,
-            pretrained_cfg_overlay=overlay,
-            num_classes=classes,
-            **plan.keywords,
-        )
-    except Exception:  # a filter meets tensors of any other network
-        return None
-    network.pretrained_cfg.pop("state_dict", None)  # type: ignore[operator,union-attr]
-    return network if _is_adapted(plan, network) else None
-
-
-def _is_adapted(plan: Plan, network: nn.Module) -> bool:
-    """Whether timm could give the first layers weights for other channels than they were trained on.
-
-    Where it can't, it leaves them random.
-    """
-    named, channels = plan.config.get("first_conv"), plan.keywords.get("in_chans")
-    names = [named] if isinstance(named, str) else named or ()
-    weights: list[Tensor] = [network.get_submodule(name).weight for name in names]  # type: ignore[misc]
-    return channels is None or all(
-        weight.dim() == 4 and (channels == 1 or weight.shape[1] == channels) for weight in weights
-    )
+        return create(plan, **more)
 
 
 def from_hub(plan: Plan) -> nn.Module:
