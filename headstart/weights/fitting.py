@@ -43,10 +43,14 @@ class Fitted:
 @final
 @dataclass(frozen=True)
 class Place:
-    """Where a network begins in a checkpoint's names, and what they lack at their beginning."""
+    """Where a network begins in a checkpoint's names, and what they lack at their beginning.
+
+    What doesn't begin with `root` belongs to another.
+    """
 
     prefix: str = ""
     added: str = ""
+    root: str = ""
 
 
 def fit(
@@ -69,26 +73,25 @@ def fit(
     place = _place(state, wanted, averaged)
     if _is_averaged(place.prefix) and averaged:
         notes.append(note(file, place.prefix.rstrip(".")))
-    inside: State = {}
-    outside: State = {}
-    for name, tensor in state.items():
-        if name.startswith(place.prefix):
-            inside[place.added + name.removeprefix(place.prefix)] = tensor
-        else:
-            outside[name] = tensor
+    inside = {
+        place.added + name.removeprefix(place.prefix): tensor
+        for name, tensor in state.items()
+        if name.startswith(place.root)
+    }
+    outside = {name: t for name, t in state.items() if not name.startswith(place.root)}
     left = {name: tensor for name, tensor in inside.items() if name not in body}
     heads = {n: t for n, t in left.items() if _may_be_head(n.removeprefix(place.added), head)}
     if not heads:
-        linears = _linears(outside, width)
-        heads = {n: t for n, t in outside.items() if _may_be_head(n, head)}
-        if not heads and len(linears) == 1:
-            heads = {n: t for n, t in outside.items() if n.startswith(f"{linears[0]}.")}
+        heads = _outer_head(outside, head, width)
     found = _head(heads, {head, head.removeprefix(place.added)}, width)
     if heads and not found:
         notes.append(
             f"The head in {file} ({_some(heads)}) is not one linear layer of {width} features, so "
             "it is left out."
         )
+    beside = dict.fromkeys(name.partition(".")[0] for name in outside if name not in heads)
+    if beside:
+        notes.append(f"What {file} holds beside the network is left out: {_some(beside)}.")
     return Fitted(
         {name: tensor for name, tensor in inside.items() if name not in heads}, found, tuple(notes)
     )
@@ -124,14 +127,15 @@ def without_wrappers(state: State) -> State:
 def _place(names: Iterable[str], wanted: Collection[str], averaged: bool) -> Place:
     """Where most of the network's names are found; at the beginning, where few are."""
     names, best, most = list(names), Place(), len(wanted) // 2
-    ranks = (most, 0, 0)
-    for added in dict.fromkeys(("", _shared(wanted))):
+    ranks, shared = (most, 0, 0), _shared(wanted)
+    own = shared if set(shared.split(".")) <= _AROUND | {""} else ""
+    for added in dict.fromkeys(("", shared)):
         bare = {name.removeprefix(added) for name in wanted}
         counts = Counter(prefix for name in names for prefix, rest in _splits(name) if rest in bare)
         for prefix, count in counts.items():
             rank = count, -_rank(prefix, averaged), -len(prefix)
             if count > most and rank > ranks:
-                best, ranks = Place(prefix, added), rank
+                best, ranks = Place(prefix, added, prefix if added else prefix + own), rank
     return best
 
 
@@ -171,6 +175,15 @@ def _may_be_head(name: str, head: str) -> bool:
     first = next((part for part in parts[:-1] if part not in _AROUND), "")
     own = f"{head.partition('.')[0]}." if head else "\0"
     return first in _HEADS or name.startswith(own)
+
+
+def _outer_head(outside: State, head: str, width: int) -> State:
+    """What may be the head outside the body: by its name, or as the only layer that fits."""
+    named = {name: tensor for name, tensor in outside.items() if _may_be_head(name, head)}
+    layers = _linears(outside, width)
+    if named or len(layers) != 1:
+        return named
+    return {n: t for n, t in outside.items() if n.startswith(f"{layers[0]}.")}
 
 
 def _linears(state: Mapping[str, Tensor], width: int) -> list[str]:
