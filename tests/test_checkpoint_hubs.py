@@ -102,7 +102,10 @@ def same(backbone: Backbone, network: nn.Module) -> bool:
         return torch.allclose(answers, network(batch), atol=1e-5)
 
 
-@pytest.mark.parametrize("hub", HUBS)
+@pytest.mark.parametrize(
+    "hub",
+    [pytest.param(hub, marks=pytest.mark.slow if hub == "torchvision" else ()) for hub in HUBS],
+)
 def test_every_form_is_read_by_every_hub(hub: str, folder: Path) -> None:
     raw, averaged = network(hub, 1), network(hub, 2)
     for form, wrap in FORMS.items():
