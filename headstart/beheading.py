@@ -175,7 +175,9 @@ def free_name(network: nn.Module) -> str:
     return _SPARE if taken else _HEAD
 
 
-def fill(found: Found, file: str, averaged: bool) -> tuple[nn.Linear | None, tuple[str, ...]]:
+def fill(
+    found: Found, file: str, averaged: bool = True
+) -> tuple[nn.Linear | None, tuple[str, ...]]:
     """Load a file of weights into the network, and answer the head that it holds, if any.
 
     The head may have any number of outputs. Also answers what is worth saying. Raises WeightsError

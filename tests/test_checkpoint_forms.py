@@ -40,7 +40,7 @@ CLASSES = 7
 def network(seed: int, **more: Any) -> nn.Module:
     """A tiny network of timm with random weights and statistics."""
     torch.manual_seed(seed)
-    made: nn.Module = timm.create_model(NAME, num_classes=CLASSES, **more)  # type: ignore[attr-defined]
+    made: nn.Module = timm.create_model(NAME, num_classes=CLASSES, **more)
     for module in made.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.weight, 0.5, 1.5)
@@ -49,7 +49,7 @@ def network(seed: int, **more: Any) -> nn.Module:
     return made.eval()
 
 
-SAVED = {"raw": network(1), "averaged": network(2)}
+SAVED: dict[str, Any] = {"raw": network(1), "averaged": network(2)}
 STATES = {name: dict(made.state_dict()) for name, made in SAVED.items()}
 PICTURES = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 
@@ -70,10 +70,10 @@ def load(path: Path, options: str = "") -> Backbone:
 def recognised(path: Path, options: str = "") -> str:
     """Which network's weights were read, by what they answer, and what was said of it."""
     backbone = load(path, options)
-    features = {name: made.forward_features(PICTURES) for name, made in SAVED.items()}  # type: ignore[operator]
     pooled = {
-        name: SAVED[name].forward_head(maps, pre_logits=True) for name, maps in features.items()
-    }  # type: ignore[operator]
+        name: made.forward_head(made.forward_features(PICTURES), pre_logits=True)
+        for name, made in SAVED.items()
+    }
     body = [n for n, f in pooled.items() if torch.allclose(answers(backbone, False), f, atol=1e-5)]
     assert len(body) == 1, "neither network's answers"
     said = f"read: the {body[0]} weights"

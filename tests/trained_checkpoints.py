@@ -164,7 +164,7 @@ def strided(state: State) -> State:
     """The same values as views of one long tensor, those of two sides turned."""
     floats = {n: t for n, t in state.items() if t.is_floating_point()}
     whole = torch.cat([tensor.reshape(-1) for tensor in floats.values()])
-    pieces = whole.split([tensor.numel() for tensor in floats.values()])
+    pieces = torch.split(whole, [tensor.numel() for tensor in floats.values()])
     views = {
         name: piece.view(tensor.shape)
         for (name, tensor), piece in zip(floats.items(), pieces, strict=True)
@@ -185,7 +185,7 @@ def shards(folder: Path, state: State) -> Path:
     """The tensors in two files, and the index of what lies where."""
     names = sorted(state)
     halves = names[: len(names) // 2], names[len(names) // 2 :]
-    places = {}
+    places: dict[str, str] = {}
     for number, half in enumerate(halves, start=1):
         file = f"model-0000{number}-of-00002.safetensors"
         save_file({name: state[name].contiguous() for name in half}, folder / file)

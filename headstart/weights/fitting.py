@@ -52,6 +52,15 @@ class Place:
     added: str = ""
     root: str = ""
 
+    def parted(self, state: State) -> tuple[State, State]:
+        """The network's tensors under its own names, and those of others."""
+        inside = {
+            self.added + name.removeprefix(self.prefix): tensor
+            for name, tensor in state.items()
+            if name.startswith(self.root)
+        }
+        return inside, {n: t for n, t in state.items() if not n.startswith(self.root)}
+
 
 def fit(
     weights: Weights,
@@ -68,21 +77,17 @@ def fit(
     `width` how many features that reads. A head in a Sequential is found if it is one linear
     layer; any other is left out, which the notes say. `file` names the checkpoint in notes.
     """
-    state, notes = weights.state, list(weights.notes)
+    notes = list(weights.notes)
     wanted = {name for name in body if not name.endswith(COUNTER)}
-    place = _place(state, wanted, averaged)
+    place = _place(weights.state, wanted, averaged)
     if _is_averaged(place.prefix) and averaged:
         notes.append(note(file, place.prefix.rstrip(".")))
-    inside = {
-        place.added + name.removeprefix(place.prefix): tensor
-        for name, tensor in state.items()
-        if name.startswith(place.root)
-    }
-    outside = {name: t for name, t in state.items() if not name.startswith(place.root)}
-    left = {name: tensor for name, tensor in inside.items() if name not in body}
-    heads = {n: t for n, t in left.items() if _may_be_head(n.removeprefix(place.added), head)}
-    if not heads:
-        heads = _outer_head(outside, head, width)
+    inside, outside = place.parted(weights.state)
+    heads = {
+        name: tensor
+        for name, tensor in inside.items()
+        if name not in body and _may_be_head(name.removeprefix(place.added), head)
+    } or _outer_head(outside, head, width)
     found = _head(heads, {head, head.removeprefix(place.added)}, width)
     if heads and not found:
         notes.append(

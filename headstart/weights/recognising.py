@@ -18,7 +18,7 @@ _SAVE: Final = "torch.save(model.state_dict(), 'weights.pth')"
 _AGAIN: Final = f"Save the weights again where they were made, with {_SAVE}"
 _UNPACK: Final = "Unpack it, and give the file of weights that is in it"
 _BEGINNINGS: Final = (  # how a file begins, what it then is, and what to do
-    (b"\x80", "a plain pickle, which could be opened only by running it", _AGAIN),
+    (b"\x80", "a plain pickle, which wants to run code when opened", _AGAIN),
     (b"\x89HDF", "an HDF5 file", "Weights of Keras belong behind a network of Keras, keras:NAME"),
     (b"\x93NUMPY", "an array of NumPy", _AGAIN),
     (b"\x1f\x8b", "compressed by gzip", _UNPACK),

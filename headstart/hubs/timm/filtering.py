@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any, Final, final
 
 import timm
@@ -29,15 +30,14 @@ def filled(plan: Plan, state: State) -> nn.Module | None:
 
 
 @final
+@dataclass(eq=False)
 class _Copies(TorchFunctionMode):
     """Notes which tensors are copied to, as those are that timm loads.
 
     It leaves those random, in silence, that it doesn't find for networks it is not strict with.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.places: set[int] = set()
+    places: set[int] = field(default_factory=set)
 
     def __torch_function__(
         self, function: Any, types: Any, args: Any = (), kwargs: Any = None

@@ -57,19 +57,19 @@ def settle(reference: Reference) -> Plan:
     config = timm.get_pretrained_cfg(name)
     details: dict[str, Any] = config.to_dict() if config is not None else {}
     file = _file(reference)
-    config = _beside(reference) if file else None
+    found = _beside(reference) if file else None
     options = {
-        **(config.keywords if config else {}),
+        **(found.keywords if found else {}),
         **(recipe.from_header(_header(file, reference)) if file else {}),
         **reference.options,
     }
     own = recipe.configured(details)
     what = f"timm:{name}"
-    preprocess = recipe.changed(recipe.configured(config.config) if config else own, options, what)
+    preprocess = recipe.changed(recipe.configured(found.config) if found else own, options, what)
     keywords = recipe.construction(options, own, preprocess, details)
     if "img_size" in options and "size" not in options:
         preprocess = recipe.changed(preprocess, {"size": options["img_size"]}, what)
-    return Plan(reference, details, own, preprocess, keywords, file, config)
+    return Plan(reference, details, own, preprocess, keywords, file, found)
 
 
 def _file(reference: Reference) -> Weights | None:

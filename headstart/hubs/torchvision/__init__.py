@@ -11,7 +11,7 @@ from torch import nn
 from headstart.contracts import Backbone, Card, Hub, Origin
 from headstart.errors import HeadstartError, WeightsError
 from headstart.hubs.torchvision import listing
-from headstart.hubs.torchvision.building import Source, behead, create, fill
+from headstart.hubs.torchvision.building import Chosen, behead, create, fill
 from headstart.hubs.torchvision.planning import Plan, settle
 from headstart.references import Reference
 from headstart.stages import find_stages
@@ -54,7 +54,7 @@ class Torchvision(Hub):
         )
         own, head, notes = behead(network), None, tuple[str, ...]()
         if plan.file is not None:
-            source = Source(plan.file, plan.source, plan.averaged)
+            source = Chosen(plan.file, plan.source, plan.averaged)
             adapt = channels if "channels" in reference.options else None
             head, notes = fill(network, own, source, plan.resized, adapt)
         example = torch.randn(2, channels, plan.size, plan.size, generator=_still())

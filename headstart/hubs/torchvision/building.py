@@ -27,7 +27,7 @@ _OLD_NAMES: Final = (  # of torchvision's own files, that its networks have outg
 
 @final
 @dataclass(frozen=True)
-class Source:
+class Chosen:
     """A file of weights, what messages call it, and whether its averaged weights are wanted."""
 
     file: Weights
@@ -86,7 +86,7 @@ def create(name: str, size: int, channels: int, filled: bool, what: str) -> nn.M
     if channels != first.in_channels:
         network.set_submodule(place, _reading(first, channels))
         if name in _WITH_AUXILIARY:
-            network.transform_input = False  # which is for three; the recipe scales instead
+            network.transform_input = False  # type: ignore[assignment]  # which is for three; the recipe scales instead
     is_transformer = isinstance(network, models.VisionTransformer)
     return SteppedTransformer(network) if is_transformer else network
 
@@ -123,7 +123,7 @@ def behead(network: nn.Module) -> Head:
 
 
 def fill(
-    network: nn.Module, own: Head, source: Source, resized: bool, channels: int | None
+    network: nn.Module, own: Head, source: Chosen, resized: bool, channels: int | None
 ) -> tuple[nn.Linear | None, tuple[str, ...]]:
     """Load the file into a network without head, and answer the file's head where it is linear.
 
