@@ -15,9 +15,13 @@ from torchvision import models
 
 from headstart import catalog
 from headstart.contracts import Backbone
+from headstart.defaults import Settings
 from headstart.errors import HeadstartError, WeightsError
 from headstart.hubs.torchvision.building import adapted
 from headstart.model import Model
+from headstart.pipeline.fetching import fetch
+from headstart.pipeline.prepare import Surroundings
+from headstart.progress import Silent
 from headstart.weights import Weights, fit
 
 SIZE = 32
@@ -117,6 +121,32 @@ def test_every_form_is_read_by_every_hub(hub: str, folder: Path) -> None:
         assert len(said) == (form in trained.AVERAGED), form
         if form in trained.AVERAGED:
             assert same(load(hub, "w.ckpt", "&ema=false"), raw), form
+
+
+class Heard(Silent):
+    """Keeps what a run says."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def say(self, text: str) -> None:
+        """Take the sentence in."""
+        self.said.append(text)
+
+
+def test_a_run_says_which_weights_it_took(folder: Path) -> None:
+    state = network("file", 1).state_dict()
+    torch.save({"model": state, "model_ema": state}, "w.ckpt")
+    progress = Heard()
+    reference = "file:networks.py:net@w.ckpt?size=32&trust=true"
+    Surroundings.of(Settings(), progress).load(reference)
+    wanted = (
+        "w.ckpt holds averaged weights (model_ema), which are used; ema=false takes the raw ones."
+    )
+    assert progress.said == [wanted]
+    progress.said.clear()
+    fetch([reference], progress=progress)
+    assert wanted in progress.said
 
 
 @pytest.mark.parametrize("hub", HUBS)

@@ -99,8 +99,10 @@ def read(path: str | Path, averaged: bool = True) -> Weights:
     damaged, unsafe or not a weights file.
     """
     path = Path(path)
-    if path.is_dir():
-        path = _in_folder(path)
+    try:
+        path = _in_folder(path) if path.is_dir() else path
+    except OSError as error:
+        raise WeightsError(f"{path} can't be read ({error.strerror}). Check it.") from None
     if not path.is_file():
         raise WeightsError(f"{path} is not a file. Give a .safetensors or .pth file of weights.")
     found = kind(path)
