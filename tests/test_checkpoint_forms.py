@@ -237,7 +237,7 @@ REFUSED = [
     Form(
         "a whole network, pickled",
         saved("w.pth", lambda raw, ema, head: nn.Linear(2, 2)),
-        r"refused: .*w\.pth holds a whole network as Python objects and wants to run code .*",
+        r"refused: .*w\.pth wants to run code when opened .*, as it holds a whole network in Python .*",
     ),
     Form(
         "an object of another class beside the tensors",

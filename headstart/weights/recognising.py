@@ -71,6 +71,8 @@ def kind(path: Path) -> str:
     for beginning, what, advice in _BEGINNINGS:
         if begin.lstrip().startswith(beginning):
             raise WeightsError(f"{path} is {what}, not a file of weights. {advice}.")
+    if path.suffix.lower() == ".safetensors":
+        raise WeightsError(f"{path} is not a whole safetensors file. Copy or download it again.")
     if path.suffix.lower() in (".onnx", ".tflite") or begin[4:8] == b"TFL3":
         raise WeightsError(f"{path} is a graph, not a file of weights. Write graph:{path}.")
     raise WeightsError(
