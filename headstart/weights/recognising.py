@@ -68,14 +68,19 @@ def kind(path: Path) -> str:
         return INDEX
     if begin[257:262] == b"ustar":
         raise _tar(path)
+    raise _no_weights(path, begin)
+
+
+def _no_weights(path: Path, begin: bytes) -> WeightsError:
+    """What to say of a file that begins as no file of weights does."""
     for beginning, what, advice in _BEGINNINGS:
         if begin.lstrip().startswith(beginning):
-            raise WeightsError(f"{path} is {what}, not a file of weights. {advice}.")
+            return WeightsError(f"{path} is {what}, not a file of weights. {advice}.")
     if path.suffix.lower() == ".safetensors":
-        raise WeightsError(f"{path} is not a whole safetensors file. Copy or download it again.")
+        return WeightsError(f"{path} is not a whole safetensors file. Copy or download it again.")
     if path.suffix.lower() in (".onnx", ".tflite") or begin[4:8] == b"TFL3":
-        raise WeightsError(f"{path} is a graph, not a file of weights. Write graph:{path}.")
-    raise WeightsError(
+        return WeightsError(f"{path} is a graph, not a file of weights. Write graph:{path}.")
+    return WeightsError(
         f"{path} is not a file of weights, or not a whole one. Give what torch.save or safetensors "
         "wrote, or copy it again."
     )
