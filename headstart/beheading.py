@@ -14,7 +14,7 @@ from headstart.backbone import Backbone, Origin, Preprocess
 from headstart.errors import HeadstartError
 from headstart.references import Reference
 from headstart.stages import find_stages
-from headstart.weights import digest, load_into, read
+from headstart.weights import digest, fit, linear, load_into, read
 
 WRAPPED: Final = "network."  # before the names of tensors in TorchScript
 _HEAD: Final = "head"
@@ -128,9 +128,10 @@ def backbone(
 
     `pretrained` says whether it is without them. Raises WeightsError for weights that don't fit.
     """
-    filled = reference.weights is not None
-    head = fill(found, reference.weights) if filled else found.head
-    pretrained = pretrained or filled
+    head, notes = found.head, tuple[str, ...]()
+    if reference.weights is not None:
+        head, notes = fill(found, reference.weights, reference.option("ema", True))
+    pretrained = pretrained or reference.weights is not None
     return Backbone(
         stages=found.stages,
         feature_dim=found.feature_dim,
@@ -148,6 +149,7 @@ def backbone(
         head_name=found.head_name,
         differentiable=found.differentiable,
         files=files,
+        notes=notes,
     )
 
 
@@ -173,29 +175,20 @@ def free_name(network: nn.Module) -> str:
     return _SPARE if taken else _HEAD
 
 
-def fill(found: Found, file: str | None) -> nn.Linear | None:
+def fill(
+    found: Found, file: str, averaged: bool = True
+) -> tuple[nn.Linear | None, tuple[str, ...]]:
     """Load a file of weights into the network, and answer the head that it holds, if any.
 
-    The head may have any number of outputs. Raises WeightsError for what doesn't fit.
+    The head may have any number of outputs. Also answers what is worth saying. Raises WeightsError
+    for what doesn't fit.
     """
-    state, prefix = read(str(file)).state, f"{found.head_name}."
-    own = found.network.state_dict()
-    if all(n.startswith(WRAPPED) for n in own) and not any(n.startswith(WRAPPED) for n in state):
-        state = {f"{WRAPPED}{name}": tensor for name, tensor in state.items()}
-    parts = {n.removeprefix(prefix): tensor for n, tensor in state.items() if n.startswith(prefix)}
-    rest = {name: tensor for name, tensor in state.items() if not name.startswith(prefix)}
-    # programs keep the head's tensors, which they no longer read; old files count no batches
-    spared = [n for n in own if n.startswith(prefix) or n.endswith("num_batches_tracked")]
-    rest = {name: own[name] for name in spared} | rest
-    load_into(found.network, rest, str(file))
-    weight = parts.get("weight")
-    if weight is None or weight.dim() != 2:
-        return None
-    outputs = weight.shape[0]
-    head = nn.Linear(found.feature_dim, outputs, "bias" in parts, device="meta")
-    head = head.to_empty(device="cpu")
-    load_into(head, parts, f"{file} (its head)")
-    return head
+    own, prefix = found.network.state_dict(), f"{found.head_name}."
+    spared = {n: t for n, t in own.items() if n.startswith(prefix)}  # which programs keep, unread
+    body = {n: t for n, t in own.items() if n not in spared}
+    fitted = fit(read(file, averaged), body, found.head_name, found.feature_dim, averaged, file)
+    load_into(found.network, spared | fitted.body, file)
+    return linear(fitted.head, found.feature_dim, file), fitted.notes
 
 
 def first_line(error: BaseException) -> str:

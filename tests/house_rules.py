@@ -126,8 +126,11 @@ def imports_point_one_way(sources: Sequence[Source]) -> list[str]:
 
 def foundation_has_no_cycles(sources: Sequence[Source]) -> list[str]:
     """The foundation's modules can be put in an order in which each imports earlier ones only."""
-    left = {s.unit: {t.partition(".")[0] for _, t in _own_imports(s)} for s in sources}
-    left = {unit: targets & FOUNDATION for unit, targets in left.items() if unit in FOUNDATION}
+    left: dict[str, set[str]] = {s.unit: set() for s in sources if s.unit in FOUNDATION}
+    for source in sources:
+        if source.unit in left:
+            targets = {target.partition(".")[0] for _, target in _own_imports(source)}
+            left[source.unit] |= (targets & FOUNDATION) - {source.unit}
     while ready := [unit for unit, targets in left.items() if not targets & left.keys()]:
         left = {unit: targets for unit, targets in left.items() if unit not in ready}
     return [f"{unit} imports in a circle" for unit in left]

@@ -25,7 +25,8 @@ class File(Hub):
     HEADSTART_TRUST holds the file's SHA-256, or 1. In what Headstart saved, the variable alone
     counts, since anyone may have written the record. `size`, `channels`, `crop`, `crop_mode`,
     `interpolation`, `mean` and `std` say what the network is fed; `head=false` takes its whole
-    output as features. With `pretrained=false` weights follow torch's global random state.
+    output as features, `ema=false` the raw weights of a file that holds averaged ones
+    too. With `pretrained=false` weights follow torch's global random state.
     """
 
     def cards(self, pattern: str) -> Iterable[Card]:

@@ -11,12 +11,13 @@ from headstart import trust
 from headstart.errors import HeadstartError, WeightsError
 from headstart.preprocess import PictureInput
 from headstart.references import Reference, build
+from headstart.weights import TORCH_SUFFIXES
 
 _PYTHON: Final = ".py"
 _KINDS: Final = {".pt": "TorchScript", ".ts": "TorchScript", ".pt2": "exported"}
-_WEIGHTS: Final = (".safetensors", ".pth", ".th", ".bin")
+_WEIGHTS: Final = frozenset({".safetensors", *TORCH_SUFFIXES} - set(_KINDS))
 _FORM: Final = "file:FILE.py:FUNCTION@WEIGHTS"
-_WRITTEN: Final = ("trust", "network", "sha256", "pretrained")  # anew in every architecture
+_WRITTEN: Final = ("ema", "trust", "network", "sha256", "pretrained")  # anew in every architecture
 
 
 @final
@@ -28,6 +29,7 @@ class Settings(PictureInput):
     """
 
     head: bool = True
+    ema: bool = True
     trust: bool = False
     network: str = ""
     sha256: str = ""

@@ -62,7 +62,7 @@ def _fill(plan: Plan, built: Built, head_name: str) -> nn.Linear | None:
     """Set all weights, from a file or by chance; the head that comes with them, if any."""
     if plan.tensors is not None:
         found = Found(built.network, {}, built.feature_dim, None, head_name, differentiable=True)
-        return beheading.fill(found, plan.tensors)
+        return beheading.fill(found, plan.tensors)[0]
     if plan.file is None:
         randomise(built)
         return None

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from headstart.contracts import Backbone, Card, Hub, Origin
 from headstart.errors import HeadstartError
-from headstart.hubs.timm import listing, recipe
+from headstart.hubs.timm import listing, recipe, saved
 from headstart.hubs.timm.building import behead, create, from_file, from_hub
 from headstart.hubs.timm.planning import Plan, settle
 from headstart.references import Reference
@@ -25,7 +25,9 @@ class Timm(Hub):
     `@file` loads local weights, `@revision` a revision on the Hugging Face hub; `pretrained=false`
     gives random weights that follow torch's global random state. `size`, `channels`, `crop`,
     `crop_mode`, `interpolation`, `mean` and `std` change the preprocessing; every other option goes
-    to `timm.create_model`. A weights file may state its options in its safetensors header.
+    to `timm.create_model`. A weights file may state its options in its safetensors header, or in
+    the config.json that timm writes beside it; `timm:local-dir:FOLDER` is such a folder. Of a file
+    with averaged weights these are taken, unless `ema=false`.
     """
 
     def cards(self, pattern: str) -> Iterable[Card]:
@@ -36,6 +38,17 @@ class Timm(Hub):
         """What timm has, where the Hub's cache is, and the parameters counted so far."""
         return listing.looked_at()
 
+    def resolve(self, reference: Reference) -> Reference:
+        """The architecture and weights of a folder that timm saved; any other stays as it is.
+
+        Raises WeightsError where the folder isn't one of timm.
+        """
+        if not saved.is_folder(reference.name):
+            return reference
+        folder, found = saved.of_folder(reference.name)
+        weights = reference.weights or str(folder)
+        return Reference("timm", found.architecture, weights, reference.options)
+
     def load(self, reference: Reference) -> Backbone:
         """Build the network, fill it, take its head off and find its stages.
 
@@ -44,8 +57,10 @@ class Timm(Hub):
         """
         plan = settle(reference)
         if plan.file is not None:
-            network, head = from_file(plan, plan.file)
-            return _backbone(plan, network, head)
+            filled = from_file(plan, plan.file)
+            loaded = _backbone(plan, filled.network, filled.head)
+            loaded.notes = filled.notes
+            return loaded
         if reference.option("pretrained", True):
             return _backbone(plan, from_hub(plan))
         return _backbone(plan, create(plan))
@@ -111,7 +126,9 @@ def _fits(head: nn.Module, features: Tensor, before: Tensor) -> bool:
 def _origin(plan: Plan, network: nn.Module) -> Origin:
     if plan.file is not None:
         header = plan.file.metadata
+        stated = plan.beside.config.get("license") if plan.beside else None
         licence = header.get("licence") or header.get("license")
+        licence = licence or (stated if isinstance(stated, str) else None)
         trained_on = header.get("trained_on")
     else:
         licence = plan.config.get("license") if plan.pretrained else None
@@ -126,9 +143,13 @@ def _origin(plan: Plan, network: nn.Module) -> Origin:
 
 
 def _architecture(plan: Plan) -> Reference:
-    keywords = {n: str(v) for n, v in plan.keywords.items() if n not in ("in_chans", "img_size")}
+    keywords = {
+        name: recipe.text(value)
+        for name, value in plan.keywords.items()
+        if name not in ("in_chans", "img_size")
+    }
     if "img_size" in plan.keywords and plan.keywords["img_size"] != plan.preprocess["height"]:
-        keywords["img_size"] = str(plan.keywords["img_size"])
+        keywords["img_size"] = recipe.text(plan.keywords["img_size"])
     options = {**keywords, **recipe.difference(plan.preprocess, plan.own), "pretrained": "false"}
     return Reference("timm", plan.reference.name, options=options)
 

@@ -6,7 +6,8 @@ import re
 import socket
 import urllib.parse
 import urllib.request
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Final, final
 
 import timm
 import torch
@@ -14,28 +15,89 @@ from huggingface_hub import constants
 from torch import nn
 
 from headstart.errors import HeadstartError, WeightsError
-from headstart.hubs.timm import listing
+from headstart.hubs.timm import filtering, listing
 from headstart.hubs.timm.planning import Plan
-from headstart.weights import Weights, load_into
+from headstart.weights import State, Weights, fit, linear, load_into
+
+_TORCHVISION: Final = ("conv_proj.weight", "features.0.0.weight")  # in no network of timm
 
 
-def from_file(plan: Plan, file: Weights) -> tuple[nn.Module, nn.Module | None]:
-    """The network with the file's weights, and the file's head where timm's own can't hold it."""
-    what, prefix = str(plan.reference.weights), f"{plan.head_name}."
-    weight = file.state.get(f"{prefix}weight")
-    network = create(plan, num_classes=0 if weight is None else weight.shape[0])
+@final
+@dataclass(frozen=True)
+class Filled:
+    """A network with a file's weights, their head where timm's own can't hold it, and notes."""
+
+    network: nn.Module
+    head: nn.Module | None = None
+    notes: tuple[str, ...] = ()
+
+
+def from_file(plan: Plan, file: Weights) -> Filled:
+    """The network with the file's weights, as timm itself would read them.
+
+    Names and shapes that are the network's own are copied; others go through the filters by which
+    timm reads the files of an architecture's authors, of other sizes and of other channels. Raises
+    WeightsError where neither fits.
+    """
+    what, averaged = str(plan.reference.weights), plan.reference.option("ema", True)
+    whole = _shell(plan)
+    if _same(whole, file.state):
+        return _loaded(plan, file.state, None, file.notes)
+    fitted = fit(file, *_body(plan, whole), averaged, what)
+    head = {f"{plan.head_name}.{part}": tensor for part, tensor in fitted.head.items()}
+    state, classes = {**fitted.body, **head}, len(fitted.head.get("weight", ()))
+    shell = _shell(plan, num_classes=classes)
+    for tensors in (state, file.state):  # with two heads, only the file's own names are whole
+        if _same(shell, tensors):
+            return _loaded(plan, tensors, classes, fitted.notes)
+    behead(shell)
+    if head and _same(shell, fitted.body):
+        network = create(plan, num_classes=classes)
+        behead(network)
+        load_into(network, fitted.body, what)
+        own = linear(fitted.head, fitted.head["weight"].shape[-1], what)
+        return Filled(network, own, fitted.notes)
+    for tensors, notes in ((file.state, file.notes), (state, fitted.notes)):
+        filtered = filtering.filled(plan, tensors)
+        if filtered is not None:
+            return Filled(filtered, notes=notes)
+    if any(name.endswith(_TORCHVISION) for name in file.state):
+        raise WeightsError(
+            f"{what} holds weights under the names of torchvision's networks, which timm doesn't "
+            f"read for {plan.what}. Write torchvision:NAME@{what}."
+        )
+    return _loaded(plan, state, classes, fitted.notes)
+
+
+def _loaded(plan: Plan, state: State, classes: int | None, notes: tuple[str, ...]) -> Filled:
+    """The network with these tensors. Raises WeightsError where they don't fit."""
+    network = create(plan) if classes is None else create(plan, num_classes=classes)
+    load_into(network, state, str(plan.reference.weights))
+    return Filled(network, notes=notes)
+
+
+def _same(network: nn.Module, state: State) -> bool:
+    """Whether tensors have a network's names and shapes; counts of batches may be missing."""
     own = network.state_dict()
-    if weight is None or (
-        own.keys() == file.state.keys() and own[f"{prefix}weight"].shape == weight.shape
-    ):
-        load_into(network, file.state, what)
-        return network, None
-    behead(network)
-    names = {name for name in file.state if name.startswith(prefix)} - set(network.state_dict())
-    load_into(network, {n: t for n, t in file.state.items() if n not in names}, what)
-    head = nn.Linear(weight.shape[-1], weight.shape[0], bias=f"{prefix}bias" in names)
-    load_into(head, {name.removeprefix(prefix): file.state[name] for name in names}, what)
-    return network, head
+    return all(name in own and own[name].shape == t.shape for name, t in state.items()) and all(
+        name in state or name.endswith("num_batches_tracked") for name in own
+    )
+
+
+def _body(plan: Plan, whole: nn.Module) -> tuple[State, str, int]:
+    """The network's tensors without its head, what the head is called, and what it reads."""
+    own, prefix = whole.state_dict(), f"{plan.head_name}."
+    weight = own.get(f"{prefix}weight")
+    width: int = whole.num_features if weight is None else weight.shape[1]  # type: ignore[assignment]
+    return {n: t for n, t in own.items() if not n.startswith(prefix)}, plan.head_name, width
+
+
+def _shell(plan: Plan, **more: Any) -> nn.Module:
+    """The network without values, or with random ones where it can't be without."""
+    try:
+        return create(plan, meta=True, **more)
+    except HeadstartError:
+        return create(plan, **more)
 
 
 def from_hub(plan: Plan) -> nn.Module:

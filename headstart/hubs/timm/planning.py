@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, final
+from typing import Any, final
 
 import timm
 
 from headstart.errors import UnknownNameError, WeightsError
-from headstart.hubs.timm import recipe
+from headstart.hubs.timm import recipe, saved
 from headstart.references import Reference
-from headstart.weights import TORCH_SUFFIXES, Weights, read
-
-_SUFFIXES: Final = (".safetensors", *TORCH_SUFFIXES)
+from headstart.weights import Weights, names_file, read
 
 
 @final
@@ -28,6 +26,7 @@ class Plan:
     preprocess: recipe.Recipe
     keywords: dict[str, Any]
     file: Weights | None
+    beside: saved.Saved | None  # timm's own config.json beside that file
 
     @property
     def what(self) -> str:
@@ -58,26 +57,41 @@ def settle(reference: Reference) -> Plan:
     config = timm.get_pretrained_cfg(name)
     details: dict[str, Any] = config.to_dict() if config is not None else {}
     file = _file(reference)
+    found = _beside(reference) if file else None
     options = {
+        **(found.keywords if found else {}),
         **(recipe.from_header(_header(file, reference)) if file else {}),
         **reference.options,
     }
     own = recipe.configured(details)
     what = f"timm:{name}"
-    preprocess = recipe.changed(own, options, what)
-    keywords = recipe.construction(options, own, details)
-    if "img_size" in keywords and "size" not in options:
-        preprocess = recipe.changed(preprocess, {"size": str(keywords["img_size"])}, what)
-    return Plan(reference, details, own, preprocess, keywords, file)
+    preprocess = recipe.changed(recipe.configured(found.config) if found else own, options, what)
+    keywords = recipe.construction(options, own, preprocess, details)
+    if "img_size" in options and "size" not in options:
+        preprocess = recipe.changed(preprocess, {"size": options["img_size"]}, what)
+    return Plan(reference, details, own, preprocess, keywords, file, found)
 
 
 def _file(reference: Reference) -> Weights | None:
     """The local file after @, or None where @ names a revision or is not there."""
     if reference.weights is None:
         return None
-    if Path(reference.weights).exists() or reference.weights.lower().endswith(_SUFFIXES):
-        return read(reference.weights)
+    if names_file(reference.weights):
+        return read(reference.weights, reference.option("ema", True))
     return None
+
+
+def _beside(reference: Reference) -> saved.Saved | None:
+    """What timm wrote beside the weights; of a record that states all itself, nothing.
+
+    Raises WeightsError where it contradicts the reference.
+    """
+    if not reference.option("pretrained", True):
+        return None
+    found = saved.beside(Path(str(reference.weights)))
+    if found is not None:
+        found.demand(reference)
+    return found
 
 
 def _header(file: Weights, reference: Reference) -> Mapping[str, str]:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from typing import Any, Final
 
-from headstart.errors import HeadstartError
+from headstart.errors import HeadstartError, UnknownNameError
+from headstart.preprocess import CROP_MODES, INTERPOLATIONS
 from headstart.references import literal
 
 Recipe = dict[str, Any]
 PREPROCESSING: Final = ("size", "channels", "crop", "crop_mode", "interpolation", "mean", "std")
+_KNOWN: Final = {"crop_mode": CROP_MODES, "interpolation": INTERPOLATIONS}
 _HEADER: Final = (*PREPROCESSING[:1], *PREPROCESSING[2:], "pad_type")
-_OURS: Final = frozenset({"pretrained", *PREPROCESSING})
-_REFUSED: Final = frozenset(  # what create_model would take but the hub decides
+_OURS: Final = frozenset({"pretrained", "ema", *PREPROCESSING})
+REFUSED: Final = frozenset(  # what create_model would take but the hub decides
     """num_classes in_chans pretrained_cfg pretrained_cfg_overlay checkpoint_path cache_dir
     scriptable exportable no_jit features_only out_indices pretrained_strict feature_cfg""".split()
 )
@@ -40,20 +43,25 @@ def changed(own: Recipe, options: Mapping[str, str], what: str) -> Recipe:
     if "channels" in options:
         recipe["channels"] = int(_number(options, "channels", what))
     if "size" in options:
-        recipe["height"] = recipe["width"] = int(_number(options, "size", what))
+        recipe["height"], recipe["width"] = _sides(options, what)
     if "crop" in options:
         recipe["crop"] = _number(options, "crop", what)
     for name in ("crop_mode", "interpolation"):
         recipe[name] = options.get(name, own[name])
+    for name in ("crop_mode", "interpolation"):
+        if recipe[name] not in _KNOWN[name]:
+            raise UnknownNameError(name.replace("_", " "), str(recipe[name]), _KNOWN[name])
     for name in ("mean", "std"):
         values = _numbers(options, name, what) if name in options else own[name]
-        recipe[name] = _spread(values, recipe["channels"])
+        given = name in options
+        recipe[name] = _spread(values, recipe["channels"], again=not given)
         if len(recipe[name]) != recipe["channels"]:
             raise HeadstartError(
                 f"{what}?{name}={options.get(name)!r} has not one number for each of "
                 f"{recipe['channels']} channels. Give one number, or one a channel with commas."
             )
-    if min(recipe["height"], recipe["channels"], *recipe["std"], recipe["crop"]) <= 0:
+    above = [recipe[side] for side in ("height", "width", "channels", "crop")] + recipe["std"]
+    if not all(math.isfinite(v) for v in [*above, *recipe["mean"]]) or min(above) <= 0:
         raise HeadstartError(
             f"{what} has a size, crop, channels or std that is not above 0. Give a number above 0."
         )
@@ -67,8 +75,9 @@ def difference(recipe: Recipe, own: Recipe) -> dict[str, str]:
         for name in ("channels", "crop", "crop_mode", "interpolation")
         if recipe[name] != own[name]
     }
-    if (recipe["height"], recipe["width"]) != (own["height"], own["width"]):
-        options["size"] = str(recipe["height"])
+    height, width = recipe["height"], recipe["width"]
+    if (height, width) != (own["height"], own["width"]):
+        options["size"] = str(height) if height == width else f"{height}x{width}"
     plain = changed(own, {"channels": str(recipe["channels"])}, "")
     for name in ("mean", "std"):
         if recipe[name] != plain[name]:
@@ -81,28 +90,56 @@ def from_header(metadata: Mapping[str, str]) -> dict[str, str]:
     return {name: metadata[name] for name in _HEADER if name in metadata}
 
 
-def construction(options: Mapping[str, str], own: Recipe, config: Mapping[str, Any]) -> Recipe:
+def construction(
+    options: Mapping[str, str], own: Recipe, fed: Recipe, config: Mapping[str, Any]
+) -> Recipe:
     """The keywords for `timm.create_model`: options of its own, channels, and a fixed input size.
 
     Raises HeadstartError for keywords that the hub decides itself.
     """
     for name in options:
-        if name in _REFUSED:
+        if name in REFUSED:
             raise HeadstartError(f"The timm option {name!r} is set by Headstart. Leave it out.")
-    keywords = {name: literal(text) for name, text in options.items() if name not in _OURS}
-    if "channels" in options and options["channels"] != str(own["channels"]):
-        keywords["in_chans"] = int(options["channels"])
-    size = options.get("size")
-    if size and config.get("fixed_input_size") and int(size) != own["height"]:
-        keywords.setdefault("img_size", int(size))
+    keywords = {name: _value(text) for name, text in options.items() if name not in _OURS}
+    if fed["channels"] != own["channels"]:
+        keywords["in_chans"] = fed["channels"]
+    sides = fed["height"], fed["width"]
+    if config.get("fixed_input_size") and sides != (own["height"], own["width"]):
+        keywords.setdefault("img_size", sides[0] if sides[0] == sides[1] else list(sides))
     return keywords
 
 
-def _spread(values: list[float], channels: int) -> list[float]:
-    """One number for all channels, or the mean of three for a grey picture."""
+def text(value: Any) -> str:
+    """A keyword of `timm.create_model` as the text of an option."""
+    return json.dumps(value) if isinstance(value, list | dict) else str(value)
+
+
+def _value(text: str) -> Any:
+    """The keyword that an option's text stands for."""
+    if text[:1] in ("[", "{"):
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError):
+            return text
+    return literal(text)
+
+
+def _spread(values: list[float], channels: int, again: bool) -> list[float]:
+    """One number for all channels, or the mean of three for a grey picture.
+
+    More channels than values get them `again` from the first, as timm gives them weights.
+    """
     if len(values) == 1:
         return values * channels
-    return [math.fsum(values) / len(values)] if channels == 1 else values
+    if channels == 1:
+        return [math.fsum(values) / len(values)]
+    return [values[n % len(values)] for n in range(channels)] if again else values
+
+
+def _sides(options: Mapping[str, str], what: str) -> tuple[int, int]:
+    """Height and width, of one number or of two with an x between."""
+    values = _numbers(options, "size", what)
+    return int(values[0]), int(values[-1])
 
 
 def _number(options: Mapping[str, str], name: str, what: str) -> float:
@@ -111,7 +148,8 @@ def _number(options: Mapping[str, str], name: str, what: str) -> float:
 
 def _numbers(options: Mapping[str, str], name: str, what: str) -> list[float]:
     try:
-        return [float(part) for part in options[name].strip("()[] ").split(",")]
+        between = "x" if name == "size" and "x" in options[name] else ","
+        return [float(part) for part in options[name].strip("()[] ").split(between)]
     except ValueError:
         raise HeadstartError(
             f"{what}?{name}={options[name]!r} is not a number. "

@@ -19,7 +19,7 @@ _GITHUB: Final = re.compile(r"([\w.-]+/[\w.-]+)(?::(.+))?/([A-Za-z_]\w*)")
 _LOCAL: Final = re.compile(r"(.+)/([A-Za-z_]\w*)")
 _HERE: Final = (".", "/", "~")  # how the name of a local folder begins
 _FORM: Final = "torchhub:OWNER/REPOSITORY[:REF]/ENTRY or torchhub:./FOLDER/ENTRY"
-_WRITTEN: Final = ("trust", "pretrained", "entry", "repository", "ref", "commit", "sha256")
+_WRITTEN: Final = ("ema", "trust", "pretrained", "entry", "repository", "ref", "commit", "sha256")
 
 
 @final
@@ -28,6 +28,7 @@ class Settings(PictureInput):
     """The options that are ours. From `entry` on they say what a saved model was made of."""
 
     head: bool = True
+    ema: bool = True
     trust: bool = False
     pretrained: bool = True
     entry: str = ""

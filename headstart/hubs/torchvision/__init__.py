@@ -11,7 +11,7 @@ from torch import nn
 from headstart.contracts import Backbone, Card, Hub, Origin
 from headstart.errors import HeadstartError, WeightsError
 from headstart.hubs.torchvision import listing
-from headstart.hubs.torchvision.building import behead, create, fill
+from headstart.hubs.torchvision.building import Chosen, behead, create, fill
 from headstart.hubs.torchvision.planning import Plan, settle
 from headstart.references import Reference
 from headstart.stages import find_stages
@@ -24,7 +24,9 @@ class Torchvision(Hub):
 
     `@IMAGENET1K_V1` picks one set of weights among several, torchvision's default ones otherwise;
     `@file` loads a state dict from a file. `pretrained=false` gives random weights that follow
-    torch's global random state. `size`, `crop` and `interpolation` change the preprocessing.
+    torch's global random state. `size`, `crop` and `interpolation` change the preprocessing;
+    `channels` the pictures' channels, with the first layer's weights summed or repeated. Of a file
+    with averaged weights these are taken, unless `ema=false`.
 
     Features are what the last linear layer reads. Auxiliary classifiers are left out. SqueezeNet
     classifies every position before it takes their mean: its features are the mean of what it
@@ -46,12 +48,16 @@ class Torchvision(Hub):
         can't use, WeightsError for weights that are missing or belong to another network.
         """
         plan = settle(reference)
+        channels = int(plan.preprocess["channels"])
         network = create(
-            plan.reference.name, plan.size, filled=plan.file is not None, what=plan.what
+            plan.reference.name, plan.size, channels, filled=plan.file is not None, what=plan.what
         )
-        own = behead(network)
-        head = fill(network, own, plan.file, plan.source, plan.resized) if plan.file else None
-        example = torch.randn(2, 3, plan.size, plan.size, generator=_still())
+        own, head, notes = behead(network), None, tuple[str, ...]()
+        if plan.file is not None:
+            source = Chosen(plan.file, plan.source, plan.averaged)
+            adapt = channels if "channels" in reference.options else None
+            head, notes = fill(network, own, source, plan.resized, adapt)
+        example = torch.randn(2, channels, plan.size, plan.size, generator=_still())
         width = _width(plan, network.eval(), example)
         return Backbone(
             stages=find_stages(network, example),
@@ -64,6 +70,7 @@ class Torchvision(Hub):
             ),
             head=head,
             head_name=own.name,
+            notes=notes,
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, final
 
 import torch
@@ -13,17 +13,26 @@ from torchvision import models
 from torchvision.models.vision_transformer import interpolate_embeddings
 
 from headstart.errors import HeadstartError, WeightsError
-from headstart.weights import State, Weights, load_into
+from headstart.weights import State, Weights, fit, linear, load_into
 
 _AUXILIARY: Final = ("aux1.", "aux2.", "AuxLogits.")
 _WITH_AUXILIARY: Final = ("googlenet", "inception_v3")
 _POSITIONS: Final = "encoder.pos_embedding"
-_COUNTER: Final = ".num_batches_tracked"  # older files lack it
 _OLD_NAMES: Final = (  # of torchvision's own files, that its networks have outgrown
     (re.compile(r"(\.denselayer\d+\.(?:norm|conv))\.([12])\."), r"\1\2."),
     (re.compile(r"\.mlp\.linear_1\."), ".mlp.0."),
     (re.compile(r"\.mlp\.linear_2\."), ".mlp.3."),
 )
+
+
+@final
+@dataclass(frozen=True)
+class Chosen:
+    """A file of weights, what messages call it, and whether its averaged weights are wanted."""
+
+    file: Weights
+    name: str
+    averaged: bool
 
 
 @final
@@ -59,7 +68,7 @@ class SteppedTransformer(nn.Module):
         return features
 
 
-def create(name: str, size: int, filled: bool, what: str) -> nn.Module:
+def create(name: str, size: int, channels: int, filled: bool, what: str) -> nn.Module:
     """The network for pictures of this size with random weights, auxiliary classifiers left out.
 
     Those that are `filled` from elsewhere skip what they can of drawing weights. Raises
@@ -73,8 +82,25 @@ def create(name: str, size: int, filled: bool, what: str) -> nn.Module:
             f"{what} can't be built for pictures of {size} px ({reason}). "
             "Give it another size=, or none."
         ) from error
+    place, first = first_layer(network)
+    if channels != first.in_channels:
+        network.set_submodule(place, _reading(first, channels))
+        if name in _WITH_AUXILIARY:
+            network.transform_input = False  # type: ignore[assignment]  # which is for three; the recipe scales instead
     is_transformer = isinstance(network, models.VisionTransformer)
     return SteppedTransformer(network) if is_transformer else network
+
+
+def _reading(layer: nn.Conv2d, channels: int) -> nn.Conv2d:
+    """A convolution like this one with random weights, for pictures of other channels."""
+    return nn.Conv2d(
+        channels,
+        layer.out_channels,
+        kernel_size=layer.kernel_size,  # type: ignore[arg-type]  # two numbers, as it stores them
+        stride=layer.stride,  # type: ignore[arg-type]
+        padding=layer.padding,  # type: ignore[arg-type]
+        bias=layer.bias is not None,
+    )
 
 
 def _settings(name: str, size: int, filled: bool) -> dict[str, Any]:
@@ -97,32 +123,52 @@ def behead(network: nn.Module) -> Head:
 
 
 def fill(
-    network: nn.Module, own: Head, file: Weights, source: str, resized: bool
-) -> nn.Linear | None:
+    network: nn.Module, own: Head, source: Chosen, resized: bool, channels: int | None
+) -> tuple[nn.Linear | None, tuple[str, ...]]:
     """Load the file into a network without head, and answer the file's head where it is linear.
 
-    Where `resized`, a transformer's positions are stretched to its size. Raises WeightsError for
-    another network's file.
+    Also answers what is worth saying. Where `resized`, a transformer's positions are stretched to
+    its size; where `channels` are given, the first layer is adapted to them. Raises WeightsError
+    for another network's file.
     """
-    state = _renamed(file.state)
-    prefix = f"{own.name}."
-    parts = {n.removeprefix(prefix): t for n, t in state.items() if n.startswith(prefix)}
-    body = {n: t for n, t in state.items() if not n.startswith(prefix)}
+    file = replace(source.file, state=_renamed(source.file.state))
+    wanted = network.state_dict()
+    fitted = fit(file, wanted, own.name, own.features, source.averaged, source.name)
+    body = fitted.body
     if isinstance(network, models.GoogLeNet | models.Inception3):
         body = {n: t for n, t in body.items() if not n.startswith(_AUXILIARY)}
     if isinstance(network, SteppedTransformer) and resized and _POSITIONS in body:
-        body = _stretched(network, body, source)
-    counters = {n: t for n, t in network.state_dict().items() if n.endswith(_COUNTER)}
+        body = _stretched(network, body, source.name)
+    first = f"{first_layer(network)[0]}.weight"
+    if channels is not None and first in body and body[first].dim() == 4:
+        body[first] = adapted(body[first], channels)
     children = OrderedDict(network.named_children())
     # MNASNet as a whole asks for the version of its class, which a file of tensors doesn't hold
     holder = nn.Sequential(children) if isinstance(network, models.MNASNet) else network
-    load_into(holder, {**counters, **body}, source)
-    weight = parts.get("weight")
-    if weight is None or weight.dim() == 4:  # SqueezeNet's own, which comes before its pooling
-        return None
-    head = nn.Linear(own.features, weight.shape[0], bias="bias" in parts)
-    load_into(head, parts, f"{source} (its head)")
-    return head
+    load_into(holder, body, source.name)
+    if fitted.head and fitted.head["weight"].dim() == 4:  # SqueezeNet's, before its pooling
+        return None, fitted.notes
+    return linear(fitted.head, own.features, source.name), fitted.notes
+
+
+def first_layer(network: nn.Module) -> tuple[str, nn.Conv2d]:
+    """The convolution that reads the picture, and its name."""
+    return next((n, m) for n, m in network.named_modules() if isinstance(m, nn.Conv2d))
+
+
+def adapted(weight: Tensor, channels: int) -> Tensor:
+    """A first convolution's weights (O, I, H, W) for other channels: (O, channels, H, W).
+
+    One channel gets the sum of all; more than there were get them again and again, scaled so that
+    equal channels answer as before. Source: timm's `adapt_input_conv` (Wightman 2019).
+    """
+    before = weight.shape[1]
+    if channels == before:
+        return weight
+    if channels == 1:
+        return weight.float().sum(1, keepdim=True).to(weight.dtype)
+    repeated = weight.float().repeat(1, -(-channels // before), 1, 1)[:, :channels]
+    return (repeated * (before / channels)).to(weight.dtype)
 
 
 def _renamed(state: State) -> State:

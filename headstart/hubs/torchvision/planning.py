@@ -5,18 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final, final
 
 from headstart.errors import HeadstartError, UnknownNameError, WeightsError
 from headstart.hubs.torchvision import listing
 from headstart.hubs.torchvision.fetching import fetch
 from headstart.references import Reference, build
-from headstart.weights import TORCH_SUFFIXES, Weights, read
+from headstart.weights import Weights, names_file, read
 
-_SUFFIXES: Final = (".safetensors", *TORCH_SUFFIXES)
 _FILTERS: Final = ("nearest", "box", "bilinear", "bicubic", "lanczos")
-_CHANGEABLE: Final = ("size", "crop", "interpolation")
+_CHANGEABLE: Final = ("size", "channels", "crop", "interpolation")
+_SCALING: Final = ("googlenet", "inception_v3")  # by themselves, where there are three channels
 
 
 @final
@@ -28,6 +27,8 @@ class Settings:
     size: int = 224
     crop: float = 0.875
     interpolation: str = "bilinear"
+    channels: int = 3
+    ema: bool = True
 
 
 @final
@@ -52,6 +53,7 @@ class Plan:
     resized: bool  # whether the user asked for this size
     file: Weights | None
     source: str  # how messages call the weights
+    averaged: bool  # whether the file's averaged weights are wanted
     licence: str | None
     trained_on: str | None
 
@@ -85,10 +87,11 @@ def settle(reference: Reference) -> Plan:
     resized = "size" in reference.options
     side = (None if resized else _side(weights.file)) or asked.size
     changed = {"crop": asked.crop, "interpolation": asked.interpolation}
-    preprocess = {**base, "height": side, "width": side, **changed}
+    sides = {"channels": asked.channels, "height": side, "width": side}
+    preprocess = {**base, **sides, **changed, **_scale(base, asked.channels, name)}
     plain = _options(recipe(default))
     changes = {key: text for key, text in _options(preprocess).items() if text != plain[key]}
-    return Plan(reference, preprocess, changes, resized, **vars(weights))
+    return Plan(reference, preprocess, changes, resized, averaged=asked.ema, **vars(weights))
 
 
 def _entry(reference: Reference, known: Mapping[str, Any]) -> Any:
@@ -96,7 +99,7 @@ def _entry(reference: Reference, known: Mapping[str, Any]) -> Any:
     tag = reference.weights
     if tag is None or tag == "DEFAULT":
         return next(iter(known.values()))
-    if Path(tag).exists() or tag.lower().endswith(_SUFFIXES):
+    if names_file(tag):
         return None
     if tag not in known:
         raise WeightsError(
@@ -111,7 +114,7 @@ def _weights(reference: Reference, entry: Any) -> _Found:
     if entry is not None:
         path = fetch(entry.url, f"torchvision:{reference.name}")
         return _Found(read(path), str(path), listing.licence(entry), listing.trained_on(entry))
-    file = read(str(reference.weights))
+    file = read(str(reference.weights), reference.option("ema", True))
     header = file.metadata
     stated = header.get("torchvision", reference.name)
     if stated != reference.name:
@@ -139,24 +142,42 @@ def recipe(entry: Any) -> dict[str, Any]:
     }
 
 
+def _scale(base: Mapping[str, Any], channels: int, name: str) -> dict[str, list[float]]:
+    """Mean and deviation for so many channels: the mean of three for grey, else again and again."""
+    if channels == base["channels"]:
+        return {}
+    if name in _SCALING:
+        return {"mean": [0.5] * channels, "std": [0.5] * channels}
+    if channels == 1:
+        return {key: [math.fsum(base[key]) / len(base[key])] for key in ("mean", "std")}
+    return {
+        key: [base[key][channel % len(base[key])] for channel in range(channels)]
+        for key in ("mean", "std")
+    }
+
+
 def _options(recipe: Mapping[str, Any]) -> dict[str, str]:
     values = {**recipe, "size": recipe["height"]}
     return {name: str(values[name]) for name in _CHANGEABLE}
 
 
 def _check(asked: Settings, reference: Reference) -> None:
-    if asked.size < 1 or not 0 < asked.crop <= 1 or asked.interpolation not in _FILTERS:
+    sides_fit = min(asked.size, asked.channels) >= 1
+    if not sides_fit or not 0 < asked.crop <= 1 or asked.interpolation not in _FILTERS:
         raise HeadstartError(
-            f"{reference} has a size below 1, a crop that is not between 0 and 1, or an unknown "
-            "interpolation. Give for example size=224&crop=0.875, and for the interpolation one "
-            f"of {', '.join(_FILTERS)}."
+            f"{reference} has a size below 1, channels below 1, a crop that is not between 0 and "
+            "1, or an unknown interpolation. Give for example size=224&crop=0.875, and for the "
+            f"interpolation one of {', '.join(_FILTERS)}."
         )
 
 
 def _side(file: Weights | None) -> int | None:
     """The side of the pictures that a vision transformer has positions for."""
     state = {} if file is None else file.state
-    positions, patches = state.get("encoder.pos_embedding"), state.get("conv_proj.weight")
-    if positions is None or patches is None or positions.dim() != 3:
+    positions, patches = (
+        next((tensor for name, tensor in state.items() if name.endswith(end)), None)
+        for end in ("encoder.pos_embedding", "conv_proj.weight")
+    )
+    if positions is None or patches is None or positions.dim() != 3 or patches.dim() != 4:
         return None
     return patches.shape[-1] * math.isqrt(positions.shape[1] - 1)

@@ -1,0 +1,94 @@
+"""Filling a network by timm's own filters: files of authors, of other sizes and channels."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final, final
+
+import timm
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from headstart.hubs.timm.planning import Plan
+from headstart.weights import State
+from headstart.weights.fitting import without_wrappers
+
+_HEADS: Final = frozenset({"head", "heads", "fc", "classifier"})
+
+
+def filled(plan: Plan, state: State) -> nn.Module | None:
+    """The network as timm makes it of a file's tensors; None where they aren't all it needs.
+
+    They are offered under their own names, and without what stands before all of them.
+    """
+    bare = without_wrappers(state)
+    network = _filled(plan, state)
+    return _filled(plan, bare) if network is None and bare.keys() != state.keys() else network
+
+
+@final
+@dataclass(eq=False)
+class _Copies(TorchFunctionMode):
+    """Notes which tensors are copied to, as those are that timm loads.
+
+    It leaves those random, in silence, that it doesn't find for networks it is not strict with.
+    """
+
+    places: set[int] = field(default_factory=set)
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        """Call the function, and note where it copies to."""
+        if function is Tensor.copy_:
+            self.places.add(args[0].data_ptr())
+        return function(*args, **(kwargs or {}))
+
+
+def _filled(plan: Plan, state: State) -> nn.Module | None:
+    classes = _classes(state)
+    overlay = {
+        "state_dict": state,
+        "num_classes": classes,
+        "custom_load": False,
+        "label_offset": None,
+        "source": None,
+    }
+    if plan.beside is not None and "channels" in plan.reference.options:
+        overlay["input_size"] = tuple(plan.beside.config["input_size"])
+    try:
+        with _quiet(), _Copies() as copies:
+            network: nn.Module = timm.create_model(
+                plan.reference.name,
+                pretrained=True,
+                pretrained_cfg_overlay=overlay,
+                num_classes=classes,
+                **plan.keywords,
+            )
+    except Exception:  # a filter meets tensors of any other network
+        return None
+    network.pretrained_cfg.pop("state_dict", None)  # type: ignore[operator,union-attr]
+    wanted = [t for n, t in network.state_dict().items() if not n.endswith("num_batches_tracked")]
+    whole = all(tensor.data_ptr() in copies.places for tensor in wanted if tensor.numel())
+    return network if whole else None
+
+
+def _classes(state: State) -> int:
+    """How many outputs the last layer has, where its name is that of a head."""
+    names = [n for n, t in state.items() if n.endswith(".weight") and t.dim() in (2, 4)]
+    return state[names[-1]].shape[0] if names and _HEADS & set(names[-1].split(".")) else 0
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Let timm not list the tensors that it leaves out, until the end."""
+    logger = logging.getLogger("timm")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)

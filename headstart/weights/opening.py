@@ -1,0 +1,247 @@
+"""Reading weights in whatever form a trainer wrote them, and running nothing that is in them."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import re
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, final
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from headstart.errors import WeightsError
+from headstart.weights.recognising import INDEX, SAFETENSORS, damaged, kind
+from headstart.weights.tensors import State, shape
+from headstart.weights.unwrapping import unwrap
+
+TORCH_SUFFIXES: Final = frozenset({".pth", ".pt", ".th", ".bin", ".ckpt", ".tar", ".pkl"})
+_USUAL: Final = (  # which file of a folder holds its weights, first to last
+    *("model.safetensors", "model.safetensors.index.json"),
+    *("pytorch_model.bin", "pytorch_model.bin.index.json", "pytorch_model.pth", "model.pth"),
+)
+_MOST: Final = 1 << 31  # bytes that one sparse tensor may become
+_SHOWN: Final = 3
+_GLOBAL: Final = re.compile(r"GLOBAL ([\w.]{1,80})")
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Tensors by name, what the file's header says of them, and what is worth saying."""
+
+    state: State
+    metadata: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+@final
+class _Ignored:
+    """Stands for an object beside the tensors, none of which is needed; nothing of it is kept."""
+
+    def __new__(cls, *_: object) -> _Ignored:
+        """Make one, whatever it is made of."""
+        return object.__new__(cls)
+
+    def __setstate__(self, state: object) -> None:
+        """Take in nothing."""
+
+
+def _mapping(*_: object) -> dict[Any, Any]:
+    """What stands for a defaultdict, whose factory is not needed."""
+    return {}
+
+
+# Settings and numbers that trainers save beside the tensors. What torch is told to make of each is
+# one of the two above, so that neither these classes nor NumPy see what is in the file.
+_PLAIN: Final = (
+    "argparse.Namespace",
+    *(f"builtins.{name}" for name in "bool dict float frozenset int list str tuple".split()),
+    *(f"datetime.{name}" for name in "date datetime time timedelta timezone".split()),
+    "fastcore.foundation.L",
+    "numpy.dtype",
+    "numpy.ndarray",
+    *(
+        f"numpy.{core}.multiarray.{name}"
+        for core in ("core", "_core")
+        for name in ("_reconstruct", "scalar")
+    ),
+    *(f"numpy.dtypes.{name}DType" for name in "Bool Float16 Float32 Float64 Int32 Int64".split()),
+    *(
+        f"{module}.{kind}Path"
+        for module in ("pathlib", "pathlib._local")
+        for kind in ("", "Posix", "PurePosix", "PureWindows", "Windows")
+    ),
+    "torch.torch_version.TorchVersion",
+)
+_ALLOWED: Final[list[Any]] = [
+    *((_Ignored, name) for name in _PLAIN),
+    (_mapping, "collections.defaultdict"),
+]
+
+
+def names_file(text: str) -> bool:
+    """Whether the text after @ in a reference is a file, there or not, rather than a revision."""
+    endings = (".safetensors", ".index.json", *TORCH_SUFFIXES)
+    return Path(text).exists() or text.lower().endswith(endings)
+
+
+def read(path: str | Path, averaged: bool = True) -> Weights:
+    """Read what safetensors or torch.save wrote, whatever the file is called, on the CPU.
+
+    Networks are looked for under the names that trainers save them by; of averaged weights and raw
+    ones the `averaged` are taken. In a folder it is the file that libraries look for first; an
+    index of several files is followed. Nothing in the file is executed: a pickle that wants more
+    than tensors and plain settings is refused. Raises WeightsError where the file is missing,
+    damaged, unsafe or not a weights file.
+    """
+    path = Path(path)
+    try:
+        path = _in_folder(path) if path.is_dir() else path
+    except OSError as error:
+        raise WeightsError(f"{path} can't be read ({error.strerror}). Check it.") from None
+    if not path.is_file():
+        raise WeightsError(f"{path} is not a file. Give a .safetensors or .pth file of weights.")
+    found = kind(path)
+    if found == SAFETENSORS:
+        state, metadata = _read_safetensors(path)
+        unwrapped = unwrap(state, path, averaged)
+        return Weights(unwrapped.state, metadata, unwrapped.notes)
+    if found == INDEX:
+        return _read_index(path, averaged)
+    unwrapped = unwrap(_read_torch(path), path, averaged)
+    size = path.stat().st_size
+    state = {name: _plain(tensor, name, path, size) for name, tensor in unwrapped.state.items()}
+    return Weights(state, {}, unwrapped.notes)
+
+
+def header(path: str | Path) -> dict[str, str]:
+    """What the header of a .safetensors file says besides its tensors; nothing of another file."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return dict(file.metadata() or {})
+    except (SafetensorError, OSError, ValueError):
+        return {}
+
+
+def _in_folder(folder: Path) -> Path:
+    """The file of weights in a folder. Raises WeightsError where it isn't plain which."""
+    for name in _USUAL:
+        if (folder / name).is_file():
+            return folder / name
+    if any(folder.glob("*.distcp")):
+        raise WeightsError(
+            f"{folder} is a checkpoint in parts, of torch.distributed. Join them with python -m "
+            f"torch.distributed.checkpoint.format_utils dcp_to_torch {folder} weights.pth."
+        )
+    if (folder / "zero_to_fp32.py").is_file():
+        raise WeightsError(
+            f"{folder} is a checkpoint of DeepSpeed in parts. Join them with its own "
+            "zero_to_fp32.py, and give the file that it writes."
+        )
+    files = sorted(each for each in folder.iterdir() if names_file(each.name) and each.is_file())
+    if len(files) == 1:
+        return files[0]
+    several = f"{len(files)} files of weights, such as {files[0].name}" if files else "no weights"
+    raise WeightsError(f"{folder} is a folder with {several}. Give one file.")
+
+
+def _read_safetensors(path: Path) -> tuple[State, dict[str, str]]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            state = {name: file.get_tensor(name) for name in file.keys()}
+            return state, dict(file.metadata() or {})
+    except (SafetensorError, OSError, ValueError) as error:
+        raise WeightsError(
+            f"{path} is not a whole safetensors file ({error}). Copy or download it again."
+        ) from error
+
+
+def _read_index(path: Path, averaged: bool) -> Weights:
+    """The tensors of several files, by the list of what lies where that stands beside them."""
+    try:
+        places = json.loads(path.read_text(encoding="utf-8"))["weight_map"]
+        names = sorted({str(place) for place in places.values()})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise WeightsError(
+            f"{path} is a text, not a file of weights. Give what torch.save or safetensors wrote."
+        ) from None
+    state: State = {}
+    for name in names:
+        if Path(name).name != name or name == path.name or name.endswith(".json"):
+            raise WeightsError(f"{path} leads out of its folder, to {name[:80]}. Mend it.")
+        state |= read(path.with_name(name), averaged).state
+    return Weights(state)
+
+
+def _read_torch(path: Path) -> Any:
+    try:
+        with warnings.catch_warnings(), torch.serialization.safe_globals(_ALLOWED):
+            warnings.simplefilter("ignore")  # old forms of storage, other protocols
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        if "global" in str(error).lower() or "DTensor" in str(error):
+            raise _unsafe(path, str(error)) from None
+        if "operand" in str(error):
+            raise WeightsError(
+                f"{path} is pickled by another protocol than torch reads without running code. "
+                "Save the weights again where they were made, without pickle_protocol."
+            ) from None
+        raise damaged(path) from None
+    except Exception:  # damaged archives raise nearly anything
+        raise damaged(path) from None
+
+
+def _unsafe(path: Path, reason: str) -> WeightsError:
+    """What to say of a pickle that wants to call what is no tensor."""
+    if "DTensor" in reason:
+        return _parted(path)
+    try:
+        with torch.serialization.safe_globals(_ALLOWED):
+            names = sorted(torch.serialization.get_unsafe_globals_in_checkpoint(str(path)))
+    except Exception:  # the old format, or what only its reader understands
+        names = _GLOBAL.findall(reason)
+    names = [re.sub(r"[^\w.]", "", name)[:80] for name in names]
+    whole = any(name.startswith("torch.nn.") for name in names)
+    what = ", as it holds a whole network in Python objects" if whole else ""
+    shown = f" ({', '.join(names[:_SHOWN])})" if names else ""
+    return WeightsError(
+        f"{path} wants to run code when opened{shown}{what}, so it was not opened. "
+        "Give a plain state dict, best as .safetensors: where the network was trained, "
+        "torch.save(model.state_dict(), 'weights.pth') writes one."
+    )
+
+
+def _parted(path: Path) -> WeightsError:
+    return WeightsError(
+        f"{path} holds tensors that are parted over several machines (DTensor). Gather them where "
+        "they were trained, with get_model_state_dict and its option full_state_dict=True."
+    )
+
+
+def _plain(tensor: Tensor, name: str, path: Path, size: int) -> Tensor:
+    """A dense tensor with values of its own. Raises WeightsError for one that has none."""
+    if type(tensor) not in (Tensor, torch.nn.Parameter):
+        raise _parted(path)
+    if tensor.is_quantized:
+        raise WeightsError(
+            f"{path} holds quantised tensors, such as {name}. Give the weights from before they "
+            "were quantised."
+        )
+    if tensor.is_meta:
+        raise WeightsError(
+            f"{path} holds tensors without values (on the device meta), such as {name}. Save the "
+            "weights again once they have any."
+        )
+    tensor = tensor.detach()
+    bytes_wanted = tensor.numel() * tensor.element_size()
+    dense = tensor.layout is torch.strided
+    if bytes_wanted > (size if dense else _MOST):
+        raise WeightsError(
+            f"{path} holds {name}, {shape(tensor)}, which is larger than the file. Save it again "
+            "from tensors of its own, as tensor.clone() makes them."
+        )
+    return tensor if dense else tensor.to_dense()

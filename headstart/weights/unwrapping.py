@@ -1,0 +1,124 @@
+"""Where in a checkpoint the network is, and its names without what trainers put in front."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, final
+
+from torch import Tensor
+
+from headstart.errors import WeightsError
+from headstart.weights.tensors import State
+
+AVERAGED: Final = (
+    *("state_dict_ema", "model_ema", "ema_state_dict", "model_ema_state_dict", "params_ema"),
+    *("ema_model", "ema_model_state_dict", "ema", "swa_model", "swa_state_dict", "teacher"),
+)
+_RAW: Final = (
+    *("state_dict", "model_state_dict", "model", "model_state", "net", "network", "weights"),
+    *("params", "module", "student"),
+)
+_NO_NETWORK: Final = ("opt", "sched", "scal", "loss", "crit", "amp", "rng", "callback", "loop")
+_WRAPPERS: Final = frozenset(  # modules that torch puts around others, in any place of a name
+    {"_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module", "_forward_module"}
+)
+_PARALLEL: Final = "module."
+_AVERAGES: Final = "n_averaged"  # what AveragedModel counts
+_COUNTED: Final = ("total_ops", "total_params")  # what profilers leave behind
+_DEEPEST: Final = 6
+
+
+@final
+@dataclass(frozen=True)
+class Unwrapped:
+    """The network's tensors by name, and what is worth saying of how they were found."""
+
+    state: State
+    notes: tuple[str, ...] = ()
+
+
+def unwrap(content: Any, path: Path, averaged: bool = True) -> Unwrapped:
+    """The network in what a file holds.
+
+    Of averaged weights beside raw ones the `averaged` are taken, or the raw ones. Raises
+    WeightsError where there is no network, or no telling which.
+    """
+    keys: list[str] = []
+    raw = False  # whether raw weights stood beside those that were taken
+    while isinstance(content, Mapping) and len(keys) < _DEEPEST:
+        within = dict.fromkeys(_within(content, averaged))
+        if not within:
+            break
+        key = next(iter(within))
+        raw |= key in AVERAGED and any(other in _RAW for other in within)
+        keys.append(key)
+        content = content[key]
+    taken = [key for key in keys if key in AVERAGED]
+    if taken and not averaged:
+        raise WeightsError(
+            f"{path} holds averaged weights alone ({taken[0]}), no raw ones. Leave out ema=false."
+        )
+    items = content.items() if isinstance(content, Mapping) else ()
+    state = _cleaned({n: t for n, t in items if isinstance(n, str) and isinstance(t, Tensor)})
+    if not state:
+        several = _several(content)
+        if len(several) > 1:
+            raise WeightsError(
+                f"{path} holds several networks: {', '.join(several[:5])}. Save the one that you "
+                f"mean alone: torch.save(checkpoint[{several[0]!r}], 'weights.pth')."
+            )
+        if several:
+            return unwrap(content[several[0]], path, averaged)
+        raise WeightsError(f"{path} holds no tensors by name. Give a saved state dict.")
+    return Unwrapped(state, (note(path, taken[0]),) if taken and raw else ())
+
+
+def note(path: object, name: str) -> str:
+    """What to say where averaged weights were taken."""
+    return f"{path} holds averaged weights ({name}), which are used; ema=false takes the raw ones."
+
+
+def _within(content: Mapping[Any, Any], averaged: bool) -> Iterator[str]:
+    """The keys that hold a network, the one to take first."""
+    for key in (*AVERAGED, *_RAW) if averaged else (*_RAW, *AVERAGED):
+        if _holds(content.get(key), _DEEPEST):
+            yield key
+
+
+def _holds(content: Any, depth: int) -> bool:
+    """Whether there are tensors by name in a mapping, or in one that it holds as a network."""
+    if not isinstance(content, Mapping) or depth == 0:
+        return False
+    if any(isinstance(name, str) and isinstance(t, Tensor) for name, t in content.items()):
+        return True
+    return any(_holds(content.get(key), depth - 1) for key in (*AVERAGED, *_RAW))
+
+
+def _several(content: Any) -> list[str]:
+    """What a checkpoint calls its networks, where none of the usual names is among them."""
+    if not isinstance(content, Mapping):
+        return []
+    return [
+        key[:80]
+        for key, value in content.items()
+        if isinstance(key, str)
+        and not any(word in key.lower() for word in _NO_NETWORK)
+        and isinstance(value, Mapping)
+        and any(isinstance(n, str) and isinstance(t, Tensor) for n, t in value.items())
+    ]
+
+
+def _cleaned(state: Mapping[str, Tensor]) -> State:
+    """Names without the wrappers of parallel training, compiling and averaging."""
+    found = {
+        ".".join(part for part in name.split(".") if part not in _WRAPPERS): tensor
+        for name, tensor in state.items()
+        if name.rpartition(".")[2] not in _COUNTED
+    }
+    while found and all(n.startswith(_PARALLEL) or n == _AVERAGES for n in found):
+        if set(found) == {_AVERAGES}:
+            break
+        found = {n.removeprefix(_PARALLEL): t for n, t in found.items() if n != _AVERAGES}
+    return found
