@@ -58,3 +58,4 @@ class Backbone:
     library: str = ""  # of its own, that opens an artifact made with it
     native: Mapping[str, Any] = field(default_factory=dict)  # that library's config.json
     files: Mapping[str, bytes] = field(default_factory=dict)  # by name, such as its tokenizer
+    folders: Mapping[str, str] = field(default_factory=dict)  # where its library wants tensors too

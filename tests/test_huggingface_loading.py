@@ -344,6 +344,8 @@ def test_special_tokens_are_found_wherever_they_are_written(tmp_path: Path) -> N
     tokenizer["model"] = {"type": "Unigram", "unk_id": 1, "vocab": pairs}
     (folder / "tokenizer.json").write_text(json.dumps(tokenizer | {"added_tokens": []}))
     (folder / "special_tokens_map.json").write_text('{"pad_token": "<pad>"}')
+    settings = {"tokenizer_class": "PreTrainedTokenizerFast"}  # not BERT's own, of whole words
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
     fed = catalog.load_backbone(f"hf:{folder}").preprocess
     assert (fed["pad"], fed["unknown"]) == (0, 1)
 

@@ -49,6 +49,7 @@ class HuggingFace(Hub):
                 "Run: pip install 'headstart[text]'"
             )
         from headstart.hubs.huggingface.building import backbone
+        from headstart.hubs.huggingface.layout import lay_out
         from headstart.hubs.huggingface.planning import settle
 
-        return backbone(settle(reference))
+        return backbone(settle(lay_out(reference)))

@@ -31,14 +31,17 @@ class Checkpoint:
     state: State
     what: str
     exact: bool
+    apart: tuple[str, ...] = ()  # what names begin with that are not the network's
 
     def has_own_pooling(self, family: Family) -> bool:
         """Whether the model's own pooling was trained."""
         return family.trained in self.state
 
 
-def checkpoint(files: Sequence[Path], family: Family, exact: bool) -> Checkpoint:
-    """Read weights files, and give their tensors today's names.
+def checkpoint(
+    files: Sequence[Path], family: Family, exact: bool, apart: tuple[str, ...] = ()
+) -> Checkpoint:
+    """Read weights files, and give their tensors today's names but for those that begin `apart`.
 
     Raises WeightsError where a file is damaged or unsafe.
     """
@@ -52,8 +55,9 @@ def checkpoint(files: Sequence[Path], family: Family, exact: bool) -> Checkpoint
         for old, new in _OLD.items():
             name = name.removesuffix(old) + new if name.endswith(old) else name
         if not name.endswith(_TABLES):
-            state[f"{family.prefix}.{name}" if bare and name not in heads else name] = tensor
-    return Checkpoint(state, str(files[0]), exact)
+            outside = name in heads or name.startswith(apart)
+            state[f"{family.prefix}.{name}" if bare and not outside else name] = tensor
+    return Checkpoint(state, str(files[0]), exact, apart)
 
 
 def fill(network: nn.Module, given: Checkpoint, family: Family, own: bool) -> nn.Linear | None:
@@ -67,6 +71,7 @@ def fill(network: nn.Module, given: Checkpoint, family: Family, own: bool) -> nn
     head = f"{family.head if own else HEAD}."
     parts = {name: t for name, t in given.state.items() if name in {head + p for p in _PARTS}}
     dropped = set(parts) | _dropped(given, family, network) - set(wanted)
+    dropped |= {name for name in given.state if name.startswith(given.apart)}
     state = {name: tensor for name, tensor in given.state.items() if name not in dropped}
     if not given.exact and not given.has_own_pooling(family):
         state |= {n: t for n, t in wanted.items() if n not in state and _pools(n, family)}

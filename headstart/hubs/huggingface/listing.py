@@ -16,8 +16,8 @@ from safetensors import SafetensorError, safe_open
 from headstart.contracts import Card
 from headstart.errors import HeadstartError
 from headstart.hubs.huggingface.families import FAMILIES
-from headstart.hubs.huggingface.fetching import INDEX, WEIGHTS, weight_files
-from headstart.hubs.huggingface.reading import CONFIG, card, read_json
+from headstart.hubs.huggingface.fetching import INDEX, weight_files
+from headstart.hubs.huggingface.reading import CONFIG, WEIGHTS, card, read_json
 
 _RECORD: Final = "headstart.json"  # of our own artifacts, which another hub lists
 
