@@ -478,9 +478,9 @@ def test_bad_folders_are_one_sentence(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"ways": ["lasttoken"]}, "pools by 'lasttoken', which can't be kept"),
-        ({"more": "Dense"}, "has a Dense module that can't be kept"),
-        ({"place": "0_Transformer"}, "has its modules in an order or place that can't be kept"),
+        ({"ways": ["sum"]}, "has a Pooling module that pools by 'sum', which is not known"),
+        ({"more": "LSTM"}, "has the module LSTM, which can't be kept"),
+        ({"more": "Dense"}, "has a Dense module with None to None features over 32"),
         ({"place": "../other"}, "points out of its folder to ../other"),
     ],
 )

@@ -48,8 +48,9 @@ class HuggingFace(Hub):
                 f"{reference} needs the package transformers, which is not installed. "
                 "Run: pip install 'headstart[text]'"
             )
-        from headstart.hubs.huggingface.building import backbone
+        from headstart.hubs.huggingface import building, static
         from headstart.hubs.huggingface.layout import lay_out
         from headstart.hubs.huggingface.planning import settle
 
-        return backbone(settle(lay_out(reference)))
+        plan = settle(lay_out(reference))
+        return static.backbone(plan) if plan.family is None else building.backbone(plan)

@@ -41,7 +41,7 @@ def backbone(plan: Plan) -> Backbone:
     """
     family = plan.family
     assert family is not None
-    read = tokens(plan)
+    read = tokens(plan, plan.config.vocab_size)
     given = _given(plan, family)
     pooling = _pooling(plan, family, given, read)
     own = isinstance(pooling, OwnPooling)

@@ -148,7 +148,9 @@ def _from_hub(name: str, revision: str | None, weights: bool) -> Place:
 
 def _has_weights(folder: Path, kinds: Sequence[str] = WEIGHTS) -> bool:
     """Whether the network's weights are there, in the folder or in that of its first module."""
-    names = [f"{place}{kind}{end}" for kind in kinds for end in ("", INDEX) for place in ("", "0_*/")]
+    names = [
+        f"{place}{kind}{end}" for kind in kinds for end in ("", INDEX) for place in ("", "0_*/")
+    ]
     return any(any(folder.glob(name)) for name in (*names, ADAPTED))
 
 

@@ -76,7 +76,7 @@ def fill(network: nn.Module, given: Checkpoint, family: Family, own: bool) -> nn
     if not given.exact and not given.has_own_pooling(family):
         state |= {n: t for n, t in wanted.items() if n not in state and _pools(n, family)}
     load_into(network, {name.removeprefix(cut): t for name, t in state.items()}, given.what)
-    return _head({n.removeprefix(head): t for n, t in parts.items()}, given.what)
+    return head_of({n.removeprefix(head): t for n, t in parts.items()}, given.what)
 
 
 def _dropped(given: Checkpoint, family: Family, network: Any) -> set[str]:
@@ -106,7 +106,8 @@ def _pooler(family: Family) -> str:
     return f"{family.prefix}.{family.pooler}." if family.pooler else "\0"
 
 
-def _head(parts: State, what: str) -> nn.Linear | None:
+def head_of(parts: State, what: str) -> nn.Linear | None:
+    """The linear layer of a head's tensors, where they are one. Raises WeightsError otherwise."""
     weight = parts.get("weight")
     if weight is None or weight.dim() != 2:
         return None

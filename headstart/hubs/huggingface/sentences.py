@@ -99,20 +99,20 @@ def sentences(folder: Path, what: str) -> Sentences | None:
     first, rest = modules[0], modules[1:]
     static = first.kind == STATIC
     if first.kind not in (_TRANSFORMER, STATIC):
-        raise HeadstartError(f"{what} begins with {_article(first.kind)}. {_ADVICE}")
+        raise HeadstartError(
+            f"{what} begins with the module {first.kind}, which can't be kept. {_ADVICE}"
+        )
     pooling: dict[str, Any] = {}
     if not static:
         if not rest or rest[0].kind != "Pooling":
-            kind = rest[0].kind if rest else "nothing"
-            raise HeadstartError(
-                f"{what} has {_article(kind)} where its Pooling is expected. {_ADVICE}"
-            )
+            kind = f"the module {rest[0].kind}" if rest else "no module"
+            raise HeadstartError(f"{what} has {kind} where its Pooling is expected. {_ADVICE}")
         pooling = read_json(folder / rest[0].place / "config.json")
         rest = rest[1:]
         _check_own(own_settings(folder / first.place), what)
     odd = [module.kind for module in rest if module.kind not in KINDS]
     if odd:
-        raise HeadstartError(f"{what} has {_article(odd[0])} that can't be kept. {_ADVICE}")
+        raise HeadstartError(f"{what} has the module {odd[0]}, which can't be kept. {_ADVICE}")
     path = folder / _SETTINGS
     said = read_json(path) if path.is_file() else {}
     return Sentences(
@@ -230,10 +230,6 @@ def _files(folder: Path, modules: Sequence[Module]) -> dict[str, bytes]:
     for path in sorted((folder / first.place).glob(_OWN)):
         files[path.name] = text_of(path).encode()
     return files
-
-
-def _article(kind: str) -> str:
-    return f"{'an' if kind[:1] in 'AEIOU' else 'a'} {kind} module" if kind != "nothing" else kind
 
 
 def _dumped(content: Any) -> bytes:

@@ -51,9 +51,7 @@ def _first(problems: Any) -> str | None:
     return next(filter(None, problems), None)
 
 
-def check_network(
-    make: Callable[[], nn.Module], files: Sequence[Path], path: Path
-) -> None:
+def check_network(make: Callable[[], nn.Module], files: Sequence[Path], path: Path) -> None:
     """Make the network without memory for its tensors, and compare its size with what there is.
 
     Raises WeightsError where `files` of weights hold far less than it, HeadstartError where there

@@ -43,8 +43,10 @@ class Tokens:
     prompt: int
 
 
-def tokens(plan: Plan) -> Tokens:
+def tokens(plan: Plan, vectors: int) -> Tokens:
     """The tokenizer of a plan, without padding and truncation, which are ours to do.
+
+    `vectors` is how many tokens the network has a vector for.
 
     Where tokenizer.json and tokenizer_config.json contradict each other, transformers decides, and
     what it makes of them is kept. Raises HeadstartError where there is no tokenizer, none that can
@@ -57,10 +59,12 @@ def tokens(plan: Plan) -> Tokens:
         _lower(content)
     if plan.sentences is not None and plan.sentences.static:
         content["post_processor"] = None  # that library adds no special tokens
-    elif plan.config is not None:
-        _drop_unknown(content, plan.config.vocab_size)
-    text = json.dumps(content | {"padding": None, "truncation": None}, ensure_ascii=False).encode()
+    _drop_unknown(content, vectors)
     length = _length(plan, library, content.get("truncation"))
+    content |= {"padding": None, "truncation": None}
+    if plan.family is None and length < ENDLESS:
+        content["truncation"] = _truncation(length, library.truncation_side)
+    text = json.dumps(content, ensure_ascii=False).encode()
     preprocess = {
         "tokenizer": hashlib.sha256(text).hexdigest(),
         "max_length": length,
@@ -141,7 +145,9 @@ def _copied(folder: Path, copy: Path, raw: Mapping[str, Any]) -> None:
     settings = folder / BESIDE[0]
     if settings.is_file():
         (copy / BESIDE[0]).write_bytes(_plain(settings))
-    kept = {n: raw[n] for n in ("model_type", "transformers_version", "tokenizer_class") if n in raw}
+    kept = {
+        n: raw[n] for n in ("model_type", "transformers_version", "tokenizer_class") if n in raw
+    }
     (copy / CONFIG).write_text(json.dumps(kept), encoding="utf-8")
 
 
@@ -205,6 +211,16 @@ def _length(plan: Plan, library: Any, truncation: Any) -> int:
         return min(positions, own)
     usual = positions if plan.sentences is not None else LENGTH
     return min(positions, usual, _whole(library.model_max_length) or positions)
+
+
+def _truncation(length: int, side: str) -> dict[str, Any]:
+    """What cuts texts for a library that reads tokenizer.json alone."""
+    return {
+        "direction": side.capitalize(),
+        "max_length": length,
+        "strategy": "LongestFirst",
+        "stride": 0,
+    }
 
 
 def _whole(value: Any) -> int:
