@@ -44,7 +44,7 @@ class Tokens:
 
 
 def tokens(plan: Plan, vectors: int) -> Tokens:
-    """The tokenizer of a plan, without padding and truncation, which are ours to do.
+    """The tokenizer of a plan, without padding and the usual truncation, which are ours to do.
 
     `vectors` is how many tokens the network has a vector for.
 
@@ -62,7 +62,7 @@ def tokens(plan: Plan, vectors: int) -> Tokens:
     _drop_unknown(content, vectors)
     length = _length(plan, library, content.get("truncation"))
     content |= {"padding": None, "truncation": None}
-    if plan.family is None and length < ENDLESS:
+    if library.truncation_side == "left" or (plan.family is None and length < ENDLESS):
         content["truncation"] = _truncation(length, library.truncation_side)
     text = json.dumps(content, ensure_ascii=False).encode()
     preprocess = {
@@ -214,7 +214,7 @@ def _length(plan: Plan, library: Any, truncation: Any) -> int:
 
 
 def _truncation(length: int, side: str) -> dict[str, Any]:
-    """What cuts texts for a library that reads tokenizer.json alone."""
+    """What tells a library that reads tokenizer.json alone how to cut texts."""
     return {
         "direction": side.capitalize(),
         "max_length": length,
