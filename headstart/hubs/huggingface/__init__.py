@@ -48,9 +48,12 @@ class HuggingFace(Hub):
                 f"{reference} needs the package transformers, which is not installed. "
                 "Run: pip install 'headstart[text]'"
             )
-        from headstart.hubs.huggingface import building, static
+        from headstart.hubs.huggingface import building, pictures, static
         from headstart.hubs.huggingface.layout import lay_out
         from headstart.hubs.huggingface.planning import settle
 
-        plan = settle(lay_out(reference))
+        layout = lay_out(reference)
+        if pictures.are_read_by(layout.kind):
+            return pictures.backbone(layout)
+        plan = settle(layout)
         return static.backbone(plan) if plan.family is None else building.backbone(plan)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from copy import deepcopy
 from dataclasses import replace
@@ -142,23 +142,26 @@ def _made(plan: Plan, family: Family, own: bool) -> nn.Module:
     """The network with random weights, its head an identity."""
     more: dict[str, Any] = {"add_pooling_layer": False} if family.pooler and not own else {}
     kind: Any = AutoModelForSequenceClassification if own else AutoModel
-    network = built(kind, plan.config, plan.layout, **more)
+
+    def make() -> nn.Module:
+        made: nn.Module = kind.from_config(deepcopy(plan.config), trust_remote_code=False, **more)
+        return made
+
+    network = built(make, plan.layout)
     if own:
         above, _, last = family.head.rpartition(".")
         setattr(network.get_submodule(above), last, nn.Identity())
     return network
 
 
-def built(kind: Any, config: Any, layout: Layout, **more: Any) -> nn.Module:
-    """A network of transformers with random weights, once its size is known to be sensible.
+def built(
+    make: Callable[[], nn.Module], layout: Layout, load: Callable[[], nn.Module] | None = None
+) -> nn.Module:
+    """What `load`, or else `make`, answers, once the size of the network is known to be sensible.
 
-    Raises HeadstartError where it can't be built or is larger than its weights or the memory.
+    `make` gives it random weights. Raises HeadstartError where it can't be built or is larger than
+    its weights or the memory.
     """
-
-    def make() -> nn.Module:
-        network: nn.Module = kind.from_config(deepcopy(config), trust_remote_code=False, **more)
-        return network
-
     files = [layout.file] if layout.file else []
     if not files and layout.reference.option("pretrained", True):
         files = weight_files(layout.encoder, layout.what)
@@ -166,7 +169,7 @@ def built(kind: Any, config: Any, layout: Layout, **more: Any) -> nn.Module:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             check_network(make, files, layout.encoder / CONFIG)
-            return make().eval()
+            return (load or make)().eval()
     except HeadstartError:
         raise
     except Exception as error:  # sizes that don't fit together fail in as many ways

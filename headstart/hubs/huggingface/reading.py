@@ -66,3 +66,8 @@ def _joined(value: Any) -> str | None:
     """Text, or a list of it in one line."""
     parts = value if isinstance(value, list) else [value]
     return ", ".join(part for part in parts if isinstance(part, str)) or None
+
+
+def dumped(content: Any) -> bytes:
+    """JSON as a file of a model's folder holds it."""
+    return (json.dumps(content, indent=2) + "\n").encode()

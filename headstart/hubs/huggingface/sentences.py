@@ -11,7 +11,7 @@ from typing import Any, Final, final
 from headstart.errors import HeadstartError
 from headstart.hubs.huggingface.after import KINDS, After, after
 from headstart.hubs.huggingface.pooling import POOLS
-from headstart.hubs.huggingface.reading import CONFIG, read_json, text_of
+from headstart.hubs.huggingface.reading import CONFIG, dumped, read_json, text_of
 
 MODULES: Final = "modules.json"
 STATIC: Final = "StaticEmbedding"
@@ -135,9 +135,9 @@ def written(ways: Sequence[str], width: int, length: int) -> dict[str, bytes]:
     ]
     pooling = {flag: way in ways for flag, way in _FLAGS.items()}
     return {
-        MODULES: _dumped(modules),
-        f"{_POOLING}/config.json": _dumped({"word_embedding_dimension": width, **pooling}),
-        "sentence_bert_config.json": _dumped({"max_seq_length": length, "do_lower_case": False}),
+        MODULES: dumped(modules),
+        f"{_POOLING}/config.json": dumped({"word_embedding_dimension": width, **pooling}),
+        "sentence_bert_config.json": dumped({"max_seq_length": length, "do_lower_case": False}),
     }
 
 
@@ -222,7 +222,7 @@ def _files(folder: Path, modules: Sequence[Module]) -> dict[str, bytes]:
     if first.place:
         listed = json.loads(content)
         listed[0]["path"] = ""
-        content = _dumped(listed)
+        content = dumped(listed)
     files = {MODULES: content}
     for name in (_SETTINGS, *(f"{module.place}/config.json" for module in rest)):
         if (folder / name).is_file():
@@ -230,7 +230,3 @@ def _files(folder: Path, modules: Sequence[Module]) -> dict[str, bytes]:
     for path in sorted((folder / first.place).glob(_OWN)):
         files[path.name] = text_of(path).encode()
     return files
-
-
-def _dumped(content: Any) -> bytes:
-    return (json.dumps(content, indent=2) + "\n").encode()
