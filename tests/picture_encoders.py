@@ -71,6 +71,8 @@ def network(kind: str, classifier: bool = False, labels: int = 3) -> Any:
 
     config = CONFIG_MAPPING[kind.split()[0]](**{**KINDS[kind], "num_labels": labels})
     make: Any = AutoModelForImageClassification if classifier else AutoModel
+    if kind == "deit":  # transformers 5.23 fails on several classes where none is named
+        config.architectures = ["DeiTForImageClassification" if classifier else "DeiTModel"]
     with torch.random.fork_rng(devices=()):
         torch.default_generator.manual_seed(1)
         made = make.from_config(config)

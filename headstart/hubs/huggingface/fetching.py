@@ -37,7 +37,7 @@ from headstart.hubs.huggingface.reading import (
 
 INDEX: Final = ".index.json"
 ADAPTED: Final = "adapter_model.safetensors"
-_MARKS: Final = (CONFIG, "modules.json", ADAPTER)  # of a model's folder, one at least
+MARKS: Final = (CONFIG, "modules.json", ADAPTER)  # of a model's folder, one at least
 _DESCRIPTION: Final = (
     *(CONFIG, ADAPTER, "README.md", "modules.json", "*/config.json", "sentence_*_config.json"),
     *("config_sentence_transformers.json", TOKENIZER, *BESIDE, *VOCABULARIES, *PROCESSORS),
@@ -111,7 +111,12 @@ def weight_files(folder: Path, what: str) -> list[Path]:
 
 
 def _is_model(folder: Path) -> bool:
-    return any((folder / mark).is_file() for mark in _MARKS)
+    return any((folder / mark).is_file() for mark in MARKS)
+
+
+def is_adapter(folder: Path) -> bool:
+    """Whether peft saved here what is added to another model, and not the whole of it."""
+    return (folder / ADAPTER).is_file() and not any((folder / name).is_file() for name in WEIGHTS)
 
 
 def _shards(index: Path) -> list[Path]:
@@ -156,7 +161,7 @@ def _has_weights(folder: Path, kinds: Sequence[str] = WEIGHTS) -> bool:
 
 def _at_hand(name: str, revision: str | None) -> Place | None:
     try:
-        found = [try_to_load_from_cache(name, mark, revision=revision) for mark in _MARKS]
+        found = [try_to_load_from_cache(name, mark, revision=revision) for mark in MARKS]
     except HFValidationError as error:
         raise HeadstartError(
             f"hf:{name} is neither a folder nor a name on the Hub. "

@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any, Final, final
 
 from headstart.errors import HeadstartError, WeightsError
-from headstart.hubs.huggingface.fetching import ADAPTED, locate
+from headstart.hubs.huggingface.fetching import ADAPTED, is_adapter, locate
 from headstart.hubs.huggingface.reading import (
     ADAPTER,
     CONFIG,
     PROCESSORS,
     TOKENIZER,
     VOCABULARIES,
-    WEIGHTS,
     read_json,
 )
 from headstart.hubs.huggingface.sentences import STATIC, first_module
@@ -72,7 +71,7 @@ def lay_out(reference: Reference) -> Layout:
     first = first_module(place.folder)
     encoder = reader = place.folder / (first.place if first else "")
     adapter: Path | None = None
-    if _is_adapter(encoder):
+    if is_adapter(encoder):
         adapter = encoder
         encoder = _base(adapter, reference, weights)
         reader = adapter if _reads(adapter) else encoder
@@ -106,11 +105,6 @@ def _file(reference: Reference) -> Path | None:
         return None
     named = Path(given).exists() or given.lower().endswith(_SUFFIXES)
     return Path(given) if named or Path(reference.name).expanduser().is_dir() else None
-
-
-def _is_adapter(folder: Path) -> bool:
-    """Whether peft saved here what is added to another model, and not the whole of it."""
-    return (folder / ADAPTER).is_file() and not any((folder / name).is_file() for name in WEIGHTS)
 
 
 def _reads(folder: Path) -> bool:

@@ -22,7 +22,8 @@ class Image(Modality):
     The preprocessing is a mapping with `channels` (1 or 3), `height`, `width` (pixels), `crop`
     (the share of the resized picture that is kept), `crop_mode` (center, squash, border),
     `interpolation` (nearest, box, bilinear, bicubic, lanczos), and `mean`, `std` (one number
-    a channel, for values from 0 to 1).
+    a channel, for values from 0 to 1). It may also hold `crop_origin` ("floor" where a crop between
+    two pixels begins at the lower one, else it is rounded to the even one).
     """
 
     version: ClassVar[int] = 2  # of what `decode` gives; raise it whenever a pixel changes

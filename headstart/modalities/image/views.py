@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -45,7 +46,9 @@ def whole_view(source: Opened, preprocess: Preprocess) -> np.ndarray:
     if picture.mode == "L" and preprocess["channels"] == 3:
         picture = picture.convert("RGB")
     border = preprocess["mean"] if preprocess["crop_mode"] == "border" else ()
-    return np.array(_middle(picture, window, tuple(round(255 * value) for value in border)))
+    fill = tuple(round(255 * value) for value in border)
+    down = preprocess.get("crop_origin") == "floor"
+    return np.array(_middle(picture, window, fill, math.floor if down else round))
 
 
 def random_view(source: Opened, preprocess: Preprocess, rng: np.random.Generator) -> np.ndarray:
@@ -145,8 +148,16 @@ def _resize(
     return resized[0] if pixels.ndim == 2 else np.ascontiguousarray(resized.transpose(1, 2, 0))
 
 
-def _middle(picture: Picture, size: Size, fill: tuple[int, ...] = ()) -> Picture:
-    """The middle, `size` large; a smaller picture is surrounded with `fill`, or black."""
+def _middle(
+    picture: Picture,
+    size: Size,
+    fill: tuple[int, ...] = (),
+    whole: Callable[[float], int] = round,
+) -> Picture:
+    """The middle, `size` large; a smaller picture is surrounded with `fill`, or black.
+
+    `whole` says where it begins when that is between two pixels.
+    """
     width, height = size
     wide, high = max(0, width - picture.width), max(0, height - picture.height)
     if wide or high:
@@ -154,5 +165,5 @@ def _middle(picture: Picture, size: Size, fill: tuple[int, ...] = ()) -> Picture
         picture = ImageOps.expand(picture, border, fill if len(fill) > 1 else sum(fill))
     if picture.size == size:
         return picture
-    left, top = round((picture.width - width) / 2.0), round((picture.height - height) / 2.0)
+    left, top = whole((picture.width - width) / 2.0), whole((picture.height - height) / 2.0)
     return picture.crop((left, top, left + width, top + height))

@@ -1,4 +1,4 @@
-"""Encoders of pictures: ViT, DeiT, Swin, ConvNeXt, DINOv2, ResNet, and the towers of CLIP, SigLIP."""
+"""Encoders of pictures: ViT, DeiT, Swin, ConvNeXt, DINOv2, ResNet, towers of CLIP and SigLIP."""
 
 from __future__ import annotations
 

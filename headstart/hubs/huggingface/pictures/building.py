@@ -9,7 +9,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoModel, AutoModelForImageClassification
+from transformers import (
+    MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING,
+    AutoModel,
+    AutoModelForImageClassification,
+)
 
 from headstart.contracts import Backbone
 from headstart.errors import HeadstartError, WeightsError
@@ -80,6 +84,9 @@ def _network(plan: Plan) -> tuple[nn.Module, nn.Linear | None, set[str]]:
     config.num_labels = head.out_features if head is not None else 2
     missing: set[str] = set()
 
+    if plan.own:  # one of several, where there are
+        named: Any = MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING[type(config)]
+        config.architectures = [(named[0] if isinstance(named, tuple) else named).__name__]
     kinds: list[type] = []  # which class the automatic one chooses
 
     def make() -> nn.Module:
@@ -108,7 +115,12 @@ def _state(plan: Plan) -> State:
     state: State = {}
     for file in files:
         state |= read(file).state
-    return {n: t.float() if t.is_floating_point() else t for n, t in state.items()}
+    prefix = f"{plan.family.prefix}."  # which a tower of CLIP that was saved alone may lack
+    bare = plan.own and plan.family.whole and not any(n.startswith(prefix) for n in state)
+    return {
+        f"{prefix if bare else ''}{name}": tensor.float() if tensor.is_floating_point() else tensor
+        for name, tensor in state.items()
+    }
 
 
 def _head(plan: Plan, state: State) -> nn.Linear | None:
@@ -131,15 +143,21 @@ def _filled(plan: Plan, kind: Any, config: Any, state: State) -> tuple[nn.Module
     try:
         with _quiet(), torch.random.fork_rng(devices=()):
             network, told = kind.from_pretrained(
-                None, config=config, state_dict=dict(state), output_loading_info=True
+                None,
+                config=config,
+                state_dict=dict(state),
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,
             )
-    except Exception as error:  # shapes that differ, or names that fit nothing
+    except Exception as error:  # names that can't be turned into today's
         reason = " ".join(str(error).split())[:200].rstrip(".")
         raise _misfit(what, reason) from error
     layers = f"{plan.family.layers}."
     left = [n for n in sorted(told["unexpected_keys"]) if layers in n and not n.startswith("text_")]
-    if left or told["mismatched_keys"]:
-        raise _misfit(what, f"{len(left)} left over: {', '.join(left[:3])}")
+    differing = sorted(str(each[0]) for each in told["mismatched_keys"])
+    for names, fault in ((differing, "differ in shape"), (left, "left over")):
+        if names:
+            raise _misfit(what, f"{len(names)} {fault}: {', '.join(names[:3])}")
     return network, set(told["missing_keys"])
 
 

@@ -18,10 +18,18 @@ Recipe = dict[str, Any]
 _NESTED: Final = "image_processor"  # where processor_config.json keeps it
 _ELSEWHERE: Final = ("auto_map", "processor_class", "name_or_path", "_processor_class")
 _FILTERS: Final = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box"}
+_ALIKE: Final = (1, 2, 3)  # torchvision's other filters are not Pillow's
 _LARGEST: Final = 8192  # pixels
 _LEVELS: Final = 255
 _WARPED: Final = 384  # from this size on, ConvNeXt's processor crops nothing
-_STEPS: Final = ("resize", "center_crop", "rescale", "normalize", "rescale_and_normalize", "pad")
+_STEPS: Final = ("resize", "center_crop", "rescale_and_normalize", "_preprocess")
+    "resize",
+    "center_crop",
+    "rescale",
+    "normalize",
+    "rescale_and_normalize",
+    "_preprocess",
+)
 
 
 def settings(layout: Layout) -> dict[str, Any] | None:
@@ -41,38 +49,38 @@ def recipe(layout: Layout, said: Mapping[str, Any], channels: int) -> Recipe:
 
     Raises HeadstartError for one that prepares pictures in a way that can't be kept.
     """
-    processor = _opened(layout, said)
-    size, crop = _sizes(processor.size), _sizes(processor.crop_size)
-    what, kind = layout.what, type(processor).__name__
-    shortest, wide = size.get("shortest_edge"), size.get("width")
-    if not processor.do_resize or processor.do_pad or set(size) - {
-        *("shortest_edge", "height", "width")
-    }:
-        raise _refusal(what, f"{kind} gives pictures of different sizes")
-    if kind.startswith("ConvNext"):
-        fed = _of_convnext(int(shortest or 0), float(processor.crop_pct), what)
-    else:
-        from transformers.image_processing_backends import TorchvisionBackend as Plain
+    processor, what = _opened(layout, said), layout.what
+    fed = _view(processor, what)
+    number = int(2 if processor.resample is None else processor.resample)
+    if number not in _ALIKE:
+        raise _refusal(what, f"it resizes by filter {number}, in which libraries differ")
+    levels = _levels(processor, channels, what)
+    return {"channels": channels, **fed, "interpolation": _FILTERS[number], **levels}
 
-        own = [step for step in _STEPS if getattr(type(processor), step) is not getattr(Plain, step)]
-        if own or type(processor)._preprocess is not Plain._preprocess:
-            raise _refusal(what, f"{kind} has a way of its own")
-        crop = crop if processor.do_center_crop else {}
-        if shortest:
-            fed = _centred(int(shortest), crop, what)
-        else:
-            fed = _squashed(int(size.get("height") or 0), int(wide or 0), crop, what)
-    filter = _FILTERS.get(int(processor.resample if processor.resample is not None else 2))
-    if filter is None:
-        raise _refusal(what, f"it resizes by {processor.resample}")
-    return {"channels": channels, **fed, "interpolation": filter, **_levels(processor, channels, what)}
+
+def _view(processor: Any, what: str) -> Recipe:
+    """What of a picture is resized to which size."""
+    from transformers.image_processing_backends import TorchvisionBackend
+
+    size, crop = _sizes(processor.size), _sizes(processor.crop_size)
+    kind, own = type(processor).__name__, vars(TorchvisionBackend)
+    odd = set(size) - {"shortest_edge", "height", "width"}
+    if not processor.do_resize or processor.do_pad or odd:
+        raise _refusal(what, f"{kind} gives pictures of different sizes")
+    shortest = int(size.get("shortest_edge") or 0)
+    if kind.startswith("ConvNext"):
+        return _of_convnext(shortest, float(processor.crop_pct), what)
+    if any(getattr(type(processor), step) is not own[step] for step in _STEPS):
+        raise _refusal(what, f"{kind} has a way of its own")
+    crop = crop if processor.do_center_crop else {}
+    if shortest:
+        return _centred(shortest, crop, what)
+    return _squashed(int(size.get("height") or 0), int(size.get("width") or 0), crop, what)
 
 
 def file(fed: Mapping[str, Any]) -> bytes:
     """An image processor of transformers that does what a recipe says."""
-    high, wide = (
-        math.floor(fed[side] / fed["crop"]) for side in ("height", "width")
-    )
+    high, wide = (math.floor(fed[side] / fed["crop"]) for side in ("height", "width"))
     squashed = fed["crop_mode"] == "squash"
     content = {
         "image_processor_type": "CLIPImageProcessor",
