@@ -23,13 +23,6 @@ _LARGEST: Final = 8192  # pixels
 _LEVELS: Final = 255
 _WARPED: Final = 384  # from this size on, ConvNeXt's processor crops nothing
 _STEPS: Final = ("resize", "center_crop", "rescale_and_normalize", "_preprocess")
-    "resize",
-    "center_crop",
-    "rescale",
-    "normalize",
-    "rescale_and_normalize",
-    "_preprocess",
-)
 
 
 def settings(layout: Layout) -> dict[str, Any] | None:
