@@ -8,6 +8,7 @@ from contextlib import contextmanager, nullcontext
 from copy import deepcopy
 from dataclasses import replace
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,12 +17,13 @@ from transformers import AutoModel, AutoModelForSequenceClassification
 
 from headstart.contracts import Backbone, Origin
 from headstart.errors import HeadstartError, WeightsError
-from headstart.hubs.huggingface import after
+from headstart.hubs.huggingface import adapters, after
 from headstart.hubs.huggingface.cutting import cut, last_norm
 from headstart.hubs.huggingface.families import Family
 from headstart.hubs.huggingface.fetching import weight_files
 from headstart.hubs.huggingface.fitting import HEAD, Checkpoint, checkpoint, fill
 from headstart.hubs.huggingface.layout import Layout
+from headstart.hubs.huggingface.loading import Loaded, load, read_weights
 from headstart.hubs.huggingface.parts import Part
 from headstart.hubs.huggingface.planning import Plan
 from headstart.hubs.huggingface.pooling import OwnPooling, TokenPooling
@@ -30,7 +32,7 @@ from headstart.hubs.huggingface.sentences import written
 from headstart.hubs.huggingface.sizes import check_network
 from headstart.hubs.huggingface.tokens import Tokens, tokens
 from headstart.references import Reference
-from headstart.weights import digest
+from headstart.weights import State, digest
 
 
 def backbone(plan: Plan) -> Backbone:
@@ -100,10 +102,24 @@ def folders(plan: Plan) -> dict[str, str]:
 def _given(plan: Plan, family: Family) -> Checkpoint | None:
     if not plan.pretrained:
         return None
-    layout = plan.layout
-    files = [layout.file] if layout.file else weight_files(layout.encoder, plan.what)
-    places = tuple(folders(plan))
-    return checkpoint(files, family, exact=layout.file is not None, apart=places)
+    layout, places = plan.layout, tuple(folders(plan))
+    state, what = read_weights(layout)
+    if layout.adapter is not None and layout.file is None:
+        state, what = _merged(plan, family, layout.adapter, state), layout.what
+    return checkpoint(state, what, family, exact=layout.file is not None, apart=places)
+
+
+def _merged(plan: Plan, family: Family, adapter: Path, state: State) -> State:
+    """The weights with an adapter merged into them."""
+
+    def load_it(classifier: bool, labels: int) -> Loaded:
+        auto: Any = AutoModelForSequenceClassification if classifier else AutoModel
+        config = deepcopy(plan.config)
+        config.num_labels = labels
+        built(lambda: auto.from_config(config, trust_remote_code=False), plan.layout, nn.Identity)
+        return load(auto, config, state, plan.what)
+
+    return adapters.merged(adapter, plan.what, family.prefix, family.head, load_it)
 
 
 def _pooling(

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final, final
 
 import torch
 from torch import nn
 
 from headstart.hubs.huggingface.families import Family
-from headstart.weights import State, load_into, read
+from headstart.weights import State, load_into
 
 HEAD: Final = "head"  # what the head over pooled tokens is called
 _OLD: Final = {".gamma": ".weight", ".beta": ".bias"}  # of norms, in checkpoints of 2018
@@ -39,15 +37,9 @@ class Checkpoint:
 
 
 def checkpoint(
-    files: Sequence[Path], family: Family, exact: bool, apart: tuple[str, ...] = ()
+    found: State, what: str, family: Family, exact: bool, apart: tuple[str, ...] = ()
 ) -> Checkpoint:
-    """Read weights files, and give their tensors today's names but for those that begin `apart`.
-
-    Raises WeightsError where a file is damaged or unsafe.
-    """
-    found: State = {}
-    for file in files:
-        found |= read(file).state
+    """Give the tensors of a file today's names, but for those that begin `apart`."""
     bare = any(name.startswith(f"{family.embeddings[0]}.") for name in found)
     heads = {f"{HEAD}.{part}" for part in _PARTS}
     state: State = {}
@@ -57,7 +49,7 @@ def checkpoint(
         if not name.endswith(_TABLES):
             outside = name in heads or name.startswith(apart)
             state[f"{family.prefix}.{name}" if bare and not outside else name] = tensor
-    return Checkpoint(state, str(files[0]), exact, apart)
+    return Checkpoint(state, what, exact, apart)
 
 
 def fill(network: nn.Module, given: Checkpoint, family: Family, own: bool) -> nn.Linear | None:

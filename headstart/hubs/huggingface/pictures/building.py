@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from copy import deepcopy
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import (
-    MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING,
-    AutoModel,
-    AutoModelForImageClassification,
-)
+from transformers import AutoModel, AutoModelForImageClassification
 
 from headstart.contracts import Backbone
 from headstart.errors import HeadstartError, WeightsError
+from headstart.hubs.huggingface.adapters import merged
 from headstart.hubs.huggingface.building import built, origin
-from headstart.hubs.huggingface.fetching import weight_files
 from headstart.hubs.huggingface.fitting import HEAD, head_of
+from headstart.hubs.huggingface.loading import Loaded, load, misfit, named_class, read_weights
 from headstart.hubs.huggingface.pictures.parts import cut
 from headstart.hubs.huggingface.pictures.planning import Plan
 from headstart.hubs.huggingface.reading import PROCESSORS
 from headstart.references import Reference
-from headstart.weights import State, read
+from headstart.weights import State
 
 
 def backbone(plan: Plan) -> Backbone:
@@ -51,7 +46,7 @@ def backbone(plan: Plan) -> Backbone:
     if missing & used:
         names = sorted(missing & used)
         reason = f"{len(names)} missing: {', '.join(names[:3])}"
-        raise _misfit(str(plan.layout.file or plan.layout.what), reason)
+        raise misfit(_source(plan), reason)
     if head is not None and head.in_features != width:
         raise WeightsError(
             f"{plan.layout.what} holds a head for {head.in_features} features, and gives {width}. "
@@ -75,52 +70,65 @@ def backbone(plan: Plan) -> Backbone:
     )
 
 
-def _network(plan: Plan) -> tuple[nn.Module, nn.Linear | None, set[str]]:
+def _network(plan: Plan) -> tuple[nn.Module, nn.Linear | None, frozenset[str]]:
     """transformers' network without its head, the head that the weights hold, and what misses."""
-    config, layout = deepcopy(plan.config), plan.layout
     auto: Any = AutoModelForImageClassification if plan.own else AutoModel
     state = _state(plan)
     head = _head(plan, state)
-    config.num_labels = head.out_features if head is not None else 2
+    config = _labelled(plan.config, auto, 2 if head is None else head.out_features)
     missing: set[str] = set()
-
-    if plan.own:  # one of several, where there are
-        named: Any = MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING[type(config)]
-        config.architectures = [(named[0] if isinstance(named, tuple) else named).__name__]
-    kinds: list[type] = []  # which class the automatic one chooses
 
     def make() -> nn.Module:
         network: nn.Module = auto.from_config(deepcopy(config), trust_remote_code=False)
-        kinds.append(type(network))
         return network
 
-    def load() -> nn.Module:
-        network, told = _filled(plan, kinds[0], config, state)
-        missing.update(told)
-        return network
+    def fill() -> nn.Module:
+        loaded = load(auto, config, state, _source(plan))
+        missing.update(loaded.missing)
+        layers = f"{plan.family.layers}."
+        left = [name for name in loaded.left if layers in name and not name.startswith("text_")]
+        if left:
+            raise misfit(_source(plan), f"{len(left)} left over: {', '.join(left[:3])}")
+        return loaded.network
 
-    network = built(make, layout, load if plan.pretrained else None)
+    network = built(make, plan.layout, fill if plan.pretrained else None)
     if plan.own:
         above, _, last = plan.family.head.rpartition(".")
         setattr(network.get_submodule(above), last, nn.Identity())
-    return network.eval(), head, missing
+    return network.eval(), head, frozenset(missing)
+
+
+def _labelled(config: Any, auto: Any, labels: int) -> Any:
+    """config.json as it is for so many labels, with the class that is meant where it is several."""
+    changed = deepcopy(config)
+    changed.num_labels = labels
+    changed.architectures = [named_class(auto, config).__name__]
+    return changed
+
+
+def _source(plan: Plan) -> str:
+    return str(plan.layout.file or plan.layout.what)
 
 
 def _state(plan: Plan) -> State:
-    """The tensors of the weights, in single precision."""
+    """The tensors of the weights, with those of an adapter merged into them."""
     if not plan.pretrained:
         return {}
-    layout = plan.layout
-    files = [layout.file] if layout.file else weight_files(layout.encoder, layout.what)
-    state: State = {}
-    for file in files:
-        state |= read(file).state
-    prefix = f"{plan.family.prefix}."  # which a tower of CLIP that was saved alone may lack
-    bare = plan.own and plan.family.whole and not any(n.startswith(prefix) for n in state)
-    return {
-        f"{prefix if bare else ''}{name}": tensor.float() if tensor.is_floating_point() else tensor
-        for name, tensor in state.items()
-    }
+    layout, family = plan.layout, plan.family
+    state, _ = read_weights(layout)
+    prefix = f"{family.prefix}."  # which a tower of CLIP that was saved alone may lack
+    if plan.own and family.whole and not any(name.startswith(prefix) for name in state):
+        state = {f"{prefix}{name}": tensor for name, tensor in state.items()}
+    if layout.adapter is not None and layout.file is None:
+
+        def load_it(classifier: bool, labels: int) -> Loaded:
+            auto: Any = AutoModelForImageClassification if classifier else AutoModel
+            config = _labelled(plan.config, auto, labels)
+            built(lambda: auto.from_config(config), layout, nn.Identity)
+            return load(auto, config, state, layout.what)
+
+        state = merged(layout.adapter, layout.what, family.prefix, family.head, load_it)
+    return state
 
 
 def _head(plan: Plan, state: State) -> nn.Linear | None:
@@ -132,56 +140,6 @@ def _head(plan: Plan, state: State) -> nn.Linear | None:
         for full in names:
             state.pop(full, None)
     return head_of(parts, plan.layout.what)
-
-
-def _filled(plan: Plan, kind: Any, config: Any, state: State) -> tuple[nn.Module, set[str]]:
-    """The network with these tensors, by whatever names transformers knows them, and what misses.
-
-    Raises WeightsError where they belong to another network.
-    """
-    what = str(plan.layout.file or plan.layout.what)
-    try:
-        with _quiet(), torch.random.fork_rng(devices=()):
-            network, told = kind.from_pretrained(
-                None,
-                config=config,
-                state_dict=dict(state),
-                output_loading_info=True,
-                ignore_mismatched_sizes=True,
-            )
-    except Exception as error:  # names that can't be turned into today's
-        reason = " ".join(str(error).split())[:200].rstrip(".")
-        raise _misfit(what, reason) from error
-    layers = f"{plan.family.layers}."
-    left = [n for n in sorted(told["unexpected_keys"]) if layers in n and not n.startswith("text_")]
-    differing = sorted(str(each[0]) for each in told["mismatched_keys"])
-    for names, fault in ((differing, "differ in shape"), (left, "left over")):
-        if names:
-            raise _misfit(what, f"{len(names)} {fault}: {', '.join(names[:3])}")
-    return network, set(told["missing_keys"])
-
-
-def _misfit(what: str, reason: str) -> WeightsError:
-    return WeightsError(
-        f"{what} does not fit the network: {reason}. Give the weights of this architecture."
-    )
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without transformers' bars and reports."""
-    from transformers.utils import logging
-
-    verbosity = logging.get_verbosity()  # type: ignore[no-untyped-call]
-    bars = logging.is_progress_bar_enabled()  # type: ignore[no-untyped-call]
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)  # type: ignore[no-untyped-call]
-        if bars:
-            logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 def _width(stages: dict[str, nn.Module], example: Tensor) -> int:
