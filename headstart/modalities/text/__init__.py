@@ -15,7 +15,7 @@ from torch import Tensor
 from headstart.contracts import Backbone, Check, Modality, Preprocess
 from headstart.encodings import NotTextError, decoded
 from headstart.errors import DataError, HeadstartError, WeightsError
-from headstart.modalities.text.shortening import shortened
+from headstart.modalities.text.shortening import bounded, shortened
 
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
@@ -203,7 +203,8 @@ class Text(Modality):
             raise HeadstartError("A text can't be read without a tokenizer. Name a backbone first.")
         parts = _parts(_decoded(raw))
         parts[0] = self.prompt + parts[0]
-        return [shortened(part, self.tokenizer) for part in parts]
+        cut = shortened if len(parts) == 1 else bounded
+        return [cut(part, self.tokenizer) for part in parts]
 
     def _encoded(self, parts: Sequence[str]) -> Encoding:
         assert self.tokenizer is not None

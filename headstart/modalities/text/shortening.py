@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from tokenizers import Tokenizer
+    from tokenizers import Encoding, Tokenizer
 
 _GENEROUS: Final = 16  # characters a token: few texts need as many
 _MARGIN: Final = 1024  # characters between what is kept and the cut; no token is as long
@@ -17,25 +17,38 @@ _SPACE: Final = " \n\t\r"  # where every tokenizer ends a word
 def shortened(text: str, tokenizer: Tokenizer) -> str:
     """The beginning of a text that gives the same tokens, once these are cut at their number.
 
-    Or its end, where the tokenizer cuts on the left. The cut is where a word ends, and the last
-    token that is kept ends well before it. A text without a space far and wide is cut after
-    1,048,576 characters, or 64 for each token that is kept.
+    Or its end, where the tokenizer cuts on the left. Between the last token that is kept and the
+    cut a word ends, well before the cut; tokens of one word do not depend on the next one. A text
+    in which none does is cut after 1,048,576 characters, or 64 for each token that is kept.
     """
-    settings = tokenizer.truncation or {"max_length": len(text), "direction": "right"}
-    length, left = int(settings["max_length"]), settings["direction"].lower() == "left"
-    most = max(_LEAST, _MOST * length)
+    length, left = _cut_at(tokenizer)
     room = _GENEROUS * length + 2 * _MARGIN
-    while room < min(len(text), most):
-        part = _end(text, room) if left else _beginning(text, room)
-        if part and _covers(part, tokenizer, left):
+    while room < min(len(text), max(_LEAST, _MOST * length)):
+        part = _end(text, room) if left else text[:room]
+        found = tokenizer.encode(part, add_special_tokens=False)
+        if found.overflowing and (_begins(found) if left else _ends(found, part)):
             return part
         room *= 4
+    return bounded(text, tokenizer)
+
+
+def bounded(text: str, tokenizer: Tokenizer) -> str:
+    """At most 1,048,576 characters of a text, or 64 for each token that is kept.
+
+    That is all for a text of a pair, as which of both keeps one token more depends on which is the
+    longer one.
+    """
+    length, left = _cut_at(tokenizer)
+    most = max(_LEAST, _MOST * length)
     return text[-most:] if left else text[:most]
 
 
-def _beginning(text: str, room: int) -> str:
-    """At most so many characters, without the word that they end in."""
-    return text[: max(text.rfind(space, 0, room) for space in _SPACE) + 1].rstrip(_SPACE)
+def _cut_at(tokenizer: Tokenizer) -> tuple[int, bool]:
+    """How many tokens are kept of a text, and whether they are the last ones."""
+    settings = tokenizer.truncation
+    if settings is None:
+        return 1 << 62, False
+    return int(settings["max_length"]), settings["direction"].lower() == "left"
 
 
 def _end(text: str, room: int) -> str:
@@ -45,11 +58,19 @@ def _end(text: str, room: int) -> str:
     return text[min(found) :] if found else ""
 
 
-def _covers(part: str, tokenizer: Tokenizer, left: bool) -> bool:
-    """Whether all tokens that are kept of a text lie in this part, far from where it was cut."""
-    found = tokenizer.encode(part, add_special_tokens=False)
-    if not found.overflowing or not found.offsets:
+def _begins(found: Encoding) -> bool:
+    """Whether the first token that is kept begins far from where the text was cut, at a space."""
+    return bool(found.offsets) and bool(found.offsets[0][0] >= _MARGIN)
+
+
+def _ends(found: Encoding, part: str) -> bool:
+    """Whether a word ends between the last token that is kept and the cut, far from the cut."""
+    if not found.offsets:
         return False
-    if left:
-        return bool(found.offsets[0][0] >= _MARGIN)
-    return bool(found.offsets[-1][1] <= len(part) - _MARGIN)
+    last, end, limit = found.word_ids[-1], found.offsets[-1][1], len(part) - _MARGIN
+    if any(part.find(space, end, limit) >= 0 for space in _SPACE):
+        return True
+    later = (
+        pair for each in found.overflowing for pair in zip(each.word_ids, each.offsets, strict=True)
+    )
+    return any(word not in (None, last) and place[1] <= limit for word, place in later)
