@@ -49,6 +49,7 @@ class HuggingFace(Hub):
                 "Run: pip install 'headstart[text]'"
             )
         from headstart.hubs.huggingface import building, pictures, static
+        from headstart.hubs.huggingface.families import family
         from headstart.hubs.huggingface.layout import lay_out
         from headstart.hubs.huggingface.planning import settle
 
@@ -56,4 +57,6 @@ class HuggingFace(Hub):
         if pictures.are_read_by(layout.kind):
             return pictures.backbone(layout)
         plan = settle(layout)
-        return static.backbone(plan) if plan.family is None else building.backbone(plan)
+        if plan.family is None and plan.sentences is not None:
+            return static.backbone(plan, plan.sentences)
+        return building.backbone(plan, plan.family or family(layout.raw, layout.what))

@@ -63,7 +63,7 @@ class Dense(nn.Module):
 
 
 @final
-class LayerNorm(nn.Module):
+class RowNorm(nn.Module):
     """The norm of each row."""
 
     def __init__(self, norm: nn.LayerNorm) -> None:
@@ -174,7 +174,7 @@ def _dropout(module: After, width: int) -> tuple[nn.Module, int]:
 def _layer_norm(module: After, width: int) -> tuple[nn.Module, int]:
     if module.config.get("dimension") != width:
         raise _refusal(module, f"dimension={module.config.get('dimension')!r} over {width}")
-    return LayerNorm(nn.LayerNorm(width)), width
+    return RowNorm(nn.LayerNorm(width)), width
 
 
 def _dense(module: After, width: int) -> tuple[nn.Module, int]:

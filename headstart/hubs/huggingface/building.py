@@ -35,14 +35,12 @@ from headstart.references import Reference
 from headstart.weights import State, digest
 
 
-def backbone(plan: Plan) -> Backbone:
+def backbone(plan: Plan, family: Family) -> Backbone:
     """The encoder in stages, with what its artifact needs to be opened by its own library.
 
     Raises HeadstartError where the network or its tokenizer can't be made, WeightsError for
     weights that are missing or belong to another network.
     """
-    family = plan.family
-    assert family is not None
     read = tokens(plan, plan.config.vocab_size)
     given = _given(plan, family)
     pooling = _pooling(plan, family, given, read)

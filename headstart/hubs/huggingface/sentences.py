@@ -40,7 +40,7 @@ _ADVICE: Final = "Choose how to pool with ?pooling=mean."
 
 @final
 @dataclass(frozen=True)
-class Module:
+class Entry:
     """An entry of modules.json: what kind it is, and in which folder it lies."""
 
     kind: str
@@ -66,7 +66,7 @@ class Sentences:
     files: Mapping[str, bytes]
 
 
-def first_module(folder: Path) -> Module | None:
+def first_module(folder: Path) -> Entry | None:
     """Where the network lies that modules.json puts first, None where nothing says so.
 
     Raises HeadstartError where the file can't be used, and nothing else says what is there.
@@ -141,7 +141,7 @@ def written(ways: Sequence[str], width: int, length: int) -> dict[str, bytes]:
     }
 
 
-def _modules(path: Path) -> list[Module]:
+def _modules(path: Path) -> list[Entry]:
     """The modules in their order, each in a folder of its own, or the first in this one."""
     try:
         listed = json.loads(path.read_text(encoding="utf-8"))
@@ -160,7 +160,7 @@ def _modules(path: Path) -> list[Module]:
             )
     if not pairs or len({place for _, place in pairs}) < len(pairs):
         raise HeadstartError(f"{path} names no modules, or two in one folder. Download it again.")
-    return [Module(kind.rpartition(".")[2], place) for kind, place in pairs]
+    return [Entry(kind.rpartition(".")[2], place) for kind, place in pairs]
 
 
 def _check_own(settings: Mapping[str, Any], what: str) -> None:
@@ -215,7 +215,7 @@ def _width(said: Mapping[str, Any], what: str) -> int | None:
     return width
 
 
-def _files(folder: Path, modules: Sequence[Module]) -> dict[str, bytes]:
+def _files(folder: Path, modules: Sequence[Entry]) -> dict[str, bytes]:
     """All files that say how to pool, as they are when the network itself lies in the root."""
     first, rest = modules[0], modules[1:]
     content = (folder / MODULES).read_bytes()

@@ -17,6 +17,7 @@ from headstart.hubs.huggingface.fitting import HEAD, Checkpoint, head_of
 from headstart.hubs.huggingface.parts import Part, Stage
 from headstart.hubs.huggingface.planning import Plan
 from headstart.hubs.huggingface.pooling import TokenPooling
+from headstart.hubs.huggingface.sentences import Sentences
 from headstart.hubs.huggingface.tokens import tokens
 from headstart.references import Reference
 from headstart.weights import State, read
@@ -39,14 +40,13 @@ class Lookup(Part):
         return {"hidden": vectors, "mask": inputs["mask"]}
 
 
-def backbone(plan: Plan) -> Backbone:
+def backbone(plan: Plan, said: Sentences) -> Backbone:
     """The table as one stage, with the mean over tokens and what follows it.
 
     Raises HeadstartError where its tokenizer or a module can't be made, WeightsError for weights
     that hold no such table.
     """
-    said, layout = plan.sentences, plan.layout
-    assert said is not None
+    layout = plan.layout
     files = [layout.file] if layout.file else weight_files(layout.encoder, plan.what)
     state: State = {}
     for file in files:

@@ -114,8 +114,7 @@ class Text(Modality):
         Where nothing is left of a text it is one unknown token, or one of padding. Raises DataError
         for what is no text, and HeadstartError before a backbone's tokenizer was fitted.
         """
-        parts = self._prompted(raw)
-        found = self._encoded(parts)
+        parts, found = self._encoded(raw)
         unknown = preprocess["unknown"]
         ids = found.ids or [preprocess["pad"] if unknown is None else unknown]
         types = found.type_ids if preprocess["types"] and found.ids else [0] * len(ids)
@@ -180,8 +179,7 @@ class Text(Modality):
         A word ends at white space and where the tokenizer's own words end. Its pieces, joined, are
         the word as it is written. Raises as `decode` does.
         """
-        parts = self._prompted(raw)
-        found = self._encoded(parts)
+        parts, found = self._encoded(raw)
         numbers: dict[tuple[int, int | None, int], int] = {}
         reached = [len(self.prompt), 0]
         pieces = []
@@ -197,18 +195,15 @@ class Text(Modality):
             pieces.append((piece, numbers.setdefault(key, len(numbers))))
         return pieces or [("", -1)]
 
-    def _prompted(self, raw: bytes) -> list[str]:
-        """The text with the prompt before it, or the two of a pair; long ones cut generously."""
+    def _encoded(self, raw: bytes) -> tuple[list[str], Encoding]:
+        """The text with the prompt before it, or the two of a pair, as they are cut; and tokens."""
         if self.tokenizer is None:
             raise HeadstartError("A text can't be read without a tokenizer. Name a backbone first.")
         parts = _parts(_decoded(raw))
         parts[0] = self.prompt + parts[0]
         cut = shortened if len(parts) == 1 else bounded
-        return [cut(part, self.tokenizer) for part in parts]
-
-    def _encoded(self, parts: Sequence[str]) -> Encoding:
-        assert self.tokenizer is not None
-        return self.tokenizer.encode(parts[0], parts[1] if len(parts) > 1 else None)
+        parts = [cut(part, self.tokenizer) for part in parts]
+        return parts, self.tokenizer.encode(parts[0], parts[1] if len(parts) > 1 else None)
 
 
 def _decoded(raw: bytes) -> str:

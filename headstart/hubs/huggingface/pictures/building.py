@@ -29,38 +29,25 @@ def backbone(plan: Plan) -> Backbone:
     are missing or belong to another network.
     """
     network, head, missing = _network(plan)
-    root = f"{plan.family.prefix}." if plan.own else ""
-    fed = plan.preprocess
-    example = torch.zeros(1, fed["channels"], fed["height"], fed["width"])
-    try:
-        stages = cut(network, plan.family, root, plan.steps, example)
-        width = _width(stages, example)
-    except Exception as error:  # sizes that don't fit the network fail in as many ways
-        shape = "x".join(map(str, example.shape[1:]))
-        reason = str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
-        raise HeadstartError(
-            f"{plan.layout.what} can't read pictures of {shape} ({reason}). "
-            "Give it another size=, or none."
-        ) from error
-    used = {name for stage in stages.values() for name in stage.state_dict()}
-    if missing & used:
-        names = sorted(missing & used)
-        reason = f"{len(names)} missing: {', '.join(names[:3])}"
+    stages, width = _stages(plan, network)
+    missing &= {name for stage in stages.values() for name in stage.state_dict()}
+    if missing:
+        reason = f"{len(missing)} missing: {', '.join(sorted(missing)[:3])}"
         raise misfit(_source(plan), reason)
     if head is not None and head.in_features != width:
         raise WeightsError(
             f"{plan.layout.what} holds a head for {head.in_features} features, and gives {width}. "
             "Make features as the head was trained, with ?pooling=."
         )
-    options = {**plan.layout.reference.options, "pooling": plan.options.pooling}
-    options["pretrained"] = "false"
+    named = plan.layout.reference
+    options = {**named.options, "pooling": plan.options.pooling, "pretrained": "false"}
     return Backbone(
         stages=stages,
         feature_dim=width,
         modality="image",
-        preprocess=fed,
+        preprocess=plan.preprocess,
         origin=origin(plan.layout, plan.pretrained, stages),
-        architecture=Reference("hf", plan.layout.reference.name, plan.layout.commit, options),
+        architecture=Reference("hf", named.name, plan.layout.commit, options),
         head=head,
         head_name=plan.family.head if plan.own else HEAD,
         delicate=plan.family.delicate,
@@ -68,6 +55,23 @@ def backbone(plan: Plan) -> Backbone:
         native=_native(plan, network),
         files={PROCESSORS[0]: plan.processor},
     )
+
+
+def _stages(plan: Plan, network: nn.Module) -> tuple[dict[str, nn.Module], int]:
+    """The stages, and how many features they give for pictures of the plan's size."""
+    fed = plan.preprocess
+    example = torch.zeros(1, fed["channels"], fed["height"], fed["width"])
+    try:
+        root = f"{plan.family.prefix}." if plan.own else ""
+        stages = cut(network, plan.family, root, plan.steps, example)
+        return stages, _width(stages, example)
+    except Exception as error:  # sizes that don't fit the network fail in as many ways
+        shape = "x".join(map(str, example.shape[1:]))
+        reason = str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
+        raise HeadstartError(
+            f"{plan.layout.what} can't read pictures of {shape} ({reason}). "
+            "Give it another size=, or none."
+        ) from error
 
 
 def _network(plan: Plan) -> tuple[nn.Module, nn.Linear | None, frozenset[str]]:

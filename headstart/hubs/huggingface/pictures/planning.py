@@ -19,7 +19,6 @@ from headstart.references import build
 POOLING: Final = ("own", "pooler", "cls", "mean")
 _ENOUGH: Final = {"size", "mean", "std"}  # options that say how pictures are fed
 _CHANGES: Final = ("size", "crop", "crop_mode", "interpolation", "mean", "std")
-_OURS: Final = ("crop_origin",)
 
 
 @final
@@ -69,28 +68,12 @@ def settle(layout: Layout) -> Plan:
     what, given = layout.what, layout.reference.options
     tower = _tower(layout)
     family = FAMILIES[tower["model_type"]]
-    channels = tower.get("num_channels", 3)
-    if channels not in (1, 3):
-        raise HeadstartError(
-            f"{what} takes pictures of {channels!r} channels. Give a model for 1 or 3 channels."
-        )
-    said = settings(layout)
-    if said is None and not _ENOUGH <= given.keys():
-        raise HeadstartError(
-            f"{what} has no {PROCESSORS[0]}, so it says not how pictures are fed. "
-            "Copy it beside the weights, or say so with ?size=224&mean=0.5&std=0.5."
-        )
-    known = _ENOUGH <= given.keys() or said is None
-    fed = {} if known else recipe(layout, said or {}, channels)
-    options = build(Options, {**_texts(fed, channels), **given}, what)
-    preprocess = _changed(fed, options, given, what)
-    changed = known or any(name in given for name in _CHANGES)
-    kept = changed and preprocess["crop_mode"] != "border"
     if (layout.root / MODULES).is_file() and "pooling" not in given:
         raise HeadstartError(
             f"{what} holds modules of sentence-transformers over pictures, which are not read. "
             "Choose how to make features with ?pooling=own."
         )
+    options, preprocess, processor = _fed(layout, tower.get("num_channels", 3))
     raw = _classifier(tower, family) if options.pooling == "own" else tower
     return Plan(
         layout=layout,
@@ -100,8 +83,29 @@ def settle(layout: Layout) -> Plan:
         config=made(raw, layout.encoder / CONFIG),
         steps=_steps(options.pooling, family, tower["model_type"], what),
         preprocess=preprocess,
-        processor=file(preprocess) if kept or said is None else dumped(said),
+        processor=processor,
     )
+
+
+def _fed(layout: Layout, channels: Any) -> tuple[Options, dict[str, Any], bytes]:
+    """The options, how pictures are fed with them, and the processor that does so."""
+    what, given = layout.what, layout.reference.options
+    if channels not in (1, 3):
+        raise HeadstartError(
+            f"{what} takes pictures of {channels!r} channels. Give a model for 1 or 3 channels."
+        )
+    said, enough = settings(layout), _ENOUGH <= given.keys()
+    if said is None and not enough:
+        raise HeadstartError(
+            f"{what} has no {PROCESSORS[0]}, so it says not how pictures are fed. "
+            "Copy it beside the weights, or say so with ?size=224&mean=0.5&std=0.5."
+        )
+    fed = {} if said is None or enough else recipe(layout, said, channels)
+    options = build(Options, {**_texts(fed, channels), **given}, what)
+    preprocess = _changed(fed, options, given, what)
+    changed = not fed or any(name in given for name in _CHANGES)
+    kept = said is not None and (not changed or preprocess["crop_mode"] == "border")
+    return options, preprocess, dumped(said) if kept else file(preprocess)
 
 
 def _tower(layout: Layout) -> dict[str, Any]:
