@@ -46,9 +46,11 @@ def answers(base: Any, folder: Path, batch: dict[str, Tensor]) -> Tensor:
     with torch.no_grad():
         found = made(input_ids=batch["input_ids"], attention_mask=batch["mask"])
     if "logits" in found:
-        return found.logits
+        logits: Tensor = found.logits
+        return logits
     weights = batch["mask"].unsqueeze(-1)
-    return (found.last_hidden_state * weights).sum(1) / weights.sum(1)
+    hidden: Tensor = found.last_hidden_state
+    return (hidden * weights).sum(1) / weights.sum(1)
 
 
 TARGETS = {

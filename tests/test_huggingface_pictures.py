@@ -49,9 +49,10 @@ def library_features(made: Any, batch: Tensor, pooling: str) -> Tensor:
     tower = made.vision_model if type(made).__name__ in ("CLIPModel", "SiglipModel") else made
     with torch.no_grad():
         answer = tower(batch)
-    last = answer.last_hidden_state
+    last: Tensor = answer.last_hidden_state
     if pooling == "pooler":
-        return answer.pooler_output.flatten(1)
+        pooled: Tensor = answer.pooler_output.flatten(1)
+        return pooled
     if pooling == "cls":
         return last[:, 0]
     return last.mean(1) if last.dim() == 3 else last.mean((-2, -1))
@@ -136,6 +137,7 @@ def test_of_two_towers_the_one_for_pictures_is_taken(whole: str, tmp_path: Path)
 def test_its_library_opens_a_classifier(kind: str, tmp_path: Path) -> None:
     from transformers import AutoImageProcessor, AutoModelForImageClassification
 
+    processors: Any = AutoImageProcessor
     backbone = catalog.load_backbone(f"hf:{saved_by_library(tmp_path / 'source', kind)}")
     head = nn.Linear(backbone.feature_dim, len(LABELS))
     folder = saved(tmp_path / "saved", backbone, head)
@@ -147,7 +149,7 @@ def test_its_library_opens_a_classifier(kind: str, tmp_path: Path) -> None:
         wanted = theirs.eval()(batch).logits
         found = head(features(backbone, batch))
     assert torch.allclose(found, wanted, atol=1e-5)
-    assert AutoImageProcessor.from_pretrained(folder).crop_size.height == side(kind)
+    assert processors.from_pretrained(folder).crop_size.height == side(kind)
     for reference in (f"checkpoint:{folder}", f"hf:{folder}"):
         again = catalog.load_backbone(reference)
         assert torch.allclose(features(again, batch), features(backbone, batch), atol=1e-5)
@@ -266,9 +268,9 @@ def theirs(folder: Path, picture: Image.Image) -> Tensor:
     """The picture as the library's own processor feeds it."""
     from transformers import AutoImageProcessor
 
-    fed: Tensor = AutoImageProcessor.from_pretrained(folder)(picture, return_tensors="pt")[
-        "pixel_values"
-    ][0]
+    processors: Any = AutoImageProcessor
+    processor = processors.from_pretrained(folder)
+    fed: Tensor = processor(picture, return_tensors="pt")["pixel_values"][0]
     return fed
 
 
@@ -402,7 +404,8 @@ def test_options_change_what_is_fed_and_what_is_saved(tmp_path: Path) -> None:
 def test_grey_pictures(tmp_path: Path) -> None:
     from transformers import AutoModel, ViTConfig
 
-    made = AutoModel.from_config(ViTConfig(**KINDS["vit"], num_channels=1))
+    auto: Any = AutoModel
+    made = auto.from_config(ViTConfig(**KINDS["vit"], num_channels=1))
     folder = save_pictures(tmp_path, made, {"image_mean": [0.3], "image_std": [0.2]})
     backbone = catalog.load_backbone(f"hf:{folder}")
     assert backbone.preprocess["channels"] == 1

@@ -107,7 +107,7 @@ def _adapted(model: nn.Module, settings: Mapping[str, Any], state: State, file: 
         (Path(place) / ADAPTER).write_text(json.dumps(settings), encoding="utf-8")
         os.symlink(file.resolve(), Path(place) / ADAPTED)
         network: Any = PeftModel.from_pretrained(model, place)
-    told = set_peft_model_state_dict(network, state)
+    told: Any = set_peft_model_state_dict(network, state)
     left = sorted(told.unexpected_keys)
     if left:
         raise ValueError(f"{len(left)} left over: {', '.join(left[:3])}")

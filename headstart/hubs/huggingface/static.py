@@ -56,7 +56,7 @@ def backbone(plan: Plan, said: Sentences) -> Backbone:
         table = torch.randn(table.shape) * table.std()
     given = tokens(plan, len(table))
     network = nn.Module()
-    network.add_module(_TABLE, nn.Embedding(*table.shape, _weight=table))
+    network.add_module(_TABLE, nn.Embedding(len(table), table.shape[1], _weight=table))
     held = Checkpoint(state, str(files[0]), layout.file is not None) if plan.pretrained else None
     steps = [Lookup(), TokenPooling(said.ways), *attach(network, plan, held, table.shape[1])]
     stages: dict[str, nn.Module] = {_TABLE: Stage(network, steps).eval()}

@@ -14,6 +14,7 @@ from typing import Any, Final, final
 
 from headstart.errors import HeadstartError
 from headstart.hubs.huggingface.families import Family
+from headstart.hubs.huggingface.loading import quiet
 from headstart.hubs.huggingface.planning import Plan
 from headstart.hubs.huggingface.reading import BESIDE, CONFIG, TOKENIZER, VOCABULARIES
 from headstart.hubs.huggingface.reading import read_json as _read
@@ -92,18 +93,17 @@ def _opened(plan: Plan) -> Any:
         folder = plan.layout.encoder
     _check(folder, what)
     from transformers import AutoTokenizer, PreTrainedTokenizerFast
-    from transformers.utils import logging
 
-    verbosity = logging.get_verbosity()  # type: ignore[no-untyped-call]
-    with tempfile.TemporaryDirectory() as place, warnings.catch_warnings():
+    auto: Any = AutoTokenizer
+    plain: Any = PreTrainedTokenizerFast
+    with tempfile.TemporaryDirectory() as place, warnings.catch_warnings(), quiet():
         warnings.simplefilter("ignore")
-        logging.set_verbosity_error()  # type: ignore[no-untyped-call]
         copy = Path(place)
         try:
             if static:  # sentence-transformers reads the one file alone
-                return PreTrainedTokenizerFast(tokenizer_file=str(folder / TOKENIZER))
+                return plain(tokenizer_file=str(folder / TOKENIZER))
             _copied(folder, copy, plan.layout.raw)
-            library = AutoTokenizer.from_pretrained(
+            library = auto.from_pretrained(
                 copy, use_fast=True, local_files_only=True, trust_remote_code=False
             )
             library.backend_tokenizer.to_str()
@@ -113,8 +113,6 @@ def _opened(plan: Plan) -> Any:
                 f"{what} has a tokenizer that transformers can't open ({reason}). "
                 f"Give a model that was saved with a {TOKENIZER}."
             ) from error
-        finally:
-            logging.set_verbosity(verbosity)  # type: ignore[no-untyped-call]
     return library
 
 

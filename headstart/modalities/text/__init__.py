@@ -237,7 +237,7 @@ def _words(found: Encoding, pair: bool, unknown: int | None, prompt: int) -> tup
     words: Sequence[object] = found.word_ids
     if pair:
         words = list(zip(found.sequence_ids, words, strict=True))
-    special = {None, (None, None)}
+    special: set[object] = {None, (None, None)}
     if prompt:
         places = zip(found.sequence_ids, found.offsets, words, strict=True)
         special |= {word for part, (_, end), word in places if part == 0 and end <= prompt}

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from headstart.errors import HeadstartError
 from headstart.hubs.huggingface.layout import Layout
+from headstart.hubs.huggingface.loading import quiet
 from headstart.hubs.huggingface.reading import CONFIG, PROCESSORS, dumped, read_json
 
 Recipe = dict[str, Any]
@@ -95,24 +96,20 @@ def file(fed: Mapping[str, Any]) -> bytes:
 def _opened(layout: Layout, said: Mapping[str, Any]) -> Any:
     """transformers' own processor, from a copy of its settings alone."""
     from transformers import AutoImageProcessor
-    from transformers.utils import logging
 
-    verbosity = logging.get_verbosity()  # type: ignore[no-untyped-call]
-    with tempfile.TemporaryDirectory() as place, warnings.catch_warnings():
+    auto: Any = AutoImageProcessor
+    with tempfile.TemporaryDirectory() as place, warnings.catch_warnings(), quiet():
         warnings.simplefilter("ignore")
-        logging.set_verbosity_error()  # type: ignore[no-untyped-call]
         (Path(place) / PROCESSORS[0]).write_text(json.dumps(said), encoding="utf-8")
         kind = {"model_type": layout.raw.get("model_type")}
         (Path(place) / CONFIG).write_text(json.dumps(kind), encoding="utf-8")
         try:
-            return AutoImageProcessor.from_pretrained(
+            return auto.from_pretrained(
                 place, local_files_only=True, trust_remote_code=False, backend="torchvision"
             )
         except Exception as error:  # each kind of processor fails in its own way
             reason = " ".join(str(error).replace(place, "").split()).rstrip(".")[:160]
             raise _refusal(layout.what, f"transformers can't open it: {reason}") from error
-        finally:
-            logging.set_verbosity(verbosity)  # type: ignore[no-untyped-call]
 
 
 def _sizes(value: Any) -> dict[str, int]:
