@@ -79,8 +79,9 @@ def misfit(what: str, reason: str) -> WeightsError:
 @contextmanager
 def quiet() -> Iterator[None]:
     """Without transformers' bars and reports."""
-    from transformers.utils import logging
+    from transformers import utils
 
+    logging: Any = utils.logging
     verbosity = logging.get_verbosity()
     bars = logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
