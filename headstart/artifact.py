@@ -112,6 +112,7 @@ def save(
     else:
         state |= {f"{backbone.head_name}.{name}": tensor for name, tensor in head.items()}
     weights.save(state, folder / WEIGHTS, {"format": "pt"})
+    write_folders(folder, state, backbone)
     record = replace(record, weights_sha256=weights.digest(state))
     for name, content in backbone.files.items():
         _write_bytes(folder / name, content)
@@ -123,6 +124,14 @@ def save(
     _write(folder / "README.md", _card(record, evidence, "" if record.head else backbone.library))
     records.write(folder, asdict(record))
     return record
+
+
+def write_folders(folder: Path, state: weights.State, backbone: Backbone) -> None:
+    """Write tensors once more where the backbone's own library looks for them."""
+    for prefix, place in backbone.folders.items():
+        own = {n.removeprefix(prefix): t for n, t in state.items() if n.startswith(prefix)}
+        (folder / place).mkdir(exist_ok=True)
+        weights.save(own, folder / place / WEIGHTS, {"format": "pt"})
 
 
 def _native(config: Mapping[str, Any], record: Record) -> dict[str, Any]:

@@ -59,3 +59,4 @@ class Backbone:
     native: Mapping[str, Any] = field(default_factory=dict)  # that library's config.json
     files: Mapping[str, bytes] = field(default_factory=dict)  # by name, such as its tokenizer
     notes: Sequence[str] = ()  # worth saying: what of its weights was taken, and what left out
+    folders: Mapping[str, str] = field(default_factory=dict)  # where its library wants tensors too

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from headstart import artifact
+from headstart.contracts import Backbone
+from headstart.model import Model
+from headstart.weights import save
 
 _SIZES = {
     "vocab_size": 40,
@@ -115,6 +121,32 @@ def save_tokenizer(folder: Path, pad: int = 0) -> None:
 def small_encoder(folder: Path, kind: str = "bert", classifier: bool = False) -> Path:
     """A folder with a tiny random encoder, as users have them."""
     return save_encoder(folder, encoder(kind, classifier))
+
+
+LABELS = ("bad", "good", "odd")
+
+
+def saved(folder: Path, backbone: Backbone, head: nn.Linear | None = None) -> Path:
+    """What an artifact holds of a backbone, under a head that is random unless it is given."""
+    head = nn.Linear(backbone.feature_dim, len(LABELS)) if head is None else head
+    state = Model(backbone.stages, nn.Identity()).backbone_state()
+    state |= {f"{backbone.head_name}.{name}": t for name, t in head.state_dict().items()}
+    for name, content in backbone.files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    folder.mkdir(parents=True, exist_ok=True)
+    save(state, folder / "model.safetensors", {"format": "pt"})
+    artifact.write_folders(folder, state, backbone)
+    labels = {
+        "id2label": {str(number): label for number, label in enumerate(LABELS)},
+        "label2id": {label: number for number, label in enumerate(LABELS)},
+    }
+    config = {name: labels.get(name, value) for name, value in backbone.native.items()}
+    if config:
+        (folder / "config.json").write_text(json.dumps(config))
+    architecture = str(replace(backbone.architecture, name="."))
+    (folder / "headstart.json").write_text(json.dumps({"format": 1, "architecture": architecture}))
+    return folder
 
 
 def texts(pad: int = 0, items: int = 3, length: int = 13, types: bool = False) -> dict[str, Tensor]:

@@ -53,7 +53,7 @@ MAY_IMPORT = (
     }
 )
 FORBIDDEN_NAMES = {"utils", "helpers", "common", "misc", "core", "base", "manager"}
-OWNERS = {  # an optional or heavy library -> the one file that imports it
+OWNERS: dict[str, str | tuple[str, ...]] = {  # a heavy library -> the one file that imports it
     "captum": "explain",
     "google": "hubs/caffe",
     "h5py": "hubs/keras",
@@ -63,7 +63,7 @@ OWNERS = {  # an optional or heavy library -> the one file that imports it
     "onnx": "hubs/graph/",
     "onnx2torch": "hubs/graph/",
     "openvino": "graph",
-    "peft": "strategies/lora",
+    "peft": ("strategies/lora", "hubs/huggingface/adapters"),  # adds adapters; merges them
     "pillow_heif": "modalities/image/heif",
     "plotly": "report/",
     "pydicom": "modalities/image/dicom",

@@ -10,15 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from encoders import KINDS, encoder, features, save_encoder, small_encoder, texts
+from encoders import KINDS, LABELS, encoder, features, save_encoder, saved, small_encoder, texts
 from torch import Tensor, nn
 
 from headstart import catalog
 from headstart.contracts import Backbone
 from headstart.model import Model
-from headstart.weights import save
 
-LABELS = ("bad", "good", "odd")
 TEXTS = ["w4 w5 w6", "w7", "w9 w8 w7 w6 w5 w4 unknown", "w30 w31"]
 REAL = [
     "A man is eating food.",
@@ -32,21 +30,7 @@ REAL = [
 def artifact(folder: Path, backbone: Backbone) -> tuple[Path, nn.Linear]:
     """Write what an artifact holds of a backbone under a random head."""
     head = nn.Linear(backbone.feature_dim, len(LABELS))
-    state = Model(backbone.stages, nn.Identity()).backbone_state()
-    state |= {f"{backbone.head_name}.{name}": t for name, t in head.state_dict().items()}
-    for name, content in backbone.files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(content)
-    save(state, folder / "model.safetensors", {"format": "pt"})
-    labels = {
-        "id2label": {str(number): label for number, label in enumerate(LABELS)},
-        "label2id": {label: number for number, label in enumerate(LABELS)},
-    }
-    config = {name: labels.get(name, value) for name, value in backbone.native.items()}
-    (folder / "config.json").write_text(json.dumps(config))
-    architecture = str(backbone.architecture).replace(f"hf:{backbone.architecture.name}", "hf:.")
-    (folder / "headstart.json").write_text(json.dumps({"format": 1, "architecture": architecture}))
-    return folder, head
+    return saved(folder, backbone, head), head
 
 
 def tokenized(backbone: Backbone, given: list[str]) -> dict[str, Tensor]:

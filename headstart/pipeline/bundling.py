@@ -62,6 +62,7 @@ def _write(folder: Path, backbone: Backbone, head: weights.State) -> None:
     told = {"licence": origin.licence, "trained_on": origin.trained_on}
     header = {name: value for name, value in told.items() if value}
     weights.save(state, folder / artifact.WEIGHTS, {"format": "pt", **header})
+    artifact.write_folders(folder, state, backbone)
     for name, content in backbone.files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)

@@ -1,4 +1,4 @@
-"""Text encoders of transformers: BERT, RoBERTa, DistilBERT, ELECTRA, MPNet, DeBERTa and others."""
+"""Encoders of texts and pictures saved by transformers, sentence-transformers or peft."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from headstart.references import Reference
 
 @final
 class HuggingFace(Hub):
-    """Text encoders by a folder, or by their name on the Hugging Face Hub (Wolf et al. 2020).
+    """Encoders by a folder, or by their name on the Hugging Face Hub (Wolf et al. 2020).
 
     `@revision` names a branch, tag or commit on the Hub, `@file` local weights, whose head comes
     with them; `pretrained=false` gives random weights that follow torch's global random state.
@@ -21,8 +21,11 @@ class HuggingFace(Hub):
     classifier, `mean` of all tokens and `cls` of the first. Without it, a model of
     sentence-transformers pools and normalises as it always does, and any other by its own way
     where the checkpoint holds trained weights for it, and else by the mean. `max_length` cuts texts
-    at so many tokens: 512, or what the model says, unless given. Code in a model's repository is
-    never run, nor is a pickle.
+    at so many tokens: 512, or what the model says, unless given.
+
+    Of pictures `pooling` is `own`, `pooler`, `cls` or `mean`, and `size`, `crop`, `crop_mode`,
+    `interpolation`, `mean` and `std` change what the image processor says. `base` is the folder of
+    the model that an adapter is for. Code in a model's repository is never run, nor is a pickle.
     """
 
     def cards(self, pattern: str) -> Iterable[Card]:
@@ -48,7 +51,15 @@ class HuggingFace(Hub):
                 f"{reference} needs the package transformers, which is not installed. "
                 "Run: pip install 'headstart[text]'"
             )
-        from headstart.hubs.huggingface.building import backbone
+        from headstart.hubs.huggingface import building, pictures, static
+        from headstart.hubs.huggingface.families import family
+        from headstart.hubs.huggingface.layout import lay_out
         from headstart.hubs.huggingface.planning import settle
 
-        return backbone(settle(reference))
+        layout = lay_out(reference)
+        if pictures.are_read_by(layout.kind):
+            return pictures.backbone(layout)
+        plan = settle(layout)
+        if plan.family is None and plan.sentences is not None:
+            return static.backbone(plan, plan.sentences)
+        return building.backbone(plan, plan.family or family(layout.raw, layout.what))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from copy import deepcopy
 from dataclasses import replace
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,32 +17,38 @@ from transformers import AutoModel, AutoModelForSequenceClassification
 
 from headstart.contracts import Backbone, Origin
 from headstart.errors import HeadstartError, WeightsError
+from headstart.hubs.huggingface import adapters, after
 from headstart.hubs.huggingface.cutting import cut, last_norm
+from headstart.hubs.huggingface.families import Family
 from headstart.hubs.huggingface.fetching import weight_files
 from headstart.hubs.huggingface.fitting import HEAD, Checkpoint, checkpoint, fill
+from headstart.hubs.huggingface.layout import Layout
+from headstart.hubs.huggingface.loading import Loaded, load, read_weights
+from headstart.hubs.huggingface.parts import Part
 from headstart.hubs.huggingface.planning import Plan
 from headstart.hubs.huggingface.pooling import OwnPooling, TokenPooling
-from headstart.hubs.huggingface.reading import TOKENIZER, card
+from headstart.hubs.huggingface.reading import CONFIG, card
 from headstart.hubs.huggingface.sentences import written
-from headstart.hubs.huggingface.tokens import preprocessing, tokenizer_files
+from headstart.hubs.huggingface.sizes import check_network
+from headstart.hubs.huggingface.tokens import Tokens, tokens
 from headstart.references import Reference
-from headstart.weights import digest
+from headstart.weights import State, digest
 
 
-def backbone(plan: Plan) -> Backbone:
+def backbone(plan: Plan, family: Family) -> Backbone:
     """The encoder in stages, with what its artifact needs to be opened by its own library.
 
     Raises HeadstartError where the network or its tokenizer can't be made, WeightsError for
     weights that are missing or belong to another network.
     """
-    tokenizer = tokenizer_files(plan.place.folder, plan.what)
-    preprocess = preprocessing(plan, tokenizer[TOKENIZER])
-    given = _given(plan)
-    pooling = _pooling(plan, given)
+    read = tokens(plan, plan.config.vocab_size)
+    given = _given(plan, family)
+    pooling = _pooling(plan, family, given, read)
     own = isinstance(pooling, OwnPooling)
-    network, head = _network(plan, given, own)
-    stages = cut(network, plan.family, plan.config, pooling)
-    width = _width(stages, plan.what)
+    network, head = _network(plan, family, given, own)
+    steps = [pooling, *attach(network, plan, given, plan.config.hidden_size * _ways(pooling))]
+    stages = cut(network, family, plan.config, steps)
+    width = width_of(stages, plan.what)
     if head is not None and head.in_features != width:
         raise WeightsError(
             f"{given.what if given else plan.what} holds a head for {head.in_features} features; "
@@ -51,28 +58,73 @@ def backbone(plan: Plan) -> Backbone:
         stages=stages,
         feature_dim=width,
         modality="text",
-        preprocess=preprocess,
-        origin=_origin(plan, stages),
-        architecture=_architecture(plan, pooling, preprocess["max_length"]),
+        preprocess=read.preprocess,
+        origin=origin(plan.layout, plan.pretrained, stages),
+        architecture=_architecture(plan, pooling, read.preprocess["max_length"]),
         head=head,
-        head_name=plan.family.head if own else HEAD,
+        head_name=family.head if own else HEAD,
         delicate=True,
         library="transformers" if own else "sentence-transformers",
         native=_native(plan, network, own),
-        files={**tokenizer, **_sentence_files(plan, pooling, preprocess["max_length"])},
+        files={**read.files, **_sentence_files(plan, pooling, read.preprocess["max_length"])},
+        folders=folders(plan),
     )
 
 
-def _given(plan: Plan) -> Checkpoint | None:
+def attach(network: nn.Module, plan: Plan, given: Checkpoint | None, width: int) -> list[Part]:
+    """Put the modules after pooling into the network, filled, and answer them as steps.
+
+    `width` is how many features pooling gives. Raises HeadstartError for modules that can't be
+    made, WeightsError for weights that are not theirs.
+    """
+    steps: list[Part] = []
+    said = plan.sentences
+    for module in said.after if said is not None else ():
+        layer, width = after.layer(module, width)
+        if layer is not None:
+            network.add_module(module.place, layer.eval())
+            if given is not None and module.has_weights:
+                after.fill(layer, module, given.state, plan.layout.root)
+        steps.append(after.part(module))
+    if said is not None and said.width is not None and said.width < width:
+        steps.append(after.Leading(said.width))
+    return steps
+
+
+def folders(plan: Plan) -> dict[str, str]:
+    """By the names that tensors begin with, the folders where sentence-transformers wants them."""
+    modules = plan.sentences.after if plan.sentences is not None else ()
+    return {f"{module.place}.": module.place for module in modules if module.has_weights}
+
+
+def _given(plan: Plan, family: Family) -> Checkpoint | None:
     if not plan.pretrained:
         return None
-    files = [plan.file] if plan.file else weight_files(plan.place.folder, plan.what)
-    return checkpoint(files, plan.family, exact=plan.file is not None)
+    layout, places = plan.layout, tuple(folders(plan))
+    state, what = read_weights(layout)
+    if layout.adapter is not None and layout.file is None:
+        state, what = _merged(plan, family, layout.adapter, state), layout.what
+    return checkpoint(state, what, family, exact=layout.file is not None, apart=places)
 
 
-def _pooling(plan: Plan, given: Checkpoint | None) -> TokenPooling | OwnPooling:
+def _merged(plan: Plan, family: Family, adapter: Path, state: State) -> State:
+    """The weights with an adapter merged into them."""
+
+    def load_it(classifier: bool, labels: int) -> Loaded:
+        auto: Any = AutoModelForSequenceClassification if classifier else AutoModel
+        config = deepcopy(plan.config)
+        config.num_labels = labels
+        built(lambda: auto.from_config(config, trust_remote_code=False), plan.layout, nn.Identity)
+        return load(auto, config, state, plan.what)
+
+    return adapters.merged(adapter, plan.what, family.prefix, family.head, load_it)
+
+
+def _pooling(
+    plan: Plan, family: Family, given: Checkpoint | None, read: Tokens
+) -> TokenPooling | OwnPooling:
     """As asked, or as sentence-transformers knows it, or the model's own where it was trained."""
-    asked, family = plan.options.pooling, plan.family
+    asked = plan.options.pooling
     if asked == "own" or (
         not asked and plan.sentences is None and given is not None and given.has_own_pooling(family)
     ):
@@ -80,42 +132,69 @@ def _pooling(plan: Plan, given: Checkpoint | None) -> TokenPooling | OwnPooling:
         return OwnPooling(reads, family.own, last_norm(family, own=True))
     steps = last_norm(family, own=False)
     if plan.sentences is not None:
-        return TokenPooling(plan.sentences.ways, plan.sentences.unit, steps)
-    return TokenPooling((asked or "mean",), False, steps)
+        return TokenPooling(plan.sentences.ways, steps, read.prompt)
+    return TokenPooling((asked or "mean",), steps)
 
 
-def _network(plan: Plan, given: Checkpoint | None, own: bool) -> tuple[nn.Module, nn.Linear | None]:
+def _ways(pooling: TokenPooling | OwnPooling) -> int:
+    return len(pooling.ways) if isinstance(pooling, TokenPooling) else 1
+
+
+def _network(
+    plan: Plan, family: Family, given: Checkpoint | None, own: bool
+) -> tuple[nn.Module, nn.Linear | None]:
     """transformers' network without its head, and the head that the checkpoint holds."""
     if given is None:
-        return _made(plan, own), None
-    whole = given.exact or not own or given.has_own_pooling(plan.family)
-    with _unset() if whole else nullcontext():
-        network = _made(plan, own)
-    return network, fill(network, given, plan.family, own)
+        return _made(plan, family, own), None
+    whole = given.exact or not own or given.has_own_pooling(family)
+    with unset() if whole else nullcontext():
+        network = _made(plan, family, own)
+    return network, fill(network, given, family, own)
 
 
-def _made(plan: Plan, own: bool) -> nn.Module:
+def _made(plan: Plan, family: Family, own: bool) -> nn.Module:
     """The network with random weights, its head an identity."""
-    family, config = plan.family, deepcopy(plan.config)
     more: dict[str, Any] = {"add_pooling_layer": False} if family.pooler and not own else {}
     kind: Any = AutoModelForSequenceClassification if own else AutoModel
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            network: nn.Module = kind.from_config(config, trust_remote_code=False, **more)
-    except Exception as error:  # sizes that don't fit together fail in as many ways
-        raise HeadstartError(
-            f"{plan.what} can't be built ({str(error).strip() or type(error).__name__}). "
-            "Mend its config.json, or give another model."
-        ) from error
+
+    def make() -> nn.Module:
+        made: nn.Module = kind.from_config(deepcopy(plan.config), trust_remote_code=False, **more)
+        return made
+
+    network = built(make, plan.layout)
     if own:
         above, _, last = family.head.rpartition(".")
         setattr(network.get_submodule(above), last, nn.Identity())
-    return network.eval()
+    return network
+
+
+def built(
+    make: Callable[[], nn.Module], layout: Layout, load: Callable[[], nn.Module] | None = None
+) -> nn.Module:
+    """What `load`, or else `make`, answers, once the size of the network is known to be sensible.
+
+    `make` gives it random weights. Raises HeadstartError where it can't be built or is larger than
+    its weights or the memory.
+    """
+    files = [layout.file] if layout.file else []
+    if not files and layout.reference.option("pretrained", True):
+        files = weight_files(layout.encoder, layout.what)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            check_network(make, files, layout.encoder / CONFIG)
+            return (load or make)().eval()
+    except HeadstartError:
+        raise
+    except Exception as error:  # sizes that don't fit together fail in as many ways
+        raise HeadstartError(
+            f"{layout.what} can't be built ({str(error).strip() or type(error).__name__}). "
+            "Mend its config.json, or give another model."
+        ) from error
 
 
 @contextmanager
-def _unset() -> Iterator[None]:
+def unset() -> Iterator[None]:
     """Leave weights as they lie in memory, where all of them are read from a file next."""
     try:
         module = import_module("transformers.initialization")
@@ -125,7 +204,7 @@ def _unset() -> Iterator[None]:
         yield
 
 
-def _width(stages: dict[str, nn.Module], what: str) -> int:
+def width_of(stages: dict[str, nn.Module], what: str) -> int:
     """How many features come out, tried on one text of two tokens."""
     ids = torch.zeros(1, 2, dtype=torch.int64)
     answer: Any = {"input_ids": ids, "mask": torch.ones_like(ids)}
@@ -141,14 +220,14 @@ def _width(stages: dict[str, nn.Module], what: str) -> int:
     return int(answer.shape[1])
 
 
-def _origin(plan: Plan, stages: Mapping[str, nn.Module]) -> Origin:
+def origin(layout: Layout, pretrained: bool, stages: Mapping[str, nn.Module]) -> Origin:
     """Where it comes from: of what came from the Hub, which commit."""
-    reference = plan.reference
-    if plan.file is None and plan.place.commit is not None:
-        reference = replace(reference, weights=plan.place.commit)
-    licence, trained_on = card(plan.place.folder) if plan.pretrained else (None, None)
+    reference = layout.reference
+    if layout.file is None and layout.commit is not None:
+        reference = replace(reference, weights=layout.commit)
+    licence, trained_on = card(layout.root) if pretrained else (None, None)
     tensors = {name: t for stage in stages.values() for name, t in stage.state_dict().items()}
-    return Origin(str(reference), licence, trained_on, digest(tensors), plan.pretrained)
+    return Origin(str(reference), licence, trained_on, digest(tensors), pretrained)
 
 
 def _architecture(plan: Plan, pooling: TokenPooling | OwnPooling, length: int) -> Reference:
@@ -157,13 +236,13 @@ def _architecture(plan: Plan, pooling: TokenPooling | OwnPooling, length: int) -
     if plan.sentences is None:
         options["pooling"] = "own" if isinstance(pooling, OwnPooling) else pooling.ways[0]
     options |= {"max_length": str(length), "pretrained": "false"}
-    return Reference("hf", plan.reference.name, plan.place.commit, options)
+    return Reference("hf", plan.reference.name, plan.layout.commit, options)
 
 
 def _native(plan: Plan, network: Any, own: bool) -> dict[str, Any]:
     """config.json for transformers; the artifact fills in the labels of a classifier."""
     labels: dict[str, Any] = {"id2label": {}, "label2id": {}, "problem_type": None} if own else {}
-    return {**plan.raw, "architectures": [type(network).__name__], **labels}
+    return {**plan.layout.raw, "architectures": [type(network).__name__], **labels}
 
 
 def _sentence_files(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from torch import nn
@@ -19,23 +20,24 @@ from headstart.hubs.huggingface.parts import (
     SharedLayers,
     Stage,
 )
-from headstart.hubs.huggingface.pooling import OwnPooling, TokenPooling
+from headstart.hubs.huggingface.pooling import OwnPooling
 
 _ROTATED_BY_LENGTH = ("dynamic", "longrope")
 
 
 def cut(
-    network: nn.Module, family: Family, config: Any, pooling: TokenPooling | OwnPooling
+    network: nn.Module, family: Family, config: Any, pooling: Sequence[Part]
 ) -> dict[str, nn.Module]:
     """Stages over the network's own modules, each tensor in one of them, input side first.
 
-    Raises HeadstartError for positions that only work on a known length.
+    `pooling` is what follows the last layer. Raises HeadstartError for positions that only work on
+    a known length.
     """
-    root = f"{family.prefix}." if isinstance(pooling, OwnPooling) else ""
+    root = f"{family.prefix}." if isinstance(pooling[0], OwnPooling) else ""
     encoder = network.get_submodule(root.rstrip("."))
     groups: list[list[Part]] = [[_embedding(encoder, family, root)]]
     groups += [[layer] for layer in _layers(encoder, family, config, root)]
-    groups[-1].append(pooling)
+    groups[-1].extend(pooling)
     names = ["embeddings"]
     names += ["layers"] if family.attention == "shared" else _numbered(len(groups) - 1)
     return {name: Stage(network, parts).eval() for name, parts in zip(names, groups, strict=True)}

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, final
 
 from headstart.errors import HeadstartError
+from headstart.hubs.huggingface.pictures.families import FAMILIES as PICTURES
+from headstart.hubs.huggingface.pictures.families import WHOLE
 
 _DECODERS: Final = ("is_decoder", "is_encoder_decoder")
 
@@ -111,8 +113,9 @@ def family(config: Mapping[str, Any], what: str) -> Family:
             f"Give an encoder: {', '.join(FAMILIES)}."
         )
     if kind not in FAMILIES:
+        texts, seen = ", ".join(FAMILIES), ", ".join((*PICTURES, *WHOLE))
         raise HeadstartError(
             f"{what} is of the kind {kind!r}, not an encoder that can be taken apart. "
-            f"Give one of the kinds {', '.join(FAMILIES)}."
+            f"Give one of the kinds {texts} for texts or {seen} for pictures."
         )
     return FAMILIES[str(kind)]

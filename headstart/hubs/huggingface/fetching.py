@@ -7,7 +7,7 @@ import os
 import re
 import socket
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partialmethod
 from pathlib import Path
@@ -24,17 +24,35 @@ from huggingface_hub.errors import (
 from huggingface_hub.utils.tqdm import tqdm
 
 from headstart.errors import HeadstartError, WeightsError
-from headstart.hubs.huggingface.reading import BESIDE, CONFIG, TOKENIZER, VOCABULARIES, read_json
+from headstart.hubs.huggingface.reading import (
+    ADAPTER,
+    BESIDE,
+    CONFIG,
+    PROCESSORS,
+    TOKENIZER,
+    VOCABULARIES,
+    WEIGHTS,
+    read_json,
+)
 
-WEIGHTS: Final = ("model.safetensors", "pytorch_model.bin")  # the first that is there
 INDEX: Final = ".index.json"
+ADAPTED: Final = "adapter_model.safetensors"
+MARKS: Final = (CONFIG, "modules.json", ADAPTER)  # of a model's folder, one at least
 _DESCRIPTION: Final = (
-    *(CONFIG, "README.md", "modules.json", "*/config.json", "sentence_*_config.json"),
-    *("config_sentence_transformers.json", TOKENIZER, *BESIDE, *VOCABULARIES),
+    *(CONFIG, ADAPTER, "README.md", "modules.json", "*/config.json", "sentence_*_config.json"),
+    *("config_sentence_transformers.json", TOKENIZER, *BESIDE, *VOCABULARIES, *PROCESSORS),
+    *(f"0_*/{name}" for name in (TOKENIZER, *BESIDE, *VOCABULARIES, "sentence_*_config.json")),
+    "[1-9]_*/pytorch_model.bin",
 )
 _PATTERNS: Final[Mapping[str, tuple[str, ...]]] = {
-    "model.safetensors": ("model.safetensors", "model-*-of-*.safetensors", "model.safetensors.*"),
-    "pytorch_model.bin": ("pytorch_model.bin", "pytorch_model-*-of-*.bin", "pytorch_model.bin.*"),
+    "model.safetensors": (
+        *("model.safetensors", "model-*-of-*.safetensors", "model.safetensors.*", ADAPTED),
+        "[0-9]_*/model.safetensors",
+    ),
+    "pytorch_model.bin": (
+        *("pytorch_model.bin", "pytorch_model-*-of-*.bin", "pytorch_model.bin.*"),
+        "0_*/pytorch_model.bin",
+    ),
 }
 _SHA256: Final = re.compile("[0-9a-f]{64}")
 _QUIET: Final = 2.0  # seconds before a download shows its progress; what is at hand takes less
@@ -64,10 +82,10 @@ def locate(name: str, revision: str | None, weights: bool) -> Place:
     """
     folder = Path(name).expanduser()
     if folder.is_dir():
-        if not (folder / CONFIG).is_file():
+        if not _is_model(folder):
             raise HeadstartError(
-                f"{folder} has no {CONFIG}. Give a folder saved by transformers or "
-                "sentence-transformers."
+                f"{folder} has no {CONFIG}. Give a folder saved by transformers, "
+                "sentence-transformers or peft."
             )
         return Place(folder)
     if name.startswith((".", "/", "~", "\\")) or name.count("/") > 1:
@@ -92,6 +110,15 @@ def weight_files(folder: Path, what: str) -> list[Path]:
     )
 
 
+def _is_model(folder: Path) -> bool:
+    return any((folder / mark).is_file() for mark in MARKS)
+
+
+def is_adapter(folder: Path) -> bool:
+    """Whether peft saved here what is added to another model, and not the whole of it."""
+    return (folder / ADAPTER).is_file() and not any((folder / name).is_file() for name in WEIGHTS)
+
+
 def _shards(index: Path) -> list[Path]:
     names = read_json(index).get("weight_map")
     if not isinstance(names, dict) or any("/" in str(name) for name in names.values()):
@@ -113,26 +140,35 @@ def _from_hub(name: str, revision: str | None, weights: bool) -> Place:
             f"{asked} is not on this machine, and there is no network. "
             "Give a local folder, or a model that `headstart backbones 'hf:*'` lists."
         )
-    if not (place.folder / CONFIG).is_file():
+    if not _is_model(place.folder):
         raise HeadstartError(f"{asked} has no {CONFIG}. Give a model of transformers.")
     if weights:
-        for file in weight_files(place.folder, asked):
+        if not _has_weights(place.folder):
+            weight_files(place.folder, asked)
+        kinds = [pattern for patterns in _PATTERNS.values() for pattern in patterns]
+        for file in sorted({path for kind in kinds for path in place.folder.glob(kind)}):
             _verify(file, asked)
     return place
 
 
+def _has_weights(folder: Path, kinds: Sequence[str] = WEIGHTS) -> bool:
+    """Whether the network's weights are there, in the folder or in that of its first module."""
+    names = [
+        f"{place}{kind}{end}" for kind in kinds for end in ("", INDEX) for place in ("", "0_*/")
+    ]
+    return any(any(folder.glob(name)) for name in (*names, ADAPTED))
+
+
 def _at_hand(name: str, revision: str | None) -> Place | None:
     try:
-        found = try_to_load_from_cache(name, CONFIG, revision=revision)
+        found = [try_to_load_from_cache(name, mark, revision=revision) for mark in MARKS]
     except HFValidationError as error:
         raise HeadstartError(
             f"hf:{name} is neither a folder nor a name on the Hub. "
             "Give one such as hf:distilbert-base-multilingual-cased."
         ) from error
-    if not isinstance(found, str):
-        return None
-    folder = Path(found).parent
-    return Place(folder, folder.name)
+    folders = [Path(path).parent for path in found if isinstance(path, str)]
+    return Place(folders[0], folders[0].name) if folders else None
 
 
 def _download(name: str, revision: str | None, weights: bool, asked: str) -> Place:
@@ -144,7 +180,7 @@ def _download(name: str, revision: str | None, weights: bool, asked: str) -> Pla
                 name, revision=revision, allow_patterns=patterns, tqdm_class=_Bar
             )
             folder = Path(found)
-            if any((folder / f"{kind}{end}").is_file() for end in ("", INDEX)):
+            if not weights or _has_weights(folder, (kind,)):
                 break
     except Exception as error:  # the network, the disk and the Hub raise nearly anything
         raise WeightsError(_refusal(error, asked)) from error

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final, final
 
 import torch
 from torch import nn
 
 from headstart.hubs.huggingface.families import Family
-from headstart.weights import State, load_into, read
+from headstart.weights import State, load_into
 
 HEAD: Final = "head"  # what the head over pooled tokens is called
 _OLD: Final = {".gamma": ".weight", ".beta": ".bias"}  # of norms, in checkpoints of 2018
@@ -31,20 +29,17 @@ class Checkpoint:
     state: State
     what: str
     exact: bool
+    apart: tuple[str, ...] = ()  # what names begin with that are not the network's
 
     def has_own_pooling(self, family: Family) -> bool:
         """Whether the model's own pooling was trained."""
         return family.trained in self.state
 
 
-def checkpoint(files: Sequence[Path], family: Family, exact: bool) -> Checkpoint:
-    """Read weights files, and give their tensors today's names.
-
-    Raises WeightsError where a file is damaged or unsafe.
-    """
-    found: State = {}
-    for file in files:
-        found |= read(file).state
+def checkpoint(
+    found: State, what: str, family: Family, exact: bool, apart: tuple[str, ...] = ()
+) -> Checkpoint:
+    """Give the tensors of a file today's names, but for those that begin `apart`."""
     bare = any(name.startswith(f"{family.embeddings[0]}.") for name in found)
     heads = {f"{HEAD}.{part}" for part in _PARTS}
     state: State = {}
@@ -52,8 +47,9 @@ def checkpoint(files: Sequence[Path], family: Family, exact: bool) -> Checkpoint
         for old, new in _OLD.items():
             name = name.removesuffix(old) + new if name.endswith(old) else name
         if not name.endswith(_TABLES):
-            state[f"{family.prefix}.{name}" if bare and name not in heads else name] = tensor
-    return Checkpoint(state, str(files[0]), exact)
+            outside = name in heads or name.startswith(apart)
+            state[f"{family.prefix}.{name}" if bare and not outside else name] = tensor
+    return Checkpoint(state, what, exact, apart)
 
 
 def fill(network: nn.Module, given: Checkpoint, family: Family, own: bool) -> nn.Linear | None:
@@ -67,11 +63,12 @@ def fill(network: nn.Module, given: Checkpoint, family: Family, own: bool) -> nn
     head = f"{family.head if own else HEAD}."
     parts = {name: t for name, t in given.state.items() if name in {head + p for p in _PARTS}}
     dropped = set(parts) | _dropped(given, family, network) - set(wanted)
+    dropped |= {name for name in given.state if name.startswith(given.apart)}
     state = {name: tensor for name, tensor in given.state.items() if name not in dropped}
     if not given.exact and not given.has_own_pooling(family):
         state |= {n: t for n, t in wanted.items() if n not in state and _pools(n, family)}
     load_into(network, {name.removeprefix(cut): t for name, t in state.items()}, given.what)
-    return _head({n.removeprefix(head): t for n, t in parts.items()}, given.what)
+    return head_of({n.removeprefix(head): t for n, t in parts.items()}, given.what)
 
 
 def _dropped(given: Checkpoint, family: Family, network: Any) -> set[str]:
@@ -101,7 +98,8 @@ def _pooler(family: Family) -> str:
     return f"{family.prefix}.{family.pooler}." if family.pooler else "\0"
 
 
-def _head(parts: State, what: str) -> nn.Linear | None:
+def head_of(parts: State, what: str) -> nn.Linear | None:
+    """The linear layer of a head's tensors, where they are one. Raises WeightsError otherwise."""
     weight = parts.get("weight")
     if weight is None or weight.dim() != 2:
         return None

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from glob import escape
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from huggingface_hub import constants, scan_cache_dir
 from huggingface_hub.errors import CacheNotFound
@@ -15,16 +15,27 @@ from safetensors import SafetensorError, safe_open
 
 from headstart.contracts import Card
 from headstart.errors import HeadstartError
-from headstart.hubs.huggingface.families import FAMILIES
-from headstart.hubs.huggingface.fetching import INDEX, WEIGHTS, weight_files
-from headstart.hubs.huggingface.reading import CONFIG, card, read_json
+from headstart.hubs.huggingface.families import FAMILIES as TEXTS
+from headstart.hubs.huggingface.fetching import ADAPTED, INDEX, MARKS, is_adapter, weight_files
+from headstart.hubs.huggingface.pictures.families import FAMILIES as PICTURES
+from headstart.hubs.huggingface.pictures.families import WHOLE
+from headstart.hubs.huggingface.reading import (
+    ADAPTER,
+    CONFIG,
+    PROCESSORS,
+    WEIGHTS,
+    card,
+    read_json,
+)
+from headstart.hubs.huggingface.sentences import STATIC, first_module
 
 _RECORD: Final = "headstart.json"  # of our own artifacts, which another hub lists
 
 
 def cards(pattern: str) -> Iterator[Card]:
     """Describe the encoders whose name, or folder, matches the shell pattern."""
-    for folder in sorted(path.parent for path in Path().glob(f"*/{CONFIG}")):
+    marked = {path.parent for mark in MARKS for path in Path().glob(f"*/{mark}")}
+    for folder in sorted(marked):
         if fnmatchcase(folder.name, pattern) and not (folder / _RECORD).exists():
             yield from _described(folder.name, folder)
     for name, folder in _cached():
@@ -35,7 +46,9 @@ def cards(pattern: str) -> Iterator[Card]:
 def looked_at() -> tuple[str, ...]:
     """What decides what `cards` finds."""
     kinds = [f"{name}{end}" for name in WEIGHTS for end in ("", INDEX)]
-    beside = [f"./*/{name}" for name in (CONFIG, _RECORD, "README.md", *kinds)]
+    described = (*MARKS, *PROCESSORS, _RECORD, "README.md")
+    beside = [f"./*/{name}" for name in (*described, *kinds, ADAPTED)]
+    beside += [f"./*/0_*/{name}" for name in (CONFIG, *kinds)]
     cached = f"{escape(constants.HF_HUB_CACHE)}/models--*"
     variables = ("$HF_HUB_CACHE", "$HUGGINGFACE_HUB_CACHE", "$HF_HOME", "$XDG_CACHE_HOME", "$HOME")
     return (*beside, f"{cached}/refs/*", f"{cached}/snapshots/*/*", *variables)
@@ -60,26 +73,68 @@ def _cached() -> list[tuple[str, Path]]:
 
 def _described(name: str, folder: Path) -> Iterator[Card]:
     try:
-        config = read_json(folder / CONFIG)
+        encoder, config, files = _contents(folder, name)
     except HeadstartError:
         return
-    if config.get("model_type") not in FAMILIES:
+    kind = config.get("model_type")
+    if kind is not None and kind not in (*TEXTS, *PICTURES, *WHOLE):
         return
-    try:
-        files = weight_files(folder, name)
-    except HeadstartError:
-        files = []
-    longest, (licence, trained_on) = config.get("max_position_embeddings"), card(folder)
+    reads_text = kind is None or kind in TEXTS
+    licence, trained_on = card(folder)
     yield Card(
         reference=f"hf:{name}",
-        modality="text",
+        modality="text" if reads_text else "image",
         parameters=_parameters(files),
-        input=f"{longest} tokens" if isinstance(longest, int) else "",
+        input=_tokens(config) if reads_text else _pixels(config, encoder),
         licence=licence,
         trained_on=trained_on,
         at_hand=bool(files),
         path=_pattern(files),
     )
+
+
+def _contents(folder: Path, name: str) -> tuple[Path, dict[str, Any], list[Path]]:
+    """Where the network is described, its config.json, and the files of weights that are there.
+
+    Of an adapter, that of the model it is for. Raises HeadstartError where nothing can be said.
+    """
+    first = first_module(folder)
+    encoder = folder / (first.place if first else "")
+    own: list[Path] = []
+    if is_adapter(encoder):
+        own = [encoder / ADAPTED] if (encoder / ADAPTED).is_file() else []
+        base = read_json(encoder / ADAPTER).get("base_model_name_or_path")
+        encoder = Path(str(base)) if isinstance(base, str) else encoder
+    static = first is not None and first.kind == STATIC
+    config = {} if static else read_json(encoder / CONFIG)
+    if not static and config.get("model_type") is None:
+        raise HeadstartError(f"{encoder} describes no network. Give another folder.")
+    try:
+        return encoder, config, own or weight_files(encoder, name)
+    except HeadstartError:
+        return encoder, config, []
+
+
+def _tokens(config: Mapping[str, Any]) -> str:
+    longest = config.get("max_position_embeddings")
+    return f"{longest} tokens" if isinstance(longest, int) else ""
+
+
+def _pixels(config: Mapping[str, Any], encoder: Path) -> str:
+    """Channels, height and width of pictures, where they are plain to see."""
+    tower = config.get("vision_config", config)
+    channels = tower.get("num_channels", 3) if isinstance(tower, Mapping) else 3
+    for name in PROCESSORS:
+        try:
+            said = read_json(encoder / name)
+        except HeadstartError:
+            continue
+        for key in ("crop_size", "size"):
+            side = said.get(key)
+            side = side.get("height") if isinstance(side, Mapping) else side
+            if isinstance(side, int):
+                return f"{channels}x{side}x{side}"
+    return ""
 
 
 def _pattern(files: list[Path]) -> str | None:

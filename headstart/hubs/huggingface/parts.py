@@ -27,8 +27,9 @@ class Part(ABC):
 class Stage(nn.Module):
     """Parts that run one after another, over modules that keep the names of the whole network.
 
-    The first stage takes `input_ids` (N, T), `mask` (N, T) and, where given, `types` (N, T); every
-    other `hidden` (N, T, D) and `mask`, which is also what all but the last answer.
+    Of pictures, each stage takes a tensor and answers one. Of texts, the first stage takes
+    `input_ids` (N, T), `mask` (N, T) and, where given, `types` (N, T); every other `hidden`
+    (N, T, D) and `mask`, which is also what all but the last answer.
     """
 
     def __init__(self, network: nn.Module, parts: Sequence[Part]) -> None:
@@ -38,7 +39,7 @@ class Stage(nn.Module):
                 _place(self, name, network.get_submodule(name))
         self.parts = tuple(parts)
 
-    def forward(self, inputs: Mapping[str, Tensor]) -> Any:
+    def forward(self, inputs: Any) -> Any:
         """What the last part answers."""
         answer: Any = inputs
         for part in self.parts:

@@ -11,29 +11,26 @@ from transformers import CONFIG_MAPPING
 
 from headstart.errors import HeadstartError
 from headstart.hubs.huggingface.families import Family, family
-from headstart.hubs.huggingface.fetching import Place, locate
-from headstart.hubs.huggingface.reading import CONFIG, read_json
+from headstart.hubs.huggingface.layout import Layout
+from headstart.hubs.huggingface.reading import CONFIG
 from headstart.hubs.huggingface.sentences import Sentences, sentences
 from headstart.references import Reference, build
-from headstart.weights import TORCH_SUFFIXES
 
 POOLING: Final = ("own", "mean", "cls")
-_SUFFIXES: Final = (".safetensors", *TORCH_SUFFIXES)
-_LEFT_OUT: Final = (  # of this or that copy of the model, or leading to code that we don't run
-    *("auto_map", "_name_or_path", "dtype", "torch_dtype", "num_labels"),
-    *("id2label", "label2id", "problem_type", "architectures"),
-    *("_attn_implementation", "attn_implementation"),
-)
 
 
 @final
 @dataclass(frozen=True)
 class Options:
-    """The options of a reference; the first two are empty where the model's own way is wanted."""
+    """The options of a reference; `pooling` and `max_length` are empty for the model's own way.
+
+    `base` names the model that an adapter is for.
+    """
 
     pooling: str = ""
     max_length: int = 0
     pretrained: bool = True
+    base: str = ""
 
 
 @final
@@ -41,65 +38,53 @@ class Options:
 class Plan:
     """A reference with everything settled: which files, which network, pooled in which way."""
 
-    reference: Reference
+    layout: Layout
     options: Options
-    place: Place
-    raw: Mapping[str, Any]  # config.json without what is only about this copy
-    config: Any  # the same as transformers has it
-    family: Family
+    config: Any  # config.json as transformers has it; None for a vector a token
+    family: Family | None
     sentences: Sentences | None  # how the model itself pools, where it says so and may
-    file: Path | None  # of weights, named after @
+
+    @property
+    def reference(self) -> Reference:
+        """What was asked for."""
+        return self.layout.reference
 
     @property
     def what(self) -> str:
         """How messages call the model."""
-        return f"hf:{self.reference.name}"
+        return self.layout.what
 
     @property
     def pretrained(self) -> bool:
         """Whether weights come from somewhere."""
-        return self.file is not None or self.options.pretrained
+        return self.layout.file is not None or self.options.pretrained
 
 
-def settle(reference: Reference) -> Plan:
-    """Check the options, find or fetch the files, and read what they say of the network.
+def settle(layout: Layout) -> Plan:
+    """Check the options, and read what the files say of the network.
 
-    Raises HeadstartError for options, folders and kinds of model that can't be used, WeightsError
-    where files are missing.
+    Raises HeadstartError for options, folders and kinds of model that can't be used.
     """
-    what = f"hf:{reference.name}"
-    options = build(Options, reference.options, what)
+    what = layout.what
+    options = build(Options, layout.reference.options, what)
     if options.pooling and options.pooling not in POOLING:
         raise HeadstartError(
             f"{what}?pooling={options.pooling!r} is not known. Give one of {', '.join(POOLING)}."
         )
-    file = _file(reference)
-    weights = file is None and options.pretrained
-    place = locate(reference.name, None if file else reference.weights, weights)
-    content = read_json(place.folder / CONFIG)
-    raw = {name: value for name, value in content.items() if name not in _LEFT_OUT}
-    return Plan(
-        reference=reference,
-        options=options,
-        place=place,
-        raw=raw,
-        family=family(raw, what),
-        config=_config(raw, place.folder / CONFIG),
-        sentences=None if options.pooling else sentences(place.folder, what),
-        file=file,
-    )
+    said = None if options.pooling and layout.raw else sentences(layout.root, what)
+    if said is not None and said.static:
+        if options.pooling:
+            raise HeadstartError(
+                f"{what} has a vector for each token and no network, which is pooled in its own "
+                "way alone. Leave out pooling=."
+            )
+        return Plan(layout, options, None, None, said)
+    known = family(layout.raw, what)
+    return Plan(layout, options, made(layout.raw, layout.encoder / CONFIG), known, said)
 
 
-def _file(reference: Reference) -> Path | None:
-    """The local file after @, or None where @ names a revision or is not there."""
-    given = reference.weights
-    if given is None:
-        return None
-    named = Path(given).exists() or given.lower().endswith(_SUFFIXES)
-    return Path(given) if named or Path(reference.name).expanduser().is_dir() else None
-
-
-def _config(raw: Mapping[str, Any], path: Path) -> Any:
+def made(raw: Mapping[str, Any], path: Path) -> Any:
+    """config.json as transformers has it. Raises HeadstartError where it can't be used."""
     try:
         return CONFIG_MAPPING[raw["model_type"]].from_dict(dict(raw))
     except Exception as error:  # each kind checks its values in its own way

@@ -8,13 +8,26 @@ from typing import Final, final
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from headstart.hubs.huggingface.parts import Part
 
 
 def _first(hidden: Tensor, mask: Tensor) -> Tensor:
-    return hidden[:, 0]
+    last = mask.shape[1] - 1
+    return _at(hidden, last - ((last - _places(mask)) * mask).amax(1))
+
+
+def _last(hidden: Tensor, mask: Tensor) -> Tensor:
+    return _at(hidden, (_places(mask) * mask).amax(1))
+
+
+def _places(mask: Tensor) -> Tensor:
+    return torch.arange(mask.shape[1], device=mask.device)
+
+
+def _at(hidden: Tensor, places: Tensor) -> Tensor:
+    """One token of each text."""
+    return hidden.gather(1, places[:, None, None].expand(-1, 1, hidden.shape[2])).squeeze(1)
 
 
 def _highest(hidden: Tensor, mask: Tensor) -> Tensor:
@@ -33,6 +46,12 @@ def _mean(hidden: Tensor, mask: Tensor) -> Tensor:
     return (total / count).to(hidden.dtype)
 
 
+def _mean_by_place(hidden: Tensor, mask: Tensor) -> Tensor:
+    """The mean that counts a token by its place, the first once (Muennighoff 2022)."""
+    total, count = _sum(hidden, mask * (_places(mask) + 1))
+    return (total / count).to(hidden.dtype)
+
+
 def _mean_by_root(hidden: Tensor, mask: Tensor) -> Tensor:
     total, count = _sum(hidden, mask)
     return (total / count.sqrt()).to(hidden.dtype)
@@ -44,17 +63,19 @@ POOLS: Final[Mapping[str, Callable[[Tensor, Tensor], Tensor]]] = {
     "max": _highest,
     "mean": _mean,
     "mean_sqrt_len_tokens": _mean_by_root,
+    "weightedmean": _mean_by_place,
+    "lasttoken": _last,
 }
 
 
 @final
 @dataclass(frozen=True)
 class TokenPooling(Part):
-    """Tokens pooled in one or several ways, side by side, and made of length one where asked."""
+    """Tokens pooled in one or several ways, side by side, the first `without` of them left out."""
 
     ways: tuple[str, ...]
-    unit: bool = False
     steps: tuple[str, ...] = ()  # modules before it: the norm of the last hidden states
+    without: int = 0
 
     @property
     def names(self) -> tuple[str, ...]:  # type: ignore[override]
@@ -66,8 +87,9 @@ class TokenPooling(Part):
         hidden, mask = inputs["hidden"], inputs["mask"]
         for name in self.steps:
             hidden = stage.get_submodule(name)(hidden)
-        rows = torch.cat([POOLS[way](hidden, mask) for way in self.ways], dim=-1)
-        return functional.normalize(rows.float(), dim=-1).to(rows.dtype) if self.unit else rows
+        if self.without:
+            mask = mask * (_places(mask) >= self.without)
+        return torch.cat([POOLS[way](hidden, mask) for way in self.ways], dim=-1)
 
 
 @final

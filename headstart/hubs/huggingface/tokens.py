@@ -1,70 +1,197 @@
-"""The tokenizer's files, and what the model's inputs must look like."""
+"""The tokenizer as the model's own library makes it, and what the model's inputs must look like."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import shutil
+import tempfile
 import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, final
 
 from headstart.errors import HeadstartError
 from headstart.hubs.huggingface.families import Family
+from headstart.hubs.huggingface.loading import quiet
 from headstart.hubs.huggingface.planning import Plan
-from headstart.hubs.huggingface.reading import BESIDE, TOKENIZER, VOCABULARIES, read_json
+from headstart.hubs.huggingface.reading import BESIDE, CONFIG, TOKENIZER, VOCABULARIES
+from headstart.hubs.huggingface.reading import read_json as _read
+from headstart.hubs.huggingface.sentences import own_settings
 
 LENGTH: Final = 512  # tokens, where nothing asks for fewer or more
+ENDLESS: Final = 1 << 17  # tokens of a text where nothing bounds them, so that memory is
 _SHORTEST: Final = 3  # one token between the two that most tokenizers put around a text
 _SMALL: Final = 1 << 20  # bytes of a vocabulary that is kept beside the tokenizer that holds it
+_LARGEST: Final = 1 << 29  # bytes of a tokenizer
+_ELSEWHERE: Final = (  # entries by which a tokenizer_config.json leads to code or other files
+    *("auto_map", "name_or_path", "tokenizer_object", "gguf_file", "chat_template"),
+    *("processor_class", "fix_mistral_regex"),
+)
 
 
-def tokenizer_files(folder: Path, what: str) -> dict[str, bytes]:
-    """tokenizer.json without padding and truncation, and what transformers reads beside it.
+@final
+@dataclass(frozen=True)
+class Tokens:
+    """A tokenizer: its files, and the recipe that says how texts become inputs, JSON-able.
 
-    Raises HeadstartError where the folder has no tokenizer, or none that can be made into one.
+    `prompt` is how many tokens a text begins with that are left out of pooling.
     """
+
+    files: Mapping[str, bytes]
+    preprocess: Mapping[str, Any]
+    prompt: int
+
+
+def tokens(plan: Plan, vectors: int) -> Tokens:
+    """The tokenizer of a plan, without padding and the usual truncation, which are ours to do.
+
+    `vectors` is how many tokens the network has a vector for.
+
+    Where tokenizer.json and tokenizer_config.json contradict each other, transformers decides, and
+    what it makes of them is kept. Raises HeadstartError where there is no tokenizer, none that can
+    be made into one, or a length that the model can't take.
+    """
+    library = _opened(plan)
+    backend = library.backend_tokenizer
+    content = json.loads(backend.to_str())
+    if plan.sentences is not None and plan.sentences.lower:
+        _lower(content)
+    if plan.sentences is not None and plan.sentences.static:
+        content["post_processor"] = None  # that library adds no special tokens
+    _drop_unknown(content, vectors)
+    length = _length(plan, library, content.get("truncation"))
+    content |= {"padding": None, "truncation": None}
+    if library.truncation_side == "left" or (plan.family is None and length < ENDLESS):
+        content["truncation"] = _truncation(length, library.truncation_side)
+    text = json.dumps(content, ensure_ascii=False).encode()
+    preprocess = {
+        "tokenizer": hashlib.sha256(text).hexdigest(),
+        "max_length": length,
+        "pad": library.pad_token_id or 0,
+        "unknown": _unknown(library, content),
+        "types": plan.family is not None and plan.family.types and plan.config.type_vocab_size > 1,
+    }
+    prompt = plan.sentences.prompt if plan.sentences is not None else ""
+    preprocess |= {"prompt": prompt} if prompt else {}
+    preprocess |= {"side": "left"} if library.truncation_side == "left" else {}
+    preprocess |= {"split": True} if library.split_special_tokens else {}
+    skipped = plan.sentences is not None and plan.sentences.without_prompt and prompt
+    return Tokens(
+        {TOKENIZER: text, **_beside(plan.layout.reader)},
+        preprocess,
+        _prompt_length(type(backend).from_str(text.decode()), prompt, library) if skipped else 0,
+    )
+
+
+def _opened(plan: Plan) -> Any:
+    """transformers' tokenizer, made of copies of the files, so that they lead nowhere else."""
+    folder, what = plan.layout.reader, plan.what
+    static = plan.sentences is not None and plan.sentences.static
+    if static:
+        folder = plan.layout.encoder
+    _check(folder, what)
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+    auto: Any = AutoTokenizer
+    plain: Any = PreTrainedTokenizerFast
+    with tempfile.TemporaryDirectory() as place, warnings.catch_warnings(), quiet():
+        warnings.simplefilter("ignore")
+        copy = Path(place)
+        try:
+            if static:  # sentence-transformers reads the one file alone
+                return plain(tokenizer_file=str(folder / TOKENIZER))
+            _copied(folder, copy, plan.layout.raw)
+            library = auto.from_pretrained(
+                copy, use_fast=True, local_files_only=True, trust_remote_code=False
+            )
+            library.backend_tokenizer.to_str()
+        except Exception as error:  # each kind of tokenizer fails in its own way
+            reason = str(error).strip().partition("\n")[0].rstrip(".")[:160]
+            raise HeadstartError(
+                f"{what} has a tokenizer that transformers can't open ({reason}). "
+                f"Give a model that was saved with a {TOKENIZER}."
+            ) from error
+    return library
+
+
+def _check(folder: Path, what: str) -> None:
+    """Raise HeadstartError where there is no tokenizer, or no JSON where there should be."""
     path = folder / TOKENIZER
-    content = path.read_bytes() if path.is_file() else _converted(folder, what)
+    if not path.is_file():
+        if any((folder / name).is_file() for name in VOCABULARIES):
+            return
+        raise HeadstartError(
+            f"{what} has no {TOKENIZER}, nor a vocabulary. Give a model with its tokenizer."
+        )
     try:
-        settings = json.loads(content)
-        if settings.get("padding") is not None or settings.get("truncation") is not None:
-            settings |= {"padding": None, "truncation": None}
-            content = json.dumps(settings, ensure_ascii=False).encode()
-    except (ValueError, AttributeError, TypeError) as error:
+        if path.stat().st_size > _LARGEST:
+            raise ValueError(f"more than {_LARGEST >> 20} MB")
+        model = json.loads(path.read_bytes())["model"]
+        dict(model)
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise HeadstartError(
             f"{path} can't be read as a tokenizer ({error}). Copy or download it again."
         ) from error
-    files = {TOKENIZER: content}
+
+
+def _copied(folder: Path, copy: Path, raw: Mapping[str, Any]) -> None:
+    for name in (TOKENIZER, *BESIDE[1:], *VOCABULARIES):
+        if (folder / name).is_file():
+            shutil.copyfile(folder / name, copy / name)
+    settings = folder / BESIDE[0]
+    if settings.is_file():
+        (copy / BESIDE[0]).write_bytes(_plain(settings))
+    kept = {
+        n: raw[n] for n in ("model_type", "transformers_version", "tokenizer_class") if n in raw
+    }
+    (copy / CONFIG).write_text(json.dumps(kept), encoding="utf-8")
+
+
+def _beside(folder: Path) -> dict[str, bytes]:
+    """What transformers reads beside tokenizer.json, as it is."""
+    files = {}
     for name in (*BESIDE, VOCABULARIES[0]):
-        beside = folder / name
-        if beside.is_file() and (name in BESIDE or beside.stat().st_size <= _SMALL):
-            files[name] = beside.read_bytes()
+        path = folder / name
+        if path.is_file() and (name in BESIDE or path.stat().st_size <= _SMALL):
+            files[name] = _plain(path) if name == BESIDE[0] else path.read_bytes()
     return files
 
 
-def preprocessing(plan: Plan, tokenizer: bytes) -> dict[str, Any]:
-    """How texts become the model's inputs, JSON-able.
-
-    Raises HeadstartError for a length that the model can't take.
-    """
-    folder, config = plan.place.folder, plan.config
-    settings = json.loads(tokenizer)
-    named = {**_object(folder / BESIDE[1]), **_object(folder / BESIDE[0])}
-    ids = _ids(settings)
-    model = settings.get("model") or {}
-    pad = ids.get(_content(named.get("pad_token")), config.pad_token_id)
-    unknown = ids.get(_content(named.get("unk_token")) or _content(model.get("unk_token")))
-    return {
-        "tokenizer": hashlib.sha256(tokenizer).hexdigest(),
-        "max_length": _length(plan, named.get("model_max_length")),
-        "pad": 0 if pad is None else int(pad),
-        "unknown": model.get("unk_id") if unknown is None else unknown,
-        "types": plan.family.types and config.type_vocab_size > 1,
-    }
+def _plain(path: Path) -> bytes:
+    """tokenizer_config.json without what leads to code or to other files."""
+    content = _read(path)
+    kept = {n: v for n, v in content.items() if n not in _ELSEWHERE and not n.endswith("_file")}
+    return path.read_bytes() if kept == content else json.dumps(kept, indent=2).encode()
 
 
-def _length(plan: Plan, tokenizer: int | None) -> int:
+def _lower(content: dict[str, Any]) -> None:
+    """Put texts in lower case first, as sentence-transformers does for `do_lower_case`."""
+    own = content["normalizer"]
+    steps = [] if own is None else own["normalizers"] if own["type"] == "Sequence" else [own]
+    if all(step["type"] != "Lowercase" for step in steps):
+        steps = [{"type": "Lowercase"}, *steps]
+        content["normalizer"] = {"type": "Sequence", "normalizers": steps}
+
+
+def _drop_unknown(content: dict[str, Any], size: int) -> None:
+    """Take out added tokens that the network has no vector for: their text is text then."""
+    content["added_tokens"] = [token for token in content["added_tokens"] if token["id"] < size]
+
+
+def _unknown(library: Any, content: Mapping[str, Any]) -> int | None:
+    """The id of what the vocabulary lacks, where it may lack any."""
+    model = content.get("model") or {}
+    if library.unk_token_id is not None:
+        return int(library.unk_token_id)
+    found = model.get("unk_id")
+    if found is None and isinstance(model.get("unk_token"), str):
+        found = library.backend_tokenizer.token_to_id(model["unk_token"])
+    return found if isinstance(found, int) else None
+
+
+def _length(plan: Plan, library: Any, truncation: Any) -> int:
     """The longest text in tokens: as asked, or what network, tokenizer and pooling allow."""
     asked, positions = plan.options.max_length, _positions(plan.config, plan.family)
     if asked:
@@ -74,57 +201,39 @@ def _length(plan: Plan, tokenizer: int | None) -> int:
                 "which is what the model can take. Give a number between them."
             )
         return asked
-    own = LENGTH
-    for path in sorted(plan.place.folder.glob("sentence_*_config.json")):
-        own = _object(path).get("max_seq_length") or own
-    return int(min(positions, own, tokenizer or positions))
+    if plan.family is None:
+        return min(positions, _whole(truncation.get("max_length")) if truncation else positions)
+    own = _whole(own_settings(plan.layout.encoder).get("max_seq_length"))
+    own = own or _whole(own_settings(plan.layout.root).get("max_seq_length"))
+    if own:
+        return min(positions, own)
+    usual = positions if plan.sentences is not None else LENGTH
+    return min(positions, usual, _whole(library.model_max_length) or positions)
 
 
-def _positions(config: Any, family: Family) -> int:
+def _truncation(length: int, side: str) -> dict[str, Any]:
+    """What tells a library that reads tokenizer.json alone how to cut texts."""
+    return {
+        "direction": side.capitalize(),
+        "max_length": length,
+        "strategy": "LongestFirst",
+        "stride": 0,
+    }
+
+
+def _whole(value: Any) -> int:
+    return value if isinstance(value, int) and value > 0 else 0
+
+
+def _positions(config: Any, family: Family | None) -> int:
     """How many tokens there are positions for; RoBERTa's begin after that of padding."""
+    if family is None:
+        return ENDLESS
     padding = 1 if config.pad_token_id is None else int(config.pad_token_id)
     return int(config.max_position_embeddings) - family.reserved * (padding + 1)
 
 
-def _object(path: Path) -> dict[str, Any]:
-    """The object in a JSON file, empty where there is no file."""
-    return read_json(path) if path.is_file() else {}
-
-
-def _content(token: Any) -> str:
-    """A special token's text, written alone or among its properties."""
-    found = token.get("content") if isinstance(token, Mapping) else token
-    return found if isinstance(found, str) else ""
-
-
-def _ids(settings: Mapping[str, Any]) -> dict[str, int]:
-    """Token -> id, of the vocabulary and what was added to it."""
-    vocabulary = (settings.get("model") or {}).get("vocab") or {}
-    if isinstance(vocabulary, list):  # of a unigram model: pairs of a token and its score
-        vocabulary = {pair[0]: number for number, pair in enumerate(vocabulary)}
-    added = {token["content"]: token["id"] for token in settings.get("added_tokens") or ()}
-    return {**vocabulary, **added}
-
-
-def _converted(folder: Path, what: str) -> bytes:
-    """tokenizer.json made by transformers from an older tokenizer's files."""
-    if not any((folder / name).is_file() for name in VOCABULARIES):
-        raise HeadstartError(
-            f"{what} has no {TOKENIZER}, nor a vocabulary. Give a model with its tokenizer."
-        )
-    from transformers import AutoTokenizer
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            tokenizer = AutoTokenizer.from_pretrained(
-                folder, use_fast=True, local_files_only=True, trust_remote_code=False
-            )
-            text: str = tokenizer.backend_tokenizer.to_str()
-    except Exception as error:  # each kind of tokenizer fails in its own way
-        reason = str(error).strip().partition("\n")[0].rstrip(".")[:160]
-        raise HeadstartError(
-            f"{what} has no {TOKENIZER}, and its older tokenizer can't be made into one ({reason})."
-            " Give a model that was saved with one."
-        ) from error
-    return text.encode()
+def _prompt_length(tokenizer: Any, prompt: str, library: Any) -> int:
+    """How many tokens a prompt alone has but for a special one at its end."""
+    ids = tokenizer.encode(prompt).ids
+    return len(ids) - (ids[-1] in library.all_special_ids)

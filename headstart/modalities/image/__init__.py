@@ -23,7 +23,8 @@ class Image(Modality):
     (the share of the resized picture that is kept), `crop_mode` (center, squash, border; or whole:
     in its own shape, its shorter side at most as long as it is resized to), `interpolation`
     (nearest, box, bilinear, bicubic, lanczos), and `mean`, `std` (one number a channel, for values
-    from 0 to 1).
+    from 0 to 1). It may also hold `crop_origin` ("floor" where a crop between two pixels begins at
+    the lower one, else it is rounded to the even one).
     """
 
     version: ClassVar[int] = 3  # of what `decode` gives; raise it whenever a pixel changes

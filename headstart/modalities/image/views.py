@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -46,7 +47,9 @@ def whole_view(source: Opened, preprocess: Preprocess) -> np.ndarray:
     if picture.mode == "L" and preprocess["channels"] == 3:
         picture = picture.convert("RGB")
     border = preprocess["mean"] if preprocess["crop_mode"] == "border" else ()
-    return np.array(_middle(picture, window, tuple(round(255 * value) for value in border)))
+    fill = tuple(round(255 * value) for value in border)
+    down = preprocess.get("crop_origin") == "floor"
+    return np.array(_middle(picture, window, fill, math.floor if down else round))
 
 
 def random_view(source: Opened, preprocess: Preprocess, rng: np.random.Generator) -> np.ndarray:
@@ -158,22 +161,30 @@ def _resize(
     return resized[0] if pixels.ndim == 2 else np.ascontiguousarray(resized.transpose(1, 2, 0))
 
 
-def _middle(picture: Picture, size: Size, fill: tuple[int, ...] = ()) -> Picture:
-    """The middle, `size` large; a smaller picture is surrounded with `fill`, or black."""
+def _middle(
+    picture: Picture,
+    size: Size,
+    fill: tuple[int, ...] = (),
+    whole: Callable[[float], int] = round,
+) -> Picture:
+    """The middle, `size` large; a smaller picture is surrounded with `fill`, or black.
+
+    `whole` says where it begins when that is between two pixels.
+    """
     width, height = size
     wide, high = max(0, width - picture.width), max(0, height - picture.height)
     if wide or high:
         border = (wide // 2, high // 2, (wide + 1) // 2, (high + 1) // 2)
         picture = ImageOps.expand(picture, border, fill if len(fill) > 1 else sum(fill))
-    box = _middle_box(picture.size, size)
+    box = _middle_box(picture.size, size, whole)
     return picture if box is None else picture.crop(box)
 
 
-def _middle_box(full: Size, size: Size) -> Box | None:
+def _middle_box(full: Size, size: Size, whole: Callable[[float], int] = round) -> Box | None:
     """The middle of a picture, `size` large; None where that is all of it."""
     if full == size:
         return None
-    left, top = (round((all_of - part) / 2.0) for all_of, part in zip(full, size, strict=True))
+    left, top = (whole((all_of - part) / 2.0) for all_of, part in zip(full, size, strict=True))
     return left, top, left + size[0], top + size[1]
 
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from headstart.contracts import Backbone, Check, Modality, Preprocess
 from headstart.encodings import NotTextError, decoded
 from headstart.errors import DataError, HeadstartError, WeightsError
+from headstart.modalities.text.shortening import bounded, shortened
 
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
@@ -46,7 +47,9 @@ class Text(Modality):
     The preprocessing is a mapping with `tokenizer` (the SHA-256 of the backbone's tokenizer.json),
     `max_length` (tokens, longer texts are cut there; of a pair the longer one first), `pad` (the
     id to fill up with), `unknown` (the id of what the vocabulary lacks, or None), and `types`
-    (whether the backbone wants to be told the first text of a pair from the second).
+    (whether the backbone wants to be told the first text of a pair from the second). It may also
+    hold `prompt` (what stands before every text), `side` ("left" where texts are cut at their
+    beginning) and `split` (whether special tokens in a text are read as words).
     """
 
     suffixes: ClassVar[frozenset[str]] = frozenset({".txt"})
@@ -57,8 +60,9 @@ class Text(Modality):
     inline: ClassVar[bool] = True
     ragged: ClassVar[bool] = True
 
-    def __init__(self, tokenizer: Tokenizer | None = None) -> None:
+    def __init__(self, tokenizer: Tokenizer | None = None, prompt: str = "") -> None:
         self.tokenizer = tokenizer
+        self.prompt = prompt
 
     def check(self, raw: bytes) -> Check:
         """Say why a text can't be used; texts are identical that differ in case or spacing only.
@@ -97,8 +101,10 @@ class Text(Modality):
                 f"{reference} has a {TOKENIZER} that can't be read: {reason}. Restore the file."
             ) from error
         tokenizer.no_padding()
-        tokenizer.enable_truncation(int(backbone.preprocess["max_length"]))
-        return Text(tokenizer)
+        fed = backbone.preprocess
+        tokenizer.enable_truncation(int(fed["max_length"]), direction=fed.get("side", "right"))
+        tokenizer.encode_special_tokens = bool(fed.get("split", False))
+        return Text(tokenizer, str(fed.get("prompt", "")))
 
     def decode(
         self, raw: bytes, preprocess: Preprocess, rng: np.random.Generator | None = None
@@ -108,12 +114,11 @@ class Text(Modality):
         Where nothing is left of a text it is one unknown token, or one of padding. Raises DataError
         for what is no text, and HeadstartError before a backbone's tokenizer was fitted.
         """
-        parts = _parts(_decoded(raw))
-        found = self._encoded(parts)
+        parts, found = self._encoded(raw)
         unknown = preprocess["unknown"]
         ids = found.ids or [preprocess["pad"] if unknown is None else unknown]
         types = found.type_ids if preprocess["types"] and found.ids else [0] * len(ids)
-        words, missing = _words(found, len(parts) > 1, unknown)
+        words, missing = _words(found, len(parts) > 1, unknown, len(self.prompt))
         return Tokens(
             ids=np.array(ids, dtype=np.int32),
             types=np.array(types, dtype=np.int32),
@@ -174,14 +179,13 @@ class Text(Modality):
         A word ends at white space and where the tokenizer's own words end. Its pieces, joined, are
         the word as it is written. Raises as `decode` does.
         """
-        parts = _parts(_decoded(raw))
-        found = self._encoded(parts)
+        parts, found = self._encoded(raw)
         numbers: dict[tuple[int, int | None, int], int] = {}
-        reached = [0] * len(parts)
+        reached = [len(self.prompt), 0]
         pieces = []
         places = zip(found.tokens, found.sequence_ids, found.word_ids, found.offsets, strict=True)
         for token, part, word, (start, end) in places:
-            if part is None:
+            if part is None or end <= (0 if part else len(self.prompt)):
                 pieces.append((token, -1))
                 continue
             key = part, word, len(parts[part][:end].split())
@@ -191,10 +195,15 @@ class Text(Modality):
             pieces.append((piece, numbers.setdefault(key, len(numbers))))
         return pieces or [("", -1)]
 
-    def _encoded(self, parts: Sequence[str]) -> Encoding:
+    def _encoded(self, raw: bytes) -> tuple[list[str], Encoding]:
+        """The text with the prompt before it, or the two of a pair, as they are cut; and tokens."""
         if self.tokenizer is None:
             raise HeadstartError("A text can't be read without a tokenizer. Name a backbone first.")
-        return self.tokenizer.encode(parts[0], parts[1] if len(parts) > 1 else None)
+        parts = _parts(_decoded(raw))
+        parts[0] = self.prompt + parts[0]
+        cut = shortened if len(parts) == 1 else bounded
+        parts = [cut(part, self.tokenizer) for part in parts]
+        return parts, self.tokenizer.encode(parts[0], parts[1] if len(parts) > 1 else None)
 
 
 def _decoded(raw: bytes) -> str:
@@ -218,13 +227,19 @@ def _plain(text: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
-def _words(found: Encoding, pair: bool, unknown: int | None) -> tuple[int, int]:
-    """How many words there are, and how many have an unknown token; 0 where none can have."""
+def _words(found: Encoding, pair: bool, unknown: int | None, prompt: int) -> tuple[int, int]:
+    """How many words there are, and how many have an unknown token; 0 where none can have.
+
+    The first `prompt` characters are not the text's own.
+    """
     if unknown is None:
         return 0, 0
     words: Sequence[object] = found.word_ids
     if pair:
         words = list(zip(found.sequence_ids, words, strict=True))
-    special = (None, (None, None))
+    special: set[object] = {None, (None, None)}
+    if prompt:
+        places = zip(found.sequence_ids, found.offsets, words, strict=True)
+        special |= {word for part, (_, end), word in places if part == 0 and end <= prompt}
     missing = {word for word, id in zip(words, found.ids, strict=True) if id == unknown}
     return len(set(words).difference(special)), len(missing.difference(special))

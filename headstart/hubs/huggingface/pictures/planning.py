@@ -1,0 +1,158 @@
+"""A reference to an encoder of pictures, with everything settled before the network is built."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, final
+
+from headstart.errors import HeadstartError
+from headstart.hubs.huggingface.layout import Layout
+from headstart.hubs.huggingface.pictures.families import FAMILIES, WHOLE, PictureFamily
+from headstart.hubs.huggingface.pictures.processing import file, recipe, settings
+from headstart.hubs.huggingface.planning import made
+from headstart.hubs.huggingface.reading import CONFIG, PROCESSORS, dumped
+from headstart.hubs.huggingface.sentences import MODULES
+from headstart.preprocess import PictureInput
+from headstart.references import build
+
+POOLING: Final = ("own", "pooler", "cls", "mean")
+_ENOUGH: Final = {"size", "mean", "std"}  # options that say how pictures are fed
+_CHANGES: Final = ("size", "crop", "crop_mode", "interpolation", "mean", "std")
+
+
+@final
+@dataclass(frozen=True)
+class Options(PictureInput):
+    """The options of a reference; those for pictures are the image processor's unless given."""
+
+    pooling: str = "own"
+    pretrained: bool = True
+    base: str = ""
+
+
+@final
+@dataclass(frozen=True)
+class Plan:
+    """What to build, with features made in which way, fed with what.
+
+    `raw` and `config` are those of transformers' network for classification where `own`, and of
+    the tower alone otherwise.
+    """
+
+    layout: Layout
+    options: Options
+    family: PictureFamily
+    raw: Mapping[str, Any]
+    config: Any
+    steps: tuple[str, ...]
+    preprocess: Mapping[str, Any]
+    processor: bytes
+
+    @property
+    def own(self) -> bool:
+        """Whether features are those that transformers' own classifier is over."""
+        return self.options.pooling == "own"
+
+    @property
+    def pretrained(self) -> bool:
+        """Whether weights come from somewhere."""
+        return self.layout.file is not None or self.options.pretrained
+
+
+def settle(layout: Layout) -> Plan:
+    """Check the options, and read what the files say of network and pictures.
+
+    Raises HeadstartError for options and folders that can't be used.
+    """
+    what, given = layout.what, layout.reference.options
+    tower = _tower(layout)
+    family = FAMILIES[tower["model_type"]]
+    if (layout.root / MODULES).is_file() and "pooling" not in given:
+        raise HeadstartError(
+            f"{what} holds modules of sentence-transformers over pictures, which are not read. "
+            "Choose how to make features with ?pooling=own."
+        )
+    options, preprocess, processor = _fed(layout, tower.get("num_channels", 3))
+    raw = _classifier(tower, family) if options.pooling == "own" else tower
+    return Plan(
+        layout=layout,
+        options=options,
+        family=family,
+        raw=raw,
+        config=made(raw, layout.encoder / CONFIG),
+        steps=_steps(options.pooling, family, tower["model_type"], what),
+        preprocess=preprocess,
+        processor=processor,
+    )
+
+
+def _fed(layout: Layout, channels: Any) -> tuple[Options, dict[str, Any], bytes]:
+    """The options, how pictures are fed with them, and the processor that does so."""
+    what, given = layout.what, layout.reference.options
+    if channels not in (1, 3):
+        raise HeadstartError(
+            f"{what} takes pictures of {channels!r} channels. Give a model for 1 or 3 channels."
+        )
+    said, enough = settings(layout), _ENOUGH <= given.keys()
+    if said is None and not enough:
+        raise HeadstartError(
+            f"{what} has no {PROCESSORS[0]}, so it says not how pictures are fed. "
+            "Copy it beside the weights, or say so with ?size=224&mean=0.5&std=0.5."
+        )
+    fed = {} if said is None or enough else recipe(layout, said, channels)
+    options = build(Options, {**_texts(fed, channels), **given}, what)
+    preprocess = _changed(fed, options, given, what)
+    changed = not fed or any(name in given for name in _CHANGES)
+    kept = said is not None and (not changed or preprocess["crop_mode"] == "border")
+    return options, preprocess, dumped(said) if kept else file(preprocess)
+
+
+def _tower(layout: Layout) -> dict[str, Any]:
+    """The part of config.json that describes the network for pictures."""
+    kind = layout.kind
+    if kind not in WHOLE:
+        return dict(layout.raw)
+    inner = layout.raw.get("vision_config")
+    return {**(inner if isinstance(inner, Mapping) else {}), "model_type": WHOLE[kind]}
+
+
+def _classifier(tower: Mapping[str, Any], family: PictureFamily) -> dict[str, Any]:
+    """config.json of transformers' network for classification with this tower."""
+    if not family.whole:
+        return dict(tower)
+    return {"model_type": family.whole, "vision_config": {**tower, **dict(family.settings)}}
+
+
+def _steps(pooling: str, family: PictureFamily, kind: str, what: str) -> tuple[str, ...]:
+    ways = {name: getattr(family, name) for name in POOLING}
+    if not ways.get(pooling):
+        known = ", ".join(name for name, steps in ways.items() if steps)
+        raise HeadstartError(
+            f"{what}?pooling={pooling!r} is not known of the kind {kind}. Give one of {known}."
+        )
+    found: tuple[str, ...] = ways[pooling]
+    return found
+
+
+def _texts(fed: Mapping[str, Any], channels: int) -> dict[str, str]:
+    """A recipe as the text of options."""
+    found = {"channels": str(channels)}
+    if fed:
+        found |= {"size": str(fed["height"]), "crop": str(fed["crop"])}
+        found |= {name: str(fed[name]) for name in ("crop_mode", "interpolation")}
+        found |= {name: ",".join(map(str, fed[name])) for name in ("mean", "std")}
+    return found
+
+
+def _changed(
+    fed: Mapping[str, Any], options: Options, given: Mapping[str, str], what: str
+) -> dict[str, Any]:
+    """The processor's recipe with the user's options put in."""
+    asked = options.preprocess(what)
+    if not fed:
+        return {**asked, "crop_origin": "floor"}
+    names = [name for name in _CHANGES[1:] if name in given]
+    if "size" in given:
+        names += ["height", "width"]
+    return {**fed, **{name: asked[name] for name in names}}
