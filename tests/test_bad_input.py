@@ -128,8 +128,11 @@ def test_bad_files_among_good_ones_are_listed(fitted: Fitted, tmp_path: Path) ->
 @pytest.mark.parametrize("kind", ["text", "empty", "torn"])
 def test_predicting_for_what_is_no_picture(kind: str, fitted: Fitted, tmp_path: Path) -> None:
     bad, good = picture_of(kind, tmp_path), fitted.pictures / "ants" / "000.png"
-    told = run("predict", fitted.folder, good, bad).sentence()
-    assert told.startswith(f"{bad} can't be used: ")
+    assert run("predict", fitted.folder, bad).sentence().startswith(f"{bad} can't be used: ")
+    done = run("predict", fitted.folder, good, bad, "--json")
+    right, wrong = json.loads(done.stdout)["predictions"]
+    assert (done.exit_code, wrong["path"]) == (2, str(bad))
+    assert wrong["error"] and right["label"] in ("ants", "bees")
 
 
 def test_predicting_and_evaluating_without_input(fitted: Fitted, tmp_path: Path) -> None:
@@ -138,7 +141,7 @@ def test_predicting_and_evaluating_without_input(fitted: Fitted, tmp_path: Path)
     strangers = write_pictures(tmp_path / "strangers", {"ants": 2, "cats": 2})
     (tmp_path / "list.csv").write_text("image,height,width\nstrangers/ants/000.png,3,4\n")
     for arguments, words in (
-        (("predict", model, tmp_path / "gone.jpg"), "gone.jpg does not exist"),
+        (("predict", model, tmp_path / "gone.jpg"), "gone.jpg can't be used: it does not exist"),
         (("predict", model, tmp_path / "void"), "holds no file to predict on"),
         (("predict", tmp_path / "void", tmp_path), "is not a saved model"),
         (("predict", tmp_path / "gone", tmp_path), "is not a saved model"),

@@ -67,6 +67,8 @@ def artifact(folder: Path, backbone: Backbone, head: bool = True) -> Path:
     for name, content in backbone.files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
+    if backbone.native:
+        (folder / "config.json").write_text(json.dumps(dict(backbone.native)))
     record.write(folder, {"architecture": portable(backbone), "origin": {"licence": "MIT"}})
     return folder
 
