@@ -9,7 +9,7 @@ from pathlib import Path
 
 from headstart.contracts import Modality
 from headstart.data import containers, manifests
-from headstart.data.items.folders import from_folders
+from headstart.data.items.folders import from_folders, holds_classes
 from headstart.data.items.tables import Table, Tables, join
 from headstart.data.names import only_part, split_of
 from headstart.data.paths import Paths
@@ -160,17 +160,17 @@ def _inner(folder: Folder) -> Folder | None:
     snapshots = folder.folder("snapshots")
     if snapshots and folder.folder("blobs"):  # as the Hugging Face cache keeps a data set
         return _snapshot(folder, snapshots)
-    if folder.files or folder.tables:
-        return None
     full = [each for each in folder.folders if each.items or _lists(each)]
-    if len(full) != 1 or split_of(full[0].name):
+    if folder.files or folder.tables or len(full) != 1 or split_of(full[0].name):
         return None
     return full[0] if full[0].tables or _wraps(full[0]) else None
 
 
 def _wraps(folder: Folder) -> bool:
-    """Whether class folders or splits lie in it, and no items."""
-    return not folder.files and any(inner.items or _lists(inner) for inner in folder.folders)
+    """Whether class folders or splits lie in it, and no items but a few beside splits."""
+    if folder.files:
+        return any(inner.split for inner in folder.full) and holds_classes(folder)
+    return any(inner.items or _lists(inner) for inner in folder.folders)
 
 
 def _lists(folder: Folder) -> bool:

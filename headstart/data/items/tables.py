@@ -46,7 +46,7 @@ class Tables:
     def _in_splits(self) -> list[Table]:
         found = []
         for folder in self.top.folders:
-            split = split_of(folder.name)
+            split = folder.split
             inner = folder.full[0] if len(folder.full) == 1 and not folder.tables else folder
             for name in inner.tables if split in SPLITS else ():
                 if not lists_no_items(name):
