@@ -73,7 +73,7 @@ def choose_columns(table: ItemTable, modality: Modality, schema: Schema) -> Colu
         content,
         labels,
         None if split in (*labels, *content) else split,
-        choice.said(content, labels),
+        "; ".join(filter(None, (table.remark, choice.said(content, labels)))),
         choice.group(content, labels),
     )
 
