@@ -227,6 +227,12 @@ def lists_files(path: Path, paths: Paths, split: str | None, modality: Modality)
     )
 
 
+def files_column(path: Path, paths: Paths, modality: Modality, schema: Schema) -> str | None:
+    """The column of a file's first table that is named as one of paths, or whose values are."""
+    manifest = _Manifest(path, paths, "", modality)
+    return _with_files(manifest, tables.read(path)[0], schema).files
+
+
 def has_content(path: Path, modality: Modality, schema: Schema) -> bool:
     """Whether a column of the file's tables holds content: none does where it has labels alone."""
     return any(holds_content(table, modality, schema) for table in tables.read(path))
