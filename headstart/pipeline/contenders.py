@@ -109,8 +109,7 @@ def contenders(asked: Sequence[str], modality: str, download: bool) -> dict[str,
     if not found:
         raise HeadstartError(
             f"No pretrained {modality} model{' that matches' if asked else ''} is at hand on this "
-            "machine. Name some with -b hub:name, or let some be fetched first: "
-            "headstart rank DATA --download."
+            "machine. Name some with -b hub:name, or let them be fetched with --download."
         )
     return found
 
