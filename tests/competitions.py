@@ -5,7 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 from document_tables import Form
-from layouts import CUT, HELD, alternate, both, classes, flat, listed, picture, pictures, table, texts
+from layouts import (
+    CUT,
+    HELD,
+    alternate,
+    both,
+    classes,
+    flat,
+    listed,
+    picture,
+    pictures,
+    table,
+    texts,
+)
 
 
 def _names_twice(root: Path) -> None:

@@ -87,9 +87,7 @@ def predict(  # noqa: PLR0913  # a flag each
         keep_offline(offline)
         from headstart.cli.predicting import predicted
 
-        found, failed = predicted(
-            model, inputs or (), file or (), text or (), image, explain, out
-        )
+        found, failed = predicted(model, inputs or (), file or (), text or (), image, explain, out)
         failures.append(failed)
         return found
 

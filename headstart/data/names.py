@@ -65,7 +65,9 @@ def splits_among(names: Iterable[str]) -> dict[str, str]:
         for place, word in enumerate(words):
             if split := split_word(word):
                 groups[(*words[:place], "", *words[place + 1 :])][name] = split
-    alone = [group for group in groups.values() if "train" in (s := {*group.values()}) and len(s) > 1]
+    alone = [
+        group for group in groups.values() if "train" in (s := {*group.values()}) and len(s) > 1
+    ]
     return own or (alone[0] if len(alone) == 1 else {})
 
 

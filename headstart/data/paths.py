@@ -6,6 +6,7 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, final
 
@@ -103,7 +104,8 @@ class Paths:
         ways = [_split(value) for _, value in zip(range(_SAMPLE), values, strict=False)]
         if not ways or any(".." in way for way in ways):
             return ()
-        shared = os.path.commonprefix([way[:-1] for way in ways])
+        levels = zip(*(way[:-1] for way in ways), strict=False)
+        shared = [names[0] for names in takewhile(lambda names: len(set(names)) == 1, levels)]
         for count in range(len(shared) + 1):
             named = sum(self._names_file("/".join(w[count:]), base, split, False) for w in ways)
             if 2 * named >= len(ways):

@@ -1,10 +1,9 @@
 """The cache's folder: what lies in it, what is in use, and the limit that it is kept to.
 
-`features/` holds one folder for each store of activations, `unpacked/` one for each archive of data;
-what else is known to lie here counts as
-one entry a kind. What was used least recently goes first. A store is in use
-while a living process holds a lock in it, and is then never removed. Removing renames the entry
-first, so that whoever opens it a moment later finds it whole or not at all.
+`features/` holds one folder for each store of activations, `unpacked/` one for each archive of
+data; what else is known to lie here counts as one entry a kind. What was used least recently goes
+first. What a living process holds a lock in is in use, and is then never removed. Removing renames
+the entry first, so that whoever opens it a moment later finds it whole or not at all.
 """
 
 from __future__ import annotations

@@ -104,7 +104,9 @@ def _without_copy(top: Folder) -> _Layout:
         others = {alike(folder.name) for folder in top.full if folder is not copy}
         if others <= {alike(folder.name) for folder in copy.full}:
             rest = tuple(folder for folder in top.folders if folder is not copy)
-            return _Layout(((replace(top, folders=rest, items=top.items - copy.items), None),), beside=(copy,))
+            return _Layout(
+                ((replace(top, folders=rest, items=top.items - copy.items), None),), beside=(copy,)
+            )
     return _Layout(((top, None),))
 
 
@@ -115,7 +117,11 @@ def holds_classes(folder: Folder) -> bool:
     """
     if len(folder.full) == 1:
         (inner,) = folder.full
-        if only_part([inner.name]) or split_of(inner.name) or alike(inner.name) == alike(folder.name):
+        if (
+            only_part([inner.name])
+            or split_of(inner.name)
+            or alike(inner.name) == alike(folder.name)
+        ):
             return holds_classes(inner)
     least = min((each.items for each in folder.full), default=0) if len(folder.full) > 1 else 0
     return bool(folder.full) and len(folder.files) <= max(STRAY * folder.items, least - 1)

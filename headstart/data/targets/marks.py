@@ -42,11 +42,17 @@ def of_columns(found: Found, schema: Schema) -> Found:
 
 def _with_zeros(found: Found) -> Found:
     """Where every cell is 1 or -1, as CelebA writes them, -1 is 0."""
-    cells = {None if is_blank(cell) else mark(cell) for row in found.rows for cell in row.value or ()}
+    cells = {
+        None if is_blank(cell) else mark(cell) for row in found.rows for cell in row.value or ()
+    }
     if cells != {1.0, _UNCERTAIN}:
         return found
-    rows = (replace(row, value=tuple(max(mark(c) or 0, 0) for c in row.value)) for row in found.rows)
-    return replace(found, rows=tuple(rows), said=(*found.said, "a -1 counts as 0, as none is there"))
+    rows = (
+        replace(row, value=tuple(max(mark(c) or 0, 0) for c in row.value)) for row in found.rows
+    )
+    return replace(
+        found, rows=tuple(rows), said=(*found.said, "a -1 counts as 0, as none is there")
+    )
 
 
 def _labelled(found: Found, rows: Sequence[Row]) -> list[Row]:
