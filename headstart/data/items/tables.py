@@ -163,8 +163,8 @@ def join(root: Path, parts: Sequence[Found]) -> Found:
 
 def _warned(found: Found, unused: Sequence[Table]) -> Found:
     sentences = (
-        f"{table.path.name} {'holds no texts' if table.split else 'is of no split'} and is not used."
-        for table in unused
+        f"{each.path.name} {'holds no texts' if each.split else 'is of no split'} and is not used."
+        for each in unused
     )
     return replace(found, warnings=(*found.warnings, *sentences))
 
