@@ -118,14 +118,13 @@ def test_arguments_are_texts_unless_they_are_written_as_files(
 
 
 def test_another_column_is_named_by_a_flag(reviews: Path, tmp_path: Path) -> None:
-    (tmp_path / "t.csv").write_text("words,other\nx,y\n")
+    (tmp_path / "t.csv").write_text("first,other\nx,y\n")
     done = run("predict", reviews / "model", tmp_path / "t.csv")
-    assert done.exit_code == 2 and "its columns: 'words', 'other'" in done.stderr
-    assert "(--text, " in done.stderr
-    done = run("predict", reviews / "model", tmp_path / "t.csv", "--text", "words", "--json")
+    assert done.exit_code == 2 and "no column for the content" in done.stderr
+    done = run("predict", reviews / "model", tmp_path / "t.csv", "--text", "first", "--json")
     assert [row["path"] for row in json.loads(done.stdout)["predictions"]] == ["x"]
     assert [
-        p.path for p in hs.load(reviews / "model").predict(tmp_path / "t.csv", text=["words"])
+        p.path for p in hs.load(reviews / "model").predict(tmp_path / "t.csv", text=["first"])
     ] == ["x"]
 
 
