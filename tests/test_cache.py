@@ -180,6 +180,20 @@ def test_other_files_of_the_cache_count_and_go_too(own_cache: Path) -> None:
     assert {"notes.txt"} == set(os.listdir(own_cache)) - {"lock", "features"}
 
 
+def test_unpacked_archives_count_and_go_unless_in_use(own_cache: Path) -> None:
+    for name in ("used", "unused"):
+        (own_cache / "unpacked" / name / "a.zip").mkdir(parents=True)
+        (own_cache / "unpacked" / name / "a.zip" / "1.png").write_bytes(bytes(700))
+    use = cache.Use(own_cache / "unpacked" / "used")
+    assert {e.name: (e.bytes, e.in_use) for e in cache.entries()} == {
+        "unpacked/used": (700, True),
+        "unpacked/unused": (700, False),
+    }
+    assert [entry.name for entry in cache.clear()] == ["unpacked/unused"]
+    assert use.holds and os.listdir(own_cache / "unpacked") == ["used"]
+    del use
+
+
 def test_what_past_runs_found_goes_only_when_asked(own_cache: Path) -> None:
     store = fill(1, 200.0)
     history.remember([history.Past("d", "t", "accuracy", "timm:a", "w", 0.5, 1.0)])

@@ -22,6 +22,7 @@ from PIL import Image as pil
 from headstart.data import Dataset, load
 from headstart.data.containers import ARCHIVES
 from headstart.errors import DataError
+from headstart.features.cache import entries
 from headstart.modalities.image import Image
 from headstart.modalities.text import Text
 
@@ -207,6 +208,7 @@ def test_an_archive_is_unpacked_once(tmp_path: Path, cache: Path) -> None:
     first = load(path, Image())
     times = {file: file.stat().st_mtime_ns for file in cache.rglob("*.png")}
     assert len(times) == COUNT
+    assert [entry.in_use for entry in entries(cache) if "unpacked" in entry.name] == [True]
     assert load(path, Image()).fingerprint == first.fingerprint
     assert {file: file.stat().st_mtime_ns for file in cache.rglob("*.png")} == times
     packed("a.tgz", dict(list(tree().items())[:20]))(tmp_path)

@@ -388,7 +388,7 @@ def test_lists_beside_the_class_folders_of_a_split(tmp_path: Path) -> None:
     put(tmp_path / "train" / "urls.txt", b"https://example.org")
     data = load(tmp_path, Text())
     expect(data)
-    assert "1 files of 'train' lie in no class and are not used." in data.report.warnings
+    assert "1 file of 'train' lies in no class and is not used." in data.report.warnings
 
 
 @pytest.mark.parametrize(

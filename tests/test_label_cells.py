@@ -187,6 +187,21 @@ def test_decimal_commas(tmp_path: Path) -> None:
         load(table(tmp_path, cycle("1,500", "2,250", "7")), Text())
 
 
+@pytest.mark.parametrize("written", ["{:,}.5", "1.{:03},50", "{},5"])
+def test_thousands_are_told_by_what_else_is_written(tmp_path: Path, written: str) -> None:
+    labels = [written.format(n + 1000 * (written == "{:,}.5")) for n in range(COUNT)]
+    start = 0.5 if written == "{},5" else 1000.5
+    data = load(table(tmp_path, labels), Text())
+    assert targets(data) == {n: [n + start] for n in range(COUNT)}
+
+
+def test_words_with_a_bar_may_be_several_labels_and_it_is_said(tmp_path: Path) -> None:
+    path = table(tmp_path, cycle("a|b", "a", "c|b"))
+    data = load(path, Text())
+    assert data.kind == "classes" and "(--delimiter '|' " in " ".join(data.report.said)
+    assert load(path, Text(), Schema(delimiter="|")).labels == ("a", "b", "c")
+
+
 @pytest.mark.parametrize(
     "labels",
     [
@@ -249,6 +264,12 @@ def test_one_1_in_each_row_makes_classes(tmp_path: Path) -> None:
     assert load(path, Text(), Schema(kind="label sets")).kind == "label sets"
     numbers = load(path, Text(), Schema(kind="numbers"))
     assert (numbers.labels, targets(numbers)[1]) == (("red", "round", "new"), [0, 1, 0])
+
+
+def test_a_minus_1_beside_1_alone_is_0(tmp_path: Path) -> None:
+    path = marks(tmp_path, cycle((1, -1, 1), (-1, 1, 1)))
+    data = load(path, Text(), Schema(label="red,round,new"))
+    assert (targets(data)[0], targets(data)[1]) == ([1, 1, 0], [1, 0, 1])
 
 
 def test_marks_that_are_uncertain_or_missing(tmp_path: Path) -> None:

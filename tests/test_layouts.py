@@ -7,6 +7,7 @@ import tracemalloc
 from pathlib import Path
 from typing import final
 
+import competitions
 import layouts
 import pytest
 from conftest import write_pictures
@@ -25,7 +26,9 @@ from headstart.progress import Silent
 from headstart.workspace import Workspace
 
 PAGE = Path(__file__).parents[1] / "docs" / "data.md"
-ROWS = [(form, Image()) for form in layouts.PICTURES] + [(form, Text()) for form in layouts.TEXTS]
+PICTURES = [*layouts.PICTURES, *competitions.PICTURES]
+TEXTS = [*layouts.TEXTS, *competitions.TEXTS]
+ROWS = [(form, Image()) for form in PICTURES] + [(form, Text()) for form in TEXTS]
 _SMALL = ("Classes with", "1 item moved", "items moved")  # what these small sets are warned of
 
 

@@ -189,6 +189,20 @@ def test_a_manifest_of_pictures_and_a_pattern(fitted: Fitted, photos: Path) -> N
     )
 
 
+def test_the_column_of_pictures_is_the_one_that_names_files(fitted: Fitted, photos: Path) -> None:
+    (photos.parent / "list.csv").write_text("id,breed\n000,ants\n004,bees\n")
+    found = hs.load(fitted.folder).predict(photos.parent / "list.csv")
+    assert [each.path for each in found] == [str(photos / f"{n}.png") for n in ("000", "004")]
+    (photos.parent / "two.csv").write_text("a,b\nsome/x.png,1\nsome/y.png,2\n")
+    done = run("predict", fitted.folder, photos.parent / "two.csv")
+    assert done.exit_code == 2 and "(--image, or image= from Python)" in done.stderr
+    photos.joinpath("x.png").write_bytes(photos.joinpath("000.png").read_bytes())
+    named = run("predict", fitted.folder, photos.parent / "two.csv", "--image", "a", "--json")
+    rows = json.loads(named.stdout)["predictions"]
+    assert [row["path"] for row in rows] == [str(photos / "x.png"), str(photos / "y.png")]
+    assert "label" in rows[0] and "no such file" in rows[1]["error"]
+
+
 def test_answers_are_written_as_a_table(fitted: Fitted, photos: Path, tmp_path: Path) -> None:
     said = run("predict", fitted.folder, photos, "--json").stdout
     rows = json.loads(said)["predictions"]

@@ -99,6 +99,8 @@ FORMS = [
     Form("comments above the header", put("a.csv", "# one, two\n#\n" + lines(",")), READ),
     Form("a header behind `#`", put("a.csv", "#" + lines(",")), READ),
     Form("spaces around names", put("a.csv", lines(", ", " text , label ")), READ),
+    Form("a title above the header", put("a.csv", "Survey 2023\n\n" + lines(";")), READ),
+    Form("a title in a row of its own", put("a.csv", "Survey 2023,\n,\n" + lines(",")), READ),
     Form("empty lines", put("a.csv", "\n\n" + lines(",").replace("\n", "\n\n")), READ),
     Form("rows of delimiters alone", put("a.csv", lines(",") + ",\n,\n"), READ),
     Form("lines that end in CR", put("a.csv", lines(",").replace("\n", "\r")), READ),
@@ -156,6 +158,21 @@ FORMS = [
     Form("`.arrow`, with a footer", as_arrow("a.arrow", True), READ),
     Form("`.arrow`, a stream", as_arrow("a.arrow", False), READ),
     Form("`.feather`", as_arrow("a.feather", True), READ),
+    Form(
+        "`.xlsx`, the header in the third row",
+        put_excel([("Survey 2023",), (), ("text", "label"), *ROWS]),
+        READ,
+    ),
+    Form(
+        "without a header",
+        put("a.tsv", lines("\t", quote="").partition("\n")[2]),
+        r"refused: .* its columns: 'column 1', 'column 2'\. Say which one holds the text .*",
+    ),
+    Form(
+        "fastText's, with `__label__`",
+        put("a.txt", "".join(f"__label__{b} {t}, too\n" for t, b in ROWS)),
+        r"refused: .* has the form of fastText, .* Write it as a table .*",
+    ),
     Form(
         "numbers alone",
         put("a.csv", "width,length,kind\n" + "".join(f"{n},{n / 2},{n % 2}\n" for n in range(40))),
@@ -244,6 +261,34 @@ def test_quoted_tables_come_back_as_they_were(
     (table,) = read_tables(path)
     assert list(table.names) == ["text", "title", "label"]
     assert list(zip(*map(table.values, table.names), strict=True)) == rows
+
+
+def test_the_advice_without_a_header_works_and_no_row_is_lost(tmp_path: Path) -> None:
+    path = put("a.tsv", lines("\t", quote="").partition("\n")[2])(tmp_path)
+    data = load(path, Text(), Schema(content=("column 1",)))
+    expect(data)
+    assert data.report.said[0].startswith("the table has no header")
+
+
+@pytest.mark.parametrize(
+    ("content", "names"),
+    [
+        ("0,1\na,1\nb,1\n", ["0", "1"]),  # as pandas counts columns
+        (",0,1\n0,a,1\n1,b,1\n", ["Unnamed: 0", "0", "1"]),
+        ("text,label\nlabel,label\nb,label\n", ["text", "label"]),
+        ("remark,kind\na,x\nb,kind\n", ["remark", "kind"]),
+        ("remark\nfine, good\nbad, dull\n", None),
+        ("ham,a\nspam,b\nham,c\nham,d\n", ["column 1", "column 2"]),
+        ("remark,\na,x\nb,y\n", ["remark", "Unnamed: 1"]),
+    ],
+)
+def test_what_is_a_header(tmp_path: Path, content: str, names: list[str] | None) -> None:
+    path = put("a.csv", content)(tmp_path)
+    if names is None:
+        with pytest.raises(DataError, match="2 fields under 1 columns"):
+            read_delimited(path)
+    else:
+        assert list(read_delimited(path)[0].names) == names
 
 
 def test_columns_without_a_name_are_no_label(tmp_path: Path) -> None:

@@ -97,6 +97,8 @@ def readable(size: int) -> str:
 
 
 def _what(entry: Entry) -> str:
+    if entry.name.startswith(f"{cache.UNPACKED}/"):
+        return f"data {entry.name}"
     if entry.rows is None:
         return OTHERS[entry.name]
     if not entry.key:

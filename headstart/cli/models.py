@@ -71,6 +71,7 @@ def predict(  # noqa: PLR0913  # a flag each
     inputs: Inputs = None,
     file: File = None,
     text: Text = None,
+    image: ImageColumn = None,
     explain: Explain = False,
     out: Answers = None,
     offline: Offline = False,
@@ -86,7 +87,7 @@ def predict(  # noqa: PLR0913  # a flag each
         keep_offline(offline)
         from headstart.cli.predicting import predicted
 
-        found, failed = predicted(model, inputs or (), file or (), text or (), explain, out)
+        found, failed = predicted(model, inputs or (), file or (), text or (), image, explain, out)
         failures.append(failed)
         return found
 

@@ -17,6 +17,7 @@ def predicted(
     given: Sequence[str],
     files: Sequence[str],
     text: Sequence[str],
+    image: str | None,
     explain: bool,
     out: str | None,
 ) -> tuple[Answer, int]:
@@ -35,12 +36,12 @@ def predicted(
     if explain:
         from headstart.cli.explaining import explained
 
-        found = explained(predictor, predictor.inputs(inputs, text=text), out)
+        found = explained(predictor, predictor.inputs(inputs, text=text, image=image), out)
         return found, len(found.predictions.failed)
     if place is not None:
-        written = write(place, predictor.stream(inputs, text=text))
+        written = write(place, predictor.stream(inputs, text=text, image=image))
         return written, written.failures
-    predictions = predictor.predict(inputs, text=text)
+    predictions = predictor.predict(inputs, text=text, image=image)
     return predictions, len(predictions.failed)
 
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
+
+from filelock import FileLock
 
 from headstart.data import tables
 from headstart.data.sources import SPLIT_WORDS
@@ -20,6 +24,7 @@ from headstart.places import cache_folder
 
 _TARS = (".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 ARCHIVES = (".zip", *_TARS)
+_IN_USE: dict[Path, FileLock] = {}  # a lock for each folder of the cache that was unpacked or found
 _MOST, _MEMBERS = 64 << 30, 2_000_000  # bytes and files of one archive
 _BESIDE = (".tar", ".json", ".txt", ".md", ".idx")  # what may lie in a folder of shards
 _NUMBERED = re.compile(r"(part|shard|chunk|data)?[-_.]?\d")  # how the name of a part begins
@@ -52,7 +57,7 @@ def opened(path: Path) -> Path:
         with path.open("rb") as file:
             content = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
         place = cache_folder() / "unpacked" / content
-        place.mkdir(parents=True, exist_ok=True)
+        _use(place)
         return unpack(path, place / path.name, _MOST, _MEMBERS)
     except WeightsError as error:
         if "can't be unpacked" in str(error):
@@ -65,6 +70,17 @@ def opened(path: Path) -> Path:
         raise DataError(
             f"{path} can't be unpacked: {error.strerror or error}. Check the file and the cache."
         ) from error
+
+
+def _use(place: Path) -> None:
+    """Make a folder of the cache, and keep others from removing it while this process lives."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(place.parent.parent / "lock"):
+        (place / "users").mkdir(parents=True, exist_ok=True)
+        os.utime(place)  # when it was last used
+        if place not in _IN_USE or not Path(_IN_USE[place].lock_file).exists():
+            _IN_USE[place] = FileLock(place / "users" / uuid4().hex, thread_local=False)
+            _IN_USE[place].acquire()
 
 
 def parts(path: Path) -> list[Part]:

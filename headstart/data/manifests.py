@@ -12,7 +12,7 @@ from typing import Any
 from headstart.contracts import Modality
 from headstart.data import tables
 from headstart.data.paths import Paths, file_source
-from headstart.data.schema import GUESSED, Columns, Schema, choose_columns
+from headstart.data.schema import GUESSED, Columns, Schema, choose_columns, holds_content
 from headstart.data.sources import (
     SPLIT_WORDS,
     Found,
@@ -42,7 +42,7 @@ class _Record:
 
 
 _Located = tuple[str, Source | None, str]  # an item's id, where to read it, or why there is none
-_Locate = Callable[[_Record], _Located]
+_Locate = Callable[[_Record, str | None], _Located]  # a row of a split, if it is of one
 
 
 @dataclass(frozen=True)
@@ -74,13 +74,13 @@ def find_rows(
     name = Path(os.path.abspath(path)).relative_to(paths.root).as_posix()
     manifest = _Manifest(path, paths, name, modality, split)
     columns, records = _records(manifest, schema)
-    locate = _inline(manifest, columns) if modality.inline else _listed(manifest, columns)
+    locate = _inline(manifest, columns) if modality.inline else _listed(manifest, columns, records)
     splits = _Splits.of(columns, records) if split is None else _Splits()
     rows = []
     for record in records:
         place = manifest.place(record)
-        name, source, missing = locate(record)
         own = split or splits.of_row(place, record)
+        name, source, missing = locate(record, own)
         if splits.names and own is None:
             missing = _NO_SPLIT if source else missing
             source = None
@@ -100,7 +100,7 @@ def find_rows(
 def _inline(manifest: _Manifest, columns: Columns) -> _Locate:
     """The texts in the record's columns, as UTF-8; those that aren't Unicode fail their check."""
 
-    def locate(record: _Record) -> _Located:
+    def locate(record: _Record, _: str | None) -> _Located:
         for column, value in zip(columns.content, record.content, strict=True):
             if not isinstance(value, str | None):
                 raise DataError(
@@ -114,12 +114,15 @@ def _inline(manifest: _Manifest, columns: Columns) -> _Locate:
     return locate
 
 
-def _listed(manifest: _Manifest, columns: Columns) -> _Locate:
+def _listed(manifest: _Manifest, columns: Columns, records: Sequence[_Record]) -> _Locate:
     """The file that the record names, or the bytes that it holds."""
-    base = manifest.path.parent
+    base, paths = manifest.path.parent, manifest.paths
     (column,) = columns.content
+    named = (record.content[0] for record in records[:SAMPLE])
+    values = [value for value in named if isinstance(value, str) and value.strip()]
+    first = paths.elsewhere(values, base, manifest.split)
 
-    def locate(record: _Record) -> _Located:
+    def locate(record: _Record, split: str | None) -> _Located:
         (content,) = record.content
         if content is None or content == "" or isinstance(content, Source):
             return manifest.id(record), content or None, _NO_CONTENT
@@ -129,7 +132,7 @@ def _listed(manifest: _Manifest, columns: Columns) -> _Locate:
                 "Give a path relative to the manifest."
             )
         place = manifest.place(record)
-        name, file = manifest.paths.find(content, base, place, manifest.split)
+        name, file = paths.find(content, base, place, split, first)
         return name, *file_source(file)
 
     return locate
@@ -222,3 +225,14 @@ def lists_files(path: Path, paths: Paths, split: str | None, modality: Modality)
         or _with_files(manifest, table, GUESSED).files is not None
         for table in tables.read(path)
     )
+
+
+def files_column(path: Path, paths: Paths, modality: Modality, schema: Schema) -> str | None:
+    """The column of a file's first table that is named as one of paths, or whose values are."""
+    manifest = _Manifest(path, paths, "", modality)
+    return _with_files(manifest, tables.read(path)[0], schema).files
+
+
+def has_content(path: Path, modality: Modality, schema: Schema) -> bool:
+    """Whether a column of the file's tables holds content: none does where it has labels alone."""
+    return any(holds_content(table, modality, schema) for table in tables.read(path))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import defaultdict
 from collections.abc import Iterable
 
 from headstart.data.sources import SPLIT_WORDS
@@ -23,6 +24,10 @@ _TREATMENTS = frozenset(  # names of folders that hold a class's items in severa
 )
 _SUBMISSION = re.compile(r"submi(ssion|t)", re.IGNORECASE)  # forms that competitions hand out
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_OF_SYSTEMS = frozenset(  # folders that file systems and archivers leave beside those of a user
+    {"__macosx", "__pycache__", "@eadir", "#recycle", "$recycle.bin", "lost+found"}
+    | {"system volume information"}
+)
 
 
 def alike(name: str) -> str:
@@ -47,6 +52,25 @@ def split_of(name: str) -> str | None:
     return splits.pop() if len(splits) == 1 else None
 
 
+def splits_among(names: Iterable[str]) -> dict[str, str]:
+    """The splits that folders side by side are called after, by their names.
+
+    Where none is by itself, those whose names are alike but for that word: `asl_alphabet_train`.
+    """
+    known = list(names)
+    own = {name: split for name in known if (split := split_of(name))}
+    groups: defaultdict[tuple[str, ...], dict[str, str]] = defaultdict(dict)
+    for name in known:
+        words = _words(name)
+        for place, word in enumerate(words):
+            if split := split_word(word):
+                groups[(*words[:place], "", *words[place + 1 :])][name] = split
+    alone = [
+        group for group in groups.values() if "train" in (s := {*group.values()}) and len(s) > 1
+    ]
+    return own or (alone[0] if len(alone) == 1 else {})
+
+
 def split_word(word: str) -> str | None:
     """The split that a single word names, such as `valid` or `trainset`."""
     word = word.lower().rstrip("0123456789")
@@ -56,12 +80,17 @@ def split_word(word: str) -> str | None:
 
 def split_in(stem: str) -> tuple[str, str, str] | None:
     """The split that a table is called after, its word, and what stands before that word."""
-    words = re.split(r"[^a-z0-9]+", stem.lower())
+    words = _words(stem)
     for place, word in enumerate(words):
         split = split_word(word)
         if split is not None:
             return split, word, "_".join(words[:place])
     return None
+
+
+def passed_over(name: str) -> bool:
+    """Whether a file or folder is hidden, or one that no user made."""
+    return name.startswith(".") or name.lower() in _OF_SYSTEMS
 
 
 def lists_no_items(name: str) -> bool:
@@ -85,6 +114,10 @@ def number(names: Iterable[str]) -> bool:
     stems = {_stem(name) for name in known}
     counted = all(re.search(r"\d$|[\W_][A-Za-z]$", name) for name in known)
     return counted and len(stems) == 1
+
+
+def _words(name: str) -> list[str]:
+    return re.split(r"[^a-z0-9]+", _CAMEL.sub(" ", name).lower())
 
 
 def _stem(name: str) -> str:

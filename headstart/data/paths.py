@@ -6,6 +6,7 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, final
 
@@ -18,6 +19,7 @@ _SAMPLE = 100  # values of a column that are looked up to tell whether it holds 
 _THINGS = frozenset(
     {"id", "ids", "uid", "uuid", "image", "images", "img", "photo", "picture", "pic", "key"}
 )  # words in the name of a column that may name files without their suffix
+_ADDRESS = re.compile(r"(https?|s3|gs|ftp)://", re.IGNORECASE)
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]|\\\\")
 
 
@@ -41,12 +43,18 @@ class Paths:
         self._bases: dict[Path, str] = {}
         self._other: dict[str, str] = {}
 
-    def find(self, value: str, base: Path, place: str, split: str | None) -> tuple[str, str | Path]:
-        """The id of the file that `value` names from the folder `base`, and the file.
+    def find(
+        self, written_as: str, base: Path, place: str, split: str | None, first: Way = ()
+    ) -> tuple[str, str | Path]:
+        """The id of the file that a value names from the folder `base`, and the file.
 
         In its stead the reason, where it can't be told. A file of the row's own split goes before
-        others. Raises DataError where the path or a link leaves the data set's folder.
+        others; `first` are the folders of `elsewhere`. Raises DataError where the path or a link
+        leaves the data set's folder.
         """
+        value = _without(written_as, first)
+        if _ADDRESS.match(value):
+            return value, "is an address, and nothing is fetched from one: save the file itself"
         written = self._inside(value, base, place)
         if not os.path.lexists(written) or os.path.isdir(written):
             ways = self._meant(value, base, split)
@@ -54,8 +62,10 @@ class Paths:
                 shown = " and ".join("/".join(way) for way in ways[:2])
                 return self._id(written), f"names {len(ways)} files, such as {shown}"
             if ways and "/".join(ways[0]) != self._id(written):
-                self._other.setdefault(value, "/".join(ways[0]))
                 written = os.path.join(self.root, *ways[0])
+                self._other.setdefault(written_as, self._id(written))
+        if value is not written_as:
+            self._other.setdefault(written_as, self._id(written))
         real = self._followed(written, place, value)
         if os.path.exists(real) and not os.path.isfile(real):
             return self._id(written), "is no file"
@@ -74,27 +84,57 @@ class Paths:
         One that is `known` for that goes first, else the one that names most files. Numbers and
         words alone count only in a column that is called after ids, names or files.
         """
-        hits: dict[str, set[str]] = {name: set() for name in names}
         filled: dict[str, set[str]] = {name: set() for name in names}
         for _, row in zip(range(_SAMPLE), rows, strict=False):
             for name in names:
                 value = row.get(name)
                 if isinstance(value, str) and value.strip():
                     filled[name].add(value)
-                    bare = not re.search(r"[./\\]", value) and not _names_things(name)
-                    hits[name] |= {value} if self._names_file(value, base, split, bare) else set()
-        fit = [name for name in names if hits[name] and 2 * len(hits[name]) >= len(filled[name])]
+        hits = {name: self._hits(filled[name], base, split, name) for name in names}
+        fit = [name for name in names if hits[name] and 2 * hits[name] >= len(filled[name])]
         order = [known.index(n.lower()) if n.lower() in known else len(known) for n in fit]
-        best = sorted(zip(order, (-len(hits[name]) for name in fit), fit, strict=True))
+        best = sorted(zip(order, (-hits[name] for name in fit), fit, strict=True))
         return best[0][2] if best else ""
 
-    def said(self) -> tuple[str, ...]:
-        """A sentence on paths that were not there as written, if there were any."""
-        if not self._other:
+    def elsewhere(self, values: Iterable[str], base: Path, split: str | None) -> Way:
+        """The first folders that all paths share and that are not here, as of another machine's.
+
+        None where any path names a file as it is, or too few do without those folders.
+        """
+        ways = [_split(value) for _, value in zip(range(_SAMPLE), values, strict=False)]
+        if not ways or any(".." in way for way in ways):
             return ()
-        value, way = next(iter(self._other.items()))
-        count = "1 path is" if len(self._other) == 1 else f"{len(self._other)} paths are"
+        levels = zip(*(way[:-1] for way in ways), strict=False)
+        shared = [names[0] for names in takewhile(lambda names: len(set(names)) == 1, levels)]
+        for count in range(len(shared) + 1):
+            named = sum(self._names_file("/".join(w[count:]), base, split, False) for w in ways)
+            if 2 * named >= len(ways):
+                return tuple(shared[:count])
+            if named:
+                break
+        return ()
+
+    def said(self) -> tuple[str, ...]:
+        """A sentence on paths since the last one that were not there as written, if there were."""
+        other = [(value, way) for value, way in self._other.items() if value != way]
+        self._other.clear()
+        if not other:
+            return ()
+        value, way = other[0]
+        count = "1 path is" if len(other) == 1 else f"{len(other)} paths are"
         return (f"{count} not there as written, and found as `{way}` is for `{value}`",)
+
+    def _hits(self, values: set[str], base: Path, split: str | None, column: str) -> int:
+        """How many values name a file here, as they are or without folders of elsewhere."""
+        things = _names_things(column)
+        bare = {value for value in values if not re.search(r"[./\\]", value)}
+        found = sum(
+            self._names_file(value, base, split, value in bare and not things) for value in values
+        )
+        if found or bare:
+            return found
+        first = self.elsewhere(sorted(values), base, split)
+        return len(values) if first else 0
 
     def _names_file(self, value: str, base: Path, split: str | None, bare: bool) -> bool:
         """Whether just one file is meant; where `bare`, only if it is there as written."""
@@ -154,9 +194,20 @@ class Paths:
             return found
         start = os.path.relpath(base, self.root)
         near = [way for way in found if _ends(way, [*_parts(start), *wanted])]
-        own = [way for way in found if split and split in map(split_of, way[:-1])]
+        wanted_split = split or "train"  # what has labels and says no split is hardly a test's
+        own = [way for way in found if wanted_split in map(split_of, way[:-1])]
         exact = [way for way in found if _parts("/".join(way)) == wanted]
         return next((ways for ways in (exact, near, own) if len(ways) == 1), found)
+
+
+def _without(value: str, first: Way) -> str:
+    """A path without its first folders, where they are these; the very same string otherwise."""
+    way = _split(value)
+    return "/".join(way[len(first) :]) if first and way[: len(first)] == first else value
+
+
+def _split(value: str) -> Way:
+    return tuple(re.split(r"[\\/]", value.strip()))
 
 
 def _names_things(column: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,9 +73,16 @@ def choose_columns(table: ItemTable, modality: Modality, schema: Schema) -> Colu
         content,
         labels,
         None if split in (*labels, *content) else split,
-        choice.said(content, labels),
+        "; ".join(filter(None, (table.remark, choice.said(content, labels)))),
         choice.group(content, labels),
     )
+
+
+def holds_content(table: ItemTable, modality: Modality, schema: Schema) -> bool:
+    """Whether a column can be told to hold the content."""
+    with suppress(DataError):
+        return bool(_Choice(table, modality, schema).content())
+    return False
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
 from headstart.contracts import Modality
 from headstart.data.manifests import SUFFIXES
-from headstart.data.names import split_in
+from headstart.data.names import passed_over, split_in, splits_among
 from headstart.errors import DataError
 
 OURS = frozenset({"headstart.json", "evidence.json"})  # a folder with one of them is a result
@@ -23,8 +23,8 @@ UNFINISHED = ".unfinished"  # how the name of a run's own folder ends
 class Folder:
     """One folder: the modality's own files in it, its tables, how many others, and its folders.
 
-    `items` counts the modality's files in it and below. What is hidden, and results that Headstart
-    wrote, are not there.
+    `items` counts the modality's files in it and below; `split` is the one that it is called after,
+    among the folders beside it. What is hidden, and results that Headstart wrote, are not there.
     """
 
     path: Path
@@ -33,6 +33,7 @@ class Folder:
     others: tuple[str, ...]
     folders: tuple[Folder, ...]
     items: int
+    split: str | None = None
 
     @property
     def name(self) -> str:
@@ -114,7 +115,9 @@ def _folder(
         else:
             (tables if is_table(name) else others).append(name)
     items = len(files) + sum(folder.items for folder in folders)
-    return Folder(Path(parent), tuple(files), tuple(tables), tuple(others), folders, items)
+    splits = splits_among(folder.name for folder in folders)
+    inner = tuple(replace(folder, split=splits.get(folder.name)) for folder in folders)
+    return Folder(Path(parent), tuple(files), tuple(tables), tuple(others), inner, items)
 
 
 def counts(path: Path, modality: Modality) -> bool:
@@ -129,7 +132,7 @@ def counts(path: Path, modality: Modality) -> bool:
 
 
 def _passed_over(name: str) -> bool:
-    return name.startswith(".") or name == "__MACOSX" or name.endswith(UNFINISHED)
+    return passed_over(name) or name.endswith(UNFINISHED)
 
 
 def _raise(error: OSError) -> NoReturn:

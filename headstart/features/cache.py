@@ -1,9 +1,9 @@
 """The cache's folder: what lies in it, what is in use, and the limit that it is kept to.
 
-`features/` holds one folder for each store of activations; what else is known to lie here counts as
-one entry a kind. What was used least recently goes first. A store is in use
-while a living process holds a lock in it, and is then never removed. Removing renames the entry
-first, so that whoever opens it a moment later finds it whole or not at all.
+`features/` holds one folder for each store of activations, `unpacked/` one for each archive of
+data; what else is known to lie here counts as one entry a kind. What was used least recently goes
+first. What a living process holds a lock in is in use, and is then never removed. Removing renames
+the entry first, so that whoever opens it a moment later finds it whole or not at all.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from headstart.places import cache_folder
 
 DISK_SHARE, MOST = 0.2, 50 * 10**9  # the limit unless one is set: of the disk's size, in bytes
 RECORD_BYTES = 24  # one record of a store's index
+UNPACKED = "unpacked"  # archives of data, each a folder called by its content
 OTHERS = {  # compiled networks, checks of items, scores of past runs, the index of hubs
     "engines": ("engines.json", "engines"),
     "checks": ("checks",),
@@ -82,6 +83,7 @@ def entries(root: Path | None = None) -> list[Entry]:
     """What lies in the cache, used most recently first."""
     root = root or cache_folder()
     found = [_store(folder) for folder in _folders(root / "features")]
+    found += [_unpacked(folder) for folder in _folders(root / UNPACKED)]
     for name, paths in OTHERS.items():
         there = [root / path for path in paths if (root / path).exists()]
         if there:
@@ -173,6 +175,13 @@ def _store(folder: Path) -> Entry:
     return Entry(folder.name, _size(_files(folder)), used, _living(folder), rows, known)
 
 
+def _unpacked(folder: Path) -> Entry:
+    used = 0.0
+    with suppress(OSError):  # gone meanwhile
+        used = folder.stat().st_mtime
+    return Entry(f"{UNPACKED}/{folder.name}", _size(_files(folder)), used, _living(folder))
+
+
 def _living(folder: Path, tidy: bool = False) -> bool:
     """Whether a living process uses a store. `tidy` takes dead marks away, and needs the lock."""
     alive = False
@@ -188,7 +197,8 @@ def _living(folder: Path, tidy: bool = False) -> bool:
 
 def _remove(root: Path, entry: Entry) -> bool:
     """Remove an entry unless it is in use; answer whether it went."""
-    names = OTHERS.get(entry.name, (f"features/{entry.name}",))
+    own = entry.name if entry.name.startswith(f"{UNPACKED}/") else f"features/{entry.name}"
+    names = OTHERS.get(entry.name, (own,))
     with _writing(root):
         aside = root / f"{_REMOVED}{uuid4().hex}"
         with FileLock(root / "lock"):  # nobody may open it between the look and the renaming

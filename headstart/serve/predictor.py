@@ -72,7 +72,9 @@ class Predictor:
         found = [engine.run(inputs) for inputs in reader.batches(items, groups)]
         return in_order(groups, found)
 
-    def predict(self, given: Any, *, text: Sequence[str] = ()) -> Predictions:
+    def predict(
+        self, given: Any, *, text: Sequence[str] = (), image: str | None = None
+    ) -> Predictions:
         """Answer about anything that `headstart.data.inputs_of` reads, in its order.
 
         That is one of, or a list, tuple, array or iterator of: paths of files, folders or
@@ -82,18 +84,23 @@ class Predictor:
         `Path`. What can't be read gets an error in the place of an answer. Raises DataError for
         what is none of these, and where nothing can be read.
         """
-        found = Predictions(self.stream(given, text=text))
+        found = Predictions(self.stream(given, text=text, image=image))
         demand_any(found)
         return found
 
-    def stream(self, given: Any, *, text: Sequence[str] = ()) -> Iterator[Prediction]:
+    def stream(
+        self, given: Any, *, text: Sequence[str] = (), image: str | None = None
+    ) -> Iterator[Prediction]:
         """The same, one after the other in bounded memory; each input is read once."""
-        for window in self._decoded(self.inputs(given, text=text)):
+        for window in self._decoded(self.inputs(given, text=text, image=image)):
             yield from self._answered(window)
 
-    def inputs(self, given: Any, *, text: Sequence[str] = ()) -> Iterator[Input]:
+    def inputs(
+        self, given: Any, *, text: Sequence[str] = (), image: str | None = None
+    ) -> Iterator[Input]:
         """What `given` stands for, not yet read. Raises DataError as `predict` does."""
         schema = replace(self.schema, content=tuple(text)) if text else self.schema
+        schema = replace(schema, files=image) if image else schema
         return inputs_of(given, self.reader.modality, schema)
 
     def find(self, given: Any) -> tuple[list[str], list[Item]]:

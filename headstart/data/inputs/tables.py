@@ -61,8 +61,10 @@ class Table(ItemTable):
 
 def manifest_inputs(path: Path, modality: Modality, schema: Schema) -> Iterator[Input]:
     """What a manifest lists, by its row's own id or by file and line. Raises DataError as it is."""
-    wanted = unlabelled_schema(tables.read(path)[0].names, modality, schema)
     paths = Paths(path.parent, lambda: walk(path.parent, modality).every())
+    files = manifests.files_column(path, paths, modality, schema)
+    schema = replace(schema, files=files) if files else schema
+    wanted = unlabelled_schema(tables.read(path)[0].names, modality, schema)
     # all rows count, whatever split they are of
     found = manifests.find_rows(path, paths, "test", modality, wanted)
     return (_of_row(row, path) for row in found.rows)
@@ -80,21 +82,23 @@ def _of_row(row: Row, path: Path) -> Input:
 def unlabelled_schema(names: Sequence[str], modality: Modality, schema: Schema) -> Schema:
     """How to read a table that may lack the columns that only training needs.
 
-    The content's column is the one that the model was fitted on, else the only one that it can be.
+    The content's column is the one that is named, else the one that the model was fitted on, else
+    the only one that it can be.
     Ids ride along as groups do: they are read and change nothing.
     """
     before = schema.before or Columns((), ())
     label = schema.label or before.label or None
     labels = {label, *before.labels}
     lower = {name.strip().lower(): name for name in reversed(names)}
-    content = schema.content or (before.content if set(before.content) <= set(names) else ())
+    content = (schema.files,) if schema.files else schema.content
+    content = content or (before.content if set(before.content) <= set(names) else ())
     if not content and not any(word in lower for word in modality.columns):
         passed = NUMBERING | _UNREAD
         others = [n for n in names if n not in labels and n.strip().lower() not in passed]
         content = tuple(others) if len(others) == 1 else ()
     own = next((lower[word] for word in ("id", "idx", "index") if word in lower), None)
     group = None if own in (*labels, *content) else own
-    return Schema(label, content, group=group, may_lack_label=True)
+    return Schema(label, content, group=group, may_lack_label=True, files=schema.files)
 
 
 def table_of(given: Any) -> Table | None:

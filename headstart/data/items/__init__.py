@@ -9,7 +9,7 @@ from pathlib import Path
 
 from headstart.contracts import Modality
 from headstart.data import containers, manifests
-from headstart.data.items.folders import from_folders
+from headstart.data.items.folders import from_folders, holds_classes
 from headstart.data.items.tables import Table, Tables, join
 from headstart.data.names import only_part, split_of
 from headstart.data.paths import Paths
@@ -98,7 +98,7 @@ def _found(path: Path, top: Folder, tables: Tables) -> Found:
     if every and inline and not top.items:
         return tables.read(every)
     listing = [table for table in every if tables.list_items(table)]
-    if listing and not (inline and top.full):
+    if listing and not (inline and _may_be_classes(top)):
         return _by_manifest(top, tables, listing)
     try:
         found = _by_folders(path, top, tables)
@@ -113,6 +113,12 @@ def _found(path: Path, top: Folder, tables: Tables) -> Found:
         )
     unused = (f"{table.path.name} lists no item that is here and is not used." for table in every)
     return replace(found, warnings=(*found.warnings, *unused))
+
+
+def _may_be_classes(top: Folder) -> bool:
+    """Whether folders here could name classes: several, or one that holds several."""
+    full = top.full
+    return len(full) > 1 or any(each.split or _may_be_classes(each) for each in full)
 
 
 def _any_manifest(top: Folder, tables: Tables, listing: Sequence[Table], error: DataError) -> Found:
@@ -138,11 +144,33 @@ def _by_manifest(top: Folder, tables: Tables, listing: Sequence[Table]) -> Found
 
 def _by_folders(path: Path, top: Folder, tables: Tables) -> Found:
     if not top.items:
-        raise DataError(
-            f"{path} holds no items (files that count: {_kinds(tables.modality)}). Make one folder "
-            "per class, or give a manifest."
-        )
+        raise _nothing(path, top, tables.modality)
     return from_folders(path, top, tables.schema)
+
+
+def _nothing(path: Path, top: Folder, modality: Modality) -> DataError:
+    """The error for a folder without an item, which says what else is there."""
+    below = [inner.path for folder, _ in top.below() for inner in folder.folders if inner.tables]
+    if len(below) > 1:
+        names = " and ".join(repr(inner.relative_to(path).as_posix()) for inner in below[:2])
+        return DataError(
+            f"{path} holds tables in several folders, such as {names}, and nothing says that they "
+            f"are one data set. Give one of the folders, such as {below[0]}."
+        )
+    files = [f.path / name for f, _ in top.below() for name in (*f.others, *f.tables)]
+    packed = next(filter(containers.is_archive, files), None)
+    if packed:
+        return DataError(
+            f"{path} holds no items but the archive {packed.name}. Give {packed} itself, or unpack "
+            "it there."
+        )
+    example = f", as {files[0].name} is not" if files and modality.inline else ""
+    advice = "Make one folder per class, or give a manifest"
+    if example and any(len(f.folders) > 1 for f, _ in top.below()):
+        advice = "Rename texts to end in .txt, or give a manifest"
+    return DataError(
+        f"{path} holds no items (files that count: {_kinds(modality)}{example}). {advice}."
+    )
 
 
 def _unwrapped(tree: Folder) -> Folder:
@@ -160,17 +188,17 @@ def _inner(folder: Folder) -> Folder | None:
     snapshots = folder.folder("snapshots")
     if snapshots and folder.folder("blobs"):  # as the Hugging Face cache keeps a data set
         return _snapshot(folder, snapshots)
-    if folder.files or folder.tables:
-        return None
     full = [each for each in folder.folders if each.items or _lists(each)]
-    if len(full) != 1 or split_of(full[0].name):
+    if folder.files or folder.tables or len(full) != 1 or split_of(full[0].name):
         return None
     return full[0] if full[0].tables or _wraps(full[0]) else None
 
 
 def _wraps(folder: Folder) -> bool:
-    """Whether class folders or splits lie in it, and no items."""
-    return not folder.files and any(inner.items or _lists(inner) for inner in folder.folders)
+    """Whether class folders or splits lie in it, and no items but a few beside splits."""
+    if folder.files:
+        return any(inner.split for inner in folder.full) and holds_classes(folder)
+    return any(inner.items or _lists(inner) for inner in folder.folders)
 
 
 def _lists(folder: Folder) -> bool:

@@ -24,7 +24,9 @@ def demand_no_boxes(path: Path, top: Folder) -> None:
 
 def _sign(folder: Folder) -> str | None:
     for name in (*folder.others, *folder.tables, *folder.files):
-        if name.startswith("_annotations."):
+        if name.startswith("_annotations.") or (
+            name.startswith("instances_") and name.endswith(".json")  # as COCO itself is
+        ):
             return name
     for pictures, boxes, suffix in (
         ("images", "labels", ".txt"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from headstart.data.items.detection import demand_no_boxes
@@ -48,7 +48,7 @@ def from_folders(path: Path, top: Folder, schema: Schema) -> Found:
     rows, left_out = _labelled(rows) if layout.roots[0][1] else (rows, ())
     labels = {row.value for row in rows}
     names = _split_names(layout, classes)
-    flat = {split_of(folder.name) or "": folder.name for folder in layout.flat}
+    flat = {folder.split or "": folder.name for folder in layout.flat}
     return Found(
         *(path, tuple(rows), "classes", "value"),
         split_names=names,
@@ -74,10 +74,10 @@ def _layout(path: Path, top: Folder) -> _Layout:
 
     A class may be called `train` or `test` itself; its folder then holds items, not class folders.
     """
-    named = [folder for folder in top.folders if split_of(folder.name)]
-    labelled = [f for f in named if _holds_classes(f) and split_of(f.name) != UNLABELLED]
+    named = [folder for folder in top.folders if folder.split]
+    labelled = [f for f in named if holds_classes(f) and f.split != UNLABELLED]
     others = tuple(folder for folder in top.full if folder not in named)
-    words = {split_of(folder.name) for folder in labelled}
+    words = {folder.split for folder in labelled}
     full = [folder for folder in named if folder.items]
     if not labelled or (others and ("train" not in words or len(full) < 2)):
         if len(full) > 1 and not others:
@@ -86,25 +86,45 @@ def _layout(path: Path, top: Folder) -> _Layout:
                 f"{path} parts its files into {names} but names no class. Make one folder per "
                 "class in each, or list the files with their labels in a labels.csv there."
             )
-        return _Layout(((top, None),))
+        return _without_copy(top)
     flat = tuple(folder for folder in full if folder not in labelled)
-    if "train" not in words and any(split_of(folder.name) == "train" for folder in flat):
+    if "train" not in words and any(folder.split == "train" for folder in flat):
         raise DataError(
             f"{path} has no folder of a class in its training split, only in {labelled[0].name!r}. "
             "Make one folder per class there too."
         )
-    empty = [f for f in named if not f.items and split_of(f.name) not in (*words, UNLABELLED)]
-    roots = tuple((folder, split_of(folder.name)) for folder in labelled)
+    empty = [f for f in named if not f.items and f.split not in (*words, UNLABELLED)]
+    roots = tuple((folder, folder.split) for folder in labelled)
     return _Layout(roots, flat, others, tuple(empty))
 
 
-def _holds_classes(folder: Folder) -> bool:
-    """Whether there are folders in it that can be classes; `images` alone is none."""
+def _without_copy(top: Folder) -> _Layout:
+    """The class folders, but for one that holds all of the others' names again, as a copy does."""
+    for copy in top.full if len(top.full) > 2 else ():
+        others = {alike(folder.name) for folder in top.full if folder is not copy}
+        if others <= {alike(folder.name) for folder in copy.full}:
+            rest = tuple(folder for folder in top.folders if folder is not copy)
+            return _Layout(
+                ((replace(top, folders=rest, items=top.items - copy.items), None),), beside=(copy,)
+            )
+    return _Layout(((top, None),))
+
+
+def holds_classes(folder: Folder) -> bool:
+    """Whether there are folders in it that can be classes; `images` alone is none.
+
+    Few files may lie beside them: a tenth of all, or fewer than in each of several folders.
+    """
     if len(folder.full) == 1:
         (inner,) = folder.full
-        if only_part([inner.name]) or split_of(inner.name):
-            return _holds_classes(inner)
-    return bool(folder.full) and len(folder.files) <= STRAY * folder.items
+        if (
+            only_part([inner.name])
+            or split_of(inner.name)
+            or alike(inner.name) == alike(folder.name)
+        ):
+            return holds_classes(inner)
+    least = min((each.items for each in folder.full), default=0) if len(folder.full) > 1 else 0
+    return bool(folder.full) and len(folder.files) <= max(STRAY * folder.items, least - 1)
 
 
 def _rows(path: Path, layout: _Layout, classes: Classes) -> tuple[list[Row], dict[str, int]]:
@@ -168,7 +188,7 @@ def _split_names(layout: _Layout, classes: Classes) -> dict[str, str]:
     if classes.split:  # which lie below the classes
         return {split_of(name) or "": name for name in reversed(classes.split.names)}
     names = {split: folder.name for folder, split in reversed(layout.roots) if split}
-    return names | {split_of(folder.name) or "": folder.name for folder in layout.empty}
+    return names | {folder.split or "": folder.name for folder in layout.empty}
 
 
 def _empty(folders: Sequence[Folder], classes: Classes) -> Iterator[str]:
@@ -185,11 +205,13 @@ def _others(folders: Sequence[Folder]) -> Mapping[str, int]:
 
 
 def _warnings(layout: _Layout, stray: Mapping[str, int]) -> Iterator[str]:
+    what = "splits" if layout.roots[0][1] else "classes, whose names it holds again,"
     for folder in layout.beside:
-        yield f"Folder {folder.name!r} lies beside the splits and is not used."
+        yield f"Folder {folder.name!r} lies beside the {what} and is not used."
     for folder in layout.flat:
         what = "1 file" if folder.items == 1 else f"{folder.items} files"
         yield f"Folder {folder.name!r} holds {what} without labels and is not used."
     for name, count in stray.items():
         of = f" of {name!r}" if name else ""
-        yield f"{count} files{of} lie in no class and are not used."
+        what = "1 file{} lies" if count == 1 else f"{count} files{{}} lie"
+        yield f"{what.format(of)} in no class and {'is' if count == 1 else 'are'} not used."

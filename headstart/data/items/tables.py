@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
@@ -46,7 +47,7 @@ class Tables:
     def _in_splits(self) -> list[Table]:
         found = []
         for folder in self.top.folders:
-            split = split_of(folder.name)
+            split = folder.split
             inner = folder.full[0] if len(folder.full) == 1 and not folder.tables else folder
             for name in inner.tables if split in SPLITS else ():
                 if not lists_no_items(name):
@@ -66,9 +67,11 @@ class Tables:
     def read(self, tables: Sequence[Table]) -> Found:
         """What the tables list. Raises DataError where they tell of more than one data set."""
         named = [table for table in tables if table.split]
-        if named:
+        if len(named) == len(tables) or any(table.split == "train" for table in named):
+            named = self._with_content(named)
             self._demand_one_set(named)
-            return self._by_split(sorted(named, key=lambda table: SPLITS.index(table.split or "")))
+            unused = [table for table in tables if table not in named]
+            return _warned(self._by_split(named), unused)
         if len(tables) > 1:
             names = " and ".join(table.path.name for table in tables[:2])
             raise DataError(
@@ -98,6 +101,14 @@ class Tables:
         }
         return replace(found, unlabelled=without)
 
+    def _with_content(self, named: Sequence[Table]) -> list[Table]:
+        """Those by split that hold texts, where texts are wanted: a later one may hold labels."""
+        first, *others = sorted(named, key=lambda table: SPLITS.index(table.split or ""))
+        if not self.modality.inline:
+            return [first, *others]
+        modality, schema = self.modality, self.schema
+        return [first, *(t for t in others if manifests.has_content(t.path, modality, schema))]
+
     def _rows(self, table: Table, schema: Schema) -> Found:
         found = manifests.find_rows(table.path, self.paths, table.split, self.modality, schema)
         return replace(found, split_names={table.split: table.word}) if table.split else found
@@ -110,6 +121,15 @@ class Tables:
                 f"{self.paths.root} holds more than one data set ({names}). "
                 "Keep each in its own folder."
             )
+        firsts: dict[str | None, Path] = {}
+        for table in named:
+            first = firsts.setdefault(table.split, table.path)
+            if _form(first) != _form(table.path):
+                raise DataError(
+                    f"{self.paths.root} holds more than one table of {table.word!r} ({first.name} "
+                    f"and {table.path.name}). Give the path of the one to read, or move the other "
+                    "away."
+                )
 
     def _unlisted(self, found: Found) -> Found:
         listed = {row.id for row in found.rows if isinstance(row.source, FileSource)}
@@ -139,6 +159,19 @@ def join(root: Path, parts: Sequence[Found]) -> Found:
         warnings=tuple(dict.fromkeys(sentence for part in parts for sentence in part.warnings)),
         said=tuple(dict.fromkeys(sentence for part in parts for sentence in part.said)),
     )
+
+
+def _warned(found: Found, unused: Sequence[Table]) -> Found:
+    sentences = (
+        f"{each.path.name} {'holds no texts' if each.split else 'is of no split'} and is not used."
+        for each in unused
+    )
+    return replace(found, warnings=(*found.warnings, *sentences))
+
+
+def _form(path: Path) -> str:
+    """A name without what counts the parts of one table: digits, and the hash of a part."""
+    return re.sub(r"[0-9a-f]{8,}|\d+", "0", path.stem.lower())
 
 
 def _table(folder: Folder, name: str) -> Table | None:

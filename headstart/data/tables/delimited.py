@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from headstart.data.tables.dialect import Dialect, dialect_of, long_fields
+from headstart.data.tables.header import parted
 from headstart.data.tables.interface import TableInMemory, named
 from headstart.data.tables.text import opened, sample
 from headstart.errors import DataError
@@ -37,8 +38,7 @@ def _cut(path: Path, dialect: Dialect, quotes: bool) -> TableInMemory:
             quoting=csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE,
         )
         try:
-            header = next(reader, [])
-            rows = [
+            every = [
                 (reader.line_num + dialect.above, fields)
                 for fields in reader
                 if any(map(str.strip, fields))
@@ -49,6 +49,12 @@ def _cut(path: Path, dialect: Dialect, quotes: bool) -> TableInMemory:
                 f"{path} line {reader.line_num + dialect.above} is not valid {kind}: {error}. "
                 "Correct the line."
             ) from error
+    header, rows, remark = parted(every)
+    if every and every[0][1][0].startswith("__label__"):
+        raise DataError(
+            f"{path} has the form of fastText, with `__label__` before each text. Write it as a "
+            "table with a column of labels and one of texts."
+        )
     if header and header[0].startswith("#"):
         header[0] = header[0].lstrip("#")
     while header and not header[-1].strip() and not any(_cell(r, len(header)) for _, r in rows):
@@ -59,7 +65,7 @@ def _cut(path: Path, dialect: Dialect, quotes: bool) -> TableInMemory:
                 f"{path} line {line} has {len(fields)} fields under {len(header)} columns. "
                 "Put quotation marks around a field that holds the delimiter."
             )
-    return TableInMemory(path, named(path, header), rows)
+    return TableInMemory(path, named(path, header), rows, remark=remark)
 
 
 def _cell(fields: Sequence[str], number: int) -> str:

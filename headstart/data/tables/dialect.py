@@ -7,13 +7,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from headstart.data.tables.header import HEADINGS
+
 DELIMITERS = ("\t", ";", "|", ",")  # where several fit alike, the one that texts hold least comes
 _MOST_ROWS = 500
 _LONGEST = 2**31 - 1  # characters of a field; csv's own limit is less than a long text
-_HEADINGS = frozenset(  # of which a header has one; then a line with `#` above it is a comment
-    "label labels class category target text sentence review image path file file_name filename"
-    " id".split()
-)
+_MOSTLY = 0.9  # rows that are alike below a title
 
 
 @dataclass(frozen=True)
@@ -62,17 +61,31 @@ def _above(lines: Sequence[str]) -> int:
 
 
 def _delimiter(lines: Sequence[str], cut: bool) -> str:
-    def fit(delimiter: str) -> tuple[int, float]:
-        rows = list(_rows(lines, delimiter, spaced=True))
-        rows = [row for row in (rows[:-1] if cut and len(rows) > 1 else rows) if row]
-        if not rows:
-            return 0, 0.0
-        rest = rows[1:_MOST_ROWS]
-        alike = sum(len(row) == len(rows[0]) for row in rest)
-        return min(len(rows[0]), 2), alike / len(rest) if rest else 1.0
+    every = {each: _whole_rows(lines, each, cut) for each in DELIMITERS}
+    fits = {each: _fit(rows) for each, rows in every.items()}
+    if max(fits.values())[0] < 2:  # perhaps a title above
+        below = {each: _fit(rows[_first_wide(rows) :]) for each, rows in every.items()}
+        fits = {each: fit for each, fit in below.items() if fit[1] >= _MOSTLY} or fits
+    best = max(fits, key=lambda each: fits[each])
+    return best if fits[best][0] == 2 else ","
 
-    best = max(DELIMITERS, key=fit)
-    return best if fit(best)[0] == 2 else ","
+
+def _whole_rows(lines: Sequence[str], delimiter: str, cut: bool) -> list[list[str]]:
+    rows = list(_rows(lines, delimiter, spaced=True))
+    return [row for row in (rows[:-1] if cut and len(rows) > 1 else rows) if row]
+
+
+def _first_wide(rows: Sequence[Sequence[str]]) -> int:
+    return next((place for place, row in enumerate(rows) if len(row) > 1), 0)
+
+
+def _fit(rows: Sequence[Sequence[str]]) -> tuple[int, float]:
+    """Whether the first row is parted (2) or not (1), and the share of others that are as it is."""
+    if not rows:
+        return 0, 0.0
+    rest = rows[1:_MOST_ROWS]
+    alike = sum(len(row) == len(rows[0]) for row in rest)
+    return min(len(rows[0]), 2), alike / len(rest) if rest else 1.0
 
 
 def _is_header(comment: str, lines: Sequence[str], delimiter: str) -> bool:
@@ -82,7 +95,7 @@ def _is_header(comment: str, lines: Sequence[str], delimiter: str) -> bool:
     """
     names = next(_rows([comment], delimiter, spaced=True), [])
     below = next(_rows(lines, delimiter, spaced=True), [])
-    usual = any(word.strip().lower() in _HEADINGS for word in below)
+    usual = any(word.strip().lower() in HEADINGS for word in below)
     return len(names) == len(below) > 1 and not usual
 
 

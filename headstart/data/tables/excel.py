@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
+from headstart.data.tables.header import parted
 from headstart.data.tables.interface import ItemTable, TableInMemory, named
 from headstart.errors import DataError
 
@@ -23,6 +24,7 @@ class Sheet(ItemTable):
     title: str
     cells: TableInMemory
     noun: str = "row"
+    remark: str = ""
 
     @property
     def names(self) -> Sequence[str]:  # type: ignore[override]  # read off the cells
@@ -84,7 +86,8 @@ def read(path: Path) -> list[Sheet]:
 def _sheet(path: Path, title: str, rows: Iterable[Sequence[Any]]) -> Sheet:
     numbered = enumerate(rows, start=1)
     filled = [(n, row) for n, row in numbered if any(value not in (None, "") for value in row)]
-    header = list(filled[0][1]) if filled else []
-    while header and not any(any(row[len(header) - 1 :]) for _, row in filled):
+    header, below, remark = parted(filled)
+    while header and not any(any(row[len(header) - 1 :]) for _, row in [(0, header), *below]):
         header.pop()
-    return Sheet(path, title, TableInMemory(path, named(path, header), filled[1:], "row"))
+    cells = TableInMemory(path, named(path, header), below, "row", remark)
+    return Sheet(path, title, cells, remark=remark)

@@ -13,10 +13,14 @@ from headstart.errors import DataError
 
 
 class ItemTable(ABC):
-    """Columns of equal length. `noun` and `numbers` are how the file itself counts its rows."""
+    """Columns of equal length. `noun` and `numbers` are how the file itself counts its rows.
+
+    `remark` is a sentence on how the names of the columns came about, if they are not the file's.
+    """
 
     path: Path
     noun: str  # line or row
+    remark: str = ""
     names: Sequence[str]
 
     @abstractmethod
@@ -53,6 +57,7 @@ class TableInMemory(ItemTable):
     names: Sequence[str]
     rows: Sequence[tuple[int, Sequence[Any]]]
     noun: str = "line"
+    remark: str = ""
 
     def numbers(self) -> Iterable[int]:
         """The line or row that each begins or ends at, as its reader counts."""

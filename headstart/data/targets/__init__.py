@@ -19,6 +19,7 @@ from headstart.errors import DataError, UnknownNameError
 
 KINDS: dict[str, type[Targets]] = {kind.name: kind for kind in (Classes, LabelSets, Numbers)}
 _MOSTLY = 0.9  # of the labels numbers: the others are then mistakes, not names of classes
+_SOME = 0.1  # of the labels parted by a sign: they may be several each
 _SCALE = 3  # different numbers that may be a scale, such as of stars
 _MANY, _FEW_EACH = 20, 5  # different whole numbers, and items of each, from when they are classes
 
@@ -55,7 +56,11 @@ def kind_of(found: Found, schema: Schema) -> Targets:
 
 
 def remark(kind: Targets, found: Found, schema: Schema) -> str:
-    """A sentence where whole numbers could as well have been read otherwise; else empty."""
+    """A sentence where whole numbers or words with `|` could as well mean another; else empty."""
+    words = [row.value for row in found.rows if isinstance(row.value, str)]
+    parted = [] if schema.kind or found.kind else [word for word in words if "|" in word]
+    if kind.name == Classes.name and parted and len(parted) >= _SOME * len(words):
+        return f"{parted[0]!r} is read as one class (--delimiter '|' parts it into several labels)"
     numbers = [number(row.value) for row in found.rows if not is_blank(row.value)]
     different = len(set(numbers))
     if schema.kind or found.kind or None in numbers or different < _SCALE:

@@ -24,6 +24,7 @@ def of_columns(found: Found, schema: Schema) -> Found:
         raise _no_mark(found)
     if not marks:
         return replace(found, rows=tuple(_numbers(row, found.columns) for row in found.rows))
+    found = _with_zeros(found)
     rows = [_marked(row, found.columns) for row in found.rows]
     whole = [row.value for row in found.rows if not _is_empty(row)]
     blank = sum(is_blank(cell) for cells in whole for cell in cells)
@@ -31,10 +32,33 @@ def of_columns(found: Found, schema: Schema) -> Found:
     said = [f"the label columns of 0 and 1 are {', '.join(found.columns)}"]
     said += [f"{blank} empty cells of them count as 0"] if blank else []
     said += [f"{doubtful} rows with a -1 have no certain labels and are left out"] * bool(doubtful)
-    single = all(row.value is None or len(row.value) == 1 for row in rows)
+    labelled = _labelled(found, rows)
+    single = all(row.value is None or len(row.value) == 1 for row in labelled)
     if schema.kind == "classes" or (single and schema.kind is None):
-        rows = [_single(row) for row in rows]
+        kept = {id(row) for row in labelled}
+        rows = [_single(row) if id(row) in kept else replace(row, value=None) for row in rows]
     return replace(found, rows=tuple(rows), said=(*found.said, *said))
+
+
+def _with_zeros(found: Found) -> Found:
+    """Where every cell is 1 or -1, as CelebA writes them, -1 is 0."""
+    cells = {
+        None if is_blank(cell) else mark(cell) for row in found.rows for cell in row.value or ()
+    }
+    if cells != {1.0, _UNCERTAIN}:
+        return found
+    rows = (
+        replace(row, value=tuple(max(mark(c) or 0, 0) for c in row.value)) for row in found.rows
+    )
+    return replace(
+        found, rows=tuple(rows), said=(*found.said, "a -1 counts as 0, as none is there")
+    )
+
+
+def _labelled(found: Found, rows: Sequence[Row]) -> list[Row]:
+    """The rows but those of splits in which no row has a label, as of a competition's test."""
+    some = {row.split for row in rows if row.value}
+    return [row for row in rows if row.split in some or row.split not in found.split_names]
 
 
 def _is_empty(row: Row) -> bool:

@@ -23,6 +23,9 @@ _LONGEST = 100_000  # characters of a cell that is looked at as a list
 _ARRAY = re.compile(r"\[\s*(?:'[^']*'|\"[^\"]*\")(?:\s+(?:'[^']*'|\"[^\"]*\"))+\s*\]")  # NumPy's
 _DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+(?:,\d+)?(?:[eE][+-]?\d+)?\s*")
 _THOUSANDS = re.compile(r"\s*[+-]?\d{1,3}(?:,\d{3})+\s*")
+_POINT_AFTER_THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+\.\d+")
+_COMMA_AFTER_THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:\.\d{3})+(?:,\d+)?")
+_WITH_COMMAS = (_DECIMAL_COMMA, _THOUSANDS, _POINT_AFTER_THOUSANDS, _COMMA_AFTER_THOUSANDS)
 _DATE = re.compile(r"\d{4}([-/])\d\d?\1\d\d?([T ]\d\d?:\d\d.*)?|\d\d?([./-])\d\d?\3(\d\d){1,2}")
 _BOOLEANS = frozenset({"true", "false"})
 
@@ -108,8 +111,9 @@ def _as_written(rows: Sequence[Row], schema: Schema, known: Collection[str]) -> 
             f"{given[0].place} has the date {str(values[0])!r} as its label, as all others have "
             "one. Name another column by --label, or take each as a class by --targets classes."
         )
-    if schema.kind != "classes" and _has_decimal_commas(given):
-        return [_changed(row, lambda value: value.replace(",", "."), ()) for row in rows]
+    plain = None if schema.kind == "classes" else _without_commas(given)
+    if plain:
+        return [_changed(row, lambda v: plain(v) if isinstance(v, str) else v, ()) for row in rows]
     if all(isinstance(v, bool) or str(v).strip().lower() in _BOOLEANS for v in values):
         return [_changed(row, lambda v: str(v).strip().capitalize(), known) for row in rows]
     numbers = [number(value) for value in values]
@@ -132,25 +136,36 @@ def _whole(value: Any) -> Any:
     return int(value)
 
 
-def _has_decimal_commas(rows: Sequence[Row]) -> bool:
-    """Whether all are numbers, some with a comma before the fraction. Raises DataError in doubt."""
+def _without_commas(rows: Sequence[Row]) -> Callable[[str], str] | None:
+    """How numbers with commas are written without, where all are numbers and some have commas.
+
+    Raises DataError where a comma may stand before a fraction or between thousands.
+    """
     words = [row.value for row in rows]
-    commas = [word for word in words if isinstance(word, str) and "," in word]
+    texts = [word.strip() for word in words if isinstance(word, str)]
+    commas = [word for word in texts if "," in word]
     if not commas or not all(_is_number(word) for word in words):
-        return False
-    if all(_THOUSANDS.fullmatch(word) for word in commas):
-        place = next(row.place for row in rows if row.value == commas[0])
+        return None
+    if any(map(_POINT_AFTER_THOUSANDS.fullmatch, commas)):
+        fit = all(_THOUSANDS.fullmatch(w) or _POINT_AFTER_THOUSANDS.fullmatch(w) for w in commas)
+        return (lambda word: word.replace(",", "")) if fit else None
+    if any(map(_COMMA_AFTER_THOUSANDS.fullmatch, commas)):
+        dots = (word for word in texts if "." in word)
+        fit = all(map(_COMMA_AFTER_THOUSANDS.fullmatch, dots))
+        return (lambda word: word.replace(".", "").replace(",", ".")) if fit else None
+    if all(map(_THOUSANDS.fullmatch, commas)):
+        place, word = next((r.place, r.value) for r in rows if str(r.value).strip() == commas[0])
         raise DataError(
-            f"{place} has {commas[0]!r} as its label, whose comma may stand before a fraction or "
+            f"{place} has {word!r} as its label, whose comma may stand before a fraction or "
             "between thousands. Write a point, or no comma."
         )
-    return all(_DECIMAL_COMMA.fullmatch(word) for word in commas)
+    fit = all(map(_DECIMAL_COMMA.fullmatch, commas))
+    return (lambda word: word.replace(",", ".")) if fit else None
 
 
 def _is_number(value: Any) -> bool:
     return number(value) is not None or (
-        isinstance(value, str)
-        and bool(_DECIMAL_COMMA.fullmatch(value) or _THOUSANDS.fullmatch(value))
+        isinstance(value, str) and any(form.fullmatch(value.strip()) for form in _WITH_COMMAS)
     )
 
 

@@ -1,0 +1,176 @@
+"""Layouts of well-known data sets and competitions, as they come out of their archives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from document_tables import Form
+from layouts import (
+    CUT,
+    HELD,
+    alternate,
+    both,
+    classes,
+    flat,
+    listed,
+    picture,
+    pictures,
+    table,
+    texts,
+)
+
+
+def _names_twice(root: Path) -> None:
+    """Pictures called by numbers that both folders have, as of CIFAR-10."""
+    for split, count in (("train", 40), ("test", 60)):
+        pictures(root / split, count=count)
+    listed("trainLabels.csv", "id,label", str)(root)
+    table(root / "sampleSubmission.csv", "id,label", [(n, "cat") for n in range(60)])
+
+
+def _celeba(root: Path) -> None:
+    pictures(root / "img_align_celeba", count=40)
+    listed("list_attr_celeba.csv", "image_id,Male", lambda n: f"{n}.bmp")(root)
+    table(
+        root / "list_eval_partition.csv",
+        "image_id,partition",
+        [(f"{n}.bmp", n % 3) for n in range(40)],
+    )
+
+
+def _roboflow(root: Path) -> None:
+    """One column of 0 and 1 a class; the test split's are all 0."""
+    for split in ("train", "valid", "test"):
+        pictures(root / split)
+        ones = (0, 0) if split == "test" else (1, 0)
+        rows = [(f"{n}.bmp", *(ones if n % 2 else ones[::-1])) for n in range(20)]
+        table(root / split / "_classes.csv", "filename, cat, dog", rows)
+
+
+def _imdb(root: Path) -> None:
+    texts(root / "aclImdb", ("train", "test"), ("pos", "neg"))
+    texts(root / "aclImdb", ("train",), ("unsup",))
+    for name in ("imdbEr.txt", "train/urls_pos.txt", "train/urls_neg.txt", "README", "imdb.vocab"):
+        (root / "aclImdb" / name).write_text("http://example.org")
+
+
+def _glue(root: Path) -> None:
+    for split in ("train", "dev"):
+        rows = [(f"{split} text {n}", n % 2) for n in range(40)]
+        table(root / "SST-2" / f"{split}.csv", "sentence,label", rows)
+    table(root / "SST-2/test.csv", "index,sentence", [(n, f"test text {n}") for n in range(20)])
+    texts(root / "SST-2", ("original",), ("",))
+
+
+def _toxic(root: Path) -> None:
+    rows = [(n, f"comment {n}", n % 2, int(n % 3 == 0)) for n in range(60)]
+    table(root / "train.csv", "id,text,toxic,insult", rows)
+    table(root / "test.csv", "id,text", [(n, f"other {n}") for n in range(20)])
+    table(root / "test_labels.csv", "id,toxic,insult", [(n, -1, -1) for n in range(20)])
+
+
+def _elsewhere(root: Path) -> None:
+    pictures(root / "im", count=40)
+    listed("labels.csv", "path,label", lambda n: f"/kaggle/input/pets/im/{n}.bmp")(root)
+
+
+def _folds(root: Path) -> None:
+    rows = alternate(f"text {n}" for n in range(40))
+    table(root / "train.csv", "text,label", rows)
+    table(root / "train_folds.csv", "text,label,fold", [(*row, 1) for row in rows])
+
+
+def _systems(root: Path) -> None:
+    classes("")(root)
+    for name in ("$RECYCLE.BIN", "@eaDir", "__MACOSX", ".ipynb_checkpoints"):
+        picture(root / name / "x.bmp")
+    (root / "lost+found").mkdir()
+
+
+PICTURES = [
+    Form(
+        "`asl_train/asl_train/<class>`, flat `asl_test/asl_test`",
+        both(classes("asl_train/asl_train"), flat("asl_test/asl_test")),
+        rf"read: cat, dog; 40 items; `asl_test` has no labels; {CUT}; .*'asl_test' holds 20 .*",
+    ),
+    Form(
+        "`<class>/` and a copy of them in a folder (`all/<class>`)",
+        classes("", "tumor_dataset"),
+        rf"read: cat, dog; 40 items; {CUT}; Folder 'tumor_dataset' lies beside the classes, .*",
+    ),
+    Form(
+        "`<class>/` and folders of systems (`@eaDir`, `lost+found`, …)",
+        _systems,
+        rf"read: cat, dog; 40 items; {CUT}",
+    ),
+    Form(
+        "`trainLabels.csv` with ids that `train/` and `test/` both have",
+        _names_twice,
+        r"read: cat, dog; 40 items; .*found as `train/0\.bmp` is for `0`",
+    ),
+    Form(
+        "a table of attributes and one of splits (CelebA)",
+        _celeba,
+        r"refused: data holds more than one manifest \(list_attr_.*\)\. Give the path .*",
+    ),
+    Form(
+        "`_classes.csv` in each split, 0 throughout in `test/`",
+        _roboflow,
+        r"read: cat, dog; 40 items; `test` has no labels; `valid` is the validation; test .*",
+    ),
+    Form(
+        "a manifest with the paths of another machine",
+        _elsewhere,
+        rf"read: cat, dog; 40 items; {CUT}; .*; 40 paths are not there as written, and found as "
+        r"`im/0\.bmp` is for `/kaggle/input/pets/im/0\.bmp`",
+    ),
+    Form(
+        "`train2017/`, `annotations/instances_….json` (COCO)",
+        both(
+            flat("train2017"),
+            lambda root: (root / "annotations").mkdir(),
+            lambda root: (root / "annotations/instances_train2017.json").touch(),
+        ),
+        r"refused: data is a data set for detection \(annotations/instances_train2017\.json\).*",
+    ),
+]
+TEXTS = [
+    Form(
+        "`aclImdb/train/pos/1.txt`, lists beside the classes (IMDB)",
+        _imdb,
+        rf"read: neg, pos; 80 items; `test` is the held-out test; {HELD}; .*`aclImdb`.*'unsup'.*",
+    ),
+    Form(
+        "texts in files without a suffix (20 Newsgroups)",
+        lambda root: texts(root, ("news",), ("a", "b"), suffix=""),
+        r"refused: data holds no items \(.*\)\. Rename texts to end in \.txt, .*",
+    ),
+    Form(
+        "tables by split and a folder of other texts (GLUE's SST-2)",
+        _glue,
+        r"read: 0, 1; 80 items; `test` has no labels; `dev` is the validation; .*",
+    ),
+    Form(
+        "`test.csv` and `test_labels.csv` (Toxic Comments)",
+        _toxic,
+        r"read: insult, toxic; 60 items; .*; test_labels\.csv holds no texts and is not used\..*",
+    ),
+    Form(
+        "`train.csv` and `train_folds.csv` of the same texts",
+        _folds,
+        r"refused: data holds more than one table of 'train' \(train\.csv and train_folds\.csv\).*",
+    ),
+    Form(
+        "`train.csv` and another table",
+        both(
+            listed("train.csv", "text,label", lambda n: f"text {n}"),
+            listed("other.csv", "text,label", lambda n: f"other {n}"),
+        ),
+        r"read: cat, dog; 40 items; .*; other\.csv is of no split and is not used\.",
+    ),
+    Form(
+        "tables in several folders, one a data set",
+        both(*(listed(f"{n}/train.csv", "text,label", lambda i: f"text {i}") for n in "ab")),
+        r"refused: data holds tables in several folders, such as 'a' and 'b', .* such as data/a\.",
+    ),
+]
