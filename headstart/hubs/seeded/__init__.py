@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from headstart.contracts import Backbone, Card, Hub, Origin
-from headstart.errors import UnknownNameError
+from headstart.errors import HeadstartError, UnknownNameError
 from headstart.hubs.seeded import images, texts
 from headstart.hubs.seeded.design import Design
 from headstart.references import Reference
@@ -19,6 +19,7 @@ from headstart.weights import State, digest, load_into, read
 from headstart.weights.sizes import check_network
 
 _HEAD: Final = "head"
+_LARGEST_SEED: Final = 2**62
 _LICENCE: Final = "Apache-2.0"
 _DESIGNS: Final[Mapping[str, Callable[[str, Reference], Design]]] = {
     **dict.fromkeys(images.NETWORKS, images.design),
@@ -56,6 +57,8 @@ class Seeded(Hub):
         if name not in _DESIGNS:
             raise UnknownNameError("seeded network", name, _DESIGNS)
         design = _DESIGNS[name](name, reference)
+        if abs(design.seed) > _LARGEST_SEED:
+            raise HeadstartError(f"{reference} has a seed that is too large. Give 0 or the like.")
         file = None if reference.weights is None else read(reference.weights)
         check_network(design.make, file and file.count, str(reference), _sides(design))
         network = _grow(design, reference)
