@@ -78,6 +78,7 @@ class Record:
                 raise ValueError(f"{each.name} is {str(value)[:40]!r}")
         if not all(_are_texts(hashes.values()) for hashes in (found.head, found.files)):
             raise ValueError("a hash is no text")
+        _demand_columns(found.settings, found.data.get("columns", {}))
         return replace(found, labels=tuple(found.labels))
 
 
@@ -200,6 +201,17 @@ def read(folder: Path) -> Record:
         if not (folder / name).is_file() or _sha256((folder / name).read_bytes()) != known:
             raise _changed(folder / name)
     return record
+
+
+def _demand_columns(settings: Mapping[str, Any], columns: Any) -> None:
+    """Raise ValueError unless what says how data were read is texts and lists of them."""
+    lists = {"text": settings.get("text", []), **(columns if isinstance(columns, dict) else {})}
+    right = isinstance(columns, dict) and all(
+        isinstance(value, list) and _are_texts(value) for value in lists.values()
+    )
+    words = [settings.get(name) for name in ("label", "group", "delimiter", "missing", "image")]
+    if not right or not _are_texts(word for word in words if word is not None):
+        raise ValueError("a column or a delimiter is no text")
 
 
 def _are_texts(values: Iterable[Any]) -> bool:

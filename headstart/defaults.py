@@ -56,6 +56,7 @@ CHOICES = {
     "class_weights": ("auto", "none"),
     "targets": ("auto", "classes", "numbers", "label-sets"),
 }
+MOST = {"seed": 2**62}  # which a generator of random numbers still takes in
 LEAST = {"seed": 0, "seeds": 1, "views": 0, "epochs": 1, "batch": 1, "class_level": 1}
 
 
@@ -77,6 +78,11 @@ def check(settings: Settings) -> None:
         value = getattr(settings, name)
         if value is not None and value < least:
             raise HeadstartError(f"{name} {value} is too small. Give {least} or more.")
+    for name, most in MOST.items():
+        if getattr(settings, name) > most:
+            raise HeadstartError(
+                f"{name} {getattr(settings, name)} is too large. Give {most} or less."
+            )
     for name in ("rate", "budget"):
         value = getattr(settings, name)
         if value is not None and not 0 < value < float("inf"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import resource
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -150,4 +151,61 @@ def test_numbers_that_are_not_finite_are_refused(copy: Path, number: float) -> N
     weights.save(state, copy / "model.safetensors", {})
     record.write(copy, record.read(copy) | {"weights_sha256": weights.digest(state)})
     with pytest.raises(hs.WeightsError, match=r"numbers in head\.bias that are not finite"):
+        hs.load(copy)
+
+
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        "seeded:convnet?size=100000",
+        "seeded:vit?size=8192",
+        "seeded:convnet?width=1000000",
+        "seeded:convnet?width=3000",
+        "seeded:convnet?width=1e400",
+        "torchvision:vit_h_14?pretrained=false",
+        "torchvision:resnet18?pretrained=false&size=100000",
+        "timm:test_resnet?pretrained=false&size=100000",
+        "timm:test_resnet?pretrained=false&layers=[1,1,1000000]",
+        "timm:test_resnet?pretrained=false&layers=(1, 1, 1000000)",
+        "timm:vit_giant_patch14_224?pretrained=false",
+    ],
+)
+def test_an_architecture_of_absurd_size_is_refused_before_memory_is_taken(
+    copy: Path, architecture: str
+) -> None:
+    record.write(copy, record.read(copy) | {"architecture": architecture})
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(hs.HeadstartError) as refusal:
+        hs.load(copy)
+    assert "(RuntimeError" not in str(refusal.value)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 500_000  # KiB
+
+
+def test_answers_that_are_not_finite_are_no_answers(copy: Path, picture: Path) -> None:
+    """Weights may be finite and too large to compute with."""
+    state = weights.read(copy / "model.safetensors").state
+    large = {n: torch.full_like(t, 3e38) if t.is_floating_point() else t for n, t in state.items()}
+    weights.save(large, copy / "model.safetensors", {})
+    record.write(copy, record.read(copy) | {"weights_sha256": weights.digest(large)})
+    for use in (answers, scores):
+        with pytest.raises(hs.HeadstartError, match="the model's answer to it is no finite number"):
+            use(copy, picture)
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        {"settings": {"missing": [[]]}},
+        {"settings": {"text": "letters"}},
+        {"settings": {"label": 3}},
+        {"data": {"columns": 0}},
+        {"data": {"columns": {"content": [["a"]]}}},
+        {"data": {"columns": {"label": "letters"}}},
+    ],
+    ids=str,
+)
+def test_columns_that_are_no_texts_are_refused(copy: Path, entries: dict[str, Any]) -> None:
+    whole = record.read(copy)
+    record.write(copy, whole | {name: whole[name] | more for name, more in entries.items()})
+    with pytest.raises(hs.HeadstartError, match="a column or a delimiter is no text"):
         hs.load(copy)

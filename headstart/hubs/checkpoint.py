@@ -12,6 +12,7 @@ from headstart import record
 from headstart.contracts import Backbone, Card, Hub
 from headstart.errors import HeadstartError, WeightsError
 from headstart.references import Reference, parse
+from headstart.weights.sizes import check_options
 
 _WEIGHTS: Final = "model.safetensors"
 _OWN_FILES: Final = "."  # an architecture that is made from files in the artifact itself
@@ -85,4 +86,5 @@ def _architecture(folder: Path) -> Reference:
             f"{folder / record.FILE} names the architecture {text!r}, which does not lie in the "
             "folder. Give a folder that Headstart saved."
         )
+    check_options(found.options, folder / record.FILE)
     return found

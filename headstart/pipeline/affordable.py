@@ -30,7 +30,9 @@ def features_in_time(target: Target, backbone: Backbone) -> tuple[Target, Outcom
         count = SHARE * max(0.0, target.budget.left()) / (error.price or np.inf)
         share = min(1.0, count / len(target.dataset.items))
     fewer = replace(target, dataset=_part(target.dataset, share))
-    target.progress.warn(shortened(fewer.dataset, target.dataset))
+    sentence = shortened(fewer.dataset, target.dataset)
+    if sentence:
+        target.progress.warn(sentence)
     unhurried = replace(fewer, budget=Budget(None))  # a model there must be
     return fewer, evidence.features_arm(unhurried, backbone)
 

@@ -25,6 +25,7 @@ from headstart.serve.predictions import Prediction, Predictions, demand_any
 BATCH = 32
 _WINDOW = 2 * BATCH  # inputs decoded at a time, and as many ahead
 _RAGGED_WINDOW = 32 * BATCH  # short ones, so that those of like length meet
+_ENDLESS = "the model's answer to it is no finite number, as its weights are too large or damaged"
 
 
 @final
@@ -59,8 +60,15 @@ class Predictor:
         self._engine = TorchEngine(model, device)
 
     def outputs(self, items: Sequence[Item]) -> np.ndarray:
-        """Head outputs (N, labels) for items, in their order."""
-        return self._run(self._engine, items)
+        """Head outputs (N, labels) for items, in their order.
+
+        Raises DataError where one is not finite.
+        """
+        found = self._run(self._engine, items)
+        for item, row in zip(items, found, strict=True):
+            if not np.isfinite(row).all():
+                raise DataError(f"{item.id} can't be used: {_ENDLESS}. Make the model again.")
+        return found
 
     def features(self, items: Sequence[Item]) -> np.ndarray:
         """Pooled features (N, D), what the head reads, for items in their order."""
@@ -155,9 +163,11 @@ class Predictor:
         answers = iter(self._answers(usable) if usable else ())
         for each in window:
             answer = {} if each.problem else next(answers)
-            yield Prediction(each.input.name, answer, each.input.id, each.problem)
+            problem = each.problem or ("" if answer else _ENDLESS)
+            yield Prediction(each.input.name, answer, each.input.id, problem)
 
     def _answers(self, values: Sequence[Any]) -> list[dict[str, Any]]:
+        """An answer for each value, empty where the model's numbers are not finite."""
         modality = self.reader.modality
         lengths = [modality.size(value) for value in values] if modality.ragged else None
         sizes = None if lengths is None else np.array(lengths, dtype=np.int64)
@@ -168,7 +178,10 @@ class Predictor:
             )
             for group in groups
         ]
-        return self.task.decode(in_order(groups, outputs), self.labels)
+        rows = in_order(groups, outputs)
+        finite = np.isfinite(rows).all(axis=1)
+        answers = iter(self.task.decode(rows[finite], self.labels) if finite.any() else ())
+        return [next(answers) if usable else {} for usable in finite]
 
 
 def _windows(found: Iterable[Input], size: int) -> Iterator[list[Input]]:

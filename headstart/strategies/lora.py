@@ -17,6 +17,7 @@ from headstart.errors import HeadstartError
 from headstart.model import Model
 
 _AUTO = "auto"
+_HIGHEST = 4096  # rank: few matrices of any network have more
 
 
 @final
@@ -62,7 +63,7 @@ class Lora(Strategy):
         Raises HeadstartError for settings that no adapter can have, and where PEFT is missing.
         """
         for name, value, right, such in (
-            ("rank", self.rank, self.rank >= 1, 8),
+            ("rank", self.rank, 1 <= self.rank <= _HIGHEST, 8),
             ("scale", self.scale, 0 < self.scale < inf, 16),
             ("dropout", self.dropout, 0 <= self.dropout < 1, 0.05),
             ("boost", self.boost, 0 < self.boost < inf, 10),

@@ -37,6 +37,11 @@ class Weights:
     metadata: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
+    @property
+    def count(self) -> int:
+        """How many numbers there are."""
+        return sum(tensor.numel() for tensor in self.state.values())
+
 
 @final
 class _Ignored:

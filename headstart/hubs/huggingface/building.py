@@ -29,10 +29,10 @@ from headstart.hubs.huggingface.planning import Plan
 from headstart.hubs.huggingface.pooling import OwnPooling, TokenPooling
 from headstart.hubs.huggingface.reading import CONFIG, card
 from headstart.hubs.huggingface.sentences import written
-from headstart.hubs.huggingface.sizes import check_network
 from headstart.hubs.huggingface.tokens import Tokens, tokens
 from headstart.references import Reference
 from headstart.weights import State, digest
+from headstart.weights.sizes import check_network, numbers
 
 
 def backbone(plan: Plan, family: Family) -> Backbone:
@@ -182,7 +182,8 @@ def built(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            check_network(make, files, layout.encoder / CONFIG)
+            held = sum(map(numbers, files)) if files else None
+            check_network(make, held, layout.encoder / CONFIG)
             return (load or make)().eval()
     except HeadstartError:
         raise

@@ -18,9 +18,9 @@ from headstart.hubs.huggingface.reading import (
     read_json,
 )
 from headstart.hubs.huggingface.sentences import STATIC, first_module
-from headstart.hubs.huggingface.sizes import check_sizes
 from headstart.references import Reference
 from headstart.weights import TORCH_SUFFIXES
+from headstart.weights.sizes import check_sizes
 
 _SUFFIXES: Final = (".safetensors", *TORCH_SUFFIXES)
 _LEFT_OUT: Final = frozenset(  # of this or that copy of the model, or leading to code we don't run

@@ -11,13 +11,15 @@ import torch
 from torch import nn
 
 from headstart.contracts import Backbone, Card, Hub, Origin
-from headstart.errors import UnknownNameError
+from headstart.errors import HeadstartError, UnknownNameError
 from headstart.hubs.seeded import images, texts
 from headstart.hubs.seeded.design import Design
 from headstart.references import Reference
-from headstart.weights import digest, load_into, read
+from headstart.weights import State, digest, load_into, read
+from headstart.weights.sizes import check_network
 
 _HEAD: Final = "head"
+_LARGEST_SEED: Final = 2**62
 _LICENCE: Final = "Apache-2.0"
 _DESIGNS: Final[Mapping[str, Callable[[str, Reference], Design]]] = {
     **dict.fromkeys(images.NETWORKS, images.design),
@@ -55,8 +57,12 @@ class Seeded(Hub):
         if name not in _DESIGNS:
             raise UnknownNameError("seeded network", name, _DESIGNS)
         design = _DESIGNS[name](name, reference)
+        if abs(design.seed) > _LARGEST_SEED:
+            raise HeadstartError(f"{reference} has a seed that is too large. Give 0 or the like.")
+        file = None if reference.weights is None else read(reference.weights)
+        check_network(design.make, file and file.count, str(reference), _sides(design))
         network = _grow(design, reference)
-        head = _load(network, reference) if reference.weights is not None else None
+        head = None if file is None else _load(network, file.state, str(reference.weights))
         stages, feature_dim = design.cut(network)
         return Backbone(
             stages=stages,
@@ -94,17 +100,22 @@ def _grow(design: Design, reference: Reference) -> nn.Module:
         return design.make()
 
 
-def _load(network: nn.Module, reference: Reference) -> nn.Module | None:
-    """Fill the network from the file, and answer the head that the file holds with it."""
-    state = read(str(reference.weights)).state
+def _sides(design: Design) -> list[int] | None:
+    """The shape of a picture that the network reads; None for texts, which are cut short."""
+    sides = [design.preprocess.get(side) for side in ("channels", "height", "width")]
+    return [side for side in sides if side is not None] or None
+
+
+def _load(network: nn.Module, state: State, what: str) -> nn.Module | None:
+    """Fill the network from the tensors of a file, and answer the head among them."""
     names = {name for name in state if name.startswith(f"{_HEAD}.")}
     rest = {name: tensor for name, tensor in state.items() if name not in names}
-    load_into(network, rest, str(reference.weights))
+    load_into(network, rest, what)
     weight = state.get(f"{_HEAD}.weight")
     if weight is None:
         return None
     with torch.random.fork_rng(devices=()):
         head = nn.Linear(weight.shape[1], weight.shape[0], bias=f"{_HEAD}.bias" in state)
     parts = {name.removeprefix(f"{_HEAD}."): state[name] for name in names}
-    load_into(head, parts, f"{reference.weights} (its head)")
+    load_into(head, parts, f"{what} (its head)")
     return head

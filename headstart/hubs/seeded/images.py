@@ -17,6 +17,7 @@ from headstart.references import Reference, build
 from headstart.stages import find_stages
 
 _PATCH: Final = 4  # pixels
+_LARGEST: Final = 1024  # pixels of a side: the transformer weighs each patch against each other
 _REBUILT: Final = ("size", "channels", "width")
 
 
@@ -42,6 +43,11 @@ def design(name: str, reference: Reference) -> Design:
         raise HeadstartError(
             f"{reference} has a size that is not a multiple of {_PATCH}, or a number below 1. "
             "Give for example size=16&channels=3&width=8."
+        )
+    if settings.size > _LARGEST:
+        raise HeadstartError(
+            f"{reference} has a size above {_LARGEST}, too large for a network with patches of "
+            f"{_PATCH}. Give for example size=64, or a network of timm."
         )
     defaults = {field.name: field.default for field in fields(Settings)}
     options = {key: getattr(settings, key) for key in _REBUILT}

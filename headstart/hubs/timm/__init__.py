@@ -11,11 +11,18 @@ from torch import Tensor, nn
 from headstart.contracts import Backbone, Card, Hub, Origin
 from headstart.errors import HeadstartError
 from headstart.hubs.timm import listing, recipe, saved
-from headstart.hubs.timm.building import behead, create, from_file, from_hub
+from headstart.hubs.timm.building import (
+    behead,
+    create,
+    from_file,
+    from_hub,
+    without_values,
+)
 from headstart.hubs.timm.planning import Plan, settle
 from headstart.references import Reference
 from headstart.stages import find_stages
 from headstart.weights import digest
+from headstart.weights.sizes import check_network
 
 
 @final
@@ -56,6 +63,9 @@ class Timm(Hub):
         use, WeightsError for weights that are missing or belong to another network.
         """
         plan = settle(reference)
+        sides = [plan.preprocess[side] for side in ("channels", "height", "width")]
+        held = plan.file and plan.file.count
+        check_network(lambda: without_values(plan), held, plan.what, sides)
         if plan.file is not None:
             filled = from_file(plan, plan.file)
             loaded = _backbone(plan, filled.network, filled.head)

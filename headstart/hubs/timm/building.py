@@ -94,10 +94,15 @@ def _body(plan: Plan, whole: nn.Module) -> tuple[State, str, int]:
 
 def _shell(plan: Plan, **more: Any) -> nn.Module:
     """The network without values, or with random ones where it can't be without."""
+    return without_values(plan, **more) or create(plan, **more)
+
+
+def without_values(plan: Plan, **more: Any) -> nn.Module | None:
+    """The network without values or memory for them, None where it can't be made so."""
     try:
         return create(plan, meta=True, **more)
     except HeadstartError:
-        return create(plan, **more)
+        return None
 
 
 def from_hub(plan: Plan) -> nn.Module:

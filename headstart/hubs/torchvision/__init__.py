@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import final
 
 import torch
@@ -16,6 +17,7 @@ from headstart.hubs.torchvision.planning import Plan, settle
 from headstart.references import Reference
 from headstart.stages import find_stages
 from headstart.weights import digest
+from headstart.weights.sizes import check_network
 
 
 @final
@@ -49,9 +51,13 @@ class Torchvision(Hub):
         """
         plan = settle(reference)
         channels = int(plan.preprocess["channels"])
-        network = create(
-            plan.reference.name, plan.size, channels, filled=plan.file is not None, what=plan.what
+        make = partial(
+            *(create, plan.reference.name, plan.size, channels),
+            filled=plan.file is not None,
+            what=plan.what,
         )
+        check_network(make, plan.file and plan.file.count, plan.what, (channels, plan.size, plan.size))
+        network = make()
         own, head, notes = behead(network), None, tuple[str, ...]()
         if plan.file is not None:
             source = Chosen(plan.file, plan.source, plan.averaged)
