@@ -7,14 +7,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from sklearn.linear_model import Ridge
 from sklearn.metrics import r2_score
+from sklearn.model_selection import LeaveOneOut, cross_val_predict
 from torch import nn
 
 from headstart.contracts import Batch
+from headstart.head import Standardisation, principal_axes
 from headstart.model import Model
 from headstart.tasks import regression
 from headstart.tasks.regression import Regression

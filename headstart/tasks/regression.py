@@ -31,6 +31,7 @@ class Regression(Task):
 
     metric: ClassVar[str] = "r2"
     kind: ClassVar[str] = "numbers"
+    cross_validates: ClassVar[bool] = True
 
     def __init__(self, mean: tuple[float, ...] = (), scale: tuple[float, ...] = ()) -> None:
         self.mean = mean

@@ -30,6 +30,7 @@ class Classification(Task):
     """
 
     kind: ClassVar[str] = "classes"
+    cross_validates: ClassVar[bool] = True
 
     def __init__(
         self,

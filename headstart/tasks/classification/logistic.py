@@ -11,7 +11,7 @@ from headstart.head import principal_axes
 from headstart.tasks.classification import probe
 
 _COARSE = 1e-5, 50  # change of the loss, and steps, at which what a fold answers is settled
-_FINE = 1e-10, 500  # and those of the layer that is handed over
+_FINE = 1e-12, 500  # and those of the layer that is handed over
 _RAREST = 1e-3  # variance of a membership, below which it is no scale for a search
 
 # From outputs (N, F, K) and memberships (N, 1, K), losses (N, F); outputs become the errors.

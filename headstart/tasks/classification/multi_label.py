@@ -25,6 +25,7 @@ class MultiLabel(Task):
 
     metric: ClassVar[str] = "f1"
     kind: ClassVar[str] = "label sets"
+    cross_validates: ClassVar[bool] = True
 
     def head(self, feature_dim: int, labels: Sequence[str]) -> nn.Module:
         """A linear layer to one output a label, zero at the start."""
