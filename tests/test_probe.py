@@ -96,7 +96,7 @@ def test_a_solution_is_that_of_the_library(width: int) -> None:
     for strength in (1e-3, 0.1, 10.0):
         weight, bias = fitted.solution(strength)
         theirs = LogisticRegression(C=strength, tol=1e-9, max_iter=5000)
-        theirs.fit(features, targets, sample_weight=counts)
+        theirs.fit(features.astype(np.float64), targets, sample_weight=counts)
         outputs = np.exp(checked @ weight.T + bias)
         shares = outputs / outputs.sum(axis=1, keepdims=True)
         np.testing.assert_allclose(shares, theirs.predict_proba(checked), atol=1e-3)

@@ -15,6 +15,7 @@ from headstart.contracts import Batch, Examples, Step, Task
 from headstart.model import Model
 from headstart.tasks.classification import many, probe
 from headstart.tasks.classification.logistic import Regression, softmax
+from headstart.tasks.classification.probe import Solver
 
 
 @final
@@ -70,9 +71,9 @@ class Classification(Task):
         for features that are not finite.
         """
         count = len(labels)
-        return probe.fit_probe(train, count, partial(self._path, train[1], count), self)
+        return probe.fit_probe(train, count, partial(self._solver, train[1], count), self)
 
-    def _path(self, targets: np.ndarray, labels: int, inputs: np.ndarray) -> probe.Path:
+    def _solver(self, targets: np.ndarray, labels: int, inputs: np.ndarray) -> Solver:
         counts = np.ones(len(targets)) if self.weights is None else np.array(self.weights)[targets]
         if len(inputs) * labels > many.MANY:
             return many.Blocks(inputs, targets, counts, labels)

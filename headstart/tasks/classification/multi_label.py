@@ -45,7 +45,7 @@ class MultiLabel(Task):
         label that all training items have, or none, is always or never predicted. Raises DataError
         for features that are not finite.
         """
-        return probe.fit_probe(train, len(labels), partial(_path, train[1]), self)
+        return probe.fit_probe(train, len(labels), partial(_solver, train[1]), self)
 
     def naive(self, targets: np.ndarray, labels: Sequence[str]) -> np.ndarray:
         """Log odds of each label's frequency. Shape (labels,)."""
@@ -76,5 +76,5 @@ class MultiLabel(Task):
         ]
 
 
-def _path(targets: np.ndarray, inputs: np.ndarray) -> Regression:
+def _solver(targets: np.ndarray, inputs: np.ndarray) -> Regression:
     return Regression.of(inputs, targets.astype(np.float64), np.ones(len(targets)), sigmoid)
