@@ -92,9 +92,9 @@ class Standardisation:
     feature that hardly ever changes counts for hardly anything, where its own deviation alone would
     blow its noise up to the size of all others. The common one is the mean of the deviations, each
     weighted by itself, which dead features leave as it is. Over 17 sets
-    of real features (MobileNetV2, SqueezeNet and MiniLM) with 10 to 50 labels a class, logistic
-    regression was right 1.5 points more often than on features of equal spread; with half or twice
-    the common one, .2 less and as often. Tusher et al. 2001 add a common constant likewise.
+    of real features (MobileNetV2, SqueezeNet, MiniLM) with 10 to 50 labels a class, logistic
+    regression was right 1.5 points more often than on features of equal spread; half the common
+    one brought .2 less, twice it no more. Tusher et al. 2001 add a common constant likewise.
     """
 
     mean: np.ndarray

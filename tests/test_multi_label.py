@@ -15,7 +15,7 @@ from sklearn.metrics import f1_score
 from torch import nn
 
 from headstart.head import Standardisation
-from headstart.tasks.classification import probe
+from headstart.tasks.classification import logistic, probe
 from headstart.tasks.classification.multi_label import MultiLabel
 
 LABELS = ("red", "round", "small", "loud")
@@ -76,10 +76,11 @@ def test_the_probe_is_one_logistic_regression_a_label(
     size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(probe, "PROBE_STRENGTHS", (0.01, 0.1, 1.0))
+    monkeypatch.setattr(logistic, "_FINE", (1e-12, 1000))
     train, checked = examples(size, 0), examples(100, 1)[0]
     head = TASK.probe(train, train, LABELS)
     scale = Standardisation.of(train[0])
-    inputs, held = scale(train[0]), probe.folds(train[1], len(LABELS))
+    inputs, held = scale(train[0]), probe.folds(train[1])
     tried, losses = [], []
     for strength in probe.PROBE_STRENGTHS:
         solver = LogisticRegression(C=strength, tol=1e-8, max_iter=500)

@@ -70,8 +70,7 @@ class Classification(Task):
         By cross-validation over the training items: validation is not looked at. Raises DataError
         for features that are not finite.
         """
-        count = len(labels)
-        return probe.fit_probe(train, count, partial(self._solver, train[1], count), self)
+        return probe.fit_probe(train, partial(self._solver, train[1], len(labels)), self)
 
     def _solver(self, targets: np.ndarray, labels: int, inputs: np.ndarray) -> Solver:
         counts = np.ones(len(targets)) if self.weights is None else np.array(self.weights)[targets]

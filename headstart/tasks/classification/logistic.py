@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from headstart.head import principal_axes
 from headstart.tasks.classification import probe
 
 _COARSE = 1e-5, 50  # change of the loss, and steps, at which what a fold answers is settled
-_FINE = 1e-12, 500  # and those of the layer that is handed over
+_FINE = 1e-6, 200  # and those of the layer that is handed over
 _RAREST = 1e-3  # variance of a membership, below which it is no scale for a search
 
 # From outputs (N, F, K) and memberships (N, 1, K), losses (N, F); outputs become the errors.
@@ -66,13 +66,14 @@ class Regression:
     def held_out(self, folds: np.ndarray) -> Iterator[np.ndarray]:
         """For each strength the outputs (M, labels) for held-out items by a fit on the others.
 
-        Each strength starts from the one before.
+        In single precision; each strength starts from the one before.
         """
+        rough = replace(self, inputs=self.inputs.astype(np.float32))
         fitted = self._fitted()
         samples = np.where(folds, 0.0, self.counts).T
         found = np.zeros((len(self.lengths) + 1, len(folds), int(fitted.sum())))
         for strength in probe.PROBE_STRENGTHS:
-            found = self._minimised(samples, strength, found, _COARSE)
+            found = rough._minimised(samples, strength, found, _COARSE)
             outputs = np.zeros((len(self.inputs), found.shape[2]))
             for number, fold in enumerate(folds):
                 outputs[fold] = self.inputs[fold] @ found[:-1, number] + found[-1, number]

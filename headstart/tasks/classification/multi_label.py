@@ -45,7 +45,7 @@ class MultiLabel(Task):
         label that all training items have, or none, is always or never predicted. Raises DataError
         for features that are not finite.
         """
-        return probe.fit_probe(train, len(labels), partial(_solver, train[1]), self)
+        return probe.fit_probe(train, partial(_solver, train[1]), self)
 
     def naive(self, targets: np.ndarray, labels: Sequence[str]) -> np.ndarray:
         """Log odds of each label's frequency. Shape (labels,)."""
