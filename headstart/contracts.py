@@ -1,7 +1,4 @@
-"""The whole extension surface: what a hub, modality, task or strategy must offer to join Headstart.
-
-A part's constructor only stores its settings; the catalog, or an entry point, gives it a name.
-"""
+"""What a part must offer to join Headstart; its constructor only stores, a catalog names it."""
 
 from __future__ import annotations
 
@@ -93,12 +90,14 @@ class Modality(ABC):
 class Task(ABC):
     """A kind of answer. It owns the step, because some networks compute their loss inside.
 
-    `probe` fits a head on frozen features, its settings picked on validation; `naive` is one output
-    for any input; the mean of `scores` is the metric; scores and losses have one row an item.
+    `probe` fits a head on frozen features, its settings picked on validation, or by folds of the
+    training items; `naive` is one output for any input; the mean of `scores` is the metric; scores
+    and losses have one row an item.
     """
 
     metric: ClassVar[str]
     kind: ClassVar[str] = "classes"  # of targets: classes, numbers, or label sets
+    cross_validates: ClassVar[bool] = False  # `probe` does not look at validation
 
     @abstractmethod
     def head(self, feature_dim: int, labels: Labels) -> nn.Module: ...

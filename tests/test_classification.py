@@ -68,7 +68,7 @@ class Counted(tuple[float, ...]):
 
 
 @pytest.mark.parametrize(("noise", "all_tried"), [(2.0, False), (0.01, True)])
-def test_the_probe_searches_until_it_has_got_worse_twice(
+def test_the_probe_searches_until_it_gets_worse(
     noise: float, all_tried: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     strengths = Counted(probe.PROBE_STRENGTHS)

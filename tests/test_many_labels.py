@@ -34,15 +34,22 @@ def test_in_blocks_the_solutions_are_those_of_the_library(
 
     monkeypatch.setattr(many, "_BLOCK", 64 * LABELS)  # several blocks, the last one shorter
     (features, targets), checked = examples(300, 0), examples(100, 1)[0]
-    found = many.solutions(features, targets, LABELS, weights)
-    for strength, (weight, bias) in zip(probe.PROBE_STRENGTHS, found, strict=True):
+    held = np.arange(300) % 4 == 0
+    counts = np.array([1.0 if weights is None else weights[label] for label in targets])
+    found = many.Blocks(features, targets, counts, LABELS)
+    for strength, outputs in zip(probe.PROBE_STRENGTHS, found.held_out(held[None]), strict=True):
         given = weights and {label: weights[label] for label in (0, 1, 3)}
         theirs = LogisticRegression(C=strength, max_iter=5000, tol=1e-7, class_weight=given)
-        theirs.fit(features, targets)
-        outputs = np.exp(checked @ weight.T + bias)
-        shares = outputs / outputs.sum(axis=1, keepdims=True)
-        np.testing.assert_allclose(shares[:, [0, 1, 3]], theirs.predict_proba(checked), atol=2e-3)
-        assert shares[:, 2].max() < 1e-6
+        weight, bias = found.solution(strength)
+        for kept, wanted, answers in (
+            (~held, features[held], outputs),
+            (held | ~held, checked, checked @ weight.T + bias),
+        ):
+            theirs.fit(features[kept], targets[kept])
+            shares = np.exp(answers) / np.exp(answers).sum(axis=1, keepdims=True)
+            known = theirs.predict_proba(wanted)
+            np.testing.assert_allclose(shares[:, [0, 1, 3]], known, atol=5e-3)
+            assert shares[:, 2].max() < 1e-6
 
 
 def test_a_probe_of_many_labels_is_fitted_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,14 +7,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from sklearn.linear_model import Ridge
 from sklearn.metrics import r2_score
+from sklearn.model_selection import LeaveOneOut, cross_val_predict
 from torch import nn
 
 from headstart.contracts import Batch
+from headstart.head import Standardisation, principal_axes
 from headstart.model import Model
 from headstart.tasks import regression
 from headstart.tasks.regression import Regression
@@ -101,19 +103,35 @@ def test_the_naive_answer_is_the_mean_and_explains_nothing() -> None:
 
 @pytest.mark.parametrize("width", [5, 80])
 def test_the_probe_is_ridge_regression_of_the_best_strength(width: int) -> None:
-    train, validation = linear(40, width, 0.5), linear(30, width, 0.5, seed=1)
-    head = TASK.probe(train, validation, LABELS)
-    mean, spread = train[0].mean(axis=0), train[0].std(axis=0)
-    inputs, checked = ((part[0] - mean) / (spread + 1e-6) for part in (train, validation))
-    wanted, truth = ((part[1] - [100, -2]) / [50, 0.5] for part in (train, validation))
-    every = [
-        Ridge(40 * strength).fit(inputs, wanted).predict(checked)
-        for strength in regression.PROBE_STRENGTHS
-    ]
-    errors = [((found - truth) ** 2).mean(axis=0) for found in every]
+    train, checked = linear(40, width, 0.5), linear(30, width, 0.5, seed=1)[0]
+    head = TASK.probe(train, train, LABELS)
+    scale = Standardisation.of(train[0])
+    inputs, wanted = scale(train[0]), (train[1] - [100, -2]) / [50, 0.5]
+    every, errors = [], []
+    for strength in regression.PROBE_STRENGTHS:
+        ridge = Ridge(40 * strength)
+        left_out = cross_val_predict(ridge, inputs, wanted, cv=LeaveOneOut())
+        errors.append(((left_out - wanted) ** 2).mean(axis=0))
+        every.append(ridge.fit(inputs, wanted).predict(scale(checked)))
     best = np.argmin(errors, axis=0)
     expected = np.stack([every[place][:, n] for n, place in enumerate(best)], axis=1)
-    np.testing.assert_allclose(answer(head, validation[0]), expected, atol=2e-4)
+    np.testing.assert_allclose(answer(head, checked), expected, atol=2e-4)
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 99), power=st.floats(-4, 3), width=st.integers(1, 30))
+def test_the_error_of_an_item_left_out_is_that_without_it(
+    seed: int, power: float, width: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    inputs, targets = rng.normal(size=(12, width)), rng.normal(size=(12, 2))
+    inputs, targets = inputs - inputs.mean(axis=0), targets - targets.mean(axis=0)
+    strength = 12 * 10.0**power
+    lengths, axes = principal_axes(inputs)
+    turned = inputs @ axes
+    found = regression._left_out(turned, lengths + strength, turned.T @ targets, targets)
+    answers = cross_val_predict(Ridge(strength), inputs, targets, cv=LeaveOneOut())
+    np.testing.assert_allclose(found, ((answers - targets) ** 2).mean(axis=0), rtol=1e-4)
 
 
 def test_the_probe_shrinks_what_only_noise_says() -> None:

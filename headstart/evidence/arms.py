@@ -17,7 +17,7 @@ from headstart.budget import Budget
 from headstart.contracts import Backbone, Strategy
 from headstart.defaults import Recipe
 from headstart.errors import HeadstartError
-from headstart.evidence.fitting import answers, fitted
+from headstart.evidence.fitting import answers, fitted, full_probe
 from headstart.evidence.judging import JUDGED, fit_probe, judge
 from headstart.evidence.record import Arm
 from headstart.evidence.target import Target
@@ -34,13 +34,14 @@ SEARCH_SHARE = 0.4  # of what is left then, for the scratch arm's search for a r
 
 @dataclass
 class Outcome:
-    """An arm with the model it made."""
+    """An arm with the model it made, and the head from which others start, if not its own."""
 
     arm: Arm
     model: Model
     training: Training = field(default_factory=Training)
     checks: dict[str, bool] = field(default_factory=dict)
     recipe: Recipe | None = None  # of its training, where it was searched for
+    start: nn.Module | None = None  # a head that has seen the training items alone
 
 
 def naive_arm(target: Target, features: Outcome) -> Outcome:
@@ -58,16 +59,22 @@ def naive_arm(target: Target, features: Outcome) -> Outcome:
 
 
 def features_arm(target: Target, backbone: Backbone) -> Outcome:
-    """The backbone frozen, its features extracted once, under a probe."""
+    """The backbone frozen, its features extracted once, under a probe.
+
+    The probe answers validation as it is fitted to the training items alone, so that it can be
+    compared with other arms, and strategies start from it. What answers test items and is handed
+    over is fitted to both.
+    """
     started = time.monotonic()
     examples = target.examples(backbone)
     seed_everything(target.settings.seed)
     target.progress.say("Fitting a probe on the frozen features.")
-    head = target.task.probe(examples["train"], examples["validation"], target.labels)
-    with torch.inference_mode():
-        outputs = {name: head(torch.from_numpy(examples[name][0])).numpy() for name in JUDGED}
+    given = examples["train"], examples["validation"], target.labels
+    start, head = target.task.probe(*given), full_probe(target.task, *given)
+    heads = {"validation": start, "test": head}
+    outputs = {name: answers(heads[name], examples[name][0]) for name in JUDGED}
     arm = _arm(target, "feature-extraction", outputs, time.monotonic() - started)
-    return Outcome(arm, Model(backbone.stages, head))
+    return Outcome(arm, Model(backbone.stages, head), start=start)
 
 
 def head_arm(
@@ -106,7 +113,7 @@ def strategy_arm(
     recipe = target.recipe(strategy, name, backbone)
     seed_everything(target.settings.seed)
     probe = strategy.starts_from_probe()
-    head = copy.deepcopy(features.model.head) if probe else _new_head(target, backbone)
+    head = copy.deepcopy(_start(features)) if probe else _new_head(target, backbone)
     model = Model(copy.deepcopy(dict(backbone.stages)), head)
     splits = target.splits(backbone, strategy, recipe.epochs)
     training = Training()
@@ -137,7 +144,7 @@ def blended_arms(
     Nothing is trained (WiSE-FT, Wortsman et al. 2022): each weight is that share of the fine-tuned
     one, and the rest of the one it started from.
     """
-    start = Model(backbone.stages, features.model.head).state_dict()
+    start = Model(backbone.stages, _start(features)).state_dict()
     found = {}
     for share in BLENDS:
         began = time.monotonic()
@@ -253,6 +260,10 @@ def _from_scratch(
 
 def _new_head(target: Target, backbone: Backbone) -> nn.Module:
     return target.task.head(backbone.feature_dim, target.labels)
+
+
+def _start(features: Outcome) -> nn.Module:
+    return features.start or features.model.head
 
 
 def _width(head: nn.Module) -> int:

@@ -1,6 +1,8 @@
-"""A head that is fitted at once, its settings picked on validation."""
+"""Heads that are fitted at once: the probe of all labels, and others picked on validation."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -32,6 +34,20 @@ def fitted(target: Target, head: HeadFitter, train: Examples, validation: Exampl
     if head.margins and task.kind != "numbers" and isinstance(best[1], nn.Linear):
         _scale(best[1], task, validation)
     return best[1]
+
+
+def full_probe(
+    task: Task, train: Examples, validation: Examples, labels: Sequence[str]
+) -> nn.Module:
+    """The task's probe fitted to validation as well, where it needs none to pick its settings.
+
+    It is for test items and for whoever takes the model; what validation says of a probe is to be
+    learned from one that has not seen it. Raises DataError for features that are not finite.
+    """
+    if not task.cross_validates:
+        return task.probe(train, validation, labels)
+    features, targets = (np.concatenate(parts) for parts in zip(train, validation, strict=True))
+    return task.probe((features, targets), validation, labels)
 
 
 def answers(head: nn.Module, features: np.ndarray) -> np.ndarray:

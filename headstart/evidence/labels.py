@@ -12,6 +12,7 @@ import numpy as np
 from headstart.budget import Budget
 from headstart.contracts import Examples, Labels, Task
 from headstart.data import nested
+from headstart.evidence.fitting import full_probe
 from headstart.evidence.intervals import LEVEL
 from headstart.evidence.seeds import draws as over_draws
 
@@ -290,7 +291,7 @@ def _probed(
     train, validation = (
         (examples[name][0][taken], examples[name][1][taken]) for name, taken in parts.items()
     )
-    head = task.probe(train, validation, labels)
+    head = full_probe(task, train, validation, labels)
     with torch.inference_mode():
         outputs = head(torch.from_numpy(np.ascontiguousarray(features))).numpy()
     return task.scores(outputs, targets)

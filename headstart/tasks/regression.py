@@ -11,11 +11,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from headstart.contracts import Batch, Examples, Step, Task
-from headstart.head import Standardisation
+from headstart.head import Standardisation, principal_axes
 from headstart.model import Model
 
 # Strengths of the probe's ridge, as shares of the number of items: features have variance 1.
 PROBE_STRENGTHS = tuple(10.0**power for power in np.arange(-5, 4.5, 0.5))
+_OWN = 1e-9  # what is left of an item's answer where the rest of it is its own
 _EXACT = 1e-6  # of a standard deviation: the error of a number that is met exactly
 
 
@@ -30,6 +31,7 @@ class Regression(Task):
 
     metric: ClassVar[str] = "r2"
     kind: ClassVar[str] = "numbers"
+    cross_validates: ClassVar[bool] = True
 
     def __init__(self, mean: tuple[float, ...] = (), scale: tuple[float, ...] = ()) -> None:
         self.mean = mean
@@ -56,20 +58,22 @@ class Regression(Task):
     def probe(self, train: Examples, validation: Examples, labels: Sequence[str]) -> nn.Module:
         """Ridge regression on standardised features, in closed form (Hoerl and Kennard 1970).
 
-        Each number's strength is picked by the squared error on validation. The standardisation is
-        folded into the returned layer. Raises DataError for features that are not finite.
+        Each number's strength is picked by the squared error of every training item left out in
+        turn, exactly (Allen 1974): validation is not looked at. The standardisation is folded into
+        the returned layer. Raises DataError for features that are not finite.
         """
         standardised = Standardisation.of(train[0])
-        inputs, checked = (standardised(part[0]) for part in (train, validation))
-        targets, wanted = (self._standardised(part[1]) for part in (train, validation))
+        inputs, targets = standardised(train[0]), self._standardised(train[1])
         middle = targets.mean(axis=0)
-        values, axes, loads = _decomposed(inputs, targets - middle)
-        seen = checked @ axes
+        lengths, axes = principal_axes(inputs)
+        turned = inputs @ axes
+        loads = turned.T @ (targets - middle)
         strengths = len(inputs) * np.array(PROBE_STRENGTHS)
-        answers = (seen @ (loads / (values + strength)[:, None]) for strength in strengths)
-        errors = [((answer + middle - wanted) ** 2).mean(axis=0) for answer in answers]
+        errors = [
+            _left_out(turned, lengths + strength, loads, targets - middle) for strength in strengths
+        ]
         picked = strengths[np.argmin(errors, axis=0)]
-        return standardised.folded((axes @ (loads / (values[:, None] + picked))).T, middle)
+        return standardised.folded((axes @ (loads / (lengths[:, None] + picked))).T, middle)
 
     def naive(self, targets: np.ndarray, labels: Sequence[str]) -> np.ndarray:
         """The mean of the targets, which is 0 where they are what the task is standardised by."""
@@ -112,20 +116,14 @@ class Regression(Task):
         return mean, np.where(scale > 0, scale, 1.0)
 
 
-def _decomposed(
-    inputs: np.ndarray, targets: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The principal axes of the inputs: squared lengths (R,), directions (D, R), loads (R, K).
+def _left_out(
+    inputs: np.ndarray, lengths: np.ndarray, loads: np.ndarray, targets: np.ndarray
+) -> np.ndarray:
+    """Each number's mean squared error on items that ridge regression was fitted without.
 
-    Ridge weights of any strength s are then `axes @ (loads / (values + s))`. Taken from the smaller
-    of the two products of the inputs with themselves.
+    An item's own share in its answer says how far that would be off without it; a share of one
+    leaves nothing to tell by.
     """
-    count, width = inputs.shape
-    if width <= count:
-        values, axes = np.linalg.eigh(inputs.T @ inputs)
-    else:
-        values, left = np.linalg.eigh(inputs @ inputs.T)
-        axes = inputs.T @ (left / np.sqrt(np.maximum(values, 1e-12)))
-    sound = values > 1e-10 * values[-1]
-    values, axes = values[sound], axes[:, sound]
-    return values, axes, axes.T @ (inputs.T @ targets)
+    own = (inputs**2) @ (1 / lengths) + 1 / len(inputs)
+    errors = (targets - inputs @ (loads / lengths[:, None])) / np.maximum(1 - own, _OWN)[:, None]
+    return np.asarray((errors**2).mean(axis=0))

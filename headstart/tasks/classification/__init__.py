@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, ClassVar, final
 
@@ -15,6 +14,8 @@ from torch.nn import functional
 from headstart.contracts import Batch, Examples, Step, Task
 from headstart.model import Model
 from headstart.tasks.classification import many, probe
+from headstart.tasks.classification.logistic import Regression, softmax
+from headstart.tasks.classification.probe import Solver
 
 
 @final
@@ -30,6 +31,7 @@ class Classification(Task):
     """
 
     kind: ClassVar[str] = "classes"
+    cross_validates: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -65,36 +67,18 @@ class Classification(Task):
     def probe(self, train: Examples, validation: Examples, labels: Sequence[str]) -> nn.Module:
         """Multinomial logistic regression on standardised features, its strength picked.
 
-        Raises DataError for features that are not finite.
+        By cross-validation over the training items: validation is not looked at. Raises DataError
+        for features that are not finite.
         """
-        solutions = partial(self._solutions, count=len(labels))
-        return probe.fit_probe(train, validation, solutions, self.losses)
+        return probe.fit_probe(train, partial(self._solver, train[1], len(labels)), self)
 
-    def _solutions(
-        self, inputs: np.ndarray, targets: np.ndarray, count: int
-    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Weight (labels, D) and bias (labels,) for each strength, each from the one before."""
-        from sklearn.exceptions import ConvergenceWarning
-        from sklearn.linear_model import LogisticRegression
-
-        given = dict(enumerate(self.weights)) if self.weights is not None else None
-        if len(inputs) * count > many.MANY:
-            yield from many.solutions(inputs, targets, count, given)
-            return
-        solver = LogisticRegression(max_iter=200, warm_start=True, tol=1e-3, class_weight=given)
-        for strength in probe.PROBE_STRENGTHS:
-            solver.set_params(C=strength)
-            with warnings.catch_warnings(), probe.threads(inputs.size):
-                warnings.simplefilter("ignore", ConvergenceWarning)  # validation judges the result
-                solver.fit(inputs, targets)
-            weight = np.zeros((count, inputs.shape[1]))
-            bias = np.full(count, -probe.SURE)  # labels without training examples never win
-            if len(solver.classes_) == 2:
-                weight[solver.classes_] = np.concatenate([-solver.coef_, solver.coef_]) / 2
-                bias[solver.classes_] = np.concatenate([-solver.intercept_, solver.intercept_]) / 2
-            else:
-                weight[solver.classes_], bias[solver.classes_] = solver.coef_, solver.intercept_
-            yield weight, bias
+    def _solver(self, targets: np.ndarray, labels: int, inputs: np.ndarray) -> Solver:
+        counts = np.ones(len(targets)) if self.weights is None else np.array(self.weights)[targets]
+        if len(inputs) * labels > many.MANY:
+            return many.Blocks(inputs, targets, counts, labels)
+        known = np.zeros((len(targets), labels))
+        known[np.arange(len(targets)), targets] = 1.0
+        return Regression.of(inputs, known, counts, softmax)
 
     def naive(self, targets: np.ndarray, labels: Sequence[str]) -> np.ndarray:
         """Log frequencies of the labels: always answers the commonest one. Shape (labels,)."""

@@ -2,39 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from headstart.tasks.classification import probe
 
 MANY = 20_000_000  # items times labels; solvers that hold all their outputs hold several copies
 _BLOCK = 4_000_000  # outputs that are held at a time
-_STEPS = 100  # of L-BFGS for each strength; validation judges the result
+_STEPS = 100  # of L-BFGS for each strength; held-out items judge the result
+_HISTORY = 10  # steps that L-BFGS remembers, each as large as two heads
 
 
-def solutions(
-    inputs: np.ndarray, targets: np.ndarray, labels: int, weights: Mapping[int, float] | None
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Weight (labels, D) and bias (labels,) float32 for each strength, each from the one before.
+@dataclass(frozen=True)
+class Blocks:
+    """Inputs (N, D) with targets (N,) of so many labels, and how much each item counts, (N,).
 
-    The same multinomial loss as scikit-learn's, by L-BFGS (Liu and Nocedal 1989) on a few items at
-    a time, in single precision. Labels without items never win.
+    The same multinomial loss as elsewhere, by L-BFGS (Liu and Nocedal 1989) on a few items at a
+    time, in single precision. Labels without items never win.
     """
-    seen, own = np.unique(targets, return_inverse=True)
-    given, wanted = torch.from_numpy(inputs).float(), torch.from_numpy(own)
-    counts = torch.tensor([(weights or {}).get(int(label), 1.0) for label in seen])
-    weight, bias = torch.zeros(len(seen), inputs.shape[1]), torch.zeros(len(seen))
-    for strength in probe.PROBE_STRENGTHS:
-        with probe.threads(given.numel() * len(seen)):
-            _minimise((weight, bias), given, wanted, counts, strength)
-        whole = np.zeros((labels, inputs.shape[1]), dtype=np.float32)
-        sure = np.full(labels, -probe.SURE, dtype=np.float32)
-        whole[seen], sure[seen] = weight.numpy(), bias.numpy()
-        yield whole, sure
+
+    inputs: np.ndarray
+    targets: np.ndarray
+    counts: np.ndarray
+    labels: int
+
+    def held_out(self, folds: np.ndarray) -> Iterator[np.ndarray]:
+        """For each strength the outputs (M, labels) for held-out items by a fit on the others."""
+        layers = [self._zeros() for _ in folds]
+        held = folds.any(axis=0)
+        places = np.cumsum(held) - 1
+        for strength in probe.PROBE_STRENGTHS:
+            outputs = np.empty((int(held.sum()), self.labels), dtype=np.float32)
+            for layer, fold in zip(layers, folds, strict=True):
+                self._minimise(layer, np.where(fold, 0.0, self.counts), strength)
+                weight, bias = self._whole(layer)
+                outputs[places[fold]] = self.inputs[fold].astype(np.float32) @ weight.T + bias
+            yield outputs
+
+    def solution(self, strength: float) -> tuple[np.ndarray, np.ndarray]:
+        """Weight (labels, D) and bias (labels,) float32 fitted to all items."""
+        layer = self._zeros()
+        self._minimise(layer, self.counts, strength)
+        return self._whole(layer)
+
+    def _zeros(self) -> tuple[Tensor, Tensor]:
+        seen = len(np.unique(self.targets))
+        return torch.zeros(seen, self.inputs.shape[1]), torch.zeros(seen)
+
+    def _minimise(self, layer: tuple[Tensor, Tensor], counts: np.ndarray, strength: float) -> None:
+        own = torch.from_numpy(np.unique(self.targets, return_inverse=True)[1])
+        given = torch.from_numpy(self.inputs).float()
+        with probe.threads(given.numel() * len(layer[1])):
+            _minimise(layer, given, own, torch.from_numpy(counts).float(), strength)
+
+    def _whole(self, layer: tuple[Tensor, Tensor]) -> tuple[np.ndarray, np.ndarray]:
+        weight = np.zeros((self.labels, self.inputs.shape[1]), dtype=np.float32)
+        bias = np.full(self.labels, -probe.SURE, dtype=np.float32)
+        seen = np.unique(self.targets)
+        weight[seen], bias[seen] = layer[0].numpy(), layer[1].numpy()
+        return weight, bias
 
 
 def _minimise(
@@ -43,7 +73,11 @@ def _minimise(
     """Move weight (labels, D) and bias (labels,) to the least regularised loss."""
     weight, bias = layer
     solver = torch.optim.LBFGS(
-        layer, max_iter=_STEPS, tolerance_grad=1e-5, line_search_fn="strong_wolfe"
+        layer,
+        max_iter=_STEPS,
+        tolerance_grad=1e-5,
+        history_size=_HISTORY,
+        line_search_fn="strong_wolfe",
     )
     rows = max(1, _BLOCK // len(bias))
 
@@ -53,10 +87,11 @@ def _minimise(
         for start in range(0, len(inputs), rows):
             some, own = inputs[start : start + rows], targets[start : start + rows]
             outputs = torch.addmm(bias, some, weight.T).log_softmax(dim=1)
-            total = total + functional.nll_loss(outputs, own, counts, reduction="sum")
+            each, every = counts[start : start + rows], torch.arange(len(own))
+            total = total - outputs[every, own] @ each
             errors = outputs.exp_()
-            errors[torch.arange(len(own)), own] -= 1
-            errors *= counts[own, None]
+            errors[every, own] -= 1
+            errors *= each[:, None]
             slopes[0].addmm_(errors.T, some)
             slopes[1].add_(errors.sum(dim=0))
         weight.grad, bias.grad = (slope / len(inputs) for slope in slopes)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import partial
 from typing import Any, ClassVar, final
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from headstart.contracts import Batch, Examples, Step, Task
 from headstart.model import Model
 from headstart.tasks.classification import probe
-
-_STEPS = 100  # of L-BFGS for each strength; validation judges the result
+from headstart.tasks.classification.logistic import Regression, sigmoid
 
 
 @final
@@ -26,6 +25,7 @@ class MultiLabel(Task):
 
     metric: ClassVar[str] = "f1"
     kind: ClassVar[str] = "label sets"
+    cross_validates: ClassVar[bool] = True
 
     def head(self, feature_dim: int, labels: Sequence[str]) -> nn.Module:
         """A linear layer to one output a label, zero at the start."""
@@ -41,10 +41,11 @@ class MultiLabel(Task):
     def probe(self, train: Examples, validation: Examples, labels: Sequence[str]) -> nn.Module:
         """One logistic regression a label on standardised features, one strength for all of them.
 
-        A label that all training items have, or none, is always or never predicted. Raises
-        DataError for features that are not finite.
+        It is picked by cross-validation over the training items: validation is not looked at. A
+        label that all training items have, or none, is always or never predicted. Raises DataError
+        for features that are not finite.
         """
-        return probe.fit_probe(train, validation, _solutions, self.losses)
+        return probe.fit_probe(train, partial(_solver, train[1]), self)
 
     def naive(self, targets: np.ndarray, labels: Sequence[str]) -> np.ndarray:
         """Log odds of each label's frequency. Shape (labels,)."""
@@ -75,43 +76,5 @@ class MultiLabel(Task):
         ]
 
 
-def _solutions(inputs: np.ndarray, targets: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Weight (labels, D) and bias (labels,) for each strength, each from the one before.
-
-    By L-BFGS on the sum over the labels, which share nothing: all are solved by products of
-    matrices, where one after the other would take products of matrix and vector.
-    """
-    share = targets.mean(axis=0, dtype=np.float64)
-    varied = (share > 0) & (share < 1)
-    given = torch.from_numpy(inputs)
-    wanted = torch.from_numpy(targets[:, varied]).to(given.dtype)
-    weight = given.new_zeros(wanted.shape[1], given.shape[1])
-    bias = given.new_zeros(wanted.shape[1])
-    for strength in probe.PROBE_STRENGTHS:
-        if varied.any():
-            with probe.threads(inputs.size):
-                _minimise((weight, bias), given, wanted, strength)
-        whole = np.zeros((targets.shape[1], inputs.shape[1]))
-        sure = np.where(share > 0, probe.SURE, -probe.SURE)
-        whole[varied], sure[varied] = weight.numpy(), bias.numpy()
-        yield whole, sure
-
-
-def _minimise(
-    layer: tuple[Tensor, Tensor], inputs: Tensor, targets: Tensor, strength: float
-) -> None:
-    """Move weight (labels, D) and bias (labels,) to the least regularised loss."""
-    weight, bias = layer
-    solver = torch.optim.LBFGS(
-        layer, max_iter=_STEPS, tolerance_grad=1e-5, line_search_fn="strong_wolfe"
-    )
-
-    def loss() -> Tensor:
-        outputs = torch.addmm(bias, inputs, weight.T)
-        fit = functional.binary_cross_entropy_with_logits(outputs, targets, reduction="sum")
-        errors = outputs.sigmoid_().sub_(targets)
-        weight.grad = (errors.T @ inputs + weight / strength) / len(inputs)
-        bias.grad = errors.sum(dim=0) / len(inputs)
-        return (fit + weight.square().sum() / (2 * strength)) / len(inputs)
-
-    solver.step(loss)  # type: ignore[no-untyped-call]
+def _solver(targets: np.ndarray, inputs: np.ndarray) -> Regression:
+    return Regression.of(inputs, targets.astype(np.float64), np.ones(len(targets)), sigmoid)
