@@ -56,7 +56,9 @@ class Torchvision(Hub):
             filled=plan.file is not None,
             what=plan.what,
         )
-        check_network(make, plan.file and plan.file.count, plan.what, (channels, plan.size, plan.size))
+        check_network(
+            make, plan.file and plan.file.count, plan.what, (channels, plan.size, plan.size)
+        )
         network = make()
         own, head, notes = behead(network), None, tuple[str, ...]()
         if plan.file is not None:
