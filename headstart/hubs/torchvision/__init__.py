@@ -52,13 +52,10 @@ class Torchvision(Hub):
         plan = settle(reference)
         channels = int(plan.preprocess["channels"])
         make = partial(
-            *(create, plan.reference.name, plan.size, channels),
-            filled=plan.file is not None,
-            what=plan.what,
+            create, plan.reference.name, plan.size, channels, plan.file is not None, plan.what
         )
-        check_network(
-            make, plan.file and plan.file.count, plan.what, (channels, plan.size, plan.size)
-        )
+        held = None if plan.file is None else plan.file.count
+        check_network(make, held, plan.what, (channels, plan.size, plan.size))
         network = make()
         own, head, notes = behead(network), None, tuple[str, ...]()
         if plan.file is not None:
