@@ -82,6 +82,24 @@ def test_naive_and_features_arms_are_the_same_items_under_other_heads(
         assert made.arm.scores.tolist() == aim.task.scores(outputs, truth).tolist()
 
 
+def test_validation_is_answered_by_a_probe_that_has_not_seen_it(
+    pictures: Path, tmp_path: Path
+) -> None:
+    aim, backbone = target(pictures, tmp_path), tiny.backbone()
+    features, examples = features_arm(aim, backbone), aim.examples(backbone)
+    assert features.start is not None
+    inputs = {name: torch.from_numpy(given[0]) for name, given in examples.items()}
+    train, unseen = examples["train"], (examples["validation"][0][:0], np.zeros(0, np.int64))
+    alone = aim.task.probe(train, unseen, aim.labels)
+    with torch.inference_mode():
+        for split, head in (("validation", alone), ("test", features.model.head)):
+            expected = head(inputs[split]).numpy()
+            np.testing.assert_allclose(features.arm.outputs[split], expected, atol=1e-4)
+        other = features.start(inputs["test"]).numpy()
+        np.testing.assert_allclose(other, alone(inputs["test"]).numpy(), atol=1e-4)
+    assert np.abs(other - features.arm.outputs["test"]).max() > 1e-3
+
+
 @pytest.mark.parametrize("augment", ["auto", "yes"])
 def test_a_strategy_arm_keeps_frozen_stages_whatever_it_reads(
     pictures: Path, tmp_path: Path, augment: str, own_cache: Path
