@@ -264,3 +264,12 @@ def test_mappings_that_hold_themselves_are_refused(tmp_path: Path) -> None:
     torch.save(layers[-1], tmp_path / "round.pth")
     with pytest.raises(WeightsError, match="holds no tensors by name"):
         read(tmp_path / "round.pth")
+
+
+def test_a_file_of_countless_tensors_is_refused(tmp_path: Path) -> None:
+    entry = '"dtype":"F32","shape":[0],"data_offsets":[0,0]'
+    header = "{" + ",".join(f'"{number}":{{{entry}}}' for number in range(70_000)) + "}"
+    content = len(header).to_bytes(8, "little") + header.encode()
+    (tmp_path / "w.safetensors").write_bytes(content)
+    with pytest.raises(WeightsError, match="holds 70,000 tensors, more than any network has"):
+        read(tmp_path / "w.safetensors")

@@ -60,7 +60,8 @@ class Seeded(Hub):
         if abs(design.seed) > _LARGEST_SEED:
             raise HeadstartError(f"{reference} has a seed that is too large. Give 0 or the like.")
         file = None if reference.weights is None else read(reference.weights)
-        check_network(design.make, file and file.count, str(reference), _sides(design))
+        held = None if file is None else file.count
+        check_network(design.make, held, str(reference), _sides(design))
         network = _grow(design, reference)
         head = None if file is None else _load(network, file.state, str(reference.weights))
         stages, feature_dim = design.cut(network)

@@ -64,7 +64,7 @@ class Timm(Hub):
         """
         plan = settle(reference)
         sides = [plan.preprocess[side] for side in ("channels", "height", "width")]
-        held = plan.file and plan.file.count
+        held = None if plan.file is None else plan.file.count
         check_network(lambda: without_values(plan), held, plan.what, sides)
         if plan.file is not None:
             filled = from_file(plan, plan.file)

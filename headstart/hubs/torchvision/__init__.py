@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import partial
 from typing import final
 
 import torch
@@ -51,13 +50,11 @@ class Torchvision(Hub):
         """
         plan = settle(reference)
         channels = int(plan.preprocess["channels"])
-        make = partial(
-            *(create, plan.reference.name, plan.size, channels),
-            filled=plan.file is not None,
-            what=plan.what,
+        held = None if plan.file is None else plan.file.count
+        check_network(
+            lambda: _made(plan, channels), held, plan.what, (channels, plan.size, plan.size)
         )
-        check_network(make, plan.file and plan.file.count, plan.what, (channels, plan.size, plan.size))
-        network = make()
+        network = _made(plan, channels)
         own, head, notes = behead(network), None, tuple[str, ...]()
         if plan.file is not None:
             source = Chosen(plan.file, plan.source, plan.averaged)
@@ -78,6 +75,11 @@ class Torchvision(Hub):
             head_name=own.name,
             notes=notes,
         )
+
+
+def _made(plan: Plan, channels: int) -> nn.Module:
+    filled = plan.file is not None
+    return create(plan.reference.name, plan.size, channels, filled=filled, what=plan.what)
 
 
 def _still() -> torch.Generator:
