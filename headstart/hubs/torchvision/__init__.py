@@ -51,9 +51,8 @@ class Torchvision(Hub):
         plan = settle(reference)
         channels = int(plan.preprocess["channels"])
         held = None if plan.file is None else plan.file.count
-        check_network(
-            lambda: _made(plan, channels), held, plan.what, (channels, plan.size, plan.size)
-        )
+        sides = (channels, plan.size, plan.size)
+        check_network(lambda: _without_values(plan, channels), held, plan.what, sides)
         network = _made(plan, channels)
         own, head, notes = behead(network), None, tuple[str, ...]()
         if plan.file is not None:
@@ -80,6 +79,14 @@ class Torchvision(Hub):
 def _made(plan: Plan, channels: int) -> nn.Module:
     filled = plan.file is not None
     return create(plan.reference.name, plan.size, channels, filled=filled, what=plan.what)
+
+
+def _without_values(plan: Plan, channels: int) -> nn.Module | None:
+    """The network as torch's device meta makes it; None for a RegNet, whose widths are tensors."""
+    try:
+        return _made(plan, channels)
+    except NotImplementedError:
+        return None
 
 
 def _still() -> torch.Generator:
