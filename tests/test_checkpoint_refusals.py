@@ -253,3 +253,23 @@ def test_settings_beside_the_tensors_are_never_called(tmp_path: Path) -> None:
         assert not ran.exists()
     left = [item for item in torch.serialization.get_safe_globals() if isinstance(item, tuple)]
     assert not any(name == "argparse.Namespace" for _, name in left)
+
+
+def test_mappings_that_hold_themselves_are_refused(tmp_path: Path) -> None:
+    """Also many that hold one another: none is looked at twice."""
+    layers: list[dict[str, Any]] = [{str(key): torch.tensor(1.0) for key in range(100)}]
+    for _ in range(8):
+        layers.append({name: layers[-1] for name in [*map(str, range(100)), "model", "ema"]})
+    layers[0]["state"] = layers[-1]
+    torch.save(layers[-1], tmp_path / "round.pth")
+    with pytest.raises(WeightsError, match="holds no tensors by name"):
+        read(tmp_path / "round.pth")
+
+
+def test_a_file_of_countless_tensors_is_refused(tmp_path: Path) -> None:
+    entry = '"dtype":"F32","shape":[0],"data_offsets":[0,0]'
+    header = "{" + ",".join(f'"{number}":{{{entry}}}' for number in range(70_000)) + "}"
+    content = len(header).to_bytes(8, "little") + header.encode()
+    (tmp_path / "w.safetensors").write_bytes(content)
+    with pytest.raises(WeightsError, match="holds 70,000 tensors, more than any network has"):
+        read(tmp_path / "w.safetensors")

@@ -68,6 +68,17 @@ RAW: dict[str, Wrap] = {
         "model": raw,
         "opt": {"state": [[{"mom": torch.ones(2)}]], "hypers": [[{"lr": 0.1}]]},
     },
+    "Composer: `state` with `model`": lambda raw, ema, head: {
+        "state": {
+            "model": prefixed("module.", raw),
+            "optimizers": {"AdamW": {"state": {"fc": {"exp_avg": torch.ones(2)}}}},
+        },
+        "rng": [{"torch": torch.ones(3)}],
+    },
+    "a network under any name, beside scores": lambda raw, ema, head: {
+        "best_acc1": torch.tensor(0.5),
+        "mine": raw,
+    },
     "DataParallel: `module.`": lambda raw, ema, head: prefixed("module.", raw),
     "torch.compile: `_orig_mod.`": lambda raw, ema, head: prefixed("_orig_mod.", raw),
     "`module._orig_mod.`": lambda raw, ema, head: prefixed("module._orig_mod.", raw),

@@ -25,6 +25,7 @@ _USUAL: Final = (  # which file of a folder holds its weights, first to last
     *("pytorch_model.bin", "pytorch_model.bin.index.json", "pytorch_model.pth", "model.pth"),
 )
 _MOST: Final = 1 << 31  # bytes that one sparse tensor may become
+_MOST_TENSORS: Final = 1 << 16  # those of the largest mixtures of experts are fewer
 _SHOWN: Final = 3
 _GLOBAL: Final = re.compile(r"GLOBAL ([\w.]{1,80})")
 
@@ -157,7 +158,13 @@ def _in_folder(folder: Path) -> Path:
 def _read_safetensors(path: Path) -> tuple[State, dict[str, str]]:
     try:
         with safe_open(path, framework="pt") as file:
-            state = {name: file.get_tensor(name) for name in file.keys()}
+            names = file.keys()
+            if len(names) > _MOST_TENSORS:
+                raise WeightsError(
+                    f"{path} holds {len(names):,} tensors, more than any network has. "
+                    "Give another file."
+                )
+            state = {name: file.get_tensor(name) for name in names}
             return state, dict(file.metadata() or {})
     except (SafetensorError, OSError, ValueError) as error:
         raise WeightsError(

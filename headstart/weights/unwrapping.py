@@ -28,6 +28,7 @@ _PARALLEL: Final = "module."
 _AVERAGES: Final = "n_averaged"  # what AveragedModel counts
 _COUNTED: Final = ("total_ops", "total_params")  # what profilers leave behind
 _DEEPEST: Final = 6
+_MOST: Final = 200  # mappings looked at for a network
 
 
 @final
@@ -62,7 +63,7 @@ def unwrap(content: Any, path: Path, averaged: bool = True) -> Unwrapped:
         )
     items = content.items() if isinstance(content, Mapping) else ()
     state = _cleaned({n: t for n, t in items if isinstance(n, str) and isinstance(t, Tensor)})
-    if not state:
+    if all(tensor.dim() == 0 for tensor in state.values()):  # a score and the like, if anything
         several = _several(content)
         if len(several) > 1:
             raise WeightsError(
@@ -83,30 +84,37 @@ def note(path: object, name: str) -> str:
 def _within(content: Mapping[Any, Any], averaged: bool) -> Iterator[str]:
     """The keys that hold a network, the one to take first."""
     for key in (*AVERAGED, *_RAW) if averaged else (*_RAW, *AVERAGED):
-        if _holds(content.get(key), _DEEPEST):
+        if _holds(content.get(key)):
             yield key
 
 
-def _holds(content: Any, depth: int) -> bool:
-    """Whether there are tensors by name in a mapping, or in one that it holds as a network."""
-    if not isinstance(content, Mapping) or depth == 0:
+def _holds(content: Any, seen: set[int] | None = None) -> bool:
+    """Whether there are tensors by name in a mapping, or in one that it holds as a network.
+
+    `seen` are mappings looked at before: a stranger's may hold one another, or themselves.
+    """
+    seen = set() if seen is None else seen
+    if not isinstance(content, Mapping) or id(content) in seen or len(seen) >= _MOST:
         return False
-    if any(isinstance(name, str) and isinstance(t, Tensor) for name, t in content.items()):
+    seen.add(id(content))
+    if any(isinstance(n, str) and isinstance(t, Tensor) and t.dim() for n, t in content.items()):
         return True
-    return any(_holds(content.get(key), depth - 1) for key in (*AVERAGED, *_RAW))
+    return any(_holds(content.get(key), seen) for key in (*AVERAGED, *_RAW))
 
 
-def _several(content: Any) -> list[str]:
-    """What a checkpoint calls its networks, where none of the usual names is among them."""
-    if not isinstance(content, Mapping):
+def _several(content: Any, seen: set[int] | None = None) -> list[str]:
+    """What a checkpoint calls its networks, or what holds them, where no usual name is among it."""
+    seen = set() if seen is None else seen
+    if not isinstance(content, Mapping) or id(content) in seen or len(seen) >= _MOST:
         return []
+    seen.add(id(content))
     return [
         key[:80]
         for key, value in content.items()
         if isinstance(key, str)
         and not any(word in key.lower() for word in _NO_NETWORK)
         and isinstance(value, Mapping)
-        and any(isinstance(n, str) and isinstance(t, Tensor) for n, t in value.items())
+        and (_holds(value) or _several(value, seen))
     ]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import partial
 from typing import final
 
 import torch
@@ -51,12 +50,10 @@ class Torchvision(Hub):
         """
         plan = settle(reference)
         channels = int(plan.preprocess["channels"])
-        make = partial(
-            create, plan.reference.name, plan.size, channels, plan.file is not None, plan.what
-        )
         held = None if plan.file is None else plan.file.count
-        check_network(make, held, plan.what, (channels, plan.size, plan.size))
-        network = make()
+        sides = (channels, plan.size, plan.size)
+        check_network(lambda: _without_values(plan, channels), held, plan.what, sides)
+        network = _made(plan, channels)
         own, head, notes = behead(network), None, tuple[str, ...]()
         if plan.file is not None:
             source = Chosen(plan.file, plan.source, plan.averaged)
@@ -77,6 +74,19 @@ class Torchvision(Hub):
             head_name=own.name,
             notes=notes,
         )
+
+
+def _made(plan: Plan, channels: int) -> nn.Module:
+    filled = plan.file is not None
+    return create(plan.reference.name, plan.size, channels, filled=filled, what=plan.what)
+
+
+def _without_values(plan: Plan, channels: int) -> nn.Module | None:
+    """The network as torch's device meta makes it; None for a RegNet, whose widths are tensors."""
+    try:
+        return _made(plan, channels)
+    except NotImplementedError:
+        return None
 
 
 def _still() -> torch.Generator:
