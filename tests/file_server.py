@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,6 +15,8 @@ from typing import Any
 
 import pytest
 from huggingface_hub import constants
+
+_PIECE = 1 << 20  # bytes that are sent at once where there are pauses
 
 
 @dataclass
@@ -27,6 +30,7 @@ class Served:
     ranges: bool = True
     tags: bool = True
     asked: list[tuple[str, str]] = field(default_factory=list)  # path with query, range
+    pause: float = 0.0  # seconds between pieces of a body
 
     def __str__(self) -> str:
         return self.address
@@ -102,4 +106,9 @@ class _Handler(BaseHTTPRequestHandler):
         if stops and status < 300:
             body = body[: stops.pop(0)]
             self.close_connection = True
-        self.wfile.write(body)
+        pieces = range(0, len(body), _PIECE) if self.served.pause else ()
+        for start in pieces:
+            time.sleep(self.served.pause)
+            self.wfile.write(body[start : start + _PIECE])
+        if not pieces:
+            self.wfile.write(body)

@@ -12,6 +12,7 @@ import stat
 import subprocess
 import sys
 import tarfile
+import time
 import zipfile
 from collections.abc import Iterator
 from email.message import Message
@@ -79,6 +80,36 @@ def test_a_later_call_goes_on_where_an_earlier_one_stopped(served: Served, tmp_p
     assert path.read_bytes() == CONTENT
     assert served.asked[-1] == ("file.bin", "bytes=1000-")
     assert not list(tmp_path.glob("*.part*"))
+
+
+@pytest.mark.slow
+def test_a_process_killed_again_and_again_loses_nothing(served: Served, tmp_path: Path) -> None:
+    content = random.Random(1).randbytes(64 << 20)
+    (served.folder / "large.bin").write_bytes(content)
+    served.pause = 0.05
+    path, part = tmp_path / "large.bin", tmp_path / "large.bin.part"
+    code = (
+        "import resource, sys; from pathlib import Path; from headstart.downloads import fetch; "
+        "fetch(sys.argv[1], Path(sys.argv[2]), sha256=sys.argv[3]); "
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    sha256 = hashlib.sha256(content).hexdigest()
+    line = [sys.executable, "-c", code, f"{served}/large.bin", str(path), sha256]
+    sizes = [0]
+    for _ in range(4):
+        process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while not part.exists() or part.stat().st_size < sizes[-1] + (4 << 20):
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.kill()
+        process.wait()
+        sizes.append(part.stat().st_size)
+        assert not path.exists()
+    done = subprocess.run(line, capture_output=True, text=True, check=True)
+    assert path.read_bytes() == content and not part.exists()
+    starts = [int(asked.removeprefix("bytes=").rstrip("-") or 0) for _, asked in served.asked]
+    assert starts == sizes, "each process went on where the killed one was"
+    assert int(done.stdout) < 2 << 20  # KiB
 
 
 @pytest.mark.parametrize("longer", [True, False])
