@@ -11,6 +11,7 @@ from typing import Any, Final
 from headstart.errors import HeadstartError, UnknownNameError
 
 INTERPOLATIONS: Final = ("nearest", "box", "bilinear", "bicubic", "lanczos")
+WIDEST: Final = 8192  # pixels of a side
 CROP_MODES: Final = ("center", "squash", "border")
 IMAGENET: Final = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
 
@@ -42,10 +43,10 @@ class PictureInput(ABC):  # noqa: B024  # of options alone
         if self.crop_mode not in CROP_MODES:
             raise UnknownNameError("crop mode", self.crop_mode, CROP_MODES)
         found = {name: self._numbers(name, what) for name in IMAGENET}
-        if self.size < 1 or self.channels not in (1, 3) or not 0 < self.crop <= 1:
+        if not 1 <= self.size <= WIDEST or self.channels not in (1, 3) or not 0 < self.crop <= 1:
             raise HeadstartError(
-                f"{what} has a size below 1, a crop that is not in 0 to 1, or channels other than "
-                "1 or 3. Give for example size=224&channels=3&crop=0.875."
+                f"{what} has a size below 1 or above {WIDEST}, a crop that is not in 0 to 1, or "
+                "channels other than 1 or 3. Give for example size=224&channels=3&crop=0.875."
             )
         return {
             "channels": self.channels,

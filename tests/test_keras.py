@@ -159,6 +159,8 @@ def test_listed_parameters_are_keras_own_count(name: str) -> None:
         ("keras:MobilNetV2", "Did you mean .*'MobileNetV2'"),
         ("keras:MobileNetV2?size=16&pretrained=false", "3x16x16 .*at least 32x32"),
         ("keras:VGG16?alpha=0.5", "takes no alpha="),
+        ("keras:MobileNet?pretrained=false&alpha=100", r"alpha=100\.0 can't be"),
+        ("keras:MobileNet?pretrained=false&size=100000", "below 1 or above 8192"),
         ("keras:VGG16?head=false", "takes no network= or head="),
         ("keras:MobileNetV2@missing.h5", "missing.h5 can't be read"),
     ],

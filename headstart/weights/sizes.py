@@ -14,11 +14,11 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from headstart.errors import HeadstartError, WeightsError
+from headstart.preprocess import WIDEST
 
 _COUNTED: Final = ("layers", "depth", "groups", "group_num", "stages", "heads", "blocks")
 _MOST: Final = 4096  # layers, heads and the like
 _REPEATED: Final = 1024  # of them, in an option that no file of its own checks
-_WIDEST: Final = 8192  # pixels of a side
 _NUMBER: Final = re.compile(r"\d+(?:\.\d*)?(?:[eE][+-]?\d+)?")
 _LARGEST: Final = 1 << 31  # any number
 _LONGEST: Final = 4096  # entries of a list
@@ -40,7 +40,7 @@ def check_options(options: Mapping[str, str], what: str | Path) -> None:
         for number in map(float, _NUMBER.findall(text) if "sha256" not in name else ()):
             counted = any(word in name for word in (*_COUNTED, "repeats"))
             side = any(word in name for word in ("size", "height"))
-            most = _REPEATED if counted else _WIDEST if side else _LARGEST
+            most = _REPEATED if counted else WIDEST if side else _LARGEST
             if abs(number) > most:
                 raise HeadstartError(
                     f"{what} says {name}={text[:80]}, more than any network has. "

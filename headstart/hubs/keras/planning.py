@@ -28,6 +28,7 @@ _WRITTEN: Final = ("trust", "network", "pretrained")  # anew in every architectu
 _SIDE: Final = 224  # where a network takes pictures of any size
 _WIDEST: Final = 1 << 14  # pixels of a picture's side
 _CROP: Final = 0.875
+_BROADEST: Final = 4  # times the usual widths: alpha
 
 
 @final
@@ -120,6 +121,11 @@ def _shape(made: Application, settings: Settings) -> tuple[tuple[str, Any], ...]
     wrong = [name for name in changed if name not in has.get(made.family, ())]
     if wrong:
         raise HeadstartError(f"keras:{made.name} takes no {wrong[0]}=. Leave it out.")
+    if not 0 < settings.alpha <= _BROADEST:
+        raise HeadstartError(
+            f"keras:{made.name}?alpha={settings.alpha} can't be. Give a number above 0, at most "
+            f"{_BROADEST}."
+        )
     return tuple(changed.items())
 
 
