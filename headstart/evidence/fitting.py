@@ -54,7 +54,8 @@ def answers(head: nn.Module, features: np.ndarray) -> np.ndarray:
     """A head's outputs (N, labels) for features (N, D), a few items at a time."""
     given = torch.from_numpy(np.ascontiguousarray(features))
     with torch.inference_mode():
-        parts = [head(given[n : n + _AT_ONCE]) for n in range(0, len(given), _AT_ONCE)]
+        starts = range(0, max(1, len(given)), _AT_ONCE)  # folds hold no items for test
+        parts = [head(given[start : start + _AT_ONCE]) for start in starts]
         return torch.cat(parts).numpy()
 
 
