@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tiny
 import torch
+from conftest import unheld
 from graph_networks import classifier, expected, pictures, single
 from torch import Tensor, nn
 
@@ -90,6 +91,7 @@ def test_threads_may_share_it(stage: Graph) -> None:
         assert torch.allclose(values, expected(batch), atol=1e-5)
 
 
+@unheld
 @pytest.mark.parametrize("precision", available())
 def test_engines_take_it_as_it_is(stages: nn.Sequential, precision: str, own_cache: Path) -> None:
     whole = nn.Sequential(Scale(), *stages)

@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from conftest import unheld
 from graph_networks import features, load, node, tensor
 from onnx import TensorProto, helper
 from torch import Tensor, nn
@@ -152,6 +153,7 @@ def moves(backbone: Backbone) -> bool:
     return all(t.grad is not None and bool(t.grad.any()) for t in network.parameters())
 
 
+@unheld
 @pytest.mark.parametrize("name", NETWORKS)
 def test_exported_networks_are_trained(name: str, tmp_path: Path) -> None:
     make, wanted, version, batch = NETWORKS[name]

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from conftest import unheld
 from encoders import LABELS, saved
 from hypothesis import given
 from hypothesis import strategies as st
@@ -108,6 +109,7 @@ def test_stages_part_the_network(kind: str, tmp_path: Path) -> None:
     assert [name for name in without if not any(part in name for part in passed_by)] == []
 
 
+@unheld
 @EVERY
 def test_openvino_agrees(kind: str, tmp_path: Path) -> None:
     backbone = catalog.load_backbone(f"hf:{saved_by_library(tmp_path, kind)}")
