@@ -27,7 +27,7 @@ settings.load_profile("patient")
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
-# OpenVINO picks some kernels by the processor itself: held to less, its parts contradict each other.
+# Seen with OpenVINO 2026.4.1; not known of processors that really have no more than AVX2.
 unheld = pytest.mark.skipif(
     "ONEDNN_MAX_CPU_ISA" in os.environ,
     reason="OpenVINO crashes on some networks where oneDNN is held to less than the processor has",
