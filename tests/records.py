@@ -91,7 +91,6 @@ def _measured(rng: np.random.Generator) -> Evidence:
         "duplicate_items": [["a.jpg", "b.jpg"]],
         "conflict_items": [[["c.jpg", "ants"], ["d.jpg", "bees"]]],
         "leak_items": [["e.jpg", "f.jpg"]],
-        "moved_items": ["g.jpg"],
     }
     ranking = {
         "metric": "accuracy",

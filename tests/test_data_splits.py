@@ -1,125 +1,132 @@
-"""The law of the splits: content alone says where an item goes."""
+"""The laws of the splits: exact shares, nothing parted that belongs together, few items moved."""
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Mapping
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headstart.data.splits import FROM_TRAIN, UNSPLIT, Shares, cut, position
+from headstart.data.splits import FROM_TRAIN, UNSPLIT, Counts, Shares, cut, spread
 
-digests = st.binary(max_size=6).map(lambda raw: hashlib.blake2b(raw, digest_size=16).hexdigest())
+digests = st.integers(0, 10**6).map(
+    lambda number: hashlib.blake2b(f"{number}".encode(), digest_size=16).hexdigest()
+)
 shares = st.sampled_from([UNSPLIT, FROM_TRAIN])
-classes = st.dictionaries(st.sampled_from("abc"), st.sets(digests, min_size=1, max_size=30))
+single = st.dictionaries(
+    digests, st.sampled_from("abcd").map(lambda label: {label: 1}), max_size=80
+)
+mixed = st.dictionaries(
+    digests,
+    st.dictionaries(st.sampled_from("abcd"), st.integers(1, 9), min_size=1, max_size=3),
+    max_size=40,
+)
+pure = st.dictionaries(
+    digests, st.tuples(st.sampled_from("abc"), st.integers(1, 9)).map(lambda own: dict([own]))
+)
 
 
-def apart(found: dict[str, set[str]]) -> dict[str, set[str]]:
-    """The same classes without content that two of them share."""
-    counts = Counter(digest for own in found.values() for digest in own)
-    return {label: {d for d in own if counts[d] == 1} for label, own in found.items()}
+def sizes(clusters: Counts) -> Counter[str]:
+    """Items of each class."""
+    return sum((Counter(own) for own in clusters.values()), Counter[str]())
 
 
-@given(digests)
-def test_positions_fill_zero_to_one(digest: str) -> None:
-    assert 0 <= position(digest) < 1
+def held(clusters: Counts, split_of: Mapping[str, str]) -> Counter[tuple[str, str]]:
+    """Items by split and class."""
+    found: Counter[tuple[str, str]] = Counter()
+    for name, own in clusters.items():
+        found.update({(split_of[name], label): count for label, count in own.items()})
+    return found
 
 
-def test_the_ends_of_the_range() -> None:
-    assert position("0" * 32) == 0
-    assert position("f" * 32) < 1
+@given(single, shares)
+def test_shares_are_exact(clusters: Counts, shares: Shares) -> None:
+    found = held(clusters, cut(clusters, shares))
+    of_class = sizes(clusters)
+    if min(of_class.values(), default=0) < 1 / min(share for _, share in shares):
+        return  # a class of few items has more than its share, so that it is in every split
+    for name, share in shares[:-1]:
+        total = sum(found[name, label] for label in of_class)
+        assert abs(total - share * of_class.total()) <= 0.5 + 1e-6
+        for label, size in of_class.items():
+            assert abs(found[name, label] - share * size) < 1 + 1e-6
 
 
-@given(classes, shares)
-def test_order_and_repetition_say_nothing(found: dict[str, set[str]], shares: Shares) -> None:
-    found = apart(found)
-    forwards = {label: sorted(own) for label, own in found.items()}
-    backwards = {label: sorted(found[label], reverse=True) * 2 for label in sorted(found)[::-1]}
-    assert cut(forwards, shares) == cut(backwards, shares)
+@pytest.mark.parametrize("size", [7, 10, 13])
+def test_many_small_classes_are_not_rounded_alike(size: int) -> None:
+    clusters = {
+        hashlib.blake2b(f"{label} {n}".encode()).hexdigest(): {f"{label}": 1}
+        for label in range(100)
+        for n in range(size)
+    }
+    counts = Counter(cut(clusters, UNSPLIT).values())
+    assert counts["test"] == counts["validation"] == pytest.approx(15 * size, abs=0.5)
 
 
-@given(classes, classes, shares)
-def test_new_items_move_no_others(
-    found: dict[str, set[str]], new: dict[str, set[str]], shares: Shares
+@given(mixed, shares)
+def test_order_says_nothing(clusters: Counts, shares: Shares) -> None:
+    backwards = {name: clusters[name] for name in sorted(clusters, reverse=True)}
+    assert cut(clusters, shares) == cut(backwards, shares)
+
+
+@given(mixed, single, digests, st.sampled_from("abcd"), shares)
+def test_a_new_item_moves_few_others(
+    several: Counts, single: Counts, new: str, label: str, shares: Shares
 ) -> None:
-    together = apart({label: found.get(label, set()) | new.get(label, set()) for label in "abc"})
-    old = {label: own & found.get(label, set()) for label, own in together.items()}
-    before, moved_before = cut(old, shares)
-    after, moved_after = cut(together, shares)
-    exceptions = set(moved_before) | set(moved_after)
-    assert all(before[digest] == after[digest] for digest in before if digest not in exceptions)
+    clusters = {**single, **several}
+    clusters.pop(new, None)
+    alone = Counter(next(iter(own)) for own in clusters.values() if sum(own.values()) == 1)
+    for few in "abcd":
+        if alone[few] < len(shares):  # a cluster of several may then have to fill a split
+            clusters = {name: own for name, own in clusters.items() if few not in own}
+    before = cut(clusters, shares)
+    after = cut({**clusters, new: {label: 1}}, shares)
+    moved = [name for name in before if before[name] != after[name]]
+    assert all(sum(clusters[name].values()) == 1 for name in moved)
+    for split, _ in shares[:-1]:
+        for to, away in ((before, after), (after, before)):
+            crossed = [name for name in moved if to[name] == split != away[name]]
+            classes = Counter(next(iter(clusters[name])) for name in crossed)
+            assert not classes or max(classes.values()) == 1
+            assert len(classes.keys() - {label}) <= 1
 
 
-@given(classes, st.sets(digests, min_size=1), shares)
-def test_one_class_says_nothing_about_another(
-    found: dict[str, set[str]], new: set[str], shares: Shares
-) -> None:
-    found = apart(found)
-    new -= set().union(*found.values())
-    before, _ = cut(found, shares)
-    after, _ = cut({**found, "other": new}, shares)
-    assert before == {digest: after[digest] for digest in before}
+@given(pure, shares)
+def test_a_class_of_enough_clusters_is_in_every_split(clusters: Counts, shares: Shares) -> None:
+    found = held(clusters, cut(clusters, shares))
+    families = Counter(label for own in clusters.values() for label in own)
+    for label, count in families.items():
+        splits = {split for split, other in found if other == label}
+        assert "train" in splits
+        assert count < len(shares) or splits == {name for name, _ in shares}
 
 
-@given(classes, shares)
-def test_a_class_with_enough_items_is_in_every_split(
-    found: dict[str, set[str]], shares: Shares
-) -> None:
-    found = apart(found)
-    split_of, _ = cut(found, shares)
-    for own in found.values():
-        held = {split_of[digest] for digest in own}
-        if len(own) >= len(shares):
-            assert held == {name for name, _ in shares}
-        elif own:
-            assert "train" in held
+@given(mixed, st.integers(2, 6))
+def test_no_part_is_empty(clusters: Counts, parts: int) -> None:
+    part_of = spread(clusters, {f"{n}": 1 / parts for n in range(parts)})
+    assert part_of.keys() == clusters.keys()
+    assert len(set(part_of.values())) == min(parts, len(clusters))
 
 
-@given(classes, shares)
-def test_only_what_an_empty_split_needs_is_moved(
-    found: dict[str, set[str]], shares: Shares
-) -> None:
-    found = apart(found)
-    for label, own in found.items():
-        edges = []
-        total = 0.0
-        for name, share in shares:
-            edges.append((name, total, total + share))
-            total += share
-        natural = {
-            d: next((n for n, low, high in edges if low <= position(d) < high), edges[-1][0])
-            for d in own
+@given(single, st.integers(2, 6))
+def test_parts_of_single_items_are_equal(clusters: Counts, parts: int) -> None:
+    found = held(clusters, spread(clusters, {f"{n}": 1 / parts for n in range(parts)}))
+    for label, size in sizes(clusters).items():
+        own = [found[f"{n}", label] for n in range(parts)]
+        assert sum(own) == size and max(own) - min(own) <= 1
+
+
+def test_patients_of_several_classes_keep_the_shares() -> None:
+    clusters = {
+        hashlib.blake2b(f"{patient}".encode()).hexdigest(): {
+            label: 1 + (7 * patient + 3 * place) % 11 for place, label in enumerate("abc")
         }
-        split_of, moved = cut({label: own}, shares)
-        assert {d for d in own if split_of[d] != natural[d]} <= set(moved)
-        missing = {name for name, _ in shares} - set(natural.values())
-        assert {split_of[d] for d in moved} <= missing
-        assert len(moved) <= len(missing)
-
-
-def test_the_nearest_item_moves() -> None:
-    # positions 0.5, 0.6, 0.9: all train; test is [0, .15) and validation [.15, .3)
-    half, six, nine = "8" + "0" * 31, "9" + "9" * 31, "e" + "6" * 31
-    split_of, moved = cut({"a": [nine, six, half]}, UNSPLIT)
-    assert split_of == {half: "validation", six: "test", nine: "train"}
-    assert sorted(moved) == sorted([half, six])
-
-
-def test_two_items_at_least_train() -> None:
-    low, lower = "1" + "0" * 31, "0" * 32  # both in the test range
-    split_of, moved = cut({"a": [low, lower]}, UNSPLIT)
-    assert split_of == {low: "train", lower: "test"}
-    assert moved == [low]
-
-
-@pytest.mark.parametrize("shares", [UNSPLIT, FROM_TRAIN])
-def test_the_shares_hold(shares: Shares) -> None:
-    own = [
-        hashlib.blake2b(bytes([n % 256, n // 256]), digest_size=16).hexdigest()
-        for n in range(20_000)
-    ]
-    counts = Counter(cut({"a": own}, shares)[0].values())
-    for name, share in shares:
-        assert counts[name] / len(own) == pytest.approx(share, abs=0.01)
+        for patient in range(60)
+    }
+    found, of_class = held(clusters, cut(clusters, UNSPLIT)), sizes(clusters)
+    for name, share in UNSPLIT:
+        for label, size in of_class.items():
+            assert found[name, label] / size == pytest.approx(share, abs=0.03)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from headstart.data.dataset import Dataset, load, load_labelled
-from headstart.data.folds import refolded
+from headstart.data.folds import everything, judged, most_folds, refolded
 from headstart.data.inputs import Input, inputs_of
 from headstart.data.items import demand_data, find_inputs
 from headstart.data.recognise import recognise
@@ -24,10 +24,13 @@ __all__ = [
     "Schema",
     "Source",
     "demand_data",
+    "everything",
     "find_inputs",
     "inputs_of",
+    "judged",
     "load",
     "load_labelled",
+    "most_folds",
     "nested",
     "recognise",
     "refolded",

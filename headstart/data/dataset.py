@@ -87,7 +87,7 @@ def load(
     kept, conflicts = drop_conflicts(usable)
     kept, leaks = drop_leaks(kept) if plan.named else (kept, ())
     kind.demand(path, kept, usable, labels)
-    items, moved = plan.cut(kept, kind.stratum)
+    items = plan.cut(kept, kind.stratum)
     splits = _splits(items)
     _demand_every_split(path, splits)
     kind.demand_variety(path, splits["train"], labels)
@@ -96,10 +96,9 @@ def load(
         split_rule=plan.rule,
         conflicts=_ids(conflicts),
         leaks=tuple((item.id, held.id) for item, held in leaks),
-        moved=moved,
         warnings=(
             *(*found.warnings, *_rare(rare), *_twins(labels, kind)),
-            *(*kind.warnings(splits, labels), *_moves(len(moved), kind)),
+            *kind.warnings(splits, labels),
         ),
     )
     return Dataset(path, items, labels, report, kind.name)
@@ -262,13 +261,6 @@ def _report(
         said=(*found.said, *told),
         columns={"content": found.content, "label": found.columns} if found.content else {},
     )
-
-
-def _moves(count: int, kind: Targets) -> tuple[str, ...]:
-    if not count:
-        return ()
-    items = "1 item" if count == 1 else f"{count} items"
-    return (f"{items} moved to another split, so that {kind.filled}.",)
 
 
 def _ids(conflicts: Sequence[Sequence[Item]]) -> tuple[tuple[tuple[str, str], ...], ...]:

@@ -1,13 +1,17 @@
-"""Folds: what may be learned from, shared out anew, so that every item is once held back."""
+"""Folds: items shared out anew, so that every one is once held back, and clusters stay together."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-import numpy as np
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from headstart.data.dataset import Dataset
-from headstart.data.subsets import nested
+from headstart.data.sources import Item
+from headstart.data.splits import Counts, cut, hashed, spread
+from headstart.data.subsets import strata
+from headstart.data.targets import kind_named
+from headstart.errors import DataError
 
 _LEARNED = ("train", "validation")
 
@@ -15,28 +19,90 @@ _LEARNED = ("train", "validation")
 def refolded(dataset: Dataset, fold: int, folds: int) -> Dataset:
     """The data set with one of `folds` equal parts for validation and the others for training.
 
-    The test items are left out. Each label keeps its share in every part, and identical items stay
-    together.
+    The test items are left out. Each label keeps its share in every part, and items of one cluster
+    stay together.
     """
-    first: dict[str, int] = {}
-    for place, item in enumerate(dataset.items):
-        if item.split in _LEARNED:
-            first.setdefault(item.identity, place)
-    names = list(first)
-    targets = _targets(dataset, [first[name] for name in names])
-    fold_of = {names[place]: rank % folds for rank, place in enumerate(nested(targets).tolist())}
-    items = tuple(
-        replace(item, split="validation" if fold_of[item.identity] == fold else "train")
-        for item in dataset.items
-        if item.split in _LEARNED
+    learned = [item for item in dataset.items if item.split in _LEARNED]
+    part_of = _Shares.of(dataset, learned).folds(folds)
+    return _with(
+        dataset,
+        learned,
+        {cluster: "validation" if part == fold else "train" for cluster, part in part_of.items()},
     )
-    return replace(dataset, items=items)
 
 
-def _targets(dataset: Dataset, places: list[int]) -> np.ndarray:
-    """What to predict for items by their place, in that order."""
-    rows: dict[int, np.ndarray] = {}
-    for split in _LEARNED:
-        own = [place for place, item in enumerate(dataset.items) if item.split == split]
-        rows |= dict(zip(own, dataset.targets(split), strict=True))
-    return np.stack([rows[place] for place in places])
+def judged(
+    dataset: Dataset, fold: int, folds: int, repeat: int = 0, validation: float = 0.2
+) -> Dataset:
+    """All items shared out anew: one of `folds` equal parts to test on, the rest to learn from.
+
+    Whatever split an item is in, it is in the test split of exactly one fold of each `repeat`,
+    which content alone says; each `repeat` shares out otherwise. Every label keeps its share in
+    every part (numbers by the tenth that they fall into), and items of one cluster stay together.
+    Of the rest a share is for validation: of a class at least one cluster where it has two left,
+    and never all. Raises DataError for more folds than `most_folds` answers.
+    """
+    most = most_folds(dataset)
+    if not 2 <= folds <= most:
+        raise DataError(
+            f"{dataset.root} can't be shared out to {folds} folds, as the smallest class has only "
+            f"{max(1, most)} different items. Take fewer folds, or label more items."
+        )
+    part_of = _Shares.of(dataset, dataset.items, f"{repeat}").folds(folds)
+    rest = [item for item in dataset.items if part_of[item.cluster] != fold]
+    split_of = _Shares.of(dataset, rest, f"{repeat} {fold}").held_out(validation)
+    held = {cluster: "test" for cluster, part in part_of.items() if part == fold}
+    return _with(dataset, dataset.items, split_of | held)
+
+
+def everything(dataset: Dataset, validation: float = 0.2) -> Dataset:
+    """All items to learn from, whatever split they are in: some for validation, none to test."""
+    split_of = _Shares.of(dataset, dataset.items).held_out(validation)
+    return _with(dataset, dataset.items, split_of)
+
+
+def most_folds(dataset: Dataset) -> int:
+    """How many folds `judged` can share the items out to; 0 where there can't be two.
+
+    As many as the smallest class has clusters, or as there are at all where targets are no classes.
+    """
+    pairs = {(i.label if dataset.kind == "classes" else "", i.cluster) for i in dataset.items}
+    counts = Counter(label for label, _ in pairs).values()
+    most = min(counts, default=0)
+    return most if most > 1 else 0
+
+
+@dataclass(frozen=True)
+class _Shares:
+    """Clusters by a name that a salt gives them, and how many items of each stratum they hold."""
+
+    names: Mapping[str, str]
+    counts: Counts
+
+    @classmethod
+    def of(cls, dataset: Dataset, items: Iterable[Item], salt: str = "") -> _Shares:
+        different = {item.identity: item for item in items}
+        ordered = [different[identity] for identity in sorted(different)]
+        labels = [item.label for item in ordered]
+        targets = kind_named(dataset.kind)().encode(labels, dataset.labels)
+        names = {item.cluster: hashed(f"{salt} {item.cluster}") for item in ordered}
+        counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        for item, stratum in zip(ordered, strata(targets).tolist(), strict=True):
+            counts[names[item.cluster]][f"{stratum}"] += 1
+        return cls(names, counts)
+
+    def folds(self, count: int) -> dict[str, int]:
+        """The part of each cluster, of so many equal ones."""
+        part_of = spread(self.counts, {f"{part}": 1 / count for part in range(count)})
+        return {cluster: int(part_of[name]) for cluster, name in self.names.items()}
+
+    def held_out(self, share: float) -> dict[str, str]:
+        """The split of each cluster: validation for a share of every stratum, else train."""
+        split_of = cut(self.counts, (("validation", share), ("train", 1 - share)))
+        return {cluster: split_of[name] for cluster, name in self.names.items()}
+
+
+def _with(dataset: Dataset, items: Iterable[Item], split_of: Mapping[str, str]) -> Dataset:
+    return replace(
+        dataset, items=tuple(replace(item, split=split_of[item.cluster]) for item in items)
+    )

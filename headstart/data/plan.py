@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -30,26 +30,22 @@ class Plan:
         split = self.named.get(item.split or "")
         return item if item.split == split else replace(item, split=split)
 
-    def cut(
-        self, items: Sequence[Item], stratum: Callable[[str], str]
-    ) -> tuple[tuple[Item, ...], tuple[str, ...]]:
-        """Give a split to every item that is not held out by name; also the ids that moved.
+    def cut(self, items: Sequence[Item], stratum: Callable[[str], str]) -> tuple[Item, ...]:
+        """Give a split to every item that is not held out by name.
 
         `stratum` answers what a label belongs to that must be in every split.
         """
         if self.shares is None:
-            return tuple(items), ()
-        strata: defaultdict[str, list[str]] = defaultdict(list)
-        for item in items:
-            if item.split not in self.held:
-                strata[stratum(item.label)].append(item.identity)
-        split_of, moved = cut(strata, self.shares)
-        done = tuple(
-            item if item.split in self.held else replace(item, split=split_of[item.identity])
+            return tuple(items)
+        clusters: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        free = {item.identity: item for item in items if item.split not in self.held}
+        for item in free.values():
+            clusters[item.cluster][stratum(item.label)] += 1
+        split_of = cut(clusters, self.shares)
+        return tuple(
+            item if item.split in self.held else replace(item, split=split_of[item.cluster])
             for item in items
         )
-        strangers = frozenset(moved)
-        return done, tuple(item.id for item in done if item.identity in strangers)
 
 
 def plan_of(found: Found) -> Plan:

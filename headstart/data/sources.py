@@ -85,7 +85,9 @@ class Item:
     is written as its kind of target writes it: equal labels are equal strings. `digest` is the
     BLAKE2b hash of the raw bytes (32 hex digits), empty until they were read. `identity` is equal
     for items that count as identical (hex digits); where the modality knows no better, the digest.
-    `group` is what a column of groups says of it, empty where there is none.
+    `group` is what a column of groups says of it, empty where there is none. `cluster` is equal for
+    items that are never parted, as near copies and those of one group (hex digits); where nothing
+    is known to belong with it, the identity. Different clusters are what counts as independent.
     """
 
     id: str
@@ -95,10 +97,13 @@ class Item:
     digest: str = ""
     identity: str = ""
     group: str = ""
+    cluster: str = ""
 
     def __post_init__(self) -> None:
         if not self.identity:
             object.__setattr__(self, "identity", self.digest)
+        if not self.cluster:
+            object.__setattr__(self, "cluster", self.identity)
 
     def read(self) -> bytes:
         """The raw bytes. Raises DataError where they can't be read, or differ from when checked."""

@@ -1,70 +1,156 @@
-"""Which split an item belongs to: said by its content alone, so that nothing else moves it."""
+"""Which split what belongs together goes to: by rank of its content's hash within each class."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from math import floor
 
-Shares = tuple[tuple[str, float], ...]  # in this order from 0; the shares sum to 1
+Shares = tuple[tuple[str, float], ...]  # they sum to 1; one or two held out, then "train"
+Counts = Mapping[str, Mapping[str, int]]  # of a cluster, by hash: different items of each class
 
 UNSPLIT: Shares = (("test", 0.15), ("validation", 0.15), ("train", 0.70))
 TEST_FROM_TRAIN: Shares = (("test", 0.20), ("train", 0.80))
 FROM_TRAIN: Shares = (("validation", 0.20), ("train", 0.80))
+_TINY = 1e-9  # what sums of shares may be off
 
 
-def position(digest: str) -> float:
-    """Where content lies in [0, 1): its hash (hex, at least 13 digits) as a fraction."""
-    return int(digest[:13], 16) / 16**13
+def cut(clusters: Counts, shares: Shares) -> dict[str, str]:
+    """Give each cluster of items its split.
 
+    Clusters of several items are spread first, and single items make up the shares: in order of
+    their hash within the class, the first go to the first split, the last to the second, and those
+    between are learned from. What is held out has its share to within half an item over all
+    classes, and in each to within one item, as far as clusters allow. A class of at least as many
+    clusters as there are splits is in each, if none holds other classes too; a class of fewer is at
+    least learned from.
 
-def cut(classes: Mapping[str, Iterable[str]], shares: Shares) -> tuple[dict[str, str], list[str]]:
-    """Give each content hash its split, and name those moved to fill an empty one.
-
-    `classes` maps each label to its items' hashes. A hash's position alone says its split, so equal
-    content never parts and new items move no others. Only where a class would have nothing in
-    a split does its nearest item move there, provided that the class has at least as many different
-    items as there are splits; with fewer, only the training split is filled.
+    A new single item moves to or from a split that is held out at most one other of its class, and
+    one of one other class; and no cluster of several, if classes have a single item a split.
     """
-    split_of: dict[str, str] = {}
-    moved: list[str] = []
-    for label in sorted(classes):
-        digests = sorted(set(classes[label]))
-        own = {digest: _natural(digest, shares) for digest in digests}
-        moved += _fill(own, shares)
-        split_of.update(own)
-    return split_of, moved
+    several = {name: own for name, own in clusters.items() if sum(own.values()) > 1}
+    single: dict[str, list[str]] = {label: [] for own in clusters.values() for label in own}
+    for name in sorted(clusters.keys() - several.keys()):
+        single[next(iter(clusters[name]))].append(name)
+    split_of = spread(several, dict(shares), {label: len(own) for label, own in single.items()})
+    split_of |= {name: shares[-1][0] for own in single.values() for name in own}
+    for place, counts in enumerate(_held_out(clusters, split_of, single, shares)):
+        for label, count in counts.items():
+            own = single[label]
+            chosen = own[len(own) - count :] if place else own[:count]
+            split_of |= dict.fromkeys(chosen, shares[place][0])
+    return split_of
 
 
-def _natural(digest: str, shares: Shares) -> str:
-    point, edge = position(digest), 0.0
-    for name, share in shares:
-        edge += share
-        if point < edge:
-            return name
-    return shares[-1][0]
+def _held_out(
+    clusters: Counts,
+    split_of: Mapping[str, str],
+    single: Mapping[str, list[str]],
+    shares: Shares,
+) -> list[dict[str, int]]:
+    """How many single items of each class to hold out in each split, beside clusters of several."""
+    sizes, families, taken = Counter[str](), Counter[str](), Counter[tuple[str, str]]()
+    for name, own in clusters.items():
+        sizes.update(own)
+        families.update(own.keys())
+        if sum(own.values()) > 1:
+            taken.update({(split_of[name], label): count for label, count in own.items()})
+    free = {label: len(own) for label, own in single.items()}
+    names = [name for name, _ in shares]
+
+    def lacks(label: str, name: str) -> int:
+        due = families[label] >= len(names) or name == names[-1]
+        return int(due and not taken[name, label])
+
+    found = []
+    for place, (name, share) in enumerate(shares[:-1]):
+        given = sum(taken[name, label] for label in sizes)
+        wanted = {label: share * size - taken[name, label] for label, size in sizes.items()}
+        most = {
+            label: max(0, free[label] - sum(lacks(label, later) for later in names[place + 1 :]))
+            for label in sizes
+        }
+        least = {label: min(most[label], lacks(label, name)) for label in sizes}
+        found.append(
+            _whole(wanted, least, most, floor(share * sizes.total() + 0.5 + _TINY) - given)
+        )
+        free = {label: free[label] - count for label, count in found[-1].items()}
+    return found
 
 
-def _fill(own: dict[str, str], shares: Shares) -> list[str]:
-    """Move the nearest item into each empty split, in place; returns what moved."""
-    enough = len(own) >= len(shares)
-    moved = []
-    for name, (low, high) in reversed(_intervals(shares).items()):
-        if not own or name in own.values() or not (enough or name == "train"):
-            continue
-        held = list(own.values())
-        free = [digest for digest, split in own.items() if held.count(split) > 1 or not enough]
-        nearest = min(free, key=lambda digest: (_distance(digest, low, high), digest))
-        own[nearest] = name
-        moved.append(nearest)
-    return moved
+def _whole(
+    wanted: Mapping[str, float], least: Mapping[str, int], most: Mapping[str, int], total: int
+) -> dict[str, int]:
+    """Whole numbers that sum to a total, as far as bounds allow: by largest remainders (Hamilton).
+
+    Of equal remainders that of the lowest hash comes first, so that classes of one size differ.
+    """
+    found = {n: max(least[n], min(most[n], floor(want + _TINY))) for n, want in wanted.items()}
+    free = [name for name in found if found[name] < most[name]]
+    free.sort(key=lambda name: (-round(wanted[name] - found[name], 9), hashed(name)))
+    for name in free[: max(0, total - sum(found.values()))]:
+        found[name] += 1
+    return found
 
 
-def _distance(digest: str, low: float, high: float) -> float:
-    return max(low - position(digest), position(digest) - high, 0.0)
+def spread(
+    clusters: Counts, shares: Mapping[str, float], single: Mapping[str, int] | None = None
+) -> dict[str, str]:
+    """Give each cluster one of several parts, so that every class keeps its shares.
+
+    Large ones come first, those of like size by hash. Each goes where its classes lack most of
+    their shares of what was given out so far, then where items do (cf. scikit-learn's
+    `StratifiedGroupKFold`); but where they are absent, if a class has just enough clusters left to
+    be in every part, with the `single` items of it that come later. With equal shares no part is
+    empty, unless there are fewer clusters than parts.
+    """
+    left = Counter(single or {})
+    for own in clusters.values():
+        left.update(own.keys())
+    enough = frozenset(label for label, count in left.items() if count >= len(shares))
+    parts = _Parts(shares, enough, left)
+    order = sorted(clusters, key=lambda name: (-sum(clusters[name].values()).bit_length(), name))
+    return {name: parts.give(clusters[name]) for name in order}
 
 
-def _intervals(shares: Shares) -> dict[str, tuple[float, float]]:
-    intervals, edge = {}, 0.0
-    for name, share in shares:
-        intervals[name] = (edge, edge + share)
-        edge += share
-    return intervals
+@dataclass
+class _Parts:
+    """What was given out so far: items of each class, and of each class in each part."""
+
+    shares: Mapping[str, float]
+    enough: frozenset[str]  # classes that can be in every part
+    left: Counter[str]  # clusters of each class that are still to come
+    passed: Counter[str] = field(default_factory=Counter)
+    held: Counter[tuple[str, str]] = field(default_factory=Counter)
+    sizes: Counter[str] = field(default_factory=Counter)
+
+    def give(self, own: Mapping[str, int]) -> str:
+        """The part that a cluster with these items belongs to."""
+        self.passed.update(own)
+        last = [label for label in own if label in self.enough and self._just_enough(label)]
+        best = max(self.shares, key=lambda part: self._lack(part, own, last))
+        self.held.update({(best, label): count for label, count in own.items()})
+        self.sizes[best] += sum(own.values())
+        self.left.subtract(own.keys())
+        return best
+
+    def _just_enough(self, label: str) -> bool:
+        return self.left[label] <= sum(not self.held[part, label] for part in self.shares)
+
+    def _lack(
+        self, part: str, own: Mapping[str, int], last: Sequence[str]
+    ) -> tuple[int, float, float]:
+        share = self.shares[part]
+        wanted = sum(
+            count * (share - self.held[part, label] / self.passed[label])
+            for label, count in own.items()
+        )
+        absent = sum(not self.held[part, label] for label in last)
+        return absent, round(wanted, 9), round(share * self.passed.total() - self.sizes[part], 9)
+
+
+def hashed(text: str) -> str:
+    """A hash of a text, as hex."""
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

@@ -14,16 +14,17 @@ def nested(targets: np.ndarray, seed: int = 0) -> np.ndarray:
     its own, and numbers by the tenth that the first one falls into. Of two beginnings the shorter
     lies in the longer one, whatever their lengths.
     """
-    strata = _strata(targets)
+    stratum_of = strata(targets)
     rng = np.random.default_rng(seed)
-    place = np.empty(len(strata))
-    for stratum in np.unique(strata):
-        own = np.flatnonzero(strata == stratum)
+    place = np.empty(len(stratum_of))
+    for stratum in np.unique(stratum_of):
+        own = np.flatnonzero(stratum_of == stratum)
         place[rng.permutation(own)] = (np.arange(len(own)) + rng.random()) / len(own)
     return np.argsort(place, kind="stable")
 
 
-def _strata(targets: np.ndarray) -> np.ndarray:
+def strata(targets: np.ndarray) -> np.ndarray:
+    """What each of N targets belongs to that keeps its share: (N,), as `nested` says."""
     if targets.ndim == 1:
         return targets
     if np.isin(targets, (0.0, 1.0)).all():

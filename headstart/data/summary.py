@@ -16,10 +16,9 @@ class DataReport:
     `items` counts the usable ones; `skipped` lists (id, why); `duplicates` groups of identical
     items within a split, which stay; `conflicts` groups of (id, label) with identical content
     under several labels, all left out; `leaks` (id left out, held-out id with the same content);
-    `moved` the ids that fill a split which would be empty, or lack their class; `splits` the items
-    per split and class, or label of a set, or of all under `items`, as the kind of target counts;
-    `sizes` the items per split; `spread` a few words on each split's labels; `said` sentences on
-    how the data set was understood.
+    `splits` the items per split and class, or label of a set, or of all under `items`, as the kind
+    of target counts; `sizes` the items per split; `spread` a few words on each split's labels;
+    `said` sentences on how the data set was understood.
     """
 
     items: int
@@ -29,7 +28,6 @@ class DataReport:
     duplicates: tuple[tuple[str, ...], ...] = ()
     conflicts: tuple[tuple[tuple[str, str], ...], ...] = ()
     leaks: tuple[tuple[str, str], ...] = ()
-    moved: tuple[str, ...] = ()
     notes: Mapping[str, int] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     kind: str = "classes"
@@ -67,7 +65,6 @@ class DataReport:
             "duplicate_items": [list(group) for group in self.duplicates],
             "conflict_items": [[list(entry) for entry in group] for group in self.conflicts],
             "leak_items": [list(pair) for pair in self.leaks],
-            "moved_items": list(self.moved),
         }
 
     def __str__(self) -> str:

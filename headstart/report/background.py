@@ -215,7 +215,6 @@ def _lists(found: Mapping[str, Any]) -> list[tuple[str, Table]]:
             "Left out, because held-out data holds the same",
             lambda entry: " = ".join(map(str, entry)),
         ),
-        ("moved_items", "Moved to fill a split", str),
     )
     return [
         (f"{title}: {len(found[key])}", Table.of(("items",), _cut(map(told, found[key]))))

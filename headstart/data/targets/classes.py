@@ -22,7 +22,6 @@ class Classes(Targets):
     """One label an item: text, or a number as it is written."""
 
     name: ClassVar[str] = "classes"
-    filled: ClassVar[str] = "each class is in every one"
 
     def read(self, row: Row) -> str | None:
         """The class's name."""

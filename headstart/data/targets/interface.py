@@ -24,7 +24,6 @@ class Targets(ABC):
     """
 
     name: ClassVar[str]  # as in Schema.kind and Task.kind
-    filled: ClassVar[str] = "every split has some"  # what moving an item to another split is for
 
     @abstractmethod
     def read(self, row: Row) -> str | None:
