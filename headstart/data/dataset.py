@@ -34,7 +34,8 @@ class Dataset:
     """The usable items of a data set, each in one of the splits train, validation and test.
 
     `kind` is "classes", "numbers" or "label sets"; `labels` are the classes, the names of the
-    numbers, or the labels that sets are made of.
+    numbers, or the labels that sets are made of. `named` says whether the layout names what is held
+    out for the test.
     """
 
     root: Path
@@ -42,6 +43,7 @@ class Dataset:
     labels: tuple[str, ...]
     report: DataReport
     kind: str = _USUAL
+    named: bool = False
 
     def split(self, name: str) -> tuple[Item, ...]:
         """The items of one split, in the order of the data set."""
@@ -101,7 +103,7 @@ def load(
             *kind.warnings(splits, labels),
         ),
     )
-    return Dataset(path, items, labels, report, kind.name)
+    return Dataset(path, items, labels, report, kind.name, "test" in plan.held)
 
 
 def load_labelled(

@@ -10,7 +10,7 @@ from headstart.evidence.arms import (
     scratch_at,
     strategy_arm,
 )
-from headstart.evidence.intervals import Interval, bootstrap, paired, verdict
+from headstart.evidence.intervals import Interval, average, bootstrap, paired, verdict
 from headstart.evidence.pricing import Price
 from headstart.evidence.record import Arm, Evidence, choose, simplest
 from headstart.evidence.target import Target
@@ -23,6 +23,7 @@ __all__ = [
     "Outcome",
     "Price",
     "Target",
+    "average",
     "blended_arms",
     "bootstrap",
     "choose",

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from headstart.contracts import Task
-from headstart.evidence.intervals import LEVEL, RESAMPLES, Interval, bootstrap, paired
+from headstart.evidence.intervals import LEVEL, RESAMPLES, Interval, average, paired
 
 WIDEST_CONFUSION = 200  # labels; the matrix of more is too large to look at, or to keep
 _NORMAL = 1.959964  # standard deviations that hold 95 %
@@ -111,7 +111,7 @@ def by_group(
         _Row(
             str(name),
             int(own.sum()),
-            mean_of(scores[own], seed),
+            average(scores[own], seed),
             None if scratch is None else float(scratch[own].mean()),
         )
         for name in np.unique(names)
@@ -131,22 +131,6 @@ def within(task: Task, outputs: np.ndarray, targets: np.ndarray, groups: Any) ->
     for own in (names == name for name in np.unique(names) if task.kind == "classes"):
         found[own] = task.scores(outputs[own], targets[own])
     return found
-
-
-def mean_of(scores: np.ndarray, seed: int = 0) -> Interval:
-    """The mean of scores with its 95 % interval: of 0 and 1 Wilson's, else from resampling."""
-    if np.isin(scores, (0.0, 1.0)).all():
-        return wilson(int(scores.sum()), len(scores))
-    return bootstrap(scores, seed, lowest=min(0.0, float(scores.min())))
-
-
-def wilson(hits: int, count: int) -> Interval:
-    """A share with its 95 % score interval, which is sound for few items too (Wilson 1927)."""
-    share = hits / count
-    square = _NORMAL**2 / count
-    middle = (share + square / 2) / (1 + square)
-    room = _NORMAL * sqrt(share * (1 - share) / count + square / (4 * count)) / (1 + square)
-    return Interval(share, min(share, max(middle - room, 0.0)), max(share, min(middle + room, 1.0)))
 
 
 def holm(chances: Mapping[str, float], tested: int) -> list[str]:
@@ -182,7 +166,7 @@ def _classes(judged: _Judged) -> list[_Row]:
             rows.append(_Row(label, 0, None))
             continue
         scores = [judged.task.scores(arm[own], judged.targets[own]) for arm in judged.arms]
-        row = _Row(label, items, mean_of(scores[0], judged.seed))
+        row = _Row(label, items, average(scores[0], judged.seed))
         if len(scores) > 1:
             gain = paired(scores[0], scores[1], judged.seed)
             chance = sign_chance(scores[0] - scores[1])

@@ -1,9 +1,9 @@
-"""Intervals by resampling held-out items, and the verdict they allow."""
+"""Intervals over items that were held out, and the verdict they allow."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import sqrt
+from math import hypot, sqrt
 
 import numpy as np
 
@@ -52,30 +52,98 @@ def bootstrap(scores: np.ndarray, seed: int = 0, lowest: float = 0.0) -> Interva
     return Interval(value, float(low), float(high))
 
 
-def paired(better: np.ndarray, other: np.ndarray, seed: int = 0) -> Interval:
+def average(
+    scores: np.ndarray,
+    seed: int = 0,
+    *,
+    clusters: np.ndarray | None = None,
+    spread: float = 1.0,
+) -> Interval:
+    """The mean score (N,) of one model, for other items than these.
+
+    Scores from 0 to 1 have the interval of Wilson (1927), at as many independent right or wrong
+    answers as would vary as much (Korn and Graubard 1998, for samples in clusters): it keeps inside
+    the scale and its word for few items and means near 1, where resampling does not. `clusters`
+    (N,) says which items are copies of one another or otherwise belong together; `spread` is what
+    the variance is multiplied by, where the mean is one over folds. Other scores are resampled.
+    """
+    if scores.min() < 0.0 or scores.max() > 1.0:
+        return bootstrap(scores, seed, lowest=min(0.0, float(scores.min())))
+    value = float(scores.mean())
+    count = _effective(scores, clusters) / spread
+    square = _normal() ** 2 / count
+    middle = (value + square / 2) / (1 + square)
+    half = sqrt(square * value * (1 - value) + square**2 / 4) / (1 + square)
+    return Interval(value, max(0.0, min(value, middle - half)), min(1.0, max(value, middle + half)))
+
+
+def paired(
+    better: np.ndarray,
+    other: np.ndarray,
+    seed: int = 0,
+    *,
+    clusters: np.ndarray | None = None,
+    spread: float = 1.0,
+) -> Interval:
     """The difference of two arms' mean scores over the same items, for other items than these.
 
     Where scores are 0 or 1 an item speaks for the one arm, for the other, or for none, and the
     interval is that of Bonett and Price (2012) for paired proportions. The percentile bootstrap
     covers too little there when few items tell the arms apart (`benchmarks.coverage`); for other
-    scores it is what is left. The arms are not resampled.
+    scores it is what is left. The arms are not resampled. `clusters` and `spread` are those of
+    `average`.
     """
     differences = better - other
     if not np.isin(differences, (-1.0, 0.0, 1.0)).all():
-        return bootstrap(differences, seed, lowest=-1.0)
-    return _proportions(differences)
+        found = bootstrap(differences, seed, lowest=-1.0)
+        return found if spread == 1.0 else widened(found, sqrt(spread))
+    count = _effective(differences, clusters) / spread
+    return _proportions(differences, count)
 
 
-def _proportions(differences: np.ndarray) -> Interval:
-    """The interval of the mean of differences that are -1, 0 or 1."""
-    from scipy.special import ndtri
+def widened(interval: Interval, times: float = 1.0, more: float = 0.0) -> Interval:
+    """An interval of a difference so many times as wide, and by another error `more` wider.
 
-    count = len(differences)
-    up, down = (((differences == sign).sum() + 1.0) / (count + 2.0) for sign in (1.0, -1.0))
-    middle = float(up - down)
-    half = float(ndtri((1 + LEVEL) / 2)) * sqrt((up + down - middle**2) / (count + 2.0))
+    The latter is half the width of an interval that is independent of this one.
+    """
+    value = interval.value
+    low, high = (
+        hypot(times * abs(bound - value), more) for bound in (interval.low, interval.high)
+    )
+    return Interval(value, value - low, value + high)
+
+
+def _proportions(differences: np.ndarray, count: float) -> Interval:
+    """The interval of the mean of differences that are -1, 0 or 1, as of `count` items."""
+    shares = [float((differences == sign).mean()) for sign in (1.0, -1.0)]
+    up, down = ((share * count + 1.0) / (count + 2.0) for share in shares)
+    middle = up - down
+    half = _normal() * sqrt((up + down - middle**2) / (count + 2.0))
     value = float(differences.mean())
     return Interval(value, max(-1.0, middle - half), min(1.0, middle + half))
+
+
+def _effective(scores: np.ndarray, clusters: np.ndarray | None) -> float:
+    """As many independent items as the mean of the scores (N,) has the spread of."""
+    count = len(scores)
+    several = clusters is not None and len(np.unique(clusters)) < count
+    if not several and np.isin(scores, (-1.0, 0.0, 1.0)).all():
+        return float(count)
+    own = np.unique(clusters, return_inverse=True)[1] if several else np.arange(count)
+    families = int(own.max()) + 1
+    rest = np.bincount(own, scores - scores.mean())
+    total = float((rest**2).sum()) * families / max(1, families - 1)
+    whole = float(((scores - scores.mean()) ** 2).sum()) * count
+    if scores.min() >= 0.0:
+        whole = count**2 * float(scores.mean()) * (1 - float(scores.mean()))
+    return whole / total if total > 0 and whole > 0 else float(families)
+
+
+def _normal() -> float:
+    """What holds 95 % of the normal distribution."""
+    from scipy.special import ndtri
+
+    return float(ndtri((1 + LEVEL) / 2))
 
 
 def verdict(gain: Interval | None) -> str:

@@ -9,8 +9,11 @@ from typing import Any
 import numpy as np
 
 from headstart.evidence.doubt import NO_SCRATCH, doubt, lead
-from headstart.evidence.intervals import Interval, bootstrap, paired, verdict
+from headstart.evidence.folds import Folds
+from headstart.evidence.intervals import Interval, average, paired, verdict, widened
 from headstart.evidence.seeds import seeds
+
+_NORMAL = 1.959964  # standard deviations that hold 95 %
 
 
 @dataclass(frozen=True)
@@ -25,10 +28,16 @@ class Arm:
     note: str = ""
     checked: np.ndarray = field(default_factory=lambda: np.empty(0))  # (M,), validation's scores
     outputs: Mapping[str, np.ndarray] = field(default_factory=dict)  # of validation and test
+    repeated: np.ndarray | None = None  # (R, N) scores, where folds judge; `scores` are their mean
 
-    def to_json(self, seed: int) -> dict[str, Any]:
+    @property
+    def rows(self) -> np.ndarray:
+        """The scores as (R, N)."""
+        return self.scores[None] if self.repeated is None else self.repeated
+
+    def to_json(self, interval: Interval) -> dict[str, Any]:
         """Value with interval, seconds, and what else is known."""
-        found = bootstrap(self.scores, seed).to_json()
+        found = interval.to_json()
         told = {
             "seconds": round(self.seconds, 2),
             "steps": self.steps,
@@ -38,7 +47,7 @@ class Arm:
 
 
 def choose(arms: Mapping[str, Arm]) -> str:
-    """The arm to hand over, by validation alone: the asked-for one unless a simpler one did better.
+    """The arm to hand over, by validation alone: the asked-for one unless a simpler one did as well.
 
     `arms` run from the simplest to the asked-for one, which comes last. Scratch is not simpler, and
     takes its place only where it is better by more than a standard error.
@@ -46,7 +55,7 @@ def choose(arms: Mapping[str, Arm]) -> str:
     *others, asked = arms
     simpler = [name for name in others if name != "scratch" or _clearly(arms[name], arms[asked])]
     best = max(simpler, key=lambda name: arms[name].merit, default=asked)
-    return best if arms[best].merit[0] > arms[asked].merit[0] else asked
+    return best if arms[best].merit[0] >= arms[asked].merit[0] else asked
 
 
 def simplest(arms: Mapping[str, Arm]) -> str:
@@ -91,6 +100,9 @@ class Evidence:
     tried: Mapping[str, Arm] = field(default_factory=dict)  # what the strategy was chosen from
     findings: Mapping[str, Any] = field(default_factory=dict)  # labels, convergence, classes …
     epoch: int = 0  # steps of one pass over the training items, where it is known
+    folds: Folds | None = None  # where every item was once held out
+    clusters: np.ndarray | None = None  # (N,) of the held-out items: which belong together
+    spread: float = 0.0  # standard deviation of a gain over trainings, where one was run
 
     @property
     def strategy(self) -> str:
@@ -107,12 +119,22 @@ class Evidence:
 
     @property
     def gain(self) -> Interval | None:
-        """Transfer minus scratch, over all seeds there are; None where no scratch arm ran."""
+        """Transfer minus scratch, over all trainings there are; None where no scratch arm ran."""
         if "scratch" not in self.arms:
             return None
         if self.by_seed is not None:
             return seeds(self.by_seed["chosen"], self.by_seed["scratch"], self.seed)
-        return paired(self.transferred.scores, self.arms["scratch"].scores, self.seed)
+        found = self.compared(self.transferred, self.arms["scratch"])
+        return widened(found, more=_NORMAL * self.luck) if self.luck else found
+
+    @property
+    def luck(self) -> float:
+        """Standard deviation of the gain over trainings that had to be assumed, 0 where it is seen.
+
+        Folds and several seeds show it.
+        """
+        seen = self.folds is not None or self.by_seed is not None
+        return 0.0 if seen or "scratch" not in self.arms else self.spread
 
     @property
     def doubt(self) -> str:
@@ -124,8 +146,10 @@ class Evidence:
         scratch = self.arms.get("scratch")
         if scratch is None:
             return NO_SCRATCH
-        scores = scratch.scores if self.by_seed is None else self.by_seed["scratch"]
-        over_naive = lead(scores, self.arms["naive"].scores, self.seed)
+        if self.by_seed is None:
+            over_naive = self.compared(scratch, self.arms["naive"])
+        else:
+            over_naive = lead(self.by_seed["scratch"], self.arms["naive"].scores, self.seed)
         due = max(self.epoch, self.transferred.steps)
         return doubt(scratch.steps, due, over_naive, self.metric)
 
@@ -134,21 +158,46 @@ class Evidence:
         """What the gain says of the transfer; `unknown` where it says nothing."""
         return "unknown" if self.doubt else verdict(self.gain)
 
-    def _compared(self, arm: Arm) -> dict[str, Any]:
+    def interval(self, arm: Arm) -> Interval:
+        """What an arm scores, for other items than the held-out ones."""
+        if self.folds is not None:
+            return self.folds.average(arm.rows, self.seed, self.clusters)
+        return average(arm.scores, self.seed, clusters=self.clusters)
+
+    def compared(self, arm: Arm, other: Arm) -> Interval:
+        """How much better one arm is than another, for other items than the held-out ones."""
+        if self.folds is not None:
+            return self.folds.gain(arm.rows, other.rows, self.seed, self.clusters)
+        return paired(arm.scores, other.scores, self.seed, clusters=self.clusters)
+
+    def _tried(self, arm: Arm) -> dict[str, Any]:
         """What choosing among strategies saw of one: never the held-out items."""
-        scores = bootstrap(arm.checked, self.seed).to_json()
+        scores = average(arm.checked, self.seed).to_json()
         return scores | {"items": len(arm.checked), "seconds": round(arm.seconds, 2)}
+
+    def _judge(self) -> dict[str, Any]:
+        """How the arms were judged, and over how many trainings the gain is taken."""
+        found: dict[str, Any] = {"by": "held-out", "items": len(self.arms["naive"].scores)}
+        if self.folds is not None:
+            found |= {"by": "folds", "folds": self.folds.count, "repeats": self.folds.repeats}
+        if self.clusters is not None:
+            found["distinct"] = len(np.unique(self.clusters))
+        if "scratch" in self.arms:
+            seen = 1 if self.by_seed is None else len(self.by_seed["scratch"])
+            found["trainings"] = seen if self.folds is None else self.folds.count
+            found["assumed"] = round(self.luck, 5)
+        return found
 
     def over_naive(self) -> Interval:
         """The model handed over minus the naive one."""
-        return paired(self.arms["chosen"].scores, self.arms["naive"].scores, self.seed)
+        return self.compared(self.arms["chosen"], self.arms["naive"])
 
     def to_json(self) -> dict[str, Any]:
         """The record, with names that later versions add to and never change."""
         gain = self.gain
         found: dict[str, Any] = {
             "metric": self.metric,
-            "arms": {name: arm.to_json(self.seed) for name, arm in self.arms.items()},
+            "arms": {name: arm.to_json(self.interval(arm)) for name, arm in self.arms.items()},
             "gain": gain.to_json() if gain else None,
             "verdict": self.verdict,
             "doubt": self.doubt,
@@ -157,6 +206,7 @@ class Evidence:
             "data": self.data,
             "over_naive": self.over_naive().to_json(),
             "held_out": len(self.arms["naive"].scores),
+            "judge": self._judge(),
             "protocol": self.protocol,
             "checks": self.checks,
             "warnings": self.warnings,
@@ -166,9 +216,11 @@ class Evidence:
             means = {who: scores.mean(axis=1).round(5) for who, scores in self.by_seed.items()}
             found["by_seed"] = {who: values.tolist() for who, values in means.items()}
         if self.tried:
-            found["tried"] = {name: self._compared(arm) for name, arm in self.tried.items()}
+            found["tried"] = {name: self._tried(arm) for name, arm in self.tried.items()}
         if self.ranking is not None:
             found["ranking"] = dict(self.ranking)
         if self.dropped is not None:
-            found["dropped"] = {"strategy": self.dropped.strategy} | self.dropped.to_json(self.seed)
+            found["dropped"] = {"strategy": self.dropped.strategy} | self.dropped.to_json(
+                self.interval(self.dropped)
+            )
         return found

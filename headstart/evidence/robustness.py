@@ -14,7 +14,6 @@ from PIL import ImageFilter
 
 from headstart.contracts import Task
 from headstart.data import InlineSource, Item, nested
-from headstart.evidence.by_class import mean_of
 from headstart.features.reading import Reader
 
 CLEAN = "none"
@@ -51,7 +50,7 @@ def robustness(
         changed = [
             corrupted(item, pixels, name) for item, pixels in zip(sample, pictures, strict=True)
         ]
-        row: dict[str, Any] = mean_of(task.scores(outputs(changed), truth), seed).to_json()
+        row: dict[str, Any] = average(task.scores(outputs(changed), truth), seed).to_json()
         row |= {"corruption": name, "scratch": None}
         if scratch is not None:
             row["scratch"] = round(float(task.scores(scratch(changed), truth).mean()), 5)

@@ -12,7 +12,7 @@ import numpy as np
 from headstart import artifact
 from headstart.data import Dataset, Item, load_labelled
 from headstart.errors import HeadstartError
-from headstart.evidence import bootstrap
+from headstart.evidence import average
 from headstart.evidence.by_class import within
 from headstart.pipeline.asking import Asked, asked_schema
 from headstart.pipeline.opening import load
@@ -95,7 +95,7 @@ def _side(
     seen = trained_on(folder)
     return Compared(
         model=str(folder),
-        score=bootstrap(scores),
+        score=average(scores),
         parameters=sum(parameter.numel() for parameter in model.model.parameters()),
         size=sum(file.stat().st_size for file in folder.glob("*.safetensors")),
         seconds=seconds,

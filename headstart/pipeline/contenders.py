@@ -13,7 +13,7 @@ from headstart.contracts import Backbone, Card, Modality
 from headstart.data import recognise
 from headstart.defaults import Settings
 from headstart.errors import HeadstartError
-from headstart.evidence import Arm, Interval, bootstrap, paired
+from headstart.evidence import Arm, Interval, average, paired
 from headstart.pipeline.listing import backbones
 from headstart.pipeline.prepare import schema
 from headstart.references import parse
@@ -148,7 +148,7 @@ def row(each: Contender, seed: int) -> Ranked:
     source = each.source
     return Ranked(
         backbone=each.reference,
-        expected=bootstrap(each.held, seed) if len(each.held) else None,
+        expected=average(each.held, seed) if len(each.held) else None,
         tuned=_tuned(each.tuned, seed),
         scores=dict(each.scores),
         seconds=round(each.seconds, 2),
@@ -161,7 +161,7 @@ def row(each: Contender, seed: int) -> Ranked:
 
 def _tuned(arm: Arm | None, seed: int) -> Interval | None:
     """What fine-tuning reached; None where the network can't be trained."""
-    return bootstrap(arm.checked, seed) if arm and arm.steps else None
+    return average(arm.checked, seed) if arm and arm.steps else None
 
 
 def reason(error: BaseException) -> str:

@@ -47,7 +47,7 @@ class Ladder:
     def climb(self, until: Budget) -> dict[str, Arm]:
         """Try each strategy with its part of the time that is left; the simplest come first."""
         judged = {_FEATURES: self._pooled(_FEATURES)}
-        names = self._names()
+        names = tried_names(self.whole, self.source)
         least = self._least() if until.limited else 0.0
         for place, name in enumerate(names):
             spent = until.spent()
@@ -97,22 +97,23 @@ class Ladder:
             for name in names:
                 del arms[name]
 
-    def _names(self) -> list[str]:
-        """The policy's strategies that this backbone and this machine allow."""
-        if not self.source.differentiable:
-            return []
-        dataset = self.whole.dataset
-        labels = len(dataset.labels) if dataset.kind == "classes" else 0
-        found = []
-        for name in defaults.ladder(len(dataset.split("train")), labels, self.source.delicate):
-            try:
-                catalog.strategy(name).epochs(1)
-                demand_steps(name, self.whole, self.source)
-            except HeadstartError as error:  # a package is missing, or items in a step
-                self.whole.progress.say(f"{name} is left out. {error}")
-            else:
-                found.append(name)
-        return found
+
+def tried_names(target: Target, source: Backbone) -> list[str]:
+    """The policy's strategies that this backbone and this machine allow, from cheap to dear."""
+    if not source.differentiable:
+        return []
+    dataset = target.dataset
+    labels = len(dataset.labels) if dataset.kind == "classes" else 0
+    found = []
+    for name in defaults.ladder(len(dataset.split("train")), labels, source.delicate):
+        try:
+            catalog.strategy(name).epochs(1)
+            demand_steps(name, target, source)
+        except HeadstartError as error:  # a package is missing, or items in a step
+            target.progress.say(f"{name} is left out. {error}")
+        else:
+            found.append(name)
+    return found
 
 
 def _fold(target: Target, number: int) -> Target:

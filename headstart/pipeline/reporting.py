@@ -13,7 +13,7 @@ import torch
 from headstart import artifact
 from headstart.artifact import Record
 from headstart.data import Dataset, Schema, load_labelled
-from headstart.evidence import bootstrap
+from headstart.evidence import average
 from headstart.evidence.by_class import by_class, by_group, within
 from headstart.evidence.calibration import calibration
 from headstart.evidence.inspection import ambiguous, feature_map, mistakes, suspects
@@ -85,7 +85,7 @@ def _told(
     }
     return {
         "metric": task.metric,
-        "arms": {"chosen": bootstrap(scores).to_json()},
+        "arms": {"chosen": average(scores).to_json()},
         "gain": None,
         "verdict": "evaluated",
         "strategy": record.strategy,

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from headstart import evidence
+from headstart import defaults, evidence
 from headstart.evidence import Outcome
 from headstart.pipeline.prepare import rebuild, reference
 from headstart.pipeline.trials import Trial
@@ -19,19 +19,23 @@ def over_seeds(
     """Held-out scores (seeds, N) of `chosen` and `scratch`; None where one seed is all there is.
 
     Scratch keeps the rate that its search found. A seed for which the budget leaves no time, to the
-    end of its trainings, is left out.
+    end of its trainings, is left out; so is one that takes long where nobody said how many.
     """
     first, scratch = trial.target, arms.get("scratch")
-    if first.settings.seeds == 1 or scratch is None or scratch.recipe is None or kept == "scratch":
+    if trial.folding or scratch is None or scratch.recipe is None or kept == "scratch":
         return None
     features, winner = arms["features"], arms[kept]  # without training, all seeds give the latter
+    wanted = first.settings.seeds or defaults.trainings(len(first.dataset.split("train")))
+    seconds = scratch.training.seconds + winner.training.seconds
+    if scratch.training.cut or (first.settings.seeds is None and seconds > defaults.QUICK):
+        return None
     rows = {"chosen": [winner.arm.scores], "scratch": [scratch.arm.scores]}
-    for number in range(1, first.settings.seeds):
+    for number in range(1, wanted):
         settings = replace(first.settings, seed=first.settings.seed + number)
         place = first.workspace / f"seed-{number}" if first.workspace else None
         target = replace(first, settings=settings, workspace=place)
         left = target.budget.until(1.0)
-        if left.left() < scratch.training.seconds:
+        if left.left() < seconds:
             break
         name = trial.winner
         made = winner
@@ -44,4 +48,6 @@ def over_seeds(
             break
         rows["chosen"].append(made.arm.scores)
         rows["scratch"].append(other.arm.scores)
+    if len(rows["scratch"]) == 1:
+        return None
     return {who: np.stack(several) for who, several in rows.items()}

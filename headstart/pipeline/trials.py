@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from headstart import catalog, evidence
 from headstart.budget import Budget
@@ -12,8 +12,9 @@ from headstart.data import Dataset
 from headstart.evidence import Arm, Outcome, Target
 from headstart.pipeline.affordable import features_in_time, has_time
 from headstart.pipeline.demands import AUTO, demand_steps, demand_trainable
+from headstart.pipeline.folding import Folding, by_folds
 from headstart.pipeline.heads import FEATURES, head_of, moves
-from headstart.pipeline.ladder import Ladder
+from headstart.pipeline.ladder import Ladder, tried_names
 
 SHARE = 0.6  # of a budget, by when all strategies must be done where scratch comes after them
 LAST = 0.25  # of the strategies' time, for training the chosen one once folds have chosen it
@@ -33,6 +34,12 @@ class Trial:
     tried: dict[str, Outcome] = field(default_factory=dict)
     judged: Mapping[str, Arm] = field(default_factory=dict)
     whole: Dataset | None = None  # the data, where a budget had no time for all of them
+    folding: Folding | None = None  # where folds judge
+
+    @property
+    def seen(self) -> Target:
+        """The target with the held-out items that evidence is of, which may be all items."""
+        return self.target if self.folding is None else self.folding.judged
 
     @property
     def winner(self) -> str:
@@ -64,18 +71,62 @@ def run(target: Target, source: Backbone, asked: str, until: Budget | None = Non
         target.progress.say(target.objective())
     whole = target.dataset
     target, features = features_in_time(target, source)
+    if by_folds(target):
+        return _folded(Trial(target, source, asked, whole=whole), until)
     trial = Trial(target, source, asked, {FEATURES: features}, whole=whole)
     if asked == AUTO:
         share = SHARE if target.settings.scratch else 1.0
         _climb(trial, features, until or target.budget.until(share))
         return trial
-    strategy, head = moves(asked), head_of(asked)
-    made = features
+    trial.tried[asked] = _named(target, source, asked, features, until) or features
+    return trial
+
+
+def _named(
+    target: Target, source: Backbone, name: str, features: Outcome, until: Budget | None
+) -> Outcome | None:
+    """The arm of one strategy, None where it does nothing but extract features, or time is out."""
+    head, strategy = head_of(name), moves(name)
     if head is not None:
-        made = evidence.head_arm(target, source, catalog.head(head), asked, features)
-    elif strategy.epochs(1) and has_time(target, source, asked):
-        made = evidence.strategy_arm(target, source, strategy, asked, features, until)
-    trial.tried[asked] = made
+        return evidence.head_arm(target, source, catalog.head(head), name, features)
+    if not strategy.epochs(1) or not has_time(target, source, name):
+        return None
+    return evidence.strategy_arm(target, source, strategy, name, features, until)
+
+
+def _folded(trial: Trial, until: Budget | None) -> Trial:
+    """Judge one or several strategies by folds, and make the best from all items."""
+    names = [trial.asked]
+    if trial.asked == AUTO:
+        names = tried_names(trial.target, trial.source)
+    elif head_of(trial.asked) is None and not moves(trial.asked).epochs(1):
+        names = []
+    folding = Folding.over(trial.target, trains=any(moves(name).epochs(1) for name in names))
+    trial = replace(trial, target=folding.whole, folding=folding)
+    target, source = trial.target, trial.source
+    target.progress.say(folding.said())
+    folding.extract(source)
+    share = SHARE if target.settings.scratch else 1.0
+    until = until or target.budget.until(share)
+    slots = until.until(1.0 - LAST)
+    for place, name in enumerate(names):
+
+        def judge(number: int, part: Target, name: str = name) -> Outcome:
+            begun = folding.features[number]
+            return _named(part, source, name, begun, part.budget.until(1.0)) or begun
+
+        spent = slots.spent()
+        if not folding.add(name, judge, slots.until(spent + (1.0 - spent) / (len(names) - place))):
+            target.progress.say(f"{name} is left out, as the budget leaves no time for it.")
+    features = evidence.features_arm(target, source)
+    trial.tried[FEATURES] = replace(features, arm=folding.arm(FEATURES))
+    found = {name: folding.arm(name) for name in names if name in folding.arms}
+    if trial.asked == AUTO:
+        trial.judged = {FEATURES: folding.arm(FEATURES)} | found
+        names = [trial.winner]
+    for name in names:
+        made = _named(target, source, name, features, until.until(1.0)) if name in found else None
+        trial.tried[name] = replace(made or features, arm=folding.arm(name if made else FEATURES))
     return trial
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from headstart.data import Dataset
-from headstart.evidence import Evidence, Interval, bootstrap
+from headstart.evidence import Evidence, Interval, average
 from headstart.features.plan import Cut, Work
 from headstart.report import as_columns, as_html, as_text
 from headstart.report.notebook import Printed
@@ -67,7 +67,7 @@ class Evaluation(Printed):
             own = alone[targets == number]
             if len(own):
                 by_label[name] = {"items": len(own), "value": round(float(own.mean()), 5)}
-        return cls(metric, bootstrap(every), by_label, dataset.report.to_json(), overlap)
+        return cls(metric, average(every), by_label, dataset.report.to_json(), overlap)
 
     def to_json(self) -> dict[str, Any]:
         """Everything as plain values."""

@@ -1,0 +1,174 @@
+"""Judging by folds: each strategy learns from the rest of every fold, and answers the fold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from headstart import defaults, evidence
+from headstart.budget import Budget
+from headstart.contracts import Backbone
+from headstart.data import Dataset, everything, judged, most_folds
+from headstart.evidence import Arm, Outcome, Target
+from headstart.evidence.folds import Folds
+from headstart.pipeline.heads import FEATURES
+from headstart.progress import Advance, Silent
+from headstart.training import Training
+
+Judge = Callable[[int, Target], Outcome]  # an arm on the fold of that number, within its budget
+Pick = Callable[[Mapping[str, Arm]], str]
+
+
+def by_folds(target: Target) -> bool:
+    """Whether folds judge what is transferred to this target, by the settings or the policy."""
+    dataset = target.dataset
+    wanted = target.settings.judge
+    if wanted == "auto":
+        held_out = len(dataset.split("test"))
+        wanted = defaults.judge(len(dataset.items), held_out, dataset.named)
+    return wanted == "cv" and most_folds(dataset) > 1
+
+
+@dataclass
+class Folding:
+    """All items to learn from, the same shared out to folds, and what each arm answered there.
+
+    `features` are the frozen backbone's outcomes, one a fold, from which other arms start. `arms`
+    and `trainings` hold what else was made on the folds by name, without the models.
+    """
+
+    whole: Target
+    parts: Sequence[Target]  # the folds of each repeat in turn
+    folds: Folds
+    features: list[Outcome] = field(default_factory=list)
+    arms: dict[str, list[Arm]] = field(default_factory=dict)
+    trainings: dict[str, list[Training]] = field(default_factory=dict)
+
+    @classmethod
+    def over(cls, target: Target, trains: bool) -> Folding:
+        """Share out the items of a target; anew several times where only heads are fitted."""
+        dataset = target.dataset
+        count, repeats = min(defaults.FOLDS, most_folds(dataset)), defaults.repeats(trains)
+        parts, of = [], np.zeros((repeats, len(dataset.items)), dtype=int)
+        for repeat in range(repeats):
+            for fold in range(count):
+                part = judged(dataset, fold, count, repeat)
+                of[repeat, [item.split == "test" for item in part.items]] = fold
+                parts.append(_part(target, part, f"fold-{repeat}-{fold}"))
+        whole = replace(target, dataset=everything(dataset))
+        return cls(whole, parts, Folds(of))
+
+    @property
+    def judged(self) -> Target:
+        """The target of which every item is held out, as all are in one of the folds."""
+        dataset = self.whole.dataset
+        items = tuple(replace(item, split="test") for item in dataset.items)
+        return replace(self.whole, dataset=replace(dataset, items=items))
+
+    def extract(self, backbone: Backbone) -> None:
+        """Fit the probe on each fold's part of the stored features."""
+        with self._tracked("features", len(self.parts)) as advance:
+            for part in self.parts:
+                self.features.append(evidence.features_arm(part, backbone))
+                advance(1)
+        self.arms[FEATURES] = [made.arm for made in self.features]
+
+    def add(self, name: str, judge: Judge, budget: Budget, repeats: int = 1) -> bool:
+        """Make an arm on the folds of so many repeats; answer whether there was time for it.
+
+        Each fold gets its part of the time that is left; without time for all of them there is no
+        such arm.
+        """
+        parts = self.parts[: repeats * self.folds.count]
+        outcomes: list[Outcome] = []
+        with self._tracked(name, len(parts)) as advance:
+            for number, part in enumerate(parts):
+                if budget.over():
+                    return False
+                spent = budget.spent()
+                slot = budget.until(spent + (1.0 - spent) / (len(parts) - number))
+                outcomes.append(judge(number, replace(part, budget=slot)))
+                advance(1)
+        self.arms[name] = [made.arm for made in outcomes]
+        self.trainings[name] = [made.training for made in outcomes]
+        return True
+
+    def arm(self, name: str) -> Arm:
+        """One arm over all items, each judged by the training that it was held out of.
+
+        Its `checked` are the same scores: strategies are compared on them, for folds that had no
+        part in the comparison.
+        """
+        arms, count = self.arms[name], self.folds.count
+        rows = [
+            self._pooled(arms[count * place : count * (place + 1)], place)
+            for place in range(len(arms) // count)
+        ]
+        return self._arm(arms[0], rows, arms[:count])
+
+    def chosen(self, arms: Mapping[str, Arm], pick: Pick) -> tuple[str, Arm]:
+        """The arm that is best over all folds, and what choosing so is worth.
+
+        Each fold is answered by the arm that is picked on the scores of the other folds, so that
+        no item has a part in choosing what it judges (cf. Tsamardinos et al. 2018).
+        """
+        best, of = pick(arms), self.folds.of[0]
+        own = [pick(_without(arms, of == fold)) for fold in range(self.folds.count)]
+        if set(own) == {best}:
+            return best, arms[best]
+        outputs = arms[best].outputs["test"].copy()
+        for fold, name in enumerate(own):
+            outputs[of == fold] = arms[name].outputs["test"][of == fold]
+        return best, self._arm(arms[best], [outputs], [arms[best]])
+
+    def said(self) -> str:
+        """How it was judged, in a sentence."""
+        anew = f", shared out {self.folds.repeats} times anew" if self.folds.repeats > 1 else ""
+        return (
+            f"Judged by {self.folds.count} folds of all {len(self.whole.dataset.items)} items{anew}"
+            "; the model handed over is made from all of them."
+        )
+
+    def _tracked(self, name: str, total: int) -> AbstractContextManager[Advance]:
+        return self.whole.progress.track(f"{name} in folds", total)
+
+    def _pooled(self, arms: Sequence[Arm], repeat: int) -> np.ndarray:
+        """The outputs (N, labels) for all items, from the folds that held each of them out."""
+        shape = len(self.whole.dataset.items), arms[0].outputs["test"].shape[1]
+        outputs, of = np.empty(shape, dtype=np.float32), self.folds.of[repeat]
+        for fold, arm in enumerate(arms):
+            outputs[of == fold] = arm.outputs["test"]
+        return outputs
+
+    def _arm(self, like: Arm, rows: Sequence[np.ndarray], folds: Sequence[Arm]) -> Arm:
+        task, truth = self.whole.task, self.judged.dataset.targets("test")
+        repeated = np.stack([task.scores(outputs, truth) for outputs in rows])
+        scores = repeated.mean(axis=0)
+        merit = float(scores.mean()), -float(task.losses(rows[0], truth).mean())
+        return replace(
+            like,
+            scores=scores,
+            repeated=repeated,
+            merit=merit,
+            checked=scores,
+            seconds=sum(arm.seconds for arm in folds),
+            steps=min(arm.steps for arm in folds),
+            outputs={"validation": rows[0], "test": rows[0]},
+        )
+
+
+def _part(target: Target, dataset: Dataset, name: str) -> Target:
+    place = target.workspace / name if target.workspace else None
+    return replace(target, dataset=dataset, workspace=place, progress=Silent())
+
+
+def _without(arms: Mapping[str, Arm], fold: np.ndarray) -> dict[str, Arm]:
+    """The arms as they look from the other folds."""
+    found = {}
+    for name, arm in arms.items():
+        checked = arm.checked[~fold]
+        found[name] = replace(arm, checked=checked, merit=(float(checked.mean()), arm.merit[1]))
+    return found
