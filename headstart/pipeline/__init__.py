@@ -13,14 +13,13 @@ from headstart.defaults import Settings
 from headstart.errors import HeadstartError, WeightsError
 from headstart.evidence.by_class import within
 from headstart.pipeline import trials
-from headstart.pipeline.affordable import has_time
 from headstart.pipeline.asking import Asked, asked_schema
 from headstart.pipeline.choosing import check_ranking, rank
 from headstart.pipeline.comparing import compare
 from headstart.pipeline.demands import demand_steps, try_out
 from headstart.pipeline.extraction import extract, extract_features, plan_features
-from headstart.pipeline.finish import SIMPLE, finish
-from headstart.pipeline.heads import FEATURES, headed
+from headstart.pipeline.finish import finish
+from headstart.pipeline.heads import headed
 from headstart.pipeline.listing import backbones, strategies
 from headstart.pipeline.opening import load, reported
 from headstart.pipeline.prepare import (
@@ -30,6 +29,7 @@ from headstart.pipeline.prepare import (
     rebuild,
     reference,
 )
+from headstart.pipeline.proving import proved
 from headstart.pipeline.reporting import report_on
 from headstart.pipeline.shortlist import search
 from headstart.pipeline.trials import Trial
@@ -37,8 +37,7 @@ from headstart.plan import read as read_plan
 from headstart.plan import trained_on
 from headstart.progress import Progress, Silent
 from headstart.results import Evaluation, Result
-from headstart.results.ranking import Ranking
-from headstart.tracking import Followed, follow
+from headstart.tracking import follow
 from headstart.workspace import Workspace
 
 __all__ = [
@@ -89,13 +88,13 @@ def fit(
         if len(references) == 1 and "*" not in references[0]:
             target, source, name = prepare(data, references[0], strategy, *around)
             claim(workspace, target, source, name)
-            return _proved(trials.run(target, source, name), workspace, run)
+            return proved(trials.run(target, source, name), workspace, run)
         strategy = headed(strategy, run.settings)
         try_out(strategy)
         trial, ranking = search(
             data, references, strategy, Surroundings.of(*around), workspace, download
         )
-        return _proved(trial, workspace, run, ranking)
+        return proved(trial, workspace, run, ranking)
 
 
 def repeat(
@@ -126,34 +125,7 @@ def repeat(
             )
         target = replace(target, dataset=made.apply(target.dataset), pace=made.pace)
         claim(workspace, target, source, name)
-        return _proved(trials.run(target, source, name), workspace, run)
-
-
-def _proved(
-    trial: Trial, workspace: Workspace, run: Followed, ranking: Ranking | None = None
-) -> Result:
-    """Compare a trial with what it must beat, and save the best on validation."""
-    target, source, tried = trial.target, trial.source, trial.tried
-    features, asked = tried[FEATURES], tried[trial.winner]
-    arms = {"naive": evidence.naive_arm(target, features), "features": features}
-    arms |= {name: made for name, made in tried.items() if made not in (features, asked)}
-    protocol, name = "No network was trained from scratch.", "Training from scratch"
-    wanted = target.settings.scratch and source.differentiable
-    if wanted and not has_time(target, source, name, trainings=2):  # a search, and what it found
-        protocol = "No network was trained from scratch, as the budget left no time for it."
-    elif wanted:
-        recipe = reference(target, trial.moves, source)
-        rates = defaults.scratch_rates(source.delicate)
-        arms["scratch"], protocol = evidence.scratch_arm(target, rebuild(source), recipe, rates)
-    arms["asked"] = asked
-    rivals = [arm for arm in (*SIMPLE, "asked") if arm in arms]
-    if target.task_settings.get("balanced"):  # one answer to all is never better than by chance
-        rivals.remove("naive")
-    kept = evidence.choose({arm: arms[arm].arm for arm in rivals})
-    words = None if target.budget.over() else evidence.words_arm(target)
-    result = finish(trial, workspace, arms, (kept, protocol), words, ranking)
-    run.result(result.to_json)
-    return result
+        return proved(trials.run(target, source, name), workspace, run)
 
 
 def pretrain(
