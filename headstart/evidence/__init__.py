@@ -2,17 +2,17 @@
 
 from headstart.evidence.arms import (
     Outcome,
+    arm_of,
     blended_arms,
     features_arm,
     head_arm,
     naive_arm,
-    scratch_arm,
-    scratch_at,
     strategy_arm,
 )
 from headstart.evidence.intervals import Interval, bootstrap, paired, verdict
 from headstart.evidence.pricing import Price
 from headstart.evidence.record import Arm, Evidence, choose, simplest
+from headstart.evidence.scratch import scratch_arm, scratch_at
 from headstart.evidence.target import Target
 from headstart.evidence.words import words_arm
 
@@ -23,6 +23,7 @@ __all__ = [
     "Outcome",
     "Price",
     "Target",
+    "arm_of",
     "blended_arms",
     "bootstrap",
     "choose",

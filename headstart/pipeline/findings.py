@@ -35,6 +35,7 @@ UNLEARNED = "Scratch learned nothing from all labels, so how many it would need 
 PICTURED = 400  # points of the map that show their item when pointed at
 _SHAPE = {"channels": 3, "height": SIDE, "width": SIDE, "crop": 1.0, "crop_mode": "whole"}
 _SEEN = _SHAPE | {"interpolation": "bilinear", "mean": (), "std": ()}  # as people see a picture
+FIRST = "first"  # the level of what is measured before a model is handed over
 _DEAR = ("items", "robustness")  # which only a budget that is left has time for
 
 
@@ -51,17 +52,19 @@ class Proof:
         """What it was transferred to."""
         return self.trial.target
 
-    def findings(self) -> dict[str, Any]:
-        """The parts of the evidence by name; those that cost time only where all is asked for."""
-        level = self.target.settings.evidence
+    def findings(self, level: str | None = None) -> dict[str, Any]:
+        """The parts of the evidence by name; those that cost time only where all is asked for.
+
+        At most those of a `level` are gathered, which may be FIRST: what the model itself needs.
+        """
+        wanted = self.target.settings.evidence
+        level = level if level and wanted != "none" else wanted
         if level == "none" or "features" not in self.arms:
             return {}
-        parts: dict[str, Callable[[], Any]] = {
-            "convergence": self._convergence,
-            "calibration": self._calibration,
-            "classes": self._classes,
-            "groups": self._groups,
-        }
+        parts: dict[str, Callable[[], Any]] = {"calibration": self._calibration}
+        if level != FIRST:
+            parts["convergence"] = self._convergence
+            parts |= {"classes": self._classes, "groups": self._groups}
         if level == "full":
             parts |= {"items": self._items, "labels": self._labels, "robustness": self._robustness}
         found = {}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 from headstart import catalog, evidence
 from headstart.budget import Budget
@@ -52,10 +52,17 @@ class Trial:
         return moves(self.winner)
 
 
-def run(target: Target, source: Backbone, asked: str, until: Budget | None = None) -> Trial:
+def run(
+    target: Target,
+    source: Backbone,
+    asked: str,
+    until: Budget | None = None,
+    ready: Callable[[Trial], None] | None = None,
+) -> Trial:
     """Extract features, fit the probe, and train by the strategy asked for, or by several.
 
-    All is done when the budget `until` ends, if one is given. Raises HeadstartError before any work
+    All is done when the budget `until` ends, if one is given. `ready` is called once there is a
+    model, that of the features alone. Raises HeadstartError before any work
     for a strategy that trains where the backbone can't be trained, or not on single items.
     """
     demand_trainable(asked, source)
@@ -65,6 +72,8 @@ def run(target: Target, source: Backbone, asked: str, until: Budget | None = Non
     whole = target.dataset
     target, features = features_in_time(target, source)
     trial = Trial(target, source, asked, {FEATURES: features}, whole=whole)
+    if ready is not None:
+        ready(replace(trial, tried=dict(trial.tried)))
     if asked == AUTO:
         share = SHARE if target.settings.scratch else 1.0
         _climb(trial, features, until or target.budget.until(share))
@@ -77,6 +86,16 @@ def run(target: Target, source: Backbone, asked: str, until: Budget | None = Non
         made = evidence.strategy_arm(target, source, strategy, asked, features, until)
     trial.tried[asked] = made
     return trial
+
+
+def attempt(
+    target: Target, source: Backbone, asked: str
+) -> Callable[[Callable[[Trial, None], None]], tuple[Trial, None]]:
+    """What runs a trial of one backbone when it is given whom to tell of the first model."""
+    return lambda ready: (
+        run(target, source, asked, ready=lambda trial: ready(trial, None)),
+        None,
+    )
 
 
 def _climb(trial: Trial, features: Outcome, until: Budget) -> None:
