@@ -121,8 +121,7 @@ def save(
     record = replace(record, files=hashes)
     if backbone.native:
         _write_json(folder / CONFIG, _native(backbone.native, record))
-    write_evidence(folder, evidence)
-    _write(folder / "README.md", _card(record, evidence, "" if record.head else backbone.library))
+    describe(folder, record, evidence, backbone.library)
     records.write(folder, asdict(record))
     return record
 
@@ -146,6 +145,20 @@ def _native(config: Mapping[str, Any], record: Record) -> dict[str, Any]:
         "problem_type": PROBLEMS.get(record.task.partition("-")[2]),
     }
     return {name: known.get(name, value) for name, value in config.items()}
+
+
+def describe(folder: Path, record: Record, evidence: Mapping[str, Any], library: str) -> None:
+    """Write what was measured, and the model's card for its backbone's library."""
+    write_evidence(folder, evidence)
+    card = render(
+        "model_card.md",
+        record=record,
+        evidence=evidence,
+        table=as_text(dict(evidence)),
+        library="" if record.head else library,
+        shown=_SHOWN,
+    )
+    _write(folder / "README.md", card)
 
 
 def write_evidence(folder: Path, evidence: Mapping[str, Any]) -> None:
@@ -269,17 +282,6 @@ def _close(found: Any, wanted: Any) -> bool:
             abs(found - wanted) <= TOLERANCE * max(1.0, abs(wanted))
         )
     return type(found) is type(wanted)
-
-
-def _card(record: Record, evidence: Mapping[str, Any], library: str) -> str:
-    return render(
-        "model_card.md",
-        record=record,
-        evidence=evidence,
-        table=as_text(dict(evidence)),
-        library=library,
-        shown=_SHOWN,
-    )
 
 
 def _write_json(path: Path, content: Any) -> None:

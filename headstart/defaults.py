@@ -117,7 +117,9 @@ FEW, PLENTY = 50, 1_000  # items a label; items
 FOLDED, LEAST_HELD_OUT = 300, 30  # items, and held-out ones, below which folds judge
 FOLDS = 5  # in which all items are judged
 SETTLED = 2_000  # items to learn from, from which trainings differ little
-QUICK = 30.0  # seconds that another training of transfer and scratch may take unless it is asked for
+QUICK = (
+    30.0  # seconds that another training of transfer and scratch may take unless it is asked for
+)
 SCRATCH_MORE_STEPS = (
     2  # times the steps of the transfer, after He et al. 2019 and Kornblith et al. 2019
 )

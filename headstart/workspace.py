@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
+import hashlib
 import json
 import os
 import shutil
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -14,16 +17,25 @@ from filelock import FileLock, Timeout
 
 from headstart.errors import HeadstartError
 
+_RECORD = "headstart.json"
+_AT_ONCE = {"linux": ("renameat2", 2), "darwin": ("renameatx_np", 2)}  # both: exchange the names
+_HERE = {"linux": -100, "darwin": -2}  # AT_FDCWD: names count from the working directory
+
 
 class Workspace:
     """`OUT.unfinished`, held by one run at a time; its artifact moves to OUT once checked.
 
-    Entering raises HeadstartError where OUT already holds something or can't be made.
+    A model may be handed over before the run ends: OUT then holds it, and the folder what the run
+    goes on from. `proves` is for a run on a model that is there already. Entering raises
+    HeadstartError where OUT holds anything else or can't be made.
     """
 
-    def __init__(self, out: Path) -> None:
+    def __init__(self, out: Path, proves: bool = False) -> None:
         self.out = Path(os.path.abspath(out))
         self.folder = self.out.with_name(f"{self.out.name}.unfinished")
+        self._proves = proves
+        self._draft = self.folder / "artifact"
+        self._handed = self.folder / "handed-over.json"  # what OUT holds, if it is this run's
         self._lock = FileLock(str(self.out.with_name(f".{self.out.name}.lock")))
 
     def __enter__(self) -> Workspace:
@@ -49,42 +61,108 @@ class Workspace:
         return self
 
     def _demand_free(self) -> None:
+        if self._proves:
+            if not (self.out / _RECORD).exists():
+                raise HeadstartError(
+                    f"{self.out} is not a saved model: it has no {_RECORD}. "
+                    "Give the folder that `fit` wrote."
+                )
+            return
+        if self.handed_over:
+            return
         if self.out.is_file() or (self.out.is_dir() and any(self.out.iterdir())):
-            what = (
-                "already holds a model"
-                if (self.out / "headstart.json").exists()
-                else "is not empty"
-            )
+            what = "already holds a model" if (self.out / _RECORD).exists() else "is not empty"
             raise HeadstartError(f"{self.out} {what}. Name a new folder, or remove this one first.")
+
+    @property
+    def handed_over(self) -> bool:
+        """Whether OUT holds a model that this folder's run put there before its end."""
+        return (self.out / _RECORD).is_file() and _hash(self.out) in self._known()["records"]
 
     def claim(self, run: Mapping[str, Any]) -> bool:
         """Say what this run is; answer whether an unfinished one like it left checkpoints.
 
-        Checkpoints of another run are removed.
+        Checkpoints of another run are removed. Raises HeadstartError where such a run has handed
+        over a model at OUT.
         """
-        record = self.folder / "run.json"
-        text = json.dumps(dict(run), sort_keys=True, indent=1)
-        same = record.exists() and record.read_text(encoding="utf-8") == text
+        same = self._say("run.json", run)
         if not same:
+            if self.handed_over:
+                raise HeadstartError(
+                    f"{self.out} holds a model whose proof another run left unfinished. Go on with "
+                    f"it by `headstart prove {self.out}`, name a new folder, or remove this one."
+                )
             for entry in self.folder.iterdir():
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
-            record.write_text(text, encoding="utf-8")
-        return same and any(self.folder.rglob("*.checkpoint"))
+            self._write("run.json", run)
+        return same and (self.handed_over or any(self.folder.rglob("*.checkpoint")))
+
+    def claim_trainings(self, what: Mapping[str, Any], pattern: str) -> None:
+        """Say what the trainings of this pattern are of; those of anything else are removed."""
+        if not self._say("trainings.json", what):
+            for checkpoint in self.folder.glob(pattern):
+                checkpoint.unlink()
+            self._write("trainings.json", what)
 
     def draft(self) -> Path:
         """An empty folder for the artifact."""
-        folder = self.folder / "artifact"
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
-        return folder
+        shutil.rmtree(self._draft, ignore_errors=True)
+        self._draft.mkdir()
+        return self._draft
+
+    def hand_over(self) -> Path:
+        """Move the drafted artifact to its place, where another may lie, and keep the rest.
+
+        Whoever opens OUT finds the one or the other, whole. Files of others stay there.
+        """
+        known = self._known()
+        files = sorted(each.name for each in self._draft.iterdir())
+        if (self._draft / _RECORD).exists():
+            records = [*known["records"], _hash(self._draft)]
+            self._write(self._handed.name, {"records": records, "files": files})
+        if not self.handed_over:
+            if self.out.is_dir():
+                self.out.rmdir()  # empty, or entering would have refused
+            os.replace(self._draft, self.out)
+            return self.out
+        _exchange(self._draft, self.out)
+        for entry in self._draft.iterdir():
+            if entry.name not in (*known["files"], *files):
+                os.replace(entry, self.out / entry.name)
+        shutil.rmtree(self._draft)
+        return self.out
+
+    def renew(self) -> Path:
+        """Let each file of the draft take the place of that in OUT; the rest stays there."""
+        for entry in sorted(self._draft.iterdir()):
+            os.replace(entry, self.out / entry.name)
+        return self.out
 
     def publish(self) -> Path:
         """Move the drafted artifact to its place and remove the rest."""
-        if self.out.is_dir():
-            self.out.rmdir()  # empty, or entering would have refused
-        os.replace(self.folder / "artifact", self.out)
+        self.hand_over()
+        return self.end()
+
+    def end(self) -> Path:
+        """Remove all but what OUT holds."""
         shutil.rmtree(self.folder)
         return self.out
+
+    def _say(self, name: str, what: Mapping[str, Any]) -> bool:
+        """Whether the folder already says this under a name."""
+        place = self.folder / name
+        return place.exists() and place.read_text(encoding="utf-8") == _text(what)
+
+    def _write(self, name: str, what: Mapping[str, Any]) -> None:
+        (self.folder / name).write_text(_text(what), encoding="utf-8")
+
+    def _known(self) -> dict[str, list[str]]:
+        """The hashes of records that were handed over, and the names of the last one's files."""
+        try:
+            found = json.loads(self._handed.read_text(encoding="utf-8"))
+            return {"records": list(found["records"]), "files": list(found["files"])}
+        except (OSError, ValueError, LookupError, TypeError):
+            return {"records": [], "files": []}
 
     def __exit__(
         self,
@@ -92,7 +170,8 @@ class Workspace:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self.folder.is_dir() and not any(self.folder.rglob("*.checkpoint")):
+        kept = self.folder.is_dir() and any(self.folder.rglob("*.checkpoint"))
+        if self.folder.is_dir() and not kept and not self.handed_over:
             shutil.rmtree(self.folder, ignore_errors=True)
         self._unlock()
 
@@ -101,3 +180,32 @@ class Workspace:
         if self._lock.is_locked:
             Path(self._lock.lock_file).unlink(missing_ok=True)
         self._lock.release()
+
+
+def _text(what: Mapping[str, Any]) -> str:
+    return json.dumps(dict(what), sort_keys=True, indent=1)
+
+
+def _hash(folder: Path) -> str:
+    return hashlib.sha256((folder / _RECORD).read_bytes()).hexdigest()
+
+
+def _exchange(one: Path, other: Path) -> None:
+    """Let two folders change places: at once where the system can, else one after the other."""
+    if not _at_once(one, other):
+        aside = one.with_name("aside")
+        os.replace(other, aside)
+        os.replace(one, other)
+        os.replace(aside, one)
+
+
+def _at_once(one: Path, other: Path) -> bool:
+    """Whether the system let two folders change places in one step (`RENAME_EXCHANGE`)."""
+    name, flag = _AT_ONCE.get(sys.platform, ("", 0))
+    if not name:
+        return False
+    change = getattr(ctypes.CDLL(None), name, None)
+    here = _HERE[sys.platform]
+    return change is not None and 0 == change(
+        here, os.fsencode(one), here, os.fsencode(other), flag
+    )

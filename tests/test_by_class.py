@@ -13,14 +13,13 @@ from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix, f1_score, r2_score
 
 from headstart.contracts import Task
+from headstart.evidence import average
 from headstart.evidence.by_class import (
     WIDEST_CONFUSION,
     by_class,
     by_group,
     holm,
-    mean_of,
     sign_chance,
-    wilson,
 )
 from headstart.tasks.classification import Classification
 from headstart.tasks.classification.multi_label import MultiLabel
@@ -49,7 +48,7 @@ def test_a_share_has_the_interval_that_scipy_gives(hits: int, misses: int) -> No
     count = hits + misses
     if not count:
         return
-    found = wilson(hits, count)
+    found = average(np.repeat([1.0, 0.0], [hits, misses]))
     expected = binomtest(hits, count).proportion_ci(0.95, method="wilson")
     assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-6)
     assert 0 <= found.low <= found.value <= found.high <= 1
@@ -74,10 +73,10 @@ def test_many_tests_ask_for_more_than_one() -> None:
 
 def test_fractions_are_resampled_and_may_lie_below_zero() -> None:
     scores = np.linspace(-2, 1, 50)
-    found = mean_of(scores)
+    found = average(scores)
     assert found.low < found.value == pytest.approx(-0.5)
     assert found.low > -1
-    assert mean_of(np.full(3, -2.0)).low == -2
+    assert average(np.full(3, -2.0)).low == -2
 
 
 def test_each_class_has_its_accuracy_and_its_change() -> None:

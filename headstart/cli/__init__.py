@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable
 from typing import Annotated
 
@@ -261,6 +262,10 @@ def demo(
 
 
 def main() -> None:
-    """Run the command line and end the process with its exit code."""
+    """Run the command line and end the process with its exit code.
+
+    Whoever ends it politely (SIGTERM) is answered as Ctrl-C is: what is made so far is kept.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     count_the_process()
     app()

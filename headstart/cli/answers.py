@@ -37,12 +37,20 @@ class Answer(Protocol):
 
 
 def answer(as_json: bool, work: Callable[[Progress], Answer]) -> None:
-    """Do the work and print its answer; on failure print one sentence and raise typer.Exit."""
+    """Do the work and print its answer; on failure print one sentence and raise typer.Exit.
+
+    Work that was interrupted may answer all the same, with `stopped` in it; its exit code says so.
+    """
     try:
         with redirect_stdout(sys.stderr):  # what a library prints must not mix with the answer
             result = work(Terminal())
-            text = json.dumps(result.to_json(), allow_nan=False) if as_json else str(result)
+            found = result.to_json()
+            text = json.dumps(found, allow_nan=False) if as_json else str(result)
         print(text, flush=True)
+        if found.get("stopped"):
+            raise typer.Exit(INTERRUPTED)
+    except typer.Exit:
+        raise
     except (Exception, KeyboardInterrupt) as error:
         code, message = failure(error)
         _report(error, code, message, as_json)

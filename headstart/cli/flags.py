@@ -90,6 +90,12 @@ PageOut = Annotated[
     str | None,
     typer.Option("--out", "-o", help="A folder for the page on DATA; absent, report-NAME here."),
 ]
+MovedData = Annotated[
+    str | None, typer.Argument(help="Where the model's data are now; absent, where they were.")
+]
+Budget = Annotated[str | None, typer.Option(help=HELP["budget"])]
+Seeds = Annotated[int | None, typer.Option(help=HELP["seeds"])]
+Level = Annotated[str, typer.Option("--evidence", help=HELP["evidence"])]
 MakeSettings = Callable[[], Settings]
 
 

@@ -1,4 +1,4 @@
-"""The commands that put saved models to work: evaluate, predict, compare, report."""
+"""The commands for saved models: prove, evaluate, predict, compare, report."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from dataclasses import replace
 
 import typer
 
+from headstart.budget import seconds
 from headstart.cli.answers import USERS, Answer, answer
 from headstart.cli.flags import (
     Answers,
+    Budget,
     ClassLevel,
     Data,
     Delimiter,
@@ -19,21 +21,54 @@ from headstart.cli.flags import (
     Inputs,
     Json,
     Label,
+    Level,
+    MovedData,
     Offline,
     OtherData,
     PageOut,
     SavedModel,
+    Seeds,
     Text,
     keep_offline,
 )
 from headstart.cli.options import joined
+from headstart.defaults import Settings
 from headstart.progress import Progress
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the program, in this order."""
-    for command in (evaluate, predict, compare, report):
+    for command in (prove, evaluate, predict, compare, report):
         app.command()(command)
+
+
+def prove(  # a flag each
+    model: SavedModel,
+    data: MovedData = None,
+    budget: Budget = None,
+    seeds: Seeds = Settings.seeds,
+    level: Level = Settings.evidence,
+    offline: Offline = False,
+    as_json: Json = False,
+) -> None:
+    """Go on with the proof of a saved model, whose weights stay as they are.
+
+    For one whose fit was interrupted, had no network from scratch, or too small a budget.
+    """
+
+    def work(progress: Progress) -> Answer:
+        keep_offline(offline)
+        from headstart import pipeline
+
+        settings = Settings(
+            budget=None if budget is None else seconds(budget),
+            seeds=seeds,
+            evidence=level,
+            offline=offline,
+        )
+        return pipeline.prove(model, data, settings=settings, progress=progress)
+
+    answer(as_json, work)
 
 
 def evaluate(  # noqa: PLR0913  # a flag each

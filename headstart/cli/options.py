@@ -19,7 +19,8 @@ from headstart.trust import REPOSITORIES
 
 HELP = {
     "seed": "Two runs with one seed are equal.",
-    "seeds": "Trainings of transfer and scratch, each from its own seed, that the gain is over.",
+    "seeds": "Trainings of transfer and scratch that the gain is over; several if they are quick.",
+    "judge": "auto, holdout or cv: on held-out items, or by folds of all, as where items are few.",
     "budget": "Wall-clock time for the whole run: 90s, 10m, 1h, 1h30m.",
     "scratch": "Also train the same network from random weights; without it the gain is unknown.",
     "evidence": "full, quick or none: what is measured besides the arms, and shown in report.html.",
@@ -41,7 +42,7 @@ HELP = {
     "targets": "What the labels are: auto, classes, numbers, label-sets, or what a package adds.",
     "missing": "Words, with commas between, that stand for no label in place of NaN, NA, None, …",
     "delimiter": "What stands between the labels of one item, where it may have several.",
-    "group": "The manifest's column that names groups: the report says which does worst.",
+    "group": "The manifest's column of groups, which stay together; the report says the worst.",
     "offline": "Open no connection.",
     "track": "Follow the run in mlflow, tensorboard or wandb.",
 }
@@ -69,7 +70,18 @@ LEFT_OUT = {  # flags that a command has no use for
     "rank": {"track", "head"},
     "features": {"track", "head"},
     "extract": {
-        *("track", "head", "seeds", "scratch", "evidence", "cache", "epochs", "rate", "augment"),
+        *(
+            "track",
+            "head",
+            "seeds",
+            "judge",
+            "scratch",
+            "evidence",
+            "cache",
+            "epochs",
+            "rate",
+            "augment",
+        ),
         *("views", "class_weights"),
     },
     "pretrain": {"head"},

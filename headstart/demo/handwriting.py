@@ -33,7 +33,7 @@ class DemoResult:
 
     def __str__(self) -> str:
         lead = self.source.evidence.over_naive()
-        chosen = self.source.evidence.arms["chosen"].to_json(0)
+        chosen = self.source.evidence.to_json()["arms"]["chosen"]
         return (
             f"Source: a network trained on the digits 0-4 reaches {chosen['value']:.3f} accuracy, "
             f"{100 * lead.value:.0f} points above the naive model.\n"

@@ -2,33 +2,36 @@
 
 from headstart.evidence.arms import (
     Outcome,
+    arm_of,
     blended_arms,
     features_arm,
     head_arm,
     naive_arm,
-    scratch_arm,
-    scratch_at,
     strategy_arm,
 )
 from headstart.evidence.intervals import Interval, average, bootstrap, paired, verdict
 from headstart.evidence.pricing import Price
-from headstart.evidence.record import Arm, Evidence, choose, simplest
+from headstart.evidence.record import Arm, Evidence, choose, interval, simplest
+from headstart.evidence.scratch import FINDINGS_SHARE, scratch_arm, scratch_at
 from headstart.evidence.target import Target
 from headstart.evidence.words import words_arm
 
 __all__ = [
+    "FINDINGS_SHARE",
     "Arm",
     "Evidence",
     "Interval",
     "Outcome",
     "Price",
     "Target",
+    "arm_of",
     "average",
     "blended_arms",
     "bootstrap",
     "choose",
     "features_arm",
     "head_arm",
+    "interval",
     "naive_arm",
     "paired",
     "scratch_arm",

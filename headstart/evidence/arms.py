@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
 
@@ -12,7 +11,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from headstart import defaults
 from headstart.budget import Budget
 from headstart.contracts import Backbone, Strategy
 from headstart.defaults import Recipe
@@ -24,12 +22,10 @@ from headstart.evidence.target import Target
 from headstart.features.legality import storable
 from headstart.head import HeadFitter
 from headstart.model import Model
-from headstart.training import Session, Splits, Training, seed_everything, train
+from headstart.training import Training, seed_everything, train
 
 STRATEGY_SHARE = 0.4  # of a budget, by when the strategy must be done; the rest is scratch's
-FINDINGS_SHARE = {"none": 0.0, "quick": 0.02, "full": 0.15}  # of a budget, for what comes after
 BLENDS = (0.25, 0.5, 0.75)  # shares of the fine-tuned weights that are tried
-SEARCH_SHARE = 0.4  # of what is left then, for the scratch arm's search for a rate
 
 
 @dataclass
@@ -55,7 +51,7 @@ def naive_arm(target: Target, features: Outcome) -> Outcome:
         head.bias.copy_(torch.from_numpy(constant))
     outputs = {name: np.tile(constant, (len(target.dataset.split(name)), 1)) for name in JUDGED}
     model = Model(dict(zip(features.model.names, features.model.stages, strict=True)), head)
-    return Outcome(_arm(target, "naive", outputs, 0.0), model)
+    return Outcome(arm_of(target, "naive", outputs, 0.0), model)
 
 
 def features_arm(target: Target, backbone: Backbone) -> Outcome:
@@ -73,7 +69,7 @@ def features_arm(target: Target, backbone: Backbone) -> Outcome:
     start, head = target.task.probe(*given), full_probe(target.task, *given)
     heads = {"validation": start, "test": head}
     outputs = {name: answers(heads[name], examples[name][0]) for name in JUDGED}
-    arm = _arm(target, "feature-extraction", outputs, time.monotonic() - started)
+    arm = arm_of(target, "feature-extraction", outputs, time.monotonic() - started)
     return Outcome(arm, Model(backbone.stages, head), start=start)
 
 
@@ -91,7 +87,7 @@ def head_arm(
     made = fitted(target, head, examples["train"], examples["validation"])
     outputs = {split: answers(made, examples[split][0]) for split in JUDGED}
     spent = features.arm.seconds + time.monotonic() - started
-    return Outcome(_arm(target, name, outputs, spent), Model(backbone.stages, made))
+    return Outcome(arm_of(target, name, outputs, spent), Model(backbone.stages, made))
 
 
 def strategy_arm(
@@ -113,7 +109,7 @@ def strategy_arm(
     recipe = target.recipe(strategy, name, backbone)
     seed_everything(target.settings.seed)
     probe = strategy.starts_from_probe()
-    head = copy.deepcopy(_start(features)) if probe else _new_head(target, backbone)
+    head = copy.deepcopy(_start(features)) if probe else new_head(target, backbone)
     model = Model(copy.deepcopy(dict(backbone.stages)), head)
     splits = target.splits(backbone, strategy, recipe.epochs)
     training = Training()
@@ -130,7 +126,7 @@ def strategy_arm(
         fit_probe(target, model)
     outputs = judge(target, model)
     spent = time.monotonic() - started + (features.arm.seconds if probe else 0.0)
-    arm = _arm(target, name, outputs, spent, steps=training.steps, note=training.ending)
+    arm = arm_of(target, name, outputs, spent, steps=training.steps, note=training.ending)
     frozen = storable(strategy, training.epochs, len(model.stages), augmented=False)
     checks = {"frozen stages are bit-identical": unchanged(model, backbone, frozen)}
     return Outcome(arm, model, training, checks)
@@ -152,78 +148,9 @@ def blended_arms(
         model.blend(start, share)
         outputs = judge(target, model)
         seconds = tuned.arm.seconds + time.monotonic() - began
-        arm = _arm(target, f"wise-ft?share={share:g}", outputs, seconds, steps=tuned.arm.steps)
+        arm = arm_of(target, f"wise-ft?share={share:g}", outputs, seconds, steps=tuned.arm.steps)
         found[share] = Outcome(arm, model, tuned.training)
     return found
-
-
-def scratch_arm(
-    target: Target,
-    rebuild: Callable[[], Backbone],
-    reference: Recipe,
-    candidates: Sequence[float] = defaults.SCRATCH_RATES,
-) -> tuple[Outcome, str]:
-    """The same network from random weights, under a budget that is fair to it.
-
-    The candidate rates are tried for a quarter of the reference's epochs each, and the best, by
-    validation, trains for twice the reference's epochs without early stopping (protocol after
-    Kornblith et al. 2019, who double the steps and search its own rates). Answers with a sentence
-    that says what was done.
-    """
-    started = time.monotonic()
-    left = target.budget.until(1.0 - FINDINGS_SHARE[target.settings.evidence])
-    epochs = defaults.SCRATCH_MORE_STEPS * reference.epochs
-    search = max(1, reference.epochs // 4)
-    tried: list[tuple[tuple[float, ...], float, int]] = []
-    for position, rate in enumerate(candidates):
-        if tried and left.spent() > SEARCH_SHARE:
-            break
-        searched = (position + 1) / len(candidates) * SEARCH_SHARE
-        label = f"scratch at {rate:g} (rate search)"
-        recipe = replace(reference, label=label, epochs=search, rate=rate, patience=search)
-        session = target.session(f"scratch-{position}", left.until(searched), last=False)
-        _, training = _from_scratch(target, rebuild, _Everything(), recipe, session)
-        merits = *training.merit(training.best), *training.merit(-1)  # the last where none learned
-        tried.append((merits, rate, training.steps))
-    rate = max(tried)[1]
-    recipe = replace(reference, label="scratch", epochs=epochs, rate=rate, patience=epochs)
-    session = target.session("scratch", left)
-    model, training = _from_scratch(target, rebuild, _Everything(), recipe, session)
-    judged = judge(target, model)
-    arm = _arm(target, "scratch", judged, time.monotonic() - started, steps=training.steps)
-    return Outcome(arm, model, training, recipe=recipe), _protocol(tried, rate, training)
-
-
-def _protocol(
-    tried: Sequence[tuple[tuple[float, ...], float, int]], rate: float, training: Training
-) -> str:
-    """What was done from scratch: the rates with the steps of each, then the training."""
-    rates = ", ".join(f"{entry[1]:g}" for entry in tried)
-    said = (
-        f"Scratch: rates {rates} tried for {' / '.join(str(entry[2]) for entry in tried)} steps, "
-        f"the best ({rate:g}) trained for {training.steps} steps."
-    )
-    if training.cut:
-        said += " It was ended by the budget, so the gain is an upper bound."
-    if training.diverged:
-        said += " It ended there, as its numbers were no longer finite."
-    return said
-
-
-def scratch_at(
-    target: Target, rebuild: Callable[[], Backbone], reference: Recipe, rate: float
-) -> Outcome:
-    """The same network from random weights at a rate that is known, for twice the reference."""
-    started = time.monotonic()
-    epochs = defaults.SCRATCH_MORE_STEPS * reference.epochs
-    count = len(target.dataset.split("train"))
-    label = f"scratch on {count} items"
-    recipe = replace(reference, label=label, epochs=epochs, rate=rate, patience=epochs)
-    session = target.session(label, target.budget.until(1.0))
-    model, training = _from_scratch(target, rebuild, _Everything(), recipe, session)
-    seconds = time.monotonic() - started
-    arm = _arm(target, "scratch", judge(target, model), seconds, steps=training.steps)
-    return Outcome(arm, model, training, recipe=recipe)
 
 
 def unchanged(model: Model, backbone: Backbone, frozen: int) -> bool:
@@ -236,29 +163,8 @@ def unchanged(model: Model, backbone: Backbone, frozen: int) -> bool:
     return True
 
 
-class _Everything(Strategy):
-    """Training from random weights: no stage is frozen, all at one rate."""
-
-    def frozen_stages(self, epoch: int, stages: int) -> int:
-        return 0
-
-
-def _from_scratch(
-    target: Target,
-    rebuild: Callable[[], Backbone],
-    strategy: Strategy,
-    recipe: Recipe,
-    session: Session,
-) -> tuple[Model, Training]:
-    seed_everything(target.settings.seed)
-    backbone = rebuild()
-    model = Model(backbone.stages, _new_head(target, backbone))
-    augmented = target.settings.augment != "no"
-    splits = Splits(target.raw("train", augmented), target.raw("validation"))
-    return model, train(model, target.task, strategy, splits, recipe, session)
-
-
-def _new_head(target: Target, backbone: Backbone) -> nn.Module:
+def new_head(target: Target, backbone: Backbone) -> nn.Module:
+    """A head that was fitted to nothing."""
     return target.task.head(backbone.feature_dim, target.labels)
 
 
@@ -270,7 +176,7 @@ def _width(head: nn.Module) -> int:
     return int(next(head.parameters()).shape[-1])
 
 
-def _arm(
+def arm_of(
     target: Target,
     name: str,
     outputs: dict[str, np.ndarray],
@@ -278,6 +184,10 @@ def _arm(
     steps: int = 0,
     note: str = "",
 ) -> Arm:
+    """An arm from its outputs on validation and test, steps and cost.
+
+    Raises HeadstartError where they are not finite.
+    """
     task = target.task
     if not all(np.isfinite(found).all() for found in outputs.values()):
         raise HeadstartError(

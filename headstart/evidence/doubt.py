@@ -7,6 +7,7 @@ import numpy as np
 from headstart.evidence.intervals import Interval, paired
 from headstart.evidence.seeds import seeds
 
+UNENDED = "the proof has not come to its end, and `headstart prove` goes on with it"
 NO_SCRATCH = "no network was trained from scratch for comparison"
 
 

@@ -59,8 +59,10 @@ class Folds:
         differences = better[:repeats] - other[:repeats]
         value = float(differences.mean())
         spread = self.spread(repeats)
-        given = {"clusters": clusters, "spread": spread}
-        found = [paired(a, b, seed, **given) for a, b in zip(better, other, strict=False)]
+        found = [
+            paired(a, b, seed, clusters=clusters, spread=spread)
+            for a, b in zip(better, other, strict=False)
+        ]
         low, high = (float(np.mean([getattr(each, end) for each in found])) for end in _ENDS)
         over_items = Interval(value, low, high)
         over_folds = widened(Interval(value, value, value), more=self._half(differences))

@@ -41,7 +41,8 @@ def inspection(
 ) -> dict[str, Any]:
     """Everything worth a look; what has no meaning for a kind of target is None.
 
-    `splits` are train, validation and test; `outputs` (N, labels) are those of the test items.
+    `splits` are train, validation and test; `outputs` (N, labels) are those of the test items,
+    which may be all items, each held out by a fold.
     """
     test, train = splits["test"], splits["train"]
     names = [item.id for item in test.items]
@@ -57,12 +58,14 @@ def inspection(
             "suspects": suspects(features, targets, [item.id for item in items], labels, seed),
         }
     shown = {row["id"] for rows in found.values() for row in rows or ()}
-    everything = [*items, *test.items]
-    features = np.concatenate([features, test.features])
+    known = {item.id for item in items}  # all of them, where each was held out by a fold
+    new = [place for place, item in enumerate(test.items) if item.id not in known]
+    everything = [*items, *(test.items[place] for place in new)]
+    features = np.concatenate([features, test.features[new]])
     places = [place for place, item in enumerate(everything) if item.id in shown]
     given = [everything[place].id for place in places]
     near = nearest(features[places], given, train.features, [item.id for item in train.items])
-    targets = np.concatenate([targets, test.targets])
+    targets = np.concatenate([targets, test.targets[new]])
     return found | {"nearest": near, "map": feature_map(features, targets, everything, seed)}
 
 

@@ -107,9 +107,7 @@ def widened(interval: Interval, times: float = 1.0, more: float = 0.0) -> Interv
     The latter is half the width of an interval that is independent of this one.
     """
     value = interval.value
-    low, high = (
-        hypot(times * abs(bound - value), more) for bound in (interval.low, interval.high)
-    )
+    low, high = (hypot(times * abs(bound - value), more) for bound in (interval.low, interval.high))
     return Interval(value, value - low, value + high)
 
 
@@ -126,11 +124,12 @@ def _proportions(differences: np.ndarray, count: float) -> Interval:
 def _effective(scores: np.ndarray, clusters: np.ndarray | None) -> float:
     """As many independent items as the mean of the scores (N,) has the spread of."""
     count = len(scores)
-    several = clusters is not None and len(np.unique(clusters)) < count
-    if not several and np.isin(scores, (-1.0, 0.0, 1.0)).all():
-        return float(count)
-    own = np.unique(clusters, return_inverse=True)[1] if several else np.arange(count)
+    own = np.arange(count)
+    if clusters is not None:
+        own = np.unique(clusters, return_inverse=True)[1]
     families = int(own.max()) + 1
+    if families == count and np.isin(scores, (-1.0, 0.0, 1.0)).all():
+        return float(count)
     rest = np.bincount(own, scores - scores.mean())
     total = float((rest**2).sum()) * families / max(1, families - 1)
     whole = float(((scores - scores.mean()) ** 2).sum()) * count

@@ -46,8 +46,17 @@ class Arm:
         return found | told | ({"note": self.note} if self.note else {})
 
 
+def interval(
+    arm: Arm, seed: int = 0, folds: Folds | None = None, clusters: np.ndarray | None = None
+) -> Interval:
+    """What an arm scores, for other items than the held-out ones (N,), or those of `folds`."""
+    if folds is not None:
+        return folds.average(arm.rows, seed, clusters)
+    return average(arm.scores, seed, clusters=clusters)
+
+
 def choose(arms: Mapping[str, Arm]) -> str:
-    """The arm to hand over, by validation alone: the asked-for one unless a simpler one did as well.
+    """The arm to hand over, by validation: the asked-for one unless a simpler one is as good.
 
     `arms` run from the simplest to the asked-for one, which comes last. Scratch is not simpler, and
     takes its place only where it is better by more than a standard error.
@@ -160,9 +169,7 @@ class Evidence:
 
     def interval(self, arm: Arm) -> Interval:
         """What an arm scores, for other items than the held-out ones."""
-        if self.folds is not None:
-            return self.folds.average(arm.rows, self.seed, self.clusters)
-        return average(arm.scores, self.seed, clusters=self.clusters)
+        return interval(arm, self.seed, self.folds, self.clusters)
 
     def compared(self, arm: Arm, other: Arm) -> Interval:
         """How much better one arm is than another, for other items than the held-out ones."""

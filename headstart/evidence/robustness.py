@@ -14,6 +14,7 @@ from PIL import ImageFilter
 
 from headstart.contracts import Task
 from headstart.data import InlineSource, Item, nested
+from headstart.evidence.intervals import average
 from headstart.features.reading import Reader
 
 CLEAN = "none"

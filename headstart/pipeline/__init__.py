@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Unpack
 
 from headstart import catalog, defaults, evidence
 from headstart.data import demand_data, load_labelled
 from headstart.defaults import Settings
-from headstart.errors import HeadstartError, WeightsError
+from headstart.errors import HeadstartError
 from headstart.evidence.by_class import within
 from headstart.pipeline import trials
-from headstart.pipeline.affordable import has_time
 from headstart.pipeline.asking import Asked, asked_schema
 from headstart.pipeline.choosing import check_ranking, rank
 from headstart.pipeline.comparing import compare
 from headstart.pipeline.demands import demand_steps, try_out
 from headstart.pipeline.extraction import extract, extract_features, plan_features
-from headstart.pipeline.finish import SIMPLE, finish
-from headstart.pipeline.heads import FEATURES, headed
+from headstart.pipeline.finish import Choice, finish
+from headstart.pipeline.heads import headed
+from headstart.pipeline.later import planned, prove
 from headstart.pipeline.listing import backbones, strategies
 from headstart.pipeline.opening import load, reported
 from headstart.pipeline.prepare import (
@@ -30,6 +31,7 @@ from headstart.pipeline.prepare import (
     rebuild,
     reference,
 )
+from headstart.pipeline.proving import proved
 from headstart.pipeline.reporting import report_on
 from headstart.pipeline.shortlist import search
 from headstart.pipeline.trials import Trial
@@ -37,8 +39,7 @@ from headstart.plan import read as read_plan
 from headstart.plan import trained_on
 from headstart.progress import Progress, Silent
 from headstart.results import Evaluation, Result
-from headstart.results.ranking import Ranking
-from headstart.tracking import Followed, follow
+from headstart.tracking import follow
 from headstart.workspace import Workspace
 
 __all__ = [
@@ -52,6 +53,7 @@ __all__ = [
     "load",
     "plan_features",
     "pretrain",
+    "prove",
     "rank",
     "repeat",
     "report_on",
@@ -75,8 +77,10 @@ def fit(
     Without a backbone all that are at hand are ranked, as are several references or a pattern with
     a `*`, and with `download` some that must be fetched; the best is gone on with, and several
     strategies are tried on it unless one is named. For a single backbone the policy names the
-    strategy unless it is given; "auto" tries several. A run that was killed goes on where it
-    stopped when it is called again with the same arguments. Raises HeadstartError for anything the
+    strategy unless it is given; "auto" tries several. The first model lies at `out` within seconds
+    of its features; an interrupt from then on ends the proof, and answers with what is known
+    (`stopped`). A run that was killed goes on where it stopped when it is called again with the
+    same arguments, and `prove` goes on with the proof alone. Raises HeadstartError for anything the
     user can mend.
     """
     told = {"data": str(data), "backbone": backbone, "strategy": strategy}
@@ -87,15 +91,13 @@ def fit(
             [backbone] if isinstance(backbone, str) else list(dict.fromkeys(backbone or ()))
         )
         if len(references) == 1 and "*" not in references[0]:
-            target, source, name = prepare(data, references[0], strategy, *around)
-            claim(workspace, target, source, name)
-            return _proved(trials.run(target, source, name), workspace, run)
+            prepared = prepare(data, references[0], strategy, *around)
+            claim(workspace, *prepared)
+            return proved(trials.attempt(*prepared), workspace, run)
         strategy = headed(strategy, run.settings)
         try_out(strategy)
-        trial, ranking = search(
-            data, references, strategy, Surroundings.of(*around), workspace, download
-        )
-        return _proved(trial, workspace, run, ranking)
+        given = (data, references, strategy, Surroundings.of(*around), workspace, download)
+        return proved(partial(search, *given), workspace, run)
 
 
 def repeat(
@@ -117,43 +119,9 @@ def repeat(
     settings = replace(made.chosen(), track=track)
     following = follow(settings, progress or Silent(), Path(out), asked)
     with Workspace(Path(out)) as workspace, following as run:
-        given = (asked["data"], made.reference(), made.strategy, run.settings, run.progress)
-        target, source, name = prepare(*given, workspace.folder)
-        if source.origin.weights_hash != made.weights:
-            raise WeightsError(
-                f"{made.backbone} has other weights than when {plan} was made. "
-                "Name the same file or revision."
-            )
-        target = replace(target, dataset=made.apply(target.dataset), pace=made.pace)
+        target, source, name = planned(made, asked["data"], run, workspace)
         claim(workspace, target, source, name)
-        return _proved(trials.run(target, source, name), workspace, run)
-
-
-def _proved(
-    trial: Trial, workspace: Workspace, run: Followed, ranking: Ranking | None = None
-) -> Result:
-    """Compare a trial with what it must beat, and save the best on validation."""
-    target, source, tried = trial.target, trial.source, trial.tried
-    features, asked = tried[FEATURES], tried[trial.winner]
-    arms = {"naive": evidence.naive_arm(target, features), "features": features}
-    arms |= {name: made for name, made in tried.items() if made not in (features, asked)}
-    protocol, name = "No network was trained from scratch.", "Training from scratch"
-    wanted = target.settings.scratch and source.differentiable
-    if wanted and not has_time(target, source, name, trainings=2):  # a search, and what it found
-        protocol = "No network was trained from scratch, as the budget left no time for it."
-    elif wanted:
-        recipe = reference(target, trial.moves, source)
-        rates = defaults.scratch_rates(source.delicate)
-        arms["scratch"], protocol = evidence.scratch_arm(target, rebuild(source), recipe, rates)
-    arms["asked"] = asked
-    rivals = [arm for arm in (*SIMPLE, "asked") if arm in arms]
-    if target.task_settings.get("balanced"):  # one answer to all is never better than by chance
-        rivals.remove("naive")
-    kept = evidence.choose({arm: arms[arm].arm for arm in rivals})
-    words = None if target.budget.over() else evidence.words_arm(target)
-    result = finish(trial, workspace, arms, (kept, protocol), words, ranking)
-    run.result(result.to_json)
-    return result
+        return proved(trials.attempt(target, source, name), workspace, run)
 
 
 def pretrain(
@@ -193,7 +161,8 @@ def pretrain(
                 )
             run.progress.warn(said)
         trial = Trial(target, source, name, {name: made})
-        result = finish(trial, workspace, {"naive": naive, "asked": made}, ("asked", protocol))
+        arms = {"naive": naive, "asked": made}
+        result, _ = finish(trial, workspace, arms, Choice("asked", protocol))
         run.result(result.to_json)
         return result
 

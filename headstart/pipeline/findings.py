@@ -35,6 +35,7 @@ UNLEARNED = "Scratch learned nothing from all labels, so how many it would need 
 PICTURED = 400  # points of the map that show their item when pointed at
 _SHAPE = {"channels": 3, "height": SIDE, "width": SIDE, "crop": 1.0, "crop_mode": "whole"}
 _SEEN = _SHAPE | {"interpolation": "bilinear", "mean": (), "std": ()}  # as people see a picture
+FIRST = "first"  # the level of what is measured before a model is handed over
 _DEAR = ("items", "robustness")  # which only a budget that is left has time for
 
 
@@ -48,20 +49,22 @@ class Proof:
 
     @property
     def target(self) -> Target:
-        """What it was transferred to."""
-        return self.trial.target
+        """What it was transferred to, with the items that arms are judged on held out."""
+        return self.trial.seen
 
-    def findings(self) -> dict[str, Any]:
-        """The parts of the evidence by name; those that cost time only where all is asked for."""
-        level = self.target.settings.evidence
+    def findings(self, level: str | None = None) -> dict[str, Any]:
+        """The parts of the evidence by name; those that cost time only where all is asked for.
+
+        At most those of a `level` are gathered, which may be FIRST: what the model itself needs.
+        """
+        wanted = self.target.settings.evidence
+        level = level if level and wanted != "none" else wanted
         if level == "none" or "features" not in self.arms:
             return {}
-        parts: dict[str, Callable[[], Any]] = {
-            "convergence": self._convergence,
-            "calibration": self._calibration,
-            "classes": self._classes,
-            "groups": self._groups,
-        }
+        parts: dict[str, Callable[[], Any]] = {"calibration": self._calibration}
+        if level != FIRST:
+            parts["convergence"] = self._convergence
+            parts |= {"classes": self._classes, "groups": self._groups}
         if level == "full":
             parts |= {"items": self._items, "labels": self._labels, "robustness": self._robustness}
         found = {}
@@ -96,7 +99,8 @@ class Proof:
 
     def _calibration(self) -> dict[str, Any] | None:
         dataset, settings = self.target.dataset, self.target.settings
-        truth = {name: dataset.targets(name) for name in ("validation", "test")}
+        checked = "test" if self.trial.folding else "validation"  # folds hold all items out once
+        truth = {"validation": dataset.targets(checked), "test": dataset.targets("test")}
         ours = self.arms[self.kept].arm.outputs
         return calibration(ours, truth, self._scratch(), dataset.kind, settings.seed)
 
@@ -120,18 +124,32 @@ class Proof:
         return by_group(ours, names, theirs, self.target.settings.seed)
 
     def _items(self) -> dict[str, Any]:
-        dataset = self.target.dataset
+        target = self.trial.target
+        dataset = target.dataset
         splits = {
             name: Inspected(dataset.split(name), targets, features)
-            for name, (features, targets) in self.target.examples(self.trial.source).items()
+            for name, (features, targets) in target.examples(self.trial.source).items()
         }
+        if self.trial.folding:
+            splits["test"] = self._every_item(splits)
         winner, told = self.arms[self.kept], self._calibration()
         ours = winner.arm.outputs["test"]
         if told and folded(winner.model, 1.0):  # as the saved model will answer
             ours = ours / told["temperature"]
         return inspection(dataset.kind, self.target.labels, splits, ours, self.target.settings.seed)
 
-    def _labels(self) -> dict[str, Any]:
+    def _every_item(self, learned: Mapping[str, Inspected]) -> Inspected:
+        """All items as they were held out by folds, in the order of the data set."""
+        parts = [learned[name] for name in ("train", "validation")]
+        rows = np.concatenate([part.features for part in parts])
+        place_of = {item.id: place for place, item in enumerate(i for p in parts for i in p.items)}
+        dataset = self.target.dataset
+        places = [place_of[item.id] for item in dataset.items]
+        return Inspected(dataset.items, dataset.targets("test"), rows[places])
+
+    def _labels(self) -> dict[str, Any] | None:
+        if self.trial.folding:
+            return None
         target, seed = self.target, self.target.settings.seed
         known = self.arms["features"].arm.scores
         until = target.budget.until(1.0)
@@ -186,7 +204,9 @@ class Proof:
 
     def _robustness(self) -> list[dict[str, Any]] | None:
         target = self.target
-        if target.reader.modality.ragged or not self._has_time_for(CORRUPTED):
+        if self.trial.folding or target.reader.modality.ragged:
+            return None
+        if not self._has_time_for(CORRUPTED):
             return None
         names = dict.fromkeys((self.kept, "scratch"))  # one, where scratch is handed over
         models = [self.arms[name].model for name in names if name in self.arms]

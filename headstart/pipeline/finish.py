@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from torch import nn
 
-from headstart import artifact
+from headstart import artifact, defaults
 from headstart.artifact import Record
 from headstart.contracts import Backbone
 from headstart.evidence import Arm, Evidence, Outcome, Target
@@ -16,7 +18,7 @@ from headstart.evidence.calibration import folded
 from headstart.model import Model
 from headstart.pipeline.affordable import shortened
 from headstart.pipeline.explaining import explanations
-from headstart.pipeline.findings import Proof, constant
+from headstart.pipeline.findings import FIRST, Proof, constant
 from headstart.pipeline.heads import head_of
 from headstart.pipeline.prepare import rebuild, task_name
 from headstart.pipeline.seeds import over_seeds
@@ -32,46 +34,103 @@ SIMPLE = ("naive", "features", "scratch")  # arms that stand beside the one aske
 CHECKED = 8  # raw files that the saved model is compared on in a fresh process
 
 
+@dataclass(frozen=True)
+class Stage:
+    """How far a run has come where its model and evidence are written.
+
+    `doubt` stands in the record as long as the gain isn't known; `level` says which findings there
+    is time for, by default those of the settings; `there` is what OUT holds already, checked.
+    """
+
+    ended: bool = True
+    doubt: str = ""
+    level: str | None = None
+    there: Record | None = None
+
+
+ENDED = Stage()
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The arm to hand over, how the scratch arm was trained, and what else was compared.
+
+    `arm` is what choosing it so was worth, where folds say more of that than the arm itself.
+    """
+
+    kept: str
+    protocol: str
+    words: Arm | None = None
+    ranking: Ranking | None = None
+    arm: Arm | None = None
+
+
 def finish(
     trial: Trial,
     workspace: Workspace,
     arms: Mapping[str, Outcome],
-    kept: tuple[str, str],
-    words: Arm | None = None,
-    ranking: Ranking | None = None,
-) -> Result:
+    choice: Choice,
+    stage: Stage = ENDED,
+) -> tuple[Result, Record]:
     """Write evidence and the winner on validation, check both, put them in place.
 
-    `kept` is the arm to hand over, and a sentence on how the scratch arm was trained; `ranking`
-    that of the backbones, where there were several.
+    A model that lies there already is neither written nor checked again. Answers with its record,
+    too.
     """
-    target, source = trial.target, trial.source
-    winner, proof = arms[kept[0]], Proof(trial, arms, kept[0])
-    found = _evidence(target, source, arms, kept, words)
-    found.ranking = ranking.to_json() if ranking else None
-    found.tried = trial.judged
-    found.warnings += filter(None, [shortened(target.dataset, trial.whole or target.dataset)])
-    found.by_seed = over_seeds(trial, arms, kept[0])
-    found.findings = proof.findings()
+    target, winner = trial.target, arms[choice.kept]
+    found = measured(trial, arms, choice, stage)
     model = _calibrated(winner.model, found)
-    folder = workspace.draft()
-    backbone = rebuild(source)() if winner.arm.strategy == "scratch" else source
+    backbone = rebuild(trial.source)() if winner.arm.strategy == "scratch" else trial.source
     record = _record(target, backbone, found)
     head = head_of(winner.arm.strategy)
     if head is not None and not isinstance(model.head, nn.Linear):
         record = replace(record, head={"name": head})
-    artifact.save(folder, model, backbone, record, found.to_json())
-    _plan(trial, arms["asked"]).write(folder)
-    _check(folder, target, model)
+    folder = workspace.draft()
+    record = artifact.save(folder, model, backbone, record, found.to_json())
+    same = record == stage.there
+    if same:
+        folder = workspace.draft()
+    else:
+        _check(folder, target, model)
     found.checks["equal in a fresh process"] = True
-    told = found.to_json()
-    artifact.write_evidence(folder, told)
-    if target.settings.evidence != "none":
-        facts = {"seed": target.settings.seed, "versions": artifact.versions()}
-        write_page(
-            folder, told | facts, proof.pictures(found.findings) | _why(target, model, found)
-        )
-    return Result(workspace.publish(), found)
+    result = Result(workspace.out, found, not stage.ended, stage.doubt)
+    told = result.record()
+    artifact.describe(folder, record, told, backbone.library)
+    _plan(trial, arms["asked"]).write(folder)
+    if stage.level != FIRST:
+        page(folder, Proof(trial, arms, choice.kept), told, model, stage.ended)
+    workspace.renew() if same else workspace.hand_over()
+    if stage.ended:
+        workspace.end()
+    return result, record
+
+
+def measured(
+    trial: Trial, arms: Mapping[str, Outcome], choice: Choice, stage: Stage = ENDED
+) -> Evidence:
+    """The evidence, with trainings from other seeds and the findings that there is time for."""
+    target = trial.target
+    found = _evidence(trial, arms, choice)
+    if choice.arm is not None:
+        arms = {**arms, choice.kept: replace(arms[choice.kept], arm=choice.arm)}
+    found.ranking = choice.ranking.to_json() if choice.ranking else None
+    found.tried = trial.judged
+    found.warnings += filter(None, [shortened(target.dataset, trial.whole or target.dataset)])
+    found.by_seed = over_seeds(trial, arms, choice.kept) if stage.ended else None
+    found.findings = Proof(trial, arms, choice.kept).findings(stage.level)
+    return found
+
+
+def page(
+    folder: Path, proof: Proof, told: Mapping[str, Any], model: Model, explains: bool = True
+) -> None:
+    """Write the page of an evidence record, where one is wanted, with what `explains` mistakes."""
+    target = proof.trial.target
+    if target.settings.evidence == "none":
+        return
+    facts = {"seed": target.settings.seed, "versions": artifact.versions()}
+    shown = proof.pictures(told) | (_why(target, model, told) if explains else {})
+    write_page(folder, {**told, **facts}, shown)
 
 
 def _calibrated(model: Model, found: Evidence) -> Model:
@@ -100,27 +159,26 @@ def _plan(trial: Trial, asked: Outcome) -> FitPlan:
     )
 
 
-def _evidence(
-    target: Target,
-    source: Backbone,
-    arms: Mapping[str, Outcome],
-    kept: tuple[str, str],
-    words: Arm | None,
-) -> Evidence:
+def _evidence(trial: Trial, arms: Mapping[str, Outcome], choice: Choice) -> Evidence:
     """The record of all arms, with what is to be said of the one that is handed over."""
-    name, protocol = kept
-    winner, asked = arms[name].arm, arms["asked"]  # asked for, or the best of those tried
-    report = target.dataset.report
+    name, words, asked = choice.kept, choice.words, arms["asked"]  # the last: or the best tried
+    winner, target = choice.arm or arms[name].arm, trial.seen
+    folding, report = trial.folding, target.dataset.report
+    learned = trial.target if folding is None else folding.parts[0]
+    said = ("" if folding is None else folding.said(), target.objective(), choice.protocol)
     found = Evidence(
         metric=target.task.metric,
         arms={arm: made.arm for arm, made in arms.items() if arm in SIMPLE or made is not asked},
-        backbone=source.origin.reference,
+        backbone=trial.source.origin.reference,
         data=report.to_json() | {"fingerprint": target.dataset.fingerprint},
         seed=target.settings.seed,
-        protocol=f"{target.objective()} {protocol}".strip(),
+        protocol=" ".join(filter(None, said)),
         checks=dict(asked.checks),
         warnings=[*report.warnings, *target.remarks()],
-        epoch=target.steps_per_epoch(),
+        epoch=learned.steps_per_epoch(),
+        folds=None if folding is None else folding.folds,
+        clusters=_clusters(target),
+        spread=defaults.training_spread(len(learned.dataset.split("train"))),
     )
     found.arms["chosen"] = winner
     if words is not None:
@@ -138,6 +196,13 @@ def _evidence(
     if name != "asked":
         found.dropped = replace(asked.arm, note=_dropped(asked.arm, winner))
     return found
+
+
+def _clusters(target: Target) -> np.ndarray | None:
+    """Which held-out items belong together, (N,); None where each stands alone."""
+    own = [item.cluster for item in target.dataset.split("test")]
+    places = np.unique(own, return_inverse=True)[1]
+    return places if len(np.unique(places)) < len(own) else None
 
 
 def _diverged(arms: Mapping[str, Outcome]) -> list[str]:
@@ -177,16 +242,17 @@ def _record(target: Target, backbone: Backbone, found: Evidence) -> Record:
 
 def _check(folder: Path, target: Target, model: Model) -> None:
     """Compare the model in this process with the saved one in a fresh process, on raw files."""
-    items = target.dataset.split("test")[:CHECKED]
+    items = (target.dataset.split("test") or target.dataset.items)[:CHECKED]
     target.progress.say("Opening the saved model in a fresh process to compare its answers.")
     here = Predictor(model, target.task, target.reader, target.labels, target.accelerator.device)
     answers = target.task.decode(here.outputs(items), target.labels)
     artifact.verify(folder, items, answers, min(target.reader.modality.suffixes))
 
 
-def _why(target: Target, model: Model, found: Evidence) -> dict[str, str]:
+def _why(target: Target, model: Model, found: Mapping[str, Any]) -> dict[str, str]:
     """What explains the most confident mistakes, where there is time for it."""
-    if target.settings.evidence != "full" or target.budget.over():
+    items = target.dataset.split("test")  # none where folds judge: other models were wrong there
+    if not items or target.settings.evidence != "full" or target.budget.over():
         return {}
     here = Predictor(model, target.task, target.reader, target.labels, target.accelerator.device)
-    return explanations(here, target.dataset.split("test"), found.findings, target.progress)
+    return explanations(here, items, found, target.progress)

@@ -52,12 +52,13 @@ class Folding:
         """Share out the items of a target; anew several times where only heads are fitted."""
         dataset = target.dataset
         count, repeats = min(defaults.FOLDS, most_folds(dataset)), defaults.repeats(trains)
-        parts, of = [], np.zeros((repeats, len(dataset.items)), dtype=int)
+        parts: list[Target] = []
+        of = np.zeros((repeats, len(dataset.items)), dtype=int)
         for repeat in range(repeats):
             for fold in range(count):
                 part = judged(dataset, fold, count, repeat)
                 of[repeat, [item.split == "test" for item in part.items]] = fold
-                parts.append(_part(target, part, f"fold-{repeat}-{fold}"))
+                parts.append(_part(target, part, len(parts)))
         whole = replace(target, dataset=everything(dataset))
         return cls(whole, parts, Folds(of))
 
@@ -75,6 +76,12 @@ class Folding:
                 self.features.append(evidence.features_arm(part, backbone))
                 advance(1)
         self.arms[FEATURES] = [made.arm for made in self.features]
+
+    def naive(self) -> Arm:
+        """The naive model over all items, from what each fold leaves to learn from."""
+        pairs = zip(self.parts, self.features, strict=True)
+        self.arms["naive"] = [evidence.naive_arm(part, made).arm for part, made in pairs]
+        return self.arm("naive")
 
     def add(self, name: str, judge: Judge, budget: Budget, repeats: int = 1) -> bool:
         """Make an arm on the folds of so many repeats; answer whether there was time for it.
@@ -160,9 +167,11 @@ class Folding:
         )
 
 
-def _part(target: Target, dataset: Dataset, name: str) -> Target:
-    place = target.workspace / name if target.workspace else None
-    return replace(target, dataset=dataset, workspace=place, progress=Silent())
+def _part(target: Target, dataset: Dataset, number: int) -> Target:
+    """One fold with a seed and a place of its own, so that folds show the luck of trainings."""
+    place = target.workspace / f"fold-{number}" if target.workspace else None
+    settings = replace(target.settings, seed=target.settings.seed + number)
+    return replace(target, dataset=dataset, workspace=place, progress=Silent(), settings=settings)
 
 
 def _without(arms: Mapping[str, Arm], fold: np.ndarray) -> dict[str, Arm]:

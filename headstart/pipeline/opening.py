@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from headstart import artifact, catalog, machine, weights
+from headstart import record as records
 from headstart.artifact import Record
 from headstart.contracts import Backbone, Task
 from headstart.data import Columns, Schema
@@ -26,9 +27,32 @@ from headstart.serve import Predictor
 def load(folder: str | Path, device: str = "auto") -> Predictor:
     """Open a saved model. Raises HeadstartError where there is none or it was changed.
 
-    The folder may be a stranger's: whatever goes wrong with what stands in it is its own fault.
+    The folder may be a stranger's: whatever goes wrong with what stands in it is its own fault. A
+    model that a run replaces meanwhile is opened once more.
     """
     place, where = Path(folder), machine.device(device)
+    while True:
+        before, failure = _stamp(place), None
+        try:
+            found = _load(place, where)
+        except HeadstartError as error:
+            failure = error
+        if before == _stamp(place):
+            if failure is not None:
+                raise failure
+            return found
+
+
+def _stamp(folder: Path) -> tuple[int, int] | None:
+    """What changes when another model takes a folder's place."""
+    try:
+        found = (folder / records.FILE).stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
+
+
+def _load(place: Path, where: torch.device) -> Predictor:
     record = artifact.read(place)
     try:
         return _opened(place, record, where)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from headstart.pipeline import trials
@@ -23,12 +23,13 @@ def search(
     strategy: str | None,
     around: Surroundings,
     workspace: Workspace,
-    download: bool = False,
+    download: bool,
+    ready: Callable[[Trial, Ranking | None], None],
 ) -> tuple[Trial, Ranking]:
     """The best of several backbones, and the strategies that were tried on it.
 
-    `asked` are references or patterns; without any, all backbones that are at hand, and
-    with `download` some that must be fetched.
+    `ready` is called once there is a model. `asked` are references or patterns; without any, all
+    backbones that are at hand, and with `download` some that must be fetched.
     """
     look = Look.at(data, asked, download, around, strategy)
     claim_many(workspace, look.dataset, [each.reference for each in look.field], strategy, around)
@@ -41,4 +42,8 @@ def search(
     target = look.target(best.source)
     for sentence in target.remarks():
         around.progress.warn(sentence)
-    return trials.run(target, best.source, strategy or AUTO), look.ranking()
+    ranking = look.ranking()
+    made = trials.run(
+        target, best.source, strategy or AUTO, ready=lambda trial: ready(trial, ranking)
+    )
+    return made, ranking

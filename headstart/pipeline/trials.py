@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from headstart import catalog, evidence
@@ -59,10 +59,17 @@ class Trial:
         return moves(self.winner)
 
 
-def run(target: Target, source: Backbone, asked: str, until: Budget | None = None) -> Trial:
+def run(
+    target: Target,
+    source: Backbone,
+    asked: str,
+    until: Budget | None = None,
+    ready: Callable[[Trial], None] | None = None,
+) -> Trial:
     """Extract features, fit the probe, and train by the strategy asked for, or by several.
 
-    All is done when the budget `until` ends, if one is given. Raises HeadstartError before any work
+    All is done when the budget `until` ends, if one is given. `ready` is called once there is a
+    model, that of the features alone. Raises HeadstartError before any work
     for a strategy that trains where the backbone can't be trained, or not on single items.
     """
     demand_trainable(asked, source)
@@ -72,14 +79,26 @@ def run(target: Target, source: Backbone, asked: str, until: Budget | None = Non
     whole = target.dataset
     target, features = features_in_time(target, source)
     if by_folds(target):
-        return _folded(Trial(target, source, asked, whole=whole), until)
+        return _folded(Trial(target, source, asked, whole=whole), until, ready)
     trial = Trial(target, source, asked, {FEATURES: features}, whole=whole)
+    if ready is not None:
+        ready(replace(trial, tried=dict(trial.tried)))
     if asked == AUTO:
         share = SHARE if target.settings.scratch else 1.0
         _climb(trial, features, until or target.budget.until(share))
         return trial
     trial.tried[asked] = _named(target, source, asked, features, until) or features
     return trial
+
+
+def attempt(
+    target: Target, source: Backbone, asked: str
+) -> Callable[[Callable[[Trial, None], None]], tuple[Trial, None]]:
+    """What runs a trial of one backbone when it is given whom to tell of the first model."""
+    return lambda ready: (
+        run(target, source, asked, ready=lambda trial: ready(trial, None)),
+        None,
+    )
 
 
 def _named(
@@ -94,40 +113,50 @@ def _named(
     return evidence.strategy_arm(target, source, strategy, name, features, until)
 
 
-def _folded(trial: Trial, until: Budget | None) -> Trial:
+def _folded(trial: Trial, until: Budget | None, ready: Callable[[Trial], None] | None) -> Trial:
     """Judge one or several strategies by folds, and make the best from all items."""
-    names = [trial.asked]
-    if trial.asked == AUTO:
+    names, asked = [trial.asked], trial.asked
+    if asked == AUTO:
         names = tried_names(trial.target, trial.source)
-    elif head_of(trial.asked) is None and not moves(trial.asked).epochs(1):
+    elif head_of(asked) is None and not moves(asked).epochs(1):
         names = []
     folding = Folding.over(trial.target, trains=any(moves(name).epochs(1) for name in names))
     trial = replace(trial, target=folding.whole, folding=folding)
     target, source = trial.target, trial.source
     target.progress.say(folding.said())
     folding.extract(source)
-    share = SHARE if target.settings.scratch else 1.0
-    until = until or target.budget.until(share)
-    slots = until.until(1.0 - LAST)
+    features = evidence.features_arm(target, source)
+    trial.tried[FEATURES] = replace(features, arm=folding.arm(FEATURES))
+    if ready is not None:
+        ready(replace(trial, tried=dict(trial.tried)))
+    until = until or target.budget.until(SHARE if target.settings.scratch else 1.0)
+    found = _judged(folding, source, names, until.until(1.0 - LAST))
+    trial.judged = {FEATURES: folding.arm(FEATURES)} | found if asked == AUTO else {}
+    best = trial.winner if asked == AUTO else asked
+    made = _named(target, source, best, features, until.until(1.0)) if best in found else None
+    if made is not None:
+        trial.tried[best] = replace(made, arm=found[best])
+    elif best != FEATURES:
+        trial.tried[best] = trial.tried[FEATURES]
+    return trial
+
+
+def _judged(
+    folding: Folding, source: Backbone, names: Sequence[str], until: Budget
+) -> dict[str, Arm]:
+    """Each strategy's arm over all items, for those that there is time for."""
     for place, name in enumerate(names):
 
         def judge(number: int, part: Target, name: str = name) -> Outcome:
             begun = folding.features[number]
             return _named(part, source, name, begun, part.budget.until(1.0)) or begun
 
-        spent = slots.spent()
-        if not folding.add(name, judge, slots.until(spent + (1.0 - spent) / (len(names) - place))):
-            target.progress.say(f"{name} is left out, as the budget leaves no time for it.")
-    features = evidence.features_arm(target, source)
-    trial.tried[FEATURES] = replace(features, arm=folding.arm(FEATURES))
-    found = {name: folding.arm(name) for name in names if name in folding.arms}
-    if trial.asked == AUTO:
-        trial.judged = {FEATURES: folding.arm(FEATURES)} | found
-        names = [trial.winner]
-    for name in names:
-        made = _named(target, source, name, features, until.until(1.0)) if name in found else None
-        trial.tried[name] = replace(made or features, arm=folding.arm(name if made else FEATURES))
-    return trial
+        spent = until.spent()
+        slot = until.until(spent + (1.0 - spent) / (len(names) - place))
+        if not folding.add(name, judge, slot):
+            said = "is left out, as the budget leaves no time for it."
+            folding.whole.progress.say(f"{name} {said}")
+    return {name: folding.arm(name) for name in names if name in folding.arms}
 
 
 def _climb(trial: Trial, features: Outcome, until: Budget) -> None:

@@ -17,25 +17,39 @@ from headstart.report.notebook import Printed
 
 @dataclass(frozen=True)
 class Result:
-    """What `fit` and `pretrain` made: the folder of the model, and the evidence for it."""
+    """What `fit` and `pretrain` made: the folder of the model, and the evidence for it.
+
+    `stopped` says that the proof was interrupted, so that `prove` can go on with it; `doubt` then
+    is why the gain isn't known.
+    """
 
     folder: Path
     evidence: Evidence
+    stopped: bool = False
+    doubt: str = ""
 
     @property
     def verdict(self) -> str:
         """`helps`, `no evidence`, `hurts` or `unknown`."""
         return self.evidence.verdict
 
+    def record(self) -> dict[str, Any]:
+        """The evidence as the artifact keeps it."""
+        found = self.evidence.to_json()
+        return found | ({"doubt": self.doubt} if self.doubt and found["gain"] is None else {})
+
     def to_json(self) -> dict[str, Any]:
         """The evidence, and where the model is."""
-        return self.evidence.to_json() | {"out": str(self.folder)}
+        stopped = {"stopped": True} if self.stopped else {}
+        return self.record() | {"out": str(self.folder)} | stopped
 
     def __str__(self) -> str:
-        return f"{as_text(self.evidence.to_json())}\nSaved in {self.folder}"
+        told = f"{as_text(self.record())}\nSaved in {self.folder}"
+        on = f"\nThe proof was stopped. Go on with it: headstart prove {self.folder}"
+        return told + on * self.stopped
 
     def _repr_html_(self) -> str:
-        return as_html(self.evidence.to_json())
+        return as_html(self.record())
 
 
 @dataclass(frozen=True)

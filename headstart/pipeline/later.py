@@ -1,0 +1,170 @@
+"""The proof of a model that was saved before: on the same data and splits, with a network anew."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from headstart import artifact, evidence
+from headstart.artifact import Record
+from headstart.budget import Budget
+from headstart.contracts import Backbone
+from headstart.defaults import Settings
+from headstart.errors import HeadstartError, WeightsError
+from headstart.evidence import Outcome, Target
+from headstart.evidence.judging import judge
+from headstart.pipeline import trials
+from headstart.pipeline.findings import Proof
+from headstart.pipeline.finish import Choice, measured, page
+from headstart.pipeline.folding import by_folds
+from headstart.pipeline.heads import FEATURES
+from headstart.pipeline.opening import load
+from headstart.pipeline.prepare import prepare
+from headstart.pipeline.proving import choice, rivals, with_scratch
+from headstart.pipeline.trials import Trial
+from headstart.plan import FitPlan
+from headstart.plan import read as read_plan
+from headstart.progress import Progress, Silent
+from headstart.results import Result
+from headstart.serve import Predictor
+from headstart.tracking import Followed, follow
+from headstart.training import Training
+from headstart.workspace import Workspace
+
+KEPT = ("tried", "ranking", "dropped")  # of the record before: what the choice was made from
+
+
+def prove(
+    model: str | Path,
+    data: str | Path | None = None,
+    *,
+    settings: Settings | None = None,
+    progress: Progress | None = None,
+) -> Result:
+    """Go on with the proof of a saved model, whose weights stay as they are.
+
+    For one that was interrupted, fitted without a network from scratch, or with too small a budget.
+    `data` says where the data are now, if they moved; of `settings` the budget, seeds, evidence and
+    tracker count, all else is as the model's plan says. Raises HeadstartError where data, labels or
+    weights are not those of the plan, or the model is no transfer.
+    """
+    folder, asked = Path(model), settings or Settings()
+    with Workspace(folder, proves=True) as workspace:
+        record, plan = artifact.read(folder), read_plan(folder)
+        if record.strategy == "scratch":
+            raise HeadstartError(
+                f"{folder} was trained from random weights, so that there is no transfer to prove. "
+                "Give a model that `fit` made from a backbone."
+            )
+        given = {"plan": str(folder), "data": str(data or plan.data), "backbone": plan.backbone}
+        with follow(_settings(plan, asked), progress or Silent(), folder, given) as run:
+            target, source, _ = planned(plan, given["data"], run, workspace)
+            saved = _Saved(load(folder), record, artifact.read_evidence(folder))
+            return _proved(target, source, saved, workspace, run)
+
+
+def planned(
+    plan: FitPlan, data: str, run: Followed, workspace: Workspace
+) -> tuple[Target, Backbone, str]:
+    """A plan's data in its splits, its backbone and its strategy, ready to work on.
+
+    Raises WeightsError for other weights, and DataError for other data than the plan's.
+    """
+    given = (data, plan.reference(), plan.strategy, run.settings, run.progress)
+    target, source, name = prepare(*given, workspace.folder)
+    if source.origin.weights_hash != plan.weights:
+        raise WeightsError(
+            f"{plan.backbone} has other weights than when the plan was made. "
+            "Name the same file or revision."
+        )
+    return replace(target, dataset=plan.apply(target.dataset), pace=plan.pace), source, name
+
+
+def _settings(plan: FitPlan, asked: Settings) -> Settings:
+    """The plan's settings, with a network from scratch, and what may be asked for anew."""
+    own, usual = plan.chosen(), Settings()
+    evident = own.evidence if asked.evidence == usual.evidence else asked.evidence
+    seeds = own.seeds if asked.seeds == usual.seeds else asked.seeds
+    offline = own.offline or asked.offline
+    own = replace(own, budget=asked.budget, track=asked.track, offline=offline)
+    return replace(own, scratch=True, evidence=evident, seeds=seeds)
+
+
+@dataclass(frozen=True)
+class _Saved:
+    """A model that was saved, its record, and what was measured of it."""
+
+    predictor: Predictor
+    record: Record
+    told: Mapping[str, Any]
+
+    @property
+    def temperature(self) -> float:
+        """What its head was divided by when it was saved."""
+        found = self.told.get("calibration") or {}
+        return float(found["temperature"]) if found.get("kept") else 1.0
+
+    def outcome(self, target: Target) -> Outcome:
+        """The model as an arm: judged anew, its cost as it was recorded."""
+        cost = self.told["arms"]["chosen"]
+        outputs = {
+            name: found * self.temperature
+            for name, found in judge(target, self.predictor.model).items()
+        }
+        given = (self.record.strategy, outputs, float(cost["seconds"]), int(cost["steps"]))
+        arm = evidence.arm_of(target, *given, note=str(cost.get("note", "")))
+        return Outcome(arm, self.predictor.model, Training(history=self._history()))
+
+    def _history(self) -> list[dict[str, float]]:
+        rows = (self.told.get("convergence") or {}).get("chosen", [])
+        if len(rows) < 2:
+            return []
+        names = ("steps", "score")
+        return [
+            {name: float(row[name]) for name in names}
+            | {"seconds": float(row["seconds"]) - float(rows[0]["seconds"])}
+            for row in rows
+        ]
+
+
+def _proved(
+    target: Target, source: Backbone, saved: _Saved, workspace: Workspace, run: Followed
+) -> Result:
+    """Train what the saved model must beat, and write the whole evidence beside it."""
+    try:
+        made, before = saved.outcome(target), saved.temperature
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise HeadstartError(
+            f"{workspace.out / artifact.EVIDENCE} is not what `fit` writes "
+            f"({type(error).__name__}: {error}). Copy it again, or make the model again."
+        ) from error
+    name = saved.record.strategy
+    features = evidence.features_arm(replace(target, budget=Budget(None)), source)
+    own = {"naive": {}, FEATURES: {FEATURES: made}}.get(name, {name: made})
+    trial = Trial(target, source, name, {FEATURES: features} | own)
+    if by_folds(target):
+        trial = trials.run(target, source, name)
+        made = replace(trial.tried[trial.winner], model=made.model)
+    arms, kept = rivals(trial), "naive" if name == "naive" else "asked"
+    arms, protocol = with_scratch(trial, arms | {kept: made})
+    words = None if target.budget.over() or trial.folding else evidence.words_arm(target)
+    found = measured(trial, arms, Choice(kept, protocol, words))
+    if "calibration" in found.findings:
+        found.findings["calibration"]["kept"] = before != 1.0
+    found.checks |= {text: bool(right) for text, right in saved.told.get("checks", {}).items()}
+    if choice(trial, arms)[0] == "scratch":
+        found.warnings.append(
+            f"The network from scratch did better on validation than the {name} that was handed "
+            "over before, which stays. Fit again to be handed the better one."
+        )
+    result = Result(workspace.out, found)
+    told = {key: saved.told[key] for key in KEPT if key in saved.told} | result.record()
+    draft = workspace.draft()
+    artifact.describe(draft, saved.record, told, source.library)
+    page(draft, Proof(trial, arms, kept), told, made.model)
+    workspace.renew()
+    workspace.end()
+    run.result(result.to_json)
+    return result

@@ -1,0 +1,231 @@
+"""What a trial's model was worth: the arms it must beat, the choice among them, the end of a run.
+
+Each step takes the arms that there are, by name, and answers with them and its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from headstart import defaults, evidence
+from headstart.artifact import Record
+from headstart.defaults import Recipe
+from headstart.evidence import Arm, Outcome, Target
+from headstart.evidence.doubt import UNENDED
+from headstart.pipeline.affordable import has_time
+from headstart.pipeline.demands import AUTO
+from headstart.pipeline.findings import FIRST
+from headstart.pipeline.finish import SIMPLE, Choice, Stage, finish
+from headstart.pipeline.heads import FEATURES, moves
+from headstart.pipeline.prepare import IMPORTED, rebuild, reference
+from headstart.pipeline.trials import Trial
+from headstart.results import Result
+from headstart.results.ranking import Ranking
+from headstart.tracking import Followed
+from headstart.workspace import Workspace
+
+Arms = dict[str, Outcome]
+Begin = Callable[[Trial, Ranking | None], None]
+Attempt = Callable[[Begin], tuple[Trial, Ranking | None]]
+AFFORDED = 6  # times a fresh process's start must be left in a budget for a check before the last
+UNTRAINED = "No network was trained from scratch."
+
+
+def proved(attempt: Attempt, workspace: Workspace, run: Followed) -> Result:
+    """Compare a trial with what it must beat, and save the best on validation.
+
+    `attempt` makes the trial; it calls what it is given once there is a model, which is handed over
+    then, and replaced by a better one as soon as there is one. An interrupt from then on ends the
+    proof with the evidence that there is.
+    """
+    standing = Standing(workspace, run)
+    try:
+        trial, ranking = attempt(standing.begin)
+        standing.advance(trial, ranking)
+        standing.arms, standing.protocol = with_scratch(trial, standing.arms)
+        return standing.end()
+    except KeyboardInterrupt:
+        if standing.there is None:
+            raise
+        return standing.stop()
+
+
+@dataclass
+class Standing:
+    """What a run has come to so far, and the record of the model that it has handed over."""
+
+    workspace: Workspace
+    run: Followed
+    trial: Trial | None = None
+    ranking: Ranking | None = None
+    arms: Arms = field(default_factory=dict)
+    protocol: str = UNTRAINED
+    there: Record | None = None
+
+    def begin(self, trial: Trial, ranking: Ranking | None = None) -> None:
+        """Take the first trial that has a model."""
+        more = trial.asked == AUTO or bool(moves(trial.asked).epochs(1))
+        self.advance(trial, ranking, "Better ones are looked for" if more else "")
+
+    def advance(self, trial: Trial, ranking: Ranking | None, going_on: str = "") -> None:
+        """Take a trial with more arms, and hand over the best of them if it is another.
+
+        A budget that has hardly time for the last check has none for one before.
+        """
+        before = self.there.strategy if self.there else ""
+        self.trial, self.ranking, self.arms = trial, ranking, rivals(trial)
+        target, (_, best) = trial.target, choice(trial, self.arms)
+        if target.budget.left() < AFFORDED * IMPORTED or best.strategy == before:
+            return
+        _, self.there = self._write(Stage(False, self._doubt(trial), FIRST, self.there))
+        folds = trial.folding.folds if trial.folding else None
+        shown = evidence.interval(best, target.settings.seed, folds)
+        target.progress.say(
+            f"{self.workspace.out} holds a model that can be used: {best.strategy}, "
+            f"{shown.value:.3f} {target.task.metric} ({shown.low:.3f} – {shown.high:.3f})."
+            f" {going_on or self._next(trial)}; Ctrl-C keeps the model."
+        )
+
+    def end(self) -> Result:
+        """The last word: all findings, and the best on validation in place."""
+        return self._told(*self._write(Stage(there=self.there)))
+
+    def stop(self) -> Result:
+        """The evidence that there is, after an interrupt."""
+        if self.trial is None:
+            raise ValueError("there is no trial")
+        self.run.progress.say("Stopped. Writing down what is known so far.")
+        stage = Stage(False, self._doubt(self.trial), "quick", self.there)
+        return self._told(*self._write(stage))
+
+    def _write(self, stage: Stage) -> tuple[Result, Record]:
+        trial = self.trial
+        if trial is None:
+            raise ValueError("there is no trial")
+        over = not stage.ended or trial.target.budget.over() or trial.folding is not None
+        words = None if over else evidence.words_arm(trial.target)
+        kept, arm = choice(trial, self.arms)
+        if kept == "scratch" and trial.folding is not None:
+            self.arms[kept] = scratch_of_all(trial, self.arms[kept])
+        chosen = Choice(kept, self.protocol, words, self.ranking, arm)
+        return finish(trial, self.workspace, self.arms, chosen, stage)
+
+    def _told(self, result: Result, record: Record) -> Result:
+        self.there = record
+        self.run.result(result.to_json)
+        return result
+
+    def _doubt(self, trial: Trial) -> str:
+        return UNENDED if wants_scratch(trial) and "scratch" not in self.arms else ""
+
+    def _next(self, trial: Trial) -> str:
+        if wants_scratch(trial):
+            return "Its worth is being measured against the same network from scratch"
+        return "Its evidence is being gathered"
+
+
+def rivals(trial: Trial) -> Arms:
+    """All arms but scratch: `naive`, `features`, what else was tried by name, and `asked`.
+
+    The last is the trial's winner, which is the features' arm where nothing was trained.
+    """
+    features, asked = trial.tried[FEATURES], trial.tried[trial.winner]
+    naive = evidence.naive_arm(trial.target, features)
+    if trial.folding is not None:
+        naive = replace(naive, arm=trial.folding.naive())
+    arms = {"naive": naive, "features": features}
+    arms |= {name: made for name, made in trial.tried.items() if made not in (features, asked)}
+    return arms | {"asked": asked}
+
+
+def with_scratch(trial: Trial, arms: Mapping[str, Outcome]) -> tuple[Arms, str]:
+    """The arms with `scratch`, where one is wanted and the budget has time for it.
+
+    Answers with a sentence on how it was trained, or why it wasn't, too.
+    """
+    target, source, name = trial.target, trial.source, "Training from scratch"
+    if not wants_scratch(trial):
+        return dict(arms), UNTRAINED
+    timeless = f"{UNTRAINED[:-1]}, as the budget left no time for it."
+    trainings = 2 if trial.folding is None else 2 * trial.folding.folds.count
+    if not has_time(target, source, name, trainings):  # a search, and what it found
+        return dict(arms), timeless
+    recipe = reference(target, trial.moves, source)
+    rates = defaults.scratch_rates(source.delicate)
+    if trial.folding is None:
+        scratch, protocol = evidence.scratch_arm(target, rebuild(source), recipe, rates)
+    else:
+        found = _scratch_in_folds(trial, recipe, rates)
+        if found is None:
+            return dict(arms), timeless
+        scratch, protocol = found
+    first, last = {n: arms[n] for n in arms if n != "asked"}, {"asked": arms["asked"]}
+    return first | {"scratch": scratch} | last, protocol
+
+
+def _scratch_in_folds(
+    trial: Trial, recipe: Recipe, rates: Sequence[float]
+) -> tuple[Outcome, str] | None:
+    """A network from scratch in each fold, and what was done; None where time was out.
+
+    The model is that of the last fold, until one is trained on all items to be handed over.
+    """
+    folding, source = trial.folding, trial.source
+    if folding is None:
+        raise ValueError("there are no folds")
+    made: list[tuple[Outcome, str]] = []
+
+    def judge(number: int, part: Target) -> Outcome:
+        own = replace(recipe, batch=part.settings.batch or defaults.batch(_learned(part)))
+        made.append(evidence.scratch_arm(part, rebuild(source), own, rates))
+        return made[-1][0]
+
+    left = trial.target.budget.until(1.0 - evidence.FINDINGS_SHARE[trial.target.settings.evidence])
+    if not folding.add("scratch", judge, left):
+        return None
+    return replace(made[-1][0], arm=folding.arm("scratch")), f"In the last fold: {made[-1][1]}"
+
+
+def scratch_of_all(trial: Trial, judged: Outcome) -> Outcome:
+    """The network from scratch that is handed over where it is best in folds: of all items."""
+    target, source, recipe = trial.target, trial.source, judged.recipe
+    if recipe is None:
+        raise ValueError("no rate was searched for")
+    usual = reference(target, trial.moves, source)
+    made = evidence.scratch_at(target, rebuild(source), usual, recipe.rate)
+    return replace(made, arm=judged.arm)
+
+
+def _learned(target: Target) -> int:
+    return len(target.dataset.split("train"))
+
+
+def wants_scratch(trial: Trial) -> bool:
+    """Whether a network from scratch is asked for and can be trained."""
+    return trial.target.settings.scratch and trial.source.differentiable
+
+
+def choice(trial: Trial, arms: Mapping[str, Outcome]) -> tuple[str, Arm]:
+    """The name of the arm to hand over, by validation or by folds, and what choosing so is worth.
+
+    An arm that was judged by folds is chosen anew without each of them.
+    """
+    names = [name for name in (*SIMPLE, "asked") if name in arms]
+    if trial.target.task_settings.get("balanced"):  # one answer to all is never better than chance
+        names.remove("naive")
+    simple = {name: arms[name].arm for name in names}
+    if trial.folding is None:
+        kept = evidence.choose(simple)
+        return kept, arms[kept].arm
+    judged = trial.judged or {trial.winner: arms["asked"].arm}
+    among = {name: simple[name] for name in names if name != "asked"} | dict(judged)
+
+    def pick(given: Mapping[str, Arm]) -> str:
+        best = max(judged, key=lambda name: given[name].merit)
+        asked = evidence.simplest({name: given[name] for name in ("features", best)})
+        rest = {name: given[name] for name in names if name not in ("asked", asked)}
+        return evidence.choose(rest | {asked: given[asked]})
+
+    kept, arm = trial.folding.chosen(among, pick)
+    return (kept if kept in arms else "asked"), arm
