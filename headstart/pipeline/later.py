@@ -59,6 +59,13 @@ def prove(
         given = {"plan": str(folder), "data": str(data or plan.data), "backbone": plan.backbone}
         with follow(_settings(plan, asked), progress or Silent(), folder, given) as run:
             target, source, _ = planned(plan, given["data"], run, workspace)
+            workspace.claim_proof(
+                {
+                    "data": target.dataset.fingerprint,
+                    "architecture": str(source.architecture),
+                    "versions": artifact.versions(),
+                }
+            )
             saved = _Saved(load(folder), record, artifact.read_evidence(folder))
             return _proved(target, source, saved, workspace, run)
 

@@ -144,7 +144,8 @@ def with_scratch(trial: Trial, arms: Mapping[str, Outcome]) -> tuple[Arms, str]:
         return dict(arms), f"{UNTRAINED[:-1]}, as the budget left no time for it."
     recipe = reference(target, trial.moves, source)
     rates = defaults.scratch_rates(source.delicate)
-    scratch, protocol = evidence.scratch_arm(target, rebuild(source), recipe, rates)
+    transfer = arms["asked"].arm
+    scratch, protocol = evidence.scratch_arm(target, rebuild(source), recipe, rates, transfer)
     first, last = {n: arms[n] for n in arms if n != "asked"}, {"asked": arms["asked"]}
     return first | {"scratch": scratch} | last, protocol
 
