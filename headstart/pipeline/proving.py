@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from headstart import defaults, evidence
+from headstart import artifact, defaults, evidence
 from headstart.artifact import Record
 from headstart.evidence import Outcome, Target
 from headstart.evidence.doubt import UNENDED
@@ -45,14 +45,18 @@ def proved(attempt: Attempt, workspace: Workspace, run: Followed) -> Result:
         standing.arms, standing.protocol = with_scratch(trial, standing.arms)
         return standing.end()
     except KeyboardInterrupt:
-        if standing.there is None:
+        if not standing.wrote:
             raise
         return standing.stop()
 
 
 @dataclass
 class Standing:
-    """What a run has come to so far, and the record of the model that it has handed over."""
+    """What a run has come to so far, and the record of the model that OUT holds of it.
+
+    A run that goes on finds what it handed over before it was killed; `wrote` is whether it has
+    put anything there since.
+    """
 
     workspace: Workspace
     run: Followed
@@ -61,9 +65,13 @@ class Standing:
     arms: Arms = field(default_factory=dict)
     protocol: str = UNTRAINED
     there: Record | None = None
+    wrote: bool = False
 
     def begin(self, trial: Trial, ranking: Ranking | None = None) -> None:
         """Take the first trial that has a model."""
+        if self.workspace.handed_over:
+            self.there = artifact.read(self.workspace.out)
+            return
         more = trial.asked == AUTO or bool(moves(trial.asked).epochs(1))
         self.advance(trial, ranking, "Better ones are looked for" if more else "")
 
@@ -77,7 +85,7 @@ class Standing:
         target, best = trial.target, self.arms[choice(trial.target, self.arms)].arm
         if target.budget.left() < AFFORDED * IMPORTED or best.strategy == before:
             return
-        _, self.there = self._write(Stage(False, self._doubt(trial), FIRST, self.there))
+        self._write(Stage(False, self._doubt(trial), FIRST, self.there))
         shown = best.to_json(target.settings.seed)
         target.progress.say(
             f"{self.workspace.out} holds a model that can be used: {best.strategy}, "
@@ -87,7 +95,7 @@ class Standing:
 
     def end(self) -> Result:
         """The last word: all findings, and the best on validation in place."""
-        return self._told(*self._write(Stage(there=self.there)))
+        return self._told(self._write(Stage(there=self.there)))
 
     def stop(self) -> Result:
         """The evidence that there is, after an interrupt."""
@@ -95,9 +103,9 @@ class Standing:
             raise ValueError("there is no trial")
         self.run.progress.say("Stopped. Writing down what is known so far.")
         stage = Stage(False, self._doubt(self.trial), "quick", self.there)
-        return self._told(*self._write(stage))
+        return self._told(self._write(stage))
 
-    def _write(self, stage: Stage) -> tuple[Result, Record]:
+    def _write(self, stage: Stage) -> Result:
         trial = self.trial
         if trial is None:
             raise ValueError("there is no trial")
@@ -105,10 +113,11 @@ class Standing:
         words = None if over else evidence.words_arm(trial.target)
         kept = choice(trial.target, self.arms)
         chosen = Choice(kept, self.protocol, words, self.ranking)
-        return finish(trial, self.workspace, self.arms, chosen, stage)
+        result, self.there = finish(trial, self.workspace, self.arms, chosen, stage)
+        self.wrote = True
+        return result
 
-    def _told(self, result: Result, record: Record) -> Result:
-        self.there = record
+    def _told(self, result: Result) -> Result:
         self.run.result(result.to_json)
         return result
 
