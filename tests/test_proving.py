@@ -8,17 +8,19 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 import pytest
 from conftest import Fitted, write_pictures
-from tiny import Recording
 from told import run
 
 import headstart as hs
 from headstart.errors import HeadstartError
 from headstart.evidence.doubt import UNENDED
+from headstart.progress import Advance, Progress
 from headstart.training import loop
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -36,14 +38,32 @@ def model_files(folder: Path) -> dict[str, bytes]:
     return {name: (folder / name).read_bytes() for name in names}
 
 
-def stops_at(step: int) -> Recording:
-    """What interrupts a run after so many training steps, as Ctrl-C does."""
+@final
+class Stopping(Progress):
+    """Keeps what is said and what was worked on, and interrupts one work after so many steps."""
 
-    def at_step(done: int) -> None:
-        if done == step:
-            raise KeyboardInterrupt
+    def __init__(self, what: str = "", step: int = 0) -> None:
+        self.said: list[str] = []
+        self.works: list[str] = []
+        self._what, self._step = what, step
 
-    return Recording(at_step)
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+    def warn(self, text: str) -> None:
+        self.said.append(text)
+
+    @contextmanager
+    def track(self, what: str, total: int) -> Iterator[Advance]:
+        self.works.append(what)
+        done = []
+
+        def advance(count: int) -> None:
+            done.append(count)
+            if what == self._what and len(done) == self._step:
+                raise KeyboardInterrupt
+
+        yield advance
 
 
 def test_an_interrupt_leaves_a_model_and_the_proof_goes_on_later(
@@ -51,7 +71,7 @@ def test_an_interrupt_leaves_a_model_and_the_proof_goes_on_later(
 ) -> None:
     monkeypatch.setattr(loop, "CHECKPOINT_EVERY", -1.0)
     out, settings = tmp_path / "model", hs.Settings(epochs=4, batch=16, evidence="quick")
-    progress = stops_at(3)
+    progress = Stopping("full-fine-tuning", 3)
     given = (pictures, TINY, out)
     result = hs.fit(*given, strategy="full-fine-tuning", settings=settings, progress=progress)
     assert result.stopped and result.folder == out
@@ -67,10 +87,10 @@ def test_an_interrupt_leaves_a_model_and_the_proof_goes_on_later(
     with pytest.raises(HeadstartError, match=r"left unfinished.*headstart prove"):
         hs.fit(*given, strategy="last-stages", settings=settings)
     with pytest.raises(KeyboardInterrupt):
-        hs.prove(out, progress=stops_at(5))
+        hs.prove(out, progress=Stopping("scratch", 9))
     assert evidence(out) == before
 
-    progress = Recording()
+    progress = Stopping()
     proven = hs.prove(out, progress=progress)
     assert any("Going on after epoch" in text for text in progress.said)
     found = evidence(out)
@@ -90,7 +110,7 @@ def test_the_same_fit_goes_on_after_an_interrupt(pictures: Path, tmp_path: Path)
     settings = hs.Settings(epochs=3, batch=16, evidence="none")
     whole, halted = tmp_path / "whole", tmp_path / "halted"
     named = {"strategy": "full-fine-tuning", "settings": settings}
-    assert hs.fit(pictures, TINY, halted, **named, progress=stops_at(4)).stopped
+    assert hs.fit(pictures, TINY, halted, **named, progress=Stopping("full-fine-tuning", 4)).stopped
     result = hs.fit(pictures, TINY, halted, **named)
     other = hs.fit(pictures, TINY, whole, **named)
     assert not result.stopped
@@ -106,9 +126,9 @@ def test_a_proof_takes_scratch_from_an_earlier_run(pictures: Path, tmp_path: Pat
     bare = hs.Settings(epochs=2, batch=16, evidence="none", scratch=False)
     second = hs.fit(pictures, TINY, tmp_path / "second", settings=bare, **named)
     assert second.evidence.gain is None and not second.doubt
-    progress = Recording()
+    progress = Stopping()
     proven = hs.prove(tmp_path / "second", progress=progress)
-    assert progress.steps == len(list(pictures.rglob("*.png"))) * 0
+    assert not any("scratch" in what for what in progress.works)
     one, other = (each.evidence.arms["scratch"] for each in (first, proven))
     assert (one.scores == other.scores).all() and one.merit == other.merit
     assert (one.steps, one.seconds) == (other.steps, other.seconds)

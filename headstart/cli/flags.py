@@ -94,7 +94,7 @@ MovedData = Annotated[
     str | None, typer.Argument(help="Where the model's data are now; absent, where they were.")
 ]
 Budget = Annotated[str | None, typer.Option(help=HELP["budget"])]
-Seeds = Annotated[int, typer.Option(help=HELP["seeds"])]
+Seeds = Annotated[int | None, typer.Option(help=HELP["seeds"])]
 Level = Annotated[str, typer.Option("--evidence", help=HELP["evidence"])]
 MakeSettings = Callable[[], Settings]
 
