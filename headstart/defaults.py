@@ -124,6 +124,10 @@ SCRATCH_MORE_STEPS = (
     2  # times the steps of the transfer, after He et al. 2019 and Kornblith et al. 2019
 )
 
+# The network from scratch may take so many times as long as the transfer, or so many seconds; but
+# never fewer steps than the transfer it is compared with, or than so many of fine-tuning's own.
+SCRATCH_TIMES, SCRATCH_SECONDS, SCRATCH_STEPS = 4.0, 60.0, 500
+
 
 def strategy(train_items: int) -> str:
     """The strategy for this many training items.
@@ -171,7 +175,7 @@ def training_spread(train_items: int) -> float:
 
     Five points for 300 items to learn from or fewer; it falls with the root of their number.
     """
-    return 0.05 * min(1.0, (300 / max(train_items, 1)) ** 0.5)
+    return float(0.05 * min(1.0, (300 / max(train_items, 1)) ** 0.5))
 
 
 def ladder(train_items: int, labels: int, delicate: bool) -> tuple[str, ...]:

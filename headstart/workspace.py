@@ -85,24 +85,30 @@ class Workspace:
         Checkpoints of another run are removed. Raises HeadstartError where such a run has handed
         over a model at OUT.
         """
-        same = self._say("run.json", run)
+        record = self.folder / "run.json"
+        same = record.exists() and record.read_text(encoding="utf-8") == _text(run)
         if not same:
             if self.handed_over:
                 raise HeadstartError(
                     f"{self.out} holds a model whose proof another run left unfinished. Go on with "
                     f"it by `headstart prove {self.out}`, name a new folder, or remove this one."
                 )
-            for entry in self.folder.iterdir():
-                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+            self._clear()
             self._write("run.json", run)
         return same and (self.handed_over or any(self.folder.rglob("*.checkpoint")))
 
-    def claim_trainings(self, what: Mapping[str, Any], pattern: str) -> None:
-        """Say what the trainings of this pattern are of; those of anything else are removed."""
-        if not self._say("trainings.json", what):
-            for checkpoint in self.folder.glob(pattern):
-                checkpoint.unlink()
-            self._write("trainings.json", what)
+    def claim_proof(self, run: Mapping[str, Any]) -> None:
+        """Say what a proof is of; checkpoints stay if the run that left them was of the same."""
+        try:
+            found = json.loads((self.folder / "run.json").read_text(encoding="utf-8"))
+            same = bool(found) and all(
+                found.get(name, value) == value for name, value in run.items()
+            )
+        except (OSError, ValueError, AttributeError):
+            same = False
+        if not same:
+            self._clear()
+            self._write("run.json", run)
 
     def draft(self) -> Path:
         """An empty folder for the artifact."""
@@ -136,6 +142,7 @@ class Workspace:
         """Let each file of the draft take the place of that in OUT; the rest stays there."""
         for entry in sorted(self._draft.iterdir()):
             os.replace(entry, self.out / entry.name)
+        self._draft.rmdir()
         return self.out
 
     def publish(self) -> Path:
@@ -148,10 +155,9 @@ class Workspace:
         shutil.rmtree(self.folder)
         return self.out
 
-    def _say(self, name: str, what: Mapping[str, Any]) -> bool:
-        """Whether the folder already says this under a name."""
-        place = self.folder / name
-        return place.exists() and place.read_text(encoding="utf-8") == _text(what)
+    def _clear(self) -> None:
+        for entry in self.folder.iterdir():
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
     def _write(self, name: str, what: Mapping[str, Any]) -> None:
         (self.folder / name).write_text(_text(what), encoding="utf-8")

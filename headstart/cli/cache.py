@@ -20,6 +20,7 @@ OTHERS = {
     "listings": "what hubs have listed",
     "tfhub": "networks fetched from TensorFlow Hub",
     "torchhub": "repositories fetched for torch hub",
+    "scratch": "networks trained from scratch",
 }
 
 

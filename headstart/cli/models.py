@@ -46,7 +46,7 @@ def prove(  # a flag each
     model: SavedModel,
     data: MovedData = None,
     budget: Budget = None,
-    seeds: Seeds = Settings.seeds,
+    seeds: Seeds = None,
     level: Level = Settings.evidence,
     offline: Offline = False,
     as_json: Json = False,
@@ -62,7 +62,7 @@ def prove(  # a flag each
 
         settings = Settings(
             budget=None if budget is None else seconds(budget),
-            seeds=seeds,
+            seeds=Settings.seeds if seeds is None else seeds,
             evidence=level,
             offline=offline,
         )

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from headstart import defaults
+from headstart.budget import Budget
+from headstart.checkpoints import load_checkpoint
 from headstart.contracts import Backbone, Strategy
 from headstart.defaults import Recipe
 from headstart.evidence.arms import Outcome, arm_of, new_head
+from headstart.evidence.bound import Bound
 from headstart.evidence.judging import judge
+from headstart.evidence.record import Arm
+from headstart.evidence.remembered import Memory
 from headstart.evidence.target import Target
 from headstart.model import Model
 from headstart.training import Session, Splits, Training, seed_everything, train
 
 FINDINGS_SHARE = {"none": 0.0, "quick": 0.02, "full": 0.15}  # of a budget, for what comes after
 SEARCH_SHARE = 0.4  # of what is left then, for the search for a rate
+EARLIER = " It was trained in an earlier run on the same data."
+Tried = list[tuple[float, Training]]  # rates, each with a short training
 
 
 def scratch_arm(
@@ -24,68 +31,135 @@ def scratch_arm(
     rebuild: Callable[[], Backbone],
     reference: Recipe,
     candidates: Sequence[float] = defaults.SCRATCH_RATES,
+    transfer: Arm | None = None,
+    share: float = 1.0,
 ) -> tuple[Outcome, str]:
     """The same network from random weights, under a budget that is fair to it.
 
     The candidate rates are tried for a quarter of the reference's epochs each, and the best, by
-    validation, trains for twice the reference's epochs without early stopping (protocol after
-    Kornblith et al. 2019, who double the steps and search its own rates). Answers with a sentence
-    that says what was done.
+    validation, trains for twice the reference's epochs (protocol after Kornblith et al. 2019, who
+    double the steps and search its own rates), or for fewer as `Bound` says of a `transfer`. One
+    that an earlier run trained so is taken from the cache. In one of several folds it has a `share`
+    of the time and of the search. Answers with a sentence that says what was done.
     """
+    bound = Bound(target, reference, transfer, share)
+    alike = replace(reference, label="", rate=0.0, patience=0)  # which are scratch's own
+    memory = Memory(target, rebuild, {"recipe": asdict(alike), "rates": list(candidates)})
+    session = target.session("scratch", _time_for_scratch(target))
+    planned = _planned(session)
+    found = memory.recall() if target.settings.cache and planned is None else None
+    if found is not None and bound.suits(found[0].training, found[0].arm.outputs["validation"]):
+        target.progress.say("The network from scratch is that of an earlier run on the same data.")
+        return found[0], found[1] + EARLIER
     started = time.monotonic()
-    left = target.budget.until(1.0 - FINDINGS_SHARE[target.settings.evidence])
-    epochs = defaults.SCRATCH_MORE_STEPS * reference.epochs
-    search = max(1, reference.epochs // 4)
-    tried: list[tuple[tuple[float, ...], float, int]] = []
+    search = max(1, int(share * (reference.epochs // 4)))
+    tried = _searched(
+        target, rebuild, replace(reference, epochs=search), candidates, session.budget
+    )
+    rate = max((_merits(training), rate) for rate, training in tried)[1]
+    epochs = planned or bound.epochs([training for _, training in tried])
+    recipe = replace(reference, label="scratch", epochs=epochs, rate=rate, patience=epochs)
+    session = replace(session, decided=bound.decided if transfer else None)
+    model, training = _from_scratch(target, rebuild, recipe, session)
+    judged = judge(target, model)
+    arm = arm_of(target, "scratch", judged, time.monotonic() - started, steps=training.steps)
+    made = Outcome(arm, model, training, recipe=replace(recipe, epochs=max(1, training.epochs)))
+    protocol = _protocol(tried, made, bound, epochs)
+    if target.settings.cache:
+        memory.remember(made, protocol)
+    return made, protocol
+
+
+def _time_for_scratch(target: Target) -> Budget:
+    return target.budget.until(1.0 - FINDINGS_SHARE[target.settings.evidence])
+
+
+def _planned(session: Session) -> int | None:
+    """The epochs of a training that this run has begun and not ended."""
+    state = load_checkpoint(session.checkpoint) if session.checkpoint else None
+    return int(state["recipe"]["epochs"]) if state and "recipe" in state else None
+
+
+def _searched(
+    target: Target,
+    rebuild: Callable[[], Backbone],
+    reference: Recipe,
+    candidates: Sequence[float],
+    left: Budget,
+) -> Tried:
+    """Each rate with a short training, as far as the budget goes; the first in any case."""
+    search = reference.epochs
+    tried: Tried = []
     for position, rate in enumerate(candidates):
         if tried and left.spent() > SEARCH_SHARE:
             break
-        searched = (position + 1) / len(candidates) * SEARCH_SHARE
+        until = left.until((position + 1) / len(candidates) * SEARCH_SHARE)
         label = f"scratch at {rate:g} (rate search)"
         recipe = replace(reference, label=label, epochs=search, rate=rate, patience=search)
-        session = target.session(f"scratch-{position}", left.until(searched), last=False)
-        _, training = _from_scratch(target, rebuild, _Everything(), recipe, session)
-        merits = *training.merit(training.best), *training.merit(-1)  # the last where none learned
-        tried.append((merits, rate, training.steps))
-    rate = max(tried)[1]
-    recipe = replace(reference, label="scratch", epochs=epochs, rate=rate, patience=epochs)
-    session = target.session("scratch", left)
-    model, training = _from_scratch(target, rebuild, _Everything(), recipe, session)
-    judged = judge(target, model)
-    arm = arm_of(target, "scratch", judged, time.monotonic() - started, steps=training.steps)
-    return Outcome(arm, model, training, recipe=recipe), _protocol(tried, rate, training)
+        session = target.session(f"scratch-{position}", until, last=False)
+        tried.append((rate, _from_scratch(target, rebuild, recipe, session)[1]))
+    return tried
 
 
-def _protocol(
-    tried: Sequence[tuple[tuple[float, ...], float, int]], rate: float, training: Training
-) -> str:
+def _merits(training: Training) -> tuple[float, ...]:
+    """What rates are compared by: the best row, then the last, for where none learned."""
+    return *training.merit(training.best), *training.merit(-1)
+
+
+def _protocol(tried: Tried, made: Outcome, bound: Bound, epochs: int) -> str:
     """What was done from scratch: the rates with the steps of each, then the training."""
-    rates = ", ".join(f"{entry[1]:g}" for entry in tried)
+    training, rate = made.training, made.recipe.rate if made.recipe else 0.0
+    rates = ", ".join(f"{rate:g}" for rate, _ in tried)
     said = (
-        f"Scratch: rates {rates} tried for {' / '.join(str(entry[2]) for entry in tried)} steps, "
-        f"the best ({rate:g}) trained for {training.steps} steps."
+        f"Scratch: rates {rates} tried for {' / '.join(str(each.steps) for _, each in tried)} "
+        f"steps, the best ({rate:g}) trained for {training.steps} steps."
     )
+    if epochs < bound.whole:
+        said += (
+            f" Those are {epochs} passes over the items and not {bound.whole}, as it may take "
+            f"{defaults.SCRATCH_TIMES:g} times as long as the transfer, or the steps that are due."
+        )
     if training.cut:
         said += " It was ended by the budget, so the gain is an upper bound."
     if training.diverged:
         said += " It ended there, as its numbers were no longer finite."
+    if training.decided:
+        said += (
+            " It ended there, so the gain is an upper bound: it had gained nothing on validation "
+            "in the last third of its steps, and was behind the transfer by more than chance "
+            "explains (99.9 %)."
+        )
     return said
 
 
 def scratch_at(
-    target: Target, rebuild: Callable[[], Backbone], reference: Recipe, rate: float
+    target: Target,
+    rebuild: Callable[[], Backbone],
+    reference: Recipe,
+    rate: float,
+    epochs: int | None = None,
 ) -> Outcome:
-    """The same network from random weights at a rate that is known, for twice the reference."""
+    """The same network from random weights at a rate that is known, taken from the cache if there.
+
+    It trains for `epochs`, by default twice those of the reference.
+    """
     started = time.monotonic()
-    epochs = defaults.SCRATCH_MORE_STEPS * reference.epochs
+    epochs = epochs or defaults.SCRATCH_MORE_STEPS * reference.epochs
     count = len(target.dataset.split("train"))
     label = f"scratch on {count} items"
     recipe = replace(reference, label=label, epochs=epochs, rate=rate, patience=epochs)
+    memory = Memory(target, rebuild, {"recipe": asdict(recipe)})
+    found = memory.recall() if target.settings.cache else None
+    if found is not None:
+        return found[0]
     session = target.session(label, target.budget.until(1.0))
-    model, training = _from_scratch(target, rebuild, _Everything(), recipe, session)
+    model, training = _from_scratch(target, rebuild, recipe, session)
     seconds = time.monotonic() - started
     arm = arm_of(target, "scratch", judge(target, model), seconds, steps=training.steps)
-    return Outcome(arm, model, training, recipe=recipe)
+    made = Outcome(arm, model, training, recipe=recipe)
+    if target.settings.cache:
+        memory.remember(made, "")
+    return made
 
 
 class _Everything(Strategy):
@@ -96,15 +170,11 @@ class _Everything(Strategy):
 
 
 def _from_scratch(
-    target: Target,
-    rebuild: Callable[[], Backbone],
-    strategy: Strategy,
-    recipe: Recipe,
-    session: Session,
+    target: Target, rebuild: Callable[[], Backbone], recipe: Recipe, session: Session
 ) -> tuple[Model, Training]:
     seed_everything(target.settings.seed)
     backbone = rebuild()
     model = Model(backbone.stages, new_head(target, backbone))
     augmented = target.settings.augment != "no"
     splits = Splits(target.raw("train", augmented), target.raw("validation"))
-    return model, train(model, target.task, strategy, splits, recipe, session)
+    return model, train(model, target.task, _Everything(), splits, recipe, session)

@@ -34,6 +34,7 @@ OTHERS = {  # compiled networks, checks of items, scores of past runs, the index
     "listings": ("backbones.json",),
     "tfhub": ("tfhub",),
     "torchhub": ("torchhub",),
+    "scratch": ("scratch",),
 }
 # never removed for lack of space: whole runs were spent on it, or only a network brings it back
 LASTING = {"history", "tfhub", "torchhub"}

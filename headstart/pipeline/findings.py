@@ -196,8 +196,8 @@ class Proof:
                 return None
             target = _fewer(self.target, positions)
             recipe = reference(target, moves, source)
-            rate = scratch.recipe.rate if scratch.recipe else recipe.rate
-            made = evidence.scratch_at(target, rebuild(source), recipe, rate)
+            like = scratch.recipe or recipe
+            made = evidence.scratch_at(target, rebuild(source), recipe, like.rate, like.epochs)
             return None if made.training.cut else made.arm.scores
 
         return train

@@ -61,6 +61,13 @@ def prove(
         given = {"plan": str(folder), "data": str(data or plan.data), "backbone": plan.backbone}
         with follow(_settings(plan, asked), progress or Silent(), folder, given) as run:
             target, source, _ = planned(plan, given["data"], run, workspace)
+            workspace.claim_proof(
+                {
+                    "data": target.dataset.fingerprint,
+                    "architecture": str(source.architecture),
+                    "versions": artifact.versions(),
+                }
+            )
             saved = _Saved(load(folder), record, artifact.read_evidence(folder))
             return _proved(target, source, saved, workspace, run)
 
@@ -85,11 +92,15 @@ def planned(
 def _settings(plan: FitPlan, asked: Settings) -> Settings:
     """The plan's settings, with a network from scratch, and what may be asked for anew."""
     own, usual = plan.chosen(), Settings()
-    evident = own.evidence if asked.evidence == usual.evidence else asked.evidence
-    seeds = own.seeds if asked.seeds == usual.seeds else asked.seeds
-    offline = own.offline or asked.offline
-    own = replace(own, budget=asked.budget, track=asked.track, offline=offline)
-    return replace(own, scratch=True, evidence=evident, seeds=seeds)
+    return replace(
+        own,
+        scratch=True,
+        budget=asked.budget,
+        track=asked.track,
+        offline=own.offline or asked.offline,
+        evidence=own.evidence if asked.evidence == usual.evidence else asked.evidence,
+        seeds=own.seeds if asked.seeds == usual.seeds else asked.seeds,
+    )
 
 
 @dataclass(frozen=True)
@@ -106,13 +117,18 @@ class _Saved:
         found = self.told.get("calibration") or {}
         return float(found["temperature"]) if found.get("kept") else 1.0
 
-    def outcome(self, target: Target) -> Outcome:
-        """The model as an arm: judged anew, its cost as it was recorded."""
+    def outcome(self, target: Target, features: Outcome) -> Outcome:
+        """The model as an arm: judged anew, its cost as it was recorded.
+
+        A probe that was saved has seen validation; there it answers as before it had.
+        """
         cost = self.told["arms"]["chosen"]
         outputs = {
             name: found * self.temperature
             for name, found in judge(target, self.predictor.model).items()
         }
+        if self.record.strategy == FEATURES:
+            outputs |= {"validation": features.arm.outputs["validation"]}
         given = (self.record.strategy, outputs, float(cost["seconds"]), int(cost["steps"]))
         arm = evidence.arm_of(target, *given, note=str(cost.get("note", "")))
         return Outcome(arm, self.predictor.model, Training(history=self._history()))
@@ -133,15 +149,15 @@ def _proved(
     target: Target, source: Backbone, saved: _Saved, workspace: Workspace, run: Followed
 ) -> Result:
     """Train what the saved model must beat, and write the whole evidence beside it."""
+    features = evidence.features_arm(replace(target, budget=Budget(None)), source)
     try:
-        made, before = saved.outcome(target), saved.temperature
+        made, before = saved.outcome(target, features), saved.temperature
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise HeadstartError(
             f"{workspace.out / artifact.EVIDENCE} is not what `fit` writes "
             f"({type(error).__name__}: {error}). Copy it again, or make the model again."
         ) from error
     name = saved.record.strategy
-    features = evidence.features_arm(replace(target, budget=Budget(None)), source)
     own = {"naive": {}, FEATURES: {FEATURES: made}}.get(name, {name: made})
     trial = Trial(target, source, name, {FEATURES: features} | own)
     if by_folds(target):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from headstart import defaults, evidence
+from headstart import artifact, defaults, evidence
 from headstart.artifact import Record
 from headstart.defaults import Recipe
 from headstart.evidence import Arm, Outcome, Target
@@ -16,6 +16,7 @@ from headstart.evidence.doubt import UNENDED
 from headstart.pipeline.affordable import has_time
 from headstart.pipeline.demands import AUTO
 from headstart.pipeline.findings import FIRST
+from headstart.pipeline.folding import Folding
 from headstart.pipeline.finish import SIMPLE, Choice, Stage, finish
 from headstart.pipeline.heads import FEATURES, moves
 from headstart.pipeline.prepare import IMPORTED, rebuild, reference
@@ -46,14 +47,18 @@ def proved(attempt: Attempt, workspace: Workspace, run: Followed) -> Result:
         standing.arms, standing.protocol = with_scratch(trial, standing.arms)
         return standing.end()
     except KeyboardInterrupt:
-        if standing.there is None:
+        if not standing.wrote:
             raise
         return standing.stop()
 
 
 @dataclass
 class Standing:
-    """What a run has come to so far, and the record of the model that it has handed over."""
+    """What a run has come to so far, and the record of the model that OUT holds of it.
+
+    A run that goes on finds what it handed over before it was killed; `wrote` is whether it has
+    put anything there since.
+    """
 
     workspace: Workspace
     run: Followed
@@ -62,9 +67,13 @@ class Standing:
     arms: Arms = field(default_factory=dict)
     protocol: str = UNTRAINED
     there: Record | None = None
+    wrote: bool = False
 
     def begin(self, trial: Trial, ranking: Ranking | None = None) -> None:
         """Take the first trial that has a model."""
+        if self.workspace.handed_over:
+            self.there = artifact.read(self.workspace.out)
+            return
         more = trial.asked == AUTO or bool(moves(trial.asked).epochs(1))
         self.advance(trial, ranking, "Better ones are looked for" if more else "")
 
@@ -78,7 +87,7 @@ class Standing:
         target, (_, best) = trial.target, choice(trial, self.arms)
         if target.budget.left() < AFFORDED * IMPORTED or best.strategy == before:
             return
-        _, self.there = self._write(Stage(False, self._doubt(trial), FIRST, self.there))
+        self._write(Stage(False, self._doubt(trial), FIRST, self.there))
         folds = trial.folding.folds if trial.folding else None
         shown = evidence.interval(best, target.settings.seed, folds)
         target.progress.say(
@@ -89,7 +98,7 @@ class Standing:
 
     def end(self) -> Result:
         """The last word: all findings, and the best on validation in place."""
-        return self._told(*self._write(Stage(there=self.there)))
+        return self._told(self._write(Stage(there=self.there)))
 
     def stop(self) -> Result:
         """The evidence that there is, after an interrupt."""
@@ -97,9 +106,9 @@ class Standing:
             raise ValueError("there is no trial")
         self.run.progress.say("Stopped. Writing down what is known so far.")
         stage = Stage(False, self._doubt(self.trial), "quick", self.there)
-        return self._told(*self._write(stage))
+        return self._told(self._write(stage))
 
-    def _write(self, stage: Stage) -> tuple[Result, Record]:
+    def _write(self, stage: Stage) -> Result:
         trial = self.trial
         if trial is None:
             raise ValueError("there is no trial")
@@ -109,10 +118,11 @@ class Standing:
         if kept == "scratch" and trial.folding is not None:
             self.arms[kept] = scratch_of_all(trial, self.arms[kept])
         chosen = Choice(kept, self.protocol, words, self.ranking, arm)
-        return finish(trial, self.workspace, self.arms, chosen, stage)
+        result, self.there = finish(trial, self.workspace, self.arms, chosen, stage)
+        self.wrote = True
+        return result
 
-    def _told(self, result: Result, record: Record) -> Result:
-        self.there = record
+    def _told(self, result: Result) -> Result:
         self.run.result(result.to_json)
         return result
 
@@ -154,9 +164,10 @@ def with_scratch(trial: Trial, arms: Mapping[str, Outcome]) -> tuple[Arms, str]:
     recipe = reference(target, trial.moves, source)
     rates = defaults.scratch_rates(source.delicate)
     if trial.folding is None:
-        scratch, protocol = evidence.scratch_arm(target, rebuild(source), recipe, rates)
+        transfer = arms["asked"].arm
+        scratch, protocol = evidence.scratch_arm(target, rebuild(source), recipe, rates, transfer)
     else:
-        found = _scratch_in_folds(trial, recipe, rates)
+        found = _scratch_in_folds(trial, trial.folding, recipe, rates)
         if found is None:
             return dict(arms), timeless
         scratch, protocol = found
@@ -165,26 +176,35 @@ def with_scratch(trial: Trial, arms: Mapping[str, Outcome]) -> tuple[Arms, str]:
 
 
 def _scratch_in_folds(
-    trial: Trial, recipe: Recipe, rates: Sequence[float]
+    trial: Trial, folding: Folding, recipe: Recipe, rates: Sequence[float]
 ) -> tuple[Outcome, str] | None:
     """A network from scratch in each fold, and what was done; None where time was out.
 
-    The model is that of the last fold, until one is trained on all items to be handed over.
+    The rate that the first fold finds serves all, which can only favour scratch: the others' items
+    had a part in it. Together they take the time of one. The model is the last fold's, until one is
+    trained on all items to be handed over.
     """
-    folding, source = trial.folding, trial.source
-    if folding is None:
-        raise ValueError("there are no folds")
-    made: list[tuple[Outcome, str]] = []
+    source, name = trial.source, trial.winner
+    made: list[Outcome] = []
+    said: list[str] = []
 
     def judge(number: int, part: Target) -> Outcome:
         own = replace(recipe, batch=part.settings.batch or defaults.batch(_learned(part)))
-        made.append(evidence.scratch_arm(part, rebuild(source), own, rates))
-        return made[-1][0]
+        if made and made[0].recipe is not None:
+            first = made[0].recipe
+            made.append(evidence.scratch_at(part, rebuild(source), own, first.rate, first.epochs))
+            return made[-1]
+        transfer, share = folding.arms[name][number], 1 / folding.folds.count
+        outcome, protocol = evidence.scratch_arm(part, rebuild(source), own, rates, transfer, share)
+        made.append(outcome)
+        said.append(protocol)
+        return outcome
 
-    left = trial.target.budget.until(1.0 - evidence.FINDINGS_SHARE[trial.target.settings.evidence])
+    settings = trial.target.settings
+    left = trial.target.budget.until(1.0 - evidence.FINDINGS_SHARE[settings.evidence])
     if not folding.add("scratch", judge, left):
         return None
-    return replace(made[-1][0], arm=folding.arm("scratch")), f"In the last fold: {made[-1][1]}"
+    return replace(made[-1], arm=folding.arm("scratch")), f"In the first fold: {said[0]}"
 
 
 def scratch_of_all(trial: Trial, judged: Outcome) -> Outcome:

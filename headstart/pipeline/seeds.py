@@ -43,7 +43,8 @@ def over_seeds(
             given = (target, trial.source, trial.moves, name, features, left)
             made = evidence.strategy_arm(*given)
         recipe = reference(target, trial.moves, trial.source)
-        other = evidence.scratch_at(target, rebuild(trial.source), recipe, scratch.recipe.rate)
+        alike = (scratch.recipe.rate, scratch.recipe.epochs)
+        other = evidence.scratch_at(target, rebuild(trial.source), recipe, *alike)
         if made.training.cut or other.training.cut:
             break
         rows["chosen"].append(made.arm.scores)

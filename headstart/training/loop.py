@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import nullcontext
+from dataclasses import asdict
 from math import cos, isfinite, pi
 from typing import Any
 
@@ -244,13 +245,7 @@ class _Run:
         if record.best < 0 or record.merit(last) > record.merit(record.best):
             record.best = last
             self.kept = self.moving.copied()
-        waited_out = last - record.best >= self.recipe.patience
-        if waited_out or record.epochs >= self.recipe.epochs:
-            record.finished = True
-        elif 3 * record.epochs >= self.recipe.epochs:
-            hopeless = record.history[record.best]["score"] < self.session.hopeless
-            record.given_up = hopeless
-            record.finished |= hopeless
+        record.conclude(self.recipe, self.session, outputs)
 
     def _diverge(self) -> None:
         """End here, or before the first step: there is then no better network to go back to."""
@@ -277,13 +272,14 @@ class _Run:
                 "record": vars(self.record),
                 "epoch": epoch,
                 "parts": self.parts,
+                "recipe": asdict(self.recipe),
             }
             save_checkpoint(self.session.checkpoint, state)
 
     def _resume(self) -> int:
         path = self.session.checkpoint
         state = load_checkpoint(path) if path is not None else None
-        if state is None:
+        if state is None or state.get("recipe", {}) != asdict(self.recipe):
             return 0
         self.moving.load(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
@@ -13,6 +13,7 @@ import torch
 from accelerate import Accelerator
 
 from headstart.budget import Budget
+from headstart.defaults import Recipe
 from headstart.features.feed import Feed
 from headstart.progress import Progress
 
@@ -37,6 +38,7 @@ class Session:
     judging: float = 1.0  # how many times a pass over validation must still fit into the budget
     pace: Sequence[float] = ()  # of an earlier run that is repeated, instead of the budget
     hopeless: float = -inf  # a score below which training ends after a third of its epochs
+    decided: Callable[[Training, np.ndarray], bool] | None = None  # by outputs (N, labels) too
 
 
 @dataclass
@@ -57,10 +59,23 @@ class Training:
     pace: list[float] = field(default_factory=list)
     given_up: bool = False  # ended as hopeless
     diverged: bool = False  # ended as its numbers were no longer finite
+    decided: bool = False  # ended as going on would change nothing of what it was for
 
     def merit(self, row: int) -> tuple[float, float]:
         """What selection compares: the score on validation, then minus the loss."""
         return self.history[row]["score"], -self.history[row]["validation_loss"]
+
+    def conclude(self, recipe: Recipe, session: Session, outputs: np.ndarray) -> None:
+        """Say whether training ends here, after an epoch with these outputs on validation."""
+        waited_out = len(self.history) - 1 - self.best >= recipe.patience
+        if waited_out or self.epochs >= recipe.epochs:
+            self.finished = True
+            return
+        if 3 * self.epochs >= recipe.epochs:
+            self.given_up = self.history[self.best]["score"] < session.hopeless
+            self.finished |= self.given_up
+        if session.decided is not None and session.decided(self, outputs):
+            self.decided = self.finished = True
 
     @property
     def ending(self) -> str:

@@ -1,0 +1,127 @@
+"""Networks from scratch that earlier runs trained on the same data, in the cache's folder.
+
+One file a network, called by a hash of all that it depends on: safetensors that hold its weights
+and its outputs on validation and test, and in the metadata, as JSON, how it was trained.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+
+from headstart import weights
+from headstart.contracts import Backbone
+from headstart.defaults import Recipe
+from headstart.errors import HeadstartError
+from headstart.evidence.arms import Outcome, arm_of, new_head
+from headstart.evidence.judging import JUDGED
+from headstart.evidence.target import Target
+from headstart.features.cache import enforce_limit
+from headstart.model import Model
+from headstart.places import cache_folder
+from headstart.training import Training, seed_everything
+
+FOLDER = "scratch"
+MOST, LARGEST = 40, 500_000_000  # networks that are kept, the newest; bytes of one
+_OUTPUTS = "outputs."  # how the names of outputs begin, beside those of weights
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Where a network from scratch is kept: for these data, this architecture and `how` it trains.
+
+    The architecture is known by the random weights that the seed draws for it.
+    """
+
+    target: Target
+    rebuild: Callable[[], Backbone]
+    how: Mapping[str, Any]
+
+    def recall(self) -> tuple[Outcome, str] | None:
+        """The network and the sentence on its training; None where none can be used."""
+        try:
+            with safe_open(self.place, framework="pt") as file:
+                told = json.loads(file.metadata()["training"])
+                state = {name: file.get_tensor(name) for name in file.keys()}
+            found = self._outcome(told, state), str(told["protocol"])
+            os.utime(self.place)
+        except (OSError, SafetensorError, HeadstartError, ValueError, LookupError, TypeError):
+            return None  # there is none, or it is damaged: it is trained anew
+        return found
+
+    def remember(self, made: Outcome, protocol: str) -> None:
+        """Keep a network that was trained to its end. Never raises as the cache can't be written.
+
+        Those used least recently go first.
+        """
+        state = made.model.state_dict()
+        size = sum(tensor.nbytes for tensor in state.values())
+        if made.training.cut or made.training.diverged or made.recipe is None or size > LARGEST:
+            return
+        outputs = {f"{_OUTPUTS}{name}": torch.from_numpy(made.arm.outputs[name]) for name in JUDGED}
+        told = {
+            "protocol": protocol,
+            "seconds": made.arm.seconds,
+            "training": vars(made.training),
+            "recipe": asdict(made.recipe),
+        }
+        with suppress(OSError, HeadstartError):
+            self.place.parent.mkdir(parents=True, exist_ok=True)
+            weights.save(state | outputs, self.place, {"training": json.dumps(told)})
+            kept = sorted(self.place.parent.glob("*.safetensors"), key=lambda p: -p.stat().st_mtime)
+            for old in kept[MOST:]:
+                old.unlink(missing_ok=True)
+            enforce_limit()
+
+    @cached_property
+    def place(self) -> Path:
+        """The file of this network."""
+        target = self.target
+        seed_everything(target.settings.seed)
+        backbone = self.rebuild()
+        model = Model(backbone.stages, new_head(target, backbone))
+        items = [f"{item.digest}\t{item.split}\t{item.label}" for item in target.dataset.items]
+        known = {
+            "data": hashlib.sha256("\n".join(items).encode()).hexdigest(),
+            "labels": [target.dataset.kind, *target.labels],
+            "task": [type(target.task).__name__, target.task_settings],
+            "network": [str(backbone.architecture.ordered()), weights.digest(model.state_dict())],
+            "files": {name: hashlib.sha256(c).hexdigest() for name, c in backbone.files.items()},
+            "reading": [dict(target.reader.preprocess), target.reader.modality.version],
+            "seed": target.settings.seed,
+            "augment": target.settings.augment,
+            "machine": [target.accelerator.device.type, target.precision],
+            "versions": [version("headstart"), version("torch")],
+            "how": dict(self.how),
+        }
+        text = json.dumps(known, sort_keys=True, default=str)
+        name = hashlib.sha256(text.encode()).hexdigest()[:32]
+        return cache_folder() / FOLDER / f"{name}.safetensors"
+
+    def _outcome(self, told: Mapping[str, Any], state: weights.State) -> Outcome:
+        """What a file says, checked. Raises ValueError, LookupError, TypeError, HeadstartError."""
+        target, backbone = self.target, self.rebuild()
+        outputs = {name: state.pop(f"{_OUTPUTS}{name}").numpy() for name in JUDGED}
+        for name, found in outputs.items():
+            expected = len(target.dataset.split(name)), len(target.labels)
+            if found.shape != expected or found.dtype != np.float32:
+                raise ValueError(f"outputs for {name} are {found.shape}")
+        model = Model(backbone.stages, new_head(target, backbone))
+        weights.load_into(model, state, str(self.place))
+        training, recipe = Training(**told["training"]), Recipe(**told["recipe"])
+        if not np.isfinite([*training.history[training.best].values(), told["seconds"]]).all():
+            raise ValueError("numbers are not finite")
+        arm = arm_of(target, "scratch", outputs, float(told["seconds"]), int(training.steps))
+        return Outcome(arm, model.eval(), training, recipe=recipe)
