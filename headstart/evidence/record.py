@@ -183,17 +183,19 @@ class Evidence:
         return scores | {"items": len(arm.checked), "seconds": round(arm.seconds, 2)}
 
     def _judge(self) -> dict[str, Any]:
-        """How the arms were judged, and over how many trainings the gain is taken."""
+        """How the arms were judged."""
         found: dict[str, Any] = {"by": "held-out", "items": len(self.arms["naive"].scores)}
         if self.folds is not None:
             found |= {"by": "folds", "folds": self.folds.count, "repeats": self.folds.repeats}
         if self.clusters is not None:
             found["distinct"] = len(np.unique(self.clusters))
-        if "scratch" in self.arms:
-            seen = 1 if self.by_seed is None else len(self.by_seed["scratch"])
-            found["trainings"] = seen if self.folds is None else self.folds.count
-            found["assumed"] = round(self.luck, 5)
         return found
+
+    def _trainings(self) -> dict[str, Any]:
+        """How many trainings of scratch the gain is over, and what was assumed of others."""
+        seen = 1 if self.by_seed is None else len(self.by_seed["scratch"])
+        trainings = seen if self.folds is None else self.folds.count
+        return {"trainings": trainings, "assumed": round(self.luck, 5)}
 
     def over_naive(self) -> Interval:
         """The model handed over minus the naive one."""
@@ -205,7 +207,7 @@ class Evidence:
         found: dict[str, Any] = {
             "metric": self.metric,
             "arms": {name: arm.to_json(self.interval(arm)) for name, arm in self.arms.items()},
-            "gain": gain.to_json() if gain else None,
+            "gain": gain.to_json() | self._trainings() if gain else None,
             "verdict": self.verdict,
             "doubt": self.doubt,
             "strategy": self.strategy,

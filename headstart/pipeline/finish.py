@@ -193,7 +193,7 @@ def _evidence(trial: Trial, arms: Mapping[str, Outcome], choice: Choice) -> Evid
     found.warnings += constant(
         winner.outputs["test"], target.dataset.targets("test"), target.labels
     )
-    if name != "asked":
+    if asked.arm.strategy != winner.strategy:
         found.dropped = replace(asked.arm, note=_dropped(asked.arm, winner))
     return found
 
@@ -216,8 +216,9 @@ def _diverged(arms: Mapping[str, Outcome]) -> list[str]:
 
 
 def _dropped(asked: Arm, winner: Arm) -> str:
+    than = "no better than" if asked.merit[0] == winner.merit[0] else "below"
     note = (
-        f"{asked.strategy} scored {asked.merit[0]:.3f} on validation, below "
+        f"{asked.strategy} scored {asked.merit[0]:.3f} on validation, {than} "
         f"{winner.strategy} at {winner.merit[0]:.3f}, which is handed over."
     )
     return f"{note} ({asked.strategy} was {asked.note}.)" if asked.note else note

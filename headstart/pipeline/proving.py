@@ -16,8 +16,8 @@ from headstart.evidence.doubt import UNENDED
 from headstart.pipeline.affordable import has_time
 from headstart.pipeline.demands import AUTO
 from headstart.pipeline.findings import FIRST
-from headstart.pipeline.folding import Folding
 from headstart.pipeline.finish import SIMPLE, Choice, Stage, finish
+from headstart.pipeline.folding import Folding
 from headstart.pipeline.heads import FEATURES, moves
 from headstart.pipeline.prepare import IMPORTED, rebuild, reference
 from headstart.pipeline.trials import Trial
