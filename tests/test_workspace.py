@@ -213,7 +213,7 @@ def test_folders_change_places(
     tmp_path: Path, at_once: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not at_once:
-        monkeypatch.setattr(workspaces.sys, "platform", "some other")
+        monkeypatch.setattr(sys, "platform", "some other")
     for name in ("one", "other"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "file").write_text(name)
