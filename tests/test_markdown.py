@@ -73,7 +73,8 @@ def test_a_card_quotes_all_that_comes_from_data(fitted: Fitted, tmp_path: Path) 
     )
     evidence = artifact.read_evidence(fitted.folder)
     evidence["warnings"] = [f"Classes with nothing: {EVIL}"]
-    text = artifact._card(spoiled, evidence, "")
+    artifact.describe(tmp_path, spoiled, evidence, "")
+    text = (tmp_path / "README.md").read_text(encoding="utf-8")
     front, page = re.fullmatch(r"---\n(.*?)\n---\n(.*)", text, re.DOTALL).groups()  # type: ignore[union-attr]
     assert yaml.safe_load(front)["license"] == " ".join(EVIL.lower().split())
     parts = parsed(page)

@@ -21,6 +21,7 @@ import headstart as hs
 from headstart.errors import HeadstartError
 from headstart.evidence.doubt import UNENDED
 from headstart.progress import Advance, Progress
+from headstart.results import Result
 from headstart.training import loop
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -106,13 +107,18 @@ def test_an_interrupt_leaves_a_model_and_the_proof_goes_on_later(
     assert sorted(os.listdir(tmp_path)) == ["cache", "model", "pictures"]
 
 
+def fit(data: Path, out: Path, progress: Progress | None = None, **given: Any) -> Result:
+    """A short fit of the whole network, without findings."""
+    settings = hs.Settings(**{"epochs": 3, "batch": 16, "evidence": "none"} | given)
+    return hs.fit(
+        data, TINY, out, strategy="full-fine-tuning", settings=settings, progress=progress
+    )
+
+
 def test_the_same_fit_goes_on_after_an_interrupt(pictures: Path, tmp_path: Path) -> None:
-    settings = hs.Settings(epochs=3, batch=16, evidence="none")
     whole, halted = tmp_path / "whole", tmp_path / "halted"
-    named = {"strategy": "full-fine-tuning", "settings": settings}
-    assert hs.fit(pictures, TINY, halted, **named, progress=Stopping("full-fine-tuning", 4)).stopped
-    result = hs.fit(pictures, TINY, halted, **named)
-    other = hs.fit(pictures, TINY, whole, **named)
+    assert fit(pictures, halted, Stopping("full-fine-tuning", 4)).stopped
+    result, other = fit(pictures, halted), fit(pictures, whole)
     assert not result.stopped
     assert result.evidence.strategy == other.evidence.strategy
     assert (halted / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
@@ -120,11 +126,8 @@ def test_the_same_fit_goes_on_after_an_interrupt(pictures: Path, tmp_path: Path)
 
 
 def test_a_proof_takes_scratch_from_an_earlier_run(pictures: Path, tmp_path: Path) -> None:
-    settings = hs.Settings(epochs=2, batch=16, evidence="none")
-    named = {"strategy": "full-fine-tuning"}
-    first = hs.fit(pictures, TINY, tmp_path / "first", settings=settings, **named)
-    bare = hs.Settings(epochs=2, batch=16, evidence="none", scratch=False)
-    second = hs.fit(pictures, TINY, tmp_path / "second", settings=bare, **named)
+    first = fit(pictures, tmp_path / "first")
+    second = fit(pictures, tmp_path / "second", scratch=False)
     assert second.evidence.gain is None and not second.doubt
     progress = Stopping()
     proven = hs.prove(tmp_path / "second", progress=progress)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from headstart import workspace as workspaces
 from headstart.errors import HeadstartError
 from headstart.workspace import Workspace
 
@@ -161,3 +162,76 @@ def test_an_error_keeps_checkpoints_and_nothing_else(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError), Workspace(out) as workspace:
         raise RuntimeError
     assert names(tmp_path / "birds.unfinished") == ["chosen.checkpoint", "run.json"]
+
+
+def hand_over(workspace: Workspace, text: str, **more: str) -> None:
+    """Draft a model whose record holds this text, and put it in place."""
+    draft = workspace.draft()
+    for name, content in {"headstart.json": text, **more}.items():
+        (draft / name).write_text(content)
+    workspace.hand_over()
+
+
+def test_a_model_is_handed_over_and_replaced_by_a_better_one(tmp_path: Path) -> None:
+    out = tmp_path / "birds"
+    with Workspace(out) as workspace:
+        workspace.claim(RUN)
+        hand_over(workspace, "first", own="1")
+        assert workspace.handed_over and names(out) == ["headstart.json", "own"]
+        (out / "answers.csv").write_text("mine")
+        hand_over(workspace, "second")
+        assert names(out) == ["answers.csv", "headstart.json"]
+        assert (out / "headstart.json").read_text() == "second"
+        (workspace.draft() / "evidence.json").write_text("more")
+        workspace.renew()
+        assert (out / "evidence.json").read_text() == "more"
+        workspace.end()
+    assert names(tmp_path) == ["birds"]
+    assert names(out) == ["answers.csv", "evidence.json", "headstart.json"]
+
+
+def test_a_run_that_handed_over_a_model_goes_on(tmp_path: Path) -> None:
+    out = tmp_path / "birds"
+    with Workspace(out) as workspace:
+        workspace.claim(RUN)
+        hand_over(workspace, "first")
+    with Workspace(out) as workspace:
+        assert workspace.claim(RUN)
+        assert workspace.handed_over
+    with (
+        pytest.raises(HeadstartError, match="headstart prove"),
+        Workspace(out) as workspace,
+    ):
+        workspace.claim({**RUN, "data": "other"})
+    (out / "headstart.json").write_text("that of somebody else")
+    with pytest.raises(HeadstartError, match="already holds a model"), Workspace(out):
+        pass
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_folders_change_places(
+    tmp_path: Path, at_once: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not at_once:
+        monkeypatch.setattr(sys, "platform", "some other")
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text(name)
+    workspaces._exchange(tmp_path / "one", tmp_path / "other")
+    assert names(tmp_path) == ["one", "other"]
+    assert (tmp_path / "one" / "file").read_text() == "other"
+    assert (tmp_path / "other" / "file").read_text() == "one"
+
+
+def test_a_proof_keeps_checkpoints_of_the_same_data_alone(tmp_path: Path) -> None:
+    out = tmp_path / "birds"
+    with pytest.raises(HeadstartError, match="is not a saved model"), Workspace(out, proves=True):
+        pass
+    out.mkdir()
+    (out / "headstart.json").write_text("{}")
+    for data, kept in (("same", 0), ("same", 1), ("other", 0), ("other", 1)):
+        with Workspace(out, proves=True) as workspace:
+            workspace.claim_proof({"data": data})
+            assert len(list(workspace.folder.glob("*.checkpoint"))) == kept
+            (workspace.folder / "scratch.checkpoint").touch()
+    assert names(out) == ["headstart.json"]
