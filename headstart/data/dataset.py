@@ -14,6 +14,7 @@ import numpy as np
 
 from headstart.contracts import Modality
 from headstart.data.check import Checked, check_items, drop_conflicts, drop_leaks, identical
+from headstart.data.clusters import Clusters, clustered
 from headstart.data.items import find
 from headstart.data.names import alike
 from headstart.data.plan import held_out, plan_of, without_hidden
@@ -87,7 +88,9 @@ def load(
     kept, conflicts = drop_conflicts(usable)
     kept, leaks = drop_leaks(kept) if plan.named else (kept, ())
     kind.demand(path, kept, usable, labels)
-    items = plan.cut(kept, kind.stratum)
+    few = plan.too_few(kept, schema.group)
+    clusters = clustered(kept, checked.sketches, grouped=not few)
+    items = plan.cut(clusters.items, kind.stratum)
     splits = _splits(items)
     _demand_every_split(path, splits)
     kind.demand_variety(path, splits["train"], labels)
@@ -98,8 +101,10 @@ def load(
         leaks=tuple((item.id, held.id) for item, held in leaks),
         warnings=(
             *(*found.warnings, *_rare(rare), *_twins(labels, kind)),
-            *kind.warnings(splits, labels),
+            *(*kind.warnings(splits, labels), *few),
+            *clusters.warnings(items, kind.name == _USUAL, "" if few else schema.group),
         ),
+        near=_near(clusters),
     )
     return Dataset(path, items, labels, report, kind.name)
 
@@ -126,11 +131,13 @@ def load_labelled(
     kept, conflicts = drop_conflicts(checked.items)
     if not kept:
         raise DataError(f"{path} has no usable item: all carry conflicting labels. Correct them.")
-    items = tuple(replace(item, split="test") for item in kept)
+    clusters = clustered(kept, checked.sketches, grouped=True)
+    items = tuple(replace(item, split="test") for item in clusters.items)
     report = replace(
         _report(found, read, checked, {"test": items}, labels),
         split_rule=rule,
         conflicts=_ids(conflicts),
+        near=_near(clusters),
     )
     return Dataset(path, items, tuple(labels), report, read.kind.name)
 
@@ -261,6 +268,10 @@ def _report(
         said=(*found.said, *told),
         columns={"content": found.content, "label": found.columns} if found.content else {},
     )
+
+
+def _near(clusters: Clusters) -> tuple[tuple[str, ...], ...]:
+    return tuple(tuple(item.id for item in family) for family in clusters.families)
 
 
 def _ids(conflicts: Sequence[Sequence[Item]]) -> tuple[tuple[tuple[str, str], ...], ...]:
