@@ -12,7 +12,7 @@ from headstart.data.copies import near_copies
 from headstart.data.sources import SPLITS, Item
 from headstart.data.splits import hashed
 
-_MOST, _SHARE = 10, 0.25  # items of a family, or their share of all: more are no copies
+_MOST, _SHARE = 4, 0.25  # items of a family, or their share of all: more are no copies
 
 Families = tuple[tuple[Item, ...], ...]
 
@@ -21,30 +21,43 @@ Families = tuple[tuple[Item, ...], ...]
 class Clusters:
     """Items in their clusters, and families of near copies: of different items, but nearly equal.
 
-    `alike` are families so large that they only say how such items look: those are not joined.
+    `alike` are families so large that they only say how such items look: those are not joined;
+    `groups` are those whose items are joined.
     """
 
     items: tuple[Item, ...]
+    groups: frozenset[str]
     families: Families
     alike: Families
+
+    @property
+    def near(self) -> tuple[tuple[str, ...], ...]:
+        """The families of near copies, by id."""
+        return tuple(tuple(item.id for item in family) for family in self.families)
+
+    def said(self, column: str | None) -> list[str]:
+        """A sentence on the groups, which a column names."""
+        count = len(self.groups)
+        told = f"items of one of the {count} groups of `{column}` are never parted by a cut"
+        return [told] if count else []
 
     def warnings(self, items: Sequence[Item], classes: bool, column: str | None) -> list[str]:
         """Sentences on families and groups, with the items as they were split.
 
-        `classes` says whether labels are such, and `column` names the groups, if they are joined.
+        `classes` says whether labels are such, and `column` names the groups.
         """
         split_of = {item.id: item.split or "" for item in items}
         mixed = [own for own in self.families if classes and len({i.label for i in own}) > 1]
         parted = [own for own in self.families if len({split_of[item.id] for item in own}) > 1]
         groups: defaultdict[str, set[str]] = defaultdict(set)
-        for item in items if column else ():
+        for item in items:
             groups[item.group].add(split_of[item.id])
-        torn = sorted(name for name, splits in groups.items() if name and len(splits) > 1)
+        torn = sorted(name for name in self.groups if len(groups[name]) > 1)
         return [
             *(_alike(own) for own in self.alike),
             *([_mixed(mixed)] if mixed else []),
             *([_parted(parted, split_of)] if parted else []),
-            *([_torn(torn, len(groups), f"{column}")] if torn else []),
+            *([_torn(torn, len(self.groups), f"{column}")] if torn else []),
         ]
 
 
@@ -70,10 +83,9 @@ def clustered(items: Sequence[Item], sketches: Mapping[str, str], grouped: bool)
     every = [tuple(item for name in sorted(own) for item in members[name]) for own in near]
     return Clusters(
         tuple(replace(i, cluster=cluster_of.get(i.identity, i.cluster)) for i in items),
-        *(
-            tuple(family for own, family in zip(near, every, strict=True) if (len(own) > most) == x)
-            for x in (False, True)
-        ),
+        frozenset(groups),
+        tuple(family for family in every if _different(family) <= most),
+        tuple(family for family in every if _different(family) > most),
     )
 
 
@@ -85,6 +97,10 @@ def _joined(links: Iterable[tuple[str, str]]) -> list[set[str]]:
         sets.add(other)
         sets.merge(one, other)
     return sorted(map(set, sets.subsets()), key=min)
+
+
+def _different(family: Sequence[Item]) -> int:
+    return len({item.identity for item in family})
 
 
 def _alike(family: Sequence[Item]) -> str:

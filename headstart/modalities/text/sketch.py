@@ -1,4 +1,4 @@
-"""A text's sketch: equal for texts that differ in punctuation and numbers alone."""
+"""A text's sketch: equal for texts that differ in punctuation, and long ones in numbers, alone."""
 
 from __future__ import annotations
 
@@ -6,26 +6,28 @@ import hashlib
 import re
 import unicodedata
 
-_LEAST = 12  # letters, below which numbers and punctuation are what a text says
+_LEAST, _LONG = 12, 60  # letters, below which punctuation, and numbers, are what a text says
 
 
 class _Plain(dict[int, str]):
-    """What stands for a character: itself for letters, marks and symbols, 0 for digits, a space."""
+    """What stands for a character: a space for punctuation and the like, else itself."""
 
     def __missing__(self, code: int) -> str:
-        kind, letter = unicodedata.category(chr(code)), chr(code)
-        kept = letter if kind[0] in "LM" or kind == "So" or letter == "\x1e" else " "
-        self[code] = "0" if kind[0] == "N" else kept
+        letter = chr(code)
+        kind = unicodedata.category(letter)
+        self[code] = letter if kind[0] in "LMN" or kind == "So" or letter == "\x1e" else " "
         return self[code]
 
 
 _PLAIN = _Plain()
-_NUMBER = re.compile(r"0[0 ]*")
+_NUMBER = re.compile(r"\d[\d ]*")
 
 
 def sketch(plain: str) -> str:
     """A hash of 256 bits as hex, of a text in lower case; empty for one of few letters."""
-    bare = _NUMBER.sub("0 ", plain.translate(_PLAIN))
-    if sum(map(str.isalpha, bare)) < _LEAST:
+    bare = plain.translate(_PLAIN)
+    letters = sum(map(str.isalpha, bare))
+    if letters < _LEAST:
         return ""
+    bare = _NUMBER.sub("0 ", bare) if letters >= _LONG else bare
     return hashlib.blake2b(" ".join(bare.split()).encode(), digest_size=32).hexdigest()
