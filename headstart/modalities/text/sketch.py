@@ -6,7 +6,8 @@ import hashlib
 import re
 import unicodedata
 
-_LEAST, _LONG = 12, 60  # letters, below which punctuation, and numbers, are what a text says
+_PAIR = "\x1e"  # between the two texts of a pair
+_LEAST, _LONG = 12, 40  # letters, below which punctuation, and numbers, are what a text says
 
 
 class _Plain(dict[int, str]):
@@ -15,7 +16,7 @@ class _Plain(dict[int, str]):
     def __missing__(self, code: int) -> str:
         letter = chr(code)
         kind = unicodedata.category(letter)
-        self[code] = letter if kind[0] in "LMN" or kind == "So" or letter == "\x1e" else " "
+        self[code] = letter if kind[0] in "LMN" or kind == "So" or letter == _PAIR else " "
         return self[code]
 
 
@@ -30,4 +31,5 @@ def sketch(plain: str) -> str:
     if letters < _LEAST:
         return ""
     bare = _NUMBER.sub("0 ", bare) if letters >= _LONG else bare
-    return hashlib.blake2b(" ".join(bare.split()).encode(), digest_size=32).hexdigest()
+    parts = (" ".join(part.split()) for part in bare.split(_PAIR))
+    return hashlib.blake2b(_PAIR.join(parts).encode(), digest_size=32).hexdigest()
