@@ -32,6 +32,7 @@ class Check:
     problem: str | None = None
     notes: tuple[str, ...] = ()
     identity: str = ""  # equal for items that count as identical, where bytes say too little
+    sketch: str = ""  # 256 bits as hex, of which near copies share all but 10; empty for near none
 
 
 class Hub(ABC):

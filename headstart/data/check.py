@@ -20,11 +20,15 @@ _BATCH = 256  # of them, to one thread, where an item is a short text
 
 @dataclass(frozen=True)
 class Checked:
-    """The usable items with their digests, the others with a reason, and what is peculiar."""
+    """The usable items with their digests, the others with a reason, and what is peculiar.
+
+    `sketches` are those of usable items by identity.
+    """
 
     items: tuple[Item, ...]
     skipped: tuple[tuple[str, str], ...]
     notes: dict[str, int]
+    sketches: dict[str, str]
 
 
 def check_items(items: Sequence[Item], modality: Modality, progress: Progress) -> Checked:
@@ -32,6 +36,7 @@ def check_items(items: Sequence[Item], modality: Modality, progress: Progress) -
     usable: list[Item] = []
     skipped: list[tuple[str, str]] = []
     notes: Counter[str] = Counter()
+    sketches: dict[str, str] = {}
     findings = Findings(modality)
     for item, hashed, found in _on_all_cores(items, modality, findings, progress):
         if hashed and findings.get(hashed) is None:
@@ -40,10 +45,11 @@ def check_items(items: Sequence[Item], modality: Modality, progress: Progress) -
             alike = digest(found.identity.encode()) if found.identity else hashed
             usable.append(replace(item, digest=hashed, identity=alike))
             notes.update(found.notes)
+            sketches[alike] = found.sketch
         else:
             skipped.append((item.id, found.problem))
     findings.save()
-    return Checked(tuple(usable), tuple(skipped), dict(sorted(notes.items())))
+    return Checked(tuple(usable), tuple(skipped), dict(sorted(notes.items())), sketches)
 
 
 def drop_conflicts(items: Sequence[Item]) -> tuple[list[Item], tuple[tuple[Item, ...], ...]]:

@@ -9,14 +9,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from headstart.contracts import Modality
 from headstart.data.check import Checked, check_items, drop_conflicts, drop_leaks, identical
+from headstart.data.clusters import clustered
 from headstart.data.items import find
 from headstart.data.names import alike
-from headstart.data.plan import held_out, plan_of, without_hidden
+from headstart.data.plan import Plan, held_out, plan_of, without_hidden
 from headstart.data.schema import GUESSED, Schema
 from headstart.data.sources import SPLITS, Found, Item
 from headstart.data.summary import DataReport
@@ -86,23 +88,21 @@ def load(
     checked = _checked(path, read, modality, progress)
     usable, rare = _without_rare([plan.rename(item) for item in checked.items], kind)
     labels = kind.names(path, _named(read.items, rare), found.columns or (found.column,))
-    kept, conflicts = drop_conflicts(usable)
-    kept, leaks = drop_leaks(kept) if plan.named else (kept, ())
+    kept, left_out = _consistent(usable, plan)
     kind.demand(path, kept, usable, labels)
-    items = plan.cut(kept, kind.stratum)
+    few = plan.too_few(kept, schema.group)
+    clusters = clustered(kept, checked.sketches, grouped=not few)
+    items = plan.cut(clusters.items, kind.stratum)
     splits = _splits(items)
     _demand_every_split(path, splits)
     kind.demand_variety(path, splits["train"], labels)
-    report = replace(
-        _report(found, read, checked, splits, labels),
-        split_rule=plan.rule,
-        conflicts=_ids(conflicts),
-        leaks=tuple((item.id, held.id) for item, held in leaks),
-        warnings=(
-            *(*found.warnings, *_rare(rare), *_twins(labels, kind)),
-            *kind.warnings(splits, labels),
-        ),
+    warnings = (
+        *(*found.warnings, *_rare(rare), *_twins(labels, kind), *kind.warnings(splits, labels)),
+        *(*few, *clusters.warnings(items, kind.name == _USUAL, schema.group)),
     )
+    found = replace(found, warnings=warnings, said=(*found.said, *clusters.said(schema.group)))
+    report = _report(found, read, checked, splits, labels)
+    report = replace(report, split_rule=plan.rule, near=clusters.near, **left_out)
     return Dataset(path, items, labels, report, kind.name, "test" in plan.held)
 
 
@@ -128,11 +128,13 @@ def load_labelled(
     kept, conflicts = drop_conflicts(checked.items)
     if not kept:
         raise DataError(f"{path} has no usable item: all carry conflicting labels. Correct them.")
-    items = tuple(replace(item, split="test") for item in kept)
+    clusters = clustered(kept, checked.sketches, grouped=True)
+    items = tuple(replace(item, split="test") for item in clusters.items)
     report = replace(
         _report(found, read, checked, {"test": items}, labels),
         split_rule=rule,
         conflicts=_ids(conflicts),
+        near=clusters.near,
     )
     return Dataset(path, items, tuple(labels), report, read.kind.name)
 
@@ -198,6 +200,14 @@ def _without_rare(items: Sequence[Item], kind: Targets) -> tuple[list[Item], tup
     if len(different) < len(rare) + 2:
         return list(items), ()
     return _named(items, rare), rare
+
+
+def _consistent(items: Sequence[Item], plan: Plan) -> tuple[list[Item], dict[str, Any]]:
+    """Without contents of several labels or named splits; also those, for the report."""
+    kept, conflicts = drop_conflicts(items)
+    kept, leaks = drop_leaks(kept) if plan.named else (kept, ())
+    pairs = tuple((item.id, held.id) for item, held in leaks)
+    return kept, {"conflicts": _ids(conflicts), "leaks": pairs}
 
 
 def _named(items: Sequence[Item], rare: Sequence[str]) -> list[Item]:

@@ -8,9 +8,12 @@ checking it costs less than reading this; nothing is kept of it.
 from __future__ import annotations
 
 import json
+import re
 
 from headstart.contracts import Check, Modality
 from headstart.places import cache_folder
+
+_SKETCH = re.compile("([0-9a-f]{64})?")
 
 
 class Findings:
@@ -49,7 +52,8 @@ class Findings:
         if not self._keeps:
             return
         lines = [
-            json.dumps([digest, check.problem, list(check.notes), check.identity]) + "\n"
+            json.dumps([digest, check.problem, list(check.notes), check.identity, check.sketch])
+            + "\n"
             for digest, check in self._new.items()
         ]
         self._new = {}
@@ -65,11 +69,12 @@ class Findings:
 
 def _read(line: bytes) -> tuple[str, Check] | None:
     try:
-        digest, problem, notes, *rest = json.loads(line)
+        digest, problem, notes, identity, sketch = json.loads(line)
     except (TypeError, ValueError):
         return None
-    texts = [digest, *rest]  # lines of earlier versions have no identity
-    right = isinstance(problem, str | None) and isinstance(notes, list) and len(rest) < 2
-    if not right or not all(isinstance(text, str) for text in texts):
+    right = isinstance(problem, str | None) and isinstance(notes, list)
+    if not right or not all(isinstance(text, str) for text in (digest, identity, sketch)):
         return None
-    return digest, Check(problem, tuple(map(str, notes)), *rest)
+    if not _SKETCH.fullmatch(sketch):
+        return None
+    return digest, Check(problem, tuple(map(str, notes)), identity, sketch)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import ceil
 
 from headstart.data.sources import SPLITS, Found, Item
 from headstart.data.splits import FROM_TRAIN, TEST_FROM_TRAIN, UNSPLIT, Shares, cut
@@ -29,6 +30,17 @@ class Plan:
         """The item in the split that its named one becomes, or in none yet."""
         split = self.named.get(item.split or "")
         return item if item.split == split else replace(item, split=split)
+
+    def too_few(self, items: Sequence[Item], column: str | None) -> tuple[str, ...]:
+        """A sentence where groups are too few to be kept together; without any, none."""
+        groups = {item.group for item in items if item.split not in self.held} - {""}
+        least = ceil(0.5 / min(share for _, share in self.shares or UNSPLIT))
+        if not groups or len(groups) >= least:
+            return ()
+        return (
+            f"`{column}` has {len(groups)} groups, too few to keep each in one split: with {least} "
+            "or more they would be. The groups part the report alone.",
+        )
 
     def cut(self, items: Sequence[Item], stratum: Callable[[str], str]) -> tuple[Item, ...]:
         """Give a split to every item that is not held out by name.

@@ -14,6 +14,7 @@ Counts = Mapping[str, Mapping[str, int]]  # of a cluster, by hash: different ite
 UNSPLIT: Shares = (("test", 0.15), ("validation", 0.15), ("train", 0.70))
 TEST_FROM_TRAIN: Shares = (("test", 0.20), ("train", 0.80))
 FROM_TRAIN: Shares = (("validation", 0.20), ("train", 0.80))
+_ANY = "\0"  # stands for all classes together
 _TINY = 1e-9  # what sums of shares may be off
 
 
@@ -107,10 +108,12 @@ def spread(
     empty, unless there are fewer clusters than parts.
     """
     left = Counter(single or {})
+    left[_ANY] = left.total()
     for own in clusters.values():
-        left.update(own.keys())
+        left.update([*own, _ANY])
     enough = frozenset(label for label, count in left.items() if count >= len(shares))
-    parts = _Parts(shares, enough, left)
+    main = max(shares, key=lambda part: shares[part])
+    parts = _Parts(shares, main, enough, left)
     order = sorted(clusters, key=lambda name: (-sum(clusters[name].values()).bit_length(), name))
     return {name: parts.give(clusters[name]) for name in order}
 
@@ -120,20 +123,22 @@ class _Parts:
     """What was given out so far: items of each class, and of each class in each part."""
 
     shares: Mapping[str, float]
+    main: str  # the part of the largest share: a class of few clusters is at least in this
     enough: frozenset[str]  # classes that can be in every part
     left: Counter[str]  # clusters of each class that are still to come
     passed: Counter[str] = field(default_factory=Counter)
     held: Counter[tuple[str, str]] = field(default_factory=Counter)
-    sizes: Counter[str] = field(default_factory=Counter)
 
     def give(self, own: Mapping[str, int]) -> str:
         """The part that a cluster with these items belongs to."""
         self.passed.update(own)
-        last = [label for label in own if label in self.enough and self._just_enough(label)]
+        learned = all(label in self.enough or self.held[self.main, label] for label in own)
+        labels = [*own, _ANY] if learned else list(own)
+        last = [label for label in labels if label in self.enough and self._just_enough(label)]
         best = max(self.shares, key=lambda part: self._lack(part, own, last))
         self.held.update({(best, label): count for label, count in own.items()})
-        self.sizes[best] += sum(own.values())
-        self.left.subtract(own.keys())
+        self.held[best, _ANY] += sum(own.values())
+        self.left.subtract([*own, _ANY])
         return best
 
     def _just_enough(self, label: str) -> bool:
@@ -148,7 +153,11 @@ class _Parts:
             for label, count in own.items()
         )
         absent = sum(not self.held[part, label] for label in last)
-        return absent, round(wanted, 9), round(share * self.passed.total() - self.sizes[part], 9)
+        return (
+            absent,
+            round(wanted, 9),
+            round(share * self.passed.total() - self.held[part, _ANY], 9),
+        )
 
 
 def hashed(text: str) -> str:

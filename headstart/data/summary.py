@@ -14,8 +14,9 @@ class DataReport:
     """What a data set holds and what was left out.
 
     `items` counts the usable ones; `skipped` lists (id, why); `duplicates` groups of identical
-    items within a split, which stay; `conflicts` groups of (id, label) with identical content
-    under several labels, all left out; `leaks` (id left out, held-out id with the same content);
+    items within a split, which stay; `near` groups of near copies, which stay too; `conflicts`
+    groups of (id, label) with identical content under several labels, all left out; `leaks` (id
+    left out, held-out id with the same content);
     `splits` the items per split and class, or label of a set, or of all under `items`, as the kind
     of target counts; `sizes` the items per split; `spread` a few words on each split's labels;
     `said` sentences on how the data set was understood.
@@ -26,6 +27,7 @@ class DataReport:
     split_rule: str
     skipped: tuple[tuple[str, str], ...] = ()
     duplicates: tuple[tuple[str, ...], ...] = ()
+    near: tuple[tuple[str, ...], ...] = ()
     conflicts: tuple[tuple[tuple[str, str], ...], ...] = ()
     leaks: tuple[tuple[str, str], ...] = ()
     notes: Mapping[str, int] = field(default_factory=dict)
@@ -50,6 +52,7 @@ class DataReport:
             "kind": self.kind,
             "skipped": len(self.skipped),
             "duplicates": sum(len(group) - 1 for group in self.duplicates),
+            "near_copies": sum(len(group) - 1 for group in self.near),
             "conflicts": sum(map(len, self.conflicts)),
             "leaks": len(self.leaks),
             "notes": dict(self.notes),
@@ -63,6 +66,7 @@ class DataReport:
             "warnings": list(self.warnings),
             "skipped_items": [list(entry) for entry in self.skipped],
             "duplicate_items": [list(group) for group in self.duplicates],
+            "near_copy_items": [list(group) for group in self.near],
             "conflict_items": [[list(entry) for entry in group] for group in self.conflicts],
             "leak_items": [list(pair) for pair in self.leaks],
         }
@@ -78,6 +82,7 @@ class DataReport:
             lines.append(f"  peculiar: {', '.join(kinds)}")
         lines += _listed("skipped", (f"{name}: {why}" for name, why in self.skipped))
         lines += _listed("identical within a split", map(" = ".join, self.duplicates))
+        lines += _listed("near copies, never parted by a cut", map(" ~ ".join, self.near))
         lines += _listed(
             "identical under different labels, left out",
             (" = ".join(f"{name} ({label})" for name, label in group) for group in self.conflicts),

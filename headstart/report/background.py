@@ -205,6 +205,7 @@ def _lists(found: Mapping[str, Any]) -> list[tuple[str, Table]]:
     kinds: tuple[tuple[str, str, Any], ...] = (
         ("skipped_items", "Skipped", lambda entry: ": ".join(map(str, entry))),
         ("duplicate_items", "Identical within a split", lambda entry: " = ".join(map(str, entry))),
+        ("near_copy_items", "Near copies", lambda entry: " ~ ".join(map(str, entry))),
         (
             "conflict_items",
             "Identical under different labels, left out",

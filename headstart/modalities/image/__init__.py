@@ -12,6 +12,7 @@ from torch import Tensor
 from headstart.contracts import Check, Modality, Preprocess
 from headstart.errors import DataError
 from headstart.modalities.image.opening import SUFFIXES, is_picture, open_picture
+from headstart.modalities.image.sketch import sketch
 from headstart.modalities.image.views import random_view, whole_view
 
 
@@ -42,10 +43,9 @@ class Image(Modality):
         """Read the file wholly; say why it can't be used, or what is peculiar about it."""
         try:
             picture = open_picture(raw)
-            picture.prove()
+            return Check(notes=picture.notes, sketch=sketch(picture))
         except DataError as error:
             return Check(problem=str(error))
-        return Check(notes=picture.notes)
 
     def decode(
         self, raw: bytes, preprocess: Preprocess, rng: np.random.Generator | None = None

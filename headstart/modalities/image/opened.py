@@ -1,4 +1,4 @@
-"""An opened picture file: described, proved whole, and decoded to grey or RGB."""
+"""An opened picture file: described, read whole, and decoded to grey or RGB."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from headstart.modalities.image.faults import telling
 Picture = pil.Image
 Box = tuple[int, int, int, int]  # left, top, right, bottom
 SCALABLE = ("JPEG", "MPO")  # formats that can be decoded at a fraction of their size
-_SMALLEST = 8  # the least fraction of a JPEG's size is 1/8
+_SCALES, _ENOUGH = (8, 4, 2), 64  # fractions of a JPEG's size; px of the shorter side
 SIDEWAYS = {
     pil.Transpose.TRANSPOSE,
     pil.Transpose.ROTATE_270,
@@ -42,21 +42,25 @@ class Opened:
         """Turn a picture that lies like the stored one."""
         return picture if self.turn is None else picture.transpose(self.turn)
 
-    def prove(self) -> None:
-        """Read all of the file. Raises DataError saying why it can't be decoded.
+    def small(self) -> tuple[Picture, tuple[float, float]]:
+        """The whole picture, not turned, and the width and height in it; a JPEG decoded smaller.
 
-        At 1/8 of its size a JPEG's coefficients are all read, as they are at full size, and it is
-        there that damage shows; only the arithmetic after it is saved.
+        All of the file is read. Raises DataError saying why it can't be decoded. At 1/8 of its size
+        a JPEG's coefficients are all read, as they are at full size, and it is there that damage
+        shows; only the arithmetic after it is saved.
         """
+        short = min(self.stored.size)
+        smaller = self.decode_smaller(next((by for by in _SCALES if short >= by * _ENOUGH), 1))
+        if smaller is not None:
+            return smaller
         with telling():
-            self._scale(_SMALLEST)
             self.stored.load()
-            self._to_bytes(self.stored.crop((0, 0, 1, 1)))  # tells whether its kind is known
+            return self._to_bytes(self.stored), self.stored.size
 
     def decode(self, box: Box | None = None) -> Picture:
         """The picture, or the part of it in a box, upright, as 8-bit grey or RGB.
 
-        Raises DataError as `prove` does.
+        Raises DataError as `small` does.
         """
         with telling():
             self.stored.load()
@@ -67,7 +71,7 @@ class Opened:
         """The picture decoded at 1/2, 1/4 or 1/8, not turned, and the width and height in it.
 
         Its sides are those of the whole divided by `by` and rounded up: the picture ends within the
-        last pixel. None for `by` 1, and where the format can't. Raises DataError as `prove` does.
+        last pixel. None for `by` 1, and where the format can't. Raises DataError as `small` does.
         """
         extent = self._scale(by) if by > 1 else None
         if extent is None:

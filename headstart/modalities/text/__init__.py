@@ -16,6 +16,7 @@ from headstart.contracts import Backbone, Check, Modality, Preprocess
 from headstart.encodings import NotTextError, decoded
 from headstart.errors import DataError, HeadstartError, WeightsError
 from headstart.modalities.text.shortening import bounded, shortened
+from headstart.modalities.text.sketch import sketch
 
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
@@ -67,7 +68,8 @@ class Text(Modality):
     def check(self, raw: bytes) -> Check:
         """Say why a text can't be used; texts are identical that differ in case or spacing only.
 
-        To be exact, in Unicode's compatible composition (NFKC) and case-folded.
+        To be exact, in Unicode's compatible composition (NFKC) and case-folded. Near copies differ
+        in punctuation and in numbers too.
         """
         try:
             parts = _parts(_decoded(raw))
@@ -76,7 +78,8 @@ class Text(Modality):
         plain = _PAIR.join(map(_plain, parts))
         if plain in ("", _PAIR):
             return Check(problem="it holds only white space" if raw else "it is empty")
-        return Check(identity=hashlib.blake2b(plain.encode(), digest_size=16).hexdigest())
+        identity = hashlib.blake2b(plain.encode(), digest_size=16).hexdigest()
+        return Check(identity=identity, sketch=sketch(plain))
 
     def fitted(self, backbone: Backbone) -> Text:
         """The same with the backbone's tokenizer, which cuts texts at the backbone's length.

@@ -1,0 +1,148 @@
+"""Clusters: near copies, and items of one group, which no cut may part."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from scipy.cluster.hierarchy import DisjointSet
+
+from headstart.data.copies import near_copies
+from headstart.data.sources import SPLITS, Item
+from headstart.data.splits import hashed
+
+_MOST, _SHARE = 4, 0.25  # items of a family, or their share of all: more are no copies
+
+Families = tuple[tuple[Item, ...], ...]
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """Items in their clusters, and families of near copies: of different items, but nearly equal.
+
+    `alike` are families so large that they only say how such items look: those are not joined;
+    `groups` are those whose items are joined.
+    """
+
+    items: tuple[Item, ...]
+    groups: frozenset[str]
+    families: Families
+    alike: Families
+
+    @property
+    def near(self) -> tuple[tuple[str, ...], ...]:
+        """The families of near copies, by id."""
+        return tuple(tuple(item.id for item in family) for family in self.families)
+
+    def said(self, column: str | None) -> list[str]:
+        """A sentence on the groups, which a column names."""
+        count = len(self.groups)
+        told = f"items of one of the {count} groups of `{column}` are never parted by a cut"
+        return [told] if count else []
+
+    def warnings(self, items: Sequence[Item], classes: bool, column: str | None) -> list[str]:
+        """Sentences on families and groups, with the items as they were split.
+
+        `classes` says whether labels are such, and `column` names the groups.
+        """
+        split_of = {item.id: item.split or "" for item in items}
+        mixed = [own for own in self.families if classes and len({i.label for i in own}) > 1]
+        parted = [own for own in self.families if len({split_of[item.id] for item in own}) > 1]
+        groups: defaultdict[str, set[str]] = defaultdict(set)
+        for item in items:
+            groups[item.group].add(split_of[item.id])
+        torn = sorted(name for name in self.groups if len(groups[name]) > 1)
+        return [
+            *(_alike(own) for own in self.alike),
+            *([_mixed(mixed)] if mixed else []),
+            *([_parted(parted, split_of)] if parted else []),
+            *([_torn(torn, len(self.groups), f"{column}")] if torn else []),
+        ]
+
+
+def clustered(items: Sequence[Item], sketches: Mapping[str, str], grouped: bool) -> Clusters:
+    """Put near copies into one cluster, and items of one group, where they are `grouped`.
+
+    `sketches` are those of items by identity. A cluster is called by the first hash of its groups,
+    or by its first identity where it has none, so that new items hardly ever rename it.
+    """
+    members: defaultdict[str, list[Item]] = defaultdict(list)
+    for item in items:
+        members[item.identity].append(item)
+    names = sorted(members)
+    pairs = near_copies([sketches.get(name, "") for name in names])
+    near = _joined((names[one], names[other]) for one, other in pairs.tolist())
+    most = max(_MOST, int(_SHARE * len(names)))
+    links = [(min(own), name) for own in near if len(own) <= most for name in own]
+    groups = {item.group: hashed(item.group) for item in items if grouped and item.group}
+    links += [(item.identity, groups[item.group]) for item in items if item.group in groups]
+    cluster_of: dict[str, str] = {}
+    for own in _joined(links):
+        cluster_of |= dict.fromkeys(own, min(own.intersection(groups.values()) or own))
+    every = [tuple(item for name in sorted(own) for item in members[name]) for own in near]
+    return Clusters(
+        tuple(replace(i, cluster=cluster_of.get(i.identity, i.cluster)) for i in items),
+        frozenset(groups),
+        tuple(family for family in every if _different(family) <= most),
+        tuple(family for family in every if _different(family) > most),
+    )
+
+
+def _joined(links: Iterable[tuple[str, str]]) -> list[set[str]]:
+    """What is linked, in order of its first."""
+    sets = DisjointSet()
+    for one, other in links:
+        sets.add(one)
+        sets.add(other)
+        sets.merge(one, other)
+    return sorted(map(set, sets.subsets()), key=min)
+
+
+def _different(family: Sequence[Item]) -> int:
+    return len({item.identity for item in family})
+
+
+def _alike(family: Sequence[Item]) -> str:
+    return (
+        f"{len(family)} items look so alike, such as {family[0].id!r} and {family[1].id!r}, that "
+        "near copies among them are not told. If some belong together, list them with a column of "
+        "groups (--group)."
+    )
+
+
+def _mixed(families: Sequence[Sequence[Item]]) -> str:
+    one = families[0][0]
+    other = next(item for item in families[0] if item.label != one.label)
+    what = "Near copies" if len(families) == 1 else f"{len(families)} families of near copies"
+    return (
+        f"{what} have different labels, such as {one.id!r} ({one.label}) and {other.id!r} "
+        f"({other.label}). Correct the wrong ones."
+    )
+
+
+def _parted(families: Sequence[Sequence[Item]], split_of: Mapping[str, str]) -> str:
+    def rank(item: Item) -> int:
+        return SPLITS.index(split_of[item.id])
+
+    last = [max(map(rank, family)) for family in families]
+    pairs = zip(families, last, strict=True)
+    learned = [(item, family) for family, held in pairs for item in family if rank(item) < held]
+    one, family = learned[0]
+    other = max(family, key=rank)
+    what = (
+        "1 item is a near copy of one"
+        if len(learned) == 1
+        else (f"{len(learned)} items are near copies of some")
+    )
+    return (
+        f"{what} held out from it, such as {one.id!r} in {split_of[one.id]} of {other.id!r} in "
+        f"{split_of[other.id]}, so that what is measured there may flatter. Remove one of them."
+    )
+
+
+def _torn(groups: Sequence[str], count: int, column: str) -> str:
+    return (
+        f"{len(groups)} of {count} groups of `{column}` are in more than one of the splits as "
+        f"named, such as {groups[0]!r}, so that what is measured may flatter."
+    )
