@@ -25,9 +25,9 @@ def doubt(answer: Mapping[str, Any]) -> float:
     if not shares:
         return 1.0
     if "labels" in answer:
-        return 1.0 - min(abs(2.0 * share - 1.0) for share in shares.values())
+        return 1.0 - min(abs(2.0 * float(share) - 1.0) for share in shares.values())
     best, second = heapq.nlargest(2, [*shares.values(), 0.0])
-    return 1.0 - (best - second)
+    return 1.0 - float(best - second)
 
 
 def doubts(

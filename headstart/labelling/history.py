@@ -34,11 +34,12 @@ class Judged:
     def of(
         cls, weights: str, evidence: Mapping[str, Any], splits: Mapping[str, Sequence[str]]
     ) -> Judged:
-        """From a saved model's evidence. Raises LookupError, TypeError or ValueError for another's."""
+        """From a saved model's evidence. Raises LookupError, TypeError or ValueError without."""
         arm = evidence["arms"]["chosen"]
-        score = (float(arm[name]) for name in ("value", "low", "high"))
+        value, low, high = (float(arm[name]) for name in ("value", "low", "high"))
         used = sum(len(part) for part in splits.values())
-        return cls(weights, str(evidence["metric"]), *score, frozenset(splits.get("test", ())), used)
+        held_out = frozenset(splits.get("test", ()))
+        return cls(weights, str(evidence["metric"]), value, low, high, held_out, used)
 
     def said(self) -> str:
         """The score with its interval."""
@@ -92,13 +93,15 @@ class Suggested:
             judged = Judged(**told["judged"] | {"held_out": frozenset(told["judged"]["held_out"])})
             judged.said()
             change = Change(**told["change"]) if told["change"] else None
-            return cls(str(datetime.fromisoformat(told["date"])), judged, tuple(told["items"]), change)
+            return cls(
+                str(datetime.fromisoformat(told["date"])), judged, tuple(told["items"]), change
+            )
         except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
             return None
 
 
 def place_of(model: Path) -> Path:
-    """Where a model's suggestions are kept: beside its folder, so that a refit in its place sees it."""
+    """Where a model's suggestions are kept: beside its folder, for a refit in its place to see."""
     whole = model.absolute()
     return whole.with_name(f"{whole.name}{SUFFIX}")
 

@@ -122,7 +122,9 @@ class Known:
 
     def features(self, items: Sequence[Item], progress: Progress) -> Features:
         """Pooled features (N, D) as the head reads them, kept in the store."""
-        return _rows(self.backbone, self.predictor.reader, items, self.predictor.device, progress)
+        return features_of(
+            items, self.backbone, self.predictor.reader, self.predictor.device, progress
+        )
 
     def _covered(self, progress: Progress) -> tuple[list[Item], str]:
         """What it was trained on, and a sentence where that is not to be had."""
@@ -218,12 +220,13 @@ def _prefix(backbone: Backbone, device: torch.device) -> Prefix:
     return Prefix(backbone, len(backbone.stages), device, precision="fp32")
 
 
-def _rows(
+def features_of(
+    items: Sequence[Item],
     backbone: Backbone,
     reader: Reader,
-    items: Sequence[Item],
     device: torch.device,
     progress: Progress,
 ) -> Features:
+    """Pooled features (N, D) of items, kept in the store and read when asked for."""
     own = Reader(reader.modality, reader.preprocess)  # which keeps no texts for later
     return extract(_prefix(backbone, device), items, own, progress).pooled()
