@@ -14,7 +14,7 @@ from headstart.errors import DataError
 from headstart.progress import Progress
 
 _NAMED = 5  # broken files that a warning names
-_BEGINNING = 80  # signs of a text in a line
+_BEGINNING = 100  # signs of a text or a broken file's name in a line
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,9 @@ class Pool:
         if self.copies:
             told.append(f"Left out: {self.copies} of the same content as others.")
         if self.skipped:
-            named = "; ".join(f"{name} ({reason})" for name, reason in self.skipped[:_NAMED])
+            named = "; ".join(
+                f"{_short(name)} ({reason})" for name, reason in self.skipped[:_NAMED]
+            )
             more = len(self.skipped) - _NAMED
             rest = f"; and {more} more" if more > 0 else ""
             told.append(f"{len(self.skipped)} can't be used: {named}{rest}.")
@@ -64,7 +66,7 @@ def pool_of(
     if isinstance(given, str | Path):
         demand_data(Path(given))
         given = Path(given)
-    found = [each for each in inputs_of(given, modality, schema)]
+    found = list(inputs_of(given, modality, schema))
     items = [_item(each) for each in found if each.source is not None]
     unread = tuple((each.name, each.problem) for each in found if each.source is None)
     checked = check_items(items, modality, progress)
@@ -97,4 +99,8 @@ def shown(item: Item, modality: Modality) -> str:
         return item.id
     words = modality.text(item.read())
     plain = item.id if words is None else " ".join(words.split())
-    return plain if len(plain) <= _BEGINNING else f"{plain[: _BEGINNING - 1]}…"
+    return _short(plain)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _BEGINNING else f"{text[: _BEGINNING - 1]}…"

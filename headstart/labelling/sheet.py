@@ -113,7 +113,7 @@ class Sheet:
             )
         self._head = header.end
         for line in rows:
-            if len(line.cells) == len(self.columns):
+            if len(line.cells) == len(self.columns) and (line.whole or line.cells[-1]):
                 self._rows.append(_Row(tuple(line.cells[:-1]), line.cells[-1], line.end))
             elif line.whole:
                 raise HeadstartError(

@@ -13,7 +13,7 @@ import numpy as np
 
 from headstart import catalog, machine
 from headstart.contracts import Modality
-from headstart.data import FileSource, Item, Schema, demand_data, inputs_of
+from headstart.data import FileSource, Input, Item, Schema, demand_data, inputs_of
 from headstart.defaults import Settings
 from headstart.errors import DataError, HeadstartError
 from headstart.features.reading import Reader
@@ -148,13 +148,19 @@ def _recognised(data: Path) -> Modality:
     for name in catalog.names("modalities"):
         modality = catalog.modality(name)
         try:
-            count = sum(each.source is not None for each in inputs_of(data, modality))
+            count = sum(map(_is_there, inputs_of(data, modality)))
             found.append((count, modality))
         except DataError as error:
             errors.append(error)
     if not found:
         raise errors[0]
     return max(found, key=lambda each: each[0])[1]
+
+
+def _is_there(each: Input) -> bool:
+    if isinstance(each.source, FileSource):
+        return os.path.isfile(each.source.path)
+    return each.source is not None
 
 
 def _beside(data: Path) -> Path:
