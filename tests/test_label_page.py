@@ -331,7 +331,9 @@ def test_the_command_serves_until_it_is_interrupted(pool: Path) -> None:
         [*command, "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as running:
         assert running.stderr is not None and running.stdout is not None
-        found = next(filter(None, (re.search(r":(\d+)/([\w-]+)/", l) for l in running.stderr)))
+        found = next(
+            filter(None, (re.search(r":(\d+)/([\w-]+)/", line) for line in running.stderr))
+        )
         visitor = Visitor(int(found[1]), found[2])
         visitor.answer("b")
         running.send_signal(signal.SIGINT)

@@ -1,4 +1,4 @@
-"""`suggest`: what is left out and why, what is named, and what the labels that came have changed."""
+"""`suggest`: what is left out and why, what is named, and what the labels that came changed."""
 
 from __future__ import annotations
 

@@ -47,12 +47,10 @@ class Pool:
         if self.copies:
             told.append(f"Left out: {self.copies} of the same content as others.")
         if self.skipped:
-            named = "; ".join(
-                f"{_short(name)} ({reason})" for name, reason in self.skipped[:_NAMED]
-            )
+            first = [f"{_short(name)} ({reason})" for name, reason in self.skipped[:_NAMED]]
             more = len(self.skipped) - _NAMED
             rest = f"; and {more} more" if more > 0 else ""
-            told.append(f"{len(self.skipped)} can't be used: {named}{rest}.")
+            told.append(f"{len(self.skipped)} can't be used: {'; '.join(first)}{rest}.")
         return told
 
 
