@@ -1,12 +1,12 @@
-"""`python -m benchmarks fast-path`, `text`, `choosing` or `coverage`: one command, one table."""
+"""`python -m benchmarks fast-path`, `text`, `choosing` and so on: one command, one table."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from benchmarks.registry import DEFAULT_WORKS, PEERS, ROOT, WORKS
 
@@ -44,6 +44,14 @@ def parser() -> argparse.ArgumentParser:
     simulated = kinds.add_parser("coverage", help="how often the intervals hold a known truth")
     simulated.add_argument("--repeats", type=int, default=200, help="simulations of each world")
     simulated.set_defaults(run=coverage)
+    for name, run, draws, told in (
+        ("suggest", suggestions, 10, "labels that `suggest` picks next to random ones"),
+        ("forecast", forecasts, 40, "how often the learning curve's forecast holds"),
+    ):
+        kind = kinds.add_parser(name, help=told)
+        kind.add_argument("--sets", help="some of them, by commas; absent, all")
+        kind.add_argument("--draws", type=int, default=draws, help="samples of each set")
+        kind.set_defaults(run=run)
     return made
 
 
@@ -83,6 +91,32 @@ def coverage(args: argparse.Namespace) -> int:
     from benchmarks.coverage import run
 
     return 1 if run(args.repeats)["broken"] else 0
+
+
+def suggestions(args: argparse.Namespace) -> int:
+    """Compare suggested labels with random ones; 1 where they are worse somewhere."""
+    from benchmarks.labelling import choosing
+
+    return _on_sets(args, choosing.SETS, choosing.run, "worse")
+
+
+def forecasts(args: argparse.Namespace) -> int:
+    """Count how often forecasts hold what came true; 1 where that is less than promised."""
+    from benchmarks.labelling import forecasting
+
+    return _on_sets(args, tuple(forecasting.SETS), forecasting.run, "broken")
+
+
+def _on_sets(
+    args: argparse.Namespace, known: Sequence[str], run: Callable[..., Mapping[str, Any]], bad: str
+) -> int:
+    if not SHARED.is_dir():
+        return _refuse(f"{SHARED} is not there, which holds the sets.")
+    try:
+        sets = names(args.sets or ",".join(known), dict.fromkeys(known), "Set")
+    except ValueError as error:
+        return _refuse(str(error))
+    return 1 if run(SHARED, sets, draws=args.draws)[bad] else 0
 
 
 def choices(args: argparse.Namespace) -> int:

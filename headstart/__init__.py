@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     )
     from headstart.pipeline.featurizer import Featurizer
     from headstart.pipeline.fetching import fetch
+    from headstart.pipeline.suggesting import suggest
 
 __all__ = [
     "DataError",
@@ -61,13 +62,18 @@ __all__ = [
     "report_on",
     "reported",
     "strategies",
+    "suggest",
 ]
 
 _HOMES = {"Settings": "defaults", "Featurizer": "pipeline.featurizer"} | dict.fromkeys(
     ("DataError", "HeadstartError", "UnknownNameError", "WeightsError"), "errors"
 )
 
-_HOMES |= {"backbones": "listing", "fetch": "pipeline.fetching"}
+_HOMES |= {
+    "backbones": "listing",
+    "fetch": "pipeline.fetching",
+    "suggest": "pipeline.suggesting",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from headstart.budget import count_the_process
-from headstart.cli import models, pretrained
+from headstart.cli import labelling, models, pretrained
 from headstart.cli.answers import Answer, answer
 from headstart.cli.flags import (
     Check,
@@ -190,6 +190,7 @@ def extract(
 
 
 models.register(app)
+labelling.register(app)
 
 
 @app.command()

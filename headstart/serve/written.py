@@ -121,9 +121,9 @@ def _sampled(rows: Iterator[Row]) -> tuple[Row, Iterator[Row]]:
 def _csv(draft: Path, sample: Row, rows: Iterator[Row]) -> None:
     with draft.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(map(_harmless, sample))
+        writer.writerow(map(harmless, sample))
         for row in rows:
-            writer.writerow([_harmless(_plain(row.get(name))) for name in sample])
+            writer.writerow([harmless(_plain(row.get(name))) for name in sample])
 
 
 def _jsonl(draft: Path, sample: Row, rows: Iterator[Row]) -> None:
@@ -157,7 +157,8 @@ def _plain(value: Any) -> Any:
     return json.dumps(value, ensure_ascii=False) if isinstance(value, list) else value
 
 
-def _harmless(value: Any) -> Any:
+def harmless(value: Any) -> Any:
+    """A cell of text that a spreadsheet would run as a formula, with an apostrophe in front."""
     if not isinstance(value, str) or not value.startswith(_FORMULA):
         return value
     try:

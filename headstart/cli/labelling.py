@@ -1,0 +1,82 @@
+"""The commands about labels that are still to be given: suggest and label."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from headstart.cli.answers import Answer, answer
+from headstart.cli.flags import Json, Offline, SavedModel, keep_offline
+from headstart.progress import Progress
+
+Unlabelled = Annotated[str, typer.Argument(help="A folder or manifest of items without labels.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program, in this order."""
+    for command in (suggest, label):
+        app.command()(command)
+
+
+def suggest(
+    model: SavedModel,
+    unlabelled: Unlabelled,
+    count: Annotated[int, typer.Option("--next", help="How many items to name.")] = 20,
+    out: Annotated[
+        str | None,
+        typer.Option("--out", "-o", help="A new .csv of them, with an empty column `label`."),
+    ] = None,
+    offline: Offline = False,
+    as_json: Json = False,
+) -> None:
+    """Name the items whose labels would help a model most, and say what the last ones changed."""
+
+    def work(progress: Progress) -> Answer:
+        keep_offline(offline)
+        from headstart.pipeline.suggesting import suggest as ask
+
+        return ask(model, unlabelled, count, out=out, progress=progress)
+
+    answer(as_json, work)
+
+
+def label(  # noqa: PLR0913  # a flag each
+    model: Annotated[
+        str, typer.Argument(help="A folder that `headstart fit` wrote, or - where there is none.")
+    ],
+    unlabelled: Unlabelled,
+    labels: Annotated[
+        str | None,
+        typer.Option(help="The classes, with commas between; absent, those of the model."),
+    ] = None,
+    out: Annotated[
+        str | None,
+        typer.Option("--out", "-o", help="The table of answers; absent, labels.csv in the folder."),
+    ] = None,
+    backbone: Annotated[
+        str | None,
+        typer.Option("--backbone", "-b", help="Without a model: what tells typical items apart."),
+    ] = None,
+    count: Annotated[
+        int, typer.Option("--next", help="How many items to show, the most helpful first.")
+    ] = 100,
+    port: Annotated[int, typer.Option(help="On this machine; absent, one that is free.")] = 0,
+    browser: Annotated[
+        bool, typer.Option("--open", help="Also open the page in the usual browser.")
+    ] = False,
+    offline: Offline = False,
+    as_json: Json = False,
+) -> None:
+    """Show items on a local page where a key gives the class, and write labels.csv for `fit`."""
+
+    def work(progress: Progress) -> Answer:
+        keep_offline(offline)
+        from headstart.pipeline.labelling import Asked
+        from headstart.pipeline.labelling import label as ask
+
+        given = None if labels is None else tuple(part.strip() for part in labels.split(","))
+        asked = Asked(given, out, backbone, count, port, browser)
+        return ask(None if model == "-" else model, unlabelled, asked, progress=progress)
+
+    answer(as_json, work)

@@ -1,0 +1,176 @@
+"""`labels.csv`: one row an answer, on disk before the next item is shown."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, final
+
+from filelock import FileLock, Timeout
+
+from headstart.data.tables.cells import is_blank
+from headstart.data.tables.dialect import long_fields
+from headstart.errors import HeadstartError
+
+PATH, LABEL = "path", "label"
+Content = tuple[str, ...]  # what a manifest's columns hold of an item: its path, its text or two
+
+
+@dataclass(frozen=True)
+class _Row:
+    """An answer, and where its line ends in the file."""
+
+    content: Content
+    label: str
+    end: int
+
+
+@final
+class Sheet:
+    """A manifest of answers that one process at a time appends to; `fit` reads it.
+
+    Entering raises HeadstartError for a file that is no such table or can't be written. A line that
+    a crash left torn is cut off.
+    """
+
+    def __init__(self, path: Path, columns: Sequence[str]) -> None:
+        self.path = path
+        self.columns = (*columns, LABEL)
+        self._lock = FileLock(str(path.with_name(f".{path.name}.lock")))
+        self._rows: list[_Row] = []
+        self._head = 0
+
+    def __enter__(self) -> Sheet:
+        try:
+            self._lock.acquire(timeout=0)
+            self._open()
+        except Timeout:
+            raise HeadstartError(
+                f"{self.path} is open on another page. Close that one, or name another --out."
+            ) from None
+        except OSError as error:
+            self._lock.release()
+            raise HeadstartError(
+                f"{self.path} can't be written ({error.strerror}). Name another place with --out."
+            ) from None
+        except HeadstartError:
+            self._lock.release()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        Path(self._lock.lock_file).unlink(missing_ok=True)
+        self._lock.release()
+
+    def answers(self) -> dict[Content, str]:
+        """The label of each item that has one; of several answers the last counts."""
+        return {row.content: row.label for row in self._rows if not is_blank(row.label)}
+
+    def add(self, content: Content, label: str) -> None:
+        """Append an answer; it is on the disk when this returns. Raises OSError."""
+        end = self._rows[-1].end if self._rows else self._head
+        with self.path.open("r+b") as file:
+            file.truncate(end)
+            file.seek(end)
+            end += _write(file, (*content, label))
+        self._rows.append(_Row(content, label, end))
+
+    def last(self) -> Content | None:
+        """The item that was answered last."""
+        return self._rows[-1].content if self._rows else None
+
+    def undo(self) -> None:
+        """Take back the last answer. Raises OSError."""
+        end = self._rows[-2].end if len(self._rows) > 1 else self._head
+        with self.path.open("r+b") as file:
+            file.truncate(end)
+            file.flush()
+            os.fsync(file.fileno())
+        self._rows.pop()
+
+    def _open(self) -> None:
+        if not self.path.exists() or not self.path.stat().st_size:
+            with self.path.open("wb") as file:
+                self._head = _write(file, self.columns)
+            return
+        with self.path.open("rb") as file:
+            header, *rows = [*_read(file)] or [_Line([], 0, True)]
+        if header.cells != list(self.columns):
+            raise HeadstartError(
+                f"{self.path} has the columns {', '.join(header.cells)[:100] or 'of no table'}, "
+                f"not {', '.join(self.columns)}. Name another file with --out."
+            )
+        self._head = header.end
+        for line in rows:
+            if len(line.cells) == len(self.columns) and (line.whole or line.cells[-1]):
+                self._rows.append(_Row(tuple(line.cells[:-1]), line.cells[-1], line.end))
+            elif line.whole:
+                raise HeadstartError(
+                    f"{self.path} has a row of {len(line.cells)} cells under {len(self.columns)} "
+                    "columns. Correct it, or name another file with --out."
+                )
+        if rows and self._rows and not rows[-1].whole and self._rows[-1].end == rows[-1].end:
+            self._end_line()
+
+    def _end_line(self) -> None:
+        """End the last line, which was left without an end by whoever wrote it."""
+        with self.path.open("ab") as file:
+            file.write(b"\n")
+        last = self._rows.pop()
+        self._rows.append(replace(last, end=last.end + 1))
+
+
+def _write(file: BinaryIO, cells: Sequence[str]) -> int:
+    """Write one row through to the disk; answer with its length in bytes."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL).writerow(cells)
+    line = text.getvalue().encode("utf-8", "surrogateescape")
+    file.write(line)
+    file.flush()
+    os.fsync(file.fileno())
+    return len(line)
+
+
+@dataclass(frozen=True)
+class _Line:
+    """The cells of a row, where it ends in the file, and whether a line's end is there."""
+
+    cells: list[str]
+    end: int
+    whole: bool
+
+
+@final
+@dataclass
+class _Lines:
+    """The lines of a file as text, counting the bytes that were passed."""
+
+    file: BinaryIO
+    passed: int = 0
+    whole: bool = True
+
+    def __iter__(self) -> Iterator[str]:
+        for line in self.file:
+            self.passed += len(line)
+            self.whole = line.endswith(b"\n")
+            yield line.decode("utf-8", "surrogateescape")
+
+
+def _read(file: BinaryIO) -> Iterator[_Line]:
+    """Each row that can be read; a last one that a crash left torn is none."""
+    lines = _Lines(file)
+    with long_fields(), suppress(csv.Error):  # a quotation mark that was never closed
+        for cells in csv.reader(lines, strict=True):
+            if cells:
+                yield _Line(cells, lines.passed, lines.whole)

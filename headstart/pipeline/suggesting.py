@@ -1,0 +1,232 @@
+"""Which items to label next: a pool in the space of a model's features, and what is known there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, final
+
+import torch
+
+from headstart import artifact, catalog, plan
+from headstart.contracts import Backbone
+from headstart.data import Item, Source
+from headstart.data.check import check_items
+from headstart.data.items import find
+from headstart.errors import DataError, HeadstartError
+from headstart.features.extract import Prefix, extract, is_stored
+from headstart.features.reading import Reader
+from headstart.labelling import Suggestion, Suggestions, suggestions
+from headstart.labelling.doubt import doubts
+from headstart.labelling.history import Change, Judged, Suggested, ahead, changed, place_of
+from headstart.labelling.pool import Pool, pool_of, shown
+from headstart.labelling.selection import Features, select
+from headstart.pipeline.opening import fitted_schema, load
+from headstart.plan import FitPlan
+from headstart.progress import Progress, Silent
+from headstart.references import Reference
+from headstart.serve import Predictor
+
+COUNT = 20
+
+
+def suggest(
+    model: str | Path,
+    data: Any,
+    count: int = COUNT,
+    *,
+    out: str | Path | None = None,
+    progress: Progress | None = None,
+) -> Suggestions:
+    """Name the items whose labels would help a saved model most, the best first.
+
+    `data` is a folder or a manifest of items without labels, or anything that `predict` takes.
+    Items that the model was made or judged with are left out by their content, as are copies and
+    what can't be read. Which come first says `headstart.labelling.selection.select`. The answer
+    also tells what the suggestions before it changed, where the model was made with some of them:
+    each run notes its own beside the model's folder. `out` is a new table, .csv. Raises
+    HeadstartError for anything the user can mend.
+    """
+    if count < 1:
+        raise HeadstartError(f"{count} suggestions can't be made. Ask for 1 or more.")
+    progress, folder = progress or Silent(), Path(model)
+    place = None if out is None else suggestions.destination(Path(out))
+    known = Known.of(folder)
+    pool = pool_of(
+        data, known.predictor.reader.modality, known.predictor.schema, known.labelled, progress
+    )
+    rows, remarks = known.ordered(pool, count, progress)
+    change, forecast = known.change(count)
+    if place is not None:
+        suggestions.write(place, rows)
+    _note(folder, known, rows, change, progress)
+    return Suggestions(str(model), rows, pool, remarks, change, forecast, place)
+
+
+@final
+@dataclass(frozen=True)
+class Known:
+    """A saved model as it is asked for suggestions, with what is known of how it was made."""
+
+    folder: Path
+    predictor: Predictor
+    backbone: Backbone
+    plan: FitPlan | None
+    evidence: dict[str, Any]
+    weights: str
+
+    @classmethod
+    def of(cls, folder: Path) -> Known:
+        """Open it. Raises HeadstartError where there is no model."""
+        predictor, weights = load(folder), artifact.read(folder).weights_sha256
+        backbone = catalog.load_backbone(Reference("checkpoint", str(folder)))
+        made = plan.read(folder) if (folder / plan.FILE).exists() else None
+        try:
+            evidence = artifact.read_evidence(folder)
+        except HeadstartError:
+            evidence = {}
+        return cls(folder, predictor, backbone, made, evidence, weights)
+
+    @property
+    def labelled(self) -> frozenset[str]:
+        """The identities of all items with labels that it was made or judged with."""
+        if self.plan is None:
+            return frozenset()
+        parts = (*self.plan.splits.values(), self.plan.left_out)
+        return frozenset(identity for part in parts for identity in part)
+
+    def ordered(
+        self, pool: Pool, count: int, progress: Progress, beside: Sequence[Item] = ()
+    ) -> tuple[list[Suggestion], list[str]]:
+        """The items to label next, and sentences on what was not known.
+
+        `beside` are further items that have a label by now.
+        """
+        features = self.features(pool.items, progress)
+        told, doubt = doubts(
+            self.predictor.model.head, self.predictor.task, self.predictor.labels, features
+        )
+        items, remark = self._covered(progress)
+        parts = [part for part in (items, beside) if part]
+        covered = [self.features(part, progress) for part in parts]
+        picks = select(features, doubt, covered, count)
+        modality = self.predictor.reader.modality
+        rows = [
+            Suggestion(item, shown(item, modality), told[n], float(doubt[n]), pick.covers)
+            for pick in picks
+            for n, item in [(pick.position, pool.items[pick.position])]
+        ]
+        return rows, [remark] if remark else []
+
+    def features(self, items: Sequence[Item], progress: Progress) -> Features:
+        """Pooled features (N, D) as the head reads them, kept in the store."""
+        return features_of(
+            items, self.backbone, self.predictor.reader, self.predictor.device, progress
+        )
+
+    def _covered(self, progress: Progress) -> tuple[list[Item], str]:
+        """What it was trained on, and a sentence where that is not to be had."""
+        if self.plan is None:
+            return [], (
+                f"{self.folder} does not record what it was trained on: items like those may be "
+                "suggested."
+            )
+        wanted = {*self.plan.splits["train"], *self.plan.splits["validation"]}
+        items = self._stored(sorted(wanted)) or self._found(wanted, progress)
+        if items:
+            return items, ""
+        return [], (
+            f"The labelled items of {self.plan.data} are gone: items like those may be suggested."
+        )
+
+    def _stored(self, identities: Sequence[str]) -> list[Item]:
+        """The items by their hashes alone, where the store holds the features of all of them."""
+        items = [Item(each, "", None, _Gone(self.folder), each, each) for each in identities]
+        prefix = _prefix(self.backbone, self.predictor.device)
+        return items if is_stored(prefix, items, _reader(self.predictor)) else []
+
+    def _found(self, wanted: set[str], progress: Progress) -> list[Item]:
+        """Those of the items that are still where the data were."""
+        modality = self.predictor.reader.modality
+        schema = fitted_schema(self.folder)
+        try:
+            found = find(Path(self.plan.data if self.plan else ""), modality, schema)
+        except (DataError, OSError):
+            return []
+        rows = [Item(row.id, "", None, row.source) for row in found.rows if row.source]
+        checked = check_items(rows, modality, progress)
+        return [item for item in checked.items if item.identity in wanted]
+
+    def change(self, count: int) -> tuple[Change | None, str]:
+        """What earlier suggestions changed, and what so many more labels are forecast to bring."""
+        judged = self.judged()
+        try:
+            forecast = ahead(self.evidence, count)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+            forecast = ""  # the evidence of another tool or time
+        return (None if judged is None else changed(self.folder, judged, self.labelled)), forecast
+
+    def judged(self) -> Judged | None:
+        """The model's score; None where its evidence says none."""
+        try:
+            return Judged.of(self.weights, self.evidence, self.plan.splits if self.plan else {})
+        except (AttributeError, LookupError, TypeError, ValueError):
+            return None
+
+
+@final
+@dataclass(frozen=True)
+class _Gone(Source):
+    """Content whose features are stored, and that nobody reads again."""
+
+    folder: Path
+
+    def read(self) -> bytes:
+        """Nothing. Raises DataError."""
+        raise DataError(
+            f"Training items of {self.folder} are known by their hashes alone. Give the data."
+        )
+
+
+def _note(
+    folder: Path,
+    known: Known,
+    rows: Sequence[Suggestion],
+    change: Change | None,
+    progress: Progress,
+) -> None:
+    """Keep what was suggested beside the model, where that can be written."""
+    judged = known.judged()
+    if judged is None:
+        return
+    date = datetime.now(UTC).isoformat(timespec="seconds")
+    try:
+        items = tuple(row.item.identity for row in rows)
+        Suggested(date, judged, items, change).write(place_of(folder))
+    except OSError as error:
+        progress.warn(
+            f"{place_of(folder)} can't be written ({error.strerror}): a later run will not know "
+            "of these suggestions."
+        )
+
+
+def _reader(predictor: Predictor) -> Reader:
+    return Reader(predictor.reader.modality, predictor.reader.preprocess)
+
+
+def _prefix(backbone: Backbone, device: torch.device) -> Prefix:
+    return Prefix(backbone, len(backbone.stages), device, precision="fp32")
+
+
+def features_of(
+    items: Sequence[Item],
+    backbone: Backbone,
+    reader: Reader,
+    device: torch.device,
+    progress: Progress,
+) -> Features:
+    """Pooled features (N, D) of items, kept in the store and read when asked for."""
+    own = Reader(reader.modality, reader.preprocess)  # which keeps no texts for later
+    return extract(_prefix(backbone, device), items, own, progress).pooled()
