@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -19,6 +20,7 @@ from headstart.pipeline.explaining import explanations
 from headstart.pipeline.findings import Proof, constant
 from headstart.pipeline.heads import head_of
 from headstart.pipeline.prepare import rebuild, task_name
+from headstart.pipeline.provenance import called, provenance
 from headstart.pipeline.seeds import over_seeds
 from headstart.pipeline.trials import Trial
 from headstart.plan import FitPlan, splits_of
@@ -64,7 +66,8 @@ def finish(
     _plan(trial, arms["asked"]).write(folder)
     _check(folder, target, model)
     found.checks["equal in a fresh process"] = True
-    told = found.to_json()
+    name = "fit" if "features" in arms else "pretrain"
+    told = found.to_json() | {"made": _made(trial, workspace, name)}
     artifact.write_evidence(folder, told)
     if target.settings.evidence != "none":
         facts = {"seed": target.settings.seed, "versions": artifact.versions()}
@@ -81,6 +84,15 @@ def _calibrated(model: Model, found: Evidence) -> Model:
     if told:
         told["kept"] = scaled is not None
     return scaled or model
+
+
+def _made(trial: Trial, workspace: Workspace, name: str) -> dict[str, Any]:
+    """How the model was made; as a call of `name` where no command was typed."""
+    origin, target = trial.source.origin, trial.target
+    given = (str(target.dataset.root), origin.reference, str(workspace.out))
+    strategy = {"strategy": trial.winner} if name == "fit" else {}
+    call = called(name, *given, **strategy, settings=target.settings)
+    return provenance(asdict(origin), trial.source.modality, target.dataset.root, call)
 
 
 def _plan(trial: Trial, asked: Outcome) -> FitPlan:

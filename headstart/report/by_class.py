@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -115,7 +116,7 @@ def _listed(every: Rows, metric: str, many: bool) -> Table:
 
 def _levels(metric: str) -> list[str]:
     edges = [f"{step:.0%}".replace("%", " %") for step in (*_STEPS, 1.0)]
-    between_them = [f"{low} to {high}" for low, high in zip(edges, edges[1:], strict=False)]
+    between_them = [f"{low} to {high}" for low, high in itertools.pairwise(edges)]
     return [f"{metric.capitalize()} {span}" for span in (f"below {edges[0]}", *between_them)]
 
 

@@ -12,7 +12,7 @@
   const paper = matchMedia("print");
   const touched = matchMedia("(pointer: coarse)").matches;
   const PAPER_WIDTH = 680; // pixels that fit on A4 and Letter with their margins
-  const NARROW = 600; // pixels of a map below which only some labels are written on it
+  const NARROW = 600; // pixels of a figure below which labels stand above their rows, or are fewer
   const SMALL = 64; // pixels of a picture that is shown as squares, not blurred
   const LONG = 12; // rows of a table above which it can be searched
 
@@ -153,6 +153,12 @@
     const named = colour && typeof value === "string" && value.match(/^var\((--[\w-]+)\)$/);
     return named ? style.getPropertyValue(named[1]).trim() : value;
   };
+  const above = (rows, layout) => {
+    const place = { xref: "paper", x: 0, xanchor: "left", yanchor: "bottom", yshift: 3 };
+    const names = rows.map((text, y) => ({ ...place, text, y, showarrow: false }));
+    layout.annotations = [...(layout.annotations ?? []), ...names];
+    Object.assign(layout.yaxis, { showticklabels: false, range: [layout.yaxis.range[0], -1] });
+  };
   let picked = ""; // the label that alone is seen on the map
 
   const draw = (width, wanted = places) => {
@@ -163,6 +169,8 @@
       const { data, layout } = coloured(drawings[name], style, false);
       const free = name === "map" && !touched && !width;
       const size = width ? { width: Math.min(width, each.clientWidth || width) } : {};
+      const rows = data[0].type === "scatter" && layout.yaxis.ticktext;
+      if (rows?.length && each.clientWidth < NARROW) above(rows, layout);
       if (name === "map" && each.clientWidth < NARROW) {
         layout.annotations = layout.annotations?.filter((label) => label.name === "narrow");
       }
