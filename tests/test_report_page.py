@@ -6,15 +6,13 @@ import base64
 import io
 import json
 import re
-import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from conftest import Fitted
+from pages import Seen, look, page, sections, stored
 from pictures import photo, saved
 from PIL import Image
 from records import LABELS, near, record, shown
@@ -48,23 +46,6 @@ OPTIONAL = {  # keys of the record, and the sections that need them
 }
 ALWAYS = {"arms", "cost", "again"}
 NASTY = "<script>hit=1</script><img src=x onerror=hit=1>"
-
-
-def sections(text: str) -> set[str]:
-    """The ids of a page's sections."""
-    return set(re.findall(r'<section id="([^"]+)"', text))
-
-
-def stored(text: str, name: str) -> Any:
-    """One of the page's blocks of JSON."""
-    found = re.search(rf'<script type="application/json" id="{name}">(.*?)</script>', text, re.S)
-    assert found is not None
-    return json.loads(found[1])
-
-
-def page(folder: Path, evidence: dict[str, Any], pictures: dict[str, str] | None = None) -> str:
-    """The page of a record."""
-    return write_page(folder, evidence, pictures or {}).read_text(encoding="utf-8")
 
 
 def picture(size: tuple[int, int] = (30, 20), mode: str = "RGB", **options: Any) -> bytes:
@@ -329,69 +310,12 @@ def test_a_terminal_shows_scores_below_zero() -> None:
     assert lines[0].index("-2") == worst.index("█")
 
 
-@dataclass
-class Seen:
-    """A page that is open in a browser, with what the browser complained of and asked for."""
-
-    tab: Any
-    path: Path
-    complaints: list[str] = field(default_factory=list)
-    requests: list[str] = field(default_factory=list)
-
-    def drawn(self) -> dict[str, list[float]]:
-        """Width and height of each figure's drawing, and how many marks it has."""
-        found: dict[str, list[float]] = self.tab.evaluate(
-            """() => {
-                const places = [...document.querySelectorAll("[data-figure]")]
-                    .filter((each) => each.checkVisibility());
-                const measure = (each) => {
-                    const box = each.querySelector("svg.main-svg").getBoundingClientRect();
-                    const marks = each.querySelectorAll("path.point, g.hm image").length;
-                    return [each.dataset.figure, [box.width, box.height, marks]];
-                };
-                return Object.fromEntries(places.map(measure));
-            }"""
-        )
-        return found
-
-    def colour(self, selector: str, name: str = "color") -> str:
-        """A computed colour of the first element that matches."""
-        script = f"(each) => getComputedStyle(each)[{name!r}]"
-        return str(self.tab.locator(selector).first.evaluate(script))
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """Debian's Chromium, without a window."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs Playwright")
-    program = shutil.which("chromium")
-    if program is None:
-        pytest.skip("needs the program chromium: apt-get install chromium")
-    with playwright.sync_playwright() as running:
-        started = running.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield started
-        started.close()
-
-
 @pytest.fixture(scope="module")
 def full(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A page with every section."""
     found = record(items=150)
     pictures = {item: thumbnail(raw) for item, raw in shown(found).items()}
     return write_page(tmp_path_factory.mktemp("page"), found, pictures)
-
-
-def look(browser: Any, path: Path, width: int = 1280, **options: Any) -> Seen:
-    """Open a page in a tab of its own."""
-    context = browser.new_context(viewport={"width": width, "height": 900}, **options)
-    seen = Seen(context.new_page(), path)
-    complain = seen.complaints.append
-    seen.tab.on("console", lambda said: complain(said.text))
-    seen.tab.on("pageerror", lambda error: complain(str(error)))
-    seen.tab.on("request", lambda asked: seen.requests.append(asked.url))
-    seen.tab.goto(path.as_uri())
-    seen.tab.locator("html.drawn").wait_for(state="attached")
-    return seen
 
 
 @pytest.fixture(scope="module")

@@ -95,7 +95,7 @@ def notes(evidence: dict[str, Any]) -> list[str]:
     lines += further(evidence)
     if "tried" in evidence:
         lines.append(_tried(evidence["tried"]))
-    if "dropped" in evidence:
+    if evidence.get("dropped", {}).get("note"):
         lines.append(evidence["dropped"]["note"])
     failed = [name for name, passed in evidence["checks"].items() if not passed]
     lines += [f"Check failed: {name}." for name in failed]

@@ -99,8 +99,13 @@ def _names(places: Places, named: Mapping[str, str]) -> Iterator[Drawing]:
         if free:
             x, y = middles[label].round(5).tolist()
             yield {
-                "x": x, "y": y, "text": named[label], "name": free[-1], "showarrow": False,
-                "bgcolor": "var(--veil)", "font": {"size": 11, "color": "var(--text)"},
+                "x": x,
+                "y": y,
+                "text": named[label],
+                "name": free[-1],
+                "showarrow": False,
+                "bgcolor": "var(--veil)",
+                "font": {"size": 11, "color": "var(--text)"},
             }
 
 
