@@ -20,7 +20,7 @@ NAMES = tuple(f"{a} {b} of the house" for a in ("wool", "linen", "silk") for b i
 def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A page of five classes with pictures."""
     found = record(items=60)
-    pictures = {}
+    pictures: dict[str, str] = {}
     for item, raw in shown(found, (320, 240)).items():
         pictures |= {item: thumbnail(raw), large(item): thumbnail(raw, 480)}
     return write_page(tmp_path_factory.mktemp("few"), found, pictures)

@@ -50,7 +50,7 @@ RIGHT = "The pretrained model is right on"
         ),
         (
             {"gain": near(0.0), "verdict": "no evidence"},
-            f"{RIGHT} 97 of 100 pictures it has not seen. {SAME} 69, too little apart to say "
+            f"{RIGHT} 97 of 100 pictures it has not seen. {SAME} 69: too little apart to say "
             "whether pretraining helps here.",
         ),
         (

@@ -89,7 +89,9 @@ def _calibrated(model: Model, found: Evidence) -> Model:
 def _made(trial: Trial, workspace: Workspace, name: str) -> dict[str, Any]:
     """How the model was made; as a call of `name` where no command was typed."""
     origin, target = trial.source.origin, trial.target
-    given = (str(target.dataset.root), origin.reference, str(workspace.out))
+    out, here = workspace.out, Path.cwd()
+    place = out.relative_to(here) if out.is_relative_to(here) else out
+    given = (str(target.dataset.root), origin.reference, str(place))
     strategy = {"strategy": trial.winner} if name == "fit" else {}
     call = called(name, *given, **strategy, settings=target.settings)
     return provenance(asdict(origin), trial.source.modality, target.dataset.root, call)

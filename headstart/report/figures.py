@@ -182,7 +182,7 @@ def written(label: str) -> str:
     return label.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def several(drawn: Drawing) -> bool:
+def several(drawn: Mapping[str, Any]) -> bool:
     """Whether a drawing says more than its numbers: it has more than a dot, or a line."""
     traces = [trace for trace in drawn["data"] if trace.get("hoverinfo") != "skip"]
     if any("z" in trace for trace in traces):

@@ -14,9 +14,10 @@ from headstart.report.theme import BAD, Drawing, drawing
 
 LABELS = 10  # colours, --label-0 and so on; more labels share them and are written on the map
 _SYMBOLS = {"train": "circle", "validation": "diamond", "test": "square"}
-_WIDTHS = {"wide": 1000, "narrow": 330}  # pixels of the map on a desk and on a phone
 _HIGH = 560
-_LETTER, _LINE = 6.6, 18  # pixels that a written label takes
+_WIDTHS = {"wide": 780, "narrow": 250}  # pixels between the outermost points, desk and phone
+_TALL = 460
+_LETTER, _LINE = 7, 20  # pixels that a written label takes
 Places = Mapping[str, Sequence[Any]]
 
 
@@ -89,7 +90,7 @@ def _names(places: Places, named: Mapping[str, str]) -> Iterator[Drawing]:
     for label in sorted(named, key=lambda each: -int((labels == each).sum())):
         free = []
         for name, wide in _WIDTHS.items():
-            centre = (middles[label] - spots.min(axis=0)) / size * (wide, _HIGH)
+            centre = (middles[label] - spots.min(axis=0)) / size * (wide, _TALL)
             half = np.array([_LETTER * len(named[label]) / 2 + 4, _LINE / 2])
             box = np.concatenate([centre - half, centre + half])
             if any(_overlap(box, other) for other in taken[name]):

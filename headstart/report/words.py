@@ -110,19 +110,20 @@ def _compared(evidence: Evidence) -> str:
             return f"{known}."
         return f"Always giving one answer is right on {_score(naive['value'], evidence)}. {known}."
     conclusion = {
-        "helps": f"so pretraining is worth {_worth(gain, evidence)}",
-        "hurts": f"so pretraining costs {_worth(gain, evidence)}",
-        "no evidence": "too little apart to say whether pretraining helps here",
+        "helps": f", so pretraining is worth {_worth(gain, evidence)}",
+        "hurts": f", so pretraining costs {_worth(gain, evidence)}",
+        "no evidence": ": too little apart to say whether pretraining helps here",
     }[verdict]
     value, subject = scratch["value"], "The same network without pretraining"
     if evidence["strategy"] == "scratch":  # it won: the transfer is what it is compared with
         value, subject = value + gain["value"], "The same network with pretraining"
     scores = "is right on" if share else "scores"
-    return f"{subject} {scores} {_score(value, evidence)}, {conclusion}."
+    return f"{subject} {scores} {_score(value, evidence)}{conclusion}."
 
 
 def _transferred(evidence: Evidence) -> bool:
-    return evidence["strategy"] != "scratch" and evidence["verdict"] != "evaluated"
+    verdict, strategy = str(evidence["verdict"]), str(evidence["strategy"])
+    return verdict != "evaluated" and strategy != "scratch"
 
 
 def _worth(gain: Mapping[str, Any], evidence: Evidence) -> str:

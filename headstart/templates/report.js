@@ -13,6 +13,7 @@
   const touched = matchMedia("(pointer: coarse)").matches;
   const PAPER_WIDTH = 680; // pixels that fit on A4 and Letter with their margins
   const NARROW = 600; // pixels of a figure below which labels stand above their rows, or are fewer
+  const ROOM = 34; // pixels for the label of the first row
   const SMALL = 64; // pixels of a picture that is shown as squares, not blurred
   const LONG = 12; // rows of a table above which it can be searched
 
@@ -170,7 +171,11 @@
       const free = name === "map" && !touched && !width;
       const size = width ? { width: Math.min(width, each.clientWidth || width) } : {};
       const rows = data[0].type === "scatter" && layout.yaxis.ticktext;
-      if (rows?.length && each.clientWidth < NARROW) above(rows, layout);
+      if (rows?.length && each.clientWidth < NARROW && !width) {
+        above(rows, layout);
+        layout.height += ROOM;
+        each.style.height = `${layout.height}px`;
+      }
       if (name === "map" && each.clientWidth < NARROW) {
         layout.annotations = layout.annotations?.filter((label) => label.name === "narrow");
       }
