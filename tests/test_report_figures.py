@@ -81,6 +81,10 @@ def test_a_single_dot_is_no_figure(tmp_path: Path) -> None:
     alone = {"arms", "groups", "labels", "convergence-steps", "convergence-seconds"}
     assert alone.isdisjoint(drawn) and "robustness" in drawn
     assert {"arms", "groups", "labels"} <= sections(text)  # their numbers stand in tables
+    convergence = text[
+        text.index('<section id="convergence"') : text.index('<section id="confusion"')
+    ]
+    assert convergence.count("<table>") == 1  # both would be the same
     assert 'data-figure="arms"' not in text and "<td>night" not in text and "night</th>" in text
 
 

@@ -125,9 +125,10 @@ def _classes(count: int) -> str:
 
 
 def _confused(counts: np.ndarray) -> list[tuple[int, int]]:
-    """Pairs of label and answer that are mistakes, the most frequent first."""
+    """Pairs of label and answer that are mistakes: the most frequent first, of rare labels first."""
     others = counts * (1 - np.eye(len(counts), dtype=int))
-    order = np.argsort(-others, axis=None, kind="stable")[:_PAIRS]
+    shares = others / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    order = np.argsort(-(others + shares / 2), axis=None, kind="stable")[:_PAIRS]
     places = zip(*np.unravel_index(order, others.shape), strict=True)
     return [(int(own), int(other)) for own, other in places if others[own, other]]
 

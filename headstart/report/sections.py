@@ -95,7 +95,7 @@ def convergence(evidence: Evidence) -> Section | None:
             if (rows := [row for row in found.get(name) or [] if row.get(unit) is not None])
         ]
         rows = [
-            (name, row["steps"], row["seconds"], row["score"])
+            (name, int(row["steps"]), row["seconds"], row["score"])
             for name, _ in parts
             for row in found.get(name) or []
         ]
@@ -104,6 +104,8 @@ def convergence(evidence: Evidence) -> Section | None:
             summary = f"{metric} on validation against {unit}."
             table = Table.of(("arm", "steps", "seconds", metric), rows)
             drawn.append(Figure(f"convergence-{unit}", summary, drawing, table, f"By {unit}"))
+    if not any(figures.several(each.drawing) for each in drawn):
+        drawn = drawn[:1]  # a table, which holds both units
     return Section("convergence", "Convergence", _sentences(found.get("said")), tuple(drawn))
 
 
