@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 # Tiny networks run faster on one thread than on several that wait for one another; set before torch
 # is imported, and inherited by the processes that tests start.
@@ -113,3 +116,16 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> Fitted:
             settings=hs.Settings(epochs=2),
         )
     return Fitted(pictures, root / "model", result)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Debian's Chromium, without a window."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs Playwright")
+    program = shutil.which("chromium")
+    if program is None:
+        pytest.skip("needs the program chromium: apt-get install chromium")
+    with playwright.sync_playwright() as running:
+        started = running.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield started
+        started.close()

@@ -37,6 +37,19 @@ def record(labels: Sequence[str] = LABELS, items: int = 2000, seed: int = 0) -> 
         ],
         "items": _items(labels, items, rng),
         "seed": 7,
+        "made": {
+            "command": "headstart fit photos/ -b timm:resnet50 -o insects/",
+            "date": "2026-01-31",
+            "headstart": "0.1.0",
+            "modality": "image",
+            "data": "photos",
+            "backbone": {
+                "reference": "timm:resnet50",
+                "licence": "apache-2.0",
+                "trained_on": "imagenet-1k",
+                "pretrained": True,
+            },
+        },
         "versions": {"headstart": "0.1.0", "torch": "2.15.0"},
     }
 

@@ -155,6 +155,6 @@ def without_seconds(made: Training) -> list[dict[str, float]]:
 def untimed(value: Any) -> Any:
     """The same JSON without what the clock and the place say."""
     if isinstance(value, dict):
-        told = ("seconds", "out", "convergence")  # how fast, in words and numbers
+        told = ("seconds", "out", "convergence", "made")  # how fast, when and by which command
         return {key: untimed(entry) for key, entry in value.items() if key not in told}
     return [untimed(entry) for entry in value] if isinstance(value, list) else value

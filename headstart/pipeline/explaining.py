@@ -13,7 +13,7 @@ from headstart.explain.pictures import explain_picture
 from headstart.explain.texts import explain_text
 from headstart.progress import Progress
 from headstart.report.contents import explained
-from headstart.report.thumbnails import thumbnail
+from headstart.report.thumbnails import LARGE, thumbnail
 from headstart.serve import Predictor
 
 COUNT = 6  # mistakes that are explained; each takes up to a second or two
@@ -47,7 +47,7 @@ def _shown(explanation: Explanation) -> str:
     if isinstance(explanation, PictureExplanation):
         buffer = io.BytesIO()
         explanation.overlay().save(buffer, "PNG")
-        return thumbnail(buffer.getvalue())
+        return thumbnail(buffer.getvalue(), LARGE)
     if not isinstance(explanation, TextExplanation):
         raise TypeError(f"{type(explanation).__name__} can't be shown")
     heaviest = sorted(explanation.words, key=lambda word: -abs(word.weight))[:_WORDS]

@@ -24,7 +24,8 @@ from headstart.evidence.labels import saved, scratch_curve, transfer_curve
 from headstart.evidence.robustness import CORRUPTED, robustness
 from headstart.pipeline.prepare import rebuild, reference
 from headstart.pipeline.trials import Trial
-from headstart.report.thumbnails import SIDE, thumbnail
+from headstart.report.contents import MOST_CARDS, NEAREST, large
+from headstart.report.thumbnails import LARGE, SIDE, thumbnail
 
 BETTER = (
     "The curve is of a probe on frozen features, which the model handed over clearly beats: how "
@@ -33,8 +34,8 @@ BETTER = (
 UNKNOWN = "Scratch was ended by the budget, so how many labels it would need is not known."
 UNLEARNED = "Scratch learned nothing from all labels, so how many it would need is not known."
 PICTURED = 400  # points of the map that show their item when pointed at
-_SHAPE = {"channels": 3, "height": SIDE, "width": SIDE, "crop": 1.0, "crop_mode": "whole"}
-_SEEN = _SHAPE | {"interpolation": "bilinear", "mean": (), "std": ()}  # as people see a picture
+_SEEN = {"channels": 3, "crop": 1.0, "crop_mode": "whole"}  # as people see a picture
+_SEEN |= {"interpolation": "bilinear", "mean": (), "std": ()}
 FIRST = "first"  # the level of what is measured before a model is handed over
 _DEAR = ("items", "robustness")  # which only a budget that is left has time for
 
@@ -250,23 +251,41 @@ def constant(outputs: np.ndarray, targets: np.ndarray, labels: Sequence[str]) ->
 
 
 def pictured(found: Mapping[str, Any], items: Sequence[Item], modality: Modality) -> dict[str, str]:
-    """The items that findings name, by id: thumbnails, or the texts."""
-    wanted = set(_named(found.get("items", {})))
+    """The items that findings name, by id: thumbnails, or the texts.
+
+    Pictures on cards are there large too, under a key of their own, where they are larger.
+    """
+    wanted, on_cards = (set(names(found.get("items", {}))) for names in (_named, _on_cards))
     shown = {}
     for item in items:
-        if item.id in wanted:
-            raw = item.read()
-            text = modality.text(raw)
-            shown[item.id] = thumbnail(_as_file(raw, modality)) if text is None else text
+        if item.id not in wanted:
+            continue
+        raw = item.read()
+        text = modality.text(raw)
+        if text is not None:
+            shown[item.id] = text
+            continue
+        file = _as_file(raw, modality, LARGE if item.id in on_cards else SIDE)
+        shown[item.id], whole = thumbnail(file), thumbnail(file, LARGE)
+        if whole != shown[item.id]:
+            shown[large(item.id)] = whole
     return shown
 
 
-def _as_file(raw: bytes, modality: Modality) -> bytes:
+def _as_file(raw: bytes, modality: Modality, side: int) -> bytes:
     """A picture as the modality decodes it, as a PNG: in its own shape, small, and 8 bits deep."""
-    pixels = modality.decode(raw, _SEEN)
+    pixels = modality.decode(raw, {**_SEEN, "height": side, "width": side})
     file = io.BytesIO()
     pil.fromarray(pixels.transpose(1, 2, 0)).save(file, "PNG", compress_level=1)
     return file.getvalue()
+
+
+def _on_cards(items: Mapping[str, Any]) -> Iterator[str]:
+    """The ids of the items on cards, and of those beside them."""
+    for name in ("mistakes", "ambiguous", "suspects"):
+        for row in (items.get(name) or ())[:MOST_CARDS]:
+            yield row["id"]
+            yield from ((items.get("nearest") or {}).get(row["id"]) or ())[:NEAREST]
 
 
 def _named(items: Mapping[str, Any]) -> Iterator[str]:

@@ -21,6 +21,7 @@ from headstart.pipeline.explaining import explanations
 from headstart.pipeline.findings import FIRST, Proof, constant
 from headstart.pipeline.heads import head_of
 from headstart.pipeline.prepare import rebuild, task_name
+from headstart.pipeline.provenance import called, provenance
 from headstart.pipeline.seeds import over_seeds
 from headstart.pipeline.trials import Trial
 from headstart.plan import FitPlan, splits_of
@@ -94,7 +95,10 @@ def finish(
         _check(folder, target, model)
     found.checks["equal in a fresh process"] = True
     result = Result(workspace.out, found, not stage.ended, stage.doubt)
-    told = result.record()
+    name = "fit" if "features" in arms else "pretrain"
+    told = result.record() | {"made": _made(trial, workspace, name)}
+    if not stage.ended:
+        told["proof"] = "unfinished"
     artifact.describe(folder, record, told, backbone.library)
     _plan(trial, arms["asked"]).write(folder)
     if stage.level != FIRST:
@@ -140,6 +144,17 @@ def _calibrated(model: Model, found: Evidence) -> Model:
     if told:
         told["kept"] = scaled is not None
     return scaled or model
+
+
+def _made(trial: Trial, workspace: Workspace, name: str) -> dict[str, Any]:
+    """How the model was made; as a call of `name` where no command was typed."""
+    origin, target = trial.source.origin, trial.target
+    out, here = workspace.out, Path.cwd()
+    place = out.relative_to(here) if out.is_relative_to(here) else out
+    given = (str(target.dataset.root), origin.reference, str(place))
+    strategy = {"strategy": trial.winner} if name == "fit" else {}
+    call = called(name, *given, **strategy, settings=target.settings)
+    return provenance(asdict(origin), trial.source.modality, target.dataset.root, call)
 
 
 def _plan(trial: Trial, asked: Outcome) -> FitPlan:

@@ -33,7 +33,12 @@ from headstart.tracking import Followed, follow
 from headstart.training import Training
 from headstart.workspace import Workspace
 
-KEPT = ("tried", "ranking", "dropped")  # of the record before: what the choice was made from
+KEPT = (
+    "tried",
+    "ranking",
+    "dropped",
+    "made",
+)  # of the record before: what the choice was made from
 
 
 def prove(

@@ -19,6 +19,7 @@ from headstart.evidence.calibration import calibration
 from headstart.evidence.inspection import ambiguous, feature_map, mistakes, suspects
 from headstart.pipeline.findings import pictured
 from headstart.pipeline.opening import fitted_schema, load
+from headstart.pipeline.provenance import called, provenance
 from headstart.plan import trained_on
 from headstart.progress import Progress, Silent
 from headstart.report.page import write_page
@@ -56,6 +57,8 @@ def report_on(
     seconds = time.monotonic() - started
     told = _told(record, predictor, dataset, (outputs, features))
     told |= {"model": str(model), "evaluated": str(data)}
+    call = called("report_on", str(model), str(data))
+    told["made"] = provenance(record.origin, record.modality, place, call)
     told["warnings"] += _doubts(Path(model), dataset)
     told["arms"]["chosen"] |= {"seconds": round(seconds, 2), "steps": 0}
     folder = Path(out) if out is not None else Path(f"report-{place.stem}")

@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from headstart.report.words import further, judged
+
 VERDICTS = {
     "helps": "Transfer helps",
     "hurts": "Transfer hurts",
@@ -47,8 +49,14 @@ def headline(evidence: dict[str, Any]) -> str:
             f"{evidence['metric']} over the naive model, 95 % interval "
             f"{100 * lead['low']:+.1f} to {100 * lead['high']:+.1f}."
         )
-    if gain is None or evidence["verdict"] == "unknown":
-        why = evidence.get("doubt") or "no network was trained from scratch for comparison"
+    why = evidence.get("doubt") or "no network was trained from scratch for comparison"
+    if gain is None:
+        arm = evidence["arms"]["chosen"]
+        return (
+            f"{evidence['metric'].capitalize()} {arm['value']:.3f}: 95 % interval {arm['low']:.3f} "
+            f"to {arm['high']:.3f}, on {evidence['held_out']} held-out items. {text}, as {why}."
+        )
+    if evidence["verdict"] == "unknown":
         return f"{text}: {why}."
     low, value, high = (100 * gain[key] for key in ("low", "value", "high"))
     return (
@@ -83,14 +91,11 @@ def named_arms(evidence: Mapping[str, Any]) -> list[tuple[str, str, dict[str, An
 
 def notes(evidence: dict[str, Any]) -> list[str]:
     """What a reader must know besides the numbers."""
-    measured = f"Measured on {evidence['held_out']} held-out items. {evidence['protocol']}"
-    lines = [] if evidence["verdict"] == "evaluated" else [measured.strip()]
-    if "by_seed" in evidence:
-        count = len(evidence["by_seed"]["chosen"])
-        lines.append(f"The gain is that of {count} trainings each, from seeds of their own.")
+    lines = [] if evidence["verdict"] == "evaluated" else [judged(evidence)]
+    lines += further(evidence)
     if "tried" in evidence:
         lines.append(_tried(evidence["tried"]))
-    if "dropped" in evidence:
+    if evidence.get("dropped", {}).get("note"):
         lines.append(evidence["dropped"]["note"])
     failed = [name for name, passed in evidence["checks"].items() if not passed]
     lines += [f"Check failed: {name}." for name in failed]

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from headstart.report import figures, named_arms
+from headstart.report import figures, maps, named_arms
 from headstart.report.contents import (
+    MANY,
+    MOST_CARDS,
+    NEAREST,
     Card,
     Figure,
     Group,
+    Near,
     Section,
     Table,
     between,
@@ -20,8 +24,6 @@ from headstart.report.figures import Series
 from headstart.report.theme import OTHER
 from headstart.report.verdict import duration
 
-MOST_CARDS = 12  # of one kind
-_NEAREST = 4  # training items beside one card
 _DRAWN = 40  # backbones in the figure; the table has all
 _LISTED = 100  # entries of one list of the data report
 Evidence = Mapping[str, Any]
@@ -41,12 +43,14 @@ def feature_map(evidence: Evidence) -> Section | None:
         "alike to the model."
     )
     said = (
-        "Near points look alike to the model; the axes have no meaning of their own. Hover over a "
+        "Near points look alike to the model; the axes have no meaning of their own. Click on a "
         "point, or tap it, to see the item. Circles are training items, diamonds validation, "
         "squares held-out ones."
     )
     numbers = (evidence.get("data") or {}).get("kind") == "numbers"
-    drawing = figures.feature_map(places, suspects, numbers)
+    drawing = maps.feature_map(places, suspects, numbers)
+    if maps.many_labels(places, numbers):
+        said += " Labels share ten colours: pick one out to see where it lies."
     figure = Figure("map", summary, drawing, table)
     return Section("map", "Map of the features", (said,), (figure,))
 
@@ -54,7 +58,8 @@ def feature_map(evidence: Evidence) -> Section | None:
 def inspection(evidence: Evidence) -> Section | None:
     """Items to look at: confident mistakes, ambiguous ones, likely label errors."""
     items = evidence.get("items") or {}
-    near = items.get("nearest") or {}
+    near, places = items.get("nearest") or {}, items.get("map") or {}
+    labels = dict(zip(places.get("id", ()), places.get("label", ()), strict=True))
     kinds = (
         ("mistakes", "Most confident mistakes", "Wrong, and sure of it."),
         ("ambiguous", "Most ambiguous", "The model can't decide; a person may not either."),
@@ -67,7 +72,7 @@ def inspection(evidence: Evidence) -> Section | None:
             Card(
                 str(row["id"]),
                 _facts(row),
-                tuple(near.get(row["id"], ())[:_NEAREST]),
+                tuple(Near(i, str(labels.get(i, ""))) for i in near.get(row["id"], ())[:NEAREST]),
                 explained(str(row["id"])) if key == "mistakes" else "",
             )
             for row in rows[:MOST_CARDS]
@@ -139,7 +144,7 @@ def ranking(evidence: Evidence) -> Section | None:
     said = "Expected: what a linear model on frozen features scores. Fine-tuning may gain more."
     drawing = figures.intervals([_short(row["backbone"]) for row in seen], series, metric)
     summary = f"Expected {metric} of {len(seen)} backbones; the best is {rows[0]['backbone']}."
-    figure = Figure("ranking", summary, drawing, table)
+    figure = Figure("ranking", summary, drawing, table, folded=len(seen) > MANY)
     return Section("ranking", title, (said,), (figure,))
 
 

@@ -3,32 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 MOST_ROWS = 2000  # of one table; the record beside the page has them all
+MOST_CARDS = 12  # of one kind
+NEAREST = 4  # training items beside one card
+MANY = 20  # rows of a figure from which on it is folded, and its table stands open
 
 
 @dataclass(frozen=True)
 class Table:
-    """Columns and rows of text; `left_out` says how many rows were too many to show."""
+    """Columns and rows of text; `left_out` says how many rows were too many to show.
+
+    `meters` are for each row the shares, 0 to 1, that bars in column `metered` show. `headings`
+    stand before the rows of those numbers.
+    """
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     left_out: int = 0
+    metered: int | None = None
+    meters: tuple[float, ...] = ()
+    headings: Mapping[int, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
+    def of(
+        cls,
+        columns: Sequence[str],
+        rows: Sequence[Sequence[Any]],
+        metered: int | None = None,
+        headings: Mapping[int, str] | None = None,
+    ) -> Table:
         """The first rows with each cell as text: numbers to three places, nothing for None."""
-        shown = tuple(tuple(map(cell, row)) for row in rows[:MOST_ROWS])
-        return cls(tuple(columns), shown, max(0, len(rows) - MOST_ROWS))
+        first = rows[:MOST_ROWS]
+        shown = tuple(tuple(map(cell, row)) for row in first)
+        left_out = max(0, len(rows) - MOST_ROWS)
+        shares = () if metered is None else tuple(_share(row[metered]) for row in first)
+        return cls(tuple(columns), shown, left_out, metered, shares, headings or {})
 
 
 @dataclass(frozen=True)
 class Figure:
     """A figure as plotly.js takes it, what it shows in words, and its numbers.
 
-    `widest` is the width in pixels beyond which the figure doesn't grow.
+    `widest` is the width in pixels beyond which the figure doesn't grow. One that is `folded` has
+    too many rows to be read at a glance: its table stands open instead.
     """
 
     name: str
@@ -37,6 +57,15 @@ class Figure:
     table: Table
     title: str = ""
     widest: int | None = None
+    folded: bool = False
+
+
+@dataclass(frozen=True)
+class Near:
+    """A training item beside a card, and its label where that is known."""
+
+    item: str
+    label: str = ""
 
 
 @dataclass(frozen=True)
@@ -48,7 +77,7 @@ class Card:
 
     item: str
     facts: tuple[tuple[str, str], ...]
-    nearest: tuple[str, ...]
+    nearest: tuple[Near, ...]
     explained: str = ""
 
 
@@ -65,7 +94,8 @@ class Group:
 class Section:
     """One part of the page. `checks` are sentences that hold or do not; `code` is for a terminal.
 
-    `tables` have titles; one with an empty title stands open, the others behind theirs.
+    `tables` have titles; one with an empty title stands open, the others behind theirs. `facts` are
+    a list of names and what they are.
     """
 
     name: str
@@ -77,11 +107,17 @@ class Section:
     checks: tuple[tuple[str, bool], ...] = ()
     warnings: tuple[str, ...] = ()
     code: str = ""
+    facts: tuple[tuple[str, str], ...] = ()
 
 
 def explained(item: str) -> str:
     """The key of an item's explanation among a page's pictures."""
     return f"{item} explained"
+
+
+def large(item: str) -> str:
+    """The key of an item's large picture among a page's pictures."""
+    return f"{item} large"
 
 
 def cell(value: Any) -> str:
@@ -103,3 +139,8 @@ def between(found: Mapping[str, Any] | None, scale: float = 1.0) -> str:
 def value_of(found: Mapping[str, Any] | None) -> float | None:
     """The estimate of an interval that may be absent."""
     return found["value"] if found else None
+
+
+def _share(value: Any) -> float:
+    """A number as a share that a bar can show; 0 for none."""
+    return min(max(float(value), 0.0), 1.0) if isinstance(value, int | float) else 0.0

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import inf, isfinite
 from typing import Any
 
 import plotly.graph_objects as go
 
-from headstart.report.theme import BAD, OTHER, TRANSFER, Drawing, drawing
+from headstart.report.names import distinct
+from headstart.report.theme import OTHER, TRANSFER, Drawing, drawing
 
-LABELS = 10  # labels with a colour of their own on the map, --label-0 and so on
 WRITTEN = 12  # classes up to which a confusion matrix has its counts written in
 _ROWS_HIGH = 860  # pixels at most, so that a figure fits on one sheet of paper
-_LONGEST = 26  # characters of a label on an axis
-_SYMBOLS = {"train": "circle", "validation": "diamond", "test": "square"}
+_BOUNDS = {"accuracy": (0.0, 1.0), "balanced accuracy": (0.0, 1.0), "f1": (0.0, 1.0)}
+_BOUNDS |= {"r2": (-inf, 1.0)}  # of the metrics that have any
+_MARGIN = 0.04  # of what an axis shows, beyond its outermost marks
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,11 @@ class Series:
 def intervals(
     labels: Sequence[str], series: Sequence[Series], axis: str, zero: bool = False
 ) -> Drawing:
-    """Dots with their intervals, a row for each label, from the top; `zero` draws a line at 0."""
-    figure = go.Figure()
+    """Dots with their intervals, a row for each label, from the top; `zero` draws a line at 0.
+
+    An axis that is named by a metric shows nothing beyond what that metric can be.
+    """
+    figure, names = go.Figure(), [written(name) for name in distinct(labels)]
     for number, each in enumerate(series):
         rows = [row for row, point in enumerate(each.points) if point]
         points = [point for point in each.points if point]
@@ -51,18 +55,19 @@ def intervals(
             mode="markers",
             name=each.name,
             marker={"size": 11, "color": each.colour},
-            error_x=_spread(points) | {"color": each.colour},
-            text=[shortened(labels[row]) for row in rows],
+            error_x=_spread(points, axis) | {"color": each.colour},
+            cliponaxis=False,
+            text=[names[row] for row in rows],
             customdata=[_bounds(point) for point in points],
             hovertemplate="%{text}<br><b>%{x:.3f}</b>%{customdata}<extra>" + each.name + "</extra>",
         )
     if zero:
         figure.add_vline(x=0, line={"color": "var(--muted)", "width": 1, "dash": "dot"})
-    figure.update_xaxes(title={"text": axis})
-    figure.update_yaxes(**_rows(labels), showgrid=False, range=[len(labels) - 0.5, -0.5])
-    several = len(series) > 1
+    figure.update_xaxes(title={"text": axis}, range=_range(series, axis, zero))
+    figure.update_yaxes(**_rows(names), showgrid=False, range=[len(labels) - 0.5, -0.5])
+    named = len(series) > 1
     rows_high = min(34 * len(labels), _ROWS_HIGH)
-    figure.update_layout(height=80 + rows_high + 30 * several, showlegend=several)
+    figure.update_layout(height=80 + rows_high + 30 * named, showlegend=named)
     return drawing(figure)
 
 
@@ -73,7 +78,8 @@ def curves(series: Sequence[Series], across: str, up: str, logarithmic: bool = F
         points = [point for point in each.points if point]
         banded = [point for point in points if point.get("low") is not None]
         if len(banded) == len(points) > 0:
-            edges = [point["high"] for point in points] + [point["low"] for point in points[::-1]]
+            high = [_within(point["high"], up) for point in points]
+            edges = high + [_within(point["low"], up) for point in points[::-1]]
             figure.add_scatter(
                 x=[*each.at, *each.at[::-1]],
                 y=edges,
@@ -91,6 +97,7 @@ def curves(series: Sequence[Series], across: str, up: str, logarithmic: bool = F
             name=each.name,
             line={"color": each.colour, "width": 2.5, "dash": "dot" if each.dashed else "solid"},
             marker={"size": 7, "color": each.colour},
+            cliponaxis=False,
             customdata=[_bounds(point) for point in points],
             hovertemplate=f"%{{x:,.4~g}} {across}<br><b>%{{y:.3f}}</b>%{{customdata}}"
             f"<extra>{each.name}</extra>",
@@ -101,7 +108,7 @@ def curves(series: Sequence[Series], across: str, up: str, logarithmic: bool = F
         figure.update_xaxes(
             type="log", tickmode="array", tickvals=places, ticktext=[f"{p:g}" for p in places]
         )
-    figure.update_yaxes(title={"text": up})
+    figure.update_yaxes(title={"text": up}, range=_range(series, up))
     figure.update_layout(height=340, showlegend=len(series) > 1)
     return drawing(figure)
 
@@ -109,7 +116,7 @@ def curves(series: Sequence[Series], across: str, up: str, logarithmic: bool = F
 def matrix(labels: Sequence[str], counts: Sequence[Sequence[int]]) -> Drawing:
     """A confusion matrix: colour by the share of the true label, counts where there is room."""
     places = list(range(len(labels)))
-    names = [shortened(label) for label in labels]
+    names = [written(name) for name in distinct(labels)]
     few = len(labels) <= WRITTEN
     figure = go.Figure(
         go.Heatmap(
@@ -129,9 +136,9 @@ def matrix(labels: Sequence[str], counts: Sequence[Sequence[int]]) -> Drawing:
             ygap=1,
         )
     )
-    figure.update_xaxes(**_rows(labels), title={"text": "predicted"}, showgrid=False)
+    figure.update_xaxes(**_rows(names), title={"text": "predicted"}, showgrid=False)
     figure.update_yaxes(
-        **_rows(labels), title={"text": "labelled"}, showgrid=False, autorange="reversed"
+        **_rows(names), title={"text": "labelled"}, showgrid=False, autorange="reversed"
     )
     figure.update_layout(height=max(260, 130 + (44 if few else 18) * len(labels)))
     return drawing(figure)
@@ -170,88 +177,55 @@ def reliability(curves: Mapping[str, Sequence[Mapping[str, Any]]]) -> Drawing:
     return drawing(figure)
 
 
-def feature_map(
-    places: Mapping[str, Sequence[Any]], suspects: Sequence[str] = (), numbers: bool = False
-) -> Drawing:
-    """Items in two dimensions by label, those that may be mislabelled with a ring around them.
-
-    The commonest labels have a colour each, the others share one; labels that are `numbers` lie on
-    a scale of colours. Each point carries its item's id, label and split for the page to show.
-    """
-    figure = go.Figure()
-    marked = set(suspects)
-    rings = [row for row, each in enumerate(places["id"]) if each in marked]
-    values = _numbers(places["label"]) if numbers else None
-    groups = [("items", list(range(len(places["id"]))))] if values else _grouped(places)
-    for number, (name, rows) in enumerate(groups):
-        colour = OTHER if number == LABELS else f"var(--label-{number})"
-        symbols = [_SYMBOLS.get(places["split"][row], "circle") for row in rows]
-        style: Drawing = {"size": 8, "opacity": 0.8, "color": colour, "symbol": symbols}
-        if values:
-            scale = [[0, "var(--label-0)"], [1, "var(--label-1)"]]
-            style |= {"color": values, "colorscale": scale, "showscale": True}
-        figure.add_trace(_points(places, rows, name, style))
-    if rings:
-        ring = {"size": 15, "color": BAD, "symbol": "circle-open", "line": {"width": 2}}
-        figure.add_trace(_points(places, rings, "likely label errors", ring))
-    bare = {"showgrid": False, "showticklabels": False, "fixedrange": False}
-    figure.update_xaxes(**bare)
-    figure.update_yaxes(**bare)
-    figure.update_layout(height=560, hoverdistance=12, showlegend=not values)
-    return drawing(figure)
+def written(label: str) -> str:
+    """A text of which Plotly takes nothing for markup."""
+    return label.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def _grouped(places: Mapping[str, Sequence[Any]]) -> list[tuple[str, list[int]]]:
-    """The rows of each of the commonest labels, and last those of all others; training first."""
-    labels = [str(label) for label in places["label"]]
-    common = sorted(label for label, _ in Counter(labels).most_common(LABELS))
-    order = {split: place for place, split in enumerate(_SYMBOLS)}
-    rows = sorted(range(len(labels)), key=lambda row: order.get(places["split"][row], 0))
-    found = [(shortened(name), [row for row in rows if labels[row] == name]) for name in common]
-    others = [row for row in rows if labels[row] not in common]
-    return [*found, ("other labels", others)] if others else found
+def several(drawn: Mapping[str, Any]) -> bool:
+    """Whether a drawing says more than its numbers: it has more than a dot, or a line."""
+    traces = [trace for trace in drawn["data"] if trace.get("hoverinfo") != "skip"]
+    if any("z" in trace for trace in traces):
+        return all(len(trace["z"]) > 1 for trace in traces)
+    if any("lines" in trace["mode"] for trace in traces):
+        return any(len(trace["x"]) > 1 for trace in traces)
+    return sum(len(trace["x"]) for trace in traces) > 1
 
 
-def _points(
-    places: Mapping[str, Sequence[Any]], rows: Sequence[int], name: str, marker: Drawing
-) -> go.Scatter:
-    return go.Scatter(
-        x=[places["x"][row] for row in rows],
-        y=[places["y"][row] for row in rows],
-        mode="markers",
-        name=name,
-        marker=marker,
-        customdata=[[str(places[key][row]) for key in ("id", "label", "split")] for row in rows],
-        hoverinfo="none",
-    )
+def _rows(names: Sequence[str]) -> Drawing:
+    """Ticks that name each row, or none where they would cover one another."""
+    named = len(names) <= 60
+    found = {"tickmode": "array", "tickvals": list(range(len(names))) if named else []}
+    return found | {"ticktext": list(names) if named else []}
 
 
-def _numbers(labels: Sequence[Any]) -> list[float] | None:
-    """The labels as numbers; None where one is none."""
-    try:
-        return [float(label) for label in labels]
-    except (TypeError, ValueError):
+def _metric(axis: str) -> str:
+    """The metric that an axis shows, such as the accuracy of `accuracy on validation`."""
+    return axis.removesuffix(" on validation")
+
+
+def _within(value: float, axis: str) -> float:
+    """A bound of an interval, not beyond what the axis' metric can be."""
+    low, high = _BOUNDS.get(_metric(axis), (-inf, inf))
+    return min(max(value, low), high)
+
+
+def _range(series: Sequence[Series], axis: str, zero: bool = False) -> list[float] | None:
+    """From the lowest to the highest mark and a bit more, within what the metric can be."""
+    points = [point for each in series for point in each.points if point]
+    marks = [point.get(key) for point in points for key in ("value", "low", "high")]
+    known = [_within(mark, axis) for mark in marks if mark is not None and isfinite(mark)]
+    if not known:
         return None
+    known += [0.0] * zero
+    room = _MARGIN * (max(known) - min(known)) or _MARGIN
+    return [_within(min(known) - room, axis), _within(max(known) + room, axis)]
 
 
-def shortened(label: Any) -> str:
-    """A label for a figure: not too long, and none of it taken for markup by Plotly."""
-    text = " ".join(str(label).split())
-    text = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def _rows(labels: Sequence[str]) -> Drawing:
-    """Ticks that name each label, or none where they would cover one another."""
-    named = len(labels) <= 60
-    found = {"tickmode": "array", "tickvals": list(range(len(labels))) if named else []}
-    return found | {"ticktext": [shortened(label) for label in labels] if named else []}
-
-
-def _spread(points: Sequence[Mapping[str, Any]]) -> Drawing:
+def _spread(points: Sequence[Mapping[str, Any]], axis: str) -> Drawing:
     def reach(point: Mapping[str, Any], bound: str) -> float:
         edge = point.get(bound)
-        return 0.0 if edge is None else abs(edge - point["value"])
+        return 0.0 if edge is None else abs(_within(edge, axis) - point["value"])
 
     return {
         "type": "data",

@@ -11,15 +11,18 @@ from typing import Any
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup, escape
 
-from headstart.report import background, sections, theme
-from headstart.report.contents import Section
+from headstart.report import background, by_class, figures, sections, theme
+from headstart.report import made as origin
+from headstart.report.contents import Section, large
 from headstart.report.thumbnails import fitting, is_picture
 from headstart.report.verdict import Verdict
 
 FILE = "report.html"
 LARGEST = 8_000_000  # bytes of the page, the plotting library among them
+LARGE_PICTURES = 3_000_000  # bytes of them that are pictures to open on a click
 ORDER = (
-    *(sections.arms, sections.labels, sections.convergence, sections.confusion, sections.classes),
+    *(origin.made, sections.arms, sections.labels, sections.convergence),
+    *(by_class.confusion, by_class.classes),
     *(sections.groups, sections.calibration, sections.robustness),
     *(background.feature_map, background.inspection, background.data, background.ranking),
     *(background.checks, background.cost, background.again),
@@ -32,7 +35,9 @@ def write_page(folder: Path, evidence: Mapping[str, Any], pictures: Mapping[str,
     `pictures` holds for an item's id its thumbnail (see `thumbnails.thumbnail`), or its text.
     What the record lacks, the page leaves out. It stays within 8 MB: where there are more than 400
     pictures, or too many texts, those on cards come first, then as many of the map as fit, spread
-    over it, and the page says so. Raises OSError, naming the file, where it can't be written.
+    over it, and the page says so. Large pictures (see `contents.large`) that open on a click take 3
+    MB of that at most, those of cards first; the others open as their thumbnails. Raises OSError,
+    naming the file, where it can't be written.
     """
     path = folder / FILE
     written = _rendered(evidence, pictures).encode("utf-8")
@@ -48,18 +53,22 @@ def _rendered(evidence: Mapping[str, Any], pictures: Mapping[str, str]) -> str:
     shown = [found for make in ORDER if (found := make(evidence))]
     verdict = Verdict.of(evidence)
     wanted = list(_wanted(evidence, shown))
-    room = LARGEST - len(_page(verdict, shown, {}, "").encode("utf-8"))
+    head = origin.title(evidence)
+    room = LARGEST - len(_page(head, verdict, shown, {}, "").encode("utf-8"))
     while True:
         chosen = fitting(pictures, wanted, room)
-        page = _page(verdict, shown, chosen, _told(wanted, pictures, chosen))
-        over = len(page.encode("utf-8")) - LARGEST
-        if over <= 0 or not chosen:
-            return page
-        room -= over  # texts on cards stand on the page twice
+        told = _told(wanted, pictures, chosen)
+        page = _page(head, verdict, shown, chosen, told)
+        left = LARGEST - len(page.encode("utf-8"))
+        if left >= 0 or not chosen:
+            break
+        room += left  # texts on cards stand on the page twice
+    opened = fitting(pictures, _opened(shown), min(left, LARGE_PICTURES))
+    return _page(head, verdict, shown, chosen | opened, told) if opened else page
 
 
 def _page(
-    verdict: Verdict, shown: Sequence[Section], pictures: Mapping[str, str], told: str
+    head: str, verdict: Verdict, shown: Sequence[Section], pictures: Mapping[str, str], told: str
 ) -> str:
     files = PackageLoader("headstart", "templates")
     environment = Environment(
@@ -69,25 +78,27 @@ def _page(
         lstrip_blocks=True,
     )
     environment.filters["marked"] = _marked
-    library, script, style = (
+    packed, script, style = (
         Markup(text)  # ours and Plotly's; all else is escaped
         for text in (
-            theme.library(),
+            theme.packed(),
             files.get_source(environment, "report.js")[0],
             files.get_source(environment, "report.css")[0],
         )
     )
+    drawings = {each.name: each.drawing for part in shown for each in part.figures}
     return environment.get_template("report.html").render(
+        head=head,
         verdict=verdict,
         sections=shown,
         pictures=pictures,
         told=told,
-        drawings={each.name: each.drawing for part in shown for each in part.figures},
+        drawings={name: each for name, each in drawings.items() if figures.several(each)},
         template=theme.template(),
-        library=library,
+        packed=packed,
         script=script,
         style=style,
-        trusted=" ".join(_hash(text) for text in (library, script)),
+        trusted=" ".join(_hash(text) for text in (theme.library(), script)),
         is_picture=is_picture,
     )
 
@@ -116,11 +127,18 @@ def _wanted(evidence: Mapping[str, Any], shown: Sequence[Section]) -> Iterator[s
             for card in group.cards:
                 yield card.item
                 yield card.explained
-                yield from card.nearest
+                yield from (each.item for each in card.nearest)
     ids = ((evidence.get("items") or {}).get("map") or {}).get("id") or []
     stride = max(1, len(ids) // 400)
     for start in range(stride):
         yield from ids[start::stride]
+
+
+def _opened(shown: Sequence[Section]) -> list[str]:
+    """The keys of the large pictures: those of all cards, then of the items beside them."""
+    cards = [card for part in shown for group in part.groups for card in group.cards]
+    beside = [each.item for card in cards for each in card.nearest]
+    return [large(item) for item in (*(card.item for card in cards), *beside)]
 
 
 def _told(wanted: Sequence[str], pictures: Mapping[str, str], chosen: Mapping[str, str]) -> str:

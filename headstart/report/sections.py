@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from headstart.report import figures, named_arms
-from headstart.report.contents import Figure, Section, Table, between, value_of
+from headstart.report.by_class import MOST_CLASSES
+from headstart.report.contents import MANY, Figure, Section, Table, between
 from headstart.report.figures import Series
 from headstart.report.theme import OTHER, SCRATCH, TRANSFER
 
-MOST_CLASSES = 40  # in one figure; a table has all
 _KINDS = {"chosen": "handed over", "scratch": "scratch"}
 Evidence = Mapping[str, Any]
 Rows = Sequence[Mapping[str, Any]]
@@ -95,7 +95,7 @@ def convergence(evidence: Evidence) -> Section | None:
             if (rows := [row for row in found.get(name) or [] if row.get(unit) is not None])
         ]
         rows = [
-            (name, row["steps"], row["seconds"], row["score"])
+            (name, int(row["steps"]), row["seconds"], row["score"])
             for name, _ in parts
             for row in found.get(name) or []
         ]
@@ -104,71 +104,9 @@ def convergence(evidence: Evidence) -> Section | None:
             summary = f"{metric} on validation against {unit}."
             table = Table.of(("arm", "steps", "seconds", metric), rows)
             drawn.append(Figure(f"convergence-{unit}", summary, drawing, table, f"By {unit}"))
+    if not any(figures.several(each.drawing) for each in drawn):
+        drawn = drawn[:1]  # a table, which holds both units
     return Section("convergence", "Convergence", _sentences(found.get("said")), tuple(drawn))
-
-
-def confusion(evidence: Evidence) -> Section | None:
-    """Which classes are taken for which."""
-    found = evidence.get("classes") or {}
-    counts = found.get("confusion")
-    if not counts:
-        return None
-    names = [str(row["label"]) for row in found["rows"]]
-    wrong = [
-        sum(counts[n]) + sum(row[n] for row in counts) - 2 * counts[n][n] for n in range(len(names))
-    ]
-    kept = sorted(sorted(range(len(names)), key=lambda n: -wrong[n])[:MOST_CLASSES])
-    said = "Rows are labels, columns predictions; colour is the share of the label's items."
-    if len(kept) < len(names):
-        said += f" Of {len(names)} classes, the {len(kept)} with the most mistakes are shown."
-    shown, part = [names[n] for n in kept], [[counts[n][m] for m in kept] for n in kept]
-    right = sum(counts[n][n] for n in range(len(names)))
-    figure = Figure(
-        "confusion",
-        f"Confusion matrix: {right} of {sum(map(sum, counts))} held-out items are on its diagonal.",
-        figures.matrix(shown, part),
-        Table.of(
-            ("labelled", *shown), [(name, *row) for name, row in zip(shown, part, strict=True)]
-        ),
-        widest=760,
-    )
-    return Section("confusion", "What is taken for what", (said,), (figure,))
-
-
-def classes(evidence: Evidence) -> Section | None:
-    """Each class, and what transfer changes for it."""
-    found = evidence.get("classes") or {}
-    every: Rows = found.get("rows") or []
-    judged = [row for row in every if row.get("value") is not None]
-    if not judged:
-        return None
-    metric = evidence["metric"]
-    changed = [row for row in every if row.get("change")]
-    ranked = sorted(changed, key=lambda row: row["change"]["value"])
-    if not changed:
-        ranked = sorted(judged, key=lambda row: row["value"])
-    said = list(_sentences(found.get("said")))
-    if len(ranked) > MOST_CLASSES:
-        half = MOST_CLASSES // 2
-        ranked = [*ranked[:half], *ranked[-half:]]
-        said.append(f"Of {len(every)} classes, the {half} first and the {half} last are shown.")
-    names = [f"{row['label']} ({row['items']})" for row in ranked]
-    points = [row["change"] if changed else row for row in ranked]
-    axis = f"change in {metric}" if changed else metric
-    drawing = figures.intervals(names, [Series("classes", points)], axis, zero=bool(changed))
-    table = Table.of(
-        ("class", "items", metric, "95 % interval", "scratch", "change", "its interval"),
-        [
-            (
-                *(row["label"], row["items"], row["value"], between(row), row.get("scratch")),
-                *(value_of(row.get("change")), between(row.get("change"))),
-            )
-            for row in every
-        ],
-    )
-    figure = Figure("classes", f"{axis} for each class.".capitalize(), drawing, table)
-    title = "Each class against scratch" if changed else "Each class"
-    return Section("classes", title, tuple(said), (figure,))
 
 
 def groups(evidence: Evidence) -> Section | None:
@@ -232,9 +170,8 @@ def _listed(evidence: Evidence, found: Rows, key: str, title: str, said: str) ->
         for row in found
     ]
     drawing = figures.intervals(names[:MOST_CLASSES], _first(series), metric)
-    figure = Figure(
-        title.lower(), f"{metric} by {key}.".capitalize(), drawing, Table.of(columns, rows)
-    )
+    summary, table = f"{metric} by {key}.".capitalize(), Table.of(columns, rows)
+    figure = Figure(title.lower(), summary, drawing, table, folded=len(names) > MANY)
     return Section(title.lower(), title, (said,), (figure,))
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import zlib
+from functools import cache
 from typing import Any
 
 import plotly.graph_objects as go
@@ -18,6 +21,12 @@ Drawing = dict[str, Any]
 def library() -> str:
     """The whole of plotly.js, minified."""
     return str(get_plotlyjs())
+
+
+@cache
+def packed() -> str:
+    """The library as a page carries it: deflated and in base64, two fifths of its size."""
+    return base64.b64encode(zlib.compress(library().encode("utf-8"), 9)).decode()
 
 
 def template() -> Drawing:

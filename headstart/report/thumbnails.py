@@ -13,26 +13,27 @@ from PIL import Image, ImageOps
 from headstart.errors import DataError
 
 SIDE = 96  # pixels
+LARGE = 480  # pixels of a picture that opens on a click
 CHARACTERS = 300  # of a text
 MOST = 400  # pictures on one page
 _QUALITY = 80
 _PICTURE = re.compile(r"data:image/jpeg;base64,[A-Za-z0-9+/]+=*")
 
 
-def thumbnail(raw: bytes) -> str:
-    """A PNG or JPEG as the data URI of a JPEG of at most 96 × 96 pixels, upright, over white.
+def thumbnail(raw: bytes, side: int = SIDE) -> str:
+    """A PNG or JPEG as the data URI of a JPEG, upright, over white, `side` pixels long at most.
 
     Raises DataError where it can't be decoded.
     """
     try:
         with Image.open(io.BytesIO(raw), formats=("JPEG", "PNG")) as opened:
-            opened.draft("RGB", (2 * SIDE, 2 * SIDE))
+            opened.draft("RGB", (2 * side, 2 * side))
             picture = _shallow(ImageOps.exif_transpose(opened))
             if picture.has_transparency_data:
                 front = picture.convert("RGBA")
                 picture = Image.alpha_composite(Image.new("RGBA", front.size, "white"), front)
             picture = picture.convert("RGB")
-            picture.thumbnail((SIDE, SIDE))
+            picture.thumbnail((side, side))
             written = io.BytesIO()
             picture.save(written, "JPEG", quality=_QUALITY, optimize=True)
     except Exception as error:  # decoders raise nearly anything on damaged input

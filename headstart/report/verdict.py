@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from headstart.report import headline
+from headstart.report import headline, words
 from headstart.report.contents import between
 
 _MEANING = {
@@ -63,14 +63,30 @@ class Tile:
 
 
 @dataclass(frozen=True)
+class Bar:
+    """An arm as a bar from 0 to 1, with its interval; `kind` is transfer, scratch or other."""
+
+    name: str
+    kind: str
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
 class Verdict:
-    """The head of the page; `mood` is `helps`, `hurts`, `no-evidence`, `unknown` or `developed`."""
+    """The head of the page; `mood` is `helps`, `hurts`, `no-evidence`, `unknown` or `developed`.
+
+    `plain` is what it means in words; `title` and `rest` are the headline with its numbers.
+    """
 
     mood: str
     title: str
     rest: str
+    plain: tuple[str, ...]
     said: tuple[str, ...]
     tiles: tuple[Tile, ...]
+    bars: tuple[Bar, ...]
     warnings: tuple[str, ...]
 
     @classmethod
@@ -82,15 +98,17 @@ class Verdict:
         title, _, rest = headline(dict(evidence)).partition(": ")
         case = "unlearned" if mood == "unknown" and evidence["gain"] is not None else mood
         said = [_MEANING[case], f"What to do next: {_NEXT[case]} {_look_at(evidence)}".strip()]
-        said += [_measured(evidence)]
+        said += [words.judged(evidence), *words.further(evidence)]
         if "dropped" in evidence:
             said.append(evidence["dropped"].get("note", ""))
         return cls(
             mood.replace(" ", "-"),
             title,
             rest,
+            words.plainly(evidence),
             tuple(sentence for sentence in said if sentence),
             tuple(_tiles(evidence)),
+            tuple(_bars(evidence)),
             tuple(evidence.get("warnings", ())),
         )
 
@@ -107,10 +125,25 @@ def _look_at(evidence: Mapping[str, Any]) -> str:
     return " ".join(found)
 
 
-def _measured(evidence: Mapping[str, Any]) -> str:
-    held = evidence.get("held_out") if evidence["verdict"] != "evaluated" else None
-    on = f"Measured on {held} held-out items." if held else ""
-    return f"{on} {evidence.get('protocol', '')}".strip()
+def _bars(evidence: Mapping[str, Any]) -> Iterator[Bar]:
+    """The model, scratch, and what needs no network, where they are shares of right answers."""
+    arms = evidence["arms"]
+    if not words.is_share(evidence["metric"]) or len(arms) == 1:
+        return
+    own = "This model"
+    if evidence["strategy"] == "scratch":
+        arms = {name: arm for name, arm in arms.items() if name != "scratch"}
+        own = "This model, from random weights"
+    shown = (
+        ("chosen", own, "transfer" if evidence["strategy"] != "scratch" else "scratch"),
+        ("scratch", "Same network, not pretrained", "scratch"),
+        ("tf-idf", "Counting words (TF-IDF)", "other"),
+        ("naive", "Always one answer", "other"),
+    )
+    for key, name, kind in shown:
+        if key in arms:
+            low, high = (min(max(arms[key][bound], 0.0), 1.0) for bound in ("low", "high"))
+            yield Bar(name, kind, arms[key]["value"], low, high)
 
 
 def _tiles(evidence: Mapping[str, Any]) -> list[Tile]:

@@ -1,0 +1,68 @@
+"""Where a result comes from: backbone, data, day, version, and the command that made it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import sys
+from collections.abc import Mapping
+from dataclasses import fields
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from headstart.defaults import Settings
+
+_CREDENTIALS = re.compile(r"(?<=://)[^/@\s'\"]+@")  # user and password before a host
+_ORIGIN = ("reference", "licence", "trained_on", "weights_hash", "pretrained")
+
+
+def provenance(
+    origin: Mapping[str, Any], modality: str, data: str | Path, call: str
+) -> dict[str, Any]:
+    """What a report says of how its model was made.
+
+    `origin` are the backbone's facts, `call` the call in Python that stands for a command where
+    none was typed.
+    """
+    return {
+        "command": _tidied(_typed() or call),
+        "date": date.today().isoformat(),
+        "headstart": version("headstart"),
+        "modality": modality,
+        "data": Path(data).name,
+        "backbone": {name: origin.get(name) for name in _ORIGIN},
+    }
+
+
+def called(name: str, *given: str, settings: Settings | None = None, **options: str) -> str:
+    """A call of the package as it is written in Python, with the settings that are not usual."""
+    written = [repr(value) for value in given]
+    written += [f"{key}={value!r}" for key, value in options.items()]
+    chosen = [
+        f"{each.name}={value!r}"
+        for each in fields(Settings)
+        if settings and (value := getattr(settings, each.name)) != each.default
+    ]
+    if chosen:
+        written.append(f"settings=hs.Settings({', '.join(chosen)})")
+    return f"hs.{name}({', '.join(written)})"
+
+
+def _typed() -> str | None:
+    """The command that began this process, where it was one of Headstart's."""
+    program = Path(sys.argv[0])
+    module = program.name == "__main__.py" and program.parent.name == "headstart"
+    if program.name not in ("headstart", "headstart.exe") and not module:
+        return None
+    return shlex.join(["headstart", *sys.argv[1:]])
+
+
+def _tidied(command: str) -> str:
+    """A command without passwords in addresses, and with `~` for the user's folder."""
+    home = os.path.expanduser("~")
+    if Path(home).is_absolute() and Path(home).parent != Path(home):
+        command = re.sub(rf"{re.escape(home)}(?=[/\\])", "~", command)
+    return _CREDENTIALS.sub("", command)

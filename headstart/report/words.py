@@ -1,0 +1,158 @@
+"""What a record says in plain words: the same sentences in a terminal, a notebook and a page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+_THINGS = {"image": "pictures", "text": "texts"}
+_RIGHT = ("accuracy", "balanced accuracy")  # metrics that are shares of right answers
+_FEW = 100  # held-out items below which they are counted out, as hundredths would be invented
+Evidence = Mapping[str, Any]
+
+
+def plainly(evidence: Evidence) -> tuple[str, ...]:
+    """What the numbers mean, in a sentence or two without jargon."""
+    sentences = [_model(evidence)]
+    if evidence["verdict"] != "evaluated":
+        sentences.append(_compared(evidence))
+    return tuple(sentences)
+
+
+def further(evidence: Evidence) -> Iterator[str]:
+    """What else was measured of the gain, where it was: over a simple method, no worse by, by whom.
+
+    Reads `over_baseline`, `noninferior`, `by_seed`, `gain.trainings` and `proof`.
+    """
+    simple = evidence.get("over_baseline")
+    if simple:
+        low, value, high = (100 * simple[key] for key in ("low", "value", "high"))
+        yield (
+            f"Over the strongest simple method ({simple['name']}): {value:+.1f} points of "
+            f"{evidence['metric']}, 95 % interval {low:+.1f} to {high:+.1f}."
+        )
+    if evidence.get("noninferior"):
+        yield str(evidence["noninferior"])
+    trainings = _trainings(evidence)
+    if trainings > 1:
+        yield f"The gain is that of {trainings} trainings each, from seeds of their own."
+    if evidence.get("proof") == "unfinished":
+        yield (
+            "The proof is unfinished: the network from scratch was not trained to its end. "
+            "`headstart prove MODEL` goes on with it."
+        )
+
+
+def judged(evidence: Evidence) -> str:
+    """On what items the arms were judged, and by what protocol."""
+    judge, protocol = evidence.get("judge") or {}, evidence.get("protocol", "")
+    if judge.get("by") == "folds":
+        times = f"{judge['repeats']} × " if judge.get("repeats", 1) > 1 else ""
+        on = (
+            f"Judged by {times}{judge['folds']} folds of all {judge['items']} items; the model "
+            "handed over is fitted on all of them."
+        )
+    else:
+        on = f"Measured on {evidence['held_out']} held-out items." if _held(evidence) else ""
+    return f"{on} {protocol}".strip()
+
+
+def things(evidence: Evidence, count: int = 2) -> str:
+    """What the items are called: pictures, texts, or items where that is not known."""
+    name = _THINGS.get((evidence.get("made") or {}).get("modality", ""), "items")
+    return name if count != 1 else name[:-1]
+
+
+def is_share(metric: str) -> bool:
+    """Whether a metric is a share of right answers."""
+    return metric in _RIGHT
+
+
+def _held(evidence: Evidence) -> bool:
+    return evidence["verdict"] != "evaluated" and bool(evidence.get("held_out"))
+
+
+def _trainings(evidence: Evidence) -> int:
+    given = (evidence.get("gain") or {}).get("trainings")
+    return int(given or len((evidence.get("by_seed") or {}).get("chosen", ())))
+
+
+def _model(evidence: Evidence) -> str:
+    """How good the model handed over is."""
+    metric, value = evidence["metric"], evidence["arms"]["chosen"]["value"]
+    name = "The pretrained model" if _transferred(evidence) else "The model"
+    unseen = f"{things(evidence)} it has not seen"
+    if metric == "accuracy":
+        return f"{name} is right on {_of(value, evidence, unseen)}."
+    if metric == "balanced accuracy":
+        right = f"{name} is right on {_hundredths(value)} of 100 {unseen}"
+        return f"{right}, where every class counts the same."
+    if metric == "r2" and value > 0:
+        return (
+            f"{name} explains {_hundredths(value)} % of how the numbers of {unseen} differ from "
+            "one another."
+        )
+    if metric == "r2":
+        return f"For {unseen}, {name[0].lower()}{name[1:]} is no better than their mean."
+    return f"{name} scores {value:.3f} of {metric} on {unseen}."
+
+
+def _compared(evidence: Evidence) -> str:
+    """How good it would be otherwise, and what follows."""
+    arms, verdict, share = evidence["arms"], evidence["verdict"], is_share(evidence["metric"])
+    gain, scratch = evidence["gain"], arms.get("scratch")
+    if gain is None and evidence["strategy"] == "scratch":
+        return "It began from random weights: nothing was transferred."
+    if gain is None or scratch is None or verdict == "unknown":
+        naive = arms.get("naive")
+        known = "What its pretraining was worth is not known"
+        if naive is None or not share:
+            return f"{known}."
+        return f"Always giving one answer is right on {_score(naive['value'], evidence)}. {known}."
+    conclusion = {
+        "helps": f", so pretraining is worth {_worth(gain, evidence)}",
+        "hurts": f", so pretraining costs {_worth(gain, evidence)}",
+        "no evidence": ": too little apart to say whether pretraining helps here",
+    }[verdict]
+    value, subject = scratch["value"], "The same network without pretraining"
+    if evidence["strategy"] == "scratch":  # it won: the transfer is what it is compared with
+        value, subject = value + gain["value"], "The same network with pretraining"
+    scores = "is right on" if share else "scores"
+    return f"{subject} {scores} {_score(value, evidence)}{conclusion}."
+
+
+def _transferred(evidence: Evidence) -> bool:
+    verdict, strategy = str(evidence["verdict"]), str(evidence["strategy"])
+    return verdict != "evaluated" and strategy != "scratch"
+
+
+def _worth(gain: Mapping[str, Any], evidence: Evidence) -> str:
+    """The size of a gain without its sign."""
+    if not is_share(evidence["metric"]):
+        return f"{abs(gain['value']):.3f}"
+    low, high = sorted(abs(100 * gain[bound]) for bound in ("low", "high"))
+    answers = "right answers in 100"
+    return f"{abs(100 * gain['value']):.0f} {answers} (likely {low:.0f} to {high:.0f})"
+
+
+def _score(value: float, evidence: Evidence) -> str:
+    return _of(value, evidence) if is_share(evidence["metric"]) else f"{value:.3f}"
+
+
+def _of(value: float, evidence: Evidence, unseen: str = "") -> str:
+    """A share of right answers: counted where items are few, else so many of a hundred."""
+    count = int(evidence.get("held_out") or 0)
+    few = 0 < count < _FEW and evidence["metric"] == "accuracy" and not evidence.get("judge")
+    if few and abs(value * count - round(value * count)) < 0.01:
+        return f"{round(value * count)} of {f'the {count} {unseen}' if unseen else count}"
+    return f"{_hundredths(value)} of 100 {unseen}".strip() if unseen else _hundredths(value)
+
+
+def _hundredths(value: float) -> str:
+    """A share as a number of a hundred: all or none only where it is."""
+    rounded = round(100 * value)
+    if rounded == 100 and value < 1:
+        return "more than 99"
+    if rounded == 0 and value > 0:
+        return "fewer than 1"
+    return str(rounded)
