@@ -29,7 +29,7 @@ class Recommended:
 
 # The same networks as those that the extra `weights` brings.
 RECOMMENDED: Final[Mapping[str, Recommended]] = {
-    "image": Recommended("timm:tf_efficientnet_lite0.in1k", 18.7, "apache-2.0"),
+    "image": Recommended("timm:tf_efficientnet_lite0.in1k", 18.8, "apache-2.0"),
     "text": Recommended("hf:sentence-transformers/all-MiniLM-L6-v2", 91, "apache-2.0"),
 }
 
