@@ -75,14 +75,10 @@ def test_it_is_announced_fetched_and_used(
 
 
 @every_modality
-def test_offline_says_what_to_do(
-    modality: str, tmp_path: Path, no_network: None
-) -> None:
+def test_offline_says_what_to_do(modality: str, tmp_path: Path, no_network: None) -> None:
     advice = r"offline none is fetched\. Run: pip install 'headstart\[weights\]'"
     with pytest.raises(hs.HeadstartError, match=advice):
-        hs.fit(
-            data(tmp_path, modality), out=tmp_path / "out", settings=hs.Settings(offline=True)
-        )
+        hs.fit(data(tmp_path, modality), out=tmp_path / "out", settings=hs.Settings(offline=True))
     assert not (tmp_path / "out").exists()
 
 

@@ -10,7 +10,12 @@ from headstart.weights import State
 
 _STEM: Final = "_conv_stem.weight"
 _BLOCK: Final = re.compile(r"_blocks\.(\d+)\.(\w+)\.(.+)")
-_AROUND: Final = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2"}
+_AROUND: Final = {
+    "_conv_stem": "conv_stem",
+    "_bn0": "bn1",
+    "_conv_head": "conv_head",
+    "_bn1": "bn2",
+}
 _HEAD: Final = "_fc"
 _SQUEEZE: Final = {"_se_reduce": "se.conv_reduce", "_se_expand": "se.conv_expand"}
 _WIDENED: Final = _SQUEEZE | {  # blocks that first widen, with three convolutions
