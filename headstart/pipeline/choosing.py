@@ -31,8 +31,9 @@ def rank(
     """Rank pretrained backbones for labelled data by their features.
 
     `backbones` are references or patterns; without any, all that are at hand are looked at, or a
-    small one that is fetched, and with `download` more that must be. Given a budget, those that features can't tell apart
-    are fine-tuned briefly. Raises HeadstartError where there is none, or none can be used.
+    small one that is fetched, and with `download` more that must be. Given a budget, those that
+    features can't tell apart are fine-tuned briefly. Raises HeadstartError where there is none, or
+    none can be used.
     """
     around = Surroundings.of(settings or Settings(), progress or Silent())
     look = Look.at(data, backbones, download, around)

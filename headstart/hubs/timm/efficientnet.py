@@ -19,11 +19,18 @@ _AROUND: Final = {
 _HEAD: Final = "_fc"
 _SQUEEZE: Final = {"_se_reduce": "se.conv_reduce", "_se_expand": "se.conv_expand"}
 _WIDENED: Final = _SQUEEZE | {  # blocks that first widen, with three convolutions
-    **{"_expand_conv": "conv_pw", "_bn0": "bn1", "_depthwise_conv": "conv_dw", "_bn1": "bn2"},
-    **{"_project_conv": "conv_pwl", "_bn2": "bn3"},
+    "_expand_conv": "conv_pw",
+    "_bn0": "bn1",
+    "_depthwise_conv": "conv_dw",
+    "_bn1": "bn2",
+    "_project_conv": "conv_pwl",
+    "_bn2": "bn3",
 }
 _PLAIN: Final = _SQUEEZE | {  # those that don't, with two
-    **{"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"},
+    "_depthwise_conv": "conv_dw",
+    "_bn1": "bn1",
+    "_project_conv": "conv_pw",
+    "_bn2": "bn2",
 }
 
 
