@@ -22,15 +22,16 @@ class Recommended:
     reference: str
     megabytes: float
     licence: str
+    made_for: str
 
     def __str__(self) -> str:
-        return f"{self.reference} ({self.megabytes:g} MB, {self.licence})"
+        return f"{self.reference} ({self.megabytes:g} MB, {self.licence}, for {self.made_for})"
 
 
 # The same networks as those that the extra `weights` brings.
 RECOMMENDED: Final[Mapping[str, Recommended]] = {
-    "image": Recommended("timm:tf_efficientnet_lite0.in1k", 18.8, "apache-2.0"),
-    "text": Recommended("hf:sentence-transformers/all-MiniLM-L6-v2", 91, "apache-2.0"),
+    "image": Recommended("timm:tf_efficientnet_lite0.in1k", 18.8, "apache-2.0", "photos"),
+    "text": Recommended("hf:sentence-transformers/all-MiniLM-L6-v2", 91, "apache-2.0", "English"),
 }
 
 
