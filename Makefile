@@ -26,7 +26,7 @@ define install
 endef
 
 .venv/runtime.stamp: $(INPUTS)
-	$(call install,.)
+	$(call install,.[weights])
 
 .venv/dev.stamp: $(INPUTS)
 	$(call install,.[dev])
@@ -35,7 +35,7 @@ endef
 help: ## list what make can do
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: .venv/runtime.stamp ## install, then run the main job offline on real data
+demo: .venv/runtime.stamp ## install, then transfer a pretrained model to real data, offline
 	@$(BIN)/headstart demo
 
 test: .venv/dev.stamp ## install, then run the tests, in as many processes as there are cores

@@ -17,7 +17,7 @@ from headstart.errors import HeadstartError, UnknownNameError
 from headstart.references import Reference, build, parse, parse_named
 
 if TYPE_CHECKING:
-    from headstart.contracts import Backbone, Hub, Modality, Strategy, Task
+    from headstart.contracts import Backbone, Hub, Modality, Origin, Strategy, Task
     from headstart.head import HeadFitter
 
 HUBS = {
@@ -29,6 +29,7 @@ HUBS = {
     "graph": "headstart.hubs.graph:Graph",
     "hf": "headstart.hubs.huggingface:HuggingFace",
     "keras": "headstart.hubs.keras:Keras",
+    "packaged": "headstart.hubs.packaged:Packaged",
     "seeded": "headstart.hubs.seeded:Seeded",
     "tfhub": "headstart.hubs.tfhub:TfHub",
     "timm": "headstart.hubs.timm:Timm",
@@ -140,10 +141,26 @@ def load_backbone(reference: str | Reference) -> Backbone:
         if found == asked:
             loaded = where.load(asked)
             if asked != first:  # the user knows it by the name that led here
-                loaded.origin = replace(loaded.origin, reference=str(first), **_terms(asked))
+                loaded.origin = replace(_with_terms(loaded.origin, first), reference=str(first))
+                loaded.origin = replace(loaded.origin, **_terms(asked))
             return loaded
         asked = found
     raise HeadstartError(f"{reference} leads in a circle. Name the model it stands for.")
+
+
+def _with_terms(origin: Origin, reference: Reference) -> Origin:
+    """The origin with what the hub that was named lists, where the one that loaded knows less."""
+    if origin.licence and origin.trained_on:
+        return origin
+    plain = f"{reference.hub}:{reference.name}"
+    card = next((c for c in hub(reference.hub).cards(reference.name) if c.reference == plain), None)
+    if card is None:
+        return origin
+    return replace(
+        origin,
+        licence=origin.licence or card.licence,
+        trained_on=origin.trained_on or card.trained_on,
+    )
 
 
 def _terms(reference: Reference) -> dict[str, Any]:

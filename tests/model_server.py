@@ -12,7 +12,9 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
+import pytest
 from file_server import listening
+from huggingface_hub import constants
 
 COMMIT = "c0ffee" + "0" * 34
 LARGE = (".safetensors", ".bin")  # kept by their sha256
@@ -47,6 +49,26 @@ def files_of(folder: Path) -> dict[str, bytes]:
 def serving(served: Served) -> Iterator[Served]:
     """Serve a model on a free port of this machine."""
     with listening(_Handler, served) as served.endpoint:
+        yield served
+
+
+def own_cache(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The Hub's cache in a folder of this test's own, and no way out through a proxy."""
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(folder))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    for variable in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(variable, raising=False)
+        monkeypatch.delenv(variable.upper(), raising=False)
+    return folder
+
+
+@contextmanager
+def as_the_hub(served: Served, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
+    """Serve a model where the Hub's own library looks for it."""
+    with serving(served):
+        monkeypatch.setattr(constants, "ENDPOINT", served.endpoint)
+        where = served.endpoint + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", where)
         yield served
 
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 from encoders import encoder, features, save_encoder, small_encoder, texts
 from huggingface_hub import constants
-from model_server import COMMIT, Served, files_of, serving
+from model_server import COMMIT, Served, as_the_hub, files_of, own_cache
 
 from headstart import catalog
 from headstart.errors import HeadstartError, WeightsError
@@ -24,13 +24,7 @@ NAME = "lab/tiny"
 @pytest.fixture
 def hub_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The Hub's cache in a folder of this test's own, and no way out through a proxy."""
-    cache = tmp_path / "hub"
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    for variable in ("http_proxy", "https_proxy", "all_proxy"):
-        monkeypatch.delenv(variable, raising=False)
-        monkeypatch.delenv(variable.upper(), raising=False)
-    return cache
+    return own_cache(tmp_path / "hub", monkeypatch)
 
 
 @pytest.fixture
@@ -41,10 +35,7 @@ def hub(hub_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     (folder / "onnx").mkdir()
     (folder / "onnx" / "model.onnx").write_bytes(b"not wanted")
     (folder / "pytorch_model.bin").write_bytes(b"not wanted either")
-    with serving(Served(NAME, files_of(folder))) as served:
-        monkeypatch.setattr(constants, "ENDPOINT", served.endpoint)
-        where = served.endpoint + "/{repo_id}/resolve/{revision}/{filename}"
-        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", where)
+    with as_the_hub(Served(NAME, files_of(folder)), monkeypatch) as served:
         yield served
 
 

@@ -45,7 +45,7 @@ Several = Annotated[
         "--backbone",
         "-b",
         help="hub:name, then @weights and ?option=value; give several, or a pattern with *, to "
-        "choose among them; absent, all that are at hand.",
+        "choose among them; absent, all that are at hand, or a small one that is fetched.",
     ),
 ]
 Download = Annotated[

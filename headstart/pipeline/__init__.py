@@ -74,14 +74,14 @@ def fit(
 ) -> Result:
     """Transfer a backbone to labelled data, prove what that was worth, save the model.
 
-    Without a backbone all that are at hand are ranked, as are several references or a pattern with
-    a `*`, and with `download` some that must be fetched; the best is gone on with, and several
-    strategies are tried on it unless one is named. For a single backbone the policy names the
-    strategy unless it is given; "auto" tries several. The first model lies at `out` within seconds
-    of its features; an interrupt from then on ends the proof, and answers with what is known
-    (`stopped`). A run that was killed goes on where it stopped when it is called again with the
-    same arguments, and `prove` goes on with the proof alone. Raises HeadstartError for anything the
-    user can mend.
+    Without a backbone all that are at hand are ranked, or a small one that is fetched, as are
+    several references or a pattern with a `*`, and with `download` more that must be fetched; the
+    best is gone on with, and several strategies are tried on it unless one is named. For a single
+    backbone the policy names the strategy unless it is given; "auto" tries several. The first model
+    lies at `out` within seconds of its features; an interrupt from then on ends the proof, and
+    answers with what is known (`stopped`). A run that was killed goes on where it stopped when it
+    is called again with the same arguments, and `prove` goes on with the proof alone. Raises
+    HeadstartError for anything the user can mend.
     """
     told = {"data": str(data), "backbone": backbone, "strategy": strategy}
     following = follow(settings or Settings(), progress or Silent(), Path(out), told)

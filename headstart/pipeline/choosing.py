@@ -30,9 +30,10 @@ def rank(
 ) -> Ranking:
     """Rank pretrained backbones for labelled data by their features.
 
-    `backbones` are references or patterns; without any, all that are at hand are looked at, and
-    with `download` some that must be fetched. Given a budget, those that features can't tell apart
-    are fine-tuned briefly. Raises HeadstartError where there is none, or none can be used.
+    `backbones` are references or patterns; without any, all that are at hand are looked at, or a
+    small one that is fetched, and with `download` more that must be. Given a budget, those that
+    features can't tell apart are fine-tuned briefly. Raises HeadstartError where there is none, or
+    none can be used.
     """
     around = Surroundings.of(settings or Settings(), progress or Silent())
     look = Look.at(data, backbones, download, around)

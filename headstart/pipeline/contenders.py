@@ -87,8 +87,8 @@ def contenders(asked: Sequence[str], modality: str, download: bool) -> dict[str,
     """References to look at, with their cards where their hubs list them.
 
     A reference with a `*` is a pattern. Without any asked for, all of this modality whose weights
-    are at hand; with `download`, also some light ones that would have to be fetched. Raises
-    HeadstartError where that leaves none.
+    are at hand, which may be none; with `download`, also some light ones that would have to be
+    fetched. Raises HeadstartError where nothing is left of what was asked for.
     """
     found: dict[str, Card | None] = {}
     for reference in asked:
@@ -106,10 +106,10 @@ def contenders(asked: Sequence[str], modality: str, download: bool) -> dict[str,
             light = [card for card in away if (card.parameters or LIGHT) < LIGHT]
             best = sorted(light, key=lambda card: -(card.accuracy or 0.0))[:FETCHED]
             found |= {card.reference: card for card in best}
-    if not found:
+    if asked and not found:
         raise HeadstartError(
-            f"No pretrained {modality} model{' that matches' if asked else ''} is at hand on this "
-            "machine. Name some with -b hub:name, or let them be fetched with --download."
+            f"No pretrained {modality} model that matches is at hand on this machine. Name "
+            "some with -b hub:name, or let them be fetched with --download."
         )
     return found
 

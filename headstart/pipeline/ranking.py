@@ -31,6 +31,7 @@ from headstart.pipeline.contenders import (
 )
 from headstart.pipeline.demands import demand_steps, demand_trainable
 from headstart.pipeline.prepare import Surroundings
+from headstart.pipeline.recommended import recommended
 from headstart.plan import trained_on
 from headstart.references import parse
 from headstart.results.ranking import Ranking
@@ -67,7 +68,7 @@ class Look:
     ) -> Look:
         """Load and score the candidates that the strategy, where one is named, can be used on."""
         name, modality = modality_of(data, around.settings)
-        found = contenders(asked, name, download)
+        found = contenders(asked, name, download) or {recommended(name, around): None}
         dataset = around.read(data, modality)
         field = [Contender(*each) for each in found.items()]
         look = cls(dataset, around, field, strategy=strategy)

