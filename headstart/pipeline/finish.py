@@ -133,7 +133,10 @@ def _evidence(
             )
     found.warnings += _diverged(arms)
     found.warnings += constant(
-        winner.outputs["test"], target.dataset.targets("test"), target.labels
+        winner.outputs["test"],
+        target.dataset.targets("test"),
+        target.labels,
+        target.dataset.kind,
     )
     if name != "asked":
         found.dropped = replace(asked.arm, note=_dropped(asked.arm, winner))
