@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -79,9 +79,12 @@ class Modality(ABC):
         return ()
 
     def text(self, raw: bytes) -> str | None:
-        """The words of an item, where it has any: a bag of words is then an arm to beat."""
+        """The words of an item, where it has any: a linear model on them is an arm to beat."""
         return None
 
+    def statistics(
+        self, raw: bytes
+    ) -> Mapping[str, Array] | None: ...  # without text, for that arm
     def pieces(self, raw: bytes) -> Sequence[tuple[str, int]]:
         """What each unit of a ragged item stands for, and its word's number, -1 for no word."""
         return ()

@@ -10,11 +10,11 @@ from headstart.evidence.arms import (
     scratch_at,
     strategy_arm,
 )
+from headstart.evidence.baseline import baseline_arm
 from headstart.evidence.intervals import Interval, bootstrap, paired, verdict
 from headstart.evidence.pricing import Price
 from headstart.evidence.record import Arm, Evidence, choose, simplest
 from headstart.evidence.target import Target
-from headstart.evidence.words import words_arm
 
 __all__ = [
     "Arm",
@@ -23,6 +23,7 @@ __all__ = [
     "Outcome",
     "Price",
     "Target",
+    "baseline_arm",
     "blended_arms",
     "bootstrap",
     "choose",
@@ -35,5 +36,4 @@ __all__ = [
     "simplest",
     "strategy_arm",
     "verdict",
-    "words_arm",
 ]

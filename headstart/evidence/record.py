@@ -90,6 +90,7 @@ class Evidence:
     by_seed: Mapping[str, np.ndarray] | None = None  # scores (seeds, N) of chosen and scratch
     tried: Mapping[str, Arm] = field(default_factory=dict)  # what the strategy was chosen from
     findings: Mapping[str, Any] = field(default_factory=dict)  # labels, convergence, classes …
+    baselines: tuple[str, ...] = ("naive",)  # arms that any user has without a network
     epoch: int = 0  # steps of one pass over the training items, where it is known
 
     @property
@@ -143,9 +144,14 @@ class Evidence:
         """The model handed over minus the naive one."""
         return paired(self.arms["chosen"].scores, self.arms["naive"].scores, self.seed)
 
+    def over_baseline(self) -> tuple[str, Interval]:
+        """The baseline that is strongest on validation, and the model handed over minus that."""
+        best = max(self.baselines, key=lambda name: self.arms[name].merit)
+        return best, paired(self.arms["chosen"].scores, self.arms[best].scores, self.seed)
+
     def to_json(self) -> dict[str, Any]:
         """The record, with names that later versions add to and never change."""
-        gain = self.gain
+        gain, (baseline, lead) = self.gain, self.over_baseline()
         found: dict[str, Any] = {
             "metric": self.metric,
             "arms": {name: arm.to_json(self.seed) for name, arm in self.arms.items()},
@@ -156,6 +162,7 @@ class Evidence:
             "backbone": self.backbone,
             "data": self.data,
             "over_naive": self.over_naive().to_json(),
+            "over_baseline": {"name": baseline} | lead.to_json(),
             "held_out": len(self.arms["naive"].scores),
             "protocol": self.protocol,
             "checks": self.checks,

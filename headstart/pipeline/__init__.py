@@ -150,8 +150,8 @@ def _proved(
     if target.task_settings.get("balanced"):  # one answer to all is never better than by chance
         rivals.remove("naive")
     kept = evidence.choose({arm: arms[arm].arm for arm in rivals})
-    words = None if target.budget.over() else evidence.words_arm(target)
-    result = finish(trial, workspace, arms, (kept, protocol), words, ranking)
+    baseline = evidence.baseline_arm(target)
+    result = finish(trial, workspace, arms, (kept, protocol), baseline, ranking)
     run.result(result.to_json)
     return result
 

@@ -37,7 +37,7 @@ def finish(
     workspace: Workspace,
     arms: Mapping[str, Outcome],
     kept: tuple[str, str],
-    words: Arm | None = None,
+    baseline: Arm | None = None,
     ranking: Ranking | None = None,
 ) -> Result:
     """Write evidence and the winner on validation, check both, put them in place.
@@ -47,7 +47,7 @@ def finish(
     """
     target, source = trial.target, trial.source
     winner, proof = arms[kept[0]], Proof(trial, arms, kept[0])
-    found = _evidence(target, source, arms, kept, words)
+    found = _evidence(target, source, arms, kept, baseline)
     found.ranking = ranking.to_json() if ranking else None
     found.tried = trial.judged
     found.warnings += filter(None, [shortened(target.dataset, trial.whole or target.dataset)])
@@ -105,7 +105,7 @@ def _evidence(
     source: Backbone,
     arms: Mapping[str, Outcome],
     kept: tuple[str, str],
-    words: Arm | None,
+    baseline: Arm | None,
 ) -> Evidence:
     """The record of all arms, with what is to be said of the one that is handed over."""
     name, protocol = kept
@@ -123,12 +123,13 @@ def _evidence(
         epoch=target.steps_per_epoch(),
     )
     found.arms["chosen"] = winner
-    if words is not None:
-        found.arms[words.strategy] = words
-        if words.merit[0] > winner.merit[0]:
+    if baseline is not None:
+        found.arms[baseline.strategy] = baseline
+        found.baselines = ("naive", baseline.strategy)
+        if baseline.merit[0] > winner.merit[0]:
             found.warnings.append(
-                f"A linear model on {words.strategy} scored {words.merit[0]:.3f} on validation, "
-                f"above the {winner.merit[0]:.3f} of the model handed over. "
+                f"A linear model on {baseline.strategy} scored {baseline.merit[0]:.3f} on "
+                f"validation, above the {winner.merit[0]:.3f} of the model handed over. "
                 "Try another backbone or strategy, or use that one."
             )
     found.warnings += _diverged(arms)

@@ -85,6 +85,7 @@ def notes(evidence: dict[str, Any]) -> list[str]:
     """What a reader must know besides the numbers."""
     measured = f"Measured on {evidence['held_out']} held-out items. {evidence['protocol']}"
     lines = [] if evidence["verdict"] == "evaluated" else [measured.strip()]
+    lines += _over_baseline(evidence)
     if "by_seed" in evidence:
         count = len(evidence["by_seed"]["chosen"])
         lines.append(f"The gain is that of {count} trainings each, from seeds of their own.")
@@ -95,6 +96,18 @@ def notes(evidence: dict[str, Any]) -> list[str]:
     failed = [name for name, passed in evidence["checks"].items() if not passed]
     lines += [f"Check failed: {name}." for name in failed]
     return lines + [f"Warning: {text}" for text in evidence["warnings"]]
+
+
+def _over_baseline(evidence: Mapping[str, Any]) -> list[str]:
+    """What the model is worth beside the best of what anybody has without a network."""
+    found = evidence.get("over_baseline")
+    if not found or found["name"] == "naive":  # a bar so low that the arms say it
+        return []
+    low, value, high = (100 * found[key] for key in ("low", "value", "high"))
+    return [
+        f"Over the strongest cheap baseline, a linear model on {found['name']}: {value:+.1f} "
+        f"points of {evidence['metric']}, 95 % interval {low:+.1f} to {high:+.1f}."
+    ]
 
 
 def _tried(tried: Mapping[str, Any]) -> str:

@@ -12,7 +12,11 @@ from torch import Tensor
 from headstart.contracts import Check, Modality, Preprocess
 from headstart.errors import DataError
 from headstart.modalities.image.opening import SUFFIXES, is_picture, open_picture
+from headstart.modalities.image.statistics import SIDE, colours, edges
 from headstart.modalities.image.views import random_view, whole_view
+
+_SQUASHED = {"channels": 3, "height": SIDE, "width": SIDE, "crop": 1.0, "crop_mode": "squash"}
+_SMALL = _SQUASHED | {"interpolation": "bilinear", "mean": (), "std": ()}
 
 
 @final
@@ -67,6 +71,11 @@ class Image(Modality):
         else:
             pixels = random_view(picture, preprocess, rng)
         return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+
+    def statistics(self, raw: bytes) -> dict[str, np.ndarray]:
+        """Numbers on the colours (160,) and the edges (576,) of the picture at 64 by 64 pixels."""
+        pixels = self.decode(raw, _SMALL)
+        return {"colour": colours(pixels), "edges": edges(pixels)}
 
     def collate(self, items: Sequence[np.ndarray], preprocess: Preprocess) -> Tensor:
         """A batch of decoded pictures, (N, channels, height, width) float32, normalised.
