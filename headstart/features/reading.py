@@ -42,13 +42,22 @@ class View:
 class Reader:
     """Turns items into model inputs, the way one backbone wants them.
 
-    Items of a ragged modality are decoded once and kept, as they are small.
+    They are `look`ed at as they are, or in another way that the modality knows; `others` are the
+    looks over which features are averaged besides, wherever a model answers for good. Items of a
+    ragged modality are decoded once and kept, as they are small.
     """
 
     modality: Modality
     preprocess: Preprocess
+    others: tuple[str, ...] = ()
+    look: str = ""
     _kept: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
     _said: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def looks(self) -> tuple[str, ...]:
+        """All looks that are averaged, the plain one first."""
+        return ("", *self.others)
 
     def decode(self, item: Item, view: View | None = None) -> Any:
         """One item, ready to collate; with a view, that random variant of it."""
@@ -88,7 +97,7 @@ class Reader:
     def _short(self, items: Sequence[Item], groups: Sequence[np.ndarray]) -> Iterator[Any]:
         for group in groups:
             chosen = self.decoded([items[position] for position in group.tolist()])
-            yield self.modality.collate(chosen, self.preprocess)
+            yield self._seen(chosen)
 
     def _ahead(
         self, items: Sequence[Item], groups: Sequence[np.ndarray], view: View | None
@@ -111,7 +120,11 @@ class Reader:
                         future.cancel()
 
     def _collect(self, futures: list[Future[Any]]) -> Any:
-        return self.modality.collate([future.result() for future in futures], self.preprocess)
+        return self._seen([future.result() for future in futures])
+
+    def _seen(self, items: Sequence[Any]) -> Any:
+        inputs = self.modality.collate(items, self.preprocess)
+        return self.modality.look(inputs, self.look) if self.look else inputs
 
 
 def _once(
