@@ -21,7 +21,7 @@ from PIL import Image as pil
 from headstart import catalog, defaults, machine
 from headstart.budget import Budget
 from headstart.contracts import Modality
-from headstart.data import load
+from headstart.data import load, refolded
 from headstart.defaults import Settings
 from headstart.evidence import Arm, Evidence, Target, baseline, baseline_arm, bootstrap, paired
 from headstart.features.reading import Reader
@@ -153,6 +153,14 @@ def test_test_items_are_answered_by_a_fit_to_validation_as_well(tmp_path: Path) 
     labels = given.dataset.labels
     unknown = found.outputs["validation"][:12]  # what training can't tell goes by the commoner one
     assert {labels[row.argmax()] for row in unknown} == {"usual"}
+
+
+def test_folds_hold_no_test_items_and_have_the_arm_all_the_same(tmp_path: Path) -> None:
+    given = target(table(tmp_path / "data.csv", reviews(80)), Text())
+    found = baseline_arm(replace(given, dataset=refolded(given.dataset, 0, 3)))
+    assert found is not None
+    assert len(found.scores) == 0 < len(found.checked)
+    assert found.outputs["test"].shape == (0, 2)
 
 
 def test_turned_rows_are_fitted_as_the_rows_themselves_are(

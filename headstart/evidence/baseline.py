@@ -63,7 +63,9 @@ def baseline_arm(target: Target) -> Arm | None:
     learned = [*content["train"], *content["validation"]]
     both = np.concatenate([truth["train"], truth["validation"]])
     last = _learned(learned, len(target.labels)) or first
-    outputs["test"] = _fitted(target, (last(learned), both), strength)(last(content["test"]))
+    fit = _fitted(target, (last(learned), both), strength)
+    test = content["test"]  # empty in folds
+    outputs["test"] = fit(last(test)) if test else outputs["validation"][:0]
     checked = target.task.scores(outputs["validation"], truth["validation"])
     losses = target.task.losses(outputs["validation"], truth["validation"])
     scores = target.task.scores(outputs["test"], truth["test"])
@@ -202,7 +204,7 @@ def _classes(
     def outputs(given: Any) -> np.ndarray:
         found = np.full((given.shape[0], labels), -SURE)
         found[:, seen] = 0.0 if solver is None else solver.predict_log_proba(given)
-        return found
+        return np.maximum(found, -SURE)
 
     return outputs
 

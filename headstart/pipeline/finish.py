@@ -126,22 +126,24 @@ def _evidence(
     if baseline is not None:
         found.arms[baseline.strategy] = baseline
         found.baselines = ("naive", baseline.strategy)
-        if baseline.merit[0] > winner.merit[0]:
-            found.warnings.append(
-                f"A linear model on {baseline.strategy} scored {baseline.merit[0]:.3f} on "
-                f"validation, above the {winner.merit[0]:.3f} of the model handed over. "
-                "Try another backbone or strategy, or use that one."
-            )
+        found.warnings += _beaten(winner, baseline)
     found.warnings += _diverged(arms)
-    found.warnings += constant(
-        winner.outputs["test"],
-        target.dataset.targets("test"),
-        target.labels,
-        target.dataset.kind,
-    )
+    truth, kind = target.dataset.targets("test"), target.dataset.kind
+    found.warnings += constant(winner.outputs["test"], truth, target.labels, kind)
     if name != "asked":
         found.dropped = replace(asked.arm, note=_dropped(asked.arm, winner))
     return found
+
+
+def _beaten(winner: Arm, baseline: Arm) -> list[str]:
+    """Whether validation prefers what needs no network to what is handed over."""
+    if baseline.merit[0] <= winner.merit[0]:
+        return []
+    return [
+        f"A linear model on {baseline.strategy} scored {baseline.merit[0]:.3f} on validation, "
+        f"above the {winner.merit[0]:.3f} of the model handed over. "
+        "Try another backbone or strategy, or use that one."
+    ]
 
 
 def _diverged(arms: Mapping[str, Outcome]) -> list[str]:
