@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, final
@@ -20,7 +20,7 @@ from PIL import Image as pil
 
 from headstart import catalog, defaults, machine
 from headstart.budget import Budget
-from headstart.contracts import Modality
+from headstart.contracts import Check, Modality, Preprocess, Rng
 from headstart.data import load, refolded
 from headstart.defaults import Settings
 from headstart.evidence import Arm, Evidence, Target, baseline, baseline_arm, bootstrap, paired
@@ -54,13 +54,13 @@ def target(
     )
 
 
-def table(path: Path, rows: list[tuple[str, ...]], columns: str = "text,label") -> Path:
+def table(path: Path, rows: Sequence[tuple[str, ...]], columns: str = "text,label") -> Path:
     with open(path, "w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([columns.split(","), *rows])
     return path
 
 
-def reviews(count: int, seed: int = 0) -> list[tuple[str, ...]]:
+def reviews(count: int, seed: int = 0) -> list[tuple[str, str]]:
     """Texts with five words, of which the more frequent kind says the label."""
     drawn = random.Random(seed)
     rows = []
@@ -111,12 +111,34 @@ def test_pictures_have_an_arm_of_colours_and_edges(tmp_path: Path) -> None:
     assert found.merit[0] == found.checked.mean()
 
 
-@final
-class Signs(Text):
-    """Texts of which only the number of each letter is known."""
+class Unread(Modality):
+    """Texts that no network reads."""
 
-    def text(self, raw: bytes) -> None:
-        """None: no words."""
+    suffixes = Text.suffixes
+    columns = Text.columns
+    inline = True
+
+    def check(self, raw: bytes) -> Check:
+        """As texts are."""
+        return Text().check(raw)
+
+    def decode(self, raw: bytes, preprocess: Preprocess, rng: Rng | None = None) -> bytes:
+        """The bytes."""
+        return raw
+
+    def collate(self, items: Sequence[bytes], preprocess: Preprocess) -> list[bytes]:
+        """The bytes of each."""
+        return list(items)
+
+
+@final
+class Silent(Unread):
+    """Nothing is known of its items."""
+
+
+@final
+class Signs(Unread):
+    """Of its items the number of each letter is known."""
 
     def statistics(self, raw: bytes) -> Mapping[str, np.ndarray]:
         """How often each letter occurs."""
@@ -130,14 +152,6 @@ def test_a_new_modality_has_the_arm_by_what_it_says_of_an_item(tmp_path: Path) -
     assert found.strategy == "signs"
     assert found.scores.mean() > 0.75
     assert baseline_arm(target(path, Silent())) is None
-
-
-@final
-class Silent(Text):
-    """Texts of which nothing is known."""
-
-    def text(self, raw: bytes) -> None:
-        """None."""
 
 
 def test_test_items_are_answered_by_a_fit_to_validation_as_well(tmp_path: Path) -> None:

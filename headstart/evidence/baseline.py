@@ -28,6 +28,7 @@ _JUDGED = 250  # held-out items that pick a strength as well as all items in tur
 _MOST = 10_000  # items that it learns from; more of them take minutes and change little
 _LETTERS = 3_000_000  # in the training texts, times outputs: more runs of letters take long
 _FEW = 2_000  # texts, whose rows are turned to as few columns: the same fit in a tenth of the time
+_WEIGHTS = 2_000_000  # of words or runs times outputs; a solver keeps some twenty times as many
 _SOUND = 1e-10  # of the longest axis, squared: shorter ones are rounding
 _SAMPLE = 16  # items that tell how long all take
 
@@ -113,10 +114,12 @@ def _words(texts: Sequence[str], outputs: int) -> Rows | None:
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.pipeline import FeatureUnion
 
-    words = TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2), token_pattern=r"(?u)\b\w+\b")
+    most = _WEIGHTS // outputs if len(texts) > _FEW else None
+    given: dict[str, Any] = {"sublinear_tf": True, "max_features": most}
+    words = TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"(?u)\b\w+\b", **given)
     parts = [("words", words)]
     if sum(map(len, texts)) * outputs <= _LETTERS:
-        runs = TfidfVectorizer(sublinear_tf=True, analyzer="char_wb", ngram_range=(2, 5))
+        runs = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), **given)
         parts.append(("letters", runs))
     weights = dict.fromkeys(dict(parts), len(parts) ** -0.5)
     union = FeatureUnion(parts, transformer_weights=weights)
