@@ -20,7 +20,7 @@ from PIL import Image as pil
 
 from headstart import catalog, defaults, machine
 from headstart.budget import Budget
-from headstart.contracts import Check, Modality, Preprocess, Rng
+from headstart.contracts import Check, Modality, Preprocess
 from headstart.data import load, refolded
 from headstart.defaults import Settings
 from headstart.evidence import Arm, Evidence, Target, baseline, baseline_arm, bootstrap, paired
@@ -122,7 +122,9 @@ class Unread(Modality):
         """As texts are."""
         return Text().check(raw)
 
-    def decode(self, raw: bytes, preprocess: Preprocess, rng: Rng | None = None) -> bytes:
+    def decode(
+        self, raw: bytes, preprocess: Preprocess, rng: np.random.Generator | None = None
+    ) -> bytes:
         """The bytes."""
         return raw
 
