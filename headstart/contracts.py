@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -79,10 +79,9 @@ class Modality(ABC):
         """Sentences on what of these decoded items the backbone can't take in."""
         return ()
 
-    def text(self, raw: bytes) -> str | None:
-        """The words of an item, where it has any: a bag of words is then an arm to beat."""
-        return None
-
+    def look(self, inputs: Any, name: str) -> Any | None: ...  # a batch by `flip` or `scales`
+    def text(self, raw: bytes) -> str | None: ...  # the words of an item: what a cheap arm goes by
+    def statistics(self, raw: bytes) -> Mapping[str, Array] | None: ...  # the same without words
     def pieces(self, raw: bytes) -> Sequence[tuple[str, int]]:
         """What each unit of a ragged item stands for, and its word's number, -1 for no word."""
         return ()

@@ -33,6 +33,7 @@ class Settings:
     engine: str = "auto"  # auto, torch, openvino: what runs the frozen part
     device: str = "auto"  # auto, cpu, cuda, mps
     augment: str = "auto"  # auto, yes, no
+    tta: str = "none"  # none, flip, scales, flip+scales: other looks that answers are averaged over
     views: int = 0  # stored random views of each training item, where the front is frozen
     class_weights: str = "auto"  # auto, none
     head: str = "logistic"  # the task's own probe, or one of the catalog: fitted on frozen features
@@ -56,6 +57,7 @@ CHOICES = {
     "device": ("auto", "cpu", "cuda", "mps"),
     "augment": ("auto", "yes", "no"),
     "class_weights": ("auto", "none"),
+    "tta": ("none", "flip", "scales", "flip+scales"),
     "targets": ("auto", "classes", "numbers", "label-sets"),
 }
 MOST = {"seed": 2**62}  # which a generator of random numbers still takes in
@@ -89,6 +91,16 @@ def check(settings: Settings) -> None:
         value = getattr(settings, name)
         if value is not None and not 0 < value < float("inf"):
             raise HeadstartError(f"{name} {value} can't be. Give a number above 0.")
+
+
+def looks(tta: str) -> tuple[str, ...]:
+    """The looks at an item besides the plain one that features are averaged over, where it counts.
+
+    Raises HeadstartError where they are not known.
+    """
+    if tta not in CHOICES["tta"]:
+        raise HeadstartError(f"tta {tta!r} is not known. Give one of {', '.join(CHOICES['tta'])}.")
+    return () if tta == "none" else tuple(tta.split("+"))
 
 
 def _others() -> list[str]:

@@ -58,6 +58,12 @@ class TrainingSet:
                 yield self.targets[:, label].astype(np.float64)
 
 
+def label_shares(targets: np.ndarray) -> np.ndarray:
+    """How much each item (N,) counts where its label counts as much as another; 1 on average."""
+    _, own, counts = np.unique(targets, return_inverse=True, return_counts=True)
+    return np.asarray(len(targets) / (len(counts) * counts[own]))
+
+
 class HeadFitter(ABC):
     """A way to answer from frozen features, fitted at once. Constructors only store.
 

@@ -23,6 +23,7 @@ from headstart.evidence.calibration import (
     shares,
     temperature,
 )
+from headstart.head import label_shares
 from headstart.model import Model
 from headstart.tasks.classification import Classification
 
@@ -53,6 +54,25 @@ def test_scaling_lowers_the_loss_on_other_items() -> None:
             losses = (task.losses(each, targets).mean() for each in (outputs, outputs / picked))
             gains.append(next(losses) - next(losses))
         assert min(gains) > 0
+
+
+def test_where_labels_count_alike_the_temperature_is_that_of_evenly_many_items() -> None:
+    outputs, targets = drawn(3000, 2, 3.0)
+    outputs[targets == 1] *= 0.4  # less sure of the label that is to be rare
+    rare = np.concatenate([np.flatnonzero(targets == 0), np.flatnonzero(targets == 1)[:150]])
+    even = np.concatenate([np.flatnonzero(targets == each)[:1200] for each in (0, 1)])
+    of_even = temperature(outputs[even], targets[even])
+    given = outputs[rare], targets[rare]
+    weighed = temperature(*given, label_shares(targets[rare]))
+    assert weighed == pytest.approx(of_even, rel=0.15)
+    assert temperature(*given) > 1.3 * weighed
+    pair = {"test": given[0]}, {"test": given[1]}
+    even_pair = {"test": outputs[even]}, {"test": targets[even]}
+    found, wanted = calibration(*pair, balanced=True), calibration(*even_pair)
+    plain = calibration(*pair)
+    assert found and wanted and plain
+    off = abs(found["ece"]["value"] - wanted["ece"]["value"])
+    assert off < abs(plain["ece"]["value"] - wanted["ece"]["value"]) / 2
 
 
 @few

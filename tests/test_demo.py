@@ -69,7 +69,7 @@ def test_digits_show_what_a_transfer_is_worth_offline(tmp_path: Path) -> None:
     source, transfer = found["source"], found["transfer"]
     assert source["over_naive"]["low"] > 0.5
     arms = transfer["arms"]
-    assert arms.keys() == {"naive", "features", "scratch", "chosen"}
+    assert arms.keys() == {"naive", "features", "scratch", "chosen", "colour-and-edges"}
     assert arms["naive"]["value"] < 0.25 < arms["features"]["value"]
     assert arms["chosen"]["validation"] >= arms["features"]["validation"]
     gain = transfer["gain"]

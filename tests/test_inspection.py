@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from headstart import catalog, machine
 from headstart.data import InlineSource, Item, load
+from headstart.evidence.calibration import shares
 from headstart.evidence.inspection import (
     LISTED,
     MAPPED,
@@ -76,7 +77,7 @@ def test_mistakes_are_the_wrong_answers_from_sure_to_unsure() -> None:
 def test_ambiguous_items_are_those_with_two_likely_labels() -> None:
     outputs = np.array([[9.0, 8.9, -9], [0, 5, 0], [1, 1, 1.2], [0, 0, 9]], dtype=np.float32)
     found = ambiguous(outputs, np.array([0, 1, 2, 2]), named(4), LABELS)
-    assert [row["id"] for row in found[:3]] == ["0", "2", "1"]
+    assert [row["id"] for row in found] == ["0", "2"]
     assert (found[0]["label"], found[0]["predicted"]) == ("ants", "ants")
 
 
@@ -92,7 +93,21 @@ def test_lists_are_capped_and_in_order(count: int, labels: int, seed: int) -> No
     assert all(row["label"] != row["predicted"] for row in wrong)
     sure = [row["probability"] for row in wrong]
     assert sure == sorted(sure, reverse=True)
-    assert len(ambiguous(outputs, targets, named(count), names)) == min(LISTED, count)
+    undecided = ambiguous(outputs, targets, named(count), names)
+    sorted_shares = np.sort(shares(outputs), axis=1)
+    margins = sorted_shares[:, -1] - sorted_shares[:, -2]
+    assert len(undecided) == min(LISTED, int((margins <= 0.2).sum()))
+    listed = [margins[int(row["id"])] for row in undecided]
+    assert listed == sorted(listed)
+
+
+def test_a_model_that_decides_on_all_items_is_undecided_on_none() -> None:
+    outputs = np.array([[2.0, 0, 0], [0, 9, 0], [0, 0, 3]])  # the least sure: .79 against .11
+    assert ambiguous(outputs, np.array([1, 1, 2]), named(3), LABELS) == []
+    many = np.log(np.full((1, 77), 0.5 / 76))  # unsure, but with one label well before the others
+    many[0, 5] = np.log(0.5)
+    labels = [str(number) for number in range(77)]
+    assert ambiguous(many, np.array([3]), named(1), labels) == []
 
 
 @pytest.mark.parametrize("seed", range(3))

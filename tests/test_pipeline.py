@@ -41,7 +41,7 @@ def test_the_evidence_holds_what_was_promised(fitted: Fitted) -> None:
     promised = {"metric", "arms", "gain", "verdict", "strategy", "backbone", "data"}
     assert promised <= found.keys()
     assert found["metric"] == "accuracy"
-    assert found["arms"].keys() == {"naive", "scratch", "features", "chosen"}
+    assert found["arms"].keys() == {"naive", "scratch", "features", "chosen", "colour-and-edges"}
     for arm in found["arms"].values():
         assert arm.keys() >= {"value", "low", "high", "seconds"}
         assert 0 <= arm["low"] <= arm["value"] <= arm["high"] <= 1

@@ -18,7 +18,7 @@ from headstart import catalog, defaults, machine
 from headstart.budget import Budget
 from headstart.data import Schema, load
 from headstart.defaults import Settings
-from headstart.evidence import Target, words_arm
+from headstart.evidence import Target, baseline_arm
 from headstart.features.reading import Reader
 
 ENCODER = "seeded:text-encoder?seed=1"
@@ -185,7 +185,7 @@ def test_the_bag_of_words_sees_training_texts_only_and_what_they_tell(
         Budget(None),
         tiny.Recording(),
     )
-    found = words_arm(target)
+    found = baseline_arm(target)
     assert found is not None
     assert len(found.scores) == len(dataset.split("test"))
     naive = target.task.naive(dataset.targets("train"), dataset.labels)

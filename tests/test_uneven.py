@@ -98,6 +98,21 @@ def test_a_constant_answer_is_never_handed_over_in_silence() -> None:
     assert constant(same, np.ones(4, dtype=int), LABELS) == []  # nothing else could be right
 
 
+def test_the_same_number_or_set_is_not_answered_in_silence_either() -> None:
+    numbers = np.array([[1.0, 5.0], [2.0, 6.0], [3.0, 9.0]])
+    drift = np.array([[0.1, 0.3], [0.1001, -0.4], [0.1, 0.2]])  # in standard deviations
+    (said,) = constant(drift, numbers, ("price", "size"), "numbers")
+    assert said.startswith("The model handed over answers the same 'price' to each of the 3")
+    assert constant(drift + numbers, numbers, ("price", "size"), "numbers") == []
+    sets = np.array([[1.0, 0.0], [0.0, 0.0]])
+    (said,) = constant(np.array([[-1.0, -2.0], [-3.0, -4.0]]), sets, ("a", "b"), "label sets")
+    assert "answers no label to each of the 2" in said
+    (said,) = constant(np.array([[1.0, 2.0], [3.0, 4.0]]), sets, ("a", "b"), "label sets")
+    assert "answers 'a', 'b' to each of the 2" in said
+    assert constant(sets - 0.5, sets, ("a", "b"), "label sets") == []
+    assert constant(np.ones((2, 2)), sets[:1].repeat(2, axis=0), ("a", "b"), "label sets") == []
+
+
 @pytest.mark.parametrize("weights", ["auto", "none"])
 def test_one_in_forty(weights: str, tmp_path: Path) -> None:
     rng = random.Random(1)

@@ -32,6 +32,7 @@ HELP = {
     "engine": "What runs the frozen part: auto measures, or torch, or openvino.",
     "device": "auto, cpu, cuda or mps.",
     "augment": "auto, yes or no: random views of the training items.",
+    "tta": "Average answers over the picture mirrored (flip), enlarged (scales), or flip+scales.",
     "views": "Store so many random views of each training item, to augment a frozen front.",
     "class_weights": "auto or none: make rare classes count as much as frequent ones.",
     "head": "On frozen features: logistic, ridge, knn, svm, gradient-boosting or xgboost.",
@@ -67,22 +68,11 @@ READ_AS: dict[str, Any] = {  # then made into ours
     "label": list[str] | None,
 }
 LEFT_OUT = {  # flags that a command has no use for
-    "rank": {"track", "head"},
-    "features": {"track", "head"},
+    "rank": {"track", "head", "tta"},
+    "features": {"track", "head", "tta"},
     "extract": {
-        *(
-            "track",
-            "head",
-            "seeds",
-            "judge",
-            "scratch",
-            "evidence",
-            "cache",
-            "epochs",
-            "rate",
-            "augment",
-        ),
-        *("views", "class_weights"),
+        *("track", "head", "seeds", "judge", "scratch", "evidence", "cache", "epochs", "rate"),
+        *("augment", "views", "class_weights", "tta"),
     },
     "pretrain": {"head"},
 }

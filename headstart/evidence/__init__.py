@@ -9,12 +9,12 @@ from headstart.evidence.arms import (
     naive_arm,
     strategy_arm,
 )
+from headstart.evidence.baseline import baseline_arm
 from headstart.evidence.intervals import Interval, average, bootstrap, paired, verdict
 from headstart.evidence.pricing import Price
 from headstart.evidence.record import Arm, Evidence, choose, interval, simplest
 from headstart.evidence.scratch import FINDINGS_SHARE, scratch_arm, scratch_at
 from headstart.evidence.target import Target
-from headstart.evidence.words import words_arm
 
 __all__ = [
     "FINDINGS_SHARE",
@@ -26,6 +26,7 @@ __all__ = [
     "Target",
     "arm_of",
     "average",
+    "baseline_arm",
     "blended_arms",
     "bootstrap",
     "choose",
@@ -39,5 +40,4 @@ __all__ = [
     "simplest",
     "strategy_arm",
     "verdict",
-    "words_arm",
 ]

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from headstart.evidence.intervals import LEVEL, RESAMPLES, Interval
+from headstart.head import label_shares
 from headstart.model import Model
 
 BINS = 15
@@ -20,21 +21,24 @@ _HALVINGS = 50
 _PRIOR = 3.0  # items; of 0 to 10 the best on simulated outputs and on probes of few photos
 
 
-def temperature(outputs: np.ndarray, targets: np.ndarray) -> float:
+def temperature(
+    outputs: np.ndarray, targets: np.ndarray, counts: np.ndarray | None = None
+) -> float:
     """What to divide outputs (N, labels) by so that their softmax fits the targets (N,) best.
 
     The minimum of the cross-entropy, which is convex in the inverse b of the temperature (Guo et
     al. 2017), from 0.05 to 20. To the sum over the items 3 (b - 1 - log b) is added, which is
     convex too: a gamma prior, as strong as three items that call for 1. So few items move it
     little, and items that are all right don't call for certainty. Rounded to five digits, lest a
-    rounding error of the outputs show.
+    rounding error of the outputs show. `counts` (N,) says how much each item counts, 1 on average.
     """
+    counts = np.ones(len(targets)) if counts is None else counts
     shifted = outputs.astype(np.float64) - outputs.max(axis=1, keepdims=True)
-    wanted = shifted[np.arange(len(shifted)), targets].sum()
+    wanted = counts @ shifted[np.arange(len(shifted)), targets]
     low, high = 1 / MOST, 1 / LEAST
     for _ in range(_HALVINGS):  # the slope grows with the inverse
         middle = (low * high) ** 0.5
-        expected = (shares(shifted * middle) * shifted).sum()
+        expected = counts @ (shares(shifted * middle) * shifted).sum(axis=1)
         if expected - wanted + _PRIOR * (1 - 1 / middle) < 0:
             low = middle
         else:
@@ -70,53 +74,62 @@ def calibration(
     scratch: np.ndarray | None = None,
     kind: str = "classes",
     seed: int = 0,
+    balanced: bool = False,
 ) -> dict[str, Any] | None:
     """Expected calibration error on test, before and after scaling; None where nothing is a class.
 
     `outputs` (N, labels) and `targets` (N,) are those of `validation`, which picks the temperature,
     and of `test`; without validation nothing is scaled. `scratch` holds the scratch arm's outputs
     on test. `bins` are the parts of a reliability diagram before scaling, `bins_scaled` after it.
+    Where it is `balanced` each label counts as much as another in all of this, as in fitting.
     """
     if kind != "classes":
         return None
     test, truth = outputs["test"].astype(np.float64), targets["test"]
+    counts = {name: label_shares(own) if balanced else None for name, own in targets.items()}
     found: dict[str, Any] = {}
     variants = [("", test)]
     if "validation" in outputs:
-        found["temperature"] = temperature(outputs["validation"], targets["validation"])
+        given = outputs["validation"], targets["validation"], counts["validation"]
+        found["temperature"] = temperature(*given)
         variants.append(("_scaled", test / found["temperature"]))
     for name, scaled in variants:
         confidence, right = _confidence(scaled, truth)
-        found[f"ece{name}"] = calibration_error(confidence, right, seed).to_json()
-        found[f"bins{name}"] = reliability(confidence, right)
+        found[f"ece{name}"] = calibration_error(confidence, right, seed, counts["test"]).to_json()
+        found[f"bins{name}"] = reliability(confidence, right, counts["test"])
     found["scratch_ece"] = None
     if scratch is not None:
-        found["scratch_ece"] = calibration_error(*_confidence(scratch, truth), seed).to_json()
+        theirs = _confidence(scratch, truth)
+        found["scratch_ece"] = calibration_error(*theirs, seed, counts["test"]).to_json()
     return found
 
 
-def calibration_error(confidence: np.ndarray, right: np.ndarray, seed: int = 0) -> Interval:
+def calibration_error(
+    confidence: np.ndarray, right: np.ndarray, seed: int = 0, counts: np.ndarray | None = None
+) -> Interval:
     """The mean distance of confidence from accuracy over bins of equally many items, both (N,).
 
     At most 15 bins (Naeini et al. 2015), with ten items each at least. Chance alone gives few items
     an error (Roelofs et al. 2022), and resampled ones a larger one still. The interval is therefore
     the basic bootstrap's, which mirrors the resamples at the value (Davison and Hinkley 1997). It
     begins at 0 where a model whose confidences were right would err as much (Bröcker and Smith
-    2007), and is widened by 3/N where all answers or none are right (the rule of three).
+    2007), and is widened by 3/N where all answers or none are right (the rule of three). `counts`
+    (N,) says how much each item counts, 1 on average.
     """
+    counts = np.ones(len(right)) if counts is None else counts
     count, places = len(right), bins_of(confidence)
     bins = int(places.max()) + 1
     rng = np.random.default_rng(seed % 2**32)
 
-    def error(places: np.ndarray, gaps: np.ndarray) -> float:
-        return float(np.abs(np.bincount(places, gaps, bins)).sum() / count)
+    def error(gaps: np.ndarray, drawn: np.ndarray | slice = slice(None)) -> float:
+        found = np.bincount(places[drawn], (counts * gaps)[drawn], bins)
+        return float(np.abs(found).sum() / counts[drawn].sum())
 
     gaps = confidence - right
-    value = error(places, gaps)
-    draws = (rng.integers(0, count, count) for _ in range(RESAMPLES))
-    again = [error(places[drawn], gaps[drawn]) for drawn in draws]
+    value = error(gaps)
+    again = [error(gaps, rng.integers(0, count, count)) for _ in range(RESAMPLES)]
     chances = (rng.random(count) < confidence for _ in range(RESAMPLES))
-    by_chance = [error(places, confidence - hits) for hits in chances]
+    by_chance = [error(confidence - hits) for hits in chances]
     least, most = np.quantile(again, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     room = 3.0 / count if right.min() == right.max() else 0.0
     low = max(2 * value - float(most) - room, 0.0)
@@ -126,17 +139,20 @@ def calibration_error(confidence: np.ndarray, right: np.ndarray, seed: int = 0) 
     return Interval(value, min(value, low), max(value, high))
 
 
-def reliability(confidence: np.ndarray, right: np.ndarray) -> list[dict[str, float]]:
+def reliability(
+    confidence: np.ndarray, right: np.ndarray, counts: np.ndarray | None = None
+) -> list[dict[str, float]]:
     """For each bin its bounds, mean confidence, accuracy and items, the least confident first."""
+    counts = np.ones(len(right)) if counts is None else counts
     places = bins_of(confidence)
     found = []
     for place in np.unique(places):
-        own, hits = confidence[places == place], right[places == place]
+        own, hits, weights = (each[places == place] for each in (confidence, right, counts))
         means = {
             "from": own.min(),
             "to": own.max(),
-            "confidence": own.mean(),
-            "accuracy": hits.mean(),
+            "confidence": np.average(own, weights=weights),
+            "accuracy": np.average(hits, weights=weights),
         }
         found.append(
             {name: round(float(share), 5) for name, share in means.items()} | {"items": len(own)}

@@ -20,6 +20,7 @@ _FEWEST = 3  # items of a class, below which nothing says what is usual in it
 _AXES = 50  # principal axes that t-SNE starts from
 _PERPLEXITY = 30.0
 _STEPS = 500
+_CLOSE = 0.2  # between the two likeliest labels' probabilities, such as .6 and .4
 _SHARPER = 5.0  # ridge's answers differ by less than 1, where outputs differ by several
 
 
@@ -82,13 +83,14 @@ def mistakes(
 def ambiguous(
     outputs: np.ndarray, targets: np.ndarray, names: Sequence[str], labels: Sequence[str]
 ) -> list[dict[str, Any]]:
-    """The items whose two likeliest labels have the closest probabilities, at most 50.
+    """The items whose two likeliest labels have probabilities at most .2 apart, at most 50 of them.
 
     The closest first (Scheffer et al. 2001). Right answers are among them.
     """
     chances = shares(outputs)
     ranked = np.sort(chances, axis=1)
-    order = np.argsort(ranked[:, -1] - ranked[:, -2], kind="stable")
+    margins = ranked[:, -1] - ranked[:, -2]
+    order = np.argsort(margins, kind="stable")[: (margins <= _CLOSE).sum()]
     return _rows(order[:LISTED], (outputs, chances), targets, names, labels)
 
 

@@ -11,7 +11,7 @@ from torch import nn
 from headstart.data import Item
 from headstart.errors import HeadstartError
 from headstart.evidence.target import Target
-from headstart.features.engine import Engine, TorchEngine, fastest
+from headstart.features.engine import Averaged, Engine, TorchEngine, fastest
 from headstart.features.reading import alike, in_order
 from headstart.model import Model
 from headstart.progress import Silent
@@ -35,14 +35,13 @@ def outputs_of(target: Target, model: Model) -> Callable[[Sequence[Item]], np.nd
     Made for comparing answers of one model to many variants of the same items.
     """
     made: list[Engine] = []
-    if target.precision == "bf16":
-        made.append(TorchEngine(model, target.accelerator.device, "bf16"))
+    precision = target.precision if target.precision == "bf16" else None
 
     def outputs(items: Sequence[Item]) -> np.ndarray:
         groups = alike(np.arange(len(items)), _BATCH, target.reader.sizes(items))
         if not made:
             (sample,) = target.reader.batches(items, groups[:1])
-            made.append(_engine(target, model, sample, WORTH_CONVERTING))
+            made.append(_looking(target, model, sample, WORTH_CONVERTING, precision))
         return in_order(groups, list(made[0].stream(target.reader.batches(items, groups))))
 
     return outputs
@@ -55,7 +54,7 @@ def fit_probe(target: Target, model: Model) -> None:
     """
     names = ("train", "validation")
     splits = [target.dataset.split(name) for name in names]
-    body = nn.Sequential(*model.stages)
+    body = Model(dict(zip(model.names, model.stages, strict=True)), nn.Identity())
     features = _outputs(target, body, [item for split in splits for item in split])
     parts = np.split(features, [len(splits[0])])
     train, validation = (
@@ -77,11 +76,32 @@ def _merit(
     return float(task.scores(outputs, examples[1]).mean()), -float(losses.mean())
 
 
-def _outputs(target: Target, network: nn.Module, items: Sequence[Item]) -> np.ndarray:
+def _outputs(target: Target, network: Model, items: Sequence[Item]) -> np.ndarray:
     groups = alike(np.arange(len(items)), _BATCH, target.reader.sizes(items))
     (sample,) = target.reader.batches(items, groups[:1])
-    engine = _engine(target, network, sample, len(items))
+    engine = _looking(target, network, sample, len(items))
     return in_order(groups, list(engine.stream(target.reader.batches(items, groups))))
+
+
+def _looking(
+    target: Target, model: Model, sample: object, count: int, precision: str | None = None
+) -> Engine:
+    """What answers with a model's outputs, over all looks that the reader averages.
+
+    In a precision of its own where one is given, else by what is fastest for so many items.
+    """
+
+    def engine(network: nn.Module, seen: object) -> Engine:
+        if precision is not None:
+            return TorchEngine(network, target.accelerator.device, precision)
+        return _engine(target, network, seen, count)
+
+    looks, look = target.reader.looks, target.reader.modality.look
+    if len(looks) == 1:
+        return engine(model, sample)
+    body = nn.Sequential(*model.stages)
+    seen = {name: look(sample, name) if name else sample for name in looks}
+    return Averaged({name: engine(body, each) for name, each in seen.items()}, model.head, look)
 
 
 def _engine(target: Target, network: nn.Module, sample: object, count: int) -> Engine:

@@ -26,6 +26,7 @@ class Price:
     validated: int
     held_out: int
     batch: int
+    looks: int = 1
 
     @classmethod
     def of(cls, target: Target, backbone: Backbone) -> Price:
@@ -44,7 +45,8 @@ class Price:
             len(target.dataset.split(name)) for name in ("train", "validation", "test")
         )
         batch = target.settings.batch or _SAMPLE
-        return cls(min(seconds), trained, validated, held_out, batch)
+        looks = len(target.reader.looks)
+        return cls(min(seconds), trained, validated, held_out, batch, looks)
 
     @property
     def least(self) -> float:
@@ -54,7 +56,7 @@ class Price:
     @property
     def judged(self) -> float:
         """A network's last word on the items for validation and test."""
-        return self.item * (self.validated + self.held_out)
+        return self.item * (self.validated + self.held_out) * self.looks
 
     @property
     def epoch(self) -> float:

@@ -108,6 +108,7 @@ class Evidence:
     by_seed: Mapping[str, np.ndarray] | None = None  # scores (seeds, N) of chosen and scratch
     tried: Mapping[str, Arm] = field(default_factory=dict)  # what the strategy was chosen from
     findings: Mapping[str, Any] = field(default_factory=dict)  # labels, convergence, classes …
+    baselines: tuple[str, ...] = ("naive",)  # arms that any user has without a network
     epoch: int = 0  # steps of one pass over the training items, where it is known
     folds: Folds | None = None  # where every item was once held out
     clusters: np.ndarray | None = None  # (N,) of the held-out items: which belong together
@@ -191,6 +192,15 @@ class Evidence:
             found["distinct"] = len(np.unique(self.clusters))
         return found
 
+    def _noninferior(self, gain: Interval | None) -> str:
+        """What can be said of the transfer where no difference is seen, empty elsewhere."""
+        if gain is None or self.verdict != "no evidence":
+            return ""
+        return (
+            f"The transfer is at least within {max(0.0, -100 * gain.low):.1f} points of the same "
+            "network from scratch (97.5 %)."
+        )
+
     def _trainings(self) -> dict[str, Any]:
         """How many trainings of scratch the gain is over, and what was assumed of others."""
         seen = 1 if self.by_seed is None else len(self.by_seed["scratch"])
@@ -201,9 +211,14 @@ class Evidence:
         """The model handed over minus the naive one."""
         return self.compared(self.arms["chosen"], self.arms["naive"])
 
+    def over_baseline(self) -> tuple[str, Interval]:
+        """The baseline that is strongest on validation, and the model handed over minus that."""
+        best = max(self.baselines, key=lambda name: self.arms[name].merit)
+        return best, self.compared(self.arms["chosen"], self.arms[best])
+
     def to_json(self) -> dict[str, Any]:
         """The record, with names that later versions add to and never change."""
-        gain = self.gain
+        gain, (baseline, lead) = self.gain, self.over_baseline()
         found: dict[str, Any] = {
             "metric": self.metric,
             "arms": {name: arm.to_json(self.interval(arm)) for name, arm in self.arms.items()},
@@ -214,7 +229,9 @@ class Evidence:
             "backbone": self.backbone,
             "data": self.data,
             "over_naive": self.over_naive().to_json(),
+            "over_baseline": {"name": baseline} | lead.to_json(),
             "held_out": len(self.arms["naive"].scores),
+            "noninferior": self._noninferior(gain),
             "judge": self._judge(),
             "protocol": self.protocol,
             "checks": self.checks,

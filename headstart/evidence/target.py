@@ -18,7 +18,7 @@ from headstart.contracts import Backbone, Examples, Strategy, Task
 from headstart.data import Dataset, Item
 from headstart.defaults import Recipe, Settings
 from headstart.errors import OutOfTimeError
-from headstart.features.engine import to_device
+from headstart.features.engine import mean, to_device
 from headstart.features.extract import Extraction, Prefix, extract, is_stored
 from headstart.features.feed import RawFeed, StoredFeed
 from headstart.features.legality import storable
@@ -99,30 +99,39 @@ class Target:
         items = self.dataset.items if view is None else self.dataset.split("train")
         return self._extract(self.prefix(backbone, boundary), items, view)
 
-    def features(self, backbone: Backbone) -> list[Extraction]:
+    def features(self, backbone: Backbone, look: str = "") -> list[Extraction]:
         """Features of the items for training and validation in that order, and of those for test.
 
         The latter, where there are any, in fp32, as the saved model will compute them. Raises
         OutOfTimeError where the budget has no time for all.
         """
         prefix = self.prefix(backbone, len(backbone.stages))
-        learned = self._extract(
-            prefix, self.dataset.split("train") + self.dataset.split("validation")
-        )
+        items = self.dataset.split("train") + self.dataset.split("validation")
+        learned = self._extract(prefix, items, look=look)
         held_out = self.dataset.split("test")
         if not held_out:  # as in folds
             return [learned]
-        return [learned, self._extract(replace(prefix, precision="fp32"), held_out)]
+        return [learned, self._extract(replace(prefix, precision="fp32"), held_out, look=look)]
 
     def _extract(
-        self, prefix: Prefix, items: Sequence[Item], view: View | None = None
+        self, prefix: Prefix, items: Sequence[Item], view: View | None = None, look: str = ""
     ) -> Extraction:
         until = self.budget.until(_EXTRACTED) if self.budget.limited else None
-        return extract(prefix, items, self.reader, self.progress, view, until)
+        reader = replace(self.reader, look=look)
+        return extract(prefix, items, reader, self.progress, view, until)
 
     def examples(self, backbone: Backbone) -> dict[str, Examples]:
-        """Features and targets of every split, from the store where they lie there."""
-        learned, *held_out = (found.features() for found in self.features(backbone))
+        """Features and targets of every split, from the store where they lie there.
+
+        Features are the mean over all looks that the reader averages.
+        """
+        each = [self.features(backbone, look) for look in self.reader.looks]
+        learned, *held_out = (
+            mean([found.features() for found in part]).numpy()
+            if len(part) > 1
+            else part[0].features()
+            for part in zip(*each, strict=True)
+        )
         ends = len(self.dataset.split("train"))
         test = held_out[0] if held_out else learned[:0]
         parts = {"train": learned[:ends], "validation": learned[ends:], "test": test}
@@ -176,7 +185,8 @@ class Target:
         plain = re.sub(r"[^\w.=-]+", "-", name)
         checkpoint = self.workspace / f"{plain}.checkpoint" if self.workspace else None
         held_out, checked = (len(self.dataset.split(split)) for split in ("test", "validation"))
-        after = 1.0 + (1.0 + held_out / checked if last else 0.0)  # validation, then both splits
+        judged = (1.0 + held_out / checked) * len(self.reader.looks) if last else 0.0
+        after = 1.0 + judged  # validation, then both splits
         return Session(
             self.accelerator, self.settings.seed, budget, self.progress, checkpoint, after
         )

@@ -61,6 +61,7 @@ class Prefix:
             "preprocess": dict(reader.preprocess),
             "decoding": reader.modality.version,
             "precision": precision,
+            **({"look": reader.look} if reader.look else {}),
         }
 
     def addresses(self, reader: Reader, items: Sequence[Item], view: View | None) -> Addresses:

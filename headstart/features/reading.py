@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -42,12 +42,22 @@ class View:
 class Reader:
     """Turns items into model inputs, the way one backbone wants them.
 
-    Items of a ragged modality are decoded once and kept, as they are small.
+    They are `look`ed at as they are, or in another way that the modality knows; `others` are the
+    looks over which features are averaged besides, wherever a model answers for good. Items of a
+    ragged modality are decoded once and kept, as they are small.
     """
 
     modality: Modality
     preprocess: Preprocess
+    others: tuple[str, ...] = ()
+    look: str = ""
     _kept: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    _said: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def looks(self) -> tuple[str, ...]:
+        """All looks that are averaged, the plain one first."""
+        return ("", *self.others)
 
     def decode(self, item: Item, view: View | None = None) -> Any:
         """One item, ready to collate; with a view, that random variant of it."""
@@ -56,15 +66,19 @@ class Reader:
 
     def decoded(self, items: Sequence[Item]) -> list[Any]:
         """Items of a ragged modality, each content decoded once in the life of this reader."""
-        names = [item.digest or item.id for item in items]
-        new = {n: item for n, item in zip(names, items, strict=True) if n not in self._kept}
-        if new:
-            waiting = list(new.values())
-            chunks = [waiting[n : n + _CHUNK] for n in range(0, len(waiting), _CHUNK)]
-            with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-                found = chain.from_iterable(pool.map(self._each, chunks))
-                self._kept.update(zip(new, found, strict=True))
-        return [self._kept[name] for name in names]
+        return _once(items, self._kept, self.decode, _CHUNK)
+
+    def described(self, items: Sequence[Item]) -> list[Any]:
+        """What is known of items without a network: the text of each, or numbers by name, or None.
+
+        Of each content once in the life of this reader.
+        """
+        return _once(items, self._said, self._described, 1)
+
+    def _described(self, item: Item) -> Any:
+        raw = item.read()
+        text = self.modality.text(raw)
+        return self.modality.statistics(raw) if text is None else text
 
     def sizes(self, items: Sequence[Item]) -> np.ndarray | None:
         """How long each item is; None where all are alike. Shape (N,)."""
@@ -83,10 +97,7 @@ class Reader:
     def _short(self, items: Sequence[Item], groups: Sequence[np.ndarray]) -> Iterator[Any]:
         for group in groups:
             chosen = self.decoded([items[position] for position in group.tolist()])
-            yield self.modality.collate(chosen, self.preprocess)
-
-    def _each(self, items: Sequence[Item]) -> list[Any]:
-        return [self.decode(item) for item in items]
+            yield self._seen(chosen)
 
     def _ahead(
         self, items: Sequence[Item], groups: Sequence[np.ndarray], view: View | None
@@ -109,7 +120,26 @@ class Reader:
                         future.cancel()
 
     def _collect(self, futures: list[Future[Any]]) -> Any:
-        return self.modality.collate([future.result() for future in futures], self.preprocess)
+        return self._seen([future.result() for future in futures])
+
+    def _seen(self, items: Sequence[Any]) -> Any:
+        inputs = self.modality.collate(items, self.preprocess)
+        return self.modality.look(inputs, self.look) if self.look else inputs
+
+
+def _once(
+    items: Sequence[Item], kept: dict[str, Any], make: Callable[[Item], Any], chunk: int
+) -> list[Any]:
+    """What is made of items, from what is kept where it is there; threads take chunks of them."""
+    names = [item.digest or item.id for item in items]
+    new = {n: item for n, item in zip(names, items, strict=True) if n not in kept}
+    if new:
+        waiting = list(new.values())
+        chunks = [waiting[n : n + chunk] for n in range(0, len(waiting), chunk)]
+        with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+            found = chain.from_iterable(pool.map(lambda part: [make(i) for i in part], chunks))
+            kept.update(zip(new, found, strict=True))
+    return [kept[name] for name in names]
 
 
 def groups_of(order: np.ndarray, size: int) -> list[np.ndarray]:

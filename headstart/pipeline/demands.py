@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 
+import numpy as np
 from torch import nn
 
 from headstart import defaults
 from headstart.contracts import Backbone, Strategy
 from headstart.errors import HeadstartError
 from headstart.evidence import Target
+from headstart.features.engine import TorchEngine
 from headstart.model import Model
 from headstart.pipeline.heads import demand_head, moves
 from headstart.training import needs_several
@@ -58,6 +60,28 @@ def demand_steps(name: str | None, target: Target, source: Backbone) -> None:
     strategy = moves(str(name))
     if _needs_several(model, strategy, target.recipe(strategy, str(name), source).epochs):
         raise _too_few(str(name), source, "")
+
+
+def demand_looks(target: Target, source: Backbone) -> None:
+    """Raise HeadstartError for looks that the modality, or the network, does not have."""
+    reader, tta = target.reader, target.settings.tta
+    if not reader.others:
+        return
+    (inputs,) = reader.batches(target.dataset.items[:1], [np.arange(1)])
+    engine = TorchEngine(nn.Sequential(*source.stages.values()), target.accelerator.device)
+    for name in reader.others:
+        seen = reader.modality.look(inputs, name)
+        if seen is None:
+            raise HeadstartError(
+                f"--tta {tta} can't be: {source.modality} has no other looks. Leave it out."
+            )
+        try:
+            engine.run(seen)
+        except Exception as error:  # a network of any author may raise anything
+            raise HeadstartError(
+                f"--tta {tta} can't be: {source.origin.reference} takes inputs of one size only. "
+                "Give --tta flip."
+            ) from error
 
 
 def _needs_several(model: Model, strategy: Strategy, epochs: int) -> bool:

@@ -37,6 +37,7 @@ PICTURED = 400  # points of the map that show their item when pointed at
 _SEEN = {"channels": 3, "crop": 1.0, "crop_mode": "whole"}  # as people see a picture
 _SEEN |= {"interpolation": "bilinear", "mean": (), "std": ()}
 FIRST = "first"  # the level of what is measured before a model is handed over
+_STILL = 0.01  # standard deviations of a number's training targets
 _DEAR = ("items", "robustness")  # which only a budget that is left has time for
 
 
@@ -103,7 +104,8 @@ class Proof:
         checked = "test" if self.trial.folding else "validation"  # folds hold all items out once
         truth = {"validation": dataset.targets(checked), "test": dataset.targets("test")}
         ours = self.arms[self.kept].arm.outputs
-        return calibration(ours, truth, self._scratch(), dataset.kind, settings.seed)
+        balanced = bool(self.target.task_settings.get("balanced"))
+        return calibration(ours, truth, self._scratch(), dataset.kind, settings.seed, balanced)
 
     def _classes(self) -> dict[str, Any] | None:
         target, test = self.target, self.target.dataset.targets("test")
@@ -233,21 +235,40 @@ def unlearned(arms: Mapping[str, Outcome], seed: int = 0) -> bool:
     return evidence.paired(scratch.arm.scores, arms["naive"].arm.scores, seed).low <= 0
 
 
-def constant(outputs: np.ndarray, targets: np.ndarray, labels: Sequence[str]) -> list[str]:
-    """Whether a model has one answer for all items, of which there are several classes.
+def constant(
+    outputs: np.ndarray, targets: np.ndarray, labels: Sequence[str], kind: str = "classes"
+) -> list[str]:
+    """Whether a model has one answer for all items, of which there are several targets.
 
-    `outputs` (N, labels) and `targets` (N,) are those of the held-out items.
+    `outputs` (N, labels) and `targets` are those of the held-out items. A number is the same where
+    its answers vary by less than a hundredth of what it varies by.
     """
-    if targets.ndim > 1 or len(np.unique(targets)) < 2:
+    if not len(targets) or (targets == targets[0]).all():
         return []
-    answers = np.unique(outputs.argmax(axis=1))
-    if len(answers) > 1:
+    answer = _only_answer(outputs, labels, kind)
+    if not answer:
         return []
+    more = "more items of the other classes" if kind == "classes" else "more items"
     return [
-        f"The model handed over answers {labels[answers[0]]!r} to each of the {len(targets)} "
-        "held-out items: nothing did better on validation. Label more items of the other classes, "
-        "or try another backbone or strategy."
+        f"The model handed over answers {answer} to each of the {len(targets)} held-out items: "
+        f"nothing did better on validation. Label {more}, or try another backbone or strategy."
     ]
+
+
+def _only_answer(outputs: np.ndarray, labels: Sequence[str], kind: str) -> str:
+    """What is answered to all items, empty where answers differ."""
+    if kind == "numbers":
+        still = [
+            name
+            for name, spread in zip(labels, outputs.std(axis=0), strict=True)
+            if spread < _STILL
+        ]
+        return f"the same {', '.join(map(repr, still))}" if still else ""
+    answers = outputs.argmax(axis=1) if kind == "classes" else outputs > 0
+    if (answers != answers[0]).any():
+        return ""
+    chosen = [labels[answers[0]]] if kind == "classes" else np.array(labels)[answers[0]].tolist()
+    return ", ".join(map(repr, chosen)) or "no label"
 
 
 def pictured(found: Mapping[str, Any], items: Sequence[Item], modality: Modality) -> dict[str, str]:

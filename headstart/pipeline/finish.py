@@ -61,7 +61,7 @@ class Choice:
 
     kept: str
     protocol: str
-    words: Arm | None = None
+    baseline: Arm | None = None
     ranking: Ranking | None = None
     arm: Arm | None = None
 
@@ -176,11 +176,15 @@ def _plan(trial: Trial, asked: Outcome) -> FitPlan:
 
 def _evidence(trial: Trial, arms: Mapping[str, Outcome], choice: Choice) -> Evidence:
     """The record of all arms, with what is to be said of the one that is handed over."""
-    name, words, asked = choice.kept, choice.words, arms["asked"]  # the last: or the best tried
+    name, baseline, asked = (
+        choice.kept,
+        choice.baseline,
+        arms["asked"],
+    )  # the last: or the best tried
     winner, target = choice.arm or arms[name].arm, trial.seen
     folding, report = trial.folding, target.dataset.report
     learned = trial.target if folding is None else folding.parts[0]
-    said = ("" if folding is None else folding.said(), target.objective(), choice.protocol)
+    said = (target.objective(), choice.protocol)
     found = Evidence(
         metric=target.task.metric,
         arms={arm: made.arm for arm, made in arms.items() if arm in SIMPLE or made is not asked},
@@ -196,18 +200,13 @@ def _evidence(trial: Trial, arms: Mapping[str, Outcome], choice: Choice) -> Evid
         spread=defaults.training_spread(len(learned.dataset.split("train"))),
     )
     found.arms["chosen"] = winner
-    if words is not None:
-        found.arms[words.strategy] = words
-        if words.merit[0] > winner.merit[0]:
-            found.warnings.append(
-                f"A linear model on {words.strategy} scored {words.merit[0]:.3f} on validation, "
-                f"above the {winner.merit[0]:.3f} of the model handed over. "
-                "Try another backbone or strategy, or use that one."
-            )
+    if baseline is not None:
+        found.arms[baseline.strategy] = baseline
+        found.baselines = ("naive", baseline.strategy)
+        found.warnings += _beaten(winner, baseline)
     found.warnings += _diverged(arms)
-    found.warnings += constant(
-        winner.outputs["test"], target.dataset.targets("test"), target.labels
-    )
+    truth, kind = target.dataset.targets("test"), target.dataset.kind
+    found.warnings += constant(winner.outputs["test"], truth, target.labels, kind)
     if asked.arm.strategy != winner.strategy:
         found.dropped = replace(asked.arm, note=_dropped(asked.arm, winner))
     return found
@@ -218,6 +217,17 @@ def _clusters(target: Target) -> np.ndarray | None:
     own = [item.cluster for item in target.dataset.split("test")]
     places = np.unique(own, return_inverse=True)[1]
     return places if len(np.unique(places)) < len(own) else None
+
+
+def _beaten(winner: Arm, baseline: Arm) -> list[str]:
+    """Whether validation prefers what needs no network to what is handed over."""
+    if baseline.merit[0] <= winner.merit[0]:
+        return []
+    return [
+        f"A linear model on {baseline.strategy} scored {baseline.merit[0]:.3f} on validation, "
+        f"above the {winner.merit[0]:.3f} of the model handed over. "
+        "Try another backbone or strategy, or use that one."
+    ]
 
 
 def _diverged(arms: Mapping[str, Outcome]) -> list[str]:

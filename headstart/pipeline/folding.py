@@ -83,6 +83,17 @@ class Folding:
         self.arms["naive"] = [evidence.naive_arm(part, made).arm for part, made in pairs]
         return self.arm("naive")
 
+    def baseline(self) -> Arm | None:
+        """The cheap baseline over all items; None where there is none in some fold, or no time."""
+        arms: list[Arm] = []
+        for part in self.parts[: self.folds.count]:
+            made = None if part.budget.over() else evidence.baseline_arm(part)
+            if made is None:
+                return None
+            arms.append(made)
+        self.arms["baseline"] = arms
+        return self.arm("baseline")
+
     def add(self, name: str, judge: Judge, budget: Budget, repeats: int = 1) -> bool:
         """Make an arm on the folds of so many repeats; answer whether there was time for it.
 

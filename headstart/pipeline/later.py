@@ -22,7 +22,7 @@ from headstart.pipeline.folding import by_folds
 from headstart.pipeline.heads import FEATURES
 from headstart.pipeline.opening import load
 from headstart.pipeline.prepare import prepare
-from headstart.pipeline.proving import choice, rivals, with_scratch
+from headstart.pipeline.proving import baseline_of, choice, rivals, with_scratch
 from headstart.pipeline.trials import Trial
 from headstart.plan import FitPlan
 from headstart.plan import read as read_plan
@@ -170,8 +170,8 @@ def _proved(
         made = replace(trial.tried[trial.winner], model=made.model)
     arms, kept = rivals(trial), "naive" if name == "naive" else "asked"
     arms, protocol = with_scratch(trial, arms | {kept: made})
-    words = None if target.budget.over() or trial.folding else evidence.words_arm(target)
-    found = measured(trial, arms, Choice(kept, protocol, words))
+    baseline = baseline_of(trial)
+    found = measured(trial, arms, Choice(kept, protocol, baseline))
     if "calibration" in found.findings:
         found.findings["calibration"]["kept"] = before != 1.0
     found.checks |= {text: bool(right) for text, right in saved.told.get("checks", {}).items()}

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from headstart import artifact, catalog, machine, weights
+from headstart import artifact, catalog, defaults, machine, weights
 from headstart import record as records
 from headstart.artifact import Record
 from headstart.contracts import Backbone, Task
@@ -85,7 +85,8 @@ def _opened(folder: Path, record: Record, device: torch.device) -> Predictor:
             "Copy it again, or make the model again."
         )
     json.dumps(task.decode(outputs, record.labels), allow_nan=False)
-    reader = Reader(modality, record.preprocess)
+    looks = defaults.looks(record.settings.get("tta", "none"))
+    reader = Reader(modality, record.preprocess, looks)
     return Predictor(model, task, reader, record.labels, device, _schema(record, Schema()))
 
 

@@ -18,7 +18,7 @@ from headstart.entry_points import advertised
 from headstart.errors import HeadstartError
 from headstart.evidence import Target
 from headstart.features.reading import Reader
-from headstart.pipeline.demands import AUTO, demand_trainable, try_out
+from headstart.pipeline.demands import AUTO, demand_looks, demand_trainable, try_out
 from headstart.pipeline.heads import headed
 from headstart.progress import Progress
 from headstart.training import seed_everything
@@ -107,7 +107,9 @@ class Surroundings:
             dataset=dataset,
             task=catalog.task(name, **given),
             task_settings=given,
-            reader=Reader(fitted_modality(source, settings), source.preprocess),
+            reader=Reader(
+                fitted_modality(source, settings), source.preprocess, defaults.looks(settings.tta)
+            ),
             settings=settings,
             accelerator=machine.accelerator(settings, parameters),
             budget=self.budget,
@@ -135,6 +137,7 @@ def prepare(
     name = strategy or defaults.strategy(len(dataset.split("train")))
     demand_trainable(name, source)
     target = around.target(dataset, source)
+    demand_looks(target, source)
     for sentence in target.remarks():
         progress.warn(sentence)
     return target, source, name

@@ -112,12 +112,11 @@ class Standing:
         trial = self.trial
         if trial is None:
             raise ValueError("there is no trial")
-        over = not stage.ended or trial.target.budget.over() or trial.folding is not None
-        words = None if over else evidence.words_arm(trial.target)
+        baseline = baseline_of(trial) if stage.ended else None
         kept, arm = choice(trial, self.arms)
         if kept == "scratch" and trial.folding is not None:
             self.arms[kept] = scratch_of_all(trial, self.arms[kept])
-        chosen = Choice(kept, self.protocol, words, self.ranking, arm)
+        chosen = Choice(kept, self.protocol, baseline, self.ranking, arm)
         result, self.there = finish(trial, self.workspace, self.arms, chosen, stage)
         self.wrote = True
         return result
@@ -147,6 +146,13 @@ def rivals(trial: Trial) -> Arms:
     arms = {"naive": naive, "features": features}
     arms |= {name: made for name, made in trial.tried.items() if made not in (features, asked)}
     return arms | {"asked": asked}
+
+
+def baseline_of(trial: Trial) -> Arm | None:
+    """What a user would have without a network, judged as the others are; None without time."""
+    if trial.folding is not None:
+        return trial.folding.baseline()
+    return None if trial.target.budget.over() else evidence.baseline_arm(trial.target)
 
 
 def with_scratch(trial: Trial, arms: Mapping[str, Outcome]) -> tuple[Arms, str]:

@@ -29,7 +29,7 @@ from headstart.pipeline.contenders import (
     row,
     trained_first,
 )
-from headstart.pipeline.demands import demand_steps, demand_trainable
+from headstart.pipeline.demands import demand_looks, demand_steps, demand_trainable
 from headstart.pipeline.prepare import Surroundings
 from headstart.pipeline.recommended import recommended
 from headstart.plan import trained_on
@@ -137,6 +137,7 @@ class Look:
         try:
             demand_trainable(self.strategy, source)
             demand_steps(self.strategy, self.target(source), source)
+            demand_looks(self.target(source), source)
         except HeadstartError as error:
             return str(error)
         return ""

@@ -77,12 +77,14 @@ def _told(
     """The evidence record of one model on one data set."""
     task = predictor.task
     outputs, features = answers
-    targets = dataset.targets("test")
+    targets, balanced = dataset.targets("test"), bool(record.task_settings.get("balanced"))
     scores = task.scores(outputs, targets)
     groups = [item.group for item in dataset.items]
     parts: dict[str, Any] = {
         "classes": by_class(task, predictor.labels, outputs, targets),
-        "calibration": calibration({"test": outputs}, {"test": targets}, kind=dataset.kind),
+        "calibration": calibration(
+            {"test": outputs}, {"test": targets}, kind=dataset.kind, balanced=balanced
+        ),
         "groups": by_group(within(task, outputs, targets, groups), groups) if any(groups) else None,
         "items": _items(dataset, outputs, features),
     }

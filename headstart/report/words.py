@@ -25,7 +25,7 @@ def further(evidence: Evidence) -> Iterator[str]:
     Reads `over_baseline`, `noninferior`, `by_seed`, `gain.trainings` and `proof`.
     """
     simple = evidence.get("over_baseline")
-    if simple:
+    if simple and simple["name"] != "naive":  # a bar so low that the arms say it
         low, value, high = (100 * simple[key] for key in ("low", "value", "high"))
         yield (
             f"Over the strongest simple method ({simple['name']}): {value:+.1f} points of "
@@ -34,7 +34,13 @@ def further(evidence: Evidence) -> Iterator[str]:
     if evidence.get("noninferior"):
         yield str(evidence["noninferior"])
     trainings = _trainings(evidence)
-    if trainings > 1:
+    assumed = (evidence.get("gain") or {}).get("assumed", 0.0)
+    if assumed:
+        yield (
+            "Each was trained once. The gain's interval allows for other trainings, which are taken "
+            f"to differ by a standard deviation of {100 * assumed:.1f} points."
+        )
+    if trainings > 1 and (evidence.get("judge") or {}).get("by") != "folds":
         yield f"The gain is that of {trainings} trainings each, from seeds of their own."
     if evidence.get("proof") == "unfinished":
         yield (
@@ -50,7 +56,7 @@ def judged(evidence: Evidence) -> str:
         times = f"{judge['repeats']} × " if judge.get("repeats", 1) > 1 else ""
         on = (
             f"Judged by {times}{judge['folds']} folds of all {judge['items']} items; the model "
-            "handed over is fitted on all of them."
+            "handed over is made from all of them."
         )
     else:
         on = f"Measured on {evidence['held_out']} held-out items." if _held(evidence) else ""
@@ -142,7 +148,11 @@ def _score(value: float, evidence: Evidence) -> str:
 def _of(value: float, evidence: Evidence, unseen: str = "") -> str:
     """A share of right answers: counted where items are few, else so many of a hundred."""
     count = int(evidence.get("held_out") or 0)
-    few = 0 < count < _FEW and evidence["metric"] == "accuracy" and not evidence.get("judge")
+    few = (
+        0 < count < _FEW
+        and evidence["metric"] == "accuracy"
+        and (evidence.get("judge") or {}).get("by") != "folds"
+    )
     if few and abs(value * count - round(value * count)) < 0.01:
         return f"{round(value * count)} of {f'the {count} {unseen}' if unseen else count}"
     return f"{_hundredths(value)} of 100 {unseen}".strip() if unseen else _hundredths(value)

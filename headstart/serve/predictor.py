@@ -17,7 +17,7 @@ from torch import nn
 from headstart.contracts import Task
 from headstart.data import Input, Item, Schema, inputs_of
 from headstart.errors import DataError
-from headstart.features.engine import Engine, TorchEngine
+from headstart.features.engine import Averaged, Engine, TorchEngine
 from headstart.features.reading import Reader, alike, in_order
 from headstart.model import Model
 from headstart.serve.predictions import Prediction, Predictions, demand_any
@@ -57,7 +57,7 @@ class Predictor:
         self.reader = reader
         self.device = device
         self.schema = schema or Schema()  # the columns of tables, as in training
-        self._engine = TorchEngine(model, device)
+        self._engine = self._answering(model.head)
 
     def outputs(self, items: Sequence[Item]) -> np.ndarray:
         """Head outputs (N, labels) for items, in their order.
@@ -72,7 +72,15 @@ class Predictor:
 
     def features(self, items: Sequence[Item]) -> np.ndarray:
         """Pooled features (N, D), what the head reads, for items in their order."""
-        return self._run(TorchEngine(nn.Sequential(*self.model.stages), self.device), items)
+        return self._run(self._answering(nn.Identity()), items)
+
+    def _answering(self, head: nn.Module) -> Engine:
+        """What a head makes of the features, over all looks that the reader averages."""
+        stages, looks = self.model.stages, self.reader.looks
+        if len(looks) == 1:
+            return TorchEngine(nn.Sequential(*stages, head), self.device)
+        body = TorchEngine(nn.Sequential(*stages), self.device)
+        return Averaged(dict.fromkeys(looks, body), head, self.reader.modality.look)
 
     def _run(self, engine: Engine, items: Sequence[Item]) -> np.ndarray:
         reader = Reader(self.reader.modality, self.reader.preprocess)  # keeps nothing for later

@@ -12,9 +12,11 @@ from headstart.features.engine.interface import (
     tensors,
     to_device,
 )
+from headstart.features.engine.looks import Averaged, mean
 from headstart.features.engine.torch import TorchEngine
 
 __all__ = [
+    "Averaged",
     "Engine",
     "EngineError",
     "TorchEngine",
@@ -22,6 +24,7 @@ __all__ = [
     "fastest",
     "head",
     "hidden",
+    "mean",
     "on_device",
     "part",
     "tensors",

@@ -8,12 +8,27 @@ from typing import ClassVar, final
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from headstart.contracts import Check, Modality, Preprocess
 from headstart.errors import DataError
 from headstart.modalities.image.opening import SUFFIXES, is_picture, open_picture
 from headstart.modalities.image.sketch import sketch
+from headstart.modalities.image.statistics import SIDE, colours, edges
 from headstart.modalities.image.views import random_view, whole_view
+
+_SQUASHED = {"channels": 3, "height": SIDE, "width": SIDE, "crop": 1.0, "crop_mode": "squash"}
+_SMALL = _SQUASHED | {"interpolation": "bilinear", "mean": (), "std": ()}
+
+
+_LARGER = 1.15
+_STRIDE = 32  # px, that most networks shrink a side by
+
+
+def _larger(side: int) -> int:
+    """A whole number of strides, where that is larger."""
+    whole = int(_LARGER * side) // _STRIDE * _STRIDE
+    return whole if whole > side else round(_LARGER * side)
 
 
 @final
@@ -67,6 +82,21 @@ class Image(Modality):
         else:
             pixels = random_view(picture, preprocess, rng)
         return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+
+    def look(self, inputs: Tensor, name: str) -> Tensor | None:
+        """A batch mirrored ("flip"), or enlarged to about 1.15 times its size ("scales")."""
+        if name == "flip":
+            return inputs.flip(-1)
+        if name != "scales":
+            return None
+        sides = [_larger(int(side)) for side in inputs.shape[2:]]
+        seen = functional.interpolate(inputs, size=sides, mode="bilinear", align_corners=False)
+        return seen.contiguous(memory_format=torch.channels_last)
+
+    def statistics(self, raw: bytes) -> dict[str, np.ndarray]:
+        """Numbers on the colours (160,) and the edges (576,) of the picture at 64 by 64 pixels."""
+        pixels = self.decode(raw, _SMALL)
+        return {"colour": colours(pixels), "edges": edges(pixels)}
 
     def collate(self, items: Sequence[np.ndarray], preprocess: Preprocess) -> Tensor:
         """A batch of decoded pictures, (N, channels, height, width) float32, normalised.

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from headstart.contracts import Batch, Examples, Step, Task
+from headstart.head import label_shares
 from headstart.model import Model
 from headstart.tasks.classification import many, probe
 from headstart.tasks.classification.logistic import Regression, softmax
@@ -94,7 +95,7 @@ class Classification(Task):
         hits = np.asarray(outputs.argmax(axis=-1) == targets, dtype=np.float64)
         if not self.balanced or not len(targets):
             return hits
-        shares = _shares(targets)
+        shares = label_shares(targets)
         _, own, counts = np.unique(targets, return_inverse=True, return_counts=True)
         right = np.bincount(own, hits) / counts
         return np.asarray(right.mean() + shares * (hits - right[own]))
@@ -104,7 +105,7 @@ class Classification(Task):
         top = outputs.max(axis=-1, keepdims=True)
         total = top[:, 0] + np.log(np.exp(outputs - top).sum(axis=-1))
         found = total - np.take_along_axis(outputs, targets[:, None], axis=-1)[:, 0]
-        return np.asarray(found * _shares(targets) if self.balanced else found)
+        return np.asarray(found * label_shares(targets) if self.balanced else found)
 
     def decode(self, outputs: np.ndarray, labels: Sequence[str]) -> list[dict[str, Any]]:
         """The likeliest label of each item, its probability, and those of all labels."""
@@ -119,9 +120,3 @@ class Classification(Task):
             }
             for best, row in zip(likeliest.tolist(), shares, strict=True)
         ]
-
-
-def _shares(targets: np.ndarray) -> np.ndarray:
-    """How much each item (N,) counts where its label counts as much as another; 1 on average."""
-    _, own, counts = np.unique(targets, return_inverse=True, return_counts=True)
-    return np.asarray(len(targets) / (len(counts) * counts[own]))

@@ -1,0 +1,223 @@
+"""The arm that a user would have otherwise: cheap numbers about items, and a linear model on them.
+
+For texts that is how often words and runs of letters occur, for other items what the modality says
+of them. It is only compared with, as it has no network to hand over.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from headstart.contracts import Examples
+from headstart.data import Item, nested, refolded
+from headstart.evidence.record import Arm
+from headstart.evidence.target import Target
+from headstart.head import SURE, Standardisation
+
+WORDS = "tf-idf"
+_STRENGTHS = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)  # inverse regularisation, for rows of length 1
+_KINDS = ("classes", "numbers", "label sets")
+_FOLDS = 5
+_JUDGED = 250  # held-out items that pick a strength as well as all items in turn
+_MOST = 10_000  # items that it learns from; more of them take minutes and change little
+_LETTERS = 3_000_000  # in the training texts, times outputs: more runs of letters take long
+_FEW = 2_000  # texts, whose rows are turned to as few columns: the same fit in a tenth of the time
+_WEIGHTS = 2_000_000  # of words or runs times outputs; a solver keeps some twenty times as many
+_SOUND = 1e-10  # of the longest axis, squared: shorter ones are rounding
+_SAMPLE = 16  # items that tell how long all take
+
+_SPLITS = ("train", "validation", "test")
+
+Rows = Callable[[Sequence[Any]], Any]  # from what is known of items to (N, D), length 1 each or so
+Fit = Callable[[Any], np.ndarray]  # from rows about items to the task's outputs (N, outputs)
+
+
+def baseline_arm(target: Target) -> Arm | None:
+    """A linear model on cheap numbers about items; None where the modality has none.
+
+    Logistic regression for classes and label sets, ridge regression for numbers, on TF-IDF weights
+    of words, pairs of words and runs of letters (after Wang and Manning 2012, who find such
+    baselines hard to beat), or on the modality's `statistics`. Its strength is picked as the
+    probe's is, by the task's loss on folds of the training items. Validation is answered by a fit
+    to the training items alone, test by one to both.
+    """
+    started = time.monotonic()
+    target = _bounded(target)
+    if target.task.kind not in _KINDS or not _in_time(target):
+        return None
+    content = {split: target.reader.described(target.dataset.split(split)) for split in _SPLITS}
+    name = _name([each for split in content.values() for each in split])
+    truth = {split: target.dataset.targets(split) for split in content}
+    first = _learned(content["train"], len(target.labels)) if name else None
+    if first is None:
+        return None
+    rows = first(content["train"])
+    strength = _picked(target, rows, truth["train"])
+    fit = _fitted(target, (rows, truth["train"]), strength)
+    outputs = {"validation": fit(first(content["validation"]))}
+    learned = [*content["train"], *content["validation"]]
+    both = np.concatenate([truth["train"], truth["validation"]])
+    last = _learned(learned, len(target.labels)) or first
+    fit = _fitted(target, (last(learned), both), strength)
+    test = content["test"]  # empty in folds
+    outputs["test"] = fit(last(test)) if test else outputs["validation"][:0]
+    checked = target.task.scores(outputs["validation"], truth["validation"])
+    losses = target.task.losses(outputs["validation"], truth["validation"])
+    scores = target.task.scores(outputs["test"], truth["test"])
+    merit = float(checked.mean()), -float(losses.mean())
+    spent = time.monotonic() - started
+    return Arm(name, scores, merit, spent, checked=checked, outputs=outputs)
+
+
+def _bounded(target: Target) -> Target:
+    """The same with at most so many training items, in which every label keeps its share."""
+    train = target.dataset.split("train")
+    if len(train) <= _MOST:
+        return target
+    left_out = {train[place].id for place in nested(target.dataset.targets("train"))[_MOST:]}
+    items = tuple(item for item in target.dataset.items if item.id not in left_out)
+    return replace(target, dataset=replace(target.dataset, items=items))
+
+
+def _in_time(target: Target) -> bool:
+    """Whether the budget has time to describe all items, by how long a few take; said if not."""
+    if not target.budget.limited:
+        return True
+    items, began = target.dataset.items, time.monotonic()
+    if not target.budget.over():
+        target.reader.described(items[:_SAMPLE])
+        if (time.monotonic() - began) * len(items) / _SAMPLE < target.budget.left():
+            return True
+    target.progress.say("The cheap baseline is left out, as the budget leaves no time for it.")
+    return False
+
+
+def _name(described: Sequence[Any]) -> str:
+    """What the arm is called by what is known of all items; empty where nothing is of some."""
+    if any(each is None for each in described):
+        return ""
+    return WORDS if isinstance(described[0], str) else "-and-".join(described[0])
+
+
+def _learned(items: Sequence[Any], outputs: int) -> Rows | None:
+    """How items become rows, learned from some; None where their texts hold not one word."""
+    return _words(items, outputs) if isinstance(items[0], str) else _numbers(items)
+
+
+def _words(texts: Sequence[str], outputs: int) -> Rows | None:
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.pipeline import FeatureUnion
+
+    most = _WEIGHTS // outputs if len(texts) > _FEW else None
+    given: dict[str, Any] = {"sublinear_tf": True, "max_features": most}
+    words = TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"(?u)\b\w+\b", **given)
+    parts = [("words", words)]
+    if sum(map(len, texts)) * outputs <= _LETTERS:
+        runs = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), **given)
+        parts.append(("letters", runs))
+    weights = dict.fromkeys(dict(parts), len(parts) ** -0.5)
+    union = FeatureUnion(parts, transformer_weights=weights)
+    try:
+        rows = union.fit_transform(texts)
+    except ValueError:  # not one word
+        return None
+    if len(texts) > _FEW:
+        convert: Rows = union.transform
+        return convert
+    lengths, axes = np.linalg.eigh((rows @ rows.T).toarray())
+    sound = lengths > _SOUND * lengths[-1]
+    turn = axes[:, sound] / np.sqrt(lengths[sound])
+    return lambda others: (union.transform(others) @ rows.T) @ turn
+
+
+def _numbers(items: Sequence[Mapping[str, np.ndarray]]) -> Rows:
+    scales = {name: Standardisation.of(_stacked(items, name)) for name in items[0]}
+
+    def rows(others: Sequence[Mapping[str, np.ndarray]]) -> np.ndarray:
+        parts = [scale(_stacked(others, name)) for name, scale in scales.items()]
+        return np.hstack([part / (part.shape[1] * len(parts)) ** 0.5 for part in parts])
+
+    return rows
+
+
+def _stacked(items: Sequence[Mapping[str, np.ndarray]], name: str) -> np.ndarray:
+    return np.stack([each[name] for each in items])
+
+
+def _picked(target: Target, rows: Any, targets: np.ndarray) -> float:
+    """The strength that loses least on folds of the training items, from the strongest penalty on.
+
+    As many of five folds are held out as hold 250 items.
+    """
+    train = replace(target.dataset, items=target.dataset.split("train"))
+    parts = min(_FOLDS, -(-_FOLDS * _JUDGED // max(len(targets), 1)))
+    folds = [_held(refolded(train, number, _FOLDS).items) for number in range(parts)]
+    folds = [held for held in folds if held.any() and not held.all()]
+    least, best = np.inf, _STRENGTHS[len(_STRENGTHS) // 2]
+    for strength in _STRENGTHS if folds else ():
+        losses = []
+        for held in folds:
+            fit = _fitted(target, (rows[~held], targets[~held]), strength)
+            losses.append(target.task.losses(fit(rows[held]), targets[held]))
+        loss = float(np.concatenate(losses).mean())
+        if loss >= least or target.budget.over():
+            break
+        least, best = loss, strength
+    return best
+
+
+def _held(items: Sequence[Item]) -> np.ndarray:
+    return np.array([item.split == "validation" for item in items])
+
+
+def _fitted(target: Target, examples: Examples, strength: float) -> Fit:
+    """A linear model of the task's kind, classes weighed as everywhere else."""
+    rows, targets = examples
+    if target.task.kind == "numbers":
+        return _ridge(rows, targets, strength, target.task_settings)
+    if target.task.kind == "classes":
+        weights = target.task_settings.get("weights")
+        known = dict(enumerate(weights)) if weights else None
+        return _classes(examples, strength, len(target.labels), known)
+    parts = [_classes((rows, column), strength, 2) for column in targets.T]
+    return lambda given: np.stack([np.diff(part(given))[:, 0] for part in parts], axis=1)
+
+
+def _classes(
+    examples: Examples, strength: float, labels: int, weights: Mapping[int, float] | None = None
+) -> Fit:
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
+    seen = np.unique(examples[1]).astype(int)
+    solver = None
+    if len(seen) > 1:
+        known = {label: weights[label] for label in seen.tolist()} if weights else None
+        solver = LogisticRegression(C=strength, max_iter=100, tol=1e-3, class_weight=known)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # held-out items judge the result
+            solver.fit(*examples)
+
+    def outputs(given: Any) -> np.ndarray:
+        found = np.full((given.shape[0], labels), -SURE)
+        found[:, seen] = 0.0 if solver is None else solver.predict_log_proba(given)
+        return np.maximum(found, -SURE)
+
+    return outputs
+
+
+def _ridge(rows: Any, targets: np.ndarray, strength: float, units: Mapping[str, Any]) -> Fit:
+    """In the standardised units of the task's outputs."""
+    from sklearn.linear_model import Ridge
+
+    mean = np.array(units.get("mean", targets.mean(axis=0)))
+    scale = np.array(units.get("scale", targets.std(axis=0)))
+    scale = np.where(scale > 0, scale, 1.0)
+    solver = Ridge(alpha=1 / strength).fit(rows, (targets - mean) / scale)
+    return lambda given: np.asarray(solver.predict(given)).reshape(given.shape[0], -1)

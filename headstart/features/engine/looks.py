@@ -1,0 +1,43 @@
+"""A network whose features are averaged over several looks at the same inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, final
+
+import numpy as np
+import torch
+from torch import nn
+
+from headstart.features.engine.interface import Engine
+
+Look = Callable[[Any, str], Any]  # a batch of model inputs, looked at in the way of a name
+
+
+@final
+class Averaged(Engine):
+    """Mean features of a body over looks, and what a head makes of them.
+
+    For a linear head that is the mean of its outputs over the looks (test-time augmentation, as in
+    Krizhevsky et al. 2012). `bodies` run each look, by its name; "" is the inputs as they are.
+    """
+
+    def __init__(self, bodies: Mapping[str, Engine], head: nn.Module, look: Look) -> None:
+        first = next(iter(bodies.values()))
+        self.name, self.precision = first.name, first.precision
+        self._bodies, self._head, self._look = bodies, head, look
+
+    def run(self, inputs: Any) -> np.ndarray:
+        """One batch of model inputs -> outputs (N, labels) in float32."""
+        each = [
+            body.run(self._look(inputs, name) if name else inputs)
+            for name, body in self._bodies.items()
+        ]
+        with torch.inference_mode():
+            found: np.ndarray = self._head.cpu().eval()(mean(each)).numpy()
+        return found
+
+
+def mean(features: list[np.ndarray]) -> torch.Tensor:
+    """The mean of several looks' features, (N, D) float32."""
+    return torch.from_numpy(np.mean(features, axis=0, dtype=np.float32))

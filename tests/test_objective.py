@@ -1,0 +1,141 @@
+"""One objective for every arm: where classes are uneven each counts alike, or none does."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+
+import headstart as hs
+from headstart import catalog, defaults, machine
+from headstart.budget import Budget
+from headstart.data import load
+from headstart.defaults import Settings
+from headstart.evidence import Target, baseline_arm
+from headstart.evidence.fitting import answers, fitted, full_probe
+from headstart.evidence.labels import transfer_curve
+from headstart.features.reading import Reader
+
+RARE, USUAL = 30, 270
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    """Texts of two classes, nine to one, that share most of their words."""
+    drawn = random.Random(0)
+    rows = ["text,label"]
+    for number in range(RARE + USUAL):
+        rare = number < RARE
+        words = drawn.choices(["sun", "rain"], weights=(3, 1) if rare else (1, 3), k=3)
+        rows.append(f"{' '.join(words)} n{number},{'rare' if rare else 'usual'}")
+    path = tmp_path / "table.csv"
+    path.write_text("\n".join(rows) + "\n")
+    return path
+
+
+def target(table: Path, weights: str) -> Target:
+    modality = catalog.modality("text")
+    dataset = load(table, modality)
+    made = Settings(device="cpu", class_weights=weights)
+    weigh = weights == "auto"
+    given = defaults.task_settings("classes", dataset.targets("train"), 2, weigh)
+    task = catalog.task("text-classification", **given)
+    around = machine.accelerator(made, 0), Budget(None), tiny.Recording()
+    return Target(dataset, task, Reader(modality, {}), made, *around, task_settings=given)
+
+
+def overlapping(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Features of two classes, one to nine, that overlap."""
+    rng = np.random.default_rng(seed)
+    targets = np.arange(count) % 10 != 0
+    shift = np.where(targets, 1.0, -1.0)
+    features = rng.normal(0, 1, (count, 4)) + shift[:, None] * [1.2, 0, 0, 0]
+    return features.astype(np.float32), targets.astype(np.int64)
+
+
+def recalls(outputs: np.ndarray, targets: np.ndarray) -> list[float]:
+    hits = outputs.argmax(axis=1) == targets
+    return [float(hits[targets == each].mean()) for each in (0, 1)]
+
+
+@pytest.mark.parametrize("head", ["probe", *sorted({*catalog.HEADS} - {"xgboost"})])
+def test_every_head_is_fitted_for_what_it_is_judged_by(head: str, table: Path) -> None:
+    train, validation, test = (overlapping(n, s) for n, s in ((600, 1), (200, 2), (4000, 3)))
+    found = {}
+    for weights in ("auto", "none"):
+        given = target(table, weights)
+        if head == "probe":
+            made = full_probe(given.task, train, validation, given.labels)
+        else:
+            made = fitted(given, catalog.head(head), train, validation)
+        outputs = answers(made, test[0])
+        found[weights] = outputs, recalls(outputs, test[1])
+    even, plain = found["auto"][1], found["none"][1]
+    assert abs(even[0] - even[1]) < (plain[1] - plain[0]) / 2  # both classes at the same cost
+    assert plain[1] > 0.95 > even[1]
+    assert plain[0] < even[0] - 0.15
+    tasks = {weights: target(table, weights).task for weights in found}
+    assert (tasks["auto"].metric, tasks["none"].metric) == ("balanced accuracy", "accuracy")
+    for weights, other in (("auto", "none"), ("none", "auto")):
+        judged = [tasks[weights].scores(found[w][0], test[1]).mean() for w in (weights, other)]
+        assert judged[0] > judged[1]
+
+
+def test_the_cheap_baseline_too(table: Path) -> None:
+    found = {}
+    for weights in ("auto", "none"):
+        given = target(table, weights)
+        made = baseline_arm(given)
+        assert made is not None
+        truth = np.concatenate([given.dataset.targets(name) for name in made.outputs])
+        found[weights] = recalls(np.concatenate(list(made.outputs.values())), truth)
+        assert made.merit[0] == pytest.approx(
+            given.task.scores(
+                made.outputs["validation"], given.dataset.targets("validation")
+            ).mean()
+        )
+    rare = given.labels.index("rare")
+    assert found["auto"][rare] > found["none"][rare] + 0.2
+    assert found["auto"][1 - rare] < found["none"][1 - rare]
+
+
+def test_the_curve_over_labels_too(table: Path) -> None:
+    parts = dict(zip(("train", "validation", "test"), (400, 100, 2000), strict=True))
+    examples = {name: overlapping(count, count) for name, count in parts.items()}
+    for weights in ("auto", "none"):
+        given = target(table, weights)
+        head = full_probe(given.task, examples["train"], examples["validation"], given.labels)
+        known = given.task.scores(answers(head, examples["test"][0]), examples["test"][1])
+        curve = transfer_curve(given.task, given.labels, examples, known, draws=2)
+        least, most = (0.7, 0.9) if weights == "auto" else (0.88, 0.97)
+        assert least < curve.means()[-2] < most
+        assert curve.means()[-1] == known.mean()
+
+
+@pytest.mark.parametrize("weights", ["auto", "none"])
+def test_training_and_calibration_too(weights: str, table: Path, tmp_path: Path) -> None:
+    settings = hs.Settings(epochs=3, evidence="quick", class_weights=weights, device="cpu")
+    made = hs.fit(table, "seeded:bag", tmp_path / "out", strategy="lp-ft", settings=settings)
+    told = made.to_json()
+    assert told["metric"] == ("balanced accuracy" if weights == "auto" else "accuracy")
+    task = catalog.task("text-classification", **target(table, weights).task_settings)
+    dataset = load(table, catalog.modality("text"))
+    for name, arm in made.evidence.arms.items():
+        for split, scores in (("validation", arm.checked), ("test", arm.scores)):
+            expected = task.scores(arm.outputs[split], dataset.targets(split))
+            assert scores == pytest.approx(expected), name
+    chosen, truth = made.evidence.arms["chosen"].outputs, dataset.targets("validation")
+    told_at = told["calibration"]["temperature"]
+    losses = [
+        task.losses(chosen["validation"] / each, truth).mean() + 3 / len(truth) * prior(each)
+        for each in (told_at * 0.9, told_at, told_at / 0.9)
+    ]
+    assert losses[1] == min(losses)
+
+
+def prior(temperature: float) -> float:
+    """What calibration adds for few items."""
+    return 1 / temperature - 1 + float(np.log(temperature))
