@@ -41,9 +41,16 @@ def parser() -> argparse.ArgumentParser:
     choosing.add_argument("--targets", help="some of them, by commas; absent, all")
     choosing.add_argument("--work", type=Path, default=ROOT / "benchmarks" / ".work" / "choosing")
     choosing.set_defaults(run=choices)
-    simulated = kinds.add_parser("coverage", help="how often the intervals hold a known truth")
-    simulated.add_argument("--repeats", type=int, default=200, help="simulations of each world")
-    simulated.set_defaults(run=coverage)
+    covers = kinds.add_parser("coverage", help="how often the intervals hold a known truth")
+    tiers = ("simulated", "features", "gain")
+    covers.add_argument("--tier", choices=tiers, help="absent, all, which takes hours")
+    covers.add_argument("--repeats", type=int, default=200, help="simulations of each world")
+    covers.add_argument("--set", help="real sets, by commas; absent, the large ones")
+    covers.add_argument("--sizes", default="", help="numbers of labels, by commas; absent, all")
+    covers.add_argument("--draws", type=int, default=100, help="draws of each size")
+    covers.add_argument("--conditions", default="plain", help="of plain, random, shuffled")
+    covers.add_argument("--work", type=Path, default=ROOT / "benchmarks" / ".work" / "coverage")
+    covers.set_defaults(run=coverage)
     return made
 
 
@@ -80,9 +87,24 @@ def text_encoding(args: argparse.Namespace) -> int:
 
 def coverage(args: argparse.Namespace) -> int:
     """Count how often the intervals hold the truth; 1 where they break what they promise."""
-    from benchmarks.coverage import run
+    from benchmarks.coverage import pools, real, simulated
+    from benchmarks.coverage.draws import CONDITIONS, FEATURES, GAIN
 
-    return 1 if run(args.repeats)["broken"] else 0
+    tiers = [args.tier] if args.tier else ["simulated", FEATURES, GAIN]
+    broken = "simulated" in tiers and bool(simulated.run(args.repeats)["broken"])
+    tiers = [tier for tier in tiers if tier != "simulated"]
+    if not tiers:
+        return int(broken)
+    if not SHARED.is_dir():
+        return _refuse(f"{SHARED} is not there, which holds the sets. Give --tier simulated.")
+    try:
+        sets = names(args.set or ",".join(pools.LARGE), pools.SETS, "Set")
+        conditions = names(args.conditions, dict.fromkeys(CONDITIONS), "Condition")
+        sizes = [int(size) for size in args.sizes.split(",") if size]
+    except ValueError as error:
+        return _refuse(str(error))
+    plan = {"draws": args.draws, "sizes": sizes, "conditions": conditions}
+    return int(not real.run(tiers, sets, plan, SHARED, args.work.resolve()) or broken)
 
 
 def choices(args: argparse.Namespace) -> int:
