@@ -1,4 +1,4 @@
-"""`python -m benchmarks fast-path`, `text`, `choosing` or `coverage`: one command, one table."""
+"""`python -m benchmarks fast-path`, `text`, `choosing`, `accuracy`, `coverage`: one table each."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from benchmarks.registry import DEFAULT_WORKS, PEERS, ROOT, WORKS
+from benchmarks.registry import DEFAULT_WORKS, OURS, PEERS, ROOT, WORKS
 
 SHARED: Final = ROOT.parent / "shared" / "data"
 WEIGHTS: Final = "mobilenetv2_100.imagenet.safetensors"
@@ -51,6 +51,13 @@ def parser() -> argparse.ArgumentParser:
     covers.add_argument("--conditions", default="plain", help="of plain, random, shuffled")
     covers.add_argument("--work", type=Path, default=ROOT / "benchmarks" / ".work" / "coverage")
     covers.set_defaults(run=coverage)
+    accurate = kinds.add_parser("accuracy", help="accuracy in so many minutes beside the peers")
+    accurate.add_argument("--tasks", help="some of them, by commas; absent, all twelve")
+    accurate.add_argument("--minutes", default="1,3,10", help="of wall clock, by commas")
+    accurate.add_argument("--peers", help="some of them, by commas, or ''; absent, all")
+    accurate.add_argument("--seeds", type=int, default=3, help="runs of each")
+    accurate.add_argument("--work", type=Path, default=ROOT / "benchmarks" / ".work" / "accuracy")
+    accurate.set_defaults(run=accuracy)
     return made
 
 
@@ -105,6 +112,26 @@ def coverage(args: argparse.Namespace) -> int:
         return _refuse(str(error))
     plan = {"draws": args.draws, "sizes": sizes, "conditions": conditions}
     return int(not real.run(tiers, sets, plan, SHARED, args.work.resolve()) or broken)
+
+
+def accuracy(args: argparse.Namespace) -> int:
+    """Compare what is reached in so many minutes; 1 where ours is missing somewhere."""
+    from benchmarks.accuracy import running, table
+    from benchmarks.accuracy.tasks import CONTENDERS, TASKS
+
+    if not SHARED.is_dir():
+        return _refuse(f"{SHARED} is not there, which holds the tasks and the sources.")
+    try:
+        tasks = names(args.tasks or ",".join(TASKS), TASKS, "Task")
+        peers = ",".join(CONTENDERS) if args.peers is None else f"{OURS},{args.peers}"
+        who = names(peers, CONTENDERS, "Peer")
+        minutes = [float(number) for number in args.minutes.split(",")]
+    except ValueError as error:
+        return _refuse(str(error))
+    plan = running.Plan(tasks, minutes, args.seeds, who, SHARED, args.work.resolve())
+    rows = running.run(plan)
+    print(table.as_markdown(rows, who))
+    return int(any("error" in row for row in rows if row["who"] == OURS))
 
 
 def choices(args: argparse.Namespace) -> int:

@@ -138,7 +138,7 @@ def _from_parquet(source: Path) -> Iterator[Row]:
 
 
 def _from_csv(source: Path) -> Iterator[Row]:
-    for path in sorted(source.glob("*.csv")):
+    for path in sorted(source.glob("*.csv")) or [source]:
         split = {"val": "validation"}.get(path.stem, path.stem)
         with path.open(encoding="utf-8", newline="") as file:
             for row in csv.DictReader(file):
