@@ -6,13 +6,14 @@ import csv
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 from benchmarks import environments, machine
 from benchmarks.accuracy.tasks import CONTENDERS, TASKS, Contender, words
@@ -91,14 +92,12 @@ def _measure(plan: Plan, cell: dict[str, Any]) -> dict[str, Any]:
     command = _command(plan, cell, who, data, place)
     environment = os.environ | {"HEADSTART_CACHE": str(place / "cache"), "HF_HUB_OFFLINE": "1"}
     with (plan.work / "last.log").open("w+") as log:
-        given = {"cwd": ROOT, "env": environment, "stdout": log, "stderr": subprocess.STDOUT}
-        try:
-            code = subprocess.run(command, timeout=GRACE * limit, check=False, **given).returncode
-        except subprocess.TimeoutExpired:
-            return {"error": "no end within the minutes", "load": load}
+        code = _ended(command, GRACE * limit, log, environment)
         seconds = round(time.time() - began, 1)
         log.seek(0)
-        last = log.read().strip().splitlines()[-1:]
+        last = "".join(log.read().strip().splitlines()[-1:])
+    if code is None:
+        return {"error": "no end within the minutes", "load": load}
     if code:
         return {"error": f"{last} (code {code})", "seconds": seconds, "load": load}
     truth = true_labels(data, target.modality == "text")
@@ -106,6 +105,26 @@ def _measure(plan: Plan, cell: dict[str, Any]) -> dict[str, Any]:
     right = [one == other for one, other in zip(found["predicted"], truth, strict=True)]
     accuracy = sum(right) / len(right)
     return {"accuracy": accuracy, "items": len(right), "seconds": seconds, "load": load}
+
+
+def _ended(
+    command: Sequence[str], limit: float, log: TextIO, environment: Mapping[str, str]
+) -> int | None:
+    """The exit code of a process; None where it, and all it started, was killed at the limit."""
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=environment,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    try:
+        return process.wait(limit)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        return None
 
 
 def _command(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import inf, log
+from math import log
 from typing import Any, Final
 
 import numpy as np
@@ -108,7 +108,7 @@ def _saved_rightly(
     """Whether an interval of labels saved holds what the true curves say at the same counts.
 
     Between the sizes drawn the curves are interpolated in the logarithm of the labels. Where even
-    they hold only a bound, the interval must be open on that side.
+    they hold only a bound, an interval that allows for it is right.
     """
     total = labels["counts"][-1]
     arms = []
@@ -118,7 +118,7 @@ def _saved_rightly(
         means = np.interp(spots, np.log(sizes), scores)
         arms.append(Curve(tuple(counts), means.reshape(1, -1, 1)))
     true, told = saved(*arms), labels["saved"]
-    low, high = (-inf if x is None else x for x in (true.low, told["low"])), told["high"]
-    least, printed = low
-    most = inf if true.high is None else true.high
-    return bool(printed <= least * (1 + 1e-6) and (high is None or most <= high * (1 + 1e-6)))
+    least, most, low, high = true.low or 0.0, true.high, told["low"] or 0.0, told["high"]
+    below = most is not None and most < low * (1 - 1e-6)
+    above = high is not None and least > high * (1 + 1e-6)
+    return not (below or above)

@@ -31,7 +31,9 @@ class Pool:
         """The whole set, its own splits joined."""
         rows = different(target, data)
         labels = np.array([label for _, label, _ in rows])
-        return cls(target.name, [row[2] for row in rows], labels, target.modality == "text")
+        text = target.modality == "text"  # whose items are known by their line
+        contents = [b" ".join(row[2].split()) if text else row[2] for row in rows]
+        return cls(target.name, contents, labels, text)
 
     def shuffled(self) -> Pool:
         """The same items, each with the label of another: there is nothing to learn."""
