@@ -170,7 +170,7 @@ def references(target: Target, data: Path, encoder: str) -> dict[str, str]:
         "lenet": lambda: (
             f"{lenet}@{weights}/caffe_lenet_mnist/lenet_iter_10000.caffemodel?channels=1"
         ),
-        "random-lenet": lambda: f"{lenet}?pretrained=false&channels=1",
+        "random-lenet": lambda: f"{lenet}?pretrained=false&channels=1&size=28",
         "minilm": lambda: encoder,
         "random-minilm": lambda: f"{encoder}?pretrained=false",
         "word2vec": lambda: vectors,

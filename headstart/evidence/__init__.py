@@ -2,7 +2,7 @@
 
 from headstart.evidence.arms import (
     Outcome,
-    blended_arms,
+    blended_arm,
     features_arm,
     head_arm,
     naive_arm,
@@ -12,7 +12,7 @@ from headstart.evidence.arms import (
 )
 from headstart.evidence.intervals import Interval, bootstrap, paired, verdict
 from headstart.evidence.pricing import Price
-from headstart.evidence.record import Arm, Evidence, choose, simplest
+from headstart.evidence.record import Arm, Evidence, choose, simplest, undecided
 from headstart.evidence.target import Target
 from headstart.evidence.words import words_arm
 
@@ -23,7 +23,7 @@ __all__ = [
     "Outcome",
     "Price",
     "Target",
-    "blended_arms",
+    "blended_arm",
     "bootstrap",
     "choose",
     "features_arm",
@@ -34,6 +34,7 @@ __all__ = [
     "scratch_at",
     "simplest",
     "strategy_arm",
+    "undecided",
     "verdict",
     "words_arm",
 ]

@@ -89,7 +89,8 @@ def fit(
         if len(references) == 1 and "*" not in references[0]:
             target, source, name = prepare(data, references[0], strategy, *around)
             claim(workspace, target, source, name)
-            return _proved(trials.run(target, source, name), workspace, run)
+            named = strategy is not None
+            return _proved(trials.run(target, source, name, named=named), workspace, run)
         strategy = headed(strategy, run.settings)
         try_out(strategy)
         trial, ranking = search(

@@ -13,7 +13,7 @@ from headstart.evidence import Arm, Outcome, Target
 from headstart.pipeline.affordable import features_in_time, has_time
 from headstart.pipeline.demands import AUTO, demand_steps, demand_trainable
 from headstart.pipeline.heads import FEATURES, head_of, moves
-from headstart.pipeline.ladder import Ladder
+from headstart.pipeline.ladder import BLENDED, Ladder
 
 SHARE = 0.6  # of a budget, by when all strategies must be done where scratch comes after them
 LAST = 0.25  # of the strategies' time, for training the chosen one once folds have chosen it
@@ -38,13 +38,18 @@ class Trial:
     def winner(self) -> str:
         """The strategy to go on with: the one named, or of several the best.
 
-        Frozen features come before it within one standard error. All that are trained hand over a
-        network of the same size, so that none of them is the simpler one to have.
+        Where it is above frozen features by no more than the standard error, the two are blended
+        instead, if that is above them as well. All that are trained hand over a network of the same
+        size, so that none of them is the simpler one to have.
         """
         if not self.judged:
             return list(self.tried)[-1]
-        best = max(self.judged, key=lambda name: self.judged[name].merit)
-        return evidence.simplest({name: self.judged[name] for name in (FEATURES, best)})
+        judged = self.judged
+        best = max(judged, key=lambda name: judged[name].merit)
+        if evidence.simplest({name: judged[name] for name in (FEATURES, best)}) == best:
+            return best
+        blend = BLENDED.get(best, best if best in BLENDED.values() else FEATURES)
+        return blend if judged[blend].merit > judged[FEATURES].merit else FEATURES
 
     @property
     def moves(self) -> Strategy:
@@ -52,11 +57,19 @@ class Trial:
         return moves(self.winner)
 
 
-def run(target: Target, source: Backbone, asked: str, until: Budget | None = None) -> Trial:
+def run(
+    target: Target,
+    source: Backbone,
+    asked: str,
+    until: Budget | None = None,
+    named: bool = True,
+) -> Trial:
     """Extract features, fit the probe, and train by the strategy asked for, or by several.
 
-    All is done when the budget `until` ends, if one is given. Raises HeadstartError before any work
-    for a strategy that trains where the backbone can't be trained, or not on single items.
+    A strategy that was not `named` by the user gives way to its blend with frozen features where
+    validation can't tell which of the two is better. All is done when the budget `until` ends, if
+    one is given. Raises HeadstartError before any work for a strategy that trains where the
+    backbone can't be trained, or not on single items.
     """
     demand_trainable(asked, source)
     demand_steps(asked, target, source)
@@ -76,6 +89,9 @@ def run(target: Target, source: Backbone, asked: str, until: Budget | None = Non
     elif strategy.epochs(1) and has_time(target, source, asked):
         made = evidence.strategy_arm(target, source, strategy, asked, features, until)
     trial.tried[asked] = made
+    blend = "" if named else BLENDED.get(asked, "")
+    if blend and evidence.undecided(made.arm, features.arm):
+        trial.tried[blend] = evidence.blended_arm(target, source, features, made, blend)
     return trial
 
 
