@@ -1,4 +1,4 @@
-"""`python -m benchmarks fast-path`, `text`, `choosing` and so on: one command, one table."""
+"""`python -m benchmarks fast-path`, `text`, `choosing`, `accuracy`, `coverage`: one table each."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.registry import DEFAULT_WORKS, PEERS, ROOT, WORKS
+from benchmarks.registry import DEFAULT_WORKS, OURS, PEERS, ROOT, WORKS
 
 SHARED: Final = ROOT.parent / "shared" / "data"
 WEIGHTS: Final = "mobilenetv2_100.imagenet.safetensors"
@@ -41,9 +41,6 @@ def parser() -> argparse.ArgumentParser:
     choosing.add_argument("--targets", help="some of them, by commas; absent, all")
     choosing.add_argument("--work", type=Path, default=ROOT / "benchmarks" / ".work" / "choosing")
     choosing.set_defaults(run=choices)
-    simulated = kinds.add_parser("coverage", help="how often the intervals hold a known truth")
-    simulated.add_argument("--repeats", type=int, default=200, help="simulations of each world")
-    simulated.set_defaults(run=coverage)
     for name, run, draws, told in (
         ("suggest", suggestions, 10, "labels that `suggest` picks next to random ones"),
         ("forecast", forecasts, 40, "how often the learning curve's forecast holds"),
@@ -52,6 +49,23 @@ def parser() -> argparse.ArgumentParser:
         kind.add_argument("--sets", help="some of them, by commas; absent, all")
         kind.add_argument("--draws", type=int, default=draws, help="samples of each set")
         kind.set_defaults(run=run)
+    covers = kinds.add_parser("coverage", help="how often the intervals hold a known truth")
+    tiers = ("simulated", "features", "gain")
+    covers.add_argument("--tier", choices=tiers, help="absent, all, which takes hours")
+    covers.add_argument("--repeats", type=int, default=200, help="simulations of each world")
+    covers.add_argument("--set", help="real sets, by commas; absent, the large ones")
+    covers.add_argument("--sizes", default="", help="numbers of labels, by commas; absent, all")
+    covers.add_argument("--draws", type=int, default=100, help="draws of each size")
+    covers.add_argument("--conditions", default="plain", help="of plain, random, shuffled")
+    covers.add_argument("--work", type=Path, default=ROOT / "benchmarks" / ".work" / "coverage")
+    covers.set_defaults(run=coverage)
+    accurate = kinds.add_parser("accuracy", help="accuracy in so many minutes beside the peers")
+    accurate.add_argument("--tasks", help="some of them, by commas; absent, all twelve")
+    accurate.add_argument("--minutes", default="1,3,10", help="of wall clock, by commas")
+    accurate.add_argument("--peers", help="some of them, by commas, or ''; absent, all")
+    accurate.add_argument("--seeds", type=int, default=3, help="runs of each")
+    accurate.add_argument("--work", type=Path, default=ROOT / "benchmarks" / ".work" / "accuracy")
+    accurate.set_defaults(run=accuracy)
     return made
 
 
@@ -88,9 +102,44 @@ def text_encoding(args: argparse.Namespace) -> int:
 
 def coverage(args: argparse.Namespace) -> int:
     """Count how often the intervals hold the truth; 1 where they break what they promise."""
-    from benchmarks.coverage import run
+    from benchmarks.coverage import pools, real, simulated
+    from benchmarks.coverage.draws import CONDITIONS, FEATURES, GAIN
 
-    return 1 if run(args.repeats)["broken"] else 0
+    tiers = [args.tier] if args.tier else ["simulated", FEATURES, GAIN]
+    broken = "simulated" in tiers and bool(simulated.run(args.repeats)["broken"])
+    tiers = [tier for tier in tiers if tier != "simulated"]
+    if not tiers:
+        return int(broken)
+    if not SHARED.is_dir():
+        return _refuse(f"{SHARED} is not there, which holds the sets. Give --tier simulated.")
+    try:
+        sets = names(args.set or ",".join(pools.LARGE), pools.SETS, "Set")
+        conditions = names(args.conditions, dict.fromkeys(CONDITIONS), "Condition")
+        sizes = [int(size) for size in args.sizes.split(",") if size]
+    except ValueError as error:
+        return _refuse(str(error))
+    plan = {"draws": args.draws, "sizes": sizes, "conditions": conditions}
+    return int(not real.run(tiers, sets, plan, SHARED, args.work.resolve()) or broken)
+
+
+def accuracy(args: argparse.Namespace) -> int:
+    """Compare what is reached in so many minutes; 1 where ours is missing somewhere."""
+    from benchmarks.accuracy import running, table
+    from benchmarks.accuracy.tasks import CONTENDERS, TASKS
+
+    if not SHARED.is_dir():
+        return _refuse(f"{SHARED} is not there, which holds the tasks and the sources.")
+    try:
+        tasks = names(args.tasks or ",".join(TASKS), TASKS, "Task")
+        peers = ",".join(CONTENDERS) if args.peers is None else f"{OURS},{args.peers}"
+        who = names(peers, CONTENDERS, "Peer")
+        minutes = [float(number) for number in args.minutes.split(",")]
+    except ValueError as error:
+        return _refuse(str(error))
+    plan = running.Plan(tasks, minutes, args.seeds, who, SHARED, args.work.resolve())
+    rows = running.run(plan)
+    print(table.as_markdown(rows, who))
+    return int(any("error" in row for row in rows if row["who"] == OURS))
 
 
 def suggestions(args: argparse.Namespace) -> int:

@@ -44,7 +44,11 @@ ENVIRONMENTS: Final = {
     "peers": (
         *("torch", "torchvision", "timm", "scikit-learn", "fastai", "keras"),
         *("transformers", "accelerate", "datasets"),
-    )
+    ),
+    "autogluon": (
+        *("autogluon.tabular[lightgbm,catboost,xgboost]", "torch", "torchvision", "timm"),
+        "transformers",
+    ),
 }
 
 PEERS: Final = {

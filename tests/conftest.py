@@ -21,11 +21,15 @@ from hypothesis import HealthCheck, settings
 from PIL import Image
 
 import headstart as hs
+from headstart import defaults
 from headstart.results import Result
 
 # A busy machine is no defect of the code under test.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
+
+# Folds and several trainings take several times as long; the tests that are about them ask for them.
+defaults.FOLDED = defaults.LEAST_HELD_OUT = defaults.SETTLED = 0
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 

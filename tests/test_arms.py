@@ -25,6 +25,7 @@ from headstart.evidence import (
     strategy_arm,
 )
 from headstart.evidence.arms import unchanged
+from headstart.evidence.fitting import answers, full_probe
 from headstart.features.feed import StoredFeed
 from headstart.features.reading import Reader
 from headstart.features.store import Rows
@@ -114,6 +115,40 @@ def test_a_strategy_arm_keeps_frozen_stages_whatever_it_reads(
     assert made.arm.seconds > features.arm.seconds
     assert made.arm.merit >= features.arm.merit  # it starts from the probe and keeps the best
     assert made.arm.steps == made.training.steps > 0
+
+
+@pytest.mark.parametrize("clear", [False, True])
+def test_a_trained_network_gets_a_head_that_has_learned_from_validation_too(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clear: bool
+) -> None:
+    """Unless the one that was trained is clearly better on validation."""
+    aim, backbone = target(pictures, tmp_path), tiny.backbone()
+    features = features_arm(aim, backbone)
+    monkeypatch.setattr(judging, "clearly", lambda *scores: clear)
+    made = strategy_arm(aim, backbone, catalog.strategy("last-stages"), "last-stages", features)
+    assert made.start is not None
+    body = nn.Sequential(*made.model.stages)
+    parts = {
+        name: (judging._outputs(aim, body, aim.dataset.split(name)), aim.dataset.targets(name))
+        for name in ("train", "validation", "test")
+    }
+    alone = aim.task.probe(parts["train"], parts["validation"], aim.labels)
+    both = full_probe(aim.task, parts["train"], parts["validation"], aim.labels)
+    heads = (made.start, made.start) if clear else (alone, both)
+    for split, head in zip(("validation", "test"), heads, strict=True):
+        expected = answers(head, parts[split][0])
+        np.testing.assert_allclose(made.arm.outputs[split], expected, rtol=1e-3, atol=1e-3)
+    assert (made.model.head is made.start) is clear
+
+
+def test_a_training_that_ends_where_it_began_is_no_worse_than_frozen_features(
+    pictures: Path, tmp_path: Path
+) -> None:
+    aim, backbone = target(pictures, tmp_path, rate=1e-12), tiny.backbone()
+    features = features_arm(aim, backbone)
+    made = strategy_arm(aim, backbone, catalog.strategy("last-stages"), "last-stages", features)
+    found, wanted = (each.arm.outputs["test"] for each in (made, features))
+    np.testing.assert_allclose(found, wanted, rtol=1e-2, atol=1e-2)
 
 
 @pytest.mark.skipif(not machine.has_bf16(torch.device("cpu")), reason="multiplies in fp32 alone")

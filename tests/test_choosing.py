@@ -18,6 +18,7 @@ from headstart import evidence, plan
 from headstart.errors import OutOfTimeError
 from headstart.evidence import Arm
 from headstart.pipeline import contenders, halving, trials
+from headstart.pipeline.ladder import BLENDED
 from headstart.pipeline.prepare import Surroundings, prepare
 from headstart.pipeline.ranking import Look
 from headstart.progress import Silent
@@ -259,10 +260,11 @@ def test_all_strategies_are_tried_from_cheap_to_dear(pictures: Path, tmp_path: P
     )
     trial = trials.run(target, source, "auto")
     names = list(trial.judged)
-    assert names[:3] == ["feature-extraction", "last-stages", "lp-ft"]
+    blends = ["last-stages?share=0.5", "wise-ft?share=0.5"]
+    assert names[:5] == ["feature-extraction", "last-stages", blends[0], "lp-ft", blends[1]]
     assert trial.winner in names and trial.winner in trial.tried
     best = max(trial.judged, key=lambda name: trial.judged[name].merit)
-    assert trial.winner in ("feature-extraction", best)
+    assert trial.winner in ("feature-extraction", best, *blends)
     learned = len(target.dataset.split("train") + target.dataset.split("validation"))
     assert {len(arm.checked) for arm in trial.judged.values()} == {learned}
     assert set(trial.tried) == {"feature-extraction", trial.winner}
@@ -288,11 +290,9 @@ def test_a_blend_is_the_plain_strategy_of_that_share(pictures: Path, tmp_path: P
     features = evidence.features_arm(target, source)
     from headstart import catalog
 
-    tuned = evidence.strategy_arm(target, source, catalog.strategy("lp-ft"), "lp-ft", features)
-    blends = evidence.blended_arms(target, source, features, tuned)
-    assert list(blends) == [0.25, 0.5, 0.75]
-    for share, made in blends.items():
-        name = f"wise-ft?share={share:g}"
+    for trained, name in BLENDED.items():
+        tuned = evidence.strategy_arm(target, source, catalog.strategy(trained), trained, features)
+        made = evidence.blended_arm(target, source, features, tuned, name)
         assert made.arm.strategy == name
         alone = evidence.strategy_arm(target, source, catalog.strategy(name), name, features)
         assert tiny.same_tensors(alone.model, made.model)
@@ -306,6 +306,55 @@ def test_a_budget_without_time_leaves_strategies_out(pictures: Path, tmp_path: P
     trial = trials.run(target, source, "auto", target.budget.until(1.0).__class__(0.1))
     assert list(trial.tried) == ["feature-extraction"] == [trial.winner]
     assert any(text.startswith("lp-ft is left out, as the budget") for text in told.said)
+
+
+@pytest.mark.parametrize(
+    ("features", "strategy", "blend", "winner"),
+    [
+        (0.80, 0.80, 0.90, "feature-extraction"),  # nothing won: the simplest
+        (0.80, 0.81, 0.805, "last-stages?share=0.5"),  # within the error: half way
+        (0.80, 0.81, 0.79, "feature-extraction"),  # and so is half way, below
+        (0.80, 0.95, 0.90, "last-stages"),
+        (0.80, 0.70, 0.75, "feature-extraction"),
+    ],
+)
+def test_what_validation_cannot_tell_from_features_is_blended_with_them(
+    features: float, strategy: float, blend: float, winner: str
+) -> None:
+    rng = np.random.default_rng(0)
+
+    def judged(name: str, share: float) -> Arm:
+        """Right on that share of 200 items, on which ones is the arm's own luck."""
+        return arm(name, *rng.permutation(np.arange(200) < round(200 * share)).astype(float))
+
+    scores = {"feature-extraction": features, "last-stages": strategy}
+    if strategy > features:  # else the blend would be the best of all
+        scores["last-stages?share=0.5"] = blend
+    arms = {name: judged(name, share) for name, share in scores.items()}
+    trial = trials.Trial(None, None, "auto", judged=arms)  # type: ignore[arg-type] # judged alone
+    assert trial.winner == winner
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_the_policy_blends_where_validation_is_undecided_and_a_user_decides(
+    named: bool, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evidence, "undecided", lambda *arms: True)
+    given = (pictures, "seeded:residual?width=4", "last-stages", quick(epochs=2), Silent())
+    target, source, _ = prepare(*given, tmp_path)
+    trial = trials.run(target, source, "last-stages", named=named)
+    assert trial.winner == ("last-stages" if named else "last-stages?share=0.5")
+
+
+def test_undecided_is_better_by_no_more_than_the_error() -> None:
+    few, some, most = (
+        arm(name, *(np.arange(100) < count).astype(float))
+        for name, count in (("few", 80), ("some", 81), ("most", 95))
+    )
+    assert evidence.undecided(some, few)
+    assert not evidence.undecided(few, some)
+    assert not evidence.undecided(few, few)
+    assert not evidence.undecided(most, few)
 
 
 def arm(name: str, *checked: float) -> Arm:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks import coverage
-from benchmarks.coverage import Count, World
+from benchmarks.coverage import simulated as coverage
+from benchmarks.coverage.simulated import Count, World
 from headstart.evidence.intervals import Interval, bootstrap, paired
 from headstart.evidence.seeds import draws, seeds
 

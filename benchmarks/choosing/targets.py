@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import shutil
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -15,6 +15,7 @@ from typing import Final
 import pyarrow.parquet as parquet
 
 SPLITS: Final = ("train", "validation", "test")
+Row = tuple[str, str, bytes]  # the split it comes with, or none; label; content
 
 
 @dataclass(frozen=True)
@@ -56,16 +57,30 @@ def lay_out(target: Target, data: Path, work: Path) -> Path:
     return folder / "data"
 
 
+def different(target: Target, data: Path) -> list[Row]:
+    """The items of a target that differ in content, by class and then by hash.
+
+    Those of which copies have several labels are left out.
+    """
+    classes = _classes(_rows(target, data / target.place))
+    return [row for label in sorted(classes) for row in classes[label]]
+
+
+def _rows(target: Target, source: Path) -> Iterator[Row]:
+    if target.modality == "text":
+        return _from_csv(source)
+    return _from_parquet(source) if source.suffix == ".parquet" else _from_folders(source)
+
+
 def _pictures(target: Target, source: Path, out: Path) -> None:
-    rows = _from_parquet(source) if source.suffix == ".parquet" else _from_folders(source)
-    for split, label, content in _chosen(target, rows):
+    for split, label, content in _chosen(target, _rows(target, source)):
         place = out / split / label / f"{_hash(content)}.jpg"
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(content)
 
 
 def _texts(target: Target, source: Path, out: Path) -> None:
-    found = _chosen(target, _from_csv(source))
+    found = _chosen(target, _rows(target, source))
     out.mkdir(parents=True)
     for split in SPLITS:
         with (out / f"{split}.csv").open("w", newline="", encoding="utf-8") as file:
@@ -74,28 +89,26 @@ def _texts(target: Target, source: Path, out: Path) -> None:
             writer.writerows((text.decode(), label) for name, label, text in found if name == split)
 
 
-Row = tuple[str, str, bytes]  # the split it comes with, or none; label; content
-
-
 def _chosen(target: Target, rows: Iterator[Row]) -> list[Row]:
     """Different contents in their order by hash, each class's shared out to the splits.
 
     A split that comes with the data stays; where there is no validation it is cut from training,
     and where there is no test, a third of each class is held out.
     """
+    classes = _classes(rows)
+    return [row for label in sorted(classes) for row in _shared_out(classes[label], target.counts)]
+
+
+def _classes(rows: Iterator[Row]) -> dict[str, list[Row]]:
+    """By label what differs in content, in the order of hashes; no content has two labels."""
     classes: defaultdict[str, dict[str, Row]] = defaultdict(dict)
     for row in rows:
         classes[row[1]].setdefault(_hash(row[2]), row)
-    seen: defaultdict[str, set[str]] = defaultdict(set)
-    for label, own in classes.items():
-        for key in own:
-            seen[key].add(label)
-    found: list[Row] = []
-    for label in sorted(classes):
-        several = sorted(classes[label].items())
-        kept = [row for key, row in several if len(seen[key]) == 1]
-        found += _shared_out(kept, target.counts)
-    return found
+    seen = Counter(key for own in classes.values() for key in own)
+    return {
+        label: [row for key, row in sorted(own.items()) if seen[key] == 1]
+        for label, own in classes.items()
+    }
 
 
 def _shared_out(rows: Sequence[Row], counts: Sequence[int]) -> list[Row]:
@@ -125,7 +138,7 @@ def _from_parquet(source: Path) -> Iterator[Row]:
 
 
 def _from_csv(source: Path) -> Iterator[Row]:
-    for path in sorted(source.glob("*.csv")):
+    for path in sorted(source.glob("*.csv")) or [source]:
         split = {"val": "validation"}.get(path.stem, path.stem)
         with path.open(encoding="utf-8", newline="") as file:
             for row in csv.DictReader(file):
@@ -143,6 +156,7 @@ def references(target: Target, data: Path, encoder: str) -> dict[str, str]:
     size = {"hymenoptera": 224, "flowers": 128, "flowers-20": 128}.get(target.name, 64)
     mobilenet = f"timm:mobilenetv2_100{{}}?pad_type=same&size={size}"
     resnet = f"file:{os.path.relpath(networks)}:resnet20{{}}?size=32&trust=true"
+    lenet = f"caffe:{weights}/caffe_lenet_mnist/lenet_train_test.prototxt"
     vectors = f"word2vec:{weights}/word2vec_google_1000x300.txt"
     every: dict[str, Callable[[], str]] = {
         "mobilenet": lambda: mobilenet.format(f"@{weights}/mobilenetv2_100.imagenet.safetensors"),
@@ -153,6 +167,10 @@ def references(target: Target, data: Path, encoder: str) -> dict[str, str]:
         ),
         "resnet20": lambda: resnet.format(f"@{weights}/cifar10_resnet20-12fca82f.th"),
         "random-resnet20": lambda: resnet.format(""),
+        "lenet": lambda: (
+            f"{lenet}@{weights}/caffe_lenet_mnist/lenet_iter_10000.caffemodel?channels=1"
+        ),
+        "random-lenet": lambda: f"{lenet}?pretrained=false&channels=1&size=28",
         "minilm": lambda: encoder,
         "random-minilm": lambda: f"{encoder}?pretrained=false",
         "word2vec": lambda: vectors,

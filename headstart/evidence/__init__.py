@@ -3,7 +3,7 @@
 from headstart.evidence.arms import (
     Outcome,
     arm_of,
-    blended_arms,
+    blended_arm,
     features_arm,
     head_arm,
     naive_arm,
@@ -12,7 +12,7 @@ from headstart.evidence.arms import (
 from headstart.evidence.baseline import baseline_arm
 from headstart.evidence.intervals import Interval, average, bootstrap, paired, verdict
 from headstart.evidence.pricing import Price
-from headstart.evidence.record import Arm, Evidence, choose, interval, simplest
+from headstart.evidence.record import Arm, Evidence, choose, interval, simplest, undecided
 from headstart.evidence.scratch import FINDINGS_SHARE, scratch_arm, scratch_at
 from headstart.evidence.target import Target
 
@@ -27,7 +27,7 @@ __all__ = [
     "arm_of",
     "average",
     "baseline_arm",
-    "blended_arms",
+    "blended_arm",
     "bootstrap",
     "choose",
     "features_arm",
@@ -39,5 +39,6 @@ __all__ = [
     "scratch_at",
     "simplest",
     "strategy_arm",
+    "undecided",
     "verdict",
 ]

@@ -16,7 +16,7 @@ from headstart.contracts import Backbone, Strategy
 from headstart.defaults import Recipe
 from headstart.errors import HeadstartError
 from headstart.evidence.fitting import answers, fitted, full_probe
-from headstart.evidence.judging import JUDGED, fit_probe, judge
+from headstart.evidence.judging import JUDGED, judge, refit_head
 from headstart.evidence.record import Arm
 from headstart.evidence.target import Target
 from headstart.features.legality import storable
@@ -25,7 +25,7 @@ from headstart.model import Model
 from headstart.training import Training, seed_everything, train
 
 STRATEGY_SHARE = 0.4  # of a budget, by when the strategy must be done; the rest is scratch's
-BLENDS = (0.25, 0.5, 0.75)  # shares of the fine-tuned weights that are tried
+BLEND = 0.5  # share of the trained weights in a blend, as Wortsman et al. advise unseen
 
 
 @dataclass
@@ -102,6 +102,7 @@ def strategy_arm(
     """Train by a strategy, from the probe's head where the strategy says so.
 
     Training reads stored activations wherever that is legal; the arm is always judged on raw items.
+    A head that began as a probe, or is to end as one, is fitted once more on the trained features.
     It ends when the budget `until` does, by default the share that leaves time for scratch, and
     where it stays below the validation score `hopeless`.
     """
@@ -112,45 +113,42 @@ def strategy_arm(
     head = copy.deepcopy(_start(features)) if probe else new_head(target, backbone)
     model = Model(copy.deepcopy(dict(backbone.stages)), head)
     splits = target.splits(backbone, strategy, recipe.epochs)
-    training = Training()
+    training, refits = Training(), probe or strategy.ends_with_probe()
     if recipe.epochs:
         share = STRATEGY_SHARE if target.settings.scratch else 1.0
         session = target.session(name, until or target.budget.until(share))
         session = replace(session, hopeless=hopeless, pace=target.pace)
-        if strategy.ends_with_probe():  # which needs the features of all that is learned from
+        if refits:  # which needs the features of all that is learned from
             learned = len(splits.train) + len(splits.validation)
             again = session.judging + learned / len(splits.validation)
             session = replace(session, judging=again)
         training = train(model, target.task, strategy, splits, recipe, session)
-    if strategy.ends_with_probe():
-        fit_probe(target, model)
-    outputs = judge(target, model)
+    trained = model.head
+    outputs = _answered(target, model, refits and training.steps > 0)
     spent = time.monotonic() - started + (features.arm.seconds if probe else 0.0)
     arm = arm_of(target, name, outputs, spent, steps=training.steps, note=training.ending)
     frozen = storable(strategy, training.epochs, len(model.stages), augmented=False)
     checks = {"frozen stages are bit-identical": unchanged(model, backbone, frozen)}
-    return Outcome(arm, model, training, checks)
+    return Outcome(arm, model, training, checks, start=trained)
 
 
-def blended_arms(
-    target: Target, backbone: Backbone, features: Outcome, tuned: Outcome
-) -> dict[float, Outcome]:
-    """Networks between the probe on frozen features and one fine-tuned from it, by their share.
+def blended_arm(
+    target: Target, backbone: Backbone, features: Outcome, tuned: Outcome, name: str
+) -> Outcome:
+    """The network half way between the probe on frozen features and one trained from it.
 
-    Nothing is trained (WiSE-FT, Wortsman et al. 2022): each weight is that share of the fine-tuned
-    one, and the rest of the one it started from.
+    Nothing is trained (WiSE-FT, Wortsman et al. 2022): each weight is the mean of the trained one
+    and the one it started from. `name` is the strategy that ends so by itself.
     """
-    start = Model(backbone.stages, _start(features)).state_dict()
-    found = {}
-    for share in BLENDS:
-        began = time.monotonic()
-        model = copy.deepcopy(tuned.model)
-        model.blend(start, share)
-        outputs = judge(target, model)
-        seconds = tuned.arm.seconds + time.monotonic() - began
-        arm = arm_of(target, f"wise-ft?share={share:g}", outputs, seconds, steps=tuned.arm.steps)
-        found[share] = Outcome(arm, model, tuned.training)
-    return found
+    began = time.monotonic()
+    model = copy.deepcopy(tuned.model)
+    model.head = copy.deepcopy(_start(tuned))
+    model.blend(Model(backbone.stages, _start(features)).state_dict(), BLEND)
+    trained = model.head
+    outputs = _answered(target, model, tuned.training.steps > 0)
+    seconds = tuned.arm.seconds + time.monotonic() - began
+    arm = arm_of(target, name, outputs, seconds, steps=tuned.arm.steps)
+    return Outcome(arm, model, tuned.training, tuned.checks, start=trained)
 
 
 def unchanged(model: Model, backbone: Backbone, frozen: int) -> bool:
@@ -168,8 +166,14 @@ def new_head(target: Target, backbone: Backbone) -> nn.Module:
     return target.task.head(backbone.feature_dim, target.labels)
 
 
-def _start(features: Outcome) -> nn.Module:
-    return features.start or features.model.head
+def _start(outcome: Outcome) -> nn.Module:
+    return outcome.start or outcome.model.head
+
+
+def _answered(target: Target, model: Model, refit: bool) -> dict[str, np.ndarray]:
+    """A model's outputs for each judged split, its head fitted once more before."""
+    checked = {"validation": refit_head(target, model)} if refit else {}
+    return judge(target, model) | checked
 
 
 def _width(head: nn.Module) -> int:

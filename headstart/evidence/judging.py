@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import torch
 from torch import nn
 
 from headstart.data import Item
 from headstart.errors import HeadstartError
+from headstart.evidence.fitting import answers, full_probe
+from headstart.evidence.record import clearly
 from headstart.evidence.target import Target
 from headstart.features.engine import Averaged, Engine, TorchEngine, fastest
 from headstart.features.reading import alike, in_order
@@ -47,10 +48,13 @@ def outputs_of(target: Target, model: Model) -> Callable[[Sequence[Item]], np.nd
     return outputs
 
 
-def fit_probe(target: Target, model: Model) -> None:
-    """Fit the model's head on its features, if that is better on validation than the head it has.
+def refit_head(target: Target, model: Model) -> np.ndarray:
+    """Fit the model's head once more, on its trained features, unless the one it has is better.
 
-    Better by the task's score, then by its loss.
+    Better is judged on validation by heads that have seen the training items alone; what that gives
+    is answered, (N, labels). The head that the model then has has learned from validation too, as
+    that of frozen features has: with few labels those are worth more than what training moved. In
+    folds, which hand nothing over, the model keeps its head.
     """
     names = ("train", "validation")
     splits = [target.dataset.split(name) for name in names]
@@ -61,19 +65,14 @@ def fit_probe(target: Target, model: Model) -> None:
         (part, target.dataset.targets(name)) for part, name in zip(parts, names, strict=True)
     )
     target.progress.say("Fitting a probe on the trained features.")
-    head = target.task.probe(train, validation, target.labels)
-    if _merit(target, head, validation) > _merit(target, model.head, validation):
-        model.head = head
-
-
-def _merit(
-    target: Target, head: nn.Module, examples: tuple[np.ndarray, np.ndarray]
-) -> tuple[float, float]:
-    with torch.inference_mode():
-        outputs = head.cpu().eval()(torch.from_numpy(examples[0])).numpy()
-    task = target.task
-    losses = task.losses(outputs, examples[1])
-    return float(task.scores(outputs, examples[1]).mean()), -float(losses.mean())
+    task, own = target.task, model.head.cpu().eval()
+    probe = task.probe(train, validation, target.labels)
+    ours, other = (answers(head, validation[0]) for head in (own, probe))
+    if clearly(task.scores(ours, validation[1]), task.scores(other, validation[1])):
+        return ours
+    if target.dataset.split("test"):
+        model.head = full_probe(task, train, validation, target.labels)
+    return other
 
 
 def _outputs(target: Target, network: Model, items: Sequence[Item]) -> np.ndarray:

@@ -62,7 +62,11 @@ def choose(arms: Mapping[str, Arm]) -> str:
     takes its place only where it is better by more than a standard error.
     """
     *others, asked = arms
-    simpler = [name for name in others if name != "scratch" or _clearly(arms[name], arms[asked])]
+    simpler = [
+        name
+        for name in others
+        if name != "scratch" or clearly(arms[name].checked, arms[asked].checked)
+    ]
     best = max(simpler, key=lambda name: arms[name].merit, default=asked)
     return best if arms[best].merit[0] >= arms[asked].merit[0] else asked
 
@@ -80,9 +84,14 @@ def simplest(arms: Mapping[str, Arm]) -> str:
     raise ValueError("there is no arm")
 
 
-def _clearly(arm: Arm, other: Arm) -> bool:
-    """Whether an arm is better than another by more than the standard error of their difference."""
-    return len(arm.checked) == 0 or not _level(arm.checked - other.checked)
+def clearly(scores: np.ndarray, other: np.ndarray) -> bool:
+    """Whether one arm's scores (N,) are above another's by more than the difference's error."""
+    return len(scores) == 0 or not _level(scores - other)
+
+
+def undecided(arm: Arm, other: Arm) -> bool:
+    """Whether an arm is better than another on validation, but by no more than the error."""
+    return arm.merit > other.merit and not clearly(arm.checked, other.checked)
 
 
 def _level(behind: np.ndarray) -> bool:

@@ -93,7 +93,8 @@ def fit(
         if len(references) == 1 and "*" not in references[0]:
             prepared = prepare(data, references[0], strategy, *around)
             claim(workspace, *prepared)
-            return proved(trials.attempt(*prepared), workspace, run)
+            attempt = trials.attempt(*prepared, named=strategy is not None)
+            return proved(attempt, workspace, run)
         strategy = headed(strategy, run.settings)
         try_out(strategy)
         given = (data, references, strategy, Surroundings.of(*around), workspace, download)

@@ -17,7 +17,11 @@ from headstart.evidence import Arm, Outcome, Target
 from headstart.pipeline.demands import demand_steps
 
 SMALL, FOLDS = 250, 3  # validation items, below which strategies are compared on so many folds
-_FEATURES, _BLENDED = "feature-extraction", "lp-ft"
+_FEATURES = "feature-extraction"
+BLENDED = {  # strategies with those that end half way between them and frozen features
+    "last-stages": "last-stages?share=0.5",
+    "lp-ft": "wise-ft?share=0.5",
+}
 
 
 @dataclass
@@ -57,13 +61,8 @@ class Ladder:
                 self.whole.progress.say(f"{name} {told}")
                 continue
             self._try(name, slot, _hopeless(judged))
-            judged[name] = self._pooled(name)
-            blends = [each for each in self.outcomes[0] if each.startswith("wise-ft")]
-            if name == _BLENDED and blends:
-                pooled = {each: self._pooled(each) for each in blends}
-                best = max(pooled, key=lambda each: pooled[each].merit)
-                judged[best] = pooled[best]
-                self._forget({*blends} - {best})
+            for each in filter(None, (name, BLENDED.get(name))):
+                judged[each] = self._pooled(each)
         return judged
 
     def _least(self) -> float:
@@ -78,9 +77,9 @@ class Ladder:
             features = arms[_FEATURES]
             given = (target, self.source, moves, name, features, slot, hopeless)
             made = arms[name] = evidence.strategy_arm(*given)
-            if name == _BLENDED:
-                blends = evidence.blended_arms(target, self.source, features, made).values()
-                arms.update({blend.arm.strategy: blend for blend in blends})
+            if blend := BLENDED.get(name):
+                given = (target, self.source, features, made, blend)
+                arms[blend] = evidence.blended_arm(*given)
 
     def _pooled(self, name: str) -> Arm:
         """One arm over all folds: each item's score from the fold that held it back."""
@@ -91,11 +90,6 @@ class Ladder:
         loss = sum(arm.merit[1] * len(arm.checked) for arm in arms) / len(checked)
         merit, seconds = (float(checked.mean()), loss), sum(arm.seconds for arm in arms)
         return replace(arms[0], checked=checked, merit=merit, seconds=seconds)
-
-    def _forget(self, names: set[str]) -> None:
-        for arms in self.outcomes:
-            for name in names:
-                del arms[name]
 
 
 def tried_names(target: Target, source: Backbone) -> list[str]:

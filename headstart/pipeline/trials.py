@@ -14,7 +14,7 @@ from headstart.pipeline.affordable import features_in_time, has_time
 from headstart.pipeline.demands import AUTO, demand_steps, demand_trainable
 from headstart.pipeline.folding import Folding, by_folds
 from headstart.pipeline.heads import FEATURES, head_of, moves
-from headstart.pipeline.ladder import Ladder, tried_names
+from headstart.pipeline.ladder import BLENDED, Ladder, tried_names
 
 SHARE = 0.6  # of a budget, by when all strategies must be done where scratch comes after them
 LAST = 0.25  # of the strategies' time, for training the chosen one once folds have chosen it
@@ -45,13 +45,18 @@ class Trial:
     def winner(self) -> str:
         """The strategy to go on with: the one named, or of several the best.
 
-        Frozen features come before it within one standard error. All that are trained hand over a
-        network of the same size, so that none of them is the simpler one to have.
+        Where it is above frozen features by no more than the standard error, the two are blended
+        instead, if that is above them as well. All that are trained hand over a network of the same
+        size, so that none of them is the simpler one to have.
         """
         if not self.judged:
             return list(self.tried)[-1]
-        best = max(self.judged, key=lambda name: self.judged[name].merit)
-        return evidence.simplest({name: self.judged[name] for name in (FEATURES, best)})
+        judged = self.judged
+        best = max(judged, key=lambda name: judged[name].merit)
+        if evidence.simplest({name: judged[name] for name in (FEATURES, best)}) == best:
+            return best
+        blend = BLENDED.get(best, best if best in BLENDED.values() else FEATURES)
+        return blend if judged[blend].merit > judged[FEATURES].merit else FEATURES
 
     @property
     def moves(self) -> Strategy:
@@ -65,12 +70,15 @@ def run(
     asked: str,
     until: Budget | None = None,
     ready: Callable[[Trial], None] | None = None,
+    named: bool = True,
 ) -> Trial:
     """Extract features, fit the probe, and train by the strategy asked for, or by several.
 
-    All is done when the budget `until` ends, if one is given. `ready` is called once there is a
-    model, that of the features alone. Raises HeadstartError before any work
-    for a strategy that trains where the backbone can't be trained, or not on single items.
+    A strategy that was not `named` by the user gives way to its blend with frozen features where
+    validation can't tell which of the two is better. All is done when the budget `until` ends, if
+    one is given. `ready` is called once there is a model, that of the features alone. Raises
+    HeadstartError before any work for a strategy that trains where the backbone can't be trained,
+    or not on single items.
     """
     demand_trainable(asked, source)
     demand_steps(asked, target, source)
@@ -79,7 +87,8 @@ def run(
     whole = target.dataset
     target, features = features_in_time(target, source)
     if by_folds(target):
-        return _folded(Trial(target, source, asked, whole=whole), until, ready)
+        asked = asked if named else BLENDED.get(asked, asked)
+        return _folded(Trial(target, source, asked, whole=whole), until, ready, named)
     trial = Trial(target, source, asked, {FEATURES: features}, whole=whole)
     if ready is not None:
         ready(replace(trial, tried=dict(trial.tried)))
@@ -87,16 +96,19 @@ def run(
         share = SHARE if target.settings.scratch else 1.0
         _climb(trial, features, until or target.budget.until(share))
         return trial
-    trial.tried[asked] = _named(target, source, asked, features, until) or features
+    made = trial.tried[asked] = _named(target, source, asked, features, until) or features
+    blend = "" if named else BLENDED.get(asked, "")
+    if blend and evidence.undecided(made.arm, features.arm):
+        trial.tried[blend] = evidence.blended_arm(target, source, features, made, blend)
     return trial
 
 
 def attempt(
-    target: Target, source: Backbone, asked: str
+    target: Target, source: Backbone, asked: str, named: bool = True
 ) -> Callable[[Callable[[Trial, None], None]], tuple[Trial, None]]:
     """What runs a trial of one backbone when it is given whom to tell of the first model."""
     return lambda ready: (
-        run(target, source, asked, ready=lambda trial: ready(trial, None)),
+        run(target, source, asked, ready=lambda trial: ready(trial, None), named=named),
         None,
     )
 
@@ -113,8 +125,13 @@ def _named(
     return evidence.strategy_arm(target, source, strategy, name, features, until)
 
 
-def _folded(trial: Trial, until: Budget | None, ready: Callable[[Trial], None] | None) -> Trial:
-    """Judge one or several strategies by folds, and make the best from all items."""
+def _folded(
+    trial: Trial, until: Budget | None, ready: Callable[[Trial], None] | None, named: bool
+) -> Trial:
+    """Judge one or several strategies by folds, and make the best from all items.
+
+    Folds choose between frozen features and whatever was not `named`.
+    """
     names, asked = [trial.asked], trial.asked
     if asked == AUTO:
         names = tried_names(trial.target, trial.source)
@@ -131,8 +148,9 @@ def _folded(trial: Trial, until: Budget | None, ready: Callable[[Trial], None] |
         ready(replace(trial, tried=dict(trial.tried)))
     until = until or target.budget.until(SHARE if target.settings.scratch else 1.0)
     found = _judged(folding, source, names, until.until(1.0 - LAST))
-    trial.judged = {FEATURES: folding.arm(FEATURES)} | found if asked == AUTO else {}
-    best = trial.winner if asked == AUTO else asked
+    chosen = found and (asked == AUTO or not named)
+    trial.judged = {FEATURES: folding.arm(FEATURES)} | found if chosen else {}
+    best = trial.winner if chosen else asked
     made = _named(target, source, best, features, until.until(1.0)) if best in found else None
     if made is not None:
         trial.tried[best] = replace(made, arm=found[best])

@@ -37,8 +37,8 @@ def further(evidence: Evidence) -> Iterator[str]:
     assumed = (evidence.get("gain") or {}).get("assumed", 0.0)
     if assumed:
         yield (
-            "Each was trained once. The gain's interval allows for other trainings, which are taken "
-            f"to differ by a standard deviation of {100 * assumed:.1f} points."
+            "Each was trained once: the gain's interval allows for other trainings, which are "
+            f"taken to differ by a standard deviation of {100 * assumed:.1f} points."
         )
     if trainings > 1 and (evidence.get("judge") or {}).get("by") != "folds":
         yield f"The gain is that of {trainings} trainings each, from seeds of their own."

@@ -7,9 +7,9 @@ that its BatchNorm statistics stand still.
 from __future__ import annotations
 
 from math import inf
-from typing import final
+from typing import ClassVar, final
 
-from torch import nn
+from torch import Tensor, nn
 
 from headstart.contracts import Strategy
 from headstart.errors import HeadstartError
@@ -36,6 +36,34 @@ class Freezing(Strategy):
         small set would shift them under it (Kumar et al. 2022 keep them too).
         """
         return self.starts_from_probe()
+
+
+class _Blending(Freezing):
+    """A strategy that goes part of the way back: `share` of each trained weight is kept."""
+
+    name: ClassVar[str]
+    share: float
+
+    def epochs(self, default: int) -> int:
+        """The policy's number. Raises HeadstartError where `share` is no share."""
+        if not 0 <= self.share <= 1:
+            raise HeadstartError(
+                f"{self.name}?share={self.share:g} is not from 0 to 1. Give for example 0.5."
+            )
+        return default
+
+    def prepare(self, model: Model) -> None:
+        """Keep the weights it starts from, where it goes back to them."""
+        self._start: dict[str, Tensor] = {}
+        if self.share == 1.0:
+            return
+        self._start = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+    def trained(self, model: Model) -> None:
+        """Blend the trained weights with those it started from."""
+        if self._start:
+            model.blend(self._start, self.share)
+        del self._start
 
 
 @final
@@ -71,19 +99,26 @@ class FeatureExtraction(Freezing):
 
 
 @final
-class LastStages(Freezing):
+class LastStages(_Blending):
     """Train the last `count` stages with the head; those before stay frozen and run only once.
 
-    Reference: Yosinski et al. 2014.
+    Each weight ends as `share` of the trained one and the rest of the one before.
+
+    Reference: Yosinski et al. 2014; for `share` Wortsman et al. 2022 (WiSE-FT).
     Relations: `feature-extraction` trains none, `full-fine-tuning` all; with `probe` it is LP-FT on
     the end.
     Use when: features alone fall short but a full pass over the network in every epoch is too slow.
     """
 
-    def __init__(self, count: int = 2, probe: bool = True, decay: float = 0.9) -> None:
+    name: ClassVar[str] = "last-stages"
+
+    def __init__(
+        self, count: int = 2, probe: bool = True, decay: float = 0.9, share: float = 1.0
+    ) -> None:
         self.count = count
         self.probe = probe
         self.decay = decay
+        self.share = share
 
     def starts_from_probe(self) -> bool:
         """As set."""
@@ -202,7 +237,7 @@ class LinearProbeThenFineTune(Freezing):
 
 
 @final
-class WiseFineTuning(Freezing):
+class WiseFineTuning(_Blending):
     """Fine-tune from a fitted head, then go part of the way back to where that began.
 
     Each weight ends as `share` of the trained one and the rest of the one before, the head's too.
@@ -213,6 +248,8 @@ class WiseFineTuning(Freezing):
     Use when: there are few labels, or what comes later will look unlike what was labelled.
     """
 
+    name: ClassVar[str] = "wise-ft"
+
     def __init__(self, share: float = 0.5, decay: float = 0.9) -> None:
         self.share = share
         self.decay = decay
@@ -221,14 +258,6 @@ class WiseFineTuning(Freezing):
         """Always: it goes back to it."""
         return True
 
-    def epochs(self, default: int) -> int:
-        """The policy's number. Raises HeadstartError where `share` is no share."""
-        if not 0 <= self.share <= 1:
-            raise HeadstartError(
-                f"wise-ft?share={self.share:g} is not from 0 to 1. Give for example 0.5."
-            )
-        return default
-
     def frozen_stages(self, epoch: int, stages: int) -> int:
         """None: the first phase is the probe."""
         return 0
@@ -236,15 +265,6 @@ class WiseFineTuning(Freezing):
     def rate(self, stage: int, stages: int) -> float:
         """`decay` a stage, from the head down."""
         return _decayed("wise-ft", self.decay, stages - stage)
-
-    def prepare(self, model: Model) -> None:
-        """Keep the weights it starts from."""
-        self._start = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-
-    def trained(self, model: Model) -> None:
-        """Blend the trained weights with those it started from."""
-        model.blend(self._start, self.share)
-        del self._start
 
 
 def _decayed(name: str, decay: float, distance: int) -> float:

@@ -1,0 +1,166 @@
+"""One draw: a few labels, what `fit` prints after learning from them, and what is true."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import TYPE_CHECKING, Any, Final
+from unittest import mock
+
+import numpy as np
+
+from benchmarks.coverage.pools import Drawn, Pool, source
+
+if TYPE_CHECKING:
+    from headstart.serve import Predictor
+
+FEATURES, GAIN = (
+    "features",
+    "gain",
+)  # tiers: accuracy alone, or all that a network from scratch adds
+CONDITIONS: Final = ("plain", "random", "shuffled")  # as it is; random source; labels mixed up
+JUDGED: Final = 2000  # items left out on which a network that was trained is judged
+FRESH: Final = 3  # networks from scratch that the true gain is measured with
+_OTHER: Final = 1000  # added to a draw's seed for those networks
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What all draws of one set, tier and condition share."""
+
+    drawn: Drawn
+    pool: Pool
+    tier: str
+    random: bool
+    data: Path
+    work: Path
+
+    @classmethod
+    def of(cls, drawn: Drawn, tier: str, condition: str, data: Path, work: Path) -> Bench:
+        """The pool in memory, its labels mixed up where the condition says so."""
+        pool = Pool.of(drawn.target, data)
+        pool = pool.shuffled() if condition == "shuffled" else pool
+        return cls(drawn, pool, tier, condition == "random", data, work)
+
+    @property
+    def reference(self) -> str:
+        """What is transferred."""
+        return source(self.drawn, self.data, self.work, self.tier == GAIN, self.random)
+
+    def measure(self, size: int, number: int) -> dict[str, Any]:
+        """Draw, fit, and compare; a random source has the weights of the draw's seed."""
+        import headstart as hs
+
+        place = self.work / "draw"
+        shutil.rmtree(place, ignore_errors=True)
+        drawn = self.pool.draw(size, number)
+        data, proof = self.pool.write(drawn, place / "data"), self.tier == GAIN
+        settings = hs.Settings(
+            seed=number,
+            scratch=proof,
+            evidence="full" if proof else "none",
+            budget=self.drawn.budget,
+        )
+        began = time.monotonic()
+        # opening the model in a fresh process changes no number and takes longer than all else
+        with mock.patch("headstart.artifact.verify"):
+            told = hs.fit(data, self.reference, place / "model", settings=settings).to_json()
+        seconds = time.monotonic() - began
+        truth = self._truth(place / "model", drawn, size, number)
+        row = {
+            "accuracy": _numbers(told["arms"]["chosen"]),
+            "truth": truth,
+            "metric": told["metric"],
+            "held_out": told["held_out"],
+            "strategy": told["strategy"],
+            "seconds": round(seconds, 2),
+        }
+        return row | (self._gain(told, truth, drawn, number) if proof else {})
+
+    def _gain(
+        self, told: dict[str, Any], truth: float, drawn: np.ndarray, number: int
+    ) -> dict[str, Any]:
+        """What is printed of the gain, beside fresh networks from scratch on the same labels."""
+        import headstart as hs
+
+        data, scratch = self.work / "draw" / "data", []
+        data = data / "texts.csv" if self.pool.text else data
+        for fresh in range(FRESH):
+            folder = self.work / "draw" / f"scratch-{fresh}"
+            settings = hs.Settings(seed=_OTHER * (fresh + 1) + number, evidence="none")
+            with mock.patch("headstart.artifact.verify"):
+                hs.pretrain(data, self.reference, folder, anyway=True, settings=settings)
+            scratch.append(self._judged(folder, drawn, number))
+        found = {"gain": told["gain"], "verdict": told["verdict"], "scratch": scratch}
+        labels = told.get("labels")
+        if labels:
+            names = ("counts", "saved", "forecast")
+            found["labels"] = {name: labels.get(name) for name in names}
+            found["labels"]["scratch"] = [point["items"] for point in labels.get("scratch", ())]
+        kept = told["strategy"] != "scratch"  # else the transfer that lost was not saved
+        return found | {"true_gain": truth - fmean(scratch) if kept else None}
+
+    def _truth(self, model: Path, drawn: np.ndarray, size: int, number: int) -> float:
+        """What a saved model scores on the items left out: on all where its body is the source's.
+
+        Then features serve that were computed once.
+        """
+        import headstart as hs
+        from headstart.catalog import load_backbone
+        from headstart.evidence.arms import unchanged
+        from headstart.evidence.fitting import answers
+
+        predictor = hs.load(model)
+        backbone = None if self.random else load_backbone(self.reference)
+        if backbone is None or not unchanged(predictor.model, backbone, len(backbone.stages)):
+            return self._judged(model, drawn, number)
+        left, features = self._left(predictor, drawn), self._features()
+        left = left[np.isfinite(features[left, 0])]
+        outputs = answers(predictor.model.head, features[left])
+        numbers = {label: number for number, label in enumerate(predictor.labels)}
+        targets = np.array([numbers[label] for label in self.pool.labels[left]])
+        return float(predictor.task.scores(outputs, targets).mean())
+
+    def _left(self, predictor: Predictor, drawn: np.ndarray) -> np.ndarray:
+        left = self.pool.rest(drawn)
+        return left[np.isin(self.pool.labels[left], np.array(predictor.labels))]
+
+    def _judged(self, model: Path, drawn: np.ndarray, number: int) -> float:
+        """What a saved model scores on some of the items left out, which it reads."""
+        import headstart as hs
+
+        left = self._left(hs.load(model), drawn)
+        some = np.random.default_rng(number).permutation(left)[:JUDGED]
+        folder = self.work / "draw" / "left"
+        shutil.rmtree(folder, ignore_errors=True)
+        return float(hs.evaluate(model, self.pool.write(np.sort(some), folder)).score.value)
+
+    def _features(self) -> np.ndarray:
+        """Frozen features (N, D) of the whole pool, in fp32, computed once."""
+        import headstart as hs
+
+        tier = self.tier if self.drawn.budget is None else FEATURES
+        place = self.work / "features" / f"{self.pool.name}-{tier}.npz"
+        if not place.exists():
+            folder = self.work / "draw" / "all"
+            shutil.rmtree(folder, ignore_errors=True)
+            data = self.pool.write(range(len(self.pool.contents)), folder)
+            hs.extract(data, self.reference, place)
+        found = np.load(place)
+        # an item that reading takes for another one's copy has none
+        known = np.full((len(self.pool.contents), found["features"].shape[1]), np.nan, np.float32)
+        known[[_place(name) for name in found["ids"]]] = found["features"]
+        return known
+
+
+def _place(item: str) -> int:
+    """Where an item stands in the pool, by its id: LABEL/PLACE.jpg, or a table's line."""
+    stem, _, line = item.partition("#")
+    return int(line) - 2 if line else int(Path(stem).stem)
+
+
+def _numbers(arm: dict[str, float]) -> dict[str, float]:
+    return {name: arm[name] for name in ("value", "low", "high")}

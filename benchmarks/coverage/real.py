@@ -1,0 +1,72 @@
+"""Draws of labels from large real sets, `fit` on each, and a table of what its intervals held."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.coverage.counting import Count, counts
+from benchmarks.coverage.draws import Bench
+from benchmarks.coverage.pools import SETS
+from benchmarks.lines import Lines
+
+KEY = ("tier", "condition", "set", "size", "draw")
+
+
+def run(
+    tiers: Sequence[str], sets: Sequence[str], plan: dict[str, Any], data: Path, work: Path
+) -> bool:
+    """Do the draws that are not done, print the table, and answer whether all bounds hold.
+
+    `plan` has `draws` for each size, `sizes` where not all are wanted, and the `conditions`. What
+    was drawn is kept in `work`, so that a run that was stopped goes on; each of its lines is one
+    draw.
+    """
+    os.environ.setdefault("HEADSTART_CACHE", str(work / "cache"))
+    kept = Lines(work / "real.jsonl", KEY)
+    for tier in tiers:
+        for condition in plan["conditions"]:
+            for name in sets:
+                _draw(kept, (tier, condition, name), plan, data, work)
+    rows = [row for row in kept.rows() if row["tier"] in tiers and row["set"] in sets]
+    found = counts(rows)
+    print(table(found))
+    return all(each.holds for cell in found.values() for each in cell)
+
+
+def _draw(
+    kept: Lines, cell: tuple[str, str, str], plan: dict[str, Any], data: Path, work: Path
+) -> None:
+    tier, condition, name = cell
+    drawn = SETS[name]
+    sizes = [size for size in drawn.sizes if size in (plan["sizes"] or drawn.sizes)]
+    wanted = [
+        dict(zip(KEY, (*cell, size, number), strict=True))
+        for number in range(plan["draws"])  # all sizes in turn, so that a stopped run has of each
+        for size in sizes
+    ]
+    missing = kept.missing(wanted)
+    if not missing:
+        return
+    bench = Bench.of(drawn, tier, condition, data, work)
+    for each in missing:
+        kept.once(each, lambda each=each: bench.measure(each["size"], each["draw"]))  # type: ignore[misc]
+        print(".", end="", flush=True)
+    print(f" {tier}, {condition}, {name}: {len(wanted)} draws", flush=True)
+
+
+def table(found: dict[tuple[str, str, str, int], list[Count]]) -> str:
+    """Every count as a row in Markdown; (!) where it is out of its bounds by more than chance."""
+    lines = [
+        "| tier | source and labels | set | labels | what | draws | holds | mean width |",
+        "|---|---|---|--:|---|--:|--:|--:|",
+    ]
+    for (tier, condition, name, size), several in found.items():
+        for each in several:
+            share = f"{each.share:.1%}{'' if each.holds else ' (!)'}"
+            width = f"{each.width:.3f}" if each.width else ""
+            cells = (tier, condition, name, size, each.what, each.draws, share, width)
+            lines.append(f"| {' | '.join(str(cell) for cell in cells)} |")
+    return "\n".join(lines)
