@@ -28,7 +28,7 @@ from headstart.results import Result
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
 
-# Folds and several trainings take several times as long; the tests that are about them ask for them.
+# Folds and several trainings take several times as long: tests that are about them ask for them.
 defaults.FOLDED = defaults.LEAST_HELD_OUT = defaults.SETTLED = 0
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"

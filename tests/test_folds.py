@@ -112,15 +112,16 @@ def test_everything_is_learned_from(whole: Dataset) -> None:
     assert {item.label for item in learned.split("train")} == {i.label for i in whole.items}
 
 
-def test_as_many_folds_as_the_smallest_class_has_clusters() -> None:
-    whole = dataset([("a", f"{n}") for n in range(8)] + [("b", f"{n % 3 + 20}") for n in range(9)])
-    assert most_folds(whole) == 3
-    assert judged(whole, 2, 3).split("test")
-    with pytest.raises(DataError, match="to 4 folds, as the smallest class has only 3 different"):
-        judged(whole, 0, 4)
+def test_a_class_of_few_items_is_always_learned_from() -> None:
+    whole = dataset([("a", f"{n}") for n in range(8)] + [("b", f"{n % 2 + 20}") for n in range(9)])
+    assert most_folds(whole) == 10
+    for fold in range(5):
+        assert {item.label for item in judged(whole, fold, 5).split("train")} == {"a", "b"}
+    with pytest.raises(DataError, match="to 11 folds, as 10 is the most that leave"):
+        judged(whole, 0, 11)
     lone = dataset([("a", "1"), ("a", "2"), ("b", "3")])
     assert most_folds(lone) == 0
-    with pytest.raises(DataError, match="to 2 folds, as the smallest class has only 1 different"):
+    with pytest.raises(DataError, match="to 2 folds, as 1 is the most that leave"):
         judged(lone, 0, 2)
 
 

@@ -40,13 +40,14 @@ def judged(
     which content alone says; each `repeat` shares out otherwise. Every label keeps its share in
     every part (numbers by the tenth that they fall into), and items of one cluster stay together.
     Of the rest a share is for validation: of a class at least one cluster where it has two left,
-    and never all. Raises DataError for more folds than `most_folds` answers.
+    and never all. A class of fewer clusters than folds is tested in some of them. Raises DataError
+    for more folds than `most_folds` answers.
     """
     most = most_folds(dataset)
     if not 2 <= folds <= most:
         raise DataError(
-            f"{dataset.root} can't be shared out to {folds} folds, as the smallest class has only "
-            f"{max(1, most)} different items. Take fewer folds, or label more items."
+            f"{dataset.root} can't be shared out to {folds} folds, as {max(1, most)} is the most "
+            "that leave different items of every class to learn from. Label more items."
         )
     part_of = _Shares.of(dataset, dataset.items, f"{repeat}").folds(folds)
     rest = [item for item in dataset.items if part_of[item.cluster] != fold]
@@ -64,12 +65,12 @@ def everything(dataset: Dataset, validation: float = 0.2) -> Dataset:
 def most_folds(dataset: Dataset) -> int:
     """How many folds `judged` can share the items out to; 0 where there can't be two.
 
-    As many as the smallest class has clusters, or as there are at all where targets are no classes.
+    As many as there are clusters, where each class has two at least, so that one is always learned
+    from.
     """
     pairs = {(i.label if dataset.kind == "classes" else "", i.cluster) for i in dataset.items}
-    counts = Counter(label for label, _ in pairs).values()
-    most = min(counts, default=0)
-    return most if most > 1 else 0
+    fewest = min(Counter(label for label, _ in pairs).values(), default=0)
+    return len({item.cluster for item in dataset.items}) if fewest > 1 else 0
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,8 @@ class Trial:
         if evidence.simplest({name: judged[name] for name in (FEATURES, best)}) == best:
             return best
         blend = BLENDED.get(best, best if best in BLENDED.values() else FEATURES)
-        return blend if judged[blend].merit > judged[FEATURES].merit else FEATURES
+        better = blend in judged and judged[blend].merit > judged[FEATURES].merit
+        return blend if better else FEATURES
 
     @property
     def moves(self) -> Strategy:
