@@ -43,7 +43,7 @@ _NEXT = {
         "Label more held-out items, which narrows the interval, or give several backbones to "
         "choose from."
     ),
-    "unknown": "To know, fit again without `--no-scratch`, or with a larger budget.",
+    "unknown": "To know, run `headstart prove` on the model, with a larger budget if it had one.",
     "unlearned": (
         "To know, let the network from scratch learn: fit again with more time, more epochs, or "
         "more labelled items."
