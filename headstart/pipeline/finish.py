@@ -118,6 +118,11 @@ def measured(
     if choice.arm is not None:
         arms = {**arms, choice.kept: replace(arms[choice.kept], arm=choice.arm)}
     found.ranking = choice.ranking.to_json() if choice.ranking else None
+    if trial.folding and found.ranking:
+        found.warnings.append(
+            "The backbone was chosen with all items in view, which flatters the scores a little. "
+            "Name it with -b to have folds judge it alone."
+        )
     found.tried = trial.judged
     found.warnings += filter(None, [shortened(target.dataset, trial.whole or target.dataset)])
     found.by_seed = over_seeds(trial, arms, choice.kept) if stage.ended else None
