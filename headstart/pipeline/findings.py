@@ -22,6 +22,7 @@ from headstart.evidence.inspection import Inspected, inspection
 from headstart.evidence.judging import outputs_of
 from headstart.evidence.labels import saved, scratch_curve, transfer_curve
 from headstart.evidence.robustness import CORRUPTED, robustness
+from headstart.features.near import near_said
 from headstart.pipeline.prepare import rebuild, reference
 from headstart.pipeline.trials import Trial
 from headstart.report.thumbnails import SIDE, thumbnail
@@ -125,6 +126,10 @@ class Proof:
             name: Inspected(dataset.split(name), targets, features)
             for name, (features, targets) in self.target.examples(self.trial.source).items()
         }
+        test, train = splits["test"], splits["train"]
+        near = near_said((test.items, test.features), (train.items, train.features))
+        if near:
+            self.target.progress.warn(near)
         winner, told = self.arms[self.kept], self._calibration()
         ours = winner.arm.outputs["test"]
         if told and folded(winner.model, 1.0):  # as the saved model will answer
