@@ -32,7 +32,7 @@ def near_copies(sketches: Sequence[str]) -> np.ndarray:
     for low, high in pairwise(edges.tolist()):
         keys = bits[:, low:high] @ (1 << np.arange(high - low))
         pairs.append(first[_in_buckets(kept, keys)])
-    return places[np.unique(np.concatenate(pairs), axis=0)]
+    return np.asarray(places[np.unique(np.concatenate(pairs), axis=0)])
 
 
 def _in_buckets(kept: np.ndarray, keys: np.ndarray) -> np.ndarray:

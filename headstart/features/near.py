@@ -56,4 +56,4 @@ def near_said(
 
 def _units(features: np.ndarray) -> np.ndarray:
     lengths = np.linalg.norm(features, axis=1, keepdims=True)
-    return features / np.maximum(lengths, np.finfo(np.float32).tiny)
+    return np.asarray(features / np.maximum(lengths, np.finfo(np.float32).tiny))

@@ -74,6 +74,15 @@ class Proof:
                 found[name] = made
         return found
 
+    def doubts(self) -> list[str]:
+        """A sentence on test items whose features are those of training items, if there are any."""
+        if self.target.settings.evidence == "none" or "features" not in self.arms:
+            return []
+        examples, dataset = self.target.examples(self.trial.source), self.target.dataset
+        parts = [(dataset.split(name), examples[name][0]) for name in ("test", "train")]
+        said = near_said(*parts)
+        return [said] if said else []
+
     def pictures(self, found: Mapping[str, Any]) -> dict[str, str]:
         """What a report shows of the items that the findings name: thumbnails, or the texts."""
         return pictured(found, self.target.dataset.items, self.target.reader.modality)
@@ -126,10 +135,6 @@ class Proof:
             name: Inspected(dataset.split(name), targets, features)
             for name, (features, targets) in self.target.examples(self.trial.source).items()
         }
-        test, train = splits["test"], splits["train"]
-        near = near_said((test.items, test.features), (train.items, train.features))
-        if near:
-            self.target.progress.warn(near)
         winner, told = self.arms[self.kept], self._calibration()
         ours = winner.arm.outputs["test"]
         if told and folded(winner.model, 1.0):  # as the saved model will answer

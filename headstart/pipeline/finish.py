@@ -51,6 +51,7 @@ def finish(
     found.ranking = ranking.to_json() if ranking else None
     found.tried = trial.judged
     found.warnings += filter(None, [shortened(target.dataset, trial.whole or target.dataset)])
+    found.warnings += proof.doubts()
     found.by_seed = over_seeds(trial, arms, kept[0])
     found.findings = proof.findings()
     model = _calibrated(winner.model, found)
