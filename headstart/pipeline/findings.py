@@ -23,6 +23,7 @@ from headstart.evidence.judging import outputs_of
 from headstart.evidence.labels import saved, scratch_curve, transfer_curve
 from headstart.evidence.robustness import CORRUPTED, robustness
 from headstart.features.near import near_said
+from headstart.pipeline.affordable import shortened
 from headstart.pipeline.prepare import rebuild, reference
 from headstart.pipeline.trials import Trial
 from headstart.report.thumbnails import SIDE, thumbnail
@@ -75,13 +76,17 @@ class Proof:
         return found
 
     def doubts(self) -> list[str]:
-        """A sentence on test items whose features are those of training items, if there are any."""
-        if self.target.settings.evidence == "none" or "features" not in self.arms:
-            return []
-        examples, dataset = self.target.examples(self.trial.source), self.target.dataset
-        parts = [(dataset.split(name), examples[name][0]) for name in ("test", "train")]
-        said = near_said(*parts)
-        return [said] if said else []
+        """Sentences on items that were left out, and on test items with features of training items.
+
+        The latter where features were computed and evidence is wanted.
+        """
+        target, whole = self.target, self.trial.whole
+        said = [shortened(target.dataset, whole or target.dataset)]
+        if target.settings.evidence != "none" and "features" in self.arms:
+            examples = target.examples(self.trial.source)
+            parts = [(target.dataset.split(n), examples[n][0]) for n in ("test", "train")]
+            said.append(near_said(*parts))
+        return [*filter(None, said)]
 
     def pictures(self, found: Mapping[str, Any]) -> dict[str, str]:
         """What a report shows of the items that the findings name: thumbnails, or the texts."""

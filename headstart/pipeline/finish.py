@@ -14,7 +14,6 @@ from headstart.contracts import Backbone
 from headstart.evidence import Arm, Evidence, Outcome, Target
 from headstart.evidence.calibration import folded
 from headstart.model import Model
-from headstart.pipeline.affordable import shortened
 from headstart.pipeline.explaining import explanations
 from headstart.pipeline.findings import Proof, constant
 from headstart.pipeline.heads import head_of
@@ -50,7 +49,6 @@ def finish(
     found = _evidence(target, source, arms, kept, words)
     found.ranking = ranking.to_json() if ranking else None
     found.tried = trial.judged
-    found.warnings += filter(None, [shortened(target.dataset, trial.whole or target.dataset)])
     found.warnings += proof.doubts()
     found.by_seed = over_seeds(trial, arms, kept[0])
     found.findings = proof.findings()
