@@ -22,6 +22,8 @@ from headstart.evidence.inspection import Inspected, inspection
 from headstart.evidence.judging import outputs_of
 from headstart.evidence.labels import saved, scratch_curve, transfer_curve
 from headstart.evidence.robustness import CORRUPTED, robustness
+from headstart.features.near import near_said
+from headstart.pipeline.affordable import shortened
 from headstart.pipeline.prepare import rebuild, reference
 from headstart.pipeline.trials import Trial
 from headstart.report.contents import MOST_CARDS, NEAREST, large
@@ -77,6 +79,20 @@ class Proof:
             if made is not None:
                 found[name] = made
         return found
+
+    def doubts(self) -> list[str]:
+        """Sentences on items that were left out, and on test items with features of training items.
+
+        The latter where features were computed, a split is held out, and evidence is wanted.
+        """
+        target, whole = self.target, self.trial.whole
+        said = [shortened(target.dataset, whole or target.dataset)]
+        wanted = target.settings.evidence != "none" and not self.trial.folding
+        if wanted and "features" in self.arms:
+            examples = target.examples(self.trial.source)
+            parts = [(target.dataset.split(n), examples[n][0]) for n in ("test", "train")]
+            said.append(near_said(*parts))
+        return [*filter(None, said)]
 
     def pictures(self, found: Mapping[str, Any]) -> dict[str, str]:
         """What a report shows of the items that the findings name: thumbnails, or the texts."""

@@ -16,7 +16,6 @@ from headstart.contracts import Backbone
 from headstart.evidence import Arm, Evidence, Outcome, Target
 from headstart.evidence.calibration import folded
 from headstart.model import Model
-from headstart.pipeline.affordable import shortened
 from headstart.pipeline.explaining import explanations
 from headstart.pipeline.findings import FIRST, Proof, constant
 from headstart.pipeline.heads import head_of
@@ -113,7 +112,6 @@ def measured(
     trial: Trial, arms: Mapping[str, Outcome], choice: Choice, stage: Stage = ENDED
 ) -> Evidence:
     """The evidence, with trainings from other seeds and the findings that there is time for."""
-    target = trial.target
     found = _evidence(trial, arms, choice)
     if choice.arm is not None:
         arms = {**arms, choice.kept: replace(arms[choice.kept], arm=choice.arm)}
@@ -124,7 +122,7 @@ def measured(
             "Name it with -b to have folds judge it alone."
         )
     found.tried = trial.judged
-    found.warnings += filter(None, [shortened(target.dataset, trial.whole or target.dataset)])
+    found.warnings += Proof(trial, arms, choice.kept).doubts()
     found.by_seed = over_seeds(trial, arms, choice.kept) if stage.ended else None
     found.findings = Proof(trial, arms, choice.kept).findings(stage.level)
     return found
