@@ -271,6 +271,17 @@ def test_a_torn_line_is_cut_off_and_the_rest_is_kept(torn: str, tmp_path: Path) 
     assert rows(path)[1:] == [["a.png", "ants"], ["b.png", "bees"], ["d.png", "ants"]]
 
 
+@pytest.mark.parametrize("line", ['"a"b,ants', '"never closed,ants', "a,b,c"])
+def test_a_broken_line_within_is_told_and_nothing_is_lost(line: str, tmp_path: Path) -> None:
+    path = tmp_path / "labels.csv"
+    text = f"path,label\na.png,ants\n{line}\nb.png,bees\n"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(HeadstartError, match="Correct it"):
+        Sheet(path, (PATH,)).__enter__()
+    assert path.read_text(encoding="utf-8") == text
+    assert [each.name for each in tmp_path.iterdir()] == ["labels.csv"]
+
+
 def test_a_row_written_by_hand_without_an_end_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "labels.csv"
     path.write_bytes(b"path,label\r\na.png,ants\r\nb.png,bees")

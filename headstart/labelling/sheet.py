@@ -6,7 +6,6 @@ import csv
 import io
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -49,18 +48,25 @@ class Sheet:
     def __enter__(self) -> Sheet:
         try:
             self._lock.acquire(timeout=0)
-            self._open()
         except Timeout:
             raise HeadstartError(
                 f"{self.path} is open on another page. Close that one, or name another --out."
             ) from None
         except OSError as error:
-            self._lock.release()
+            raise self._unwritable(error) from None
+        try:
+            self._open()
+        except OSError as error:
+            self._close()
+            raise self._unwritable(error) from None
+        except csv.Error as error:
+            self._close()
             raise HeadstartError(
-                f"{self.path} can't be written ({error.strerror}). Name another place with --out."
+                f"{self.path} is not valid CSV ({error}). Correct it, or name another file with "
+                "--out."
             ) from None
         except HeadstartError:
-            self._lock.release()
+            self._close()
             raise
         return self
 
@@ -70,8 +76,7 @@ class Sheet:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        Path(self._lock.lock_file).unlink(missing_ok=True)
-        self._lock.release()
+        self._close()
 
     def answers(self) -> dict[Content, str]:
         """The label of each item that has one; of several answers the last counts."""
@@ -98,6 +103,15 @@ class Sheet:
             file.flush()
             os.fsync(file.fileno())
         self._rows.pop()
+
+    def _unwritable(self, error: OSError) -> HeadstartError:
+        return HeadstartError(
+            f"{self.path} can't be written ({error.strerror}). Name another place with --out."
+        )
+
+    def _close(self) -> None:
+        Path(self._lock.lock_file).unlink(missing_ok=True)
+        self._lock.release()
 
     def _open(self) -> None:
         if not self.path.exists() or not self.path.stat().st_size:
@@ -168,9 +182,18 @@ class _Lines:
 
 
 def _read(file: BinaryIO) -> Iterator[_Line]:
-    """Each row that can be read; a last one that a crash left torn is none."""
-    lines = _Lines(file)
-    with long_fields(), suppress(csv.Error):  # a quotation mark that was never closed
-        for cells in csv.reader(lines, strict=True):
-            if cells:
-                yield _Line(cells, lines.passed, lines.whole)
+    """Each row that can be read, but for a last line that a crash left torn.
+
+    Raises csv.Error for any other that can't be: what follows it would be lost.
+    """
+    lines, end = _Lines(file), 0
+    with long_fields():
+        try:
+            for cells in csv.reader(lines, strict=True):
+                end = lines.passed
+                if cells:
+                    yield _Line(cells, end, lines.whole)
+        except csv.Error:
+            file.seek(end)
+            if b"\n" in file.read():
+                raise
