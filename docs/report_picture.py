@@ -45,7 +45,7 @@ def three(model: Path) -> Path:
     settings = hs.Settings(augment="no", evidence="none")
     hs.pretrain("digits", NETWORK, "source", settings=settings)
     source, settings = "checkpoint:source", hs.Settings(augment="no", epochs=40)
-    given = {"strategy": "full-fine-tuning", "settings": settings}
+    given: dict[str, Any] = {"strategy": "full-fine-tuning", "settings": settings}
     return hs.fit("three-digits", source, model, **given).folder / "report.html"
 
 
@@ -66,7 +66,8 @@ def many(model: Path) -> Path:
                 (t for t in own if own[t] == name), key=lambda t: blake2b(t.encode()).digest()
             )
             writer.writerows((text, name) for text in found[:MOST])
-    given = {"strategy": "feature-extraction", "settings": hs.Settings(scratch=False)}
+    settings = hs.Settings(scratch=False)
+    given: dict[str, Any] = {"strategy": "feature-extraction", "settings": settings}
     Path("all-MiniLM-L6-v2").symlink_to(encoder())
     return hs.fit(data, "hf:./all-MiniLM-L6-v2", model, **given).folder / "report.html"
 

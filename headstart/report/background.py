@@ -192,9 +192,10 @@ def _facts(row: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
         ("probability", "probability", "{:.0%}"),
         ("score", "score", "{:.2f}"),
     )
-    return tuple(
-        (name, form.format(row[key])) for key, name, form in shown if row.get(key) is not None
-    )
+    facts = {name: form.format(row[key]) for key, name, form in shown if row.get(key) is not None}
+    if facts.get("probability") == "100%" and row["probability"] < 1:
+        facts["probability"] = "> 99%"  # nothing is certain
+    return tuple(facts.items())
 
 
 def _splits(splits: Mapping[str, Mapping[str, int]]) -> list[tuple[str, Table]]:

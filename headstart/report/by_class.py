@@ -125,7 +125,7 @@ def _classes(count: int) -> str:
 
 
 def _confused(counts: np.ndarray) -> list[tuple[int, int]]:
-    """Pairs of label and answer that are mistakes: the most frequent and of rare labels first."""
+    """Pairs of label and answer that are mistakes: the most frequent first."""
     others = counts * (1 - np.eye(len(counts), dtype=int))
     shares = others / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     order = np.argsort(-(others + shares / 2), axis=None, kind="stable")[:_PAIRS]
