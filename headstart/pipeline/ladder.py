@@ -78,8 +78,7 @@ class Ladder:
             given = (target, self.source, moves, name, features, slot, hopeless)
             made = arms[name] = evidence.strategy_arm(*given)
             if blend := BLENDED.get(name):
-                given = (target, self.source, features, made, blend)
-                arms[blend] = evidence.blended_arm(*given)
+                arms[blend] = evidence.blended_arm(target, self.source, features, made, blend)
 
     def _pooled(self, name: str) -> Arm:
         """One arm over all folds: each item's score from the fold that held it back."""
