@@ -57,6 +57,7 @@ def parser() -> argparse.ArgumentParser:
     covers.add_argument("--sizes", default="", help="numbers of labels, by commas; absent, all")
     covers.add_argument("--draws", type=int, default=100, help="draws of each size")
     covers.add_argument("--conditions", default="plain", help="of plain, random, shuffled")
+    covers.add_argument("--strategy", help="in place of the policy's; give it a --work of its own")
     covers.add_argument("--work", type=Path, default=ROOT / "benchmarks" / ".work" / "coverage")
     covers.set_defaults(run=coverage)
     accurate = kinds.add_parser("accuracy", help="accuracy in so many minutes beside the peers")
@@ -119,6 +120,7 @@ def coverage(args: argparse.Namespace) -> int:
     except ValueError as error:
         return _refuse(str(error))
     plan = {"draws": args.draws, "sizes": sizes, "conditions": conditions}
+    plan["strategy"] = args.strategy
     return int(not real.run(tiers, sets, plan, SHARED, args.work.resolve()) or broken)
 
 

@@ -347,9 +347,14 @@ def test_the_policy_blends_where_validation_is_undecided_and_a_user_decides(
 
 
 def test_undecided_is_better_by_no_more_than_the_error() -> None:
+    places = np.arange(100)
     few, some, most = (
-        arm(name, *(np.arange(100) < count).astype(float))
-        for name, count in (("few", 80), ("some", 81), ("most", 95))
+        arm(name, *right.astype(float))
+        for name, right in (
+            ("few", places < 80),
+            ("some", (places >= 3) & (places < 85)),  # five more and three fewer
+            ("most", places < 95),
+        )
     )
     assert evidence.undecided(some, few)
     assert not evidence.undecided(few, some)

@@ -175,7 +175,7 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Drawn:
 
 @pytest.mark.parametrize("tier", [FEATURES, pytest.param(GAIN, marks=pytest.mark.slow)])
 def test_a_draw_is_fitted_and_measured(tiny: Drawn, tier: str, tmp_path: Path) -> None:
-    bench = Bench.of(tiny, tier, "plain", tmp_path / "data", tmp_path / "work")
+    bench = Bench.of(tiny, (tier, "plain"), tmp_path / "data", tmp_path / "work", None)
     found = bench.measure(30, 0)
     assert 0 <= found["accuracy"]["low"] <= found["accuracy"]["high"] <= 1
     judged = bench._judged(tmp_path / "work" / "draw" / "model", bench.pool.draw(30, 0), 0)

@@ -37,13 +37,16 @@ class Bench:
     random: bool
     data: Path
     work: Path
+    strategy: str | None = None  # in place of the policy's
 
     @classmethod
-    def of(cls, drawn: Drawn, tier: str, condition: str, data: Path, work: Path) -> Bench:
-        """The pool in memory, its labels mixed up where the condition says so."""
-        pool = Pool.of(drawn.target, data)
+    def of(
+        cls, drawn: Drawn, kind: tuple[str, str], data: Path, work: Path, strategy: str | None
+    ) -> Bench:
+        """The pool in memory, its labels mixed up where the condition of this kind says so."""
+        (tier, condition), pool = kind, Pool.of(drawn.target, data)
         pool = pool.shuffled() if condition == "shuffled" else pool
-        return cls(drawn, pool, tier, condition == "random", data, work)
+        return cls(drawn, pool, tier, condition == "random", data, work, strategy)
 
     @property
     def reference(self) -> str:
@@ -67,9 +70,12 @@ class Bench:
         began = time.monotonic()
         # opening the model in a fresh process changes no number and takes longer than all else
         with mock.patch("headstart.artifact.verify"):
-            told = hs.fit(data, self.reference, place / "model", settings=settings).to_json()
+            made = hs.fit(
+                data, self.reference, place / "model", strategy=self.strategy, settings=settings
+            )
+        told = made.to_json()
         seconds = time.monotonic() - began
-        truth = self._truth(place / "model", drawn, size, number)
+        truth = self._truth(place / "model", drawn, number)
         row = {
             "accuracy": _numbers(told["arms"]["chosen"]),
             "truth": truth,
@@ -103,7 +109,7 @@ class Bench:
         kept = told["strategy"] != "scratch"  # else the transfer that lost was not saved
         return found | {"true_gain": truth - fmean(scratch) if kept else None}
 
-    def _truth(self, model: Path, drawn: np.ndarray, size: int, number: int) -> float:
+    def _truth(self, model: Path, drawn: np.ndarray, number: int) -> float:
         """What a saved model scores on the items left out: on all where its body is the source's.
 
         Then features serve that were computed once.

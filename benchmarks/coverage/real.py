@@ -20,9 +20,9 @@ def run(
 ) -> bool:
     """Do the draws that are not done, print the table, and answer whether all bounds hold.
 
-    `plan` has `draws` for each size, `sizes` where not all are wanted, and the `conditions`. What
-    was drawn is kept in `work`, so that a run that was stopped goes on; each of its lines is one
-    draw.
+    `plan` has the number of `draws` of each size, the `sizes`, none for those of each set, the
+    `conditions`, and the `strategy` that is named, None for the policy's. What was drawn is kept in
+    `work`, a line a draw, so that a run that was stopped goes on.
     """
     os.environ.setdefault("HEADSTART_CACHE", str(work / "cache"))
     kept = Lines(work / "real.jsonl", KEY)
@@ -41,16 +41,15 @@ def _draw(
 ) -> None:
     tier, condition, name = cell
     drawn = SETS[name]
-    sizes = [size for size in drawn.sizes if size in (plan["sizes"] or drawn.sizes)]
     wanted = [
         dict(zip(KEY, (*cell, size, number), strict=True))
         for number in range(plan["draws"])  # all sizes in turn, so that a stopped run has of each
-        for size in sizes
+        for size in plan["sizes"] or drawn.sizes
     ]
     missing = kept.missing(wanted)
     if not missing:
         return
-    bench = Bench.of(drawn, tier, condition, data, work)
+    bench = Bench.of(drawn, (tier, condition), data, work, plan["strategy"])
     for each in missing:
         kept.once(each, lambda each=each: bench.measure(each["size"], each["draw"]))  # type: ignore[misc]
         print(".", end="", flush=True)
