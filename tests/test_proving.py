@@ -115,10 +115,9 @@ def test_an_interrupt_leaves_a_model_and_the_proof_goes_on_later(
 
 def fit(data: Path, out: Path, progress: Progress | None = None, **given: Any) -> Result:
     """A short fit of the whole network, without findings."""
-    settings = hs.Settings(**{"epochs": 3, "batch": 16, "evidence": "none"} | given)
-    return hs.fit(
-        data, TINY, out, strategy="full-fine-tuning", settings=settings, progress=progress
-    )
+    chosen: dict[str, Any] = {"epochs": 3, "batch": 16, "evidence": "none"} | given
+    settings, name = hs.Settings(**chosen), "full-fine-tuning"
+    return hs.fit(data, TINY, out, strategy=name, settings=settings, progress=progress)
 
 
 def test_the_same_fit_goes_on_after_an_interrupt(pictures: Path, tmp_path: Path) -> None:

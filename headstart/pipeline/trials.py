@@ -62,8 +62,8 @@ def run(
     """Extract features, fit the probe, and train by the strategy asked for, or by several.
 
     All is done when the budget `until` ends, if one is given. `ready` is called once there is a
-    model, that of the features alone. Raises HeadstartError before any work
-    for a strategy that trains where the backbone can't be trained, or not on single items.
+    model, that of the features alone. Raises HeadstartError before any work for a strategy that
+    trains where the backbone can't be trained, or not on single items.
     """
     demand_trainable(asked, source)
     demand_steps(asked, target, source)
