@@ -175,7 +175,9 @@ def test_what_was_not_looked_at_stands_in_the_order_of_the_prior(
 def test_a_scratch_arm_without_time_is_none(
     pictures: Path, tmp_path: Path, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(sys.modules["headstart.pipeline"], "has_time", lambda *given, **more: False)
+    monkeypatch.setattr(
+        sys.modules["headstart.pipeline.proving"], "has_time", lambda *given, **more: False
+    )
     settings = replace(SETTINGS, scratch=True)
     made = hs.fit(
         pictures, TINY, tmp_path / "model", strategy="feature-extraction", settings=settings

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,15 +16,19 @@ from pathlib import Path
 from typing import Any, final
 
 import pytest
+import torch
 from conftest import Fitted, write_pictures
 from told import run
 
 import headstart as hs
+from headstart import record as records
+from headstart import weights
 from headstart.errors import HeadstartError
 from headstart.evidence.doubt import UNENDED
 from headstart.progress import Advance, Progress
 from headstart.results import Result
 from headstart.training import loop
+from headstart.workspace import _exchange
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = "seeded:convnet?width=4"
@@ -109,10 +115,9 @@ def test_an_interrupt_leaves_a_model_and_the_proof_goes_on_later(
 
 def fit(data: Path, out: Path, progress: Progress | None = None, **given: Any) -> Result:
     """A short fit of the whole network, without findings."""
-    settings = hs.Settings(**{"epochs": 3, "batch": 16, "evidence": "none"} | given)
-    return hs.fit(
-        data, TINY, out, strategy="full-fine-tuning", settings=settings, progress=progress
-    )
+    chosen: dict[str, Any] = {"epochs": 3, "batch": 16, "evidence": "none"} | given
+    settings, name = hs.Settings(**chosen), "full-fine-tuning"
+    return hs.fit(data, TINY, out, strategy=name, settings=settings, progress=progress)
 
 
 def test_the_same_fit_goes_on_after_an_interrupt(pictures: Path, tmp_path: Path) -> None:
@@ -148,6 +153,33 @@ def test_data_that_changed_or_moved_are_named(fitted: Fitted, tmp_path: Path) ->
     assert ended.exit_code == 2 and "nowhere" in ended.sentence()
     ended = run("prove", str(tmp_path / "other"))
     assert ended.exit_code == 2 and "is not a saved model" in ended.sentence()
+
+
+def test_a_model_that_is_replaced_meanwhile_is_opened_whole(fitted: Fitted, tmp_path: Path) -> None:
+    out, other = tmp_path / "model", tmp_path / "better"
+    for folder in (out, other):
+        shutil.copytree(fitted.folder, folder)
+    state = weights.read(other / "model.safetensors").state
+    state["head.bias"] = state["head.bias"] + torch.tensor([5.0, -5.0])
+    weights.save(state, other / "model.safetensors", {"format": "pt"})
+    entries = records.read(other) | {"weights_sha256": weights.digest(state)}
+    records.write(other, entries)
+    photo = fitted.pictures / "bees" / "000.png"
+    known = [hs.load(folder).predict([photo])[0] for folder in (out, other)]
+    assert known[0] != known[1]
+
+    def replaces() -> None:
+        for _ in range(40):
+            _exchange(out, other)
+            time.sleep(0.02)
+
+    thread = threading.Thread(target=replaces)
+    thread.start()
+    answers = [hs.load(out).predict([photo])[0]]
+    while thread.is_alive():
+        answers.append(hs.load(out).predict([photo])[0])
+    assert all(answer in known for answer in answers)
+    assert hs.load(out).predict([photo])[0] == known[0]  # 40 times is even
 
 
 @pytest.mark.slow

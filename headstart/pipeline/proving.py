@@ -50,6 +50,11 @@ def proved(attempt: Attempt, workspace: Workspace, run: Followed) -> Result:
         if not standing.wrote:
             raise
         return standing.stop()
+    except Exception:
+        if standing.wrote:
+            out = workspace.out
+            run.progress.warn(f"{out} holds a model all the same; `headstart prove` proves it.")
+        raise
 
 
 @dataclass
