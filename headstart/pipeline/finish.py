@@ -66,8 +66,7 @@ def finish(
     _plan(trial, arms["asked"]).write(folder)
     _check(folder, target, model)
     found.checks["equal in a fresh process"] = True
-    name = "fit" if "features" in arms else "pretrain"
-    told = found.to_json() | {"made": _made(trial, workspace, name)}
+    told = found.to_json() | {"made": _made(trial, workspace, arms)}
     artifact.write_evidence(folder, told)
     if target.settings.evidence != "none":
         facts = {"seed": target.settings.seed, "versions": artifact.versions()}
@@ -86,8 +85,9 @@ def _calibrated(model: Model, found: Evidence) -> Model:
     return scaled or model
 
 
-def _made(trial: Trial, workspace: Workspace, name: str) -> dict[str, Any]:
-    """How the model was made; as a call of `name` where no command was typed."""
+def _made(trial: Trial, workspace: Workspace, arms: Mapping[str, Outcome]) -> dict[str, Any]:
+    """How the model was made; as a call in Python where no command was typed."""
+    name = "fit" if "features" in arms else "pretrain"
     origin, target = trial.source.origin, trial.target
     out, here = workspace.out, Path.cwd()
     place = out.relative_to(here) if out.is_relative_to(here) else out
