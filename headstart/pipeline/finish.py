@@ -94,8 +94,7 @@ def finish(
         _check(folder, target, model)
     found.checks["equal in a fresh process"] = True
     result = Result(workspace.out, found, not stage.ended, stage.doubt)
-    name = "fit" if "features" in arms else "pretrain"
-    told = result.record() | {"made": _made(trial, workspace, name)}
+    told = result.record() | {"made": _made(trial, workspace, arms)}
     if not stage.ended:
         told["proof"] = "unfinished"
     artifact.describe(folder, record, told, backbone.library)
@@ -149,8 +148,9 @@ def _calibrated(model: Model, found: Evidence) -> Model:
     return scaled or model
 
 
-def _made(trial: Trial, workspace: Workspace, name: str) -> dict[str, Any]:
-    """How the model was made; as a call of `name` where no command was typed."""
+def _made(trial: Trial, workspace: Workspace, arms: Mapping[str, Outcome]) -> dict[str, Any]:
+    """How the model was made; as a call in Python where no command was typed."""
+    name = "fit" if "features" in arms else "pretrain"
     origin, target = trial.source.origin, trial.target
     out, here = workspace.out, Path.cwd()
     place = out.relative_to(here) if out.is_relative_to(here) else out
