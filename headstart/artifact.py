@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import subprocess
 import sys
-import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from importlib.metadata import PackageNotFoundError, version
@@ -20,7 +17,6 @@ import torch
 from headstart import record as records
 from headstart import weights
 from headstart.contracts import Backbone, Preprocess
-from headstart.data import Item
 from headstart.errors import HeadstartError, WeightsError
 from headstart.model import Model
 from headstart.report import as_text
@@ -31,7 +27,6 @@ WEIGHTS, HEAD, EVIDENCE, CONFIG = (
     *("evidence.json", "config.json"),
 )
 _SHOWN = 20  # labels in the title of the model card
-TOLERANCE = 1e-4  # of a probability, between the process that trained and a fresh one
 PROBLEMS = {  # transformers' word for each task
     "classification": "single_label_classification",
     "multi-label": "multi_label_classification",
@@ -239,49 +234,6 @@ def _changed(path: Path) -> WeightsError:
     return WeightsError(
         f"{path} has changed since it was saved. Copy it again, or make the model again."
     )
-
-
-def verify(
-    folder: Path, items: Sequence[Item], expected: Sequence[Mapping[str, Any]], suffix: str
-) -> None:
-    """Open the artifact in a fresh process and compare its answers on raw files.
-
-    `suffix` is that of files whose items have no name of their own. Raises HeadstartError where
-    the fresh process fails or answers otherwise.
-    """
-    with tempfile.TemporaryDirectory() as scratch:
-        files = []
-        for position, item in enumerate(items):
-            own = "" if "#" in item.id else Path(item.id).suffix
-            file = Path(scratch) / f"{position:03}{own or suffix}"
-            file.write_bytes(item.read())
-            files.append(str(file))
-        command = [sys.executable, "-m", "headstart", "predict", str(folder), *files, "--json"]
-        environment = os.environ | {"HF_HUB_OFFLINE": "1"}
-        ended = subprocess.run(
-            command, capture_output=True, text=True, env=environment, check=False
-        )
-    if ended.returncode != 0:
-        raise HeadstartError(f"{folder} can't be opened in a fresh process: {ended.stderr.strip()}")
-    answers = json.loads(ended.stdout)["predictions"]
-    for item, answer, wanted in zip(items, answers, expected, strict=True):
-        found = {name: answer.get(name) for name in wanted}
-        if not _close(found, wanted):
-            raise HeadstartError(
-                f"{folder} answers otherwise in a fresh process for {item.id}: {found}, "
-                f"not {dict(wanted)}. Please report this; nothing was saved."
-            )
-
-
-def _close(found: Any, wanted: Any) -> bool:
-    """Whether all numbers in two answers agree; words may differ where two are as likely."""
-    if isinstance(wanted, Mapping):
-        return isinstance(found, Mapping) and all(_close(found.get(n), wanted[n]) for n in wanted)
-    if isinstance(wanted, int | float):
-        return isinstance(found, int | float) and (
-            abs(found - wanted) <= TOLERANCE * max(1.0, abs(wanted))
-        )
-    return type(found) is type(wanted)
 
 
 def _write_json(path: Path, content: Any) -> None:

@@ -118,6 +118,7 @@ class Evidence:
     tried: Mapping[str, Arm] = field(default_factory=dict)  # what the strategy was chosen from
     findings: Mapping[str, Any] = field(default_factory=dict)  # labels, convergence, classes …
     baselines: tuple[str, ...] = ("naive",)  # arms that any user has without a network
+    made: Mapping[str, Any] | None = None  # where it comes from: command, date, versions
     epoch: int = 0  # steps of one pass over the training items, where it is known
     folds: Folds | None = None  # where every item was once held out
     clusters: np.ndarray | None = None  # (N,) of the held-out items: which belong together
@@ -247,6 +248,8 @@ class Evidence:
             "warnings": self.warnings,
         }
         found |= self.findings
+        if self.made is not None:
+            found["made"] = dict(self.made)
         if self.by_seed is not None:
             means = {who: scores.mean(axis=1).round(5) for who, scores in self.by_seed.items()}
             found["by_seed"] = {who: values.tolist() for who, values in means.items()}

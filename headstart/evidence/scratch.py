@@ -52,18 +52,16 @@ def scratch_arm(
         target.progress.say("The network from scratch is that of an earlier run on the same data.")
         return found[0], found[1] + EARLIER
     started = time.monotonic()
-    search = max(1, int(share * (reference.epochs // 4)))
-    tried = _searched(
-        target, rebuild, replace(reference, epochs=search), candidates, session.budget
-    )
+    search = replace(reference, epochs=max(1, int(share * (reference.epochs // 4))))
+    tried = _searched(target, rebuild, search, candidates, session.budget)
     rate = max((_merits(training), rate) for rate, training in tried)[1]
     epochs = planned or bound.epochs([training for _, training in tried])
     recipe = replace(reference, label="scratch", epochs=epochs, rate=rate, patience=epochs)
     session = replace(session, decided=bound.decided if transfer else None)
     model, training = _from_scratch(target, rebuild, recipe, session)
-    judged = judge(target, model)
-    arm = arm_of(target, "scratch", judged, time.monotonic() - started, steps=training.steps)
-    made = Outcome(arm, model, training, recipe=replace(recipe, epochs=max(1, training.epochs)))
+    given = ("scratch", judge(target, model), time.monotonic() - started, training.steps)
+    recipe = replace(recipe, epochs=max(1, training.epochs))
+    made = Outcome(arm_of(target, *given), model, training, recipe=recipe)
     protocol = _protocol(tried, made, bound, epochs)
     if target.settings.cache:
         memory.remember(made, protocol)

@@ -16,6 +16,7 @@ from headstart.contracts import Backbone
 from headstart.evidence import Arm, Evidence, Outcome, Target
 from headstart.evidence.calibration import folded
 from headstart.model import Model
+from headstart.pipeline.checking import check
 from headstart.pipeline.explaining import explanations
 from headstart.pipeline.findings import FIRST, Proof, constant
 from headstart.pipeline.heads import head_of
@@ -31,7 +32,6 @@ from headstart.serve import Predictor
 from headstart.workspace import Workspace
 
 SIMPLE = ("naive", "features", "scratch")  # arms that stand beside the one asked for
-CHECKED = 8  # raw files that the saved model is compared on in a fresh process
 
 
 @dataclass(frozen=True)
@@ -74,11 +74,11 @@ def finish(
 ) -> tuple[Result, Record]:
     """Write evidence and the winner on validation, check both, put them in place.
 
-    A model that lies there already is neither written nor checked again. Answers with its record,
-    too.
+    A model that lies there already is not written again. Answers with its record, too.
     """
     target, winner = trial.target, arms[choice.kept]
     found = measured(trial, arms, choice, stage)
+    found.made = _made(trial, workspace, arms)
     model = _calibrated(winner.model, found)
     backbone = rebuild(trial.source)() if winner.arm.strategy == "scratch" else trial.source
     record = _record(target, backbone, found)
@@ -90,13 +90,12 @@ def finish(
     same = record == stage.there
     if same:
         folder = workspace.draft()
-    else:
-        _check(folder, target, model)
-    found.checks["equal in a fresh process"] = True
+    if stage.ended or not same:
+        check(workspace.out if same else folder, target, model, fresh=stage.ended)
+        how = "in a fresh process" if stage.ended else "when opened again"
+        found.checks[f"equal {how}"] = True
     result = Result(workspace.out, found, not stage.ended, stage.doubt)
-    told = result.record() | {"made": _made(trial, workspace, arms)}
-    if not stage.ended:
-        told["proof"] = "unfinished"
+    told = result.record()
     artifact.describe(folder, record, told, backbone.library)
     _plan(trial, arms["asked"]).write(folder)
     if stage.level != FIRST:
@@ -267,15 +266,6 @@ def _record(target: Target, backbone: Backbone, found: Evidence) -> Record:
         versions=artifact.versions(),
         task_settings=target.task_settings,
     )
-
-
-def _check(folder: Path, target: Target, model: Model) -> None:
-    """Compare the model in this process with the saved one in a fresh process, on raw files."""
-    items = (target.dataset.split("test") or target.dataset.items)[:CHECKED]
-    target.progress.say("Opening the saved model in a fresh process to compare its answers.")
-    here = Predictor(model, target.task, target.reader, target.labels, target.accelerator.device)
-    answers = target.task.decode(here.outputs(items), target.labels)
-    artifact.verify(folder, items, answers, min(target.reader.modality.suffixes))
 
 
 def _why(target: Target, model: Model, found: Mapping[str, Any]) -> dict[str, str]:

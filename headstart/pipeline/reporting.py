@@ -17,8 +17,8 @@ from headstart.evidence import average
 from headstart.evidence.by_class import by_class, by_group, within
 from headstart.evidence.calibration import calibration
 from headstart.evidence.inspection import ambiguous, feature_map, mistakes, suspects
-from headstart.pipeline.findings import pictured
 from headstart.pipeline.opening import fitted_schema, load
+from headstart.pipeline.pictures import pictured
 from headstart.pipeline.provenance import called, provenance
 from headstart.plan import trained_on
 from headstart.progress import Progress, Silent

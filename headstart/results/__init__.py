@@ -35,7 +35,7 @@ class Result:
 
     def record(self) -> dict[str, Any]:
         """The evidence as the artifact keeps it."""
-        found = self.evidence.to_json()
+        found = self.evidence.to_json() | ({"proof": "unfinished"} if self.stopped else {})
         return found | ({"doubt": self.doubt} if self.doubt and found["gain"] is None else {})
 
     def to_json(self) -> dict[str, Any]:

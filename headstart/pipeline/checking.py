@@ -1,0 +1,92 @@
+"""A saved model opened again: it must answer raw files as the model in memory does."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from headstart.data import Item
+from headstart.errors import HeadstartError
+from headstart.evidence import Target
+from headstart.model import Model
+from headstart.pipeline.opening import load
+from headstart.serve import Predictor
+
+CHECKED = 8  # raw files that the saved model is compared on
+TOLERANCE = 1e-4  # of a probability, between the process that trained and a fresh one
+
+
+def check(folder: Path, target: Target, model: Model, fresh: bool) -> None:
+    """Compare the model in this process with the saved one, on raw files.
+
+    The last is opened in a `fresh` process, whose start takes seconds; others here. Raises
+    HeadstartError where it can't be opened or answers otherwise.
+    """
+    items = (target.dataset.split("test") or target.dataset.items)[:CHECKED]
+    device = target.accelerator.device
+    here = Predictor(model, target.task, target.reader, target.labels, device)
+    answers = target.task.decode(here.outputs(items), target.labels)
+    if fresh:
+        target.progress.say("Opening the saved model in a fresh process to compare its answers.")
+        verify(folder, items, answers, min(target.reader.modality.suffixes))
+        return
+    there = load(folder, device.type)
+    _demand_alike(folder, items, target.task.decode(there.outputs(items), there.labels), answers)
+
+
+def verify(
+    folder: Path, items: Sequence[Item], expected: Sequence[Mapping[str, Any]], suffix: str
+) -> None:
+    """Open the artifact in a fresh process and compare its answers on raw files.
+
+    `suffix` is that of files whose items have no name of their own. Raises HeadstartError where
+    the fresh process fails or answers otherwise.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        files = []
+        for position, item in enumerate(items):
+            own = "" if "#" in item.id else Path(item.id).suffix
+            file = Path(scratch) / f"{position:03}{own or suffix}"
+            file.write_bytes(item.read())
+            files.append(str(file))
+        command = [sys.executable, "-m", "headstart", "predict", str(folder), *files, "--json"]
+        environment = os.environ | {"HF_HUB_OFFLINE": "1"}
+        ended = subprocess.run(
+            command, capture_output=True, text=True, env=environment, check=False
+        )
+    if ended.returncode != 0:
+        raise HeadstartError(f"{folder} can't be opened in a fresh process: {ended.stderr.strip()}")
+    _demand_alike(folder, items, json.loads(ended.stdout)["predictions"], expected)
+
+
+def _demand_alike(
+    folder: Path,
+    items: Sequence[Item],
+    answers: Sequence[Mapping[str, Any]],
+    expected: Sequence[Mapping[str, Any]],
+) -> None:
+    """Raise HeadstartError where a saved model's answers are not those of the model in memory."""
+    for item, answer, wanted in zip(items, answers, expected, strict=True):
+        found = {name: answer.get(name) for name in wanted}
+        if not _close(found, wanted):
+            raise HeadstartError(
+                f"{folder} answers otherwise when it is opened again for {item.id}: {found}, "
+                f"not {dict(wanted)}. Please report this; nothing was saved."
+            )
+
+
+def _close(found: Any, wanted: Any) -> bool:
+    """Whether all numbers in two answers agree; words may differ where two are as likely."""
+    if isinstance(wanted, Mapping):
+        return isinstance(found, Mapping) and all(_close(found.get(n), wanted[n]) for n in wanted)
+    if isinstance(wanted, int | float):
+        return isinstance(found, int | float) and (
+            abs(found - wanted) <= TOLERANCE * max(1.0, abs(wanted))
+        )
+    return type(found) is type(wanted)
