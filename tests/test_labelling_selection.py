@@ -16,7 +16,8 @@ def crowds(sizes: tuple[int, ...], spread: float = 0.1, width: int = 16) -> np.n
     """Crowds of so many items each around axes of their own."""
     rng = np.random.default_rng(0)
     centres = np.eye(width)[: len(sizes)].repeat(sizes, axis=0)
-    return (centres + spread * rng.normal(size=(sum(sizes), width)) / width**0.5).astype(np.float32)
+    found = centres + spread * rng.normal(size=(sum(sizes), width)) / width**0.5
+    return np.asarray(found, np.float32)
 
 
 def crowd_of(picks: list[Pick], sizes: tuple[int, ...]) -> list[int]:
@@ -88,7 +89,8 @@ def test_lazy_picks_are_the_greedy_ones(seed: int) -> None:
     points = features - features.mean(axis=0)
     points /= np.linalg.norm(points, axis=1, keepdims=True)
     kernel = np.exp(2 * (points @ points.T - 1))
-    covered, wanted = np.zeros(30), []
+    covered = np.zeros(30)
+    wanted: list[int] = []
     for _ in range(5):
         gains = np.maximum(kernel - covered, 0) @ weights
         gains[wanted] = -1
