@@ -106,13 +106,11 @@ def test_docstrings_don_t_name_what_they_are_to_tell(tmp_path: Path) -> None:
     docstrings._write(tmp_path / "docs")
     rows = {
         split: list(csv.DictReader((tmp_path / "docs" / f"{split}.csv").read_text().splitlines()))
-        for split in ("train", "test")
+        for split in docstrings.COUNTS
     }
-    counts = Counter(row["label"] for row in rows["train"])
-    assert counts == dict.fromkeys(docstrings.SUBPACKAGES, docstrings.LABELLED)
-    assert Counter(row["label"] for row in rows["test"]) == dict.fromkeys(
-        docstrings.SUBPACKAGES, docstrings.HELD_OUT
-    )
+    for split, count in docstrings.COUNTS.items():
+        counts = Counter(row["label"] for row in rows[split])
+        assert counts == dict.fromkeys(docstrings.SUBPACKAGES, count)
     texts = [row["text"] for found in rows.values() for row in found]
     assert len(set(texts)) == len(texts)
     for text in texts:

@@ -82,9 +82,9 @@ def rank(
 @app.command()
 @takes_settings
 def fit(  # noqa: PLR0913  # a flag each
-    out: Out,
     settings: MakeSettings,
     data: PlannedData = None,
+    out: Out = "model",
     backbone: Several = None,
     strategy: Strategy = None,
     plan: Plan = None,
@@ -120,8 +120,8 @@ def fit(  # noqa: PLR0913  # a flag each
 def pretrain(
     data: Data,
     backbone: Pretrained,
-    out: Out,
     settings: MakeSettings,
+    out: Out = "model",
     anyway: Annotated[
         bool, typer.Option("--anyway", help="Save the source even if it learned nothing.")
     ] = False,

@@ -29,7 +29,9 @@ Pretrained = Annotated[
     str,
     typer.Option("--backbone", "-b", help="hub:name, then @weights and ?option=value."),
 ]
-Out = Annotated[str, typer.Option("--out", "-o", help="A new folder for the model.")]
+Out = Annotated[
+    str, typer.Option("--out", "-o", help="A new folder for the model; absent, `model` here.")
+]
 Strategy = Annotated[
     str | None,
     typer.Option(

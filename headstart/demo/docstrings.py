@@ -20,7 +20,7 @@ SUBPACKAGES = (
     *("interpolate", "linalg", "ndimage", "optimize"),
     *("signal", "sparse", "special", "stats"),
 )
-LABELLED, HELD_OUT = 10, 30  # texts a subpackage to learn from, and to test on
+COUNTS = {"train": 10, "val": 5, "test": 30}  # texts a subpackage, those to be tested on last
 ENCODER = "packaged:all-minilm-l6-v2"
 SETTINGS = Settings(epochs=8)  # and 16 from scratch, so that two cores are done in a minute or so
 _LONGEST = 80  # characters of a text
@@ -48,17 +48,18 @@ def encoder() -> Path:
 
 
 def _write(folder: Path) -> None:
-    """Write train.csv and test.csv, each text once, in an order that its content says."""
+    """Write a table a split, each text once, in an order that its content says."""
     folder.mkdir(parents=True)
     texts = _texts()
-    rows: dict[str, list[tuple[str, str]]] = {"train": [], "test": []}
+    rows: dict[str, list[tuple[str, str]]] = {split: [] for split in COUNTS}
     for label in SUBPACKAGES:
         own = sorted(
             (t for t, of in texts.items() if of == {label}),
             key=lambda text: blake2b(text.encode()).digest(),
         )
-        rows["train"] += [(text, label) for text in own[:LABELLED]]
-        rows["test"] += [(text, label) for text in own[LABELLED : LABELLED + HELD_OUT]]
+        for split, count in COUNTS.items():
+            rows[split] += [(text, label) for text in own[:count]]
+            own = own[count:]
     for split, labelled in rows.items():
         with open(folder / f"{split}.csv", "w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([("text", "label"), *labelled])
