@@ -90,7 +90,7 @@ def run(
         made = evidence.strategy_arm(target, source, strategy, asked, features, until)
     trial.tried[asked] = made
     blend = "" if named else BLENDED.get(asked, "")
-    if blend and evidence.undecided(made.arm, features.arm):
+    if blend and evidence.undecided(made.arm, features.arm) and has_time(target, source, blend):
         trial.tried[blend] = evidence.blended_arm(target, source, features, made, blend)
     return trial
 
