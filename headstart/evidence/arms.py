@@ -172,6 +172,7 @@ def _start(outcome: Outcome) -> nn.Module:
 
 def _answered(target: Target, model: Model, refit: bool) -> dict[str, np.ndarray]:
     """A model's outputs for each judged split, its head fitted once more before."""
+    refit = refit and not target.budget.over()
     checked = {"validation": refit_head(target, model)} if refit else {}
     return judge(target, model) | checked
 

@@ -99,7 +99,7 @@ def run(
         return trial
     made = trial.tried[asked] = _named(target, source, asked, features, until) or features
     blend = "" if named else BLENDED.get(asked, "")
-    if blend and evidence.undecided(made.arm, features.arm):
+    if blend and evidence.undecided(made.arm, features.arm) and has_time(target, source, blend):
         trial.tried[blend] = evidence.blended_arm(target, source, features, made, blend)
     return trial
 
