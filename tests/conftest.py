@@ -28,6 +28,10 @@ from headstart.results import Result
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
 
+# What starts in a shell's background ignores interrupts, and so does whatever it starts itself.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 # Folds and several trainings take several times as long: tests that are about them ask for them.
 defaults.FOLDED = defaults.LEAST_HELD_OUT = defaults.SETTLED = 0
 
