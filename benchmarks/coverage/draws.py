@@ -69,7 +69,7 @@ class Bench:
         )
         began = time.monotonic()
         # opening the model in a fresh process changes no number and takes longer than all else
-        with mock.patch("headstart.artifact.verify"):
+        with mock.patch("headstart.pipeline.checking.verify"):
             made = hs.fit(
                 data, self.reference, place / "model", strategy=self.strategy, settings=settings
             )
@@ -97,7 +97,7 @@ class Bench:
         for fresh in range(FRESH):
             folder = self.work / "draw" / f"scratch-{fresh}"
             settings = hs.Settings(seed=_OTHER * (fresh + 1) + number, evidence="none")
-            with mock.patch("headstart.artifact.verify"):
+            with mock.patch("headstart.pipeline.checking.verify"):
                 hs.pretrain(data, self.reference, folder, anyway=True, settings=settings)
             scratch.append(self._judged(folder, drawn, number))
         found = {"gain": told["gain"], "verdict": told["verdict"], "scratch": scratch}
