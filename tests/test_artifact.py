@@ -24,6 +24,7 @@ from timm.data.transforms_factory import create_transform
 import headstart as hs
 from headstart import artifact, record, weights
 from headstart.data import FileSource, Item
+from headstart.pipeline import checking
 
 TIMM = "timm:test_resnet?pretrained=false&size=32&mean=0.4&std=0.3"
 
@@ -191,17 +192,17 @@ def test_a_fresh_process_is_compared_answer_by_answer(
     files = items(fitted.pictures / "bees")[:2]
     predictions = hs.load(fitted.folder).predict([file.id for file in files])
     expected = [prediction.answer for prediction in predictions]
-    artifact.verify(fitted.folder, files, expected, ".png")
+    checking.verify(fitted.folder, files, expected, ".png")
 
     path = copy / "model.safetensors"
     state = weights.read(path).state
     state["head.bias"][0] += 0.5
     weights.save(state, path, {"format": "pt"})
     with pytest.raises(hs.HeadstartError, match="has changed since it was saved"):
-        artifact.verify(copy, files, expected, ".png")
+        checking.verify(copy, files, expected, ".png")
     forge(copy, weights_sha256=weights.digest(state))
     with pytest.raises(hs.HeadstartError, match=r"answers otherwise .* for .*bees/000\.png"):
-        artifact.verify(copy, files, expected, ".png")
+        checking.verify(copy, files, expected, ".png")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
