@@ -32,7 +32,7 @@ def test_a_run_that_a_budget_cut_is_repeated_without_one(pictures: Path, tmp_pat
         pictures, "seeded:convnet", tmp_path / "cut", strategy="full-fine-tuning", settings=settings
     )
     arm = cut.evidence.dropped or cut.evidence.arms["chosen"]
-    assert arm.note == "ended by the budget"
+    assert "ended by the budget" in arm.note
     made = plan.read(cut.folder)
     assert made.chosen().budget is None
     assert len(made.pace) == arm.steps > 0

@@ -123,7 +123,7 @@ def test_what_a_record_may_say_besides_is_said_everywhere_or_nowhere(tmp_path: P
         "proof": "unfinished",
     }
     said = [
-        "Judged by 5 × 4 folds of all 20 items; the model handed over is fitted on all of them.",
+        "Judged by 5 × 4 folds of all 20 items; the model handed over is made from all of them.",
         "Over the strongest simple method (tf-idf): +12.0 points of accuracy, 95 % interval +7.0 "
         "to +17.0.",
         "The transfer is at least within 2 points of scratch.",

@@ -89,7 +89,7 @@ def moments(unfinished: Path) -> Iterator[tuple[str, Callable[[], bool]]]:
     yield "a later epoch of the strategy", renewed(chosen)
     yield "a checkpoint half written", there(unfinished / "scratch-1.writing")
     yield "a later epoch from scratch", there(unfinished / "scratch.checkpoint")
-    yield "the draft of the model", there(unfinished / "artifact" / "model.safetensors")
+    yield "the last check of the model", there(unfinished / "artifact")
 
 
 @pytest.fixture

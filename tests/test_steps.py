@@ -170,6 +170,8 @@ def test_a_strategy_s_own_parameters_are_those_of_the_best_epoch(
 
 def test_other_own_parameters_than_the_checkpoint_s_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "run.checkpoint"
-    tiny.run(tiny.Told(checkpoint=path))
+    session = tiny.session(3, tiny.Told(checkpoint=path))
+    given = (tiny.splits(), tiny.recipe(4, rate=0.05), session)
+    train(tiny.model(dropout=0.3), tiny.TASK, catalog.strategy("full-fine-tuning"), *given)
     with pytest.raises(HeadstartError, match="own parameters are not those"):
         scaled(tiny.Told(checkpoint=path))

@@ -57,9 +57,9 @@ class Dataset:
         (N,) int64 class numbers; (N, labels) float32 numbers in the user's units; or (N, labels)
         float32 of 1 for the labels in a set and 0 for the others.
         """
-        return kind_named(self.kind)().encode(
-            [item.label for item in self.split(name)], self.labels
-        )
+        own = [item.label for item in self.split(name)]
+        given = own or [item.label for item in self.items[:1]]  # rows of none have a shape, too
+        return kind_named(self.kind)().encode(given, self.labels)[: len(own)]
 
     @cached_property
     def fingerprint(self) -> str:

@@ -59,7 +59,8 @@ def choose(arms: Mapping[str, Arm]) -> str:
     """The arm to hand over, by validation: the asked-for one unless a simpler one is as good.
 
     `arms` run from the simplest to the asked-for one, which comes last. Scratch is not simpler, and
-    takes its place only where it is better by more than a standard error.
+    takes its place only where it is better by more than a standard error; nor is another head than
+    that which was asked for, which gives way only to a better one.
     """
     *others, asked = arms
     simpler = [
@@ -68,7 +69,8 @@ def choose(arms: Mapping[str, Arm]) -> str:
         if name != "scratch" or clearly(arms[name].checked, arms[asked].checked)
     ]
     best = max(simpler, key=lambda name: arms[name].merit, default=asked)
-    return best if arms[best].merit[0] >= arms[asked].merit[0] else asked
+    ahead = arms[best].merit[0] - arms[asked].merit[0]
+    return best if ahead > 0 or (ahead == 0 and arms[asked].steps) else asked
 
 
 def simplest(arms: Mapping[str, Arm]) -> str:

@@ -195,7 +195,8 @@ def _scratch_in_folds(
     had a part in it. Together they take the time of one. The model is the last fold's, until one is
     trained on all items to be handed over.
     """
-    source, name = trial.source, trial.winner
+    source = trial.source
+    name = trial.winner if trial.winner in folding.arms else FEATURES  # as time was out for it
     made: list[Outcome] = []
     said: list[str] = []
 

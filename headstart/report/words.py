@@ -40,7 +40,7 @@ def further(evidence: Evidence) -> Iterator[str]:
             "Each was trained once: the gain's interval allows for other trainings, which are "
             f"taken to differ by a standard deviation of {100 * assumed:.1f} points."
         )
-    if trainings > 1 and (evidence.get("judge") or {}).get("by") != "folds":
+    if trainings > 1:
         yield f"The gain is that of {trainings} trainings each, from seeds of their own."
     if evidence.get("proof") == "unfinished":
         yield (
