@@ -160,7 +160,9 @@ class Workspace:
             shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
     def _write(self, name: str, what: Mapping[str, Any]) -> None:
-        (self.folder / name).write_text(_text(what), encoding="utf-8")
+        draft = self.folder / f"{name}.writing"
+        draft.write_text(_text(what), encoding="utf-8")
+        os.replace(draft, self.folder / name)  # whoever looks finds all of it or nothing
 
     def _known(self) -> dict[str, list[str]]:
         """The hashes of records that were handed over, and the names of the last one's files."""
