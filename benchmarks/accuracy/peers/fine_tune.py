@@ -6,7 +6,7 @@ import time
 
 from timed import BATCH, arguments, epochs, items, write
 
-THAWED = 3.0  # times what an epoch of the head alone takes, for one of the whole network
+THAWED = 2.0  # times what an epoch of the head alone takes, for one of the whole network
 MOST = 20
 
 
