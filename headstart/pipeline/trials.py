@@ -10,6 +10,7 @@ from headstart.budget import Budget
 from headstart.contracts import Backbone, Strategy
 from headstart.data import Dataset
 from headstart.evidence import Arm, Outcome, Target
+from headstart.features.legality import storable
 from headstart.pipeline.affordable import features_in_time, has_time
 from headstart.pipeline.demands import AUTO, demand_steps, demand_trainable
 from headstart.pipeline.folding import Folding, by_folds
@@ -135,7 +136,7 @@ def _folded(
     """
     names, asked = [trial.asked], trial.asked
     if asked == AUTO:
-        names = tried_names(trial.target, trial.source)
+        names = _light(trial.target, trial.source)
     elif head_of(asked) is None and not moves(asked).epochs(1):
         names = []
     folding = Folding.over(trial.target, trains=any(moves(name).epochs(1) for name in names))
@@ -158,6 +159,28 @@ def _folded(
     elif best != FEATURES:
         trial.tried[best] = trial.tried[FEATURES]
     return trial
+
+
+def _light(target: Target, source: Backbone) -> list[str]:
+    """The policy's strategies; without a budget only those that train on stored activations.
+
+    Folds train each several times, which takes many minutes where that is the whole network.
+    """
+    names, stages = tried_names(target, source), len(source.stages)
+    if target.budget.limited:
+        return names
+    light = [
+        name
+        for name in names
+        if storable(moves(name), moves(name).epochs(1), stages, augmented=False)
+    ]
+    if len(light) < len(names):
+        others = ", ".join(name for name in names if name not in light)
+        target.progress.say(
+            f"{others}: left out, as each fold would train the whole network. Give a --budget to "
+            "have them tried, or name one with -s."
+        )
+    return light
 
 
 def _judged(
