@@ -70,8 +70,7 @@ def refit_head(target: Target, model: Model) -> np.ndarray:
     ours, other = (answers(head, validation[0]) for head in (own, probe))
     if clearly(task.scores(ours, validation[1]), task.scores(other, validation[1])):
         return ours
-    if target.dataset.split("test"):
-        model.head = full_probe(task, train, validation, target.labels)
+    model.head = full_probe(task, train, validation, target.labels)
     return other
 
 
