@@ -18,7 +18,7 @@ few = settings(max_examples=25, deadline=None)
 def exact(law: Law, counts: tuple[int, ...] = COUNTS) -> Curve:
     """A curve on which every item scores what the law says."""
     means = np.array([law.score(count) for count in counts])
-    return Curve(counts, np.tile(means[None, :, None], (2, 1, 3)))
+    return Curve(counts, np.tile(means[None, :, None], (2, 1, 30)))
 
 
 def noisy(law: Law, seed: int, items: int = 150, counts: tuple[int, ...] = COUNTS) -> Curve:
@@ -71,6 +71,13 @@ def test_too_few_counts_are_refused(count: int) -> None:
     assert f"has {count} counts" in told.said
 
 
+@pytest.mark.parametrize("items", [3, 29])
+def test_too_few_held_out_items_are_refused(items: int) -> None:
+    curve = exact(Law(0.1, 1.0, 0.5))
+    told = forecast(Curve(curve.counts, curve.scores[:, :, :items]))
+    assert told.points is None and f"judged on {items} items" in told.said
+
+
 def test_three_counts_are_enough() -> None:
     assert forecast(exact(Law(0.1, 1.0, 0.5), COUNTS[:3])).points is not None
 
@@ -79,7 +86,7 @@ def test_three_counts_are_enough() -> None:
     "means", [(0.8,) * 5, (0.9, 0.85, 0.8, 0.75, 0.7)], ids=["level", "falling"]
 )
 def test_a_score_that_does_not_rise_is_refused(means: tuple[float, ...]) -> None:
-    told = forecast(Curve(COUNTS, np.tile(np.array(means)[None, :, None], (2, 1, 5))))
+    told = forecast(Curve(COUNTS, np.tile(np.array(means)[None, :, None], (2, 1, 30))))
     assert told.points is None and "no better than a constant" in told.said
 
 

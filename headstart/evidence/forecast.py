@@ -14,6 +14,7 @@ from headstart.evidence.labels import Curve
 HORIZONS = (2, 4)  # times the labels
 RESAMPLES = 300
 _FEWEST = 3  # counts on a curve that the law's three numbers ask for
+_JUDGED = 30  # held-out items; with 15 a curve rises clearly by luck, and 4 of 20 forecasts failed
 _DECAYS = (0.05, 2.0)  # exponents of the law
 _GRID = 24  # exponents tried before the best one is refined
 
@@ -46,8 +47,9 @@ def forecast(curve: Curve) -> Forecast:
     A power law with a floor (Cortes et al. 1994; Hestness et al. 2017) is fitted to one minus the
     score, larger counts weighing more (Figueroa et al. 2012), once for the forecast and once for
     each resample of draws and held-out items, which gives the interval; the misfit of the law
-    itself is not in it. Refused with fewer than three counts, and where the fitted error does not
-    fall in at least 97.5 % of the resamples: a constant then does as well.
+    itself is not in it. Refused with fewer than three counts or 30 held-out items, and where the
+    fitted error does not fall in at least 97.5 % of the resamples: a constant then does as well.
+    `python -m benchmarks forecast` counts how often the interval holds what came true.
     """
     if len(curve.counts) < _FEWEST:
         return Forecast(
@@ -55,9 +57,15 @@ def forecast(curve: Curve) -> Forecast:
             f"No forecast: the curve has {len(curve.counts)} counts of labels, and the power law "
             f"needs {_FEWEST}.",
         )
+    items = curve.scores.shape[2]
+    if items < _JUDGED:
+        return Forecast(
+            None,
+            f"No forecast: the curve was judged on {items} items, and where these are fewer than "
+            f"{_JUDGED} chance alone makes it rise.",
+        )
     law = fit(curve.counts, 1.0 - curve.means())
     rng = np.random.default_rng(curve.seed % 2**32)
-    items = curve.scores.shape[2]
     laws = [
         fit(curve.counts, 1.0 - curve.resampled(rng.integers(0, items, size=(items,)), rng))
         for _ in range(RESAMPLES)
