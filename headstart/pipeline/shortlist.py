@@ -38,7 +38,9 @@ def search(
     best = look.alive[0]
     if best.source is None:
         raise ValueError(f"{best.reference} was not loaded")
-    around.progress.say(f"{best.reference} is chosen.\n{look.ranking()}")
+    alone = f"{best.reference} is taken, the only one there is to look at."
+    compared = f"{best.reference} is chosen.\n{look.ranking()}"
+    around.progress.say(alone if len(look.field) == 1 else compared)
     target = look.target(best.source)
     for sentence in target.remarks():
         around.progress.warn(sentence)
