@@ -149,7 +149,8 @@ def rivals(trial: Trial) -> Arms:
     if trial.folding is not None:
         naive = replace(naive, arm=trial.folding.naive())
     arms = {"naive": naive, "features": features}
-    arms |= {name: made for name, made in trial.tried.items() if made not in (features, asked)}
+    others = trial.tried.items()
+    arms |= {name: made for name, made in others if made is not features and made is not asked}
     return arms | {"asked": asked}
 
 
