@@ -51,19 +51,9 @@ def forecast(curve: Curve) -> Forecast:
     fitted error does not fall in at least 97.5 % of the resamples: a constant then does as well.
     `python -m benchmarks forecast` counts how often the interval holds what came true.
     """
-    if len(curve.counts) < _FEWEST:
-        return Forecast(
-            None,
-            f"No forecast: the curve has {len(curve.counts)} counts of labels, and the power law "
-            f"needs {_FEWEST}.",
-        )
     items = curve.scores.shape[2]
-    if items < _JUDGED:
-        return Forecast(
-            None,
-            f"No forecast: the curve was judged on {items} items, and where these are fewer than "
-            f"{_JUDGED} chance alone makes it rise.",
-        )
+    if lacking := _lacking(len(curve.counts), items):
+        return Forecast(None, lacking)
     law = fit(curve.counts, 1.0 - curve.means())
     rng = np.random.default_rng(curve.seed % 2**32)
     laws = [
@@ -85,6 +75,21 @@ def forecast(curve: Curve) -> Forecast:
     )
     points = [{"items": n} | each.to_json() for n, each in zip(counts, found, strict=True)]
     return Forecast(points, f"Forecast by a power law: {told}.", law)
+
+
+def _lacking(counts: int, items: int) -> str:
+    """Why a curve of so many counts, judged on so many items, has no forecast; empty if it may."""
+    if counts < _FEWEST:
+        return (
+            f"No forecast: the curve has {counts} counts of labels, and the power law "
+            f"needs {_FEWEST}."
+        )
+    if items < _JUDGED:
+        return (
+            f"No forecast: the curve was judged on {items} items, and where these are fewer than "
+            f"{_JUDGED} chance alone makes it rise."
+        )
+    return ""
 
 
 def fit(counts: tuple[int, ...], errors: np.ndarray) -> Law:
