@@ -127,7 +127,8 @@ def test_a_trained_network_gets_a_head_that_has_learned_from_validation_too(
     monkeypatch.setattr(judging, "clearly", lambda *scores: clear)
     made = strategy_arm(aim, backbone, catalog.strategy("last-stages"), "last-stages", features)
     assert made.start is not None
-    body = nn.Sequential(*made.model.stages)
+    own = made.model
+    body = Model(dict(zip(own.names, own.stages, strict=True)), nn.Identity())
     parts = {
         name: (judging._outputs(aim, body, aim.dataset.split(name)), aim.dataset.targets(name))
         for name in ("train", "validation", "test")
