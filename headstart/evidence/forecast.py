@@ -14,7 +14,7 @@ from headstart.evidence.labels import Curve
 HORIZONS = (2, 4)  # times the labels
 RESAMPLES = 300
 _FEWEST = 3  # counts on a curve that the law's three numbers ask for
-_JUDGED = 30  # held-out items: with 15 a curve rises by luck, and 4 of 20 forecasts failed
+_JUDGED = 30  # held-out items; with 15 a curve rises clearly by luck, and 4 of 20 forecasts failed
 _DECAYS = (0.05, 2.0)  # exponents of the law
 _GRID = 24  # exponents tried before the best one is refined
 
@@ -52,8 +52,9 @@ def forecast(curve: Curve) -> Forecast:
     `python -m benchmarks forecast` counts how often the interval holds what came true.
     """
     items = curve.scores.shape[2]
-    if lacking := _lacking(len(curve.counts), items):
-        return Forecast(None, lacking)
+    refusal = _refusal(len(curve.counts), items)
+    if refusal:
+        return Forecast(None, f"No forecast: the curve {refusal}.")
     law = fit(curve.counts, 1.0 - curve.means())
     rng = np.random.default_rng(curve.seed % 2**32)
     laws = [
@@ -77,17 +78,14 @@ def forecast(curve: Curve) -> Forecast:
     return Forecast(points, f"Forecast by a power law: {told}.", law)
 
 
-def _lacking(counts: int, items: int) -> str:
-    """Why a curve of so many counts, judged on so many items, has no forecast; empty if it may."""
+def _refusal(counts: int, items: int) -> str:
+    """Why a curve of so many counts, judged on so many items, is too little; empty if it is not."""
     if counts < _FEWEST:
-        return (
-            f"No forecast: the curve has {counts} counts of labels, and the power law "
-            f"needs {_FEWEST}."
-        )
+        return f"has {counts} counts of labels, and the power law needs {_FEWEST}"
     if items < _JUDGED:
         return (
-            f"No forecast: the curve was judged on {items} items, and where these are fewer than "
-            f"{_JUDGED} chance alone makes it rise."
+            f"was judged on {items} items, and where these are fewer than {_JUDGED} chance alone "
+            "makes it rise"
         )
     return ""
 
