@@ -14,7 +14,7 @@ from headstart.evidence.labels import Curve
 HORIZONS = (2, 4)  # times the labels
 RESAMPLES = 300
 _FEWEST = 3  # counts on a curve that the law's three numbers ask for
-_JUDGED = 30  # held-out items: with 15 a curve rises by luck, and 4 of 20 forecasts failed
+_JUDGED = 30  # held-out items; with 15 a curve rises clearly by luck, and 4 of 20 forecasts failed
 _DECAYS = (0.05, 2.0)  # exponents of the law
 _GRID = 24  # exponents tried before the best one is refined
 
