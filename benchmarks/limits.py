@@ -45,7 +45,7 @@ def limits(args: argparse.Namespace) -> dict[str, Any]:
     from headstart.features.engine import TorchEngine, fastest
     from headstart.features.extract import Prefix
     from headstart.features.reading import Reader, groups_of
-    from headstart.progress import Silent
+    from headstart.runtime.progress import Silent
 
     modality = catalog.modality("image")
     backbone = catalog.load_backbone(f"timm:{args.backbone}@{args.weights}")

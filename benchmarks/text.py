@@ -86,7 +86,7 @@ def _ours(encoder: str) -> Callable[[list[str]], np.ndarray]:
     from headstart.data.check import digest
     from headstart.features.extract import Prefix, extract
     from headstart.features.reading import Reader
-    from headstart.progress import Silent
+    from headstart.runtime.progress import Silent
 
     backbone = catalog.load_backbone(encoder)
     modality = catalog.modality("text").fitted(backbone)

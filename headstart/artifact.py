@@ -14,11 +14,11 @@ from typing import Any
 
 import torch
 
-from headstart import record as records
-from headstart import weights
 from headstart.contracts import Backbone, Preprocess
+from headstart.contracts.model import Model
 from headstart.errors import HeadstartError, WeightsError
-from headstart.model import Model
+from headstart.loading import record as records
+from headstart.loading import weights
 from headstart.report import as_text
 from headstart.report.markdown import render
 

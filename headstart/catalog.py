@@ -12,13 +12,13 @@ from dataclasses import replace
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
-from headstart.entry_points import advertised, located
+from headstart.contracts.entry_points import advertised, located
+from headstart.contracts.references import Reference, build, parse, parse_named
 from headstart.errors import HeadstartError, UnknownNameError
-from headstart.references import Reference, build, parse, parse_named
 
 if TYPE_CHECKING:
     from headstart.contracts import Backbone, Hub, Modality, Origin, Strategy, Task
-    from headstart.head import HeadFitter
+    from headstart.contracts.head import HeadFitter
 
 HUBS = {
     "caffe": "headstart.hubs.caffe:Caffe",
@@ -165,7 +165,7 @@ def _with_terms(origin: Origin, reference: Reference) -> Origin:
 
 def _terms(reference: Reference) -> dict[str, Any]:
     """What a saved model's weights say of where they come from, which few hubs read."""
-    from headstart.weights import header
+    from headstart.loading.weights import header
 
     said = header(reference.weights) if reference.weights else {}
     return {name: said[name] for name in ("licence", "trained_on") if name in said}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from headstart.entry_points import advertised
+from headstart.contracts.entry_points import advertised
 from headstart.errors import HeadstartError
 
 if TYPE_CHECKING:

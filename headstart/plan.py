@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from headstart.contracts.references import parse
 from headstart.data import Dataset
 from headstart.defaults import Settings
 from headstart.errors import DataError, HeadstartError
-from headstart.references import parse
 
 FILE = "plan.json"
 FORMAT = 1

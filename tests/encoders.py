@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from headstart import artifact
 from headstart.contracts import Backbone
-from headstart.model import Model
-from headstart.weights import save
+from headstart.contracts.model import Model
+from headstart.loading.weights import save
 
 _SIZES = {
     "vocab_size": 40,

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from headstart import catalog
 from headstart.contracts import Backbone
-from headstart.model import Model
+from headstart.contracts.model import Model
 
 TRUST = "HEADSTART_TRUST"
 SOURCE = """

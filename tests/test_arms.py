@@ -12,8 +12,8 @@ import tiny
 import torch
 from torch import nn
 
-from headstart import catalog, defaults, machine
-from headstart.budget import Budget
+from headstart import catalog, defaults
+from headstart.contracts.model import Model
 from headstart.data import load
 from headstart.defaults import Settings
 from headstart.evidence import (
@@ -29,7 +29,8 @@ from headstart.evidence.fitting import answers, full_probe
 from headstart.features.feed import StoredFeed
 from headstart.features.reading import Reader
 from headstart.features.store import Rows
-from headstart.model import Model
+from headstart.runtime import machine
+from headstart.runtime.budget import Budget
 from headstart.training import predict
 
 

@@ -22,8 +22,9 @@ from timm.data.config import resolve_model_data_config
 from timm.data.transforms_factory import create_transform
 
 import headstart as hs
-from headstart import artifact, record, weights
+from headstart import artifact
 from headstart.data import FileSource, Item
+from headstart.loading import record, weights
 from headstart.pipeline import checking
 
 TIMM = "timm:test_resnet?pretrained=false&size=32&mean=0.4&std=0.3"

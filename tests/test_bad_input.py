@@ -15,7 +15,8 @@ from conftest import Fitted, write_pictures
 from huggingface_hub import constants
 from told import run, snapshot
 
-from headstart import catalog, weights
+from headstart import catalog
+from headstart.loading import weights
 
 TINY = "seeded:convnet"
 

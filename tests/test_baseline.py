@@ -18,8 +18,7 @@ from hypothesis import strategies as st
 from pictures import saved
 from PIL import Image as pil
 
-from headstart import catalog, defaults, machine
-from headstart.budget import Budget
+from headstart import catalog, defaults
 from headstart.contracts import Check, Modality, Preprocess
 from headstart.data import load, refolded
 from headstart.defaults import Settings
@@ -28,6 +27,8 @@ from headstart.features.reading import Reader
 from headstart.modalities.image.statistics import SIDE, colours, edges
 from headstart.modalities.text import Text
 from headstart.report import notes
+from headstart.runtime import machine
+from headstart.runtime.budget import Budget
 
 IMAGE = catalog.modality("image")
 

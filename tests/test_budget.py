@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headstart.budget import Budget, seconds
 from headstart.errors import HeadstartError
+from headstart.runtime.budget import Budget, seconds
 
 
 @pytest.fixture

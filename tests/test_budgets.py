@@ -13,14 +13,14 @@ import tiny
 from conftest import write_pictures
 
 import headstart as hs
-from headstart import budget as budgets
 from headstart import evidence, plan
-from headstart.budget import Budget
 from headstart.errors import OutOfTimeError
 from headstart.pipeline import affordable, trials
 from headstart.pipeline.prepare import Surroundings, prepare
 from headstart.pipeline.ranking import FEWEST, LATE, Look
-from headstart.progress import Silent
+from headstart.runtime import budget as budgets
+from headstart.runtime.budget import Budget
+from headstart.runtime.progress import Silent
 
 TINY = "seeded:convnet?width=4"
 SETTINGS = hs.Settings(epochs=2, device="cpu", scratch=False, evidence="none")

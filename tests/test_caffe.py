@@ -35,9 +35,9 @@ from torch import Tensor, nn
 import headstart as hs
 from headstart import catalog
 from headstart.contracts import Backbone
+from headstart.contracts.model import Model
 from headstart.errors import HeadstartError
-from headstart.model import Model
-from headstart.weights import save
+from headstart.loading.weights import save
 
 LENET = (
     "caffe_lenet_mnist/lenet_train_test.prototxt",

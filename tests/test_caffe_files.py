@@ -28,9 +28,9 @@ from torch import nn
 
 from headstart import catalog
 from headstart.contracts import Backbone
+from headstart.contracts.model import Model
 from headstart.errors import HeadstartError, WeightsError
-from headstart.model import Model
-from headstart.weights import save
+from headstart.loading.weights import save
 
 
 @pytest.fixture(autouse=True)

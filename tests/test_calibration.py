@@ -11,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from headstart.contracts.model import Model
+from headstart.contracts.standardisation import label_shares
 from headstart.evidence.calibration import (
     BINS,
     LEAST,
@@ -23,8 +25,6 @@ from headstart.evidence.calibration import (
     shares,
     temperature,
 )
-from headstart.head import label_shares
-from headstart.model import Model
 from headstart.tasks.classification import Classification
 
 few = settings(max_examples=40, deadline=None)

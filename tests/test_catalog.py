@@ -59,7 +59,7 @@ FILES = {
     """,
     "mine.py": """
         from headstart.contracts import Hub, Strategy
-        from headstart.references import parse
+        from headstart.contracts.references import parse
 
         class Mine(Strategy):
             def __init__(self, count=1):

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from tiny_checkpoints import PAGE, STATES, load, recognised, saved
 
 from headstart.errors import WeightsError
-from headstart.weights import read
+from headstart.loading.weights import read
 
 
 def in_tensors(name: str) -> Callable[[Path], Path]:

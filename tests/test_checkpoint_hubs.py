@@ -15,14 +15,14 @@ from torchvision import models
 
 from headstart import catalog
 from headstart.contracts import Backbone
+from headstart.contracts.model import Model
 from headstart.defaults import Settings
 from headstart.errors import HeadstartError, WeightsError
 from headstart.hubs.torchvision.building import adapted
-from headstart.model import Model
+from headstart.loading.weights import Weights, fit
 from headstart.pipeline.fetching import fetch
 from headstart.pipeline.prepare import Surroundings
-from headstart.progress import Silent
-from headstart.weights import Weights, fit
+from headstart.runtime.progress import Silent
 
 SIZE = 32
 SOURCE = """

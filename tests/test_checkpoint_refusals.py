@@ -26,7 +26,7 @@ from tiny_checkpoints import PAGE, recognised, saved
 from torch import nn
 
 from headstart.errors import WeightsError
-from headstart.weights import read
+from headstart.loading.weights import read
 
 plain = trained.RAW["a plain state dict"]
 
@@ -205,7 +205,7 @@ from torch import distributed
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.tensor import Shard, distribute_tensor
 from torch.testing._internal.distributed.fake_pg import FakeStore
-from headstart.weights import read
+from headstart.loading.weights import read
 
 distributed.init_process_group("fake", rank=0, world_size=1, store=FakeStore())
 mesh = init_device_mesh("cpu", (1,))

@@ -17,15 +17,15 @@ import headstart as hs
 from headstart import evidence, plan
 from headstart.errors import OutOfTimeError
 from headstart.evidence import Arm
+from headstart.loading.weights import save
 from headstart.pipeline import contenders, halving, trials
 from headstart.pipeline.ladder import BLENDED
 from headstart.pipeline.prepare import Surroundings, prepare
 from headstart.pipeline.ranking import Look
-from headstart.progress import Silent
 from headstart.results.ranking import CheckedRanking, Ranked, Ranking, weighted_tau
+from headstart.runtime.progress import Silent
 from headstart.transferability import history
 from headstart.transferability.prior import Prior
-from headstart.weights import save
 
 QUICK: dict[str, Any] = {"scratch": False, "epochs": 2, "device": "cpu"}
 

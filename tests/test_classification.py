@@ -15,7 +15,7 @@ from torch import nn
 from torch.nn import functional
 
 from headstart.contracts import Batch
-from headstart.model import Model
+from headstart.contracts.model import Model
 from headstart.tasks.classification import Classification, probe
 
 FEATURES = torch.randn(9, 3, generator=torch.Generator().manual_seed(0))

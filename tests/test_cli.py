@@ -26,7 +26,7 @@ from headstart import catalog
 from headstart.cli import answers, app, options
 from headstart.defaults import Settings
 from headstart.errors import DataError
-from headstart.progress import Progress
+from headstart.runtime.progress import Progress
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = "seeded:convnet"

@@ -16,10 +16,10 @@ from torch import Tensor
 from typer.testing import CliRunner
 
 import headstart as hs
-from headstart import record, weights
 from headstart.cli import app
 from headstart.errors import HeadstartError
 from headstart.evidence import Interval
+from headstart.loading import record, weights
 from headstart.results.comparison import Compared, Comparison
 
 State = dict[str, Tensor]

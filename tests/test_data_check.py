@@ -20,7 +20,7 @@ from headstart.data import FileSource, Item, load, load_labelled
 from headstart.data.check import drop_conflicts, drop_leaks, identical
 from headstart.errors import DataError
 from headstart.modalities.image import Image
-from headstart.progress import Advance, Silent
+from headstart.runtime.progress import Advance, Silent
 
 
 def picture(seed: int, kind: str = "PNG", mode: str = "RGB") -> bytes:

@@ -27,9 +27,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import Recording
 
-from headstart import downloads
-from headstart.downloads import fetch, fetch_folder, fetching, recorded, unpack
 from headstart.errors import WeightsError
+from headstart.loading import downloads
+from headstart.loading.downloads import fetch, fetch_folder, fetching, recorded, unpack
 
 CONTENT = random.Random(0).randbytes(300_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -89,7 +89,8 @@ def test_a_process_killed_again_and_again_loses_nothing(served: Served, tmp_path
     served.pause = 0.05
     path, part = tmp_path / "large.bin", tmp_path / "large.bin.part"
     code = (
-        "import resource, sys; from pathlib import Path; from headstart.downloads import fetch; "
+        "import resource, sys; from pathlib import Path; "
+        "from headstart.loading.downloads import fetch; "
         "fetch(sys.argv[1], Path(sys.argv[2]), sha256=sys.argv[3]); "
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
     )
@@ -206,7 +207,7 @@ def test_nobody_there_is_one_sentence(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_a_silent_server_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     connected(monkeypatch)
-    monkeypatch.setattr("headstart.downloads.fetching.TIMEOUT", 0.05)
+    monkeypatch.setattr("headstart.loading.downloads.fetching.TIMEOUT", 0.05)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         with pytest.raises(WeightsError, match="timed out"):
@@ -223,7 +224,7 @@ def test_progress_is_told_in_megabytes(served: Served, tmp_path: Path) -> None:
 FETCH = """
 import sys
 from pathlib import Path
-from headstart.downloads import fetch
+from headstart.loading.downloads import fetch
 fetch(sys.argv[1], Path(sys.argv[2]), sha256=sys.argv[3])
 """
 
@@ -323,7 +324,7 @@ def test_bombs_are_refused_before_they_grow(tmp_path: Path) -> None:
 
 
 def test_too_many_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("headstart.downloads.unpacking.MEMBERS", 100)
+    monkeypatch.setattr("headstart.loading.downloads.unpacking.MEMBERS", 100)
     folders = special("x", tarfile.DIRTYPE).tobuf()
     (tmp_path / "a").write_bytes(gzip.compress(folders * 100))
     unpack(tmp_path / "a", tmp_path / "fine")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headstart.encodings import NotTextError, decoded
+from headstart.runtime.encodings import NotTextError, decoded
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))
 

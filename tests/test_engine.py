@@ -16,10 +16,10 @@ import tiny
 import torch
 from torch import Tensor, nn
 
-from headstart import machine
 from headstart.features.engine import Engine, EngineError, TorchEngine, openvino
 from headstart.features.engine.agreement import TOLERANCE, engine_error, error
 from headstart.features.engine.openvino import STREAMS, OpenVinoEngine
+from headstart.runtime import machine
 
 CPU = torch.device("cpu")
 NETWORKS = ("convnet", "residual", "vit")

@@ -24,11 +24,11 @@ from typer.testing import CliRunner
 from headstart import catalog
 from headstart.cli import answers, app
 from headstart.contracts import Backbone
+from headstart.contracts.model import Model
 from headstart.errors import HeadstartError
 from headstart.explain import PictureExplanation, TextExplanation, explain
 from headstart.features.reading import Reader
 from headstart.modalities.text import Text
-from headstart.model import Model
 from headstart.serve import Predictor
 
 LABELS = ("plain", "marked")

@@ -13,7 +13,7 @@ from torch import nn
 
 import headstart as hs
 from headstart import catalog
-from headstart.model import Model
+from headstart.contracts.model import Model
 
 pytestmark = pytest.mark.slow  # each is trained, saved, and proved in a fresh process
 

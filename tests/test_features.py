@@ -12,8 +12,7 @@ import tiny
 import torch
 from torch import Tensor, nn
 
-from headstart import catalog, machine
-from headstart.budget import Budget
+from headstart import catalog
 from headstart.contracts import Backbone
 from headstart.data import load
 from headstart.errors import DataError, OutOfTimeError
@@ -22,7 +21,9 @@ from headstart.features.extract import BATCH, Prefix, extract, is_stored
 from headstart.features.feed import StoredFeed
 from headstart.features.reading import Reader, View
 from headstart.features.store import FeatureStore, Rows
-from headstart.progress import Silent
+from headstart.runtime import machine
+from headstart.runtime.budget import Budget
+from headstart.runtime.progress import Silent
 
 CPU = torch.device("cpu")
 

@@ -20,10 +20,10 @@ from torch import Tensor, nn
 import headstart as hs
 from headstart import catalog
 from headstart.contracts import Backbone
+from headstart.contracts.model import Model
 from headstart.errors import HeadstartError
-from headstart.model import Model
+from headstart.loading.weights import header, save
 from headstart.pipeline.bundling import pack
-from headstart.weights import header, save
 
 TINY = "timm:test_resnet@tiny.safetensors?size=32"
 NETWORK = """

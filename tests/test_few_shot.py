@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from headstart import catalog, machine
+from headstart import catalog
+from headstart.contracts.model import Model, Step
 from headstart.defaults import Settings
 from headstart.errors import HeadstartError
-from headstart.model import Model, Step
+from headstart.runtime import machine
 from headstart.strategies.few_shot import FewShot
 from headstart.training import Session, Splits, train
 

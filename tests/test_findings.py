@@ -12,14 +12,14 @@ import pytest
 from conftest import write_pictures
 
 import headstart as hs
-from headstart.budget import Budget
 from headstart.evidence import calibration
 from headstart.pipeline import findings, trials
 from headstart.pipeline.heads import FEATURES
 from headstart.pipeline.prepare import prepare
-from headstart.progress import Silent
 from headstart.report import headline
 from headstart.results import Result
+from headstart.runtime.budget import Budget
+from headstart.runtime.progress import Silent
 from headstart.training.record import Training
 
 PARTS = {"convergence", "calibration", "classes", "items", "labels", "robustness"}

@@ -15,12 +15,13 @@ from conftest import unheld
 from graph_networks import classifier, expected, pictures, single
 from torch import Tensor, nn
 
-from headstart import catalog, graph
+from headstart import catalog
 from headstart.features.engine import EngineError, TorchEngine, fastest
 from headstart.features.engine.agreement import TOLERANCE, error
 from headstart.features.engine.openvino import OpenVinoEngine, available
-from headstart.graph import Graph
-from headstart.weights import load_into, read, save
+from headstart.loading import openvino_graph as graph
+from headstart.loading.openvino_graph import Graph
+from headstart.loading.weights import load_into, read, save
 
 CPU = torch.device("cpu")
 

@@ -26,11 +26,12 @@ from graph_networks import (
 )
 from torch import nn
 
-from headstart import catalog, graph
+from headstart import catalog
 from headstart.contracts import Backbone
+from headstart.contracts.model import Model
 from headstart.errors import HeadstartError, UnknownNameError, WeightsError
-from headstart.model import Model
-from headstart.weights import save
+from headstart.loading import openvino_graph as graph
+from headstart.loading.weights import save
 
 
 @pytest.fixture(autouse=True)

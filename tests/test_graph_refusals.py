@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from graph_networks import body, classifier, constants, load, node, weights, write
 
-from headstart import catalog, graph
+from headstart import catalog
 from headstart.errors import HeadstartError, WeightsError
+from headstart.loading import openvino_graph as graph
 
 
 @pytest.fixture(autouse=True)

@@ -27,9 +27,9 @@ from torch import nn
 
 import headstart as hs
 from headstart import catalog
+from headstart.contracts.model import Model
 from headstart.errors import HeadstartError
-from headstart.model import Model
-from headstart.weights import save
+from headstart.loading.weights import save
 
 
 @pytest.fixture

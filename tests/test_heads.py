@@ -18,16 +18,17 @@ from conftest import Fitted
 from torch import nn
 
 import headstart as hs
-from headstart import artifact, catalog, record, weights
+from headstart import artifact, catalog
+from headstart.contracts.head import Shape, TrainingSet
+from headstart.contracts.model import Model
 from headstart.defaults import Settings
 from headstart.errors import HeadstartError, UnknownNameError, WeightsError
 from headstart.evidence.fitting import answers
 from headstart.features.engine import fastest
-from headstart.head import Shape, TrainingSet
 from headstart.heads.boosting.trees import TreeEnsemble
-from headstart.model import Model
+from headstart.loading import record, weights
 from headstart.pipeline.heads import head_of, headed
-from headstart.progress import Silent
+from headstart.runtime.progress import Silent
 
 NAMES = sorted(catalog.HEADS)
 QUICK = Settings(scratch=False, evidence="quick", device="cpu")

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from headstart import catalog
 from headstart.contracts import Backbone
+from headstart.contracts.model import Model
 from headstart.features.engine.openvino import OpenVinoEngine
-from headstart.model import Model
-from headstart.weights import digest
+from headstart.loading.weights import digest
 
 BOTH = pytest.mark.parametrize("own", [True, False], ids=["own", "mean"])
 EVERY = pytest.mark.parametrize("kind", KINDS)

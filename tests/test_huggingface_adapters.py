@@ -15,8 +15,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from headstart import catalog
+from headstart.contracts.model import Model
 from headstart.errors import HeadstartError, WeightsError
-from headstart.model import Model
 
 # of peft 0.21 with transformers 5.23, when a test makes an adapter
 pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated")

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from headstart import catalog
 from headstart.contracts import Backbone
-from headstart.model import Model
+from headstart.contracts.model import Model
 
 TEXTS = ["w4 w5 w6", "w7", "w9 w8 w7 w6 w5 w4 unknown", "w30 w31"]
 REAL = [

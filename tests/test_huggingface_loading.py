@@ -16,9 +16,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from headstart import catalog
+from headstart.contracts.model import Model
 from headstart.errors import HeadstartError, WeightsError
 from headstart.hubs import huggingface
-from headstart.model import Model
 
 POOLS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {  # of one text's tokens, none of padding
     "cls": lambda hidden, _: hidden[0],

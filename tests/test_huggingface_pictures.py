@@ -22,10 +22,10 @@ from torch import Tensor, nn
 
 from headstart import catalog
 from headstart.contracts import Backbone
+from headstart.contracts.model import Model
 from headstart.errors import HeadstartError, WeightsError
 from headstart.features.engine.openvino import OpenVinoEngine
 from headstart.hubs.huggingface.pictures.families import FAMILIES, WHOLE
-from headstart.model import Model
 
 EVERY = pytest.mark.parametrize("kind", KINDS)
 CLASSIFIED = pytest.mark.parametrize("kind", [k for k in KINDS if "vision_model" not in k])

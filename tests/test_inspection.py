@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headstart import catalog, machine
+from headstart import catalog
 from headstart.data import InlineSource, Item, load
 from headstart.evidence.calibration import shares
 from headstart.evidence.inspection import (
@@ -27,7 +27,8 @@ from headstart.evidence.inspection import (
 )
 from headstart.features.extract import Prefix, extract
 from headstart.features.reading import Reader
-from headstart.progress import Silent
+from headstart.runtime import machine
+from headstart.runtime.progress import Silent
 
 LABELS = ("ants", "bees", "wasps")
 few = settings(max_examples=25, deadline=None)

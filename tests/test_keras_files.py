@@ -21,13 +21,13 @@ from torch import nn
 
 from headstart import catalog
 from headstart.contracts import Backbone
+from headstart.contracts.model import Model
+from headstart.contracts.references import parse
 from headstart.hubs.keras import applications
 from headstart.hubs.keras.weighted import WEIGHTED
 from headstart.hubs.keras.weightless import WEIGHTLESS
-from headstart.model import Model
-from headstart.references import parse
+from headstart.loading.weights import save
 from headstart.strategies.freezing import LastStages
-from headstart.weights import save
 
 DATA = Path(__file__).resolve().parents[2] / "shared/data"
 REAL = DATA / "weights/keras_resnet8_cifar10.h5"
@@ -178,7 +178,7 @@ def test_training_the_last_stage_leaves_the_others_alone(backbone: Backbone) -> 
     strategy = LastStages(count=1, probe=False)
     before = deepcopy(model.state_dict())
     model.train()
-    strategy.epoch_started(0, model)
+    strategy.on_epoch_start(0, model)
     moving = [p for p in model.parameters() if p.requires_grad]
     optimiser = torch.optim.SGD(moving, 0.1)
     pictures = torch.rand(4, 3, 12, 12, generator=torch.Generator().manual_seed(0)) * 255

@@ -19,7 +19,7 @@ from keras_networks import own, write
 from headstart import catalog
 from headstart.errors import HeadstartError, WeightsError
 from headstart.hubs.keras import applications
-from headstart.weights import save
+from headstart.loading.weights import save
 
 SHAPE = (8, 8, 3)
 

@@ -35,7 +35,7 @@ from headstart.errors import HeadstartError
 from headstart.labelling.sheet import PATH, Sheet
 from headstart.pipeline import labelling
 from headstart.pipeline.labelling import Asked, label
-from headstart.progress import Silent
+from headstart.runtime.progress import Silent
 
 NASTY = "<img src=x onerror=hit=1>"
 

@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headstart import catalog
-from headstart.budget import Budget
 from headstart.contracts import Examples
 from headstart.data import nested
 from headstart.evidence.intervals import bootstrap
@@ -23,6 +22,7 @@ from headstart.evidence.labels import (
     scratch_curve,
     transfer_curve,
 )
+from headstart.runtime.budget import Budget
 
 TASK = catalog.task("image-classification")
 LABELS = ("ant", "bee")

@@ -14,16 +14,17 @@ from conftest import write_pictures
 from document_tables import Form, check_names, check_row, outcome
 
 import headstart as hs
-from headstart import artifact, record
+from headstart import artifact
 from headstart.contracts import Modality
 from headstart.data import Schema, load, load_labelled, recognise, trees
 from headstart.data.items import find
 from headstart.data.names import split_of
 from headstart.errors import DataError
+from headstart.loading import record
 from headstart.modalities.image import Image
 from headstart.modalities.text import Text
-from headstart.progress import Silent
-from headstart.workspace import Workspace
+from headstart.runtime.progress import Silent
+from headstart.runtime.workspace import Workspace
 
 PAGE = Path(__file__).parents[1] / "docs" / "data.md"
 PICTURES = [*layouts.PICTURES, *competitions.PICTURES]

@@ -20,10 +20,10 @@ import headstart as hs
 from headstart import catalog, listing
 from headstart.cli import app
 from headstart.contracts import Backbone, Card, Hub
+from headstart.contracts.references import Reference
 from headstart.errors import HeadstartError
 from headstart.listing.filters import Wanted, chosen, count
-from headstart.progress import Silent
-from headstart.references import Reference
+from headstart.runtime.progress import Silent
 
 ROOT = Path(__file__).resolve().parents[1]
 COUNTING = """

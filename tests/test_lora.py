@@ -13,11 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from headstart import catalog, machine
-from headstart.checkpoints import load_checkpoint
+from headstart import catalog
+from headstart.contracts.model import Model
 from headstart.defaults import Settings
 from headstart.errors import HeadstartError
-from headstart.model import Model
+from headstart.runtime import machine
+from headstart.runtime.checkpoints import load_checkpoint
 from headstart.strategies.lora import Lora
 from headstart.training import Session, Training, train
 
@@ -96,7 +97,7 @@ def test_it_trains_in_bf16() -> None:
 def adapted(stages: Mapping[str, nn.Module], strategy: Lora | None = None) -> list[str]:
     """The layers that have adapters once a model of these stages is prepared."""
     model = Model(stages, nn.Linear(1, 1))
-    (strategy or Lora()).prepare(model)
+    (strategy or Lora()).on_train_start(model)
     return [name for name, _ in model.stages.named_modules() if name.endswith(".base_layer")]
 
 
@@ -131,13 +132,13 @@ def test_a_block_that_several_stages_run_is_adapted_once() -> None:
     stages = {"one": nn.Sequential(block), "two": nn.Sequential(block)}
     model = Model(stages, nn.Linear(8, 1))
     strategy, inputs = Lora(dropout=0.0), torch.randn(4, 8)
-    strategy.prepare(model)
+    strategy.on_train_start(model)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if "lora_B" in name:
                 nn.init.normal_(parameter)
     before = model(inputs)
-    strategy.trained(model)
+    strategy.on_train_end(model)
     torch.testing.assert_close(model(inputs), before, atol=1e-5, rtol=1e-5)
     assert model.stages[0][0] is model.stages[1][0]  # type: ignore[index] # Sequential
 
@@ -146,12 +147,12 @@ def test_a_block_that_several_stages_run_is_adapted_once() -> None:
 def test_a_network_without_such_layers_is_one_clear_sentence(where: str) -> None:
     model = Model({"words": nn.EmbeddingBag(9, 8)}, nn.Linear(8, 2))
     with pytest.raises(HeadstartError, match=r"no linear layer.*Give another strategy"):
-        Lora(where=where).prepare(model)
+        Lora(where=where).on_train_start(model)
 
 
 def test_a_name_that_is_nowhere_is_answered_with_one_that_is() -> None:
     with pytest.raises(HeadstartError, match=r"where=pear.*such as layer3\.linear2\."):
-        Lora(where="pear").prepare(tiny.model("seeded:vit?width=2"))
+        Lora(where="pear").on_train_start(tiny.model("seeded:vit?width=2"))
 
 
 def test_without_peft_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,7 +164,7 @@ def test_without_peft_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> 
 @given(boost=st.floats(1e-3, 1e3), stages=st.integers(1, 20))
 @settings(max_examples=25)
 def test_the_boost_is_for_all_but_the_head(boost: float, stages: int) -> None:
-    rates = [Lora(boost=boost).rate(stage, stages) for stage in range(stages + 1)]
+    rates = [Lora(boost=boost).lr_scale(stage, stages) for stage in range(stages + 1)]
     assert rates == [boost] * stages + [1.0]
 
 
@@ -186,7 +187,7 @@ def test_real_networks_are_whole_again_after_merging(network: str, kinds: set[st
     parts = [(name, type(part)) for name, part in model.named_modules()]
     tensors = list(model.backbone_state())
     strategy = Lora(rank=4)
-    strategy.prepare(model)
+    strategy.on_train_start(model)
     found = {
         name.split(".")[-2] for name, _ in model.named_modules() if name.endswith(".base_layer")
     }
@@ -198,7 +199,7 @@ def test_real_networks_are_whole_again_after_merging(network: str, kinds: set[st
     inputs = torch.randn(1, 3, 64, 64)
     with torch.inference_mode():
         before = model.eval()(inputs)
-        strategy.trained(model)
+        strategy.on_train_end(model)
         after = model.eval()(inputs)
     assert float((after - before).abs().max()) <= 1e-5 * max(1.0, float(before.abs().max()))
     assert [(name, type(part)) for name, part in model.named_modules()] == parts

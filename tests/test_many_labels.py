@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from headstart import catalog
-from headstart.head import Shape, TrainingSet
+from headstart.contracts.head import Shape, TrainingSet
 from headstart.heads import linear
 from headstart.tasks.classification import many, probe
 
@@ -93,7 +93,7 @@ FITTING = """
 import resource, sys
 import numpy as np, torch
 from headstart import catalog
-from headstart.head import Shape, TrainingSet
+from headstart.contracts.head import (Shape, TrainingSet)
 from headstart.tasks.classification import many, probe
 
 items, width, labels = 20_000, 512, 5_000

@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
 from torch import nn
 
-from headstart.head import Standardisation
+from headstart.contracts.standardisation import Standardisation
 from headstart.tasks.classification import logistic, probe
 from headstart.tasks.classification.multi_label import MultiLabel
 

@@ -10,14 +10,15 @@ import pytest
 import tiny
 
 import headstart as hs
-from headstart import catalog, defaults, machine
-from headstart.budget import Budget
+from headstart import catalog, defaults
 from headstart.data import load
 from headstart.defaults import Settings
 from headstart.evidence import Target, baseline_arm
 from headstart.evidence.fitting import answers, fitted, full_probe
 from headstart.evidence.labels import transfer_curve
 from headstart.features.reading import Reader
+from headstart.runtime import machine
+from headstart.runtime.budget import Budget
 
 RARE, USUAL = 30, 270
 

@@ -17,9 +17,9 @@ from torch import nn
 
 import headstart as hs
 from headstart import catalog
+from headstart.contracts.model import Model
 from headstart.errors import HeadstartError, WeightsError
-from headstart.model import Model
-from headstart.weights import save
+from headstart.loading.weights import save
 
 SHAPE: Final[dict[str, Any]] = {
     "channels": 3,

@@ -21,10 +21,10 @@ from torch import nn
 
 import headstart as hs
 from headstart import catalog
+from headstart.contracts.model import Model
+from headstart.contracts.references import parse
 from headstart.errors import HeadstartError, WeightsError
-from headstart.model import Model
-from headstart.references import parse
-from headstart.weights import save
+from headstart.loading.weights import save
 
 
 @pytest.fixture(autouse=True)

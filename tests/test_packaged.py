@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from headstart import catalog
+from headstart.contracts.model import Model
 from headstart.errors import HeadstartError, WeightsError
 from headstart.hubs import packaged
 from headstart.hubs.timm.efficientnet import renamed
-from headstart.model import Model
 from headstart.pipeline import backbones
 
 MACAW = 88  # of ImageNet's 1,000 classes

@@ -15,11 +15,11 @@ from tiny import Recording, feed, model, untimed
 
 import headstart as hs
 from headstart.contracts import Batch
+from headstart.loading.weights import read
 from headstart.pipeline.prepare import prepare
-from headstart.progress import Silent
 from headstart.results import Result
-from headstart.weights import read
-from headstart.workspace import Workspace
+from headstart.runtime.progress import Silent
+from headstart.runtime.workspace import Workspace
 
 TINY = "seeded:convnet"
 

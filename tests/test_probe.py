@@ -13,8 +13,8 @@ from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 from headstart.contracts import Task
+from headstart.contracts.standardisation import Standardisation
 from headstart.evidence.fitting import full_probe
-from headstart.head import Standardisation
 from headstart.tasks.classification import Classification, logistic, probe
 from headstart.tasks.classification.multi_label import MultiLabel
 from headstart.tasks.regression import Regression

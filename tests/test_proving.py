@@ -21,14 +21,14 @@ from conftest import Fitted, write_pictures
 from told import run
 
 import headstart as hs
-from headstart import record as records
-from headstart import weights
 from headstart.errors import HeadstartError
 from headstart.evidence.doubt import UNENDED
-from headstart.progress import Advance, Progress
+from headstart.loading import record as records
+from headstart.loading import weights
 from headstart.results import Result
+from headstart.runtime.progress import Advance, Progress
+from headstart.runtime.workspace import _exchange
 from headstart.training import loop
-from headstart.workspace import _exchange
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = "seeded:convnet?width=4"

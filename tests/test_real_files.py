@@ -12,7 +12,7 @@ import torch
 
 import headstart as hs
 from headstart import catalog
-from headstart.model import Model
+from headstart.contracts.model import Model
 
 pytestmark = pytest.mark.slow
 

@@ -16,9 +16,9 @@ from tiny import Recording
 
 import headstart as hs
 from headstart import catalog
+from headstart.contracts.references import parse
 from headstart.hubs import packaged
 from headstart.pipeline.recommended import RECOMMENDED
-from headstart.references import parse
 
 MODALITIES = ("image", "text")
 every_modality = pytest.mark.parametrize("modality", MODALITIES)

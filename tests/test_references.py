@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headstart.contracts.references import Reference, build, literal, parse, parse_named
 from headstart.errors import HeadstartError
-from headstart.references import Reference, build, literal, parse, parse_named
 
 words = st.text("abcxyz0189_-./", min_size=1, max_size=12)
 values = st.text(max_size=12)

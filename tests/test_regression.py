@@ -16,8 +16,8 @@ from sklearn.model_selection import LeaveOneOut, cross_val_predict
 from torch import nn
 
 from headstart.contracts import Batch
-from headstart.head import Standardisation, principal_axes
-from headstart.model import Model
+from headstart.contracts.model import Model
+from headstart.contracts.standardisation import Standardisation, principal_axes
 from headstart.tasks import regression
 from headstart.tasks.regression import Regression
 

@@ -12,8 +12,8 @@ import pytest
 import tiny
 import torch
 
-from headstart.checkpoints import load_checkpoint, save_checkpoint
 from headstart.errors import HeadstartError
+from headstart.runtime.checkpoints import load_checkpoint, save_checkpoint
 from headstart.training import loop
 
 STEPS, EPOCHS = tiny.STEPS, tiny.EPOCHS

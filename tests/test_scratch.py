@@ -20,7 +20,7 @@ from headstart.evidence.record import Arm
 from headstart.evidence.scratch import EARLIER
 from headstart.evidence.target import Target
 from headstart.features import cache
-from headstart.places import cache_folder
+from headstart.runtime.places import cache_folder
 from headstart.training import Training, record
 
 EPOCHS = 8

@@ -13,8 +13,8 @@ from text_networks import batch, errors_when_converted, features, random_batch, 
 from torch import nn
 
 from headstart import catalog
+from headstart.contracts.model import Model
 from headstart.errors import HeadstartError, WeightsError
-from headstart.model import Model
 
 NETWORKS = ("seeded:bag", "seeded:text-encoder")
 TOKENS = 258
@@ -118,9 +118,9 @@ def test_an_adapter_fits_the_encoder() -> None:
     before = model.eval()(inputs)
     names = list(model.backbone_state())
     strategy = catalog.strategy("lora?rank=2")
-    strategy.prepare(model)
+    strategy.on_train_start(model)
     assert len(model.backbone_state()) > len(names)
-    strategy.trained(model)
+    strategy.on_train_end(model)
     assert list(model.backbone_state()) == names
     torch.testing.assert_close(model.eval()(inputs), before)
 

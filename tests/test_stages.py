@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from headstart.errors import HeadstartError
-from headstart.stages import activation_sizes, check_stages, find_stages
+from headstart.loading.stages import activation_sizes, check_stages, find_stages
 
 # name, pixels, fewest stages, how the first ones are called
 NETWORKS = [

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from headstart import catalog
 from headstart.contracts import Step, Strategy
+from headstart.contracts.model import Model
 from headstart.errors import HeadstartError
-from headstart.model import Model
 from headstart.training import Training, loop, predict, train
 
 PLAIN, NORMED = "seeded:vit?width=2", "seeded:convnet?width=4"  # without BatchNorm, and with it
@@ -110,7 +110,7 @@ class Scaled(Strategy):
     def frozen_stages(self, epoch: int, stages: int) -> int:
         return 0
 
-    def prepare(self, model: Model) -> None:
+    def on_train_start(self, model: Model) -> None:
         self.doubt = nn.Parameter(torch.zeros(2))
         self.merged: list[float] = []
 
@@ -121,7 +121,7 @@ class Scaled(Strategy):
         doubt = self.doubt.sum()
         return step.loss * torch.exp(-doubt) + doubt
 
-    def trained(self, model: Model) -> None:
+    def on_train_end(self, model: Model) -> None:
         self.merged = self.doubt.tolist()
 
 

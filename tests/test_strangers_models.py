@@ -16,7 +16,7 @@ import torch
 from conftest import Fitted
 
 import headstart as hs
-from headstart import record, weights
+from headstart.loading import record, weights
 from headstart.pipeline import reported
 
 ODD: list[Any] = [

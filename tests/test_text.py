@@ -18,9 +18,9 @@ from tokenizers.pre_tokenizers import Whitespace
 from tokenizers.processors import TemplateProcessing
 
 from headstart.contracts import Backbone, Origin
+from headstart.contracts.references import Reference
 from headstart.errors import DataError, HeadstartError, WeightsError
 from headstart.modalities.text import Text, Tokens
-from headstart.references import Reference
 
 WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "a", "good", "film", "bad", "the", "plot")
 PAIR = b"\x1e"

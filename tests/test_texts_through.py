@@ -14,12 +14,13 @@ import pytest
 import tiny
 
 import headstart as hs
-from headstart import catalog, defaults, machine
-from headstart.budget import Budget
+from headstart import catalog, defaults
 from headstart.data import Schema, load
 from headstart.defaults import Settings
 from headstart.evidence import Target, baseline_arm
 from headstart.features.reading import Reader
+from headstart.runtime import machine
+from headstart.runtime.budget import Budget
 
 ENCODER = "seeded:text-encoder?seed=1"
 GOOD, BAD = ("fine", "lovely", "great"), ("dull", "awful", "poor")

@@ -17,10 +17,10 @@ from graph_networks import classifier
 from huggingface_hub import constants
 
 from headstart import catalog
+from headstart.contracts.model import Model
+from headstart.contracts.references import Reference, parse
 from headstart.errors import HeadstartError, WeightsError
 from headstart.hubs.tfhub import KNOWN
-from headstart.model import Model
-from headstart.references import Reference, parse
 
 HANDLE = "tiny/network/1"
 

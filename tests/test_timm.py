@@ -16,11 +16,11 @@ from torch import nn
 
 from headstart import catalog
 from headstart.contracts import Backbone
+from headstart.contracts.model import Model
 from headstart.errors import HeadstartError, UnknownNameError, WeightsError
 from headstart.hubs.timm import listing, published
+from headstart.loading.weights import save
 from headstart.modalities.image import Image
-from headstart.model import Model
-from headstart.weights import save
 
 TINY = "test_resnet"
 

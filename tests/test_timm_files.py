@@ -19,11 +19,11 @@ from torchvision import models
 
 from headstart import catalog
 from headstart.contracts import Backbone
+from headstart.contracts.model import Model
+from headstart.contracts.references import parse
 from headstart.errors import HeadstartError, WeightsError
 from headstart.hubs.timm.filtering import filled
 from headstart.hubs.timm.planning import settle
-from headstart.model import Model
-from headstart.references import parse
 
 TINY = "test_resnet"
 make: Callable[..., nn.Module] = timm.create_model

@@ -10,7 +10,7 @@ import pytest
 from conftest import write_pictures
 
 import headstart as hs
-from headstart.weights import read
+from headstart.loading.weights import read
 
 TINY = "seeded:convnet?width=4"
 

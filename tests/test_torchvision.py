@@ -15,13 +15,13 @@ from torchvision import models
 
 from headstart import catalog
 from headstart.contracts import Backbone
+from headstart.contracts.model import Model
 from headstart.errors import HeadstartError, UnknownNameError, WeightsError
 from headstart.hubs.torchvision import listing, planning
 from headstart.hubs.torchvision.building import SteppedTransformer
+from headstart.loading.stages import find_stages
+from headstart.loading.weights import load_into, read, save
 from headstart.modalities.image import Image
-from headstart.model import Model
-from headstart.stages import find_stages
-from headstart.weights import load_into, read, save
 
 SMALL = "squeezenet1_1"
 EXTRAS: dict[str, dict[str, Any]] = {

@@ -18,9 +18,9 @@ from typer.testing import CliRunner
 import headstart as hs
 from headstart import tracking
 from headstart.cli import answers, app, options
+from headstart.contracts.tracker import Run, Tracker, numbers_of, plain, words_of
 from headstart.errors import HeadstartError, UnknownNameError
-from headstart.progress import Silent
-from headstart.tracking.interface import Run, Tracker, numbers_of, plain, words_of
+from headstart.runtime.progress import Silent
 from headstart.tracking.tracked import Tracked
 
 ROW = {"steps": 3.0, "seconds": 0.5, "loss": 0.7, "score": 0.5, "validation_loss": 0.6}

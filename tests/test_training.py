@@ -14,15 +14,15 @@ import torch
 from torch import nn
 
 from headstart import catalog
-from headstart.budget import Budget
 from headstart.contracts import Batch, Examples, Step, Strategy, Task
+from headstart.contracts.model import Model
 from headstart.data import load
 from headstart.features.extract import Prefix, extract
 from headstart.features.feed import Feed, RawFeed, StoredFeed
 from headstart.features.legality import storable
 from headstart.features.reading import Reader, View
-from headstart.model import Model
-from headstart.progress import Silent
+from headstart.runtime.budget import Budget
+from headstart.runtime.progress import Silent
 from headstart.training import Splits, loop, predict, train
 
 TASK = tiny.TASK

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from headstart.errors import WeightsError
-from headstart.weights import digest, load_into, read, save
+from headstart.loading.weights import digest, load_into, read, save
 
 
 def state() -> dict[str, Tensor]:

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from headstart import catalog
 from headstart.contracts import Backbone
+from headstart.contracts.model import Model
 from headstart.errors import HeadstartError, UnknownNameError, WeightsError
-from headstart.model import Model
 
 ROWS = {"the": [2, 0], "film": [0, 4], "is": [1, 1], "n't": [-1, 0], "good": [3, -3]}
 POOLINGS = ("mean", "sif")
@@ -115,7 +115,7 @@ def test_bf16_is_near(pooling: str, many: Path) -> None:
 def test_training_moves_the_words_that_were_seen_alone(pooling: str, file: Path) -> None:
     backbone = catalog.load_backbone(f"glove:{file}?pooling={pooling}")
     model = Model(backbone.stages, nn.Linear(2, 1)).train()
-    catalog.strategy("full-fine-tuning").prepare(model)
+    catalog.strategy("full-fine-tuning").on_train_start(model)
     before = {name: tensor.clone() for name, tensor in model.backbone_state().items()}
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.1, weight_decay=0)
     model(batch(backbone, ["the good odd", "film"])).sum().backward()

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from headstart import workspace as workspaces
 from headstart.errors import HeadstartError
-from headstart.workspace import Workspace
+from headstart.runtime import workspace as workspaces
+from headstart.runtime.workspace import Workspace
 
 RUN = {"data": "abc", "settings": {"seed": 0, "rate": None}}
 
@@ -115,7 +115,7 @@ def test_a_model_that_another_run_just_finished_stays(
 def test_a_killed_process_leaves_no_lock_behind(tmp_path: Path) -> None:
     code = (
         "import os, signal, sys; from pathlib import Path\n"
-        "from headstart.workspace import Workspace\n"
+        "from headstart.runtime.workspace import Workspace\n"
         "Workspace(Path(sys.argv[1])).__enter__().claim({'data': 'x'})\n"
         "os.kill(os.getpid(), signal.SIGKILL)"
     )

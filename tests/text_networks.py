@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from headstart import catalog
 from headstart.contracts import Backbone
+from headstart.contracts.model import Model
 from headstart.features.engine.openvino import OpenVinoEngine
-from headstart.model import Model
-from headstart.weights import save
+from headstart.loading.weights import save
 
 Inputs = Mapping[str, Tensor]
 

@@ -12,14 +12,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from headstart import catalog, machine
-from headstart.budget import Budget
+from headstart import catalog
 from headstart.contracts import Backbone
+from headstart.contracts.model import Model
 from headstart.defaults import Recipe, Settings
 from headstart.features.feed import Feed
 from headstart.features.reading import View
-from headstart.model import Model
-from headstart.progress import Advance, Progress, Silent
+from headstart.runtime import machine
+from headstart.runtime.budget import Budget
+from headstart.runtime.progress import Advance, Progress, Silent
 from headstart.training import Session, Splits, Training, seed_everything, train
 
 torch.set_num_threads(1)  # threads that wait for one another cost tiny networks far more

@@ -9,7 +9,7 @@ from typing import Final
 
 from benchmarks.choosing.targets import IMAGES, TARGETS, TEXTS, Target, references
 from benchmarks.registry import OURS
-from headstart.references import parse
+from headstart.contracts.references import parse
 
 TASKS: Final = {
     target.name: target

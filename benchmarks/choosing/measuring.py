@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import headstart as hs
 from headstart.catalog import load_backbone
-from headstart.progress import Progress, Terminal
 from headstart.results.ranking import weighted_tau
+from headstart.runtime.progress import Progress, Terminal
 
 TRUTH: Final = "lp-ft"  # what every source is fine-tuned by
 GRID: Final = ("feature-extraction", "last-stages", "lp-ft", "full-fine-tuning")

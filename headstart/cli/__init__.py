@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 
-from headstart.budget import count_the_process
 from headstart.cli import labelling, models, pretrained
 from headstart.cli.answers import Answer, answer
 from headstart.cli.flags import (
@@ -27,7 +26,8 @@ from headstart.cli.flags import (
 )
 from headstart.cli.listings import Strategies
 from headstart.cli.options import demand_data, demand_plan_alone, takes_settings
-from headstart.progress import Progress
+from headstart.runtime.budget import count_the_process
+from headstart.runtime.progress import Progress
 
 app = typer.Typer(
     help="Transfer pretrained models to your data, and see what the transfer was worth.",

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import typer
 
 from headstart.errors import HeadstartError
-from headstart.progress import Progress, Terminal
+from headstart.runtime.progress import Progress, Terminal
 
 DONE, OURS, USERS, INTERRUPTED, PIPE_CLOSED = 0, 1, 2, 130, 141
 _FULL = {errno.ENOSPC, errno.EDQUOT}

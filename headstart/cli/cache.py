@@ -11,7 +11,7 @@ from typing import Any
 from headstart.cli.listings import table
 from headstart.features import cache
 from headstart.features.cache import Entry
-from headstart.places import cache_folder
+from headstart.runtime.places import cache_folder
 
 OTHERS = {
     "engines": "networks compiled for this machine",

@@ -36,8 +36,9 @@ def examine() -> Machine:
     import psutil
     import torch
 
-    from headstart import machine, pipeline
+    from headstart import pipeline
     from headstart.features.store import cache_folder
+    from headstart.runtime import machine
 
     cache = cache_folder()
     cards = pipeline.backbones("*")

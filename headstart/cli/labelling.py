@@ -8,7 +8,7 @@ import typer
 
 from headstart.cli.answers import Answer, answer
 from headstart.cli.flags import Json, Offline, SavedModel, keep_offline
-from headstart.progress import Progress
+from headstart.runtime.progress import Progress
 
 Unlabelled = Annotated[str, typer.Argument(help="A folder or manifest of items without labels.")]
 

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import typer
 
-from headstart.budget import seconds
 from headstart.cli.answers import USERS, Answer, answer
 from headstart.cli.flags import (
     Answers,
@@ -33,7 +32,8 @@ from headstart.cli.flags import (
 )
 from headstart.cli.options import joined
 from headstart.defaults import Settings
-from headstart.progress import Progress
+from headstart.runtime.budget import seconds
+from headstart.runtime.progress import Progress
 
 
 def register(app: typer.Typer) -> None:

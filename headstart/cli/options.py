@@ -12,10 +12,10 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from headstart.budget import seconds
 from headstart.defaults import Settings
 from headstart.errors import HeadstartError
-from headstart.trust import REPOSITORIES
+from headstart.runtime.budget import seconds
+from headstart.runtime.trust import REPOSITORIES
 
 HELP = {
     "seed": "Two runs with one seed are equal.",

@@ -9,7 +9,7 @@ import typer
 from headstart.cli.answers import USERS, Answer, answer
 from headstart.cli.flags import Json, keep_offline
 from headstart.cli.listings import Backbones
-from headstart.progress import Progress
+from headstart.runtime.progress import Progress
 
 
 def register(app: typer.Typer) -> None:

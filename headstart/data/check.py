@@ -12,7 +12,7 @@ from headstart.contracts import Check, Modality
 from headstart.data.findings import Findings
 from headstart.data.sources import SPLITS, Item, digest
 from headstart.errors import DataError
-from headstart.progress import Progress
+from headstart.runtime.progress import Progress
 
 _CHUNK = 1024  # items handed to the threads at once, so that memory stays bounded
 _BATCH = 256  # of them, to one thread, where an item is a short text

@@ -18,9 +18,9 @@ from filelock import FileLock
 from headstart.data import tables
 from headstart.data.sources import SPLIT_WORDS
 from headstart.data.tables import shards
-from headstart.downloads.unpacking import unpack
 from headstart.errors import DataError, WeightsError
-from headstart.places import cache_folder
+from headstart.loading.downloads.unpacking import unpack
+from headstart.runtime.places import cache_folder
 
 _TARS = (".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 ARCHIVES = (".zip", *_TARS)

@@ -25,7 +25,7 @@ from headstart.data.summary import DataReport
 from headstart.data.targets import Targets, kind_named, kind_of, remark, settle
 from headstart.data.targets.interface import several
 from headstart.errors import DataError
-from headstart.progress import Progress, Silent
+from headstart.runtime.progress import Progress, Silent
 
 _NO_LABEL = "the row has no label"
 _USUAL = "classes"  # the kind that needs no saying

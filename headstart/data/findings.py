@@ -11,7 +11,7 @@ import json
 import re
 
 from headstart.contracts import Check, Modality
-from headstart.places import cache_folder
+from headstart.runtime.places import cache_folder
 
 _SKETCH = re.compile("([0-9a-f]{64})?")
 

@@ -14,7 +14,7 @@ from headstart.data.schema import Schema
 from headstart.data.sources import FileSource, Item
 from headstart.data.trees import walk
 from headstart.errors import DataError
-from headstart.progress import Progress
+from headstart.runtime.progress import Progress
 
 
 def unlabelled(

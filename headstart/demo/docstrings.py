@@ -11,10 +11,10 @@ from importlib import import_module
 from pathlib import Path
 
 from headstart import catalog, pipeline
+from headstart.contracts.references import parse
 from headstart.defaults import Settings
-from headstart.progress import Progress, Silent
-from headstart.references import parse
 from headstart.results import Result
+from headstart.runtime.progress import Progress, Silent
 
 SUBPACKAGES = (
     *("interpolate", "linalg", "ndimage", "optimize"),

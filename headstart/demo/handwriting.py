@@ -11,8 +11,8 @@ import numpy as np
 
 from headstart import pipeline
 from headstart.defaults import Settings
-from headstart.progress import Progress, Silent
 from headstart.results import Result
+from headstart.runtime.progress import Progress, Silent
 
 SOURCE_DIGITS, TARGET_DIGITS = range(5), range(5, 10)
 LABELS_PER_CLASS = 10

@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from headstart.budget import Budget
 from headstart.contracts import Backbone, Strategy
+from headstart.contracts.head import HeadFitter
+from headstart.contracts.model import Model
 from headstart.defaults import Recipe
 from headstart.errors import HeadstartError
 from headstart.evidence.fitting import answers, fitted, full_probe
@@ -20,8 +21,7 @@ from headstart.evidence.judging import JUDGED, judge, refit_head
 from headstart.evidence.record import Arm
 from headstart.evidence.target import Target
 from headstart.features.legality import storable
-from headstart.head import HeadFitter
-from headstart.model import Model
+from headstart.runtime.budget import Budget
 from headstart.training import Training, seed_everything, train
 
 STRATEGY_SHARE = 0.4  # of a budget, by when the strategy must be done; the rest is scratch's

@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 
 from headstart.contracts import Examples
+from headstart.contracts.head import SURE
+from headstart.contracts.standardisation import Standardisation
 from headstart.data import Item, nested, refolded
 from headstart.evidence.record import Arm
 from headstart.evidence.target import Target
-from headstart.head import SURE, Standardisation
 
 WORDS = "tf-idf"
 _STRENGTHS = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)  # inverse regularisation, for rows of length 1

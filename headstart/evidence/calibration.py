@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from headstart.contracts.model import Model
+from headstart.contracts.standardisation import label_shares
 from headstart.evidence.intervals import LEVEL, RESAMPLES, Interval
-from headstart.head import label_shares
-from headstart.model import Model
 
 BINS = 15
 LEAST, MOST = 0.05, 20.0  # temperatures

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from headstart.contracts import Examples, Task
+from headstart.contracts.head import HeadFitter, Shape, TrainingSet
 from headstart.evidence.target import Target
-from headstart.head import HeadFitter, Shape, TrainingSet
 
 _FACTORS = np.geomspace(0.25, 8, 21)  # of distances from a border, to make them log odds
 _AT_ONCE = 256  # items, as neighbours and trees take memory for each

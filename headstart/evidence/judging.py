@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from torch import nn
 
+from headstart.contracts.model import Model
 from headstart.data import Item
 from headstart.errors import HeadstartError
 from headstart.evidence.fitting import answers, full_probe
@@ -14,8 +15,7 @@ from headstart.evidence.record import clearly
 from headstart.evidence.target import Target
 from headstart.features.engine import Averaged, Engine, TorchEngine, fastest
 from headstart.features.reading import alike, in_order
-from headstart.model import Model
-from headstart.progress import Silent
+from headstart.runtime.progress import Silent
 
 JUDGED = ("validation", "test")
 WORTH_CONVERTING = 500  # items; making a faster engine takes as long as plain torch for so many

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from headstart.budget import Budget
 from headstart.contracts import Examples, Labels, Task
 from headstart.data import nested
 from headstart.evidence.fitting import full_probe
 from headstart.evidence.intervals import LEVEL
 from headstart.evidence.seeds import draws as over_draws
+from headstart.runtime.budget import Budget
 
 DRAWS = 5  # subsets of each size; fewer leave chance in charge where labels are few
 RESAMPLES = 500

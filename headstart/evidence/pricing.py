@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 from headstart.contracts import Backbone
+from headstart.contracts.model import Model
 from headstart.evidence.target import Target
 from headstart.features.engine import on_device, to_device
-from headstart.model import Model
 
 _SAMPLE, _REPEATS = 16, 2
 _STEP = 3.0  # forward passes that a pass there and back takes

@@ -21,16 +21,16 @@ import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 
-from headstart import weights
 from headstart.contracts import Backbone
+from headstart.contracts.model import Model
 from headstart.defaults import Recipe
 from headstart.errors import HeadstartError
 from headstart.evidence.arms import Outcome, arm_of, new_head
 from headstart.evidence.judging import JUDGED
 from headstart.evidence.target import Target
 from headstart.features.cache import enforce_limit
-from headstart.model import Model
-from headstart.places import cache_folder
+from headstart.loading import weights
+from headstart.runtime.places import cache_folder
 from headstart.training import Training, seed_everything
 
 FOLDER = "scratch"

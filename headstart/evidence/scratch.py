@@ -7,9 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 
 from headstart import defaults
-from headstart.budget import Budget
-from headstart.checkpoints import load_checkpoint
 from headstart.contracts import Backbone, Strategy
+from headstart.contracts.model import Model
 from headstart.defaults import Recipe
 from headstart.evidence.arms import Outcome, arm_of, new_head
 from headstart.evidence.bound import Bound
@@ -17,7 +16,8 @@ from headstart.evidence.judging import judge
 from headstart.evidence.record import Arm
 from headstart.evidence.remembered import Memory
 from headstart.evidence.target import Target
-from headstart.model import Model
+from headstart.runtime.budget import Budget
+from headstart.runtime.checkpoints import load_checkpoint
 from headstart.training import Session, Splits, Training, seed_everything, train
 
 FINDINGS_SHARE = {"none": 0.0, "quick": 0.02, "full": 0.15}  # of a budget, for what comes after

@@ -13,7 +13,6 @@ import numpy as np
 from accelerate import Accelerator
 
 from headstart import defaults
-from headstart.budget import Budget
 from headstart.contracts import Backbone, Examples, Strategy, Task
 from headstart.data import Dataset, Item
 from headstart.defaults import Recipe, Settings
@@ -24,7 +23,8 @@ from headstart.features.feed import RawFeed, StoredFeed
 from headstart.features.legality import storable
 from headstart.features.plan import Cut, Work, best, measure
 from headstart.features.reading import Reader, View
-from headstart.progress import Progress
+from headstart.runtime.budget import Budget
+from headstart.runtime.progress import Progress
 from headstart.training import Session, Splits
 
 _SAMPLE = 16  # items that price the boundaries

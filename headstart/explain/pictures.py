@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from headstart.contracts.model import Model
 from headstart.data import Item
 from headstart.errors import HeadstartError
 from headstart.explain.answers import Asked, PictureExplanation
 from headstart.features.engine import to_device
-from headstart.model import Model
 from headstart.serve import Predictor
 
 _PATCHES = 7  # an occluding patch is this part of a side, and moves by half of itself

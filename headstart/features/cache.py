@@ -22,7 +22,7 @@ from uuid import uuid4
 from filelock import FileLock, Timeout
 
 from headstart.errors import HeadstartError
-from headstart.places import cache_folder
+from headstart.runtime.places import cache_folder
 
 DISK_SHARE, MOST = 0.2, 50 * 10**9  # the limit unless one is set: of the disk's size, in bytes
 RECORD_BYTES = 24  # one record of a store's index

@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from headstart.budget import Budget
 from headstart.contracts import Backbone
 from headstart.data import Item
 from headstart.errors import OutOfTimeError
@@ -23,7 +22,8 @@ from headstart.features.cache import enforce_limit
 from headstart.features.engine import Engine, TorchEngine, fastest, head
 from headstart.features.reading import Reader, View, alike
 from headstart.features.store import Addresses, FeatureStore, Precision, RaggedRows, Rows
-from headstart.progress import Progress
+from headstart.runtime.budget import Budget
+from headstart.runtime.progress import Progress
 
 BATCH = 32  # items that run at once, unless said otherwise
 WORTH_CHOOSING = 4.0  # seconds of work in plain torch; below that, making another engine costs more

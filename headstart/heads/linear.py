@@ -9,7 +9,8 @@ from typing import Any, ClassVar, final
 import numpy as np
 from torch import nn
 
-from headstart.head import SURE, HeadFitter, Standardisation, TrainingSet
+from headstart.contracts.head import SURE, HeadFitter, TrainingSet
+from headstart.contracts.standardisation import Standardisation
 
 RIDGE_STRENGTHS = tuple(10.0**power for power in range(-4, 4))  # as shares of the number of items
 _MANY = 20_000_000  # items times labels, beyond which what each is to answer is not held at once

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from headstart.head import HeadFitter, Shape, Standardisation, TrainingSet, damaged, demand_tensors
+from headstart.contracts.head import HeadFitter, Shape, TrainingSet, damaged, demand_tensors
+from headstart.contracts.standardisation import Standardisation
 
 COUNTS = (1, 3, 5, 10, 20, 50)
 _SHARPNESS = 0.07  # of a similarity, over which a neighbour's say falls by e

@@ -8,11 +8,11 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final, final
 
-from headstart import record
 from headstart.contracts import Backbone, Card, Hub
+from headstart.contracts.references import Reference, parse
 from headstart.errors import HeadstartError, WeightsError
-from headstart.references import Reference, parse
-from headstart.weights.sizes import check_options
+from headstart.loading import record
+from headstart.loading.weights.sizes import check_options
 
 _WEIGHTS: Final = "model.safetensors"
 _OWN_FILES: Final = "."  # an architecture that is made from files in the artifact itself

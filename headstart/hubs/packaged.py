@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Final, final
 
 from headstart.contracts import Backbone, Card, Hub
+from headstart.contracts.references import Reference
 from headstart.errors import HeadstartError, UnknownNameError, WeightsError
-from headstart.references import Reference
 
 _LICENCE: Final = "apache-2.0"
 

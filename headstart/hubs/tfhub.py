@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Final, final
 
 from headstart.contracts import Backbone, Card, Hub
-from headstart.downloads import fetch_folder, recorded
+from headstart.contracts.references import Reference
 from headstart.errors import HeadstartError, WeightsError
-from headstart.places import cache_folder
-from headstart.references import Reference
+from headstart.loading.downloads import fetch_folder, recorded
+from headstart.runtime.places import cache_folder
 
 ADDRESS: Final = "HEADSTART_TFHUB"  # names a mirror in the environment
 CACHE: Final = "TFHUB_CACHE_DIR"  # of TensorFlow Hub's own library, which has the same layout

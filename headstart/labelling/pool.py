@@ -11,7 +11,7 @@ from headstart.contracts import Modality
 from headstart.data import FileSource, Input, Item, Schema, demand_data, inputs_of
 from headstart.data.check import check_items
 from headstart.errors import DataError
-from headstart.progress import Progress
+from headstart.runtime.progress import Progress
 
 _NAMED = 5  # broken files that a warning names
 _BEGINNING = 100  # signs of a text or a broken file's name in a line

@@ -6,11 +6,11 @@ Importing this, and listing what the index knows, loads no torch.
 from __future__ import annotations
 
 from headstart import catalog
-from headstart.backbone import Card
+from headstart.contracts.backbone import Card
 from headstart.errors import HeadstartError, UnknownNameError
 from headstart.listing.filters import Wanted, chosen
 from headstart.listing.index import Index, Listed, installed, matches, refreshed
-from headstart.progress import Progress, Silent
+from headstart.runtime.progress import Progress, Silent
 
 ALL = "*"
 

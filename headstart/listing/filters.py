@@ -8,9 +8,9 @@ from dataclasses import dataclass, fields
 from fnmatch import fnmatchcase
 from typing import Any, Final, final
 
-from headstart.backbone import Card
+from headstart.contracts.backbone import Card
 from headstart.errors import HeadstartError, UnknownNameError
-from headstart.progress import Progress
+from headstart.runtime.progress import Progress
 
 _UNITS: Final = {"": 1, "K": 1_000, "M": 1_000_000, "B": 1_000_000_000}
 _ORDERS: Final[dict[str, Callable[[Card], Any]]] = {  # what isn't known comes last

@@ -21,8 +21,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final, final
 
-from headstart.backbone import Card
-from headstart.places import cache_folder
+from headstart.contracts.backbone import Card
+from headstart.runtime.places import cache_folder
 
 FILE: Final = "backbones.json"
 _FIELDS: Final = [field.name for field in fields(Card)]

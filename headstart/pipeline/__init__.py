@@ -37,10 +37,10 @@ from headstart.pipeline.shortlist import search
 from headstart.pipeline.trials import Trial
 from headstart.plan import read as read_plan
 from headstart.plan import trained_on
-from headstart.progress import Progress, Silent
 from headstart.results import Evaluation, Result
+from headstart.runtime.progress import Progress, Silent
+from headstart.runtime.workspace import Workspace
 from headstart.tracking import follow
-from headstart.workspace import Workspace
 
 __all__ = [
     "backbones",

@@ -8,11 +8,11 @@ from dataclasses import replace
 import numpy as np
 
 from headstart import evidence
-from headstart.budget import Budget
 from headstart.contracts import Backbone
 from headstart.data import Dataset, nested
 from headstart.errors import OutOfTimeError
 from headstart.evidence import Outcome, Target
+from headstart.runtime.budget import Budget
 
 SHARE = 0.5  # of the time that is left, for the features of fewer items
 _LEAST = 2  # items of each class that stay in each split, as far as there are any

@@ -12,11 +12,12 @@ from typing import Any
 
 import torch
 
-from headstart import artifact, catalog, record, weights
+from headstart import artifact, catalog
 from headstart.contracts import Backbone
+from headstart.contracts.model import Model
+from headstart.contracts.references import Reference, parse
 from headstart.errors import WeightsError
-from headstart.model import Model
-from headstart.references import Reference, parse
+from headstart.loading import record, weights
 from headstart.report.markdown import render
 from headstart.results.fetched import Model as Packed
 

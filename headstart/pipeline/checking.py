@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from headstart.contracts.model import Model
 from headstart.data import Item
 from headstart.errors import HeadstartError
 from headstart.evidence import Target
-from headstart.model import Model
 from headstart.pipeline.opening import load
 from headstart.serve import Predictor
 

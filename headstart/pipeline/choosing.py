@@ -14,8 +14,8 @@ from headstart.pipeline.demands import try_out
 from headstart.pipeline.halving import halve
 from headstart.pipeline.prepare import Surroundings
 from headstart.pipeline.ranking import Look
-from headstart.progress import Progress, Silent
 from headstart.results.ranking import CheckedRanking, Ranking
+from headstart.runtime.progress import Progress, Silent
 
 STRATEGY = "lp-ft"
 

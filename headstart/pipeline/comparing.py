@@ -17,8 +17,8 @@ from headstart.evidence.by_class import within
 from headstart.pipeline.asking import Asked, asked_schema
 from headstart.pipeline.opening import load
 from headstart.plan import trained_on
-from headstart.progress import Progress, Silent
 from headstart.results.comparison import Compared, Comparison
+from headstart.runtime.progress import Progress, Silent
 from headstart.serve import Predictor
 
 _WARMED = 8  # items answered before the clock runs

@@ -10,13 +10,13 @@ import numpy as np
 
 from headstart import catalog
 from headstart.contracts import Backbone, Card, Modality
+from headstart.contracts.references import parse
 from headstart.data import recognise
 from headstart.defaults import Settings
 from headstart.errors import HeadstartError
 from headstart.evidence import Arm, Interval, average, paired
 from headstart.pipeline.listing import backbones
 from headstart.pipeline.prepare import schema
-from headstart.references import parse
 from headstart.results.ranking import Ranked
 from headstart.transferability.prior import Known
 

@@ -9,10 +9,10 @@ from torch import nn
 
 from headstart import defaults
 from headstart.contracts import Backbone, Strategy
+from headstart.contracts.model import Model
 from headstart.errors import HeadstartError
 from headstart.evidence import Target
 from headstart.features.engine import TorchEngine
-from headstart.model import Model
 from headstart.pipeline.heads import demand_head, moves
 from headstart.training import needs_several
 
@@ -26,7 +26,7 @@ def try_out(name: str | None) -> None:
     demand_head(str(name))
     strategy = moves(str(name))
     strategy.epochs(1)
-    strategy.rate(0, 1)
+    strategy.lr_scale(0, 1)
     strategy.frozen_stages(0, 1)
 
 
@@ -85,10 +85,10 @@ def demand_looks(target: Target, source: Backbone) -> None:
 
 
 def _needs_several(model: Model, strategy: Strategy, epochs: int) -> bool:
-    strategy.prepare(model)
+    strategy.on_train_start(model)
     for epoch in {0, epochs - 1}:
         model.train()
-        strategy.epoch_started(epoch, model)
+        strategy.on_epoch_start(epoch, model)
         if needs_several(model):
             return True
     return False

@@ -11,9 +11,9 @@ from headstart.errors import HeadstartError
 from headstart.explain import Explanation, PictureExplanation, TextExplanation
 from headstart.explain.pictures import explain_picture
 from headstart.explain.texts import explain_text
-from headstart.progress import Progress
 from headstart.report.contents import explained
 from headstart.report.thumbnails import LARGE, thumbnail
+from headstart.runtime.progress import Progress
 from headstart.serve import Predictor
 
 COUNT = 6  # mistakes that are explained; each takes up to a second or two

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from headstart import machine
 from headstart.data import demand_data, unlabelled
 from headstart.defaults import Settings
 from headstart.errors import HeadstartError
@@ -16,9 +15,10 @@ from headstart.features.plan import best
 from headstart.features.reading import Reader
 from headstart.pipeline.heads import moves
 from headstart.pipeline.prepare import Surroundings, fitted_modality, prepare, schema
-from headstart.progress import Progress, Silent
 from headstart.results import Extracted, Plan
 from headstart.results.exported import Exported
+from headstart.runtime import machine
+from headstart.runtime.progress import Progress, Silent
 
 
 def extract_features(

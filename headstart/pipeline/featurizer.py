@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from headstart import catalog, machine
+from headstart import catalog
 from headstart.contracts import Backbone, Modality
 from headstart.data import FileSource, Input, Item, inputs_of
 from headstart.data.check import check_items
@@ -21,7 +21,8 @@ from headstart.errors import DataError, HeadstartError
 from headstart.features.extract import BATCH, Prefix, extract
 from headstart.features.reading import Reader
 from headstart.pipeline.prepare import fitted_modality
-from headstart.progress import Silent
+from headstart.runtime import machine
+from headstart.runtime.progress import Silent
 
 _OPEN = 2  # backbones kept in memory, so that clones and folds open none anew
 

@@ -11,13 +11,13 @@ from pathlib import Path
 
 from headstart import catalog
 from headstart.contracts import Backbone, Card
+from headstart.contracts.references import Reference, parse
 from headstart.errors import HeadstartError
 from headstart.listing import backbones
 from headstart.pipeline.bundling import describe, pack
-from headstart.progress import Progress, Silent
-from headstart.references import Reference, parse
 from headstart.results.fetched import Fetched, Model
-from headstart.workspace import Workspace
+from headstart.runtime.progress import Progress, Silent
+from headstart.runtime.workspace import Workspace
 
 
 def fetch(

@@ -13,9 +13,9 @@ from torch import nn
 from headstart import artifact, defaults
 from headstart.artifact import Record
 from headstart.contracts import Backbone
+from headstart.contracts.model import Model
 from headstart.evidence import Arm, Evidence, Outcome, Target
 from headstart.evidence.calibration import folded
-from headstart.model import Model
 from headstart.pipeline.checking import check
 from headstart.pipeline.explaining import explanations
 from headstart.pipeline.findings import FIRST, Proof, constant
@@ -28,8 +28,8 @@ from headstart.plan import FitPlan, splits_of
 from headstart.report.page import write_page
 from headstart.results import Result
 from headstart.results.ranking import Ranking
+from headstart.runtime.workspace import Workspace
 from headstart.serve import Predictor
-from headstart.workspace import Workspace
 
 SIMPLE = ("naive", "features", "scratch")  # arms that stand beside the one asked for
 

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from headstart import defaults, evidence
-from headstart.budget import Budget
 from headstart.contracts import Backbone
 from headstart.data import Dataset, everything, judged, most_folds
 from headstart.evidence import Arm, Outcome, Target
 from headstart.evidence.folds import Folds
 from headstart.pipeline.heads import FEATURES
-from headstart.progress import Advance, Silent
+from headstart.runtime.budget import Budget
+from headstart.runtime.progress import Advance, Silent
 from headstart.training import Training
 
 Judge = Callable[[int, Target], Outcome]  # an arm on the fold of that number, within its budget

@@ -6,12 +6,12 @@ import time
 from dataclasses import replace
 
 from headstart import catalog, defaults, evidence
-from headstart.budget import Budget
 from headstart.contracts import Backbone
 from headstart.errors import HeadstartError
 from headstart.evidence import Arm
 from headstart.pipeline.contenders import Contender
 from headstart.pipeline.ranking import Look
+from headstart.runtime.budget import Budget
 
 STRATEGY = "lp-ft"  # begins where the probe ends, so that a few epochs already tell something
 FINALISTS = 4  # candidates that are fine-tuned at most

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from headstart import catalog
 from headstart.contracts import Strategy
+from headstart.contracts.references import parse_named
 from headstart.defaults import Settings
 from headstart.errors import HeadstartError, UnknownNameError
-from headstart.references import parse_named
 
 FEATURES, LOGISTIC = "feature-extraction", "logistic"
 _PLAIN = ("probe", "trained", LOGISTIC)  # heads that the strategy knows itself

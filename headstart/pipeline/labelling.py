@@ -11,7 +11,7 @@ from typing import Any, final
 
 import numpy as np
 
-from headstart import catalog, machine
+from headstart import catalog
 from headstart.contracts import Modality
 from headstart.data import FileSource, Input, Item, Schema, demand_data, inputs_of
 from headstart.defaults import Settings
@@ -24,8 +24,9 @@ from headstart.labelling.server import LabelServer
 from headstart.labelling.sheet import PATH, Content, Sheet
 from headstart.pipeline.prepare import fitted_modality
 from headstart.pipeline.suggesting import Known, features_of
-from headstart.progress import Progress, Silent
 from headstart.report.notebook import Printed
+from headstart.runtime import machine
+from headstart.runtime.progress import Progress, Silent
 
 NAME = "labels.csv"
 _PAIR = "\x1e"  # between the two texts of a pair

@@ -9,12 +9,12 @@ from math import sqrt
 import numpy as np
 
 from headstart import catalog, defaults, evidence
-from headstart.budget import Budget
 from headstart.contracts import Backbone
 from headstart.data import refolded
 from headstart.errors import HeadstartError
 from headstart.evidence import Arm, Outcome, Target
 from headstart.pipeline.demands import demand_steps
+from headstart.runtime.budget import Budget
 
 SMALL, FOLDS = 250, 3  # validation items, below which strategies are compared on so many folds
 _FEATURES = "feature-extraction"

@@ -9,7 +9,6 @@ from typing import Any
 
 from headstart import artifact, evidence
 from headstart.artifact import Record
-from headstart.budget import Budget
 from headstart.contracts import Backbone
 from headstart.defaults import Settings
 from headstart.errors import HeadstartError, WeightsError
@@ -26,12 +25,13 @@ from headstart.pipeline.proving import baseline_of, choice, rivals, with_scratch
 from headstart.pipeline.trials import Trial
 from headstart.plan import FitPlan
 from headstart.plan import read as read_plan
-from headstart.progress import Progress, Silent
 from headstart.results import Result
+from headstart.runtime.budget import Budget
+from headstart.runtime.progress import Progress, Silent
+from headstart.runtime.workspace import Workspace
 from headstart.serve import Predictor
 from headstart.tracking import Followed, follow
 from headstart.training import Training
-from headstart.workspace import Workspace
 
 KEPT = (
     "tried",

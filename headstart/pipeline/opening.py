@@ -9,18 +9,20 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from headstart import artifact, catalog, defaults, machine, weights
-from headstart import record as records
+from headstart import artifact, catalog, defaults
 from headstart.artifact import Record
 from headstart.contracts import Backbone, Task
+from headstart.contracts.head import Shape
+from headstart.contracts.model import Model
+from headstart.contracts.references import Reference
 from headstart.data import Columns, Schema
 from headstart.errors import HeadstartError, WeightsError
 from headstart.features.reading import Reader
-from headstart.head import Shape
-from headstart.model import Model
-from headstart.references import Reference
+from headstart.loading import record as records
+from headstart.loading import weights
 from headstart.report.page import FILE, write_page
 from headstart.results.reported import Reported
+from headstart.runtime import machine
 from headstart.serve import Predictor
 
 

@@ -8,21 +8,22 @@ from dataclasses import asdict, dataclass, field
 from math import ceil
 from pathlib import Path
 
-from headstart import artifact, catalog, defaults, machine
-from headstart.budget import Budget, age, earlier
+from headstart import artifact, catalog, defaults
 from headstart.contracts import Backbone, Modality, Strategy
+from headstart.contracts.entry_points import advertised
 from headstart.data import Dataset, Schema, demand_data
 from headstart.data import load as load_data
 from headstart.defaults import Recipe, Settings
-from headstart.entry_points import advertised
 from headstart.errors import HeadstartError
 from headstart.evidence import Target
 from headstart.features.reading import Reader
 from headstart.pipeline.demands import AUTO, demand_looks, demand_trainable, try_out
 from headstart.pipeline.heads import headed
-from headstart.progress import Progress
+from headstart.runtime import machine
+from headstart.runtime.budget import Budget, age, earlier
+from headstart.runtime.progress import Progress
+from headstart.runtime.workspace import Workspace
 from headstart.training import seed_everything
-from headstart.workspace import Workspace
 
 TASKS = {"classes": "classification", "numbers": "regression", "label sets": "multi-label"}
 _NOT_THE_RUN = ("budget", "track")  # settings that another run of the same kind may change

@@ -23,8 +23,8 @@ from headstart.pipeline.prepare import IMPORTED, rebuild, reference
 from headstart.pipeline.trials import Trial
 from headstart.results import Result
 from headstart.results.ranking import Ranking
+from headstart.runtime.workspace import Workspace
 from headstart.tracking import Followed
-from headstart.workspace import Workspace
 
 Arms = dict[str, Outcome]
 Begin = Callable[[Trial, Ranking | None], None]

@@ -15,6 +15,7 @@ import torch
 
 from headstart import evidence
 from headstart.contracts import Backbone
+from headstart.contracts.references import parse
 from headstart.data import Dataset, Item, nested
 from headstart.errors import HeadstartError, OutOfTimeError
 from headstart.evidence import Target
@@ -33,7 +34,6 @@ from headstart.pipeline.demands import demand_looks, demand_steps, demand_traina
 from headstart.pipeline.prepare import Surroundings
 from headstart.pipeline.recommended import recommended
 from headstart.plan import trained_on
-from headstart.references import parse
 from headstart.results.ranking import Ranking
 from headstart.transferability import SCORES, Sample, combined, ridge
 from headstart.transferability.history import Past, recall, remember

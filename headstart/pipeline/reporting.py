@@ -21,9 +21,9 @@ from headstart.pipeline.opening import fitted_schema, load
 from headstart.pipeline.pictures import pictured
 from headstart.pipeline.provenance import called, provenance
 from headstart.plan import trained_on
-from headstart.progress import Progress, Silent
 from headstart.report.page import write_page
 from headstart.results.reported import Reported
+from headstart.runtime.progress import Progress, Silent
 from headstart.serve import Predictor
 
 

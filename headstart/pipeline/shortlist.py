@@ -12,7 +12,7 @@ from headstart.pipeline.prepare import Surroundings, claim_many
 from headstart.pipeline.ranking import Look
 from headstart.pipeline.trials import Trial
 from headstart.results.ranking import Ranking
-from headstart.workspace import Workspace
+from headstart.runtime.workspace import Workspace
 
 HALVED = 0.3  # of a budget, by when the backbone is chosen
 

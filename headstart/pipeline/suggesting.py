@@ -12,6 +12,7 @@ import torch
 
 from headstart import artifact, catalog, plan
 from headstart.contracts import Backbone
+from headstart.contracts.references import Reference
 from headstart.data import Item, Source
 from headstart.data.check import check_items
 from headstart.data.items import find
@@ -25,8 +26,7 @@ from headstart.labelling.pool import Pool, pool_of, shown
 from headstart.labelling.selection import Features, select
 from headstart.pipeline.opening import fitted_schema, load
 from headstart.plan import FitPlan
-from headstart.progress import Progress, Silent
-from headstart.references import Reference
+from headstart.runtime.progress import Progress, Silent
 from headstart.serve import Predictor
 
 COUNT = 20

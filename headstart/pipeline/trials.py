@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from headstart import catalog, evidence
-from headstart.budget import Budget
 from headstart.contracts import Backbone, Strategy
 from headstart.data import Dataset
 from headstart.evidence import Arm, Outcome, Target
@@ -16,6 +15,7 @@ from headstart.pipeline.demands import AUTO, demand_steps, demand_trainable
 from headstart.pipeline.folding import Folding, by_folds
 from headstart.pipeline.heads import FEATURES, head_of, moves
 from headstart.pipeline.ladder import BLENDED, Ladder, tried_names
+from headstart.runtime.budget import Budget
 
 SHARE = 0.6  # of a budget, by when all strategies must be done where scratch comes after them
 LAST = 0.25  # of the strategies' time, for training the chosen one once folds have chosen it

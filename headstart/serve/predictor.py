@@ -15,11 +15,11 @@ import torch
 from torch import nn
 
 from headstart.contracts import Task
+from headstart.contracts.model import Model
 from headstart.data import Input, Item, Schema, inputs_of
 from headstart.errors import DataError
 from headstart.features.engine import Averaged, Engine, TorchEngine
 from headstart.features.reading import Reader, alike, in_order
-from headstart.model import Model
 from headstart.serve.predictions import Prediction, Predictions, demand_any
 
 BATCH = 32

@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.nn import functional, modules
 
 from headstart.contracts import Strategy
+from headstart.contracts.model import Model, Step
 from headstart.errors import HeadstartError
-from headstart.model import Model, Step
 
 _NEVER = -1e9  # a score that takes no share, yet leaves a batch of one finite
 
@@ -68,11 +68,11 @@ class FewShot(Strategy):
                 )
         return min(default, self.rounds)
 
-    def rate(self, stage: int, stages: int) -> float:
+    def lr_scale(self, stage: int, stages: int) -> float:
         """`decay` a stage, from the head down."""
         return float(self.decay ** (stages - stage))
 
-    def epoch_started(self, epoch: int, model: Model) -> None:
+    def on_epoch_start(self, epoch: int, model: Model) -> None:
         """Train all stages, but keep BatchNorm's statistics: the head was fitted on them."""
         model.stages.requires_grad_(True)
         for module in model.stages.modules():

@@ -12,14 +12,14 @@ from typing import ClassVar, final
 from torch import Tensor, nn
 
 from headstart.contracts import Strategy
+from headstart.contracts.model import Model
 from headstart.errors import HeadstartError
-from headstart.model import Model
 
 
 class Freezing(Strategy):
     """The rule itself; subclasses say how many stages stay frozen, and the rates."""
 
-    def epoch_started(self, epoch: int, model: Model) -> None:
+    def on_epoch_start(self, epoch: int, model: Model) -> None:
         """Freeze the first stages, free the others. Called after every `model.train()`."""
         frozen = self.frozen_stages(epoch, len(model.stages))
         for position, stage in enumerate(model.stages):
@@ -52,14 +52,14 @@ class _Blending(Freezing):
             )
         return default
 
-    def prepare(self, model: Model) -> None:
+    def on_train_start(self, model: Model) -> None:
         """Keep the weights it starts from, where it goes back to them."""
         self._start: dict[str, Tensor] = {}
         if self.share == 1.0:
             return
         self._start = {name: tensor.clone() for name, tensor in model.state_dict().items()}
 
-    def trained(self, model: Model) -> None:
+    def on_train_end(self, model: Model) -> None:
         """Blend the trained weights with those it started from."""
         if self._start:
             model.blend(self._start, self.share)
@@ -130,7 +130,7 @@ class LastStages(_Blending):
             raise HeadstartError(f"last-stages?count={self.count} is negative. Give 0 or more.")
         return max(0, stages - self.count)
 
-    def rate(self, stage: int, stages: int) -> float:
+    def lr_scale(self, stage: int, stages: int) -> float:
         """`decay` a stage, from the head down."""
         return _decayed("last-stages", self.decay, stages - stage)
 
@@ -162,7 +162,7 @@ class GradualUnfreezing(Freezing):
         thawed = -(-stages * min(epoch, self.groups) // self.groups)
         return stages - thawed
 
-    def rate(self, stage: int, stages: int) -> float:
+    def lr_scale(self, stage: int, stages: int) -> float:
         """1 for the head, then divided by `fall` for each group below it."""
         if not 1 <= self.fall < inf:
             raise HeadstartError(
@@ -191,7 +191,7 @@ class FullFineTuning(Freezing):
         """None."""
         return 0
 
-    def rate(self, stage: int, stages: int) -> float:
+    def lr_scale(self, stage: int, stages: int) -> float:
         """`decay` a stage, from the head down."""
         return _decayed("full-fine-tuning", self.decay, stages - stage)
 
@@ -231,7 +231,7 @@ class LinearProbeThenFineTune(Freezing):
         """None: the first phase is the probe."""
         return 0
 
-    def rate(self, stage: int, stages: int) -> float:
+    def lr_scale(self, stage: int, stages: int) -> float:
         """`decay` a stage, from the head down."""
         return _decayed("lp-ft", self.decay, stages - stage)
 
@@ -262,7 +262,7 @@ class WiseFineTuning(_Blending):
         """None: the first phase is the probe."""
         return 0
 
-    def rate(self, stage: int, stages: int) -> float:
+    def lr_scale(self, stage: int, stages: int) -> float:
         """`decay` a stage, from the head down."""
         return _decayed("wise-ft", self.decay, stages - stage)
 

@@ -13,8 +13,8 @@ import torch
 from torch import nn
 
 from headstart.contracts import Strategy
+from headstart.contracts.model import Model
 from headstart.errors import HeadstartError
-from headstart.model import Model
 
 _AUTO = "auto"
 _HIGHEST = 4096  # rank: few matrices of any network have more
@@ -88,11 +88,11 @@ class Lora(Strategy):
         """None: there are adapters everywhere."""
         return 0
 
-    def rate(self, stage: int, stages: int) -> float:
+    def lr_scale(self, stage: int, stages: int) -> float:
         """`boost`, and 1 for the head."""
         return self.boost if stage < stages else 1.0
 
-    def prepare(self, model: Model) -> None:
+    def on_train_start(self, model: Model) -> None:
         """Freeze the stages but for their norms, and put the adapters in.
 
         Raises HeadstartError where there is no layer to adapt.
@@ -104,13 +104,13 @@ class Lora(Strategy):
                 for parameter in module.parameters(recurse=False):
                     parameter.requires_grad_(True)
 
-    def epoch_started(self, epoch: int, model: Model) -> None:
+    def on_epoch_start(self, epoch: int, model: Model) -> None:
         """Keep BatchNorm's statistics. Called after every `model.train()`."""
         for module in model.stages.modules():
             if isinstance(module, nn.modules.batchnorm._BatchNorm):
                 module.eval()
 
-    def trained(self, model: Model) -> None:
+    def on_train_end(self, model: Model) -> None:
         """Merge the adapters into the weights, leaving the plain network."""
         from peft.tuners.lora import LoraLayer
 

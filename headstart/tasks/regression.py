@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from headstart.contracts import Batch, Examples, Step, Task
-from headstart.head import Standardisation, principal_axes
-from headstart.model import Model
+from headstart.contracts.model import Model
+from headstart.contracts.standardisation import Standardisation, principal_axes
 
 # Strengths of the probe's ridge, as shares of the number of items: features have variance 1.
 PROBE_STRENGTHS = tuple(10.0**power for power in np.arange(-5, 4.5, 0.5))

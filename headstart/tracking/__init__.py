@@ -11,10 +11,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from headstart.contracts.tracker import Run, Tracker
 from headstart.defaults import Settings
 from headstart.errors import UnknownNameError
-from headstart.progress import Progress
-from headstart.tracking.interface import Run, Tracker
+from headstart.runtime.progress import Progress
 from headstart.tracking.tracked import Tracked
 
 __all__ = ["TRACKERS", "Followed", "Run", "Tracker", "follow"]

@@ -13,8 +13,8 @@ import mlflow
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 
+from headstart.contracts.tracker import Run, Tracker
 from headstart.errors import HeadstartError
-from headstart.tracking.interface import Run, Tracker
 
 EXPERIMENT = "headstart"
 _HERE = ("sqlite:", "file:")

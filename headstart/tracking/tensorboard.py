@@ -8,7 +8,7 @@ from typing import final
 
 from torch.utils.tensorboard import SummaryWriter
 
-from headstart.tracking.interface import Run, Tracker
+from headstart.contracts.tracker import Run, Tracker
 
 _FOLDER = "runs"  # where `tensorboard --logdir` is pointed at
 

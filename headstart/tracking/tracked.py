@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, final
 
-from headstart.progress import Advance, Progress
-from headstart.tracking.interface import Tracker, numbers_of, plain, words_of
+from headstart.contracts.tracker import Tracker, numbers_of, plain, words_of
+from headstart.runtime.progress import Advance, Progress
 
 
 @final

@@ -8,7 +8,7 @@ from typing import Any, final
 
 import wandb
 
-from headstart.tracking.interface import Run, Tracker
+from headstart.contracts.tracker import Run, Tracker
 
 PROJECT = "headstart"
 

@@ -8,8 +8,8 @@ from typing import Any
 from torch import nn
 
 from headstart.contracts import Strategy
+from headstart.contracts.model import Model
 from headstart.defaults import Recipe
-from headstart.model import Model
 
 
 def groups(
@@ -22,7 +22,7 @@ def groups(
     stages = len(model.stages)
     found = []
     for position, module in enumerate([*model.stages, model.head]):
-        rate = recipe.rate * strategy.rate(position, stages)
+        rate = recipe.rate * strategy.lr_scale(position, stages)
         for decays in (True, False):
             some = [p for p in module.parameters() if (p.dim() > 1) == decays]
             found.append(_group(some, rate, recipe.weight_decay if decays else 0.0))

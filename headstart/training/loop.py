@@ -13,14 +13,14 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from headstart.checkpoints import load_checkpoint, save_checkpoint
 from headstart.contracts import Batch, Strategy, Task
+from headstart.contracts.model import Model
 from headstart.defaults import Recipe
 from headstart.errors import HeadstartError
 from headstart.features.engine import on_device, to_device
 from headstart.features.feed import Feed
 from headstart.features.reading import View, in_order
-from headstart.model import Model
+from headstart.runtime.checkpoints import load_checkpoint, save_checkpoint
 from headstart.training.convolutions import SoundGradients
 from headstart.training.groups import groups
 from headstart.training.memory import out_of_memory, split
@@ -86,7 +86,7 @@ class _Run:
         """Run all epochs."""
         self.model.requires_grad_(True)
         seed_everything(self.session.seed)  # what prepare adds is drawn alike in every run
-        self.strategy.prepare(self.model)
+        self.strategy.on_train_start(self.model)
         fixed = {name for name, p in self.model.named_parameters() if not p.requires_grad}
         start = self.splits.train.start
         self.moving = Moving(self.model, self.strategy, start, frozenset(fixed))
@@ -133,7 +133,7 @@ class _Run:
             self.session.seed * 10_007 + epoch
         )  # so that a resumed epoch draws the same
         self.model.train()
-        self.strategy.epoch_started(epoch, self.model)
+        self.strategy.on_epoch_start(epoch, self.model)
         order = torch.randperm(len(self.splits.train)).numpy()
         losses = []
         view = View(self.session.seed, epoch)
@@ -259,7 +259,7 @@ class _Run:
     def _restore(self) -> None:
         if self.kept:
             self.moving.load(self.kept)
-        self.strategy.trained(self.model)
+        self.strategy.on_train_end(self.model)
         self.model.requires_grad_(True)
         self.model.eval()
 

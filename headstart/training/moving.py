@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from headstart.contracts import Strategy
+from headstart.contracts.model import Model
 from headstart.errors import HeadstartError
-from headstart.model import Model
 
 _OWN = "strategy"
 

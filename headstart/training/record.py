@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 
-from headstart.budget import Budget
 from headstart.defaults import Recipe
 from headstart.features.feed import Feed
-from headstart.progress import Progress
+from headstart.runtime.budget import Budget
+from headstart.runtime.progress import Progress
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from typing import Any
 from filelock import FileLock
 
 from headstart.features.cache import write_whole
-from headstart.places import cache_folder
+from headstart.runtime.places import cache_folder
 
 MOST = 4000  # records that are kept, the newest; about a megabyte
 _PATIENCE = 10.0  # seconds to wait for others who write, before doing without

@@ -12,12 +12,13 @@ import tiny
 import torch
 from torch import Tensor, nn
 
-from headstart import catalog, weights
+from headstart import catalog
 from headstart.contracts import Task
+from headstart.contracts.head import HeadFitter, Shape, TrainingSet
 from headstart.data.targets import KINDS
 from headstart.errors import DataError, WeightsError
 from headstart.evidence.fitting import answers
-from headstart.head import HeadFitter, Shape, TrainingSet
+from headstart.loading import weights
 
 NAMES = sorted(catalog.names("heads"))
 LABELS, WIDTH = 3, 12

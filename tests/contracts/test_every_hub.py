@@ -19,13 +19,14 @@ from huggingface_hub import constants
 from torch import Tensor
 
 import headstart as hs
-from headstart import catalog, record
+from headstart import catalog
 from headstart.artifact import portable
 from headstart.contracts import Backbone, Hub
+from headstart.contracts.model import Model
+from headstart.contracts.references import parse
 from headstart.errors import HeadstartError, UnknownNameError, WeightsError
-from headstart.model import Model
-from headstart.references import parse
-from headstart.weights import digest, save
+from headstart.loading import record
+from headstart.loading.weights import digest, save
 
 # one small backbone of each hub, made with no network and no file but those of `name`
 SMALL = {

@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 from torch import nn
 
 from headstart import catalog
-from headstart.checkpoints import load_checkpoint
 from headstart.contracts import Strategy
+from headstart.contracts.model import Model
 from headstart.errors import HeadstartError
 from headstart.evidence.arms import unchanged
 from headstart.features.legality import storable
-from headstart.model import Model
+from headstart.runtime.checkpoints import load_checkpoint
 from headstart.training import Splits, loop, predict, seed_everything, train
 
 TASK = catalog.task("image-classification")
@@ -94,7 +94,7 @@ def test_frozen_stages_end_bit_identical_and_others_move(
     assert last is not None
     start = tiny.model(network)
     seed_everything(tiny.session().seed)
-    strategy.prepare(start)
+    strategy.on_train_start(start)
     before = start.state_dict()
     fixed = {key for key, parameter in start.named_parameters() if not parameter.requires_grad}
     assert last["model"].keys() == before.keys() - fixed
@@ -112,10 +112,10 @@ def test_frozen_stages_end_bit_identical_and_others_move(
 def test_frozen_stages_are_in_eval_mode_after_every_train(name: str, network: str) -> None:
     strategy, model = catalog.strategy(name), tiny.model(network)
     stages = len(model.stages)
-    strategy.prepare(model)
+    strategy.on_train_start(model)
     for epoch in range(6):
         model.train()
-        strategy.epoch_started(epoch, model)
+        strategy.on_epoch_start(epoch, model)
         frozen = strategy.frozen_stages(epoch, stages)
         for stage in list(model.stages)[:frozen]:
             assert not any(part.training for part in stage.modules())
@@ -141,7 +141,7 @@ def test_storing_is_legal_up_to_the_least_frozen_stage(name: str, epochs: int, s
 @given(stages=st.integers(1, 30))
 def test_rates_are_positive_and_never_rise_away_from_the_head(name: str, stages: int) -> None:
     strategy = catalog.strategy(name)
-    *rates, of_head = [strategy.rate(stage, stages) for stage in range(stages + 1)]
+    *rates, of_head = [strategy.lr_scale(stage, stages) for stage in range(stages + 1)]
     assert of_head == 1.0
     assert rates[0] > 0
     assert all(lower <= upper for lower, upper in pairwise(rates))
@@ -206,10 +206,10 @@ def test_what_it_adds_is_merged_into_the_plain_network(name: str, network: str) 
     parts = [(place, type(part)) for place, part in model.named_modules()]
     tensors = list(model.backbone_state())
     start = model.eval()(inputs)
-    strategy.prepare(model)
+    strategy.on_train_start(model)
     torch.testing.assert_close(model.eval()(inputs), start, atol=1e-6, rtol=1e-6)
     model.train()
-    strategy.epoch_started(0, model)
+    strategy.on_epoch_start(0, model)
     moving = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.SGD(moving, lr=0.05)
     for _ in range(2):
@@ -218,7 +218,7 @@ def test_what_it_adds_is_merged_into_the_plain_network(name: str, network: str) 
         optimizer.step()
     with torch.inference_mode():
         before = model.eval()(inputs)
-        strategy.trained(model)
+        strategy.on_train_end(model)
         torch.testing.assert_close(model.eval()(inputs), before, atol=1e-5, rtol=1e-5)
         assert not torch.allclose(before, start, atol=1e-3)
     assert [(place, type(part)) for place, part in model.named_modules()] == parts
@@ -262,8 +262,8 @@ def use(strategy: Strategy) -> None:
     strategy.epochs(3)
     for number in range(4):
         strategy.frozen_stages(number, 3)
-        strategy.rate(number, 3)
-    strategy.prepare(tiny.model())
+        strategy.lr_scale(number, 3)
+    strategy.on_train_start(tiny.model())
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,9 @@ from torch import nn
 
 from headstart import catalog
 from headstart.contracts import Batch, Task
+from headstart.contracts.model import Model
 from headstart.data.targets import KINDS
 from headstart.errors import DataError
-from headstart.model import Model
 
 NAMES = catalog.names("tasks")
 every_name = pytest.mark.parametrize("name", sorted(NAMES))

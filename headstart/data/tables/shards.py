@@ -12,8 +12,8 @@ from typing import Any
 
 from headstart.data.sources import FileSource
 from headstart.data.tables.interface import TableInMemory, named
-from headstart.encodings import NotTextError, decoded
 from headstart.errors import DataError
+from headstart.runtime.encodings import NotTextError, decoded
 
 _COLUMNS = {"cls": "label", "txt": "text"}  # what the format's own endings stand for
 _TOLD = frozenset({"cls", "txt", "json"})

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TextIO
 
 from headstart.data.sources import FileSource
-from headstart.encodings import NotTextError, decoded
 from headstart.errors import DataError
+from headstart.runtime.encodings import NotTextError, decoded
 
 _SAMPLE = 1 << 18  # characters or bytes, to tell a file's form from
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from headstart.contracts.entry_points import advertised, located
 from headstart.data.schema import Schema
 from headstart.data.sources import Found, Row
 from headstart.data.tables.cells import is_blank, number
@@ -14,7 +15,6 @@ from headstart.data.targets.interface import Targets
 from headstart.data.targets.label_sets import LabelSets
 from headstart.data.targets.numbers import Numbers
 from headstart.data.targets.writing import settle
-from headstart.entry_points import advertised, located
 from headstart.errors import DataError, UnknownNameError
 
 KINDS: dict[str, type[Targets]] = {kind.name: kind for kind in (Classes, LabelSets, Numbers)}

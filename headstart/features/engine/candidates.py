@@ -10,13 +10,13 @@ from typing import Any, Final
 import torch
 from torch import nn
 
-from headstart import machine
 from headstart.errors import HeadstartError
 from headstart.features.engine import openvino
 from headstart.features.engine.interface import Engine, EngineError
 from headstart.features.engine.openvino import OpenVinoEngine
 from headstart.features.engine.torch import TorchEngine
-from headstart.progress import Progress
+from headstart.runtime import machine
+from headstart.runtime.progress import Progress
 
 ENGINES: Final = ("auto", "torch", "openvino")
 PRECISIONS: Final = ("auto", "fp32", "bf16")

@@ -17,7 +17,7 @@ from headstart.features.engine.agreement import CHECKED, TOLERANCE, engine_error
 from headstart.features.engine.candidates import Candidate, Given, Wish, candidates
 from headstart.features.engine.interface import Engine, count, head, layout
 from headstart.features.engine.torch import TorchEngine
-from headstart.progress import Progress
+from headstart.runtime.progress import Progress
 
 SECONDS: Final = 1.0  # about what measuring one engine takes
 HOPELESS: Final = 1.5  # times slower than the fastest when checked: not measured any further

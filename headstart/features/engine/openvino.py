@@ -21,9 +21,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from headstart import graph
 from headstart.features.engine.interface import Engine, EngineError, head, hidden, layout, tensors
 from headstart.features.store import cache_folder
+from headstart.loading import openvino_graph as graph
 
 HINTS: Final = {"fp32": "f32", "bf16": "bf16"}
 STREAMS: Final = 2  # while one waits for its slowest thread, or for a decoder's, the other computes

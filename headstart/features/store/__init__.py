@@ -42,7 +42,7 @@ from headstart.features.store.records import (
 )
 from headstart.features.store.rows import STORED, Precision, Rows, narrowed
 from headstart.features.store.verified import Verified
-from headstart.places import cache_folder
+from headstart.runtime.places import cache_folder
 
 __all__ = [
     "RECORD",

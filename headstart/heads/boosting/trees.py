@@ -11,15 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from headstart.head import (
-    SURE,
-    HeadFitter,
-    Shape,
-    Standardisation,
-    TrainingSet,
-    damaged,
-    demand_tensors,
-)
+from headstart.contracts.head import SURE, HeadFitter, Shape, TrainingSet, damaged, demand_tensors
+from headstart.contracts.standardisation import Standardisation
 
 ROUNDS = 100
 WORTH_STOPPING = (25, 50, ROUNDS)  # rounds after which validation may find it best to stop

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from typing import final
 
 from headstart.contracts import Backbone, Card, Hub
+from headstart.contracts.references import Reference
 from headstart.errors import HeadstartError
 from headstart.hubs.caffe import listing
-from headstart.references import Reference
 
 
 @final

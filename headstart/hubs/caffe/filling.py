@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from headstart.hubs.caffe.graph import Node
 from headstart.hubs.caffe.network import Built
 from headstart.hubs.caffe.reading import tensor
-from headstart.weights import State, load_into
+from headstart.loading.weights import State, load_into
 
 _FAN_OUT, _AVERAGE = 1, 2  # how much a filler's spread is of what comes in, or else of these
 

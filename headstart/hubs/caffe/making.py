@@ -8,8 +8,8 @@ from headstart.contracts import Backbone, Origin
 from headstart.errors import WeightsError
 from headstart.hubs.caffe.filling import draw, load
 from headstart.hubs.caffe.planning import FILE, Plan
-from headstart.stages import find_stages
-from headstart.weights import digest
+from headstart.loading.stages import find_stages
+from headstart.loading.weights import digest
 
 _HEAD = "head"  # of a network that has none of its own
 

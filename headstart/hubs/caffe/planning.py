@@ -9,16 +9,16 @@ from typing import Any, Final, final
 
 from torch import Tensor
 
+from headstart.contracts.references import Reference
+from headstart.contracts.references import build as settings_from
 from headstart.errors import HeadstartError, WeightsError
 from headstart.hubs.caffe import reading, recipe
 from headstart.hubs.caffe.filling import state_of
 from headstart.hubs.caffe.graph import Selection, select
 from headstart.hubs.caffe.network import Built, build
 from headstart.hubs.caffe.recipe import Fed
-from headstart.preprocess import PictureInput
-from headstart.references import Reference
-from headstart.references import build as settings_from
-from headstart.weights import TORCH_SUFFIXES, read
+from headstart.loading.preprocess import PictureInput
+from headstart.loading.weights import TORCH_SUFFIXES, read
 
 FILE: Final = "network.prototxt"  # what a saved model calls the description
 _FORM: Final = "caffe:FILE.prototxt@FILE.caffemodel"

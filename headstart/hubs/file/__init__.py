@@ -7,11 +7,11 @@ from typing import final
 
 import torch
 
-from headstart import beheading
 from headstart.contracts import Backbone, Card, Hub
+from headstart.contracts.references import Reference
 from headstart.hubs.file import listing, programs, python
 from headstart.hubs.file.planning import settle
-from headstart.references import Reference
+from headstart.loading import head_removal as beheading
 
 
 @final

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, final
 
-from headstart import trust
+from headstart.contracts.references import Reference, build
 from headstart.errors import HeadstartError, WeightsError
-from headstart.preprocess import PictureInput
-from headstart.references import Reference, build
-from headstart.weights import TORCH_SUFFIXES
+from headstart.loading.preprocess import PictureInput
+from headstart.loading.weights import TORCH_SUFFIXES
+from headstart.runtime import trust
 
 _PYTHON: Final = ".py"
 _KINDS: Final = {".pt": "TorchScript", ".ts": "TorchScript", ".pt2": "exported"}

@@ -18,10 +18,10 @@ from typing import Any, Final, final
 import torch
 from torch import Tensor, fx, nn
 
-from headstart import beheading
-from headstart.beheading import Found
 from headstart.errors import HeadstartError, WeightsError
 from headstart.hubs.file.planning import Plan
+from headstart.loading import head_removal as beheading
+from headstart.loading.head_removal import Found
 
 _STAGE: Final = "network"
 _read_script: Final[Callable[..., Any]] = torch.jit.load  # which has no types

@@ -11,10 +11,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from headstart import beheading
-from headstart.beheading import Found
 from headstart.errors import HeadstartError, UnknownNameError
 from headstart.hubs.file.planning import Plan
+from headstart.loading import head_removal as beheading
+from headstart.loading.head_removal import Found
 
 
 def open_function(plan: Plan, example: Tensor) -> Found:

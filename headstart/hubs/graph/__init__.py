@@ -10,19 +10,19 @@ from typing import Any, Final, final
 import torch
 from torch import nn
 
-from headstart import beheading
 from headstart.contracts import Backbone, Card, Hub
+from headstart.contracts.references import Reference
 from headstart.errors import HeadstartError, WeightsError
-from headstart.graph import Graph as Network
 from headstart.hubs.graph import listing, structure, trainable
 from headstart.hubs.graph.assembling import Opened, Positions, assemble
 from headstart.hubs.graph.cutting import cut
 from headstart.hubs.graph.normalising import normalise
 from headstart.hubs.graph.planning import SAVED_MODEL, WEIGHTS, Plan, settle
 from headstart.hubs.graph.reading import read
-from headstart.references import Reference
-from headstart.weights import load_into
-from headstart.weights import read as read_weights
+from headstart.loading import head_removal as beheading
+from headstart.loading.openvino_graph import Graph as Network
+from headstart.loading.weights import load_into
+from headstart.loading.weights import read as read_weights
 
 FILE: Final = "graph.xml"  # what a saved model calls the structure
 

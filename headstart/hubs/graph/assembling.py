@@ -9,11 +9,12 @@ from typing import Any, final
 import torch
 from torch import Tensor, nn
 
-from headstart import beheading, graph
 from headstart.contracts import Backbone
+from headstart.contracts.references import Reference
 from headstart.errors import HeadstartError
 from headstart.hubs.graph.planning import Plan
-from headstart.references import Reference
+from headstart.loading import head_removal as beheading
+from headstart.loading import openvino_graph as graph
 
 
 @final

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from headstart import graph
 from headstart.errors import HeadstartError
 from headstart.hubs.graph.reading import Opened, computed
+from headstart.loading import openvino_graph as graph
 
 _LAST: Final = {"Softmax", "LogSoftmax", "Sigmoid"}  # what turns logits into answers
 _POOLS: Final = {"ReduceMean", "AvgPool"}

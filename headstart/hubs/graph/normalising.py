@@ -11,11 +11,11 @@ from typing import Any, Final, final
 import numpy as np
 import torch
 
-from headstart import graph
 from headstart.errors import HeadstartError
-from headstart.graph import Graph
 from headstart.hubs.graph.cutting import Cut
 from headstart.hubs.graph.planning import FOLDER, Plan
+from headstart.loading import openvino_graph as graph
+from headstart.loading.openvino_graph import Graph
 
 SIZE: Final = 224  # of pictures for a graph that takes any
 _WHOLE: Final = {"u8": 0.0, "i8": -128.0}  # types of whole numbers, and what black is in them

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, final
 
+from headstart.contracts.references import Reference, build
 from headstart.errors import HeadstartError
-from headstart.preprocess import PictureInput
-from headstart.references import Reference, build
+from headstart.loading.preprocess import PictureInput
 
 KINDS: Final = {".onnx": "onnx", ".tflite": "tflite", ".xml": "ir"}  # by OpenVINO's names
 FOLDER: Final = "tf"

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, final
 
-from headstart import graph
 from headstart.errors import HeadstartError, UnknownNameError, WeightsError
+from headstart.loading import openvino_graph as graph
 
 _FORMATS: Final = {
     "onnx": "an ONNX model",

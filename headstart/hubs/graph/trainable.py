@@ -10,7 +10,6 @@ from typing import Any, Final, final
 import torch
 from torch import Tensor, nn
 
-from headstart import beheading, graph
 from headstart.errors import HeadstartError
 from headstart.hubs.graph import operations
 from headstart.hubs.graph.assembling import Opened, Positions, example
@@ -19,7 +18,9 @@ from headstart.hubs.graph.normalising import axis_of, black, entry, layout, norm
 from headstart.hubs.graph.planning import Plan
 from headstart.hubs.graph.reading import read
 from headstart.hubs.graph.rewriting import rewrite
-from headstart.stages import find_stages
+from headstart.loading import head_removal as beheading
+from headstart.loading import openvino_graph as graph
+from headstart.loading.stages import find_stages
 
 FILE: Final = "graph.onnx"  # what a saved model calls the network up to its features
 _KIND: Final = "onnx"

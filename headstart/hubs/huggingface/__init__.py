@@ -7,8 +7,8 @@ from importlib.util import find_spec
 from typing import final
 
 from headstart.contracts import Backbone, Card, Hub
+from headstart.contracts.references import Reference
 from headstart.errors import HeadstartError
-from headstart.references import Reference
 
 
 @final

@@ -19,7 +19,7 @@ from headstart.errors import HeadstartError, WeightsError
 from headstart.hubs.huggingface.fetching import ADAPTED
 from headstart.hubs.huggingface.loading import Loaded
 from headstart.hubs.huggingface.reading import ADAPTER, read_json
-from headstart.weights import State, read
+from headstart.loading.weights import State, read
 
 _MODEL: Final = "base_model.model."  # what peft puts before the names of the model
 _KEPT: Final = frozenset(  # settings of a LoRA that say what is merged; all others must be off

@@ -13,7 +13,7 @@ from torch.nn import functional
 from headstart.errors import HeadstartError, WeightsError
 from headstart.hubs.huggingface.parts import Part
 from headstart.hubs.huggingface.reading import WEIGHTS, read_json
-from headstart.weights import State, load_into, read
+from headstart.loading.weights import State, load_into, read
 
 _POOLED: Final = "sentence_embedding"
 _LARGEST: Final = 1 << 16  # features of a layer: far beyond any, and small enough to be made

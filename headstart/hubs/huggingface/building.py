@@ -16,6 +16,7 @@ from torch import nn
 from transformers import AutoModel, AutoModelForSequenceClassification
 
 from headstart.contracts import Backbone, Origin
+from headstart.contracts.references import Reference
 from headstart.errors import HeadstartError, WeightsError
 from headstart.hubs.huggingface import adapters, after
 from headstart.hubs.huggingface.cutting import cut, last_norm
@@ -30,9 +31,8 @@ from headstart.hubs.huggingface.pooling import OwnPooling, TokenPooling
 from headstart.hubs.huggingface.reading import CONFIG, card
 from headstart.hubs.huggingface.sentences import written
 from headstart.hubs.huggingface.tokens import Tokens, tokens
-from headstart.references import Reference
-from headstart.weights import State, digest
-from headstart.weights.sizes import check_network, numbers
+from headstart.loading.weights import State, digest
+from headstart.loading.weights.sizes import check_network, numbers
 
 
 def backbone(plan: Plan, family: Family) -> Backbone:

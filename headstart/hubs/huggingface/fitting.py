@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from headstart.hubs.huggingface.families import Family
-from headstart.weights import State, load_into
+from headstart.loading.weights import State, load_into
 
 HEAD: Final = "head"  # what the head over pooled tokens is called
 _OLD: Final = {".gamma": ".weight", ".beta": ".bias"}  # of norms, in checkpoints of 2018

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, final
 
+from headstart.contracts.references import Reference
 from headstart.errors import HeadstartError, WeightsError
 from headstart.hubs.huggingface.fetching import ADAPTED, is_adapter, locate
 from headstart.hubs.huggingface.reading import (
@@ -18,9 +19,8 @@ from headstart.hubs.huggingface.reading import (
     read_json,
 )
 from headstart.hubs.huggingface.sentences import STATIC, first_module
-from headstart.references import Reference
-from headstart.weights import TORCH_SUFFIXES
-from headstart.weights.sizes import check_sizes
+from headstart.loading.weights import TORCH_SUFFIXES
+from headstart.loading.weights.sizes import check_sizes
 
 _SUFFIXES: Final = (".safetensors", *TORCH_SUFFIXES)
 _LEFT_OUT: Final = frozenset(  # of this or that copy of the model, or leading to code we don't run

@@ -14,7 +14,7 @@ from torch import nn
 from headstart.errors import WeightsError
 from headstart.hubs.huggingface.fetching import weight_files
 from headstart.hubs.huggingface.layout import Layout
-from headstart.weights import State, read
+from headstart.loading.weights import State, read
 
 
 @final

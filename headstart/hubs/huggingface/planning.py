@@ -9,12 +9,12 @@ from typing import Any, Final, final
 
 from transformers import CONFIG_MAPPING
 
+from headstart.contracts.references import Reference, build
 from headstart.errors import HeadstartError
 from headstart.hubs.huggingface.families import Family, family
 from headstart.hubs.huggingface.layout import Layout
 from headstart.hubs.huggingface.reading import CONFIG
 from headstart.hubs.huggingface.sentences import Sentences, sentences
-from headstart.references import Reference, build
 
 POOLING: Final = ("own", "mean", "cls")
 

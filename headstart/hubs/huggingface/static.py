@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from headstart.contracts import Backbone
+from headstart.contracts.references import Reference
 from headstart.errors import WeightsError
 from headstart.hubs.huggingface.building import attach, folders, origin, width_of
 from headstart.hubs.huggingface.fetching import weight_files
@@ -19,8 +20,7 @@ from headstart.hubs.huggingface.planning import Plan
 from headstart.hubs.huggingface.pooling import TokenPooling
 from headstart.hubs.huggingface.sentences import Sentences
 from headstart.hubs.huggingface.tokens import tokens
-from headstart.references import Reference
-from headstart.weights import State, read
+from headstart.loading.weights import State, read
 
 _TABLE: Final = "embedding"
 _WEIGHT: Final = f"{_TABLE}.weight"

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from typing import final
 
 from headstart.contracts import Backbone, Card, Hub
+from headstart.contracts.references import Reference
 from headstart.hubs.keras import listing
-from headstart.references import Reference
 
 
 @final

@@ -16,8 +16,8 @@ from headstart.hubs.keras.modules import Standardise
 from headstart.hubs.keras.reading import File, listed, member, numbers
 from headstart.hubs.keras.variables import Variable
 from headstart.hubs.keras.weighted import WEIGHTED
-from headstart.preprocess import IMAGENET
-from headstart.weights import State, load_into
+from headstart.loading.preprocess import IMAGENET
+from headstart.loading.weights import State, load_into
 
 Arrays = dict[str, list[np.ndarray]]
 _CONTAINERS = ("layers", "_layer_checkpoint_dependencies")

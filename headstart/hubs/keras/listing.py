@@ -10,7 +10,7 @@ from glob import escape
 from pathlib import Path
 from typing import Final, final
 
-from headstart.backbone import Card
+from headstart.contracts.backbone import Card
 
 _LICENCES: Final = {  # of the published weights, where Google did not train them
     "ConvNeXt": "MIT",

@@ -5,17 +5,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from headstart import beheading
-from headstart.backbone import Backbone, Origin
-from headstart.beheading import Found
+from headstart.contracts.backbone import Backbone, Origin
 from headstart.errors import WeightsError
 from headstart.hubs.keras import applications, filling
 from headstart.hubs.keras.building import Built, build, randomise
 from headstart.hubs.keras.graph import plain
 from headstart.hubs.keras.modules import BlueFirst, WithoutChannels
 from headstart.hubs.keras.planning import NETWORK, Plan
-from headstart.stages import find_stages
-from headstart.weights import digest
+from headstart.loading import head_removal as beheading
+from headstart.loading.head_removal import Found
+from headstart.loading.stages import find_stages
+from headstart.loading.weights import digest
 
 
 def backbone(plan: Plan) -> Backbone:

@@ -11,14 +11,14 @@ from typing import Any, Final, final
 
 from huggingface_hub import constants
 
-from headstart import trust
+from headstart.contracts.references import Reference, build
 from headstart.errors import HeadstartError, UnknownNameError, WeightsError
 from headstart.hubs.keras import applications, listing
 from headstart.hubs.keras.graph import CODE, Graph, read_graph
 from headstart.hubs.keras.listing import APPLICATIONS, Application
 from headstart.hubs.keras.reading import File, open_file
-from headstart.preprocess import PictureInput
-from headstart.references import Reference, build
+from headstart.loading.preprocess import PictureInput
+from headstart.runtime import trust
 
 NETWORK: Final = "keras_network.json"  # in a saved model
 _SUFFIXES: Final = (".keras", ".h5", ".hdf5", ".json")

@@ -11,12 +11,12 @@ import torch
 from torch import nn
 
 from headstart.contracts import Backbone, Card, Hub, Origin
+from headstart.contracts.references import Reference
 from headstart.errors import HeadstartError, UnknownNameError
 from headstart.hubs.seeded import images, texts
 from headstart.hubs.seeded.design import Design
-from headstart.references import Reference
-from headstart.weights import State, digest, load_into, read
-from headstart.weights.sizes import check_network
+from headstart.loading.weights import State, digest, load_into, read
+from headstart.loading.weights.sizes import check_network
 
 _HEAD: Final = "head"
 _LARGEST_SEED: Final = 2**62

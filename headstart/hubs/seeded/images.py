@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from headstart.contracts import Preprocess
+from headstart.contracts.references import Reference, build
 from headstart.errors import HeadstartError
 from headstart.hubs.seeded.design import Design, Stages, by_child
-from headstart.references import Reference, build
-from headstart.stages import find_stages
+from headstart.loading.stages import find_stages
 
 _PATCH: Final = 4  # pixels
 _LARGEST: Final = 1024  # pixels of a side: the transformer weighs each patch against each other

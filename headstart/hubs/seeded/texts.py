@@ -13,9 +13,9 @@ from typing import Any, Final, final
 from torch import Tensor, nn
 from torch.nn import functional
 
+from headstart.contracts.references import Reference, build
 from headstart.errors import HeadstartError
 from headstart.hubs.seeded.design import Design, Stages, by_child
-from headstart.references import Reference, build
 
 _POSITIONS: Final = 64  # bytes; the rest of a text is cut off
 _PAD: Final = 0

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from headstart.contracts import Backbone, Card, Hub, Origin
+from headstart.contracts.references import Reference
 from headstart.errors import HeadstartError
 from headstart.hubs.timm import listing, recipe, saved
 from headstart.hubs.timm.building import (
@@ -19,10 +20,9 @@ from headstart.hubs.timm.building import (
     without_values,
 )
 from headstart.hubs.timm.planning import Plan, settle
-from headstart.references import Reference
-from headstart.stages import find_stages
-from headstart.weights import digest
-from headstart.weights.sizes import check_network
+from headstart.loading.stages import find_stages
+from headstart.loading.weights import digest
+from headstart.loading.weights.sizes import check_network
 
 
 @final

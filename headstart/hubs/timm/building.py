@@ -18,7 +18,7 @@ from headstart.errors import HeadstartError, WeightsError
 from headstart.hubs.timm import filtering, listing
 from headstart.hubs.timm.efficientnet import renamed
 from headstart.hubs.timm.planning import Plan
-from headstart.weights import State, Weights, fit, linear, load_into
+from headstart.loading.weights import State, Weights, fit, linear, load_into
 
 _TORCHVISION: Final = ("conv_proj.weight", "features.0.0.weight")  # in no network of timm
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection
 from typing import Final
 
-from headstart.weights import State
+from headstart.loading.weights import State
 
 _STEM: Final = "_conv_stem.weight"
 _BLOCK: Final = re.compile(r"_blocks\.(\d+)\.(\w+)\.(.+)")

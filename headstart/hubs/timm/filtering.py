@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from headstart.hubs.timm.planning import Plan
-from headstart.weights import State
-from headstart.weights.fitting import without_wrappers
+from headstart.loading.weights import State
+from headstart.loading.weights.fitting import without_wrappers
 
 _HEADS: Final = frozenset({"head", "heads", "fc", "classifier"})
 

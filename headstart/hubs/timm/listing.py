@@ -19,7 +19,7 @@ from huggingface_hub.file_download import repo_folder_name
 
 from headstart.contracts import Card
 from headstart.hubs.timm import published
-from headstart.places import cache_folder
+from headstart.runtime.places import cache_folder
 
 FILES: Final = ("model.safetensors", "pytorch_model.bin")
 _ANY_OF_THEM: Final = "*model.[bs]*"

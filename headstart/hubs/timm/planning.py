@@ -9,10 +9,10 @@ from typing import Any, final
 
 import timm
 
+from headstart.contracts.references import Reference
 from headstart.errors import UnknownNameError, WeightsError
 from headstart.hubs.timm import recipe, saved
-from headstart.references import Reference
-from headstart.weights import Weights, names_file, read
+from headstart.loading.weights import Weights, names_file, read
 
 
 @final

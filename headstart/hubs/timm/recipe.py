@@ -7,9 +7,9 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final
 
+from headstart.contracts.references import literal
 from headstart.errors import HeadstartError, UnknownNameError
-from headstart.preprocess import CROP_MODES, INTERPOLATIONS
-from headstart.references import literal
+from headstart.loading.preprocess import CROP_MODES, INTERPOLATIONS
 
 Recipe = dict[str, Any]
 PREPROCESSING: Final = ("size", "channels", "crop", "crop_mode", "interpolation", "mean", "std")

@@ -10,9 +10,9 @@ from typing import Any, Final, final
 
 import timm
 
+from headstart.contracts.references import Reference
 from headstart.errors import HeadstartError, WeightsError
 from headstart.hubs.timm import recipe
-from headstart.references import Reference
 
 CONFIG: Final = "config.json"
 FOLDER: Final = "local-dir:"  # how timm itself names a folder

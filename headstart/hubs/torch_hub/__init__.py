@@ -7,12 +7,12 @@ from typing import final
 
 import torch
 
-from headstart import beheading
 from headstart.contracts import Backbone, Card, Hub
+from headstart.contracts.references import Reference
 from headstart.hubs.torch_hub import fetching, listing
 from headstart.hubs.torch_hub.planning import settle
 from headstart.hubs.torch_hub.running import make
-from headstart.references import Reference
+from headstart.loading import head_removal as beheading
 
 
 @final

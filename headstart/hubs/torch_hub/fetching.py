@@ -16,9 +16,9 @@ from typing import Final, final
 from urllib.parse import quote, unquote
 from uuid import uuid4
 
-from headstart.downloads import alone, fetch_folder, recorded, tree_digest, unpack
 from headstart.errors import HeadstartError
-from headstart.places import cache_folder
+from headstart.loading.downloads import alone, fetch_folder, recorded, tree_digest, unpack
+from headstart.runtime.places import cache_folder
 
 ADDRESS: Final = "HEADSTART_GITHUB"  # names a mirror in the environment
 ENTRIES: Final = "hubconf.py"

@@ -8,12 +8,12 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final, final
 
-from headstart import trust
+from headstart.contracts.references import Reference, build
 from headstart.errors import HeadstartError
 from headstart.hubs.torch_hub import fetching
 from headstart.hubs.torch_hub.fetching import Code
-from headstart.preprocess import PictureInput
-from headstart.references import Reference, build
+from headstart.loading.preprocess import PictureInput
+from headstart.runtime import trust
 
 _GITHUB: Final = re.compile(r"([\w.-]+/[\w.-]+)(?::(.+))?/([A-Za-z_]\w*)")
 _LOCAL: Final = re.compile(r"(.+)/([A-Za-z_]\w*)")

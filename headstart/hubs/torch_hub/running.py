@@ -19,11 +19,11 @@ import torch
 from huggingface_hub import constants
 from torch import nn
 
-from headstart import beheading
+from headstart.contracts.references import literal
 from headstart.errors import HeadstartError, UnknownNameError
 from headstart.hubs.torch_hub.fetching import ENTRIES
 from headstart.hubs.torch_hub.planning import Plan
-from headstart.references import literal
+from headstart.loading import head_removal as beheading
 
 _OPEN: Final = inspect.Parameter.VAR_KEYWORD
 _SWITCHES: Final = ("pretrained", "weights")  # parameters that say whether weights are loaded

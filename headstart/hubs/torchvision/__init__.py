@@ -9,14 +9,14 @@ import torch
 from torch import nn
 
 from headstart.contracts import Backbone, Card, Hub, Origin
+from headstart.contracts.references import Reference
 from headstart.errors import HeadstartError, WeightsError
 from headstart.hubs.torchvision import listing
 from headstart.hubs.torchvision.building import Chosen, behead, create, fill
 from headstart.hubs.torchvision.planning import Plan, settle
-from headstart.references import Reference
-from headstart.stages import find_stages
-from headstart.weights import digest
-from headstart.weights.sizes import check_network
+from headstart.loading.stages import find_stages
+from headstart.loading.weights import digest
+from headstart.loading.weights.sizes import check_network
 
 
 @final

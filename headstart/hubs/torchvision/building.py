@@ -13,7 +13,7 @@ from torchvision import models
 from torchvision.models.vision_transformer import interpolate_embeddings
 
 from headstart.errors import HeadstartError, WeightsError
-from headstart.weights import State, Weights, fit, linear, load_into
+from headstart.loading.weights import State, Weights, fit, linear, load_into
 
 _AUXILIARY: Final = ("aux1.", "aux2.", "AuxLogits.")
 _WITH_AUXILIARY: Final = ("googlenet", "inception_v3")

@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 from typing import Final
 
-from headstart import downloads
 from headstart.hubs.torchvision.listing import stored
+from headstart.loading import downloads
 
 _HASH: Final = re.compile(r"-([0-9a-f]{8,})\.\w+$")  # the start of the file's sha256, in its name
 

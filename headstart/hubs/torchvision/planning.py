@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, final
 
+from headstart.contracts.references import Reference, build
 from headstart.errors import HeadstartError, UnknownNameError, WeightsError
 from headstart.hubs.torchvision import listing
 from headstart.hubs.torchvision.fetching import fetch
-from headstart.references import Reference, build
-from headstart.weights import Weights, names_file, read
+from headstart.loading.weights import Weights, names_file, read
 
 _FILTERS: Final = ("nearest", "box", "bilinear", "bicubic", "lanczos")
 _CHANGEABLE: Final = ("size", "channels", "crop", "interpolation")

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from headstart.contracts import Backbone, Card, Hub, Origin
+from headstart.contracts.references import Reference, build
 from headstart.errors import HeadstartError, UnknownNameError, WeightsError
 from headstart.hubs.word_vectors.network import (
     POOLINGS,
@@ -32,9 +33,8 @@ from headstart.hubs.word_vectors.tokens import (
     known,
     tokenizer,
 )
-from headstart.references import Reference, build
-from headstart.weights import State, digest, load_into
-from headstart.weights import read as read_weights
+from headstart.loading.weights import State, digest, load_into
+from headstart.loading.weights import read as read_weights
 
 _TOKENIZER: Final = "tokenizer.json"
 _HEAD: Final = "head."

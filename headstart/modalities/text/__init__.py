@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from headstart.contracts import Backbone, Check, Modality, Preprocess
-from headstart.encodings import NotTextError, decoded
 from headstart.errors import DataError, HeadstartError, WeightsError
 from headstart.modalities.text.shortening import bounded, shortened
 from headstart.modalities.text.sketch import sketch
+from headstart.runtime.encodings import NotTextError, decoded
 
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from headstart.contracts import Batch, Examples, Step, Task
-from headstart.head import label_shares
-from headstart.model import Model
+from headstart.contracts.model import Model
+from headstart.contracts.standardisation import label_shares
 from headstart.tasks.classification import many, probe
 from headstart.tasks.classification.logistic import Regression, softmax
 from headstart.tasks.classification.probe import Solver

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from headstart.head import principal_axes
+from headstart.contracts.standardisation import principal_axes
 from headstart.tasks.classification import probe
 
 _COARSE = 1e-5, 50  # change of the loss, and steps, at which what a fold answers is settled

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from headstart.contracts import Batch, Examples, Step, Task
-from headstart.model import Model
+from headstart.contracts.model import Model
 from headstart.tasks.classification import probe
 from headstart.tasks.classification.logistic import Regression, sigmoid
 

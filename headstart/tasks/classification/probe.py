@@ -10,8 +10,8 @@ import numpy as np
 from torch import nn
 
 from headstart.contracts import Examples, Task
-from headstart.head import SURE as SURE
-from headstart.head import Standardisation
+from headstart.contracts.head import SURE as SURE
+from headstart.contracts.standardisation import Standardisation
 
 # Inverse regularisation strengths tried by the probe, on standardised features.
 PROBE_STRENGTHS = tuple(10.0**power for power in np.arange(-4, 0.5, 0.5))

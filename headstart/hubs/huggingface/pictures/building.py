@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from transformers import AutoModel, AutoModelForImageClassification
 
 from headstart.contracts import Backbone
+from headstart.contracts.references import Reference
 from headstart.errors import HeadstartError, WeightsError
 from headstart.hubs.huggingface.adapters import merged
 from headstart.hubs.huggingface.building import built, origin
@@ -18,8 +19,7 @@ from headstart.hubs.huggingface.loading import Loaded, load, misfit, named_class
 from headstart.hubs.huggingface.pictures.parts import cut
 from headstart.hubs.huggingface.pictures.planning import Plan
 from headstart.hubs.huggingface.reading import PROCESSORS
-from headstart.references import Reference
-from headstart.weights import State
+from headstart.loading.weights import State
 
 
 def backbone(plan: Plan) -> Backbone:

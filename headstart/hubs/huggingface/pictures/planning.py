@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, final
 
+from headstart.contracts.references import build
 from headstart.errors import HeadstartError
 from headstart.hubs.huggingface.layout import Layout
 from headstart.hubs.huggingface.pictures.families import FAMILIES, WHOLE, PictureFamily
@@ -13,8 +14,7 @@ from headstart.hubs.huggingface.pictures.processing import file, recipe, setting
 from headstart.hubs.huggingface.planning import made
 from headstart.hubs.huggingface.reading import CONFIG, PROCESSORS, dumped
 from headstart.hubs.huggingface.sentences import MODULES
-from headstart.preprocess import PictureInput
-from headstart.references import build
+from headstart.loading.preprocess import PictureInput
 
 POOLING: Final = ("own", "pooler", "cls", "mean")
 _ENOUGH: Final = {"size", "mean", "std"}  # options that say how pictures are fed

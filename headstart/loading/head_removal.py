@@ -10,11 +10,11 @@ from typing import Any, Final, final
 import torch
 from torch import Tensor, nn
 
-from headstart.backbone import Backbone, Origin, Preprocess
+from headstart.contracts.backbone import Backbone, Origin, Preprocess
+from headstart.contracts.references import Reference
 from headstart.errors import HeadstartError
-from headstart.references import Reference
-from headstart.stages import find_stages
-from headstart.weights import digest, fit, linear, load_into, read
+from headstart.loading.stages import find_stages
+from headstart.loading.weights import digest, fit, linear, load_into, read
 
 WRAPPED: Final = "network."  # before the names of tensors in TorchScript
 _HEAD: Final = "head"

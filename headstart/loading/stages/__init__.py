@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from headstart.errors import HeadstartError
-from headstart.stages.tracing import in_mode, split, trace
+from headstart.loading.stages.tracing import in_mode, split, trace
 
 _SHRINKS = 4  # a cut is not worth keeping where the next one is this much smaller
 _WHOLE = "network"

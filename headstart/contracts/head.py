@@ -11,10 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from headstart.errors import DataError, WeightsError
+from headstart.errors import WeightsError
 
 SURE = 30.0  # log odds of what training never contradicts
-_SOUND = 1e-8  # of the longest axis, squared: shorter ones are rounding
 
 
 @dataclass(frozen=True)
@@ -58,12 +57,6 @@ class TrainingSet:
                 yield self.targets[:, label].astype(np.float64)
 
 
-def label_shares(targets: np.ndarray) -> np.ndarray:
-    """How much each item (N,) counts where its label counts as much as another; 1 on average."""
-    _, own, counts = np.unique(targets, return_inverse=True, return_counts=True)
-    return np.asarray(len(targets) / (len(counts) * counts[own]))
-
-
 class HeadFitter(ABC):
     """A way to answer from frozen features, fitted at once. Constructors only store.
 
@@ -88,65 +81,6 @@ class HeadFitter(ABC):
             f"the head {type(self).__name__} is linear and kept with the backbone's weights. "
             "Copy the saved model again."
         )
-
-
-@dataclass(frozen=True)
-class Standardisation:
-    """Mean and spread of each feature, (D,) float64.
-
-    The spread is the root mean square of a feature's own standard deviation and a common one. So a
-    feature that hardly ever changes counts for hardly anything, where its own deviation alone would
-    blow its noise up to the size of all others. The common one is the mean of the deviations, each
-    weighted by itself, which dead features leave as it is. Over 17 sets
-    of real features (MobileNetV2, SqueezeNet, MiniLM) with 10 to 50 labels a class, logistic
-    regression was right 1.5 points more often than on features of equal spread; half the common
-    one brought .2 less, twice it no more. Tusher et al. 2001 add a common constant likewise.
-    """
-
-    mean: np.ndarray
-    spread: np.ndarray
-
-    @classmethod
-    def of(cls, features: np.ndarray) -> Standardisation:
-        """That of features (N, D). Raises DataError where some are not finite."""
-        if not np.isfinite(features).all():
-            raise DataError(
-                "The features of some training items are not finite numbers. "
-                "Name other weights, or --precision fp32."
-            )
-        own = features.std(axis=0, dtype=np.float64)
-        total = own.sum()
-        common = own @ own / total if total > 0 else 1.0
-        return cls(features.mean(axis=0, dtype=np.float64), np.sqrt((own**2 + common**2) / 2))
-
-    def __call__(self, features: np.ndarray) -> np.ndarray:
-        """Features (N, D) with mean 0, divided by their spread, float64."""
-        return np.asarray((features - self.mean) / self.spread)
-
-    def folded(self, weight: np.ndarray, bias: np.ndarray) -> nn.Linear:
-        """The layer for raw features, from weight (labels, D) and bias (labels,) for these."""
-        weight = weight / self.spread
-        layer = nn.Linear(weight.shape[1], len(weight))
-        with torch.no_grad():
-            layer.weight.copy_(torch.from_numpy(weight))
-            layer.bias.copy_(torch.from_numpy(bias - weight @ self.mean))
-        return layer
-
-
-def principal_axes(inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Squared lengths (R,) and directions (D, R) of the axes that inputs (N, D) span.
-
-    Taken from the smaller of the two products of the inputs with themselves.
-    """
-    count, width = inputs.shape
-    if width <= count:
-        lengths, directions = np.linalg.eigh(inputs.T @ inputs)
-    else:
-        lengths, left = np.linalg.eigh(inputs @ inputs.T)
-        scale = np.sqrt(np.maximum(lengths, np.finfo(inputs.dtype).tiny))
-        directions = inputs.T @ (left / scale)
-    sound = lengths > max(_SOUND, np.finfo(inputs.dtype).eps) * max(lengths[-1], 0.0)
-    return lengths[sound], directions[:, sound]
 
 
 def demand_tensors(

@@ -9,9 +9,9 @@ from typing import Final, final
 
 from torch import Tensor, nn
 
-from headstart.weights.opening import Weights
-from headstart.weights.tensors import COUNTER, State, load_into
-from headstart.weights.unwrapping import note
+from headstart.loading.weights.opening import Weights
+from headstart.loading.weights.tensors import COUNTER, State, load_into
+from headstart.loading.weights.unwrapping import note
 
 _HEADS: Final = frozenset(  # what networks call their last layers
     """head heads head_drop fc classifier classif cls_head classification_head linear last_linear

@@ -15,9 +15,9 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from headstart.errors import WeightsError
-from headstart.weights.recognising import INDEX, SAFETENSORS, damaged, kind
-from headstart.weights.tensors import State, shape
-from headstart.weights.unwrapping import unwrap
+from headstart.loading.weights.recognising import INDEX, SAFETENSORS, damaged, kind
+from headstart.loading.weights.tensors import State, shape
+from headstart.loading.weights.unwrapping import unwrap
 
 TORCH_SUFFIXES: Final = frozenset({".pth", ".pt", ".th", ".bin", ".ckpt", ".tar", ".pkl"})
 _USUAL: Final = (  # which file of a folder holds its weights, first to last

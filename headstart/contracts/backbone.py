@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from headstart.references import Reference
+from headstart.contracts.references import Reference
 
 if TYPE_CHECKING:  # so that cards can be read without torch
     from torch import nn

@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from headstart.errors import HeadstartError, WeightsError
-from headstart.preprocess import WIDEST
+from headstart.loading.preprocess import WIDEST
 
 _COUNTED: Final = ("layers", "depth", "groups", "group_num", "stages", "heads", "blocks")
 _MOST: Final = 4096  # layers, heads and the like

@@ -11,9 +11,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, final
 
-from headstart.downloads.fetching import ADVICE, alone, fetch
-from headstart.downloads.unpacking import MOST, unpack
 from headstart.errors import WeightsError
+from headstart.loading.downloads.fetching import ADVICE, alone, fetch
+from headstart.loading.downloads.unpacking import MOST, unpack
 
 _RECORD: Final = ".headstart.json"
 

@@ -10,7 +10,7 @@ from typing import Any, Final, final
 from torch import Tensor
 
 from headstart.errors import WeightsError
-from headstart.weights.tensors import State
+from headstart.loading.weights.tensors import State
 
 AVERAGED: Final = (
     *("state_dict_ema", "model_ema", "ema_state_dict", "model_ema_state_dict", "params_ema"),

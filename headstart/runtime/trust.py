@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 from typing import Final
 
+from headstart.contracts.references import Reference
 from headstart.errors import HeadstartError
-from headstart.references import Reference
 
 VARIABLE: Final = "HEADSTART_TRUST"
 REPOSITORIES: Final = "HEADSTART_TRUST_REPOSITORIES"  # names, with commas, for the hub that fetches

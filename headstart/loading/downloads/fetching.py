@@ -21,8 +21,8 @@ from filelock import FileLock
 from huggingface_hub import constants
 
 from headstart.errors import WeightsError
-from headstart.places import cache_folder
-from headstart.progress import Progress, Silent, Terminal
+from headstart.runtime.places import cache_folder
+from headstart.runtime.progress import Progress, Silent, Terminal
 
 TIMEOUT: Final = 30.0  # seconds without a byte
 ADVICE: Final = "Check the address and the connection, and try again; what arrived is kept."

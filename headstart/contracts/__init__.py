@@ -1,0 +1,60 @@
+"""What a part must offer to join Headstart; its constructor only stores, a catalog names it.
+
+Names are imported when they are first used, so that cards and references need no torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from headstart.contracts.backbone import Backbone, Card, Origin, Preprocess
+    from headstart.contracts.head import HeadFitter
+    from headstart.contracts.hub import Hub
+    from headstart.contracts.modality import Check, Modality
+    from headstart.contracts.model import Batch, Model, Step
+    from headstart.contracts.strategy import Strategy
+    from headstart.contracts.task import Array, Examples, Labels, Task
+    from headstart.contracts.tracker import Tracker
+
+__all__ = [
+    "Array",
+    "Backbone",
+    "Batch",
+    "Card",
+    "Check",
+    "Examples",
+    "HeadFitter",
+    "Hub",
+    "Labels",
+    "Modality",
+    "Model",
+    "Origin",
+    "Preprocess",
+    "Step",
+    "Strategy",
+    "Task",
+    "Tracker",
+]
+_FILES = {
+    "backbone": ("Backbone", "Card", "Origin", "Preprocess"),
+    "head": ("HeadFitter",),
+    "hub": ("Hub",),
+    "modality": ("Check", "Modality"),
+    "model": ("Batch", "Model", "Step"),
+    "strategy": ("Strategy",),
+    "task": ("Array", "Examples", "Labels", "Task"),
+    "tracker": ("Tracker",),
+}
+_HOMES = {name: file for file, names in _FILES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'headstart.contracts' has no attribute {name!r}")
+    return getattr(import_module(f"headstart.contracts.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,36 @@
+"""A place where pretrained weights come from."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+
+from headstart.contracts.backbone import Backbone, Card
+from headstart.contracts.references import Reference
+
+
+class Hub(ABC):
+    """A place where pretrained weights come from, known by the first part of `hub:name`."""
+
+    @abstractmethod
+    def cards(self, pattern: str) -> Iterable[Card]:
+        """What the hub has whose name matches the shell pattern `pattern`; opens no connection."""
+
+    def cards_depend_on(self) -> Sequence[str] | None:
+        """What the list of cards changes with, for an index that is kept.
+
+        Names of packages, `$VARIABLES` of the environment, and files that begin with `./`; None
+        where it can't be said, and the hub is then asked each time.
+        """
+
+    @abstractmethod
+    def load(self, reference: Reference) -> Backbone:
+        """The backbone that a reference names, with its weights.
+
+        Raises WeightsError for weights that are missing, damaged or of another network, and
+        UnknownNameError for a name that the hub does not have.
+        """
+
+    def resolve(self, reference: Reference) -> Reference:
+        """The reference this one stands for; itself, unless the hub only points elsewhere."""
+        return reference

@@ -1,0 +1,88 @@
+"""A kind of raw input: reading, checking, and turning items into what a network takes."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from numpy.random import Generator as Rng
+
+from headstart.contracts.backbone import Backbone, Preprocess
+from headstart.contracts.task import Array
+
+
+@dataclass(frozen=True)
+class Check:
+    """What a modality says of one item: why it can't be used, if so, and its peculiarities.
+
+    `identity` is equal for items that count as identical, where their bytes say too little.
+    `sketch` is 256 bits as hex, of which near copies share all but 10; empty for near none.
+    """
+
+    problem: str | None = None
+    notes: tuple[str, ...] = ()
+    identity: str = ""
+    sketch: str = ""
+
+
+class Modality(ABC):
+    """A kind of raw input, such as pictures.
+
+    `suffixes` are those of files that count as items, lower case with the dot; `columns` those of a
+    manifest that may hold the content, best first, and `inline` says that they hold it themselves
+    and not a path. `version` is raised when `check` or `decode` answers otherwise than before.
+
+    Items of a `ragged` modality differ in `size`: inputs are then mappings with a `mask` (N, T),
+    1 before padding, and what stages but the last answer is `hidden` (N, T, D) with that mask.
+    """
+
+    suffixes: ClassVar[frozenset[str]]
+    columns: ClassVar[tuple[str, ...]]
+    version: ClassVar[int] = 1
+    inline: ClassVar[bool] = False
+    ragged: ClassVar[bool] = False
+
+    def recognises(self, head: bytes) -> bool | None:
+        """Whether the first KiB of a file is that of an item; None where it can't be said."""
+
+    @abstractmethod
+    def check(self, raw: bytes) -> Check:
+        """What is to be said of one item's bytes."""
+
+    @abstractmethod
+    def decode(self, raw: bytes, preprocess: Preprocess, rng: Rng | None = None) -> Any:
+        """One item as `preprocess` wants it; a random view of it where `rng` is given.
+
+        Raises DataError for bytes that are no item.
+        """
+
+    @abstractmethod
+    def collate(self, items: Sequence[Any], preprocess: Preprocess) -> Any:
+        """Model inputs from decoded items: a tensor (N, ...), or a mapping of tensors."""
+
+    def fitted(self, backbone: Backbone) -> Modality:
+        """The same modality with what the backbone's files hold, such as a tokenizer."""
+        return self
+
+    def size(self, item: Any) -> int:
+        """How long a decoded item is."""
+        return 1
+
+    def remarks(self, items: Sequence[Any], preprocess: Preprocess) -> Sequence[str]:
+        """Sentences on what of these decoded items the backbone can't take in."""
+        return ()
+
+    def look(self, inputs: Any, name: str) -> Any | None:
+        """A batch of inputs seen otherwise, by `flip` or `scales`; None where there is no such."""
+
+    def text(self, raw: bytes) -> str | None:
+        """The words of an item, which a cheap baseline goes by; None where it has none."""
+
+    def statistics(self, raw: bytes) -> Mapping[str, Array] | None:
+        """What a cheap baseline goes by where there are no words: named arrays (K,)."""
+
+    def pieces(self, raw: bytes) -> Sequence[tuple[str, int]]:
+        """What each unit of a ragged item stands for, and its word's number, -1 for no word."""
+        return ()
