@@ -18,20 +18,20 @@ if TYPE_CHECKING:
     from headstart.errors import DataError, HeadstartError, UnknownNameError, WeightsError
     from headstart.pipeline import (
         backbones,
+        cache_features,
         check_ranking,
         compare,
         evaluate,
-        extract,
-        extract_features,
+        export_features,
         fit,
         load,
         plan_features,
         pretrain,
         prove,
         rank,
-        repeat,
         report_on,
         reported,
+        reproduce,
         strategies,
     )
     from headstart.pipeline.featurizer import Featurizer
@@ -46,11 +46,11 @@ __all__ = [
     "UnknownNameError",
     "WeightsError",
     "backbones",
+    "cache_features",
     "check_ranking",
     "compare",
     "evaluate",
-    "extract",
-    "extract_features",
+    "export_features",
     "fetch",
     "fit",
     "load",
@@ -58,9 +58,9 @@ __all__ = [
     "pretrain",
     "prove",
     "rank",
-    "repeat",
     "report_on",
     "reported",
+    "reproduce",
     "strategies",
     "suggest",
 ]
@@ -76,8 +76,21 @@ _HOMES |= {
 }
 
 
+_RENAMED = {
+    "extract": "export_features",
+    "extract_features": "cache_features",
+    "repeat": "reproduce",
+}
+
+
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used, so that `import headstart` loads no torch."""
+    if name in _RENAMED:
+        import warnings
+
+        text = f"headstart.{name} is called {_RENAMED[name]} now"
+        warnings.warn(text, DeprecationWarning, stacklevel=2)
+        name = _RENAMED[name]
     if name not in __all__:
         raise AttributeError(f"module 'headstart' has no attribute {name!r}")
     import warnings

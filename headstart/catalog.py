@@ -81,6 +81,13 @@ _SINGULAR = {
     "heads": "head",
 }
 
+_HOOKS = {  # of strategies, by their earlier names
+    "epoch_started": "on_epoch_start",
+    "prepare": "on_train_start",
+    "rate": "lr_scale",
+    "trained": "on_train_end",
+}
+
 
 def names(kind: str) -> dict[str, str]:
     """All known parts of a kind, such as "hubs": name -> module:Class."""
@@ -122,7 +129,14 @@ def task_settings(name: str, offered: Mapping[str, Any]) -> dict[str, Any]:
 def strategy(text: str) -> Strategy:
     """A strategy from `name[?option=value&...]`, its options given to the constructor."""
     name, options = parse_named(text)
-    made: Strategy = build(part("strategies", name), options, f"strategy {name}")
+    kind = part("strategies", name)
+    earlier = sorted(_HOOKS.keys() & vars(kind).keys())
+    if earlier:
+        raise HeadstartError(
+            f"The strategy {name} defines {earlier[0]}, which is not called. "
+            f"Rename it to {_HOOKS[earlier[0]]}."
+        )
+    made: Strategy = build(kind, options, f"strategy {name}")
     return made
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class Settings:
     """What a user may set for a run; None and "auto" leave it to the policy below.
 
-    `budget` is in seconds of wall-clock time for the whole run; `rate` is the base learning rate.
+    `budget` is in seconds of wall-clock time for the whole run.
     """
 
     seed: int = 0
@@ -27,8 +27,8 @@ class Settings:
     evidence: str = "full"  # none, quick, full: what is measured besides the arms
     cache: bool = True
     epochs: int | None = None
-    batch: int | None = None
-    rate: float | None = None
+    batch_size: int | None = None
+    learning_rate: float | None = None
     precision: str = "auto"  # auto, fp32, bf16
     engine: str = "auto"  # auto, torch, openvino: what runs the frozen part
     device: str = "auto"  # auto, cpu, cuda, mps
@@ -61,7 +61,7 @@ CHOICES = {
     "targets": ("auto", "classes", "numbers", "label-sets"),
 }
 MOST = {"seed": 2**62}  # which a generator of random numbers still takes in
-LEAST = {"seed": 0, "seeds": 1, "views": 0, "epochs": 1, "batch": 1, "class_level": 1}
+LEAST = {"seed": 0, "seeds": 1, "views": 0, "epochs": 1, "batch_size": 1, "class_level": 1}
 
 
 def check(settings: Settings) -> None:
@@ -87,7 +87,7 @@ def check(settings: Settings) -> None:
             raise HeadstartError(
                 f"{name} {getattr(settings, name)} is too large. Give {most} or less."
             )
-    for name in ("rate", "budget"):
+    for name in ("learning_rate", "budget"):
         value = getattr(settings, name)
         if value is not None and not 0 < value < float("inf"):
             raise HeadstartError(f"{name} {value} can't be. Give a number above 0.")
@@ -111,12 +111,12 @@ def _others() -> list[str]:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one training goes: `epochs` at most, by AdamW at `rate` with a cosine."""
+    """How one training goes: `epochs` at most, by AdamW at `learning_rate` with a cosine."""
 
     label: str
     epochs: int
-    batch: int
-    rate: float
+    batch_size: int
+    learning_rate: float
     weight_decay: float = 0.01
     warmup: float = 0.05  # share of all steps
     patience: int = 5  # epochs without a better validation score
@@ -219,12 +219,12 @@ def epochs(train_items: int) -> int:
     return 3
 
 
-def batch(train_items: int) -> int:
+def batch_size(train_items: int) -> int:
     """Items a step: 32, and fewer where that would leave under 8 steps an epoch."""
     return max(4, min(32, train_items // 8))
 
 
-def rate(from_probe: bool, delicate_width: int | None = None) -> float:
+def learning_rate(from_probe: bool, delicate_width: int | None = None) -> float:
     """AdamW's base rate: low after a fitted head, higher otherwise.
 
     Pretrained transformers forget at such rates; theirs goes by their width. At BERT's it is the

@@ -15,6 +15,7 @@ from headstart.errors import DataError, HeadstartError
 
 FILE = "plan.json"
 FORMAT = 1
+_RENAMED = {"batch": "batch_size", "rate": "learning_rate"}  # settings of earlier plans
 _SPLITS = ("train", "validation", "test")
 
 
@@ -46,7 +47,8 @@ class FitPlan:
 
     def chosen(self) -> Settings:
         """The settings, without the budget: the pace stands for it."""
-        given = dict(self.settings) | {"budget": None}
+        given = {_RENAMED.get(name, name): value for name, value in self.settings.items()}
+        given |= {"budget": None}
         return Settings(**given | {"text": tuple(given.get("text", ()))})
 
     def reference(self) -> str:

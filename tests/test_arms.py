@@ -17,7 +17,7 @@ from headstart.contracts.model import Model
 from headstart.data import load
 from headstart.defaults import Settings
 from headstart.evidence import (
-    Target,
+    Experiment,
     features_arm,
     judging,
     naive_arm,
@@ -26,7 +26,7 @@ from headstart.evidence import (
 )
 from headstart.evidence.arms import unchanged
 from headstart.evidence.fitting import answers, full_probe
-from headstart.features.feed import StoredFeed
+from headstart.features.loaders import CachedLoader
 from headstart.features.reading import Reader
 from headstart.features.store import Rows
 from headstart.runtime import machine
@@ -54,10 +54,10 @@ def test_unchanged_sees_any_bit_of_a_frozen_stage() -> None:
         assert not unchanged(spoiled, backbone, 2), name
 
 
-def target(root: Path, workspace: Path, **chosen: object) -> Target:
+def target(root: Path, workspace: Path, **chosen: object) -> Experiment:
     modality = catalog.modality("image")
     made = Settings(**{"device": "cpu", "epochs": 2, **chosen})  # type: ignore[arg-type] # mixed
-    return Target(
+    return Experiment(
         load(root, modality),
         catalog.task("image-classification"),
         Reader(modality, tiny.backbone().preprocess),
@@ -114,7 +114,9 @@ def test_a_strategy_arm_keeps_frozen_stages_whatever_it_reads(
     assert len(list(own_cache.rglob("rows.bin"))) - stored == (augment == "auto")
     assert made.arm.scores.shape == features.arm.scores.shape
     assert made.arm.seconds > features.arm.seconds
-    assert made.arm.merit >= features.arm.merit  # it starts from the probe and keeps the best
+    assert (
+        made.arm.selection_key >= features.arm.selection_key
+    )  # it starts from the probe and keeps the best
     assert made.arm.steps == made.training.steps > 0
 
 
@@ -163,13 +165,13 @@ def test_a_strategy_arm_trains_on_activations_in_bf16(
     features = features_arm(aim, backbone)
     strategy = catalog.strategy("last-stages?count=1")
     splits = aim.splits(backbone, strategy, 4)
-    assert isinstance(splits.train, StoredFeed)
+    assert isinstance(splits.train, CachedLoader)
     stored = aim.activations(backbone, splits.train.start).rows
     assert isinstance(stored, Rows)
     assert stored.tensor(np.arange(1)).dtype == torch.bfloat16
     made = strategy_arm(aim, backbone, strategy, "last-stages?count=1", features)
     assert made.checks == {"frozen stages are bit-identical": True}
-    assert made.arm.merit >= features.arm.merit
+    assert made.arm.selection_key >= features.arm.selection_key
     assert made.training.history[-1]["loss"] < 0.7
 
 
@@ -203,7 +205,7 @@ def test_the_scratch_arm_gets_its_own_rates_and_twice_the_steps(
         return catalog.load_backbone(untrained.architecture)
 
     made, said = scratch_arm(aim, rebuild, reference)  # type: ignore[arg-type] # counts as well
-    per_epoch = -(-len(aim.dataset.split("train")) // reference.batch)
+    per_epoch = -(-len(aim.dataset.split("train")) // reference.batch_size)
     assert made.arm.steps >= 2 * reference.epochs * per_epoch - 2 * reference.epochs
     assert len(calls) == len(defaults.SCRATCH_RATES) + 2  # the last, and one to know it again by
     assert all(f"{rate:g}" in said for rate in defaults.SCRATCH_RATES)

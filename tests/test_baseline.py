@@ -22,7 +22,7 @@ from headstart import catalog, defaults
 from headstart.contracts import Check, Modality, Preprocess
 from headstart.data import load, refolded
 from headstart.defaults import Settings
-from headstart.evidence import Arm, Evidence, Target, baseline, baseline_arm, bootstrap, paired
+from headstart.evidence import Arm, Evidence, Experiment, baseline, baseline_arm, bootstrap, paired
 from headstart.features.reading import Reader
 from headstart.modalities.image.statistics import SIDE, colours, edges
 from headstart.modalities.text import Text
@@ -35,7 +35,7 @@ IMAGE = catalog.modality("image")
 
 def target(
     path: Path, modality: Modality, *, weigh: bool = True, budget: float | None = None
-) -> Target:
+) -> Experiment:
     """What a fit of classes has, without any network."""
     dataset = load(path, modality)
     made = Settings(device="cpu", budget=budget)
@@ -43,7 +43,7 @@ def target(
     given = defaults.task_settings(
         dataset.kind, dataset.targets("train"), len(dataset.labels), weigh
     )
-    return Target(
+    return Experiment(
         dataset,
         catalog.task(f"image-{kind}", **given),
         Reader(modality, {}),
@@ -109,7 +109,7 @@ def test_pictures_have_an_arm_of_colours_and_edges(tmp_path: Path) -> None:
     assert found is not None
     assert (found.strategy, found.steps) == ("colour-and-edges", 0)
     assert found.scores.mean() > 0.9
-    assert found.merit[0] == found.checked.mean()
+    assert found.selection_key[0] == found.checked.mean()
 
 
 class Unread(Modality):
@@ -212,8 +212,8 @@ def test_without_time_it_is_left_out_with_a_word(tmp_path: Path) -> None:
     assert any("baseline is left out, as the budget" in said for said in given.progress.said)
 
 
-def arm(name: str, scores: list[float], merit: float) -> Arm:
-    return Arm(name, np.array(scores, dtype=np.float64), (merit, -1.0), 0.1)
+def arm(name: str, scores: list[float], selection_key: float) -> Arm:
+    return Arm(name, np.array(scores, dtype=np.float64), (selection_key, -1.0), 0.1)
 
 
 def test_the_lead_is_over_the_baseline_that_is_strongest_on_validation() -> None:

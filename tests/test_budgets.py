@@ -16,8 +16,8 @@ import headstart as hs
 from headstart import evidence, plan
 from headstart.errors import OutOfTimeError
 from headstart.pipeline import affordable, trials
-from headstart.pipeline.prepare import Surroundings, prepare
-from headstart.pipeline.ranking import FEWEST, LATE, Look
+from headstart.pipeline.prepare import RunContext, prepare
+from headstart.pipeline.ranking import FEWEST, LATE, BackboneRanking
 from headstart.runtime import budget as budgets
 from headstart.runtime.budget import Budget
 from headstart.runtime.progress import Silent
@@ -26,10 +26,10 @@ TINY = "seeded:convnet?width=4"
 SETTINGS = hs.Settings(epochs=2, device="cpu", scratch=False, evidence="none")
 
 
-def surroundings(seconds: float, started_in: float = 0.0, load: float = 0.0) -> Surroundings:
+def surroundings(seconds: float, started_in: float = 0.0, load: float = 0.0) -> RunContext:
     settings = replace(SETTINGS, budget=seconds)
     clock = Budget(seconds, started_in)
-    return Surroundings(settings, clock, Silent(), None, started_in, [load])
+    return RunContext(settings, clock, Silent(), None, started_in, [load])
 
 
 def test_the_time_of_a_command_counts_from_its_process(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,7 +72,7 @@ def test_without_time_for_all_items_there_is_a_model_of_some(
     target, source, _ = prepare(pictures, TINY, "feature-extraction", SETTINGS, told, tmp_path)
     hurried = replace(target, budget=Budget(1e-6))
     trial = trials.run(hurried, source, "feature-extraction")
-    part, whole = trial.target.dataset, target.dataset
+    part, whole = trial.experiment.dataset, target.dataset
     assert trial.whole is whole
     assert len(part.items) < len(whole.items)
     for name in ("train", "validation", "test"):
@@ -134,17 +134,17 @@ def test_every_candidate_is_looked_at_once_before_one_is_looked_at_twice(
     limited: bool, many: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[tuple[str, int]] = []
-    measure = Look._measure
+    measure = BackboneRanking._measure
 
-    def noting(look: Look, each: Any, count: int) -> None:
+    def noting(look: BackboneRanking, each: Any, count: int) -> None:
         seen.append((each.reference, count))
         measure(look, each, count)
 
-    monkeypatch.setattr(Look, "_measure", noting)
+    monkeypatch.setattr(BackboneRanking, "_measure", noting)
     monkeypatch.setattr("headstart.pipeline.ranking.FIRST", 40)
-    monkeypatch.setattr(Surroundings, "keep_time", lambda self: None)
+    monkeypatch.setattr(RunContext, "keep_time", lambda self: None)
     clock = Budget(1e-3) if limited else Budget(None)
-    look = Look.at(many, ALIKE, False, Surroundings(SETTINGS, clock, Silent()))
+    look = BackboneRanking.at(many, ALIKE, False, RunContext(SETTINGS, clock, Silent()))
     assert {name for name, _ in seen[:3]} == set(ALIKE)
     assert [count for _, count in seen[:3]] == [FEWEST if limited else 40] * 3
     assert len(seen) == 3 if limited else len(seen) > 3
@@ -154,17 +154,17 @@ def test_every_candidate_is_looked_at_once_before_one_is_looked_at_twice(
 def test_what_was_not_looked_at_stands_in_the_order_of_the_prior(
     many: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    measure = Look._measure
+    measure = BackboneRanking._measure
 
-    def late(look: Look, each: Any, count: int) -> None:
+    def late(look: BackboneRanking, each: Any, count: int) -> None:
         if each.reference != ALIKE[0]:
             raise OutOfTimeError("The budget ended.")
         measure(look, each, count)
 
-    monkeypatch.setattr(Look, "_measure", late)
+    monkeypatch.setattr(BackboneRanking, "_measure", late)
     orders = []
     for given in (ALIKE, ALIKE[::-1]):
-        look = Look.at(many, given, False, Surroundings(SETTINGS, Budget(None), Silent()))
+        look = BackboneRanking.at(many, given, False, RunContext(SETTINGS, Budget(None), Silent()))
         assert [each.dropped for each in look.field] == ["", LATE, LATE]
         priors = [each.reference for each in look.priors if each.reference != ALIKE[0]]
         assert [each.reference for each in look.field[1:]] == priors

@@ -21,7 +21,7 @@ from headstart.errors import HeadstartError, WeightsError
 from headstart.hubs.torchvision.building import adapted
 from headstart.loading.weights import Weights, fit
 from headstart.pipeline.fetching import fetch
-from headstart.pipeline.prepare import Surroundings
+from headstart.pipeline.prepare import RunContext
 from headstart.runtime.progress import Silent
 
 SIZE = 32
@@ -139,7 +139,7 @@ def test_a_run_says_which_weights_it_took(folder: Path) -> None:
     torch.save({"model": state, "model_ema": state}, "w.ckpt")
     progress = Heard()
     reference = "file:networks.py:net@w.ckpt?size=32&trust=true"
-    Surroundings.of(Settings(), progress).load(reference)
+    RunContext.of(Settings(), progress).load(reference)
     wanted = (
         "w.ckpt holds averaged weights (model_ema), which are used; ema=false takes the raw ones."
     )

@@ -20,8 +20,8 @@ from headstart.evidence import Arm
 from headstart.loading.weights import save
 from headstart.pipeline import contenders, halving, trials
 from headstart.pipeline.ladder import BLENDED
-from headstart.pipeline.prepare import Surroundings, prepare
-from headstart.pipeline.ranking import Look
+from headstart.pipeline.prepare import RunContext, prepare
+from headstart.pipeline.ranking import BackboneRanking
 from headstart.results.ranking import CheckedRanking, Ranked, Ranking, weighted_tau
 from headstart.runtime.progress import Silent
 from headstart.transferability import history
@@ -101,14 +101,14 @@ def test_what_can_not_run_is_a_row_with_its_reason(
 def test_a_network_that_fails_at_work_is_dropped(
     pictures: Path, sources: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    measure = Look._measure
+    measure = BackboneRanking._measure
 
-    def failing(look: Look, each: Any, count: int) -> None:
+    def failing(look: BackboneRanking, each: Any, count: int) -> None:
         if each.reference == sources[1]:
             raise MemoryError("no room for it")
         measure(look, each, count)
 
-    monkeypatch.setattr(Look, "_measure", failing)
+    monkeypatch.setattr(BackboneRanking, "_measure", failing)
     rows = hs.rank(pictures, sources, settings=quick()).rows
     assert [row.dropped for row in rows] == ["", "no room for it"]
 
@@ -120,10 +120,10 @@ def test_a_random_network_comes_first_only_where_it_is_clearly_better(
     source = tiny.backbone()
     places = np.arange(100)
 
-    def contender(name: str, hits: int) -> contenders.Contender:
+    def contender(name: str, hits: int) -> contenders.Candidate:
         origin = replace(source.origin, pretrained=name == "trained")
         held = (places < hits).astype(np.float64)
-        return contenders.Contender(
+        return contenders.Candidate(
             name, None, replace(source, origin=origin), held=held, places=places
         )
 
@@ -137,25 +137,25 @@ def test_without_time_for_a_closer_look_the_first_one_counts(
     pictures: Path, sources: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("headstart.pipeline.ranking.FIRST", 30)
-    measure = Look._measure
+    measure = BackboneRanking._measure
 
-    def late(look: Look, each: Any, count: int) -> None:
+    def late(look: BackboneRanking, each: Any, count: int) -> None:
         if count > 30:
             raise OutOfTimeError("The budget ended.")
         measure(look, each, count)
 
-    monkeypatch.setattr(Look, "_measure", late)
+    monkeypatch.setattr(BackboneRanking, "_measure", late)
     found = hs.rank(pictures, sources, settings=quick())
     assert found.items == 30
     assert [row.dropped for row in found.rows] == ["", ""]
     assert found.rows[0].backbone == sources[0]
 
-    def half_late(look: Look, each: Any, count: int) -> None:
+    def half_late(look: BackboneRanking, each: Any, count: int) -> None:
         if each.reference == sources[1]:
             return late(look, each, count)
         return measure(look, each, count)
 
-    monkeypatch.setattr(Look, "_measure", half_late)
+    monkeypatch.setattr(BackboneRanking, "_measure", half_late)
     rows = hs.rank(pictures, sources, settings=quick()).rows  # compared on the items of both
     assert [row.backbone for row in rows] == list(sources)
 
@@ -166,13 +166,13 @@ def test_a_first_look_drops_those_clearly_behind(
     monkeypatch.setattr("headstart.pipeline.ranking.FIRST", 30)
     monkeypatch.setattr("headstart.pipeline.ranking.KEPT", 1)
     seen: list[tuple[str, int]] = []
-    measure = Look._measure
+    measure = BackboneRanking._measure
 
-    def noting(look: Look, each: Any, count: int) -> None:
+    def noting(look: BackboneRanking, each: Any, count: int) -> None:
         seen.append((each.reference, count))
         measure(look, each, count)
 
-    monkeypatch.setattr(Look, "_measure", noting)
+    monkeypatch.setattr(BackboneRanking, "_measure", noting)
     found = hs.rank(pictures, sources, settings=quick())
     good, dead = sources
     assert sorted(seen[:2]) == sorted([(good, 30), (dead, 30)])
@@ -222,14 +222,14 @@ def test_patterns_and_all_at_hand(
 def test_short_fine_tuning_parts_those_that_features_can_not(
     pictures: Path, tmp_path: Path
 ) -> None:
-    around = Surroundings.of(quick(epochs=None), Silent())
+    around = RunContext.of(quick(epochs=None), Silent())
     asked = ["seeded:convnet?width=8&seed=1", "seeded:convnet?width=8&seed=2"]
-    look = Look.at(pictures, asked, False, around)
+    look = BackboneRanking.at(pictures, asked, False, around)
     assert len(look.level()) == 2
-    halving.halve(look, around.budget.until(1.0))
+    halving.successive_halving(look, around.budget.until(1.0))
     tuned = [each.tuned for each in look.field]
     assert all(arm is not None and len(arm.checked) for arm in tuned)
-    assert tuned[0].merit >= tuned[1].merit  # type: ignore[union-attr] # both were trained
+    assert tuned[0].selection_key >= tuned[1].selection_key  # type: ignore[union-attr] # both were trained
     rows = look.ranking().to_json()["ranking"]
     assert rows[0]["tuned"]["value"] >= rows[1]["tuned"]["value"]
 
@@ -249,7 +249,7 @@ def test_fit_chooses_backbone_and_strategy(
     assert {row["items"] for row in told["tried"].values()} == {sum(learned.values())}
     saved = plan.read(made.folder)
     assert saved.backbone == good and saved.strategy in told["tried"]
-    again = hs.repeat(made.folder, tmp_path / "again")
+    again = hs.reproduce(made.folder, tmp_path / "again")
     model = "model.safetensors"
     assert (again.folder / model).read_bytes() == (made.folder / model).read_bytes()
 
@@ -263,7 +263,7 @@ def test_all_strategies_are_tried_from_cheap_to_dear(pictures: Path, tmp_path: P
     blends = ["last-stages?share=0.5", "wise-ft?share=0.5"]
     assert names[:5] == ["feature-extraction", "last-stages", blends[0], "lp-ft", blends[1]]
     assert trial.winner in names and trial.winner in trial.tried
-    best = max(trial.judged, key=lambda name: trial.judged[name].merit)
+    best = max(trial.judged, key=lambda name: trial.judged[name].selection_key)
     assert trial.winner in ("feature-extraction", best, *blends)
     learned = len(target.dataset.split("train") + target.dataset.split("validation"))
     assert {len(arm.checked) for arm in trial.judged.values()} == {learned}
@@ -279,7 +279,7 @@ def test_with_enough_validation_no_folds_are_trained(
     trial = trials.run(target, source, "auto")
     assert trial.judged.keys() == trial.tried.keys()
     for name, made in trial.tried.items():
-        assert trial.judged[name].merit[0] == made.arm.merit[0]
+        assert trial.judged[name].selection_key[0] == made.arm.selection_key[0]
     checked = {len(arm.checked) for arm in trial.judged.values()}
     assert checked == {len(target.dataset.split("validation"))}
 
@@ -331,7 +331,7 @@ def test_what_validation_cannot_tell_from_features_is_blended_with_them(
     if strategy > features:  # else the blend would be the best of all
         scores["last-stages?share=0.5"] = blend
     arms = {name: judged(name, share) for name, share in scores.items()}
-    trial = trials.Trial(None, None, "auto", judged=arms)  # type: ignore[arg-type] # judged alone
+    trial = trials.StrategySearch(None, None, "auto", judged=arms)  # type: ignore[arg-type] # judged alone
     assert trial.winner == winner
 
 

@@ -34,14 +34,14 @@ def test_more_data_means_larger_steps_and_fewer_passes_but_no_less_work(
     fewer: int, more: int
 ) -> None:
     fewer, more = sorted((fewer, more))
-    assert defaults.batch(fewer) <= defaults.batch(more)
+    assert defaults.batch_size(fewer) <= defaults.batch_size(more)
     assert defaults.epochs(fewer) >= defaults.epochs(more) >= 1
 
 
 @given(count=st.integers(32, 10**6))
 def test_an_epoch_has_eight_steps_at_least(count: int) -> None:
-    assert 4 <= defaults.batch(count) <= 32
-    assert count // defaults.batch(count) >= 8
+    assert 4 <= defaults.batch_size(count) <= 32
+    assert count // defaults.batch_size(count) >= 8
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_an_epoch_has_eight_steps_at_least(count: int) -> None:
 def test_the_table(train_items: int, strategy: str, epochs: int, batch: int) -> None:
     assert defaults.strategy(train_items) == strategy
     assert defaults.epochs(train_items) == epochs
-    assert defaults.batch(train_items) == batch
+    assert defaults.batch_size(train_items) == batch
 
 
 def test_targets_are_smoothed_where_training_is_long() -> None:
@@ -69,17 +69,21 @@ def test_targets_are_smoothed_where_training_is_long() -> None:
 
 
 def test_a_fitted_head_is_moved_gently() -> None:
-    assert 0 < defaults.rate(from_probe=True) < defaults.rate(from_probe=False)
+    assert 0 < defaults.learning_rate(from_probe=True) < defaults.learning_rate(from_probe=False)
     for width in (8, 384, 768, 1024):
-        assert 0 < defaults.rate(False, width) <= defaults.rate(True)
-    assert defaults.rate(True, 384) > defaults.rate(True, 768) > defaults.rate(True, 1024)
+        assert 0 < defaults.learning_rate(False, width) <= defaults.learning_rate(True)
+    assert (
+        defaults.learning_rate(True, 384)
+        > defaults.learning_rate(True, 768)
+        > defaults.learning_rate(True, 1024)
+    )
 
 
 def test_scratch_has_rates_of_its_own_and_more_steps() -> None:
     for delicate in (True, False):
         rates = defaults.scratch_rates(delicate)
         assert len(set(rates)) >= 3
-        assert min(rates) > defaults.rate(True, 768 if delicate else None)
+        assert min(rates) > defaults.learning_rate(True, 768 if delicate else None)
     assert defaults.SCRATCH_MORE_STEPS >= 2
 
 
@@ -103,7 +107,9 @@ def test_a_label_without_items_has_a_weight_all_the_same() -> None:
 
 def test_settings_leave_all_to_the_policy_unless_set() -> None:
     settings = defaults.Settings()
-    assert (settings.epochs, settings.batch, settings.rate, settings.budget) == (None,) * 4
+    assert (settings.epochs, settings.batch_size, settings.learning_rate, settings.budget) == (
+        None,
+    ) * 4
     assert {settings.precision, settings.device, settings.augment, settings.class_weights} == {
         "auto"
     }

@@ -175,8 +175,8 @@ def test_a_large_difference_is_nearly_always_seen() -> None:
     assert seen == 50
 
 
-def arm(strategy: str, merit: tuple[float, float] = (0.5, -1.0), right: float = 0.5) -> Arm:
-    return Arm(strategy, some(right, 40), merit, seconds=1.234, steps=7)
+def arm(strategy: str, selection_key: tuple[float, float] = (0.5, -1.0), right: float = 0.5) -> Arm:
+    return Arm(strategy, some(right, 40), selection_key, seconds=1.234, steps=7)
 
 
 merits = st.tuples(st.integers(0, 4).map(lambda hit: hit / 4), st.floats(-9, 0))
@@ -184,10 +184,12 @@ merits = st.tuples(st.integers(0, 4).map(lambda hit: hit / 4), st.floats(-9, 0))
 
 @given(found=st.lists(merits, min_size=1, max_size=5))
 def test_the_chosen_arm_is_never_below_a_simpler_one(found: list[tuple[float, float]]) -> None:
-    arms = {f"arm{position}": arm("any", merit) for position, merit in enumerate(found)}
+    arms = {
+        f"arm{position}": arm("any", selection_key) for position, selection_key in enumerate(found)
+    }
     chosen, (*simpler, asked) = choose(arms), list(arms)
-    assert arms[chosen].merit[0] == max(merit[0] for merit in found)
-    if any(arms[name].merit[0] == arms[asked].merit[0] for name in simpler):
+    assert arms[chosen].selection_key[0] == max(selection_key[0] for selection_key in found)
+    if any(arms[name].selection_key[0] == arms[asked].selection_key[0] for name in simpler):
         assert chosen != asked  # a tie goes to the simpler one
 
 
@@ -198,7 +200,7 @@ def test_scratch_is_handed_over_only_where_it_is_clearly_better(wins: int, chose
     arms = {"features": arm("features", (0.1, -1.0))}
     for name, checked in (("scratch", theirs), ("asked", ours)):
         arms[name] = replace(arm(name, (float(checked.mean()), -1.0)), checked=checked)
-    assert arms["scratch"].merit > arms["asked"].merit
+    assert arms["scratch"].selection_key > arms["asked"].selection_key
     assert choose(arms) == chosen
 
 

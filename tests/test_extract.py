@@ -27,7 +27,9 @@ PLAIN = hs.Settings(device="cpu", engine="torch")
 
 def written(data: Path, out: Path, **chosen: Any) -> dict[str, np.ndarray]:
     """What a file of features holds: features, ids, splits and labels."""
-    hs.extract(data, REFERENCE, out, settings=hs.Settings(device="cpu", engine="torch", **chosen))
+    hs.export_features(
+        data, REFERENCE, out, settings=hs.Settings(device="cpu", engine="torch", **chosen)
+    )
     if out.suffix == ".npz":
         with np.load(out) as found:
             return dict(found)
@@ -120,23 +122,23 @@ def test_a_manifest_without_labels_is_taken(pictures: Path, tmp_path: Path, suff
 def test_labels_that_are_not_understood_are_told(pictures: Path, tmp_path: Path) -> None:
     shutil.rmtree(pictures / "bees")
     with pytest.raises(DataError, match="only one class, 'ants'"):
-        hs.extract(pictures, REFERENCE, tmp_path / "a.csv", settings=PLAIN)
+        hs.export_features(pictures, REFERENCE, tmp_path / "a.csv", settings=PLAIN)
     with pytest.raises(DataError, match="does not exist"):
-        hs.extract(pictures / "nowhere", REFERENCE, tmp_path / "a.csv", settings=PLAIN)
+        hs.export_features(pictures / "nowhere", REFERENCE, tmp_path / "a.csv", settings=PLAIN)
     assert not list(tmp_path.glob("*.csv"))
 
 
 @pytest.mark.parametrize("name", ["a.xlsx", "a", "a.csv.gz"])
 def test_another_suffix_is_one_sentence(name: str, tmp_path: Path) -> None:
     with pytest.raises(HeadstartError, match=r"ends in \.parquet, \.csv, \.npy, \.npz\.$"):
-        hs.extract(tmp_path / "missing", "nowhere:x", tmp_path / name)
+        hs.export_features(tmp_path / "missing", "nowhere:x", tmp_path / name)
 
 
 @pytest.mark.parametrize(("there", "asked"), [("a.csv", "a.csv"), ("a.json", "a.npy")])
 def test_nothing_is_written_over(there: str, asked: str, tmp_path: Path) -> None:
     (tmp_path / there).write_text("mine")
     with pytest.raises(HeadstartError, match=f"{there} already exists. Name a new file"):
-        hs.extract(tmp_path / "missing", "nowhere:x", tmp_path / asked)
+        hs.export_features(tmp_path / "missing", "nowhere:x", tmp_path / asked)
     assert (tmp_path / there).read_text() == "mine"
 
 
@@ -162,21 +164,25 @@ def test_a_writing_that_fails_leaves_nothing(kind: str, tmp_path: Path) -> None:
 def test_the_command_says_what_it_wrote(pictures: Path, tmp_path: Path) -> None:
     out = tmp_path / "deep" / "er" / "a.parquet"
     run = CliRunner().invoke(
-        app, ["extract", str(pictures), "-b", REFERENCE, "-o", str(out), "--json"]
+        app, ["export-features", str(pictures), "-b", REFERENCE, "-o", str(out), "--json"]
     )
     assert run.exit_code == 0, run.output
     told = json.loads(run.stdout)
     assert (told["path"], told["items"], told["dimensions"]) == (str(out), 80, 32)
     assert sum(told["splits"].values()) == 80
-    again = CliRunner().invoke(app, ["extract", str(pictures), "-b", REFERENCE, "-o", str(out)])
+    again = CliRunner().invoke(
+        app, ["export-features", str(pictures), "-b", REFERENCE, "-o", str(out)]
+    )
     assert again.exit_code == 2
     assert "already exists" in again.output
 
 
 def test_what_was_extracted_before_is_not_computed_again(pictures: Path, tmp_path: Path) -> None:
     settings = hs.Settings(device="cpu", engine="torch", precision="fp32")
-    hs.extract_features(pictures, REFERENCE, settings=settings)
-    assert hs.extract(pictures, REFERENCE, tmp_path / "a.npy", settings=settings).engine == ""
+    hs.cache_features(pictures, REFERENCE, settings=settings)
+    assert (
+        hs.export_features(pictures, REFERENCE, tmp_path / "a.npy", settings=settings).engine == ""
+    )
 
 
 READ = """

@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headstart.features import store as store_module
-from headstart.features.feed import StoredFeed
+from headstart.features.loaders import CachedLoader
 from headstart.features.reading import View
 from headstart.features.store import FeatureStore, cache_folder
 
@@ -280,7 +280,7 @@ def test_a_stored_feed_gives_its_own_rows_with_their_targets(tmp_path: Path) -> 
     store = FeatureStore({}, SHAPE, tmp_path)
     fill(store, range(6))
     positions, targets = np.array([1, 3, 5]), np.array([10, 30, 50])
-    feed = StoredFeed(store.rows(digests(range(6))), positions, targets, start=2)
+    feed = CachedLoader(store.rows(digests(range(6))), positions, targets, start=2)
     batches = list(feed.batches(np.array([2, 0, 1]), 2, View(0, 0)))
     assert [batch.start for batch in batches] == [2, 2]
     assert [batch.targets.tolist() for batch in batches] == [[50, 10], [30]]

@@ -18,7 +18,7 @@ from headstart.data import load
 from headstart.errors import DataError, OutOfTimeError
 from headstart.features.engine import TorchEngine, to_device
 from headstart.features.extract import BATCH, Prefix, extract, is_stored
-from headstart.features.feed import StoredFeed
+from headstart.features.loaders import CachedLoader
 from headstart.features.reading import Reader, View
 from headstart.features.store import FeatureStore, Rows
 from headstart.runtime import machine
@@ -176,7 +176,7 @@ def test_stored_views_augment_a_frozen_front(pictures: Path) -> None:
     assert [view.computed for view in views] == [len(items)] * 2
     assert extract(prefix, items, reader, Silent(), View(7, 1)).computed == 0
     targets = dataset.targets("train")
-    feed = StoredFeed(rows, np.arange(len(items)), targets, 2, [view.rows for view in views])
+    feed = CachedLoader(rows, np.arange(len(items)), targets, 2, [view.rows for view in views])
 
     def inputs(view: View | None) -> Tensor:
         (batch,) = feed.batches(np.arange(5), 5, view)

@@ -73,7 +73,7 @@ def featurizer(reference: str = REFERENCE, **chosen: Any) -> hs.Featurizer:
 
 def test_features_are_those_that_extract_writes(pictures: Path, tmp_path: Path) -> None:
     settings = hs.Settings(device="cpu", engine="torch")
-    hs.extract(pictures, REFERENCE, tmp_path / "a.npz", settings=settings)
+    hs.export_features(pictures, REFERENCE, tmp_path / "a.npz", settings=settings)
     with np.load(tmp_path / "a.npz") as found:
         made = featurizer().transform([pictures / name for name in found["ids"]])
         np.testing.assert_array_equal(made, found["features"])
@@ -134,9 +134,11 @@ def test_texts_and_files_of_texts(tmp_path: Path) -> None:
 def test_a_batch_of_any_size_gives_the_same(
     files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = featurizer(batch=32).transform(files)
+    whole = featurizer(batch_size=32).transform(files)
     monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path / "another"))
-    np.testing.assert_allclose(featurizer(batch=5).transform(files), whole, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(
+        featurizer(batch_size=5).transform(files), whole, rtol=1e-4, atol=1e-6
+    )
 
 
 def test_nothing_gives_no_rows() -> None:
@@ -144,10 +146,10 @@ def test_nothing_gives_no_rows() -> None:
 
 
 def test_it_clones_and_pickles_by_reference(files: list[Path]) -> None:
-    model = featurizer(batch=4).fit(files)
+    model = featurizer(batch_size=4).fit(files)
     before = model.transform(files)
     assert clone(model).get_params() == model.get_params()
-    assert model.set_params(batch=8).batch == 8
+    assert model.set_params(batch_size=8).batch_size == 8
     kept = pickle.dumps(model)
     assert len(kept) < 500
     again = pickle.loads(kept)
@@ -191,7 +193,12 @@ def test_what_is_no_picture_is_one_sentence(given: Any, message: str) -> None:
 
 
 def test_settings_are_looked_at_when_fitted() -> None:
-    for wrong in ({"engine": "steam"}, {"batch": 0}, {"precision": "fp8"}, {"device": "abacus"}):
+    for wrong in (
+        {"engine": "steam"},
+        {"batch_size": 0},
+        {"precision": "fp8"},
+        {"device": "abacus"},
+    ):
         with pytest.raises(HeadstartError, match=next(iter(wrong))):
             featurizer(**wrong).fit([])
     with pytest.raises(HeadstartError, match="nowhere"):

@@ -159,7 +159,7 @@ def test_without_time_the_dear_parts_are_left_out(pictures: Path, tmp_path: Path
     settings = hs.Settings(epochs=2, device="cpu", scratch=False)
     target, source, name = prepare(pictures, TINY, "lp-ft", settings, Silent(), tmp_path)
     trial = trials.run(target, source, name)
-    hurried = replace(trial, target=replace(target, budget=Budget(0.0)))
+    hurried = replace(trial, experiment=replace(target, budget=Budget(0.0)))
     arms = {"naive": trial.tried["feature-extraction"], "features": trial.tried[FEATURES]}
     proof = findings.Proof(hurried, arms | {"asked": trial.tried["lp-ft"]}, "asked")
     found = proof.findings()

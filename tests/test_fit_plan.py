@@ -20,7 +20,7 @@ def weights(folder: Path) -> bytes:
 
 
 def test_a_plan_repeats_the_run(fitted: Fitted, tmp_path: Path) -> None:
-    again = hs.repeat(fitted.folder / "plan.json", tmp_path / "again")
+    again = hs.reproduce(fitted.folder / "plan.json", tmp_path / "again")
     assert weights(again.folder) == weights(fitted.folder)
     assert untimed(again.to_json()) == untimed(fitted.result.to_json())
     assert (again.folder / "plan.json").read_text() == (fitted.folder / "plan.json").read_text()
@@ -37,7 +37,7 @@ def test_a_run_that_a_budget_cut_is_repeated_without_one(pictures: Path, tmp_pat
     assert made.chosen().budget is None
     assert len(made.pace) == arm.steps > 0
     assert list(made.pace) == sorted(made.pace)
-    again = hs.repeat(cut.folder, tmp_path / "again")
+    again = hs.reproduce(cut.folder, tmp_path / "again")
     assert weights(again.folder) == weights(cut.folder)
 
 
@@ -47,18 +47,18 @@ def test_other_data_are_refused(fitted: Fitted, pictures: Path, tmp_path: Path) 
     assert made.apply(same).fingerprint == same.fingerprint == made.fingerprint
     (pictures / "ants" / "001.png").unlink()
     with pytest.raises(hs.DataError, match="0 items are new and 1 are missing"):
-        hs.repeat(fitted.folder, tmp_path / "again", data=pictures)
+        hs.reproduce(fitted.folder, tmp_path / "again", data=pictures)
     moved = pictures / "ants" / "002.png"
     moved.rename(pictures / "bees" / "moved.png")
     with pytest.raises(hs.DataError, match="0 items are new and 1 are missing"):
-        hs.repeat(fitted.folder, tmp_path / "again", data=pictures)
+        hs.reproduce(fitted.folder, tmp_path / "again", data=pictures)
 
 
 def test_other_labels_are_refused(fitted: Fitted, pictures: Path, tmp_path: Path) -> None:
     moved = pictures / "ants" / "002.png"
     moved.rename(pictures / "bees" / "moved.png")
     with pytest.raises(hs.DataError, match="has other labels than when the plan was made"):
-        hs.repeat(fitted.folder, tmp_path / "again", data=pictures)
+        hs.reproduce(fitted.folder, tmp_path / "again", data=pictures)
 
 
 def test_other_weights_are_refused(fitted: Fitted, tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_other_weights_are_refused(fitted: Fitted, tmp_path: Path) -> None:
     changed = tmp_path / "changed.json"
     changed.write_text(json.dumps(content | {"weights": "sha256:0"}))
     with pytest.raises(hs.WeightsError, match="has other weights than when"):
-        hs.repeat(changed, tmp_path / "again")
+        hs.reproduce(changed, tmp_path / "again")
     assert not (tmp_path / "again").exists()
 
 
@@ -81,7 +81,7 @@ def test_what_is_no_plan_is_refused(text: str, tmp_path: Path) -> None:
 
 def test_a_plan_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(hs.HeadstartError, match=r"plan\.json does not exist"):
-        hs.repeat(tmp_path, tmp_path / "again")
+        hs.reproduce(tmp_path, tmp_path / "again")
 
 
 def test_a_plan_says_what_was_trained_on(fitted: Fitted, tmp_path: Path) -> None:
@@ -103,5 +103,5 @@ def test_a_plan_gives_no_consent_to_run_code(
     backbone = f"file:{code}:small?size=16&trust=true"
     (tmp_path / "plan.json").write_text(json.dumps(content | {"backbone": backbone}))
     with pytest.raises(hs.HeadstartError, match="is not trusted"):
-        hs.repeat(tmp_path, tmp_path / "again")
+        hs.reproduce(tmp_path, tmp_path / "again")
     assert not touched.exists()

@@ -82,7 +82,7 @@ def test_scratch_is_trained_in_each_fold_and_the_gain_shows_their_luck(
 
 def test_folds_give_the_same_model_and_evidence_again(pictures: Path, tmp_path: Path) -> None:
     first = fit(pictures, tmp_path / "one", "last-stages", scratch=False)
-    again = hs.repeat(tmp_path / "one", tmp_path / "two")
+    again = hs.reproduce(tmp_path / "one", tmp_path / "two")
     assert np.array_equal(first.evidence.arms["chosen"].rows, again.evidence.arms["chosen"].rows)
     weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("one", "two")]
     assert weights[0] == weights[1]
@@ -120,8 +120,8 @@ def test_a_budget_that_has_no_time_for_folds_still_makes_a_model(
 def arm(name: str, scores: Sequence[float]) -> Arm:
     checked = np.array(scores)
     outputs = np.stack([checked, 1 - checked], axis=1)
-    merit = float(checked.mean()), 0.0
-    return Arm(name, checked, merit, 1.0, checked=checked, outputs={"test": outputs})
+    selection_key = float(checked.mean()), 0.0
+    return Arm(name, checked, selection_key, 1.0, checked=checked, outputs={"test": outputs})
 
 
 def test_what_choosing_is_worth_is_seen_on_folds_that_had_no_part_in_it(

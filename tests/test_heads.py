@@ -160,7 +160,7 @@ def test_every_head_goes_the_whole_way(
     asked = result.evidence.dropped or result.evidence.arms["chosen"]
     assert asked.strategy == f"feature-extraction?head={name}"
     assert asked.scores.mean() > result.evidence.arms["naive"].scores.mean()
-    assert hs.repeat(out, tmp_path / "again").evidence.strategy == result.evidence.strategy
+    assert hs.reproduce(out, tmp_path / "again").evidence.strategy == result.evidence.strategy
     one, other = (
         weights.read(path / "model.safetensors").state for path in (out, tmp_path / "again")
     )

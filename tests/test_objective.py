@@ -13,7 +13,7 @@ import headstart as hs
 from headstart import catalog, defaults
 from headstart.data import load
 from headstart.defaults import Settings
-from headstart.evidence import Target, baseline_arm
+from headstart.evidence import Experiment, baseline_arm
 from headstart.evidence.fitting import answers, fitted, full_probe
 from headstart.evidence.labels import transfer_curve
 from headstart.features.reading import Reader
@@ -37,7 +37,7 @@ def table(tmp_path: Path) -> Path:
     return path
 
 
-def target(table: Path, weights: str) -> Target:
+def target(table: Path, weights: str) -> Experiment:
     modality = catalog.modality("text")
     dataset = load(table, modality)
     made = Settings(device="cpu", class_weights=weights)
@@ -45,7 +45,7 @@ def target(table: Path, weights: str) -> Target:
     given = defaults.task_settings("classes", dataset.targets("train"), 2, weigh)
     task = catalog.task("text-classification", **given)
     around = machine.accelerator(made, 0), Budget(None), tiny.Recording()
-    return Target(dataset, task, Reader(modality, {}), made, *around, task_settings=given)
+    return Experiment(dataset, task, Reader(modality, {}), made, *around, task_settings=given)
 
 
 def overlapping(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -93,7 +93,7 @@ def test_the_cheap_baseline_too(table: Path) -> None:
         assert made is not None
         truth = np.concatenate([given.dataset.targets(name) for name in made.outputs])
         found[weights] = recalls(np.concatenate(list(made.outputs.values())), truth)
-        assert made.merit[0] == pytest.approx(
+        assert made.selection_key[0] == pytest.approx(
             given.task.scores(
                 made.outputs["validation"], given.dataset.targets("validation")
             ).mean()

@@ -114,8 +114,8 @@ def test_the_advice_on_single_items_works(scratch: bool, pictures: Path, tmp_pat
     strategy = "lp-ft" if scratch else "full-fine-tuning"  # which keeps the statistics
     said = refusal(pictures, TINY, tmp_path / "model", strategy, batch=1, scratch=scratch)
     who = "the network from scratch" if scratch else strategy
-    assert said.startswith(f"--batch 1 leaves {who} nothing to train on")
-    assert said.endswith(f"Give --batch 2 or more{', or --no-scratch' if scratch else ''}.")
+    assert said.startswith(f"--batch-size 1 leaves {who} nothing to train on")
+    assert said.endswith(f"Give --batch-size 2 or more{', or --no-scratch' if scratch else ''}.")
     fit(pictures, TINY, tmp_path / "two", strategy, batch=2, scratch=scratch, epochs=1)
     if scratch:
         fit(pictures, TINY, tmp_path / "none", strategy, batch=1, scratch=False, epochs=1)

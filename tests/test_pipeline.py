@@ -94,8 +94,8 @@ def test_a_strategy_that_ruins_the_network_is_dropped_and_said(tmp_path: Path) -
         "feature-extraction"
     )
     chosen, features = result.evidence.arms["chosen"], result.evidence.arms["features"]
-    assert chosen.merit == features.merit
-    assert chosen.merit[0] >= dropped.merit[0]
+    assert chosen.selection_key == features.selection_key
+    assert chosen.selection_key[0] >= dropped.selection_key[0]
     # no network was trained from scratch, so nobody can know the gain
     assert "scratch" not in result.evidence.arms
     assert saved(result.folder)["gain"] is None

@@ -88,9 +88,9 @@ def test_the_plan_names_the_boundary_that_fit_takes(pictures: Path) -> None:
     assert made.chosen in made.cuts
     assert "chosen" in str(made)
     assert made.to_json()["chosen"] == made.chosen.boundary
-    found = pipeline.extract_features(pictures, SEEDED, settings=settings)
+    found = pipeline.cache_features(pictures, SEEDED, settings=settings)
     assert (found.computed, found.items) == (made.work.items, made.work.items)
-    again = pipeline.extract_features(pictures, SEEDED, settings=settings)
+    again = pipeline.cache_features(pictures, SEEDED, settings=settings)
     assert again.computed == 0
     assert again.to_json()["rate"] is None
     assert str(again).startswith(f"{again.items} items: all")

@@ -77,7 +77,7 @@ def test_an_interrupt_leaves_a_model_and_the_proof_goes_on_later(
     pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loop, "CHECKPOINT_EVERY", -1.0)
-    out, settings = tmp_path / "model", hs.Settings(epochs=4, batch=16, evidence="quick")
+    out, settings = tmp_path / "model", hs.Settings(epochs=4, batch_size=16, evidence="quick")
     progress = Stopping("full-fine-tuning", 3)
     given = (pictures, TINY, out)
     result = hs.fit(*given, strategy="full-fine-tuning", settings=settings, progress=progress)
@@ -138,7 +138,7 @@ def test_a_proof_takes_scratch_from_an_earlier_run(pictures: Path, tmp_path: Pat
     proven = hs.prove(tmp_path / "second", progress=progress)
     assert not any("scratch" in what for what in progress.works)
     one, other = (each.evidence.arms["scratch"] for each in (first, proven))
-    assert (one.scores == other.scores).all() and one.merit == other.merit
+    assert (one.scores == other.scores).all() and one.selection_key == other.selection_key
     assert (one.steps, one.seconds) == (other.steps, other.seconds)
     assert all((one.outputs[name] == other.outputs[name]).all() for name in ("validation", "test"))
     assert "in an earlier run" in proven.evidence.protocol

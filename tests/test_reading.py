@@ -22,7 +22,7 @@ from headstart import catalog
 from headstart.contracts import Check, Modality, Preprocess
 from headstart.data import Item, Source, load
 from headstart.errors import DataError
-from headstart.features.feed import RawFeed
+from headstart.features.loaders import RawLoader
 from headstart.features.reading import AHEAD, Reader, View, groups_of
 
 
@@ -107,7 +107,7 @@ def views(
     view: View | None, order: Sequence[int], size: int, augmented: bool = True
 ) -> list[float]:
     """What a feed gives for each item, in the items' order."""
-    feed = RawFeed(numbers(6), np.zeros(6, np.int64), Reader(Numbers(), {}), augmented)
+    feed = RawLoader(numbers(6), np.zeros(6, np.int64), Reader(Numbers(), {}), augmented)
     batches = feed.batches(np.array(order), size, view)
     found = torch.cat([batch.inputs for batch in batches]).tolist()
     return [value for _, value in sorted(zip(order, found, strict=True))]
@@ -132,7 +132,7 @@ def test_pictures_are_augmented_anew_each_epoch(pictures: Path) -> None:
     modality, backbone = catalog.modality("image"), tiny.backbone()
     dataset = load(pictures, modality)
     reader = Reader(modality, backbone.preprocess)
-    feed = RawFeed(dataset.split("train"), dataset.targets("train"), reader, augmented=True)
+    feed = RawLoader(dataset.split("train"), dataset.targets("train"), reader, augmented=True)
 
     def inputs(view: View | None) -> Tensor:
         batches = list(feed.batches(np.arange(len(feed)), 8, view))

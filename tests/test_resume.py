@@ -31,7 +31,17 @@ OFTEN = (
 
 def command(*start: str, data: Path, out: Path) -> list[str]:
     """The same fit, begun by `start`."""
-    choice = ["-s", "full-fine-tuning", "--epochs", "6", "--batch", "8", "--json", "-o", str(out)]
+    choice = [
+        "-s",
+        "full-fine-tuning",
+        "--epochs",
+        "6",
+        "--batch-size",
+        "8",
+        "--json",
+        "-o",
+        str(out),
+    ]
     choice += ["--judge", "holdout"]
     return [sys.executable, *start, "fit", str(data), "-b", "seeded:residual", *choice]
 

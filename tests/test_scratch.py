@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from test_arms import target
 
 from headstart import defaults
-from headstart.evidence import Outcome, remembered, scratch_arm, scratch_at
+from headstart.evidence import ArmResult, remembered, scratch_arm, scratch_at
 from headstart.evidence.bound import Bound
+from headstart.evidence.experiment import Experiment
 from headstart.evidence.record import Arm
 from headstart.evidence.scratch import EARLIER
-from headstart.evidence.target import Target
 from headstart.features import cache
 from headstart.runtime.places import cache_folder
 from headstart.training import Training, record
@@ -28,16 +28,16 @@ EPOCHS = 8
 
 def transfer(right: np.ndarray, seconds: float = 1.0, steps: int = 0) -> Arm:
     """A transfer with these scores on validation."""
-    merit = float(right.mean()), 0.0
-    return Arm("features", right, merit, seconds, steps, checked=right)
+    selection_key = float(right.mean()), 0.0
+    return Arm("features", right, selection_key, seconds, steps, checked=right)
 
 
 @pytest.fixture
-def aim(pictures: Path, tmp_path: Path) -> Target:
+def aim(pictures: Path, tmp_path: Path) -> Experiment:
     return replace(target(pictures, tmp_path), workspace=None)
 
 
-def bound(aim: Target, arm: Arm | None) -> Bound:
+def bound(aim: Experiment, arm: Arm | None) -> Bound:
     return Bound(aim, tiny.recipe(epochs=EPOCHS, batch=8), arm)
 
 
@@ -45,7 +45,7 @@ def searched(pace: float, steps: int = 100) -> list[Training]:
     return [Training(steps=steps, seconds=pace * steps)]
 
 
-def test_scratch_has_its_epochs_where_they_fit(aim: Target) -> None:
+def test_scratch_has_its_epochs_where_they_fit(aim: Experiment) -> None:
     whole = defaults.SCRATCH_MORE_STEPS * EPOCHS
     arm = transfer(np.ones(5))
     assert bound(aim, None).epochs(searched(1e6)) == whole  # where there is no transfer
@@ -88,7 +88,7 @@ def course(scores: list[float], per_epoch: int) -> Training:
     return found
 
 
-def test_scratch_ends_only_where_validation_has_decided(aim: Target) -> None:
+def test_scratch_ends_only_where_validation_has_decided(aim: Experiment) -> None:
     count, per = len(aim.dataset.split("validation")), aim.steps_per_epoch()
     truth = aim.dataset.targets("validation")
     wrong = np.eye(2, dtype=np.float32)[1 - truth]
@@ -110,11 +110,11 @@ def test_a_training_ends_where_it_is_decided() -> None:
     assert isinstance(session, record.Session)
 
 
-def test_scratch_is_taken_from_an_earlier_run(aim: Target) -> None:
+def test_scratch_is_taken_from_an_earlier_run(aim: Experiment) -> None:
     reference, rates, progress = tiny.recipe(epochs=2), (1e-2, 1e-3), tiny.Recording()
     made, said = scratch_arm(aim, tiny.backbone, reference, rates)
     again = replace(aim, progress=progress)
-    taken, told = scratch_arm(again, tiny.backbone, replace(reference, rate=9.0), rates)
+    taken, told = scratch_arm(again, tiny.backbone, replace(reference, learning_rate=9.0), rates)
     assert told == said + EARLIER and progress.steps == 0
     same(made, taken)
     assert "scratch" in {entry.name for entry in cache.entries()}
@@ -130,7 +130,7 @@ def test_scratch_is_taken_from_an_earlier_run(aim: Target) -> None:
     assert progress.steps == 0
 
 
-def test_a_damaged_network_is_trained_anew(aim: Target) -> None:
+def test_a_damaged_network_is_trained_anew(aim: Experiment) -> None:
     reference = tiny.recipe(epochs=1)
     made = scratch_at(aim, tiny.backbone, reference, 1e-2)
     (file,) = (cache_folder() / remembered.FOLDER).iterdir()
@@ -141,7 +141,7 @@ def test_a_damaged_network_is_trained_anew(aim: Target) -> None:
         assert file.read_bytes() != spoiled
 
 
-def same(one: Outcome, other: Outcome) -> None:
+def same(one: ArmResult, other: ArmResult) -> None:
     for name in ("validation", "test"):
         assert (one.arm.outputs[name] == other.arm.outputs[name]).all()
     assert (one.arm.scores == other.arm.scores).all() and one.arm.steps == other.arm.steps

@@ -51,7 +51,7 @@ def test_single_items_are_trained_on_but_where_a_batch_norm_trains(
 
 
 def test_where_no_batch_can_be_trained_on_the_advice_works() -> None:
-    with pytest.raises(HeadstartError, match=r"a BatchNorm needs .*Give --batch 2 or more\.$"):
+    with pytest.raises(HeadstartError, match=r"a BatchNorm needs .*Give --batch-size 2 or more\.$"):
         trained(NORMED, "full-fine-tuning", 6, 1)
     assert trained(NORMED, "full-fine-tuning", 6, 2)[1].steps == 6
 

@@ -17,7 +17,7 @@ import headstart as hs
 from headstart import catalog, defaults
 from headstart.data import Schema, load
 from headstart.defaults import Settings
-from headstart.evidence import Target, baseline_arm
+from headstart.evidence import Experiment, baseline_arm
 from headstart.features.reading import Reader
 from headstart.runtime import machine
 from headstart.runtime.budget import Budget
@@ -177,7 +177,7 @@ def test_the_bag_of_words_sees_training_texts_only_and_what_they_tell(
     names = {"classes": "classification", "numbers": "regression", "label sets": "multi-label"}
     made = settings()
     given = defaults.task_settings(kind, dataset.targets("train"), len(dataset.labels), False)
-    target = Target(
+    target = Experiment(
         dataset,
         catalog.task(f"text-{names[kind]}", **given),
         Reader(modality, {}),

@@ -48,7 +48,7 @@ def test_a_rate_far_too_high_is_said_and_never_a_model_of_nan(
         pictures, tmp_path / "model", strategy, rate=1e35, scratch=False, evidence="none"
     ).to_json()
     said = [each for each in made["warnings"] if "no longer finite" in each]
-    assert len(said) == 1 and said[0].endswith("Give a lower --rate.")
+    assert len(said) == 1 and said[0].endswith("Give a lower --learning-rate.")
     assert f"The training of {strategy} ended after" in said[0]
     state = read(tmp_path / "model" / "model.safetensors").state
     assert all(np.isfinite(tensor.numpy()).all() for tensor in state.values())

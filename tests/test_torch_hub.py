@@ -204,7 +204,7 @@ def test_repositories_are_trusted_by_name_where_they_come_from(
 def test_the_flag_trusts_a_repository_by_name(here: Path, github: Served) -> None:
     pictures = write_pictures(here / "pictures", {"ants": 12, "bees": 12})
     reference = "torchhub:own.er/re-po/small?size=8"
-    line = ("features", pictures, "-b", reference)
+    line = ("cache-features", pictures, "-b", reference)
     assert "is code that would run with your rights" in run(*line).sentence()
     assert not ran(here)
     wrong = run(*line, "--trust", "own.er")

@@ -185,7 +185,7 @@ def test_a_plan_is_repeated_under_a_tracker(
     pictures: Path, tmp_path: Path, kept: list[Kept]
 ) -> None:
     fit(pictures, tmp_path / "one")
-    hs.repeat(tmp_path / "one", tmp_path / "two", track="mlflow")
+    hs.reproduce(tmp_path / "one", tmp_path / "two", track="mlflow")
     one, two = (json.loads((tmp_path / each / "plan.json").read_text()) for each in ("one", "two"))
     assert one == two and [len(each.results) for each in kept] == [1]
 

@@ -18,8 +18,8 @@ from headstart.contracts import Batch, Examples, Step, Strategy, Task
 from headstart.contracts.model import Model
 from headstart.data import load
 from headstart.features.extract import Prefix, extract
-from headstart.features.feed import Feed, RawFeed, StoredFeed
-from headstart.features.legality import storable
+from headstart.features.legality import cacheable_stages
+from headstart.features.loaders import CachedLoader, Feed, RawLoader
 from headstart.features.reading import Reader, View
 from headstart.runtime.budget import Budget
 from headstart.runtime.progress import Silent
@@ -44,12 +44,12 @@ def test_the_best_row_is_kept() -> None:
     model = tiny.model()
     strategy = catalog.strategy("full-fine-tuning")
     made = train(model, TASK, strategy, splits, tiny.recipe(8, rate=0.1), session)
-    assert made.best == max(range(len(made.history)), key=made.merit)
+    assert made.best == max(range(len(made.history)), key=made.selection_key)
     assert len(made.history) == made.epochs + 1 == 9
     outputs = predict(model, splits.validation, session.accelerator)
     scores = TASK.scores(outputs, splits.validation.targets)
     losses = TASK.losses(outputs, splits.validation.targets)
-    assert (scores.mean(), -losses.mean()) == pytest.approx(made.merit(made.best))
+    assert (scores.mean(), -losses.mean()) == pytest.approx(made.selection_key(made.best))
 
 
 def test_training_that_only_spoils_stops_early_and_keeps_the_start() -> None:
@@ -280,18 +280,18 @@ def test_stored_activations_train_as_the_whole_network_does(pictures: Path) -> N
     modality, backbone = catalog.modality("image"), tiny.backbone()
     dataset, reader = load(pictures, modality), Reader(modality, backbone.preprocess)
     strategy: Strategy = catalog.strategy("last-stages?probe=false")
-    boundary = storable(strategy, EPOCHS, len(backbone.stages), augmented=False)
+    boundary = cacheable_stages(strategy, EPOCHS, len(backbone.stages), augmented=False)
     assert boundary > 0
     rows = extract(
         Prefix(backbone, boundary, torch.device("cpu")), dataset.items, reader, Silent()
     ).rows
 
-    def stored(split: str) -> StoredFeed:
+    def stored(split: str) -> CachedLoader:
         positions = np.flatnonzero([item.split == split for item in dataset.items])
-        return StoredFeed(rows, positions, dataset.targets(split), boundary)
+        return CachedLoader(rows, positions, dataset.targets(split), boundary)
 
-    def raw(split: str) -> RawFeed:
-        return RawFeed(dataset.split(split), dataset.targets(split), reader, augmented=False)
+    def raw(split: str) -> RawLoader:
+        return RawLoader(dataset.split(split), dataset.targets(split), reader, augmented=False)
 
     made = []
     for feeds in (raw, stored):

@@ -16,7 +16,7 @@ from headstart import catalog
 from headstart.contracts import Backbone
 from headstart.contracts.model import Model
 from headstart.defaults import Recipe, Settings
-from headstart.features.feed import Feed
+from headstart.features.loaders import Feed
 from headstart.features.reading import View
 from headstart.runtime import machine
 from headstart.runtime.budget import Budget
@@ -99,7 +99,9 @@ def model(reference: str = "seeded:convnet?width=4", dropout: float = 0.0) -> Mo
 
 def recipe(epochs: int = 3, batch: int = 8, rate: float = 1e-2, patience: int = 99) -> Recipe:
     """A short training."""
-    return Recipe(label="tiny", epochs=epochs, batch=batch, rate=rate, patience=patience)
+    return Recipe(
+        label="tiny", epochs=epochs, batch_size=batch, learning_rate=rate, patience=patience
+    )
 
 
 @dataclass(frozen=True)

@@ -154,7 +154,7 @@ class Bench:
             folder = self.work / "draw" / "all"
             shutil.rmtree(folder, ignore_errors=True)
             data = self.pool.write(range(len(self.pool.contents)), folder)
-            hs.extract(data, self.reference, place)
+            hs.export_features(data, self.reference, place)
         found = np.load(place)
         # an item that reading takes for another one's copy has none
         known = np.full((len(self.pool.contents), found["features"].shape[1]), np.nan, np.float32)

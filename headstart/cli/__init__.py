@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Callable
 from typing import Annotated
 
@@ -26,6 +27,7 @@ from headstart.cli.flags import (
 )
 from headstart.cli.listings import Strategies
 from headstart.cli.options import demand_data, demand_plan_alone, takes_settings
+from headstart.cli.renamed import present
 from headstart.runtime.budget import count_the_process
 from headstart.runtime.progress import Progress
 
@@ -100,7 +102,7 @@ def fit(  # noqa: PLR0913  # a flag each
         from headstart import pipeline
 
         if plan is not None:
-            return pipeline.repeat(plan, out, data=data, track=chosen.track, progress=progress)
+            return pipeline.reproduce(plan, out, data=data, track=chosen.track, progress=progress)
         several = backbone or ()
         return pipeline.fit(
             demand_data(data),
@@ -142,7 +144,7 @@ def pretrain(
 
 @app.command()
 @takes_settings
-def features(
+def cache_features(
     data: Data,
     backbone: Pretrained,
     settings: MakeSettings,
@@ -162,14 +164,14 @@ def features(
             return pipeline.plan_features(
                 data, backbone, strategy=strategy, settings=chosen, progress=progress
             )
-        return pipeline.extract_features(data, backbone, settings=chosen, progress=progress)
+        return pipeline.cache_features(data, backbone, settings=chosen, progress=progress)
 
     answer(as_json, work)
 
 
 @app.command()
 @takes_settings
-def extract(
+def export_features(
     data: Data,
     backbone: Pretrained,
     out: Annotated[
@@ -184,7 +186,7 @@ def extract(
         chosen = settings()
         from headstart import pipeline
 
-        return pipeline.extract(data, backbone, out, settings=chosen, progress=progress)
+        return pipeline.export_features(data, backbone, out, settings=chosen, progress=progress)
 
     answer(as_json, work)
 
@@ -269,4 +271,4 @@ def main() -> None:
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     count_the_process()
-    app()
+    app(present(sys.argv[1:]))

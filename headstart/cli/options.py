@@ -26,8 +26,8 @@ HELP = {
     "evidence": "full, quick or none: what is measured besides the arms, and shown in report.html.",
     "cache": "Keep the frozen prefix's activations on disk for later runs.",
     "epochs": "Passes over the training items.",
-    "batch": "Items per step.",
-    "rate": "Base learning rate.",
+    "batch_size": "Items per step.",
+    "learning_rate": "Base learning rate.",
     "precision": "auto, fp32 or bf16.",
     "engine": "What runs the frozen part: auto measures, or torch, or openvino.",
     "device": "auto, cpu, cuda or mps.",
@@ -69,9 +69,19 @@ READ_AS: dict[str, Any] = {  # then made into ours
 }
 LEFT_OUT = {  # flags that a command has no use for
     "rank": {"track", "head", "tta"},
-    "features": {"track", "head", "tta"},
-    "extract": {
-        *("track", "head", "seeds", "judge", "scratch", "evidence", "cache", "epochs", "rate"),
+    "cache_features": {"track", "head", "tta"},
+    "export_features": {
+        *(
+            "track",
+            "head",
+            "seeds",
+            "judge",
+            "scratch",
+            "evidence",
+            "cache",
+            "epochs",
+            "learning_rate",
+        ),
         *("augment", "views", "class_weights", "tta"),
     },
     "pretrain": {"head"},

@@ -1,7 +1,7 @@
 """What the transfer was worth: arms on the same held-out items, gain over scratch, verdict."""
 
 from headstart.evidence.arms import (
-    Outcome,
+    ArmResult,
     arm_of,
     blended_arm,
     features_arm,
@@ -10,20 +10,20 @@ from headstart.evidence.arms import (
     strategy_arm,
 )
 from headstart.evidence.baseline import baseline_arm
+from headstart.evidence.experiment import Experiment
 from headstart.evidence.intervals import Interval, average, bootstrap, paired, verdict
 from headstart.evidence.pricing import Price
 from headstart.evidence.record import Arm, Evidence, choose, interval, simplest, undecided
 from headstart.evidence.scratch import FINDINGS_SHARE, scratch_arm, scratch_at
-from headstart.evidence.target import Target
 
 __all__ = [
     "FINDINGS_SHARE",
     "Arm",
+    "ArmResult",
     "Evidence",
+    "Experiment",
     "Interval",
-    "Outcome",
     "Price",
-    "Target",
     "arm_of",
     "average",
     "baseline_arm",

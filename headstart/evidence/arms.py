@@ -16,11 +16,11 @@ from headstart.contracts.head import HeadFitter
 from headstart.contracts.model import Model
 from headstart.defaults import Recipe
 from headstart.errors import HeadstartError
+from headstart.evidence.experiment import Experiment
 from headstart.evidence.fitting import answers, fitted, full_probe
 from headstart.evidence.judging import JUDGED, judge, refit_head
 from headstart.evidence.record import Arm
-from headstart.evidence.target import Target
-from headstart.features.legality import storable
+from headstart.features.legality import cacheable_stages
 from headstart.runtime.budget import Budget
 from headstart.training import Training, seed_everything, train
 
@@ -29,7 +29,7 @@ BLEND = 0.5  # share of the trained weights in a blend, as Wortsman et al. advis
 
 
 @dataclass
-class Outcome:
+class ArmResult:
     """An arm with the model it made, and the head from which others start, if not its own."""
 
     arm: Arm
@@ -40,21 +40,21 @@ class Outcome:
     start: nn.Module | None = None  # a head that has seen the training items alone
 
 
-def naive_arm(target: Target, features: Outcome) -> Outcome:
+def naive_arm(experiment: Experiment, features: ArmResult) -> ArmResult:
     """Always the commonest label: the same network under a head that ignores its input."""
-    task, labels = target.task, target.labels
-    constant = task.naive(target.dataset.targets("train"), labels)
+    task, labels = experiment.task, experiment.labels
+    constant = task.naive(experiment.dataset.targets("train"), labels)
     old = features.model.head
     head = nn.Linear(_width(old), len(labels))
     with torch.no_grad():
         head.weight.zero_()
         head.bias.copy_(torch.from_numpy(constant))
-    outputs = {name: np.tile(constant, (len(target.dataset.split(name)), 1)) for name in JUDGED}
+    outputs = {name: np.tile(constant, (len(experiment.dataset.split(name)), 1)) for name in JUDGED}
     model = Model(dict(zip(features.model.names, features.model.stages, strict=True)), head)
-    return Outcome(arm_of(target, "naive", outputs, 0.0), model)
+    return ArmResult(arm_of(experiment, "naive", outputs, 0.0), model)
 
 
-def features_arm(target: Target, backbone: Backbone) -> Outcome:
+def features_arm(experiment: Experiment, backbone: Backbone) -> ArmResult:
     """The backbone frozen, its features extracted once, under a probe.
 
     The probe answers validation as it is fitted to the training items alone, so that it can be
@@ -62,43 +62,43 @@ def features_arm(target: Target, backbone: Backbone) -> Outcome:
     over is fitted to both.
     """
     started = time.monotonic()
-    examples = target.examples(backbone)
-    seed_everything(target.settings.seed)
-    target.progress.say("Fitting a probe on the frozen features.")
-    given = examples["train"], examples["validation"], target.labels
-    start, head = target.task.probe(*given), full_probe(target.task, *given)
+    examples = experiment.examples(backbone)
+    seed_everything(experiment.settings.seed)
+    experiment.progress.say("Fitting a probe on the frozen features.")
+    given = examples["train"], examples["validation"], experiment.labels
+    start, head = experiment.task.probe(*given), full_probe(experiment.task, *given)
     heads = {"validation": start, "test": head}
     outputs = {name: answers(heads[name], examples[name][0]) for name in JUDGED}
-    arm = arm_of(target, "feature-extraction", outputs, time.monotonic() - started)
-    return Outcome(arm, Model(backbone.stages, head), start=start)
+    arm = arm_of(experiment, "feature-extraction", outputs, time.monotonic() - started)
+    return ArmResult(arm, Model(backbone.stages, head), start=start)
 
 
 def head_arm(
-    target: Target, backbone: Backbone, head: HeadFitter, name: str, features: Outcome
-) -> Outcome:
+    experiment: Experiment, backbone: Backbone, head: HeadFitter, name: str, features: ArmResult
+) -> ArmResult:
     """The backbone frozen under another head than the probe, on the same stored features.
 
     Raises HeadstartError where a package is missing, or features are not finite.
     """
     started = time.monotonic()
-    examples = target.examples(backbone)
-    seed_everything(target.settings.seed)
-    target.progress.say(f"Fitting another head on the frozen features ({name}).")
-    made = fitted(target, head, examples["train"], examples["validation"])
+    examples = experiment.examples(backbone)
+    seed_everything(experiment.settings.seed)
+    experiment.progress.say(f"Fitting another head on the frozen features ({name}).")
+    made = fitted(experiment, head, examples["train"], examples["validation"])
     outputs = {split: answers(made, examples[split][0]) for split in JUDGED}
     spent = features.arm.seconds + time.monotonic() - started
-    return Outcome(arm_of(target, name, outputs, spent), Model(backbone.stages, made))
+    return ArmResult(arm_of(experiment, name, outputs, spent), Model(backbone.stages, made))
 
 
 def strategy_arm(
-    target: Target,
+    experiment: Experiment,
     backbone: Backbone,
     strategy: Strategy,
     name: str,
-    features: Outcome,
+    features: ArmResult,
     until: Budget | None = None,
     hopeless: float = -inf,
-) -> Outcome:
+) -> ArmResult:
     """Train by a strategy, from the probe's head where the strategy says so.
 
     Training reads stored activations wherever that is legal; the arm is always judged on raw items.
@@ -107,34 +107,34 @@ def strategy_arm(
     where it stays below the validation score `hopeless`.
     """
     started = time.monotonic()
-    recipe = target.recipe(strategy, name, backbone)
-    seed_everything(target.settings.seed)
+    recipe = experiment.recipe(strategy, name, backbone)
+    seed_everything(experiment.settings.seed)
     probe = strategy.starts_from_probe()
-    head = copy.deepcopy(_start(features)) if probe else new_head(target, backbone)
+    head = copy.deepcopy(_start(features)) if probe else new_head(experiment, backbone)
     model = Model(copy.deepcopy(dict(backbone.stages)), head)
-    splits = target.splits(backbone, strategy, recipe.epochs)
+    splits = experiment.splits(backbone, strategy, recipe.epochs)
     training, refits = Training(), probe or strategy.ends_with_probe()
     if recipe.epochs:
-        share = STRATEGY_SHARE if target.settings.scratch else 1.0
-        session = target.session(name, until or target.budget.until(share))
-        session = replace(session, hopeless=hopeless, pace=target.pace)
+        share = STRATEGY_SHARE if experiment.settings.scratch else 1.0
+        session = experiment.session(name, until or experiment.budget.until(share))
+        session = replace(session, hopeless=hopeless, pace=experiment.pace)
         if refits:  # which needs the features of all that is learned from
             learned = len(splits.train) + len(splits.validation)
             again = session.judging + learned / len(splits.validation)
             session = replace(session, judging=again)
-        training = train(model, target.task, strategy, splits, recipe, session)
+        training = train(model, experiment.task, strategy, splits, recipe, session)
     trained = model.head
-    outputs = _answered(target, model, refits and training.steps > 0)
+    outputs = _answered(experiment, model, refits and training.steps > 0)
     spent = time.monotonic() - started + (features.arm.seconds if probe else 0.0)
-    arm = arm_of(target, name, outputs, spent, steps=training.steps, note=training.ending)
-    frozen = storable(strategy, training.epochs, len(model.stages), augmented=False)
+    arm = arm_of(experiment, name, outputs, spent, steps=training.steps, note=training.ending)
+    frozen = cacheable_stages(strategy, training.epochs, len(model.stages), augmented=False)
     checks = {"frozen stages are bit-identical": unchanged(model, backbone, frozen)}
-    return Outcome(arm, model, training, checks, start=trained)
+    return ArmResult(arm, model, training, checks, start=trained)
 
 
 def blended_arm(
-    target: Target, backbone: Backbone, features: Outcome, tuned: Outcome, name: str
-) -> Outcome:
+    experiment: Experiment, backbone: Backbone, features: ArmResult, tuned: ArmResult, name: str
+) -> ArmResult:
     """The network half way between the probe on frozen features and one trained from it.
 
     Nothing is trained (WiSE-FT, Wortsman et al. 2022): each weight is the mean of the trained one
@@ -145,10 +145,10 @@ def blended_arm(
     model.head = copy.deepcopy(_start(tuned))
     model.blend(Model(backbone.stages, _start(features)).state_dict(), BLEND)
     trained = model.head
-    outputs = _answered(target, model, tuned.training.steps > 0)
+    outputs = _answered(experiment, model, tuned.training.steps > 0)
     seconds = tuned.arm.seconds + time.monotonic() - began
-    arm = arm_of(target, name, outputs, seconds, steps=tuned.arm.steps)
-    return Outcome(arm, model, tuned.training, tuned.checks, start=trained)
+    arm = arm_of(experiment, name, outputs, seconds, steps=tuned.arm.steps)
+    return ArmResult(arm, model, tuned.training, tuned.checks, start=trained)
 
 
 def unchanged(model: Model, backbone: Backbone, frozen: int) -> bool:
@@ -161,20 +161,20 @@ def unchanged(model: Model, backbone: Backbone, frozen: int) -> bool:
     return True
 
 
-def new_head(target: Target, backbone: Backbone) -> nn.Module:
+def new_head(experiment: Experiment, backbone: Backbone) -> nn.Module:
     """A head that was fitted to nothing."""
-    return target.task.head(backbone.feature_dim, target.labels)
+    return experiment.task.head(backbone.feature_dim, experiment.labels)
 
 
-def _start(outcome: Outcome) -> nn.Module:
+def _start(outcome: ArmResult) -> nn.Module:
     return outcome.start or outcome.model.head
 
 
-def _answered(target: Target, model: Model, refit: bool) -> dict[str, np.ndarray]:
+def _answered(experiment: Experiment, model: Model, refit: bool) -> dict[str, np.ndarray]:
     """A model's outputs for each judged split, its head fitted once more before."""
-    refit = refit and not target.budget.over()
-    checked = {"validation": refit_head(target, model)} if refit else {}
-    return judge(target, model) | checked
+    refit = refit and not experiment.budget.over()
+    checked = {"validation": refit_head(experiment, model)} if refit else {}
+    return judge(experiment, model) | checked
 
 
 def _width(head: nn.Module) -> int:
@@ -182,7 +182,7 @@ def _width(head: nn.Module) -> int:
 
 
 def arm_of(
-    target: Target,
+    experiment: Experiment,
     name: str,
     outputs: dict[str, np.ndarray],
     seconds: float,
@@ -193,14 +193,14 @@ def arm_of(
 
     Raises HeadstartError where they are not finite.
     """
-    task = target.task
+    task = experiment.task
     if not all(np.isfinite(found).all() for found in outputs.values()):
         raise HeadstartError(
             f"What {name} answers is not finite. Give --precision fp32, or name other weights."
         )
-    truth = {split: target.dataset.targets(split) for split in JUDGED}
+    truth = {split: experiment.dataset.targets(split) for split in JUDGED}
     checked = task.scores(outputs["validation"], truth["validation"])
     losses = task.losses(outputs["validation"], truth["validation"])
     scores = task.scores(outputs["test"], truth["test"])
-    merit = float(checked.mean()), -float(losses.mean())
-    return Arm(name, scores, merit, seconds, steps, note, checked, outputs)
+    selection_key = float(checked.mean()), -float(losses.mean())
+    return Arm(name, scores, selection_key, seconds, steps, note, checked, outputs)

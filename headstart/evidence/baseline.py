@@ -18,8 +18,8 @@ from headstart.contracts import Examples
 from headstart.contracts.head import SURE
 from headstart.contracts.standardisation import Standardisation
 from headstart.data import Item, nested, refolded
+from headstart.evidence.experiment import Experiment
 from headstart.evidence.record import Arm
-from headstart.evidence.target import Target
 
 WORDS = "tf-idf"
 _STRENGTHS = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)  # inverse regularisation, for rows of length 1
@@ -39,7 +39,7 @@ Rows = Callable[[Sequence[Any]], Any]  # from what is known of items to (N, D), 
 Fit = Callable[[Any], np.ndarray]  # from rows about items to the task's outputs (N, outputs)
 
 
-def baseline_arm(target: Target) -> Arm | None:
+def baseline_arm(experiment: Experiment) -> Arm | None:
     """A linear model on cheap numbers about items; None where the modality has none.
 
     Logistic regression for classes and label sets, ridge regression for numbers, on TF-IDF weights
@@ -49,53 +49,55 @@ def baseline_arm(target: Target) -> Arm | None:
     to the training items alone, test by one to both.
     """
     started = time.monotonic()
-    target = _bounded(target)
-    if target.task.kind not in _KINDS or not _in_time(target):
+    experiment = _bounded(experiment)
+    if experiment.task.kind not in _KINDS or not _in_time(experiment):
         return None
-    content = {split: target.reader.described(target.dataset.split(split)) for split in _SPLITS}
+    content = {
+        split: experiment.reader.described(experiment.dataset.split(split)) for split in _SPLITS
+    }
     name = _name([each for split in content.values() for each in split])
-    truth = {split: target.dataset.targets(split) for split in content}
-    first = _learned(content["train"], len(target.labels)) if name else None
+    truth = {split: experiment.dataset.targets(split) for split in content}
+    first = _learned(content["train"], len(experiment.labels)) if name else None
     if first is None:
         return None
     rows = first(content["train"])
-    strength = _picked(target, rows, truth["train"])
-    fit = _fitted(target, (rows, truth["train"]), strength)
+    strength = _picked(experiment, rows, truth["train"])
+    fit = _fitted(experiment, (rows, truth["train"]), strength)
     outputs = {"validation": fit(first(content["validation"]))}
     learned = [*content["train"], *content["validation"]]
     both = np.concatenate([truth["train"], truth["validation"]])
-    last = _learned(learned, len(target.labels)) or first
-    fit = _fitted(target, (last(learned), both), strength)
+    last = _learned(learned, len(experiment.labels)) or first
+    fit = _fitted(experiment, (last(learned), both), strength)
     test = content["test"]  # empty in folds
     outputs["test"] = fit(last(test)) if test else outputs["validation"][:0]
-    checked = target.task.scores(outputs["validation"], truth["validation"])
-    losses = target.task.losses(outputs["validation"], truth["validation"])
-    scores = target.task.scores(outputs["test"], truth["test"])
-    merit = float(checked.mean()), -float(losses.mean())
+    checked = experiment.task.scores(outputs["validation"], truth["validation"])
+    losses = experiment.task.losses(outputs["validation"], truth["validation"])
+    scores = experiment.task.scores(outputs["test"], truth["test"])
+    selection_key = float(checked.mean()), -float(losses.mean())
     spent = time.monotonic() - started
-    return Arm(name, scores, merit, spent, checked=checked, outputs=outputs)
+    return Arm(name, scores, selection_key, spent, checked=checked, outputs=outputs)
 
 
-def _bounded(target: Target) -> Target:
+def _bounded(experiment: Experiment) -> Experiment:
     """The same with at most so many training items, in which every label keeps its share."""
-    train = target.dataset.split("train")
+    train = experiment.dataset.split("train")
     if len(train) <= _MOST:
-        return target
-    left_out = {train[place].id for place in nested(target.dataset.targets("train"))[_MOST:]}
-    items = tuple(item for item in target.dataset.items if item.id not in left_out)
-    return replace(target, dataset=replace(target.dataset, items=items))
+        return experiment
+    left_out = {train[place].id for place in nested(experiment.dataset.targets("train"))[_MOST:]}
+    items = tuple(item for item in experiment.dataset.items if item.id not in left_out)
+    return replace(experiment, dataset=replace(experiment.dataset, items=items))
 
 
-def _in_time(target: Target) -> bool:
+def _in_time(experiment: Experiment) -> bool:
     """Whether the budget has time to describe all items, by how long a few take; said if not."""
-    if not target.budget.limited:
+    if not experiment.budget.limited:
         return True
-    items, began = target.dataset.items, time.monotonic()
-    if not target.budget.over():
-        target.reader.described(items[:_SAMPLE])
-        if (time.monotonic() - began) * len(items) / _SAMPLE < target.budget.left():
+    items, began = experiment.dataset.items, time.monotonic()
+    if not experiment.budget.over():
+        experiment.reader.described(items[:_SAMPLE])
+        if (time.monotonic() - began) * len(items) / _SAMPLE < experiment.budget.left():
             return True
-    target.progress.say("The cheap baseline is left out, as the budget leaves no time for it.")
+    experiment.progress.say("The cheap baseline is left out, as the budget leaves no time for it.")
     return False
 
 
@@ -151,12 +153,12 @@ def _stacked(items: Sequence[Mapping[str, np.ndarray]], name: str) -> np.ndarray
     return np.stack([each[name] for each in items])
 
 
-def _picked(target: Target, rows: Any, targets: np.ndarray) -> float:
+def _picked(experiment: Experiment, rows: Any, targets: np.ndarray) -> float:
     """The strength that loses least on folds of the training items, from the strongest penalty on.
 
     As many of five folds are held out as hold 250 items.
     """
-    train = replace(target.dataset, items=target.dataset.split("train"))
+    train = replace(experiment.dataset, items=experiment.dataset.split("train"))
     parts = min(_FOLDS, -(-_FOLDS * _JUDGED // max(len(targets), 1)))
     folds = [_held(refolded(train, number, _FOLDS).items) for number in range(parts)]
     folds = [held for held in folds if held.any() and not held.all()]
@@ -164,10 +166,10 @@ def _picked(target: Target, rows: Any, targets: np.ndarray) -> float:
     for strength in _STRENGTHS if folds else ():
         losses = []
         for held in folds:
-            fit = _fitted(target, (rows[~held], targets[~held]), strength)
-            losses.append(target.task.losses(fit(rows[held]), targets[held]))
+            fit = _fitted(experiment, (rows[~held], targets[~held]), strength)
+            losses.append(experiment.task.losses(fit(rows[held]), targets[held]))
         loss = float(np.concatenate(losses).mean())
-        if loss >= least or target.budget.over():
+        if loss >= least or experiment.budget.over():
             break
         least, best = loss, strength
     return best
@@ -177,15 +179,15 @@ def _held(items: Sequence[Item]) -> np.ndarray:
     return np.array([item.split == "validation" for item in items])
 
 
-def _fitted(target: Target, examples: Examples, strength: float) -> Fit:
+def _fitted(experiment: Experiment, examples: Examples, strength: float) -> Fit:
     """A linear model of the task's kind, classes weighed as everywhere else."""
     rows, targets = examples
-    if target.task.kind == "numbers":
-        return _ridge(rows, targets, strength, target.task_settings)
-    if target.task.kind == "classes":
-        weights = target.task_settings.get("weights")
+    if experiment.task.kind == "numbers":
+        return _ridge(rows, targets, strength, experiment.task_settings)
+    if experiment.task.kind == "classes":
+        weights = experiment.task_settings.get("weights")
         known = dict(enumerate(weights)) if weights else None
-        return _classes(examples, strength, len(target.labels), known)
+        return _classes(examples, strength, len(experiment.labels), known)
     parts = [_classes((rows, column), strength, 2) for column in targets.T]
     return lambda given: np.stack([np.diff(part(given))[:, 0] for part in parts], axis=1)
 

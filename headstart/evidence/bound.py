@@ -10,8 +10,8 @@ import numpy as np
 
 from headstart import defaults
 from headstart.defaults import Recipe
+from headstart.evidence.experiment import Experiment
 from headstart.evidence.record import Arm
-from headstart.evidence.target import Target
 from headstart.training import Training
 
 FEWER = 0.75  # of the epochs, until they fit: coarse, so that small delays change nothing
@@ -26,7 +26,7 @@ class Bound:
     `share` is its part of the time and steps, where one is trained in each of several folds.
     """
 
-    target: Target
+    experiment: Experiment
     reference: Recipe
     transfer: Arm | None = None
     share: float = 1.0
@@ -39,7 +39,7 @@ class Bound:
     @property
     def least(self) -> int:
         """The steps without which it is no yardstick, whatever time they take."""
-        epoch = self.target.steps_per_epoch()
+        epoch = self.experiment.steps_per_epoch()
         own = int(self.share * min(self.reference.epochs * epoch, defaults.SCRATCH_STEPS))
         return max(epoch, own, self.transfer.steps if self.transfer else 0)
 
@@ -53,8 +53,8 @@ class Bound:
             return self.whole
         spent = sum(training.seconds for training in searched)
         pace = spent / max(1, sum(training.steps for training in searched))
-        epoch = self.target.steps_per_epoch()
-        passed = pace / (_STEP * self.reference.batch) * len(self.target.dataset.items)
+        epoch = self.experiment.steps_per_epoch()
+        passed = pace / (_STEP * self.reference.batch_size) * len(self.experiment.dataset.items)
         transfer = max(self.transfer.seconds, passed)
         most = self.share * max(defaults.SCRATCH_SECONDS, defaults.SCRATCH_TIMES * transfer)
         least = min(self.whole, ceil(self.least / epoch))
@@ -98,4 +98,4 @@ class Bound:
         return not training.decided or self.behind(best, self._scores(outputs))
 
     def _scores(self, outputs: np.ndarray) -> np.ndarray:
-        return self.target.task.scores(outputs, self.target.dataset.targets("validation"))
+        return self.experiment.task.scores(outputs, self.experiment.dataset.targets("validation"))

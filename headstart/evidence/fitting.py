@@ -10,24 +10,26 @@ from torch import nn
 
 from headstart.contracts import Examples, Task
 from headstart.contracts.head import HeadFitter, Shape, TrainingSet
-from headstart.evidence.target import Target
+from headstart.evidence.experiment import Experiment
 
 _FACTORS = np.geomspace(0.25, 8, 21)  # of distances from a border, to make them log odds
 _AT_ONCE = 256  # items, as neighbours and trees take memory for each
 
 
-def fitted(target: Target, head: HeadFitter, train: Examples, validation: Examples) -> nn.Module:
+def fitted(
+    experiment: Experiment, head: HeadFitter, train: Examples, validation: Examples
+) -> nn.Module:
     """The candidate that is best on validation, by score and then by loss.
 
     Distances from a border are scaled so that they lose least there as log odds. Raises DataError
     for features that are not finite.
     """
-    task, best = target.task, None
-    for made in head.candidates(_training_set(target, train)):
-        merit = _merit(task, answers(made, validation[0]), validation[1])
-        if best is None or merit > best[0]:
-            best = merit, made
-        if target.budget.over():
+    task, best = experiment.task, None
+    for made in head.candidates(_training_set(experiment, train)):
+        selection_key = _merit(task, answers(made, validation[0]), validation[1])
+        if best is None or selection_key > best[0]:
+            best = selection_key, made
+        if experiment.budget.over():
             break
     if best is None:
         raise ValueError(f"{type(head).__name__} has no candidate")
@@ -59,17 +61,17 @@ def answers(head: nn.Module, features: np.ndarray) -> np.ndarray:
         return torch.cat(parts).numpy()
 
 
-def _training_set(target: Target, train: Examples) -> TrainingSet:
+def _training_set(experiment: Experiment, train: Examples) -> TrainingSet:
     """Examples as heads want them: numbers standardised, items weighed as their labels are."""
-    (features, targets), given = train, target.task_settings
-    kind = target.task.kind
+    (features, targets), given = train, experiment.task_settings
+    kind = experiment.task.kind
     if kind == "numbers" and given:
         targets = (targets - np.array(given["mean"])) / np.array(given["scale"])
     weights = np.ones(len(targets))
     if kind == "classes" and given.get("weights"):
         weights = np.array(given["weights"])[targets]
     return TrainingSet(
-        features, targets, weights, Shape(kind, features.shape[1], len(target.labels))
+        features, targets, weights, Shape(kind, features.shape[1], len(experiment.labels))
     )
 
 

@@ -10,9 +10,9 @@ from torch import nn
 from headstart.contracts.model import Model
 from headstart.data import Item
 from headstart.errors import HeadstartError
+from headstart.evidence.experiment import Experiment
 from headstart.evidence.fitting import answers, full_probe
 from headstart.evidence.record import clearly
-from headstart.evidence.target import Target
 from headstart.features.engine import Averaged, Engine, TorchEngine, fastest
 from headstart.features.reading import alike, in_order
 from headstart.runtime.progress import Silent
@@ -22,33 +22,33 @@ WORTH_CONVERTING = 500  # items; making a faster engine takes as long as plain t
 _BATCH = 32
 
 
-def judge(target: Target, model: Model) -> dict[str, np.ndarray]:
+def judge(experiment: Experiment, model: Model) -> dict[str, np.ndarray]:
     """Head outputs (N, labels) for each judged split, read and decoded anew, nothing stored."""
-    splits = {name: target.dataset.split(name) for name in JUDGED}
-    outputs = _outputs(target, model, [item for split in splits.values() for item in split])
+    splits = {name: experiment.dataset.split(name) for name in JUDGED}
+    outputs = _outputs(experiment, model, [item for split in splits.values() for item in split])
     ends = np.cumsum([len(split) for split in splits.values()])
     return dict(zip(splits, np.split(outputs, ends[:-1]), strict=True))
 
 
-def outputs_of(target: Target, model: Model) -> Callable[[Sequence[Item]], np.ndarray]:
+def outputs_of(experiment: Experiment, model: Model) -> Callable[[Sequence[Item]], np.ndarray]:
     """What answers a model's outputs (N, labels) for items, in bf16 where that is what trains.
 
     Made for comparing answers of one model to many variants of the same items.
     """
     made: list[Engine] = []
-    precision = target.precision if target.precision == "bf16" else None
+    precision = experiment.precision if experiment.precision == "bf16" else None
 
     def outputs(items: Sequence[Item]) -> np.ndarray:
-        groups = alike(np.arange(len(items)), _BATCH, target.reader.sizes(items))
+        groups = alike(np.arange(len(items)), _BATCH, experiment.reader.sizes(items))
         if not made:
-            (sample,) = target.reader.batches(items, groups[:1])
-            made.append(_looking(target, model, sample, WORTH_CONVERTING, precision))
-        return in_order(groups, list(made[0].stream(target.reader.batches(items, groups))))
+            (sample,) = experiment.reader.batches(items, groups[:1])
+            made.append(_looking(experiment, model, sample, WORTH_CONVERTING, precision))
+        return in_order(groups, list(made[0].stream(experiment.reader.batches(items, groups))))
 
     return outputs
 
 
-def refit_head(target: Target, model: Model) -> np.ndarray:
+def refit_head(experiment: Experiment, model: Model) -> np.ndarray:
     """Fit the model's head once more, on its trained features, unless the one it has is better.
 
     Better is judged on validation by heads that have seen the training items alone; what that gives
@@ -57,32 +57,32 @@ def refit_head(target: Target, model: Model) -> np.ndarray:
     folds, which hand nothing over, the model keeps its head.
     """
     names = ("train", "validation")
-    splits = [target.dataset.split(name) for name in names]
+    splits = [experiment.dataset.split(name) for name in names]
     body = Model(dict(zip(model.names, model.stages, strict=True)), nn.Identity())
-    features = _outputs(target, body, [item for split in splits for item in split])
+    features = _outputs(experiment, body, [item for split in splits for item in split])
     parts = np.split(features, [len(splits[0])])
     train, validation = (
-        (part, target.dataset.targets(name)) for part, name in zip(parts, names, strict=True)
+        (part, experiment.dataset.targets(name)) for part, name in zip(parts, names, strict=True)
     )
-    target.progress.say("Fitting a probe on the trained features.")
-    task, own = target.task, model.head.cpu().eval()
-    probe = task.probe(train, validation, target.labels)
+    experiment.progress.say("Fitting a probe on the trained features.")
+    task, own = experiment.task, model.head.cpu().eval()
+    probe = task.probe(train, validation, experiment.labels)
     ours, other = (answers(head, validation[0]) for head in (own, probe))
     if clearly(task.scores(ours, validation[1]), task.scores(other, validation[1])):
         return ours
-    model.head = full_probe(task, train, validation, target.labels)
+    model.head = full_probe(task, train, validation, experiment.labels)
     return other
 
 
-def _outputs(target: Target, network: Model, items: Sequence[Item]) -> np.ndarray:
-    groups = alike(np.arange(len(items)), _BATCH, target.reader.sizes(items))
-    (sample,) = target.reader.batches(items, groups[:1])
-    engine = _looking(target, network, sample, len(items))
-    return in_order(groups, list(engine.stream(target.reader.batches(items, groups))))
+def _outputs(experiment: Experiment, network: Model, items: Sequence[Item]) -> np.ndarray:
+    groups = alike(np.arange(len(items)), _BATCH, experiment.reader.sizes(items))
+    (sample,) = experiment.reader.batches(items, groups[:1])
+    engine = _looking(experiment, network, sample, len(items))
+    return in_order(groups, list(engine.stream(experiment.reader.batches(items, groups))))
 
 
 def _looking(
-    target: Target, model: Model, sample: object, count: int, precision: str | None = None
+    experiment: Experiment, model: Model, sample: object, count: int, precision: str | None = None
 ) -> Engine:
     """What answers with a model's outputs, over all looks that the reader averages.
 
@@ -91,10 +91,10 @@ def _looking(
 
     def engine(network: nn.Module, seen: object) -> Engine:
         if precision is not None:
-            return TorchEngine(network, target.accelerator.device, precision)
-        return _engine(target, network, seen, count)
+            return TorchEngine(network, experiment.accelerator.device, precision)
+        return _engine(experiment, network, seen, count)
 
-    looks, look = target.reader.looks, target.reader.modality.look
+    looks, look = experiment.reader.looks, experiment.reader.modality.look
     if len(looks) == 1:
         return engine(model, sample)
     body = nn.Sequential(*model.stages)
@@ -102,11 +102,11 @@ def _looking(
     return Averaged({name: engine(body, each) for name, each in seen.items()}, model.head, look)
 
 
-def _engine(target: Target, network: nn.Module, sample: object, count: int) -> Engine:
+def _engine(experiment: Experiment, network: nn.Module, sample: object, count: int) -> Engine:
     """Plain torch, or for many items on a CPU what computes the same in less time."""
-    device = target.accelerator.device
+    device = experiment.accelerator.device
     plain = TorchEngine(network, device)
-    few = count < WORTH_CONVERTING or target.settings.engine == "torch" or device.type != "cpu"
+    few = count < WORTH_CONVERTING or experiment.settings.engine == "torch" or device.type != "cpu"
     if few:
         return plain
     try:

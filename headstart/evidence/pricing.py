@@ -10,7 +10,7 @@ import torch
 
 from headstart.contracts import Backbone
 from headstart.contracts.model import Model
-from headstart.evidence.target import Target
+from headstart.evidence.experiment import Experiment
 from headstart.features.engine import on_device, to_device
 
 _SAMPLE, _REPEATS = 16, 2
@@ -29,24 +29,24 @@ class Price:
     looks: int = 1
 
     @classmethod
-    def of(cls, target: Target, backbone: Backbone) -> Price:
+    def of(cls, experiment: Experiment, backbone: Backbone) -> Price:
         """Measure it on a few training items, the best of two tries."""
-        items = target.dataset.split("train")[:_SAMPLE]
-        device, seconds = target.accelerator.device, []
+        items = experiment.dataset.split("train")[:_SAMPLE]
+        device, seconds = experiment.accelerator.device, []
         network = Model(backbone.stages, torch.nn.Identity())
         on_device(network.eval(), device)
         for _ in range(_REPEATS):
             started = time.monotonic()
             with torch.inference_mode():
-                for inputs in target.reader.batches(items, [np.arange(len(items))]):
+                for inputs in experiment.reader.batches(items, [np.arange(len(items))]):
                     network(to_device(inputs, device))
             seconds.append((time.monotonic() - started) / len(items))
         trained, validated, held_out = (
-            len(target.dataset.split(name)) for name in ("train", "validation", "test")
+            len(experiment.dataset.split(name)) for name in ("train", "validation", "test")
         )
-        batch = target.settings.batch or _SAMPLE
-        looks = len(target.reader.looks)
-        return cls(min(seconds), trained, validated, held_out, batch, looks)
+        batch_size = experiment.settings.batch_size or _SAMPLE
+        looks = len(experiment.reader.looks)
+        return cls(min(seconds), trained, validated, held_out, batch_size, looks)
 
     @property
     def least(self) -> float:

@@ -22,7 +22,7 @@ class Arm:
 
     strategy: str
     scores: np.ndarray  # (N,), one a held-out item, the same items for every arm
-    merit: tuple[float, float]  # validation score, then minus the validation loss
+    selection_key: tuple[float, float]  # validation score, then minus the validation loss
     seconds: float
     steps: int = 0
     note: str = ""
@@ -41,7 +41,7 @@ class Arm:
         told = {
             "seconds": round(self.seconds, 2),
             "steps": self.steps,
-            "validation": round(self.merit[0], 5),
+            "validation": round(self.selection_key[0], 5),
         }
         return found | told | ({"note": self.note} if self.note else {})
 
@@ -68,8 +68,8 @@ def choose(arms: Mapping[str, Arm]) -> str:
         for name in others
         if name != "scratch" or clearly(arms[name].checked, arms[asked].checked)
     ]
-    best = max(simpler, key=lambda name: arms[name].merit, default=asked)
-    ahead = arms[best].merit[0] - arms[asked].merit[0]
+    best = max(simpler, key=lambda name: arms[name].selection_key, default=asked)
+    ahead = arms[best].selection_key[0] - arms[asked].selection_key[0]
     return best if ahead > 0 or (ahead == 0 and arms[asked].steps) else asked
 
 
@@ -79,7 +79,7 @@ def simplest(arms: Mapping[str, Arm]) -> str:
     `arms` run from the simplest to the dearest. The error is that of the mean difference over the
     same validation items (the rule of Breiman et al. 1984, for arms that were judged in pairs).
     """
-    best = max(arms.values(), key=lambda arm: arm.merit)
+    best = max(arms.values(), key=lambda arm: arm.selection_key)
     for name, arm in arms.items():
         if _level(best.checked - arm.checked):
             return name
@@ -93,7 +93,7 @@ def clearly(scores: np.ndarray, other: np.ndarray) -> bool:
 
 def undecided(arm: Arm, other: Arm) -> bool:
     """Whether an arm is better than another on validation, but by no more than the error."""
-    return arm.merit > other.merit and not clearly(arm.checked, other.checked)
+    return arm.selection_key > other.selection_key and not clearly(arm.checked, other.checked)
 
 
 def _level(behind: np.ndarray) -> bool:
@@ -225,7 +225,7 @@ class Evidence:
 
     def over_baseline(self) -> tuple[str, Interval]:
         """The baseline that is strongest on validation, and the model handed over minus that."""
-        best = max(self.baselines, key=lambda name: self.arms[name].merit)
+        best = max(self.baselines, key=lambda name: self.arms[name].selection_key)
         return best, self.compared(self.arms["chosen"], self.arms[best])
 
     def to_json(self) -> dict[str, Any]:

@@ -25,9 +25,9 @@ from headstart.contracts import Backbone
 from headstart.contracts.model import Model
 from headstart.defaults import Recipe
 from headstart.errors import HeadstartError
-from headstart.evidence.arms import Outcome, arm_of, new_head
+from headstart.evidence.arms import ArmResult, arm_of, new_head
+from headstart.evidence.experiment import Experiment
 from headstart.evidence.judging import JUDGED
-from headstart.evidence.target import Target
 from headstart.features.cache import enforce_limit
 from headstart.loading import weights
 from headstart.runtime.places import cache_folder
@@ -45,11 +45,11 @@ class Memory:
     The architecture is known by the random weights that the seed draws for it.
     """
 
-    target: Target
+    experiment: Experiment
     rebuild: Callable[[], Backbone]
     how: Mapping[str, Any]
 
-    def recall(self) -> tuple[Outcome, str] | None:
+    def recall(self) -> tuple[ArmResult, str] | None:
         """The network and the sentence on its training; None where none can be used."""
         try:
             with safe_open(self.place, framework="pt") as file:
@@ -61,7 +61,7 @@ class Memory:
             return None  # there is none, or it is damaged: it is trained anew
         return found
 
-    def remember(self, made: Outcome, protocol: str) -> None:
+    def remember(self, made: ArmResult, protocol: str) -> None:
         """Keep a network that was trained to its end. Never raises as the cache can't be written.
 
         Those used least recently go first.
@@ -88,21 +88,21 @@ class Memory:
     @cached_property
     def place(self) -> Path:
         """The file of this network."""
-        target = self.target
-        seed_everything(target.settings.seed)
+        experiment = self.experiment
+        seed_everything(experiment.settings.seed)
         backbone = self.rebuild()
-        model = Model(backbone.stages, new_head(target, backbone))
-        items = [f"{item.digest}\t{item.split}\t{item.label}" for item in target.dataset.items]
+        model = Model(backbone.stages, new_head(experiment, backbone))
+        items = [f"{item.digest}\t{item.split}\t{item.label}" for item in experiment.dataset.items]
         known = {
             "data": hashlib.sha256("\n".join(items).encode()).hexdigest(),
-            "labels": [target.dataset.kind, *target.labels],
-            "task": [type(target.task).__name__, target.task_settings],
+            "labels": [experiment.dataset.kind, *experiment.labels],
+            "task": [type(experiment.task).__name__, experiment.task_settings],
             "network": [str(backbone.architecture.ordered()), weights.digest(model.state_dict())],
             "files": {name: hashlib.sha256(c).hexdigest() for name, c in backbone.files.items()},
-            "reading": [dict(target.reader.preprocess), target.reader.modality.version],
-            "seed": target.settings.seed,
-            "augment": target.settings.augment,
-            "machine": [target.accelerator.device.type, target.precision],
+            "reading": [dict(experiment.reader.preprocess), experiment.reader.modality.version],
+            "seed": experiment.settings.seed,
+            "augment": experiment.settings.augment,
+            "machine": [experiment.accelerator.device.type, experiment.precision],
             "versions": [version("headstart"), version("torch")],
             "how": dict(self.how),
         }
@@ -110,18 +110,18 @@ class Memory:
         name = hashlib.sha256(text.encode()).hexdigest()[:32]
         return cache_folder() / FOLDER / f"{name}.safetensors"
 
-    def _outcome(self, told: Mapping[str, Any], state: weights.State) -> Outcome:
+    def _outcome(self, told: Mapping[str, Any], state: weights.State) -> ArmResult:
         """What a file says, checked. Raises ValueError, LookupError, TypeError, HeadstartError."""
-        target, backbone = self.target, self.rebuild()
+        experiment, backbone = self.experiment, self.rebuild()
         outputs = {name: state.pop(f"{_OUTPUTS}{name}").numpy() for name in JUDGED}
         for name, found in outputs.items():
-            expected = len(target.dataset.split(name)), len(target.labels)
+            expected = len(experiment.dataset.split(name)), len(experiment.labels)
             if found.shape != expected or found.dtype != np.float32:
                 raise ValueError(f"outputs for {name} are {found.shape}")
-        model = Model(backbone.stages, new_head(target, backbone))
+        model = Model(backbone.stages, new_head(experiment, backbone))
         weights.load_into(model, state, str(self.place))
         training, recipe = Training(**told["training"]), Recipe(**told["recipe"])
         if not np.isfinite([*training.history[training.best].values(), told["seconds"]]).all():
             raise ValueError("numbers are not finite")
-        arm = arm_of(target, "scratch", outputs, float(told["seconds"]), int(training.steps))
-        return Outcome(arm, model.eval(), training, recipe=recipe)
+        arm = arm_of(experiment, "scratch", outputs, float(told["seconds"]), int(training.steps))
+        return ArmResult(arm, model.eval(), training, recipe=recipe)

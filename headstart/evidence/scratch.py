@@ -10,12 +10,12 @@ from headstart import defaults
 from headstart.contracts import Backbone, Strategy
 from headstart.contracts.model import Model
 from headstart.defaults import Recipe
-from headstart.evidence.arms import Outcome, arm_of, new_head
+from headstart.evidence.arms import ArmResult, arm_of, new_head
 from headstart.evidence.bound import Bound
+from headstart.evidence.experiment import Experiment
 from headstart.evidence.judging import judge
 from headstart.evidence.record import Arm
 from headstart.evidence.remembered import Memory
-from headstart.evidence.target import Target
 from headstart.runtime.budget import Budget
 from headstart.runtime.checkpoints import load_checkpoint
 from headstart.training import Session, Splits, Training, seed_everything, train
@@ -27,13 +27,13 @@ Tried = list[tuple[float, Training]]  # rates, each with a short training
 
 
 def scratch_arm(
-    target: Target,
+    experiment: Experiment,
     rebuild: Callable[[], Backbone],
     reference: Recipe,
     candidates: Sequence[float] = defaults.SCRATCH_RATES,
     transfer: Arm | None = None,
     share: float = 1.0,
-) -> tuple[Outcome, str]:
+) -> tuple[ArmResult, str]:
     """The same network from random weights, under a budget that is fair to it.
 
     The candidate rates are tried for a quarter of the reference's epochs each, and the best, by
@@ -42,34 +42,36 @@ def scratch_arm(
     that an earlier run trained so is taken from the cache. In one of several folds it has a `share`
     of the time and of the search. Answers with a sentence that says what was done.
     """
-    bound = Bound(target, reference, transfer, share)
-    alike = replace(reference, label="", rate=0.0, patience=0)  # which are scratch's own
-    memory = Memory(target, rebuild, {"recipe": asdict(alike), "rates": list(candidates)})
-    session = target.session("scratch", _time_for_scratch(target))
+    bound = Bound(experiment, reference, transfer, share)
+    alike = replace(reference, label="", learning_rate=0.0, patience=0)  # which are scratch's own
+    memory = Memory(experiment, rebuild, {"recipe": asdict(alike), "rates": list(candidates)})
+    session = experiment.session("scratch", _time_for_scratch(experiment))
     planned = _planned(session)
-    found = memory.recall() if target.settings.cache and planned is None else None
+    found = memory.recall() if experiment.settings.cache and planned is None else None
     if found is not None and bound.suits(found[0].training, found[0].arm.outputs["validation"]):
-        target.progress.say("The network from scratch is that of an earlier run on the same data.")
+        experiment.progress.say(
+            "The network from scratch is that of an earlier run on the same data."
+        )
         return found[0], found[1] + EARLIER
     started = time.monotonic()
     search = replace(reference, epochs=max(1, int(share * (reference.epochs // 4))))
-    tried = _searched(target, rebuild, search, candidates, session.budget)
+    tried = _searched(experiment, rebuild, search, candidates, session.budget)
     rate = max((_merits(training), rate) for rate, training in tried)[1]
     epochs = planned or bound.epochs([training for _, training in tried])
-    recipe = replace(reference, label="scratch", epochs=epochs, rate=rate, patience=epochs)
+    recipe = replace(reference, label="scratch", epochs=epochs, learning_rate=rate, patience=epochs)
     session = replace(session, decided=bound.decided if transfer else None)
-    model, training = _from_scratch(target, rebuild, recipe, session)
-    given = ("scratch", judge(target, model), time.monotonic() - started, training.steps)
+    model, training = _from_scratch(experiment, rebuild, recipe, session)
+    given = ("scratch", judge(experiment, model), time.monotonic() - started, training.steps)
     recipe = replace(recipe, epochs=max(1, training.epochs))
-    made = Outcome(arm_of(target, *given), model, training, recipe=recipe)
+    made = ArmResult(arm_of(experiment, *given), model, training, recipe=recipe)
     protocol = _protocol(tried, made, bound, epochs)
-    if target.settings.cache:
+    if experiment.settings.cache:
         memory.remember(made, protocol)
     return made, protocol
 
 
-def _time_for_scratch(target: Target) -> Budget:
-    return target.budget.until(1.0 - FINDINGS_SHARE[target.settings.evidence])
+def _time_for_scratch(experiment: Experiment) -> Budget:
+    return experiment.budget.until(1.0 - FINDINGS_SHARE[experiment.settings.evidence])
 
 
 def _planned(session: Session) -> int | None:
@@ -79,7 +81,7 @@ def _planned(session: Session) -> int | None:
 
 
 def _searched(
-    target: Target,
+    experiment: Experiment,
     rebuild: Callable[[], Backbone],
     reference: Recipe,
     candidates: Sequence[float],
@@ -93,20 +95,20 @@ def _searched(
             break
         until = left.until((position + 1) / len(candidates) * SEARCH_SHARE)
         label = f"scratch at {rate:g} (rate search)"
-        recipe = replace(reference, label=label, epochs=search, rate=rate, patience=search)
-        session = target.session(f"scratch-{position}", until, last=False)
-        tried.append((rate, _from_scratch(target, rebuild, recipe, session)[1]))
+        recipe = replace(reference, label=label, epochs=search, learning_rate=rate, patience=search)
+        session = experiment.session(f"scratch-{position}", until, last=False)
+        tried.append((rate, _from_scratch(experiment, rebuild, recipe, session)[1]))
     return tried
 
 
 def _merits(training: Training) -> tuple[float, ...]:
     """What rates are compared by: the best row, then the last, for where none learned."""
-    return *training.merit(training.best), *training.merit(-1)
+    return *training.selection_key(training.best), *training.selection_key(-1)
 
 
-def _protocol(tried: Tried, made: Outcome, bound: Bound, epochs: int) -> str:
+def _protocol(tried: Tried, made: ArmResult, bound: Bound, epochs: int) -> str:
     """What was done from scratch: the rates with the steps of each, then the training."""
-    training, rate = made.training, made.recipe.rate if made.recipe else 0.0
+    training, rate = made.training, made.recipe.learning_rate if made.recipe else 0.0
     rates = ", ".join(f"{rate:g}" for rate, _ in tried)
     said = (
         f"Scratch: rates {rates} tried for {' / '.join(str(each.steps) for _, each in tried)} "
@@ -131,31 +133,31 @@ def _protocol(tried: Tried, made: Outcome, bound: Bound, epochs: int) -> str:
 
 
 def scratch_at(
-    target: Target,
+    experiment: Experiment,
     rebuild: Callable[[], Backbone],
     reference: Recipe,
     rate: float,
     epochs: int | None = None,
-) -> Outcome:
+) -> ArmResult:
     """The same network from random weights at a rate that is known, taken from the cache if there.
 
     It trains for `epochs`, by default twice those of the reference.
     """
     started = time.monotonic()
     epochs = epochs or defaults.SCRATCH_MORE_STEPS * reference.epochs
-    count = len(target.dataset.split("train"))
+    count = len(experiment.dataset.split("train"))
     label = f"scratch on {count} items"
-    recipe = replace(reference, label=label, epochs=epochs, rate=rate, patience=epochs)
-    memory = Memory(target, rebuild, {"recipe": asdict(recipe)})
-    found = memory.recall() if target.settings.cache else None
+    recipe = replace(reference, label=label, epochs=epochs, learning_rate=rate, patience=epochs)
+    memory = Memory(experiment, rebuild, {"recipe": asdict(recipe)})
+    found = memory.recall() if experiment.settings.cache else None
     if found is not None:
         return found[0]
-    session = target.session(label, target.budget.until(1.0))
-    model, training = _from_scratch(target, rebuild, recipe, session)
+    session = experiment.session(label, experiment.budget.until(1.0))
+    model, training = _from_scratch(experiment, rebuild, recipe, session)
     seconds = time.monotonic() - started
-    arm = arm_of(target, "scratch", judge(target, model), seconds, steps=training.steps)
-    made = Outcome(arm, model, training, recipe=recipe)
-    if target.settings.cache:
+    arm = arm_of(experiment, "scratch", judge(experiment, model), seconds, steps=training.steps)
+    made = ArmResult(arm, model, training, recipe=recipe)
+    if experiment.settings.cache:
         memory.remember(made, "")
     return made
 
@@ -168,11 +170,11 @@ class _Everything(Strategy):
 
 
 def _from_scratch(
-    target: Target, rebuild: Callable[[], Backbone], recipe: Recipe, session: Session
+    experiment: Experiment, rebuild: Callable[[], Backbone], recipe: Recipe, session: Session
 ) -> tuple[Model, Training]:
-    seed_everything(target.settings.seed)
+    seed_everything(experiment.settings.seed)
     backbone = rebuild()
-    model = Model(backbone.stages, new_head(target, backbone))
-    augmented = target.settings.augment != "no"
-    splits = Splits(target.raw("train", augmented), target.raw("validation"))
-    return model, train(model, target.task, _Everything(), splits, recipe, session)
+    model = Model(backbone.stages, new_head(experiment, backbone))
+    augmented = experiment.settings.augment != "no"
+    splits = Splits(experiment.raw("train", augmented), experiment.raw("validation"))
+    return model, train(model, experiment.task, _Everything(), splits, recipe, session)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from headstart.contracts import Strategy
 
 
-def storable(strategy: Strategy, epochs: int, stages: int, augmented: bool) -> int:
+def cacheable_stages(strategy: Strategy, epochs: int, stages: int, augmented: bool) -> int:
     """How many first stages' output may be stored: the one place where caching is declared legal.
 
     A stored activation is right only while everything before the boundary stays frozen, in every

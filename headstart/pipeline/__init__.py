@@ -17,15 +17,15 @@ from headstart.pipeline import trials
 from headstart.pipeline.asking import Asked, asked_schema
 from headstart.pipeline.choosing import check_ranking, rank
 from headstart.pipeline.comparing import compare
-from headstart.pipeline.demands import demand_steps, try_out
-from headstart.pipeline.extraction import extract, extract_features, plan_features
+from headstart.pipeline.demands import demand_steps, validate_strategy
+from headstart.pipeline.extraction import cache_features, export_features, plan_features
 from headstart.pipeline.finish import Choice, finish
 from headstart.pipeline.heads import headed
 from headstart.pipeline.later import planned, prove
 from headstart.pipeline.listing import backbones, strategies
 from headstart.pipeline.opening import load, reported
 from headstart.pipeline.prepare import (
-    Surroundings,
+    RunContext,
     claim,
     prepare,
     rebuild,
@@ -34,7 +34,7 @@ from headstart.pipeline.prepare import (
 from headstart.pipeline.proving import proved
 from headstart.pipeline.reporting import report_on
 from headstart.pipeline.shortlist import search
-from headstart.pipeline.trials import Trial
+from headstart.pipeline.trials import StrategySearch
 from headstart.plan import read as read_plan
 from headstart.plan import trained_on
 from headstart.results import Evaluation, Result
@@ -44,20 +44,20 @@ from headstart.tracking import follow
 
 __all__ = [
     "backbones",
+    "cache_features",
     "check_ranking",
     "compare",
     "evaluate",
-    "extract",
-    "extract_features",
+    "export_features",
     "fit",
     "load",
     "plan_features",
     "pretrain",
     "prove",
     "rank",
-    "repeat",
     "report_on",
     "reported",
+    "reproduce",
     "strategies",
 ]
 
@@ -96,12 +96,12 @@ def fit(
             attempt = trials.attempt(*prepared, named=strategy is not None)
             return proved(attempt, workspace, run)
         strategy = headed(strategy, run.settings)
-        try_out(strategy)
-        given = (data, references, strategy, Surroundings.of(*around), workspace, download)
+        validate_strategy(strategy)
+        given = (data, references, strategy, RunContext.of(*around), workspace, download)
         return proved(partial(search, *given), workspace, run)
 
 
-def repeat(
+def reproduce(
     plan: str | Path,
     out: str | Path,
     *,
@@ -120,9 +120,9 @@ def repeat(
     settings = replace(made.chosen(), track=track)
     following = follow(settings, progress or Silent(), Path(out), asked)
     with Workspace(Path(out)) as workspace, following as run:
-        target, source, name = planned(made, asked["data"], run, workspace)
-        claim(workspace, target, source, name)
-        return proved(trials.attempt(target, source, name), workspace, run)
+        experiment, backbone, name = planned(made, asked["data"], run, workspace)
+        claim(workspace, experiment, backbone, name)
+        return proved(trials.attempt(experiment, backbone, name), workspace, run)
 
 
 def pretrain(
@@ -143,25 +143,28 @@ def pretrain(
     following = follow(settings or Settings(), progress or Silent(), Path(out), told)
     with Workspace(Path(out)) as workspace, following as run:
         around = (run.settings, run.progress, workspace.folder)
-        target, source, name = prepare(data, backbone, "full-fine-tuning", *around)
-        demand_steps(name, target, source)
-        claim(workspace, target, source, name)
-        recipe = reference(target, catalog.strategy(name), source)
-        rates = defaults.scratch_rates(source.delicate)
-        made, protocol = evidence.scratch_arm(target, rebuild(source), recipe, rates)
-        naive = evidence.naive_arm(target, made)
+        experiment, network, name = prepare(data, backbone, "full-fine-tuning", *around)
+        demand_steps(name, experiment, network)
+        claim(workspace, experiment, network, name)
+        recipe = reference(experiment, catalog.strategy(name), network)
+        rates = defaults.scratch_rates(network.delicate)
+        made, protocol = evidence.scratch_arm(experiment, rebuild(network), recipe, rates)
+        naive = evidence.naive_arm(experiment, made)
         lead = evidence.paired(made.arm.scores, naive.arm.scores, run.settings.seed)
         if lead.low <= 0:
             said = (
                 f"The network does not beat the naive model: {lead.value:+.3f} "
-                f"{target.task.metric}, 95 % interval {lead.low:+.3f} to {lead.high:+.3f}."
+                f"{experiment.task.metric}, 95 % interval {lead.low:+.3f} to {lead.high:+.3f}."
             )
             if not anyway:
                 raise HeadstartError(
                     f"{said} Give more data or epochs, or save it all the same with --anyway."
                 )
             run.progress.warn(said)
-        trial, arms = Trial(target, source, name, {name: made}), {"naive": naive, "asked": made}
+        trial, arms = (
+            StrategySearch(experiment, network, name, {name: made}),
+            {"naive": naive, "asked": made},
+        )
         result, _ = finish(trial, workspace, arms, Choice("asked", protocol))
         run.result(result.to_json)
         return result

@@ -11,40 +11,40 @@ from headstart import evidence
 from headstart.contracts import Backbone
 from headstart.data import Dataset, nested
 from headstart.errors import OutOfTimeError
-from headstart.evidence import Outcome, Target
+from headstart.evidence import ArmResult, Experiment
 from headstart.runtime.budget import Budget
 
 SHARE = 0.5  # of the time that is left, for the features of fewer items
 _LEAST = 2  # items of each class that stay in each split, as far as there are any
 
 
-def features_in_time(target: Target, backbone: Backbone) -> tuple[Target, Outcome]:
+def features_in_time(experiment: Experiment, backbone: Backbone) -> tuple[Experiment, ArmResult]:
     """The features' arm, and the target with the items that it is of.
 
     Where the budget has no time for all items, it is of a part of each split in which every label
     keeps its share.
     """
     try:
-        return target, evidence.features_arm(target, backbone)
+        return experiment, evidence.features_arm(experiment, backbone)
     except OutOfTimeError as error:
-        count = SHARE * max(0.0, target.budget.left()) / (error.price or np.inf)
-        share = min(1.0, count / len(target.dataset.items))
-    fewer = replace(target, dataset=_part(target.dataset, share))
-    sentence = shortened(fewer.dataset, target.dataset)
+        count = SHARE * max(0.0, experiment.budget.left()) / (error.price or np.inf)
+        share = min(1.0, count / len(experiment.dataset.items))
+    fewer = replace(experiment, dataset=_part(experiment.dataset, share))
+    sentence = shortened(fewer.dataset, experiment.dataset)
     if sentence:
-        target.progress.warn(sentence)
+        experiment.progress.warn(sentence)
     unhurried = replace(fewer, budget=Budget(None))  # a model there must be
     return fewer, evidence.features_arm(unhurried, backbone)
 
 
-def has_time(target: Target, backbone: Backbone, what: str, trainings: int = 1) -> bool:
+def has_time(experiment: Experiment, backbone: Backbone, what: str, trainings: int = 1) -> bool:
     """Whether the budget has time for the shortest of so many trainings; said where it hasn't."""
-    if not target.budget.limited:
+    if not experiment.budget.limited:
         return True
-    price = evidence.Price.of(target, backbone)
-    if trainings * price.least + price.judged < target.budget.left():
+    price = evidence.Price.of(experiment, backbone)
+    if trainings * price.least + price.judged < experiment.budget.left():
         return True
-    target.progress.say(f"{what} is left out, as the budget leaves no time for it.")
+    experiment.progress.say(f"{what} is left out, as the budget leaves no time for it.")
     return False
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from headstart.contracts.model import Model
 from headstart.data import Item
 from headstart.errors import HeadstartError
-from headstart.evidence import Target
+from headstart.evidence import Experiment
 from headstart.pipeline.opening import load
 from headstart.serve import Predictor
 
@@ -22,22 +22,26 @@ CHECKED = 8  # raw files that the saved model is compared on
 TOLERANCE = 1e-4  # of a probability, between the process that trained and a fresh one
 
 
-def check(folder: Path, target: Target, model: Model, fresh: bool) -> None:
+def check(folder: Path, experiment: Experiment, model: Model, fresh: bool) -> None:
     """Compare the model in this process with the saved one, on raw files.
 
     The last is opened in a `fresh` process, whose start takes seconds; others here. Raises
     HeadstartError where it can't be opened or answers otherwise.
     """
-    items = (target.dataset.split("test") or target.dataset.items)[:CHECKED]
-    device = target.accelerator.device
-    here = Predictor(model, target.task, target.reader, target.labels, device)
-    answers = target.task.decode(here.outputs(items), target.labels)
+    items = (experiment.dataset.split("test") or experiment.dataset.items)[:CHECKED]
+    device = experiment.accelerator.device
+    here = Predictor(model, experiment.task, experiment.reader, experiment.labels, device)
+    answers = experiment.task.decode(here.outputs(items), experiment.labels)
     if fresh:
-        target.progress.say("Opening the saved model in a fresh process to compare its answers.")
-        verify(folder, items, answers, min(target.reader.modality.suffixes))
+        experiment.progress.say(
+            "Opening the saved model in a fresh process to compare its answers."
+        )
+        verify(folder, items, answers, min(experiment.reader.modality.suffixes))
         return
     there = load(folder, device.type)
-    _demand_alike(folder, items, target.task.decode(there.outputs(items), there.labels), answers)
+    _demand_alike(
+        folder, items, experiment.task.decode(there.outputs(items), there.labels), answers
+    )
 
 
 def verify(

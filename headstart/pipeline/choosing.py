@@ -10,10 +10,10 @@ from pathlib import Path
 from headstart.defaults import Settings
 from headstart.errors import HeadstartError
 from headstart.pipeline import trials
-from headstart.pipeline.demands import try_out
-from headstart.pipeline.halving import halve
-from headstart.pipeline.prepare import Surroundings
-from headstart.pipeline.ranking import Look
+from headstart.pipeline.demands import validate_strategy
+from headstart.pipeline.halving import successive_halving
+from headstart.pipeline.prepare import RunContext
+from headstart.pipeline.ranking import BackboneRanking
 from headstart.results.ranking import CheckedRanking, Ranking
 from headstart.runtime.progress import Progress, Silent
 
@@ -35,10 +35,10 @@ def rank(
     features can't tell apart are fine-tuned briefly. Raises HeadstartError where there is none, or
     none can be used.
     """
-    around = Surroundings.of(settings or Settings(), progress or Silent())
-    look = Look.at(data, backbones, download, around)
+    around = RunContext.of(settings or Settings(), progress or Silent())
+    look = BackboneRanking.at(data, backbones, download, around)
     if around.budget.limited:
-        halve(look, around.budget.until(1.0))
+        successive_halving(look, around.budget.until(1.0))
     return look.ranking()
 
 
@@ -55,18 +55,18 @@ def check_ranking(
 
     Raises HeadstartError where fewer than two can be fine-tuned.
     """
-    around = Surroundings.of(settings or Settings(), progress or Silent())
-    try_out(strategy)
-    look = Look.at(data, backbones, download, around)
+    around = RunContext.of(settings or Settings(), progress or Silent())
+    validate_strategy(strategy)
+    look = BackboneRanking.at(data, backbones, download, around)
     ranked = around.budget.elapsed()
     truth: dict[str, float] = {}
     started = time.monotonic()
     for each in look.field:
-        if each.source is None or not each.source.differentiable:
+        if each.backbone is None or not each.backbone.differentiable:
             continue
-        target = look.target(each.source)
-        target = replace(target, settings=replace(target.settings, scratch=False))
-        made = trials.run(target, each.source, strategy).tried[strategy]
+        experiment = look.experiment(each.backbone)
+        experiment = replace(experiment, settings=replace(experiment.settings, scratch=False))
+        made = trials.run(experiment, each.backbone, strategy).tried[strategy]
         truth[each.reference] = float(made.arm.scores.mean())
     if len(truth) < 2:
         raise HeadstartError(

@@ -26,12 +26,12 @@ _STAND_IN = "seeded"  # random networks for trials: looked at only where they ar
 
 
 @dataclass(eq=False)
-class Contender:
+class Candidate:
     """One candidate and what is known of it so far."""
 
     reference: str
     card: Card | None
-    source: Backbone | None = None
+    backbone: Backbone | None = None
     dropped: str = ""
     seconds: float = 0.0
     speed: float | None = None  # items a second, measured here
@@ -43,26 +43,26 @@ class Contender:
     @property
     def pretrained(self) -> bool:
         """Whether its weights were trained on anything."""
-        return self.source is not None and self.source.origin.pretrained
+        return self.backbone is not None and self.backbone.origin.pretrained
 
     @property
     def parameters(self) -> int | None:
         """How many numbers its stages hold; as its card says before it is loaded."""
-        if self.source is None:
+        if self.backbone is None:
             return self.card.parameters if self.card else None
-        stages = self.source.stages.values()
+        stages = self.backbone.stages.values()
         return sum(p.numel() for stage in stages for p in stage.parameters())
 
 
-def behind(best: Contender, other: Contender) -> Interval:
+def behind(best: Candidate, other: Candidate) -> Interval:
     """How far one candidate is behind another, on the items that both were looked at on."""
     _, first, second = np.intersect1d(best.places, other.places, return_indices=True)
     return paired(best.held[first], other.held[second])
 
 
-def trained_first(ordered: Sequence[Contender]) -> list[Contender]:
+def trained_first(ordered: Sequence[Candidate]) -> list[Candidate]:
     """The same order, but random networks before trained ones only where clearly better."""
-    found: list[Contender] = []
+    found: list[Candidate] = []
     for each in ordered:
         place = len(found)
         if each.pretrained:
@@ -72,7 +72,7 @@ def trained_first(ordered: Sequence[Contender]) -> list[Contender]:
     return found
 
 
-def _clear(better: Contender, other: Contender) -> bool:
+def _clear(better: Candidate, other: Candidate) -> bool:
     return behind(better, other).low > 0
 
 
@@ -126,26 +126,26 @@ def _of(modality: str, cards: Iterable[Card]) -> list[Card]:
     return [card for card in cards if card.modality == modality]
 
 
-def known(each: Contender) -> Known:
+def known(each: Candidate) -> Known:
     """What is known of a candidate that was loaded before it is looked at."""
-    source, card = each.source, each.card
-    if source is None:
+    backbone, card = each.backbone, each.card
+    if backbone is None:
         raise ValueError(f"{each.reference} was not loaded")
     return Known(
         reference=each.reference,
-        weights=source.origin.weights_hash,
-        pretrained=source.origin.pretrained,
+        weights=backbone.origin.weights_hash,
+        pretrained=backbone.origin.pretrained,
         parameters=each.parameters,
         accuracy=card.accuracy if card else None,
         year=card.year if card else None,
-        trained_on=source.origin.trained_on,
-        stages=len(source.stages),
+        trained_on=backbone.origin.trained_on,
+        stages=len(backbone.stages),
     )
 
 
-def row(each: Contender, seed: int) -> Ranked:
+def row(each: Candidate, seed: int) -> Ranked:
     """A candidate as the ranking shows it."""
-    source = each.source
+    backbone = each.backbone
     return Ranked(
         backbone=each.reference,
         expected=average(each.held, seed) if len(each.held) else None,
@@ -154,7 +154,7 @@ def row(each: Contender, seed: int) -> Ranked:
         seconds=round(each.seconds, 2),
         speed=each.speed,
         parameters=each.parameters,
-        licence=source.origin.licence if source else None,
+        licence=backbone.origin.licence if backbone else None,
         dropped=each.dropped,
     )
 

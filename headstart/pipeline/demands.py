@@ -11,7 +11,7 @@ from headstart import defaults
 from headstart.contracts import Backbone, Strategy
 from headstart.contracts.model import Model
 from headstart.errors import HeadstartError
-from headstart.evidence import Target
+from headstart.evidence import Experiment
 from headstart.features.engine import TorchEngine
 from headstart.pipeline.heads import demand_head, moves
 from headstart.training import needs_several
@@ -19,7 +19,7 @@ from headstart.training import needs_several
 AUTO = "auto"  # the strategy's name that stands for the policy's ladder
 
 
-def try_out(name: str | None) -> None:
+def validate_strategy(name: str | None) -> None:
     """Ask a strategy everything once, so that a bad option is known before any work."""
     if name in (None, AUTO):
         return
@@ -35,51 +35,51 @@ def trains(name: str | None) -> bool:
     return name in (None, AUTO) or bool(moves(str(name)).epochs(1))
 
 
-def demand_trainable(name: str | None, source: Backbone) -> None:
+def demand_trainable(name: str | None, backbone: Backbone) -> None:
     """Raise HeadstartError for a strategy that trains where the backbone can't be trained."""
-    if name in (None, AUTO) or source.differentiable or not trains(name):
+    if name in (None, AUTO) or backbone.differentiable or not trains(name):
         return
-    onnx = source.architecture.name.lower().endswith(".onnx")  # which may become trainable
+    onnx = backbone.architecture.name.lower().endswith(".onnx")  # which may become trainable
     advice = "Use -s feature-extraction" + (", or write ?trainable=true" if onnx else "")
-    raise HeadstartError(f"{source.origin.reference} can't be trained by {name}. {advice}.")
+    raise HeadstartError(f"{backbone.origin.reference} can't be trained by {name}. {advice}.")
 
 
-def demand_steps(name: str | None, target: Target, source: Backbone) -> None:
+def demand_steps(name: str | None, experiment: Experiment, backbone: Backbone) -> None:
     """Raise HeadstartError where single items are all there is to train on, and are too few.
 
-    That is where a BatchNorm trains with `--batch 1`: by the strategy, or from scratch.
+    That is where a BatchNorm trains with `--batch-size 1`: by the strategy, or from scratch.
     """
-    count, settings = len(target.dataset.split("train")), target.settings
-    if (settings.batch or defaults.batch(count)) > 1 or not source.differentiable:
+    count, settings = len(experiment.dataset.split("train")), experiment.settings
+    if (settings.batch_size or defaults.batch_size(count)) > 1 or not backbone.differentiable:
         return
-    model = Model(copy.deepcopy(dict(source.stages)), nn.Identity())
+    model = Model(copy.deepcopy(dict(backbone.stages)), nn.Identity())
     if settings.scratch and needs_several(model.train()):
-        raise _too_few("the network from scratch", source, ", or --no-scratch")
+        raise _too_few("the network from scratch", backbone, ", or --no-scratch")
     if name in (None, AUTO) or not trains(name):
         return
     strategy = moves(str(name))
-    if _needs_several(model, strategy, target.recipe(strategy, str(name), source).epochs):
-        raise _too_few(str(name), source, "")
+    if _needs_several(model, strategy, experiment.recipe(strategy, str(name), backbone).epochs):
+        raise _too_few(str(name), backbone, "")
 
 
-def demand_looks(target: Target, source: Backbone) -> None:
+def demand_looks(experiment: Experiment, backbone: Backbone) -> None:
     """Raise HeadstartError for looks that the modality, or the network, does not have."""
-    reader, tta = target.reader, target.settings.tta
+    reader, tta = experiment.reader, experiment.settings.tta
     if not reader.others:
         return
-    (inputs,) = reader.batches(target.dataset.items[:1], [np.arange(1)])
-    engine = TorchEngine(nn.Sequential(*source.stages.values()), target.accelerator.device)
+    (inputs,) = reader.batches(experiment.dataset.items[:1], [np.arange(1)])
+    engine = TorchEngine(nn.Sequential(*backbone.stages.values()), experiment.accelerator.device)
     for name in reader.others:
         seen = reader.modality.look(inputs, name)
         if seen is None:
             raise HeadstartError(
-                f"--tta {tta} can't be: {source.modality} has no other looks. Leave it out."
+                f"--tta {tta} can't be: {backbone.modality} has no other looks. Leave it out."
             )
         try:
             engine.run(seen)
         except Exception as error:  # a network of any author may raise anything
             raise HeadstartError(
-                f"--tta {tta} can't be: {source.origin.reference} takes inputs of one size only. "
+                f"--tta {tta} can't be: {backbone.origin.reference} takes inputs of one size only. "
                 "Give --tta flip."
             ) from error
 
@@ -94,8 +94,8 @@ def _needs_several(model: Model, strategy: Strategy, epochs: int) -> bool:
     return False
 
 
-def _too_few(what: str, source: Backbone, otherwise: str) -> HeadstartError:
+def _too_few(what: str, backbone: Backbone, otherwise: str) -> HeadstartError:
     return HeadstartError(
-        f"--batch 1 leaves {what} nothing to train on, as {source.origin.reference} holds a "
-        f"BatchNorm that needs several items a step. Give --batch 2 or more{otherwise}."
+        f"--batch-size 1 leaves {what} nothing to train on, as {backbone.origin.reference} holds a "
+        f"BatchNorm that needs several items a step. Give --batch-size 2 or more{otherwise}."
     )

@@ -10,18 +10,18 @@ from headstart.defaults import Settings
 from headstart.errors import HeadstartError
 from headstart.features import extract as frozen
 from headstart.features.export import Columns, destination, write
-from headstart.features.legality import storable
+from headstart.features.legality import cacheable_stages
 from headstart.features.plan import best
 from headstart.features.reading import Reader
 from headstart.pipeline.heads import moves
-from headstart.pipeline.prepare import Surroundings, fitted_modality, prepare, schema
+from headstart.pipeline.prepare import RunContext, fitted_modality, prepare, schema
 from headstart.results import Extracted, Plan
 from headstart.results.exported import Exported
 from headstart.runtime import machine
 from headstart.runtime.progress import Progress, Silent
 
 
-def extract_features(
+def cache_features(
     data: str | Path,
     backbone: str,
     *,
@@ -33,18 +33,18 @@ def extract_features(
     Raises HeadstartError for anything the user can mend.
     """
     settings, progress = settings or Settings(), progress or Silent()
-    target, source, _ = prepare(data, backbone, "feature-extraction", settings, progress)
-    found = target.features(source)
+    experiment, network, _ = prepare(data, backbone, "feature-extraction", settings, progress)
+    found = experiment.features(network)
     return Extracted(
         items=sum(len(part.rows) for part in found),
         computed=sum(part.computed for part in found),
-        dimensions=source.feature_dim,
+        dimensions=network.feature_dim,
         engine=" and ".join(dict.fromkeys(part.engine for part in found if part.engine)),
         seconds=sum(part.seconds for part in found),
     )
 
 
-def extract(
+def export_features(
     data: str | Path,
     backbone: str,
     out: str | Path,
@@ -61,26 +61,26 @@ def extract(
     """
     settings, progress = settings or Settings(), progress or Silent()
     place = destination(Path(out))
-    around = Surroundings.of(settings, progress)
+    around = RunContext.of(settings, progress)
     demand_data(Path(data))
-    source = around.load(backbone)
-    modality = fitted_modality(source, settings)
+    network = around.load(backbone)
+    modality = fitted_modality(network, settings)
     items, kind = unlabelled(Path(data), modality, schema(settings), progress), ""
     if items is None:
         dataset = around.read(data, modality)
         items, kind = dataset.items, dataset.kind
     prefix = frozen.Prefix(
-        source,
-        len(source.stages),
+        network,
+        len(network.stages),
         machine.device(settings.device),
         settings.engine,
         "fp32" if settings.precision == "auto" else settings.precision,
-        settings.batch or frozen.BATCH,
+        settings.batch_size or frozen.BATCH,
     )
-    found = frozen.extract(prefix, items, Reader(modality, source.preprocess), progress)
+    found = frozen.extract(prefix, items, Reader(modality, network.preprocess), progress)
     write(place, found.pooled(), Columns.of(items, kind))
     counts = Counter(item.split or "none" for item in items)
-    return Exported(place, len(items), source.feature_dim, kind, dict(counts), found.engine)
+    return Exported(place, len(items), network.feature_dim, kind, dict(counts), found.engine)
 
 
 def plan_features(
@@ -96,15 +96,15 @@ def plan_features(
     Raises HeadstartError where the strategy trains every stage, so that there is none.
     """
     settings, progress = settings or Settings(), progress or Silent()
-    target, source, name = prepare(data, backbone, strategy, settings, progress)
+    experiment, network, name = prepare(data, backbone, strategy, settings, progress)
     strategy_moves = moves(name)
-    epochs = target.recipe(strategy_moves, name, source).epochs
-    legal = storable(strategy_moves, epochs, len(source.stages), augmented=False)
+    epochs = experiment.recipe(strategy_moves, name, network).epochs
+    legal = cacheable_stages(strategy_moves, epochs, len(network.stages), augmented=False)
     if not legal:
         raise HeadstartError(
             f"{name} trains every stage, so that nothing can be stored. "
             "Name a strategy that leaves some frozen, such as -s last-stages."
         )
-    work = target.work(epochs)
-    cuts = target.cuts(source, legal, work)
+    work = experiment.work(epochs)
+    cuts = experiment.cuts(network, legal, work)
     return Plan(name, work, tuple(cuts), best(cuts, work))

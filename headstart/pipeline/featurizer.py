@@ -31,8 +31,8 @@ _OPEN = 2  # backbones kept in memory, so that clones and folds open none anew
 class Featurizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # it has no types
     """A pretrained backbone that turns files, pictures or texts into features (N, D) float32.
 
-    `backbone` is a reference such as `timm:resnet50`; `batch`, `engine`, `precision` and `device`
-    are those of `Settings`. Nothing is learned, so that it need not be fitted. What is pickled is
+    `backbone` is a reference such as `timm:resnet50`; `batch_size`, `engine`, `precision` and
+    `device` are those of `Settings`. Nothing is learned, so that it need not be fitted. What is pickled is
     the reference, never weights. Features lie in the store, so that each item is computed once,
     however many folds and settings are tried after it.
     """
@@ -41,13 +41,13 @@ class Featurizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # it h
         self,
         backbone: str,
         *,
-        batch: int = BATCH,
+        batch_size: int = BATCH,
         engine: str = "auto",
         precision: str = "fp32",
         device: str = "auto",
     ) -> None:
         self.backbone = backbone
-        self.batch = batch
+        self.batch_size = batch_size
         self.engine = engine
         self.precision = precision
         self.device = device
@@ -68,26 +68,29 @@ class Featurizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # it h
         settings, opened = self._settings(), _opened(self.backbone)
         items = opened.items(X)
         if not items:
-            return np.empty((0, opened.source.feature_dim), np.float32)
+            return np.empty((0, opened.backbone.feature_dim), np.float32)
         prefix = Prefix(
-            opened.source,
-            len(opened.source.stages),
+            opened.backbone,
+            len(opened.backbone.stages),
             machine.device(settings.device),
             settings.engine,
             settings.precision,
-            self.batch,
+            self.batch_size,
         )
-        reader = Reader(opened.modality, opened.source.preprocess)
+        reader = Reader(opened.modality, opened.backbone.preprocess)
         return extract(prefix, items, reader, Silent()).features()
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """f0 to fD-1, as in the files of `headstart extract`."""
-        width = _opened(self.backbone).source.feature_dim
+        """f0 to fD-1, as in the files of `headstart export-features`."""
+        width = _opened(self.backbone).backbone.feature_dim
         return np.array([f"f{number}" for number in range(width)], dtype=object)
 
     def _settings(self) -> Settings:
         settings = Settings(
-            batch=self.batch, engine=self.engine, precision=self.precision, device=self.device
+            batch_size=self.batch_size,
+            engine=self.engine,
+            precision=self.precision,
+            device=self.device,
         )
         check(settings)
         return settings
@@ -108,7 +111,7 @@ class Featurizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # it h
 class _Opened:
     """A backbone with the modality that reads for it."""
 
-    source: Backbone
+    backbone: Backbone
     modality: Modality
 
     def items(self, given: Any) -> tuple[Item, ...]:
@@ -143,5 +146,5 @@ def _unusable(place: int, each: Input, reason: str) -> DataError:
 
 @lru_cache(maxsize=_OPEN)
 def _opened(backbone: str) -> _Opened:
-    source = catalog.load_backbone(backbone)
-    return _Opened(source, fitted_modality(source, Settings()))
+    network = catalog.load_backbone(backbone)
+    return _Opened(network, fitted_modality(network, Settings()))

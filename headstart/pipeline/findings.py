@@ -10,7 +10,7 @@ import numpy as np
 
 from headstart import evidence
 from headstart.data import Item
-from headstart.evidence import Outcome, Target
+from headstart.evidence import ArmResult, Experiment
 from headstart.evidence.by_class import by_class, by_group, within
 from headstart.evidence.calibration import calibration, folded
 from headstart.evidence.convergence import Course, convergence
@@ -23,7 +23,7 @@ from headstart.features.near import near_said
 from headstart.pipeline.affordable import shortened
 from headstart.pipeline.pictures import pictured
 from headstart.pipeline.prepare import rebuild, reference
-from headstart.pipeline.trials import Trial
+from headstart.pipeline.trials import StrategySearch
 
 BETTER = (
     "The curve is of a probe on frozen features, which the model handed over clearly beats: how "
@@ -40,12 +40,12 @@ _DEAR = ("items", "robustness")  # which only a budget that is left has time for
 class Proof:
     """A trial with all arms, and the one that is handed over."""
 
-    trial: Trial
-    arms: Mapping[str, Outcome]
+    trial: StrategySearch
+    arms: Mapping[str, ArmResult]
     kept: str
 
     @property
-    def target(self) -> Target:
+    def experiment(self) -> Experiment:
         """What it was transferred to, with the items that arms are judged on held out."""
         return self.trial.seen
 
@@ -54,7 +54,7 @@ class Proof:
 
         At most those of a `level` are gathered, which may be FIRST: what the model itself needs.
         """
-        wanted = self.target.settings.evidence
+        wanted = self.experiment.settings.evidence
         level = level if level and wanted != "none" else wanted
         if level == "none" or "features" not in self.arms:
             return {}
@@ -66,7 +66,7 @@ class Proof:
             parts |= {"items": self._items, "labels": self._labels, "robustness": self._robustness}
         found = {}
         for name, part in parts.items():
-            if name in _DEAR and self.target.budget.over():
+            if name in _DEAR and self.experiment.budget.over():
                 continue
             made = part()
             if made is not None:
@@ -78,18 +78,18 @@ class Proof:
 
         The latter where features were computed, a split is held out, and evidence is wanted.
         """
-        target, whole = self.target, self.trial.whole
-        said = [shortened(target.dataset, whole or target.dataset)]
-        wanted = target.settings.evidence != "none" and not self.trial.folding
+        experiment, whole = self.experiment, self.trial.whole
+        said = [shortened(experiment.dataset, whole or experiment.dataset)]
+        wanted = experiment.settings.evidence != "none" and not self.trial.folding
         if wanted and "features" in self.arms:
-            examples = target.examples(self.trial.source)
-            parts = [(target.dataset.split(n), examples[n][0]) for n in ("test", "train")]
+            examples = experiment.examples(self.trial.backbone)
+            parts = [(experiment.dataset.split(n), examples[n][0]) for n in ("test", "train")]
             said.append(near_said(*parts))
         return [*filter(None, said)]
 
     def pictures(self, found: Mapping[str, Any]) -> dict[str, str]:
         """What a report shows of the items that the findings name: thumbnails, or the texts."""
-        return pictured(found, self.target.dataset.items, self.target.reader.modality)
+        return pictured(found, self.experiment.dataset.items, self.experiment.reader.modality)
 
     def _scratch(self) -> np.ndarray | None:
         """Scratch's outputs for the test items, unless it is what is handed over."""
@@ -104,43 +104,43 @@ class Proof:
             winner = self.arms["asked"]
         probed = self.trial.moves.starts_from_probe() or not winner.training.history
         before = features.arm.seconds if probed else 0.0
-        ours = Course(winner.arm.merit[0], winner.training.history, before)
-        theirs = scratch and Course(scratch.arm.merit[0], scratch.training.history)
-        return convergence(ours, theirs or None, self.arms["naive"].arm.merit[0])
+        ours = Course(winner.arm.selection_key[0], winner.training.history, before)
+        theirs = scratch and Course(scratch.arm.selection_key[0], scratch.training.history)
+        return convergence(ours, theirs or None, self.arms["naive"].arm.selection_key[0])
 
     def _calibration(self) -> dict[str, Any] | None:
-        dataset, settings = self.target.dataset, self.target.settings
+        dataset, settings = self.experiment.dataset, self.experiment.settings
         checked = "test" if self.trial.folding else "validation"  # folds hold all items out once
         truth = {"validation": dataset.targets(checked), "test": dataset.targets("test")}
         ours = self.arms[self.kept].arm.outputs
-        balanced = bool(self.target.task_settings.get("balanced"))
+        balanced = bool(self.experiment.task_settings.get("balanced"))
         return calibration(ours, truth, self._scratch(), dataset.kind, settings.seed, balanced)
 
     def _classes(self) -> dict[str, Any] | None:
-        target, test = self.target, self.target.dataset.targets("test")
+        experiment, test = self.experiment, self.experiment.dataset.targets("test")
         ours = self.arms[self.kept].arm.outputs["test"]
-        seed = target.settings.seed
+        seed = experiment.settings.seed
         # a network that always says one class does not do better on that class
         scratch = None if unlearned(self.arms, seed) else self._scratch()
-        return by_class(target.task, target.labels, ours, test, scratch, seed)
+        return by_class(experiment.task, experiment.labels, ours, test, scratch, seed)
 
     def _groups(self) -> list[dict[str, Any]] | None:
         """What is reached in each group of the test items, where a column names groups."""
-        groups = [item.group for item in self.target.dataset.split("test")]
+        groups = [item.group for item in self.experiment.dataset.split("test")]
         if not any(groups):
             return None
         names, scratch = [group or "(none)" for group in groups], self._scratch()
-        given = (self.target.dataset.targets("test"), names)
-        ours = within(self.target.task, self.arms[self.kept].arm.outputs["test"], *given)
-        theirs = None if scratch is None else within(self.target.task, scratch, *given)
-        return by_group(ours, names, theirs, self.target.settings.seed)
+        given = (self.experiment.dataset.targets("test"), names)
+        ours = within(self.experiment.task, self.arms[self.kept].arm.outputs["test"], *given)
+        theirs = None if scratch is None else within(self.experiment.task, scratch, *given)
+        return by_group(ours, names, theirs, self.experiment.settings.seed)
 
     def _items(self) -> dict[str, Any]:
-        target = self.trial.target
-        dataset = target.dataset
+        experiment = self.trial.experiment
+        dataset = experiment.dataset
         splits = {
             name: Inspected(dataset.split(name), targets, features)
-            for name, (features, targets) in target.examples(self.trial.source).items()
+            for name, (features, targets) in experiment.examples(self.trial.backbone).items()
         }
         if self.trial.folding:
             splits["test"] = self._every_item(splits)
@@ -148,27 +148,29 @@ class Proof:
         ours = winner.arm.outputs["test"]
         if told and folded(winner.model, 1.0):  # as the saved model will answer
             ours = ours / told["temperature"]
-        return inspection(dataset.kind, self.target.labels, splits, ours, self.target.settings.seed)
+        return inspection(
+            dataset.kind, self.experiment.labels, splits, ours, self.experiment.settings.seed
+        )
 
     def _every_item(self, learned: Mapping[str, Inspected]) -> Inspected:
         """All items as they were held out by folds, in the order of the data set."""
         parts = [learned[name] for name in ("train", "validation")]
         rows = np.concatenate([part.features for part in parts])
         place_of = {item.id: place for place, item in enumerate(i for p in parts for i in p.items)}
-        dataset = self.target.dataset
+        dataset = self.experiment.dataset
         places = [place_of[item.id] for item in dataset.items]
         return Inspected(dataset.items, dataset.targets("test"), rows[places])
 
     def _labels(self) -> dict[str, Any] | None:
         if self.trial.folding:
             return None
-        target, seed = self.target, self.target.settings.seed
+        experiment, seed = self.experiment, self.experiment.settings.seed
         known = self.arms["features"].arm.scores
-        until = target.budget.until(1.0)
+        until = experiment.budget.until(1.0)
         ours = transfer_curve(
-            target.task,
-            target.labels,
-            self.target.examples(self.trial.source),
+            experiment.task,
+            experiment.labels,
+            self.experiment.examples(self.trial.backbone),
             known,
             seed=seed,
             until=until,
@@ -178,7 +180,7 @@ class Proof:
         said, found = [later.said], None
         scratch = self.arms.get("scratch")
         if scratch is not None and scratch.recipe is not None:
-            targets = target.dataset.targets("train")
+            targets = experiment.dataset.targets("train")
             given = (targets, scratch.arm.scores, self._train_at(scratch))
             seconds = scratch.training.seconds
             theirs, skipped = scratch_curve(*given, seconds, until, seed)
@@ -199,44 +201,46 @@ class Proof:
         winner, features = self.arms[self.kept].arm, self.arms["features"].arm
         return evidence.paired(winner.scores, features.scores).low > 0
 
-    def _train_at(self, scratch: Outcome) -> Callable[[np.ndarray], np.ndarray | None]:
+    def _train_at(self, scratch: ArmResult) -> Callable[[np.ndarray], np.ndarray | None]:
         """Training from random weights on some of the training items, at the rate that was best."""
-        source, moves = self.trial.source, self.trial.moves
+        backbone, moves = self.trial.backbone, self.trial.moves
 
         def train(positions: np.ndarray) -> np.ndarray | None:
             if len(positions) < 2:  # a single item teaches nothing, and some networks can't take it
                 return None
-            target = _fewer(self.target, positions)
-            recipe = reference(target, moves, source)
+            experiment = _fewer(self.experiment, positions)
+            recipe = reference(experiment, moves, backbone)
             like = scratch.recipe or recipe
-            made = evidence.scratch_at(target, rebuild(source), recipe, like.rate, like.epochs)
+            made = evidence.scratch_at(
+                experiment, rebuild(backbone), recipe, like.learning_rate, like.epochs
+            )
             return None if made.training.cut else made.arm.scores
 
         return train
 
     def _robustness(self) -> list[dict[str, Any]] | None:
-        target = self.target
-        if self.trial.folding or target.reader.modality.ragged:
+        experiment = self.experiment
+        if self.trial.folding or experiment.reader.modality.ragged:
             return None
         if not self._has_time_for(CORRUPTED):
             return None
         names = dict.fromkeys((self.kept, "scratch"))  # one, where scratch is handed over
         models = [self.arms[name].model for name in names if name in self.arms]
-        judges = [outputs_of(target, model) for model in models]
-        items, truth = target.dataset.split("test"), target.dataset.targets("test")
+        judges = [outputs_of(experiment, model) for model in models]
+        items, truth = experiment.dataset.split("test"), experiment.dataset.targets("test")
         scratch = judges[1] if len(judges) > 1 else None
-        given = (judges[0], target.reader, target.task, items, truth, scratch)
-        return robustness(*given, seed=target.settings.seed)
+        given = (judges[0], experiment.reader, experiment.task, items, truth, scratch)
+        return robustness(*given, seed=experiment.settings.seed)
 
     def _has_time_for(self, items: int) -> bool:
         """Whether the budget holds so many items' way through each of two networks."""
-        if not self.target.budget.limited:
+        if not self.experiment.budget.limited:
             return True
-        price = evidence.Price.of(self.target, self.trial.source)
-        return self.target.budget.left() > 2 * items * price.item
+        price = evidence.Price.of(self.experiment, self.trial.backbone)
+        return self.experiment.budget.left() > 2 * items * price.item
 
 
-def unlearned(arms: Mapping[str, Outcome], seed: int = 0) -> bool:
+def unlearned(arms: Mapping[str, ArmResult], seed: int = 0) -> bool:
     """Whether a network was trained from scratch and does not clearly beat the naive model."""
     scratch = arms.get("scratch")
     if scratch is None:
@@ -280,13 +284,13 @@ def _only_answer(outputs: np.ndarray, labels: Sequence[str], kind: str) -> str:
     return ", ".join(map(repr, chosen)) or "no label"
 
 
-def _fewer(target: Target, positions: Sequence[int] | np.ndarray) -> Target:
+def _fewer(experiment: Experiment, positions: Sequence[int] | np.ndarray) -> Experiment:
     """The same target with only some of the training items."""
-    train = target.dataset.split("train")
+    train = experiment.dataset.split("train")
     kept = {train[place].id for place in positions}
 
     def stays(item: Item) -> bool:
         return item.split != "train" or item.id in kept
 
-    items = tuple(item for item in target.dataset.items if stays(item))
-    return replace(target, dataset=replace(target.dataset, items=items))
+    items = tuple(item for item in experiment.dataset.items if stays(item))
+    return replace(experiment, dataset=replace(experiment.dataset, items=items))

@@ -14,7 +14,7 @@ from headstart import artifact, defaults
 from headstart.artifact import Record
 from headstart.contracts import Backbone
 from headstart.contracts.model import Model
-from headstart.evidence import Arm, Evidence, Outcome, Target
+from headstart.evidence import Arm, ArmResult, Evidence, Experiment
 from headstart.evidence.calibration import folded
 from headstart.pipeline.checking import check
 from headstart.pipeline.explaining import explanations
@@ -23,7 +23,7 @@ from headstart.pipeline.heads import head_of
 from headstart.pipeline.prepare import rebuild, task_name
 from headstart.pipeline.provenance import called, provenance
 from headstart.pipeline.seeds import over_seeds
-from headstart.pipeline.trials import Trial
+from headstart.pipeline.trials import StrategySearch
 from headstart.plan import FitPlan, splits_of
 from headstart.report.page import write_page
 from headstart.results import Result
@@ -66,9 +66,9 @@ class Choice:
 
 
 def finish(
-    trial: Trial,
+    trial: StrategySearch,
     workspace: Workspace,
-    arms: Mapping[str, Outcome],
+    arms: Mapping[str, ArmResult],
     choice: Choice,
     stage: Stage = ENDED,
 ) -> tuple[Result, Record]:
@@ -76,12 +76,12 @@ def finish(
 
     A model that lies there already is not written again. Answers with its record, too.
     """
-    target, winner = trial.target, arms[choice.kept]
+    experiment, winner = trial.experiment, arms[choice.kept]
     found = measured(trial, arms, choice, stage)
     found.made = _made(trial, workspace, arms)
     model = _calibrated(winner.model, found)
-    backbone = rebuild(trial.source)() if winner.arm.strategy == "scratch" else trial.source
-    record = _record(target, backbone, found)
+    backbone = rebuild(trial.backbone)() if winner.arm.strategy == "scratch" else trial.backbone
+    record = _record(experiment, backbone, found)
     head = head_of(winner.arm.strategy)
     if head is not None and not isinstance(model.head, nn.Linear):
         record = replace(record, head={"name": head})
@@ -91,7 +91,7 @@ def finish(
     if same:
         folder = workspace.draft()
     if stage.ended or not same:
-        check(workspace.out if same else folder, target, model, fresh=stage.ended)
+        check(workspace.out if same else folder, experiment, model, fresh=stage.ended)
         how = "in a fresh process" if stage.ended else "when opened again"
         found.checks[f"equal {how}"] = True
     result = Result(workspace.out, found, not stage.ended, stage.doubt)
@@ -107,7 +107,7 @@ def finish(
 
 
 def measured(
-    trial: Trial, arms: Mapping[str, Outcome], choice: Choice, stage: Stage = ENDED
+    trial: StrategySearch, arms: Mapping[str, ArmResult], choice: Choice, stage: Stage = ENDED
 ) -> Evidence:
     """The evidence, with trainings from other seeds and the findings that there is time for."""
     found = _evidence(trial, arms, choice)
@@ -130,11 +130,11 @@ def page(
     folder: Path, proof: Proof, told: Mapping[str, Any], model: Model, explains: bool = True
 ) -> None:
     """Write the page of an evidence record, where one is wanted, with what `explains` mistakes."""
-    target = proof.trial.target
-    if target.settings.evidence == "none":
+    experiment = proof.trial.experiment
+    if experiment.settings.evidence == "none":
         return
-    facts = {"seed": target.settings.seed, "versions": artifact.versions()}
-    shown = proof.pictures(told) | (_why(target, model, told) if explains else {})
+    facts = {"seed": experiment.settings.seed, "versions": artifact.versions()}
+    shown = proof.pictures(told) | (_why(experiment, model, told) if explains else {})
     write_page(folder, {**told, **facts}, shown)
 
 
@@ -147,27 +147,29 @@ def _calibrated(model: Model, found: Evidence) -> Model:
     return scaled or model
 
 
-def _made(trial: Trial, workspace: Workspace, arms: Mapping[str, Outcome]) -> dict[str, Any]:
+def _made(
+    trial: StrategySearch, workspace: Workspace, arms: Mapping[str, ArmResult]
+) -> dict[str, Any]:
     """How the model was made; as a call in Python where no command was typed."""
     name = "fit" if "features" in arms else "pretrain"
-    origin, target = trial.source.origin, trial.target
+    origin, experiment = trial.backbone.origin, trial.experiment
     out, here = workspace.out, Path.cwd()
     place = out.relative_to(here) if out.is_relative_to(here) else out
-    given = (str(target.dataset.root), origin.reference, str(place))
+    given = (str(experiment.dataset.root), origin.reference, str(place))
     strategy = {"strategy": trial.winner} if name == "fit" else {}
-    call = called(name, *given, **strategy, settings=target.settings)
-    return provenance(asdict(origin), trial.source.modality, target.dataset.root, call)
+    call = called(name, *given, **strategy, settings=experiment.settings)
+    return provenance(asdict(origin), trial.backbone.modality, experiment.dataset.root, call)
 
 
-def _plan(trial: Trial, asked: Outcome) -> FitPlan:
-    dataset = trial.target.dataset
+def _plan(trial: StrategySearch, asked: ArmResult) -> FitPlan:
+    dataset = trial.experiment.dataset
     whole, used = trial.whole or dataset, {item.identity for item in dataset.items}
     return FitPlan(
         data=str(dataset.root.absolute()),
-        backbone=trial.source.origin.reference,
-        weights=trial.source.origin.weights_hash,
+        backbone=trial.backbone.origin.reference,
+        weights=trial.backbone.origin.weights_hash,
         strategy=trial.winner,
-        settings=asdict(trial.target.settings),
+        settings=asdict(trial.experiment.settings),
         fingerprint=dataset.fingerprint,
         splits=splits_of(dataset),
         versions=artifact.versions(),
@@ -176,29 +178,29 @@ def _plan(trial: Trial, asked: Outcome) -> FitPlan:
     )
 
 
-def _evidence(trial: Trial, arms: Mapping[str, Outcome], choice: Choice) -> Evidence:
+def _evidence(trial: StrategySearch, arms: Mapping[str, ArmResult], choice: Choice) -> Evidence:
     """The record of all arms, with what is to be said of the one that is handed over."""
     name, baseline, asked = (
         choice.kept,
         choice.baseline,
         arms["asked"],
     )  # the last: or the best tried
-    winner, target = choice.arm or arms[name].arm, trial.seen
-    folding, report = trial.folding, target.dataset.report
-    learned = trial.target if folding is None else folding.parts[0]
-    said = (target.objective(), choice.protocol)
+    winner, experiment = choice.arm or arms[name].arm, trial.seen
+    folding, report = trial.folding, experiment.dataset.report
+    learned = trial.experiment if folding is None else folding.parts[0]
+    said = (experiment.objective(), choice.protocol)
     found = Evidence(
-        metric=target.task.metric,
+        metric=experiment.task.metric,
         arms={arm: made.arm for arm, made in arms.items() if arm in SIMPLE or made is not asked},
-        backbone=trial.source.origin.reference,
-        data=report.to_json() | {"fingerprint": target.dataset.fingerprint},
-        seed=target.settings.seed,
+        backbone=trial.backbone.origin.reference,
+        data=report.to_json() | {"fingerprint": experiment.dataset.fingerprint},
+        seed=experiment.settings.seed,
         protocol=" ".join(filter(None, said)),
         checks=dict(asked.checks),
-        warnings=[*report.warnings, *target.remarks()],
+        warnings=[*report.warnings, *experiment.remarks()],
         epoch=learned.steps_per_epoch(),
         folds=None if folding is None else folding.folds,
-        clusters=_clusters(target),
+        clusters=_clusters(experiment),
         spread=defaults.training_spread(len(learned.dataset.split("train"))),
     )
     found.arms["chosen"] = winner
@@ -207,71 +209,76 @@ def _evidence(trial: Trial, arms: Mapping[str, Outcome], choice: Choice) -> Evid
         found.baselines = ("naive", baseline.strategy)
         found.warnings += _beaten(winner, baseline)
     found.warnings += _diverged(arms)
-    truth, kind = target.dataset.targets("test"), target.dataset.kind
-    found.warnings += constant(winner.outputs["test"], truth, target.labels, kind)
+    truth, kind = experiment.dataset.targets("test"), experiment.dataset.kind
+    found.warnings += constant(winner.outputs["test"], truth, experiment.labels, kind)
     if asked.arm.strategy != winner.strategy:
         found.dropped = replace(asked.arm, note=_dropped(asked.arm, winner))
     return found
 
 
-def _clusters(target: Target) -> np.ndarray | None:
+def _clusters(experiment: Experiment) -> np.ndarray | None:
     """Which held-out items belong together, (N,); None where each stands alone."""
-    own = [item.cluster for item in target.dataset.split("test")]
+    own = [item.cluster for item in experiment.dataset.split("test")]
     places = np.unique(own, return_inverse=True)[1]
     return places if len(np.unique(places)) < len(own) else None
 
 
 def _beaten(winner: Arm, baseline: Arm) -> list[str]:
     """Whether validation prefers what needs no network to what is handed over."""
-    if baseline.merit[0] <= winner.merit[0]:
+    if baseline.selection_key[0] <= winner.selection_key[0]:
         return []
     return [
-        f"A linear model on {baseline.strategy} scored {baseline.merit[0]:.3f} on validation, "
-        f"above the {winner.merit[0]:.3f} of the model handed over. "
+        f"A linear model on {baseline.strategy} scored {baseline.selection_key[0]:.3f} on "
+        f"validation, above the {winner.selection_key[0]:.3f} of the model handed over. "
         "Try another backbone or strategy, or use that one."
     ]
 
 
-def _diverged(arms: Mapping[str, Outcome]) -> list[str]:
+def _diverged(arms: Mapping[str, ArmResult]) -> list[str]:
     """Which trainings ended as their numbers were no longer finite."""
     return [
         f"The training of {made.arm.strategy} ended after {made.training.steps} steps, as its "
-        "numbers were no longer finite; the best weights before that count. Give a lower --rate."
+        "numbers were no longer finite; the best weights before that count. "
+        "Give a lower --learning-rate."
         for name, made in arms.items()
         if made.training.diverged and name != "scratch"  # whose rates are not the user's
     ]
 
 
 def _dropped(asked: Arm, winner: Arm) -> str:
-    than = "no better than" if asked.merit[0] == winner.merit[0] else "below"
+    than = "no better than" if asked.selection_key[0] == winner.selection_key[0] else "below"
     note = (
-        f"{asked.strategy} scored {asked.merit[0]:.3f} on validation, {than} "
-        f"{winner.strategy} at {winner.merit[0]:.3f}, which is handed over."
+        f"{asked.strategy} scored {asked.selection_key[0]:.3f} on validation, {than} "
+        f"{winner.strategy} at {winner.selection_key[0]:.3f}, which is handed over."
     )
     return f"{note} ({asked.strategy} was {asked.note}.)" if asked.note else note
 
 
-def _record(target: Target, backbone: Backbone, found: Evidence) -> Record:
+def _record(experiment: Experiment, backbone: Backbone, found: Evidence) -> Record:
     return Record(
-        task=task_name(backbone, target.dataset, target.settings),
+        task=task_name(backbone, experiment.dataset, experiment.settings),
         modality=backbone.modality,
         architecture=artifact.portable(backbone),
-        labels=tuple(target.labels),
+        labels=tuple(experiment.labels),
         preprocess=dict(backbone.preprocess),
         origin=asdict(backbone.origin),
         strategy=found.strategy,
-        settings=asdict(target.settings),
+        settings=asdict(experiment.settings),
         data=found.data,
         weights_sha256="",
         versions=artifact.versions(),
-        task_settings=target.task_settings,
+        task_settings=experiment.task_settings,
     )
 
 
-def _why(target: Target, model: Model, found: Mapping[str, Any]) -> dict[str, str]:
+def _why(experiment: Experiment, model: Model, found: Mapping[str, Any]) -> dict[str, str]:
     """What explains the most confident mistakes, where there is time for it."""
-    items = target.dataset.split("test")  # none where folds judge: other models were wrong there
-    if not items or target.settings.evidence != "full" or target.budget.over():
+    items = experiment.dataset.split(
+        "test"
+    )  # none where folds judge: other models were wrong there
+    if not items or experiment.settings.evidence != "full" or experiment.budget.over():
         return {}
-    here = Predictor(model, target.task, target.reader, target.labels, target.accelerator.device)
-    return explanations(here, items, found, target.progress)
+    here = Predictor(
+        model, experiment.task, experiment.reader, experiment.labels, experiment.accelerator.device
+    )
+    return explanations(here, items, found, experiment.progress)

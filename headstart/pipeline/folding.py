@@ -11,21 +11,23 @@ import numpy as np
 from headstart import defaults, evidence
 from headstart.contracts import Backbone
 from headstart.data import Dataset, everything, judged, most_folds
-from headstart.evidence import Arm, Outcome, Target
+from headstart.evidence import Arm, ArmResult, Experiment
 from headstart.evidence.folds import Folds
 from headstart.pipeline.heads import FEATURES
 from headstart.runtime.budget import Budget
 from headstart.runtime.progress import Advance, Silent
 from headstart.training import Training
 
-Judge = Callable[[int, Target], Outcome]  # an arm on the fold of that number, within its budget
+Judge = Callable[
+    [int, Experiment], ArmResult
+]  # an arm on the fold of that number, within its budget
 Pick = Callable[[Mapping[str, Arm]], str]
 
 
-def by_folds(target: Target) -> bool:
+def by_folds(experiment: Experiment) -> bool:
     """Whether folds judge what is transferred to this target, by the settings or the policy."""
-    dataset = target.dataset
-    wanted = target.settings.judge
+    dataset = experiment.dataset
+    wanted = experiment.settings.judge
     if wanted == "auto":
         held_out = len(dataset.split("test"))
         wanted = defaults.judge(len(dataset.items), held_out, dataset.named)
@@ -40,30 +42,30 @@ class Folding:
     and `trainings` hold what else was made on the folds by name, without the models.
     """
 
-    whole: Target
-    parts: Sequence[Target]  # the folds of each repeat in turn
+    whole: Experiment
+    parts: Sequence[Experiment]  # the folds of each repeat in turn
     folds: Folds
-    features: list[Outcome] = field(default_factory=list)
+    features: list[ArmResult] = field(default_factory=list)
     arms: dict[str, list[Arm]] = field(default_factory=dict)
     trainings: dict[str, list[Training]] = field(default_factory=dict)
 
     @classmethod
-    def over(cls, target: Target, trains: bool) -> Folding:
+    def over(cls, experiment: Experiment, trains: bool) -> Folding:
         """Share out the items of a target; anew several times where only heads are fitted."""
-        dataset = target.dataset
+        dataset = experiment.dataset
         count, repeats = min(defaults.FOLDS, most_folds(dataset)), defaults.repeats(trains)
-        parts: list[Target] = []
+        parts: list[Experiment] = []
         of = np.zeros((repeats, len(dataset.items)), dtype=int)
         for repeat in range(repeats):
             for fold in range(count):
                 part = judged(dataset, fold, count, repeat)
                 of[repeat, [item.split == "test" for item in part.items]] = fold
-                parts.append(_part(target, part, len(parts)))
-        whole = replace(target, dataset=everything(dataset))
+                parts.append(_part(experiment, part, len(parts)))
+        whole = replace(experiment, dataset=everything(dataset))
         return cls(whole, parts, Folds(of))
 
     @property
-    def judged(self) -> Target:
+    def judged(self) -> Experiment:
         """The target of which every item is held out, as all are in one of the folds."""
         dataset = self.whole.dataset
         items = tuple(replace(item, split="test") for item in dataset.items)
@@ -101,7 +103,7 @@ class Folding:
         such arm.
         """
         parts = self.parts[: repeats * self.folds.count]
-        outcomes: list[Outcome] = []
+        outcomes: list[ArmResult] = []
         with self._tracked(name, len(parts)) as advance:
             for number, part in enumerate(parts):
                 if budget.over():
@@ -165,12 +167,12 @@ class Folding:
         task, truth = self.whole.task, self.judged.dataset.targets("test")
         repeated = np.stack([task.scores(outputs, truth) for outputs in rows])
         scores = repeated.mean(axis=0)
-        merit = float(scores.mean()), -float(task.losses(rows[0], truth).mean())
+        selection_key = float(scores.mean()), -float(task.losses(rows[0], truth).mean())
         return replace(
             like,
             scores=scores,
             repeated=repeated,
-            merit=merit,
+            selection_key=selection_key,
             checked=scores,
             seconds=sum(arm.seconds for arm in folds),
             steps=min(arm.steps for arm in folds),
@@ -178,11 +180,13 @@ class Folding:
         )
 
 
-def _part(target: Target, dataset: Dataset, number: int) -> Target:
+def _part(experiment: Experiment, dataset: Dataset, number: int) -> Experiment:
     """One fold with a seed and a place of its own, so that folds show the luck of trainings."""
-    place = target.workspace / f"fold-{number}" if target.workspace else None
-    settings = replace(target.settings, seed=target.settings.seed + number)
-    return replace(target, dataset=dataset, workspace=place, progress=Silent(), settings=settings)
+    place = experiment.workspace / f"fold-{number}" if experiment.workspace else None
+    settings = replace(experiment.settings, seed=experiment.settings.seed + number)
+    return replace(
+        experiment, dataset=dataset, workspace=place, progress=Silent(), settings=settings
+    )
 
 
 def _without(arms: Mapping[str, Arm], fold: np.ndarray) -> dict[str, Arm]:
@@ -190,5 +194,7 @@ def _without(arms: Mapping[str, Arm], fold: np.ndarray) -> dict[str, Arm]:
     found = {}
     for name, arm in arms.items():
         checked = arm.checked[~fold]
-        found[name] = replace(arm, checked=checked, merit=(float(checked.mean()), arm.merit[1]))
+        found[name] = replace(
+            arm, checked=checked, selection_key=(float(checked.mean()), arm.selection_key[1])
+        )
     return found

@@ -9,8 +9,8 @@ from headstart import catalog, defaults, evidence
 from headstart.contracts import Backbone
 from headstart.errors import HeadstartError
 from headstart.evidence import Arm
-from headstart.pipeline.contenders import Contender
-from headstart.pipeline.ranking import Look
+from headstart.pipeline.contenders import Candidate
+from headstart.pipeline.ranking import BackboneRanking
 from headstart.runtime.budget import Budget
 
 STRATEGY = "lp-ft"  # begins where the probe ends, so that a few epochs already tell something
@@ -20,7 +20,7 @@ SHORTEST = (
 )
 
 
-def halve(look: Look, until: Budget) -> None:
+def successive_halving(look: BackboneRanking, until: Budget) -> None:
     """Fine-tune the best candidates for longer and longer until one is left or time is over.
 
     Only those that scores on features leave level with the best take part. Of each round the better
@@ -42,39 +42,41 @@ def halve(look: Look, until: Budget) -> None:
         epochs *= 2
 
 
-def _merit(each: Contender) -> tuple[float, float]:
-    return each.tuned.merit if each.tuned is not None else (float("-inf"), 0.0)
+def _merit(each: Candidate) -> tuple[float, float]:
+    return each.tuned.selection_key if each.tuned is not None else (float("-inf"), 0.0)
 
 
-def _beaten(best: Contender, other: Contender) -> bool:
+def _beaten(best: Candidate, other: Candidate) -> bool:
     if best.tuned is None or other.tuned is None:
         return best is not other
     return evidence.paired(best.tuned.checked, other.tuned.checked).low > 0
 
 
-def _tune(look: Look, each: Contender, epochs: int, until: Budget) -> None:
+def _tune(look: BackboneRanking, each: Candidate, epochs: int, until: Budget) -> None:
     """Fine-tune one candidate for some epochs; where that can't be, it keeps what it had."""
-    source = each.source
-    if source is None:
+    backbone = each.backbone
+    if backbone is None:
         raise ValueError(f"{each.reference} was not loaded")
     started = time.monotonic()
     try:
-        each.tuned = _arm(look, source, epochs, until)
+        each.tuned = _arm(look, backbone, epochs, until)
     except (HeadstartError, MemoryError, RuntimeError) as error:
         look.around.progress.warn(f"{each.reference} could not be fine-tuned: {error}")
     each.seconds += time.monotonic() - started
 
 
-def _arm(look: Look, source: Backbone, epochs: int, until: Budget) -> Arm:
+def _arm(look: BackboneRanking, backbone: Backbone, epochs: int, until: Budget) -> Arm:
     """What fine-tuning reaches, of which only validation's scores are looked at.
 
     A network that can't be trained is compared as it is, under a probe.
     """
-    target = look.target(source)
-    settings = replace(target.settings, epochs=epochs)
-    target = replace(target, settings=settings, workspace=None, budget=until)
-    features = evidence.features_arm(target, source)
-    if not source.differentiable:
+    experiment = look.experiment(backbone)
+    settings = replace(experiment.settings, epochs=epochs)
+    experiment = replace(experiment, settings=settings, workspace=None, budget=until)
+    features = evidence.features_arm(experiment, backbone)
+    if not backbone.differentiable:
         return features.arm
     moves = catalog.strategy(STRATEGY)
-    return evidence.strategy_arm(target, source, moves, STRATEGY, features, until.until(1.0)).arm
+    return evidence.strategy_arm(
+        experiment, backbone, moves, STRATEGY, features, until.until(1.0)
+    ).arm

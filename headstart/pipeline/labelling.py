@@ -136,8 +136,8 @@ def _reading(known: Known | None, data: str | Path, asked: Asked) -> tuple[Modal
     if known is not None:
         return known.predictor.reader.modality, known.predictor.schema
     if asked.backbone is not None:
-        source = catalog.load_backbone(asked.backbone)
-        return fitted_modality(source, Settings()), Schema()
+        backbone = catalog.load_backbone(asked.backbone)
+        return fitted_modality(backbone, Settings()), Schema()
     return _recognised(Path(data)), Schema()
 
 
@@ -233,9 +233,9 @@ def _order(
         rows, remarks = known.ordered(Pool(tuple(items)), asked.count, progress, done)
         places = {entry.key: n for n, entry in enumerate(entries)}
         return [places[row.item.identity] for row in rows], remarks
-    source = catalog.load_backbone(str(asked.backbone))
-    reader = Reader(fitted_modality(source, Settings()), source.preprocess)
-    given = source, reader, machine.device("auto"), progress
+    backbone = catalog.load_backbone(str(asked.backbone))
+    reader = Reader(fitted_modality(backbone, Settings()), backbone.preprocess)
+    given = backbone, reader, machine.device("auto"), progress
     covered = [features_of(done, *given)] if done else []
     picks = select(features_of(items, *given), np.ones(len(items)), covered, asked.count)
     return [new[pick.position] for pick in picks], []

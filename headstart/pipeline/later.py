@@ -12,7 +12,7 @@ from headstart.artifact import Record
 from headstart.contracts import Backbone
 from headstart.defaults import Settings
 from headstart.errors import HeadstartError, WeightsError
-from headstart.evidence import Outcome, Target
+from headstart.evidence import ArmResult, Experiment
 from headstart.evidence.judging import judge
 from headstart.pipeline import trials
 from headstart.pipeline.findings import Proof
@@ -22,7 +22,7 @@ from headstart.pipeline.heads import FEATURES
 from headstart.pipeline.opening import load
 from headstart.pipeline.prepare import prepare
 from headstart.pipeline.proving import baseline_of, choice, rivals, with_scratch
-from headstart.pipeline.trials import Trial
+from headstart.pipeline.trials import StrategySearch
 from headstart.plan import FitPlan
 from headstart.plan import read as read_plan
 from headstart.results import Result
@@ -65,33 +65,37 @@ def prove(
             )
         given = {"plan": str(folder), "data": str(data or plan.data), "backbone": plan.backbone}
         with follow(_settings(plan, asked), progress or Silent(), folder, given) as run:
-            target, source, _ = planned(plan, given["data"], run, workspace)
+            experiment, backbone, _ = planned(plan, given["data"], run, workspace)
             workspace.claim_proof(
                 {
-                    "data": target.dataset.fingerprint,
-                    "architecture": str(source.architecture),
+                    "data": experiment.dataset.fingerprint,
+                    "architecture": str(backbone.architecture),
                     "versions": artifact.versions(),
                 }
             )
             saved = _Saved(load(folder), record, artifact.read_evidence(folder))
-            return _proved(target, source, saved, workspace, run)
+            return _proved(experiment, backbone, saved, workspace, run)
 
 
 def planned(
     plan: FitPlan, data: str, run: Followed, workspace: Workspace
-) -> tuple[Target, Backbone, str]:
+) -> tuple[Experiment, Backbone, str]:
     """A plan's data in its splits, its backbone and its strategy, ready to work on.
 
     Raises WeightsError for other weights, and DataError for other data than the plan's.
     """
     given = (data, plan.reference(), plan.strategy, run.settings, run.progress)
-    target, source, name = prepare(*given, workspace.folder)
-    if source.origin.weights_hash != plan.weights:
+    experiment, backbone, name = prepare(*given, workspace.folder)
+    if backbone.origin.weights_hash != plan.weights:
         raise WeightsError(
             f"{plan.backbone} has other weights than when the plan was made. "
             "Name the same file or revision."
         )
-    return replace(target, dataset=plan.apply(target.dataset), pace=plan.pace), source, name
+    return (
+        replace(experiment, dataset=plan.apply(experiment.dataset), pace=plan.pace),
+        backbone,
+        name,
+    )
 
 
 def _settings(plan: FitPlan, asked: Settings) -> Settings:
@@ -122,7 +126,7 @@ class _Saved:
         found = self.told.get("calibration") or {}
         return float(found["temperature"]) if found.get("kept") else 1.0
 
-    def outcome(self, target: Target, features: Outcome) -> Outcome:
+    def outcome(self, experiment: Experiment, features: ArmResult) -> ArmResult:
         """The model as an arm: judged anew, its cost as it was recorded.
 
         A probe that was saved has seen validation; there it answers as before it had.
@@ -130,13 +134,13 @@ class _Saved:
         cost = self.told["arms"]["chosen"]
         outputs = {
             name: found * self.temperature
-            for name, found in judge(target, self.predictor.model).items()
+            for name, found in judge(experiment, self.predictor.model).items()
         }
         if self.record.strategy == FEATURES:
             outputs |= {"validation": features.arm.outputs["validation"]}
         given = (self.record.strategy, outputs, float(cost["seconds"]), int(cost["steps"]))
-        arm = evidence.arm_of(target, *given, note=str(cost.get("note", "")))
-        return Outcome(arm, self.predictor.model, Training(history=self._history()))
+        arm = evidence.arm_of(experiment, *given, note=str(cost.get("note", "")))
+        return ArmResult(arm, self.predictor.model, Training(history=self._history()))
 
     def _history(self) -> list[dict[str, float]]:
         rows = (self.told.get("convergence") or {}).get("chosen", [])
@@ -151,12 +155,12 @@ class _Saved:
 
 
 def _proved(
-    target: Target, source: Backbone, saved: _Saved, workspace: Workspace, run: Followed
+    experiment: Experiment, backbone: Backbone, saved: _Saved, workspace: Workspace, run: Followed
 ) -> Result:
     """Train what the saved model must beat, and write the whole evidence beside it."""
-    features = evidence.features_arm(replace(target, budget=Budget(None)), source)
+    features = evidence.features_arm(replace(experiment, budget=Budget(None)), backbone)
     try:
-        made, before = saved.outcome(target, features), saved.temperature
+        made, before = saved.outcome(experiment, features), saved.temperature
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise HeadstartError(
             f"{workspace.out / artifact.EVIDENCE} is not what `fit` writes "
@@ -164,9 +168,9 @@ def _proved(
         ) from error
     name = saved.record.strategy
     own = {"naive": {}, FEATURES: {FEATURES: made}}.get(name, {name: made})
-    trial = Trial(target, source, name, {FEATURES: features} | own)
-    if by_folds(target):
-        trial = trials.run(target, source, name)
+    trial = StrategySearch(experiment, backbone, name, {FEATURES: features} | own)
+    if by_folds(experiment):
+        trial = trials.run(experiment, backbone, name)
         made = replace(trial.tried[trial.winner], model=made.model)
     arms, kept = rivals(trial), "naive" if name == "naive" else "asked"
     arms, protocol = with_scratch(trial, arms | {kept: made})
@@ -183,7 +187,7 @@ def _proved(
     result = Result(workspace.out, found)
     told = {key: saved.told[key] for key in KEPT if key in saved.told} | result.record()
     draft = workspace.draft()
-    artifact.describe(draft, saved.record, told, source.library)
+    artifact.describe(draft, saved.record, told, backbone.library)
     page(draft, Proof(trial, arms, kept), told, made.model)
     workspace.renew()
     workspace.end()

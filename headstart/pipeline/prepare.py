@@ -15,9 +15,9 @@ from headstart.data import Dataset, Schema, demand_data
 from headstart.data import load as load_data
 from headstart.defaults import Recipe, Settings
 from headstart.errors import HeadstartError
-from headstart.evidence import Target
+from headstart.evidence import Experiment
 from headstart.features.reading import Reader
-from headstart.pipeline.demands import AUTO, demand_looks, demand_trainable, try_out
+from headstart.pipeline.demands import AUTO, demand_looks, demand_trainable, validate_strategy
 from headstart.pipeline.heads import headed
 from headstart.runtime import machine
 from headstart.runtime.budget import Budget, age, earlier
@@ -34,7 +34,7 @@ IMPORTED = min(age(), 4 * time.process_time())
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class RunContext:
     """What a run has besides data and backbone."""
 
     settings: Settings
@@ -47,7 +47,7 @@ class Surroundings:
     @classmethod
     def of(
         cls, settings: Settings, progress: Progress, workspace: Path | None = None
-    ) -> Surroundings:
+    ) -> RunContext:
         """Start the clock. Raises HeadstartError for settings that no run can have."""
         before = earlier()
         clock = Budget(settings.budget, before)
@@ -94,22 +94,24 @@ class Surroundings:
         progress.say(str(dataset.report))
         return dataset
 
-    def target(self, dataset: Dataset, source: Backbone) -> Target:
+    def experiment(self, dataset: Dataset, backbone: Backbone) -> Experiment:
         """The data set as this backbone is to be transferred to it."""
         settings = self.settings
-        stages = source.stages.values()
+        stages = backbone.stages.values()
         parameters = sum(p.numel() for stage in stages for p in stage.parameters())
         weigh = settings.class_weights == "auto"
         trained = dataset.targets("train")
-        name = task_name(source, dataset, settings)
+        name = task_name(backbone, dataset, settings)
         offered = defaults.task_settings(dataset.kind, trained, len(dataset.labels), weigh)
         given = catalog.task_settings(name, offered)
-        return Target(
+        return Experiment(
             dataset=dataset,
             task=catalog.task(name, **given),
             task_settings=given,
             reader=Reader(
-                fitted_modality(source, settings), source.preprocess, defaults.looks(settings.tta)
+                fitted_modality(backbone, settings),
+                backbone.preprocess,
+                defaults.looks(settings.tta),
             ),
             settings=settings,
             accelerator=machine.accelerator(settings, parameters),
@@ -126,30 +128,31 @@ def prepare(
     settings: Settings,
     progress: Progress,
     workspace: Path | None = None,
-) -> tuple[Target, Backbone, str]:
+) -> tuple[Experiment, Backbone, str]:
     """Everything that can go wrong before work begins: names, weights, data, machine."""
-    around = Surroundings.of(settings, progress, workspace)
+    around = RunContext.of(settings, progress, workspace)
     strategy = headed(strategy, settings)
-    try_out(strategy)
+    validate_strategy(strategy)
     demand_data(Path(data))
-    source = around.load(backbone)
-    dataset = around.read(data, fitted_modality(source, settings))
+    network = around.load(backbone)
+    dataset = around.read(data, fitted_modality(network, settings))
     around.keep_time()
     name = strategy or defaults.strategy(len(dataset.split("train")))
-    demand_trainable(name, source)
-    target = around.target(dataset, source)
-    demand_looks(target, source)
-    for sentence in target.remarks():
+    demand_trainable(name, network)
+    experiment = around.experiment(dataset, network)
+    demand_looks(experiment, network)
+    for sentence in experiment.remarks():
         progress.warn(sentence)
-    return target, source, name
+    return experiment, network, name
 
 
-def fitted_modality(source: Backbone, settings: Settings) -> Modality:
+def fitted_modality(backbone: Backbone, settings: Settings) -> Modality:
     """The backbone's modality. Raises HeadstartError for settings that it can't have."""
-    modality = catalog.modality(source.modality).fitted(source)
+    modality = catalog.modality(backbone.modality).fitted(backbone)
     if settings.views and modality.ragged:
         raise HeadstartError(
-            f"views {settings.views} can't be: {source.modality} has no random views. Leave it out."
+            f"views {settings.views} can't be: {backbone.modality} has no random views. "
+            "Leave it out."
         )
     return modality
 
@@ -179,33 +182,37 @@ def _kind(targets: str) -> str:
     return kind
 
 
-def task_name(source: Backbone, dataset: Dataset, settings: Settings) -> str:
+def task_name(backbone: Backbone, dataset: Dataset, settings: Settings) -> str:
     """The task that this backbone's modality and these targets make.
 
     It is the one that the settings name, ours for the kind of target, or another package's for a
     kind of its own. Raises HeadstartError where there is none.
     """
     known = catalog.names("tasks")
-    names = [f"{source.modality}-{settings.targets}"]
-    names += [f"{source.modality}-{TASKS[dataset.kind]}"] if dataset.kind in TASKS else []
-    others = (n for n in sorted(known) if n.startswith(f"{source.modality}-"))
+    names = [f"{backbone.modality}-{settings.targets}"]
+    names += [f"{backbone.modality}-{TASKS[dataset.kind]}"] if dataset.kind in TASKS else []
+    others = (n for n in sorted(known) if n.startswith(f"{backbone.modality}-"))
     found = next((name for name in names if name in known), None)
     found = found or next(
         (n for n in others if catalog.part("tasks", n).kind == dataset.kind), None
     )
     if found is None:
         raise HeadstartError(
-            f"No task answers with {dataset.kind} for the modality {source.modality}. Install a "
+            f"No task answers with {dataset.kind} for the modality {backbone.modality}. Install a "
             "package that brings one, or name another kind with --targets."
         )
     return found
 
 
-def claim(workspace: Workspace, target: Target, source: Backbone, strategy: str) -> None:
+def claim(workspace: Workspace, experiment: Experiment, backbone: Backbone, strategy: str) -> None:
     """Say what this run is, so that one that was killed is gone on with."""
-    run = {"weights": source.origin.weights_hash, "architecture": str(source.architecture)}
+    run = {"weights": backbone.origin.weights_hash, "architecture": str(backbone.architecture)}
     _claim(
-        workspace, target.dataset, target.settings, run | {"strategy": strategy}, target.progress
+        workspace,
+        experiment.dataset,
+        experiment.settings,
+        run | {"strategy": strategy},
+        experiment.progress,
     )
 
 
@@ -214,7 +221,7 @@ def claim_many(
     dataset: Dataset,
     references: Sequence[str],
     strategy: str | None,
-    around: Surroundings,
+    around: RunContext,
 ) -> None:
     """The same for a run that chooses among backbones."""
     run = {"backbones": sorted(references), "strategy": strategy or AUTO}
@@ -235,14 +242,14 @@ def _claim(
         progress.say("An unfinished run of the same kind is here; going on with it.")
 
 
-def reference(target: Target, moves: Strategy, source: Backbone) -> Recipe:
+def reference(experiment: Experiment, moves: Strategy, backbone: Backbone) -> Recipe:
     """The recipe that the scratch arm doubles: the strategy's, or full fine-tuning's."""
-    recipe = target.recipe(moves, "scratch", source)
+    recipe = experiment.recipe(moves, "scratch", backbone)
     if recipe.epochs:
         return recipe
-    return target.recipe(catalog.strategy("full-fine-tuning"), "scratch", source)
+    return experiment.recipe(catalog.strategy("full-fine-tuning"), "scratch", backbone)
 
 
-def rebuild(source: Backbone) -> Callable[[], Backbone]:
+def rebuild(backbone: Backbone) -> Callable[[], Backbone]:
     """A maker of the same network with random weights, drawn from torch's generator."""
-    return lambda: catalog.load_backbone(source.architecture)
+    return lambda: catalog.load_backbone(backbone.architecture)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from headstart import artifact, defaults, evidence
 from headstart.artifact import Record
 from headstart.defaults import Recipe
-from headstart.evidence import Arm, Outcome, Target
+from headstart.evidence import Arm, ArmResult, Experiment
 from headstart.evidence.doubt import UNENDED
 from headstart.pipeline.affordable import has_time
 from headstart.pipeline.demands import AUTO
@@ -20,15 +20,15 @@ from headstart.pipeline.finish import SIMPLE, Choice, Stage, finish
 from headstart.pipeline.folding import Folding
 from headstart.pipeline.heads import FEATURES, moves
 from headstart.pipeline.prepare import IMPORTED, rebuild, reference
-from headstart.pipeline.trials import Trial
+from headstart.pipeline.trials import StrategySearch
 from headstart.results import Result
 from headstart.results.ranking import Ranking
 from headstart.runtime.workspace import Workspace
 from headstart.tracking import Followed
 
-Arms = dict[str, Outcome]
-Begin = Callable[[Trial, Ranking | None], None]
-Attempt = Callable[[Begin], tuple[Trial, Ranking | None]]
+Arms = dict[str, ArmResult]
+Begin = Callable[[StrategySearch, Ranking | None], None]
+Attempt = Callable[[Begin], tuple[StrategySearch, Ranking | None]]
 AFFORDED = 6  # times a fresh process's start must be left in a budget for a check before the last
 UNTRAINED = "No network was trained from scratch."
 
@@ -67,14 +67,14 @@ class Standing:
 
     workspace: Workspace
     run: Followed
-    trial: Trial | None = None
+    trial: StrategySearch | None = None
     ranking: Ranking | None = None
     arms: Arms = field(default_factory=dict)
     protocol: str = UNTRAINED
     there: Record | None = None
     wrote: bool = False
 
-    def begin(self, trial: Trial, ranking: Ranking | None = None) -> None:
+    def begin(self, trial: StrategySearch, ranking: Ranking | None = None) -> None:
         """Take the first trial that has a model."""
         if self.workspace.handed_over:
             self.there = artifact.read(self.workspace.out)
@@ -82,22 +82,22 @@ class Standing:
         more = trial.asked == AUTO or bool(moves(trial.asked).epochs(1))
         self.advance(trial, ranking, "Better ones are looked for" if more else "")
 
-    def advance(self, trial: Trial, ranking: Ranking | None, going_on: str = "") -> None:
+    def advance(self, trial: StrategySearch, ranking: Ranking | None, going_on: str = "") -> None:
         """Take a trial with more arms, and hand over the best of them if it is another.
 
         A budget that has hardly time for the last check has none for one before.
         """
         before = self.there.strategy if self.there else ""
         self.trial, self.ranking, self.arms = trial, ranking, rivals(trial)
-        target, (_, best) = trial.target, choice(trial, self.arms)
-        if target.budget.left() < AFFORDED * IMPORTED or best.strategy == before:
+        experiment, (_, best) = trial.experiment, choice(trial, self.arms)
+        if experiment.budget.left() < AFFORDED * IMPORTED or best.strategy == before:
             return
         self._write(Stage(False, self._doubt(trial), FIRST, self.there))
         folds = trial.folding.folds if trial.folding else None
-        shown = evidence.interval(best, target.settings.seed, folds)
-        target.progress.say(
+        shown = evidence.interval(best, experiment.settings.seed, folds)
+        experiment.progress.say(
             f"{self.workspace.out} holds a model that can be used: {best.strategy}, "
-            f"{shown.value:.3f} {target.task.metric} ({shown.low:.3f} – {shown.high:.3f})."
+            f"{shown.value:.3f} {experiment.task.metric} ({shown.low:.3f} – {shown.high:.3f})."
             f" {going_on or self._next(trial)}; Ctrl-C keeps the model."
         )
 
@@ -130,22 +130,22 @@ class Standing:
         self.run.result(result.to_json)
         return result
 
-    def _doubt(self, trial: Trial) -> str:
+    def _doubt(self, trial: StrategySearch) -> str:
         return UNENDED if wants_scratch(trial) and "scratch" not in self.arms else ""
 
-    def _next(self, trial: Trial) -> str:
+    def _next(self, trial: StrategySearch) -> str:
         if wants_scratch(trial):
             return "Its worth is being measured against the same network from scratch"
         return "Its evidence is being gathered"
 
 
-def rivals(trial: Trial) -> Arms:
+def rivals(trial: StrategySearch) -> Arms:
     """All arms but scratch: `naive`, `features`, what else was tried by name, and `asked`.
 
     The last is the trial's winner, which is the features' arm where nothing was trained.
     """
     features, asked = trial.tried[FEATURES], trial.tried[trial.winner]
-    naive = evidence.naive_arm(trial.target, features)
+    naive = evidence.naive_arm(trial.experiment, features)
     if trial.folding is not None:
         naive = replace(naive, arm=trial.folding.naive())
     arms = {"naive": naive, "features": features}
@@ -154,30 +154,32 @@ def rivals(trial: Trial) -> Arms:
     return arms | {"asked": asked}
 
 
-def baseline_of(trial: Trial) -> Arm | None:
+def baseline_of(trial: StrategySearch) -> Arm | None:
     """What a user would have without a network, judged as the others are; None without time."""
     if trial.folding is not None:
         return trial.folding.baseline()
-    return None if trial.target.budget.over() else evidence.baseline_arm(trial.target)
+    return None if trial.experiment.budget.over() else evidence.baseline_arm(trial.experiment)
 
 
-def with_scratch(trial: Trial, arms: Mapping[str, Outcome]) -> tuple[Arms, str]:
+def with_scratch(trial: StrategySearch, arms: Mapping[str, ArmResult]) -> tuple[Arms, str]:
     """The arms with `scratch`, where one is wanted and the budget has time for it.
 
     Answers with a sentence on how it was trained, or why it wasn't, too.
     """
-    target, source, name = trial.target, trial.source, "Training from scratch"
+    experiment, backbone, name = trial.experiment, trial.backbone, "Training from scratch"
     if not wants_scratch(trial):
         return dict(arms), UNTRAINED
     timeless = f"{UNTRAINED[:-1]}, as the budget left no time for it."
     trainings = 2 if trial.folding is None else 2 * trial.folding.folds.count
-    if not has_time(target, source, name, trainings):  # a search, and what it found
+    if not has_time(experiment, backbone, name, trainings):  # a search, and what it found
         return dict(arms), timeless
-    recipe = reference(target, trial.moves, source)
-    rates = defaults.scratch_rates(source.delicate)
+    recipe = reference(experiment, trial.moves, backbone)
+    rates = defaults.scratch_rates(backbone.delicate)
     if trial.folding is None:
         transfer = arms["asked"].arm
-        scratch, protocol = evidence.scratch_arm(target, rebuild(source), recipe, rates, transfer)
+        scratch, protocol = evidence.scratch_arm(
+            experiment, rebuild(backbone), recipe, rates, transfer
+        )
     else:
         found = _scratch_in_folds(trial, trial.folding, recipe, rates)
         if found is None:
@@ -188,64 +190,72 @@ def with_scratch(trial: Trial, arms: Mapping[str, Outcome]) -> tuple[Arms, str]:
 
 
 def _scratch_in_folds(
-    trial: Trial, folding: Folding, recipe: Recipe, rates: Sequence[float]
-) -> tuple[Outcome, str] | None:
+    trial: StrategySearch, folding: Folding, recipe: Recipe, rates: Sequence[float]
+) -> tuple[ArmResult, str] | None:
     """A network from scratch in each fold, and what was done; None where time was out.
 
     The rate that the first fold finds serves all, which can only favour scratch: the others' items
     had a part in it. Together they take the time of one. The model is the last fold's, until one is
     trained on all items to be handed over.
     """
-    source = trial.source
+    backbone = trial.backbone
     name = trial.winner if trial.winner in folding.arms else FEATURES  # as time was out for it
-    made: list[Outcome] = []
+    made: list[ArmResult] = []
     said: list[str] = []
 
-    def judge(number: int, part: Target) -> Outcome:
-        own = replace(recipe, batch=part.settings.batch or defaults.batch(_learned(part)))
+    def judge(number: int, part: Experiment) -> ArmResult:
+        own = replace(
+            recipe, batch_size=part.settings.batch_size or defaults.batch_size(_learned(part))
+        )
         if made and made[0].recipe is not None:
             first = made[0].recipe
-            made.append(evidence.scratch_at(part, rebuild(source), own, first.rate, first.epochs))
+            made.append(
+                evidence.scratch_at(part, rebuild(backbone), own, first.learning_rate, first.epochs)
+            )
             return made[-1]
         transfer, share = folding.arms[name][number], 1 / folding.folds.count
-        outcome, protocol = evidence.scratch_arm(part, rebuild(source), own, rates, transfer, share)
+        outcome, protocol = evidence.scratch_arm(
+            part, rebuild(backbone), own, rates, transfer, share
+        )
         made.append(outcome)
         said.append(protocol)
         return outcome
 
-    settings = trial.target.settings
-    left = trial.target.budget.until(1.0 - evidence.FINDINGS_SHARE[settings.evidence])
+    settings = trial.experiment.settings
+    left = trial.experiment.budget.until(1.0 - evidence.FINDINGS_SHARE[settings.evidence])
     if not folding.add("scratch", judge, left):
         return None
     return replace(made[-1], arm=folding.arm("scratch")), f"In the first fold: {said[0]}"
 
 
-def scratch_of_all(trial: Trial, judged: Outcome) -> Outcome:
+def scratch_of_all(trial: StrategySearch, judged: ArmResult) -> ArmResult:
     """The network from scratch that is handed over where it is best in folds: of all items."""
-    target, source, recipe = trial.target, trial.source, judged.recipe
+    experiment, backbone, recipe = trial.experiment, trial.backbone, judged.recipe
     if recipe is None:
         raise ValueError("no rate was searched for")
-    usual = reference(target, trial.moves, source)
-    made = evidence.scratch_at(target, rebuild(source), usual, recipe.rate)
+    usual = reference(experiment, trial.moves, backbone)
+    made = evidence.scratch_at(experiment, rebuild(backbone), usual, recipe.learning_rate)
     return replace(made, arm=judged.arm)
 
 
-def _learned(target: Target) -> int:
-    return len(target.dataset.split("train"))
+def _learned(experiment: Experiment) -> int:
+    return len(experiment.dataset.split("train"))
 
 
-def wants_scratch(trial: Trial) -> bool:
+def wants_scratch(trial: StrategySearch) -> bool:
     """Whether a network from scratch is asked for and can be trained."""
-    return trial.target.settings.scratch and trial.source.differentiable
+    return trial.experiment.settings.scratch and trial.backbone.differentiable
 
 
-def choice(trial: Trial, arms: Mapping[str, Outcome]) -> tuple[str, Arm]:
+def choice(trial: StrategySearch, arms: Mapping[str, ArmResult]) -> tuple[str, Arm]:
     """The name of the arm to hand over, by validation or by folds, and what choosing so is worth.
 
     An arm that was judged by folds is chosen anew without each of them.
     """
     names = [name for name in (*SIMPLE, "asked") if name in arms]
-    if trial.target.task_settings.get("balanced"):  # one answer to all is never better than chance
+    if trial.experiment.task_settings.get(
+        "balanced"
+    ):  # one answer to all is never better than chance
         names.remove("naive")
     simple = {name: arms[name].arm for name in names}
     if trial.folding is None:
@@ -255,7 +265,7 @@ def choice(trial: Trial, arms: Mapping[str, Outcome]) -> tuple[str, Arm]:
     among = {name: simple[name] for name in names if name != "asked"} | dict(judged)
 
     def pick(given: Mapping[str, Arm]) -> str:
-        best = max(judged, key=lambda name: given[name].merit)
+        best = max(judged, key=lambda name: given[name].selection_key)
         asked = evidence.simplest({name: given[name] for name in ("features", best)})
         rest = {name: given[name] for name in names if name not in ("asked", asked)}
         return evidence.choose(rest | {asked: given[asked]})

@@ -18,10 +18,10 @@ from headstart.contracts import Backbone
 from headstart.contracts.references import parse
 from headstart.data import Dataset, Item, nested
 from headstart.errors import HeadstartError, OutOfTimeError
-from headstart.evidence import Target
+from headstart.evidence import Experiment
 from headstart.features.extract import extract
 from headstart.pipeline.contenders import (
-    Contender,
+    Candidate,
     behind,
     contenders,
     known,
@@ -31,7 +31,7 @@ from headstart.pipeline.contenders import (
     trained_first,
 )
 from headstart.pipeline.demands import demand_looks, demand_steps, demand_trainable
-from headstart.pipeline.prepare import Surroundings
+from headstart.pipeline.prepare import RunContext
 from headstart.pipeline.recommended import recommended
 from headstart.plan import trained_on
 from headstart.results.ranking import Ranking
@@ -48,12 +48,12 @@ SHARE = 0.2  # of a budget, by when a ranking that is part of a fit must be done
 
 
 @dataclass
-class Look:
+class BackboneRanking:
     """A data set, and the candidates for it from the best to the worst as far as is known."""
 
     dataset: Dataset
-    around: Surroundings
-    field: list[Contender]
+    around: RunContext
+    field: list[Candidate]
     priors: Sequence[Prior] = ()
     strategy: str | None = None
 
@@ -63,14 +63,14 @@ class Look:
         data: str | Path,
         asked: Sequence[str],
         download: bool,
-        around: Surroundings,
+        around: RunContext,
         strategy: str | None = None,
-    ) -> Look:
+    ) -> BackboneRanking:
         """Load and score the candidates that the strategy, where one is named, can be used on."""
         name, modality = modality_of(data, around.settings)
         found = contenders(asked, name, download) or {recommended(name, around): None}
         dataset = around.read(data, modality)
-        field = [Contender(*each) for each in found.items()]
+        field = [Candidate(*each) for each in found.items()]
         look = cls(dataset, around, field, strategy=strategy)
         look._load(name)
         around.keep_time()
@@ -80,22 +80,22 @@ class Look:
         return look
 
     @property
-    def alive(self) -> list[Contender]:
+    def alive(self) -> list[Candidate]:
         """The candidates that weren't dropped."""
         return [each for each in self.field if not each.dropped]
 
-    def level(self) -> list[Contender]:
+    def level(self) -> list[Candidate]:
         """Those that scores on features can't tell from the best, the best first."""
         best, *others = self.alive
         return [best, *(each for each in others if behind(best, each).low <= 0)]
 
-    def promote(self, first: Sequence[Contender]) -> None:
+    def promote(self, first: Sequence[Candidate]) -> None:
         """Put some of the candidates first, in their order."""
         self.field = [*first, *(each for each in self.field if each not in first)]
 
-    def target(self, source: Backbone) -> Target:
+    def experiment(self, backbone: Backbone) -> Experiment:
         """The data set as this backbone is to be transferred to it."""
-        return self.around.target(self.dataset, source)
+        return self.around.experiment(self.dataset, backbone)
 
     def ranking(self) -> Ranking:
         """What was found, as the user reads it."""
@@ -103,8 +103,8 @@ class Look:
         return Ranking(tuple(rows), tuple(self.priors), self._metric(), len(self.alive[0].held))
 
     def _metric(self) -> str:
-        source = next(each.source for each in self.field if each.source is not None)
-        return self.target(source).task.metric
+        backbone = next(each.backbone for each in self.field if each.backbone is not None)
+        return self.experiment(backbone).task.metric
 
     def _load(self, modality: str) -> None:
         for each in self.field:
@@ -112,32 +112,32 @@ class Look:
                 each.dropped = LATE
                 continue
             try:
-                source = self.around.load(each.reference)
+                backbone = self.around.load(each.reference)
             except (HeadstartError, ImportError, MemoryError) as error:
                 each.dropped = reason(error)
                 continue
             known = self._seen_by(each.reference)
-            if source.modality != modality:
-                each.dropped = f"is made for {source.modality}s, and the data are {modality}s"
+            if backbone.modality != modality:
+                each.dropped = f"is made for {backbone.modality}s, and the data are {modality}s"
             elif known:
                 each.dropped = f"was trained on {known} of these items, so that it knows them"
             else:
-                each.source, each.dropped = source, self._refused(source)
+                each.backbone, each.dropped = backbone, self._refused(backbone)
         if not self.alive:
             raise HeadstartError(
                 f"None of {len(self.field)} backbones can be used here; the first, "
                 f"{self.field[0].reference}: {self.field[0].dropped}"
             )
 
-    def _loaded(self) -> list[Contender]:
-        return [each for each in self.field if each.source is not None and not each.dropped]
+    def _loaded(self) -> list[Candidate]:
+        return [each for each in self.field if each.backbone is not None and not each.dropped]
 
-    def _refused(self, source: Backbone) -> str:
+    def _refused(self, backbone: Backbone) -> str:
         """Why the strategy can't be used on this backbone."""
         try:
-            demand_trainable(self.strategy, source)
-            demand_steps(self.strategy, self.target(source), source)
-            demand_looks(self.target(source), source)
+            demand_trainable(self.strategy, backbone)
+            demand_steps(self.strategy, self.experiment(backbone), backbone)
+            demand_looks(self.experiment(backbone), backbone)
         except HeadstartError as error:
             return str(error)
         return ""
@@ -173,14 +173,14 @@ class Look:
         for each in self.alive:
             _remember(self, each)
 
-    def _affordable(self, each: Contender, waiting: int, most: int) -> int:
-        if not self.around.budget.limited or each.source is None:
+    def _affordable(self, each: Candidate, waiting: int, most: int) -> int:
+        if not self.around.budget.limited or each.backbone is None:
             return most
-        price = evidence.Price.of(self.target(each.source), each.source)
+        price = evidence.Price.of(self.experiment(each.backbone), each.backbone)
         slot = self.around.budget.until(SHARE).left() / waiting
         return min(most, max(FEWEST, int(slot / price.item)))
 
-    def _look_at(self, each: Contender, count: int, waiting: int = 0) -> None:
+    def _look_at(self, each: Candidate, count: int, waiting: int = 0) -> None:
         """Score one candidate; without time for a closer look it keeps what the first one found.
 
         With `waiting` candidates for a first look, this one included, by as many items as it takes
@@ -195,26 +195,26 @@ class Look:
             each.dropped = reason(error)
         each.seconds += time.monotonic() - started
 
-    def _measure(self, each: Contender, count: int) -> None:
-        source = each.source
-        if source is None:
+    def _measure(self, each: Candidate, count: int) -> None:
+        backbone = each.backbone
+        if backbone is None:
             raise ValueError(f"{each.reference} was not loaded")
-        target = self.target(source)
+        experiment = self.experiment(backbone)
         items, targets, places = self._items(count)
-        prefix = target.prefix(source, len(source.stages))
+        prefix = experiment.prefix(backbone, len(backbone.stages))
         budget = self.around.budget  # a first look is as long as it takes, a closer one is not
         until = budget.until(SHARE) if budget.limited and len(each.held) else None
-        found = extract(prefix, items, target.reader, target.progress, until=until)
+        found = extract(prefix, items, experiment.reader, experiment.progress, until=until)
         if found.computed:
             each.speed = found.computed / found.seconds
         features = found.features()
-        sample = Sample(features, targets, self.dataset.kind, _answers(source, features))
+        sample = Sample(features, targets, self.dataset.kind, _answers(backbone, features))
         each.scores = {name: score.of(sample) for name, score in SCORES.items()}
         predicted = ridge(sample)
         labels = len(self.dataset.labels)
         if predicted.shape[1] < labels:  # the last classes don't occur among these items
             predicted = np.pad(predicted, ((0, 0), (0, labels - predicted.shape[1])))
-        each.held, each.places = target.task.scores(predicted, targets), places
+        each.held, each.places = experiment.task.scores(predicted, targets), places
 
     def _items(self, count: int) -> tuple[list[Item], np.ndarray, np.ndarray]:
         """A nested subset of what may be learned from, in which each label keeps its share.
@@ -253,27 +253,27 @@ class Look:
                 )
 
 
-def _answers(source: Backbone, features: np.ndarray) -> np.ndarray | None:
+def _answers(backbone: Backbone, features: np.ndarray) -> np.ndarray | None:
     """What the pretrained head makes of the features, as probabilities (N, its labels)."""
-    if source.head is None:
+    if backbone.head is None:
         return None
     with torch.inference_mode():
-        logits = source.head.cpu().eval()(torch.from_numpy(features))
+        logits = backbone.head.cpu().eval()(torch.from_numpy(features))
     return np.asarray(torch.softmax(logits, 1))
 
 
-def _remember(look: Look, each: Contender) -> None:
-    source = each.source
-    if source is None or not len(each.held):
+def _remember(look: BackboneRanking, each: Candidate) -> None:
+    backbone = each.backbone
+    if backbone is None or not len(each.held):
         return
     remember(
         [
             Past(
                 data=look.dataset.fingerprint,
                 task=look.dataset.kind,
-                metric=look.target(source).task.metric,
+                metric=look.experiment(backbone).task.metric,
                 backbone=each.reference,
-                weights=source.origin.weights_hash,
+                weights=backbone.origin.weights_hash,
                 score=float(each.held.mean()),
                 when=time.time(),
             )

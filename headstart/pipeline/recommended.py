@@ -9,7 +9,7 @@ from typing import Final, final
 from huggingface_hub import constants
 
 from headstart.errors import HeadstartError
-from headstart.pipeline.prepare import Surroundings
+from headstart.pipeline.prepare import RunContext
 
 INSTALL: Final = "pip install 'headstart[weights]'"
 
@@ -35,7 +35,7 @@ RECOMMENDED: Final[Mapping[str, Recommended]] = {
 }
 
 
-def recommended(modality: str, around: Surroundings) -> str:
+def recommended(modality: str, around: RunContext) -> str:
     """The reference of a small backbone for this modality, its weights now at hand.
 
     Size and licence are said before anything is fetched. Raises HeadstartError where there is none

@@ -8,20 +8,20 @@ from dataclasses import replace
 import numpy as np
 
 from headstart import defaults, evidence
-from headstart.evidence import Outcome
+from headstart.evidence import ArmResult
 from headstart.pipeline.prepare import rebuild, reference
-from headstart.pipeline.trials import Trial
+from headstart.pipeline.trials import StrategySearch
 
 
 def over_seeds(
-    trial: Trial, arms: Mapping[str, Outcome], kept: str
+    trial: StrategySearch, arms: Mapping[str, ArmResult], kept: str
 ) -> Mapping[str, np.ndarray] | None:
     """Held-out scores (seeds, N) of `chosen` and `scratch`; None where one seed is all there is.
 
     Scratch keeps the rate that its search found. A seed for which the budget leaves no time, to the
     end of its trainings, is left out; so is one that takes long where nobody said how many.
     """
-    first, scratch = trial.target, arms.get("scratch")
+    first, scratch = trial.experiment, arms.get("scratch")
     if trial.folding or scratch is None or scratch.recipe is None or kept == "scratch":
         return None
     features, winner = arms["features"], arms[kept]  # without training, all seeds give the latter
@@ -33,18 +33,18 @@ def over_seeds(
     for number in range(1, wanted):
         settings = replace(first.settings, seed=first.settings.seed + number)
         place = first.workspace / f"seed-{number}" if first.workspace else None
-        target = replace(first, settings=settings, workspace=place)
-        left = target.budget.until(1.0)
+        experiment = replace(first, settings=settings, workspace=place)
+        left = experiment.budget.until(1.0)
         if left.left() < seconds:
             break
         name = trial.winner
         made = winner
         if kept == "asked" and trial.moves.epochs(1):
-            given = (target, trial.source, trial.moves, name, features, left)
+            given = (experiment, trial.backbone, trial.moves, name, features, left)
             made = evidence.strategy_arm(*given)
-        recipe = reference(target, trial.moves, trial.source)
-        alike = (scratch.recipe.rate, scratch.recipe.epochs)
-        other = evidence.scratch_at(target, rebuild(trial.source), recipe, *alike)
+        recipe = reference(experiment, trial.moves, trial.backbone)
+        alike = (scratch.recipe.learning_rate, scratch.recipe.epochs)
+        other = evidence.scratch_at(experiment, rebuild(trial.backbone), recipe, *alike)
         if made.training.cut or other.training.cut:
             break
         rows["chosen"].append(made.arm.scores)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from headstart.pipeline import trials
 from headstart.pipeline.demands import AUTO, trains
-from headstart.pipeline.halving import halve
-from headstart.pipeline.prepare import Surroundings, claim_many
-from headstart.pipeline.ranking import Look
-from headstart.pipeline.trials import Trial
+from headstart.pipeline.halving import successive_halving
+from headstart.pipeline.prepare import RunContext, claim_many
+from headstart.pipeline.ranking import BackboneRanking
+from headstart.pipeline.trials import StrategySearch
 from headstart.results.ranking import Ranking
 from headstart.runtime.workspace import Workspace
 
@@ -21,31 +21,31 @@ def search(
     data: str | Path,
     asked: Sequence[str],
     strategy: str | None,
-    around: Surroundings,
+    around: RunContext,
     workspace: Workspace,
     download: bool,
-    ready: Callable[[Trial, Ranking | None], None],
-) -> tuple[Trial, Ranking]:
+    ready: Callable[[StrategySearch, Ranking | None], None],
+) -> tuple[StrategySearch, Ranking]:
     """The best of several backbones, and the strategies that were tried on it.
 
     `ready` is called once there is a model. `asked` are references or patterns; without any, all
     backbones that are at hand, and with `download` some that must be fetched.
     """
-    look = Look.at(data, asked, download, around, strategy)
+    look = BackboneRanking.at(data, asked, download, around, strategy)
     claim_many(workspace, look.dataset, [each.reference for each in look.field], strategy, around)
     if trains(strategy):
-        halve(look, around.budget.until(HALVED))
+        successive_halving(look, around.budget.until(HALVED))
     best = look.alive[0]
-    if best.source is None:
+    if best.backbone is None:
         raise ValueError(f"{best.reference} was not loaded")
     alone = f"{best.reference} is taken, the only one there is to look at."
     compared = f"{best.reference} is chosen.\n{look.ranking()}"
     around.progress.say(alone if len(look.field) == 1 else compared)
-    target = look.target(best.source)
-    for sentence in target.remarks():
+    experiment = look.experiment(best.backbone)
+    for sentence in experiment.remarks():
         around.progress.warn(sentence)
     ranking = look.ranking()
     made = trials.run(
-        target, best.source, strategy or AUTO, ready=lambda trial: ready(trial, ranking)
+        experiment, best.backbone, strategy or AUTO, ready=lambda trial: ready(trial, ranking)
     )
     return made, ranking

@@ -22,11 +22,11 @@ def groups(
     stages = len(model.stages)
     found = []
     for position, module in enumerate([*model.stages, model.head]):
-        rate = recipe.rate * strategy.lr_scale(position, stages)
+        learning_rate = recipe.learning_rate * strategy.lr_scale(position, stages)
         for decays in (True, False):
             some = [p for p in module.parameters() if (p.dim() > 1) == decays]
-            found.append(_group(some, rate, recipe.weight_decay if decays else 0.0))
-    found.append(_group(own, recipe.rate, 0.0))
+            found.append(_group(some, learning_rate, recipe.weight_decay if decays else 0.0))
+    found.append(_group(own, recipe.learning_rate, 0.0))
     return [group for group in found if group["params"]]
 
 

@@ -18,7 +18,7 @@ from headstart.contracts.model import Model
 from headstart.defaults import Recipe
 from headstart.errors import HeadstartError
 from headstart.features.engine import on_device, to_device
-from headstart.features.feed import Feed
+from headstart.features.loaders import Feed
 from headstart.features.reading import View, in_order
 from headstart.runtime.checkpoints import load_checkpoint, save_checkpoint
 from headstart.training.convolutions import SoundGradients
@@ -94,7 +94,7 @@ class _Run:
         self.moving.to(self.session.accelerator.device)
         fused = self.session.accelerator.device.type in ("cpu", "cuda")
         given = groups(self.model, self.strategy, self.moving.own(), self.recipe)
-        self.optimizer = torch.optim.AdamW(given, lr=self.recipe.rate, fused=fused)
+        self.optimizer = torch.optim.AdamW(given, lr=self.recipe.learning_rate, fused=fused)
         first = self._resume()
         started = saved = time.monotonic()
         total = (self.recipe.epochs - first) * self._steps_per_epoch()
@@ -120,8 +120,8 @@ class _Run:
         best = record.history[record.best]
         if record.diverged:
             self.session.progress.warn(
-                f"{self.recipe.label}: after {record.steps} steps at the rate {self.recipe.rate:g} "
-                "its numbers are no longer finite; the best weights before that are kept."
+                f"{self.recipe.label}: after {record.steps} steps at the rate "
+                f"{self.recipe.learning_rate:g} its numbers are no longer finite; the best weights before that are kept."
             )
         self.session.progress.say(
             f"{self.recipe.label}: {best['score']:.3f} on validation after "
@@ -137,7 +137,7 @@ class _Run:
         order = torch.randperm(len(self.splits.train)).numpy()
         losses = []
         view = View(self.session.seed, epoch)
-        for batch in self.splits.train.batches(order, self.recipe.batch, view):
+        for batch in self.splits.train.batches(order, self.recipe.batch_size, view):
             if alone(batch, self.model):
                 continue
             losses.append(self._step(batch, len(batch.targets)))
@@ -152,7 +152,7 @@ class _Run:
         if not losses:
             raise HeadstartError(
                 f"{self.recipe.label} has nothing to train on: a BatchNorm needs more than one "
-                "item a step. Give --batch 2 or more."
+                "item a step. Give --batch-size 2 or more."
             )
         return float(np.mean(losses))
 
@@ -221,7 +221,7 @@ class _Run:
         return warm * 0.5 * (1 + cos(pi * done))
 
     def _steps_per_epoch(self) -> int:
-        return -(-len(self.splits.train) // self.recipe.batch)
+        return -(-len(self.splits.train) // self.recipe.batch_size)
 
     def _judge(self, loss: float) -> None:
         began = time.monotonic()
@@ -242,7 +242,7 @@ class _Run:
         record.history.append(row)
         self.session.progress.row(self.recipe.label, row)
         last = len(record.history) - 1
-        if record.best < 0 or record.merit(last) > record.merit(record.best):
+        if record.best < 0 or record.selection_key(last) > record.selection_key(record.best):
             record.best = last
             self.kept = self.moving.copied()
         record.conclude(self.recipe, self.session, outputs)

@@ -13,7 +13,7 @@ import torch
 from accelerate import Accelerator
 
 from headstart.defaults import Recipe
-from headstart.features.feed import Feed
+from headstart.features.loaders import Feed
 from headstart.runtime.budget import Budget
 from headstart.runtime.progress import Progress
 
@@ -61,7 +61,7 @@ class Training:
     diverged: bool = False  # ended as its numbers were no longer finite
     decided: bool = False  # ended as going on would change nothing of what it was for
 
-    def merit(self, row: int) -> tuple[float, float]:
+    def selection_key(self, row: int) -> tuple[float, float]:
         """What selection compares: the score on validation, then minus the loss."""
         return self.history[row]["score"], -self.history[row]["validation_loss"]
 

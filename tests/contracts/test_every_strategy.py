@@ -21,7 +21,7 @@ from headstart.contracts import Strategy
 from headstart.contracts.model import Model
 from headstart.errors import HeadstartError
 from headstart.evidence.arms import unchanged
-from headstart.features.legality import storable
+from headstart.features.legality import cacheable_stages
 from headstart.runtime.checkpoints import load_checkpoint
 from headstart.training import Splits, loop, predict, seed_everything, train
 
@@ -88,7 +88,7 @@ def test_frozen_stages_end_bit_identical_and_others_move(
         *(model, TASK, strategy, tiny.splits(), tiny.recipe(epochs)),
         tiny.session(told=tiny.Told(checkpoint=path)),
     )
-    frozen = storable(strategy, epochs, len(model.stages), augmented=False)
+    frozen = cacheable_stages(strategy, epochs, len(model.stages), augmented=False)
     assert unchanged(model, backbone, frozen)
     last = load_checkpoint(path)
     assert last is not None
@@ -131,9 +131,9 @@ def test_storing_is_legal_up_to_the_least_frozen_stage(name: str, epochs: int, s
     strategy = catalog.strategy(name)
     frozen = [strategy.frozen_stages(epoch, stages) for epoch in range(epochs)]
     assert all(0 <= count <= stages for count in frozen)
-    assert storable(strategy, epochs, stages, augmented=False) == min(frozen)
-    assert storable(strategy, epochs, stages, augmented=True) == 0
-    assert storable(strategy, 0, stages, augmented=False) == stages
+    assert cacheable_stages(strategy, epochs, stages, augmented=False) == min(frozen)
+    assert cacheable_stages(strategy, epochs, stages, augmented=True) == 0
+    assert cacheable_stages(strategy, 0, stages, augmented=False) == stages
 
 
 @every_strategy

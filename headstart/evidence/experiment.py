@@ -19,8 +19,8 @@ from headstart.defaults import Recipe, Settings
 from headstart.errors import OutOfTimeError
 from headstart.features.engine import mean, to_device
 from headstart.features.extract import Extraction, Prefix, extract, is_stored
-from headstart.features.feed import RawFeed, StoredFeed
-from headstart.features.legality import storable
+from headstart.features.legality import cacheable_stages
+from headstart.features.loaders import CachedLoader, RawLoader
 from headstart.features.plan import Cut, Work, best, measure
 from headstart.features.reading import Reader, View
 from headstart.runtime.budget import Budget
@@ -32,7 +32,7 @@ _EXTRACTED = 0.7  # of a budget, by when features must be there for anything to 
 
 
 @dataclass(frozen=True)
-class Target:
+class Experiment:
     """One data set to transfer to, and everything that arms are trained and judged with."""
 
     dataset: Dataset
@@ -74,10 +74,10 @@ class Target:
             return ()
         return reader.modality.remarks(reader.decoded(self.dataset.items), reader.preprocess)
 
-    def raw(self, split: str, augmented: bool = False) -> RawFeed:
+    def raw(self, split: str, augmented: bool = False) -> RawLoader:
         """A split as items that are decoded in every epoch."""
         items, targets = self.dataset.split(split), self.dataset.targets(split)
-        return RawFeed(items, targets, self.reader, augmented)
+        return RawLoader(items, targets, self.reader, augmented)
 
     def positions(self, split: str) -> np.ndarray:
         """Where a split's items stand among all items."""
@@ -141,7 +141,7 @@ class Target:
         """Stored activations where that is legal and pays, or raw items."""
         settings = self.settings
         forced = settings.augment == "yes" and not settings.views
-        legal = storable(strategy, epochs, len(backbone.stages), augmented=forced)
+        legal = cacheable_stages(strategy, epochs, len(backbone.stages), augmented=forced)
         boundary = self._boundary(backbone, legal, epochs) if settings.cache else 0
         if boundary:
             with suppress(OutOfTimeError):  # the loop ends with the budget wherever it is
@@ -171,14 +171,15 @@ class Target:
             label=label,
             epochs=epochs,
             patience=max(5, epochs // 3),
-            batch=self.settings.batch or defaults.batch(count),
-            rate=self.settings.rate or defaults.rate(strategy.starts_from_probe(), width),
+            batch_size=self.settings.batch_size or defaults.batch_size(count),
+            learning_rate=self.settings.learning_rate
+            or defaults.learning_rate(strategy.starts_from_probe(), width),
         )
 
     def steps_per_epoch(self) -> int:
         """The steps of one pass over the training items."""
         count = len(self.dataset.split("train"))
-        return -(-count // (self.settings.batch or defaults.batch(count)))
+        return -(-count // (self.settings.batch_size or defaults.batch_size(count)))
 
     def session(self, name: str, budget: Budget, last: bool = True) -> Session:
         """A training session with a checkpoint of its own; a last one leaves time to judge."""
@@ -207,7 +208,7 @@ class Target:
         seed, count = self.settings.seed, self.settings.views
         views = [self.activations(backbone, boundary, View(seed, n)).rows for n in range(count)]
         train, validation = (
-            StoredFeed(
+            CachedLoader(
                 rows,
                 self.positions(split),
                 self.dataset.targets(split),

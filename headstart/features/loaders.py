@@ -48,7 +48,7 @@ class Feed(ABC):
 
 
 @final
-class RawFeed(Feed):
+class RawLoader(Feed):
     """Reads and decodes the items anew each time; random views only where `augmented`."""
 
     start = 0
@@ -66,7 +66,7 @@ class RawFeed(Feed):
 
 
 @final
-class StoredFeed(Feed):
+class CachedLoader(Feed):
     """Reads stored activations; of random views, where some are stored, another one each epoch.
 
     `positions` are this split's items in the rows; `sizes` (N,) says how long each of them is,
