@@ -15,9 +15,10 @@ from conftest import write_pictures
 import headstart as hs
 from headstart import evidence, plan
 from headstart.errors import OutOfTimeError
-from headstart.pipeline import affordable, trials
+from headstart.pipeline import affordable
 from headstart.pipeline.prepare import RunContext, prepare
-from headstart.pipeline.ranking import FEWEST, LATE, BackboneRanking
+from headstart.pipeline.selection import strategy_search
+from headstart.pipeline.selection.ranking import FEWEST, LATE, BackboneRanking
 from headstart.runtime import budget as budgets
 from headstart.runtime.budget import Budget
 from headstart.runtime.progress import Silent
@@ -71,7 +72,7 @@ def test_without_time_for_all_items_there_is_a_model_of_some(
     told = tiny.Recording()
     target, source, _ = prepare(pictures, TINY, "feature-extraction", SETTINGS, told, tmp_path)
     hurried = replace(target, budget=Budget(1e-6))
-    trial = trials.run(hurried, source, "feature-extraction")
+    trial = strategy_search.run(hurried, source, "feature-extraction")
     part, whole = trial.experiment.dataset, target.dataset
     assert trial.whole is whole
     assert len(part.items) < len(whole.items)
@@ -141,7 +142,7 @@ def test_every_candidate_is_looked_at_once_before_one_is_looked_at_twice(
         measure(look, each, count)
 
     monkeypatch.setattr(BackboneRanking, "_measure", noting)
-    monkeypatch.setattr("headstart.pipeline.ranking.FIRST", 40)
+    monkeypatch.setattr("headstart.pipeline.selection.ranking.FIRST", 40)
     monkeypatch.setattr(RunContext, "keep_time", lambda self: None)
     clock = Budget(1e-3) if limited else Budget(None)
     look = BackboneRanking.at(many, ALIKE, False, RunContext(SETTINGS, clock, Silent()))

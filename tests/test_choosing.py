@@ -18,10 +18,10 @@ from headstart import evidence, plan
 from headstart.errors import OutOfTimeError
 from headstart.evidence import Arm
 from headstart.loading.weights import save
-from headstart.pipeline import contenders, halving, trials
-from headstart.pipeline.ladder import BLENDED
 from headstart.pipeline.prepare import RunContext, prepare
-from headstart.pipeline.ranking import BackboneRanking
+from headstart.pipeline.selection import candidates, strategy_search, successive_halving
+from headstart.pipeline.selection.ladder import BLENDED
+from headstart.pipeline.selection.ranking import BackboneRanking
 from headstart.results.ranking import CheckedRanking, Ranked, Ranking, weighted_tau
 from headstart.runtime.progress import Silent
 from headstart.transferability import history
@@ -120,23 +120,23 @@ def test_a_random_network_comes_first_only_where_it_is_clearly_better(
     source = tiny.backbone()
     places = np.arange(100)
 
-    def contender(name: str, hits: int) -> contenders.Candidate:
+    def contender(name: str, hits: int) -> candidates.Candidate:
         origin = replace(source.origin, pretrained=name == "trained")
         held = (places < hits).astype(np.float64)
-        return contenders.Candidate(
+        return candidates.Candidate(
             name, None, replace(source, origin=origin), held=held, places=places
         )
 
     random, trained = contender("random", right), contender("trained", 60)
-    ordered = contenders.trained_first([random, trained])
+    ordered = candidates.trained_first([random, trained])
     assert ordered[0].reference == first
-    assert contenders.trained_first([trained, random]) == [trained, random]
+    assert candidates.trained_first([trained, random]) == [trained, random]
 
 
 def test_without_time_for_a_closer_look_the_first_one_counts(
     pictures: Path, sources: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("headstart.pipeline.ranking.FIRST", 30)
+    monkeypatch.setattr("headstart.pipeline.selection.ranking.FIRST", 30)
     measure = BackboneRanking._measure
 
     def late(look: BackboneRanking, each: Any, count: int) -> None:
@@ -163,8 +163,8 @@ def test_without_time_for_a_closer_look_the_first_one_counts(
 def test_a_first_look_drops_those_clearly_behind(
     pictures: Path, sources: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("headstart.pipeline.ranking.FIRST", 30)
-    monkeypatch.setattr("headstart.pipeline.ranking.KEPT", 1)
+    monkeypatch.setattr("headstart.pipeline.selection.ranking.FIRST", 30)
+    monkeypatch.setattr("headstart.pipeline.selection.ranking.KEPT", 1)
     seen: list[tuple[str, int]] = []
     measure = BackboneRanking._measure
 
@@ -199,24 +199,24 @@ def test_patterns_and_all_at_hand(
     pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    found = contenders.contenders(["seeded:conv*"], "image", download=False)
+    found = candidates.contenders(["seeded:conv*"], "image", download=False)
     assert list(found) == ["seeded:convnet"]
     made = hs.fit(
         pictures, "seeded:convnet", "mine", strategy="feature-extraction", settings=quick()
     )
     assert made.folder.name == "mine"
-    found = contenders.contenders([], "image", download=False)
+    found = candidates.contenders([], "image", download=False)
     assert "checkpoint:mine" in found
     rows = hs.rank(pictures, ["checkpoint:mine", "seeded:convnet"], settings=quick()).rows
     assert [row.backbone for row in rows] == ["seeded:convnet", "checkpoint:mine"]
     assert "was trained on" in rows[1].dropped
     assert not any(reference.startswith("seeded:") for reference in found)
-    away = contenders.contenders([], "image", download=True)
+    away = candidates.contenders([], "image", download=True)
     more = [away[name] for name in away.keys() - found.keys()]
-    assert len(more) == contenders.FETCHED
+    assert len(more) == candidates.FETCHED
     assert all(card and not card.at_hand and card.accuracy for card in more)
     with pytest.raises(hs.HeadstartError, match="No pretrained text model that matches is at hand"):
-        contenders.contenders(["seeded:conv*"], "text", download=False)
+        candidates.contenders(["seeded:conv*"], "text", download=False)
 
 
 def test_short_fine_tuning_parts_those_that_features_can_not(
@@ -226,7 +226,7 @@ def test_short_fine_tuning_parts_those_that_features_can_not(
     asked = ["seeded:convnet?width=8&seed=1", "seeded:convnet?width=8&seed=2"]
     look = BackboneRanking.at(pictures, asked, False, around)
     assert len(look.level()) == 2
-    halving.successive_halving(look, around.budget.until(1.0))
+    successive_halving.successive_halving(look, around.budget.until(1.0))
     tuned = [each.tuned for each in look.field]
     assert all(arm is not None and len(arm.checked) for arm in tuned)
     assert tuned[0].selection_key >= tuned[1].selection_key  # type: ignore[union-attr] # both were trained
@@ -258,7 +258,7 @@ def test_all_strategies_are_tried_from_cheap_to_dear(pictures: Path, tmp_path: P
     target, source, _ = prepare(
         pictures, "seeded:residual?width=4", "auto", quick(epochs=4), Silent(), tmp_path
     )
-    trial = trials.run(target, source, "auto")
+    trial = strategy_search.run(target, source, "auto")
     names = list(trial.judged)
     blends = ["last-stages?share=0.5", "wise-ft?share=0.5"]
     assert names[:5] == ["feature-extraction", "last-stages", blends[0], "lp-ft", blends[1]]
@@ -273,10 +273,10 @@ def test_all_strategies_are_tried_from_cheap_to_dear(pictures: Path, tmp_path: P
 def test_with_enough_validation_no_folds_are_trained(
     pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("headstart.pipeline.ladder.SMALL", 1)
+    monkeypatch.setattr("headstart.pipeline.selection.ladder.SMALL", 1)
     given = (pictures, "seeded:residual?width=4", "auto", quick(epochs=4), Silent(), tmp_path)
     target, source, _ = prepare(*given)
-    trial = trials.run(target, source, "auto")
+    trial = strategy_search.run(target, source, "auto")
     assert trial.judged.keys() == trial.tried.keys()
     for name, made in trial.tried.items():
         assert trial.judged[name].selection_key[0] == made.arm.selection_key[0]
@@ -303,7 +303,7 @@ def test_a_budget_without_time_leaves_strategies_out(pictures: Path, tmp_path: P
     told = tiny.Recording()
     given = (pictures, "seeded:convnet", "auto", quick(), told, tmp_path)
     target, source, _ = prepare(*given)
-    trial = trials.run(target, source, "auto", target.budget.until(1.0).__class__(0.1))
+    trial = strategy_search.run(target, source, "auto", target.budget.until(1.0).__class__(0.1))
     assert list(trial.tried) == ["feature-extraction"] == [trial.winner]
     assert any(text.startswith("lp-ft is left out, as the budget") for text in told.said)
 
@@ -331,7 +331,7 @@ def test_what_validation_cannot_tell_from_features_is_blended_with_them(
     if strategy > features:  # else the blend would be the best of all
         scores["last-stages?share=0.5"] = blend
     arms = {name: judged(name, share) for name, share in scores.items()}
-    trial = trials.StrategySearch(None, None, "auto", judged=arms)  # type: ignore[arg-type] # judged alone
+    trial = strategy_search.StrategySearch(None, None, "auto", judged=arms)  # type: ignore[arg-type] # judged alone
     assert trial.winner == winner
 
 
@@ -342,7 +342,7 @@ def test_the_policy_blends_where_validation_is_undecided_and_a_user_decides(
     monkeypatch.setattr(evidence, "undecided", lambda *arms: True)
     given = (pictures, "seeded:residual?width=4", "last-stages", quick(epochs=2), Silent())
     target, source, _ = prepare(*given, tmp_path)
-    trial = trials.run(target, source, "last-stages", named=named)
+    trial = strategy_search.run(target, source, "last-stages", named=named)
     assert trial.winner == ("last-stages" if named else "last-stages?share=0.5")
 
 

@@ -70,7 +70,7 @@ def test_python_and_commands_on_a_page_exist(page: Path) -> None:
         for node in ast.walk(ast.parse(block)):
             if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "hs":
                 assert node.attr in headstart.__all__
-    said = re.findall(r"^headstart ([a-z]+)", page.read_text(encoding="utf-8"), re.M)
+    said = re.findall(r"^headstart ([a-z-]+)", page.read_text(encoding="utf-8"), re.M)
     assert set(said) <= commands()
 
 

@@ -13,9 +13,10 @@ from conftest import write_pictures
 
 import headstart as hs
 from headstart.evidence import calibration
-from headstart.pipeline import findings, trials
+from headstart.pipeline import findings
 from headstart.pipeline.heads import FEATURES
 from headstart.pipeline.prepare import prepare
+from headstart.pipeline.selection import strategy_search
 from headstart.report import headline
 from headstart.results import Result
 from headstart.runtime.budget import Budget
@@ -100,7 +101,7 @@ def test_labels_are_not_said_to_be_saved_where_that_was_not_measured(
 ) -> None:
     settings = hs.Settings(epochs=2, device="cpu")
     target, source, name = prepare(pictures, TINY, "lp-ft", settings, Silent(), tmp_path)
-    trial = trials.run(target, source, name)
+    trial = strategy_search.run(target, source, name)
     features = trial.tried[FEATURES]
     wrong = replace(features.arm, scores=np.zeros_like(features.arm.scores))
     arms = {"features": replace(features, arm=wrong), "scratch": replace(features, recipe=None)}
@@ -120,7 +121,7 @@ def test_a_scratch_arm_that_learned_nothing_is_no_yardstick(
     target, source, name = prepare(
         pictures, TINY, "feature-extraction", settings, Silent(), tmp_path
     )
-    features = trials.run(target, source, name).tried[FEATURES]
+    features = strategy_search.run(target, source, name).tried[FEATURES]
 
     def scored(value: float) -> Any:
         return replace(features.arm, scores=np.full_like(features.arm.scores, value))
@@ -158,7 +159,7 @@ def test_fewer_labels_leave_what_is_held_out_alone(pictures: Path, tmp_path: Pat
 def test_without_time_the_dear_parts_are_left_out(pictures: Path, tmp_path: Path) -> None:
     settings = hs.Settings(epochs=2, device="cpu", scratch=False)
     target, source, name = prepare(pictures, TINY, "lp-ft", settings, Silent(), tmp_path)
-    trial = trials.run(target, source, name)
+    trial = strategy_search.run(target, source, name)
     hurried = replace(trial, experiment=replace(target, budget=Budget(0.0)))
     arms = {"naive": trial.tried["feature-extraction"], "features": trial.tried[FEATURES]}
     proof = findings.Proof(hurried, arms | {"asked": trial.tried["lp-ft"]}, "asked")

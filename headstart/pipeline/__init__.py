@@ -13,9 +13,7 @@ from headstart.data import demand_data, load_labelled
 from headstart.defaults import Settings
 from headstart.errors import HeadstartError
 from headstart.evidence.by_class import within
-from headstart.pipeline import trials
 from headstart.pipeline.asking import Asked, asked_schema
-from headstart.pipeline.choosing import check_ranking, rank
 from headstart.pipeline.comparing import compare
 from headstart.pipeline.demands import demand_steps, validate_strategy
 from headstart.pipeline.extraction import cache_features, export_features, plan_features
@@ -26,15 +24,17 @@ from headstart.pipeline.listing import backbones, strategies
 from headstart.pipeline.opening import load, reported
 from headstart.pipeline.prepare import (
     RunContext,
-    claim,
     prepare,
-    rebuild,
-    reference,
+    random_init,
+    register_run,
+    scratch_recipe,
 )
 from headstart.pipeline.proving import proved
 from headstart.pipeline.reporting import report_on
-from headstart.pipeline.shortlist import search
-from headstart.pipeline.trials import StrategySearch
+from headstart.pipeline.selection import strategy_search
+from headstart.pipeline.selection.choosing import check_ranking, rank
+from headstart.pipeline.selection.shortlist import search
+from headstart.pipeline.selection.strategy_search import StrategySearch
 from headstart.plan import read as read_plan
 from headstart.plan import trained_on
 from headstart.results import Evaluation, Result
@@ -92,8 +92,8 @@ def fit(
         )
         if len(references) == 1 and "*" not in references[0]:
             prepared = prepare(data, references[0], strategy, *around)
-            claim(workspace, *prepared)
-            attempt = trials.attempt(*prepared, named=strategy is not None)
+            register_run(workspace, *prepared)
+            attempt = strategy_search.attempt(*prepared, named=strategy is not None)
             return proved(attempt, workspace, run)
         strategy = headed(strategy, run.settings)
         validate_strategy(strategy)
@@ -121,8 +121,8 @@ def reproduce(
     following = follow(settings, progress or Silent(), Path(out), asked)
     with Workspace(Path(out)) as workspace, following as run:
         experiment, backbone, name = planned(made, asked["data"], run, workspace)
-        claim(workspace, experiment, backbone, name)
-        return proved(trials.attempt(experiment, backbone, name), workspace, run)
+        register_run(workspace, experiment, backbone, name)
+        return proved(strategy_search.attempt(experiment, backbone, name), workspace, run)
 
 
 def pretrain(
@@ -145,10 +145,10 @@ def pretrain(
         around = (run.settings, run.progress, workspace.folder)
         experiment, network, name = prepare(data, backbone, "full-fine-tuning", *around)
         demand_steps(name, experiment, network)
-        claim(workspace, experiment, network, name)
-        recipe = reference(experiment, catalog.strategy(name), network)
+        register_run(workspace, experiment, network, name)
+        recipe = scratch_recipe(experiment, catalog.strategy(name), network)
         rates = defaults.scratch_rates(network.delicate)
-        made, protocol = evidence.scratch_arm(experiment, rebuild(network), recipe, rates)
+        made, protocol = evidence.scratch_arm(experiment, random_init(network), recipe, rates)
         naive = evidence.naive_arm(experiment, made)
         lead = evidence.paired(made.arm.scores, naive.arm.scores, run.settings.seed)
         if lead.low <= 0:

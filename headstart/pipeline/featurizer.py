@@ -32,9 +32,9 @@ class Featurizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # it h
     """A pretrained backbone that turns files, pictures or texts into features (N, D) float32.
 
     `backbone` is a reference such as `timm:resnet50`; `batch_size`, `engine`, `precision` and
-    `device` are those of `Settings`. Nothing is learned, so that it need not be fitted. What is pickled is
-    the reference, never weights. Features lie in the store, so that each item is computed once,
-    however many folds and settings are tried after it.
+    `device` are those of `Settings`. Nothing is learned, so that it need not be fitted. What is
+    pickled is the reference, never weights. Features lie in the store, so that each item is
+    computed once, however many folds and settings are tried after it.
     """
 
     def __init__(

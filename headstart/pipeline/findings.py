@@ -22,8 +22,8 @@ from headstart.evidence.robustness import CORRUPTED, robustness
 from headstart.features.near import near_said
 from headstart.pipeline.affordable import shortened
 from headstart.pipeline.pictures import pictured
-from headstart.pipeline.prepare import rebuild, reference
-from headstart.pipeline.trials import StrategySearch
+from headstart.pipeline.prepare import random_init, scratch_recipe
+from headstart.pipeline.selection.strategy_search import StrategySearch
 
 BETTER = (
     "The curve is of a probe on frozen features, which the model handed over clearly beats: how "
@@ -209,10 +209,10 @@ class Proof:
             if len(positions) < 2:  # a single item teaches nothing, and some networks can't take it
                 return None
             experiment = _fewer(self.experiment, positions)
-            recipe = reference(experiment, moves, backbone)
+            recipe = scratch_recipe(experiment, moves, backbone)
             like = scratch.recipe or recipe
             made = evidence.scratch_at(
-                experiment, rebuild(backbone), recipe, like.learning_rate, like.epochs
+                experiment, random_init(backbone), recipe, like.learning_rate, like.epochs
             )
             return None if made.training.cut else made.arm.scores
 

@@ -20,10 +20,10 @@ from headstart.pipeline.checking import check
 from headstart.pipeline.explaining import explanations
 from headstart.pipeline.findings import FIRST, Proof, constant
 from headstart.pipeline.heads import head_of
-from headstart.pipeline.prepare import rebuild, task_name
+from headstart.pipeline.prepare import random_init, task_name
 from headstart.pipeline.provenance import called, provenance
 from headstart.pipeline.seeds import over_seeds
-from headstart.pipeline.trials import StrategySearch
+from headstart.pipeline.selection.strategy_search import StrategySearch
 from headstart.plan import FitPlan, splits_of
 from headstart.report.page import write_page
 from headstart.results import Result
@@ -80,7 +80,7 @@ def finish(
     found = measured(trial, arms, choice, stage)
     found.made = _made(trial, workspace, arms)
     model = _calibrated(winner.model, found)
-    backbone = rebuild(trial.backbone)() if winner.arm.strategy == "scratch" else trial.backbone
+    backbone = random_init(trial.backbone)() if winner.arm.strategy == "scratch" else trial.backbone
     record = _record(experiment, backbone, found)
     head = head_of(winner.arm.strategy)
     if head is not None and not isinstance(model.head, nn.Linear):

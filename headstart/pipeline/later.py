@@ -14,7 +14,6 @@ from headstart.defaults import Settings
 from headstart.errors import HeadstartError, WeightsError
 from headstart.evidence import ArmResult, Experiment
 from headstart.evidence.judging import judge
-from headstart.pipeline import trials
 from headstart.pipeline.findings import Proof
 from headstart.pipeline.finish import Choice, measured, page
 from headstart.pipeline.folding import by_folds
@@ -22,7 +21,8 @@ from headstart.pipeline.heads import FEATURES
 from headstart.pipeline.opening import load
 from headstart.pipeline.prepare import prepare
 from headstart.pipeline.proving import baseline_of, choice, rivals, with_scratch
-from headstart.pipeline.trials import StrategySearch
+from headstart.pipeline.selection import strategy_search
+from headstart.pipeline.selection.strategy_search import StrategySearch
 from headstart.plan import FitPlan
 from headstart.plan import read as read_plan
 from headstart.results import Result
@@ -170,7 +170,7 @@ def _proved(
     own = {"naive": {}, FEATURES: {FEATURES: made}}.get(name, {name: made})
     trial = StrategySearch(experiment, backbone, name, {FEATURES: features} | own)
     if by_folds(experiment):
-        trial = trials.run(experiment, backbone, name)
+        trial = strategy_search.run(experiment, backbone, name)
         made = replace(trial.tried[trial.winner], model=made.model)
     arms, kept = rivals(trial), "naive" if name == "naive" else "asked"
     arms, protocol = with_scratch(trial, arms | {kept: made})

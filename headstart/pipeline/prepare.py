@@ -204,7 +204,9 @@ def task_name(backbone: Backbone, dataset: Dataset, settings: Settings) -> str:
     return found
 
 
-def claim(workspace: Workspace, experiment: Experiment, backbone: Backbone, strategy: str) -> None:
+def register_run(
+    workspace: Workspace, experiment: Experiment, backbone: Backbone, strategy: str
+) -> None:
     """Say what this run is, so that one that was killed is gone on with."""
     run = {"weights": backbone.origin.weights_hash, "architecture": str(backbone.architecture)}
     _claim(
@@ -242,7 +244,7 @@ def _claim(
         progress.say("An unfinished run of the same kind is here; going on with it.")
 
 
-def reference(experiment: Experiment, moves: Strategy, backbone: Backbone) -> Recipe:
+def scratch_recipe(experiment: Experiment, moves: Strategy, backbone: Backbone) -> Recipe:
     """The recipe that the scratch arm doubles: the strategy's, or full fine-tuning's."""
     recipe = experiment.recipe(moves, "scratch", backbone)
     if recipe.epochs:
@@ -250,6 +252,6 @@ def reference(experiment: Experiment, moves: Strategy, backbone: Backbone) -> Re
     return experiment.recipe(catalog.strategy("full-fine-tuning"), "scratch", backbone)
 
 
-def rebuild(backbone: Backbone) -> Callable[[], Backbone]:
+def random_init(backbone: Backbone) -> Callable[[], Backbone]:
     """A maker of the same network with random weights, drawn from torch's generator."""
     return lambda: catalog.load_backbone(backbone.architecture)

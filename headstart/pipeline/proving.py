@@ -19,8 +19,8 @@ from headstart.pipeline.findings import FIRST
 from headstart.pipeline.finish import SIMPLE, Choice, Stage, finish
 from headstart.pipeline.folding import Folding
 from headstart.pipeline.heads import FEATURES, moves
-from headstart.pipeline.prepare import IMPORTED, rebuild, reference
-from headstart.pipeline.trials import StrategySearch
+from headstart.pipeline.prepare import IMPORTED, random_init, scratch_recipe
+from headstart.pipeline.selection.strategy_search import StrategySearch
 from headstart.results import Result
 from headstart.results.ranking import Ranking
 from headstart.runtime.workspace import Workspace
@@ -173,12 +173,12 @@ def with_scratch(trial: StrategySearch, arms: Mapping[str, ArmResult]) -> tuple[
     trainings = 2 if trial.folding is None else 2 * trial.folding.folds.count
     if not has_time(experiment, backbone, name, trainings):  # a search, and what it found
         return dict(arms), timeless
-    recipe = reference(experiment, trial.moves, backbone)
+    recipe = scratch_recipe(experiment, trial.moves, backbone)
     rates = defaults.scratch_rates(backbone.delicate)
     if trial.folding is None:
         transfer = arms["asked"].arm
         scratch, protocol = evidence.scratch_arm(
-            experiment, rebuild(backbone), recipe, rates, transfer
+            experiment, random_init(backbone), recipe, rates, transfer
         )
     else:
         found = _scratch_in_folds(trial, trial.folding, recipe, rates)
@@ -210,12 +210,14 @@ def _scratch_in_folds(
         if made and made[0].recipe is not None:
             first = made[0].recipe
             made.append(
-                evidence.scratch_at(part, rebuild(backbone), own, first.learning_rate, first.epochs)
+                evidence.scratch_at(
+                    part, random_init(backbone), own, first.learning_rate, first.epochs
+                )
             )
             return made[-1]
         transfer, share = folding.arms[name][number], 1 / folding.folds.count
         outcome, protocol = evidence.scratch_arm(
-            part, rebuild(backbone), own, rates, transfer, share
+            part, random_init(backbone), own, rates, transfer, share
         )
         made.append(outcome)
         said.append(protocol)
@@ -233,8 +235,8 @@ def scratch_of_all(trial: StrategySearch, judged: ArmResult) -> ArmResult:
     experiment, backbone, recipe = trial.experiment, trial.backbone, judged.recipe
     if recipe is None:
         raise ValueError("no rate was searched for")
-    usual = reference(experiment, trial.moves, backbone)
-    made = evidence.scratch_at(experiment, rebuild(backbone), usual, recipe.learning_rate)
+    usual = scratch_recipe(experiment, trial.moves, backbone)
+    made = evidence.scratch_at(experiment, random_init(backbone), usual, recipe.learning_rate)
     return replace(made, arm=judged.arm)
 
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from headstart import defaults, evidence
 from headstart.evidence import ArmResult
-from headstart.pipeline.prepare import rebuild, reference
-from headstart.pipeline.trials import StrategySearch
+from headstart.pipeline.prepare import random_init, scratch_recipe
+from headstart.pipeline.selection.strategy_search import StrategySearch
 
 
 def over_seeds(
@@ -42,9 +42,9 @@ def over_seeds(
         if kept == "asked" and trial.moves.epochs(1):
             given = (experiment, trial.backbone, trial.moves, name, features, left)
             made = evidence.strategy_arm(*given)
-        recipe = reference(experiment, trial.moves, trial.backbone)
+        recipe = scratch_recipe(experiment, trial.moves, trial.backbone)
         alike = (scratch.recipe.learning_rate, scratch.recipe.epochs)
-        other = evidence.scratch_at(experiment, rebuild(trial.backbone), recipe, *alike)
+        other = evidence.scratch_at(experiment, random_init(trial.backbone), recipe, *alike)
         if made.training.cut or other.training.cut:
             break
         rows["chosen"].append(made.arm.scores)

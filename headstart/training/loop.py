@@ -121,7 +121,8 @@ class _Run:
         if record.diverged:
             self.session.progress.warn(
                 f"{self.recipe.label}: after {record.steps} steps at the rate "
-                f"{self.recipe.learning_rate:g} its numbers are no longer finite; the best weights before that are kept."
+                f"{self.recipe.learning_rate:g} its numbers are no longer finite; "
+                "the best weights before that are kept."
             )
         self.session.progress.say(
             f"{self.recipe.label}: {best['score']:.3f} on validation after "

@@ -14,7 +14,7 @@ from headstart.pipeline.affordable import features_in_time, has_time
 from headstart.pipeline.demands import AUTO, demand_steps, demand_trainable
 from headstart.pipeline.folding import Folding, by_folds
 from headstart.pipeline.heads import FEATURES, head_of, moves
-from headstart.pipeline.ladder import BLENDED, Ladder, tried_names
+from headstart.pipeline.selection.ladder import BLENDED, Ladder, tried_names
 from headstart.runtime.budget import Budget
 
 SHARE = 0.6  # of a budget, by when all strategies must be done where scratch comes after them

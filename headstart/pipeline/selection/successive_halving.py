@@ -9,8 +9,8 @@ from headstart import catalog, defaults, evidence
 from headstart.contracts import Backbone
 from headstart.errors import HeadstartError
 from headstart.evidence import Arm
-from headstart.pipeline.contenders import Candidate
-from headstart.pipeline.ranking import BackboneRanking
+from headstart.pipeline.selection.candidates import Candidate
+from headstart.pipeline.selection.ranking import BackboneRanking
 from headstart.runtime.budget import Budget
 
 STRATEGY = "lp-ft"  # begins where the probe ends, so that a few epochs already tell something

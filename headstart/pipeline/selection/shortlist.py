@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from headstart.pipeline import trials
 from headstart.pipeline.demands import AUTO, trains
-from headstart.pipeline.halving import successive_halving
 from headstart.pipeline.prepare import RunContext, claim_many
-from headstart.pipeline.ranking import BackboneRanking
-from headstart.pipeline.trials import StrategySearch
+from headstart.pipeline.selection import strategy_search
+from headstart.pipeline.selection.ranking import BackboneRanking
+from headstart.pipeline.selection.strategy_search import StrategySearch
+from headstart.pipeline.selection.successive_halving import successive_halving
 from headstart.results.ranking import Ranking
 from headstart.runtime.workspace import Workspace
 
@@ -45,7 +45,7 @@ def search(
     for sentence in experiment.remarks():
         around.progress.warn(sentence)
     ranking = look.ranking()
-    made = trials.run(
+    made = strategy_search.run(
         experiment, best.backbone, strategy or AUTO, ready=lambda trial: ready(trial, ranking)
     )
     return made, ranking

@@ -20,7 +20,10 @@ from headstart.data import Dataset, Item, nested
 from headstart.errors import HeadstartError, OutOfTimeError
 from headstart.evidence import Experiment
 from headstart.features.extract import extract
-from headstart.pipeline.contenders import (
+from headstart.pipeline.demands import demand_looks, demand_steps, demand_trainable
+from headstart.pipeline.prepare import RunContext
+from headstart.pipeline.recommended import recommended
+from headstart.pipeline.selection.candidates import (
     Candidate,
     behind,
     contenders,
@@ -30,9 +33,6 @@ from headstart.pipeline.contenders import (
     row,
     trained_first,
 )
-from headstart.pipeline.demands import demand_looks, demand_steps, demand_trainable
-from headstart.pipeline.prepare import RunContext
-from headstart.pipeline.recommended import recommended
 from headstart.plan import trained_on
 from headstart.results.ranking import Ranking
 from headstart.transferability import SCORES, Sample, combined, ridge

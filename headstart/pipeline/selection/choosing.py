@@ -9,11 +9,11 @@ from pathlib import Path
 
 from headstart.defaults import Settings
 from headstart.errors import HeadstartError
-from headstart.pipeline import trials
 from headstart.pipeline.demands import validate_strategy
-from headstart.pipeline.halving import successive_halving
 from headstart.pipeline.prepare import RunContext
-from headstart.pipeline.ranking import BackboneRanking
+from headstart.pipeline.selection import strategy_search
+from headstart.pipeline.selection.ranking import BackboneRanking
+from headstart.pipeline.selection.successive_halving import successive_halving
 from headstart.results.ranking import CheckedRanking, Ranking
 from headstart.runtime.progress import Progress, Silent
 
@@ -66,7 +66,7 @@ def check_ranking(
             continue
         experiment = look.experiment(each.backbone)
         experiment = replace(experiment, settings=replace(experiment.settings, scratch=False))
-        made = trials.run(experiment, each.backbone, strategy).tried[strategy]
+        made = strategy_search.run(experiment, each.backbone, strategy).tried[strategy]
         truth[each.reference] = float(made.arm.scores.mean())
     if len(truth) < 2:
         raise HeadstartError(

@@ -1,0 +1,1 @@
+"""Choosing: which backbone, and which strategy, from evidence."""
