@@ -23,6 +23,7 @@ from headstart.training import Session, Splits, Training, seed_everything, train
 FINDINGS_SHARE = {"none": 0.0, "quick": 0.02, "full": 0.15}  # of a budget, for what comes after
 SEARCH_SHARE = 0.4  # of what is left then, for the search for a rate
 EARLIER = " It was trained in an earlier run on the same data."
+LOSS_DIGITS = 2  # of a loss, in nats, in which two rates may differ by more than chance
 Tried = list[tuple[float, Training]]  # rates, each with a short training
 
 
@@ -56,7 +57,7 @@ def scratch_arm(
     started = time.monotonic()
     search = replace(reference, epochs=max(1, int(share * (reference.epochs // 4))))
     tried = _searched(experiment, rebuild, search, candidates, session.budget)
-    rate = max((_merits(training), rate) for rate, training in tried)[1]
+    rate = max(tried, key=lambda each: (_merits(each[1]), -each[0]))[0]
     epochs = planned or bound.epochs([training for _, training in tried])
     recipe = replace(reference, label="scratch", epochs=epochs, learning_rate=rate, patience=epochs)
     session = replace(session, decided=bound.decided if transfer else None)
@@ -102,8 +103,13 @@ def _searched(
 
 
 def _merits(training: Training) -> tuple[float, ...]:
-    """What rates are compared by: the best row, then the last, for where none learned."""
-    return *training.selection_key(training.best), *training.selection_key(-1)
+    """What rates are compared by: the best row, then the last; losses by what is more than noise.
+
+    Where no rate has learned yet they are equal, and the lowest serves, as one that is too high
+    never learns.
+    """
+    rows = *training.selection_key(training.best), *training.selection_key(-1)
+    return tuple(round(number, LOSS_DIGITS) for number in rows)
 
 
 def _protocol(tried: Tried, made: ArmResult, bound: Bound, epochs: int) -> str:

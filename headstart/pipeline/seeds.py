@@ -12,6 +12,8 @@ from headstart.evidence import ArmResult
 from headstart.pipeline.prepare import random_init, scratch_recipe
 from headstart.pipeline.selection.strategy_search import StrategySearch
 
+LEAST = 3  # trainings whose spread says more than the policy's: of two it is off by far
+
 
 def over_seeds(
     trial: StrategySearch, arms: Mapping[str, ArmResult], kept: str
@@ -19,7 +21,9 @@ def over_seeds(
     """Held-out scores (seeds, N) of `chosen` and `scratch`; None where one seed is all there is.
 
     Scratch keeps the rate that its search found. A seed for which the budget leaves no time, to the
-    end of its trainings, is left out; so is one that takes long where nobody said how many.
+    end of its trainings, is left out; so is one that takes long where nobody said how many. Two say
+    less of the spread than is known without them, so that it is three or one, unless two are asked
+    for.
     """
     first, scratch = trial.experiment, arms.get("scratch")
     if trial.folding or scratch is None or scratch.recipe is None or kept == "scratch":
@@ -29,13 +33,14 @@ def over_seeds(
     seconds = scratch.training.seconds + winner.training.seconds
     if scratch.training.cut or (first.settings.seeds is None and seconds > defaults.QUICK):
         return None
+    least = min(wanted, LEAST)
     rows = {"chosen": [winner.arm.scores], "scratch": [scratch.arm.scores]}
     for number in range(1, wanted):
         settings = replace(first.settings, seed=first.settings.seed + number)
         place = first.workspace / f"seed-{number}" if first.workspace else None
         experiment = replace(first, settings=settings, workspace=place)
         left = experiment.budget.until(1.0)
-        if left.left() < seconds:
+        if left.left() < seconds * max(1, least - number):
             break
         name = trial.winner
         made = winner
@@ -49,6 +54,6 @@ def over_seeds(
             break
         rows["chosen"].append(made.arm.scores)
         rows["scratch"].append(other.arm.scores)
-    if len(rows["scratch"]) == 1:
+    if len(rows["scratch"]) < max(2, least):
         return None
     return {who: np.stack(several) for who, several in rows.items()}
