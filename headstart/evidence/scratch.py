@@ -50,9 +50,7 @@ def scratch_arm(
     planned = _planned(session)
     found = memory.recall() if experiment.settings.cache and planned is None else None
     if found is not None and bound.suits(found[0].training, found[0].arm.outputs["validation"]):
-        experiment.progress.say(
-            "The network from scratch is that of an earlier run on the same data."
-        )
+        experiment.progress.say("The network from scratch is one of an earlier run on this data.")
         return found[0], found[1] + EARLIER
     started = time.monotonic()
     search = replace(reference, epochs=max(1, int(share * (reference.epochs // 4))))

@@ -161,10 +161,8 @@ def pretrain(
                     f"{said} Give more data or epochs, or save it all the same with --anyway."
                 )
             run.progress.warn(said)
-        trial, arms = (
-            StrategySearch(experiment, network, name, {name: made}),
-            {"naive": naive, "asked": made},
-        )
+        trial = StrategySearch(experiment, network, name, {name: made})
+        arms = {"naive": naive, "asked": made}
         result, _ = finish(trial, workspace, arms, Choice("asked", protocol))
         run.result(result.to_json)
         return result

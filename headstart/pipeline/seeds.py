@@ -20,10 +20,9 @@ def over_seeds(
 ) -> Mapping[str, np.ndarray] | None:
     """Held-out scores (seeds, N) of `chosen` and `scratch`; None where one seed is all there is.
 
-    Scratch keeps the rate that its search found. A seed for which the budget leaves no time, to the
-    end of its trainings, is left out; so is one that takes long where nobody said how many. Two say
-    less of the spread than is known without them, so that it is three or one, unless two are asked
-    for.
+    Scratch keeps the rate that its search found. A seed for which the budget leaves no time is left
+    out, as is one that takes long where nobody said how many. Two say less of the spread than is
+    known without them, so that there are three or one, unless two are asked for.
     """
     first, scratch = trial.experiment, arms.get("scratch")
     if trial.folding or scratch is None or scratch.recipe is None or kept == "scratch":
@@ -42,8 +41,7 @@ def over_seeds(
         left = experiment.budget.until(1.0)
         if left.left() < seconds * max(1, least - number):
             break
-        name = trial.winner
-        made = winner
+        name, made = trial.winner, winner
         if kept == "asked" and trial.moves.epochs(1):
             given = (experiment, trial.backbone, trial.moves, name, features, left)
             made = evidence.strategy_arm(*given)
@@ -52,8 +50,8 @@ def over_seeds(
         other = evidence.scratch_at(experiment, random_init(trial.backbone), recipe, *alike)
         if made.training.cut or other.training.cut:
             break
-        rows["chosen"].append(made.arm.scores)
-        rows["scratch"].append(other.arm.scores)
+        for who, arm in (("chosen", made.arm), ("scratch", other.arm)):
+            rows[who].append(arm.scores)
     if len(rows["scratch"]) < max(2, least):
         return None
     return {who: np.stack(several) for who, several in rows.items()}

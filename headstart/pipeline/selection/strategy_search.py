@@ -102,11 +102,8 @@ def run(
         return trial
     made = trial.tried[asked] = _named(experiment, backbone, asked, features, until) or features
     blend = "" if named else BLENDED.get(asked, "")
-    if (
-        blend
-        and evidence.undecided(made.arm, features.arm)
-        and has_time(experiment, backbone, blend)
-    ):
+    tied = blend and evidence.undecided(made.arm, features.arm)
+    if tied and has_time(experiment, backbone, blend):
         trial.tried[blend] = evidence.blended_arm(experiment, backbone, features, made, blend)
     return trial
 
