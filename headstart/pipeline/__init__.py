@@ -139,16 +139,16 @@ def pretrain(
     Raises HeadstartError where it does not beat the naive model by more than its interval, unless
     `anyway`.
     """
-    told = {"data": str(data), "backbone": backbone}
-    following = follow(settings or Settings(), progress or Silent(), Path(out), told)
+    inputs = {"data": str(data), "backbone": backbone}
+    following = follow(settings or Settings(), progress or Silent(), Path(out), inputs)
     with Workspace(Path(out)) as workspace, following as run:
         around = (run.settings, run.progress, workspace.folder)
         experiment, network, name = prepare(data, backbone, "full-fine-tuning", *around)
         demand_steps(name, experiment, network)
         register_run(workspace, experiment, network, name)
         recipe = scratch_recipe(experiment, catalog.strategy(name), network)
-        rates = defaults.scratch_rates(network.delicate)
-        made, protocol = evidence.scratch_arm(experiment, random_init(network), recipe, rates)
+        scratch = (random_init(network), recipe, defaults.scratch_rates(network.delicate))
+        made, protocol = evidence.scratch_arm(experiment, *scratch)
         naive = evidence.naive_arm(experiment, made)
         lead = evidence.paired(made.arm.scores, naive.arm.scores, run.settings.seed)
         if lead.low <= 0:
@@ -157,13 +157,11 @@ def pretrain(
                 f"{experiment.task.metric}, 95 % interval {lead.low:+.3f} to {lead.high:+.3f}."
             )
             if not anyway:
-                raise HeadstartError(
-                    f"{said} Give more data or epochs, or save it all the same with --anyway."
-                )
+                raise HeadstartError(f"{said} Give more data or epochs, or save it with --anyway.")
             run.progress.warn(said)
-        trial = StrategySearch(experiment, network, name, {name: made})
+        search = StrategySearch(experiment, network, name, {name: made})
         arms = {"naive": naive, "asked": made}
-        result, _ = finish(trial, workspace, arms, Choice("asked", protocol))
+        result, _ = finish(search, workspace, arms, Choice("asked", protocol))
         run.result(result.to_json)
         return result
 
