@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 FOUNDATION = ("errors", "contracts", "defaults", "runtime", "loading")  # in this order
-PARTS = {"heads", "hubs", "modalities", "tasks", "strategies"}
+PARTS = {"heads", "hubs", "modalities", "targets", "tasks", "strategies"}
 FLOW = (
     *("data", "features", "transferability", "training", "evidence"),
     *("report", "artifact", "plan", "results"),
@@ -22,6 +22,7 @@ MAY_IMPORT = (
     | {stage: ROOMS | set(FLOW[:place]) for place, stage in enumerate(FLOW)}
     | {
         "catalog": ROOMS,
+        "data": ROOMS | {"catalog"},  # a table, or a record, names its kind of target
         "listing": ROOMS | {"catalog"},
         "serve": STAGES,
         "explain": STAGES | {"serve"},

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from headstart.contracts import Modality
+from headstart.contracts import Encoding, Modality
+from headstart.contracts.labels import several
 from headstart.data.check import Checked, check_items, drop_conflicts, drop_leaks, identical
 from headstart.data.clusters import clustered
 from headstart.data.items import find
@@ -22,29 +23,27 @@ from headstart.data.plan import Plan, held_out, plan_of, without_hidden
 from headstart.data.schema import GUESSED, Schema
 from headstart.data.sources import SPLITS, Found, Item
 from headstart.data.summary import DataReport
-from headstart.data.targets import Targets, kind_named, kind_of, remark, settle
-from headstart.data.targets.interface import several
+from headstart.data.targets import USUAL, Targets, kind_named, kind_of, remark, settle
 from headstart.errors import DataError
 from headstart.runtime.progress import Progress, Silent
 
 _NO_LABEL = "the row has no label"
-_USUAL = "classes"  # the kind that needs no saying
 
 
 @dataclass(frozen=True)
 class Dataset:
     """The usable items of a data set, each in one of the splits train, validation and test.
 
-    `kind` is "classes", "numbers" or "label sets"; `labels` are the classes, the names of the
-    numbers, or the labels that sets are made of. `named` says whether the layout names what is held
-    out for the test.
+    `kind` names the kind of target; `labels` are the classes, the names of the numbers, or the
+    labels that sets are made of. `named` says whether the layout names what is held out for the
+    test.
     """
 
     root: Path
     items: tuple[Item, ...]
     labels: tuple[str, ...]
     report: DataReport
-    kind: str = _USUAL
+    kind: str = USUAL
     named: bool = False
 
     def split(self, name: str) -> tuple[Item, ...]:
@@ -54,12 +53,12 @@ class Dataset:
     def targets(self, name: str) -> np.ndarray:
         """What to predict in one split, in the order of `split`.
 
-        (N,) int64 class numbers; (N, labels) float32 numbers in the user's units; or (N, labels)
-        float32 of 1 for the labels in a set and 0 for the others.
+        As the kind encodes them: (N,) int64 class numbers; (N, labels) float32 numbers in the
+        user's units; (N, labels) float32 of 1 for the labels in a set and 0 for the others.
         """
         own = [item.label for item in self.split(name)]
         given = own or [item.label for item in self.items[:1]]  # rows of none have a shape, too
-        return kind_named(self.kind)().encode(given, self.labels)[: len(own)]
+        return kind_named(self.kind).encode(given, self.labels)[: len(own)]
 
     @cached_property
     def fingerprint(self) -> str:
@@ -98,7 +97,7 @@ def load(
     kind.demand_variety(path, splits["train"], labels)
     warnings = (
         *(*found.warnings, *_rare(rare), *_twins(labels, kind), *kind.warnings(splits, labels)),
-        *(*few, *clusters.warnings(items, kind.name == _USUAL, schema.group)),
+        *(*few, *clusters.warnings(items, kind.encoding is Encoding.INDEX, schema.group)),
     )
     found = replace(found, warnings=warnings, said=(*found.said, *clusters.said(schema.group)))
     report = _report(found, read, checked, splits, labels)
@@ -152,7 +151,8 @@ def _labelled(
     path: Path, modality: Modality, schema: Schema, known: Sequence[str] = ()
 ) -> tuple[Found, Targets]:
     """What lies there and has labels, and their kind; `known` are the labels of a model."""
-    found = settle(find(path, modality, schema), schema, known)
+    wanted = kind_named(schema.kind) if schema.kind else None
+    found = settle(find(path, modality, schema), schema, wanted, known)
     kind = kind_of(found, schema)
     found = without_hidden(found, [kind.read(row) for row in found.rows])
     said = remark(kind, found, schema)
@@ -193,7 +193,7 @@ def _demand_filled(path: Path, found: Found) -> None:
 
 def _without_rare(items: Sequence[Item], kind: Targets) -> tuple[list[Item], tuple[str, ...]]:
     """Without classes of one item, where at least two others are left; also those classes."""
-    if kind.name != _USUAL:
+    if kind.encoding is not Encoding.INDEX:
         return list(items), ()
     different = Counter(label for label, _ in {(item.label, item.identity) for item in items})
     rare = tuple(sorted(label for label, count in different.items() if count == 1))
@@ -227,7 +227,7 @@ def _twins(labels: Sequence[str], kind: Targets) -> tuple[str, ...]:
     first: dict[str, str] = {}
     pairs = [(first.setdefault(alike(label), label), label) for label in labels]
     twins = [f"{one!r} and {other!r}" for one, other in pairs if one != other]
-    if kind.name != _USUAL or not twins:
+    if kind.encoding is not Encoding.INDEX or not twins:
         return ()
     return (
         f"Classes {several(twins)} differ in case alone and are two classes. "
@@ -257,7 +257,7 @@ def _report(
     """What can be said of any data set; the caller adds what it left out and why."""
     kind = read.kind
     read_from = f"`{found.column}` is" if not found.kind else "the folders' names are"
-    told = (f"{read_from} read as {kind.name}",) if kind.name != _USUAL else ()
+    told = (f"{read_from} read as {kind.name}",) if not kind.verbatim else ()
     return DataReport(
         items=sum(map(len, splits.values())),
         splits={name: kind.count(items, labels) for name, items in splits.items()},

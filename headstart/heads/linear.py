@@ -11,6 +11,7 @@ from torch import nn
 
 from headstart.contracts.head import SURE, HeadFitter, TrainingSet
 from headstart.contracts.standardisation import Standardisation
+from headstart.contracts.targets import Encoding
 
 RIDGE_STRENGTHS = tuple(10.0**power for power in range(-4, 4))  # as shares of the number of items
 _MANY = 20_000_000  # items times labels, beyond which what each is to answer is not held at once
@@ -32,12 +33,12 @@ class Ridge(HeadFitter):
 
         standardised = Standardisation.of(given.features)
         inputs = standardised(given.features)
-        if given.shape.kind == "classes" and len(inputs) * given.shape.labels > _MANY:
+        if given.shape.encoding is Encoding.INDEX and len(inputs) * given.shape.labels > _MANY:
             for weight, bias in _by_class(inputs, given):
                 yield standardised.folded(weight, bias)
             return
         wanted = given.memberships()
-        if given.shape.kind != "numbers":
+        if given.shape.encoding is not Encoding.AMOUNTS:
             wanted = 2 * wanted - 1
         for strength in RIDGE_STRENGTHS:
             solver = Solver(alpha=strength * len(inputs))
@@ -91,7 +92,7 @@ def _border(
     from sklearn.svm import LinearSVC, LinearSVR
 
     still = np.zeros(inputs.shape[1])
-    if given.shape.kind == "numbers":
+    if given.shape.encoding is Encoding.AMOUNTS:
         settings: dict[str, Any] = {"epsilon": 0.1, "dual": True}
         solver = LinearSVR(C=strength, random_state=0, **settings)
     elif column.min() == column.max():

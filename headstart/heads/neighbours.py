@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from headstart.contracts.head import HeadFitter, Shape, TrainingSet, damaged, demand_tensors
 from headstart.contracts.standardisation import Standardisation
+from headstart.contracts.targets import Encoding
 
 COUNTS = (1, 3, 5, 10, 20, 50)
 _SHARPNESS = 0.07  # of a similarity, over which a neighbour's say falls by e
@@ -47,7 +48,7 @@ class NearestNeighbours(HeadFitter):
             "prior": torch.from_numpy(np.average(targets, 0, given.weights)).float(),
         }
         for count in [count for count in COUNTS if count <= len(targets)]:
-            yield Neighbours({**tensors, "count": torch.tensor(count)}, given.shape.kind)
+            yield Neighbours({**tensors, "count": torch.tensor(count)}, given.shape.encoding)
 
     def restored(self, state: Mapping[str, Tensor], shape: Shape) -> nn.Module:
         """The same neighbours. Raises WeightsError where the tensors are none."""
@@ -55,7 +56,7 @@ class NearestNeighbours(HeadFitter):
         items = demand_tensors(state, _TENSORS, known, ["count"])["items"]
         if not 1 <= int(state["count"]) <= items:
             raise damaged(f"{int(state['count'])} neighbours of {items} items")
-        return Neighbours(state, shape.kind)
+        return Neighbours(state, shape.encoding)
 
 
 @final
@@ -68,12 +69,12 @@ class Neighbours(nn.Module):
     weights: Tensor
     prior: Tensor
 
-    def __init__(self, tensors: Mapping[str, Tensor], kind: str) -> None:
+    def __init__(self, tensors: Mapping[str, Tensor], encoding: Encoding) -> None:
         super().__init__()
         for name in _TENSORS:
             self.register_buffer(name, tensors[name])
         self.neighbours = int(tensors["count"])
-        self.kind = kind
+        self.encoding = encoding
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Log probabilities, log odds of each label, or numbers."""
@@ -82,8 +83,10 @@ class Neighbours(nn.Module):
         say = (near / _SHARPNESS).softmax(dim=1) * self.weights[which]
         say = say / say.sum(dim=1, keepdim=True)
         found = (say[:, :, None] * self.targets[which]).sum(dim=1)
-        if self.kind == "numbers":
+        if self.encoding is Encoding.AMOUNTS:
             return found
         share = (self.neighbours * found + self.prior) / (self.neighbours + 1)
         share = share.clamp(_LEAST, 1 - _LEAST)
-        return share.log() if self.kind == "classes" else share.log() - (1 - share).log()
+        if self.encoding is Encoding.INDEX:
+            return share.log()
+        return share.log() - (1 - share).log()

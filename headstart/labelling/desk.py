@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, final
 
+from headstart.contracts.cells import is_blank
 from headstart.data import Item
-from headstart.data.tables.cells import is_blank
 from headstart.errors import HeadstartError
 from headstart.labelling.sheet import PATH, Content, Sheet
 

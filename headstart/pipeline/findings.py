@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from headstart import evidence
+from headstart.contracts import Encoding
 from headstart.data import Item
+from headstart.data.targets import USUAL, kind_named
 from headstart.evidence import ArmResult, Experiment
 from headstart.evidence.by_class import by_class, by_group, within
 from headstart.evidence.calibration import calibration, folded
@@ -32,7 +34,6 @@ BETTER = (
 UNKNOWN = "Scratch was ended by the budget, so how many labels it would need is not known."
 UNLEARNED = "Scratch learned nothing from all labels, so how many it would need is not known."
 FIRST = "first"  # the level of what is measured before a model is handed over
-_STILL = 0.01  # standard deviations of a number's training targets
 _DEAR = ("items", "robustness")  # which only a budget that is left has time for
 
 
@@ -249,7 +250,7 @@ def unlearned(arms: Mapping[str, ArmResult], seed: int = 0) -> bool:
 
 
 def constant(
-    outputs: np.ndarray, targets: np.ndarray, labels: Sequence[str], kind: str = "classes"
+    outputs: np.ndarray, targets: np.ndarray, labels: Sequence[str], kind: str = USUAL
 ) -> list[str]:
     """Whether a model has one answer for all items, of which there are several targets.
 
@@ -258,30 +259,16 @@ def constant(
     """
     if not len(targets) or (targets == targets[0]).all():
         return []
-    answer = _only_answer(outputs, labels, kind)
+    target = kind_named(kind)
+    answer = target.only_answer(outputs, labels)
     if not answer:
         return []
-    more = "more items of the other classes" if kind == "classes" else "more items"
+    classes = target.encoding is Encoding.INDEX
+    more = "more items of the other classes" if classes else "more items"
     return [
         f"The model handed over answers {answer} to each of the {len(targets)} held-out items: "
         f"nothing did better on validation. Label {more}, or try another backbone or strategy."
     ]
-
-
-def _only_answer(outputs: np.ndarray, labels: Sequence[str], kind: str) -> str:
-    """What is answered to all items, empty where answers differ."""
-    if kind == "numbers":
-        still = [
-            name
-            for name, spread in zip(labels, outputs.std(axis=0), strict=True)
-            if spread < _STILL
-        ]
-        return f"the same {', '.join(map(repr, still))}" if still else ""
-    answers = outputs.argmax(axis=1) if kind == "classes" else outputs > 0
-    if (answers != answers[0]).any():
-        return ""
-    chosen = [labels[answers[0]]] if kind == "classes" else np.array(labels)[answers[0]].tolist()
-    return ", ".join(map(repr, chosen)) or "no label"
 
 
 def _fewer(experiment: Experiment, positions: Sequence[int] | np.ndarray) -> Experiment:

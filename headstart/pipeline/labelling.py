@@ -12,8 +12,9 @@ from typing import Any, final
 import numpy as np
 
 from headstart import catalog
-from headstart.contracts import Modality
+from headstart.contracts import Encoding, Modality
 from headstart.data import FileSource, Input, Item, Schema, demand_data, inputs_of
+from headstart.data.targets import kind_named
 from headstart.defaults import Settings
 from headstart.errors import DataError, HeadstartError
 from headstart.features.reading import Reader
@@ -92,9 +93,10 @@ def label(
     progress = progress or Silent()
     known = None if model is None else Known.of(Path(model))
     modality, schema = _reading(known, data, asked)
-    if known is not None and known.predictor.task.kind != "classes":
+    kind = None if known is None else known.predictor.task.kind
+    if kind is not None and kind_named(kind).encoding is not Encoding.INDEX:
         raise HeadstartError(
-            f"{model} answers with {known.predictor.task.kind}, and the page takes one class an "
+            f"{model} answers with {kind}, and the page takes one class an "
             "item. Fill in the table of `headstart suggest --out` instead."
         )
     pool = pool_of(data, modality, schema, known.labelled if known else (), progress)

@@ -12,7 +12,9 @@ import torch
 
 from headstart import artifact
 from headstart.artifact import Record
+from headstart.contracts import Encoding
 from headstart.data import Dataset, Schema, load_labelled
+from headstart.data.targets import kind_named
 from headstart.evidence import average
 from headstart.evidence.by_class import by_class, by_group, within
 from headstart.evidence.calibration import calibration
@@ -114,7 +116,7 @@ def _doubts(model: Path, dataset: Dataset) -> list[str]:
 def _items(dataset: Dataset, outputs: np.ndarray, features: np.ndarray) -> Mapping[str, Any]:
     targets, names = dataset.targets("test"), [item.id for item in dataset.items]
     found: dict[str, Any] = {"map": feature_map(features, targets, dataset.items), "nearest": {}}
-    if dataset.kind == "classes":
+    if kind_named(dataset.kind).encoding is Encoding.INDEX:
         found["mistakes"] = mistakes(outputs, targets, names, dataset.labels)
         found["ambiguous"] = ambiguous(outputs, targets, names, dataset.labels)
         found["suspects"] = suspects(features, targets, names, dataset.labels)

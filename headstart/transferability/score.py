@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import final
 
-from headstart.transferability.sample import CLASSES, LABEL_SETS, NUMBERS, Sample
+from headstart.contracts import Encoding
+from headstart.transferability.sample import Sample
 
 
 @final
@@ -18,7 +19,7 @@ class Score:
     """
 
     measure: Callable[[Sample], float]
-    kinds: tuple[str, ...] = (CLASSES, NUMBERS, LABEL_SETS)
+    encodings: tuple[Encoding, ...] = (Encoding.INDEX, Encoding.AMOUNTS, Encoding.MARKS)
     from_head: bool = False  # whether it looks at the pretrained head instead of the features
 
     def of(self, sample: Sample) -> float | None:
@@ -27,6 +28,6 @@ class Score:
         None for a kind of target that it isn't made for, without a pretrained head where it needs
         one, and where all items have the same target.
         """
-        if sample.kind not in self.kinds or (self.from_head and sample.source is None):
+        if sample.encoding not in self.encodings or (self.from_head and sample.source is None):
             return None
         return float(self.measure(sample)) if sample.varying.any() else None

@@ -5,22 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from headstart.data.schema import Schema
+from headstart.contracts.cells import is_blank, mark, number
+from headstart.contracts.targets import Encoding, Targets
 from headstart.data.sources import Found, Row
-from headstart.data.tables.cells import is_blank, mark, number
 from headstart.errors import DataError
 
 _UNCERTAIN = -1.0  # as CheXpert writes it
 
 
-def of_columns(found: Found, schema: Schema) -> Found:
+def of_columns(found: Found, kind: Targets | None) -> Found:
     """Rows whose value is a cell of each label column, with what the cells mean together.
 
     Where all are 0 and 1, the columns are labels: classes if each row has exactly one, else label
-    sets. Otherwise they are numbers. Raises DataError naming the row for anything else.
+    sets. Otherwise they are numbers. A `kind` that is named may want one of these.
+    Raises DataError naming the row for anything else.
     """
-    marks = schema.kind != "numbers" and _hold_marks(found.rows)
-    if not marks and schema.kind in ("classes", "label sets"):
+    wanted = None if kind is None else kind.marks
+    marks = wanted is not False and _hold_marks(found.rows)
+    if wanted and not marks:
         raise _no_mark(found)
     if not marks:
         return replace(found, rows=tuple(_numbers(row, found.columns) for row in found.rows))
@@ -34,7 +36,7 @@ def of_columns(found: Found, schema: Schema) -> Found:
     said += [f"{doubtful} rows with a -1 have no certain labels and are left out"] * bool(doubtful)
     labelled = _labelled(found, rows)
     single = all(row.value is None or len(row.value) == 1 for row in labelled)
-    if schema.kind == "classes" or (single and schema.kind is None):
+    if single if kind is None else kind.encoding is Encoding.INDEX:
         kept = {id(row) for row in labelled}
         rows = [_single(row) if id(row) in kept else replace(row, value=None) for row in rows]
     return replace(found, rows=tuple(rows), said=(*found.said, *said))

@@ -12,9 +12,10 @@ from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
+from headstart.contracts.cells import MISSING, number
+from headstart.contracts.targets import Targets
 from headstart.data.schema import Schema
 from headstart.data.sources import Found, Row
-from headstart.data.tables.cells import MISSING, number
 from headstart.data.targets.marks import of_columns
 from headstart.errors import DataError
 
@@ -30,20 +31,24 @@ _DATE = re.compile(r"\d{4}([-/])\d\d?\1\d\d?([T ]\d\d?:\d\d.*)?|\d\d?([./-])\d\d
 _BOOLEANS = frozenset({"true", "false"})
 
 
-def settle(found: Found, schema: Schema, known: Collection[str] = ()) -> Found:
+def settle(
+    found: Found, schema: Schema, kind: Targets | None = None, known: Collection[str] = ()
+) -> Found:
     """The same rows with what their cells mean, and sentences on what was taken for what.
 
-    Folders' names are left as they are. `known` are the labels of a model: each is one, whatever
-    it looks like. Raises DataError for dates, and for numbers that can be read in two ways.
+    Folders' names are left as they are. `kind` is the kind of target that the user names; `known`
+    are the labels of a model: each is one, whatever it looks like. Raises DataError for dates, and
+    for numbers that can be read in two ways.
     """
-    if found.kind == "classes":
+    if found.kind:
         return found
     if len(found.columns) > 1:
-        return of_columns(found, schema)
+        return of_columns(found, kind)
     rows, said = _without_missing(found.rows, schema, known)
-    lists = _as_lists(rows, schema)
+    verbatim = kind is not None and kind.verbatim
+    lists = None if verbatim or schema.delimiter else _as_lists(rows)
     if lists is None:
-        rows = _as_written(rows, schema, known)
+        rows = _as_written(rows, kind, known)
     return replace(found, rows=tuple(lists or rows), said=(*found.said, *said))
 
 
@@ -65,10 +70,8 @@ def _without_missing(
     return kept, [said] if told else []
 
 
-def _as_lists(rows: Sequence[Row], schema: Schema) -> list[Row] | None:
+def _as_lists(rows: Sequence[Row]) -> list[Row] | None:
     """The rows with lists for text that is written as one; None where any text is not."""
-    if schema.kind == "classes" or schema.delimiter:
-        return None
     changed, some = [], False
     for row in rows:
         if isinstance(row.value, str):
@@ -102,16 +105,16 @@ def _literal(text: str) -> Any:
         return ast.literal_eval(text)
 
 
-def _as_written(rows: Sequence[Row], schema: Schema, known: Collection[str]) -> list[Row]:
+def _as_written(rows: Sequence[Row], kind: Targets | None, known: Collection[str]) -> list[Row]:
     """The rows with one spelling for each number and truth value."""
     given = [row for row in rows if row.value is not None and row.value == row.value]
     values = [row.value for row in given]
-    if not schema.kind and given and all(map(_is_date, values)):
+    if kind is None and given and all(map(_is_date, values)):
         raise DataError(
             f"{given[0].place} has the date {str(values[0])!r} as its label, as all others have "
             "one. Name another column by --label, or take each as a class by --targets classes."
         )
-    plain = None if schema.kind == "classes" else _without_commas(given)
+    plain = None if kind is not None and kind.verbatim else _without_commas(given)
     if plain:
         return [_changed(row, lambda v: plain(v) if isinstance(v, str) else v, ()) for row in rows]
     if all(isinstance(v, bool) or str(v).strip().lower() in _BOOLEANS for v in values):

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from headstart.contracts.head import SURE, HeadFitter, Shape, TrainingSet, damaged, demand_tensors
 from headstart.contracts.standardisation import Standardisation
+from headstart.contracts.targets import Encoding
 
 ROUNDS = 100
 WORTH_STOPPING = (25, 50, ROUNDS)  # rounds after which validation may find it best to stop
@@ -145,7 +146,7 @@ def _questions(
     Outputs that training never contradicts get their value in `bias` instead.
     """
     shape = given.shape
-    if shape.kind == "classes":
+    if shape.encoding is Encoding.INDEX:
         present, targets = np.unique(given.targets, return_inverse=True)
         bias[np.setdiff1d(np.arange(shape.labels), present)] = -SURE
         rows = np.eye(shape.labels)[present]
@@ -154,7 +155,7 @@ def _questions(
         return
     for place, column in enumerate(given.targets.T):
         rows = np.eye(shape.labels)[[place]]
-        if shape.kind == "numbers":
+        if shape.encoding is Encoding.AMOUNTS:
             yield column, 0, rows
         elif column.min() == column.max():
             bias[place] = SURE if column[0] else -SURE

@@ -6,15 +6,19 @@ from collections import Counter
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import ClassVar, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 
-from headstart.data.sources import Item, Row
-from headstart.data.targets.interface import FEW, Splits, Targets, several
+from headstart import defaults
+from headstart.contracts.cells import is_blank, number
+from headstart.contracts.labels import FEW, Items, LabelRow, Names, Splits, demand_known, several
+from headstart.contracts.targets import Encoding, Targets
 from headstart.errors import DataError
 
 IMBALANCED = 3.0  # largest to smallest class of the training split
+_SOME = 0.1  # of the labels parted by a sign: they may be several each
+_SCALE = 3  # different numbers that may be a scale, such as of stars
 
 
 @final
@@ -22,8 +26,29 @@ class Classes(Targets):
     """One label an item: text, or a number as it is written."""
 
     name: ClassVar[str] = "classes"
+    words: ClassVar[tuple[str, str]] = ("class", "classes")
+    encoding: ClassVar[Encoding] = Encoding.INDEX
+    marks: ClassVar[bool | None] = True
+    verbatim: ClassVar[bool] = True
+    problem_type: ClassVar[str | None] = "single_label_classification"
 
-    def read(self, row: Row) -> str | None:
+    def remark(self, values: Sequence[Any], column: str) -> str:
+        """Where whole numbers may be quantities, or words with `|` several labels each."""
+        words = [value for value in values if isinstance(value, str)]
+        parted = [word for word in words if "|" in word]
+        if parted and len(parted) >= _SOME * len(words):
+            return (
+                f"{parted[0]!r} is read as one class (--delimiter '|' parts it into several labels)"
+            )
+        numbers = {number(value) for value in values if not is_blank(value)}
+        if None in numbers or len(numbers) < _SCALE:
+            return ""
+        return (
+            f"the {len(numbers)} different numbers of `{column}` are read as classes "
+            "(--targets numbers reads them as quantities)"
+        )
+
+    def read(self, row: LabelRow) -> str | None:
         """The class's name."""
         value = row.value
         if value is None or value != value:  # NaN is how tables say that there is none
@@ -35,7 +60,7 @@ class Classes(Targets):
             "Give one label a row."
         )
 
-    def names(self, path: Path, items: Sequence[Item], columns: Sequence[str]) -> tuple[str, ...]:
+    def names(self, path: Path, items: Items, columns: Names) -> tuple[str, ...]:
         """The classes, sorted; at least two."""
         labels = tuple(sorted({item.label for item in items}))
         if len(labels) == 1:
@@ -46,11 +71,11 @@ class Classes(Targets):
         """The error of a data set with one class."""
         return DataError(f"{path} has only one class, {label!r}. Give at least two.")
 
-    def recognise(self, path: Path, items: Sequence[Item], known: Sequence[str]) -> None:
+    def recognise(self, path: Path, items: Items, known: Names) -> None:
         """Raise DataError for a class that is not known."""
         demand_known(path, {item.label for item in items}, known)
 
-    def encode(self, labels: Sequence[str], names: Sequence[str]) -> np.ndarray:
+    def encode(self, labels: Sequence[str], names: Names) -> np.ndarray:
         """The number of each item's class: (N,) int64."""
         numbers = {name: number for number, name in enumerate(names)}
         return np.array([numbers[label] for label in labels], dtype=np.int64)
@@ -59,9 +84,7 @@ class Classes(Targets):
         """Each class is cut on its own."""
         return label
 
-    def demand(
-        self, path: Path, kept: Sequence[Item], usable: Sequence[Item], names: Sequence[str]
-    ) -> None:
+    def demand(self, path: Path, kept: Items, usable: Items, names: Names) -> None:
         """Raise DataError for a class with fewer than 2 different items, or none to train on."""
         different = Counter(label for label, _ in {(item.label, item.identity) for item in kept})
         read = {item.label for item in usable}
@@ -82,21 +105,21 @@ class Classes(Targets):
                     "Add some to the training split or remove the class."
                 )
 
-    def count(self, items: Sequence[Item], names: Sequence[str]) -> dict[str, int]:
+    def count(self, items: Items, names: Names) -> dict[str, int]:
         """Items of each class."""
         counts = Counter(item.label for item in items)
         return {name: counts[name] for name in names}
 
-    def heading(self, names: Sequence[str]) -> str:
+    def heading(self, names: Names) -> str:
         """`in 2 classes`."""
         return f"in {len(names)} {'class' if len(names) == 1 else 'classes'}"
 
-    def spread(self, items: Sequence[Item], names: Sequence[str]) -> str:
+    def spread(self, items: Items, names: Names) -> str:
         """The sizes of the smallest and the largest class."""
         sizes = sorted(self.count(items, names).values())
         return f"{sizes[0]} to {sizes[-1]} a class" if len(sizes) > 1 else ""
 
-    def warnings(self, splits: Splits, names: Sequence[str]) -> list[str]:
+    def warnings(self, splits: Splits, names: Names) -> list[str]:
         """Small, missing and unequal classes."""
         counts = {name: self.count(items, names) for name, items in splits.items()}
         train = counts.pop("train", {})
@@ -114,12 +137,17 @@ class Classes(Targets):
             found.append(f"The largest class has {ratio:.1f} times the items of the smallest.")
         return found
 
+    def task_settings(self, targets: np.ndarray, names: int, weigh: bool) -> dict[str, Any]:
+        """`smoothing` and, if `weigh` and classes are uneven, one weight a class.
 
-def demand_known(path: Path, found: set[str], known: Sequence[str]) -> None:
-    """Raise DataError for a label that is not among the known ones."""
-    unknown = sorted(found - set(known))
-    if unknown:
-        names = ", ".join(map(repr, known[:20])) + (", …" if len(known) > 20 else "")
-        raise DataError(
-            f"{path} has the label {unknown[0]!r}, which is not one of {names}. Rename it."
-        )
+        What is fitted with weights is judged so, `balanced`.
+        """
+        counts = tuple(int((targets == label).sum()) for label in range(names))
+        weights = defaults.class_weights(counts) if weigh else None
+        uneven = {"balanced": True} if weights else {}
+        return {"weights": weights, "smoothing": defaults.smoothing(len(targets))} | uneven
+
+    def only_answer(self, outputs: np.ndarray, names: Names) -> str:
+        """The class that is likeliest for every item."""
+        likeliest = outputs.argmax(axis=1)
+        return "" if (likeliest != likeliest[0]).any() else repr(names[likeliest[0]])
