@@ -23,6 +23,7 @@ from headstart.evidence.labels import saved, scratch_curve, transfer_curve
 from headstart.evidence.robustness import CORRUPTED, robustness
 from headstart.features.near import near_said
 from headstart.pipeline.affordable import shortened
+from headstart.pipeline.heads import FEATURES
 from headstart.pipeline.pictures import pictured
 from headstart.pipeline.prepare import random_init, scratch_recipe
 from headstart.pipeline.selection.strategy_search import StrategySearch
@@ -57,7 +58,7 @@ class Proof:
         """
         wanted = self.experiment.settings.evidence
         level = level if level and wanted != "none" else wanted
-        if level == "none" or "features" not in self.arms:
+        if level == "none" or FEATURES not in self.trial.tried:
             return {}
         parts: dict[str, Callable[[], Any]] = {"calibration": self._calibration}
         if level != FIRST:
@@ -82,7 +83,7 @@ class Proof:
         experiment, whole = self.experiment, self.trial.whole
         said = [shortened(experiment.dataset, whole or experiment.dataset)]
         wanted = experiment.settings.evidence != "none" and not self.trial.folding
-        if wanted and "features" in self.arms:
+        if wanted and FEATURES in self.trial.tried:
             examples = experiment.examples(self.trial.backbone)
             parts = [(experiment.dataset.split(n), examples[n][0]) for n in ("test", "train")]
             said.append(near_said(*parts))
@@ -99,7 +100,7 @@ class Proof:
         return self.arms["scratch"].arm.outputs["test"]
 
     def _convergence(self) -> dict[str, Any]:
-        features, winner = self.arms["features"], self.arms[self.kept]
+        features, winner = self.trial.tried[FEATURES], self.arms[self.kept]
         scratch = self.arms.get("scratch")
         if self.kept == "scratch":  # what transfer would have been
             winner = self.arms["asked"]
@@ -163,7 +164,7 @@ class Proof:
         return Inspected(dataset.items, dataset.targets("test"), rows[places])
 
     def _labels(self) -> dict[str, Any] | None:
-        if self.trial.folding:
+        if self.trial.folding or not self.experiment.task.has_probe:
             return None
         experiment, seed = self.experiment, self.experiment.settings.seed
         known = self.arms["features"].arm.scores

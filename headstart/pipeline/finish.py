@@ -19,7 +19,7 @@ from headstart.evidence.calibration import folded
 from headstart.pipeline.checking import check
 from headstart.pipeline.explaining import explanations
 from headstart.pipeline.findings import FIRST, Proof, constant
-from headstart.pipeline.heads import head_of
+from headstart.pipeline.heads import FEATURES, head_of
 from headstart.pipeline.prepare import random_init, task_name
 from headstart.pipeline.provenance import called, provenance
 from headstart.pipeline.seeds import over_seeds
@@ -151,7 +151,7 @@ def _made(
     trial: StrategySearch, workspace: Workspace, arms: Mapping[str, ArmResult]
 ) -> dict[str, Any]:
     """How the model was made; as a call in Python where no command was typed."""
-    name = "fit" if "features" in arms else "pretrain"
+    name = "fit" if FEATURES in trial.tried else "pretrain"
     origin, experiment = trial.backbone.origin, trial.experiment
     out, here = workspace.out, Path.cwd()
     place = out.relative_to(here) if out.is_relative_to(here) else out

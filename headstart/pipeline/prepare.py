@@ -138,9 +138,10 @@ def prepare(
     network = around.load(backbone)
     dataset = around.read(data, fitted_modality(network, settings))
     around.keep_time()
-    name = strategy or defaults.strategy(len(dataset.split("train")))
-    demand_trainable(name, network)
     experiment = around.experiment(dataset, network)
+    probed, count = experiment.task.has_probe, len(dataset.split("train"))
+    name = strategy or (defaults.strategy(count) if probed else "full-fine-tuning")
+    demand_trainable(name, network)
     demand_looks(experiment, network)
     for sentence in experiment.remarks():
         progress.warn(sentence)
