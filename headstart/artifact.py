@@ -27,6 +27,7 @@ WEIGHTS, HEAD, EVIDENCE, CONFIG = (
     *("model.safetensors", "head.safetensors"),
     *("evidence.json", "config.json"),
 )
+OF_TASK = "task"  # what `Record.head` calls one that the task makes itself, and is no linear layer
 _SHOWN = 20  # labels in the title of the model card
 LIBRARIES = (
     *("torch", "torchvision", "timm", "numpy", "scikit-learn", "pillow", "safetensors"),

@@ -23,8 +23,8 @@ class Task(ABC):
 
     `metric` names what the mean of `scores` is; `kind` the kind of its targets, as in the catalog;
     `cross_validates` says that `probe` does not look at validation, `has_probe` that there is one.
-    A task without is not answered from frozen features: arms, curves and heads of these are left
-    out, and strategies begin with an untrained head.
+    Without one nothing is answered from frozen features alone: that arm and the curve over labels
+    are left out, and strategies begin with an untrained head.
     """
 
     metric: ClassVar[str]

@@ -82,9 +82,8 @@ def finish(
     model = _calibrated(winner.model, found)
     backbone = random_init(trial.backbone)() if winner.arm.strategy == "scratch" else trial.backbone
     record = _record(experiment, backbone, found)
-    head = head_of(winner.arm.strategy)
-    if head is not None and not isinstance(model.head, nn.Linear):
-        record = replace(record, head={"name": head})
+    if not isinstance(model.head, nn.Linear):
+        record = replace(record, head={"name": head_of(winner.arm.strategy) or artifact.OF_TASK})
     folder = workspace.draft()
     record = artifact.save(folder, model, backbone, record, found.to_json())
     same = record == stage.there

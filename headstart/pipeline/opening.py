@@ -126,8 +126,12 @@ def _head(folder: Path, record: Record, backbone: Backbone, task: Task) -> nn.Mo
         shape = Shape(kind_named(task.kind).encoding, backbone.feature_dim, len(record.labels))
         state = weights.read(folder / artifact.HEAD).state
         try:
-            return catalog.head(record.head["name"]).restored(state, shape)
-        except WeightsError as error:
+            if record.head["name"] != artifact.OF_TASK:
+                return catalog.head(record.head["name"]).restored(state, shape)
+            head = task.head(backbone.feature_dim, record.labels)
+            head.load_state_dict(state)
+            return head
+        except (RuntimeError, WeightsError) as error:
             raise WeightsError(f"{folder / artifact.HEAD} can't be used: {error}") from None
     if backbone.head is None:
         raise HeadstartError(f"{folder} holds a backbone without a head. Fit it to data first.")

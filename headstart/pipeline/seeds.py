@@ -28,10 +28,8 @@ def over_seeds(
     first, scratch = trial.experiment, arms.get("scratch")
     if trial.folding or scratch is None or scratch.recipe is None or kept == "scratch":
         return None
-    features, winner = (
-        trial.tried[FEATURES],
-        arms[kept],
-    )  # without training, all seeds give the latter
+    features = trial.tried[FEATURES]
+    winner = arms[kept]  # which all seeds give where nothing is trained
     wanted = first.settings.seeds or defaults.trainings(len(first.dataset.split("train")))
     seconds = scratch.training.seconds + winner.training.seconds
     if scratch.training.cut or (first.settings.seeds is None and seconds > defaults.QUICK):
