@@ -70,7 +70,7 @@ class HeadFitter(ABC):
         return
 
     @abstractmethod
-    def candidates(self, given: TrainingSet) -> Iterable[nn.Module]:
+    def candidates(self, training: TrainingSet) -> Iterable[nn.Module]:
         """Fitted heads, one for each setting that is worth a try; validation picks one."""
 
     def restored(self, state: Mapping[str, Tensor], shape: Shape) -> nn.Module:

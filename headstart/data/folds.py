@@ -52,8 +52,8 @@ def judged(
     part_of = _Shares.of(dataset, dataset.items, f"{repeat}").folds(folds)
     rest = [item for item in dataset.items if part_of[item.cluster] != fold]
     split_of = _Shares.of(dataset, rest, f"{repeat} {fold}").held_out(validation)
-    held = {cluster: "test" for cluster, part in part_of.items() if part == fold}
-    return _with(dataset, dataset.items, split_of | held)
+    test = {cluster: "test" for cluster, part in part_of.items() if part == fold}
+    return _with(dataset, dataset.items, split_of | test)
 
 
 def everything(dataset: Dataset, validation: float = 0.2) -> Dataset:

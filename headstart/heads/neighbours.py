@@ -35,25 +35,25 @@ class NearestNeighbours(HeadFitter):
     labels' frequencies count as one neighbour more, so that nothing has probability 0.
     """
 
-    def candidates(self, given: TrainingSet) -> Iterator[Neighbours]:
+    def candidates(self, training: TrainingSet) -> Iterator[Neighbours]:
         """A head for each number of neighbours. Raises DataError for features not finite."""
-        centre = torch.from_numpy(Standardisation.of(given.features).mean).float()
-        targets = given.memberships()
-        features = functional.normalize(torch.from_numpy(given.features) - centre)
+        centre = torch.from_numpy(Standardisation.of(training.features).mean).float()
+        targets = training.memberships()
+        features = functional.normalize(torch.from_numpy(training.features) - centre)
         tensors = {
             "features": features,
             "centre": centre,
             "targets": torch.from_numpy(targets).float(),
-            "weights": torch.from_numpy(given.weights).float(),
-            "prior": torch.from_numpy(np.average(targets, 0, given.weights)).float(),
+            "weights": torch.from_numpy(training.weights).float(),
+            "prior": torch.from_numpy(np.average(targets, 0, training.weights)).float(),
         }
         for count in [count for count in COUNTS if count <= len(targets)]:
-            yield Neighbours({**tensors, "count": torch.tensor(count)}, given.shape.encoding)
+            yield Neighbours({**tensors, "count": torch.tensor(count)}, training.shape.encoding)
 
     def restored(self, state: Mapping[str, Tensor], shape: Shape) -> nn.Module:
         """The same neighbours. Raises WeightsError where the tensors are none."""
-        known = {"width": shape.width, "labels": shape.labels}
-        items = demand_tensors(state, _TENSORS, known, ["count"])["items"]
+        sizes = {"width": shape.width, "labels": shape.labels}
+        items = demand_tensors(state, _TENSORS, sizes, ["count"])["items"]
         if not 1 <= int(state["count"]) <= items:
             raise damaged(f"{int(state['count'])} neighbours of {items} items")
         return Neighbours(state, shape.encoding)
@@ -78,14 +78,14 @@ class Neighbours(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Log probabilities, log odds of each label, or numbers."""
-        seen = functional.normalize(inputs - self.centre)
-        near, which = (seen @ self.features.T).topk(self.neighbours)
+        directions = functional.normalize(inputs - self.centre)
+        near, which = (directions @ self.features.T).topk(self.neighbours)
         say = (near / _SHARPNESS).softmax(dim=1) * self.weights[which]
         say = say / say.sum(dim=1, keepdim=True)
-        found = (say[:, :, None] * self.targets[which]).sum(dim=1)
+        means = (say[:, :, None] * self.targets[which]).sum(dim=1)
         if self.encoding is Encoding.AMOUNTS:
-            return found
-        share = (self.neighbours * found + self.prior) / (self.neighbours + 1)
+            return means
+        share = (self.neighbours * means + self.prior) / (self.neighbours + 1)
         share = share.clamp(_LEAST, 1 - _LEAST)
         if self.encoding is Encoding.INDEX:
             return share.log()

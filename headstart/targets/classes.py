@@ -87,11 +87,11 @@ class Classes(Targets):
     def demand(self, path: Path, kept: Items, usable: Items, names: Names) -> None:
         """Raise DataError for a class with fewer than 2 different items, or none to train on."""
         different = Counter(label for label, _ in {(item.label, item.identity) for item in kept})
-        read = {item.label for item in usable}
+        valid = {item.label for item in usable}
         learned = {item.label for item in kept if item.split in (None, "train")}
         for label in names:
             if different[label] == 0:
-                why = "all repeat other labels' content" if label in read else "none could be read"
+                why = "all repeat other labels' content" if label in valid else "none could be read"
                 raise DataError(
                     f"Class {label!r} in {path} has no usable item left: {why}. Add some."
                 )
@@ -123,19 +123,19 @@ class Classes(Targets):
         """Small, missing and unequal classes."""
         counts = {name: self.count(items, names) for name, items in splits.items()}
         train = counts.pop("train", {})
-        found = []
+        sentences = []
         small = [f"{label!r} {count}" for label, count in train.items() if count < FEW]
         if small:
-            found.append(f"Classes with fewer than {FEW} training items: {several(small)}.")
-        for name, held in counts.items():
-            missing = [repr(label) for label, count in held.items() if not count]
+            sentences.append(f"Classes with fewer than {FEW} training items: {several(small)}.")
+        for name, own in counts.items():
+            missing = [repr(label) for label, count in own.items() if not count]
             if missing:
-                found.append(f"Classes with nothing in {name}: {several(missing)}.")
-        seen = [count for count in train.values() if count]
-        if seen and max(seen) > IMBALANCED * min(seen):
-            ratio = max(seen) / min(seen)
-            found.append(f"The largest class has {ratio:.1f} times the items of the smallest.")
-        return found
+                sentences.append(f"Classes with nothing in {name}: {several(missing)}.")
+        sizes = [count for count in train.values() if count]
+        if sizes and max(sizes) > IMBALANCED * min(sizes):
+            ratio = max(sizes) / min(sizes)
+            sentences.append(f"The largest class has {ratio:.1f} times the items of the smallest.")
+        return sentences
 
     def task_settings(self, targets: np.ndarray, names: int, weigh: bool) -> dict[str, Any]:
         """`smoothing` and, if `weigh` and classes are uneven, one weight a class.

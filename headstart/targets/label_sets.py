@@ -71,9 +71,9 @@ class LabelSets(Targets):
 
     def unvarying(self, path: Path, label: str) -> DataError:
         """The error where all items have the same labels."""
-        told = ", ".join(map(repr, _set(label))) or "none"
+        listed = ", ".join(map(repr, _set(label))) or "none"
         return DataError(
-            f"{path} has the same labels for every item: {told}. Give some that differ."
+            f"{path} has the same labels for every item: {listed}. Give some that differ."
         )
 
     def recognise(self, path: Path, items: Items, known: Names) -> None:
@@ -84,10 +84,10 @@ class LabelSets(Targets):
     def encode(self, labels: Sequence[str], names: Names) -> np.ndarray:
         """1 where an item has a label, else 0: (N, labels) float32."""
         numbers = {name: number for number, name in enumerate(names)}
-        found = np.zeros((len(labels), len(names)), dtype=np.float32)
-        for row, label in zip(found, labels, strict=True):
+        marks = np.zeros((len(labels), len(names)), dtype=np.float32)
+        for row, label in zip(marks, labels, strict=True):
             row[[numbers[name] for name in _set(label)]] = 1
-        return found
+        return marks
 
     def count(self, items: Items, names: Names) -> dict[str, int]:
         """Items with each label; one item may count for several."""
@@ -120,7 +120,7 @@ class LabelSets(Targets):
             "Labels that every training item has, so that they are always predicted": always,
             f"Labels of fewer than {FEW} training items": rare,
         }
-        return [f"{told}: {several(found)}." for told, found in sentences.items() if found]
+        return [f"{what}: {several(labels)}." for what, labels in sentences.items() if labels]
 
     def only_answer(self, outputs: np.ndarray, names: Names) -> str:
         """The labels that every item gets."""

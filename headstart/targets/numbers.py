@@ -55,14 +55,14 @@ class Numbers(Targets):
         if is_blank(row.value) or row.value == []:
             return None
         values = row.value if isinstance(row.value, list) else [row.value]
-        read = [number(value) for value in values]
-        for value, found in zip(values, read, strict=True):
-            if found is None:
+        numbers = [number(value) for value in values]
+        for value, finite in zip(values, numbers, strict=True):
+            if finite is None:
                 raise DataError(
                     f"{row.place} has {value!r} as its label, which is no finite number. "
                     "Correct the row, or leave its label empty."
                 )
-        return " ".join(map(repr, read))
+        return " ".join(map(repr, numbers))
 
     def names(self, path: Path, items: Items, columns: Names) -> tuple[str, ...]:
         """The columns' names, or numbered by a list's place; they must differ somewhere."""
@@ -95,24 +95,24 @@ class Numbers(Targets):
 
     def spread(self, items: Items, names: Names) -> str:
         """The least, mean and greatest value of each number."""
-        found = self.encode([item.label for item in items], names).astype(np.float64)
+        values = self.encode([item.label for item in items], names).astype(np.float64)
         parts = [
             f"{name} {low:.4g} to {high:.4g}, mean {mean:.4g}"
             for name, low, high, mean in zip(
-                *(names, found.min(axis=0), found.max(axis=0), found.mean(axis=0)), strict=True
+                *(names, values.min(axis=0), values.max(axis=0), values.mean(axis=0)), strict=True
             )
         ]
         return several(parts)
 
     def warnings(self, splits: Splits, names: Names) -> list[str]:
         """Numbers that don't vary in a split."""
-        found = []
+        sentences = []
         for split, items in splits.items():
             values = self.encode([item.label for item in items], names)
             still = [repr(name) for name, own in zip(names, values.T, strict=True) if _still(own)]
             if still:
-                found.append(f"Numbers that are the same throughout {split}: {several(still)}.")
-        return found
+                sentences.append(f"Numbers that are the same throughout {split}: {several(still)}.")
+        return sentences
 
     def task_settings(self, targets: np.ndarray, names: int, weigh: bool) -> dict[str, Any]:
         """`mean` and `scale` of each number."""

@@ -166,11 +166,11 @@ def answer(kind: Targets, row: Any, names: tuple[str, ...]) -> dict[str, Any]:
 @every_kind
 def test_task_settings_are_json_that_its_tasks_take(name: str) -> None:
     kind = catalog.targets(name)
-    cells: list[Any] = {
+    cells_of: dict[str, list[Any]] = {
         "label sets": [["a"], ["a", "b"], []] * 4,
         "numbers": [0.5, 2.0, 7.0] * 4,
-    }.get(name, ["a"] * 8 + ["b"] * 2)
-    own = items(kind, cells)
+    }
+    own = items(kind, cells_of.get(name, ["a"] * 8 + ["b"] * 2))
     names = kind.names(HERE, own, ("label",))
     targets = kind.encode([item.label for item in own], names)
     settings = kind.task_settings(targets, len(names), True)

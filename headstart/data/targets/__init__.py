@@ -27,31 +27,31 @@ def known_kind(name: str) -> Targets | None:
         return None
 
 
-def kind_of(found: Found, schema: Schema) -> Targets:
+def kind_of(contents: Found, schema: Schema) -> Targets:
     """The kind of target: as the schema or the layout says, else as the labels look.
 
     Only kinds of the catalog itself are asked whether cells look like theirs; others are named. A
     delimiter makes the kind that has one. Raises HeadstartError for a kind that is not known, or
     one that a delimiter contradicts.
     """
-    name = schema.kind or ("" if schema.delimiter else found.kind)
+    name = schema.kind or ("" if schema.delimiter else contents.kind)
     kinds = [kind_named(each) for each in ([name] if name else catalog.TARGETS)]
     if schema.delimiter:
         parted = [each.parted(schema.delimiter) for each in kinds]
         kind = next((each for each in parted if each is not None), None)
         if kind is None:
             raise DataError(
-                f"{found.root} can't have a delimiter between labels where {name} are wanted. "
+                f"{contents.root} can't have a delimiter between labels where {name} are wanted. "
                 "Leave it out, or choose a task for label sets."
             )
         return kind
-    values = [row.value for row in found.rows]
+    values = [row.value for row in contents.rows]
     suiting = (each for each in kinds if name or each.suits(values))
     return next(suiting, None) or kind_named(USUAL)
 
 
-def remark(kind: Targets, found: Found, schema: Schema) -> str:
+def remark(kind: Targets, contents: Found, schema: Schema) -> str:
     """A sentence where labels might be meant otherwise than they look; else empty."""
-    if schema.kind or found.kind:
+    if schema.kind or contents.kind:
         return ""
-    return kind.remark([row.value for row in found.rows], found.column)
+    return kind.remark([row.value for row in contents.rows], contents.column)
