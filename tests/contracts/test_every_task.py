@@ -85,6 +85,7 @@ def test_it_is_documented_and_names_its_metric(name: str) -> None:
     assert inspect.getdoc(type(task))
     assert task.metric.isidentifier()
     assert task.kind in catalog.names("targets")
+    assert task.has_probe is (type(task).probe is not Task.probe)
     assert name.split("-")[0] in catalog.names("modalities")
 
 
