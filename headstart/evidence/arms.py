@@ -120,12 +120,11 @@ def strategy_arm(
     started = time.monotonic()
     recipe = experiment.recipe(strategy, name, backbone)
     seed_everything(experiment.settings.seed)
-    probed = experiment.task.has_probe
-    probe = probed and strategy.starts_from_probe()
+    probe = experiment.task.has_probe and strategy.starts_from_probe()
     head = copy.deepcopy(_start(features)) if probe else new_head(experiment, backbone)
     model = Model(copy.deepcopy(dict(backbone.stages)), head)
     splits = experiment.splits(backbone, strategy, recipe.epochs)
-    training, refits = Training(), probe or (probed and strategy.ends_with_probe())
+    training, refits = Training(), probe or _ends_with_probe(experiment, strategy)
     if recipe.epochs:
         share = STRATEGY_SHARE if experiment.settings.scratch else 1.0
         session = experiment.session(name, until or experiment.budget.until(share))
@@ -180,6 +179,10 @@ def new_head(experiment: Experiment, backbone: Backbone) -> nn.Module:
 
 def _start(outcome: ArmResult) -> nn.Module:
     return outcome.start or outcome.model.head
+
+
+def _ends_with_probe(experiment: Experiment, strategy: Strategy) -> bool:
+    return experiment.task.has_probe and strategy.ends_with_probe()
 
 
 def _answered(experiment: Experiment, model: Model, refit: bool) -> dict[str, np.ndarray]:

@@ -28,7 +28,6 @@ def over_seeds(
     first, scratch = trial.experiment, arms.get("scratch")
     if trial.folding or scratch is None or scratch.recipe is None or kept == "scratch":
         return None
-    features = trial.tried[FEATURES]
     winner = arms[kept]  # which all seeds give where nothing is trained
     wanted = first.settings.seeds or defaults.trainings(len(first.dataset.split("train")))
     seconds = scratch.training.seconds + winner.training.seconds
@@ -45,7 +44,7 @@ def over_seeds(
             break
         name, made = trial.winner, winner
         if kept == "asked" and trial.moves.epochs(1):
-            given = (experiment, trial.backbone, trial.moves, name, features, left)
+            given = (experiment, trial.backbone, trial.moves, name, trial.tried[FEATURES], left)
             made = evidence.strategy_arm(*given)
         recipe = scratch_recipe(experiment, trial.moves, trial.backbone)
         alike = (scratch.recipe.learning_rate, scratch.recipe.epochs)

@@ -80,7 +80,7 @@ def run(
     validation can't tell which of the two is better. All is done when the budget `until` ends, if
     one is given. `ready` is called once there is a model, that of the features alone. Raises
     HeadstartError before any work for a strategy that trains where the backbone can't be trained,
-    or not on single items.
+    or not on single items, and for one that is a probe alone where the task has none.
     """
     demand_trainable(asked, backbone)
     demand_steps(asked, experiment, backbone)
@@ -91,9 +91,8 @@ def run(
     experiment, features = features_in_time(experiment, backbone)
     if by_folds(experiment):
         asked = asked if named else BLENDED.get(asked, asked)
-        return _folded(
-            StrategySearch(experiment, backbone, asked, whole=whole), until, ready, named
-        )
+        trial = StrategySearch(experiment, backbone, asked, whole=whole)
+        return _folded(trial, until, ready, named)
     trial = StrategySearch(experiment, backbone, asked, {FEATURES: features}, whole=whole)
     if ready is not None and experiment.task.has_probe:  # else nothing has learned anything yet
         ready(replace(trial, tried=dict(trial.tried)))
