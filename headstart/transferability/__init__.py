@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from headstart.transferability.combination import combined
 from headstart.transferability.held_out import k_nn, linear, neighbours, ridge
 from headstart.transferability.marginal import logme
-from headstart.transferability.sample import CLASSES, Sample
-from headstart.transferability.score import Score
-from headstart.transferability.separation import gbc, h_score, sfda
-from headstart.transferability.source_head import leep, nce
+from headstart.transferability.sample import Sample
 
-SCORES: Mapping[str, Score] = MappingProxyType(
-    {
-        "k-nn": Score(k_nn),
-        "ridge": Score(linear),
-        "logme": Score(logme),
-        "h-score": Score(h_score, kinds=(CLASSES,)),
-        "sfda": Score(sfda, kinds=(CLASSES,)),
-        "gbc": Score(gbc, kinds=(CLASSES,)),
-        "leep": Score(leep, kinds=(CLASSES,), from_head=True),
-        "nce": Score(nce, kinds=(CLASSES,), from_head=True),
-    }
+SCORES: Mapping[str, Callable[[Sample], float]] = MappingProxyType(
+    {"k-nn": k_nn, "ridge": linear, "logme": logme}
 )
 
-__all__ = ["SCORES", "Sample", "Score", "combined", "neighbours", "ridge"]
+
+def scored(sample: Sample) -> dict[str, float | None]:
+    """Each score by name, a finite number; None where all items have the same target.
+
+    Higher is better. Numbers of one score compare networks on the same items, and nothing else.
+    """
+    varies = sample.varying.any()
+    return {name: float(score(sample)) if varies else None for name, score in SCORES.items()}
+
+
+__all__ = ["SCORES", "Sample", "combined", "neighbours", "ridge", "scored"]
