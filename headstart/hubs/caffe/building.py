@@ -11,7 +11,9 @@ from typing import Any, Final, final
 from torch import nn
 
 from headstart.hubs.caffe import layers
+from headstart.loading.layer_graph import Concat, Merge
 
+_MERGES: Final = {"SUM": "add", "PROD": "multiply", "MAX": "maximum"}
 Shape = tuple[int, ...]  # of one item, without the batch
 Filler = tuple[Any, float | None]  # the description's own, and what is constant without one
 
@@ -162,7 +164,7 @@ def _power(layer: Any, _: Sequence[Shape]) -> Made:
 def _concat(layer: Any, shapes: Sequence[Shape]) -> Made:
     settings = layer.concat_param
     axis = settings.concat_dim if settings.HasField("concat_dim") else settings.axis
-    return Made(layers.Concat(_inner(axis, shapes[0])))
+    return Made(Concat(_inner(axis, shapes[0])))
 
 
 def _slice(layer: Any, shapes: Sequence[Shape]) -> Made:
@@ -184,7 +186,9 @@ def _eltwise(layer: Any, shapes: Sequence[Shape]) -> Made:
     settings = layer.eltwise_param
     if settings.coeff and len(settings.coeff) != len(shapes):
         raise UnsuitableError(f"it has {len(settings.coeff)} coefficients")
-    return Made(layers.Eltwise(_name(settings, "operation"), settings.coeff))
+    operation = _name(settings, "operation")
+    factors = settings.coeff if operation == "SUM" else ()
+    return Made(Merge(_MERGES[operation], factors))
 
 
 def _flatten(layer: Any, shapes: Sequence[Shape]) -> Made:

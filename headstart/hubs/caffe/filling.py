@@ -26,7 +26,7 @@ def draw(built: Built) -> None:
     """
     network = built.network.to_empty(device="cpu")
     for module in network.modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
             module.reset_running_stats()
     with torch.no_grad():
         for name, parameter in network.named_parameters():

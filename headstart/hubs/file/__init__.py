@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import final
 
-import torch
-
 from headstart.contracts import Backbone, Card, Hub
 from headstart.contracts.references import Reference
 from headstart.hubs.file import listing, programs, python
@@ -43,15 +41,14 @@ class File(Hub):
         Raises HeadstartError where the file is missing, not trusted, or no network for images, and
         WeightsError for weights that are missing, unsafe, or belong to another network.
         """
-        plan = settle(reference)
-        sides = [plan.preprocess[side] for side in ("channels", "height", "width")]
-        example = torch.randn(2, *sides, generator=torch.Generator().manual_seed(0))
-        opening = python.open_function if plan.function else programs.OPENING[plan.kind]
+        spec = settle(reference)
+        opening = python.open_function if spec.function else programs.OPENING[spec.kind]
         return beheading.backbone(
-            opening(plan, example),
-            reference=plan.reference,
-            architecture=plan.architecture,
-            pretrained=plan.settings.pretrained and not plan.function,
-            preprocess=plan.preprocess,
-            files={plan.file: plan.content},
+            beheading.filled(opening(spec, beheading.example(spec.preprocess)), reference),
+            reference,
+            architecture=spec.architecture,
+            pretrained=(spec.options.pretrained and not spec.function)
+            or reference.weights is not None,
+            preprocess=spec.preprocess,
+            files={spec.file: spec.content},
         )

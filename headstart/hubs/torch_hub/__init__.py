@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import final
 
-import torch
-
 from headstart.contracts import Backbone, Card, Hub
 from headstart.contracts.references import Reference
 from headstart.hubs.torch_hub import fetching, listing
@@ -46,15 +44,14 @@ class TorchHub(Hub):
         Raises HeadstartError where the repository is missing, not trusted, or makes no network for
         images, and WeightsError for what can't be fetched, and weights of another network.
         """
-        plan = settle(reference)
-        sides = [plan.preprocess[side] for side in ("channels", "height", "width")]
-        example = torch.randn(2, *sides, generator=torch.Generator().manual_seed(0))
-        made = make(plan)
+        spec = settle(reference)
+        made, example = make(spec), beheading.example(spec.preprocess)
+        body = beheading.take_apart(made.network, example, spec.what, spec.options.head)
         return beheading.backbone(
-            beheading.take_apart(made.network, example, plan.what, plan.settings.head),
-            reference=plan.reference,
-            architecture=plan.architecture,
-            pretrained=made.pretrained,
-            preprocess=plan.preprocess,
-            files={fetching.SAVED: plan.code.packed()},
+            beheading.filled(body, reference),
+            reference,
+            architecture=spec.architecture,
+            pretrained=made.pretrained or reference.weights is not None,
+            preprocess=spec.preprocess,
+            files={fetching.SAVED: spec.code.packed()},
         )
