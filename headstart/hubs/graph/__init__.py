@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Final, final
 
@@ -13,11 +14,11 @@ from torch import nn
 from headstart.contracts import Backbone, Card, Hub
 from headstart.contracts.references import Reference
 from headstart.errors import HeadstartError, WeightsError
-from headstart.hubs.graph import listing, structure, trainable
+from headstart.hubs.graph import structure, trainable
 from headstart.hubs.graph.assembling import Opened, Positions, assemble
 from headstart.hubs.graph.cutting import cut
 from headstart.hubs.graph.normalising import normalise
-from headstart.hubs.graph.planning import SAVED_MODEL, WEIGHTS, GraphSpec, settle
+from headstart.hubs.graph.planning import KINDS, SAVED_MODEL, WEIGHTS, GraphSpec, settle
 from headstart.hubs.graph.reading import read
 from headstart.loading import head_removal as beheading
 from headstart.loading.openvino_graph import Graph as Network
@@ -41,7 +42,7 @@ class Graph(Hub):
 
     def cards(self, pattern: str) -> Iterable[Card]:
         """The graph files and SavedModels in this folder, by name."""
-        return listing.cards(pattern)
+        return _cards(pattern)
 
     def cards_depend_on(self) -> Sequence[str]:
         """The files and folders of this folder that hold graphs."""
@@ -126,3 +127,14 @@ def _with(
 
     architecture = spec.architecture(preprocess, FILE, sha256)
     return Opened(found, shuffle, preprocess, output, architecture, (FILE, content))
+
+
+def _cards(pattern: str) -> Iterator[Card]:
+    """Graph files and SavedModels' folders here whose names match the shell pattern."""
+    for path in sorted(Path().iterdir()):
+        graph = path.suffix.lower() in KINDS and path.is_file()
+        whole = path.suffix.lower() != ".xml" or path.with_suffix(".bin").is_file()
+        if ((graph and whole) or (path / SAVED_MODEL).is_file()) and fnmatchcase(
+            path.name, pattern
+        ):
+            yield Card(f"graph:{path.name}", "image", None, "", None, None, True)

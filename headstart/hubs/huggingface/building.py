@@ -8,7 +8,6 @@ from contextlib import contextmanager, nullcontext
 from copy import deepcopy
 from dataclasses import replace
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -103,21 +102,36 @@ def _given(spec: TextSpec, family: Family) -> Checkpoint | None:
     layout, places = spec.layout, tuple(folders(spec))
     state, what = read_weights(layout)
     if layout.adapter is not None and layout.file is None:
-        state, what = _merged(spec, family, layout.adapter, state), layout.what
+        names, what = (family.prefix, family.head), layout.what
+        auto: Any = AutoModelForSequenceClassification
+        state = with_adapter(layout, names, state, auto, lambda _, n: _labelled(spec.config, n))
     return checkpoint(state, what, family, exact=layout.file is not None, apart=places)
 
 
-def _merged(spec: TextSpec, family: Family, adapter: Path, state: State) -> State:
-    """The weights with an adapter merged into them."""
+def with_adapter(
+    layout: Layout, names: tuple[str, str], state: State, auto: Any, config: Callable[..., Any]
+) -> State:
+    """The weights with the layout's adapter merged into them.
+
+    `names` are the classifier's for the encoder and the last layer, `auto` is transformers' class
+    for classification, and `config` gives a network's for a class and so many labels.
+    """
+    if layout.adapter is None or layout.file is not None:
+        return state
 
     def load_it(classifier: bool, labels: int) -> Loaded:
-        auto: Any = AutoModelForSequenceClassification if classifier else AutoModel
-        config = deepcopy(spec.config)
-        config.num_labels = labels
-        built(lambda: auto.from_config(config, trust_remote_code=False), spec.layout, nn.Identity)
-        return load(auto, config, state, spec.what)
+        kind = auto if classifier else AutoModel
+        own = config(kind, labels)
+        built(lambda: kind.from_config(own, trust_remote_code=False), layout, nn.Identity)
+        return load(kind, own, state, layout.what)
 
-    return adapters.merged(adapter, spec.what, family.prefix, family.head, load_it)
+    return adapters.merged(layout.adapter, layout.what, *names, load_it)
+
+
+def _labelled(config: Any, labels: int) -> Any:
+    changed = deepcopy(config)
+    changed.num_labels = labels
+    return changed
 
 
 def _pooling(

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import re
-import socket
-import urllib.parse
-import urllib.request
 from dataclasses import dataclass, replace
 from typing import Any, Final, final
 
@@ -18,6 +15,7 @@ from headstart.errors import HeadstartError, WeightsError
 from headstart.hubs.timm import filtering, listing
 from headstart.hubs.timm.efficientnet import renamed
 from headstart.hubs.timm.planning import TimmSpec
+from headstart.loading.downloads import cut_off
 from headstart.loading.weights import State, Weights, fit, linear, load_into
 
 _TORCHVISION: Final = ("conv_proj.weight", "features.0.0.weight")  # in no network of timm
@@ -121,7 +119,7 @@ def from_hub(spec: TimmSpec) -> nn.Module:
         overlay["file"] = str(cached)
     elif not spec.config.get("hf_hub_id") and not spec.config.get("url"):
         raise WeightsError(f"{spec.what} has no pretrained weights. {_advice(spec)}")
-    elif _cut_off(spec):
+    elif cut_off(constants.ENDPOINT if spec.config.get("hf_hub_id") else str(spec.config["url"])):
         raise WeightsError(
             f"The weights of {spec.what} are not on this machine, and there is no network. "
             f"{_advice(spec)}"
@@ -138,20 +136,6 @@ def from_hub(spec: TimmSpec) -> nn.Module:
             f"The weights of {spec.what} could not be fetched ({type(error).__name__}: {reason}). "
             f"{_advice(spec)}"
         ) from error
-
-
-def _cut_off(spec: TimmSpec) -> bool:
-    """Whether the download can't even begin, found before the hub's many slow attempts."""
-    if constants.HF_HUB_OFFLINE:
-        return True
-    if urllib.request.getproxies():
-        return False
-    where = constants.ENDPOINT if spec.config.get("hf_hub_id") else str(spec.config["url"])
-    try:
-        socket.getaddrinfo(urllib.parse.urlsplit(where).hostname, 443)
-    except OSError:
-        return True
-    return False
 
 
 def _advice(spec: TimmSpec) -> str:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, final
 
 from headstart.contracts.references import Reference
 from headstart.errors import HeadstartError, UnknownNameError, WeightsError
 from headstart.hubs.torchvision import listing
-from headstart.hubs.torchvision.fetching import fetch
+from headstart.loading import downloads
 from headstart.loading.spec import HubOptions, LoadSpec, resolve
 from headstart.loading.weights import Weights, names_file, read
 
 _FILTERS: Final = ("nearest", "box", "bilinear", "bicubic", "lanczos")
+_HASH: Final = re.compile(r"-([0-9a-f]{8,})\.\w+$")  # the start of the file's sha256, in its name
 _CHANGEABLE: Final = ("size", "channels", "crop", "interpolation")
 _SCALING: Final = ("googlenet", "inception_v3")  # by themselves, where there are three channels
 
@@ -106,7 +109,7 @@ def _entry(reference: Reference, known: Mapping[str, Any]) -> Any:
 def _weights(reference: Reference, entry: Any) -> _Found:
     """The weights of an entry, or of the reference's file where it is None."""
     if entry is not None:
-        path = fetch(entry.url, f"torchvision:{reference.name}")
+        path = _fetched(entry.url, f"torchvision:{reference.name}")
         return _Found(read(path), str(path), listing.licence(entry), listing.trained_on(entry))
     file = read(str(reference.weights), reference.option("ema", True))
     header = file.metadata
@@ -118,6 +121,23 @@ def _weights(reference: Reference, entry: Any) -> _Found:
         )
     licence = header.get("licence") or header.get("license")
     return _Found(file, str(reference.weights), licence, header.get("trained_on"))
+
+
+def _fetched(url: str, what: str) -> Path:
+    """The file of this address, downloaded where it is not at hand, and compared with its hash.
+
+    Raises WeightsError where it is neither here nor to be had.
+    """
+    path = listing.stored(url)
+    named = _HASH.search(path.name)
+    return downloads.fetch(
+        url,
+        path,
+        sha256=named[1] if named else "",
+        what=f"The file of weights of {what}",
+        advice=f"Give a local file with {what}@FILE, or take random weights with "
+        f"{what}?pretrained=false.",
+    )
 
 
 def recipe(entry: Any) -> dict[str, Any]:

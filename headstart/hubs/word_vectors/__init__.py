@@ -34,11 +34,11 @@ from headstart.hubs.word_vectors.tokens import (
     tokenizer,
 )
 from headstart.loading.spec import HubOptions, resolve
-from headstart.loading.weights import State, digest, load_into
+from headstart.loading.weights import State, apart, digest, linear, load_into
 from headstart.loading.weights import read as read_weights
 
 _TOKENIZER: Final = "tokenizer.json"
-_HEAD: Final = "head."
+_HEAD: Final = "head"
 _LOWER: Final = {"auto": None, "yes": True, "no": False}
 
 
@@ -229,15 +229,9 @@ def _vectors(words: _Words, options: WordOptions, state: State | None) -> Tensor
 
 def _fill(embeddings: Embeddings, state: State, what: str) -> nn.Module | None:
     """Load the weights into the network, and answer the head that they hold, if any."""
-    parts = {n.removeprefix(_HEAD): tensor for n, tensor in state.items() if n.startswith(_HEAD)}
-    rest = {name: tensor for name, tensor in state.items() if not name.startswith(_HEAD)}
-    load_into(embeddings, rest, what)
-    if "weight" not in parts:
-        return None
-    outputs, inputs = parts["weight"].shape
-    head = nn.Linear(inputs, outputs, bias="bias" in parts, device="meta").to_empty(device="cpu")
-    load_into(head, parts, f"{what} (its head)")
-    return head
+    body, head = apart(state, _HEAD)
+    load_into(embeddings, body, what)
+    return linear(head, None, what)
 
 
 def _architecture(reference: Reference, options: WordOptions, dimension: int) -> Reference:

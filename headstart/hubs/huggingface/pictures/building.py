@@ -12,14 +12,13 @@ from transformers import AutoModel, AutoModelForImageClassification
 from headstart.contracts import Backbone
 from headstart.contracts.references import Reference
 from headstart.errors import HeadstartError, WeightsError
-from headstart.hubs.huggingface.adapters import merged
-from headstart.hubs.huggingface.building import built, origin
-from headstart.hubs.huggingface.fitting import HEAD, head_of
-from headstart.hubs.huggingface.loading import Loaded, load, misfit, named_class, read_weights
+from headstart.hubs.huggingface.building import built, origin, with_adapter
+from headstart.hubs.huggingface.fitting import HEAD
+from headstart.hubs.huggingface.loading import load, misfit, named_class, read_weights
 from headstart.hubs.huggingface.pictures.parts import cut
 from headstart.hubs.huggingface.pictures.planning import PictureSpec
 from headstart.hubs.huggingface.reading import PROCESSORS
-from headstart.loading.weights import State
+from headstart.loading.weights import State, linear
 
 
 def backbone(spec: PictureSpec) -> Backbone:
@@ -123,16 +122,13 @@ def _state(spec: PictureSpec) -> State:
     prefix = f"{family.prefix}."  # which a tower of CLIP that was saved alone may lack
     if spec.own and family.whole and not any(name.startswith(prefix) for name in state):
         state = {f"{prefix}{name}": tensor for name, tensor in state.items()}
-    if layout.adapter is not None and layout.file is None:
-
-        def load_it(classifier: bool, labels: int) -> Loaded:
-            auto: Any = AutoModelForImageClassification if classifier else AutoModel
-            config = _labelled(spec.config, auto, labels)
-            built(lambda: auto.from_config(config), layout, nn.Identity)
-            return load(auto, config, state, layout.what)
-
-        state = merged(layout.adapter, layout.what, family.prefix, family.head, load_it)
-    return state
+    return with_adapter(
+        layout,
+        (family.prefix, family.head),
+        state,
+        AutoModelForImageClassification,
+        lambda auto, labels: _labelled(spec.config, auto, labels),
+    )
 
 
 def _head(spec: PictureSpec, state: State) -> nn.Linear | None:
@@ -143,7 +139,7 @@ def _head(spec: PictureSpec, state: State) -> nn.Linear | None:
     if not spec.own:
         for full in names:
             state.pop(full, None)
-    return head_of(parts, spec.layout.what)
+    return linear(parts, None, spec.layout.what)
 
 
 def _width(stages: dict[str, nn.Module], example: Tensor) -> int:
