@@ -12,7 +12,6 @@ from headstart.transferability.held_out import k_nn, linear, neighbours, ridge
 from headstart.transferability.marginal import logme
 from headstart.transferability.sample import Sample
 
-COMBINED = ("logme", "k-nn", "ridge")
 SCORES: Mapping[str, Callable[[Sample], float]] = MappingProxyType(
     {"k-nn": k_nn, "ridge": linear, "logme": logme}
 )
@@ -39,8 +38,8 @@ def combined(scores: Sequence[Mapping[str, float | None]]) -> Array:
     counts as worst; equal ones share their ranks.
     """
     values = np.array(
-        [[_value(found.get(name)) for name in COMBINED] for found in scores], dtype=np.float64
-    ).reshape(len(scores), len(COMBINED))
+        [[_value(found.get(name)) for name in SCORES] for found in scores], dtype=np.float64
+    ).reshape(len(scores), len(SCORES))
     below = (values[:, None] > values).sum(axis=1)
     tied = (values[:, None] == values).sum(axis=1)  # itself too
     return np.asarray((below + (tied + 1) / 2).mean(axis=1))

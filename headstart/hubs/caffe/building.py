@@ -136,19 +136,16 @@ def _affine(settings: Any, shape: Shape, scales: bool, shifts: bool) -> Made:
     end = len(shape) if settings.num_axes < 0 else axis + settings.num_axes
     if axis < 0 or end > len(shape):
         raise UnsuitableError("it works along axes that its input lacks, or along items")
-    own = settings.filler if settings.HasField("filler") else None
-    fillers: dict[str, Filler] = {"weight": (own, 1.0)} if scales else {"bias": (own, 0.0)}
+    fillers = {"weight" if scales else "bias": _filler(settings, "filler", float(scales))}
     if scales and shifts:
-        fillers["bias"] = (settings.bias_filler if settings.HasField("bias_filler") else None, 0.0)
+        fillers["bias"] = _filler(settings, "bias_filler", 0.0)
     return Made(layers.Affine(shape[axis:end], len(shape) - end, scales, shifts), fillers)
 
 
 def _prelu(layer: Any, shapes: Sequence[Shape]) -> Made:
     settings = layer.prelu_param
     module = nn.PReLU(1 if settings.channel_shared else shapes[0][0])
-    return Made(
-        module, {"weight": (settings.filler if settings.HasField("filler") else None, 0.25)}
-    )
+    return Made(module, {"weight": _filler(settings, "filler", 0.25)})
 
 
 def _relu(layer: Any, _: Sequence[Shape]) -> Made:
@@ -263,12 +260,13 @@ def _twice(values: Sequence[int], name: str) -> tuple[int, int]:
 
 
 def _weights(settings: Any) -> dict[str, Filler]:
-    own = {
-        name: getattr(settings, f"{name}_filler") if settings.HasField(f"{name}_filler") else None
-        for name in ("weight", "bias")
-    }
-    fillers: dict[str, Filler] = {"weight": (own["weight"], None)}
-    return fillers | {"bias": (own["bias"], 0.0)} if settings.bias_term else fillers
+    weight = {"weight": _filler(settings, "weight_filler", None)}
+    bias = {"bias": _filler(settings, "bias_filler", 0.0)}
+    return weight | bias if settings.bias_term else weight
+
+
+def _filler(settings: Any, name: str, usual: float | None) -> Filler:
+    return getattr(settings, name) if settings.HasField(name) else None, usual
 
 
 def _name(settings: Any, name: str) -> str:
