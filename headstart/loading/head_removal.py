@@ -23,7 +23,7 @@ _SPARE: Final = "headstart_head"  # for a network that calls something else its 
 
 @final
 @dataclass(frozen=True)
-class Found:
+class Headless:
     """A network without its head, cut into stages, and what was its head.
 
     `notes` are worth saying: what of a file of weights was taken, and what left out.
@@ -116,7 +116,7 @@ def behead(network: nn.Module, example: Tensor, what: str) -> tuple[str, nn.Line
     return names[last], last
 
 
-def take_apart(network: nn.Module, example: Tensor, what: str, head: bool) -> Found:
+def take_apart(network: nn.Module, example: Tensor, what: str, head: bool) -> Headless:
     """A network in Python without its head, in stages; with `head` False its answers are features.
 
     Raises HeadstartError where it is none for such pictures.
@@ -124,7 +124,7 @@ def take_apart(network: nn.Module, example: Tensor, what: str, head: bool) -> Fo
     network.eval()
     taken = behead(network, example, what) if head else None
     features = run(network, example, what)
-    return Found(
+    return Headless(
         network=network,
         stages=find_stages(network, example),
         feature_dim=features.shape[1],
@@ -133,7 +133,7 @@ def take_apart(network: nn.Module, example: Tensor, what: str, head: bool) -> Fo
     )
 
 
-def filled(body: Found, reference: Reference) -> Found:
+def filled(body: Headless, reference: Reference) -> Headless:
     """The same with the reference's file of weights, if any, and the head that this holds.
 
     Raises WeightsError for weights that don't fit.
@@ -145,7 +145,7 @@ def filled(body: Found, reference: Reference) -> Found:
 
 
 def backbone(
-    body: Found,
+    body: Headless,
     reference: Reference,
     architecture: Reference,
     pretrained: bool,
@@ -194,19 +194,19 @@ def free_name(network: nn.Module) -> str:
 
 
 def fill(
-    found: Found, file: str, averaged: bool = True
+    body: Headless, file: str, averaged: bool = True
 ) -> tuple[nn.Linear | None, tuple[str, ...]]:
     """Load a file of weights into the network, and answer the head that it holds, if any.
 
     The head may have any number of outputs. Also answers what is worth saying. Raises WeightsError
     for what doesn't fit.
     """
-    own, prefix = found.network.state_dict(), f"{found.head_name}."
+    own, prefix = body.network.state_dict(), f"{body.head_name}."
     spared = {n: t for n, t in own.items() if n.startswith(prefix)}  # which programs keep, unread
-    body = {n: t for n, t in own.items() if n not in spared}
-    fitted = fit(read(file, averaged), body, found.head_name, found.feature_dim, averaged, file)
-    load_into(found.network, spared | fitted.body, file)
-    return linear(fitted.head, found.feature_dim, file), fitted.notes
+    rest = {n: t for n, t in own.items() if n not in spared}
+    fitted = fit(read(file, averaged), rest, body.head_name, body.feature_dim, averaged, file)
+    load_into(body.network, spared | fitted.body, file)
+    return linear(fitted.head, body.feature_dim, file), fitted.notes
 
 
 def first_line(error: BaseException) -> str:

@@ -7,7 +7,7 @@ import torch
 from headstart.contracts import Backbone
 from headstart.hubs.caffe.filling import draw, load
 from headstart.hubs.caffe.planning import FILE, CaffeSpec
-from headstart.loading import head_removal as beheading
+from headstart.loading import head_removal
 from headstart.loading.stages import find_stages
 
 _HEAD = "head"  # of a network that has none of its own
@@ -26,14 +26,14 @@ def backbone(spec: CaffeSpec) -> Backbone:
         draw(spec.built)
     else:
         head = load(spec.built, spec.state, head_name, source)
-    example = beheading.example(spec.preprocess)
+    example = head_removal.example(spec.preprocess)
     with torch.no_grad():
         features = network.eval()(example)
     if spec.state is not None:
-        beheading.demand_finite(features, source)
+        head_removal.demand_finite(features, source)
     stages = find_stages(network, example)
-    return beheading.backbone(
-        beheading.Found(network, stages, spec.built.feature_dim, head, head_name),
+    return head_removal.backbone(
+        head_removal.Headless(network, stages, spec.built.feature_dim, head, head_name),
         spec.reference,
         architecture=spec.architecture,
         pretrained=spec.state is not None,

@@ -12,7 +12,7 @@ from headstart.contracts import Backbone, Card, Hub
 from headstart.contracts.references import Reference
 from headstart.hubs.file import programs, python
 from headstart.hubs.file.planning import settle
-from headstart.loading import head_removal as beheading
+from headstart.loading import head_removal
 
 
 @final
@@ -46,8 +46,8 @@ class File(Hub):
         """
         spec = settle(reference)
         opening = python.open_function if spec.function else programs.OPENING[spec.kind]
-        return beheading.backbone(
-            beheading.filled(opening(spec, beheading.example(spec.preprocess)), reference),
+        return head_removal.backbone(
+            head_removal.filled(opening(spec, head_removal.example(spec.preprocess)), reference),
             reference,
             architecture=spec.architecture,
             pretrained=(spec.options.pretrained and not spec.function)

@@ -20,8 +20,8 @@ from torch import Tensor, fx, nn
 
 from headstart.errors import HeadstartError, WeightsError
 from headstart.hubs.file.planning import FileSpec
-from headstart.loading import head_removal as beheading
-from headstart.loading.head_removal import Found
+from headstart.loading import head_removal
+from headstart.loading.head_removal import Headless
 
 _STAGE: Final = "network"
 _read_script: Final[Callable[..., Any]] = torch.jit.load  # which has no types
@@ -54,28 +54,28 @@ class Script(nn.Module):
         return made
 
 
-def open_script(spec: FileSpec, example: Tensor) -> Found:
+def open_script(spec: FileSpec, example: Tensor) -> Headless:
     """A TorchScript network, up to the input of the linear layer whose output it answers with.
 
     Raises HeadstartError where the file is none, or the network is not for such pictures.
     """
     whole, network = _load_script(spec), _load_script(spec)
-    outputs = beheading.run(whole, example, spec.what)
+    outputs = head_removal.run(whole, example, spec.what)
     taken = _behead_script(network) if spec.options.head else None  # before it is compiled
     if taken is None:
         return _found(spec, Script(whole), example, None)
     with torch.no_grad():
-        again = taken[1](beheading.run(network, example, spec.what))
+        again = taken[1](head_removal.run(network, example, spec.what))
     if not torch.allclose(again, outputs, rtol=1e-4, atol=1e-4):
         raise HeadstartError(
             f"{spec.path} answers something else without its last layer {taken[0]}. "
             "Say head=false, or save it again without that layer."
         )
     name, head = taken
-    return _found(spec, Script(network), example, (f"{beheading.WRAPPED}{name}", head))
+    return _found(spec, Script(network), example, (f"{head_removal.WRAPPED}{name}", head))
 
 
-def open_exported(spec: FileSpec, example: Tensor) -> Found:
+def open_exported(spec: FileSpec, example: Tensor) -> Headless:
     """A program of `torch.export`, up to the input of the linear layer whose output it answers.
 
     Its mode is that in which it was exported, so that it can't be trained. Raises HeadstartError
@@ -90,12 +90,12 @@ def open_exported(spec: FileSpec, example: Tensor) -> Found:
     except Exception as error:  # its reader fails in any way
         raise HeadstartError(
             f"{spec.path} is not a program of torch.export that this torch reads "
-            f"({beheading.first_line(error)}). Export it again with torch {torch.__version__}."
+            f"({head_removal.first_line(error)}). Export it again with torch {torch.__version__}."
         ) from error
     for size in (2, 3):  # the network's own guards say what it was exported for
         batch = torch.cat([example, example[:1]])[:size]
         try:
-            beheading.run(whole, batch, spec.what)
+            head_removal.run(whole, batch, spec.what)
         except HeadstartError as error:
             raise HeadstartError(
                 f"{str(error).rstrip('.')}. Export it with dynamic_shapes, so that it takes "
@@ -105,7 +105,7 @@ def open_exported(spec: FileSpec, example: Tensor) -> Found:
     return _found(spec, network, example, taken, differentiable=False)
 
 
-OPENING: Final[Mapping[str, Callable[[FileSpec, Tensor], Found]]] = {
+OPENING: Final[Mapping[str, Callable[[FileSpec, Tensor], Headless]]] = {
     "TorchScript": open_script,
     "exported": open_exported,
 }
@@ -117,26 +117,26 @@ def _found(
     example: Tensor,
     taken: tuple[str, nn.Linear] | None,
     differentiable: bool = True,
-) -> Found:
+) -> Headless:
     network.eval()
-    features = beheading.run(network, example, spec.what)
+    features = head_removal.run(network, example, spec.what)
     if taken is None and spec.options.head:
         _refuse_hidden_head(spec, network, features)
     if not spec.options.pretrained and spec.reference.weights is None:
-        beheading.draw_anew(network)
-    return Found(
+        head_removal.draw_anew(network)
+    return Headless(
         network=network,
         stages={_STAGE: network},
         feature_dim=features.shape[1],
         head=taken[1] if taken else None,
-        head_name=taken[0] if taken else beheading.free_name(network),
+        head_name=taken[0] if taken else head_removal.free_name(network),
         differentiable=differentiable,
     )
 
 
 def _refuse_hidden_head(spec: FileSpec, network: nn.Module, answers: Tensor) -> None:
     """Raise HeadstartError where the answers may be the logits of a head that wasn't found."""
-    beheading.refuse_probabilities(answers, spec.what)
+    head_removal.refuse_probabilities(answers, spec.what)
     matrices = [tensor for tensor in network.state_dict().values() if tensor.dim() == 2]
     if matrices and matrices[-1].shape[0] == answers.shape[1]:
         raise HeadstartError(
@@ -158,7 +158,7 @@ def _load_script(spec: FileSpec) -> Any:
             network = _read_script(io.BytesIO(spec.content), map_location="cpu")
     except Exception as error:
         raise HeadstartError(
-            f"{spec.path} can't be loaded as TorchScript ({beheading.first_line(error)}). "
+            f"{spec.path} can't be loaded as TorchScript ({head_removal.first_line(error)}). "
             "Copy it or save it again."
         ) from error
     return network.eval()

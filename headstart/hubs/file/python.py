@@ -13,17 +13,17 @@ from torch import Tensor, nn
 
 from headstart.errors import HeadstartError, UnknownNameError
 from headstart.hubs.file.planning import FileSpec
-from headstart.loading import head_removal as beheading
-from headstart.loading.head_removal import Found
+from headstart.loading import head_removal
+from headstart.loading.head_removal import Headless
 
 
-def open_function(spec: FileSpec, example: Tensor) -> Found:
+def open_function(spec: FileSpec, example: Tensor) -> Headless:
     """Run the file, call the function, take the network's head off and cut it into stages.
 
     Raises HeadstartError where the file or the function fails, or makes no network for images.
     """
     network = _call(spec, _function(spec, _run(spec)))
-    return beheading.take_apart(network, example, spec.what, spec.options.head)
+    return head_removal.take_apart(network, example, spec.what, spec.options.head)
 
 
 def _run(spec: FileSpec) -> dict[str, Any]:
@@ -41,7 +41,7 @@ def _run(spec: FileSpec) -> dict[str, Any]:
         raise
     except (Exception, SystemExit) as error:
         raise HeadstartError(
-            f"{spec.path} can't be run ({beheading.first_line(error)}). Mend it."
+            f"{spec.path} can't be run ({head_removal.first_line(error)}). Mend it."
         ) from error
     return vars(module)
 
@@ -89,7 +89,7 @@ def _call(spec: FileSpec, function: Any) -> nn.Module:
             network = function()
     except (Exception, SystemExit) as error:
         raise HeadstartError(
-            f"{spec.what} failed ({beheading.first_line(error)}). Mend it."
+            f"{spec.what} failed ({head_removal.first_line(error)}). Mend it."
         ) from error
     if not isinstance(network, nn.Module):
         raise HeadstartError(

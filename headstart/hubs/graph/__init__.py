@@ -20,7 +20,7 @@ from headstart.hubs.graph.cutting import cut
 from headstart.hubs.graph.normalising import normalise
 from headstart.hubs.graph.planning import KINDS, SAVED_MODEL, WEIGHTS, GraphSpec, settle
 from headstart.hubs.graph.reading import read
-from headstart.loading import head_removal as beheading
+from headstart.loading import head_removal
 from headstart.loading.openvino_graph import Graph as Network
 from headstart.loading.weights import load_into
 from headstart.loading.weights import read as read_weights
@@ -113,7 +113,7 @@ def _with(
             f"{spec.path} has changed since the model was made of it. Put the old file back."
         )
     dimension = structure.features(network.xml) or 0
-    found = beheading.Found(
+    found = head_removal.Headless(
         network=network,
         stages={"graph": network, "positions": Positions()},
         feature_dim=dimension,

@@ -13,7 +13,7 @@ from headstart.contracts import Backbone
 from headstart.contracts.references import Reference
 from headstart.errors import HeadstartError
 from headstart.hubs.graph.planning import GraphSpec
-from headstart.loading import head_removal as beheading
+from headstart.loading import head_removal
 from headstart.loading import openvino_graph as graph
 
 
@@ -35,7 +35,7 @@ class Opened:
     what a saved model keeps of it.
     """
 
-    found: beheading.Found
+    found: head_removal.Headless
     shuffle: Callable[[], None]
     preprocess: dict[str, Any]
     output: str | None
@@ -51,8 +51,8 @@ def assemble(spec: GraphSpec, opened: Opened) -> Backbone:
     """
     if not spec.options.pretrained and spec.reference.weights is None:
         opened.shuffle()
-    made = beheading.backbone(
-        beheading.filled(opened.found, spec.reference),
+    made = head_removal.backbone(
+        head_removal.filled(opened.found, spec.reference),
         reference=spec.reference.with_options(output=opened.output or spec.options.output or None),
         architecture=opened.architecture,
         pretrained=spec.options.pretrained or spec.reference.weights is not None,

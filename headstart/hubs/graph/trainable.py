@@ -18,7 +18,7 @@ from headstart.hubs.graph.normalising import axis_of, black, entry, layout, norm
 from headstart.hubs.graph.planning import GraphSpec
 from headstart.hubs.graph.reading import read
 from headstart.hubs.graph.rewriting import rewrite
-from headstart.loading import head_removal as beheading
+from headstart.loading import head_removal
 from headstart.loading import openvino_graph as graph
 from headstart.loading.stages import find_stages
 
@@ -82,12 +82,12 @@ def open_onnx(spec: GraphSpec) -> Opened:
     features = _features(spec, network.eval(), pictures)
     if not spec.saved:
         _compare(spec, network, taken, pictures)
-    found = beheading.Found(
+    found = head_removal.Headless(
         network=network,
         stages={**find_stages(network, pictures), "positions": Positions()},
         feature_dim=features,
         head=taken.head if taken.head and taken.head.in_features == features else None,
-        head_name=beheading.free_name(network),
+        head_name=head_removal.free_name(network),
     )
     architecture = spec.architecture(preprocess, FILE)
     return Opened(
@@ -189,7 +189,7 @@ def _renew(network: nn.Module) -> None:
     """Random weights as torch's layers draw them; those of no layer are shuffled."""
     named = dict(network.named_parameters())
     loose = {name: t.detach().clone() for name, t in named.items() if f"{_CONSTANTS}." in name}
-    beheading.draw_anew(network)
+    head_removal.draw_anew(network)
     with torch.no_grad():
         for name, tensor in loose.items():
             values = tensor.flatten()[torch.randperm(tensor.numel())]

@@ -11,8 +11,8 @@ from headstart.hubs.keras.building import Built, build, randomise
 from headstart.hubs.keras.graph import plain
 from headstart.hubs.keras.modules import WithoutChannels
 from headstart.hubs.keras.planning import NETWORK, KerasSpec
-from headstart.loading import head_removal as beheading
-from headstart.loading.head_removal import Found
+from headstart.loading import head_removal
+from headstart.loading.head_removal import Headless
 from headstart.loading.layer_graph import BlueFirst
 from headstart.loading.stages import find_stages
 
@@ -22,7 +22,7 @@ def backbone(spec: KerasSpec) -> Backbone:
 
     Raises HeadstartError for what can't be translated, WeightsError for weights that don't fit.
     """
-    example = beheading.example(spec.preprocess)
+    example = head_removal.example(spec.preprocess)
     built = build(
         spec.graph,
         example,
@@ -31,18 +31,18 @@ def backbone(spec: KerasSpec) -> Backbone:
         behead=spec.options.head,
         front=_front(spec, spec.preprocess["channels"]),
     )
-    head_name = plain(built.head.name) if built.head else beheading.free_name(built.network)
+    head_name = plain(built.head.name) if built.head else head_removal.free_name(built.network)
     head = _fill(spec, built, head_name)
     pretrained = spec.file is not None or spec.tensors is not None
     network = built.network.eval()
     if pretrained:
         with torch.no_grad():
             features = network(example)
-        beheading.demand_finite(features, spec.tensors or (spec.file and spec.file.path))
+        head_removal.demand_finite(features, spec.tensors or (spec.file and spec.file.path))
     published = spec.application if pretrained and spec.reference.weights is None else None
     head = head if built.classifies else None
-    return beheading.backbone(
-        Found(network, find_stages(network, example), built.feature_dim, head, head_name),
+    return head_removal.backbone(
+        Headless(network, find_stages(network, example), built.feature_dim, head, head_name),
         spec.reference,
         architecture=spec.architecture,
         pretrained=pretrained,
@@ -62,8 +62,8 @@ def _front(spec: KerasSpec, channels: int) -> nn.Module:
 def _fill(spec: KerasSpec, built: Built, head_name: str) -> nn.Linear | None:
     """Set all weights, from a file or by chance; the head that comes with them, if any."""
     if spec.tensors is not None:
-        found = Found(built.network, {}, built.feature_dim, None, head_name)
-        return beheading.fill(found, spec.tensors)[0]
+        found = Headless(built.network, {}, built.feature_dim, None, head_name)
+        return head_removal.fill(found, spec.tensors)[0]
     if spec.file is None:
         randomise(built)
         return None

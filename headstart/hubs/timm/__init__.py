@@ -21,8 +21,8 @@ from headstart.hubs.timm.building import (
     without_values,
 )
 from headstart.hubs.timm.planning import TimmSpec, settle
-from headstart.loading import head_removal as beheading
-from headstart.loading.head_removal import Found
+from headstart.loading import head_removal
+from headstart.loading.head_removal import Headless
 from headstart.loading.stages import find_stages
 from headstart.loading.weights.sizes import check_network
 
@@ -79,7 +79,7 @@ class Timm(Hub):
 
 
 def _backbone(spec: TimmSpec, network: nn.Module, head: nn.Module | None = None) -> Backbone:
-    example = beheading.example(spec.preprocess)
+    example = head_removal.example(spec.preprocess)
     network.eval()
     before = _outputs(spec, network, example) if spec.pretrained and head is None else None
     native = _native(spec) if _is_linear(network, spec.head_name) else {}
@@ -93,8 +93,8 @@ def _backbone(spec: TimmSpec, network: nn.Module, head: nn.Module | None = None)
     if own_head is not None and before is not None and _fits(own_head, features, before):
         head = own_head
     stages = find_stages(network, example)
-    made = beheading.backbone(
-        Found(network, stages, features.shape[1], head, spec.head_name),
+    made = head_removal.backbone(
+        Headless(network, stages, features.shape[1], head, spec.head_name),
         spec.reference,
         architecture=_architecture(spec),
         pretrained=spec.pretrained,

@@ -13,7 +13,7 @@ from headstart.contracts.references import Reference
 from headstart.hubs.torch_hub import fetching
 from headstart.hubs.torch_hub.planning import settle
 from headstart.hubs.torch_hub.running import make
-from headstart.loading import head_removal as beheading
+from headstart.loading import head_removal
 
 
 @final
@@ -48,10 +48,10 @@ class TorchHub(Hub):
         images, and WeightsError for what can't be fetched, and weights of another network.
         """
         spec = settle(reference)
-        made, example = make(spec), beheading.example(spec.preprocess)
-        body = beheading.take_apart(made.network, example, spec.what, spec.options.head)
-        return beheading.backbone(
-            beheading.filled(body, reference),
+        made, example = make(spec), head_removal.example(spec.preprocess)
+        body = head_removal.take_apart(made.network, example, spec.what, spec.options.head)
+        return head_removal.backbone(
+            head_removal.filled(body, reference),
             reference,
             architecture=spec.architecture,
             pretrained=made.pretrained or reference.weights is not None,

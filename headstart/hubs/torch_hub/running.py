@@ -23,7 +23,7 @@ from headstart.contracts.references import literal
 from headstart.errors import HeadstartError, UnknownNameError
 from headstart.hubs.torch_hub.fetching import ENTRIES
 from headstart.hubs.torch_hub.planning import TorchHubSpec
-from headstart.loading import head_removal as beheading
+from headstart.loading import head_removal
 
 _OPEN: Final = inspect.Parameter.VAR_KEYWORD
 _SWITCHES: Final = ("pretrained", "weights")  # parameters that say whether weights are loaded
@@ -59,7 +59,7 @@ def make(spec: TorchHubSpec) -> Made:
             "file of weights with @FILE."
         )
     if loaded and not wanted:
-        beheading.draw_anew(network)
+        head_removal.draw_anew(network)
     return Made(network, loaded and wanted)
 
 
@@ -150,7 +150,7 @@ def _failure(spec: TorchHubSpec, what: str, error: BaseException) -> HeadstartEr
     own = any(Path(name).parts[0] in (missing, f"{missing}.py") for name in spec.code.files)
     advice = "Check its options, or give another ref"
     advice = f"Install {missing}" if missing and not own else advice
-    return HeadstartError(f"{what} ({beheading.first_line(error)}).{offline} {advice}.")
+    return HeadstartError(f"{what} ({head_removal.first_line(error)}).{offline} {advice}.")
 
 
 def _demand_dependencies(spec: TorchHubSpec, folder: Path) -> None:

@@ -14,8 +14,8 @@ from headstart.errors import HeadstartError
 from headstart.hubs.torchvision import listing
 from headstart.hubs.torchvision.building import Chosen, behead, create, fill
 from headstart.hubs.torchvision.planning import TorchvisionSpec, settle
-from headstart.loading import head_removal as beheading
-from headstart.loading.head_removal import Found
+from headstart.loading import head_removal
+from headstart.loading.head_removal import Headless
 from headstart.loading.stages import find_stages
 from headstart.loading.weights.sizes import check_network
 
@@ -60,10 +60,10 @@ class Torchvision(Hub):
             source = Chosen(spec.file, spec.source, spec.options.ema)
             adapt = channels if "channels" in reference.options else None
             head, notes = fill(network, own, source, spec.resized, adapt)
-        example = beheading.example(spec.preprocess)
+        example = head_removal.example(spec.preprocess)
         width = _width(spec, network.eval(), example)
-        return beheading.backbone(
-            Found(network, find_stages(network, example), width, head, own.name, notes=notes),
+        return head_removal.backbone(
+            Headless(network, find_stages(network, example), width, head, own.name, notes=notes),
             reference,
             architecture=spec.rebuilt(spec.changes),
             pretrained=spec.file is not None,
@@ -96,5 +96,5 @@ def _width(spec: TorchvisionSpec, network: nn.Module, example: torch.Tensor) -> 
             "Give it another size=, or none."
         ) from error
     if spec.file is not None:
-        beheading.demand_finite(features, spec.source)
+        head_removal.demand_finite(features, spec.source)
     return int(features.shape[1])
