@@ -46,6 +46,7 @@ OWNERS: dict[str, str | tuple[str, ...]] = {  # a heavy library -> the one file 
     "onnx": "hubs/graph/",
     "onnx2torch": "hubs/graph/",
     "openvino": "loading/openvino_graph",
+    "pandas": "serve/predictions",
     "peft": ("strategies/lora", "hubs/huggingface/adapters"),  # adds adapters; merges them
     "pillow_heif": "modalities/image/heif",
     "plotly": "report/",

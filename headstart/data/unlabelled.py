@@ -8,10 +8,10 @@ from pathlib import Path
 from headstart.contracts import Modality
 from headstart.data import manifests, tables
 from headstart.data.check import check_items
+from headstart.data.items import find
 from headstart.data.names import lists_no_items
 from headstart.data.paths import Paths
 from headstart.data.schema import Schema
-from headstart.data.items import find
 from headstart.data.sources import Data, FileSource, Found, InMemory, Item
 from headstart.data.trees import walk
 from headstart.errors import DataError

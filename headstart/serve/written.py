@@ -27,7 +27,7 @@ Row = dict[str, Any]
 
 
 @final
-@dataclass
+@dataclass(repr=False)
 class Written(Printed):
     """A file of answers: about how many inputs, and those that have an error instead."""
 
@@ -78,6 +78,11 @@ def write(path: Path, predictions: Iterable[Prediction]) -> Written:
             raise DataError("No input was given to predict on. Name files, folders or texts.")
         _WRITERS[path.suffix.lower()](draft, sample, rows)
     return told
+
+
+def table_rows(predictions: Iterable[Prediction]) -> list[Row]:
+    """The rows that `write` writes; those without an answer have fewer columns."""
+    return list(_rows(predictions, Written(Path())))
 
 
 def _rows(predictions: Iterable[Prediction], told: Written) -> Iterator[Row]:

@@ -112,9 +112,7 @@ def torch_table(given: Any) -> Table | None:
     def column(place: int) -> Sequence[Any]:
         return targets() if place else inputs
 
-    return Table(
-        (INPUT, TARGET), column, Path(kind), "item", content=(INPUT,), labels=(TARGET,)
-    )
+    return Table((INPUT, TARGET), column, Path(kind), "item", content=(INPUT,), labels=(TARGET,))
 
 
 def _pair(dataset: Any, row: int) -> tuple[Any, Any]:

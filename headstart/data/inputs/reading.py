@@ -14,8 +14,8 @@ from PIL import Image
 
 from headstart.contracts import Modality
 from headstart.data import manifests
-from headstart.data.inputs.interface import NO_CONTENT, Input, of_texts
 from headstart.data.inputs.frames import column_of, row_of, table_of
+from headstart.data.inputs.interface import NO_CONTENT, Input, of_texts
 from headstart.data.inputs.pictures import encoded, pictures_of
 from headstart.data.inputs.tables import manifest_inputs
 from headstart.data.inputs.tensors import as_array, inputs_alone
