@@ -29,9 +29,10 @@ MAY_IMPORT = (
         "tracking": ROOMS,
         "pipeline": STAGES | {"catalog", "listing", "serve", "explain", "labelling", "tracking"},
         "demo": STAGES | {"catalog", "pipeline"},
+        "sklearn": STAGES | {"pipeline", "serve"},
         "cli": STAGES | {"catalog", "listing", "pipeline", "serve", "explain", "labelling", "demo"},
         "web": STAGES | {"catalog", "pipeline", "serve"},
-        "__init__": STAGES | {"catalog", "listing", "pipeline", "serve"},
+        "__init__": STAGES | {"catalog", "listing", "pipeline", "serve", "labelling"},
         "__main__": {"cli"},
     }
 )

@@ -34,7 +34,7 @@ from headstart.runtime.progress import Progress
 app = typer.Typer(
     help="Transfer pretrained models to your data, and see what the transfer was worth.",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

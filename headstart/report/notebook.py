@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from html import escape
 
-
 _LONGEST = 100  # signs of the line that stands for an object
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, final, overload
 
@@ -104,6 +105,7 @@ def torch_table(given: Any) -> Table | None:
         )
     inputs = RowByRow(len(given), lambda row: _pair(given, row)[0])
 
+    @cache  # as each is read with its input
     def targets() -> Sequence[Any]:
         classes = getattr(given, "classes", None)
         names = classes if isinstance(classes, list | tuple) else ()
