@@ -73,18 +73,14 @@ class _Estimator(BaseEstimator, ABC):  # type: ignore[misc]  # it has no types
         """Make a model of items X and their targets y. Raises HeadstartError as `fit` does."""
 
     def _fit(self, X: Any, y: Any, targets: str) -> None:
-        options = {
-            name: value
-            for name, value in {
-                "epochs": self.epochs,
-                "learning_rate": self.learning_rate,
-                "seed": self.random_state,
-            }.items()
-            if value is not None
+        varied = {
+            "epochs": self.epochs,
+            "learning_rate": self.learning_rate,
+            "seed": self.random_state,
         }
-        chosen = settings_of(
-            self.settings or _QUICK, {**options, "targets": targets, "missing": ""}
-        )
+        options = {name: value for name, value in varied.items() if value is not None}
+        options |= {"targets": targets, "missing": ""}
+        chosen = settings_of(self.settings or _QUICK, options)
         folder = _Folder.temporary() if self.out is None else _Folder(str(self.out))
         given = {"strategy": self.strategy, "settings": chosen, "progress": False}
         result = fit((X, y), self.backbone, folder.model, **given)
