@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, final
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
@@ -73,6 +74,8 @@ class _Estimator(BaseEstimator, ABC):  # type: ignore[misc]  # it has no types
         """Make a model of items X and their targets y. Raises HeadstartError as `fit` does."""
 
     def _fit(self, X: Any, y: Any, targets: str) -> None:
+        if issparse(X):
+            raise TypeError("Sparse input holds no pictures or texts. Give a list of items.")
         varied = {
             "epochs": self.epochs,
             "learning_rate": self.learning_rate,
@@ -152,6 +155,8 @@ class HeadstartRegressor(RegressorMixin, _Estimator):  # type: ignore[misc]
         Raises HeadstartError for anything that `headstart.fit` can't use, and ValueError for
         targets that are no finite numbers.
         """
+        if y is None:
+            raise ValueError("HeadstartRegressor requires y to be passed, but the target y is None")
         numbers = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
         self._fit(X, numbers, "numbers")
         self._flat = numbers.ndim == 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +62,9 @@ class Named(Pairs):
 
 class Stream(IterableDataset[Any]):
     """A data set that only goes on."""
+
+    def __iter__(self) -> Iterator[Any]:
+        yield 0, 0
 
 
 class Held:
@@ -160,7 +163,7 @@ def test_a_plan_is_reproduced_with_the_same_data_alone(held: Held, tmp_path: Pat
     one, other = (hs.load(tmp_path / name).predict_proba(held.names) for name in "ab")
     np.testing.assert_array_equal(one, other)
     evaluated = hs.evaluate(tmp_path / "b", pair)
-    assert evaluated.overlap == 40
+    assert evaluated.overlap == 34  # of 40 the model never saw 6
     assert evaluated.to_json() == hs.evaluate(tmp_path / "b", held.root).to_json() | {
         "data": evaluated.data
     }
@@ -269,7 +272,7 @@ def test_a_broken_picture_is_left_out_as_a_broken_file_is(held: Held, tmp_path: 
     [
         (lambda h: (h.names, h.labels[:-1]), r"X has 40 items and y 39, and one belongs to each\."),
         (lambda h: ([], []), r"\(X, y\) is empty\. Give items with their labels\."),
-        (lambda h: (h.names, None), r"name no labels|has no column"),
+        (lambda h: (h.names, None), r"y of \(X, y\) is of type NoneType, which is no list"),
         (lambda h: h.names, r"Data of type list name no labels\. Give a path, a table"),
         (lambda h: 3, r"Data of type int name no labels"),
         (lambda h: ("photos", h.labels), r"X of \(X, y\) is of type str, which is no list"),
@@ -283,7 +286,10 @@ def test_a_broken_picture_is_left_out_as_a_broken_file_is(held: Held, tmp_path: 
         (lambda h: {"image": h.images}, r"dict has no column 'label'"),
         (lambda h: {"a": (h.names, h.labels)}, r"has the splits 'a', none of which is called"),
         (lambda h: {"n": list(range(40)), "label": h.labels}, r"dict is a table of numbers"),
-        (lambda h: Pairs(h.images, [0] * 39), r"IndexError|it can't be read"),
+        (
+            lambda h: Pairs(h.images, [0] * 39),
+            r"Pairs can't be used, as row 39 can't be read \(IndexError",
+        ),
         (lambda h: Restless(h.images, h.codes), r"gives item 0 otherwise each time, as random"),
         (lambda h: Stream(), r"Stream can't be split, as its items are not known beforehand"),
     ],
@@ -301,7 +307,9 @@ def test_a_data_set_of_no_pairs() -> None:
         def __getitem__(self, row: int) -> int:
             return row
 
-    with pytest.raises(DataError, match=r"Alone gives item 0 as int, and a pair of input and"):
+    with pytest.raises(
+        DataError, match=r"Alone can't be used, as item 0 is of type int and no pair"
+    ):
         read(Alone())
 
 
@@ -321,7 +329,9 @@ def test_texts_are_hashed_by_content_whatever_holds_them(rows: list[tuple[str, s
     except DataError as error:
         with pytest.raises(DataError) as again:
             read({"text": texts, "label": labels}, TEXTS)
-        assert str(again.value).replace("dict", "(X, y)").split(": ")[0] == str(error).split(": ")[0]
+        assert (
+            str(again.value).replace("dict", "(X, y)").split(": ")[0] == str(error).split(": ")[0]
+        )
         return
     assert contents(first) == contents(read({"text": texts, "label": labels}, TEXTS))
     backwards = read((texts[::-1], labels[::-1]), TEXTS)

@@ -16,7 +16,7 @@ from headstart.contracts import Modality
 from headstart.data.inputs.datasets import RowByRow
 from headstart.data.inputs.frames import columns_of, table_of
 from headstart.data.inputs.interface import Input
-from headstart.data.inputs.pairs import pair_table
+from headstart.data.inputs.pairs import item_table, pair_table
 from headstart.data.inputs.reading import InputReader
 from headstart.data.inputs.tables import Table
 from headstart.data.inputs.tensors import is_tensor
@@ -59,7 +59,7 @@ def data_of(held: Any, *, labelled: bool = True) -> Data:
         return _of_mapping(held)
     table = _labelled(held)
     if table is None and not labelled and isinstance(held, Sequence | np.ndarray):
-        table = pair_table(held, None)
+        table = item_table(held)
     if table is None:
         raise DataError(f"Data of type {type(held).__name__} name no labels. {_WANTED}.")
     return Tables(str(table.path), (("", table),))

@@ -41,9 +41,12 @@ class RowByRow(Sequence[Any]):
         try:
             with self._lock:
                 return self._cell(row)
+        except DataError:
+            raise
         except Exception as error:  # the data set is of any author
             reason = str(error).strip().partition("\n")[0].rstrip(".")
-            raise DataError(f"it can't be read ({type(error).__name__}: {reason})") from error
+            what = f"{type(error).__name__}: {reason}"
+            raise DataError(f"row {row} can't be read ({what})") from error
 
 
 def hugging_face_table(given: Any) -> Table | None:
@@ -109,7 +112,11 @@ def torch_table(given: Any) -> Table | None:
     def targets() -> Sequence[Any]:
         classes = getattr(given, "classes", None)
         names = classes if isinstance(classes, list | tuple) else ()
-        return [_class(_pair(given, row)[1], names) for row in range(len(given))]
+        cells = RowByRow(len(given), lambda row: _class(_pair(given, row)[1], names))
+        try:
+            return list(cells)
+        except DataError as error:
+            raise DataError(f"{kind} can't be used, as {error}. Correct it.") from error
 
     def column(place: int) -> Sequence[Any]:
         return targets() if place else inputs
@@ -121,10 +128,7 @@ def _pair(dataset: Any, row: int) -> tuple[Any, Any]:
     item = dataset[row]
     if isinstance(item, tuple | list) and len(item) == 2:
         return item[0], item[1]
-    raise DataError(
-        f"{type(dataset).__name__} gives item {row} as {type(item).__name__}, and a pair of input "
-        "and target is wanted. Give a Dataset of (input, target), or (X, y)."
-    )
+    raise DataError(f"item {row} is of type {type(item).__name__} and no pair of input and target")
 
 
 def _class(target: Any, names: Sequence[Any]) -> Any:

@@ -20,15 +20,14 @@ NAME = Path("(X, y)")
 _PAIR = ("text 1", "text 2")  # the columns of texts that come in pairs
 
 
-def pair_table(inputs: Any, targets: Any | None) -> Table:
-    """Inputs, and targets where there are any, as a table of both.
+def pair_table(inputs: Any, targets: Any) -> Table:
+    """Inputs and targets as a table of both.
 
     Inputs are a list, array, tensor or column of items, or a table of any library; targets a list,
     array, tensor or column, or several columns. Raises DataError where they are not as many, and
     for what is no such thing.
     """
-    table = _inputs(inputs)
-    labels = {} if targets is None else _targets(targets)
+    table, labels = item_table(inputs), _targets(targets)
     count = len(table.numbers())
     for values in labels.values():
         if len(values) != count:
@@ -55,7 +54,8 @@ def pair_table(inputs: Any, targets: Any | None) -> Table:
     )
 
 
-def _inputs(inputs: Any) -> Table:
+def item_table(inputs: Any) -> Table:
+    """Inputs without targets as a table. Raises DataError for what is no list of items."""
     table = table_of(inputs)
     if table is not None:
         known = table.labels  # of a data set of pairs, whose place y takes
