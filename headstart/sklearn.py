@@ -76,7 +76,7 @@ class _Estimator(BaseEstimator, ABC):  # type: ignore[misc]  # it has no types
     def _fit(self, X: Any, y: Any, targets: str) -> None:
         if issparse(X):
             raise TypeError("Sparse input holds no pictures or texts. Give a list of items.")
-        varied = {
+        varied: dict[str, Any] = {
             "epochs": self.epochs,
             "learning_rate": self.learning_rate,
             "seed": self.random_state,
@@ -85,8 +85,14 @@ class _Estimator(BaseEstimator, ABC):  # type: ignore[misc]  # it has no types
         options |= {"targets": targets, "missing": ""}
         chosen = settings_of(self.settings or _QUICK, options)
         folder = _Folder.temporary() if self.out is None else _Folder(str(self.out))
-        given = {"strategy": self.strategy, "settings": chosen, "progress": False}
-        result = fit((X, y), self.backbone, folder.model, **given)
+        result = fit(
+            (X, y),
+            self.backbone,
+            folder.model,
+            strategy=self.strategy,
+            settings=chosen,
+            progress=False,
+        )
         self._folder, self.folder_ = folder, str(result.folder)
 
     def _predictor(self) -> Predictor:

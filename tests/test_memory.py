@@ -19,11 +19,12 @@ from torch.utils.data import Dataset as TorchDataset
 from torch.utils.data import IterableDataset
 
 import headstart as hs
-from headstart.data import Dataset, data_of, load
+from headstart.data import Dataset, Schema, data_of, load
 from headstart.data.inputs.pictures import encoded
 from headstart.errors import DataError, HeadstartError
 from headstart.modalities.image import Image as Pictures
 from headstart.modalities.text import Text
+from headstart.plan import read as read_plan
 
 PICTURES, TEXTS = Pictures(), Text()
 BACKBONE = "seeded:convnet?width=4"
@@ -114,7 +115,7 @@ KINDS: dict[str, Callable[[Held], Any]] = {
     "columns": lambda held: {"image": held.images, "label": held.labels},
     "a column of any name": lambda held: {"scan": held.images, "finding": held.labels},
     "torch": lambda held: Pairs(held.images, held.labels),
-    "torch with classes": lambda held: Named(list(held.pixels), torch.tensor(held.codes)),
+    "torch with classes": lambda held: Named(list(held.pixels), list(torch.tensor(held.codes))),
 }
 
 
@@ -145,7 +146,7 @@ def test_evidence_is_that_of_the_same_files(held: Held, tmp_path: Path) -> None:
     assert memory["data"]["fingerprint"] == files["data"]["fingerprint"]
     for part in ("arms", "gain", "verdict", "metric", "held_out"):
         assert memory[part] == files[part], part
-    plan = hs.plan.read(tmp_path / "memory")  # type: ignore[attr-defined]  # a module of its own
+    plan = read_plan(tmp_path / "memory")
     assert plan.data == "data in memory"
     command = hs.reported(tmp_path / "memory").evidence["made"]["command"]
     assert command.startswith(f"hs.fit(data, '{BACKBONE}'")
@@ -207,7 +208,7 @@ def test_pairs_of_texts(tmp_path: Path) -> None:
     pairs = [(text, text[::-1]) for text in WORDS]
     rows = "\n".join(f"{a},{b},{size}" for (a, b), size in zip(pairs, SIZES, strict=True))
     (tmp_path / "a.csv").write_text(f"one,two,label\n{rows}\n")
-    schema = hs.data.Schema(content=("one", "two"))  # type: ignore[attr-defined]
+    schema = Schema(content=("one", "two"))
     expected = load(tmp_path / "a.csv", TEXTS, schema)
     assert contents(read((pairs, SIZES), TEXTS)) == contents(expected)
 
@@ -253,7 +254,7 @@ def test_splits_by_name(held: Held) -> None:
 def test_a_column_of_splits_and_one_of_groups(held: Held) -> None:
     splits = ["test" if n % 4 == 0 else "train" for n in range(40)]
     table = {"image": held.images, "label": held.labels, "split": splits, "farm": splits}
-    found = load(data_of(table), PICTURES, hs.data.Schema(group="farm"))  # type: ignore[attr-defined]
+    found = load(data_of(table), PICTURES, Schema(group="farm"))
     assert len(found.split("test")) == 10
     assert {item.group for item in found.split("test")} == {"test"}
 
@@ -314,7 +315,7 @@ def test_a_data_set_of_no_pairs() -> None:
 
 
 def test_names_that_data_lack_are_refused(held: Held) -> None:
-    schema = hs.data.Schema(label="species")  # type: ignore[attr-defined]
+    schema = Schema(label="species")
     with pytest.raises(DataError, match=r"\(X, y\) has no column 'species'"):
         load(data_of((held.images, held.labels)), PICTURES, schema)
     with pytest.raises(DataError, match=r"dict has no column 'species'; its columns: 'a', 'label'"):
@@ -336,3 +337,54 @@ def test_texts_are_hashed_by_content_whatever_holds_them(rows: list[tuple[str, s
     assert contents(first) == contents(read({"text": texts, "label": labels}, TEXTS))
     backwards = read((texts[::-1], labels[::-1]), TEXTS)
     assert contents(backwards) == contents(first)
+
+
+def test_frames_of_pandas(held: Held) -> None:
+    pd = pytest.importorskip("pandas")
+    expected = contents(read(held.root))
+    frame = pd.DataFrame({"scan": held.images, "label": pd.Categorical(held.labels)})
+    found = read(frame)
+    assert contents(found) == expected
+    assert found.items[0].id == "row 0"
+    named = frame.set_index(pd.Index([f"animal {n}" for n in range(40)]))
+    assert read(named).items[0].id == "animal 0"
+    twice = frame.set_index(pd.Index(["same"] * 40))
+    assert read(twice).items[0].id == "row 0"
+    inputs, targets = named[["scan"]], named["label"]
+    assert read((inputs, targets)).items[0].id == "animal 0"
+    assert contents(read((named["scan"], targets))) == expected
+    assert read((WORDS, pd.DataFrame({"x": NUMBERS, "y": NUMBERS})), TEXTS).labels == ("x", "y")
+    with pytest.raises(DataError, match=r"DataFrame has no column 'lbl'; its columns: 'scan'"):
+        load(data_of(frame), PICTURES, Schema(label="lbl"))
+    with pytest.raises(DataError, match=r"X has a column 'label', and y is called so too"):
+        read((frame, targets))
+
+
+def test_frames_of_polars(held: Held) -> None:
+    pl = pytest.importorskip("polars")
+    expected = contents(read(held.root))
+    assert contents(read(pl.DataFrame({"file": held.names, "label": held.labels}))) == expected
+    assert contents(read(pl.DataFrame({"image": held.bytes, "label": held.labels}))) == expected
+    assert contents(read((pl.Series(held.names), pl.Series(held.labels)))) == expected
+    texts = pl.DataFrame({"text": WORDS, "label": SIZES})
+    assert contents(read(texts, TEXTS)) == contents(read((WORDS, SIZES), TEXTS))
+
+
+def test_data_sets_of_hugging_face(held: Held) -> None:
+    datasets = pytest.importorskip("datasets")
+    kinds = {"image": datasets.Image(), "label": datasets.ClassLabel(names=list(CLASSES))}
+    columns = {
+        "image": [{"bytes": raw, "path": None} for raw in held.bytes],
+        "label": held.codes,
+    }
+    whole = datasets.Dataset.from_dict(columns, features=datasets.Features(kinds))
+    expected = contents(read(held.root))
+    found = read(whole)
+    assert (contents(found), found.labels) == (expected, CLASSES)
+    assert contents(read(whole.shuffle(seed=0))) == expected
+    splits = datasets.DatasetDict(
+        {"train": whole.select(range(8, 40)), "test": whole.select(range(8))}
+    )
+    assert len(read(splits).split("test")) == 8
+    with pytest.raises(DataError, match=r"IterableDataset can't be split, as its rows are not"):
+        read(whole.to_iterable_dataset())

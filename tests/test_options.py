@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import subprocess
 import sys
 from dataclasses import fields
@@ -165,13 +166,15 @@ def test_a_frame_of_answers(fitted: Fitted, monkeypatch: pytest.MonkeyPatch) -> 
         answers.to_frame()
 
 
-def test_completion_costs_no_start() -> None:
-    script = (
-        "import sys\nfrom headstart.cli import app\n"
-        "import typer\ntyper.main.get_command(app)\n"
-        "print([name for name in ('torch', 'shellingham', 'sklearn') if name in sys.modules])"
-    )
+def test_a_shell_completes_commands() -> None:
+    asked = {
+        "_HEADSTART_COMPLETE": "complete_bash",
+        "COMP_WORDS": "headstart ra",
+        "COMP_CWORD": "1",
+    }
+    command = [sys.executable, "-c", "from headstart.cli import main; main()"]
+    program = [*command[:2], "import sys; sys.argv = ['headstart']; " + command[2]]
     ended = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+        program, capture_output=True, text=True, check=False, env=os.environ | asked
     )
-    assert "torch" not in ended.stdout
+    assert ended.stdout.split() == ["rank"]

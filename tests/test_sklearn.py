@@ -28,7 +28,7 @@ from headstart.errors import DataError
 from headstart.sklearn import HeadstartClassifier, HeadstartRegressor
 
 BACKBONE, WORDS = "seeded:convnet?width=4", "seeded:text-encoder"
-QUICK = {"strategy": "feature-extraction"}
+QUICK: dict[str, Any] = {"strategy": "feature-extraction"}
 NUMBERS = "it fits on a table of numbers, which holds neither pictures nor texts and is refused"
 REFUSED_OTHERWISE = "it wants a table of numbers refused by a ValueError in words of its own"
 UNLIKE_A_TABLE = {  # checks of scikit-learn that only what takes numbers can pass, and why

@@ -7,7 +7,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
-from typing import final
 
 Advance = Callable[[int], None]
 
@@ -32,7 +31,6 @@ class Progress(ABC):
         """Take in a row of a training's history; most show nothing of it."""
 
 
-@final
 class Silent(Progress):
     """Says nothing: the default from Python where nobody looks on."""
 
@@ -48,7 +46,6 @@ class Silent(Progress):
         yield lambda count: None
 
 
-@final
 class Terminal(Progress):
     """Writes to standard error with Rich, so that standard output stays free for results.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from headstart.data.inputs.tensors import is_tensor
 from headstart.errors import DataError
 
 NAME = Path("(X, y)")
+_SINGLE = (str, bytes, Mapping, Set, Image.Image, Path)  # no lists of items
 _PAIR = ("text 1", "text 2")  # the columns of texts that come in pairs
 
 
@@ -88,9 +89,8 @@ def _listed(given: Any, what: str) -> Sequence[Any]:
     column = column_of(given)
     if column is not None:
         return column
-    single = str | bytes | Mapping | set | frozenset | Image.Image | Path
     scalar = isinstance(given, np.ndarray) and given.ndim == 0
-    if isinstance(given, single) or scalar or not (is_tensor(given) or _is_iterable(given)):
+    if isinstance(given, _SINGLE) or scalar or not (is_tensor(given) or _is_iterable(given)):
         raise DataError(
             f"{what} of (X, y) is of type {type(given).__name__}, which is no list of items. "
             "Give a list, an array or a column."
