@@ -136,9 +136,9 @@ class HeadstartClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
         Raises DataError for the first item that can't be read.
         """
         predictor = self._predictor()
-        known = predictor.predict_proba(X)
-        shares = np.zeros((len(known), len(self.classes_)))
-        shares[:, [self._names.index(label) for label in predictor.labels]] = known
+        answers = predictor.predict_proba(X)
+        shares = np.zeros((len(answers), len(self.classes_)))
+        shares[:, [self._names.index(label) for label in predictor.labels]] = answers
         return shares
 
     def predict(self, X: Any) -> np.ndarray:

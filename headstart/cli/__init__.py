@@ -73,10 +73,10 @@ def rank(
         from headstart import pipeline
 
         ask = pipeline.check_ranking if check else pipeline.rank
-        found: Answer = ask(
+        ranking: Answer = ask(
             data, backbone or (), download=download, settings=chosen, progress=progress
         )
-        return found
+        return ranking
 
     answer(as_json, work)
 

@@ -43,7 +43,7 @@ _WANTED = (
 )
 
 
-def data_of(held: Any, *, labelled: bool = True) -> Data:
+def data_of(data: Any, *, labelled: bool = True) -> Data:
     """Where a data set is: a path as it is, or what a program holds.
 
     That is a data frame of pandas or polars, an Arrow table, a `Dataset` or `DatasetDict` of
@@ -51,42 +51,42 @@ def data_of(held: Any, *, labelled: bool = True) -> Data:
     of splits to any of these; where it need not be `labelled`, also a list, array or column of
     items. Raises DataError for anything else.
     """
-    if isinstance(held, InMemory | Path):
-        return held
-    if isinstance(held, str | os.PathLike):
-        return Path(os.fsdecode(held))
-    if isinstance(held, Mapping):
-        return _of_mapping(held)
-    table = _labelled(held)
-    if table is None and not labelled and isinstance(held, Sequence | np.ndarray):
-        table = item_table(held)
+    if isinstance(data, InMemory | Path):
+        return data
+    if isinstance(data, str | os.PathLike):
+        return Path(os.fsdecode(data))
+    if isinstance(data, Mapping):
+        return _of_mapping(data)
+    table = _labelled(data)
+    if table is None and not labelled and isinstance(data, Sequence | np.ndarray):
+        table = item_table(data)
     if table is None:
-        raise DataError(f"Data of type {type(held).__name__} name no labels. {_WANTED}.")
+        raise DataError(f"Data of type {type(data).__name__} name no labels. {_WANTED}.")
     return Tables(str(table.path), (("", table),))
 
 
-def _labelled(held: Any) -> Table | None:
-    if isinstance(held, tuple) and len(held) == 2:
-        return pair_table(*held)
-    return table_of(held)
+def _labelled(data: Any) -> Table | None:
+    if isinstance(data, tuple) and len(data) == 2:
+        return pair_table(*data)
+    return table_of(data)
 
 
-def _of_mapping(held: Mapping[Any, Any]) -> InMemory:
+def _of_mapping(data: Mapping[Any, Any]) -> InMemory:
     """Splits, where each value holds a data set; columns otherwise."""
-    kind = type(held).__name__
-    values = {str(word): _labelled(value) for word, value in held.items()}
+    kind = type(data).__name__
+    values = {str(word): _labelled(value) for word, value in data.items()}
     tables = {word: table for word, table in values.items() if table is not None}
-    if len(tables) < len(held) or not held:
-        return Tables(kind, (("", columns_of(held)),))
-    known = [word for word in tables if word.lower() in SPLIT_WORDS]
-    if not known:
+    if len(tables) < len(data) or not data:
+        return Tables(kind, (("", columns_of(data)),))
+    splits = [word for word in tables if word.lower() in SPLIT_WORDS]
+    if not splits:
         raise DataError(
             f"{kind} has the splits {', '.join(map(repr, tables))}, none of which is called train, "
             "validation or test. Give one of them alone, or rename them."
         )
-    known.sort(key=lambda word: SPLITS.index(SPLIT_WORDS[word.lower()]))
-    unused = tuple(f"Split {word!r} is not used." for word in tables if word not in known)
-    return Tables(kind, tuple((word, tables[word]) for word in known), unused)
+    splits.sort(key=lambda word: SPLITS.index(SPLIT_WORDS[word.lower()]))
+    unused = tuple(f"Split {word!r} is not used." for word in tables if word not in splits)
+    return Tables(kind, tuple((word, tables[word]) for word in splits), unused)
 
 
 @final
@@ -138,8 +138,8 @@ class _Rows:
 
         def locate(record: Record, _: str | None) -> Located:
             each = self._input(contents, record.number)
-            named = each.name != record.place and isinstance(each.source, FileSource | None)
-            return each.name if named else self._id(record), each.source, each.problem
+            is_path = each.name != record.place and isinstance(each.source, FileSource | None)
+            return each.name if is_path else self._id(record), each.source, each.problem
 
         return Listing(self.root, self.root, columns, records, locate, split).found()
 
@@ -170,10 +170,10 @@ class _Rows:
         before = self.schema.before
         if before and before.content and set(before.content) <= set(self.table.names):
             return before.content[0]
-        known = self.modality.columns
-        ranked = sorted(pictures, key=lambda n: (n.lower() not in known, pictures.index(n)))
-        named = (name for name in self.table.names if self._names_files(name))
-        return next(iter(ranked), None) or next(named, None)
+        columns = self.modality.columns
+        ranked = sorted(pictures, key=lambda n: (n.lower() not in columns, pictures.index(n)))
+        paths = (name for name in self.table.names if self._names_files(name))
+        return next(iter(ranked), None) or next(paths, None)
 
     def _names_files(self, name: str) -> bool:
         values = [*islice((v for v in self.table.values(name) if isinstance(v, str)), SAMPLE)]

@@ -66,9 +66,9 @@ def settings_of(settings: Settings | None, options: Mapping[str, Any]) -> Settin
     return replace(settings or Settings(), **chosen)
 
 
-def demand_known(options: Mapping[str, Any], known: Any) -> None:
+def demand_known(options: Mapping[str, Any], choices: Any) -> None:
     """Raise UnknownNameError for the first keyword that is none of those known."""
-    names = set(known)
+    names = set(choices)
     for name in options:
         if name not in names:
             raise UnknownNameError("option", name, names)

@@ -32,7 +32,7 @@ class Network(nn.Module):
         if len(self._looks) == 1:
             outputs: Tensor = self.model(inputs)
             return outputs
-        seen = [self._look(inputs, name) if name else inputs for name in self._looks]
-        features = torch.stack([hidden(self.model.features(each)) for each in seen]).mean(dim=0)
+        views = [self._look(inputs, name) if name else inputs for name in self._looks]
+        features = torch.stack([hidden(self.model.features(each)) for each in views]).mean(dim=0)
         answers: Tensor = self.model.head(features)
         return answers

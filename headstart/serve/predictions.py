@@ -64,9 +64,9 @@ class Prediction:
 
     def to_json(self) -> dict[str, Any]:
         """The prediction as plain values: {"path", "label", …}, or {"path", "error"}."""
-        named = {"id": self.id} if self.id else {}
-        told = {"error": self.error} if self.error else self.answer
-        return {"path": self.path, **named, **told}
+        row_id = {"id": self.id} if self.id else {}
+        content = {"error": self.error} if self.error else self.answer
+        return {"path": self.path, **row_id, **content}
 
     def cells(self) -> tuple[str, str, str]:
         """The input, the answer and its probability, each in one short line."""
@@ -78,8 +78,8 @@ class Prediction:
         return shown, self.label, "" if self.probability is None else f"{self.probability:.3f}"
 
     def __str__(self) -> str:
-        shown, told, sure = self.cells()
-        return f"{shown}: {told}" + (f" ({sure})" if sure else "")
+        shown, text, probability = self.cells()
+        return f"{shown}: {text}" + (f" ({probability})" if probability else "")
 
 
 @final

@@ -71,11 +71,11 @@ class Predictor(Printed):
 
         Raises DataError where one is not finite.
         """
-        found = self._run(self._engine, items)
-        for item, row in zip(items, found, strict=True):
+        rows = self._run(self._engine, items)
+        for item, row in zip(items, rows, strict=True):
             if not np.isfinite(row).all():
                 raise DataError(f"{item.id} can't be used: {_ENDLESS}. Make the model again.")
-        return found
+        return rows
 
     def features(self, items: Sequence[Item]) -> np.ndarray:
         """Pooled features (N, D), what the head reads, for items in their order."""
@@ -92,8 +92,8 @@ class Predictor(Printed):
     def _run(self, engine: Engine, items: Sequence[Item]) -> np.ndarray:
         reader = Reader(self.reader.modality, self.reader.preprocess)  # keeps nothing for later
         groups = alike(np.arange(len(items)), BATCH, reader.sizes(items))
-        found = [engine.run(inputs) for inputs in reader.batches(items, groups)]
-        return in_order(groups, found)
+        parts = [engine.run(inputs) for inputs in reader.batches(items, groups)]
+        return in_order(groups, parts)
 
     def predict(
         self, given: Any, *, text: Sequence[str] = (), image: str | None = None
@@ -107,9 +107,9 @@ class Predictor(Printed):
         `Path`. What can't be read gets an error in the place of an answer. Raises DataError for
         what is none of these, and where nothing can be read.
         """
-        found = Predictions(self.stream(given, text=text, image=image))
-        demand_any(found)
-        return found
+        predictions = Predictions(self.stream(given, text=text, image=image))
+        demand_any(predictions)
+        return predictions
 
     def stream(
         self, given: Any, *, text: Sequence[str] = (), image: str | None = None
@@ -181,12 +181,12 @@ class Predictor(Printed):
         batch of one; for texts a mapping of tensors (T,), each of which needs the same `[None]`.
         Raises DataError for what can't be read, and for several things.
         """
-        found = list(self.inputs(item))
-        if len(found) != 1:
-            raise DataError(f"{len(found)} inputs were given to preprocess. Give one at a time.")
-        value = self._decode(found[0])
+        inputs = list(self.inputs(item))
+        if len(inputs) != 1:
+            raise DataError(f"{len(inputs)} inputs were given to preprocess. Give one at a time.")
+        value = self._decode(inputs[0])
         if value.problem:
-            raise found[0].unusable(value.problem)
+            raise inputs[0].unusable(value.problem)
         batch = self.reader.modality.collate([value.value], self.reader.preprocess)
         batch = to_device(batch, self.device)
         return {k: v[0] for k, v in batch.items()} if isinstance(batch, Mapping) else batch[0]
@@ -201,14 +201,14 @@ class Predictor(Printed):
 
         Raises DataError as `predict` does, and for the first one that can't be read.
         """
-        found = list(self.inputs(given))
-        if not found:
+        inputs = list(self.inputs(given))
+        if not inputs:
             demand_any(())
-        for each in found:
+        for each in inputs:
             problem = self.problem(each)
             if problem:
                 raise each.unusable(problem)
-        return [each.name for each in found], [each.item for each in found]
+        return [each.name for each in inputs], [each.item for each in inputs]
 
     def problem(self, each: Input) -> str:
         """Why an input can't be read, empty where it can."""
@@ -226,13 +226,13 @@ class Predictor(Printed):
             return _Decoded(each, problem=_reason(error))
         return _Decoded(each, value, problem or "")
 
-    def _decoded(self, found: Iterable[Input]) -> Iterator[list[_Decoded]]:
+    def _decoded(self, inputs: Iterable[Input]) -> Iterator[list[_Decoded]]:
         """Windows of decoded inputs; threads decode the next one meanwhile."""
         size = _RAGGED_WINDOW if self.reader.modality.ragged else _WINDOW
         waiting: deque[list[Future[_Decoded]]] = deque()
         with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
             try:
-                for window in _windows(found, size):
+                for window in _windows(inputs, size):
                     waiting.append([pool.submit(self._decode, each) for each in window])
                     if len(waiting) > 1:
                         yield [future.result() for future in waiting.popleft()]
@@ -271,8 +271,8 @@ class Predictor(Printed):
         return in_order(groups, outputs)
 
 
-def _windows(found: Iterable[Input], size: int) -> Iterator[list[Input]]:
-    each = iter(found)
+def _windows(inputs: Iterable[Input], size: int) -> Iterator[list[Input]]:
+    each = iter(inputs)
     while window := list(islice(each, size)):
         yield window
 

@@ -82,8 +82,8 @@ def row_names(given: Any) -> Sequence[str]:
     if pandas is None or not isinstance(given, pandas.DataFrame | pandas.Series):
         return ()
     index = given.index
-    named = not isinstance(index, pandas.RangeIndex) and index.is_unique
-    return [str(label) for label in index] if named else ()
+    has_names = not isinstance(index, pandas.RangeIndex) and index.is_unique
+    return [str(label) for label in index] if has_names else ()
 
 
 def _listed(series: Any) -> Sequence[Any]:

@@ -59,8 +59,8 @@ def item_table(inputs: Any) -> Table:
     """Inputs without targets as a table. Raises DataError for what is no list of items."""
     table = table_of(inputs)
     if table is not None:
-        known = table.labels  # of a data set of pairs, whose place y takes
-        names = tuple(name for name in table.names if name not in known)
+        labels = table.labels  # of a data set of pairs, whose place y takes
+        names = tuple(name for name in table.names if name not in labels)
         return replace(table, names=names, labels=())
     cells = _listed(inputs, "X")
     pairs = bool(cells) and all(map(_is_pair, cells))
