@@ -19,6 +19,7 @@ from headstart.data.trees import walk
 from headstart.errors import DataError
 
 Cell = Callable[[Sequence[Any], str], Input]  # the values in a row's columns, and its place
+_TABLE = Path("The table")
 _UNREAD = frozenset({"label", "labels", "split"})  # columns that no content is looked for in
 
 
@@ -33,7 +34,7 @@ class Table(ItemTable):
 
     names: Sequence[str]
     column: Callable[[int], Sequence[Any]]
-    path: Path = Path("The table")
+    path: Path = _TABLE
     noun: str = "row"
     content: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
@@ -55,7 +56,8 @@ class Table(ItemTable):
     def inputs(self, modality: Modality, schema: Schema, cell: Cell) -> Iterator[Input]:
         """One input a row. Raises DataError where no column holds the content."""
         wanted = unlabelled_schema(self.names, modality, schema)
-        content = self.content or choose_columns(self, modality, wanted).content
+        plain = replace(self, path=_TABLE)  # of which there is only one
+        content = self.content or choose_columns(plain, modality, wanted).content
         for name in content:
             if self.names.count(name) > 1:
                 raise DataError(f"The table has two columns {name!r}. Rename one of them.")
