@@ -82,12 +82,9 @@ def fit(
     backbone the policy names the strategy unless it is given; "auto" tries several. The first model
     lies at `out` within seconds of its features; an interrupt from then on ends the proof, and
     answers with what is known (`stopped`). A run that was killed goes on where it stopped when it
-    is called again with the same arguments, and `prove` goes on with the proof alone.
-
-    `data` is a path, or anything that `headstart.data.data_of` takes, such as a data frame or a
-    pair (X, y). Settings are given by name, `epochs=3`, and count before those of `settings`.
-    `progress` shows in terminals and notebooks, unless it is False. Raises HeadstartError for
-    anything the user can mend.
+    is called again with the same arguments, and `prove` goes on with the proof alone. `data` is a
+    path, or what `headstart.data.data_of` takes, as (X, y); keywords are settings, and count before
+    those of `settings`. Raises HeadstartError for anything the user can mend.
     """
     data, chosen = data_of(data), settings_of(settings, options)
     told = {"data": str(data), "backbone": backbone, "strategy": strategy}
@@ -148,9 +145,8 @@ def pretrain(
     Raises HeadstartError where it does not beat the naive model by more than its interval, unless
     `anyway`.
     """
-    data, chosen = data_of(data), settings_of(settings, options)
-    inputs = {"data": str(data), "backbone": backbone}
-    following = follow(chosen, as_progress(progress), Path(out), inputs)
+    data, chosen, show = data_of(data), settings_of(settings, options), as_progress(progress)
+    following = follow(chosen, show, Path(out), {"data": str(data), "backbone": backbone})
     with Workspace(Path(out)) as workspace, following as run:
         around = (run.settings, run.progress, workspace.folder)
         experiment, network, name = prepare(data, backbone, "full-fine-tuning", *around)

@@ -43,7 +43,6 @@ def report_on(
     HeadstartError where there is no model, or the data can't be read.
     """
     data, progress = data_of(data), as_progress(progress)
-    place = Path(str(data))
     predictor = load(model)
     record, read = artifact.read(Path(model)), fitted_schema(model, schema)
     dataset = load_labelled(
@@ -60,10 +59,10 @@ def report_on(
     told |= {"model": str(model), "evaluated": str(data)}
     held = isinstance(data, InMemory)
     call = called("report_on", str(model), Name("data") if held else str(data))
-    told["made"] = provenance(record.origin, record.modality, place, call)
+    told["made"] = provenance(record.origin, record.modality, str(data), call)
     told["warnings"] += _doubts(Path(model), dataset)
     told["arms"]["chosen"] |= {"seconds": round(seconds, 2), "steps": 0}
-    folder = Path(out) if out is not None else Path(f"report-{place.stem}")
+    folder = Path(out) if out is not None else Path(f"report-{Path(str(data)).stem}")
     folder.mkdir(parents=True, exist_ok=True)
     artifact.write_evidence(folder, told)
     shown = pictured(told, dataset.items, predictor.reader.modality)
