@@ -196,12 +196,17 @@ class _Rows:
             if first is not None and len(contents) == 1:
                 self._reader.cell([first], f"{self.table.noun} 0")
             for row in range(min(_STEADY, len(cells)) if isinstance(cells, RowByRow) else 0):
-                source = self._lazy(cells, row)
-                if source.read() != source.read():
+                if not self._is_steady(self._lazy(cells, row)):
                     raise DataError(
                         f"{self.root} gives {self.table.noun} {row} otherwise each time, as random "
                         "transforms do. Give it without them; training has views of its own."
                     )
+
+    def _is_steady(self, source: Source) -> bool:
+        try:
+            return source.read() == source.read()
+        except DataError:  # is left out, as any broken item
+            return True
 
     @property
     def _reader(self) -> InputReader:
@@ -244,7 +249,11 @@ class _Cell(Source):
 
 
 def _first(cells: Sequence[Any]) -> Any:
-    return next((cell for cell in cells if cell is not None), None)
+    """The first cell that holds something; None where that can't be read."""
+    try:
+        return next((cell for cell in cells if cell is not None), None)
+    except DataError:
+        return None
 
 
 def _is_pixels(cell: Any) -> bool:
