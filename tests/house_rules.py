@@ -30,9 +30,10 @@ MAY_IMPORT = (
         "tracking": ROOMS,
         "pipeline": STAGES | {"catalog", "listing", "serve", "explain", "labelling", "tracking"},
         "demo": STAGES | {"catalog", "pipeline"},
+        "sklearn": STAGES | {"pipeline", "serve"},
         "cli": STAGES | {"catalog", "listing", "pipeline", "serve", "explain", "labelling", "demo"},
         "web": STAGES | {"catalog", "pipeline", "serve"},
-        "__init__": STAGES | {"catalog", "listing", "pipeline", "serve"},
+        "__init__": STAGES | {"catalog", "listing", "pipeline", "serve", "labelling"},
         "__main__": {"cli"},
     }
 )
@@ -47,6 +48,7 @@ OWNERS: dict[str, str | tuple[str, ...]] = {  # a heavy library -> the one file 
     "onnx": "hubs/graph/",
     "onnx2torch": "hubs/graph/",
     "openvino": "loading/openvino_graph",
+    "pandas": "serve/predictions",
     "peft": ("strategies/lora", "hubs/huggingface/adapters"),  # adds adapters; merges them
     "pillow_heif": "modalities/image/heif",
     "plotly": "report/",

@@ -21,13 +21,14 @@ from headstart.data.items import find
 from headstart.data.names import alike
 from headstart.data.plan import Plan, held_out, plan_of, without_hidden
 from headstart.data.schema import GUESSED, Schema
-from headstart.data.sources import SPLITS, Found, Item
+from headstart.data.sources import SPLITS, Data, Found, InMemory, Item
 from headstart.data.summary import DataReport
 from headstart.data.targets import USUAL, Targets, kind_named, kind_of, remark, settle
 from headstart.errors import DataError
 from headstart.runtime.progress import Progress, Silent
 
 _NO_LABEL = "the row has no label"
+IN_MEMORY = "data in memory"  # in the place of a path
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Dataset:
 
     `kind` names the kind of target; `labels` are the classes, the names of the numbers, or the
     labels that sets are made of. `named` says whether the layout names what is held out for the
-    test.
+    test. `root` is the folder or manifest, or what the data are called `in_memory`.
     """
 
     root: Path
@@ -45,6 +46,12 @@ class Dataset:
     report: DataReport
     kind: str = USUAL
     named: bool = False
+    in_memory: bool = False
+
+    @property
+    def place(self) -> str:
+        """Where the data are, in full; what they are called where a program held them."""
+        return IN_MEMORY if self.in_memory else str(self.root.absolute())
 
     def split(self, name: str) -> tuple[Item, ...]:
         """The items of one split, in the order of the data set."""
@@ -68,7 +75,7 @@ class Dataset:
 
 
 def load(
-    path: Path | str,
+    data: Data | str,
     modality: Modality,
     schema: Schema = GUESSED,
     *,
@@ -76,12 +83,12 @@ def load(
 ) -> Dataset:
     """Read, check and split a data set to fit on.
 
-    `path` is a folder of classes, with or without splits, or a manifest, read by `schema`. Raises
-    DataError when the data can't be learned from: nothing usable, all labels equal, a class with
-    fewer than 2 usable items or none to train on.
+    `data` is a folder of classes, with or without splits, a manifest, or what a program holds, read
+    by `schema`. Raises DataError when the data can't be learned from: nothing usable, all labels
+    equal, a class with fewer than 2 usable items or none to train on.
     """
-    path = Path(path)
-    found, kind = _labelled(path, modality, schema)
+    path = Path(str(data))
+    found, kind = _labelled(_data(data), modality, schema)
     _demand_filled(path, found)
     plan, read = plan_of(found), _understood(found, kind)
     checked = _checked(path, read, modality, progress)
@@ -102,11 +109,12 @@ def load(
     found = replace(found, warnings=warnings, said=(*found.said, *clusters.said(schema.group)))
     report = _report(found, read, checked, splits, labels)
     report = replace(report, split_rule=plan.rule, near=clusters.near, **left_out)
-    return Dataset(path, items, labels, report, kind.name, "test" in plan.held)
+    held = isinstance(data, InMemory)
+    return Dataset(path, items, labels, report, kind.name, "test" in plan.held, held)
 
 
 def load_labelled(
-    path: Path | str,
+    data: Data | str,
     modality: Modality,
     labels: Sequence[str],
     schema: Schema = GUESSED,
@@ -118,8 +126,8 @@ def load_labelled(
     Where the layout names splits, only its held-out test split counts. Raises DataError when
     nothing is usable, and for a label that the model doesn't know.
     """
-    path = Path(path)
-    found, kind = _labelled(path, modality, schema, labels)
+    path = Path(str(data))
+    found, kind = _labelled(_data(data), modality, schema, labels)
     found, rule = held_out(found)
     read = _understood(found, kind)
     read.kind.recognise(path, read.items, labels)
@@ -135,7 +143,8 @@ def load_labelled(
         conflicts=_ids(conflicts),
         near=clusters.near,
     )
-    return Dataset(path, items, tuple(labels), report, read.kind.name)
+    held = isinstance(data, InMemory)
+    return Dataset(path, items, tuple(labels), report, read.kind.name, in_memory=held)
 
 
 @dataclass(frozen=True)
@@ -148,15 +157,19 @@ class _Read:
 
 
 def _labelled(
-    path: Path, modality: Modality, schema: Schema, known: Sequence[str] = ()
+    data: Data, modality: Modality, schema: Schema, known: Sequence[str] = ()
 ) -> tuple[Found, Targets]:
     """What lies there and has labels, and their kind; `known` are the labels of a model."""
     wanted = kind_named(schema.kind) if schema.kind else None
-    found = settle(find(path, modality, schema), schema, wanted, known)
+    found = settle(find(data, modality, schema), schema, wanted, known)
     kind = kind_of(found, schema)
     found = without_hidden(found, [kind.read(row) for row in found.rows])
     said = remark(kind, found, schema)
     return replace(found, said=(*found.said, *([said] if said else []))), kind
+
+
+def _data(data: Data | str) -> Data:
+    return Path(data) if isinstance(data, str) else data
 
 
 def _understood(found: Found, kind: Targets) -> _Read:

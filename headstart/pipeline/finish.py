@@ -21,7 +21,7 @@ from headstart.pipeline.explaining import explanations
 from headstart.pipeline.findings import FIRST, Proof, constant
 from headstart.pipeline.heads import FEATURES, head_of
 from headstart.pipeline.prepare import random_init, task_name
-from headstart.pipeline.provenance import called, provenance
+from headstart.pipeline.provenance import Name, called, provenance
 from headstart.pipeline.seeds import over_seeds
 from headstart.pipeline.selection.strategy_search import StrategySearch
 from headstart.plan import FitPlan, splits_of
@@ -154,7 +154,9 @@ def _made(
     origin, experiment = trial.backbone.origin, trial.experiment
     out, here = workspace.out, Path.cwd()
     place = out.relative_to(here) if out.is_relative_to(here) else out
-    given = (str(experiment.dataset.root), origin.reference, str(place))
+    dataset = experiment.dataset
+    data = Name("data") if dataset.in_memory else str(dataset.root)
+    given = (data, origin.reference, str(place))
     strategy = {"strategy": trial.winner} if name == "fit" else {}
     call = called(name, *given, **strategy, settings=experiment.settings)
     return provenance(asdict(origin), trial.backbone.modality, experiment.dataset.root, call)
@@ -164,7 +166,7 @@ def _plan(trial: StrategySearch, asked: ArmResult) -> FitPlan:
     dataset = trial.experiment.dataset
     whole, used = trial.whole or dataset, {item.identity for item in dataset.items}
     return FitPlan(
-        data=str(dataset.root.absolute()),
+        data=dataset.place,
         backbone=trial.backbone.origin.reference,
         weights=trial.backbone.origin.weights_hash,
         strategy=trial.winner,

@@ -27,7 +27,7 @@ from headstart.pipeline.prepare import fitted_modality
 from headstart.pipeline.suggesting import Known, features_of
 from headstart.report.notebook import Printed
 from headstart.runtime import machine
-from headstart.runtime.progress import Progress, Silent
+from headstart.runtime.progress import Progress, Show, as_progress
 
 NAME = "labels.csv"
 _PAIR = "\x1e"  # between the two texts of a pair
@@ -51,7 +51,7 @@ class Asked:
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Labelled(Printed):
     """What a page left: the table, how many items each class has in it, and how many are left."""
 
@@ -81,7 +81,7 @@ class Labelled(Printed):
 
 
 def label(
-    model: str | Path | None, data: str | Path, asked: Asked, *, progress: Progress | None = None
+    model: str | Path | None, data: str | Path, asked: Asked, *, progress: Show = None
 ) -> Labelled:
     """Show items without labels on a page of this machine until it is finished or interrupted.
 
@@ -90,7 +90,7 @@ def label(
     are kept in a table that `fit` reads, beside the items, and an item in it is not shown again.
     Raises HeadstartError for anything the user can mend.
     """
-    progress = progress or Silent()
+    progress = as_progress(progress)
     known = None if model is None else Known.of(Path(model))
     modality, schema = _reading(known, data, asked)
     kind = None if known is None else known.predictor.task.kind

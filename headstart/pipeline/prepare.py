@@ -11,7 +11,7 @@ from pathlib import Path
 from headstart import artifact, catalog, defaults
 from headstart.contracts import Backbone, Modality, Strategy
 from headstart.contracts.entry_points import advertised
-from headstart.data import Dataset, Schema, demand_data
+from headstart.data import Data, Dataset, InMemory, Schema, demand_data
 from headstart.data import load as load_data
 from headstart.data.targets import kind_named
 from headstart.defaults import Recipe, Settings
@@ -85,12 +85,13 @@ class RunContext:
         most = 0.9 if self.started_in else 0.5  # as imports are known, or only reckoned
         self.budget.keep(SPARE * (max(self.started_in, IMPORTED) + 2 * load), most)
 
-    def read(self, data: str | Path, modality: Modality) -> Dataset:
+    def read(self, data: Data, modality: Modality) -> Dataset:
         """The data set, checked and split; what it holds is said."""
         settings, progress = self.settings, self.progress
-        if self.workspace and self.workspace.resolve().is_relative_to(Path(data).resolve()):
+        if self.workspace and not isinstance(data, InMemory):
             out = self.workspace.with_suffix("")
-            progress.warn(f"{out} lies inside {data}, and is left out of the data.")
+            if self.workspace.resolve().is_relative_to(data.resolve()):
+                progress.warn(f"{out} lies inside {data}, and is left out of the data.")
         dataset = load_data(data, modality, schema(settings), progress=progress)
         progress.say(str(dataset.report))
         return dataset
@@ -123,7 +124,7 @@ class RunContext:
 
 
 def prepare(
-    data: str | Path,
+    data: Data,
     backbone: str,
     strategy: str | None,
     settings: Settings,
@@ -134,7 +135,7 @@ def prepare(
     around = RunContext.of(settings, progress, workspace)
     strategy = headed(strategy, settings)
     validate_strategy(strategy)
-    demand_data(Path(data))
+    demand_data(data)
     network = around.load(backbone)
     dataset = around.read(data, fitted_modality(network, settings))
     around.keep_time()
