@@ -8,11 +8,10 @@ from typing import final
 
 import numpy as np
 
-from headstart.contracts import Array
+from headstart.contracts import Array, Encoding
 from headstart.data.targets import kind_named
 from headstart.errors import DataError
 
-CLASSES, LABEL_SETS = "classes", "label sets"
 _RANK = 1e-10  # of the largest singular value: what is below is rounding, single precision's too
 
 
@@ -22,9 +21,9 @@ class Sample:
     """A pretrained network's features of labelled items, at least two of them.
 
     `targets` are as `Dataset.targets` gives them: (N,) int64 classes, (N, outputs) numbers, or
-    (N, labels) of 0 and 1; `kind` says which, in the words of `Task.kind`. What several scores need
-    is derived once, in double precision. Raises DataError for fewer than two items and features
-    that are not finite, UnknownNameError for an unknown kind.
+    (N, labels) of 0 and 1; `kind` names the kind of target, as `Task.kind` does. What several
+    scores need is derived once, in double precision. Raises DataError for fewer than two items and
+    features that are not finite, UnknownNameError for an unknown kind.
     """
 
     features: Array
@@ -48,16 +47,21 @@ class Sample:
         return len(self.features)
 
     @cached_property
+    def encoding(self) -> Encoding:
+        """What the targets are."""
+        return kind_named(self.kind).encoding
+
+    @cached_property
     def codes(self) -> Array:
         """The targets as columns to predict, (N, K) float64.
 
         0 and 1 for each class up to the last that occurs, numbers with mean 0 and variance 1 (all 0
         where a number never changes), -1 and 1 for each label.
         """
-        if self.kind == CLASSES:
+        if self.encoding is Encoding.INDEX:
             return np.asarray(np.eye(int(self.targets.max()) + 1)[self.targets])
         targets = self.targets.astype(np.float64)
-        return targets * 2 - 1 if self.kind == LABEL_SETS else _standardised(targets)
+        return targets * 2 - 1 if self.encoding is Encoding.MARKS else _standardised(targets)
 
     @cached_property
     def varying(self) -> Array:

@@ -15,7 +15,7 @@ import numpy as np
 from headstart import evidence
 from headstart.contracts import Backbone
 from headstart.contracts.references import parse
-from headstart.data import Dataset, Item, nested
+from headstart.data import Data, Dataset, Item, nested
 from headstart.errors import HeadstartError, OutOfTimeError
 from headstart.evidence import Experiment
 from headstart.features.extract import extract
@@ -59,7 +59,7 @@ class BackboneRanking:
     @classmethod
     def at(
         cls,
-        data: str | Path,
+        data: Data,
         asked: Sequence[str],
         download: bool,
         around: RunContext,
