@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 FOUNDATION = ("errors", "contracts", "defaults", "runtime", "loading")  # in this order
-PARTS = {"heads", "hubs", "modalities", "tasks", "strategies"}
+PARTS = {"heads", "hubs", "metrics", "modalities", "tasks", "strategies"}
 FLOW = (
     *("data", "features", "transferability", "training", "evidence"),
     *("report", "artifact", "plan", "results"),

@@ -1,0 +1,94 @@
+"""Intervals of metrics that are no mean over items: from resamples of the items themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from math import isfinite, sqrt
+
+import numpy as np
+
+from headstart.contracts.metric import Metric
+from headstart.evidence.intervals import LEVEL, RESAMPLES, Interval, widened
+
+_LEAST = 200  # resamples where statistics are many
+_NUMBERS = 200_000_000  # of all statistics in all resamples, beyond which these are fewer
+_HELD = 20_000_000  # of them at a time
+
+
+@dataclass(frozen=True, eq=False)
+class Resampling:
+    """The same resamples of items for every arm, so that differences are paired (Efron 1979).
+
+    `read` makes outputs (N, labels) the predictions that the metric judges, `Task.predictions`;
+    `targets` are those of the judged items; `clusters` (N,) says which of them belong together and
+    are drawn as one; `spread` is what the variance is multiplied by, where folds judge.
+    """
+
+    metric: Metric
+    targets: np.ndarray
+    read: Callable[[np.ndarray], np.ndarray] = np.asarray
+    seed: int = 0
+    clusters: np.ndarray | None = None
+    spread: float = 1.0
+    _known: dict[int, tuple[np.ndarray, float, np.ndarray]] = field(default_factory=dict)
+
+    def interval(self, outputs: np.ndarray) -> Interval:
+        """The metric of these outputs with its 95 % interval, as the metric is shown.
+
+        Where no resample differs, 3/N of the metric's range is left open (the rule of three, Hanley
+        and Lippman-Hand 1983).
+        """
+        value, resampled = self._values(outputs)
+        low, high = self.metric.bounds
+        if np.ptp(resampled) == 0 and isfinite(high - low):
+            room = min(1.0, 3.0 / self._families()) * (high - low)
+            return Interval(value, max(low, value - room), min(high, value + room))
+        found = _between(value, resampled, self.spread)
+        return Interval(value, max(low, found.low), min(high, found.high))
+
+    def gain(self, outputs: np.ndarray, other: np.ndarray) -> Interval:
+        """How much better these outputs are than others for the same items: more is better."""
+        (one, first), (two, second) = self._values(outputs), self._values(other)
+        sign = -1 if self.metric.less_is_better else 1
+        return _between(sign * (one - two), sign * (first - second), self.spread)
+
+    def _values(self, outputs: np.ndarray) -> tuple[float, np.ndarray]:
+        """The metric, and the metric of each resample; once for each array."""
+        key = id(outputs)
+        if key not in self._known or self._known[key][0] is not outputs:
+            predictions = self.read(outputs)
+            value = self.metric.of(predictions, self.targets)
+            drawn = [
+                self.metric.resamples(predictions, self.targets, weights)
+                for weights in self._weights(outputs.size)
+            ]
+            resampled = np.concatenate(drawn)
+            self._known[key] = outputs, value, np.where(np.isnan(resampled), value, resampled)
+        return self._known[key][1:]
+
+    def _families(self) -> int:
+        return len(self.targets) if self.clusters is None else len(np.unique(self.clusters))
+
+    def _weights(self, size: int) -> Iterator[np.ndarray]:
+        """How often each item is drawn, (R, N), some resamples at a time."""
+        rng = np.random.default_rng(self.seed % 2**32)
+        count, families = len(self.targets), self._families()
+        own = np.arange(count)
+        if self.clusters is not None:
+            own = np.unique(self.clusters, return_inverse=True)[1]
+        left = max(_LEAST, min(RESAMPLES, _NUMBERS // size))
+        most = max(1, _HELD // size)
+        while left > 0:
+            rows = min(left, most)
+            places = rng.integers(0, families, (rows, families))
+            places += np.arange(rows)[:, None] * families
+            times = np.bincount(places.ravel(), minlength=rows * families)
+            yield times.reshape(rows, families)[:, own]
+            left -= rows
+
+
+def _between(value: float, resampled: np.ndarray, spread: float) -> Interval:
+    low, high = np.quantile(resampled, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    found = Interval(value, min(value, float(low)), max(value, float(high)))
+    return found if spread == 1.0 else widened(found, sqrt(spread))
