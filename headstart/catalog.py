@@ -1,8 +1,9 @@
 """Names -> parts, imported only when asked for. Other packages add parts through entry points.
 
 The groups are `headstart.hubs`, `headstart.modalities`, `headstart.tasks`, `headstart.metrics`,
-`headstart.strategies` and `headstart.heads`; an entry point's value is `module:Class`, like the lines here. Kinds of
-target, of the group `headstart.targets`, are known to `headstart.data.targets`.
+`headstart.strategies` and `headstart.heads`; an entry point's value is `module:Class`, like the
+lines here. Kinds of target, of the group `headstart.targets`, are known to
+`headstart.data.targets`.
 """
 
 from __future__ import annotations

@@ -57,9 +57,10 @@ class Experiment:
         return "bf16" if self.accelerator.mixed_precision == "bf16" else "fp32"
 
     def objective(self) -> str:
-        """A sentence on what models are chosen and judged by, where classes are uneven."""
+        """A sentence on what models are chosen and judged by, where it is not the usual."""
         if not self.task_settings.get("balanced"):
-            return ""
+            named = self.settings.metric is not None
+            return f"Models are chosen and judged by {self.task.metric}." if named else ""
         counts = np.bincount(self.dataset.targets("train"), minlength=len(self.labels))
         return (
             f"Classes are uneven ({counts.min()} to {counts.max()} items to train on), so each "

@@ -69,7 +69,7 @@ def forecast(curve: Curve) -> Forecast:
             "so a power law is no better than a constant.",
         )
     counts = [factor * curve.counts[-1] for factor in HORIZONS]
-    found = [_interval(law, laws, count) for count in counts]
+    found = [_interval(law, laws, count).times(curve.sign) for count in counts]
     told = "; ".join(
         f"{count} labels {each.value:.3f} ({each.low:.3f} to {each.high:.3f})"
         for count, each in zip(counts, found, strict=True)

@@ -37,6 +37,7 @@ class Curve:
     counts: tuple[int, ...]
     scores: np.ndarray
     seed: int = 0
+    sign: int = 1  # -1 where less is better
 
     def means(self) -> np.ndarray:
         """The mean score at each count, (counts,)."""
@@ -44,7 +45,8 @@ class Curve:
 
     def points(self) -> list[dict[str, Any]]:
         """Items, value and 95 % interval at each count, over draws and held-out items."""
-        each = [over_draws(self.scores[:, place], self.seed) for place in range(len(self.counts))]
+        scores = self.sign * self.scores
+        each = [over_draws(scores[:, place], self.seed) for place in range(len(self.counts))]
         return [
             {"items": count} | found.to_json()
             for count, found in zip(self.counts, each, strict=True)
@@ -119,7 +121,7 @@ def transfer_curve(
             parts = {"train": order[:count], "validation": checked[:share]}
             row.append(_probed(task, labels, examples, parts))
         rows.append([*row, known])
-    return Curve((*fit, len(targets)), np.array(rows), seed)
+    return Curve((*fit, len(targets)), np.array(rows), seed, task.sign)
 
 
 def scratch_curve(

@@ -8,8 +8,9 @@ from math import isfinite, sqrt
 
 import numpy as np
 
+from headstart.contracts import Task
 from headstart.contracts.metric import Metric
-from headstart.evidence.intervals import LEVEL, RESAMPLES, Interval, widened
+from headstart.evidence.intervals import LEVEL, RESAMPLES, Interval, average, widened
 
 _LEAST = 200  # resamples where statistics are many
 _NUMBERS = 200_000_000  # of all statistics in all resamples, beyond which these are fewer
@@ -47,9 +48,14 @@ class Resampling:
         found = _between(value, resampled, self.spread)
         return Interval(value, max(low, found.low), min(high, found.high))
 
-    def gain(self, outputs: np.ndarray, other: np.ndarray) -> Interval:
-        """How much better these outputs are than others for the same items: more is better."""
-        (one, first), (two, second) = self._values(outputs), self._values(other)
+    def gain(
+        self, outputs: np.ndarray, other: np.ndarray, of: Resampling | None = None
+    ) -> Interval:
+        """How much better these outputs are than others for the same items: more is better.
+
+        The others may be `of` another model with labels in an order of its own.
+        """
+        (one, first), (two, second) = self._values(outputs), (of or self)._values(other)
         sign = -1 if self.metric.less_is_better else 1
         return _between(sign * (one - two), sign * (first - second), self.spread)
 
@@ -59,11 +65,12 @@ class Resampling:
         if key not in self._known or self._known[key][0] is not outputs:
             predictions = self.read(outputs)
             value = self.metric.of(predictions, self.targets)
-            drawn = [
-                self.metric.resamples(predictions, self.targets, weights)
-                for weights in self._weights(outputs.size)
-            ]
-            resampled = np.concatenate(drawn)
+            resampled = np.concatenate(
+                [
+                    self.metric.resamples(predictions, self.targets, weights)
+                    for weights in self._weights(outputs.size)
+                ]
+            )
             self._known[key] = outputs, value, np.where(np.isnan(resampled), value, resampled)
         return self._known[key][1:]
 
@@ -72,20 +79,61 @@ class Resampling:
 
     def _weights(self, size: int) -> Iterator[np.ndarray]:
         """How often each item is drawn, (R, N), some resamples at a time."""
-        rng = np.random.default_rng(self.seed % 2**32)
-        count, families = len(self.targets), self._families()
-        own = np.arange(count)
+        own = np.arange(len(self.targets))
         if self.clusters is not None:
             own = np.unique(self.clusters, return_inverse=True)[1]
-        left = max(_LEAST, min(RESAMPLES, _NUMBERS // size))
-        most = max(1, _HELD // size)
-        while left > 0:
-            rows = min(left, most)
-            places = rng.integers(0, families, (rows, families))
-            places += np.arange(rows)[:, None] * families
-            times = np.bincount(places.ravel(), minlength=rows * families)
-            yield times.reshape(rows, families)[:, own]
-            left -= rows
+        total = max(_LEAST, min(RESAMPLES, _NUMBERS // size))
+        for times in drawn(self._families(), self.seed, total, max(1, min(100, _HELD // size))):
+            yield times[:, own]
+
+
+def drawn(count: int, seed: int, total: int = RESAMPLES, block: int = 100) -> Iterator[np.ndarray]:
+    """How often each of `count` items is drawn in `total` resamples: (block, count) at a time."""
+    rng = np.random.default_rng(seed % 2**32)
+    starts = np.arange(block)[:, None] * count
+    for _ in range(total // block):
+        places = (rng.integers(0, count, (block, count)) + starts).ravel()
+        times = np.bincount(places, minlength=block * count)
+        yield times.reshape(block, count).astype(np.float64)
+
+
+def resampling(
+    task: Task,
+    targets: np.ndarray,
+    seed: int = 0,
+    clusters: np.ndarray | None = None,
+    spread: float = 1.0,
+) -> Resampling | None:
+    """What gives the intervals of a task's outputs; None where its scores do."""
+    metric = task.judged_by()
+    if metric is None or not metric.resampled or not len(targets):
+        return None
+    return Resampling(metric, targets, task.predictions, seed, clusters, spread)
+
+
+def judged(
+    metric: Metric,
+    predictions: np.ndarray,
+    targets: np.ndarray,
+    seed: int = 0,
+    clusters: np.ndarray | None = None,
+    spread: float = 1.0,
+) -> Interval:
+    """What a metric says of predictions, with its interval, as it is shown."""
+    if metric.resampled:
+        whole = Resampling(metric, targets, seed=seed, clusters=clusters, spread=spread)
+        return whole.interval(predictions)
+    scores = metric.scores(predictions, targets)
+    scores = -scores if metric.less_is_better else scores
+    return average(scores, seed, clusters=clusters, spread=spread)
+
+
+def judged_task(task: Task, outputs: np.ndarray, targets: np.ndarray, seed: int = 0) -> Interval:
+    """What a task is judged by says of its outputs (N, labels), with its interval."""
+    metric = task.judged_by()
+    if metric is None:  # it has scores of its own
+        return average(task.scores(outputs, targets), seed)
+    return judged(metric, task.predictions(outputs), targets, seed)
 
 
 def _between(value: float, resampled: np.ndarray, spread: float) -> Interval:

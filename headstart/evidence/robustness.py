@@ -51,10 +51,14 @@ def robustness(
         changed = [
             corrupted(item, pixels, name) for item, pixels in zip(sample, pictures, strict=True)
         ]
-        row: dict[str, Any] = average(task.scores(outputs(changed), truth), seed).to_json()
+        row: dict[str, Any] = average(
+            task.sign * task.scores(outputs(changed), truth), seed
+        ).to_json()
         row |= {"corruption": name, "scratch": None}
         if scratch is not None:
-            row["scratch"] = round(float(task.scores(scratch(changed), truth).mean()), 5)
+            row["scratch"] = round(
+                task.sign * float(task.scores(scratch(changed), truth).mean()), 5
+            )
         found.append(row)
     return found
 

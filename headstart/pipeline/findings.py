@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from headstart import evidence
-from headstart.data import Item
 from headstart.evidence import ArmResult, Experiment
 from headstart.evidence.by_class import by_class, by_group, within
 from headstart.evidence.calibration import calibration, folded
@@ -20,7 +19,8 @@ from headstart.evidence.judging import outputs_of
 from headstart.evidence.labels import saved, scratch_curve, transfer_curve
 from headstart.evidence.robustness import CORRUPTED, robustness
 from headstart.features.near import near_said
-from headstart.pipeline.affordable import shortened
+from headstart.pipeline.affordable import fewer, shortened
+from headstart.pipeline.metrics import families, others
 from headstart.pipeline.pictures import pictured
 from headstart.pipeline.prepare import random_init, scratch_recipe
 from headstart.pipeline.selection.strategy_search import StrategySearch
@@ -61,7 +61,7 @@ class Proof:
         parts: dict[str, Callable[[], Any]] = {"calibration": self._calibration}
         if level != FIRST:
             parts["convergence"] = self._convergence
-            parts |= {"classes": self._classes, "groups": self._groups}
+            parts |= {"classes": self._classes, "groups": self._groups, "metrics": self._metrics}
         if level == "full":
             parts |= {"items": self._items, "labels": self._labels, "robustness": self._robustness}
         found = {}
@@ -106,7 +106,8 @@ class Proof:
         before = features.arm.seconds if probed else 0.0
         ours = Course(winner.arm.selection_key[0], winner.training.history, before)
         theirs = scratch and Course(scratch.arm.selection_key[0], scratch.training.history)
-        return convergence(ours, theirs or None, self.arms["naive"].arm.selection_key[0])
+        naive = self.arms["naive"].arm.selection_key[0]
+        return convergence(ours, theirs or None, naive, self.experiment.task.sign)
 
     def _calibration(self) -> dict[str, Any] | None:
         dataset, settings = self.experiment.dataset, self.experiment.settings
@@ -124,6 +125,14 @@ class Proof:
         scratch = None if unlearned(self.arms, seed) else self._scratch()
         return by_class(experiment.task, experiment.labels, ours, test, scratch, seed)
 
+    def _metrics(self) -> list[dict[str, Any]]:
+        """What the metrics that nothing was chosen by say of the model handed over."""
+        experiment, dataset = self.experiment, self.experiment.dataset
+        ours, folding = self.arms[self.kept].arm.outputs["test"], self.trial.folding
+        spread = folding.folds.spread(1) if folding else 1.0
+        around = (experiment.settings.seed, families(dataset.split("test")), spread)
+        return others(experiment.task, ours, dataset.targets("test"), *around)
+
     def _groups(self) -> list[dict[str, Any]] | None:
         """What is reached in each group of the test items, where a column names groups."""
         groups = [item.group for item in self.experiment.dataset.split("test")]
@@ -133,7 +142,9 @@ class Proof:
         given = (self.experiment.dataset.targets("test"), names)
         ours = within(self.experiment.task, self.arms[self.kept].arm.outputs["test"], *given)
         theirs = None if scratch is None else within(self.experiment.task, scratch, *given)
-        return by_group(ours, names, theirs, self.experiment.settings.seed)
+        return by_group(
+            ours, names, theirs, self.experiment.settings.seed, self.experiment.task.sign
+        )
 
     def _items(self) -> dict[str, Any]:
         experiment = self.trial.experiment
@@ -184,7 +195,7 @@ class Proof:
             given = (targets, scratch.arm.scores, self._train_at(scratch))
             seconds = scratch.training.seconds
             theirs, skipped = scratch_curve(*given, seconds, until, seed)
-            told["scratch"] = theirs.points()
+            told["scratch"] = replace(theirs, sign=experiment.task.sign).points()
             made = saved(ours, theirs)
             found, said = made.to_json(), [made.said, skipped, later.said]
             if scratch.training.cut:
@@ -208,7 +219,7 @@ class Proof:
         def train(positions: np.ndarray) -> np.ndarray | None:
             if len(positions) < 2:  # a single item teaches nothing, and some networks can't take it
                 return None
-            experiment = _fewer(self.experiment, positions)
+            experiment = fewer(self.experiment, positions)
             recipe = scratch_recipe(experiment, moves, backbone)
             like = scratch.recipe or recipe
             made = evidence.scratch_at(
@@ -282,15 +293,3 @@ def _only_answer(outputs: np.ndarray, labels: Sequence[str], kind: str) -> str:
         return ""
     chosen = [labels[answers[0]]] if kind == "classes" else np.array(labels)[answers[0]].tolist()
     return ", ".join(map(repr, chosen)) or "no label"
-
-
-def _fewer(experiment: Experiment, positions: Sequence[int] | np.ndarray) -> Experiment:
-    """The same target with only some of the training items."""
-    train = experiment.dataset.split("train")
-    kept = {train[place].id for place in positions}
-
-    def stays(item: Item) -> bool:
-        return item.split != "train" or item.id in kept
-
-    items = tuple(item for item in experiment.dataset.items if stays(item))
-    return replace(experiment, dataset=replace(experiment.dataset, items=items))

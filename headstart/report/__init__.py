@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from headstart.report.words import further, judged
+from headstart.report.words import capital, further, gains, judged, other_metrics
 
 VERDICTS = {
     "helps": "Transfer helps",
@@ -44,25 +44,22 @@ def headline(evidence: dict[str, Any]) -> str:
         )
     if gain is None and evidence["strategy"] == "scratch":
         lead = evidence["over_naive"]
+        ahead, low, high = gains(lead, evidence)
         return (
-            f"Developed from random weights: {100 * lead['value']:+.1f} points of "
-            f"{evidence['metric']} over the naive model, 95 % interval "
-            f"{100 * lead['low']:+.1f} to {100 * lead['high']:+.1f}."
+            f"Developed from random weights: {ahead} over the naive model, "
+            f"95 % interval {low} to {high}."
         )
     why = evidence.get("doubt") or "no network was trained from scratch for comparison"
     if gain is None:
         arm = evidence["arms"]["chosen"]
         return (
-            f"{evidence['metric'].capitalize()} {arm['value']:.3f}: 95 % interval {arm['low']:.3f} "
+            f"{capital(evidence['metric'])} {arm['value']:.3f}: 95 % interval {arm['low']:.3f} "
             f"to {arm['high']:.3f}, on {evidence['held_out']} held-out items. {text}, as {why}."
         )
     if evidence["verdict"] == "unknown":
         return f"{text}: {why}."
-    low, value, high = (100 * gain[key] for key in ("low", "value", "high"))
-    return (
-        f"{text}: {value:+.1f} points of {evidence['metric']} over scratch, "
-        f"95 % interval {low:+.1f} to {high:+.1f}."
-    )
+    ahead, low, high = gains(gain, evidence)
+    return f"{text}: {ahead} over scratch, 95 % interval {low} to {high}."
 
 
 def rows(evidence: dict[str, Any]) -> list[tuple[str, ...]]:
@@ -92,7 +89,7 @@ def named_arms(evidence: Mapping[str, Any]) -> list[tuple[str, str, dict[str, An
 def notes(evidence: dict[str, Any]) -> list[str]:
     """What a reader must know besides the numbers."""
     lines = [] if evidence["verdict"] == "evaluated" else [judged(evidence)]
-    lines += further(evidence)
+    lines += [*further(evidence), *filter(None, [other_metrics(evidence.get("metrics") or ())])]
     if "tried" in evidence:
         lines.append(_tried(evidence["tried"]))
     if evidence.get("dropped", {}).get("note"):

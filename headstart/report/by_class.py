@@ -62,7 +62,7 @@ def classes(evidence: Evidence) -> Section | None:
     judged = [row for row in every if row.get("value") is not None]
     if not judged:
         return None
-    metric = evidence["metric"]
+    metric = found.get("metric") or evidence["metric"]
     changed = [row for row in every if row.get("change")]
     ranked = sorted(changed, key=lambda row: row["change"]["value"])
     if not changed:

@@ -15,7 +15,9 @@ from headstart.report.theme import OTHER, TRANSFER, Drawing, drawing
 WRITTEN = 12  # classes up to which a confusion matrix has its counts written in
 _ROWS_HIGH = 860  # pixels at most, so that a figure fits on one sheet of paper
 _BOUNDS = {"accuracy": (0.0, 1.0), "balanced accuracy": (0.0, 1.0), "f1": (0.0, 1.0)}
-_BOUNDS |= {"r2": (-inf, 1.0)}  # of the metrics that have any
+_BOUNDS |= dict.fromkeys(("macro F1", "micro F1", "AUROC", "average precision"), (0.0, 1.0))
+_BOUNDS |= dict.fromkeys(("MAE", "RMSE", "log loss", "Brier score"), (0.0, inf))
+_BOUNDS |= {"r2": (-inf, 1.0), "Spearman correlation": (-1.0, 1.0)}  # of metrics that have any
 _MARGIN = 0.04  # of what an axis shows, beyond its outermost marks
 
 

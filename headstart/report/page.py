@@ -21,7 +21,7 @@ FILE = "report.html"
 LARGEST = 8_000_000  # bytes of the page, the plotting library among them
 LARGE_PICTURES = 3_000_000  # bytes of them that are pictures to open on a click
 ORDER = (
-    *(origin.made, sections.arms, sections.labels, sections.convergence),
+    *(origin.made, sections.arms, sections.metrics, sections.labels, sections.convergence),
     *(by_class.confusion, by_class.classes),
     *(sections.groups, sections.calibration, sections.robustness),
     *(background.feature_map, background.inspection, background.data, background.ranking),

@@ -18,7 +18,8 @@ Rows = Sequence[Mapping[str, Any]]
 
 def arms(evidence: Evidence) -> Section:
     """Every way of solving the task, with its interval."""
-    found = sorted(named_arms(evidence), key=lambda each: -each[2]["value"])
+    sign = 1 if evidence.get("less_is_better") else -1
+    found = sorted(named_arms(evidence), key=lambda each: sign * each[2]["value"])
     names, metric = [shown for _, shown, _ in found], evidence["metric"]
     kinds = [_KINDS.get(name, "others") for name, _, _ in found]
     series = [
@@ -38,13 +39,27 @@ def arms(evidence: Evidence) -> Section:
         ],
     )
     said = (
-        f"Each dot is the mean {metric} over the same held-out items, each line its 95 % interval "
-        "from resampling those items."
+        f"Each dot is the {metric} on the same held-out items, each line its 95 % interval for "
+        "other items than those."
     )
     summary = ", ".join(f"{shown} {arm['value']:.3f}" for _, shown, arm in found)
     drawing = figures.intervals(names, series, metric)
     figure = Figure("arms", f"{metric} of each arm: {summary}.", drawing, table)
     return Section("arms", "Ways to solve the task", (said,), (figure,))
+
+
+def metrics(evidence: Evidence) -> Section | None:
+    """What the metrics say that nothing was chosen by."""
+    found: Rows = evidence.get("metrics") or []
+    if not found:
+        return None
+    rows = [
+        (row["metric"], row["value"], between(row), "less" if row.get("less_is_better") else "more")
+        for row in found
+    ]
+    table = Table.of(("metric", "this model", "95 % interval", "better is"), rows)
+    said = f"Models were chosen and judged by {evidence['metric']}; these are beside it."
+    return Section("metrics", "Other metrics", (said,), tables=(("", table),))
 
 
 def labels(evidence: Evidence) -> Section | None:

@@ -150,9 +150,10 @@ def _tiles(evidence: Mapping[str, Any]) -> list[Tile]:
     chosen, gain = evidence["arms"]["chosen"], evidence["gain"]
     found = []
     if gain is not None and evidence["verdict"] != "unknown":
-        told = f"{100 * gain['low']:+.1f} to {100 * gain['high']:+.1f} points"
-        found.append(Tile("Gain over scratch", f"{100 * gain['value']:+.1f}", told))
-    found.append(Tile(evidence["metric"].capitalize(), f"{chosen['value']:.3f}", between(chosen)))
+        ahead, low, high = words.gains(gain, evidence)
+        unit = "; plus is better" if evidence.get("less_is_better") else " points"
+        found.append(Tile("Gain over scratch", ahead.partition(" ")[0], f"{low} to {high}{unit}"))
+    found.append(Tile(words.capital(evidence["metric"]), f"{chosen['value']:.3f}", between(chosen)))
     saved = _saved((evidence.get("labels") or {}).get("saved") or {})
     if saved:
         found.append(saved)

@@ -99,12 +99,10 @@ class BackboneRanking:
 
     def ranking(self) -> Ranking:
         """What was found, as the user reads it."""
-        rows = [row(each, self.around.settings.seed) for each in self.field]
-        return Ranking(tuple(rows), tuple(self.priors), self._metric(), len(self.alive[0].held))
-
-    def _metric(self) -> str:
         backbone = next(each.backbone for each in self.field if each.backbone is not None)
-        return self.experiment(backbone).task.metric
+        task = self.experiment(backbone).task
+        rows = [row(each, self.around.settings.seed, task.sign) for each in self.field]
+        return Ranking(tuple(rows), tuple(self.priors), task.metric, len(self.alive[0].held))
 
     def _load(self, modality: str) -> None:
         for each in self.field:
