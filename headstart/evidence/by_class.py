@@ -117,7 +117,7 @@ def by_group(
         _Row(
             str(name),
             int(own.sum()),
-            average(sign * scores[own], seed),
+            average(scores[own], seed).times(sign),
             None if scratch is None else sign * float(scratch[own].mean()),
         )
         for name in np.unique(names)

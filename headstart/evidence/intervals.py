@@ -33,8 +33,10 @@ class Interval:
         return Interval(value, self.low + by, self.high + by)
 
     def times(self, sign: int) -> Interval:
-        """The same, or that of the negative: a score of which less is better, as it is shown."""
-        return self if sign > 0 else Interval(-self.value, -self.high, -self.low)
+        """The same, or that of the negative: a loss, as it is shown, which is not below 0."""
+        if sign > 0:
+            return self
+        return Interval(-self.value, max(-self.high, min(0.0, -self.value)), -self.low)
 
 
 def bootstrap(scores: np.ndarray, seed: int = 0, lowest: float = 0.0) -> Interval:

@@ -45,10 +45,9 @@ class Curve:
 
     def points(self) -> list[dict[str, Any]]:
         """Items, value and 95 % interval at each count, over draws and held-out items."""
-        scores = self.sign * self.scores
-        each = [over_draws(scores[:, place], self.seed) for place in range(len(self.counts))]
+        each = [over_draws(self.scores[:, place], self.seed) for place in range(len(self.counts))]
         return [
-            {"items": count} | found.to_json()
+            {"items": count} | found.times(self.sign).to_json()
             for count, found in zip(self.counts, each, strict=True)
         ]
 

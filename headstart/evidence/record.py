@@ -65,8 +65,8 @@ def interval(
     `sign` is -1 where less is better, and the scores are the negatives of what is shown.
     """
     if folds is not None:
-        return folds.average(sign * arm.rows, seed, clusters)
-    return average(sign * arm.scores, seed, clusters=clusters)
+        return folds.average(arm.rows, seed, clusters).times(sign)
+    return average(arm.scores, seed, clusters=clusters).times(sign)
 
 
 def choose(arms: Mapping[str, Arm]) -> str:
@@ -214,7 +214,7 @@ class Evidence:
 
     def _tried(self, arm: Arm) -> dict[str, Any]:
         """What choosing among strategies saw of one: never the held-out items."""
-        scores = average(self.sign * arm.checked, self.seed).to_json()
+        scores = average(arm.checked, self.seed).times(self.sign).to_json()
         return scores | {"items": len(arm.checked), "seconds": round(arm.seconds, 2)}
 
     def _judge(self) -> dict[str, Any]:

@@ -124,8 +124,8 @@ def judged(
         whole = Resampling(metric, targets, seed=seed, clusters=clusters, spread=spread)
         return whole.interval(predictions)
     scores = metric.scores(predictions, targets)
-    scores = -scores if metric.less_is_better else scores
-    return average(scores, seed, clusters=clusters, spread=spread)
+    found = average(scores, seed, clusters=clusters, spread=spread)
+    return found.times(-1 if metric.less_is_better else 1)
 
 
 def judged_task(task: Task, outputs: np.ndarray, targets: np.ndarray, seed: int = 0) -> Interval:

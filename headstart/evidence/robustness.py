@@ -51,9 +51,8 @@ def robustness(
         changed = [
             corrupted(item, pixels, name) for item, pixels in zip(sample, pictures, strict=True)
         ]
-        row: dict[str, Any] = average(
-            task.sign * task.scores(outputs(changed), truth), seed
-        ).to_json()
+        scores = task.scores(outputs(changed), truth)
+        row: dict[str, Any] = average(scores, seed).times(task.sign).to_json()
         row |= {"corruption": name, "scratch": None}
         if scratch is not None:
             row["scratch"] = round(

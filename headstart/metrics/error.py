@@ -81,6 +81,8 @@ class R2(Metric):
 
     def scores(self, predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """One minus the squared error over the given targets' variance, (N,), mean R²."""
+        if not len(targets):
+            return np.empty(0)
         truth = targets.astype(np.float64)
         errors, middle = (predictions.astype(np.float64) - truth) ** 2, np.abs(truth.mean(axis=0))
         variance = truth.var(axis=0)

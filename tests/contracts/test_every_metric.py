@@ -179,7 +179,7 @@ def test_an_interval_holds_the_value_and_its_gain_is_paired(name: str, kind: str
     assert metric.bounds[0] <= interval.low <= interval.value <= interval.high <= metric.bounds[1]
     assert interval.value == pytest.approx(metric.of(items.predictions, items.targets))
     scores = metric.scores(items.predictions, items.targets)
-    near = bootstrap(-scores if metric.less_is_better else scores, lowest=metric.bounds[0])
+    near = bootstrap(scores, lowest=-1.0).times(-1 if metric.less_is_better else 1)
     width = near.high - near.low
     assert interval.low == pytest.approx(near.low, abs=0.4 * width)
     assert interval.high == pytest.approx(near.high, abs=0.4 * width)

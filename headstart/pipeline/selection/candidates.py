@@ -148,7 +148,7 @@ def row(each: Candidate, seed: int, sign: int = 1) -> Ranked:
     backbone = each.backbone
     return Ranked(
         backbone=each.reference,
-        expected=average(sign * each.held, seed) if len(each.held) else None,
+        expected=average(each.held, seed).times(sign) if len(each.held) else None,
         tuned=_tuned(each.tuned, seed, sign),
         scores=dict(each.scores),
         seconds=round(each.seconds, 2),
@@ -161,7 +161,7 @@ def row(each: Candidate, seed: int, sign: int = 1) -> Ranked:
 
 def _tuned(arm: Arm | None, seed: int, sign: int) -> Interval | None:
     """What fine-tuning reached; None where the network can't be trained."""
-    return average(sign * arm.checked, seed) if arm and arm.steps else None
+    return average(arm.checked, seed).times(sign) if arm and arm.steps else None
 
 
 def reason(error: BaseException) -> str:
