@@ -52,6 +52,7 @@ class Ranking(Printed):
     priors: tuple[Prior, ...]
     metric: str
     items: int
+    sign: int = 1  # -1 where less is better
 
     def to_json(self) -> dict[str, Any]:
         """{"ranking": [{"backbone", "expected", "low", "high", "scores", …}], "prior": […]}."""
@@ -104,10 +105,10 @@ class Ranking(Printed):
 class CheckedRanking(Printed):
     """A ranking, and what fine-tuning every candidate came to on held-out items.
 
-    `regret` says for the ranking and for the prior how many points their best 1 and best 3 lie
-    below the best of all; `tau` is how well each orders the candidates, from -1 to 1: Kendall's
-    weighted tau, with hyperbolic weights by the true order (Vigna 2015; scipy's `weightedtau` with
-    rank=None). Times are in seconds.
+    `truth` and `regret` are of scores, of which more is better. `regret` says for the ranking and
+    for the prior how many points their best 1 and best 3 lie below the best of all; `tau` is how
+    well each orders the candidates, from -1 to 1: Kendall's weighted tau, with hyperbolic weights
+    by the true order (Vigna 2015; scipy's `weightedtau` with rank=None). Times are in seconds.
     """
 
     ranking: Ranking
@@ -139,7 +140,7 @@ class CheckedRanking(Printed):
         """The ranking's object with "truth", "regret", "tau" and the times."""
         return {
             **self.ranking.to_json(),
-            "truth": dict(self.truth),
+            "truth": {name: self.ranking.sign * value for name, value in self.truth.items()},
             "regret": {who: {f"@{k}": v for k, v in by.items()} for who, by in self.regret.items()},
             "tau": dict(self.tau),
             "ranked_in": round(self.ranked_in, 1),
@@ -148,10 +149,12 @@ class CheckedRanking(Printed):
 
     def __str__(self) -> str:
         order = sorted(self.truth, key=lambda name: -self.truth[name])
-        rows = [(name, f"{self.truth[name]:.3f}") for name in order]
+        sign = self.ranking.sign
+        rows = [(name, f"{sign * self.truth[name]:.3f}") for name in order]
+        scale, unit = (1.0, " points") if sign > 0 else (0.01, "")
         titles = ("order by", "regret@1", "regret@3", "weighted tau")
         worth = [
-            (who, f"{by[1]:.1f} points", f"{by[3]:.1f} points", f"{self.tau[who]:.2f}")
+            (who, *(f"{scale * by[k]:.1f}{unit}" for k in (1, 3)), f"{self.tau[who]:.2f}")
             for who, by in self.regret.items()
         ]
         told = (
