@@ -118,7 +118,9 @@ def by_group(
             str(name),
             int(own.sum()),
             average(scores[own], seed).times(sign),
-            None if scratch is None else sign * float(scratch[own].mean()),
+            None
+            if scratch is None or np.isnan(scratch[own]).any()
+            else sign * float(scratch[own].mean()),
         )
         for name in np.unique(names)
         for own in [names == name]
@@ -150,13 +152,12 @@ def within(task: Task, outputs: np.ndarray, targets: np.ndarray, groups: Any) ->
 
 
 def of_class(task: Task, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Each item's score (N,) among those of its class: whether it is right.
-
-    A task with scores of its own has those.
-    """
-    if task.kind == "classes" and task.judged_by() is not None:
-        return np.asarray(outputs.argmax(axis=1) == targets, dtype=np.float64)
-    return within(task, outputs, targets, targets)
+    """Each item's score (N,) among those of its class, where it has one: whether it is right."""
+    if task.kind != "classes":
+        return task.scores(outputs, targets)
+    if task.judged_by() is None:  # it has scores of its own
+        return within(task, outputs, targets, targets)
+    return np.asarray(outputs.argmax(axis=1) == targets, dtype=np.float64)
 
 
 def holm(chances: Mapping[str, float], tested: int) -> list[str]:

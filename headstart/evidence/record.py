@@ -10,13 +10,7 @@ import numpy as np
 
 from headstart.evidence.doubt import NO_SCRATCH, doubt, lead
 from headstart.evidence.folds import Folds
-from headstart.evidence.intervals import (
-    Interval,
-    average,
-    paired,
-    verdict,
-    widened,
-)
+from headstart.evidence.intervals import Interval, average, paired, verdict, widened
 from headstart.evidence.resampling import Resampling
 from headstart.evidence.seeds import seeds
 

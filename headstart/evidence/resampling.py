@@ -13,8 +13,9 @@ from headstart.contracts.metric import Metric
 from headstart.evidence.intervals import LEVEL, RESAMPLES, Interval, average, widened
 
 _LEAST = 200  # resamples where statistics are many
-_NUMBERS = 200_000_000  # of all statistics in all resamples, beyond which these are fewer
+_NUMBERS = 50_000_000  # of all statistics in all resamples, beyond which these are fewer
 _HELD = 20_000_000  # of them at a time
+_SAME = 1e-12  # resamples that differ by less are equal
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,17 +36,10 @@ class Resampling:
     _known: dict[int, tuple[np.ndarray, float, np.ndarray]] = field(default_factory=dict)
 
     def interval(self, outputs: np.ndarray) -> Interval:
-        """The metric of these outputs with its 95 % interval, as the metric is shown.
-
-        Where no resample differs, 3/N of the metric's range is left open (the rule of three, Hanley
-        and Lippman-Hand 1983).
-        """
+        """The metric of these outputs with its 95 % interval, as the metric is shown."""
         value, resampled = self._values(outputs)
         low, high = self.metric.bounds
-        if np.ptp(resampled) == 0 and isfinite(high - low):
-            room = min(1.0, 3.0 / self._families()) * (high - low)
-            return Interval(value, max(low, value - room), min(high, value + room))
-        found = _between(value, resampled, self.spread)
+        found = self._between(value, resampled)
         return Interval(value, max(low, found.low), min(high, found.high))
 
     def gain(
@@ -57,7 +51,21 @@ class Resampling:
         """
         (one, first), (two, second) = self._values(outputs), (of or self)._values(other)
         sign = -1 if self.metric.less_is_better else 1
-        return _between(sign * (one - two), sign * (first - second), self.spread)
+        return self._between(sign * (one - two), sign * (first - second))
+
+    def _between(self, value: float, resampled: np.ndarray) -> Interval:
+        """Where 95 % of the resamples lie.
+
+        Where none differs, 3/N of the metric's range is left open (the rule of three, Hanley and
+        Lippman-Hand 1983).
+        """
+        low, high = np.quantile(resampled, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+        whole = self.metric.bounds[1] - self.metric.bounds[0]
+        if np.ptp(resampled) < _SAME and isfinite(whole):
+            room = min(1.0, 3.0 / self._families()) * whole
+            low, high = value - room, value + room
+        found = Interval(value, min(value, float(low)), max(value, float(high)))
+        return found if self.spread == 1.0 else widened(found, sqrt(self.spread))
 
     def _values(self, outputs: np.ndarray) -> tuple[float, np.ndarray]:
         """The metric, and the metric of each resample; once for each array."""
@@ -134,9 +142,3 @@ def judged_task(task: Task, outputs: np.ndarray, targets: np.ndarray, seed: int 
     if metric is None:  # it has scores of its own
         return average(task.scores(outputs, targets), seed)
     return judged(metric, task.predictions(outputs), targets, seed)
-
-
-def _between(value: float, resampled: np.ndarray, spread: float) -> Interval:
-    low, high = np.quantile(resampled, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    found = Interval(value, min(value, float(low)), max(value, float(high)))
-    return found if spread == 1.0 else widened(found, sqrt(spread))
