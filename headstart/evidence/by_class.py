@@ -135,10 +135,7 @@ def by_group(
 
 
 def within(task: Task, outputs: np.ndarray, targets: np.ndarray, groups: Any) -> np.ndarray:
-    """Each item's score (N,) among those of its group (N,): balanced there, where classes are.
-
-    Not a number in a group that can't tell, such as the AUROC of items of one class.
-    """
+    """Each item's score (N,) in its group (N,), balanced there; no number if that can't tell."""
     metric, names = task.judged_by(), np.asarray(groups)
     found = task.scores(outputs, targets)
     resampled = metric is not None and metric.resampled
