@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -58,7 +59,7 @@ class Proof:
         level = level if level and wanted != "none" else wanted
         if level == "none" or "features" not in self.arms:
             return {}
-        parts: dict[str, Callable[[], Any]] = {"calibration": self._calibration}
+        parts: dict[str, Callable[[], Any]] = {"calibration": lambda: self.calibrated}
         if level != FIRST:
             parts["convergence"] = self._convergence
             parts |= {"classes": self._classes, "groups": self._groups, "metrics": self._metrics}
@@ -109,7 +110,9 @@ class Proof:
         naive = self.arms["naive"].arm.selection_key[0]
         return convergence(ours, theirs or None, naive, self.experiment.task.sign)
 
-    def _calibration(self) -> dict[str, Any] | None:
+    @cached_property
+    def calibrated(self) -> dict[str, Any] | None:
+        """Whether the model handed over is as sure as it is right; None for other targets."""
         dataset, settings = self.experiment.dataset, self.experiment.settings
         checked = "test" if self.trial.folding else "validation"  # folds hold all items out once
         truth = {"validation": dataset.targets(checked), "test": dataset.targets("test")}
@@ -128,7 +131,7 @@ class Proof:
     def _metrics(self) -> list[dict[str, Any]]:
         """What the metrics that nothing was chosen by say of the model handed over."""
         experiment, dataset = self.experiment, self.experiment.dataset
-        ours, folding = self.arms[self.kept].arm.outputs["test"], self.trial.folding
+        ours, folding = self._as_saved(), self.trial.folding
         spread = folding.folds.spread(1) if folding else 1.0
         around = (experiment.settings.seed, families(dataset.split("test")), spread)
         return others(experiment.task, ours, dataset.targets("test"), *around)
@@ -155,13 +158,14 @@ class Proof:
         }
         if self.trial.folding:
             splits["test"] = self._every_item(splits)
-        winner, told = self.arms[self.kept], self._calibration()
+        ours, seed = self._as_saved(), self.experiment.settings.seed
+        return inspection(dataset.kind, self.experiment.labels, splits, ours, seed)
+
+    def _as_saved(self) -> np.ndarray:
+        """The outputs for the test items as the saved model will answer."""
+        winner, told = self.arms[self.kept], self.calibrated
         ours = winner.arm.outputs["test"]
-        if told and folded(winner.model, 1.0):  # as the saved model will answer
-            ours = ours / told["temperature"]
-        return inspection(
-            dataset.kind, self.experiment.labels, splits, ours, self.experiment.settings.seed
-        )
+        return ours / told["temperature"] if told and folded(winner.model, 1.0) else ours
 
     def _every_item(self, learned: Mapping[str, Inspected]) -> Inspected:
         """All items as they were held out by folds, in the order of the data set."""
