@@ -57,9 +57,9 @@ class _Row:
 
     def to_json(self) -> dict[str, Any]:
         value = self.value.to_json() if self.value else dict.fromkeys(("value", "low", "high"))
-        found = {"label": self.label, "items": self.items} | value
-        found["scratch"] = None if self.scratch is None else round(self.scratch, 5)
-        return found | {"change": self.change.to_json() if self.change else None}
+        record = {"label": self.label, "items": self.items} | value
+        record["scratch"] = None if self.scratch is None else round(self.scratch, 5)
+        return record | {"change": self.change.to_json() if self.change else None}
 
 
 def by_class(
@@ -89,14 +89,14 @@ def by_class(
     if scratch is not None:
         without, using = task.scores(scratch, targets), task.scores(outputs, targets)
         gap = paired(without, using, seed).to_json()
-    found: dict[str, Any] = {"rows": [row.to_json() for row in rows], "confusion": None}
+    record: dict[str, Any] = {"rows": [row.to_json() for row in rows], "confusion": None}
     if task.kind == "classes" and len(labels) <= WIDEST_CONFUSION:
         places = targets * len(labels) + outputs.argmax(axis=1)
         counts = np.bincount(places, minlength=len(labels) ** 2)
-        found["confusion"] = counts.reshape(len(labels), -1).tolist()
+        record["confusion"] = counts.reshape(len(labels), -1).tolist()
     if task.measure is not None:  # the rows are of what the kind of target is judged by as a rule
-        found["metric"] = _METRICS[task.kind]
-    return found | {"hurt": hurt, "ntg": gap, "said": _said(rows, hurt, tested, task.kind)}
+        record["metric"] = _METRICS[task.kind]
+    return record | {"hurt": hurt, "ntg": gap, "said": _said(rows, hurt, tested, task.kind)}
 
 
 def by_group(
@@ -137,15 +137,15 @@ def by_group(
 def within(task: Task, outputs: np.ndarray, targets: np.ndarray, groups: Any) -> np.ndarray:
     """Each item's score (N,) in its group (N,), balanced there; no number if that can't tell."""
     metric, names = task.judged_by(), np.asarray(groups)
-    found = task.scores(outputs, targets)
+    scores = task.scores(outputs, targets)
     resampled = metric is not None and metric.resampled
     for own in (names == name for name in np.unique(names) if task.kind == "classes" or resampled):
-        found[own] = task.scores(outputs[own], targets[own])
+        scores[own] = task.scores(outputs[own], targets[own])
         if metric is not None and resampled:
             whole = np.ones((1, int(own.sum())))
-            known = metric.resamples(task.predictions(outputs[own]), targets[own], whole)
-            found[own] += 0.0 * known
-    return found
+            value = metric.resamples(task.predictions(outputs[own]), targets[own], whole)
+            scores[own] += 0.0 * value
+    return scores
 
 
 def of_class(task: Task, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
@@ -162,12 +162,12 @@ def holm(chances: Mapping[str, float], tested: int) -> list[str]:
 
     Holm's step-down procedure (1979) at 5 %; the tests that aren't among `chances` found nothing.
     """
-    found = []
+    rejected = []
     for place, name in enumerate(sorted(chances, key=lambda name: chances[name])):
         if chances[name] * (tested - place) > 1 - LEVEL:
             break
-        found.append(name)
-    return found
+        rejected.append(name)
+    return rejected
 
 
 def sign_chance(change: np.ndarray) -> float:
@@ -181,47 +181,47 @@ def sign_chance(change: np.ndarray) -> float:
     return min(1.0, float(2 * tail / 2**count))
 
 
-def _classes(judged: _Judged) -> list[_Row]:
+def _classes(case: _Judged) -> list[_Row]:
     rows = []
-    for number, label in enumerate(judged.labels):
-        own = judged.targets == number
+    for number, label in enumerate(case.labels):
+        own = case.targets == number
         items = int(own.sum())
         if not items:
             rows.append(_Row(label, 0, None))
             continue
-        scores = [of_class(judged.task, arm[own], judged.targets[own]) for arm in judged.arms]
-        row = _Row(label, items, average(scores[0], judged.seed))
+        scores = [of_class(case.task, arm[own], case.targets[own]) for arm in case.arms]
+        row = _Row(label, items, average(scores[0], case.seed))
         if len(scores) > 1:
-            gain = paired(scores[0], scores[1], judged.seed)
+            gain = paired(scores[0], scores[1], case.seed)
             chance = sign_chance(scores[0] - scores[1])
             row = replace(row, scratch=float(scores[1].mean()), change=gain, chance=chance)
         rows.append(row)
     return rows
 
 
-def _label_sets(judged: _Judged) -> list[_Row]:
+def _label_sets(case: _Judged) -> list[_Row]:
     """Each label's F1; a label that no item has and none gets has no value."""
-    true = judged.targets > 0
+    true = case.targets > 0
 
     def parts(outputs: np.ndarray) -> Arrays:
-        answers = (set(answer["labels"]) for answer in judged.task.decode(outputs, judged.labels))
-        predicted = np.array([[label in answer for label in judged.labels] for answer in answers])
+        answers = (set(answer["labels"]) for answer in case.task.decode(outputs, case.labels))
+        predicted = np.array([[label in answer for label in case.labels] for answer in answers])
         return [2.0 * (true & predicted), true.astype(np.float64) + predicted]
 
     def f1(sums: Arrays) -> np.ndarray:
         return _over(*sums)
 
-    return _resampled(judged, parts, f1, true.sum(axis=0))
+    return _resampled(case, parts, f1, true.sum(axis=0))
 
 
-def _numbers(judged: _Judged) -> list[_Row]:
+def _numbers(case: _Judged) -> list[_Row]:
     """Each number's R² in the user's units; a number that never changes has no value."""
-    true = judged.targets.astype(np.float64)
+    true = case.targets.astype(np.float64)
     scale = np.where((true == true[0]).all(axis=0), np.inf, true.std(axis=0))
     centred = (true - true.mean(axis=0)) / scale
 
     def parts(outputs: np.ndarray) -> Arrays:
-        answers = judged.task.decode(outputs, judged.labels)
+        answers = case.task.decode(outputs, case.labels)
         rows = [list(row.get("values", {"": row.get("value")}).values()) for row in answers]
         errors = (true - np.array(rows, dtype=np.float64)) / scale
         return [errors**2, centred, centred**2]
@@ -230,14 +230,14 @@ def _numbers(judged: _Judged) -> list[_Row]:
         errors, total, squares = sums
         return 1 - _over(errors, squares - total**2 / len(true))
 
-    return _resampled(judged, parts, r2, np.full(true.shape[1], len(true)))
+    return _resampled(case, parts, r2, np.full(true.shape[1], len(true)))
 
 
 _ROWS = {"classes": _classes, "label sets": _label_sets, "numbers": _numbers}
 
 
 def _resampled(
-    judged: _Judged,
+    case: _Judged,
     parts: Callable[[np.ndarray], Arrays],
     measure: Callable[[Arrays], np.ndarray],
     items: np.ndarray,
@@ -247,17 +247,17 @@ def _resampled(
     `parts` are what an arm's items add to the sums, (N, K) each; a change's probability by chance
     is that of a normal distribution with the resamples' spread.
     """
-    given = [parts(arm) for arm in judged.arms]
-    whole = [measure([part.sum(axis=0) for part in arm]) for arm in given]
+    statistics = [parts(arm) for arm in case.arms]
+    whole = [measure([part.sum(axis=0) for part in arm]) for arm in statistics]
     blocks = [
-        [measure([weights @ part for part in arm]) for arm in given]
-        for weights in drawn(len(judged.targets), judged.seed)
+        [measure([weights @ part for part in arm]) for arm in statistics]
+        for weights in drawn(len(case.targets), case.seed)
     ]
-    resampled = [np.concatenate([block[arm] for block in blocks]) for arm in range(len(given))]
+    resampled = [np.concatenate([block[arm] for block in blocks]) for arm in range(len(statistics))]
     rows = []
-    for column, label in enumerate(judged.labels):
+    for column, label in enumerate(case.labels):
         row = _Row(label, int(items[column]), _bounds(whole[0][column], resampled[0][:, column]))
-        if len(given) > 1 and row.value:
+        if len(statistics) > 1 and row.value:
             changes = resampled[0][:, column] - resampled[1][:, column]
             change = _bounds(whole[0][column] - whole[1][column], changes)
             scratch = float(whole[1][column]) if change else None
@@ -287,12 +287,12 @@ def _chance(change: Interval | None, changes: np.ndarray) -> float:
 
 def _said(rows: Sequence[_Row], hurt: Sequence[str], tested: int, kind: str) -> str:
     one, many = _WORDS[kind]
-    known = [(row.value.value, row.label) for row in rows if row.value]
-    if not known:
+    values = [(row.value.value, row.label) for row in rows if row.value]
+    if not values:
         return f"No {one} has test items to judge it by."
-    value, label = min(known)
-    said = f"The lowest {one} is {label!r} at {value:.3f}."
+    value, label = min(values)
+    sentence = f"The lowest {one} is {label!r} at {value:.3f}."
     if tested:
         names = ", ".join(map(repr, hurt)) or f"no {one} beyond chance"
-        said += f" The transfer hurts {names} ({tested} {one if tested == 1 else many} tested)."
-    return said
+        sentence += f" The transfer hurts {names} ({tested} {one if tested == 1 else many} tested)."
+    return sentence

@@ -106,8 +106,8 @@ def paired(
     """
     differences = better - other
     if not np.isin(differences, (-1.0, 0.0, 1.0)).all():
-        found = bootstrap(differences, seed, lowest=-1.0)
-        return found if spread == 1.0 else widened(found, sqrt(spread))
+        resampled = bootstrap(differences, seed, lowest=-1.0)
+        return resampled if spread == 1.0 else widened(resampled, sqrt(spread))
     count = _effective(differences, clusters) / spread
     return _proportions(differences, count)
 

@@ -38,13 +38,13 @@ class Arm:
 
     def to_json(self, interval: Interval, sign: int = 1) -> dict[str, Any]:
         """Value with interval, seconds, and what else is known."""
-        found = interval.to_json()
-        told = {
+        record = interval.to_json()
+        cost = {
             "seconds": round(self.seconds, 2),
             "steps": self.steps,
             "validation": round(sign * self.selection_key[0], 5),
         }
-        return found | told | ({"note": self.note} if self.note else {})
+        return record | cost | ({"note": self.note} if self.note else {})
 
 
 def interval(
@@ -165,8 +165,8 @@ class Evidence:
 
         Folds and several seeds show it.
         """
-        seen = self.folds is not None or self.by_seed is not None
-        return 0.0 if seen or "scratch" not in self.arms else self.spread
+        is_measured = self.folds is not None or self.by_seed is not None
+        return 0.0 if is_measured or "scratch" not in self.arms else self.spread
 
     @property
     def doubt(self) -> str:
@@ -213,12 +213,12 @@ class Evidence:
 
     def _judge(self) -> dict[str, Any]:
         """How the arms were judged."""
-        found: dict[str, Any] = {"by": "held-out", "items": len(self.arms["naive"].scores)}
+        protocol: dict[str, Any] = {"by": "held-out", "items": len(self.arms["naive"].scores)}
         if self.folds is not None:
-            found |= {"by": "folds", "folds": self.folds.count, "repeats": self.folds.repeats}
+            protocol |= {"by": "folds", "folds": self.folds.count, "repeats": self.folds.repeats}
         if self.clusters is not None:
-            found["distinct"] = len(np.unique(self.clusters))
-        return found
+            protocol["distinct"] = len(np.unique(self.clusters))
+        return protocol
 
     def _noninferior(self, gain: Interval | None) -> str:
         """What can be said of the transfer where no difference is seen, empty elsewhere."""
@@ -233,8 +233,8 @@ class Evidence:
 
     def _trainings(self) -> dict[str, Any]:
         """How many trainings of scratch the gain is over, and what was assumed of others."""
-        seen = 1 if self.by_seed is None else len(self.by_seed["scratch"])
-        trainings = seen if self.folds is None else self.folds.count
+        runs = 1 if self.by_seed is None else len(self.by_seed["scratch"])
+        trainings = runs if self.folds is None else self.folds.count
         return {"trainings": trainings, "assumed": round(self.luck, 5)}
 
     def over_naive(self) -> Interval:
@@ -249,7 +249,7 @@ class Evidence:
     def to_json(self) -> dict[str, Any]:
         """The record, with names that later versions add to and never change."""
         gain, (baseline, lead) = self.gain, self.over_baseline()
-        found: dict[str, Any] = {
+        record: dict[str, Any] = {
             "metric": self.metric,
             "arms": {
                 name: arm.to_json(self.interval(arm), self.sign) for name, arm in self.arms.items()
@@ -270,22 +270,22 @@ class Evidence:
             "warnings": self.warnings,
         }
         if self.sign < 0:
-            found["less_is_better"] = True
-        found |= self.findings
+            record["less_is_better"] = True
+        record |= self.findings
         if self.made is not None:
-            found["made"] = dict(self.made)
+            record["made"] = dict(self.made)
         if self.by_seed is not None:
             means = {
                 who: (self.sign * scores).mean(axis=1).round(5)
                 for who, scores in self.by_seed.items()
             }
-            found["by_seed"] = {who: values.tolist() for who, values in means.items()}
+            record["by_seed"] = {who: values.tolist() for who, values in means.items()}
         if self.tried:
-            found["tried"] = {name: self._tried(arm) for name, arm in self.tried.items()}
+            record["tried"] = {name: self._tried(arm) for name, arm in self.tried.items()}
         if self.ranking is not None:
-            found["ranking"] = dict(self.ranking)
+            record["ranking"] = dict(self.ranking)
         if self.dropped is not None:
-            found["dropped"] = {"strategy": self.dropped.strategy} | self.dropped.to_json(
+            record["dropped"] = {"strategy": self.dropped.strategy} | self.dropped.to_json(
                 self.interval(self.dropped), self.sign
             )
-        return found
+        return record

@@ -39,8 +39,8 @@ class Resampling:
         """The metric of these outputs with its 95 % interval, as the metric is shown."""
         value, resampled = self._values(outputs)
         low, high = self.metric.bounds
-        found = self._between(value, resampled)
-        return Interval(value, max(low, found.low), min(high, found.high))
+        whole = self._between(value, resampled)
+        return Interval(value, max(low, whole.low), min(high, whole.high))
 
     def gain(
         self, outputs: np.ndarray, other: np.ndarray, of: Resampling | None = None
@@ -132,8 +132,8 @@ def judged(
         whole = Resampling(metric, targets, seed=seed, clusters=clusters, spread=spread)
         return whole.interval(predictions)
     scores = metric.scores(predictions, targets)
-    found = average(scores, seed, clusters=clusters, spread=spread)
-    return found.times(-1 if metric.less_is_better else 1)
+    interval = average(scores, seed, clusters=clusters, spread=spread)
+    return interval.times(-1 if metric.less_is_better else 1)
 
 
 def judged_task(task: Task, outputs: np.ndarray, targets: np.ndarray, seed: int = 0) -> Interval:

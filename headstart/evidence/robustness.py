@@ -46,7 +46,7 @@ def robustness(
     chosen = nested(targets, seed)[:ITEMS]
     sample, truth = [items[place] for place in chosen], targets[chosen]
     pictures = [picture(item.read(), reader) for item in sample]
-    found = []
+    rows = []
     for name in (CLEAN, *CORRUPTIONS):
         changed = [
             corrupted(item, pixels, name) for item, pixels in zip(sample, pictures, strict=True)
@@ -58,8 +58,8 @@ def robustness(
             row["scratch"] = round(
                 task.sign * float(task.scores(scratch(changed), truth).mean()), 5
             )
-        found.append(row)
-    return found
+        rows.append(row)
+    return rows
 
 
 def picture(raw: bytes, reader: Reader) -> np.ndarray:
@@ -135,8 +135,8 @@ def _picture(pixels: np.ndarray) -> pil.Image:
 
 
 def _pixels(picture: pil.Image) -> np.ndarray:
-    found = np.asarray(picture)
-    return found[:, :, None] if found.ndim == 2 else found
+    pixels = np.asarray(picture)
+    return pixels[:, :, None] if pixels.ndim == 2 else pixels
 
 
 def _bytes(pixels: np.ndarray, kind: str, **options: int) -> bytes:

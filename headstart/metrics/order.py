@@ -46,9 +46,9 @@ def _memberships(predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
 def _averaged(columns: list[Tensor]) -> Tensor:
     """The mean (R,) over columns (R,) that are numbers; not a number where none is."""
     values = torch.stack(columns)
-    known = ~torch.isnan(values)
-    total = torch.where(known, values, 0.0).sum(dim=0)
-    return torch.where(known.any(dim=0), total / known.sum(dim=0).clamp_min(1), torch.nan)
+    defined = ~torch.isnan(values)
+    total = torch.where(defined, values, 0.0).sum(dim=0)
+    return torch.where(defined.any(dim=0), total / defined.sum(dim=0).clamp_min(1), torch.nan)
 
 
 def _ratio(above: Tensor, below: Tensor) -> Tensor:
@@ -77,15 +77,15 @@ class AUROC(Metric):
     def value(self, statistics: Tensor, weights: Tensor) -> Tensor:
         """The mean over the classes."""
         values, members = statistics.chunk(2, dim=1)
-        found = []
+        columns = []
         for value, member in zip(values.T, members.T, strict=True):
             place = _Sorted.by(value)
             own = weights[:, place.order] * member[place.order]
             others = weights[:, place.order] * (1 - member[place.order])
             lower, not_higher = place.below(others)
             pairs = own.sum(dim=1) * others.sum(dim=1)
-            found.append(_ratio((own * (lower + not_higher)).sum(dim=1) / 2, pairs))
-        return _averaged(found)
+            columns.append(_ratio((own * (lower + not_higher)).sum(dim=1) / 2, pairs))
+        return _averaged(columns)
 
 
 @final
@@ -106,14 +106,14 @@ class AveragePrecision(Metric):
     def value(self, statistics: Tensor, weights: Tensor) -> Tensor:
         """The mean over the classes."""
         values, members = statistics.chunk(2, dim=1)
-        found = []
+        columns = []
         for value, member in zip(values.T, members.T, strict=True):
             place = _Sorted.by(-value)
             every = weights[:, place.order]
             own = every * member[place.order]
             precision = place.below(own)[1] / place.below(every)[1].clamp_min(1e-12)
-            found.append(_ratio((own * precision).sum(dim=1), own.sum(dim=1)))
-        return _averaged(found)
+            columns.append(_ratio((own * precision).sum(dim=1), own.sum(dim=1)))
+        return _averaged(columns)
 
 
 @final
@@ -135,13 +135,13 @@ class Spearman(Metric):
         """The mean over the numbers."""
         answers, truth = statistics.chunk(2, dim=1)
         pairs = zip(answers.T, truth.T, strict=True)
-        found = []
+        columns = []
         for pair in pairs:
             first, second = (self._ranks(values, weights) for values in pair)
             product = (weights * first * second).sum(dim=1)
             squares = (weights * first**2).sum(dim=1) * (weights * second**2).sum(dim=1)
-            found.append(_ratio(product, squares.clamp_min(1e-18).sqrt() * (squares > 1e-9)))
-        return _averaged(found)
+            columns.append(_ratio(product, squares.clamp_min(1e-18).sqrt() * (squares > 1e-9)))
+        return _averaged(columns)
 
     def _ranks(self, values: Tensor, weights: Tensor) -> Tensor:
         """Mid-ranks (R, N) of values (N,) as shares of all, less their mean."""

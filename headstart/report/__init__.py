@@ -79,11 +79,11 @@ def rows(evidence: dict[str, Any]) -> list[tuple[str, ...]]:
 def named_arms(evidence: Mapping[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
     """Each arm's key in the record, the name to show, and the arm; the dropped one comes last."""
     arms: dict[str, Any] = dict(evidence["arms"])
-    named: dict[str, str] = {"chosen": f"chosen ({evidence['strategy']})"}
+    titles: dict[str, str] = {"chosen": f"chosen ({evidence['strategy']})"}
     if "dropped" in evidence:
         arms["dropped"] = evidence["dropped"]
-        named["dropped"] = f"dropped ({evidence['dropped']['strategy']})"
-    return [(name, named.get(name, name), arm) for name, arm in arms.items()]
+        titles["dropped"] = f"dropped ({evidence['dropped']['strategy']})"
+    return [(name, titles.get(name, name), arm) for name, arm in arms.items()]
 
 
 def notes(evidence: dict[str, Any]) -> list[str]:
@@ -99,11 +99,11 @@ def notes(evidence: dict[str, Any]) -> list[str]:
     return lines + [f"Warning: {text}" for text in evidence["warnings"]]
 
 
-def _tried(tried: Mapping[str, Any]) -> str:
+def _tried(strategies: Mapping[str, Any]) -> str:
     """What the strategy was chosen from, in one sentence."""
-    items = max(row["items"] for row in tried.values())
-    told = ", ".join(f"{name} {row['value']:.3f}" for name, row in tried.items())
-    return f"Strategies compared on {items} items that were not held out: {told}."
+    items = max(row["items"] for row in strategies.values())
+    listing = ", ".join(f"{name} {row['value']:.3f}" for name, row in strategies.items())
+    return f"Strategies compared on {items} items that were not held out: {listing}."
 
 
 def as_text(evidence: dict[str, Any], width: int = 100) -> str:
@@ -141,19 +141,19 @@ def as_table(
 def as_columns(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Rows as columns of text. Only a terminal wraps them: a file or pipe gets whole lines."""
     terminal = sys.__stdout__ is not None and sys.__stdout__.isatty()
-    drawn = Table(
+    grid = Table(
         *titles,
         box=box.SIMPLE_HEAD if terminal else None,
         pad_edge=False,
         show_header=any(titles),
     )
     for row in rows:
-        drawn.add_row(*map(escape, row))
+        grid.add_row(*map(escape, row))
     text = io.StringIO()
     if terminal:
-        Console(file=text, width=Console().width, force_jupyter=False, highlight=False).print(drawn)
+        Console(file=text, width=Console().width, force_jupyter=False, highlight=False).print(grid)
     else:
-        plain_console(text, 10_000).print(drawn)
+        plain_console(text, 10_000).print(grid)
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
 
 

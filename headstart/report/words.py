@@ -103,8 +103,8 @@ def _held(evidence: Evidence) -> bool:
 
 
 def _trainings(evidence: Evidence) -> int:
-    given = (evidence.get("gain") or {}).get("trainings")
-    return int(given or len((evidence.get("by_seed") or {}).get("chosen", ())))
+    count = (evidence.get("gain") or {}).get("trainings")
+    return int(count or len((evidence.get("by_seed") or {}).get("chosen", ())))
 
 
 def _model(evidence: Evidence) -> str:
@@ -137,10 +137,12 @@ def _compared(evidence: Evidence) -> str:
         return "It began from random weights: nothing was transferred."
     if gain is None or scratch is None or verdict == "unknown":
         naive = arms.get("naive")
-        known = "What its pretraining was worth is not known"
+        unknown = "What its pretraining was worth is not known"
         if naive is None or not share:
-            return f"{known}."
-        return f"Always giving one answer is right on {_score(naive['value'], evidence)}. {known}."
+            return f"{unknown}."
+        return (
+            f"Always giving one answer is right on {_score(naive['value'], evidence)}. {unknown}."
+        )
     conclusion = {
         "helps": f", so pretraining is worth {_worth(gain, evidence)}",
         "hurts": f", so pretraining costs {_worth(gain, evidence)}",

@@ -37,8 +37,8 @@ class Result:
 
     def record(self) -> dict[str, Any]:
         """The evidence as the artifact keeps it."""
-        found = self.evidence.to_json() | ({"proof": "unfinished"} if self.stopped else {})
-        return found | ({"doubt": self.doubt} if self.doubt and found["gain"] is None else {})
+        evidence = self.evidence.to_json() | ({"proof": "unfinished"} if self.stopped else {})
+        return evidence | ({"doubt": self.doubt} if self.doubt and evidence["gain"] is None else {})
 
     def to_json(self) -> dict[str, Any]:
         """The evidence, and where the model is."""
@@ -46,9 +46,9 @@ class Result:
         return self.record() | {"out": str(self.folder)} | stopped
 
     def __str__(self) -> str:
-        told = f"{as_text(self.record())}\nSaved in {self.folder}"
+        text = f"{as_text(self.record())}\nSaved in {self.folder}"
         on = f"\nThe proof was stopped. Go on with it: headstart prove {self.folder}"
-        return told + on * self.stopped
+        return text + on * self.stopped
 
     def _repr_html_(self) -> str:
         return as_html(self.record())
@@ -171,7 +171,7 @@ class Plan(Printed):
         )
 
     def _row(self, cut: Cut) -> tuple[str, ...]:
-        told = "chosen" if cut == self.chosen else ("" if cut.fits else "too large for the disk")
+        mark = "chosen" if cut == self.chosen else ("" if cut.fits else "too large for the disk")
         return (
             f"{cut.boundary} {cut.after}",
             "×".join(map(str, cut.shape)),
@@ -180,5 +180,5 @@ class Plan(Printed):
             f"{1e3 * (cut.prefix + cut.moved):.2f}",
             f"{1e3 * (cut.frozen + cut.moved):.2f}",
             f"{cut.seconds(self.work):.1f}",
-            f"{told}, stored" if cut.stored and told else told or "stored" * cut.stored,
+            f"{mark}, stored" if cut.stored and mark else mark or "stored" * cut.stored,
         )

@@ -116,16 +116,16 @@ class Comparison(Printed):
     @property
     def warnings(self) -> tuple[str, ...]:
         """What of the items a model has seen before, as far as it is known."""
-        told = []
+        sentences = []
         for each in (self.first, self.second):
             if each.overlap:
-                told.append(
+                sentences.append(
                     f"{each.model} was trained on {each.overlap} of the {self.items} items; "
                     "its score flatters."
                 )
             if each.overlap is None:
-                told.append(f"What {each.model} was trained on is not recorded.")
-        return tuple(told)
+                sentences.append(f"What {each.model} was trained on is not recorded.")
+        return tuple(sentences)
 
     def to_json(self) -> dict[str, Any]:
         """{"metric", "items", "first", "second", "difference", "by_label", "better", …}."""
@@ -150,9 +150,9 @@ class Comparison(Printed):
 
     def _headline(self) -> str:
         gap, low, high = gained(self.difference, self.metric, self.less_is_better)
-        told = f"{self.better} answers better" if self.better else "Neither answers better"
+        outcome = f"{self.better} answers better" if self.better else "Neither answers better"
         lines = [
-            f"{told}: {self.second.model} minus {self.first.model} is {gap}, "
+            f"{outcome}: {self.second.model} minus {self.first.model} is {gap}, "
             f"95 % interval {low} to {high}, on {self.items} items."
         ]
         lines.append(f"{self.smaller} is smaller." if self.smaller else "Both are of one size.")

@@ -98,8 +98,8 @@ class Classification(Task):
         """Cross-entropy of each item, times its label's share if balanced. Shape (N,)."""
         top = outputs.max(axis=-1, keepdims=True)
         total = top[:, 0] + np.log(np.exp(outputs - top).sum(axis=-1))
-        found = total - np.take_along_axis(outputs, targets[:, None], axis=-1)[:, 0]
-        return np.asarray(found * label_shares(targets) if self.balanced else found)
+        surprise = total - np.take_along_axis(outputs, targets[:, None], axis=-1)[:, 0]
+        return np.asarray(surprise * label_shares(targets) if self.balanced else surprise)
 
     def decode(self, outputs: np.ndarray, labels: Sequence[str]) -> list[dict[str, Any]]:
         """The likeliest label of each item, its probability, and those of all labels."""
