@@ -77,8 +77,8 @@ class Metric(ABC):
             (slope,) = torch.autograd.grad(value, weights)
         influence = count * np.nan_to_num(slope[0].numpy())
         middle = self.undefined if torch.isnan(value) else float(value.detach())
-        found = np.round(middle + influence - influence.mean(), _DIGITS)
-        return -found if self.less_is_better else found
+        sign = -1 if self.less_is_better else 1
+        return np.asarray(sign * np.round(middle + influence - influence.mean(), _DIGITS))
 
 
 class Mean(Metric):

@@ -58,7 +58,7 @@ def compare(
         answers.append(_Answers(models[0].task, model.task, found, targets))
         sides.append(_side(folder, model, dataset, answers[-1].score(), seconds))
     one, other = answers
-    found = Comparison.of(
+    comparison = Comparison.of(
         models[0].task.metric,
         (sides[0], sides[1]),
         (one.scores(), other.scores()),
@@ -67,7 +67,7 @@ def compare(
         (alone[0], alone[1]),
     )
     less = models[0].task.sign < 0
-    return replace(found, difference=other.over(one), less_is_better=less)
+    return replace(comparison, difference=other.over(one), less_is_better=less)
 
 
 @dataclass(frozen=True)
