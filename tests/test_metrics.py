@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import headstart as hs
 from headstart import catalog
 from headstart.evidence.by_class import by_group, of_class, within
 from headstart.evidence.intervals import Interval, gained
+from headstart.loading import record
 from headstart.pipeline.metrics import fitting, weighed
 from headstart.report.page import FILE
 
@@ -140,9 +140,9 @@ def test_folds_judge_by_a_metric_too(tmp_path: Path) -> None:
 
 def test_a_model_of_before_opens_as_before(tmp_path: Path) -> None:
     fitted(texts(tmp_path, rare=20, usual=100), tmp_path / "model", scratch=False)
-    record = json.loads((tmp_path / "model" / "model.json").read_text())
-    assert "metric" not in record["task_settings"] and record["settings"].pop("metric") is None
-    (tmp_path / "model" / "model.json").write_text(json.dumps(record))
+    entries = record.read(tmp_path / "model")
+    assert "metric" not in entries["task_settings"] and entries["settings"].pop("metric") is None
+    record.write(tmp_path / "model", entries)
     assert hs.evaluate(tmp_path / "model", tmp_path / "texts.csv").metric == "balanced accuracy"
 
 
