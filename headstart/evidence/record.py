@@ -206,6 +206,10 @@ class Evidence:
             return self.folds.gain(arm.rows, other.rows, self.seed, self.clusters, resampled)
         return resampled or paired(arm.scores, other.scores, self.seed, clusters=self.clusters)
 
+    def _arm(self, arm: Arm) -> dict[str, Any]:
+        """An arm with its interval."""
+        return arm.to_json(self.interval(arm), self.sign)
+
     def _tried(self, arm: Arm) -> dict[str, Any]:
         """What choosing among strategies saw of one: never the held-out items."""
         scores = average(arm.checked, self.seed).times(self.sign).to_json()
@@ -251,9 +255,7 @@ class Evidence:
         gain, (baseline, lead) = self.gain, self.over_baseline()
         record: dict[str, Any] = {
             "metric": self.metric,
-            "arms": {
-                name: arm.to_json(self.interval(arm), self.sign) for name, arm in self.arms.items()
-            },
+            "arms": {name: self._arm(arm) for name, arm in self.arms.items()},
             "gain": gain.to_json() | self._trainings() if gain else None,
             "verdict": self.verdict,
             "doubt": self.doubt,
@@ -275,17 +277,14 @@ class Evidence:
         if self.made is not None:
             record["made"] = dict(self.made)
         if self.by_seed is not None:
-            means = {
-                who: (self.sign * scores).mean(axis=1).round(5)
+            record["by_seed"] = {
+                who: (self.sign * scores.mean(axis=1)).round(5).tolist()
                 for who, scores in self.by_seed.items()
             }
-            record["by_seed"] = {who: values.tolist() for who, values in means.items()}
         if self.tried:
             record["tried"] = {name: self._tried(arm) for name, arm in self.tried.items()}
         if self.ranking is not None:
             record["ranking"] = dict(self.ranking)
         if self.dropped is not None:
-            record["dropped"] = {"strategy": self.dropped.strategy} | self.dropped.to_json(
-                self.interval(self.dropped), self.sign
-            )
+            record["dropped"] = {"strategy": self.dropped.strategy} | self._arm(self.dropped)
         return record

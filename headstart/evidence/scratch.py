@@ -48,12 +48,10 @@ def scratch_arm(
     memory = Memory(experiment, rebuild, {"recipe": asdict(alike), "rates": list(candidates)})
     session = experiment.session("scratch", _time_for_scratch(experiment))
     planned = _planned(session)
-    remembered = memory.recall() if experiment.settings.cache and planned is None else None
-    if remembered is not None and bound.suits(
-        remembered[0].training, remembered[0].arm.outputs["validation"]
-    ):
+    past = memory.recall() if experiment.settings.cache and planned is None else None
+    if past is not None and bound.suits(past[0].training, past[0].arm.outputs["validation"]):
         experiment.progress.say("The network from scratch is one of an earlier run on this data.")
-        return remembered[0], remembered[1] + EARLIER
+        return past[0], past[1] + EARLIER
     started = time.monotonic()
     search = replace(reference, epochs=max(1, int(share * (reference.epochs // 4))))
     searched = _searched(experiment, rebuild, search, candidates, session.budget)

@@ -58,16 +58,13 @@ def compare(
         answers.append(_Answers(models[0].task, model.task, found, targets))
         sides.append(_side(folder, model, dataset, answers[-1].score(), seconds))
     one, other = answers
-    comparison = Comparison.of(
-        models[0].task.metric,
-        (sides[0], sides[1]),
+    scores, per_label = (
         (one.scores(), other.scores()),
-        targets,
-        dataset.labels,
-        (alone[0], alone[1]),
+        (targets, dataset.labels, (alone[0], alone[1])),
     )
-    less = models[0].task.sign < 0
-    return replace(comparison, difference=other.over(one), less_is_better=less)
+    comparison = Comparison.of(one.judge.metric, (sides[0], sides[1]), scores, *per_label)
+    less_is_better = one.judge.sign < 0
+    return replace(comparison, difference=other.over(one), less_is_better=less_is_better)
 
 
 @dataclass(frozen=True)

@@ -180,12 +180,8 @@ def _plan(trial: StrategySearch, asked: ArmResult) -> FitPlan:
 
 def _evidence(trial: StrategySearch, arms: Mapping[str, ArmResult], choice: Choice) -> Evidence:
     """The record of all arms, with what is to be said of the one that is handed over."""
-    name, baseline, asked = (
-        choice.kept,
-        choice.baseline,
-        arms["asked"],
-    )  # the last: or the best tried
-    winner, experiment = choice.arm or arms[name].arm, trial.seen
+    baseline, asked = choice.baseline, arms["asked"]  # or the best tried
+    winner, experiment = choice.arm or arms[choice.kept].arm, trial.seen
     folding, report = trial.folding, experiment.dataset.report
     learned = trial.experiment if folding is None else folding.parts[0]
     said = (experiment.objective(), choice.protocol)
