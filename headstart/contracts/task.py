@@ -9,9 +9,11 @@ from typing import Any, ClassVar
 import numpy as np
 from torch import nn
 
+from headstart.contracts.backbone import Backbone
 from headstart.contracts.entry_points import located
 from headstart.contracts.metric import Metric
 from headstart.contracts.model import Batch, Model, Step
+from headstart.errors import HeadstartError
 
 Labels = Sequence[str]
 Array = np.ndarray
@@ -23,14 +25,21 @@ class Task(ABC):
 
     `own_metric` is the `module:Class` of what it is judged by where the user names none, or it has
     a `metric`, the name of what the mean of its own `scores` is. `measure` is what the catalog has
-    it judged by instead. `kind` is that of the targets: classes, numbers, or label sets;
-    `cross_validates` says that `probe` does not look at validation.
+    it judged by instead. `kind` is the kind of its targets, as in the catalog;
+    `cross_validates` says that `probe` does not look at validation, `has_probe` that there is one.
+    Without one nothing is answered from frozen features alone: that arm and the curve over labels
+    are left out, and strategies begin with an untrained head.
     """
 
     own_metric: ClassVar[str] = ""
     measure: Metric | None = None
     kind: ClassVar[str] = "classes"
     cross_validates: ClassVar[bool] = False
+    has_probe: ClassVar[bool] = True
+
+    def for_backbone(self, backbone: Backbone) -> Task:
+        """The same task as it answers with this backbone; called once, before `head`."""
+        return self
 
     @abstractmethod
     def head(self, feature_dim: int, labels: Labels) -> nn.Module:
@@ -40,9 +49,15 @@ class Task(ABC):
     def step(self, model: Model, batch: Batch) -> Step:
         """One forward pass with its loss."""
 
-    @abstractmethod
     def probe(self, train: Examples, validation: Examples, labels: Labels) -> nn.Module:
-        """A head fitted on frozen features, its settings picked on validation, or by folds."""
+        """A head fitted on frozen features, its settings picked on validation, or by folds.
+
+        Raises HeadstartError where the task has none.
+        """
+        raise HeadstartError(
+            f"{type(self).__name__} has no probe, so frozen features alone can't answer. "
+            "Name a strategy that trains."
+        )
 
     @abstractmethod
     def naive(self, targets: Array, labels: Labels) -> Array:

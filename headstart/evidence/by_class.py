@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import comb, erfc, sqrt
 from typing import Any
 
 import numpy as np
 
-from headstart.contracts import Task
+from headstart.contracts import Encoding, Targets, Task
+from headstart.data.targets import known_kind
 from headstart.evidence.intervals import LEVEL, Interval, average, paired
 from headstart.evidence.resampling import drawn
 
 WIDEST_CONFUSION = 200  # labels; the matrix of more is too large to look at, or to keep
 _NORMAL = 1.959964  # standard deviations that hold 95 %
-_NOTHING = 1e-9  # of an item: what is less is rounding
-_WORDS = {
-    "classes": ("class", "classes"),
-    "label sets": ("label", "labels"),
-    "numbers": ("number", "numbers"),
-}
-_METRICS = {"classes": "accuracy", "label sets": "f1", "numbers": "r2"}
-Arrays = Sequence[np.ndarray]
+_METRICS = {Encoding.INDEX: "accuracy", Encoding.MARKS: "f1", Encoding.AMOUNTS: "r2"}
 
 
 @dataclass(frozen=True)
@@ -57,9 +51,9 @@ class _Row:
 
     def to_json(self) -> dict[str, Any]:
         value = self.value.to_json() if self.value else dict.fromkeys(("value", "low", "high"))
-        record = {"label": self.label, "items": self.items} | value
-        record["scratch"] = None if self.scratch is None else round(self.scratch, 5)
-        return record | {"change": self.change.to_json() if self.change else None}
+        found = {"label": self.label, "items": self.items} | value
+        found["scratch"] = None if self.scratch is None else round(self.scratch, 5)
+        return found | {"change": self.change.to_json() if self.change else None}
 
 
 def by_class(
@@ -79,9 +73,10 @@ def by_class(
     `confusion` counts items by true (rows) and predicted class, up to 200 classes. None for other
     kinds of target.
     """
-    if task.kind not in _ROWS:
+    kind = known_kind(task.kind)
+    rows = _rows(kind, _Judged(task, labels, outputs, scratch, targets, seed)) if kind else None
+    if kind is None or rows is None:
         return None
-    rows = _ROWS[task.kind](_Judged(task, labels, outputs, scratch, targets, seed))
     chances = {row.label: row.chance for row in rows if row.change and row.change.high < 0}
     tested = sum(row.change is not None for row in rows)
     hurt = holm(chances, tested)
@@ -89,14 +84,14 @@ def by_class(
     if scratch is not None:
         without, using = task.scores(scratch, targets), task.scores(outputs, targets)
         gap = paired(without, using, seed).to_json()
-    record: dict[str, Any] = {"rows": [row.to_json() for row in rows], "confusion": None}
-    if task.kind == "classes" and len(labels) <= WIDEST_CONFUSION:
+    found: dict[str, Any] = {"rows": [row.to_json() for row in rows], "confusion": None}
+    if kind.encoding is Encoding.INDEX and len(labels) <= WIDEST_CONFUSION:
         places = targets * len(labels) + outputs.argmax(axis=1)
         counts = np.bincount(places, minlength=len(labels) ** 2)
-        record["confusion"] = counts.reshape(len(labels), -1).tolist()
+        found["confusion"] = counts.reshape(len(labels), -1).tolist()
     if task.measure is not None:  # the rows are of what the kind of target is judged by as a rule
-        record["metric"] = _METRICS[task.kind]
-    return record | {"hurt": hurt, "ntg": gap, "said": _said(rows, hurt, tested, task.kind)}
+        found["metric"] = _METRICS.get(kind.encoding, task.metric)
+    return found | {"hurt": hurt, "ntg": gap, "said": _said(rows, hurt, tested, kind.words)}
 
 
 def by_group(
@@ -139,7 +134,7 @@ def within(task: Task, outputs: np.ndarray, targets: np.ndarray, groups: Any) ->
     metric, names = task.judged_by(), np.asarray(groups)
     scores = task.scores(outputs, targets)
     resampled = metric is not None and metric.resampled
-    for own in (names == name for name in np.unique(names) if task.kind == "classes" or resampled):
+    for own in (names == name for name in np.unique(names) if _of_classes(task) or resampled):
         scores[own] = task.scores(outputs[own], targets[own])
         if metric is not None and resampled:
             whole = np.ones((1, int(own.sum())))
@@ -150,11 +145,16 @@ def within(task: Task, outputs: np.ndarray, targets: np.ndarray, groups: Any) ->
 
 def of_class(task: Task, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """Each item's score (N,) among those of its class, where it has one: whether it is right."""
-    if task.kind != "classes":
+    if not _of_classes(task):
         return task.scores(outputs, targets)
     if task.judged_by() is None:  # it has scores of its own
         return within(task, outputs, targets, targets)
     return np.asarray(outputs.argmax(axis=1) == targets, dtype=np.float64)
+
+
+def _of_classes(task: Task) -> bool:
+    kind = known_kind(task.kind)
+    return kind is not None and kind.encoding is Encoding.INDEX
 
 
 def holm(chances: Mapping[str, float], tested: int) -> list[str]:
@@ -162,12 +162,12 @@ def holm(chances: Mapping[str, float], tested: int) -> list[str]:
 
     Holm's step-down procedure (1979) at 5 %; the tests that aren't among `chances` found nothing.
     """
-    rejected = []
+    found = []
     for place, name in enumerate(sorted(chances, key=lambda name: chances[name])):
         if chances[name] * (tested - place) > 1 - LEVEL:
             break
-        rejected.append(name)
-    return rejected
+        found.append(name)
+    return found
 
 
 def sign_chance(change: np.ndarray) -> float:
@@ -181,95 +181,62 @@ def sign_chance(change: np.ndarray) -> float:
     return min(1.0, float(2 * tail / 2**count))
 
 
-def _classes(case: _Judged) -> list[_Row]:
+def _rows(kind: Targets, judged: _Judged) -> list[_Row] | None:
+    """The rows of a table by name; None where the kind of target has none."""
+    if kind.encoding is Encoding.INDEX:
+        return _classes(judged)
+    return _resampled(kind, judged)
+
+
+def _classes(judged: _Judged) -> list[_Row]:
     rows = []
-    for number, label in enumerate(case.labels):
-        own = case.targets == number
+    for number, label in enumerate(judged.labels):
+        own = judged.targets == number
         items = int(own.sum())
         if not items:
             rows.append(_Row(label, 0, None))
             continue
-        scores = [of_class(case.task, arm[own], case.targets[own]) for arm in case.arms]
-        row = _Row(label, items, average(scores[0], case.seed))
+        scores = [of_class(judged.task, arm[own], judged.targets[own]) for arm in judged.arms]
+        row = _Row(label, items, average(scores[0], judged.seed))
         if len(scores) > 1:
-            gain = paired(scores[0], scores[1], case.seed)
+            gain = paired(scores[0], scores[1], judged.seed)
             chance = sign_chance(scores[0] - scores[1])
             row = replace(row, scratch=float(scores[1].mean()), change=gain, chance=chance)
         rows.append(row)
     return rows
 
 
-def _label_sets(case: _Judged) -> list[_Row]:
-    """Each label's F1; a label that no item has and none gets has no value."""
-    true = case.targets > 0
+def _resampled(kind: Targets, judged: _Judged) -> list[_Row] | None:
+    """A row for each name, from a measure of sums over items, which are resampled 2,000 times.
 
-    def parts(outputs: np.ndarray) -> Arrays:
-        answers = (set(answer["labels"]) for answer in case.task.decode(outputs, case.labels))
-        predicted = np.array([[label in answer for label in case.labels] for answer in answers])
-        return [2.0 * (true & predicted), true.astype(np.float64) + predicted]
-
-    def f1(sums: Arrays) -> np.ndarray:
-        return _over(*sums)
-
-    return _resampled(case, parts, f1, true.sum(axis=0))
-
-
-def _numbers(case: _Judged) -> list[_Row]:
-    """Each number's R² in the user's units; a number that never changes has no value."""
-    true = case.targets.astype(np.float64)
-    scale = np.where((true == true[0]).all(axis=0), np.inf, true.std(axis=0))
-    centred = (true - true.mean(axis=0)) / scale
-
-    def parts(outputs: np.ndarray) -> Arrays:
-        answers = case.task.decode(outputs, case.labels)
-        rows = [list(row.get("values", {"": row.get("value")}).values()) for row in answers]
-        errors = (true - np.array(rows, dtype=np.float64)) / scale
-        return [errors**2, centred, centred**2]
-
-    def r2(sums: Arrays) -> np.ndarray:
-        errors, total, squares = sums
-        return 1 - _over(errors, squares - total**2 / len(true))
-
-    return _resampled(case, parts, r2, np.full(true.shape[1], len(true)))
-
-
-_ROWS = {"classes": _classes, "label sets": _label_sets, "numbers": _numbers}
-
-
-def _resampled(
-    case: _Judged,
-    parts: Callable[[np.ndarray], Arrays],
-    measure: Callable[[Arrays], np.ndarray],
-    items: np.ndarray,
-) -> list[_Row]:
-    """A row for each column, from a measure of sums over items, which are resampled 2,000 times.
-
-    `parts` are what an arm's items add to the sums, (N, K) each; a change's probability by chance
-    is that of a normal distribution with the resamples' spread.
+    A change's probability by chance is that of a normal distribution with the resamples' spread.
+    None where the kind of target has no such sums.
     """
-    statistics = [parts(arm) for arm in case.arms]
-    whole = [measure([part.sum(axis=0) for part in arm]) for arm in statistics]
-    blocks = [
-        [measure([weights @ part for part in arm]) for arm in statistics]
-        for weights in drawn(len(case.targets), case.seed)
+    given = [
+        kind.sums(judged.task.decode(arm, judged.labels), judged.targets, judged.labels)
+        for arm in judged.arms
     ]
-    resampled = [np.concatenate([block[arm] for block in blocks]) for arm in range(len(statistics))]
+    if not given[0]:
+        return None
+    measure, items = kind.measure, np.full(len(judged.labels), len(judged.targets))
+    if kind.encoding is Encoding.MARKS:
+        items = (judged.targets > 0).sum(axis=0)
+    whole = [measure([part.sum(axis=0) for part in arm]) for arm in given]
+    blocks = [
+        [measure([weights @ part for part in arm]) for arm in given]
+        for weights in drawn(len(judged.targets), judged.seed)
+    ]
+    resampled = [np.concatenate([block[arm] for block in blocks]) for arm in range(len(given))]
     rows = []
-    for column, label in enumerate(case.labels):
+    for column, label in enumerate(judged.labels):
         row = _Row(label, int(items[column]), _bounds(whole[0][column], resampled[0][:, column]))
-        if len(statistics) > 1 and row.value:
+        if len(given) > 1 and row.value:
             changes = resampled[0][:, column] - resampled[1][:, column]
             change = _bounds(whole[0][column] - whole[1][column], changes)
             scratch = float(whole[1][column]) if change else None
             row = replace(row, scratch=scratch, change=change, chance=_chance(change, changes))
         rows.append(row)
     return rows
-
-
-def _over(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-    """The ratio, not a number where there is nothing to divide by."""
-    sound = below > _NOTHING
-    return np.where(sound, above / np.where(sound, below, 1.0), np.nan)
 
 
 def _bounds(value: float, resampled: np.ndarray) -> Interval | None:
@@ -285,14 +252,14 @@ def _chance(change: Interval | None, changes: np.ndarray) -> float:
     return erfc(abs(change.value) / spread / sqrt(2)) if change and spread > 0 else 1.0
 
 
-def _said(rows: Sequence[_Row], hurt: Sequence[str], tested: int, kind: str) -> str:
-    one, many = _WORDS[kind]
-    values = [(row.value.value, row.label) for row in rows if row.value]
-    if not values:
+def _said(rows: Sequence[_Row], hurt: Sequence[str], tested: int, words: tuple[str, str]) -> str:
+    one, many = words
+    known = [(row.value.value, row.label) for row in rows if row.value]
+    if not known:
         return f"No {one} has test items to judge it by."
-    value, label = min(values)
-    sentence = f"The lowest {one} is {label!r} at {value:.3f}."
+    value, label = min(known)
+    said = f"The lowest {one} is {label!r} at {value:.3f}."
     if tested:
         names = ", ".join(map(repr, hurt)) or f"no {one} beyond chance"
-        sentence += f" The transfer hurts {names} ({tested} {one if tested == 1 else many} tested)."
-    return sentence
+        said += f" The transfer hurts {names} ({tested} {one if tested == 1 else many} tested)."
+    return said

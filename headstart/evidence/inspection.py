@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from headstart.contracts.targets import Encoding
 from headstart.data import Item, nested
+from headstart.data.targets import USUAL, kind_named
 from headstart.evidence.calibration import shares, temperature
 from headstart.transferability import Sample, ridge
 
@@ -51,23 +53,23 @@ def inspection(
     items = [item for split in learned for item in split.items]
     features = np.concatenate([split.features for split in learned])
     targets = np.concatenate([split.targets for split in learned])
-    record: dict[str, Any] = dict.fromkeys(("mistakes", "ambiguous", "suspects"))
-    if kind == "classes":
-        record = {
+    found: dict[str, Any] = dict.fromkeys(("mistakes", "ambiguous", "suspects"))
+    if kind_named(kind).encoding is Encoding.INDEX:
+        found = {
             "mistakes": mistakes(outputs, test.targets, names, labels),
             "ambiguous": ambiguous(outputs, test.targets, names, labels),
             "suspects": suspects(features, targets, [item.id for item in items], labels, seed),
         }
-    shown = {row["id"] for rows in record.values() for row in rows or ()}
-    ids = {item.id for item in items}  # all of them, where each was held out by a fold
-    new = [place for place, item in enumerate(test.items) if item.id not in ids]
+    shown = {row["id"] for rows in found.values() for row in rows or ()}
+    known = {item.id for item in items}  # all of them, where each was held out by a fold
+    new = [place for place, item in enumerate(test.items) if item.id not in known]
     everything = [*items, *(test.items[place] for place in new)]
     features = np.concatenate([features, test.features[new]])
     places = [place for place, item in enumerate(everything) if item.id in shown]
     given = [everything[place].id for place in places]
     near = nearest(features[places], given, train.features, [item.id for item in train.items])
     targets = np.concatenate([targets, test.targets[new]])
-    return record | {"nearest": near, "map": feature_map(features, targets, everything, seed)}
+    return found | {"nearest": near, "map": feature_map(features, targets, everything, seed)}
 
 
 def mistakes(
@@ -111,23 +113,23 @@ def suspects(
     more than 5,000 items a share of each class is searched.
     """
     places = np.sort(nested(targets, seed)[:SEARCHED])
-    labels_here = targets[places]
-    if len(np.unique(labels_here)) < 2:
+    given = targets[places]
+    if len(np.unique(given)) < 2:
         return []
-    chances = held_out_shares(features[places], labels_here)
-    rows = np.arange(len(labels_here))
-    own = chances[rows, labels_here]
-    counts = np.bincount(labels_here, minlength=chances.shape[1])
-    usual = np.bincount(labels_here, own, chances.shape[1]) / np.maximum(counts, 1)
+    chances = held_out_shares(features[places], given)
+    rows = np.arange(len(given))
+    own = chances[rows, given]
+    counts = np.bincount(given, minlength=chances.shape[1])
+    usual = np.bincount(given, own, chances.shape[1]) / np.maximum(counts, 1)
     reached = (chances >= usual) & (counts >= _FEWEST)
-    doubted = (own < usual[labels_here]) & reached.any(axis=1)
+    doubted = (own < usual[given]) & reached.any(axis=1)
     likely = np.where(reached, chances, -1.0).argmax(axis=1)
-    missing = 1 - own / usual[labels_here]
+    missing = 1 - own / usual[given]
     order = np.argsort(-np.where(doubted, missing, -1.0), kind="stable")
     return [
         {
             "id": names[places[row]],
-            "label": labels[labels_here[row]],
+            "label": labels[given[row]],
             "likely": labels[likely[row]],
             "score": round(float(missing[row]), 5),
         }
@@ -137,7 +139,7 @@ def suspects(
 
 def held_out_shares(features: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """Probabilities (N, labels) of each item's label, from all items but itself."""
-    answers = ridge(Sample(features, targets, "classes")) * _SHARPER
+    answers = ridge(Sample(features, targets, USUAL)) * _SHARPER
     return shares(answers / temperature(answers, targets))
 
 
@@ -193,28 +195,28 @@ def _plane(features: np.ndarray, seed: int) -> np.ndarray:
     centred = features.astype(np.float64) - features.mean(axis=0, dtype=np.float64)
     centred /= np.abs(centred).max(initial=0.0) or 1.0
     axes = _principal(centred, seed)
-    plane = axes[:, :2]
+    found = axes[:, :2]
     if len(features) >= 10 and axes.any():
         perplexity = min(_PERPLEXITY, (len(features) - 1) / 3)
-        start = 1e-4 * plane / (plane[:, 0].std() or 1.0)
+        start = 1e-4 * found / (found[:, 0].std() or 1.0)
         solver = TSNE(
             2, init=start.astype(np.float32), perplexity=perplexity, max_iter=_STEPS,
             learning_rate="auto", random_state=seed % 2**32,
         )  # fmt: skip
-        plane = solver.fit_transform(axes.astype(np.float32))
-    return np.asarray(plane, dtype=np.float64)
+        found = solver.fit_transform(axes.astype(np.float32))
+    return np.asarray(found, dtype=np.float64)
 
 
 def _principal(centred: np.ndarray, seed: int) -> np.ndarray:
     """Coordinates along the first principal axes, (N, 2 to 50), each axis' largest one positive."""
     from sklearn.utils.extmath import randomized_svd
 
-    components = min(_AXES, *centred.shape)
-    left_vectors, lengths, _ = randomized_svd(centred, components, random_state=seed % 2**32)
-    projection = left_vectors * lengths
-    tips = np.take_along_axis(projection, np.abs(projection).argmax(axis=0)[None], axis=0)
-    projection = projection * np.where(tips < 0, -1.0, 1.0)
-    return np.pad(projection, ((0, 0), (0, max(0, 2 - components))))
+    wanted = min(_AXES, *centred.shape)
+    left, lengths, _ = randomized_svd(centred, wanted, random_state=seed % 2**32)
+    found = left * lengths
+    tips = np.take_along_axis(found, np.abs(found).argmax(axis=0)[None], axis=0)
+    found = found * np.where(tips < 0, -1.0, 1.0)
+    return np.pad(found, ((0, 0), (0, max(0, 2 - wanted))))
 
 
 def _rows(

@@ -10,7 +10,6 @@ import numpy as np
 from headstart import catalog
 from headstart.contracts import Task
 from headstart.data import Item
-from headstart.data import targets as kinds
 from headstart.defaults import Settings
 from headstart.errors import HeadstartError
 from headstart.evidence import judged
@@ -21,7 +20,7 @@ def demand_metric(settings: Settings) -> None:
     name = settings.metric
     if name is None or name in catalog.names("metrics"):
         return
-    known = "; ".join(f"for {kind} {_listed(kind)}" for kind in sorted(kinds.KINDS))
+    known = "; ".join(f"for {kind} {_listed(kind)}" for kind in sorted(catalog.TARGETS))
     raise HeadstartError(f"Metric {name!r} is not known. Give one that fits: {known}.")
 
 

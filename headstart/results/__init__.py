@@ -17,8 +17,8 @@ from headstart.report.notebook import Printed
 from headstart.report.words import other_metrics
 
 
-@dataclass(frozen=True)
-class Result:
+@dataclass(frozen=True, repr=False)
+class Result(Printed):
     """What `fit` and `pretrain` made: the folder of the model, and the evidence for it.
 
     `stopped` says that the proof was interrupted, so that `prove` can go on with it; `doubt` then
@@ -54,7 +54,7 @@ class Result:
         return as_html(self.record())
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Evaluation(Printed):
     """How a saved model does on labelled data."""
 
@@ -119,7 +119,7 @@ class Evaluation(Printed):
         return "\n".join(lines)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Extracted(Printed):
     """Features that now lie in the store: of how many items, and how many were computed for it."""
 
@@ -143,7 +143,7 @@ class Extracted(Printed):
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Plan(Printed):
     """Where a strategy lets the network be cut, what each cut costs, and the one `fit` takes."""
 
