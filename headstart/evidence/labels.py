@@ -48,10 +48,8 @@ class Curve:
     def points(self) -> list[dict[str, Any]]:
         """Items, value and 95 % interval at each count, over draws and held-out items."""
         each = [over_draws(self.scores[:, place], self.seed) for place in range(len(self.counts))]
-        return [
-            {"items": count} | interval.times(self.sign).to_json()
-            for count, interval in zip(self.counts, each, strict=True)
-        ]
+        pairs = zip(self.counts, each, strict=True)
+        return [{"items": n} | interval.times(self.sign).to_json() for n, interval in pairs]
 
     def resampled(self, items: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """The mean at each count, (counts,), over the items given and over resampled draws.

@@ -159,11 +159,9 @@ def pretrain(
         naive = evidence.naive_arm(experiment, made)
         lead = evidence.paired(made.arm.scores, naive.arm.scores, run.settings.seed)
         if lead.low <= 0:
-            told = evidence.gained(lead, experiment.task.metric, experiment.task.sign < 0)
-            said = (
-                f"The network does not beat the naive model: {told[0]}, "
-                f"95 % interval {told[1]} to {told[2]}."
-            )
+            gain, *ends = evidence.gained(lead, experiment.task.metric, experiment.task.sign < 0)
+            interval = f"95 % interval {ends[0]} to {ends[1]}"
+            said = f"The network does not beat the naive model: {gain}, {interval}."
             if not anyway:
                 raise HeadstartError(f"{said} Give more data or epochs, or save it with --anyway.")
             run.progress.warn(said)
