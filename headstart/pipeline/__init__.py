@@ -12,7 +12,7 @@ from headstart import catalog, defaults, evidence
 from headstart.data import data_of, demand_data, load_labelled
 from headstart.defaults import Settings
 from headstart.errors import HeadstartError
-from headstart.evidence.by_class import within
+from headstart.evidence.by_class import of_class
 from headstart.pipeline.asking import Asked, asked_schema
 from headstart.pipeline.comparing import compare
 from headstart.pipeline.demands import demand_steps, validate_strategy
@@ -21,6 +21,7 @@ from headstart.pipeline.finish import Choice, finish
 from headstart.pipeline.heads import headed
 from headstart.pipeline.later import planned, prove
 from headstart.pipeline.listing import backbones, strategies
+from headstart.pipeline.metrics import others
 from headstart.pipeline.opening import load, reported
 from headstart.pipeline.options import Options, settings_of
 from headstart.pipeline.prepare import (
@@ -158,10 +159,9 @@ def pretrain(
         naive = evidence.naive_arm(experiment, made)
         lead = evidence.paired(made.arm.scores, naive.arm.scores, run.settings.seed)
         if lead.low <= 0:
-            said = (
-                f"The network does not beat the naive model: {lead.value:+.3f} "
-                f"{experiment.task.metric}, 95 % interval {lead.low:+.3f} to {lead.high:+.3f}."
-            )
+            gain, *ends = evidence.gained(lead, experiment.task.metric, experiment.task.sign < 0)
+            interval = f"95 % interval {ends[0]} to {ends[1]}"
+            said = f"The network does not beat the naive model: {gain}, {interval}."
             if not anyway:
                 raise HeadstartError(f"{said} Give more data or epochs, or save it with --anyway.")
             run.progress.warn(said)
@@ -196,6 +196,7 @@ def evaluate(
     outputs = predictor.outputs(items)
     seen = trained_on(Path(model))
     overlap = None if seen is None else sum(item.identity in seen for item in items)
-    scores = predictor.task.scores(outputs, targets)
-    alone = within(predictor.task, outputs, targets, targets)  # among those of their label
-    return Evaluation.of(predictor.task.metric, (scores, alone), targets, dataset, overlap)
+    task = predictor.task
+    score, alone = evidence.judged_task(task, outputs, targets), of_class(task, outputs, targets)
+    more = others(task, outputs, targets)
+    return Evaluation.of((task.metric, score, more), alone, targets, dataset, overlap)

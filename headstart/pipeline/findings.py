@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from headstart import evidence
 from headstart.contracts import Encoding
-from headstart.data import Item
 from headstart.data.targets import USUAL, kind_named
 from headstart.evidence import ArmResult, Experiment
 from headstart.evidence.by_class import by_class, by_group, within
@@ -22,8 +22,9 @@ from headstart.evidence.judging import outputs_of
 from headstart.evidence.labels import saved, scratch_curve, transfer_curve
 from headstart.evidence.robustness import CORRUPTED, robustness
 from headstart.features.near import near_said
-from headstart.pipeline.affordable import shortened
+from headstart.pipeline.affordable import fewer, shortened
 from headstart.pipeline.heads import FEATURES
+from headstart.pipeline.metrics import families, others
 from headstart.pipeline.pictures import pictured
 from headstart.pipeline.prepare import random_init, scratch_recipe
 from headstart.pipeline.selection.strategy_search import StrategySearch
@@ -60,10 +61,10 @@ class Proof:
         level = level if level and wanted != "none" else wanted
         if level == "none" or FEATURES not in self.trial.tried:
             return {}
-        parts: dict[str, Callable[[], Any]] = {"calibration": self._calibration}
+        parts: dict[str, Callable[[], Any]] = {"calibration": lambda: self.calibrated}
         if level != FIRST:
             parts["convergence"] = self._convergence
-            parts |= {"classes": self._classes, "groups": self._groups}
+            parts |= {"classes": self._classes, "groups": self._groups, "metrics": self._metrics}
         if level == "full":
             parts |= {"items": self._items, "labels": self._labels, "robustness": self._robustness}
         found = {}
@@ -108,9 +109,12 @@ class Proof:
         before = features.arm.seconds if probed else 0.0
         ours = Course(winner.arm.selection_key[0], winner.training.history, before)
         theirs = scratch and Course(scratch.arm.selection_key[0], scratch.training.history)
-        return convergence(ours, theirs or None, self.arms["naive"].arm.selection_key[0])
+        naive = self.arms["naive"].arm.selection_key[0]
+        return convergence(ours, theirs or None, naive, self.experiment.task.sign)
 
-    def _calibration(self) -> dict[str, Any] | None:
+    @cached_property
+    def calibrated(self) -> dict[str, Any] | None:
+        """Whether the model handed over is as sure as it is right; None for other targets."""
         dataset, settings = self.experiment.dataset, self.experiment.settings
         checked = "test" if self.trial.folding else "validation"  # folds hold all items out once
         truth = {"validation": dataset.targets(checked), "test": dataset.targets("test")}
@@ -126,6 +130,14 @@ class Proof:
         scratch = None if unlearned(self.arms, seed) else self._scratch()
         return by_class(experiment.task, experiment.labels, ours, test, scratch, seed)
 
+    def _metrics(self) -> list[dict[str, Any]]:
+        """What the metrics that nothing was chosen by say of the model handed over."""
+        experiment, dataset = self.experiment, self.experiment.dataset
+        ours, folding = self._as_saved(), self.trial.folding
+        spread = folding.folds.spread(1) if folding else 1.0
+        around = (experiment.settings.seed, families(dataset.split("test")), spread)
+        return others(experiment.task, ours, dataset.targets("test"), *around)
+
     def _groups(self) -> list[dict[str, Any]] | None:
         """What is reached in each group of the test items, where a column names groups."""
         groups = [item.group for item in self.experiment.dataset.split("test")]
@@ -135,7 +147,9 @@ class Proof:
         given = (self.experiment.dataset.targets("test"), names)
         ours = within(self.experiment.task, self.arms[self.kept].arm.outputs["test"], *given)
         theirs = None if scratch is None else within(self.experiment.task, scratch, *given)
-        return by_group(ours, names, theirs, self.experiment.settings.seed)
+        return by_group(
+            ours, names, theirs, self.experiment.settings.seed, self.experiment.task.sign
+        )
 
     def _items(self) -> dict[str, Any]:
         experiment = self.trial.experiment
@@ -146,13 +160,14 @@ class Proof:
         }
         if self.trial.folding:
             splits["test"] = self._every_item(splits)
-        winner, told = self.arms[self.kept], self._calibration()
+        ours, seed = self._as_saved(), self.experiment.settings.seed
+        return inspection(dataset.kind, self.experiment.labels, splits, ours, seed)
+
+    def _as_saved(self) -> np.ndarray:
+        """The outputs for the test items as the saved model will answer."""
+        winner, told = self.arms[self.kept], self.calibrated
         ours = winner.arm.outputs["test"]
-        if told and folded(winner.model, 1.0):  # as the saved model will answer
-            ours = ours / told["temperature"]
-        return inspection(
-            dataset.kind, self.experiment.labels, splits, ours, self.experiment.settings.seed
-        )
+        return ours / told["temperature"] if told and folded(winner.model, 1.0) else ours
 
     def _every_item(self, learned: Mapping[str, Inspected]) -> Inspected:
         """All items as they were held out by folds, in the order of the data set."""
@@ -186,7 +201,7 @@ class Proof:
             given = (targets, scratch.arm.scores, self._train_at(scratch))
             seconds = scratch.training.seconds
             theirs, skipped = scratch_curve(*given, seconds, until, seed)
-            told["scratch"] = theirs.points()
+            told["scratch"] = replace(theirs, sign=experiment.task.sign).points()
             made = saved(ours, theirs)
             found, said = made.to_json(), [made.said, skipped, later.said]
             if scratch.training.cut:
@@ -210,7 +225,7 @@ class Proof:
         def train(positions: np.ndarray) -> np.ndarray | None:
             if len(positions) < 2:  # a single item teaches nothing, and some networks can't take it
                 return None
-            experiment = _fewer(self.experiment, positions)
+            experiment = fewer(self.experiment, positions)
             recipe = scratch_recipe(experiment, moves, backbone)
             like = scratch.recipe or recipe
             made = evidence.scratch_at(
@@ -270,15 +285,3 @@ def constant(
         f"The model handed over answers {answer} to each of the {len(targets)} held-out items: "
         f"nothing did better on validation. Label {more}, or try another backbone or strategy."
     ]
-
-
-def _fewer(experiment: Experiment, positions: Sequence[int] | np.ndarray) -> Experiment:
-    """The same target with only some of the training items."""
-    train = experiment.dataset.split("train")
-    kept = {train[place].id for place in positions}
-
-    def stays(item: Item) -> bool:
-        return item.split != "train" or item.id in kept
-
-    items = tuple(item for item in experiment.dataset.items if stays(item))
-    return replace(experiment, dataset=replace(experiment.dataset, items=items))

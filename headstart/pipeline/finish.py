@@ -7,10 +7,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from torch import nn
 
-from headstart import artifact, defaults
+from headstart import artifact, defaults, evidence
 from headstart.artifact import Record
 from headstart.contracts import Backbone
 from headstart.contracts.model import Model
@@ -20,6 +19,7 @@ from headstart.pipeline.checking import check
 from headstart.pipeline.explaining import explanations
 from headstart.pipeline.findings import FIRST, Proof, constant
 from headstart.pipeline.heads import FEATURES, head_of
+from headstart.pipeline.metrics import families
 from headstart.pipeline.prepare import random_init, task_name
 from headstart.pipeline.provenance import Name, called, provenance
 from headstart.pipeline.seeds import over_seeds
@@ -181,17 +181,16 @@ def _plan(trial: StrategySearch, asked: ArmResult) -> FitPlan:
 
 def _evidence(trial: StrategySearch, arms: Mapping[str, ArmResult], choice: Choice) -> Evidence:
     """The record of all arms, with what is to be said of the one that is handed over."""
-    name, baseline, asked = (
-        choice.kept,
-        choice.baseline,
-        arms["asked"],
-    )  # the last: or the best tried
-    winner, experiment = choice.arm or arms[name].arm, trial.seen
+    baseline, asked = choice.baseline, arms["asked"]  # or the best tried
+    winner, experiment = choice.arm or arms[choice.kept].arm, trial.seen
     folding, report = trial.folding, experiment.dataset.report
     learned = trial.experiment if folding is None else folding.parts[0]
     said = (experiment.objective(), choice.protocol)
+    task, truth = experiment.task, experiment.dataset.targets("test")
+    clusters = families(experiment.dataset.split("test"))
+    spread = 1.0 if folding is None else folding.folds.spread(1)
     found = Evidence(
-        metric=experiment.task.metric,
+        metric=task.metric,
         arms={arm: made.arm for arm, made in arms.items() if arm in SIMPLE or made is not asked},
         backbone=trial.backbone.origin.reference,
         data=report.to_json() | {"fingerprint": experiment.dataset.fingerprint},
@@ -201,36 +200,34 @@ def _evidence(trial: StrategySearch, arms: Mapping[str, ArmResult], choice: Choi
         warnings=[*report.warnings, *experiment.remarks()],
         epoch=learned.steps_per_epoch(),
         folds=None if folding is None else folding.folds,
-        clusters=_clusters(experiment),
+        clusters=clusters,
         spread=defaults.training_spread(len(learned.dataset.split("train"))),
+        sign=task.sign,
+        resampling=evidence.resampling(task, truth, experiment.settings.seed, clusters, spread),
     )
+    if task.sign < 0:  # in the metric's own units, which the naive model gives the scale of
+        found.spread *= abs(float(arms["naive"].arm.scores.mean()))
     found.arms["chosen"] = winner
     if baseline is not None:
         found.arms[baseline.strategy] = baseline
         found.baselines = ("naive", baseline.strategy)
-        found.warnings += _beaten(winner, baseline)
+        found.warnings += _beaten(winner, baseline, task.sign)
     found.warnings += _diverged(arms)
-    truth, kind = experiment.dataset.targets("test"), experiment.dataset.kind
+    kind = experiment.dataset.kind
     found.warnings += constant(winner.outputs["test"], truth, experiment.labels, kind)
     if asked.arm.strategy != winner.strategy:
-        found.dropped = replace(asked.arm, note=_dropped(asked.arm, winner))
+        found.dropped = replace(asked.arm, note=_dropped(asked.arm, winner, task.sign))
     return found
 
 
-def _clusters(experiment: Experiment) -> np.ndarray | None:
-    """Which held-out items belong together, (N,); None where each stands alone."""
-    own = [item.cluster for item in experiment.dataset.split("test")]
-    places = np.unique(own, return_inverse=True)[1]
-    return places if len(np.unique(places)) < len(own) else None
-
-
-def _beaten(winner: Arm, baseline: Arm) -> list[str]:
+def _beaten(winner: Arm, baseline: Arm, sign: int) -> list[str]:
     """Whether validation prefers what needs no network to what is handed over."""
     if baseline.selection_key[0] <= winner.selection_key[0]:
         return []
     return [
-        f"A linear model on {baseline.strategy} scored {baseline.selection_key[0]:.3f} on "
-        f"validation, above the {winner.selection_key[0]:.3f} of the model handed over. "
+        f"A linear model on {baseline.strategy} scored {sign * baseline.selection_key[0]:.3f} on "
+        f"validation, {'above' if sign > 0 else 'better than'} the "
+        f"{sign * winner.selection_key[0]:.3f} of the model handed over. "
         "Try another backbone or strategy, or use that one."
     ]
 
@@ -246,11 +243,13 @@ def _diverged(arms: Mapping[str, ArmResult]) -> list[str]:
     ]
 
 
-def _dropped(asked: Arm, winner: Arm) -> str:
-    than = "no better than" if asked.selection_key[0] == winner.selection_key[0] else "below"
+def _dropped(asked: Arm, winner: Arm, sign: int) -> str:
+    scores = [sign * arm.selection_key[0] for arm in (asked, winner)]
+    worse = "below" if sign > 0 else "worse than"
     note = (
-        f"{asked.strategy} scored {asked.selection_key[0]:.3f} on validation, {than} "
-        f"{winner.strategy} at {winner.selection_key[0]:.3f}, which is handed over."
+        f"{asked.strategy} scored {scores[0]:.3f} on validation, "
+        f"{'no better than' if scores[0] == scores[1] else worse} "
+        f"{winner.strategy} at {scores[1]:.3f}, which is handed over."
     )
     return f"{note} ({asked.strategy} was {asked.note}.)" if asked.note else note
 

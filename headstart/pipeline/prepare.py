@@ -20,6 +20,7 @@ from headstart.evidence import Experiment
 from headstart.features.reading import Reader
 from headstart.pipeline.demands import AUTO, demand_looks, demand_trainable, validate_strategy
 from headstart.pipeline.heads import headed
+from headstart.pipeline.metrics import demand_metric, fitting, weighed
 from headstart.runtime import machine
 from headstart.runtime.budget import Budget, age, earlier
 from headstart.runtime.progress import Progress
@@ -52,6 +53,7 @@ class RunContext:
         before = earlier()
         clock = Budget(settings.budget, before)
         defaults.check(settings)
+        demand_metric(settings)
         _demand_targets(settings.targets)
         return cls(settings, clock, progress, workspace, before)
 
@@ -93,6 +95,7 @@ class RunContext:
             if self.workspace.resolve().is_relative_to(data.resolve()):
                 progress.warn(f"{out} lies inside {data}, and is left out of the data.")
         dataset = load_data(data, modality, schema(settings), progress=progress)
+        fitting(settings, dataset.kind)
         progress.say(str(dataset.report))
         return dataset
 
@@ -101,10 +104,11 @@ class RunContext:
         settings = self.settings
         stages = backbone.stages.values()
         parameters = sum(p.numel() for stage in stages for p in stage.parameters())
-        weigh = settings.class_weights == "auto"
-        trained = dataset.targets("train")
+        metric = fitting(settings, dataset.kind)
+        trained, weigh = dataset.targets("train"), weighed(settings, metric)
         name = task_name(backbone, dataset, settings)
         offered = kind_named(dataset.kind).task_settings(trained, len(dataset.labels), weigh)
+        offered |= {"metric": metric} if metric else {}
         given = catalog.task_settings(name, offered)
         return Experiment(
             dataset=dataset,

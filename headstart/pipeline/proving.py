@@ -94,7 +94,8 @@ class Standing:
             return
         self._write(Stage(False, self._doubt(trial), FIRST, self.there))
         folds = trial.folding.folds if trial.folding else None
-        shown = evidence.interval(best, experiment.settings.seed, folds)
+        sign = experiment.task.sign
+        shown = evidence.interval(best, experiment.settings.seed, folds, sign=sign)
         experiment.progress.say(
             f"{self.workspace.out} holds a model that can be used: {best.strategy}, "
             f"{shown.value:.3f} {experiment.task.metric} ({shown.low:.3f} – {shown.high:.3f})."

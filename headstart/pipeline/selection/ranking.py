@@ -98,12 +98,11 @@ class BackboneRanking:
 
     def ranking(self) -> Ranking:
         """What was found, as the user reads it."""
-        rows = [row(each, self.around.settings.seed) for each in self.field]
-        return Ranking(tuple(rows), tuple(self.priors), self._metric(), len(self.alive[0].held))
-
-    def _metric(self) -> str:
         backbone = next(each.backbone for each in self.field if each.backbone is not None)
-        return self.experiment(backbone).task.metric
+        task = self.experiment(backbone).task
+        rows = [row(each, self.around.settings.seed, task.sign) for each in self.field]
+        held = len(self.alive[0].held)
+        return Ranking(tuple(rows), tuple(self.priors), task.metric, held, task.sign)
 
     def _load(self, modality: str) -> None:
         for each in self.field:
@@ -244,23 +243,26 @@ class BackboneRanking:
         for each in self.alive[KEPT:]:
             gap = behind(best, each)
             if gap.low > 0:
+                less_is_better = best.backbone and self.experiment(best.backbone).task.sign < 0
+                scale, unit = (1, "") if less_is_better else (100, " points")
                 each.dropped = (
-                    f"{100 * gap.value:.1f} points behind {best.reference} on "
+                    f"{scale * gap.value:.1f}{unit} behind {best.reference} on "
                     f"{min(len(best.held), len(each.held))} items "
-                    f"({100 * gap.low:.1f} to {100 * gap.high:.1f})"
+                    f"({scale * gap.low:.1f} to {scale * gap.high:.1f})"
                 )
 
 
 def _remember(look: BackboneRanking, each: Candidate) -> None:
     backbone = each.backbone
-    if backbone is None or not len(each.held):
-        return
+    task = look.experiment(backbone).task if backbone else None
+    if backbone is None or task is None or not len(each.held) or task.sign < 0:
+        return  # errors in units of their own say nothing of other data
     remember(
         [
             Past(
                 data=look.dataset.fingerprint,
                 task=look.dataset.kind,
-                metric=look.experiment(backbone).task.metric,
+                metric=task.metric,
                 backbone=each.reference,
                 weights=backbone.origin.weights_hash,
                 score=float(each.held.mean()),
