@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from headstart.contracts.references import parse
-from headstart.data import Dataset
+from headstart.data import Dataset, Item
 from headstart.defaults import Settings
 from headstart.errors import DataError, HeadstartError
 
@@ -116,3 +116,9 @@ def trained_on(folder: Path) -> frozenset[str] | None:
         return None
     splits = read(folder).splits
     return frozenset(splits["train"]) | frozenset(splits["validation"])
+
+
+def overlap(folder: Path, items: Iterable[Item]) -> int | None:
+    """How many of the items a saved model was trained or selected on; None where not recorded."""
+    identities = trained_on(folder)
+    return None if identities is None else sum(item.identity in identities for item in items)

@@ -14,9 +14,8 @@ from headstart.data import Dataset, Item, load_labelled
 from headstart.errors import HeadstartError
 from headstart.evidence import average
 from headstart.evidence.by_class import within
-from headstart.pipeline.asking import Asked, asked_schema
-from headstart.pipeline.opening import load
-from headstart.plan import trained_on
+from headstart.pipeline.opening import DataOptions, load, schema_for
+from headstart.plan import overlap
 from headstart.results.comparison import Compared, Comparison
 from headstart.runtime.progress import Progress, Silent
 from headstart.serve import Predictor
@@ -30,7 +29,7 @@ def compare(
     data: str | Path,
     *,
     progress: Progress | None = None,
-    **columns: Unpack[Asked],
+    **columns: Unpack[DataOptions],
 ) -> Comparison:
     """Say by how much a second saved model beats a first one on labelled data, and at what cost.
 
@@ -46,18 +45,24 @@ def compare(
     sides, scores, alone = [], [], []
     for folder, model in zip(folders, models, strict=True):
         # each with its own order of labels; the second check of the items is remembered
-        schema = asked_schema(folder, columns)
+        schema = schema_for(folder, columns)
         dataset = load_labelled(
             data, model.reader.modality, model.labels, schema, progress=progress
         )
         progress.say(f"Asking {folder} about {len(dataset.items)} items.")
-        found, seconds = _answered(model, dataset.items)
+        outputs, seconds = _answered(model, dataset.items)
         targets = dataset.targets("test")
-        scores.append(task.scores(found, targets))
-        alone.append(within(task, found, targets, targets))
+        scores.append(task.scores(outputs, targets))
+        alone.append(within(task, outputs, targets, targets))
         sides.append(_side(folder, model, dataset, scores[-1], seconds))
-    given = (targets, dataset.labels, (alone[0], alone[1]))
-    return Comparison.of(task.metric, (sides[0], sides[1]), (scores[0], scores[1]), *given)
+    return Comparison.of(
+        task.metric,
+        (sides[0], sides[1]),
+        (scores[0], scores[1]),
+        targets,
+        dataset.labels,
+        (alone[0], alone[1]),
+    )
 
 
 def _demand_alike(folders: tuple[Path, Path], models: tuple[Predictor, Predictor]) -> None:
@@ -85,19 +90,18 @@ def _answered(model: Predictor, items: Sequence[Item]) -> tuple[np.ndarray, floa
     """Outputs for all items, and the seconds that one took once all was warm."""
     model.outputs(items[:_WARMED])
     began = time.monotonic()
-    found = model.outputs(items)
-    return found, (time.monotonic() - began) / len(items)
+    outputs = model.outputs(items)
+    return outputs, (time.monotonic() - began) / len(items)
 
 
 def _side(
     folder: Path, model: Predictor, dataset: Dataset, scores: np.ndarray, seconds: float
 ) -> Compared:
-    seen = trained_on(folder)
     return Compared(
         model=str(folder),
         score=average(scores),
         parameters=sum(parameter.numel() for parameter in model.model.parameters()),
         size=sum(file.stat().st_size for file in folder.glob("*.safetensors")),
         seconds=seconds,
-        overlap=None if seen is None else sum(item.identity in seen for item in dataset.items),
+        overlap=overlap(folder, dataset.items),
     )
