@@ -159,9 +159,9 @@ def _folded(search: StrategySearch, until: Budget | None, ready: Ready) -> Strat
     best = search.winner if search.compared or spec.auto else str(spec)
     if best in arms:
         chosen = next(each for each in specs if str(each) == best)
-        made = _arm(chosen, experiment, backbone, features, until.until(1.0))
-        if made is not None:
-            search.arms[best] = replace(made, arm=arms[best])
+        result = _arm(chosen, experiment, backbone, features, until.until(1.0))
+        if result is not None:
+            search.arms[best] = replace(result, arm=arms[best])
             return search
     search.arms.setdefault(best, search.arms[FEATURES])
     return search
@@ -175,17 +175,18 @@ def _light(experiment: Experiment, backbone: Backbone) -> list[StrategySpec]:
     specs, stages = policy_strategies(experiment, backbone), len(backbone.stages)
     if experiment.budget.limited:
         return specs
-    light, others = [], []
-    for spec in specs:
+
+    def is_light(spec: StrategySpec) -> bool:
         strategy = spec.build()
-        legal = cacheable_stages(strategy, strategy.epochs(1), stages, augmented=False)
-        (light if legal else others).append(spec)
+        return cacheable_stages(strategy, strategy.epochs(1), stages, augmented=False) > 0
+
+    others = ", ".join(str(spec) for spec in specs if not is_light(spec))
     if others:
         experiment.progress.say(
-            f"{', '.join(map(str, others))}: left out, as each fold would train the whole network. "
-            "Give a --budget to have them tried, or name one with -s."
+            f"{others}: left out, as each fold would train the whole network. Give a --budget to "
+            "have them tried, or name one with -s."
         )
-    return light
+    return [spec for spec in specs if is_light(spec)]
 
 
 def _over_folds(
