@@ -47,9 +47,9 @@ class FitPlan:
 
     def chosen(self) -> Settings:
         """The settings, without the budget: the pace stands for it."""
-        given = {_RENAMED.get(name, name): value for name, value in self.settings.items()}
-        given |= {"budget": None}
-        return Settings(**given | {"text": tuple(given.get("text", ()))})
+        values = {_RENAMED.get(name, name): value for name, value in self.settings.items()}
+        values |= {"budget": None}
+        return Settings(**values | {"text": tuple(values.get("text", ()))})
 
     def reference(self) -> str:
         """The backbone, without a word of trust: who wrote a plan can't give the user's consent."""
@@ -62,8 +62,8 @@ class FitPlan:
         """
         split_of = {each: name for name in _SPLITS for each in self.splits[name]}
         left_out = frozenset(self.left_out)
-        kept = tuple(item for item in dataset.items if item.identity not in left_out)
-        dataset = replace(dataset, items=kept)
+        items = tuple(item for item in dataset.items if item.identity not in left_out)
+        dataset = replace(dataset, items=items)
         here = {item.identity for item in dataset.items}
         new, missing = len(here - split_of.keys()), len(split_of.keys() - here)
         if new or missing:

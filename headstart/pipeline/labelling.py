@@ -144,18 +144,18 @@ def _reading(known: Known | None, data: str | Path, asked: Asked) -> tuple[Modal
 def _recognised(data: Path) -> Modality:
     """The modality that finds most items there. Raises DataError where none does."""
     demand_data(data)
-    found: list[tuple[int, Modality]] = []
+    counts: list[tuple[int, Modality]] = []
     errors: list[DataError] = []
     for name in catalog.names("modalities"):
         modality = catalog.modality(name)
         try:
             count = sum(map(_is_there, inputs_of(data, modality)))
-            found.append((count, modality))
+            counts.append((count, modality))
         except DataError as error:
             errors.append(error)
-    if not found:
+    if not counts:
         raise errors[0]
-    return max(found, key=lambda each: each[0])[1]
+    return max(counts, key=lambda each: each[0])[1]
 
 
 def _is_there(each: Input) -> bool:
@@ -180,9 +180,9 @@ def _entries(
         contents = [tuple(_text(item, modality).split(_PAIR)) for item in items]
         width = max(map(len, contents))
         before = schema.before.content if schema.before else ()
-        named = before if len(before) == width else ("text", "text 2")[:width]
+        columns = before if len(before) == width else ("text", "text 2")[:width]
         wide = [(*content, *[""] * (width - len(content))) for content in contents]
-        return [_entry(*each) for each in zip(items, wide, strict=True)], tuple(named)
+        return [_entry(*each) for each in zip(items, wide, strict=True)], tuple(columns)
     folder = Path(os.path.abspath(path)).parent
     return [_entry(item, (_below(item, folder, path),)) for item in items], (PATH,)
 

@@ -59,11 +59,11 @@ class RunContext:
         """A backbone, with the weights that the seed draws where they are to be random."""
         seed_everything(self.settings.seed)
         started = time.monotonic()
-        found = catalog.load_backbone(backbone)
+        network = catalog.load_backbone(backbone)
         self.loads.append(time.monotonic() - started)
-        for note in found.notes:
+        for note in network.notes:
             self.progress.say(note)
-        return found
+        return network
 
     def keep_time(self) -> None:
         """Leave time in the budget to save the model, and to open it in a fresh process.
