@@ -93,8 +93,8 @@ def read(path: Path) -> FitPlan:
         content = json.loads(file.read_text(encoding="utf-8"))
         plan = FitPlan(**content)
         plan.chosen()
-        known = all(isinstance(each, str) for name in _SPLITS for each in plan.splits[name])
-        if not known or plan.format != FORMAT:
+        all_text = all(isinstance(each, str) for name in _SPLITS for each in plan.splits[name])
+        if not all_text or plan.format != FORMAT:
             raise ValueError(f"format {plan.format}")
     except FileNotFoundError:
         raise HeadstartError(

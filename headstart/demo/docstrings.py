@@ -73,9 +73,9 @@ def _texts() -> dict[str, set[str]]:
         module = import_module(f"scipy.{name}")
         for public in module.__all__:
             function = getattr(module, public)
-            said = _summary(inspect.getdoc(function) or "") if callable(function) else ""
-            if said:
-                texts.setdefault(said, set()).add(name)
+            sentence = _summary(inspect.getdoc(function) or "") if callable(function) else ""
+            if sentence:
+                texts.setdefault(sentence, set()).add(name)
     return texts
 
 

@@ -155,5 +155,5 @@ def evaluate(
     outputs = predictor.outputs(items)
     scores = predictor.task.scores(outputs, targets)
     alone = within(predictor.task, outputs, targets, targets)  # among those of their label
-    seen = overlap(Path(model), items)
-    return Evaluation.of(predictor.task.metric, (scores, alone), targets, dataset, seen)
+    repeated = overlap(Path(model), items)
+    return Evaluation.of(predictor.task.metric, (scores, alone), targets, dataset, repeated)

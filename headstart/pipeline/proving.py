@@ -268,10 +268,12 @@ def choice(search: StrategySearch, arms: Mapping[str, ArmResult]) -> tuple[str, 
         return chosen, arms[chosen].arm
     compared = search.compared or {winner: arms[winner].arm}
 
-    def pick(seen: Mapping[str, Arm]) -> str:
-        best = max(compared, key=lambda name: seen[name].selection_key)
-        last = evidence.simplest({name: seen[name] for name in (FEATURES, best)})
-        return evidence.choose(with_last({name: seen[name] for name in simple}, last, seen[last]))
+    def pick(candidates: Mapping[str, Arm]) -> str:
+        best = max(compared, key=lambda name: candidates[name].selection_key)
+        last = evidence.simplest({name: candidates[name] for name in (FEATURES, best)})
+        return evidence.choose(
+            with_last({name: candidates[name] for name in simple}, last, candidates[last])
+        )
 
     chosen, arm = folding.chosen(simple | dict(compared), pick)
     return (chosen if chosen in arms else winner), arm
