@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
 
-from headstart.data import demand_data, load_labelled
+from headstart.data import data_of, demand_data, load_labelled
 from headstart.defaults import Settings
 from headstart.evidence.by_class import within
 from headstart.listing import backbones
@@ -15,6 +15,7 @@ from headstart.pipeline.comparing import compare
 from headstart.pipeline.extraction import cache_features, export_features, plan_features
 from headstart.pipeline.later import planned, prove
 from headstart.pipeline.opening import DataOptions, load, reported, schema_for
+from headstart.pipeline.options import Options, settings_of
 from headstart.pipeline.prepare import RunContext, register_run
 from headstart.pipeline.proving import pretrained, proved
 from headstart.pipeline.reporting import report_on
@@ -24,7 +25,7 @@ from headstart.pipeline.strategy_spec import StrategySpec, strategies
 from headstart.plan import overlap
 from headstart.plan import read as read_plan
 from headstart.results import Evaluation, Result
-from headstart.runtime.progress import Progress, Silent
+from headstart.runtime.progress import Show, as_progress
 from headstart.runtime.workspace import Workspace
 from headstart.tracking import follow
 
@@ -49,14 +50,15 @@ __all__ = [
 
 
 def fit(
-    data: str | Path,
+    data: Any,
     backbone: str | Sequence[str] | None = None,
     out: str | Path = "model",
     *,
     strategy: str | None = None,
     download: bool = False,
     settings: Settings | None = None,
-    progress: Progress | None = None,
+    progress: Show = None,
+    **options: Unpack[Options],
 ) -> Result:
     """Transfer a backbone to labelled data, prove what that was worth, save the model.
 
@@ -66,11 +68,13 @@ def fit(
     backbone the policy names the strategy unless it is given; "auto" tries several. The first model
     lies at `out` within seconds of its features; an interrupt from then on ends the proof, and
     answers with what is known (`stopped`). A run that was killed goes on where it stopped when it
-    is called again with the same arguments, and `prove` goes on with the proof alone. Raises
-    HeadstartError for anything the user can mend.
+    is called again with the same arguments, and `prove` goes on with the proof alone. `data` is a
+    path, or what `headstart.data.data_of` takes, as (X, y); keywords are settings, and count before
+    those of `settings`. Raises HeadstartError for anything the user can mend.
     """
+    data, chosen = data_of(data), settings_of(settings, options)
     inputs = {"data": str(data), "backbone": backbone, "strategy": strategy}
-    following = follow(settings or Settings(), progress or Silent(), Path(out), inputs)
+    following = follow(chosen, as_progress(progress), Path(out), inputs)
     with Workspace(Path(out)) as workspace, following as run:
         context = RunContext.of(run.settings, run.progress, workspace.folder)
         spec = StrategySpec.of(strategy, run.settings)
@@ -85,21 +89,21 @@ def reproduce(
     plan: str | Path,
     out: str | Path,
     *,
-    data: str | Path | None = None,
+    data: Any = None,
     track: str | None = None,
-    progress: Progress | None = None,
+    progress: Show = None,
 ) -> Result:
     """Do again what a plan says, on the same data: the same model comes out.
 
     `plan` is the file that `fit` wrote, or the folder it lies in; `data` says where the data are
-    now, if they moved. Raises HeadstartError where data, labels or weights are not those of the
-    plan.
+    now, if they moved, or gives them again where a program held them. Raises HeadstartError where
+    data, labels or weights are not those of the plan.
     """
     fit_plan = read_plan(Path(plan))
-    place = str(data or fit_plan.data)
-    inputs = {"plan": str(plan), "data": place, "backbone": fit_plan.backbone}
+    place = fit_plan.data_from(data)
+    inputs = {"plan": str(plan), "data": str(place), "backbone": fit_plan.backbone}
     settings = replace(fit_plan.chosen(), track=track)
-    following = follow(settings, progress or Silent(), Path(out), inputs)
+    following = follow(settings, as_progress(progress), Path(out), inputs)
     with Workspace(Path(out)) as workspace, following as run:
         transfer = planned(fit_plan, place, run, workspace)
         register_run(workspace, transfer.experiment, transfer.identity)
@@ -107,21 +111,22 @@ def reproduce(
 
 
 def pretrain(
-    data: str | Path,
+    data: Any,
     backbone: str,
     out: str | Path,
     *,
     anyway: bool = False,
     settings: Settings | None = None,
-    progress: Progress | None = None,
+    progress: Show = None,
+    **options: Unpack[Options],
 ) -> Result:
     """Develop a source: train a backbone from random weights on a related, larger set, and save it.
 
     Raises HeadstartError where it does not beat the naive model by more than its interval, unless
     `anyway`.
     """
-    inputs = {"data": str(data), "backbone": backbone}
-    following = follow(settings or Settings(), progress or Silent(), Path(out), inputs)
+    data, chosen, show = data_of(data), settings_of(settings, options), as_progress(progress)
+    following = follow(chosen, show, Path(out), {"data": str(data), "backbone": backbone})
     with Workspace(Path(out)) as workspace, following as run:
         context = RunContext.of(run.settings, run.progress, workspace.folder)
         transfer = prepare(data, backbone, "full-fine-tuning", context)
@@ -133,9 +138,9 @@ def pretrain(
 
 def evaluate(
     model: str | Path,
-    data: str | Path,
+    data: Any,
     *,
-    progress: Progress | None = None,
+    progress: Show = None,
     **columns: Unpack[DataOptions],
 ) -> Evaluation:
     """Score a saved model on labelled data; overlaps with its training are named.
@@ -144,9 +149,9 @@ def evaluate(
     labels; `class_level` says which folders are the classes. What is not named is as it was in the
     training.
     """
-    progress = progress or Silent()
+    data, progress = data_of(data), as_progress(progress)
     predictor = load(model)
-    demand_data(Path(data))
+    demand_data(data)
     schema = schema_for(Path(model), columns)
     dataset = load_labelled(
         data, predictor.reader.modality, predictor.labels, schema, progress=progress

@@ -45,6 +45,25 @@ def demand_steps(strategy: StrategySpec, experiment: Experiment, backbone: Backb
         raise _too_few(str(strategy), backbone, "")
 
 
+def demand_probe(strategy: StrategySpec, experiment: Experiment) -> None:
+    """Raise HeadstartError where a strategy needs the probe of a task that has none.
+
+    What goes on without one is said.
+    """
+    if experiment.task.has_probe:
+        return
+    task = type(experiment.task).__name__
+    if strategy.auto or not (strategy.trains or strategy.head):
+        raise HeadstartError(
+            f"{strategy} begins with a probe on frozen features, and {task} has none. "
+            "Name a strategy that trains, such as -s full-fine-tuning."
+        )
+    experiment.progress.say(
+        f"{task} has no probe: training begins with an untrained head, nothing is compared with "
+        "frozen features, and held-out items are the judge."
+    )
+
+
 def demand_looks(experiment: Experiment, backbone: Backbone) -> None:
     """Raise HeadstartError for looks that the modality, or the network, does not have."""
     reader, tta = experiment.reader, experiment.settings.tta

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, Unpack
 
-from headstart.data import demand_data, unlabelled
+from headstart.data import data_of, demand_data, unlabelled
 from headstart.defaults import Settings
 from headstart.errors import HeadstartError
 from headstart.features import extract as frozen
@@ -14,27 +15,29 @@ from headstart.features.export import Columns, destination, write
 from headstart.features.legality import cacheable_stages
 from headstart.features.plan import best
 from headstart.features.reading import Reader
+from headstart.pipeline.options import Options, settings_of
 from headstart.pipeline.prepare import RunContext, Transfer, fitted_modality, schema
 from headstart.pipeline.selection.choosing import prepare
 from headstart.pipeline.strategy_spec import FEATURES
 from headstart.results import Extracted, Plan
 from headstart.results.exported import Exported
 from headstart.runtime import machine
-from headstart.runtime.progress import Progress, Silent
+from headstart.runtime.progress import Show, as_progress
 
 
 def cache_features(
-    data: str | Path,
+    data: Any,
     backbone: str,
     *,
     settings: Settings | None = None,
-    progress: Progress | None = None,
+    progress: Show = None,
+    **options: Unpack[Options],
 ) -> Extracted:
     """Extract and store the features of a data set, so that later runs on it find them there.
 
     Raises HeadstartError for anything the user can mend.
     """
-    transfer = _prepared(data, backbone, FEATURES, settings, progress)
+    transfer = _prepared(data, backbone, FEATURES, settings_of(settings, options), progress)
     parts = transfer.experiment.features(transfer.backbone)
     return Extracted(
         items=sum(len(part.rows) for part in parts),
@@ -46,12 +49,13 @@ def cache_features(
 
 
 def export_features(
-    data: str | Path,
+    data: Any,
     backbone: str,
     out: str | Path,
     *,
     settings: Settings | None = None,
-    progress: Progress | None = None,
+    progress: Show = None,
+    **options: Unpack[Options],
 ) -> Exported:
     """Write frozen features with ids, labels and splits to a file, for tools other than this one.
 
@@ -60,13 +64,14 @@ def export_features(
     precision, fp32 unless the settings say bf16. Raises HeadstartError for anything the user can
     mend, such as a file that exists.
     """
-    settings, progress = settings or Settings(), progress or Silent()
+    data, progress = data_of(data, labelled=False), as_progress(progress)
+    settings = settings_of(settings, options)
     place = destination(Path(out))
     context = RunContext.of(settings, progress)
-    demand_data(Path(data))
+    demand_data(data)
     network = context.load(backbone)
     modality = fitted_modality(network, settings)
-    items, kind = unlabelled(Path(data), modality, schema(settings), progress), ""
+    items, kind = unlabelled(data, modality, schema(settings), progress), ""
     if items is None:
         dataset = context.read(data, modality)
         items, kind = dataset.items, dataset.kind
@@ -85,18 +90,19 @@ def export_features(
 
 
 def plan_features(
-    data: str | Path,
+    data: Any,
     backbone: str,
     *,
     strategy: str | None = None,
     settings: Settings | None = None,
-    progress: Progress | None = None,
+    progress: Show = None,
+    **options: Unpack[Options],
 ) -> Plan:
     """Price every boundary at which a strategy lets activations be stored, by measuring.
 
     Raises HeadstartError where the strategy trains every stage, so that there is none.
     """
-    transfer = _prepared(data, backbone, strategy, settings, progress)
+    transfer = _prepared(data, backbone, strategy, settings_of(settings, options), progress)
     experiment, spec, training = transfer.experiment, transfer.strategy, transfer.strategy.build()
     epochs = experiment.recipe(training, str(spec), transfer.backbone).epochs
     stages = len(transfer.backbone.stages)
@@ -112,12 +118,8 @@ def plan_features(
 
 
 def _prepared(
-    data: str | Path,
-    backbone: str,
-    strategy: str | None,
-    settings: Settings | None,
-    progress: Progress | None,
+    data: Any, backbone: str, strategy: str | None, settings: Settings, progress: Show
 ) -> Transfer:
     """What a run would begin with that trains no network from scratch."""
-    settings = replace(settings or Settings(), scratch=False)
-    return prepare(data, backbone, strategy, RunContext.of(settings, progress or Silent()))
+    context = RunContext.of(replace(settings, scratch=False), as_progress(progress))
+    return prepare(data_of(data), backbone, strategy, context)

@@ -74,7 +74,7 @@ class Proof:
         """
         most = self.experiment.settings.evidence
         level = level if level and most != "none" else most
-        if level == "none" or FEATURES not in self.arms:
+        if level == "none" or FEATURES not in self.search.arms:
             return {}
         parts: dict[str, Callable[[], Any]] = {"calibration": self._calibration}
         if level != FIRST:
@@ -99,7 +99,7 @@ class Proof:
         experiment, whole = self.experiment, self.search.whole
         sentences = [shortened(experiment.dataset, whole or experiment.dataset)]
         compares = experiment.settings.evidence != "none" and not self.search.folding
-        if compares and FEATURES in self.arms:
+        if compares and FEATURES in self.search.arms:
             examples = experiment.examples(self.search.backbone)
             parts = [(experiment.dataset.split(n), examples[n][0]) for n in ("test", "train")]
             sentences.append(near_said(*parts))
@@ -116,7 +116,7 @@ class Proof:
         return self.arms["scratch"].arm.outputs["test"]
 
     def _convergence(self) -> dict[str, Any]:
-        features, scratch = self.arms[FEATURES], self.arms.get("scratch")
+        features, scratch = self.search.arms[FEATURES], self.arms.get("scratch")
         ours = self.transfer if self.chosen == "scratch" else self.model
         probed = self.search.chosen.build().starts_from_probe() or not ours.training.history
         before = features.arm.seconds if probed else 0.0
@@ -177,7 +177,7 @@ class Proof:
         return Inspected(dataset.items, dataset.targets("test"), rows[places])
 
     def _labels(self) -> dict[str, Any] | None:
-        if self.search.folding:
+        if self.search.folding or not self.experiment.task.has_probe:
             return None
         experiment, seed = self.experiment, self.experiment.settings.seed
         until = experiment.budget.until(1.0)

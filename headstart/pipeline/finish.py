@@ -12,15 +12,16 @@ from torch import nn
 
 from headstart import artifact, defaults
 from headstart.artifact import Record
-from headstart.contracts import Backbone
+from headstart.contracts import Backbone, Encoding
 from headstart.contracts.model import Model
+from headstart.data.targets import USUAL, kind_named
 from headstart.evidence import Arm, ArmResult, Evidence, Experiment
 from headstart.evidence.calibration import folded
 from headstart.pipeline.checking import check
 from headstart.pipeline.findings import FIRST, Proof
 from headstart.pipeline.pictures import explanations
 from headstart.pipeline.prepare import random_init, task_name
-from headstart.pipeline.provenance import called, provenance
+from headstart.pipeline.provenance import Name, called, provenance
 from headstart.pipeline.seeds import over_seeds
 from headstart.pipeline.strategy_spec import FEATURES
 from headstart.plan import FitPlan, splits_of
@@ -29,7 +30,6 @@ from headstart.results import Result
 from headstart.runtime.workspace import Workspace
 from headstart.serve import Predictor
 
-_STILL = 0.01  # standard deviations of a number's training targets
 SIMPLE = ("naive", FEATURES, "scratch")  # arms that stand beside the strategy's
 _JSON = {FEATURES: "features"}  # arms that the record calls otherwise
 
@@ -63,9 +63,9 @@ def finish(proof: Proof, workspace: Workspace, stage: Stage = ENDED) -> tuple[Re
     own = arm.strategy != "scratch"
     backbone = search.backbone if own else random_init(search.backbone)()
     record = _record(search.experiment, backbone, evidence)
-    head = search.chosen.head if arm.strategy == search.winner else None
-    if head is not None and not isinstance(model.head, nn.Linear):
-        record = replace(record, head={"name": head})
+    if not isinstance(model.head, nn.Linear):
+        head = search.chosen.head if arm.strategy == search.winner else None
+        record = replace(record, head={"name": head or artifact.OF_TASK})
     folder = workspace.draft()
     record = artifact.save(folder, model, backbone, record, evidence.to_json())
     same = record == stage.there
@@ -128,22 +128,22 @@ def _calibrated(model: Model, evidence: Evidence) -> Model:
 
 def _made(proof: Proof, workspace: Workspace) -> dict[str, Any]:
     """How the model was made; as a call in Python where no command was typed."""
-    search, fits = proof.search, FEATURES in proof.arms
-    origin, experiment = search.backbone.origin, search.experiment
+    search, fits = proof.search, FEATURES in proof.search.arms
+    origin, dataset = search.backbone.origin, search.experiment.dataset
     out, here = workspace.out, Path.cwd()
     place = str(out.relative_to(here) if out.is_relative_to(here) else out)
-    data, settings = experiment.dataset.root, experiment.settings
+    data = Name("data") if dataset.in_memory else str(dataset.root)
     strategy = {"strategy": search.winner} if fits else {}
-    name = "fit" if fits else "pretrain"
-    call = called(name, str(data), origin.reference, place, settings=settings, **strategy)
-    return provenance(asdict(origin), search.backbone.modality, data, call)
+    name, settings = "fit" if fits else "pretrain", search.experiment.settings
+    call = called(name, data, origin.reference, place, settings=settings, **strategy)
+    return provenance(asdict(origin), search.backbone.modality, dataset.root, call)
 
 
 def _plan(proof: Proof) -> FitPlan:
     search, dataset = proof.search, proof.search.experiment.dataset
     whole, used = search.whole or dataset, {item.identity for item in dataset.items}
     return FitPlan(
-        data=str(dataset.root.absolute()),
+        data=dataset.place,
         backbone=search.backbone.origin.reference,
         weights=search.backbone.origin.weights_hash,
         strategy=search.winner,
@@ -222,7 +222,7 @@ def _diverged(arms: Mapping[str, ArmResult]) -> list[str]:
 
 
 def constant(
-    outputs: np.ndarray, targets: np.ndarray, labels: Sequence[str], kind: str = "classes"
+    outputs: np.ndarray, targets: np.ndarray, labels: Sequence[str], kind: str = USUAL
 ) -> list[str]:
     """Whether a model has one answer for all items, of which there are several targets.
 
@@ -231,30 +231,16 @@ def constant(
     """
     if not len(targets) or (targets == targets[0]).all():
         return []
-    answer = _only_answer(outputs, labels, kind)
+    target = kind_named(kind)
+    answer = target.only_answer(outputs, labels)
     if not answer:
         return []
-    more = "more items of the other classes" if kind == "classes" else "more items"
+    classes = target.encoding is Encoding.INDEX
+    more = "more items of the other classes" if classes else "more items"
     return [
         f"The model handed over answers {answer} to each of the {len(targets)} held-out items: "
         f"nothing did better on validation. Label {more}, or try another backbone or strategy."
     ]
-
-
-def _only_answer(outputs: np.ndarray, labels: Sequence[str], kind: str) -> str:
-    """What is answered to all items, empty where answers differ."""
-    if kind == "numbers":
-        still = [
-            name
-            for name, spread in zip(labels, outputs.std(axis=0), strict=True)
-            if spread < _STILL
-        ]
-        return f"the same {', '.join(map(repr, still))}" if still else ""
-    answers = outputs.argmax(axis=1) if kind == "classes" else outputs > 0
-    if (answers != answers[0]).any():
-        return ""
-    chosen = [labels[answers[0]]] if kind == "classes" else np.array(labels)[answers[0]].tolist()
-    return ", ".join(map(repr, chosen)) or "no label"
 
 
 def _dropped(transfer: Arm, winner: Arm) -> str:

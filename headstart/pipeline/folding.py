@@ -24,13 +24,16 @@ Pick = Callable[[Mapping[str, Arm]], str]
 
 
 def by_folds(experiment: Experiment) -> bool:
-    """Whether folds judge what is transferred to this target, by the settings or the policy."""
+    """Whether folds judge what is transferred to this target, by the settings or the policy.
+
+    Folds start from a probe each: a task without is judged on held-out items.
+    """
     dataset = experiment.dataset
     judge = experiment.settings.judge
     if judge == "auto":
         held_out = len(dataset.split("test"))
         judge = defaults.judge(len(dataset.items), held_out, dataset.named)
-    return judge == "cv" and most_folds(dataset) > 1
+    return judge == "cv" and experiment.task.has_probe and most_folds(dataset) > 1
 
 
 @dataclass

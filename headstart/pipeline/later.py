@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from headstart import artifact, evidence
 from headstart.artifact import Record
+from headstart.data import Data
 from headstart.defaults import Settings
 from headstart.errors import HeadstartError, WeightsError
 from headstart.evidence import ArmResult, Experiment
@@ -17,6 +18,7 @@ from headstart.pipeline.findings import Proof
 from headstart.pipeline.finish import measured, page
 from headstart.pipeline.folding import by_folds
 from headstart.pipeline.opening import load
+from headstart.pipeline.options import Options, settings_of
 from headstart.pipeline.prepare import RunContext, Transfer
 from headstart.pipeline.proving import baseline_of, choice, rivals, with_scratch
 from headstart.pipeline.selection import strategy_search
@@ -27,7 +29,7 @@ from headstart.plan import FitPlan
 from headstart.plan import read as read_plan
 from headstart.results import Result
 from headstart.runtime.budget import Budget
-from headstart.runtime.progress import Progress, Silent
+from headstart.runtime.progress import Show, as_progress
 from headstart.runtime.workspace import Workspace
 from headstart.serve import Predictor
 from headstart.tracking import Followed, follow
@@ -38,10 +40,11 @@ _OF_THE_CHOICE = ("tried", "ranking", "dropped", "made")  # which stay as they w
 
 def prove(
     model: str | Path,
-    data: str | Path | None = None,
+    data: Any = None,
     *,
     settings: Settings | None = None,
-    progress: Progress | None = None,
+    progress: Show = None,
+    **options: Unpack[Options],
 ) -> Result:
     """Go on with the proof of a saved model, whose weights stay as they are.
 
@@ -50,7 +53,7 @@ def prove(
     tracker count, all else is as the model's plan says. Raises HeadstartError where data, labels or
     weights are not those of the plan, or the model is no transfer.
     """
-    folder = Path(model)
+    folder, new = Path(model), settings_of(settings, options)
     with Workspace(folder, proves=True) as workspace:
         record, plan = artifact.read(folder), read_plan(folder)
         if record.strategy == "scratch":
@@ -58,9 +61,9 @@ def prove(
                 f"{folder} was trained from random weights, so that there is no transfer to prove. "
                 "Give a model that `fit` made from a backbone."
             )
-        place, usual = str(data or plan.data), _settings(plan, settings or Settings())
-        inputs = {"plan": str(folder), "data": place, "backbone": plan.backbone}
-        with follow(usual, progress or Silent(), folder, inputs) as run:
+        place = plan.data_from(data)
+        inputs = {"plan": str(folder), "data": str(place), "backbone": plan.backbone}
+        with follow(_settings(plan, new), as_progress(progress), folder, inputs) as run:
             transfer = planned(plan, place, run, workspace)
             workspace.claim_proof(
                 {
@@ -73,7 +76,7 @@ def prove(
             return _proved(transfer, saved, workspace, run)
 
 
-def planned(plan: FitPlan, data: str, run: Followed, workspace: Workspace) -> Transfer:
+def planned(plan: FitPlan, data: Data, run: Followed, workspace: Workspace) -> Transfer:
     """A plan's data in its splits, its backbone and its strategy, ready to work on.
 
     Raises WeightsError for other weights, and DataError for other data than the plan's.

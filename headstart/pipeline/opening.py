@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TypedDict
+from typing import TypedDict, get_type_hints
 
 import torch
 from torch import nn
@@ -18,10 +18,12 @@ from headstart.contracts.head import Shape
 from headstart.contracts.model import Model
 from headstart.contracts.references import Reference
 from headstart.data import Columns, Schema
+from headstart.data.targets import kind_named
 from headstart.errors import HeadstartError, WeightsError
 from headstart.features.reading import Reader
 from headstart.loading import record as records
 from headstart.loading import weights
+from headstart.pipeline.options import demand_known
 from headstart.report.page import FILE, write_page
 from headstart.results.reported import Reported
 from headstart.runtime import machine
@@ -79,7 +81,7 @@ def _opened(folder: Path, record: Record, device: torch.device) -> Predictor:
             "Copy it again, or make the model again."
         )
     modality = catalog.modality(record.modality).fitted(backbone)
-    task = catalog.task(record.task, **record.task_settings)
+    task = catalog.task(record.task, **record.task_settings).for_backbone(backbone)
     model = Model(backbone.stages, _head(folder, record, backbone, task))
     with torch.inference_mode():
         outputs = model.head(torch.zeros(1, backbone.feature_dim)).numpy()
@@ -98,17 +100,22 @@ class DataOptions(TypedDict, total=False):
     """The columns of a manifest, what stands between labels, and which folders are the classes."""
 
     label: str | None
-    text: Sequence[str]
+    text: str | Sequence[str]
     image: str | None
     delimiter: str | None
     class_level: int | None
 
 
 def schema_for(model: Path, options: DataOptions) -> Schema:
-    """How data are to be read for a saved model: as in its training, where nothing else is said."""
+    """How data are to be read for a saved model: as in its training, where nothing else is said.
+
+    Raises UnknownNameError for a keyword that names no such thing.
+    """
+    demand_known(options, get_type_hints(DataOptions))
+    text = options.get("text") or ()
     schema = Schema(
         label=options.get("label"),
-        content=tuple(options.get("text") or ()),
+        content=(text,) if isinstance(text, str) else tuple(text),
         delimiter=options.get("delimiter"),
         files=options.get("image"),
         class_level=options.get("class_level"),
@@ -146,11 +153,15 @@ def _schema(record: Record, options: Schema) -> Schema:
 def _head(folder: Path, record: Record, backbone: Backbone, task: Task) -> nn.Module:
     """The head as its hub read it, or the one that the record names."""
     if record.head:
-        shape = Shape(task.kind, backbone.feature_dim, len(record.labels))
+        shape = Shape(kind_named(task.kind).encoding, backbone.feature_dim, len(record.labels))
         state = weights.read(folder / artifact.HEAD).state
         try:
-            return catalog.head(record.head["name"]).restored(state, shape)
-        except WeightsError as error:
+            if record.head["name"] != artifact.OF_TASK:
+                return catalog.head(record.head["name"]).restored(state, shape)
+            head = task.head(backbone.feature_dim, record.labels)
+            head.load_state_dict(state)
+            return head
+        except (RuntimeError, WeightsError) as error:
             raise WeightsError(f"{folder / artifact.HEAD} can't be used: {error}") from None
     if backbone.head is None:
         raise HeadstartError(f"{folder} holds a backbone without a head. Fit it to data first.")

@@ -160,12 +160,18 @@ class Standing:
 
 
 def rivals(search: StrategySearch) -> Arms:
-    """All arms but scratch: `naive`, the frozen features', and what else was tried."""
+    """All arms but scratch: `naive`, the frozen features', and what else was tried.
+
+    Where the task has no probe, frozen features are no rival.
+    """
     features = search.arms[FEATURES]
     naive = evidence.naive_arm(search.experiment, features)
     if search.folding is not None:
         naive = replace(naive, arm=search.folding.naive())
-    return {"naive": naive, FEATURES: features} | search.arms
+    arms = {"naive": naive, FEATURES: features} | search.arms
+    if not search.experiment.task.has_probe and search.winner != FEATURES:
+        del arms[FEATURES]
+    return arms
 
 
 def baseline_of(search: StrategySearch) -> Arm | None:

@@ -40,7 +40,7 @@ def over_seeds(proof: Proof) -> Mapping[str, np.ndarray] | None:
         if until.left() < seconds * max(1, least - number):
             break
         if proof.chosen == search.winner and spec.trains:  # else all seeds give the same
-            features = proof.arms[FEATURES]
+            features = search.arms[FEATURES]
             ours = strategy_arm(
                 experiment, search.backbone, spec.build(), str(spec), features, until
             )

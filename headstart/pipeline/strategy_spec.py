@@ -59,11 +59,15 @@ class StrategySpec:
         """Whether several of the policy's strategies are to be tried."""
         return self.text == _AUTO
 
-    def for_items(self, count: int) -> StrategySpec:
-        """The policy's strategy for so many training items, where the user named none."""
+    def for_items(self, count: int, probed: bool = True) -> StrategySpec:
+        """The policy's strategy for so many training items, where the user named none.
+
+        One that begins untrained where the task has no probe.
+        """
         if self.named or not self.auto:
             return self
-        return replace(StrategySpec.of(defaults.strategy(count)), named=False)
+        name = defaults.strategy(count) if probed else "full-fine-tuning"
+        return replace(StrategySpec.of(name), named=False)
 
     def build(self) -> Strategy:
         """What it does to the weights, anew: whatever the head, features are extracted alike."""

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final, final
 
 import numpy as np
-import torch
 from huggingface_hub import constants
 
 from headstart import catalog
 from headstart.contracts import Backbone, Card, Modality
 from headstart.contracts.references import parse
-from headstart.data import recognise
+from headstart.data import Data, recognise
 from headstart.defaults import Settings
 from headstart.errors import HeadstartError
 from headstart.evidence import Arm, Interval, average, paired
@@ -86,14 +84,6 @@ class Candidate:
         stages = self.backbone.stages.values()
         return sum(p.numel() for stage in stages for p in stage.parameters())
 
-    def source_answers(self, features: np.ndarray) -> np.ndarray | None:
-        """What the pretrained head makes of features, as probabilities (N, its labels)."""
-        if self.loaded.head is None:
-            return None
-        with torch.inference_mode():
-            logits = self.loaded.head.cpu().eval()(torch.from_numpy(features))
-        return np.asarray(torch.softmax(logits, 1))
-
 
 def behind(best: Candidate, other: Candidate) -> Interval:
     """How far one candidate is behind another, on the items that both were looked at on."""
@@ -117,7 +107,7 @@ def _clear(better: Candidate, other: Candidate) -> bool:
     return behind(better, other).low > 0
 
 
-def modality_of(data: str | Path, settings: Settings) -> tuple[str, Modality]:
+def modality_of(data: Data, settings: Settings) -> tuple[str, Modality]:
     """The modality of a data set for which no backbone says it."""
     modalities = {name: catalog.modality(name) for name in catalog.names("modalities")}
     name = recognise(data, modalities, schema(settings))

@@ -5,18 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
+from typing import Any, Unpack
 
+from headstart.data import Data, data_of
 from headstart.defaults import Settings
 from headstart.errors import HeadstartError
 from headstart.pipeline.demands import demand_steps
+from headstart.pipeline.options import Options, settings_of
 from headstart.pipeline.prepare import RunContext, Transfer
 from headstart.pipeline.selection import strategy_search
 from headstart.pipeline.selection.ranking import BackboneRanking
 from headstart.pipeline.selection.successive_halving import successive_halving
 from headstart.pipeline.strategy_spec import StrategySpec
 from headstart.results.ranking import CheckedRanking, Ranking
-from headstart.runtime.progress import Progress, Silent
+from headstart.runtime.progress import Show, as_progress
 
 STRATEGY = "lp-ft"
 HALVED = 0.3  # of a budget, by when the backbone is chosen
@@ -38,19 +40,20 @@ def choose_backbone(ranking: BackboneRanking) -> Transfer:
     return transfer
 
 
-def prepare(data: str | Path, backbone: str, strategy: str | None, context: RunContext) -> Transfer:
+def prepare(data: Data, backbone: str, strategy: str | None, context: RunContext) -> Transfer:
     """Everything that can go wrong before work begins with one backbone: names, weights, data."""
     spec = StrategySpec.of(strategy, context.settings)
     return choose_backbone(BackboneRanking.at(data, [backbone], context, spec, lone=True))
 
 
 def rank(
-    data: str | Path,
+    data: Any,
     backbones: Sequence[str] = (),
     *,
     download: bool = False,
     settings: Settings | None = None,
-    progress: Progress | None = None,
+    progress: Show = None,
+    **options: Unpack[Options],
 ) -> Ranking:
     """Rank pretrained backbones for labelled data by their features.
 
@@ -59,29 +62,30 @@ def rank(
     features can't tell apart are fine-tuned briefly. Raises HeadstartError where there is none, or
     none can be used.
     """
-    context = RunContext.of(settings or Settings(), progress or Silent())
-    ranking = BackboneRanking.at(data, backbones, context, download=download)
+    context = RunContext.of(settings_of(settings, options), as_progress(progress))
+    ranking = BackboneRanking.at(data_of(data), backbones, context, download=download)
     if context.budget.limited:
         successive_halving(ranking, context.budget.until(1.0))
     return ranking.ranking()
 
 
 def check_ranking(
-    data: str | Path,
+    data: Any,
     backbones: Sequence[str] = (),
     *,
     strategy: str = STRATEGY,
     download: bool = False,
     settings: Settings | None = None,
-    progress: Progress | None = None,
+    progress: Show = None,
+    **options: Unpack[Options],
 ) -> CheckedRanking:
     """Rank backbones, then fine-tune all of them and say what following the ranking would cost.
 
     Raises HeadstartError where fewer than two can be fine-tuned.
     """
-    context = RunContext.of(settings or Settings(), progress or Silent())
+    context = RunContext.of(settings_of(settings, options), as_progress(progress))
     spec = StrategySpec.of(strategy)
-    ranking = BackboneRanking.at(data, backbones, context, download=download)
+    ranking = BackboneRanking.at(data_of(data), backbones, context, download=download)
     ranked = context.budget.elapsed()
     truth: dict[str, float] = {}
     started = time.monotonic()

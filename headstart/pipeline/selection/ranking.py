@@ -15,7 +15,7 @@ import numpy as np
 from headstart import evidence
 from headstart.contracts import Backbone
 from headstart.contracts.references import parse
-from headstart.data import Dataset, Item, demand_data, nested
+from headstart.data import Data, Dataset, Item, demand_data, nested
 from headstart.errors import HeadstartError, OutOfTimeError
 from headstart.evidence import Experiment
 from headstart.features.extract import extract
@@ -36,7 +36,7 @@ from headstart.pipeline.strategy_spec import StrategySpec
 from headstart.plan import overlap
 from headstart.results.ranking import Ranking
 from headstart.runtime.workspace import Workspace
-from headstart.transferability import SCORES, Sample, combined, ridge
+from headstart.transferability import Sample, combined, ridge, scored
 from headstart.transferability.history import Past, recall, remember
 from headstart.transferability.prior import Prior, prior
 
@@ -66,7 +66,7 @@ class BackboneRanking:
     @classmethod
     def at(
         cls,
-        data: str | Path,
+        data: Data,
         references: Sequence[str],
         context: RunContext,
         strategy: StrategySpec | None = None,
@@ -75,7 +75,7 @@ class BackboneRanking:
         lone: bool = False,
     ) -> BackboneRanking:
         """Load the candidates that the strategy, where one is named, can be used on; score them."""
-        demand_data(Path(data))
+        demand_data(data)
         if lone:
             backbone = context.load(references[0])
             candidates = [Candidate(references[0], None, backbone)]
@@ -87,7 +87,8 @@ class BackboneRanking:
         dataset = context.read(data, modality)
         strategy = strategy or StrategySpec.of(None)
         if lone:
-            strategy = strategy.for_items(len(dataset.split("train")))
+            probed = context.experiment(dataset, backbone).task.has_probe
+            strategy = strategy.for_items(len(dataset.split("train")), probed)
         ranking = cls(dataset, context, candidates, strategy, lone)
         ranking._check(name)
         context.keep_time()
@@ -233,9 +234,8 @@ class BackboneRanking:
         extraction = extract(prefix, items, experiment.reader, experiment.progress, until=until)
         if extraction.computed:
             each.speed = extraction.computed / extraction.seconds
-        features = extraction.features()
-        sample = Sample(features, targets, self.dataset.kind, each.source_answers(features))
-        each.scores = {name: score.of(sample) for name, score in SCORES.items()}
+        sample = Sample(extraction.features(), targets, self.dataset.kind)
+        each.scores = scored(sample)
         predicted = ridge(sample)
         labels = len(self.dataset.labels)
         if predicted.shape[1] < labels:  # the last classes don't occur among these items

@@ -12,6 +12,7 @@ from headstart.defaults import Recipe
 from headstart.evidence import Arm, ArmResult, Experiment
 from headstart.features.legality import cacheable_stages
 from headstart.pipeline.affordable import features_in_time, has_time
+from headstart.pipeline.demands import demand_probe
 from headstart.pipeline.folding import Folding, by_folds
 from headstart.pipeline.prepare import Transfer, random_init, scratch_recipe
 from headstart.pipeline.selection.ladder import BLENDED, TIMELESS, Ladder, policy_strategies
@@ -88,9 +89,11 @@ def run(
 
     A strategy that the user did not name gives way to its blend with frozen features where
     validation can't tell which of the two is better. All is done when the budget `until` ends, if
-    one is given. `ready` is called once there is a model, that of the features alone.
+    one is given. `ready` is called once there is a model, that of the features alone. Raises
+    HeadstartError for a strategy that is a probe alone where the task has none.
     """
     spec, backbone, whole = transfer.strategy, transfer.backbone, transfer.experiment.dataset
+    demand_probe(spec, transfer.experiment)
     objective = transfer.experiment.objective()
     if objective:
         transfer.experiment.progress.say(objective)
@@ -99,7 +102,8 @@ def run(
     if by_folds(experiment):
         return _folded(search, until, ready)
     search.arms[FEATURES] = features
-    ready(search)
+    if experiment.task.has_probe:  # else nothing has learned anything yet
+        ready(search)
     if spec.auto:
         _climb(search, features, until or _usual(experiment))
         return search
