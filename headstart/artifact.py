@@ -57,9 +57,9 @@ class Record:
     @classmethod
     def of(cls, entries: Mapping[str, Any]) -> Record:
         """The record with these entries. Raises ValueError or TypeError for others than it has."""
-        found = cls(**entries)
+        record = cls(**entries)
         for each in fields(cls):
-            value = getattr(found, each.name)
+            value = getattr(record, each.name)
             if each.type == "str":
                 right = isinstance(value, str)
             elif each.name == "labels":
@@ -68,10 +68,10 @@ class Record:
                 right = isinstance(value, dict)
             if not right:
                 raise ValueError(f"{each.name} is {str(value)[:40]!r}")
-        if not all(_are_texts(hashes.values()) for hashes in (found.head, found.files)):
+        if not all(_are_texts(hashes.values()) for hashes in (record.head, record.files)):
             raise ValueError("a hash is no text")
-        _demand_columns(found.settings, found.data.get("columns", {}))
-        return replace(found, labels=tuple(found.labels))
+        _demand_columns(record.settings, record.data.get("columns", {}))
+        return replace(record, labels=tuple(record.labels))
 
 
 def portable(backbone: Backbone) -> str:
@@ -82,11 +82,11 @@ def portable(backbone: Backbone) -> str:
 
 def versions() -> dict[str, str]:
     """The versions a result depends on."""
-    found = {"headstart": version("headstart"), "python": sys.version.split()[0]}
+    libraries = {"headstart": version("headstart"), "python": sys.version.split()[0]}
     for name in LIBRARIES:
         with suppress(PackageNotFoundError):
-            found[name] = version(name)
-    return found
+            libraries[name] = version(name)
+    return libraries
 
 
 def save(
@@ -129,14 +129,14 @@ def write_folders(folder: Path, state: weights.State, backbone: Backbone) -> Non
 def _native(config: Mapping[str, Any], record: Record) -> dict[str, Any]:
     """A library's own configuration, with what this model answers in its entries for that."""
     labels, kind = record.labels, known_kind(record.data.get("kind", USUAL))
-    known = {
+    entries = {
         "num_classes": 0 if record.head else len(labels),
         "label_names": list(labels),
         "id2label": {str(number): label for number, label in enumerate(labels)},
         "label2id": {label: number for number, label in enumerate(labels)},
         "problem_type": kind.problem_type if kind else None,
     }
-    return {name: known.get(name, value) for name, value in config.items()}
+    return {name: entries.get(name, value) for name, value in config.items()}
 
 
 def describe(folder: Path, record: Record, evidence: Mapping[str, Any], library: str) -> None:
@@ -162,8 +162,8 @@ def read_evidence(folder: Path) -> dict[str, Any]:
     """What was measured. Raises HeadstartError where it can't be read."""
     path = folder / EVIDENCE
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        return dict(found)
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return dict(content)
     except (OSError, ValueError, TypeError, RecursionError) as error:
         raise HeadstartError(
             f"{path} can't be read ({error}). Copy it again, or make the model again."
@@ -187,9 +187,9 @@ def read(folder: Path) -> Record:
             f"{folder / records.FILE} can't be read ({error}). "
             "Give a folder that this version of Headstart wrote."
         ) from None
-    for name, known in hashes.items():
+    for name, digest in hashes.items():
         state = weights.read(folder / name).state
-        if weights.digest(state) != known:
+        if weights.digest(state) != digest:
             raise _changed(folder / name)
         for tensor, values in state.items():
             if values.is_floating_point() and not bool(torch.isfinite(values).all()):
@@ -197,13 +197,13 @@ def read(folder: Path) -> Record:
                     f"{folder / name} has numbers in {tensor} that are not finite. "
                     "Make the model again."
                 )
-    for name, known in record.files.items():
+    for name, digest in record.files.items():
         if Path(name).is_absolute() or ".." in Path(name).parts:
             raise WeightsError(
                 f"{folder / records.FILE} names {name!r}, which lies elsewhere. "
                 "Give a folder that Headstart saved."
             )
-        if not (folder / name).is_file() or _sha256((folder / name).read_bytes()) != known:
+        if not (folder / name).is_file() or _sha256((folder / name).read_bytes()) != digest:
             raise _changed(folder / name)
     return record
 

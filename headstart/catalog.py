@@ -121,22 +121,22 @@ def names(kind: str) -> dict[str, str]:
 
 def part(kind: str, name: str) -> Any:
     """The class behind a name. Raises UnknownNameError with the nearest known names."""
-    known = names(kind)
-    if name not in known:
-        raise UnknownNameError(_SINGULAR[kind], name, known)
-    return located(known[name])
+    locations = names(kind)
+    if name not in locations:
+        raise UnknownNameError(_SINGULAR[kind], name, locations)
+    return located(locations[name])
 
 
 def hub(name: str) -> Hub:
     """A hub by name."""
-    made: Hub = part("hubs", name)()
-    return made
+    built: Hub = part("hubs", name)()
+    return built
 
 
 def modality(name: str) -> Modality:
     """A modality by name."""
-    made: Modality = part("modalities", name)()
-    return made
+    built: Modality = part("modalities", name)()
+    return built
 
 
 def targets(name: str) -> Targets:
@@ -147,10 +147,10 @@ def targets(name: str) -> Targets:
 
 def task(name: str, *, metric: str | None = None, **settings: Any) -> Task:
     """A task by its full name, such as `image-classification`, judged by a metric of that name."""
-    made: Task = part("tasks", name)(**settings)
+    built: Task = part("tasks", name)(**settings)
     if metric is not None:
-        made.measure = metric_named(metric)
-    return made
+        built.measure = metric_named(metric)
+    return built
 
 
 def task_settings(name: str, offered: Mapping[str, Any]) -> dict[str, Any]:
@@ -159,8 +159,8 @@ def task_settings(name: str, offered: Mapping[str, Any]) -> dict[str, Any]:
     Raises HeadstartError where a metric is offered to a task that has scores of its own.
     """
     kind = part("tasks", name)
-    known = {*signature(kind).parameters, "metric"}
-    taken = {setting: value for setting, value in offered.items() if setting in known}
+    parameters = {*signature(kind).parameters, "metric"}
+    taken = {setting: value for setting, value in offered.items() if setting in parameters}
     if "metric" in taken and "scores" in vars(kind):
         raise HeadstartError(
             f"{name} has scores of its own and can't be judged by {taken['metric']}. "
@@ -171,8 +171,8 @@ def task_settings(name: str, offered: Mapping[str, Any]) -> dict[str, Any]:
 
 def metric_named(name: str) -> Metric:
     """A metric by name."""
-    made: Metric = part("metrics", name)()
-    return made
+    built: Metric = part("metrics", name)()
+    return built
 
 
 def metrics_for(kind: str) -> dict[str, Metric]:
@@ -191,29 +191,29 @@ def strategy(text: str) -> Strategy:
             f"The strategy {name} defines {earlier[0]}, which is not called. "
             f"Rename it to {_HOOKS[earlier[0]]}."
         )
-    made: Strategy = build(kind, options, f"strategy {name}")
-    return made
+    built: Strategy = build(kind, options, f"strategy {name}")
+    return built
 
 
 def head(name: str) -> HeadFitter:
     """A head on frozen features by name."""
-    made: HeadFitter = part("heads", name)()
-    return made
+    built: HeadFitter = part("heads", name)()
+    return built
 
 
 def load_backbone(reference: str | Reference) -> Backbone:
     """Load a backbone by reference, following hubs that only point elsewhere."""
-    first = asked = parse(reference) if isinstance(reference, str) else reference
+    first = current = parse(reference) if isinstance(reference, str) else reference
     for _ in range(8):
-        where = hub(asked.hub)
-        found = where.resolve(asked)
-        if found == asked:
-            loaded = where.load(asked)
-            if asked != first:  # the user knows it by the name that led here
+        where = hub(current.hub)
+        target = where.resolve(current)
+        if target == current:
+            loaded = where.load(current)
+            if current != first:  # the user knows it by the name that led here
                 loaded.origin = replace(_with_terms(loaded.origin, first), reference=str(first))
-                loaded.origin = replace(loaded.origin, **_terms(asked))
+                loaded.origin = replace(loaded.origin, **_terms(current))
             return loaded
-        asked = found
+        current = target
     raise HeadstartError(f"{reference} leads in a circle. Name the model it stands for.")
 
 
@@ -236,5 +236,5 @@ def _terms(reference: Reference) -> dict[str, Any]:
     """What a saved model's weights say of where they come from, which few hubs read."""
     from headstart.loading.weights import header
 
-    said = header(reference.weights) if reference.weights else {}
-    return {name: said[name] for name in ("licence", "trained_on") if name in said}
+    entries = header(reference.weights) if reference.weights else {}
+    return {name: entries[name] for name in ("licence", "trained_on") if name in entries}

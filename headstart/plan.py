@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from headstart.contracts.references import parse
-from headstart.data import IN_MEMORY, Data, Dataset, data_of
+from headstart.data import IN_MEMORY, Data, Dataset, Item, data_of
 from headstart.defaults import Settings
 from headstart.errors import DataError, HeadstartError
 
@@ -47,9 +47,9 @@ class FitPlan:
 
     def chosen(self) -> Settings:
         """The settings, without the budget: the pace stands for it."""
-        given = {_RENAMED.get(name, name): value for name, value in self.settings.items()}
-        given |= {"budget": None}
-        return Settings(**given | {"text": tuple(given.get("text", ()))})
+        values = {_RENAMED.get(name, name): value for name, value in self.settings.items()}
+        values |= {"budget": None}
+        return Settings(**values | {"text": tuple(values.get("text", ()))})
 
     def data_from(self, data: Any | None) -> Data:
         """The data that are given anew, or where they were. Raises HeadstartError for neither."""
@@ -73,8 +73,8 @@ class FitPlan:
         """
         split_of = {each: name for name in _SPLITS for each in self.splits[name]}
         left_out = frozenset(self.left_out)
-        kept = tuple(item for item in dataset.items if item.identity not in left_out)
-        dataset = replace(dataset, items=kept)
+        items = tuple(item for item in dataset.items if item.identity not in left_out)
+        dataset = replace(dataset, items=items)
         here = {item.identity for item in dataset.items}
         new, missing = len(here - split_of.keys()), len(split_of.keys() - here)
         if new or missing:
@@ -104,8 +104,8 @@ def read(path: Path) -> FitPlan:
         content = json.loads(file.read_text(encoding="utf-8"))
         plan = FitPlan(**content)
         plan.chosen()
-        known = all(isinstance(each, str) for name in _SPLITS for each in plan.splits[name])
-        if not known or plan.format != FORMAT:
+        all_text = all(isinstance(each, str) for name in _SPLITS for each in plan.splits[name])
+        if not all_text or plan.format != FORMAT:
             raise ValueError(f"format {plan.format}")
     except FileNotFoundError:
         raise HeadstartError(
@@ -127,3 +127,9 @@ def trained_on(folder: Path) -> frozenset[str] | None:
         return None
     splits = read(folder).splits
     return frozenset(splits["train"]) | frozenset(splits["validation"])
+
+
+def overlap(folder: Path, items: Iterable[Item]) -> int | None:
+    """How many of the items a saved model was trained or selected on; None where not recorded."""
+    identities = trained_on(folder)
+    return None if identities is None else sum(item.identity in identities for item in items)

@@ -101,3 +101,15 @@ def test_a_share_is_over_when_that_share_of_the_whole_is(clock: list[float]) -> 
     late = budget.until(0.25)
     clock[0] += 1e-6
     assert late.over()
+
+
+@pytest.mark.parametrize("waiting", [1, 2, 5])
+def test_what_waits_shares_what_is_left(clock: list[float], waiting: int) -> None:
+    budget = Budget(100.0)
+    clock[0] += 40.0
+    for place in range(waiting):
+        part = budget.part(waiting - place)
+        assert part.left() == pytest.approx(60.0 / waiting)
+        clock[0] += part.left()
+    assert budget.over() or budget.left() == pytest.approx(0.0, abs=1e-6)
+    assert not Budget(None).part(waiting).limited

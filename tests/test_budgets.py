@@ -16,8 +16,9 @@ import headstart as hs
 from headstart import evidence, plan
 from headstart.errors import OutOfTimeError
 from headstart.pipeline import affordable
-from headstart.pipeline.prepare import RunContext, prepare
+from headstart.pipeline.prepare import RunContext
 from headstart.pipeline.selection import strategy_search
+from headstart.pipeline.selection.choosing import prepare
 from headstart.pipeline.selection.ranking import FEWEST, LATE, BackboneRanking
 from headstart.runtime import budget as budgets
 from headstart.runtime.budget import Budget
@@ -70,11 +71,12 @@ def test_without_time_for_all_items_there_is_a_model_of_some(
     pictures: Path, tmp_path: Path
 ) -> None:
     told = tiny.Recording()
-    target, source, _ = prepare(pictures, TINY, "feature-extraction", SETTINGS, told, tmp_path)
-    hurried = replace(target, budget=Budget(1e-6))
-    trial = strategy_search.run(hurried, source, "feature-extraction")
-    part, whole = trial.experiment.dataset, target.dataset
-    assert trial.whole is whole
+    context = RunContext.of(SETTINGS, told, tmp_path)
+    transfer = prepare(pictures, TINY, "feature-extraction", context)
+    hurried = replace(transfer.experiment, budget=Budget(1e-6))
+    search = strategy_search.run(replace(transfer, experiment=hurried))
+    part, whole = search.experiment.dataset, transfer.experiment.dataset
+    assert search.whole is whole
     assert len(part.items) < len(whole.items)
     for name in ("train", "validation", "test"):
         assert set(part.targets(name)) == {0, 1}
@@ -97,7 +99,7 @@ def test_without_time_for_all_items_there_is_a_model_of_some(
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
 def test_every_class_stays_in_every_split(share: float, tmp_path: Path) -> None:
     data = write_pictures(tmp_path / "data", {"ants": 60, "bees": 20, "cats": 8})
-    target, _, _ = prepare(data, TINY, None, SETTINGS, Silent())
+    target = prepare(data, TINY, None, RunContext.of(SETTINGS, Silent())).experiment
     part = affordable._part(target.dataset, share)
     for name in ("train", "validation", "test"):
         before, after = (each.targets(name) for each in (target.dataset, part))
@@ -108,7 +110,8 @@ def test_every_class_stays_in_every_split(share: float, tmp_path: Path) -> None:
 
 def test_what_finds_no_time_is_left_out_and_named(pictures: Path, tmp_path: Path) -> None:
     told = tiny.Recording()
-    target, source, _ = prepare(pictures, TINY, "lp-ft", SETTINGS, told, tmp_path)
+    transfer = prepare(pictures, TINY, "lp-ft", RunContext.of(SETTINGS, told, tmp_path))
+    target, source = transfer.experiment, transfer.backbone
     assert affordable.has_time(target, source, "lp-ft")
     hurried = replace(target, budget=Budget(0.0))
     assert not affordable.has_time(hurried, source, "lp-ft")
@@ -145,11 +148,11 @@ def test_every_candidate_is_looked_at_once_before_one_is_looked_at_twice(
     monkeypatch.setattr("headstart.pipeline.selection.ranking.FIRST", 40)
     monkeypatch.setattr(RunContext, "keep_time", lambda self: None)
     clock = Budget(1e-3) if limited else Budget(None)
-    look = BackboneRanking.at(many, ALIKE, False, RunContext(SETTINGS, clock, Silent()))
+    look = BackboneRanking.at(many, ALIKE, RunContext(SETTINGS, clock, Silent()))
     assert {name for name, _ in seen[:3]} == set(ALIKE)
     assert [count for _, count in seen[:3]] == [FEWEST if limited else 40] * 3
     assert len(seen) == 3 if limited else len(seen) > 3
-    assert all(len(each.held) for each in look.field)
+    assert all(len(each.by_item) for each in look.candidates)
 
 
 def test_what_was_not_looked_at_stands_in_the_order_of_the_prior(
@@ -165,11 +168,11 @@ def test_what_was_not_looked_at_stands_in_the_order_of_the_prior(
     monkeypatch.setattr(BackboneRanking, "_measure", late)
     orders = []
     for given in (ALIKE, ALIKE[::-1]):
-        look = BackboneRanking.at(many, given, False, RunContext(SETTINGS, Budget(None), Silent()))
-        assert [each.dropped for each in look.field] == ["", LATE, LATE]
+        look = BackboneRanking.at(many, given, RunContext(SETTINGS, Budget(None), Silent()))
+        assert [each.dropped for each in look.candidates] == ["", LATE, LATE]
         priors = [each.reference for each in look.priors if each.reference != ALIKE[0]]
-        assert [each.reference for each in look.field[1:]] == priors
-        orders.append([each.reference for each in look.field])
+        assert [each.reference for each in look.candidates[1:]] == priors
+        orders.append([each.reference for each in look.candidates])
     assert orders[0] == orders[1]
 
 

@@ -18,11 +18,14 @@ from headstart import evidence, plan
 from headstart.errors import OutOfTimeError
 from headstart.evidence import Arm
 from headstart.loading.weights import save
-from headstart.pipeline.prepare import RunContext, prepare
+from headstart.pipeline.prepare import RunContext, Transfer
 from headstart.pipeline.selection import candidates, strategy_search, successive_halving
+from headstart.pipeline.selection.choosing import prepare
 from headstart.pipeline.selection.ladder import BLENDED
 from headstart.pipeline.selection.ranking import BackboneRanking
+from headstart.pipeline.strategy_spec import StrategySpec
 from headstart.results.ranking import CheckedRanking, Ranked, Ranking, weighted_tau
+from headstart.runtime.budget import Budget
 from headstart.runtime.progress import Silent
 from headstart.transferability import history
 from headstart.transferability.prior import Prior
@@ -122,9 +125,9 @@ def test_a_random_network_comes_first_only_where_it_is_clearly_better(
 
     def contender(name: str, hits: int) -> candidates.Candidate:
         origin = replace(source.origin, pretrained=name == "trained")
-        held = (places < hits).astype(np.float64)
+        right = (places < hits).astype(np.float64)
         return candidates.Candidate(
-            name, None, replace(source, origin=origin), held=held, places=places
+            name, None, replace(source, origin=origin), by_item=right, places=places
         )
 
     random, trained = contender("random", right), contender("trained", 60)
@@ -224,10 +227,10 @@ def test_short_fine_tuning_parts_those_that_features_can_not(
 ) -> None:
     around = RunContext.of(quick(epochs=None), Silent())
     asked = ["seeded:convnet?width=8&seed=1", "seeded:convnet?width=8&seed=2"]
-    look = BackboneRanking.at(pictures, asked, False, around)
+    look = BackboneRanking.at(pictures, asked, around)
     assert len(look.level()) == 2
     successive_halving.successive_halving(look, around.budget.until(1.0))
-    tuned = [each.tuned for each in look.field]
+    tuned = [each.tuned for each in look.candidates]
     assert all(arm is not None and len(arm.checked) for arm in tuned)
     assert tuned[0].selection_key >= tuned[1].selection_key  # type: ignore[union-attr] # both were trained
     rows = look.ranking().to_json()["ranking"]
@@ -254,39 +257,43 @@ def test_fit_chooses_backbone_and_strategy(
     assert (again.folder / model).read_bytes() == (made.folder / model).read_bytes()
 
 
+def residual(strategy: str, workspace: Path, data: Path, epochs: int = 4) -> Transfer:
+    context = RunContext.of(quick(epochs=epochs), Silent(), workspace)
+    return prepare(data, "seeded:residual?width=4", strategy, context)
+
+
 def test_all_strategies_are_tried_from_cheap_to_dear(pictures: Path, tmp_path: Path) -> None:
-    target, source, _ = prepare(
-        pictures, "seeded:residual?width=4", "auto", quick(epochs=4), Silent(), tmp_path
-    )
-    trial = strategy_search.run(target, source, "auto")
-    names = list(trial.judged)
+    transfer = residual("auto", tmp_path, pictures)
+    search = strategy_search.run(transfer)
+    names = list(search.compared)
     blends = ["last-stages?share=0.5", "wise-ft?share=0.5"]
     assert names[:5] == ["feature-extraction", "last-stages", blends[0], "lp-ft", blends[1]]
-    assert trial.winner in names and trial.winner in trial.tried
-    best = max(trial.judged, key=lambda name: trial.judged[name].selection_key)
-    assert trial.winner in ("feature-extraction", best, *blends)
-    learned = len(target.dataset.split("train") + target.dataset.split("validation"))
-    assert {len(arm.checked) for arm in trial.judged.values()} == {learned}
-    assert set(trial.tried) == {"feature-extraction", trial.winner}
+    assert search.winner in names and search.winner in search.arms
+    best = max(search.compared, key=lambda name: search.compared[name].selection_key)
+    assert search.winner in ("feature-extraction", best, *blends)
+    learned = len(
+        transfer.experiment.dataset.split("train") + transfer.experiment.dataset.split("validation")
+    )
+    assert {len(arm.checked) for arm in search.compared.values()} == {learned}
+    assert set(search.arms) == {"feature-extraction", search.winner}
 
 
 def test_with_enough_validation_no_folds_are_trained(
     pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("headstart.pipeline.selection.ladder.SMALL", 1)
-    given = (pictures, "seeded:residual?width=4", "auto", quick(epochs=4), Silent(), tmp_path)
-    target, source, _ = prepare(*given)
-    trial = strategy_search.run(target, source, "auto")
-    assert trial.judged.keys() == trial.tried.keys()
-    for name, made in trial.tried.items():
-        assert trial.judged[name].selection_key[0] == made.arm.selection_key[0]
-    checked = {len(arm.checked) for arm in trial.judged.values()}
-    assert checked == {len(target.dataset.split("validation"))}
+    transfer = residual("auto", tmp_path, pictures)
+    search = strategy_search.run(transfer)
+    assert search.compared.keys() == search.arms.keys()
+    for name, made in search.arms.items():
+        assert search.compared[name].selection_key[0] == made.arm.selection_key[0]
+    checked = {len(arm.checked) for arm in search.compared.values()}
+    assert checked == {len(transfer.experiment.dataset.split("validation"))}
 
 
 def test_a_blend_is_the_plain_strategy_of_that_share(pictures: Path, tmp_path: Path) -> None:
-    given = (pictures, "seeded:residual?width=4", "auto", quick(epochs=4), Silent())
-    target, source, _ = prepare(*given, tmp_path / "one")
+    transfer = residual("auto", tmp_path / "one", pictures)
+    target, source = transfer.experiment, transfer.backbone
     features = evidence.features_arm(target, source)
     from headstart import catalog
 
@@ -301,10 +308,10 @@ def test_a_blend_is_the_plain_strategy_of_that_share(pictures: Path, tmp_path: P
 
 def test_a_budget_without_time_leaves_strategies_out(pictures: Path, tmp_path: Path) -> None:
     told = tiny.Recording()
-    given = (pictures, "seeded:convnet", "auto", quick(), told, tmp_path)
-    target, source, _ = prepare(*given)
-    trial = strategy_search.run(target, source, "auto", target.budget.until(1.0).__class__(0.1))
-    assert list(trial.tried) == ["feature-extraction"] == [trial.winner]
+    context = RunContext.of(quick(), told, tmp_path)
+    transfer = prepare(pictures, "seeded:convnet", "auto", context)
+    search = strategy_search.run(transfer, until=Budget(0.1))
+    assert list(search.arms) == ["feature-extraction"] == [search.winner]
     assert any(text.startswith("lp-ft is left out, as the budget") for text in told.said)
 
 
@@ -331,8 +338,9 @@ def test_what_validation_cannot_tell_from_features_is_blended_with_them(
     if strategy > features:  # else the blend would be the best of all
         scores["last-stages?share=0.5"] = blend
     arms = {name: judged(name, share) for name, share in scores.items()}
-    trial = strategy_search.StrategySearch(None, None, "auto", judged=arms)  # type: ignore[arg-type] # judged alone
-    assert trial.winner == winner
+    spec = StrategySpec.of("auto")
+    search = strategy_search.StrategySearch(None, None, spec, compared=arms)  # type: ignore[arg-type] # compared alone
+    assert search.winner == winner
 
 
 @pytest.mark.parametrize("named", [True, False])
@@ -340,10 +348,10 @@ def test_the_policy_blends_where_validation_is_undecided_and_a_user_decides(
     named: bool, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(evidence, "undecided", lambda *arms: True)
-    given = (pictures, "seeded:residual?width=4", "last-stages", quick(epochs=2), Silent())
-    target, source, _ = prepare(*given, tmp_path)
-    trial = strategy_search.run(target, source, "last-stages", named=named)
-    assert trial.winner == ("last-stages" if named else "last-stages?share=0.5")
+    transfer = residual("last-stages", tmp_path, pictures, epochs=2)
+    spec = replace(transfer.strategy, named=named)
+    search = strategy_search.run(replace(transfer, strategy=spec))
+    assert search.winner == ("last-stages" if named else "last-stages?share=0.5")
 
 
 def test_undecided_is_better_by_no_more_than_the_error() -> None:

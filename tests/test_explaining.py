@@ -13,7 +13,7 @@ from conftest import Fitted
 import headstart as hs
 from headstart import artifact
 from headstart.data import Item, load_labelled
-from headstart.pipeline.explaining import COUNT, explanations
+from headstart.pipeline.pictures import COUNT, explanations
 from headstart.report.contents import explained
 from headstart.report.page import write_page
 from headstart.serve import Predictor

@@ -15,9 +15,10 @@ import headstart as hs
 from headstart.evidence import calibration
 from headstart.pipeline import findings
 from headstart.pipeline.affordable import fewer
-from headstart.pipeline.heads import FEATURES
-from headstart.pipeline.prepare import prepare
+from headstart.pipeline.prepare import RunContext
 from headstart.pipeline.selection import strategy_search
+from headstart.pipeline.selection.choosing import prepare
+from headstart.pipeline.strategy_spec import FEATURES
 from headstart.report import headline
 from headstart.results import Result
 from headstart.runtime.budget import Budget
@@ -101,16 +102,16 @@ def test_labels_are_not_said_to_be_saved_where_that_was_not_measured(
     pictures: Path, tmp_path: Path
 ) -> None:
     settings = hs.Settings(epochs=2, device="cpu")
-    target, source, name = prepare(pictures, TINY, "lp-ft", settings, Silent(), tmp_path)
-    trial = strategy_search.run(target, source, name)
-    features = trial.tried[FEATURES]
+    context = RunContext.of(settings, Silent(), tmp_path)
+    search = strategy_search.run(prepare(pictures, TINY, "lp-ft", context))
+    features = search.arms[FEATURES]
     wrong = replace(features.arm, scores=np.zeros_like(features.arm.scores))
-    arms = {"features": replace(features, arm=wrong), "scratch": replace(features, recipe=None)}
-    proof = findings.Proof(trial, arms | {"asked": features}, "asked")
+    arms = {FEATURES: replace(features, arm=wrong), "scratch": replace(features, recipe=None)}
+    proof = findings.Proof(search, arms | {"lp-ft": features}, "lp-ft")
     assert proof._beats_features()
     assert proof._scratch() is not None
-    assert findings.Proof(trial, arms, "scratch")._scratch() is None  # not beside itself
-    assert not findings.Proof(trial, {**arms, "features": features}, "features")._beats_features()
+    assert findings.Proof(search, arms, "scratch")._scratch() is None  # not beside itself
+    assert not findings.Proof(search, {**arms, FEATURES: features}, FEATURES)._beats_features()
 
 
 @pytest.mark.parametrize("right", [0.0, 1.0])
@@ -119,10 +120,8 @@ def test_a_scratch_arm_that_learned_nothing_is_no_yardstick(
     right: float, cut: bool, pictures: Path, tmp_path: Path
 ) -> None:
     settings = hs.Settings(epochs=2, device="cpu")
-    target, source, name = prepare(
-        pictures, TINY, "feature-extraction", settings, Silent(), tmp_path
-    )
-    features = strategy_search.run(target, source, name).tried[FEATURES]
+    context = RunContext.of(settings, Silent(), tmp_path)
+    features = strategy_search.run(prepare(pictures, TINY, FEATURES, context)).arms[FEATURES]
 
     def scored(value: float) -> Any:
         return replace(features.arm, scores=np.full_like(features.arm.scores, value))
@@ -139,7 +138,9 @@ def test_the_saved_model_answers_calibrated(pictures: Path, tmp_path: Path) -> N
     made, found = fitted(pictures, tmp_path / "model", scratch=False, evidence="quick")
     scale = found["calibration"]["temperature"]
     assert found["calibration"]["kept"]
-    dataset = prepare(pictures, TINY, None, hs.Settings(), Silent())[0].dataset
+    dataset = prepare(
+        pictures, TINY, None, RunContext.of(hs.Settings(), Silent())
+    ).experiment.dataset
     test = dataset.split("test")
     answers = hs.load(made.folder).predict([str(pictures / item.id) for item in test])
     plain = calibration.shares(made.evidence.arms["chosen"].outputs["test"] / scale)
@@ -149,7 +150,7 @@ def test_the_saved_model_answers_calibrated(pictures: Path, tmp_path: Path) -> N
 
 
 def test_fewer_labels_leave_what_is_held_out_alone(pictures: Path, tmp_path: Path) -> None:
-    target, _, _ = prepare(pictures, TINY, None, hs.Settings(), Silent(), tmp_path)
+    target = prepare(pictures, TINY, None, RunContext.of(hs.Settings(), Silent())).experiment
     part = fewer(target, np.array([0, 3, 5]))
     train = target.dataset.split("train")
     assert part.dataset.split("train") == tuple(train[place] for place in (0, 3, 5))
@@ -159,11 +160,10 @@ def test_fewer_labels_leave_what_is_held_out_alone(pictures: Path, tmp_path: Pat
 
 def test_without_time_the_dear_parts_are_left_out(pictures: Path, tmp_path: Path) -> None:
     settings = hs.Settings(epochs=2, device="cpu", scratch=False)
-    target, source, name = prepare(pictures, TINY, "lp-ft", settings, Silent(), tmp_path)
-    trial = strategy_search.run(target, source, name)
-    hurried = replace(trial, experiment=replace(target, budget=Budget(0.0)))
-    arms = {"naive": trial.tried["feature-extraction"], "features": trial.tried[FEATURES]}
-    proof = findings.Proof(hurried, arms | {"asked": trial.tried["lp-ft"]}, "asked")
+    transfer = prepare(pictures, TINY, "lp-ft", RunContext.of(settings, Silent(), tmp_path))
+    search = strategy_search.run(transfer)
+    hurried = replace(search, experiment=replace(transfer.experiment, budget=Budget(0.0)))
+    proof = findings.Proof(hurried, {"naive": search.arms[FEATURES]} | search.arms, "lp-ft")
     found = proof.findings()
     assert "robustness" not in found
     assert found["labels"]["scratch"] == []

@@ -27,7 +27,7 @@ from headstart.evidence.fitting import answers
 from headstart.features.engine import fastest
 from headstart.heads.boosting.trees import TreeEnsemble
 from headstart.loading import record, weights
-from headstart.pipeline.heads import head_of, headed
+from headstart.pipeline.strategy_spec import StrategySpec
 from headstart.runtime.progress import Silent
 
 NAMES = sorted(catalog.HEADS)
@@ -250,8 +250,8 @@ def test_the_head_belongs_to_frozen_features() -> None:
     knn = Settings(head="knn")
     wanted = "feature-extraction?head=knn"
     for strategy in (None, "feature-extraction", wanted):
-        assert headed(strategy, knn) == wanted
-    assert headed("lp-ft", Settings()) == "lp-ft"
+        assert str(StrategySpec.of(strategy, knn)) == wanted
+    assert str(StrategySpec.of("lp-ft", Settings())) == "lp-ft"
     for strategy in (
         "lp-ft",
         "auto",
@@ -259,9 +259,9 @@ def test_the_head_belongs_to_frozen_features() -> None:
         "feature-extraction?head=trained",
     ):
         with pytest.raises(HeadstartError, match=r"The head knn is fitted on frozen features"):
-            headed(strategy, knn)
+            StrategySpec.of(strategy, knn)
     names = ("lp-ft", "feature-extraction", "feature-extraction?head=trained", wanted)
-    assert [head_of(name) for name in names] == [None, None, None, "knn"]
+    assert [StrategySpec.of(name).head for name in names] == [None, None, None, "knn"]
 
 
 @pytest.mark.parametrize("head", ["knm", "K-NN"])

@@ -7,9 +7,14 @@ from typing import Any
 
 import pytest
 from graph_networks import classifier
+from tiny import Recording
 
 import headstart as hs
 from headstart.errors import DataError
+from headstart.pipeline.prepare import RunContext
+from headstart.pipeline.selection.choosing import choose_backbone, prepare
+from headstart.pipeline.selection.ranking import BackboneRanking
+from headstart.pipeline.strategy_spec import StrategySpec
 
 QUICK: dict[str, Any] = {"scratch": False, "epochs": 2, "device": "cpu", "evidence": "none"}
 TINY = "seeded:convnet?width=4"
@@ -119,3 +124,78 @@ def test_the_advice_on_single_items_works(scratch: bool, pictures: Path, tmp_pat
     fit(pictures, TINY, tmp_path / "two", strategy, batch_size=2, scratch=scratch, epochs=1)
     if scratch:
         fit(pictures, TINY, tmp_path / "none", strategy, batch_size=1, scratch=False, epochs=1)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "strategy", "chosen", "sentence"),
+    [
+        ("graph", "lp-ft", {}, "can't be trained by lp-ft"),
+        (TINY, "full-fine-tuning", {"batch_size": 1}, "leaves full-fine-tuning nothing to train"),
+        (TINY, "lp-ft", {"batch_size": 1, "scratch": True}, "leaves the network from scratch"),
+    ],
+)
+def test_one_and_many_meet_the_same_checks(
+    backbone: str, strategy: str, chosen: dict[str, Any], sentence: str, graph: str, pictures: Path
+) -> None:
+    reference = graph if backbone == "graph" else backbone
+    spec = StrategySpec.of(strategy)
+    refusals = []
+    for lone in (True, False):
+        context = RunContext.of(hs.Settings(**QUICK | chosen), Recording())
+        with pytest.raises(hs.HeadstartError) as caught:
+            BackboneRanking.at(pictures, [reference], context, spec, lone=lone)
+        refusals.append(str(caught.value))
+    alone, among_several = refusals
+    assert sentence in alone
+    assert among_several == f"None of 1 backbones can be used here; the first, {reference}: {alone}"
+
+
+def test_nothing_is_ranked_or_said_of_one(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def measured(*given: Any) -> None:
+        raise AssertionError("a single backbone was scored")
+
+    monkeypatch.setattr(BackboneRanking, "_measure", measured)
+    progress = Recording()
+    context = RunContext.of(hs.Settings(**QUICK), progress)
+    transfer = prepare(pictures, TINY, "last-stages", context)
+    assert transfer.ranking is None
+    assert (transfer.backbone.origin.reference, str(transfer.strategy)) == (TINY, "last-stages")
+    assert len(context.loads) == 1
+    assert progress.said == [str(transfer.experiment.dataset.report)]
+
+
+def test_several_that_one_strategy_leaves_end_as_one_does(pictures: Path) -> None:
+    context = RunContext.of(hs.Settings(**QUICK), Recording())
+    others = [TINY, f"{TINY}&seed=1"]
+    ranking = BackboneRanking.at(pictures, others, context, StrategySpec.of("feature-extraction"))
+    transfer = choose_backbone(ranking)
+    assert transfer.ranking is not None and len(transfer.ranking.rows) == 2
+    alone = prepare(pictures, transfer.backbone.origin.reference, "feature-extraction", context)
+    assert transfer.identity == alone.identity
+
+
+def test_who_knows_the_items_is_named_by_one_and_by_many(pictures: Path, tmp_path: Path) -> None:
+    saved = fit(pictures, TINY, tmp_path / "model", "feature-extraction").folder
+    reference = f"checkpoint:{saved}"
+    progress = Recording()
+    prepare(pictures, reference, None, RunContext.of(hs.Settings(**QUICK), progress))
+    (warning,) = progress.warned
+    several = RunContext.of(hs.Settings(**QUICK), Recording())
+    rows = BackboneRanking.at(pictures, [reference, TINY], several).ranking().rows
+    (reason,) = [row.dropped for row in rows if row.backbone == reference]
+    assert warning == f"{reference} {reason}."
+    assert reason.startswith("was trained on ") and reason.endswith("so that it knows them")
+
+
+def test_a_strategy_is_read_once_and_prints_as_it_was_written() -> None:
+    knn = StrategySpec.of("feature-extraction?head=knn")
+    assert (str(knn), knn.head, knn.trains) == ("feature-extraction?head=knn", "knn", False)
+    trained = StrategySpec.of("last-stages?share=0.50")
+    assert (str(trained), trained.head, trained.trains) == ("last-stages?share=0.50", None, True)
+    assert trained.named and trained.for_items(10) is trained
+    free = StrategySpec.of(None)
+    assert free.auto and free.trains and not free.named
+    settled = free.for_items(10_000)
+    assert not settled.auto and not settled.named
+    asked = StrategySpec.of("auto")
+    assert asked.auto and asked.for_items(10_000) is asked

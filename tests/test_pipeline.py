@@ -16,7 +16,8 @@ from tiny import Recording, feed, model, untimed
 import headstart as hs
 from headstart.contracts import Batch
 from headstart.loading.weights import read
-from headstart.pipeline.prepare import prepare
+from headstart.pipeline.prepare import RunContext
+from headstart.pipeline.selection.choosing import prepare
 from headstart.results import Result
 from headstart.runtime.progress import Silent
 from headstart.runtime.workspace import Workspace
@@ -188,7 +189,8 @@ def test_rare_classes_count_as_much_as_frequent_ones(tmp_path: Path) -> None:
     for choice in ("auto", "none"):
         settings = hs.Settings(class_weights=choice)
         with Workspace(tmp_path / choice) as workspace:
-            target, _, _ = prepare(data, TINY, None, settings, Silent(), workspace.folder)
+            context = RunContext.of(settings, Silent(), workspace.folder)
+            target = prepare(data, TINY, None, context).experiment
         assert target.labels == ("ants", "bees", "cats")
         given = feed(12)
         batch = Batch(given.inputs, torch.from_numpy(given.targets))

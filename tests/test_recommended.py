@@ -18,7 +18,7 @@ import headstart as hs
 from headstart import catalog
 from headstart.contracts.references import parse
 from headstart.hubs import packaged
-from headstart.pipeline.recommended import RECOMMENDED
+from headstart.pipeline.selection.candidates import RECOMMENDED
 
 MODALITIES = ("image", "text")
 every_modality = pytest.mark.parametrize("modality", MODALITIES)

@@ -68,15 +68,15 @@ def _write(folder: Path) -> None:
 
 def _texts() -> dict[str, set[str]]:
     """What each public function says it does, and the subpackages that say so."""
-    found: dict[str, set[str]] = {}
+    texts: dict[str, set[str]] = {}
     for name in SUBPACKAGES:
         module = import_module(f"scipy.{name}")
         for public in module.__all__:
             function = getattr(module, public)
-            said = _summary(inspect.getdoc(function) or "") if callable(function) else ""
-            if said:
-                found.setdefault(said, set()).add(name)
-    return found
+            sentence = _summary(inspect.getdoc(function) or "") if callable(function) else ""
+            if sentence:
+                texts.setdefault(sentence, set()).add(name)
+    return texts
 
 
 def _summary(docstring: str) -> str:

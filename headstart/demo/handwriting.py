@@ -67,13 +67,13 @@ def digits(progress: Progress | None = None, out: Path | None = None) -> DemoRes
     return DemoResult(source, transfer)
 
 
-def _write(folder: Path, wanted: range, per_class: int | None) -> None:
+def _write(folder: Path, digits: range, per_class: int | None) -> None:
     """Write digits as 16 x 16 pictures; with `per_class`, all but so many to test on."""
     from PIL import Image
     from sklearn.datasets import load_digits
 
     images, names = load_digits(return_X_y=True)
-    for digit in wanted:
+    for digit in digits:
         rows = np.flatnonzero(names == digit)
         for position, row in enumerate(rows):
             split = "" if per_class is None else "train" if position < per_class else "test"

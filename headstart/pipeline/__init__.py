@@ -4,41 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any, Unpack
 
-from headstart import catalog, defaults, evidence
+from headstart import evidence
 from headstart.data import data_of, demand_data, load_labelled
 from headstart.defaults import Settings
-from headstart.errors import HeadstartError
 from headstart.evidence.by_class import of_class
-from headstart.pipeline.asking import Asked, asked_schema
+from headstart.listing import backbones
 from headstart.pipeline.comparing import compare
-from headstart.pipeline.demands import demand_steps, validate_strategy
 from headstart.pipeline.extraction import cache_features, export_features, plan_features
-from headstart.pipeline.finish import Choice, finish
-from headstart.pipeline.heads import headed
 from headstart.pipeline.later import planned, prove
-from headstart.pipeline.listing import backbones, strategies
 from headstart.pipeline.metrics import others
-from headstart.pipeline.opening import load, reported
+from headstart.pipeline.opening import DataOptions, load, reported, schema_for
 from headstart.pipeline.options import Options, settings_of
-from headstart.pipeline.prepare import (
-    RunContext,
-    prepare,
-    random_init,
-    register_run,
-    scratch_recipe,
-)
-from headstart.pipeline.proving import proved
+from headstart.pipeline.prepare import RunContext, register_run
+from headstart.pipeline.proving import pretrained, proved
 from headstart.pipeline.reporting import report_on
-from headstart.pipeline.selection import strategy_search
-from headstart.pipeline.selection.choosing import check_ranking, rank
-from headstart.pipeline.selection.shortlist import search
-from headstart.pipeline.selection.strategy_search import StrategySearch
+from headstart.pipeline.selection.choosing import check_ranking, choose_backbone, prepare, rank
+from headstart.pipeline.selection.ranking import BackboneRanking
+from headstart.pipeline.strategy_spec import StrategySpec, strategies
+from headstart.plan import overlap
 from headstart.plan import read as read_plan
-from headstart.plan import trained_on
 from headstart.results import Evaluation, Result
 from headstart.runtime.progress import Show, as_progress
 from headstart.runtime.workspace import Workspace
@@ -88,22 +75,16 @@ def fit(
     those of `settings`. Raises HeadstartError for anything the user can mend.
     """
     data, chosen = data_of(data), settings_of(settings, options)
-    told = {"data": str(data), "backbone": backbone, "strategy": strategy}
-    following = follow(chosen, as_progress(progress), Path(out), told)
+    inputs = {"data": str(data), "backbone": backbone, "strategy": strategy}
+    following = follow(chosen, as_progress(progress), Path(out), inputs)
     with Workspace(Path(out)) as workspace, following as run:
-        around = (run.settings, run.progress, workspace.folder)
-        references = (
-            [backbone] if isinstance(backbone, str) else list(dict.fromkeys(backbone or ()))
-        )
-        if len(references) == 1 and "*" not in references[0]:
-            prepared = prepare(data, references[0], strategy, *around)
-            register_run(workspace, *prepared)
-            attempt = strategy_search.attempt(*prepared, named=strategy is not None)
-            return proved(attempt, workspace, run)
-        strategy = headed(strategy, run.settings)
-        validate_strategy(strategy)
-        given = (data, references, strategy, RunContext.of(*around), workspace, download)
-        return proved(partial(search, *given), workspace, run)
+        context = RunContext.of(run.settings, run.progress, workspace.folder)
+        spec = StrategySpec.of(strategy, run.settings)
+        names = [backbone] if isinstance(backbone, str) else list(dict.fromkeys(backbone or ()))
+        lone = len(names) == 1 and "*" not in names[0]
+        ranking = BackboneRanking.at(data, names, context, spec, download=download, lone=lone)
+        ranking.register(workspace)
+        return proved(choose_backbone(ranking), workspace, run)
 
 
 def reproduce(
@@ -120,15 +101,15 @@ def reproduce(
     now, if they moved, or gives them again where a program held them. Raises HeadstartError where
     data, labels or weights are not those of the plan.
     """
-    made = read_plan(Path(plan))
-    there = made.data_from(data)
-    asked = {"plan": str(plan), "data": str(there), "backbone": made.backbone}
-    settings = replace(made.chosen(), track=track)
-    following = follow(settings, as_progress(progress), Path(out), asked)
+    fit_plan = read_plan(Path(plan))
+    place = fit_plan.data_from(data)
+    inputs = {"plan": str(plan), "data": str(place), "backbone": fit_plan.backbone}
+    settings = replace(fit_plan.chosen(), track=track)
+    following = follow(settings, as_progress(progress), Path(out), inputs)
     with Workspace(Path(out)) as workspace, following as run:
-        experiment, backbone, name = planned(made, there, run, workspace)
-        register_run(workspace, experiment, backbone, name)
-        return proved(strategy_search.attempt(experiment, backbone, name), workspace, run)
+        transfer = planned(fit_plan, place, run, workspace)
+        register_run(workspace, transfer.experiment, transfer.identity)
+        return proved(transfer, workspace, run)
 
 
 def pretrain(
@@ -149,25 +130,10 @@ def pretrain(
     data, chosen, show = data_of(data), settings_of(settings, options), as_progress(progress)
     following = follow(chosen, show, Path(out), {"data": str(data), "backbone": backbone})
     with Workspace(Path(out)) as workspace, following as run:
-        around = (run.settings, run.progress, workspace.folder)
-        experiment, network, name = prepare(data, backbone, "full-fine-tuning", *around)
-        demand_steps(name, experiment, network)
-        register_run(workspace, experiment, network, name)
-        recipe = scratch_recipe(experiment, catalog.strategy(name), network)
-        scratch = (random_init(network), recipe, defaults.scratch_rates(network.delicate))
-        made, protocol = evidence.scratch_arm(experiment, *scratch)
-        naive = evidence.naive_arm(experiment, made)
-        lead = evidence.paired(made.arm.scores, naive.arm.scores, run.settings.seed)
-        if lead.low <= 0:
-            gain, *ends = evidence.gained(lead, experiment.task.metric, experiment.task.sign < 0)
-            interval = f"95 % interval {ends[0]} to {ends[1]}"
-            said = f"The network does not beat the naive model: {gain}, {interval}."
-            if not anyway:
-                raise HeadstartError(f"{said} Give more data or epochs, or save it with --anyway.")
-            run.progress.warn(said)
-        search = StrategySearch(experiment, network, name, {name: made})
-        arms = {"naive": naive, "asked": made}
-        result, _ = finish(search, workspace, arms, Choice("asked", protocol))
+        context = RunContext.of(run.settings, run.progress, workspace.folder)
+        transfer = prepare(data, backbone, "full-fine-tuning", context)
+        register_run(workspace, transfer.experiment, transfer.identity)
+        result = pretrained(transfer, workspace, anyway)
         run.result(result.to_json)
         return result
 
@@ -177,7 +143,7 @@ def evaluate(
     data: Any,
     *,
     progress: Show = None,
-    **columns: Unpack[Asked],
+    **columns: Unpack[DataOptions],
 ) -> Evaluation:
     """Score a saved model on labelled data; overlaps with its training are named.
 
@@ -188,15 +154,14 @@ def evaluate(
     data, progress = data_of(data), as_progress(progress)
     predictor = load(model)
     demand_data(data)
-    schema = asked_schema(Path(model), columns)
+    schema = schema_for(Path(model), columns)
     dataset = load_labelled(
         data, predictor.reader.modality, predictor.labels, schema, progress=progress
     )
     items, targets = dataset.split("test"), dataset.targets("test")
     outputs = predictor.outputs(items)
-    seen = trained_on(Path(model))
-    overlap = None if seen is None else sum(item.identity in seen for item in items)
     task = predictor.task
     score, alone = evidence.judged_task(task, outputs, targets), of_class(task, outputs, targets)
+    repeated = overlap(Path(model), items)
     more = others(task, outputs, targets)
-    return Evaluation.of((task.metric, score, more), alone, targets, dataset, overlap)
+    return Evaluation.of((task.metric, score, more), alone, targets, dataset, repeated)

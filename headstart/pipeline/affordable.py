@@ -72,19 +72,19 @@ def fewer(experiment: Experiment, positions: Sequence[int] | np.ndarray) -> Expe
 
 def _part(dataset: Dataset, share: float) -> Dataset:
     """A share of each split, and of each class some items."""
-    kept: set[str] = set()
+    ids: set[str] = set()
     for name in ("train", "validation", "test"):
         targets, items = dataset.targets(name), dataset.split(name)
         if items:
-            kept |= {items[place].id for place in _places(targets, share)}
-    return replace(dataset, items=tuple(item for item in dataset.items if item.id in kept))
+            ids |= {items[place].id for place in _places(targets, share)}
+    return replace(dataset, items=tuple(item for item in dataset.items if item.id in ids))
 
 
 def _places(targets: np.ndarray, share: float) -> Sequence[int]:
     order = nested(targets)
-    found = dict.fromkeys(order[: max(_LEAST, int(share * len(order)))].tolist())
+    places = dict.fromkeys(order[: max(_LEAST, int(share * len(order)))].tolist())
     if targets.ndim == 1:
         for label in np.unique(targets):
             own = order[targets[order] == label]
-            found |= dict.fromkeys(own[:_LEAST].tolist())
-    return list(found)
+            places |= dict.fromkeys(own[:_LEAST].tolist())
+    return list(places)

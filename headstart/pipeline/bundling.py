@@ -60,8 +60,8 @@ def _write(folder: Path, backbone: Backbone, head: weights.State) -> None:
     state = Model(backbone.stages, torch.nn.Identity()).backbone_state()
     state |= {f"{backbone.head_name}.{name}": tensor for name, tensor in head.items()}
     origin = backbone.origin
-    told = {"licence": origin.licence, "trained_on": origin.trained_on}
-    header = {name: value for name, value in told.items() if value}
+    terms = {"licence": origin.licence, "trained_on": origin.trained_on}
+    header = {name: value for name, value in terms.items() if value}
     weights.save(state, folder / artifact.WEIGHTS, {"format": "pt", **header})
     artifact.write_folders(folder, state, backbone)
     for name, content in backbone.files.items():
@@ -88,21 +88,21 @@ def _same(folder: Path, backbone: Backbone, head: weights.State) -> bool:
         if not head:
             raise
         return False  # some networks take no tensors beside their own
-    kept = {} if again.head is None else again.head.state_dict()
+    other_head = {} if again.head is None else again.head.state_dict()
     return (
         again.origin.weights_hash == backbone.origin.weights_hash
         and again.preprocess == backbone.preprocess
         and list(again.stages) == list(backbone.stages)
-        and weights.digest(kept) == weights.digest(head)
+        and weights.digest(other_head) == weights.digest(head)
     )
 
 
 def _free(bundle: Path, reference: str) -> str:
     """A folder's name that tells the reference, but no folders of this machine; not taken yet."""
-    told = parse(reference)
-    name = Path(told.name).name if Path(told.name).exists() else told.name
-    weights = told.weights and Path(told.weights).stem
-    text = str(replace(told, name=name, weights=weights))
+    backbone = parse(reference)
+    name = Path(backbone.name).name if Path(backbone.name).exists() else backbone.name
+    weights = backbone.weights and Path(backbone.weights).stem
+    text = str(replace(backbone, name=name, weights=weights))
     plain = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.")[:100]
     names = [plain, *(f"{plain}-{number}" for number in range(2, 1000))]
     return next(name for name in names if not (bundle / name).exists())

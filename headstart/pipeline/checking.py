@@ -76,21 +76,23 @@ def _demand_alike(
     expected: Sequence[Mapping[str, Any]],
 ) -> None:
     """Raise HeadstartError where a saved model's answers are not those of the model in memory."""
-    for item, answer, wanted in zip(items, answers, expected, strict=True):
-        found = {name: answer.get(name) for name in wanted}
-        if not _close(found, wanted):
+    for item, answer, reference in zip(items, answers, expected, strict=True):
+        common = {name: answer.get(name) for name in reference}
+        if not _close(common, reference):
             raise HeadstartError(
-                f"{folder} answers otherwise when it is opened again for {item.id}: {found}, "
-                f"not {dict(wanted)}. Please report this; nothing was saved."
+                f"{folder} answers otherwise when it is opened again for {item.id}: {common}, "
+                f"not {dict(reference)}. Please report this; nothing was saved."
             )
 
 
-def _close(found: Any, wanted: Any) -> bool:
+def _close(answer: Any, reference: Any) -> bool:
     """Whether all numbers in two answers agree; words may differ where two are as likely."""
-    if isinstance(wanted, Mapping):
-        return isinstance(found, Mapping) and all(_close(found.get(n), wanted[n]) for n in wanted)
-    if isinstance(wanted, int | float):
-        return isinstance(found, int | float) and (
-            abs(found - wanted) <= TOLERANCE * max(1.0, abs(wanted))
+    if isinstance(reference, Mapping):
+        return isinstance(answer, Mapping) and all(
+            _close(answer.get(n), reference[n]) for n in reference
         )
-    return type(found) is type(wanted)
+    if isinstance(reference, int | float):
+        return isinstance(answer, int | float) and (
+            abs(answer - reference) <= TOLERANCE * max(1.0, abs(reference))
+        )
+    return type(answer) is type(reference)

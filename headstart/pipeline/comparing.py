@@ -16,9 +16,8 @@ from headstart.data import Dataset, Item, data_of, load_labelled
 from headstart.errors import HeadstartError
 from headstart.evidence import Interval, Resampling, average, judged, paired
 from headstart.evidence.by_class import of_class
-from headstart.pipeline.asking import Asked, asked_schema
-from headstart.pipeline.opening import load
-from headstart.plan import trained_on
+from headstart.pipeline.opening import DataOptions, load, schema_for
+from headstart.plan import overlap
 from headstart.results.comparison import Compared, Comparison
 from headstart.runtime.progress import Show, as_progress
 from headstart.serve import Predictor
@@ -32,7 +31,7 @@ def compare(
     data: Any,
     *,
     progress: Show = None,
-    **columns: Unpack[Asked],
+    **columns: Unpack[DataOptions],
 ) -> Comparison:
     """Say by how much a second saved model beats a first one on labelled data, and at what cost.
 
@@ -47,15 +46,15 @@ def compare(
     sides, alone, answers = [], [], []
     for folder, model in zip(folders, models, strict=True):
         # each with its own order of labels; the second check of the items is remembered
-        schema = asked_schema(folder, columns)
+        schema = schema_for(folder, columns)
         dataset = load_labelled(
             data, model.reader.modality, model.labels, schema, progress=progress
         )
         progress.say(f"Asking {folder} about {len(dataset.items)} items.")
-        found, seconds = _answered(model, dataset.items)
+        outputs, seconds = _answered(model, dataset.items)
         targets = dataset.targets("test")
-        alone.append(of_class(model.task, found, targets))
-        answers.append(_Answers(models[0].task, model.task, found, targets))
+        alone.append(of_class(model.task, outputs, targets))
+        answers.append(_Answers(models[0].task, model.task, outputs, targets))
         sides.append(_side(folder, model, dataset, answers[-1].score(), seconds))
     one, other = answers
     scores, per_label = (
@@ -126,19 +125,18 @@ def _answered(model: Predictor, items: Sequence[Item]) -> tuple[np.ndarray, floa
     """Outputs for all items, and the seconds that one took once all was warm."""
     model.outputs(items[:_WARMED])
     began = time.monotonic()
-    found = model.outputs(items)
-    return found, (time.monotonic() - began) / len(items)
+    outputs = model.outputs(items)
+    return outputs, (time.monotonic() - began) / len(items)
 
 
 def _side(
     folder: Path, model: Predictor, dataset: Dataset, score: Interval, seconds: float
 ) -> Compared:
-    seen = trained_on(folder)
     return Compared(
         model=str(folder),
         score=score,
         parameters=sum(parameter.numel() for parameter in model.model.parameters()),
         size=sum(file.stat().st_size for file in folder.glob("*.safetensors")),
         seconds=seconds,
-        overlap=None if seen is None else sum(item.identity in seen for item in dataset.items),
+        overlap=overlap(folder, dataset.items),
     )

@@ -13,38 +13,20 @@ from headstart.contracts.model import Model
 from headstart.errors import HeadstartError
 from headstart.evidence import Experiment
 from headstart.features.engine import TorchEngine
-from headstart.pipeline.heads import demand_head, head_of, moves
+from headstart.pipeline.strategy_spec import StrategySpec
 from headstart.training import needs_several
 
-AUTO = "auto"  # the strategy's name that stands for the policy's ladder
 
-
-def validate_strategy(name: str | None) -> None:
-    """Ask a strategy everything once, so that a bad option is known before any work."""
-    if name in (None, AUTO):
-        return
-    demand_head(str(name))
-    strategy = moves(str(name))
-    strategy.epochs(1)
-    strategy.lr_scale(0, 1)
-    strategy.frozen_stages(0, 1)
-
-
-def trains(name: str | None) -> bool:
-    """Whether a strategy moves any weight by gradient; the policy's ladder may."""
-    return name in (None, AUTO) or bool(moves(str(name)).epochs(1))
-
-
-def demand_trainable(name: str | None, backbone: Backbone) -> None:
+def demand_trainable(strategy: StrategySpec, backbone: Backbone) -> None:
     """Raise HeadstartError for a strategy that trains where the backbone can't be trained."""
-    if name in (None, AUTO) or backbone.differentiable or not trains(name):
+    if strategy.auto or backbone.differentiable or not strategy.trains:
         return
     onnx = backbone.architecture.name.lower().endswith(".onnx")  # which may become trainable
     advice = "Use -s feature-extraction" + (", or write ?trainable=true" if onnx else "")
-    raise HeadstartError(f"{backbone.origin.reference} can't be trained by {name}. {advice}.")
+    raise HeadstartError(f"{backbone.origin.reference} can't be trained by {strategy}. {advice}.")
 
 
-def demand_steps(name: str | None, experiment: Experiment, backbone: Backbone) -> None:
+def demand_steps(strategy: StrategySpec, experiment: Experiment, backbone: Backbone) -> None:
     """Raise HeadstartError where single items are all there is to train on, and are too few.
 
     That is where a BatchNorm trains with `--batch-size 1`: by the strategy, or from scratch.
@@ -55,14 +37,15 @@ def demand_steps(name: str | None, experiment: Experiment, backbone: Backbone) -
     model = Model(copy.deepcopy(dict(backbone.stages)), nn.Identity())
     if settings.scratch and needs_several(model.train()):
         raise _too_few("the network from scratch", backbone, ", or --no-scratch")
-    if name in (None, AUTO) or not trains(name):
+    if strategy.auto or not strategy.trains:
         return
-    strategy = moves(str(name))
-    if _needs_several(model, strategy, experiment.recipe(strategy, str(name), backbone).epochs):
-        raise _too_few(str(name), backbone, "")
+    training = strategy.build()
+    epochs = experiment.recipe(training, str(strategy), backbone).epochs
+    if _needs_several(model, training, epochs):
+        raise _too_few(str(strategy), backbone, "")
 
 
-def demand_probe(name: str, experiment: Experiment) -> None:
+def demand_probe(strategy: StrategySpec, experiment: Experiment) -> None:
     """Raise HeadstartError where a strategy needs the probe of a task that has none.
 
     What goes on without one is said.
@@ -70,9 +53,9 @@ def demand_probe(name: str, experiment: Experiment) -> None:
     if experiment.task.has_probe:
         return
     task = type(experiment.task).__name__
-    if name == AUTO or not (trains(name) or head_of(name)):
+    if strategy.auto or not (strategy.trains or strategy.head):
         raise HeadstartError(
-            f"{name} begins with a probe on frozen features, and {task} has none. "
+            f"{strategy} begins with a probe on frozen features, and {task} has none. "
             "Name a strategy that trains, such as -s full-fine-tuning."
         )
     experiment.progress.say(
@@ -89,13 +72,13 @@ def demand_looks(experiment: Experiment, backbone: Backbone) -> None:
     (inputs,) = reader.batches(experiment.dataset.items[:1], [np.arange(1)])
     engine = TorchEngine(nn.Sequential(*backbone.stages.values()), experiment.accelerator.device)
     for name in reader.others:
-        seen = reader.modality.look(inputs, name)
-        if seen is None:
+        look = reader.modality.look(inputs, name)
+        if look is None:
             raise HeadstartError(
                 f"--tta {tta} can't be: {backbone.modality} has no other looks. Leave it out."
             )
         try:
-            engine.run(seen)
+            engine.run(look)
         except Exception as error:  # a network of any author may raise anything
             raise HeadstartError(
                 f"--tta {tta} can't be: {backbone.origin.reference} takes inputs of one size only. "

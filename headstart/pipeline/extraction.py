@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -14,9 +15,10 @@ from headstart.features.export import Columns, destination, write
 from headstart.features.legality import cacheable_stages
 from headstart.features.plan import best
 from headstart.features.reading import Reader
-from headstart.pipeline.heads import moves
 from headstart.pipeline.options import Options, settings_of
-from headstart.pipeline.prepare import RunContext, fitted_modality, prepare, schema
+from headstart.pipeline.prepare import RunContext, Transfer, fitted_modality, schema
+from headstart.pipeline.selection.choosing import prepare
+from headstart.pipeline.strategy_spec import FEATURES
 from headstart.results import Extracted, Plan
 from headstart.results.exported import Exported
 from headstart.runtime import machine
@@ -35,16 +37,14 @@ def cache_features(
 
     Raises HeadstartError for anything the user can mend.
     """
-    data, progress = data_of(data), as_progress(progress)
-    settings = settings_of(settings, options)
-    experiment, network, _ = prepare(data, backbone, "feature-extraction", settings, progress)
-    found = experiment.features(network)
+    transfer = _prepared(data, backbone, FEATURES, settings_of(settings, options), progress)
+    parts = transfer.experiment.features(transfer.backbone)
     return Extracted(
-        items=sum(len(part.rows) for part in found),
-        computed=sum(part.computed for part in found),
-        dimensions=network.feature_dim,
-        engine=" and ".join(dict.fromkeys(part.engine for part in found if part.engine)),
-        seconds=sum(part.seconds for part in found),
+        items=sum(len(part.rows) for part in parts),
+        computed=sum(part.computed for part in parts),
+        dimensions=transfer.backbone.feature_dim,
+        engine=" and ".join(dict.fromkeys(part.engine for part in parts if part.engine)),
+        seconds=sum(part.seconds for part in parts),
     )
 
 
@@ -67,13 +67,13 @@ def export_features(
     data, progress = data_of(data, labelled=False), as_progress(progress)
     settings = settings_of(settings, options)
     place = destination(Path(out))
-    around = RunContext.of(settings, progress)
+    context = RunContext.of(settings, progress)
     demand_data(data)
-    network = around.load(backbone)
+    network = context.load(backbone)
     modality = fitted_modality(network, settings)
     items, kind = unlabelled(data, modality, schema(settings), progress), ""
     if items is None:
-        dataset = around.read(data, modality)
+        dataset = context.read(data, modality)
         items, kind = dataset.items, dataset.kind
     prefix = frozen.Prefix(
         network,
@@ -83,10 +83,10 @@ def export_features(
         "fp32" if settings.precision == "auto" else settings.precision,
         settings.batch_size or frozen.BATCH,
     )
-    found = frozen.extract(prefix, items, Reader(modality, network.preprocess), progress)
-    write(place, found.pooled(), Columns.of(items, kind))
+    rows = frozen.extract(prefix, items, Reader(modality, network.preprocess), progress)
+    write(place, rows.pooled(), Columns.of(items, kind))
     counts = Counter(item.split or "none" for item in items)
-    return Exported(place, len(items), network.feature_dim, kind, dict(counts), found.engine)
+    return Exported(place, len(items), network.feature_dim, kind, dict(counts), rows.engine)
 
 
 def plan_features(
@@ -102,17 +102,24 @@ def plan_features(
 
     Raises HeadstartError where the strategy trains every stage, so that there is none.
     """
-    data, progress = data_of(data), as_progress(progress)
-    settings = settings_of(settings, options)
-    experiment, network, name = prepare(data, backbone, strategy, settings, progress)
-    strategy_moves = moves(name)
-    epochs = experiment.recipe(strategy_moves, name, network).epochs
-    legal = cacheable_stages(strategy_moves, epochs, len(network.stages), augmented=False)
+    transfer = _prepared(data, backbone, strategy, settings_of(settings, options), progress)
+    experiment, spec, training = transfer.experiment, transfer.strategy, transfer.strategy.build()
+    epochs = experiment.recipe(training, str(spec), transfer.backbone).epochs
+    stages = len(transfer.backbone.stages)
+    legal = cacheable_stages(training, epochs, stages, augmented=False)
     if not legal:
         raise HeadstartError(
-            f"{name} trains every stage, so that nothing can be stored. "
+            f"{spec} trains every stage, so that nothing can be stored. "
             "Name a strategy that leaves some frozen, such as -s last-stages."
         )
     work = experiment.work(epochs)
-    cuts = experiment.cuts(network, legal, work)
-    return Plan(name, work, tuple(cuts), best(cuts, work))
+    cuts = experiment.cuts(transfer.backbone, legal, work)
+    return Plan(str(spec), work, tuple(cuts), best(cuts, work))
+
+
+def _prepared(
+    data: Any, backbone: str, strategy: str | None, settings: Settings, progress: Show
+) -> Transfer:
+    """What a run would begin with that trains no network from scratch."""
+    context = RunContext.of(replace(settings, scratch=False), as_progress(progress))
+    return prepare(data_of(data), backbone, strategy, context)

@@ -114,28 +114,28 @@ class _Opened:
     backbone: Backbone
     modality: Modality
 
-    def items(self, given: Any) -> tuple[Item, ...]:
+    def items(self, inputs: Any) -> tuple[Item, ...]:
         """What is given as items that were read once and can be used, one for each element."""
-        if isinstance(given, str | bytes | Path | Image.Image) or not isinstance(given, Iterable):
+        if isinstance(inputs, str | bytes | Path | Image.Image) or not isinstance(inputs, Iterable):
             raise HeadstartError(
-                f"{str(given)[:60]!r} is no list of items. Give several, or one in a list."
+                f"{str(inputs)[:60]!r} is no list of items. Give several, or one in a list."
             )
-        numbers = isinstance(given, np.ndarray) and given.ndim and given.dtype.kind not in "OUS"
-        listed = list(given) if numbers else given
-        found = list(inputs_of(listed, self.modality))
-        if isinstance(listed, Sized) and len(listed) != len(found):
+        numbers = isinstance(inputs, np.ndarray) and inputs.ndim and inputs.dtype.kind not in "OUS"
+        listed = list(inputs) if numbers else inputs
+        rows = list(inputs_of(listed, self.modality))
+        if isinstance(listed, Sized) and len(listed) != len(rows):
             raise DataError(
-                f"{len(listed)} items name {len(found)} files or rows, and one row of features "
+                f"{len(listed)} items name {len(rows)} files or rows, and one row of features "
                 "belongs to each. Name the files."
             )
-        for place, each in enumerate(found):
+        for place, each in enumerate(rows):
             if each.problem:
                 raise _unusable(place, each, each.problem)
-        items = [Item(str(n), "", None, each.item.source) for n, each in enumerate(found)]
+        items = [Item(str(n), "", None, each.item.source) for n, each in enumerate(rows)]
         checked = check_items(items, self.modality, Silent())
         if checked.skipped:
             first, reason = checked.skipped[0]
-            raise _unusable(int(first), found[int(first)], reason)
+            raise _unusable(int(first), rows[int(first)], reason)
         return checked.items
 
 

@@ -38,12 +38,12 @@ def fetch(
     with ExitStack() as stack:
         workspace = bundle if bundle is None else stack.enter_context(Workspace(Path(bundle)))
         draft = workspace.draft() if isinstance(workspace, Workspace) else None
-        asked = [references] if isinstance(references, str) else references
-        wanted = list(dict.fromkeys(_each(asked, failed)))
+        patterns = [references] if isinstance(references, str) else references
+        names = list(dict.fromkeys(_each(patterns, failed)))
         models = []
-        for number, reference in enumerate(wanted, 1):
-            if len(wanted) > 1:
-                progress.say(f"{number} of {len(wanted)}: {reference}")
+        for number, reference in enumerate(names, 1):
+            if len(names) > 1:
+                progress.say(f"{number} of {len(names)}: {reference}")
             try:
                 models.append(_one(reference, draft, progress))
             except HeadstartError as error:
@@ -61,20 +61,20 @@ def fetch(
     return Fetched(placed, failed, place)
 
 
-def _each(asked: Sequence[str], failed: dict[str, str]) -> Iterator[str]:
+def _each(references: Sequence[str], failed: dict[str, str]) -> Iterator[str]:
     """Every reference that is meant; why a pattern means none is put into `failed`."""
-    for reference in asked:
+    for reference in references:
         if "*" not in reference:
             yield reference
             continue
         try:
-            found = [card.reference for card in backbones(reference) if _has_weights(card)]
-            if not found:
+            matches = [card.reference for card in backbones(reference) if _has_weights(card)]
+            if not matches:
                 raise HeadstartError(f"Nothing that matches {reference!r} has weights. Widen it.")
         except HeadstartError as error:
             failed[reference] = str(error)
         else:
-            yield from found
+            yield from matches
 
 
 def _has_weights(card: Card) -> bool:
@@ -85,30 +85,30 @@ def _has_weights(card: Card) -> bool:
 def _one(reference: str, draft: Path | None, progress: Progress) -> Model:
     """Load one model, which fetches it, and pack it where a draft of a bundle is given."""
     began = time.perf_counter()
-    found = catalog.load_backbone(reference)
+    backbone = catalog.load_backbone(reference)
     seconds = time.perf_counter() - began
-    for note in found.notes:
+    for note in backbone.notes:
         progress.say(note)
     place, size = _on_disk(parse(reference))
     return Model(
         reference=reference,
         place=place,
         bytes=size,
-        licence=found.origin.licence,
-        trained_on=found.origin.trained_on,
-        weights_hash=found.origin.weights_hash,
+        licence=backbone.origin.licence,
+        trained_on=backbone.origin.trained_on,
+        weights_hash=backbone.origin.weights_hash,
         seconds=seconds,
-        bundled=None if draft is None else _packed(draft, found, progress),
+        bundled=None if draft is None else _packed(draft, backbone, progress),
     )
 
 
-def _packed(draft: Path, found: Backbone, progress: Progress) -> str:
+def _packed(draft: Path, backbone: Backbone, progress: Progress) -> str:
     """The name of the model's folder in the bundle."""
-    name, whole = pack(draft, found)
+    name, whole = pack(draft, backbone)
     if not whole:
         progress.warn(
-            f"{found.origin.reference} is packed without its pretrained head, which a saved folder "
-            "can't hold. Only scores that need that head miss it."
+            f"{backbone.origin.reference} is packed without its pretrained head, which a saved "
+            "folder can't hold. Only scores that need that head miss it."
         )
     return name
 
@@ -123,9 +123,9 @@ def _on_disk(reference: Reference) -> tuple[str | None, int | None]:
         if paths:
             place = paths[0] if len(paths) == 1 else paths[0].parent
             return str(place), sum(map(_size, paths))
-    for named in (reference.weights, reference.name, reference.name.rpartition(":")[0]):
-        if named and Path(named).exists():
-            return named, _size(Path(named))
+    for name in (reference.weights, reference.name, reference.name.rpartition(":")[0]):
+        if name and Path(name).exists():
+            return name, _size(Path(name))
     return None, None
 
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 
 from headstart import evidence
-from headstart.contracts import Encoding
-from headstart.data.targets import USUAL, kind_named
-from headstart.evidence import ArmResult, Experiment
+from headstart.defaults import Recipe
+from headstart.evidence import Arm, ArmResult, Experiment
 from headstart.evidence.by_class import by_class, by_group, within
 from headstart.evidence.calibration import calibration, folded
 from headstart.evidence.convergence import Course, convergence
@@ -23,11 +22,10 @@ from headstart.evidence.labels import saved, scratch_curve, transfer_curve
 from headstart.evidence.robustness import CORRUPTED, robustness
 from headstart.features.near import near_said
 from headstart.pipeline.affordable import fewer, shortened
-from headstart.pipeline.heads import FEATURES
 from headstart.pipeline.metrics import families, others
 from headstart.pipeline.pictures import pictured
-from headstart.pipeline.prepare import random_init, scratch_recipe
 from headstart.pipeline.selection.strategy_search import StrategySearch
+from headstart.pipeline.strategy_spec import FEATURES
 
 BETTER = (
     "The curve is of a probe on frozen features, which the model handed over clearly beats: how "
@@ -39,27 +37,45 @@ FIRST = "first"  # the level of what is measured before a model is handed over
 _DEAR = ("items", "robustness")  # which only a budget that is left has time for
 
 
-@dataclass
+@dataclass(frozen=True)
 class Proof:
-    """A trial with all arms, and the one that is handed over."""
+    """A search with all arms by name, and which of them is handed over.
 
-    trial: StrategySearch
+    `arm` is what choosing that one was worth, where folds say more of it than the arm itself;
+    `protocol` is how the scratch arm was trained, `baseline` what needs no network.
+    """
+
+    search: StrategySearch
     arms: Mapping[str, ArmResult]
-    kept: str
+    chosen: str
+    arm: Arm | None = None
+    protocol: str = ""
+    baseline: Arm | None = None
 
     @property
     def experiment(self) -> Experiment:
         """What it was transferred to, with the items that arms are judged on held out."""
-        return self.trial.seen
+        return self.search.judged
+
+    @property
+    def transfer(self) -> ArmResult:
+        """What the search ends with, which is handed over unless another is better."""
+        return self.arms[self.search.winner]
+
+    @property
+    def model(self) -> ArmResult:
+        """The arm that is handed over."""
+        result = self.arms[self.chosen]
+        return result if self.arm is None else replace(result, arm=self.arm)
 
     def findings(self, level: str | None = None) -> dict[str, Any]:
         """The parts of the evidence by name; those that cost time only where all is asked for.
 
         At most those of a `level` are gathered, which may be FIRST: what the model itself needs.
         """
-        wanted = self.experiment.settings.evidence
-        level = level if level and wanted != "none" else wanted
-        if level == "none" or FEATURES not in self.trial.tried:
+        most = self.experiment.settings.evidence
+        level = level if level and most != "none" else most
+        if level == "none" or FEATURES not in self.search.arms:
             return {}
         parts: dict[str, Callable[[], Any]] = {"calibration": lambda: self.calibrated}
         if level != FIRST:
@@ -67,64 +83,62 @@ class Proof:
             parts |= {"classes": self._classes, "groups": self._groups, "metrics": self._metrics}
         if level == "full":
             parts |= {"items": self._items, "labels": self._labels, "robustness": self._robustness}
-        found = {}
+        findings = {}
         for name, part in parts.items():
             if name in _DEAR and self.experiment.budget.over():
                 continue
-            made = part()
-            if made is not None:
-                found[name] = made
-        return found
+            finding = part()
+            if finding is not None:
+                findings[name] = finding
+        return findings
 
     def doubts(self) -> list[str]:
         """Sentences on items that were left out, and on test items with features of training items.
 
         The latter where features were computed, a split is held out, and evidence is wanted.
         """
-        experiment, whole = self.experiment, self.trial.whole
-        said = [shortened(experiment.dataset, whole or experiment.dataset)]
-        wanted = experiment.settings.evidence != "none" and not self.trial.folding
-        if wanted and FEATURES in self.trial.tried:
-            examples = experiment.examples(self.trial.backbone)
+        experiment, whole = self.experiment, self.search.whole
+        sentences = [shortened(experiment.dataset, whole or experiment.dataset)]
+        compares = experiment.settings.evidence != "none" and not self.search.folding
+        if compares and FEATURES in self.search.arms:
+            examples = experiment.examples(self.search.backbone)
             parts = [(experiment.dataset.split(n), examples[n][0]) for n in ("test", "train")]
-            said.append(near_said(*parts))
-        return [*filter(None, said)]
+            sentences.append(near_said(*parts))
+        return [*filter(None, sentences)]
 
-    def pictures(self, found: Mapping[str, Any]) -> dict[str, str]:
+    def pictures(self, findings: Mapping[str, Any]) -> dict[str, str]:
         """What a report shows of the items that the findings name: thumbnails, or the texts."""
-        return pictured(found, self.experiment.dataset.items, self.experiment.reader.modality)
+        return pictured(findings, self.experiment.dataset.items, self.experiment.reader.modality)
 
     def _scratch(self) -> np.ndarray | None:
         """Scratch's outputs for the test items, unless it is what is handed over."""
-        if self.kept == "scratch" or "scratch" not in self.arms:
+        if self.chosen == "scratch" or "scratch" not in self.arms:
             return None
         return self.arms["scratch"].arm.outputs["test"]
 
     def _convergence(self) -> dict[str, Any]:
-        features, winner = self.trial.tried[FEATURES], self.arms[self.kept]
-        scratch = self.arms.get("scratch")
-        if self.kept == "scratch":  # what transfer would have been
-            winner = self.arms["asked"]
-        probed = self.trial.moves.starts_from_probe() or not winner.training.history
+        features, scratch = self.search.arms[FEATURES], self.arms.get("scratch")
+        ours = self.transfer if self.chosen == "scratch" else self.model
+        probed = self.search.chosen.build().starts_from_probe() or not ours.training.history
         before = features.arm.seconds if probed else 0.0
-        ours = Course(winner.arm.selection_key[0], winner.training.history, before)
+        course = Course(ours.arm.selection_key[0], ours.training.history, before)
         theirs = scratch and Course(scratch.arm.selection_key[0], scratch.training.history)
         naive = self.arms["naive"].arm.selection_key[0]
-        return convergence(ours, theirs or None, naive, self.experiment.task.sign)
+        return convergence(course, theirs or None, naive, self.experiment.task.sign)
 
     @cached_property
     def calibrated(self) -> dict[str, Any] | None:
         """Whether the model handed over is as sure as it is right; None for other targets."""
         dataset, settings = self.experiment.dataset, self.experiment.settings
-        checked = "test" if self.trial.folding else "validation"  # folds hold all items out once
+        checked = "test" if self.search.folding else "validation"  # folds hold all items out once
         truth = {"validation": dataset.targets(checked), "test": dataset.targets("test")}
-        ours = self.arms[self.kept].arm.outputs
+        ours = self.model.arm.outputs
         balanced = bool(self.experiment.task_settings.get("balanced"))
         return calibration(ours, truth, self._scratch(), dataset.kind, settings.seed, balanced)
 
     def _classes(self) -> dict[str, Any] | None:
         experiment, test = self.experiment, self.experiment.dataset.targets("test")
-        ours = self.arms[self.kept].arm.outputs["test"]
+        ours = self.model.arm.outputs["test"]
         seed = experiment.settings.seed
         # a network that always says one class does not do better on that class
         scratch = None if unlearned(self.arms, seed) else self._scratch()
@@ -133,7 +147,7 @@ class Proof:
     def _metrics(self) -> list[dict[str, Any]]:
         """What the metrics that nothing was chosen by say of the model handed over."""
         experiment, dataset = self.experiment, self.experiment.dataset
-        ours, folding = self._as_saved(), self.trial.folding
+        ours, folding = self._as_saved(), self.search.folding
         spread = folding.folds.spread(1) if folding else 1.0
         around = (experiment.settings.seed, families(dataset.split("test")), spread)
         return others(experiment.task, ours, dataset.targets("test"), *around)
@@ -144,30 +158,29 @@ class Proof:
         if not any(groups):
             return None
         names, scratch = [group or "(none)" for group in groups], self._scratch()
-        given = (self.experiment.dataset.targets("test"), names)
-        ours = within(self.experiment.task, self.arms[self.kept].arm.outputs["test"], *given)
-        theirs = None if scratch is None else within(self.experiment.task, scratch, *given)
-        return by_group(
-            ours, names, theirs, self.experiment.settings.seed, self.experiment.task.sign
-        )
+        task, targets = self.experiment.task, self.experiment.dataset.targets("test")
+        ours = within(task, self.model.arm.outputs["test"], targets, names)
+        theirs = None if scratch is None else within(task, scratch, targets, names)
+        return by_group(ours, names, theirs, self.experiment.settings.seed, task.sign)
 
     def _items(self) -> dict[str, Any]:
-        experiment = self.trial.experiment
+        experiment = self.search.experiment
         dataset = experiment.dataset
         splits = {
             name: Inspected(dataset.split(name), targets, features)
-            for name, (features, targets) in experiment.examples(self.trial.backbone).items()
+            for name, (features, targets) in experiment.examples(self.search.backbone).items()
         }
-        if self.trial.folding:
+        if self.search.folding:
             splits["test"] = self._every_item(splits)
         ours, seed = self._as_saved(), self.experiment.settings.seed
         return inspection(dataset.kind, self.experiment.labels, splits, ours, seed)
 
     def _as_saved(self) -> np.ndarray:
         """The outputs for the test items as the saved model will answer."""
-        winner, told = self.arms[self.kept], self.calibrated
-        ours = winner.arm.outputs["test"]
-        return ours / told["temperature"] if told and folded(winner.model, 1.0) else ours
+        ours, calibrated = self.model.arm.outputs["test"], self.calibrated
+        if calibrated and folded(self.model.model, 1.0):
+            return np.asarray(ours / calibrated["temperature"])
+        return ours
 
     def _every_item(self, learned: Mapping[str, Inspected]) -> Inspected:
         """All items as they were held out by folds, in the order of the data set."""
@@ -179,81 +192,79 @@ class Proof:
         return Inspected(dataset.items, dataset.targets("test"), rows[places])
 
     def _labels(self) -> dict[str, Any] | None:
-        if self.trial.folding or not self.experiment.task.has_probe:
+        if self.search.folding or not self.experiment.task.has_probe:
             return None
         experiment, seed = self.experiment, self.experiment.settings.seed
-        known = self.arms["features"].arm.scores
         until = experiment.budget.until(1.0)
         ours = transfer_curve(
             experiment.task,
             experiment.labels,
-            self.experiment.examples(self.trial.backbone),
-            known,
+            experiment.examples(self.search.backbone),
+            self.arms[FEATURES].arm.scores,
             seed=seed,
             until=until,
         )
         later = forecast(ours)
-        told = {"counts": list(ours.counts), "transfer": ours.points(), "scratch": []}
-        said, found = [later.said], None
+        finding = {"counts": list(ours.counts), "transfer": ours.points(), "scratch": []}
+        sentences, saving = [later.said], None
         scratch = self.arms.get("scratch")
         if scratch is not None and scratch.recipe is not None:
-            targets = experiment.dataset.targets("train")
-            given = (targets, scratch.arm.scores, self._train_at(scratch))
-            seconds = scratch.training.seconds
-            theirs, skipped = scratch_curve(*given, seconds, until, seed)
-            told["scratch"] = replace(theirs, sign=experiment.task.sign).points()
-            made = saved(ours, theirs)
-            found, said = made.to_json(), [made.said, skipped, later.said]
-            if scratch.training.cut:
-                found, said = None, [UNKNOWN, later.said]
-            elif unlearned(self.arms, seed):
-                found, said = None, [UNLEARNED, skipped, later.said]
-            elif self._beats_features():
-                found, said = None, [BETTER, skipped, later.said]
-        sentence = " ".join(filter(None, said))
-        return {**told, "saved": found, "said": sentence, "forecast": later.points or []}
+            theirs, skipped = scratch_curve(
+                experiment.dataset.targets("train"),
+                scratch.arm.scores,
+                partial(self._scratch_on, scratch.recipe),
+                scratch.training.seconds,
+                until,
+                seed,
+            )
+            finding["scratch"] = replace(theirs, sign=experiment.task.sign).points()
+            doubt = self._doubt_of_labels(scratch)
+            labels = saved(ours, theirs)
+            saving = None if doubt else labels.to_json()
+            skipped = "" if doubt == UNKNOWN else skipped
+            sentences = [doubt or labels.said, skipped, later.said]
+        sentence = " ".join(filter(None, sentences))
+        return {**finding, "saved": saving, "said": sentence, "forecast": later.points or []}
+
+    def _doubt_of_labels(self, scratch: ArmResult) -> str:
+        """Why it isn't known how many labels were saved, empty where it is."""
+        if scratch.training.cut:
+            return UNKNOWN
+        if unlearned(self.arms, self.experiment.settings.seed):
+            return UNLEARNED
+        return BETTER if self._beats_features() else ""
 
     def _beats_features(self) -> bool:
         """Whether what is handed over is clearly better than the probe that the curve is of."""
-        winner, features = self.arms[self.kept].arm, self.arms["features"].arm
+        winner, features = self.model.arm, self.arms[FEATURES].arm
         return evidence.paired(winner.scores, features.scores).low > 0
 
-    def _train_at(self, scratch: ArmResult) -> Callable[[np.ndarray], np.ndarray | None]:
-        """Training from random weights on some of the training items, at the rate that was best."""
-        backbone, moves = self.trial.backbone, self.trial.moves
-
-        def train(positions: np.ndarray) -> np.ndarray | None:
-            if len(positions) < 2:  # a single item teaches nothing, and some networks can't take it
-                return None
-            experiment = fewer(self.experiment, positions)
-            recipe = scratch_recipe(experiment, moves, backbone)
-            like = scratch.recipe or recipe
-            made = evidence.scratch_at(
-                experiment, random_init(backbone), recipe, like.learning_rate, like.epochs
-            )
-            return None if made.training.cut else made.arm.scores
-
-        return train
+    def _scratch_on(self, recipe: Recipe, positions: np.ndarray) -> np.ndarray | None:
+        """Scores of training from random weights on some of the training items; None where cut."""
+        if len(positions) < 2:  # a single item teaches nothing, and some networks can't take it
+            return None
+        result = self.search.scratch_like(recipe, fewer(self.experiment, positions))
+        return None if result.training.cut else result.arm.scores
 
     def _robustness(self) -> list[dict[str, Any]] | None:
         experiment = self.experiment
-        if self.trial.folding or experiment.reader.modality.ragged:
+        if self.search.folding or experiment.reader.modality.ragged:
             return None
         if not self._has_time_for(CORRUPTED):
             return None
-        names = dict.fromkeys((self.kept, "scratch"))  # one, where scratch is handed over
+        names = dict.fromkeys((self.chosen, "scratch"))  # one, where scratch is handed over
         models = [self.arms[name].model for name in names if name in self.arms]
         judges = [outputs_of(experiment, model) for model in models]
         items, truth = experiment.dataset.split("test"), experiment.dataset.targets("test")
         scratch = judges[1] if len(judges) > 1 else None
-        given = (judges[0], experiment.reader, experiment.task, items, truth, scratch)
-        return robustness(*given, seed=experiment.settings.seed)
+        reader, task, seed = experiment.reader, experiment.task, experiment.settings.seed
+        return robustness(judges[0], reader, task, items, truth, scratch, seed=seed)
 
     def _has_time_for(self, items: int) -> bool:
         """Whether the budget holds so many items' way through each of two networks."""
         if not self.experiment.budget.limited:
             return True
-        price = evidence.Price.of(self.experiment, self.trial.backbone)
+        price = evidence.Price.of(self.experiment, self.search.backbone)
         return self.experiment.budget.left() > 2 * items * price.item
 
 
@@ -263,25 +274,3 @@ def unlearned(arms: Mapping[str, ArmResult], seed: int = 0) -> bool:
     if scratch is None:
         return False
     return evidence.paired(scratch.arm.scores, arms["naive"].arm.scores, seed).low <= 0
-
-
-def constant(
-    outputs: np.ndarray, targets: np.ndarray, labels: Sequence[str], kind: str = USUAL
-) -> list[str]:
-    """Whether a model has one answer for all items, of which there are several targets.
-
-    `outputs` (N, labels) and `targets` are those of the held-out items. A number is the same where
-    its answers vary by less than a hundredth of what it varies by.
-    """
-    if not len(targets) or (targets == targets[0]).all():
-        return []
-    target = kind_named(kind)
-    answer = target.only_answer(outputs, labels)
-    if not answer:
-        return []
-    classes = target.encoding is Encoding.INDEX
-    more = "more items of the other classes" if classes else "more items"
-    return [
-        f"The model handed over answers {answer} to each of the {len(targets)} held-out items: "
-        f"nothing did better on validation. Label {more}, or try another backbone or strategy."
-    ]

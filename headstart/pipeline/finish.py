@@ -2,36 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from torch import nn
 
 from headstart import artifact, defaults, evidence
 from headstart.artifact import Record
-from headstart.contracts import Backbone
+from headstart.contracts import Backbone, Encoding
 from headstart.contracts.model import Model
+from headstart.data.targets import USUAL, kind_named
 from headstart.evidence import Arm, ArmResult, Evidence, Experiment
 from headstart.evidence.calibration import folded
 from headstart.pipeline.checking import check
-from headstart.pipeline.explaining import explanations
-from headstart.pipeline.findings import FIRST, Proof, constant
-from headstart.pipeline.heads import FEATURES, head_of
+from headstart.pipeline.findings import FIRST, Proof
 from headstart.pipeline.metrics import families
+from headstart.pipeline.pictures import explanations
 from headstart.pipeline.prepare import random_init, task_name
 from headstart.pipeline.provenance import Name, called, provenance
 from headstart.pipeline.seeds import over_seeds
-from headstart.pipeline.selection.strategy_search import StrategySearch
+from headstart.pipeline.strategy_spec import FEATURES
 from headstart.plan import FitPlan, splits_of
 from headstart.report.page import write_page
 from headstart.results import Result
-from headstart.results.ranking import Ranking
 from headstart.runtime.workspace import Workspace
 from headstart.serve import Predictor
 
-SIMPLE = ("naive", "features", "scratch")  # arms that stand beside the one asked for
+SIMPLE = ("naive", FEATURES, "scratch")  # arms that stand beside the strategy's
+_JSON = {FEATURES: "features"}  # arms that the record calls otherwise
 
 
 @dataclass(frozen=True)
@@ -51,153 +52,133 @@ class Stage:
 ENDED = Stage()
 
 
-@dataclass(frozen=True)
-class Choice:
-    """The arm to hand over, how the scratch arm was trained, and what else was compared.
-
-    `arm` is what choosing it so was worth, where folds say more of that than the arm itself.
-    """
-
-    kept: str
-    protocol: str
-    baseline: Arm | None = None
-    ranking: Ranking | None = None
-    arm: Arm | None = None
-
-
-def finish(
-    trial: StrategySearch,
-    workspace: Workspace,
-    arms: Mapping[str, ArmResult],
-    choice: Choice,
-    stage: Stage = ENDED,
-) -> tuple[Result, Record]:
+def finish(proof: Proof, workspace: Workspace, stage: Stage = ENDED) -> tuple[Result, Record]:
     """Write evidence and the winner on validation, check both, put them in place.
 
     A model that lies there already is not written again. Answers with its record, too.
     """
-    experiment, winner = trial.experiment, arms[choice.kept]
-    found = measured(trial, arms, choice, stage)
-    found.made = _made(trial, workspace, arms)
-    model = _calibrated(winner.model, found)
-    backbone = random_init(trial.backbone)() if winner.arm.strategy == "scratch" else trial.backbone
-    record = _record(experiment, backbone, found)
+    search, arm = proof.search, proof.model.arm
+    evidence = measured(proof, stage)
+    evidence.made = _made(proof, workspace)
+    model = _calibrated(proof.model.model, evidence)
+    own = arm.strategy != "scratch"
+    backbone = search.backbone if own else random_init(search.backbone)()
+    record = _record(search.experiment, backbone, evidence)
     if not isinstance(model.head, nn.Linear):
-        record = replace(record, head={"name": head_of(winner.arm.strategy) or artifact.OF_TASK})
+        head = search.chosen.head if arm.strategy == search.winner else None
+        record = replace(record, head={"name": head or artifact.OF_TASK})
     folder = workspace.draft()
-    record = artifact.save(folder, model, backbone, record, found.to_json())
+    record = artifact.save(folder, model, backbone, record, evidence.to_json())
     same = record == stage.there
     if same:
         folder = workspace.draft()
     if stage.ended or not same:
-        check(workspace.out if same else folder, experiment, model, fresh=stage.ended)
+        place = workspace.out if same else folder
+        check(place, search.experiment, model, fresh=stage.ended)
         how = "in a fresh process" if stage.ended else "when opened again"
-        found.checks[f"equal {how}"] = True
-    result = Result(workspace.out, found, not stage.ended, stage.doubt)
-    told = result.record()
-    artifact.describe(folder, record, told, backbone.library)
-    _plan(trial, arms["asked"]).write(folder)
+        evidence.checks[f"equal {how}"] = True
+    result = Result(workspace.out, evidence, not stage.ended, stage.doubt)
+    content = result.record()
+    artifact.describe(folder, record, content, backbone.library)
+    _plan(proof).write(folder)
     if stage.level != FIRST:
-        page(folder, Proof(trial, arms, choice.kept), told, model, stage.ended)
+        page(folder, proof, content, model, stage.ended)
     workspace.renew() if same else workspace.hand_over()
     if stage.ended:
         workspace.end()
     return result, record
 
 
-def measured(
-    trial: StrategySearch, arms: Mapping[str, ArmResult], choice: Choice, stage: Stage = ENDED
-) -> Evidence:
+def measured(proof: Proof, stage: Stage = ENDED) -> Evidence:
     """The evidence, with trainings from other seeds and the findings that there is time for."""
-    found = _evidence(trial, arms, choice)
-    if choice.arm is not None:
-        arms = {**arms, choice.kept: replace(arms[choice.kept], arm=choice.arm)}
-    found.ranking = choice.ranking.to_json() if choice.ranking else None
-    if trial.folding and found.ranking:
-        found.warnings.append(
+    evidence, search = _evidence(proof), proof.search
+    if search.ranking is not None:
+        evidence.ranking = search.ranking.to_json()
+    if search.ranking is not None and search.folding:
+        evidence.warnings.append(
             "The backbone was chosen with all items in view, which flatters the scores a little. "
             "Name it with -b to have folds judge it alone."
         )
-    found.tried = trial.judged
-    found.warnings += Proof(trial, arms, choice.kept).doubts()
-    found.by_seed = over_seeds(trial, arms, choice.kept) if stage.ended else None
-    found.findings = Proof(trial, arms, choice.kept).findings(stage.level)
-    return found
+    evidence.tried = search.compared
+    evidence.warnings += proof.doubts()
+    evidence.by_seed = over_seeds(proof) if stage.ended else None
+    evidence.findings = proof.findings(stage.level)
+    return evidence
 
 
 def page(
-    folder: Path, proof: Proof, told: Mapping[str, Any], model: Model, explains: bool = True
+    folder: Path, proof: Proof, content: Mapping[str, Any], model: Model, explains: bool = True
 ) -> None:
     """Write the page of an evidence record, where one is wanted, with what `explains` mistakes."""
-    experiment = proof.trial.experiment
-    if experiment.settings.evidence == "none":
+    settings = proof.search.experiment.settings
+    if settings.evidence == "none":
         return
-    facts = {"seed": experiment.settings.seed, "versions": artifact.versions()}
-    shown = proof.pictures(told) | (_why(experiment, model, told) if explains else {})
-    write_page(folder, {**told, **facts}, shown)
+    facts = {"seed": settings.seed, "versions": artifact.versions()}
+    why = _why(proof.search.experiment, model, content) if explains else {}
+    write_page(folder, {**content, **facts}, proof.pictures(content) | why)
 
 
-def _calibrated(model: Model, found: Evidence) -> Model:
+def _calibrated(model: Model, evidence: Evidence) -> Model:
     """The model with probabilities that validation calibrated, where its head can hold that."""
-    told = found.findings.get("calibration")
-    scaled = folded(model, told["temperature"]) if told else None
-    if told:
-        told["kept"] = scaled is not None
+    calibration = evidence.findings.get("calibration")
+    scaled = folded(model, calibration["temperature"]) if calibration else None
+    if calibration:
+        calibration["kept"] = scaled is not None
     return scaled or model
 
 
-def _made(
-    trial: StrategySearch, workspace: Workspace, arms: Mapping[str, ArmResult]
-) -> dict[str, Any]:
+def _made(proof: Proof, workspace: Workspace) -> dict[str, Any]:
     """How the model was made; as a call in Python where no command was typed."""
-    name = "fit" if FEATURES in trial.tried else "pretrain"
-    origin, experiment = trial.backbone.origin, trial.experiment
+    search, fits = proof.search, FEATURES in proof.search.arms
+    origin, dataset = search.backbone.origin, search.experiment.dataset
     out, here = workspace.out, Path.cwd()
-    place = out.relative_to(here) if out.is_relative_to(here) else out
-    dataset = experiment.dataset
+    place = str(out.relative_to(here) if out.is_relative_to(here) else out)
     data = Name("data") if dataset.in_memory else str(dataset.root)
-    given = (data, origin.reference, str(place))
-    strategy = {"strategy": trial.winner} if name == "fit" else {}
-    call = called(name, *given, **strategy, settings=experiment.settings)
-    return provenance(asdict(origin), trial.backbone.modality, experiment.dataset.root, call)
+    strategy = {"strategy": search.winner} if fits else {}
+    name, settings = "fit" if fits else "pretrain", search.experiment.settings
+    call = called(name, data, origin.reference, place, settings=settings, **strategy)
+    return provenance(asdict(origin), search.backbone.modality, dataset.root, call)
 
 
-def _plan(trial: StrategySearch, asked: ArmResult) -> FitPlan:
-    dataset = trial.experiment.dataset
-    whole, used = trial.whole or dataset, {item.identity for item in dataset.items}
+def _plan(proof: Proof) -> FitPlan:
+    search, dataset = proof.search, proof.search.experiment.dataset
+    whole, used = search.whole or dataset, {item.identity for item in dataset.items}
     return FitPlan(
         data=dataset.place,
-        backbone=trial.backbone.origin.reference,
-        weights=trial.backbone.origin.weights_hash,
-        strategy=trial.winner,
-        settings=asdict(trial.experiment.settings),
+        backbone=search.backbone.origin.reference,
+        weights=search.backbone.origin.weights_hash,
+        strategy=search.winner,
+        settings=asdict(search.experiment.settings),
         fingerprint=dataset.fingerprint,
         splits=splits_of(dataset),
         versions=artifact.versions(),
-        pace=tuple(asked.training.pace),
+        pace=tuple(proof.transfer.training.pace),
         left_out=sorted({item.identity for item in whole.items} - used),
     )
 
 
-def _evidence(trial: StrategySearch, arms: Mapping[str, ArmResult], choice: Choice) -> Evidence:
+def _evidence(proof: Proof) -> Evidence:
     """The record of all arms, with what is to be said of the one that is handed over."""
-    baseline, asked = choice.baseline, arms["asked"]  # or the best tried
-    winner, experiment = choice.arm or arms[choice.kept].arm, trial.seen
-    folding, report = trial.folding, experiment.dataset.report
-    learned = trial.experiment if folding is None else folding.parts[0]
-    said = (experiment.objective(), choice.protocol)
+    search, baseline, transfer = proof.search, proof.baseline, proof.transfer
+    winner, experiment, folding = proof.model.arm, search.judged, search.folding
+    learned = search.experiment if folding is None else folding.parts[0]
     task, truth = experiment.task, experiment.dataset.targets("test")
     clusters = families(experiment.dataset.split("test"))
     spread = 1.0 if folding is None else folding.folds.spread(1)
-    found = Evidence(
+    others = {
+        _JSON.get(name, name): result.arm
+        for name, result in proof.arms.items()
+        if name in SIMPLE or result is not transfer
+    }
+    record = Evidence(
         metric=task.metric,
-        arms={arm: made.arm for arm, made in arms.items() if arm in SIMPLE or made is not asked},
-        backbone=trial.backbone.origin.reference,
-        data=report.to_json() | {"fingerprint": experiment.dataset.fingerprint},
+        arms=others | {"chosen": winner},
+        backbone=search.backbone.origin.reference,
+        data=experiment.dataset.report.to_json() | {"fingerprint": experiment.dataset.fingerprint},
         seed=experiment.settings.seed,
-        protocol=" ".join(filter(None, said)),
-        checks=dict(asked.checks),
-        warnings=[*report.warnings, *experiment.remarks()],
+        protocol=" ".join(filter(None, (experiment.objective(), proof.protocol))),
+        checks=dict(transfer.checks),
+        warnings=[*experiment.dataset.report.warnings, *experiment.remarks()],
         epoch=learned.steps_per_epoch(),
         folds=None if folding is None else folding.folds,
         clusters=clusters,
@@ -206,18 +187,17 @@ def _evidence(trial: StrategySearch, arms: Mapping[str, ArmResult], choice: Choi
         resampling=evidence.resampling(task, truth, experiment.settings.seed, clusters, spread),
     )
     if task.sign < 0:  # in the metric's own units, which the naive model gives the scale of
-        found.spread *= abs(float(arms["naive"].arm.scores.mean()))
-    found.arms["chosen"] = winner
+        record.spread *= abs(float(proof.arms["naive"].arm.scores.mean()))
     if baseline is not None:
-        found.arms[baseline.strategy] = baseline
-        found.baselines = ("naive", baseline.strategy)
-        found.warnings += _beaten(winner, baseline, task.sign)
-    found.warnings += _diverged(arms)
+        record.arms[baseline.strategy] = baseline
+        record.baselines = ("naive", baseline.strategy)
+        record.warnings += _beaten(winner, baseline, task.sign)
+    record.warnings += _diverged(proof.arms)
     kind = experiment.dataset.kind
-    found.warnings += constant(winner.outputs["test"], truth, experiment.labels, kind)
-    if asked.arm.strategy != winner.strategy:
-        found.dropped = replace(asked.arm, note=_dropped(asked.arm, winner, task.sign))
-    return found
+    record.warnings += constant(winner.outputs["test"], truth, experiment.labels, kind)
+    if transfer.arm.strategy != winner.strategy:
+        record.dropped = replace(transfer.arm, note=_dropped(transfer.arm, winner, task.sign))
+    return record
 
 
 def _beaten(winner: Arm, baseline: Arm, sign: int) -> list[str]:
@@ -235,26 +215,48 @@ def _beaten(winner: Arm, baseline: Arm, sign: int) -> list[str]:
 def _diverged(arms: Mapping[str, ArmResult]) -> list[str]:
     """Which trainings ended as their numbers were no longer finite."""
     return [
-        f"The training of {made.arm.strategy} ended after {made.training.steps} steps, as its "
+        f"The training of {result.arm.strategy} ended after {result.training.steps} steps, as its "
         "numbers were no longer finite; the best weights before that count. "
         "Give a lower --learning-rate."
-        for name, made in arms.items()
-        if made.training.diverged and name != "scratch"  # whose rates are not the user's
+        for name, result in arms.items()
+        if result.training.diverged and name != "scratch"  # whose rates are not the user's
     ]
 
 
-def _dropped(asked: Arm, winner: Arm, sign: int) -> str:
-    scores = [sign * arm.selection_key[0] for arm in (asked, winner)]
+def constant(
+    outputs: np.ndarray, targets: np.ndarray, labels: Sequence[str], kind: str = USUAL
+) -> list[str]:
+    """Whether a model has one answer for all items, of which there are several targets.
+
+    `outputs` (N, labels) and `targets` are those of the held-out items. A number is the same where
+    its answers vary by less than a hundredth of what it varies by.
+    """
+    if not len(targets) or (targets == targets[0]).all():
+        return []
+    target = kind_named(kind)
+    answer = target.only_answer(outputs, labels)
+    if not answer:
+        return []
+    classes = target.encoding is Encoding.INDEX
+    more = "more items of the other classes" if classes else "more items"
+    return [
+        f"The model handed over answers {answer} to each of the {len(targets)} held-out items: "
+        f"nothing did better on validation. Label {more}, or try another backbone or strategy."
+    ]
+
+
+def _dropped(transfer: Arm, winner: Arm, sign: int) -> str:
+    scores = [sign * arm.selection_key[0] for arm in (transfer, winner)]
     worse = "below" if sign > 0 else "worse than"
     note = (
-        f"{asked.strategy} scored {scores[0]:.3f} on validation, "
+        f"{transfer.strategy} scored {scores[0]:.3f} on validation, "
         f"{'no better than' if scores[0] == scores[1] else worse} "
         f"{winner.strategy} at {scores[1]:.3f}, which is handed over."
     )
-    return f"{note} ({asked.strategy} was {asked.note}.)" if asked.note else note
+    return f"{note} ({transfer.strategy} was {transfer.note}.)" if transfer.note else note
 
 
-def _record(experiment: Experiment, backbone: Backbone, found: Evidence) -> Record:
+def _record(experiment: Experiment, backbone: Backbone, evidence: Evidence) -> Record:
     return Record(
         task=task_name(backbone, experiment.dataset, experiment.settings),
         modality=backbone.modality,
@@ -262,23 +264,21 @@ def _record(experiment: Experiment, backbone: Backbone, found: Evidence) -> Reco
         labels=tuple(experiment.labels),
         preprocess=dict(backbone.preprocess),
         origin=asdict(backbone.origin),
-        strategy=found.strategy,
+        strategy=evidence.strategy,
         settings=asdict(experiment.settings),
-        data=found.data,
+        data=evidence.data,
         weights_sha256="",
         versions=artifact.versions(),
         task_settings=experiment.task_settings,
     )
 
 
-def _why(experiment: Experiment, model: Model, found: Mapping[str, Any]) -> dict[str, str]:
+def _why(experiment: Experiment, model: Model, content: Mapping[str, Any]) -> dict[str, str]:
     """What explains the most confident mistakes, where there is time for it."""
-    items = experiment.dataset.split(
-        "test"
-    )  # none where folds judge: other models were wrong there
+    items = experiment.dataset.split("test")  # none in folds, where other models were wrong
     if not items or experiment.settings.evidence != "full" or experiment.budget.over():
         return {}
     here = Predictor(
         model, experiment.task, experiment.reader, experiment.labels, experiment.accelerator.device
     )
-    return explanations(here, items, found, experiment.progress)
+    return explanations(here, items, content, experiment.progress)

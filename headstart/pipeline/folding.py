@@ -13,10 +13,9 @@ from headstart.contracts import Backbone
 from headstart.data import Dataset, everything, judged, most_folds
 from headstart.evidence import Arm, ArmResult, Experiment
 from headstart.evidence.folds import Folds
-from headstart.pipeline.heads import FEATURES
+from headstart.pipeline.strategy_spec import FEATURES
 from headstart.runtime.budget import Budget
 from headstart.runtime.progress import Advance, Silent
-from headstart.training import Training
 
 Judge = Callable[
     [int, Experiment], ArmResult
@@ -30,11 +29,11 @@ def by_folds(experiment: Experiment) -> bool:
     Folds start from a probe each: a task without is judged on held-out items.
     """
     dataset = experiment.dataset
-    wanted = experiment.settings.judge
-    if wanted == "auto":
+    judge = experiment.settings.judge
+    if judge == "auto":
         held_out = len(dataset.split("test"))
-        wanted = defaults.judge(len(dataset.items), held_out, dataset.named)
-    return wanted == "cv" and experiment.task.has_probe and most_folds(dataset) > 1
+        judge = defaults.judge(len(dataset.items), held_out, dataset.named)
+    return judge == "cv" and experiment.task.has_probe and most_folds(dataset) > 1
 
 
 @dataclass
@@ -42,7 +41,7 @@ class Folding:
     """All items to learn from, the same shared out to folds, and what each arm answered there.
 
     `features` are the frozen backbone's outcomes, one a fold, from which other arms start. `arms`
-    and `trainings` hold what else was made on the folds by name, without the models.
+    are all arms on the folds by name, without the models.
     """
 
     whole: Experiment
@@ -50,7 +49,6 @@ class Folding:
     folds: Folds
     features: list[ArmResult] = field(default_factory=list)
     arms: dict[str, list[Arm]] = field(default_factory=dict)
-    trainings: dict[str, list[Training]] = field(default_factory=dict)
 
     @classmethod
     def over(cls, experiment: Experiment, trains: bool) -> Folding:
@@ -80,22 +78,22 @@ class Folding:
             for part in self.parts:
                 self.features.append(evidence.features_arm(part, backbone))
                 advance(1)
-        self.arms[FEATURES] = [made.arm for made in self.features]
+        self.arms[FEATURES] = [outcome.arm for outcome in self.features]
 
     def naive(self) -> Arm:
         """The naive model over all items, from what each fold leaves to learn from."""
         pairs = zip(self.parts, self.features, strict=True)
-        self.arms["naive"] = [evidence.naive_arm(part, made).arm for part, made in pairs]
+        self.arms["naive"] = [evidence.naive_arm(part, each).arm for part, each in pairs]
         return self.arm("naive")
 
     def baseline(self) -> Arm | None:
         """The cheap baseline over all items; None where there is none in some fold, or no time."""
         arms: list[Arm] = []
         for part in self.parts[: self.folds.count]:
-            made = None if part.budget.over() else evidence.baseline_arm(part)
-            if made is None:
+            arm = None if part.budget.over() else evidence.baseline_arm(part)
+            if arm is None:
                 return None
-            arms.append(made)
+            arms.append(arm)
         self.arms["baseline"] = arms
         return self.arm("baseline")
 
@@ -111,12 +109,10 @@ class Folding:
             for number, part in enumerate(parts):
                 if budget.over():
                     return False
-                spent = budget.spent()
-                slot = budget.until(spent + (1.0 - spent) / (len(parts) - number))
+                slot = budget.part(len(parts) - number)
                 outcomes.append(judge(number, replace(part, budget=slot)))
                 advance(1)
-        self.arms[name] = [made.arm for made in outcomes]
-        self.trainings[name] = [made.training for made in outcomes]
+        self.arms[name] = [outcome.arm for outcome in outcomes]
         return True
 
     def arm(self, name: str) -> Arm:
@@ -147,7 +143,7 @@ class Folding:
             outputs[of == fold] = arms[name].outputs["test"][of == fold]
         return best, self._arm(arms[best], [outputs], [arms[best]])
 
-    def said(self) -> str:
+    def describe(self) -> str:
         """How it was judged, in a sentence."""
         anew = f", shared out {self.folds.repeats} times anew" if self.folds.repeats > 1 else ""
         return (
@@ -194,10 +190,9 @@ def _part(experiment: Experiment, dataset: Dataset, number: int) -> Experiment:
 
 def _without(arms: Mapping[str, Arm], fold: np.ndarray) -> dict[str, Arm]:
     """The arms as they look from the other folds."""
-    found = {}
+    others = {}
     for name, arm in arms.items():
         checked = arm.checked[~fold]
-        found[name] = replace(
-            arm, checked=checked, selection_key=(float(checked.mean()), arm.selection_key[1])
-        )
-    return found
+        selection_key = float(checked.mean()), arm.selection_key[1]
+        others[name] = replace(arm, checked=checked, selection_key=selection_key)
+    return others

@@ -81,7 +81,7 @@ class Labelled(Printed):
 
 
 def label(
-    model: str | Path | None, data: str | Path, asked: Asked, *, progress: Show = None
+    model: str | Path | None, data: str | Path, options: Asked, *, progress: Show = None
 ) -> Labelled:
     """Show items without labels on a page of this machine until it is finished or interrupted.
 
@@ -92,7 +92,7 @@ def label(
     """
     progress = as_progress(progress)
     known = None if model is None else Known.of(Path(model))
-    modality, schema = _reading(known, data, asked)
+    modality, schema = _reading(known, data, options)
     kind = None if known is None else known.predictor.task.kind
     if kind is not None and kind_named(kind).encoding is not Encoding.INDEX:
         raise HeadstartError(
@@ -100,32 +100,31 @@ def label(
             "item. Fill in the table of `headstart suggest --out` instead."
         )
     pool = pool_of(data, modality, schema, known.labelled if known else (), progress)
-    path = Path(asked.out) if asked.out is not None else _beside(Path(data))
+    path = Path(options.out) if options.out is not None else _beside(Path(data))
     entries, columns = _entries(pool.items, modality, schema, path)
     with Sheet(path, columns) as sheet:
-        order, remarks = _order(known, pool, entries, sheet, asked, progress)
-        classes = (
-            asked.labels if asked.labels is not None else known.predictor.labels if known else ()
-        )
+        order, remarks = _order(known, pool, entries, sheet, options, progress)
+        known_labels = known.predictor.labels if known else ()
+        classes = known_labels if options.labels is None else options.labels
         desk = Desk(entries, order, classes, sheet).open()
         for sentence in (*pool.said(), *remarks):
             progress.say(sentence)
-        _serve(desk, modality, asked, progress)
+        _serve(desk, modality, options, progress)
         return Labelled(path, desk.counts(), desk.left, remarks)
 
 
-def _serve(desk: Desk, modality: Modality, asked: Asked, progress: Progress) -> None:
+def _serve(desk: Desk, modality: Modality, options: Asked, progress: Progress) -> None:
     try:
-        server = LabelServer(desk, modality, asked.port)
+        server = LabelServer(desk, modality, options.port)
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise HeadstartError(
-            f"Port {asked.port} can't be used ({reason}). Leave --port out, or give another."
+            f"Port {options.port} can't be used ({reason}). Leave --port out, or give another."
         ) from None
     with server:
         progress.say(f"Open {server.url}")
         progress.say("Answers are kept one by one; end with Ctrl-C or on the page.")
-        if asked.browser:
+        if options.browser:
             webbrowser.open(server.url)
         try:
             server.serve_forever(poll_interval=0.1)
@@ -133,12 +132,12 @@ def _serve(desk: Desk, modality: Modality, asked: Asked, progress: Progress) -> 
             progress.say("Stopped; what was answered is kept.")
 
 
-def _reading(known: Known | None, data: str | Path, asked: Asked) -> tuple[Modality, Schema]:
+def _reading(known: Known | None, data: str | Path, options: Asked) -> tuple[Modality, Schema]:
     """What reads the items: the model's modality, the backbone's, or that of the files there."""
     if known is not None:
         return known.predictor.reader.modality, known.predictor.schema
-    if asked.backbone is not None:
-        backbone = catalog.load_backbone(asked.backbone)
+    if options.backbone is not None:
+        backbone = catalog.load_backbone(options.backbone)
         return fitted_modality(backbone, Settings()), Schema()
     return _recognised(Path(data)), Schema()
 
@@ -146,18 +145,18 @@ def _reading(known: Known | None, data: str | Path, asked: Asked) -> tuple[Modal
 def _recognised(data: Path) -> Modality:
     """The modality that finds most items there. Raises DataError where none does."""
     demand_data(data)
-    found: list[tuple[int, Modality]] = []
+    counts: list[tuple[int, Modality]] = []
     errors: list[DataError] = []
     for name in catalog.names("modalities"):
         modality = catalog.modality(name)
         try:
             count = sum(map(_is_there, inputs_of(data, modality)))
-            found.append((count, modality))
+            counts.append((count, modality))
         except DataError as error:
             errors.append(error)
-    if not found:
+    if not counts:
         raise errors[0]
-    return max(found, key=lambda each: each[0])[1]
+    return max(counts, key=lambda each: each[0])[1]
 
 
 def _is_there(each: Input) -> bool:
@@ -182,9 +181,9 @@ def _entries(
         contents = [tuple(_text(item, modality).split(_PAIR)) for item in items]
         width = max(map(len, contents))
         before = schema.before.content if schema.before else ()
-        named = before if len(before) == width else ("text", "text 2")[:width]
+        columns = before if len(before) == width else ("text", "text 2")[:width]
         wide = [(*content, *[""] * (width - len(content))) for content in contents]
-        return [_entry(*each) for each in zip(items, wide, strict=True)], tuple(named)
+        return [_entry(*each) for each in zip(items, wide, strict=True)], tuple(columns)
     folder = Path(os.path.abspath(path)).parent
     return [_entry(item, (_below(item, folder, path),)) for item in items], (PATH,)
 
@@ -221,25 +220,26 @@ def _order(
     pool: Pool,
     entries: Sequence[Entry],
     sheet: Sheet,
-    asked: Asked,
+    options: Asked,
     progress: Progress,
 ) -> tuple[list[int], list[str]]:
     """Positions of those to show, and sentences on what was not known."""
     answered = sheet.answers()
     new = [n for n, entry in enumerate(entries) if entry.content not in answered]
-    if not new or (known is None and asked.backbone is None):
+    if not new or (known is None and options.backbone is None):
         return new, []
     items = [pool.items[n] for n in new]
     done = [entry.item for entry in entries if entry.content in answered]
     if known is not None:
-        rows, remarks = known.ordered(Pool(tuple(items)), asked.count, progress, done)
+        rows, remarks = known.ordered(Pool(tuple(items)), options.count, progress, done)
         places = {entry.key: n for n, entry in enumerate(entries)}
         return [places[row.item.identity] for row in rows], remarks
-    backbone = catalog.load_backbone(str(asked.backbone))
+    backbone = catalog.load_backbone(str(options.backbone))
     reader = Reader(fitted_modality(backbone, Settings()), backbone.preprocess)
-    given = backbone, reader, machine.device("auto"), progress
-    covered = [features_of(done, *given)] if done else []
-    picks = select(features_of(items, *given), np.ones(len(items)), covered, asked.count)
+    device = machine.device("auto")
+    covered = [features_of(done, backbone, reader, device, progress)] if done else []
+    features = features_of(items, backbone, reader, device, progress)
+    picks = select(features, np.ones(len(items)), covered, options.count)
     return [new[pick.position] for pick in picks], []
 
 

@@ -9,22 +9,22 @@ from typing import Any, Unpack
 
 from headstart import artifact, evidence
 from headstart.artifact import Record
-from headstart.contracts import Backbone
 from headstart.data import Data
 from headstart.defaults import Settings
 from headstart.errors import HeadstartError, WeightsError
 from headstart.evidence import ArmResult, Experiment
 from headstart.evidence.judging import judge
 from headstart.pipeline.findings import Proof
-from headstart.pipeline.finish import Choice, measured, page
+from headstart.pipeline.finish import measured, page
 from headstart.pipeline.folding import by_folds
-from headstart.pipeline.heads import FEATURES
 from headstart.pipeline.opening import load
 from headstart.pipeline.options import Options, settings_of
-from headstart.pipeline.prepare import prepare
+from headstart.pipeline.prepare import RunContext, Transfer
 from headstart.pipeline.proving import baseline_of, choice, rivals, with_scratch
 from headstart.pipeline.selection import strategy_search
+from headstart.pipeline.selection.choosing import prepare
 from headstart.pipeline.selection.strategy_search import StrategySearch
+from headstart.pipeline.strategy_spec import FEATURES, StrategySpec
 from headstart.plan import FitPlan
 from headstart.plan import read as read_plan
 from headstart.results import Result
@@ -35,12 +35,7 @@ from headstart.serve import Predictor
 from headstart.tracking import Followed, follow
 from headstart.training import Training
 
-KEPT = (
-    "tried",
-    "ranking",
-    "dropped",
-    "made",
-)  # of the record before: what the choice was made from
+_OF_THE_CHOICE = ("tried", "ranking", "dropped", "made")  # which stay as they were recorded
 
 
 def prove(
@@ -58,7 +53,7 @@ def prove(
     tracker count, all else is as the model's plan says. Raises HeadstartError where data, labels or
     weights are not those of the plan, or the model is no transfer.
     """
-    folder, asked = Path(model), settings_of(settings, options)
+    folder, new = Path(model), settings_of(settings, options)
     with Workspace(folder, proves=True) as workspace:
         record, plan = artifact.read(folder), read_plan(folder)
         if record.strategy == "scratch":
@@ -66,53 +61,49 @@ def prove(
                 f"{folder} was trained from random weights, so that there is no transfer to prove. "
                 "Give a model that `fit` made from a backbone."
             )
-        there = plan.data_from(data)
-        given = {"plan": str(folder), "data": str(there), "backbone": plan.backbone}
-        with follow(_settings(plan, asked), as_progress(progress), folder, given) as run:
-            experiment, backbone, _ = planned(plan, there, run, workspace)
+        place = plan.data_from(data)
+        inputs = {"plan": str(folder), "data": str(place), "backbone": plan.backbone}
+        with follow(_settings(plan, new), as_progress(progress), folder, inputs) as run:
+            transfer = planned(plan, place, run, workspace)
             workspace.claim_proof(
                 {
-                    "data": experiment.dataset.fingerprint,
-                    "architecture": str(backbone.architecture),
+                    "data": transfer.experiment.dataset.fingerprint,
+                    "architecture": str(transfer.backbone.architecture),
                     "versions": artifact.versions(),
                 }
             )
             saved = _Saved(load(folder), record, artifact.read_evidence(folder))
-            return _proved(experiment, backbone, saved, workspace, run)
+            return _proved(transfer, saved, workspace, run)
 
 
-def planned(
-    plan: FitPlan, data: Data, run: Followed, workspace: Workspace
-) -> tuple[Experiment, Backbone, str]:
+def planned(plan: FitPlan, data: Data, run: Followed, workspace: Workspace) -> Transfer:
     """A plan's data in its splits, its backbone and its strategy, ready to work on.
 
     Raises WeightsError for other weights, and DataError for other data than the plan's.
     """
-    given = (data, plan.reference(), plan.strategy, run.settings, run.progress)
-    experiment, backbone, name = prepare(*given, workspace.folder)
-    if backbone.origin.weights_hash != plan.weights:
+    context = RunContext.of(run.settings, run.progress, workspace.folder)
+    transfer = prepare(data, plan.reference(), plan.strategy, context)
+    if transfer.backbone.origin.weights_hash != plan.weights:
         raise WeightsError(
             f"{plan.backbone} has other weights than when the plan was made. "
             "Name the same file or revision."
         )
-    return (
-        replace(experiment, dataset=plan.apply(experiment.dataset), pace=plan.pace),
-        backbone,
-        name,
-    )
+    dataset = plan.apply(transfer.experiment.dataset)
+    experiment = replace(transfer.experiment, dataset=dataset, pace=plan.pace)
+    return replace(transfer, experiment=experiment)
 
 
-def _settings(plan: FitPlan, asked: Settings) -> Settings:
-    """The plan's settings, with a network from scratch, and what may be asked for anew."""
+def _settings(plan: FitPlan, new: Settings) -> Settings:
+    """The plan's settings, with a network from scratch, and what may be set anew."""
     own, usual = plan.chosen(), Settings()
     return replace(
         own,
         scratch=True,
-        budget=asked.budget,
-        track=asked.track,
-        offline=own.offline or asked.offline,
-        evidence=own.evidence if asked.evidence == usual.evidence else asked.evidence,
-        seeds=own.seeds if asked.seeds == usual.seeds else asked.seeds,
+        budget=new.budget,
+        track=new.track,
+        offline=own.offline or new.offline,
+        evidence=own.evidence if new.evidence == usual.evidence else new.evidence,
+        seeds=own.seeds if new.seeds == usual.seeds else new.seeds,
     )
 
 
@@ -122,32 +113,32 @@ class _Saved:
 
     predictor: Predictor
     record: Record
-    told: Mapping[str, Any]
+    content: Mapping[str, Any]
 
     @property
     def temperature(self) -> float:
         """What its head was divided by when it was saved."""
-        found = self.told.get("calibration") or {}
-        return float(found["temperature"]) if found.get("kept") else 1.0
+        calibration = self.content.get("calibration") or {}
+        return float(calibration["temperature"]) if calibration.get("kept") else 1.0
 
-    def outcome(self, experiment: Experiment, features: ArmResult) -> ArmResult:
+    def result(self, experiment: Experiment, features: ArmResult) -> ArmResult:
         """The model as an arm: judged anew, its cost as it was recorded.
 
         A probe that was saved has seen validation; there it answers as before it had.
         """
-        cost = self.told["arms"]["chosen"]
+        cost, name = self.content["arms"]["chosen"], self.record.strategy
         outputs = {
-            name: found * self.temperature
-            for name, found in judge(experiment, self.predictor.model).items()
+            split: answers * self.temperature
+            for split, answers in judge(experiment, self.predictor.model).items()
         }
-        if self.record.strategy == FEATURES:
+        if name == FEATURES:
             outputs |= {"validation": features.arm.outputs["validation"]}
-        given = (self.record.strategy, outputs, float(cost["seconds"]), int(cost["steps"]))
-        arm = evidence.arm_of(experiment, *given, note=str(cost.get("note", "")))
+        seconds, steps, note = float(cost["seconds"]), int(cost["steps"]), cost.get("note", "")
+        arm = evidence.arm_of(experiment, name, outputs, seconds, steps, note=str(note))
         return ArmResult(arm, self.predictor.model, Training(history=self._history()))
 
     def _history(self) -> list[dict[str, float]]:
-        rows = (self.told.get("convergence") or {}).get("chosen", [])
+        rows = (self.content.get("convergence") or {}).get("chosen", [])
         if len(rows) < 2:
             return []
         names = ("steps", "score")
@@ -158,41 +149,41 @@ class _Saved:
         ]
 
 
-def _proved(
-    experiment: Experiment, backbone: Backbone, saved: _Saved, workspace: Workspace, run: Followed
-) -> Result:
+def _proved(transfer: Transfer, saved: _Saved, workspace: Workspace, run: Followed) -> Result:
     """Train what the saved model must beat, and write the whole evidence beside it."""
+    experiment, backbone, name = transfer.experiment, transfer.backbone, saved.record.strategy
     features = evidence.features_arm(replace(experiment, budget=Budget(None)), backbone)
     try:
-        made, before = saved.outcome(experiment, features), saved.temperature
+        model, temperature = saved.result(experiment, features), saved.temperature
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise HeadstartError(
             f"{workspace.out / artifact.EVIDENCE} is not what `fit` writes "
             f"({type(error).__name__}: {error}). Copy it again, or make the model again."
         ) from error
-    name = saved.record.strategy
-    own = {"naive": {}, FEATURES: {FEATURES: made}}.get(name, {name: made})
-    trial = StrategySearch(experiment, backbone, name, {FEATURES: features} | own)
+    spec = StrategySpec.of(FEATURES if name == "naive" else name)
     if by_folds(experiment):
-        trial = strategy_search.run(experiment, backbone, name)
-        made = replace(trial.tried[trial.winner], model=made.model)
-    arms, kept = rivals(trial), "naive" if name == "naive" else "asked"
-    arms, protocol = with_scratch(trial, arms | {kept: made})
-    baseline = baseline_of(trial)
-    found = measured(trial, arms, Choice(kept, protocol, baseline))
-    if "calibration" in found.findings:
-        found.findings["calibration"]["kept"] = before != 1.0
-    found.checks |= {text: bool(right) for text, right in saved.told.get("checks", {}).items()}
-    if choice(trial, arms)[0] == "scratch":
-        found.warnings.append(
+        search = strategy_search.run(replace(transfer, strategy=spec))
+        model = replace(rivals(search)[name], model=model.model)
+    else:
+        own = {} if name == "naive" else {name: model}
+        search = StrategySearch(experiment, backbone, spec, {FEATURES: features} | own)
+    arms, protocol = with_scratch(search, rivals(search) | {name: model})
+    proof = Proof(search, arms, name, None, protocol, baseline_of(search))
+    new = measured(proof)
+    if "calibration" in new.findings:
+        new.findings["calibration"]["kept"] = temperature != 1.0
+    new.checks |= {text: bool(right) for text, right in saved.content.get("checks", {}).items()}
+    if choice(search, arms)[0] == "scratch":
+        new.warnings.append(
             f"The network from scratch did better on validation than the {name} that was handed "
             "over before, which stays. Fit again to be handed the better one."
         )
-    result = Result(workspace.out, found)
-    told = {key: saved.told[key] for key in KEPT if key in saved.told} | result.record()
+    result = Result(workspace.out, new)
+    before = {key: saved.content[key] for key in _OF_THE_CHOICE if key in saved.content}
+    content = before | result.record()
     draft = workspace.draft()
-    artifact.describe(draft, saved.record, told, backbone.library)
-    page(draft, Proof(trial, arms, kept), told, made.model)
+    artifact.describe(draft, saved.record, content, backbone.library)
+    page(draft, proof, content, model.model)
     workspace.renew()
     workspace.end()
     run.result(result.to_json)

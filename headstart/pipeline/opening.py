@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypedDict, get_type_hints
 
 import torch
 from torch import nn
@@ -21,6 +23,7 @@ from headstart.errors import HeadstartError, WeightsError
 from headstart.features.reading import Reader
 from headstart.loading import record as records
 from headstart.loading import weights
+from headstart.pipeline.options import demand_known
 from headstart.report.page import FILE, write_page
 from headstart.results.reported import Reported
 from headstart.runtime import machine
@@ -37,22 +40,22 @@ def load(folder: str | Path, device: str = "auto") -> Predictor:
     while True:
         before, failure = _stamp(place), None
         try:
-            found = _load(place, where)
+            predictor = _load(place, where)
         except HeadstartError as error:
             failure = error
         if before == _stamp(place):
             if failure is not None:
                 raise failure
-            return found
+            return predictor
 
 
 def _stamp(folder: Path) -> tuple[int, int] | None:
     """What changes when another model takes a folder's place."""
     try:
-        found = (folder / records.FILE).stat()
+        stat = (folder / records.FILE).stat()
     except OSError:
         return None
-    return found.st_ino, found.st_mtime_ns
+    return stat.st_ino, stat.st_mtime_ns
 
 
 def _load(place: Path, where: torch.device) -> Predictor:
@@ -93,15 +96,42 @@ def _opened(folder: Path, record: Record, device: torch.device) -> Predictor:
     return Predictor(model, task, reader, record.labels, device, _schema(record, Schema()))
 
 
-def fitted_schema(folder: str | Path, asked: Schema | None = None) -> Schema:
+class DataOptions(TypedDict, total=False):
+    """The columns of a manifest, what stands between labels, and which folders are the classes."""
+
+    label: str | None
+    text: str | Sequence[str]
+    image: str | None
+    delimiter: str | None
+    class_level: int | None
+
+
+def schema_for(model: Path, options: DataOptions) -> Schema:
+    """How data are to be read for a saved model: as in its training, where nothing else is said.
+
+    Raises UnknownNameError for a keyword that names no such thing.
+    """
+    demand_known(options, get_type_hints(DataOptions))
+    text = options.get("text") or ()
+    schema = Schema(
+        label=options.get("label"),
+        content=(text,) if isinstance(text, str) else tuple(text),
+        delimiter=options.get("delimiter"),
+        files=options.get("image"),
+        class_level=options.get("class_level"),
+    )
+    return fitted_schema(model, schema)
+
+
+def fitted_schema(folder: str | Path, options: Schema | None = None) -> Schema:
     """How a saved model's data were read: their columns, where a table has them, and their words.
 
-    What is `asked` otherwise counts first. Raises HeadstartError where there is no model.
+    What the `options` say counts first. Raises HeadstartError where there is no model.
     """
-    return _schema(artifact.read(Path(folder)), asked or Schema())
+    return _schema(artifact.read(Path(folder)), options or Schema())
 
 
-def _schema(record: Record, asked: Schema) -> Schema:
+def _schema(record: Record, options: Schema) -> Schema:
     settings, columns = record.settings, record.data.get("columns", {})
     own = settings.get("label")
     before = Columns(
@@ -111,11 +141,11 @@ def _schema(record: Record, asked: Schema) -> Schema:
     )
     level = settings.get("class_level")
     return replace(
-        asked,
-        class_level=asked.class_level or (level if isinstance(level, int) else None),
+        options,
+        class_level=options.class_level or (level if isinstance(level, int) else None),
         kind=catalog.task(record.task, **record.task_settings).kind,
-        delimiter=asked.delimiter or settings.get("delimiter"),
-        missing=settings.get("missing") if asked.missing is None else asked.missing,
+        delimiter=options.delimiter or settings.get("delimiter"),
+        missing=settings.get("missing") if options.missing is None else options.missing,
         before=before,
     )
 
@@ -145,13 +175,13 @@ def reported(folder: str | Path) -> Reported:
     """
     place = Path(folder)
     artifact.read(place)
-    found = artifact.read_evidence(place)
+    content = artifact.read_evidence(place)
     page = place / FILE
     try:
-        result = Reported(found, page)
+        result = Reported(content, page)
         str(result)
         if not page.exists():
-            write_page(place, found, {})
+            write_page(place, content, {})
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise HeadstartError(
             f"{place / artifact.EVIDENCE} is not what `fit` writes ({type(error).__name__}: "

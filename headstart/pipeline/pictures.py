@@ -1,4 +1,4 @@
-"""What a page shows of the items that findings name."""
+"""What a page shows of the items that findings name, and of why a model errs."""
 
 from __future__ import annotations
 
@@ -10,23 +10,33 @@ from PIL import Image as pil
 
 from headstart.contracts import Modality
 from headstart.data import Item
-from headstart.report.contents import MOST_CARDS, NEAREST, large
+from headstart.errors import HeadstartError
+from headstart.explain import Explanation, PictureExplanation, TextExplanation
+from headstart.explain.pictures import explain_picture
+from headstart.explain.texts import explain_text
+from headstart.report.contents import MOST_CARDS, NEAREST, explained, large
 from headstart.report.thumbnails import LARGE, SIDE, thumbnail
+from headstart.runtime.progress import Progress
+from headstart.serve import Predictor
 
+COUNT = 6  # mistakes that are explained; each takes up to a second or two
+_WORDS = 6  # of a text, those that count most
 PICTURED = 400  # points of the map that show their item when pointed at
-_SEEN = {"channels": 3, "crop": 1.0, "crop_mode": "whole"}  # as people see a picture
-_SEEN |= {"interpolation": "bilinear", "mean": (), "std": ()}
+_AS_SEEN = {"channels": 3, "crop": 1.0, "crop_mode": "whole"}  # as people see a picture
+_AS_SEEN |= {"interpolation": "bilinear", "mean": (), "std": ()}
 
 
-def pictured(found: Mapping[str, Any], items: Sequence[Item], modality: Modality) -> dict[str, str]:
+def pictured(
+    findings: Mapping[str, Any], items: Sequence[Item], modality: Modality
+) -> dict[str, str]:
     """The items that findings name, by id: thumbnails, or the texts.
 
     Pictures on cards are there large too, under a key of their own, where they are larger.
     """
-    wanted, on_cards = (set(names(found.get("items", {}))) for names in (_named, _on_cards))
+    on_page, on_cards = (set(ids(findings.get("items", {}))) for ids in (_on_page, _on_cards))
     shown = {}
     for item in items:
-        if item.id not in wanted:
+        if item.id not in on_page:
             continue
         raw = item.read()
         text = modality.text(raw)
@@ -42,7 +52,7 @@ def pictured(found: Mapping[str, Any], items: Sequence[Item], modality: Modality
 
 def _as_file(raw: bytes, modality: Modality, side: int) -> bytes:
     """A picture as the modality decodes it, as a PNG: in its own shape, small, and 8 bits deep."""
-    pixels = modality.decode(raw, {**_SEEN, "height": side, "width": side})
+    pixels = modality.decode(raw, {**_AS_SEEN, "height": side, "width": side})
     file = io.BytesIO()
     pil.fromarray(pixels.transpose(1, 2, 0)).save(file, "PNG", compress_level=1)
     return file.getvalue()
@@ -56,7 +66,7 @@ def _on_cards(items: Mapping[str, Any]) -> Iterator[str]:
             yield from ((items.get("nearest") or {}).get(row["id"]) or ())[:NEAREST]
 
 
-def _named(items: Mapping[str, Any]) -> Iterator[str]:
+def _on_page(items: Mapping[str, Any]) -> Iterator[str]:
     """The ids of all items that are shown."""
     for rows in (items.get(name) or () for name in ("mistakes", "ambiguous", "suspects")):
         yield from (row["id"] for row in rows)
@@ -64,3 +74,37 @@ def _named(items: Mapping[str, Any]) -> Iterator[str]:
         yield from several
     points = (items.get("map") or {}).get("id", ())
     yield from points[:: max(1, -(-len(points) // PICTURED))]
+
+
+def explanations(
+    predictor: Predictor, items: Sequence[Item], findings: Mapping[str, Any], progress: Progress
+) -> dict[str, str]:
+    """For the most confident mistakes a picture under its heat, or a line of words, by card's key.
+
+    Empty where Captum is not installed, or the network can't be explained.
+    """
+    rows = (findings.get("items") or {}).get("mistakes") or []
+    item_of = {item.id: item for item in items}
+    explain = explain_text if predictor.reader.modality.ragged else explain_picture
+    shown: dict[str, str] = {}
+    predictor.model.eval()
+    for row in rows[:COUNT]:
+        item = item_of[row["id"]]
+        try:
+            shown[explained(item.id)] = _shown(explain(predictor, item.id, item))
+        except (ImportError, HeadstartError, RuntimeError, NotImplementedError) as error:
+            reason = str(error).strip().partition("\n")[0].rstrip(".")
+            progress.say(f"The mistakes are shown without an explanation ({reason}).")
+            break
+    return shown
+
+
+def _shown(explanation: Explanation) -> str:
+    if isinstance(explanation, PictureExplanation):
+        buffer = io.BytesIO()
+        explanation.overlay().save(buffer, "PNG")
+        return thumbnail(buffer.getvalue(), LARGE)
+    if not isinstance(explanation, TextExplanation):
+        raise TypeError(f"{type(explanation).__name__} can't be shown")
+    heaviest = sorted(explanation.words, key=lambda word: -abs(word.weight))[:_WORDS]
+    return ", ".join(f"{word.text} {word.weight:+.2f}" for word in heaviest)

@@ -1,26 +1,27 @@
-"""The start of a run: names, weights, data and machine, everything that can fail before work."""
+"""The start of a run: its settings and clock, the data, the task, and what is to be transferred."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from math import ceil
 from pathlib import Path
+from typing import final
 
 from headstart import artifact, catalog, defaults
 from headstart.contracts import Backbone, Modality, Strategy
 from headstart.contracts.entry_points import advertised
-from headstart.data import Data, Dataset, InMemory, Schema, demand_data
+from headstart.data import Data, Dataset, InMemory, Schema
 from headstart.data import load as load_data
 from headstart.data.targets import kind_named
 from headstart.defaults import Recipe, Settings
 from headstart.errors import HeadstartError
 from headstart.evidence import Experiment
 from headstart.features.reading import Reader
-from headstart.pipeline.demands import AUTO, demand_looks, demand_trainable, validate_strategy
-from headstart.pipeline.heads import headed
 from headstart.pipeline.metrics import demand_metric, fitting, weighed
+from headstart.pipeline.strategy_spec import StrategySpec
+from headstart.results.ranking import Ranking
 from headstart.runtime import machine
 from headstart.runtime.budget import Budget, age, earlier
 from headstart.runtime.progress import Progress
@@ -61,11 +62,11 @@ class RunContext:
         """A backbone, with the weights that the seed draws where they are to be random."""
         seed_everything(self.settings.seed)
         started = time.monotonic()
-        found = catalog.load_backbone(backbone)
+        network = catalog.load_backbone(backbone)
         self.loads.append(time.monotonic() - started)
-        for note in found.notes:
+        for note in network.notes:
             self.progress.say(note)
-        return found
+        return network
 
     def keep_time(self) -> None:
         """Leave time in the budget to save the model, and to open it in a fresh process.
@@ -127,30 +128,24 @@ class RunContext:
         )
 
 
-def prepare(
-    data: Data,
-    backbone: str,
-    strategy: str | None,
-    settings: Settings,
-    progress: Progress,
-    workspace: Path | None = None,
-) -> tuple[Experiment, Backbone, str]:
-    """Everything that can go wrong before work begins: names, weights, data, machine."""
-    around = RunContext.of(settings, progress, workspace)
-    strategy = headed(strategy, settings)
-    validate_strategy(strategy)
-    demand_data(data)
-    network = around.load(backbone)
-    dataset = around.read(data, fitted_modality(network, settings))
-    around.keep_time()
-    experiment = around.experiment(dataset, network)
-    probed, count = experiment.task.has_probe, len(dataset.split("train"))
-    name = strategy or (defaults.strategy(count) if probed else "full-fine-tuning")
-    demand_trainable(name, network)
-    demand_looks(experiment, network)
-    for sentence in experiment.remarks():
-        progress.warn(sentence)
-    return experiment, network, name
+@final
+@dataclass(frozen=True)
+class Transfer:
+    """One backbone, what it is to be transferred to, and how; `ranking` is what chose it."""
+
+    experiment: Experiment
+    backbone: Backbone
+    strategy: StrategySpec
+    ranking: Ranking | None = None
+
+    @property
+    def identity(self) -> dict[str, object]:
+        """What must be equal, with data and settings, for a killed run to be gone on with."""
+        return {
+            "weights": self.backbone.origin.weights_hash,
+            "architecture": str(self.backbone.architecture),
+            "strategy": str(self.strategy),
+        }
 
 
 def fitted_modality(backbone: Backbone, settings: Settings) -> Modality:
@@ -225,48 +220,22 @@ def task_name(backbone: Backbone, dataset: Dataset, settings: Settings) -> str:
 
 
 def register_run(
-    workspace: Workspace, experiment: Experiment, backbone: Backbone, strategy: str
+    workspace: Workspace, experiment: Experiment, identity: Mapping[str, object]
 ) -> None:
     """Say what this run is, so that one that was killed is gone on with."""
-    run = {"weights": backbone.origin.weights_hash, "architecture": str(backbone.architecture)}
-    _claim(
-        workspace,
-        experiment.dataset,
-        experiment.settings,
-        run | {"strategy": strategy},
-        experiment.progress,
-    )
+    settings = asdict(experiment.settings)
+    shared = {
+        "data": experiment.dataset.fingerprint,
+        "settings": {name: settings[name] for name in settings if name not in _NOT_THE_RUN},
+        "versions": artifact.versions(),
+    }
+    if workspace.claim({**identity, **shared}):
+        experiment.progress.say("An unfinished run of the same kind is here; going on with it.")
 
 
-def claim_many(
-    workspace: Workspace,
-    dataset: Dataset,
-    references: Sequence[str],
-    strategy: str | None,
-    around: RunContext,
-) -> None:
-    """The same for a run that chooses among backbones."""
-    run = {"backbones": sorted(references), "strategy": strategy or AUTO}
-    _claim(workspace, dataset, around.settings, run, around.progress)
-
-
-def _claim(
-    workspace: Workspace,
-    dataset: Dataset,
-    settings: Settings,
-    run: Mapping[str, object],
-    progress: Progress,
-) -> None:
-    """`run` and what is here added to it must be equal for a killed run to be gone on with."""
-    given = {key: value for key, value in asdict(settings).items() if key not in _NOT_THE_RUN}
-    shared = {"data": dataset.fingerprint, "settings": given, "versions": artifact.versions()}
-    if workspace.claim({**run, **shared}):
-        progress.say("An unfinished run of the same kind is here; going on with it.")
-
-
-def scratch_recipe(experiment: Experiment, moves: Strategy, backbone: Backbone) -> Recipe:
+def scratch_recipe(experiment: Experiment, strategy: Strategy, backbone: Backbone) -> Recipe:
     """The recipe that the scratch arm doubles: the strategy's, or full fine-tuning's."""
-    recipe = experiment.recipe(moves, "scratch", backbone)
+    recipe = experiment.recipe(strategy, "scratch", backbone)
     if recipe.epochs:
         return recipe
     return experiment.recipe(catalog.strategy("full-fine-tuning"), "scratch", backbone)

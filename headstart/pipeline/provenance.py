@@ -45,17 +45,17 @@ def provenance(
     }
 
 
-def called(name: str, *given: str, settings: Settings | None = None, **options: str) -> str:
+def called(name: str, *arguments: str, settings: Settings | None = None, **options: str) -> str:
     """A call of the package as it is written in Python, with the settings that are not usual."""
-    written = [repr(value) for value in given]
+    written = [repr(value) for value in arguments]
     written += [f"{key}={value!r}" for key, value in options.items()]
-    chosen = [
+    changed = [
         f"{each.name}={value!r}"
         for each in fields(Settings)
         if settings and (value := getattr(settings, each.name)) != each.default
     ]
-    if chosen:
-        written.append(f"settings=hs.Settings({', '.join(chosen)})")
+    if changed:
+        written.append(f"settings=hs.Settings({', '.join(changed)})")
     return f"hs.{name}({', '.join(written)})"
 
 

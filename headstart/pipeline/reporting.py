@@ -23,7 +23,7 @@ from headstart.pipeline.metrics import others
 from headstart.pipeline.opening import fitted_schema, load
 from headstart.pipeline.pictures import pictured
 from headstart.pipeline.provenance import Name, called, provenance
-from headstart.plan import trained_on
+from headstart.plan import overlap
 from headstart.report.page import write_page
 from headstart.results.reported import Reported
 from headstart.runtime.progress import Show, as_progress
@@ -47,9 +47,9 @@ def report_on(
     """
     data, progress = data_of(data), as_progress(progress)
     predictor = load(model)
-    record, read = artifact.read(Path(model)), fitted_schema(model, schema)
+    record, schema = artifact.read(Path(model)), fitted_schema(model, schema)
     dataset = load_labelled(
-        data, predictor.reader.modality, predictor.labels, read, progress=progress
+        data, predictor.reader.modality, predictor.labels, schema, progress=progress
     )
     progress.say(f"Asking {model} about {len(dataset.items)} items.")
     started = time.monotonic()
@@ -58,21 +58,21 @@ def report_on(
         head = predictor.model.head.cpu().eval()
         outputs = head(torch.from_numpy(features)).numpy()
     seconds = time.monotonic() - started
-    told = _told(record, predictor, dataset, (outputs, features))
-    told |= {"model": str(model), "evaluated": str(data)}
-    held = isinstance(data, InMemory)
-    call = called("report_on", str(model), Name("data") if held else str(data))
-    told["made"] = provenance(record.origin, record.modality, str(data), call)
-    told["warnings"] += _doubts(Path(model), dataset)
-    told["arms"]["chosen"] |= {"seconds": round(seconds, 2), "steps": 0}
+    content = _content(record, predictor, dataset, (outputs, features))
+    content |= {"model": str(model), "evaluated": str(data)}
+    place = Name("data") if isinstance(data, InMemory) else str(data)
+    call = called("report_on", str(model), place)
+    content["made"] = provenance(record.origin, record.modality, str(data), call)
+    content["warnings"] += _doubts(Path(model), dataset)
+    content["arms"]["chosen"] |= {"seconds": round(seconds, 2), "steps": 0}
     folder = Path(out) if out is not None else Path(f"report-{Path(str(data)).stem}")
     folder.mkdir(parents=True, exist_ok=True)
-    artifact.write_evidence(folder, told)
-    shown = pictured(told, dataset.items, predictor.reader.modality)
-    return Reported(told, write_page(folder, told, shown))
+    artifact.write_evidence(folder, content)
+    shown = pictured(content, dataset.items, predictor.reader.modality)
+    return Reported(content, write_page(folder, content, shown))
 
 
-def _told(
+def _content(
     record: Record,
     predictor: Predictor,
     dataset: Dataset,
@@ -111,18 +111,17 @@ def _told(
 
 
 def _doubts(model: Path, dataset: Dataset) -> list[str]:
-    seen = trained_on(model)
-    if seen is None:
+    count = overlap(model, dataset.items)
+    if count is None:
         return ["What the model was trained on is not recorded."]
-    overlap = sum(item.identity in seen for item in dataset.items)
-    return [f"{overlap} of the items were used in training; the score flatters."] if overlap else []
+    return [f"{count} of the items were used in training; the score flatters."] if count else []
 
 
 def _items(dataset: Dataset, outputs: np.ndarray, features: np.ndarray) -> Mapping[str, Any]:
     targets, names = dataset.targets("test"), [item.id for item in dataset.items]
-    found: dict[str, Any] = {"map": feature_map(features, targets, dataset.items), "nearest": {}}
+    findings: dict[str, Any] = {"map": feature_map(features, targets, dataset.items), "nearest": {}}
     if kind_named(dataset.kind).encoding is Encoding.INDEX:
-        found["mistakes"] = mistakes(outputs, targets, names, dataset.labels)
-        found["ambiguous"] = ambiguous(outputs, targets, names, dataset.labels)
-        found["suspects"] = suspects(features, targets, names, dataset.labels)
-    return found
+        findings["mistakes"] = mistakes(outputs, targets, names, dataset.labels)
+        findings["ambiguous"] = ambiguous(outputs, targets, names, dataset.labels)
+        findings["suspects"] = suspects(features, targets, names, dataset.labels)
+    return findings

@@ -61,7 +61,7 @@ def suggest(
     change, forecast = known.change(count)
     if place is not None:
         suggestions.write(place, rows)
-    _note(folder, known, rows, change, progress)
+    _note(known, rows, change, progress)
     return Suggestions(str(model), rows, pool, remarks, change, forecast, place)
 
 
@@ -82,12 +82,12 @@ class Known:
         """Open it. Raises HeadstartError where there is no model."""
         predictor, weights = load(folder), artifact.read(folder).weights_sha256
         backbone = catalog.load_backbone(Reference("checkpoint", str(folder)))
-        made = plan.read(folder) if (folder / plan.FILE).exists() else None
+        fit_plan = plan.read(folder) if (folder / plan.FILE).exists() else None
         try:
             evidence = artifact.read_evidence(folder)
         except HeadstartError:
             evidence = {}
-        return cls(folder, predictor, backbone, made, evidence, weights)
+        return cls(folder, predictor, backbone, fit_plan, evidence, weights)
 
     @property
     def labelled(self) -> frozenset[str]:
@@ -105,7 +105,7 @@ class Known:
         `beside` are further items that have a label by now.
         """
         features = self.features(pool.items, progress)
-        told, doubt = doubts(
+        answers, doubt = doubts(
             self.predictor.model.head, self.predictor.task, self.predictor.labels, features
         )
         items, remark = self._covered(progress)
@@ -114,7 +114,7 @@ class Known:
         picks = select(features, doubt, covered, count)
         modality = self.predictor.reader.modality
         rows = [
-            Suggestion(item, shown(item, modality), told[n], float(doubt[n]), pick.covers)
+            Suggestion(item, shown(item, modality), answers[n], float(doubt[n]), pick.covers)
             for pick in picks
             for n, item in [(pick.position, pool.items[pick.position])]
         ]
@@ -133,8 +133,8 @@ class Known:
                 f"{self.folder} does not record what it was trained on: items like those may be "
                 "suggested."
             )
-        wanted = {*self.plan.splits["train"], *self.plan.splits["validation"]}
-        items = self._stored(sorted(wanted)) or self._found(wanted, progress)
+        identities = {*self.plan.splits["train"], *self.plan.splits["validation"]}
+        items = self._stored(sorted(identities)) or self._found(identities, progress)
         if items:
             return items, ""
         return [], (
@@ -145,19 +145,20 @@ class Known:
         """The items by their hashes alone, where the store holds the features of all of them."""
         items = [Item(each, "", None, _Gone(self.folder), each, each) for each in identities]
         prefix = _prefix(self.backbone, self.predictor.device)
-        return items if is_stored(prefix, items, _reader(self.predictor)) else []
+        reader = Reader(self.predictor.reader.modality, self.predictor.reader.preprocess)
+        return items if is_stored(prefix, items, reader) else []
 
-    def _found(self, wanted: set[str], progress: Progress) -> list[Item]:
+    def _found(self, identities: set[str], progress: Progress) -> list[Item]:
         """Those of the items that are still where the data were."""
         modality = self.predictor.reader.modality
         schema = fitted_schema(self.folder)
         try:
-            found = find(Path(self.plan.data if self.plan else ""), modality, schema)
+            listed = find(Path(self.plan.data if self.plan else ""), modality, schema)
         except (DataError, OSError):
             return []
-        rows = [Item(row.id, "", None, row.source) for row in found.rows if row.source]
+        rows = [Item(row.id, "", None, row.source) for row in listed.rows if row.source]
         checked = check_items(rows, modality, progress)
-        return [item for item in checked.items if item.identity in wanted]
+        return [item for item in checked.items if item.identity in identities]
 
     def change(self, count: int) -> tuple[Change | None, str]:
         """What earlier suggestions changed, and what so many more labels are forecast to bring."""
@@ -191,29 +192,21 @@ class _Gone(Source):
 
 
 def _note(
-    folder: Path,
-    known: Known,
-    rows: Sequence[Suggestion],
-    change: Change | None,
-    progress: Progress,
+    known: Known, rows: Sequence[Suggestion], change: Change | None, progress: Progress
 ) -> None:
     """Keep what was suggested beside the model, where that can be written."""
-    judged = known.judged()
+    judged, place = known.judged(), place_of(known.folder)
     if judged is None:
         return
     date = datetime.now(UTC).isoformat(timespec="seconds")
     try:
         items = tuple(row.item.identity for row in rows)
-        Suggested(date, judged, items, change).write(place_of(folder))
+        Suggested(date, judged, items, change).write(place)
     except OSError as error:
         progress.warn(
-            f"{place_of(folder)} can't be written ({error.strerror}): a later run will not know "
-            "of these suggestions."
+            f"{place} can't be written ({error.strerror}): a later run will not know of these "
+            "suggestions."
         )
-
-
-def _reader(predictor: Predictor) -> Reader:
-    return Reader(predictor.reader.modality, predictor.reader.preprocess)
 
 
 def _prefix(backbone: Backbone, device: torch.device) -> Prefix:

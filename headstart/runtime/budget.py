@@ -69,6 +69,11 @@ class Budget:
             return Budget(None)
         return Budget(max(0.0, self._seconds * share - self.elapsed()))
 
+    def part(self, waiting: int) -> Budget:
+        """An equal part of what is left, for the next of so many that wait."""
+        spent = self.spent()
+        return self.until(spent + (1.0 - spent) / waiting)
+
 
 def seconds(text: str) -> float:
     """Read a duration such as `90s`, `10m` or `1h30m`. Raises HeadstartError for others."""

@@ -53,9 +53,9 @@ def follow(
         return
     kind = _kind(settings.track)
     plain = replace(settings, track=None)
-    told = {name: value for name, value in asdict(plain).items() if name != "track"}
+    config = {name: value for name, value in asdict(plain).items() if name != "track"}
     offline = settings.offline or os.environ.get("HF_HUB_OFFLINE") == "1"
-    run = Run(Path(os.path.abspath(out)), {**asked, **told}, offline)
+    run = Run(Path(os.path.abspath(out)), {**asked, **config}, offline)
     tracked = Tracked(progress, settings.track, partial(kind.begin, run))
     try:
         yield Followed(plain, tracked, tracked.result)

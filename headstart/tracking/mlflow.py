@@ -45,13 +45,13 @@ class MLflow(Tracker):
             os.environ.setdefault(name, value)
         client = MlflowClient(tracking_uri=place)
         name = os.environ.get("MLFLOW_EXPERIMENT_NAME", EXPERIMENT)
-        found = client.get_experiment_by_name(name)
-        experiment = client.create_experiment(name) if found is None else found.experiment_id
-        made = client.create_run(experiment, run_name=run.name)
+        existing = client.get_experiment_by_name(name)
+        experiment = client.create_experiment(name) if existing is None else existing.experiment_id
+        new = client.create_run(experiment, run_name=run.name)
         params = [Param(key, str(value)[:_LONGEST]) for key, value in run.asked.items()]
-        client.log_batch(made.info.run_id, params=params)
+        client.log_batch(new.info.run_id, params=params)
         where = f"run {run.name} of experiment {name} in {place}"
-        return cls(client, made.info.run_id, where)
+        return cls(client, new.info.run_id, where)
 
     def row(self, training: str, step: int, numbers: Mapping[str, float]) -> None:
         """A point on each of the training's curves."""

@@ -27,9 +27,9 @@ class TensorBoard(Tracker):
         now = datetime.now().strftime("%Y%m%d-%H%M%S-%f")
         folder = run.out.parent / _FOLDER / f"{run.name}-{now}"
         writer = SummaryWriter(str(folder))
-        made = cls(writer)
-        made._text("asked", {name: str(value) for name, value in run.asked.items()})
-        return made
+        tracker = cls(writer)
+        tracker._text("asked", {name: str(value) for name, value in run.asked.items()})
+        return tracker
 
     def row(self, training: str, step: int, numbers: Mapping[str, float]) -> None:
         """A point on each of the training's curves."""

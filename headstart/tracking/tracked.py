@@ -58,8 +58,8 @@ class Tracked(Progress):
         """Write what came of the run: evidence with the artifact's folder as `out`."""
 
         def write(tracker: Tracker) -> None:
-            found = tell()
-            tracker.result(numbers_of(found), words_of(found))
+            content = tell()
+            tracker.result(numbers_of(content), words_of(content))
 
         self._with(write)
 

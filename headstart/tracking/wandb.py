@@ -29,19 +29,19 @@ class WeightsAndBiases(Tracker):
     @classmethod
     def begin(cls, run: Run) -> Tracker:
         """A new run, never one that asks for an account at the terminal."""
-        chosen = os.environ.get("WANDB_MODE")
-        if run.offline or (chosen is None and not wandb.login(prompt=False)):
-            chosen = "offline"
+        mode = os.environ.get("WANDB_MODE")
+        if run.offline or (mode is None and not wandb.login(prompt=False)):
+            mode = "offline"
         run.out.parent.mkdir(parents=True, exist_ok=True)
-        made = wandb.init(
+        new = wandb.init(
             project=os.environ.get("WANDB_PROJECT", PROJECT),
             name=run.name,
             config=dict(run.asked),
             dir=str(run.out.parent),
-            mode=chosen,
+            mode=mode,
             reinit="create_new",
         )
-        return cls(made)
+        return cls(new)
 
     def row(self, training: str, step: int, numbers: Mapping[str, float]) -> None:
         """A point on each of the training's curves."""

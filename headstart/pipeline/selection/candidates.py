@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final, final
 
 import numpy as np
+from huggingface_hub import constants
 
 from headstart import catalog
 from headstart.contracts import Backbone, Card, Modality
@@ -14,14 +16,37 @@ from headstart.data import Data, recognise
 from headstart.defaults import Settings
 from headstart.errors import HeadstartError
 from headstart.evidence import Arm, Interval, average, paired
-from headstart.pipeline.listing import backbones
-from headstart.pipeline.prepare import schema
+from headstart.listing import backbones
+from headstart.pipeline.prepare import RunContext, schema
 from headstart.results.ranking import Ranked
 from headstart.transferability.prior import Known
 
 FETCHED = 5  # backbones that a look fetches where none is named
 LIGHT = 30_000_000  # parameters of those
 _STAND_IN = "seeded"  # random networks for trials: looked at only where they are named
+
+INSTALL: Final = "pip install 'headstart[weights]'"
+
+
+@final
+@dataclass(frozen=True)
+class Recommended:
+    """A backbone that a hub has, with what is to be known before it is fetched."""
+
+    reference: str
+    megabytes: float
+    licence: str
+    made_for: str
+
+    def __str__(self) -> str:
+        return f"{self.reference} ({self.megabytes:g} MB, {self.licence}, for {self.made_for})"
+
+
+# The same networks as those that the extra `weights` brings.
+RECOMMENDED: Final[Mapping[str, Recommended]] = {
+    "image": Recommended("timm:tf_efficientnet_lite0.in1k", 18.8, "apache-2.0", "photos"),
+    "text": Recommended("hf:sentence-transformers/all-MiniLM-L6-v2", 91, "apache-2.0", "English"),
+}
 
 
 @dataclass(eq=False)
@@ -35,9 +60,16 @@ class Candidate:
     seconds: float = 0.0
     speed: float | None = None  # items a second, measured here
     scores: Mapping[str, float | None] = field(default_factory=dict)
-    held: np.ndarray = field(default_factory=lambda: np.empty(0))  # each item, by the others
+    by_item: np.ndarray = field(default_factory=lambda: np.empty(0))  # each scored by the others
     places: np.ndarray = field(default_factory=lambda: np.empty(0, int))  # of those items
     tuned: Arm | None = None  # a short fine-tuning
+
+    @property
+    def loaded(self) -> Backbone:
+        """Its network. Raises ValueError before it is loaded."""
+        if self.backbone is None:
+            raise ValueError(f"{self.reference} was not loaded")
+        return self.backbone
 
     @property
     def pretrained(self) -> bool:
@@ -56,19 +88,19 @@ class Candidate:
 def behind(best: Candidate, other: Candidate) -> Interval:
     """How far one candidate is behind another, on the items that both were looked at on."""
     _, first, second = np.intersect1d(best.places, other.places, return_indices=True)
-    return paired(best.held[first], other.held[second])
+    return paired(best.by_item[first], other.by_item[second])
 
 
 def trained_first(ordered: Sequence[Candidate]) -> list[Candidate]:
     """The same order, but random networks before trained ones only where clearly better."""
-    found: list[Candidate] = []
+    order: list[Candidate] = []
     for each in ordered:
-        place = len(found)
+        place = len(order)
         if each.pretrained:
-            while place and not found[place - 1].pretrained and not _clear(found[place - 1], each):
+            while place and not order[place - 1].pretrained and not _clear(order[place - 1], each):
                 place -= 1
-        found.insert(place, each)
-    return found
+        order.insert(place, each)
+    return order
 
 
 def _clear(better: Candidate, other: Candidate) -> bool:
@@ -77,40 +109,40 @@ def _clear(better: Candidate, other: Candidate) -> bool:
 
 def modality_of(data: Data, settings: Settings) -> tuple[str, Modality]:
     """The modality of a data set for which no backbone says it."""
-    known = {name: catalog.modality(name) for name in catalog.names("modalities")}
-    name = recognise(data, known, schema(settings))
-    return name, known[name]
+    modalities = {name: catalog.modality(name) for name in catalog.names("modalities")}
+    name = recognise(data, modalities, schema(settings))
+    return name, modalities[name]
 
 
-def contenders(asked: Sequence[str], modality: str, download: bool) -> dict[str, Card | None]:
+def contenders(references: Sequence[str], modality: str, download: bool) -> dict[str, Card | None]:
     """References to look at, with their cards where their hubs list them.
 
-    A reference with a `*` is a pattern. Without any asked for, all of this modality whose weights
+    A reference with a `*` is a pattern. Without any reference, all of this modality whose weights
     are at hand, which may be none; with `download`, also some light ones that would have to be
     fetched. Raises HeadstartError where nothing is left of what was asked for.
     """
-    found: dict[str, Card | None] = {}
-    for reference in asked:
+    listed: dict[str, Card | None] = {}
+    for reference in references:
         if "*" in reference:
             cards = _of(modality, backbones(reference))
-            found |= {card.reference: card for card in cards if card.at_hand or download}
+            listed |= {card.reference: card for card in cards if card.at_hand or download}
         else:
             parse(reference)
-            found[reference] = _card(reference)
-    if not asked:
+            listed[reference] = _card(reference)
+    if not references:
         cards = [c for c in _of(modality, backbones()) if not c.reference.startswith(_STAND_IN)]
-        found = {card.reference: card for card in cards if card.at_hand}
+        listed = {card.reference: card for card in cards if card.at_hand}
         if download:
             away = [card for card in cards if not card.at_hand and card.accuracy is not None]
             light = [card for card in away if (card.parameters or LIGHT) < LIGHT]
             best = sorted(light, key=lambda card: -(card.accuracy or 0.0))[:FETCHED]
-            found |= {card.reference: card for card in best}
-    if asked and not found:
+            listed |= {card.reference: card for card in best}
+    if references and not listed:
         raise HeadstartError(
             f"No pretrained {modality} model that matches is at hand on this machine. Name "
             "some with -b hub:name, or let them be fetched with --download."
         )
-    return found
+    return listed
 
 
 def _card(reference: str) -> Card | None:
@@ -125,11 +157,36 @@ def _of(modality: str, cards: Iterable[Card]) -> list[Card]:
     return [card for card in cards if card.modality == modality]
 
 
+def recommended(modality: str, context: RunContext) -> str:
+    """The reference of a small backbone for this modality, its weights now at hand.
+
+    Size and licence are said before anything is fetched. Raises HeadstartError where there is none
+    to recommend, the run is offline, or it can't be had.
+    """
+    nothing = f"No pretrained {modality} model is at hand on this machine"
+    backbone = RECOMMENDED.get(modality)
+    if backbone is None:
+        raise HeadstartError(f"{nothing}. Name one with -b hub:name.")
+    if context.settings.offline or constants.HF_HUB_OFFLINE:
+        raise HeadstartError(
+            f"{nothing}, and offline none is fetched. Run: {INSTALL}, which brings one, name a "
+            f"file with -b hub:name@FILE, or go online for {backbone}."
+        )
+    context.progress.say(f"{nothing}. Fetching {backbone}; {INSTALL} brings one too.")
+    try:
+        context.load(backbone.reference)
+    except HeadstartError as error:
+        cause = str(error).partition(". ")[0].rstrip(".")
+        raise HeadstartError(
+            f"{nothing}, and none could be fetched: {cause}. Run: {INSTALL}, which brings one, or "
+            "name a file with -b hub:name@FILE."
+        ) from error
+    return backbone.reference
+
+
 def known(each: Candidate) -> Known:
     """What is known of a candidate that was loaded before it is looked at."""
-    backbone, card = each.backbone, each.card
-    if backbone is None:
-        raise ValueError(f"{each.reference} was not loaded")
+    backbone, card = each.loaded, each.card
     return Known(
         reference=each.reference,
         weights=backbone.origin.weights_hash,
@@ -147,7 +204,7 @@ def row(each: Candidate, seed: int, sign: int = 1) -> Ranked:
     backbone = each.backbone
     return Ranked(
         backbone=each.reference,
-        expected=average(each.held, seed).times(sign) if len(each.held) else None,
+        expected=average(each.by_item, seed).times(sign) if len(each.by_item) else None,
         tuned=_tuned(each.tuned, seed, sign),
         scores=dict(each.scores),
         seconds=round(each.seconds, 2),

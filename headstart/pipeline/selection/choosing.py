@@ -1,4 +1,4 @@
-"""Rank backbones, and see how far the ranking is off by fine-tuning every one of them."""
+"""From many backbones to one; and how far their ranking is off, by fine-tuning all of them."""
 
 from __future__ import annotations
 
@@ -7,19 +7,43 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Unpack
 
-from headstart.data import data_of
+from headstart.data import Data, data_of
 from headstart.defaults import Settings
 from headstart.errors import HeadstartError
-from headstart.pipeline.demands import validate_strategy
+from headstart.pipeline.demands import demand_steps
 from headstart.pipeline.options import Options, settings_of
-from headstart.pipeline.prepare import RunContext
+from headstart.pipeline.prepare import RunContext, Transfer
 from headstart.pipeline.selection import strategy_search
 from headstart.pipeline.selection.ranking import BackboneRanking
 from headstart.pipeline.selection.successive_halving import successive_halving
+from headstart.pipeline.strategy_spec import StrategySpec
 from headstart.results.ranking import CheckedRanking, Ranking
 from headstart.runtime.progress import Show, as_progress
 
 STRATEGY = "lp-ft"
+HALVED = 0.3  # of a budget, by when the backbone is chosen
+
+
+def choose_backbone(ranking: BackboneRanking) -> Transfer:
+    """The best of the candidates; those that features leave level are fine-tuned briefly."""
+    progress = ranking.context.progress
+    if ranking.strategy.trains:
+        successive_halving(ranking, ranking.context.budget.until(HALVED))
+    if not ranking.lone:
+        best = ranking.alive[0].reference
+        alone = f"{best} is taken, the only one there is to look at."
+        compared = f"{best} is chosen.\n{ranking.ranking()}"
+        progress.say(alone if len(ranking.candidates) == 1 else compared)
+    transfer = ranking.transfer()
+    for sentence in transfer.experiment.remarks():
+        progress.warn(sentence)
+    return transfer
+
+
+def prepare(data: Data, backbone: str, strategy: str | None, context: RunContext) -> Transfer:
+    """Everything that can go wrong before work begins with one backbone: names, weights, data."""
+    spec = StrategySpec.of(strategy, context.settings)
+    return choose_backbone(BackboneRanking.at(data, [backbone], context, spec, lone=True))
 
 
 def rank(
@@ -38,12 +62,11 @@ def rank(
     features can't tell apart are fine-tuned briefly. Raises HeadstartError where there is none, or
     none can be used.
     """
-    data = data_of(data)
-    around = RunContext.of(settings_of(settings, options), as_progress(progress))
-    look = BackboneRanking.at(data, backbones, download, around)
-    if around.budget.limited:
-        successive_halving(look, around.budget.until(1.0))
-    return look.ranking()
+    context = RunContext.of(settings_of(settings, options), as_progress(progress))
+    ranking = BackboneRanking.at(data_of(data), backbones, context, download=download)
+    if context.budget.limited:
+        successive_halving(ranking, context.budget.until(1.0))
+    return ranking.ranking()
 
 
 def check_ranking(
@@ -60,23 +83,23 @@ def check_ranking(
 
     Raises HeadstartError where fewer than two can be fine-tuned.
     """
-    data = data_of(data)
-    around = RunContext.of(settings_of(settings, options), as_progress(progress))
-    validate_strategy(strategy)
-    look = BackboneRanking.at(data, backbones, download, around)
-    ranked = around.budget.elapsed()
+    context = RunContext.of(settings_of(settings, options), as_progress(progress))
+    spec = StrategySpec.of(strategy)
+    ranking = BackboneRanking.at(data_of(data), backbones, context, download=download)
+    ranked = context.budget.elapsed()
     truth: dict[str, float] = {}
     started = time.monotonic()
-    for each in look.field:
+    for each in ranking.candidates:
         if each.backbone is None or not each.backbone.differentiable:
             continue
-        experiment = look.experiment(each.backbone)
+        experiment = ranking.experiment(each.backbone)
         experiment = replace(experiment, settings=replace(experiment.settings, scratch=False))
-        made = strategy_search.run(experiment, each.backbone, strategy).tried[strategy]
-        truth[each.reference] = float(made.arm.scores.mean())
+        demand_steps(spec, experiment, each.backbone)
+        search = strategy_search.run(Transfer(experiment, each.backbone, spec))
+        truth[each.reference] = float(search.arms[strategy].arm.scores.mean())
     if len(truth) < 2:
         raise HeadstartError(
-            f"Of {len(look.field)} backbones {len(truth)} could be fine-tuned, and a check "
+            f"Of {len(ranking.candidates)} backbones {len(truth)} could be fine-tuned, and a check "
             "compares at least two. Name more with -b."
         )
-    return CheckedRanking.of(look.ranking(), truth, ranked, time.monotonic() - started)
+    return CheckedRanking.of(ranking.ranking(), truth, ranked, time.monotonic() - started)

@@ -8,17 +8,18 @@ from math import sqrt
 
 import numpy as np
 
-from headstart import catalog, defaults, evidence
+from headstart import defaults, evidence
 from headstart.contracts import Backbone, Encoding
 from headstart.data import refolded
 from headstart.data.targets import kind_named
 from headstart.errors import HeadstartError
 from headstart.evidence import Arm, ArmResult, Experiment
 from headstart.pipeline.demands import demand_steps
+from headstart.pipeline.strategy_spec import FEATURES, StrategySpec
 from headstart.runtime.budget import Budget
 
+TIMELESS = "is left out, as the budget leaves no time for it."
 SMALL, FOLDS = 250, 3  # validation items, below which strategies are compared on so many folds
-_FEATURES = "feature-extraction"
 BLENDED = {  # strategies with those that end half way between them and frozen features
     "last-stages": "last-stages?share=0.5",
     "lp-ft": "wise-ft?share=0.5",
@@ -27,65 +28,62 @@ BLENDED = {  # strategies with those that end half way between them and frozen f
 
 @dataclass
 class Ladder:
-    """The targets that strategies are tried on, one or a fold each, and what came out there."""
+    """The experiments that strategies are tried on, one or a fold each, and the arms of each."""
 
     whole: Experiment
     backbone: Backbone
-    targets: Sequence[Experiment]
-    outcomes: list[dict[str, ArmResult]] = field(default_factory=list)
+    parts: Sequence[Experiment]
+    arms: list[dict[str, ArmResult]] = field(default_factory=list)
 
     @classmethod
     def over(cls, experiment: Experiment, backbone: Backbone, features: ArmResult) -> Ladder:
         """Folds of the training and validation items, or the splits as they are."""
         if len(experiment.dataset.split("validation")) >= SMALL:
-            return cls(experiment, backbone, [experiment], [{_FEATURES: features}])
-        targets = [_fold(experiment, number) for number in range(FOLDS)]
-        arms = [{_FEATURES: evidence.features_arm(each, backbone)} for each in targets]
+            return cls(experiment, backbone, [experiment], [{FEATURES: features}])
+        parts = [_fold(experiment, number) for number in range(FOLDS)]
+        arms = [{FEATURES: evidence.features_arm(part, backbone)} for part in parts]
         experiment.progress.say(
             f"Strategies are compared on {FOLDS} folds, as validation is small."
         )
-        return cls(experiment, backbone, targets, arms)
+        return cls(experiment, backbone, parts, arms)
 
     @property
     def folded(self) -> bool:
         """Whether there are folds, so that the winner is yet to be trained."""
-        return len(self.targets) > 1
+        return len(self.parts) > 1
 
     def climb(self, until: Budget) -> dict[str, Arm]:
         """Try each strategy with its part of the time that is left; the simplest come first."""
-        judged = {_FEATURES: self._pooled(_FEATURES)}
-        names = tried_names(self.whole, self.backbone)
+        pooled = {FEATURES: self._pooled(FEATURES)}
+        specs = policy_strategies(self.whole, self.backbone)
         least = self._least() if until.limited else 0.0
-        for place, name in enumerate(names):
-            spent = until.spent()
-            slot = until.until(spent + (1.0 - spent) / (len(names) - place))
+        for place, spec in enumerate(specs):
+            slot = until.part(len(specs) - place)
             if slot.left() < least:
-                told = "is left out, as the budget leaves no time for it."
-                self.whole.progress.say(f"{name} {told}")
+                self.whole.progress.say(f"{spec} {TIMELESS}")
                 continue
-            self._try(name, slot, _hopeless(judged))
-            for each in filter(None, (name, BLENDED.get(name))):
-                judged[each] = self._pooled(each)
-        return judged
+            self._try(spec, slot, _hopeless(pooled))
+            for name in filter(None, (str(spec), BLENDED.get(str(spec)))):
+                pooled[name] = self._pooled(name)
+        return pooled
 
     def _least(self) -> float:
         """Seconds that one pass over the items takes, with its judgement, in every fold."""
-        return sum(evidence.Price.of(each, self.backbone).epoch for each in self.targets)
+        return sum(evidence.Price.of(part, self.backbone).epoch for part in self.parts)
 
-    def _try(self, name: str, until: Budget, hopeless: float) -> None:
-        moves = catalog.strategy(name)
-        for number, (experiment, arms) in enumerate(zip(self.targets, self.outcomes, strict=True)):
-            spent = until.spent()
-            slot = until.until(spent + (1.0 - spent) / (len(self.targets) - number))
-            features = arms[_FEATURES]
-            given = (experiment, self.backbone, moves, name, features, slot, hopeless)
-            made = arms[name] = evidence.strategy_arm(*given)
+    def _try(self, spec: StrategySpec, until: Budget, hopeless: float) -> None:
+        strategy, name = spec.build(), str(spec)
+        for number, (part, arms) in enumerate(zip(self.parts, self.arms, strict=True)):
+            slot, features = until.part(len(self.parts) - number), arms[FEATURES]
+            tuned = arms[name] = evidence.strategy_arm(
+                part, self.backbone, strategy, name, features, slot, hopeless
+            )
             if blend := BLENDED.get(name):
-                arms[blend] = evidence.blended_arm(experiment, self.backbone, features, made, blend)
+                arms[blend] = evidence.blended_arm(part, self.backbone, features, tuned, blend)
 
     def _pooled(self, name: str) -> Arm:
         """One arm over all folds: each item's score from the fold that held it back."""
-        arms = [found[name].arm for found in self.outcomes]
+        arms = [each[name].arm for each in self.arms]
         if len(arms) == 1:
             return arms[0]
         checked = np.concatenate([arm.checked for arm in arms])
@@ -94,23 +92,23 @@ class Ladder:
         return replace(arms[0], checked=checked, selection_key=selection_key, seconds=seconds)
 
 
-def tried_names(experiment: Experiment, backbone: Backbone) -> list[str]:
+def policy_strategies(experiment: Experiment, backbone: Backbone) -> list[StrategySpec]:
     """The policy's strategies that this backbone and this machine allow, from cheap to dear."""
     if not backbone.differentiable:
         return []
     dataset = experiment.dataset
     classes = kind_named(dataset.kind).encoding is Encoding.INDEX
     labels = len(dataset.labels) if classes else 0
-    found = []
+    specs = []
     for name in defaults.ladder(len(dataset.split("train")), labels, backbone.delicate):
         try:
-            catalog.strategy(name).epochs(1)
-            demand_steps(name, experiment, backbone)
+            spec = StrategySpec.of(name)
+            demand_steps(spec, experiment, backbone)
         except HeadstartError as error:  # a package is missing, or items in a step
             experiment.progress.say(f"{name} is left out. {error}")
         else:
-            found.append(name)
-    return found
+            specs.append(spec)
+    return specs
 
 
 def _fold(experiment: Experiment, number: int) -> Experiment:
@@ -118,7 +116,7 @@ def _fold(experiment: Experiment, number: int) -> Experiment:
     return replace(experiment, dataset=refolded(experiment.dataset, number, FOLDS), workspace=place)
 
 
-def _hopeless(judged: dict[str, Arm]) -> float:
+def _hopeless(arms: dict[str, Arm]) -> float:
     """Two standard errors below the best arm so far, on validation."""
-    best: Arm = max(judged.values(), key=lambda arm: arm.selection_key)
+    best: Arm = max(arms.values(), key=lambda arm: arm.selection_key)
     return best.selection_key[0] - 2 * float(best.checked.std()) / sqrt(len(best.checked))

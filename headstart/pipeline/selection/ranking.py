@@ -15,13 +15,12 @@ import numpy as np
 from headstart import evidence
 from headstart.contracts import Backbone
 from headstart.contracts.references import parse
-from headstart.data import Data, Dataset, Item, nested
+from headstart.data import Data, Dataset, Item, demand_data, nested
 from headstart.errors import HeadstartError, OutOfTimeError
 from headstart.evidence import Experiment
 from headstart.features.extract import extract
 from headstart.pipeline.demands import demand_looks, demand_steps, demand_trainable
-from headstart.pipeline.prepare import RunContext
-from headstart.pipeline.recommended import recommended
+from headstart.pipeline.prepare import RunContext, Transfer, fitted_modality, register_run
 from headstart.pipeline.selection.candidates import (
     Candidate,
     behind,
@@ -29,11 +28,14 @@ from headstart.pipeline.selection.candidates import (
     known,
     modality_of,
     reason,
+    recommended,
     row,
     trained_first,
 )
-from headstart.plan import trained_on
+from headstart.pipeline.strategy_spec import StrategySpec
+from headstart.plan import overlap
 from headstart.results.ranking import Ranking
+from headstart.runtime.workspace import Workspace
 from headstart.transferability import Sample, combined, ridge, scored
 from headstart.transferability.history import Past, recall, remember
 from headstart.transferability.prior import Prior, prior
@@ -48,40 +50,65 @@ SHARE = 0.2  # of a budget, by when a ranking that is part of a fit must be done
 
 @dataclass
 class BackboneRanking:
-    """A data set, and the candidates for it from the best to the worst as far as is known."""
+    """A data set, and the candidates for it from the best to the worst as far as is known.
+
+    Where one backbone is all that was named it is `lone`: what speaks against it is raised, and
+    nothing is compared.
+    """
 
     dataset: Dataset
-    around: RunContext
-    field: list[Candidate]
+    context: RunContext
+    candidates: list[Candidate]
+    strategy: StrategySpec
+    lone: bool = False
     priors: Sequence[Prior] = ()
-    strategy: str | None = None
 
     @classmethod
     def at(
         cls,
         data: Data,
-        asked: Sequence[str],
-        download: bool,
-        around: RunContext,
-        strategy: str | None = None,
+        references: Sequence[str],
+        context: RunContext,
+        strategy: StrategySpec | None = None,
+        *,
+        download: bool = False,
+        lone: bool = False,
     ) -> BackboneRanking:
-        """Load and score the candidates that the strategy, where one is named, can be used on."""
-        name, modality = modality_of(data, around.settings)
-        found = contenders(asked, name, download) or {recommended(name, around): None}
-        dataset = around.read(data, modality)
-        field = [Candidate(*each) for each in found.items()]
-        look = cls(dataset, around, field, strategy=strategy)
-        look._load(name)
-        around.keep_time()
-        others = [past for past in recall() if past.data != dataset.fingerprint]
-        look.priors = prior([known(c) for c in look.alive], others)
-        look._score()
-        return look
+        """Load the candidates that the strategy, where one is named, can be used on; score them."""
+        demand_data(data)
+        if lone:
+            backbone = context.load(references[0])
+            candidates = [Candidate(references[0], None, backbone)]
+            name, modality = backbone.modality, fitted_modality(backbone, context.settings)
+        else:
+            name, modality = modality_of(data, context.settings)
+            cards = contenders(references, name, download) or {recommended(name, context): None}
+            candidates = [Candidate(reference, card) for reference, card in cards.items()]
+        dataset = context.read(data, modality)
+        strategy = strategy or StrategySpec.of(None)
+        if lone:
+            probed = context.experiment(dataset, backbone).task.has_probe
+            strategy = strategy.for_items(len(dataset.split("train")), probed)
+        ranking = cls(dataset, context, candidates, strategy, lone)
+        ranking._check(name)
+        context.keep_time()
+        if not lone:
+            ranking._score()
+        return ranking
 
     @property
     def alive(self) -> list[Candidate]:
         """The candidates that weren't dropped."""
-        return [each for each in self.field if not each.dropped]
+        return [each for each in self.candidates if not each.dropped]
+
+    def register(self, workspace: Workspace) -> None:
+        """Say what this run is: for a lone backbone as where its transfer goes on elsewhere."""
+        backbone = self.alive[0].loaded
+        experiment = self.experiment(backbone)
+        names = sorted(each.reference for each in self.candidates)
+        several = {"backbones": names, "strategy": str(self.strategy)}
+        alone = Transfer(experiment, backbone, self.strategy).identity
+        register_run(workspace, experiment, alone if self.lone else several)
 
     def level(self) -> list[Candidate]:
         """Those that scores on features can't tell from the best, the best first."""
@@ -90,61 +117,66 @@ class BackboneRanking:
 
     def promote(self, first: Sequence[Candidate]) -> None:
         """Put some of the candidates first, in their order."""
-        self.field = [*first, *(each for each in self.field if each not in first)]
+        self.candidates = [*first, *(each for each in self.candidates if each not in first)]
 
     def experiment(self, backbone: Backbone) -> Experiment:
         """The data set as this backbone is to be transferred to it."""
-        return self.around.experiment(self.dataset, backbone)
+        return self.context.experiment(self.dataset, backbone)
+
+    def transfer(self) -> Transfer:
+        """The best of the candidates, with what it is to be transferred to."""
+        backbone = self.alive[0].loaded
+        ranking = None if self.lone else self.ranking()
+        return Transfer(self.experiment(backbone), backbone, self.strategy, ranking)
 
     def ranking(self) -> Ranking:
-        """What was found, as the user reads it."""
-        backbone = next(each.backbone for each in self.field if each.backbone is not None)
+        """What came out, as the user reads it."""
+        backbone = next(each.backbone for each in self.candidates if each.backbone is not None)
         task = self.experiment(backbone).task
-        rows = [row(each, self.around.settings.seed, task.sign) for each in self.field]
-        held = len(self.alive[0].held)
-        return Ranking(tuple(rows), tuple(self.priors), task.metric, held, task.sign)
+        rows = [row(each, self.context.settings.seed, task.sign) for each in self.candidates]
+        items = len(self.alive[0].by_item)
+        return Ranking(tuple(rows), tuple(self.priors), task.metric, items, task.sign)
 
-    def _load(self, modality: str) -> None:
-        for each in self.field:
-            if self.around.budget.spent() > SHARE and len(self._loaded()) >= KEPT:
+    def _check(self, modality: str) -> None:
+        """Load each candidate and drop those that can't be used; a lone one's error is raised."""
+        for each in self.candidates:
+            usable = [other for other in self.alive if other.backbone is not None]
+            if self.context.budget.spent() > SHARE and len(usable) >= KEPT:
                 each.dropped = LATE
                 continue
             try:
-                backbone = self.around.load(each.reference)
+                each.dropped = self._unfit(each, modality)
             except (HeadstartError, ImportError, MemoryError) as error:
+                if self.lone:
+                    raise
                 each.dropped = reason(error)
-                continue
-            known = self._seen_by(each.reference)
-            if backbone.modality != modality:
-                each.dropped = f"is made for {backbone.modality}s, and the data are {modality}s"
-            elif known:
-                each.dropped = f"was trained on {known} of these items, so that it knows them"
-            else:
-                each.backbone, each.dropped = backbone, self._refused(backbone)
         if not self.alive:
             raise HeadstartError(
-                f"None of {len(self.field)} backbones can be used here; the first, "
-                f"{self.field[0].reference}: {self.field[0].dropped}"
+                f"None of {len(self.candidates)} backbones can be used here; the first, "
+                f"{self.candidates[0].reference}: {self.candidates[0].dropped}"
             )
 
-    def _loaded(self) -> list[Candidate]:
-        return [each for each in self.field if each.backbone is not None and not each.dropped]
+    def _unfit(self, each: Candidate, modality: str) -> str:
+        """Why a candidate can't be compared with others, empty where it can.
 
-    def _refused(self, backbone: Backbone) -> str:
-        """Why the strategy can't be used on this backbone."""
-        try:
-            demand_trainable(self.strategy, backbone)
-            demand_steps(self.strategy, self.experiment(backbone), backbone)
-            demand_looks(self.experiment(backbone), backbone)
-        except HeadstartError as error:
-            return str(error)
+        Raises HeadstartError where it can't be loaded or the strategy can't be used on it.
+        """
+        backbone = each.backbone or self.context.load(each.reference)
+        if backbone.modality != modality:
+            return f"is made for {backbone.modality}s, and the data are {modality}s"
+        saved = parse(each.reference)
+        in_training = saved.hub == "checkpoint" and overlap(Path(saved.name), self.dataset.items)
+        if in_training:
+            sentence = f"was trained on {in_training} of these items, so that it knows them"
+            if not self.lone:
+                return sentence
+            self.context.progress.warn(f"{each.reference} {sentence}.")
+        each.backbone = backbone
+        experiment = self.experiment(backbone)
+        demand_trainable(self.strategy, backbone)
+        demand_steps(self.strategy, experiment, backbone)
+        demand_looks(experiment, backbone)
         return ""
-
-    def _seen_by(self, reference: str) -> int:
-        """How many of these items a saved model was trained or selected on."""
-        asked = parse(reference)
-        seen = trained_on(Path(asked.name)) if asked.hub == "checkpoint" else None
-        return len((seen or frozenset()) & {item.identity for item in self.dataset.items})
 
     def _score(self) -> None:
         """A first look at all, the small ones first, and a closer one at those that may win.
@@ -152,8 +184,10 @@ class BackboneRanking:
         Of two of one size the better by the prior comes first. Where time is short the first look
         is at fewer items, so that all are looked at once before any is looked at twice.
         """
+        others = [past for past in recall() if past.data != self.dataset.fingerprint]
+        self.priors = prior([known(each) for each in self.alive], others)
         places = {each.reference: place for place, each in enumerate(self.priors)}
-        self.field.sort(key=lambda each: places.get(each.reference, len(places)))
+        self.candidates.sort(key=lambda each: places.get(each.reference, len(places)))
         waiting = sorted(self.alive, key=lambda each: each.parameters or 0)
         whole = len(self._items(MOST)[0])
         first = FIRST if whole > 2 * FIRST else whole
@@ -161,21 +195,20 @@ class BackboneRanking:
             self._look_at(each, first, len(waiting) - number)
         self._order()
         self._drop_behind()
-        closer = [each for each in self.alive if len(each.held) < whole]
+        closer = [each for each in self.alive if len(each.by_item) < whole]
         for each in closer:
-            if self.around.budget.spent() <= SHARE:
+            if self.context.budget.spent() <= SHARE:
                 self._look_at(each, whole)
         if closer:
             self._order()
             self._drop_behind()
-        for each in self.alive:
-            _remember(self, each)
+        self._remember()
 
     def _affordable(self, each: Candidate, waiting: int, most: int) -> int:
-        if not self.around.budget.limited or each.backbone is None:
+        if not self.context.budget.limited:
             return most
-        price = evidence.Price.of(self.experiment(each.backbone), each.backbone)
-        slot = self.around.budget.until(SHARE).left() / waiting
+        price = evidence.Price.of(self.experiment(each.loaded), each.loaded)
+        slot = self.context.budget.until(SHARE).left() / waiting
         return min(most, max(FEWEST, int(slot / price.item)))
 
     def _look_at(self, each: Candidate, count: int, waiting: int = 0) -> None:
@@ -184,7 +217,7 @@ class BackboneRanking:
         With `waiting` candidates for a first look, this one included, by as many items as it takes
         its part of the time for.
         """
-        late, started = "" if len(each.held) else LATE, time.monotonic()
+        late, started = "" if len(each.by_item) else LATE, time.monotonic()
         try:
             self._measure(each, self._affordable(each, waiting, count) if waiting else count)
         except OutOfTimeError:
@@ -194,24 +227,21 @@ class BackboneRanking:
         each.seconds += time.monotonic() - started
 
     def _measure(self, each: Candidate, count: int) -> None:
-        backbone = each.backbone
-        if backbone is None:
-            raise ValueError(f"{each.reference} was not loaded")
-        experiment = self.experiment(backbone)
+        backbone, experiment = each.loaded, self.experiment(each.loaded)
         items, targets, places = self._items(count)
         prefix = experiment.prefix(backbone, len(backbone.stages))
-        budget = self.around.budget  # a first look is as long as it takes, a closer one is not
-        until = budget.until(SHARE) if budget.limited and len(each.held) else None
-        found = extract(prefix, items, experiment.reader, experiment.progress, until=until)
-        if found.computed:
-            each.speed = found.computed / found.seconds
-        sample = Sample(found.features(), targets, self.dataset.kind)
+        budget = self.context.budget  # a first look is as long as it takes, a closer one is not
+        until = budget.until(SHARE) if budget.limited and len(each.by_item) else None
+        extraction = extract(prefix, items, experiment.reader, experiment.progress, until=until)
+        if extraction.computed:
+            each.speed = extraction.computed / extraction.seconds
+        sample = Sample(extraction.features(), targets, self.dataset.kind)
         each.scores = scored(sample)
         predicted = ridge(sample)
         labels = len(self.dataset.labels)
         if predicted.shape[1] < labels:  # the last classes don't occur among these items
             predicted = np.pad(predicted, ((0, 0), (0, labels - predicted.shape[1])))
-        each.held, each.places = experiment.task.scores(predicted, targets), places
+        each.by_item, each.places = experiment.task.scores(predicted, targets), places
 
     def _items(self, count: int) -> tuple[list[Item], np.ndarray, np.ndarray]:
         """A nested subset of what may be learned from, in which each label keeps its share.
@@ -226,11 +256,11 @@ class BackboneRanking:
 
     def _order(self) -> None:
         """Best first; those that can't be told from the best by the mean rank of three scores."""
-        alive = [each for each in self.alive if len(each.held)]
+        alive = [each for each in self.alive if len(each.by_item)]
         if not alive:
-            reasons = next(each for each in self.field if each.dropped)
+            reasons = next(each for each in self.candidates if each.dropped)
             raise HeadstartError(f"{reasons.reference} can't be ranked: {reasons.dropped}")
-        alive.sort(key=lambda each: -each.held.mean())
+        alive.sort(key=lambda each: -each.by_item.mean())
         self.promote(alive)
         level = self.level()
         ranks = combined([each.scores for each in level])
@@ -247,26 +277,26 @@ class BackboneRanking:
                 scale, unit = (1, "") if less_is_better else (100, " points")
                 each.dropped = (
                     f"{scale * gap.value:.1f}{unit} behind {best.reference} on "
-                    f"{min(len(best.held), len(each.held))} items "
+                    f"{min(len(best.by_item), len(each.by_item))} items "
                     f"({scale * gap.low:.1f} to {scale * gap.high:.1f})"
                 )
 
+    def _remember(self) -> None:
+        """Let later rankings on other data know what was found here.
 
-def _remember(look: BackboneRanking, each: Candidate) -> None:
-    backbone = each.backbone
-    task = look.experiment(backbone).task if backbone else None
-    if backbone is None or task is None or not len(each.held) or task.sign < 0:
-        return  # errors in units of their own say nothing of other data
-    remember(
-        [
+        Errors in units of their own say nothing of other data.
+        """
+        pasts = [
             Past(
-                data=look.dataset.fingerprint,
-                task=look.dataset.kind,
+                data=self.dataset.fingerprint,
+                task=self.dataset.kind,
                 metric=task.metric,
                 backbone=each.reference,
-                weights=backbone.origin.weights_hash,
-                score=float(each.held.mean()),
+                weights=each.loaded.origin.weights_hash,
+                score=float(each.by_item.mean()),
                 when=time.time(),
             )
+            for each in self.alive
+            if len(each.by_item) and (task := self.experiment(each.loaded).task).sign > 0
         ]
-    )
+        remember(pasts)

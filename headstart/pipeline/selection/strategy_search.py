@@ -6,15 +6,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from headstart import catalog, evidence
-from headstart.contracts import Backbone, Strategy
+from headstart.contracts import Backbone
 from headstart.data import Dataset
+from headstart.defaults import Recipe
 from headstart.evidence import Arm, ArmResult, Experiment
 from headstart.features.legality import cacheable_stages
 from headstart.pipeline.affordable import features_in_time, has_time
-from headstart.pipeline.demands import AUTO, demand_probe, demand_steps, demand_trainable
+from headstart.pipeline.demands import demand_probe
 from headstart.pipeline.folding import Folding, by_folds
-from headstart.pipeline.heads import FEATURES, head_of, moves
-from headstart.pipeline.selection.ladder import BLENDED, Ladder, tried_names
+from headstart.pipeline.prepare import Transfer, random_init, scratch_recipe
+from headstart.pipeline.selection.ladder import BLENDED, TIMELESS, Ladder, policy_strategies
+from headstart.pipeline.strategy_spec import FEATURES, StrategySpec
+from headstart.results.ranking import Ranking
 from headstart.runtime.budget import Budget
 
 SHARE = 0.6  # of a budget, by when all strategies must be done where scratch comes after them
@@ -23,205 +26,202 @@ LAST = 0.25  # of the strategies' time, for training the chosen one once folds h
 
 @dataclass
 class StrategySearch:
-    """One backbone with the arms that were trained from it, the simplest first.
+    """One backbone with the arms that were trained from it by name, the simplest first.
 
-    `judged` holds what the choice among several compared, by strategy; the target may hold fewer
-    items than the `whole` data set.
+    `compared` holds what the choice among several saw of each; the experiment may hold fewer items
+    than the `whole` data set. `ranking` is what the backbone was chosen by, if among several.
     """
 
     experiment: Experiment
     backbone: Backbone
-    asked: str  # the strategy as it was named
-    tried: dict[str, ArmResult] = field(default_factory=dict)
-    judged: Mapping[str, Arm] = field(default_factory=dict)
+    strategy: StrategySpec  # as the user or the policy named it
+    arms: dict[str, ArmResult] = field(default_factory=dict)
+    compared: Mapping[str, Arm] = field(default_factory=dict)
     whole: Dataset | None = None  # the data, where a budget had no time for all of them
     folding: Folding | None = None  # where folds judge
+    ranking: Ranking | None = None
 
     @property
-    def seen(self) -> Experiment:
-        """The target with the held-out items that evidence is of, which may be all items."""
+    def judged(self) -> Experiment:
+        """The experiment with the held-out items that evidence is of, which may be all items."""
         return self.experiment if self.folding is None else self.folding.judged
 
     @property
     def winner(self) -> str:
-        """The strategy to go on with: the one named, or of several the best.
+        """The name of the arm to go on with: the strategy's, or of several the best.
 
-        Where it is above frozen features by no more than the standard error, the two are blended
+        Where that is above frozen features by no more than the standard error, the two are blended
         instead, if that is above them as well. All that are trained hand over a network of the same
         size, so that none of them is the simpler one to have.
         """
-        if not self.judged:
-            return list(self.tried)[-1]
-        judged = self.judged
-        best = max(judged, key=lambda name: judged[name].selection_key)
-        if evidence.simplest({name: judged[name] for name in (FEATURES, best)}) == best:
+        arms = self.compared
+        if not arms:
+            return list(self.arms)[-1]
+        best = max(arms, key=lambda name: arms[name].selection_key)
+        if evidence.simplest({name: arms[name] for name in (FEATURES, best)}) == best:
             return best
         blend = BLENDED.get(best, best if best in BLENDED.values() else FEATURES)
-        better = blend in judged and judged[blend].selection_key > judged[FEATURES].selection_key
+        better = blend in arms and arms[blend].selection_key > arms[FEATURES].selection_key
         return blend if better else FEATURES
 
     @property
-    def moves(self) -> Strategy:
+    def chosen(self) -> StrategySpec:
         """The winner's strategy."""
-        return moves(self.winner)
+        return StrategySpec.of(self.winner)
+
+    def scratch_recipe(self, experiment: Experiment | None = None) -> Recipe:
+        """What a network from scratch is trained by for twice as long, on these or other items."""
+        return scratch_recipe(experiment or self.experiment, self.chosen.build(), self.backbone)
+
+    def scratch_like(self, other: Recipe, experiment: Experiment) -> ArmResult:
+        """A network from scratch, at the rate and for the epochs of another, on other items."""
+        recipe, rebuild = self.scratch_recipe(experiment), random_init(self.backbone)
+        return evidence.scratch_at(experiment, rebuild, recipe, other.learning_rate, other.epochs)
+
+
+Ready = Callable[[StrategySearch], None]
 
 
 def run(
-    experiment: Experiment,
-    backbone: Backbone,
-    asked: str,
-    until: Budget | None = None,
-    ready: Callable[[StrategySearch], None] | None = None,
-    named: bool = True,
+    transfer: Transfer, ready: Ready = lambda search: None, until: Budget | None = None
 ) -> StrategySearch:
-    """Extract features, fit the probe, and train by the strategy asked for, or by several.
+    """Extract features, fit the probe, and train by the strategy, or by several of the policy's.
 
-    A strategy that was not `named` by the user gives way to its blend with frozen features where
+    A strategy that the user did not name gives way to its blend with frozen features where
     validation can't tell which of the two is better. All is done when the budget `until` ends, if
     one is given. `ready` is called once there is a model, that of the features alone. Raises
-    HeadstartError before any work for a strategy that trains where the backbone can't be trained,
-    or not on single items, and for one that is a probe alone where the task has none.
+    HeadstartError for a strategy that is a probe alone where the task has none.
     """
-    demand_trainable(asked, backbone)
-    demand_steps(asked, experiment, backbone)
-    demand_probe(asked, experiment)
-    if experiment.objective():
-        experiment.progress.say(experiment.objective())
-    whole = experiment.dataset
-    experiment, features = features_in_time(experiment, backbone)
+    spec, backbone, whole = transfer.strategy, transfer.backbone, transfer.experiment.dataset
+    demand_probe(spec, transfer.experiment)
+    objective = transfer.experiment.objective()
+    if objective:
+        transfer.experiment.progress.say(objective)
+    experiment, features = features_in_time(transfer.experiment, backbone)
+    search = StrategySearch(experiment, backbone, spec, whole=whole, ranking=transfer.ranking)
     if by_folds(experiment):
-        asked = asked if named else BLENDED.get(asked, asked)
-        trial = StrategySearch(experiment, backbone, asked, whole=whole)
-        return _folded(trial, until, ready, named)
-    trial = StrategySearch(experiment, backbone, asked, {FEATURES: features}, whole=whole)
-    if ready is not None and experiment.task.has_probe:  # else nothing has learned anything yet
-        ready(replace(trial, tried=dict(trial.tried)))
-    if asked == AUTO:
-        share = SHARE if experiment.settings.scratch else 1.0
-        _climb(trial, features, until or experiment.budget.until(share))
-        return trial
-    made = trial.tried[asked] = _named(experiment, backbone, asked, features, until) or features
-    blend = "" if named else BLENDED.get(asked, "")
-    tied = blend and evidence.undecided(made.arm, features.arm)
+        return _folded(search, until, ready)
+    search.arms[FEATURES] = features
+    if experiment.task.has_probe:  # else nothing has learned anything yet
+        ready(search)
+    if spec.auto:
+        _climb(search, features, until or _usual(experiment))
+        return search
+    name = str(spec)
+    tuned = search.arms[name] = _arm(spec, experiment, backbone, features, until) or features
+    blend = "" if spec.named else BLENDED.get(name, "")
+    tied = blend and evidence.undecided(tuned.arm, features.arm)
     if tied and has_time(experiment, backbone, blend):
-        trial.tried[blend] = evidence.blended_arm(experiment, backbone, features, made, blend)
-    return trial
+        search.arms[blend] = evidence.blended_arm(experiment, backbone, features, tuned, blend)
+    return search
 
 
-def attempt(
-    experiment: Experiment, backbone: Backbone, asked: str, named: bool = True
-) -> Callable[[Callable[[StrategySearch, None], None]], tuple[StrategySearch, None]]:
-    """What runs a trial of one backbone when it is given whom to tell of the first model."""
-    return lambda ready: (
-        run(experiment, backbone, asked, ready=lambda trial: ready(trial, None), named=named),
-        None,
-    )
+def _usual(experiment: Experiment) -> Budget:
+    """The part of a budget that several strategies take."""
+    return experiment.budget.until(SHARE if experiment.settings.scratch else 1.0)
 
 
-def _named(
-    experiment: Experiment, backbone: Backbone, name: str, features: ArmResult, until: Budget | None
+def _arm(
+    spec: StrategySpec,
+    experiment: Experiment,
+    backbone: Backbone,
+    features: ArmResult,
+    until: Budget | None,
 ) -> ArmResult | None:
     """The arm of one strategy, None where it does nothing but extract features, or time is out."""
-    head, strategy = head_of(name), moves(name)
-    if head is not None:
-        return evidence.head_arm(experiment, backbone, catalog.head(head), name, features)
-    if not strategy.epochs(1) or not has_time(experiment, backbone, name):
+    name = str(spec)
+    if spec.head is not None:
+        return evidence.head_arm(experiment, backbone, catalog.head(spec.head), name, features)
+    if not spec.trains or not has_time(experiment, backbone, name):
         return None
-    return evidence.strategy_arm(experiment, backbone, strategy, name, features, until)
+    return evidence.strategy_arm(experiment, backbone, spec.build(), name, features, until)
 
 
-def _folded(
-    trial: StrategySearch,
-    until: Budget | None,
-    ready: Callable[[StrategySearch], None] | None,
-    named: bool,
-) -> StrategySearch:
+def _folded(search: StrategySearch, until: Budget | None, ready: Ready) -> StrategySearch:
     """Judge one or several strategies by folds, and make the best from all items.
 
-    Folds choose between frozen features and whatever was not `named`.
+    Folds choose between frozen features and whatever the user did not name.
     """
-    names, asked = [trial.asked], trial.asked
-    if asked == AUTO:
-        names = _light(trial.experiment, trial.backbone)
-    elif head_of(asked) is None and not moves(asked).epochs(1):
-        names = []
-    folding = Folding.over(trial.experiment, trains=any(moves(name).epochs(1) for name in names))
-    trial = replace(trial, experiment=folding.whole, folding=folding)
-    experiment, backbone = trial.experiment, trial.backbone
-    experiment.progress.say(folding.said())
+    spec, backbone = search.strategy, search.backbone
+    if not spec.named and str(spec) in BLENDED:
+        spec = replace(StrategySpec.of(BLENDED[str(spec)]), named=False)
+    specs = [spec] if spec.trains or spec.head else []
+    if spec.auto:
+        specs = _light(search.experiment, backbone)
+    folding = Folding.over(search.experiment, trains=any(each.trains for each in specs))
+    experiment = folding.whole
+    search = replace(search, experiment=experiment, strategy=spec, folding=folding)
+    experiment.progress.say(folding.describe())
     folding.extract(backbone)
     features = evidence.features_arm(experiment, backbone)
-    trial.tried[FEATURES] = replace(features, arm=folding.arm(FEATURES))
-    if ready is not None:
-        ready(replace(trial, tried=dict(trial.tried)))
-    until = until or experiment.budget.until(SHARE if experiment.settings.scratch else 1.0)
-    found = _judged(folding, backbone, names, until.until(1.0 - LAST))
-    chosen = found and (asked == AUTO or not named)
-    trial.judged = {FEATURES: folding.arm(FEATURES)} | found if chosen else {}
-    best = trial.winner if chosen else asked
-    made = _named(experiment, backbone, best, features, until.until(1.0)) if best in found else None
-    if made is not None:
-        trial.tried[best] = replace(made, arm=found[best])
-    elif best != FEATURES:
-        trial.tried[best] = trial.tried[FEATURES]
-    return trial
+    search.arms[FEATURES] = replace(features, arm=folding.arm(FEATURES))
+    ready(search)
+    until = until or _usual(experiment)
+    arms = _over_folds(folding, backbone, specs, until.until(1.0 - LAST))
+    if arms and (spec.auto or not spec.named):
+        search.compared = {FEATURES: folding.arm(FEATURES)} | arms
+    best = search.winner if search.compared or spec.auto else str(spec)
+    if best in arms:
+        chosen = next(each for each in specs if str(each) == best)
+        result = _arm(chosen, experiment, backbone, features, until.until(1.0))
+        if result is not None:
+            search.arms[best] = replace(result, arm=arms[best])
+            return search
+    search.arms.setdefault(best, search.arms[FEATURES])
+    return search
 
 
-def _light(experiment: Experiment, backbone: Backbone) -> list[str]:
+def _light(experiment: Experiment, backbone: Backbone) -> list[StrategySpec]:
     """The policy's strategies; without a budget only those that train on stored activations.
 
     Folds train each several times, which takes many minutes where that is the whole network.
     """
-    names, stages = tried_names(experiment, backbone), len(backbone.stages)
+    specs, stages = policy_strategies(experiment, backbone), len(backbone.stages)
     if experiment.budget.limited:
-        return names
-    light = [
-        name
-        for name in names
-        if cacheable_stages(moves(name), moves(name).epochs(1), stages, augmented=False)
-    ]
-    if len(light) < len(names):
-        others = ", ".join(name for name in names if name not in light)
+        return specs
+
+    def is_light(spec: StrategySpec) -> bool:
+        strategy = spec.build()
+        return cacheable_stages(strategy, strategy.epochs(1), stages, augmented=False) > 0
+
+    others = ", ".join(str(spec) for spec in specs if not is_light(spec))
+    if others:
         experiment.progress.say(
             f"{others}: left out, as each fold would train the whole network. Give a --budget to "
             "have them tried, or name one with -s."
         )
-    return light
+    return [spec for spec in specs if is_light(spec)]
 
 
-def _judged(
-    folding: Folding, backbone: Backbone, names: Sequence[str], until: Budget
+def _over_folds(
+    folding: Folding, backbone: Backbone, specs: Sequence[StrategySpec], until: Budget
 ) -> dict[str, Arm]:
     """Each strategy's arm over all items, for those that there is time for."""
-    for place, name in enumerate(names):
+    for place, spec in enumerate(specs):
 
-        def judge(number: int, part: Experiment, name: str = name) -> ArmResult:
-            begun = folding.features[number]
-            return _named(part, backbone, name, begun, part.budget.until(1.0)) or begun
+        def judge(number: int, part: Experiment, spec: StrategySpec = spec) -> ArmResult:
+            features = folding.features[number]
+            return _arm(spec, part, backbone, features, part.budget.until(1.0)) or features
 
-        spent = until.spent()
-        slot = until.until(spent + (1.0 - spent) / (len(names) - place))
-        if not folding.add(name, judge, slot):
-            said = "is left out, as the budget leaves no time for it."
-            folding.whole.progress.say(f"{name} {said}")
+        if not folding.add(str(spec), judge, until.part(len(specs) - place)):
+            folding.whole.progress.say(f"{spec} {TIMELESS}")
+    names = [str(spec) for spec in specs]
     return {name: folding.arm(name) for name in names if name in folding.arms}
 
 
-def _climb(trial: StrategySearch, features: ArmResult, until: Budget) -> None:
+def _climb(search: StrategySearch, features: ArmResult, until: Budget) -> None:
     """Try the policy's strategies, and train the best of them where only folds were trained."""
-    ladder = Ladder.over(trial.experiment, trial.backbone, features)
+    experiment, backbone = search.experiment, search.backbone
+    ladder = Ladder.over(experiment, backbone, features)
+    search.compared = ladder.climb(until.until(1.0 - LAST) if ladder.folded else until)
     if not ladder.folded:
-        trial.judged = ladder.climb(until)
-        trial.tried |= ladder.outcomes[0]
-        return
-    trial.judged = ladder.climb(until.until(1.0 - LAST))
-    if trial.winner != FEATURES:
-        given = (
-            trial.experiment,
-            trial.backbone,
-            trial.moves,
-            trial.winner,
+        search.arms |= ladder.arms[0]
+    elif search.winner != FEATURES:
+        search.arms[search.winner] = evidence.strategy_arm(
+            experiment,
+            backbone,
+            search.chosen.build(),
+            search.winner,
             features,
             until.until(1.0),
         )
-        trial.tried[trial.winner] = evidence.strategy_arm(*given)

@@ -20,29 +20,27 @@ SHORTEST = (
 )
 
 
-def successive_halving(look: BackboneRanking, until: Budget) -> None:
+def successive_halving(ranking: BackboneRanking, until: Budget) -> None:
     """Fine-tune the best candidates for longer and longer until one is left or time is over.
 
     Only those that scores on features leave level with the best take part. Of each round the better
     half by validation stays, and whoever is clearly behind the best goes (successive halving,
-    Jamieson and Talwalkar 2016). The order of `look` becomes that of the outcome.
+    Jamieson and Talwalkar 2016). The order of the ranking becomes that of the outcome.
     """
-    left = look.level()[:FINALISTS]
-    whole = defaults.epochs(len(look.dataset.split("train")))
+    finalists = ranking.level()[:FINALISTS]
+    whole = defaults.epochs(len(ranking.dataset.split("train")))
     epochs = max(1, whole // SHORTEST)
-    while len(left) > 1 and not until.over() and epochs <= whole:
-        for place, each in enumerate(left):
-            spent = until.spent()
-            slot = until.until(spent + (1.0 - spent) / (len(left) - place))
-            _tune(look, each, epochs, slot)
-        left.sort(key=_merit, reverse=True)
-        look.promote(left)
-        half = left[: (len(left) + 1) // 2]
-        left = [each for each in half if each.tuned is not None and not _beaten(half[0], each)]
+    while len(finalists) > 1 and not until.over() and epochs <= whole:
+        for place, each in enumerate(finalists):
+            _tune(ranking, each, epochs, until.part(len(finalists) - place))
+        finalists.sort(key=_selection_key, reverse=True)
+        ranking.promote(finalists)
+        half = finalists[: (len(finalists) + 1) // 2]
+        finalists = [each for each in half if each.tuned is not None and not _beaten(half[0], each)]
         epochs *= 2
 
 
-def _merit(each: Candidate) -> tuple[float, float]:
+def _selection_key(each: Candidate) -> tuple[float, float]:
     return each.tuned.selection_key if each.tuned is not None else (float("-inf"), 0.0)
 
 
@@ -52,31 +50,28 @@ def _beaten(best: Candidate, other: Candidate) -> bool:
     return evidence.paired(best.tuned.checked, other.tuned.checked).low > 0
 
 
-def _tune(look: BackboneRanking, each: Candidate, epochs: int, until: Budget) -> None:
+def _tune(ranking: BackboneRanking, each: Candidate, epochs: int, until: Budget) -> None:
     """Fine-tune one candidate for some epochs; where that can't be, it keeps what it had."""
-    backbone = each.backbone
-    if backbone is None:
-        raise ValueError(f"{each.reference} was not loaded")
     started = time.monotonic()
     try:
-        each.tuned = _arm(look, backbone, epochs, until)
+        each.tuned = _arm(ranking, each.loaded, epochs, until)
     except (HeadstartError, MemoryError, RuntimeError) as error:
-        look.around.progress.warn(f"{each.reference} could not be fine-tuned: {error}")
+        ranking.context.progress.warn(f"{each.reference} could not be fine-tuned: {error}")
     each.seconds += time.monotonic() - started
 
 
-def _arm(look: BackboneRanking, backbone: Backbone, epochs: int, until: Budget) -> Arm:
+def _arm(ranking: BackboneRanking, backbone: Backbone, epochs: int, until: Budget) -> Arm:
     """What fine-tuning reaches, of which only validation's scores are looked at.
 
     A network that can't be trained is compared as it is, under a probe.
     """
-    experiment = look.experiment(backbone)
+    experiment = ranking.experiment(backbone)
     settings = replace(experiment.settings, epochs=epochs)
     experiment = replace(experiment, settings=settings, workspace=None, budget=until)
     features = evidence.features_arm(experiment, backbone)
     if not backbone.differentiable:
         return features.arm
-    moves = catalog.strategy(STRATEGY)
+    strategy = catalog.strategy(STRATEGY)
     return evidence.strategy_arm(
-        experiment, backbone, moves, STRATEGY, features, until.until(1.0)
+        experiment, backbone, strategy, STRATEGY, features, until.until(1.0)
     ).arm
