@@ -13,7 +13,7 @@ from torch import nn
 
 from headstart.contracts import Backbone, Strategy
 from headstart.contracts.head import HeadFitter
-from headstart.contracts.model import Model
+from headstart.contracts.model import Model, with_pool
 from headstart.defaults import Recipe
 from headstart.errors import HeadstartError
 from headstart.evidence.experiment import Experiment
@@ -50,7 +50,7 @@ def naive_arm(experiment: Experiment, features: ArmResult) -> ArmResult:
         head.weight.zero_()
         head.bias.copy_(torch.from_numpy(constant))
     outputs = {name: np.tile(constant, (len(experiment.dataset.split(name)), 1)) for name in JUDGED}
-    model = Model(dict(zip(features.model.names, features.model.stages, strict=True)), head)
+    model = features.model.with_head(head)
     return ArmResult(arm_of(experiment, "naive", outputs, 0.0), model)
 
 
@@ -70,7 +70,7 @@ def features_arm(experiment: Experiment, backbone: Backbone) -> ArmResult:
     heads = {"validation": start, "test": head}
     outputs = {name: answers(heads[name], examples[name][0]) for name in JUDGED}
     arm = arm_of(experiment, "feature-extraction", outputs, time.monotonic() - started)
-    return ArmResult(arm, Model(backbone.stages, head), start=start)
+    return ArmResult(arm, Model.of(backbone, head), start=start)
 
 
 def head_arm(
@@ -87,7 +87,7 @@ def head_arm(
     made = fitted(experiment, head, examples["train"], examples["validation"])
     outputs = {split: answers(made, examples[split][0]) for split in JUDGED}
     spent = features.arm.seconds + time.monotonic() - started
-    return ArmResult(arm_of(experiment, name, outputs, spent), Model(backbone.stages, made))
+    return ArmResult(arm_of(experiment, name, outputs, spent), Model.of(backbone, made))
 
 
 def strategy_arm(
@@ -111,7 +111,8 @@ def strategy_arm(
     seed_everything(experiment.settings.seed)
     probe = strategy.starts_from_probe()
     head = copy.deepcopy(_start(features)) if probe else new_head(experiment, backbone)
-    model = Model(copy.deepcopy(dict(backbone.stages)), head)
+    model = copy.deepcopy(Model.of(backbone, nn.Identity()))
+    model.head = head
     splits = experiment.splits(backbone, strategy, recipe.epochs)
     training, refits = Training(), probe or strategy.ends_with_probe()
     if recipe.epochs:
@@ -143,7 +144,7 @@ def blended_arm(
     began = time.monotonic()
     model = copy.deepcopy(tuned.model)
     model.head = copy.deepcopy(_start(tuned))
-    model.blend(Model(backbone.stages, _start(features)).state_dict(), BLEND)
+    model.blend(Model.of(backbone, _start(features)).state_dict(), BLEND)
     trained = model.head
     outputs = _answered(experiment, model, tuned.training.steps > 0)
     seconds = tuned.arm.seconds + time.monotonic() - began
@@ -152,8 +153,13 @@ def blended_arm(
 
 
 def unchanged(model: Model, backbone: Backbone, frozen: int) -> bool:
-    """Whether the first `frozen` stages equal the backbone's bit for bit, buffers too."""
-    for trained, given in zip(list(model.stages)[:frozen], backbone.stages.values(), strict=False):
+    """Whether the first `frozen` stages equal the backbone's bit for bit, buffers too.
+
+    Where all stages are frozen the pooling is as well.
+    """
+    whole = frozen >= len(model.stages)
+    parts = with_pool(model.stages, model.pool) if whole else list(model.stages)[:frozen]
+    for trained, given in zip(parts, backbone.prefix(frozen), strict=True):
         state = given.state_dict()
         for name, tensor in trained.state_dict().items():
             if not torch.equal(tensor.cpu(), state[name].cpu()):

@@ -91,7 +91,7 @@ class Memory:
         experiment = self.experiment
         seed_everything(experiment.settings.seed)
         backbone = self.rebuild()
-        model = Model(backbone.stages, new_head(experiment, backbone))
+        model = Model.of(backbone, new_head(experiment, backbone))
         items = [f"{item.digest}\t{item.split}\t{item.label}" for item in experiment.dataset.items]
         known = {
             "data": hashlib.sha256("\n".join(items).encode()).hexdigest(),
@@ -118,7 +118,7 @@ class Memory:
             expected = len(experiment.dataset.split(name)), len(experiment.labels)
             if found.shape != expected or found.dtype != np.float32:
                 raise ValueError(f"outputs for {name} are {found.shape}")
-        model = Model(backbone.stages, new_head(experiment, backbone))
+        model = Model.of(backbone, new_head(experiment, backbone))
         weights.load_into(model, state, str(self.place))
         training, recipe = Training(**told["training"]), Recipe(**told["recipe"])
         if not np.isfinite([*training.history[training.best].values(), told["seconds"]]).all():

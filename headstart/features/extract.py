@@ -21,7 +21,7 @@ from headstart.errors import OutOfTimeError
 from headstart.features.cache import enforce_limit
 from headstart.features.engine import Engine, TorchEngine, fastest, head
 from headstart.features.reading import Reader, View, alike
-from headstart.features.store import Addresses, FeatureStore, Precision, RaggedRows, Rows
+from headstart.features.store import Addresses, FeatureStore, Precision, RaggedRows, Rows, Shape
 from headstart.runtime.budget import Budget
 from headstart.runtime.progress import Progress
 
@@ -46,7 +46,7 @@ class Prefix:
 
     def network(self) -> nn.Sequential:
         """The stages as one network."""
-        return nn.Sequential(*list(self.backbone.stages.values())[: self.boundary])
+        return nn.Sequential(*self.backbone.prefix(self.boundary))
 
     def precisions(self) -> tuple[str, ...]:
         """In which precisions its activations may be computed."""
@@ -93,7 +93,8 @@ class Extraction:
 
     def features(self) -> np.ndarray:
         """All pooled features in memory, (N, D) float32."""
-        return self.pooled().all()
+        features: np.ndarray = self.pooled().all()
+        return features
 
 
 def extract(
@@ -122,7 +123,7 @@ def extract(
         name, outputs = engine.name, engine.stream(chain([first], batches))
         with progress.track(f"extracting features ({name})", len(missing)) as advance:
             timed, known = _Timed(len(missing), until), next(outputs)
-            shape = known.shape[1:] if addresses.starts is None else known.shape[2:]
+            shape = Shape.of(addresses.packed(groups[0], known))
             store = store or _open(prefix, reader, engine.precision, shape)
             with store:
                 for group, values in zip(groups, chain([known], outputs), strict=True):
@@ -189,7 +190,7 @@ def _fullest(
     return precision, found, lacking
 
 
-def _open(prefix: Prefix, reader: Reader, precision: str, shape: tuple[int, ...]) -> FeatureStore:
+def _open(prefix: Prefix, reader: Reader, precision: str, shape: Shape) -> FeatureStore:
     return FeatureStore(prefix.key(reader, precision), shape, dtype=prefix.stored_as(precision))
 
 

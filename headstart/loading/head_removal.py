@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, final
 
 import torch
@@ -14,6 +14,7 @@ from headstart.contracts.backbone import Backbone, Origin, Preprocess
 from headstart.contracts.references import Reference
 from headstart.errors import HeadstartError
 from headstart.loading.stages import find_stages
+from headstart.loading.stages.pooling import split_pool
 from headstart.loading.weights import digest, fit, linear, load_into, read
 
 WRAPPED: Final = "network."  # before the names of tensors in TorchScript
@@ -32,6 +33,7 @@ class Found:
     head: nn.Linear | None
     head_name: str
     differentiable: bool
+    pool: nn.Module = field(default_factory=nn.Identity)
 
 
 def run(network: nn.Module, example: Tensor, what: str) -> Tensor:
@@ -106,9 +108,11 @@ def take_apart(network: nn.Module, example: Tensor, what: str, head: bool) -> Fo
     network.eval()
     taken = behead(network, example, what) if head else None
     features = run(network, example, what)
+    stages, pool = split_pool(find_stages(network, example), example)
     return Found(
         network=network,
-        stages=find_stages(network, example),
+        stages=stages,
+        pool=pool,
         feature_dim=features.shape[1],
         head=taken[1] if taken else None,
         head_name=taken[0] if taken else free_name(network),
@@ -134,6 +138,7 @@ def backbone(
     pretrained = pretrained or reference.weights is not None
     return Backbone(
         stages=found.stages,
+        pool=found.pool,
         feature_dim=found.feature_dim,
         modality="image",
         preprocess=preprocess,

@@ -52,7 +52,7 @@ def demand_steps(name: str | None, experiment: Experiment, backbone: Backbone) -
     count, settings = len(experiment.dataset.split("train")), experiment.settings
     if (settings.batch_size or defaults.batch_size(count)) > 1 or not backbone.differentiable:
         return
-    model = Model(copy.deepcopy(dict(backbone.stages)), nn.Identity())
+    model = copy.deepcopy(Model.of(backbone, nn.Identity()))
     if settings.scratch and needs_several(model.train()):
         raise _too_few("the network from scratch", backbone, ", or --no-scratch")
     if name in (None, AUTO) or not trains(name):
@@ -68,7 +68,7 @@ def demand_looks(experiment: Experiment, backbone: Backbone) -> None:
     if not reader.others:
         return
     (inputs,) = reader.batches(experiment.dataset.items[:1], [np.arange(1)])
-    engine = TorchEngine(nn.Sequential(*backbone.stages.values()), experiment.accelerator.device)
+    engine = TorchEngine(nn.Sequential(*backbone.prefix()), experiment.accelerator.device)
     for name in reader.others:
         seen = reader.modality.look(inputs, name)
         if seen is None:

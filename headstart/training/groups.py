@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from headstart.contracts import Strategy
-from headstart.contracts.model import Model
+from headstart.contracts.model import Model, with_pool
 from headstart.defaults import Recipe
 
 
@@ -17,11 +17,13 @@ def groups(
 ) -> list[dict[str, Any]]:
     """Every parameter in a fixed order, so that unfreezing never rebuilds a group.
 
+    The pooling learns at the rate of the last stage.
     Matrices decay, vectors and the strategy's `own` parameters don't.
     """
     stages = len(model.stages)
     found = []
-    for position, module in enumerate([*model.stages, model.head]):
+    last = nn.ModuleList(with_pool(model.stages[-1:], model.pool))
+    for position, module in enumerate([*model.stages[:-1], last, model.head]):
         learning_rate = recipe.learning_rate * strategy.lr_scale(position, stages)
         for decays in (True, False):
             some = [p for p in module.parameters() if (p.dim() > 1) == decays]

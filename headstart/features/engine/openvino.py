@@ -21,7 +21,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from headstart.features.engine.interface import Engine, EngineError, head, hidden, layout, tensors
+from headstart.features.engine.interface import (
+    Engine,
+    EngineError,
+    head,
+    is_ragged,
+    layout,
+    numbers,
+    tensors,
+)
 from headstart.features.store import cache_folder
 from headstart.loading import openvino_graph as graph
 
@@ -60,6 +68,7 @@ class OpenVinoEngine(Engine):
         self.name = f"openvino {precision}"
         self.precision = precision
         try:
+            self._types = _types(stages, sample)
             model = _model(stages, sample, key)
             images = isinstance(sample, Tensor) and sample.dim() == 4
             self._compiled = _compile(model, precision, images)
@@ -69,12 +78,12 @@ class OpenVinoEngine(Engine):
         except Exception as error:  # converters and compilers raise nearly anything
             raise EngineError(graph.reason(error)) from error
 
-    def run(self, inputs: Any) -> np.ndarray:
-        """One batch of model inputs -> activations (N, …) in float32."""
+    def run(self, inputs: Any) -> Any:
+        """One batch of model inputs -> activations (N, …) in float32, or several by name."""
         self._request.infer(_arrays(inputs), share_inputs=True)
-        return _outputs(self._request)
+        return self._outputs(self._request)
 
-    def stream(self, batches: Iterable[Any]) -> Iterator[np.ndarray]:
+    def stream(self, batches: Iterable[Any]) -> Iterator[Any]:
         """The activations of each batch, in order; as many batches in flight as it has streams."""
         idle = [self._compiled.create_infer_request() for _ in range(STREAMS)]
         busy: deque[tuple[Any, list[np.ndarray]]] = (
@@ -84,47 +93,62 @@ class OpenVinoEngine(Engine):
             for inputs in batches:
                 if not idle:
                     idle.append(busy[0][0])
-                    yield _finished(busy)
+                    yield self._finished(busy)
                 request, arrays = idle.pop(), _arrays(inputs)
                 request.start_async(arrays, share_inputs=True)
                 busy.append((request, arrays))
             while busy:
-                yield _finished(busy)
+                yield self._finished(busy)
         finally:
             for request, _ in busy:
                 request.wait()
 
 
-def _finished(busy: deque[tuple[Any, list[np.ndarray]]]) -> np.ndarray:
-    request, _ = busy[0]
-    request.wait()
-    busy.popleft()
-    return _outputs(request)
+    def _finished(self, busy: deque[tuple[Any, list[np.ndarray]]]) -> Any:
+        request, _ = busy[0]
+        request.wait()
+        busy.popleft()
+        return self._outputs(request)
+
+    def _outputs(self, request: Any) -> Any:
+        arrays = [
+            np.array(request.get_output_tensor(place).data, dtype=kind, order="C")
+            for place, kind in enumerate(self._types.values())
+        ]
+        return dict(zip(self._types, arrays, strict=True)) if "" not in self._types else arrays[0]
 
 
-def _outputs(request: Any) -> np.ndarray:
-    return np.array(request.get_output_tensor(0).data, dtype=np.float32, order="C")
+def _types(stages: nn.Module, sample: Any) -> dict[str, np.dtype]:
+    """The names of what the stages answer, in order, and its types; one array is called ""."""
+    with torch.no_grad():
+        answer = numbers(stages.eval()(head(sample, 1)), sample)
+    named = answer if isinstance(answer, Mapping) else {"": answer}
+    return {name: named[name].numpy().dtype for name in sorted(named)}
 
 
 def _arrays(inputs: Any) -> list[np.ndarray]:
     """A batch as the compiled network reads it: images channels-last, as they are read."""
-    return [
-        (values.permute(0, 2, 3, 1) if values.dim() == 4 else values).contiguous().numpy()
-        for values in (tensor.detach().cpu() for tensor in tensors(inputs))
-    ]
+    if isinstance(inputs, Tensor) and inputs.dim() == 4:
+        inputs = inputs.permute(0, 2, 3, 1)
+    return [tensor.detach().cpu().contiguous().numpy() for tensor in tensors(inputs)]
 
 
 class _Named(nn.Module):
-    """Stages that take a mapping, as a network that takes its tensors one by one."""
+    """Stages that take or answer mappings, as a network of single tensors in and out.
+
+    Those of a mapping are in the order of their names; without `names` the input is one tensor.
+    """
 
     def __init__(self, stages: nn.Module, names: Sequence[str]) -> None:
         super().__init__()
         self.stages = stages
         self.names = names
 
-    def forward(self, *tensors: Tensor) -> Tensor:
+    def forward(self, *inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
         """Tensors in the order of the names -> activations (N, …)."""
-        return hidden(self.stages(dict(zip(self.names, tensors, strict=True))))
+        given = dict(zip(self.names, inputs, strict=True)) if self.names else inputs[0]
+        answer = numbers(self.stages(given), given)
+        return tuple(tensors(answer)) if isinstance(answer, Mapping) else answer
 
 
 def _library() -> Any:
@@ -204,16 +228,18 @@ def _traced(stages: nn.Module, sample: Any) -> Any:
     examples = [  # a batch of one may vanish
         tensor[:1].expand(2, *tensor.shape[1:]).contiguous() for tensor in tensors(sample)
     ]
-    network = stages if isinstance(sample, Tensor) else _Named(stages, sorted(sample))
-    fixed = 1 if isinstance(sample, Tensor) else 2  # a mapping's items are of any length
+    answers = _types(stages, sample)
+    names = () if isinstance(sample, Tensor) else sorted(sample)
+    network = _Named(stages, names) if names or "" not in answers else stages
+    fixed = 2 if is_ragged(sample) else 1
     network.eval()
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # tracing warns of each shape that it takes for constant
         # its own check would trace once more; whoever chooses an engine compares its answers
         traced = _trace(network, tuple(examples), check_trace=False)
         model = _library().convert_model(traced, example_input=tuple(examples))
-    if len(model.inputs) != len(examples) or len(model.outputs) != 1:
-        raise EngineError("the stages have more than one output, or leave an input unread")
+    if len(model.inputs) != len(examples) or len(model.outputs) != len(answers):
+        raise EngineError("the stages have other outputs than in torch, or leave an input unread")
     for port, example in zip(model.inputs, examples, strict=True):
         port.get_node().set_partial_shape(
             _library().PartialShape([*[-1] * fixed, *example.shape[fixed:]])

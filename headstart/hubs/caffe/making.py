@@ -9,6 +9,7 @@ from headstart.errors import WeightsError
 from headstart.hubs.caffe.filling import draw, load
 from headstart.hubs.caffe.planning import FILE, Plan
 from headstart.loading.stages import find_stages
+from headstart.loading.stages.pooling import split_pool
 from headstart.loading.weights import digest
 
 _HEAD = "head"  # of a network that has none of its own
@@ -36,8 +37,10 @@ def backbone(plan: Plan) -> Backbone:
                 f"{plan.reference.weights} holds weights whose features are not finite. "
                 "Give other weights."
             )
+    stages, pool = split_pool(find_stages(network, example), example)
     return Backbone(
-        stages=find_stages(network, example),
+        stages=stages,
+        pool=pool,
         feature_dim=plan.built.feature_dim,
         modality="image",
         preprocess=plan.preprocess,

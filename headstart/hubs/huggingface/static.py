@@ -58,8 +58,8 @@ def backbone(plan: Plan, said: Sentences) -> Backbone:
     network = nn.Module()
     network.add_module(_TABLE, nn.Embedding(len(table), table.shape[1], _weight=table))
     held = Checkpoint(state, str(files[0]), layout.file is not None) if plan.pretrained else None
-    steps = [Lookup(), TokenPooling(said.ways), *attach(network, plan, held, table.shape[1])]
-    stages: dict[str, nn.Module] = {_TABLE: Stage(network, steps).eval()}
+    steps = [TokenPooling(said.ways), *attach(network, plan, held, table.shape[1])]
+    table_stage, pool = Stage(network, [Lookup()]).eval(), Stage(network, steps).eval()
     parts = {n.removeprefix(f"{HEAD}."): t for n, t in state.items() if n.startswith(f"{HEAD}.")}
     options = {
         **plan.reference.options,
@@ -67,11 +67,12 @@ def backbone(plan: Plan, said: Sentences) -> Backbone:
         "pretrained": "false",
     }
     return Backbone(
-        stages=stages,
-        feature_dim=width_of(stages, plan.what),
+        stages={_TABLE: table_stage},
+        pool=pool,
+        feature_dim=width_of([table_stage, pool], plan.what),
         modality="text",
         preprocess=given.preprocess,
-        origin=origin(layout, plan.pretrained, stages),
+        origin=origin(layout, plan.pretrained, [table_stage, pool]),
         architecture=Reference("hf", plan.reference.name, layout.commit, options),
         head=head_of(parts, str(files[0])) if plan.pretrained else None,
         head_name=HEAD,

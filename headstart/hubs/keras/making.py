@@ -15,6 +15,7 @@ from headstart.hubs.keras.planning import NETWORK, Plan
 from headstart.loading import head_removal as beheading
 from headstart.loading.head_removal import Found
 from headstart.loading.stages import find_stages
+from headstart.loading.stages.pooling import split_pool
 from headstart.loading.weights import digest
 
 
@@ -38,8 +39,10 @@ def backbone(plan: Plan) -> Backbone:
     pretrained = plan.file is not None or plan.tensors is not None
     if pretrained:
         _check_finite(plan, built.network, example)
+    stages, pool = split_pool(find_stages(built.network.eval(), example), example)
     return Backbone(
-        stages=find_stages(built.network.eval(), example),
+        stages=stages,
+        pool=pool,
         feature_dim=built.feature_dim,
         modality="image",
         preprocess=plan.preprocess,

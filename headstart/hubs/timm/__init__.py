@@ -21,6 +21,7 @@ from headstart.hubs.timm.building import (
 )
 from headstart.hubs.timm.planning import Plan, settle
 from headstart.loading.stages import find_stages
+from headstart.loading.stages.pooling import split_pool
 from headstart.loading.weights import digest
 from headstart.loading.weights.sizes import check_network
 
@@ -91,8 +92,10 @@ def _backbone(plan: Plan, network: nn.Module, head: nn.Module | None = None) -> 
         )
     if own_head is not None and before is not None and _fits(own_head, features, before):
         head = own_head
+    stages, pool = split_pool(find_stages(network, example), example)
     return Backbone(
-        stages=find_stages(network, example),
+        stages=stages,
+        pool=pool,
         feature_dim=features.shape[1],
         modality="image",
         preprocess=plan.preprocess,

@@ -15,6 +15,7 @@ from headstart.hubs.torchvision import listing
 from headstart.hubs.torchvision.building import Chosen, behead, create, fill
 from headstart.hubs.torchvision.planning import Plan, settle
 from headstart.loading.stages import find_stages
+from headstart.loading.stages.pooling import split_pool
 from headstart.loading.weights import digest
 from headstart.loading.weights.sizes import check_network
 
@@ -61,8 +62,10 @@ class Torchvision(Hub):
             head, notes = fill(network, own, source, plan.resized, adapt)
         example = torch.randn(2, channels, plan.size, plan.size, generator=_still())
         width = _width(plan, network.eval(), example)
+        stages, pool = split_pool(find_stages(network, example), example)
         return Backbone(
-            stages=find_stages(network, example),
+            stages=stages,
+            pool=pool,
             feature_dim=width,
             modality="image",
             preprocess=plan.preprocess,

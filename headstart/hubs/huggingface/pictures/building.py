@@ -29,8 +29,9 @@ def backbone(plan: Plan) -> Backbone:
     are missing or belong to another network.
     """
     network, head, missing = _network(plan)
-    stages, width = _stages(plan, network)
-    missing &= {name for stage in stages.values() for name in stage.state_dict()}
+    stages, pool, width = _stages(plan, network)
+    parts = [*stages.values(), pool]
+    missing &= {name for part in parts for name in part.state_dict()}
     if missing:
         reason = f"{len(missing)} missing: {', '.join(sorted(missing)[:3])}"
         raise misfit(_source(plan), reason)
@@ -43,10 +44,11 @@ def backbone(plan: Plan) -> Backbone:
     options = {**named.options, "pooling": plan.options.pooling, "pretrained": "false"}
     return Backbone(
         stages=stages,
+        pool=pool,
         feature_dim=width,
         modality="image",
         preprocess=plan.preprocess,
-        origin=origin(plan.layout, plan.pretrained, stages),
+        origin=origin(plan.layout, plan.pretrained, parts),
         architecture=Reference("hf", named.name, plan.layout.commit, options),
         head=head,
         head_name=plan.family.head if plan.own else HEAD,
@@ -57,14 +59,14 @@ def backbone(plan: Plan) -> Backbone:
     )
 
 
-def _stages(plan: Plan, network: nn.Module) -> tuple[dict[str, nn.Module], int]:
-    """The stages, and how many features they give for pictures of the plan's size."""
+def _stages(plan: Plan, network: nn.Module) -> tuple[dict[str, nn.Module], nn.Module, int]:
+    """The stages, the pooling, and how many features they give for pictures of the plan's size."""
     fed = plan.preprocess
     example = torch.zeros(1, fed["channels"], fed["height"], fed["width"])
     try:
         root = f"{plan.family.prefix}." if plan.own else ""
-        stages = cut(network, plan.family, root, plan.steps, example)
-        return stages, _width(stages, example)
+        stages, pool = cut(network, plan.family, root, plan.steps, example)
+        return stages, pool, _width([*stages.values(), pool], example)
     except Exception as error:  # sizes that don't fit the network fail in as many ways
         shape = "x".join(map(str, example.shape[1:]))
         reason = str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
@@ -146,12 +148,12 @@ def _head(plan: Plan, state: State) -> nn.Linear | None:
     return head_of(parts, plan.layout.what)
 
 
-def _width(stages: dict[str, nn.Module], example: Tensor) -> int:
+def _width(parts: list[nn.Module], example: Tensor) -> int:
     """How many features come out."""
     answer: Any = example
     with torch.no_grad():
-        for stage in stages.values():
-            answer = stage(answer)
+        for part in parts:
+            answer = part(answer)
     return int(answer.shape[1])
 
 
