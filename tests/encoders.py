@@ -163,5 +163,5 @@ def texts(pad: int = 0, items: int = 3, length: int = 13, types: bool = False) -
 def features(backbone: Backbone, batch: dict[str, Tensor]) -> Tensor:
     """What the backbone makes of a batch, in eval mode."""
     with torch.no_grad():
-        rows: Tensor = nn.Sequential(*stages.values()).eval()(batch)
+        rows: Tensor = nn.Sequential(*backbone.prefix()).eval()(batch)
     return rows

@@ -88,9 +88,7 @@ def test_classic_networks_transfer(name: str, here: Path) -> None:
     caffemodel(Path("own.caffemodel"), blobs | aside)
     backbone = load(text, "@own.caffemodel")
     assert len(backbone.stages) >= 3
-    assert not any(
-        "loss1" in key for stage in backbone.prefix() for key in stage.state_dict()
-    )
+    assert not any("loss1" in key for stage in backbone.prefix() for key in stage.state_dict())
     inputs = batch(backbone)
     with torch.no_grad():
         expected = whole(inputs.flip(1))  # Caffe reads blue first

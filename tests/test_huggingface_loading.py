@@ -121,13 +121,14 @@ def test_own_pooling_that_was_never_trained_begins_at_random(tmp_path: Path) -> 
     found = []
     for seed in (1, 1, 2):
         torch.manual_seed(seed)
-        state = catalog.load_backbone(f"hf:{folder}?pooling=own").pool.state_dict()
+        backbone = catalog.load_backbone(f"hf:{folder}?pooling=own")
+        state = backbone.pool.state_dict()
         found.append(state["pre_classifier.weight"])
         assert state["pre_classifier.weight"].std() > 0
     assert torch.equal(found[0], found[1])
     assert not torch.equal(found[0], found[2])
     torch.testing.assert_close(
-        stages["embeddings"].state_dict()["distilbert.embeddings.word_embeddings.weight"],
+        backbone.stages["embeddings"].state_dict()["distilbert.embeddings.word_embeddings.weight"],
         encoder("distilbert").embeddings.word_embeddings.weight.detach(),
     )
 

@@ -129,7 +129,8 @@ def strategy_arm(
     spent = time.monotonic() - started + (features.arm.seconds if probe else 0.0)
     arm = arm_of(experiment, name, outputs, spent, steps=training.steps, note=training.ending)
     frozen = cacheable_stages(strategy, training.epochs, len(model.stages), augmented=False)
-    checks = {"frozen stages are bit-identical": unchanged(model, backbone, frozen)}
+    intact = training.intact and unchanged(model, backbone, frozen)
+    checks = {"frozen stages are bit-identical": intact}
     return ArmResult(arm, model, training, checks, start=trained)
 
 

@@ -14,7 +14,7 @@ from headstart.errors import HeadstartError
 from headstart.evidence import Experiment
 from headstart.features.engine import TorchEngine
 from headstart.pipeline.heads import demand_head, moves
-from headstart.training import needs_several
+from headstart.training import fixed_in, needs_several, start_epoch
 
 AUTO = "auto"  # the strategy's name that stands for the policy's ladder
 
@@ -86,9 +86,9 @@ def demand_looks(experiment: Experiment, backbone: Backbone) -> None:
 
 def _needs_several(model: Model, strategy: Strategy, epochs: int) -> bool:
     strategy.on_train_start(model)
+    fixed = fixed_in(model)
     for epoch in {0, epochs - 1}:
-        model.train()
-        strategy.on_epoch_start(epoch, model)
+        start_epoch(model, strategy, epoch, fixed)
         if needs_several(model):
             return True
     return False

@@ -79,7 +79,7 @@ class FewShot(Strategy):
             if isinstance(module, modules.batchnorm._BatchNorm):
                 module.eval()
 
-    def loss(self, step: Step) -> Tensor:
+    def loss(self, step: Step, unlabelled: Step | None = None) -> Tensor:
         """The head's loss plus `weight` times the contrast.
 
         Raises HeadstartError where targets are not classes.

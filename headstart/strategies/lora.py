@@ -166,7 +166,12 @@ def _able(model: Model) -> Iterator[tuple[nn.Module, str, str, nn.Module]]:
     inside = {id(c) for m, c in children if isinstance(m, nn.MultiheadAttention)}  # weights only
     for part in _parts(model):
         for place, layer in part.named_modules():
-            if not place or not _is_plain(layer) or id(layer) in inside or uses[id(layer.weight)] > 1:
+            if (
+                not place
+                or not _is_plain(layer)
+                or id(layer) in inside
+                or uses[id(layer.weight)] > 1
+            ):
                 continue
             stage, _, name = place.partition(".")
             own = name or model.names[int(stage)] if part is model.stages else place

@@ -103,7 +103,6 @@ class OpenVinoEngine(Engine):
             for request, _ in busy:
                 request.wait()
 
-
     def _finished(self, busy: deque[tuple[Any, list[np.ndarray]]]) -> Any:
         request, _ = busy[0]
         request.wait()

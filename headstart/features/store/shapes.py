@@ -48,7 +48,11 @@ class Shape:
             shape = cls(lengths, {name: np.dtype(content[name]["type"]) for name in lengths})
         every = [length for each in shape.lengths.values() for length in each]
         right = all(type(length) is int and length > 0 for length in every)
-        if not right or not shape.lengths or any(t.kind not in _KINDS for t in shape.types.values()):
+        if (
+            not right
+            or not shape.lengths
+            or any(t.kind not in _KINDS for t in shape.types.values())
+        ):
             raise ValueError(f"{content} is no shape of rows")
         return shape
 

@@ -30,8 +30,8 @@ def cut(
 ) -> tuple[dict[str, nn.Module], nn.Module]:
     """Stages over the network's own modules, each tensor in one of them, input side first.
 
-    `pooling` is what follows the last layer, and answered apart. Raises HeadstartError for positions that only work on
-    a known length.
+    `pooling` is what follows the last layer, and is answered apart. Raises HeadstartError for
+    positions that only work on a known length.
     """
     root = f"{family.prefix}." if isinstance(pooling[0], OwnPooling) else ""
     encoder = network.get_submodule(root.rstrip("."))

@@ -20,7 +20,8 @@ class Design:
     """A network that can be made, with all of a backbone that doesn't depend on its weights.
 
     `make` draws the weights from torch's global random state; `cut` answers the network's stages,
-    the pooling behind them and the width of its features; `options` rebuild the design, those at their defaults left out.
+    the pooling behind them and the width of its features; `options` rebuild the design, those at
+    their defaults left out.
     """
 
     name: str

@@ -194,9 +194,7 @@ def _join_small(segments: list[_Segment]) -> list[_Segment]:
     return joined
 
 
-def stage_of(
-    network: nn.Module, nodes: Sequence[fx.Node], unused: Sequence[str] = ()
-) -> nn.Module:
+def stage_of(network: nn.Module, nodes: Sequence[fx.Node], unused: Sequence[str] = ()) -> nn.Module:
     """A module of these nodes over the network's own submodules, under their own names.
 
     `unused` names tensors that no computation needs but the network holds.

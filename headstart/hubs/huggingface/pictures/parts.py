@@ -78,10 +78,11 @@ class Pooled(Part):
 def cut(
     network: nn.Module, family: PictureFamily, root: str, steps: tuple[str, ...], example: Tensor
 ) -> tuple[dict[str, nn.Module], nn.Module]:
-    """Stages over the network's own modules, input side first: embeddings, then each layer; the pool.
+    """Stages over the network's own modules, input side first, and the pooling behind them.
 
-    `root` is what the names of the tower's modules begin with, `steps` the way of making features,
-    `example` a batch of pictures, as windows of Swin depend on their size.
+    The stages are the embeddings, then each layer. `root` is what the names of the tower's modules
+    begin with, `steps` the way of making features, `example` a batch of pictures, as windows of
+    Swin depend on their size.
     """
     tower: Any = network.get_submodule(root.rstrip("."))
     groups: list[list[Part]] = [[Chain(tuple(f"{root}{name}" for name in family.embeddings))]]
