@@ -116,8 +116,6 @@ def test_a_row_holds_all_of_them_and_is_read_as_the_same_mapping(pictures: Path)
     same(again.rows[np.arange(9)], {name: tensor.numpy() for name, tensor in read.items()})
     with pytest.raises(TypeError):
         found.pooled()
-    with pytest.raises(AttributeError):
-        found.rows.inputs(np.arange(2)).shape  # noqa: B018
 
 
 def test_bf16_halves_all_and_keeps_truth_values(pictures: Path) -> None:

@@ -87,7 +87,7 @@ class Extraction:
 
     def pooled(self) -> Rows:
         """The rows of pooled features, (N, D) float32, read when asked for."""
-        if isinstance(self.rows, RaggedRows):
+        if isinstance(self.rows, RaggedRows) or not self.rows.shape.is_alone:
             raise TypeError("these are activations before the pooling")
         return self.rows
 

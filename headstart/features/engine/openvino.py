@@ -36,6 +36,7 @@ from headstart.loading import openvino_graph as graph
 HINTS: Final = {"fp32": "f32", "bf16": "bf16"}
 STREAMS: Final = 2  # while one waits for its slowest thread, or for a decoder's, the other computes
 _trace: Final[Callable[..., Any]] = torch.jit.trace  # which has no types
+_TYPES: Final = "types.json"
 KEPT: Final = 4 << 30  # bytes of converted networks on disk; beyond it the longest unused go
 
 
@@ -68,8 +69,7 @@ class OpenVinoEngine(Engine):
         self.name = f"openvino {precision}"
         self.precision = precision
         try:
-            self._types = _types(stages, sample)
-            model = _model(stages, sample, key)
+            model, self._types = _model(stages, sample, key)
             images = isinstance(sample, Tensor) and sample.dim() == 4
             self._compiled = _compile(model, precision, images)
             self._request = self._compiled.create_infer_request()
@@ -120,7 +120,10 @@ class OpenVinoEngine(Engine):
 def _types(stages: nn.Module, sample: Any) -> dict[str, np.dtype]:
     """The names of what the stages answer, in order, and its types; one array is called ""."""
     with torch.no_grad():
-        answer = numbers(stages.eval()(head(sample, 1)), sample)
+        answer = stages.eval()(head(sample, 1))
+    if not isinstance(answer, Tensor | Mapping):
+        raise EngineError("the stages have more than one output, and no names for them")
+    answer = numbers(answer, sample)
     named = answer if isinstance(answer, Mapping) else {"": answer}
     return {name: named[name].numpy().dtype for name in sorted(named)}
 
@@ -172,21 +175,24 @@ def _compile(model: Any, precision: str, images: bool) -> Any:
     return _core().compile_model(model, "CPU", settings)
 
 
-def _model(stages: nn.Module, sample: Any, key: Mapping[str, object] | None) -> Any:
-    """The converted stages: from disk, or converted now and, with a key, kept there."""
+def _model(
+    stages: nn.Module, sample: Any, key: Mapping[str, object] | None
+) -> tuple[Any, dict[str, np.dtype]]:
+    """The converted stages, and their types: from disk, or made now and, with a key, kept there."""
     if key is None or _graphs(stages):  # a graph is converted already
-        return _convert(stages, sample)
+        return _convert(stages, sample), _types(stages, sample)
     folder = _folder(sample, key)
     path = folder / "model.xml"
     if path.exists():
         try:
             model = _core().read_model(path)
+            kinds = json.loads((folder / _TYPES).read_text(encoding="utf-8"))
             os.utime(folder)
-            return model
+            return model, {name: np.dtype(kind) for name, kind in kinds.items()}
         except Exception:  # damaged: convert anew
             shutil.rmtree(folder, ignore_errors=True)
-    model = _convert(stages, sample)
-    return _core().read_model(path) if _keep(model, folder) else model
+    model, types = _convert(stages, sample), _types(stages, sample)
+    return _core().read_model(path) if _keep(model, types, folder) else model, types
 
 
 def _folder(sample: Any, key: Mapping[str, object]) -> Path:
@@ -247,7 +253,7 @@ def _traced(stages: nn.Module, sample: Any) -> Any:
     return model
 
 
-def _keep(model: Any, folder: Path) -> bool:
+def _keep(model: Any, types: Mapping[str, np.dtype], folder: Path) -> bool:
     """Write the network so that it appears whole or not at all; False where it can't be."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -256,6 +262,8 @@ def _keep(model: Any, folder: Path) -> bool:
         return False
     try:
         _library().save_model(model, beside / "model.xml", compress_to_fp16=False)
+        kinds = {name: kind.name for name, kind in types.items()}
+        (beside / _TYPES).write_text(json.dumps(kinds), encoding="utf-8")
         os.replace(beside, folder)
     except Exception:  # a full disk comes as any kind of error; or another process was first
         shutil.rmtree(beside, ignore_errors=True)

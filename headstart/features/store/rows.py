@@ -58,7 +58,7 @@ class Rows:
     ) -> None:
         self._where = where
         self._sums = sums
-        self._shape = shape
+        self.shape = shape
         self._content = content  # (total, numbers a row), mapped
         self._strike = strike  # takes rows out of the store and answers where that is
         self._use = use
@@ -70,7 +70,7 @@ class Rows:
 
     def __getitem__(self, positions: np.ndarray) -> Any:
         """The rows at these positions (N, …) in float32, or several by name."""
-        return self._shape.apart(widened(self._read(self._positions[positions])))
+        return self.shape.apart(widened(self._read(self._positions[positions])))
 
     def tensor(self, positions: np.ndarray) -> Tensor:
         """The rows at these positions (N, …) in the type they are stored in, float32 or bf16.
@@ -81,7 +81,7 @@ class Rows:
 
         stored = torch.from_numpy(self._read(self._positions[positions]))
         tensor = stored if stored.dtype == torch.float32 else stored.view(torch.bfloat16)
-        found: Tensor = self._shape.apart(tensor) if self._shape.is_alone else tensor
+        found: Tensor = self.shape.apart(tensor) if self.shape.is_alone else tensor
         return found
 
     def inputs(self, positions: np.ndarray) -> Any:
@@ -91,7 +91,7 @@ class Rows:
         """
         import torch
 
-        if self._shape.is_alone:
+        if self.shape.is_alone:
             return self.tensor(positions).float()
         return {name: torch.from_numpy(rows) for name, rows in self[positions].items()}
 

@@ -39,6 +39,7 @@ def cut(
     groups += [[layer] for layer in _layers(encoder, family, config, root)]
     names = ["embeddings"]
     names += ["layers"] if family.attention == "shared" else _numbered(len(groups) - 1)
+    stages: dict[str, nn.Module]
     stages = {n: Stage(network, parts).eval() for n, parts in zip(names, groups, strict=True)}
     return stages, Stage(network, pooling).eval()
 

@@ -95,6 +95,7 @@ def cut(
     held = tuple(f"{root}{name}" for name in family.held if name not in steps)
     registers = getattr(tower.config, "num_register_tokens", 0)
     names = ["embeddings", *(f"layer {number}" for number in range(len(layers)))]
+    stages: dict[str, nn.Module]
     stages = {n: Stage(network, parts).eval() for n, parts in zip(names, groups, strict=True)}
     return stages, Stage(network, [Pooled(own, registers, held)]).eval()
 
