@@ -195,8 +195,8 @@ def _inject(
     part: nn.Module, places: Sequence[str], rank: int, scale: float, dropout: float
 ) -> None:
     """Wrap the layers at these places, and freeze all else in the part."""
-    part.requires_grad_(False)
     if not places:
+        part.requires_grad_(False)
         return
     from peft import LoraConfig, inject_adapter_in_model
     from peft.tuners.lora import LoraLayer
