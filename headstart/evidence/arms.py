@@ -110,9 +110,8 @@ def strategy_arm(
     recipe = experiment.recipe(strategy, name, backbone)
     seed_everything(experiment.settings.seed)
     probe = strategy.starts_from_probe()
-    head = copy.deepcopy(_start(features)) if probe else new_head(experiment, backbone)
-    model = copy.deepcopy(Model.of(backbone, nn.Identity()))
-    model.head = head
+    head = _start(features) if probe else new_head(experiment, backbone)
+    model = copy.deepcopy(Model.of(backbone, head))
     splits = experiment.splits(backbone, strategy, recipe.epochs)
     training, refits = Training(), probe or strategy.ends_with_probe()
     if recipe.epochs:
@@ -129,7 +128,7 @@ def strategy_arm(
     spent = time.monotonic() - started + (features.arm.seconds if probe else 0.0)
     arm = arm_of(experiment, name, outputs, spent, steps=training.steps, note=training.ending)
     frozen = cacheable_stages(strategy, training.epochs, len(model.stages), augmented=False)
-    intact = training.intact and unchanged(model, backbone, frozen)
+    intact = unchanged(model, backbone, frozen) and training.intact
     checks = {"frozen stages are bit-identical": intact}
     return ArmResult(arm, model, training, checks, start=trained)
 

@@ -20,7 +20,7 @@ def backbone(plan: Plan) -> Backbone:
 
     Raises WeightsError for weights that belong to another network.
     """
-    network, taken = plan.built.network, {node.name for node in plan.selection.nodes}
+    network, taken = plan.built.network.eval(), {node.name for node in plan.selection.nodes}
     own = plan.selection.head
     head_name = own.name if own else _HEAD if _HEAD not in taken else f"caffe_{_HEAD}"
     if plan.state is None:
@@ -30,7 +30,6 @@ def backbone(plan: Plan) -> Backbone:
         head = load(plan.built, plan.state, head_name, str(plan.reference.weights))
     sides = [plan.preprocess[side] for side in ("channels", "height", "width")]
     example = torch.randn(2, *sides, generator=torch.Generator().manual_seed(0))
-    network.eval()
     with torch.no_grad():
         if plan.state is not None and not network(example).isfinite().all():
             raise WeightsError(
