@@ -118,7 +118,7 @@ class Scaled(Strategy):
         return {"doubts": self.doubts}
 
     def loss(self, step: Step, unlabelled: Step | None = None) -> Tensor:
-        doubt = self.doubts[0].sum()
+        doubt: Tensor = self.doubts[0].sum()
         return step.loss * torch.exp(-doubt) + doubt
 
     def on_train_end(self, model: Model) -> None:

@@ -65,7 +65,8 @@ class Aligning(_Whole):
             ):
                 slow.lerp_(fast, 0.1)
         apart = (ours.mean(0) - others.mean(0)).square().sum()
-        return step.loss + 0.1 * apart + self.teacher(unlabelled.features).square().mean()
+        total: Tensor = step.loss + 0.1 * apart + self.teacher(unlabelled.features).square().mean()
+        return total
 
 
 def unlabelled(items: int = 14) -> tiny.TensorFeed:

@@ -122,11 +122,11 @@ def extract(
         engine = _engine(prefix, reader, first, _Work(len(missing), precision), progress)
         name, outputs = engine.name, engine.stream(chain([first], batches))
         with progress.track(f"extracting features ({name})", len(missing)) as advance:
-            timed, known = _Timed(len(missing), until), next(outputs)
-            shape = Shape.of(addresses.packed(groups[0], known))
+            timed, first_values = _Timed(len(missing), until), next(outputs)
+            shape = Shape.of(addresses.packed(groups[0], first_values))
             store = store or _open(prefix, reader, engine.precision, shape)
             with store:
-                for group, values in zip(groups, chain([known], outputs), strict=True):
+                for group, values in zip(groups, chain([first_values], outputs), strict=True):
                     store.append(addresses.rows_of(group), addresses.packed(group, values))
                     advance(len(group))
                     timed.advance(len(group))

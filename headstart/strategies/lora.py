@@ -137,13 +137,13 @@ class Lora(Strategy):
             stem = next((m for m in model.stages.modules() if isinstance(m, nn.Conv2d)), None)
             return [(p, place) for p, place, _, m in able if m is not stem or len(able) == 1]
         pattern = re.compile(self.where)
-        found = [(part, place) for part, place, name, _ in able if pattern.search(name)]
-        if not found:
+        matches = [(part, place) for part, place, name, _ in able if pattern.search(name)]
+        if not matches:
             raise HeadstartError(
                 f"lora?where={self.where} names no layer that can be adapted. "
                 f"Give auto, or part of a layer's name, such as {able[-1][2]}."
             )
-        return found
+        return matches
 
 
 def _parts(model: Model) -> tuple[nn.Module, nn.Module]:

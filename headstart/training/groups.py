@@ -21,15 +21,15 @@ def groups(
     Matrices decay, vectors and the strategy's `own` parameters don't.
     """
     stages = len(model.stages)
-    found = []
+    every = []
     last = nn.ModuleList(with_pool(model.stages[-1:], model.pool))
     for position, module in enumerate([*model.stages[:-1], last, model.head]):
         learning_rate = recipe.learning_rate * strategy.lr_scale(position, stages)
         for decays in (True, False):
             some = [p for p in module.parameters() if (p.dim() > 1) == decays]
-            found.append(_group(some, learning_rate, recipe.weight_decay if decays else 0.0))
-    found.append(_group(own, recipe.learning_rate, 0.0))
-    return [group for group in found if group["params"]]
+            every.append(_group(some, learning_rate, recipe.weight_decay if decays else 0.0))
+    every.append(_group(own, recipe.learning_rate, 0.0))
+    return [group for group in every if group["params"]]
 
 
 def _group(parameters: Sequence[nn.Parameter], rate: float, decay: float) -> dict[str, Any]:

@@ -91,7 +91,7 @@ def numbers(activations: Any, inputs: Any) -> Any:
     """
     if is_ragged(inputs) and isinstance(activations, Mapping):
         activations = activations["hidden"]
-    return each(activations, lambda found: found.float() if found.is_floating_point() else found)
+    return each(activations, lambda part: part.float() if part.is_floating_point() else part)
 
 
 def layout(inputs: Any) -> Any:

@@ -148,8 +148,8 @@ class _Named(nn.Module):
 
     def forward(self, *inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
         """Tensors in the order of the names -> activations (N, …)."""
-        given = dict(zip(self.names, inputs, strict=True)) if self.names else inputs[0]
-        answer = numbers(self.stages(given), given)
+        batch = dict(zip(self.names, inputs, strict=True)) if self.names else inputs[0]
+        answer = numbers(self.stages(batch), batch)
         return tuple(tensors(answer)) if isinstance(answer, Mapping) else answer
 
 

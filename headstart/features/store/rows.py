@@ -81,8 +81,8 @@ class Rows:
 
         stored = torch.from_numpy(self._read(self._positions[positions]))
         tensor = stored if stored.dtype == torch.float32 else stored.view(torch.bfloat16)
-        found: Tensor = self.shape.apart(tensor) if self.shape.is_alone else tensor
-        return found
+        rows: Tensor = self.shape.apart(tensor) if self.shape.is_alone else tensor
+        return rows
 
     def inputs(self, positions: np.ndarray) -> Any:
         """What a stage takes in: the rows at these positions (N, …), float32, or several by name.

@@ -61,7 +61,7 @@ def _graph_apart(last: fx.GraphModule, inputs: Any) -> Parts | None:
     features = values.run(inputs)
     for number in range(len(nodes) - 1, 0, -1):
         before = nodes[number - 1]
-        if before in alone and _is_larger(values.known.get(before), features):
+        if before in alone and _is_larger(values.answers.get(before), features):
             tensors = [str(node.target) for node in unread]
             return stage_of(last, nodes[:number], tensors), stage_of(last, nodes[number:])
     return None
@@ -92,9 +92,9 @@ class _Values(fx.Interpreter):
 
     def __init__(self, module: fx.GraphModule) -> None:
         super().__init__(module, garbage_collect_values=False)
-        self.known: dict[fx.Node, Any] = {}
+        self.answers: dict[fx.Node, Any] = {}
 
     def run_node(self, n: fx.Node) -> Any:
         """One node's answer."""
-        self.known[n] = super().run_node(n)
-        return self.known[n]
+        self.answers[n] = super().run_node(n)
+        return self.answers[n]
