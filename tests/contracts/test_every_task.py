@@ -17,7 +17,6 @@ from torch import nn
 from headstart import catalog
 from headstart.contracts import Batch, Task
 from headstart.contracts.model import Model
-from headstart.data.targets import KINDS
 from headstart.errors import DataError
 
 NAMES = catalog.names("tasks")
@@ -85,7 +84,8 @@ def test_it_is_documented_and_names_its_metric(name: str) -> None:
     assert isinstance(task, Task)
     assert inspect.getdoc(type(task))
     assert task.metric.isidentifier()
-    assert task.kind in KINDS
+    assert task.kind in catalog.names("targets")
+    assert task.has_probe is (type(task).probe is not Task.probe)
     assert name.split("-")[0] in catalog.names("modalities")
 
 
