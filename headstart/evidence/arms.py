@@ -26,6 +26,7 @@ from headstart.training import Training, seed_everything, train
 
 STRATEGY_SHARE = 0.4  # of a budget, by when the strategy must be done; the rest is scratch's
 BLEND = 0.5  # share of the trained weights in a blend, as Wortsman et al. advise unseen
+_FROZEN = "frozen stages are bit-identical"
 
 
 @dataclass
@@ -140,8 +141,7 @@ def strategy_arm(
     arm = arm_of(experiment, name, outputs, spent, steps=training.steps, note=training.ending)
     frozen = cacheable_stages(strategy, training.epochs, len(model.stages), augmented=False)
     intact = unchanged(model, backbone, frozen) and training.intact
-    checks = {"frozen stages are bit-identical": intact}
-    return ArmResult(arm, model, training, checks, start=trained)
+    return ArmResult(arm, model, training, {_FROZEN: intact}, start=trained)
 
 
 def blended_arm(
