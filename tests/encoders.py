@@ -129,7 +129,7 @@ LABELS = ("bad", "good", "odd")
 def saved(folder: Path, backbone: Backbone, head: nn.Linear | None = None) -> Path:
     """What an artifact holds of a backbone, under a head that is random unless it is given."""
     head = nn.Linear(backbone.feature_dim, len(LABELS)) if head is None else head
-    state = Model(backbone.stages, nn.Identity()).backbone_state()
+    state = Model.of(backbone, nn.Identity()).backbone_state()
     state |= {f"{backbone.head_name}.{name}": t for name, t in head.state_dict().items()}
     for name, content in backbone.files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -160,8 +160,8 @@ def texts(pad: int = 0, items: int = 3, length: int = 13, types: bool = False) -
     return batch | ({"types": (torch.arange(length) > length // 3) * mask} if types else {})
 
 
-def features(stages: Any, batch: dict[str, Tensor]) -> Tensor:
-    """What the stages make of a batch, in eval mode."""
+def features(backbone: Backbone, batch: dict[str, Tensor]) -> Tensor:
+    """What the backbone makes of a batch, in eval mode."""
     with torch.no_grad():
-        rows: Tensor = nn.Sequential(*stages.values()).eval()(batch)
+        rows: Tensor = nn.Sequential(*backbone.prefix()).eval()(batch)
     return rows

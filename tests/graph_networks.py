@@ -80,7 +80,7 @@ def pictures(items: int = 3, side: int = 8) -> Tensor:
 
 def features(backbone: Backbone, given: Tensor) -> Tensor:
     """What its stages answer."""
-    network = nn.Sequential(*backbone.stages.values()).eval()
+    network = nn.Sequential(*backbone.prefix()).eval()
     with torch.no_grad():
         found: Tensor = network(given)
     return found

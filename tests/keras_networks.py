@@ -56,7 +56,7 @@ def answers(backbone: Backbone, pictures: np.ndarray) -> np.ndarray:
     values: Tensor = torch.from_numpy(fed.transpose(0, 3, 1, 2).astype(np.float32))
     assert backbone.head is not None
     with torch.no_grad():
-        for stage in backbone.stages.values():
+        for stage in backbone.prefix():
             values = stage.eval()(values)
         made: np.ndarray = backbone.head(values).numpy()
     return made

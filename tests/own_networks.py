@@ -125,7 +125,7 @@ def logits(backbone: Backbone, pictures: Tensor) -> Tensor:
     """What the backbone answers under its own head."""
     assert backbone.head is not None
     with torch.no_grad():
-        answered: Tensor = Model(backbone.stages, backbone.head).eval()(pictures)
+        answered: Tensor = Model.of(backbone, backbone.head).eval()(pictures)
     return answered
 
 

@@ -37,7 +37,7 @@ from headstart.training import predict
 def test_unchanged_sees_any_bit_of_a_frozen_stage() -> None:
     backbone = tiny.backbone("seeded:residual?width=4")
     head = nn.Linear(backbone.feature_dim, 2)
-    model = Model(copy.deepcopy(dict(backbone.stages)), head)
+    model = Model.of(copy.deepcopy(backbone), head)
     stages = len(model.stages)
     assert unchanged(model, backbone, stages)
     names = list(model.stages[1].state_dict())
@@ -131,7 +131,7 @@ def test_a_trained_network_gets_a_head_that_has_learned_from_validation_too(
     made = strategy_arm(aim, backbone, catalog.strategy("last-stages"), "last-stages", features)
     assert made.start is not None
     own = made.model
-    body = Model(dict(zip(own.names, own.stages, strict=True)), nn.Identity())
+    body = own.with_head(nn.Identity())
     parts = {
         name: (judging._outputs(aim, body, aim.dataset.split(name)), aim.dataset.targets(name))
         for name in ("train", "validation", "test")

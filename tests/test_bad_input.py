@@ -205,7 +205,7 @@ def test_names_and_numbers_that_cannot_be(
 
 def test_weights_of_another_network(pictures: Path, tmp_path: Path) -> None:
     other = catalog.load_backbone("seeded:residual")
-    state = {name: t for stage in other.stages.values() for name, t in stage.state_dict().items()}
+    state = {name: t for stage in other.prefix() for name, t in stage.state_dict().items()}
     path = tmp_path / "residual.safetensors"
     weights.save(state, path, {})
     told = run("fit", pictures, "-b", f"{TINY}@{path}", "-o", tmp_path / "model").sentence()

@@ -72,7 +72,7 @@ def batch(backbone: Backbone, items: int = 3) -> Tensor:
 def run(backbone: Backbone, inputs: Tensor, head: nn.Module | None = None) -> Tensor:
     """Features, or what a head makes of them."""
     with torch.no_grad():
-        found: Tensor = Model(backbone.stages, head or nn.Identity()).eval()(inputs)
+        found: Tensor = Model.of(backbone, head or nn.Identity()).eval()(inputs)
     return found
 
 
@@ -88,9 +88,7 @@ def test_classic_networks_transfer(name: str, here: Path) -> None:
     caffemodel(Path("own.caffemodel"), blobs | aside)
     backbone = load(text, "@own.caffemodel")
     assert len(backbone.stages) >= 3
-    assert not any(
-        "loss1" in key for stage in backbone.stages.values() for key in stage.state_dict()
-    )
+    assert not any("loss1" in key for stage in backbone.prefix() for key in stage.state_dict())
     inputs = batch(backbone)
     with torch.no_grad():
         expected = whole(inputs.flip(1))  # Caffe reads blue first
@@ -106,7 +104,7 @@ def test_classic_networks_transfer(name: str, here: Path) -> None:
 
 def assert_trains_and_reloads(backbone: Backbone, inputs: Tensor) -> None:
     """One step moves the last stage alone, and what is saved then is what is loaded."""
-    model = Model(backbone.stages, nn.Linear(backbone.feature_dim, 2)).train()
+    model = Model.of(backbone, nn.Linear(backbone.feature_dim, 2)).train()
     before = {name: tensor.clone() for name, tensor in model.stages[-1].named_parameters()}
     torch.optim.SGD(model.stages[-1].parameters(), lr=0.1).step(None)
     model(inputs).pow(2).sum().backward()

@@ -124,7 +124,7 @@ def test_weights_in_double_precision_and_other_files(here: Path) -> None:
     )
     Path("double.caffemodel").write_bytes(content)
     assert load("double.caffemodel").origin.weights_hash == plain.origin.weights_hash
-    state = Model(plain.stages, nn.Identity()).backbone_state()
+    state = Model.of(plain, nn.Identity()).backbone_state()
     torch.save(OrderedDict(state), "state.pth")
     assert load("state.pth").origin.weights_hash == plain.origin.weights_hash
     refused("tiny.prototxt@absent.caffemodel", "absent.caffemodel can't be read", WeightsError)
@@ -147,7 +147,7 @@ def test_names_can_not_smuggle_code(here: Path) -> None:
     backbone = catalog.load_backbone("caffe:evil.prototxt")
     assert len(backbone.stages) == len(names)
     with torch.no_grad():
-        Model(backbone.stages, nn.Identity()).train()(torch.randn(2, 3, 16, 16))
+        Model.of(backbone, nn.Identity()).train()(torch.randn(2, 3, 16, 16))
     assert not Path("ran").exists()
     assert list(backbone.stages)[1:] == ["class_", "train_", "graph_", "a_b", "__init___"]
 
@@ -229,7 +229,7 @@ def test_random_weights_follow_the_fillers() -> None:
     Path("own.prototxt").write_text(text + layer("r", "ReLU", "plain"))
     torch.manual_seed(0)
     backbone = catalog.load_backbone("caffe:own.prototxt")
-    state = Model(backbone.stages, nn.Identity()).backbone_state()
+    state = Model.of(backbone, nn.Identity()).backbone_state()
     for name, (mean, spread) in expected.items():
         weight = state[f"{name}.weight"]
         assert float(weight.mean()) == pytest.approx(mean, abs=0.01)
@@ -245,7 +245,7 @@ def test_random_weights_follow_the_fillers() -> None:
 def test_a_saved_folder_holds_its_description(here: Path) -> None:
     backbone = load()
     folder = here / "saved"
-    model = Model(backbone.stages, nn.Linear(5, 2))
+    model = Model.of(backbone, nn.Linear(5, 2))
     folder.mkdir()
     for name, content in backbone.files.items():
         (folder / name).write_bytes(content)

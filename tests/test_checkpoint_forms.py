@@ -117,7 +117,7 @@ def test_half_numbers_become_whole_ones(kind: torch.dtype, tmp_path: Path) -> No
     backbone = load(tmp_path / "w.pth")
     assert backbone.head is not None
     assert torch.equal(backbone.head.weight, state["fc.weight"].float())  # type: ignore[arg-type]
-    for stage in backbone.stages.values():
+    for stage in backbone.prefix():
         assert all(parameter.dtype is torch.float32 for parameter in stage.parameters())
 
 

@@ -102,7 +102,7 @@ def same(backbone: Backbone, network: nn.Module) -> bool:
     batch = torch.randn(2, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(1))
     assert backbone.head is not None
     with torch.no_grad():
-        answers = Model(backbone.stages, backbone.head).eval()(batch)
+        answers = Model.of(backbone, backbone.head).eval()(batch)
         return torch.allclose(answers, network(batch), atol=1e-5)
 
 
@@ -195,7 +195,7 @@ def test_other_channels_get_the_weights_of_three(name: str, channels: int, tmp_p
     reference = f"torchvision:{name}@{tmp_path}/w.ckpt?size=32&channels={channels}"
     backbone = catalog.load_backbone(reference)
     conv = next(t for t in theirs.state_dict().values() if t.dim() == 4)
-    own = next(p for stage in backbone.stages.values() for p in stage.parameters() if p.dim() == 4)
+    own = next(p for stage in backbone.prefix() for p in stage.parameters() if p.dim() == 4)
     assert torch.equal(own, adapt_input_conv(channels, conv))
     assert len(backbone.preprocess["mean"]) == len(backbone.preprocess["std"]) == channels
     assert catalog.load_backbone(backbone.architecture).preprocess == backbone.preprocess
@@ -219,7 +219,7 @@ def test_grey_pictures_in_three_equal_channels_answer_alike(tmp_path: Path) -> N
         )
         with torch.no_grad():
             pictures = (grey.expand(2, channels, 32, 32) - mean) / std
-            answers.append(Model(backbone.stages, nn.Identity()).eval()(pictures))
+            answers.append(Model.of(backbone, nn.Identity()).eval()(pictures))
     # zeros around the picture are black in one and grey in the other, so edges alone may differ
     assert torch.allclose(answers[0], answers[1], atol=0.2 * float(answers[1].abs().max()))
 

@@ -41,7 +41,7 @@ def quick(**chosen: Any) -> hs.Settings:
 def sources(tmp_path: Path) -> tuple[str, str]:
     """One network whose features hold the colour, and one whose features are all the same."""
     backbone = tiny.backbone("seeded:convnet?width=8&seed=1")
-    state = {n: t.clone() for s in backbone.stages.values() for n, t in s.state_dict().items()}
+    state = {n: t.clone() for s in backbone.prefix() for n, t in s.state_dict().items()}
     save(state, tmp_path / "good.safetensors", {})
     last = [name for name, tensor in state.items() if tensor.dim() > 1][-1]
     state[last] = torch.zeros_like(state[last])

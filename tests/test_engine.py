@@ -29,7 +29,7 @@ ENGINES = ["torch fp32", "openvino fp32", *(["torch bf16", "openvino bf16"] if B
 
 def prefix(network: str, boundary: int | None = None) -> nn.Sequential:
     """The first stages of a seeded network, all of them where no boundary is given."""
-    return nn.Sequential(*list(tiny.backbone(f"seeded:{network}").stages.values())[:boundary])
+    return nn.Sequential(*tiny.backbone(f"seeded:{network}").prefix(boundary))
 
 
 def built(name: str, stages: nn.Module, sample: Tensor, **key: object) -> Engine:
@@ -212,7 +212,7 @@ sys.addaudithook(lambda event, args: opened.append(event) if event.startswith("s
 import torch
 from headstart import catalog
 from headstart.features.engine.openvino import OpenVinoEngine
-stages = torch.nn.Sequential(*catalog.load_backbone("seeded:convnet").stages.values())
+stages = torch.nn.Sequential(*catalog.load_backbone("seeded:convnet").prefix())
 OpenVinoEngine(stages, torch.zeros(2, 3, 16, 16), "fp32", {}).run(torch.zeros(2, 3, 16, 16))
 print(json.dumps([opened, [name for name in sys.modules if name.startswith("openvino_tele")]]))
 """

@@ -236,7 +236,7 @@ def deep(name: str) -> tuple[Predictor, Backbone]:
     backbone = catalog.load_backbone(f"seeded:{name}")
     modality = catalog.modality("text").fitted(backbone)
     weights = np.random.default_rng(0).normal(size=(2, backbone.feature_dim)).tolist()
-    model = Model(backbone.stages, head(weights))
+    model = Model.of(backbone, head(weights))
     reader, task = Reader(modality, backbone.preprocess), catalog.task("text-classification")
     return Predictor(model, task, reader, LABELS, _CPU), backbone
 
@@ -260,7 +260,7 @@ def test_special_tokens_of_an_encoder_weigh_nothing(tmp_path: Path) -> None:
     backbone = catalog.load_backbone(f"hf:{small_encoder(tmp_path / 'bert')}")
     modality = catalog.modality("text").fitted(backbone)
     weights = np.random.default_rng(0).normal(size=(2, backbone.feature_dim)).tolist()
-    model = Model(backbone.stages, head(weights))
+    model = Model.of(backbone, head(weights))
     reader, task = Reader(modality, backbone.preprocess), catalog.task("text-classification")
     found = text(Predictor(model, task, reader, LABELS, _CPU), "w5 w6 w7")
     names = [piece.text for piece in found.pieces]

@@ -75,7 +75,7 @@ def test_features_are_those_of_the_network(pictures: Path, tmp_path: Path) -> No
     ]
     inputs = modality.collate(items, backbone.preprocess)
     with torch.inference_mode():
-        for stage in backbone.stages.values():
+        for stage in backbone.prefix():
             inputs = stage.eval()(inputs)
     np.testing.assert_allclose(found["features"], inputs.numpy(), rtol=1e-4, atol=1e-5)
 

@@ -45,8 +45,8 @@ def test_a_family_goes_the_whole_way(
     backbone = catalog.load_backbone(reference)
     sides = [backbone.preprocess[side] for side in ("channels", "height", "width")]
     batch = torch.randn(3, *sides)
-    features = forward(backbone.stages.values(), batch)
-    whole = Model(backbone.stages, nn.Identity()).eval()
+    features = forward(backbone.prefix(), batch)
+    whole = Model.of(backbone, nn.Identity()).eval()
     with torch.no_grad():
         assert torch.equal(features, whole(batch))
     assert features.shape == (3, backbone.feature_dim) and features.isfinite().all()
@@ -63,7 +63,7 @@ def test_a_family_goes_the_whole_way(
     (answer,) = again.predict([next((data / "ants").iterdir())])
     assert answer.label in ("ants", "bees")
 
-    numbers = sum(p.numel() for stage in backbone.stages.values() for p in stage.parameters())
+    numbers = sum(p.numel() for stage in backbone.prefix() for p in stage.parameters())
     row = (family, reference, f"{numbers / 1e6:.1f}M", len(backbone.stages), backbone.feature_dim)
     with capsys.disabled():
         print("\n| " + " | ".join(map(str, (*row, found["arms"]["chosen"]["steps"]))) + " |")

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from headstart.features import store as store_module
 from headstart.features.loaders import CachedLoader
 from headstart.features.reading import View
-from headstart.features.store import FeatureStore, cache_folder
+from headstart.features.store import FeatureStore, Shape, cache_folder
 
 SHAPE = (2, 3)
 SIZE = 4 * 6
@@ -142,8 +142,8 @@ def test_the_shape_is_known_to_later_runs(tmp_path: Path) -> None:
     assert FeatureStore.shape_of({"a": 1}, tmp_path) is None
     fill(FeatureStore({"a": 1}, SHAPE, tmp_path), [0])
     fill(FeatureStore({"b": 1}, (6,), tmp_path, dtype="bf16"), [0])
-    assert FeatureStore.shape_of({"a": 1}, tmp_path) == SHAPE
-    assert FeatureStore.shape_of({"b": 1}, tmp_path) == (6,)
+    assert FeatureStore.shape_of({"a": 1}, tmp_path) == Shape.alone(SHAPE)
+    assert FeatureStore.shape_of({"b": 1}, tmp_path) == Shape.alone((6,))
     meta = FeatureStore({"a": 1}, SHAPE, tmp_path).folder / "meta.json"
     text = meta.read_text()
     damages = [text[:kept] for kept in range(len(text))]
@@ -152,7 +152,7 @@ def test_the_shape_is_known_to_later_runs(tmp_path: Path) -> None:
         meta.write_text(damage)
         assert FeatureStore.shape_of({"a": 1}, tmp_path) is None
     fill(FeatureStore({"a": 1}, SHAPE, tmp_path), [1])  # writing mends it
-    assert FeatureStore.shape_of({"a": 1}, tmp_path) == SHAPE
+    assert FeatureStore.shape_of({"a": 1}, tmp_path) == Shape.alone(SHAPE)
     assert serves_only_the_truth(tmp_path, [0, 1]) == set()
 
 

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from test_feature_store import SHAPE, SIZE, digest, digests, fill, rows, serves_only_the_truth
 
 from headstart.errors import HeadstartError
-from headstart.features.store import RECORD, FeatureStore
+from headstart.features.store import RECORD, FeatureStore, Shape
 
 
 @contextmanager
@@ -199,7 +199,7 @@ def test_rows_of_another_shape_are_not_served(tmp_path: Path) -> None:
     other = FeatureStore({"a": 1}, (4,), tmp_path)
     assert other.missing(digests(range(4))) == [0, 1, 2, 3]
     other.append(digests(range(2)), np.ones((2, 4)))
-    assert FeatureStore.shape_of({"a": 1}, tmp_path) == (4,)
+    assert FeatureStore.shape_of({"a": 1}, tmp_path) == Shape.alone((4,))
     assert (FeatureStore({"a": 1}, (4,), tmp_path).rows(digests([1, 0])).all() == 1).all()
 
 

@@ -194,7 +194,7 @@ def test_stored_views_augment_a_frozen_front(pictures: Path) -> None:
 
 @pytest.mark.parametrize("training", [True, False])
 def test_the_engine_leaves_statistics_alone(training: bool) -> None:
-    network = nn.Sequential(*tiny.backbone().stages.values()).train(training)
+    network = nn.Sequential(*tiny.backbone().prefix()).train(training)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     outputs = TorchEngine(network, CPU).run(tiny.feed(4).inputs)
     assert outputs.dtype == np.float32

@@ -57,7 +57,7 @@ def weights() -> Path:
     """Weights of a small network of timm's, with a head of seven classes, and their terms."""
     torch.manual_seed(3)
     backbone = catalog.load_backbone("timm:test_resnet?pretrained=false&size=32")
-    state = Model(backbone.stages, nn.Identity()).backbone_state()
+    state = Model.of(backbone, nn.Identity()).backbone_state()
     head = nn.Linear(backbone.feature_dim, 7).state_dict()
     state |= {f"{backbone.head_name}.{name}": tensor for name, tensor in head.items()}
     save(state, "tiny.safetensors", {"licence": "MIT", "trained_on": "Fish"})
@@ -75,7 +75,7 @@ def features(backbone: Backbone) -> Tensor:
         sides = [backbone.preprocess[side] for side in ("channels", "height", "width")]
         batch = torch.randn(2, *sides, generator=random)
     with torch.no_grad():
-        found: Tensor = Model(backbone.stages, nn.Identity()).eval()(batch)
+        found: Tensor = Model.of(backbone, nn.Identity()).eval()(batch)
     return found
 
 
@@ -200,7 +200,7 @@ def test_weights_in_the_hubs_cache_are_found(
     kept = folder / "snapshots" / ("a" * 40) / "model.safetensors"
     kept.parent.mkdir(parents=True)
     backbone = catalog.load_backbone("timm:test_resnet?pretrained=false")
-    state = Model(backbone.stages, nn.Identity()).backbone_state()
+    state = Model.of(backbone, nn.Identity()).backbone_state()
     head = nn.Linear(backbone.feature_dim, 1000).state_dict()
     save(state | {f"fc.{name}": tensor for name, tensor in head.items()}, kept, {})
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))

@@ -34,7 +34,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def stages(files: Path) -> nn.Sequential:
     backbone = catalog.load_backbone(f"graph:{classifier(files / 'tiny.onnx')}")
-    return nn.Sequential(*backbone.stages.values())
+    return nn.Sequential(*backbone.prefix())
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ def test_engines_take_it_as_it_is(stages: nn.Sequential, precision: str, own_cac
 
 def test_a_graph_for_one_picture_runs_one_by_one(tmp_path: Path) -> None:
     backbone = catalog.load_backbone(f"graph:{single(tmp_path / 'one.onnx')}")
-    network = nn.Sequential(*backbone.stages.values())
+    network = nn.Sequential(*backbone.prefix())
     found = network(pictures())
     assert torch.allclose(found[:, :6], expected(pictures()), atol=1e-5)
     assert found[:, 6:].tolist() == [[1.0, 2.0]] * 3

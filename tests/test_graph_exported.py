@@ -148,7 +148,7 @@ def close(found: Tensor, wanted: Tensor) -> bool:
 
 def moves(backbone: Backbone) -> bool:
     """Whether each weight of a network has a gradient that isn't zero."""
-    network = nn.Sequential(*backbone.stages.values())
+    network = nn.Sequential(*backbone.prefix())
     network(pictures()).square().sum().backward()
     return all(t.grad is not None and bool(t.grad.any()) for t in network.parameters())
 

@@ -201,7 +201,7 @@ def test_openvino_files_are_read(here: Path) -> None:
 def saved(backbone: Backbone, folder: Path) -> Path:
     """What an artifact holds of a backbone."""
     folder.mkdir()
-    save(Model(backbone.stages, nn.Identity()).backbone_state(), folder / "model.safetensors", {})
+    save(Model.of(backbone, nn.Identity()).backbone_state(), folder / "model.safetensors", {})
     for name, content in backbone.files.items():
         (folder / name).write_bytes(content)
     architecture = str(replace(backbone.architecture, name="."))

@@ -105,7 +105,7 @@ def test_features_are_those_of_the_same_network_in_torch(shared_data: Path) -> N
     given = decoded(quantised, photos)
     found, plain = features(quantised, given), features(real, (given - 0.5) / 0.5)
     assert torch.cosine_similarity(found, plain).min() >= 0.99
-    stages = torch.nn.Sequential(*quantised.stages.values())
+    stages = torch.nn.Sequential(*quantised.prefix())
     for precision in available():
         engine = OpenVinoEngine(stages, given, precision, None)
         assert error(engine.run(given), found.numpy()) <= TOLERANCE[precision]

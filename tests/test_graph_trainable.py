@@ -44,7 +44,7 @@ def test_it_computes_what_the_frozen_one_does(path: Path) -> None:
     assert torch.allclose(features(backbone, pictures()), expected(pictures()), atol=1e-5)
     assert isinstance(backbone.head, nn.Linear)
     assert torch.equal(backbone.head.weight, torch.from_numpy(weights()["m"]))
-    trained = [t for stage in backbone.stages.values() for t in stage.parameters()]
+    trained = [t for stage in backbone.prefix() for t in stage.parameters()]
     assert {tuple(t.shape) for t in trained} >= {(8, 3, 3, 3), (6, 8, 3, 3)}
 
 
@@ -72,13 +72,13 @@ def test_matrices_of_no_layer_are_trained_and_shuffled(tmp_path: Path) -> None:
     more = [tensor("t", square), tensor("g", weights()["c"]), tensor("h", square.T @ square)]
     path = write(tmp_path / "mixed.onnx", nodes, [*constants("ab"), *more], ["n", 3, 8, 8])
     backbone = load(path, trainable="true", output="features")
-    named = {n: t for stage in backbone.stages.values() for n, t in stage.named_parameters()}
+    named = {n: t for stage in backbone.prefix() for n, t in stage.named_parameters()}
     (name,) = [n for n, t in named.items() if t.shape == (6, 4)]
     assert torch.equal(named[name], torch.from_numpy(square))
     features(backbone, pictures()).shape  # noqa: B018
     torch.manual_seed(0)
     bare = load(path, trainable="true", output="features", pretrained="false")
-    other = {n: t for stage in bare.stages.values() for n, t in stage.named_parameters()}[name]
+    other = {n: t for stage in bare.prefix() for n, t in stage.named_parameters()}[name]
     assert not torch.equal(other, named[name])
     assert torch.equal(other.flatten().sort().values, named[name].flatten().sort().values)
 
@@ -86,12 +86,12 @@ def test_matrices_of_no_layer_are_trained_and_shuffled(tmp_path: Path) -> None:
 def test_it_is_rebuilt_from_its_own_file(path: Path, tmp_path: Path) -> None:
     own = load(path, trainable="true")
     with torch.no_grad():
-        for stage in own.stages.values():
+        for stage in own.prefix():
             for tensor_ in stage.parameters():
                 tensor_.mul_(1.5)
     folder = tmp_path / "model"
     folder.mkdir()
-    save(Model(own.stages, nn.Identity()).backbone_state(), folder / "model.safetensors", {})
+    save(Model.of(own, nn.Identity()).backbone_state(), folder / "model.safetensors", {})
     (folder / "graph.onnx").write_bytes(own.files["graph.onnx"])
     path.unlink()
     where = replace(own.architecture, name=str(folder), weights=str(folder / "model.safetensors"))

@@ -132,7 +132,7 @@ def test_a_run_with_another_head_says_what_it_was_worth(pictures: Path, tmp_path
     left = weights.read(out / "model.safetensors").state
     assert (
         left.keys()
-        == Model(tiny.backbone("seeded:convnet").stages, nn.Identity()).backbone_state().keys()
+        == Model.of(tiny.backbone("seeded:convnet"), nn.Identity()).backbone_state().keys()
     )
     assert hs.evaluate(out, pictures).score.value > 0.9
     assert hs.load(out).predict([pictures / "ants"])[0].probability
@@ -176,7 +176,7 @@ def saved(fitted: Fitted, tmp_path: Path) -> Path:
     given = training(features, targets, "classes", 2)
     head = next(iter(catalog.head("gradient-boosting").candidates(given)))
     boosted = replace(artifact.read(fitted.folder), head={"name": "gradient-boosting"})
-    model = Model(backbone.stages, head)
+    model = Model.of(backbone, head)
     artifact.save(folder, model, backbone, boosted, artifact.read_evidence(fitted.folder))
     return folder
 

@@ -47,7 +47,7 @@ def test_stages_equal_transformers_own_network(kind: str, own: bool, tmp_path: P
     network = encoder(kind, classifier=own)
     backbone = load(save_encoder(tmp_path, network), own)
     fed = backbone.preprocess
-    model = Model(backbone.stages, (own and backbone.head) or nn.Identity()).eval()
+    model = Model.of(backbone, (own and backbone.head) or nn.Identity()).eval()
     for size in ((3, 13), (2, 31), (1, 3)):
         batch = texts(fed["pad"], *size, types=fed["types"])
         with torch.no_grad():
@@ -55,7 +55,7 @@ def test_stages_equal_transformers_own_network(kind: str, own: bool, tmp_path: P
         wanted = reference(network, batch, own)
         assert found.shape == wanted.shape
         assert torch.allclose(found, wanted, atol=1e-5), (found - wanted).abs().max()
-    assert features(backbone.stages, batch).shape[1] == backbone.feature_dim
+    assert features(backbone, batch).shape[1] == backbone.feature_dim
 
 
 @BOTH
@@ -65,7 +65,7 @@ def test_tensors_keep_their_names_and_stand_in_one_stage(
 ) -> None:
     network = encoder(kind, classifier=own)
     backbone = load(save_encoder(tmp_path, network), own)
-    stages = [stage.state_dict() for stage in backbone.stages.values()]
+    stages = [stage.state_dict() for stage in backbone.prefix()]
     names = [name for state in stages for name in state]
     assert len(names) == len(set(names))
     theirs = network.state_dict()
@@ -87,7 +87,7 @@ def test_stages_are_embeddings_and_layers(kind: str, tmp_path: Path) -> None:
     assert list(backbone.stages) == ["embeddings", *layers]
     assert (backbone.modality, backbone.differentiable, backbone.delicate) == ("text", True, True)
     batch = texts(backbone.preprocess["pad"])
-    model = Model(backbone.stages, nn.Identity()).eval()
+    model = Model.of(backbone, nn.Identity()).eval()
     with torch.no_grad():
         for stop in range(1, len(backbone.stages)):
             between = model.features(batch, stop=stop)
@@ -103,7 +103,7 @@ def test_every_tensor_is_trained(kind: str, own: bool, tmp_path: Path) -> None:
     """One that no gradient reaches would be saved, counted and frozen for nothing."""
     backbone = load(save_encoder(tmp_path, encoder(kind, classifier=own)), own)
     fed = backbone.preprocess
-    model = Model(backbone.stages, nn.Linear(backbone.feature_dim, 2)).train()
+    model = Model.of(backbone, nn.Linear(backbone.feature_dim, 2)).train()
     loss = model(texts(fed["pad"], types=fed["types"])).square().sum()
     loss.backward()
     without = [n for n, p in model.stages.named_parameters() if p.grad is None]
@@ -115,8 +115,8 @@ def test_every_tensor_is_trained(kind: str, own: bool, tmp_path: Path) -> None:
 def test_stages_run_in_low_precision(kind: str, tmp_path: Path) -> None:
     backbone = load(small_encoder(tmp_path, kind), own=False)
     batch = texts(backbone.preprocess["pad"])
-    wanted = features(backbone.stages, batch)
-    model = Model(backbone.stages, nn.Identity()).eval()
+    wanted = features(backbone, batch)
+    model = Model.of(backbone, nn.Identity()).eval()
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
         cast = model(batch)
     rounded = model.to(torch.bfloat16)
@@ -132,8 +132,10 @@ def test_rotated_positions_keep_their_precision_in_bf16(tmp_path: Path) -> None:
     network = encoder("modernbert", max_position_embeddings=2000)
     backbone = load(save_encoder(tmp_path, network), own=False)
     batch = texts(items=1, length=1000)
-    wanted = features(backbone.stages, batch)
-    found = features({n: s.to(torch.bfloat16) for n, s in backbone.stages.items()}, batch)
+    wanted = features(backbone, batch)
+    for part in backbone.prefix():
+        part.to(torch.bfloat16)
+    found = features(backbone, batch)
     assert torch.cosine_similarity(found.float(), wanted).min() > 0.999
 
 
@@ -141,11 +143,11 @@ def test_rotated_positions_keep_their_precision_in_bf16(tmp_path: Path) -> None:
 def test_openvino_agrees_on_texts_of_any_length(kind: str, tmp_path: Path) -> None:
     backbone = load(save_encoder(tmp_path, encoder(kind, classifier=True)), own=True)
     fed = backbone.preprocess
-    network = nn.Sequential(*backbone.stages.values()).eval()
+    network = nn.Sequential(*backbone.prefix()).eval()
     engine = OpenVinoEngine(network, texts(fed["pad"], types=fed["types"]), "fp32", None)
     for size in ((4, 9), (2, 31)):
         batch = texts(fed["pad"], *size, types=fed["types"])
-        wanted = features(backbone.stages, batch).numpy()
+        wanted = features(backbone, batch).numpy()
         np.testing.assert_allclose(engine.run(batch), wanted, atol=1e-3)
 
 
@@ -153,11 +155,11 @@ def test_openvino_agrees_on_texts_of_any_length(kind: str, tmp_path: Path) -> No
 def test_neither_padding_nor_neighbours_change_features(kind: str, tmp_path: Path) -> None:
     backbone = load(small_encoder(tmp_path, kind), own=False)
     batch = texts(backbone.preprocess["pad"], 4, 17)
-    together = features(backbone.stages, batch)
+    together = features(backbone, batch)
     for row in range(4):
         length = int(batch["mask"][row].sum())
         alone = {name: tensor[row : row + 1, :length] for name, tensor in batch.items()}
-        assert torch.allclose(features(backbone.stages, alone)[0], together[row], atol=1e-5)
+        assert torch.allclose(features(backbone, alone)[0], together[row], atol=1e-5)
 
 
 def test_token_types_change_features_where_the_model_has_them(tmp_path: Path) -> None:
@@ -166,13 +168,13 @@ def test_token_types_change_features_where_the_model_has_them(tmp_path: Path) ->
     assert (two.preprocess["types"], one.preprocess["types"]) == (True, False)
     plain, typed = texts(), texts(types=True)
     zeros = {**plain, "types": torch.zeros_like(plain["mask"])}
-    assert not torch.allclose(features(two.stages, plain), features(two.stages, typed))
-    assert torch.equal(features(two.stages, plain), features(two.stages, zeros))
+    assert not torch.allclose(features(two, plain), features(two, typed))
+    assert torch.equal(features(two, plain), features(two, zeros))
 
 
 def test_dropout_is_on_in_training_only(tmp_path: Path) -> None:
     backbone = load(small_encoder(tmp_path, classifier=True), own=True)
-    stages = list(backbone.stages.values())
+    stages = list(backbone.prefix())
     assert not any(module.training for stage in stages for module in stage.modules())
     network, batch = nn.Sequential(*stages), texts()
     with torch.no_grad():

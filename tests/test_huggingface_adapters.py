@@ -79,9 +79,9 @@ def test_encoders_with_an_adapter(kind: str, tmp_path: Path) -> None:
     backbone = catalog.load_backbone(f"hf:{folder}?pooling=mean")
     batch = texts(backbone.preprocess["pad"])
     wanted = answers(encoder(kind), folder, batch)
-    assert torch.allclose(features(backbone.stages, batch), wanted, atol=1e-5)
+    assert torch.allclose(features(backbone, batch), wanted, atol=1e-5)
     plain = catalog.load_backbone(f"hf:{base}?pooling=mean")
-    assert not torch.allclose(features(plain.stages, batch), wanted, atol=1e-2)
+    assert not torch.allclose(features(plain, batch), wanted, atol=1e-2)
     assert backbone.origin.reference == f"hf:{folder}?pooling=mean"
 
 
@@ -92,7 +92,7 @@ def test_kinds_of_lora(name: str, tmp_path: Path) -> None:
     folder = adapter(tmp_path / "adapter", base, encoder("bert"), **settings)
     backbone = catalog.load_backbone(f"hf:{folder}?pooling=mean")
     wanted = answers(encoder("bert"), folder, texts())
-    assert torch.allclose(features(backbone.stages, texts()), wanted, atol=1e-4)
+    assert torch.allclose(features(backbone, texts()), wanted, atol=1e-4)
 
 
 @pytest.mark.parametrize("kind", ["bert", "roberta", "distilbert"])
@@ -111,7 +111,7 @@ def test_classifiers_with_an_adapter(kind: str, tmp_path: Path) -> None:
     again = AutoModelForSequenceClassification.from_pretrained(base, num_labels=5)
     wanted = answers(again, folder, batch)
     with torch.no_grad():
-        found = Model(backbone.stages, backbone.head).eval()(batch)
+        found = Model.of(backbone, backbone.head).eval()(batch)
     if kind == "distilbert":  # its pre_classifier is in modules_to_save by name alone
         assert found.shape == wanted.shape
     assert torch.allclose(found, wanted, atol=1e-4)
@@ -131,7 +131,7 @@ def test_pictures_with_an_adapter(tmp_path: Path) -> None:
     with torch.no_grad():
         wanted = PeftModel.from_pretrained(again, folder).eval()(batch).logits
         assert isinstance(backbone.head, nn.Linear)
-        found = Model(backbone.stages, backbone.head).eval()(batch)
+        found = Model.of(backbone, backbone.head).eval()(batch)
     assert torch.allclose(found, wanted, atol=1e-4)
 
 
@@ -149,7 +149,7 @@ def test_what_is_saved_needs_neither_adapter_nor_base(tmp_path: Path) -> None:
     opened = catalog.load_backbone(f"checkpoint:{again}")
     batch = texts()
     with torch.no_grad():
-        wanted = Model(backbone.stages, head).eval()(batch)
+        wanted = Model.of(backbone, head).eval()(batch)
         logits = theirs(batch["input_ids"], attention_mask=batch["mask"]).logits
     assert torch.allclose(logits, wanted, atol=1e-5)
     assert opened.origin.weights_hash == backbone.origin.weights_hash

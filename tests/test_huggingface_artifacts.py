@@ -66,7 +66,7 @@ def test_transformers_alone_opens_a_classifier(kind: str, tmp_path: Path) -> Non
     assert torch.equal(read["input_ids"], batch["input_ids"])
     with torch.no_grad():
         wanted = theirs(batch["input_ids"], attention_mask=batch["mask"]).logits
-        found = Model(backbone.stages, head).eval()(batch)
+        found = Model.of(backbone, head).eval()(batch)
     assert torch.allclose(found, wanted, atol=1e-5)
     assert backbone.library == "transformers"
 
@@ -80,7 +80,7 @@ def test_an_artifact_opens_again_with_its_head(kind: str, pooling: str, tmp_path
     batch = texts(backbone.preprocess["pad"])
     for reference in (f"checkpoint:{folder}", f"hf:{folder}"):
         again = catalog.load_backbone(reference)
-        assert torch.equal(features(again.stages, batch), features(backbone.stages, batch))
+        assert torch.equal(features(again, batch), features(backbone, batch))
         assert isinstance(again.head, nn.Linear)
         assert torch.equal(again.head.weight, head.weight)
         assert again.origin.weights_hash == backbone.origin.weights_hash
@@ -118,7 +118,7 @@ def test_minilm_answers_as_in_sentence_transformers_before_and_after(
     assert (backbone.feature_dim, backbone.preprocess["max_length"]) == (384, 256)
     assert backbone.origin.licence == "apache-2.0"
     assert len(backbone.stages) == 7
-    found = features(backbone.stages, tokenized(backbone, REAL)).numpy()
+    found = features(backbone, tokenized(backbone, REAL)).numpy()
     wanted = encoded(minilm, REAL)
     assert (found * wanted).sum(1).min() > 0.9999
     folder, _ = artifact(tmp_path / "saved", backbone)
@@ -126,8 +126,8 @@ def test_minilm_answers_as_in_sentence_transformers_before_and_after(
     again = catalog.load_backbone(f"checkpoint:{folder}")
     assert again.preprocess == backbone.preprocess
     assert torch.equal(
-        features(again.stages, tokenized(again, REAL)),
-        features(backbone.stages, tokenized(backbone, REAL)),
+        features(again, tokenized(again, REAL)),
+        features(backbone, tokenized(backbone, REAL)),
     )
 
 
@@ -141,5 +141,5 @@ def test_sentence_transformers_opens_any_encoder_with_pooled_tokens(
     backbone = catalog.load_backbone(f"hf:{source}?pooling={pooling}")
     assert backbone.library == "sentence-transformers"
     folder, _ = artifact(tmp_path / "saved", backbone)
-    found = features(backbone.stages, tokenized(backbone, TEXTS)).numpy()
+    found = features(backbone, tokenized(backbone, TEXTS)).numpy()
     np.testing.assert_allclose(encoded(folder, TEXTS), found, atol=1e-5)

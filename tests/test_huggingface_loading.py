@@ -66,7 +66,7 @@ def test_sentence_encoders_keep_their_pooling(
     batch = texts()
     with torch.no_grad():
         hidden = encoder("bert")(batch["input_ids"], batch["mask"]).last_hidden_state
-    found = features(backbone.stages, batch)
+    found = features(backbone, batch)
     for row, states, mask in zip(found, hidden, batch["mask"], strict=True):
         count = mask.sum()
         wanted = torch.cat([POOLS[way](states[:count], count.float()) for way in ways])
@@ -81,7 +81,7 @@ def test_sentence_encoders_keep_their_pooling(
 def test_asking_for_a_pooling_overrules_the_folders(tmp_path: Path) -> None:
     folder = sentence_encoder(tmp_path, ["max"], "Normalize")
     plain = catalog.load_backbone(f"hf:{folder}?pooling=mean")
-    rows = features(plain.stages, texts())
+    rows = features(plain, texts())
     assert not torch.allclose(rows.norm(dim=1), torch.ones(3), atol=1e-2)
     pooling = json.loads(plain.files["1_Pooling/config.json"])
     assert [name for name, on in pooling.items() if on is True] == ["pooling_mode_mean_tokens"]
@@ -113,7 +113,7 @@ def test_own_pooling_is_the_default_where_it_was_trained(
     named = catalog.load_backbone(f"hf:{folder}?pooling={'own' if own else 'mean'}")
     assert named.origin.weights_hash == backbone.origin.weights_hash
     batch = texts(backbone.preprocess["pad"])
-    assert torch.equal(features(named.stages, batch), features(backbone.stages, batch))
+    assert torch.equal(features(named, batch), features(backbone, batch))
 
 
 def test_own_pooling_that_was_never_trained_begins_at_random(tmp_path: Path) -> None:
@@ -121,14 +121,14 @@ def test_own_pooling_that_was_never_trained_begins_at_random(tmp_path: Path) -> 
     found = []
     for seed in (1, 1, 2):
         torch.manual_seed(seed)
-        stages = catalog.load_backbone(f"hf:{folder}?pooling=own").stages
-        state = stages["layer 1"].state_dict()
+        backbone = catalog.load_backbone(f"hf:{folder}?pooling=own")
+        state = backbone.pool.state_dict()
         found.append(state["pre_classifier.weight"])
         assert state["pre_classifier.weight"].std() > 0
     assert torch.equal(found[0], found[1])
     assert not torch.equal(found[0], found[2])
     torch.testing.assert_close(
-        stages["embeddings"].state_dict()["distilbert.embeddings.word_embeddings.weight"],
+        backbone.stages["embeddings"].state_dict()["distilbert.embeddings.word_embeddings.weight"],
         encoder("distilbert").embeddings.word_embeddings.weight.detach(),
     )
 
@@ -167,7 +167,7 @@ def test_checkpoints_of_all_ages_load(
     found = catalog.load_backbone(f"hf:{folder}")
     assert found.architecture == wanted.architecture
     batch = texts()
-    assert torch.allclose(features(found.stages, batch), features(wanted.stages, batch), atol=1e-2)
+    assert torch.allclose(features(found, batch), features(wanted, batch), atol=1e-2)
     assert (found.origin.weights_hash == wanted.origin.weights_hash) == (change is old)
 
 
@@ -184,7 +184,7 @@ def test_tensors_that_transformers_leaves_out_are_left_out(tmp_path: Path) -> No
 
 def test_weights_in_half_precision_or_in_several_files_load(tmp_path: Path) -> None:
     folder = small_encoder(tmp_path)
-    wanted = features(catalog.load_backbone(f"hf:{folder}").stages, texts())
+    wanted = features(catalog.load_backbone(f"hf:{folder}"), texts())
     state = load_file(folder / "model.safetensors")
     (folder / "model.safetensors").unlink()
     names = sorted(state)
@@ -192,7 +192,7 @@ def test_weights_in_half_precision_or_in_several_files_load(tmp_path: Path) -> N
     for file in set(places.values()):
         save_file({n: state[n].bfloat16() for n in names if places[n] == file}, folder / file)
     (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": places}))
-    found = features(catalog.load_backbone(f"hf:{folder}").stages, texts())
+    found = features(catalog.load_backbone(f"hf:{folder}"), texts())
     assert found.dtype == torch.float32
     assert torch.cosine_similarity(found, wanted).min() > 0.999
     (folder / places[names[-1]]).unlink()
@@ -235,14 +235,14 @@ def test_a_classifiers_head_comes_with_it(kind: str, tmp_path: Path) -> None:
     batch = texts(backbone.preprocess["pad"])
     with torch.no_grad():
         wanted = network(batch["input_ids"], batch["mask"]).logits
-        found = Model(backbone.stages, backbone.head).eval()(batch)
+        found = Model.of(backbone, backbone.head).eval()(batch)
     assert torch.allclose(found, wanted, atol=1e-5)
 
 
 def test_a_named_file_must_fit_but_for_its_head(tmp_path: Path) -> None:
     folder = small_encoder(tmp_path)
     backbone = catalog.load_backbone(f"hf:{folder}?pooling=mean")
-    state = Model(backbone.stages, nn.Identity()).backbone_state()
+    state = Model.of(backbone, nn.Identity()).backbone_state()
     file = tmp_path / "mine.safetensors"
     save_file({**state, "head.weight": torch.ones(4, 32), "head.bias": torch.ones(4)}, file)
     found = catalog.load_backbone(f"hf:{folder}@{file}?pooling=mean&pretrained=false")
@@ -317,7 +317,7 @@ def test_the_longest_text_is_what_model_and_tokenizer_allow(
     edit(folder / "tokenizer_config.json", model_max_length=tokenizer)
     backbone = catalog.load_backbone(f"hf:{folder}")
     assert backbone.preprocess["max_length"] == length
-    features(backbone.stages, texts(backbone.preprocess["pad"], 2, length))
+    features(backbone, texts(backbone.preprocess["pad"], 2, length))
     asked = catalog.load_backbone(f"hf:{folder}?max_length=5")
     assert asked.preprocess["max_length"] == 5
     assert catalog.load_backbone(asked.architecture).preprocess == asked.preprocess

@@ -41,7 +41,7 @@ def saved_by_library(folder: Path, kind: str, classifier: bool = False, **change
 def features(backbone: Backbone, batch: Tensor) -> Tensor:
     """What all stages make of a batch."""
     with torch.no_grad():
-        rows: Tensor = nn.Sequential(*backbone.stages.values()).eval()(batch)
+        rows: Tensor = nn.Sequential(*backbone.prefix()).eval()(batch)
     return rows
 
 
@@ -92,10 +92,10 @@ def test_features_equal_their_library(kind: str, pooling: str, tmp_path: Path) -
 @EVERY
 def test_stages_part_the_network(kind: str, tmp_path: Path) -> None:
     backbone = catalog.load_backbone(f"hf:{saved_by_library(tmp_path, kind)}")
-    states = [stage.state_dict() for stage in backbone.stages.values()]
+    states = [stage.state_dict() for stage in backbone.prefix()]
     names = [name for state in states for name in state]
     assert len(names) == len(set(names))
-    model = Model(backbone.stages, nn.Identity()).eval()
+    model = Model.of(backbone, nn.Identity()).eval()
     batch = pictures(kind)
     with torch.no_grad():
         for stop in range(1, len(backbone.stages)):
@@ -115,7 +115,7 @@ def test_openvino_agrees(kind: str, tmp_path: Path) -> None:
     backbone = catalog.load_backbone(f"hf:{saved_by_library(tmp_path, kind)}")
     batch = pictures(kind)
     wanted = features(backbone, batch)
-    stages = nn.Sequential(*backbone.stages.values()).eval()
+    stages = nn.Sequential(*backbone.prefix()).eval()
     engine = OpenVinoEngine(stages, batch, "fp32", None)
     np.testing.assert_allclose(engine.run(batch[:2]), wanted[:2].numpy(), atol=1e-3)
     assert torch.allclose(features(backbone, batch), wanted, atol=1e-5)  # tracing changed nothing

@@ -36,7 +36,7 @@ def library() -> Any:
 def answers(backbone: Backbone, given: list[str] = TEXTS) -> np.ndarray:
     """What our stages make of texts, read by our own modality, one at a time."""
     text = catalog.modality("text").fitted(backbone)
-    network = nn.Sequential(*backbone.stages.values()).eval()
+    network = nn.Sequential(*backbone.prefix()).eval()
     rows = []
     with torch.no_grad():
         for each in given:
@@ -171,7 +171,7 @@ def _dense(folder: Path) -> dict[str, torch.Tensor]:
 def test_what_is_trained_after_pooling_is_what_its_library_opens(tmp_path: Path) -> None:
     backbone = catalog.load_backbone(f"hf:{made(tmp_path / 'model', AFTER['dense'])}")
     with torch.no_grad():
-        for parameter in nn.ModuleList(backbone.stages.values()).parameters():
+        for parameter in nn.ModuleList(backbone.prefix()).parameters():
             parameter.add_(torch.randn_like(parameter) * 0.1)
     again = saved(tmp_path / "saved", backbone)
     np.testing.assert_allclose(encoded(again), answers(backbone), atol=1e-5)
@@ -203,9 +203,9 @@ def test_static_embeddings(truncated: bool, tmp_path: Path) -> None:
     backbone = agrees(static(tmp_path / "model", *more, truncated=truncated), tmp_path / "saved")
     assert list(backbone.stages) == ["embedding"]
     assert backbone.preprocess["max_length"] == (5 if truncated else 131072)
-    loss = nn.Sequential(*backbone.stages.values())(_batch(backbone)).square().sum()
+    loss = nn.Sequential(*backbone.prefix())(_batch(backbone)).square().sum()
     loss.backward()
-    assert all(p.grad is not None for s in backbone.stages.values() for p in s.parameters())
+    assert all(p.grad is not None for s in backbone.prefix() for p in s.parameters())
 
 
 def _batch(backbone: Backbone) -> Any:

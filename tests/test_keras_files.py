@@ -146,7 +146,7 @@ def test_it_is_saved_and_opened_without_keras_file(backbone: Backbone, tmp_path:
     for name, content in backbone.files.items():
         (folder / name).write_bytes(content)
     assert isinstance(backbone.head, nn.Linear)
-    tensors = Model(backbone.stages, nn.Identity()).backbone_state()
+    tensors = Model.of(backbone, nn.Identity()).backbone_state()
     tensors |= {f"{backbone.head_name}.weight": backbone.head.weight}
     save(tensors, folder / "model.safetensors", {})
     architecture = str(replace(backbone.architecture, name="."))
@@ -174,7 +174,7 @@ def test_random_weights_and_other_inputs(backbone: Backbone) -> None:
 
 
 def test_training_the_last_stage_leaves_the_others_alone(backbone: Backbone) -> None:
-    model = Model(backbone.stages, nn.Linear(backbone.feature_dim, 2))
+    model = Model.of(backbone, nn.Linear(backbone.feature_dim, 2))
     strategy = LastStages(count=1, probe=False)
     before = deepcopy(model.state_dict())
     model.train()
@@ -191,7 +191,7 @@ def test_training_the_last_stage_leaves_the_others_alone(backbone: Backbone) -> 
 
 
 def test_norms_and_dropout_keep_to_the_mode(backbone: Backbone) -> None:
-    model = Model(backbone.stages, nn.Identity())
+    model = Model.of(backbone, nn.Identity())
     pictures = torch.rand(4, 3, 12, 12, generator=torch.Generator().manual_seed(0)) * 255
     statistics = {n: b.clone() for n, b in model.named_buffers() if b.is_floating_point()}
     assert statistics

@@ -288,7 +288,7 @@ def test_functions_of_tensorflows_keras(name: str, tmp_path: Path) -> None:
     backbone = catalog.load_backbone(f"keras:{tmp_path}/own.json?head=false&mean=0&std=1")
     given = values()
     rows: Any = torch.from_numpy(given.transpose(0, 3, 1, 2).copy())
-    for stage in backbone.stages.values():
+    for stage in backbone.prefix():
         rows = stage(rows)
     assert np.allclose(rows.numpy(), wanted(given).mean((1, 2)), rtol=1e-4)
 

@@ -85,7 +85,7 @@ def test_code_in_a_file_runs_only_when_trusted(name: str, tmp_path: Path) -> Non
     pictures = torch.rand(2, *SHAPE)
     values = pictures.permute(0, 3, 1, 2)
     with torch.no_grad():
-        for stage in backbone.stages.values():
+        for stage in backbone.prefix():
             values = stage(values)
         assert backbone.head is not None
         torch.testing.assert_close(backbone.head(values), made(pictures))

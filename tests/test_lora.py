@@ -183,7 +183,7 @@ def test_it_starts_from_a_probe_as_told(probe: bool) -> None:
 )
 def test_real_networks_are_whole_again_after_merging(network: str, kinds: set[str]) -> None:
     backbone = catalog.load_backbone(f"timm:{network}&pretrained=false")
-    model = Model(backbone.stages, nn.Linear(backbone.feature_dim, 2))
+    model = Model.of(backbone, nn.Linear(backbone.feature_dim, 2))
     parts = [(name, type(part)) for name, part in model.named_modules()]
     tensors = list(model.backbone_state())
     strategy = Lora(rank=4)

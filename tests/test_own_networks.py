@@ -166,7 +166,7 @@ def test_torchscript_runs_as_given(here: Path, how: str) -> None:
     assert backbone.origin.pretrained
     with torch.no_grad():
         assert torch.allclose(logits(backbone, batch(5)), made(batch(5)), atol=1e-6)
-    model = deepcopy(deepcopy(Model(backbone.stages, nn.Linear(6, 2)))).train()
+    model = deepcopy(deepcopy(Model.of(backbone, nn.Linear(6, 2)))).train()
     torch.optim.AdamW(model.parameters())
     model(batch()).sum().backward()
     assert all(p.grad is not None for n, p in model.stages[0].named_parameters() if "fc" not in n)
@@ -179,7 +179,7 @@ def test_an_exported_program_runs_as_given_and_is_not_trained(here: Path, pictur
     assert (backbone.feature_dim, backbone.head_name, backbone.differentiable) == (6, "fc", False)
     with torch.no_grad():
         assert torch.allclose(logits(backbone, batch(5)), made(batch(5)), atol=1e-6)
-        Model(backbone.stages, nn.Linear(6, 2)).train()(batch())
+        Model.of(backbone, nn.Linear(6, 2)).train()(batch())
     with pytest.raises(HeadstartError, match="can't be trained by full-fine-tuning"):
         hs.fit(pictures, "file:network.pt2?size=8&trust=true", "out", strategy="full-fine-tuning")
 
@@ -200,7 +200,7 @@ def test_a_programs_weights_are_drawn_anew_and_filled(here: Path, kind: str) -> 
     hashes = [each.origin.weights_hash for each in found]
     assert hashes[0] == hashes[1] != hashes[2] != backbone.origin.weights_hash
     assert not found[0].origin.pretrained
-    state = Model(backbone.stages, nn.Identity()).backbone_state()
+    state = Model.of(backbone, nn.Identity()).backbone_state()
     name = backbone.head_name
     state |= {f"{name}.weight": torch.ones(5, 6), f"{name}.bias": torch.zeros(5)}
     save(state, here / "tuned.safetensors", {})

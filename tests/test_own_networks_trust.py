@@ -158,7 +158,7 @@ def test_programs_are_saved_and_opened_again(here: Path, pictures: Path, kind: s
 def test_a_strangers_model_runs_nothing(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever its record says, in whatever spelling."""
     backbone = load()
-    state = Model(backbone.stages, nn.Identity()).backbone_state()
+    state = Model.of(backbone, nn.Identity()).backbone_state()
     digest = sha256(SOURCE.encode()).hexdigest()
     (here / "ran").unlink()
     monkeypatch.setenv(TRUST, "")

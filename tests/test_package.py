@@ -83,8 +83,8 @@ class Critic(Strategy):
         self.critic = nn.LazyLinear(1)
         self.critic(next(model.head.parameters())[None])
 
-    def parameters(self):
-        return self.critic.parameters()
+    def modules(self):
+        return {"critic": self.critic}
 
     def loss(self, step):
         return step.loss + 0.1 * functional.mse_loss(self.critic(step.features), step.targets)

@@ -38,7 +38,7 @@ def test_efficientnet_knows_a_macaw(shared_data: Path) -> None:
     photo = image.decode((shared_data / "images" / "parrot.jpg").read_bytes(), backbone.preprocess)
     assert backbone.head is not None
     with torch.inference_mode():
-        model = Model(backbone.stages, backbone.head).eval()
+        model = Model.of(backbone, backbone.head).eval()
         answer = model(image.collate([photo], backbone.preprocess)).softmax(1)[0]
     assert int(answer.argmax()) == MACAW
     assert float(answer[MACAW]) == pytest.approx(0.8955, abs=0.02)  # resized in other ways
@@ -97,7 +97,7 @@ def test_files_of_efficientnet_pytorch_are_read(name: str, before: str, tmp_path
     assert backbone.head is not None
     batch = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
-        answers = Model(backbone.stages, backbone.head).eval()(batch)
+        answers = Model.of(backbone, backbone.head).eval()(batch)
         assert torch.allclose(answers, network(batch), atol=1e-4, rtol=1e-3)
 
 

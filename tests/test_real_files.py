@@ -43,7 +43,7 @@ def test_small_pictures_are_known(
     rows = table.to_pylist()
     items = [image.decode(row["image"]["bytes"], backbone.preprocess) for row in rows]
     with torch.inference_mode():
-        model = Model(backbone.stages, backbone.head).eval()
+        model = Model.of(backbone, backbone.head).eval()
         answers = model(image.collate(items, backbone.preprocess)).argmax(1).numpy()
     found = float((answers == np.array([int(row["label"]) for row in rows])).mean())
     print(f"\n{name}: {found:.3f} of {len(rows)} pictures of CIFAR-10")

@@ -95,7 +95,7 @@ def test_bf16_is_near(network: str) -> None:
     backbone = catalog.load_backbone(network)
     inputs = random_batch([3, 9], TOKENS)
     expected = features(backbone, inputs)
-    for stage in backbone.stages.values():
+    for stage in backbone.prefix():
         stage.to(torch.bfloat16)
     found = features(backbone, inputs)
     assert found.dtype == torch.bfloat16
@@ -105,7 +105,7 @@ def test_bf16_is_near(network: str) -> None:
 @every_network
 def test_every_parameter_learns(network: str) -> None:
     backbone = catalog.load_backbone(network)
-    model = Model(backbone.stages, nn.Linear(backbone.feature_dim, 2)).train()
+    model = Model.of(backbone, nn.Linear(backbone.feature_dim, 2)).train()
     model(batch(backbone, ["good", "bad"])).square().mean().backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name
@@ -113,7 +113,7 @@ def test_every_parameter_learns(network: str) -> None:
 
 def test_an_adapter_fits_the_encoder() -> None:
     backbone = catalog.load_backbone("seeded:text-encoder")
-    model = Model(backbone.stages, nn.Linear(backbone.feature_dim, 2))
+    model = Model.of(backbone, nn.Linear(backbone.feature_dim, 2))
     inputs = batch(backbone, ["good", "bad"])
     before = model.eval()(inputs)
     names = list(model.backbone_state())

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from headstart.errors import HeadstartError
 from headstart.loading.stages import activation_sizes, check_stages, find_stages
+from headstart.loading.stages.pooling import split_pool
 
 # name, pixels, fewest stages, how the first ones are called
 NETWORKS = [
@@ -261,3 +262,40 @@ def test_families(name: str) -> None:
     size = config.input_size[-1] if config.fixed_input_size else 96
     example = torch.randn(2, 3, size, size)
     check_stages(network, find_stages(network, example), example)
+
+
+POOLED = [  # name, what is pooled, the tensors of the pooling
+    ("resnet18", (512, 2, 2), []),
+    ("densenet121", (1024, 2, 2), []),
+    ("convnext_atto", (320, 2, 2), ["head.norm.weight", "head.norm.bias"]),
+]
+
+
+@pytest.mark.parametrize(("name", "shape", "tensors"), POOLED, ids=[name for name, *_ in POOLED])
+def test_the_pooling_is_split_off_and_computes_the_same(
+    name: str, shape: tuple[int, ...], tensors: list[str]
+) -> None:
+    network = timm.create_model(name, num_classes=0).eval()
+    example = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    whole = find_stages(network, example)
+    stages, pool = split_pool(whole, example)
+    assert list(stages) == list(whole)
+    with torch.no_grad():
+        maps: Tensor = example
+        for stage in stages.values():
+            maps = stage(maps)
+        assert maps.shape[1:] == shape
+        assert torch.equal(pool(maps), network(example))
+    assert list(pool.state_dict()) == tensors
+    names = [n for part in (*stages.values(), pool) for n in part.state_dict()]
+    assert sorted(names) == sorted(network.state_dict())
+    assert not any(m.training for part in (*stages.values(), pool) for m in part.modules())
+
+
+def test_where_no_map_is_pooled_in_the_last_stage_the_vector_is_all_there_is() -> None:
+    network = timm.create_model("mobilenetv3_small_050", num_classes=0).eval()
+    example = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    whole = find_stages(network, example)
+    stages, pool = split_pool(whole, example)
+    assert type(pool) is nn.Identity
+    assert list(stages.values()) == list(whole.values())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import final
 
@@ -78,7 +78,7 @@ class Exploding(Strategy):
     def frozen_stages(self, epoch: int, stages: int) -> int:
         return 0
 
-    def loss(self, step: Step) -> Tensor:
+    def loss(self, step: Step, unlabelled: Step | None = None) -> Tensor:
         self.steps += 1
         return step.loss * (float("nan") if self.steps > self.after else 1.0)
 
@@ -111,18 +111,18 @@ class Scaled(Strategy):
         return 0
 
     def on_train_start(self, model: Model) -> None:
-        self.doubt = nn.Parameter(torch.zeros(2))
+        self.doubts = nn.ParameterList([nn.Parameter(torch.zeros(2))])
         self.merged: list[float] = []
 
-    def parameters(self) -> Iterable[nn.Parameter]:
-        yield self.doubt
+    def modules(self) -> Mapping[str, nn.Module]:
+        return {"doubts": self.doubts}
 
-    def loss(self, step: Step) -> Tensor:
-        doubt = self.doubt.sum()
+    def loss(self, step: Step, unlabelled: Step | None = None) -> Tensor:
+        doubt: Tensor = self.doubts[0].sum()
         return step.loss * torch.exp(-doubt) + doubt
 
     def on_train_end(self, model: Model) -> None:
-        self.merged = self.doubt.tolist()
+        self.merged = self.doubts[0].tolist()
 
 
 def scaled(told: tiny.Told | None = None) -> tuple[Model, Scaled, Training]:

@@ -64,7 +64,7 @@ def test_the_network_comes_with_its_own_name(served: Served) -> None:
     backbone = catalog.load_backbone(f"tfhub:{HANDLE}")
     assert backbone.origin.reference == f"tfhub:{HANDLE}"
     assert backbone.feature_dim == 6
-    features = Model(backbone.stages, torch.nn.Identity()).eval()(torch.zeros(2, 3, 8, 8))
+    features = Model.of(backbone, torch.nn.Identity()).eval()(torch.zeros(2, 3, 8, 8))
     assert features.shape == (2, 6)
 
 

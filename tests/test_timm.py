@@ -36,7 +36,7 @@ def test_real_weights_know_a_macaw(shared_data: Path) -> None:
     image, raw = Image(), (shared_data / "images" / "parrot.jpg").read_bytes()
     batch = image.collate([image.decode(raw, backbone.preprocess)], backbone.preprocess)
     with torch.no_grad():
-        best = Model(backbone.stages, backbone.head).eval()(batch).argmax().item()
+        best = Model.of(backbone, backbone.head).eval()(batch).argmax().item()
     labels = (shared_data / "weights" / "imagenet_labels_1001.txt").read_text().splitlines()
     assert labels[int(best)] == "macaw"
 
@@ -85,7 +85,7 @@ def test_options_win_over_the_header_and_the_header_over_the_model(tmp_path: Pat
 
 def test_grey_pictures(tmp_path: Path) -> None:
     backbone = catalog.load_backbone(f"timm:{TINY}?pretrained=false&channels=1&size=32")
-    first = next(iter(backbone.stages.values()))
+    first = next(iter(backbone.prefix()))
     assert first(torch.zeros(1, 1, 32, 32)).shape[0] == 1
     assert len(backbone.preprocess["mean"]) == len(backbone.preprocess["std"]) == 1
     assert catalog.load_backbone(backbone.architecture).preprocess == backbone.preprocess
@@ -225,7 +225,7 @@ def test_a_name_is_as_new_as_the_newest_it_mentions(name: str, year: int | None)
 def local_dir(folder: Path, backbone: Backbone, labels: int) -> tuple[Path, nn.Linear]:
     """A folder as the artifact writes it for timm."""
     head = nn.Linear(backbone.feature_dim, labels)
-    state = Model(backbone.stages, head).backbone_state()
+    state = Model.of(backbone, head).backbone_state()
     state |= {f"{backbone.head_name}.{name}": t for name, t in head.state_dict().items()}
     folder.mkdir()
     save(state, folder / "model.safetensors", {})
@@ -249,7 +249,7 @@ def test_timm_alone_opens_what_native_describes(reference: str, tmp_path: Path) 
     fed = backbone.preprocess
     batch = torch.randn(2, *(fed[side] for side in ("channels", "height", "width")))
     with torch.no_grad():
-        assert torch.equal(network(batch), Model(backbone.stages, head).eval()(batch))
+        assert torch.equal(network(batch), Model.of(backbone, head).eval()(batch))
     config = resolve_model_data_config(network)
     assert tuple(config["input_size"]) == (fed["channels"], fed["height"], fed["width"])
     assert (list(config["mean"]), list(config["std"])) == (fed["mean"], fed["std"])

@@ -46,7 +46,7 @@ def same(backbone: Backbone, theirs: nn.Module) -> bool:
     batch = torch.randn(2, *sides, generator=torch.Generator().manual_seed(1))
     head = backbone.head or nn.Identity()
     with torch.no_grad():
-        answers = Model(backbone.stages, head).eval()(batch)
+        answers = Model.of(backbone, head).eval()(batch)
         wanted: Tensor = theirs.eval()(batch)
     return answers.shape == wanted.shape and torch.allclose(answers, wanted, atol=1e-4, rtol=1e-3)
 

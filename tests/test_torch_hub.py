@@ -146,7 +146,7 @@ def rows(backbone: Backbone) -> torch.Tensor:
     """Features of a fixed batch."""
     batch = torch.randn(3, 3, 8, 8, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
-        found: torch.Tensor = Model(backbone.stages, nn.Identity()).eval()(batch)
+        found: torch.Tensor = Model.of(backbone, nn.Identity()).eval()(batch)
     return found
 
 
@@ -346,7 +346,7 @@ def test_weights_that_are_always_loaded_count_as_pretrained() -> None:
 def test_a_file_of_weights_fills_it(here: Path) -> None:
     whole = {
         name: tensor
-        for stage in load("loads").stages.values()
+        for stage in load("loads").prefix()
         for name, tensor in stage.state_dict().items()
     }
     filled = {name: tensor + 1 for name, tensor in whole.items()}
@@ -417,7 +417,7 @@ def test_what_can_be_imported_is_as_before(
 def keep(backbone: Backbone, folder: Path) -> Path:
     """The folder of a saved model with this backbone, as `fit` writes it."""
     folder.mkdir()
-    state = Model(backbone.stages, nn.Identity()).backbone_state()
+    state = Model.of(backbone, nn.Identity()).backbone_state()
     save(state, folder / "model.safetensors", {})
     architecture = str(backbone.architecture)
     name = parse(architecture).name

@@ -42,7 +42,7 @@ def theirs(name: str, **more: Any) -> nn.Module:
 def outputs(backbone: Backbone, batch: torch.Tensor) -> torch.Tensor:
     """What the stages and the head answer in eval mode."""
     with torch.no_grad():
-        answer: torch.Tensor = Model(backbone.stages, backbone.head or nn.Identity()).eval()(batch)
+        answer: torch.Tensor = Model.of(backbone, backbone.head or nn.Identity()).eval()(batch)
     return answer
 
 
@@ -84,7 +84,7 @@ def test_stages_and_head_equal_torchvisions_network(
     with torch.no_grad():
         expected = network(batch)
     assert torch.allclose(outputs(backbone, batch), expected, atol=1e-5, rtol=1e-4)
-    body = Model(backbone.stages, nn.Identity()).backbone_state().keys()
+    body = Model.of(backbone, nn.Identity()).backbone_state().keys()
     left = {key for key in network.state_dict() if key not in body}
     assert {key.rpartition(".")[0] for key in left if "ux" not in key} == {backbone.head_name}
 
@@ -108,7 +108,7 @@ def test_real_weights_know_a_macaw(shared_data: Path) -> None:
     image = Image()
     batch = image.collate([image.decode(raw, backbone.preprocess)], backbone.preprocess)
     network = models.get_model(SMALL, weights=None).eval()
-    state = Model(backbone.stages, nn.Identity()).backbone_state()
+    state = Model.of(backbone, nn.Identity()).backbone_state()
     missing, left_over = network.load_state_dict(state, strict=False)
     assert (missing, left_over) == (["classifier.1.weight", "classifier.1.bias"], [])
     convolution = network.get_submodule("classifier.1")
@@ -220,7 +220,7 @@ def test_auxiliary_classifiers_in_a_file_are_dropped(tmp_path: Path) -> None:
     assert "aux1.fc1.weight" in network.state_dict()
     save(network.state_dict(), tmp_path / "a.safetensors", {})
     backbone = catalog.load_backbone(f"torchvision:googlenet@{tmp_path}/a.safetensors?size=32")
-    assert not [n for s in backbone.stages.values() for n in s.state_dict() if n.startswith("aux")]
+    assert not [n for s in backbone.prefix() for n in s.state_dict() if n.startswith("aux")]
 
 
 def test_the_heads_width_is_read_off_the_file(tmp_path: Path) -> None:

@@ -295,7 +295,7 @@ def test_stored_activations_train_as_the_whole_network_does(pictures: Path) -> N
 
     made = []
     for feeds in (raw, stored):
-        model = Model(tiny.backbone().stages, TASK.head(backbone.feature_dim, dataset.labels))
+        model = Model.of(tiny.backbone(), TASK.head(backbone.feature_dim, dataset.labels))
         splits = Splits(feeds("train"), feeds("validation"))
         recipe = tiny.recipe(EPOCHS, rate=1e-3)
         made.append((model, train(model, TASK, strategy, splits, recipe, tiny.session())))

@@ -104,7 +104,7 @@ def test_bf16_is_near(pooling: str, many: Path) -> None:
     backbone = catalog.load_backbone(f"glove:{many}?pooling={pooling}")
     inputs = random_batch([400, 3], 42)
     expected = features(backbone, inputs)
-    for stage in backbone.stages.values():
+    for stage in backbone.prefix():
         stage.to(torch.bfloat16)
     found = features(backbone, inputs)
     assert found.dtype == torch.bfloat16
@@ -114,7 +114,7 @@ def test_bf16_is_near(pooling: str, many: Path) -> None:
 @every_pooling
 def test_training_moves_the_words_that_were_seen_alone(pooling: str, file: Path) -> None:
     backbone = catalog.load_backbone(f"glove:{file}?pooling={pooling}")
-    model = Model(backbone.stages, nn.Linear(2, 1)).train()
+    model = Model.of(backbone, nn.Linear(2, 1)).train()
     catalog.strategy("full-fine-tuning").on_train_start(model)
     before = {name: tensor.clone() for name, tensor in model.backbone_state().items()}
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.1, weight_decay=0)

@@ -42,14 +42,14 @@ def random_batch(lengths: Sequence[int], tokens: int, more: int = 0, seed: int =
 def features(backbone: Backbone, inputs: Inputs) -> Tensor:
     """Pooled features in evaluation mode."""
     with torch.inference_mode():
-        found: Tensor = Model(backbone.stages, nn.Identity()).eval()(inputs)
+        found: Tensor = Model.of(backbone, nn.Identity()).eval()(inputs)
     return found
 
 
 def errors_when_converted(backbone: Backbone, tokens: int) -> list[float]:
     """How far every front of the network is off in OpenVINO, on batches of two shapes."""
     found = []
-    stages = list(backbone.stages.values())
+    stages = list(backbone.prefix())
     for stop in range(1, len(stages) + 1):
         front = nn.Sequential(*stages[:stop]).eval()
         engine = OpenVinoEngine(front, random_batch([3, 5], tokens), "fp32", None)
@@ -69,7 +69,7 @@ def saved(folder: Path, backbone: Backbone, own_files: bool = True) -> Path:
     """
     folder.mkdir()
     head = nn.Linear(backbone.feature_dim, 3).state_dict()
-    tensors = Model(backbone.stages, nn.Identity()).backbone_state()
+    tensors = Model.of(backbone, nn.Identity()).backbone_state()
     tensors |= {f"{backbone.head_name}.{name}": tensor for name, tensor in head.items()}
     save(tensors, folder / "model.safetensors", {})
     for name, content in backbone.files.items():

@@ -94,7 +94,7 @@ def model(reference: str = "seeded:convnet?width=4", dropout: float = 0.0) -> Mo
     """A seeded network under a fresh head, which may drop features at random."""
     found = backbone(reference)
     head = TASK.head(found.feature_dim, LABELS)
-    return Model(found.stages, nn.Sequential(nn.Dropout(dropout), head) if dropout else head)
+    return Model.of(found, nn.Sequential(nn.Dropout(dropout), head) if dropout else head)
 
 
 def recipe(epochs: int = 3, batch: int = 8, rate: float = 1e-2, patience: int = 99) -> Recipe:

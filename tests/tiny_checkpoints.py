@@ -41,7 +41,7 @@ def answers(backbone: Backbone, head: bool = True) -> Tensor:
     """What the backbone gives for two pictures, under its own head or without."""
     own = backbone.head if head and backbone.head is not None else nn.Identity()
     with torch.no_grad():
-        answered: Tensor = Model(backbone.stages, own).eval()(PICTURES)
+        answered: Tensor = Model.of(backbone, own).eval()(PICTURES)
     return answered
 
 

@@ -41,9 +41,20 @@ class Origin:
     pretrained: bool
 
 
+def _identity() -> nn.Module:
+    from torch import nn  # late, so that cards can be read without torch
+
+    return nn.Identity()
+
+
 @dataclass
 class Backbone:
-    """A network without its old head: stages from the input side to pooled features (N, D)."""
+    """A network without its old head: stages from the input side, and the pooling behind them.
+
+    The last stage gives feature maps or token states, and `pool` makes of them features (N, D).
+    Where a hub can't tell them apart `pool` is `nn.Identity`: the vector is then all there is. What
+    stages pass on is one tensor or a mapping of tensors.
+    """
 
     stages: Mapping[str, nn.Module]
     feature_dim: int
@@ -60,3 +71,12 @@ class Backbone:
     files: Mapping[str, bytes] = field(default_factory=dict)  # by name, such as its tokenizer
     notes: Sequence[str] = ()  # worth saying: what of its weights was taken, and what left out
     folders: Mapping[str, str] = field(default_factory=dict)  # where its library wants tensors too
+    pool: nn.Module = field(default_factory=_identity)
+
+    def prefix(self, boundary: int | None = None) -> list[nn.Module]:
+        """The modules up to a boundary between stages; the last one is behind the pooling."""
+        from headstart.contracts.model import with_pool
+
+        stages = list(self.stages.values())
+        whole = boundary is None or boundary >= len(stages)
+        return with_pool(stages, self.pool) if whole else stages[:boundary]

@@ -35,7 +35,7 @@ class Modality(ABC):
     and not a path. `version` is raised when `check` or `decode` answers otherwise than before.
 
     Items of a `ragged` modality differ in `size`: inputs are then mappings with a `mask` (N, T),
-    1 before padding, and what stages but the last answer is `hidden` (N, T, D) with that mask.
+    1 before padding, and what stages answer is `hidden` (N, T, D) with that mask.
     """
 
     suffixes: ClassVar[frozenset[str]]

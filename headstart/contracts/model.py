@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
+if TYPE_CHECKING:
+    from headstart.contracts.backbone import Backbone
+
 
 @dataclass
 class Batch:
-    """Model inputs at the boundary before stage `start`, and their targets."""
+    """Model inputs at the boundary before stage `start`, and their targets.
+
+    `inputs` is one tensor (N, …) or a mapping of them. Targets of unlabelled items are (N, 0).
+    """
 
     inputs: Any
     targets: Tensor
@@ -21,7 +27,10 @@ class Batch:
 
 @dataclass
 class Step:
-    """One forward pass: outputs, mean loss, the pooled features under the head, the targets."""
+    """One forward pass: outputs, mean loss, the pooled features under the head, the targets.
+
+    Of unlabelled items the loss is 0 and targets are (N, 0).
+    """
 
     outputs: Tensor
     loss: Tensor
@@ -30,19 +39,50 @@ class Step:
 
 
 class Model(nn.Module):
-    """A backbone's stages with a head. The unit of freezing is the stage, input side first."""
+    """A backbone's stages, the pooling behind them, and a head.
 
-    def __init__(self, stages: Mapping[str, nn.Module], head: nn.Module) -> None:
+    The unit of freezing is the stage, input side first; the pooling is frozen with the last one.
+    What a stage answers, and the next takes, is one tensor or a mapping of tensors.
+    """
+
+    def __init__(
+        self, stages: Mapping[str, nn.Module], head: nn.Module, pool: nn.Module | None = None
+    ) -> None:
         super().__init__()
         self.names = tuple(stages)
         self.stages = nn.ModuleList(stages.values())
+        self.pool = nn.Identity() if pool is None else pool
         self.head = head
 
-    def features(self, inputs: Any, start: int = 0, stop: int | None = None) -> Any:
-        """Run the stages from `start` up to `stop` (exclusive; None: all)."""
-        for stage in list(self.stages)[start:stop]:
+    @classmethod
+    def of(cls, backbone: Backbone, head: nn.Module) -> Model:
+        """A backbone under a head; it shares the backbone's modules."""
+        return cls(backbone.stages, head, backbone.pool)
+
+    def with_head(self, head: nn.Module) -> Model:
+        """The same stages and pooling, shared, under another head."""
+        return Model(dict(zip(self.names, self.stages, strict=True)), head, self.pool)
+
+    def body(self) -> nn.Sequential:
+        """All but the head, as one network that gives pooled features."""
+        return nn.Sequential(*with_pool(self.stages, self.pool))
+
+    def features(
+        self, inputs: Any, start: int = 0, stop: int | None = None, pooled: bool = True
+    ) -> Any:
+        """Run the stages from `start` up to `stop` (exclusive; None: all).
+
+        After the last one come the pooled features (N, D), or what is pooled, feature maps or
+        token states, where `pooled` is False. The boundary behind all stages is that of pooled
+        features: from there on nothing is left to run, and raises ValueError if not `pooled`.
+        """
+        stages = list(self.stages)[start:stop]
+        if not stages and start and not pooled:
+            raise ValueError("what is stored behind the last stage is pooled")
+        for stage in stages:
             inputs = stage(inputs)
-        return inputs
+        last = stages and (stop is None or stop >= len(self.stages))
+        return self.pool(inputs) if last and pooled else inputs
 
     def forward(self, inputs: Any, start: int = 0) -> Tensor:
         """Head outputs (N, labels) for inputs at the boundary before stage `start`."""
@@ -50,10 +90,9 @@ class Model(nn.Module):
         return outputs
 
     def backbone_state(self) -> dict[str, Tensor]:
-        """The stages' tensors under the names the backbone's own library gives them."""
-        return {
-            name: tensor for stage in self.stages for name, tensor in stage.state_dict().items()
-        }
+        """The tensors of stages and pooling under the names the backbone's own library gives."""
+        parts = (*self.stages, self.pool)
+        return {name: tensor for part in parts for name, tensor in part.state_dict().items()}
 
     def blend(self, start: Mapping[str, Tensor], share: float) -> None:
         """Go part of the way back: `share` of the present weights, the rest of those in `start`.
@@ -64,3 +103,8 @@ class Model(nn.Module):
             for name, tensor in self.state_dict().items():
                 if tensor.is_floating_point():
                     tensor.lerp_(start[name].to(tensor), 1.0 - share)
+
+
+def with_pool(stages: Iterable[nn.Module], pool: nn.Module) -> list[nn.Module]:
+    """Stages and the pooling behind them, where there is any."""
+    return [*stages] if isinstance(pool, nn.Identity) else [*stages, pool]

@@ -13,7 +13,7 @@ from torch import nn
 
 from headstart.contracts import Backbone, Strategy
 from headstart.contracts.head import HeadFitter
-from headstart.contracts.model import Model
+from headstart.contracts.model import Model, with_pool
 from headstart.defaults import Recipe
 from headstart.errors import HeadstartError
 from headstart.evidence.experiment import Experiment
@@ -26,6 +26,7 @@ from headstart.training import Training, seed_everything, train
 
 STRATEGY_SHARE = 0.4  # of a budget, by when the strategy must be done; the rest is scratch's
 BLEND = 0.5  # share of the trained weights in a blend, as Wortsman et al. advise unseen
+_FROZEN = "frozen stages are bit-identical"
 
 
 @dataclass
@@ -50,7 +51,7 @@ def naive_arm(experiment: Experiment, features: ArmResult) -> ArmResult:
         head.weight.zero_()
         head.bias.copy_(torch.from_numpy(constant))
     outputs = {name: np.tile(constant, (len(experiment.dataset.split(name)), 1)) for name in JUDGED}
-    model = Model(dict(zip(features.model.names, features.model.stages, strict=True)), head)
+    model = features.model.with_head(head)
     return ArmResult(arm_of(experiment, "naive", outputs, 0.0), model)
 
 
@@ -73,13 +74,13 @@ def features_arm(experiment: Experiment, backbone: Backbone) -> ArmResult:
     heads = {"validation": start, "test": head}
     outputs = {name: answers(heads[name], examples[name][0]) for name in JUDGED}
     arm = arm_of(experiment, "feature-extraction", outputs, time.monotonic() - started)
-    return ArmResult(arm, Model(backbone.stages, head), start=start)
+    return ArmResult(arm, Model.of(backbone, head), start=start)
 
 
 def _untrained(experiment: Experiment, backbone: Backbone) -> ArmResult:
     started = time.monotonic()
     seed_everything(experiment.settings.seed)
-    model = Model(backbone.stages, new_head(experiment, backbone))
+    model = Model.of(backbone, new_head(experiment, backbone))
     outputs = judge(experiment, model)
     return ArmResult(arm_of(experiment, "untrained", outputs, time.monotonic() - started), model)
 
@@ -98,7 +99,7 @@ def head_arm(
     fitted_head = fitted(experiment, head, examples["train"], examples["validation"])
     outputs = {split: answers(fitted_head, examples[split][0]) for split in JUDGED}
     spent = features.arm.seconds + time.monotonic() - started
-    return ArmResult(arm_of(experiment, name, outputs, spent), Model(backbone.stages, fitted_head))
+    return ArmResult(arm_of(experiment, name, outputs, spent), Model.of(backbone, fitted_head))
 
 
 def strategy_arm(
@@ -121,8 +122,8 @@ def strategy_arm(
     recipe = experiment.recipe(strategy, name, backbone)
     seed_everything(experiment.settings.seed)
     probe = experiment.task.has_probe and strategy.starts_from_probe()
-    head = copy.deepcopy(_start(features)) if probe else new_head(experiment, backbone)
-    model = Model(copy.deepcopy(dict(backbone.stages)), head)
+    head = _start(features) if probe else new_head(experiment, backbone)
+    model = copy.deepcopy(Model.of(backbone, head))
     splits = experiment.splits(backbone, strategy, recipe.epochs)
     training, refits = Training(), probe or _ends_with_probe(experiment, strategy)
     if recipe.epochs:
@@ -139,8 +140,8 @@ def strategy_arm(
     spent = time.monotonic() - started + (features.arm.seconds if probe else 0.0)
     arm = arm_of(experiment, name, outputs, spent, steps=training.steps, note=training.ending)
     frozen = cacheable_stages(strategy, training.epochs, len(model.stages), augmented=False)
-    checks = {"frozen stages are bit-identical": unchanged(model, backbone, frozen)}
-    return ArmResult(arm, model, training, checks, start=trained)
+    intact = unchanged(model, backbone, frozen) and training.intact
+    return ArmResult(arm, model, training, {_FROZEN: intact}, start=trained)
 
 
 def blended_arm(
@@ -154,7 +155,7 @@ def blended_arm(
     began = time.monotonic()
     model = copy.deepcopy(tuned.model)
     model.head = copy.deepcopy(_start(tuned))
-    model.blend(Model(backbone.stages, _start(features)).state_dict(), BLEND)
+    model.blend(Model.of(backbone, _start(features)).state_dict(), BLEND)
     trained = model.head
     outputs = _answered(experiment, model, tuned.training.steps > 0)
     seconds = tuned.arm.seconds + time.monotonic() - began
@@ -163,11 +164,14 @@ def blended_arm(
 
 
 def unchanged(model: Model, backbone: Backbone, frozen: int) -> bool:
-    """Whether the first `frozen` stages equal the backbone's bit for bit, buffers too."""
-    for trained, original in zip(
-        list(model.stages)[:frozen], backbone.stages.values(), strict=False
-    ):
-        state = original.state_dict()
+    """Whether the first `frozen` stages equal the backbone's bit for bit, buffers too.
+
+    Where all stages are frozen the pooling is as well.
+    """
+    whole = frozen >= len(model.stages)
+    parts = with_pool(model.stages, model.pool) if whole else list(model.stages)[:frozen]
+    for trained, given in zip(parts, backbone.prefix(frozen), strict=True):
+        state = given.state_dict()
         for name, tensor in trained.state_dict().items():
             if not torch.equal(tensor.cpu(), state[name].cpu()):
                 return False

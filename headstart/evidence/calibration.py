@@ -67,7 +67,7 @@ def folded(model: Model, temperature: float) -> Model | None:
     with torch.no_grad():
         for parameter in head.parameters():
             parameter.div_(temperature)
-    return Model(dict(zip(model.names, model.stages, strict=True)), head)
+    return model.with_head(head)
 
 
 def calibration(

@@ -58,7 +58,7 @@ def refit_head(experiment: Experiment, model: Model) -> np.ndarray:
     """
     names = ("train", "validation")
     splits = [experiment.dataset.split(name) for name in names]
-    body = Model(dict(zip(model.names, model.stages, strict=True)), nn.Identity())
+    body = model.with_head(nn.Identity())
     features = _outputs(experiment, body, [item for split in splits for item in split])
     parts = np.split(features, [len(splits[0])])
     train, validation = (
@@ -97,7 +97,7 @@ def _looking(
     looks, look = experiment.reader.looks, experiment.reader.modality.look
     if len(looks) == 1:
         return engine(model, sample)
-    body = nn.Sequential(*model.stages)
+    body = model.body()
     views = {name: look(sample, name) if name else sample for name in looks}
     return Averaged({name: engine(body, each) for name, each in views.items()}, model.head, look)
 

@@ -33,7 +33,7 @@ class Price:
         """Measure it on a few training items, the best of two tries."""
         items = experiment.dataset.split("train")[:_SAMPLE]
         device, seconds = experiment.accelerator.device, []
-        network = Model(backbone.stages, torch.nn.Identity())
+        network = Model.of(backbone, torch.nn.Identity())
         on_device(network.eval(), device)
         for _ in range(_REPEATS):
             started = time.monotonic()

@@ -100,7 +100,7 @@ class Memory:
         experiment = self.experiment
         seed_everything(experiment.settings.seed)
         backbone = self.rebuild()
-        model = Model(backbone.stages, new_head(experiment, backbone))
+        model = Model.of(backbone, new_head(experiment, backbone))
         items = [f"{item.digest}\t{item.split}\t{item.label}" for item in experiment.dataset.items]
         identity = {
             "data": hashlib.sha256("\n".join(items).encode()).hexdigest(),
@@ -127,7 +127,7 @@ class Memory:
             expected = len(experiment.dataset.split(name)), len(experiment.labels)
             if answer.shape != expected or answer.dtype != np.float32:
                 raise ValueError(f"outputs for {name} are {answer.shape}")
-        model = Model(backbone.stages, new_head(experiment, backbone))
+        model = Model.of(backbone, new_head(experiment, backbone))
         weights.load_into(model, state, str(self.place))
         training, recipe = Training(**record["training"]), Recipe(**record["recipe"])
         if not np.isfinite([*training.history[training.best].values(), record["seconds"]]).all():

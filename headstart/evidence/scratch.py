@@ -178,7 +178,7 @@ def _from_scratch(
 ) -> tuple[Model, Training]:
     seed_everything(experiment.settings.seed)
     backbone = rebuild()
-    model = Model(backbone.stages, new_head(experiment, backbone))
+    model = Model.of(backbone, new_head(experiment, backbone))
     augmented = experiment.settings.augment != "no"
     splits = Splits(experiment.raw("train", augmented), experiment.raw("validation"))
     return model, train(model, experiment.task, _Everything(), splits, recipe, session)

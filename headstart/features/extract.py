@@ -21,7 +21,7 @@ from headstart.errors import OutOfTimeError
 from headstart.features.cache import enforce_limit
 from headstart.features.engine import Engine, TorchEngine, fastest, head
 from headstart.features.reading import Reader, View, alike
-from headstart.features.store import Addresses, FeatureStore, Precision, RaggedRows, Rows
+from headstart.features.store import Addresses, FeatureStore, Precision, RaggedRows, Rows, Shape
 from headstart.runtime.budget import Budget
 from headstart.runtime.progress import Progress
 
@@ -46,7 +46,7 @@ class Prefix:
 
     def network(self) -> nn.Sequential:
         """The stages as one network."""
-        return nn.Sequential(*list(self.backbone.stages.values())[: self.boundary])
+        return nn.Sequential(*self.backbone.prefix(self.boundary))
 
     def precisions(self) -> tuple[str, ...]:
         """In which precisions its activations may be computed."""
@@ -87,13 +87,14 @@ class Extraction:
 
     def pooled(self) -> Rows:
         """The rows of pooled features, (N, D) float32, read when asked for."""
-        if isinstance(self.rows, RaggedRows):
+        if isinstance(self.rows, RaggedRows) or not self.rows.shape.is_alone:
             raise TypeError("these are activations before the pooling")
         return self.rows
 
     def features(self) -> np.ndarray:
         """All pooled features in memory, (N, D) float32."""
-        return self.pooled().all()
+        features: np.ndarray = self.pooled().all()
+        return features
 
 
 def extract(
@@ -121,11 +122,11 @@ def extract(
         engine = _engine(prefix, reader, first, _Work(len(missing), precision), progress)
         name, outputs = engine.name, engine.stream(chain([first], batches))
         with progress.track(f"extracting features ({name})", len(missing)) as advance:
-            timed, known = _Timed(len(missing), until), next(outputs)
-            shape = known.shape[1:] if addresses.starts is None else known.shape[2:]
+            timed, first_values = _Timed(len(missing), until), next(outputs)
+            shape = Shape.of(addresses.packed(groups[0], first_values))
             store = store or _open(prefix, reader, engine.precision, shape)
             with store:
-                for group, values in zip(groups, chain([known], outputs), strict=True):
+                for group, values in zip(groups, chain([first_values], outputs), strict=True):
                     store.append(addresses.rows_of(group), addresses.packed(group, values))
                     advance(len(group))
                     timed.advance(len(group))
@@ -189,7 +190,7 @@ def _fullest(
     return precision, found, lacking
 
 
-def _open(prefix: Prefix, reader: Reader, precision: str, shape: tuple[int, ...]) -> FeatureStore:
+def _open(prefix: Prefix, reader: Reader, precision: str, shape: Shape) -> FeatureStore:
     return FeatureStore(prefix.key(reader, precision), shape, dtype=prefix.stored_as(precision))
 
 

@@ -11,18 +11,18 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
 from headstart.contracts import Backbone
-from headstart.features.engine import count, hidden, tensors, to_device
-from headstart.features.store import cache_folder
+from headstart.contracts.model import with_pool
+from headstart.features.engine import count, each, head, numbers, tensors, to_device
+from headstart.features.store import Shape, cache_folder
 
 DISK_SHARE = 0.2  # of the free disk, what one boundary's activations may take
 _PROBE = 16 * 2**20  # bytes written and read to learn the disk's speed
@@ -50,13 +50,20 @@ class Cut:
 
     boundary: int
     after: str  # the stage whose output is stored
-    shape: tuple[int, ...]
+    shape: tuple[int, ...] | Mapping[str, tuple[int, ...]]  # or several arrays by name
     size: int
     prefix: float  # the stages before the boundary, once
     frozen: float  # the frozen stages behind it, in every epoch
     moved: float  # its output written, and as much again read in every epoch
     stored: bool  # an earlier run has paid for it
     fits: bool  # into its share of the free disk
+
+    @property
+    def dimensions(self) -> str:
+        """The lengths of one item's array, or of each of several by name."""
+        if not isinstance(self.shape, Mapping):
+            return "×".join(map(str, self.shape))
+        return ", ".join(f"{n} {'×'.join(map(str, each))}" for n, each in self.shape.items())
 
     def seconds(self, work: Work) -> float:
         """What the frozen stages and the store cost from now on, in seconds."""
@@ -65,7 +72,8 @@ class Cut:
 
     def to_json(self, work: Work) -> dict[str, Any]:
         """The row as plain values, with its price."""
-        return {**vars(self), "shape": list(self.shape), "seconds": self.seconds(work)}
+        lengths: Any = each(self.shape, list)
+        return {**vars(self), "shape": lengths, "seconds": self.seconds(work)}
 
 
 def measure(
@@ -77,16 +85,19 @@ def measure(
     torch, in `precision` (fp32 or bf16); a faster engine makes the prefix cheaper than it says.
     """
     legal, stored = known
-    times, shapes = _timed(list(backbone.stages.values())[:legal], inputs, precision)
+    stages = list(backbone.stages.values())
+    stages[-1] = nn.Sequential(*with_pool(stages[-1:], backbone.pool))
+    times, shapes = _timed(stages[:legal], inputs, precision)
     pace = _seconds_per_byte()
     room = DISK_SHARE * shutil.disk_usage(_standing(cache_folder())).free
     cuts = []
     for boundary, (name, shape) in enumerate(zip(backbone.stages, shapes, strict=False), start=1):
         width = 2 if precision == "bf16" and boundary < len(backbone.stages) else 4
-        size = int(np.prod(shape)) * width
+        size = shape.numbers * width
+        lengths = shape.lengths[""] if shape.is_alone else shape.lengths
         price = sum(times[:boundary]), sum(times[boundary:]), pace * size
         fits = size * work.rows < room
-        cuts.append(Cut(boundary, name, shape, size, *price, boundary in stored, fits))
+        cuts.append(Cut(boundary, name, lengths, size, *price, boundary in stored, fits))
     return cuts
 
 
@@ -97,11 +108,11 @@ def best(cuts: Sequence[Cut], work: Work) -> Cut | None:
 
 def _timed(
     stages: Sequence[nn.Module], inputs: Any, precision: str
-) -> tuple[list[float], list[tuple[int, ...]]]:
+) -> tuple[list[float], list[Shape]]:
     """Seconds an item in each stage, the best of a few runs, and what one item is after it."""
     device = tensors(inputs)[0].device
     fastest = [float("inf")] * len(stages)
-    shapes: list[tuple[int, ...]] = []
+    shapes: list[Shape] = []
     with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, precision == "bf16"):
         for _ in range(1 + _REPEATS):  # the first warms up
             values = to_device(inputs, device)
@@ -113,7 +124,8 @@ def _timed(
                     torch.cuda.synchronize()
                 spent = (time.perf_counter() - started) / count(values)
                 fastest[position] = min(fastest[position], spent)
-                shapes.append(tuple(hidden(values).shape[1:]))
+                stored = numbers(head(values, 1), inputs)
+                shapes.append(Shape.of(each(stored, lambda tensor: tensor.cpu().numpy())))
     return fastest, shapes
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, final
 
 import torch
@@ -14,6 +14,7 @@ from headstart.contracts.backbone import Backbone, Origin, Preprocess
 from headstart.contracts.references import Reference
 from headstart.errors import HeadstartError, WeightsError
 from headstart.loading.stages import find_stages
+from headstart.loading.stages.pooling import split_pool
 from headstart.loading.weights import digest, fit, linear, load_into, read
 
 WRAPPED: Final = "network."  # before the names of tensors in TorchScript
@@ -36,6 +37,7 @@ class Headless:
     head_name: str
     differentiable: bool = True
     notes: Sequence[str] = ()
+    pool: nn.Module = field(default_factory=nn.Identity)
 
 
 def example(preprocess: Preprocess) -> Tensor:
@@ -124,9 +126,11 @@ def take_apart(network: nn.Module, example: Tensor, what: str, head: bool) -> He
     network.eval()
     taken = behead(network, example, what) if head else None
     features = run(network, example, what)
+    stages, pool = split_pool(find_stages(network, example), example)
     return Headless(
         network=network,
-        stages=find_stages(network, example),
+        stages=stages,
+        pool=pool,
         feature_dim=features.shape[1],
         head=taken[1] if taken else None,
         head_name=taken[0] if taken else free_name(network),
@@ -156,6 +160,7 @@ def backbone(
     """What a hub returns of a network for pictures; `terms` are licence and training data."""
     return Backbone(
         stages=body.stages,
+        pool=body.pool,
         feature_dim=body.feature_dim,
         modality="image",
         preprocess=preprocess,

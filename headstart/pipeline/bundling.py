@@ -57,7 +57,7 @@ def describe(bundle: Path, models: Sequence[Packed]) -> None:
 
 def _write(folder: Path, backbone: Backbone, head: weights.State) -> None:
     folder.mkdir(exist_ok=True)
-    state = Model(backbone.stages, torch.nn.Identity()).backbone_state()
+    state = Model.of(backbone, torch.nn.Identity()).backbone_state()
     state |= {f"{backbone.head_name}.{name}": tensor for name, tensor in head.items()}
     origin = backbone.origin
     terms = {"licence": origin.licence, "trained_on": origin.trained_on}

@@ -14,7 +14,7 @@ from headstart.errors import HeadstartError
 from headstart.evidence import Experiment
 from headstart.features.engine import TorchEngine
 from headstart.pipeline.strategy_spec import StrategySpec
-from headstart.training import needs_several
+from headstart.training import fixed_in, needs_several, start_epoch
 
 
 def demand_trainable(strategy: StrategySpec, backbone: Backbone) -> None:
@@ -34,7 +34,7 @@ def demand_steps(strategy: StrategySpec, experiment: Experiment, backbone: Backb
     count, settings = len(experiment.dataset.split("train")), experiment.settings
     if (settings.batch_size or defaults.batch_size(count)) > 1 or not backbone.differentiable:
         return
-    model = Model(copy.deepcopy(dict(backbone.stages)), nn.Identity())
+    model = copy.deepcopy(Model.of(backbone, nn.Identity()))
     if settings.scratch and needs_several(model.train()):
         raise _too_few("the network from scratch", backbone, ", or --no-scratch")
     if strategy.auto or not strategy.trains:
@@ -70,7 +70,7 @@ def demand_looks(experiment: Experiment, backbone: Backbone) -> None:
     if not reader.others:
         return
     (inputs,) = reader.batches(experiment.dataset.items[:1], [np.arange(1)])
-    engine = TorchEngine(nn.Sequential(*backbone.stages.values()), experiment.accelerator.device)
+    engine = TorchEngine(nn.Sequential(*backbone.prefix()), experiment.accelerator.device)
     for name in reader.others:
         look = reader.modality.look(inputs, name)
         if look is None:
@@ -88,9 +88,9 @@ def demand_looks(experiment: Experiment, backbone: Backbone) -> None:
 
 def _needs_several(model: Model, strategy: Strategy, epochs: int) -> bool:
     strategy.on_train_start(model)
+    fixed = fixed_in(model)
     for epoch in {0, epochs - 1}:
-        model.train()
-        strategy.on_epoch_start(epoch, model)
+        start_epoch(model, strategy, epoch, fixed)
         if needs_several(model):
             return True
     return False

@@ -82,7 +82,7 @@ def _opened(folder: Path, record: Record, device: torch.device) -> Predictor:
         )
     modality = catalog.modality(record.modality).fitted(backbone)
     task = catalog.task(record.task, **record.task_settings).for_backbone(backbone)
-    model = Model(backbone.stages, _head(folder, record, backbone, task))
+    model = Model.of(backbone, _head(folder, record, backbone, task))
     with torch.inference_mode():
         outputs = model.head(torch.zeros(1, backbone.feature_dim)).numpy()
     if outputs.shape != (1, len(record.labels)):

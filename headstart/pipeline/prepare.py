@@ -103,8 +103,7 @@ class RunContext:
     def experiment(self, dataset: Dataset, backbone: Backbone) -> Experiment:
         """The data set as this backbone is to be transferred to it."""
         settings = self.settings
-        stages = backbone.stages.values()
-        parameters = sum(p.numel() for stage in stages for p in stage.parameters())
+        parameters = sum(p.numel() for part in backbone.prefix() for p in part.parameters())
         metric = fitting(settings, dataset.kind)
         trained, weigh = dataset.targets("train"), weighed(settings, metric)
         name = task_name(backbone, dataset, settings)

@@ -174,7 +174,7 @@ class Plan(Printed):
         mark = "chosen" if cut == self.chosen else ("" if cut.fits else "too large for the disk")
         return (
             f"{cut.boundary} {cut.after}",
-            "×".join(map(str, cut.shape)),
+            cut.dimensions,
             f"{cut.size / 1e3:.1f}",
             f"{cut.size * self.work.rows / 1e6:.0f}",
             f"{1e3 * (cut.prefix + cut.moved):.2f}",

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from headstart.contracts.model import Model
-from headstart.features.engine.interface import hidden
 
 
 @final
@@ -33,6 +32,6 @@ class Network(nn.Module):
             outputs: Tensor = self.model(inputs)
             return outputs
         views = [self._look(inputs, name) if name else inputs for name in self._looks]
-        features = torch.stack([hidden(self.model.features(each)) for each in views]).mean(dim=0)
+        features = torch.stack([self.model.features(each) for each in views]).mean(dim=0)
         answers: Tensor = self.model.head(features)
         return answers

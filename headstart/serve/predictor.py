@@ -83,10 +83,10 @@ class Predictor(Printed):
 
     def _answering(self, head: nn.Module) -> Engine:
         """What a head makes of the features, over all looks that the reader averages."""
-        stages, looks = self.model.stages, self.reader.looks
+        looks = self.reader.looks
         if len(looks) == 1:
-            return TorchEngine(nn.Sequential(*stages, head), self.device)
-        body = TorchEngine(nn.Sequential(*stages), self.device)
+            return TorchEngine(self.model.with_head(head), self.device)
+        body = TorchEngine(self.model.body(), self.device)
         return Averaged(dict.fromkeys(looks, body), head, self.reader.modality.look)
 
     def _run(self, engine: Engine, items: Sequence[Item]) -> np.ndarray:

@@ -75,11 +75,11 @@ class FewShot(Strategy):
     def on_epoch_start(self, epoch: int, model: Model) -> None:
         """Train all stages, but keep BatchNorm's statistics: the head was fitted on them."""
         model.stages.requires_grad_(True)
-        for module in model.stages.modules():
+        for module in (*model.stages.modules(), *model.pool.modules()):
             if isinstance(module, modules.batchnorm._BatchNorm):
                 module.eval()
 
-    def loss(self, step: Step) -> Tensor:
+    def loss(self, step: Step, unlabelled: Step | None = None) -> Tensor:
         """The head's loss plus `weight` times the contrast.
 
         Raises HeadstartError where targets are not classes.

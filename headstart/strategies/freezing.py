@@ -28,6 +28,8 @@ class Freezing(Strategy):
                 stage.eval()
             elif self.keeps_statistics():
                 _keep_statistics(stage)
+        if self.keeps_statistics():
+            _keep_statistics(model.pool)
 
     def keeps_statistics(self) -> bool:
         """Whether BatchNorm keeps its statistics in stages that train.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from math import inf
 from typing import Any, final
@@ -97,16 +97,18 @@ class Lora(Strategy):
 
         Raises HeadstartError where there is no layer to adapt.
         """
-        names = "|".join(map(re.escape, self._targets(model)))
-        _inject(model.stages, names, self.rank, self.scale, self.dropout)
-        for module in model.stages.modules():
+        targets = self._targets(model)
+        for part in _parts(model):
+            places = [place for own, place in targets if own is part]
+            _inject(part, places, self.rank, self.scale, self.dropout)
+        for module in _modules(model):
             if "norm" in type(module).__name__.lower():
                 for parameter in module.parameters(recurse=False):
                     parameter.requires_grad_(True)
 
     def on_epoch_start(self, epoch: int, model: Model) -> None:
         """Keep BatchNorm's statistics. Called after every `model.train()`."""
-        for module in model.stages.modules():
+        for module in _modules(model):
             if isinstance(module, nn.modules.batchnorm._BatchNorm):
                 module.eval()
 
@@ -115,15 +117,16 @@ class Lora(Strategy):
         from peft.tuners.lora import LoraLayer
 
         with torch.no_grad():
-            for parent in list(model.stages.modules()):
+            for parent in list(_modules(model)):
                 for name, child in list(parent.named_children()):
                     if isinstance(child, LoraLayer):
                         child.merge()
                         setattr(parent, name, child.get_base_layer())
-        del model.stages.peft_config
+        for part in _parts(model):
+            vars(part).pop("peft_config", None)
 
-    def _targets(self, model: Model) -> list[str]:
-        """The names, inside the stages, of the layers to adapt."""
+    def _targets(self, model: Model) -> list[tuple[nn.Module, str]]:
+        """The layers to adapt, by the stages or the pooling, and their name inside."""
         able = list(_able(model))
         if not able:
             raise HeadstartError(
@@ -132,30 +135,47 @@ class Lora(Strategy):
             )
         if self.where == _AUTO:
             stem = next((m for m in model.stages.modules() if isinstance(m, nn.Conv2d)), None)
-            return [place for place, _, layer in able if layer is not stem or len(able) == 1]
-        wanted = re.compile(self.where)
-        found = [place for place, name, _ in able if wanted.search(name)]
-        if not found:
+            return [(p, place) for p, place, _, m in able if m is not stem or len(able) == 1]
+        pattern = re.compile(self.where)
+        matches = [(part, place) for part, place, name, _ in able if pattern.search(name)]
+        if not matches:
             raise HeadstartError(
                 f"lora?where={self.where} names no layer that can be adapted. "
-                f"Give auto, or part of a layer's name, such as {able[-1][1]}."
+                f"Give auto, or part of a layer's name, such as {able[-1][2]}."
             )
-        return found
+        return matches
 
 
-def _able(model: Model) -> Iterator[tuple[str, str, nn.Module]]:
-    """Layers that an adapter can stand beside: their place, their name, and themselves.
+def _parts(model: Model) -> tuple[nn.Module, nn.Module]:
+    return model.stages, model.pool
 
-    A place begins with the number of the stage; the name is the one that its library gives it.
+
+def _modules(model: Model) -> Iterator[nn.Module]:
+    for part in _parts(model):
+        yield from part.modules()
+
+
+def _able(model: Model) -> Iterator[tuple[nn.Module, str, str, nn.Module]]:
+    """Layers that an adapter can stand beside: where, their place, their name, and themselves.
+
+    They are in the stages, whose number a place begins with, or in the pooling. The name is the one
+    that its library gives it.
     """
-    children = [(m, child) for m in model.stages.modules() for child in m._modules.values()]
+    children = [(m, child) for m in _modules(model) for child in m._modules.values()]
     uses = Counter(id(t) for _, child in children if child for t in child._parameters.values())
     inside = {id(c) for m, c in children if isinstance(m, nn.MultiheadAttention)}  # weights only
-    for place, layer in model.stages.named_modules():
-        if not _is_plain(layer) or id(layer) in inside or uses[id(layer.weight)] > 1:
-            continue
-        stage, _, name = place.partition(".")
-        yield place, name or model.names[int(stage)], layer
+    for part in _parts(model):
+        for place, layer in part.named_modules():
+            if (
+                not place
+                or not _is_plain(layer)
+                or id(layer) in inside
+                or uses[id(layer.weight)] > 1
+            ):
+                continue
+            stage, _, name = place.partition(".")
+            own = name or model.names[int(stage)] if part is model.stages else place
+            yield part, place, own, layer
 
 
 def _is_plain(layer: nn.Module) -> bool:
@@ -171,8 +191,13 @@ def _is_plain(layer: nn.Module) -> bool:
     return type(layer) is nn.Linear
 
 
-def _inject(stages: nn.Module, names: str, rank: int, scale: float, dropout: float) -> None:
-    """Wrap the layers whose place matches `names` whole, and freeze all else in the stages."""
+def _inject(
+    part: nn.Module, places: Sequence[str], rank: int, scale: float, dropout: float
+) -> None:
+    """Wrap the layers at these places, and freeze all else in the part."""
+    if not places:
+        part.requires_grad_(False)
+        return
     from peft import LoraConfig, inject_adapter_in_model
     from peft.tuners.lora import LoraLayer
 
@@ -180,10 +205,10 @@ def _inject(stages: nn.Module, names: str, rank: int, scale: float, dropout: flo
         r=rank,
         lora_alpha=scale,  # type: ignore[arg-type] # any number will do
         lora_dropout=dropout,
-        target_modules=names,
+        target_modules="|".join(map(re.escape, places)),
     )
-    inject_adapter_in_model(config, stages)
-    for module in stages.modules():
+    inject_adapter_in_model(config, part)
+    for module in part.modules():
         # In evaluation mode torch's transformer layer reads its weights past the modules that hold
         # them, and so past their adapters, unless one of them has a hook.
         if isinstance(module, LoraLayer):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from contextlib import nullcontext
+from collections.abc import Generator
+from contextlib import closing, nullcontext
 from dataclasses import asdict
+from itertools import cycle
 from math import cos, isfinite, pi
 from typing import Any
 
@@ -23,10 +25,11 @@ from headstart.features.reading import View, in_order
 from headstart.runtime.checkpoints import load_checkpoint, save_checkpoint
 from headstart.training.convolutions import SoundGradients
 from headstart.training.groups import groups
-from headstart.training.memory import out_of_memory, split
-from headstart.training.moving import Moving
+from headstart.training.memory import demand_parts, out_of_memory
+from headstart.training.moving import Moving, fixed_in
 from headstart.training.record import Session, Splits, Training, seed_everything
 from headstart.training.single import alone
+from headstart.training.unlabelled import endless, pass_through
 
 CHECKPOINT_EVERY = 5.0  # seconds between checkpoints, at epoch ends
 _JUDGED = 32  # items at a time
@@ -87,9 +90,9 @@ class _Run:
         self.model.requires_grad_(True)
         seed_everything(self.session.seed)  # what prepare adds is drawn alike in every run
         self.strategy.on_train_start(self.model)
-        fixed = {name for name, p in self.model.named_parameters() if not p.requires_grad}
         start = self.splits.train.start
-        self.moving = Moving(self.model, self.strategy, start, frozenset(fixed))
+        self.moving = Moving(self.model, self.strategy, start, fixed_in(self.model))
+        self.fixed = self.moving.fixed_digest()
         on_device(self.model, self.session.accelerator.device)
         self.moving.to(self.session.accelerator.device)
         fused = self.session.accelerator.device.type in ("cpu", "cuda")
@@ -112,44 +115,29 @@ class _Run:
                     self._save(epoch)
                     saved = time.monotonic()
         self._restore()
-        self._tell()
+        self.record.tell(self.recipe, self.session.progress)
         return self.record
 
-    def _tell(self) -> None:
-        record = self.record
-        best = record.history[record.best]
-        if record.diverged:
-            self.session.progress.warn(
-                f"{self.recipe.label}: after {record.steps} steps at the rate "
-                f"{self.recipe.learning_rate:g} its numbers are no longer finite; "
-                "the best weights before that are kept."
-            )
-        self.session.progress.say(
-            f"{self.recipe.label}: {best['score']:.3f} on validation after "
-            f"{best['steps']:.0f} of {record.steps} steps, in {record.seconds:.0f} s."
-        )
-
     def _epoch(self, epoch: int, advance: Any) -> float:
-        seed_everything(
-            self.session.seed * 10_007 + epoch
-        )  # so that a resumed epoch draws the same
-        self.model.train()
-        self.strategy.on_epoch_start(epoch, self.model)
+        # so that a resumed epoch draws the same
+        seed_everything(self.session.seed * 10_007 + epoch)
+        self.moving.start_epoch(epoch)
         order = torch.randperm(len(self.splits.train)).numpy()
         losses = []
         view = View(self.session.seed, epoch)
-        for batch in self.splits.train.batches(order, self.recipe.batch_size, view):
-            if alone(batch, self.model):
-                continue
-            losses.append(self._step(batch, len(batch.targets)))
-            self.record.steps += 1
-            advance(1)
-            if not isfinite(losses[-1]):
-                self.record.diverged = self.record.finished = True
-                break
-            if self._is_over():
-                self.record.cut = self.record.finished = True
-                break
+        with closing(self._unlabelled(epoch)) as unlabelled:
+            for batch in self.splits.train.batches(order, self.recipe.batch_size, view):
+                if alone(batch, self.model):
+                    continue
+                losses.append(self._step(batch, next(unlabelled, None)))
+                self.record.steps += 1
+                advance(1)
+                if not isfinite(losses[-1]):
+                    self.record.diverged = self.record.finished = True
+                    break
+                if self._is_over():
+                    self.record.cut = self.record.finished = True
+                    break
         if not losses:
             raise HeadstartError(
                 f"{self.recipe.label} has nothing to train on: a BatchNorm needs more than one "
@@ -157,21 +145,35 @@ class _Run:
             )
         return float(np.mean(losses))
 
+    def _unlabelled(self, epoch: int) -> Generator[Batch, None, None]:
+        """A batch for each step, where the strategy wants one."""
+        if not self.strategy.wants_unlabelled:
+            return
+        feed = self.splits.unlabelled
+        if feed is None:
+            raise HeadstartError(
+                f"{self.recipe.label} also learns from unlabelled items, and there are none. "
+                "Name a strategy that needs none."
+            )
+        yield from endless(feed, self.recipe.batch_size, self.session.seed, epoch, self.model)
+
     def _is_over(self) -> bool:
         """Whether the budget, or the pace of an earlier run, ends the training here."""
         if self.session.pace:
             return self.record.steps >= len(self.session.pace)
         return self.session.budget.left() <= self.judged_in * self.session.judging
 
-    def _step(self, batch: Batch, size: int) -> float:
-        factor = self._factor()
+    def _step(self, batch: Batch, unlabelled: Batch | None) -> float:
+        factor, size = self._factor(), len(batch.targets)
         for group in self.optimizer.param_groups:
             group["lr"] = group["base"] * factor
         while True:
             self.optimizer.zero_grad(set_to_none=True)
             try:
+                parts = self._parts(batch)
+                others = cycle(self._parts(unlabelled) if unlabelled else [None])
                 loss = sum(
-                    self._backward(each, len(each.targets) / size) for each in self._parts(batch)
+                    self._backward(each, next(others), len(each.targets) / size) for each in parts
                 )
             except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
                 if not out_of_memory(error) or self.parts >= size:
@@ -188,26 +190,22 @@ class _Run:
             return float(loss)
 
     def _parts(self, batch: Batch) -> list[Batch]:
-        """The batch in parts that fit into memory, without one that can't be normalised."""
-        if self.parts == 1:
-            return [batch]
-        found = [each for each in split(batch, self.parts) if not alone(each, self.model)]
-        if not found:
-            raise HeadstartError(
-                f"{self.recipe.label} is out of memory at two items a step, and a BatchNorm needs "
-                "more than one. Name a smaller network."
-            )
-        return found
+        return demand_parts(batch, self.parts, self.model, self.recipe.label)
 
-    def _backward(self, batch: Batch, share: float) -> float:
-        accelerator = self.session.accelerator
-        inputs = to_device(batch.inputs, accelerator.device)
-        moved = Batch(inputs, batch.targets.to(accelerator.device), batch.start)
-        with accelerator.autocast(), SoundGradients():
-            step = self.task.step(self.model, moved)
-            loss = self.strategy.loss(step) * share
-        accelerator.backward(loss)
+    def _backward(self, batch: Batch, unlabelled: Batch | None, share: float) -> float:
+        with self.session.accelerator.autocast(), SoundGradients():
+            step = self.task.step(self.model, self._here(batch))
+            if unlabelled is None:
+                loss = self.strategy.loss(step) * share
+            else:
+                other = pass_through(self.model, self._here(unlabelled))
+                loss = self.strategy.loss(step, other) * share
+        self.session.accelerator.backward(loss)
         return float(loss.detach())
+
+    def _here(self, batch: Batch) -> Batch:
+        device = self.session.accelerator.device
+        return Batch(to_device(batch.inputs, device), batch.targets.to(device), batch.start)
 
     def _factor(self) -> float:
         """Warm-up, then a cosine to zero over the steps or the budget, whichever ends sooner."""
@@ -226,6 +224,7 @@ class _Run:
 
     def _judge(self, loss: float) -> None:
         began = time.monotonic()
+        self.moving.eval()
         outputs = predict(self.model, self.splits.validation, self.session.accelerator, quick=True)
         self.judged_in = time.monotonic() - began
         targets = self.splits.validation.targets
@@ -260,6 +259,7 @@ class _Run:
     def _restore(self) -> None:
         if self.kept:
             self.moving.load(self.kept)
+        self.record.intact = self.moving.fixed_digest() == self.fixed
         self.strategy.on_train_end(self.model)
         self.model.requires_grad_(True)
         self.model.eval()

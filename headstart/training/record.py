@@ -20,10 +20,14 @@ from headstart.runtime.progress import Progress
 
 @dataclass(frozen=True)
 class Splits:
-    """What the loop trains on, and what it selects on."""
+    """What the loop trains on, what it selects on, and unlabelled items beside them.
+
+    Those have targets of the shape (N, 0).
+    """
 
     train: Feed
     validation: Feed
+    unlabelled: Feed | None = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,7 @@ class Training:
     given_up: bool = False  # ended as hopeless
     diverged: bool = False  # ended as its numbers were no longer finite
     decided: bool = False  # ended as going on would change nothing of what it was for
+    intact: bool = True  # whether what the strategy fixed is bit for bit as it was
 
     def selection_key(self, row: int) -> tuple[float, float]:
         """What selection compares: the score on validation, then minus the loss."""
@@ -76,6 +81,19 @@ class Training:
             self.finished |= self.given_up
         if session.decided is not None and session.decided(self, outputs):
             self.decided = self.finished = True
+
+    def tell(self, recipe: Recipe, progress: Progress) -> None:
+        """Say how a training ended."""
+        best = self.history[self.best]
+        if self.diverged:
+            progress.warn(
+                f"{recipe.label}: after {self.steps} steps at the rate {recipe.learning_rate:g} "
+                "its numbers are no longer finite; the best weights before that are kept."
+            )
+        progress.say(
+            f"{recipe.label}: {best['score']:.3f} on validation after "
+            f"{best['steps']:.0f} of {self.steps} steps, in {self.seconds:.0f} s."
+        )
 
     @property
     def ending(self) -> str:

@@ -59,7 +59,7 @@ def network() -> nn.Module:
 def artifact(folder: Path, backbone: Backbone, head: bool = True) -> Path:
     """Write what the artifact holds of a backbone, under a head of five labels."""
     folder.mkdir()
-    body = Model(backbone.stages, torch.nn.Identity()).backbone_state()
+    body = Model.of(backbone, torch.nn.Identity()).backbone_state()
     tensors = dict(body)
     if head:
         linear = torch.nn.Linear(backbone.feature_dim, 5)
@@ -129,7 +129,7 @@ def inputs(backbone: Backbone, items: int = 2) -> Any:
 
 def outputs(backbone: Backbone, batch: Any) -> Tensor:
     """Pooled features in eval mode."""
-    model = Model(backbone.stages, torch.nn.Identity()).eval()
+    model = Model.of(backbone, torch.nn.Identity()).eval()
     with torch.no_grad():
         features: Tensor = model(batch)
     return features
@@ -141,12 +141,12 @@ def test_features_are_pooled_rows(backbone: Backbone) -> None:
 
 
 def test_stages_share_nothing_and_the_hash_is_theirs(backbone: Backbone) -> None:
-    states = [stage.state_dict(keep_vars=True) for stage in backbone.stages.values()]
+    states = [stage.state_dict(keep_vars=True) for stage in backbone.prefix()]
     names = [name for state in states for name in state]
     tensors = [id(tensor) for state in states for tensor in state.values()]
     assert len(names) == len(set(names))
     assert len(tensors) == len(set(tensors))
-    whole = Model(backbone.stages, torch.nn.Identity()).backbone_state()
+    whole = Model.of(backbone, torch.nn.Identity()).backbone_state()
     assert backbone.origin.weights_hash == digest(whole)
 
 

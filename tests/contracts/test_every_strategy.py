@@ -80,7 +80,7 @@ def test_frozen_stages_end_bit_identical_and_others_move(
     name: str, network: str, epochs: int, tmp_path: Path
 ) -> None:
     backbone = tiny.backbone(network)
-    assert batch_norms(nn.ModuleList(backbone.stages.values()))
+    assert batch_norms(nn.ModuleList(backbone.prefix()))
     model = tiny.model(network)
     strategy = catalog.strategy(name)
     path = tmp_path / "run.checkpoint"
@@ -306,11 +306,11 @@ def test_a_value_out_of_range_is_one_clear_sentence(text: str) -> None:
 @every_network
 def test_a_strategy_leaves_no_trace_on_the_given_backbone(name: str, network: str) -> None:
     backbone = tiny.backbone(network)
-    before = copy.deepcopy(nn.ModuleList(backbone.stages.values()))
+    before = copy.deepcopy(nn.ModuleList(backbone.prefix()))
     head = TASK.head(backbone.feature_dim, tiny.LABELS)
-    model = Model(copy.deepcopy(dict(backbone.stages)), head)
+    model = Model.of(copy.deepcopy(backbone), head)
     train(model, TASK, catalog.strategy(name), tiny.splits(), tiny.recipe(1), tiny.session())
-    assert tiny.same_tensors(before, nn.ModuleList(backbone.stages.values()))
+    assert tiny.same_tensors(before, nn.ModuleList(backbone.prefix()))
     assert all(parameter.requires_grad for parameter in model.parameters())
     assert not model.training
     assert np.isfinite(predict(model, tiny.feed(3), tiny.session().accelerator)).all()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
 
-from headstart.features.engine.interface import Engine, head
+from headstart.features.engine.interface import Engine, count, head
 
 CHECKED: Final = 8  # items of the first batch: enough to see an error, few enough to cost little
 # fp32 engines differ by the order of their sums: 3e-6 at most in ResNet, MobileNet, ViT, Swin and
@@ -18,11 +19,21 @@ TOLERANCE: Final = {"fp32": 1e-3, "bf16": 0.25}
 FAINT: Final = 1e-6  # root mean square below which an activation counts as zero
 
 
-def error(found: np.ndarray, expected: np.ndarray) -> float:
-    """The largest relative L2 error ‖found − expected‖ / ‖expected‖ of any item.
+def error(found: Any, expected: Any) -> float:
+    """The largest relative L2 error ‖found − expected‖ / ‖expected‖ of any item, by any name.
 
-    Infinite where shapes differ or a value is not finite.
+    Infinite where names or shapes differ or a value is not finite.
     """
+    if isinstance(found, Mapping) and isinstance(expected, Mapping) and len(expected):
+        if found.keys() != expected.keys():
+            return float("inf")
+        return max(_error(found[name], values) for name, values in expected.items())
+    if isinstance(found, Mapping) or isinstance(expected, Mapping):
+        return float("inf")
+    return _error(found, expected)
+
+
+def _error(found: np.ndarray, expected: np.ndarray) -> float:
     if found.shape != expected.shape or not np.isfinite(found).all():
         return float("inf")
     flat = expected.reshape(len(expected), -1).astype(np.float64)
@@ -32,7 +43,7 @@ def error(found: np.ndarray, expected: np.ndarray) -> float:
     return worst if np.isfinite(worst) else float("inf")
 
 
-def engine_error(engine: Engine, sample: Any, expected: np.ndarray) -> float:
+def engine_error(engine: Engine, sample: Any, expected: Any) -> float:
     """The engine's error on the first items, as one batch and on the first item alone."""
-    whole = error(engine.run(head(sample, len(expected))), expected)
-    return max(whole, error(engine.run(head(sample, 1)), expected[:1]))
+    whole = error(engine.run(head(sample, count(expected))), expected)
+    return max(whole, error(engine.run(head(sample, 1)), head(expected, 1)))

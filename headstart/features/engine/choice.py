@@ -68,7 +68,7 @@ class Trial:
     """The first batch, and what plain torch answered to its first items."""
 
     sample: Any
-    expected: np.ndarray
+    expected: Any
     plain: Engine
     seconds: float  # that plain torch took an item
     progress: Progress
@@ -79,7 +79,7 @@ class Trial:
         """Run plain torch on the first items."""
         started = time.perf_counter()
         expected = plain.run(head(sample, CHECKED))
-        seconds = (time.perf_counter() - started) / len(expected)
+        seconds = (time.perf_counter() - started) / count(expected)
         return cls(sample, expected, plain, seconds, progress, [])
 
     def agreeing(self, options: Iterable[Candidate]) -> Iterator[Engine]:

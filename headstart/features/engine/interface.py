@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -22,10 +21,13 @@ class Engine(ABC):
     precision: str  # "fp32" or "bf16": what it multiplies in; results are float32 all the same
 
     @abstractmethod
-    def run(self, inputs: Any) -> np.ndarray:
-        """One batch of N model inputs -> activations (N, …) in float32."""
+    def run(self, inputs: Any) -> Any:
+        """One batch of N model inputs -> activations (N, …) in float32, or several by name.
 
-    def stream(self, batches: Iterable[Any]) -> Iterator[np.ndarray]:
+        Named ones that are no floating-point numbers, such as a mask, keep their type.
+        """
+
+    def stream(self, batches: Iterable[Any]) -> Iterator[Any]:
         """The activations of each batch, in order; a few batches may be in flight at a time."""
         return map(self.run, batches)
 
@@ -50,9 +52,9 @@ def to_device(inputs: Any, device: torch.device, dtype: torch.dtype | None = Non
     raise TypeError(f"model inputs of type {type(inputs).__name__} have no place on a device")
 
 
-def tensors(inputs: Any) -> list[Tensor]:
-    """The tensors of model inputs; those of a mapping in the order of their names."""
-    return [inputs] if isinstance(inputs, Tensor) else [inputs[name] for name in sorted(inputs)]
+def tensors(inputs: Any) -> list[Any]:
+    """The tensors, or arrays, of a batch; those of a mapping in the order of their names."""
+    return [inputs[name] for name in sorted(inputs)] if isinstance(inputs, Mapping) else [inputs]
 
 
 def count(inputs: Any) -> int:
@@ -62,9 +64,14 @@ def count(inputs: Any) -> int:
 
 def part(inputs: Any, start: int, stop: int) -> Any:
     """The items of a batch from `start` up to `stop` (exclusive)."""
-    if isinstance(inputs, Tensor):
-        return inputs[start:stop]
-    return {name: value[start:stop] for name, value in inputs.items()}
+    return each(inputs, lambda values: values[start:stop])
+
+
+def each(values: Any, change: Callable[[Any], Any]) -> Any:
+    """A tensor or an array changed, or each one of a mapping."""
+    if isinstance(values, Mapping):
+        return {name: change(value) for name, value in values.items()}
+    return change(values)
 
 
 def head(inputs: Any, size: int) -> Any:
@@ -72,17 +79,25 @@ def head(inputs: Any, size: int) -> Any:
     return part(inputs, 0, size)
 
 
-def hidden(activations: Any) -> Tensor:
-    """The numbers of a stage's output: all of it, or what stands beside a mask."""
-    found: Tensor = activations if isinstance(activations, Tensor) else activations["hidden"]
-    return found
+def is_ragged(inputs: Any) -> bool:
+    """Whether the items of a batch differ in length, as the `mask` among its tensors says."""
+    return isinstance(inputs, Mapping) and "mask" in inputs
+
+
+def numbers(activations: Any, inputs: Any) -> Any:
+    """What counts of a stage's output: all of it; of items of any length `hidden` alone.
+
+    What is no floating-point number keeps its type, all else is float32.
+    """
+    if is_ragged(inputs) and isinstance(activations, Mapping):
+        activations = activations["hidden"]
+    return each(activations, lambda part: part.float() if part.is_floating_point() else part)
 
 
 def layout(inputs: Any) -> Any:
     """Types and shapes of one item's inputs, JSON-able: what an engine is built for.
 
-    Of a mapping the second dimension is left out: it is as long as the longest item of a batch.
+    Of ragged items the second dimension is left out: it is as long as the longest of a batch.
     """
-    if isinstance(inputs, Tensor):
-        return [str(inputs.dtype), *inputs.shape[1:]]
-    return {name: [str(value.dtype), *value.shape[2:]] for name, value in inputs.items()}
+    fixed = 2 if is_ragged(inputs) else 1
+    return each(inputs, lambda values: [str(values.dtype), *values.shape[fixed:]])

@@ -21,13 +21,22 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from headstart.features.engine.interface import Engine, EngineError, head, hidden, layout, tensors
+from headstart.features.engine.interface import (
+    Engine,
+    EngineError,
+    head,
+    is_ragged,
+    layout,
+    numbers,
+    tensors,
+)
 from headstart.features.store import cache_folder
 from headstart.loading import openvino_graph as graph
 
 HINTS: Final = {"fp32": "f32", "bf16": "bf16"}
 STREAMS: Final = 2  # while one waits for its slowest thread, or for a decoder's, the other computes
 _trace: Final[Callable[..., Any]] = torch.jit.trace  # which has no types
+_TYPES: Final = "types.json"
 KEPT: Final = 4 << 30  # bytes of converted networks on disk; beyond it the longest unused go
 
 
@@ -60,7 +69,7 @@ class OpenVinoEngine(Engine):
         self.name = f"openvino {precision}"
         self.precision = precision
         try:
-            model = _model(stages, sample, key)
+            model, self._types = _model(stages, sample, key)
             images = isinstance(sample, Tensor) and sample.dim() == 4
             self._compiled = _compile(model, precision, images)
             self._request = self._compiled.create_infer_request()
@@ -69,12 +78,12 @@ class OpenVinoEngine(Engine):
         except Exception as error:  # converters and compilers raise nearly anything
             raise EngineError(graph.reason(error)) from error
 
-    def run(self, inputs: Any) -> np.ndarray:
-        """One batch of model inputs -> activations (N, …) in float32."""
+    def run(self, inputs: Any) -> Any:
+        """One batch of model inputs -> activations (N, …) in float32, or several by name."""
         self._request.infer(_arrays(inputs), share_inputs=True)
-        return _outputs(self._request)
+        return self._outputs(self._request)
 
-    def stream(self, batches: Iterable[Any]) -> Iterator[np.ndarray]:
+    def stream(self, batches: Iterable[Any]) -> Iterator[Any]:
         """The activations of each batch, in order; as many batches in flight as it has streams."""
         idle = [self._compiled.create_infer_request() for _ in range(STREAMS)]
         busy: deque[tuple[Any, list[np.ndarray]]] = (
@@ -84,47 +93,64 @@ class OpenVinoEngine(Engine):
             for inputs in batches:
                 if not idle:
                     idle.append(busy[0][0])
-                    yield _finished(busy)
+                    yield self._finished(busy)
                 request, arrays = idle.pop(), _arrays(inputs)
                 request.start_async(arrays, share_inputs=True)
                 busy.append((request, arrays))
             while busy:
-                yield _finished(busy)
+                yield self._finished(busy)
         finally:
             for request, _ in busy:
                 request.wait()
 
+    def _finished(self, busy: deque[tuple[Any, list[np.ndarray]]]) -> Any:
+        request, _ = busy[0]
+        request.wait()
+        busy.popleft()
+        return self._outputs(request)
 
-def _finished(busy: deque[tuple[Any, list[np.ndarray]]]) -> np.ndarray:
-    request, _ = busy[0]
-    request.wait()
-    busy.popleft()
-    return _outputs(request)
+    def _outputs(self, request: Any) -> Any:
+        arrays = [
+            np.array(request.get_output_tensor(place).data, dtype=kind, order="C")
+            for place, kind in enumerate(self._types.values())
+        ]
+        return dict(zip(self._types, arrays, strict=True)) if "" not in self._types else arrays[0]
 
 
-def _outputs(request: Any) -> np.ndarray:
-    return np.array(request.get_output_tensor(0).data, dtype=np.float32, order="C")
+def _types(stages: nn.Module, sample: Any) -> dict[str, np.dtype]:
+    """The names of what the stages answer, in order, and its types; one array is called ""."""
+    with torch.no_grad():
+        answer = stages.eval()(head(sample, 1))
+    if not isinstance(answer, Tensor | Mapping):
+        raise EngineError("the stages have more than one output, and no names for them")
+    answer = numbers(answer, sample)
+    named = answer if isinstance(answer, Mapping) else {"": answer}
+    return {name: named[name].numpy().dtype for name in sorted(named)}
 
 
 def _arrays(inputs: Any) -> list[np.ndarray]:
     """A batch as the compiled network reads it: images channels-last, as they are read."""
-    return [
-        (values.permute(0, 2, 3, 1) if values.dim() == 4 else values).contiguous().numpy()
-        for values in (tensor.detach().cpu() for tensor in tensors(inputs))
-    ]
+    if isinstance(inputs, Tensor) and inputs.dim() == 4:
+        inputs = inputs.permute(0, 2, 3, 1)
+    return [tensor.detach().cpu().contiguous().numpy() for tensor in tensors(inputs)]
 
 
 class _Named(nn.Module):
-    """Stages that take a mapping, as a network that takes its tensors one by one."""
+    """Stages that take or answer mappings, as a network of single tensors in and out.
+
+    Those of a mapping are in the order of their names; without `names` the input is one tensor.
+    """
 
     def __init__(self, stages: nn.Module, names: Sequence[str]) -> None:
         super().__init__()
         self.stages = stages
         self.names = names
 
-    def forward(self, *tensors: Tensor) -> Tensor:
+    def forward(self, *inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
         """Tensors in the order of the names -> activations (N, …)."""
-        return hidden(self.stages(dict(zip(self.names, tensors, strict=True))))
+        batch = dict(zip(self.names, inputs, strict=True)) if self.names else inputs[0]
+        answer = numbers(self.stages(batch), batch)
+        return tuple(tensors(answer)) if isinstance(answer, Mapping) else answer
 
 
 def _library() -> Any:
@@ -149,21 +175,24 @@ def _compile(model: Any, precision: str, images: bool) -> Any:
     return _core().compile_model(model, "CPU", settings)
 
 
-def _model(stages: nn.Module, sample: Any, key: Mapping[str, object] | None) -> Any:
-    """The converted stages: from disk, or converted now and, with a key, kept there."""
+def _model(
+    stages: nn.Module, sample: Any, key: Mapping[str, object] | None
+) -> tuple[Any, dict[str, np.dtype]]:
+    """The converted stages, and their types: from disk, or made now and, with a key, kept there."""
     if key is None or _graphs(stages):  # a graph is converted already
-        return _convert(stages, sample)
+        return _convert(stages, sample), _types(stages, sample)
     folder = _folder(sample, key)
     path = folder / "model.xml"
     if path.exists():
         try:
             model = _core().read_model(path)
+            kinds = json.loads((folder / _TYPES).read_text(encoding="utf-8"))
             os.utime(folder)
-            return model
+            return model, {name: np.dtype(kind) for name, kind in kinds.items()}
         except Exception:  # damaged: convert anew
             shutil.rmtree(folder, ignore_errors=True)
-    model = _convert(stages, sample)
-    return _core().read_model(path) if _keep(model, folder) else model
+    model, types = _convert(stages, sample), _types(stages, sample)
+    return _core().read_model(path) if _keep(model, types, folder) else model, types
 
 
 def _folder(sample: Any, key: Mapping[str, object]) -> Path:
@@ -204,16 +233,18 @@ def _traced(stages: nn.Module, sample: Any) -> Any:
     examples = [  # a batch of one may vanish
         tensor[:1].expand(2, *tensor.shape[1:]).contiguous() for tensor in tensors(sample)
     ]
-    network = stages if isinstance(sample, Tensor) else _Named(stages, sorted(sample))
-    fixed = 1 if isinstance(sample, Tensor) else 2  # a mapping's items are of any length
+    answers = _types(stages, sample)
+    names = () if isinstance(sample, Tensor) else sorted(sample)
+    network = _Named(stages, names) if names or "" not in answers else stages
+    fixed = 2 if is_ragged(sample) else 1
     network.eval()
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # tracing warns of each shape that it takes for constant
         # its own check would trace once more; whoever chooses an engine compares its answers
         traced = _trace(network, tuple(examples), check_trace=False)
         model = _library().convert_model(traced, example_input=tuple(examples))
-    if len(model.inputs) != len(examples) or len(model.outputs) != 1:
-        raise EngineError("the stages have more than one output, or leave an input unread")
+    if len(model.inputs) != len(examples) or len(model.outputs) != len(answers):
+        raise EngineError("the stages have other outputs than in torch, or leave an input unread")
     for port, example in zip(model.inputs, examples, strict=True):
         port.get_node().set_partial_shape(
             _library().PartialShape([*[-1] * fixed, *example.shape[fixed:]])
@@ -222,7 +253,7 @@ def _traced(stages: nn.Module, sample: Any) -> Any:
     return model
 
 
-def _keep(model: Any, folder: Path) -> bool:
+def _keep(model: Any, types: Mapping[str, np.dtype], folder: Path) -> bool:
     """Write the network so that it appears whole or not at all; False where it can't be."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -231,6 +262,8 @@ def _keep(model: Any, folder: Path) -> bool:
         return False
     try:
         _library().save_model(model, beside / "model.xml", compress_to_fp16=False)
+        kinds = {name: kind.name for name, kind in types.items()}
+        (beside / _TYPES).write_text(json.dumps(kinds), encoding="utf-8")
         os.replace(beside, folder)
     except Exception:  # a full disk comes as any kind of error; or another process was first
         shutil.rmtree(beside, ignore_errors=True)

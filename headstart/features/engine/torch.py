@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from copy import deepcopy
 from typing import Any, final
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from headstart.features.engine.interface import Engine, hidden, on_device, to_device
+from headstart.features.engine.interface import Engine, each, numbers, on_device, to_device
 
 
 @final
@@ -29,23 +28,22 @@ class TorchEngine(Engine):
         self._dtype = torch.bfloat16 if precision == "bf16" else torch.float32
         self._stages = deepcopy(stages).to(self._dtype) if precision == "bf16" else stages
 
-    def run(self, inputs: Any) -> np.ndarray:
-        """One batch of model inputs -> activations (N, …) in float32."""
-        return self._forward(inputs).cpu().contiguous().numpy()
+    def run(self, inputs: Any) -> Any:
+        """One batch of model inputs -> activations (N, …) in float32, or several by name."""
+        return each(self._forward(inputs), lambda values: values.cpu().contiguous().numpy())
 
-    def stream(self, batches: Iterable[Any]) -> Iterator[np.ndarray]:
+    def stream(self, batches: Iterable[Any]) -> Iterator[Any]:
         """The activations of each batch, in order; on CUDA one batch computes meanwhile."""
         if self._device.type != "cuda":
             return super().stream(batches)
         return self._overlapped(batches)
 
-    def _overlapped(self, batches: Iterable[Any]) -> Iterator[np.ndarray]:
+    def _overlapped(self, batches: Iterable[Any]) -> Iterator[Any]:
         """Copies from and to pinned memory, and one batch in flight while the next is read."""
-        flying: tuple[Tensor, torch.cuda.Event] | None = None
+        flying: tuple[Any, torch.cuda.Event] | None = None
         for inputs in batches:
-            outputs = self._forward(_pinned(inputs)).contiguous()
-            landed = torch.empty_like(outputs, device="cpu", pin_memory=True)
-            landed.copy_(outputs, non_blocking=True)
+            pinned = each(inputs, lambda values: values.pin_memory())
+            landed = each(self._forward(pinned), _landing)
             done = torch.cuda.Event()  # type: ignore[no-untyped-call]
             done.record(torch.cuda.current_stream(self._device))
             if flying is not None:
@@ -54,19 +52,19 @@ class TorchEngine(Engine):
         if flying is not None:
             yield _landed(*flying)
 
-    def _forward(self, inputs: Any) -> Tensor:
+    def _forward(self, inputs: Any) -> Any:
         on_device(self._stages.eval(), self._device)
         dtype = self._dtype if self.precision == "bf16" else None
         with torch.inference_mode():
-            return hidden(self._stages(to_device(inputs, self._device, dtype))).float()
+            return numbers(self._stages(to_device(inputs, self._device, dtype)), inputs)
 
 
-def _pinned(inputs: Any) -> Any:
-    if isinstance(inputs, Mapping):
-        return {name: _pinned(value) for name, value in inputs.items()}
-    return inputs.pin_memory()
+def _landing(outputs: Tensor) -> Tensor:
+    """Pinned memory that outputs are on their way to."""
+    landed = torch.empty_like(outputs.contiguous(), device="cpu", pin_memory=True)
+    return landed.copy_(outputs, non_blocking=True)
 
 
-def _landed(outputs: Tensor, done: torch.cuda.Event) -> np.ndarray:
+def _landed(outputs: Any, done: torch.cuda.Event) -> Any:
     done.synchronize()
-    return outputs.numpy()
+    return each(outputs, lambda values: values.numpy())

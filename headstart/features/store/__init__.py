@@ -40,7 +40,8 @@ from headstart.features.store.records import (
     records_of,
     sums_of,
 )
-from headstart.features.store.rows import STORED, Precision, Rows, narrowed
+from headstart.features.store.rows import STORED, Precision, Rows, narrowed, widened
+from headstart.features.store.shapes import Shape, demand_exact
 from headstart.features.store.verified import Verified
 from headstart.runtime.places import cache_folder
 
@@ -52,6 +53,7 @@ __all__ = [
     "Precision",
     "RaggedRows",
     "Rows",
+    "Shape",
     "cache_folder",
 ]
 Digests = Sequence[str] | np.ndarray  # 32 hex digits each, or 16 bytes
@@ -62,6 +64,7 @@ GROUP_BYTES, GROUP_SECONDS = 16 * 2**20, 2.0  # what a killed run may lose, and 
 class FeatureStore:
     """Rows of one shape and type, found by the digest of the item they were computed from.
 
+    A row is one array, or several by name, which are stored and checked together.
     `dtype` is "fp32" or "bf16"; bf16 rounds to nearest even and halves the size. Each `append` is
     on disk when it returns; inside `with store:` rows wait to be written in groups, which is
     faster, until `flush`, `missing`, `rows` or the end of the block.
@@ -70,15 +73,15 @@ class FeatureStore:
     def __init__(
         self,
         key: Mapping[str, Any],
-        shape: Sequence[int],
+        shape: Sequence[int] | Shape,
         root: Path | None = None,
         dtype: Precision = "fp32",
     ) -> None:
         self.folder = _folder(key, dtype, root)
-        self.shape = tuple(shape)
+        self.shape = shape if isinstance(shape, Shape) else Shape.alone(shape)
         self.dtype = dtype
-        self._meta = {"key": dict(key), "shape": list(self.shape), "dtype": dtype}
-        self._numbers = int(np.prod(self.shape))
+        self._meta = {"key": dict(key), "shape": self.shape.to_json(), "dtype": dtype}
+        self._numbers = self.shape.numbers
         self._size = self._numbers * STORED[dtype].itemsize
         self._lock = FileLock(self.folder / "lock")
         self._use: Use | None = None
@@ -90,14 +93,12 @@ class FeatureStore:
         self._grouping = False
 
     @staticmethod
-    def shape_of(key: Mapping[str, Any], root: Path | None = None) -> tuple[int, ...] | None:
+    def shape_of(key: Mapping[str, Any], root: Path | None = None) -> Shape | None:
         """The shape that an earlier run stored under this key; None where none is known."""
         for dtype in STORED:
             with suppress(OSError, ValueError, KeyError, TypeError):
                 text = (_folder(key, dtype, root) / "meta.json").read_text(encoding="utf-8")
-                shape = tuple(json.loads(text)["shape"])
-                if all(type(length) is int and length > 0 for length in shape):
-                    return shape
+                return Shape.from_json(json.loads(text)["shape"])
         return None
 
     def __enter__(self) -> FeatureStore:
@@ -128,12 +129,13 @@ class FeatureStore:
         _, first = np.unique(wanted[absent], return_index=True)
         return [int(position) for position in absent[np.sort(first)]]
 
-    def append(self, digests: Digests, rows: np.ndarray) -> None:
-        """Add rows (N, …), which are copied.
+    def append(self, digests: Digests, rows: Any) -> None:
+        """Add rows (N, …), an array or a mapping of arrays, which are copied.
 
         Raises HeadstartError when the disk is full; what was there stays whole.
         """
-        data = narrowed(rows, self.dtype).reshape(len(digests), self._numbers)
+        data = narrowed(self.shape.joined(rows, len(digests)), self.dtype)
+        demand_exact(rows, widened(data), self.shape)
         if not self._waiting:
             self._since = time.monotonic()
         self._waiting.append((digests_of(digests), data))

@@ -51,7 +51,7 @@ class Addresses:
         found: np.ndarray = self.digests[rows]
         return found
 
-    def packed(self, group: np.ndarray, values: np.ndarray) -> np.ndarray:
+    def packed(self, group: np.ndarray, values: Any) -> Any:
         """Activations (N, T, …) of these items without their padding: (tokens, …)."""
         if self.starts is None:
             return values

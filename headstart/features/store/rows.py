@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, final
+from typing import TYPE_CHECKING, Any, Literal, final
 
 import numpy as np
 
 from headstart.errors import HeadstartError
 from headstart.features.cache import Use
 from headstart.features.store.records import sums_of
+from headstart.features.store.shapes import Shape
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -50,14 +51,14 @@ class Rows:
         self,
         where: np.ndarray,
         sums: np.ndarray,
-        shape: tuple[int, ...],
+        shape: Shape,
         content: np.ndarray,
         strike: Callable[[np.ndarray], Path],
         use: Use | None,
     ) -> None:
         self._where = where
         self._sums = sums
-        self._shape = shape
+        self.shape = shape
         self._content = content  # (total, numbers a row), mapped
         self._strike = strike  # takes rows out of the store and answers where that is
         self._use = use
@@ -67,30 +68,42 @@ class Rows:
     def __len__(self) -> int:
         return len(self._where)
 
-    def __getitem__(self, positions: np.ndarray) -> np.ndarray:
-        """The rows at these positions (N, …) in float32."""
-        return widened(self._read(self._positions[positions]))
+    def __getitem__(self, positions: np.ndarray) -> Any:
+        """The rows at these positions (N, …) in float32, or several by name."""
+        return self.shape.apart(widened(self._read(self._positions[positions])))
 
     def tensor(self, positions: np.ndarray) -> Tensor:
-        """The rows at these positions (N, …) in the type they are stored in, float32 or bf16."""
+        """The rows at these positions (N, …) in the type they are stored in, float32 or bf16.
+
+        Named ones lie behind one another: (N, numbers).
+        """
         import torch
 
         stored = torch.from_numpy(self._read(self._positions[positions]))
-        return stored if stored.dtype == torch.float32 else stored.view(torch.bfloat16)
+        tensor = stored if stored.dtype == torch.float32 else stored.view(torch.bfloat16)
+        rows: Tensor = self.shape.apart(tensor) if self.shape.is_alone else tensor
+        return rows
 
-    def inputs(self, positions: np.ndarray) -> Tensor:
-        """What a stage takes in: the rows at these positions (N, …), float32."""
-        return self.tensor(positions).float()
+    def inputs(self, positions: np.ndarray) -> Any:
+        """What a stage takes in: the rows at these positions (N, …), float32, or several by name.
 
-    def all(self) -> np.ndarray:
-        """Every row, in memory, in float32."""
+        Named ones that were no floating-point numbers are of the type they had.
+        """
+        import torch
+
+        if self.shape.is_alone:
+            return self.tensor(positions).float()
+        return {name: torch.from_numpy(rows) for name, rows in self[positions].items()}
+
+    def all(self) -> Any:
+        """Every row, in memory, in float32, or several by name."""
         return self[self._positions]
 
     def _read(self, positions: np.ndarray) -> np.ndarray:
         rows: np.ndarray = self._content[self._where[positions]]
         if not self._checked[positions].all():
             self._check(positions, rows)
-        return rows.reshape(len(positions), *self._shape)
+        return rows
 
     def _check(self, positions: np.ndarray, rows: np.ndarray) -> None:
         new = ~self._checked[positions]

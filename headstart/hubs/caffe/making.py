@@ -9,6 +9,7 @@ from headstart.hubs.caffe.filling import draw, load
 from headstart.hubs.caffe.planning import FILE, CaffeSpec
 from headstart.loading import head_removal
 from headstart.loading.stages import find_stages
+from headstart.loading.stages.pooling import split_pool
 
 _HEAD = "head"  # of a network that has none of its own
 
@@ -31,9 +32,10 @@ def backbone(spec: CaffeSpec) -> Backbone:
         features = network.eval()(example)
     if spec.state is not None:
         head_removal.demand_finite(features, source)
-    stages = find_stages(network, example)
+    parts = split_pool(find_stages(network, example), example)
+    width = spec.built.feature_dim
     return head_removal.backbone(
-        head_removal.Headless(network, stages, spec.built.feature_dim, head, head_name),
+        head_removal.Headless(network, parts[0], width, head, head_name, pool=parts[1]),
         spec.reference,
         architecture=spec.architecture,
         pretrained=spec.state is not None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from copy import deepcopy
 from dataclasses import replace
@@ -46,8 +46,8 @@ def backbone(spec: TextSpec, family: Family) -> Backbone:
     own = isinstance(pooling, OwnPooling)
     network, head = _network(spec, family, given, own)
     steps = [pooling, *attach(network, spec, given, spec.config.hidden_size * _ways(pooling))]
-    stages = cut(network, family, spec.config, steps)
-    width = width_of(stages, spec.what)
+    stages, pool = cut(network, family, spec.config, steps)
+    width = width_of([*stages.values(), pool], spec.what)
     if head is not None and head.in_features != width:
         raise WeightsError(
             f"{given.what if given else spec.what} holds a head for {head.in_features} features; "
@@ -55,10 +55,11 @@ def backbone(spec: TextSpec, family: Family) -> Backbone:
         )
     return Backbone(
         stages=stages,
+        pool=pool,
         feature_dim=width,
         modality="text",
         preprocess=read.preprocess,
-        origin=origin(spec.layout, spec.pretrained, stages),
+        origin=origin(spec.layout, spec.pretrained, [*stages.values(), pool]),
         architecture=_architecture(spec, pooling, read.preprocess["max_length"]),
         head=head,
         head_name=family.head if own else HEAD,
@@ -219,14 +220,14 @@ def unset() -> Iterator[None]:
         yield
 
 
-def width_of(stages: dict[str, nn.Module], what: str) -> int:
+def width_of(parts: Iterable[nn.Module], what: str) -> int:
     """How many features come out, tried on one text of two tokens."""
     ids = torch.zeros(1, 2, dtype=torch.int64)
     answer: Any = {"input_ids": ids, "mask": torch.ones_like(ids)}
     try:
         with torch.no_grad():
-            for stage in stages.values():
-                answer = stage(answer)
+            for part in parts:
+                answer = part(answer)
     except Exception as error:
         raise HeadstartError(
             f"{what} can't read texts ({str(error).strip() or type(error).__name__}). "
@@ -235,13 +236,13 @@ def width_of(stages: dict[str, nn.Module], what: str) -> int:
     return int(answer.shape[1])
 
 
-def origin(layout: Layout, pretrained: bool, stages: Mapping[str, nn.Module]) -> Origin:
+def origin(layout: Layout, pretrained: bool, parts: Iterable[nn.Module]) -> Origin:
     """Where it comes from: of what came from the Hub, which commit."""
     reference = layout.reference
     if layout.file is None and layout.commit is not None:
         reference = replace(reference, weights=layout.commit)
     licence, trained_on = card(layout.root) if pretrained else (None, None)
-    tensors = {name: t for stage in stages.values() for name, t in stage.state_dict().items()}
+    tensors = {name: t for part in parts for name, t in part.state_dict().items()}
     return Origin(str(reference), licence, trained_on, digest(tensors), pretrained)
 
 

@@ -1,4 +1,4 @@
-"""An encoder cut into stages: embeddings, each layer, and the pooling with the last of them."""
+"""An encoder cut into stages: embeddings and each layer, with the pooling behind them."""
 
 from __future__ import annotations
 
@@ -27,20 +27,21 @@ _ROTATED_BY_LENGTH = ("dynamic", "longrope")
 
 def cut(
     network: nn.Module, family: Family, config: Any, pooling: Sequence[Part]
-) -> dict[str, nn.Module]:
+) -> tuple[dict[str, nn.Module], nn.Module]:
     """Stages over the network's own modules, each tensor in one of them, input side first.
 
-    `pooling` is what follows the last layer. Raises HeadstartError for positions that only work on
-    a known length.
+    `pooling` is what follows the last layer, and is answered apart. Raises HeadstartError for
+    positions that only work on a known length.
     """
     root = f"{family.prefix}." if isinstance(pooling[0], OwnPooling) else ""
     encoder = network.get_submodule(root.rstrip("."))
     groups: list[list[Part]] = [[_embedding(encoder, family, root)]]
     groups += [[layer] for layer in _layers(encoder, family, config, root)]
-    groups[-1].extend(pooling)
     names = ["embeddings"]
     names += ["layers"] if family.attention == "shared" else _numbered(len(groups) - 1)
-    return {name: Stage(network, parts).eval() for name, parts in zip(names, groups, strict=True)}
+    stages: dict[str, nn.Module]
+    stages = {n: Stage(network, parts).eval() for n, parts in zip(names, groups, strict=True)}
+    return stages, Stage(network, pooling).eval()
 
 
 def last_norm(family: Family, own: bool) -> tuple[str, ...]:

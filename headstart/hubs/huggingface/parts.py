@@ -29,7 +29,7 @@ class Stage(nn.Module):
 
     Of pictures, each stage takes a tensor and answers one. Of texts, the first stage takes
     `input_ids` (N, T), `mask` (N, T) and, where given, `types` (N, T); every other `hidden`
-    (N, T, D) and `mask`, which is also what all but the last answer.
+    (N, T, D) and `mask`, which is also what all answer; only the pooling answers features.
     """
 
     def __init__(self, network: nn.Module, parts: Sequence[Part]) -> None:

@@ -55,19 +55,20 @@ def backbone(spec: TextSpec, said: Sentences) -> Backbone:
     network = nn.Module()
     network.add_module(_TABLE, nn.Embedding(len(table), table.shape[1], _weight=table))
     held = Checkpoint(state, file, layout.file is not None) if spec.pretrained else None
-    steps = [Lookup(), TokenPooling(said.ways), *attach(network, spec, held, table.shape[1])]
-    stages: dict[str, nn.Module] = {_TABLE: Stage(network, steps).eval()}
+    steps = [TokenPooling(said.ways), *attach(network, spec, held, table.shape[1])]
+    parts = [Stage(network, [Lookup()]).eval(), Stage(network, steps).eval()]
     options = {
         **spec.reference.options,
         "max_length": str(given.preprocess["max_length"]),
         "pretrained": "false",
     }
     return Backbone(
-        stages=stages,
-        feature_dim=width_of(stages, spec.what),
+        stages={_TABLE: parts[0]},
+        pool=parts[1],
+        feature_dim=width_of(parts, spec.what),
         modality="text",
         preprocess=given.preprocess,
-        origin=origin(layout, spec.pretrained, stages),
+        origin=origin(layout, spec.pretrained, parts),
         architecture=Reference("hf", spec.reference.name, layout.commit, options),
         head=linear(apart(state, HEAD)[1], None, file) if spec.pretrained else None,
         head_name=HEAD,

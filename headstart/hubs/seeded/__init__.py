@@ -64,9 +64,10 @@ class Seeded(Hub):
         check_network(design.make, held, str(reference), _sides(design))
         network = _grow(design, reference)
         head = None if file is None else _load(network, file.state, str(reference.weights))
-        stages, feature_dim = design.cut(network)
+        stages, pool, feature_dim = design.cut(network)
         return Backbone(
             stages=stages,
+            pool=pool,
             feature_dim=feature_dim,
             modality=design.modality,
             preprocess=design.preprocess,

@@ -19,8 +19,9 @@ Stages = Mapping[str, nn.Module]
 class Design:
     """A network that can be made, with all of a backbone that doesn't depend on its weights.
 
-    `make` draws the weights from torch's global random state; `cut` answers the network's stages
-    and the width of its features; `options` rebuild the design, those at their defaults left out.
+    `make` draws the weights from torch's global random state; `cut` answers the network's stages,
+    the pooling behind them and the width of its features; `options` rebuild the design, those at
+    their defaults left out.
     """
 
     name: str
@@ -31,15 +32,21 @@ class Design:
     pretrained: bool
     options: Mapping[str, str]
     make: Callable[[], nn.Module]
-    cut: Callable[[nn.Module], tuple[Stages, int]]
+    cut: Callable[[nn.Module], tuple[Stages, nn.Module, int]]
     files: Mapping[str, bytes] = field(default_factory=dict)
 
 
-def by_child(network: nn.Module, joined: int = 1) -> dict[str, nn.Module]:
-    """A stage for each child of the network, under its name, the last `joined` children in one.
+def by_child(network: nn.Module) -> dict[str, nn.Module]:
+    """A stage for each child of the network, under its name.
 
     The tensors keep the names they have in the network.
     """
-    children = list(network.named_children())
-    groups = [[child] for child in children[:-joined]] + [children[-joined:]]
-    return {group[0][0]: nn.Sequential(OrderedDict(group)) for group in groups}
+    children = network.named_children()
+    return {name: nn.Sequential(OrderedDict([(name, child)])) for name, child in children}
+
+
+def without_pool(network: nn.Module) -> tuple[dict[str, nn.Module], nn.Module]:
+    """The same without the last child, and that one, which is the pooling."""
+    stages = by_child(network)
+    _, pool = stages.popitem()
+    return stages, pool

@@ -13,9 +13,10 @@ from torch import Tensor, nn
 from headstart.contracts import Preprocess
 from headstart.contracts.references import Reference
 from headstart.errors import HeadstartError
-from headstart.hubs.seeded.design import Design, Stages, by_child
+from headstart.hubs.seeded.design import Design, Stages, without_pool
 from headstart.loading.spec import HubOptions, resolve
 from headstart.loading.stages import find_stages
+from headstart.loading.stages.pooling import split_pool
 
 _PATCH: Final = 4  # pixels
 _LARGEST: Final = 1024  # pixels of a side: the transformer weighs each patch against each other
@@ -52,12 +53,13 @@ def design(name: str, reference: Reference) -> Design:
         )
     make = NETWORKS[name]
 
-    def cut(network: nn.Module) -> tuple[Stages, int]:
+    def cut(network: nn.Module) -> tuple[Stages, nn.Module, int]:
         example = torch.zeros(2, options.channels, options.size, options.size)
         with torch.no_grad():
             feature_dim = network.eval()(example).shape[1]
-        given = by_child(network, joined=2) if make is _Transformer else None
-        return find_stages(network, example, given), feature_dim
+        if make is _Transformer:  # which can't be traced, as it looks at the size of its input
+            return *without_pool(network), feature_dim
+        return *split_pool(find_stages(network, example), example), feature_dim
 
     return Design(
         name=name,

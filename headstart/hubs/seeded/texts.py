@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from headstart.contracts.references import Reference
 from headstart.errors import HeadstartError
-from headstart.hubs.seeded.design import Design, Stages, by_child
+from headstart.hubs.seeded.design import Design, Stages, by_child, without_pool
 from headstart.loading.spec import HubOptions, resolve
 
 _POSITIONS: Final = 64  # bytes; the rest of a text is cut off
@@ -55,8 +55,10 @@ def design(name: str, reference: Reference) -> Design:
         )
     width = options.width * _HEADS
 
-    def cut(network: nn.Module) -> tuple[Stages, int]:
-        return by_child(network, joined=NETWORKS[name].joined), width
+    def cut(network: nn.Module) -> tuple[Stages, nn.Module, int]:
+        if NETWORKS[name].pools_in_a_stage:
+            return by_child(network), nn.Identity(), width
+        return *without_pool(network), width
 
     return Design(
         name=name,
@@ -183,10 +185,10 @@ class _Pool(nn.Module):
 @final
 @dataclass(frozen=True)
 class Network:
-    """How to make a network of a width, and how many children its last stage holds."""
+    """How to make a network of a width, and whether its pooling is a stage by itself."""
 
     make: Callable[[int], nn.Module]
-    joined: int
+    pools_in_a_stage: bool
 
 
 def _encoder(width: int) -> nn.Module:
@@ -202,6 +204,6 @@ def _bag(width: int) -> nn.Module:
 
 
 NETWORKS: Final[Mapping[str, Network]] = {
-    "bag": Network(_bag, joined=1),
-    "text-encoder": Network(_encoder, joined=2),
+    "bag": Network(_bag, pools_in_a_stage=True),
+    "text-encoder": Network(_encoder, pools_in_a_stage=False),
 }

@@ -24,6 +24,7 @@ from headstart.hubs.timm.planning import TimmSpec, settle
 from headstart.loading import head_removal
 from headstart.loading.head_removal import Headless
 from headstart.loading.stages import find_stages
+from headstart.loading.stages.pooling import split_pool
 from headstart.loading.weights.sizes import check_network
 
 
@@ -92,9 +93,9 @@ def _backbone(spec: TimmSpec, network: nn.Module, head: nn.Module | None = None)
         )
     if own_head is not None and before is not None and _fits(own_head, features, before):
         head = own_head
-    stages = find_stages(network, example)
+    stages, pool = split_pool(find_stages(network, example), example)
     made = head_removal.backbone(
-        Headless(network, stages, features.shape[1], head, spec.head_name),
+        Headless(network, stages, features.shape[1], head, spec.head_name, pool=pool),
         spec.reference,
         architecture=_architecture(spec),
         pretrained=spec.pretrained,

@@ -17,6 +17,7 @@ from headstart.hubs.torchvision.planning import TorchvisionSpec, settle
 from headstart.loading import head_removal
 from headstart.loading.head_removal import Headless
 from headstart.loading.stages import find_stages
+from headstart.loading.stages.pooling import split_pool
 from headstart.loading.weights.sizes import check_network
 
 
@@ -62,8 +63,9 @@ class Torchvision(Hub):
             head, notes = fill(network, own, source, spec.resized, adapt)
         example = head_removal.example(spec.preprocess)
         width = _width(spec, network.eval(), example)
+        stages, pool = split_pool(find_stages(network, example), example)
         return head_removal.backbone(
-            Headless(network, find_stages(network, example), width, head, own.name, notes=notes),
+            Headless(network, stages, width, head, own.name, notes=notes, pool=pool),
             reference,
             architecture=spec.rebuilt(spec.changes),
             pretrained=spec.file is not None,

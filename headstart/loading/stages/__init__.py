@@ -124,7 +124,7 @@ def _cut(network: nn.Module, graph: fx.Graph, example: Tensor) -> dict[str, nn.M
     activation: Any = example.clone()
     for segment in segments:
         before = activation.clone() if isinstance(activation, Tensor) else activation
-        result = _stage(network, segment.nodes)(activation)
+        result = stage_of(network, segment.nodes)(activation)
         segment.writes = not _same(before, activation)
         segment.fits = (
             isinstance(result, Tensor)
@@ -136,14 +136,14 @@ def _cut(network: nn.Module, graph: fx.Graph, example: Tensor) -> dict[str, nn.M
     segments = _join_small(_join_sharing(_join_light(segments)))
     names = _unused(network, segments)
     return {
-        _name(network, segment.nodes): _stage(network, segment.nodes, unused)
+        _name(network, segment.nodes): stage_of(network, segment.nodes, unused)
         for segment, unused in zip(segments, names, strict=True)
     }
 
 
 def _unused(network: nn.Module, segments: list[_Segment]) -> list[list[str]]:
     """By stage: names of tensors nothing reads, or that are read by another name."""
-    kept = [set(_stage(network, segment.nodes).state_dict()) for segment in segments]
+    kept = [set(stage_of(network, segment.nodes).state_dict()) for segment in segments]
     names: list[list[str]] = [[] for _ in segments]
     for name, tensor in network.state_dict(keep_vars=True).items():
         if not any(name in held for held in kept):
@@ -194,7 +194,7 @@ def _join_small(segments: list[_Segment]) -> list[_Segment]:
     return joined
 
 
-def _stage(network: nn.Module, nodes: list[fx.Node], unused: Sequence[str] = ()) -> nn.Module:
+def stage_of(network: nn.Module, nodes: Sequence[fx.Node], unused: Sequence[str] = ()) -> nn.Module:
     """A module of these nodes over the network's own submodules, under their own names.
 
     `unused` names tensors that no computation needs but the network holds.

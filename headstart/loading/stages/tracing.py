@@ -185,6 +185,19 @@ def _leaves(node: fx.Node, pairs: Mapping[fx.Node, fx.Node]) -> list[Any]:
 
 def split(graph: fx.Graph) -> list[list[fx.Node]]:
     """Cut after each module whose output alone crosses; input and output are left out."""
+    alone = crossing_alone(graph)
+    segments: list[list[fx.Node]] = [[]]
+    for node in graph.nodes:
+        if node.op in ("placeholder", "output"):
+            continue
+        segments[-1].append(node)
+        if node.op == "call_module" and node in alone:
+            segments.append([])
+    return [segment for segment in segments if segment]
+
+
+def crossing_alone(graph: fx.Graph) -> set[fx.Node]:
+    """The nodes whose output is all that the nodes behind them read."""
     nodes = list(graph.nodes)
     place = {node: number for number, node in enumerate(nodes)}
     crossing = [0] * len(nodes)
@@ -192,14 +205,7 @@ def split(graph: fx.Graph) -> list[list[fx.Node]]:
         last = max((place[user] for user in node.users), default=place[node])
         for number in range(place[node], last):
             crossing[number] += 1
-    segments: list[list[fx.Node]] = [[]]
-    for number, node in enumerate(nodes):
-        if node.op in ("placeholder", "output"):
-            continue
-        segments[-1].append(node)
-        if node.op == "call_module" and node.users and crossing[number] == 1:
-            segments.append([])
-    return [segment for segment in segments if segment]
+    return {node for node in nodes if node.users and crossing[place[node]] == 1}
 
 
 @contextmanager

@@ -81,8 +81,7 @@ class Candidate:
         """How many numbers its stages hold; as its card says before it is loaded."""
         if self.backbone is None:
             return self.card.parameters if self.card else None
-        stages = self.backbone.stages.values()
-        return sum(p.numel() for stage in stages for p in stage.parameters())
+        return sum(p.numel() for part in self.backbone.prefix() for p in part.parameters())
 
 
 def behind(best: Candidate, other: Candidate) -> Interval:

@@ -28,8 +28,9 @@ def backbone(spec: PictureSpec) -> Backbone:
     are missing or belong to another network.
     """
     network, head, missing = _network(spec)
-    stages, width = _stages(spec, network)
-    missing &= {name for stage in stages.values() for name in stage.state_dict()}
+    stages, pool, width = _stages(spec, network)
+    parts = [*stages.values(), pool]
+    missing &= {name for part in parts for name in part.state_dict()}
     if missing:
         reason = f"{len(missing)} missing: {', '.join(sorted(missing)[:3])}"
         raise misfit(_source(spec), reason)
@@ -42,10 +43,11 @@ def backbone(spec: PictureSpec) -> Backbone:
     options = {**named.options, "pooling": spec.options.pooling, "pretrained": "false"}
     return Backbone(
         stages=stages,
+        pool=pool,
         feature_dim=width,
         modality="image",
         preprocess=spec.preprocess,
-        origin=origin(spec.layout, spec.pretrained, stages),
+        origin=origin(spec.layout, spec.pretrained, parts),
         architecture=Reference("hf", named.name, spec.layout.commit, options),
         head=head,
         head_name=spec.family.head if spec.own else HEAD,
@@ -56,14 +58,14 @@ def backbone(spec: PictureSpec) -> Backbone:
     )
 
 
-def _stages(spec: PictureSpec, network: nn.Module) -> tuple[dict[str, nn.Module], int]:
-    """The stages, and how many features they give for pictures of the plan's size."""
+def _stages(spec: PictureSpec, network: nn.Module) -> tuple[dict[str, nn.Module], nn.Module, int]:
+    """The stages, the pooling, and how many features they give for pictures of the plan's size."""
     fed = spec.preprocess
     example = torch.zeros(1, fed["channels"], fed["height"], fed["width"])
     try:
         root = f"{spec.family.prefix}." if spec.own else ""
-        stages = cut(network, spec.family, root, spec.steps, example)
-        return stages, _width(stages, example)
+        stages, pool = cut(network, spec.family, root, spec.steps, example)
+        return stages, pool, _width([*stages.values(), pool], example)
     except Exception as error:  # sizes that don't fit the network fail in as many ways
         shape = "x".join(map(str, example.shape[1:]))
         reason = str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
@@ -142,12 +144,12 @@ def _head(spec: PictureSpec, state: State) -> nn.Linear | None:
     return linear(parts, None, spec.layout.what)
 
 
-def _width(stages: dict[str, nn.Module], example: Tensor) -> int:
+def _width(parts: list[nn.Module], example: Tensor) -> int:
     """How many features come out."""
     answer: Any = example
     with torch.no_grad():
-        for stage in stages.values():
-            answer = stage(answer)
+        for part in parts:
+            answer = part(answer)
     return int(answer.shape[1])
 
 

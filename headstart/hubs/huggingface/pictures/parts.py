@@ -77,11 +77,12 @@ class Pooled(Part):
 
 def cut(
     network: nn.Module, family: PictureFamily, root: str, steps: tuple[str, ...], example: Tensor
-) -> dict[str, nn.Module]:
-    """Stages over the network's own modules, input side first: embeddings, then each layer.
+) -> tuple[dict[str, nn.Module], nn.Module]:
+    """Stages over the network's own modules, input side first, and the pooling behind them.
 
-    `root` is what the names of the tower's modules begin with, `steps` the way of making features,
-    `example` a batch of pictures, as windows of Swin depend on their size.
+    The stages are the embeddings, then each layer. `root` is what the names of the tower's modules
+    begin with, `steps` the way of making features, `example` a batch of pictures, as windows of
+    Swin depend on their size.
     """
     tower: Any = network.get_submodule(root.rstrip("."))
     groups: list[list[Part]] = [[Chain(tuple(f"{root}{name}" for name in family.embeddings))]]
@@ -93,9 +94,10 @@ def cut(
     own = tuple(name if name in STEPS else f"{root}{name}" for name in steps)
     held = tuple(f"{root}{name}" for name in family.held if name not in steps)
     registers = getattr(tower.config, "num_register_tokens", 0)
-    groups[-1].append(Pooled(own, registers, held))
     names = ["embeddings", *(f"layer {number}" for number in range(len(layers)))]
-    return {name: Stage(network, parts).eval() for name, parts in zip(names, groups, strict=True)}
+    stages: dict[str, nn.Module]
+    stages = {n: Stage(network, parts).eval() for n, parts in zip(names, groups, strict=True)}
+    return stages, Stage(network, [Pooled(own, registers, held)]).eval()
 
 
 def _grids(tower: Any, count: int, example: Tensor) -> list[tuple[Any, ...]]:
