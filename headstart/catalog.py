@@ -130,7 +130,7 @@ def strategy(text: str) -> Strategy:
     """A strategy from `name[?option=value&...]`, its options given to the constructor."""
     name, options = parse_named(text)
     kind = part("strategies", name)
-    earlier = [hook for hook in _HOOKS if callable(vars(kind).get(hook))]
+    earlier = [hook for hook in _HOOKS if callable(getattr(kind, hook, None))]
     if earlier:
         raise HeadstartError(
             f"The strategy {name} defines {earlier[0]}, which is not called. "
