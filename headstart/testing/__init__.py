@@ -12,7 +12,7 @@ from copy import deepcopy
 from importlib import import_module
 from typing import Any, Final
 
-from headstart.errors import ContractError, HeadstartError, UnknownNameError
+from headstart.errors import ContractError, UnknownNameError
 
 __all__ = ["CHECKED", "check_part"]
 
@@ -47,9 +47,14 @@ def check_part(kind: str, part: Any, *, example: Any = None) -> tuple[str, ...]:
         except ContractError:
             raise
         except Exception as error:
-            what = "" if isinstance(error, HeadstartError) else f"{type(error).__name__}: "
             raise ContractError(
-                f"{part if isinstance(part, str) else subject} breaks the check {check.__name__} "
-                f"({what}{error}). Mend what it calls; the error it came from stands above."
+                f"{_named(part)} can't pass {check.__name__}: it raises {type(error).__name__} "
+                f"({error}). Mend what that check calls."
             ) from error
     return tuple(check.__name__ for check in module.CHECKS)
+
+
+def _named(part: Any) -> str:
+    if isinstance(part, str):
+        return part
+    return part.__name__ if isinstance(part, type) else type(part).__name__

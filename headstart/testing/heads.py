@@ -63,7 +63,9 @@ def fitted(head: HeadFitter, train: TrainingSet) -> nn.Module:
     held_out, task = examples(train.shape.kind, seed=1), catalog.task(TASKS[train.shape.kind])
     candidates = list(head.candidates(train))
     demand(candidates, head, "has no candidates", "Yield a fitted head for each setting")
-    losses = [_loss(task, answers(each, held_out.features), held_out.targets) for each in candidates]
+    losses = [
+        _loss(task, answers(each, held_out.features), held_out.targets) for each in candidates
+    ]
     return candidates[int(np.argmin(losses))]
 
 

@@ -107,7 +107,7 @@ def content_in_a_manifest_is_text(modality: Modality) -> None:
     demand(
         modality.inline == usable,
         modality,
-        f"says inline = {modality.inline}, and of a sentence that it is {'' if usable else 'no '}item",
+        f"says inline = {modality.inline}, yet {'reads' if usable else 'refuses'} a sentence",
         "Set inline where cells of a manifest hold the content itself",
     )
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +16,12 @@ from encoders import small_encoder
 from file_server import connected, serving
 from graph_networks import classifier
 from huggingface_hub import constants
-from torch import Tensor
 
 import headstart as hs
 from headstart import catalog
-from headstart.artifact import portable
-from headstart.contracts import Backbone, Hub
-from headstart.contracts.model import Model
 from headstart.contracts.references import parse
 from headstart.errors import HeadstartError, UnknownNameError, WeightsError
-from headstart.loading import record
-from headstart.loading.weights import digest, save
+from headstart.testing.hubs import CHECKS, Sample, artifact, inputs, outputs
 
 # one small backbone of each hub, made with no network and no file but those of `name`
 SMALL = {
@@ -54,25 +49,6 @@ def network() -> nn.Module:
     layers = nn.Conv2d(3, 8, 3, 2), nn.ReLU(), nn.Conv2d(8, 6, 3), nn.ReLU()
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 4))
 """
-
-
-def artifact(folder: Path, backbone: Backbone, head: bool = True) -> Path:
-    """Write what the artifact holds of a backbone, under a head of five labels."""
-    folder.mkdir()
-    body = Model(backbone.stages, torch.nn.Identity()).backbone_state()
-    tensors = dict(body)
-    if head:
-        linear = torch.nn.Linear(backbone.feature_dim, 5)
-        parts = linear.state_dict().items()
-        tensors |= {f"{backbone.head_name}.{name}": tensor for name, tensor in parts}
-    save(tensors, folder / "model.safetensors", {})
-    for name, content in backbone.files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(content)
-    if backbone.native:
-        (folder / "config.json").write_text(json.dumps(dict(backbone.native)))
-    record.write(folder, {"architecture": portable(backbone), "origin": {"licence": "MIT"}})
-    return folder
 
 
 def fetch_small(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,82 +88,14 @@ def name(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
 
 
 @pytest.fixture
-def backbone(name: str) -> Backbone:
-    return catalog.load_backbone(SMALL[name])
+def sample(name: str) -> Sample:
+    """What the checks take."""
+    return Sample(catalog.hub(name), parse(SMALL[name]))
 
 
-def inputs(backbone: Backbone, items: int = 2) -> Any:
-    """A random batch as the backbone asks for it, of texts each shorter than the one before."""
-    if backbone.modality == "text":
-        vocabulary = json.loads(backbone.files["tokenizer.json"])["model"]["vocab"]
-        ids = torch.randint(len(vocabulary), (items, 6), generator=torch.Generator().manual_seed(0))
-        mask = (torch.arange(6) < 6 - torch.arange(items)[:, None]).long()
-        return {"input_ids": ids, "mask": mask}
-    sides = [backbone.preprocess[side] for side in ("channels", "height", "width")]
-    return torch.randn(items, *sides, generator=torch.Generator().manual_seed(0))
-
-
-def outputs(backbone: Backbone, batch: Any) -> Tensor:
-    """Pooled features in eval mode."""
-    model = Model(backbone.stages, torch.nn.Identity()).eval()
-    with torch.no_grad():
-        features: Tensor = model(batch)
-    return features
-
-
-def test_features_are_pooled_rows(backbone: Backbone) -> None:
-    assert outputs(backbone, inputs(backbone, 3)).shape == (3, backbone.feature_dim)
-    assert len(backbone.stages) >= 2
-
-
-def test_stages_share_nothing_and_the_hash_is_theirs(backbone: Backbone) -> None:
-    states = [stage.state_dict(keep_vars=True) for stage in backbone.stages.values()]
-    names = [name for state in states for name in state]
-    tensors = [id(tensor) for state in states for tensor in state.values()]
-    assert len(names) == len(set(names))
-    assert len(tensors) == len(set(tensors))
-    whole = Model(backbone.stages, torch.nn.Identity()).backbone_state()
-    assert backbone.origin.weights_hash == digest(whole)
-
-
-def test_preprocessing_is_json(backbone: Backbone) -> None:
-    assert json.loads(json.dumps(backbone.preprocess)) == backbone.preprocess
-    assert json.loads(json.dumps(backbone.native)) is not None
-
-
-def test_the_architecture_rebuilds_network_and_preprocessing(
-    backbone: Backbone, tmp_path: Path
-) -> None:
-    torch.manual_seed(5)
-    bare = catalog.load_backbone(str(backbone.architecture))
-    assert not bare.origin.pretrained
-    assert bare.head is None
-    assert bare.preprocess == backbone.preprocess
-    assert list(bare.stages) == list(backbone.stages)
-    assert bare.architecture == backbone.architecture
-    saved = artifact(tmp_path / "saved", backbone)
-    again = catalog.load_backbone(f"checkpoint:{saved}")
-    assert again.origin.pretrained
-    assert again.origin.weights_hash == backbone.origin.weights_hash != bare.origin.weights_hash
-    assert again.head is not None
-    assert again.head(torch.zeros(1, backbone.feature_dim)).shape == (1, 5)
-    batch = inputs(backbone)
-    assert torch.equal(outputs(again, batch), outputs(backbone, batch))
-
-
-def test_random_weights_follow_the_global_seed(backbone: Backbone) -> None:
-    found = []
-    for seed in (1, 1, 2):
-        torch.manual_seed(seed)
-        found.append(catalog.load_backbone(backbone.architecture).origin.weights_hash)
-    assert found[0] == found[1] != found[2]
-
-
-def test_weights_of_another_network_are_refused(backbone: Backbone, tmp_path: Path) -> None:
-    save({"alien": torch.ones(2)}, tmp_path / "alien.safetensors", {})
-    architecture = str(backbone.architecture).replace("?", f"@{tmp_path}/alien.safetensors?")
-    with pytest.raises(WeightsError, match=r"alien\.safetensors does not fit .* left over: alien"):
-        catalog.load_backbone(architecture)
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_it_keeps_its_contract(check: Callable[[Sample], None], sample: Sample) -> None:
+    check(sample)
 
 
 class Hostile:
@@ -254,26 +162,6 @@ def test_a_bundle_loads_where_there_is_no_network(name: str, tmp_path: Path) -> 
     assert again.origin.licence == first.origin.licence
     batch = inputs(first)
     assert torch.equal(outputs(again, batch), outputs(first, batch))
-
-
-def test_unknown_names_and_options_are_refused(name: str) -> None:
-    with pytest.raises(HeadstartError, match="no-such-thing"):
-        catalog.load_backbone(f"{name}:no-such-thing")
-    with pytest.raises(HeadstartError, match="'wrong'"):
-        catalog.load_backbone(f"{SMALL[name]}{'&' if '?' in SMALL[name] else '?'}wrong=1")
-
-
-def test_cards_load_and_match_the_pattern(name: str) -> None:
-    hub: Hub = catalog.hub(name)
-    wanted = parse(SMALL[name])
-    modality = catalog.load_backbone(SMALL[name]).modality
-    cards = list(hub.cards(wanted.name))
-    assert cards
-    for card in cards:
-        assert parse(card.reference).hub == name
-        assert parse(card.reference).name.startswith(wanted.name)
-        assert card.modality == modality
-    assert list(hub.cards("no such thing*")) == []
 
 
 # --- seeded ---
