@@ -148,7 +148,7 @@ def test_a_trained_network_gets_a_head_that_has_learned_from_validation_too(
 def test_a_training_that_ends_where_it_began_is_no_worse_than_frozen_features(
     pictures: Path, tmp_path: Path
 ) -> None:
-    aim, backbone = target(pictures, tmp_path, rate=1e-12), tiny.backbone()
+    aim, backbone = target(pictures, tmp_path, learning_rate=1e-12), tiny.backbone()
     features = features_arm(aim, backbone)
     made = strategy_arm(aim, backbone, catalog.strategy("last-stages"), "last-stages", features)
     found, wanted = (each.arm.outputs["test"] for each in (made, features))

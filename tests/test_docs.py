@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import typer
 
 from headstart import catalog, contracts
 from headstart.cli import app
@@ -31,7 +32,7 @@ def blocks(page: Path) -> list[str]:
 
 def commands() -> set[str]:
     """The names of the commands."""
-    return {command.callback.__name__ for command in app.registered_commands if command.callback}
+    return set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import pytest
 import typer
 
 from headstart.cli import app
+from headstart.cli.renamed import FLAGS
 
 PACKAGE = Path(__file__).resolve().parents[1] / "headstart"
 FLAG = re.compile(r"(?<![\w(-])(--[a-z][a-z-]*[a-z]|-[a-z](?= ))(?!\s*:)(?![\w(-])")
@@ -37,7 +38,7 @@ def options(command: Any) -> set[str]:
 
 PROGRAM: Any = typer.main.get_command(app)
 COMMANDS: dict[str, set[str]] = {n: options(command) for n, command in PROGRAM.commands.items()}
-EVERY = set().union(*COMMANDS.values()) | options(PROGRAM) | {"--help", "-h"}
+EVERY = set().union(*COMMANDS.values()) | options(PROGRAM) | {"--help", "-h"} | set(FLAGS)
 
 
 def texts(path: Path) -> Iterator[str]:
@@ -73,7 +74,7 @@ def wrong(text: str) -> list[str]:
             and flag not in COMMANDS[name]
         ):
             found.append(f"{name} has no {flag}")
-    for name in re.findall(r"`headstart ([a-z]+)", text):
+    for name in re.findall(r"`headstart ([a-z-]+)", text):
         if name not in COMMANDS:
             found.append(f"headstart has no {name}")
     return found

@@ -38,8 +38,8 @@ def refusal(*given: Any, **chosen: Any) -> str:
         ("graph", "full-fine-tuning", {}),
         (TINY, "last-stages?count=-1", {}),
         (TINY, "nonsense", {}),
-        (TINY, "full-fine-tuning", {"batch": 1}),
-        (TINY, "lp-ft", {"batch": 1, "scratch": True}),
+        (TINY, "full-fine-tuning", {"batch_size": 1}),
+        (TINY, "lp-ft", {"batch_size": 1, "scratch": True}),
         ("seeded:nothing", "lp-ft", {}),
         ("seeded:text-encoder", "lp-ft", {}),
     ],
@@ -112,10 +112,10 @@ def test_the_data_are_looked_for_before_a_backbone_is_loaded(tmp_path: Path) -> 
 @pytest.mark.parametrize("scratch", [False, True])
 def test_the_advice_on_single_items_works(scratch: bool, pictures: Path, tmp_path: Path) -> None:
     strategy = "lp-ft" if scratch else "full-fine-tuning"  # which keeps the statistics
-    said = refusal(pictures, TINY, tmp_path / "model", strategy, batch=1, scratch=scratch)
+    said = refusal(pictures, TINY, tmp_path / "model", strategy, batch_size=1, scratch=scratch)
     who = "the network from scratch" if scratch else strategy
     assert said.startswith(f"--batch-size 1 leaves {who} nothing to train on")
     assert said.endswith(f"Give --batch-size 2 or more{', or --no-scratch' if scratch else ''}.")
-    fit(pictures, TINY, tmp_path / "two", strategy, batch=2, scratch=scratch, epochs=1)
+    fit(pictures, TINY, tmp_path / "two", strategy, batch_size=2, scratch=scratch, epochs=1)
     if scratch:
-        fit(pictures, TINY, tmp_path / "none", strategy, batch=1, scratch=False, epochs=1)
+        fit(pictures, TINY, tmp_path / "none", strategy, batch_size=1, scratch=False, epochs=1)

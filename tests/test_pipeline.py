@@ -82,7 +82,7 @@ def test_one_seed_gives_one_result(fitted: Fitted, tmp_path: Path) -> None:
 def test_a_strategy_that_ruins_the_network_is_dropped_and_said(tmp_path: Path) -> None:
     # a ruined network may by luck tell two colours apart, hardly three
     data = write_pictures(tmp_path / "photos", {"ants": 30, "bees": 30, "wasps": 30})
-    result = fit(data, tmp_path / "ruined", rate=2e3)
+    result = fit(data, tmp_path / "ruined", learning_rate=2e3)
     dropped = result.evidence.dropped
     assert dropped is not None
     assert dropped.strategy == "full-fine-tuning"

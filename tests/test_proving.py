@@ -115,7 +115,7 @@ def test_an_interrupt_leaves_a_model_and_the_proof_goes_on_later(
 
 def fit(data: Path, out: Path, progress: Progress | None = None, **given: Any) -> Result:
     """A short fit of the whole network, without findings."""
-    chosen: dict[str, Any] = {"epochs": 3, "batch": 16, "evidence": "none"} | given
+    chosen: dict[str, Any] = {"epochs": 3, "batch_size": 16, "evidence": "none"} | given
     settings, name = hs.Settings(**chosen), "full-fine-tuning"
     return hs.fit(data, TINY, out, strategy=name, settings=settings, progress=progress)
 

@@ -160,7 +160,9 @@ def test_a_strategy_s_own_parameters_are_those_of_the_best_epoch(
 ) -> None:
     """Validation that only gets worse keeps the start, the strategy's parameters with it."""
     merits = iter([9.0, 3.0, 2.0, 1.0, 0.0])
-    monkeypatch.setattr(Training, "merit", lambda self, row: (self.history[row]["rank"], 0.0))
+    monkeypatch.setattr(
+        Training, "selection_key", lambda self, row: (self.history[row]["rank"], 0.0)
+    )
 
     def row(self: object, what: str, numbers: dict[str, float]) -> None:
         numbers["rank"] = next(merits)

@@ -45,7 +45,7 @@ def test_a_rate_far_too_high_is_said_and_never_a_model_of_nan(
     strategy: str, pictures: Path, tmp_path: Path
 ) -> None:
     made = fit(
-        pictures, tmp_path / "model", strategy, rate=1e35, scratch=False, evidence="none"
+        pictures, tmp_path / "model", strategy, learning_rate=1e35, scratch=False, evidence="none"
     ).to_json()
     said = [each for each in made["warnings"] if "no longer finite" in each]
     assert len(said) == 1 and said[0].endswith("Give a lower --learning-rate.")
@@ -58,8 +58,20 @@ def test_a_rate_far_too_high_is_said_and_never_a_model_of_nan(
 @pytest.mark.parametrize(
     "chosen",
     [
-        *({"epochs": 0}, {"batch": 0}, {"batch": -3}, {"epochs": -1}, {"rate": -1.0}),
-        *({"rate": float("nan")}, {"seed": -1}, {"seeds": 0}, {"views": -2}, {"budget": -1.0}),
+        *(
+            {"epochs": 0},
+            {"batch_size": 0},
+            {"batch_size": -3},
+            {"epochs": -1},
+            {"learning_rate": -1.0},
+        ),
+        *(
+            {"learning_rate": float("nan")},
+            {"seed": -1},
+            {"seeds": 0},
+            {"views": -2},
+            {"budget": -1.0},
+        ),
     ],
 )
 def test_settings_that_no_run_can_have_are_one_sentence(
