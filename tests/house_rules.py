@@ -28,6 +28,7 @@ MAY_IMPORT = (
         "labelling": STAGES | {"serve"},
         "tracking": ROOMS,
         "pipeline": STAGES | {"catalog", "listing", "serve", "explain", "labelling", "tracking"},
+        "testing": STAGES | {"catalog"},
         "demo": STAGES | {"catalog", "pipeline"},
         "cli": STAGES | {"catalog", "listing", "pipeline", "serve", "explain", "labelling", "demo"},
         "web": STAGES | {"catalog", "pipeline", "serve"},

@@ -206,7 +206,7 @@ def test_a_strategy_without_its_sections_is_told() -> None:
 
 
 class Probe(HeadFitter):
-    """Least squares to class memberships; what follows breaks one promise each."""
+    """Least squares to log odds or numbers; what follows breaks one promise each."""
 
     def candidates(self, given: TrainingSet) -> Iterable[nn.Module]:
         """One."""
@@ -217,7 +217,9 @@ class Probe(HeadFitter):
         rows = np.hstack([train.features, np.ones((len(train.features), 1))])
         heavy = rows * weights[:, None]
         square = heavy.T @ rows + 1e-3 * np.eye(rows.shape[1])
-        solution = np.linalg.solve(square, heavy.T @ train.memberships())
+        numbers = train.shape.kind == "numbers"
+        wanted = train.memberships() if numbers else 8 * train.memberships() - 4  # log odds
+        solution = np.linalg.solve(square, heavy.T @ wanted)
         layer = nn.Linear(rows.shape[1] - 1, solution.shape[1])
         with torch.no_grad():
             layer.weight.copy_(torch.from_numpy(solution[:-1].T))

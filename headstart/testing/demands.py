@@ -33,14 +33,16 @@ def instance(kind: str, part: Any, contract: type) -> Any:
     """The part itself: by name from the catalog, from its class by its defaults, or as it is."""
     if isinstance(part, str):
         part = catalog.part(kind, part)
-    made = part() if inspect.isclass(part) else part
+    if inspect.isclass(part):
+        _demand_defaults(part)
+        part = part()
     demand(
-        isinstance(made, contract),
-        made,
+        isinstance(part, contract),
+        part,
         f"is no {contract.__name__}",
         f"Subclass headstart.contracts.{contract.__name__}",
     )
-    return made
+    return part
 
 
 def is_documented(part: object) -> None:
@@ -52,10 +54,8 @@ def is_documented(part: object) -> None:
 def constructor_only_stores(part: object) -> None:
     """Settings have defaults; the constructor keeps each under its own name and adds nothing."""
     kind = type(part)
-    parameters = inspect.signature(kind).parameters
-    bare = [name for name, each in parameters.items() if each.default is inspect.Parameter.empty]
-    demand(not bare, part, f"has settings without a default: {', '.join(bare)}", "Give them one")
-    values = {name: object() for name in parameters}
+    _demand_defaults(kind)
+    values = {name: object() for name in inspect.signature(kind).parameters}
     try:
         stored = vars(kind(**values))
     except Exception as error:
@@ -67,3 +67,12 @@ def constructor_only_stores(part: object) -> None:
     more = sorted(stored.keys() - values.keys())
     demand(not astray, part, f"does not store {', '.join(astray)}", "Store each under its own name")
     demand(not more, part, f"stores {', '.join(more)} too", "Store the settings and nothing else")
+
+
+def _demand_defaults(kind: type) -> None:
+    parameters = inspect.signature(kind).parameters
+    bare = [name for name, each in parameters.items() if each.default is inspect.Parameter.empty]
+    if bare:
+        raise ContractError(
+            f"{kind.__name__} has settings without a default: {', '.join(bare)}. Give them one."
+        )
