@@ -194,10 +194,20 @@ def architecture_rebuilds_the_network(sample: Sample) -> None:
         f"rebuilds the architecture {backbone.architecture} with other {', '.join(differing)}",
         "Keep in its options what they depend on",
     )
+    demand(
+        bare.origin.weights_hash != backbone.origin.weights_hash,
+        sample.hub,
+        "makes the same weights for its architecture as for its name",
+        "Draw them anew from torch's global generator",
+    )
+
+
+def saved_weights_are_loaded_again(sample: Sample) -> None:
+    """A folder with the weights, a head and the files answers as the backbone does."""
+    backbone = sample.load()
     with _saved(backbone) as again:
-        kept = (again.origin.pretrained, again.origin.weights_hash)
         demand(
-            kept == (True, backbone.origin.weights_hash) and kept[1] != bare.origin.weights_hash,
+            again.origin.pretrained and again.origin.weights_hash == backbone.origin.weights_hash,
             sample.hub,
             "has other weights once they were saved and loaded",
             "Load them by headstart.loading.weights where the reference names a file",
@@ -281,6 +291,7 @@ CHECKS: Final[tuple[Callable[[Sample], None], ...]] = (
     stages_share_nothing_and_have_their_hash,
     preprocessing_is_json,
     architecture_rebuilds_the_network,
+    saved_weights_are_loaded_again,
     random_weights_follow_the_seed,
     weights_of_another_network_are_refused,
     unknown_names_and_options_are_refused,

@@ -13,8 +13,8 @@ from hypothesis.extra import numpy as arrays
 
 from headstart import catalog
 from headstart.data.targets import KINDS
-from headstart.testing import tasks
-from headstart.testing.tasks import CHECKS, Sample, answer
+from headstart.testing.tasks import CHECKS, answers, subject
+from headstart.testing.tasks.sample import Sample, answer
 
 NAMES = catalog.names("tasks")
 every_name = pytest.mark.parametrize("name", sorted(NAMES))
@@ -26,12 +26,11 @@ finite = st.floats(-50, 50, width=32)
 
 def sample(name: str) -> Sample:
     """What the checks take."""
-    subject: Sample = tasks.subject(name, None)
-    return subject
+    return subject(name, None)
 
 
 @st.composite
-def answers(draw: st.DrawFn, name: str) -> tuple[np.ndarray, np.ndarray]:
+def outputs_and_targets(draw: st.DrawFn, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Outputs (N, labels) and targets of the task's kind."""
     count = draw(st.integers(1, 12))
     outputs = draw(arrays.arrays(np.float32, (count, len(LABELS)), elements=finite))
@@ -57,24 +56,24 @@ def test_it_is_named_after_a_modality_and_has_a_known_kind(name: str) -> None:
 
 @every_task
 def test_a_probe_separates_what_is_separable(name: str) -> None:
-    subject = sample(name)
-    head = subject.task.probe(subject.clouds(30, seed=1), subject.clouds(15, seed=2), LABELS)
-    features, targets = subject.clouds(60, seed=3)
-    assert subject.task.scores(answer(head, features), targets).mean() > 0.95
+    examples = sample(name)
+    head = examples.task.probe(examples.clouds(30, seed=1), examples.clouds(15, seed=2), LABELS)
+    features, targets = examples.clouds(60, seed=3)
+    assert examples.task.scores(answer(head, features), targets).mean() > 0.95
 
 
 @every_task
 @pytest.mark.parametrize("scale", [1e-3, 1e3])
 def test_a_probe_does_not_mind_the_features_scale_or_offset(name: str, scale: float) -> None:
-    subject = sample(name)
+    examples = sample(name)
 
-    def scaled(examples: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        return (examples[0] * np.float32(scale) + np.float32(scale * 5), examples[1])
+    def scaled(pair: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        return (pair[0] * np.float32(scale) + np.float32(scale * 5), pair[1])
 
-    train, validation = (subject.clouds(30 // n, n, distance=2.0) for n in (1, 2))
-    features, _ = subject.clouds(20, 3, distance=2.0)
-    plain = answer(subject.task.probe(train, validation, LABELS), features)
-    head = subject.task.probe(scaled(train), scaled(validation), LABELS)
+    train, validation = (examples.clouds(30 // n, n, distance=2.0) for n in (1, 2))
+    features, _ = examples.clouds(20, 3, distance=2.0)
+    plain = answer(examples.task.probe(train, validation, LABELS), features)
+    head = examples.task.probe(scaled(train), scaled(validation), LABELS)
     other = answer(head, scaled((features, features))[0])
     np.testing.assert_allclose(other, plain, atol=0.05)
 
@@ -83,8 +82,8 @@ def test_a_probe_does_not_mind_the_features_scale_or_offset(name: str, scale: fl
 @settings(max_examples=50, deadline=None)
 @given(data=st.data())
 def test_scores_and_losses_have_one_row_an_item(name: str, data: st.DataObject) -> None:
-    task, (outputs, targets) = catalog.task(name), data.draw(answers(name))
-    tasks.rows_of_scores_and_losses(task, outputs, targets)
+    task, (outputs, targets) = catalog.task(name), data.draw(outputs_and_targets(name))
+    answers.rows_of_scores_and_losses(task, outputs, targets)
     assert (task.scores(outputs, targets) <= 1).all()
     assert (task.losses(outputs, targets) >= -1e-5).all()
 
@@ -103,11 +102,11 @@ def test_right_answers_score_one(name: str) -> None:
 @settings(max_examples=50, deadline=None)
 @given(data=st.data())
 def test_decoded_answers_are_json(name: str, data: st.DataObject) -> None:
-    tasks.decoded_rows(catalog.task(name), data.draw(answers(name))[0], LABELS)
+    answers.decoded_rows(catalog.task(name), data.draw(outputs_and_targets(name))[0], LABELS)
 
 
 @every_task
 @given(data=st.data())
 def test_no_constant_answer_loses_less_than_the_naive_one(name: str, data: st.DataObject) -> None:
-    outputs, targets = data.draw(answers(name))
-    tasks.naive_is_the_best_constant(catalog.task(name), outputs, targets, LABELS)
+    outputs, targets = data.draw(outputs_and_targets(name))
+    answers.naive_is_the_best_constant(catalog.task(name), outputs, targets, LABELS)
