@@ -65,7 +65,7 @@ def _demand_gradients(task: Task, model: Model, step: Step) -> None:
     demand(not idle, task, f"gives {', '.join(idle)} no gradient", "Detach nothing in step")
 
 
-def a_step_enters_at_the_boundary_of_itsbatch_of(sample: Sample) -> None:
+def a_step_enters_at_the_boundary_of_its_batch(sample: Sample) -> None:
     """Inputs of stage 1 skip stage 0."""
     head = sample.task.head(WIDTH, sample.labels)
     model = Model({"spoils": nn.Linear(1, 1), "all": nn.Identity()}, head)
