@@ -49,8 +49,7 @@ def subject(part: Any, example: Any) -> Sample:
 
 
 def _name(hub: Hub) -> str:
-    known = catalog.names("hubs")
-    for name, value in known.items():
+    for name, value in catalog.names("hubs").items():
         if value == f"{type(hub).__module__}:{type(hub).__qualname__}":
             return name
     raise ContractError(
@@ -274,9 +273,9 @@ def cards_load_and_match_the_pattern(sample: Sample) -> None:
     cards = list(sample.hub.cards(name))
     demand(cards, sample.hub, f"lists no card for {name}, which it loads", "Yield one")
     for card in cards:
-        named = parse(card.reference)
+        reference = parse(card.reference)
         demand(
-            named.hub == hub and named.name.startswith(name) and card.modality == modality,
+            reference.hub == hub and reference.name.startswith(name) and card.modality == modality,
             sample.hub,
             f"lists {card.reference} ({card.modality}) for {hub}:{name} ({modality})",
             "Yield what matches the pattern, under the hub's own name",

@@ -130,35 +130,35 @@ INSIDE = {"checkpoint": "source/model.safetensors", "hf": "encoder/pytorch_model
 def test_a_pickle_offered_as_weights_is_never_run(
     name: str, zipped: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = parse(OFFERED[name])
-    place = tmp_path / INSIDE.get(name, asked.weights or asked.name)
+    reference = parse(OFFERED[name])
+    place = tmp_path / INSIDE.get(name, reference.weights or reference.name)
     if name == "hf":
         (tmp_path / "encoder" / "model.safetensors").unlink()
     if name == "tfhub":
-        place = tmp_path / "served" / asked.name
+        place = tmp_path / "served" / reference.name
     if zipped:
         torch.save({"weight": Hostile()}, place)
     else:
         place.write_bytes(pickle.dumps(Hostile(), protocol=2))
     with monkeypatch.context() as online, pytest.raises(HeadstartError) as caught:
         if name != "tfhub":
-            catalog.load_backbone(asked)
+            catalog.load_backbone(reference)
         else:
             with serving(tmp_path / "served") as served:
                 connected(online)
                 monkeypatch.setenv("HEADSTART_TFHUB", served.address)
-                catalog.load_backbone(asked)
+                catalog.load_backbone(reference)
     assert not (tmp_path / "ran").exists()
     assert str(caught.value).count("\n") == 0 and len(str(caught.value)) < 600
 
 
 def test_a_bundle_loads_where_there_is_no_network(name: str, tmp_path: Path) -> None:
     torch.manual_seed(5)
-    (made,) = hs.fetch([SMALL[name]], tmp_path / "bundle").models
+    (model,) = hs.fetch([SMALL[name]], tmp_path / "bundle").models
     torch.manual_seed(5)
     first = catalog.load_backbone(SMALL[name])
-    again = catalog.load_backbone(f"checkpoint:{made.bundled}")
-    assert again.origin.weights_hash == first.origin.weights_hash == made.weights_hash
+    again = catalog.load_backbone(f"checkpoint:{model.bundled}")
+    assert again.origin.weights_hash == first.origin.weights_hash == model.weights_hash
     assert again.origin.licence == first.origin.licence
     batch = inputs(first)
     assert torch.equal(outputs(again, batch), outputs(first, batch))
@@ -198,10 +198,10 @@ def test_checkpoint_stands_for_what_it_was_made_of(tmp_path: Path) -> None:
     backbone = catalog.load_backbone("seeded:convnet?size=32")
     folder = artifact(tmp_path / "source", backbone, head=False)
     hub = catalog.hub("checkpoint")
-    found = hub.resolve(parse(f"checkpoint:{folder}/?width=8"))
-    assert (found.hub, found.name) == ("seeded", "convnet")
-    assert found.weights == str(folder / "model.safetensors")
-    assert found.options == {"size": "32", "pretrained": "false", "width": "8"}
+    resolved = hub.resolve(parse(f"checkpoint:{folder}/?width=8"))
+    assert (resolved.hub, resolved.name) == ("seeded", "convnet")
+    assert resolved.weights == str(folder / "model.safetensors")
+    assert resolved.options == {"size": "32", "pretrained": "false", "width": "8"}
     assert catalog.load_backbone(f"checkpoint:{folder}").head is None
     with pytest.raises(HeadstartError, match="Resolve it first"):
         hub.load(parse(f"checkpoint:{folder}"))

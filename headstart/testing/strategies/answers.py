@@ -94,8 +94,8 @@ def options_reach_the_constructor(strategy: Strategy) -> None:
         )
         with refused(strategy, f"{option.name}='a pear'", HeadstartError, option.name):
             use(_named(kind, {option.name: "a pear"}))
-    known = ", ".join(inspect.signature(kind).parameters) or "none"
-    with refused(strategy, "an option that it lacks", HeadstartError, "'pear'", known):
+    options = ", ".join(inspect.signature(kind).parameters) or "none"
+    with refused(strategy, "an option that it lacks", HeadstartError, "'pear'", options):
         _named(kind, {"pear": "1"})
 
 
