@@ -14,8 +14,11 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from headstart.data import Dataset
     from headstart.defaults import Settings
     from headstart.errors import DataError, HeadstartError, UnknownNameError, WeightsError
+    from headstart.evidence import Evidence
+    from headstart.labelling import Suggestion, Suggestions
     from headstart.pipeline import (
         backbones,
         cache_features,
@@ -36,13 +39,67 @@ if TYPE_CHECKING:
     )
     from headstart.pipeline.featurizer import Featurizer
     from headstart.pipeline.fetching import fetch
+    from headstart.pipeline.options import Options
     from headstart.pipeline.suggesting import suggest
+    from headstart.results import Evaluation, Extracted, Plan, Result
+    from headstart.results.comparison import Comparison
+    from headstart.results.exported import Exported
+    from headstart.results.fetched import Fetched
+    from headstart.results.ranking import CheckedRanking, Ranking
+    from headstart.results.reported import Reported
+    from headstart.runtime.progress import Progress, Silent, Terminal
+    from headstart.serve import Prediction, Predictions, Predictor
 
+_HOMES = {
+    "backbones": "listing",
+    "fetch": "pipeline.fetching",
+    "suggest": "pipeline.suggesting",
+    "CheckedRanking": "results.ranking",
+    "Comparison": "results.comparison",
+    "Dataset": "data",
+    "Evidence": "evidence",
+    "Exported": "results.exported",
+    "Featurizer": "pipeline.featurizer",
+    "Fetched": "results.fetched",
+    "Options": "pipeline.options",
+    "Ranking": "results.ranking",
+    "Reported": "results.reported",
+    "Settings": "defaults",
+    "Suggestion": "labelling",
+    "Suggestions": "labelling",
+}
+_HOMES |= dict.fromkeys(
+    ("DataError", "HeadstartError", "UnknownNameError", "WeightsError"), "errors"
+)
+_HOMES |= dict.fromkeys(("Evaluation", "Extracted", "Plan", "Result"), "results")
+_HOMES |= dict.fromkeys(("Progress", "Silent", "Terminal"), "runtime.progress")
+_HOMES |= dict.fromkeys(("Prediction", "Predictions", "Predictor"), "serve")
 __all__ = [
+    "CheckedRanking",
+    "Comparison",
     "DataError",
+    "Dataset",
+    "Evaluation",
+    "Evidence",
+    "Exported",
+    "Extracted",
     "Featurizer",
+    "Fetched",
     "HeadstartError",
+    "Options",
+    "Plan",
+    "Prediction",
+    "Predictions",
+    "Predictor",
+    "Progress",
+    "Ranking",
+    "Reported",
+    "Result",
     "Settings",
+    "Silent",
+    "Suggestion",
+    "Suggestions",
+    "Terminal",
     "UnknownNameError",
     "WeightsError",
     "backbones",
@@ -64,16 +121,6 @@ __all__ = [
     "strategies",
     "suggest",
 ]
-
-_HOMES = {"Settings": "defaults", "Featurizer": "pipeline.featurizer"} | dict.fromkeys(
-    ("DataError", "HeadstartError", "UnknownNameError", "WeightsError"), "errors"
-)
-
-_HOMES |= {
-    "backbones": "listing",
-    "fetch": "pipeline.fetching",
-    "suggest": "pipeline.suggesting",
-}
 
 
 _RENAMED = {

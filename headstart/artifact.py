@@ -16,6 +16,7 @@ import torch
 
 from headstart.contracts import Backbone, Preprocess
 from headstart.contracts.model import Model
+from headstart.data.targets import USUAL, known_kind
 from headstart.errors import HeadstartError, WeightsError
 from headstart.loading import record as records
 from headstart.loading import weights
@@ -26,12 +27,8 @@ WEIGHTS, HEAD, EVIDENCE, CONFIG = (
     *("model.safetensors", "head.safetensors"),
     *("evidence.json", "config.json"),
 )
+OF_TASK = "task"  # what `Record.head` calls one that the task makes itself, and is no linear layer
 _SHOWN = 20  # labels in the title of the model card
-PROBLEMS = {  # transformers' word for each task
-    "classification": "single_label_classification",
-    "multi-label": "multi_label_classification",
-    "regression": "regression",
-}
 LIBRARIES = (
     *("torch", "torchvision", "timm", "numpy", "scikit-learn", "pillow", "safetensors"),
     *("transformers", "tokenizers", "peft"),  # where they are installed
@@ -131,13 +128,13 @@ def write_folders(folder: Path, state: weights.State, backbone: Backbone) -> Non
 
 def _native(config: Mapping[str, Any], record: Record) -> dict[str, Any]:
     """A library's own configuration, with what this model answers in its entries for that."""
-    labels = record.labels
+    labels, kind = record.labels, known_kind(record.data.get("kind", USUAL))
     known = {
         "num_classes": 0 if record.head else len(labels),
         "label_names": list(labels),
         "id2label": {str(number): label for number, label in enumerate(labels)},
         "label2id": {label: number for number, label in enumerate(labels)},
-        "problem_type": PROBLEMS.get(record.task.partition("-")[2]),
+        "problem_type": kind.problem_type if kind else None,
     }
     return {name: known.get(name, value) for name, value in config.items()}
 

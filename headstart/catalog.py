@@ -1,8 +1,8 @@
 """Names -> parts, imported only when asked for. Other packages add parts through entry points.
 
-The groups are `headstart.hubs`, `headstart.modalities`, `headstart.tasks`, `headstart.strategies`
-and `headstart.heads`; an entry point's value is `module:Class`, like the lines here. Kinds of
-target, of the group `headstart.targets`, are known to `headstart.data.targets`.
+The groups are `headstart.hubs`, `headstart.modalities`, `headstart.targets`, `headstart.tasks`,
+`headstart.strategies` and `headstart.heads`; an entry point's value is `module:Class`, like the
+lines here.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from headstart.contracts.references import Reference, build, parse, parse_named
 from headstart.errors import HeadstartError, UnknownNameError
 
 if TYPE_CHECKING:
-    from headstart.contracts import Backbone, Hub, Modality, Origin, Strategy, Task
+    from headstart.contracts import Backbone, Hub, Modality, Origin, Strategy, Targets, Task
     from headstart.contracts.head import HeadFitter
 
 HUBS = {
@@ -40,6 +40,11 @@ HUBS = {
 MODALITIES = {
     "image": "headstart.modalities.image:Image",
     "text": "headstart.modalities.text:Text",
+}
+TARGETS = {  # kinds of target; where nothing says which, the first that cells suit
+    "classes": "headstart.targets.classes:Classes",
+    "label sets": "headstart.targets.label_sets:LabelSets",
+    "numbers": "headstart.targets.numbers:Numbers",
 }
 TASKS = {  # the user's words, one line a pair of modality and task
     "image-classification": "headstart.tasks.classification:Classification",
@@ -69,6 +74,7 @@ HEADS = {  # besides the task's own probe, which is logistic or, for numbers, ri
 _OWN = {
     "hubs": HUBS,
     "modalities": MODALITIES,
+    "targets": TARGETS,
     "tasks": TASKS,
     "strategies": STRATEGIES,
     "heads": HEADS,
@@ -76,6 +82,7 @@ _OWN = {
 _SINGULAR = {
     "hubs": "hub",
     "modalities": "modality",
+    "targets": "kind of target",
     "tasks": "task",
     "strategies": "strategy",
     "heads": "head",
@@ -111,6 +118,12 @@ def hub(name: str) -> Hub:
 def modality(name: str) -> Modality:
     """A modality by name."""
     made: Modality = part("modalities", name)()
+    return made
+
+
+def targets(name: str) -> Targets:
+    """A kind of target by name."""
+    made: Targets = part("targets", name)()
     return made
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from headstart.contracts.entry_points import advertised
 from headstart.errors import HeadstartError
 
 if TYPE_CHECKING:
-    import numpy as np
+    pass
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,6 @@ CHOICES = {
     "augment": ("auto", "yes", "no"),
     "class_weights": ("auto", "none"),
     "tta": ("none", "flip", "scales", "flip+scales"),
-    "targets": ("auto", "classes", "numbers", "label-sets"),
 }
 MOST = {"seed": 2**62}  # which a generator of random numbers still takes in
 LEAST = {"seed": 0, "seeds": 1, "views": 0, "epochs": 1, "batch_size": 1, "class_level": 1}
@@ -68,11 +66,9 @@ def check(settings: Settings) -> None:
     """Raise HeadstartError for a setting that no run can have."""
     for name, known in CHOICES.items():
         value = getattr(settings, name)
-        choices = (*known, *_others()) if name == "targets" and value not in known else known
-        if value not in choices:
+        if value not in known:
             raise HeadstartError(
-                f"{name.replace('_', '-')} {value!r} is not known. "
-                f"Give one of {', '.join(choices)}."
+                f"{name.replace('_', '-')} {value!r} is not known. Give one of {', '.join(known)}."
             )
     if settings.views and settings.augment == "no":
         raise HeadstartError(
@@ -101,12 +97,6 @@ def looks(tta: str) -> tuple[str, ...]:
     if tta not in CHOICES["tta"]:
         raise HeadstartError(f"tta {tta!r} is not known. Give one of {', '.join(CHOICES['tta'])}.")
     return () if tta == "none" else tuple(tta.split("+"))
-
-
-def _others() -> list[str]:
-    """The kinds of target, and the tasks without their modality, that other packages bring."""
-    tasks = {name.partition("-")[2] for name in advertised("tasks")}
-    return sorted({*advertised("targets"), *tasks})
 
 
 @dataclass(frozen=True)
@@ -255,23 +245,3 @@ def class_weights(counts: tuple[int, ...]) -> tuple[float, ...] | None:
         return None
     total = sum(counts)
     return tuple(total / (len(counts) * max(count, 1)) for count in counts)
-
-
-def task_settings(kind: str, targets: np.ndarray, labels: int, weigh: bool) -> dict[str, Any]:
-    """What a task of this kind is made with, given its training targets (N,) or (N, outputs).
-
-    For classes `smoothing` and, if `weigh` and they are uneven, one weight a label: what is fitted
-    so is judged so, `balanced`. For numbers `mean` and `scale`.
-    """
-    if kind == "numbers":
-        exact = targets.astype("float64")
-        return {
-            "mean": tuple(exact.mean(axis=0).tolist()),
-            "scale": tuple(spread or 1.0 for spread in exact.std(axis=0).tolist()),
-        }
-    if kind != "classes":
-        return {}
-    counts = tuple(int((targets == label).sum()) for label in range(labels))
-    weights = class_weights(counts) if weigh else None
-    uneven = {"balanced": True} if weights else {}
-    return {"weights": weights, "smoothing": smoothing(len(targets))} | uneven

@@ -39,7 +39,7 @@ class UnknownNameError(HeadstartError):
         near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
         if near:
             advice = f"Did you mean {' or '.join(repr(match) for match in near)}?"
-        elif len(names) <= 20:
+        elif len(names) <= 40:
             advice = f"Known: {', '.join(names)}."
         else:
             advice = f"None of {len(names)} is like it; `headstart backbones` lists them."

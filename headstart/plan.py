@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.contracts.references import parse
-from headstart.data import Dataset
+from headstart.data import IN_MEMORY, Data, Dataset, data_of
 from headstart.defaults import Settings
 from headstart.errors import DataError, HeadstartError
 
@@ -50,6 +50,17 @@ class FitPlan:
         given = {_RENAMED.get(name, name): value for name, value in self.settings.items()}
         given |= {"budget": None}
         return Settings(**given | {"text": tuple(given.get("text", ()))})
+
+    def data_from(self, data: Any | None) -> Data:
+        """The data that are given anew, or where they were. Raises HeadstartError for neither."""
+        if data is not None:
+            return data_of(data)
+        if self.data == IN_MEMORY:
+            raise HeadstartError(
+                "The plan was made with data in memory, which are not kept. Give the same again "
+                "with data=."
+            )
+        return Path(self.data)
 
     def reference(self) -> str:
         """The backbone, without a word of trust: who wrote a plan can't give the user's consent."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 FOUNDATION = ("errors", "contracts", "defaults", "runtime", "loading")  # in this order
-PARTS = {"heads", "hubs", "modalities", "tasks", "strategies"}
+PARTS = {"heads", "hubs", "modalities", "targets", "tasks", "strategies"}
 FLOW = (
     *("data", "features", "transferability", "training", "evidence"),
     *("report", "artifact", "plan", "results"),
@@ -22,6 +22,7 @@ MAY_IMPORT = (
     | {stage: ROOMS | set(FLOW[:place]) for place, stage in enumerate(FLOW)}
     | {
         "catalog": ROOMS,
+        "data": ROOMS | {"catalog"},  # a table, or a record, names its kind of target
         "listing": ROOMS | {"catalog"},
         "serve": STAGES,
         "explain": STAGES | {"serve"},
@@ -30,9 +31,10 @@ MAY_IMPORT = (
         "pipeline": STAGES | {"catalog", "listing", "serve", "explain", "labelling", "tracking"},
         "testing": STAGES | {"catalog"},
         "demo": STAGES | {"catalog", "pipeline"},
+        "sklearn": STAGES | {"pipeline", "serve"},
         "cli": STAGES | {"catalog", "listing", "pipeline", "serve", "explain", "labelling", "demo"},
         "web": STAGES | {"catalog", "pipeline", "serve"},
-        "__init__": STAGES | {"catalog", "listing", "pipeline", "serve"},
+        "__init__": STAGES | {"catalog", "listing", "pipeline", "serve", "labelling"},
         "__main__": {"cli"},
     }
 )
@@ -47,6 +49,7 @@ OWNERS: dict[str, str | tuple[str, ...]] = {  # a heavy library -> the one file 
     "onnx": "hubs/graph/",
     "onnx2torch": "hubs/graph/",
     "openvino": "loading/openvino_graph",
+    "pandas": "serve/predictions",
     "peft": ("strategies/lora", "hubs/huggingface/adapters"),  # adds adapters; merges them
     "pillow_heif": "modalities/image/heif",
     "plotly": "report/",

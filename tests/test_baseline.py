@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from pictures import saved
 from PIL import Image as pil
 
-from headstart import catalog, defaults
+from headstart import catalog
 from headstart.contracts import Check, Modality, Preprocess
 from headstart.data import load, refolded
 from headstart.defaults import Settings
@@ -40,8 +40,8 @@ def target(
     dataset = load(path, modality)
     made = Settings(device="cpu", budget=budget)
     kind = {"classes": "classification", "numbers": "regression"}[dataset.kind]
-    given = defaults.task_settings(
-        dataset.kind, dataset.targets("train"), len(dataset.labels), weigh
+    given = catalog.targets(dataset.kind).task_settings(
+        dataset.targets("train"), len(dataset.labels), weigh
     )
     return Experiment(
         dataset,

@@ -120,13 +120,13 @@ def test_settings_leave_all_to_the_policy_unless_set() -> None:
 
 def test_a_task_learns_scale_and_weights_from_its_training_targets() -> None:
     numbers = np.array([[1.0, 5.0], [3.0, 5.0]], np.float32)
-    assert defaults.task_settings("numbers", numbers, 2, weigh=True) == {
+    assert catalog.targets("numbers").task_settings(numbers, 2, weigh=True) == {
         "mean": (2.0, 5.0),
         "scale": (1.0, 1.0),  # what never varies is left as it is
     }
-    assert defaults.task_settings("label sets", np.zeros((2, 3)), 3, weigh=True) == {}
+    assert catalog.targets("label sets").task_settings(np.zeros((2, 3)), 3, weigh=True) == {}
     classes = np.array([0] * 90 + [1] * 10)
-    found = defaults.task_settings("classes", classes, 2, weigh=True)
+    found = catalog.targets("classes").task_settings(classes, 2, weigh=True)
     assert found["weights"] == defaults.class_weights((90, 10))
     assert found["smoothing"] == defaults.smoothing(100)
-    assert defaults.task_settings("classes", classes, 2, weigh=False)["weights"] is None
+    assert catalog.targets("classes").task_settings(classes, 2, weigh=False)["weights"] is None

@@ -42,7 +42,7 @@ def rows(count: int = 80, width: int = 6, seed: int = 0) -> tuple[np.ndarray, np
 
 
 def training(features: np.ndarray, targets: np.ndarray, kind: str, labels: int) -> TrainingSet:
-    shape = Shape(kind, features.shape[1], labels)
+    shape = Shape(catalog.targets(kind).encoding, features.shape[1], labels)
     return TrainingSet(features, targets, np.ones(len(features)), shape)
 
 

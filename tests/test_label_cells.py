@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headstart.contracts.cells import MISSING
 from headstart.data import Dataset, Schema, load, load_labelled
-from headstart.data.tables.cells import MISSING
 from headstart.data.targets.writing import _list
 from headstart.errors import DataError
 from headstart.modalities.text import Text

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from headstart import catalog
+from headstart.contracts import Encoding
 from headstart.contracts.head import Shape, TrainingSet
 from headstart.heads import linear
 from headstart.tasks.classification import many, probe
@@ -69,7 +70,7 @@ def test_a_probe_of_many_labels_is_fitted_in_blocks(monkeypatch: pytest.MonkeyPa
 def test_ridge_by_sums_is_ridge(weighted: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     features, targets = examples(300, 2)
     weights = np.where(targets == 3, 3.0, 0.5) if weighted else np.ones(len(targets))
-    given = TrainingSet(features, targets, weights, Shape("classes", 6, LABELS))
+    given = TrainingSet(features, targets, weights, Shape(Encoding.INDEX, 6, LABELS))
     found = []
     for limit in (linear._MANY, 1):
         monkeypatch.setattr(linear, "_MANY", limit)
@@ -82,10 +83,10 @@ def test_ridge_by_sums_is_ridge(weighted: bool, monkeypatch: pytest.MonkeyPatch)
 
 def test_columns_are_the_memberships() -> None:
     features, targets = examples(30, 3)
-    given = TrainingSet(features, targets, np.ones(30), Shape("classes", 6, LABELS))
+    given = TrainingSet(features, targets, np.ones(30), Shape(Encoding.INDEX, 6, LABELS))
     assert np.array_equal(np.stack(list(given.columns()), axis=1), given.memberships())
     sets = (np.random.default_rng(0).random((30, LABELS)) < 0.5).astype(np.float32)
-    given = TrainingSet(features, sets, np.ones(30), Shape("label sets", 6, LABELS))
+    given = TrainingSet(features, sets, np.ones(30), Shape(Encoding.MARKS, 6, LABELS))
     assert np.array_equal(np.stack(list(given.columns()), axis=1), given.memberships())
 
 
@@ -110,7 +111,7 @@ if sys.argv[1] == "probe":
     names = [str(label) for label in range(labels)]
     head = catalog.task("image-classification").probe(train, validation, names)
 else:
-    given = TrainingSet(*train, np.ones(items), Shape("classes", width, labels))
+    given = TrainingSet(*train, np.ones(items), Shape(Encoding.INDEX, width, labels))
     head = next(iter(catalog.head(sys.argv[1]).candidates(given)))
 with torch.inference_mode():
     right = head(torch.from_numpy(validation[0])).argmax(dim=1).numpy() == validation[1]

@@ -10,7 +10,7 @@ import pytest
 import tiny
 
 import headstart as hs
-from headstart import catalog, defaults
+from headstart import catalog
 from headstart.data import load
 from headstart.defaults import Settings
 from headstart.evidence import Experiment, baseline_arm
@@ -42,7 +42,7 @@ def target(table: Path, weights: str) -> Experiment:
     dataset = load(table, modality)
     made = Settings(device="cpu", class_weights=weights)
     weigh = weights == "auto"
-    given = defaults.task_settings("classes", dataset.targets("train"), 2, weigh)
+    given = catalog.targets("classes").task_settings(dataset.targets("train"), 2, weigh)
     task = catalog.task("text-classification", **given)
     around = machine.accelerator(made, 0), Budget(None), tiny.Recording()
     return Experiment(dataset, task, Reader(modality, {}), made, *around, task_settings=given)

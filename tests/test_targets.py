@@ -14,9 +14,10 @@ from conftest import write_pictures
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headstart import catalog
 from headstart.data import Dataset, Schema, load, load_labelled
 from headstart.data.sources import Found, InlineSource, Row
-from headstart.data.targets import KINDS, kind_of
+from headstart.data.targets import kind_named, kind_of
 from headstart.errors import DataError, HeadstartError
 from headstart.modalities.image import Image
 from headstart.modalities.text import Text
@@ -76,7 +77,7 @@ def test_the_kind_is_told_from_the_values(values: list[Any], kind: str) -> None:
     rows = [Row("", "", value, None, InlineSource(b"")) for value in values]
     assert kind_of(Found(Path(), tuple(rows)), Schema()).name == kind
     assert kind_of(Found(Path(), tuple(rows)), Schema(delimiter="|")).name == "label sets"
-    for asked in KINDS:
+    for asked in catalog.TARGETS:
         assert kind_of(Found(Path(), tuple(rows)), Schema(kind=asked)).name == asked
 
 
@@ -266,14 +267,14 @@ def test_evaluation_by_numbers_and_sets(tmp_path: Path) -> None:
 
 @given(st.lists(st.sampled_from("abc"), max_size=4), st.lists(st.sampled_from("abc"), max_size=4))
 def test_equal_sets_are_equal_strings(one: list[str], other: list[str]) -> None:
-    kind = KINDS["label sets"]()
+    kind = kind_named("label sets")
     texts = [kind.read(Row("", "", each, None, None)) for each in (one, other)]
     assert (texts[0] == texts[1]) == (set(one) == set(other))
 
 
 @given(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=1))
 def test_numbers_survive_being_written(values: list[float]) -> None:
-    kind = KINDS["numbers"]()
+    kind = kind_named("numbers")
     text = kind.read(Row("", "", values, None, None))
     assert text is not None
     names = tuple(map(str, range(len(values))))

@@ -14,7 +14,7 @@ import pytest
 import tiny
 
 import headstart as hs
-from headstart import catalog, defaults
+from headstart import catalog
 from headstart.data import Schema, load
 from headstart.defaults import Settings
 from headstart.evidence import Experiment, baseline_arm
@@ -176,7 +176,9 @@ def test_the_bag_of_words_sees_training_texts_only_and_what_they_tell(
     dataset = load(write(tmp_path / "data.csv", rows, ("text", "label")), modality, schema)
     names = {"classes": "classification", "numbers": "regression", "label sets": "multi-label"}
     made = settings()
-    given = defaults.task_settings(kind, dataset.targets("train"), len(dataset.labels), False)
+    given = catalog.targets(kind).task_settings(
+        dataset.targets("train"), len(dataset.labels), False
+    )
     target = Experiment(
         dataset,
         catalog.task(f"text-{names[kind]}", **given),

@@ -53,7 +53,7 @@ def test_each_number_has_the_strength_that_suits_it() -> None:
     alone = [ridge(Sample(features, part[:, None], "numbers")) for part in (clear, noise)]
     assert both == pytest.approx(np.concatenate(alone, axis=1))
     assert np.abs(both[:, 1]).max() < 0.5  # noise is answered by about its mean
-    assert SCORES["ridge"].of(Sample(features, clear[:, None], "numbers")) > 0.9  # type: ignore[operator]
+    assert SCORES["ridge"](Sample(features, clear[:, None], "numbers")) > 0.9
 
 
 def test_without_features_ridge_answers_the_mean_of_the_others() -> None:
@@ -91,8 +91,8 @@ def test_an_item_is_never_its_own_neighbour_but_its_twin_is() -> None:
     rng = np.random.default_rng(1)
     single = rng.normal(size=(20, 8))
     classes = np.arange(20)
-    alone = SCORES["k-nn"].of(Sample(single, classes, "classes"))
-    twins = SCORES["k-nn"].of(Sample(np.tile(single, (2, 1)), np.tile(classes, 2), "classes"))
+    alone = SCORES["k-nn"](Sample(single, classes, "classes"))
+    twins = SCORES["k-nn"](Sample(np.tile(single, (2, 1)), np.tile(classes, 2), "classes"))
     assert (alone, twins) == (0, 1)
 
 
@@ -139,7 +139,6 @@ def test_a_rare_label_that_is_never_named_is_no_success() -> None:
     noise = Sample(rng.normal(size=(60, 20)), labels, "label sets")
     told = Sample(rng.normal(size=(60, 20)) + 3 * labels, labels, "label sets")
     for name in ("k-nn", "ridge"):
-        worse, better = SCORES[name].of(noise), SCORES[name].of(told)
-        assert worse is not None and better is not None
+        worse, better = SCORES[name](noise), SCORES[name](told)
         assert worse < 0.1
         assert better > worse + 0.3

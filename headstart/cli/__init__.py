@@ -34,7 +34,7 @@ from headstart.runtime.progress import Progress
 app = typer.Typer(
     help="Transfer pretrained models to your data, and see what the transfer was worth.",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -73,10 +73,10 @@ def rank(
         from headstart import pipeline
 
         ask = pipeline.check_ranking if check else pipeline.rank
-        found: Answer = ask(
+        ranking: Answer = ask(
             data, backbone or (), download=download, settings=chosen, progress=progress
         )
-        return found
+        return ranking
 
     answer(as_json, work)
 

@@ -44,10 +44,10 @@ def answer(as_json: bool, work: Callable[[Progress], Answer]) -> None:
     try:
         with redirect_stdout(sys.stderr):  # what a library prints must not mix with the answer
             result = work(Terminal())
-            found = result.to_json()
-            text = json.dumps(found, allow_nan=False) if as_json else str(result)
+            content = result.to_json()
+            text = json.dumps(content, allow_nan=False) if as_json else str(result)
         print(text, flush=True)
-        if found.get("stopped"):
+        if content.get("stopped"):
             raise typer.Exit(INTERRUPTED)
     except typer.Exit:
         raise

@@ -61,11 +61,11 @@ def explained(predictor: Predictor, inputs: Iterable[Input], out: str | None) ->
     sound = [not predictor.problem(each) for each in every]
     usable = [each for each, here in zip(every, sound, strict=True) if here]
     # before any prediction: what a network keeps from one without gradients would spoil them
-    found = iter(explain(predictor, usable) if usable else ())
-    whys = [next(found) if here else None for here in sound]
+    explanations = iter(explain(predictor, usable) if usable else ())
+    whys = [next(explanations) if here else None for here in sound]
     predictions = predictor.predict(every)
-    taken: set[Path] = set()
-    overlays = [_save(why, out, taken) for why in whys]
+    places: set[Path] = set()
+    overlays = [_save(why, out, places) for why in whys]
     return Explained(predictions, whys, overlays)
 
 
@@ -76,16 +76,16 @@ def _make(folder: Path) -> None:
         raise HeadstartError(f"{folder} is a file. Name a folder for the heat maps.") from None
 
 
-def _save(why: Explanation | None, out: str | None, taken: set[Path]) -> Path | None:
+def _save(why: Explanation | None, out: str | None, places: set[Path]) -> Path | None:
     if not isinstance(why, PictureExplanation):
         return None
     picture = Path(why.path)
     folder = Path(out) if out is not None else picture.parent
     path, number = folder / f"{picture.name}.explained.png", 1
-    while path in taken:  # pictures of one name from several folders
+    while path in places:  # pictures of one name from several folders
         number += 1
         path = folder / f"{picture.name}.explained-{number}.png"
-    taken.add(path)
+    places.add(path)
     why.save(path)
     return path
 
@@ -100,9 +100,9 @@ def _words(why: TextExplanation) -> str:
         )
         for word in why.words
     ]
-    told = (
+    words = (
         f"Of the output {why.asked.value:+.3f} a text of padding has "
         f"{why.asked.value - why.difference:+.3f}; the weights are the rest, "
         f"off by {why.delta:+.2g}."
     )
-    return f"{table(('word', 'weight', ''), rows)}\n{told}"
+    return f"{table(('word', 'weight', ''), rows)}\n{words}"

@@ -62,7 +62,7 @@ def _expanded(argument: str) -> Iterator[Path]:
     if os.path.lexists(argument) or not glob.has_magic(argument):
         yield _path(argument)
         return
-    found = sorted(glob.glob(argument, recursive=True))
-    if not found:
+    matches = sorted(glob.glob(argument, recursive=True))
+    if not matches:
         raise DataError(f"{argument!r} matches no file. Check the pattern.")
-    yield from map(Path, found)
+    yield from map(Path, matches)

@@ -75,8 +75,8 @@ def label(  # noqa: PLR0913  # a flag each
         from headstart.pipeline.labelling import Asked
         from headstart.pipeline.labelling import label as ask
 
-        given = None if labels is None else tuple(part.strip() for part in labels.split(","))
-        asked = Asked(given, out, backbone, count, port, browser)
-        return ask(None if model == "-" else model, unlabelled, asked, progress=progress)
+        classes = None if labels is None else tuple(part.strip() for part in labels.split(","))
+        task = Asked(classes, out, backbone, count, port, browser)
+        return ask(None if model == "-" else model, unlabelled, task, progress=progress)
 
     answer(as_json, work)

@@ -122,9 +122,11 @@ def predict(  # noqa: PLR0913  # a flag each
         keep_offline(offline)
         from headstart.cli.predicting import predicted
 
-        found, failed = predicted(model, inputs or (), file or (), text or (), image, explain, out)
+        answers, failed = predicted(
+            model, inputs or (), file or (), text or (), image, explain, out
+        )
         failures.append(failed)
-        return found
+        return answers
 
     answer(as_json, work)
     if any(failures):

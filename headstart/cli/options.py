@@ -97,18 +97,20 @@ def takes_settings(command: Callable[..., None]) -> Callable[..., None]:
     hints = get_type_hints(command, include_extras=True)
     own = [p.replace(annotation=hints[p.name]) for p in signature(command).parameters.values()]
     left_out = LEFT_OUT.get(command.__name__, set())
-    taken = [field for field in fields(Settings) if field.name not in left_out]
+    flags = [field for field in fields(Settings) if field.name not in left_out]
 
     @wraps(command)
     def with_flags(**given: Any) -> None:
-        texts = {field.name: given.pop(field.name) for field in taken}
+        texts = {field.name: given.pop(field.name) for field in flags}
         trusted = given.pop(_TRUST.name)
         command(**given, settings=lambda: _settings(texts, trusted))
 
-    kept = [p for p in own if p.name != "settings"] + [_flag(field) for field in taken] + [_TRUST]
-    shown = signature(command).replace(parameters=kept, return_annotation=None)
+    parameters = (
+        [p for p in own if p.name != "settings"] + [_flag(field) for field in flags] + [_TRUST]
+    )
+    shown = signature(command).replace(parameters=parameters, return_annotation=None)
     with_flags.__signature__ = shown  # type: ignore[attr-defined]  # typer reads the flags off it
-    with_flags.__annotations__ = {p.name: p.annotation for p in kept}
+    with_flags.__annotations__ = {p.name: p.annotation for p in parameters}
     return with_flags
 
 

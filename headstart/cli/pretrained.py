@@ -48,10 +48,10 @@ def backbones(  # noqa: PLR0913  # a flag each
         from headstart.listing.filters import Wanted, count
 
         least, most = (None if n is None else count(n) for n in (min_parameters, max_parameters))
-        wanted = Wanted(
+        filters = Wanted(
             *(modality, hub, licence, least, most, min_accuracy, at_hand), order=sort, limit=limit
         )
-        return Backbones(listing.backbones(pattern, wanted, progress))
+        return Backbones(listing.backbones(pattern, filters, progress))
 
     answer(as_json, work)
 
@@ -76,9 +76,9 @@ def fetch(
         keep_offline(offline)
         from headstart.pipeline.fetching import fetch as bring
 
-        found = bring(references, bundle, progress=progress)
-        failed.extend(found.failed)
-        return found
+        models = bring(references, bundle, progress=progress)
+        failed.extend(models.failed)
+        return models
 
     answer(as_json, work)
     if failed:

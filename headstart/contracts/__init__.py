@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from headstart.contracts.modality import Check, Modality
     from headstart.contracts.model import Batch, Model, Step
     from headstart.contracts.strategy import Strategy
+    from headstart.contracts.targets import Encoding, Targets
     from headstart.contracts.task import Array, Examples, Labels, Task
     from headstart.contracts.tracker import Tracker
 
@@ -24,6 +25,7 @@ __all__ = [
     "Batch",
     "Card",
     "Check",
+    "Encoding",
     "Examples",
     "HeadFitter",
     "Hub",
@@ -34,6 +36,7 @@ __all__ = [
     "Preprocess",
     "Step",
     "Strategy",
+    "Targets",
     "Task",
     "Tracker",
 ]
@@ -44,6 +47,7 @@ _FILES = {
     "modality": ("Check", "Modality"),
     "model": ("Batch", "Model", "Step"),
     "strategy": ("Strategy",),
+    "targets": ("Encoding", "Targets"),
     "task": ("Array", "Examples", "Labels", "Task"),
     "tracker": ("Tracker",),
 }

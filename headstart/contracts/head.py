@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from headstart.contracts.targets import Encoding
 from headstart.errors import WeightsError
 
 SURE = 30.0  # log odds of what training never contradicts
@@ -18,12 +19,9 @@ SURE = 30.0  # log odds of what training never contradicts
 
 @dataclass(frozen=True)
 class Shape:
-    """What a head maps: `width` features to `labels` outputs, for a kind of target.
+    """What a head maps: `width` features to `labels` outputs, for targets encoded so."""
 
-    `kind` is "classes", "numbers" or "label sets".
-    """
-
-    kind: str
+    encoding: Encoding
     width: int
     labels: int
 
@@ -42,7 +40,7 @@ class TrainingSet:
 
     def memberships(self) -> np.ndarray:
         """1 where an item has a label, else 0, (N, labels) float64; numbers as they are."""
-        if self.shape.kind != "classes":
+        if self.shape.encoding is not Encoding.INDEX:
             return self.targets.astype(np.float64)
         known = np.zeros((len(self.targets), self.shape.labels))
         known[np.arange(len(known)), self.targets] = 1.0
@@ -51,7 +49,7 @@ class TrainingSet:
     def columns(self) -> Iterator[np.ndarray]:
         """The same by label, (N,) each, without holding all of them."""
         for label in range(self.shape.labels):
-            if self.shape.kind == "classes":
+            if self.shape.encoding is Encoding.INDEX:
                 yield (self.targets == label).astype(np.float64)
             else:
                 yield self.targets[:, label].astype(np.float64)
@@ -72,7 +70,7 @@ class HeadFitter(ABC):
         return
 
     @abstractmethod
-    def candidates(self, given: TrainingSet) -> Iterable[nn.Module]:
+    def candidates(self, training: TrainingSet) -> Iterable[nn.Module]:
         """Fitted heads, one for each setting that is worth a try; validation picks one."""
 
     def restored(self, state: Mapping[str, Tensor], shape: Shape) -> nn.Module:

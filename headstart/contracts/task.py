@@ -9,7 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 from torch import nn
 
+from headstart.contracts.backbone import Backbone
 from headstart.contracts.model import Batch, Model, Step
+from headstart.errors import HeadstartError
 
 Labels = Sequence[str]
 Array = np.ndarray
@@ -19,13 +21,20 @@ Examples = tuple[Array, Array]  # features (N, D) float32 and targets (N,) or (N
 class Task(ABC):
     """A kind of answer. It owns the step, because some networks compute their loss inside.
 
-    `metric` names what the mean of `scores` is; `kind` is that of the targets: classes, numbers, or
-    label sets; `cross_validates` says that `probe` does not look at validation.
+    `metric` names what the mean of `scores` is; `kind` the kind of its targets, as in the catalog;
+    `cross_validates` says that `probe` does not look at validation, `has_probe` that there is one.
+    Without one nothing is answered from frozen features alone: that arm and the curve over labels
+    are left out, and strategies begin with an untrained head.
     """
 
     metric: ClassVar[str]
     kind: ClassVar[str] = "classes"
     cross_validates: ClassVar[bool] = False
+    has_probe: ClassVar[bool] = True
+
+    def for_backbone(self, backbone: Backbone) -> Task:
+        """The same task as it answers with this backbone; called once, before `head`."""
+        return self
 
     @abstractmethod
     def head(self, feature_dim: int, labels: Labels) -> nn.Module:
@@ -35,9 +44,15 @@ class Task(ABC):
     def step(self, model: Model, batch: Batch) -> Step:
         """One forward pass with its loss."""
 
-    @abstractmethod
     def probe(self, train: Examples, validation: Examples, labels: Labels) -> nn.Module:
-        """A head fitted on frozen features, its settings picked on validation, or by folds."""
+        """A head fitted on frozen features, its settings picked on validation, or by folds.
+
+        Raises HeadstartError where the task has none.
+        """
+        raise HeadstartError(
+            f"{type(self).__name__} has no probe, so frozen features alone can't answer. "
+            "Name a strategy that trains."
+        )
 
     @abstractmethod
     def naive(self, targets: Array, labels: Labels) -> Array:

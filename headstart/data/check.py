@@ -68,8 +68,8 @@ def drop_leaks(items: Sequence[Item]) -> tuple[list[Item], tuple[tuple[Item, Ite
     rank = {name: place for place, name in enumerate(SPLITS)}
     last: dict[str, Item] = {}
     for item in items:
-        held = last.get(item.identity)
-        if held is None or rank[item.split or ""] > rank[held.split or ""]:
+        other = last.get(item.identity)
+        if other is None or rank[item.split or ""] > rank[other.split or ""]:
             last[item.identity] = item
     kept = [item for item in items if item.split == last[item.identity].split]
     leaks = tuple(

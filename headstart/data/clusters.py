@@ -38,8 +38,8 @@ class Clusters:
     def said(self, column: str | None) -> list[str]:
         """A sentence on the groups, which a column names."""
         count = len(self.groups)
-        told = f"items of one of the {count} groups of `{column}` are never parted by a cut"
-        return [told] if count else []
+        sentence = f"items of one of the {count} groups of `{column}` are never parted by a cut"
+        return [sentence] if count else []
 
     def warnings(self, items: Sequence[Item], classes: bool, column: str | None) -> list[str]:
         """Sentences on families and groups, with the items as they were split.

@@ -97,9 +97,9 @@ def parts(path: Path) -> list[Part]:
     if (path / "state.json").is_file():
         return _saved(path, path, "")
     for folder in (path, path / "data"):
-        found = (folder.is_dir() and (_shards(folder) or _numbered(folder, path))) or []
-        if found:
-            return found
+        shares = (folder.is_dir() and (_shards(folder) or _numbered(folder, path))) or []
+        if shares:
+            return shares
     archived = path.parent.parent == cache_folder() / "unpacked" and path.name.endswith(_TARS)
     return [Part(path, path.parent)] if archived and shards.is_shard(path) else []
 
@@ -129,10 +129,10 @@ def _inside(folder: Path, name: Any) -> Path:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_bytes())
+        content = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path} can't be read: {error}. Save the data set again.") from error
-    return found if isinstance(found, dict) else {}
+    return content if isinstance(content, dict) else {}
 
 
 def _shards(folder: Path) -> list[Part]:

@@ -23,15 +23,15 @@ def near_copies(sketches: Sequence[str]) -> np.ndarray:
     """
     places = np.flatnonzero([bool(sketch) for sketch in sketches])
     raw = np.frombuffer(bytes.fromhex("".join(sketches)), np.uint8).reshape(-1, _BITS // 8)
-    kept, first, same = np.unique(raw, axis=0, return_index=True, return_inverse=True)
+    rows, first, same = np.unique(raw, axis=0, return_index=True, return_inverse=True)
     same = same.ravel()
     again = np.flatnonzero(first[same] != np.arange(len(same)))
     pairs = [np.stack([first[same[again]], again], axis=1)]
-    bits = np.unpackbits(kept, axis=1)
+    bits = np.unpackbits(rows, axis=1)
     edges = np.linspace(0, _BITS, _FAR + 2).astype(int)
     for low, high in pairwise(edges.tolist()):
         keys = bits[:, low:high] @ (1 << np.arange(high - low))
-        pairs.append(first[_in_buckets(kept, keys)])
+        pairs.append(first[_in_buckets(rows, keys)])
     return np.asarray(places[np.unique(np.concatenate(pairs), axis=0)])
 
 

@@ -13,39 +13,45 @@ from typing import Any
 
 import numpy as np
 
-from headstart.contracts import Modality
+from headstart.contracts import Encoding, Modality
+from headstart.contracts.labels import several
 from headstart.data.check import Checked, check_items, drop_conflicts, drop_leaks, identical
 from headstart.data.clusters import clustered
 from headstart.data.items import find
 from headstart.data.names import alike
 from headstart.data.plan import Plan, held_out, plan_of, without_hidden
 from headstart.data.schema import GUESSED, Schema
-from headstart.data.sources import SPLITS, Found, Item
+from headstart.data.sources import SPLITS, Data, Found, InMemory, Item
 from headstart.data.summary import DataReport
-from headstart.data.targets import Targets, kind_named, kind_of, remark, settle
-from headstart.data.targets.interface import several
+from headstart.data.targets import USUAL, Targets, kind_named, kind_of, remark, settle
 from headstart.errors import DataError
 from headstart.runtime.progress import Progress, Silent
 
 _NO_LABEL = "the row has no label"
-_USUAL = "classes"  # the kind that needs no saying
+IN_MEMORY = "data in memory"  # in the place of a path
 
 
 @dataclass(frozen=True)
 class Dataset:
     """The usable items of a data set, each in one of the splits train, validation and test.
 
-    `kind` is "classes", "numbers" or "label sets"; `labels` are the classes, the names of the
-    numbers, or the labels that sets are made of. `named` says whether the layout names what is held
-    out for the test.
+    `kind` names the kind of target; `labels` are the classes, the names of the numbers, or the
+    labels that sets are made of. `named` says whether the layout names what is held out for the
+    test. `root` is the folder or manifest, or what the data are called `in_memory`.
     """
 
     root: Path
     items: tuple[Item, ...]
     labels: tuple[str, ...]
     report: DataReport
-    kind: str = _USUAL
+    kind: str = USUAL
     named: bool = False
+    in_memory: bool = False
+
+    @property
+    def place(self) -> str:
+        """Where the data are, in full; what they are called where a program held them."""
+        return IN_MEMORY if self.in_memory else str(self.root.absolute())
 
     def split(self, name: str) -> tuple[Item, ...]:
         """The items of one split, in the order of the data set."""
@@ -54,12 +60,12 @@ class Dataset:
     def targets(self, name: str) -> np.ndarray:
         """What to predict in one split, in the order of `split`.
 
-        (N,) int64 class numbers; (N, labels) float32 numbers in the user's units; or (N, labels)
-        float32 of 1 for the labels in a set and 0 for the others.
+        As the kind encodes them: (N,) int64 class numbers; (N, labels) float32 numbers in the
+        user's units; (N, labels) float32 of 1 for the labels in a set and 0 for the others.
         """
         own = [item.label for item in self.split(name)]
         given = own or [item.label for item in self.items[:1]]  # rows of none have a shape, too
-        return kind_named(self.kind)().encode(given, self.labels)[: len(own)]
+        return kind_named(self.kind).encode(given, self.labels)[: len(own)]
 
     @cached_property
     def fingerprint(self) -> str:
@@ -69,7 +75,7 @@ class Dataset:
 
 
 def load(
-    path: Path | str,
+    data: Data | str,
     modality: Modality,
     schema: Schema = GUESSED,
     *,
@@ -77,12 +83,12 @@ def load(
 ) -> Dataset:
     """Read, check and split a data set to fit on.
 
-    `path` is a folder of classes, with or without splits, or a manifest, read by `schema`. Raises
-    DataError when the data can't be learned from: nothing usable, all labels equal, a class with
-    fewer than 2 usable items or none to train on.
+    `data` is a folder of classes, with or without splits, a manifest, or what a program holds, read
+    by `schema`. Raises DataError when the data can't be learned from: nothing usable, all labels
+    equal, a class with fewer than 2 usable items or none to train on.
     """
-    path = Path(path)
-    found, kind = _labelled(path, modality, schema)
+    path = Path(str(data))
+    found, kind = _labelled(_data(data), modality, schema)
     _demand_filled(path, found)
     plan, read = plan_of(found), _understood(found, kind)
     checked = _checked(path, read, modality, progress)
@@ -98,16 +104,17 @@ def load(
     kind.demand_variety(path, splits["train"], labels)
     warnings = (
         *(*found.warnings, *_rare(rare), *_twins(labels, kind), *kind.warnings(splits, labels)),
-        *(*few, *clusters.warnings(items, kind.name == _USUAL, schema.group)),
+        *(*few, *clusters.warnings(items, kind.encoding is Encoding.INDEX, schema.group)),
     )
     found = replace(found, warnings=warnings, said=(*found.said, *clusters.said(schema.group)))
     report = _report(found, read, checked, splits, labels)
     report = replace(report, split_rule=plan.rule, near=clusters.near, **left_out)
-    return Dataset(path, items, labels, report, kind.name, "test" in plan.held)
+    held = isinstance(data, InMemory)
+    return Dataset(path, items, labels, report, kind.name, "test" in plan.held, held)
 
 
 def load_labelled(
-    path: Path | str,
+    data: Data | str,
     modality: Modality,
     labels: Sequence[str],
     schema: Schema = GUESSED,
@@ -119,8 +126,8 @@ def load_labelled(
     Where the layout names splits, only its held-out test split counts. Raises DataError when
     nothing is usable, and for a label that the model doesn't know.
     """
-    path = Path(path)
-    found, kind = _labelled(path, modality, schema, labels)
+    path = Path(str(data))
+    found, kind = _labelled(_data(data), modality, schema, labels)
     found, rule = held_out(found)
     read = _understood(found, kind)
     read.kind.recognise(path, read.items, labels)
@@ -136,7 +143,8 @@ def load_labelled(
         conflicts=_ids(conflicts),
         near=clusters.near,
     )
-    return Dataset(path, items, tuple(labels), report, read.kind.name)
+    held = isinstance(data, InMemory)
+    return Dataset(path, items, tuple(labels), report, read.kind.name, in_memory=held)
 
 
 @dataclass(frozen=True)
@@ -149,14 +157,19 @@ class _Read:
 
 
 def _labelled(
-    path: Path, modality: Modality, schema: Schema, known: Sequence[str] = ()
+    data: Data, modality: Modality, schema: Schema, known: Sequence[str] = ()
 ) -> tuple[Found, Targets]:
     """What lies there and has labels, and their kind; `known` are the labels of a model."""
-    found = settle(find(path, modality, schema), schema, known)
+    wanted = kind_named(schema.kind) if schema.kind else None
+    found = settle(find(data, modality, schema), schema, wanted, known)
     kind = kind_of(found, schema)
     found = without_hidden(found, [kind.read(row) for row in found.rows])
     said = remark(kind, found, schema)
     return replace(found, said=(*found.said, *([said] if said else []))), kind
+
+
+def _data(data: Data | str) -> Data:
+    return Path(data) if isinstance(data, str) else data
 
 
 def _understood(found: Found, kind: Targets) -> _Read:
@@ -193,7 +206,7 @@ def _demand_filled(path: Path, found: Found) -> None:
 
 def _without_rare(items: Sequence[Item], kind: Targets) -> tuple[list[Item], tuple[str, ...]]:
     """Without classes of one item, where at least two others are left; also those classes."""
-    if kind.name != _USUAL:
+    if kind.encoding is not Encoding.INDEX:
         return list(items), ()
     different = Counter(label for label, _ in {(item.label, item.identity) for item in items})
     rare = tuple(sorted(label for label, count in different.items() if count == 1))
@@ -227,7 +240,7 @@ def _twins(labels: Sequence[str], kind: Targets) -> tuple[str, ...]:
     first: dict[str, str] = {}
     pairs = [(first.setdefault(alike(label), label), label) for label in labels]
     twins = [f"{one!r} and {other!r}" for one, other in pairs if one != other]
-    if kind.name != _USUAL or not twins:
+    if kind.encoding is not Encoding.INDEX or not twins:
         return ()
     return (
         f"Classes {several(twins)} differ in case alone and are two classes. "
@@ -257,7 +270,7 @@ def _report(
     """What can be said of any data set; the caller adds what it left out and why."""
     kind = read.kind
     read_from = f"`{found.column}` is" if not found.kind else "the folders' names are"
-    told = (f"{read_from} read as {kind.name}",) if kind.name != _USUAL else ()
+    told = (f"{read_from} read as {kind.name}",) if not kind.verbatim else ()
     return DataReport(
         items=sum(map(len, splits.values())),
         splits={name: kind.count(items, labels) for name, items in splits.items()},

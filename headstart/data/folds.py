@@ -52,8 +52,8 @@ def judged(
     part_of = _Shares.of(dataset, dataset.items, f"{repeat}").folds(folds)
     rest = [item for item in dataset.items if part_of[item.cluster] != fold]
     split_of = _Shares.of(dataset, rest, f"{repeat} {fold}").held_out(validation)
-    held = {cluster: "test" for cluster, part in part_of.items() if part == fold}
-    return _with(dataset, dataset.items, split_of | held)
+    test = {cluster: "test" for cluster, part in part_of.items() if part == fold}
+    return _with(dataset, dataset.items, split_of | test)
 
 
 def everything(dataset: Dataset, validation: float = 0.2) -> Dataset:
@@ -68,7 +68,8 @@ def most_folds(dataset: Dataset) -> int:
     As many as there are clusters, where each class has two at least, so that one is always learned
     from.
     """
-    pairs = {(i.label if dataset.kind == "classes" else "", i.cluster) for i in dataset.items}
+    stratum = kind_named(dataset.kind).stratum
+    pairs = {(stratum(item.label), item.cluster) for item in dataset.items}
     fewest = min(Counter(label for label, _ in pairs).values(), default=0)
     return len({item.cluster for item in dataset.items}) if fewest > 1 else 0
 
@@ -85,7 +86,7 @@ class _Shares:
         different = {item.identity: item for item in items}
         ordered = [different[identity] for identity in sorted(different)]
         labels = [item.label for item in ordered]
-        targets = kind_named(dataset.kind)().encode(labels, dataset.labels)
+        targets = kind_named(dataset.kind).encode(labels, dataset.labels)
         names = {item.cluster: hashed(f"{salt} {item.cluster}") for item in ordered}
         counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
         for item, stratum in zip(ordered, strata(targets).tolist(), strict=True):

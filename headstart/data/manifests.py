@@ -30,7 +30,7 @@ _NO_CONTENT, _NO_SPLIT = "the row names no content", "the row names no split"
 
 
 @dataclass(frozen=True)
-class _Record:
+class Record:
     """One row of a table: its number, and what stands in the columns that are read."""
 
     place: str  # `line 3` or `row 3`
@@ -41,8 +41,8 @@ class _Record:
     group: Any = None
 
 
-_Located = tuple[str, Source | None, str]  # an item's id, where to read it, or why there is none
-_Locate = Callable[[_Record, str | None], _Located]  # a row of a split, if it is of one
+Located = tuple[str, Source | None, str]  # an item's id, where to read it, or why there is none
+Locate = Callable[[Record, str | None], Located]  # a row of a split, if it is of one
 
 
 @dataclass(frozen=True)
@@ -55,10 +55,10 @@ class _Manifest:
     modality: Modality
     split: str | None = None
 
-    def place(self, record: _Record) -> str:
+    def place(self, record: Record) -> str:
         return f"{self.path} {record.place}"
 
-    def id(self, record: _Record) -> str:
+    def id(self, record: Record) -> str:
         return f"{self.name}#{record.number}"
 
 
@@ -73,34 +73,57 @@ def find_rows(
     """
     name = Path(os.path.abspath(path)).relative_to(paths.root).as_posix()
     manifest = _Manifest(path, paths, name, modality, split)
-    columns, records = _records(manifest, schema)
+    table, columns = _with_columns(manifest, schema)
+    read = table.texts if modality.inline else table.contents
+    contents = zip(*(read(column) for column in columns.content), strict=True)
+    records = records_of(table, columns, contents)
     locate = _inline(manifest, columns) if modality.inline else _listed(manifest, columns, records)
-    splits = _Splits.of(columns, records) if split is None else _Splits()
-    rows = []
-    for record in records:
-        place = manifest.place(record)
-        own = split or splits.of_row(place, record)
-        name, source, missing = locate(record, own)
-        if splits.names and own is None:
-            missing = _NO_SPLIT if source else missing
-            source = None
-        missing = "" if source else missing
-        rows.append(Row(name, place, record.label, own, source, missing, _text(record.group)))
-    said = (*((columns.said,) if columns.said else ()), *splits.said, *paths.said())
-    return Found(
-        *(paths.root, tuple(rows)),
-        column=columns.label,
-        split_names=splits.names,
-        said=said,
-        columns=columns.labels,
-        content=columns.content,
-    )
+    found = Listing(path, paths.root, columns, records, locate, split).found()
+    return replace(found, said=(*found.said, *paths.said()))
 
 
-def _inline(manifest: _Manifest, columns: Columns) -> _Locate:
+@dataclass(frozen=True)
+class Listing:
+    """The rows of a table that lists items, and how each row's content is located.
+
+    `split` is what all of them are of, where a column doesn't say it.
+    """
+
+    path: Path
+    root: Path
+    columns: Columns
+    records: Sequence[Record]
+    locate: Locate
+    split: str | None = None
+
+    def found(self) -> Found:
+        """What it lists. Raises DataError for a split that is none."""
+        columns = self.columns
+        splits = _Splits.of(columns, self.records) if self.split is None else _Splits()
+        rows = []
+        for record in self.records:
+            place = f"{self.path} {record.place}"
+            own = self.split or splits.of_row(place, record)
+            name, source, missing = self.locate(record, own)
+            if splits.names and own is None:
+                missing = _NO_SPLIT if source else missing
+                source = None
+            missing = "" if source else missing
+            rows.append(Row(name, place, record.label, own, source, missing, _text(record.group)))
+        return Found(
+            *(self.root, tuple(rows)),
+            column=columns.label,
+            split_names=splits.names,
+            said=(*((columns.said,) if columns.said else ()), *splits.said),
+            columns=columns.labels,
+            content=columns.content,
+        )
+
+
+def _inline(manifest: _Manifest, columns: Columns) -> Locate:
     """The texts in the record's columns, as UTF-8; those that aren't Unicode fail their check."""
 
-    def locate(record: _Record, _: str | None) -> _Located:
+    def locate(record: Record, _: str | None) -> Located:
         for column, value in zip(columns.content, record.content, strict=True):
             if not isinstance(value, str | None):
                 raise DataError(
@@ -114,7 +137,7 @@ def _inline(manifest: _Manifest, columns: Columns) -> _Locate:
     return locate
 
 
-def _listed(manifest: _Manifest, columns: Columns, records: Sequence[_Record]) -> _Locate:
+def _listed(manifest: _Manifest, columns: Columns, records: Sequence[Record]) -> Locate:
     """The file that the record names, or the bytes that it holds."""
     base, paths = manifest.path.parent, manifest.paths
     (column,) = columns.content
@@ -122,7 +145,7 @@ def _listed(manifest: _Manifest, columns: Columns, records: Sequence[_Record]) -
     values = [value for value in named if isinstance(value, str) and value.strip()]
     first = paths.elsewhere(values, base, manifest.split)
 
-    def locate(record: _Record, split: str | None) -> _Located:
+    def locate(record: Record, split: str | None) -> Located:
         (content,) = record.content
         if content is None or content == "" or isinstance(content, Source):
             return manifest.id(record), content or None, _NO_CONTENT
@@ -146,7 +169,7 @@ class _Splits:
     said: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, columns: Columns, records: Sequence[_Record]) -> _Splits:
+    def of(cls, columns: Columns, records: Sequence[Record]) -> _Splits:
         if columns.split is None:
             return cls()
         words = {_text(record.split): None for record in records}
@@ -155,7 +178,7 @@ class _Splits:
             return cls(said=(f"`{columns.split}` names no split and is not used",))
         return cls(names, (f"`{columns.split}` says which split a row is in",))
 
-    def of_row(self, place: str, record: _Record) -> str | None:
+    def of_row(self, place: str, record: Record) -> str | None:
         word = _text(record.split).lower()
         if not self.names or not word:
             return None
@@ -172,12 +195,10 @@ def _text(value: Any) -> str:
     return "" if value is None or value != value else str(value).strip()
 
 
-def _records(manifest: _Manifest, schema: Schema) -> tuple[Columns, list[_Record]]:
-    """The rows of the first table in the file that has the columns, such as of a workbook's."""
-    modality = manifest.modality
-    table, columns = _with_columns(manifest, schema)
-    read = table.texts if modality.inline else table.contents
-    contents = zip(*(read(column) for column in columns.content), strict=True)
+def records_of(
+    table: ItemTable, columns: Columns, contents: Iterable[tuple[Any, ...]]
+) -> list[Record]:
+    """The rows of a table, with what is to locate the content of each."""
     labels: Iterable[Any] = zip(*map(table.values, columns.labels), strict=True)
     if len(columns.labels) < 2:
         labels = table.values(columns.label) if columns.label else repeat(None)
@@ -185,13 +206,14 @@ def _records(manifest: _Manifest, schema: Schema) -> tuple[Columns, list[_Record
         table.values(column) if column else repeat(None)
         for column in (columns.split, columns.group)
     )
-    return columns, [
-        _Record(f"{table.noun} {number}", number, *values)
+    return [
+        Record(f"{table.noun} {number}", number, *values)
         for number, *values in zip(table.numbers(), contents, labels, splits, groups, strict=False)
     ]
 
 
 def _with_columns(manifest: _Manifest, schema: Schema) -> tuple[ItemTable, Columns]:
+    """The first table in the file that has the columns, such as of a workbook's, and them."""
     errors: list[DataError] = []
     for table in tables.read(manifest.path):
         try:

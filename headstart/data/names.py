@@ -57,10 +57,10 @@ def splits_among(names: Iterable[str]) -> dict[str, str]:
 
     Where none is by itself, those whose names are alike but for that word: `asl_alphabet_train`.
     """
-    known = list(names)
-    own = {name: split for name in known if (split := split_of(name))}
+    every = list(names)
+    own = {name: split for name in every if (split := split_of(name))}
     groups: defaultdict[tuple[str, ...], dict[str, str]] = defaultdict(dict)
-    for name in known:
+    for name in every:
         words = _words(name)
         for place, word in enumerate(words):
             if split := split_word(word):

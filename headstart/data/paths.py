@@ -217,14 +217,14 @@ def _names_things(column: str) -> bool:
 
 def _index(ways: Iterable[Way]) -> Mapping[str, list[Way]]:
     """All ways by the name they end in, with and without its suffix."""
-    found: defaultdict[str, list[Way]] = defaultdict(list)
+    index: defaultdict[str, list[Way]] = defaultdict(list)
     for way in ways:
         name = alike(way[-1])
-        found[name].append(way)
+        index[name].append(way)
         stem = os.path.splitext(name)[0]
         if stem != name:
-            found[stem].append(way)
-    return found
+            index[stem].append(way)
+    return index
 
 
 def _parts(path: str) -> list[str]:
@@ -232,10 +232,10 @@ def _parts(path: str) -> list[str]:
     return [alike(name) for name in names if name not in ("", ".", "..")]
 
 
-def _ends(way: Way, wanted: Sequence[str]) -> bool:
+def _ends(way: Way, parts: Sequence[str]) -> bool:
     """Whether a way ends in these folders; the file's own name is known to fit."""
-    folders = wanted[:-1]
-    return not folders or [alike(name) for name in way[-len(wanted) : -1]] == list(folders)
+    folders = parts[:-1]
+    return not folders or [alike(name) for name in way[-len(parts) : -1]] == list(folders)
 
 
 def _holds(folder: str, path: str) -> bool:
@@ -258,6 +258,6 @@ def _leaves(place: str, value: str) -> DataError:
     )
 
 
-def file_source(found: str | Path) -> tuple[FileSource | None, str]:
+def file_source(place: str | Path) -> tuple[FileSource | None, str]:
     """What `Paths.find` answered, as a source or the reason for there being none."""
-    return (FileSource(found), "") if isinstance(found, Path) else (None, found)
+    return (FileSource(place), "") if isinstance(place, Path) else (None, place)

@@ -60,18 +60,18 @@ class Plan:
         )
 
 
-def plan_of(found: Found) -> Plan:
+def plan_of(contents: Found) -> Plan:
     """Three named splits are used as they are; of two the second is held out for the test.
 
     Where a named test split has no labels, another is cut from the training split.
     """
-    present = [name for name in SPLITS if name in found.split_names]
-    words = [f"`{found.split_names[name]}`" for name in present]
-    without = [f"`{word}` has no labels; " for word in found.unlabelled.values()]
+    present = [name for name in SPLITS if name in contents.split_names]
+    words = [f"`{contents.split_names[name]}`" for name in present]
+    without = [f"`{word}` has no labels; " for word in contents.unlabelled.values()]
     if len(present) == 3:
         rule = f"{words[0]}, {words[1]} and {words[2]} are the splits as named"
         return Plan(rule, {name: name for name in SPLITS}, None)
-    if present == ["train", "validation"] and "test" in found.unlabelled:
+    if present == ["train", "validation"] and "test" in contents.unlabelled:
         rule = (
             f"{without[0]}{words[1]} is the validation; "
             f"test (20 %) is cut from {words[0]} by content hash"
@@ -88,27 +88,27 @@ def plan_of(found: Found) -> Plan:
     return Plan(f"{only}train, validation and test (70/15/15) are cut by content hash", {}, UNSPLIT)
 
 
-def held_out(found: Found) -> tuple[Found, str]:
+def held_out(contents: Found) -> tuple[Found, str]:
     """Only what the layout holds out, or everything where it names fewer than two splits."""
-    present = [name for name in SPLITS if name in found.split_names]
-    without = [f"`{word}` has no labels; " for word in found.unlabelled.values()]
+    present = [name for name in SPLITS if name in contents.split_names]
+    without = [f"`{word}` has no labels; " for word in contents.unlabelled.values()]
     if len(present) < 2:
-        return found, f"{''.join(without)}every item is test data"
+        return contents, f"{''.join(without)}every item is test data"
     last = present[-1]
-    rows = tuple(row for row in found.rows if row.split == last)
-    rule = f"{''.join(without)}only the held-out `{found.split_names[last]}` is used"
-    return replace(found, rows=rows), rule
+    rows = tuple(row for row in contents.rows if row.split == last)
+    rule = f"{''.join(without)}only the held-out `{contents.split_names[last]}` is used"
+    return replace(contents, rows=rows), rule
 
 
-def without_hidden(found: Found, labels: Sequence[str | None]) -> Found:
+def without_hidden(contents: Found, labels: Sequence[str | None]) -> Found:
     """What has labels: splits of which no row has one, as in a competition's test, are left out.
 
     `labels` are those of the rows, None where there is none. A split of which all are -1 or empty
     sets, which no training row is, has none either.
     """
     values: dict[str, set[str | None]] = {}
-    for row, label in zip(found.rows, labels, strict=True):
-        if row.split in found.split_names:
+    for row, label in zip(contents.rows, labels, strict=True):
+        if row.split in contents.split_names:
             values.setdefault(str(row.split), set()).add(label)
     trained = values.get("train", set())
     hidden = {
@@ -117,11 +117,11 @@ def without_hidden(found: Found, labels: Sequence[str | None]) -> Found:
         if split != "train" and own <= _HIDDEN and not (own - {None}) & trained
     }
     if not hidden or len(hidden) == len(values):
-        return found
-    names = dict(found.split_names)
+        return contents
+    names = dict(contents.split_names)
     return replace(
-        found,
-        rows=tuple(row for row in found.rows if row.split not in hidden),
-        unlabelled={**found.unlabelled, **{split: names.pop(split) for split in sorted(hidden)}},
+        contents,
+        rows=tuple(row for row in contents.rows if row.split not in hidden),
+        unlabelled={**contents.unlabelled, **{split: names.pop(split) for split in sorted(hidden)}},
         split_names=names,
     )

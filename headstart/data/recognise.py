@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from headstart.contracts import Modality
 from headstart.data.items import find
 from headstart.data.schema import Schema
+from headstart.data.sources import Data
 from headstart.errors import DataError
 
 
-def recognise(path: Path | str, modalities: Mapping[str, Modality], schema: Schema) -> str:
+def recognise(data: Data, modalities: Mapping[str, Modality], schema: Schema) -> str:
     """The name of the modality that finds most items there, the first of them where several do.
 
     Nothing is opened but manifests. Where a column of texts was named, it is a modality whose
@@ -24,13 +24,13 @@ def recognise(path: Path | str, modalities: Mapping[str, Modality], schema: Sche
         if (schema.content and not modality.inline) or (schema.files and modality.inline):
             continue
         try:
-            found = find(Path(path), modality, schema)
+            found = find(data, modality, schema)
         except DataError as error:
             errors.append(error)
             continue
         counts[name] = sum(row.source is not None for row in found.rows)
     if not any(counts.values()):
         raise next(
-            iter(errors), DataError(f"{path} holds no item of a known kind. Give files of one.")
+            iter(errors), DataError(f"{data} holds no item of a known kind. Give files of one.")
         )
     return max(counts, key=lambda name: counts[name])

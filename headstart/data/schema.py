@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.contracts import Modality
-from headstart.data.tables.cells import are_marks, is_blank, number
+from headstart.contracts.cells import are_marks, is_blank, number
 from headstart.data.tables.interface import ItemTable
 from headstart.errors import DataError
 
@@ -39,7 +39,7 @@ class Schema:
     """What the user says of a manifest; all that is None or empty is told from the manifest.
 
     `label` names the label column, or several with commas between, and `content` the column of the
-    content, or two that make a pair of texts. `kind` is "classes", "numbers" or "label sets";
+    content, or two that make a pair of texts. `kind` names a kind of target, such as "numbers";
     `delimiter` stands between the labels of one item, which are then a set. `group` names the
     column of the groups that items belong to, `files` the one of paths to files. `class_level` says
     which folders are the classes: 1 for those right in the data set's folder or in a split's.

@@ -10,9 +10,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headstart.errors import DataError
+
+if TYPE_CHECKING:
+    from headstart.contracts import Modality
+    from headstart.data.schema import Schema
 
 SPLITS = ("train", "validation", "test")
 SPLIT_WORDS = {
@@ -161,3 +165,19 @@ class Found:
     columns: tuple[str, ...] = ()
     content: tuple[str, ...] = ()
     unlabelled: Mapping[str, str] = field(default_factory=dict)
+
+
+class InMemory(ABC):
+    """A data set that a program holds, in the place of a folder's or manifest's path."""
+
+    name: str  # for messages, such as DataFrame
+
+    @abstractmethod
+    def find(self, modality: Modality, schema: Schema) -> Found:
+        """Every item with its label. Raises DataError where nothing says either."""
+
+    def __str__(self) -> str:
+        return self.name
+
+
+Data = Path | InMemory  # where a data set is

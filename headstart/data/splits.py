@@ -82,18 +82,18 @@ def _held_out(
 
 
 def _whole(
-    wanted: Mapping[str, float], least: Mapping[str, int], most: Mapping[str, int], total: int
+    goals: Mapping[str, float], least: Mapping[str, int], most: Mapping[str, int], total: int
 ) -> dict[str, int]:
     """Whole numbers that sum to a total, as far as bounds allow: by largest remainders (Hamilton).
 
     Of equal remainders that of the lowest hash comes first, so that classes of one size differ.
     """
-    found = {n: max(least[n], min(most[n], floor(want + _TINY))) for n, want in wanted.items()}
-    free = [name for name in found if found[name] < most[name]]
-    free.sort(key=lambda name: (-round(wanted[name] - found[name], 9), hashed(name)))
-    for name in free[: max(0, total - sum(found.values()))]:
-        found[name] += 1
-    return found
+    counts = {n: max(least[n], min(most[n], floor(want + _TINY))) for n, want in goals.items()}
+    free = [name for name in counts if counts[name] < most[name]]
+    free.sort(key=lambda name: (-round(goals[name] - counts[name], 9), hashed(name)))
+    for name in free[: max(0, total - sum(counts.values()))]:
+        counts[name] += 1
+    return counts
 
 
 def spread(

@@ -70,15 +70,15 @@ def walk(path: Path, modality: Modality) -> Folder:
     """
     listed: list[tuple[str, list[str], list[str]]] = []
     top = Path(os.path.realpath(path))
-    seen: set[tuple[str, str]] = set()
+    visited: set[tuple[str, str]] = set()
     for parent, folders, names in os.walk(path, followlinks=True, onerror=_raise):
         inner = Path(parent).relative_to(path).parts
         real = os.path.realpath(parent)
         key = inner[0] if inner else "", real
-        if key in seen or (inner and (top.is_relative_to(real) or not OURS.isdisjoint(names))):
+        if key in visited or (inner and (top.is_relative_to(real) or not OURS.isdisjoint(names))):
             folders[:] = []
             continue
-        seen.add(key)
+        visited.add(key)
         folders[:] = sorted(name for name in folders if not _passed_over(name))
         listed.append((parent, list(folders), names))
     found: dict[str, Folder] = {}

@@ -8,35 +8,43 @@ from pathlib import Path
 from headstart.contracts import Modality
 from headstart.data import manifests, tables
 from headstart.data.check import check_items
+from headstart.data.items import find
 from headstart.data.names import lists_no_items
 from headstart.data.paths import Paths
 from headstart.data.schema import Schema
-from headstart.data.sources import FileSource, Item
+from headstart.data.sources import Data, FileSource, Found, InMemory, Item
 from headstart.data.trees import walk
 from headstart.errors import DataError
 from headstart.runtime.progress import Progress
 
 
 def unlabelled(
-    path: Path, modality: Modality, schema: Schema, progress: Progress
+    data: Data, modality: Modality, schema: Schema, progress: Progress
 ) -> tuple[Item, ...] | None:
     """The usable items of data without labels, each with an empty one; None where labels are named.
 
     An item is in the split that a manifest's column says, else in none. Items that can't be used
     are left out with a warning. Raises DataError where none is left.
     """
-    found = _files(path, modality) if path.is_dir() else _rows(path, modality, schema)
+    found = _found(data, modality, schema)
     if found is None:
         return None
     checked = check_items(found, modality, progress)
     if not checked.items:
         raise DataError(
-            f"{path} has no usable item among {len(found)}. Give files that can be read."
+            f"{data} has no usable item among {len(found)}. Give files that can be read."
         )
-    progress.say(f"{path} names no labels: {len(checked.items)} items without any.")
+    progress.say(f"{data} names no labels: {len(checked.items)} items without any.")
     for name, reason in checked.skipped[:1]:
         progress.warn(f"{len(checked.skipped)} items are skipped; the first, {name}: {reason}")
     return checked.items
+
+
+def _found(data: Data, modality: Modality, schema: Schema) -> list[Item] | None:
+    if isinstance(data, InMemory):
+        lacking = replace(schema, may_lack_label=schema.label is None)
+        return _without_labels(find(data, modality, lacking))
+    return _files(data, modality) if data.is_dir() else _rows(data, modality, schema)
 
 
 def _files(path: Path, modality: Modality) -> list[Item] | None:
@@ -55,7 +63,10 @@ def _rows(path: Path, modality: Modality, schema: Schema) -> list[Item] | None:
         return None
     paths = Paths(path.parent, lambda: walk(path.parent, modality).every())
     schema = replace(schema, may_lack_label=schema.label is None)
-    found = manifests.find_rows(path, paths, None, modality, schema)
+    return _without_labels(manifests.find_rows(path, paths, None, modality, schema))
+
+
+def _without_labels(found: Found) -> list[Item] | None:
     if found.column:
         return None
     return [Item(row.id, "", row.split, row.source) for row in found.rows if row.source]

@@ -59,8 +59,11 @@ def features_arm(experiment: Experiment, backbone: Backbone) -> ArmResult:
 
     The probe answers validation as it is fitted to the training items alone, so that it can be
     compared with other arms, and strategies start from it. What answers test items and is handed
-    over is fitted to both.
+    over is fitted to both. Without a probe the head is as the task makes it: no arm to compare
+    with, and only what others need of one.
     """
+    if not experiment.task.has_probe:
+        return _untrained(experiment, backbone)
     started = time.monotonic()
     examples = experiment.examples(backbone)
     seed_everything(experiment.settings.seed)
@@ -71,6 +74,14 @@ def features_arm(experiment: Experiment, backbone: Backbone) -> ArmResult:
     outputs = {name: answers(heads[name], examples[name][0]) for name in JUDGED}
     arm = arm_of(experiment, "feature-extraction", outputs, time.monotonic() - started)
     return ArmResult(arm, Model(backbone.stages, head), start=start)
+
+
+def _untrained(experiment: Experiment, backbone: Backbone) -> ArmResult:
+    started = time.monotonic()
+    seed_everything(experiment.settings.seed)
+    model = Model(backbone.stages, new_head(experiment, backbone))
+    outputs = judge(experiment, model)
+    return ArmResult(arm_of(experiment, "untrained", outputs, time.monotonic() - started), model)
 
 
 def head_arm(
@@ -109,11 +120,11 @@ def strategy_arm(
     started = time.monotonic()
     recipe = experiment.recipe(strategy, name, backbone)
     seed_everything(experiment.settings.seed)
-    probe = strategy.starts_from_probe()
+    probe = experiment.task.has_probe and strategy.starts_from_probe()
     head = copy.deepcopy(_start(features)) if probe else new_head(experiment, backbone)
     model = Model(copy.deepcopy(dict(backbone.stages)), head)
     splits = experiment.splits(backbone, strategy, recipe.epochs)
-    training, refits = Training(), probe or strategy.ends_with_probe()
+    training, refits = Training(), probe or _ends_with_probe(experiment, strategy)
     if recipe.epochs:
         share = STRATEGY_SHARE if experiment.settings.scratch else 1.0
         session = experiment.session(name, until or experiment.budget.until(share))
@@ -168,6 +179,10 @@ def new_head(experiment: Experiment, backbone: Backbone) -> nn.Module:
 
 def _start(outcome: ArmResult) -> nn.Module:
     return outcome.start or outcome.model.head
+
+
+def _ends_with_probe(experiment: Experiment, strategy: Strategy) -> bool:
+    return experiment.task.has_probe and strategy.ends_with_probe()
 
 
 def _answered(experiment: Experiment, model: Model, refit: bool) -> dict[str, np.ndarray]:

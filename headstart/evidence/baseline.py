@@ -17,13 +17,14 @@ import numpy as np
 from headstart.contracts import Examples
 from headstart.contracts.head import SURE
 from headstart.contracts.standardisation import Standardisation
+from headstart.contracts.targets import Encoding
 from headstart.data import Item, nested, refolded
+from headstart.data.targets import kind_named
 from headstart.evidence.experiment import Experiment
 from headstart.evidence.record import Arm
 
 WORDS = "tf-idf"
 _STRENGTHS = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)  # inverse regularisation, for rows of length 1
-_KINDS = ("classes", "numbers", "label sets")
 _FOLDS = 5
 _JUDGED = 250  # held-out items that pick a strength as well as all items in turn
 _MOST = 10_000  # items that it learns from; more of them take minutes and change little
@@ -50,7 +51,7 @@ def baseline_arm(experiment: Experiment) -> Arm | None:
     """
     started = time.monotonic()
     experiment = _bounded(experiment)
-    if experiment.task.kind not in _KINDS or not _in_time(experiment):
+    if _encoding(experiment) is Encoding.OTHER or not _in_time(experiment):
         return None
     content = {
         split: experiment.reader.described(experiment.dataset.split(split)) for split in _SPLITS
@@ -76,6 +77,10 @@ def baseline_arm(experiment: Experiment) -> Arm | None:
     selection_key = float(checked.mean()), -float(losses.mean())
     spent = time.monotonic() - started
     return Arm(name, scores, selection_key, spent, checked=checked, outputs=outputs)
+
+
+def _encoding(experiment: Experiment) -> Encoding:
+    return kind_named(experiment.task.kind).encoding
 
 
 def _bounded(experiment: Experiment) -> Experiment:
@@ -182,9 +187,10 @@ def _held(items: Sequence[Item]) -> np.ndarray:
 def _fitted(experiment: Experiment, examples: Examples, strength: float) -> Fit:
     """A linear model of the task's kind, classes weighed as everywhere else."""
     rows, targets = examples
-    if experiment.task.kind == "numbers":
+    encoding = _encoding(experiment)
+    if encoding is Encoding.AMOUNTS:
         return _ridge(rows, targets, strength, experiment.task_settings)
-    if experiment.task.kind == "classes":
+    if encoding is Encoding.INDEX:
         weights = experiment.task_settings.get("weights")
         known = dict(enumerate(weights)) if weights else None
         return _classes(examples, strength, len(experiment.labels), known)

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import comb, erfc, sqrt
 from typing import Any
 
 import numpy as np
 
-from headstart.contracts import Task
+from headstart.contracts import Encoding, Targets, Task
+from headstart.data.targets import known_kind
 from headstart.evidence.intervals import LEVEL, RESAMPLES, Interval, average, paired
 
 WIDEST_CONFUSION = 200  # labels; the matrix of more is too large to look at, or to keep
 _NORMAL = 1.959964  # standard deviations that hold 95 %
-_BLOCK, _NOTHING = 100, 1e-9  # resamples held at a time; of an item: what is less is rounding
-_WORDS = {
-    "classes": ("class", "classes"),
-    "label sets": ("label", "labels"),
-    "numbers": ("number", "numbers"),
-}
-Arrays = Sequence[np.ndarray]
+_BLOCK = 100  # resamples held at a time
 
 
 @dataclass(frozen=True)
@@ -77,9 +72,10 @@ def by_class(
     `confusion` counts items by true (rows) and predicted class, up to 200 classes. None for other
     kinds of target.
     """
-    if task.kind not in _ROWS:
+    kind = known_kind(task.kind)
+    rows = _rows(kind, _Judged(task, labels, outputs, scratch, targets, seed)) if kind else None
+    if kind is None or rows is None:
         return None
-    rows = _ROWS[task.kind](_Judged(task, labels, outputs, scratch, targets, seed))
     chances = {row.label: row.chance for row in rows if row.change and row.change.high < 0}
     tested = sum(row.change is not None for row in rows)
     hurt = holm(chances, tested)
@@ -88,11 +84,11 @@ def by_class(
         without, using = task.scores(scratch, targets), task.scores(outputs, targets)
         gap = paired(without, using, seed).to_json()
     found: dict[str, Any] = {"rows": [row.to_json() for row in rows], "confusion": None}
-    if task.kind == "classes" and len(labels) <= WIDEST_CONFUSION:
+    if kind.encoding is Encoding.INDEX and len(labels) <= WIDEST_CONFUSION:
         places = targets * len(labels) + outputs.argmax(axis=1)
         counts = np.bincount(places, minlength=len(labels) ** 2)
         found["confusion"] = counts.reshape(len(labels), -1).tolist()
-    return found | {"hurt": hurt, "ntg": gap, "said": _said(rows, hurt, tested, task.kind)}
+    return found | {"hurt": hurt, "ntg": gap, "said": _said(rows, hurt, tested, kind.words)}
 
 
 def by_group(
@@ -128,7 +124,9 @@ def by_group(
 def within(task: Task, outputs: np.ndarray, targets: np.ndarray, groups: Any) -> np.ndarray:
     """Each item's score (N,) among those of its group (N,): balanced there, where classes are."""
     found, names = task.scores(outputs, targets), np.asarray(groups)
-    for own in (names == name for name in np.unique(names) if task.kind == "classes"):
+    kind = known_kind(task.kind)
+    classes = kind is not None and kind.encoding is Encoding.INDEX
+    for own in (names == name for name in np.unique(names) if classes):
         found[own] = task.scores(outputs[own], targets[own])
     return found
 
@@ -157,6 +155,13 @@ def sign_chance(change: np.ndarray) -> float:
     return min(1.0, float(2 * tail / 2**count))
 
 
+def _rows(kind: Targets, judged: _Judged) -> list[_Row] | None:
+    """The rows of a table by name; None where the kind of target has none."""
+    if kind.encoding is Encoding.INDEX:
+        return _classes(judged)
+    return _resampled(kind, judged)
+
+
 def _classes(judged: _Judged) -> list[_Row]:
     rows = []
     for number, label in enumerate(judged.labels):
@@ -175,55 +180,21 @@ def _classes(judged: _Judged) -> list[_Row]:
     return rows
 
 
-def _label_sets(judged: _Judged) -> list[_Row]:
-    """Each label's F1; a label that no item has and none gets has no value."""
-    true = judged.targets > 0
+def _resampled(kind: Targets, judged: _Judged) -> list[_Row] | None:
+    """A row for each name, from a measure of sums over items, which are resampled 2,000 times.
 
-    def parts(outputs: np.ndarray) -> Arrays:
-        answers = (set(answer["labels"]) for answer in judged.task.decode(outputs, judged.labels))
-        predicted = np.array([[label in answer for label in judged.labels] for answer in answers])
-        return [2.0 * (true & predicted), true.astype(np.float64) + predicted]
-
-    def f1(sums: Arrays) -> np.ndarray:
-        return _over(*sums)
-
-    return _resampled(judged, parts, f1, true.sum(axis=0))
-
-
-def _numbers(judged: _Judged) -> list[_Row]:
-    """Each number's R² in the user's units; a number that never changes has no value."""
-    true = judged.targets.astype(np.float64)
-    scale = np.where((true == true[0]).all(axis=0), np.inf, true.std(axis=0))
-    centred = (true - true.mean(axis=0)) / scale
-
-    def parts(outputs: np.ndarray) -> Arrays:
-        answers = judged.task.decode(outputs, judged.labels)
-        rows = [list(row.get("values", {"": row.get("value")}).values()) for row in answers]
-        errors = (true - np.array(rows, dtype=np.float64)) / scale
-        return [errors**2, centred, centred**2]
-
-    def r2(sums: Arrays) -> np.ndarray:
-        errors, total, squares = sums
-        return 1 - _over(errors, squares - total**2 / len(true))
-
-    return _resampled(judged, parts, r2, np.full(true.shape[1], len(true)))
-
-
-_ROWS = {"classes": _classes, "label sets": _label_sets, "numbers": _numbers}
-
-
-def _resampled(
-    judged: _Judged,
-    parts: Callable[[np.ndarray], Arrays],
-    measure: Callable[[Arrays], np.ndarray],
-    items: np.ndarray,
-) -> list[_Row]:
-    """A row for each column, from a measure of sums over items, which are resampled 2,000 times.
-
-    `parts` are what an arm's items add to the sums, (N, K) each; a change's probability by chance
-    is that of a normal distribution with the resamples' spread.
+    A change's probability by chance is that of a normal distribution with the resamples' spread.
+    None where the kind of target has no such sums.
     """
-    given = [parts(arm) for arm in judged.arms]
+    given = [
+        kind.sums(judged.task.decode(arm, judged.labels), judged.targets, judged.labels)
+        for arm in judged.arms
+    ]
+    if not given[0]:
+        return None
+    measure, items = kind.measure, np.full(len(judged.labels), len(judged.targets))
+    if kind.encoding is Encoding.MARKS:
+        items = (judged.targets > 0).sum(axis=0)
     whole = [measure([part.sum(axis=0) for part in arm]) for arm in given]
     blocks = [
         [measure([weights @ part for part in arm]) for arm in given]
@@ -252,12 +223,6 @@ def _weights(count: int, seed: int) -> Iterator[np.ndarray]:
         yield times.reshape(_BLOCK, count).astype(np.float64)
 
 
-def _over(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-    """The ratio, not a number where there is nothing to divide by."""
-    sound = below > _NOTHING
-    return np.where(sound, above / np.where(sound, below, 1.0), np.nan)
-
-
 def _bounds(value: float, resampled: np.ndarray) -> Interval | None:
     if not np.isfinite(value):
         return None
@@ -271,8 +236,8 @@ def _chance(change: Interval | None, changes: np.ndarray) -> float:
     return erfc(abs(change.value) / spread / sqrt(2)) if change and spread > 0 else 1.0
 
 
-def _said(rows: Sequence[_Row], hurt: Sequence[str], tested: int, kind: str) -> str:
-    one, many = _WORDS[kind]
+def _said(rows: Sequence[_Row], hurt: Sequence[str], tested: int, words: tuple[str, str]) -> str:
+    one, many = words
     known = [(row.value.value, row.label) for row in rows if row.value]
     if not known:
         return f"No {one} has test items to judge it by."

@@ -12,6 +12,8 @@ from torch import nn
 
 from headstart.contracts.model import Model
 from headstart.contracts.standardisation import label_shares
+from headstart.contracts.targets import Encoding
+from headstart.data.targets import USUAL, kind_named
 from headstart.evidence.intervals import LEVEL, RESAMPLES, Interval
 
 BINS = 15
@@ -72,7 +74,7 @@ def calibration(
     outputs: Mapping[str, np.ndarray],
     targets: Mapping[str, np.ndarray],
     scratch: np.ndarray | None = None,
-    kind: str = "classes",
+    kind: str = USUAL,
     seed: int = 0,
     balanced: bool = False,
 ) -> dict[str, Any] | None:
@@ -83,7 +85,7 @@ def calibration(
     on test. `bins` are the parts of a reliability diagram before scaling, `bins_scaled` after it.
     Where it is `balanced` each label counts as much as another in all of this, as in fitting.
     """
-    if kind != "classes":
+    if kind_named(kind).encoding is not Encoding.INDEX:
         return None
     test, truth = outputs["test"].astype(np.float64), targets["test"]
     counts = {name: label_shares(own) if balanced else None for name, own in targets.items()}

@@ -173,7 +173,7 @@ class Experiment:
             patience=max(5, epochs // 3),
             batch_size=self.settings.batch_size or defaults.batch_size(count),
             learning_rate=self.settings.learning_rate
-            or defaults.learning_rate(strategy.starts_from_probe(), width),
+            or defaults.learning_rate(self.task.has_probe and strategy.starts_from_probe(), width),
         )
 
     def steps_per_epoch(self) -> int:

@@ -10,6 +10,9 @@ from torch import nn
 
 from headstart.contracts import Examples, Task
 from headstart.contracts.head import HeadFitter, Shape, TrainingSet
+from headstart.contracts.targets import Encoding
+from headstart.data.targets import kind_named
+from headstart.errors import HeadstartError
 from headstart.evidence.experiment import Experiment
 
 _FACTORS = np.geomspace(0.25, 8, 21)  # of distances from a border, to make them log odds
@@ -21,8 +24,9 @@ def fitted(
 ) -> nn.Module:
     """The candidate that is best on validation, by score and then by loss.
 
-    Distances from a border are scaled so that they lose least there as log odds. Raises DataError
-    for features that are not finite.
+    Distances from a border are scaled so that they lose least there as log odds. Raises
+    HeadstartError for a kind of target that heads don't know, and DataError for features that are
+    not finite.
     """
     task, best = experiment.task, None
     for made in head.candidates(_training_set(experiment, train)):
@@ -33,7 +37,8 @@ def fitted(
             break
     if best is None:
         raise ValueError(f"{type(head).__name__} has no candidate")
-    if head.margins and task.kind != "numbers" and isinstance(best[1], nn.Linear):
+    amounts = kind_named(task.kind).encoding is Encoding.AMOUNTS
+    if head.margins and not amounts and isinstance(best[1], nn.Linear):
         _scale(best[1], task, validation)
     return best[1]
 
@@ -64,14 +69,19 @@ def answers(head: nn.Module, features: np.ndarray) -> np.ndarray:
 def _training_set(experiment: Experiment, train: Examples) -> TrainingSet:
     """Examples as heads want them: numbers standardised, items weighed as their labels are."""
     (features, targets), given = train, experiment.task_settings
-    kind = experiment.task.kind
-    if kind == "numbers" and given:
+    encoding = kind_named(experiment.task.kind).encoding
+    if encoding is Encoding.OTHER:
+        raise HeadstartError(
+            f"A head of the catalog can't answer with {experiment.task.kind}. "
+            "Leave out --head, so that the task's own is fitted."
+        )
+    if encoding is Encoding.AMOUNTS and given:
         targets = (targets - np.array(given["mean"])) / np.array(given["scale"])
     weights = np.ones(len(targets))
-    if kind == "classes" and given.get("weights"):
+    if encoding is Encoding.INDEX and given.get("weights"):
         weights = np.array(given["weights"])[targets]
     return TrainingSet(
-        features, targets, weights, Shape(kind, features.shape[1], len(experiment.labels))
+        features, targets, weights, Shape(encoding, features.shape[1], len(experiment.labels))
     )
 
 

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from headstart.contracts.targets import Encoding
 from headstart.data import Item, nested
+from headstart.data.targets import USUAL, kind_named
 from headstart.evidence.calibration import shares, temperature
 from headstart.transferability import Sample, ridge
 
@@ -52,7 +54,7 @@ def inspection(
     features = np.concatenate([split.features for split in learned])
     targets = np.concatenate([split.targets for split in learned])
     found: dict[str, Any] = dict.fromkeys(("mistakes", "ambiguous", "suspects"))
-    if kind == "classes":
+    if kind_named(kind).encoding is Encoding.INDEX:
         found = {
             "mistakes": mistakes(outputs, test.targets, names, labels),
             "ambiguous": ambiguous(outputs, test.targets, names, labels),
@@ -137,7 +139,7 @@ def suspects(
 
 def held_out_shares(features: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """Probabilities (N, labels) of each item's label, from all items but itself."""
-    answers = ridge(Sample(features, targets, "classes")) * _SHARPER
+    answers = ridge(Sample(features, targets, USUAL)) * _SHARPER
     return shares(answers / temperature(answers, targets))
 
 

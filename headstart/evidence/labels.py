@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from headstart.contracts import Examples, Labels, Task
+from headstart.contracts.targets import Encoding
 from headstart.data import nested
+from headstart.data.targets import kind_named
 from headstart.evidence.fitting import full_probe
 from headstart.evidence.intervals import LEVEL
 from headstart.evidence.seeds import draws as over_draws
@@ -278,7 +280,8 @@ def _crossing(transfer: Curve, scratch: Curve) -> list[str]:
 
 
 def _learnable(task: Task, targets: np.ndarray) -> bool:
-    return task.kind != "classes" or len(np.unique(targets)) > 1
+    classes = kind_named(task.kind).encoding is Encoding.INDEX
+    return not classes or len(np.unique(targets)) > 1
 
 
 def _probed(

@@ -12,6 +12,8 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
+from headstart.contracts.targets import Encoding
+from headstart.data.targets import kind_named
 from headstart.serve import Predictor
 
 _SMALLEST = 224  # px of an overlay's shorter side: smaller pictures are enlarged
@@ -30,7 +32,8 @@ class Asked:
     def of(cls, predictor: Predictor, outputs: Tensor) -> Asked:
         """The largest output for labels, the first for numbers. `outputs` is (1, labels)."""
         row = outputs[0].detach().float().cpu()
-        place = 0 if predictor.task.kind == "numbers" else int(row.argmax())
+        amounts = kind_named(predictor.task.kind).encoding is Encoding.AMOUNTS
+        place = 0 if amounts else int(row.argmax())
         return cls(place, predictor.labels[place], float(row[place]))
 
 

@@ -34,13 +34,13 @@ def explain_picture(predictor: Predictor, name: str, item: Item) -> PictureExpla
         raise HeadstartError(f"{name} can't be explained: it is no picture. Leave --explain out.")
     inputs = to_device(inputs, predictor.device)
     with torch.no_grad():
-        asked = Asked.of(predictor, predictor.model(inputs))
-    heat, method = _evidence(predictor.model, inputs, asked.place)
+        question = Asked.of(predictor, predictor.model(inputs))
+    heat, method = _evidence(predictor.model, inputs, question.place)
     heat = heat.clamp(min=0)
     heat = heat / heat.max() if heat.max() > 0 else heat
     pixels = np.asarray(view).transpose(1, 2, 0)
-    seen = np.broadcast_to(pixels, (*pixels.shape[:2], 3))
-    return PictureExplanation(name, asked, method, heat.cpu().numpy(), seen)
+    picture = np.broadcast_to(pixels, (*pixels.shape[:2], 3))
+    return PictureExplanation(name, question, method, heat.cpu().numpy(), picture)
 
 
 def _evidence(model: Model, inputs: Tensor, place: int) -> tuple[Tensor, str]:
@@ -86,8 +86,8 @@ def _grad_cam(model: Model, inputs: Tensor, place: int, stage: int) -> Tensor:
     method = LayerGradCam(model, model.stages[stage])
     heat = method.attribute(followed, target=place, relu_attributions=True)
     size = inputs.shape[2], inputs.shape[3]
-    found: Tensor = LayerAttribution.interpolate(heat.detach(), size, "bilinear")[0, 0]
-    return found
+    heat_map: Tensor = LayerAttribution.interpolate(heat.detach(), size, "bilinear")[0, 0]
+    return heat_map
 
 
 def _occlusion(model: Model, inputs: Tensor, place: int) -> tuple[Tensor, tuple[int, int]]:
@@ -104,5 +104,5 @@ def _occlusion(model: Model, inputs: Tensor, place: int) -> tuple[Tensor, tuple[
             baselines=0,  # of normalised inputs: the mean colour
             perturbations_per_eval=_AT_ONCE,
         )
-    found: Tensor = heat[0].mean(0)
-    return found, window
+    heat_map: Tensor = heat[0].mean(0)
+    return heat_map, window

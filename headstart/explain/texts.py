@@ -86,10 +86,10 @@ def _integrated(
 
     text, padding = ends
     method = IntegratedGradients(lambda hidden, seen: _answer(predictor, hidden, seen))
-    found, steps = torch.zeros_like(text), 0
+    weights, steps = torch.zeros_like(text), 0
     for steps in _STEPS:
         try:
-            found = method.attribute(
+            weights = method.attribute(
                 text,
                 baselines=padding,
                 target=asked.place,
@@ -102,9 +102,9 @@ def _integrated(
                 f"The model can't be explained: no gradient comes back through it ({error}). "
                 "Leave --explain out."
             ) from error
-        if abs(float(found.sum()) - difference) <= _ENOUGH * abs(difference):
+        if abs(float(weights.sum()) - difference) <= _ENOUGH * abs(difference):
             break
-    return found.detach(), steps
+    return weights.detach(), steps
 
 
 def _words(pieces: Sequence[tuple[str, int]], weights: Sequence[float]) -> tuple[Weight, ...]:

@@ -12,7 +12,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from headstart.contracts import Encoding
 from headstart.data import Item
+from headstart.data.targets import kind_named
 from headstart.errors import HeadstartError
 
 _CHUNK_BYTES = 8 << 20  # of features in memory at a time
@@ -37,7 +39,8 @@ class Columns:
     def of(cls, items: Sequence[Item], kind: str) -> Columns:
         """Those of items whose targets are of a kind; several numbers stay text, as sets do."""
         texts = [item.label for item in items]
-        numbers = kind == "numbers" and all(len(text.split()) == 1 for text in texts)
+        numbers = bool(kind) and kind_named(kind).encoding is Encoding.AMOUNTS
+        numbers = numbers and all(len(text.split()) == 1 for text in texts)
         return cls(
             np.array([item.id for item in items], dtype=str),
             np.array([item.split or "" for item in items], dtype=str),

@@ -11,6 +11,7 @@ from torch import nn
 
 from headstart.contracts.head import SURE, HeadFitter, TrainingSet
 from headstart.contracts.standardisation import Standardisation
+from headstart.contracts.targets import Encoding
 
 RIDGE_STRENGTHS = tuple(10.0**power for power in range(-4, 4))  # as shares of the number of items
 _MANY = 20_000_000  # items times labels, beyond which what each is to answer is not held at once
@@ -26,39 +27,40 @@ class Ridge(HeadFitter):
 
     margins: ClassVar[bool] = True
 
-    def candidates(self, given: TrainingSet) -> Iterator[nn.Linear]:
+    def candidates(self, training: TrainingSet) -> Iterator[nn.Linear]:
         """A layer for each strength of the penalty. Raises DataError for features not finite."""
         from sklearn.linear_model import Ridge as Solver
 
-        standardised = Standardisation.of(given.features)
-        inputs = standardised(given.features)
-        if given.shape.kind == "classes" and len(inputs) * given.shape.labels > _MANY:
-            for weight, bias in _by_class(inputs, given):
+        standardised = Standardisation.of(training.features)
+        inputs = standardised(training.features)
+        encoding, count = training.shape.encoding, len(inputs) * training.shape.labels
+        if encoding is Encoding.INDEX and count > _MANY:
+            for weight, bias in _by_class(inputs, training):
                 yield standardised.folded(weight, bias)
             return
-        wanted = given.memberships()
-        if given.shape.kind != "numbers":
-            wanted = 2 * wanted - 1
+        goals = training.memberships()
+        if encoding is not Encoding.AMOUNTS:
+            goals = 2 * goals - 1
         for strength in RIDGE_STRENGTHS:
             solver = Solver(alpha=strength * len(inputs))
-            solver.fit(inputs, wanted, sample_weight=given.weights)
-            coefficients = np.reshape(solver.coef_, (given.shape.labels, -1))
+            solver.fit(inputs, goals, sample_weight=training.weights)
+            coefficients = np.reshape(solver.coef_, (training.shape.labels, -1))
             yield standardised.folded(coefficients, np.atleast_1d(solver.intercept_))
 
 
-def _by_class(inputs: np.ndarray, given: TrainingSet) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _by_class(inputs: np.ndarray, training: TrainingSet) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """The same solutions from the sums of inputs (N, D) by class: no number an item and class."""
-    shape, share = given.shape, given.weights / given.weights.sum()
+    shape, share = training.shape, training.weights / training.weights.sum()
     middle = share @ inputs
-    counts = np.bincount(given.targets, share, minlength=shape.labels)
+    counts = np.bincount(training.targets, share, minlength=shape.labels)
     sums = np.zeros((shape.labels, shape.width))
-    np.add.at(sums, given.targets, inputs * share[:, None])
+    np.add.at(sums, training.targets, inputs * share[:, None])
     loads = 2 * (sums - counts[:, None] * middle)  # with labels met as 1 and -1
     centred = (inputs - middle) * np.sqrt(share)[:, None]
     values, axes = np.linalg.eigh(centred.T @ centred)
     turned = loads @ axes
     for strength in RIDGE_STRENGTHS:
-        penalty = strength * len(inputs) / given.weights.sum()
+        penalty = strength * len(inputs) / training.weights.sum()
         weight = (turned / (np.maximum(values, 0.0) + penalty)) @ axes.T
         yield weight, 2 * counts - 1 - weight @ middle
 
@@ -73,25 +75,25 @@ class LinearSupportVectors(HeadFitter):
 
     margins: ClassVar[bool] = True
 
-    def candidates(self, given: TrainingSet) -> Iterator[nn.Linear]:
+    def candidates(self, training: TrainingSet) -> Iterator[nn.Linear]:
         """A layer for each strength. Raises DataError for features that are not finite."""
-        standardised = Standardisation.of(given.features)
-        inputs = standardised(given.features)
+        standardised = Standardisation.of(training.features)
+        inputs = standardised(training.features)
         for strength in SVM_STRENGTHS:
-            rows = [_border(inputs, column, given, strength) for column in given.columns()]
+            rows = [_border(inputs, column, training, strength) for column in training.columns()]
             weight, bias = (np.array(part) for part in zip(*rows, strict=True))
             yield standardised.folded(weight, bias)
 
 
 def _border(
-    inputs: np.ndarray, column: np.ndarray, given: TrainingSet, strength: float
+    inputs: np.ndarray, column: np.ndarray, training: TrainingSet, strength: float
 ) -> tuple[np.ndarray, float]:
     """Weight (D,) and bias of one output."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.svm import LinearSVC, LinearSVR
 
     still = np.zeros(inputs.shape[1])
-    if given.shape.kind == "numbers":
+    if training.shape.encoding is Encoding.AMOUNTS:
         settings: dict[str, Any] = {"epsilon": 0.1, "dual": True}
         solver = LinearSVR(C=strength, random_state=0, **settings)
     elif column.min() == column.max():
@@ -100,5 +102,5 @@ def _border(
         solver = LinearSVC(C=strength, random_state=0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # validation judges the result
-        solver.fit(inputs, column, sample_weight=given.weights)
+        solver.fit(inputs, column, sample_weight=training.weights)
     return solver.coef_.ravel(), float(np.ravel(solver.intercept_)[0])

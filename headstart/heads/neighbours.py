@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from headstart.contracts.head import HeadFitter, Shape, TrainingSet, damaged, demand_tensors
 from headstart.contracts.standardisation import Standardisation
+from headstart.contracts.targets import Encoding
 
 COUNTS = (1, 3, 5, 10, 20, 50)
 _SHARPNESS = 0.07  # of a similarity, over which a neighbour's say falls by e
@@ -34,28 +35,28 @@ class NearestNeighbours(HeadFitter):
     labels' frequencies count as one neighbour more, so that nothing has probability 0.
     """
 
-    def candidates(self, given: TrainingSet) -> Iterator[Neighbours]:
+    def candidates(self, training: TrainingSet) -> Iterator[Neighbours]:
         """A head for each number of neighbours. Raises DataError for features not finite."""
-        centre = torch.from_numpy(Standardisation.of(given.features).mean).float()
-        targets = given.memberships()
-        features = functional.normalize(torch.from_numpy(given.features) - centre)
+        centre = torch.from_numpy(Standardisation.of(training.features).mean).float()
+        targets = training.memberships()
+        features = functional.normalize(torch.from_numpy(training.features) - centre)
         tensors = {
             "features": features,
             "centre": centre,
             "targets": torch.from_numpy(targets).float(),
-            "weights": torch.from_numpy(given.weights).float(),
-            "prior": torch.from_numpy(np.average(targets, 0, given.weights)).float(),
+            "weights": torch.from_numpy(training.weights).float(),
+            "prior": torch.from_numpy(np.average(targets, 0, training.weights)).float(),
         }
         for count in [count for count in COUNTS if count <= len(targets)]:
-            yield Neighbours({**tensors, "count": torch.tensor(count)}, given.shape.kind)
+            yield Neighbours({**tensors, "count": torch.tensor(count)}, training.shape.encoding)
 
     def restored(self, state: Mapping[str, Tensor], shape: Shape) -> nn.Module:
         """The same neighbours. Raises WeightsError where the tensors are none."""
-        known = {"width": shape.width, "labels": shape.labels}
-        items = demand_tensors(state, _TENSORS, known, ["count"])["items"]
+        sizes = {"width": shape.width, "labels": shape.labels}
+        items = demand_tensors(state, _TENSORS, sizes, ["count"])["items"]
         if not 1 <= int(state["count"]) <= items:
             raise damaged(f"{int(state['count'])} neighbours of {items} items")
-        return Neighbours(state, shape.kind)
+        return Neighbours(state, shape.encoding)
 
 
 @final
@@ -68,22 +69,24 @@ class Neighbours(nn.Module):
     weights: Tensor
     prior: Tensor
 
-    def __init__(self, tensors: Mapping[str, Tensor], kind: str) -> None:
+    def __init__(self, tensors: Mapping[str, Tensor], encoding: Encoding) -> None:
         super().__init__()
         for name in _TENSORS:
             self.register_buffer(name, tensors[name])
         self.neighbours = int(tensors["count"])
-        self.kind = kind
+        self.encoding = encoding
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Log probabilities, log odds of each label, or numbers."""
-        seen = functional.normalize(inputs - self.centre)
-        near, which = (seen @ self.features.T).topk(self.neighbours)
+        directions = functional.normalize(inputs - self.centre)
+        near, which = (directions @ self.features.T).topk(self.neighbours)
         say = (near / _SHARPNESS).softmax(dim=1) * self.weights[which]
         say = say / say.sum(dim=1, keepdim=True)
-        found = (say[:, :, None] * self.targets[which]).sum(dim=1)
-        if self.kind == "numbers":
-            return found
-        share = (self.neighbours * found + self.prior) / (self.neighbours + 1)
+        means = (say[:, :, None] * self.targets[which]).sum(dim=1)
+        if self.encoding is Encoding.AMOUNTS:
+            return means
+        share = (self.neighbours * means + self.prior) / (self.neighbours + 1)
         share = share.clamp(_LEAST, 1 - _LEAST)
-        return share.log() if self.kind == "classes" else share.log() - (1 - share).log()
+        if self.encoding is Encoding.INDEX:
+            return share.log()
+        return share.log() - (1 - share).log()

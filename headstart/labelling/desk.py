@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, final
 
+from headstart.contracts.cells import is_blank
 from headstart.data import Item
-from headstart.data.tables.cells import is_blank
 from headstart.errors import HeadstartError
 from headstart.labelling.sheet import PATH, Content, Sheet
 
@@ -68,9 +68,9 @@ class Desk:
 
     def open(self) -> Desk:
         """Go on where the sheet ends: it must have been entered."""
-        known = self.sheet.answers()
-        self._waiting = deque(n for n in self._order if self.entries[n].content not in known)
-        self._classes = list(dict.fromkeys([*map(class_name, self._classes), *known.values()]))
+        answers = self.sheet.answers()
+        self._waiting = deque(n for n in self._order if self.entries[n].content not in answers)
+        self._classes = list(dict.fromkeys([*map(class_name, self._classes), *answers.values()]))
         return self
 
     def state(self, said: str = "") -> dict[str, Any]:

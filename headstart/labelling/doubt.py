@@ -37,8 +37,8 @@ def doubts(
 
     Where the answer is no finite number there is none, and no doubt either.
     """
-    told: list[str] = []
-    found: list[float] = []
+    texts: list[str] = []
+    values: list[float] = []
     head = head.cpu().eval()
     for block in blocks(len(features)):
         with torch.inference_mode():
@@ -47,6 +47,6 @@ def doubts(
         answers = iter(task.decode(outputs[finite], labels) if finite.any() else ())
         for usable in finite:
             answer = next(answers) if usable else {}
-            told.append(Prediction("", answer).label if answer else "")
-            found.append(doubt(answer) if answer else 0.0)
-    return told, np.array(found, dtype=np.float32)
+            texts.append(Prediction("", answer).label if answer else "")
+            values.append(doubt(answer) if answer else 0.0)
+    return texts, np.array(values, dtype=np.float32)

@@ -78,8 +78,8 @@ class Suggested:
     def write(self, place: Path) -> None:
         """Write it whole, or not at all. Raises OSError."""
         judged = asdict(self.judged) | {"held_out": sorted(self.judged.held_out)}
-        told = asdict(self) | {"judged": judged, "format": FORMAT}
-        write_whole(place, json.dumps(told, indent=1, ensure_ascii=False))
+        content = asdict(self) | {"judged": judged, "format": FORMAT}
+        write_whole(place, json.dumps(content, indent=1, ensure_ascii=False))
 
     @classmethod
     def read(cls, place: Path) -> Suggested | None:
@@ -87,14 +87,19 @@ class Suggested:
         try:
             if place.stat().st_size > _LARGEST:
                 return None
-            told = json.loads(place.read_text(encoding="utf-8"))
-            if told.pop("format") != FORMAT:
+            content = json.loads(place.read_text(encoding="utf-8"))
+            if content.pop("format") != FORMAT:
                 return None
-            judged = Judged(**told["judged"] | {"held_out": frozenset(told["judged"]["held_out"])})
+            judged = Judged(
+                **content["judged"] | {"held_out": frozenset(content["judged"]["held_out"])}
+            )
             judged.said()
-            change = Change(**told["change"]) if told["change"] else None
+            change = Change(**content["change"]) if content["change"] else None
             return cls(
-                str(datetime.fromisoformat(told["date"])), judged, tuple(told["items"]), change
+                str(datetime.fromisoformat(content["date"])),
+                judged,
+                tuple(content["items"]),
+                change,
             )
         except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
             return None
@@ -132,26 +137,26 @@ def changed(model: Path, now: Judged, labelled: frozenset[str]) -> Change | None
 
 
 def _score(judged: Judged) -> dict[str, Any]:
-    told = {name: getattr(judged, name) for name in ("metric", "value", "low", "high", "labels")}
-    return told | {"held_out": len(judged.held_out)}
+    numbers = {name: getattr(judged, name) for name in ("metric", "value", "low", "high", "labels")}
+    return numbers | {"held_out": len(judged.held_out)}
 
 
 def _sentence(last: Suggested, now: Judged, count: int) -> str:
     """How many have labels now, the scores, and how far these can be compared."""
     before = last.judged
-    told = (
+    sentence = (
         f"Of the {len(last.items)} items suggested on {last.date[:10]}, {count} have labels now. "
         f"With {before.labels} labels the model reached {before.said()} {before.metric} on "
         f"{len(before.held_out)} held-out items, with {now.labels} labels {now.said()} on "
         f"{len(now.held_out)}"
     )
     if before.metric != now.metric:
-        return f"{told}, by {now.metric}: these can't be compared."
+        return f"{sentence}, by {now.metric}: these can't be compared."
     apart = now.low > before.high or now.high < before.low
     verdict = "a clear change" if apart else "within each other's doubt"
     both = len(before.held_out & now.held_out)
     same = "the same items" if before.held_out == now.held_out else f"{both} of them the same"
-    return f"{told}, {same}: {now.value - before.value:+.3f}, {verdict}."
+    return f"{sentence}, {same}: {now.value - before.value:+.3f}, {verdict}."
 
 
 def ahead(evidence: Mapping[str, Any], count: int) -> str:

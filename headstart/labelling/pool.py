@@ -41,17 +41,17 @@ class Pool:
 
     def said(self) -> list[str]:
         """Sentences on what was left out."""
-        told = []
+        sentences = []
         if self.known:
-            told.append(f"Left out: {self.known} whose labels the model was made with.")
+            sentences.append(f"Left out: {self.known} whose labels the model was made with.")
         if self.copies:
-            told.append(f"Left out: {self.copies} of the same content as others.")
+            sentences.append(f"Left out: {self.copies} of the same content as others.")
         if self.skipped:
             first = [f"{_short(name)} ({reason})" for name, reason in self.skipped[:_NAMED]]
             more = len(self.skipped) - _NAMED
             rest = f"; and {more} more" if more > 0 else ""
-            told.append(f"{len(self.skipped)} can't be used: {'; '.join(first)}{rest}.")
-        return told
+            sentences.append(f"{len(self.skipped)} can't be used: {'; '.join(first)}{rest}.")
+        return sentences
 
 
 def pool_of(
@@ -64,15 +64,17 @@ def pool_of(
     if isinstance(given, str | Path):
         demand_data(Path(given))
         given = Path(given)
-    found = list(inputs_of(given, modality, schema))
-    items = [_item(each) for each in found if each.source is not None]
-    unread = tuple((each.name, each.problem) for each in found if each.source is None)
+    inputs = list(inputs_of(given, modality, schema))
+    items = [_item(each) for each in inputs if each.source is not None]
+    unread = tuple((each.name, each.problem) for each in inputs if each.source is None)
     checked = check_items(items, modality, progress)
-    kept: dict[str, Item] = {}
+    contents: dict[str, Item] = {}
     for item in checked.items:
-        kept.setdefault(item.identity, item)
-    new = tuple(item for identity, item in kept.items() if identity not in known)
-    pool = Pool(new, len(kept) - len(new), len(checked.items) - len(kept), unread + checked.skipped)
+        contents.setdefault(item.identity, item)
+    new = tuple(item for identity, item in contents.items() if identity not in known)
+    pool = Pool(
+        new, len(contents) - len(new), len(checked.items) - len(contents), unread + checked.skipped
+    )
     if not new:
         raise DataError(
             f"{_name(given)} holds no item to label: {' '.join(pool.said()) or 'it is empty.'} "

@@ -70,16 +70,16 @@ def select(
     if not total or count < 1:
         return []
     rng = np.random.default_rng(seed)
-    drawn = np.sort(rng.permutation(total)[:REFERENCES])
-    sample = np.asarray(features[drawn], np.float32)
+    places = np.sort(rng.permutation(total)[:REFERENCES])
+    sample = np.asarray(features[places], np.float32)
     space = _Space(sample.mean(axis=0))
-    points, known = space.place(sample), _Known(labelled, space)
-    nearest = known.nearest(points)
+    points, labelled_items = space.place(sample), _Known(labelled, space)
+    nearest = labelled_items.nearest(points)
     radius = _radius(nearest)
-    state = _Coverage(points, uncertainty[drawn].astype(np.float32), nearest, radius)
-    picks = state.greedy(features, known, count)
+    state = _Coverage(points, uncertainty[places].astype(np.float32), nearest, radius)
+    picks = state.greedy(features, labelled_items, count)
     shares = np.bincount(state.owner[state.owner >= 0], minlength=len(picks))
-    scale = total / len(drawn)
+    scale = total / len(places)
     return [
         Pick(position, max(1, round(float(share) * scale)))
         for position, share in zip(picks, shares, strict=True)
@@ -113,8 +113,8 @@ class _Known:
 def _radius(nearest: np.ndarray) -> float:
     """The kernel's radius, as a distance between points of length 1."""
     if (nearest > -1.0).any():
-        found = float(np.median(_distance(nearest)))
-        return max(found, _LEAST)
+        radius = float(np.median(_distance(nearest)))
+        return max(radius, _LEAST)
     return _WIDEST
 
 
@@ -146,10 +146,10 @@ class _Coverage:
 
     def add(self, place: np.ndarray, number: int) -> None:
         """Pick the item at a place (D,)."""
-        found = self._kernel(self.points @ place)
-        better = found > self.covered
+        kernel = self._kernel(self.points @ place)
+        better = kernel > self.covered
         self.owner[better] = number
-        self.covered[better] = found[better]
+        self.covered[better] = kernel[better]
 
     def greedy(self, features: Features, known: _Known, count: int) -> list[int]:
         """Positions in the order in which they are picked."""
@@ -161,18 +161,18 @@ class _Coverage:
         waiting = [(-float(gain), position) for position, gain in enumerate(gains)]
         heapq.heapify(waiting)
         picks: list[int] = []
-        taken = self.points[:0]
+        points = self.points[:0]
         while waiting and len(picks) < count:
             _, position = heapq.heappop(waiting)
-            found = place(np.array([position]))
-            gain = float(self.gains(found)[0])
+            point = place(np.array([position]))
+            gain = float(self.gains(point)[0])
             if waiting and -gain > waiting[0][0]:
                 heapq.heappush(waiting, (-gain, position))
                 continue
-            copied = float(known.nearest(found)[0]) >= TWINS
-            if copied or (len(taken) and float((taken @ found[0]).max()) >= TWINS):
+            copied = float(known.nearest(point)[0]) >= TWINS
+            if copied or (len(points) and float((points @ point[0]).max()) >= TWINS):
                 continue
-            self.add(found[0], len(picks))
-            taken = np.concatenate([taken, found])
+            self.add(point[0], len(picks))
+            points = np.concatenate([points, point])
             picks.append(position)
         return picks

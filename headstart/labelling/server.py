@@ -101,19 +101,21 @@ class _Answer(BaseHTTPRequestHandler):
         place = self._place()
         if place is None:
             return
-        asked = self._body()
+        body = self._body()
         act = self._acts().get(place)
-        if act is None or asked is None:
+        if act is None or body is None:
             self._tell(404 if act is None else 400, {"error": "That can't be asked."})
             return
         try:
-            self._tell(200, act(asked))
+            self._tell(200, act(body))
         except HeadstartError as error:
             self._tell(409, self.server.desk.state() | {"error": str(error)})
             return
         except OSError as error:
-            told = f"The answer can't be written: {error.strerror}. Free some space and try again."
-            self._tell(500, self.server.desk.state() | {"error": told})
+            sentence = (
+                f"The answer can't be written: {error.strerror}. Free some space and try again."
+            )
+            self._tell(500, self.server.desk.state() | {"error": sentence})
             return
         if place == "finish":  # when the page has been told
             self.server.shutdown()
@@ -141,8 +143,8 @@ class _Answer(BaseHTTPRequestHandler):
     def _place(self) -> str | None:
         """What is asked for behind the secret; None where the visitor may not ask at all."""
         secret, slash, place = self.path.removeprefix("/").partition("/")
-        known = secrets.compare_digest(secret.encode(), self.server.token.encode())
-        if not self.server.is_own(self.headers.get("Host", "")) or not (known and slash):
+        allowed = secrets.compare_digest(secret.encode(), self.server.token.encode())
+        if not self.server.is_own(self.headers.get("Host", "")) or not (allowed and slash):
             self._tell(403, {"error": "Open the address that `headstart label` printed."})
             return None
         return place.partition("?")[0]
@@ -159,11 +161,11 @@ class _Answer(BaseHTTPRequestHandler):
         if int(length) > _LARGEST:
             return None
         try:
-            asked = json.loads(self.rfile.read(int(length)))
+            body = json.loads(self.rfile.read(int(length)))
         except (TimeoutError, ValueError, RecursionError):
             return None
-        right = isinstance(asked, dict) and all(isinstance(each, str) for each in asked.values())
-        return asked if right else None
+        right = isinstance(body, dict) and all(isinstance(each, str) for each in body.values())
+        return body if right else None
 
     def _tell(self, status: int, content: Mapping[str, Any]) -> None:
         self._send(status, _JSON, json.dumps(content).encode())

@@ -13,7 +13,7 @@ from typing import BinaryIO, final
 
 from filelock import FileLock, Timeout
 
-from headstart.data.tables.cells import is_blank
+from headstart.contracts.cells import is_blank
 from headstart.data.tables.dialect import long_fields
 from headstart.errors import HeadstartError
 

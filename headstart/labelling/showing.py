@@ -31,8 +31,8 @@ def picture(item: Item, modality: Modality) -> bytes:
     view = np.asarray(modality.decode(item.read(), _PLAIN))
     if view.dtype != np.uint8 or view.ndim != 3 or view.shape[0] != 3:
         raise DataError(f"{item.id} can't be shown: it is no picture. Look at the file itself.")
-    drawn = Image.fromarray(np.ascontiguousarray(view.transpose(1, 2, 0)))
-    drawn.thumbnail((LONGEST, LONGEST))
+    image = Image.fromarray(np.ascontiguousarray(view.transpose(1, 2, 0)))
+    image.thumbnail((LONGEST, LONGEST))
     file = io.BytesIO()
-    drawn.save(file, "PNG", compress_level=1)
+    image.save(file, "PNG", compress_level=1)
     return file.getvalue()

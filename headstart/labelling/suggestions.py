@@ -54,7 +54,7 @@ class Suggestion:
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Suggestions(Printed):
     """Items in the order in which their labels help; `change` is what the last ones changed."""
 

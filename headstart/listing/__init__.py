@@ -10,13 +10,13 @@ from headstart.contracts.backbone import Card
 from headstart.errors import HeadstartError, UnknownNameError
 from headstart.listing.filters import Wanted, chosen
 from headstart.listing.index import Index, Listed, installed, matches, refreshed
-from headstart.runtime.progress import Progress, Silent
+from headstart.runtime.progress import Show, as_progress
 
 ALL = "*"
 
 
 def backbones(
-    pattern: str = ALL, wanted: Wanted | None = None, progress: Progress | None = None
+    pattern: str = ALL, wanted: Wanted | None = None, progress: Show = None
 ) -> list[Card]:
     """What the hubs have, by shell pattern over `hub:name` or names; opens no connection.
 
@@ -25,7 +25,7 @@ def backbones(
     left out and named, unless the pattern is of this hub alone. Raises HeadstartError where nothing
     matches.
     """
-    wanted, progress = wanted or Wanted(), progress or Silent()
+    wanted, progress = wanted or Wanted(), as_progress(progress)
     hub, colon, name = pattern.partition(":")
     known = catalog.names("hubs")
     for asked in (hub if colon else None, wanted.hub):

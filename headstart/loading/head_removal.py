@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final, final
 
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from headstart.contracts.backbone import Backbone, Origin, Preprocess
 from headstart.contracts.references import Reference
-from headstart.errors import HeadstartError
+from headstart.errors import HeadstartError, WeightsError
 from headstart.loading.stages import find_stages
 from headstart.loading.weights import digest, fit, linear, load_into, read
 
@@ -23,15 +23,33 @@ _SPARE: Final = "headstart_head"  # for a network that calls something else its 
 
 @final
 @dataclass(frozen=True)
-class Found:
-    """A network without its head, cut into stages, and what was its head."""
+class Headless:
+    """A network without its head, cut into stages, and what was its head.
+
+    `notes` are worth saying: what of a file of weights was taken, and what left out.
+    """
 
     network: nn.Module
     stages: Mapping[str, nn.Module]
     feature_dim: int
-    head: nn.Linear | None
+    head: nn.Module | None
     head_name: str
-    differentiable: bool
+    differentiable: bool = True
+    notes: Sequence[str] = ()
+
+
+def example(preprocess: Preprocess) -> Tensor:
+    """Two pictures of noise, as a network is fed them: always the same."""
+    sides = [preprocess[side] for side in ("channels", "height", "width")]
+    return torch.randn(2, *sides, generator=torch.Generator().manual_seed(0))
+
+
+def demand_finite(features: Tensor, source: object) -> None:
+    """Raise WeightsError where a network with the weights of `source` computes no numbers."""
+    if not features.isfinite().all():
+        raise WeightsError(
+            f"{source} holds weights whose features are not finite. Give other weights."
+        )
 
 
 def run(network: nn.Module, example: Tensor, what: str) -> Tensor:
@@ -98,7 +116,7 @@ def behead(network: nn.Module, example: Tensor, what: str) -> tuple[str, nn.Line
     return names[last], last
 
 
-def take_apart(network: nn.Module, example: Tensor, what: str, head: bool) -> Found:
+def take_apart(network: nn.Module, example: Tensor, what: str, head: bool) -> Headless:
     """A network in Python without its head, in stages; with `head` False its answers are features.
 
     Raises HeadstartError where it is none for such pictures.
@@ -106,50 +124,50 @@ def take_apart(network: nn.Module, example: Tensor, what: str, head: bool) -> Fo
     network.eval()
     taken = behead(network, example, what) if head else None
     features = run(network, example, what)
-    return Found(
+    return Headless(
         network=network,
         stages=find_stages(network, example),
         feature_dim=features.shape[1],
         head=taken[1] if taken else None,
         head_name=taken[0] if taken else free_name(network),
-        differentiable=True,
     )
 
 
+def filled(body: Headless, reference: Reference) -> Headless:
+    """The same with the reference's file of weights, if any, and the head that this holds.
+
+    Raises WeightsError for weights that don't fit.
+    """
+    if reference.weights is None:
+        return body
+    head, notes = fill(body, reference.weights, reference.option("ema", True))
+    return replace(body, head=head, notes=notes)
+
+
 def backbone(
-    found: Found,
+    body: Headless,
     reference: Reference,
     architecture: Reference,
     pretrained: bool,
     preprocess: Preprocess,
-    files: Mapping[str, bytes],
+    files: Mapping[str, bytes] | None = None,
+    terms: tuple[str | None, str | None] = (None, None),
 ) -> Backbone:
-    """What a hub returns of a network for images, filled with the reference's weights if any.
-
-    `pretrained` says whether it is without them. Raises WeightsError for weights that don't fit.
-    """
-    head, notes = found.head, tuple[str, ...]()
-    if reference.weights is not None:
-        head, notes = fill(found, reference.weights, reference.option("ema", True))
-    pretrained = pretrained or reference.weights is not None
+    """What a hub returns of a network for pictures; `terms` are licence and training data."""
     return Backbone(
-        stages=found.stages,
-        feature_dim=found.feature_dim,
+        stages=body.stages,
+        feature_dim=body.feature_dim,
         modality="image",
         preprocess=preprocess,
         origin=Origin(
-            reference=str(reference),
-            licence=None,
-            trained_on=None,
-            weights_hash=digest(found.network.state_dict()),
-            pretrained=pretrained,
+            str(reference), *terms, digest(body.network.state_dict()), pretrained=pretrained
         ),
         architecture=architecture,
-        head=head if pretrained else None,
-        head_name=found.head_name,
-        differentiable=found.differentiable,
-        files=files,
-        notes=notes,
+        head=body.head if pretrained else None,
+        head_name=body.head_name,
+        differentiable=body.differentiable,
+        files=files or {},
+        notes=body.notes,
     )
 
 
@@ -176,19 +194,19 @@ def free_name(network: nn.Module) -> str:
 
 
 def fill(
-    found: Found, file: str, averaged: bool = True
+    body: Headless, file: str, averaged: bool = True
 ) -> tuple[nn.Linear | None, tuple[str, ...]]:
     """Load a file of weights into the network, and answer the head that it holds, if any.
 
     The head may have any number of outputs. Also answers what is worth saying. Raises WeightsError
     for what doesn't fit.
     """
-    own, prefix = found.network.state_dict(), f"{found.head_name}."
+    own, prefix = body.network.state_dict(), f"{body.head_name}."
     spared = {n: t for n, t in own.items() if n.startswith(prefix)}  # which programs keep, unread
-    body = {n: t for n, t in own.items() if n not in spared}
-    fitted = fit(read(file, averaged), body, found.head_name, found.feature_dim, averaged, file)
-    load_into(found.network, spared | fitted.body, file)
-    return linear(fitted.head, found.feature_dim, file), fitted.notes
+    rest = {n: t for n, t in own.items() if n not in spared}
+    fitted = fit(read(file, averaged), rest, body.head_name, body.feature_dim, averaged, file)
+    load_into(body.network, spared | fitted.body, file)
+    return linear(fitted.head, body.feature_dim, file), fitted.notes
 
 
 def first_line(error: BaseException) -> str:

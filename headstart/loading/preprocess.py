@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from abc import ABC
-from collections.abc import Collection
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Final
 
 from headstart.errors import HeadstartError, UnknownNameError
+from headstart.loading.spec import HubOptions
 
 INTERPOLATIONS: Final = ("nearest", "box", "bilinear", "bicubic", "lanczos")
 WIDEST: Final = 8192  # pixels of a side
@@ -17,7 +17,7 @@ IMAGENET: Final = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
 
 
 @dataclass(frozen=True)
-class PictureInput(ABC):  # noqa: B024  # of options alone
+class PictureInput(HubOptions, ABC):
     """How pictures are fed, for hubs to extend by options of their own.
 
     `size` is in pixels, `crop` the share of the resized picture that is kept; `mean` and `std` are
@@ -56,15 +56,6 @@ class PictureInput(ABC):  # noqa: B024  # of options alone
             "crop_mode": self.crop_mode,
             "interpolation": self.interpolation,
             **found,
-        }
-
-    def changed(self, left_out: Collection[str] = ()) -> dict[str, str]:
-        """The options that are not as usual, as a reference holds them."""
-        own = {each.name: (getattr(self, each.name), each.default) for each in fields(self)}
-        return {
-            name: str(value).lower() if isinstance(value, bool) else str(value)
-            for name, (value, usual) in own.items()
-            if name not in left_out and value != usual
         }
 
     def _numbers(self, name: str, what: object) -> list[float]:

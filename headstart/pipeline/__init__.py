@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
 
 from headstart import catalog, defaults, evidence
-from headstart.data import demand_data, load_labelled
+from headstart.data import data_of, demand_data, load_labelled
 from headstart.defaults import Settings
 from headstart.errors import HeadstartError
 from headstart.evidence.by_class import within
@@ -22,6 +22,7 @@ from headstart.pipeline.heads import headed
 from headstart.pipeline.later import planned, prove
 from headstart.pipeline.listing import backbones, strategies
 from headstart.pipeline.opening import load, reported
+from headstart.pipeline.options import Options, settings_of
 from headstart.pipeline.prepare import (
     RunContext,
     prepare,
@@ -38,7 +39,7 @@ from headstart.pipeline.selection.strategy_search import StrategySearch
 from headstart.plan import read as read_plan
 from headstart.plan import trained_on
 from headstart.results import Evaluation, Result
-from headstart.runtime.progress import Progress, Silent
+from headstart.runtime.progress import Show, as_progress
 from headstart.runtime.workspace import Workspace
 from headstart.tracking import follow
 
@@ -63,14 +64,15 @@ __all__ = [
 
 
 def fit(
-    data: str | Path,
+    data: Any,
     backbone: str | Sequence[str] | None = None,
     out: str | Path = "model",
     *,
     strategy: str | None = None,
     download: bool = False,
     settings: Settings | None = None,
-    progress: Progress | None = None,
+    progress: Show = None,
+    **options: Unpack[Options],
 ) -> Result:
     """Transfer a backbone to labelled data, prove what that was worth, save the model.
 
@@ -80,11 +82,13 @@ def fit(
     backbone the policy names the strategy unless it is given; "auto" tries several. The first model
     lies at `out` within seconds of its features; an interrupt from then on ends the proof, and
     answers with what is known (`stopped`). A run that was killed goes on where it stopped when it
-    is called again with the same arguments, and `prove` goes on with the proof alone. Raises
-    HeadstartError for anything the user can mend.
+    is called again with the same arguments, and `prove` goes on with the proof alone. `data` is a
+    path, or what `headstart.data.data_of` takes, as (X, y); keywords are settings, and count before
+    those of `settings`. Raises HeadstartError for anything the user can mend.
     """
+    data, chosen = data_of(data), settings_of(settings, options)
     told = {"data": str(data), "backbone": backbone, "strategy": strategy}
-    following = follow(settings or Settings(), progress or Silent(), Path(out), told)
+    following = follow(chosen, as_progress(progress), Path(out), told)
     with Workspace(Path(out)) as workspace, following as run:
         around = (run.settings, run.progress, workspace.folder)
         references = (
@@ -105,42 +109,44 @@ def reproduce(
     plan: str | Path,
     out: str | Path,
     *,
-    data: str | Path | None = None,
+    data: Any = None,
     track: str | None = None,
-    progress: Progress | None = None,
+    progress: Show = None,
 ) -> Result:
     """Do again what a plan says, on the same data: the same model comes out.
 
     `plan` is the file that `fit` wrote, or the folder it lies in; `data` says where the data are
-    now, if they moved. Raises HeadstartError where data, labels or weights are not those of the
-    plan.
+    now, if they moved, or gives them again where a program held them. Raises HeadstartError where
+    data, labels or weights are not those of the plan.
     """
     made = read_plan(Path(plan))
-    asked = {"plan": str(plan), "data": str(data or made.data), "backbone": made.backbone}
+    there = made.data_from(data)
+    asked = {"plan": str(plan), "data": str(there), "backbone": made.backbone}
     settings = replace(made.chosen(), track=track)
-    following = follow(settings, progress or Silent(), Path(out), asked)
+    following = follow(settings, as_progress(progress), Path(out), asked)
     with Workspace(Path(out)) as workspace, following as run:
-        experiment, backbone, name = planned(made, asked["data"], run, workspace)
+        experiment, backbone, name = planned(made, there, run, workspace)
         register_run(workspace, experiment, backbone, name)
         return proved(strategy_search.attempt(experiment, backbone, name), workspace, run)
 
 
 def pretrain(
-    data: str | Path,
+    data: Any,
     backbone: str,
     out: str | Path,
     *,
     anyway: bool = False,
     settings: Settings | None = None,
-    progress: Progress | None = None,
+    progress: Show = None,
+    **options: Unpack[Options],
 ) -> Result:
     """Develop a source: train a backbone from random weights on a related, larger set, and save it.
 
     Raises HeadstartError where it does not beat the naive model by more than its interval, unless
     `anyway`.
     """
-    inputs = {"data": str(data), "backbone": backbone}
-    following = follow(settings or Settings(), progress or Silent(), Path(out), inputs)
+    data, chosen, show = data_of(data), settings_of(settings, options), as_progress(progress)
+    following = follow(chosen, show, Path(out), {"data": str(data), "backbone": backbone})
     with Workspace(Path(out)) as workspace, following as run:
         around = (run.settings, run.progress, workspace.folder)
         experiment, network, name = prepare(data, backbone, "full-fine-tuning", *around)
@@ -168,9 +174,9 @@ def pretrain(
 
 def evaluate(
     model: str | Path,
-    data: str | Path,
+    data: Any,
     *,
-    progress: Progress | None = None,
+    progress: Show = None,
     **columns: Unpack[Asked],
 ) -> Evaluation:
     """Score a saved model on labelled data; overlaps with its training are named.
@@ -179,9 +185,9 @@ def evaluate(
     labels; `class_level` says which folders are the classes. What is not named is as it was in the
     training.
     """
-    progress = progress or Silent()
+    data, progress = data_of(data), as_progress(progress)
     predictor = load(model)
-    demand_data(Path(data))
+    demand_data(data)
     schema = asked_schema(Path(model), columns)
     dataset = load_labelled(
         data, predictor.reader.modality, predictor.labels, schema, progress=progress

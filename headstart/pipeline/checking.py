@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.contracts.model import Model
-from headstart.data import Item
+from headstart.data import FileSource, Item
 from headstart.errors import HeadstartError
 from headstart.evidence import Experiment
 from headstart.pipeline.opening import load
@@ -55,7 +55,7 @@ def verify(
     with tempfile.TemporaryDirectory() as scratch:
         files = []
         for position, item in enumerate(items):
-            own = "" if "#" in item.id else Path(item.id).suffix
+            own = item.source.path.suffix if isinstance(item.source, FileSource) else ""
             file = Path(scratch) / f"{position:03}{own or suffix}"
             file.write_bytes(item.read())
             files.append(str(file))

@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
 
 import numpy as np
 
 from headstart import artifact
-from headstart.data import Dataset, Item, load_labelled
+from headstart.data import Dataset, Item, data_of, load_labelled
 from headstart.errors import HeadstartError
 from headstart.evidence import average
 from headstart.evidence.by_class import within
@@ -18,7 +18,7 @@ from headstart.pipeline.asking import Asked, asked_schema
 from headstart.pipeline.opening import load
 from headstart.plan import trained_on
 from headstart.results.comparison import Compared, Comparison
-from headstart.runtime.progress import Progress, Silent
+from headstart.runtime.progress import Show, as_progress
 from headstart.serve import Predictor
 
 _WARMED = 8  # items answered before the clock runs
@@ -27,9 +27,9 @@ _WARMED = 8  # items answered before the clock runs
 def compare(
     first: str | Path,
     second: str | Path,
-    data: str | Path,
+    data: Any,
     *,
-    progress: Progress | None = None,
+    progress: Show = None,
     **columns: Unpack[Asked],
 ) -> Comparison:
     """Say by how much a second saved model beats a first one on labelled data, and at what cost.
@@ -38,7 +38,7 @@ def compare(
     counted and named, not left out. Raises HeadstartError where the two don't answer the same
     question: other labels, task or kind of input.
     """
-    progress = progress or Silent()
+    data, progress = data_of(data), as_progress(progress)
     folders = Path(first), Path(second)
     models = load(folders[0]), load(folders[1])
     _demand_alike(folders, models)

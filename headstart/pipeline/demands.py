@@ -13,7 +13,7 @@ from headstart.contracts.model import Model
 from headstart.errors import HeadstartError
 from headstart.evidence import Experiment
 from headstart.features.engine import TorchEngine
-from headstart.pipeline.heads import demand_head, moves
+from headstart.pipeline.heads import demand_head, head_of, moves
 from headstart.training import needs_several
 
 AUTO = "auto"  # the strategy's name that stands for the policy's ladder
@@ -60,6 +60,25 @@ def demand_steps(name: str | None, experiment: Experiment, backbone: Backbone) -
     strategy = moves(str(name))
     if _needs_several(model, strategy, experiment.recipe(strategy, str(name), backbone).epochs):
         raise _too_few(str(name), backbone, "")
+
+
+def demand_probe(name: str, experiment: Experiment) -> None:
+    """Raise HeadstartError where a strategy needs the probe of a task that has none.
+
+    What goes on without one is said.
+    """
+    if experiment.task.has_probe:
+        return
+    task = type(experiment.task).__name__
+    if name == AUTO or not (trains(name) or head_of(name)):
+        raise HeadstartError(
+            f"{name} begins with a probe on frozen features, and {task} has none. "
+            "Name a strategy that trains, such as -s full-fine-tuning."
+        )
+    experiment.progress.say(
+        f"{task} has no probe: training begins with an untrained head, nothing is compared with "
+        "frozen features, and held-out items are the judge."
+    )
 
 
 def demand_looks(experiment: Experiment, backbone: Backbone) -> None:

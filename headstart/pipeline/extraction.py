@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import Any, Unpack
 
-from headstart.data import demand_data, unlabelled
+from headstart.data import data_of, demand_data, unlabelled
 from headstart.defaults import Settings
 from headstart.errors import HeadstartError
 from headstart.features import extract as frozen
@@ -14,25 +15,28 @@ from headstart.features.legality import cacheable_stages
 from headstart.features.plan import best
 from headstart.features.reading import Reader
 from headstart.pipeline.heads import moves
+from headstart.pipeline.options import Options, settings_of
 from headstart.pipeline.prepare import RunContext, fitted_modality, prepare, schema
 from headstart.results import Extracted, Plan
 from headstart.results.exported import Exported
 from headstart.runtime import machine
-from headstart.runtime.progress import Progress, Silent
+from headstart.runtime.progress import Show, as_progress
 
 
 def cache_features(
-    data: str | Path,
+    data: Any,
     backbone: str,
     *,
     settings: Settings | None = None,
-    progress: Progress | None = None,
+    progress: Show = None,
+    **options: Unpack[Options],
 ) -> Extracted:
     """Extract and store the features of a data set, so that later runs on it find them there.
 
     Raises HeadstartError for anything the user can mend.
     """
-    settings, progress = settings or Settings(), progress or Silent()
+    data, progress = data_of(data), as_progress(progress)
+    settings = settings_of(settings, options)
     experiment, network, _ = prepare(data, backbone, "feature-extraction", settings, progress)
     found = experiment.features(network)
     return Extracted(
@@ -45,12 +49,13 @@ def cache_features(
 
 
 def export_features(
-    data: str | Path,
+    data: Any,
     backbone: str,
     out: str | Path,
     *,
     settings: Settings | None = None,
-    progress: Progress | None = None,
+    progress: Show = None,
+    **options: Unpack[Options],
 ) -> Exported:
     """Write frozen features with ids, labels and splits to a file, for tools other than this one.
 
@@ -59,13 +64,14 @@ def export_features(
     precision, fp32 unless the settings say bf16. Raises HeadstartError for anything the user can
     mend, such as a file that exists.
     """
-    settings, progress = settings or Settings(), progress or Silent()
+    data, progress = data_of(data, labelled=False), as_progress(progress)
+    settings = settings_of(settings, options)
     place = destination(Path(out))
     around = RunContext.of(settings, progress)
-    demand_data(Path(data))
+    demand_data(data)
     network = around.load(backbone)
     modality = fitted_modality(network, settings)
-    items, kind = unlabelled(Path(data), modality, schema(settings), progress), ""
+    items, kind = unlabelled(data, modality, schema(settings), progress), ""
     if items is None:
         dataset = around.read(data, modality)
         items, kind = dataset.items, dataset.kind
@@ -84,18 +90,20 @@ def export_features(
 
 
 def plan_features(
-    data: str | Path,
+    data: Any,
     backbone: str,
     *,
     strategy: str | None = None,
     settings: Settings | None = None,
-    progress: Progress | None = None,
+    progress: Show = None,
+    **options: Unpack[Options],
 ) -> Plan:
     """Price every boundary at which a strategy lets activations be stored, by measuring.
 
     Raises HeadstartError where the strategy trains every stage, so that there is none.
     """
-    settings, progress = settings or Settings(), progress or Silent()
+    data, progress = data_of(data), as_progress(progress)
+    settings = settings_of(settings, options)
     experiment, network, name = prepare(data, backbone, strategy, settings, progress)
     strategy_moves = moves(name)
     epochs = experiment.recipe(strategy_moves, name, network).epochs

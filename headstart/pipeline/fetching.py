@@ -16,7 +16,7 @@ from headstart.errors import HeadstartError
 from headstart.listing import backbones
 from headstart.pipeline.bundling import describe, pack
 from headstart.results.fetched import Fetched, Model
-from headstart.runtime.progress import Progress, Silent
+from headstart.runtime.progress import Progress, Show, as_progress
 from headstart.runtime.workspace import Workspace
 
 
@@ -24,7 +24,7 @@ def fetch(
     references: str | Sequence[str],
     bundle: str | Path | None = None,
     *,
-    progress: Progress | None = None,
+    progress: Show = None,
 ) -> Fetched:
     """Bring pretrained models here with all that a later run needs of them: each is loaded once.
 
@@ -33,7 +33,7 @@ def fetch(
     on another machine, without a network, `checkpoint:BUNDLE/NAME` is the same backbone. Raises
     HeadstartError where that folder is taken, or nothing could be put in it.
     """
-    progress = progress or Silent()
+    progress = as_progress(progress)
     failed: dict[str, str] = {}
     with ExitStack() as stack:
         workspace = bundle if bundle is None else stack.enter_context(Workspace(Path(bundle)))

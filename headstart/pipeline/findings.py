@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from headstart import evidence
+from headstart.contracts import Encoding
 from headstart.data import Item
+from headstart.data.targets import USUAL, kind_named
 from headstart.evidence import ArmResult, Experiment
 from headstart.evidence.by_class import by_class, by_group, within
 from headstart.evidence.calibration import calibration, folded
@@ -21,6 +23,7 @@ from headstart.evidence.labels import saved, scratch_curve, transfer_curve
 from headstart.evidence.robustness import CORRUPTED, robustness
 from headstart.features.near import near_said
 from headstart.pipeline.affordable import shortened
+from headstart.pipeline.heads import FEATURES
 from headstart.pipeline.pictures import pictured
 from headstart.pipeline.prepare import random_init, scratch_recipe
 from headstart.pipeline.selection.strategy_search import StrategySearch
@@ -32,7 +35,6 @@ BETTER = (
 UNKNOWN = "Scratch was ended by the budget, so how many labels it would need is not known."
 UNLEARNED = "Scratch learned nothing from all labels, so how many it would need is not known."
 FIRST = "first"  # the level of what is measured before a model is handed over
-_STILL = 0.01  # standard deviations of a number's training targets
 _DEAR = ("items", "robustness")  # which only a budget that is left has time for
 
 
@@ -56,7 +58,7 @@ class Proof:
         """
         wanted = self.experiment.settings.evidence
         level = level if level and wanted != "none" else wanted
-        if level == "none" or "features" not in self.arms:
+        if level == "none" or FEATURES not in self.trial.tried:
             return {}
         parts: dict[str, Callable[[], Any]] = {"calibration": self._calibration}
         if level != FIRST:
@@ -81,7 +83,7 @@ class Proof:
         experiment, whole = self.experiment, self.trial.whole
         said = [shortened(experiment.dataset, whole or experiment.dataset)]
         wanted = experiment.settings.evidence != "none" and not self.trial.folding
-        if wanted and "features" in self.arms:
+        if wanted and FEATURES in self.trial.tried:
             examples = experiment.examples(self.trial.backbone)
             parts = [(experiment.dataset.split(n), examples[n][0]) for n in ("test", "train")]
             said.append(near_said(*parts))
@@ -98,7 +100,7 @@ class Proof:
         return self.arms["scratch"].arm.outputs["test"]
 
     def _convergence(self) -> dict[str, Any]:
-        features, winner = self.arms["features"], self.arms[self.kept]
+        features, winner = self.trial.tried[FEATURES], self.arms[self.kept]
         scratch = self.arms.get("scratch")
         if self.kept == "scratch":  # what transfer would have been
             winner = self.arms["asked"]
@@ -162,7 +164,7 @@ class Proof:
         return Inspected(dataset.items, dataset.targets("test"), rows[places])
 
     def _labels(self) -> dict[str, Any] | None:
-        if self.trial.folding:
+        if self.trial.folding or not self.experiment.task.has_probe:
             return None
         experiment, seed = self.experiment, self.experiment.settings.seed
         known = self.arms["features"].arm.scores
@@ -249,7 +251,7 @@ def unlearned(arms: Mapping[str, ArmResult], seed: int = 0) -> bool:
 
 
 def constant(
-    outputs: np.ndarray, targets: np.ndarray, labels: Sequence[str], kind: str = "classes"
+    outputs: np.ndarray, targets: np.ndarray, labels: Sequence[str], kind: str = USUAL
 ) -> list[str]:
     """Whether a model has one answer for all items, of which there are several targets.
 
@@ -258,30 +260,16 @@ def constant(
     """
     if not len(targets) or (targets == targets[0]).all():
         return []
-    answer = _only_answer(outputs, labels, kind)
+    target = kind_named(kind)
+    answer = target.only_answer(outputs, labels)
     if not answer:
         return []
-    more = "more items of the other classes" if kind == "classes" else "more items"
+    classes = target.encoding is Encoding.INDEX
+    more = "more items of the other classes" if classes else "more items"
     return [
         f"The model handed over answers {answer} to each of the {len(targets)} held-out items: "
         f"nothing did better on validation. Label {more}, or try another backbone or strategy."
     ]
-
-
-def _only_answer(outputs: np.ndarray, labels: Sequence[str], kind: str) -> str:
-    """What is answered to all items, empty where answers differ."""
-    if kind == "numbers":
-        still = [
-            name
-            for name, spread in zip(labels, outputs.std(axis=0), strict=True)
-            if spread < _STILL
-        ]
-        return f"the same {', '.join(map(repr, still))}" if still else ""
-    answers = outputs.argmax(axis=1) if kind == "classes" else outputs > 0
-    if (answers != answers[0]).any():
-        return ""
-    chosen = [labels[answers[0]]] if kind == "classes" else np.array(labels)[answers[0]].tolist()
-    return ", ".join(map(repr, chosen)) or "no label"
 
 
 def _fewer(experiment: Experiment, positions: Sequence[int] | np.ndarray) -> Experiment:

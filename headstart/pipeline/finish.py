@@ -19,9 +19,9 @@ from headstart.evidence.calibration import folded
 from headstart.pipeline.checking import check
 from headstart.pipeline.explaining import explanations
 from headstart.pipeline.findings import FIRST, Proof, constant
-from headstart.pipeline.heads import head_of
+from headstart.pipeline.heads import FEATURES, head_of
 from headstart.pipeline.prepare import random_init, task_name
-from headstart.pipeline.provenance import called, provenance
+from headstart.pipeline.provenance import Name, called, provenance
 from headstart.pipeline.seeds import over_seeds
 from headstart.pipeline.selection.strategy_search import StrategySearch
 from headstart.plan import FitPlan, splits_of
@@ -82,9 +82,8 @@ def finish(
     model = _calibrated(winner.model, found)
     backbone = random_init(trial.backbone)() if winner.arm.strategy == "scratch" else trial.backbone
     record = _record(experiment, backbone, found)
-    head = head_of(winner.arm.strategy)
-    if head is not None and not isinstance(model.head, nn.Linear):
-        record = replace(record, head={"name": head})
+    if not isinstance(model.head, nn.Linear):
+        record = replace(record, head={"name": head_of(winner.arm.strategy) or artifact.OF_TASK})
     folder = workspace.draft()
     record = artifact.save(folder, model, backbone, record, found.to_json())
     same = record == stage.there
@@ -151,11 +150,13 @@ def _made(
     trial: StrategySearch, workspace: Workspace, arms: Mapping[str, ArmResult]
 ) -> dict[str, Any]:
     """How the model was made; as a call in Python where no command was typed."""
-    name = "fit" if "features" in arms else "pretrain"
+    name = "fit" if FEATURES in trial.tried else "pretrain"
     origin, experiment = trial.backbone.origin, trial.experiment
     out, here = workspace.out, Path.cwd()
     place = out.relative_to(here) if out.is_relative_to(here) else out
-    given = (str(experiment.dataset.root), origin.reference, str(place))
+    dataset = experiment.dataset
+    data = Name("data") if dataset.in_memory else str(dataset.root)
+    given = (data, origin.reference, str(place))
     strategy = {"strategy": trial.winner} if name == "fit" else {}
     call = called(name, *given, **strategy, settings=experiment.settings)
     return provenance(asdict(origin), trial.backbone.modality, experiment.dataset.root, call)
@@ -165,7 +166,7 @@ def _plan(trial: StrategySearch, asked: ArmResult) -> FitPlan:
     dataset = trial.experiment.dataset
     whole, used = trial.whole or dataset, {item.identity for item in dataset.items}
     return FitPlan(
-        data=str(dataset.root.absolute()),
+        data=dataset.place,
         backbone=trial.backbone.origin.reference,
         weights=trial.backbone.origin.weights_hash,
         strategy=trial.winner,

@@ -25,13 +25,16 @@ Pick = Callable[[Mapping[str, Arm]], str]
 
 
 def by_folds(experiment: Experiment) -> bool:
-    """Whether folds judge what is transferred to this target, by the settings or the policy."""
+    """Whether folds judge what is transferred to this target, by the settings or the policy.
+
+    Folds start from a probe each: a task without is judged on held-out items.
+    """
     dataset = experiment.dataset
     wanted = experiment.settings.judge
     if wanted == "auto":
         held_out = len(dataset.split("test"))
         wanted = defaults.judge(len(dataset.items), held_out, dataset.named)
-    return wanted == "cv" and most_folds(dataset) > 1
+    return wanted == "cv" and experiment.task.has_probe and most_folds(dataset) > 1
 
 
 @dataclass

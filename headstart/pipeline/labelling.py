@@ -12,8 +12,9 @@ from typing import Any, final
 import numpy as np
 
 from headstart import catalog
-from headstart.contracts import Modality
+from headstart.contracts import Encoding, Modality
 from headstart.data import FileSource, Input, Item, Schema, demand_data, inputs_of
+from headstart.data.targets import kind_named
 from headstart.defaults import Settings
 from headstart.errors import DataError, HeadstartError
 from headstart.features.reading import Reader
@@ -26,7 +27,7 @@ from headstart.pipeline.prepare import fitted_modality
 from headstart.pipeline.suggesting import Known, features_of
 from headstart.report.notebook import Printed
 from headstart.runtime import machine
-from headstart.runtime.progress import Progress, Silent
+from headstart.runtime.progress import Progress, Show, as_progress
 
 NAME = "labels.csv"
 _PAIR = "\x1e"  # between the two texts of a pair
@@ -50,7 +51,7 @@ class Asked:
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Labelled(Printed):
     """What a page left: the table, how many items each class has in it, and how many are left."""
 
@@ -80,7 +81,7 @@ class Labelled(Printed):
 
 
 def label(
-    model: str | Path | None, data: str | Path, asked: Asked, *, progress: Progress | None = None
+    model: str | Path | None, data: str | Path, asked: Asked, *, progress: Show = None
 ) -> Labelled:
     """Show items without labels on a page of this machine until it is finished or interrupted.
 
@@ -89,12 +90,13 @@ def label(
     are kept in a table that `fit` reads, beside the items, and an item in it is not shown again.
     Raises HeadstartError for anything the user can mend.
     """
-    progress = progress or Silent()
+    progress = as_progress(progress)
     known = None if model is None else Known.of(Path(model))
     modality, schema = _reading(known, data, asked)
-    if known is not None and known.predictor.task.kind != "classes":
+    kind = None if known is None else known.predictor.task.kind
+    if kind is not None and kind_named(kind).encoding is not Encoding.INDEX:
         raise HeadstartError(
-            f"{model} answers with {known.predictor.task.kind}, and the page takes one class an "
+            f"{model} answers with {kind}, and the page takes one class an "
             "item. Fill in the table of `headstart suggest --out` instead."
         )
     pool = pool_of(data, modality, schema, known.labelled if known else (), progress)

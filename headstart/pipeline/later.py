@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from headstart import artifact, evidence
 from headstart.artifact import Record
 from headstart.contracts import Backbone
+from headstart.data import Data
 from headstart.defaults import Settings
 from headstart.errors import HeadstartError, WeightsError
 from headstart.evidence import ArmResult, Experiment
@@ -19,6 +20,7 @@ from headstart.pipeline.finish import Choice, measured, page
 from headstart.pipeline.folding import by_folds
 from headstart.pipeline.heads import FEATURES
 from headstart.pipeline.opening import load
+from headstart.pipeline.options import Options, settings_of
 from headstart.pipeline.prepare import prepare
 from headstart.pipeline.proving import baseline_of, choice, rivals, with_scratch
 from headstart.pipeline.selection import strategy_search
@@ -27,7 +29,7 @@ from headstart.plan import FitPlan
 from headstart.plan import read as read_plan
 from headstart.results import Result
 from headstart.runtime.budget import Budget
-from headstart.runtime.progress import Progress, Silent
+from headstart.runtime.progress import Show, as_progress
 from headstart.runtime.workspace import Workspace
 from headstart.serve import Predictor
 from headstart.tracking import Followed, follow
@@ -43,10 +45,11 @@ KEPT = (
 
 def prove(
     model: str | Path,
-    data: str | Path | None = None,
+    data: Any = None,
     *,
     settings: Settings | None = None,
-    progress: Progress | None = None,
+    progress: Show = None,
+    **options: Unpack[Options],
 ) -> Result:
     """Go on with the proof of a saved model, whose weights stay as they are.
 
@@ -55,7 +58,7 @@ def prove(
     tracker count, all else is as the model's plan says. Raises HeadstartError where data, labels or
     weights are not those of the plan, or the model is no transfer.
     """
-    folder, asked = Path(model), settings or Settings()
+    folder, asked = Path(model), settings_of(settings, options)
     with Workspace(folder, proves=True) as workspace:
         record, plan = artifact.read(folder), read_plan(folder)
         if record.strategy == "scratch":
@@ -63,9 +66,10 @@ def prove(
                 f"{folder} was trained from random weights, so that there is no transfer to prove. "
                 "Give a model that `fit` made from a backbone."
             )
-        given = {"plan": str(folder), "data": str(data or plan.data), "backbone": plan.backbone}
-        with follow(_settings(plan, asked), progress or Silent(), folder, given) as run:
-            experiment, backbone, _ = planned(plan, given["data"], run, workspace)
+        there = plan.data_from(data)
+        given = {"plan": str(folder), "data": str(there), "backbone": plan.backbone}
+        with follow(_settings(plan, asked), as_progress(progress), folder, given) as run:
+            experiment, backbone, _ = planned(plan, there, run, workspace)
             workspace.claim_proof(
                 {
                     "data": experiment.dataset.fingerprint,
@@ -78,7 +82,7 @@ def prove(
 
 
 def planned(
-    plan: FitPlan, data: str, run: Followed, workspace: Workspace
+    plan: FitPlan, data: Data, run: Followed, workspace: Workspace
 ) -> tuple[Experiment, Backbone, str]:
     """A plan's data in its splits, its backbone and its strategy, ready to work on.
 

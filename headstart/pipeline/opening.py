@@ -16,6 +16,7 @@ from headstart.contracts.head import Shape
 from headstart.contracts.model import Model
 from headstart.contracts.references import Reference
 from headstart.data import Columns, Schema
+from headstart.data.targets import kind_named
 from headstart.errors import HeadstartError, WeightsError
 from headstart.features.reading import Reader
 from headstart.loading import record as records
@@ -77,7 +78,7 @@ def _opened(folder: Path, record: Record, device: torch.device) -> Predictor:
             "Copy it again, or make the model again."
         )
     modality = catalog.modality(record.modality).fitted(backbone)
-    task = catalog.task(record.task, **record.task_settings)
+    task = catalog.task(record.task, **record.task_settings).for_backbone(backbone)
     model = Model(backbone.stages, _head(folder, record, backbone, task))
     with torch.inference_mode():
         outputs = model.head(torch.zeros(1, backbone.feature_dim)).numpy()
@@ -122,11 +123,15 @@ def _schema(record: Record, asked: Schema) -> Schema:
 def _head(folder: Path, record: Record, backbone: Backbone, task: Task) -> nn.Module:
     """The head as its hub read it, or the one that the record names."""
     if record.head:
-        shape = Shape(task.kind, backbone.feature_dim, len(record.labels))
+        shape = Shape(kind_named(task.kind).encoding, backbone.feature_dim, len(record.labels))
         state = weights.read(folder / artifact.HEAD).state
         try:
-            return catalog.head(record.head["name"]).restored(state, shape)
-        except WeightsError as error:
+            if record.head["name"] != artifact.OF_TASK:
+                return catalog.head(record.head["name"]).restored(state, shape)
+            head = task.head(backbone.feature_dim, record.labels)
+            head.load_state_dict(state)
+            return head
+        except (RuntimeError, WeightsError) as error:
             raise WeightsError(f"{folder / artifact.HEAD} can't be used: {error}") from None
     if backbone.head is None:
         raise HeadstartError(f"{folder} holds a backbone without a head. Fit it to data first.")

@@ -11,8 +11,9 @@ from pathlib import Path
 from headstart import artifact, catalog, defaults
 from headstart.contracts import Backbone, Modality, Strategy
 from headstart.contracts.entry_points import advertised
-from headstart.data import Dataset, Schema, demand_data
+from headstart.data import Data, Dataset, InMemory, Schema, demand_data
 from headstart.data import load as load_data
+from headstart.data.targets import kind_named
 from headstart.defaults import Recipe, Settings
 from headstart.errors import HeadstartError
 from headstart.evidence import Experiment
@@ -25,7 +26,6 @@ from headstart.runtime.progress import Progress
 from headstart.runtime.workspace import Workspace
 from headstart.training import seed_everything
 
-TASKS = {"classes": "classification", "numbers": "regression", "label sets": "multi-label"}
 _NOT_THE_RUN = ("budget", "track")  # settings that another run of the same kind may change
 SPARE = 1.5  # times what saving and checking the model is reckoned to take
 # What a fresh process takes to come this far: no more than this one took, and not much more than it
@@ -52,6 +52,7 @@ class RunContext:
         before = earlier()
         clock = Budget(settings.budget, before)
         defaults.check(settings)
+        _demand_targets(settings.targets)
         return cls(settings, clock, progress, workspace, before)
 
     def load(self, backbone: str) -> Backbone:
@@ -84,12 +85,13 @@ class RunContext:
         most = 0.9 if self.started_in else 0.5  # as imports are known, or only reckoned
         self.budget.keep(SPARE * (max(self.started_in, IMPORTED) + 2 * load), most)
 
-    def read(self, data: str | Path, modality: Modality) -> Dataset:
+    def read(self, data: Data, modality: Modality) -> Dataset:
         """The data set, checked and split; what it holds is said."""
         settings, progress = self.settings, self.progress
-        if self.workspace and self.workspace.resolve().is_relative_to(Path(data).resolve()):
+        if self.workspace and not isinstance(data, InMemory):
             out = self.workspace.with_suffix("")
-            progress.warn(f"{out} lies inside {data}, and is left out of the data.")
+            if self.workspace.resolve().is_relative_to(data.resolve()):
+                progress.warn(f"{out} lies inside {data}, and is left out of the data.")
         dataset = load_data(data, modality, schema(settings), progress=progress)
         progress.say(str(dataset.report))
         return dataset
@@ -102,11 +104,11 @@ class RunContext:
         weigh = settings.class_weights == "auto"
         trained = dataset.targets("train")
         name = task_name(backbone, dataset, settings)
-        offered = defaults.task_settings(dataset.kind, trained, len(dataset.labels), weigh)
+        offered = kind_named(dataset.kind).task_settings(trained, len(dataset.labels), weigh)
         given = catalog.task_settings(name, offered)
         return Experiment(
             dataset=dataset,
-            task=catalog.task(name, **given),
+            task=catalog.task(name, **given).for_backbone(backbone),
             task_settings=given,
             reader=Reader(
                 fitted_modality(backbone, settings),
@@ -122,7 +124,7 @@ class RunContext:
 
 
 def prepare(
-    data: str | Path,
+    data: Data,
     backbone: str,
     strategy: str | None,
     settings: Settings,
@@ -133,13 +135,14 @@ def prepare(
     around = RunContext.of(settings, progress, workspace)
     strategy = headed(strategy, settings)
     validate_strategy(strategy)
-    demand_data(Path(data))
+    demand_data(data)
     network = around.load(backbone)
     dataset = around.read(data, fitted_modality(network, settings))
     around.keep_time()
-    name = strategy or defaults.strategy(len(dataset.split("train")))
-    demand_trainable(name, network)
     experiment = around.experiment(dataset, network)
+    probed, count = experiment.task.has_probe, len(dataset.split("train"))
+    name = strategy or (defaults.strategy(count) if probed else "full-fine-tuning")
+    demand_trainable(name, network)
     demand_looks(experiment, network)
     for sentence in experiment.remarks():
         progress.warn(sentence)
@@ -172,12 +175,25 @@ def schema(settings: Settings) -> Schema:
     )
 
 
+def _demand_targets(targets: str) -> None:
+    """Raise HeadstartError for a kind of target, or a task without its modality, not known."""
+    own = ("auto", *(name.replace(" ", "-") for name in catalog.TARGETS))
+    if targets in own:
+        return
+    tasks = {name.partition("-")[2] for name in advertised("tasks")}
+    others = sorted({*advertised("targets"), *tasks})
+    if targets not in others:
+        raise HeadstartError(
+            f"targets {targets!r} is not known. Give one of {', '.join([*own, *others])}."
+        )
+
+
 def _kind(targets: str) -> str:
     """The kind of target that a user's word means: one of that name, or that of such a task."""
     tasks = (name for name in catalog.names("tasks") if name.partition("-")[2] == targets)
     task = next(tasks, None)
     if task is None:
-        return targets if targets in advertised("targets") else targets.replace("-", " ")
+        return targets if targets in catalog.names("targets") else targets.replace("-", " ")
     kind: str = catalog.part("tasks", task).kind
     return kind
 
@@ -188,14 +204,14 @@ def task_name(backbone: Backbone, dataset: Dataset, settings: Settings) -> str:
     It is the one that the settings name, ours for the kind of target, or another package's for a
     kind of its own. Raises HeadstartError where there is none.
     """
-    known = catalog.names("tasks")
-    names = [f"{backbone.modality}-{settings.targets}"]
-    names += [f"{backbone.modality}-{TASKS[dataset.kind]}"] if dataset.kind in TASKS else []
-    others = (n for n in sorted(known) if n.startswith(f"{backbone.modality}-"))
-    found = next((name for name in names if name in known), None)
-    found = found or next(
-        (n for n in others if catalog.part("tasks", n).kind == dataset.kind), None
-    )
+    known, modality = catalog.names("tasks"), backbone.modality
+    named = f"{modality}-{settings.targets}"
+    if named in known:
+        return named
+    ordered = [*catalog.TASKS, *sorted(known.keys() - catalog.TASKS.keys())]
+    fitting = (name for name in ordered if name.startswith(f"{modality}-"))
+    kind = dataset.kind
+    found = next((name for name in fitting if catalog.part("tasks", name).kind == kind), None)
     if found is None:
         raise HeadstartError(
             f"No task answers with {dataset.kind} for the modality {backbone.modality}. Install a "

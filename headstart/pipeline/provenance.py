@@ -11,12 +11,20 @@ from dataclasses import fields
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 from headstart.defaults import Settings
 
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s'\"]+@")  # user and password before a host
 _ORIGIN = ("reference", "licence", "trained_on", "weights_hash", "pretrained")
+
+
+@final
+class Name(str):
+    """What a caller's own variable may be called, where no path can be written."""
+
+    def __repr__(self) -> str:
+        return str(self)
 
 
 def provenance(

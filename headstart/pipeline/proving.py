@@ -148,7 +148,9 @@ def rivals(trial: StrategySearch) -> Arms:
     naive = evidence.naive_arm(trial.experiment, features)
     if trial.folding is not None:
         naive = replace(naive, arm=trial.folding.naive())
-    arms = {"naive": naive, "features": features}
+    arms = {"naive": naive}
+    if trial.experiment.task.has_probe:
+        arms["features"] = features
     others = trial.tried.items()
     arms |= {name: made for name, made in others if made is not features and made is not asked}
     return arms | {"asked": asked}

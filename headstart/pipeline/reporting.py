@@ -12,28 +12,30 @@ import torch
 
 from headstart import artifact
 from headstart.artifact import Record
-from headstart.data import Dataset, Schema, load_labelled
+from headstart.contracts import Encoding
+from headstart.data import Dataset, InMemory, Schema, data_of, load_labelled
+from headstart.data.targets import kind_named
 from headstart.evidence import average
 from headstart.evidence.by_class import by_class, by_group, within
 from headstart.evidence.calibration import calibration
 from headstart.evidence.inspection import ambiguous, feature_map, mistakes, suspects
 from headstart.pipeline.opening import fitted_schema, load
 from headstart.pipeline.pictures import pictured
-from headstart.pipeline.provenance import called, provenance
+from headstart.pipeline.provenance import Name, called, provenance
 from headstart.plan import trained_on
 from headstart.report.page import write_page
 from headstart.results.reported import Reported
-from headstart.runtime.progress import Progress, Silent
+from headstart.runtime.progress import Show, as_progress
 from headstart.serve import Predictor
 
 
 def report_on(
     model: str | Path,
-    data: str | Path,
+    data: Any,
     out: str | Path | None = None,
     *,
     schema: Schema | None = None,
-    progress: Progress | None = None,
+    progress: Show = None,
 ) -> Reported:
     """How a saved model does on other labelled data: everything `evaluate` says, and why.
 
@@ -42,7 +44,7 @@ def report_on(
     stands between labels, are as they were in training unless `schema` says otherwise. Raises
     HeadstartError where there is no model, or the data can't be read.
     """
-    progress, place = progress or Silent(), Path(data)
+    data, progress = data_of(data), as_progress(progress)
     predictor = load(model)
     record, read = artifact.read(Path(model)), fitted_schema(model, schema)
     dataset = load_labelled(
@@ -57,11 +59,12 @@ def report_on(
     seconds = time.monotonic() - started
     told = _told(record, predictor, dataset, (outputs, features))
     told |= {"model": str(model), "evaluated": str(data)}
-    call = called("report_on", str(model), str(data))
-    told["made"] = provenance(record.origin, record.modality, place, call)
+    held = isinstance(data, InMemory)
+    call = called("report_on", str(model), Name("data") if held else str(data))
+    told["made"] = provenance(record.origin, record.modality, str(data), call)
     told["warnings"] += _doubts(Path(model), dataset)
     told["arms"]["chosen"] |= {"seconds": round(seconds, 2), "steps": 0}
-    folder = Path(out) if out is not None else Path(f"report-{place.stem}")
+    folder = Path(out) if out is not None else Path(f"report-{Path(str(data)).stem}")
     folder.mkdir(parents=True, exist_ok=True)
     artifact.write_evidence(folder, told)
     shown = pictured(told, dataset.items, predictor.reader.modality)
@@ -114,7 +117,7 @@ def _doubts(model: Path, dataset: Dataset) -> list[str]:
 def _items(dataset: Dataset, outputs: np.ndarray, features: np.ndarray) -> Mapping[str, Any]:
     targets, names = dataset.targets("test"), [item.id for item in dataset.items]
     found: dict[str, Any] = {"map": feature_map(features, targets, dataset.items), "nearest": {}}
-    if dataset.kind == "classes":
+    if kind_named(dataset.kind).encoding is Encoding.INDEX:
         found["mistakes"] = mistakes(outputs, targets, names, dataset.labels)
         found["ambiguous"] = ambiguous(outputs, targets, names, dataset.labels)
         found["suspects"] = suspects(features, targets, names, dataset.labels)

@@ -9,6 +9,7 @@ import numpy as np
 
 from headstart import defaults, evidence
 from headstart.evidence import ArmResult
+from headstart.pipeline.heads import FEATURES
 from headstart.pipeline.prepare import random_init, scratch_recipe
 from headstart.pipeline.selection.strategy_search import StrategySearch
 
@@ -27,7 +28,7 @@ def over_seeds(
     first, scratch = trial.experiment, arms.get("scratch")
     if trial.folding or scratch is None or scratch.recipe is None or kept == "scratch":
         return None
-    features, winner = arms["features"], arms[kept]  # without training, all seeds give the latter
+    winner = arms[kept]  # which all seeds give where nothing is trained
     wanted = first.settings.seeds or defaults.trainings(len(first.dataset.split("train")))
     seconds = scratch.training.seconds + winner.training.seconds
     if scratch.training.cut or (first.settings.seeds is None and seconds > defaults.QUICK):
@@ -43,7 +44,7 @@ def over_seeds(
             break
         name, made = trial.winner, winner
         if kept == "asked" and trial.moves.epochs(1):
-            given = (experiment, trial.backbone, trial.moves, name, features, left)
+            given = (experiment, trial.backbone, trial.moves, name, trial.tried[FEATURES], left)
             made = evidence.strategy_arm(*given)
         recipe = scratch_recipe(experiment, trial.moves, trial.backbone)
         alike = (scratch.recipe.learning_rate, scratch.recipe.epochs)

@@ -26,7 +26,7 @@ from headstart.labelling.pool import Pool, pool_of, shown
 from headstart.labelling.selection import Features, select
 from headstart.pipeline.opening import fitted_schema, load
 from headstart.plan import FitPlan
-from headstart.runtime.progress import Progress, Silent
+from headstart.runtime.progress import Progress, Show, as_progress
 from headstart.serve import Predictor
 
 COUNT = 20
@@ -38,7 +38,7 @@ def suggest(
     count: int = COUNT,
     *,
     out: str | Path | None = None,
-    progress: Progress | None = None,
+    progress: Show = None,
 ) -> Suggestions:
     """Name the items whose labels would help a saved model most, the best first.
 
@@ -51,7 +51,7 @@ def suggest(
     """
     if count < 1:
         raise HeadstartError(f"{count} suggestions can't be made. Ask for 1 or more.")
-    progress, folder = progress or Silent(), Path(model)
+    progress, folder = as_progress(progress), Path(model)
     place = None if out is None else suggestions.destination(Path(out))
     known = Known.of(folder)
     pool = pool_of(

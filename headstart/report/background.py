@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from headstart.contracts import Encoding
+from headstart.data.targets import USUAL, known_kind
 from headstart.report import figures, maps, named_arms
 from headstart.report.contents import (
     MANY,
@@ -47,7 +49,8 @@ def feature_map(evidence: Evidence) -> Section | None:
         "point, or tap it, to see the item. Circles are training items, diamonds validation, "
         "squares held-out ones."
     )
-    numbers = (evidence.get("data") or {}).get("kind") == "numbers"
+    kind = known_kind((evidence.get("data") or {}).get("kind", USUAL))
+    numbers = kind is not None and kind.encoding is Encoding.AMOUNTS
     drawing = maps.feature_map(places, suspects, numbers)
     if maps.many_labels(places, numbers):
         said += " Labels share ten colours: pick one out to see where it lies."

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from headstart.data.targets import USUAL, known_kind
 from headstart.report.contents import Section
 
 _SPLITS = {"train": "to learn from", "validation": "to choose by", "test": "held out"}
-_COUNTED = {"classes": "classes", "label sets": "labels", "numbers": "numbers"}
 Evidence = Mapping[str, Any]
 
 
@@ -46,7 +46,8 @@ def _data(evidence: Evidence) -> str:
     data = evidence.get("data") or {}
     counts = (data.get("splits") or {}).values()
     labels = len({label for count in counts for label in count})
-    counted = _COUNTED.get(data.get("kind", "classes"), "labels")
+    kind = known_kind(data.get("kind", USUAL))
+    counted = kind.words[1] if kind else "labels"
     text = f"{data.get('items', 0):,} items"
     if labels > 1:
         text += f", {labels} {counted}"

@@ -15,8 +15,8 @@ from headstart.report import as_columns, as_html, as_text
 from headstart.report.notebook import Printed
 
 
-@dataclass(frozen=True)
-class Result:
+@dataclass(frozen=True, repr=False)
+class Result(Printed):
     """What `fit` and `pretrain` made: the folder of the model, and the evidence for it.
 
     `stopped` says that the proof was interrupted, so that `prove` can go on with it; `doubt` then
@@ -52,7 +52,7 @@ class Result:
         return as_html(self.record())
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Evaluation(Printed):
     """How a saved model does on labelled data."""
 
@@ -112,7 +112,7 @@ class Evaluation(Printed):
         return "\n".join(lines)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Extracted(Printed):
     """Features that now lie in the store: of how many items, and how many were computed for it."""
 
@@ -136,7 +136,7 @@ class Extracted(Printed):
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Plan(Printed):
     """Where a strategy lets the network be cut, what each cut costs, and the one `fit` takes."""
 

@@ -52,7 +52,7 @@ class Change:
         return {**vars(self), **numbers, "difference": self.difference.to_json()}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison(Printed):
     """The second model minus the first, on `items` items that both answered.
 

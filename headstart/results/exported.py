@@ -10,7 +10,7 @@ from typing import Any
 from headstart.report.notebook import Printed
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Exported(Printed):
     """A file of features: of how many items, of what kind of labels, and items by split.
 

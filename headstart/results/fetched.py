@@ -29,7 +29,7 @@ class Model:
     bundled: str | None = None  # its folder in the bundle
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Fetched(Printed):
     """The models that are here now, and by reference why others are not."""
 

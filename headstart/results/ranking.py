@@ -44,7 +44,7 @@ class Ranked:
         return {"backbone": self.backbone} | bounds | vars(self) | bounds | rest
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Ranking(Printed):
     """Candidates from the best to the worst, beside what was thought before looking."""
 
@@ -100,7 +100,7 @@ class Ranking(Printed):
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class CheckedRanking(Printed):
     """A ranking, and what fine-tuning every candidate came to on held-out items.
 

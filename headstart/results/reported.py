@@ -12,7 +12,7 @@ from headstart.report.notebook import Printed
 from headstart.report.terminal import terminal_curves
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Reported(Printed):
     """What was measured when a model was made, and the page that shows it."""
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from importlib.util import find_spec
 
 Advance = Callable[[int], None]
 
@@ -30,7 +32,7 @@ class Progress(ABC):
 
 
 class Silent(Progress):
-    """Says nothing: the default from Python."""
+    """Says nothing: the default from Python where nobody looks on."""
 
     def say(self, text: str) -> None:
         """Drop the sentence."""
@@ -45,12 +47,16 @@ class Silent(Progress):
 
 
 class Terminal(Progress):
-    """Writes to standard error with Rich, so that standard output stays free for results."""
+    """Writes to standard error with Rich, so that standard output stays free for results.
 
-    def __init__(self) -> None:
+    In a `notebook` it writes into the page, with bars where ipywidgets is installed.
+    """
+
+    def __init__(self, notebook: bool = False) -> None:
         from rich.console import Console
 
-        self._console = Console(force_jupyter=False, stderr=True, highlight=False)
+        self._console = Console(force_jupyter=notebook, stderr=True, highlight=False)
+        self._bars = _draws_bars() if notebook else self._console.is_terminal
 
     def say(self, text: str) -> None:
         """Print one plain line."""
@@ -73,7 +79,7 @@ class Terminal(Progress):
             rich.TimeRemainingColumn(),
         )
         with rich.Progress(
-            *columns, console=self._console, transient=True, disable=not self._console.is_terminal
+            *columns, console=self._console, transient=True, disable=not self._bars
         ) as bar:
             task = bar.add_task(what, total=total, rate="")
 
@@ -83,3 +89,31 @@ class Terminal(Progress):
                 bar.update(task, rate=f"{speed:.1f}/s" if speed else "")
 
             yield advance
+
+
+Show = Progress | bool | None  # where messages go, whether they show, or where somebody looks on
+
+
+def as_progress(progress: Show) -> Progress:
+    """Where a call from Python sends its messages.
+
+    None shows them in a terminal and in a notebook, and nowhere else; True shows them wherever
+    standard error goes, False nowhere.
+    """
+    if isinstance(progress, Progress):
+        return progress
+    notebook = _in_notebook()
+    streams = (sys.stdout, sys.stderr)  # None where there is no console
+    looked_at = notebook or all(stream is not None and stream.isatty() for stream in streams)
+    return Terminal(notebook) if progress or (progress is None and looked_at) else Silent()
+
+
+def _in_notebook() -> bool:
+    """Whether a kernel of Jupyter runs this."""
+    shell = sys.modules.get("IPython")  # a kernel has imported it
+    running = shell.get_ipython() if shell else None
+    return type(running).__name__ == "ZMQInteractiveShell"
+
+
+def _draws_bars() -> bool:
+    return find_spec("ipywidgets") is not None

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
-from headstart.errors import DataError
+from headstart.errors import DataError, HeadstartError
 from headstart.report import as_columns, as_table
-from headstart.serve.written import Written, destination, write
+from headstart.serve.written import Written, destination, table_rows, write
 
 _SHOWN = 1000  # answers in a notebook
 _LONGEST = 160  # signs of an input's name in a line
@@ -64,9 +64,9 @@ class Prediction:
 
     def to_json(self) -> dict[str, Any]:
         """The prediction as plain values: {"path", "label", …}, or {"path", "error"}."""
-        named = {"id": self.id} if self.id else {}
-        told = {"error": self.error} if self.error else self.answer
-        return {"path": self.path, **named, **told}
+        row_id = {"id": self.id} if self.id else {}
+        content = {"error": self.error} if self.error else self.answer
+        return {"path": self.path, **row_id, **content}
 
     def cells(self) -> tuple[str, str, str]:
         """The input, the answer and its probability, each in one short line."""
@@ -78,8 +78,8 @@ class Prediction:
         return shown, self.label, "" if self.probability is None else f"{self.probability:.3f}"
 
     def __str__(self) -> str:
-        shown, told, sure = self.cells()
-        return f"{shown}: {told}" + (f" ({sure})" if sure else "")
+        shown, text, probability = self.cells()
+        return f"{shown}: {text}" + (f" ({probability})" if probability else "")
 
 
 @final
@@ -95,9 +95,27 @@ class Predictions(list[Prediction]):
         """Write a table, .csv, .parquet or .jsonl. Raises HeadstartError where that is taken."""
         return write(destination(Path(path)), self)
 
+    def to_frame(self) -> Any:
+        """A data frame of pandas with the columns that `write` has.
+
+        Raises HeadstartError where pandas is not installed.
+        """
+        try:
+            import pandas as pd
+        except ModuleNotFoundError as error:
+            raise HeadstartError(
+                "A data frame needs pandas, which is not installed. Run: pip install pandas, or "
+                "write a table with write()."
+            ) from error
+        return pd.DataFrame(table_rows(self))
+
     def to_json(self) -> dict[str, Any]:
         """{"predictions": [{"path", "label", "probability", …}]}."""
         return {"predictions": [prediction.to_json() for prediction in self]}
+
+    def __repr__(self) -> str:
+        failed = f", {len(self.failed)} without an answer" if self.failed else ""
+        return f"<Predictions: {len(self)} inputs{failed}>"
 
     def __str__(self) -> str:
         return as_columns(_TITLES, [prediction.cells() for prediction in self])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -17,14 +17,18 @@ from torch import nn
 from headstart.contracts import Task
 from headstart.contracts.model import Model
 from headstart.data import Input, Item, Schema, inputs_of
-from headstart.errors import DataError
+from headstart.errors import DataError, HeadstartError
 from headstart.features.engine import Averaged, Engine, TorchEngine
+from headstart.features.engine.interface import on_device, to_device
 from headstart.features.reading import Reader, alike, in_order
+from headstart.report.notebook import Printed
+from headstart.serve.network import Network
 from headstart.serve.predictions import Prediction, Predictions, demand_any
 
 BATCH = 32
 _WINDOW = 2 * BATCH  # inputs decoded at a time, and as many ahead
 _RAGGED_WINDOW = 32 * BATCH  # short ones, so that those of like length meet
+_SHOWN = 5  # labels in a line
 _ENDLESS = "the model's answer to it is no finite number, as its weights are too large or damaged"
 
 
@@ -39,8 +43,11 @@ class _Decoded:
 
 
 @final
-class Predictor:
-    """A model with everything it needs to read raw files. Made by `headstart.load`."""
+class Predictor(Printed):
+    """A model with everything it needs to read raw files. Made by `headstart.load`.
+
+    Attributes: `labels`, what it answers with; `device`; `module`, the network alone.
+    """
 
     def __init__(
         self,
@@ -64,11 +71,11 @@ class Predictor:
 
         Raises DataError where one is not finite.
         """
-        found = self._run(self._engine, items)
-        for item, row in zip(items, found, strict=True):
+        rows = self._run(self._engine, items)
+        for item, row in zip(items, rows, strict=True):
             if not np.isfinite(row).all():
                 raise DataError(f"{item.id} can't be used: {_ENDLESS}. Make the model again.")
-        return found
+        return rows
 
     def features(self, items: Sequence[Item]) -> np.ndarray:
         """Pooled features (N, D), what the head reads, for items in their order."""
@@ -85,8 +92,8 @@ class Predictor:
     def _run(self, engine: Engine, items: Sequence[Item]) -> np.ndarray:
         reader = Reader(self.reader.modality, self.reader.preprocess)  # keeps nothing for later
         groups = alike(np.arange(len(items)), BATCH, reader.sizes(items))
-        found = [engine.run(inputs) for inputs in reader.batches(items, groups)]
-        return in_order(groups, found)
+        parts = [engine.run(inputs) for inputs in reader.batches(items, groups)]
+        return in_order(groups, parts)
 
     def predict(
         self, given: Any, *, text: Sequence[str] = (), image: str | None = None
@@ -100,9 +107,9 @@ class Predictor:
         `Path`. What can't be read gets an error in the place of an answer. Raises DataError for
         what is none of these, and where nothing can be read.
         """
-        found = Predictions(self.stream(given, text=text, image=image))
-        demand_any(found)
-        return found
+        predictions = Predictions(self.stream(given, text=text, image=image))
+        demand_any(predictions)
+        return predictions
 
     def stream(
         self, given: Any, *, text: Sequence[str] = (), image: str | None = None
@@ -119,19 +126,89 @@ class Predictor:
         schema = replace(schema, files=image) if image else schema
         return inputs_of(given, self.reader.modality, schema)
 
+    def predict_proba(
+        self, given: Any, *, text: Sequence[str] = (), image: str | None = None
+    ) -> np.ndarray:
+        """Probabilities (N, labels) float64, columns as in `labels`, of whatever `predict` takes.
+
+        Raises DataError for the first input that can't be read, and HeadstartError where the task
+        has no probabilities.
+        """
+        rows = []
+        for each in self.stream(given, text=text, image=image):
+            if each.error:
+                raise each.unusable()
+            if not each.probabilities:
+                raise HeadstartError(
+                    f"The model answers with {self.task.kind}, which have no probabilities. "
+                    "Use predict."
+                )
+            rows.append([each.probabilities[label] for label in self.labels])
+        return np.array(rows, dtype=np.float64).reshape(len(rows), len(self.labels))
+
+    def embed(
+        self, given: Any, *, text: Sequence[str] = (), image: str | None = None
+    ) -> np.ndarray:
+        """Features (N, D) float32, what the head reads, of whatever `predict` takes.
+
+        Raises DataError for the first input that can't be read.
+        """
+        engine, parts = self._answering(nn.Identity()), []
+        for window in self._decoded(self.inputs(given, text=text, image=image)):
+            for each in window:
+                if each.problem:
+                    raise each.input.unusable(each.problem)
+            parts.append(self._rows(engine, [each.value for each in window]))
+        if not parts:
+            demand_any(())
+        return np.concatenate(parts)
+
+    @property
+    def module(self) -> nn.Module:
+        """The network alone, an ordinary module in evaluation mode on `device`.
+
+        It takes batches of what `preprocess` answers and answers with numbers (N, labels); for
+        classes these are logits. Its weights are the predictor's own.
+        """
+        network = Network(self.model, self.reader.looks, self.reader.modality.look).eval()
+        on_device(network, self.device)
+        return network
+
+    def preprocess(self, item: Any) -> Any:
+        """One thing that `predict` takes, as the network takes it in, on `device`.
+
+        For pictures a tensor (C, H, W) float32, so that `module(preprocess(picture)[None])` is a
+        batch of one; for texts a mapping of tensors (T,), each of which needs the same `[None]`.
+        Raises DataError for what can't be read, and for several things.
+        """
+        inputs = list(self.inputs(item))
+        if len(inputs) != 1:
+            raise DataError(f"{len(inputs)} inputs were given to preprocess. Give one at a time.")
+        value = self._decode(inputs[0])
+        if value.problem:
+            raise inputs[0].unusable(value.problem)
+        batch = self.reader.modality.collate([value.value], self.reader.preprocess)
+        batch = to_device(batch, self.device)
+        return {k: v[0] for k, v in batch.items()} if isinstance(batch, Mapping) else batch[0]
+
+    def __str__(self) -> str:
+        names = ", ".join(self.labels[:_SHOWN]) + (", …" if len(self.labels) > _SHOWN else "")
+        what = f"{len(self.labels)} {self.task.kind}" if len(self.labels) > 1 else self.task.kind
+        return f"{what} ({names}), on {self.device}"
+
     def find(self, given: Any) -> tuple[list[str], list[Item]]:
         """The items that inputs name, each with its file's name or the text itself.
 
         Raises DataError as `predict` does, and for the first one that can't be read.
         """
-        found = list(self.inputs(given))
-        if not found:
+        inputs = list(self.inputs(given))
+        if not inputs:
             demand_any(())
-        for each in found:
+        for each in inputs:
             problem = self.problem(each)
             if problem:
                 raise each.unusable(problem)
-        return [each.name for each in found], [each.item for each in found]
+        return [each.name for each in inputs], [each.item for each in inputs]
 
     def problem(self, each: Input) -> str:
         """Why an input can't be read, empty where it can."""
@@ -149,13 +226,13 @@ class Predictor:
             return _Decoded(each, problem=_reason(error))
         return _Decoded(each, value, problem or "")
 
-    def _decoded(self, found: Iterable[Input]) -> Iterator[list[_Decoded]]:
+    def _decoded(self, inputs: Iterable[Input]) -> Iterator[list[_Decoded]]:
         """Windows of decoded inputs; threads decode the next one meanwhile."""
         size = _RAGGED_WINDOW if self.reader.modality.ragged else _WINDOW
         waiting: deque[list[Future[_Decoded]]] = deque()
         with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
             try:
-                for window in _windows(found, size):
+                for window in _windows(inputs, size):
                     waiting.append([pool.submit(self._decode, each) for each in window])
                     if len(waiting) > 1:
                         yield [future.result() for future in waiting.popleft()]
@@ -176,24 +253,26 @@ class Predictor:
 
     def _answers(self, values: Sequence[Any]) -> list[dict[str, Any]]:
         """An answer for each value, empty where the model's numbers are not finite."""
+        rows = self._rows(self._engine, values)
+        finite = np.isfinite(rows).all(axis=1)
+        answers = iter(self.task.decode(rows[finite], self.labels) if finite.any() else ())
+        return [next(answers) if usable else {} for usable in finite]
+
+    def _rows(self, engine: Engine, values: Sequence[Any]) -> np.ndarray:
+        """What an engine makes of decoded items, in their order."""
         modality = self.reader.modality
         lengths = [modality.size(value) for value in values] if modality.ragged else None
         sizes = None if lengths is None else np.array(lengths, dtype=np.int64)
         groups = alike(np.arange(len(values)), BATCH, sizes)
         outputs = [
-            self._engine.run(
-                modality.collate([values[place] for place in group], self.reader.preprocess)
-            )
+            engine.run(modality.collate([values[place] for place in group], self.reader.preprocess))
             for group in groups
         ]
-        rows = in_order(groups, outputs)
-        finite = np.isfinite(rows).all(axis=1)
-        answers = iter(self.task.decode(rows[finite], self.labels) if finite.any() else ())
-        return [next(answers) if usable else {} for usable in finite]
+        return in_order(groups, outputs)
 
 
-def _windows(found: Iterable[Input], size: int) -> Iterator[list[Input]]:
-    each = iter(found)
+def _windows(inputs: Iterable[Input], size: int) -> Iterator[list[Input]]:
+    each = iter(inputs)
     while window := list(islice(each, size)):
         yield window
 

@@ -27,7 +27,7 @@ Row = dict[str, Any]
 
 
 @final
-@dataclass
+@dataclass(repr=False)
 class Written(Printed):
     """A file of answers: about how many inputs, and those that have an error instead."""
 
@@ -71,24 +71,29 @@ def write(path: Path, predictions: Iterable[Prediction]) -> Written:
     label sets), error. In CSV a cell of text that a spreadsheet would run as a formula gets an
     apostrophe in front, unless it is a number.
     """
-    told = Written(path)
+    summary = Written(path)
     with whole([path]) as (draft,):
-        sample, rows = _sampled(_rows(predictions, told))
-        if not told.items:
+        sample, rows = _sampled(_rows(predictions, summary))
+        if not summary.items:
             raise DataError("No input was given to predict on. Name files, folders or texts.")
         _WRITERS[path.suffix.lower()](draft, sample, rows)
-    return told
+    return summary
 
 
-def _rows(predictions: Iterable[Prediction], told: Written) -> Iterator[Row]:
+def table_rows(predictions: Iterable[Prediction]) -> list[Row]:
+    """The rows that `write` writes; those without an answer have fewer columns."""
+    return list(_rows(predictions, Written(Path())))
+
+
+def _rows(predictions: Iterable[Prediction], summary: Written) -> Iterator[Row]:
     for each in predictions:
-        told.items += 1
+        summary.items += 1
         if each.error:
-            told.failures += 1
-            if len(told.failed) < _KEPT:
-                told.failed.append(each.to_json())
-        named = {"path": _unicode(each.path), "id": _unicode(each.id) or None}
-        yield named | _flat(each.answer) | {"error": each.error or None}
+            summary.failures += 1
+            if len(summary.failed) < _KEPT:
+                summary.failed.append(each.to_json())
+        names = {"path": _unicode(each.path), "id": _unicode(each.id) or None}
+        yield names | _flat(each.answer) | {"error": each.error or None}
 
 
 def _unicode(name: str) -> str:
@@ -129,8 +134,8 @@ def _csv(draft: Path, sample: Row, rows: Iterator[Row]) -> None:
 def _jsonl(draft: Path, sample: Row, rows: Iterator[Row]) -> None:
     with draft.open("w", encoding="utf-8") as file:
         for row in rows:
-            kept = {name: row.get(name) for name in sample}
-            file.write(json.dumps(kept, ensure_ascii=False, allow_nan=False) + "\n")
+            cells = {name: row.get(name) for name in sample}
+            file.write(json.dumps(cells, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def _parquet(draft: Path, sample: Row, rows: Iterator[Row]) -> None:

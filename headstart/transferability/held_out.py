@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from headstart.contracts import Array
-from headstart.transferability.sample import CLASSES, Sample
+from headstart.contracts import Array, Encoding
+from headstart.transferability.sample import Sample
 
 # Strengths of ridge regression, as shares of the features' total variance.
 STRENGTHS = 10.0 ** np.arange(-6, 2.5, 0.5)
@@ -48,7 +48,7 @@ def ridge(sample: Sample) -> Array:
     for strength in STRENGTHS[::-1]:  # of equally good ones the strongest stays
         residuals = _residuals(sample, sample.codes - middle, strength)
         errors = (residuals**2).mean(axis=0)
-        if sample.kind == CLASSES:
+        if sample.encoding is Encoding.INDEX:
             errors[:] = errors.mean()
         better = errors < least * (1 - _SAME)
         least = np.where(better, errors, least)
@@ -86,7 +86,7 @@ def worth(sample: Sample, predictions: Array) -> float:
     over the columns that vary; for label sets too, where accuracy would praise never naming a rare
     label.
     """
-    if sample.kind == CLASSES:
+    if sample.encoding is Encoding.INDEX:
         best = predictions >= predictions.max(axis=1, keepdims=True) - _SAME
         own = best[np.arange(len(sample)), sample.targets]
         return float((own / best.sum(axis=1)).mean())

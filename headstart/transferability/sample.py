@@ -8,11 +8,10 @@ from typing import final
 
 import numpy as np
 
-from headstart.contracts import Array
+from headstart.contracts import Array, Encoding
 from headstart.data.targets import kind_named
 from headstart.errors import DataError
 
-CLASSES, NUMBERS, LABEL_SETS = "classes", "numbers", "label sets"
 _RANK = 1e-10  # of the largest singular value: what is below is rounding, single precision's too
 
 
@@ -22,17 +21,14 @@ class Sample:
     """A pretrained network's features of labelled items, at least two of them.
 
     `targets` are as `Dataset.targets` gives them: (N,) int64 classes, (N, outputs) numbers, or
-    (N, labels) of 0 and 1; `kind` says which, in the words of `Task.kind`. `source` holds the
-    probabilities that the pretrained head gives the same items, (N, Cs), where there is a head.
-    What several scores need is derived once, in double precision. Raises DataError for fewer than
-    two items, features that are not finite and a head's answers that are no probabilities,
-    UnknownNameError for an unknown kind.
+    (N, labels) of 0 and 1; `kind` names the kind of target, as `Task.kind` does. What several
+    scores need is derived once, in double precision. Raises DataError for fewer than two items and
+    features that are not finite, UnknownNameError for an unknown kind.
     """
 
     features: Array
     targets: Array
     kind: str
-    source: Array | None = None
 
     def __post_init__(self) -> None:
         kind_named(self.kind)
@@ -42,12 +38,18 @@ class Sample:
                 "Give at least two."
             )
         if not np.isfinite(self.features).all():
-            raise _unsound("The features of some labelled items are not finite numbers.")
-        if self.source is not None and not _shares(self.source):
-            raise _unsound("The pretrained head gives some labelled items no probabilities.")
+            raise DataError(
+                "The features of some labelled items are not finite numbers. "
+                "Name other weights, or --precision fp32."
+            )
 
     def __len__(self) -> int:
         return len(self.features)
+
+    @cached_property
+    def encoding(self) -> Encoding:
+        """What the targets are."""
+        return kind_named(self.kind).encoding
 
     @cached_property
     def codes(self) -> Array:
@@ -56,10 +58,10 @@ class Sample:
         0 and 1 for each class up to the last that occurs, numbers with mean 0 and variance 1 (all 0
         where a number never changes), -1 and 1 for each label.
         """
-        if self.kind == CLASSES:
+        if self.encoding is Encoding.INDEX:
             return np.asarray(np.eye(int(self.targets.max()) + 1)[self.targets])
         targets = self.targets.astype(np.float64)
-        return targets * 2 - 1 if self.kind == LABEL_SETS else _standardised(targets)
+        return targets * 2 - 1 if self.encoding is Encoding.MARKS else _standardised(targets)
 
     @cached_property
     def varying(self) -> Array:
@@ -93,24 +95,9 @@ class Sample:
         kept = lengths > _RANK * lengths.max(initial=0.0)
         return left[:, kept], lengths[kept]
 
-    @cached_property
-    def coordinates(self) -> Array:
-        """`centred` along its principal axes, (N, R): the same items, turned."""
-        left, lengths = self.axes
-        return np.asarray(left * lengths)
-
 
 def _standardised(numbers: Array) -> Array:
     still = (numbers == numbers[0]).all(axis=0)
     numbers = numbers / np.maximum(np.abs(numbers).max(axis=0), np.finfo(np.float64).tiny)
     spread = numbers.std(axis=0)
     return np.where(still, 0.0, (numbers - numbers.mean(axis=0)) / np.where(still, 1.0, spread))
-
-
-def _shares(answers: Array) -> bool:
-    sums = answers.sum(axis=1)
-    return bool((answers >= 0).all() and (sums > 0).all() and np.isfinite(sums).all())
-
-
-def _unsound(finding: str) -> DataError:
-    return DataError(f"{finding} Name other weights, or --precision fp32.")

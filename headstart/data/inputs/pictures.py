@@ -28,8 +28,8 @@ def encoded(picture: Image.Image) -> bytes:
             plain = picture.convert("I") if picture.mode.startswith("I;") else picture
             plain.save(file, "TIFF", exif=picture.getexif())
         else:
-            kept = picture.mode in _PNG
-            plain = picture if kept else picture.convert(_SOFT.get(picture.mode, "RGB"))
+            as_is = picture.mode in _PNG
+            plain = picture if as_is else picture.convert(_SOFT.get(picture.mode, "RGB"))
             plain.save(file, "PNG", compress_level=1, exif=picture.getexif())
     except (OSError, SyntaxError, ValueError) as error:
         reason = str(error).partition("\n")[0].rstrip(".")

@@ -14,9 +14,11 @@ from PIL import Image
 
 from headstart.contracts import Modality
 from headstart.data import manifests
+from headstart.data.inputs.frames import column_of, row_of, table_of
 from headstart.data.inputs.interface import NO_CONTENT, Input, of_texts
 from headstart.data.inputs.pictures import encoded, pictures_of
-from headstart.data.inputs.tables import column_of, manifest_inputs, row_of, table_of
+from headstart.data.inputs.tables import manifest_inputs
+from headstart.data.inputs.tensors import as_array, inputs_alone
 from headstart.data.items import find_inputs
 from headstart.data.schema import GUESSED, Schema
 from headstart.data.sources import FileSource, InlineSource
@@ -34,14 +36,16 @@ def inputs_of(given: Any, modality: Modality, schema: Schema = GUESSED) -> Itera
     `given` is one of these, or a list, tuple, array or iterator of them: a file, a folder of files
     or a manifest, as a `Path`; a string, which is a text where texts are wanted, and else a path;
     bytes or an opened file, as the content of one item; a PIL image; pixels (H, W), (H, W, 1, 3 or
-    4) or (N, H, W, C), as bytes, booleans, fractions from 0 to 1 or 16-bit grey; a table or a
-    column of pandas, polars or pyarrow, or a row as a mapping, whose columns `schema` names; two
-    strings where that names two columns of text.
+    4) or (N, H, W, C), as bytes, booleans, fractions from 0 to 1 or 16-bit grey, of torch with the
+    channels first; a table or a column of pandas, polars or pyarrow, a data set of Hugging Face, or
+    a row as a mapping, whose columns `schema` names; a torch data set of pairs, or `(X, y)`, whose
+    targets are left alone; two strings where the schema names two columns of text.
 
     Something that can't be read is an input with its problem. Raises DataError for what is none of
     these, and for a string that may be meant as a text or as a manifest.
     """
-    reader = _Reader(modality, schema)
+    reader = InputReader(modality, schema)
+    given = inputs_alone(given)
     if modality.inline:
         _demand_no_manifest(given)
     alone = reader.of(given, "the input")
@@ -56,13 +60,17 @@ def inputs_of(given: Any, modality: Modality, schema: Schema = GUESSED) -> Itera
 
 @final
 @dataclass(frozen=True)
-class _Reader:
+class InputReader:
+    """What a thing stands for, where items of a modality are wanted."""
+
     modality: Modality
     schema: Schema
 
     def demanded(self, given: Any, place: str) -> Iterator[Input]:
         """The inputs of one element of several. Raises DataError for what is none."""
-        pair = isinstance(given, tuple | list) and len(given) == len(self.schema.content) > 1
+        before = self.schema.before.content if self.schema.before else ()
+        width = len(self.schema.content or before)
+        pair = isinstance(given, tuple | list) and len(given) == width > 1
         if pair and all(isinstance(part, str) for part in given):
             return iter([of_texts(given)])
         found = self.of(given, place)
@@ -78,8 +86,9 @@ class _Reader:
             return iter([of_texts([given])])
         if isinstance(given, str | os.PathLike):
             return self._named(os.fsdecode(given))
-        if isinstance(given, np.ndarray):
-            return self._array(given, place)
+        array = as_array(given)
+        if array is not None:
+            return self._array(array, place)
         content = self._content(given, place)
         return iter([content]) if content is not None else self._table(given)
 
@@ -154,15 +163,15 @@ class _Reader:
             return None
         table = row_of(given) if isinstance(given, Mapping) else table_of(given)
         if table is not None:
-            return table.inputs(self.modality, self.schema, self._cell)
+            return table.inputs(self.modality, self.schema, self.cell)
         column = column_of(given)
         if column is None:
             return None
-        return (self._cell([value], f"row {row}") for row, value in enumerate(column))
+        return (self.cell([value], f"row {row}") for row, value in enumerate(column))
 
-    def _cell(self, values: Sequence[Any], place: str) -> Input:
-        """What stands in the columns of one row."""
-        if self.modality.inline:
+    def cell(self, values: Sequence[Any], place: str) -> Input:
+        """What stands in the columns of one row. Raises DataError for what is no item."""
+        if self.modality.inline and not isinstance(values[0], bytes | os.PathLike):
             texts = ["" if _missing(value) else value for value in values]
             for text in texts:
                 if not isinstance(text, str):

@@ -1,10 +1,10 @@
-"""Rows of tables without labels: manifests, data frames of any library, mappings."""
+"""Rows of tables without labels: manifests, and tables in memory."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, final
 
@@ -19,20 +19,28 @@ from headstart.data.trees import walk
 from headstart.errors import DataError
 
 Cell = Callable[[Sequence[Any], str], Input]  # the values in a row's columns, and its place
+_TABLE = Path("The table")
 _UNREAD = frozenset({"label", "labels", "split"})  # columns that no content is looked for in
 
 
 @final
 @dataclass(frozen=True)
 class Table(ItemTable):
-    """Columns by name, each as a list that is made when it is asked for."""
+    """Columns by name, each as a list that is made when it is asked for.
+
+    `content` and `labels` name the columns of those where the table's kind says it; `ids` are what
+    its rows are called, where they have names.
+    """
 
     names: Sequence[str]
     column: Callable[[int], Sequence[Any]]
-    path: Path = Path("The table")
+    path: Path = _TABLE
     noun: str = "row"
+    content: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    ids: Sequence[str] = ()
 
-    def numbers(self) -> Iterable[int]:
+    def numbers(self) -> Sequence[int]:
         """The rows in order, from 0."""
         return range(len(self.column(0)) if self.names else 0)
 
@@ -42,17 +50,18 @@ class Table(ItemTable):
 
     def first_rows(self, count: int) -> Iterable[Mapping[str, Any]]:
         """The first rows by column."""
-        cells = ([*self.values(name)][:count] for name in self.names)
+        cells = ([*islice(self.values(name), count)] for name in self.names)
         return (dict(zip(self.names, row, strict=True)) for row in zip(*cells, strict=True))
 
     def inputs(self, modality: Modality, schema: Schema, cell: Cell) -> Iterator[Input]:
         """One input a row. Raises DataError where no column holds the content."""
         wanted = unlabelled_schema(self.names, modality, schema)
-        columns = choose_columns(self, modality, wanted)
-        for name in columns.content:
+        plain = replace(self, path=_TABLE)  # of which there is only one
+        content = self.content or choose_columns(plain, modality, wanted).content
+        for name in content:
             if self.names.count(name) > 1:
                 raise DataError(f"The table has two columns {name!r}. Rename one of them.")
-        contents = zip(*(self.values(name) for name in columns.content), strict=True)
+        contents = zip(*(self.values(name) for name in content), strict=True)
         ids = self.values(wanted.group) if wanted.group else None
         for row, values in enumerate(contents):
             place = f"row {row}"
@@ -99,52 +108,3 @@ def unlabelled_schema(names: Sequence[str], modality: Modality, schema: Schema) 
     own = next((lower[word] for word in ("id", "idx", "index") if word in lower), None)
     group = None if own in (*labels, *content) else own
     return Schema(label, content, group=group, may_lack_label=True, files=schema.files)
-
-
-def table_of(given: Any) -> Table | None:
-    """A data frame of pandas, or a table of whatever speaks Arrow's protocol; None for others."""
-    pandas = sys.modules.get("pandas")  # what is not imported made nothing
-    if pandas is not None and isinstance(given, pandas.DataFrame):
-        names = tuple(map(str, given.columns))
-        return Table(names, lambda place: _listed(given.iloc[:, place]))
-    if not _speaks_arrow(given):
-        return None
-    import pyarrow as pa
-
-    try:
-        table = pa.table(given)
-    except (pa.ArrowException, TypeError, ValueError):
-        return None  # a column
-    return Table(tuple(table.column_names), lambda place: table.column(place).to_pylist())
-
-
-def column_of(given: Any) -> Sequence[Any] | None:
-    """The values of a column of pandas, polars or pyarrow, None where one is missing."""
-    pandas = sys.modules.get("pandas")
-    if pandas is not None and isinstance(given, pandas.Series | pandas.Index):
-        return _listed(given.to_series() if isinstance(given, pandas.Index) else given)
-    if not _speaks_arrow(given):
-        return None
-    import pyarrow as pa
-
-    values: Sequence[Any] = pa.chunked_array(given).to_pylist()
-    return values
-
-
-def row_of(given: Mapping[Any, Any]) -> Table:
-    """A mapping from columns to the values of one row."""
-    values = list(given.values())
-    return Table(tuple(map(str, given)), lambda place: [values[place]])
-
-
-def _listed(series: Any) -> Sequence[Any]:
-    values: Sequence[Any] = series.astype(object).where(series.notna(), None).tolist()
-    return values
-
-
-def _speaks_arrow(given: Any) -> bool:
-    kind = type(given)
-    return any(
-        getattr(kind, name, None) is not None
-        for name in ("__arrow_c_stream__", "__arrow_c_array__")
-    )

@@ -14,17 +14,20 @@ from headstart.data.items.tables import Table, Tables, join
 from headstart.data.names import only_part, split_of
 from headstart.data.paths import Paths
 from headstart.data.schema import Schema
-from headstart.data.sources import Found
+from headstart.data.sources import Data, Found, InMemory
 from headstart.data.tables import READ, refusal
 from headstart.data.trees import Folder, readable, walk
 from headstart.errors import DataError
 
 
-def find(path: Path, modality: Modality, schema: Schema) -> Found:
-    """Every item under a folder or in a manifest, with its label and the split the layout names.
+def find(data: Data, modality: Modality, schema: Schema) -> Found:
+    """Every item under a folder, in a manifest or in memory, with its label and the named split.
 
     Raises DataError when there is nothing, or nothing that says the classes.
     """
+    if isinstance(data, InMemory):
+        return data.find(modality, schema)
+    path = data
     demand_data(path)
     path = containers.opened(path)
     parts = containers.parts(path)
@@ -43,8 +46,10 @@ def find(path: Path, modality: Modality, schema: Schema) -> Found:
     return replace(found, said=(f"the data set lies in the folder `{inner}`", *found.said))
 
 
-def demand_data(path: Path) -> None:
+def demand_data(path: Data) -> None:
     """Raise DataError where there is no folder or manifest, before anything else is looked at."""
+    if isinstance(path, InMemory):
+        return
     if not os.path.exists(path):
         raise DataError(f"{path} does not exist. Give a folder of classes or a manifest.")
     if path.is_dir():

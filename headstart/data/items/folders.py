@@ -74,11 +74,11 @@ def _layout(path: Path, top: Folder) -> _Layout:
 
     A class may be called `train` or `test` itself; its folder then holds items, not class folders.
     """
-    named = [folder for folder in top.folders if folder.split]
-    labelled = [f for f in named if holds_classes(f) and f.split != UNLABELLED]
-    others = tuple(folder for folder in top.full if folder not in named)
+    splits = [folder for folder in top.folders if folder.split]
+    labelled = [f for f in splits if holds_classes(f) and f.split != UNLABELLED]
+    others = tuple(folder for folder in top.full if folder not in splits)
     words = {folder.split for folder in labelled}
-    full = [folder for folder in named if folder.items]
+    full = [folder for folder in splits if folder.items]
     if not labelled or (others and ("train" not in words or len(full) < 2)):
         if len(full) > 1 and not others:
             names = " and ".join(repr(folder.name) for folder in full)
@@ -93,7 +93,7 @@ def _layout(path: Path, top: Folder) -> _Layout:
             f"{path} has no folder of a class in its training split, only in {labelled[0].name!r}. "
             "Make one folder per class there too."
         )
-    empty = [f for f in named if not f.items and f.split not in (*words, UNLABELLED)]
+    empty = [f for f in splits if not f.items and f.split not in (*words, UNLABELLED)]
     roots = tuple((folder, folder.split) for folder in labelled)
     return _Layout(roots, flat, others, tuple(empty))
 
@@ -177,8 +177,8 @@ def _labelled(rows: list[Row]) -> tuple[list[Row], tuple[str, ...]]:
     names = {row.value for row in rows if split_of(row.value) == UNLABELLED}
     if not names or len({row.value for row in rows}) < len(names) + 2:
         return rows, ()
-    kept = [row for row in rows if row.value not in names]
-    return kept, tuple(
+    others = [row for row in rows if row.value not in names]
+    return others, tuple(
         f"Folder {name!r} holds items without labels and is not used." for name in sorted(names)
     )
 

@@ -87,13 +87,13 @@ def _levels(roots: Sequence[Folder]) -> list[Level]:
     """From the folders right in the roots to the first ones in which items lie directly."""
     here = [(folder, _way(folder)) for root in roots for folder in root.full]
     items = sum(folder.items for folder, _ in here)
-    found: list[Level] = []
+    levels: list[Level] = []
     while here:
-        found.append(Level(len(found) + 1, frozenset(way for _, way in here)))
+        levels.append(Level(len(levels) + 1, frozenset(way for _, way in here)))
         if sum(len(folder.files) for folder, _ in here) > STRAY * items:
             break
         here = [(inner, (*way, inner.name)) for folder, way in here for inner in folder.full]
-    return found
+    return levels
 
 
 def _way(*folders: Folder) -> tuple[str, ...]:
@@ -110,5 +110,5 @@ def _said(levels: Sequence[Level], chosen: int) -> tuple[str, ...]:
         if each.number != chosen and len(each.names) > 1 and not all(map(split_of, each.names))
     ]
     offers = [f"--class-level {each.number} takes {each.shown}" for each in others]
-    taken = f"the folders of level {chosen} are the classes: {levels[chosen - 1].shown}"
-    return ("; ".join([taken, *offers]),)
+    sentence = f"the folders of level {chosen} are the classes: {levels[chosen - 1].shown}"
+    return ("; ".join([sentence, *offers]),)

@@ -45,14 +45,14 @@ class Tables:
         return [table for table in here if table] or self._in_splits()
 
     def _in_splits(self) -> list[Table]:
-        found = []
+        tables = []
         for folder in self.top.folders:
             split = folder.split
             inner = folder.full[0] if len(folder.full) == 1 and not folder.tables else folder
             for name in inner.tables if split in SPLITS else ():
                 if not lists_no_items(name):
-                    found.append(Table(inner.path / name, split, folder.name))
-        return found
+                    tables.append(Table(inner.path / name, split, folder.name))
+        return tables
 
     def list_items(self, table: Table) -> bool:
         """Whether a table can be read as a manifest of items that are here."""
@@ -60,8 +60,8 @@ class Tables:
             if not self.modality.inline:
                 return manifests.lists_files(table.path, self.paths, table.split, self.modality)
             schema = replace(self.schema, may_lack_label=True)
-            found = manifests.find_rows(table.path, self.paths, None, self.modality, schema)
-            return any(row.source is not None for row in found.rows)
+            contents = manifests.find_rows(table.path, self.paths, None, self.modality, schema)
+            return any(row.source is not None for row in contents.rows)
         return False
 
     def read(self, tables: Sequence[Table]) -> Found:
@@ -81,9 +81,9 @@ class Tables:
         found = self._rows(tables[0], self.schema)
         return self._unlisted(_split_by_folders(found))
 
-    def _by_split(self, named: Sequence[Table]) -> Found:
+    def _by_split(self, by_split: Sequence[Table]) -> Found:
         """The first table's label column decides; a table without it has no labels."""
-        first, *others = named
+        first, *others = by_split
         parts = [self._rows(first, self.schema)]
         schema = self.schema
         if parts[0].columns:
@@ -95,26 +95,26 @@ class Tables:
                 parts.append(part)
             else:
                 unlabelled.setdefault(table.split or "", table.word)
-        found = join(self.paths.root, parts)
+        contents = join(self.paths.root, parts)
         without = {
-            split: word for split, word in unlabelled.items() if split not in found.split_names
+            split: word for split, word in unlabelled.items() if split not in contents.split_names
         }
-        return replace(found, unlabelled=without)
+        return replace(contents, unlabelled=without)
 
-    def _with_content(self, named: Sequence[Table]) -> list[Table]:
+    def _with_content(self, by_split: Sequence[Table]) -> list[Table]:
         """Those by split that hold texts, where texts are wanted: a later one may hold labels."""
-        first, *others = sorted(named, key=lambda table: SPLITS.index(table.split or ""))
+        first, *others = sorted(by_split, key=lambda table: SPLITS.index(table.split or ""))
         if not self.modality.inline:
             return [first, *others]
         modality, schema = self.modality, self.schema
         return [first, *(t for t in others if manifests.has_content(t.path, modality, schema))]
 
     def _rows(self, table: Table, schema: Schema) -> Found:
-        found = manifests.find_rows(table.path, self.paths, table.split, self.modality, schema)
-        return replace(found, split_names={table.split: table.word}) if table.split else found
+        contents = manifests.find_rows(table.path, self.paths, table.split, self.modality, schema)
+        return replace(contents, split_names={table.split: table.word}) if table.split else contents
 
-    def _demand_one_set(self, named: Sequence[Table]) -> None:
-        before = {table.before: table.path for table in reversed(named)}
+    def _demand_one_set(self, by_split: Sequence[Table]) -> None:
+        before = {table.before: table.path for table in reversed(by_split)}
         if len(before) > 1:
             names = " and ".join(sorted(path.name for path in before.values())[:2])
             raise DataError(
@@ -122,7 +122,7 @@ class Tables:
                 "Keep each in its own folder."
             )
         firsts: dict[str | None, Path] = {}
-        for table in named:
+        for table in by_split:
             first = firsts.setdefault(table.split, table.path)
             if _form(first) != _form(table.path):
                 raise DataError(
@@ -131,15 +131,15 @@ class Tables:
                     "away."
                 )
 
-    def _unlisted(self, found: Found) -> Found:
-        listed = {row.id for row in found.rows if isinstance(row.source, FileSource)}
+    def _unlisted(self, contents: Found) -> Found:
+        listed = {row.id for row in contents.rows if isinstance(row.source, FileSource)}
         count = self.top.items - len(listed)
         if not listed or count < 1:
-            return found
+            return contents
         what = (
             "1 file that no row lists is" if count == 1 else f"{count} files that no row lists are"
         )
-        return replace(found, warnings=(*found.warnings, f"{what} not used."))
+        return replace(contents, warnings=(*contents.warnings, f"{what} not used."))
 
 
 def join(root: Path, parts: Sequence[Found]) -> Found:
@@ -161,12 +161,12 @@ def join(root: Path, parts: Sequence[Found]) -> Found:
     )
 
 
-def _warned(found: Found, unused: Sequence[Table]) -> Found:
+def _warned(contents: Found, unused: Sequence[Table]) -> Found:
     sentences = (
         f"{each.path.name} {'holds no texts' if each.split else 'is of no split'} and is not used."
         for each in unused
     )
-    return replace(found, warnings=(*found.warnings, *sentences))
+    return replace(contents, warnings=(*contents.warnings, *sentences))
 
 
 def _form(path: Path) -> str:
@@ -181,16 +181,16 @@ def _table(folder: Folder, name: str) -> Table | None:
     return Table(folder.path / name, *split) if split else Table(folder.path / name)
 
 
-def _split_by_folders(found: Found) -> Found:
+def _split_by_folders(contents: Found) -> Found:
     """The splits that the first folders of the rows' ids name, where all do and no column does."""
-    if found.split_names:
-        return found
-    words = {row.id: row.id.split("/")[0] for row in found.rows if "/" in row.id}
+    if contents.split_names:
+        return contents
+    words = {row.id: row.id.split("/")[0] for row in contents.rows if "/" in row.id}
     split = {word: split_of(word) for word in {*words.values(), ""}}
-    splits = {split[words.get(row.id, "")]: words.get(row.id, "") for row in found.rows}
+    splits = {split[words.get(row.id, "")]: words.get(row.id, "") for row in contents.rows}
     if len(splits) < 2 or "train" not in splits or not set(splits) <= set(SPLITS):
-        return found
-    rows = tuple(replace(row, split=split[words[row.id]]) for row in found.rows)
+        return contents
+    rows = tuple(replace(row, split=split[words[row.id]]) for row in contents.rows)
     said = "the first folder of a path says which split it is in"
     names = {name: word for name, word in splits.items() if name}
-    return replace(found, rows=rows, split_names=names, said=(*found.said, said))
+    return replace(contents, rows=rows, split_names=names, said=(*contents.said, said))

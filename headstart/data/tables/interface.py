@@ -90,9 +90,9 @@ def named(path: Path, header: Sequence[Any]) -> list[str]:
 
 def demand_distinct(path: Path, names: Sequence[str]) -> None:
     """Raise DataError where two columns have the same name but for spaces around it."""
-    seen: dict[str, int] = {}
+    places: dict[str, int] = {}
     for place, name in enumerate(names, start=1):
-        first = seen.setdefault(name.strip(), place)
+        first = places.setdefault(name.strip(), place)
         if first != place:
             raise DataError(
                 f"{path} has two columns called {name.strip()!r}, number {first} and {place}. "

@@ -109,13 +109,13 @@ def _object(path: Path) -> Callable[[list[tuple[str, Any]]], dict[str, Any]]:
     """What makes an object of its pairs. Raises DataError where it has one name twice."""
 
     def made(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) < len(pairs):
+        record = dict(pairs)
+        if len(record) < len(pairs):
             names = [name for name, _ in pairs]
             twice = next(name for name in names if names.count(name) > 1)
             raise DataError(
                 f"{path} has an object with two values called {twice!r}. Rename or remove one."
             )
-        return found
+        return record
 
     return made

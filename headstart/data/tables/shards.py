@@ -69,10 +69,10 @@ def _facts(files: dict[str, Path]) -> dict[str, Any]:
     if "json" not in files:
         return {}
     try:
-        found = json.loads(_text(files["json"]))
+        facts = json.loads(_text(files["json"]))
     except (ValueError, RecursionError) as error:
         raise DataError(f"{files['json']} is not JSON: {error}. Correct the file.") from error
-    return found if isinstance(found, dict) else {}
+    return facts if isinstance(facts, dict) else {}
 
 
 def _text(path: Path) -> str:

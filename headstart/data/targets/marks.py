@@ -5,60 +5,64 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from headstart.data.schema import Schema
+from headstart.contracts.cells import is_blank, mark, number
+from headstart.contracts.targets import Encoding, Targets
 from headstart.data.sources import Found, Row
-from headstart.data.tables.cells import is_blank, mark, number
 from headstart.errors import DataError
 
 _UNCERTAIN = -1.0  # as CheXpert writes it
 
 
-def of_columns(found: Found, schema: Schema) -> Found:
+def of_columns(contents: Found, kind: Targets | None) -> Found:
     """Rows whose value is a cell of each label column, with what the cells mean together.
 
     Where all are 0 and 1, the columns are labels: classes if each row has exactly one, else label
-    sets. Otherwise they are numbers. Raises DataError naming the row for anything else.
+    sets. Otherwise they are numbers. A `kind` that is named may want one of these.
+    Raises DataError naming the row for anything else.
     """
-    marks = schema.kind != "numbers" and _hold_marks(found.rows)
-    if not marks and schema.kind in ("classes", "label sets"):
-        raise _no_mark(found)
+    needs_marks = None if kind is None else kind.marks
+    marks = needs_marks is not False and _hold_marks(contents.rows)
+    if needs_marks and not marks:
+        raise _no_mark(contents)
     if not marks:
-        return replace(found, rows=tuple(_numbers(row, found.columns) for row in found.rows))
-    found = _with_zeros(found)
-    rows = [_marked(row, found.columns) for row in found.rows]
-    whole = [row.value for row in found.rows if not _is_empty(row)]
+        rows = [_numbers(row, contents.columns) for row in contents.rows]
+        return replace(contents, rows=tuple(rows))
+    contents = _with_zeros(contents)
+    rows = [_marked(row, contents.columns) for row in contents.rows]
+    whole = [row.value for row in contents.rows if not _is_empty(row)]
     blank = sum(is_blank(cell) for cells in whole for cell in cells)
     doubtful = sum(_UNCERTAIN in map(mark, cells) for cells in whole)
-    said = [f"the label columns of 0 and 1 are {', '.join(found.columns)}"]
-    said += [f"{blank} empty cells of them count as 0"] if blank else []
-    said += [f"{doubtful} rows with a -1 have no certain labels and are left out"] * bool(doubtful)
-    labelled = _labelled(found, rows)
+    sentences = [f"the label columns of 0 and 1 are {', '.join(contents.columns)}"]
+    sentences += [f"{blank} empty cells of them count as 0"] if blank else []
+    if doubtful:
+        sentences.append(f"{doubtful} rows with a -1 have no certain labels and are left out")
+    labelled = _labelled(contents, rows)
     single = all(row.value is None or len(row.value) == 1 for row in labelled)
-    if schema.kind == "classes" or (single and schema.kind is None):
-        kept = {id(row) for row in labelled}
-        rows = [_single(row) if id(row) in kept else replace(row, value=None) for row in rows]
-    return replace(found, rows=tuple(rows), said=(*found.said, *said))
+    if single if kind is None else kind.encoding is Encoding.INDEX:
+        places = {id(row) for row in labelled}
+        rows = [_single(row) if id(row) in places else replace(row, value=None) for row in rows]
+    return replace(contents, rows=tuple(rows), said=(*contents.said, *sentences))
 
 
-def _with_zeros(found: Found) -> Found:
+def _with_zeros(contents: Found) -> Found:
     """Where every cell is 1 or -1, as CelebA writes them, -1 is 0."""
     cells = {
-        None if is_blank(cell) else mark(cell) for row in found.rows for cell in row.value or ()
+        None if is_blank(cell) else mark(cell) for row in contents.rows for cell in row.value or ()
     }
     if cells != {1.0, _UNCERTAIN}:
-        return found
+        return contents
     rows = (
-        replace(row, value=tuple(max(mark(c) or 0, 0) for c in row.value)) for row in found.rows
+        replace(row, value=tuple(max(mark(c) or 0, 0) for c in row.value)) for row in contents.rows
     )
     return replace(
-        found, rows=tuple(rows), said=(*found.said, "a -1 counts as 0, as none is there")
+        contents, rows=tuple(rows), said=(*contents.said, "a -1 counts as 0, as none is there")
     )
 
 
-def _labelled(found: Found, rows: Sequence[Row]) -> list[Row]:
+def _labelled(contents: Found, rows: Sequence[Row]) -> list[Row]:
     """The rows but those of splits in which no row has a label, as of a competition's test."""
     some = {row.split for row in rows if row.value}
-    return [row for row in rows if row.split in some or row.split not in found.split_names]
+    return [row for row in rows if row.split in some or row.split not in contents.split_names]
 
 
 def _is_empty(row: Row) -> bool:
@@ -99,11 +103,11 @@ def _numbers(row: Row, names: Sequence[str]) -> Row:
     return replace(row, value=[number(cell) for cell in row.value])
 
 
-def _no_mark(found: Found) -> DataError:
+def _no_mark(contents: Found) -> DataError:
     place, name, cell = next(
         (row.place, name, cell)
-        for row in found.rows
-        for name, cell in zip(found.columns, row.value or (), strict=False)
+        for row in contents.rows
+        for name, cell in zip(contents.columns, row.value or (), strict=False)
         if not is_blank(cell) and mark(cell) not in (0.0, 1.0, _UNCERTAIN)
     )
     return DataError(

@@ -12,9 +12,10 @@ from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
+from headstart.contracts.cells import MISSING, number
+from headstart.contracts.targets import Targets
 from headstart.data.schema import Schema
 from headstart.data.sources import Found, Row
-from headstart.data.tables.cells import MISSING, number
 from headstart.data.targets.marks import of_columns
 from headstart.errors import DataError
 
@@ -30,45 +31,47 @@ _DATE = re.compile(r"\d{4}([-/])\d\d?\1\d\d?([T ]\d\d?:\d\d.*)?|\d\d?([./-])\d\d
 _BOOLEANS = frozenset({"true", "false"})
 
 
-def settle(found: Found, schema: Schema, known: Collection[str] = ()) -> Found:
+def settle(
+    contents: Found, schema: Schema, kind: Targets | None = None, labels: Collection[str] = ()
+) -> Found:
     """The same rows with what their cells mean, and sentences on what was taken for what.
 
-    Folders' names are left as they are. `known` are the labels of a model: each is one, whatever
-    it looks like. Raises DataError for dates, and for numbers that can be read in two ways.
+    Folders' names are left as they are. `kind` is the kind of target that the user names; `known`
+    are the labels of a model: each is one, whatever it looks like. Raises DataError for dates, and
+    for numbers that can be read in two ways.
     """
-    if found.kind == "classes":
-        return found
-    if len(found.columns) > 1:
-        return of_columns(found, schema)
-    rows, said = _without_missing(found.rows, schema, known)
-    lists = _as_lists(rows, schema)
+    if contents.kind:
+        return contents
+    if len(contents.columns) > 1:
+        return of_columns(contents, kind)
+    rows, sentences = _without_missing(contents.rows, schema, labels)
+    verbatim = kind is not None and kind.verbatim
+    lists = None if verbatim or schema.delimiter else _as_lists(rows)
     if lists is None:
-        rows = _as_written(rows, schema, known)
-    return replace(found, rows=tuple(lists or rows), said=(*found.said, *said))
+        rows = _as_written(rows, kind, labels)
+    return replace(contents, rows=tuple(lists or rows), said=(*contents.said, *sentences))
 
 
 def _without_missing(
-    rows: Sequence[Row], schema: Schema, known: Collection[str]
+    rows: Sequence[Row], schema: Schema, labels: Collection[str]
 ) -> tuple[Sequence[Row], list[str]]:
     words = MISSING if schema.missing is None else {w.strip() for w in schema.missing.split(",")}
-    words = {*words, ""} - set(known) - ({""} if schema.delimiter else set())
+    words = {*words, ""} - set(labels) - ({""} if schema.delimiter else set())
     counts: Counter[str] = Counter()
-    kept = []
+    settled = []
     for row in rows:
         word = row.value.strip() if isinstance(row.value, str) else None
         if word in words:
             counts[str(word)] += 1
             row = replace(row, value=None)
-        kept.append(row)
-    told = ", ".join(f"{word!r} {count}" for word, count in sorted(counts.items()) if word)
-    said = f"labels that count as missing: {told} (--missing '' keeps them as classes)"
-    return kept, [said] if told else []
+        settled.append(row)
+    listed = ", ".join(f"{word!r} {count}" for word, count in sorted(counts.items()) if word)
+    sentence = f"labels that count as missing: {listed} (--missing '' keeps them as classes)"
+    return settled, [sentence] if listed else []
 
 
-def _as_lists(rows: Sequence[Row], schema: Schema) -> list[Row] | None:
+def _as_lists(rows: Sequence[Row]) -> list[Row] | None:
     """The rows with lists for text that is written as one; None where any text is not."""
-    if schema.kind == "classes" or schema.delimiter:
-        return None
     changed, some = [], False
     for row in rows:
         if isinstance(row.value, str):
@@ -87,9 +90,9 @@ def _list(text: str) -> list[Any] | None:
         return None
     if _ARRAY.fullmatch(text):  # in which Python would join the words to one
         return [first or second for first, second in re.findall(r"'([^']*)'|\"([^\"]*)\"", text)]
-    for read in (json.loads, _literal):
+    for parse in (json.loads, _literal):
         try:
-            value = read(text)
+            value = parse(text)
         except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
             continue
         return list(value) if isinstance(value, list | tuple | set) else None
@@ -102,29 +105,29 @@ def _literal(text: str) -> Any:
         return ast.literal_eval(text)
 
 
-def _as_written(rows: Sequence[Row], schema: Schema, known: Collection[str]) -> list[Row]:
+def _as_written(rows: Sequence[Row], kind: Targets | None, labels: Collection[str]) -> list[Row]:
     """The rows with one spelling for each number and truth value."""
-    given = [row for row in rows if row.value is not None and row.value == row.value]
-    values = [row.value for row in given]
-    if not schema.kind and given and all(map(_is_date, values)):
+    labelled = [row for row in rows if row.value is not None and row.value == row.value]
+    values = [row.value for row in labelled]
+    if kind is None and labelled and all(map(_is_date, values)):
         raise DataError(
-            f"{given[0].place} has the date {str(values[0])!r} as its label, as all others have "
+            f"{labelled[0].place} has the date {str(values[0])!r} as its label, as all others have "
             "one. Name another column by --label, or take each as a class by --targets classes."
         )
-    plain = None if schema.kind == "classes" else _without_commas(given)
+    plain = None if kind is not None and kind.verbatim else _without_commas(labelled)
     if plain:
         return [_changed(row, lambda v: plain(v) if isinstance(v, str) else v, ()) for row in rows]
     if all(isinstance(v, bool) or str(v).strip().lower() in _BOOLEANS for v in values):
-        return [_changed(row, lambda v: str(v).strip().capitalize(), known) for row in rows]
+        return [_changed(row, lambda v: str(v).strip().capitalize(), labels) for row in rows]
     numbers = [number(value) for value in values]
-    if all(found is not None and found.is_integer() for found in numbers):
-        return [_changed(row, _whole, known) for row in rows]
+    if all(value is not None and value.is_integer() for value in numbers):
+        return [_changed(row, _whole, labels) for row in rows]
     return list(rows)
 
 
-def _changed(row: Row, spelling: Callable[[Any], Any], known: Collection[str]) -> Row:
+def _changed(row: Row, spelling: Callable[[Any], Any], labels: Collection[str]) -> Row:
     value = row.value
-    if value is None or value != value or str(value).strip() in known:
+    if value is None or value != value or str(value).strip() in labels:
         return row
     return replace(row, value=spelling(value))
 

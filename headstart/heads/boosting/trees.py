@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from headstart.contracts.head import SURE, HeadFitter, Shape, TrainingSet, damaged, demand_tensors
 from headstart.contracts.standardisation import Standardisation
+from headstart.contracts.targets import Encoding
 
 ROUNDS = 100
 WORTH_STOPPING = (25, 50, ROUNDS)  # rounds after which validation may find it best to stop
@@ -68,22 +69,22 @@ class Boosting(HeadFitter):
     def growing(self, size: int) -> Grow:
         """How trees of a size are grown."""
 
-    def candidates(self, given: TrainingSet) -> Iterator[nn.Module]:
+    def candidates(self, training: TrainingSet) -> Iterator[nn.Module]:
         """Ensembles of small and of larger trees, the shortest first."""
         for size in self.sizes:
-            yield from boosted(given, self.growing(size))
+            yield from boosted(training, self.growing(size))
 
     def restored(self, state: Mapping[str, Tensor], shape: Shape) -> nn.Module:
         """The same trees. Raises WeightsError where the tensors are none."""
         return restored(state, shape)
 
 
-def boosted(given: TrainingSet, grow: Grow) -> Iterator[TreeEnsemble]:
+def boosted(training: TrainingSet, grow: Grow) -> Iterator[TreeEnsemble]:
     """Ensembles after so many rounds, the shortest first. Raises DataError as heads do."""
-    Standardisation.of(given.features)  # trees need none, but finite numbers
-    parts, mixing, bias = [], [], np.zeros(given.shape.labels)
-    for targets, classes, rows in _questions(given, bias):
-        grown = grow(given.features, targets, given.weights, classes)
+    Standardisation.of(training.features)  # trees need none, but finite numbers
+    parts, mixing, bias = [], [], np.zeros(training.shape.labels)
+    for targets, classes, rows in _questions(training, bias):
+        grown = grow(training.features, targets, training.weights, classes)
         parts.append(grown)
         mixing.append(rows)
         bias += grown.start @ rows
@@ -128,33 +129,33 @@ class TreeEnsemble(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Logits, log odds, or numbers. A leaf leads to itself."""
-        seen = inputs.to(self.threshold.dtype)
-        node = torch.zeros_like(seen[:, :1], dtype=torch.int64) + self.roots.flatten()
+        features = inputs.to(self.threshold.dtype)
+        node = torch.zeros_like(features[:, :1], dtype=torch.int64) + self.roots.flatten()
         for _ in range(self.steps):
-            right = seen.gather(1, self.feature[node]) > self.threshold[node]
+            right = features.gather(1, self.feature[node]) > self.threshold[node]
             node = self.branches.flatten()[2 * node + right.to(torch.int64)]
         raw = self.value[node].reshape(-1, *self.roots.shape).sum(dim=1)
         return raw @ self.mixing + self.bias
 
 
 def _questions(
-    given: TrainingSet, bias: np.ndarray
+    training: TrainingSet, bias: np.ndarray
 ) -> Iterator[tuple[np.ndarray, int, np.ndarray]]:
     """What trees are grown for: targets (N,), classes, and how raw outputs make up outputs.
 
     Outputs that training never contradicts get their value in `bias` instead.
     """
-    shape = given.shape
-    if shape.kind == "classes":
-        present, targets = np.unique(given.targets, return_inverse=True)
+    shape = training.shape
+    if shape.encoding is Encoding.INDEX:
+        present, targets = np.unique(training.targets, return_inverse=True)
         bias[np.setdiff1d(np.arange(shape.labels), present)] = -SURE
         rows = np.eye(shape.labels)[present]
         if len(present) > 1:
             yield targets, len(present), np.diff(rows, axis=0) / 2 if len(present) == 2 else rows
         return
-    for place, column in enumerate(given.targets.T):
+    for place, column in enumerate(training.targets.T):
         rows = np.eye(shape.labels)[[place]]
-        if shape.kind == "numbers":
+        if shape.encoding is Encoding.AMOUNTS:
             yield column, 0, rows
         elif column.min() == column.max():
             bias[place] = SURE if column[0] else -SURE

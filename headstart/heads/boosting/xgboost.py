@@ -60,15 +60,15 @@ def _grown(
         settings["num_class"] = classes
     matrix = xgboost.DMatrix(features, targets, weight=weights)
     booster = xgboost.train(settings, matrix, ROUNDS)
-    told = json.loads(bytes(booster.save_raw("json")))
-    trees = [_tree(each) for each in told["learner"]["gradient_booster"]["model"]["trees"]]
+    content = json.loads(bytes(booster.save_raw("json")))
+    trees = [_tree(each) for each in content["learner"]["gradient_booster"]["model"]["trees"]]
     raw = len(trees) // ROUNDS
     return Grown([trees[n * raw : (n + 1) * raw] for n in range(ROUNDS)], np.zeros(raw))
 
 
-def _tree(told: Mapping[str, Any]) -> Tree:
+def _tree(nodes: Mapping[str, Any]) -> Tree:
     """XGBoost sends an item left where it is below a threshold, not where it equals it."""
-    left, right = (np.array(told[f"{side}_children"]) for side in ("left", "right"))
-    split = np.array(told["split_conditions"], dtype=np.float32)  # a leaf keeps its value here
+    left, right = (np.array(nodes[f"{side}_children"]) for side in ("left", "right"))
+    split = np.array(nodes["split_conditions"], dtype=np.float32)  # a leaf keeps its value here
     below = np.nextafter(split, np.float32(-np.inf))
-    return Tree(np.array(told["split_indices"]), below, left, right, split)
+    return Tree(np.array(nodes["split_indices"]), below, left, right, split)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import final
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Final, final
 
 from headstart.contracts import Backbone, Card, Hub
 from headstart.contracts.references import Reference
 from headstart.errors import HeadstartError
-from headstart.hubs.caffe import listing
+
+_LAYER: Final = re.compile(rb"^\s*layers?\s*\{", re.MULTILINE)  # a solver's file has none
+_READ: Final = 1 << 16  # bytes, in which a network's first layer is found
 
 
 @final
@@ -27,7 +32,7 @@ class Caffe(Hub):
 
     def cards(self, pattern: str) -> Iterable[Card]:
         """The descriptions of networks in this folder, with the weights beside them."""
-        return listing.cards(pattern)
+        return _cards(pattern)
 
     def cards_depend_on(self) -> Sequence[str]:
         """The descriptions and weights in this folder."""
@@ -51,3 +56,25 @@ class Caffe(Hub):
                 "Run: pip install 'headstart[caffe]'"
             ) from None
         return backbone(settle(reference))
+
+
+def _cards(pattern: str) -> Iterator[Card]:
+    """Each description with each file of weights that may be its own, by shell pattern.
+
+    Those are the ones of its name, or else all beside it.
+    """
+    for path in sorted(Path().glob("*.prototxt")):
+        if not fnmatchcase(path.name, pattern) or not _describes(path):
+            continue
+        beside = sorted(Path().glob("*.caffemodel"))
+        own = [weights for weights in beside if weights.stem == path.stem]
+        for end in [f"@{weights.name}" for weights in own or beside] or [""]:
+            yield Card(f"caffe:{path.name}{end}", "image", None, "", None, None, True)
+
+
+def _describes(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return _LAYER.search(file.read(_READ)) is not None
+    except OSError:
+        return False  # loading it says why

@@ -11,7 +11,9 @@ from typing import Any, Final, final
 from torch import nn
 
 from headstart.hubs.caffe import layers
+from headstart.loading.layer_graph import Concat, Merge
 
+_MERGES: Final = {"SUM": "add", "PROD": "multiply", "MAX": "maximum"}
 Shape = tuple[int, ...]  # of one item, without the batch
 Filler = tuple[Any, float | None]  # the description's own, and what is constant without one
 
@@ -134,19 +136,16 @@ def _affine(settings: Any, shape: Shape, scales: bool, shifts: bool) -> Made:
     end = len(shape) if settings.num_axes < 0 else axis + settings.num_axes
     if axis < 0 or end > len(shape):
         raise UnsuitableError("it works along axes that its input lacks, or along items")
-    own = settings.filler if settings.HasField("filler") else None
-    fillers: dict[str, Filler] = {"weight": (own, 1.0)} if scales else {"bias": (own, 0.0)}
+    fillers = {"weight" if scales else "bias": _filler(settings, "filler", float(scales))}
     if scales and shifts:
-        fillers["bias"] = (settings.bias_filler if settings.HasField("bias_filler") else None, 0.0)
+        fillers["bias"] = _filler(settings, "bias_filler", 0.0)
     return Made(layers.Affine(shape[axis:end], len(shape) - end, scales, shifts), fillers)
 
 
 def _prelu(layer: Any, shapes: Sequence[Shape]) -> Made:
     settings = layer.prelu_param
     module = nn.PReLU(1 if settings.channel_shared else shapes[0][0])
-    return Made(
-        module, {"weight": (settings.filler if settings.HasField("filler") else None, 0.25)}
-    )
+    return Made(module, {"weight": _filler(settings, "filler", 0.25)})
 
 
 def _relu(layer: Any, _: Sequence[Shape]) -> Made:
@@ -162,7 +161,7 @@ def _power(layer: Any, _: Sequence[Shape]) -> Made:
 def _concat(layer: Any, shapes: Sequence[Shape]) -> Made:
     settings = layer.concat_param
     axis = settings.concat_dim if settings.HasField("concat_dim") else settings.axis
-    return Made(layers.Concat(_inner(axis, shapes[0])))
+    return Made(Concat(_inner(axis, shapes[0])))
 
 
 def _slice(layer: Any, shapes: Sequence[Shape]) -> Made:
@@ -184,7 +183,9 @@ def _eltwise(layer: Any, shapes: Sequence[Shape]) -> Made:
     settings = layer.eltwise_param
     if settings.coeff and len(settings.coeff) != len(shapes):
         raise UnsuitableError(f"it has {len(settings.coeff)} coefficients")
-    return Made(layers.Eltwise(_name(settings, "operation"), settings.coeff))
+    operation = _name(settings, "operation")
+    factors = settings.coeff if operation == "SUM" else ()
+    return Made(Merge(_MERGES[operation], factors))
 
 
 def _flatten(layer: Any, shapes: Sequence[Shape]) -> Made:
@@ -259,12 +260,13 @@ def _twice(values: Sequence[int], name: str) -> tuple[int, int]:
 
 
 def _weights(settings: Any) -> dict[str, Filler]:
-    own = {
-        name: getattr(settings, f"{name}_filler") if settings.HasField(f"{name}_filler") else None
-        for name in ("weight", "bias")
-    }
-    fillers: dict[str, Filler] = {"weight": (own["weight"], None)}
-    return fillers | {"bias": (own["bias"], 0.0)} if settings.bias_term else fillers
+    weight = {"weight": _filler(settings, "weight_filler", None)}
+    bias = {"bias": _filler(settings, "bias_filler", 0.0)}
+    return weight | bias if settings.bias_term else weight
+
+
+def _filler(settings: Any, name: str, usual: float | None) -> Filler:
+    return getattr(settings, name) if settings.HasField(name) else None, usual
 
 
 def _name(settings: Any, name: str) -> str:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from headstart.hubs.caffe.graph import Node
 from headstart.hubs.caffe.network import Built
 from headstart.hubs.caffe.reading import tensor
-from headstart.loading.weights import State, load_into
+from headstart.loading.weights import State, apart, linear, load_into
 
 _FAN_OUT, _AVERAGE = 1, 2  # how much a filler's spread is of what comes in, or else of these
 
@@ -26,7 +26,7 @@ def draw(built: Built) -> None:
     """
     network = built.network.to_empty(device="cpu")
     for module in network.modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
             module.reset_running_stats()
     with torch.no_grad():
         for name, parameter in network.named_parameters():
@@ -67,18 +67,12 @@ def load(built: Built, state: Mapping[str, Tensor], head: str, what: str) -> nn.
 
     `head` is what the head is called. Raises WeightsError for weights that don't fit.
     """
-    prefix = f"{head}."
-    parts = {n.removeprefix(prefix): t for n, t in state.items() if n.startswith(prefix)}
-    network = built.network.to_empty(device="cpu")
-    load_into(network, {n: t for n, t in state.items() if not n.startswith(prefix)}, what)
+    body, parts = apart(state, head)
+    load_into(built.network.to_empty(device="cpu"), body, what)
     weight = parts.get("weight")
     if weight is None or (weight.dim() != 2 and not built.linear):
         return None
-    parts["weight"] = weight.flatten(1)
-    linear = nn.Linear(built.feature_dim, len(weight), "bias" in parts, device="meta")
-    linear = linear.to_empty(device="cpu")
-    load_into(linear, parts, f"{what} (its head)")
-    return linear
+    return linear(parts | {"weight": weight.flatten(1)}, built.feature_dim, what)
 
 
 def state_of(blobs: Mapping[str, Sequence[Any]], nodes: Sequence[Node], path: Path) -> State:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import keyword
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, Final, final
 
-from torch import fx, nn
-
 from headstart.errors import HeadstartError
+from headstart.loading.layer_graph import free_name, reserved
 
 STORED: Final = frozenset({"Data", "ImageData", "WindowData", "HDF5Data", "AnnotatedData"})
 FED: Final = STORED | {"Input", "MemoryData", "DummyData"}
@@ -96,7 +93,7 @@ def _connected(net: Any, layers: Sequence[Any]) -> list[Node]:
     others = [n for n in layers if n.type in FED and n.type not in STORED and _in_test(n)]
     for layer in [*reversed(data_layers(layers)), *others]:
         current |= {top: Blob(top, layer, fed=True) for top in layer.top}
-    nodes, taken = [], set(_reserved())
+    nodes, taken = [], set(reserved())
     for layer in layers:
         if layer.type in FED or not _in_test(layer):
             continue
@@ -106,23 +103,9 @@ def _connected(net: Any, layers: Sequence[Any]) -> list[Node]:
             continue
         tops = [Blob(name) for name in layer.top]
         current |= {blob.name: blob for blob in tops}
-        nodes.append(Node(free_name(layer.name, taken), layer, bottoms, tops))
+        name = re.sub(r"[^0-9A-Za-z_/+-]", "_", layer.name) or "layer"
+        nodes.append(Node(free_name(name, taken), layer, bottoms, tops))
     return nodes
-
-
-def free_name(name: str, taken: set[str]) -> str:
-    """A name for a module that no other has, and that is safe in code that torch.fx writes."""
-    name = re.sub(r"[^0-9A-Za-z_/+-]", "_", name) or "layer"
-    while name in taken or keyword.iskeyword(name):
-        name += "_"
-    taken.add(name)
-    return name
-
-
-@cache
-def _reserved() -> frozenset[str]:
-    """What modules have attributes for."""
-    return frozenset(dir(fx.GraphModule(nn.Module(), fx.Graph())))
 
 
 def _in_test(layer: Any) -> bool:

@@ -3,24 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, final
+from typing import final
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-
-SUM: Final = "SUM"
-PRODUCT: Final = "PROD"
-MAXIMUM: Final = "MAX"
-
-
-@final
-class ReversedChannels(nn.Module):
-    """RGB to BGR, which networks of Caffe expect as a rule."""
-
-    def forward(self, pictures: Tensor) -> Tensor:
-        """Maps (N, 3, H, W) to the same."""
-        return torch.cat([pictures[:, 2:], pictures[:, 1:2], pictures[:, :1]], 1)
 
 
 @final
@@ -114,43 +101,6 @@ class Power(nn.Module):
         """Maps any shape to the same."""
         moved = self.shift + self.scale * maps
         return moved if self.power == 1 else moved.pow(self.power)
-
-
-@final
-class Concat(nn.Module):
-    """Inputs one after another along an axis."""
-
-    def __init__(self, axis: int) -> None:
-        super().__init__()
-        self.axis = axis
-
-    def forward(self, *inputs: Tensor) -> Tensor:
-        """Joins inputs that are equal in the other axes."""
-        return torch.cat(inputs, self.axis)
-
-
-@final
-class Eltwise(nn.Module):
-    """The sum, each input multiplied with its coefficient, product or maximum of inputs."""
-
-    def __init__(self, operation: str, coefficients: Sequence[float]) -> None:
-        super().__init__()
-        self.operation = operation
-        self.coefficients = tuple(coefficients)
-
-    def forward(self, *inputs: Tensor) -> Tensor:
-        """Maps inputs of one shape to that shape."""
-        if self.operation == SUM and self.coefficients:
-            inputs = tuple(c * x for c, x in zip(self.coefficients, inputs, strict=True))
-        result = inputs[0]
-        for other in inputs[1:]:
-            if self.operation == SUM:
-                result = result + other
-            elif self.operation == PRODUCT:
-                result = result * other
-            else:
-                result = torch.maximum(result, other)
-        return result
 
 
 @final

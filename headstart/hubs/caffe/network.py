@@ -3,61 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, final
+from typing import Final, final
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from headstart.errors import HeadstartError
 from headstart.hubs.caffe.building import (
     TYPES,
     Filler,
-    Made,
     Shape,
     UnsuitableError,
     make,
     window,
 )
-from headstart.hubs.caffe.graph import Blob, Node, Selection, free_name
-from headstart.hubs.caffe.layers import ReversedChannels
+from headstart.hubs.caffe.graph import Blob, Node, Selection
+from headstart.loading.layer_graph import BlueFirst, LayerGraph, TooWideError
 
 _MOST: Final = 1 << 31  # parameters, 8 GiB; VGG-19 has 0.14 thousand million
 _WIDEST: Final = 1 << 28  # numbers of one item between layers, 1 GiB; VGG-19 has 3 million
-
-
-@final
-@dataclass(frozen=True)
-class Step:
-    """One module, and the places of its inputs and outputs among the network's values."""
-
-    name: str
-    inputs: Sequence[int]
-    outputs: Sequence[int]
-
-
-@final
-class Network(nn.Module):
-    """Modules under their layers' names, run one after another."""
-
-    def __init__(self, modules: Mapping[str, nn.Module], steps: Sequence[Step]) -> None:
-        super().__init__()
-        for name, module in modules.items():
-            self.add_module(name, module)
-        self.headstart_steps = tuple(steps)  # no layer has this name, since it is taken
-
-    def forward(self, pictures: Tensor) -> Tensor:
-        """Maps (N, C, H, W) to features (N, D)."""
-        values: dict[int, Any] = {0: pictures}
-        last = 0
-        for step in self.headstart_steps:
-            result = self.get_submodule(step.name)(*[values[place] for place in step.inputs])
-            several = len(step.outputs) > 1
-            for number, last in enumerate(step.outputs):
-                values[last] = result[number] if several else result
-        features: Tensor = values[last]
-        return features
 
 
 @final
@@ -69,7 +35,7 @@ class Built:
     convolution that reads a map of one position.
     """
 
-    network: Network
+    network: nn.Module
     fillers: Mapping[str, Filler]
     feature_dim: int
     linear: bool
@@ -77,39 +43,24 @@ class Built:
 
 @final
 class _Builder:
-    """Adds one module after another, and runs each on the shapes of its inputs."""
+    """Adds one layer after another, and runs each on the shapes of its inputs."""
 
-    def __init__(self, what: str, shape: Shape, taken: set[str]) -> None:
+    def __init__(self, what: str, shape: Shape, taken: Iterable[str]) -> None:
         self.what = what
-        self.taken = taken
-        self.modules: dict[str, nn.Module] = {}
+        example = torch.empty(2, *shape, device="meta")
+        self.graph = LayerGraph(example, 2 * _WIDEST, taken)
         self.fillers: dict[str, Filler] = {}
-        self.steps: list[Step] = []
-        self.shapes: list[Shape] = [shape]
 
-    def add(self, name: str, made: Made, inputs: Sequence[int], outputs: int = 1) -> list[int]:
-        """Where the outputs are found. Raises whatever a module raises that can't be run."""
-        given = [torch.empty(2, *self.shapes[place], device="meta") for place in inputs]
-        with torch.no_grad():
-            found = made.module.eval()(*given)
-        results = [found] if isinstance(found, Tensor) else list(found)
-        if len(results) != outputs:
-            raise UnsuitableError(f"it has {outputs} outputs instead of {len(results)}")
-        if max(result.numel() for result in results) > 2 * _WIDEST:
-            raise UnsuitableError(f"it would compute {results[0].numel() // 2} numbers an item")
-        places = [len(self.shapes) + number for number in range(outputs)]
-        self.shapes += [tuple(result.shape[1:]) for result in results]
-        self.modules[name] = made.module
-        self.steps.append(Step(name, inputs, places))
-        self.fillers |= {f"{name}.{part}": filler for part, filler in made.fillers.items()}
-        return places
+    def shape(self, place: int) -> Shape:
+        """That of one item's answer."""
+        return tuple(self.graph.values[place].shape[1:])
 
     def added(self, name: str, module: nn.Module, place: int) -> int:
-        """The same for a module of ours with one input and one output."""
-        return self.add(free_name(name, self.taken), Made(module), [place])[0]
+        """Add a module of ours; where its answer is found."""
+        return self.graph.add(self.graph.free_name(name), module, [place])[0]
 
     def layer(self, node: Node, inputs: list[int]) -> list[int]:
-        """The same for a layer. Raises HeadstartError where it can't be."""
+        """Add a layer; where its answers are found. Raises HeadstartError where it can't be."""
         kind, layer = node.layer.type, node.layer
         if kind not in TYPES:
             raise HeadstartError(
@@ -117,17 +68,23 @@ class _Builder:
                 f"supported. Take it out, or give a network of {', '.join(TYPES)}."
             )
         try:
-            if kind == "InnerProduct" and inputs and len(self.shapes[inputs[0]]) > 1:
+            if kind == "InnerProduct" and inputs and len(self.shape(inputs[0])) > 1:
                 inputs = [self.added(f"{node.name}_flatten", nn.Flatten(), inputs[0])]
             with torch.device("meta"):
-                made = make(layer, [self.shapes[place] for place in inputs])
-            return self.add(node.name, made, inputs, len(node.tops))
+                made = make(layer, [self.shape(place) for place in inputs])
+            places = self.graph.add(node.name, made.module, inputs)
+            if len(places) != len(node.tops):
+                raise UnsuitableError(f"it has {len(node.tops)} outputs instead of {len(places)}")
         except Exception as error:  # torch's modules refuse what can't be in many ways
             reason = str(error).strip().partition("\n")[0].rstrip(".")[:200]
+            if isinstance(error, TooWideError):
+                reason = f"it would compute {error.count} numbers an item"
             raise HeadstartError(
                 f"{self.what} has a layer {layer.name!r} of type {kind!r} that can't be: {reason}. "
                 "Mend it, or give pictures of another size= or channels=."
             ) from None
+        self.fillers |= {f"{node.name}.{part}": filler for part, filler in made.fillers.items()}
+        return places
 
 
 def build(selection: Selection, shape: Shape, reverse: bool, what: str) -> Built:
@@ -140,25 +97,25 @@ def build(selection: Selection, shape: Shape, reverse: bool, what: str) -> Built
             f"{what} would be fed pictures of {'×'.join(map(str, shape))}, too many numbers an "
             "item. Give a smaller size=."
         )
-    builder = _Builder(what, shape, {node.name for node in selection.nodes} | {"headstart_steps"})
+    builder = _Builder(what, shape, (node.name for node in selection.nodes))
     place = 0
     if reverse:
-        place = builder.added("rgb_to_bgr", ReversedChannels(), 0)
+        place = builder.added("rgb_to_bgr", BlueFirst(), 0)
     places: dict[Blob, int] = {selection.pictures: place}
     for node in selection.nodes:
         found = builder.layer(node, [places[blob] for blob in node.bottoms])
         places |= dict(zip(node.tops, found, strict=True))
     last = places[selection.features]
-    linear = _linear(selection.head, builder.shapes[last])
-    if len(builder.shapes[last]) == 3 and not linear:  # features at every position
+    linear = _linear(selection.head, builder.shape(last))
+    if len(builder.shape(last)) == 3 and not linear:  # features at every position
         last = builder.added("features_mean", nn.AdaptiveAvgPool2d(1), last)
-    if len(builder.shapes[last]) > 1 or not builder.steps:
+    if len(builder.shape(last)) > 1 or not builder.graph.modules:
         last = builder.added("features_flatten", nn.Flatten(), last)
-    network = Network(builder.modules, builder.steps)
+    network = builder.graph.network(last)
     count = sum(parameter.numel() for parameter in network.parameters())
     if count > _MOST:
         raise HeadstartError(f"{what} would have {count} parameters. Give a smaller network.")
-    return Built(network, builder.fillers, builder.shapes[last][0], linear)
+    return Built(network, builder.fillers, builder.shape(last)[0], linear)
 
 
 def _linear(head: Node | None, shape: Shape) -> bool:

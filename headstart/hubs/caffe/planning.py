@@ -10,7 +10,6 @@ from typing import Any, Final, final
 from torch import Tensor
 
 from headstart.contracts.references import Reference
-from headstart.contracts.references import build as settings_from
 from headstart.errors import HeadstartError, WeightsError
 from headstart.hubs.caffe import reading, recipe
 from headstart.hubs.caffe.filling import state_of
@@ -18,6 +17,7 @@ from headstart.hubs.caffe.graph import Selection, select
 from headstart.hubs.caffe.network import Built, build
 from headstart.hubs.caffe.recipe import Fed
 from headstart.loading.preprocess import PictureInput
+from headstart.loading.spec import LoadSpec, resolve
 from headstart.loading.weights import TORCH_SUFFIXES, read
 
 FILE: Final = "network.prototxt"  # what a saved model calls the description
@@ -28,7 +28,7 @@ _OTHERS: Final = (".safetensors", *sorted(TORCH_SUFFIXES))
 
 @final
 @dataclass(frozen=True)
-class Settings(PictureInput):
+class CaffeOptions(PictureInput):
     """The options of a network of Caffe; `mean` and `std` are red first.
 
     `bgr` says that the network expects blue first; `head=false` takes its answers as features.
@@ -41,16 +41,20 @@ class Settings(PictureInput):
 
 @final
 @dataclass(frozen=True)
-class Plan:
+class CaffeSpec(LoadSpec[CaffeOptions]):
     """What to make, filled with what, and how to feed it. No tensor but the weights' is there."""
 
-    reference: Reference
     content: bytes
     built: Built
     selection: Selection
     state: Mapping[str, Tensor] | None  # None: random numbers
     preprocess: dict[str, Any]
-    architecture: Reference
+    recipe: Mapping[str, str]  # the options by which the files themselves are no more needed
+
+    @property
+    def architecture(self) -> Reference:
+        """What rebuilds the same network with random weights, here or in a saved model."""
+        return self.rebuilt(self.recipe)
 
 
 @final
@@ -62,45 +66,41 @@ class _Weights:
     fed: Fed
 
 
-def settle(reference: Reference) -> Plan:
+def settle(reference: Reference) -> CaffeSpec:
     """Read the files and the options, find head and recipe, and lay the network out.
 
     Raises HeadstartError for bad options and a description that can't be used, WeightsError for a
     file of weights that is missing, damaged or not one.
     """
-    what = f"caffe:{reference.name}"
-    asked = settings_from(Settings, reference.options, what)
+    given = resolve(CaffeOptions, reference)
     path = _place(reference.name)
     content = reading.read_text(path)
     net, layers = reading.parse(content, path)
-    selection = select(net, layers, asked.head, str(path))
+    selection = select(net, layers, given.head, str(path))
     weights = _weights(reference, selection)
-    options = _recipe(reference, asked, path, selection, weights)
-    asked = settings_from(Settings, options, what)
+    recipe_options = _recipe(reference, given, path, selection, weights)
+    options = resolve(CaffeOptions, reference, recipe_options)
     fed = recipe.fed_by(selection, str(path))
-    preprocess = asked.preprocess(reference)
-    if "size" not in options and fed.height and fed.width:
+    preprocess = options.preprocess(reference)
+    if "size" not in recipe_options and fed.height and fed.width:
         preprocess |= {"height": fed.height, "width": fed.width}
     shape = preprocess["channels"], preprocess["height"], preprocess["width"]
     native = str(reference.weights).lower().endswith(_NATIVE)
-    filled = weights is not None and (asked.pretrained or not native)
-    return Plan(
+    filled = weights is not None and (options.pretrained or not native)
+    return CaffeSpec(
         reference,
+        options,
         content,
-        build(selection, shape, _reverse(asked), str(path)),
+        build(selection, shape, _reverse(options), str(path)),
         selection,
         weights.state if weights and filled else None,
         preprocess,
-        _architecture(reference.name, options),
+        recipe_options,
     )
 
 
-def _architecture(name: str, options: Mapping[str, str]) -> Reference:
-    return Reference("caffe", name, options={**options, "pretrained": "false"})
-
-
-def _reverse(asked: Settings) -> bool:
-    return asked.bgr and asked.channels == 3
+def _reverse(options: CaffeOptions) -> bool:
+    return options.bgr and options.channels == 3
 
 
 def _place(name: str) -> Path:
@@ -134,7 +134,7 @@ def _weights(reference: Reference, selection: Selection) -> _Weights | None:
 
 def _recipe(
     reference: Reference,
-    asked: Settings,
+    given: CaffeOptions,
     path: Path,
     selection: Selection,
     weights: _Weights | None,
@@ -148,13 +148,13 @@ def _recipe(
     how = other if own.scale is None else own
     if "channels" not in options:
         found = own.channels or other.channels or recipe.channels_of(selection, state)
-        options["channels"] = str(found or asked.channels)
-    asked = settings_from(Settings, options, f"caffe:{reference.name}")
+        options["channels"] = str(found or given.channels)
+    given = resolve(CaffeOptions, reference, options)
     if "size" not in options and not (own.height and own.width):
         size = _size(own, other) or recipe.size_of(
             selection,
             state,
-            lambda size: build(selection, (asked.channels, size, size), False, str(path)),
+            lambda size: build(selection, (given.channels, size, size), False, str(path)),
         )
         if size is None:
             raise HeadstartError(
@@ -162,8 +162,8 @@ def _recipe(
                 "?size=28&channels=1."
             )
         options["size"] = str(size)
-    if asked.channels in (1, 3) and not {"mean", "std"} <= options.keys():
-        said = recipe.normalisation(how, asked.channels, _reverse(asked), path.parent)
+    if given.channels in (1, 3) and not {"mean", "std"} <= options.keys():
+        said = recipe.normalisation(how, given.channels, _reverse(given), path.parent)
         options = {"mean": said[0], "std": said[1], **options}
     return options
 

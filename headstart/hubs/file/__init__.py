@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import ast
+from collections.abc import Iterable, Iterator, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import final
-
-import torch
 
 from headstart.contracts import Backbone, Card, Hub
 from headstart.contracts.references import Reference
-from headstart.hubs.file import listing, programs, python
+from headstart.hubs.file import programs, python
 from headstart.hubs.file.planning import settle
-from headstart.loading import head_removal as beheading
+from headstart.loading import head_removal
 
 
 @final
@@ -31,7 +32,7 @@ class File(Hub):
 
     def cards(self, pattern: str) -> Iterable[Card]:
         """The functions annotated to answer an `nn.Module`, in Python files of this folder."""
-        return listing.cards(pattern)
+        return _cards(pattern)
 
     def cards_depend_on(self) -> Sequence[str]:
         """The Python files of this folder."""
@@ -43,15 +44,38 @@ class File(Hub):
         Raises HeadstartError where the file is missing, not trusted, or no network for images, and
         WeightsError for weights that are missing, unsafe, or belong to another network.
         """
-        plan = settle(reference)
-        sides = [plan.preprocess[side] for side in ("channels", "height", "width")]
-        example = torch.randn(2, *sides, generator=torch.Generator().manual_seed(0))
-        opening = python.open_function if plan.function else programs.OPENING[plan.kind]
-        return beheading.backbone(
-            opening(plan, example),
-            reference=plan.reference,
-            architecture=plan.architecture,
-            pretrained=plan.settings.pretrained and not plan.function,
-            preprocess=plan.preprocess,
-            files={plan.file: plan.content},
+        spec = settle(reference)
+        opening = python.open_function if spec.function else programs.OPENING[spec.kind]
+        return head_removal.backbone(
+            head_removal.filled(opening(spec, head_removal.example(spec.preprocess)), reference),
+            reference,
+            architecture=spec.architecture,
+            pretrained=(spec.options.pretrained and not spec.function)
+            or reference.weights is not None,
+            preprocess=spec.preprocess,
+            files={spec.file: spec.content},
         )
+
+
+def _cards(pattern: str) -> Iterator[Card]:
+    """The functions annotated `-> nn.Module` in this folder's Python files, by shell pattern."""
+    for path in sorted(Path().glob("*.py")):
+        for function in _functions(path):
+            name = f"{path.name}:{function}"
+            if fnmatchcase(name, pattern):
+                yield Card(f"file:{name}", "image", None, "", None, None, True)
+
+
+def _functions(path: Path) -> list[str]:
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return []  # loading it says why
+    return [
+        node.name
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef)
+        and node.returns is not None
+        and ast.unparse(node.returns).strip("'\"").rpartition(".")[2] == "Module"
+        and not node.name.startswith("_")
+    ]

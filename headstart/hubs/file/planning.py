@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, final
 
-from headstart.contracts.references import Reference, build
+from headstart.contracts.references import Reference
 from headstart.errors import HeadstartError, WeightsError
 from headstart.loading.preprocess import PictureInput
+from headstart.loading.spec import LoadSpec, resolve
 from headstart.loading.weights import TORCH_SUFFIXES
 from headstart.runtime import trust
 
@@ -22,7 +23,7 @@ _WRITTEN: Final = ("ema", "trust", "network", "sha256", "pretrained")  # anew in
 
 @final
 @dataclass(frozen=True)
-class Settings(PictureInput):
+class FileOptions(PictureInput):
     """The options of a network in a file.
 
     `network` and `sha256` say what a saved model was made of.
@@ -38,11 +39,9 @@ class Settings(PictureInput):
 
 @final
 @dataclass(frozen=True)
-class Plan:
+class FileSpec(LoadSpec[FileOptions]):
     """What to open, and what to feed it with. `content` is what the user trusts."""
 
-    reference: Reference
-    settings: Settings
     path: Path
     function: str  # of a Python file, else empty
     content: bytes
@@ -66,29 +65,24 @@ class Plan:
     @property
     def architecture(self) -> Reference:
         """What rebuilds the same network with random weights, here or in a saved model."""
-        return Reference(
-            "file",
-            self.reference.name,
-            options={
-                **self.settings.changed(_WRITTEN),
-                "trust": "true",
-                "network": f"{self.file}:{self.function}" if self.function else self.file,
-                "sha256": hashlib.sha256(self.content).hexdigest(),
-                "pretrained": "false",
-            },
-        )
+        origin = {
+            "trust": "true",
+            "network": f"{self.file}:{self.function}" if self.function else self.file,
+            "sha256": hashlib.sha256(self.content).hexdigest(),
+        }
+        return self.rebuilt({**self.options.changed(_WRITTEN), **origin})
 
 
-def settle(reference: Reference) -> Plan:
+def settle(reference: Reference) -> FileSpec:
     """Read the file and the options, and make sure that the user lets the file run.
 
     Raises HeadstartError for bad options, a missing, changed or unknown kind of file, and one that
     is not trusted; WeightsError for a file of weights alone.
     """
-    settings = build(Settings, reference.options, f"file:{reference.name}")
-    path, function = _place(reference.name, settings)
+    options = resolve(FileOptions, reference)
+    path, function = _place(reference.name, options)
     _check_kind(path, function)
-    preprocess = settings.preprocess(reference)
+    preprocess = options.preprocess(reference)
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -96,21 +90,21 @@ def settle(reference: Reference) -> Plan:
             f"{path} can't be read ({error.strerror}). Write {_FORM}, or give another file."
         ) from None
     sha256 = hashlib.sha256(content).hexdigest()
-    if settings.sha256 not in ("", sha256):
+    if options.sha256 not in ("", sha256):
         raise HeadstartError(
             f"{path} has changed since the model was made of it: its SHA-256 is {sha256}, not "
-            f"{settings.sha256}. Put the old file back."
+            f"{options.sha256}. Put the old file back."
         )
     trust.demand(reference, path, sha256)
-    return Plan(reference, settings, path, function, content, preprocess)
+    return FileSpec(reference, options, path, function, content, preprocess)
 
 
-def _place(name: str, settings: Settings) -> tuple[Path, str]:
+def _place(name: str, options: FileOptions) -> tuple[Path, str]:
     """The file, and the function in it if it is a Python file, by name or in a saved folder."""
     if not Path(name).is_dir():
         return _split(name)
-    path, function = _split(settings.network)
-    if not settings.network or path.name != str(path):
+    path, function = _split(options.network)
+    if not options.network or path.name != str(path):
         raise HeadstartError(
             f"{name} is a folder. Write {_FORM}; a model that Headstart saved is checkpoint:{name}."
         )

@@ -19,9 +19,9 @@ import torch
 from torch import Tensor, fx, nn
 
 from headstart.errors import HeadstartError, WeightsError
-from headstart.hubs.file.planning import Plan
-from headstart.loading import head_removal as beheading
-from headstart.loading.head_removal import Found
+from headstart.hubs.file.planning import FileSpec
+from headstart.loading import head_removal
+from headstart.loading.head_removal import Headless
 
 _STAGE: Final = "network"
 _read_script: Final[Callable[..., Any]] = torch.jit.load  # which has no types
@@ -54,111 +54,111 @@ class Script(nn.Module):
         return made
 
 
-def open_script(plan: Plan, example: Tensor) -> Found:
+def open_script(spec: FileSpec, example: Tensor) -> Headless:
     """A TorchScript network, up to the input of the linear layer whose output it answers with.
 
     Raises HeadstartError where the file is none, or the network is not for such pictures.
     """
-    whole, network = _load_script(plan), _load_script(plan)
-    outputs = beheading.run(whole, example, plan.what)
-    taken = _behead_script(network) if plan.settings.head else None  # before it is compiled
+    whole, network = _load_script(spec), _load_script(spec)
+    outputs = head_removal.run(whole, example, spec.what)
+    taken = _behead_script(network) if spec.options.head else None  # before it is compiled
     if taken is None:
-        return _found(plan, Script(whole), example, None)
+        return _found(spec, Script(whole), example, None)
     with torch.no_grad():
-        again = taken[1](beheading.run(network, example, plan.what))
+        again = taken[1](head_removal.run(network, example, spec.what))
     if not torch.allclose(again, outputs, rtol=1e-4, atol=1e-4):
         raise HeadstartError(
-            f"{plan.path} answers something else without its last layer {taken[0]}. "
+            f"{spec.path} answers something else without its last layer {taken[0]}. "
             "Say head=false, or save it again without that layer."
         )
     name, head = taken
-    return _found(plan, Script(network), example, (f"{beheading.WRAPPED}{name}", head))
+    return _found(spec, Script(network), example, (f"{head_removal.WRAPPED}{name}", head))
 
 
-def open_exported(plan: Plan, example: Tensor) -> Found:
+def open_exported(spec: FileSpec, example: Tensor) -> Headless:
     """A program of `torch.export`, up to the input of the linear layer whose output it answers.
 
     Its mode is that in which it was exported, so that it can't be trained. Raises HeadstartError
     where the file is none, holds more than tensors, or takes no batches of such pictures.
     """
-    _check_pickles(plan)
+    _check_pickles(spec)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            program = torch.export.load(io.BytesIO(plan.content))
+            program = torch.export.load(io.BytesIO(spec.content))
             whole = program.module()
     except Exception as error:  # its reader fails in any way
         raise HeadstartError(
-            f"{plan.path} is not a program of torch.export that this torch reads "
-            f"({beheading.first_line(error)}). Export it again with torch {torch.__version__}."
+            f"{spec.path} is not a program of torch.export that this torch reads "
+            f"({head_removal.first_line(error)}). Export it again with torch {torch.__version__}."
         ) from error
     for size in (2, 3):  # the network's own guards say what it was exported for
         batch = torch.cat([example, example[:1]])[:size]
         try:
-            beheading.run(whole, batch, plan.what)
+            head_removal.run(whole, batch, spec.what)
         except HeadstartError as error:
             raise HeadstartError(
                 f"{str(error).rstrip('.')}. Export it with dynamic_shapes, so that it takes "
                 "batches of any size."
             ) from error
-    network, taken = _plain(whole, plan.settings.head)
-    return _found(plan, network, example, taken, differentiable=False)
+    network, taken = _plain(whole, spec.options.head)
+    return _found(spec, network, example, taken, differentiable=False)
 
 
-OPENING: Final[Mapping[str, Callable[[Plan, Tensor], Found]]] = {
+OPENING: Final[Mapping[str, Callable[[FileSpec, Tensor], Headless]]] = {
     "TorchScript": open_script,
     "exported": open_exported,
 }
 
 
 def _found(
-    plan: Plan,
+    spec: FileSpec,
     network: nn.Module,
     example: Tensor,
     taken: tuple[str, nn.Linear] | None,
     differentiable: bool = True,
-) -> Found:
+) -> Headless:
     network.eval()
-    features = beheading.run(network, example, plan.what)
-    if taken is None and plan.settings.head:
-        _refuse_hidden_head(plan, network, features)
-    if not plan.settings.pretrained and plan.reference.weights is None:
-        beheading.draw_anew(network)
-    return Found(
+    features = head_removal.run(network, example, spec.what)
+    if taken is None and spec.options.head:
+        _refuse_hidden_head(spec, network, features)
+    if not spec.options.pretrained and spec.reference.weights is None:
+        head_removal.draw_anew(network)
+    return Headless(
         network=network,
         stages={_STAGE: network},
         feature_dim=features.shape[1],
         head=taken[1] if taken else None,
-        head_name=taken[0] if taken else beheading.free_name(network),
+        head_name=taken[0] if taken else head_removal.free_name(network),
         differentiable=differentiable,
     )
 
 
-def _refuse_hidden_head(plan: Plan, network: nn.Module, answers: Tensor) -> None:
+def _refuse_hidden_head(spec: FileSpec, network: nn.Module, answers: Tensor) -> None:
     """Raise HeadstartError where the answers may be the logits of a head that wasn't found."""
-    beheading.refuse_probabilities(answers, plan.what)
+    head_removal.refuse_probabilities(answers, spec.what)
     matrices = [tensor for tensor in network.state_dict().values() if tensor.dim() == 2]
     if matrices and matrices[-1].shape[0] == answers.shape[1]:
         raise HeadstartError(
-            f"{plan.what} doesn't end by calling a linear layer, but its {answers.shape[1]} "
+            f"{spec.what} doesn't end by calling a linear layer, but its {answers.shape[1]} "
             "answers look like those of one, so that its head can't be taken off. Say head=false "
             "if they are features, or save the network without its head."
         )
 
 
-def _load_script(plan: Plan) -> Any:
-    if not any("/code/" in name for name in _members(plan)):
+def _load_script(spec: FileSpec) -> Any:
+    if not any("/code/" in name for name in _members(spec)):
         raise HeadstartError(
-            f"{plan.path} is not TorchScript. Save one with torch.jit.save; weights alone belong "
-            f"behind a Python file, as in file:FILE.py:FUNCTION@{plan.path}."
+            f"{spec.path} is not TorchScript. Save one with torch.jit.save; weights alone belong "
+            f"behind a Python file, as in file:FILE.py:FUNCTION@{spec.path}."
         )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # the user chose TorchScript, not we
-            network = _read_script(io.BytesIO(plan.content), map_location="cpu")
+            network = _read_script(io.BytesIO(spec.content), map_location="cpu")
     except Exception as error:
         raise HeadstartError(
-            f"{plan.path} can't be loaded as TorchScript ({beheading.first_line(error)}). "
+            f"{spec.path} can't be loaded as TorchScript ({head_removal.first_line(error)}). "
             "Copy it or save it again."
         ) from error
     return network.eval()
@@ -223,30 +223,30 @@ def _linear(weight: Tensor, bias: Tensor | None) -> nn.Linear:
     return made
 
 
-def _members(plan: Plan) -> list[str]:
+def _members(spec: FileSpec) -> list[str]:
     try:
-        with zipfile.ZipFile(io.BytesIO(plan.content)) as archive:
+        with zipfile.ZipFile(io.BytesIO(spec.content)) as archive:
             return archive.namelist()
     except zipfile.BadZipFile:
         return []
 
 
-def _check_pickles(plan: Plan) -> None:
+def _check_pickles(spec: FileSpec) -> None:
     """Refuse an exported program that torch could only read by unpickling more than tensors."""
-    names = _members(plan)
+    names = _members(spec)
     if not any(name.endswith("/archive_format") for name in names):
         raise HeadstartError(
-            f"{plan.path} is not a program of torch.export, or one of an old format. "
+            f"{spec.path} is not a program of torch.export, or one of an old format. "
             f"Export it again with torch {torch.__version__}."
         )
     seen: set[str] = set()  # torch's reader takes the first of two, and does not tell case
-    with zipfile.ZipFile(io.BytesIO(plan.content)) as archive:
+    with zipfile.ZipFile(io.BytesIO(spec.content)) as archive:
         for name in names:
             twice = name.lower() in seen
             seen.add(name.lower())
             if twice or "aotinductor" in name or "/" not in name or not _harmless(archive, name):
                 raise WeightsError(
-                    f"{plan.path} holds {name}, which is more than a program over tensors, so that "
+                    f"{spec.path} holds {name}, which is more than a program over tensors, so that "
                     "it was not opened. Export the network without objects of its own."
                 )
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Final, final
 
@@ -13,13 +14,13 @@ from torch import nn
 from headstart.contracts import Backbone, Card, Hub
 from headstart.contracts.references import Reference
 from headstart.errors import HeadstartError, WeightsError
-from headstart.hubs.graph import listing, structure, trainable
+from headstart.hubs.graph import structure, trainable
 from headstart.hubs.graph.assembling import Opened, Positions, assemble
 from headstart.hubs.graph.cutting import cut
 from headstart.hubs.graph.normalising import normalise
-from headstart.hubs.graph.planning import SAVED_MODEL, WEIGHTS, Plan, settle
+from headstart.hubs.graph.planning import KINDS, SAVED_MODEL, WEIGHTS, GraphSpec, settle
 from headstart.hubs.graph.reading import read
-from headstart.loading import head_removal as beheading
+from headstart.loading import head_removal
 from headstart.loading.openvino_graph import Graph as Network
 from headstart.loading.weights import load_into
 from headstart.loading.weights import read as read_weights
@@ -41,7 +42,7 @@ class Graph(Hub):
 
     def cards(self, pattern: str) -> Iterable[Card]:
         """The graph files and SavedModels in this folder, by name."""
-        return listing.cards(pattern)
+        return _cards(pattern)
 
     def cards_depend_on(self) -> Sequence[str]:
         """The files and folders of this folder that hold graphs."""
@@ -53,53 +54,53 @@ class Graph(Hub):
         Raises HeadstartError where there is no such file, it isn't for pictures, or it isn't plain
         where its features are, and WeightsError for what is damaged or belongs elsewhere.
         """
-        plan = settle(reference)
-        if plan.settings.trainable:
-            return assemble(plan, trainable.open_onnx(plan))
-        return assemble(plan, _reopened(plan) if plan.saved else _opened(plan))
+        spec = settle(reference)
+        if spec.options.trainable:
+            return assemble(spec, trainable.open_onnx(spec))
+        return assemble(spec, _reopened(spec) if spec.saved else _opened(spec))
 
 
-def _opened(plan: Plan) -> Opened:
+def _opened(spec: GraphSpec) -> Opened:
     """A graph from its own file."""
-    taken = cut(read(plan.path, plan.kind), plan.settings.output, plan.settings.head)
-    made = normalise(plan, taken)
-    preprocess = plan.preprocess(made.sides, made.last, made.whole)
-    return _with(plan, made.graph, preprocess, taken.head, taken.name)
+    taken = cut(read(spec.path, spec.kind), spec.options.output, spec.options.head)
+    made = normalise(spec, taken)
+    preprocess = spec.preprocess(made.sides, made.last, made.whole)
+    return _with(spec, made.graph, preprocess, taken.head, taken.name)
 
 
-def _reopened(plan: Plan) -> Opened:
+def _reopened(spec: GraphSpec) -> Opened:
     """A graph from the structure in a saved model, and its constants from the weights beside it.
 
     They are left to be filled in where the reference names others.
     """
     try:
-        xml = plan.path.read_text(encoding="utf-8")
+        xml = spec.path.read_text(encoding="utf-8")
     except (OSError, ValueError):
         xml = ""
     sides = structure.sides(xml)
     if sides is None or structure.features(xml) is None:
-        raise WeightsError(f"{plan.path} is not a graph that was saved. Copy the model again.")
-    if plan.size not in (None, sides[1]):
+        raise WeightsError(f"{spec.path} is not a graph that was saved. Copy the model again.")
+    if spec.size not in (None, sides[1]):
         raise HeadstartError(
-            f"{plan.reference} says size={plan.size}, but the saved graph takes "
+            f"{spec.reference} says size={spec.size}, but the saved graph takes "
             f"{sides[1]}x{sides[2]}. Leave it out."
         )
-    weights, size = Path(plan.reference.weights or plan.path.parent / WEIGHTS), structure.size(xml)
+    weights, size = Path(spec.reference.weights or spec.path.parent / WEIGHTS), structure.size(xml)
     if not weights.is_file() or size > weights.stat().st_size:
         raise WeightsError(
-            f"{weights} does not hold the {size} bytes that {plan.path} refers to. "
+            f"{weights} does not hold the {size} bytes that {spec.path} refers to. "
             "Copy the model again."
         )
     network = Network(xml, torch.zeros(size, dtype=torch.uint8))
-    if plan.reference.weights is None:
+    if spec.reference.weights is None:
         state = read_weights(weights).state
         own = {name: state[name] for name in network.state_dict() if name in state}
         load_into(network, own, str(weights))
-    return _with(plan, network, plan.preprocess(sides, False, False), None, None)
+    return _with(spec, network, spec.preprocess(sides, False, False), None, None)
 
 
 def _with(
-    plan: Plan,
+    spec: GraphSpec,
     network: Network,
     preprocess: dict[str, Any],
     head: nn.Linear | None,
@@ -107,12 +108,12 @@ def _with(
 ) -> Opened:
     content = network.xml.encode()
     sha256 = hashlib.sha256(content).hexdigest()
-    if plan.settings.sha256 not in ("", sha256):
+    if spec.options.sha256 not in ("", sha256):
         raise HeadstartError(
-            f"{plan.path} has changed since the model was made of it. Put the old file back."
+            f"{spec.path} has changed since the model was made of it. Put the old file back."
         )
     dimension = structure.features(network.xml) or 0
-    found = beheading.Found(
+    found = head_removal.Headless(
         network=network,
         stages={"graph": network, "positions": Positions()},
         feature_dim=dimension,
@@ -124,5 +125,16 @@ def _with(
     def shuffle() -> None:
         network.constants.copy_(structure.shuffle(network.xml, network.constants))
 
-    architecture = plan.architecture(preprocess, FILE, sha256)
+    architecture = spec.architecture(preprocess, FILE, sha256)
     return Opened(found, shuffle, preprocess, output, architecture, (FILE, content))
+
+
+def _cards(pattern: str) -> Iterator[Card]:
+    """Graph files and SavedModels' folders here whose names match the shell pattern."""
+    for path in sorted(Path().iterdir()):
+        graph = path.suffix.lower() in KINDS and path.is_file()
+        whole = path.suffix.lower() != ".xml" or path.with_suffix(".bin").is_file()
+        if ((graph and whole) or (path / SAVED_MODEL).is_file()) and fnmatchcase(
+            path.name, pattern
+        ):
+            yield Card(f"graph:{path.name}", "image", None, "", None, None, True)

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from headstart.contracts import Backbone
 from headstart.contracts.references import Reference
 from headstart.errors import HeadstartError
-from headstart.hubs.graph.planning import Plan
-from headstart.loading import head_removal as beheading
+from headstart.hubs.graph.planning import GraphSpec
+from headstart.loading import head_removal
 from headstart.loading import openvino_graph as graph
 
 
@@ -35,7 +35,7 @@ class Opened:
     what a saved model keeps of it.
     """
 
-    found: beheading.Found
+    found: head_removal.Headless
     shuffle: Callable[[], None]
     preprocess: dict[str, Any]
     output: str | None
@@ -43,23 +43,23 @@ class Opened:
     file: tuple[str, bytes]
 
 
-def assemble(plan: Plan, opened: Opened) -> Backbone:
+def assemble(spec: GraphSpec, opened: Opened) -> Backbone:
     """The backbone, with the weights that were given, its own, or shuffled ones.
 
     Raises WeightsError for weights of another network, and HeadstartError where the network can't
     read its pictures, or answers other than one row each.
     """
-    if not plan.settings.pretrained and plan.reference.weights is None:
+    if not spec.options.pretrained and spec.reference.weights is None:
         opened.shuffle()
-    made = beheading.backbone(
-        opened.found,
-        reference=plan.reference.with_options(output=opened.output or plan.settings.output or None),
+    made = head_removal.backbone(
+        head_removal.filled(opened.found, spec.reference),
+        reference=spec.reference.with_options(output=opened.output or spec.options.output or None),
         architecture=opened.architecture,
-        pretrained=plan.settings.pretrained,
+        pretrained=spec.options.pretrained or spec.reference.weights is not None,
         preprocess=opened.preprocess,
         files=dict([opened.file]),
     )
-    _try(plan, made)
+    _try(spec, made)
     return made
 
 
@@ -69,7 +69,7 @@ def example(preprocess: dict[str, Any]) -> Tensor:
     return torch.rand(2, *sides, generator=torch.Generator().manual_seed(0))
 
 
-def _try(plan: Plan, made: Backbone) -> None:
+def _try(spec: GraphSpec, made: Backbone) -> None:
     """Raise HeadstartError where two pictures don't give two rows of features."""
     rows: Any = example(dict(made.preprocess))
     sides = "x".join(map(str, rows.shape[1:]))
@@ -79,11 +79,11 @@ def _try(plan: Plan, made: Backbone) -> None:
                 rows = stage.eval()(rows)
     except Exception as error:  # a network of any author fails in any way
         raise HeadstartError(
-            f"{plan.path} can't run on pictures of {sides} ({graph.reason(error)}). "
+            f"{spec.path} can't run on pictures of {sides} ({graph.reason(error)}). "
             "Give the size= that it wants, or save it again."
         ) from error
     if rows.shape != (2, made.feature_dim):
         raise HeadstartError(
-            f"{plan.path} answers two pictures with {list(rows.shape)}, not one row each. "
+            f"{spec.path} answers two pictures with {list(rows.shape)}, not one row each. "
             "Name another tensor with output=NAME."
         )

@@ -13,7 +13,7 @@ import torch
 
 from headstart.errors import HeadstartError
 from headstart.hubs.graph.cutting import Cut
-from headstart.hubs.graph.planning import FOLDER, Plan
+from headstart.hubs.graph.planning import FOLDER, GraphSpec
 from headstart.loading import openvino_graph as graph
 from headstart.loading.openvino_graph import Graph
 
@@ -34,29 +34,29 @@ class Normal:
     whole: bool  # whether it took whole numbers
 
 
-def normalise(plan: Plan, cut: Cut) -> Normal:
+def normalise(spec: GraphSpec, cut: Cut) -> Normal:
     """The graph up to its features, for any number of pictures at a time where it can be.
 
     Raises HeadstartError where it isn't for pictures, or these features aren't one row each.
     """
-    given = entry(plan, cut)
-    sides, last = layout(plan, given)
-    model = _model(plan, cut, given, sides, last)
-    return Normal(_saved(_any_number(plan, model)), sides, last, black(given) is not None)
+    given = entry(spec, cut)
+    sides, last = layout(spec, given)
+    model = _model(spec, cut, given, sides, last)
+    return Normal(_saved(_any_number(spec, model)), sides, last, black(given) is not None)
 
 
-def entry(plan: Plan, cut: Cut) -> Any:
+def entry(spec: GraphSpec, cut: Cut) -> Any:
     """The one input that the features depend on. Raises HeadstartError for several, or texts."""
     inputs = _inputs(cut.features)
     if len(inputs) != 1:
         names = ", ".join(node.get_friendly_name() for node in inputs) or "none"
         raise HeadstartError(
-            f"{plan.path} must take pictures and nothing else, but its inputs are: {names}. "
+            f"{spec.path} must take pictures and nothing else, but its inputs are: {names}. "
             "Export it with one input, or name an earlier tensor with output=NAME."
         )
     kind = inputs[0].get_element_type().get_type_name()
     if kind not in (*_WHOLE, *_REAL):
-        raise HeadstartError(f"{plan.path} takes {kind}, not pictures. Give another graph.")
+        raise HeadstartError(f"{spec.path} takes {kind}, not pictures. Give another graph.")
     return inputs[0]
 
 
@@ -81,27 +81,27 @@ def _inputs(features: Any) -> list[Any]:
     return list(found.values())
 
 
-def layout(plan: Plan, entry: Any) -> tuple[tuple[int, int, int], bool]:
+def layout(spec: GraphSpec, entry: Any) -> tuple[tuple[int, int, int], bool]:
     """Channels, height and width of the pictures, and whether channels come last."""
     shape = entry.get_partial_shape()
     known = shape.rank.is_static and len(shape) == 4
     lengths = [side.get_length() if side.is_static else 0 for side in shape] if known else []
     if not known:
-        raise HeadstartError(f"{plan.path} takes {shape}, not pictures. Give another graph.")
+        raise HeadstartError(f"{spec.path} takes {shape}, not pictures. Give another graph.")
     first, final = lengths[1] in (1, 3), lengths[3] in (1, 3)
-    last = final if first != final else plan.kind in (FOLDER, "tflite")
-    channels = lengths[3 if last else 1] or plan.settings.channels
+    last = final if first != final else spec.kind in (FOLDER, "tflite")
+    channels = lengths[3 if last else 1] or spec.options.channels
     high, wide = lengths[1:3] if last else lengths[2:4]
     if channels not in (1, 3):
         raise HeadstartError(
-            f"{plan.path} takes {channels} channels, where pictures have 1 or 3. "
+            f"{spec.path} takes {channels} channels, where pictures have 1 or 3. "
             "Give another graph."
         )
-    side = plan.size or 0
+    side = spec.size or 0
     return (channels, side or high or SIZE, side or wide or SIZE), last
 
 
-def _model(plan: Plan, cut: Cut, entry: Any, sides: tuple[int, int, int], last: bool) -> Any:
+def _model(spec: GraphSpec, cut: Cut, entry: Any, sides: tuple[int, int, int], last: bool) -> Any:
     """The graph with another input, and with its channels first at the end."""
     openvino = graph.library()
     operations = openvino.opset13
@@ -109,7 +109,7 @@ def _model(plan: Plan, cut: Cut, entry: Any, sides: tuple[int, int, int], last: 
     fixed = -1 if batch.is_dynamic else batch.get_length()
     if fixed > 1:
         raise HeadstartError(
-            f"{plan.path} takes {fixed} pictures at a time, no more and no fewer. "
+            f"{spec.path} takes {fixed} pictures at a time, no more and no fewer. "
             "Export it for one, or for any number."
         )
     pictures = operations.parameter([fixed, *sides], openvino.Type.f32, "pictures")
@@ -127,10 +127,10 @@ def _model(plan: Plan, cut: Cut, entry: Any, sides: tuple[int, int, int], last: 
     try:
         entry.output(0).replace(value.output(0))
         model = openvino.Model([_real(features)], [pictures])
-        _channels_first(plan, cut, model)
+        _channels_first(spec, cut, model)
     except RuntimeError as error:
         raise HeadstartError(
-            f"{plan.path} can't take pictures of {'x'.join(map(str, sides))} "
+            f"{spec.path} can't take pictures of {'x'.join(map(str, sides))} "
             f"({graph.reason(error)}). Give the size= that it wants."
         ) from error
     return model
@@ -153,16 +153,16 @@ def _real(features: Any) -> Any:
     return operations.convert(features, "f32").output(0)
 
 
-def _channels_first(plan: Plan, cut: Cut, model: Any) -> None:
+def _channels_first(spec: GraphSpec, cut: Cut, model: Any) -> None:
     """Put the channels of the features, which are one row of them an item, behind the batch."""
     model.validate_nodes_and_infer_types()
     result = model.get_results()[0]
     shape = result.input_value(0).get_partial_shape()
     rank = len(shape) if shape.rank.is_static else 0
-    axis = axis_of(shape, plan.kind) if cut.axis is None and rank else cut.axis
+    axis = axis_of(shape, spec.kind) if cut.axis is None and rank else cut.axis
     if rank not in (2, 3, 4) or axis is None or shape[axis].is_dynamic:
         raise HeadstartError(
-            f"{plan.path} has {shape} under {cut.name or 'its last layer'}, which are no features "
+            f"{spec.path} has {shape} under {cut.name or 'its last layer'}, which are no features "
             "of pictures. Name another tensor with output=NAME."
         )
     if axis != 1:
@@ -182,7 +182,7 @@ def axis_of(shape: Any, kind: str) -> int:
     return 3 if high == middle else 1
 
 
-def _any_number(plan: Plan, model: Any) -> Any:
+def _any_number(spec: GraphSpec, model: Any) -> Any:
     """The same network for any number of pictures, if it computes the same for several."""
     for patched in (False, True):
         trial = model.clone()
@@ -198,7 +198,7 @@ def _any_number(plan: Plan, model: Any) -> Any:
             continue
     if model.input(0).partial_shape[0].is_dynamic:
         raise HeadstartError(
-            f"{plan.path} does not answer one row for each picture. "
+            f"{spec.path} does not answer one row for each picture. "
             "Name another tensor with output=NAME, or export it again."
         )
     return model

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, final
 
-from headstart.contracts.references import Reference, build
+from headstart.contracts.references import Reference
 from headstart.errors import HeadstartError
 from headstart.loading.preprocess import PictureInput
+from headstart.loading.spec import LoadSpec, resolve
 
 KINDS: Final = {".onnx": "onnx", ".tflite": "tflite", ".xml": "ir"}  # by OpenVINO's names
 FOLDER: Final = "tf"
@@ -25,7 +26,7 @@ _FORMS: Final = "FILE.onnx, FILE.tflite, FILE.xml, or the FOLDER of a SavedModel
 
 @final
 @dataclass(frozen=True)
-class Settings(PictureInput):
+class GraphOptions(PictureInput):
     """The options of a graph file.
 
     `output` names the tensor that is the features; with `head=false` they are the one thing that
@@ -43,11 +44,9 @@ class Settings(PictureInput):
 
 @final
 @dataclass(frozen=True)
-class Plan:
+class GraphSpec(LoadSpec[GraphOptions]):
     """What to open, and what was said of it. `saved`: it is the structure in a saved model."""
 
-    reference: Reference
-    settings: Settings
     path: Path
     kind: str
     saved: bool
@@ -55,7 +54,7 @@ class Plan:
     @property
     def size(self) -> int | None:
         """The side of the pictures in pixels, where one was given."""
-        return self.settings.size if "size" in self.reference.options else None
+        return self.options.size if "size" in self.reference.options else None
 
     def preprocess(self, sides: tuple[int, int, int], last: bool, whole: bool) -> dict[str, Any]:
         """How pictures are fed to a graph of these channels, height and width.
@@ -63,19 +62,19 @@ class Plan:
         `last` says that its channels come last, `whole` that it takes whole numbers. Raises
         HeadstartError for options that can't be.
         """
-        given, what = self.settings, self.reference
+        given, what = self.options, self.reference
         if "channels" in what.options and given.channels != sides[0]:
             raise HeadstartError(
                 f"{what} says channels={given.channels}, but the graph takes {sides[0]}. "
                 "Leave it out."
             )
-        settings = replace(given, size=max(sides[1], 1), channels=sides[0])
+        options = replace(given, size=max(sides[1], 1), channels=sides[0])
         if whole:
-            settings = replace(settings, mean=given.mean or "0", std=given.std or "1")
+            options = replace(options, mean=given.mean or "0", std=given.std or "1")
         elif last:
             mean, std = given.mean or CHANNELS_LAST, given.std or CHANNELS_LAST
-            settings = replace(settings, mean=mean, std=std)
-        found = settings.preprocess(what)
+            options = replace(options, mean=mean, std=std)
+        found = options.preprocess(what)
         if whole and (set(found["mean"]), set(found["std"])) != ({0.0}, {1.0}):
             raise HeadstartError(
                 f"{what} takes pictures in whole numbers, which mean= and std= don't change. "
@@ -87,28 +86,27 @@ class Plan:
         self, preprocess: Mapping[str, Any], graph: str, sha256: str = ""
     ) -> Reference:
         """What rebuilds the same network from its structure, with its constants shuffled."""
-        options = self.settings.changed(_WRITTEN)
+        options = self.options.changed(_WRITTEN)
         if self.size is not None:
             options["size"] = str(self.size)
         for name in ("mean", "std"):
             options[name] = ",".join(map(str, preprocess[name]))
-        options |= {"graph": graph} | ({"sha256": sha256} if sha256 else {})
-        return Reference("graph", self.reference.name, options={**options, "pretrained": "false"})
+        return self.rebuilt(options | {"graph": graph} | ({"sha256": sha256} if sha256 else {}))
 
 
-def settle(reference: Reference) -> Plan:
+def settle(reference: Reference) -> GraphSpec:
     """Find the file and read the options.
 
     Raises HeadstartError for bad options, and a missing or unknown kind of file.
     """
-    settings = build(Settings, reference.options, f"graph:{reference.name}")
+    options = resolve(GraphOptions, reference)
     path = Path(reference.name)
-    saved = path / settings.graph
-    if path.is_dir() and settings.graph and saved.is_file():
-        if Path(settings.graph).name != settings.graph:
+    saved = path / options.graph
+    if path.is_dir() and options.graph and saved.is_file():
+        if Path(options.graph).name != options.graph:
             raise HeadstartError(f"{reference} leads out of its folder. Give another model.")
-        return Plan(reference, settings, saved, _kind(saved), True)
-    return Plan(reference, settings, path, _kind(path), False)
+        return GraphSpec(reference, options, saved, _kind(saved), True)
+    return GraphSpec(reference, options, path, _kind(path), False)
 
 
 def _kind(path: Path) -> str:

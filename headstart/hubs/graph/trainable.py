@@ -15,10 +15,10 @@ from headstart.hubs.graph import operations
 from headstart.hubs.graph.assembling import Opened, Positions, example
 from headstart.hubs.graph.cutting import Cut, cut
 from headstart.hubs.graph.normalising import axis_of, black, entry, layout, normalise
-from headstart.hubs.graph.planning import Plan
+from headstart.hubs.graph.planning import GraphSpec
 from headstart.hubs.graph.reading import read
 from headstart.hubs.graph.rewriting import rewrite
-from headstart.loading import head_removal as beheading
+from headstart.loading import head_removal
 from headstart.loading import openvino_graph as graph
 from headstart.loading.stages import find_stages
 
@@ -55,42 +55,41 @@ class Turned(nn.Module):
         return features.movedim(self.axis, 1)
 
 
-def open_onnx(plan: Plan) -> Opened:
+def open_onnx(spec: GraphSpec) -> Opened:
     """The network up to its features, cut into stages.
 
     Raises HeadstartError where the file is no ONNX, has operations that can't be trained, or
     takes one picture at a time.
     """
-    if plan.kind != _KIND:
+    if spec.kind != _KIND:
         raise HeadstartError(
-            f"{plan.reference} can't be trained, as {plan.path} is not ONNX. "
+            f"{spec.reference} can't be trained, as {spec.path} is not ONNX. "
             "Leave trainable=true out and use -s feature-extraction."
         )
-    graph_of = read(plan.path, plan.kind)  # refuses what is damaged, or leads out of its folder
-    asked = plan.settings
-    taken = _whole(graph_of.model) if plan.saved else cut(graph_of, asked.output, asked.head)
-    given = entry(plan, taken)
-    sides, last = layout(plan, given)
+    graph_of = read(spec.path, spec.kind)  # refuses what is damaged, or leads out of its folder
+    asked = spec.options
+    taken = _whole(graph_of.model) if spec.saved else cut(graph_of, asked.output, asked.head)
+    given = entry(spec, taken)
+    sides, last = layout(spec, given)
     least = black(given)
-    content = plan.path.read_bytes() if plan.saved else _up_to(plan, taken, given)
-    network = _converted(plan, content)
-    axis = axis_of(taken.features.get_partial_shape(), plan.kind)
+    content = spec.path.read_bytes() if spec.saved else _up_to(spec, taken, given)
+    network = _converted(spec, content)
+    axis = axis_of(taken.features.get_partial_shape(), spec.kind)
     if last or axis != 1 or least is not None:
         network = Turned(network, last, axis, least)
-    preprocess = plan.preprocess(sides, last, whole=least is not None)
+    preprocess = spec.preprocess(sides, last, whole=least is not None)
     pictures = example(preprocess).mul(255).round().div(255)  # as whole numbers can tell
-    features = _features(plan, network.eval(), pictures)
-    if not plan.saved:
-        _compare(plan, network, taken, pictures)
-    found = beheading.Found(
+    features = _features(spec, network.eval(), pictures)
+    if not spec.saved:
+        _compare(spec, network, taken, pictures)
+    found = head_removal.Headless(
         network=network,
         stages={**find_stages(network, pictures), "positions": Positions()},
         feature_dim=features,
         head=taken.head if taken.head and taken.head.in_features == features else None,
-        head_name=beheading.free_name(network),
-        differentiable=True,
+        head_name=head_removal.free_name(network),
     )
-    architecture = plan.architecture(preprocess, FILE)
+    architecture = spec.architecture(preprocess, FILE)
     return Opened(
         found, lambda: _renew(network), preprocess, taken.name, architecture, (FILE, content)
     )
@@ -100,27 +99,27 @@ def _whole(model: Any) -> Cut:
     return Cut(model.get_results()[0].input_value(0), None, None, None)
 
 
-def _up_to(plan: Plan, taken: Cut, entry: Any) -> bytes:
+def _up_to(spec: GraphSpec, taken: Cut, entry: Any) -> bytes:
     """The file up to the features, with all of its weights inside."""
     onnx = _library("onnx")
     if taken.name is None:
         raise HeadstartError(
-            f"{plan.path} has no name for its features. Name a tensor with output=NAME."
+            f"{spec.path} has no name for its features. Name a tensor with output=NAME."
         )
     try:
-        whole = import_module("onnx.shape_inference").infer_shapes(onnx.load(str(plan.path)))
+        whole = import_module("onnx.shape_inference").infer_shapes(onnx.load(str(spec.path)))
         extractor = import_module("onnx.utils").Extractor(whole)
         part = extractor.extract_model([min(entry.output(0).get_names())], [taken.name])
         content: bytes = part.SerializeToString()
     except Exception as error:  # its checks raise nearly anything
         raise HeadstartError(
-            f"{plan.path} can't be cut at {taken.name} ({graph.reason(error)}). "
+            f"{spec.path} can't be cut at {taken.name} ({graph.reason(error)}). "
             "Name another tensor with output=NAME."
         ) from error
     return content
 
 
-def _converted(plan: Plan, content: bytes) -> nn.Module:
+def _converted(spec: GraphSpec, content: bytes) -> nn.Module:
     onnx, converter = _library("onnx"), _library("onnx2torch")
     operations.register()
     try:
@@ -129,12 +128,12 @@ def _converted(plan: Plan, content: bytes) -> nn.Module:
             network: nn.Module = converter.convert(rewrite(onnx.load_from_string(content)))
     except NotImplementedError as error:
         raise HeadstartError(
-            f"{plan.path} has operations that can't be trained ({_operation(error)}). "
+            f"{spec.path} has operations that can't be trained ({_operation(error)}). "
             "Leave trainable=true out and use -s feature-extraction."
         ) from error
     except Exception as error:
         raise HeadstartError(
-            f"{plan.path} can't be turned into a network of torch ({graph.reason(error)}). "
+            f"{spec.path} can't be turned into a network of torch ({graph.reason(error)}). "
             "Leave trainable=true out and use -s feature-extraction."
         ) from error
     return _train_all(network)
@@ -148,7 +147,7 @@ def _operation(error: Exception) -> str:
     return f"{named[1]} of version {named[2]}" if named else graph.reason(error)
 
 
-def _features(plan: Plan, network: nn.Module, pictures: Tensor) -> int:
+def _features(spec: GraphSpec, network: nn.Module, pictures: Tensor) -> int:
     """How many features there are. Raises HeadstartError unless pictures don't mix."""
     try:
         with torch.no_grad():
@@ -156,22 +155,22 @@ def _features(plan: Plan, network: nn.Module, pictures: Tensor) -> int:
             alone = torch.cat([network(pictures[:1]), network(pictures[1:])])
     except Exception as error:  # a converted network fails in any way
         raise HeadstartError(
-            f"{plan.path} can't run on two pictures of {'x'.join(map(str, pictures.shape[1:]))} "
+            f"{spec.path} can't run on two pictures of {'x'.join(map(str, pictures.shape[1:]))} "
             f"at a time ({graph.reason(error)}). {_EXPORT}"
         ) from error
     if both.shape != alone.shape or not torch.allclose(both, alone, rtol=1e-3, atol=1e-4):
-        raise HeadstartError(f"{plan.path} takes one picture at a time. {_EXPORT}")
+        raise HeadstartError(f"{spec.path} takes one picture at a time. {_EXPORT}")
     return int(both.shape[1])
 
 
-def _compare(plan: Plan, network: nn.Module, taken: Cut, pictures: Tensor) -> None:
+def _compare(spec: GraphSpec, network: nn.Module, taken: Cut, pictures: Tensor) -> None:
     """Raise HeadstartError where the network of torch computes something else than the graph."""
-    frozen, pool = normalise(plan, taken).graph, Positions()
+    frozen, pool = normalise(spec, taken).graph, Positions()
     with torch.no_grad():
         wanted, found = pool(frozen(pictures)), pool(network(pictures))
     if not torch.linalg.vector_norm(found - wanted) <= _AGREE * torch.linalg.vector_norm(wanted):
         raise HeadstartError(
-            f"{plan.path} computes something else as a network of torch. "
+            f"{spec.path} computes something else as a network of torch. "
             "Leave trainable=true out and use -s feature-extraction."
         )
 
@@ -190,7 +189,7 @@ def _renew(network: nn.Module) -> None:
     """Random weights as torch's layers draw them; those of no layer are shuffled."""
     named = dict(network.named_parameters())
     loose = {name: t.detach().clone() for name, t in named.items() if f"{_CONSTANTS}." in name}
-    beheading.draw_anew(network)
+    head_removal.draw_anew(network)
     with torch.no_grad():
         for name, tensor in loose.items():
             values = tensor.flatten()[torch.randperm(tensor.numel())]

@@ -59,7 +59,7 @@ class HuggingFace(Hub):
         layout = lay_out(reference)
         if pictures.are_read_by(layout.kind):
             return pictures.backbone(layout)
-        plan = settle(layout)
-        if plan.family is None and plan.sentences is not None:
-            return static.backbone(plan, plan.sentences)
-        return building.backbone(plan, plan.family or family(layout.raw, layout.what))
+        spec = settle(layout)
+        if spec.family is None and spec.sentences is not None:
+            return static.backbone(spec, spec.sentences)
+        return building.backbone(spec, spec.family or family(layout.raw, layout.what))

@@ -8,7 +8,6 @@ from contextlib import contextmanager, nullcontext
 from copy import deepcopy
 from dataclasses import replace
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -26,7 +25,7 @@ from headstart.hubs.huggingface.fitting import HEAD, Checkpoint, checkpoint, fil
 from headstart.hubs.huggingface.layout import Layout
 from headstart.hubs.huggingface.loading import Loaded, load, read_weights
 from headstart.hubs.huggingface.parts import Part
-from headstart.hubs.huggingface.planning import Plan
+from headstart.hubs.huggingface.planning import TextSpec
 from headstart.hubs.huggingface.pooling import OwnPooling, TokenPooling
 from headstart.hubs.huggingface.reading import CONFIG, card
 from headstart.hubs.huggingface.sentences import written
@@ -35,104 +34,119 @@ from headstart.loading.weights import State, digest
 from headstart.loading.weights.sizes import check_network, numbers
 
 
-def backbone(plan: Plan, family: Family) -> Backbone:
+def backbone(spec: TextSpec, family: Family) -> Backbone:
     """The encoder in stages, with what its artifact needs to be opened by its own library.
 
     Raises HeadstartError where the network or its tokenizer can't be made, WeightsError for
     weights that are missing or belong to another network.
     """
-    read = tokens(plan, plan.config.vocab_size)
-    given = _given(plan, family)
-    pooling = _pooling(plan, family, given, read)
+    read = tokens(spec, spec.config.vocab_size)
+    given = _given(spec, family)
+    pooling = _pooling(spec, family, given, read)
     own = isinstance(pooling, OwnPooling)
-    network, head = _network(plan, family, given, own)
-    steps = [pooling, *attach(network, plan, given, plan.config.hidden_size * _ways(pooling))]
-    stages = cut(network, family, plan.config, steps)
-    width = width_of(stages, plan.what)
+    network, head = _network(spec, family, given, own)
+    steps = [pooling, *attach(network, spec, given, spec.config.hidden_size * _ways(pooling))]
+    stages = cut(network, family, spec.config, steps)
+    width = width_of(stages, spec.what)
     if head is not None and head.in_features != width:
         raise WeightsError(
-            f"{given.what if given else plan.what} holds a head for {head.in_features} features; "
-            f"{plan.what} gives {width}. Pool as the head was trained, with ?pooling=."
+            f"{given.what if given else spec.what} holds a head for {head.in_features} features; "
+            f"{spec.what} gives {width}. Pool as the head was trained, with ?pooling=."
         )
     return Backbone(
         stages=stages,
         feature_dim=width,
         modality="text",
         preprocess=read.preprocess,
-        origin=origin(plan.layout, plan.pretrained, stages),
-        architecture=_architecture(plan, pooling, read.preprocess["max_length"]),
+        origin=origin(spec.layout, spec.pretrained, stages),
+        architecture=_architecture(spec, pooling, read.preprocess["max_length"]),
         head=head,
         head_name=family.head if own else HEAD,
         delicate=True,
         library="transformers" if own else "sentence-transformers",
-        native=_native(plan, network, own),
-        files={**read.files, **_sentence_files(plan, pooling, read.preprocess["max_length"])},
-        folders=folders(plan),
+        native=_native(spec, network, own),
+        files={**read.files, **_sentence_files(spec, pooling, read.preprocess["max_length"])},
+        folders=folders(spec),
     )
 
 
-def attach(network: nn.Module, plan: Plan, given: Checkpoint | None, width: int) -> list[Part]:
+def attach(network: nn.Module, spec: TextSpec, given: Checkpoint | None, width: int) -> list[Part]:
     """Put the modules after pooling into the network, filled, and answer them as steps.
 
     `width` is how many features pooling gives. Raises HeadstartError for modules that can't be
     made, WeightsError for weights that are not theirs.
     """
     steps: list[Part] = []
-    said = plan.sentences
+    said = spec.sentences
     for module in said.after if said is not None else ():
         layer, width = after.layer(module, width)
         if layer is not None:
             network.add_module(module.place, layer.eval())
             if given is not None and module.has_weights:
-                after.fill(layer, module, given.state, plan.layout.root)
+                after.fill(layer, module, given.state, spec.layout.root)
         steps.append(after.part(module))
     if said is not None and said.width is not None and said.width < width:
         steps.append(after.Leading(said.width))
     return steps
 
 
-def folders(plan: Plan) -> dict[str, str]:
+def folders(spec: TextSpec) -> dict[str, str]:
     """By the names that tensors begin with, the folders where sentence-transformers wants them."""
-    modules = plan.sentences.after if plan.sentences is not None else ()
+    modules = spec.sentences.after if spec.sentences is not None else ()
     return {f"{module.place}.": module.place for module in modules if module.has_weights}
 
 
-def _given(plan: Plan, family: Family) -> Checkpoint | None:
-    if not plan.pretrained:
+def _given(spec: TextSpec, family: Family) -> Checkpoint | None:
+    if not spec.pretrained:
         return None
-    layout, places = plan.layout, tuple(folders(plan))
+    layout, places = spec.layout, tuple(folders(spec))
     state, what = read_weights(layout)
     if layout.adapter is not None and layout.file is None:
-        state, what = _merged(plan, family, layout.adapter, state), layout.what
+        names, what = (family.prefix, family.head), layout.what
+        auto: Any = AutoModelForSequenceClassification
+        state = with_adapter(layout, names, state, auto, lambda _, n: _labelled(spec.config, n))
     return checkpoint(state, what, family, exact=layout.file is not None, apart=places)
 
 
-def _merged(plan: Plan, family: Family, adapter: Path, state: State) -> State:
-    """The weights with an adapter merged into them."""
+def with_adapter(
+    layout: Layout, names: tuple[str, str], state: State, auto: Any, config: Callable[..., Any]
+) -> State:
+    """The weights with the layout's adapter merged into them.
+
+    `names` are the classifier's for the encoder and the last layer, `auto` is transformers' class
+    for classification, and `config` gives a network's for a class and so many labels.
+    """
+    if layout.adapter is None or layout.file is not None:
+        return state
 
     def load_it(classifier: bool, labels: int) -> Loaded:
-        auto: Any = AutoModelForSequenceClassification if classifier else AutoModel
-        config = deepcopy(plan.config)
-        config.num_labels = labels
-        built(lambda: auto.from_config(config, trust_remote_code=False), plan.layout, nn.Identity)
-        return load(auto, config, state, plan.what)
+        kind = auto if classifier else AutoModel
+        own = config(kind, labels)
+        built(lambda: kind.from_config(own, trust_remote_code=False), layout, nn.Identity)
+        return load(kind, own, state, layout.what)
 
-    return adapters.merged(adapter, plan.what, family.prefix, family.head, load_it)
+    return adapters.merged(layout.adapter, layout.what, *names, load_it)
+
+
+def _labelled(config: Any, labels: int) -> Any:
+    changed = deepcopy(config)
+    changed.num_labels = labels
+    return changed
 
 
 def _pooling(
-    plan: Plan, family: Family, given: Checkpoint | None, read: Tokens
+    spec: TextSpec, family: Family, given: Checkpoint | None, read: Tokens
 ) -> TokenPooling | OwnPooling:
     """As asked, or as sentence-transformers knows it, or the model's own where it was trained."""
-    asked = plan.options.pooling
+    asked = spec.options.pooling
     if asked == "own" or (
-        not asked and plan.sentences is None and given is not None and given.has_own_pooling(family)
+        not asked and spec.sentences is None and given is not None and given.has_own_pooling(family)
     ):
-        reads = plan.config.classifier_pooling if family.reads == "config" else family.reads
+        reads = spec.config.classifier_pooling if family.reads == "config" else family.reads
         return OwnPooling(reads, family.own, last_norm(family, own=True))
     steps = last_norm(family, own=False)
-    if plan.sentences is not None:
-        return TokenPooling(plan.sentences.ways, steps, read.prompt)
+    if spec.sentences is not None:
+        return TokenPooling(spec.sentences.ways, steps, read.prompt)
     return TokenPooling((asked or "mean",), steps)
 
 
@@ -141,27 +155,27 @@ def _ways(pooling: TokenPooling | OwnPooling) -> int:
 
 
 def _network(
-    plan: Plan, family: Family, given: Checkpoint | None, own: bool
+    spec: TextSpec, family: Family, given: Checkpoint | None, own: bool
 ) -> tuple[nn.Module, nn.Linear | None]:
     """transformers' network without its head, and the head that the checkpoint holds."""
     if given is None:
-        return _made(plan, family, own), None
+        return _made(spec, family, own), None
     whole = given.exact or not own or given.has_own_pooling(family)
     with unset() if whole else nullcontext():
-        network = _made(plan, family, own)
+        network = _made(spec, family, own)
     return network, fill(network, given, family, own)
 
 
-def _made(plan: Plan, family: Family, own: bool) -> nn.Module:
+def _made(spec: TextSpec, family: Family, own: bool) -> nn.Module:
     """The network with random weights, its head an identity."""
     more: dict[str, Any] = {"add_pooling_layer": False} if family.pooler and not own else {}
     kind: Any = AutoModelForSequenceClassification if own else AutoModel
 
     def make() -> nn.Module:
-        made: nn.Module = kind.from_config(deepcopy(plan.config), trust_remote_code=False, **more)
+        made: nn.Module = kind.from_config(deepcopy(spec.config), trust_remote_code=False, **more)
         return made
 
-    network = built(make, plan.layout)
+    network = built(make, spec.layout)
     if own:
         above, _, last = family.head.rpartition(".")
         setattr(network.get_submodule(above), last, nn.Identity())
@@ -231,26 +245,26 @@ def origin(layout: Layout, pretrained: bool, stages: Mapping[str, nn.Module]) ->
     return Origin(str(reference), licence, trained_on, digest(tensors), pretrained)
 
 
-def _architecture(plan: Plan, pooling: TokenPooling | OwnPooling, length: int) -> Reference:
+def _architecture(spec: TextSpec, pooling: TokenPooling | OwnPooling, length: int) -> Reference:
     """The same network and preprocessing, whatever the folder it is made from says of them."""
-    options = dict(plan.reference.options)
-    if plan.sentences is None:
+    options = dict(spec.reference.options)
+    if spec.sentences is None:
         options["pooling"] = "own" if isinstance(pooling, OwnPooling) else pooling.ways[0]
     options |= {"max_length": str(length), "pretrained": "false"}
-    return Reference("hf", plan.reference.name, plan.layout.commit, options)
+    return Reference("hf", spec.reference.name, spec.layout.commit, options)
 
 
-def _native(plan: Plan, network: Any, own: bool) -> dict[str, Any]:
+def _native(spec: TextSpec, network: Any, own: bool) -> dict[str, Any]:
     """config.json for transformers; the artifact fills in the labels of a classifier."""
     labels: dict[str, Any] = {"id2label": {}, "label2id": {}, "problem_type": None} if own else {}
-    return {**plan.layout.raw, "architectures": [type(network).__name__], **labels}
+    return {**spec.layout.raw, "architectures": [type(network).__name__], **labels}
 
 
 def _sentence_files(
-    plan: Plan, pooling: TokenPooling | OwnPooling, length: int
+    spec: TextSpec, pooling: TokenPooling | OwnPooling, length: int
 ) -> dict[str, bytes]:
     if isinstance(pooling, OwnPooling):
         return {}
-    if plan.sentences is not None:
-        return dict(plan.sentences.files)
-    return written(pooling.ways, plan.config.hidden_size, length)
+    if spec.sentences is not None:
+        return dict(spec.sentences.files)
+    return written(pooling.ways, spec.config.hidden_size, length)

@@ -5,14 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import socket
-import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partialmethod
 from pathlib import Path
 from typing import Final, final
-from urllib.parse import urlsplit
 
 from huggingface_hub import constants, snapshot_download, try_to_load_from_cache
 from huggingface_hub.errors import (
@@ -34,6 +31,7 @@ from headstart.hubs.huggingface.reading import (
     WEIGHTS,
     read_json,
 )
+from headstart.loading.downloads import cut_off
 
 INDEX: Final = ".index.json"
 ADAPTED: Final = "adapter_model.safetensors"
@@ -133,7 +131,7 @@ def _shards(index: Path) -> list[Path]:
 def _from_hub(name: str, revision: str | None, weights: bool) -> Place:
     asked = f"hf:{name}" + (f"@{revision}" if revision else "")
     place = _at_hand(name, revision)
-    if not _cut_off():
+    if not cut_off(constants.ENDPOINT):
         place = _download(name, revision, weights, asked)
     if place is None:
         raise WeightsError(
@@ -224,17 +222,3 @@ def _verify(file: Path, asked: str) -> None:
             f"{file.name} of {asked} arrived damaged: its sha256 is not what the Hub says. "
             "It was removed; try again."
         )
-
-
-def _cut_off() -> bool:
-    """Whether a download can't even begin, found before the Hub's many slow attempts."""
-    if constants.HF_HUB_OFFLINE:
-        return True
-    if urllib.request.getproxies():
-        return False
-    where = urlsplit(constants.ENDPOINT)
-    try:
-        socket.getaddrinfo(where.hostname, where.port or 443)
-    except OSError:
-        return True
-    return False

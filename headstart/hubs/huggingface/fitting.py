@@ -6,11 +6,10 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final, final
 
-import torch
 from torch import nn
 
 from headstart.hubs.huggingface.families import Family
-from headstart.loading.weights import State, load_into
+from headstart.loading.weights import State, linear, load_into
 
 HEAD: Final = "head"  # what the head over pooled tokens is called
 _OLD: Final = {".gamma": ".weight", ".beta": ".bias"}  # of norms, in checkpoints of 2018
@@ -68,7 +67,7 @@ def fill(network: nn.Module, given: Checkpoint, family: Family, own: bool) -> nn
     if not given.exact and not given.has_own_pooling(family):
         state |= {n: t for n, t in wanted.items() if n not in state and _pools(n, family)}
     load_into(network, {name.removeprefix(cut): t for name, t in state.items()}, given.what)
-    return head_of({n.removeprefix(head): t for n, t in parts.items()}, given.what)
+    return linear({n.removeprefix(head): t for n, t in parts.items()}, None, given.what)
 
 
 def _dropped(given: Checkpoint, family: Family, network: Any) -> set[str]:
@@ -96,14 +95,3 @@ def _pools(name: str, family: Family) -> bool:
 def _pooler(family: Family) -> str:
     """What the names of the encoder's pooler begin with; no name, where it has none."""
     return f"{family.prefix}.{family.pooler}." if family.pooler else "\0"
-
-
-def head_of(parts: State, what: str) -> nn.Linear | None:
-    """The linear layer of a head's tensors, where they are one. Raises WeightsError otherwise."""
-    weight = parts.get("weight")
-    if weight is None or weight.dim() != 2:
-        return None
-    with torch.random.fork_rng(devices=()):
-        head = nn.Linear(weight.shape[1], weight.shape[0], bias="bias" in parts)
-    load_into(head, parts, f"{what} (its head)")
-    return head

@@ -97,7 +97,7 @@ class PlainLayer(Layer):
 
     def attend(self, stage: nn.Module, hidden: Tensor, mask: Tensor) -> Tensor:
         """Attention over the tokens that are not padding."""
-        return _tensor(stage.get_submodule(self.names[0])(hidden, _penalty(mask, hidden)))
+        return hidden_states(stage.get_submodule(self.names[0])(hidden, _penalty(mask, hidden)))
 
 
 @final
@@ -112,7 +112,7 @@ class SharedLayers(Layer):
         """One layer after another."""
         penalty = _penalty(mask, hidden)
         for name in self.order:
-            hidden = _tensor(stage.get_submodule(name)(hidden, penalty))
+            hidden = hidden_states(stage.get_submodule(name)(hidden, penalty))
         return hidden
 
 
@@ -131,7 +131,7 @@ class RelativeLayer(Layer):
         buckets = self.bucket(places[None, :] - places[:, None])
         bias = self.bias(buckets).permute(2, 0, 1).unsqueeze(0)
         layer = stage.get_submodule(self.names[0])
-        return _tensor(layer(hidden, _penalty(mask, hidden), position_bias=bias))
+        return hidden_states(layer(hidden, _penalty(mask, hidden), position_bias=bias))
 
 
 @final
@@ -156,7 +156,7 @@ class DisentangledLayer(Layer):
                 hidden, hidden, bucket_size=self.buckets, max_position=self.reach
             )
         pairs = mask[:, None, None, :] * mask[:, None, :, None]
-        answer = _tensor(stage.get_submodule(self.names[0])(hidden, pairs, **more))
+        answer = hidden_states(stage.get_submodule(self.names[0])(hidden, pairs, **more))
         for name in self.names[1:]:
             answer = stage.get_submodule(name)(hidden, answer, mask)
         return answer
@@ -185,7 +185,7 @@ class RotaryLayer(Layer):
         if self.window is not None:
             far = (places[:, None] - places[None, :]).abs() > self.window
             penalty = penalty + far.to(hidden.dtype) * _MASKED
-        return _tensor(
+        return hidden_states(
             stage.get_submodule(self.names[0])(
                 hidden,
                 attention_mask=penalty,
@@ -199,7 +199,7 @@ def _penalty(mask: Tensor, hidden: Tensor) -> Tensor:
     return ((1 - mask).to(hidden.dtype) * _MASKED)[:, None, None, :]
 
 
-def _tensor(answer: Any) -> Tensor:
+def hidden_states(answer: Any) -> Tensor:
     """The hidden states in what a layer answers: some versions answer with a tuple."""
     found: Tensor = answer[0] if isinstance(answer, tuple) else answer
     return found

@@ -9,19 +9,19 @@ from typing import Any, Final, final
 
 from transformers import CONFIG_MAPPING
 
-from headstart.contracts.references import Reference, build
 from headstart.errors import HeadstartError
 from headstart.hubs.huggingface.families import Family, family
 from headstart.hubs.huggingface.layout import Layout
 from headstart.hubs.huggingface.reading import CONFIG
 from headstart.hubs.huggingface.sentences import Sentences, sentences
+from headstart.loading.spec import HubOptions, LoadSpec, resolve
 
 POOLING: Final = ("own", "mean", "cls")
 
 
 @final
 @dataclass(frozen=True)
-class Options:
+class TextOptions(HubOptions):
     """The options of a reference; `pooling` and `max_length` are empty for the model's own way.
 
     `base` names the model that an adapter is for.
@@ -35,24 +35,13 @@ class Options:
 
 @final
 @dataclass(frozen=True)
-class Plan:
+class TextSpec(LoadSpec[TextOptions]):
     """A reference with everything settled: which files, which network, pooled in which way."""
 
     layout: Layout
-    options: Options
     config: Any  # config.json as transformers has it; None for a vector a token
     family: Family | None
     sentences: Sentences | None  # how the model itself pools, where it says so and may
-
-    @property
-    def reference(self) -> Reference:
-        """What was asked for."""
-        return self.layout.reference
-
-    @property
-    def what(self) -> str:
-        """How messages call the model."""
-        return self.layout.what
 
     @property
     def pretrained(self) -> bool:
@@ -60,13 +49,13 @@ class Plan:
         return self.layout.file is not None or self.options.pretrained
 
 
-def settle(layout: Layout) -> Plan:
+def settle(layout: Layout) -> TextSpec:
     """Check the options, and read what the files say of the network.
 
     Raises HeadstartError for options, folders and kinds of model that can't be used.
     """
     what = layout.what
-    options = build(Options, layout.reference.options, what)
+    options = resolve(TextOptions, layout.reference)
     if options.pooling and options.pooling not in POOLING:
         raise HeadstartError(
             f"{what}?pooling={options.pooling!r} is not known. Give one of {', '.join(POOLING)}."
@@ -78,9 +67,10 @@ def settle(layout: Layout) -> Plan:
                 f"{what} has a vector for each token and no network, which is pooled in its own "
                 "way alone. Leave out pooling=."
             )
-        return Plan(layout, options, None, None, said)
+        return TextSpec(layout.reference, options, layout, None, None, said)
     known = family(layout.raw, what)
-    return Plan(layout, options, made(layout.raw, layout.encoder / CONFIG), known, said)
+    config = made(layout.raw, layout.encoder / CONFIG)
+    return TextSpec(layout.reference, options, layout, config, known, said)
 
 
 def made(raw: Mapping[str, Any], path: Path) -> Any:

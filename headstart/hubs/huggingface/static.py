@@ -13,14 +13,14 @@ from headstart.contracts import Backbone
 from headstart.contracts.references import Reference
 from headstart.errors import WeightsError
 from headstart.hubs.huggingface.building import attach, folders, origin, width_of
-from headstart.hubs.huggingface.fetching import weight_files
-from headstart.hubs.huggingface.fitting import HEAD, Checkpoint, head_of
+from headstart.hubs.huggingface.fitting import HEAD, Checkpoint
+from headstart.hubs.huggingface.loading import read_weights
 from headstart.hubs.huggingface.parts import Part, Stage
-from headstart.hubs.huggingface.planning import Plan
+from headstart.hubs.huggingface.planning import TextSpec
 from headstart.hubs.huggingface.pooling import TokenPooling
 from headstart.hubs.huggingface.sentences import Sentences
 from headstart.hubs.huggingface.tokens import tokens
-from headstart.loading.weights import State, read
+from headstart.loading.weights import State, apart, linear
 
 _TABLE: Final = "embedding"
 _WEIGHT: Final = f"{_TABLE}.weight"
@@ -40,44 +40,40 @@ class Lookup(Part):
         return {"hidden": vectors, "mask": inputs["mask"]}
 
 
-def backbone(plan: Plan, said: Sentences) -> Backbone:
+def backbone(spec: TextSpec, said: Sentences) -> Backbone:
     """The table as one stage, with the mean over tokens and what follows it.
 
     Raises HeadstartError where its tokenizer or a module can't be made, WeightsError for weights
     that hold no such table.
     """
-    layout = plan.layout
-    files = [layout.file] if layout.file else weight_files(layout.encoder, plan.what)
-    state: State = {}
-    for file in files:
-        state |= read(file).state
-    table = _table(state, str(files[0]))
-    if not plan.pretrained:
+    layout = spec.layout
+    state, file = read_weights(layout)
+    table = _table(state, file)
+    if not spec.pretrained:
         table = torch.randn(table.shape) * table.std()
-    given = tokens(plan, len(table))
+    given = tokens(spec, len(table))
     network = nn.Module()
     network.add_module(_TABLE, nn.Embedding(len(table), table.shape[1], _weight=table))
-    held = Checkpoint(state, str(files[0]), layout.file is not None) if plan.pretrained else None
-    steps = [Lookup(), TokenPooling(said.ways), *attach(network, plan, held, table.shape[1])]
+    held = Checkpoint(state, file, layout.file is not None) if spec.pretrained else None
+    steps = [Lookup(), TokenPooling(said.ways), *attach(network, spec, held, table.shape[1])]
     stages: dict[str, nn.Module] = {_TABLE: Stage(network, steps).eval()}
-    parts = {n.removeprefix(f"{HEAD}."): t for n, t in state.items() if n.startswith(f"{HEAD}.")}
     options = {
-        **plan.reference.options,
+        **spec.reference.options,
         "max_length": str(given.preprocess["max_length"]),
         "pretrained": "false",
     }
     return Backbone(
         stages=stages,
-        feature_dim=width_of(stages, plan.what),
+        feature_dim=width_of(stages, spec.what),
         modality="text",
         preprocess=given.preprocess,
-        origin=origin(layout, plan.pretrained, stages),
-        architecture=Reference("hf", plan.reference.name, layout.commit, options),
-        head=head_of(parts, str(files[0])) if plan.pretrained else None,
+        origin=origin(layout, spec.pretrained, stages),
+        architecture=Reference("hf", spec.reference.name, layout.commit, options),
+        head=linear(apart(state, HEAD)[1], None, file) if spec.pretrained else None,
         head_name=HEAD,
         library="sentence-transformers",
         files={**given.files, **said.files},
-        folders=folders(plan),
+        folders=folders(spec),
     )
 
 

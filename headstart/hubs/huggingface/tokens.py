@@ -15,7 +15,7 @@ from typing import Any, Final, final
 from headstart.errors import HeadstartError
 from headstart.hubs.huggingface.families import Family
 from headstart.hubs.huggingface.loading import quiet
-from headstart.hubs.huggingface.planning import Plan
+from headstart.hubs.huggingface.planning import TextSpec
 from headstart.hubs.huggingface.reading import BESIDE, CONFIG, TOKENIZER, VOCABULARIES
 from headstart.hubs.huggingface.reading import read_json as _read
 from headstart.hubs.huggingface.sentences import own_settings
@@ -44,7 +44,7 @@ class Tokens:
     prompt: int
 
 
-def tokens(plan: Plan, vectors: int) -> Tokens:
+def tokens(spec: TextSpec, vectors: int) -> Tokens:
     """The tokenizer of a plan, without padding and the usual truncation, which are ours to do.
 
     `vectors` is how many tokens the network has a vector for.
@@ -53,17 +53,17 @@ def tokens(plan: Plan, vectors: int) -> Tokens:
     what it makes of them is kept. Raises HeadstartError where there is no tokenizer, none that can
     be made into one, or a length that the model can't take.
     """
-    library = _opened(plan)
+    library = _opened(spec)
     backend = library.backend_tokenizer
     content = json.loads(backend.to_str())
-    if plan.sentences is not None and plan.sentences.lower:
+    if spec.sentences is not None and spec.sentences.lower:
         _lower(content)
-    if plan.sentences is not None and plan.sentences.static:
+    if spec.sentences is not None and spec.sentences.static:
         content["post_processor"] = None  # that library adds no special tokens
     _drop_unknown(content, vectors)
-    length = _length(plan, library, content.get("truncation"))
+    length = _length(spec, library, content.get("truncation"))
     content |= {"padding": None, "truncation": None}
-    if library.truncation_side == "left" or (plan.family is None and length < ENDLESS):
+    if library.truncation_side == "left" or (spec.family is None and length < ENDLESS):
         content["truncation"] = _truncation(length, library.truncation_side)
     text = json.dumps(content, ensure_ascii=False).encode()
     preprocess = {
@@ -71,26 +71,26 @@ def tokens(plan: Plan, vectors: int) -> Tokens:
         "max_length": length,
         "pad": library.pad_token_id or 0,
         "unknown": _unknown(library, content),
-        "types": plan.family is not None and plan.family.types and plan.config.type_vocab_size > 1,
+        "types": spec.family is not None and spec.family.types and spec.config.type_vocab_size > 1,
     }
-    prompt = plan.sentences.prompt if plan.sentences is not None else ""
+    prompt = spec.sentences.prompt if spec.sentences is not None else ""
     preprocess |= {"prompt": prompt} if prompt else {}
     preprocess |= {"side": "left"} if library.truncation_side == "left" else {}
     preprocess |= {"split": True} if library.split_special_tokens else {}
-    skipped = plan.sentences is not None and plan.sentences.without_prompt and prompt
+    skipped = spec.sentences is not None and spec.sentences.without_prompt and prompt
     return Tokens(
-        {TOKENIZER: text, **_beside(plan.layout.reader)},
+        {TOKENIZER: text, **_beside(spec.layout.reader)},
         preprocess,
         _prompt_length(type(backend).from_str(text.decode()), prompt, library) if skipped else 0,
     )
 
 
-def _opened(plan: Plan) -> Any:
+def _opened(spec: TextSpec) -> Any:
     """transformers' tokenizer, made of copies of the files, so that they lead nowhere else."""
-    folder, what = plan.layout.reader, plan.what
-    static = plan.sentences is not None and plan.sentences.static
+    folder, what = spec.layout.reader, spec.what
+    static = spec.sentences is not None and spec.sentences.static
     if static:
-        folder = plan.layout.encoder
+        folder = spec.layout.encoder
     _check(folder, what)
     from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
@@ -102,7 +102,7 @@ def _opened(plan: Plan) -> Any:
         try:
             if static:  # sentence-transformers reads the one file alone
                 return plain(tokenizer_file=str(folder / TOKENIZER))
-            _copied(folder, copy, plan.layout.raw)
+            _copied(folder, copy, spec.layout.raw)
             library = auto.from_pretrained(
                 copy, use_fast=True, local_files_only=True, trust_remote_code=False
             )
@@ -191,23 +191,23 @@ def _unknown(library: Any, content: Mapping[str, Any]) -> int | None:
     return found if isinstance(found, int) else None
 
 
-def _length(plan: Plan, library: Any, truncation: Any) -> int:
+def _length(spec: TextSpec, library: Any, truncation: Any) -> int:
     """The longest text in tokens: as asked, or what network, tokenizer and pooling allow."""
-    asked, positions = plan.options.max_length, _positions(plan.config, plan.family)
+    asked, positions = spec.options.max_length, _positions(spec.config, spec.family)
     if asked:
         if not _SHORTEST <= asked <= positions:
             raise HeadstartError(
-                f"{plan.what}?max_length={asked} is not between {_SHORTEST} and {positions}, "
+                f"{spec.what}?max_length={asked} is not between {_SHORTEST} and {positions}, "
                 "which is what the model can take. Give a number between them."
             )
         return asked
-    if plan.family is None:
+    if spec.family is None:
         return min(positions, _whole(truncation.get("max_length")) if truncation else positions)
-    own = _whole(own_settings(plan.layout.encoder).get("max_seq_length"))
-    own = own or _whole(own_settings(plan.layout.root).get("max_seq_length"))
+    own = _whole(own_settings(spec.layout.encoder).get("max_seq_length"))
+    own = own or _whole(own_settings(spec.layout.root).get("max_seq_length"))
     if own:
         return min(positions, own)
-    usual = positions if plan.sentences is not None else LENGTH
+    usual = positions if spec.sentences is not None else LENGTH
     return min(positions, usual, _whole(library.model_max_length) or positions)
 
 

@@ -8,7 +8,6 @@ from typing import Any, Final, final
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from headstart.errors import HeadstartError
 from headstart.hubs.keras.functions import FUNCTIONS
@@ -24,30 +23,13 @@ from headstart.hubs.keras.weightless import (
     activation_name,
     made,
 )
+from headstart.loading.layer_graph import LayerGraph, TooWideError
 
 OpenCode = Callable[[KerasLayer, Sequence[Tensor]], nn.Module]
 Question = Callable[[KerasLayer, Tensor], bool]
 _TAIL: Final = ("Activation", "Dropout", "Flatten", "Reshape", "Softmax")
 _ENDINGS: Final = (*LINEAR, *SOFTMAX, "sigmoid", "hard_sigmoid", "tanh")
 _MOST: Final = 1 << 28  # numbers that a layer answers for two pictures
-_RESERVED: Final = frozenset(dir(nn.Module()))
-
-
-@final
-class Network(nn.Module):
-    """Modules called one after another, each on answers of earlier ones; 0 is the pictures."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.uses: list[tuple[str, tuple[int, ...]]] = []
-
-    def forward(self, pictures: Tensor) -> Tensor:
-        """Pictures (N, C, H, W) to rows (N, D)."""
-        values = [pictures]
-        for name, inputs in self.uses:
-            given = [values[number] for number in inputs]
-            values.append(self._modules[name](*given))  # type: ignore[misc]  # each was added
-        return values[-1]
 
 
 @final
@@ -55,7 +37,7 @@ class Network(nn.Module):
 class Built:
     """A network with what fills it."""
 
-    network: Network
+    network: nn.Module
     layers: Mapping[str, tuple[str, Sequence[Variable]]]  # by Keras' name: torch's, variables
     feature_dim: int
     head: KerasLayer | None  # a dense layer, or a convolution of one position
@@ -65,37 +47,18 @@ class Built:
 @final
 @dataclass
 class _Site:
-    """A network while it is built: modules so far, and their answers to an example."""
+    """A network while it is built."""
 
-    network: Network
+    graph: LayerGraph
     what: str
     open_code: OpenCode
     does_nothing: Question
-    values: list[Tensor]
     layers: dict[str, tuple[str, Sequence[Variable]]] = field(default_factory=dict)
     sizes: dict[str, list[torch.Size]] = field(default_factory=dict)  # read at the first use
 
     def add(self, name: str, module: nn.Module, inputs: Sequence[int]) -> int:
         """Call a module on earlier answers; the number of its own."""
-        name = self.free(name)
-        self.network.add_module(name, module.eval())
-        return self.use(name, inputs)
-
-    def use(self, name: str, inputs: Sequence[int]) -> int:
-        """Call a module that is there already."""
-        module = self.network.get_submodule(name)
-        given = [self.values[number] for number in inputs]
-        _check_size(module, given)
-        self.values.append(module(*given))
-        self.network.uses.append((name, tuple(inputs)))
-        return len(self.values) - 1
-
-    def free(self, name: str) -> str:
-        """The name, or one like it, where it is taken."""
-        found = plain(name) or "layer"
-        while found in _RESERVED or found in self.network._modules or found == "uses":
-            found += "_"
-        return found
+        return self.graph.add(self.graph.free_name(plain(name) or "layer"), module, inputs)[0]
 
 
 def build(
@@ -117,17 +80,16 @@ def build(
     last = _first(head) if head is not None else graph.answer
     if head is None and behead:
         _refuse_softmax(graph, what)
-    site = _Site(Network(), what, *keras, [example])
+    site = _Site(LayerGraph(example, _MOST), what, *keras)
     places = {0: 0}
     if not isinstance(front, nn.Identity):
         places[0] = site.add("front", front, [0])
-    with torch.no_grad():
-        for number in _needed(graph, last):
-            call = graph.calls[number - 1]
-            places[number] = _add(site, call, [_moved(v, places) for v in call.inputs])
-        width = _finish(site, places[last], pools=head is None)
+    for number in _needed(graph, last):
+        call = graph.calls[number - 1]
+        places[number] = _add(site, call, [_moved(v, places) for v in call.inputs])
+    width = _finish(site, places[last])
     return Built(
-        network=site.network,
+        network=site.graph.network(),
         layers=site.layers,
         feature_dim=width,
         head=None if head is None else head.layer,
@@ -151,35 +113,25 @@ def _moved(value: Value, places: Mapping[int, int]) -> Value:
 def _add(site: _Site, call: Call, inputs: Sequence[Value]) -> int:
     """Add one call of a layer, with the activation it ends with."""
     layer = call.layer
-    read = [site.values[value] if isinstance(value, int) else value for value in inputs]
+    read = [site.graph.values[value] if isinstance(value, int) else value for value in inputs]
     numbers = [value for value in inputs if isinstance(value, int)]
     try:
         if layer.name in site.layers:
             sizes = [tensor.shape for tensor in read if isinstance(tensor, Tensor)]
             if sizes != site.sizes[layer.name] and layer.config.get("padding") == "same":
                 raise HeadstartError("it is used at several sizes")
-            place = site.use(site.layers[layer.name][0], numbers)
+            (place,) = site.graph.use(site.layers[layer.name][0], numbers)
         else:
             place = _add_new(site, layer, read, numbers)
         ending = activation_name(layer.config)
         if layer.kind in WEIGHTED and ending not in LINEAR:
-            module = activation(ending, site.values[place])
+            module = activation(ending, site.graph.values[place])
             place = site.add(f"{layer.name}_{ending}", module, [place])
+    except TooWideError as error:
+        raise _unfit(site, layer, read, f"it answers {error.count:,} numbers an item") from error
     except Exception as error:  # a layer may refuse what it reads in any way
         raise _unfit(site, layer, read, error) from error
     return place
-
-
-def _check_size(module: nn.Module, given: Sequence[Tensor]) -> None:
-    """Raise HeadstartError where a layer would answer far more numbers than pictures give."""
-    held = {**dict(module.named_parameters()), **dict(module.named_buffers())}
-    shapes = {name: tensor.to("meta") for name, tensor in held.items()}
-    try:
-        made = functional_call(module, shapes, tuple(tensor.to("meta") for tensor in given))
-    except Exception:  # code of others may need numbers, and what is wrong shows when they are run
-        return
-    if made.numel() > _MOST:
-        raise HeadstartError(f"it answers {made.numel() // len(made):,} numbers an item")
 
 
 def _add_new(site: _Site, layer: KerasLayer, read: Sequence[Any], numbers: Sequence[int]) -> int:
@@ -191,13 +143,14 @@ def _add_new(site: _Site, layer: KerasLayer, read: Sequence[Any], numbers: Seque
             return site.add(layer.name, nn.Identity(), numbers)
         return site.add(layer.name, made(layer.kind, layer.config, read).module, numbers)
     found: Made = WEIGHTED[layer.kind](layer.config, read)
-    place = site.add(layer.name, found.module, numbers)
-    site.layers[layer.name] = (site.network.uses[-1][0], found.variables)
+    name = site.graph.free_name(plain(layer.name) or "layer")
+    (place,) = site.graph.add(name, found.module, numbers)
+    site.layers[layer.name] = (name, found.variables)
     site.sizes[layer.name] = [tensor.shape for tensor in read]
     return place
 
 
-def _unfit(site: _Site, layer: KerasLayer, read: Sequence[Any], error: Exception) -> HeadstartError:
+def _unfit(site: _Site, layer: KerasLayer, read: Sequence[Any], error: object) -> HeadstartError:
     if layer.kind not in {*WEIGHTED, *WEIGHTLESS, *FUNCTIONS, CODE}:
         return HeadstartError(
             f"{site.what} holds the layer {layer.name} of the kind {layer.kind}, which Headstart "
@@ -223,19 +176,21 @@ def _needed(graph: Graph, last: int) -> list[int]:
     return sorted(wanted - {0})
 
 
-def _finish(site: _Site, place: int, pools: bool) -> int:
+def _finish(site: _Site, place: int) -> int:
     """Let the network end with rows; how wide they are."""
-    values = site.values[place]
-    if place != len(site.values) - 1:
+    values = site.graph.values[place]
+    if place != len(site.graph.values) - 1:
         place = site.add("end", nn.Identity(), [place])
     if values.dim() == 4:
         place = site.add("pool", GlobalPool2d(greatest=False, keep=False), [place])
-    if site.values[place].dim() != 2 or len(site.values[place]) != len(site.values[0]):
+    if site.graph.values[place].dim() != 2 or len(site.graph.values[place]) != len(
+        site.graph.values[0]
+    ):
         raise HeadstartError(
             f"{site.what} answers with {list(values.shape[1:])} an item, not one row. "
             "Let it answer logits, pooled features or maps."
         )
-    return site.values[place].shape[1]
+    return site.graph.values[place].shape[1]
 
 
 def _head(graph: Graph) -> Call | None:

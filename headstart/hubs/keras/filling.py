@@ -17,7 +17,7 @@ from headstart.hubs.keras.reading import File, listed, member, numbers
 from headstart.hubs.keras.variables import Variable
 from headstart.hubs.keras.weighted import WEIGHTED
 from headstart.loading.preprocess import IMAGENET
-from headstart.loading.weights import State, load_into
+from headstart.loading.weights import State, linear, load_into
 
 Arrays = dict[str, list[np.ndarray]]
 _CONTAINERS = ("layers", "_layer_checkpoint_dependencies")
@@ -78,16 +78,13 @@ def _scaled(layer: KerasLayer, found: list[np.ndarray], file: File) -> list[np.n
     return [kernel / rest[-1], *rest[:-1]]
 
 
-def _linear(built: Built, found: Sequence[np.ndarray], file: File) -> nn.Linear:
+def _linear(built: Built, found: Sequence[np.ndarray], file: File) -> nn.Linear | None:
     """A dense layer's kernel (in, out), or that of a convolution of one position, as a head."""
-    kernel = torch.from_numpy(found[0])
-    matrix = kernel.reshape(-1, kernel.shape[-1]).T
-    head = nn.Linear(built.feature_dim, len(matrix), bias=len(found) > 1)
-    parts = {"weight": matrix}
-    if len(found) > 1:
-        parts["bias"] = torch.from_numpy(found[1])
-    load_into(head, parts, f"{file.path} (its head)")
-    return head
+    kernel, *bias = map(torch.from_numpy, found)
+    parts = {"weight": kernel.reshape(-1, kernel.shape[-1]).T} | dict(
+        zip(["bias"], bias, strict=False)
+    )
+    return linear(parts, built.feature_dim, str(file.path))
 
 
 def _placed(layer: str, variable: Variable, values: np.ndarray, file: File) -> Tensor:

@@ -185,42 +185,6 @@ class Standardise(nn.Module):
 
 
 @final
-class Merge(nn.Module):
-    """Several tensors of one shape, or that broadcast, as one."""
-
-    def __init__(self, kind: str) -> None:
-        super().__init__()
-        self.kind = kind
-
-    def forward(self, first: Tensor, *others: Tensor) -> Tensor:
-        """Values to values of that shape."""
-        made = first
-        for other in others:
-            if self.kind in ("Add", "Average"):
-                made = made + other
-            elif self.kind == "Multiply":
-                made = made * other
-            elif self.kind == "Subtract":
-                made = made - other
-            else:
-                made = (torch.maximum if self.kind == "Maximum" else torch.minimum)(made, other)
-        return made / (1 + len(others)) if self.kind == "Average" else made
-
-
-@final
-class Concatenate(nn.Module):
-    """Tensors one after another along a dimension."""
-
-    def __init__(self, dimension: int) -> None:
-        super().__init__()
-        self.dimension = dimension
-
-    def forward(self, *parts: Tensor) -> Tensor:
-        """Parts to the whole."""
-        return torch.cat(parts, self.dimension)
-
-
-@final
 class ScaledResidual(nn.Module):
     """A block's input plus a small share of what it computed (Szegedy et al. 2017)."""
 
@@ -248,15 +212,6 @@ class DropPath(nn.Module):
         shape = (values.shape[0], *[1] * (values.dim() - 1))
         kept = torch.rand(shape, device=values.device, dtype=values.dtype) >= self.rate
         return values / (1 - self.rate) * kept
-
-
-@final
-class BlueFirst(nn.Module):
-    """Red, green and blue in the reverse order, as networks made with Caffe read them."""
-
-    def forward(self, pictures: Tensor) -> Tensor:
-        """Pictures (N, 3, H, W) to the same."""
-        return pictures.flip(1)
 
 
 @final

@@ -11,13 +11,14 @@ from typing import Any, Final, final
 
 from huggingface_hub import constants
 
-from headstart.contracts.references import Reference, build
+from headstart.contracts.references import Reference
 from headstart.errors import HeadstartError, UnknownNameError, WeightsError
 from headstart.hubs.keras import applications, listing
 from headstart.hubs.keras.graph import CODE, Graph, read_graph
 from headstart.hubs.keras.listing import APPLICATIONS, Application
 from headstart.hubs.keras.reading import File, open_file
 from headstart.loading.preprocess import PictureInput
+from headstart.loading.spec import LoadSpec, resolve
 from headstart.runtime import trust
 
 NETWORK: Final = "keras_network.json"  # in a saved model
@@ -33,7 +34,7 @@ _BROADEST: Final = 4  # times the usual widths: alpha
 
 @final
 @dataclass(frozen=True)
-class Settings(PictureInput):
+class KerasOptions(PictureInput):
     """The options of a reference; `network` is the description's file in a saved model."""
 
     alpha: float = 1.0
@@ -46,11 +47,9 @@ class Settings(PictureInput):
 
 @final
 @dataclass(frozen=True)
-class Plan:
+class KerasSpec(LoadSpec[KerasOptions]):
     """What to build, from which weights, fed with what."""
 
-    reference: Reference
-    settings: Settings
     preprocess: Mapping[str, Any]
     graph: Graph
     application: Application | None
@@ -76,10 +75,10 @@ class Plan:
         if self.application is None:
             options["network"] = NETWORK
         name = self.application.name if self.application else self.reference.name
-        return Reference("keras", name, options={**options, "pretrained": "false"})
+        return self.rebuilt(options, name)
 
 
-def settle(reference: Reference) -> Plan:
+def settle(reference: Reference) -> KerasSpec:
     """Look the name up, or read the file, and sort the options.
 
     Raises UnknownNameError for a name, HeadstartError for bad options, layers that are not known
@@ -95,50 +94,50 @@ def settle(reference: Reference) -> Plan:
     return _own(reference, path)
 
 
-def _application(reference: Reference, made: Application) -> Plan:
+def _application(reference: Reference, made: Application) -> KerasSpec:
     what = f"keras:{made.name}"
     usual = {"size": str(made.size), "crop": str(_CROP), "mean": made.mean, "std": made.std}
     if reference.options.get("channels") == "1":
         usual |= {name: _average(usual[name]) for name in ("mean", "std")}
-    settings = build(Settings, {**usual, **reference.options}, what)
-    shape = _shape(made, settings)
-    preprocess = settings.preprocess(reference)
-    if settings.network or not settings.head:
+    options = resolve(KerasOptions, reference, usual, what)
+    shape = _shape(made, options)
+    preprocess = options.preprocess(reference)
+    if options.network or not options.head:
         raise HeadstartError(f"{what} takes no network= or head=. Leave them out.")
     applications.demand("keras", reference)
-    file = _weights(reference, made, settings, shape)
-    described = applications.description(made.name, settings.size, settings.channels, shape)
+    file = _weights(reference, made, options, shape)
+    described = applications.description(made.name, options.size, options.channels, shape)
     graph = read_graph(described, what)
-    return Plan(reference, settings, preprocess, graph, made, b"", file)
+    return KerasSpec(reference, options, preprocess, graph, made, b"", file)
 
 
-def _shape(made: Application, settings: Settings) -> tuple[tuple[str, Any], ...]:
+def _shape(made: Application, options: KerasOptions) -> tuple[tuple[str, Any], ...]:
     """What changes the network's shape, of what it has. Raises HeadstartError for the rest."""
     has = {"MobileNet": ("alpha",), "MobileNetV3": ("alpha", "minimalistic")}
-    given = {"alpha": settings.alpha, "minimalistic": settings.minimalistic}
+    given = {"alpha": options.alpha, "minimalistic": options.minimalistic}
     usual = {"alpha": 1.0, "minimalistic": False}
     changed = {name: value for name, value in given.items() if value != usual[name]}
     wrong = [name for name in changed if name not in has.get(made.family, ())]
     if wrong:
         raise HeadstartError(f"keras:{made.name} takes no {wrong[0]}=. Leave it out.")
-    if not 0 < settings.alpha <= _BROADEST:
+    if not 0 < options.alpha <= _BROADEST:
         raise HeadstartError(
-            f"keras:{made.name}?alpha={settings.alpha} can't be. Give a number above 0, at most "
+            f"keras:{made.name}?alpha={options.alpha} can't be. Give a number above 0, at most "
             f"{_BROADEST}."
         )
     return tuple(changed.items())
 
 
 def _weights(
-    reference: Reference, made: Application, settings: Settings, shape: tuple[Any, ...]
+    reference: Reference, made: Application, options: KerasOptions, shape: tuple[Any, ...]
 ) -> File | None:
     """The file of weights as Keras writes them: the one given, or Keras' own, fetched if needed."""
     given = reference.weights
     if given is not None:
         return None if given.lower().endswith(_TORCH) else open_file(Path(given))
-    if not settings.pretrained:
+    if not options.pretrained:
         return None
-    path = listing.stored(made, settings.size, settings.alpha, settings.minimalistic)
+    path = listing.stored(made, options.size, options.alpha, options.minimalistic)
     if path.is_file():
         return open_file(path)
     what = f"keras:{made.name}"
@@ -148,22 +147,22 @@ def _weights(
             f"fetched. Give a local file with {what}@FILE, or take random weights with "
             f"{what}?pretrained=false."
         )
-    if f"_{settings.size}" in path.name:  # of several, one for each size
-        shape = (*shape, ("input_shape", (settings.size, settings.size, settings.channels)))
+    if f"_{options.size}" in path.name:  # of several, one for each size
+        shape = (*shape, ("input_shape", (options.size, options.size, options.channels)))
     applications.fetch(made.name, path, shape)
     return open_file(path)
 
 
-def _own(reference: Reference, path: Path) -> Plan:
+def _own(reference: Reference, path: Path) -> KerasSpec:
     folder = path.is_dir()
-    settings = build(Settings, reference.options, f"keras:{reference.name}")
+    options = resolve(KerasOptions, reference)
     if folder:
-        if not settings.network or Path(settings.network).name != settings.network:
+        if not options.network or Path(options.network).name != options.network:
             raise HeadstartError(
                 f"{path} is a folder. Write {_FORM}; a model that Headstart saved is "
                 f"checkpoint:{path}."
             )
-        path = path / settings.network
+        path = path / options.network
     described = open_file(path)
     if described.config is None:
         raise WeightsError(
@@ -179,12 +178,12 @@ def _own(reference: Reference, path: Path) -> Plan:
     graph = read_graph(json.loads(described.config), str(path))
     if graph.named(CODE):
         trust.demand(reference, path, hashlib.sha256(described.config).hexdigest())
-    file = None if described.tree is None or not settings.pretrained else described
+    file = None if described.tree is None or not options.pretrained else described
     given = reference.weights
     if given is not None:
         file = None if given.lower().endswith(_TORCH) else open_file(Path(given))
     preprocess = _own_preprocess(reference, graph)
-    return Plan(reference, settings, preprocess, graph, None, described.config, file)
+    return KerasSpec(reference, options, preprocess, graph, None, described.config, file)
 
 
 def _own_preprocess(reference: Reference, graph: Graph) -> dict[str, Any]:
@@ -197,9 +196,9 @@ def _own_preprocess(reference: Reference, graph: Graph) -> dict[str, Any]:
         )
     height, width = (int(side or _SIDE) for side in shape[:2])
     usual = {"mean": "0", "std": str(1 / 255), "size": str(height), "channels": str(shape[2] or 3)}
-    settings = build(Settings, {**usual, **reference.options}, str(reference))
+    options = resolve(KerasOptions, reference, usual, str(reference))
     sides = {} if "size" in reference.options else {"width": width}
-    return {**settings.preprocess(reference), **sides}
+    return {**options.preprocess(reference), **sides}
 
 
 def _average(numbers: str) -> str:

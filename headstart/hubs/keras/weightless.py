@@ -13,6 +13,7 @@ from headstart.hubs.keras import modules
 from headstart.hubs.keras.functions import function
 from headstart.hubs.keras.variables import Made
 from headstart.hubs.keras.windows import borders, channels_last, edges, pair, symmetric
+from headstart.loading.layer_graph import Concat, Merge
 
 Config = Mapping[str, Any]
 Maker = Callable[[Config, Sequence[Tensor]], nn.Module]
@@ -165,11 +166,11 @@ def _rescaling(config: Config, inputs: Sequence[Tensor]) -> nn.Module:
 def _merge(kind: str, config: Config, inputs: Sequence[Tensor]) -> nn.Module:
     if len({tensor.dim() for tensor in inputs}) > 1:
         raise HeadstartError("it reads tensors of different rank")
-    return modules.Merge(kind)
+    return Merge(kind.lower())
 
 
 def _concatenate(config: Config, inputs: Sequence[Tensor]) -> nn.Module:
-    return modules.Concatenate(_dimension(config.get("axis", -1), inputs[0]))
+    return Concat(_dimension(config.get("axis", -1), inputs[0]))
 
 
 def _scaled_residual(config: Config, inputs: Sequence[Tensor]) -> nn.Module:

@@ -15,7 +15,7 @@ from headstart.contracts.references import Reference
 from headstart.errors import HeadstartError, UnknownNameError
 from headstart.hubs.seeded import images, texts
 from headstart.hubs.seeded.design import Design
-from headstart.loading.weights import State, digest, load_into, read
+from headstart.loading.weights import State, apart, digest, linear, load_into, read
 from headstart.loading.weights.sizes import check_network
 
 _HEAD: Final = "head"
@@ -109,14 +109,6 @@ def _sides(design: Design) -> list[int] | None:
 
 def _load(network: nn.Module, state: State, what: str) -> nn.Module | None:
     """Fill the network from the tensors of a file, and answer the head among them."""
-    names = {name for name in state if name.startswith(f"{_HEAD}.")}
-    rest = {name: tensor for name, tensor in state.items() if name not in names}
-    load_into(network, rest, what)
-    weight = state.get(f"{_HEAD}.weight")
-    if weight is None:
-        return None
-    with torch.random.fork_rng(devices=()):
-        head = nn.Linear(weight.shape[1], weight.shape[0], bias=f"{_HEAD}.bias" in state)
-    parts = {name.removeprefix(f"{_HEAD}."): state[name] for name in names}
-    load_into(head, parts, f"{what} (its head)")
-    return head
+    body, head = apart(state, _HEAD)
+    load_into(network, body, what)
+    return linear(head, None, what)

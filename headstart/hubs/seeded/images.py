@@ -4,26 +4,27 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Final, final
 
 import torch
 from torch import Tensor, nn
 
 from headstart.contracts import Preprocess
-from headstart.contracts.references import Reference, build
+from headstart.contracts.references import Reference
 from headstart.errors import HeadstartError
 from headstart.hubs.seeded.design import Design, Stages, by_child
+from headstart.loading.spec import HubOptions, resolve
 from headstart.loading.stages import find_stages
 
 _PATCH: Final = 4  # pixels
 _LARGEST: Final = 1024  # pixels of a side: the transformer weighs each patch against each other
-_REBUILT: Final = ("size", "channels", "width")
+_WRITTEN: Final = ("seed", "pretrained")  # anew in every architecture
 
 
 @final
 @dataclass(frozen=True)
-class Settings:
+class ImageOptions(HubOptions):
     """The options of a network for images.
 
     `size` is in pixels, `width` counts the first channels.
@@ -38,23 +39,21 @@ class Settings:
 
 def design(name: str, reference: Reference) -> Design:
     """The network of this name. Raises HeadstartError for options that it can't have."""
-    settings = build(Settings, reference.options, f"seeded:{name}")
-    if min(settings.size, settings.channels, settings.width) < 1 or settings.size % _PATCH:
+    options = resolve(ImageOptions, reference, what=f"seeded:{name}")
+    if min(options.size, options.channels, options.width) < 1 or options.size % _PATCH:
         raise HeadstartError(
             f"{reference} has a size that is not a multiple of {_PATCH}, or a number below 1. "
             "Give for example size=16&channels=3&width=8."
         )
-    if settings.size > _LARGEST:
+    if options.size > _LARGEST:
         raise HeadstartError(
             f"{reference} has a size above {_LARGEST}, too large for a network with patches of "
             f"{_PATCH}. Give for example size=64, or a network of timm."
         )
-    defaults = {field.name: field.default for field in fields(Settings)}
-    options = {key: getattr(settings, key) for key in _REBUILT}
     make = NETWORKS[name]
 
     def cut(network: nn.Module) -> tuple[Stages, int]:
-        example = torch.zeros(2, settings.channels, settings.size, settings.size)
+        example = torch.zeros(2, options.channels, options.size, options.size)
         with torch.no_grad():
             feature_dim = network.eval()(example).shape[1]
         given = by_child(network, joined=2) if make is _Transformer else None
@@ -63,26 +62,26 @@ def design(name: str, reference: Reference) -> Design:
     return Design(
         name=name,
         modality="image",
-        input=f"{settings.channels}x{settings.size}x{settings.size}",
-        preprocess=_preprocess(settings),
-        seed=settings.seed,
-        pretrained=settings.pretrained,
-        options={key: str(value) for key, value in options.items() if value != defaults[key]},
-        make=lambda: make(settings),
+        input=f"{options.channels}x{options.size}x{options.size}",
+        preprocess=_preprocess(options),
+        seed=options.seed,
+        pretrained=options.pretrained,
+        options=options.changed(_WRITTEN),
+        make=lambda: make(options),
         cut=cut,
     )
 
 
-def _preprocess(settings: Settings) -> Preprocess:
+def _preprocess(options: ImageOptions) -> Preprocess:
     return {
-        "channels": settings.channels,
-        "height": settings.size,
-        "width": settings.size,
+        "channels": options.channels,
+        "height": options.size,
+        "width": options.size,
         "crop": 1.0,
         "crop_mode": "center",
         "interpolation": "bilinear",
-        "mean": [0.5] * settings.channels,
-        "std": [0.5] * settings.channels,
+        "mean": [0.5] * options.channels,
+        "std": [0.5] * options.channels,
     }
 
 
@@ -116,11 +115,11 @@ class _Residual(nn.Module):
 class _Embedding(nn.Module):
     """Patches as tokens, with a learned position each."""
 
-    def __init__(self, settings: Settings, width: int) -> None:
+    def __init__(self, options: ImageOptions, width: int) -> None:
         super().__init__()
-        self.size = settings.size
-        self.patches = nn.Conv2d(settings.channels, width, _PATCH, _PATCH)
-        self.positions = nn.Parameter(torch.randn(1, (settings.size // _PATCH) ** 2, width) * 0.02)
+        self.size = options.size
+        self.patches = nn.Conv2d(options.channels, width, _PATCH, _PATCH)
+        self.positions = nn.Parameter(torch.randn(1, (options.size // _PATCH) ** 2, width) * 0.02)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Maps (N, C, size, size) to (N, tokens, width)."""
@@ -146,11 +145,11 @@ class _Pool(nn.Module):
 class _Transformer(nn.Module):
     """A tiny vision transformer (Dosovitskiy et al. 2020) that checks its input size."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, options: ImageOptions) -> None:
         super().__init__()
-        width = settings.width * 4
-        self.size = settings.size
-        self.embedding = _Embedding(settings, width)
+        width = options.width * 4
+        self.size = options.size
+        self.embedding = _Embedding(options, width)
         for number in range(3):
             layer = nn.TransformerEncoderLayer(
                 width, 4, width * 2, dropout=0.0, batch_first=True, norm_first=True
@@ -167,10 +166,10 @@ class _Transformer(nn.Module):
         return inputs
 
 
-def _convnet(settings: Settings) -> nn.Module:
-    width = settings.width
+def _convnet(options: ImageOptions) -> nn.Module:
+    width = options.width
     steps: list[tuple[int, int, int]] = [
-        (settings.channels, width, 1),
+        (options.channels, width, 1),
         (width, width * 2, 2),
         (width * 2, width * 4, 2),
         (width * 4, width * 4, 1),
@@ -178,11 +177,11 @@ def _convnet(settings: Settings) -> nn.Module:
     return _chain(_convolution(*step) for step in steps)
 
 
-def _residual(settings: Settings) -> nn.Module:
-    width = settings.width
+def _residual(options: ImageOptions) -> nn.Module:
+    width = options.width
     steps = [(width, width, 1), (width, width * 2, 2), (width * 2, width * 4, 2)]
     blocks: list[nn.Module] = [_Residual(*step) for step in steps]
-    return _chain([_convolution(settings.channels, width), *blocks])
+    return _chain([_convolution(options.channels, width), *blocks])
 
 
 def _chain(blocks: Iterable[nn.Module]) -> nn.Module:
@@ -190,7 +189,7 @@ def _chain(blocks: Iterable[nn.Module]) -> nn.Module:
     return nn.Sequential(OrderedDict(named, pool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten()))
 
 
-NETWORKS: Final[Mapping[str, Callable[[Settings], nn.Module]]] = {
+NETWORKS: Final[Mapping[str, Callable[[ImageOptions], nn.Module]]] = {
     "convnet": _convnet,
     "residual": _residual,
     "vit": _Transformer,

@@ -13,9 +13,10 @@ from typing import Any, Final, final
 from torch import Tensor, nn
 from torch.nn import functional
 
-from headstart.contracts.references import Reference, build
+from headstart.contracts.references import Reference
 from headstart.errors import HeadstartError
 from headstart.hubs.seeded.design import Design, Stages, by_child
+from headstart.loading.spec import HubOptions, resolve
 
 _POSITIONS: Final = 64  # bytes; the rest of a text is cut off
 _PAD: Final = 0
@@ -30,7 +31,7 @@ Tensors = Mapping[str, Tensor]
 
 @final
 @dataclass(frozen=True)
-class Settings:
+class TextOptions(HubOptions):
     """The options of a network for texts, whose features are four times `width` wide.
 
     `network` names the network whose files lie in a saved folder; elsewhere its name does.
@@ -44,16 +45,15 @@ class Settings:
 
 def design(name: str, reference: Reference) -> Design:
     """The network of this name. Raises HeadstartError for options that it can't have."""
-    settings = build(Settings, reference.options, f"seeded:{name}")
-    if settings.width < 1:
+    options = resolve(TextOptions, reference, what=f"seeded:{name}")
+    if options.width < 1:
         raise HeadstartError(f"{reference} has a width below 1. Give for example width=8.")
-    if settings.network not in ("", name):
+    if options.network not in ("", name):
         raise HeadstartError(
-            f"{reference} names the two networks {name} and {settings.network}. "
+            f"{reference} names the two networks {name} and {options.network}. "
             "Leave the option network out."
         )
-    width = settings.width * _HEADS
-    options = {} if settings.width == Settings.width else {"width": str(settings.width)}
+    width = options.width * _HEADS
 
     def cut(network: nn.Module) -> tuple[Stages, int]:
         return by_child(network, joined=NETWORKS[name].joined), width
@@ -69,9 +69,9 @@ def design(name: str, reference: Reference) -> Design:
             "unknown": _UNKNOWN,
             "types": False,
         },
-        seed=settings.seed,
-        pretrained=settings.pretrained,
-        options={**options, "network": name},
+        seed=options.seed,
+        pretrained=options.pretrained,
+        options={**options.changed(("seed", "network", "pretrained")), "network": name},
         make=lambda: NETWORKS[name].make(width),
         cut=cut,
         files={"tokenizer.json": _tokenizer()},

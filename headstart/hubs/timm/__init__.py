@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any, final
 
 import torch
 from torch import Tensor, nn
 
-from headstart.contracts import Backbone, Card, Hub, Origin
+from headstart.contracts import Backbone, Card, Hub
 from headstart.contracts.references import Reference
 from headstart.errors import HeadstartError
 from headstart.hubs.timm import listing, recipe, saved
@@ -19,9 +20,10 @@ from headstart.hubs.timm.building import (
     from_hub,
     without_values,
 )
-from headstart.hubs.timm.planning import Plan, settle
+from headstart.hubs.timm.planning import TimmSpec, settle
+from headstart.loading import head_removal
+from headstart.loading.head_removal import Headless
 from headstart.loading.stages import find_stages
-from headstart.loading.weights import digest
 from headstart.loading.weights.sizes import check_network
 
 
@@ -62,56 +64,53 @@ class Timm(Hub):
         Raises UnknownNameError for a name timm doesn't have, HeadstartError for an option it can't
         use, WeightsError for weights that are missing or belong to another network.
         """
-        plan = settle(reference)
-        sides = [plan.preprocess[side] for side in ("channels", "height", "width")]
-        held = None if plan.file is None else plan.file.count
-        check_network(lambda: without_values(plan), held, plan.what, sides)
-        if plan.file is not None:
-            filled = from_file(plan, plan.file)
-            loaded = _backbone(plan, filled.network, filled.head)
+        spec = settle(reference)
+        sides = [spec.preprocess[side] for side in ("channels", "height", "width")]
+        held = None if spec.file is None else spec.file.count
+        check_network(lambda: without_values(spec), held, spec.what, sides)
+        if spec.file is not None:
+            filled = from_file(spec, spec.file)
+            loaded = _backbone(spec, filled.network, filled.head)
             loaded.notes = filled.notes
             return loaded
         if reference.option("pretrained", True):
-            return _backbone(plan, from_hub(plan))
-        return _backbone(plan, create(plan))
+            return _backbone(spec, from_hub(spec))
+        return _backbone(spec, create(spec))
 
 
-def _backbone(plan: Plan, network: nn.Module, head: nn.Module | None = None) -> Backbone:
-    shape = [plan.preprocess[side] for side in ("channels", "height", "width")]
-    example = torch.randn(2, *shape, generator=torch.Generator().manual_seed(0))
+def _backbone(spec: TimmSpec, network: nn.Module, head: nn.Module | None = None) -> Backbone:
+    example = head_removal.example(spec.preprocess)
     network.eval()
-    before = _outputs(plan, network, example) if plan.pretrained and head is None else None
-    native = _native(plan) if _is_linear(network, plan.head_name) else {}
+    before = _outputs(spec, network, example) if spec.pretrained and head is None else None
+    native = _native(spec) if _is_linear(network, spec.head_name) else {}
     own_head = behead(network)
-    features = _outputs(plan, network, example)
+    features = _outputs(spec, network, example)
     if features.dim() != 2:
         raise HeadstartError(
-            f"{plan.what} gives features of shape {list(features.shape[1:])} an item, not one row. "
+            f"{spec.what} gives features of shape {list(features.shape[1:])} an item, not one row. "
             "Leave out global_pool and the like."
         )
     if own_head is not None and before is not None and _fits(own_head, features, before):
         head = own_head
-    return Backbone(
-        stages=find_stages(network, example),
-        feature_dim=features.shape[1],
-        modality="image",
-        preprocess=plan.preprocess,
-        origin=_origin(plan, network),
-        architecture=_architecture(plan),
-        head=head,
-        head_name=plan.head_name,
-        library="timm" if native else "",
-        native=native,
+    stages = find_stages(network, example)
+    made = head_removal.backbone(
+        Headless(network, stages, features.shape[1], head, spec.head_name),
+        spec.reference,
+        architecture=_architecture(spec),
+        pretrained=spec.pretrained,
+        preprocess=spec.preprocess,
+        terms=_terms(spec),
     )
+    return replace(made, library="timm" if native else "", native=native)
 
 
-def _outputs(plan: Plan, network: nn.Module, example: Tensor) -> Tensor:
+def _outputs(spec: TimmSpec, network: nn.Module, example: Tensor) -> Tensor:
     try:
         with torch.no_grad():
             outputs: Tensor = network(example)
     except Exception as error:  # sizes that don't fit the architecture fail in as many ways
         raise HeadstartError(
-            f"{plan.what} can't read pictures of {'x'.join(map(str, example.shape[1:]))} "
+            f"{spec.what} can't read pictures of {'x'.join(map(str, example.shape[1:]))} "
             f"({error}). Give it another size=, or none."
         ) from error
     return outputs
@@ -133,56 +132,48 @@ def _fits(head: nn.Module, features: Tensor, before: Tensor) -> bool:
         return False
 
 
-def _origin(plan: Plan, network: nn.Module) -> Origin:
-    if plan.file is not None:
-        header = plan.file.metadata
-        stated = plan.beside.config.get("license") if plan.beside else None
-        licence = header.get("licence") or header.get("license")
-        licence = licence or (stated if isinstance(stated, str) else None)
-        trained_on = header.get("trained_on")
-    else:
-        licence = plan.config.get("license") if plan.pretrained else None
-        trained_on = listing.trained_on(plan.config) if plan.pretrained else None
-    return Origin(
-        reference=str(plan.reference),
-        licence=licence,
-        trained_on=trained_on,
-        weights_hash=digest(network.state_dict()),
-        pretrained=plan.pretrained,
-    )
+def _terms(spec: TimmSpec) -> tuple[str | None, str | None]:
+    """The licence of the weights, and what they were trained on."""
+    if spec.file is None:
+        known = spec.config if spec.pretrained else {}
+        return known.get("license"), listing.trained_on(known)
+    header = spec.file.metadata
+    stated = spec.beside.config.get("license") if spec.beside else None
+    licence = header.get("licence") or header.get("license")
+    return licence or (stated if isinstance(stated, str) else None), header.get("trained_on")
 
 
-def _architecture(plan: Plan) -> Reference:
+def _architecture(spec: TimmSpec) -> Reference:
     keywords = {
         name: recipe.text(value)
-        for name, value in plan.keywords.items()
+        for name, value in spec.keywords.items()
         if name not in ("in_chans", "img_size")
     }
-    if "img_size" in plan.keywords and plan.keywords["img_size"] != plan.preprocess["height"]:
-        keywords["img_size"] = recipe.text(plan.keywords["img_size"])
-    options = {**keywords, **recipe.difference(plan.preprocess, plan.own), "pretrained": "false"}
-    return Reference("timm", plan.reference.name, options=options)
+    if "img_size" in spec.keywords and spec.keywords["img_size"] != spec.preprocess["height"]:
+        keywords["img_size"] = recipe.text(spec.keywords["img_size"])
+    options = {**keywords, **recipe.difference(spec.preprocess, spec.own)}
+    return spec.rebuilt(options)
 
 
-def _native(plan: Plan) -> dict[str, Any]:
+def _native(spec: TimmSpec) -> dict[str, Any]:
     """What timm reads as config.json from a local folder; the artifact fills in the labels."""
-    fed = plan.preprocess
+    fed = spec.preprocess
     return {
         "num_classes": 0,
         "label_names": [],
-        "architecture": plan.reference.name.partition(".")[0],
+        "architecture": spec.reference.name.partition(".")[0],
         "pretrained_cfg": {
             "input_size": [fed["channels"], fed["height"], fed["width"]],
-            "fixed_input_size": bool(plan.config.get("fixed_input_size")),
+            "fixed_input_size": bool(spec.config.get("fixed_input_size")),
             "interpolation": fed["interpolation"],
             "crop_pct": fed["crop"],
             "crop_mode": fed["crop_mode"],
             "mean": fed["mean"],
             "std": fed["std"],
-            "pool_size": plan.config.get("pool_size"),
-            "first_conv": plan.config.get("first_conv"),
-            "classifier": plan.head_name,
-            "license": plan.config.get("license"),
+            "pool_size": spec.config.get("pool_size"),
+            "first_conv": spec.config.get("first_conv"),
+            "classifier": spec.head_name,
+            "license": spec.config.get("license"),
         },
-        "model_args": dict(plan.keywords),
+        "model_args": dict(spec.keywords),
     }

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import re
-import socket
-import urllib.parse
-import urllib.request
 from dataclasses import dataclass, replace
 from typing import Any, Final, final
 
@@ -17,7 +14,8 @@ from torch import nn
 from headstart.errors import HeadstartError, WeightsError
 from headstart.hubs.timm import filtering, listing
 from headstart.hubs.timm.efficientnet import renamed
-from headstart.hubs.timm.planning import Plan
+from headstart.hubs.timm.planning import TimmSpec
+from headstart.loading.downloads import cut_off
 from headstart.loading.weights import State, Weights, fit, linear, load_into
 
 _TORCHVISION: Final = ("conv_proj.weight", "features.0.0.weight")  # in no network of timm
@@ -33,48 +31,48 @@ class Filled:
     notes: tuple[str, ...] = ()
 
 
-def from_file(plan: Plan, file: Weights) -> Filled:
+def from_file(spec: TimmSpec, file: Weights) -> Filled:
     """The network with the file's weights, as timm itself would read them.
 
     Names and shapes that are the network's own are copied; others go through the filters by which
     timm reads the files of an architecture's authors, of other sizes and of other channels. Raises
     WeightsError where neither fits.
     """
-    what, averaged = str(plan.reference.weights), plan.reference.option("ema", True)
-    whole = _shell(plan)
-    file = replace(file, state=renamed(file.state, whole.state_dict(), plan.head_name))
+    what, averaged = str(spec.reference.weights), spec.reference.option("ema", True)
+    whole = _shell(spec)
+    file = replace(file, state=renamed(file.state, whole.state_dict(), spec.head_name))
     if _same(whole, file.state):
-        return _loaded(plan, file.state, None, file.notes)
-    fitted = fit(file, *_body(plan, whole), averaged, what)
-    head = {f"{plan.head_name}.{part}": tensor for part, tensor in fitted.head.items()}
+        return _loaded(spec, file.state, None, file.notes)
+    fitted = fit(file, *_body(spec, whole), averaged, what)
+    head = {f"{spec.head_name}.{part}": tensor for part, tensor in fitted.head.items()}
     state, classes = {**fitted.body, **head}, len(fitted.head.get("weight", ()))
-    shell = _shell(plan, num_classes=classes)
+    shell = _shell(spec, num_classes=classes)
     for tensors in (state, file.state):  # with two heads, only the file's own names are whole
         if _same(shell, tensors):
-            return _loaded(plan, tensors, classes, fitted.notes)
+            return _loaded(spec, tensors, classes, fitted.notes)
     behead(shell)
     if head and _same(shell, fitted.body):
-        network = create(plan, num_classes=classes)
+        network = create(spec, num_classes=classes)
         behead(network)
         load_into(network, fitted.body, what)
         own = linear(fitted.head, fitted.head["weight"].shape[-1], what)
         return Filled(network, own, fitted.notes)
     for tensors, notes in ((file.state, file.notes), (state, fitted.notes)):
-        filtered = filtering.filled(plan, tensors)
+        filtered = filtering.filled(spec, tensors)
         if filtered is not None:
             return Filled(filtered, notes=notes)
     if any(name.endswith(_TORCHVISION) for name in file.state):
         raise WeightsError(
             f"{what} holds weights under the names of torchvision's networks, which timm doesn't "
-            f"read for {plan.what}. Write torchvision:NAME@{what}."
+            f"read for {spec.what}. Write torchvision:NAME@{what}."
         )
-    return _loaded(plan, state, classes, fitted.notes)
+    return _loaded(spec, state, classes, fitted.notes)
 
 
-def _loaded(plan: Plan, state: State, classes: int | None, notes: tuple[str, ...]) -> Filled:
+def _loaded(spec: TimmSpec, state: State, classes: int | None, notes: tuple[str, ...]) -> Filled:
     """The network with these tensors. Raises WeightsError where they don't fit."""
-    network = create(plan) if classes is None else create(plan, num_classes=classes)
-    load_into(network, state, str(plan.reference.weights))
+    network = create(spec) if classes is None else create(spec, num_classes=classes)
+    load_into(network, state, str(spec.reference.weights))
     return Filled(network, notes=notes)
 
 
@@ -86,95 +84,81 @@ def _same(network: nn.Module, state: State) -> bool:
     )
 
 
-def _body(plan: Plan, whole: nn.Module) -> tuple[State, str, int]:
+def _body(spec: TimmSpec, whole: nn.Module) -> tuple[State, str, int]:
     """The network's tensors without its head, what the head is called, and what it reads."""
-    own, prefix = whole.state_dict(), f"{plan.head_name}."
+    own, prefix = whole.state_dict(), f"{spec.head_name}."
     weight = own.get(f"{prefix}weight")
     width: int = whole.num_features if weight is None else weight.shape[1]  # type: ignore[assignment]
-    return {n: t for n, t in own.items() if not n.startswith(prefix)}, plan.head_name, width
+    return {n: t for n, t in own.items() if not n.startswith(prefix)}, spec.head_name, width
 
 
-def _shell(plan: Plan, **more: Any) -> nn.Module:
+def _shell(spec: TimmSpec, **more: Any) -> nn.Module:
     """The network without values, or with random ones where it can't be without."""
-    return without_values(plan, **more) or create(plan, **more)
+    return without_values(spec, **more) or create(spec, **more)
 
 
-def without_values(plan: Plan, **more: Any) -> nn.Module | None:
+def without_values(spec: TimmSpec, **more: Any) -> nn.Module | None:
     """The network without values or memory for them, None where it can't be made so."""
     try:
-        return create(plan, meta=True, **more)
+        return create(spec, meta=True, **more)
     except HeadstartError:
         return None
 
 
-def from_hub(plan: Plan) -> nn.Module:
+def from_hub(spec: TimmSpec) -> nn.Module:
     """Pretrained weights from the cache of this machine, or else over the network.
 
     Raises WeightsError where they are in neither.
     """
-    if plan.keywords:
-        create(plan, meta=True)  # so that a bad option is not taken for a failed download
-    revision = plan.reference.weights
+    if spec.keywords:
+        create(spec, meta=True)  # so that a bad option is not taken for a failed download
+    revision = spec.reference.weights
     overlay: dict[str, Any] = {}
-    cached = listing.at_hand(plan.config, revision)
-    if cached is not None and not plan.config.get("custom_load"):
+    cached = listing.at_hand(spec.config, revision)
+    if cached is not None and not spec.config.get("custom_load"):
         overlay["file"] = str(cached)
-    elif not plan.config.get("hf_hub_id") and not plan.config.get("url"):
-        raise WeightsError(f"{plan.what} has no pretrained weights. {_advice(plan)}")
-    elif _cut_off(plan):
+    elif not spec.config.get("hf_hub_id") and not spec.config.get("url"):
+        raise WeightsError(f"{spec.what} has no pretrained weights. {_advice(spec)}")
+    elif cut_off(constants.ENDPOINT if spec.config.get("hf_hub_id") else str(spec.config["url"])):
         raise WeightsError(
-            f"The weights of {plan.what} are not on this machine, and there is no network. "
-            f"{_advice(plan)}"
+            f"The weights of {spec.what} are not on this machine, and there is no network. "
+            f"{_advice(spec)}"
         )
     elif revision is not None:
-        overlay["hf_hub_id"] = f"{plan.config.get('hf_hub_id')}@{revision}"
+        overlay["hf_hub_id"] = f"{spec.config.get('hf_hub_id')}@{revision}"
     try:
         return timm.create_model(
-            plan.reference.name, pretrained=True, pretrained_cfg_overlay=overlay, **plan.keywords
+            spec.reference.name, pretrained=True, pretrained_cfg_overlay=overlay, **spec.keywords
         )
     except Exception as error:  # the network, the disk and the hub raise nearly anything
         reason = str(error).strip().partition("\n")[0].rstrip(".")[:160]
         raise WeightsError(
-            f"The weights of {plan.what} could not be fetched ({type(error).__name__}: {reason}). "
-            f"{_advice(plan)}"
+            f"The weights of {spec.what} could not be fetched ({type(error).__name__}: {reason}). "
+            f"{_advice(spec)}"
         ) from error
 
 
-def _cut_off(plan: Plan) -> bool:
-    """Whether the download can't even begin, found before the hub's many slow attempts."""
-    if constants.HF_HUB_OFFLINE:
-        return True
-    if urllib.request.getproxies():
-        return False
-    where = constants.ENDPOINT if plan.config.get("hf_hub_id") else str(plan.config["url"])
-    try:
-        socket.getaddrinfo(urllib.parse.urlsplit(where).hostname, 443)
-    except OSError:
-        return True
-    return False
-
-
-def _advice(plan: Plan) -> str:
-    name = plan.what
+def _advice(spec: TimmSpec) -> str:
+    name = spec.what
     return (
         f"Give a local file with {name}@FILE, or take random weights with {name}?pretrained=false."
     )
 
 
-def create(plan: Plan, meta: bool = False, **more: Any) -> nn.Module:
+def create(spec: TimmSpec, meta: bool = False, **more: Any) -> nn.Module:
     """A network with random weights. Raises HeadstartError for options that timm can't use."""
     try:
         with torch.device("meta" if meta else torch.get_default_device()):
-            return timm.create_model(plan.reference.name, **plan.keywords, **more)
+            return timm.create_model(spec.reference.name, **spec.keywords, **more)
     except Exception as error:  # each architecture refuses a bad option in its own way
         unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
         if unknown:
             raise HeadstartError(
-                f"{plan.what} has no option {unknown[1]!r}. Leave it out, or see the arguments of "
+                f"{spec.what} has no option {unknown[1]!r}. Leave it out, or see the arguments of "
                 "timm.create_model for this architecture."
             ) from error
         raise HeadstartError(
-            f"{plan.what} can't be built with {plan.keywords or 'its defaults'} ({error}). "
+            f"{spec.what} can't be built with {spec.keywords or 'its defaults'} ({error}). "
             "Change or leave out the options."
         ) from error
 

@@ -12,21 +12,21 @@ import timm
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from headstart.hubs.timm.planning import Plan
+from headstart.hubs.timm.planning import TimmSpec
 from headstart.loading.weights import State
 from headstart.loading.weights.fitting import without_wrappers
 
 _HEADS: Final = frozenset({"head", "heads", "fc", "classifier"})
 
 
-def filled(plan: Plan, state: State) -> nn.Module | None:
+def filled(spec: TimmSpec, state: State) -> nn.Module | None:
     """The network as timm makes it of a file's tensors; None where they aren't all it needs.
 
     They are offered under their own names, and without what stands before all of them.
     """
     bare = without_wrappers(state)
-    network = _filled(plan, state)
-    return _filled(plan, bare) if network is None and bare.keys() != state.keys() else network
+    network = _filled(spec, state)
+    return _filled(spec, bare) if network is None and bare.keys() != state.keys() else network
 
 
 @final
@@ -48,7 +48,7 @@ class _Copies(TorchFunctionMode):
         return function(*args, **(kwargs or {}))
 
 
-def _filled(plan: Plan, state: State) -> nn.Module | None:
+def _filled(spec: TimmSpec, state: State) -> nn.Module | None:
     classes = _classes(state)
     overlay = {
         "state_dict": state,
@@ -57,16 +57,16 @@ def _filled(plan: Plan, state: State) -> nn.Module | None:
         "label_offset": None,
         "source": None,
     }
-    if plan.beside is not None and "channels" in plan.reference.options:
-        overlay["input_size"] = tuple(plan.beside.config["input_size"])
+    if spec.beside is not None and "channels" in spec.reference.options:
+        overlay["input_size"] = tuple(spec.beside.config["input_size"])
     try:
         with _quiet(), _Copies() as copies:
             network: nn.Module = timm.create_model(
-                plan.reference.name,
+                spec.reference.name,
                 pretrained=True,
                 pretrained_cfg_overlay=overlay,
                 num_classes=classes,
-                **plan.keywords,
+                **spec.keywords,
             )
     except Exception:  # a filter meets tensors of any other network
         return None

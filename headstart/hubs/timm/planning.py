@@ -12,26 +12,21 @@ import timm
 from headstart.contracts.references import Reference
 from headstart.errors import UnknownNameError, WeightsError
 from headstart.hubs.timm import recipe, saved
+from headstart.loading.spec import LoadSpec
 from headstart.loading.weights import Weights, names_file, read
 
 
 @final
 @dataclass(frozen=True)
-class Plan:
+class TimmSpec(LoadSpec[Mapping[str, str]]):
     """A reference with everything settled: what to build, from which file, fed with what."""
 
-    reference: Reference
     config: Mapping[str, Any]  # timm's own, of this name and tag
     own: recipe.Recipe  # the preprocessing that it asks for
     preprocess: recipe.Recipe
     keywords: dict[str, Any]
     file: Weights | None
     beside: saved.Saved | None  # timm's own config.json beside that file
-
-    @property
-    def what(self) -> str:
-        """How messages call the model."""
-        return f"timm:{self.reference.name}"
 
     @property
     def pretrained(self) -> bool:
@@ -45,7 +40,7 @@ class Plan:
         return name if isinstance(name, str) else "head"
 
 
-def settle(reference: Reference) -> Plan:
+def settle(reference: Reference) -> TimmSpec:
     """Look the name up, read the file where one is given, and sort the options.
 
     Raises UnknownNameError, HeadstartError for bad options, WeightsError for another model's file.
@@ -69,7 +64,7 @@ def settle(reference: Reference) -> Plan:
     keywords = recipe.construction(options, own, preprocess, details)
     if "img_size" in options and "size" not in options:
         preprocess = recipe.changed(preprocess, {"size": options["img_size"]}, what)
-    return Plan(reference, details, own, preprocess, keywords, file, found)
+    return TimmSpec(reference, options, details, own, preprocess, keywords, file, found)
 
 
 def _file(reference: Reference) -> Weights | None:

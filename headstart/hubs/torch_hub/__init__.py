@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import ast
+from collections.abc import Iterable, Iterator, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import final
-
-import torch
 
 from headstart.contracts import Backbone, Card, Hub
 from headstart.contracts.references import Reference
-from headstart.hubs.torch_hub import fetching, listing
+from headstart.hubs.torch_hub import fetching
 from headstart.hubs.torch_hub.planning import settle
 from headstart.hubs.torch_hub.running import make
-from headstart.loading import head_removal as beheading
+from headstart.loading import head_removal
 
 
 @final
@@ -30,7 +31,7 @@ class TorchHub(Hub):
 
     def cards(self, pattern: str) -> Iterable[Card]:
         """The entry points of repositories that were fetched, and of folders here; runs none."""
-        return listing.cards(pattern)
+        return _cards(pattern)
 
     def cards_depend_on(self) -> Sequence[str]:
         """What was fetched, and the folders here with entry points."""
@@ -46,15 +47,39 @@ class TorchHub(Hub):
         Raises HeadstartError where the repository is missing, not trusted, or makes no network for
         images, and WeightsError for what can't be fetched, and weights of another network.
         """
-        plan = settle(reference)
-        sides = [plan.preprocess[side] for side in ("channels", "height", "width")]
-        example = torch.randn(2, *sides, generator=torch.Generator().manual_seed(0))
-        made = make(plan)
-        return beheading.backbone(
-            beheading.take_apart(made.network, example, plan.what, plan.settings.head),
-            reference=plan.reference,
-            architecture=plan.architecture,
-            pretrained=made.pretrained,
-            preprocess=plan.preprocess,
-            files={fetching.SAVED: plan.code.packed()},
+        spec = settle(reference)
+        made, example = make(spec), head_removal.example(spec.preprocess)
+        body = head_removal.take_apart(made.network, example, spec.what, spec.options.head)
+        return head_removal.backbone(
+            head_removal.filled(body, reference),
+            reference,
+            architecture=spec.architecture,
+            pretrained=made.pretrained or reference.weights is not None,
+            preprocess=spec.preprocess,
+            files={fetching.SAVED: spec.code.packed()},
         )
+
+
+def _cards(pattern: str) -> Iterator[Card]:
+    """Entry points of repositories that were fetched, and of folders in this one."""
+    found = sorted(Path().glob(f"*/{fetching.ENTRIES}"))
+    here = [(f"./{path.parent}", path.parent) for path in found]
+    for name, folder in [*fetching.fetched(), *here]:
+        for entry in _entries(folder / fetching.ENTRIES):
+            if fnmatchcase(f"{name}/{entry}", pattern):
+                yield Card(f"torchhub:{name}/{entry}", "image", None, "", None, None, True)
+
+
+def _entries(path: Path) -> list[str]:
+    """The functions that it defines, and what it imports from its own repository."""
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return []  # loading one says why
+    names = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            top = path.parent / node.module.partition(".")[0]
+            if top.is_dir() or top.with_suffix(".py").is_file():
+                names += [alias.asname or alias.name for alias in node.names]
+    return sorted({name for name in names if not name.startswith(("_", "*"))})

@@ -8,11 +8,12 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final, final
 
-from headstart.contracts.references import Reference, build
+from headstart.contracts.references import Reference
 from headstart.errors import HeadstartError
 from headstart.hubs.torch_hub import fetching
 from headstart.hubs.torch_hub.fetching import Code
 from headstart.loading.preprocess import PictureInput
+from headstart.loading.spec import LoadSpec, resolve
 from headstart.runtime import trust
 
 _GITHUB: Final = re.compile(r"([\w.-]+/[\w.-]+)(?::(.+))?/([A-Za-z_]\w*)")
@@ -24,7 +25,7 @@ _WRITTEN: Final = ("ema", "trust", "pretrained", "entry", "repository", "ref", "
 
 @final
 @dataclass(frozen=True)
-class Settings(PictureInput):
+class TorchHubOptions(PictureInput):
     """The options that are ours. From `entry` on they say what a saved model was made of."""
 
     head: bool = True
@@ -52,25 +53,17 @@ class Place:
 
 @final
 @dataclass(frozen=True)
-class Plan:
+class TorchHubSpec(LoadSpec[TorchHubOptions]):
     """What to run, and what to feed its network with. `code` is what the user trusts."""
 
-    reference: Reference
-    settings: Settings
     place: Place
     code: Code
     keywords: dict[str, str]  # for the entry point, as given
     preprocess: dict[str, Any]
 
     @property
-    def what(self) -> str:
-        """How messages call the network."""
-        return f"torchhub:{self.reference.name}"
-
-    @property
     def architecture(self) -> Reference:
         """What rebuilds the same network with random weights, here or in a saved model."""
-        changed = self.settings.changed(_WRITTEN)
         origin = {
             "entry": self.place.entry,
             "repository": self.place.repository,
@@ -78,38 +71,36 @@ class Plan:
             "commit": self.code.commit,
             "sha256": self.code.sha256,
         }
-        told = {name: value for name, value in origin.items() if value}
-        options = {**self.keywords, **changed, "trust": "true", **told, "pretrained": "false"}
-        return Reference("torchhub", self.reference.name, options=options)
+        known = {name: value for name, value in origin.items() if value}
+        changed = self.options.changed(_WRITTEN)
+        return self.rebuilt({**self.keywords, **changed, "trust": "true", **known})
 
 
-def settle(reference: Reference) -> Plan:
+def settle(reference: Reference) -> TorchHubSpec:
     """Read the options, get the code, and make sure that the user lets it run.
 
     Raises HeadstartError for bad options, and code that is missing, changed or not trusted;
     WeightsError where it can't be fetched.
     """
-    known = {field.name for field in fields(Settings)}
-    given = reference.options
-    ours = {name: value for name, value in given.items() if name in known}
-    settings = build(Settings, ours, f"torchhub:{reference.name}")
-    preprocess = settings.preprocess(reference)
-    place = _place(reference.name, settings)
-    code = _code(place, settings)
-    if settings.sha256 not in ("", code.sha256):
+    own = {field.name for field in fields(TorchHubOptions)}
+    keywords = {name: value for name, value in reference.options.items() if name not in own}
+    options = resolve(TorchHubOptions, reference.with_options(**dict.fromkeys(keywords)))
+    preprocess = options.preprocess(reference)
+    place = _place(reference.name, options)
+    code = _code(place, options)
+    if options.sha256 not in ("", code.sha256):
         raise HeadstartError(
             f"The code of torchhub:{reference.name} has changed since the model was made of it: "
-            f"its SHA-256 is {code.sha256}, not {settings.sha256}. Put the old code back."
+            f"its SHA-256 is {code.sha256}, not {options.sha256}. Put the old code back."
         )
     _demand_trust(reference, place, code)
-    keywords = {name: value for name, value in given.items() if name not in known}
-    return Plan(reference, settings, place, code, keywords, preprocess)
+    return TorchHubSpec(reference, options, place, code, keywords, preprocess)
 
 
-def _place(name: str, settings: Settings) -> Place:
+def _place(name: str, options: TorchHubOptions) -> Place:
     folder = Path(name).expanduser()
-    if (folder / fetching.SAVED).is_file() and settings.entry:
-        return Place(settings.entry, settings.repository, settings.ref, folder, saved=True)
+    if (folder / fetching.SAVED).is_file() and options.entry:
+        return Place(options.entry, options.repository, options.ref, folder, saved=True)
     if name.startswith(_HERE):
         found = _LOCAL.fullmatch(name)
         if found:
@@ -119,11 +110,11 @@ def _place(name: str, settings: Settings) -> Place:
     raise HeadstartError(f"torchhub:{name} names no entry point. Write {_FORM}.")
 
 
-def _code(place: Place, settings: Settings) -> Code:
+def _code(place: Place, options: TorchHubOptions) -> Code:
     if place.folder is None:
         return fetching.from_github(place.repository, place.ref)
     if place.saved:
-        return fetching.from_saved(place.folder, settings.commit)
+        return fetching.from_saved(place.folder, options.commit)
     return fetching.from_folder(place.folder)
 
 

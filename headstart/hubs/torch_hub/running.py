@@ -22,8 +22,8 @@ from torch import nn
 from headstart.contracts.references import literal
 from headstart.errors import HeadstartError, UnknownNameError
 from headstart.hubs.torch_hub.fetching import ENTRIES
-from headstart.hubs.torch_hub.planning import Plan
-from headstart.loading import head_removal as beheading
+from headstart.hubs.torch_hub.planning import TorchHubSpec
+from headstart.loading import head_removal
 
 _OPEN: Final = inspect.Parameter.VAR_KEYWORD
 _SWITCHES: Final = ("pretrained", "weights")  # parameters that say whether weights are loaded
@@ -38,36 +38,38 @@ class Made:
     pretrained: bool
 
 
-def make(plan: Plan) -> Made:
+def make(spec: TorchHubSpec) -> Made:
     """Run the repository's hubconf.py and its entry point.
 
     Entry points without `pretrained` or `weights` are called twice: weights that come out the same
     were loaded, others were drawn. Raises HeadstartError where any of it fails.
     """
-    wanted = plan.settings.pretrained and plan.reference.weights is None
-    folder = plan.code.placed()
-    _demand_dependencies(plan, folder)
+    wanted = spec.options.pretrained and spec.reference.weights is None
+    folder = spec.code.placed()
+    _demand_dependencies(spec, folder)
     with _importable(folder), _offline_kept(), redirect_stdout(sys.stderr):
-        function = _function(plan, _run(plan, folder))
-        arguments = _arguments(plan, function, wanted)
-        network = _call(plan, function, arguments)
+        function = _function(spec, _run(spec, folder))
+        arguments = _arguments(spec, function, wanted)
+        network = _call(spec, function, arguments)
         told = [arguments[name] for name in _SWITCHES if name in arguments]
-        loaded = bool(told[0]) if told else _is_loaded(network, plan, function, arguments)
-    if wanted and not loaded and "pretrained" in plan.reference.options:
+        loaded = bool(told[0]) if told else _is_loaded(network, spec, function, arguments)
+    if wanted and not loaded and "pretrained" in spec.reference.options:
         raise HeadstartError(
-            f"{plan.what} gives random weights, whatever pretrained says. Leave it out, or give a "
+            f"{spec.what} gives random weights, whatever pretrained says. Leave it out, or give a "
             "file of weights with @FILE."
         )
     if loaded and not wanted:
-        beheading.draw_anew(network)
+        head_removal.draw_anew(network)
     return Made(network, loaded and wanted)
 
 
-def _is_loaded(network: nn.Module, plan: Plan, function: Any, arguments: Mapping[str, Any]) -> bool:
+def _is_loaded(
+    network: nn.Module, spec: TorchHubSpec, function: Any, arguments: Mapping[str, Any]
+) -> bool:
     """Whether trainable matrices come out the same when drawn again from another state."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(torch.initial_seed() + 1)
-        again = dict(_call(plan, function, arguments).named_parameters())
+        again = dict(_call(spec, function, arguments).named_parameters())
     matrices = [(n, t) for n, t in network.named_parameters() if t.requires_grad and t.dim() > 1]
     return any(
         name in again and torch.equal(tensor, again[name]) and bool(tensor.std() > 0)
@@ -75,44 +77,44 @@ def _is_loaded(network: nn.Module, plan: Plan, function: Any, arguments: Mapping
     )
 
 
-def _run(plan: Plan, folder: Path) -> ModuleType:
-    name = f"headstart_torchhub_{plan.code.sha256[:16]}"
-    spec = importlib.util.spec_from_file_location(name, folder / ENTRIES)
-    if spec is None or spec.loader is None:
-        raise HeadstartError(f"{plan.what} has no {ENTRIES} that can be imported. Mend it.")
-    module = importlib.util.module_from_spec(spec)
+def _run(spec: TorchHubSpec, folder: Path) -> ModuleType:
+    name = f"headstart_torchhub_{spec.code.sha256[:16]}"
+    found = importlib.util.spec_from_file_location(name, folder / ENTRIES)
+    if found is None or found.loader is None:
+        raise HeadstartError(f"{spec.what} has no {ENTRIES} that can be imported. Mend it.")
+    module = importlib.util.module_from_spec(found)
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        found.loader.exec_module(module)
     except (Exception, SystemExit) as error:
-        raise _failure(plan, f"The {ENTRIES} of {plan.what} can't be run", error) from error
+        raise _failure(spec, f"The {ENTRIES} of {spec.what} can't be run", error) from error
     return module
 
 
-def _function(plan: Plan, module: ModuleType) -> Any:
-    function = getattr(module, plan.place.entry, None)
-    if not callable(function) or plan.place.entry.startswith("_"):
+def _function(spec: TorchHubSpec, module: ModuleType) -> Any:
+    function = getattr(module, spec.place.entry, None)
+    if not callable(function) or spec.place.entry.startswith("_"):
         known = [n for n, value in vars(module).items() if inspect.isfunction(value)]
         names = [name for name in known if not name.startswith("_")]
-        raise UnknownNameError("entry point", plan.place.entry, names)
+        raise UnknownNameError("entry point", spec.place.entry, names)
     return function
 
 
-def _arguments(plan: Plan, function: Any, wanted: bool) -> dict[str, Any]:
+def _arguments(spec: TorchHubSpec, function: Any, wanted: bool) -> dict[str, Any]:
     """What to call the entry point with. Raises HeadstartError for options that it doesn't have."""
     known = inspect.signature(function).parameters
     anything = any(parameter.kind is _OPEN for parameter in known.values())
-    unknown = [name for name in plan.keywords if name not in known and not anything]
+    unknown = [name for name in spec.keywords if name not in known and not anything]
     if unknown:
         raise HeadstartError(
-            f"{plan.what} has no option {unknown[0]!r}. Its options: "
+            f"{spec.what} has no option {unknown[0]!r}. Its options: "
             f"{', '.join(known) or 'none'}, and those of the hub torchhub."
         )
     values = {
         name: text if _is_text(known.get(name)) else _value(text)
-        for name, text in plan.keywords.items()
+        for name, text in spec.keywords.items()
     }
-    said = "pretrained" in plan.reference.options
+    said = "pretrained" in spec.reference.options
     if "pretrained" in known or (anything and said and wanted):
         values["pretrained"] = wanted
     elif "weights" in known and not wanted:
@@ -129,29 +131,29 @@ def _value(text: str) -> Any:
     return None if text.lower() == "none" else literal(text)
 
 
-def _call(plan: Plan, function: Any, arguments: Mapping[str, Any]) -> nn.Module:
+def _call(spec: TorchHubSpec, function: Any, arguments: Mapping[str, Any]) -> nn.Module:
     try:
         network = function(**arguments)
     except (Exception, SystemExit) as error:
-        raise _failure(plan, f"{plan.what} failed", error) from error
+        raise _failure(spec, f"{spec.what} failed", error) from error
     if not isinstance(network, nn.Module):
         raise HeadstartError(
-            f"{plan.what} answers with {type(network).__name__}, not a torch.nn.Module. "
+            f"{spec.what} answers with {type(network).__name__}, not a torch.nn.Module. "
             "Give an entry point that answers a network."
         )
     return network.eval()
 
 
-def _failure(plan: Plan, what: str, error: BaseException) -> HeadstartError:
+def _failure(spec: TorchHubSpec, what: str, error: BaseException) -> HeadstartError:
     offline = " HF_HUB_OFFLINE forbids connections." if constants.HF_HUB_OFFLINE else ""
     missing = str(error.name).partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
-    own = any(Path(name).parts[0] in (missing, f"{missing}.py") for name in plan.code.files)
+    own = any(Path(name).parts[0] in (missing, f"{missing}.py") for name in spec.code.files)
     advice = "Check its options, or give another ref"
     advice = f"Install {missing}" if missing and not own else advice
-    return HeadstartError(f"{what} ({beheading.first_line(error)}).{offline} {advice}.")
+    return HeadstartError(f"{what} ({head_removal.first_line(error)}).{offline} {advice}.")
 
 
-def _demand_dependencies(plan: Plan, folder: Path) -> None:
+def _demand_dependencies(spec: TorchHubSpec, folder: Path) -> None:
     """Raise HeadstartError where packages that hubconf.py lists are not installed."""
     try:
         body = ast.parse((folder / ENTRIES).read_bytes()).body
@@ -168,7 +170,7 @@ def _demand_dependencies(plan: Plan, folder: Path) -> None:
     if len(own) < len(missing):
         wanted = " ".join(name for name in missing if name not in own)
         raise HeadstartError(
-            f"{plan.what} needs packages that are not installed. Run pip install {wanted}, or what "
+            f"{spec.what} needs packages that are not installed. Run pip install {wanted}, or what "
             "its authors say."
         )
 

@@ -8,14 +8,15 @@ from typing import final
 import torch
 from torch import nn
 
-from headstart.contracts import Backbone, Card, Hub, Origin
+from headstart.contracts import Backbone, Card, Hub
 from headstart.contracts.references import Reference
-from headstart.errors import HeadstartError, WeightsError
+from headstart.errors import HeadstartError
 from headstart.hubs.torchvision import listing
 from headstart.hubs.torchvision.building import Chosen, behead, create, fill
-from headstart.hubs.torchvision.planning import Plan, settle
+from headstart.hubs.torchvision.planning import TorchvisionSpec, settle
+from headstart.loading import head_removal
+from headstart.loading.head_removal import Headless
 from headstart.loading.stages import find_stages
-from headstart.loading.weights import digest
 from headstart.loading.weights.sizes import check_network
 
 
@@ -48,73 +49,52 @@ class Torchvision(Hub):
         Raises UnknownNameError for a name torchvision doesn't have, HeadstartError for an option it
         can't use, WeightsError for weights that are missing or belong to another network.
         """
-        plan = settle(reference)
-        channels = int(plan.preprocess["channels"])
-        held = None if plan.file is None else plan.file.count
-        sides = (channels, plan.size, plan.size)
-        check_network(lambda: _without_values(plan, channels), held, plan.what, sides)
-        network = _made(plan, channels)
+        spec = settle(reference)
+        channels = int(spec.preprocess["channels"])
+        held = None if spec.file is None else spec.file.count
+        sides = (channels, spec.size, spec.size)
+        check_network(lambda: _without_values(spec, channels), held, spec.what, sides)
+        network = _made(spec, channels)
         own, head, notes = behead(network), None, tuple[str, ...]()
-        if plan.file is not None:
-            source = Chosen(plan.file, plan.source, plan.averaged)
+        if spec.file is not None:
+            source = Chosen(spec.file, spec.source, spec.options.ema)
             adapt = channels if "channels" in reference.options else None
-            head, notes = fill(network, own, source, plan.resized, adapt)
-        example = torch.randn(2, channels, plan.size, plan.size, generator=_still())
-        width = _width(plan, network.eval(), example)
-        return Backbone(
-            stages=find_stages(network, example),
-            feature_dim=width,
-            modality="image",
-            preprocess=plan.preprocess,
-            origin=_origin(plan, network),
-            architecture=Reference(
-                "torchvision", reference.name, options={**plan.changes, "pretrained": "false"}
-            ),
-            head=head,
-            head_name=own.name,
-            notes=notes,
+            head, notes = fill(network, own, source, spec.resized, adapt)
+        example = head_removal.example(spec.preprocess)
+        width = _width(spec, network.eval(), example)
+        return head_removal.backbone(
+            Headless(network, find_stages(network, example), width, head, own.name, notes=notes),
+            reference,
+            architecture=spec.rebuilt(spec.changes),
+            pretrained=spec.file is not None,
+            preprocess=spec.preprocess,
+            terms=(spec.licence, spec.trained_on),
         )
 
 
-def _made(plan: Plan, channels: int) -> nn.Module:
-    filled = plan.file is not None
-    return create(plan.reference.name, plan.size, channels, filled=filled, what=plan.what)
+def _made(spec: TorchvisionSpec, channels: int) -> nn.Module:
+    filled = spec.file is not None
+    return create(spec.reference.name, spec.size, channels, filled=filled, what=spec.what)
 
 
-def _without_values(plan: Plan, channels: int) -> nn.Module | None:
+def _without_values(spec: TorchvisionSpec, channels: int) -> nn.Module | None:
     """The network as torch's device meta makes it; None for a RegNet, whose widths are tensors."""
     try:
-        return _made(plan, channels)
+        return _made(spec, channels)
     except NotImplementedError:
         return None
 
 
-def _still() -> torch.Generator:
-    return torch.Generator().manual_seed(0)
-
-
-def _width(plan: Plan, network: nn.Module, example: torch.Tensor) -> int:
+def _width(spec: TorchvisionSpec, network: nn.Module, example: torch.Tensor) -> int:
     """How wide the features are. Raises HeadstartError where there are none."""
     try:
         with torch.no_grad():
             features = network(example)
     except Exception as error:  # sizes that don't fit the architecture fail in as many ways
         raise HeadstartError(
-            f"{plan.what} can't read pictures of {plan.size} px ({error}). "
+            f"{spec.what} can't read pictures of {spec.size} px ({error}). "
             "Give it another size=, or none."
         ) from error
-    if plan.file is not None and not features.isfinite().all():
-        raise WeightsError(
-            f"{plan.source} holds weights whose features are not finite. Give other weights."
-        )
+    if spec.file is not None:
+        head_removal.demand_finite(features, spec.source)
     return int(features.shape[1])
-
-
-def _origin(plan: Plan, network: nn.Module) -> Origin:
-    return Origin(
-        reference=str(plan.reference),
-        licence=plan.licence,
-        trained_on=plan.trained_on,
-        weights_hash=digest(network.state_dict()),
-        pretrained=plan.file is not None,
-    )

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, final
 
-from headstart.contracts.references import Reference, build
+from headstart.contracts.references import Reference
 from headstart.errors import HeadstartError, UnknownNameError, WeightsError
 from headstart.hubs.torchvision import listing
-from headstart.hubs.torchvision.fetching import fetch
+from headstart.loading import downloads
+from headstart.loading.spec import HubOptions, LoadSpec, resolve
 from headstart.loading.weights import Weights, names_file, read
 
 _FILTERS: Final = ("nearest", "box", "bilinear", "bicubic", "lanczos")
+_HASH: Final = re.compile(r"-([0-9a-f]{8,})\.\w+$")  # the start of the file's sha256, in its name
 _CHANGEABLE: Final = ("size", "channels", "crop", "interpolation")
 _SCALING: Final = ("googlenet", "inception_v3")  # by themselves, where there are three channels
 
 
 @final
 @dataclass(frozen=True)
-class Settings:
+class TorchvisionOptions(HubOptions):
     """The options of a reference: `size` in pixels, `crop` a share of the resized picture."""
 
     pretrained: bool = True
@@ -44,23 +48,16 @@ class _Found:
 
 @final
 @dataclass(frozen=True)
-class Plan:
+class TorchvisionSpec(LoadSpec[TorchvisionOptions]):
     """What to build, from which weights, fed with what."""
 
-    reference: Reference
     preprocess: Mapping[str, Any]
     changes: Mapping[str, str]  # the options that turn the default preprocessing into this one
     resized: bool  # whether the user asked for this size
     file: Weights | None
     source: str  # how messages call the weights
-    averaged: bool  # whether the file's averaged weights are wanted
     licence: str | None
     trained_on: str | None
-
-    @property
-    def what(self) -> str:
-        """How messages call the network."""
-        return f"torchvision:{self.reference.name}"
 
     @property
     def size(self) -> int:
@@ -68,7 +65,7 @@ class Plan:
         return int(self.preprocess["height"])
 
 
-def settle(reference: Reference) -> Plan:
+def settle(reference: Reference) -> TorchvisionSpec:
     """Look the name and its weights up, read these, and sort the options.
 
     Raises UnknownNameError for a name, WeightsError for weights that are not known, not there or
@@ -81,17 +78,17 @@ def settle(reference: Reference) -> Plan:
     default = next(iter(known.values()))
     entry = _entry(reference, known)
     base = recipe(entry or default)
-    asked = build(Settings, {**_options(base), **reference.options}, f"torchvision:{name}")
-    _check(asked, reference)
-    weights = _weights(reference, entry) if asked.pretrained or entry is None else _Found()
+    options = resolve(TorchvisionOptions, reference, _options(base))
+    _check(options, reference)
+    weights = _weights(reference, entry) if options.pretrained or entry is None else _Found()
     resized = "size" in reference.options
-    side = (None if resized else _side(weights.file)) or asked.size
-    changed = {"crop": asked.crop, "interpolation": asked.interpolation}
-    sides = {"channels": asked.channels, "height": side, "width": side}
-    preprocess = {**base, **sides, **changed, **_scale(base, asked.channels, name)}
+    side = (None if resized else _side(weights.file)) or options.size
+    changed = {"crop": options.crop, "interpolation": options.interpolation}
+    sides = {"channels": options.channels, "height": side, "width": side}
+    preprocess = {**base, **sides, **changed, **_scale(base, options.channels, name)}
     plain = _options(recipe(default))
     changes = {key: text for key, text in _options(preprocess).items() if text != plain[key]}
-    return Plan(reference, preprocess, changes, resized, averaged=asked.ema, **vars(weights))
+    return TorchvisionSpec(reference, options, preprocess, changes, resized, **vars(weights))
 
 
 def _entry(reference: Reference, known: Mapping[str, Any]) -> Any:
@@ -112,7 +109,7 @@ def _entry(reference: Reference, known: Mapping[str, Any]) -> Any:
 def _weights(reference: Reference, entry: Any) -> _Found:
     """The weights of an entry, or of the reference's file where it is None."""
     if entry is not None:
-        path = fetch(entry.url, f"torchvision:{reference.name}")
+        path = _fetched(entry.url, f"torchvision:{reference.name}")
         return _Found(read(path), str(path), listing.licence(entry), listing.trained_on(entry))
     file = read(str(reference.weights), reference.option("ema", True))
     header = file.metadata
@@ -124,6 +121,23 @@ def _weights(reference: Reference, entry: Any) -> _Found:
         )
     licence = header.get("licence") or header.get("license")
     return _Found(file, str(reference.weights), licence, header.get("trained_on"))
+
+
+def _fetched(url: str, what: str) -> Path:
+    """The file of this address, downloaded where it is not at hand, and compared with its hash.
+
+    Raises WeightsError where it is neither here nor to be had.
+    """
+    path = listing.stored(url)
+    named = _HASH.search(path.name)
+    return downloads.fetch(
+        url,
+        path,
+        sha256=named[1] if named else "",
+        what=f"The file of weights of {what}",
+        advice=f"Give a local file with {what}@FILE, or take random weights with "
+        f"{what}?pretrained=false.",
+    )
 
 
 def recipe(entry: Any) -> dict[str, Any]:
@@ -161,9 +175,9 @@ def _options(recipe: Mapping[str, Any]) -> dict[str, str]:
     return {name: str(values[name]) for name in _CHANGEABLE}
 
 
-def _check(asked: Settings, reference: Reference) -> None:
-    sides_fit = min(asked.size, asked.channels) >= 1
-    if not sides_fit or not 0 < asked.crop <= 1 or asked.interpolation not in _FILTERS:
+def _check(options: TorchvisionOptions, reference: Reference) -> None:
+    sides_fit = min(options.size, options.channels) >= 1
+    if not sides_fit or not 0 < options.crop <= 1 or options.interpolation not in _FILTERS:
         raise HeadstartError(
             f"{reference} has a size below 1, channels below 1, a crop that is not between 0 and "
             "1, or an unknown interpolation. Give for example size=224&crop=0.875, and for the "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from abc import ABC
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import ClassVar, Final, final
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from headstart.contracts import Backbone, Card, Hub, Origin
-from headstart.contracts.references import Reference, build
+from headstart.contracts.references import Reference
 from headstart.errors import HeadstartError, UnknownNameError, WeightsError
 from headstart.hubs.word_vectors.network import (
     POOLINGS,
@@ -33,17 +33,18 @@ from headstart.hubs.word_vectors.tokens import (
     known,
     tokenizer,
 )
-from headstart.loading.weights import State, digest, load_into
+from headstart.loading.spec import HubOptions, resolve
+from headstart.loading.weights import State, apart, digest, linear, load_into
 from headstart.loading.weights import read as read_weights
 
 _TOKENIZER: Final = "tokenizer.json"
-_HEAD: Final = "head."
+_HEAD: Final = "head"
 _LOWER: Final = {"auto": None, "yes": True, "no": False}
 
 
 @final
 @dataclass(frozen=True)
-class Settings:
+class WordOptions(HubOptions):
     """The options of word vectors.
 
     `pooling` is mean or sif, `words` how many of the file's first words are taken, `lower` whether
@@ -94,12 +95,12 @@ class WordVectors(Hub, ABC):
         Raises HeadstartError for unknown options, WeightsError for files that are missing, damaged
         or belong to another network.
         """
-        settings = build(Settings, reference.options, f"{reference.hub}:{reference.name}")
-        _check(settings, reference)
+        options = resolve(WordOptions, reference)
+        _check(options, reference)
         state = None if reference.weights is None else read_weights(reference.weights).state
         source = _saved if Path(reference.name).is_dir() else _read
-        words = source(reference, settings, state)
-        embeddings = Embeddings(_vectors(words, settings, state), settings.pooling)
+        words = source(reference, options, state)
+        embeddings = Embeddings(_vectors(words, options, state), options.pooling)
         head = None if state is None else _fill(embeddings, state, str(reference.weights))
         return Backbone(
             stages={"embeddings": embeddings, "pooling": Pooling()},
@@ -107,7 +108,7 @@ class WordVectors(Hub, ABC):
             modality="text",
             preprocess={
                 "tokenizer": hashlib.sha256(words.tokenizer).hexdigest(),
-                "max_length": settings.max_length,
+                "max_length": options.max_length,
                 "pad": PAD,
                 "unknown": UNKNOWN,
                 "types": False,
@@ -117,9 +118,9 @@ class WordVectors(Hub, ABC):
                 licence=None,
                 trained_on=None,
                 weights_hash=digest(embeddings.state_dict()),
-                pretrained=settings.pretrained or state is not None,
+                pretrained=options.pretrained or state is not None,
             ),
-            architecture=_architecture(reference, settings, words.dimension),
+            architecture=_architecture(reference, options, words.dimension),
             head=head,
             files={_TOKENIZER: words.tokenizer},
             notes=words.notes,
@@ -162,29 +163,29 @@ class _Words:
     notes: Sequence[str] = ()
 
 
-def _check(settings: Settings, reference: Reference) -> None:
-    if settings.pooling not in POOLINGS:
-        raise UnknownNameError("pooling", settings.pooling, POOLINGS)
-    if settings.lower not in _LOWER:
+def _check(options: WordOptions, reference: Reference) -> None:
+    if options.pooling not in POOLINGS:
+        raise UnknownNameError("pooling", options.pooling, POOLINGS)
+    if options.lower not in _LOWER:
         raise HeadstartError(
-            f"{reference} says lower={settings.lower}. Give auto, yes or no, or leave it out."
+            f"{reference} says lower={options.lower}. Give auto, yes or no, or leave it out."
         )
-    if min(settings.words, settings.max_length) < 1 or settings.dimension < 0:
+    if min(options.words, options.max_length) < 1 or options.dimension < 0:
         raise HeadstartError(
             f"{reference} has a number below 1. Give for example words=50000&max_length=512."
         )
 
 
-def _read(reference: Reference, settings: Settings, state: State | None) -> _Words:
+def _read(reference: Reference, options: WordOptions, state: State | None) -> _Words:
     """The words of the user's file, with their vectors where those are wanted."""
     path = Path(reference.name)
-    found = read(path, settings.words, SPECIAL, settings.pretrained and state is None)
-    if settings.dimension not in (0, found.dimension):
+    found = read(path, options.words, SPECIAL, options.pretrained and state is None)
+    if options.dimension not in (0, found.dimension):
         raise WeightsError(
-            f"{path} has {found.dimension} numbers for each word, not {settings.dimension}. "
+            f"{path} has {found.dimension} numbers for each word, not {options.dimension}. "
             "Leave the option dimension out."
         )
-    lower = _LOWER[settings.lower]
+    lower = _LOWER[options.lower]
     content = tokenizer(found.words, is_lower(found.words) if lower is None else lower)
     vectors = None if found.matrix is None else torch.from_numpy(found.matrix)
     out = found.unreadable
@@ -193,31 +194,31 @@ def _read(reference: Reference, settings: Settings, state: State | None) -> _Wor
     return _Words(content, len(found.words), found.dimension, vectors, notes)
 
 
-def _saved(reference: Reference, settings: Settings, state: State | None) -> _Words:
+def _saved(reference: Reference, options: WordOptions, state: State | None) -> _Words:
     """The words of a folder that Headstart saved; its weights hold their vectors."""
     path = Path(reference.name) / _TOKENIZER
     if not path.is_file():
         raise WeightsError(f"{path} is not a file. Give a file of word vectors, or a saved folder.")
-    if state is None and settings.pretrained:
+    if state is None and options.pretrained:
         raise WeightsError(
             f"{reference.name} is a folder. Give a file of word vectors; a model that Headstart "
             f"saved is checkpoint:{reference.name}."
         )
     content = path.read_bytes()
     found = known(content, str(path))
-    if found.words > settings.words or _LOWER[settings.lower] not in (None, found.lower):
+    if found.words > options.words or _LOWER[options.lower] not in (None, found.lower):
         raise WeightsError(
             f"{path} holds {found.words:,} words and {'' if found.lower else 'no '}lower-casing, "
             "which can't be changed now. Leave the options words and lower out."
         )
     held = None if state is None else state.get(VECTORS)
-    dimension = settings.dimension or (0 if held is None else held.shape[-1])
+    dimension = options.dimension or (0 if held is None else held.shape[-1])
     if not dimension:
         raise WeightsError(f"{path} doesn't say how long vectors are. Add ?dimension=300.")
     return _Words(content, found.words, dimension)
 
 
-def _vectors(words: _Words, settings: Settings, state: State | None) -> Tensor:
+def _vectors(words: _Words, options: WordOptions, state: State | None) -> Tensor:
     """What the network begins with: read, random, or anything where weights follow."""
     if words.vectors is not None:
         return words.vectors
@@ -228,25 +229,12 @@ def _vectors(words: _Words, settings: Settings, state: State | None) -> Tensor:
 
 def _fill(embeddings: Embeddings, state: State, what: str) -> nn.Module | None:
     """Load the weights into the network, and answer the head that they hold, if any."""
-    parts = {n.removeprefix(_HEAD): tensor for n, tensor in state.items() if n.startswith(_HEAD)}
-    rest = {name: tensor for name, tensor in state.items() if not name.startswith(_HEAD)}
-    load_into(embeddings, rest, what)
-    if "weight" not in parts:
-        return None
-    outputs, inputs = parts["weight"].shape
-    head = nn.Linear(inputs, outputs, bias="bias" in parts, device="meta").to_empty(device="cpu")
-    load_into(head, parts, f"{what} (its head)")
-    return head
+    body, head = apart(state, _HEAD)
+    load_into(embeddings, body, what)
+    return linear(head, None, what)
 
 
-def _architecture(reference: Reference, settings: Settings, dimension: int) -> Reference:
+def _architecture(reference: Reference, options: WordOptions, dimension: int) -> Reference:
     """What rebuilds the network: the settings that aren't the usual ones, and its size."""
-    rebuilt = replace(settings, dimension=dimension, pretrained=False)
-    changed = {f.name: getattr(rebuilt, f.name) for f in fields(rebuilt)}
-    options = {name: str(value).lower() for name, value in changed.items()}
-    usual = {f.name: str(f.default).lower() for f in fields(rebuilt)}
-    return Reference(
-        reference.hub,
-        reference.name,
-        options={name: value for name, value in options.items() if value != usual[name]},
-    )
+    rebuilt = replace(options, dimension=dimension, pretrained=False)
+    return Reference(reference.hub, reference.name, options=rebuilt.changed())

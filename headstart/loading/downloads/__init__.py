@@ -1,6 +1,7 @@
 """Files from other machines: fetched, checked and unpacked, whole or not at all."""
 
 from headstart.loading.downloads.fetching import alone as alone
+from headstart.loading.downloads.fetching import cut_off as cut_off
 from headstart.loading.downloads.fetching import fetch as fetch
 from headstart.loading.downloads.folders import Kept as Kept
 from headstart.loading.downloads.folders import fetch_folder as fetch_folder

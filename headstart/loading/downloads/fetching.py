@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -99,6 +100,20 @@ def fetch(
             f"{what or path.name} could not be fetched from {url} ({_reason(error)}). {advice}"
         ) from error
     return path
+
+
+def cut_off(address: str) -> bool:
+    """Whether no download from there can begin, found before a library's many slow attempts."""
+    if constants.HF_HUB_OFFLINE:
+        return True
+    if http.getproxies():
+        return False
+    where = urlsplit(address)
+    try:
+        socket.getaddrinfo(where.hostname, where.port or 443)
+    except OSError:
+        return True
+    return False
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Weight files: read without running code, checked, hashed, and written whole or not at all."""
 
 from headstart.loading.weights.fitting import Fitted as Fitted
+from headstart.loading.weights.fitting import apart as apart
 from headstart.loading.weights.fitting import fit as fit
 from headstart.loading.weights.fitting import linear as linear
 from headstart.loading.weights.opening import TORCH_SUFFIXES as TORCH_SUFFIXES

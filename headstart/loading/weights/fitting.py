@@ -102,15 +102,23 @@ def fit(
     )
 
 
-def linear(head: State, width: int, what: str) -> nn.Linear | None:
+def apart(state: Mapping[str, Tensor], head: str) -> tuple[State, State]:
+    """The tensors of a network, and those of its head, called `head`, under their own names."""
+    prefix = f"{head}."
+    parts = {n.removeprefix(prefix): t for n, t in state.items() if n.startswith(prefix)}
+    return {n: t for n, t in state.items() if not n.startswith(prefix)}, parts
+
+
+def linear(head: Mapping[str, Tensor], width: int | None, what: str) -> nn.Linear | None:
     """The layer that a checkpoint's head is, or None where it has none.
 
-    Raises WeightsError where it doesn't read `width` features; `what` names the file.
+    Raises WeightsError where it doesn't read `width` features (None: any); `what` names the file.
     """
     weight = head.get("weight")
     if weight is None or weight.dim() != 2:
         return None
-    layer = nn.Linear(width, weight.shape[0], "bias" in head, device="meta").to_empty(device="cpu")
+    sides = weight.shape[1] if width is None else width, weight.shape[0]
+    layer = nn.Linear(*sides, "bias" in head, device="meta").to_empty(device="cpu")
     load_into(layer, head, f"{what} (its head)")
     return layer
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
 from headstart import catalog
 from headstart.contracts import Backbone, Card, Modality
 from headstart.contracts.references import parse
-from headstart.data import recognise
+from headstart.data import Data, recognise
 from headstart.defaults import Settings
 from headstart.errors import HeadstartError
 from headstart.evidence import Arm, Interval, average, paired
@@ -76,7 +75,7 @@ def _clear(better: Candidate, other: Candidate) -> bool:
     return behind(better, other).low > 0
 
 
-def modality_of(data: str | Path, settings: Settings) -> tuple[str, Modality]:
+def modality_of(data: Data, settings: Settings) -> tuple[str, Modality]:
     """The modality of a data set for which no backbone says it."""
     known = {name: catalog.modality(name) for name in catalog.names("modalities")}
     name = recognise(data, known, schema(settings))

@@ -5,28 +5,31 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
+from typing import Any, Unpack
 
+from headstart.data import data_of
 from headstart.defaults import Settings
 from headstart.errors import HeadstartError
 from headstart.pipeline.demands import validate_strategy
+from headstart.pipeline.options import Options, settings_of
 from headstart.pipeline.prepare import RunContext
 from headstart.pipeline.selection import strategy_search
 from headstart.pipeline.selection.ranking import BackboneRanking
 from headstart.pipeline.selection.successive_halving import successive_halving
 from headstart.results.ranking import CheckedRanking, Ranking
-from headstart.runtime.progress import Progress, Silent
+from headstart.runtime.progress import Show, as_progress
 
 STRATEGY = "lp-ft"
 
 
 def rank(
-    data: str | Path,
+    data: Any,
     backbones: Sequence[str] = (),
     *,
     download: bool = False,
     settings: Settings | None = None,
-    progress: Progress | None = None,
+    progress: Show = None,
+    **options: Unpack[Options],
 ) -> Ranking:
     """Rank pretrained backbones for labelled data by their features.
 
@@ -35,7 +38,8 @@ def rank(
     features can't tell apart are fine-tuned briefly. Raises HeadstartError where there is none, or
     none can be used.
     """
-    around = RunContext.of(settings or Settings(), progress or Silent())
+    data = data_of(data)
+    around = RunContext.of(settings_of(settings, options), as_progress(progress))
     look = BackboneRanking.at(data, backbones, download, around)
     if around.budget.limited:
         successive_halving(look, around.budget.until(1.0))
@@ -43,19 +47,21 @@ def rank(
 
 
 def check_ranking(
-    data: str | Path,
+    data: Any,
     backbones: Sequence[str] = (),
     *,
     strategy: str = STRATEGY,
     download: bool = False,
     settings: Settings | None = None,
-    progress: Progress | None = None,
+    progress: Show = None,
+    **options: Unpack[Options],
 ) -> CheckedRanking:
     """Rank backbones, then fine-tune all of them and say what following the ranking would cost.
 
     Raises HeadstartError where fewer than two can be fine-tuned.
     """
-    around = RunContext.of(settings or Settings(), progress or Silent())
+    data = data_of(data)
+    around = RunContext.of(settings_of(settings, options), as_progress(progress))
     validate_strategy(strategy)
     look = BackboneRanking.at(data, backbones, download, around)
     ranked = around.budget.elapsed()

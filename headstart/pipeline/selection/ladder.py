@@ -9,8 +9,9 @@ from math import sqrt
 import numpy as np
 
 from headstart import catalog, defaults, evidence
-from headstart.contracts import Backbone
+from headstart.contracts import Backbone, Encoding
 from headstart.data import refolded
+from headstart.data.targets import kind_named
 from headstart.errors import HeadstartError
 from headstart.evidence import Arm, ArmResult, Experiment
 from headstart.pipeline.demands import demand_steps
@@ -98,7 +99,8 @@ def tried_names(experiment: Experiment, backbone: Backbone) -> list[str]:
     if not backbone.differentiable:
         return []
     dataset = experiment.dataset
-    labels = len(dataset.labels) if dataset.kind == "classes" else 0
+    classes = kind_named(dataset.kind).encoding is Encoding.INDEX
+    labels = len(dataset.labels) if classes else 0
     found = []
     for name in defaults.ladder(len(dataset.split("train")), labels, backbone.delicate):
         try:

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from headstart import evidence
 from headstart.contracts import Backbone
 from headstart.contracts.references import parse
-from headstart.data import Dataset, Item, nested
+from headstart.data import Data, Dataset, Item, nested
 from headstart.errors import HeadstartError, OutOfTimeError
 from headstart.evidence import Experiment
 from headstart.features.extract import extract
@@ -35,7 +34,7 @@ from headstart.pipeline.selection.candidates import (
 )
 from headstart.plan import trained_on
 from headstart.results.ranking import Ranking
-from headstart.transferability import SCORES, Sample, combined, ridge
+from headstart.transferability import Sample, combined, ridge, scored
 from headstart.transferability.history import Past, recall, remember
 from headstart.transferability.prior import Prior, prior
 
@@ -60,7 +59,7 @@ class BackboneRanking:
     @classmethod
     def at(
         cls,
-        data: str | Path,
+        data: Data,
         asked: Sequence[str],
         download: bool,
         around: RunContext,
@@ -207,9 +206,8 @@ class BackboneRanking:
         found = extract(prefix, items, experiment.reader, experiment.progress, until=until)
         if found.computed:
             each.speed = found.computed / found.seconds
-        features = found.features()
-        sample = Sample(features, targets, self.dataset.kind, _answers(backbone, features))
-        each.scores = {name: score.of(sample) for name, score in SCORES.items()}
+        sample = Sample(found.features(), targets, self.dataset.kind)
+        each.scores = scored(sample)
         predicted = ridge(sample)
         labels = len(self.dataset.labels)
         if predicted.shape[1] < labels:  # the last classes don't occur among these items
@@ -251,15 +249,6 @@ class BackboneRanking:
                     f"{min(len(best.held), len(each.held))} items "
                     f"({100 * gap.low:.1f} to {100 * gap.high:.1f})"
                 )
-
-
-def _answers(backbone: Backbone, features: np.ndarray) -> np.ndarray | None:
-    """What the pretrained head makes of the features, as probabilities (N, its labels)."""
-    if backbone.head is None:
-        return None
-    with torch.inference_mode():
-        logits = backbone.head.cpu().eval()(torch.from_numpy(features))
-    return np.asarray(torch.softmax(logits, 1))
 
 
 def _remember(look: BackboneRanking, each: Candidate) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
+from headstart.data import Data
 from headstart.pipeline.demands import AUTO, trains
 from headstart.pipeline.prepare import RunContext, claim_many
 from headstart.pipeline.selection import strategy_search
@@ -18,7 +18,7 @@ HALVED = 0.3  # of a budget, by when the backbone is chosen
 
 
 def search(
-    data: str | Path,
+    data: Data,
     asked: Sequence[str],
     strategy: str | None,
     around: RunContext,

@@ -11,7 +11,7 @@ from headstart.data import Dataset
 from headstart.evidence import Arm, ArmResult, Experiment
 from headstart.features.legality import cacheable_stages
 from headstart.pipeline.affordable import features_in_time, has_time
-from headstart.pipeline.demands import AUTO, demand_steps, demand_trainable
+from headstart.pipeline.demands import AUTO, demand_probe, demand_steps, demand_trainable
 from headstart.pipeline.folding import Folding, by_folds
 from headstart.pipeline.heads import FEATURES, head_of, moves
 from headstart.pipeline.selection.ladder import BLENDED, Ladder, tried_names
@@ -80,21 +80,21 @@ def run(
     validation can't tell which of the two is better. All is done when the budget `until` ends, if
     one is given. `ready` is called once there is a model, that of the features alone. Raises
     HeadstartError before any work for a strategy that trains where the backbone can't be trained,
-    or not on single items.
+    or not on single items, and for one that is a probe alone where the task has none.
     """
     demand_trainable(asked, backbone)
     demand_steps(asked, experiment, backbone)
+    demand_probe(asked, experiment)
     if experiment.objective():
         experiment.progress.say(experiment.objective())
     whole = experiment.dataset
     experiment, features = features_in_time(experiment, backbone)
     if by_folds(experiment):
         asked = asked if named else BLENDED.get(asked, asked)
-        return _folded(
-            StrategySearch(experiment, backbone, asked, whole=whole), until, ready, named
-        )
+        trial = StrategySearch(experiment, backbone, asked, whole=whole)
+        return _folded(trial, until, ready, named)
     trial = StrategySearch(experiment, backbone, asked, {FEATURES: features}, whole=whole)
-    if ready is not None:
+    if ready is not None and experiment.task.has_probe:  # else nothing has learned anything yet
         ready(replace(trial, tried=dict(trial.tried)))
     if asked == AUTO:
         share = SHARE if experiment.settings.scratch else 1.0

@@ -12,74 +12,73 @@ from transformers import AutoModel, AutoModelForImageClassification
 from headstart.contracts import Backbone
 from headstart.contracts.references import Reference
 from headstart.errors import HeadstartError, WeightsError
-from headstart.hubs.huggingface.adapters import merged
-from headstart.hubs.huggingface.building import built, origin
-from headstart.hubs.huggingface.fitting import HEAD, head_of
-from headstart.hubs.huggingface.loading import Loaded, load, misfit, named_class, read_weights
+from headstart.hubs.huggingface.building import built, origin, with_adapter
+from headstart.hubs.huggingface.fitting import HEAD
+from headstart.hubs.huggingface.loading import load, misfit, named_class, read_weights
 from headstart.hubs.huggingface.pictures.parts import cut
-from headstart.hubs.huggingface.pictures.planning import Plan
+from headstart.hubs.huggingface.pictures.planning import PictureSpec
 from headstart.hubs.huggingface.reading import PROCESSORS
-from headstart.loading.weights import State
+from headstart.loading.weights import State, linear
 
 
-def backbone(plan: Plan) -> Backbone:
+def backbone(spec: PictureSpec) -> Backbone:
     """The encoder in stages, with what its artifact needs to be opened by its own library.
 
     Raises HeadstartError where the network can't be made or fed so, WeightsError for weights that
     are missing or belong to another network.
     """
-    network, head, missing = _network(plan)
-    stages, width = _stages(plan, network)
+    network, head, missing = _network(spec)
+    stages, width = _stages(spec, network)
     missing &= {name for stage in stages.values() for name in stage.state_dict()}
     if missing:
         reason = f"{len(missing)} missing: {', '.join(sorted(missing)[:3])}"
-        raise misfit(_source(plan), reason)
+        raise misfit(_source(spec), reason)
     if head is not None and head.in_features != width:
         raise WeightsError(
-            f"{plan.layout.what} holds a head for {head.in_features} features, and gives {width}. "
+            f"{spec.layout.what} holds a head for {head.in_features} features, and gives {width}. "
             "Make features as the head was trained, with ?pooling=."
         )
-    named = plan.layout.reference
-    options = {**named.options, "pooling": plan.options.pooling, "pretrained": "false"}
+    named = spec.layout.reference
+    options = {**named.options, "pooling": spec.options.pooling, "pretrained": "false"}
     return Backbone(
         stages=stages,
         feature_dim=width,
         modality="image",
-        preprocess=plan.preprocess,
-        origin=origin(plan.layout, plan.pretrained, stages),
-        architecture=Reference("hf", named.name, plan.layout.commit, options),
+        preprocess=spec.preprocess,
+        origin=origin(spec.layout, spec.pretrained, stages),
+        architecture=Reference("hf", named.name, spec.layout.commit, options),
         head=head,
-        head_name=plan.family.head if plan.own else HEAD,
-        delicate=plan.family.delicate,
-        library="transformers" if plan.own else "",
-        native=_native(plan, network),
-        files={PROCESSORS[0]: plan.processor},
+        head_name=spec.family.head if spec.own else HEAD,
+        delicate=spec.family.delicate,
+        library="transformers" if spec.own else "",
+        native=_native(spec, network),
+        files={PROCESSORS[0]: spec.processor},
     )
 
 
-def _stages(plan: Plan, network: nn.Module) -> tuple[dict[str, nn.Module], int]:
+def _stages(spec: PictureSpec, network: nn.Module) -> tuple[dict[str, nn.Module], int]:
     """The stages, and how many features they give for pictures of the plan's size."""
-    fed = plan.preprocess
+    fed = spec.preprocess
     example = torch.zeros(1, fed["channels"], fed["height"], fed["width"])
     try:
-        root = f"{plan.family.prefix}." if plan.own else ""
-        stages = cut(network, plan.family, root, plan.steps, example)
+        root = f"{spec.family.prefix}." if spec.own else ""
+        stages = cut(network, spec.family, root, spec.steps, example)
         return stages, _width(stages, example)
     except Exception as error:  # sizes that don't fit the network fail in as many ways
         shape = "x".join(map(str, example.shape[1:]))
         reason = str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
         raise HeadstartError(
-            f"{plan.layout.what} can't read pictures of {shape} ({reason}). "
+            f"{spec.layout.what} can't read pictures of {shape} ({reason}). "
             "Give it another size=, or none."
         ) from error
 
 
-def _network(plan: Plan) -> tuple[nn.Module, nn.Linear | None, frozenset[str]]:
+def _network(spec: PictureSpec) -> tuple[nn.Module, nn.Linear | None, frozenset[str]]:
     """transformers' network without its head, the head that the weights hold, and what misses."""
-    auto: Any = AutoModelForImageClassification if plan.own else AutoModel
-    state = _state(plan)
-    head = _head(plan, state)
-    config = _labelled(plan.config, auto, 2 if head is None else head.out_features)
+    auto: Any = AutoModelForImageClassification if spec.own else AutoModel
+    state = _state(spec)
+    head = _head(spec, state)
+    config = _labelled(spec.config, auto, 2 if head is None else head.out_features)
     missing: set[str] = set()
 
     def make() -> nn.Module:
@@ -87,17 +86,17 @@ def _network(plan: Plan) -> tuple[nn.Module, nn.Linear | None, frozenset[str]]:
         return network
 
     def fill() -> nn.Module:
-        loaded = load(auto, config, state, _source(plan))
+        loaded = load(auto, config, state, _source(spec))
         missing.update(loaded.missing)
-        layers = f"{plan.family.layers}."
+        layers = f"{spec.family.layers}."
         left = [name for name in loaded.left if layers in name and not name.startswith("text_")]
         if left:
-            raise misfit(_source(plan), f"{len(left)} left over: {', '.join(left[:3])}")
+            raise misfit(_source(spec), f"{len(left)} left over: {', '.join(left[:3])}")
         return loaded.network
 
-    network = built(make, plan.layout, fill if plan.pretrained else None)
-    if plan.own:
-        above, _, last = plan.family.head.rpartition(".")
+    network = built(make, spec.layout, fill if spec.pretrained else None)
+    if spec.own:
+        above, _, last = spec.family.head.rpartition(".")
         setattr(network.get_submodule(above), last, nn.Identity())
     return network.eval(), head, frozenset(missing)
 
@@ -110,40 +109,37 @@ def _labelled(config: Any, auto: Any, labels: int) -> Any:
     return changed
 
 
-def _source(plan: Plan) -> str:
-    return str(plan.layout.file or plan.layout.what)
+def _source(spec: PictureSpec) -> str:
+    return str(spec.layout.file or spec.layout.what)
 
 
-def _state(plan: Plan) -> State:
+def _state(spec: PictureSpec) -> State:
     """The tensors of the weights, with those of an adapter merged into them."""
-    if not plan.pretrained:
+    if not spec.pretrained:
         return {}
-    layout, family = plan.layout, plan.family
+    layout, family = spec.layout, spec.family
     state, _ = read_weights(layout)
     prefix = f"{family.prefix}."  # which a tower of CLIP that was saved alone may lack
-    if plan.own and family.whole and not any(name.startswith(prefix) for name in state):
+    if spec.own and family.whole and not any(name.startswith(prefix) for name in state):
         state = {f"{prefix}{name}": tensor for name, tensor in state.items()}
-    if layout.adapter is not None and layout.file is None:
-
-        def load_it(classifier: bool, labels: int) -> Loaded:
-            auto: Any = AutoModelForImageClassification if classifier else AutoModel
-            config = _labelled(plan.config, auto, labels)
-            built(lambda: auto.from_config(config), layout, nn.Identity)
-            return load(auto, config, state, layout.what)
-
-        state = merged(layout.adapter, layout.what, family.prefix, family.head, load_it)
-    return state
+    return with_adapter(
+        layout,
+        (family.prefix, family.head),
+        state,
+        AutoModelForImageClassification,
+        lambda auto, labels: _labelled(spec.config, auto, labels),
+    )
 
 
-def _head(plan: Plan, state: State) -> nn.Linear | None:
+def _head(spec: PictureSpec, state: State) -> nn.Linear | None:
     """The linear layer over features among the tensors, taken out where it is not transformers'."""
-    name = plan.family.head if plan.own else HEAD
+    name = spec.family.head if spec.own else HEAD
     names = [f"{name}.{part}" for part in ("weight", "bias")]
     parts = {full.removeprefix(f"{name}."): state[full] for full in names if full in state}
-    if not plan.own:
+    if not spec.own:
         for full in names:
             state.pop(full, None)
-    return head_of(parts, plan.layout.what)
+    return linear(parts, None, spec.layout.what)
 
 
 def _width(stages: dict[str, nn.Module], example: Tensor) -> int:
@@ -155,8 +151,8 @@ def _width(stages: dict[str, nn.Module], example: Tensor) -> int:
     return int(answer.shape[1])
 
 
-def _native(plan: Plan, network: Any) -> dict[str, Any]:
+def _native(spec: PictureSpec, network: Any) -> dict[str, Any]:
     """config.json for transformers; the artifact fills in the labels of a classifier."""
-    own = plan.own
+    own = spec.own
     labels: dict[str, Any] = {"id2label": {}, "label2id": {}, "problem_type": None} if own else {}
-    return {**plan.raw, "architectures": [type(network).__name__], **labels}
+    return {**spec.raw, "architectures": [type(network).__name__], **labels}

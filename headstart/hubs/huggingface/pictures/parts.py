@@ -9,7 +9,7 @@ from typing import Any, Final, final
 import torch
 from torch import Tensor, nn
 
-from headstart.hubs.huggingface.parts import Part, Stage
+from headstart.hubs.huggingface.parts import Part, Stage, hidden_states
 from headstart.hubs.huggingface.pictures.families import PictureFamily
 
 _FIRST: Final = 1  # tokens before the patches: that of the class
@@ -34,7 +34,7 @@ class Chain(Part):
     def run(self, stage: nn.Module, inputs: Tensor) -> Tensor:
         """What the last module answers."""
         for name in self.names:
-            inputs = _tensor(stage.get_submodule(name)(inputs))
+            inputs = hidden_states(stage.get_submodule(name)(inputs))
         return inputs
 
 
@@ -48,7 +48,7 @@ class Block(Part):
 
     def run(self, stage: nn.Module, inputs: Tensor) -> Tensor:
         """Hidden states to hidden states."""
-        return _tensor(stage.get_submodule(self.names[0])(inputs, *self.more))
+        return hidden_states(stage.get_submodule(self.names[0])(inputs, *self.more))
 
 
 @final
@@ -120,9 +120,3 @@ def _grids(tower: Any, count: int, example: Tensor) -> list[tuple[Any, ...]]:
 
 def _both(hidden: Tensor, first: int) -> Tensor:
     return torch.cat((hidden[:, 0], hidden[:, first:].mean(1)), dim=1)
-
-
-def _tensor(answer: Any) -> Tensor:
-    """The hidden states in what a module answers: some answer with more."""
-    found: Tensor = answer[0] if isinstance(answer, tuple) else answer
-    return found

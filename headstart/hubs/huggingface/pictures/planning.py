@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, final
 
-from headstart.contracts.references import build
 from headstart.errors import HeadstartError
 from headstart.hubs.huggingface.layout import Layout
 from headstart.hubs.huggingface.pictures.families import FAMILIES, WHOLE, PictureFamily
@@ -15,6 +14,7 @@ from headstart.hubs.huggingface.planning import made
 from headstart.hubs.huggingface.reading import CONFIG, PROCESSORS, dumped
 from headstart.hubs.huggingface.sentences import MODULES
 from headstart.loading.preprocess import PictureInput
+from headstart.loading.spec import LoadSpec, resolve
 
 POOLING: Final = ("own", "pooler", "cls", "mean")
 _ENOUGH: Final = {"size", "mean", "std"}  # options that say how pictures are fed
@@ -23,7 +23,7 @@ _CHANGES: Final = ("size", "crop", "crop_mode", "interpolation", "mean", "std")
 
 @final
 @dataclass(frozen=True)
-class Options(PictureInput):
+class PictureOptions(PictureInput):
     """The options of a reference; those for pictures are the image processor's unless given."""
 
     pooling: str = "own"
@@ -33,7 +33,7 @@ class Options(PictureInput):
 
 @final
 @dataclass(frozen=True)
-class Plan:
+class PictureSpec(LoadSpec[PictureOptions]):
     """What to build, with features made in which way, fed with what.
 
     `raw` and `config` are those of transformers' network for classification where `own`, and of
@@ -41,7 +41,6 @@ class Plan:
     """
 
     layout: Layout
-    options: Options
     family: PictureFamily
     raw: Mapping[str, Any]
     config: Any
@@ -60,7 +59,7 @@ class Plan:
         return self.layout.file is not None or self.options.pretrained
 
 
-def settle(layout: Layout) -> Plan:
+def settle(layout: Layout) -> PictureSpec:
     """Check the options, and read what the files say of network and pictures.
 
     Raises HeadstartError for options and folders that can't be used.
@@ -75,9 +74,10 @@ def settle(layout: Layout) -> Plan:
         )
     options, preprocess, processor = _fed(layout, tower.get("num_channels", 3))
     raw = _classifier(tower, family) if options.pooling == "own" else tower
-    return Plan(
-        layout=layout,
+    return PictureSpec(
+        reference=layout.reference,
         options=options,
+        layout=layout,
         family=family,
         raw=raw,
         config=made(raw, layout.encoder / CONFIG),
@@ -87,7 +87,7 @@ def settle(layout: Layout) -> Plan:
     )
 
 
-def _fed(layout: Layout, channels: Any) -> tuple[Options, dict[str, Any], bytes]:
+def _fed(layout: Layout, channels: Any) -> tuple[PictureOptions, dict[str, Any], bytes]:
     """The options, how pictures are fed with them, and the processor that does so."""
     what, given = layout.what, layout.reference.options
     if channels not in (1, 3):
@@ -101,7 +101,7 @@ def _fed(layout: Layout, channels: Any) -> tuple[Options, dict[str, Any], bytes]
             "Copy it beside the weights, or say so with ?size=224&mean=0.5&std=0.5."
         )
     fed = {} if said is None or enough else recipe(layout, said, channels)
-    options = build(Options, {**_texts(fed, channels), **given}, what)
+    options = resolve(PictureOptions, layout.reference, _texts(fed, channels))
     preprocess = _changed(fed, options, given, what)
     changed = not fed or any(name in given for name in _CHANGES)
     kept = said is not None and (not changed or preprocess["crop_mode"] == "border")
@@ -146,7 +146,7 @@ def _texts(fed: Mapping[str, Any], channels: int) -> dict[str, str]:
 
 
 def _changed(
-    fed: Mapping[str, Any], options: Options, given: Mapping[str, str], what: str
+    fed: Mapping[str, Any], options: PictureOptions, given: Mapping[str, str], what: str
 ) -> dict[str, Any]:
     """The processor's recipe with the user's options put in."""
     asked = options.preprocess(what)

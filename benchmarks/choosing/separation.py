@@ -1,4 +1,7 @@
-"""How far classes lie apart in the features: H-score, SFDA, GBC."""
+"""Scores that rank no backbone here, of how far classes lie apart: H-score, SFDA, GBC.
+
+For `classes` alone; higher is better.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ def h_score(sample: Sample) -> float:
     """
     _, lengths = sample.axes
     variances = lengths**2 / len(sample)
-    shares, means = _means(sample.coordinates, _members(sample))
+    shares, means = _means(_coordinates(sample), _members(sample))
     shrinkage, mean = _ledoit_wolf(sample)
     between = shares @ means**2
     shrunk = (1 - shrinkage) * variances + shrinkage * mean
@@ -48,7 +51,7 @@ def sfda(sample: Sample) -> float:
     score the squared shares of the classes, summed.
     """
     members = _members(sample)
-    items = sample.coordinates
+    items = _coordinates(sample)
     width = sample.features.shape[1]
     _, means = _means(items, members)
     spread = _within(items, members)
@@ -75,7 +78,7 @@ def gbc(sample: Sample) -> float:
     dimensions, and saturates at 0 where classes lie far apart. Features that are all the same score
     -C (C - 1), the least there is.
     """
-    items = sample.coordinates[:, :_COMPONENTS]
+    items = _coordinates(sample)[:, :_COMPONENTS]
     members = _members(sample)
     width = max(items.shape[1], 1)
     counts = members.sum(axis=0)
@@ -90,6 +93,12 @@ def gbc(sample: Sample) -> float:
     uneven = np.log(both) - (np.log(variances)[:, None] + np.log(variances)) / 2
     overlaps = np.exp(-apart / (8 * both) - width / 2 * uneven)
     return float(np.trace(overlaps) - overlaps.sum())
+
+
+def _coordinates(sample: Sample) -> Array:
+    """The centred features along their principal axes, (N, R): the same items, turned."""
+    left, lengths = sample.axes
+    return np.asarray(left * lengths)
 
 
 def _members(sample: Sample) -> Array:
@@ -109,7 +118,7 @@ def _ledoit_wolf(sample: Sample) -> tuple[float, float]:
     count, width = sample.features.shape
     squared = float((lengths**4).sum()) / count**2
     mean = float((lengths**2).sum()) / (count * width)
-    fourth = float(((sample.coordinates**2).sum(axis=1) ** 2).sum()) / count
+    fourth = float(((_coordinates(sample) ** 2).sum(axis=1) ** 2).sum()) / count
     distance = squared - width * mean**2
     error = (fourth - squared) / count
     if distance <= 0:  # every direction varies alike, as a single one does

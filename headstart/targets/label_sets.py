@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 
-from headstart.data.sources import Item, Row
-from headstart.data.targets.classes import demand_known
-from headstart.data.targets.interface import FEW, Splits, Targets, several
+from headstart.contracts.labels import FEW, Items, LabelRow, Names, Splits, demand_known, several
+from headstart.contracts.targets import Encoding, Targets
 from headstart.errors import DataError
 
 
@@ -24,11 +23,26 @@ class LabelSets(Targets):
     """
 
     name: ClassVar[str] = "label sets"
+    encoding: ClassVar[Encoding] = Encoding.MARKS
+    marks: ClassVar[bool | None] = True
+    problem_type: ClassVar[str | None] = "multi_label_classification"
 
     def __init__(self, delimiter: str | None = None) -> None:
         self.delimiter = delimiter
 
-    def read(self, row: Row) -> str | None:
+    def suits(self, values: Sequence[Any]) -> bool:
+        """Lists of text, and lists of whole numbers that differ in length."""
+        lists = [value for value in values if isinstance(value, list)]
+        inside = [each for value in lists for each in value]
+        if not inside or not all(isinstance(each, int | float) for each in inside):
+            return bool(lists)
+        return all(isinstance(n, int) for n in inside) and len({len(value) for value in lists}) > 1
+
+    def parted(self, delimiter: str) -> LabelSets:
+        """Sets written with a sign between their labels."""
+        return LabelSets(delimiter)
+
+    def read(self, row: LabelRow) -> str | None:
         """The set, sorted. An empty list or field is an empty set; no value at all is no label."""
         value = row.value
         if isinstance(value, str) and self.delimiter:
@@ -48,7 +62,7 @@ class LabelSets(Targets):
         names = {str(name).strip() for name in value} - {""}
         return json.dumps(sorted(names), ensure_ascii=False)
 
-    def names(self, path: Path, items: Sequence[Item], columns: Sequence[str]) -> tuple[str, ...]:
+    def names(self, path: Path, items: Items, columns: Names) -> tuple[str, ...]:
         """The labels of all sets, sorted; the sets must differ somewhere."""
         every = {item.label for item in items}
         if len(every) == 1:
@@ -57,34 +71,34 @@ class LabelSets(Targets):
 
     def unvarying(self, path: Path, label: str) -> DataError:
         """The error where all items have the same labels."""
-        told = ", ".join(map(repr, _set(label))) or "none"
+        listed = ", ".join(map(repr, _set(label))) or "none"
         return DataError(
-            f"{path} has the same labels for every item: {told}. Give some that differ."
+            f"{path} has the same labels for every item: {listed}. Give some that differ."
         )
 
-    def recognise(self, path: Path, items: Sequence[Item], known: Sequence[str]) -> None:
+    def recognise(self, path: Path, items: Items, known: Names) -> None:
         """Raise DataError for a label that is not known."""
         every = {item.label for item in items}
         demand_known(path, {name for label in every for name in _set(label)}, known)
 
-    def encode(self, labels: Sequence[str], names: Sequence[str]) -> np.ndarray:
+    def encode(self, labels: Sequence[str], names: Names) -> np.ndarray:
         """1 where an item has a label, else 0: (N, labels) float32."""
         numbers = {name: number for number, name in enumerate(names)}
-        found = np.zeros((len(labels), len(names)), dtype=np.float32)
-        for row, label in zip(found, labels, strict=True):
+        marks = np.zeros((len(labels), len(names)), dtype=np.float32)
+        for row, label in zip(marks, labels, strict=True):
             row[[numbers[name] for name in _set(label)]] = 1
-        return found
+        return marks
 
-    def count(self, items: Sequence[Item], names: Sequence[str]) -> dict[str, int]:
+    def count(self, items: Items, names: Names) -> dict[str, int]:
         """Items with each label; one item may count for several."""
         counts = Counter(name for item in items for name in _set(item.label))
         return {name: counts[name] for name in names}
 
-    def heading(self, names: Sequence[str]) -> str:
+    def heading(self, names: Names) -> str:
         """`with sets of 5 labels`."""
         return f"with sets of {len(names)} {'label' if len(names) == 1 else 'labels'}"
 
-    def spread(self, items: Sequence[Item], names: Sequence[str]) -> str:
+    def spread(self, items: Items, names: Names) -> str:
         """How many labels an item has, how many have none, and how often labels occur."""
         counts = sorted(self.count(items, names).values())
         bare = sum(not _set(item.label) for item in items)
@@ -92,7 +106,7 @@ class LabelSets(Targets):
         parts += [f"{bare} without any"] if bare else []
         return ", ".join([*parts, f"{counts[0]} to {counts[-1]} items a label"])
 
-    def warnings(self, splits: Splits, names: Sequence[str]) -> list[str]:
+    def warnings(self, splits: Splits, names: Names) -> list[str]:
         """Labels that training never or always has, or hardly ever."""
         train = splits.get("train", ())
         counts = self.count(train, names)
@@ -106,7 +120,22 @@ class LabelSets(Targets):
             "Labels that every training item has, so that they are always predicted": always,
             f"Labels of fewer than {FEW} training items": rare,
         }
-        return [f"{told}: {several(found)}." for told, found in sentences.items() if found]
+        return [f"{what}: {several(labels)}." for what, labels in sentences.items() if labels]
+
+    def only_answer(self, outputs: np.ndarray, names: Names) -> str:
+        """The labels that every item gets."""
+        marks = outputs > 0
+        if (marks != marks[0]).any():
+            return ""
+        return ", ".join(repr(str(name)) for name in np.array(names)[marks[0]]) or "no label"
+
+    def sums(
+        self, answers: Sequence[Mapping[str, Any]], targets: np.ndarray, names: Names
+    ) -> tuple[np.ndarray, ...]:
+        """For the F1 of each label: twice those that are right, and all in sets and answers."""
+        true, sets = targets > 0, (set(answer["labels"]) for answer in answers)
+        predicted = np.array([[name in answer for name in names] for answer in sets])
+        return 2.0 * (true & predicted), true.astype(np.float64) + predicted
 
 
 def _set(label: str) -> list[str]:

@@ -1,4 +1,7 @@
-"""Scores that look at the pretrained head's answers only: LEEP and NCE."""
+"""Scores that rank no backbone here, of the pretrained head's answers only: LEEP and NCE.
+
+For `classes` alone; `answers` (N, Cs) are the head's probabilities for the same items.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from headstart.contracts import Array
 from headstart.transferability.sample import Sample
 
 
-def leep(sample: Sample) -> float:
+def leep(sample: Sample, answers: Array) -> float:
     """The mean log probability of an item's class, guessed from the pretrained head's answers.
 
     mean over items i of log(sum over source classes z of P(class of i | z) head(i)_z), where
@@ -18,7 +21,7 @@ def leep(sample: Sample) -> float:
     old classes instead of the features, so it ranks backbones of different heads badly, and with
     more source classes than items it approaches 0 for any head.
     """
-    answers = _answers(sample)
+    answers = _shares(answers)
     joint = sample.codes.T @ answers
     seen = joint.sum(axis=0)
     given = joint / np.where(seen > 0, seen, 1.0)
@@ -26,7 +29,7 @@ def leep(sample: Sample) -> float:
     return float(np.log(guessed).mean())
 
 
-def nce(sample: Sample) -> float:
+def nce(sample: Sample, answers: Array) -> float:
     """Minus the entropy of the class, given the head's likeliest answer. At most 0.
 
     sum over classes y and answers z of P(y, z) log(P(y, z) / P(z)), with shares of the items.
@@ -34,14 +37,14 @@ def nce(sample: Sample) -> float:
     Reference: Tran, Nguyen and Hassner 2019. Cost: O(N Cs). Known failure: as LEEP's; an answer
     that is given once counts as certain, so many source classes raise it.
     """
-    chosen = _answers(sample).argmax(axis=1)
+    chosen = _shares(answers).argmax(axis=1)
     _, numbers = np.unique(chosen, return_inverse=True)
     joint = sample.codes.T @ np.eye(int(numbers.max()) + 1)[numbers] / len(sample)
     given = joint / joint.sum(axis=0)
     return float((joint * np.log(np.where(joint > 0, given, 1.0))).sum())
 
 
-def _answers(sample: Sample) -> Array:
+def _shares(answers: Array) -> Array:
     """The head's probabilities in double precision, each row summing to 1."""
-    answers = np.asarray(sample.source, dtype=np.float64)
+    answers = np.asarray(answers, dtype=np.float64)
     return np.asarray(answers / answers.sum(axis=1, keepdims=True))

@@ -1,0 +1,1 @@
+"""Kinds of target: one file each, found by name."""
