@@ -24,6 +24,7 @@ from headstart.contracts import (
     Batch,
     Card,
     Check,
+    Encoding,
     Examples,
     HeadFitter,
     Hub,
@@ -31,6 +32,7 @@ from headstart.contracts import (
     Model,
     Step,
     Strategy,
+    Targets,
     Task,
 )
 from headstart.contracts.head import TrainingSet
@@ -45,13 +47,14 @@ GOOD: list[tuple[str, Any, Any]] = [
     ("modalities", "image", None),
     ("tasks", "image-classification", None),
     ("heads", "ridge", None),
+    ("targets", "label sets", None),
 ]
 
 
 @pytest.mark.parametrize(("kind", "part", "example"), GOOD)
 def test_a_good_part_passes(kind: str, part: str, example: Any) -> None:
     names = check_part(kind, part, example=example)
-    assert len(names) >= 7 and len(set(names)) == len(names)
+    assert len(names) >= 6 and len(set(names)) == len(names)
     if kind != "hubs":
         assert check_part(kind, catalog.part(kind, part)(), example=example) == names
 
@@ -86,6 +89,13 @@ def test_the_task_of_the_page_passes(monkeypatch: pytest.MonkeyPatch) -> None:
         check_part("tasks", kind)
     three = np.array([[0.0], [4.0], [20.0]], dtype=np.float32)
     assert check_part("tasks", kind, example=(three, ["dots"]))
+
+
+def test_the_kind_of_target_of_the_page_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    kind = shown(monkeypatch, "Counts")
+    with pytest.raises(ContractError, match=r"reads 'counts'.* Give example="):
+        check_part("targets", kind)
+    assert check_part("targets", kind, example=["0", "3", "12"])
 
 
 @pytest.mark.slow
@@ -217,7 +227,7 @@ class Probe(HeadFitter):
         rows = np.hstack([train.features, np.ones((len(train.features), 1))])
         heavy = rows * weights[:, None]
         square = heavy.T @ rows + 1e-3 * np.eye(rows.shape[1])
-        numbers = train.shape.kind == "numbers"
+        numbers = train.shape.encoding is Encoding.AMOUNTS
         wanted = train.memberships() if numbers else 8 * train.memberships() - 4  # log odds
         solution = np.linalg.solve(square, heavy.T @ wanted)
         layer = nn.Linear(rows.shape[1] - 1, solution.shape[1])
@@ -398,6 +408,45 @@ def test_a_broken_task_is_told(part: type[Task], sentence: str) -> None:
 
 def test_the_task_they_are_made_of_is_good() -> None:
     assert check_part("tasks", task("Whole"))
+
+
+# --- kinds of target ---
+
+
+def target(name: str, **own: Any) -> type[Targets]:
+    """Classes, but for this."""
+    good = catalog.part("targets", "classes")
+    methods = {key: value for key, value in vars(good).items() if not key.startswith("__")}
+    return type(name, (Targets,), {**methods, **own, "__doc__": "Classes, but for one thing."})
+
+
+def mixed(self: Any, labels: Sequence[str], names: Sequence[str]) -> np.ndarray:
+    """One number for all labels."""
+    return np.zeros(len(labels), dtype=np.int64)
+
+
+def floats(self: Any, labels: Sequence[str], names: Sequence[str]) -> np.ndarray:
+    """Numbers of another type than the encoding says."""
+    return np.array([names.index(label) for label in labels], dtype=np.float64)
+
+
+TARGETS = [
+    (target("Empty", read=lambda self, row: str(row.value)), r"reads a label from an empty cell"),
+    (target("Mixed", encode=mixed), r"Mixed encodes '\w+' and '\w+' without regard to"),
+    (target("Floats", encode=floats), r"Floats encodes float64 .*Answer int64 of shape"),
+    (target("Once", count=lambda self, items, names: {"all": 6}), r"of twice as many\. Count each"),
+    (target("Calm", demand_variety=lambda *_: None), r"Calm accepts one label for every item\."),
+    (
+        target("Eager", task_settings=lambda *_: {"pear": 1}),
+        r"Eager offers \['pear'\], which \S+ does not take\.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("part", "sentence"), TARGETS, ids=[part.__name__ for part, _ in TARGETS])
+def test_a_broken_kind_of_target_is_told(part: type[Targets], sentence: str) -> None:
+    with pytest.raises(ContractError, match=sentence):
+        check_part("targets", part)
 
 
 # --- hubs ---

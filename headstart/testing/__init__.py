@@ -23,6 +23,7 @@ CHECKED: Final = {
     "hubs": "headstart.testing.hubs",
     "modalities": "headstart.testing.modalities",
     "strategies": "headstart.testing.strategies",
+    "targets": "headstart.testing.targets",
     "tasks": "headstart.testing.tasks",
 }
 

@@ -55,12 +55,14 @@ def examples(kind: str, count: int = 90, seed: int = 0, far: float = 3.0) -> Tra
         "label sets": (members + np.roll(members, 1, axis=1)).astype(np.float32),
         "numbers": members @ np.array([[1.0, 0, 2], [-1, 1, 0], [0, -1, -2]]),
     }
-    return TrainingSet(features, targets[kind], np.ones(count), Shape(kind, WIDTH, LABELS))
+    shape = Shape(catalog.targets(kind).encoding, WIDTH, LABELS)
+    return TrainingSet(features, targets[kind], np.ones(count), shape)
 
 
 def fitted(head: HeadFitter, train: TrainingSet) -> nn.Module:
     """The candidate that loses least on other items."""
-    held_out, task = examples(train.shape.kind, seed=1), catalog.task(TASKS[train.shape.kind])
+    kind = next(each for each in TASKS if catalog.targets(each).encoding is train.shape.encoding)
+    held_out, task = examples(kind, seed=1), catalog.task(TASKS[kind])
     candidates = list(head.candidates(train))
     demand(candidates, head, "has no candidates", "Yield a fitted head for each setting")
     losses = [

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from headstart import catalog
-from headstart.data.targets import KINDS
+from headstart.contracts import Task
 from headstart.testing.tasks import CHECKS, answers, subject
 from headstart.testing.tasks.sample import Sample, answer
 
@@ -50,7 +50,9 @@ def test_it_keeps_its_contract(check: Callable[[Sample], None], name: str) -> No
 
 @every_name
 def test_it_is_named_after_a_modality_and_has_a_known_kind(name: str) -> None:
-    assert catalog.task(name).kind in KINDS
+    assert catalog.task(name).kind in catalog.names("targets")
+    task = catalog.task(name)
+    assert task.has_probe is (type(task).probe is not Task.probe)
     assert name.split("-")[0] in catalog.names("modalities")
 
 
