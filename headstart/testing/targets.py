@@ -122,7 +122,7 @@ def encoded_targets_have_one_row_an_item(sample: Sample) -> None:
     if kind.encoding in expected:
         dtype, shape = expected[kind.encoding]
         demand(
-            (rows.dtype, rows.shape) == (dtype, shape),
+            rows.dtype == np.dtype(dtype) and rows.shape == shape,
             kind,
             f"encodes {rows.dtype} of shape {rows.shape}",
             f"Answer {np.dtype(dtype)} of shape {shape}, or set encoding",
