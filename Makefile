@@ -1,6 +1,6 @@
 # Everything below needs only python3 (3.11 to 3.13) and make.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-avx2 test-slow check docs docs-help benchmark clean
+.PHONY: help demo test test-avx2 test-slow coverage check docs docs-help benchmark clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -47,6 +47,9 @@ test-avx2: .venv/dev.stamp ## run the contract tests as on a processor that has 
 test-slow: .venv/dev.stamp ## run the tests marked slow
 	@$(PYTEST) -m slow $(TESTS)
 
+coverage: .venv/dev.stamp ## run the tests, and write into htmlcov/ which lines and branches they reach
+	@$(PYTEST) $(PARALLEL) --cov --cov-report=term --cov-report=html $(TESTS)
+
 check: .venv/dev.stamp ## format, lint, types, and the diagram of imports
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
@@ -63,4 +66,4 @@ benchmark: .venv/runtime.stamp ## compare with other libraries in one run; takes
 	@$(BIN)/python -m benchmarks fast-path $(BENCHMARK)
 
 clean: ## remove the environment and what was built
-	rm -rf .venv site dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv site dist htmlcov .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis

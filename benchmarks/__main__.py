@@ -17,8 +17,8 @@ MEMORY_NUMBERS: Final = (10_000, 100_000)
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    made = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    kinds = made.add_subparsers(required=True)
+    commands = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    kinds = commands.add_subparsers(required=True)
     path = kinds.add_parser(
         "fast-path", help="compare with the peers, print the table, write it as JSON and Markdown"
     )
@@ -41,11 +41,11 @@ def parser() -> argparse.ArgumentParser:
     choosing.add_argument("--targets", help="some of them, by commas; absent, all")
     choosing.add_argument("--work", type=Path, default=ROOT / "benchmarks" / ".work" / "choosing")
     choosing.set_defaults(run=choices)
-    for name, run, draws, told in (
+    for name, run, draws, summary in (
         ("suggest", suggestions, 10, "labels that `suggest` picks next to random ones"),
         ("forecast", forecasts, 40, "how often the learning curve's forecast holds"),
     ):
-        kind = kinds.add_parser(name, help=told)
+        kind = kinds.add_parser(name, help=summary)
         kind.add_argument("--sets", help="some of them, by commas; absent, all")
         kind.add_argument("--draws", type=int, default=draws, help="samples of each set")
         kind.set_defaults(run=run)
@@ -67,16 +67,16 @@ def parser() -> argparse.ArgumentParser:
     accurate.add_argument("--seeds", type=int, default=3, help="runs of each")
     accurate.add_argument("--work", type=Path, default=ROOT / "benchmarks" / ".work" / "accuracy")
     accurate.set_defaults(run=accuracy)
-    return made
+    return commands
 
 
-def names(text: str, known: Mapping[str, object], what: str) -> list[str]:
+def names(text: str, choices: Mapping[str, object], what: str) -> list[str]:
     """The names in a comma-separated list, in the registry's order. Raises ValueError."""
-    asked = [name for name in text.split(",") if name]
-    for name in asked:
-        if name not in known:
-            raise ValueError(f"{what} {name!r} is not known. Give of: {', '.join(known)}.")
-    return [name for name in known if name in asked]
+    chosen = [name for name in text.split(",") if name]
+    for name in chosen:
+        if name not in choices:
+            raise ValueError(f"{what} {name!r} is not known. Give of: {', '.join(choices)}.")
+    return [name for name in choices if name in chosen]
 
 
 def main() -> int:
@@ -159,12 +159,15 @@ def forecasts(args: argparse.Namespace) -> int:
 
 
 def _on_sets(
-    args: argparse.Namespace, known: Sequence[str], run: Callable[..., Mapping[str, Any]], bad: str
+    args: argparse.Namespace,
+    choices: Sequence[str],
+    run: Callable[..., Mapping[str, Any]],
+    bad: str,
 ) -> int:
     if not SHARED.is_dir():
         return _refuse(f"{SHARED} is not there, which holds the sets.")
     try:
-        sets = names(args.sets or ",".join(known), dict.fromkeys(known), "Set")
+        sets = names(args.sets or ",".join(choices), dict.fromkeys(choices), "Set")
     except ValueError as error:
         return _refuse(str(error))
     return 1 if run(SHARED, sets, draws=args.draws)[bad] else 0
@@ -179,22 +182,22 @@ def choices(args: argparse.Namespace) -> int:
 
     if not SHARED.is_dir():
         return _refuse(f"{SHARED} is not there, which holds the targets and the sources.")
-    known = {target.name: target for target in targets.TARGETS}
+    by_name = {target.name: target for target in targets.TARGETS}
     try:
-        wanted = names(args.targets or ",".join(known), known, "Target")
+        chosen = names(args.targets or ",".join(by_name), by_name, "Target")
     except ValueError as error:
         return _refuse(str(error))
     from headstart.demo.docstrings import encoder
 
     rows = []
-    for target in (known[name] for name in wanted):
+    for target in (by_name[name] for name in chosen):
         data = targets.lay_out(target, SHARED, args.work)
         sources = targets.references(target, SHARED, f"hf:{encoder()}")
         text = target.modality == "text"
         bench = measuring.Bench.of(target.name, data, sources, args.work, text)
         rows.append(measuring.compare(bench))
-        told = json.dumps({"rows": rows, "machine": facts()}, indent=1)
-        (args.work / "results.json").write_text(told + "\n")
+        content = json.dumps({"rows": rows, "machine": facts()}, indent=1)
+        (args.work / "results.json").write_text(content + "\n")
     print(table.as_markdown(rows))
     return 0
 

@@ -29,8 +29,8 @@ class Block(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         """Maps (N, inputs, H, W) to (N, outputs, H / stride, W / stride)."""
         maps: Tensor = self.bn2(self.conv2(torch.relu(self.bn1(self.conv1(inputs)))))
-        kept = inputs[:, :, :: self.stride, :: self.stride]
-        shortcut = functional.pad(kept, (0, 0, 0, 0, self.added, self.added))
+        sampled = inputs[:, :, :: self.stride, :: self.stride]
+        shortcut = functional.pad(sampled, (0, 0, 0, 0, self.added, self.added))
         return torch.relu(maps + shortcut)
 
 

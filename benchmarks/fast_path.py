@@ -32,11 +32,13 @@ class Run:
     more: Path | None = None
     cache: Path = field(default_factory=lambda: WORKPLACE / "cache")
 
-    def row(self, **found: Any) -> None:
+    def row(self, **numbers: Any) -> None:
         """Add a row, and write the report as it now stands."""
-        self.results["rows"].append(found)
-        told = found.get("error") or f"{found['seconds']} s, accuracy {found.get('accuracy')}"
-        print(f"{found['work']}, {found['who']}: {told}", flush=True)
+        self.results["rows"].append(numbers)
+        summary = (
+            numbers.get("error") or f"{numbers['seconds']} s, accuracy {numbers.get('accuracy')}"
+        )
+        print(f"{numbers['work']}, {numbers['who']}: {summary}", flush=True)
         self.write()
 
     def write(self) -> None:
@@ -98,8 +100,8 @@ def _peer(run: Run, peer: Peer, work: Work) -> None:
 
 
 def _words(run: Run, data: Path) -> list[str]:
-    told = {"data": data, "weights": run.weights, "backbone": run.backbone, "out": _record()}
-    return [word for name, value in told.items() for word in (f"--{name}", str(value))]
+    options = {"data": data, "weights": run.weights, "backbone": run.backbone, "out": _record()}
+    return [word for name, value in options.items() for word in (f"--{name}", str(value))]
 
 
 def _record() -> Path:
@@ -115,19 +117,21 @@ def _timed(run: Run, who: str, work: Work, command: Sequence[str | Path]) -> Non
     environment = os.environ | {"HEADSTART_CACHE": str(run.cache), "HF_HUB_OFFLINE": "1"}
     log = run.out.with_suffix("") / f"{work.name}-{who}.log"
     load = machine.load()
-    taken = measure(command, log, ROOT, environment)
-    run.row(work=work.name, who=who, load=load, **_found(run, taken, log))
+    measured = measure(command, log, ROOT, environment)
+    run.row(work=work.name, who=who, load=load, **_found(run, measured, log))
 
 
-def _found(run: Run, taken: Measured, log: Path) -> dict[str, Any]:
-    measured = {"seconds": taken.seconds, "peak_mib": taken.peak}
-    if taken.code or not _record().exists():
+def _found(run: Run, usage: Measured, log: Path) -> dict[str, Any]:
+    measured = {"seconds": usage.seconds, "peak_mib": usage.peak}
+    if usage.code or not _record().exists():
         lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         last = lines[-1] if lines else "it said nothing"
-        return measured | {"error": f"{last} (code {taken.code}; see {log})"}
-    found: Mapping[str, Any] = json.loads(_record().read_text(encoding="utf-8"))
-    run.results["peer_versions"] |= found["versions"]
-    return {name: value for name, value in found.items() if name not in ("work", "peer")} | measured
+        return measured | {"error": f"{last} (code {usage.code}; see {log})"}
+    record: Mapping[str, Any] = json.loads(_record().read_text(encoding="utf-8"))
+    run.results["peer_versions"] |= record["versions"]
+    return {
+        name: value for name, value in record.items() if name not in ("work", "peer")
+    } | measured
 
 
 def _repeated(run: Run, peer: Peer, work: Work) -> None:
@@ -143,9 +147,9 @@ def _alone(run: Run, name: str) -> None:
     _record().parent.mkdir(parents=True)
     environment = os.environ | {"HEADSTART_CACHE": str(WORKPLACE / "limits-cache")}
     log = run.out.with_suffix("") / f"{name}.log"
-    taken = measure(command, log, ROOT, environment)
-    if taken.code or not _record().exists():
-        return run.row(work=name, who=OURS, **_found(run, taken, log))
+    measured = measure(command, log, ROOT, environment)
+    if measured.code or not _record().exists():
+        return run.row(work=name, who=OURS, **_found(run, measured, log))
     run.results["ours_alone"][name] = json.loads(_record().read_text(encoding="utf-8"))
     print(f"{name}: {run.results['ours_alone'][name]}", flush=True)
     run.write()
@@ -165,8 +169,8 @@ def _warm_up(interpreter: Path) -> None:
 def memory(run: Run, plan: photos.Plan, numbers: Sequence[int]) -> None:
     """Our peak memory over so many generated photos, which must not grow with their number."""
     for number in numbers:
-        made = photos.Plan(plan.source, made=number, size=(160, 120))
-        data = photos.prepare(made, WORKPLACE)
+        photographs = photos.Plan(plan.source, made=number, size=(160, 120))
+        data = photos.prepare(photographs, WORKPLACE)
         command = [sys.executable, "-m", "benchmarks.ours", "--work", "extraction"]
         command += _words(run, data)
         work = Work(f"memory at {number:,}", WORKS["memory"].about)

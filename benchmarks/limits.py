@@ -31,8 +31,8 @@ def main() -> int:
     parser.add_argument("--backbone", required=True)
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
-    found = store() if args.what == "store" else limits(args)
-    args.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    results = store() if args.what == "store" else limits(args)
+    args.out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     return 0
 
 
@@ -97,9 +97,9 @@ def store() -> dict[str, Any]:
     orders = [rng.integers(len(rows), size=READ) for _ in range(200)]
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        with FeatureStore({"made for": "benchmark"}, STORED[1:], place) as made:
-            made.append(digests, rows)
-        stored = made.rows(digests)
+        with FeatureStore({"made for": "benchmark"}, STORED[1:], place) as archive:
+            archive.append(digests, rows)
+        stored = archive.rows(digests)
         bare_file = place / "bare.bin"
         rows.tofile(bare_file)
         bare = np.memmap(bare_file, np.float32, "r", shape=STORED)
@@ -115,14 +115,14 @@ def store() -> dict[str, Any]:
     }
 
 
-def _each(read: Callable[[np.ndarray], np.ndarray], orders: list[np.ndarray]) -> float:
+def _each(reader: Callable[[np.ndarray], np.ndarray], orders: list[np.ndarray]) -> float:
     """The median microseconds of reading a batch."""
-    taken = []
+    seconds = []
     for order in orders:
         started = time.perf_counter()
-        read(order)
-        taken.append(time.perf_counter() - started)
-    return float(np.median(taken) * 1e6)
+        reader(order)
+        seconds.append(time.perf_counter() - started)
+    return float(np.median(seconds) * 1e6)
 
 
 if __name__ == "__main__":

@@ -24,14 +24,14 @@ class Lines:
             return []
         return list(_whole(self.path.read_text(encoding="utf-8").splitlines()))
 
-    def missing(self, wanted: Sequence[Row]) -> list[Row]:
+    def missing(self, rows: Sequence[Row]) -> list[Row]:
         """Those of the wanted keys, as columns, of which there is no outcome yet."""
         done = {self._of(row) for row in self.rows()}
-        return [each for each in wanted if self._of(each) not in done]
+        return [each for each in rows if self._of(each) not in done]
 
-    def once(self, wanted: Row, work: Callable[[], Mapping[str, Any]]) -> None:
+    def once(self, cell: Row, work: Callable[[], Mapping[str, Any]]) -> None:
         """Do a piece of work and append its outcome to the columns that it is for."""
-        row = wanted | dict(work())
+        row = cell | dict(work())
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a", encoding="utf-8") as file:
             file.write(f"\n{json.dumps(row)}\n")  # the first break ends what was left half

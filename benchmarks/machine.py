@@ -17,10 +17,10 @@ _FLAGS: Final = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "amx_int8")
 
 def facts() -> dict[str, Any]:
     """Processor, cores, memory, system, and the versions in this environment."""
-    told = _cpuinfo()
-    flags = set(told.get("flags", "").split())
+    fields = _cpuinfo()
+    flags = set(fields.get("flags", "").split())
     return {
-        "cpu": told.get("model name") or platform.processor() or platform.machine(),
+        "cpu": fields.get("model name") or platform.processor() or platform.machine(),
         "flags": [flag for flag in _FLAGS if flag in flags],
         "cores": os.cpu_count(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),

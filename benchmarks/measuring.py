@@ -29,11 +29,11 @@ def measure(
 ) -> Measured:
     """Run a command with its words going to `log`."""
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("wb") as told:
+    with log.open("wb") as output:
         started = time.perf_counter()
         process = subprocess.Popen(
             [str(part) for part in command],
-            stdout=told,
+            stdout=output,
             stderr=subprocess.STDOUT,
             cwd=cwd,
             env=dict(environment),
@@ -85,7 +85,7 @@ def held(pid: int) -> int:
 
 def _bytes(process: psutil.Process) -> int:
     try:
-        found = process.memory_full_info()
-        return int(getattr(found, "pss", 0) or found.rss)
+        usage = process.memory_full_info()
+        return int(getattr(usage, "pss", 0) or usage.rss)
     except psutil.Error:
         return 0

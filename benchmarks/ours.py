@@ -30,11 +30,11 @@ STRATEGIES: Final = {
 
 def command(args: argparse.Namespace) -> list[str]:
     """The words after `headstart`."""
-    given = [str(args.data), "-b", f"timm:{args.backbone}@{args.weights}"]
+    arguments = [str(args.data), "-b", f"timm:{args.backbone}@{args.weights}"]
     if args.work == "extraction":
-        return ["features", *given, "--json", "--offline"]
+        return ["cache-features", *arguments, "--json", "--offline"]
     strategy = STRATEGIES[args.work][args.backbone]
-    words = ["fit", *given, "-o", str(args.out.with_suffix(".model")), "-s", strategy]
+    words = ["fit", *arguments, "-o", str(args.out.with_suffix(".model")), "-s", strategy]
     words += ["--no-scratch", "--evidence", "none", "--json", "--offline"]
     if args.work != "frozen":  # a probe has no epochs
         words += ["--epochs", str(args.epochs)]
@@ -43,13 +43,13 @@ def command(args: argparse.Namespace) -> list[str]:
 
 def arms(answer: dict[str, Any]) -> dict[str, Any]:
     """Of the evidence: the accuracy handed over, and what the strategy asked for came to."""
-    chosen, asked = answer["arms"]["chosen"], answer.get("dropped") or answer["arms"]["chosen"]
+    chosen, trained = answer["arms"]["chosen"], answer.get("dropped") or answer["arms"]["chosen"]
     return {
         "accuracy": chosen["value"],
-        "asked_accuracy": asked["value"],
-        "strategy_seconds": asked["seconds"],
+        "asked_accuracy": trained["value"],
+        "strategy_seconds": trained["seconds"],
         "features_seconds": answer["arms"]["features"]["seconds"],
-        "steps": asked["steps"],
+        "steps": trained["steps"],
     }
 
 
@@ -70,12 +70,12 @@ def main() -> int:
         clock.training = answer["seconds"]
         write(args, "headstart", clock, None, answer["items"], engine=answer["engine"])
         return 0
-    found = arms(answer)
+    values = arms(answer)
     # A strategy's seconds include the probe it starts from, and its judging on raw photos.
-    clock.training = found["strategy_seconds"]
-    accuracy = found.pop("accuracy")
+    clock.training = values["strategy_seconds"]
+    accuracy = values.pop("accuracy")
     # No rate: what is stored does not go through the network again.
-    write(args, "headstart", clock, accuracy, None, **found)
+    write(args, "headstart", clock, accuracy, None, **values)
     return 0
 
 

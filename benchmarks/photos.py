@@ -83,10 +83,10 @@ def grow(photos: Path, share: float = 0.01) -> Path:
 
 def photos_in(folder: Path) -> list[Path]:
     """The photos of a folder of classes, sorted. Raises FileNotFoundError where there is none."""
-    found = sorted(path for path in folder.glob("*/*") if path.suffix.lower() in SUFFIXES)
-    if not found:
+    paths = sorted(path for path in folder.glob("*/*") if path.suffix.lower() in SUFFIXES)
+    if not paths:
         raise FileNotFoundError(folder)
-    return found
+    return paths
 
 
 def chosen(paths: Sequence[Path], count: int | None) -> list[Path]:

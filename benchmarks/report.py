@@ -96,9 +96,9 @@ def _notes(rows: Sequence[Row]) -> str:
     return "\n".join(notes + failures)
 
 
-def _alone(found: Mapping[str, Any]) -> list[str]:
+def _alone(result: Mapping[str, Any]) -> list[str]:
     return [
         f"- {work}, {name}: {value if not isinstance(value, float) else round(value, 2)}"
-        for work, values in found.items()
+        for work, values in result.items()
         for name, value in values.items()
     ]

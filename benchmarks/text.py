@@ -36,12 +36,10 @@ def compare(source: Path, encoder: str, limit: int | None, out: Path) -> dict[st
         theirs = peer(texts)
         times["peer"].append(time.perf_counter() - started)
         started = time.perf_counter()
-        found = ours(texts)
+        own = ours(texts)
         times["ours"].append(time.perf_counter() - started)
-    cosines = (
-        (theirs * found).sum(1) / np.linalg.norm(theirs, axis=1) / np.linalg.norm(found, axis=1)
-    )
-    rates = {name: len(texts) / statistics.median(taken) for name, taken in times.items()}
+    cosines = (theirs * own).sum(1) / np.linalg.norm(theirs, axis=1) / np.linalg.norm(own, axis=1)
+    rates = {name: len(texts) / statistics.median(seconds) for name, seconds in times.items()}
     result = {
         "source": source.name,
         "texts": len(texts),
@@ -50,7 +48,7 @@ def compare(source: Path, encoder: str, limit: int | None, out: Path) -> dict[st
         "ratio": round(rates["ours"] / rates["peer"], 2),
         "cosine, lowest": round(float(cosines.min()), 5),
         "cosine, mean": round(float(cosines.mean()), 5),
-        "seconds": {name: [round(one, 2) for one in taken] for name, taken in times.items()},
+        "seconds": {name: [round(one, 2) for one in seconds] for name, seconds in times.items()},
         "machine": facts(),
     }
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -91,11 +89,11 @@ def _ours(encoder: str) -> Callable[[list[str]], np.ndarray]:
     backbone = catalog.load_backbone(encoder)
     modality = catalog.modality("text").fitted(backbone)
     prefix = Prefix(backbone, len(backbone.stages), torch.device("cpu"))
-    kept = tempfile.TemporaryDirectory()  # engines stay in one place, stores are made anew
-    os.environ["HEADSTART_CACHE"] = kept.name
+    place = tempfile.TemporaryDirectory()  # engines stay in one place, stores are made anew
+    os.environ["HEADSTART_CACHE"] = place.name
 
     def features(texts: list[str]) -> np.ndarray:
-        _forget_features(Path(kept.name))
+        _forget_features(Path(place.name))
         items = [
             Item(str(number), "", None, InlineSource(text.encode()), digest(text.encode()))
             for number, text in enumerate(texts)

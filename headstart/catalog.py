@@ -186,14 +186,19 @@ def strategy(text: str) -> Strategy:
     """A strategy from `name[?option=value&...]`, its options given to the constructor."""
     name, options = parse_named(text)
     kind = part("strategies", name)
-    earlier = [hook for hook in _HOOKS if callable(vars(kind).get(hook))]
+    demand_hooks_of_today(kind, name)
+    made: Strategy = build(kind, options, f"strategy {name}")
+    return made
+
+
+def demand_hooks_of_today(kind: type[Strategy], name: str) -> None:
+    """Raise HeadstartError where a strategy defines a hook by its earlier name."""
+    earlier = [hook for hook in _HOOKS if callable(getattr(kind, hook, None))]
     if earlier:
         raise HeadstartError(
             f"The strategy {name} defines {earlier[0]}, which is not called. "
             f"Rename it to {_HOOKS[earlier[0]]}."
         )
-    built: Strategy = build(kind, options, f"strategy {name}")
-    return built
 
 
 def head(name: str) -> HeadFitter:

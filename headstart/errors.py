@@ -18,6 +18,10 @@ class WeightsError(HeadstartError):
     """Pretrained weights are missing, unsafe, or belong to another network."""
 
 
+class ContractError(HeadstartError):
+    """A part does not keep what its contract promises; the message is meant for its author."""
+
+
 class OutOfTimeError(HeadstartError):
     """The budget ended before work that must be whole was done.
 

@@ -29,6 +29,7 @@ MAY_IMPORT = (
         "labelling": STAGES | {"serve"},
         "tracking": ROOMS,
         "pipeline": STAGES | {"catalog", "listing", "serve", "explain", "labelling", "tracking"},
+        "testing": STAGES | {"catalog"},
         "demo": STAGES | {"catalog", "pipeline"},
         "sklearn": STAGES | {"pipeline", "serve"},
         "cli": STAGES | {"catalog", "listing", "pipeline", "serve", "explain", "labelling", "demo"},
@@ -188,10 +189,10 @@ def nothing_is_unpickled(sources: Sequence[Source]) -> list[str]:
             if name == "torch.load":
                 wrong.append(f"{source.place(node)} hides torch.load")
     for source, call in _nodes(sources, ast.Call):
-        given = {word.arg: ast.unparse(word.value) for word in call.keywords}
-        if ast.unparse(call.func) == "torch.load" and given.get("weights_only") != "True":
+        keywords = {word.arg: ast.unparse(word.value) for word in call.keywords}
+        if ast.unparse(call.func) == "torch.load" and keywords.get("weights_only") != "True":
             wrong.append(f"{source.place(call)} loads without weights_only=True")
-        if given.get("allow_pickle", "False") != "False":
+        if keywords.get("allow_pickle", "False") != "False":
             wrong.append(f"{source.place(call)} allows pickles")
     return wrong
 

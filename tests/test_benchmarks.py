@@ -137,7 +137,7 @@ def test_ours_runs_the_public_command(
     given = ["ours", "--data", "d", "--weights", "w", "--work", work, "--out", str(tmp_path / "r")]
     monkeypatch.setattr(sys, "argv", given)
     words = command(contract.arguments(""))
-    assert words[:2] == ["features" if work == "extraction" else "fit", "d"]
+    assert words[:2] == ["cache-features" if work == "extraction" else "fit", "d"]
     assert "timm:mobilenetv2_100@w" in words and "--json" in words
     assert ("--epochs" in words) == (work in ("last-stage", "full"))
     assert ("--no-scratch" in words) == (work != "extraction")

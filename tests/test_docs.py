@@ -102,3 +102,17 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_every_page_is_in_the_menu() -> None:
     menu = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     assert [page.name for page in PAGES if f": {page.name}" not in menu] == []
+
+
+def test_the_reference_shows_every_public_name() -> None:
+    """What `::: headstart` shows is what the package imports for type checkers."""
+    import headstart
+
+    page = (DOCS / "api.md").read_text(encoding="utf-8")
+    module = ast.parse((ROOT / "headstart" / "__init__.py").read_text(encoding="utf-8"))
+    (typed,) = (node for node in module.body if isinstance(node, ast.If))
+    shown = {a.name for n in typed.body if isinstance(n, ast.ImportFrom) for a in n.names}
+    assert set(headstart.__all__) <= shown
+    assert {"headstart", "headstart.pipeline.strategies"} <= set(
+        re.findall(r"^::: (\S+)", page, re.M)
+    )

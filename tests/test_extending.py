@@ -145,10 +145,10 @@ def test_a_strategy_and_a_hub_work_by_name(installed: Installed, tmp_path: Path)
     listed = mine.headstart("backbones", "shelf:*")
     assert "shelf:small" in listed and "see seeded:convnet" in listed
     told = mine.headstart(
-        *("fit", table, "-b", "shelf:small", "-s", "norm-tuning?rate=2", "--epochs", "2"),
+        *("fit", table, "-b", "shelf:small", "-s", "norm-tuning?scale=2", "--epochs", "2"),
         *("--targets", "numbers", "--no-scratch", "-o", tmp_path / "model"),
     )
-    assert "norm-tuning?rate=2" in told
+    assert "norm-tuning?scale=2" in told
     found = mine.python(
         "import sys, headstart as hs; print(len(hs.load(sys.argv[1]).predict([sys.argv[2]])))",
         str(tmp_path / "model"),

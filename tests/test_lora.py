@@ -76,7 +76,7 @@ def test_a_name_picks_the_layers() -> None:
 
 def test_only_what_moves_is_checkpointed(tmp_path: Path) -> None:
     path = tmp_path / "run.checkpoint"
-    trained("lora", session=tiny.session(told=tiny.Told(checkpoint=path)))
+    trained("lora", session=tiny.session(options=tiny.SessionOptions(checkpoint=path)))
     state = load_checkpoint(path)
     assert state is not None
     for part in (state["model"], state["kept"]):

@@ -30,9 +30,9 @@ def test_a_run_that_died_goes_on_as_if_it_had_not(
     always_save(monkeypatch)
     path = tmp_path / "run.checkpoint"
     with pytest.raises(tiny.Killed):
-        tiny.run(tiny.Told(progress=tiny.dies_at(step), checkpoint=path))
+        tiny.run(tiny.SessionOptions(progress=tiny.dies_at(step), checkpoint=path))
     again = tiny.Recording()
-    model, made = tiny.run(tiny.Told(progress=again, checkpoint=path))
+    model, made = tiny.run(tiny.SessionOptions(progress=again, checkpoint=path))
     assert again.steps == STEPS * (EPOCHS - (step - 1) // STEPS)
     assert any("Going on" in text for text in again.said) == (step > STEPS)
     unbroken, expected = tiny.run()
@@ -48,8 +48,8 @@ def test_a_run_that_died_again_and_again_ends_the_same(
     path = tmp_path / "run.checkpoint"
     for _ in range(EPOCHS - 1):  # each gets through one epoch
         with pytest.raises(tiny.Killed):
-            tiny.run(tiny.Told(progress=tiny.dies_at(STEPS + 1), checkpoint=path))
-    assert tiny.same_tensors(tiny.run(tiny.Told(checkpoint=path))[0], tiny.run()[0])
+            tiny.run(tiny.SessionOptions(progress=tiny.dies_at(STEPS + 1), checkpoint=path))
+    assert tiny.same_tensors(tiny.run(tiny.SessionOptions(checkpoint=path))[0], tiny.run()[0])
 
 
 KILLED_RUN = """
@@ -62,7 +62,7 @@ def at_step(done):
         os.kill(os.getpid(), signal.SIGKILL)
 
 loop.CHECKPOINT_EVERY = -1.0
-tiny.run(tiny.Told(None, tiny.Recording(at_step), pathlib.Path(sys.argv[1])))
+tiny.run(tiny.SessionOptions(None, tiny.Recording(at_step), pathlib.Path(sys.argv[1])))
 """
 
 
@@ -77,7 +77,7 @@ def test_a_process_killed_by_the_system_leaves_a_checkpoint_to_go_on_from(tmp_pa
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
     path.with_suffix(".writing").write_bytes(b"half a checkpoint")
     again = tiny.Recording()
-    model, made = tiny.run(tiny.Told(progress=again, checkpoint=path))
+    model, made = tiny.run(tiny.SessionOptions(progress=again, checkpoint=path))
     assert f"Going on after epoch 2 of {tiny.recipe().label}." in again.said
     unbroken, expected = tiny.run()
     assert tiny.same_tensors(model, unbroken)
@@ -85,10 +85,10 @@ def test_a_process_killed_by_the_system_leaves_a_checkpoint_to_go_on_from(tmp_pa
 
 
 def test_a_finished_run_is_not_run_again(tmp_path: Path) -> None:
-    told = tiny.Told(checkpoint=tmp_path / "run.checkpoint")
+    told = tiny.SessionOptions(checkpoint=tmp_path / "run.checkpoint")
     first, made = tiny.run(told)
     again = tiny.Recording()
-    second, told_again = tiny.run(tiny.Told(progress=again, checkpoint=told.checkpoint))
+    second, told_again = tiny.run(tiny.SessionOptions(progress=again, checkpoint=told.checkpoint))
     assert again.steps == 0
     assert tiny.same_tensors(first, second)
     assert told_again == made
@@ -96,7 +96,7 @@ def test_a_finished_run_is_not_run_again(tmp_path: Path) -> None:
 
 def test_a_checkpoint_holds_tensors_and_plain_values_only(tmp_path: Path) -> None:
     path = tmp_path / "run.checkpoint"
-    tiny.run(tiny.Told(checkpoint=path))
+    tiny.run(tiny.SessionOptions(checkpoint=path))
     assert torch.load(path, weights_only=True)["record"]["finished"]
     assert list(tmp_path.iterdir()) == [path]
 

@@ -28,7 +28,10 @@ def trained(
     """Two epochs on so many items."""
     progress = tiny.Recording()
     strategy = catalog.strategy(name) if isinstance(name, str) else name
-    model, session = tiny.model(network), tiny.session(told=tiny.Told(progress=progress))
+    model, session = (
+        tiny.model(network),
+        tiny.session(options=tiny.SessionOptions(progress=progress)),
+    )
     given = (model, tiny.TASK, strategy, tiny.splits(train=items), tiny.recipe(2, batch, 1e-3))
     return model, train(*given, session), progress
 
@@ -58,7 +61,7 @@ def test_where_no_batch_can_be_trained_on_the_advice_works() -> None:
 
 def test_a_part_that_memory_leaves_of_one_item_is_left_out_too() -> None:
     task, model, progress = Tight(2), tiny.model(NORMED), tiny.Recording()
-    session = tiny.session(told=tiny.Told(progress=progress))
+    session = tiny.session(options=tiny.SessionOptions(progress=progress))
     strategy = catalog.strategy("full-fine-tuning")
     made = train(model, task, strategy, tiny.splits(train=5), tiny.recipe(2, 5, 1e-3), session)
     assert task.sizes == [5, 3, 2, 2, 2, 2]  # never a single one
@@ -125,7 +128,7 @@ class Scaled(Strategy):
         self.merged = self.doubts[0].tolist()
 
 
-def scaled(told: tiny.Told | None = None) -> tuple[Model, Scaled, Training]:
+def scaled(told: tiny.SessionOptions | None = None) -> tuple[Model, Scaled, Training]:
     strategy, model = Scaled(), tiny.model(dropout=0.3)
     made = train(
         model, tiny.TASK, strategy, tiny.splits(), tiny.recipe(4, rate=0.05), tiny.session(3, told)
@@ -140,15 +143,15 @@ def test_a_strategy_s_own_parameters_survive_a_kill(
     monkeypatch.setattr(loop, "CHECKPOINT_EVERY", -1.0)
     path = tmp_path / "run.checkpoint"
     with pytest.raises(tiny.Killed):
-        scaled(tiny.Told(progress=tiny.dies_at(step), checkpoint=path))
+        scaled(tiny.SessionOptions(progress=tiny.dies_at(step), checkpoint=path))
     again = tiny.Recording()
-    model, strategy, made = scaled(tiny.Told(progress=again, checkpoint=path))
+    model, strategy, made = scaled(tiny.SessionOptions(progress=again, checkpoint=path))
     assert any("Going on" in text for text in again.said)
     unbroken, expected, record = scaled()
     assert tiny.same_tensors(model, unbroken)
     assert strategy.merged == expected.merged != [0.0, 0.0]
     assert tiny.without_seconds(made) == tiny.without_seconds(record)
-    finished, last, _ = scaled(tiny.Told(checkpoint=path))  # nothing is left to train
+    finished, last, _ = scaled(tiny.SessionOptions(checkpoint=path))  # nothing is left to train
     assert tiny.same_tensors(finished, unbroken) and last.merged == expected.merged
 
 
@@ -165,15 +168,15 @@ def test_a_strategy_s_own_parameters_are_those_of_the_best_epoch(
         numbers["rank"] = next(merits)
 
     monkeypatch.setattr(tiny.Recording, "row", row)
-    _, strategy, made = scaled(tiny.Told(progress=tiny.Recording()))
+    _, strategy, made = scaled(tiny.SessionOptions(progress=tiny.Recording()))
     assert made.best == 0
     assert strategy.merged == [0.0, 0.0]
 
 
 def test_other_own_parameters_than_the_checkpoint_s_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "run.checkpoint"
-    session = tiny.session(3, tiny.Told(checkpoint=path))
+    session = tiny.session(3, tiny.SessionOptions(checkpoint=path))
     given = (tiny.splits(), tiny.recipe(4, rate=0.05), session)
     train(tiny.model(dropout=0.3), tiny.TASK, catalog.strategy("full-fine-tuning"), *given)
     with pytest.raises(HeadstartError, match="own parameters are not those"):
-        scaled(tiny.Told(checkpoint=path))
+        scaled(tiny.SessionOptions(checkpoint=path))

@@ -85,7 +85,7 @@ def test_a_training_is_followed_row_by_row_as_it_goes() -> None:
     keeper = Kept(Run(Path("/models/birds"), {}, offline=True))
     progress = tiny.Recording(lambda step: seen.append(len(keeper.rows)))
     follower = Tracked(progress, "kept", lambda: keeper)
-    _, record = tiny.run(tiny.Told(progress=follower))
+    _, record = tiny.run(tiny.SessionOptions(progress=follower))
     assert [step for _, step, _ in keeper.rows] == [int(row["steps"]) for row in record.history]
     assert seen[0] == 1 and seen[-1] == len(record.history) - 1
     name, _, first = keeper.rows[0]
@@ -98,9 +98,13 @@ def test_a_resumed_training_is_written_from_its_beginning(tmp_path: Path) -> Non
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("headstart.training.loop.CHECKPOINT_EVERY", 0.0)
         with pytest.raises(tiny.Killed):
-            tiny.run(tiny.Told(progress=tiny.dies_at(2 * tiny.STEPS + 1), checkpoint=checkpoint))
+            tiny.run(
+                tiny.SessionOptions(
+                    progress=tiny.dies_at(2 * tiny.STEPS + 1), checkpoint=checkpoint
+                )
+            )
         follower, keeper = tracked()
-        _, record = tiny.run(tiny.Told(progress=follower, checkpoint=checkpoint))
+        _, record = tiny.run(tiny.SessionOptions(progress=follower, checkpoint=checkpoint))
     assert [step for _, step, _ in keeper.rows] == [int(row["steps"]) for row in record.history]
 
 

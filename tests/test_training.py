@@ -78,7 +78,7 @@ def test_a_budget_ends_the_run_after_the_step_in_which_it_is_over(
         now[0] += 1.0
 
     progress = tiny.Recording(a_second_later)
-    model, made = tiny.run(tiny.Told(Budget(float(seconds)), progress))
+    model, made = tiny.run(tiny.SessionOptions(Budget(float(seconds)), progress))
     assert made.steps == progress.steps == max(1, seconds)
     assert made.cut and made.finished
     assert made.seconds == max(1, seconds)
@@ -87,7 +87,7 @@ def test_a_budget_ends_the_run_after_the_step_in_which_it_is_over(
 
 
 def test_a_short_budget_shortens_the_warm_up_too() -> None:
-    half_gone = tiny.session(told=tiny.Told(budget=Budget(10.0, earlier=5.0)))
+    half_gone = tiny.session(options=tiny.SessionOptions(budget=Budget(10.0, earlier=5.0)))
     many = tiny.recipe(epochs=1000)
     strategy = catalog.strategy("full-fine-tuning")
     begun = loop._Run(tiny.model(), tiny.TASK, strategy, tiny.splits(), many, half_gone)
@@ -135,8 +135,8 @@ class Tight(Task):
         return TASK.decode(outputs, labels)
 
 
-def tight_run(task: Task, told: tiny.Told | None = None) -> Model:
-    session = tiny.session(told=told)
+def tight_run(task: Task, told: tiny.SessionOptions | None = None) -> Model:
+    session = tiny.session(options=told)
     model = tiny.model("seeded:vit?width=2")  # no BatchNorm, so that parts add up to the whole
     strategy = catalog.strategy("full-fine-tuning")
     train(model, task, strategy, tiny.splits(), tiny.recipe(2, rate=1e-3), session)
@@ -146,7 +146,7 @@ def tight_run(task: Task, told: tiny.Told | None = None) -> Model:
 @pytest.mark.parametrize("room", [5, 4, 1])
 def test_out_of_memory_halves_what_is_run_at_a_time_and_says_so(room: int) -> None:
     task, progress = Tight(room), tiny.Recording()
-    model = tight_run(task, tiny.Told(progress=progress))
+    model = tight_run(task, tiny.SessionOptions(progress=progress))
     fitting = 4 if room >= 4 else room
     assert progress.warned[-1] == f"Out of memory at 8 items a step; trying {fitting} at a time."
     assert len(progress.warned) == {4: 1, 1: 3}[fitting]
@@ -167,9 +167,9 @@ def test_a_resumed_run_knows_how_little_fits(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        tight_run(Tight(4), tiny.Told(progress=tiny.Recording(stop), checkpoint=path))
+        tight_run(Tight(4), tiny.SessionOptions(progress=tiny.Recording(stop), checkpoint=path))
     task, again = Tight(4), tiny.Recording()
-    model = tight_run(task, tiny.Told(progress=again, checkpoint=path))
+    model = tight_run(task, tiny.SessionOptions(progress=again, checkpoint=path))
     assert not again.warned
     assert set(task.sizes) == {4}
     assert tiny.same_tensors(model, tight_run(Tight(4)))

@@ -54,17 +54,17 @@ def run(plan: Plan) -> list[dict[str, Any]]:
     A contender whose environment can't be made is named and left out.
     """
     plan.work.mkdir(parents=True, exist_ok=True)
-    kept = Lines(plan.work / "accuracy.jsonl", KEY)
-    wanted = plan.cells()
-    missing = kept.missing(wanted)
+    results = Lines(plan.work / "accuracy.jsonl", KEY)
+    cells = plan.cells()
+    missing = results.missing(cells)
     broken = _unmade({CONTENDERS[cell["who"]].environment for cell in missing} - {""})
     for cell in missing:
         if CONTENDERS[cell["who"]].environment in broken:
             continue
-        kept.once(cell, lambda cell=cell: _measure(plan, cell))  # type: ignore[misc]
-        print(kept.rows()[-1], flush=True)
-    keys = [tuple(cell.values()) for cell in wanted]
-    return [row for row in kept.rows() if tuple(row[name] for name in KEY) in keys]
+        results.once(cell, lambda cell=cell: _measure(plan, cell))  # type: ignore[misc]
+        print(results.rows()[-1], flush=True)
+    keys = [tuple(cell.values()) for cell in cells]
+    return [row for row in results.rows() if tuple(row[name] for name in KEY) in keys]
 
 
 def _unmade(needed: set[str]) -> set[str]:
@@ -101,8 +101,8 @@ def _measure(plan: Plan, cell: dict[str, Any]) -> dict[str, Any]:
     if code:
         return {"error": f"{last} (code {code})", "seconds": seconds, "load": load}
     truth = true_labels(data, target.modality == "text")
-    found = _answers(place, data) if who.name == OURS else json.loads((place / "out").read_text())
-    right = [one == other for one, other in zip(found["predicted"], truth, strict=True)]
+    answers = _answers(place, data) if who.name == OURS else json.loads((place / "out").read_text())
+    right = [one == other for one, other in zip(answers["predicted"], truth, strict=True)]
     accuracy = sum(right) / len(right)
     return {"accuracy": accuracy, "items": len(right), "seconds": seconds, "load": load}
 
@@ -131,13 +131,13 @@ def _command(
     plan: Plan, cell: dict[str, Any], who: Contender, data: Path, place: Path
 ) -> list[str]:
     seconds = 60 * cell["minutes"]
-    reference, told = words(TASKS[cell["task"]], plan.data)
+    reference, sentence = words(TASKS[cell["task"]], plan.data)
     if who.name == OURS:
         fit = [sys.executable, "-m", "headstart", "fit", str(data), "-b", reference]
         fit += ["-o", str(place / "model"), "--seed", str(cell["seed"]), "--offline"]
         return [*fit, "--budget", f"{seconds:g}s"]
     command = [str(environments.python(who.environment)), str(who.path), "--data", str(data)]
-    command += [*told, "--seed", str(cell["seed"]), "--out", str(place / "out")]
+    command += [*sentence, "--seed", str(cell["seed"]), "--out", str(place / "out")]
     return [*command, "--until", str(time.time() + seconds)]
 
 
@@ -147,8 +147,8 @@ def _answers(place: Path, data: Path) -> dict[str, Any]:
 
     model = hs.load(place / "model")
     table = data / "test.csv"
-    given = table if table.exists() else sorted((data / "test").glob("*/*"))
-    return {"predicted": [answer.label for answer in model.predict(given)]}
+    items = table if table.exists() else sorted((data / "test").glob("*/*"))
+    return {"predicted": [answer.label for answer in model.predict(items)]}
 
 
 def true_labels(data: Path, text: bool) -> list[str]:

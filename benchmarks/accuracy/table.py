@@ -17,10 +17,10 @@ Cells = dict[tuple[float, str], dict[str, list[Row]]]
 
 def cells(rows: Sequence[Row]) -> Cells:
     """By minutes and task, the rows of each contender, one a seed."""
-    found: Cells = defaultdict(lambda: defaultdict(list))
+    groups: Cells = defaultdict(lambda: defaultdict(list))
     for row in sorted(rows, key=lambda row: (row["minutes"], row["task"])):
-        found[row["minutes"], row["task"]][row["who"]].append(row)
-    return found
+        groups[row["minutes"], row["task"]][row["who"]].append(row)
+    return groups
 
 
 def value(rows: Sequence[Row]) -> float | None:
@@ -36,19 +36,21 @@ def interval(accuracy: float, items: int) -> Interval:
     return bootstrap(np.repeat([1.0, 0.0], [right, items - right]))
 
 
-def first(found: Mapping[str, Sequence[Row]]) -> tuple[str, Interval] | None:
+def first(groups: Mapping[str, Sequence[Row]]) -> tuple[str, Interval] | None:
     """Who is best, and the interval in which others count as level with it."""
-    known = {who: known for who, rows in found.items() if (known := value(rows)) is not None}
-    if not known:
+    accuracies = {
+        who: accuracy for who, rows in groups.items() if (accuracy := value(rows)) is not None
+    }
+    if not accuracies:
         return None
-    best = max(known, key=lambda who: known[who])
-    return best, interval(known[best], found[best][0]["items"])
+    best = max(accuracies, key=lambda who: accuracies[who])
+    return best, interval(accuracies[best], groups[best][0]["items"])
 
 
 def level(rows: Sequence[Row], best: Interval | None) -> bool:
     """Whether a contender is the first, or within its interval."""
-    known = value(rows)
-    return known is not None and best is not None and known >= best.low - 1e-9
+    accuracy = value(rows)
+    return accuracy is not None and best is not None and accuracy >= best.low - 1e-9
 
 
 def as_markdown(rows: Sequence[Row], who: Sequence[str]) -> str:
@@ -57,22 +59,24 @@ def as_markdown(rows: Sequence[Row], who: Sequence[str]) -> str:
     lines.append("|--:|---|" + "--:|" * len(who) + "---|")
     counts: defaultdict[float, defaultdict[str, list[bool]]]
     counts = defaultdict(lambda: defaultdict(list))
-    for (minutes, task), found in cells(rows).items():
-        best = first(found)
-        told = []
+    for (minutes, task), groups in cells(rows).items():
+        best = first(groups)
+        columns = []
         for name in who:
-            own = found.get(name, [])
-            known = value(own) if own else None
+            own = groups.get(name, [])
+            accuracy = value(own) if own else None
             missed = "" if not own else "missing"
-            told.append(missed if known is None else f"{known:.3f}")
+            columns.append(missed if accuracy is None else f"{accuracy:.3f}")
             if own:
                 counts[minutes][name].append(level(own, best[1] if best else None))
         bounds = f"{best[0]} {best[1].low:.3f} – {best[1].high:.3f}" if best else ""
-        lines.append(f"| {minutes:g} | {task} | {' | '.join(told)} | {bounds} |")
+        lines.append(f"| {minutes:g} | {task} | {' | '.join(columns)} | {bounds} |")
     lines.append("")
     for minutes, each in counts.items():
-        told = [f"{name} {sum(held)} of {len(held)}" for name, held in each.items()]
+        columns = [
+            f"{name} {sum(level_runs)} of {len(level_runs)}" for name, level_runs in each.items()
+        ]
         lines.append(
-            f"First, or within the interval of the first, at {minutes:g} min: {', '.join(told)}."
+            f"First, or within the interval of the first, at {minutes:g} min: {', '.join(columns)}."
         )
     return "\n".join(lines)

@@ -61,8 +61,8 @@ def words(target: Target, data: Path) -> tuple[str, list[str]]:
     from headstart.demo.docstrings import encoder
 
     source = target.sources[0]
-    found = references(target, data, f"hf:{encoder()}")[source]
+    backbone = references(target, data, f"hf:{encoder()}")[source]
     if target.modality == "text":
-        return found, ["--encoder", str(encoder())]
-    reference = parse(found)
-    return found, ["--weights", str(reference.weights), "--size", reference.options["size"]]
+        return backbone, ["--encoder", str(encoder())]
+    reference = parse(backbone)
+    return backbone, ["--weights", str(reference.weights), "--size", reference.options["size"]]

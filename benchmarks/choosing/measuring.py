@@ -49,12 +49,12 @@ class Bench:
         """The outcome of a piece of work, done unless it was done before."""
         place = self.kept / f"{name}.json"
         if place.exists():
-            found: dict[str, Any] = json.loads(place.read_text())
-            return found
-        made = work()
+            result: dict[str, Any] = json.loads(place.read_text())
+            return result
+        outcome = work()
         place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_text(json.dumps(made, indent=1))
-        return made
+        place.write_text(json.dumps(outcome, indent=1))
+        return outcome
 
     def ranking(self) -> dict[str, Any]:
         """The ranking of all sources, with the seconds it took.
@@ -67,13 +67,13 @@ class Bench:
             for reference in self.sources.values():
                 load_backbone(reference)
             started = time.monotonic()
-            found = hs.rank(
+            record = hs.rank(
                 self.data,
                 list(self.sources.values()),
                 settings=self.settings(),
                 progress=self.progress,
             )
-            return {"seconds": time.monotonic() - started} | found.to_json()
+            return {"seconds": time.monotonic() - started} | record.to_json()
 
         return self.once("ranking", work)
 
@@ -84,7 +84,7 @@ class Bench:
             out = self.kept / "model"
             shutil.rmtree(out, ignore_errors=True)
             started = time.monotonic()
-            made = hs.fit(
+            result = hs.fit(
                 self.data,
                 self.sources[source],
                 out,
@@ -92,17 +92,17 @@ class Bench:
                 settings=self.settings(),
                 progress=self.progress,
             )
-            found = made.to_json()
-            arms = {name: arm["value"] for name, arm in found["arms"].items()}
-            asked = found.get("dropped", found["arms"]["chosen"])
+            record = result.to_json()
+            arms = {name: arm["value"] for name, arm in record["arms"].items()}
+            trained = record.get("dropped", record["arms"]["chosen"])
             return {
                 "seconds": time.monotonic() - started,
-                "asked": asked["value"],
-                "trained": asked["seconds"],
+                "asked": trained["value"],
+                "trained": trained["seconds"],
                 "chosen": arms["chosen"],
-                "strategy": found["strategy"],
+                "strategy": record["strategy"],
                 "arms": arms,
-                "tried": found.get("tried", {}),
+                "tried": record.get("tried", {}),
             }
 
         return self.once(f"{source}.{strategy}", work)
@@ -115,7 +115,7 @@ def compare(bench: Bench) -> dict[str, Any]:
     order = [names[row["backbone"]] for row in ranking["ranking"]]
     before = [names[row["backbone"]] for row in ranking["prior"]]
     truths = {name: bench.fitted(name, TRUTH) for name in bench.sources}
-    truth = {name: found["asked"] for name, found in truths.items()}
+    truth = {name: fitted["asked"] for name, fitted in truths.items()}
     best = max(truth.values())
     grid = {name: bench.fitted(order[0], name)["asked"] for name in bench.grid}
     auto = bench.fitted(order[0], "auto")
@@ -125,8 +125,8 @@ def compare(bench: Bench) -> dict[str, Any]:
         "prior": before,
         "truth": truth,
         "regret": {
-            who: {k: 100 * (best - max(truth[name] for name in found[:k])) for k in (1, 3)}
-            for who, found in (("ranking", order), ("prior", before))
+            who: {k: 100 * (best - max(truth[name] for name in ranked[:k])) for k in (1, 3)}
+            for who, ranked in (("ranking", order), ("prior", before))
         },
         "tau": {
             "ranking": weighted_tau(order, truth),
@@ -138,7 +138,7 @@ def compare(bench: Bench) -> dict[str, Any]:
             for other in order[place + 1 :]
             if name.startswith("random") and not other.startswith("random")
         ],
-        "cost": ranking["seconds"] / sum(found["seconds"] for found in truths.values()),
+        "cost": ranking["seconds"] / sum(fitted["seconds"] for fitted in truths.values()),
         "grid": grid,
         "auto": auto["chosen"],
         "auto by": auto["strategy"],

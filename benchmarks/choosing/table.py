@@ -15,9 +15,9 @@ def as_markdown(rows: Sequence[dict[str, Any]]) -> str:
         "|---|---|---|--:|--:|---|--:|--:|--:|",
     ]
     for row in rows:
-        truth = sorted(row["truth"].items(), key=lambda found: -found[1])
-        told = ", ".join(f"{name} {value:.3f}" for name, value in truth)
-        cells = [row["target"], told]
+        truth = sorted(row["truth"].items(), key=lambda pair: -pair[1])
+        values = ", ".join(f"{name} {value:.3f}" for name, value in truth)
+        cells = [row["target"], values]
         for who in ("order", "prior"):
             key = "ranking" if who == "order" else who
             regret = row["regret"][key]

@@ -80,13 +80,13 @@ def _pictures(target: Target, source: Path, out: Path) -> None:
 
 
 def _texts(target: Target, source: Path, out: Path) -> None:
-    found = _chosen(target, _rows(target, source))
+    rows = _chosen(target, _rows(target, source))
     out.mkdir(parents=True)
     for split in SPLITS:
         with (out / f"{split}.csv").open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(("text", "label"))
-            writer.writerows((text.decode(), label) for name, label, text in found if name == split)
+            writer.writerows((text.decode(), label) for name, label, text in rows if name == split)
 
 
 def _chosen(target: Target, rows: Iterator[Row]) -> list[Row]:
@@ -104,9 +104,9 @@ def _classes(rows: Iterator[Row]) -> dict[str, list[Row]]:
     classes: defaultdict[str, dict[str, Row]] = defaultdict(dict)
     for row in rows:
         classes[row[1]].setdefault(_hash(row[2]), row)
-    seen = Counter(key for own in classes.values() for key in own)
+    counts = Counter(key for own in classes.values() for key in own)
     return {
-        label: [row for key, row in sorted(own.items()) if seen[key] == 1]
+        label: [row for key, row in sorted(own.items()) if counts[key] == 1]
         for label, own in classes.items()
     }
 

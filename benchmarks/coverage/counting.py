@@ -62,25 +62,27 @@ def _cell(row: Row) -> tuple[str, str, str]:
 def _counted(
     rows: Sequence[Row], curves: Mapping[str, Sequence[tuple[float, float]]]
 ) -> list[Count]:
-    found = [_covered("accuracy", [(row["accuracy"], row["truth"]) for row in rows])]
+    counts = [_covered("accuracy", [(row["accuracy"], row["truth"]) for row in rows])]
     proven = [row for row in rows if row.get("true_gain") is not None and row["gain"]]
     if proven:
-        found.append(_covered("gain", [(row["gain"], row["true_gain"]) for row in proven]))
+        counts.append(_covered("gain", [(row["gain"], row["true_gain"]) for row in proven]))
         wrong = sum(_wrong(row) for row in proven)
-        found.append(Count("wrong verdicts", len(proven), wrong))
-    told = [
+        counts.append(Count("wrong verdicts", len(proven), wrong))
+    cases = [
         (row["labels"], row["size"]) for row in proven if (row.get("labels") or {}).get("saved")
     ]
-    if told and len(curves["scratch"]) > 1:
-        held = [_saved_rightly(labels, size, curves) for labels, size in told]
-        found.append(Count("labels saved", len(told), sum(held)))
-    return found
+    if cases and len(curves["scratch"]) > 1:
+        rightly = [_saved_rightly(labels, size, curves) for labels, size in cases]
+        counts.append(Count("labels saved", len(cases), sum(rightly)))
+    return counts
 
 
 def _covered(what: str, pairs: Sequence[tuple[Mapping[str, float], float]]) -> Count:
-    held = [found["low"] - 1e-9 <= truth <= found["high"] + 1e-9 for found, truth in pairs]
-    width = float(np.mean([found["high"] - found["low"] for found, _ in pairs]))
-    return Count(what, len(pairs), sum(held), width)
+    inside = [
+        interval["low"] - 1e-9 <= truth <= interval["high"] + 1e-9 for interval, truth in pairs
+    ]
+    width = float(np.mean([interval["high"] - interval["low"] for interval, _ in pairs]))
+    return Count(what, len(pairs), sum(inside), width)
 
 
 def _wrong(row: Row) -> bool:
@@ -117,8 +119,8 @@ def _saved_rightly(
         spots = [log(count * size / total) for count in counts]
         means = np.interp(spots, np.log(sizes), scores)
         arms.append(Curve(tuple(counts), means.reshape(1, -1, 1)))
-    true, told = saved(*arms), labels["saved"]
-    least, most, low, high = true.low or 0.0, true.high, told["low"] or 0.0, told["high"]
+    true, claimed = saved(*arms), labels["saved"]
+    least, most, low, high = true.low or 0.0, true.high, claimed["low"] or 0.0, claimed["high"]
     below = most is not None and most < low * (1 - 1e-6)
     above = high is not None and least > high * (1 + 1e-6)
     return not (below or above)

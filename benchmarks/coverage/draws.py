@@ -59,8 +59,8 @@ class Bench:
 
         place = self.work / "draw"
         shutil.rmtree(place, ignore_errors=True)
-        drawn = self.pool.draw(size, number)
-        data, proof = self.pool.write(drawn, place / "data"), self.tier == GAIN
+        indices = self.pool.draw(size, number)
+        data, proof = self.pool.write(indices, place / "data"), self.tier == GAIN
         settings = hs.Settings(
             seed=number,
             scratch=proof,
@@ -70,24 +70,24 @@ class Bench:
         began = time.monotonic()
         # opening the model in a fresh process changes no number and takes longer than all else
         with mock.patch("headstart.pipeline.checking.verify"):
-            made = hs.fit(
+            result = hs.fit(
                 data, self.reference, place / "model", strategy=self.strategy, settings=settings
             )
-        told = made.to_json()
+        record = result.to_json()
         seconds = time.monotonic() - began
-        truth = self._truth(place / "model", drawn, number)
+        truth = self._truth(place / "model", indices, number)
         row = {
-            "accuracy": _numbers(told["arms"]["chosen"]),
+            "accuracy": _numbers(record["arms"]["chosen"]),
             "truth": truth,
-            "metric": told["metric"],
-            "held_out": told["held_out"],
-            "strategy": told["strategy"],
+            "metric": record["metric"],
+            "held_out": record["held_out"],
+            "strategy": record["strategy"],
             "seconds": round(seconds, 2),
         }
-        return row | (self._gain(told, truth, drawn, number) if proof else {})
+        return row | (self._gain(record, truth, indices, number) if proof else {})
 
     def _gain(
-        self, told: dict[str, Any], truth: float, drawn: np.ndarray, number: int
+        self, record: dict[str, Any], truth: float, indices: np.ndarray, number: int
     ) -> dict[str, Any]:
         """What is printed of the gain, beside fresh networks from scratch on the same labels."""
         import headstart as hs
@@ -99,17 +99,17 @@ class Bench:
             settings = hs.Settings(seed=_OTHER * (fresh + 1) + number, evidence="none")
             with mock.patch("headstart.pipeline.checking.verify"):
                 hs.pretrain(data, self.reference, folder, anyway=True, settings=settings)
-            scratch.append(self._judged(folder, drawn, number))
-        found = {"gain": told["gain"], "verdict": told["verdict"], "scratch": scratch}
-        labels = told.get("labels")
+            scratch.append(self._judged(folder, indices, number))
+        row = {"gain": record["gain"], "verdict": record["verdict"], "scratch": scratch}
+        labels = record.get("labels")
         if labels:
             names = ("counts", "saved", "forecast")
-            found["labels"] = {name: labels.get(name) for name in names}
-            found["labels"]["scratch"] = [point["items"] for point in labels.get("scratch", ())]
-        kept = told["strategy"] != "scratch"  # else the transfer that lost was not saved
-        return found | {"true_gain": truth - fmean(scratch) if kept else None}
+            row["labels"] = {name: labels.get(name) for name in names}
+            row["labels"]["scratch"] = [point["items"] for point in labels.get("scratch", ())]
+        transferred = record["strategy"] != "scratch"  # else the transfer that lost was not saved
+        return row | {"true_gain": truth - fmean(scratch) if transferred else None}
 
-    def _truth(self, model: Path, drawn: np.ndarray, number: int) -> float:
+    def _truth(self, model: Path, indices: np.ndarray, number: int) -> float:
         """What a saved model scores on the items left out: on all where its body is the source's.
 
         Then features serve that were computed once.
@@ -122,24 +122,24 @@ class Bench:
         predictor = hs.load(model)
         backbone = None if self.random else load_backbone(self.reference)
         if backbone is None or not unchanged(predictor.model, backbone, len(backbone.stages)):
-            return self._judged(model, drawn, number)
-        left, features = self._left(predictor, drawn), self._features()
-        left = left[np.isfinite(features[left, 0])]
-        outputs = answers(predictor.model.head, features[left])
+            return self._judged(model, indices, number)
+        others, features = self._left(predictor, indices), self._features()
+        others = others[np.isfinite(features[others, 0])]
+        outputs = answers(predictor.model.head, features[others])
         numbers = {label: number for number, label in enumerate(predictor.labels)}
-        targets = np.array([numbers[label] for label in self.pool.labels[left]])
+        targets = np.array([numbers[label] for label in self.pool.labels[others]])
         return float(predictor.task.scores(outputs, targets).mean())
 
-    def _left(self, predictor: Predictor, drawn: np.ndarray) -> np.ndarray:
-        left = self.pool.rest(drawn)
-        return left[np.isin(self.pool.labels[left], np.array(predictor.labels))]
+    def _left(self, predictor: Predictor, indices: np.ndarray) -> np.ndarray:
+        others = self.pool.rest(indices)
+        return others[np.isin(self.pool.labels[others], np.array(predictor.labels))]
 
-    def _judged(self, model: Path, drawn: np.ndarray, number: int) -> float:
+    def _judged(self, model: Path, indices: np.ndarray, number: int) -> float:
         """What a saved model scores on some of the items left out, which it reads."""
         import headstart as hs
 
-        left = self._left(hs.load(model), drawn)
-        some = np.random.default_rng(number).permutation(left)[:JUDGED]
+        others = self._left(hs.load(model), indices)
+        some = np.random.default_rng(number).permutation(others)[:JUDGED]
         folder = self.work / "draw" / "left"
         shutil.rmtree(folder, ignore_errors=True)
         return float(hs.evaluate(model, self.pool.write(np.sort(some), folder)).score.value)
@@ -155,11 +155,13 @@ class Bench:
             shutil.rmtree(folder, ignore_errors=True)
             data = self.pool.write(range(len(self.pool.contents)), folder)
             hs.export_features(data, self.reference, place)
-        found = np.load(place)
+        archive = np.load(place)
         # an item that reading takes for another one's copy has none
-        known = np.full((len(self.pool.contents), found["features"].shape[1]), np.nan, np.float32)
-        known[[_place(name) for name in found["ids"]]] = found["features"]
-        return known
+        features = np.full(
+            (len(self.pool.contents), archive["features"].shape[1]), np.nan, np.float32
+        )
+        features[[_place(name) for name in archive["ids"]]] = archive["features"]
+        return features
 
 
 def _place(item: str) -> int:

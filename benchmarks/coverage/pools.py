@@ -56,11 +56,11 @@ class Pool:
             np.concatenate([each[:count] for each, count in zip(own, counts, strict=True)])
         )
 
-    def rest(self, drawn: np.ndarray) -> np.ndarray:
+    def rest(self, indices: np.ndarray) -> np.ndarray:
         """The items of the drawn classes that were not drawn."""
-        left = np.isin(self.labels, np.unique(self.labels[drawn]))
-        left[drawn] = False
-        return np.flatnonzero(left)
+        possible = np.isin(self.labels, np.unique(self.labels[indices]))
+        possible[indices] = False
+        return np.flatnonzero(possible)
 
     def write(self, places: Iterable[int], folder: Path) -> Path:
         """Write items as a user holds them: LABEL/FILE, or a CSV file; answers with what to fit."""
@@ -104,8 +104,8 @@ _SMALL: Final = "seeded:convnet?size=32&width=16"
 _GREY: Final = "seeded:convnet?size=28&channels=1&width=16"
 _PHOTOS: Final = ("mobilenet", "random-mobilenet")
 SETS: Final = {
-    drawn.target.name: drawn
-    for drawn in (
+    entry.target.name: entry
+    for entry in (
         Drawn(_target("flowers", "images/flowers", "image", *_PHOTOS), "seeded", _CIFAR, _SMALL),
         Drawn(
             _target(
@@ -141,32 +141,32 @@ SETS: Final = {
         ),
     )
 }
-LARGE: Final = tuple(name for name, drawn in SETS.items() if drawn.budget is None)
+LARGE: Final = tuple(name for name, entry in SETS.items() if entry.budget is None)
 
 
-def source(drawn: Drawn, data: Path, work: Path, light: bool, random: bool) -> str:
+def source(spec: Drawn, data: Path, work: Path, light: bool, random: bool) -> str:
     """The reference that is transferred: the set's own, or for many trainings the light one."""
     from headstart.demo.docstrings import encoder
 
-    if light and drawn.light == "seeded":
-        return f"{drawn.network}&pretrained=false" if random else _trained(drawn, data, work)
-    name = drawn.light if light else drawn.target.sources[0]
-    known = references(drawn.target, data, f"hf:{encoder()}")
-    return known[f"random-{name}" if random else name]
+    if light and spec.light == "seeded":
+        return f"{spec.network}&pretrained=false" if random else _trained(spec, data, work)
+    name = spec.light if light else spec.target.sources[0]
+    by_name = references(spec.target, data, f"hf:{encoder()}")
+    return by_name[f"random-{name}" if random else name]
 
 
-def _trained(drawn: Drawn, data: Path, work: Path) -> str:
+def _trained(spec: Drawn, data: Path, work: Path) -> str:
     """A small network that was trained on the related set once, and is kept."""
     import headstart as hs
 
-    if drawn.related is None:
-        raise ValueError(f"{drawn.target.name} has no related set")
-    folder = work / "sources" / drawn.related.name
+    if spec.related is None:
+        raise ValueError(f"{spec.target.name} has no related set")
+    folder = work / "sources" / spec.related.name
     if not (folder / "evidence.json").exists():
-        pool = Pool.of(drawn.related, data)
-        place = work / "related" / drawn.related.name
+        pool = Pool.of(spec.related, data)
+        place = work / "related" / spec.related.name
         if not place.exists():
             pool.write(range(len(pool.contents)), place)
         settings = hs.Settings(epochs=2, evidence="none")
-        hs.pretrain(place, drawn.network, folder, anyway=True, settings=settings)
+        hs.pretrain(place, spec.network, folder, anyway=True, settings=settings)
     return f"checkpoint:{folder}"

@@ -25,44 +25,44 @@ def run(
     `work`, a line a draw, so that a run that was stopped goes on.
     """
     os.environ.setdefault("HEADSTART_CACHE", str(work / "cache"))
-    kept = Lines(work / "real.jsonl", KEY)
+    results = Lines(work / "real.jsonl", KEY)
     for tier in tiers:
         for condition in plan["conditions"]:
             for name in sets:
-                _draw(kept, (tier, condition, name), plan, data, work)
-    rows = [row for row in kept.rows() if row["tier"] in tiers and row["set"] in sets]
-    found = counts(rows)
-    print(table(found))
-    return all(each.holds for cell in found.values() for each in cell)
+                _draw(results, (tier, condition, name), plan, data, work)
+    rows = [row for row in results.rows() if row["tier"] in tiers and row["set"] in sets]
+    counted = counts(rows)
+    print(table(counted))
+    return all(each.holds for cell in counted.values() for each in cell)
 
 
 def _draw(
-    kept: Lines, cell: tuple[str, str, str], plan: dict[str, Any], data: Path, work: Path
+    results: Lines, cell: tuple[str, str, str], plan: dict[str, Any], data: Path, work: Path
 ) -> None:
     tier, condition, name = cell
-    drawn = SETS[name]
-    wanted = [
+    spec = SETS[name]
+    rows = [
         dict(zip(KEY, (*cell, size, number), strict=True))
         for number in range(plan["draws"])  # all sizes in turn, so that a stopped run has of each
-        for size in plan["sizes"] or drawn.sizes
+        for size in plan["sizes"] or spec.sizes
     ]
-    missing = kept.missing(wanted)
+    missing = results.missing(rows)
     if not missing:
         return
-    bench = Bench.of(drawn, (tier, condition), data, work, plan["strategy"])
+    bench = Bench.of(spec, (tier, condition), data, work, plan["strategy"])
     for each in missing:
-        kept.once(each, lambda each=each: bench.measure(each["size"], each["draw"]))  # type: ignore[misc]
+        results.once(each, lambda each=each: bench.measure(each["size"], each["draw"]))  # type: ignore[misc]
         print(".", end="", flush=True)
-    print(f" {tier}, {condition}, {name}: {len(wanted)} draws", flush=True)
+    print(f" {tier}, {condition}, {name}: {len(rows)} draws", flush=True)
 
 
-def table(found: dict[tuple[str, str, str, int], list[Count]]) -> str:
+def table(counted: dict[tuple[str, str, str, int], list[Count]]) -> str:
     """Every count as a row in Markdown; (!) where it is out of its bounds by more than chance."""
     lines = [
         "| tier | source and labels | set | labels | what | draws | holds | mean width |",
         "|---|---|---|--:|---|--:|--:|--:|",
     ]
-    for (tier, condition, name, size), several in found.items():
+    for (tier, condition, name, size), several in counted.items():
         for each in several:
             share = f"{each.share:.1%}{'' if each.holds else ' (!)'}"
             width = f"{each.width:.3f}" if each.width else ""

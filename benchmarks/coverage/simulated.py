@@ -89,8 +89,8 @@ class Count:
 
     def to_json(self) -> dict[str, Any]:
         """The record, the world's numbers beside the shares."""
-        told = {name: value for name, value in asdict(self).items() if name != "world"}
-        return asdict(self.world) | told | {"holds": self.holds}
+        fields = {name: value for name, value in asdict(self).items() if name != "world"}
+        return asdict(self.world) | fields | {"holds": self.holds}
 
     def _chance(self, share: float) -> float:
         return CHANCE * sqrt(share * (1 - share) / self.repeats)
@@ -111,9 +111,9 @@ def pigeonhole(better: np.ndarray, other: np.ndarray, seed: int, resamples: int 
     rng = np.random.default_rng(seed)
     differences = better - other
     rows, count = differences.shape
-    taken = rng.multinomial(rows, np.full(rows, 1 / rows), resamples) / rows
+    row_weights = rng.multinomial(rows, np.full(rows, 1 / rows), resamples) / rows
     items = rng.multinomial(count, np.full(count, 1 / count), resamples) / count
-    means = ((taken @ differences) * items).sum(axis=1)
+    means = ((row_weights @ differences) * items).sum(axis=1)
     low, high = np.quantile(means, (0.025, 0.975))
     return Interval(float(differences.mean()), float(low), float(high))
 
@@ -123,11 +123,11 @@ def worlds(items: tuple[int, ...] = ITEMS) -> list[tuple[World, dict[str, Method
     alone: dict[str, Method] = {"paired": one_pair, "percentile": percentile}
     several: dict[str, Method] = {"seeds": seeds, "pigeonhole": pigeonhole}
     grid = [(count, gain, best) for count in items for gain in GAINS for best in BEST]
-    found = [(World(*cell), alone) for cell in grid]
-    found += [(World(*cell, 1, SPREADS[-1], True), {"paired": one_pair}) for cell in grid]
+    cells = [(World(*cell), alone) for cell in grid]
+    cells += [(World(*cell, 1, SPREADS[-1], True), {"paired": one_pair}) for cell in grid]
     for number in SEEDS:
-        found += [(World(*cell, number, spread), several) for cell in grid for spread in SPREADS]
-    return found
+        cells += [(World(*cell, number, spread), several) for cell in grid for spread in SPREADS]
+    return cells
 
 
 def count(world: World, methods: Mapping[str, Method], repeats: int, seed: int = 0) -> list[Count]:
@@ -140,9 +140,11 @@ def count(world: World, methods: Mapping[str, Method], repeats: int, seed: int =
         better, other, truth = world.draw(rng)
         differing += float((better != other).sum(axis=1).mean()) / repeats
         for name, method in methods.items():
-            found = method(better, other, seed + repeat)
-            covered = found.low - 1e-9 <= truth <= found.high + 1e-9
-            rows[name].append((covered, verdict(found) != "no evidence", found.high - found.low))
+            interval = method(better, other, seed + repeat)
+            covered = interval.low - 1e-9 <= truth <= interval.high + 1e-9
+            rows[name].append(
+                (covered, verdict(interval) != "no evidence", interval.high - interval.low)
+            )
     shares = {name: np.mean(each, axis=0).tolist() for name, each in rows.items()}
     return [
         Count(name, world, repeats, covered, claimed, width, differing)
@@ -158,9 +160,9 @@ def run(repeats: int = 200) -> dict[str, Any]:
     """
     counts: list[Count] = []
     for world, methods in worlds():
-        for found in count(world, methods, repeats):
-            counts.append(found)
-            print(line(found), flush=True)
+        for outcome in count(world, methods, repeats):
+            counts.append(outcome)
+            print(line(outcome), flush=True)
     broken = [each for each in counts if each.method in ("paired", "seeds") and not each.holds]
     print(*summary(counts), sep="\n")
     print(f"{len(broken)} of {len(counts)} counts break what `paired` and `seeds` promise.")
@@ -173,26 +175,27 @@ def run(repeats: int = 200) -> dict[str, Any]:
 
 def summary(counts: Sequence[Count]) -> list[str]:
     """For each method a line: coverage where enough items differ, and false verdicts."""
-    told = []
+    lines = []
     for method in dict.fromkeys(each.method for each in counts):
         own = [each for each in counts if each.method == method]
         covered = [each.covered for each in own if each.differing >= LEAST] or [float("nan")]
         none = [each.claimed for each in own if each.world.gain == 0 and not each.world.conditional]
-        told.append(
+        lines.append(
             f"{method:<11} covers {min(covered):.1%} to {max(covered):.1%}, "
             f"{np.mean(covered):.1%} in the mean; without a difference claims one in "
             f"{np.mean(none or [np.nan]):.1%} of the repeats, {max(none or [np.nan]):.1%} at worst"
         )
-    return told
+    return lines
 
 
-def line(found: Count) -> str:
+def line(outcome: Count) -> str:
     """One count as a line of the printed table."""
-    world = found.world
+    world = outcome.world
     which = "of these trainings" if world.conditional else "in expectation"
     return (
-        f"{found.method:<11} N {world.items:>4}  seeds {world.seeds}  spread {world.spread:.1f}  "
+        f"{outcome.method:<11} N {world.items:>4}  seeds {world.seeds}  spread {world.spread:.1f}  "
         f"gain {world.gain:+.2f} below {world.best:.2f} {which}: "
-        f"covers {found.covered:6.1%}, verdicts {found.claimed:6.1%}, width {found.width:.3f}, "
-        f"{found.differing:.0f} items differ{'' if found.holds else '  (!)'}"
+        f"covers {outcome.covered:6.1%}, verdicts {outcome.claimed:6.1%}, "
+        f"width {outcome.width:.3f}, "
+        f"{outcome.differing:.0f} items differ{'' if outcome.holds else '  (!)'}"
     )

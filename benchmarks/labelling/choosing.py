@@ -25,8 +25,8 @@ def run(shared: Path, sets: Sequence[str] = SETS, draws: int = 10) -> dict[str, 
     """
     rows: list[dict[str, Any]] = []
     for name in sets:
-        found = load(name, shared, LIMIT)
-        scores = np.array([_draw(found, draw) for draw in range(draws)])  # (draws, 2, counts)
+        labelled = load(name, shared, LIMIT)
+        scores = np.array([_draw(labelled, draw) for draw in range(draws)])  # (draws, 2, counts)
         for place, count in enumerate(SHOWN):
             suggested, random = scores[:, 0, place], scores[:, 1, place]
             row = {"set": name, "labels": count}
@@ -40,51 +40,61 @@ def run(shared: Path, sets: Sequence[str] = SETS, draws: int = 10) -> dict[str, 
     return {"draws": draws, "rows": rows, "worse": worse, "mean": mean}
 
 
-def _draw(found: Labelled, draw: int) -> list[list[float]]:
+def _draw(labelled: Labelled, draw: int) -> list[list[float]]:
     """Accuracy at each count of SHOWN: by suggestions, and at random."""
-    order = np.random.default_rng(draw).permutation(len(found.targets))
+    order = np.random.default_rng(draw).permutation(len(labelled.targets))
     size = min(POOL, len(order) // 2)
     pool, test = order[:size], order[size : size + TEST]
     rng = np.random.default_rng([draw, 1])
     mixed = rng.permutation(size).tolist()
 
-    def drawn(_: np.ndarray, __: np.ndarray, known: np.ndarray, count: int) -> list[int]:
-        return list(mixed[len(known) : len(known) + count])
+    def drawn(_: np.ndarray, __: np.ndarray, picked: np.ndarray, count: int) -> list[int]:
+        return list(mixed[len(picked) : len(picked) + count])
 
-    parts = found.features[pool], found.targets[pool], found.features[test], found.targets[test]
+    parts = (
+        labelled.features[pool],
+        labelled.targets[pool],
+        labelled.features[test],
+        labelled.targets[test],
+    )
     return [_curve(parts, pick) for pick in (_suggested, drawn)]
 
 
 def _curve(parts: tuple[np.ndarray, ...], pick: Pick) -> list[float]:
-    features, targets, asked, truth = parts
-    taken: list[int] = []
+    features, targets, test_features, truth = parts
+    picked: list[int] = []
     scores = []
     for count in COUNTS:
-        known = np.array(taken, dtype=np.int64)
-        taken += pick(features, targets, known, count - len(taken))
-        outputs, classes = _probed(features[taken], targets[taken], asked)
+        labelled = np.array(picked, dtype=np.int64)
+        picked += pick(features, targets, labelled, count - len(picked))
+        outputs, classes = _probed(features[picked], targets[picked], test_features)
         if count in SHOWN:
             scores.append(float((classes[outputs.argmax(axis=1)] == truth).mean()))
     return scores
 
 
-def _suggested(features: np.ndarray, targets: np.ndarray, known: np.ndarray, n: int) -> list[int]:
+def _suggested(
+    features: np.ndarray, targets: np.ndarray, labelled: np.ndarray, n: int
+) -> list[int]:
     """What `headstart suggest` would name next, with a probe on what is known as its model."""
     from headstart import catalog
     from headstart.labelling.doubt import doubt
     from headstart.labelling.selection import select
 
-    left = np.setdiff1d(np.arange(len(features)), known)
-    weights = np.ones(len(left))
-    if len(known):
-        outputs, classes = _probed(features[known], targets[known], features[left])
+    unlabelled = np.setdiff1d(np.arange(len(features)), labelled)
+    weights = np.ones(len(unlabelled))
+    if len(labelled):
+        outputs, classes = _probed(features[labelled], targets[labelled], features[unlabelled])
         answers = catalog.task("image-classification").decode(outputs, tuple(map(str, classes)))
         weights = np.array([doubt(answer) for answer in answers])
-    return [int(left[p.position]) for p in select(features[left], weights, [features[known]], n)]
+    return [
+        int(unlabelled[p.position])
+        for p in select(features[unlabelled], weights, [features[labelled]], n)
+    ]
 
 
 def _probed(
-    features: np.ndarray, targets: np.ndarray, asked: np.ndarray
+    features: np.ndarray, targets: np.ndarray, test_features: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Outputs (N, classes) of the default probe, and the classes that its labels hold."""
     import torch
@@ -93,12 +103,12 @@ def _probed(
 
     classes, own = np.unique(targets, return_inverse=True)
     if len(classes) == 1:
-        return np.zeros((len(asked), 1)), classes
+        return np.zeros((len(test_features), 1)), classes
     task = catalog.task("image-classification")
     nothing = features[:0], own[:0]
     head = task.probe((features, own), nothing, tuple(map(str, classes)))
     with torch.inference_mode():
-        return head(torch.from_numpy(asked)).numpy(), classes
+        return head(torch.from_numpy(test_features)).numpy(), classes
 
 
 def _mean(values: np.ndarray) -> tuple[float, float, float]:
@@ -112,8 +122,8 @@ def _mean(values: np.ndarray) -> tuple[float, float, float]:
 
 
 def _line(row: dict[str, Any]) -> str:
-    told = [
+    cells = [
         f"{name} {row[name][0]:{sign}.3f} ({row[name][1]:{sign}.3f} to {row[name][2]:{sign}.3f})"
         for name, sign in (("suggested", ""), ("random", ""), ("difference", "+"))
     ]
-    return f"{row['set']:12} {row['labels']:>3} labels: {', '.join(told)}"
+    return f"{row['set']:12} {row['labels']:>3} labels: {', '.join(cells)}"

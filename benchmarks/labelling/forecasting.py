@@ -46,71 +46,71 @@ def run(shared: Path, sets: Sequence[str] = tuple(SETS), draws: int = 40) -> dic
     rows: list[dict[str, Any]] = []
     every: list[Draw] = []
     for name in sets:
-        found = load(name, shared, LIMIT[name])
+        labelled = load(name, shared, LIMIT[name])
         for count in SETS[name]:
-            drawn = [draw(found, count, seed) for seed in range(draws)]
-            every += drawn
-            rows.append({"set": name, "labels": count} | _told(drawn))
+            samples = [draw(labelled, count, seed) for seed in range(draws)]
+            every += samples
+            rows.append({"set": name, "labels": count} | _told(samples))
             print(_line(rows[-1]), flush=True)
-    told = _told(every)
-    print(_line({"set": "all", "labels": ""} | told))
-    return {"draws": draws, "rows": rows, "all": told, "broken": told["held"] < PROMISED}
+    summary = _told(every)
+    print(_line({"set": "all", "labels": ""} | summary))
+    return {"draws": draws, "rows": rows, "all": summary, "broken": summary["held"] < PROMISED}
 
 
-def draw(found: Labelled, count: int, seed: int) -> Draw:
+def draw(labelled: Labelled, count: int, seed: int) -> Draw:
     """One sample of so many labels."""
     from headstart import catalog
     from headstart.evidence.forecast import forecast
     from headstart.evidence.labels import transfer_curve
 
     task = catalog.task("image-classification")
-    order = np.random.default_rng(seed).permutation(len(found.targets))
+    order = np.random.default_rng(seed).permutation(len(labelled.targets))
     sample, more, rest = order[:count], order[count : 2 * count], order[2 * count :]
     parts, later = _parts(sample), _parts(more)
-    examples = {name: (found.features[p], found.targets[p]) for name, p in parts.items()}
-    known = _scores(task, found, parts, parts["test"])
-    curve = transfer_curve(task, found.labels, examples, known, seed=seed)
-    told = forecast(curve)
+    examples = {name: (labelled.features[p], labelled.targets[p]) for name, p in parts.items()}
+    scores = _scores(task, labelled, parts, parts["test"])
+    curve = transfer_curve(task, labelled.labels, examples, scores, seed=seed)
+    outlook = forecast(curve)
     both = {name: np.concatenate([parts[name], later[name]]) for name in parts}
-    truth = float(_scores(task, found, both, rest).mean())
-    if told.points is None:
+    truth = float(_scores(task, labelled, both, rest).mean())
+    if outlook.points is None:
         return Draw(0.0, 0.0, 0.0, truth, refused=True)
-    twice = told.points[0]
+    twice = outlook.points[0]
     return Draw(twice["low"], twice["value"], twice["high"], truth)
 
 
 def _parts(sample: np.ndarray) -> dict[str, np.ndarray]:
-    held = round(0.15 * len(sample))
+    test_count = round(0.15 * len(sample))
     return {
-        "test": sample[:held],
-        "validation": sample[held : 2 * held],
-        "train": sample[2 * held :],
+        "test": sample[:test_count],
+        "validation": sample[test_count : 2 * test_count],
+        "train": sample[2 * test_count :],
     }
 
 
 def _scores(
-    task: Any, found: Labelled, parts: dict[str, np.ndarray], asked: np.ndarray
+    task: Any, labelled: Labelled, parts: dict[str, np.ndarray], rows: np.ndarray
 ) -> np.ndarray:
     """Scores of the default probe, fitted to training and validation items, on others."""
     from headstart.evidence.fitting import answers, full_probe
 
     train, validation = (
-        (found.features[parts[name]], found.targets[parts[name]])
+        (labelled.features[parts[name]], labelled.targets[parts[name]])
         for name in ("train", "validation")
     )
-    head = full_probe(task, train, validation, found.labels)
-    scores: np.ndarray = task.scores(answers(head, found.features[asked]), found.targets[asked])
+    head = full_probe(task, train, validation, labelled.labels)
+    scores: np.ndarray = task.scores(answers(head, labelled.features[rows]), labelled.targets[rows])
     return scores
 
 
-def _told(drawn: Sequence[Draw]) -> dict[str, Any]:
-    made = [each for each in drawn if not each.refused]
-    off = np.array([each.value - each.truth for each in made] or [np.nan])
+def _told(draws: Sequence[Draw]) -> dict[str, Any]:
+    forecasts = [each for each in draws if not each.refused]
+    off = np.array([each.value - each.truth for each in forecasts] or [np.nan])
     return {
-        "made": len(made),
-        "refused": len(drawn) - len(made),
-        "held": float(np.mean([each.holds for each in made] or [np.nan])),
-        "width": float(np.mean([each.high - each.low for each in made] or [np.nan])),
+        "made": len(forecasts),
+        "refused": len(draws) - len(forecasts),
+        "held": float(np.mean([each.holds for each in forecasts] or [np.nan])),
+        "width": float(np.mean([each.high - each.low for each in forecasts] or [np.nan])),
         "bias": float(off.mean()),
         "error": float(np.abs(off).mean()),
     }

@@ -30,14 +30,14 @@ class Labelled:
 
 def load(name: str, shared: Path, limit: int) -> Labelled:
     """One of the sets, or `limit` of its items, drawn from a fixed seed."""
-    backbone, read = TARGETS[name]
-    items, names = read(shared)
-    taken = np.random.default_rng(SEED).permutation(len(items))[:limit]
+    backbone, reader = TARGETS[name]
+    items, names = reader(shared)
+    order = np.random.default_rng(SEED).permutation(len(items))[:limit]
     from headstart import Featurizer
 
-    found = Featurizer(backbone(shared)).transform([items[place] for place in taken])
-    _, targets = np.unique([names[place] for place in taken], return_inverse=True)
-    return Labelled(name, found, targets.astype(np.int64))
+    features = Featurizer(backbone(shared)).transform([items[place] for place in order])
+    _, targets = np.unique([names[place] for place in order], return_inverse=True)
+    return Labelled(name, features, targets.astype(np.int64))
 
 
 def _pictures(shared: Path) -> str:

@@ -83,10 +83,10 @@ def write(
 
 def versions() -> dict[str, str]:
     """The versions of the libraries that matter, where they are installed."""
-    found = {}
+    installed = {}
     for name in _TOLD:
         try:
-            found[name] = version(name)
+            installed[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return installed

@@ -42,8 +42,8 @@ def main() -> None:
     def groups(model: nn.Sequential) -> list[list[nn.Parameter]]:
         body = model[0].model
         last = [p for name in recipe.last_stage for p in body.get_submodule(name).parameters()]
-        known = {id(p) for p in last}
-        return [[p for p in body.parameters() if id(p) not in known], last, fv.params(model[1])]
+        last_ids = {id(p) for p in last}
+        return [[p for p in body.parameters() if id(p) not in last_ids], last, fv.params(model[1])]
 
     learn = fv.vision_learner(
         photos,

@@ -24,13 +24,13 @@ def main() -> None:
     model = network(args.backbone, args.weights, 0).eval().to(memory_format=torch.channels_last)
 
     def features(split: str) -> tuple[Any, Any]:
-        found, targets = [], []
+        rows, targets = [], []
         with torch.inference_mode():
             batches = loader(photos(args.data / split, args.backbone, args.work), shuffle=False)
             for images, labels in batches:
-                found.append(model(images.to(memory_format=torch.channels_last)).numpy())
+                rows.append(model(images.to(memory_format=torch.channels_last)).numpy())
                 targets.append(labels.numpy())
-        return np.concatenate(found), np.concatenate(targets)
+        return np.concatenate(rows), np.concatenate(targets)
 
     splits = ("train", "val", "test") if args.work == "extraction" else ("train", "test")
     ready = clock.train(lambda: {split: features(split) for split in splits})

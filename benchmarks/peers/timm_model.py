@@ -51,8 +51,8 @@ RECIPES = {
 
 def state(weights: Path) -> dict[str, Tensor]:
     """The tensors of a weights file."""
-    found: dict[str, Tensor] = load_file(weights)
-    return found
+    tensors: dict[str, Tensor] = load_file(weights)
+    return tensors
 
 
 def network(backbone: str, weights: Path, classes: int) -> nn.Module:

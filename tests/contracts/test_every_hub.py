@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +16,12 @@ from encoders import small_encoder
 from file_server import connected, serving
 from graph_networks import classifier
 from huggingface_hub import constants
-from torch import Tensor
 
 import headstart as hs
 from headstart import catalog
-from headstart.artifact import portable
-from headstart.contracts import Backbone, Hub
-from headstart.contracts.model import Model
 from headstart.contracts.references import parse
 from headstart.errors import HeadstartError, UnknownNameError, WeightsError
-from headstart.loading import record
-from headstart.loading.weights import digest, save
+from headstart.testing.hubs import CHECKS, Sample, artifact, inputs, outputs
 
 # one small backbone of each hub, made with no network and no file but those of `name`
 SMALL = {
@@ -54,25 +49,6 @@ def network() -> nn.Module:
     layers = nn.Conv2d(3, 8, 3, 2), nn.ReLU(), nn.Conv2d(8, 6, 3), nn.ReLU()
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 4))
 """
-
-
-def artifact(folder: Path, backbone: Backbone, head: bool = True) -> Path:
-    """Write what the artifact holds of a backbone, under a head of five labels."""
-    folder.mkdir()
-    body = Model.of(backbone, torch.nn.Identity()).backbone_state()
-    tensors = dict(body)
-    if head:
-        linear = torch.nn.Linear(backbone.feature_dim, 5)
-        parts = linear.state_dict().items()
-        tensors |= {f"{backbone.head_name}.{name}": tensor for name, tensor in parts}
-    save(tensors, folder / "model.safetensors", {})
-    for name, content in backbone.files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(content)
-    if backbone.native:
-        (folder / "config.json").write_text(json.dumps(dict(backbone.native)))
-    record.write(folder, {"architecture": portable(backbone), "origin": {"licence": "MIT"}})
-    return folder
 
 
 def fetch_small(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,82 +88,14 @@ def name(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
 
 
 @pytest.fixture
-def backbone(name: str) -> Backbone:
-    return catalog.load_backbone(SMALL[name])
+def sample(name: str) -> Sample:
+    """What the checks take."""
+    return Sample(catalog.hub(name), parse(SMALL[name]))
 
 
-def inputs(backbone: Backbone, items: int = 2) -> Any:
-    """A random batch as the backbone asks for it, of texts each shorter than the one before."""
-    if backbone.modality == "text":
-        vocabulary = json.loads(backbone.files["tokenizer.json"])["model"]["vocab"]
-        ids = torch.randint(len(vocabulary), (items, 6), generator=torch.Generator().manual_seed(0))
-        mask = (torch.arange(6) < 6 - torch.arange(items)[:, None]).long()
-        return {"input_ids": ids, "mask": mask}
-    sides = [backbone.preprocess[side] for side in ("channels", "height", "width")]
-    return torch.randn(items, *sides, generator=torch.Generator().manual_seed(0))
-
-
-def outputs(backbone: Backbone, batch: Any) -> Tensor:
-    """Pooled features in eval mode."""
-    model = Model.of(backbone, torch.nn.Identity()).eval()
-    with torch.no_grad():
-        features: Tensor = model(batch)
-    return features
-
-
-def test_features_are_pooled_rows(backbone: Backbone) -> None:
-    assert outputs(backbone, inputs(backbone, 3)).shape == (3, backbone.feature_dim)
-    assert len(backbone.stages) >= 2
-
-
-def test_stages_share_nothing_and_the_hash_is_theirs(backbone: Backbone) -> None:
-    states = [stage.state_dict(keep_vars=True) for stage in backbone.prefix()]
-    names = [name for state in states for name in state]
-    tensors = [id(tensor) for state in states for tensor in state.values()]
-    assert len(names) == len(set(names))
-    assert len(tensors) == len(set(tensors))
-    whole = Model.of(backbone, torch.nn.Identity()).backbone_state()
-    assert backbone.origin.weights_hash == digest(whole)
-
-
-def test_preprocessing_is_json(backbone: Backbone) -> None:
-    assert json.loads(json.dumps(backbone.preprocess)) == backbone.preprocess
-    assert json.loads(json.dumps(backbone.native)) is not None
-
-
-def test_the_architecture_rebuilds_network_and_preprocessing(
-    backbone: Backbone, tmp_path: Path
-) -> None:
-    torch.manual_seed(5)
-    bare = catalog.load_backbone(str(backbone.architecture))
-    assert not bare.origin.pretrained
-    assert bare.head is None
-    assert bare.preprocess == backbone.preprocess
-    assert list(bare.stages) == list(backbone.stages)
-    assert bare.architecture == backbone.architecture
-    saved = artifact(tmp_path / "saved", backbone)
-    again = catalog.load_backbone(f"checkpoint:{saved}")
-    assert again.origin.pretrained
-    assert again.origin.weights_hash == backbone.origin.weights_hash != bare.origin.weights_hash
-    assert again.head is not None
-    assert again.head(torch.zeros(1, backbone.feature_dim)).shape == (1, 5)
-    batch = inputs(backbone)
-    assert torch.equal(outputs(again, batch), outputs(backbone, batch))
-
-
-def test_random_weights_follow_the_global_seed(backbone: Backbone) -> None:
-    found = []
-    for seed in (1, 1, 2):
-        torch.manual_seed(seed)
-        found.append(catalog.load_backbone(backbone.architecture).origin.weights_hash)
-    assert found[0] == found[1] != found[2]
-
-
-def test_weights_of_another_network_are_refused(backbone: Backbone, tmp_path: Path) -> None:
-    save({"alien": torch.ones(2)}, tmp_path / "alien.safetensors", {})
-    architecture = str(backbone.architecture).replace("?", f"@{tmp_path}/alien.safetensors?")
-    with pytest.raises(WeightsError, match=r"alien\.safetensors does not fit .* left over: alien"):
-        catalog.load_backbone(architecture)
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_it_keeps_its_contract(check: Callable[[Sample], None], sample: Sample) -> None:
+    check(sample)
 
 
 class Hostile:
@@ -222,58 +130,38 @@ INSIDE = {"checkpoint": "source/model.safetensors", "hf": "encoder/pytorch_model
 def test_a_pickle_offered_as_weights_is_never_run(
     name: str, zipped: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = parse(OFFERED[name])
-    place = tmp_path / INSIDE.get(name, asked.weights or asked.name)
+    reference = parse(OFFERED[name])
+    place = tmp_path / INSIDE.get(name, reference.weights or reference.name)
     if name == "hf":
         (tmp_path / "encoder" / "model.safetensors").unlink()
     if name == "tfhub":
-        place = tmp_path / "served" / asked.name
+        place = tmp_path / "served" / reference.name
     if zipped:
         torch.save({"weight": Hostile()}, place)
     else:
         place.write_bytes(pickle.dumps(Hostile(), protocol=2))
     with monkeypatch.context() as online, pytest.raises(HeadstartError) as caught:
         if name != "tfhub":
-            catalog.load_backbone(asked)
+            catalog.load_backbone(reference)
         else:
             with serving(tmp_path / "served") as served:
                 connected(online)
                 monkeypatch.setenv("HEADSTART_TFHUB", served.address)
-                catalog.load_backbone(asked)
+                catalog.load_backbone(reference)
     assert not (tmp_path / "ran").exists()
     assert str(caught.value).count("\n") == 0 and len(str(caught.value)) < 600
 
 
 def test_a_bundle_loads_where_there_is_no_network(name: str, tmp_path: Path) -> None:
     torch.manual_seed(5)
-    (made,) = hs.fetch([SMALL[name]], tmp_path / "bundle").models
+    (model,) = hs.fetch([SMALL[name]], tmp_path / "bundle").models
     torch.manual_seed(5)
     first = catalog.load_backbone(SMALL[name])
-    again = catalog.load_backbone(f"checkpoint:{made.bundled}")
-    assert again.origin.weights_hash == first.origin.weights_hash == made.weights_hash
+    again = catalog.load_backbone(f"checkpoint:{model.bundled}")
+    assert again.origin.weights_hash == first.origin.weights_hash == model.weights_hash
     assert again.origin.licence == first.origin.licence
     batch = inputs(first)
     assert torch.equal(outputs(again, batch), outputs(first, batch))
-
-
-def test_unknown_names_and_options_are_refused(name: str) -> None:
-    with pytest.raises(HeadstartError, match="no-such-thing"):
-        catalog.load_backbone(f"{name}:no-such-thing")
-    with pytest.raises(HeadstartError, match="'wrong'"):
-        catalog.load_backbone(f"{SMALL[name]}{'&' if '?' in SMALL[name] else '?'}wrong=1")
-
-
-def test_cards_load_and_match_the_pattern(name: str) -> None:
-    hub: Hub = catalog.hub(name)
-    wanted = parse(SMALL[name])
-    modality = catalog.load_backbone(SMALL[name]).modality
-    cards = list(hub.cards(wanted.name))
-    assert cards
-    for card in cards:
-        assert parse(card.reference).hub == name
-        assert parse(card.reference).name.startswith(wanted.name)
-        assert card.modality == modality
-    assert list(hub.cards("no such thing*")) == []
 
 
 # --- seeded ---
@@ -310,10 +198,10 @@ def test_checkpoint_stands_for_what_it_was_made_of(tmp_path: Path) -> None:
     backbone = catalog.load_backbone("seeded:convnet?size=32")
     folder = artifact(tmp_path / "source", backbone, head=False)
     hub = catalog.hub("checkpoint")
-    found = hub.resolve(parse(f"checkpoint:{folder}/?width=8"))
-    assert (found.hub, found.name) == ("seeded", "convnet")
-    assert found.weights == str(folder / "model.safetensors")
-    assert found.options == {"size": "32", "pretrained": "false", "width": "8"}
+    resolved = hub.resolve(parse(f"checkpoint:{folder}/?width=8"))
+    assert (resolved.hub, resolved.name) == ("seeded", "convnet")
+    assert resolved.weights == str(folder / "model.safetensors")
+    assert resolved.options == {"size": "32", "pretrained": "false", "width": "8"}
     assert catalog.load_backbone(f"checkpoint:{folder}").head is None
     with pytest.raises(HeadstartError, match="Resolve it first"):
         hub.load(parse(f"checkpoint:{folder}"))

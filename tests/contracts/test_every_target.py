@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from headstart import catalog
 from headstart.contracts import Encoding, Targets
 from headstart.data.targets import kind_named, known_kind
 from headstart.errors import DataError, UnknownNameError
+from headstart.testing.targets import CHECKS, Sample, subject
 
 NAMES = sorted(catalog.names("targets"))
 every_kind = pytest.mark.parametrize("name", NAMES)
@@ -70,6 +72,12 @@ def again(kind: Targets, row: Any, names: tuple[str, ...]) -> Any:
     if kind.encoding is Encoding.MARKS:
         return [name for name, mark in zip(names, row, strict=True) if mark]
     return row.tolist() if len(names) > 1 else float(row[0])
+
+
+@every_kind
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_it_keeps_its_contract(check: Callable[[Sample], None], name: str) -> None:
+    check(subject(name, None))
 
 
 @every_kind

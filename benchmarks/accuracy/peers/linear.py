@@ -16,8 +16,8 @@ def main() -> None:
     train, labels = features(args, LEARNED)
     test, _ = features(args, ("test",))
     folds = StratifiedKFold(3, shuffle=True, random_state=args.seed)
-    given = {"l1_ratios": (0.0,), "use_legacy_attributes": False}
-    probe = LogisticRegressionCV(Cs=10, cv=folds, max_iter=1000, **given)
+    options = {"l1_ratios": (0.0,), "use_legacy_attributes": False}
+    probe = LogisticRegressionCV(Cs=10, cv=folds, max_iter=1000, **options)
     model = make_pipeline(StandardScaler(), probe).fit(train, labels)
     write(args, "sklearn", [str(label) for label in model.predict(test)])
 

@@ -124,8 +124,8 @@ def _texts(args: argparse.Namespace) -> Any:
     model = AutoModel.from_pretrained(args.encoder).eval()
 
     def encode(texts: list[str]) -> Any:
-        given = tokenizer(texts, padding=True, truncation=True, return_tensors="pt")
-        hidden, mask = model(**given).last_hidden_state, given["attention_mask"][..., None]
+        tokens = tokenizer(texts, padding=True, truncation=True, return_tensors="pt")
+        hidden, mask = model(**tokens).last_hidden_state, tokens["attention_mask"][..., None]
         return normalize((hidden * mask).sum(1) / mask.sum(1))
 
     return encode

@@ -20,7 +20,7 @@ def main() -> None:
     set_seed(args.seed)
     (train, labels), (test, _) = items(args, LEARNED), items(args, ("test",))
     names = sorted(set(labels))
-    model, learned, judged = _texts(args, names) if args.encoder else _pictures(args, names)
+    model, learned, collate = _texts(args, names) if args.encoder else _pictures(args, names)
     numbers = [names.index(label) for label in labels]
     rows = list(zip(train, numbers, strict=True))
     seconds = _timed(model, learned(rows[:BATCH])) * max(1.0, len(rows) / BATCH)
@@ -30,7 +30,7 @@ def main() -> None:
     class Ending(TrainerCallback):
         """No step is begun that would leave no time to predict."""
 
-        def on_step_end(self, given: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        def on_step_end(self, arguments: Any, state: Any, control: Any, **kwargs: Any) -> None:
             control.should_training_stop |= left(args) < 1.2 * rest + 5
 
     trainer = Trainer(
@@ -54,13 +54,13 @@ def main() -> None:
     )
     trainer.train()
     model.eval()
-    found: list[str] = []
+    answers: list[str] = []
     with torch.inference_mode():
         for start in range(0, len(test), BATCH):
-            given = judged([(content, 0) for content in test[start : start + BATCH]])
-            given.pop("labels")
-            found += [names[n] for n in model(**given).logits.argmax(1)]
-    write(args, "hf", found, epochs=count)
+            batch = collate([(content, 0) for content in test[start : start + BATCH]])
+            batch.pop("labels")
+            answers += [names[n] for n in model(**batch).logits.argmax(1)]
+    write(args, "hf", answers, epochs=count)
 
 
 def _timed(model: Any, batch: Any) -> float:
@@ -109,8 +109,8 @@ def _texts(args: Any, names: list[str]) -> Any:
 
     def together(rows: list[Any]) -> dict[str, Any]:
         texts = [text for text, _ in rows]
-        given = tokenizer(texts, padding=True, truncation=True, return_tensors="pt")
-        return {**given, "labels": torch.tensor([n for _, n in rows])}
+        tokens = tokenizer(texts, padding=True, truncation=True, return_tensors="pt")
+        return {**tokens, "labels": torch.tensor([n for _, n in rows])}
 
     return model, together, together
 

@@ -1,0 +1,298 @@
+"""What the flow relies on in any hub: its backbones, their origin, and how they are made again."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+
+from headstart import catalog
+from headstart.artifact import portable
+from headstart.contracts import Backbone, Hub
+from headstart.contracts.model import Model
+from headstart.contracts.references import Reference, parse
+from headstart.errors import ContractError, HeadstartError, WeightsError
+from headstart.loading import record
+from headstart.loading.weights import digest, save
+from headstart.testing.demands import demand, instance, is_documented, refused
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A hub, and the reference of one of its backbones, which is small."""
+
+    hub: Hub
+    reference: Reference
+
+    def load(self) -> Backbone:
+        """The backbone, anew."""
+        return catalog.load_backbone(self.reference)
+
+
+def subject(part: Any, example: Any) -> Sample:
+    """What the checks take. Raises ContractError for a hub that the catalog does not know."""
+    hub: Hub = instance("hubs", part, Hub)
+    name = part if isinstance(part, str) else _name(hub)
+    if example is not None:
+        return Sample(hub, parse(str(example)))
+    at_hand = [card for card in hub.cards("*") if card.at_hand]
+    demand(at_hand, hub, f"lists nothing that is at hand for {name}:*", "Name a small backbone")
+    return Sample(hub, parse(min(at_hand, key=lambda card: card.parameters or 0).reference))
+
+
+def _name(hub: Hub) -> str:
+    for name, value in catalog.names("hubs").items():
+        if value == f"{type(hub).__module__}:{type(hub).__qualname__}":
+            return name
+    raise ContractError(
+        f"{type(hub).__name__} has no name in the catalog. "
+        "Give it a line there, or an entry point in the group headstart.hubs."
+    )
+
+
+def _pictures(backbone: Backbone, items: int) -> Tensor:
+    sides = [backbone.preprocess[side] for side in ("channels", "height", "width")]
+    return torch.randn(items, *sides, generator=torch.Generator().manual_seed(0))
+
+
+def _texts(backbone: Backbone, items: int) -> dict[str, Tensor]:
+    """Texts, each shorter than the one before."""
+    vocabulary = json.loads(backbone.files["tokenizer.json"])["model"]["vocab"]
+    ids = torch.randint(len(vocabulary), (items, 6), generator=torch.Generator().manual_seed(0))
+    mask = (torch.arange(6) < 6 - torch.arange(items)[:, None]).long()
+    return {"input_ids": ids, "mask": mask}
+
+
+INPUTS: Final[Mapping[str, Callable[[Backbone, int], Any]]] = {"image": _pictures, "text": _texts}
+
+
+def inputs(backbone: Backbone, items: int = 2) -> Any:
+    """A random batch as the backbone wants it. Raises ContractError for unknown modalities."""
+    if backbone.modality not in INPUTS:
+        raise ContractError(
+            f"A backbone for {backbone.modality!r} can't be checked: how to draw inputs for it is "
+            "not known. Add a function to headstart.testing.hubs.INPUTS."
+        )
+    return INPUTS[backbone.modality](backbone, items)
+
+
+def outputs(backbone: Backbone, batch: Any) -> Tensor:
+    """Pooled features in eval mode."""
+    model = Model.of(backbone, nn.Identity()).eval()
+    with torch.no_grad():
+        features: Tensor = model(batch)
+    return features
+
+
+def artifact(folder: Path, backbone: Backbone, head: bool = True) -> Path:
+    """Write what the artifact holds of a backbone, under a head of five labels."""
+    folder.mkdir()
+    tensors = dict(Model.of(backbone, nn.Identity()).backbone_state())
+    if head:
+        layer = nn.Linear(backbone.feature_dim, 5).state_dict()
+        tensors |= {f"{backbone.head_name}.{name}": tensor for name, tensor in layer.items()}
+    save(tensors, folder / "model.safetensors", {})
+    for name, content in backbone.files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    if backbone.native:
+        (folder / "config.json").write_text(json.dumps(dict(backbone.native)))
+    record.write(folder, {"architecture": portable(backbone), "origin": {"licence": "MIT"}})
+    return folder
+
+
+def is_made_without_settings(sample: Sample) -> None:
+    """Documented, and made without arguments."""
+    is_documented(sample.hub)
+    parameters = list(inspect.signature(type(sample.hub)).parameters)
+    demand(not parameters, sample.hub, f"takes the settings {parameters}", "Take options of names")
+
+
+def features_are_pooled_rows(sample: Sample) -> None:
+    """Stages end in (N, feature_dim), and there are at least two, to cut between."""
+    backbone = sample.load()
+    shape = tuple(outputs(backbone, inputs(backbone, 3)).shape)
+    demand(
+        shape == (3, backbone.feature_dim),
+        sample.hub,
+        f"gives features of shape {shape} for 3 items, and says {backbone.feature_dim} features",
+        "Pool in the last stage, and count its features in feature_dim",
+    )
+    demand(
+        len(backbone.stages) >= 2,
+        sample.hub,
+        "gives a network of one stage",
+        "Cut it by headstart.loading.stages.find_stages",
+    )
+
+
+def stages_share_nothing_and_have_their_hash(sample: Sample) -> None:
+    """No tensor is in two stages, no name twice, and the origin's hash is that of all."""
+    backbone = sample.load()
+    states = [stage.state_dict(keep_vars=True) for stage in backbone.prefix()]
+    names = [name for state in states for name in state]
+    tensors = [id(tensor) for state in states for tensor in state.values()]
+    demand(
+        len(names) == len(set(names)) and len(tensors) == len(set(tensors)),
+        sample.hub,
+        "has tensors, or names of tensors, in two stages at once",
+        "Give each stage its own, under the names of the network's library",
+    )
+    whole = Model.of(backbone, nn.Identity()).backbone_state()
+    demand(
+        backbone.origin.weights_hash == digest(whole),
+        sample.hub,
+        "gives a weights_hash that is not that of its tensors",
+        "Compute it by headstart.loading.weights.digest from all stages' tensors",
+    )
+
+
+def preprocessing_is_json(sample: Sample) -> None:
+    """What is saved beside the weights survives a trip through JSON."""
+    backbone = sample.load()
+    for name, value in (("preprocess", backbone.preprocess), ("native", backbone.native)):
+        try:
+            same = json.loads(json.dumps(value)) == value
+        except TypeError:
+            same = False
+        demand(
+            same or (name == "native" and json.dumps(value)),
+            sample.hub,
+            f"has a {name} that is not the same once written as JSON",
+            "Hold strings, numbers, lists and objects with string keys only",
+        )
+
+
+def architecture_rebuilds_the_network(sample: Sample) -> None:
+    """`architecture` makes the same network with random weights, and holds its saved ones."""
+    backbone = sample.load()
+    torch.manual_seed(5)
+    bare = catalog.load_backbone(str(backbone.architecture))
+    demand(
+        not bare.origin.pretrained and bare.head is None,
+        sample.hub,
+        f"gives pretrained weights, or a head, for its architecture {backbone.architecture}",
+        "Let the architecture say pretrained=false, and make random weights for it",
+    )
+    differing = [
+        name
+        for name in ("preprocess", "architecture", "feature_dim", "modality")
+        if getattr(bare, name) != getattr(backbone, name)
+    ] + (["stages"] if list(bare.stages) != list(backbone.stages) else [])
+    demand(
+        not differing,
+        sample.hub,
+        f"rebuilds the architecture {backbone.architecture} with other {', '.join(differing)}",
+        "Keep in its options what they depend on",
+    )
+    demand(
+        bare.origin.weights_hash != backbone.origin.weights_hash,
+        sample.hub,
+        "makes the same weights for its architecture as for its name",
+        "Draw them anew from torch's global generator",
+    )
+
+
+def saved_weights_are_loaded_again(sample: Sample) -> None:
+    """A folder with the weights, a head and the files answers as the backbone does."""
+    backbone = sample.load()
+    with _saved(backbone) as again:
+        demand(
+            again.origin.pretrained and again.origin.weights_hash == backbone.origin.weights_hash,
+            sample.hub,
+            "has other weights once they were saved and loaded",
+            "Load them by headstart.loading.weights where the reference names a file",
+        )
+        demand(
+            again.head is not None
+            and again.head(torch.zeros(1, backbone.feature_dim)).shape == (1, 5),
+            sample.hub,
+            f"loses a head saved as {backbone.head_name}",
+            "Read the head under head_name, of any number of labels",
+        )
+        batch = inputs(backbone)
+        demand(
+            torch.equal(outputs(again, batch), outputs(backbone, batch)),
+            sample.hub,
+            "answers otherwise once it was saved and loaded",
+            "Keep all that it computes with in tensors and options",
+        )
+
+
+@contextmanager
+def _saved(backbone: Backbone) -> Iterator[Backbone]:
+    with TemporaryDirectory() as folder:
+        yield catalog.load_backbone(f"checkpoint:{artifact(Path(folder) / 'saved', backbone)}")
+
+
+def random_weights_follow_the_seed(sample: Sample) -> None:
+    """Those of the architecture come from torch's global seed."""
+    architecture, hashes = sample.load().architecture, []
+    for seed in (1, 1, 2):
+        torch.manual_seed(seed)
+        hashes.append(catalog.load_backbone(architecture).origin.weights_hash)
+    demand(
+        hashes[0] == hashes[1] != hashes[2],
+        sample.hub,
+        "draws random weights that don't follow torch's seed",
+        "Draw them from the global generator, and from nothing else",
+    )
+
+
+def weights_of_another_network_are_refused(sample: Sample) -> None:
+    """A file that does not fit is named, with what is left over."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "alien.safetensors"
+        save({"alien": torch.ones(2)}, file, {})
+        architecture = str(sample.load().architecture).replace("?", f"@{file}?")
+        words = ("alien.safetensors does not fit", "left over: alien")
+        with refused(sample.hub, "weights of another network", WeightsError, *words):
+            catalog.load_backbone(architecture)
+
+
+def unknown_names_and_options_are_refused(sample: Sample) -> None:
+    """Each is an error that names it."""
+    hub = sample.reference.hub
+    with refused(sample.hub, "a name that it lacks", HeadstartError, "no-such-thing"):
+        catalog.load_backbone(f"{hub}:no-such-thing")
+    with refused(sample.hub, "an option that it lacks", HeadstartError, "'wrong'"):
+        catalog.load_backbone(sample.reference.with_options(wrong="1"))
+
+
+def cards_load_and_match_the_pattern(sample: Sample) -> None:
+    """The hub lists the backbone under its name, and nothing under none."""
+    name, hub, modality = sample.reference.name, sample.reference.hub, sample.load().modality
+    cards = list(sample.hub.cards(name))
+    demand(cards, sample.hub, f"lists no card for {name}, which it loads", "Yield one")
+    for card in cards:
+        reference = parse(card.reference)
+        demand(
+            reference.hub == hub and reference.name.startswith(name) and card.modality == modality,
+            sample.hub,
+            f"lists {card.reference} ({card.modality}) for {hub}:{name} ({modality})",
+            "Yield what matches the pattern, under the hub's own name",
+        )
+    others = [card.reference for card in sample.hub.cards("no such thing*")]
+    demand(not others, sample.hub, f"lists {others} for 'no such thing*'", "Match the pattern")
+
+
+CHECKS: Final[tuple[Callable[[Sample], None], ...]] = (
+    is_made_without_settings,
+    features_are_pooled_rows,
+    stages_share_nothing_and_have_their_hash,
+    preprocessing_is_json,
+    architecture_rebuilds_the_network,
+    saved_weights_are_loaded_again,
+    random_weights_follow_the_seed,
+    weights_of_another_network_are_refused,
+    unknown_names_and_options_are_refused,
+    cards_load_and_match_the_pattern,
+)

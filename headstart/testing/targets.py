@@ -1,0 +1,202 @@
+"""What the flow relies on in any kind of target, whatever labels say."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from headstart import catalog
+from headstart.contracts import Encoding, Targets
+from headstart.errors import ContractError, DataError
+from headstart.testing.demands import (
+    constructor_only_stores,
+    demand,
+    instance,
+    is_documented,
+    refused,
+)
+
+_TABLE: Final = Path("table.csv")
+CELLS: Final[dict[str, Sequence[Any]]] = {  # of a table that holds labels of the kind
+    "classes": ("ant", "bee", "ant", "cat", "bee", "ant"),
+    "label sets": (["ant"], ["ant", "bee"], [], ["cat"], ["bee"], ["ant", "cat"]),
+    "numbers": (1.5, -2.0, 7.25, 0.0, 3.5, 1.5),
+}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of a table, and where it stands."""
+
+    value: Any
+    place: str = "table.csv line 2"
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """An item with its label."""
+
+    id: str
+    label: str
+    split: str | None = "train"
+    identity: str = ""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A kind of target, and cells of it that are not all the same."""
+
+    kind: Targets
+    cells: Sequence[Any]
+
+    def items(self, cells: Sequence[Any]) -> list[Labelled]:
+        """Different items with these labels, those that are missing left out."""
+        labels = (self.kind.read(Cell(cell)) for cell in cells)
+        return [
+            Labelled(str(place), label, identity=f"{place:02x}")
+            for place, label in enumerate(labels)
+            if label is not None
+        ]
+
+    def named(self) -> tuple[list[Labelled], tuple[str, ...]]:
+        """The items, and what their labels speak of."""
+        items = self.items(self.cells)
+        return items, self.kind.names(_TABLE, items, ("label",))
+
+
+def subject(part: Any, example: Any) -> Sample:
+    """What the checks take. Raises ContractError for a kind that needs an example."""
+    kind: Targets = instance("targets", part, Targets)
+    if example is None and kind.name not in CELLS:
+        raise ContractError(
+            f"{type(kind).__name__} reads {kind.name!r}, of which no cells are known. "
+            "Give example=[…], cells of a table that are not all the same."
+        )
+    return Sample(kind, CELLS[kind.name] if example is None else list(example))
+
+
+def is_documented_and_named(sample: Sample) -> None:
+    """It has a name, and words for one of its names and several."""
+    kind = sample.kind
+    is_documented(kind)
+    constructor_only_stores(kind)
+    demand(kind.name, kind, "has no name", "Set name as Task.kind calls it")
+    demand(
+        len(kind.words) == 2 and all(kind.words),
+        kind,
+        f"has the words {kind.words}",
+        "Say what one of its names is called, and several",
+    )
+
+
+def labels_are_strings_equal_where_they_are_equal(sample: Sample) -> None:
+    """A cell is read alike each time; no value is no label."""
+    kind = sample.kind
+    demand(kind.read(Cell(None)) is None, kind, "reads a label from an empty cell", "Answer None")
+    labels = [[kind.read(Cell(cell)) for cell in sample.cells] for _ in range(2)]
+    demand(
+        labels[0] == labels[1] and all(each is None or isinstance(each, str) for each in labels[0]),
+        kind,
+        f"reads labels that are no strings, or others each time: {labels[0]}",
+        "Answer equal strings for equal labels",
+    )
+
+
+def encoded_targets_have_one_row_an_item(sample: Sample) -> None:
+    """Of the shape and type that `encoding` says, and apart where labels are."""
+    kind = sample.kind
+    items, names = sample.named()
+    kind.recognise(_TABLE, items, names)
+    rows = kind.encode([item.label for item in items], names)
+    demand(len(rows) == len(items), kind, f"encodes {len(items)} as {len(rows)}", "One row each")
+    expected = {
+        Encoding.INDEX: (np.int64, (len(items),)),
+        Encoding.MARKS: (np.float32, (len(items), len(names))),
+        Encoding.AMOUNTS: (np.float32, (len(items), len(names))),
+    }
+    if kind.encoding in expected:
+        dtype, shape = expected[kind.encoding]
+        demand(
+            rows.dtype == np.dtype(dtype) and rows.shape == shape,
+            kind,
+            f"encodes {rows.dtype} of shape {rows.shape}",
+            f"Answer {np.dtype(dtype)} of shape {shape}, or set encoding",
+        )
+    labels = [item.label for item in items]
+    mixed = next(
+        (
+            (labels[a], labels[b])
+            for a in range(len(rows))
+            for b in range(a)
+            if (labels[a] == labels[b]) != np.array_equal(rows[a], rows[b])
+        ),
+        None,
+    )
+    demand(
+        mixed is None,
+        kind,
+        f"encodes {' and '.join(map(repr, mixed or ()))} without regard to whether they are equal",
+        "Encode labels alike exactly where they are equal",
+    )
+
+
+def counts_and_sentences_fit_the_items(sample: Sample) -> None:
+    """Twice the items count twice; what a report says is a line."""
+    kind = sample.kind
+    items, names = sample.named()
+    once, twice = kind.count(items, names), kind.count([*items, *items], names)
+    demand(
+        twice == {key: 2 * count for key, count in once.items()},
+        kind,
+        f"counts {once} of some items and {twice} of twice as many",
+        "Count each item",
+    )
+    sentences = [kind.heading(names), kind.spread(items, names)]
+    sentences += kind.warnings({"train": items}, names)
+    demand(
+        sentences[0] and all("\n" not in each for each in sentences),
+        kind,
+        "says nothing in its heading, or more than a line",
+        "Say it in one line",
+    )
+
+
+def one_label_for_all_is_refused(sample: Sample) -> None:
+    """There is nothing to learn from it."""
+    cell = next(cell for cell in sample.cells if sample.kind.read(Cell(cell)) is not None)
+    same = sample.items([cell] * 4)
+    with refused(sample.kind, "one label for every item", DataError, "table.csv has "):
+        sample.kind.demand_variety(_TABLE, same, ("label",))
+
+
+def task_settings_are_json(sample: Sample) -> None:
+    """They are kept in the record, and the tasks of the kind take them."""
+    kind = sample.kind
+    items, names = sample.named()
+    targets = kind.encode([item.label for item in items], names)
+    settings = kind.task_settings(targets, len(names), True)
+    try:
+        json.dumps(settings)
+    except (TypeError, ValueError):
+        demand(
+            False, kind, f"has task settings that JSON can't hold: {settings}", "Make them plain"
+        )
+    for task in catalog.names("tasks"):
+        if catalog.part("tasks", task).kind == kind.name:
+            unknown = sorted(settings.keys() - catalog.task_settings(task, settings).keys())
+            demand(not unknown, kind, f"offers {unknown}, which {task} does not take", "Leave it")
+
+
+CHECKS: Final[tuple[Callable[[Sample], None], ...]] = (
+    is_documented_and_named,
+    labels_are_strings_equal_where_they_are_equal,
+    encoded_targets_have_one_row_an_item,
+    counts_and_sentences_fit_the_items,
+    one_label_for_all_is_refused,
+    task_settings_are_json,
+)
