@@ -171,7 +171,7 @@ def test_a_cut_between_them_is_priced_by_their_bytes_in_all() -> None:
 
 
 def trained(
-    pictures: Path, from_store: bool, told: tiny.Told | None = None, epochs: int = 2
+    pictures: Path, from_store: bool, told: tiny.SessionOptions | None = None, epochs: int = 2
 ) -> tuple[Model, Training, Backbone, Dataset]:
     """The last two stages trained, whose input are two scales, stored or computed anew."""
     network, strategy = backbone(), catalog.strategy("last-stages?probe=false")
@@ -186,7 +186,7 @@ def trained(
         positions = np.flatnonzero([item.split == split for item in dataset.items])
         return CachedLoader(found.rows, positions, targets, boundary)
 
-    session = tiny.session(told=told)
+    session = tiny.session(options=told)
     model = Model.of(network, TASK.head(network.feature_dim, dataset.labels))
     splits = Splits(feed("train"), feed("validation"))
     training = train(model, TASK, strategy, splits, tiny.recipe(epochs, rate=1e-3), session)
@@ -207,12 +207,12 @@ def test_a_killed_training_on_stored_scales_goes_on_as_if_it_had_not_been(
     monkeypatch.setattr(loop, "CHECKPOINT_EVERY", -1.0)
     unbroken = trained(pictures, from_store=True)[0]
     path, steps = tmp_path / "run.checkpoint", tiny.Recording()
-    trained(pictures, from_store=True, told=tiny.Told(progress=steps), epochs=1)
-    killed = tiny.Told(progress=tiny.dies_at(steps.steps + 1), checkpoint=path)
+    trained(pictures, from_store=True, told=tiny.SessionOptions(progress=steps), epochs=1)
+    killed = tiny.SessionOptions(progress=tiny.dies_at(steps.steps + 1), checkpoint=path)
     with pytest.raises(tiny.Killed):
         trained(pictures, from_store=True, told=killed)
     again = tiny.Recording()
-    told = tiny.Told(progress=again, checkpoint=path)
+    told = tiny.SessionOptions(progress=again, checkpoint=path)
     assert tiny.same_tensors(trained(pictures, from_store=True, told=told)[0], unbroken)
     assert again.steps == steps.steps
 

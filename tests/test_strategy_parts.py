@@ -75,7 +75,10 @@ def unlabelled(items: int = 14) -> tiny.TensorFeed:
 
 
 def run(
-    strategy: Strategy, told: tiny.Told | None = None, epochs: int = 2, network: str = CONVNET
+    strategy: Strategy,
+    told: tiny.SessionOptions | None = None,
+    epochs: int = 2,
+    network: str = CONVNET,
 ) -> tuple[Model, Training]:
     session, model = tiny.session(4, told), tiny.model(network, dropout=0.3)
     splits = tiny.splits()
@@ -126,10 +129,14 @@ def test_a_resumed_run_equals_an_unbroken_one(
     whole, path = Aligning(), tmp_path / "run.checkpoint"
     unbroken, _ = run(whole, epochs=3)
     with pytest.raises(tiny.Killed):
-        run(Aligning(), tiny.Told(progress=tiny.dies_at(tiny.STEPS + 1), checkpoint=path), 3)
+        run(
+            Aligning(),
+            tiny.SessionOptions(progress=tiny.dies_at(tiny.STEPS + 1), checkpoint=path),
+            3,
+        )
     resumed = Aligning()
     torch.rand(5)
-    model, _ = run(resumed, tiny.Told(checkpoint=path), 3)
+    model, _ = run(resumed, tiny.SessionOptions(checkpoint=path), 3)
     assert tiny.same_tensors(model, unbroken)
     one, other = state(resumed), state(whole)
     assert one.keys() == other.keys()
@@ -141,7 +148,7 @@ def test_a_resumed_run_equals_an_unbroken_one(
 
 def test_modules_are_kept_from_the_best_epoch_and_saved_with_their_buffers(tmp_path: Path) -> None:
     strategy, path = Aligning(), tmp_path / "run.checkpoint"
-    _, training = run(strategy, tiny.Told(checkpoint=path), 4)
+    _, training = run(strategy, tiny.SessionOptions(checkpoint=path), 4)
     saved = load_checkpoint(path)
     assert saved is not None
     for name, tensor in state(strategy).items():
@@ -160,9 +167,9 @@ def test_modules_of_another_shape_are_refused(tmp_path: Path) -> None:
             return {"projection": self.own}
 
     path = tmp_path / "run.checkpoint"
-    run(Aligning(), tiny.Told(checkpoint=path))
+    run(Aligning(), tiny.SessionOptions(checkpoint=path))
     with pytest.raises(HeadstartError, match="not those of the unfinished run"):
-        run(Wider(), tiny.Told(checkpoint=path))
+        run(Wider(), tiny.SessionOptions(checkpoint=path))
 
 
 def test_they_are_clipped_with_the_model() -> None:
