@@ -1,8 +1,8 @@
 """Names -> parts, imported only when asked for. Other packages add parts through entry points.
 
 The groups are `headstart.hubs`, `headstart.modalities`, `headstart.targets`, `headstart.tasks`,
-`headstart.strategies` and `headstart.heads`; an entry point's value is `module:Class`, like the
-lines here.
+`headstart.metrics`, `headstart.strategies` and `headstart.heads`; an entry point's value is
+`module:Class`, like the lines here.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from headstart.errors import HeadstartError, UnknownNameError
 if TYPE_CHECKING:
     from headstart.contracts import Backbone, Hub, Modality, Origin, Strategy, Targets, Task
     from headstart.contracts.head import HeadFitter
+    from headstart.contracts.metric import Metric
 
 HUBS = {
     "caffe": "headstart.hubs.caffe:Caffe",
@@ -54,6 +55,21 @@ TASKS = {  # the user's words, one line a pair of modality and task
     "text-multi-label": "headstart.tasks.classification.multi_label:MultiLabel",
     "text-regression": "headstart.tasks.regression:Regression",
 }
+METRICS = {
+    "accuracy": "headstart.metrics.right:Accuracy",
+    "auroc": "headstart.metrics.order:AUROC",
+    "average-precision": "headstart.metrics.order:AveragePrecision",
+    "balanced-accuracy": "headstart.metrics.right:BalancedAccuracy",
+    "brier": "headstart.metrics.probability:Brier",
+    "f1": "headstart.metrics.f1:SetF1",
+    "log-loss": "headstart.metrics.probability:LogLoss",
+    "macro-f1": "headstart.metrics.f1:MacroF1",
+    "mae": "headstart.metrics.error:MAE",
+    "micro-f1": "headstart.metrics.f1:MicroF1",
+    "r2": "headstart.metrics.error:R2",
+    "rmse": "headstart.metrics.error:RMSE",
+    "spearman": "headstart.metrics.order:Spearman",
+}
 STRATEGIES = {
     "feature-extraction": "headstart.strategies.freezing:FeatureExtraction",
     "few-shot": "headstart.strategies.few_shot:FewShot",
@@ -76,6 +92,7 @@ _OWN = {
     "modalities": MODALITIES,
     "targets": TARGETS,
     "tasks": TASKS,
+    "metrics": METRICS,
     "strategies": STRATEGIES,
     "heads": HEADS,
 }
@@ -84,6 +101,7 @@ _SINGULAR = {
     "modalities": "modality",
     "targets": "kind of target",
     "tasks": "task",
+    "metrics": "metric",
     "strategies": "strategy",
     "heads": "head",
 }
@@ -127,16 +145,40 @@ def targets(name: str) -> Targets:
     return made
 
 
-def task(name: str, **settings: Any) -> Task:
-    """A task by its full name, such as `image-classification`."""
+def task(name: str, *, metric: str | None = None, **settings: Any) -> Task:
+    """A task by its full name, such as `image-classification`, judged by a metric of that name."""
     built: Task = part("tasks", name)(**settings)
+    if metric is not None:
+        built.measure = metric_named(metric)
     return built
 
 
 def task_settings(name: str, offered: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of the settings offered that a task takes, by its constructor's parameters."""
-    parameters = signature(part("tasks", name)).parameters
-    return {setting: value for setting, value in offered.items() if setting in parameters}
+    """Those of the settings offered that a task takes: its constructor's parameters, and a metric.
+
+    Raises HeadstartError where a metric is offered to a task that has scores of its own.
+    """
+    kind = part("tasks", name)
+    parameters = {*signature(kind).parameters, "metric"}
+    settings = {setting: value for setting, value in offered.items() if setting in parameters}
+    if "metric" in settings and "scores" in vars(kind):
+        raise HeadstartError(
+            f"{name} has scores of its own and can't be judged by {settings['metric']}. "
+            "Leave out --metric."
+        )
+    return settings
+
+
+def metric_named(name: str) -> Metric:
+    """A metric by name."""
+    built: Metric = part("metrics", name)()
+    return built
+
+
+def metrics_for(kind: str) -> dict[str, Metric]:
+    """The metrics that judge a kind of target, by name."""
+    every = {name: metric_named(name) for name in sorted(names("metrics"))}
+    return {name: metric for name, metric in every.items() if kind in metric.kinds}
 
 
 def strategy(text: str) -> Strategy:

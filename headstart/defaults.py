@@ -44,6 +44,7 @@ class Settings:
     delimiter: str | None = None  # between the labels of one item
     missing: str | None = None  # words, with commas between, that stand for no label in a table
     group: str | None = None  # a manifest's column of groups, of which the worst is looked for
+    metric: str | None = None  # of the catalog: what models are chosen and judged by
     offline: bool = False
     track: str | None = None  # mlflow, tensorboard, wandb: where fit and pretrain are followed
 

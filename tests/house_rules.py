@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 FOUNDATION = ("errors", "contracts", "defaults", "runtime", "loading")  # in this order
-PARTS = {"heads", "hubs", "modalities", "targets", "tasks", "strategies"}
+PARTS = {"heads", "hubs", "metrics", "modalities", "targets", "tasks", "strategies"}
 FLOW = (
     *("data", "features", "transferability", "training", "evidence"),
     *("report", "artifact", "plan", "results"),

@@ -20,8 +20,11 @@ from headstart.data.targets import Targets
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
-CONTRACTS = (contracts.Hub, contracts.Modality, contracts.Task, contracts.Strategy, Targets)
-PAGE_OF = {"hubs": "backbones", "modalities": "data", "tasks": "data"}
+CONTRACTS = (
+    *(contracts.Hub, contracts.Metric, contracts.Modality, contracts.Task, contracts.Strategy),
+    Targets,
+)
+PAGE_OF = {"hubs": "backbones", "metrics": "evidence", "modalities": "data", "tasks": "data"}
 PAGE_OF |= dict.fromkeys(("strategies", "heads"), "strategies")
 
 
@@ -86,7 +89,8 @@ def test_the_parts_shown_are_whole(monkeypatch: pytest.MonkeyPatch) -> None:
                 contract = next(contract for contract in CONTRACTS if issubclass(kind, contract))
                 assert not inspect.isabstract(kind) and kind()
                 shown[contract] = kind
-    assert set(shown) == {contracts.Hub, contracts.Task, contracts.Strategy, Targets}
+    parts = {contracts.Hub, contracts.Metric, contracts.Task, contracts.Strategy, Targets}
+    assert set(shown) == parts
 
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", *PAGES], ids=lambda page: page.name)

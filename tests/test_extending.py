@@ -157,6 +157,17 @@ def test_a_strategy_and_a_hub_work_by_name(installed: Installed, tmp_path: Path)
     assert found == "1\n"
 
 
+def test_a_metric_works_by_name(installed: Installed, tmp_path: Path) -> None:
+    table = counted(tmp_path / "data")
+    fit = ("fit", table, "-b", "seeded:convnet", "-s", "feature-extraction", "--targets", "numbers")
+    told = installed.headstart(
+        *fit, "--no-scratch", "--metric", "concordance", "-o", tmp_path / "model"
+    )
+    assert "chosen and judged by concordance" in told and "r2 " in told
+    scored = installed.headstart("evaluate", tmp_path / "model", table)
+    assert scored.startswith("concordance 0.")
+
+
 def test_what_is_offered_is_named_where_a_kind_is_not_known(installed: Installed) -> None:
     code = """if True:
         import headstart as hs

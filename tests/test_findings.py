@@ -14,6 +14,7 @@ from conftest import write_pictures
 import headstart as hs
 from headstart.evidence import calibration
 from headstart.pipeline import findings
+from headstart.pipeline.affordable import fewer
 from headstart.pipeline.prepare import RunContext
 from headstart.pipeline.selection import strategy_search
 from headstart.pipeline.selection.choosing import prepare
@@ -150,11 +151,11 @@ def test_the_saved_model_answers_calibrated(pictures: Path, tmp_path: Path) -> N
 
 def test_fewer_labels_leave_what_is_held_out_alone(pictures: Path, tmp_path: Path) -> None:
     target = prepare(pictures, TINY, None, RunContext.of(hs.Settings(), Silent())).experiment
-    fewer = findings._fewer(target, np.array([0, 3, 5]))
+    part = fewer(target, np.array([0, 3, 5]))
     train = target.dataset.split("train")
-    assert fewer.dataset.split("train") == tuple(train[place] for place in (0, 3, 5))
+    assert part.dataset.split("train") == tuple(train[place] for place in (0, 3, 5))
     for name in ("validation", "test"):
-        assert fewer.dataset.split(name) == target.dataset.split(name)
+        assert part.dataset.split(name) == target.dataset.split(name)
 
 
 def test_without_time_the_dear_parts_are_left_out(pictures: Path, tmp_path: Path) -> None:

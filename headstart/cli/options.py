@@ -44,6 +44,7 @@ HELP = {
     "missing": "Words, with commas between, that stand for no label in place of NaN, NA, None, …",
     "delimiter": "What stands between the labels of one item, where it may have several.",
     "group": "The manifest's column of groups, which stay together; the report says the worst.",
+    "metric": "What models are chosen and judged by, such as macro-f1, auroc or mae.",
     "offline": "Open no connection.",
     "track": "Follow the run in mlflow, tensorboard or wandb.",
 }
@@ -69,13 +70,14 @@ READ_AS: dict[str, Any] = {  # then made into ours
 }
 LEFT_OUT = {  # flags that a command has no use for
     "rank": {"track", "head", "tta"},
-    "cache_features": {"track", "head", "tta"},
+    "cache_features": {"track", "head", "tta", "metric"},
     "export_features": {
         *(
             "track",
             "head",
             "seeds",
             "judge",
+            "metric",
             "scratch",
             "evidence",
             "cache",

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from headstart.contracts.backbone import Backbone, Card, Origin, Preprocess
     from headstart.contracts.head import HeadFitter
     from headstart.contracts.hub import Hub
+    from headstart.contracts.metric import Mean, Metric
     from headstart.contracts.modality import Check, Modality
     from headstart.contracts.model import Batch, Model, Step
     from headstart.contracts.strategy import Strategy
@@ -30,6 +31,8 @@ __all__ = [
     "HeadFitter",
     "Hub",
     "Labels",
+    "Mean",
+    "Metric",
     "Modality",
     "Model",
     "Origin",
@@ -44,6 +47,7 @@ _FILES = {
     "backbone": ("Backbone", "Card", "Origin", "Preprocess"),
     "head": ("HeadFitter",),
     "hub": ("Hub",),
+    "metric": ("Mean", "Metric"),
     "modality": ("Check", "Modality"),
     "model": ("Batch", "Model", "Step"),
     "strategy": ("Strategy",),

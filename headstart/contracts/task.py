@@ -10,6 +10,8 @@ import numpy as np
 from torch import nn
 
 from headstart.contracts.backbone import Backbone
+from headstart.contracts.entry_points import located
+from headstart.contracts.metric import Metric
 from headstart.contracts.model import Batch, Model, Step
 from headstart.errors import HeadstartError
 
@@ -21,13 +23,16 @@ Examples = tuple[Array, Array]  # features (N, D) float32 and targets (N,) or (N
 class Task(ABC):
     """A kind of answer. It owns the step, because some networks compute their loss inside.
 
-    `metric` names what the mean of `scores` is; `kind` the kind of its targets, as in the catalog;
+    `own_metric` is the `module:Class` of what it is judged by where the user names none, or it has
+    a `metric`, the name of what the mean of its own `scores` is. `measure` is what the catalog has
+    it judged by instead. `kind` is the kind of its targets, as in the catalog;
     `cross_validates` says that `probe` does not look at validation, `has_probe` that there is one.
     Without one nothing is answered from frozen features alone: that arm and the curve over labels
     are left out, and strategies begin with an untrained head.
     """
 
-    metric: ClassVar[str]
+    own_metric: ClassVar[str] = ""
+    measure: Metric | None = None
     kind: ClassVar[str] = "classes"
     cross_validates: ClassVar[bool] = False
     has_probe: ClassVar[bool] = True
@@ -58,9 +63,35 @@ class Task(ABC):
     def naive(self, targets: Array, labels: Labels) -> Array:
         """The one output (labels,) that is best for any input, from training targets (N,)."""
 
-    @abstractmethod
+    def judged_by(self) -> Metric | None:
+        """The metric that judges it; None where it has scores of its own."""
+        if self.measure is not None or not self.own_metric:
+            return self.measure
+        metric: Metric = located(self.own_metric)()
+        return metric
+
+    @property
+    def metric(self) -> str:
+        """The name of what it is judged by."""
+        metric = self.judged_by()
+        return metric.name if metric else type(self).__name__
+
+    @property
+    def sign(self) -> int:
+        """What makes the mean of scores the metric's value again: -1 where less is better."""
+        metric = self.judged_by()
+        return -1 if metric and metric.less_is_better else 1
+
+    def predictions(self, outputs: Array) -> Array:
+        """What metrics judge, from outputs (N, labels): probabilities, or numbers as users know."""
+        return outputs
+
     def scores(self, outputs: Array, targets: Array) -> Array:
         """How right each of the outputs (N, labels) is, (N,); more is better."""
+        metric = self.judged_by()
+        if metric is None:
+            raise NotImplementedError(f"{type(self).__name__} names no metric and has no scores")
+        return metric.scores(self.predictions(outputs), targets)
 
     @abstractmethod
     def losses(self, outputs: Array, targets: Array) -> Array:

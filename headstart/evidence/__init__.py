@@ -11,9 +11,10 @@ from headstart.evidence.arms import (
 )
 from headstart.evidence.baseline import baseline_arm
 from headstart.evidence.experiment import Experiment
-from headstart.evidence.intervals import Interval, average, bootstrap, paired, verdict
+from headstart.evidence.intervals import Interval, average, bootstrap, gained, paired, verdict
 from headstart.evidence.pricing import Price
 from headstart.evidence.record import Arm, Evidence, choose, interval, simplest, undecided
+from headstart.evidence.resampling import Resampling, judged, judged_task, resampling
 from headstart.evidence.scratch import FINDINGS_SHARE, scratch_arm, scratch_at
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "Experiment",
     "Interval",
     "Price",
+    "Resampling",
     "arm_of",
     "average",
     "baseline_arm",
@@ -31,10 +33,14 @@ __all__ = [
     "bootstrap",
     "choose",
     "features_arm",
+    "gained",
     "head_arm",
     "interval",
+    "judged",
+    "judged_task",
     "naive_arm",
     "paired",
+    "resampling",
     "scratch_arm",
     "scratch_at",
     "simplest",

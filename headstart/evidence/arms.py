@@ -68,8 +68,8 @@ def features_arm(experiment: Experiment, backbone: Backbone) -> ArmResult:
     examples = experiment.examples(backbone)
     seed_everything(experiment.settings.seed)
     experiment.progress.say("Fitting a probe on the frozen features.")
-    given = examples["train"], examples["validation"], experiment.labels
-    start, head = experiment.task.probe(*given), full_probe(experiment.task, *given)
+    probe_inputs = examples["train"], examples["validation"], experiment.labels
+    start, head = experiment.task.probe(*probe_inputs), full_probe(experiment.task, *probe_inputs)
     heads = {"validation": start, "test": head}
     outputs = {name: answers(heads[name], examples[name][0]) for name in JUDGED}
     arm = arm_of(experiment, "feature-extraction", outputs, time.monotonic() - started)
@@ -95,10 +95,10 @@ def head_arm(
     examples = experiment.examples(backbone)
     seed_everything(experiment.settings.seed)
     experiment.progress.say(f"Fitting another head on the frozen features ({name}).")
-    made = fitted(experiment, head, examples["train"], examples["validation"])
-    outputs = {split: answers(made, examples[split][0]) for split in JUDGED}
+    fitted_head = fitted(experiment, head, examples["train"], examples["validation"])
+    outputs = {split: answers(fitted_head, examples[split][0]) for split in JUDGED}
     spent = features.arm.seconds + time.monotonic() - started
-    return ArmResult(arm_of(experiment, name, outputs, spent), Model(backbone.stages, made))
+    return ArmResult(arm_of(experiment, name, outputs, spent), Model(backbone.stages, fitted_head))
 
 
 def strategy_arm(
@@ -164,8 +164,10 @@ def blended_arm(
 
 def unchanged(model: Model, backbone: Backbone, frozen: int) -> bool:
     """Whether the first `frozen` stages equal the backbone's bit for bit, buffers too."""
-    for trained, given in zip(list(model.stages)[:frozen], backbone.stages.values(), strict=False):
-        state = given.state_dict()
+    for trained, original in zip(
+        list(model.stages)[:frozen], backbone.stages.values(), strict=False
+    ):
+        state = original.state_dict()
         for name, tensor in trained.state_dict().items():
             if not torch.equal(tensor.cpu(), state[name].cpu()):
                 return False
@@ -209,7 +211,7 @@ def arm_of(
     Raises HeadstartError where they are not finite.
     """
     task = experiment.task
-    if not all(np.isfinite(found).all() for found in outputs.values()):
+    if not all(np.isfinite(answer).all() for answer in outputs.values()):
         raise HeadstartError(
             f"What {name} answers is not finite. Give --precision fp32, or name other weights."
         )

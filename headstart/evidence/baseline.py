@@ -123,11 +123,11 @@ def _words(texts: Sequence[str], outputs: int) -> Rows | None:
     from sklearn.pipeline import FeatureUnion
 
     most = _WEIGHTS // outputs if len(texts) > _FEW else None
-    given: dict[str, Any] = {"sublinear_tf": True, "max_features": most}
-    words = TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"(?u)\b\w+\b", **given)
+    options: dict[str, Any] = {"sublinear_tf": True, "max_features": most}
+    words = TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"(?u)\b\w+\b", **options)
     parts = [("words", words)]
     if sum(map(len, texts)) * outputs <= _LETTERS:
-        runs = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), **given)
+        runs = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), **options)
         parts.append(("letters", runs))
     weights = dict.fromkeys(dict(parts), len(parts) ** -0.5)
     union = FeatureUnion(parts, transformer_weights=weights)
@@ -166,13 +166,13 @@ def _picked(experiment: Experiment, rows: Any, targets: np.ndarray) -> float:
     train = replace(experiment.dataset, items=experiment.dataset.split("train"))
     parts = min(_FOLDS, -(-_FOLDS * _JUDGED // max(len(targets), 1)))
     folds = [_held(refolded(train, number, _FOLDS).items) for number in range(parts)]
-    folds = [held for held in folds if held.any() and not held.all()]
+    folds = [fold for fold in folds if fold.any() and not fold.all()]
     least, best = np.inf, _STRENGTHS[len(_STRENGTHS) // 2]
     for strength in _STRENGTHS if folds else ():
         losses = []
-        for held in folds:
-            fit = _fitted(experiment, (rows[~held], targets[~held]), strength)
-            losses.append(experiment.task.losses(fit(rows[held]), targets[held]))
+        for fold in folds:
+            fit = _fitted(experiment, (rows[~fold], targets[~fold]), strength)
+            losses.append(experiment.task.losses(fit(rows[fold]), targets[fold]))
         loss = float(np.concatenate(losses).mean())
         if loss >= least or experiment.budget.over():
             break
@@ -192,10 +192,10 @@ def _fitted(experiment: Experiment, examples: Examples, strength: float) -> Fit:
         return _ridge(rows, targets, strength, experiment.task_settings)
     if encoding is Encoding.INDEX:
         weights = experiment.task_settings.get("weights")
-        known = dict(enumerate(weights)) if weights else None
-        return _classes(examples, strength, len(experiment.labels), known)
+        class_weight = dict(enumerate(weights)) if weights else None
+        return _classes(examples, strength, len(experiment.labels), class_weight)
     parts = [_classes((rows, column), strength, 2) for column in targets.T]
-    return lambda given: np.stack([np.diff(part(given))[:, 0] for part in parts], axis=1)
+    return lambda features: np.stack([np.diff(part(features))[:, 0] for part in parts], axis=1)
 
 
 def _classes(
@@ -204,19 +204,19 @@ def _classes(
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
-    seen = np.unique(examples[1]).astype(int)
+    present = np.unique(examples[1]).astype(int)
     solver = None
-    if len(seen) > 1:
-        known = {label: weights[label] for label in seen.tolist()} if weights else None
-        solver = LogisticRegression(C=strength, max_iter=100, tol=1e-3, class_weight=known)
+    if len(present) > 1:
+        class_weight = {label: weights[label] for label in present.tolist()} if weights else None
+        solver = LogisticRegression(C=strength, max_iter=100, tol=1e-3, class_weight=class_weight)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # held-out items judge the result
             solver.fit(*examples)
 
-    def outputs(given: Any) -> np.ndarray:
-        found = np.full((given.shape[0], labels), -SURE)
-        found[:, seen] = 0.0 if solver is None else solver.predict_log_proba(given)
-        return np.maximum(found, -SURE)
+    def outputs(features: Any) -> np.ndarray:
+        values = np.full((features.shape[0], labels), -SURE)
+        values[:, present] = 0.0 if solver is None else solver.predict_log_proba(features)
+        return np.maximum(values, -SURE)
 
     return outputs
 
@@ -229,4 +229,4 @@ def _ridge(rows: Any, targets: np.ndarray, strength: float, units: Mapping[str, 
     scale = np.array(units.get("scale", targets.std(axis=0)))
     scale = np.where(scale > 0, scale, 1.0)
     solver = Ridge(alpha=1 / strength).fit(rows, (targets - mean) / scale)
-    return lambda given: np.asarray(solver.predict(given)).reshape(given.shape[0], -1)
+    return lambda features: np.asarray(solver.predict(features)).reshape(features.shape[0], -1)

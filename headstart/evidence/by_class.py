@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import comb, erfc, sqrt
 from typing import Any
@@ -11,11 +11,12 @@ import numpy as np
 
 from headstart.contracts import Encoding, Targets, Task
 from headstart.data.targets import known_kind
-from headstart.evidence.intervals import LEVEL, RESAMPLES, Interval, average, paired
+from headstart.evidence.intervals import LEVEL, Interval, average, paired
+from headstart.evidence.resampling import drawn
 
 WIDEST_CONFUSION = 200  # labels; the matrix of more is too large to look at, or to keep
 _NORMAL = 1.959964  # standard deviations that hold 95 %
-_BLOCK = 100  # resamples held at a time
+_METRICS = {Encoding.INDEX: "accuracy", Encoding.MARKS: "f1", Encoding.AMOUNTS: "r2"}
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,8 @@ def by_class(
         places = targets * len(labels) + outputs.argmax(axis=1)
         counts = np.bincount(places, minlength=len(labels) ** 2)
         found["confusion"] = counts.reshape(len(labels), -1).tolist()
+    if task.measure is not None:  # the rows are of what the kind of target is judged by as a rule
+        found["metric"] = _METRICS.get(kind.encoding, task.metric)
     return found | {"hurt": hurt, "ntg": gap, "said": _said(rows, hurt, tested, kind.words)}
 
 
@@ -96,24 +99,29 @@ def by_group(
     groups: Sequence[str],
     scratch: np.ndarray | None = None,
     seed: int = 0,
+    sign: int = 1,
 ) -> list[dict[str, Any]]:
     """The mean score (N,) of each group of items with its interval, the worst group first.
 
     `scratch` (N,) are that arm's scores on the same items; what it reaches in a group stands beside
-    (Sagawa et al. 2020 look at the worst group, which the mean over all hides).
+    (Sagawa et al. 2020 look at the worst group, which the mean over all hides). Groups whose scores
+    are no numbers are left out. `sign` is -1 where less is better, and scores are negatives.
     """
     names = np.asarray(groups)
     rows = [
         _Row(
             str(name),
             int(own.sum()),
-            average(scores[own], seed),
-            None if scratch is None else float(scratch[own].mean()),
+            average(scores[own], seed).times(sign),
+            None
+            if scratch is None or np.isnan(scratch[own]).any()
+            else sign * float(scratch[own].mean()),
         )
         for name in np.unique(names)
         for own in [names == name]
+        if not np.isnan(scores[own]).any()
     ]
-    rows.sort(key=lambda row: (row.value.value if row.value else 0.0, row.label))
+    rows.sort(key=lambda row: (sign * row.value.value if row.value else 0.0, row.label))
     return [
         {"group": row.label, "items": row.items, "scratch": row.scratch}
         | (row.value.to_json() if row.value else {})
@@ -122,13 +130,31 @@ def by_group(
 
 
 def within(task: Task, outputs: np.ndarray, targets: np.ndarray, groups: Any) -> np.ndarray:
-    """Each item's score (N,) among those of its group (N,): balanced there, where classes are."""
-    found, names = task.scores(outputs, targets), np.asarray(groups)
+    """Each item's score (N,) in its group (N,), balanced there; no number if that can't tell."""
+    metric, names = task.judged_by(), np.asarray(groups)
+    scores = task.scores(outputs, targets)
+    resampled = metric is not None and metric.resampled
+    for own in (names == name for name in np.unique(names) if _of_classes(task) or resampled):
+        scores[own] = task.scores(outputs[own], targets[own])
+        if metric is not None and resampled:
+            whole = np.ones((1, int(own.sum())))
+            value = metric.resamples(task.predictions(outputs[own]), targets[own], whole)
+            scores[own] += 0.0 * value
+    return scores
+
+
+def of_class(task: Task, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Each item's score (N,) among those of its class, where it has one: whether it is right."""
+    if not _of_classes(task):
+        return task.scores(outputs, targets)
+    if task.judged_by() is None:  # it has scores of its own
+        return within(task, outputs, targets, targets)
+    return np.asarray(outputs.argmax(axis=1) == targets, dtype=np.float64)
+
+
+def _of_classes(task: Task) -> bool:
     kind = known_kind(task.kind)
-    classes = kind is not None and kind.encoding is Encoding.INDEX
-    for own in (names == name for name in np.unique(names) if classes):
-        found[own] = task.scores(outputs[own], targets[own])
-    return found
+    return kind is not None and kind.encoding is Encoding.INDEX
 
 
 def holm(chances: Mapping[str, float], tested: int) -> list[str]:
@@ -170,7 +196,7 @@ def _classes(judged: _Judged) -> list[_Row]:
         if not items:
             rows.append(_Row(label, 0, None))
             continue
-        scores = [judged.task.scores(arm[own], judged.targets[own]) for arm in judged.arms]
+        scores = [of_class(judged.task, arm[own], judged.targets[own]) for arm in judged.arms]
         row = _Row(label, items, average(scores[0], judged.seed))
         if len(scores) > 1:
             gain = paired(scores[0], scores[1], judged.seed)
@@ -198,29 +224,19 @@ def _resampled(kind: Targets, judged: _Judged) -> list[_Row] | None:
     whole = [measure([part.sum(axis=0) for part in arm]) for arm in given]
     blocks = [
         [measure([weights @ part for part in arm]) for arm in given]
-        for weights in _weights(len(judged.targets), judged.seed)
+        for weights in drawn(len(judged.targets), judged.seed)
     ]
-    drawn = [np.concatenate([block[arm] for block in blocks]) for arm in range(len(given))]
+    resampled = [np.concatenate([block[arm] for block in blocks]) for arm in range(len(given))]
     rows = []
     for column, label in enumerate(judged.labels):
-        row = _Row(label, int(items[column]), _bounds(whole[0][column], drawn[0][:, column]))
+        row = _Row(label, int(items[column]), _bounds(whole[0][column], resampled[0][:, column]))
         if len(given) > 1 and row.value:
-            changes = drawn[0][:, column] - drawn[1][:, column]
+            changes = resampled[0][:, column] - resampled[1][:, column]
             change = _bounds(whole[0][column] - whole[1][column], changes)
             scratch = float(whole[1][column]) if change else None
             row = replace(row, scratch=scratch, change=change, chance=_chance(change, changes))
         rows.append(row)
     return rows
-
-
-def _weights(count: int, seed: int) -> Iterator[np.ndarray]:
-    """How often each item is drawn, in blocks of 100 resamples: (100, N) each."""
-    rng = np.random.default_rng(seed % 2**32)
-    starts = np.arange(_BLOCK)[:, None] * count
-    for _ in range(RESAMPLES // _BLOCK):
-        places = (rng.integers(0, count, (_BLOCK, count)) + starts).ravel()
-        times = np.bincount(places, minlength=_BLOCK * count)
-        yield times.reshape(_BLOCK, count).astype(np.float64)
 
 
 def _bounds(value: float, resampled: np.ndarray) -> Interval | None:

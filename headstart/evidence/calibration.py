@@ -36,12 +36,12 @@ def temperature(
     """
     counts = np.ones(len(targets)) if counts is None else counts
     shifted = outputs.astype(np.float64) - outputs.max(axis=1, keepdims=True)
-    wanted = counts @ shifted[np.arange(len(shifted)), targets]
+    target_logit = counts @ shifted[np.arange(len(shifted)), targets]
     low, high = 1 / MOST, 1 / LEAST
     for _ in range(_HALVINGS):  # the slope grows with the inverse
         middle = (low * high) ** 0.5
         expected = counts @ (shares(shifted * middle) * shifted).sum(axis=1)
-        if expected - wanted + _PRIOR * (1 - 1 / middle) < 0:
+        if expected - target_logit + _PRIOR * (1 - 1 / middle) < 0:
             low = middle
         else:
             high = middle
@@ -89,21 +89,21 @@ def calibration(
         return None
     test, truth = outputs["test"].astype(np.float64), targets["test"]
     counts = {name: label_shares(own) if balanced else None for name, own in targets.items()}
-    found: dict[str, Any] = {}
+    record: dict[str, Any] = {}
     variants = [("", test)]
     if "validation" in outputs:
-        given = outputs["validation"], targets["validation"], counts["validation"]
-        found["temperature"] = temperature(*given)
-        variants.append(("_scaled", test / found["temperature"]))
+        validation = outputs["validation"], targets["validation"], counts["validation"]
+        record["temperature"] = temperature(*validation)
+        variants.append(("_scaled", test / record["temperature"]))
     for name, scaled in variants:
         confidence, right = _confidence(scaled, truth)
-        found[f"ece{name}"] = calibration_error(confidence, right, seed, counts["test"]).to_json()
-        found[f"bins{name}"] = reliability(confidence, right, counts["test"])
-    found["scratch_ece"] = None
+        record[f"ece{name}"] = calibration_error(confidence, right, seed, counts["test"]).to_json()
+        record[f"bins{name}"] = reliability(confidence, right, counts["test"])
+    record["scratch_ece"] = None
     if scratch is not None:
         theirs = _confidence(scratch, truth)
-        found["scratch_ece"] = calibration_error(*theirs, seed, counts["test"]).to_json()
-    return found
+        record["scratch_ece"] = calibration_error(*theirs, seed, counts["test"]).to_json()
+    return record
 
 
 def calibration_error(
@@ -123,9 +123,9 @@ def calibration_error(
     bins = int(places.max()) + 1
     rng = np.random.default_rng(seed % 2**32)
 
-    def error(gaps: np.ndarray, drawn: np.ndarray | slice = slice(None)) -> float:
-        found = np.bincount(places[drawn], (counts * gaps)[drawn], bins)
-        return float(np.abs(found).sum() / counts[drawn].sum())
+    def error(gaps: np.ndarray, indices: np.ndarray | slice = slice(None)) -> float:
+        gap_sums = np.bincount(places[indices], (counts * gaps)[indices], bins)
+        return float(np.abs(gap_sums).sum() / counts[indices].sum())
 
     gaps = confidence - right
     value = error(gaps)
@@ -147,7 +147,7 @@ def reliability(
     """For each bin its bounds, mean confidence, accuracy and items, the least confident first."""
     counts = np.ones(len(right)) if counts is None else counts
     places = bins_of(confidence)
-    found = []
+    diagram = []
     for place in np.unique(places):
         own, hits, weights = (each[places == place] for each in (confidence, right, counts))
         means = {
@@ -156,10 +156,10 @@ def reliability(
             "confidence": np.average(own, weights=weights),
             "accuracy": np.average(hits, weights=weights),
         }
-        found.append(
+        diagram.append(
             {name: round(float(share), 5) for name, share in means.items()} | {"items": len(own)}
         )
-    return found
+    return diagram
 
 
 def bins_of(confidence: np.ndarray) -> np.ndarray:

@@ -39,30 +39,33 @@ class Course:
         return next((point for point in self.points() if point["score"] >= score), None)
 
 
-def convergence(chosen: Course, scratch: Course | None, naive: float) -> dict[str, Any]:
+def convergence(
+    chosen: Course, scratch: Course | None, naive: float, sign: int = 1
+) -> dict[str, Any]:
     """Both curves, and a sentence on how soon each is at nine tenths of the transfer's final gain.
 
     All scores are of validation, `naive` that of the naive model. The measure is that of Kornblith
     et al. 2019, who count steps to 90 % of what is reached in the end. Scores are looked at once an
-    epoch, so steps and seconds are those of the end of the epoch that reaches it.
+    epoch, so steps and seconds are those of the end of the epoch that reaches it. `sign` is -1
+    where less is better, so that scores are the negatives of what is shown.
     """
     return {
-        "chosen": _rounded(chosen.points()),
-        "scratch": _rounded(scratch.points()) if scratch is not None else [],
-        "said": _said(chosen, scratch, naive),
+        "chosen": _rounded(chosen.points(), sign),
+        "scratch": _rounded(scratch.points(), sign) if scratch is not None else [],
+        "said": _said(chosen, scratch, naive, sign),
     }
 
 
-def _said(chosen: Course, scratch: Course | None, naive: float) -> str:
+def _said(chosen: Course, scratch: Course | None, naive: float, sign: int) -> str:
     if scratch is None:
         return "No network was trained from scratch, so there is no speed to compare."
     if chosen.final <= naive:
         return "The transfer gains nothing over the naive model, so there is no speed to compare."
     score = naive + SHARE * (chosen.final - naive)
-    ours, theirs = chosen.reaches(score), scratch.reaches(score)
+    ours, theirs, shown = chosen.reaches(score), scratch.reaches(score), sign * score
     if ours is None:  # the model kept is not one of the rows, such as a blend
-        return f"No row of the transfer's training has the score {score:.3f} that it is asked for."
-    told = f"The transfer reaches 90 % of its final gain over the naive model ({score:.3f})"
+        return f"No row of the transfer's training has the score {shown:.3f} that it is asked for."
+    told = f"The transfer reaches 90 % of its final gain over the naive model ({shown:.3f})"
     if theirs is None:
         last = scratch.points()[-1]
         return f"{told} {_when(ours)}; scratch never reaches it {_within(last)}."
@@ -103,5 +106,6 @@ def _cost(point: Mapping[str, float]) -> str:
     return f"{point['steps']:.0f} steps and {point['seconds']:.1f} s"
 
 
-def _rounded(points: Sequence[Mapping[str, float]]) -> list[dict[str, float]]:
-    return [{name: round(number, 5) for name, number in point.items()} for point in points]
+def _rounded(points: Sequence[Mapping[str, float]], sign: int) -> list[dict[str, float]]:
+    signed = [{**point, "score": sign * point["score"]} for point in points]
+    return [{name: round(number, 5) for name, number in point.items()} for point in signed]

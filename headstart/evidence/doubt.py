@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from headstart.evidence.intervals import Interval, paired
+from headstart.evidence.intervals import Interval, gained, paired
 from headstart.evidence.seeds import seeds
 
 UNENDED = "the proof has not come to its end, and `headstart prove` goes on with it"
 NO_SCRATCH = "no network was trained from scratch for comparison"
 
 
-def doubt(steps: int, due: int, over_naive: Interval, metric: str) -> str:
+def doubt(
+    steps: int, due: int, over_naive: Interval, metric: str, less_is_better: bool = False
+) -> str:
     """Why the network from scratch is no yardstick, empty where it is one.
 
     It must have taken as many steps as are `due`, and beaten the naive model by its interval: a
@@ -22,12 +24,10 @@ def doubt(steps: int, due: int, over_naive: Interval, metric: str) -> str:
             f"the network from scratch took {steps} steps, and {due} are the least to compare with"
         )
     if over_naive.low <= 0:
-        low, value, high = (
-            100 * each for each in (over_naive.low, over_naive.value, over_naive.high)
-        )
+        gain, low, high = gained(over_naive, metric, less_is_better)
         return (
-            f"the network from scratch does not clearly beat the naive model ({value:+.1f} points "
-            f"of {metric}, 95 % interval {low:+.1f} to {high:+.1f})"
+            f"the network from scratch does not clearly beat the naive model ({gain}, "
+            f"95 % interval {low} to {high})"
         )
     return ""
 

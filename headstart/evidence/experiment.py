@@ -57,9 +57,10 @@ class Experiment:
         return "bf16" if self.accelerator.mixed_precision == "bf16" else "fp32"
 
     def objective(self) -> str:
-        """A sentence on what models are chosen and judged by, where classes are uneven."""
+        """A sentence on what models are chosen and judged by, where it is not the usual."""
         if not self.task_settings.get("balanced"):
-            return ""
+            is_named = self.settings.metric is not None
+            return f"Models are chosen and judged by {self.task.metric}." if is_named else ""
         counts = np.bincount(self.dataset.targets("train"), minlength=len(self.labels))
         return (
             f"Classes are uneven ({counts.min()} to {counts.max()} items to train on), so each "
@@ -127,7 +128,7 @@ class Experiment:
         """
         each = [self.features(backbone, look) for look in self.reader.looks]
         learned, *held_out = (
-            mean([found.features() for found in part]).numpy()
+            mean([extraction.features() for extraction in part]).numpy()
             if len(part) > 1
             else part[0].features()
             for part in zip(*each, strict=True)
@@ -186,8 +187,8 @@ class Experiment:
         plain = re.sub(r"[^\w.=-]+", "-", name)
         checkpoint = self.workspace / f"{plain}.checkpoint" if self.workspace else None
         held_out, checked = (len(self.dataset.split(split)) for split in ("test", "validation"))
-        judged = (1.0 + held_out / checked) * len(self.reader.looks) if last else 0.0
-        after = 1.0 + judged  # validation, then both splits
+        evaluations = (1.0 + held_out / checked) * len(self.reader.looks) if last else 0.0
+        after = 1.0 + evaluations  # validation, then both splits
         return Session(
             self.accelerator, self.settings.seed, budget, self.progress, checkpoint, after
         )
@@ -197,8 +198,8 @@ class Experiment:
         if legal in (0, len(backbone.stages)) or self._is_stored(backbone, legal):
             return legal
         work = self.work(epochs)
-        found = best(self.cuts(backbone, legal, work), work)
-        return found.boundary if found else 0
+        cut = best(self.cuts(backbone, legal, work), work)
+        return cut.boundary if cut else 0
 
     def _is_stored(self, backbone: Backbone, boundary: int) -> bool:
         return is_stored(self.prefix(backbone, boundary), self.dataset.items, self.reader)
@@ -213,9 +214,9 @@ class Experiment:
                 self.positions(split),
                 self.dataset.targets(split),
                 boundary,
-                drawn,
+                variants,
                 self.reader.sizes(self.dataset.split(split)),
             )
-            for split, drawn in (("train", views), ("validation", ()))
+            for split, variants in (("train", views), ("validation", ()))
         )
         return Splits(train, validation)

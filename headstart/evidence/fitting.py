@@ -29,10 +29,10 @@ def fitted(
     not finite.
     """
     task, best = experiment.task, None
-    for made in head.candidates(_training_set(experiment, train)):
-        selection_key = _merit(task, answers(made, validation[0]), validation[1])
+    for candidate in head.candidates(_training_set(experiment, train)):
+        selection_key = _merit(task, answers(candidate, validation[0]), validation[1])
         if best is None or selection_key > best[0]:
-            best = selection_key, made
+            best = selection_key, candidate
         if experiment.budget.over():
             break
     if best is None:
@@ -59,10 +59,10 @@ def full_probe(
 
 def answers(head: nn.Module, features: np.ndarray) -> np.ndarray:
     """A head's outputs (N, labels) for features (N, D), a few items at a time."""
-    given = torch.from_numpy(np.ascontiguousarray(features))
+    inputs = torch.from_numpy(np.ascontiguousarray(features))
     with torch.inference_mode():
-        starts = range(0, max(1, len(given)), _AT_ONCE)  # folds hold no items for test
-        parts = [head(given[start : start + _AT_ONCE]) for start in starts]
+        starts = range(0, max(1, len(inputs)), _AT_ONCE)  # folds hold no items for test
+        parts = [head(inputs[start : start + _AT_ONCE]) for start in starts]
         return torch.cat(parts).numpy()
 
 

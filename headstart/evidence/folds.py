@@ -48,22 +48,27 @@ class Folds:
         other: np.ndarray,
         seed: int = 0,
         clusters: np.ndarray | None = None,
+        resampled: Interval | None = None,
     ) -> Interval:
         """The difference of two arms' held-out scores (R, N), of which the common repeats count.
 
-        Over items as `average`, or over folds, where trainings differ by more than their items say:
-        by t of the folds' differences with the variance of Nadeau and Bengio (2003). The wider of
-        the two is taken.
+        Over items as `average`, or as they were `resampled`, or over folds, where trainings differ
+        by more than their items say: by t of the folds' differences with the variance of Nadeau and
+        Bengio (2003). The wider of the two is taken.
         """
         repeats = min(len(better), len(other))
         differences = better[:repeats] - other[:repeats]
         value = float(differences.mean())
         spread = self.spread(repeats)
-        found = [
-            paired(a, b, seed, clusters=clusters, spread=spread)
-            for a, b in zip(better, other, strict=False)
-        ]
-        low, high = (float(np.mean([getattr(each, end) for each in found])) for end in _ENDS)
+        each_repeat = (
+            [resampled.moved(value)]
+            if resampled
+            else [
+                paired(a, b, seed, clusters=clusters, spread=spread)
+                for a, b in zip(better, other, strict=False)
+            ]
+        )
+        low, high = (float(np.mean([getattr(each, end) for each in each_repeat])) for end in _ENDS)
         over_items = Interval(value, low, high)
         over_folds = widened(Interval(value, value, value), more=self._half(differences))
         return max(over_items, over_folds, key=lambda each: each.high - each.low)

@@ -69,13 +69,13 @@ def forecast(curve: Curve) -> Forecast:
             "so a power law is no better than a constant.",
         )
     counts = [factor * curve.counts[-1] for factor in HORIZONS]
-    found = [_interval(law, laws, count) for count in counts]
-    told = "; ".join(
+    intervals = [_interval(law, laws, count).times(curve.sign) for count in counts]
+    sentence = "; ".join(
         f"{count} labels {each.value:.3f} ({each.low:.3f} to {each.high:.3f})"
-        for count, each in zip(counts, found, strict=True)
+        for count, each in zip(counts, intervals, strict=True)
     )
-    points = [{"items": n} | each.to_json() for n, each in zip(counts, found, strict=True)]
-    return Forecast(points, f"Forecast by a power law: {told}.", law)
+    points = [{"items": n} | each.to_json() for n, each in zip(counts, intervals, strict=True)]
+    return Forecast(points, f"Forecast by a power law: {sentence}.", law)
 
 
 def _refusal(counts: int, items: int) -> str:

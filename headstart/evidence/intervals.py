@@ -27,6 +27,17 @@ class Interval:
             "high": round(self.high, 5),
         }
 
+    def moved(self, value: float) -> Interval:
+        """An interval as wide around another value."""
+        by = value - self.value
+        return Interval(value, self.low + by, self.high + by)
+
+    def times(self, sign: int) -> Interval:
+        """The same, or that of the negative: a loss, as it is shown, which is not below 0."""
+        if sign > 0:
+            return self
+        return Interval(-self.value, max(-self.high, min(0.0, -self.value)), -self.low)
+
 
 def bootstrap(scores: np.ndarray, seed: int = 0, lowest: float = 0.0) -> Interval:
     """Percentile bootstrap of the mean over items (Efron 1979), 2,000 resamples.
@@ -95,10 +106,19 @@ def paired(
     """
     differences = better - other
     if not np.isin(differences, (-1.0, 0.0, 1.0)).all():
-        found = bootstrap(differences, seed, lowest=-1.0)
-        return found if spread == 1.0 else widened(found, sqrt(spread))
+        resampled = bootstrap(differences, seed, lowest=-1.0)
+        return resampled if spread == 1.0 else widened(resampled, sqrt(spread))
     count = _effective(differences, clusters) / spread
     return _proportions(differences, count)
+
+
+def gained(gain: Interval, metric: str, less_is_better: bool = False) -> tuple[str, str, str]:
+    """A gain in words with its unit, and its bounds: points, or units where less is better."""
+    if less_is_better:
+        low, value, high = (f"{bound:+.3g}" for bound in (gain.low, gain.value, gain.high))
+        return f"{value} of {metric} (plus is better)", low, high
+    low, value, high = (f"{100 * bound:+.1f}" for bound in (gain.low, gain.value, gain.high))
+    return f"{value} points of {metric}", low, high
 
 
 def widened(interval: Interval, times: float = 1.0, more: float = 0.0) -> Interval:

@@ -35,15 +35,15 @@ def outputs_of(experiment: Experiment, model: Model) -> Callable[[Sequence[Item]
 
     Made for comparing answers of one model to many variants of the same items.
     """
-    made: list[Engine] = []
+    engines: list[Engine] = []
     precision = experiment.precision if experiment.precision == "bf16" else None
 
     def outputs(items: Sequence[Item]) -> np.ndarray:
         groups = alike(np.arange(len(items)), _BATCH, experiment.reader.sizes(items))
-        if not made:
+        if not engines:
             (sample,) = experiment.reader.batches(items, groups[:1])
-            made.append(_looking(experiment, model, sample, WORTH_CONVERTING, precision))
-        return in_order(groups, list(made[0].stream(experiment.reader.batches(items, groups))))
+            engines.append(_looking(experiment, model, sample, WORTH_CONVERTING, precision))
+        return in_order(groups, list(engines[0].stream(experiment.reader.batches(items, groups))))
 
     return outputs
 
@@ -89,17 +89,17 @@ def _looking(
     In a precision of its own where one is given, else by what is fastest for so many items.
     """
 
-    def engine(network: nn.Module, seen: object) -> Engine:
+    def engine(network: nn.Module, views: object) -> Engine:
         if precision is not None:
             return TorchEngine(network, experiment.accelerator.device, precision)
-        return _engine(experiment, network, seen, count)
+        return _engine(experiment, network, views, count)
 
     looks, look = experiment.reader.looks, experiment.reader.modality.look
     if len(looks) == 1:
         return engine(model, sample)
     body = nn.Sequential(*model.stages)
-    seen = {name: look(sample, name) if name else sample for name in looks}
-    return Averaged({name: engine(body, each) for name, each in seen.items()}, model.head, look)
+    views = {name: look(sample, name) if name else sample for name in looks}
+    return Averaged({name: engine(body, each) for name, each in views.items()}, model.head, look)
 
 
 def _engine(experiment: Experiment, network: nn.Module, sample: object, count: int) -> Engine:

@@ -39,6 +39,7 @@ class Curve:
     counts: tuple[int, ...]
     scores: np.ndarray
     seed: int = 0
+    sign: int = 1  # -1 where less is better
 
     def means(self) -> np.ndarray:
         """The mean score at each count, (counts,)."""
@@ -47,10 +48,8 @@ class Curve:
     def points(self) -> list[dict[str, Any]]:
         """Items, value and 95 % interval at each count, over draws and held-out items."""
         each = [over_draws(self.scores[:, place], self.seed) for place in range(len(self.counts))]
-        return [
-            {"items": count} | found.to_json()
-            for count, found in zip(self.counts, each, strict=True)
-        ]
+        pairs = zip(self.counts, each, strict=True)
+        return [{"items": n} | interval.times(self.sign).to_json() for n, interval in pairs]
 
     def resampled(self, items: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """The mean at each count, (counts,), over the items given and over resampled draws.
@@ -60,8 +59,8 @@ class Curve:
         """
         count, places, _ = self.scores.shape
         by_draw = self.scores[:, :, items].mean(axis=2)
-        taken = rng.integers(0, count, (max(1, count - 1), places))
-        return np.asarray(by_draw[taken, np.arange(places)].mean(axis=0))
+        indices = rng.integers(0, count, (max(1, count - 1), places))
+        return np.asarray(by_draw[indices, np.arange(places)].mean(axis=0))
 
 
 @dataclass(frozen=True)
@@ -78,16 +77,16 @@ class Saved:
 
     def to_json(self) -> dict[str, float | None]:
         """The three numbers, rounded to five places."""
-        found = {"value": self.value, "low": self.low, "high": self.high}
-        return {name: None if x is None else round(x, 5) for name, x in found.items()}
+        numbers = {"value": self.value, "low": self.low, "high": self.high}
+        return {name: None if x is None else round(x, 5) for name, x in numbers.items()}
 
 
 def label_counts(total: int, labels: int) -> tuple[int, ...]:
     """All training items, half of them, and so on while there are two items a label."""
-    found = [total]
-    while len(found) < _MOST and found[-1] // 2 >= max(_LEAST, 2 * labels):
-        found.append(found[-1] // 2)
-    return tuple(reversed(found))
+    counts = [total]
+    while len(counts) < _MOST and counts[-1] // 2 >= max(_LEAST, 2 * labels):
+        counts.append(counts[-1] // 2)
+    return tuple(reversed(counts))
 
 
 def transfer_curve(
@@ -111,17 +110,17 @@ def transfer_curve(
     orders = [(nested(targets, seed + n), seed + n) for n in range(draws)]
     fit = [n for n in counts if all(_learnable(task, targets[order[:n]]) for order, _ in orders)]
     rows: list[list[np.ndarray]] = []
-    for order, drawn in orders:
+    for order, subset_seed in orders:
         if rows and until is not None and until.over():
             break
-        checked = nested(examples["validation"][1], drawn)
+        checked = nested(examples["validation"][1], subset_seed)
         row = []
         for count in fit:
             share = max(len(labels), round(len(checked) * count / len(targets)))
             parts = {"train": order[:count], "validation": checked[:share]}
             row.append(_probed(task, labels, examples, parts))
         rows.append([*row, known])
-    return Curve((*fit, len(targets)), np.array(rows), seed)
+    return Curve((*fit, len(targets)), np.array(rows), seed, task.sign)
 
 
 def scratch_curve(
@@ -141,7 +140,7 @@ def scratch_curve(
     """
     total = len(targets)
     order = nested(targets, seed)
-    found: dict[int, np.ndarray] = {}
+    scores_at: dict[int, np.ndarray] = {}
     skipped = []
     for part in SCRATCH_PARTS:
         count = total // part
@@ -151,9 +150,9 @@ def scratch_curve(
         if scores is None:
             skipped.append(count)
         else:
-            found[count] = scores
-    found[total] = known
-    curve = Curve(tuple(found), np.array([list(found.values())]), seed)
+            scores_at[count] = scores
+    scores_at[total] = known
+    curve = Curve(tuple(scores_at), np.array([list(scores_at.values())]), seed)
     if not skipped:
         return curve, ""
     which = " and ".join(str(count) for count in skipped)
@@ -174,16 +173,16 @@ def saved(transfer: Curve, scratch: Curve) -> Saved:
     point = _needs(transfer, scratch, transfer.means(), scratch.means())
     bounds = []
     for _ in range(RESAMPLES):
-        taken = rng.integers(0, items, size=(items,))
-        means = (curve.resampled(taken, rng) for curve in (transfer, scratch))
+        indices = rng.integers(0, items, size=(items,))
+        means = (curve.resampled(indices, rng) for curve in (transfer, scratch))
         bounds.append(_needs(transfer, scratch, *means).bounds())
     lows, highs = np.sort(np.array(bounds), axis=0).T
     edge = int(len(lows) * (1 - LEVEL) / 2)
     low, high = min(lows[edge], point.bounds()[0]), max(highs[-1 - edge], point.bounds()[1])
-    known = point.bounds()[0] == point.bounds()[1]
+    is_point = point.bounds()[0] == point.bounds()[1]
     least, most = (exp(bound) if isfinite(bound) else None for bound in (low, high))
-    said = " ".join([_sentence(point, least, most), *_crossing(transfer, scratch)])
-    return Saved(point.ratio if known else None, least, most, said)
+    sentence = " ".join([_sentence(point, least, most), *_crossing(transfer, scratch)])
+    return Saved(point.ratio if is_point else None, least, most, sentence)
 
 
 @dataclass(frozen=True)
@@ -292,7 +291,7 @@ def _probed(
 
     features, targets = examples["test"]
     train, validation = (
-        (examples[name][0][taken], examples[name][1][taken]) for name, taken in parts.items()
+        (examples[name][0][indices], examples[name][1][indices]) for name, indices in parts.items()
     )
     head = full_probe(task, train, validation, labels)
     with torch.inference_mode():

@@ -11,6 +11,7 @@ import numpy as np
 from headstart.evidence.doubt import NO_SCRATCH, doubt, lead
 from headstart.evidence.folds import Folds
 from headstart.evidence.intervals import Interval, average, paired, verdict, widened
+from headstart.evidence.resampling import Resampling
 from headstart.evidence.seeds import seeds
 
 _NORMAL = 1.959964  # standard deviations that hold 95 %
@@ -35,24 +36,31 @@ class Arm:
         """The scores as (R, N)."""
         return self.scores[None] if self.repeated is None else self.repeated
 
-    def to_json(self, interval: Interval) -> dict[str, Any]:
+    def to_json(self, interval: Interval, sign: int = 1) -> dict[str, Any]:
         """Value with interval, seconds, and what else is known."""
-        found = interval.to_json()
-        told = {
+        record = interval.to_json()
+        cost = {
             "seconds": round(self.seconds, 2),
             "steps": self.steps,
-            "validation": round(self.selection_key[0], 5),
+            "validation": round(sign * self.selection_key[0], 5),
         }
-        return found | told | ({"note": self.note} if self.note else {})
+        return record | cost | ({"note": self.note} if self.note else {})
 
 
 def interval(
-    arm: Arm, seed: int = 0, folds: Folds | None = None, clusters: np.ndarray | None = None
+    arm: Arm,
+    seed: int = 0,
+    folds: Folds | None = None,
+    clusters: np.ndarray | None = None,
+    sign: int = 1,
 ) -> Interval:
-    """What an arm scores, for other items than the held-out ones (N,), or those of `folds`."""
+    """What an arm scores, for other items than the held-out ones (N,), or those of `folds`.
+
+    `sign` is -1 where less is better, and the scores are the negatives of what is shown.
+    """
     if folds is not None:
-        return folds.average(arm.rows, seed, clusters)
-    return average(arm.scores, seed, clusters=clusters)
+        return folds.average(arm.rows, seed, clusters).times(sign)
+    return average(arm.scores, seed, clusters=clusters).times(sign)
 
 
 def choose(arms: Mapping[str, Arm]) -> str:
@@ -125,6 +133,8 @@ class Evidence:
     folds: Folds | None = None  # where every item was once held out
     clusters: np.ndarray | None = None  # (N,) of the held-out items: which belong together
     spread: float = 0.0  # standard deviation of a gain over trainings, where one was run
+    sign: int = 1  # -1 where less is better, and scores are the negatives of what is shown
+    resampling: Resampling | None = None  # where the metric is no mean over items
 
     @property
     def strategy(self) -> str:
@@ -155,8 +165,8 @@ class Evidence:
 
         Folds and several seeds show it.
         """
-        seen = self.folds is not None or self.by_seed is not None
-        return 0.0 if seen or "scratch" not in self.arms else self.spread
+        is_measured = self.folds is not None or self.by_seed is not None
+        return 0.0 if is_measured or "scratch" not in self.arms else self.spread
 
     @property
     def doubt(self) -> str:
@@ -173,7 +183,7 @@ class Evidence:
         else:
             over_naive = lead(self.by_seed["scratch"], self.arms["naive"].scores, self.seed)
         due = max(self.epoch, self.transferred.steps)
-        return doubt(scratch.steps, due, over_naive, self.metric)
+        return doubt(scratch.steps, due, over_naive, self.metric, self.sign < 0)
 
     @property
     def verdict(self) -> str:
@@ -182,41 +192,53 @@ class Evidence:
 
     def interval(self, arm: Arm) -> Interval:
         """What an arm scores, for other items than the held-out ones."""
-        return interval(arm, self.seed, self.folds, self.clusters)
+        if self.resampling is None or "test" not in arm.outputs:
+            return interval(arm, self.seed, self.folds, self.clusters, self.sign)
+        found = self.resampling.interval(arm.outputs["test"])
+        return found if self.folds is None else found.moved(self.sign * float(arm.scores.mean()))
 
     def compared(self, arm: Arm, other: Arm) -> Interval:
         """How much better one arm is than another, for other items than the held-out ones."""
+        resampled = None
+        if self.resampling is not None and "test" in arm.outputs and "test" in other.outputs:
+            resampled = self.resampling.gain(arm.outputs["test"], other.outputs["test"])
         if self.folds is not None:
-            return self.folds.gain(arm.rows, other.rows, self.seed, self.clusters)
-        return paired(arm.scores, other.scores, self.seed, clusters=self.clusters)
+            return self.folds.gain(arm.rows, other.rows, self.seed, self.clusters, resampled)
+        return resampled or paired(arm.scores, other.scores, self.seed, clusters=self.clusters)
+
+    def _arm(self, arm: Arm) -> dict[str, Any]:
+        """An arm with its interval."""
+        return arm.to_json(self.interval(arm), self.sign)
 
     def _tried(self, arm: Arm) -> dict[str, Any]:
         """What choosing among strategies saw of one: never the held-out items."""
-        scores = average(arm.checked, self.seed).to_json()
+        scores = average(arm.checked, self.seed).times(self.sign).to_json()
         return scores | {"items": len(arm.checked), "seconds": round(arm.seconds, 2)}
 
     def _judge(self) -> dict[str, Any]:
         """How the arms were judged."""
-        found: dict[str, Any] = {"by": "held-out", "items": len(self.arms["naive"].scores)}
+        protocol: dict[str, Any] = {"by": "held-out", "items": len(self.arms["naive"].scores)}
         if self.folds is not None:
-            found |= {"by": "folds", "folds": self.folds.count, "repeats": self.folds.repeats}
+            protocol |= {"by": "folds", "folds": self.folds.count, "repeats": self.folds.repeats}
         if self.clusters is not None:
-            found["distinct"] = len(np.unique(self.clusters))
-        return found
+            protocol["distinct"] = len(np.unique(self.clusters))
+        return protocol
 
     def _noninferior(self, gain: Interval | None) -> str:
         """What can be said of the transfer where no difference is seen, empty elsewhere."""
         if gain is None or self.verdict != "no evidence":
             return ""
+        behind = max(0.0, -gain.low)
+        behind_by = f"{100 * behind:.1f} points" if self.sign > 0 else f"{behind:.3g}"
         return (
-            f"The transfer is at least within {max(0.0, -100 * gain.low):.1f} points of the same "
+            f"The transfer is at least within {behind_by} of the same "
             "network from scratch (97.5 %)."
         )
 
     def _trainings(self) -> dict[str, Any]:
         """How many trainings of scratch the gain is over, and what was assumed of others."""
-        seen = 1 if self.by_seed is None else len(self.by_seed["scratch"])
-        trainings = seen if self.folds is None else self.folds.count
+        runs = 1 if self.by_seed is None else len(self.by_seed["scratch"])
+        trainings = runs if self.folds is None else self.folds.count
         return {"trainings": trainings, "assumed": round(self.luck, 5)}
 
     def over_naive(self) -> Interval:
@@ -231,9 +253,9 @@ class Evidence:
     def to_json(self) -> dict[str, Any]:
         """The record, with names that later versions add to and never change."""
         gain, (baseline, lead) = self.gain, self.over_baseline()
-        found: dict[str, Any] = {
+        record: dict[str, Any] = {
             "metric": self.metric,
-            "arms": {name: arm.to_json(self.interval(arm)) for name, arm in self.arms.items()},
+            "arms": {name: self._arm(arm) for name, arm in self.arms.items()},
             "gain": gain.to_json() | self._trainings() if gain else None,
             "verdict": self.verdict,
             "doubt": self.doubt,
@@ -249,18 +271,20 @@ class Evidence:
             "checks": self.checks,
             "warnings": self.warnings,
         }
-        found |= self.findings
+        if self.sign < 0:
+            record["less_is_better"] = True
+        record |= self.findings
         if self.made is not None:
-            found["made"] = dict(self.made)
+            record["made"] = dict(self.made)
         if self.by_seed is not None:
-            means = {who: scores.mean(axis=1).round(5) for who, scores in self.by_seed.items()}
-            found["by_seed"] = {who: values.tolist() for who, values in means.items()}
+            record["by_seed"] = {
+                who: (self.sign * scores.mean(axis=1)).round(5).tolist()
+                for who, scores in self.by_seed.items()
+            }
         if self.tried:
-            found["tried"] = {name: self._tried(arm) for name, arm in self.tried.items()}
+            record["tried"] = {name: self._tried(arm) for name, arm in self.tried.items()}
         if self.ranking is not None:
-            found["ranking"] = dict(self.ranking)
+            record["ranking"] = dict(self.ranking)
         if self.dropped is not None:
-            found["dropped"] = {"strategy": self.dropped.strategy} | self.dropped.to_json(
-                self.interval(self.dropped)
-            )
-        return found
+            record["dropped"] = {"strategy": self.dropped.strategy} | self._arm(self.dropped)
+        return record

@@ -53,35 +53,44 @@ class Memory:
         """The network and the sentence on its training; None where none can be used."""
         try:
             with safe_open(self.place, framework="pt") as file:
-                told = json.loads(file.metadata()["training"])
+                record = json.loads(file.metadata()["training"])
                 state = {name: file.get_tensor(name) for name in file.keys()}
-            found = self._outcome(told, state), str(told["protocol"])
+            found = self._outcome(record, state), str(record["protocol"])
             os.utime(self.place)
         except (OSError, SafetensorError, HeadstartError, ValueError, LookupError, TypeError):
             return None  # there is none, or it is damaged: it is trained anew
         return found
 
-    def remember(self, made: ArmResult, protocol: str) -> None:
+    def remember(self, result: ArmResult, protocol: str) -> None:
         """Keep a network that was trained to its end. Never raises as the cache can't be written.
 
         Those used least recently go first.
         """
-        state = made.model.state_dict()
+        state = result.model.state_dict()
         size = sum(tensor.nbytes for tensor in state.values())
-        if made.training.cut or made.training.diverged or made.recipe is None or size > LARGEST:
+        if (
+            result.training.cut
+            or result.training.diverged
+            or result.recipe is None
+            or size > LARGEST
+        ):
             return
-        outputs = {f"{_OUTPUTS}{name}": torch.from_numpy(made.arm.outputs[name]) for name in JUDGED}
-        told = {
+        outputs = {
+            f"{_OUTPUTS}{name}": torch.from_numpy(result.arm.outputs[name]) for name in JUDGED
+        }
+        record = {
             "protocol": protocol,
-            "seconds": made.arm.seconds,
-            "training": vars(made.training),
-            "recipe": asdict(made.recipe),
+            "seconds": result.arm.seconds,
+            "training": vars(result.training),
+            "recipe": asdict(result.recipe),
         }
         with suppress(OSError, HeadstartError):
             self.place.parent.mkdir(parents=True, exist_ok=True)
-            weights.save(state | outputs, self.place, {"training": json.dumps(told)})
-            kept = sorted(self.place.parent.glob("*.safetensors"), key=lambda p: -p.stat().st_mtime)
-            for old in kept[MOST:]:
+            weights.save(state | outputs, self.place, {"training": json.dumps(record)})
+            files = sorted(
+                self.place.parent.glob("*.safetensors"), key=lambda p: -p.stat().st_mtime
+            )
+            for old in files[MOST:]:
                 old.unlink(missing_ok=True)
             enforce_limit()
 
@@ -93,7 +102,7 @@ class Memory:
         backbone = self.rebuild()
         model = Model(backbone.stages, new_head(experiment, backbone))
         items = [f"{item.digest}\t{item.split}\t{item.label}" for item in experiment.dataset.items]
-        known = {
+        identity = {
             "data": hashlib.sha256("\n".join(items).encode()).hexdigest(),
             "labels": [experiment.dataset.kind, *experiment.labels],
             "task": [type(experiment.task).__name__, experiment.task_settings],
@@ -106,22 +115,22 @@ class Memory:
             "versions": [version("headstart"), version("torch")],
             "how": dict(self.how),
         }
-        text = json.dumps(known, sort_keys=True, default=str)
+        text = json.dumps(identity, sort_keys=True, default=str)
         name = hashlib.sha256(text.encode()).hexdigest()[:32]
         return cache_folder() / FOLDER / f"{name}.safetensors"
 
-    def _outcome(self, told: Mapping[str, Any], state: weights.State) -> ArmResult:
+    def _outcome(self, record: Mapping[str, Any], state: weights.State) -> ArmResult:
         """What a file says, checked. Raises ValueError, LookupError, TypeError, HeadstartError."""
         experiment, backbone = self.experiment, self.rebuild()
         outputs = {name: state.pop(f"{_OUTPUTS}{name}").numpy() for name in JUDGED}
-        for name, found in outputs.items():
+        for name, answer in outputs.items():
             expected = len(experiment.dataset.split(name)), len(experiment.labels)
-            if found.shape != expected or found.dtype != np.float32:
-                raise ValueError(f"outputs for {name} are {found.shape}")
+            if answer.shape != expected or answer.dtype != np.float32:
+                raise ValueError(f"outputs for {name} are {answer.shape}")
         model = Model(backbone.stages, new_head(experiment, backbone))
         weights.load_into(model, state, str(self.place))
-        training, recipe = Training(**told["training"]), Recipe(**told["recipe"])
-        if not np.isfinite([*training.history[training.best].values(), told["seconds"]]).all():
+        training, recipe = Training(**record["training"]), Recipe(**record["recipe"])
+        if not np.isfinite([*training.history[training.best].values(), record["seconds"]]).all():
             raise ValueError("numbers are not finite")
-        arm = arm_of(experiment, "scratch", outputs, float(told["seconds"]), int(training.steps))
+        arm = arm_of(experiment, "scratch", outputs, float(record["seconds"]), int(training.steps))
         return ArmResult(arm, model.eval(), training, recipe=recipe)

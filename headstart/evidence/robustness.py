@@ -46,17 +46,20 @@ def robustness(
     chosen = nested(targets, seed)[:ITEMS]
     sample, truth = [items[place] for place in chosen], targets[chosen]
     pictures = [picture(item.read(), reader) for item in sample]
-    found = []
+    rows = []
     for name in (CLEAN, *CORRUPTIONS):
         changed = [
             corrupted(item, pixels, name) for item, pixels in zip(sample, pictures, strict=True)
         ]
-        row: dict[str, Any] = average(task.scores(outputs(changed), truth), seed).to_json()
+        scores = task.scores(outputs(changed), truth)
+        row: dict[str, Any] = average(scores, seed).times(task.sign).to_json()
         row |= {"corruption": name, "scratch": None}
         if scratch is not None:
-            row["scratch"] = round(float(task.scores(scratch(changed), truth).mean()), 5)
-        found.append(row)
-    return found
+            row["scratch"] = round(
+                task.sign * float(task.scores(scratch(changed), truth).mean()), 5
+            )
+        rows.append(row)
+    return rows
 
 
 def picture(raw: bytes, reader: Reader) -> np.ndarray:
@@ -132,8 +135,8 @@ def _picture(pixels: np.ndarray) -> pil.Image:
 
 
 def _pixels(picture: pil.Image) -> np.ndarray:
-    found = np.asarray(picture)
-    return found[:, :, None] if found.ndim == 2 else found
+    pixels = np.asarray(picture)
+    return pixels[:, :, None] if pixels.ndim == 2 else pixels
 
 
 def _bytes(pixels: np.ndarray, kind: str, **options: int) -> bytes:

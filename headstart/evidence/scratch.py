@@ -48,25 +48,25 @@ def scratch_arm(
     memory = Memory(experiment, rebuild, {"recipe": asdict(alike), "rates": list(candidates)})
     session = experiment.session("scratch", _time_for_scratch(experiment))
     planned = _planned(session)
-    found = memory.recall() if experiment.settings.cache and planned is None else None
-    if found is not None and bound.suits(found[0].training, found[0].arm.outputs["validation"]):
+    past = memory.recall() if experiment.settings.cache and planned is None else None
+    if past is not None and bound.suits(past[0].training, past[0].arm.outputs["validation"]):
         experiment.progress.say("The network from scratch is one of an earlier run on this data.")
-        return found[0], found[1] + EARLIER
+        return past[0], past[1] + EARLIER
     started = time.monotonic()
     search = replace(reference, epochs=max(1, int(share * (reference.epochs // 4))))
-    tried = _searched(experiment, rebuild, search, candidates, session.budget)
-    rate = max(tried, key=lambda each: (_merits(each[1]), -each[0]))[0]
-    epochs = planned or bound.epochs([training for _, training in tried])
+    searched = _searched(experiment, rebuild, search, candidates, session.budget)
+    rate = max(searched, key=lambda each: (_merits(each[1]), -each[0]))[0]
+    epochs = planned or bound.epochs([training for _, training in searched])
     recipe = replace(reference, label="scratch", epochs=epochs, learning_rate=rate, patience=epochs)
     session = replace(session, decided=bound.decided if transfer else None)
     model, training = _from_scratch(experiment, rebuild, recipe, session)
-    given = ("scratch", judge(experiment, model), time.monotonic() - started, training.steps)
+    arm_parts = ("scratch", judge(experiment, model), time.monotonic() - started, training.steps)
     recipe = replace(recipe, epochs=max(1, training.epochs))
-    made = ArmResult(arm_of(experiment, *given), model, training, recipe=recipe)
-    protocol = _protocol(tried, made, bound, epochs)
+    result = ArmResult(arm_of(experiment, *arm_parts), model, training, recipe=recipe)
+    protocol = _protocol(searched, result, bound, epochs)
     if experiment.settings.cache:
-        memory.remember(made, protocol)
-    return made, protocol
+        memory.remember(result, protocol)
+    return result, protocol
 
 
 def _time_for_scratch(experiment: Experiment) -> Budget:
@@ -84,20 +84,20 @@ def _searched(
     rebuild: Callable[[], Backbone],
     reference: Recipe,
     candidates: Sequence[float],
-    left: Budget,
+    remaining: Budget,
 ) -> Tried:
     """Each rate with a short training, as far as the budget goes; the first in any case."""
     search = reference.epochs
-    tried: Tried = []
+    trainings: Tried = []
     for position, rate in enumerate(candidates):
-        if tried and left.spent() > SEARCH_SHARE:
+        if trainings and remaining.spent() > SEARCH_SHARE:
             break
-        until = left.until((position + 1) / len(candidates) * SEARCH_SHARE)
+        until = remaining.until((position + 1) / len(candidates) * SEARCH_SHARE)
         label = f"scratch at {rate:g} (rate search)"
         recipe = replace(reference, label=label, epochs=search, learning_rate=rate, patience=search)
         session = experiment.session(f"scratch-{position}", until, last=False)
-        tried.append((rate, _from_scratch(experiment, rebuild, recipe, session)[1]))
-    return tried
+        trainings.append((rate, _from_scratch(experiment, rebuild, recipe, session)[1]))
+    return trainings
 
 
 def _merits(training: Training) -> tuple[float, ...]:
@@ -110,30 +110,30 @@ def _merits(training: Training) -> tuple[float, ...]:
     return tuple(round(number, LOSS_DIGITS) for number in rows)
 
 
-def _protocol(tried: Tried, made: ArmResult, bound: Bound, epochs: int) -> str:
+def _protocol(trainings: Tried, result: ArmResult, bound: Bound, epochs: int) -> str:
     """What was done from scratch: the rates with the steps of each, then the training."""
-    training, rate = made.training, made.recipe.learning_rate if made.recipe else 0.0
-    rates = ", ".join(f"{rate:g}" for rate, _ in tried)
-    said = (
-        f"Scratch: rates {rates} tried for {' / '.join(str(each.steps) for _, each in tried)} "
+    training, rate = result.training, result.recipe.learning_rate if result.recipe else 0.0
+    rates = ", ".join(f"{rate:g}" for rate, _ in trainings)
+    sentence = (
+        f"Scratch: rates {rates} tried for {' / '.join(str(each.steps) for _, each in trainings)} "
         f"steps, the best ({rate:g}) trained for {training.steps} steps."
     )
     if epochs < bound.whole:
-        said += (
+        sentence += (
             f" Those are {epochs} passes over the items and not {bound.whole}, as it may take "
             f"{defaults.SCRATCH_TIMES:g} times as long as the transfer, or the steps that are due."
         )
     if training.cut:
-        said += " It was ended by the budget, so the gain is an upper bound."
+        sentence += " It was ended by the budget, so the gain is an upper bound."
     if training.diverged:
-        said += " It ended there, as its numbers were no longer finite."
+        sentence += " It ended there, as its numbers were no longer finite."
     if training.decided:
-        said += (
+        sentence += (
             " It ended there, so the gain is an upper bound: it had gained nothing on validation "
             "in the last third of its steps, and was behind the transfer by more than chance "
             "explains (99.9 %)."
         )
-    return said
+    return sentence
 
 
 def scratch_at(
@@ -153,17 +153,17 @@ def scratch_at(
     label = f"scratch on {count} items"
     recipe = replace(reference, label=label, epochs=epochs, learning_rate=rate, patience=epochs)
     memory = Memory(experiment, rebuild, {"recipe": asdict(recipe)})
-    found = memory.recall() if experiment.settings.cache else None
-    if found is not None:
-        return found[0]
+    remembered = memory.recall() if experiment.settings.cache else None
+    if remembered is not None:
+        return remembered[0]
     session = experiment.session(label, experiment.budget.until(1.0))
     model, training = _from_scratch(experiment, rebuild, recipe, session)
     seconds = time.monotonic() - started
     arm = arm_of(experiment, "scratch", judge(experiment, model), seconds, steps=training.steps)
-    made = ArmResult(arm, model, training, recipe=recipe)
+    result = ArmResult(arm, model, training, recipe=recipe)
     if experiment.settings.cache:
-        memory.remember(made, "")
-    return made
+        memory.remember(result, "")
+    return result
 
 
 class _Everything(Strategy):

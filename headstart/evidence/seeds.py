@@ -24,8 +24,8 @@ def seeds(better: np.ndarray, other: np.ndarray, seed: int = 0) -> Interval:
     correction, and with three to five seeds covers too little where seeds differ much and too much
     where they do not (`benchmarks.coverage` counts both).
     """
-    found = _over_rows(better - other, lowest=-1.0)
-    return found or paired(better.mean(axis=0), other.mean(axis=0), seed)
+    interval = _over_rows(better - other, lowest=-1.0)
+    return interval or paired(better.mean(axis=0), other.mean(axis=0), seed)
 
 
 def draws(scores: np.ndarray, seed: int = 0) -> Interval:

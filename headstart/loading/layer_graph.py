@@ -75,11 +75,13 @@ class LayerGraph:
 
     def network(self, answer: int = -1) -> fx.GraphModule:
         """Pictures (N, C, H, W) to the answer of this number, the last one unless given."""
-        self._graph.output(self._nodes[answer])
+        graph, copies = fx.Graph(), dict[fx.Node, fx.Node]()
+        graph.graph_copy(self._graph, copies)
+        graph.output(copies[self._nodes[answer]])
         root = nn.Module()
         for name, module in self.modules.items():
             root.add_module(name, module)
-        return fx.GraphModule(root, self._graph, class_name="Network")
+        return fx.GraphModule(root, graph, class_name="Network")
 
     def _demand_narrow(self, module: nn.Module, read: Sequence[Tensor]) -> None:
         held = {**dict(module.named_parameters()), **dict(module.named_buffers())}

@@ -9,11 +9,13 @@ from typing import Any, Unpack
 
 from headstart.data import data_of, demand_data, load_labelled
 from headstart.defaults import Settings
-from headstart.evidence.by_class import within
+from headstart.evidence import judged_task
+from headstart.evidence.by_class import of_class
 from headstart.listing import backbones
 from headstart.pipeline.comparing import compare
 from headstart.pipeline.extraction import cache_features, export_features, plan_features
 from headstart.pipeline.later import planned, prove
+from headstart.pipeline.metrics import others
 from headstart.pipeline.opening import DataOptions, load, reported, schema_for
 from headstart.pipeline.options import Options, settings_of
 from headstart.pipeline.prepare import RunContext, register_run
@@ -158,7 +160,8 @@ def evaluate(
     )
     items, targets = dataset.split("test"), dataset.targets("test")
     outputs = predictor.outputs(items)
-    scores = predictor.task.scores(outputs, targets)
-    alone = within(predictor.task, outputs, targets, targets)  # among those of their label
+    task = predictor.task
+    score, alone = judged_task(task, outputs, targets), of_class(task, outputs, targets)
+    judged_by = (task.metric, score, others(task, outputs, targets))
     repeated = overlap(Path(model), items)
-    return Evaluation.of(predictor.task.metric, (scores, alone), targets, dataset, repeated)
+    return Evaluation.of(judged_by, alone, targets, dataset, repeated)

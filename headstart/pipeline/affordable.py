@@ -9,7 +9,7 @@ import numpy as np
 
 from headstart import evidence
 from headstart.contracts import Backbone
-from headstart.data import Dataset, nested
+from headstart.data import Dataset, Item, nested
 from headstart.errors import OutOfTimeError
 from headstart.evidence import ArmResult, Experiment
 from headstart.runtime.budget import Budget
@@ -56,6 +56,18 @@ def shortened(part: Dataset, whole: Dataset) -> str:
         f"The budget has no time for all of the data: {len(part.items)} of {len(whole.items)} "
         "items are used. Give more with --budget."
     )
+
+
+def fewer(experiment: Experiment, positions: Sequence[int] | np.ndarray) -> Experiment:
+    """The same target with only some of the training items."""
+    train = experiment.dataset.split("train")
+    kept = {train[place].id for place in positions}
+
+    def stays(item: Item) -> bool:
+        return item.split != "train" or item.id in kept
+
+    items = tuple(item for item in experiment.dataset.items if stays(item))
+    return replace(experiment, dataset=replace(experiment.dataset, items=items))
 
 
 def _part(dataset: Dataset, share: float) -> Dataset:

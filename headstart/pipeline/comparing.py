@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Unpack
 
 import numpy as np
 
 from headstart import artifact
+from headstart.contracts import Task
 from headstart.data import Dataset, Item, data_of, load_labelled
 from headstart.errors import HeadstartError
-from headstart.evidence import average
-from headstart.evidence.by_class import within
+from headstart.evidence import Interval, Resampling, average, judged, paired
+from headstart.evidence.by_class import of_class
 from headstart.pipeline.opening import DataOptions, load, schema_for
 from headstart.plan import overlap
 from headstart.results.comparison import Compared, Comparison
@@ -35,14 +37,13 @@ def compare(
 
     What names columns and classes is as in `evaluate`. Items that either was trained on are
     counted and named, not left out. Raises HeadstartError where the two don't answer the same
-    question: other labels, task or kind of input.
+    question: other labels, task or kind of input. Both are judged by the metric of the first.
     """
     data, progress = data_of(data), as_progress(progress)
     folders = Path(first), Path(second)
     models = load(folders[0]), load(folders[1])
     _demand_alike(folders, models)
-    task = models[0].task  # both are judged by one metric
-    sides, scores, alone = [], [], []
+    sides, alone, answers = [], [], []
     for folder, model in zip(folders, models, strict=True):
         # each with its own order of labels; the second check of the items is remembered
         schema = schema_for(folder, columns)
@@ -52,17 +53,51 @@ def compare(
         progress.say(f"Asking {folder} about {len(dataset.items)} items.")
         outputs, seconds = _answered(model, dataset.items)
         targets = dataset.targets("test")
-        scores.append(task.scores(outputs, targets))
-        alone.append(within(task, outputs, targets, targets))
-        sides.append(_side(folder, model, dataset, scores[-1], seconds))
-    return Comparison.of(
-        task.metric,
-        (sides[0], sides[1]),
-        (scores[0], scores[1]),
-        targets,
-        dataset.labels,
-        (alone[0], alone[1]),
+        alone.append(of_class(model.task, outputs, targets))
+        answers.append(_Answers(models[0].task, model.task, outputs, targets))
+        sides.append(_side(folder, model, dataset, answers[-1].score(), seconds))
+    one, other = answers
+    scores, per_label = (
+        (one.scores(), other.scores()),
+        (targets, dataset.labels, (alone[0], alone[1])),
     )
+    comparison = Comparison.of(one.judge.metric, (sides[0], sides[1]), scores, *per_label)
+    less_is_better = one.judge.sign < 0
+    return replace(comparison, difference=other.over(one), less_is_better=less_is_better)
+
+
+@dataclass(frozen=True)
+class _Answers:
+    """One model's outputs for all items, judged as another's task is."""
+
+    judge: Task
+    task: Task
+    outputs: np.ndarray
+    targets: np.ndarray
+
+    def score(self) -> Interval:
+        """What they score, as it is shown."""
+        metric = self.judge.judged_by()
+        if metric is None:
+            return average(self.judge.scores(self.outputs, self.targets))
+        return judged(metric, self.task.predictions(self.outputs), self.targets)
+
+    def over(self, other: _Answers) -> Interval:
+        """How much better they are than another model's for the same items."""
+        metric = self.judge.judged_by()
+        if metric is not None and metric.resampled:
+            ours, theirs = (
+                Resampling(metric, each.targets, each.task.predictions) for each in (self, other)
+            )
+            return ours.gain(self.outputs, other.outputs, theirs)
+        return paired(self.scores(), other.scores())
+
+    def scores(self) -> np.ndarray:
+        """One score an item, more is better."""
+        metric = self.judge.judged_by()
+        if metric is None:
+            return self.judge.scores(self.outputs, self.targets)
+        return metric.scores(self.task.predictions(self.outputs), self.targets)
 
 
 def _demand_alike(folders: tuple[Path, Path], models: tuple[Predictor, Predictor]) -> None:
@@ -95,11 +130,11 @@ def _answered(model: Predictor, items: Sequence[Item]) -> tuple[np.ndarray, floa
 
 
 def _side(
-    folder: Path, model: Predictor, dataset: Dataset, scores: np.ndarray, seconds: float
+    folder: Path, model: Predictor, dataset: Dataset, score: Interval, seconds: float
 ) -> Compared:
     return Compared(
         model=str(folder),
-        score=average(scores),
+        score=score,
         parameters=sum(parameter.numel() for parameter in model.model.parameters()),
         size=sum(file.stat().st_size for file in folder.glob("*.safetensors")),
         seconds=seconds,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,8 @@ from headstart.evidence.judging import outputs_of
 from headstart.evidence.labels import saved, scratch_curve, transfer_curve
 from headstart.evidence.robustness import CORRUPTED, robustness
 from headstart.features.near import near_said
-from headstart.pipeline.affordable import shortened
+from headstart.pipeline.affordable import fewer, shortened
+from headstart.pipeline.metrics import families, others
 from headstart.pipeline.pictures import pictured
 from headstart.pipeline.selection.strategy_search import StrategySearch
 from headstart.pipeline.strategy_spec import FEATURES
@@ -76,10 +77,10 @@ class Proof:
         level = level if level and most != "none" else most
         if level == "none" or FEATURES not in self.search.arms:
             return {}
-        parts: dict[str, Callable[[], Any]] = {"calibration": self._calibration}
+        parts: dict[str, Callable[[], Any]] = {"calibration": lambda: self.calibrated}
         if level != FIRST:
             parts["convergence"] = self._convergence
-            parts |= {"classes": self._classes, "groups": self._groups}
+            parts |= {"classes": self._classes, "groups": self._groups, "metrics": self._metrics}
         if level == "full":
             parts |= {"items": self._items, "labels": self._labels, "robustness": self._robustness}
         findings = {}
@@ -122,9 +123,12 @@ class Proof:
         before = features.arm.seconds if probed else 0.0
         course = Course(ours.arm.selection_key[0], ours.training.history, before)
         theirs = scratch and Course(scratch.arm.selection_key[0], scratch.training.history)
-        return convergence(course, theirs or None, self.arms["naive"].arm.selection_key[0])
+        naive = self.arms["naive"].arm.selection_key[0]
+        return convergence(course, theirs or None, naive, self.experiment.task.sign)
 
-    def _calibration(self) -> dict[str, Any] | None:
+    @cached_property
+    def calibrated(self) -> dict[str, Any] | None:
+        """Whether the model handed over is as sure as it is right; None for other targets."""
         dataset, settings = self.experiment.dataset, self.experiment.settings
         checked = "test" if self.search.folding else "validation"  # folds hold all items out once
         truth = {"validation": dataset.targets(checked), "test": dataset.targets("test")}
@@ -140,6 +144,14 @@ class Proof:
         scratch = None if unlearned(self.arms, seed) else self._scratch()
         return by_class(experiment.task, experiment.labels, ours, test, scratch, seed)
 
+    def _metrics(self) -> list[dict[str, Any]]:
+        """What the metrics that nothing was chosen by say of the model handed over."""
+        experiment, dataset = self.experiment, self.experiment.dataset
+        ours, folding = self._as_saved(), self.search.folding
+        spread = folding.folds.spread(1) if folding else 1.0
+        around = (experiment.settings.seed, families(dataset.split("test")), spread)
+        return others(experiment.task, ours, dataset.targets("test"), *around)
+
     def _groups(self) -> list[dict[str, Any]] | None:
         """What is reached in each group of the test items, where a column names groups."""
         groups = [item.group for item in self.experiment.dataset.split("test")]
@@ -149,7 +161,7 @@ class Proof:
         task, targets = self.experiment.task, self.experiment.dataset.targets("test")
         ours = within(task, self.model.arm.outputs["test"], targets, names)
         theirs = None if scratch is None else within(task, scratch, targets, names)
-        return by_group(ours, names, theirs, self.experiment.settings.seed)
+        return by_group(ours, names, theirs, self.experiment.settings.seed, task.sign)
 
     def _items(self) -> dict[str, Any]:
         experiment = self.search.experiment
@@ -160,12 +172,13 @@ class Proof:
         }
         if self.search.folding:
             splits["test"] = self._every_item(splits)
-        ours, calibrated = self.model.arm.outputs["test"], self._calibration()
-        if calibrated and folded(self.model.model, 1.0):  # as the saved model will answer
-            ours = ours / calibrated["temperature"]
-        return inspection(
-            dataset.kind, self.experiment.labels, splits, ours, self.experiment.settings.seed
-        )
+        ours, seed = self._as_saved(), self.experiment.settings.seed
+        return inspection(dataset.kind, self.experiment.labels, splits, ours, seed)
+
+    def _as_saved(self) -> np.ndarray:
+        """The outputs for the test items as the saved model will answer."""
+        ours, scale = self.model.arm.outputs["test"], self.calibrated
+        return ours / scale["temperature"] if scale and folded(self.model.model, 1.0) else ours
 
     def _every_item(self, learned: Mapping[str, Inspected]) -> Inspected:
         """All items as they were held out by folds, in the order of the data set."""
@@ -202,7 +215,7 @@ class Proof:
                 until,
                 seed,
             )
-            finding["scratch"] = theirs.points()
+            finding["scratch"] = replace(theirs, sign=experiment.task.sign).points()
             doubt = self._doubt_of_labels(scratch)
             labels = saved(ours, theirs)
             saving = None if doubt else labels.to_json()
@@ -228,7 +241,7 @@ class Proof:
         """Scores of training from random weights on some of the training items; None where cut."""
         if len(positions) < 2:  # a single item teaches nothing, and some networks can't take it
             return None
-        result = self.search.scratch_like(recipe, _fewer(self.experiment, positions))
+        result = self.search.scratch_like(recipe, fewer(self.experiment, positions))
         return None if result.training.cut else result.arm.scores
 
     def _robustness(self) -> list[dict[str, Any]] | None:
@@ -259,11 +272,3 @@ def unlearned(arms: Mapping[str, ArmResult], seed: int = 0) -> bool:
     if scratch is None:
         return False
     return evidence.paired(scratch.arm.scores, arms["naive"].arm.scores, seed).low <= 0
-
-
-def _fewer(experiment: Experiment, positions: Sequence[int] | np.ndarray) -> Experiment:
-    """The same target with only some of the training items."""
-    train = experiment.dataset.split("train")
-    others = {item.id for item in train} - {train[place].id for place in positions}
-    items = tuple(item for item in experiment.dataset.items if item.id not in others)
-    return replace(experiment, dataset=replace(experiment.dataset, items=items))

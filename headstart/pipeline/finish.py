@@ -15,10 +15,11 @@ from headstart.artifact import Record
 from headstart.contracts import Backbone, Encoding
 from headstart.contracts.model import Model
 from headstart.data.targets import USUAL, kind_named
-from headstart.evidence import Arm, ArmResult, Evidence, Experiment
+from headstart.evidence import Arm, ArmResult, Evidence, Experiment, resampling
 from headstart.evidence.calibration import folded
 from headstart.pipeline.checking import check
 from headstart.pipeline.findings import FIRST, Proof
+from headstart.pipeline.metrics import families
 from headstart.pipeline.pictures import explanations
 from headstart.pipeline.prepare import random_init, task_name
 from headstart.pipeline.provenance import Name, called, provenance
@@ -166,8 +167,11 @@ def _evidence(proof: Proof) -> Evidence:
         for name, result in proof.arms.items()
         if name in SIMPLE or result is not transfer
     }
+    task, truth = experiment.task, experiment.dataset.targets("test")
+    clusters = families(experiment.dataset.split("test"))
+    spread = 1.0 if folding is None else folding.folds.spread(1)
     evidence = Evidence(
-        metric=experiment.task.metric,
+        metric=task.metric,
         arms=others | {"chosen": winner},
         backbone=search.backbone.origin.reference,
         data=experiment.dataset.report.to_json() | {"fingerprint": experiment.dataset.fingerprint},
@@ -177,35 +181,33 @@ def _evidence(proof: Proof) -> Evidence:
         warnings=[*experiment.dataset.report.warnings, *experiment.remarks()],
         epoch=learned.steps_per_epoch(),
         folds=None if folding is None else folding.folds,
-        clusters=_clusters(experiment),
+        clusters=clusters,
         spread=defaults.training_spread(len(learned.dataset.split("train"))),
+        sign=task.sign,
+        resampling=resampling(task, truth, experiment.settings.seed, clusters, spread),
     )
+    if task.sign < 0:  # in the metric's own units, which the naive model gives the scale of
+        evidence.spread *= abs(float(proof.arms["naive"].arm.scores.mean()))
     if baseline is not None:
         evidence.arms[baseline.strategy] = baseline
         evidence.baselines = ("naive", baseline.strategy)
-        evidence.warnings += _beaten(winner, baseline)
+        evidence.warnings += _beaten(winner, baseline, task.sign)
     evidence.warnings += _diverged(proof.arms)
-    truth, kind = experiment.dataset.targets("test"), experiment.dataset.kind
+    kind = experiment.dataset.kind
     evidence.warnings += constant(winner.outputs["test"], truth, experiment.labels, kind)
     if transfer.arm.strategy != winner.strategy:
-        evidence.dropped = replace(transfer.arm, note=_dropped(transfer.arm, winner))
+        evidence.dropped = replace(transfer.arm, note=_dropped(transfer.arm, winner, task.sign))
     return evidence
 
 
-def _clusters(experiment: Experiment) -> np.ndarray | None:
-    """Which held-out items belong together, (N,); None where each stands alone."""
-    own = [item.cluster for item in experiment.dataset.split("test")]
-    places = np.unique(own, return_inverse=True)[1]
-    return places if len(np.unique(places)) < len(own) else None
-
-
-def _beaten(winner: Arm, baseline: Arm) -> list[str]:
+def _beaten(winner: Arm, baseline: Arm, sign: int) -> list[str]:
     """Whether validation prefers what needs no network to what is handed over."""
     if baseline.selection_key[0] <= winner.selection_key[0]:
         return []
     return [
-        f"A linear model on {baseline.strategy} scored {baseline.selection_key[0]:.3f} on "
-        f"validation, above the {winner.selection_key[0]:.3f} of the model handed over. "
+        f"A linear model on {baseline.strategy} scored {sign * baseline.selection_key[0]:.3f} on "
+        f"validation, {'above' if sign > 0 else 'better than'} the "
+        f"{sign * winner.selection_key[0]:.3f} of the model handed over. "
         "Try another backbone or strategy, or use that one."
     ]
 
@@ -243,11 +245,13 @@ def constant(
     ]
 
 
-def _dropped(transfer: Arm, winner: Arm) -> str:
-    than = "no better than" if transfer.selection_key[0] == winner.selection_key[0] else "below"
+def _dropped(transfer: Arm, winner: Arm, sign: int) -> str:
+    scores = [sign * arm.selection_key[0] for arm in (transfer, winner)]
+    worse = "below" if sign > 0 else "worse than"
     note = (
-        f"{transfer.strategy} scored {transfer.selection_key[0]:.3f} on validation, {than} "
-        f"{winner.strategy} at {winner.selection_key[0]:.3f}, which is handed over."
+        f"{transfer.strategy} scored {scores[0]:.3f} on validation, "
+        f"{'no better than' if scores[0] == scores[1] else worse} "
+        f"{winner.strategy} at {scores[1]:.3f}, which is handed over."
     )
     return f"{note} ({transfer.strategy} was {transfer.note}.)" if transfer.note else note
 

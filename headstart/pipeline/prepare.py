@@ -19,6 +19,7 @@ from headstart.defaults import Recipe, Settings
 from headstart.errors import HeadstartError
 from headstart.evidence import Experiment
 from headstart.features.reading import Reader
+from headstart.pipeline.metrics import demand_metric, fitting, weighed
 from headstart.pipeline.strategy_spec import StrategySpec
 from headstart.results.ranking import Ranking
 from headstart.runtime import machine
@@ -53,6 +54,7 @@ class RunContext:
         before = earlier()
         clock = Budget(settings.budget, before)
         defaults.check(settings)
+        demand_metric(settings)
         _demand_targets(settings.targets)
         return cls(settings, clock, progress, workspace, before)
 
@@ -94,6 +96,7 @@ class RunContext:
             if self.workspace.resolve().is_relative_to(data.resolve()):
                 progress.warn(f"{out} lies inside {data}, and is left out of the data.")
         dataset = load_data(data, modality, schema(settings), progress=progress)
+        fitting(settings, dataset.kind)
         progress.say(str(dataset.report))
         return dataset
 
@@ -102,10 +105,11 @@ class RunContext:
         settings = self.settings
         stages = backbone.stages.values()
         parameters = sum(p.numel() for stage in stages for p in stage.parameters())
-        weigh = settings.class_weights == "auto"
-        trained = dataset.targets("train")
+        metric = fitting(settings, dataset.kind)
+        trained, weigh = dataset.targets("train"), weighed(settings, metric)
         name = task_name(backbone, dataset, settings)
         offered = kind_named(dataset.kind).task_settings(trained, len(dataset.labels), weigh)
+        offered |= {"metric": metric} if metric else {}
         given = catalog.task_settings(name, offered)
         return Experiment(
             dataset=dataset,

@@ -64,10 +64,9 @@ def pretrained(transfer: Transfer, workspace: Workspace, anyway: bool) -> Result
     naive = evidence.naive_arm(experiment, scratch)
     lead = evidence.paired(scratch.arm.scores, naive.arm.scores, experiment.settings.seed)
     if lead.low <= 0:
-        sentence = (
-            f"The network does not beat the naive model: {lead.value:+.3f} "
-            f"{experiment.task.metric}, 95 % interval {lead.low:+.3f} to {lead.high:+.3f}."
-        )
+        gain, *ends = evidence.gained(lead, experiment.task.metric, experiment.task.sign < 0)
+        interval = f"95 % interval {ends[0]} to {ends[1]}"
+        sentence = f"The network does not beat the naive model: {gain}, {interval}."
         if not anyway:
             raise HeadstartError(f"{sentence} Give more data or epochs, or save it with --anyway.")
         experiment.progress.warn(sentence)
@@ -111,8 +110,8 @@ class Standing:
         if experiment.budget.left() < AFFORDED * IMPORTED or best.strategy == before:
             return
         self._write(Stage(False, self._doubt(search), FIRST, self.there))
-        folds = search.folding.folds if search.folding else None
-        score = evidence.interval(best, experiment.settings.seed, folds)
+        folds, sign = search.folding.folds if search.folding else None, experiment.task.sign
+        score = evidence.interval(best, experiment.settings.seed, folds, sign=sign)
         experiment.progress.say(
             f"{self.workspace.out} holds a model that can be used: {best.strategy}, "
             f"{score.value:.3f} {experiment.task.metric} ({score.low:.3f} – {score.high:.3f})."

@@ -15,10 +15,11 @@ from headstart.artifact import Record
 from headstart.contracts import Encoding
 from headstart.data import Dataset, InMemory, Schema, data_of, load_labelled
 from headstart.data.targets import kind_named
-from headstart.evidence import average
+from headstart.evidence import judged_task
 from headstart.evidence.by_class import by_class, by_group, within
 from headstart.evidence.calibration import calibration
 from headstart.evidence.inspection import ambiguous, feature_map, mistakes, suspects
+from headstart.pipeline.metrics import others
 from headstart.pipeline.opening import fitted_schema, load
 from headstart.pipeline.pictures import pictured
 from headstart.pipeline.provenance import Name, called, provenance
@@ -81,25 +82,28 @@ def _content(
     task = predictor.task
     outputs, features = answers
     targets, balanced = dataset.targets("test"), bool(record.task_settings.get("balanced"))
-    scores = task.scores(outputs, targets)
     groups = [item.group for item in dataset.items]
     parts: dict[str, Any] = {
         "classes": by_class(task, predictor.labels, outputs, targets),
         "calibration": calibration(
             {"test": outputs}, {"test": targets}, kind=dataset.kind, balanced=balanced
         ),
-        "groups": by_group(within(task, outputs, targets, groups), groups) if any(groups) else None,
+        "groups": by_group(within(task, outputs, targets, groups), groups, sign=task.sign)
+        if any(groups)
+        else None,
         "items": _items(dataset, outputs, features),
+        "metrics": others(task, outputs, targets),
+        "less_is_better": True if task.sign < 0 else None,
     }
     return {
         "metric": task.metric,
-        "arms": {"chosen": average(scores).to_json()},
+        "arms": {"chosen": judged_task(task, outputs, targets).to_json()},
         "gain": None,
         "verdict": "evaluated",
         "strategy": record.strategy,
         "backbone": record.origin["reference"],
         "data": dataset.report.to_json() | {"fingerprint": dataset.fingerprint},
-        "held_out": len(scores),
+        "held_out": len(targets),
         "protocol": "",
         "checks": {},
         "warnings": list(dataset.report.warnings),

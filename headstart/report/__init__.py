@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from headstart.report.words import further, judged
+from headstart.report.words import capital, further, gains, judged, other_metrics
 
 VERDICTS = {
     "helps": "Transfer helps",
@@ -44,25 +44,22 @@ def headline(evidence: dict[str, Any]) -> str:
         )
     if gain is None and evidence["strategy"] == "scratch":
         lead = evidence["over_naive"]
+        ahead, low, high = gains(lead, evidence)
         return (
-            f"Developed from random weights: {100 * lead['value']:+.1f} points of "
-            f"{evidence['metric']} over the naive model, 95 % interval "
-            f"{100 * lead['low']:+.1f} to {100 * lead['high']:+.1f}."
+            f"Developed from random weights: {ahead} over the naive model, "
+            f"95 % interval {low} to {high}."
         )
     why = evidence.get("doubt") or "no network was trained from scratch for comparison"
     if gain is None:
         arm = evidence["arms"]["chosen"]
         return (
-            f"{evidence['metric'].capitalize()} {arm['value']:.3f}: 95 % interval {arm['low']:.3f} "
+            f"{capital(evidence['metric'])} {arm['value']:.3f}: 95 % interval {arm['low']:.3f} "
             f"to {arm['high']:.3f}, on {evidence['held_out']} held-out items. {text}, as {why}."
         )
     if evidence["verdict"] == "unknown":
         return f"{text}: {why}."
-    low, value, high = (100 * gain[key] for key in ("low", "value", "high"))
-    return (
-        f"{text}: {value:+.1f} points of {evidence['metric']} over scratch, "
-        f"95 % interval {low:+.1f} to {high:+.1f}."
-    )
+    ahead, low, high = gains(gain, evidence)
+    return f"{text}: {ahead} over scratch, 95 % interval {low} to {high}."
 
 
 def rows(evidence: dict[str, Any]) -> list[tuple[str, ...]]:
@@ -82,17 +79,17 @@ def rows(evidence: dict[str, Any]) -> list[tuple[str, ...]]:
 def named_arms(evidence: Mapping[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
     """Each arm's key in the record, the name to show, and the arm; the dropped one comes last."""
     arms: dict[str, Any] = dict(evidence["arms"])
-    named: dict[str, str] = {"chosen": f"chosen ({evidence['strategy']})"}
+    titles: dict[str, str] = {"chosen": f"chosen ({evidence['strategy']})"}
     if "dropped" in evidence:
         arms["dropped"] = evidence["dropped"]
-        named["dropped"] = f"dropped ({evidence['dropped']['strategy']})"
-    return [(name, named.get(name, name), arm) for name, arm in arms.items()]
+        titles["dropped"] = f"dropped ({evidence['dropped']['strategy']})"
+    return [(name, titles.get(name, name), arm) for name, arm in arms.items()]
 
 
 def notes(evidence: dict[str, Any]) -> list[str]:
     """What a reader must know besides the numbers."""
     lines = [] if evidence["verdict"] == "evaluated" else [judged(evidence)]
-    lines += further(evidence)
+    lines += [*further(evidence), *filter(None, [other_metrics(evidence.get("metrics") or ())])]
     if "tried" in evidence:
         lines.append(_tried(evidence["tried"]))
     if evidence.get("dropped", {}).get("note"):
@@ -102,11 +99,11 @@ def notes(evidence: dict[str, Any]) -> list[str]:
     return lines + [f"Warning: {text}" for text in evidence["warnings"]]
 
 
-def _tried(tried: Mapping[str, Any]) -> str:
+def _tried(strategies: Mapping[str, Any]) -> str:
     """What the strategy was chosen from, in one sentence."""
-    items = max(row["items"] for row in tried.values())
-    told = ", ".join(f"{name} {row['value']:.3f}" for name, row in tried.items())
-    return f"Strategies compared on {items} items that were not held out: {told}."
+    items = max(row["items"] for row in strategies.values())
+    listing = ", ".join(f"{name} {row['value']:.3f}" for name, row in strategies.items())
+    return f"Strategies compared on {items} items that were not held out: {listing}."
 
 
 def as_text(evidence: dict[str, Any], width: int = 100) -> str:
@@ -144,19 +141,19 @@ def as_table(
 def as_columns(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Rows as columns of text. Only a terminal wraps them: a file or pipe gets whole lines."""
     terminal = sys.__stdout__ is not None and sys.__stdout__.isatty()
-    drawn = Table(
+    grid = Table(
         *titles,
         box=box.SIMPLE_HEAD if terminal else None,
         pad_edge=False,
         show_header=any(titles),
     )
     for row in rows:
-        drawn.add_row(*map(escape, row))
+        grid.add_row(*map(escape, row))
     text = io.StringIO()
     if terminal:
-        Console(file=text, width=Console().width, force_jupyter=False, highlight=False).print(drawn)
+        Console(file=text, width=Console().width, force_jupyter=False, highlight=False).print(grid)
     else:
-        plain_console(text, 10_000).print(drawn)
+        plain_console(text, 10_000).print(grid)
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
 
 

@@ -44,7 +44,7 @@ def feature_map(evidence: Evidence) -> Section | None:
         f"Map of {len(places['id'])} items by their features, coloured by label; near points look "
         "alike to the model."
     )
-    said = (
+    caption = (
         "Near points look alike to the model; the axes have no meaning of their own. Click on a "
         "point, or tap it, to see the item. Circles are training items, diamonds validation, "
         "squares held-out ones."
@@ -53,9 +53,9 @@ def feature_map(evidence: Evidence) -> Section | None:
     numbers = kind is not None and kind.encoding is Encoding.AMOUNTS
     drawing = maps.feature_map(places, suspects, numbers)
     if maps.many_labels(places, numbers):
-        said += " Labels share ten colours: pick one out to see where it lies."
+        caption += " Labels share ten colours: pick one out to see where it lies."
     figure = Figure("map", summary, drawing, table)
-    return Section("map", "Map of the features", (said,), (figure,))
+    return Section("map", "Map of the features", (caption,), (figure,))
 
 
 def inspection(evidence: Evidence) -> Section | None:
@@ -69,7 +69,7 @@ def inspection(evidence: Evidence) -> Section | None:
         ("suspects", "Likely label errors", "The label may be wrong, not the model. Check it."),
     )
     groups = []
-    for key, title, said in kinds:
+    for key, title, caption in kinds:
         rows = items.get(key) or []
         cards = [
             Card(
@@ -81,51 +81,53 @@ def inspection(evidence: Evidence) -> Section | None:
             for row in rows[:MOST_CARDS]
         ]
         if len(rows) > len(cards):
-            said += f" The first {len(cards)} of {len(rows)} are shown."
+            caption += f" The first {len(cards)} of {len(rows)} are shown."
         if cards:
-            groups.append(Group(title, said, tuple(cards)))
+            groups.append(Group(title, caption, tuple(cards)))
     return Section("items", "Items to look at", groups=tuple(groups)) if groups else None
 
 
 def data(evidence: Evidence) -> Section | None:
     """What the data set holds, and what was left out."""
-    found = evidence.get("data") or {}
-    if not found:
+    record = evidence.get("data") or {}
+    if not record:
         return None
-    counts = {"usable items": found.get("items")} | {
-        name: found.get(name) for name in ("skipped", "duplicates", "conflicts", "leaks")
+    counts = {"usable items": record.get("items")} | {
+        name: record.get(name) for name in ("skipped", "duplicates", "conflicts", "leaks")
     }
     tables = [
         ("", Table.of(("count", "items"), [row for row in counts.items() if row[1] is not None]))
     ]
-    sizes = found.get("sizes") or {}
+    sizes = record.get("sizes") or {}
     if sizes:
-        spread = found.get("spread") or {}
+        spread = record.get("spread") or {}
         rows = [(name, size, spread.get(name)) for name, size in sizes.items()]
         tables.append(("", Table.of(("split", "items", "labels"), rows)))
-    tables += _splits(found.get("splits") or {})
-    if found.get("notes"):
-        tables.append(("Peculiar items", Table.of(("kind", "items"), list(found["notes"].items()))))
-    tables += _lists(found)
-    said = (found.get("split_rule", ""), *found.get("said", ()))
-    told = tuple(_sentence(each) for each in said if each)
-    warnings = tuple(found.get("warnings", ()))
-    return Section("data", "Data", told, tables=tuple(tables), warnings=warnings)
+    tables += _splits(record.get("splits") or {})
+    if record.get("notes"):
+        tables.append(
+            ("Peculiar items", Table.of(("kind", "items"), list(record["notes"].items())))
+        )
+    tables += _lists(record)
+    remarks = (record.get("split_rule", ""), *record.get("said", ()))
+    sentences = tuple(_sentence(each) for each in remarks if each)
+    warnings = tuple(record.get("warnings", ()))
+    return Section("data", "Data", sentences, tables=tuple(tables), warnings=warnings)
 
 
 def ranking(evidence: Evidence) -> Section | None:
     """The backbones that were compared before one was taken."""
-    found = evidence.get("ranking") or {}
-    rows = found.get("ranking") or []
+    record = evidence.get("ranking") or {}
+    rows = record.get("ranking") or []
     if not rows:
         return None
-    metric = str(found.get("metric") or evidence["metric"])
-    seen = [row for row in rows if row.get("expected") is not None][:_DRAWN]
-    expected = [row | {"value": row["expected"]} for row in seen]
+    metric = str(record.get("metric") or evidence["metric"])
+    scored = [row for row in rows if row.get("expected") is not None][:_DRAWN]
+    expected = [row | {"value": row["expected"]} for row in scored]
     series = [Series("expected from features", expected)]
-    if any(row.get("tuned") for row in seen):
-        series.append(Series("fine-tuned", [row.get("tuned") for row in seen], OTHER))
-    place = {each["backbone"]: n for n, each in enumerate(found.get("prior") or [], 1)}
+    if any(row.get("tuned") for row in scored):
+        series.append(Series("fine-tuned", [row.get("tuned") for row in scored], OTHER))
+    place = {each["backbone"]: n for n, each in enumerate(record.get("prior") or [], 1)}
     columns = (
         *("backbone", f"expected {metric}", "95 % interval", "fine-tuned", "seconds"),
         *("parameters", "licence", "place before looking", "note"),
@@ -142,19 +144,19 @@ def ranking(evidence: Evidence) -> Section | None:
         ],
     )
     title = "Backbones compared"
-    if not seen:
+    if not scored:
         return Section("ranking", title, tables=(("", table),))
     said = "Expected: what a linear model on frozen features scores. Fine-tuning may gain more."
-    drawing = figures.intervals([_short(row["backbone"]) for row in seen], series, metric)
-    summary = f"Expected {metric} of {len(seen)} backbones; the best is {rows[0]['backbone']}."
-    figure = Figure("ranking", summary, drawing, table, folded=len(seen) > MANY)
+    drawing = figures.intervals([_short(row["backbone"]) for row in scored], series, metric)
+    summary = f"Expected {metric} of {len(scored)} backbones; the best is {rows[0]['backbone']}."
+    figure = Figure("ranking", summary, drawing, table, folded=len(scored) > MANY)
     return Section("ranking", title, (said,), (figure,))
 
 
 def checks(evidence: Evidence) -> Section | None:
     """What was checked of the run itself."""
-    found = evidence.get("checks") or {}
-    return Section("checks", "Checks", checks=tuple(found.items())) if found else None
+    results = evidence.get("checks") or {}
+    return Section("checks", "Checks", checks=tuple(results.items())) if results else None
 
 
 def cost(evidence: Evidence) -> Section:
@@ -163,9 +165,9 @@ def cost(evidence: Evidence) -> Section:
         (shown, duration(arm["seconds"]), arm.get("steps", 0))
         for _, shown, arm in named_arms(evidence)
     ]
-    said = "An arm that starts from the features' model includes its time."
+    caption = "An arm that starts from the features' model includes its time."
     table = Table.of(("arm", "time", "steps"), rows)
-    return Section("cost", "Cost", (said,), tables=(("", table),))
+    return Section("cost", "Cost", (caption,), tables=(("", table),))
 
 
 def again(evidence: Evidence) -> Section:
@@ -210,7 +212,7 @@ def _splits(splits: Mapping[str, Mapping[str, int]]) -> list[tuple[str, Table]]:
     return [("Items of each label", Table.of(("label", *splits), rows))]
 
 
-def _lists(found: Mapping[str, Any]) -> list[tuple[str, Table]]:
+def _lists(record: Mapping[str, Any]) -> list[tuple[str, Table]]:
     kinds: tuple[tuple[str, str, Any], ...] = (
         ("skipped_items", "Skipped", lambda entry: ": ".join(map(str, entry))),
         ("duplicate_items", "Identical within a split", lambda entry: " = ".join(map(str, entry))),
@@ -227,9 +229,9 @@ def _lists(found: Mapping[str, Any]) -> list[tuple[str, Table]]:
         ),
     )
     return [
-        (f"{title}: {len(found[key])}", Table.of(("items",), _cut(map(told, found[key]))))
-        for key, title, told in kinds
-        if found.get(key)
+        (f"{title}: {len(record[key])}", Table.of(("items",), _cut(map(caption, record[key]))))
+        for key, title, caption in kinds
+        if record.get(key)
     ]
 
 

@@ -22,23 +22,28 @@ Rows = Sequence[Mapping[str, Any]]
 
 def confusion(evidence: Evidence) -> Section | None:
     """Which classes are taken for which: of many, the pairs first, and the matrix in order."""
-    found = evidence.get("classes") or {}
-    if not found.get("confusion"):
+    record = evidence.get("classes") or {}
+    if not record.get("confusion"):
         return None
-    counts = np.asarray(found["confusion"])
-    names = [str(row["label"]) for row in found["rows"]]
+    counts = np.asarray(record["confusion"])
+    names = [str(row["label"]) for row in record["rows"]]
     right = np.diagonal(counts)
     wrong = counts.sum(axis=0) + counts.sum(axis=1) - 2 * right
-    kept = np.sort(np.argsort(-wrong, kind="stable")[:MOST_CLASSES])
+    shown_places = np.sort(np.argsort(-wrong, kind="stable")[:MOST_CLASSES])
     many = len(names) > MANY
     if many:
-        kept = kept[_ordered(counts[np.ix_(kept, kept)])]
+        shown_places = shown_places[_ordered(counts[np.ix_(shown_places, shown_places)])]
     said = "Rows are labels, columns predictions; colour is the share of the label's items."
-    if len(kept) < len(names):
-        said += f" Of {len(names)} classes, the {len(kept)} with the most mistakes are shown."
+    if len(shown_places) < len(names):
+        said += (
+            f" Of {len(names)} classes, the {len(shown_places)} with the most mistakes are shown."
+        )
     if many:
         said += " Classes that are taken for one another stand side by side."
-    shown, part = [names[n] for n in kept], counts[np.ix_(kept, kept)].tolist()
+    shown, part = (
+        [names[n] for n in shown_places],
+        counts[np.ix_(shown_places, shown_places)].tolist(),
+    )
     table = Table.of(
         ("labelled", *shown), [(name, *row) for name, row in zip(shown, part, strict=True)]
     )
@@ -57,21 +62,21 @@ def confusion(evidence: Evidence) -> Section | None:
 
 def classes(evidence: Evidence) -> Section | None:
     """Each class, and what transfer changes for it; many in groups, the worst first."""
-    found = evidence.get("classes") or {}
-    every: Rows = found.get("rows") or []
-    judged = [row for row in every if row.get("value") is not None]
-    if not judged:
+    record = evidence.get("classes") or {}
+    every: Rows = record.get("rows") or []
+    scored = [row for row in every if row.get("value") is not None]
+    if not scored:
         return None
-    metric = evidence["metric"]
+    metric = record.get("metric") or evidence["metric"]
     changed = [row for row in every if row.get("change")]
     ranked = sorted(changed, key=lambda row: row["change"]["value"])
     if not changed:
-        ranked = sorted(judged, key=lambda row: row["value"])
-    said, many = [found["said"]] if found.get("said") else [], len(every) > MANY
+        ranked = sorted(scored, key=lambda row: row["value"])
+    sentences, many = [record["said"]] if record.get("said") else [], len(every) > MANY
     if len(ranked) > MOST_CLASSES:
         half = MOST_CLASSES // 2
         ranked = [*ranked[:half], *ranked[-half:]]
-        said.append(
+        sentences.append(
             f"The figure shows, of {len(every)} classes, the {half} first and the {half} last."
         )
     names = [f"{row['label']} ({row['items']})" for row in ranked]
@@ -82,7 +87,7 @@ def classes(evidence: Evidence) -> Section | None:
     table = _listed(every, metric, many)
     figure = Figure("classes", summary, drawing, table, axis.capitalize() * many, folded=many)
     title = "Each class against scratch" if changed else "Each class"
-    return Section("classes", title, tuple(said), (figure,))
+    return Section("classes", title, tuple(sentences), (figure,))
 
 
 def _listed(every: Rows, metric: str, many: bool) -> Table:

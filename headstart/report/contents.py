@@ -129,16 +129,16 @@ def cell(value: Any) -> str:
     return str(value)
 
 
-def between(found: Mapping[str, Any] | None, scale: float = 1.0) -> str:
+def between(estimate: Mapping[str, Any] | None, scale: float = 1.0) -> str:
     """The bounds of an interval as text; nothing where there are none."""
-    if not found or found.get("low") is None or found.get("high") is None:
+    if not estimate or estimate.get("low") is None or estimate.get("high") is None:
         return ""
-    return f"{scale * found['low']:.3f} – {scale * found['high']:.3f}"
+    return f"{scale * estimate['low']:.3f} – {scale * estimate['high']:.3f}"
 
 
-def value_of(found: Mapping[str, Any] | None) -> float | None:
+def value_of(estimate: Mapping[str, Any] | None) -> float | None:
     """The estimate of an interval that may be absent."""
-    return found["value"] if found else None
+    return estimate["value"] if estimate else None
 
 
 def _share(value: Any) -> float:

@@ -15,7 +15,9 @@ from headstart.report.theme import OTHER, TRANSFER, Drawing, drawing
 WRITTEN = 12  # classes up to which a confusion matrix has its counts written in
 _ROWS_HIGH = 860  # pixels at most, so that a figure fits on one sheet of paper
 _BOUNDS = {"accuracy": (0.0, 1.0), "balanced accuracy": (0.0, 1.0), "f1": (0.0, 1.0)}
-_BOUNDS |= {"r2": (-inf, 1.0)}  # of the metrics that have any
+_BOUNDS |= dict.fromkeys(("macro F1", "micro F1", "AUROC", "average precision"), (0.0, 1.0))
+_BOUNDS |= dict.fromkeys(("MAE", "RMSE", "log loss", "Brier score"), (0.0, inf))
+_BOUNDS |= {"r2": (-inf, 1.0), "Spearman correlation": (-1.0, 1.0)}  # of metrics that have any
 _MARGIN = 0.04  # of what an axis shows, beyond its outermost marks
 
 
@@ -65,9 +67,9 @@ def intervals(
         figure.add_vline(x=0, line={"color": "var(--muted)", "width": 1, "dash": "dot"})
     figure.update_xaxes(title={"text": axis}, range=_range(series, axis, zero))
     figure.update_yaxes(**_rows(names), showgrid=False, range=[len(labels) - 0.5, -0.5])
-    named = len(series) > 1
+    has_legend = len(series) > 1
     rows_high = min(34 * len(labels), _ROWS_HIGH)
-    figure.update_layout(height=80 + rows_high + 30 * named, showlegend=named)
+    figure.update_layout(height=80 + rows_high + 30 * has_legend, showlegend=has_legend)
     return drawing(figure)
 
 
@@ -156,15 +158,15 @@ def reliability(curves: Mapping[str, Sequence[Mapping[str, Any]]]) -> Drawing:
         hoverinfo="skip",
     )
     for (name, bins), colour in zip(curves.items(), (OTHER, TRANSFER), strict=False):
-        known = [each for each in bins if each["items"]]
+        filled = [each for each in bins if each["items"]]
         figure.add_scatter(
-            x=[each["confidence"] for each in known],
-            y=[each["accuracy"] for each in known],
+            x=[each["confidence"] for each in filled],
+            y=[each["accuracy"] for each in filled],
             mode="lines+markers",
             name=name,
             line={"color": colour, "width": 2.5},
             marker={"color": colour, "size": 9},
-            customdata=[each["items"] for each in known],
+            customdata=[each["items"] for each in filled],
             hovertemplate="sure to %{x:.0%}, right in <b>%{y:.0%}</b><br>%{customdata} items"
             f"<extra>{name}</extra>",
         )
@@ -182,9 +184,9 @@ def written(label: str) -> str:
     return label.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def several(drawn: Mapping[str, Any]) -> bool:
+def several(picture: Mapping[str, Any]) -> bool:
     """Whether a drawing says more than its numbers: it has more than a dot, or a line."""
-    traces = [trace for trace in drawn["data"] if trace.get("hoverinfo") != "skip"]
+    traces = [trace for trace in picture["data"] if trace.get("hoverinfo") != "skip"]
     if any("z" in trace for trace in traces):
         return all(len(trace["z"]) > 1 for trace in traces)
     if any("lines" in trace["mode"] for trace in traces):
@@ -194,9 +196,9 @@ def several(drawn: Mapping[str, Any]) -> bool:
 
 def _rows(names: Sequence[str]) -> Drawing:
     """Ticks that name each row, or none where they would cover one another."""
-    named = len(names) <= 60
-    found = {"tickmode": "array", "tickvals": list(range(len(names))) if named else []}
-    return found | {"ticktext": list(names) if named else []}
+    readable = len(names) <= 60
+    ticks = {"tickmode": "array", "tickvals": list(range(len(names))) if readable else []}
+    return ticks | {"ticktext": list(names) if readable else []}
 
 
 def _metric(axis: str) -> str:
@@ -214,12 +216,12 @@ def _range(series: Sequence[Series], axis: str, zero: bool = False) -> list[floa
     """From the lowest to the highest mark and a bit more, within what the metric can be."""
     points = [point for each in series for point in each.points if point]
     marks = [point.get(key) for point in points for key in ("value", "low", "high")]
-    known = [_within(mark, axis) for mark in marks if mark is not None and isfinite(mark)]
-    if not known:
+    finite = [_within(mark, axis) for mark in marks if mark is not None and isfinite(mark)]
+    if not finite:
         return None
-    known += [0.0] * zero
-    room = _MARGIN * (max(known) - min(known)) or _MARGIN
-    return [_within(min(known) - room, axis), _within(max(known) + room, axis)]
+    finite += [0.0] * zero
+    room = _MARGIN * (max(finite) - min(finite)) or _MARGIN
+    return [_within(min(finite) - room, axis), _within(max(finite) + room, axis)]
 
 
 def _spread(points: Sequence[Mapping[str, Any]], axis: str) -> Drawing:

@@ -14,30 +14,30 @@ Evidence = Mapping[str, Any]
 
 def made(evidence: Evidence) -> Section | None:
     """Backbone, data, strategy, date, version and command, as far as the record has them."""
-    found = evidence.get("made") or {}
-    if not found:
+    record = evidence.get("made") or {}
+    if not record:
         return None
-    facts = tuple((name, value) for name, value in _facts(evidence, found) if value)
-    return Section("made", "What was transferred", facts=facts, code=found.get("command") or "")
+    facts = tuple((name, value) for name, value in _facts(evidence, record) if value)
+    return Section("made", "What was transferred", facts=facts, code=record.get("command") or "")
 
 
 def title(evidence: Evidence) -> str:
     """What the page is of: the data's name and the date, where they are known."""
-    found = evidence.get("made") or {}
-    return " · ".join(filter(None, ("Headstart report", found.get("data"), found.get("date"))))
+    record = evidence.get("made") or {}
+    return " · ".join(filter(None, ("Headstart report", record.get("data"), record.get("date"))))
 
 
-def _facts(evidence: Evidence, found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    origin = found.get("backbone") or {}
+def _facts(evidence: Evidence, record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    origin = record.get("backbone") or {}
     yield "Backbone", f"`{origin.get('reference') or evidence['backbone']}`"
     if origin.get("pretrained", True):
         yield "Trained on", origin.get("trained_on") or "not stated"
         yield "Licence of its weights", origin.get("licence") or "not stated"
     else:
         yield "Trained on", "nothing: its weights are random"
-    yield "Data", f"{found.get('data', '')}: {_data(evidence)}".removeprefix(": ")
+    yield "Data", f"{record.get('data', '')}: {_data(evidence)}".removeprefix(": ")
     yield "Strategy", f"`{evidence['strategy']}`"
-    when = f"{found.get('date', '')} with Headstart {found.get('headstart', '')}"
+    when = f"{record.get('date', '')} with Headstart {record.get('headstart', '')}"
     yield "Made", when.removesuffix(" with Headstart ").removeprefix(" ")
 
 

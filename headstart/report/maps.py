@@ -32,9 +32,9 @@ def feature_map(places: Places, suspects: Sequence[str] = (), numbers: bool = Fa
     marked = set(suspects)
     rings = [row for row, each in enumerate(places["id"]) if each in marked]
     values = _numbers(places["label"]) if numbers else None
-    named = dict(zip(_labels(places), map(written, distinct(_labels(places))), strict=True))
-    many = len(named) > LABELS
-    for number, (name, rows) in enumerate(_grouped(places, named, values is not None)):
+    titles = dict(zip(_labels(places), map(written, distinct(_labels(places))), strict=True))
+    many = len(titles) > LABELS
+    for number, (name, rows) in enumerate(_grouped(places, titles, values is not None)):
         symbols = [_SYMBOLS.get(places["split"][row], "circle") for row in rows]
         colour = f"var(--label-{number})"
         style: Drawing = {"size": 8, "opacity": 0.85, "color": colour, "symbol": symbols}
@@ -50,7 +50,7 @@ def feature_map(places: Places, suspects: Sequence[str] = (), numbers: bool = Fa
     figure.update_yaxes(**bare)
     figure.update_layout(height=_HIGH, hoverdistance=12, showlegend=not values and not many)
     if many and not values:
-        figure.update_layout(annotations=list(_names(places, named)))
+        figure.update_layout(annotations=list(_names(places, titles)))
     return drawing(figure)
 
 
@@ -64,7 +64,7 @@ def _labels(places: Places) -> list[str]:
 
 
 def _grouped(
-    places: Places, named: Mapping[str, str], whole: bool
+    places: Places, titles: Mapping[str, str], whole: bool
 ) -> Iterator[tuple[str, list[int]]]:
     """The rows of each colour, training first, and the label it stands for."""
     order = {split: place for place, split in enumerate(_SYMBOLS)}
@@ -72,12 +72,12 @@ def _grouped(
     if whole:
         yield "items", list(range(len(rows)))
         return
-    colours = {label: place % LABELS for place, label in enumerate(named)}
-    for place, name in enumerate([*named.values()][:LABELS]):
+    colours = {label: place % LABELS for place, label in enumerate(titles)}
+    for place, name in enumerate([*titles.values()][:LABELS]):
         yield name, [row for row in rows if colours[str(places["label"][row])] == place]
 
 
-def _names(places: Places, named: Mapping[str, str]) -> Iterator[Drawing]:
+def _names(places: Places, titles: Mapping[str, str]) -> Iterator[Drawing]:
     """Labels at the middle of their items, the most frequent first, none over another.
 
     Those named `narrow` have room on a phone too.
@@ -85,13 +85,13 @@ def _names(places: Places, named: Mapping[str, str]) -> Iterator[Drawing]:
     labels = np.array([str(label) for label in places["label"]])
     spots = np.stack([np.asarray(places[axis], dtype=np.float64) for axis in "xy"], axis=1)
     size = np.maximum(np.ptp(spots, axis=0), 1e-9)
-    middles = {label: np.median(spots[labels == label], axis=0) for label in named}
+    middles = {label: np.median(spots[labels == label], axis=0) for label in titles}
     taken: dict[str, list[np.ndarray]] = {name: [] for name in _WIDTHS}
-    for label in sorted(named, key=lambda each: -int((labels == each).sum())):
+    for label in sorted(titles, key=lambda each: -int((labels == each).sum())):
         free = []
         for name, wide in _WIDTHS.items():
             centre = (middles[label] - spots.min(axis=0)) / size * (wide, _TALL)
-            half = np.array([_LETTER * len(named[label]) / 2 + 4, _LINE / 2])
+            half = np.array([_LETTER * len(titles[label]) / 2 + 4, _LINE / 2])
             box = np.concatenate([centre - half, centre + half])
             if any(_overlap(box, other) for other in taken[name]):
                 break
@@ -102,7 +102,7 @@ def _names(places: Places, named: Mapping[str, str]) -> Iterator[Drawing]:
             yield {
                 "x": x,
                 "y": y,
-                "text": named[label],
+                "text": titles[label],
                 "name": free[-1],
                 "showarrow": False,
                 "bgcolor": "var(--veil)",

@@ -53,4 +53,4 @@ def _line(value: object) -> str:
 
 
 def _run(text: str) -> int:
-    return max((len(found) for found in re.findall("`+", text)), default=0)
+    return max((len(ticks) for ticks in re.findall("`+", text)), default=0)

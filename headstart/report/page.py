@@ -21,7 +21,7 @@ FILE = "report.html"
 LARGEST = 8_000_000  # bytes of the page, the plotting library among them
 LARGE_PICTURES = 3_000_000  # bytes of them that are pictures to open on a click
 ORDER = (
-    *(origin.made, sections.arms, sections.labels, sections.convergence),
+    *(origin.made, sections.arms, sections.metrics, sections.labels, sections.convergence),
     *(by_class.confusion, by_class.classes),
     *(sections.groups, sections.calibration, sections.robustness),
     *(background.feature_map, background.inspection, background.data, background.ranking),
@@ -50,21 +50,21 @@ def write_page(folder: Path, evidence: Mapping[str, Any], pictures: Mapping[str,
 
 def _rendered(evidence: Mapping[str, Any], pictures: Mapping[str, str]) -> str:
     """The page with as many pictures as its size allows."""
-    shown = [found for make in ORDER if (found := make(evidence))]
+    shown = [section for make in ORDER if (section := make(evidence))]
     verdict = Verdict.of(evidence)
-    wanted = list(_wanted(evidence, shown))
+    item_ids = list(_wanted(evidence, shown))
     head = origin.title(evidence)
     room = LARGEST - len(_page(head, verdict, shown, {}, "").encode("utf-8"))
     while True:
-        chosen = fitting(pictures, wanted, room)
-        told = _told(wanted, pictures, chosen)
-        page = _page(head, verdict, shown, chosen, told)
-        left = LARGEST - len(page.encode("utf-8"))
-        if left >= 0 or not chosen:
+        chosen = fitting(pictures, item_ids, room)
+        note = _told(item_ids, pictures, chosen)
+        page = _page(head, verdict, shown, chosen, note)
+        spare = LARGEST - len(page.encode("utf-8"))
+        if spare >= 0 or not chosen:
             break
-        room += left  # texts on cards stand on the page twice
-    opened = fitting(pictures, _opened(shown), min(left, LARGE_PICTURES))
-    return _page(head, verdict, shown, chosen | opened, told) if opened else page
+        room += spare  # texts on cards stand on the page twice
+    opened = fitting(pictures, _opened(shown), min(spare, LARGE_PICTURES))
+    return _page(head, verdict, shown, chosen | opened, note) if opened else page
 
 
 def _page(
@@ -141,9 +141,9 @@ def _opened(shown: Sequence[Section]) -> list[str]:
     return [large(item) for item in (*(card.item for card in cards), *beside)]
 
 
-def _told(wanted: Sequence[str], pictures: Mapping[str, str], chosen: Mapping[str, str]) -> str:
+def _told(item_ids: Sequence[str], pictures: Mapping[str, str], chosen: Mapping[str, str]) -> str:
     """A sentence on what was left out for the sake of size; none where nothing was."""
-    here = {item for item in wanted if item in pictures}
+    here = {item for item in item_ids if item in pictures}
     if len(chosen) == len(here):
         return ""
     return (

@@ -18,13 +18,14 @@ Rows = Sequence[Mapping[str, Any]]
 
 def arms(evidence: Evidence) -> Section:
     """Every way of solving the task, with its interval."""
-    found = sorted(named_arms(evidence), key=lambda each: -each[2]["value"])
-    names, metric = [shown for _, shown, _ in found], evidence["metric"]
-    kinds = [_KINDS.get(name, "others") for name, _, _ in found]
+    sign = 1 if evidence.get("less_is_better") else -1
+    ordered = sorted(named_arms(evidence), key=lambda each: sign * each[2]["value"])
+    names, metric = [shown for _, shown, _ in ordered], evidence["metric"]
+    kinds = [_KINDS.get(name, "others") for name, _, _ in ordered]
     series = [
         Series(
             kind,
-            [arm if kind == own else None for own, (_, _, arm) in zip(kinds, found, strict=True)],
+            [arm if kind == own else None for own, (_, _, arm) in zip(kinds, ordered, strict=True)],
             colour,
         )
         for kind, colour in (("handed over", TRANSFER), ("scratch", SCRATCH), ("others", OTHER))
@@ -34,29 +35,43 @@ def arms(evidence: Evidence) -> Section:
         ("arm", metric, "95 % interval", "on validation", "note"),
         [
             (shown, arm["value"], between(arm), arm.get("validation"), arm.get("note", ""))
-            for _, shown, arm in found
+            for _, shown, arm in ordered
         ],
     )
-    said = (
-        f"Each dot is the mean {metric} over the same held-out items, each line its 95 % interval "
-        "from resampling those items."
+    caption = (
+        f"Each dot is the {metric} on the same held-out items, each line its 95 % interval for "
+        "other items than those."
     )
-    summary = ", ".join(f"{shown} {arm['value']:.3f}" for _, shown, arm in found)
+    summary = ", ".join(f"{shown} {arm['value']:.3f}" for _, shown, arm in ordered)
     drawing = figures.intervals(names, series, metric)
     figure = Figure("arms", f"{metric} of each arm: {summary}.", drawing, table)
-    return Section("arms", "Ways to solve the task", (said,), (figure,))
+    return Section("arms", "Ways to solve the task", (caption,), (figure,))
+
+
+def metrics(evidence: Evidence) -> Section | None:
+    """What the metrics say that nothing was chosen by."""
+    estimates: Rows = evidence.get("metrics") or []
+    if not estimates:
+        return None
+    rows = [
+        (row["metric"], row["value"], between(row), "less" if row.get("less_is_better") else "more")
+        for row in estimates
+    ]
+    table = Table.of(("metric", "this model", "95 % interval", "better is"), rows)
+    caption = f"Models were chosen and judged by {evidence['metric']}; these are beside it."
+    return Section("metrics", "Other metrics", (caption,), tables=(("", table),))
 
 
 def labels(evidence: Evidence) -> Section | None:
     """How much each number of labels is worth, with transfer and without."""
-    found = evidence.get("labels")
-    if not found or not found.get("transfer"):
+    record = evidence.get("labels")
+    if not record or not record.get("transfer"):
         return None
-    metric, transfer = evidence["metric"], found["transfer"]
-    ahead = found.get("forecast") or []
+    metric, transfer = evidence["metric"], record["transfer"]
+    ahead = record.get("forecast") or []
     parts = [
         ("transfer", transfer, TRANSFER, False),
-        ("scratch", found.get("scratch") or [], SCRATCH, False),
+        ("scratch", record.get("scratch") or [], SCRATCH, False),
         ("forecast", [transfer[-1], *ahead] if ahead else [], TRANSFER, True),
     ]
     series = [
@@ -69,7 +84,7 @@ def labels(evidence: Evidence) -> Section | None:
         for name, part in (*((part[0], part[1]) for part in parts[:2]), ("forecast", ahead))
         for row in part
     ]
-    summary = f"{metric} against the number of training labels: {found.get('said', '')}"
+    summary = f"{metric} against the number of training labels: {record.get('said', '')}"
     figure = Figure(
         "labels",
         summary,
@@ -77,74 +92,78 @@ def labels(evidence: Evidence) -> Section | None:
         Table.of(("curve", "labels", metric, "95 % interval"), rows),
     )
     title = "Learning curves: what labels are worth"
-    return Section("labels", title, _sentences(found.get("said")), (figure,))
+    return Section("labels", title, _sentences(record.get("said")), (figure,))
 
 
 def convergence(evidence: Evidence) -> Section | None:
     """How fast the model handed over and scratch learned, by steps and by seconds."""
-    found = evidence.get("convergence")
-    if not found:
+    record = evidence.get("convergence")
+    if not record:
         return None
     metric = evidence["metric"]
     parts = [("chosen", TRANSFER), ("scratch", SCRATCH)]
-    drawn = []
+    figures_shown = []
     for unit in ("steps", "seconds"):
         series = [
             Series(name, _values(rows), colour, [row[unit] for row in rows])
             for name, colour in parts
-            if (rows := [row for row in found.get(name) or [] if row.get(unit) is not None])
+            if (rows := [row for row in record.get(name) or [] if row.get(unit) is not None])
         ]
         rows = [
             (name, int(row["steps"]), row["seconds"], row["score"])
             for name, _ in parts
-            for row in found.get(name) or []
+            for row in record.get(name) or []
         ]
         if series:
             drawing = figures.curves(series, unit, f"{metric} on validation")
             summary = f"{metric} on validation against {unit}."
             table = Table.of(("arm", "steps", "seconds", metric), rows)
-            drawn.append(Figure(f"convergence-{unit}", summary, drawing, table, f"By {unit}"))
-    if not any(figures.several(each.drawing) for each in drawn):
-        drawn = drawn[:1]  # a table, which holds both units
-    return Section("convergence", "Convergence", _sentences(found.get("said")), tuple(drawn))
+            figures_shown.append(
+                Figure(f"convergence-{unit}", summary, drawing, table, f"By {unit}")
+            )
+    if not any(figures.several(each.drawing) for each in figures_shown):
+        figures_shown = figures_shown[:1]  # a table, which holds both units
+    return Section(
+        "convergence", "Convergence", _sentences(record.get("said")), tuple(figures_shown)
+    )
 
 
 def groups(evidence: Evidence) -> Section | None:
     """Groups of items that the user named, the worst first."""
-    found: Rows = evidence.get("groups") or []
-    if not found:
+    estimates: Rows = evidence.get("groups") or []
+    if not estimates:
         return None
-    return _listed(evidence, found, "group", "Groups", "The worst group comes first.")
+    return _listed(evidence, estimates, "group", "Groups", "The worst group comes first.")
 
 
 def robustness(evidence: Evidence) -> Section | None:
     """How the model does on damaged pictures."""
-    found: Rows = evidence.get("robustness") or []
-    if not found:
+    estimates: Rows = evidence.get("robustness") or []
+    if not estimates:
         return None
     said = "The same held-out pictures, damaged in one way each; none: as they are."
-    return _listed(evidence, found, "corruption", "Robustness", said)
+    return _listed(evidence, estimates, "corruption", "Robustness", said)
 
 
 def calibration(evidence: Evidence) -> Section | None:
     """Whether the model is as sure as it is right."""
-    found = evidence.get("calibration")
-    if not found or not found.get("bins"):
+    record = evidence.get("calibration")
+    if not record or not record.get("bins"):
         return None
     said = [
         "Where the line lies below the diagonal, the model is surer than it is right.",
-        _error("Expected calibration error", found.get("ece")),
+        _error("Expected calibration error", record.get("ece")),
         _error(
-            f"After scaling by the temperature {found['temperature']:.2f}"
-            if found.get("temperature")
+            f"After scaling by the temperature {record['temperature']:.2f}"
+            if record.get("temperature")
             else "After scaling",
-            found.get("ece_scaled"),
+            record.get("ece_scaled"),
         ),
-        _error("Of the network from scratch", found.get("scratch_ece")),
+        _error("Of the network from scratch", record.get("scratch_ece")),
     ]
-    curves: dict[str, Rows] = {"before scaling": found["bins"]}
-    if found.get("bins_scaled"):
-        curves["after scaling"] = found["bins_scaled"]
+    curves: dict[str, Rows] = {"before scaling": record["bins"]}
+    if record.get("bins_scaled"):
+        curves["after scaling"] = record["bins_scaled"]
     facts = ("from", "to", "confidence", "accuracy", "items")
     table = Table.of(
         ("curve", *facts),
@@ -156,31 +175,31 @@ def calibration(evidence: Evidence) -> Section | None:
     return Section("calibration", "How sure it is", _sentences(*said), (figure,))
 
 
-def _listed(evidence: Evidence, found: Rows, key: str, title: str, said: str) -> Section:
+def _listed(evidence: Evidence, estimates: Rows, key: str, title: str, caption: str) -> Section:
     """Rows with intervals, beside scratch where that was measured too."""
     metric = evidence["metric"]
-    compared = any(row.get("scratch") is not None for row in found)
-    series = [Series("this model", found)]
+    compared = any(row.get("scratch") is not None for row in estimates)
+    series = [Series("this model", estimates)]
     if compared:
-        series.append(Series("scratch", _others(found), SCRATCH))
-    names = [str(row[key]) for row in found]
+        series.append(Series("scratch", _others(estimates), SCRATCH))
+    names = [str(row[key]) for row in estimates]
     columns = [key, "items", metric, "95 % interval", "scratch"]
     rows = [
         (row[key], row.get("items"), row["value"], between(row), row.get("scratch"))
-        for row in found
+        for row in estimates
     ]
     drawing = figures.intervals(names[:MOST_CLASSES], _first(series), metric)
     summary, table = f"{metric} by {key}.".capitalize(), Table.of(columns, rows)
     figure = Figure(title.lower(), summary, drawing, table, folded=len(names) > MANY)
-    return Section(title.lower(), title, (said,), (figure,))
+    return Section(title.lower(), title, (caption,), (figure,))
 
 
 def _first(series: Sequence[Series]) -> list[Series]:
     return [Series(each.name, each.points[:MOST_CLASSES], each.colour) for each in series]
 
 
-def _others(found: Rows) -> list[Mapping[str, Any] | None]:
-    values = [row.get("scratch") for row in found]
+def _others(estimates: Rows) -> list[Mapping[str, Any] | None]:
+    values = [row.get("scratch") for row in estimates]
     return [None if value is None else {"value": value} for value in values]
 
 
@@ -188,9 +207,9 @@ def _values(rows: Rows) -> list[dict[str, Any]]:
     return [{"value": row["score"]} for row in rows]
 
 
-def _error(name: str, found: Mapping[str, Any] | None) -> str:
-    return f"{name}: {found['value']:.3f} ({between(found)})." if found else ""
+def _error(name: str, estimate: Mapping[str, Any] | None) -> str:
+    return f"{name}: {estimate['value']:.3f} ({between(estimate)})." if estimate else ""
 
 
-def _sentences(*given: str | None) -> tuple[str, ...]:
-    return tuple(sentence for sentence in given if sentence)
+def _sentences(*sentences: str | None) -> tuple[str, ...]:
+    return tuple(sentence for sentence in sentences if sentence)

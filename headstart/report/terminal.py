@@ -33,7 +33,8 @@ def terminal_curves(evidence: Mapping[str, Any], width: int = 100) -> str:
     ]
     every = [row for _, row in arms + curves]
     low = min(0.0, *(row["low"] for row in every))
-    high = max(1.0, *(row["high"] for row in every))
+    top = 0.0 if evidence.get("less_is_better") else 1.0
+    high = max(top, *(row["high"] for row in every))
     table = Table(box=None, pad_edge=False)
     table.add_column("")
     table.add_column(str(evidence["metric"]), justify="right")

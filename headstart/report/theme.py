@@ -56,18 +56,18 @@ def template() -> Drawing:
         },
         "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
     }
-    found: Drawing = _plain(go.Figure(layout={"template": {"layout": layout}}))["layout"]
-    return dict(found["template"])
+    layout_dict: Drawing = _plain(go.Figure(layout={"template": {"layout": layout}}))["layout"]
+    return dict(layout_dict["template"])
 
 
 def drawing(figure: go.Figure) -> Drawing:
     """A figure as the page has it: data and layout."""
-    found = _plain(figure)
-    found["layout"].pop("template", None)  # the page has one for all
-    return {"data": found["data"], "layout": found["layout"]}
+    plain = _plain(figure)
+    plain["layout"].pop("template", None)  # the page has one for all
+    return {"data": plain["data"], "layout": plain["layout"]}
 
 
 def _plain(figure: go.Figure) -> Drawing:
     """A figure as JSON has it: what is no number becomes null."""
-    found: Drawing = json.loads(figure.to_json())
-    return found
+    plain: Drawing = json.loads(figure.to_json())
+    return plain

@@ -51,23 +51,23 @@ def beginning(text: str) -> str:
     return text if len(text) <= CHARACTERS else f"{text[: CHARACTERS - 1]}…"
 
 
-def fitting(pictures: Mapping[str, str], wanted: Iterable[str], room: int) -> dict[str, str]:
+def fitting(pictures: Mapping[str, str], item_ids: Iterable[str], room: int) -> dict[str, str]:
     """The first of the wanted items that fit into `room` bytes, with at most 400 thumbnails.
 
     Texts are cut. Items without a picture or text are left out.
     """
     chosen: dict[str, str] = {}
-    drawn = 0
-    for item in wanted:
+    picture_count = 0
+    for item in item_ids:
         if item in chosen or item not in pictures:
             continue
         known = is_picture(pictures[item])
         shown = pictures[item] if known else beginning(pictures[item])
         size = len(htmlsafe_json_dumps({item: shown}))
-        if size > room or (known and drawn == MOST):
+        if size > room or (known and picture_count == MOST):
             continue
         chosen[item] = shown
-        drawn += known
+        picture_count += known
         room -= size
     return chosen
 

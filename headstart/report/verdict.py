@@ -97,16 +97,16 @@ class Verdict:
             mood = "developed"
         title, _, rest = headline(dict(evidence)).partition(": ")
         case = "unlearned" if mood == "unknown" and evidence["gain"] is not None else mood
-        said = [_MEANING[case], f"What to do next: {_NEXT[case]} {_look_at(evidence)}".strip()]
-        said += [words.judged(evidence), *words.further(evidence)]
+        sentences = [_MEANING[case], f"What to do next: {_NEXT[case]} {_look_at(evidence)}".strip()]
+        sentences += [words.judged(evidence), *words.further(evidence)]
         if "dropped" in evidence:
-            said.append(evidence["dropped"].get("note", ""))
+            sentences.append(evidence["dropped"].get("note", ""))
         return cls(
             mood.replace(" ", "-"),
             title,
             rest,
             words.plainly(evidence),
-            tuple(sentence for sentence in said if sentence),
+            tuple(sentence for sentence in sentences if sentence),
             tuple(_tiles(evidence)),
             tuple(_bars(evidence)),
             tuple(evidence.get("warnings", ())),
@@ -116,13 +116,13 @@ class Verdict:
 def _look_at(evidence: Mapping[str, Any]) -> str:
     """What of the page to turn to, where there is something."""
     items = evidence.get("items") or {}
-    found = []
+    hints = []
     if items.get("suspects"):
-        found.append("Check the likely label errors below before you label more.")
+        hints.append("Check the likely label errors below before you label more.")
     hurt = (evidence.get("classes") or {}).get("hurt")
     if hurt:
-        found.append(f"Look at the classes that transfer hurts: {', '.join(map(str, hurt[:5]))}.")
-    return " ".join(found)
+        hints.append(f"Look at the classes that transfer hurts: {', '.join(map(str, hurt[:5]))}.")
+    return " ".join(hints)
 
 
 def _bars(evidence: Mapping[str, Any]) -> Iterator[Bar]:
@@ -148,22 +148,23 @@ def _bars(evidence: Mapping[str, Any]) -> Iterator[Bar]:
 
 def _tiles(evidence: Mapping[str, Any]) -> list[Tile]:
     chosen, gain = evidence["arms"]["chosen"], evidence["gain"]
-    found = []
+    tiles = []
     if gain is not None and evidence["verdict"] != "unknown":
-        told = f"{100 * gain['low']:+.1f} to {100 * gain['high']:+.1f} points"
-        found.append(Tile("Gain over scratch", f"{100 * gain['value']:+.1f}", told))
-    found.append(Tile(evidence["metric"].capitalize(), f"{chosen['value']:.3f}", between(chosen)))
+        ahead, low, high = words.gains(gain, evidence)
+        unit = "; plus is better" if evidence.get("less_is_better") else " points"
+        tiles.append(Tile("Gain over scratch", ahead.partition(" ")[0], f"{low} to {high}{unit}"))
+    tiles.append(Tile(words.capital(evidence["metric"]), f"{chosen['value']:.3f}", between(chosen)))
     saved = _saved((evidence.get("labels") or {}).get("saved") or {})
     if saved:
-        found.append(saved)
+        tiles.append(saved)
     if evidence["verdict"] != "evaluated":
-        found.append(Tile("Time", duration(chosen["seconds"]), f"{chosen['steps']:,} steps"))
-    return found
+        tiles.append(Tile("Time", duration(chosen["seconds"]), f"{chosen['steps']:,} steps"))
+    return tiles
 
 
-def _saved(found: Mapping[str, Any]) -> Tile | None:
+def _saved(factor: Mapping[str, Any]) -> Tile | None:
     """How many times the labels scratch needs; a bound where that is all there is."""
-    value, low, high = (found.get(name) for name in ("value", "low", "high"))
+    value, low, high = (factor.get(name) for name in ("value", "low", "high"))
     title = "Labels from scratch"
     if value is not None:
         edges = f"{low:.2g}" if low is not None else "?", f"{high:.2g}" if high is not None else "?"

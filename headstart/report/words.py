@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
+
+from headstart.evidence import Interval, gained
 
 _THINGS = {"image": "pictures", "text": "texts"}
 _RIGHT = ("accuracy", "balanced accuracy")  # metrics that are shares of right answers
@@ -26,10 +28,10 @@ def further(evidence: Evidence) -> Iterator[str]:
     """
     simple = evidence.get("over_baseline")
     if simple and simple["name"] != "naive":  # a bar so low that the arms say it
-        low, value, high = (100 * simple[key] for key in ("low", "value", "high"))
+        gain, low, high = gains(simple, evidence)
         yield (
-            f"Over the strongest simple method ({simple['name']}): {value:+.1f} points of "
-            f"{evidence['metric']}, 95 % interval {low:+.1f} to {high:+.1f}."
+            f"Over the strongest simple method ({simple['name']}): {gain}, "
+            f"95 % interval {low} to {high}."
         )
     if evidence.get("noninferior"):
         yield str(evidence["noninferior"])
@@ -38,7 +40,7 @@ def further(evidence: Evidence) -> Iterator[str]:
     if assumed:
         yield (
             "Each was trained once: the gain's interval allows for other trainings, which are "
-            f"taken to differ by a standard deviation of {100 * assumed:.1f} points."
+            f"taken to differ by a standard deviation of {_amount(assumed, evidence)}."
         )
     if trainings > 1:
         yield f"The gain is that of {trainings} trainings each, from seeds of their own."
@@ -47,6 +49,16 @@ def further(evidence: Evidence) -> Iterator[str]:
             "The proof is unfinished: the network from scratch was not trained to its end. "
             "`headstart prove MODEL` goes on with it."
         )
+
+
+def gains(gain: Mapping[str, Any], evidence: Evidence) -> tuple[str, str, str]:
+    """A gain with its unit, and its bounds, as words."""
+    interval = Interval(*(gain[key] for key in ("value", "low", "high")))
+    return gained(interval, evidence["metric"], bool(evidence.get("less_is_better")))
+
+
+def _amount(value: float, evidence: Evidence) -> str:
+    return f"{value:.3g}" if evidence.get("less_is_better") else f"{100 * value:.1f} points"
 
 
 def judged(evidence: Evidence) -> str:
@@ -61,6 +73,18 @@ def judged(evidence: Evidence) -> str:
     else:
         on = f"Measured on {evidence['held_out']} held-out items." if _held(evidence) else ""
     return f"{on} {protocol}".strip()
+
+
+def other_metrics(rows: Iterable[Mapping[str, Any]]) -> str:
+    """What other metrics say, in a line, empty where there are none."""
+    parts = (f"{r['metric']} {r['value']:.3f} ({r['low']:.3f} – {r['high']:.3f})" for r in rows)
+    line = ", ".join(parts)
+    return f"By other metrics: {line}." if line else ""
+
+
+def capital(metric: str) -> str:
+    """A metric's name at the beginning of a sentence."""
+    return metric[:1].upper() + metric[1:]
 
 
 def things(evidence: Evidence, count: int = 2) -> str:
@@ -79,8 +103,8 @@ def _held(evidence: Evidence) -> bool:
 
 
 def _trainings(evidence: Evidence) -> int:
-    given = (evidence.get("gain") or {}).get("trainings")
-    return int(given or len((evidence.get("by_seed") or {}).get("chosen", ())))
+    count = (evidence.get("gain") or {}).get("trainings")
+    return int(count or len((evidence.get("by_seed") or {}).get("chosen", ())))
 
 
 def _model(evidence: Evidence) -> str:
@@ -100,6 +124,8 @@ def _model(evidence: Evidence) -> str:
         )
     if metric == "r2":
         return f"For {unseen}, {name[0].lower()}{name[1:]} is no better than their mean."
+    if evidence.get("less_is_better"):
+        return f"{name} has a {metric} of {value:.3f} on {unseen}; less is better."
     return f"{name} scores {value:.3f} of {metric} on {unseen}."
 
 
@@ -111,10 +137,12 @@ def _compared(evidence: Evidence) -> str:
         return "It began from random weights: nothing was transferred."
     if gain is None or scratch is None or verdict == "unknown":
         naive = arms.get("naive")
-        known = "What its pretraining was worth is not known"
+        unknown = "What its pretraining was worth is not known"
         if naive is None or not share:
-            return f"{known}."
-        return f"Always giving one answer is right on {_score(naive['value'], evidence)}. {known}."
+            return f"{unknown}."
+        return (
+            f"Always giving one answer is right on {_score(naive['value'], evidence)}. {unknown}."
+        )
     conclusion = {
         "helps": f", so pretraining is worth {_worth(gain, evidence)}",
         "hurts": f", so pretraining costs {_worth(gain, evidence)}",
@@ -122,7 +150,8 @@ def _compared(evidence: Evidence) -> str:
     }[verdict]
     value, subject = scratch["value"], "The same network without pretraining"
     if evidence["strategy"] == "scratch":  # it won: the transfer is what it is compared with
-        value, subject = value + gain["value"], "The same network with pretraining"
+        sign = -1 if evidence.get("less_is_better") else 1
+        value, subject = value + sign * gain["value"], "The same network with pretraining"
     scores = "is right on" if share else "scores"
     return f"{subject} {scores} {_score(value, evidence)}{conclusion}."
 

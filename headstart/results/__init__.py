@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from headstart.data import Dataset
-from headstart.evidence import Evidence, Interval, average
+from headstart.evidence import Evidence, Interval
 from headstart.features.plan import Cut, Work
 from headstart.report import as_columns, as_html, as_text
 from headstart.report.notebook import Printed
+from headstart.report.words import other_metrics
 
 
 @dataclass(frozen=True, repr=False)
@@ -35,8 +37,8 @@ class Result(Printed):
 
     def record(self) -> dict[str, Any]:
         """The evidence as the artifact keeps it."""
-        found = self.evidence.to_json() | ({"proof": "unfinished"} if self.stopped else {})
-        return found | ({"doubt": self.doubt} if self.doubt and found["gain"] is None else {})
+        evidence = self.evidence.to_json() | ({"proof": "unfinished"} if self.stopped else {})
+        return evidence | ({"doubt": self.doubt} if self.doubt and evidence["gain"] is None else {})
 
     def to_json(self) -> dict[str, Any]:
         """The evidence, and where the model is."""
@@ -44,9 +46,9 @@ class Result(Printed):
         return self.record() | {"out": str(self.folder)} | stopped
 
     def __str__(self) -> str:
-        told = f"{as_text(self.record())}\nSaved in {self.folder}"
+        text = f"{as_text(self.record())}\nSaved in {self.folder}"
         on = f"\nThe proof was stopped. Go on with it: headstart prove {self.folder}"
-        return told + on * self.stopped
+        return text + on * self.stopped
 
     def _repr_html_(self) -> str:
         return as_html(self.record())
@@ -61,33 +63,36 @@ class Evaluation(Printed):
     by_label: dict[str, dict[str, float]]
     data: dict[str, Any]
     overlap: int | None  # items that the model was trained or selected on, where it is known
+    metrics: Sequence[Mapping[str, Any]] = ()  # what others say: {"metric", "value", "low", "high"}
 
     @classmethod
     def of(
         cls,
-        metric: str,
-        scores: tuple[np.ndarray, np.ndarray],
+        score: tuple[str, Interval, Sequence[Mapping[str, Any]]],
+        alone: np.ndarray,
         targets: np.ndarray,
         dataset: Dataset,
         overlap: int | None,
     ) -> Evaluation:
-        """Sum up one score an item, among all and among those of its label.
+        """From a metric's name, its score, and what other metrics say.
 
-        Of each class too, where targets are numbers of classes.
+        Of each class too, where targets are numbers of classes: `alone` (N,) are the scores of
+        items among those of their class.
         """
-        every, alone = scores
+        metric, value, others = score
         by_label = {}
         for number, name in enumerate(dataset.labels if targets.ndim == 1 else ()):
             own = alone[targets == number]
             if len(own):
                 by_label[name] = {"items": len(own), "value": round(float(own.mean()), 5)}
-        return cls(metric, average(every), by_label, dataset.report.to_json(), overlap)
+        return cls(metric, value, by_label, dataset.report.to_json(), overlap, others)
 
     def to_json(self) -> dict[str, Any]:
         """Everything as plain values."""
         return {
             "metric": self.metric,
             "score": self.score.to_json(),
+            "metrics": list(self.metrics),
             "by_label": self.by_label,
             "overlap": self.overlap,
             "data": self.data,
@@ -103,6 +108,8 @@ class Evaluation(Printed):
             f"  {name}: {row['value']:.3f} of {row['items']:g}"
             for name, row in self.by_label.items()
         ]
+        if self.metrics:
+            lines.append(other_metrics(self.metrics))
         if self.overlap:
             lines.append(
                 f"Warning: {self.overlap} of them were used in training; the score flatters."
@@ -164,7 +171,7 @@ class Plan(Printed):
         )
 
     def _row(self, cut: Cut) -> tuple[str, ...]:
-        told = "chosen" if cut == self.chosen else ("" if cut.fits else "too large for the disk")
+        mark = "chosen" if cut == self.chosen else ("" if cut.fits else "too large for the disk")
         return (
             f"{cut.boundary} {cut.after}",
             "×".join(map(str, cut.shape)),
@@ -173,5 +180,5 @@ class Plan(Printed):
             f"{1e3 * (cut.prefix + cut.moved):.2f}",
             f"{1e3 * (cut.frozen + cut.moved):.2f}",
             f"{cut.seconds(self.work):.1f}",
-            f"{told}, stored" if cut.stored and told else told or "stored" * cut.stored,
+            f"{mark}, stored" if cut.stored and mark else mark or "stored" * cut.stored,
         )

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from headstart.evidence import Interval, paired
+from headstart.evidence import Interval, gained, paired
 from headstart.report import as_columns
 from headstart.report.notebook import Printed
 
@@ -65,6 +65,7 @@ class Comparison(Printed):
     second: Compared
     difference: Interval
     by_label: tuple[Change, ...]
+    less_is_better: bool = False
 
     @classmethod
     def of(
@@ -115,16 +116,16 @@ class Comparison(Printed):
     @property
     def warnings(self) -> tuple[str, ...]:
         """What of the items a model has seen before, as far as it is known."""
-        told = []
+        sentences = []
         for each in (self.first, self.second):
             if each.overlap:
-                told.append(
+                sentences.append(
                     f"{each.model} was trained on {each.overlap} of the {self.items} items; "
                     "its score flatters."
                 )
             if each.overlap is None:
-                told.append(f"What {each.model} was trained on is not recorded.")
-        return tuple(told)
+                sentences.append(f"What {each.model} was trained on is not recorded.")
+        return tuple(sentences)
 
     def to_json(self) -> dict[str, Any]:
         """{"metric", "items", "first", "second", "difference", "by_label", "better", …}."""
@@ -139,7 +140,7 @@ class Comparison(Printed):
             "smaller": self.smaller,
             "faster": self.faster,
             "warnings": list(self.warnings),
-        }
+        } | ({"less_is_better": True} if self.less_is_better else {})
 
     def __str__(self) -> str:
         parts = [self._headline(), self._sides()]
@@ -148,12 +149,11 @@ class Comparison(Printed):
         return "\n\n".join([*parts, *(f"Warning: {text}" for text in self.warnings)])
 
     def _headline(self) -> str:
-        gap = self.difference
-        low, value, high = (100 * bound for bound in (gap.low, gap.value, gap.high))
-        told = f"{self.better} answers better" if self.better else "Neither answers better"
+        gap, low, high = gained(self.difference, self.metric, self.less_is_better)
+        outcome = f"{self.better} answers better" if self.better else "Neither answers better"
         lines = [
-            f"{told}: {self.second.model} minus {self.first.model} is {value:+.1f} points of "
-            f"{self.metric}, 95 % interval {low:+.1f} to {high:+.1f}, on {self.items} items."
+            f"{outcome}: {self.second.model} minus {self.first.model} is {gap}, "
+            f"95 % interval {low} to {high}, on {self.items} items."
         ]
         lines.append(f"{self.smaller} is smaller." if self.smaller else "Both are of one size.")
         lines.append(f"{self.faster} is faster." if self.faster else "Both are about as fast.")

@@ -35,11 +35,11 @@ class Ranked:
 
     def to_json(self) -> dict[str, Any]:
         """The row with `expected`, `low` and `high` as numbers or null."""
-        found = self.expected
+        expected = self.expected
         bounds: dict[str, float | None] = dict.fromkeys(("expected", "low", "high"))
-        if found is not None:
-            told = found.to_json()
-            bounds = {"expected": told["value"], "low": told["low"], "high": told["high"]}
+        if expected is not None:
+            numbers = expected.to_json()
+            bounds = {"expected": numbers["value"], "low": numbers["low"], "high": numbers["high"]}
         rest = {"tuned": self.tuned.to_json() if self.tuned else None}
         return {"backbone": self.backbone} | bounds | vars(self) | bounds | rest
 
@@ -52,6 +52,7 @@ class Ranking(Printed):
     priors: tuple[Prior, ...]
     metric: str
     items: int
+    sign: int = 1  # -1 where less is better
 
     def to_json(self) -> dict[str, Any]:
         """{"ranking": [{"backbone", "expected", "low", "high", "scores", …}], "prior": […]}."""
@@ -70,26 +71,26 @@ class Ranking(Printed):
         titles = ("backbone", f"expected {self.metric}", "95 % interval", *_SHOWN, *facts)
         placed = {each.reference: place for place, each in enumerate(self.priors, 1)}
         rows = [self._cells(row, placed.get(row.backbone)) for row in self.rows]
-        said = [
+        remarks = [
             f"Expected: ridge regression on frozen features, each of {self.items} items predicted "
             "from the others. Fine-tuning may gain more."
         ]
-        said += [f"{row.backbone}: {row.dropped}" for row in self.rows if row.dropped]
+        remarks += [f"{row.backbone}: {row.dropped}" for row in self.rows if row.dropped]
         before = [
             f"{place}. {each.reference} ({', '.join(each.reasons)})"
             for place, each in enumerate(self.priors, 1)
         ]
         return "\n".join(
-            [as_columns(titles, rows), "", *said, "", "Before looking (the prior):", *before]
+            [as_columns(titles, rows), "", *remarks, "", "Before looking (the prior):", *before]
         )
 
     def _cells(self, row: Ranked, place: int | None) -> tuple[str, ...]:
-        found, size = row.expected, row.parameters
+        expected, size = row.expected, row.parameters
         scores = (row.scores.get(name) for name in _SHOWN)
         return (
             row.backbone,
-            f"{found.value:.3f}" if found else "",
-            f"{found.low:.3f} – {found.high:.3f}" if found else "",
+            f"{expected.value:.3f}" if expected else "",
+            f"{expected.low:.3f} – {expected.high:.3f}" if expected else "",
             *("" if score is None else f"{score:.3f}" for score in scores),
             f"{row.tuned.value:.3f}" if row.tuned else "",
             "?" if size is None else f"{size / 1e6:.1f}M",
@@ -104,10 +105,10 @@ class Ranking(Printed):
 class CheckedRanking(Printed):
     """A ranking, and what fine-tuning every candidate came to on held-out items.
 
-    `regret` says for the ranking and for the prior how many points their best 1 and best 3 lie
-    below the best of all; `tau` is how well each orders the candidates, from -1 to 1: Kendall's
-    weighted tau, with hyperbolic weights by the true order (Vigna 2015; scipy's `weightedtau` with
-    rank=None). Times are in seconds.
+    `truth` and `regret` are of scores, of which more is better. `regret` says for the ranking and
+    for the prior how many points their best 1 and best 3 lie below the best of all; `tau` is how
+    well each orders the candidates, from -1 to 1: Kendall's weighted tau, with hyperbolic weights
+    by the true order (Vigna 2015; scipy's `weightedtau` with rank=None). Times are in seconds.
     """
 
     ranking: Ranking
@@ -126,20 +127,20 @@ class CheckedRanking(Printed):
             "ranking": [row.backbone for row in ranking.rows],
             "prior": [each.reference for each in ranking.priors],
         }
-        found = {who: [name for name in order if name in truth] for who, order in orders.items()}
+        usable = {who: [name for name in order if name in truth] for who, order in orders.items()}
         best = max(truth.values())
         regret = {
             who: {k: 100 * (best - max(truth[name] for name in order[:k])) for k in (1, 3)}
-            for who, order in found.items()
+            for who, order in usable.items()
         }
-        tau = {who: weighted_tau(order, truth) for who, order in found.items()}
+        tau = {who: weighted_tau(order, truth) for who, order in usable.items()}
         return cls(ranking, truth, regret, tau, ranked_in, tuned_in)
 
     def to_json(self) -> dict[str, Any]:
         """The ranking's object with "truth", "regret", "tau" and the times."""
         return {
             **self.ranking.to_json(),
-            "truth": dict(self.truth),
+            "truth": {name: self.ranking.sign * value for name, value in self.truth.items()},
             "regret": {who: {f"@{k}": v for k, v in by.items()} for who, by in self.regret.items()},
             "tau": dict(self.tau),
             "ranked_in": round(self.ranked_in, 1),
@@ -148,18 +149,20 @@ class CheckedRanking(Printed):
 
     def __str__(self) -> str:
         order = sorted(self.truth, key=lambda name: -self.truth[name])
-        rows = [(name, f"{self.truth[name]:.3f}") for name in order]
+        sign = self.ranking.sign
+        rows = [(name, f"{sign * self.truth[name]:.3f}") for name in order]
+        scale, unit = (1.0, " points") if sign > 0 else (0.01, "")
         titles = ("order by", "regret@1", "regret@3", "weighted tau")
         worth = [
-            (who, f"{by[1]:.1f} points", f"{by[3]:.1f} points", f"{self.tau[who]:.2f}")
+            (who, *(f"{scale * by[k]:.1f}{unit}" for k in (1, 3)), f"{self.tau[who]:.2f}")
             for who, by in self.regret.items()
         ]
-        told = (
+        timing = (
             f"Ranking took {self.ranked_in:.0f} s, fine-tuning all {self.tuned_in:.0f} s. Tau "
             "weighs by the true order, hyperbolically."
         )
         heading = ("fine-tuned", self.ranking.metric)
-        parts = (str(self.ranking), as_columns(heading, rows), as_columns(titles, worth), told)
+        parts = (str(self.ranking), as_columns(heading, rows), as_columns(titles, worth), timing)
         return "\n\n".join(parts)
 
 
@@ -168,5 +171,5 @@ def weighted_tau(order: Sequence[str], truth: Mapping[str, float]) -> float:
     from scipy.stats import weightedtau
 
     places = [-place for place in range(len(order))]
-    found = float(weightedtau([truth[name] for name in order], places, rank=None).statistic)
-    return found if found == found else 0.0
+    tau = float(weightedtau([truth[name] for name in order], places, rank=None).statistic)
+    return tau if tau == tau else 0.0

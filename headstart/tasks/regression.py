@@ -17,19 +17,18 @@ from headstart.contracts.standardisation import Standardisation, principal_axes
 # Strengths of the probe's ridge, as shares of the number of items: features have variance 1.
 PROBE_STRENGTHS = tuple(10.0**power for power in np.arange(-5, 4.5, 0.5))
 _OWN = 1e-9  # what is left of an item's answer where the rest of it is its own
-_EXACT = 1e-6  # of a standard deviation: the error of a number that is met exactly
 
 
 @final
 class Regression(Task):
-    """Squared error on standardised numbers, scored by R², the share of variance explained.
+    """Squared error on standardised numbers, judged by R², the share of variance explained.
 
     `mean` and `scale` hold one value a number, in the user's units; empty ones stand for 0 and 1,
     and a scale of 0, of a number that never changes, for 1. Targets are in the user's units, the
     head's outputs in standardised ones.
     """
 
-    metric: ClassVar[str] = "r2"
+    own_metric: ClassVar[str] = "headstart.metrics.error:R2"
     kind: ClassVar[str] = "numbers"
     cross_validates: ClassVar[bool] = True
 
@@ -79,18 +78,10 @@ class Regression(Task):
         """The mean of the targets, which is 0 where they are what the task is standardised by."""
         return np.asarray(self._standardised(targets).mean(axis=0))
 
-    def scores(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """One minus the squared error over the given targets' variance. Shape (N,), mean R².
-
-        With several numbers it is the mean over them. A number that doesn't vary has no variance to
-        explain: there an item scores 1 where it is met exactly, else 0.
-        """
-        wanted = self._standardised(targets)
-        errors = (outputs.astype(np.float64) - wanted) ** 2
-        variance = wanted.var(axis=0)
-        still = variance <= _EXACT**2
-        explained = 1 - errors / np.where(still, 1.0, variance)
-        return np.asarray(np.where(still, errors <= _EXACT**2, explained).mean(axis=1))
+    def predictions(self, outputs: np.ndarray) -> np.ndarray:
+        """The numbers in the user's units, (N, numbers) float64."""
+        mean, scale = self._units(outputs.shape[1])
+        return np.asarray(outputs.astype(np.float64) * scale + mean)
 
     def losses(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """The squared error of each item in standardised units, mean over the numbers. (N,)."""
@@ -99,8 +90,7 @@ class Regression(Task):
 
     def decode(self, outputs: np.ndarray, labels: Sequence[str]) -> list[dict[str, Any]]:
         """The numbers in the user's units: `value` where there is one, else `values` by name."""
-        mean, scale = self._units(len(labels))
-        rows = (outputs.astype(np.float64) * scale + mean).tolist()
+        rows = self.predictions(outputs).tolist()
         if len(labels) == 1:
             return [{"value": row[0]} for row in rows]
         return [{"values": dict(zip(labels, row, strict=True))} for row in rows]

@@ -199,13 +199,13 @@ def known(each: Candidate) -> Known:
     )
 
 
-def row(each: Candidate, seed: int) -> Ranked:
-    """A candidate as the ranking shows it."""
+def row(each: Candidate, seed: int, sign: int = 1) -> Ranked:
+    """A candidate as the ranking shows it; `sign` is -1 where less is better."""
     backbone = each.backbone
     return Ranked(
         backbone=each.reference,
-        expected=average(each.by_item, seed) if len(each.by_item) else None,
-        tuned=_tuned(each.tuned, seed),
+        expected=average(each.by_item, seed).times(sign) if len(each.by_item) else None,
+        tuned=_tuned(each.tuned, seed, sign),
         scores=dict(each.scores),
         seconds=round(each.seconds, 2),
         speed=each.speed,
@@ -215,9 +215,9 @@ def row(each: Candidate, seed: int) -> Ranked:
     )
 
 
-def _tuned(arm: Arm | None, seed: int) -> Interval | None:
+def _tuned(arm: Arm | None, seed: int, sign: int) -> Interval | None:
     """What fine-tuning reached; None where the network can't be trained."""
-    return average(arm.checked, seed) if arm and arm.steps else None
+    return average(arm.checked, seed).times(sign) if arm and arm.steps else None
 
 
 def reason(error: BaseException) -> str:

@@ -104,11 +104,10 @@ class BackboneRanking:
     def register(self, workspace: Workspace) -> None:
         """Say what this run is: for a lone backbone as where its transfer goes on elsewhere."""
         backbone = self.alive[0].loaded
-        experiment = self.experiment(backbone)
+        transfer = Transfer(self.experiment(backbone), backbone, self.strategy)
         names = sorted(each.reference for each in self.candidates)
         several = {"backbones": names, "strategy": str(self.strategy)}
-        alone = Transfer(experiment, backbone, self.strategy).identity
-        register_run(workspace, experiment, alone if self.lone else several)
+        register_run(workspace, transfer.experiment, transfer.identity if self.lone else several)
 
     def level(self) -> list[Candidate]:
         """Those that scores on features can't tell from the best, the best first."""
@@ -131,10 +130,10 @@ class BackboneRanking:
 
     def ranking(self) -> Ranking:
         """What came out, as the user reads it."""
-        rows = [row(each, self.context.settings.seed) for each in self.candidates]
         backbone = next(each.backbone for each in self.candidates if each.backbone is not None)
-        metric, items = self.experiment(backbone).task.metric, len(self.alive[0].by_item)
-        return Ranking(tuple(rows), tuple(self.priors), metric, items)
+        task, items = self.experiment(backbone).task, len(self.alive[0].by_item)
+        rows = [row(each, self.context.settings.seed, task.sign) for each in self.candidates]
+        return Ranking(tuple(rows), tuple(self.priors), task.metric, items, task.sign)
 
     def _check(self, modality: str) -> None:
         """Load each candidate and drop those that can't be used; a lone one's error is raised."""
@@ -272,26 +271,30 @@ class BackboneRanking:
         for each in self.alive[KEPT:]:
             gap = behind(best, each)
             if gap.low > 0:
+                less_is_better = self.experiment(best.loaded).task.sign < 0
+                scale, unit = (1, "") if less_is_better else (100, " points")
                 each.dropped = (
-                    f"{100 * gap.value:.1f} points behind {best.reference} on "
+                    f"{scale * gap.value:.1f}{unit} behind {best.reference} on "
                     f"{min(len(best.by_item), len(each.by_item))} items "
-                    f"({100 * gap.low:.1f} to {100 * gap.high:.1f})"
+                    f"({scale * gap.low:.1f} to {scale * gap.high:.1f})"
                 )
 
     def _remember(self) -> None:
         """Let later rankings on other data know what was found here."""
+        task = self.experiment(self.alive[0].loaded).task
+        comparable = task.sign > 0  # errors in units of their own say nothing of other data
         remember(
             [
                 Past(
                     data=self.dataset.fingerprint,
                     task=self.dataset.kind,
-                    metric=self.experiment(each.loaded).task.metric,
+                    metric=task.metric,
                     backbone=each.reference,
                     weights=each.loaded.origin.weights_hash,
                     score=float(each.by_item.mean()),
                     when=time.time(),
                 )
                 for each in self.alive
-                if len(each.by_item)
+                if comparable and len(each.by_item)
             ]
         )

@@ -21,11 +21,10 @@ from headstart.tasks.classification.probe import Solver
 
 @final
 class Classification(Task):
-    """Softmax cross-entropy, scored by accuracy; `weights` holds one weight a label.
+    """Softmax cross-entropy, judged by accuracy; `weights` holds one weight a label.
 
-    With `balanced` each label counts as much as another in what is chosen and judged, too: the
-    score is the balanced accuracy, the mean over the labels of the share of their items that is
-    right (Brodersen et al. 2010).
+    With `balanced` each label counts as much as another in its losses, too, and it is judged by
+    balanced accuracy unless another metric is named.
 
     `smoothing` is the share of each target that is spread over all labels while training (Szegedy
     et al. 2016).
@@ -45,9 +44,9 @@ class Classification(Task):
         self.balanced = balanced
 
     @property
-    def metric(self) -> str:  # type: ignore[override] # of this setting
-        """What the mean of the scores is."""
-        return "balanced accuracy" if self.balanced else "accuracy"
+    def own_metric(self) -> str:  # type: ignore[override] # of this setting
+        """What it is judged by where the user names no metric."""
+        return f"headstart.metrics.right:{'BalancedAccuracy' if self.balanced else 'Accuracy'}"
 
     def head(self, feature_dim: int, labels: Sequence[str]) -> nn.Module:
         """A linear layer to one output a label, zero at the start."""
@@ -86,26 +85,21 @@ class Classification(Task):
         counts = np.bincount(targets, minlength=len(labels))
         return np.asarray(np.log((counts + 1e-3) / counts.sum()))
 
-    def scores(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """1 where the highest output is the target, else 0. Shape (N,).
-
-        Where it is balanced their mean is the balanced accuracy over these targets, their spread
-        that of its estimate: the mean, plus each item's influence on it (Hampel 1974).
-        """
-        hits = np.asarray(outputs.argmax(axis=-1) == targets, dtype=np.float64)
-        if not self.balanced or not len(targets):
-            return hits
-        shares = label_shares(targets)
-        _, own, counts = np.unique(targets, return_inverse=True, return_counts=True)
-        right = np.bincount(own, hits) / counts
-        return np.asarray(right.mean() + shares * (hits - right[own]))
+    def predictions(self, outputs: np.ndarray) -> np.ndarray:
+        """The probability of each label, (N, labels) float64; the highest where the output is."""
+        shifted = np.exp(outputs.astype(np.float64) - outputs.max(axis=-1, keepdims=True))
+        shares = shifted / shifted.sum(axis=-1, keepdims=True)
+        likeliest = outputs.argmax(axis=-1)
+        tied = np.flatnonzero(shares.argmax(axis=-1) != likeliest)
+        shares[tied, likeliest[tied]] = np.nextafter(shares[tied].max(axis=-1), 2.0)
+        return np.asarray(shares)
 
     def losses(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Cross-entropy of each item, times its label's share if balanced. Shape (N,)."""
         top = outputs.max(axis=-1, keepdims=True)
         total = top[:, 0] + np.log(np.exp(outputs - top).sum(axis=-1))
-        found = total - np.take_along_axis(outputs, targets[:, None], axis=-1)[:, 0]
-        return np.asarray(found * label_shares(targets) if self.balanced else found)
+        surprise = total - np.take_along_axis(outputs, targets[:, None], axis=-1)[:, 0]
+        return np.asarray(surprise * label_shares(targets) if self.balanced else surprise)
 
     def decode(self, outputs: np.ndarray, labels: Sequence[str]) -> list[dict[str, Any]]:
         """The likeliest label of each item, its probability, and those of all labels."""

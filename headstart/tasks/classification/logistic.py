@@ -18,24 +18,24 @@ _RAREST = 1e-3  # variance of a membership, below which it is no scale for a sea
 Loss = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
-def softmax(outputs: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+def softmax(outputs: np.ndarray, memberships: np.ndarray) -> np.ndarray:
     """Cross-entropy where exactly one label is right."""
     outputs -= outputs.max(axis=2, keepdims=True)
-    own = (outputs * wanted).sum(axis=2)
+    own = (outputs * memberships).sum(axis=2)
     np.exp(outputs, out=outputs)
     total = outputs.sum(axis=2)
     outputs /= total[:, :, None]
-    outputs -= wanted
+    outputs -= memberships
     return np.asarray(np.log(total) - own)
 
 
-def sigmoid(outputs: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+def sigmoid(outputs: np.ndarray, memberships: np.ndarray) -> np.ndarray:
     """Cross-entropy where each label is right or not, summed over the labels."""
     from scipy.special import expit
 
-    losses = (np.logaddexp(0, outputs) - outputs * wanted).sum(axis=2)
+    losses = (np.logaddexp(0, outputs) - outputs * memberships).sum(axis=2)
     expit(outputs, out=outputs)
-    outputs -= wanted
+    outputs -= memberships
     return np.asarray(losses)
 
 
@@ -71,22 +71,24 @@ class Regression:
         rough = replace(self, inputs=self.inputs.astype(np.float32))
         fitted = self._fitted()
         samples = np.where(folds, 0.0, self.counts).T
-        found = np.zeros((len(self.lengths) + 1, len(folds), int(fitted.sum())))
+        coefficients = np.zeros((len(self.lengths) + 1, len(folds), int(fitted.sum())))
         for strength in probe.PROBE_STRENGTHS:
-            found = rough._minimised(samples, strength, found, _COARSE)
-            outputs = np.zeros((len(self.inputs), found.shape[2]))
+            coefficients = rough._minimised(samples, strength, coefficients, _COARSE)
+            outputs = np.zeros((len(self.inputs), coefficients.shape[2]))
             for number, fold in enumerate(folds):
-                outputs[fold] = self.inputs[fold] @ found[:-1, number] + found[-1, number]
+                outputs[fold] = (
+                    self.inputs[fold] @ coefficients[:-1, number] + coefficients[-1, number]
+                )
             yield self._whole(outputs[folds.any(axis=0)])
 
     def solution(self, strength: float) -> tuple[np.ndarray, np.ndarray]:
         """Weight (labels, D) and bias (labels,) fitted to all items."""
         fitted = self._fitted()
         start = np.zeros((len(self.lengths) + 1, 1, int(fitted.sum())))
-        found = self._minimised(self.counts[:, None], strength, start, _FINE)[:, 0]
+        coefficients = self._minimised(self.counts[:, None], strength, start, _FINE)[:, 0]
         weight = np.zeros((len(fitted), len(self.directions)))
-        weight[fitted] = (self.directions @ found[:-1]).T
-        return weight, self._whole(found[None, -1])[0]
+        weight[fitted] = (self.directions @ coefficients[:-1]).T
+        return weight, self._whole(coefficients[None, -1])[0]
 
     def _fitted(self) -> np.ndarray:
         share = self.memberships.mean(axis=0)
@@ -136,12 +138,12 @@ class Regression:
             done = minimize(value, point, jac=True, method="L-BFGS-B", options=settings)
         return np.asarray((done.x.reshape(shape) * scale).reshape(start.shape), dtype=np.float64)
 
-    def _scale(self, wanted: np.ndarray, strength: float) -> np.ndarray:
+    def _scale(self, memberships: np.ndarray, strength: float) -> np.ndarray:
         """How far each weight and bias may move at a time, (R + 1, K).
 
         One over the root of the loss's curvature where all outputs are the labels' frequencies.
         """
-        share = np.average(wanted, axis=0, weights=self.counts)
+        share = np.average(memberships, axis=0, weights=self.counts)
         steep = np.maximum(share * (1 - share), _RAREST)
         weights = self.counts.mean() * self.lengths[:, None] * steep + 1 / strength
         return np.asarray(1 / np.sqrt(np.vstack([weights, self.counts.sum() * steep])))

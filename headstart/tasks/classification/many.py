@@ -33,10 +33,10 @@ class Blocks:
     def held_out(self, folds: np.ndarray) -> Iterator[np.ndarray]:
         """For each strength the outputs (M, labels) for held-out items by a fit on the others."""
         layers = [self._zeros() for _ in folds]
-        held = folds.any(axis=0)
-        places = np.cumsum(held) - 1
+        in_folds = folds.any(axis=0)
+        places = np.cumsum(in_folds) - 1
         for strength in probe.PROBE_STRENGTHS:
-            outputs = np.empty((int(held.sum()), self.labels), dtype=np.float32)
+            outputs = np.empty((int(in_folds.sum()), self.labels), dtype=np.float32)
             for layer, fold in zip(layers, folds, strict=True):
                 self._minimise(layer, np.where(fold, 0.0, self.counts), strength)
                 weight, bias = self._whole(layer)
@@ -50,20 +50,20 @@ class Blocks:
         return self._whole(layer)
 
     def _zeros(self) -> tuple[Tensor, Tensor]:
-        seen = len(np.unique(self.targets))
-        return torch.zeros(seen, self.inputs.shape[1]), torch.zeros(seen)
+        labels_present = len(np.unique(self.targets))
+        return torch.zeros(labels_present, self.inputs.shape[1]), torch.zeros(labels_present)
 
     def _minimise(self, layer: tuple[Tensor, Tensor], counts: np.ndarray, strength: float) -> None:
         own = torch.from_numpy(np.unique(self.targets, return_inverse=True)[1])
-        given = torch.from_numpy(self.inputs).float()
-        with probe.threads(given.numel() * len(layer[1])):
-            _minimise(layer, given, own, torch.from_numpy(counts).float(), strength)
+        inputs = torch.from_numpy(self.inputs).float()
+        with probe.threads(inputs.numel() * len(layer[1])):
+            _minimise(layer, inputs, own, torch.from_numpy(counts).float(), strength)
 
     def _whole(self, layer: tuple[Tensor, Tensor]) -> tuple[np.ndarray, np.ndarray]:
         weight = np.zeros((self.labels, self.inputs.shape[1]), dtype=np.float32)
         bias = np.full(self.labels, -probe.SURE, dtype=np.float32)
-        seen = np.unique(self.targets)
-        weight[seen], bias[seen] = layer[0].numpy(), layer[1].numpy()
+        labels_present = np.unique(self.targets)
+        weight[labels_present], bias[labels_present] = layer[0].numpy(), layer[1].numpy()
         return weight, bias
 
 

@@ -15,15 +15,17 @@ from headstart.contracts.model import Model
 from headstart.tasks.classification import probe
 from headstart.tasks.classification.logistic import Regression, sigmoid
 
+_MORE = np.nextafter(0.5, 1.0)  # than one half, where odds above even would be rounded to it
+
 
 @final
 class MultiLabel(Task):
-    """Binary cross-entropy for each label, scored by the F1 between predicted and true sets.
+    """Binary cross-entropy for each label, judged by the F1 between predicted and true sets.
 
     A label is predicted where its output, the log odds, is above 0.
     """
 
-    metric: ClassVar[str] = "f1"
+    own_metric: ClassVar[str] = "headstart.metrics.f1:SetF1"
     kind: ClassVar[str] = "label sets"
     cross_validates: ClassVar[bool] = True
 
@@ -52,12 +54,10 @@ class MultiLabel(Task):
         share = targets.mean(axis=0, dtype=np.float64).clip(1e-6, 1 - 1e-6)
         return np.asarray(np.log(share) - np.log1p(-share))
 
-    def scores(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """F1 between the predicted and the true set of each item, 1 where both are empty. (N,)."""
-        predicted, true = outputs > 0, targets > 0
-        both = 2.0 * (predicted & true).sum(axis=1)
-        sizes = predicted.sum(axis=1) + true.sum(axis=1)
-        return np.where(sizes == 0, 1.0, both / np.maximum(sizes, 1))
+    def predictions(self, outputs: np.ndarray) -> np.ndarray:
+        """The probability of each label, (N, labels) float64; above one half where predicted."""
+        shares = np.exp(-np.logaddexp(0, -outputs.astype(np.float64)))
+        return np.where(outputs > 0, np.maximum(shares, _MORE), shares)
 
     def losses(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Binary cross-entropy of each item, mean over the labels. Shape (N,)."""

@@ -60,8 +60,8 @@ def fit_probe(train: Examples, solver: Callable[[np.ndarray], Solver], task: Tas
     standardised = Standardisation.of(features)
     # L-BFGS works in double precision; features in single would be converted at every step
     kind = np.float64 if features.size < _WORTH_THREADS else np.float32
-    given = solver(standardised(features).astype(kind, copy=False))
-    weight, bias = given.solution(_picked(given, folds(targets), targets, task))
+    problem = solver(standardised(features).astype(kind, copy=False))
+    weight, bias = problem.solution(_picked(problem, folds(targets), targets, task))
     return standardised.folded(weight, bias)
 
 
@@ -81,19 +81,19 @@ def folds(targets: np.ndarray) -> np.ndarray:
     if targets.ndim > 1:
         sole = targets[:, targets.sum(axis=0) == 1].any(axis=1)
     order = order[~sole[order]]
-    found = np.zeros((parts, count), dtype=bool)
+    masks = np.zeros((parts, count), dtype=bool)
     for number in range(parts):
-        found[number, order[number::FOLDS]] = True
-    return found
+        masks[number, order[number::FOLDS]] = True
+    return masks
 
 
-def _picked(given: Solver, folds: np.ndarray, targets: np.ndarray, task: Task) -> float:
-    known = targets[folds.any(axis=0)]
-    if not len(known):
+def _picked(problem: Solver, folds: np.ndarray, targets: np.ndarray, task: Task) -> float:
+    truth = targets[folds.any(axis=0)]
+    if not len(truth):
         return _USUAL
     losses: list[float] = []
-    for outputs in given.held_out(folds):
-        losses.append(float(task.losses(outputs, known).mean()))
+    for outputs in problem.held_out(folds):
+        losses.append(float(task.losses(outputs, truth).mean()))
         if len(losses) - 1 - int(np.argmin(losses)) == PROBE_PATIENCE:
             break
     return float(PROBE_STRENGTHS[int(np.argmin(losses))])

@@ -1,0 +1,104 @@
+"""What a model's answers to many items are worth, in one number."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+CLASSES, NUMBERS, LABEL_SETS = "classes", "numbers", "label sets"
+_DIGITS = 12  # what is less is rounding
+
+
+class Metric(ABC):
+    """One number from what each item adds to it, so that it can be had for any resample of items.
+
+    `name` is how it is shown; `kinds` are the kinds of target that it judges; `bounds` what it can
+    be; `undefined` stands where items can't tell, such as an AUROC over items of one class.
+    `each_class_alike` says that rare classes count as much as frequent ones, so that fitting may
+    weigh them; `resampled`, that intervals come from resampling items, not from `scores`.
+
+    Predictions are what the task says: for classes and label sets the probabilities (N, labels),
+    for numbers the values (N, numbers) in the user's units. Targets are class numbers (N,),
+    memberships (N, labels) of 0 and 1, or numbers (N, numbers).
+    """
+
+    name: ClassVar[str]
+    kinds: ClassVar[tuple[str, ...]]
+    less_is_better: ClassVar[bool] = False
+    each_class_alike: ClassVar[bool] = False
+    resampled: ClassVar[bool] = True
+    bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    undefined: ClassVar[float] = 0.0
+
+    @abstractmethod
+    def statistics(self, predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """What of each item the number is made of, (N, K)."""
+
+    @abstractmethod
+    def value(self, statistics: Tensor, weights: Tensor) -> Tensor:
+        """The number (R,) of R samples in which item n is held `weights[r, n]` times.
+
+        `statistics` (N, K) and `weights` (R, N) are float64. It must not change where all weights
+        of a sample are multiplied by one number, and have a slope in them; it is not a number where
+        a sample can't tell.
+        """
+
+    def of(self, predictions: np.ndarray, targets: np.ndarray) -> float:
+        """The number of these items."""
+        whole = np.ones((1, len(targets)))
+        value = float(self.resamples(predictions, targets, whole)[0])
+        return self.undefined if np.isnan(value) else value
+
+    def resamples(
+        self, predictions: np.ndarray, targets: np.ndarray, weights: np.ndarray
+    ) -> np.ndarray:
+        """The number (R,) of samples that hold each item so many times, (R, N)."""
+        statistics = torch.from_numpy(self.statistics(predictions, targets).astype(np.float64))
+        with torch.inference_mode():
+            return self.value(statistics, torch.from_numpy(weights.astype(np.float64))).numpy()
+
+    def scores(self, predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """One number an item (N,), more is better: their mean is the metric's, or minus that.
+
+        Their spread is that of its estimate: each is the number plus the item's influence on it
+        (Jaeckel 1972, the infinitesimal jackknife), by the slope in the item's weight.
+        """
+        count = len(targets)
+        if not count:
+            return np.empty(0)
+        with torch.inference_mode(False), torch.enable_grad():
+            weights = torch.ones((1, count), dtype=torch.float64, requires_grad=True)
+            statistics = torch.from_numpy(self.statistics(predictions, targets).astype(np.float64))
+            value = self.value(statistics, weights).sum()
+            (slope,) = torch.autograd.grad(value, weights)
+        influence = count * np.nan_to_num(slope[0].numpy())
+        middle = self.undefined if torch.isnan(value) else float(value.detach())
+        sign = -1 if self.less_is_better else 1
+        return np.asarray(sign * np.round(middle + influence - influence.mean(), _DIGITS))
+
+
+class Mean(Metric):
+    """A metric that is the mean of one number an item."""
+
+    resampled: ClassVar[bool] = False
+
+    @abstractmethod
+    def each(self, predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """The number of each item, (N,)."""
+
+    def statistics(self, predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """The number of each item, (N, 1)."""
+        return self.each(predictions, targets)[:, None]
+
+    def value(self, statistics: Tensor, weights: Tensor) -> Tensor:
+        """The mean."""
+        return weights @ statistics[:, 0] / weights.sum(dim=1)
+
+    def scores(self, predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """The number of each item, or minus that where less is better."""
+        found = self.each(predictions, targets)
+        return -found if self.less_is_better else found

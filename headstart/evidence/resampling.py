@@ -1,0 +1,144 @@
+"""Intervals of metrics that are no mean over items: from resamples of the items themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from math import isfinite, sqrt
+
+import numpy as np
+
+from headstart.contracts import Task
+from headstart.contracts.metric import Metric
+from headstart.evidence.intervals import LEVEL, RESAMPLES, Interval, average, widened
+
+_LEAST = 200  # resamples where statistics are many
+_NUMBERS = 50_000_000  # of all statistics in all resamples, beyond which these are fewer
+_HELD = 20_000_000  # of them at a time
+_SAME = 1e-12  # resamples that differ by less are equal
+
+
+@dataclass(frozen=True, eq=False)
+class Resampling:
+    """The same resamples of items for every arm, so that differences are paired (Efron 1979).
+
+    `read` makes outputs (N, labels) the predictions that the metric judges, `Task.predictions`;
+    `targets` are those of the judged items; `clusters` (N,) says which of them belong together and
+    are drawn as one; `spread` is what the variance is multiplied by, where folds judge.
+    """
+
+    metric: Metric
+    targets: np.ndarray
+    read: Callable[[np.ndarray], np.ndarray] = np.asarray
+    seed: int = 0
+    clusters: np.ndarray | None = None
+    spread: float = 1.0
+    _known: dict[int, tuple[np.ndarray, float, np.ndarray]] = field(default_factory=dict)
+
+    def interval(self, outputs: np.ndarray) -> Interval:
+        """The metric of these outputs with its 95 % interval, as the metric is shown."""
+        value, resampled = self._values(outputs)
+        low, high = self.metric.bounds
+        whole = self._between(value, resampled)
+        return Interval(value, max(low, whole.low), min(high, whole.high))
+
+    def gain(
+        self, outputs: np.ndarray, other: np.ndarray, of: Resampling | None = None
+    ) -> Interval:
+        """How much better these outputs are than others for the same items: more is better.
+
+        The others may be `of` another model with labels in an order of its own.
+        """
+        (one, first), (two, second) = self._values(outputs), (of or self)._values(other)
+        sign = -1 if self.metric.less_is_better else 1
+        return self._between(sign * (one - two), sign * (first - second))
+
+    def _between(self, value: float, resampled: np.ndarray) -> Interval:
+        """Where 95 % of the resamples lie.
+
+        Where none differs, 3/N of the metric's range is left open (the rule of three, Hanley and
+        Lippman-Hand 1983).
+        """
+        low, high = np.quantile(resampled, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+        whole = self.metric.bounds[1] - self.metric.bounds[0]
+        if np.ptp(resampled) < _SAME and isfinite(whole):
+            room = min(1.0, 3.0 / self._families()) * whole
+            low, high = value - room, value + room
+        found = Interval(value, min(value, float(low)), max(value, float(high)))
+        return found if self.spread == 1.0 else widened(found, sqrt(self.spread))
+
+    def _values(self, outputs: np.ndarray) -> tuple[float, np.ndarray]:
+        """The metric, and the metric of each resample; once for each array."""
+        key = id(outputs)
+        if key not in self._known or self._known[key][0] is not outputs:
+            predictions = self.read(outputs)
+            value = self.metric.of(predictions, self.targets)
+            resampled = np.concatenate(
+                [
+                    self.metric.resamples(predictions, self.targets, weights)
+                    for weights in self._weights(outputs.size)
+                ]
+            )
+            self._known[key] = outputs, value, np.where(np.isnan(resampled), value, resampled)
+        return self._known[key][1:]
+
+    def _families(self) -> int:
+        return len(self.targets) if self.clusters is None else len(np.unique(self.clusters))
+
+    def _weights(self, size: int) -> Iterator[np.ndarray]:
+        """How often each item is drawn, (R, N), some resamples at a time."""
+        own = np.arange(len(self.targets))
+        if self.clusters is not None:
+            own = np.unique(self.clusters, return_inverse=True)[1]
+        total = max(_LEAST, min(RESAMPLES, _NUMBERS // size))
+        for times in drawn(self._families(), self.seed, total, max(1, min(100, _HELD // size))):
+            yield times[:, own]
+
+
+def drawn(count: int, seed: int, total: int = RESAMPLES, block: int = 100) -> Iterator[np.ndarray]:
+    """How often each of `count` items is drawn in `total` resamples: (block, count) at a time."""
+    rng = np.random.default_rng(seed % 2**32)
+    starts = np.arange(block)[:, None] * count
+    for _ in range(total // block):
+        places = (rng.integers(0, count, (block, count)) + starts).ravel()
+        times = np.bincount(places, minlength=block * count)
+        yield times.reshape(block, count).astype(np.float64)
+
+
+def resampling(
+    task: Task,
+    targets: np.ndarray,
+    seed: int = 0,
+    clusters: np.ndarray | None = None,
+    spread: float = 1.0,
+) -> Resampling | None:
+    """What gives the intervals of a task's outputs; None where its scores do."""
+    metric = task.judged_by()
+    if metric is None or not metric.resampled or not len(targets):
+        return None
+    return Resampling(metric, targets, task.predictions, seed, clusters, spread)
+
+
+def judged(
+    metric: Metric,
+    predictions: np.ndarray,
+    targets: np.ndarray,
+    seed: int = 0,
+    clusters: np.ndarray | None = None,
+    spread: float = 1.0,
+) -> Interval:
+    """What a metric says of predictions, with its interval, as it is shown."""
+    if metric.resampled:
+        whole = Resampling(metric, targets, seed=seed, clusters=clusters, spread=spread)
+        return whole.interval(predictions)
+    scores = metric.scores(predictions, targets)
+    interval = average(scores, seed, clusters=clusters, spread=spread)
+    return interval.times(-1 if metric.less_is_better else 1)
+
+
+def judged_task(task: Task, outputs: np.ndarray, targets: np.ndarray, seed: int = 0) -> Interval:
+    """What a task is judged by says of its outputs (N, labels), with its interval."""
+    metric = task.judged_by()
+    if metric is None:  # it has scores of its own
+        return average(task.scores(outputs, targets), seed)
+    return judged(metric, task.predictions(outputs), targets, seed)

@@ -1,0 +1,59 @@
+"""How often the likeliest class is the right one."""
+
+from __future__ import annotations
+
+from typing import ClassVar, final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from headstart.contracts.metric import CLASSES, Mean, Metric
+from headstart.contracts.standardisation import label_shares
+
+
+@final
+class Accuracy(Mean):
+    """The share of items whose likeliest class is theirs."""
+
+    name: ClassVar[str] = "accuracy"
+    kinds: ClassVar[tuple[str, ...]] = (CLASSES,)
+
+    def each(self, predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """1 where the likeliest class is the item's, else 0. (N,)."""
+        return np.asarray(predictions.argmax(axis=-1) == targets, dtype=np.float64)
+
+
+@final
+class BalancedAccuracy(Metric):
+    """The mean over the classes of the share of their items that is right (Brodersen et al. 2010).
+
+    Classes without items don't count.
+    """
+
+    name: ClassVar[str] = "balanced accuracy"
+    kinds: ClassVar[tuple[str, ...]] = (CLASSES,)
+    each_class_alike: ClassVar[bool] = True
+    resampled: ClassVar[bool] = False
+
+    def statistics(self, predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """The class of each item, and whether it is answered, (N, 2)."""
+        return np.stack([targets, predictions.argmax(axis=-1) == targets], axis=1)
+
+    def value(self, statistics: Tensor, weights: Tensor) -> Tensor:
+        """The mean of the recalls of the classes that have items."""
+        own = statistics[:, 0].long()
+        zeros = torch.zeros(len(weights), int(own.max()) + 1, dtype=weights.dtype)
+        items = zeros.index_add(1, own, weights)
+        right = zeros.index_add(1, own, weights * statistics[:, 1])
+        return (right / items.clamp_min(1e-12)).sum(dim=1) / (items > 0).sum(dim=1)
+
+    def scores(self, predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """The mean, plus each item's influence on it, in closed form (Hampel 1974). (N,)."""
+        if not len(targets):
+            return np.empty(0)
+        hits = np.asarray(predictions.argmax(axis=-1) == targets, dtype=np.float64)
+        shares = label_shares(targets)
+        _, own, counts = np.unique(targets, return_inverse=True, return_counts=True)
+        right = np.bincount(own, hits) / counts
+        return np.asarray(right.mean() + shares * (hits - right[own]))

@@ -1,0 +1,78 @@
+"""The metric of a run: which one it is, whether it fits, and what the others say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from headstart import catalog
+from headstart.contracts import Task
+from headstart.data import Item
+from headstart.defaults import Settings
+from headstart.errors import HeadstartError
+from headstart.evidence import judged
+
+
+def demand_metric(settings: Settings) -> None:
+    """Raise HeadstartError for a metric that is not known."""
+    name = settings.metric
+    if name is None or name in catalog.names("metrics"):
+        return
+    known = "; ".join(f"for {kind} {_listed(kind)}" for kind in sorted(catalog.TARGETS))
+    raise HeadstartError(f"Metric {name!r} is not known. Give one that fits: {known}.")
+
+
+def fitting(settings: Settings, kind: str) -> str | None:
+    """The metric that was named, for this kind of target; None where none was.
+
+    `f1` of classes is the mean over the classes. Raises HeadstartError for a metric that judges
+    other kinds alone.
+    """
+    name, known = settings.metric, catalog.metrics_for(kind)
+    if name is None or name in known:
+        return name
+    if f"macro-{name}" in known:
+        return f"macro-{name}"
+    advice = f"Give one of {', '.join(known)}" if known else "Leave out --metric"
+    raise HeadstartError(f"Metric {name!r} does not judge {kind}. {advice}.")
+
+
+def weighed(settings: Settings, metric: str | None) -> bool:
+    """Whether uneven classes are to count alike in fitting: where the metric counts them so."""
+    alike = metric is None or catalog.metric_named(metric).each_class_alike
+    return settings.class_weights == "auto" and alike
+
+
+def others(
+    task: Task,
+    outputs: np.ndarray,
+    targets: np.ndarray,
+    seed: int = 0,
+    clusters: np.ndarray | None = None,
+    spread: float = 1.0,
+) -> list[dict[str, Any]]:
+    """What the other metrics for the task's kind of target say, each with its interval."""
+    known, own = catalog.metrics_for(task.kind), task.judged_by()
+    read = task.predictions(outputs)
+    rows = []
+    for name, metric in known.items():
+        same = own is None or metric.name == own.name
+        if same or (name, task.kind) == ("micro-f1", "classes"):  # which is the accuracy
+            continue
+        found = judged(metric, read, targets, seed, clusters, spread)
+        less = {"less_is_better": True} if metric.less_is_better else {}
+        rows.append({"metric": metric.name} | found.to_json() | less)
+    return rows
+
+
+def families(items: Sequence[Item]) -> np.ndarray | None:
+    """Which items belong together, (N,); None where each stands alone."""
+    own = [item.cluster for item in items]
+    places = np.unique(own, return_inverse=True)[1]
+    return places if len(np.unique(places)) < len(own) else None
+
+
+def _listed(kind: str) -> str:
+    return ", ".join(catalog.metrics_for(kind))

@@ -1,0 +1,234 @@
+"""What the flow relies on in any metric, and that it is what scikit-learn says."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn import metrics as sk
+
+from headstart import catalog
+from headstart.contracts import Mean, Metric
+from headstart.contracts.metric import CLASSES, LABEL_SETS, NUMBERS
+from headstart.evidence.intervals import average, bootstrap
+from headstart.evidence.resampling import Resampling
+
+Arrays = tuple[np.ndarray, np.ndarray]
+CASES = [
+    (name, kind)
+    for name in sorted(catalog.METRICS)
+    for kind in sorted(catalog.metric_named(name).kinds)
+]
+every_case = pytest.mark.parametrize(("name", "kind"), CASES)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Predictions and targets of a kind, better than chance and with ties."""
+
+    predictions: np.ndarray
+    targets: np.ndarray
+
+    def at(self, places: np.ndarray) -> Arrays:
+        return self.predictions[places], self.targets[places]
+
+
+def drawn(kind: str, seed: int, count: int = 60, labels: int = 3) -> Drawn:
+    rng = np.random.default_rng(seed)
+    if kind == NUMBERS:
+        targets = rng.normal(20, 5, (count, 2)).round(1)
+        return Drawn((targets + rng.normal(0, 3, targets.shape)).round(1), targets)
+    if kind == LABEL_SETS:
+        sets = (rng.random((count, labels)) < 0.4).astype(np.float32)
+        return Drawn((0.5 * sets + 0.6 * rng.random(sets.shape)).clip(0, 1).round(2), sets)
+    classes = rng.permutation(np.arange(count) % labels)
+    odds = np.exp(np.eye(labels)[classes] + rng.normal(0, 1, (count, labels)).round(1))
+    return Drawn(odds / odds.sum(axis=1, keepdims=True), classes)
+
+
+def expected(name: str, kind: str, predictions: np.ndarray, targets: np.ndarray) -> float:
+    """The value by scikit-learn."""
+    labels, sets = np.arange(predictions.shape[1]), predictions > 0.5
+    answers = predictions.argmax(axis=1)
+    known = np.eye(len(labels))[targets] if kind == CLASSES else targets
+    binary = kind == CLASSES and len(labels) == 2
+    ranked = (targets, predictions[:, 1]) if binary else (known, predictions)
+
+    def per_label(loss: Callable[..., float]) -> float:
+        return float(np.mean([loss(known[:, n], predictions[:, n]) for n in labels]))
+
+    by_name: dict[str, Callable[[], Any]] = {
+        "accuracy": lambda: sk.accuracy_score(targets, answers),
+        "balanced-accuracy": lambda: sk.balanced_accuracy_score(targets, answers),
+        "macro-f1": lambda: sk.f1_score(
+            targets, answers if kind == CLASSES else sets, average="macro", zero_division=np.nan
+        ),
+        "micro-f1": lambda: sk.f1_score(
+            targets, answers if kind == CLASSES else sets, average="micro", zero_division=1.0
+        ),
+        "f1": lambda: sk.f1_score(targets, sets, average="samples", zero_division=1.0),
+        "auroc": lambda: sk.roc_auc_score(*ranked, average="macro"),
+        "average-precision": lambda: sk.average_precision_score(*ranked, average="macro"),
+        "log-loss": lambda: (
+            sk.log_loss(targets, predictions, labels=labels)
+            if kind == CLASSES
+            else per_label(lambda y, p: sk.log_loss(y, p, labels=[0, 1]))
+        ),
+        "brier": lambda: (
+            sk.brier_score_loss(targets, predictions, labels=labels)
+            if kind == CLASSES
+            else per_label(sk.brier_score_loss)
+        ),
+        "mae": lambda: sk.mean_absolute_error(targets, predictions),
+        "rmse": lambda: sk.root_mean_squared_error(targets, predictions),
+        "r2": lambda: sk.r2_score(targets, predictions),
+        "spearman": lambda: np.mean([_spearman(predictions[:, n], targets[:, n]) for n in labels]),
+    }
+    return float(by_name[name]())
+
+
+def _spearman(one: np.ndarray, other: np.ndarray) -> float:
+    from scipy.stats import spearmanr
+
+    return float(spearmanr(one, other).statistic)
+
+
+@pytest.mark.parametrize("name", sorted(catalog.names("metrics")))
+def test_it_is_documented_and_says_what_it_judges(name: str) -> None:
+    metric = catalog.metric_named(name)
+    assert isinstance(metric, Metric)
+    assert inspect.getdoc(type(metric))
+    assert metric.name and metric.kinds
+    assert metric.bounds[0] <= metric.undefined <= metric.bounds[1]
+    assert all(name in catalog.metrics_for(kind) for kind in metric.kinds)
+
+
+@every_case
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10**6), labels=st.sampled_from([2, 3, 5]))
+def test_its_value_is_that_of_scikit_learn(name: str, kind: str, seed: int, labels: int) -> None:
+    items = drawn(kind, seed, labels=labels)
+    value = catalog.metric_named(name).of(items.predictions, items.targets)
+    assert value == pytest.approx(expected(name, kind, items.predictions, items.targets), abs=1e-9)
+
+
+@every_case
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10**6))
+def test_a_resample_is_worth_what_its_items_are(name: str, kind: str, seed: int) -> None:
+    metric, items = catalog.metric_named(name), drawn(kind, seed)
+    count = len(items.targets)
+    places = np.random.default_rng(seed).integers(0, count, (4, count))
+    weights = np.stack([np.bincount(row, minlength=count) for row in places])
+    found = metric.resamples(items.predictions, items.targets, weights)
+    assert found == pytest.approx([metric.of(*items.at(row)) for row in places], abs=1e-9)
+
+
+@every_case
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10**6))
+def test_scores_mean_the_value_whatever_the_order(name: str, kind: str, seed: int) -> None:
+    metric, items = catalog.metric_named(name), drawn(kind, seed)
+    scores = metric.scores(items.predictions, items.targets)
+    sign = -1 if metric.less_is_better else 1
+    value = metric.of(items.predictions, items.targets)
+    assert scores.shape == (len(items.targets),)
+    assert sign * scores.mean() == pytest.approx(value, abs=1e-9)
+    assert metric.bounds[0] <= value <= metric.bounds[1]
+    turned = np.random.default_rng(seed).permutation(len(scores))
+    assert metric.scores(*items.at(turned)) == pytest.approx(scores[turned], abs=1e-9)
+    assert metric.of(*items.at(turned)) == pytest.approx(value, abs=1e-9)
+
+
+@every_case
+def test_perfect_answers_are_worth_the_best_and_are_better(name: str, kind: str) -> None:
+    metric, items = catalog.metric_named(name), drawn(kind, 3)
+    right = np.eye(3)[items.targets] if kind == CLASSES else items.targets.astype(np.float64)
+    best = metric.bounds[0 if metric.less_is_better else 1]
+    assert metric.of(right, items.targets) == pytest.approx(best, abs=1e-9)
+    better = metric.scores(right, items.targets).mean()
+    assert better > metric.scores(items.predictions, items.targets).mean()
+
+
+@every_case
+def test_the_spread_of_its_scores_is_that_of_its_value(name: str, kind: str) -> None:
+    metric = catalog.metric_named(name)
+    values, errors = [], []
+    for seed in range(150):
+        items = drawn(kind, seed, count=300)
+        scores = metric.scores(items.predictions, items.targets)
+        values.append(scores.mean())
+        errors.append(scores.std() / len(scores) ** 0.5)
+    if name != "r2":  # whose scores take the targets' variance as given
+        assert np.mean(errors) == pytest.approx(np.std(values), rel=0.35)
+    assert np.mean(errors) > 0.5 * np.std(values)
+
+
+@every_case
+def test_an_interval_holds_the_value_and_its_gain_is_paired(name: str, kind: str) -> None:
+    metric, items = catalog.metric_named(name), drawn(kind, 5, count=200)
+    worse = drawn(kind, 6, count=200).predictions
+    found = Resampling(metric, items.targets)
+    interval = found.interval(items.predictions)
+    assert metric.bounds[0] <= interval.low <= interval.value <= interval.high <= metric.bounds[1]
+    assert interval.value == pytest.approx(metric.of(items.predictions, items.targets))
+    scores = metric.scores(items.predictions, items.targets)
+    near = bootstrap(scores, lowest=-1.0).times(-1 if metric.less_is_better else 1)
+    width = near.high - near.low
+    assert interval.low == pytest.approx(near.low, abs=0.4 * width)
+    assert interval.high == pytest.approx(near.high, abs=0.4 * width)
+    gain = found.gain(items.predictions, worse)
+    assert gain.low > 0  # better, whichever way the metric counts
+    back = found.gain(worse, items.predictions)
+    assert (back.value, back.high) == pytest.approx((-gain.value, -gain.low))
+    same = found.gain(items.predictions, items.predictions.copy())
+    assert same.low <= same.value == 0 <= same.high
+
+
+def test_families_of_items_widen_an_interval() -> None:
+    metric, items = catalog.metric_named("auroc"), drawn(CLASSES, 5, count=100)
+    twice = np.concatenate([np.arange(100), np.arange(100)])
+    copies = Drawn(*items.at(twice))
+    widths = []
+    for clusters in (None, twice):
+        found = Resampling(metric, copies.targets, clusters=clusters).interval(copies.predictions)
+        widths.append(found.high - found.low)
+    alone = Resampling(metric, items.targets).interval(items.predictions)
+    assert widths[0] < 0.85 * widths[1]
+    assert widths[1] == pytest.approx(alone.high - alone.low, rel=0.2)
+
+
+def test_where_nothing_varies_an_interval_has_room_all_the_same() -> None:
+    targets = np.arange(30) % 2
+    found = Resampling(catalog.metric_named("auroc"), targets).interval(np.eye(2)[targets])
+    assert (found.low, found.value, found.high) == pytest.approx((0.9, 1.0, 1.0))
+
+
+def test_items_that_cannot_tell_are_worth_what_chance_is() -> None:
+    shares, one = np.full((5, 2), 0.5), np.zeros(5, dtype=np.int64)
+    assert catalog.metric_named("auroc").of(shares, one) == 0.5
+    assert catalog.metric_named("auroc").scores(shares, one).tolist() == [0.5] * 5
+    numbers = np.arange(5.0)[:, None]
+    assert catalog.metric_named("spearman").of(np.ones((5, 1)), numbers) == 0.0
+    assert np.isfinite(catalog.metric_named("spearman").scores(np.ones((5, 1)), numbers)).all()
+    for name in sorted(catalog.METRICS):
+        metric = catalog.metric_named(name)
+        for kind in metric.kinds:
+            none = drawn(kind, 0).at(np.arange(0))
+            assert metric.scores(*none).shape == (0,), (name, kind)
+
+
+def test_a_mean_has_the_scores_it_always_had() -> None:
+    items = drawn(CLASSES, 1)
+    metric = catalog.metric_named("accuracy")
+    assert isinstance(metric, Mean)
+    hits = items.predictions.argmax(axis=1) == items.targets
+    scores = metric.scores(items.predictions, items.targets)
+    assert scores.tolist() == hits.astype(float).tolist()
+    assert average(scores) == average(hits.astype(float))
