@@ -35,7 +35,7 @@ class Apart(nn.Module):
 
     def forward(self, inputs: Tensor) -> dict[str, Tensor]:
         fine = self.fine(inputs)
-        return {"p3": fine, "p4": self.coarse(inputs), "bright": fine.amax(1) > 0.03}
+        return {"p3": fine, "p4": self.coarse(inputs), "bright": fine.amax(1) > 0.1}
 
 
 @final
@@ -55,15 +55,15 @@ class Mixed(nn.Module):
 
 @final
 class Joined(nn.Module):
-    """Two scales to one map (N, 8, 4, 4), dimmed by how much of it is bright."""
+    """Two scales to one map (N, 8, 4, 4), dimmed where it is bright."""
 
     def __init__(self) -> None:
         super().__init__()
         self.last = convolution(WIDTH, 2 * WIDTH, 2)
 
     def forward(self, inputs: Scales) -> Tensor:
-        dimmed = 1 - inputs["bright"].float().mean((1, 2))[:, None, None, None] / 2
-        joined: Tensor = inputs["p4"] + self.last(inputs["p3"]) * dimmed
+        dimmed = 1 - inputs["bright"].unsqueeze(1).float() / 2
+        joined: Tensor = inputs["p4"] + self.last(inputs["p3"] * dimmed)
         return joined
 
 
