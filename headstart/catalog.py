@@ -108,7 +108,7 @@ _SINGULAR = {
 
 _HOOKS = {  # of strategies, by their earlier names
     "epoch_started": "on_epoch_start",
-    "parameters": "modules, which answers modules by name",
+    "parameters": "modules",
     "prepare": "on_train_start",
     "rate": "lr_scale",
     "trained": "on_train_end",

@@ -164,7 +164,9 @@ def test_the_first_number_is_explained(marked: Path) -> None:
 def test_whole_networks_are_explained(name: str, marked: Path) -> None:
     backbone = catalog.load_backbone(f"seeded:{name}?size={SIZE}")
     weights = np.random.default_rng(0).normal(size=(2, backbone.feature_dim)).tolist()
-    found = picture(sees(backbone.stages, weights), marked)
+    predictor = sees({}, weights)
+    predictor.model = Model.of(backbone, head(weights))
+    found = picture(predictor, marked)
     assert found.method.startswith("Occlusion" if name == "vit" else "Grad-CAM")
 
 

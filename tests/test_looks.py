@@ -95,7 +95,7 @@ def test_a_mirrored_picture_gets_the_same_answer_here_and_when_opened_again(
     arm = made.evidence.arms["chosen"]
     found = hs.evaluate(made.folder, data)
     assert 0 <= found.score.value <= 1
-    body = nn.Sequential(*model.model.stages)
+    body = model.model.body()
     item = model.find([plain[0]])[1]
     (inputs,) = model.reader.batches(item, [np.arange(1)])
     looks = [inputs, *(Image().look(inputs, name) for name in tta.split("+"))]

@@ -417,7 +417,7 @@ def test_in_a_real_notebook_nothing_strays(fitted: Fitted, tmp_path: Path) -> No
     cells = [
         "import headstart as hs",
         f"made = hs.fit({str(fitted.pictures)!r}, 'seeded:convnet', {str(tmp_path / 'm')!r}, "
-        "settings=hs.Settings(scratch=False, epochs=1, evidence='quick'))",
+        "settings=hs.Settings(scratch=False, epochs=1, evidence='quick'), progress=False)",
         "made",
         f"hs.load({str(tmp_path / 'm')!r}).predict({str(fitted.pictures)!r})",
     ]

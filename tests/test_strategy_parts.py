@@ -338,5 +338,5 @@ def test_an_earlier_name_of_a_hook_is_refused(monkeypatch: pytest.MonkeyPatch) -
             return ()
 
     monkeypatch.setattr(catalog, "part", lambda kind, name: Old)
-    with pytest.raises(HeadstartError, match="Rename it to modules, which answers modules by name"):
+    with pytest.raises(HeadstartError, match="Rename it to modules"):
         catalog.strategy("old")

@@ -71,7 +71,8 @@ def _last_map(model: Model, inputs: Tensor) -> tuple[int | None, tuple[int, int]
     with torch.no_grad():
         for place, stage in enumerate(model.stages):
             activation = stage(activation)
-            if activation.dim() != 4 or min(activation.shape[2:]) < 2:
+            one = isinstance(activation, Tensor) and activation.dim() == 4
+            if not one or min(activation.shape[2:]) < 2:
                 continue
             height, width = activation.shape[2:]
             if 1 / _NEAR < height / width / ratio < _NEAR:

@@ -192,9 +192,8 @@ def _evidence(proof: Proof) -> Evidence:
         record.arms[baseline.strategy] = baseline
         record.baselines = ("naive", baseline.strategy)
         record.warnings += _beaten(winner, baseline, task.sign)
-    record.warnings += _diverged(proof.arms)
-    kind = experiment.dataset.kind
-    record.warnings += constant(winner.outputs["test"], truth, experiment.labels, kind)
+    kind, answers = experiment.dataset.kind, winner.outputs["test"]
+    record.warnings += _diverged(proof.arms) + constant(answers, truth, experiment.labels, kind)
     if transfer.arm.strategy != winner.strategy:
         record.dropped = replace(transfer.arm, note=_dropped(transfer.arm, winner, task.sign))
     return record

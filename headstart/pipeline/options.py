@@ -44,6 +44,7 @@ class Options(TypedDict, total=False):
     targets: str
     delimiter: str | None
     missing: str | None
+    metric: str | None
     group: str | None
     offline: bool
     track: str | None

@@ -282,10 +282,7 @@ class BackboneRanking:
                 )
 
     def _remember(self) -> None:
-        """Let later rankings on other data know what was found here.
-
-        Errors in units of their own say nothing of other data.
-        """
+        """Let later rankings know what came out, but for errors, whose units are the data's own."""
         pasts = [
             Past(
                 data=self.dataset.fingerprint,
