@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-_NARROW: Final = 8  # channels: floats that fill one AVX2 register
+_BLOCK: Final = 16  # channels: floats that fill one AVX-512 register, or two of AVX2
 
 
 @final
@@ -17,8 +17,9 @@ class SoundGradients(TorchFunctionMode):
     """Where this is on, such convolutions pick every n-th pixel first and then go step by step.
 
     The numbers are the same. oneDNN 3.13.3 (in torch 2.15.0) writes past its memory in the weight
-    gradient of a 1x1 convolution without padding, with a stride, and fewer than 8 input channels,
-    on processors with AVX2 and no AVX-512. It is on everywhere, so that all machines compute alike.
+    gradient of a 1x1 convolution without padding, with a stride, and input channels that don't
+    fill its registers: fewer than 8 with AVX2, 8 with AVX-512. So this takes any number of channels
+    that is no multiple of 16. It is on everywhere, so that all machines compute alike.
     """
 
     def __torch_function__(
@@ -46,6 +47,6 @@ def _convolved(
     """A convolution (N, C, H, W) -> (N, D, H', W'), its parameters named as torch names them."""
     down, right = (stride, stride) if isinstance(stride, int) else (*stride, *stride)[:2]
     pointwise = tuple(weight.shape[2:]) == (1, 1) and padding in (0, (0, 0), [0, 0], (0,), "valid")
-    if pointwise and down * right > 1 and input.dim() == 4 and input.shape[1] < _NARROW:
+    if pointwise and down * right > 1 and input.dim() == 4 and input.shape[1] % _BLOCK:
         input, stride = input[:, :, ::down, ::right], 1
     return torch.conv2d(input, weight, bias, stride, padding, *others, **named)
