@@ -40,6 +40,8 @@ def _lasting(notebook: Any, folder: Path) -> Any:
     }
     for cell in notebook.cells:
         cell.metadata = {}
+        if "outputs" in cell:  # progress is displayed while it lasts, and is none of the results
+            cell.outputs = [each for each in cell.outputs if each.output_type != "display_data"]
         for output in cell.get("outputs", ()):
             if output.output_type == "stream":
                 output.text = _BARS.sub("", output.text).replace(f"{folder}{os.sep}", "")
