@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from headstart import catalog
 from headstart.contracts import Encoding, Targets
 from headstart.data.targets import kind_named, known_kind
 from headstart.errors import DataError, UnknownNameError
-from headstart.testing.targets import CHECKS, Sample, subject
+from headstart.testing.targets import CHECKS, Cell, Labelled, Sample, subject
 
 NAMES = sorted(catalog.names("targets"))
 every_kind = pytest.mark.parametrize("name", NAMES)
@@ -31,28 +30,9 @@ CELLS: dict[str, st.SearchStrategy[Any]] = {  # what a table may hold for each o
 }
 
 
-@dataclass(frozen=True)
-class Cell:
-    value: Any
-    place: str = "table.csv line 2"
-
-
-@dataclass(frozen=True)
-class Labelled:
-    id: str
-    label: str
-    split: str | None = "train"
-    identity: str = ""
-
-
 def items(kind: Targets, cells: list[Any]) -> list[Labelled]:
     """Different items with these labels, those that are missing left out."""
-    labels = (kind.read(Cell(cell)) for cell in cells)
-    return [
-        Labelled(f"{place}", label, identity=f"{place:02x}")
-        for place, label in enumerate(labels)
-        if label is not None
-    ]
+    return Sample(kind, cells).items(cells)
 
 
 @st.composite
