@@ -49,11 +49,12 @@ def _identity() -> nn.Module:
 
 @dataclass
 class Backbone:
-    """A network without its old head: stages from the input side, and the pooling behind them.
+    """A network without its old head: stages from the input side; the last gives features (N, D).
 
-    The last stage gives feature maps or token states, and `pool` makes of them features (N, D).
-    Where a hub can't tell them apart `pool` is `nn.Identity`: the vector is then all there is. What
-    stages pass on is one tensor or a mapping of tensors.
+    Given are the stages before the pooling and `pool`, which makes features of feature maps or
+    token states; `stages` then ends in both as one, and `unpooled()` has them apart. Where a hub
+    can't tell them apart `pool` is `nn.Identity`: the vector is then all there is. What stages
+    pass on is one tensor or a mapping of tensors.
     """
 
     stages: Mapping[str, nn.Module]
@@ -73,10 +74,26 @@ class Backbone:
     folders: Mapping[str, str] = field(default_factory=dict)  # where its library wants tensors too
     pool: nn.Module = field(default_factory=_identity)
 
+    def __post_init__(self) -> None:
+        from torch import nn
+
+        from headstart.contracts.model import PooledStage
+
+        *_, (name, last) = self.stages.items()
+        if not isinstance(self.pool, nn.Identity) and not isinstance(last, PooledStage):
+            self.stages = {**self.stages, name: PooledStage(last, self.pool)}
+
+    def unpooled(self) -> dict[str, nn.Module]:
+        """The stages, the last without the pooling: it gives feature maps or token states."""
+        from headstart.contracts.model import PooledStage
+
+        stages = self.stages.items()
+        return {name: m[0] if isinstance(m, PooledStage) else m for name, m in stages}
+
     def prefix(self, boundary: int | None = None) -> list[nn.Module]:
         """The modules up to a boundary between stages; the last one is behind the pooling."""
         from headstart.contracts.model import with_pool
 
-        stages = list(self.stages.values())
+        stages = list(self.unpooled().values())
         whole = boundary is None or boundary >= len(stages)
         return with_pool(stages, self.pool) if whole else stages[:boundary]

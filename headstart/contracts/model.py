@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, final
 
 import torch
 from torch import Tensor, nn
@@ -38,6 +38,11 @@ class Step:
     targets: Tensor
 
 
+@final
+class PooledStage(nn.Sequential):
+    """The last stage and the pooling behind it: features (N, D)."""
+
+
 class Model(nn.Module):
     """A backbone's stages, the pooling behind them, and a head.
 
@@ -57,7 +62,7 @@ class Model(nn.Module):
     @classmethod
     def of(cls, backbone: Backbone, head: nn.Module) -> Model:
         """A backbone under a head; it shares the backbone's modules."""
-        return cls(backbone.stages, head, backbone.pool)
+        return cls(backbone.unpooled(), head, backbone.pool)
 
     def with_head(self, head: nn.Module) -> Model:
         """The same stages and pooling, shared, under another head."""

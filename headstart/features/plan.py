@@ -20,7 +20,6 @@ import torch
 from torch import nn
 
 from headstart.contracts import Backbone
-from headstart.contracts.model import with_pool
 from headstart.features.engine import count, each, head, numbers, tensors, to_device
 from headstart.features.store import Shape, cache_folder
 
@@ -85,9 +84,7 @@ def measure(
     torch, in `precision` (fp32 or bf16); a faster engine makes the prefix cheaper than it says.
     """
     legal, stored = known
-    stages = list(backbone.stages.values())
-    stages[-1] = nn.Sequential(*with_pool(stages[-1:], backbone.pool))
-    times, shapes = _timed(stages[:legal], inputs, precision)
+    times, shapes = _timed(list(backbone.stages.values())[:legal], inputs, precision)
     pace = _seconds_per_byte()
     room = DISK_SHARE * shutil.disk_usage(_standing(cache_folder())).free
     cuts = []

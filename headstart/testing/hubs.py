@@ -117,14 +117,16 @@ def is_made_without_settings(sample: Sample) -> None:
 
 
 def features_are_pooled_rows(sample: Sample) -> None:
-    """Stages end in (N, feature_dim), and there are at least two, to cut between."""
+    """Stages end in (N, feature_dim), with their pooling; there are two, to cut between."""
     backbone = sample.load()
-    shape = tuple(outputs(backbone, inputs(backbone, 3)).shape)
+    batch = inputs(backbone, 3)
+    with torch.no_grad():
+        rows = nn.Sequential(*backbone.stages.values()).eval()(batch)
     demand(
-        shape == (3, backbone.feature_dim),
+        rows.shape == (3, backbone.feature_dim) and torch.equal(rows, outputs(backbone, batch)),
         sample.hub,
-        f"gives features of shape {shape} for 3 items, and says {backbone.feature_dim} features",
-        "Pool in the last stage, and count its features in feature_dim",
+        f"gives {tuple(rows.shape)} for 3 items, and says {backbone.feature_dim} features",
+        "Pool in the last stage or in pool, and count its features in feature_dim",
     )
     demand(
         len(backbone.stages) >= 2,
