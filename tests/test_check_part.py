@@ -508,7 +508,7 @@ class Lenient(Seeds):
 @pytest.mark.parametrize(
     ("part", "sentence"),
     [
-        (Wider, r"Wider gives features of shape \(3, \d+\) for 3 items, and says 99 features\."),
+        (Wider, r"Wider gives \(3, \d+\) for 3 items, and says 99 features\."),
         (Nested, r"Nested has a preprocess that is not the same once written as JSON\."),
         (Smells, r"A backbone for 'smell' can't be checked: how to draw inputs"),
         (Lenient, r"Lenient accepts a name that it lacks\. Raise HeadstartError, naming it\."),
