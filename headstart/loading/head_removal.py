@@ -46,8 +46,10 @@ def example(preprocess: Preprocess) -> Tensor:
     return torch.randn(2, *sides, generator=torch.Generator().manual_seed(0))
 
 
-def demand_finite(features: Tensor, source: object) -> None:
+def demand_finite(network: nn.Module, example: Tensor, source: object) -> None:
     """Raise WeightsError where a network with the weights of `source` computes no numbers."""
+    with torch.no_grad():
+        features = network.eval()(example)
     if not features.isfinite().all():
         raise WeightsError(
             f"{source} holds weights whose features are not finite. Give other weights."
@@ -124,17 +126,22 @@ def take_apart(network: nn.Module, example: Tensor, what: str, head: bool) -> He
     Raises HeadstartError where it is none for such pictures.
     """
     network.eval()
-    taken = behead(network, example, what) if head else None
-    features = run(network, example, what)
-    stages, pool = split_pool(find_stages(network, example), example)
-    return Headless(
-        network=network,
-        stages=stages,
-        pool=pool,
-        feature_dim=features.shape[1],
-        head=taken[1] if taken else None,
-        head_name=taken[0] if taken else free_name(network),
-    )
+    last = behead(network, example, what) if head else None
+    name, layer = last or (free_name(network), None)
+    return headless(network, example, run(network, example, what).shape[1], layer, name)
+
+
+def headless(
+    network: nn.Module,
+    example: Tensor,
+    feature_dim: int,
+    head: nn.Module | None,
+    head_name: str,
+    notes: Sequence[str] = (),
+) -> Headless:
+    """A network whose head is off already, cut into stages, with the pooling apart."""
+    stages, pool = split_pool(find_stages(network.eval(), example), example)
+    return Headless(network, stages, feature_dim, head, head_name, notes=notes, pool=pool)
 
 
 def filled(body: Headless, reference: Reference) -> Headless:

@@ -11,7 +11,9 @@ from typing import Final, final
 import torch
 from torch import Tensor, fx, nn
 from torch.func import functional_call
+from torch.nn import functional
 
+Edges = tuple[int, int, int, int]  # left, right, top, bottom, as torch pads
 MERGES: Final[dict[str, Callable[[Tensor, Tensor], Tensor]]] = {
     "add": torch.add,
     "average": torch.add,
@@ -61,10 +63,10 @@ class LayerGraph:
 
     def use(self, name: str, inputs: Sequence[int]) -> list[int]:
         """Call a module that is there already."""
-        module, read = self.modules[name], [self.values[number] for number in inputs]
-        self._demand_narrow(module, read)
+        module, values = self.modules[name], [self.values[number] for number in inputs]
+        self._demand_narrow(module, values)
         with torch.no_grad():
-            answer = module(*read)
+            answer = module(*values)
         node = self._graph.call_module(name, tuple(self._nodes[number] for number in inputs))
         answers = [answer] if isinstance(answer, Tensor) else list(answer)
         for number, each in enumerate(answers):
@@ -83,11 +85,11 @@ class LayerGraph:
             root.add_module(name, module)
         return fx.GraphModule(root, graph, class_name="Network")
 
-    def _demand_narrow(self, module: nn.Module, read: Sequence[Tensor]) -> None:
-        held = {**dict(module.named_parameters()), **dict(module.named_buffers())}
-        shapes = {name: tensor.to("meta") for name, tensor in held.items()}
+    def _demand_narrow(self, module: nn.Module, values: Sequence[Tensor]) -> None:
+        tensors = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+        shapes = {name: tensor.to("meta") for name, tensor in tensors.items()}
         try:
-            answer = functional_call(module, shapes, tuple(tensor.to("meta") for tensor in read))
+            answer = functional_call(module, shapes, tuple(tensor.to("meta") for tensor in values))
         except Exception:  # some code needs numbers, and what is wrong shows when it is run
             return
         for each in [answer] if isinstance(answer, Tensor) else answer:
@@ -126,6 +128,44 @@ class Merge(nn.Module):
             inputs = tuple(f * values for f, values in zip(self.factors, inputs, strict=True))
         merged = reduce(MERGES[self.kind], inputs)
         return merged / len(inputs) if self.kind == "average" else merged
+
+
+@final
+class PaddedPool(nn.Module):
+    """Pooling of maps padded at their edges with `filling`, in ways that torch's own refuses.
+
+    Means too: OpenVINO divides those at the border by another number than torch. `pool` itself
+    pads nothing; of its positions the first `size` are kept, all unless given.
+    """
+
+    def __init__(
+        self, pool: nn.Module, edges: Edges, filling: float, size: tuple[int, int] | None = None
+    ) -> None:
+        super().__init__()
+        self.pool, self.edges, self.filling = pool, edges, filling
+        self.size = size
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Maps (N, C, H, W) to maps."""
+        padded = functional.pad(maps, self.edges, value=self.filling)
+        pooled: Tensor = self.pool(padded)
+        return pooled if self.size is None else pooled[:, :, : self.size[0], : self.size[1]]
+
+
+@final
+class Reshape(nn.Module):
+    """Each item in another shape; with `last` the channels of maps count as their last axis."""
+
+    def __init__(self, shape: Sequence[int], last: bool = False) -> None:
+        super().__init__()
+        self.shape, self.last = tuple(shape), last
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Values (N, …) to (N, *shape); maps have their channels first in both."""
+        if self.last and values.dim() == 4:
+            values = values.permute(0, 2, 3, 1)
+        values = values.reshape(values.shape[0], *self.shape)
+        return values.permute(0, 3, 1, 2) if self.last and values.dim() == 4 else values
 
 
 @final

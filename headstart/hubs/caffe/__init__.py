@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final, final
@@ -31,8 +31,17 @@ class Caffe(Hub):
     """
 
     def cards(self, pattern: str) -> Iterable[Card]:
-        """The descriptions of networks in this folder, with the weights beside them."""
-        return _cards(pattern)
+        """The descriptions of networks in this folder, each with the files that may be its own.
+
+        Those are the weights of its name, or else all beside it.
+        """
+        for path in sorted(Path().glob("*.prototxt")):
+            if not fnmatchcase(path.name, pattern) or not _describes(path):
+                continue
+            beside = sorted(Path().glob("*.caffemodel"))
+            own = [weights for weights in beside if weights.stem == path.stem]
+            for end in [f"@{weights.name}" for weights in own or beside] or [""]:
+                yield Card(f"caffe:{path.name}{end}", "image", None, "", None, None, True)
 
     def cards_depend_on(self) -> Sequence[str]:
         """The descriptions and weights in this folder."""
@@ -46,8 +55,7 @@ class Caffe(Hub):
         belong to another network.
         """
         try:
-            from headstart.hubs.caffe.making import backbone
-            from headstart.hubs.caffe.planning import settle
+            from headstart.hubs.caffe.planning import backbone, settle
         except ModuleNotFoundError as error:
             if not str(error.name).startswith("google"):
                 raise
@@ -56,20 +64,6 @@ class Caffe(Hub):
                 "Run: pip install 'headstart[caffe]'"
             ) from None
         return backbone(settle(reference))
-
-
-def _cards(pattern: str) -> Iterator[Card]:
-    """Each description with each file of weights that may be its own, by shell pattern.
-
-    Those are the ones of its name, or else all beside it.
-    """
-    for path in sorted(Path().glob("*.prototxt")):
-        if not fnmatchcase(path.name, pattern) or not _describes(path):
-            continue
-        beside = sorted(Path().glob("*.caffemodel"))
-        own = [weights for weights in beside if weights.stem == path.stem]
-        for end in [f"@{weights.name}" for weights in own or beside] or [""]:
-            yield Card(f"caffe:{path.name}{end}", "image", None, "", None, None, True)
 
 
 def _describes(path: Path) -> bool:

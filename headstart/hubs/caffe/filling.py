@@ -87,8 +87,8 @@ def state_of(blobs: Mapping[str, Sequence[Any]], nodes: Sequence[Node], path: Pa
             for blob in blobs.get(node.layer.name, ())
         ]
         if own:
-            found = _PARTS.get(node.layer.type, _plain)(node.layer, own)
-            state |= {f"{node.name}.{name}": part for name, part in found.items()}
+            parts = _PARTS.get(node.layer.type, _plain)(node.layer, own)
+            state |= {f"{node.name}.{name}": part for name, part in parts.items()}
     return state
 
 
@@ -96,19 +96,18 @@ def _plain(layer: Any, blobs: Sequence[Tensor]) -> State:
     """Weight and bias; the four dimensions of old files are dropped where they are of length 1."""
     names = ["bias"] if layer.type == "Bias" else ["weight", "bias"]
     names += [f"blob {number}" for number in range(len(names), len(blobs))]
-    found = dict(zip(names, blobs, strict=False))
-    if "bias" in found:
-        found["bias"] = _without_ones(found["bias"], 1)
-    if layer.type in ("Scale", "PReLU"):
-        found["weight"] = _without_ones(found["weight"], 1)
-    return found
+    parts = dict(zip(names, blobs, strict=False))
+    for name in ("bias", "weight") if layer.type in ("Scale", "PReLU") else ("bias",):
+        if name in parts:
+            parts[name] = _without_ones(parts[name], 1)
+    return parts
 
 
 def _inner_product(layer: Any, blobs: Sequence[Tensor]) -> State:
-    found = _plain(layer, blobs)
-    weight = _without_ones(found["weight"], 2)
-    found["weight"] = weight.T.contiguous() if layer.inner_product_param.transpose else weight
-    return found
+    parts = _plain(layer, blobs)
+    weight = _without_ones(parts["weight"], 2)
+    parts["weight"] = weight.T.contiguous() if layer.inner_product_param.transpose else weight
+    return parts
 
 
 def _batch_norm(_: Any, blobs: Sequence[Tensor]) -> State:
@@ -118,8 +117,8 @@ def _batch_norm(_: Any, blobs: Sequence[Tensor]) -> State:
     total = float(blobs[2])
     share = 1 / total if total else 0.0
     means, variances = (_without_ones(blob, 1) * share for blob in blobs[:2])
-    counted = torch.tensor(0)
-    return {"running_mean": means, "running_var": variances, "num_batches_tracked": counted}
+    batches = torch.tensor(0)
+    return {"running_mean": means, "running_var": variances, "num_batches_tracked": batches}
 
 
 def _without_ones(blob: Tensor, least: int) -> Tensor:

@@ -10,7 +10,7 @@ from typing import Final, final
 import torch
 from torch import nn
 
-from headstart.errors import HeadstartError
+from headstart.errors import HeadstartError, reason
 from headstart.hubs.caffe.building import (
     TYPES,
     Filler,
@@ -45,10 +45,10 @@ class Built:
 class _Builder:
     """Adds one layer after another, and runs each on the shapes of its inputs."""
 
-    def __init__(self, what: str, shape: Shape, taken: Iterable[str]) -> None:
+    def __init__(self, what: str, shape: Shape, names: Iterable[str]) -> None:
         self.what = what
         example = torch.empty(2, *shape, device="meta")
-        self.graph = LayerGraph(example, 2 * _WIDEST, taken)
+        self.graph = LayerGraph(example, 2 * _WIDEST, names)
         self.fillers: dict[str, Filler] = {}
 
     def shape(self, place: int) -> Shape:
@@ -71,19 +71,20 @@ class _Builder:
             if kind == "InnerProduct" and inputs and len(self.shape(inputs[0])) > 1:
                 inputs = [self.added(f"{node.name}_flatten", nn.Flatten(), inputs[0])]
             with torch.device("meta"):
-                made = make(layer, [self.shape(place) for place in inputs])
-            places = self.graph.add(node.name, made.module, inputs)
+                translated = make(layer, [self.shape(place) for place in inputs])
+            places = self.graph.add(node.name, translated.module, inputs)
             if len(places) != len(node.tops):
                 raise UnsuitableError(f"it has {len(node.tops)} outputs instead of {len(places)}")
         except Exception as error:  # torch's modules refuse what can't be in many ways
-            reason = str(error).strip().partition("\n")[0].rstrip(".")[:200]
+            fault = reason(error)
             if isinstance(error, TooWideError):
-                reason = f"it would compute {error.count} numbers an item"
+                fault = f"it would compute {error.count} numbers an item"
             raise HeadstartError(
-                f"{self.what} has a layer {layer.name!r} of type {kind!r} that can't be: {reason}. "
+                f"{self.what} has a layer {layer.name!r} of type {kind!r} that can't be: {fault}. "
                 "Mend it, or give pictures of another size= or channels=."
             ) from None
-        self.fillers |= {f"{node.name}.{part}": filler for part, filler in made.fillers.items()}
+        for name, filler in translated.fillers.items():
+            self.fillers[f"{node.name}.{name}"] = filler
         return places
 
 
@@ -103,8 +104,8 @@ def build(selection: Selection, shape: Shape, reverse: bool, what: str) -> Built
         place = builder.added("rgb_to_bgr", BlueFirst(), 0)
     places: dict[Blob, int] = {selection.pictures: place}
     for node in selection.nodes:
-        found = builder.layer(node, [places[blob] for blob in node.bottoms])
-        places |= dict(zip(node.tops, found, strict=True))
+        answers = builder.layer(node, [places[blob] for blob in node.bottoms])
+        places |= dict(zip(node.tops, answers, strict=True))
     last = places[selection.features]
     linear = _linear(selection.head, builder.shape(last))
     if len(builder.shape(last)) == 3 and not linear:  # features at every position

@@ -49,7 +49,6 @@ class Keras(Hub):
         from headstart.hubs.keras import applications
 
         applications.demand("h5py", reference)
-        from headstart.hubs.keras.making import backbone
-        from headstart.hubs.keras.planning import settle
+        from headstart.hubs.keras.planning import backbone, settle
 
         return backbone(settle(reference))

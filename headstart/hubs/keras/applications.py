@@ -10,7 +10,7 @@ import os
 import random
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from functools import lru_cache, partial
 from importlib import import_module
@@ -21,7 +21,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
-from headstart.errors import HeadstartError, WeightsError
+from headstart.errors import HeadstartError, WeightsError, reason
 from headstart.hubs.keras.graph import KerasLayer, snake
 
 _VARIABLE: Final = "KERAS_BACKEND"
@@ -46,14 +46,13 @@ def description(name: str, size: int, channels: int, settings: tuple[tuple[str, 
     with library() as keras:
         build = builder(keras, name)
         try:
-            made = build(weights=None, input_shape=(size, size, channels), **dict(settings))
+            network = build(weights=None, input_shape=(size, size, channels), **dict(settings))
         except (ValueError, RuntimeError) as error:
-            reason = str(error).strip().partition("\n")[0].rstrip(".")[:160]
             raise HeadstartError(
-                f"keras:{name} can't be built for pictures of {channels}x{size}x{size} ({reason}). "
-                "Give another size= or channels=, or none."
+                f"keras:{name} can't be built for pictures of {channels}x{size}x{size} "
+                f"({reason(error)}). Give another size= or channels=, or none."
             ) from error
-        return _renumbered(json.loads(made.to_json()))
+        return _renumbered(json.loads(network.to_json()))
 
 
 def fetch(name: str, path: Path, settings: tuple[tuple[str, Any], ...]) -> None:
@@ -65,10 +64,9 @@ def fetch(name: str, path: Path, settings: tuple[tuple[str, Any], ...]) -> None:
         try:
             builder(keras, name)(weights="imagenet", **dict(settings))
         except Exception as error:  # Keras raises plain Exceptions for what the network does
-            reason = str(error).strip().partition("\n")[0].rstrip(".")[:200]
             what = f"keras:{name}"
             raise WeightsError(
-                f"The weights of {what} could not be fetched ({reason}). Give a local "
+                f"The weights of {what} could not be fetched ({reason(error)}). Give a local "
                 f"file with {what}@FILE, or take random weights with {what}?pretrained=false."
             ) from error
     if not path.is_file():
@@ -77,7 +75,7 @@ def fetch(name: str, path: Path, settings: tuple[tuple[str, Any], ...]) -> None:
         )
 
 
-def open_code(layer: KerasLayer, read: Sequence[Tensor]) -> nn.Module:
+def open_code(layer: KerasLayer) -> nn.Module:
     """A layer that runs the user's code, which must be trusted already."""
     demand("keras", f"The layer {layer.name}")
     with library() as keras:
@@ -96,13 +94,13 @@ def does_nothing(layer: KerasLayer, values: Tensor) -> bool:
         return False
     shape = values.permute(0, 2, 3, 1).shape if values.dim() == 4 else values.shape
     draw = torch.rand(shape, generator=torch.Generator().manual_seed(0))
-    named = [float(v) for v in settings.values() if isinstance(v, int | float)]
-    tried = [draw, draw * 255, draw * 600 - 300, *(torch.full(shape, v) for v in named)]
+    numbers = [float(v) for v in settings.values() if isinstance(v, int | float)]
+    probes = [draw, draw * 255, draw * 600 - 300, *(torch.full(shape, v) for v in numbers)]
     with library() as keras, torch.no_grad():
         kind: Any = getattr(keras.layers, layer.kind, None)
         try:
-            made = kind.from_config({"name": "asked", **settings})
-            return all(torch.equal(made(given, training=False), given) for given in tried)
+            own = kind.from_config({"name": "probe", **settings})
+            return all(torch.equal(own(probe, training=False), probe) for probe in probes)
         except Exception:  # it is none of Keras' layers, or can't read this
             return False
 
@@ -114,8 +112,8 @@ def builder(keras: Any, name: str) -> Callable[..., Any]:
     that Keras gives it.
     """
     if name != "NASNetMobile":
-        found: Callable[..., Any] = getattr(keras.applications, name)
-        return found
+        function: Callable[..., Any] = getattr(keras.applications, name)
+        return function
     return partial(
         import_module("keras.src.applications.nasnet").NASNet,
         penultimate_filters=1056,
@@ -132,13 +130,13 @@ class _Code(nn.Module):
 
     def __init__(self, layer: Any) -> None:
         super().__init__()
-        self.held = (layer,)  # not a submodule: it has nothing to save
+        self.layer = (layer,)  # not a submodule: it has nothing to save
 
     def forward(self, values: Tensor) -> Tensor:
         """What its function answers."""
-        given = values.permute(0, 2, 3, 1) if values.dim() == 4 else values
-        made: Tensor = self.held[0](given, training=self.training)
-        return made.permute(0, 3, 1, 2) if made.dim() == 4 else made
+        values = values.permute(0, 2, 3, 1) if values.dim() == 4 else values
+        answer: Tensor = self.layer[0](values, training=self.training)
+        return answer.permute(0, 3, 1, 2) if answer.dim() == 4 else answer
 
 
 @contextmanager
@@ -178,16 +176,16 @@ def _renumbered(model: Any) -> Any:
 
     Keras counts over all networks of a process, so that they would differ from one to the next.
     """
-    made_up: dict[str, list[tuple[int, str]]] = {}
+    counted: dict[str, list[tuple[int, str]]] = {}
     for layer in model["config"]["layers"]:
         kind, name = snake(layer["class_name"]), layer["name"]
         number = name.removeprefix(f"{kind}_")
         if name == kind or number.isdigit():
-            made_up.setdefault(kind, []).append((0 if name == kind else int(number), name))
+            counted.setdefault(kind, []).append((0 if name == kind else int(number), name))
     names = {
         name: f"{kind}_{number}" if number else kind
-        for kind, found in made_up.items()
-        for number, (_, name) in enumerate(sorted(found))
+        for kind, numbered in counted.items()
+        for number, (_, name) in enumerate(sorted(numbered))
     }
     return _replaced(model, names)
 

@@ -135,43 +135,43 @@ def _share(numbers: str) -> str:
     return ",".join(str(float(number) / 255) for number in numbers.split(","))
 
 
-APPLICATIONS: Final = {made.name: made for made in _applications()}
+APPLICATIONS: Final = {each.name: each for each in _applications()}
 
 
 def cards(pattern: str) -> Iterator[Card]:
     """Describe the networks whose name matches the shell pattern, in any case."""
-    for made in APPLICATIONS.values():
-        if fnmatchcase(made.name.lower(), pattern.lower()):
+    for application in APPLICATIONS.values():
+        if fnmatchcase(application.name.lower(), pattern.lower()):
             yield Card(
-                reference=f"keras:{made.name}",
+                reference=f"keras:{application.name}",
                 modality="image",
-                parameters=made.parameters,
-                input=f"3x{made.size}x{made.size}",
-                licence=made.licence,
-                trained_on=made.trained_on,
-                at_hand=stored(made).is_file(),
-                accuracy=made.accuracy,
-                year=made.year,
-                path=escape(str(stored(made))),
+                parameters=application.parameters,
+                input=f"3x{application.size}x{application.size}",
+                licence=application.licence,
+                trained_on=application.trained_on,
+                at_hand=stored(application).is_file(),
+                accuracy=application.accuracy,
+                year=application.year,
+                path=escape(str(stored(application))),
             )
 
 
 def stored(
-    made: Application, size: int = 224, alpha: float = 1.0, minimalistic: bool = False
+    application: Application, size: int = 224, alpha: float = 1.0, minimalistic: bool = False
 ) -> Path:
     """Where Keras keeps these weights on this machine, whether they are there or not."""
     home = os.environ.get("KERAS_HOME") or Path.home() / ".keras"
-    return Path(home).expanduser() / "models" / _file(made, size, alpha, minimalistic)
+    return Path(home).expanduser() / "models" / _file(application, size, alpha, minimalistic)
 
 
-def _file(made: Application, size: int, alpha: float, minimalistic: bool) -> str:
-    if made.name == "MobileNet":
+def _file(application: Application, size: int, alpha: float, minimalistic: bool) -> str:
+    if application.name == "MobileNet":
         share = {1.0: "1_0", 0.75: "7_5", 0.5: "5_0"}.get(alpha, "2_5")
         return f"mobilenet_{share}_{size if size in (128, 160, 192, 224) else 224}_tf.h5"
-    if made.name == "MobileNetV2":
+    if application.name == "MobileNetV2":
         side = size if size in (96, 128, 160, 192, 224) else 224
         return f"mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{alpha}_{side}.h5"
-    if made.family == "MobileNetV3":
-        kind = made.file.removeprefix("mobilenet_v3_") + "_minimalistic" * minimalistic
+    if application.family == "MobileNetV3":
+        kind = application.file.removeprefix("mobilenet_v3_") + "_minimalistic" * minimalistic
         return f"weights_mobilenet_v3_{kind}_224_{alpha}_float.h5"
-    return made.file
+    return application.file
