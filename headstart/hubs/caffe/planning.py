@@ -188,9 +188,11 @@ def backbone(spec: CaffeSpec) -> Backbone:
         draw(spec.built)
     else:
         head = load(spec.built, spec.state, head_name, source)
-        head_removal.demand_finite(network, example, source)
+    features = head_removal.run(network, example, spec.what)
+    if spec.state is not None:
+        head_removal.demand_finite(features, source)
     return head_removal.backbone(
-        head_removal.headless(network, example, spec.built.feature_dim, head, head_name),
+        head_removal.headless(network, example, features, head, head_name),
         spec.reference,
         architecture=spec.architecture,
         pretrained=spec.state is not None,

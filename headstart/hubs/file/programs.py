@@ -18,7 +18,7 @@ from typing import Any, Final, final
 import torch
 from torch import Tensor, fx, nn
 
-from headstart.errors import HeadstartError, WeightsError
+from headstart.errors import HeadstartError, WeightsError, named_reason
 from headstart.hubs.file.planning import FileSpec
 from headstart.loading import head_removal
 from headstart.loading.head_removal import Headless
@@ -90,7 +90,7 @@ def open_exported(spec: FileSpec, example: Tensor) -> Headless:
     except Exception as error:  # its reader fails in any way
         raise HeadstartError(
             f"{spec.path} is not a program of torch.export that this torch reads "
-            f"({head_removal.first_line(error)}). Export it again with torch {torch.__version__}."
+            f"({named_reason(error)}). Export it again with torch {torch.__version__}."
         ) from error
     for size in (2, 3):  # the network's own guards say what it was exported for
         batch = torch.cat([example, example[:1]])[:size]
@@ -158,7 +158,7 @@ def _load_script(spec: FileSpec) -> Any:
             network = _read_script(io.BytesIO(spec.content), map_location="cpu")
     except Exception as error:
         raise HeadstartError(
-            f"{spec.path} can't be loaded as TorchScript ({head_removal.first_line(error)}). "
+            f"{spec.path} can't be loaded as TorchScript ({named_reason(error)}). "
             "Copy it or save it again."
         ) from error
     return network.eval()

@@ -11,10 +11,9 @@ from torch import Tensor, nn
 
 from headstart.contracts import Backbone
 from headstart.contracts.references import Reference
-from headstart.errors import HeadstartError
+from headstart.errors import HeadstartError, reason
 from headstart.hubs.graph.planning import GraphSpec
 from headstart.loading import head_removal
-from headstart.loading import openvino_graph as graph
 
 
 @final
@@ -79,7 +78,7 @@ def _try(spec: GraphSpec, made: Backbone) -> None:
                 rows = stage.eval()(rows)
     except Exception as error:  # a network of any author fails in any way
         raise HeadstartError(
-            f"{spec.path} can't run on pictures of {sides} ({graph.reason(error)}). "
+            f"{spec.path} can't run on pictures of {sides} ({reason(error)}). "
             "Give the size= that it wants, or save it again."
         ) from error
     if rows.shape != (2, made.feature_dim):

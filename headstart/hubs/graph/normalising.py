@@ -11,7 +11,7 @@ from typing import Any, Final, final
 import numpy as np
 import torch
 
-from headstart.errors import HeadstartError
+from headstart.errors import HeadstartError, reason
 from headstart.hubs.graph.cutting import Cut
 from headstart.hubs.graph.planning import FOLDER, GraphSpec
 from headstart.loading import openvino_graph as graph
@@ -131,7 +131,7 @@ def _model(spec: GraphSpec, cut: Cut, entry: Any, sides: tuple[int, int, int], l
     except RuntimeError as error:
         raise HeadstartError(
             f"{spec.path} can't take pictures of {'x'.join(map(str, sides))} "
-            f"({graph.reason(error)}). Give the size= that it wants."
+            f"({reason(error)}). Give the size= that it wants."
         ) from error
     return model
 

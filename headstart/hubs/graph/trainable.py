@@ -10,7 +10,7 @@ from typing import Any, Final, final
 import torch
 from torch import Tensor, nn
 
-from headstart.errors import HeadstartError
+from headstart.errors import HeadstartError, reason
 from headstart.hubs.graph import operations
 from headstart.hubs.graph.assembling import Opened, Positions, example
 from headstart.hubs.graph.cutting import Cut, cut
@@ -19,7 +19,6 @@ from headstart.hubs.graph.planning import GraphSpec
 from headstart.hubs.graph.reading import read
 from headstart.hubs.graph.rewriting import rewrite
 from headstart.loading import head_removal
-from headstart.loading import openvino_graph as graph
 from headstart.loading.stages import find_stages
 
 FILE: Final = "graph.onnx"  # what a saved model calls the network up to its features
@@ -113,7 +112,7 @@ def _up_to(spec: GraphSpec, taken: Cut, entry: Any) -> bytes:
         content: bytes = part.SerializeToString()
     except Exception as error:  # its checks raise nearly anything
         raise HeadstartError(
-            f"{spec.path} can't be cut at {taken.name} ({graph.reason(error)}). "
+            f"{spec.path} can't be cut at {taken.name} ({reason(error)}). "
             "Name another tensor with output=NAME."
         ) from error
     return content
@@ -133,7 +132,7 @@ def _converted(spec: GraphSpec, content: bytes) -> nn.Module:
         ) from error
     except Exception as error:
         raise HeadstartError(
-            f"{spec.path} can't be turned into a network of torch ({graph.reason(error)}). "
+            f"{spec.path} can't be turned into a network of torch ({reason(error)}). "
             "Leave trainable=true out and use -s feature-extraction."
         ) from error
     return _train_all(network)
@@ -144,7 +143,7 @@ def _operation(error: Exception) -> str:
     named = re.search(r"operation_type='([^']*)', version=(\d+)", str(error))
     if named and "quantize" in named[1].lower():
         return "it is quantised"
-    return f"{named[1]} of version {named[2]}" if named else graph.reason(error)
+    return f"{named[1]} of version {named[2]}" if named else reason(error)
 
 
 def _features(spec: GraphSpec, network: nn.Module, pictures: Tensor) -> int:
@@ -156,7 +155,7 @@ def _features(spec: GraphSpec, network: nn.Module, pictures: Tensor) -> int:
     except Exception as error:  # a converted network fails in any way
         raise HeadstartError(
             f"{spec.path} can't run on two pictures of {'x'.join(map(str, pictures.shape[1:]))} "
-            f"at a time ({graph.reason(error)}). {_EXPORT}"
+            f"at a time ({reason(error)}). {_EXPORT}"
         ) from error
     if both.shape != alone.shape or not torch.allclose(both, alone, rtol=1e-3, atol=1e-4):
         raise HeadstartError(f"{spec.path} takes one picture at a time. {_EXPORT}")

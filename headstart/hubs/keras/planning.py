@@ -229,18 +229,17 @@ def backbone(spec: KerasSpec) -> Backbone:
     built = build(spec.graph, example, spec.what, behead=spec.options.head, front=_front(spec))
     head_name = plain(built.head.name) if built.head else head_removal.free_name(built.network)
     head = _fill(spec, built, head_name)
-    pretrained = spec.file is not None or spec.tensors is not None
-    if pretrained:
-        source = spec.tensors or (spec.file and spec.file.path)
-        head_removal.demand_finite(built.network, example, source)
-    published = spec.application if pretrained and spec.reference.weights is None else None
+    head = head if built.classifies else None
+    features = head_removal.run(built.network, example, spec.what)
+    source = spec.tensors or (spec.file and spec.file.path)
+    if source is not None:
+        head_removal.demand_finite(features, source)
+    published = spec.application if source is not None and spec.reference.weights is None else None
     return head_removal.backbone(
-        head_removal.headless(
-            built.network, example, built.feature_dim, head if built.classifies else None, head_name
-        ),
+        head_removal.headless(built.network, example, features, head, head_name),
         spec.reference,
         architecture=spec.architecture,
-        pretrained=pretrained,
+        pretrained=source is not None,
         preprocess=spec.preprocess,
         files={NETWORK: spec.content} if spec.content else {},
         terms=(published.licence, published.trained_on) if published else (None, None),

@@ -20,7 +20,7 @@ from huggingface_hub import constants
 from torch import nn
 
 from headstart.contracts.references import literal
-from headstart.errors import HeadstartError, UnknownNameError
+from headstart.errors import HeadstartError, UnknownNameError, named_reason
 from headstart.hubs.torch_hub.fetching import ENTRIES
 from headstart.hubs.torch_hub.planning import TorchHubSpec
 from headstart.loading import head_removal
@@ -150,7 +150,7 @@ def _failure(spec: TorchHubSpec, what: str, error: BaseException) -> HeadstartEr
     own = any(Path(name).parts[0] in (missing, f"{missing}.py") for name in spec.code.files)
     advice = "Check its options, or give another ref"
     advice = f"Install {missing}" if missing and not own else advice
-    return HeadstartError(f"{what} ({head_removal.first_line(error)}).{offline} {advice}.")
+    return HeadstartError(f"{what} ({named_reason(error)}).{offline} {advice}.")
 
 
 def _demand_dependencies(spec: TorchHubSpec, folder: Path) -> None:
