@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, final
 
@@ -41,10 +41,10 @@ class Headless:
     pool: nn.Module = field(default_factory=nn.Identity)
 
 
-def example(preprocess: Preprocess) -> Tensor:
+def example(preprocess: Preprocess, draw: Callable[..., Tensor] = torch.randn) -> Tensor:
     """Two pictures of noise, as a network is fed them: always the same."""
     sides = [preprocess[side] for side in ("channels", "height", "width")]
-    return torch.randn(2, *sides, generator=torch.Generator().manual_seed(0))
+    return draw(2, *sides, generator=torch.Generator().manual_seed(0))
 
 
 def demand_finite(features: Tensor, source: object) -> None:
