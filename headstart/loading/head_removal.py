@@ -109,8 +109,7 @@ def behead(network: nn.Module, example: Tensor, what: str) -> tuple[str, nn.Line
     if not isinstance(last, nn.Linear) or not torch.equal(answer, outputs) or features.dim() != 2:
         refuse_probabilities(outputs, what)
         return None
-    parent, _, leaf = names[last].rpartition(".")
-    setattr(network.get_submodule(parent), leaf, nn.Identity())
+    network.set_submodule(names[last], nn.Identity())
     if not torch.equal(run(network, example, what), features):
         raise HeadstartError(
             f"{what} uses its last linear layer {names[last]} in other ways than by calling it "

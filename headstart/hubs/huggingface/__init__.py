@@ -51,14 +51,17 @@ class HuggingFace(Hub):
                 f"{reference} needs the package transformers, which is not installed. "
                 "Run: pip install 'headstart[text]'"
             )
-        from headstart.hubs.huggingface import building, pictures, static
+        from headstart.hubs.huggingface import building, static
         from headstart.hubs.huggingface.families import family
         from headstart.hubs.huggingface.layout import lay_out
+        from headstart.hubs.huggingface.pictures import building as pictures
+        from headstart.hubs.huggingface.pictures import planning
+        from headstart.hubs.huggingface.pictures.families import FAMILIES, WHOLE
         from headstart.hubs.huggingface.planning import settle
 
         layout = lay_out(reference)
-        if pictures.are_read_by(layout.kind):
-            return pictures.backbone(layout)
+        if layout.kind in (*FAMILIES, *WHOLE):
+            return pictures.backbone(planning.settle(layout))
         spec = settle(layout)
         if spec.family is None and spec.sentences is not None:
             return static.backbone(spec, spec.sentences)

@@ -19,10 +19,9 @@ from headstart.hubs.huggingface.reading import (
     read_json,
 )
 from headstart.hubs.huggingface.sentences import STATIC, first_module
-from headstart.loading.weights import TORCH_SUFFIXES
+from headstart.loading.weights import names_file
 from headstart.loading.weights.sizes import check_sizes
 
-_SUFFIXES: Final = (".safetensors", *TORCH_SUFFIXES)
 _LEFT_OUT: Final = frozenset(  # of this or that copy of the model, or leading to code we don't run
     """auto_map _name_or_path dtype torch_dtype num_labels id2label label2id problem_type
     architectures _attn_implementation attn_implementation _attn_implementation_internal
@@ -53,6 +52,11 @@ class Layout:
     def what(self) -> str:
         """How messages call the model."""
         return f"hf:{self.reference.name}"
+
+    @property
+    def pretrained(self) -> bool:
+        """Whether weights come from somewhere."""
+        return self.file is not None or self.reference.option("pretrained", True)
 
     @property
     def kind(self) -> str:
@@ -100,11 +104,11 @@ def _plain(content: Mapping[str, Any]) -> dict[str, Any]:
 
 def _file(reference: Reference) -> Path | None:
     """The local file after @, or None where @ names a revision or is not there."""
-    given = reference.weights
-    if given is None:
+    weights = reference.weights
+    if weights is None:
         return None
-    named = Path(given).exists() or given.lower().endswith(_SUFFIXES)
-    return Path(given) if named or Path(reference.name).expanduser().is_dir() else None
+    file = names_file(weights) or Path(reference.name).expanduser().is_dir()
+    return Path(weights) if file else None
 
 
 def _reads(folder: Path) -> bool:

@@ -1,20 +1,31 @@
-"""Weights read safely, and put into a network by transformers itself, which knows older names."""
+"""Weights read safely, and put into a network under the names that it has today.
+
+Of pictures by transformers itself, which knows older names; of texts by ours, so that poolings and
+heads that a checkpoint lacks, or has beside, are told apart.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, Final, final
 
 import torch
 from torch import nn
 
 from headstart.errors import WeightsError
+from headstart.hubs.huggingface.families import Family
 from headstart.hubs.huggingface.fetching import weight_files
 from headstart.hubs.huggingface.layout import Layout
-from headstart.loading.weights import State, read
+from headstart.loading.weights import State, linear, load_into, read
+
+HEAD: Final = "head"  # what the head over pooled tokens is called
+_OLD: Final = {".gamma": ".weight", ".beta": ".bias"}  # of norms, in checkpoints of 2018
+_TABLES: Final = (".position_ids", ".token_type_ids")  # that older versions saved
+_PARTS: Final = ("weight", "bias")
 
 
 @final
@@ -92,3 +103,83 @@ def quiet() -> Iterator[None]:
         logging.set_verbosity(verbosity)
         if bars:
             logging.enable_progress_bar()
+
+
+@final
+@dataclass(frozen=True)
+class Checkpoint:
+    """Tensors as transformers' classifier names them: the encoder's with its prefix.
+
+    `exact` says that the user named the file, so that nothing in it may be left over.
+    """
+
+    state: State
+    what: str
+    exact: bool
+    apart: tuple[str, ...] = ()  # what names begin with that are not the network's
+
+    def has_own_pooling(self, family: Family) -> bool:
+        """Whether the model's own pooling was trained."""
+        return family.trained in self.state
+
+
+def checkpoint(
+    found: State, what: str, family: Family, exact: bool, apart: tuple[str, ...] = ()
+) -> Checkpoint:
+    """Give the tensors of a file today's names, but for those that begin `apart`."""
+    bare = any(name.startswith(f"{family.embeddings[0]}.") for name in found)
+    heads = {f"{HEAD}.{part}" for part in _PARTS}
+    state: State = {}
+    for name, tensor in found.items():
+        for old, new in _OLD.items():
+            name = name.removesuffix(old) + new if name.endswith(old) else name
+        if not name.endswith(_TABLES):
+            outside = name in heads or name.startswith(apart)
+            state[f"{family.prefix}.{name}" if bare and not outside else name] = tensor
+    return Checkpoint(state, what, exact, apart)
+
+
+def fill(network: nn.Module, given: Checkpoint, family: Family, own: bool) -> nn.Linear | None:
+    """Load the network, which has no head, and answer the head that the checkpoint holds.
+
+    Own pooling that a checkpoint was saved without keeps the network's values. Raises WeightsError
+    where the tensors are not those of the network.
+    """
+    cut = "" if own else f"{family.prefix}."
+    wanted = {f"{cut}{name}": tensor for name, tensor in network.state_dict().items()}
+    head = f"{family.head if own else HEAD}."
+    parts = {name: t for name, t in given.state.items() if name in {head + p for p in _PARTS}}
+    dropped = set(parts) | _dropped(given, family, network) - set(wanted)
+    dropped |= {name for name in given.state if name.startswith(given.apart)}
+    state = {name: tensor for name, tensor in given.state.items() if name not in dropped}
+    if not given.exact and not given.has_own_pooling(family):
+        state |= {n: t for n, t in wanted.items() if n not in state and _pools(n, family)}
+    load_into(network, {name.removeprefix(cut): t for name, t in state.items()}, given.what)
+    return linear({n.removeprefix(head): t for n, t in parts.items()}, None, given.what)
+
+
+def _dropped(given: Checkpoint, family: Family, network: Any) -> set[str]:
+    """Tensors that a network may do without: a pooler and, where the user names no file, more.
+
+    That is the heads of what it was pretrained on, and what transformers itself leaves out.
+    """
+    inner = f"{family.prefix}."
+    left = [] if given.exact else network._keys_to_ignore_on_load_unexpected or []
+    return {
+        name
+        for name in given.state
+        if name.startswith(_pooler(family))
+        or (not given.exact and not name.startswith(inner))
+        or any(re.search(pattern, name) for pattern in left)
+    }
+
+
+def _pools(name: str, family: Family) -> bool:
+    """Whether a tensor belongs to own pooling."""
+    inner = f"{family.prefix}."
+    return not name.startswith(inner) or name.startswith(_pooler(family))
+
+
+def _pooler(family: Family) -> str:
+    """What the names of the encoder's pooler begin with; no name, where it has none."""
+    return f"{family.prefix}.{family.pooler}." if family.pooler else "\0"

@@ -43,11 +43,6 @@ class TextSpec(LoadSpec[TextOptions]):
     family: Family | None
     sentences: Sentences | None  # how the model itself pools, where it says so and may
 
-    @property
-    def pretrained(self) -> bool:
-        """Whether weights come from somewhere."""
-        return self.layout.file is not None or self.options.pretrained
-
 
 def settle(layout: Layout) -> TextSpec:
     """Check the options, and read what the files say of the network.

@@ -127,13 +127,16 @@ def _seen(network: nn.Module, sides: Sequence[int]) -> int:
 
 def numbers(file: Path) -> int:
     """How many numbers a file of weights holds, at most."""
-    if file.suffix == ".safetensors":
-        try:
-            with safe_open(file, framework="pt") as opened:
-                return sum(math.prod(opened.get_slice(n).get_shape()) for n in opened.keys())
-        except (SafetensorError, OSError, ValueError):
-            pass  # reading it says what is wrong
-    return file.stat().st_size if file.is_file() else 0
+    return numbers_in_header(file) or (file.stat().st_size if file.is_file() else 0)
+
+
+def numbers_in_header(file: Path) -> int | None:
+    """How many numbers a safetensors file holds; None of another, and of a damaged one."""
+    try:
+        with safe_open(file, framework="pt") as opened:
+            return sum(math.prod(opened.get_slice(n).get_shape()) for n in opened.keys())
+    except (SafetensorError, OSError, ValueError):  # reading it says what is wrong
+        return None
 
 
 def _memory() -> int:

@@ -53,11 +53,6 @@ class PictureSpec(LoadSpec[PictureOptions]):
         """Whether features are those that transformers' own classifier is over."""
         return self.options.pooling == "own"
 
-    @property
-    def pretrained(self) -> bool:
-        """Whether weights come from somewhere."""
-        return self.layout.file is not None or self.options.pretrained
-
 
 def settle(layout: Layout) -> PictureSpec:
     """Check the options, and read what the files say of network and pictures.
