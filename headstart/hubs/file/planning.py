@@ -90,11 +90,7 @@ def settle(reference: Reference) -> FileSpec:
             f"{path} can't be read ({error.strerror}). Write {_FORM}, or give another file."
         ) from None
     sha256 = hashlib.sha256(content).hexdigest()
-    if options.sha256 not in ("", sha256):
-        raise HeadstartError(
-            f"{path} has changed since the model was made of it: its SHA-256 is {sha256}, not "
-            f"{options.sha256}. Put the old file back."
-        )
+    trust.demand_same(path, sha256, options.sha256)
     trust.demand(reference, path, sha256)
     return FileSpec(reference, options, path, function, content, preprocess)
 

@@ -56,8 +56,8 @@ def _stands_alone(spec: FileSpec, tree: ast.Module) -> None:
             names.append("." if node.level else str(node.module))
     for name in names:
         beside, top = spec.path.parent, name.partition(".")[0]
-        found = (beside / f"{top}.py").is_file() or (beside / top / "__init__.py").is_file()
-        if name.startswith(".") or found:
+        own = (beside / f"{top}.py").is_file() or (beside / top / "__init__.py").is_file()
+        if name.startswith(".") or own:
             raise HeadstartError(
                 f"{spec.path} imports {'relatively' if name == '.' else name} from the files "
                 "beside it, which a saved model would lack. Put the network into one file."

@@ -32,6 +32,7 @@ from headstart.loading import head_removal
 from headstart.loading.openvino_graph import Graph as Network
 from headstart.loading.weights import load_into
 from headstart.loading.weights import read as read_weights
+from headstart.runtime import trust
 
 FILE: Final = "graph.xml"  # what a saved model calls the structure
 
@@ -121,10 +122,7 @@ def _with(
 ) -> Opened:
     content = network.xml.encode()
     sha256 = hashlib.sha256(content).hexdigest()
-    if spec.options.sha256 not in ("", sha256):
-        raise HeadstartError(
-            f"{spec.path} has changed since the model was made of it. Put the old file back."
-        )
+    trust.demand_same(spec.path, sha256, spec.options.sha256)
     dimension = structure.features(network.xml) or 0
     body = head_removal.Headless(
         network=network,

@@ -55,7 +55,8 @@ def backbone(spec: TextSpec, family: Family) -> Backbone:
     steps = [pooling, *attach(network, spec, given, spec.config.hidden_size * _ways(pooling))]
     stages, pool = cut(network, family, spec.config, steps)
     length = read.preprocess["max_length"]
-    way = {"pooling": "own" if isinstance(pooling, OwnPooling) else pooling.ways[0]}
+    options = {"pooling": "own" if isinstance(pooling, OwnPooling) else pooling.ways[0]}
+    options = ({} if spec.sentences else options) | {"max_length": str(length)}
     width = text_width([*stages.values(), pool], spec.what)
     demand_fit(head, width, given.what if given else spec.what, spec.what)
     return Backbone(
@@ -65,9 +66,7 @@ def backbone(spec: TextSpec, family: Family) -> Backbone:
         modality="text",
         preprocess=read.preprocess,
         origin=origin(spec.layout, [*stages.values(), pool]),
-        architecture=architecture(
-            spec.layout, **({} if spec.sentences else way), max_length=str(length)
-        ),
+        architecture=architecture(spec.layout, **options),
         head=head,
         head_name=family.head if own else HEAD,
         delicate=True,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -20,7 +19,7 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils.tqdm import tqdm
 
-from headstart.errors import HeadstartError, WeightsError
+from headstart.errors import HeadstartError, WeightsError, named_reason
 from headstart.hubs.huggingface.reading import (
     ADAPTER,
     BESIDE,
@@ -31,7 +30,7 @@ from headstart.hubs.huggingface.reading import (
     WEIGHTS,
     read_json,
 )
-from headstart.loading.downloads import cut_off
+from headstart.loading.downloads import cut_off, file_sha256
 
 INDEX: Final = ".index.json"
 ADAPTED: Final = "adapter_model.safetensors"
@@ -200,9 +199,8 @@ def _refusal(error: Exception, asked: str) -> str:
         )
     if status == 404:
         return f"{asked} is not on the Hub ({status}). Check the name."
-    reason = str(error).strip().partition("\n")[0].rstrip(".")[:160]
     return (
-        f"The files of {asked} could not be fetched ({type(error).__name__}: {reason}). "
+        f"The files of {asked} could not be fetched ({named_reason(error)}). "
         "Try again; what arrived whole is kept."
     )
 
@@ -212,9 +210,7 @@ def _verify(file: Path, asked: str) -> None:
     expected = Path(os.readlink(file)).name if file.is_symlink() else ""
     if not _SHA256.fullmatch(expected):
         return  # copied, as on file systems without links, or kept in git and without a sha256
-    with file.open("rb") as opened:
-        found = hashlib.file_digest(opened, "sha256").hexdigest()
-    if found != expected:
+    if file_sha256(file) != expected:
         blob = file.parent / os.readlink(file)
         for damaged in (file, blob):
             damaged.unlink(missing_ok=True)

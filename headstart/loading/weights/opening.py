@@ -111,17 +111,15 @@ def read(path: str | Path, averaged: bool = True) -> Weights:
         raise WeightsError(f"{path} can't be read ({error.strerror}). Check it.") from None
     if not path.is_file():
         raise WeightsError(f"{path} is not a file. Give a .safetensors or .pth file of weights.")
-    found = kind(path)
-    if found == SAFETENSORS:
-        state, metadata = _read_safetensors(path)
-        unwrapped = unwrap(state, path, averaged)
-        return Weights(unwrapped.state, metadata, unwrapped.notes)
-    if found == INDEX:
+    form = kind(path)
+    if form == INDEX:
         return _read_index(path, averaged)
-    unwrapped = unwrap(_read_torch(path), path, averaged)
-    size = path.stat().st_size
-    state = {name: _plain(tensor, name, path, size) for name, tensor in unwrapped.state.items()}
-    return Weights(state, {}, unwrapped.notes)
+    content, metadata = _read_safetensors(path) if form == SAFETENSORS else (_read_torch(path), {})
+    state, notes = unwrap(content, path, averaged)
+    if form != SAFETENSORS:
+        size = path.stat().st_size
+        state = {name: _plain(tensor, name, path, size) for name, tensor in state.items()}
+    return Weights(state, metadata, notes)
 
 
 def header(path: str | Path) -> dict[str, str]:
