@@ -47,24 +47,24 @@ def backbone(spec: TextSpec, family: Family) -> Backbone:
     Raises HeadstartError where the network or its tokenizer can't be made, WeightsError for
     weights that are missing or belong to another network.
     """
-    read = tokens(spec, spec.config.vocab_size)
-    given = _given(spec, family)
-    pooling = _pooling(spec, family, given, read)
+    tokenizer = tokens(spec, spec.config.vocab_size)
+    weights = _given(spec, family)
+    pooling = _pooling(spec, family, weights, tokenizer)
     own = isinstance(pooling, OwnPooling)
-    network, head = _network(spec, family, given, own)
-    steps = [pooling, *attach(network, spec, given, spec.config.hidden_size * _ways(pooling))]
+    network, head = _network(spec, family, weights, own)
+    steps = [pooling, *attach(network, spec, weights, spec.config.hidden_size * _ways(pooling))]
     stages, pool = cut(network, family, spec.config, steps)
-    length = read.preprocess["max_length"]
+    length = tokenizer.preprocess["max_length"]
     options = {"pooling": "own" if isinstance(pooling, OwnPooling) else pooling.ways[0]}
     options = ({} if spec.sentences else options) | {"max_length": str(length)}
     width = text_width([*stages.values(), pool], spec.what)
-    demand_fit(head, width, given.what if given else spec.what, spec.what)
+    demand_fit(head, width, weights.what if weights else spec.what, spec.what)
     return Backbone(
         stages=stages,
         pool=pool,
         feature_dim=width,
         modality="text",
-        preprocess=read.preprocess,
+        preprocess=tokenizer.preprocess,
         origin=origin(spec.layout, [*stages.values(), pool]),
         architecture=architecture(spec.layout, **options),
         head=head,
@@ -72,28 +72,30 @@ def backbone(spec: TextSpec, family: Family) -> Backbone:
         delicate=True,
         library="transformers" if own else "sentence-transformers",
         native=native(spec.layout.raw, network, own),
-        files={**read.files, **_sentence_files(spec, pooling, length)},
+        files={**tokenizer.files, **_sentence_files(spec, pooling, length)},
         folders=folders(spec),
     )
 
 
-def attach(network: nn.Module, spec: TextSpec, given: Checkpoint | None, width: int) -> list[Part]:
+def attach(
+    network: nn.Module, spec: TextSpec, weights: Checkpoint | None, width: int
+) -> list[Part]:
     """Put the modules after pooling into the network, filled, and answer them as steps.
 
     `width` is how many features pooling gives. Raises HeadstartError for modules that can't be
     made, WeightsError for weights that are not theirs.
     """
     steps: list[Part] = []
-    said = spec.sentences
-    for module in said.after if said is not None else ():
+    sentences = spec.sentences
+    for module in sentences.after if sentences is not None else ():
         layer, width = after.layer(module, width)
         if layer is not None:
             network.add_module(module.place, layer.eval())
-            if given is not None and module.has_weights:
-                after.fill(layer, module, given.state, spec.layout.root)
+            if weights is not None and module.has_weights:
+                after.fill(layer, module, weights.state, spec.layout.root)
         steps.append(after.part(module))
-    if said is not None and said.width is not None and said.width < width:
-        steps.append(after.Leading(said.width))
+    if sentences is not None and sentences.width is not None and sentences.width < width:
+        steps.append(after.Leading(sentences.width))
     return steps
 
 
@@ -142,19 +144,22 @@ def _labelled(config: Any, labels: int) -> Any:
 
 
 def _pooling(
-    spec: TextSpec, family: Family, given: Checkpoint | None, read: Tokens
+    spec: TextSpec, family: Family, weights: Checkpoint | None, tokenizer: Tokens
 ) -> TokenPooling | OwnPooling:
     """As asked, or as sentence-transformers knows it, or the model's own where it was trained."""
-    asked = spec.options.pooling
-    if asked == "own" or (
-        not asked and spec.sentences is None and given is not None and given.has_own_pooling(family)
+    way = spec.options.pooling
+    if way == "own" or (
+        not way
+        and spec.sentences is None
+        and weights is not None
+        and weights.has_own_pooling(family)
     ):
         reads = spec.config.classifier_pooling if family.reads == "config" else family.reads
         return OwnPooling(reads, family.own, last_norm(family, own=True))
     steps = last_norm(family, own=False)
     if spec.sentences is not None:
-        return TokenPooling(spec.sentences.ways, steps, read.prompt)
-    return TokenPooling((asked or "mean",), steps)
+        return TokenPooling(spec.sentences.ways, steps, tokenizer.prompt)
+    return TokenPooling((way or "mean",), steps)
 
 
 def _ways(pooling: TokenPooling | OwnPooling) -> int:
@@ -162,15 +167,15 @@ def _ways(pooling: TokenPooling | OwnPooling) -> int:
 
 
 def _network(
-    spec: TextSpec, family: Family, given: Checkpoint | None, own: bool
+    spec: TextSpec, family: Family, weights: Checkpoint | None, own: bool
 ) -> tuple[nn.Module, nn.Linear | None]:
     """transformers' network without its head, and the head that the checkpoint holds."""
-    if given is None:
+    if weights is None:
         return _made(spec, family, own), None
-    whole = given.exact or not own or given.has_own_pooling(family)
+    whole = weights.exact or not own or weights.has_own_pooling(family)
     with unset() if whole else nullcontext():
         network = _made(spec, family, own)
-    return network, fill(network, given, family, own)
+    return network, fill(network, weights, family, own)
 
 
 def _made(spec: TextSpec, family: Family, own: bool) -> nn.Module:

@@ -56,12 +56,12 @@ def _numbered(count: int) -> list[str]:
 
 def _embedding(encoder: nn.Module, family: Family, root: str) -> Embedding:
     there = dict(encoder.named_modules())
-    held = ("encoder.relative_attention_bias", "encoder.rel_embeddings", "encoder.LayerNorm")
+    shared = ("encoder.relative_attention_bias", "encoder.rel_embeddings", "encoder.LayerNorm")
     return Embedding(
         steps=tuple(f"{root}{name}" for name in family.embeddings if name in there),
         types=family.types,
         masks=family.attention == "disentangled",
-        held=tuple(f"{root}{name}" for name in held if name in there),
+        shared=tuple(f"{root}{name}" for name in shared if name in there),
     )
 
 

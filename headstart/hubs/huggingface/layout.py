@@ -117,9 +117,9 @@ def _reads(folder: Path) -> bool:
 
 def _base(adapter: Path, reference: Reference, weights: bool) -> Path:
     """The folder of the model that an adapter is for, as it says itself or as `base` does."""
-    said = read_json(adapter / ADAPTER)
-    name = reference.options.get("base") or said.get("base_model_name_or_path")
-    revision = None if "base" in reference.options else said.get("revision")
+    content = read_json(adapter / ADAPTER)
+    name = reference.options.get("base") or content.get("base_model_name_or_path")
+    revision = None if "base" in reference.options else content.get("revision")
     what = f"hf:{reference.name}"
     if not isinstance(name, str) or not name:
         raise HeadstartError(

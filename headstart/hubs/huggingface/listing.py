@@ -59,15 +59,15 @@ def _cached() -> list[tuple[str, Path]]:
         repositories = scan_cache_dir(constants.HF_HUB_CACHE).repos
     except CacheNotFound:
         return []
-    found = []
+    names = []
     for repository in repositories:
         if repository.repo_type != "model":
             continue
-        newest = sorted(repository.revisions, key=lambda kept: kept.last_modified, reverse=True)
-        for kept in sorted(newest, key=lambda kept: "main" not in kept.refs)[:1]:
-            commit = "" if "main" in kept.refs else f"@{kept.commit_hash}"
-            found.append((f"{repository.repo_id}{commit}", kept.snapshot_path))
-    return sorted(found)
+        newest = sorted(repository.revisions, key=lambda each: each.last_modified, reverse=True)
+        for revision in sorted(newest, key=lambda each: "main" not in each.refs)[:1]:
+            commit = "" if "main" in revision.refs else f"@{revision.commit_hash}"
+            names.append((f"{repository.repo_id}{commit}", revision.snapshot_path))
+    return sorted(names)
 
 
 def _described(name: str, folder: Path) -> Iterator[Card]:
@@ -126,11 +126,11 @@ def _pixels(config: Mapping[str, Any], encoder: Path) -> str:
     channels = tower.get("num_channels", 3) if isinstance(tower, Mapping) else 3
     for name in PROCESSORS:
         try:
-            said = read_json(encoder / name)
+            settings = read_json(encoder / name)
         except HeadstartError:
             continue
         for key in ("crop_size", "size"):
-            side = said.get(key)
+            side = settings.get(key)
             side = side.get("height") if isinstance(side, Mapping) else side
             if isinstance(side, int):
                 return f"{channels}x{side}x{side}"

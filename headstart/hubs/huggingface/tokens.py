@@ -108,7 +108,6 @@ def _opened(spec: TextSpec) -> Any:
             )
             library.backend_tokenizer.to_str()
         except Exception as error:  # each kind of tokenizer fails in its own way
-            reason = str(error).strip().partition("\n")[0].rstrip(".")[:160]
             raise HeadstartError(
                 f"{what} has a tokenizer that transformers can't open ({reason}). "
                 f"Give a model that was saved with a {TOKENIZER}."
@@ -143,10 +142,10 @@ def _copied(folder: Path, copy: Path, raw: Mapping[str, Any]) -> None:
     settings = folder / BESIDE[0]
     if settings.is_file():
         (copy / BESIDE[0]).write_bytes(_plain(settings))
-    kept = {
+    config = {
         n: raw[n] for n in ("model_type", "transformers_version", "tokenizer_class") if n in raw
     }
-    (copy / CONFIG).write_text(json.dumps(kept), encoding="utf-8")
+    (copy / CONFIG).write_text(json.dumps(config), encoding="utf-8")
 
 
 def _beside(folder: Path) -> dict[str, bytes]:
@@ -162,8 +161,8 @@ def _beside(folder: Path) -> dict[str, bytes]:
 def _plain(path: Path) -> bytes:
     """tokenizer_config.json without what leads to code or to other files."""
     content = _read(path)
-    kept = {n: v for n, v in content.items() if n not in _ELSEWHERE and not n.endswith("_file")}
-    return path.read_bytes() if kept == content else json.dumps(kept, indent=2).encode()
+    plain = {n: v for n, v in content.items() if n not in _ELSEWHERE and not n.endswith("_file")}
+    return path.read_bytes() if plain == content else json.dumps(plain, indent=2).encode()
 
 
 def _lower(content: dict[str, Any]) -> None:
@@ -185,22 +184,22 @@ def _unknown(library: Any, content: Mapping[str, Any]) -> int | None:
     model = content.get("model") or {}
     if library.unk_token_id is not None:
         return int(library.unk_token_id)
-    found = model.get("unk_id")
-    if found is None and isinstance(model.get("unk_token"), str):
-        found = library.backend_tokenizer.token_to_id(model["unk_token"])
-    return found if isinstance(found, int) else None
+    number = model.get("unk_id")
+    if number is None and isinstance(model.get("unk_token"), str):
+        number = library.backend_tokenizer.token_to_id(model["unk_token"])
+    return number if isinstance(number, int) else None
 
 
 def _length(spec: TextSpec, library: Any, truncation: Any) -> int:
     """The longest text in tokens: as asked, or what network, tokenizer and pooling allow."""
-    asked, positions = spec.options.max_length, _positions(spec.config, spec.family)
-    if asked:
-        if not _SHORTEST <= asked <= positions:
+    length, positions = spec.options.max_length, _positions(spec.config, spec.family)
+    if length:
+        if not _SHORTEST <= length <= positions:
             raise HeadstartError(
-                f"{spec.what}?max_length={asked} is not between {_SHORTEST} and {positions}, "
+                f"{spec.what}?max_length={length} is not between {_SHORTEST} and {positions}, "
                 "which is what the model can take. Give a number between them."
             )
-        return asked
+        return length
     if spec.family is None:
         return min(positions, _whole(truncation.get("max_length")) if truncation else positions)
     own = _whole(own_settings(spec.layout.encoder).get("max_seq_length"))

@@ -87,9 +87,11 @@ def _network(spec: PictureSpec) -> tuple[nn.Module, nn.Linear | None, frozenset[
         loaded = load(auto, config, state, _source(spec))
         missing.update(loaded.missing)
         layers = f"{spec.family.layers}."
-        left = [name for name in loaded.left if layers in name and not name.startswith("text_")]
-        if left:
-            raise misfit(_source(spec), f"{len(left)} left over: {', '.join(left[:3])}")
+        unexpected = [
+            name for name in loaded.unexpected if layers in name and not name.startswith("text_")
+        ]
+        if unexpected:
+            raise misfit(_source(spec), f"{len(unexpected)} left over: {', '.join(unexpected[:3])}")
         return loaded.network
 
     filled = fill if spec.layout.pretrained else None
