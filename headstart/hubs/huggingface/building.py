@@ -148,12 +148,8 @@ def _pooling(
 ) -> TokenPooling | OwnPooling:
     """As asked, or as sentence-transformers knows it, or the model's own where it was trained."""
     way = spec.options.pooling
-    if way == "own" or (
-        not way
-        and spec.sentences is None
-        and weights is not None
-        and weights.has_own_pooling(family)
-    ):
+    trained = weights is not None and weights.has_own_pooling(family)
+    if way == "own" or (not way and spec.sentences is None and trained):
         reads = spec.config.classifier_pooling if family.reads == "config" else family.reads
         return OwnPooling(reads, family.own, last_norm(family, own=True))
     steps = last_norm(family, own=False)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, final
 
-from headstart.errors import HeadstartError
+from headstart.errors import HeadstartError, reason
 from headstart.hubs.huggingface.families import Family
 from headstart.hubs.huggingface.loading import quiet
 from headstart.hubs.huggingface.planning import TextSpec
@@ -109,7 +109,7 @@ def _opened(spec: TextSpec) -> Any:
             library.backend_tokenizer.to_str()
         except Exception as error:  # each kind of tokenizer fails in its own way
             raise HeadstartError(
-                f"{what} has a tokenizer that transformers can't open ({reason}). "
+                f"{what} has a tokenizer that transformers can't open ({reason(error)}). "
                 f"Give a model that was saved with a {TOKENIZER}."
             ) from error
     return library

@@ -87,11 +87,10 @@ def _network(spec: PictureSpec) -> tuple[nn.Module, nn.Linear | None, frozenset[
         loaded = load(auto, config, state, _source(spec))
         missing.update(loaded.missing)
         layers = f"{spec.family.layers}."
-        unexpected = [
-            name for name in loaded.unexpected if layers in name and not name.startswith("text_")
-        ]
-        if unexpected:
-            raise misfit(_source(spec), f"{len(unexpected)} left over: {', '.join(unexpected[:3])}")
+        names = [name for name in loaded.unexpected if not name.startswith("text_")]
+        unfit = [name for name in names if layers in name]
+        if unfit:
+            raise misfit(_source(spec), f"{len(unfit)} left over: {', '.join(unfit[:3])}")
         return loaded.network
 
     filled = fill if spec.layout.pretrained else None
