@@ -37,21 +37,21 @@ class LayerGraph:
     """Modules called one after another, each on answers of earlier ones; 0 is the pictures.
 
     Each is tried on `example` (N, C, H, W), which may lie on the device `meta`, so that `values`
-    holds every answer. None may have more than `most` numbers. `taken` are names that no module
+    holds every answer. None may have more than `most` numbers. `reserve` are names that no module
     gets.
     """
 
-    def __init__(self, example: Tensor, most: int, taken: Iterable[str] = ()) -> None:
+    def __init__(self, example: Tensor, most: int, reserve: Iterable[str] = ()) -> None:
         self.values = [example]
         self.modules: dict[str, nn.Module] = {}
         self._most = most
-        self._taken = {*reserved(), *taken}
+        self._names = {*reserved(), *reserve}
         self._graph = fx.Graph()
         self._nodes = [self._graph.placeholder("pictures")]
 
     def free_name(self, name: str) -> str:
         """The name, or one like it where a module has it."""
-        return free_name(name, self._taken)
+        return free_name(name, self._names)
 
     def add(self, name: str, module: nn.Module, inputs: Sequence[int]) -> list[int]:
         """Call a module on earlier answers; the numbers of its own.
@@ -177,11 +177,19 @@ class BlueFirst(nn.Module):
         return torch.cat([pictures[:, 2:], pictures[:, 1:2], pictures[:, :1]], 1)
 
 
-def free_name(name: str, taken: set[str]) -> str:
+def sliced(values: Tensor, axis: int, part: slice) -> Tensor:
+    """What a slice picks along an axis, also by steps backwards."""
+    places = range(*part.indices(values.shape[axis]))
+    if places.step == 1:
+        return values.narrow(axis, places.start, len(places))
+    return values.index_select(axis, torch.tensor(list(places), device=values.device))
+
+
+def free_name(name: str, names: set[str]) -> str:
     """A name for a module that no other has, and that is safe in code that torch.fx writes."""
-    while name in taken or keyword.iskeyword(name):
+    while name in names or keyword.iskeyword(name):
         name += "_"
-    taken.add(name)
+    names.add(name)
     return name
 
 

@@ -10,7 +10,7 @@ from typing import Final, final
 
 from headstart.contracts import Backbone, Card, Hub
 from headstart.contracts.references import Reference
-from headstart.errors import HeadstartError
+from headstart.loading.refusals import no_package
 
 _LAYER: Final = re.compile(rb"^\s*layers?\s*\{", re.MULTILINE)  # a solver's file has none
 _READ: Final = 1 << 16  # bytes, in which a network's first layer is found
@@ -59,10 +59,7 @@ class Caffe(Hub):
         except ModuleNotFoundError as error:
             if not str(error.name).startswith("google"):
                 raise
-            raise HeadstartError(
-                f"{reference} needs the package protobuf, which is not installed. "
-                "Run: pip install 'headstart[caffe]'"
-            ) from None
+            raise no_package("protobuf", reference, "caffe") from None
         return backbone(settle(reference))
 
 

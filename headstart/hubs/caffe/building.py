@@ -118,11 +118,8 @@ def _scale(layer: Any, shapes: Sequence[Shape]) -> TorchLayer:
     if len(shapes) == 1:
         return _affine(settings, shapes[0], True, settings.bias_term)
     factors = shapes[1]
-    if (
-        settings.bias_term
-        or _axis(settings.axis, shapes[0])
-        or factors != shapes[0][: len(factors)]
-    ):
+    plain = not settings.bias_term and not _axis(settings.axis, shapes[0])
+    if not plain or factors != shapes[0][: len(factors)]:
         raise UnsuitableError("it multiplies in a way that is not supported")
     return TorchLayer(layers.ScaledBy(len(shapes[0]) - len(factors)))
 

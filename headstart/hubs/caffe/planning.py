@@ -13,11 +13,10 @@ from headstart.contracts import Backbone
 from headstart.contracts.references import Reference
 from headstart.errors import HeadstartError, WeightsError
 from headstart.hubs.caffe import reading, recipe
-from headstart.hubs.caffe.filling import draw, load, state_of
 from headstart.hubs.caffe.graph import Selection, select
-from headstart.hubs.caffe.network import Built, build
+from headstart.hubs.caffe.network import Built, build, draw, load, state_of
 from headstart.hubs.caffe.recipe import Feed
-from headstart.loading import head_removal
+from headstart.loading import head_removal, refusals
 from headstart.loading.preprocess import PictureInput
 from headstart.loading.spec import LoadSpec, resolve
 from headstart.loading.weights import TORCH_SUFFIXES, read
@@ -111,10 +110,7 @@ def _place(name: str) -> Path:
     if path.is_dir():
         path = path / FILE
         if not path.is_file():
-            raise HeadstartError(
-                f"{name} is a folder. Write {_FORM}; a model that Headstart saved is "
-                f"checkpoint:{name}."
-            )
+            raise refusals.folder(name, f"Write {_FORM}")
     if path.suffix.lower() == _NATIVE:
         raise WeightsError(f"{path} holds weights without their network. Write {_FORM}.")
     return path

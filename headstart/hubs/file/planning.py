@@ -9,6 +9,7 @@ from typing import Any, Final, final
 
 from headstart.contracts.references import Reference
 from headstart.errors import HeadstartError, WeightsError
+from headstart.loading import refusals
 from headstart.loading.preprocess import PictureInput
 from headstart.loading.spec import LoadSpec, resolve
 from headstart.loading.weights import TORCH_SUFFIXES
@@ -101,9 +102,7 @@ def _place(name: str, options: FileOptions) -> tuple[Path, str]:
         return _split(name)
     path, function = _split(options.network)
     if not options.network or path.name != str(path):
-        raise HeadstartError(
-            f"{name} is a folder. Write {_FORM}; a model that Headstart saved is checkpoint:{name}."
-        )
+        raise refusals.folder(name, f"Write {_FORM}")
     return Path(name) / path, function
 
 

@@ -13,9 +13,10 @@ from importlib import import_module
 from typing import Any, Final, final
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from headstart.loading.layer_graph import sliced
 
 _UNSAFE: Final = re.compile(r"[^0-9A-Za-z_/:.+-]")
 _NEWEST: Final = 25  # operator set up to which versions were compared
@@ -63,11 +64,7 @@ class Slice(nn.Module):
         along = list(range(len(first))) if axes is None else axes.tolist()
         by = [1] * len(first) if steps is None else steps.tolist()
         for start, end, axis, step in zip(first, last, along, by, strict=True):
-            places = range(*slice(start, end, step).indices(values.shape[axis]))
-            if step == 1:
-                values = values.narrow(axis, places.start, len(places))
-            else:
-                values = values.index_select(axis, torch.tensor(places, device=values.device))
+            values = sliced(values, axis, slice(start, end, step))
         return values
 
 

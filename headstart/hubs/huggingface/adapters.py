@@ -8,7 +8,6 @@ import os
 import tempfile
 import warnings
 from collections.abc import Callable, Mapping
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +18,7 @@ from headstart.errors import HeadstartError, WeightsError
 from headstart.hubs.huggingface.fetching import ADAPTED
 from headstart.hubs.huggingface.loading import Loaded
 from headstart.hubs.huggingface.reading import ADAPTER, read_json
+from headstart.loading.refusals import demand_package
 from headstart.loading.weights import State, read
 
 _MODEL: Final = "base_model.model."  # what peft puts before the names of the model
@@ -44,11 +44,7 @@ def merged(adapter: Path, what: str, prefix: str, head: str, load: Load) -> Stat
     classifier's names for the encoder and the last layer. Raises HeadstartError for an adapter of a
     kind that can't be merged, WeightsError for one that is another model's.
     """
-    if find_spec("peft") is None:
-        raise HeadstartError(
-            f"{what} is an adapter and needs the package peft, which is not installed. "
-            "Run: pip install 'headstart[lora]'"
-        )
+    demand_package("peft", f"{what} is an adapter and", "lora")
     state = read(adapter / ADAPTED).state
     settings = _settings(adapter / ADAPTER, state, what)
     whole = any(name.startswith(f"{_MODEL}{prefix}.") for name in state)

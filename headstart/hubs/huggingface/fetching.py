@@ -31,6 +31,7 @@ from headstart.hubs.huggingface.reading import (
     read_json,
 )
 from headstart.loading.downloads import cut_off, file_sha256
+from headstart.loading.refusals import without_download
 
 INDEX: Final = ".index.json"
 ADAPTED: Final = "adapter_model.safetensors"
@@ -101,10 +102,7 @@ def weight_files(folder: Path, what: str) -> list[Path]:
         index = folder / f"{name}{INDEX}"
         if index.is_file():
             return _shards(index)
-    raise WeightsError(
-        f"{what} has no {' or '.join(WEIGHTS)}. "
-        f"Give a file with {what}@FILE, or take random weights with {what}?pretrained=false."
-    )
+    raise WeightsError(f"{what} has no {' or '.join(WEIGHTS)}. {without_download(what)}")
 
 
 def _is_model(folder: Path) -> bool:

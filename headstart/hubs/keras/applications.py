@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from functools import lru_cache, partial
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,18 +22,10 @@ from torch import Tensor, nn
 
 from headstart.errors import HeadstartError, WeightsError, reason
 from headstart.hubs.keras.graph import KerasLayer, snake
+from headstart.loading.refusals import demand_package, without_download
 
 _VARIABLE: Final = "KERAS_BACKEND"
 _BESIDE: Final = ("name", "trainable", "dtype", "batch_input_shape")  # settings of every layer
-
-
-def demand(package: str, what: object) -> None:
-    """Raise HeadstartError where a package that is needed is not installed."""
-    if find_spec(package) is None:
-        raise HeadstartError(
-            f"{what} needs the package {package}, which is not installed. "
-            "Run: pip install 'headstart[keras]'"
-        )
 
 
 @lru_cache(maxsize=32)
@@ -66,8 +57,8 @@ def fetch(name: str, path: Path, settings: tuple[tuple[str, Any], ...]) -> None:
         except Exception as error:  # Keras raises plain Exceptions for what the network does
             what = f"keras:{name}"
             raise WeightsError(
-                f"The weights of {what} could not be fetched ({reason(error)}). Give a local "
-                f"file with {what}@FILE, or take random weights with {what}?pretrained=false."
+                f"The weights of {what} could not be fetched ({reason(error)}). "
+                f"{without_download(what)}"
             ) from error
     if not path.is_file():
         raise WeightsError(
@@ -77,7 +68,7 @@ def fetch(name: str, path: Path, settings: tuple[tuple[str, Any], ...]) -> None:
 
 def open_code(layer: KerasLayer) -> nn.Module:
     """A layer that runs the user's code, which must be trusted already."""
-    demand("keras", f"The layer {layer.name}")
+    demand_package("keras", f"The layer {layer.name}", "keras")
     with library() as keras:
         config = json.loads(json.dumps(layer.config))
         return _Code(keras.layers.Lambda.from_config(config, safe_mode=False))
@@ -88,7 +79,7 @@ def does_nothing(layer: KerasLayer, values: Tensor) -> bool:
 
     It is tried, on numbers near those that its settings name too.
     """
-    demand("keras", f"The layer {layer.name} of the kind {layer.kind}")
+    demand_package("keras", f"The layer {layer.name} of the kind {layer.kind}", "keras")
     settings = {n: v for n, v in layer.config.items() if n not in _BESIDE}
     if any(isinstance(value, dict) for value in settings.values()):
         return False
@@ -142,7 +133,7 @@ class _Code(nn.Module):
 @contextmanager
 def library() -> Iterator[Any]:
     """Keras on torch, with channels last, printing to where it is no one's output."""
-    demand("keras", "This network")
+    demand_package("keras", "This network", "keras")
     before = os.environ.get(_VARIABLE)
     if "keras" not in sys.modules:
         os.environ[_VARIABLE] = "torch"

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from headstart.errors import HeadstartError
 from headstart.hubs.keras.graph import Constant
-from headstart.loading.layer_graph import MERGES
+from headstart.loading.layer_graph import MERGES, sliced
 
 Config = Mapping[str, Any]
 Function = Callable[..., Tensor]
@@ -57,8 +57,7 @@ def pick(values: Tensor, key: Sequence[Any]) -> Tensor:
             values = values.select(axis, item)
             continue
         elif item != slice(None):
-            places = list(range(*item.indices(values.shape[axis])))
-            values = values.index_select(axis, torch.tensor(places, device=values.device))
+            values = sliced(values, axis, item)
         axis += 1
     return values
 

@@ -20,10 +20,11 @@ from headstart.hubs.keras.building import Built, build, randomise
 from headstart.hubs.keras.graph import CODE, Graph, plain, read_graph
 from headstart.hubs.keras.listing import APPLICATIONS, Application
 from headstart.hubs.keras.reading import File, open_file
-from headstart.loading import head_removal
+from headstart.loading import head_removal, refusals
 from headstart.loading.head_removal import Headless
 from headstart.loading.layer_graph import BlueFirst
 from headstart.loading.preprocess import PictureInput
+from headstart.loading.refusals import demand_package, without_download
 from headstart.loading.spec import LoadSpec, resolve
 from headstart.runtime import trust
 
@@ -114,7 +115,7 @@ def _application(reference: Reference, application: Application) -> KerasSpec:
     preprocess = options.preprocess(reference)
     if options.network or not options.head:
         raise HeadstartError(f"{what} takes no network= or head=. Leave them out.")
-    applications.demand("keras", reference)
+    demand_package("keras", reference, "keras")
     file = _weights(reference, application, options, variant)
     described = applications.description(application.name, options.size, options.channels, variant)
     graph = read_graph(described, what)
@@ -160,8 +161,7 @@ def _weights(
     if constants.HF_HUB_OFFLINE:
         raise WeightsError(
             f"The weights of {what} are not at {path}, and HF_HUB_OFFLINE keeps them from being "
-            f"fetched. Give a local file with {what}@FILE, or take random weights with "
-            f"{what}?pretrained=false."
+            f"fetched. {without_download(what)}"
         )
     if f"_{options.size}" in path.name:  # of several, one for each size
         variant = (*variant, ("input_shape", (options.size, options.size, options.channels)))
@@ -173,10 +173,7 @@ def _own(reference: Reference, path: Path) -> KerasSpec:
     options = resolve(KerasOptions, reference)
     if path.is_dir():
         if not options.network or Path(options.network).name != options.network:
-            raise HeadstartError(
-                f"{path} is a folder. Write {_FORM}; a model that Headstart saved is "
-                f"checkpoint:{path}."
-            )
+            raise refusals.folder(path, f"Write {_FORM}")
         path = path / options.network
     described = open_file(path)
     if described.config is None:

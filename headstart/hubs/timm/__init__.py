@@ -119,10 +119,9 @@ def _terms(spec: TimmSpec) -> tuple[str | None, str | None]:
     if spec.file is None:
         config = spec.config if spec.pretrained else {}
         return config.get("license"), listing.trained_on(config)
-    header = spec.file.metadata
+    licence, trained_on = spec.file.terms
     stated = spec.beside.config.get("license") if spec.beside else None
-    licence = header.get("licence") or header.get("license")
-    return licence or (stated if isinstance(stated, str) else None), header.get("trained_on")
+    return licence or (stated if isinstance(stated, str) else None), trained_on
 
 
 def _architecture(spec: TimmSpec) -> Reference:

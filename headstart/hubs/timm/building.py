@@ -16,6 +16,7 @@ from headstart.errors import HeadstartError, WeightsError, named_reason
 from headstart.hubs.timm import filtering, listing
 from headstart.hubs.timm.planning import TimmSpec
 from headstart.loading.downloads import cut_off
+from headstart.loading.refusals import without_download
 from headstart.loading.weights import State, Weights, fit, linear, load_into
 
 _TORCHVISION: Final = ("conv_proj.weight", "features.0.0.weight")  # in no network of timm
@@ -143,11 +144,11 @@ def from_hub(spec: TimmSpec) -> nn.Module:
     if cached is not None and not spec.config.get("custom_load"):
         overlay["file"] = str(cached)
     elif not spec.config.get("hf_hub_id") and not spec.config.get("url"):
-        raise WeightsError(f"{spec.what} has no pretrained weights. {_advice(spec)}")
+        raise WeightsError(f"{spec.what} has no pretrained weights. {without_download(spec.what)}")
     elif cut_off(constants.ENDPOINT if spec.config.get("hf_hub_id") else str(spec.config["url"])):
         raise WeightsError(
             f"The weights of {spec.what} are not on this machine, and there is no network. "
-            f"{_advice(spec)}"
+            f"{without_download(spec.what)}"
         )
     elif revision is not None:
         overlay["hf_hub_id"] = f"{spec.config.get('hf_hub_id')}@{revision}"
@@ -158,15 +159,8 @@ def from_hub(spec: TimmSpec) -> nn.Module:
     except Exception as error:  # the network, the disk and the hub raise nearly anything
         raise WeightsError(
             f"The weights of {spec.what} could not be fetched ({named_reason(error)}). "
-            f"{_advice(spec)}"
+            f"{without_download(spec.what)}"
         ) from error
-
-
-def _advice(spec: TimmSpec) -> str:
-    name = spec.what
-    return (
-        f"Give a local file with {name}@FILE, or take random weights with {name}?pretrained=false."
-    )
 
 
 def create(spec: TimmSpec, meta: bool = False, **more: Any) -> nn.Module:

@@ -10,8 +10,9 @@ from typing import Any, final
 import timm
 
 from headstart.contracts.references import Reference
-from headstart.errors import UnknownNameError, WeightsError
+from headstart.errors import UnknownNameError
 from headstart.hubs.timm import recipe
+from headstart.loading import refusals
 from headstart.loading.preprocess import Recipe, with_options
 from headstart.loading.spec import LoadSpec
 from headstart.loading.weights import Weights, names_file, read
@@ -91,8 +92,5 @@ def _beside(reference: Reference) -> recipe.Saved | None:
 def _header(file: Weights, reference: Reference) -> Mapping[str, str]:
     stated = file.metadata.get("timm")
     if stated and stated.partition(".")[0] != reference.name.partition(".")[0]:
-        raise WeightsError(
-            f"{reference.weights} holds the weights of timm:{stated}, not of "
-            f"timm:{reference.name}. Write timm:{stated}@{reference.weights}."
-        )
+        raise refusals.other_network(reference.weights, stated, reference)
     return file.metadata

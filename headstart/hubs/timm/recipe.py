@@ -12,6 +12,7 @@ import timm
 
 from headstart.contracts.references import Reference, literal
 from headstart.errors import HeadstartError, WeightsError
+from headstart.loading import refusals
 from headstart.loading.preprocess import Recipe, with_options
 
 PREPROCESSING: Final = ("size", "channels", "crop", "crop_mode", "interpolation", "mean", "std")
@@ -93,11 +94,8 @@ class Saved:
     def demand(self, reference: Reference) -> None:
         """Raise WeightsError where the reference names another architecture."""
         if self.architecture != reference.name.partition(".")[0]:
-            raise WeightsError(
-                f"{self.path} says that {reference.weights} holds the weights of "
-                f"timm:{self.architecture}, not of timm:{reference.name}. "
-                f"Write timm:{self.architecture}@{reference.weights}."
-            )
+            source = f"{self.path} says that {reference.weights}"
+            raise refusals.other_network(source, self.architecture, reference)
 
 
 def is_folder(name: str) -> bool:

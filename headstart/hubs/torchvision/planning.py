@@ -12,7 +12,7 @@ from typing import Any, Final, final
 from headstart.contracts.references import Reference
 from headstart.errors import HeadstartError, UnknownNameError, WeightsError
 from headstart.hubs.torchvision import listing
-from headstart.loading import downloads
+from headstart.loading import downloads, refusals
 from headstart.loading.preprocess import INTERPOLATIONS, difference, with_options
 from headstart.loading.spec import HubOptions, LoadSpec, resolve
 from headstart.loading.weights import Weights, names_file, read
@@ -118,12 +118,8 @@ def _weights(
     header = file.metadata
     stated = header.get("torchvision", reference.name)
     if stated != reference.name:
-        raise WeightsError(
-            f"{reference.weights} holds the weights of torchvision:{stated}, not of "
-            f"torchvision:{reference.name}. Write torchvision:{stated}@{reference.weights}."
-        )
-    licence = header.get("licence") or header.get("license")
-    return file, str(reference.weights), (licence, header.get("trained_on"))
+        raise refusals.other_network(reference.weights, stated, reference)
+    return file, str(reference.weights), file.terms
 
 
 def _fetched(url: str, what: str) -> Path:
@@ -132,14 +128,13 @@ def _fetched(url: str, what: str) -> Path:
     Raises WeightsError where it is neither here nor to be had.
     """
     path = listing.stored(url)
-    named = _HASH.search(path.name)
+    match = _HASH.search(path.name)
     return downloads.fetch(
         url,
         path,
-        sha256=named[1] if named else "",
+        sha256=match[1] if match else "",
         what=f"The file of weights of {what}",
-        advice=f"Give a local file with {what}@FILE, or take random weights with "
-        f"{what}?pretrained=false.",
+        advice=refusals.without_download(what),
     )
 
 

@@ -31,6 +31,7 @@ from headstart.hubs.word_vectors.network import (
     vocabulary_of,
 )
 from headstart.hubs.word_vectors.reading import read
+from headstart.loading import refusals
 from headstart.loading.spec import HubOptions, resolve
 from headstart.loading.weights import State, digest, load_with_head
 from headstart.loading.weights import read as read_weights
@@ -200,10 +201,7 @@ def _saved(reference: Reference, options: WordOptions, state: State | None) -> _
     if not path.is_file():
         raise WeightsError(f"{path} is not a file. Give a file of word vectors, or a saved folder.")
     if state is None and options.pretrained:
-        raise WeightsError(
-            f"{reference.name} is a folder. Give a file of word vectors; a model that Headstart "
-            f"saved is checkpoint:{reference.name}."
-        )
+        raise refusals.folder(reference.name, "Give a file of word vectors", WeightsError)
     content = path.read_bytes()
     count, lower = vocabulary_of(content, str(path))
     if count > options.words or _LOWER[options.lower] not in (None, lower):

@@ -39,6 +39,12 @@ class Weights:
     notes: tuple[str, ...] = ()
 
     @property
+    def terms(self) -> tuple[str | None, str | None]:
+        """The licence, and what they were trained on, where the header says so."""
+        licence = self.metadata.get("licence") or self.metadata.get("license")
+        return licence, self.metadata.get("trained_on")
+
+    @property
     def count(self) -> int:
         """How many numbers there are."""
         return sum(tensor.numel() for tensor in self.state.values())
