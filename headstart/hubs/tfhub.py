@@ -91,10 +91,11 @@ class TfHub(Hub):
         hash than it should, or holds no graph.
         """
         address = _address(reference)
-        folder = _folder(address)
+        whole = address.lower().endswith(_ARCHIVES)
+        folder = _cache() / hashlib.sha1(address.encode(), usedforsecurity=False).hexdigest()
         what = f"tfhub:{reference.name}"
         fetch_folder(
-            _archive(address),
+            address if whole else f"{address}?{_FORMAT}=compressed",
             folder,
             sha256=reference.options.get("sha256", ""),
             what=what,
@@ -130,18 +131,8 @@ def _hub() -> str:
     return os.environ.get(ADDRESS, "").rstrip("/") or _HUB
 
 
-def _archive(address: str) -> str:
-    whole = address.lower().endswith(_ARCHIVES)
-    return address if whole else f"{address}?{_FORMAT}=compressed"
-
-
 def _cache() -> Path:
     return Path(os.environ.get(CACHE) or cache_folder() / "tfhub")
-
-
-def _folder(address: str) -> Path:
-    name = hashlib.sha1(address.encode(), usedforsecurity=False).hexdigest()
-    return _cache() / name
 
 
 def _fetched() -> Iterator[str]:

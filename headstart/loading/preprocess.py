@@ -85,11 +85,12 @@ def with_options(own: Recipe, options: Mapping[str, str], what: str) -> Recipe:
     """A network's own preprocessing with options put in. Raises HeadstartError for a bad value."""
     recipe = dict(own)
     if "channels" in options:
-        recipe["channels"] = int(_number(options, "channels", what))
+        recipe["channels"] = int(_numbers(options, "channels", what)[0])
     if "size" in options:
-        recipe["height"], recipe["width"] = _sides(options, what)
+        sides = _numbers(options, "size", what)  # one number, or two with an x between
+        recipe["height"], recipe["width"] = int(sides[0]), int(sides[-1])
     if "crop" in options:
-        recipe["crop"] = _number(options, "crop", what)
+        recipe["crop"] = _numbers(options, "crop", what)[0]
     for name, choices in _CHOICES.items():
         recipe[name] = options.get(name, own[name])
         if recipe[name] not in choices:
@@ -137,16 +138,6 @@ def _spread(values: list[float], channels: int, again: bool) -> list[float]:
     if channels == 1:
         return [math.fsum(values) / len(values)]
     return [values[n % len(values)] for n in range(channels)] if again else values
-
-
-def _sides(options: Mapping[str, str], what: str) -> tuple[int, int]:
-    """Height and width, of one number or of two with an x between."""
-    values = _numbers(options, "size", what)
-    return int(values[0]), int(values[-1])
-
-
-def _number(options: Mapping[str, str], name: str, what: str) -> float:
-    return _numbers(options, name, what)[0]
 
 
 def _numbers(options: Mapping[str, str], name: str, what: str) -> list[float]:

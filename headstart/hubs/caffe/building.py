@@ -157,10 +157,6 @@ def _power(layer: Any, _: Sequence[Shape]) -> TorchLayer:
     return TorchLayer(layers.Power(settings.power, settings.scale, settings.shift))
 
 
-def _concat(layer: Any, shapes: Sequence[Shape]) -> TorchLayer:
-    return TorchLayer(Concat(_along(layer.concat_param, "concat_dim", shapes[0])))
-
-
 def _slice(layer: Any, shapes: Sequence[Shape]) -> TorchLayer:
     settings = layer.slice_param
     axis = _along(settings, "slice_dim", shapes[0])
@@ -209,7 +205,9 @@ def _reshape(layer: Any, shapes: Sequence[Shape]) -> TorchLayer:
 TYPES: Final[Mapping[str, Callable[[Any, Sequence[Shape]], TorchLayer]]] = {
     "BatchNorm": _batch_norm,
     "Bias": _bias,
-    "Concat": _concat,
+    "Concat": lambda layer, shapes: TorchLayer(
+        Concat(_along(layer.concat_param, "concat_dim", shapes[0]))
+    ),
     "Convolution": _convolution,
     "Deconvolution": _convolution,
     "Dropout": lambda layer, _: TorchLayer(nn.Dropout(layer.dropout_param.dropout_ratio)),

@@ -180,8 +180,7 @@ def _try(spec: GraphSpec, backbone: Backbone) -> None:
     sides = "x".join(map(str, rows.shape[1:]))
     try:
         with torch.no_grad():
-            for stage in backbone.stages.values():
-                rows = stage.eval()(rows)
+            rows = nn.Sequential(*backbone.stages.values()).eval()(rows)
     except Exception as error:  # a network of any author fails in any way
         raise HeadstartError(
             f"{spec.path} can't run on pictures of {sides} ({reason(error)}). "

@@ -160,10 +160,6 @@ def fill(layer: nn.Module, module: After, state: State, folder: Path) -> None:
     load_into(layer, own or read(files[0]).state, source)
 
 
-def _normalize(module: After, width: int) -> tuple[None, int]:
-    return None, width
-
-
 def _dropout(module: After, width: int) -> tuple[nn.Module, int]:
     share = module.config.get("dropout", 0.2)
     if not isinstance(share, int | float) or not 0 <= share < 1:
@@ -204,5 +200,5 @@ KINDS: Final[Mapping[str, Callable[[After, int], tuple[nn.Module | None, int]]]]
     "Dense": _dense,
     "Dropout": _dropout,
     "LayerNorm": _layer_norm,
-    "Normalize": _normalize,
+    "Normalize": lambda module, width: (None, width),
 }

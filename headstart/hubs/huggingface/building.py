@@ -52,11 +52,11 @@ def backbone(spec: TextSpec, family: Family) -> Backbone:
     pooling = _pooling(spec, family, weights, tokenizer)
     own = isinstance(pooling, OwnPooling)
     network, head = _network(spec, family, weights, own)
-    steps = [pooling, *attach(network, spec, weights, spec.config.hidden_size * _ways(pooling))]
+    steps = [pooling, *attach(network, spec, weights, spec.config.hidden_size * len(pooling.ways))]
     stages, pool = cut(network, family, spec.config, steps)
     length = tokenizer.preprocess["max_length"]
-    options = {"pooling": "own" if isinstance(pooling, OwnPooling) else pooling.ways[0]}
-    options = ({} if spec.sentences else options) | {"max_length": str(length)}
+    options = {} if spec.sentences else {"pooling": pooling.ways[0]}
+    options |= {"max_length": str(length)}
     width = text_width([*stages.values(), pool], spec.what)
     demand_fit(head, width, weights.what if weights else spec.what, spec.what)
     return Backbone(
@@ -158,10 +158,6 @@ def _pooling(
     return TokenPooling((way or "mean",), steps)
 
 
-def _ways(pooling: TokenPooling | OwnPooling) -> int:
-    return len(pooling.ways) if isinstance(pooling, TokenPooling) else 1
-
-
 def _network(
     spec: TextSpec, family: Family, weights: Checkpoint | None, own: bool
 ) -> tuple[nn.Module, nn.Linear | None]:
@@ -242,9 +238,7 @@ def text_width(parts: Iterable[nn.Module], what: str) -> int:
 def width_of(parts: Iterable[nn.Module], inputs: Any) -> int:
     """How many features come out, of parts that run one after another."""
     with torch.no_grad():
-        for part in parts:
-            inputs = part(inputs)
-    return int(inputs.shape[1])
+        return int(nn.Sequential(*parts)(inputs).shape[1])
 
 
 def demand_fit(head: nn.Linear | None, width: int, source: str, what: str) -> None:

@@ -38,7 +38,8 @@ def cut(
     groups: list[list[Part]] = [[_embedding(encoder, family, root)]]
     groups += [[layer] for layer in _layers(encoder, family, config, root)]
     names = ["embeddings"]
-    names += ["layers"] if family.attention == "shared" else _numbered(len(groups) - 1)
+    numbered = [f"layer {number}" for number in range(len(groups) - 1)]
+    names += ["layers"] if family.attention == "shared" else numbered
     stages: dict[str, nn.Module]
     stages = {n: Stage(network, parts).eval() for n, parts in zip(names, groups, strict=True)}
     return stages, Stage(network, pooling).eval()
@@ -48,10 +49,6 @@ def last_norm(family: Family, own: bool) -> tuple[str, ...]:
     """The norm of the last hidden states, where it is not in the last layer."""
     prefix = f"{family.prefix}." if own else ""
     return (f"{prefix}final_norm",) if family.attention == "rotary" else ()
-
-
-def _numbered(count: int) -> list[str]:
-    return [f"layer {number}" for number in range(count)]
 
 
 def _embedding(encoder: nn.Module, family: Family, root: str) -> Embedding:

@@ -78,7 +78,8 @@ def lay_out(reference: Reference) -> Layout:
     if is_adapter(encoder):
         adapter = encoder
         encoder = _base(adapter, reference, weights)
-        reader = adapter if _reads(adapter) else encoder
+        reads = (adapter / name for name in (TOKENIZER, *VOCABULARIES, *PROCESSORS))
+        reader = adapter if any(path.is_file() for path in reads) else encoder
     static = first is not None and first.kind == STATIC
     raw = {} if static else config(encoder / CONFIG)
     return Layout(reference, place.folder, encoder, reader, adapter, place.commit, file, raw)
@@ -109,10 +110,6 @@ def _file(reference: Reference) -> Path | None:
         return None
     file = names_file(weights) or Path(reference.name).expanduser().is_dir()
     return Path(weights) if file else None
-
-
-def _reads(folder: Path) -> bool:
-    return any((folder / name).is_file() for name in (TOKENIZER, *VOCABULARIES, *PROCESSORS))
 
 
 def _base(adapter: Path, reference: Reference, weights: bool) -> Path:

@@ -60,11 +60,17 @@ def tokens(spec: TextSpec, vectors: int) -> Tokens:
         _lower(content)
     if spec.sentences is not None and spec.sentences.static:
         content["post_processor"] = None  # that library adds no special tokens
-    _drop_unknown(content, vectors)
+    # the text of added tokens that the network has no vector for is text
+    content["added_tokens"] = [t for t in content["added_tokens"] if t["id"] < vectors]
     length = _length(spec, library, content.get("truncation"))
     content |= {"padding": None, "truncation": None}
     if library.truncation_side == "left" or (spec.family is None and length < ENDLESS):
-        content["truncation"] = _truncation(length, library.truncation_side)
+        content["truncation"] = {  # for a library that reads tokenizer.json alone
+            "direction": library.truncation_side.capitalize(),
+            "max_length": length,
+            "strategy": "LongestFirst",
+            "stride": 0,
+        }
     text = json.dumps(content, ensure_ascii=False).encode()
     preprocess = {
         "tokenizer": hashlib.sha256(text).hexdigest(),
@@ -174,11 +180,6 @@ def _lower(content: dict[str, Any]) -> None:
         content["normalizer"] = {"type": "Sequence", "normalizers": steps}
 
 
-def _drop_unknown(content: dict[str, Any], size: int) -> None:
-    """Take out added tokens that the network has no vector for: their text is text then."""
-    content["added_tokens"] = [token for token in content["added_tokens"] if token["id"] < size]
-
-
 def _unknown(library: Any, content: Mapping[str, Any]) -> int | None:
     """The id of what the vocabulary lacks, where it may lack any."""
     model = content.get("model") or {}
@@ -208,16 +209,6 @@ def _length(spec: TextSpec, library: Any, truncation: Any) -> int:
         return min(positions, own)
     usual = positions if spec.sentences is not None else LENGTH
     return min(positions, usual, _whole(library.model_max_length) or positions)
-
-
-def _truncation(length: int, side: str) -> dict[str, Any]:
-    """What tells a library that reads tokenizer.json alone how to cut texts."""
-    return {
-        "direction": side.capitalize(),
-        "max_length": length,
-        "strategy": "LongestFirst",
-        "stride": 0,
-    }
 
 
 def _whole(value: Any) -> int:

@@ -89,7 +89,7 @@ def _item(item: Any) -> Any:
 
 def _axes(config: Config) -> tuple[int, ...]:
     """Axes by their number, of which none is that of the pictures."""
-    value = config.get("axis")
+    value: Any = config.get("axis")
     axes = tuple(int(n) for n in (value if isinstance(value, list) else [value]))
     if 0 in axes:
         raise HeadstartError(f"axis={value} mixes pictures")
@@ -100,11 +100,6 @@ def _shape(config: Config, inputs: Sequence[Any]) -> Function:
     shape = config.get("newshape", config.get("shape", config.get("target_shape")))
     rest = [int(side) for side in shape][1:]
     return lambda values: values.reshape(values.shape[0], *rest)
-
-
-def _stack(config: Config, inputs: Sequence[Any]) -> Function:
-    (axis,) = _axes(config)
-    return lambda *values: torch.stack(values, axis)
 
 
 def _joined(config: Config, inputs: Sequence[Any]) -> Function:
@@ -157,7 +152,7 @@ FUNCTIONS: Final[Mapping[str, Callable[[Config, Sequence[Any]], Function]]] = {
     "Sqrt": lambda config, inputs: torch.sqrt,
     "Square": lambda config, inputs: torch.square,
     "Squeeze": lambda config, inputs: partial(torch.squeeze, dim=_axes(config)),
-    "Stack": _stack,
+    "Stack": lambda config, inputs: lambda *values: torch.stack(values, *_axes(config)),
     "TrueDivide": lambda config, inputs: torch.div,
 }
 

@@ -104,6 +104,11 @@ def _window(config: Config, maps: Tensor) -> tuple[tuple[int, int], tuple[int, i
     return window, steps, edges(config, maps, window, steps)
 
 
+def _crop(config: Config, inputs: Sequence[Tensor]) -> nn.Module:
+    left, right, top, bottom = borders(config["cropping"])
+    return nn.ZeroPad2d((-left, -right, -top, -bottom))
+
+
 def _up(config: Config, inputs: Sequence[Tensor]) -> nn.Module:
     mode = config.get("interpolation", "nearest")
     if mode not in ("nearest", "bilinear"):
@@ -142,7 +147,7 @@ WEIGHTLESS: Final[Mapping[str, Maker]] = {
     "AlphaDropout": partial(_dropout, nn.AlphaDropout),
     "AveragePooling2D": _average_pool,
     "Concatenate": lambda config, inputs: Concat(_dimension(config.get("axis", -1), inputs[0])),
-    "Cropping2D": lambda config, _: nn.ZeroPad2d([-side for side in borders(config["cropping"])]),
+    "Cropping2D": _crop,
     "CustomScaleLayer": lambda config, _: Merge("add", (1.0, float(config["scale"]))),
     "Dropout": partial(_dropout, nn.Dropout),
     "ELU": lambda config, _: nn.ELU(float(config.get("alpha", 1.0))),

@@ -57,7 +57,7 @@ def settle(reference: Reference) -> TimmSpec:
     beside = _beside(reference) if file else None
     options = {
         **(beside.keywords if beside else {}),
-        **(recipe.from_header(_header(file, reference)) if file else {}),
+        **(_header(file, reference) if file else {}),
         **reference.options,
     }
     own = recipe.configured(details)
@@ -89,8 +89,9 @@ def _beside(reference: Reference) -> recipe.Saved | None:
     return saved
 
 
-def _header(file: Weights, reference: Reference) -> Mapping[str, str]:
+def _header(file: Weights, reference: Reference) -> dict[str, str]:
+    """The options that a weights file states in its header."""
     stated = file.metadata.get("timm")
     if stated and stated.partition(".")[0] != reference.name.partition(".")[0]:
         raise refusals.other_network(reference.weights, stated, reference)
-    return file.metadata
+    return {n: file.metadata[n] for n in recipe.IN_HEADER if n in file.metadata}

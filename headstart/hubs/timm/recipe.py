@@ -16,7 +16,7 @@ from headstart.loading import refusals
 from headstart.loading.preprocess import Recipe, with_options
 
 PREPROCESSING: Final = ("size", "channels", "crop", "crop_mode", "interpolation", "mean", "std")
-_HEADER: Final = (*PREPROCESSING[:1], *PREPROCESSING[2:], "pad_type")
+IN_HEADER: Final = (*PREPROCESSING[:1], *PREPROCESSING[2:], "pad_type")
 _OURS: Final = frozenset({"pretrained", "ema", *PREPROCESSING})
 REFUSED: Final = frozenset(  # what create_model would take but the hub decides
     """num_classes in_chans pretrained_cfg pretrained_cfg_overlay checkpoint_path cache_dir
@@ -40,11 +40,6 @@ def configured(config: Mapping[str, Any]) -> Recipe:
         "mean": list(config.get("mean") or (0.485, 0.456, 0.406)),
         "std": list(config.get("std") or (0.229, 0.224, 0.225)),
     }
-
-
-def from_header(metadata: Mapping[str, str]) -> dict[str, str]:
-    """The options that a weights file states in its header."""
-    return {name: metadata[name] for name in _HEADER if name in metadata}
 
 
 def construction(
@@ -156,7 +151,10 @@ def beside(place: Path) -> Saved | None:
         if name not in _LEFT_OUT and name not in REFUSED and value is not None
     }
     architecture = content["architecture"].partition(".")[0]
-    return Saved(path, architecture, {**config, **_sides(fed)}, keywords)
+    input_size = [fed[side] for side in ("channels", "height", "width")]
+    config = {**config, "input_size": input_size, "crop_pct": fed["crop"]}
+    config |= {"mean": fed["mean"], "std": fed["std"]}
+    return Saved(path, architecture, config, keywords)
 
 
 def _fed(config: Mapping[str, Any], arguments: Mapping[str, Any]) -> Recipe:
@@ -175,12 +173,3 @@ def _fed(config: Mapping[str, Any], arguments: Mapping[str, Any]) -> Recipe:
         if len(fed[name]) not in (1, 3, fed["channels"]):
             raise ValueError
     return fed
-
-
-def _sides(fed: Recipe) -> dict[str, Any]:
-    return {
-        "input_size": [fed[side] for side in ("channels", "height", "width")],
-        "crop_pct": fed["crop"],
-        "mean": fed["mean"],
-        "std": fed["std"],
-    }

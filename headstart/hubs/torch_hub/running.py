@@ -100,25 +100,16 @@ def _arguments(spec: TorchHubSpec, function: Any, pretrained: bool) -> dict[str,
             f"{spec.what} has no option {unknown[0]!r}. Its options: "
             f"{', '.join(parameters) or 'none'}, and those of the hub torchhub."
         )
-    values = {
-        name: text if _is_text(parameters.get(name)) else _value(text)
-        for name, text in spec.keywords.items()
-    }
+    values: dict[str, Any] = {}
+    for name, text in spec.keywords.items():
+        is_text = name in parameters and isinstance(parameters[name].default, str)
+        values[name] = text if is_text else None if text.lower() == "none" else literal(text)
     explicit = "pretrained" in spec.reference.options
     if "pretrained" in parameters or (anything and explicit and pretrained):
         values["pretrained"] = pretrained
     elif "weights" in parameters and not pretrained:
         values["weights"] = None
     return values
-
-
-def _is_text(parameter: inspect.Parameter | None) -> bool:
-    return parameter is not None and isinstance(parameter.default, str)
-
-
-def _value(text: str) -> Any:
-    """The word, number or text that an option's text stands for."""
-    return None if text.lower() == "none" else literal(text)
 
 
 def _call(spec: TorchHubSpec, function: Any, arguments: Mapping[str, Any]) -> nn.Module:

@@ -71,7 +71,8 @@ def settle(reference: Reference) -> TorchvisionSpec:
     entry = _entry(reference, entries)
     options = resolve(TorchvisionOptions, reference)
     _check(options, reference)
-    file, source, terms = None, "", (None, None)
+    file: Weights | None = None
+    source, terms = "", Weights({}).terms
     if options.pretrained or entry is None:
         file, source, terms = _weights(reference, entry)
     own = recipe(entry or default)

@@ -27,10 +27,6 @@ _SPREAD: Final = 0.1  # standard deviation of random vectors
 _SMOOTH: Final = 1e-3  # a of SIF
 
 
-def _equal(words: int) -> Tensor:
-    return torch.ones(words)
-
-
 def _sif(words: int) -> Tensor:
     """Smooth inverse frequency a / (a + p), a = 0.001 (Arora, Liang and Ma 2017).
 
@@ -43,7 +39,7 @@ def _sif(words: int) -> Tensor:
     return (_SMOOTH / (_SMOOTH + frequencies)).float()
 
 
-POOLINGS: Final[Mapping[str, Callable[[int], Tensor]]] = {"mean": _equal, "sif": _sif}
+POOLINGS: Final[Mapping[str, Callable[[int], Tensor]]] = {"mean": torch.ones, "sif": _sif}
 
 
 @final

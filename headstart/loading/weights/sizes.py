@@ -132,7 +132,7 @@ def numbers_in_header(file: Path) -> int | None:
     """How many numbers a safetensors file holds; None of another, and of a damaged one."""
     try:
         with safe_open(file, framework="pt") as opened:
-            return sum(math.prod(opened.get_slice(n).get_shape()) for n in opened.keys())
+            return sum(int(math.prod(opened.get_slice(n).get_shape())) for n in opened.keys())
     except (SafetensorError, OSError, ValueError):  # reading it says what is wrong
         return None
 
