@@ -39,6 +39,7 @@ _FED: Final = {  # the families' own preprocessing: mean and deviation of values
     "VGG": _CAFFE,
     "Xception": _SYMMETRIC,
 }
+_IMAGENET_21K: Final = ("ConvNeXtBase", "ConvNeXtLarge", "ConvNeXtXLarge")  # trained on it first
 # name, family, year, size, parameters, ImageNet top-1 in percent, file of weights
 _TABLE: Final = f"""
 ConvNeXtBase       ConvNeXt       2022 224  88591464 85.3 convnext_base.h5
@@ -87,7 +88,11 @@ Xception           Xception       2016 299  22910480 79.0 {_PLAIN.format("xcepti
 @final
 @dataclass(frozen=True)
 class Application:
-    """What is published of a network of Keras Applications."""
+    """What is published of a network of Keras Applications.
+
+    `mean` is taken from values from 0 to 1, red first, which are then divided by `std`; where
+    `blue_first` it reads blue, green, red. The terms are those that Keras' documentation states.
+    """
 
     name: str
     family: str
@@ -96,39 +101,23 @@ class Application:
     parameters: int
     accuracy: float
     file: str  # of the weights with a head
-
-    @property
-    def mean(self) -> str:
-        """What is taken from values from 0 to 1, red first."""
-        return _share(_FED[self.family][0])
-
-    @property
-    def std(self) -> str:
-        """What they are then divided by."""
-        return _share(_FED[self.family][1])
-
-    @property
-    def blue_first(self) -> bool:
-        """Whether it reads blue, green, red."""
-        return _FED[self.family] is _CAFFE
-
-    @property
-    def licence(self) -> str:
-        """The terms of the weights, as Keras' documentation states them."""
-        return _LICENCES.get(self.family, "Apache-2.0")
-
-    @property
-    def trained_on(self) -> str:
-        """The data sets, in the order of training."""
-        more = self.name in ("ConvNeXtBase", "ConvNeXtLarge", "ConvNeXtXLarge")
-        return "ImageNet-21k, then ImageNet-1k" if more else "ImageNet-1k"
+    mean: str
+    std: str
+    blue_first: bool
+    licence: str
+    trained_on: str  # data sets in the order of training
 
 
 def _applications() -> Iterator[Application]:
     for line in _TABLE.strip().splitlines():
         name, family, year, size, parameters, accuracy, file = line.split()
-        counts = int(year), int(size), int(parameters)
-        yield Application(name, family, *counts, float(accuracy), file)
+        feed, more = _FED[family], name in _IMAGENET_21K
+        yield Application(
+            *(name, family, int(year), int(size), int(parameters), float(accuracy), file),
+            *(_share(feed[0]), _share(feed[1]), feed is _CAFFE),
+            licence=_LICENCES.get(family, "Apache-2.0"),
+            trained_on="ImageNet-21k, then ImageNet-1k" if more else "ImageNet-1k",
+        )
 
 
 def _share(numbers: str) -> str:

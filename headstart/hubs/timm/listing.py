@@ -7,6 +7,7 @@ import os
 import re
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from fnmatch import fnmatchcase
 from glob import escape
 from pathlib import Path
@@ -170,32 +171,27 @@ class _Counts:
     """Parameters per architecture: known, or counted without memory and then remembered."""
 
     def __init__(self) -> None:
-        self._path = _own_counts()
-        self._shipped = _read(COUNTED)
-        self._known = _read(self._path)
-        self._new = False
+        self._shipped, self._own = _read(COUNTED), _read(_own_counts())
+        self._before = len(self._own)
         self._until = time.monotonic() + _PATIENCE
 
     def of(self, architecture: str) -> int | None:
         """How many parameters, with the architecture's usual head."""
         if architecture in self._shipped:
             return self._shipped[architecture]
-        if architecture not in self._known and time.monotonic() < self._until:
-            self._known[architecture] = _count(architecture)
-            self._new = True
-        return self._known.get(architecture)
+        if architecture not in self._own and time.monotonic() < self._until:
+            self._own[architecture] = _count(architecture)
+        return self._own.get(architecture)
 
     def keep(self) -> None:
         """Remember the counts; a folder that can't be written is no reason to fail a listing."""
-        if not self._new:
-            return
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            beside = self._path.with_suffix(f".{os.getpid()}")
-            beside.write_text(json.dumps(self._known))
-            beside.replace(self._path)
-        except OSError:
-            return
+        path = _own_counts()
+        beside = path.with_suffix(f".{os.getpid()}")
+        with suppress(OSError):
+            if len(self._own) > self._before:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                beside.write_text(json.dumps(self._own))
+                beside.replace(path)
 
 
 def _read(path: Path) -> dict[str, int | None]:
