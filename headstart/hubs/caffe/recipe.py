@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -149,20 +150,9 @@ def size_of(
             return built.feature_dim
         return built.network.get_parameter(f"{node.name}.weight").shape[1]
 
-    least = _first(lambda size: width_of(size) >= width)
-    beyond = _first(lambda size: width_of(size) > width)
+    sizes = range(1, _MOST + 1)
+    least = 1 + bisect_left(sizes, True, key=lambda size: width_of(size) >= width)
+    beyond = 1 + bisect_left(sizes, True, key=lambda size: width_of(size) > width)
     if least >= beyond or beyond > _MOST:
         return None
     return max(range(least, beyond), key=lambda size: size & -size)
-
-
-def _first(holds: Callable[[int], bool]) -> int:
-    """The least size from which something holds, one more than the most where it never does."""
-    low, high = 1, _MOST + 1
-    while low < high:
-        middle = (low + high) // 2
-        if holds(middle):
-            high = middle
-        else:
-            low = middle + 1
-    return low

@@ -188,7 +188,7 @@ def _own(reference: Reference, path: Path) -> KerasSpec:
             "that saved it. Use another activation, or save it again with Keras 3."
         )
     graph = read_graph(json.loads(described.config), str(path))
-    if graph.named(CODE):
+    if any(layer.kind == CODE for layer in graph.whole.walk()):
         trust.demand(reference, path, hashlib.sha256(described.config).hexdigest())
     file = None if described.tree is None or not options.pretrained else described
     if reference.weights is not None:
