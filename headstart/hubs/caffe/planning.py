@@ -184,7 +184,7 @@ def backbone(spec: CaffeSpec) -> Backbone:
         draw(spec.built)
     else:
         head = load(spec.built, spec.state, head_name, source)
-    features = head_removal.run(network, example, spec.what)
+    features = head_removal.run(network.eval(), example, spec.what)
     if spec.state is not None:
         head_removal.demand_finite(features, source)
     return head_removal.backbone(

@@ -227,7 +227,7 @@ def backbone(spec: KerasSpec) -> Backbone:
     head_name = plain(built.head.name) if built.head else head_removal.free_name(built.network)
     head = _fill(spec, built, head_name)
     head = head if built.classifies else None
-    features = head_removal.run(built.network, example, spec.what)
+    features = head_removal.run(built.network.eval(), example, spec.what)
     source = spec.tensors or (spec.file and spec.file.path)
     if source is not None:
         head_removal.demand_finite(features, source)
