@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -45,7 +44,8 @@ def test_small_pictures_are_known(
     with torch.inference_mode():
         model = Model.of(backbone, backbone.head).eval()
         answers = model(image.collate(items, backbone.preprocess)).argmax(1).numpy()
-    found = float((answers == np.array([int(row["label"]) for row in rows])).mean())
+    names = sorted({row["label"] for row in rows})
+    found = float((answers == [names.index(row["label"]) for row in rows]).mean())
     print(f"\n{name}: {found:.3f} of {len(rows)} pictures of CIFAR-10")
     assert found >= least
 
@@ -59,7 +59,7 @@ def test_small_networks_help_with_digits(
     data.mkdir()
     test = pq.read_table("images/usps_test.parquet").slice(0, 600)
     train = pq.read_table("images/usps_train.parquet").to_pylist()
-    few = {n: [row for row in train if row["label"] == n][:30] for n in range(10)}
+    few = {n: [row for row in train if row["label"] == str(n)][:30] for n in range(10)}
     pq.write_table(test, data / "test.parquet")
     for split, part in (("train", slice(0, 20)), ("val", slice(20, 30))):
         rows = [row for own in few.values() for row in own[part]]
