@@ -57,7 +57,7 @@ def again(kind: Targets, row: Any, names: tuple[str, ...]) -> Any:
 @every_kind
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_it_keeps_its_contract(check: Callable[[Sample], None], name: str) -> None:
-    check(subject(name, None))
+    check(subject(catalog.targets(name), None))
 
 
 @every_kind
