@@ -6,16 +6,16 @@ from typing import Annotated
 
 import typer
 
-from headstart.cli.answers import USERS, Answer, answer
-from headstart.cli.flags import Json, keep_offline
+from headstart.cli.answers import Answer, Incomplete
 from headstart.cli.listings import Backbones
+from headstart.cli.options import command
 from headstart.runtime.progress import Progress
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the program, in this order."""
-    for command in (backbones, fetch):
-        app.command()(command)
+    app.command()(command(backbones))
+    app.command()(command(fetch, offline=True))
 
 
 def backbones(  # noqa: PLR0913  # a flag each
@@ -39,21 +39,16 @@ def backbones(  # noqa: PLR0913  # a flag each
         str | None, typer.Option(help="By parameters, accuracy (the best first) or name.")
     ] = None,
     limit: Annotated[int, typer.Option(help="Show at most so many; 0 shows all.")] = 0,
-    as_json: Json = False,
-) -> None:
+    *,
+    progress: Progress,
+) -> Answer:
     """List pretrained models: size, input, licence, trained on, weights at hand or not."""
+    from headstart import listing
+    from headstart.listing.filters import Wanted, count
 
-    def work(progress: Progress) -> Answer:
-        from headstart import listing
-        from headstart.listing.filters import Wanted, count
-
-        least, most = (None if n is None else count(n) for n in (min_parameters, max_parameters))
-        filters = Wanted(
-            *(modality, hub, licence, least, most, min_accuracy, at_hand), order=sort, limit=limit
-        )
-        return Backbones(listing.backbones(pattern, filters, progress))
-
-    answer(as_json, work)
+    least, most = (None if n is None else count(n) for n in (min_parameters, max_parameters))
+    filters = Wanted(modality, hub, licence, least, most, min_accuracy, at_hand, sort, limit)
+    return Backbones(listing.backbones(pattern, filters, progress))
 
 
 def fetch(
@@ -67,20 +62,12 @@ def fetch(
     offline: Annotated[
         bool, typer.Option("--offline", help="Open no connection: only check that all is here.")
     ] = False,
-    as_json: Json = False,
-) -> None:
+    *,
+    progress: Progress,
+) -> Answer | Incomplete:
     """Bring pretrained models to this machine, with all that a later run needs of them."""
-    failed: list[str] = []
+    from headstart.pipeline.fetching import fetch as bring
 
-    def work(progress: Progress) -> Answer:
-        keep_offline(offline)
-        from headstart.pipeline.fetching import fetch as bring
-
-        models = bring(references, bundle, progress=progress)
-        failed.extend(models.failed)
-        return models
-
-    answer(as_json, work)
-    if failed:
-        typer.echo(f"error: {len(failed)} could not be fetched; see the answer.", err=True)
-        raise typer.Exit(USERS)
+    models = bring(references, bundle, progress=progress)
+    failures = f"{len(models.failed)} could not be fetched"
+    return Incomplete(models, failures) if models.failed else models
