@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import MISSING, Field, fields, replace
 from functools import wraps
 from inspect import Parameter, signature
@@ -102,19 +102,11 @@ def command(
     type names, `progress` none; `--json` is added, and `--offline` where that is wanted. Flags are
     read where errors are answered.
     """
-    hints = get_type_hints(work, include_extras=True)
-    wanted = signature(work).parameters
-    columns = hints["columns"].__metadata__[0] if "columns" in wanted else ()
-    parameters: list[Parameter] = []
-    for each in wanted.values():
-        if each.name == "columns":
-            parameters += [_flag(_FIELDS[name]) for name in columns]
-        elif each.name not in ("settings", "progress"):
-            annotated = each.replace(annotation=hints[each.name])
-            parameters.append(annotated.replace(kind=_KEYWORD))
-    parameters += [_OFFLINE, _JSON] if offline and "offline" not in wanted else [_JSON]
+    wanted, hints = signature(work).parameters, get_type_hints(work, include_extras=True)
+    names = hints["columns"].__metadata__[0] if "columns" in hints else ()
     left_out = LEFT_OUT.get(work.__name__, set())
     settings = [name for name in _FIELDS if name not in left_out] if "settings" in wanted else []
+    parameters = [*_own(work), *([_OFFLINE] if offline and "offline" not in wanted else []), _JSON]
     parameters += [*(_flag(_FIELDS[name]) for name in settings), *([_TRUST] if settings else [])]
 
     @wraps(work)
@@ -122,8 +114,8 @@ def command(
         def answers(progress: Progress) -> Answer | Incomplete:
             keep_offline(values.get("offline", False))
             own = {name: value for name, value in values.items() if name in wanted}
-            if columns:
-                own["columns"] = _read({name: values[name] for name in columns})
+            if names:
+                own["columns"] = _read({name: values[name] for name in names})
             if settings:
                 texts = {name: values[name] for name in settings}
                 own["settings"] = _settings(texts, values[_TRUST.name])
@@ -135,6 +127,16 @@ def command(
     run.__signature__ = shown  # type: ignore[attr-defined]  # typer reads the flags off it
     run.__annotations__ = {each.name: each.annotation for each in parameters}
     return run
+
+
+def _own(work: Callable[..., Any]) -> Iterator[Parameter]:
+    """The parameters of a function as flags, `columns` as those that its type names."""
+    hints = get_type_hints(work, include_extras=True)
+    for each in signature(work).parameters.values():
+        if each.name == "columns":
+            yield from (_flag(_FIELDS[name]) for name in hints[each.name].__metadata__[0])
+        elif each.name not in ("settings", "progress"):
+            yield each.replace(annotation=hints[each.name], kind=_KEYWORD)
 
 
 def keep_offline(offline: bool) -> None:
