@@ -41,12 +41,10 @@ if TYPE_CHECKING:
     from headstart.pipeline.fetching import fetch
     from headstart.pipeline.options import Options
     from headstart.pipeline.suggesting import suggest
-    from headstart.results import Evaluation, Extracted, Plan, Result
+    from headstart.results import Evaluation, Exported, Extracted, Plan, Reported, Result
     from headstart.results.comparison import Comparison
-    from headstart.results.exported import Exported
     from headstart.results.fetched import Fetched
     from headstart.results.ranking import CheckedRanking, Ranking
-    from headstart.results.reported import Reported
     from headstart.runtime.progress import Progress, Silent, Terminal
     from headstart.serve import Prediction, Predictions, Predictor
 

@@ -17,7 +17,7 @@ from PIL import Image as pil
 from PIL import ImageDraw
 
 from headstart.data import Schema, load
-from headstart.data.copies import near_copies
+from headstart.data.clusters import near_copies
 from headstart.data.findings import Findings
 from headstart.modalities.image import Image
 from headstart.modalities.text import Text

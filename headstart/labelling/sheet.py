@@ -14,7 +14,7 @@ from typing import BinaryIO, final
 from filelock import FileLock, Timeout
 
 from headstart.contracts.cells import is_blank
-from headstart.data.tables.dialect import long_fields
+from headstart.data.tables.delimited import long_fields
 from headstart.errors import HeadstartError
 
 PATH, LABEL = "path", "label"

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from headstart.report.figures import written
-from headstart.report.names import distinct
+from headstart.report.figures import distinct, written
 from headstart.report.theme import BAD, Drawing, drawing
 
 LABELS = 10  # colours, --label-0 and so on; more labels share them and are written on the map

@@ -14,6 +14,7 @@ from headstart.evidence import Evidence, Interval
 from headstart.features.plan import Cut, Work
 from headstart.report import as_columns, as_html, as_text
 from headstart.report.notebook import Printed
+from headstart.report.terminal import terminal_curves
 from headstart.report.words import other_metrics
 
 
@@ -181,4 +182,47 @@ class Plan(Printed):
             f"{1e3 * (cut.frozen + cut.moved):.2f}",
             f"{cut.seconds(self.work):.1f}",
             f"{mark}, stored" if cut.stored and mark else mark or "stored" * cut.stored,
+        )
+
+
+@dataclass(frozen=True, repr=False)
+class Reported(Printed):
+    """What was measured when a model was made, and the page that shows it."""
+
+    evidence: Mapping[str, Any]
+    page: Path
+
+    def to_json(self) -> dict[str, Any]:
+        """The evidence, with the page's path as `report`."""
+        return {**self.evidence, "report": str(self.page)}
+
+    def __str__(self) -> str:
+        parts = (as_text(dict(self.evidence)), terminal_curves(self.evidence))
+        return "\n\n".join([*filter(None, parts), f"More in {self.page}"])
+
+
+@dataclass(frozen=True, repr=False)
+class Exported(Printed):
+    """A file of features: of how many items, of what kind of labels, and items by split.
+
+    `kind` is empty where the data name no labels; `engine`, where all features were stored already.
+    """
+
+    path: Path
+    items: int
+    dimensions: int
+    kind: str
+    splits: Mapping[str, int]
+    engine: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The facts as plain values."""
+        return {**vars(self), "path": str(self.path), "splits": dict(self.splits)}
+
+    def __str__(self) -> str:
+        splits = ", ".join(f"{name} {count}" for name, count in self.splits.items())
+        labels = self.kind or "no labels"
+        return (
+            f"{self.items} items of {self.dimensions} features each, with {labels}, "
+            f"written to {self.path} ({splits})."
         )

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from headstart.data.items.detection import demand_no_boxes
 from headstart.data.items.levels import STRAY, Classes, choose
 from headstart.data.names import UNLABELLED, alike, only_part, split_of
 from headstart.data.schema import Schema
@@ -16,6 +15,7 @@ from headstart.data.trees import Folder
 from headstart.errors import DataError
 
 _OTHER = "other file"
+_DEPTH = 3  # folders down to where signs are looked for
 
 
 @dataclass(frozen=True)
@@ -215,3 +215,37 @@ def _warnings(layout: _Layout, stray: Mapping[str, int]) -> Iterator[str]:
         of = f" of {name!r}" if name else ""
         what = "1 file{} lies" if count == 1 else f"{count} files{{}} lie"
         yield f"{what.format(of)} in no class and {'is' if count == 1 else 'are'} not used."
+
+
+def demand_no_boxes(path: Path, top: Folder) -> None:
+    """Raise DataError where the layout is one of Roboflow's, COCO's, YOLO's or Pascal VOC's."""
+    for folder, way in top.below():
+        sign = _sign(folder) if len(way) <= _DEPTH else None
+        if sign:
+            place = "/".join((*way, sign))
+            raise DataError(
+                f"{path} is a data set for detection ({place}): it has boxes, and no class for a "
+                "whole picture. Export it for classification, with one folder per class."
+            )
+
+
+def _sign(folder: Folder) -> str | None:
+    for name in (*folder.others, *folder.tables, *folder.files):
+        if name.startswith("_annotations.") or (
+            name.startswith("instances_") and name.endswith(".json")  # as COCO itself is
+        ):
+            return name
+    for pictures, boxes, suffix in (
+        ("images", "labels", ".txt"),
+        ("JPEGImages", "Annotations", ".xml"),
+        ("images", "annotations", ".xml"),
+    ):
+        beside, marks = folder.folder(pictures), folder.folder(boxes)
+        if beside and marks and any(_marks(each, suffix) for each in (marks, *marks.folders)):
+            return marks.name
+    return None
+
+
+def _marks(folder: Folder, suffix: str) -> bool:
+    names = (*folder.others, *folder.files)
+    return bool(names) and all(name.endswith(suffix) for name in names)
