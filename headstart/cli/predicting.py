@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.contracts import Modality
-from headstart.data.manifests import SUFFIXES
+from headstart.data.tables import SUFFIXES
 from headstart.errors import DataError, HeadstartError
 from headstart.serve.written import SUFFIXES as WRITTEN
 from headstart.serve.written import destination, is_table

@@ -45,22 +45,23 @@ class Paths:
 
     def find(
         self, written_as: str, base: Path, place: str, split: str | None, first: Way = ()
-    ) -> tuple[str, str | Path]:
+    ) -> tuple[str, FileSource | None, str]:
         """The id of the file that a value names from the folder `base`, and the file.
 
-        In its stead the reason, where it can't be told. A file of the row's own split goes before
-        others; `first` are the folders of `elsewhere`. Raises DataError where the path or a link
-        leaves the data set's folder.
+        In its stead None and the reason, where it can't be told. A file of the row's own split goes
+        before others; `first` are the folders of `elsewhere`. Raises DataError where the path or a
+        link leaves the data set's folder.
         """
         value = _without(written_as, first)
         if _ADDRESS.match(value):
-            return value, "is an address, and nothing is fetched from one: save the file itself"
+            reason = "is an address, and nothing is fetched from one: save the file itself"
+            return value, None, reason
         written = self._inside(value, base, place)
         if not os.path.lexists(written) or os.path.isdir(written):
             ways = self._meant(value, base, split)
             if len(ways) > 1:
                 shown = " and ".join("/".join(way) for way in ways[:2])
-                return self._id(written), f"names {len(ways)} files, such as {shown}"
+                return self._id(written), None, f"names {len(ways)} files, such as {shown}"
             if ways and "/".join(ways[0]) != self._id(written):
                 written = os.path.join(self.root, *ways[0])
                 self._other.setdefault(written_as, self._id(written))
@@ -68,8 +69,8 @@ class Paths:
             self._other.setdefault(written_as, self._id(written))
         real = self._followed(written, place, value)
         if os.path.exists(real) and not os.path.isfile(real):
-            return self._id(written), "is no file"
-        return self._id(written), Path(real)
+            return self._id(written), None, "is no file"
+        return self._id(written), FileSource(Path(real)), ""
 
     def column(
         self,
@@ -256,8 +257,3 @@ def _leaves(place: str, value: str) -> DataError:
         f"{place} names {value!r}, which lies outside the data set's folder. "
         "Keep the files beside the manifest and give paths relative to it."
     )
-
-
-def file_source(place: str | Path) -> tuple[FileSource | None, str]:
-    """What `Paths.find` answered, as a source or the reason for there being none."""
-    return (FileSource(place), "") if isinstance(place, Path) else (None, place)

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from headstart.contracts import Modality
-from headstart.data.manifests import SUFFIXES
 from headstart.data.names import passed_over, split_in, splits_among
+from headstart.data.tables import SUFFIXES
 from headstart.errors import DataError
 
 OURS = frozenset({"headstart.json", "evidence.json"})  # a folder with one of them is a result

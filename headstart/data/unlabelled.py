@@ -6,11 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from headstart.contracts import Modality
-from headstart.data import manifests, tables
+from headstart.data import tables
 from headstart.data.check import check_items
 from headstart.data.items import find
+from headstart.data.manifests import Manifest
 from headstart.data.names import lists_no_items
-from headstart.data.paths import Paths
 from headstart.data.schema import Schema
 from headstart.data.sources import Data, FileSource, Found, InMemory, Item
 from headstart.data.trees import walk
@@ -61,9 +61,8 @@ def _rows(path: Path, modality: Modality, schema: Schema) -> list[Item] | None:
     """Those of a manifest none of whose columns is the label."""
     if path.suffix.lower() not in tables.READ or not path.is_file():
         return None
-    paths = Paths(path.parent, lambda: walk(path.parent, modality).every())
     schema = replace(schema, may_lack_label=schema.label is None)
-    return _without_labels(manifests.find_rows(path, paths, None, modality, schema))
+    return _without_labels(Manifest.within(path.parent, path, modality).find(schema))
 
 
 def _without_labels(found: Found) -> list[Item] | None:

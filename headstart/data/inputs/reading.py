@@ -13,7 +13,6 @@ import numpy as np
 from PIL import Image
 
 from headstart.contracts import Modality
-from headstart.data import manifests
 from headstart.data.inputs.frames import column_of, row_of, table_of
 from headstart.data.inputs.interface import NO_CONTENT, Input, of_texts
 from headstart.data.inputs.pictures import encoded, pictures_of
@@ -22,6 +21,7 @@ from headstart.data.inputs.tensors import as_array, inputs_alone
 from headstart.data.items import find_inputs
 from headstart.data.schema import GUESSED, Schema
 from headstart.data.sources import FileSource, InlineSource
+from headstart.data.tables import SUFFIXES
 from headstart.errors import DataError
 
 _NO_ITEM = frozenset(  # suffixes of tables and archives: their content is no single item
@@ -104,12 +104,12 @@ class InputReader:
         if path.is_dir():
             return (Input(str(p), FileSource(p)) for p in find_inputs([path], self.modality))
         suffix = path.suffix.lower()
-        if suffix in manifests.SUFFIXES:
+        if suffix in SUFFIXES:
             return manifest_inputs(path, self.modality, self.schema)
         if suffix in _NO_ITEM:
             raise DataError(
                 f"{path} is a table or an archive that can't be read here. Give a file, a folder, "
-                f"or a manifest ({', '.join(sorted(manifests.SUFFIXES))})."
+                f"or a manifest ({', '.join(sorted(SUFFIXES))})."
             )
         return iter([Input(str(path), FileSource(path))])
 
@@ -146,7 +146,7 @@ class InputReader:
         """A file that the user opened, as one item."""
         name = getattr(file, "name", None)
         shown = name if isinstance(name, str) else place
-        if os.path.splitext(shown)[1].lower() in manifests.SUFFIXES | _NO_ITEM:
+        if os.path.splitext(shown)[1].lower() in SUFFIXES | _NO_ITEM:
             raise DataError(
                 f"{shown} was given opened, and only its path says that it is a table. "
                 "Give the path."
@@ -203,7 +203,7 @@ class InputReader:
 def _demand_no_manifest(given: Any) -> None:
     """A string is a text, but one alone that names a table here was hardly meant as one."""
     one = given[0] if isinstance(given, list | tuple) and len(given) == 1 else given
-    if not isinstance(one, str) or os.path.splitext(one)[1].lower() not in manifests.SUFFIXES:
+    if not isinstance(one, str) or os.path.splitext(one)[1].lower() not in SUFFIXES:
         return
     if not set(one) & set("\0\n") and os.path.isfile(one):
         raise DataError(

@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any, final
 
 from headstart.contracts import Modality
-from headstart.data import manifests, tables
+from headstart.data import tables
 from headstart.data.inputs.interface import Input
-from headstart.data.paths import Paths
+from headstart.data.manifests import Manifest
 from headstart.data.schema import NUMBERING, Columns, Schema, choose_columns
 from headstart.data.sources import PAIR, FileSource, InlineSource, Row
 from headstart.data.tables.interface import ItemTable
-from headstart.data.trees import walk
 from headstart.errors import DataError
 
 Cell = Callable[[Sequence[Any], str], Input]  # the values in a row's columns, and its place
@@ -70,12 +69,11 @@ class Table(ItemTable):
 
 def manifest_inputs(path: Path, modality: Modality, schema: Schema) -> Iterator[Input]:
     """What a manifest lists, by its row's own id or by file and line. Raises DataError as it is."""
-    paths = Paths(path.parent, lambda: walk(path.parent, modality).every())
-    files = manifests.files_column(path, paths, modality, schema)
-    schema = replace(schema, files=files) if files else schema
-    wanted = unlabelled_schema(tables.read(path)[0].names, modality, schema)
     # all rows count, whatever split they are of
-    found = manifests.find_rows(path, paths, "test", modality, wanted)
+    manifest = Manifest.within(path.parent, path, modality, "test")
+    files = manifest.files_column(schema)
+    schema = replace(schema, files=files) if files else schema
+    found = manifest.find(unlabelled_schema(tables.read(path)[0].names, modality, schema))
     return (_of_row(row, path) for row in found.rows)
 
 

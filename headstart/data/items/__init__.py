@@ -8,9 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from headstart.contracts import Modality
-from headstart.data import containers, manifests
+from headstart.data import containers
 from headstart.data.items.folders import from_folders, holds_classes
 from headstart.data.items.tables import Table, Tables, join
+from headstart.data.manifests import Manifest
 from headstart.data.names import only_part, split_of
 from headstart.data.paths import Paths
 from headstart.data.schema import Schema
@@ -34,8 +35,7 @@ def find(data: Data, modality: Modality, schema: Schema) -> Found:
     if parts:
         return _from_parts(path, parts, modality, schema)
     if not path.is_dir():
-        paths = Paths(path.parent, lambda: walk(path.parent, modality).every())
-        return manifests.find_rows(path, paths, None, modality, schema)
+        return Manifest.within(path.parent, path, modality).find(schema)
     tree = walk(path, modality)
     top = _unwrapped(tree)
     tables = Tables(top, Paths(path, tree.every), modality, schema)
@@ -83,14 +83,8 @@ def _from_parts(
     root: Path, parts: Sequence[containers.Part], modality: Modality, schema: Schema
 ) -> Found:
     """What several files hold that are one table."""
-    joined = []
-    for part in parts:
-        paths = Paths(part.root, walk(part.root, modality).every)
-        found = manifests.find_rows(part.path, paths, part.split, modality, schema)
-        if part.split:
-            found = replace(found, split_names={part.split: part.word})
-        joined.append(found)
-    found = join(root, joined)
+    manifests = [Manifest.within(p.root, p.path, modality, p.split, p.word) for p in parts]
+    found = join(root, [manifest.find(schema) for manifest in manifests])
     if len(parts) == 1:
         return found
     said = f"{len(parts)} files from {parts[0].path.name} to {parts[-1].path.name} are joined"

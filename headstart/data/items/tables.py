@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from headstart.contracts import Modality
-from headstart.data import manifests
+from headstart.data.manifests import Manifest
 from headstart.data.names import lists_no_items, split_in, split_of
 from headstart.data.paths import Paths
 from headstart.data.schema import Schema
@@ -58,9 +58,9 @@ class Tables:
         """Whether a table can be read as a manifest of items that are here."""
         with suppress(DataError):
             if not self.modality.inline:
-                return manifests.lists_files(table.path, self.paths, table.split, self.modality)
+                return self._manifest(table).lists_files()
             schema = replace(self.schema, may_lack_label=True)
-            contents = manifests.find_rows(table.path, self.paths, None, self.modality, schema)
+            contents = Manifest(table.path, self.paths, self.modality).find(schema)
             return any(row.source is not None for row in contents.rows)
         return False
 
@@ -78,19 +78,19 @@ class Tables:
                 f"{self.paths.root} holds more than one manifest ({names}). Give the path of the "
                 "one to read in place of the folder."
             )
-        found = self._rows(tables[0], self.schema)
+        found = self._manifest(tables[0]).find(self.schema)
         return self._unlisted(_split_by_folders(found))
 
     def _by_split(self, by_split: Sequence[Table]) -> Found:
         """The first table's label column decides; a table without it has no labels."""
         first, *others = by_split
-        parts = [self._rows(first, self.schema)]
+        parts = [self._manifest(first).find(self.schema)]
         schema = self.schema
         if parts[0].columns:
             schema = replace(schema, label=parts[0].column, may_lack_label=True)
         unlabelled: dict[str, str] = {}
         for table in others:
-            part = self._rows(table, schema)
+            part = self._manifest(table).find(schema)
             if part.column:
                 parts.append(part)
             else:
@@ -106,12 +106,10 @@ class Tables:
         first, *others = sorted(by_split, key=lambda table: SPLITS.index(table.split or ""))
         if not self.modality.inline:
             return [first, *others]
-        modality, schema = self.modality, self.schema
-        return [first, *(t for t in others if manifests.has_content(t.path, modality, schema))]
+        return [first, *(t for t in others if self._manifest(t).holds_content(self.schema))]
 
-    def _rows(self, table: Table, schema: Schema) -> Found:
-        contents = manifests.find_rows(table.path, self.paths, table.split, self.modality, schema)
-        return replace(contents, split_names={table.split: table.word}) if table.split else contents
+    def _manifest(self, table: Table) -> Manifest:
+        return Manifest(table.path, self.paths, self.modality, table.split, table.word)
 
     def _demand_one_set(self, by_split: Sequence[Table]) -> None:
         before = {table.before: table.path for table in reversed(by_split)}
