@@ -12,7 +12,6 @@ from jinja2 import Environment, PackageLoader
 from markupsafe import Markup, escape
 
 from headstart.report import background, by_class, figures, sections, theme
-from headstart.report import made as origin
 from headstart.report.contents import Section, large
 from headstart.report.thumbnails import fitting, is_picture
 from headstart.report.verdict import Verdict
@@ -21,7 +20,7 @@ FILE = "report.html"
 LARGEST = 8_000_000  # bytes of the page, the plotting library among them
 LARGE_PICTURES = 3_000_000  # bytes of them that are pictures to open on a click
 ORDER = (
-    *(origin.made, sections.arms, sections.metrics, sections.labels, sections.convergence),
+    *(background.made, sections.arms, sections.metrics, sections.labels, sections.convergence),
     *(by_class.confusion, by_class.classes),
     *(sections.groups, sections.calibration, sections.robustness),
     *(background.feature_map, background.inspection, background.data, background.ranking),
@@ -53,7 +52,7 @@ def _rendered(evidence: Mapping[str, Any], pictures: Mapping[str, str]) -> str:
     shown = [section for make in ORDER if (section := make(evidence))]
     verdict = Verdict.of(evidence)
     item_ids = list(_wanted(evidence, shown))
-    head = origin.title(evidence)
+    head = background.title(evidence)
     room = LARGEST - len(_page(head, verdict, shown, {}, "").encode("utf-8"))
     while True:
         chosen = fitting(pictures, item_ids, room)

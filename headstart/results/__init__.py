@@ -12,9 +12,8 @@ import numpy as np
 from headstart.data import Dataset
 from headstart.evidence import Evidence, Interval
 from headstart.features.plan import Cut, Work
-from headstart.report import as_columns, as_html, as_text
+from headstart.report import as_columns, as_html, as_text, terminal_curves
 from headstart.report.notebook import Printed
-from headstart.report.terminal import terminal_curves
 from headstart.report.words import other_metrics
 
 
