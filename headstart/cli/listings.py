@@ -18,7 +18,12 @@ class Backbones:
 
     def to_json(self) -> dict[str, Any]:
         """{"backbones": [{"reference", "modality", "parameters", "accuracy", "year", …}]}."""
-        return {"backbones": [_told(card) for card in self.cards]}
+        return {
+            "backbones": [  # but where weights are looked for, which is between hub and index
+                {name: value for name, value in asdict(card).items() if name != "path"}
+                for card in self.cards
+            ]
+        }
 
     def __str__(self) -> str:
         rows = [
@@ -52,11 +57,6 @@ class Strategies:
 
     def __str__(self) -> str:
         return table(("strategy", "what it does"), list(self.summaries.items()))
-
-
-def _told(card: Card) -> dict[str, Any]:
-    """All of a card but where its weights are looked for, which is between a hub and the index."""
-    return {name: value for name, value in asdict(card).items() if name != "path"}
 
 
 def table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

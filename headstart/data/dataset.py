@@ -100,7 +100,9 @@ def load(
     clusters = clustered(kept, checked.sketches, grouped=not few)
     items = plan.cut(clusters.items, kind.stratum)
     splits = _splits(items)
-    _demand_every_split(path, splits)
+    for name in SPLITS:
+        if name not in splits:
+            raise DataError(f"{path} has no usable item for the {name} split. Add more items.")
     kind.demand_variety(path, splits["train"], labels)
     warnings = (
         *(*found.warnings, *_rare(rare), *_twins(labels, kind), *kind.warnings(splits, labels)),
@@ -252,12 +254,6 @@ def _splits(items: Sequence[Item]) -> dict[str, list[Item]]:
     """The items by split, for the splits that have any."""
     splits = {name: [item for item in items if item.split == name] for name in SPLITS}
     return {name: own for name, own in splits.items() if own}
-
-
-def _demand_every_split(path: Path, splits: Mapping[str, Sequence[Item]]) -> None:
-    for name in SPLITS:
-        if name not in splits:
-            raise DataError(f"{path} has no usable item for the {name} split. Add more items.")
 
 
 def _report(

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from headstart.contracts import Modality
 from headstart.contracts.cells import are_marks, is_blank, number
@@ -145,7 +144,7 @@ class _Choice:
         if asked is not None:
             if self.schema.may_lack_label and not set(self._named(asked)) <= set(self.names):
                 return ()
-            return self._demanded_all(asked)
+            return tuple(dict.fromkeys(map(self._demanded, self._named(asked))))
         before = self.schema.before
         if before and before.labels and set(before.labels) <= set(self.names).difference(content):
             return before.labels
@@ -197,7 +196,11 @@ class _Choice:
 
     def _holds_content(self, others: Sequence[str]) -> bool:
         """Whether any column may hold content, other than numbers and one that may be the label."""
-        words = [n for n in others if not all(map(_is_numeric, self.table.values(n)))]
+        words = [
+            name
+            for name in others
+            if any(number(v) is None and not is_blank(v) for v in self.table.values(name))
+        ]
         if (
             len(words) == len(others)
             or len(words) > 1
@@ -234,9 +237,6 @@ class _Choice:
         """The column of this name, or those between its commas."""
         return [label] if label in self.names else [each.strip() for each in label.split(",")]
 
-    def _demanded_all(self, label: str) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(self._demanded(name) for name in self._named(label)))
-
     def _demanded(self, name: str) -> str:
         if name in self.names:
             return name
@@ -254,7 +254,3 @@ def _is_passed(name: str) -> bool:
     """Whether a column by its name only counts rows, names splits or nothing."""
     word = name.strip().lower()
     return word in (_SPLIT, *NUMBERING) or word.startswith("unnamed: ")
-
-
-def _is_numeric(value: Any) -> bool:
-    return is_blank(value) or number(value) is not None

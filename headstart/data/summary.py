@@ -79,7 +79,7 @@ class DataReport:
         }
 
     def __str__(self) -> str:
-        lines = [f"{_count(self.items, 'item')} {self.heading}; {self.split_rule}"]
+        lines = [f"{self.items} item{'s' * (self.items != 1)} {self.heading}; {self.split_rule}"]
         for name, total in self.sizes.items():
             spread = self.spread.get(name)
             lines.append(f"  {name:<11}{total:>7}{f', {spread}' if spread else ''}")
@@ -103,7 +103,3 @@ def left_out(record: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
             entries = [[f"{name} ({label})" for name, label in group] for group in entries]
         if entries:
             yield title, [sign.join(map(str, entry)) for entry in entries]
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -113,13 +113,9 @@ class _Known:
 def _radius(nearest: np.ndarray) -> float:
     """The kernel's radius, as a distance between points of length 1."""
     if (nearest > -1.0).any():
-        radius = float(np.median(_distance(nearest)))
+        radius = float(np.median(np.sqrt(np.maximum(2.0 - 2.0 * nearest, 0.0))))  # from cosines
         return max(radius, _LEAST)
     return _WIDEST
-
-
-def _distance(cosine: np.ndarray) -> np.ndarray:
-    return np.asarray(np.sqrt(np.maximum(2.0 - 2.0 * cosine, 0.0)))
 
 
 @final

@@ -98,7 +98,8 @@ def _listed(every: Rows, metric: str, many: bool) -> Table:
         levels = [sum((row["value"] or 0) >= step for step in _STEPS) for row in rows]
         for level, name in enumerate(_levels(metric)):
             if level in levels:
-                headings[levels.index(level)] = f"{name}: {_classes(levels.count(level))}"
+                count = levels.count(level)
+                headings[levels.index(level)] = f"{name}: {count} class{'es' * (count != 1)}"
     compared = any(row.get("change") for row in rows)
     columns = ("class", "items", metric, "95 % interval")
     return Table.of(
@@ -123,10 +124,6 @@ def _levels(metric: str) -> list[str]:
     edges = [f"{step:.0%}".replace("%", " %") for step in (*_STEPS, 1.0)]
     between_them = [f"{low} to {high}" for low, high in itertools.pairwise(edges)]
     return [f"{metric.capitalize()} {span}" for span in (f"below {edges[0]}", *between_them)]
-
-
-def _classes(count: int) -> str:
-    return f"{count} class{'es' * (count != 1)}"
 
 
 def _confused(counts: np.ndarray) -> list[tuple[int, int]]:

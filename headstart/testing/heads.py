@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from headstart import catalog
-from headstart.contracts import HeadFitter, Task
+from headstart.contracts import HeadFitter
 from headstart.contracts.head import Shape, TrainingSet
 from headstart.errors import DataError, WeightsError
 from headstart.evidence.fitting import answers
@@ -59,14 +59,9 @@ def fitted(head: HeadFitter, train: TrainingSet) -> nn.Module:
     held_out, task = examples(kind, seed=1), catalog.task(TASKS[kind])
     candidates = list(head.candidates(train))
     demand(candidates, "has no candidates. Yield a fitted head for each setting.")
-    losses = [
-        _loss(task, answers(each, held_out.features), held_out.targets) for each in candidates
-    ]
+    outputs = (answers(each, held_out.features) for each in candidates)
+    losses = [float(task.losses(each, held_out.targets).mean()) for each in outputs]
     return candidates[int(np.argmin(losses))]
-
-
-def _loss(task: Task, outputs: np.ndarray, targets: np.ndarray) -> float:
-    return float(task.losses(outputs, targets).mean())
 
 
 def is_far_better_than_naive(head: HeadFitter) -> None:

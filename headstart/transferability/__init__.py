@@ -37,16 +37,12 @@ def combined(scores: Sequence[Mapping[str, float | None]]) -> Array:
     unit in common and none must outweigh the others by its spread. A score that is missing or None
     counts as worst; equal ones share their ranks.
     """
-    values = np.array(
-        [[_value(found.get(name)) for name in SCORES] for found in scores], dtype=np.float64
-    ).reshape(len(scores), len(SCORES))
+    rows = [[score.get(name) for name in SCORES] for score in scores]
+    values = np.array(rows, dtype=np.float64).reshape(len(scores), len(SCORES))
+    values[np.isnan(values)] = -np.inf  # None too
     below = (values[:, None] > values).sum(axis=1)
     tied = (values[:, None] == values).sum(axis=1)  # itself too
     return np.asarray((below + (tied + 1) / 2).mean(axis=1))
-
-
-def _value(score: float | None) -> float:
-    return -np.inf if score is None else score
 
 
 __all__ = ["SCORES", "Sample", "combined", "neighbours", "ridge", "scored"]

@@ -85,7 +85,7 @@ def choose(path: Path, roots: Sequence[Folder], schema: Schema) -> Classes:
 
 def _levels(roots: Sequence[Folder]) -> list[Level]:
     """From the folders right in the roots to the first ones in which items lie directly."""
-    here = [(folder, _way(folder)) for root in roots for folder in root.full]
+    here = [(folder, (folder.name,)) for root in roots for folder in root.full]
     items = sum(folder.items for folder, _ in here)
     levels: list[Level] = []
     while here:
@@ -94,10 +94,6 @@ def _levels(roots: Sequence[Folder]) -> list[Level]:
             break
         here = [(inner, (*way, inner.name)) for folder, way in here for inner in folder.full]
     return levels
-
-
-def _way(*folders: Folder) -> tuple[str, ...]:
-    return tuple(folder.name for folder in folders)
 
 
 def _said(levels: Sequence[Level], chosen: int) -> tuple[str, ...]:
