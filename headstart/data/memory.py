@@ -17,9 +17,9 @@ from headstart.data.inputs.datasets import RowByRow
 from headstart.data.inputs.frames import columns_of, table_of
 from headstart.data.inputs.interface import Input
 from headstart.data.inputs.pairs import item_table, pair_table
+from headstart.data.inputs.pictures import is_tensor
 from headstart.data.inputs.reading import InputReader
 from headstart.data.inputs.tables import Table
-from headstart.data.inputs.tensors import is_tensor
 from headstart.data.items.tables import join
 from headstart.data.manifests import SAMPLE, Listing, Located, Record, records_of
 from headstart.data.schema import Columns, Schema, choose_columns
@@ -148,7 +148,12 @@ class _Rows:
         table, schema = self.table, self.schema
         demand_distinct(self.root, table.names)
         if table.content:
-            self._demand_no_columns()
+            absent = [name for name in schema.named if name not in table.names]
+            if absent:
+                raise DataError(
+                    f"{self.root} has no column {absent[0]!r}: it holds inputs and their targets alone. "
+                    "Leave the name out, or give a table."
+                )
             return Columns(table.content, table.labels)
         if table.labels:
             schema = replace(schema, label=",".join(table.labels))
@@ -179,15 +184,6 @@ class _Rows:
         values = [*islice((v for v in self.table.values(name) if isinstance(v, str)), SAMPLE)]
         here = sum("\0" not in value and os.path.isfile(value) for value in values)
         return bool(here) and 2 * here >= len(values)
-
-    def _demand_no_columns(self) -> None:
-        schema = self.schema
-        for name in (schema.label, schema.group, schema.files, *schema.content):
-            if name is not None and name not in self.table.names:
-                raise DataError(
-                    f"{self.root} has no column {name!r}: it holds inputs and their targets alone. "
-                    "Leave the name out, or give a table."
-                )
 
     def _demand_usable(self, contents: Sequence[Sequence[Any]]) -> None:
         """Raise DataError for things of a wrong kind, and for rows that differ each time."""

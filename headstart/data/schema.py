@@ -55,6 +55,12 @@ class Schema:
     files: str | None = None
     class_level: int | None = None
 
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The columns that the user names."""
+        columns = (self.label, self.group, self.files, *self.content)
+        return tuple(name for name in columns if name is not None)
+
 
 GUESSED = Schema()
 

@@ -12,8 +12,8 @@ from PIL import Image
 
 from headstart.data.inputs.datasets import INPUT, TARGET
 from headstart.data.inputs.frames import column_of, name_of, row_names, table_of
+from headstart.data.inputs.pictures import is_tensor
 from headstart.data.inputs.tables import Table
-from headstart.data.inputs.tensors import is_tensor
 from headstart.errors import DataError
 
 NAME = Path("(X, y)")
@@ -110,3 +110,24 @@ def _is_pair(cell: Any) -> bool:
     return (
         isinstance(cell, tuple | list) and len(cell) == 2 and all(isinstance(t, str) for t in cell)
     )
+
+
+def inputs_alone(given: Any) -> Any:
+    """X of a pair `(X, y)` of as many inputs and targets; all else as it is."""
+    if not isinstance(given, tuple) or len(given) != 2:
+        return given
+    inputs, targets = given
+    several = _are_several(inputs) and isinstance(targets, Sequence | np.ndarray)
+    return inputs if several and len(inputs) == len(targets) and _are_labels(targets) else given
+
+
+def _are_several(inputs: Any) -> bool:
+    if isinstance(inputs, np.ndarray):
+        return inputs.dtype.kind in "OUS" or inputs.ndim == 4
+    return isinstance(inputs, list) or (is_tensor(inputs) and inputs.ndim == 4)
+
+
+def _are_labels(targets: Any) -> bool:
+    if isinstance(targets, np.ndarray):
+        return targets.ndim in (1, 2)
+    return isinstance(targets, list | tuple)

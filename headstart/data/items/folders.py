@@ -41,7 +41,11 @@ def from_folders(path: Path, top: Folder, schema: Schema) -> Found:
             f"{path} holds files but no folder of a class. Make one folder per class, or give a "
             "manifest."
         )
-    _demand_no_columns(path, schema)
+    if schema.named:
+        raise DataError(
+            f"{path} is a folder of classes and has no column {schema.named[0]!r}: its folders' "
+            "names are the labels. Leave the column out, or give a manifest."
+        )
     classes = choose(path, folders, schema)
     rows, stray = _rows(path, layout, classes)
     rows, joined = _joined(rows)
@@ -50,7 +54,10 @@ def from_folders(path: Path, top: Folder, schema: Schema) -> Found:
     names = _split_names(layout, classes)
     flat = {folder.split or "": folder.name for folder in layout.flat}
     return Found(
-        *(path, tuple(rows), "classes", "value"),
+        path,
+        tuple(rows),
+        kind="classes",
+        column="value",
         split_names=names,
         notes=_others(folders),
         empty_classes=tuple(n for n in _empty(folders, classes) if n not in labels),
@@ -58,15 +65,6 @@ def from_folders(path: Path, top: Folder, schema: Schema) -> Found:
         said=classes.said,
         unlabelled={s: name for s, name in flat.items() if s not in names and s != UNLABELLED},
     )
-
-
-def _demand_no_columns(path: Path, schema: Schema) -> None:
-    for name in (schema.label, schema.group, schema.files, *schema.content):
-        if name is not None:
-            raise DataError(
-                f"{path} is a folder of classes and has no column {name!r}: its folders' names are "
-                "the labels. Leave the column out, or give a manifest."
-            )
 
 
 def _layout(path: Path, top: Folder) -> _Layout:

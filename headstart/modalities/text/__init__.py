@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,6 @@ from torch import Tensor
 from headstart.contracts import Backbone, Check, Modality, Preprocess
 from headstart.errors import DataError, HeadstartError, WeightsError
 from headstart.modalities.text.shortening import bounded, shortened
-from headstart.modalities.text.sketch import sketch
 from headstart.runtime.encodings import NotTextError, decoded
 
 if TYPE_CHECKING:
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 TOKENIZER = "tokenizer.json"  # among a backbone's files
 _PAIR = "\x1e"  # the record separator stands between the two texts of a pair
+_PAIR = "\x1e"  # between the two texts of a pair
+_LEAST, _LONG = 12, 40  # letters, below which punctuation, and numbers, are what a text says
+_NUMBER = re.compile(r"\d[\d ]*")
 
 
 @final
@@ -246,3 +249,27 @@ def _words(found: Encoding, pair: bool, unknown: int | None, prompt: int) -> tup
         special |= {word for part, (_, end), word in places if part == 0 and end <= prompt}
     missing = {word for word, id in zip(words, found.ids, strict=True) if id == unknown}
     return len(set(words).difference(special)), len(missing.difference(special))
+
+
+class _Plain(dict[int, str]):
+    """What stands for a character: a space for punctuation and the like, else itself."""
+
+    def __missing__(self, code: int) -> str:
+        letter = chr(code)
+        kind = unicodedata.category(letter)
+        self[code] = letter if kind[0] in "LMN" or kind == "So" or letter == _PAIR else " "
+        return self[code]
+
+
+_PLAIN = _Plain()
+
+
+def sketch(plain: str) -> str:
+    """A hash of 256 bits as hex, of a text in lower case; empty for one of few letters."""
+    bare = plain.translate(_PLAIN)
+    letters = sum(map(str.isalpha, bare))
+    if letters < _LEAST:
+        return ""
+    bare = _NUMBER.sub("0 ", bare) if letters >= _LONG else bare
+    parts = (" ".join(part.split()) for part in bare.split(_PAIR))
+    return hashlib.blake2b(_PAIR.join(parts).encode(), digest_size=32).hexdigest()
