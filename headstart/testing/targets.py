@@ -12,6 +12,7 @@ import numpy as np
 
 from headstart import catalog
 from headstart.contracts import Encoding, Targets
+from headstart.data.sources import InlineSource, Item, Row
 from headstart.errors import DataError
 from headstart.testing.demands import demand, is_json, refused
 
@@ -24,22 +25,9 @@ CELLS: Final[dict[str, Sequence[Any]]] = {  # of a table that holds labels of th
 }
 
 
-@dataclass(frozen=True)
-class Cell:
-    """A cell of a table, and where it stands."""
-
-    value: Any
-    place: str = "table.csv line 2"
-
-
-@dataclass(frozen=True)
-class Labelled:
-    """An item with its label."""
-
-    id: str
-    label: str
-    split: str | None = "train"
-    identity: str = ""
+def cell(value: Any) -> Row:
+    """A row of a table that has this label."""
+    return Row("1", "table.csv line 2", value, "train", None)
 
 
 @dataclass(frozen=True)
@@ -49,16 +37,17 @@ class Sample:
     kind: Targets
     cells: Sequence[Any]
 
-    def items(self, cells: Sequence[Any]) -> list[Labelled]:
+    def items(self, cells: Sequence[Any]) -> list[Item]:
         """Different items with these labels, those that are missing left out."""
-        labels = (self.kind.read(Cell(cell)) for cell in cells)
+        labels = enumerate(self.kind.read(cell(each)) for each in cells)
+        source = InlineSource(b"")
         return [
-            Labelled(str(place), label, identity=f"{place:02x}")
-            for place, label in enumerate(labels)
+            Item(f"{n}", label, "train", source, identity=f"{n:02x}")
+            for n, label in labels
             if label is not None
         ]
 
-    def named(self) -> tuple[list[Labelled], tuple[str, ...]]:
+    def named(self) -> tuple[list[Item], tuple[str, ...]]:
         """The items, and what their labels speak of."""
         items = self.items(self.cells)
         return items, self.kind.names(_TABLE, items, ("label",))
@@ -87,8 +76,8 @@ def is_named(sample: Sample) -> None:
 def labels_are_strings_equal_where_they_are_equal(sample: Sample) -> None:
     """A cell is read alike each time; no value is no label."""
     kind = sample.kind
-    demand(kind.read(Cell(None)) is None, "reads a label from an empty cell. Answer None.")
-    labels = [[kind.read(Cell(cell)) for cell in sample.cells] for _ in range(2)]
+    demand(kind.read(cell(None)) is None, "reads a label from an empty cell. Answer None.")
+    labels = [[kind.read(cell(each)) for each in sample.cells] for _ in range(2)]
     demand(
         labels[0] == labels[1] and all(each is None or isinstance(each, str) for each in labels[0]),
         f"reads labels that are no strings, or others each time: {labels[0]}. "
@@ -143,8 +132,8 @@ def counts_and_sentences_fit_the_items(sample: Sample) -> None:
 
 def one_label_for_all_is_refused(sample: Sample) -> None:
     """There is nothing to learn from it."""
-    cell = next(cell for cell in sample.cells if sample.kind.read(Cell(cell)) is not None)
-    same = sample.items([cell] * 4)
+    label = next(each for each in sample.cells if sample.kind.read(cell(each)) is not None)
+    same = sample.items([label] * 4)
     with refused("one label for every item", DataError, "table.csv has "):
         sample.kind.demand_variety(_TABLE, same, ("label",))
 

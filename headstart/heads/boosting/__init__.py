@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any, ClassVar, final
 
 import numpy as np
 
-from headstart.heads.boosting.trees import ROUNDS, Boosting, Grow, Grown, Tree
+from headstart.contracts.head import TrainingSet
+from headstart.heads.boosting.trees import ROUNDS, Boosting, Grown, Tree
 
 LEAVES = (4, 15)  # of a tree
 _RATE, _FEATURES = 0.1, 0.3  # step of each round; share of the features that a split looks at
@@ -22,29 +22,23 @@ class GradientBoosting(Boosting):
 
     sizes: ClassVar[tuple[int, int]] = LEAVES
 
-    def growing(self, size: int) -> Grow:
-        """Trees of so many leaves."""
-        return partial(_grown, leaves=size)
+    def grown(self, training: TrainingSet, classes: int, size: int) -> Grown:
+        """Trees of so many leaves, by scikit-learn."""
+        from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
-
-def _grown(
-    features: np.ndarray, targets: np.ndarray, weights: np.ndarray, classes: int, leaves: int
-) -> Grown:
-    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
-
-    kind = HistGradientBoostingClassifier if classes else HistGradientBoostingRegressor
-    model = kind(
-        learning_rate=_RATE,
-        max_iter=ROUNDS,
-        max_leaf_nodes=leaves,
-        max_features=_FEATURES,
-        min_samples_leaf=min(20, max(1, len(targets) // 20)),
-        early_stopping=False,
-        random_state=0,
-    )
-    model.fit(features, targets, sample_weight=weights)
-    rounds = [[_tree(each.nodes) for each in trees] for trees in model._predictors]
-    return Grown(rounds, np.ravel(model._baseline_prediction))
+        kind = HistGradientBoostingClassifier if classes else HistGradientBoostingRegressor
+        model = kind(
+            learning_rate=_RATE,
+            max_iter=ROUNDS,
+            max_leaf_nodes=size,
+            max_features=_FEATURES,
+            min_samples_leaf=min(20, max(1, len(training.targets) // 20)),
+            early_stopping=False,
+            random_state=0,
+        )
+        model.fit(training.features, training.targets, sample_weight=training.weights)
+        rounds = [[_tree(each.nodes) for each in trees] for trees in model._predictors]
+        return Grown(rounds, np.ravel(model._baseline_prediction))
 
 
 def _tree(nodes: Any) -> Tree:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import ClassVar, final
 
 import numpy as np
@@ -56,57 +56,46 @@ class Grown:
     start: np.ndarray
 
 
-# From features (N, D), targets (N,), weights (N,), and how many classes there are, 0 for numbers.
-Grow = Callable[[np.ndarray, np.ndarray, np.ndarray, int], Grown]
-
-
 class Boosting(HeadFitter):
     """Boosted trees of two sizes, each after several numbers of rounds; validation picks one."""
 
     sizes: ClassVar[tuple[int, int]]  # of a tree: what that counts is the library's
 
     @abstractmethod
-    def growing(self, size: int) -> Grow:
-        """How trees of a size are grown."""
+    def grown(self, training: TrainingSet, classes: int, size: int) -> Grown:
+        """Trees of a size for targets (N,): of so many classes, or numbers where there are none."""
 
     def candidates(self, training: TrainingSet) -> Iterator[nn.Module]:
-        """Ensembles of small and of larger trees, the shortest first."""
+        """Ensembles of small and of larger trees, the shortest first. Raises DataError."""
+        Standardisation.of(training.features)  # trees need none, but finite numbers
         for size in self.sizes:
-            yield from boosted(training, self.growing(size))
+            tensors = self._tensors(training, size)
+            for count in WORTH_STOPPING:
+                yield TreeEnsemble(_first(tensors, count))
 
     def restored(self, state: Mapping[str, Tensor], shape: Shape) -> nn.Module:
         """The same trees. Raises WeightsError where the tensors are none."""
-        return restored(state, shape)
+        sizes = demand_tensors(state, _TENSORS, {"labels": shape.labels, "two": 2}, _INTEGERS)
+        depth = int(state["depth"])
+        bounds = {"feature": shape.width, "branches": sizes["nodes"], "roots": sizes["nodes"]}
+        for name, most in bounds.items():
+            if state[name].min() < 0 or state[name].max() >= most:
+                raise damaged(f"{name} leads nowhere")
+        if not 0 <= depth <= _DEEPEST:
+            raise damaged(f"its trees are {depth} deep")
+        return TreeEnsemble(state)
 
-
-def boosted(training: TrainingSet, grow: Grow) -> Iterator[TreeEnsemble]:
-    """Ensembles after so many rounds, the shortest first. Raises DataError as heads do."""
-    Standardisation.of(training.features)  # trees need none, but finite numbers
-    parts, mixing, bias = [], [], np.zeros(training.shape.labels)
-    for targets, classes, rows in _questions(training, bias):
-        grown = grow(training.features, targets, training.weights, classes)
-        parts.append(grown)
-        mixing.append(rows)
-        bias += grown.start @ rows
-    if not parts:  # nothing varies
-        parts, mixing = [_nothing()], [np.zeros((1, len(bias)))]
-    rounds = [[tree for part in parts for tree in part.rounds[n]] for n in range(ROUNDS)]
-    tensors = _tensors(rounds, np.concatenate(mixing), bias)
-    for count in WORTH_STOPPING:
-        yield TreeEnsemble(_first(tensors, count))
-
-
-def restored(state: Mapping[str, Tensor], shape: Shape) -> TreeEnsemble:
-    """The ensemble that these tensors are. Raises WeightsError where they are none."""
-    sizes = demand_tensors(state, _TENSORS, {"labels": shape.labels, "two": 2}, _INTEGERS)
-    depth = int(state["depth"])
-    bounds = {"feature": shape.width, "branches": sizes["nodes"], "roots": sizes["nodes"]}
-    for name, most in bounds.items():
-        if state[name].min() < 0 or state[name].max() >= most:
-            raise damaged(f"{name} leads nowhere")
-    if not 0 <= depth <= _DEEPEST:
-        raise damaged(f"its trees are {depth} deep")
-    return TreeEnsemble(state)
+    def _tensors(self, training: TrainingSet, size: int) -> dict[str, Tensor]:
+        parts, mixing, bias = [], [], np.zeros(training.shape.labels)
+        for targets, classes, rows in _questions(training, bias):
+            part = self.grown(replace(training, targets=targets), classes, size)
+            parts.append(part)
+            mixing.append(rows)
+            bias += part.start @ rows
+        if not parts:  # nothing varies
+            parts, mixing = [_nothing()], [np.zeros((1, len(bias)))]
+        rounds = [[tree for part in parts for tree in part.rounds[n]] for n in range(ROUNDS)]
+        return _tensors(rounds, np.concatenate(mixing), bias)
 
 
 @final
