@@ -102,18 +102,22 @@ def command(
     type names, `progress` none; `--json` is added, and `--offline` where that is wanted. Flags are
     read where errors are answered.
     """
-    wanted, hints = signature(work).parameters, get_type_hints(work, include_extras=True)
+    accepted, hints = signature(work).parameters, get_type_hints(work, include_extras=True)
     names = hints["columns"].__metadata__[0] if "columns" in hints else ()
     left_out = LEFT_OUT.get(work.__name__, set())
-    settings = [name for name in _FIELDS if name not in left_out] if "settings" in wanted else []
-    parameters = [*_own(work), *([_OFFLINE] if offline and "offline" not in wanted else []), _JSON]
+    settings = [name for name in _FIELDS if name not in left_out] if "settings" in accepted else []
+    parameters = [
+        *_own(work),
+        *([_OFFLINE] if offline and "offline" not in accepted else []),
+        _JSON,
+    ]
     parameters += [*(_flag(_FIELDS[name]) for name in settings), *([_TRUST] if settings else [])]
 
     @wraps(work)
     def run(**values: Any) -> None:
         def answers(progress: Progress) -> Answer | Incomplete:
             keep_offline(values.get("offline", False))
-            own = {name: value for name, value in values.items() if name in wanted}
+            own = {name: value for name, value in values.items() if name in accepted}
             if names:
                 own["columns"] = _read({name: values[name] for name in names})
             if settings:
@@ -175,12 +179,12 @@ def _settings(texts: dict[str, Any], trusted: list[str] | None) -> Settings:
 
 def _read(values: dict[str, Any]) -> dict[str, Any]:
     """What flags say, as Settings and the flow take it."""
-    read: dict[str, Callable[[Any], Any]] = {
+    readers: dict[str, Callable[[Any], Any]] = {
         "budget": lambda text: None if text is None else seconds(text),
         "text": lambda names: tuple(names or ()),
         "label": lambda names: ",".join(names) if names else None,
     }
-    return {name: read.get(name, lambda value: value)(value) for name, value in values.items()}
+    return {name: readers.get(name, lambda value: value)(value) for name, value in values.items()}
 
 
 def _flag(field: Field[Any]) -> Parameter:

@@ -44,10 +44,10 @@ def backbones(  # noqa: PLR0913  # a flag each
 ) -> Answer:
     """List pretrained models: size, input, licence, trained on, weights at hand or not."""
     from headstart import listing
-    from headstart.listing.filters import Wanted, count
+    from headstart.listing.filters import CardFilter, count
 
     least, most = (None if n is None else count(n) for n in (min_parameters, max_parameters))
-    filters = Wanted(modality, hub, licence, least, most, min_accuracy, at_hand, sort, limit)
+    filters = CardFilter(modality, hub, licence, least, most, min_accuracy, at_hand, sort, limit)
     return Backbones(listing.backbones(pattern, filters, progress))
 
 

@@ -41,16 +41,16 @@ def check_items(items: Sequence[Item], modality: Modality, progress: Progress) -
     notes: Counter[str] = Counter()
     sketches: dict[str, str] = {}
     findings = Findings(modality)
-    for item, hashed, found in _on_all_cores(items, modality, findings, progress):
+    for item, hashed, check in _on_all_cores(items, modality, findings, progress):
         if hashed and findings.get(hashed) is None:
-            findings.add(hashed, found)
-        if found.problem is None:
-            alike = digest(found.identity.encode()) if found.identity else hashed
+            findings.add(hashed, check)
+        if check.problem is None:
+            alike = digest(check.identity.encode()) if check.identity else hashed
             usable.append(replace(item, digest=hashed, identity=alike))
-            notes.update(found.notes)
-            sketches[alike] = found.sketch
+            notes.update(check.notes)
+            sketches[alike] = check.sketch
         else:
-            skipped.append((item.id, found.problem))
+            skipped.append((item.id, check.problem))
     findings.save()
     return Checked(tuple(usable), tuple(skipped), dict(sorted(notes.items())), sketches)
 
@@ -74,11 +74,11 @@ def drop_leaks(items: Sequence[Item]) -> tuple[list[Item], tuple[tuple[Item, Ite
         other = last.get(item.identity)
         if other is None or rank[item.split or ""] > rank[other.split or ""]:
             last[item.identity] = item
-    kept = [item for item in items if item.split == last[item.identity].split]
+    rest = [item for item in items if item.split == last[item.identity].split]
     leaks = tuple(
         (item, last[item.identity]) for item in items if item.split != last[item.identity].split
     )
-    return kept, leaks
+    return rest, leaks
 
 
 def identical(items: Sequence[Item]) -> tuple[tuple[str, ...], ...]:
@@ -103,8 +103,8 @@ def _on_all_cores(
         except DataError as error:
             return item, "", Check(problem=_reason(error))
         hashed = digest(raw)
-        known = findings.get(hashed)
-        return item, hashed, modality.check(raw) if known is None else known
+        earlier = findings.get(hashed)
+        return item, hashed, modality.check(raw) if earlier is None else earlier
 
     def look_at_all(some: Sequence[Item]) -> list[tuple[Item, str, Check]]:
         return [look(item) for item in some]
@@ -142,9 +142,9 @@ class Findings:
         except OSError:  # none yet, or not readable: then everything is checked
             return
         for line in text.splitlines():
-            found = _read(line)
-            if found is not None:
-                self._known[found[0]] = found[1]
+            record = _read(line)
+            if record is not None:
+                self._known[record[0]] = record[1]
 
     def get(self, digest: str) -> Check | None:
         """What was found in content with this digest, if it was ever checked."""

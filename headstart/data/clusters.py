@@ -136,7 +136,9 @@ def _parted(families: Sequence[Sequence[Item]], split_of: Mapping[str, str]) -> 
 
     last = [max(map(rank, family)) for family in families]
     pairs = zip(families, last, strict=True)
-    learned = [(item, family) for family, held in pairs for item in family if rank(item) < held]
+    learned = [
+        (item, family) for family, last_rank in pairs for item in family if rank(item) < last_rank
+    ]
     one, family = learned[0]
     other = max(family, key=rank)
     what = (
@@ -172,11 +174,11 @@ def near_copies(sketches: Sequence[str]) -> np.ndarray:
     return np.asarray(places[np.unique(np.concatenate(pairs), axis=0)])
 
 
-def _in_buckets(kept: np.ndarray, keys: np.ndarray) -> np.ndarray:
+def _in_buckets(rows: np.ndarray, keys: np.ndarray) -> np.ndarray:
     """Pairs of near rows (P, 2) with one key."""
     order = np.argsort(keys, kind="stable")  # rows are sorted, and so are those of a bucket
-    keys, words = keys[order], kept.view(np.uint16)
-    found = [np.empty((0, 2), dtype=np.intp)]
+    keys, words = keys[order], rows.view(np.uint16)
+    pairs = [np.empty((0, 2), dtype=np.intp)]
     ahead = np.arange(len(order))
     for step in range(1, _WINDOW + 1):
         ahead = ahead[ahead < len(order) - step]
@@ -185,5 +187,5 @@ def _in_buckets(kept: np.ndarray, keys: np.ndarray) -> np.ndarray:
             break
         one, other = order[ahead], order[ahead + step]
         near = _BITS_SET[words[one] ^ words[other]].sum(axis=1) <= _FAR
-        found.append(np.stack([one[near], other[near]], axis=1))
-    return np.concatenate(found)
+        pairs.append(np.stack([one[near], other[near]], axis=1))
+    return np.concatenate(pairs)

@@ -16,7 +16,7 @@ from headstart.data.paths import Paths
 from headstart.data.schema import GUESSED, Columns, Schema, choose_columns, holds_content
 from headstart.data.sources import (
     SPLIT_WORDS,
-    Found,
+    Contents,
     InlineSource,
     Row,
     Source,
@@ -67,7 +67,7 @@ class Manifest:
         paths = Paths(root, lambda: walk(root, modality).every())
         return cls(path, paths, modality, split, word)
 
-    def find(self, schema: Schema) -> Found:
+    def find(self, schema: Schema) -> Contents:
         """What it lists; a row without content has no source.
 
         Where the file is of no split, a column of that name says it. Raises DataError for a file
@@ -75,13 +75,15 @@ class Manifest:
         that is none.
         """
         table, columns = self._with_columns(schema)
-        read = table.texts if self.modality.inline else table.contents
-        contents = zip(*(read(column) for column in columns.content), strict=True)
+        cells = table.texts if self.modality.inline else table.contents
+        contents = zip(*(cells(name) for name in columns.content), strict=True)
         records = records_of(table, columns, contents)
         locate = self._texts(columns) if self.modality.inline else self._files(columns, records)
-        found = Listing(self.path, self.paths.root, columns, records, locate, self.split).found()
-        names = {self.split: self.word} if self.split and self.word else found.split_names
-        return replace(found, split_names=names, said=(*found.said, *self.paths.said()))
+        contents = Listing(
+            self.path, self.paths.root, columns, records, locate, self.split
+        ).contents()
+        names = {self.split: self.word} if self.split and self.word else contents.split_names
+        return replace(contents, split_names=names, said=(*contents.said, *self.paths.said()))
 
     def lists_files(self) -> bool:
         """Whether it has a column that names files there are, or holds their bytes."""
@@ -116,9 +118,9 @@ class Manifest:
             return schema
         if before and before.content and set(before.content) <= set(table.names):
             return schema
-        named = (*(schema.label or "").split(","), schema.label, schema.group)
+        excluded = (*(schema.label or "").split(","), schema.label, schema.group)
         passed = ("label", "labels", "split")
-        free = [n for n in table.names if n not in named and n.lower() not in passed]
+        free = [n for n in table.names if n not in excluded and n.lower() not in passed]
         rows = table.first_rows(SAMPLE)
         columns = self.modality.columns
         name = self.paths.column(free, columns, rows, self.path.parent, self.split)
@@ -143,8 +145,8 @@ class Manifest:
     def _files(self, columns: Columns, records: Sequence[Record]) -> Locate:
         """The file that the record names, or the bytes that it holds."""
         base, (column,) = self.path.parent, columns.content
-        named = (record.content[0] for record in records[:SAMPLE])
-        values = [value for value in named if isinstance(value, str) and value.strip()]
+        first_cells = (record.content[0] for record in records[:SAMPLE])
+        values = [value for value in first_cells if isinstance(value, str) and value.strip()]
         first = self.paths.elsewhere(values, base, self.split)
 
         def locate(record: Record, split: str | None) -> Located:
@@ -183,7 +185,7 @@ class Listing:
     locate: Locate
     split: str | None = None
 
-    def found(self) -> Found:
+    def contents(self) -> Contents:
         """What it lists. Raises DataError for a split that is none."""
         columns = self.columns
         splits = _Splits.of(columns, self.records) if self.split is None else _Splits()
@@ -197,7 +199,7 @@ class Listing:
                 source = None
             missing = "" if source else missing
             rows.append(Row(name, place, record.label, own, source, missing, _text(record.group)))
-        return Found(
+        return Contents(
             *(self.root, tuple(rows)),
             column=columns.label,
             split_names=splits.names,

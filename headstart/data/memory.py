@@ -26,9 +26,9 @@ from headstart.data.schema import Columns, Schema, choose_columns
 from headstart.data.sources import (
     SPLIT_WORDS,
     SPLITS,
+    Contents,
     Data,
     FileSource,
-    Found,
     InMemory,
     Source,
 )
@@ -98,16 +98,16 @@ class Tables(InMemory):
     parts: Sequence[tuple[str, Table]]
     warnings: tuple[str, ...] = ()
 
-    def find(self, modality: Modality, schema: Schema) -> Found:
+    def find(self, modality: Modality, schema: Schema) -> Contents:
         """Every row with its label. Raises DataError where no column holds content or label."""
         parts = []
         for word, table in self.parts:
             split = SPLIT_WORDS.get(word.lower())
-            found = _Rows(Path(self.name), table, modality, schema, word).found(split)
+            contents = _Rows(Path(self.name), table, modality, schema, word).contents(split)
             if split:
-                found = replace(found, split_names={split: word})
-            schema = replace(schema, label=schema.label or found.column or None)
-            parts.append(found)
+                contents = replace(contents, split_names={split: word})
+            schema = replace(schema, label=schema.label or contents.column or None)
+            parts.append(contents)
         joined = join(Path(self.name), parts)
         return replace(joined, warnings=(*joined.warnings, *self.warnings))
 
@@ -123,7 +123,7 @@ class _Rows:
     schema: Schema
     word: str
 
-    def found(self, split: str | None) -> Found:
+    def contents(self, split: str | None) -> Contents:
         """What the table lists."""
         if not any(True for _ in self.table.numbers()):
             raise DataError(f"{self.root} is empty. Give items with their labels.")
@@ -141,7 +141,7 @@ class _Rows:
             is_path = each.name != record.place and isinstance(each.source, FileSource | None)
             return each.name if is_path else self._id(record), each.source, each.problem
 
-        return Listing(self.root, self.root, columns, records, locate, split).found()
+        return Listing(self.root, self.root, columns, records, locate, split).contents()
 
     def columns(self) -> Columns:
         """Which columns hold content and label. Raises DataError where that can't be told."""

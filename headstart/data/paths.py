@@ -75,14 +75,14 @@ class Paths:
     def column(
         self,
         names: Sequence[str],
-        known: Sequence[str],
+        usual: Sequence[str],
         rows: Iterable[Mapping[str, Any]],
         base: Path,
         split: str | None,
     ) -> str:
         """The column that names files here in half of its values, empty where none does.
 
-        One that is `known` for that goes first, else the one that names most files. Numbers and
+        One that is `usual` for that goes first, else the one that names most files. Numbers and
         words alone count only in a column that is called after ids, names or files.
         """
         filled: dict[str, set[str]] = {name: set() for name in names}
@@ -93,7 +93,7 @@ class Paths:
                     filled[name].add(value)
         hits = {name: self._hits(filled[name], base, split, name) for name in names}
         fit = [name for name in names if hits[name] and 2 * hits[name] >= len(filled[name])]
-        order = [known.index(n.lower()) if n.lower() in known else len(known) for n in fit]
+        order = [usual.index(n.lower()) if n.lower() in usual else len(usual) for n in fit]
         best = sorted(zip(order, (-hits[name] for name in fit), fit, strict=True))
         return best[0][2] if best else ""
 
@@ -108,10 +108,10 @@ class Paths:
         levels = zip(*(way[:-1] for way in ways), strict=False)
         shared = [names[0] for names in takewhile(lambda names: len(set(names)) == 1, levels)]
         for count in range(len(shared) + 1):
-            named = sum(self._names_file("/".join(w[count:]), base, split, False) for w in ways)
-            if 2 * named >= len(ways):
+            hits = sum(self._names_file("/".join(w[count:]), base, split, False) for w in ways)
+            if 2 * hits >= len(ways):
                 return tuple(shared[:count])
-            if named:
+            if hits:
                 break
         return ()
 
@@ -129,11 +129,11 @@ class Paths:
         """How many values name a file here, as they are or without folders of elsewhere."""
         things = _names_things(column)
         bare = {value for value in values if not re.search(r"[./\\]", value)}
-        found = sum(
+        hits = sum(
             self._names_file(value, base, split, value in bare and not things) for value in values
         )
-        if found or bare:
-            return found
+        if hits or bare:
+            return hits
         first = self.elsewhere(sorted(values), base, split)
         return len(values) if first else 0
 
@@ -187,18 +187,18 @@ class Paths:
         """The ways that can be meant by a path that isn't there."""
         if self._index is None:
             self._index = _index(self._listing())
-        wanted = _parts(value)
-        if not wanted:
+        names = _parts(value)
+        if not names:
             return []
-        found = [way for way in self._index.get(wanted[-1], ()) if _ends(way, wanted)]
-        if len(found) < 2:
-            return found
+        ways = [way for way in self._index.get(names[-1], ()) if _ends(way, names)]
+        if len(ways) < 2:
+            return ways
         start = os.path.relpath(base, self.root)
-        near = [way for way in found if _ends(way, [*_parts(start), *wanted])]
-        wanted_split = split or "train"  # what has labels and says no split is hardly a test's
-        own = [way for way in found if wanted_split in map(split_of, way[:-1])]
-        exact = [way for way in found if _parts("/".join(way)) == wanted]
-        return next((ways for ways in (exact, near, own) if len(ways) == 1), found)
+        near = [way for way in ways if _ends(way, [*_parts(start), *names])]
+        of_split = split or "train"  # what has labels and says no split is hardly a test's
+        own = [way for way in ways if of_split in map(split_of, way[:-1])]
+        exact = [way for way in ways if _parts("/".join(way)) == names]
+        return next((some for some in (exact, near, own) if len(some) == 1), ways)
 
 
 def _without(value: str, first: Way) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 
-from headstart.data.sources import SPLITS, Found, Item
+from headstart.data.sources import SPLITS, Contents, Item
 from headstart.data.splits import FROM_TRAIN, TEST_FROM_TRAIN, UNSPLIT, Shares, cut
 
 _HIDDEN = frozenset({None, "-1", "-1.0", "[]"})  # what stands for labels that are kept back
@@ -18,17 +18,17 @@ class Plan:
     """What each named split becomes, and the shares of what is cut by content, if anything is."""
 
     rule: str
-    named: Mapping[str, str]
+    roles: Mapping[str, str]
     shares: Shares | None
 
     @property
     def held(self) -> frozenset[str]:
         """The splits that are held out by name, so that nothing is cut from them."""
-        return frozenset(self.named.values()) - {"train"}
+        return frozenset(self.roles.values()) - {"train"}
 
     def rename(self, item: Item) -> Item:
         """The item in the split that its named one becomes, or in none yet."""
-        split = self.named.get(item.split or "")
+        split = self.roles.get(item.split or "")
         return item if item.split == split else replace(item, split=split)
 
     def too_few(self, items: Sequence[Item], column: str | None) -> tuple[str, ...]:
@@ -60,7 +60,7 @@ class Plan:
         )
 
 
-def plan_of(contents: Found) -> Plan:
+def plan_of(contents: Contents) -> Plan:
     """Three named splits are used as they are; of two the second is held out for the test.
 
     Where a named test split has no labels, another is cut from the training split.
@@ -88,7 +88,7 @@ def plan_of(contents: Found) -> Plan:
     return Plan(f"{only}train, validation and test (70/15/15) are cut by content hash", {}, UNSPLIT)
 
 
-def held_out(contents: Found) -> tuple[Found, str]:
+def held_out(contents: Contents) -> tuple[Contents, str]:
     """Only what the layout holds out, or everything where it names fewer than two splits."""
     present = [name for name in SPLITS if name in contents.split_names]
     without = [f"`{word}` has no labels; " for word in contents.unlabelled.values()]
@@ -100,7 +100,7 @@ def held_out(contents: Found) -> tuple[Found, str]:
     return replace(contents, rows=rows), rule
 
 
-def without_hidden(contents: Found, labels: Sequence[str | None]) -> Found:
+def without_hidden(contents: Contents, labels: Sequence[str | None]) -> Contents:
     """What has labels: splits of which no row has one, as in a competition's test, are left out.
 
     `labels` are those of the rows, None where there is none. A split of which all are -1 or empty

@@ -122,10 +122,10 @@ class _Choice:
         before = self.schema.before
         if before and before.content and set(before.content) <= set(self.names):
             return before.content
-        known = [self.lower[name] for name in self.modality.columns if name in self.lower]
-        known = [name for name in known if name != self.schema.label]
-        if known:
-            return (known[0],)
+        usual = [self.lower[name] for name in self.modality.columns if name in self.lower]
+        usual = [name for name in usual if name != self.schema.label]
+        if usual:
+            return (usual[0],)
         label = self.schema.label or self._named_label(())
         others = [name for name in self._others(()) if name != label]
         if not self._holds_content(others):
@@ -142,21 +142,21 @@ class _Choice:
         )
 
     def labels(self, content: tuple[str, ...]) -> tuple[str, ...]:
-        asked = self.schema.label
-        if asked in content:
+        label = self.schema.label
+        if label in content:
             raise DataError(
-                f"{self.path} can't have content and label in one column, {asked!r}. Name another."
+                f"{self.path} can't have content and label in one column, {label!r}. Name another."
             )
-        if asked is not None:
-            if self.schema.may_lack_label and not set(self._named(asked)) <= set(self.names):
+        if label is not None:
+            if self.schema.may_lack_label and not set(self._named(label)) <= set(self.names):
                 return ()
-            return tuple(dict.fromkeys(map(self._demanded, self._named(asked))))
+            return tuple(dict.fromkeys(map(self._demanded, self._named(label))))
         before = self.schema.before
         if before and before.labels and set(before.labels) <= set(self.names).difference(content):
             return before.labels
         likely = [n for n in self._others(content) if n.lower() not in self.modality.columns]
-        known = (*content, self.schema.group)
-        possible = [name for name in self.names if name not in known]
+        excluded = (*content, self.schema.group)
+        possible = [name for name in self.names if name not in excluded]
         only = (names[0] for names in (likely, possible) if len(names) == 1)
         chosen = self._named_label(content) or next(only, None)
         if self.schema.may_lack_label and chosen not in likely:
@@ -164,16 +164,16 @@ class _Choice:
         return self._marks(likely) if chosen is None else (chosen,)
 
     def group(self, content: tuple[str, ...], labels: tuple[str, ...]) -> str | None:
-        asked = self.schema.group
-        if asked is None:
+        group = self.schema.group
+        if group is None:
             before = self.schema.before
             return before.group if before and before.group in self.names else None
-        if asked in (*labels, *content):
+        if group in (*labels, *content):
             raise DataError(
-                f"{self.path} can't have the groups in {asked!r}, which is the content or the "
+                f"{self.path} can't have the groups in {group!r}, which is the content or the "
                 "label. Name another column."
             )
-        return self._demanded(asked)
+        return self._demanded(group)
 
     def said(self, content: tuple[str, ...], labels: tuple[str, ...]) -> str:
         """Empty where all was asked for, and where nothing else could be meant."""
@@ -217,12 +217,12 @@ class _Choice:
         return bool(values) and len(set(values)) > len(values) / 2
 
     def _named_label(self, content: tuple[str, ...]) -> str | None:
-        known = (self.lower[name] for name in _LABELS if name in self.lower)
-        return next((name for name in known if name not in content), None)
+        usual = (self.lower[name] for name in _LABELS if name in self.lower)
+        return next((name for name in usual if name not in content), None)
 
     def _others(self, content: tuple[str, ...]) -> list[str]:
-        known = (*content, self.schema.group)
-        return [name for name in self.names if name not in known and not _is_passed(name)]
+        excluded = (*content, self.schema.group)
+        return [name for name in self.names if name not in excluded and not _is_passed(name)]
 
     def _asked(self, content: tuple[str, ...]) -> tuple[str, ...]:
         most = 2 if self.modality.inline else 1

@@ -142,7 +142,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Found:
+class Contents:
     """What lies in a data set before any item was opened.
 
     `kind` is the kind of target that the layout says, empty where the values tell; `column` names
@@ -173,7 +173,7 @@ class InMemory(ABC):
     name: str  # for messages, such as DataFrame
 
     @abstractmethod
-    def find(self, modality: Modality, schema: Schema) -> Found:
+    def find(self, modality: Modality, schema: Schema) -> Contents:
         """Every item with its label. Raises DataError where nothing says either."""
 
     def __str__(self) -> str:

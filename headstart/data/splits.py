@@ -52,33 +52,32 @@ def _held_out(
     shares: Shares,
 ) -> list[dict[str, int]]:
     """How many single items of each class to hold out in each split, beside clusters of several."""
-    sizes, families, taken = Counter[str](), Counter[str](), Counter[tuple[str, str]]()
+    sizes, families, in_split = Counter[str](), Counter[str](), Counter[tuple[str, str]]()
     for name, own in clusters.items():
         sizes.update(own)
         families.update(own.keys())
         if sum(own.values()) > 1:
-            taken.update({(split_of[name], label): count for label, count in own.items()})
+            in_split.update({(split_of[name], label): count for label, count in own.items()})
     free = {label: len(own) for label, own in single.items()}
     names = [name for name, _ in shares]
 
     def lacks(label: str, name: str) -> int:
         due = families[label] >= len(names) or name == names[-1]
-        return int(due and not taken[name, label])
+        return int(due and not in_split[name, label])
 
-    found = []
+    numbers: list[dict[str, int]] = []
     for place, (name, share) in enumerate(shares[:-1]):
-        given = sum(taken[name, label] for label in sizes)
-        wanted = {label: share * size - taken[name, label] for label, size in sizes.items()}
+        total = sum(in_split[name, label] for label in sizes)
+        goals = {label: share * size - in_split[name, label] for label, size in sizes.items()}
         most = {
             label: max(0, free[label] - sum(lacks(label, later) for later in names[place + 1 :]))
             for label in sizes
         }
         least = {label: min(most[label], lacks(label, name)) for label in sizes}
-        found.append(
-            _whole(wanted, least, most, floor(share * sizes.total() + 0.5 + _TINY) - given)
-        )
-        free = {label: free[label] - count for label, count in found[-1].items()}
-    return found
+        total = floor(share * sizes.total() + 0.5 + _TINY) - total
+        numbers.append(_whole(goals, least, most, total))
+        free = {label: free[label] - count for label, count in numbers[-1].items()}
+    return numbers
 
 
 def _whole(
@@ -107,13 +106,13 @@ def spread(
     be in every part, with the `single` items of it that come later. With equal shares no part is
     empty, unless there are fewer clusters than parts.
     """
-    left = Counter(single or {})
-    left[_ANY] = left.total()
+    remaining = Counter(single or {})
+    remaining[_ANY] = remaining.total()
     for own in clusters.values():
-        left.update([*own, _ANY])
-    enough = frozenset(label for label, count in left.items() if count >= len(shares))
+        remaining.update([*own, _ANY])
+    enough = frozenset(label for label, count in remaining.items() if count >= len(shares))
     main = max(shares, key=lambda part: shares[part])
-    parts = _Parts(shares, main, enough, left)
+    parts = _Parts(shares, main, enough, remaining)
     order = sorted(clusters, key=lambda name: (-sum(clusters[name].values()).bit_length(), name))
     return {name: parts.give(clusters[name]) for name in order}
 
@@ -125,38 +124,38 @@ class _Parts:
     shares: Mapping[str, float]
     main: str  # the part of the largest share: a class of few clusters is at least in this
     enough: frozenset[str]  # classes that can be in every part
-    left: Counter[str]  # clusters of each class that are still to come
+    remaining: Counter[str]  # clusters of each class that are still to come
     passed: Counter[str] = field(default_factory=Counter)
-    held: Counter[tuple[str, str]] = field(default_factory=Counter)
+    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def give(self, own: Mapping[str, int]) -> str:
         """The part that a cluster with these items belongs to."""
         self.passed.update(own)
-        learned = all(label in self.enough or self.held[self.main, label] for label in own)
+        learned = all(label in self.enough or self.counts[self.main, label] for label in own)
         labels = [*own, _ANY] if learned else list(own)
         last = [label for label in labels if label in self.enough and self._just_enough(label)]
         best = max(self.shares, key=lambda part: self._lack(part, own, last))
-        self.held.update({(best, label): count for label, count in own.items()})
-        self.held[best, _ANY] += sum(own.values())
-        self.left.subtract([*own, _ANY])
+        self.counts.update({(best, label): count for label, count in own.items()})
+        self.counts[best, _ANY] += sum(own.values())
+        self.remaining.subtract([*own, _ANY])
         return best
 
     def _just_enough(self, label: str) -> bool:
-        return self.left[label] <= sum(not self.held[part, label] for part in self.shares)
+        return self.remaining[label] <= sum(not self.counts[part, label] for part in self.shares)
 
     def _lack(
         self, part: str, own: Mapping[str, int], last: Sequence[str]
     ) -> tuple[int, float, float]:
         share = self.shares[part]
-        wanted = sum(
-            count * (share - self.held[part, label] / self.passed[label])
+        lack = sum(
+            count * (share - self.counts[part, label] / self.passed[label])
             for label, count in own.items()
         )
-        absent = sum(not self.held[part, label] for label in last)
+        absent = sum(not self.counts[part, label] for label in last)
         return (
             absent,
-            round(wanted, 9),
-            round(share * self.passed.total() - self.held[part, _ANY], 9),
+            round(lack, 9),
+            round(share * self.passed.total() - self.counts[part, _ANY], 9),
         )
 
 

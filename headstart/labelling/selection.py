@@ -73,7 +73,7 @@ def select(
     places = np.sort(rng.permutation(total)[:REFERENCES])
     sample = np.asarray(features[places], np.float32)
     space = _Space(sample.mean(axis=0))
-    points, labelled_items = space.place(sample), _Known(labelled, space)
+    points, labelled_items = space.place(sample), _Labelled(labelled, space)
     nearest = labelled_items.nearest(points)
     radius = _radius(nearest)
     state = _Coverage(points, uncertainty[places].astype(np.float32), nearest, radius)
@@ -94,7 +94,7 @@ def blocks(total: int) -> Iterator[np.ndarray]:
 
 @final
 @dataclass(frozen=True)
-class _Known:
+class _Labelled:
     """The items with labels, a block in memory at a time."""
 
     features: Sequence[Features]
@@ -147,11 +147,11 @@ class _Coverage:
         self.owner[better] = number
         self.covered[better] = kernel[better]
 
-    def greedy(self, features: Features, known: _Known, count: int) -> list[int]:
+    def greedy(self, features: Features, labelled: _Labelled, count: int) -> list[int]:
         """Positions in the order in which they are picked."""
 
         def place(positions: np.ndarray) -> np.ndarray:
-            return known.space.place(features[positions])
+            return labelled.space.place(features[positions])
 
         gains = np.concatenate([self.gains(place(block)) for block in blocks(len(features))])
         waiting = [(-float(gain), position) for position, gain in enumerate(gains)]
@@ -165,7 +165,7 @@ class _Coverage:
             if waiting and -gain > waiting[0][0]:
                 heapq.heappush(waiting, (-gain, position))
                 continue
-            copied = float(known.nearest(point)[0]) >= TWINS
+            copied = float(labelled.nearest(point)[0]) >= TWINS
             if copied or (len(points) and float((points @ point[0]).max()) >= TWINS):
                 continue
             self.add(point[0], len(picks))

@@ -139,11 +139,11 @@ class _Answer(BaseHTTPRequestHandler):
     def _acts(self) -> Mapping[str, Callable[[Mapping[str, str]], dict[str, Any]]]:
         desk = self.server.desk
         return {
-            "answer": lambda asked: desk.answer(asked.get("key", ""), asked.get("label", "")),
-            "skip": lambda asked: desk.skip(asked.get("key", "")),
-            "undo": lambda asked: desk.undo(),
-            "class": lambda asked: desk.add_class(asked.get("name", "")),
-            "finish": lambda asked: desk.state("Finished. This page can be closed."),
+            "answer": lambda body: desk.answer(body.get("key", ""), body.get("label", "")),
+            "skip": lambda body: desk.skip(body.get("key", "")),
+            "undo": lambda body: desk.undo(),
+            "class": lambda body: desk.add_class(body.get("name", "")),
+            "finish": lambda body: desk.state("Finished. This page can be closed."),
         }
 
     def _picture(self, key: str) -> None:

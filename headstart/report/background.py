@@ -164,11 +164,11 @@ def ranking(evidence: Evidence) -> Section | None:
     title = "Backbones compared"
     if not scored:
         return Section("ranking", title, tables=(("", table),))
-    said = "Expected: what a linear model on frozen features scores. Fine-tuning may gain more."
+    caption = "Expected: what a linear model on frozen features scores. Fine-tuning may gain more."
     drawing = figures.intervals([_short(row["backbone"]) for row in scored], series, metric)
     summary = f"Expected {metric} of {len(scored)} backbones; the best is {rows[0]['backbone']}."
     figure = Figure("ranking", summary, drawing, table, folded=len(scored) > MANY)
-    return Section("ranking", title, (said,), (figure,))
+    return Section("ranking", title, (caption,), (figure,))
 
 
 def checks(evidence: Evidence) -> Section | None:
@@ -193,18 +193,18 @@ def again(evidence: Evidence) -> Section:
     if evidence["verdict"] == "evaluated":
         code = f"headstart report {evidence['model']} {evidence['evaluated']}"
         return Section("again", "Do it again", code=code)
-    said = [
+    sentences = [
         "`plan.json` beside this page holds the backbone, the strategy, the settings, and which "
         "items were in which split. On the same machine and versions this trains the same model."
     ]
     if evidence.get("seed") is not None:
-        said.append(f"Seed: {evidence['seed']}.")
+        sentences.append(f"Seed: {evidence['seed']}.")
     versions = evidence.get("versions") or {}
     tables = (
         [("Versions", Table.of(("package", "version"), list(versions.items())))] if versions else []
     )
     code = "headstart fit --plan plan.json -o again/"
-    return Section("again", "Do it again", tuple(said), tables=tuple(tables), code=code)
+    return Section("again", "Do it again", tuple(sentences), tables=tuple(tables), code=code)
 
 
 def _facts(row: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:

@@ -33,13 +33,13 @@ def confusion(evidence: Evidence) -> Section | None:
     many = len(names) > MANY
     if many:
         shown_places = shown_places[_ordered(counts[np.ix_(shown_places, shown_places)])]
-    said = "Rows are labels, columns predictions; colour is the share of the label's items."
+    caption = "Rows are labels, columns predictions; colour is the share of the label's items."
     if len(shown_places) < len(names):
-        said += (
+        caption += (
             f" Of {len(names)} classes, the {len(shown_places)} with the most mistakes are shown."
         )
     if many:
-        said += " Classes that are taken for one another stand side by side."
+        caption += " Classes that are taken for one another stand side by side."
     shown, part = (
         [names[n] for n in shown_places],
         counts[np.ix_(shown_places, shown_places)].tolist(),
@@ -56,7 +56,7 @@ def confusion(evidence: Evidence) -> Section | None:
         widest=980 if many else 760,
         folded=many,
     )
-    sentences = (_most(names, counts), said) if many else (said,)
+    sentences = (_most(names, counts), caption) if many else (caption,)
     return Section("confusion", "What is taken for what", sentences, (figure,))
 
 

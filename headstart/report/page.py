@@ -56,7 +56,7 @@ def _rendered(evidence: Mapping[str, Any], pictures: Mapping[str, str]) -> str:
     room = LARGEST - len(_page(head, verdict, shown, {}, "").encode("utf-8"))
     while True:
         chosen = fitting(pictures, item_ids, room)
-        note = _told(item_ids, pictures, chosen)
+        note = _omitted(item_ids, pictures, chosen)
         page = _page(head, verdict, shown, chosen, note)
         spare = LARGEST - len(page.encode("utf-8"))
         if spare >= 0 or not chosen:
@@ -67,7 +67,7 @@ def _rendered(evidence: Mapping[str, Any], pictures: Mapping[str, str]) -> str:
 
 
 def _page(
-    head: str, verdict: Verdict, shown: Sequence[Section], pictures: Mapping[str, str], told: str
+    head: str, verdict: Verdict, shown: Sequence[Section], pictures: Mapping[str, str], note: str
 ) -> str:
     files = PackageLoader("headstart", "templates")
     environment = Environment(
@@ -91,7 +91,7 @@ def _page(
         verdict=verdict,
         sections=shown,
         pictures=pictures,
-        told=told,
+        note=note,
         drawings={name: each for name, each in drawings.items() if figures.several(each)},
         template=theme.template(),
         packed=packed,
@@ -140,7 +140,9 @@ def _opened(shown: Sequence[Section]) -> list[str]:
     return [large(item) for item in (*(card.item for card in cards), *beside)]
 
 
-def _told(item_ids: Sequence[str], pictures: Mapping[str, str], chosen: Mapping[str, str]) -> str:
+def _left_out(
+    item_ids: Sequence[str], pictures: Mapping[str, str], chosen: Mapping[str, str]
+) -> str:
     """A sentence on what was left out for the sake of size; none where nothing was."""
     here = {item for item in item_ids if item in pictures}
     if len(chosen) == len(here):

@@ -137,8 +137,8 @@ def robustness(evidence: Evidence) -> Section | None:
     estimates: Rows = evidence.get("robustness") or []
     if not estimates:
         return None
-    said = "The same held-out pictures, damaged in one way each; none: as they are."
-    return _listed(evidence, estimates, "corruption", "Robustness", said)
+    caption = "The same held-out pictures, damaged in one way each; none: as they are."
+    return _listed(evidence, estimates, "corruption", "Robustness", caption)
 
 
 def calibration(evidence: Evidence) -> Section | None:
@@ -146,7 +146,7 @@ def calibration(evidence: Evidence) -> Section | None:
     record = evidence.get("calibration")
     if not record or not record.get("bins"):
         return None
-    said = [
+    sentences = [
         "Where the line lies below the diagonal, the model is surer than it is right.",
         _error("Expected calibration error", record.get("ece")),
         _error(
@@ -168,7 +168,7 @@ def calibration(evidence: Evidence) -> Section | None:
     summary = "Reliability diagram: share of right answers against confidence."
     drawing = figures.reliability(curves)
     figure = Figure("calibration", summary, drawing, table, widest=640)
-    return Section("calibration", "How sure it is", _sentences(*said), (figure,))
+    return Section("calibration", "How sure it is", _sentences(*sentences), (figure,))
 
 
 def _listed(evidence: Evidence, estimates: Rows, key: str, title: str, caption: str) -> Section:

@@ -49,19 +49,19 @@ class RowByRow(Sequence[Any]):
             raise DataError(f"row {row} can't be read ({what})") from error
 
 
-def hugging_face_table(given: Any) -> Table | None:
+def hugging_face_table(dataset: Any) -> Table | None:
     """The rows of a `datasets.Dataset`, pictures as the bytes that it keeps; None for others."""
     datasets = sys.modules.get("datasets")  # what is not imported made nothing
     if datasets is None:
         return None
-    if isinstance(given, datasets.IterableDataset):
+    if isinstance(dataset, datasets.IterableDataset):
         raise DataError(
             "IterableDataset can't be split, as its rows are not known beforehand. Give a Dataset, "
             "such as by `Dataset.from_generator`."
         )
-    if not isinstance(given, datasets.Dataset):
+    if not isinstance(dataset, datasets.Dataset):
         return None
-    plain = given.with_format(None)
+    plain = dataset.with_format(None)
     pictures = [n for n, kind in plain.features.items() if isinstance(kind, datasets.Image)]
     for name in pictures:
         plain = plain.cast_column(name, datasets.Image(decode=False))
@@ -73,7 +73,7 @@ def hugging_face_table(given: Any) -> Table | None:
             return RowByRow(len(plain), lambda row: plain[row][name])
         return _named(list(plain[name]), plain.features[name])
 
-    return Table(names, column, Path(type(given).__name__))
+    return Table(names, column, Path(type(dataset).__name__))
 
 
 def _named(values: list[Any], feature: Any) -> Sequence[Any]:
@@ -91,28 +91,28 @@ def _named(values: list[Any], feature: Any) -> Sequence[Any]:
     return [name(value) for value in values]
 
 
-def torch_table(given: Any) -> Table | None:
+def torch_table(dataset: Any) -> Table | None:
     """The pairs (input, target) of a torch `Dataset`, inputs row by row; None for others.
 
     Numbers of classes are their names where the data set has `classes`, as torchvision's do. Raises
     DataError for one without a length, and for items that are no pair.
     """
     torch = sys.modules.get("torch")
-    if torch is None or not isinstance(given, torch.utils.data.Dataset):
+    if torch is None or not isinstance(dataset, torch.utils.data.Dataset):
         return None
-    kind = type(given).__name__
-    if isinstance(given, torch.utils.data.IterableDataset):
+    kind = type(dataset).__name__
+    if isinstance(dataset, torch.utils.data.IterableDataset):
         raise DataError(
             f"{kind} can't be split, as its items are not known beforehand. Give a Dataset with "
             "`__len__` and `__getitem__`."
         )
-    inputs = RowByRow(len(given), lambda row: _pair(given, row)[0])
+    inputs = RowByRow(len(dataset), lambda row: _pair(dataset, row)[0])
 
     @cache  # as each is read with its input
     def targets() -> Sequence[Any]:
-        classes = getattr(given, "classes", None)
+        classes = getattr(dataset, "classes", None)
         names = classes if isinstance(classes, list | tuple) else ()
-        cells = RowByRow(len(given), lambda row: _class(_pair(given, row)[1], names))
+        cells = RowByRow(len(dataset), lambda row: _class(_pair(dataset, row)[1], names))
         try:
             return list(cells)
         except DataError as error:

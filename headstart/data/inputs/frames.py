@@ -11,50 +11,50 @@ from headstart.data.inputs.datasets import hugging_face_table, torch_table
 from headstart.data.inputs.tables import Table
 
 
-def table_of(given: Any) -> Table | None:
+def table_of(data: Any) -> Table | None:
     """What a data frame, a data set, or a table of whatever speaks Arrow's protocol holds.
 
     None for others. Raises DataError for a data set whose rows can't be told apart or counted.
     """
     pandas = sys.modules.get("pandas")  # what is not imported made nothing
-    if pandas is not None and isinstance(given, pandas.DataFrame):
-        names = tuple(map(str, given.columns))
-        path = Path(type(given).__name__)
-        return Table(names, lambda place: _listed(given.iloc[:, place]), path, ids=row_names(given))
+    if pandas is not None and isinstance(data, pandas.DataFrame):
+        names = tuple(map(str, data.columns))
+        path = Path(type(data).__name__)
+        return Table(names, lambda place: _listed(data.iloc[:, place]), path, ids=row_names(data))
     polars = sys.modules.get("polars")
-    if polars is not None and isinstance(given, polars.DataFrame):
-        path = Path(type(given).__name__)
-        return Table(tuple(given.columns), lambda place: given.to_series(place).to_list(), path)
-    return hugging_face_table(given) or torch_table(given) or _arrow_table(given)
+    if polars is not None and isinstance(data, polars.DataFrame):
+        path = Path(type(data).__name__)
+        return Table(tuple(data.columns), lambda place: data.to_series(place).to_list(), path)
+    return hugging_face_table(data) or torch_table(data) or _arrow_table(data)
 
 
-def _arrow_table(given: Any) -> Table | None:
-    if not _speaks_arrow(given):
+def _arrow_table(data: Any) -> Table | None:
+    if not _speaks_arrow(data):
         return None
     import pyarrow as pa
 
     try:
-        table = pa.table(given)
+        table = pa.table(data)
     except (pa.ArrowException, TypeError, ValueError):
         return None  # a column
-    names, path = tuple(table.column_names), Path(type(given).__name__)
+    names, path = tuple(table.column_names), Path(type(data).__name__)
     return Table(names, lambda place: table.column(place).to_pylist(), path)
 
 
-def column_of(given: Any) -> Sequence[Any] | None:
+def column_of(data: Any) -> Sequence[Any] | None:
     """The values of a column of pandas, polars or pyarrow, None where one is missing."""
     pandas = sys.modules.get("pandas")
-    if pandas is not None and isinstance(given, pandas.Series | pandas.Index):
-        return _listed(given.to_series() if isinstance(given, pandas.Index) else given)
+    if pandas is not None and isinstance(data, pandas.Series | pandas.Index):
+        return _listed(data.to_series() if isinstance(data, pandas.Index) else data)
     polars = sys.modules.get("polars")
-    if polars is not None and isinstance(given, polars.Series):
-        listed: Sequence[Any] = given.to_list()
+    if polars is not None and isinstance(data, polars.Series):
+        listed: Sequence[Any] = data.to_list()
         return listed
-    if not _speaks_arrow(given):
+    if not _speaks_arrow(data):
         return None
     import pyarrow as pa
 
-    values: Sequence[Any] = pa.chunked_array(given).to_pylist()
+    values: Sequence[Any] = pa.chunked_array(data).to_pylist()
     return values
 
 
@@ -64,24 +64,24 @@ def name_of(column: Any) -> str:
     return name if isinstance(name, str) else ""
 
 
-def row_of(given: Mapping[Any, Any]) -> Table:
+def row_of(data: Mapping[Any, Any]) -> Table:
     """A mapping from columns to the values of one row."""
-    values = list(given.values())
-    return Table(tuple(map(str, given)), lambda place: [values[place]])
+    values = list(data.values())
+    return Table(tuple(map(str, data)), lambda place: [values[place]])
 
 
-def columns_of(given: Mapping[Any, Any]) -> Table:
+def columns_of(data: Mapping[Any, Any]) -> Table:
     """A mapping from columns to the values of all rows."""
-    values = [column_of(column) or list(column) for column in given.values()]
-    return Table(tuple(map(str, given)), lambda place: values[place], Path(type(given).__name__))
+    values = [column_of(column) or list(column) for column in data.values()]
+    return Table(tuple(map(str, data)), lambda place: values[place], Path(type(data).__name__))
 
 
-def row_names(given: Any) -> Sequence[str]:
+def row_names(data: Any) -> Sequence[str]:
     """The labels of a pandas index, where they tell rows apart and are no mere positions."""
     pandas = sys.modules.get("pandas")
-    if pandas is None or not isinstance(given, pandas.DataFrame | pandas.Series):
+    if pandas is None or not isinstance(data, pandas.DataFrame | pandas.Series):
         return ()
-    index = given.index
+    index = data.index
     has_names = not isinstance(index, pandas.RangeIndex) and index.is_unique
     return [str(label) for label in index] if has_names else ()
 
@@ -91,8 +91,8 @@ def _listed(series: Any) -> Sequence[Any]:
     return values
 
 
-def _speaks_arrow(given: Any) -> bool:
-    kind = type(given)
+def _speaks_arrow(data: Any) -> bool:
+    kind = type(data)
     return any(
         getattr(kind, name, None) is not None
         for name in ("__arrow_c_stream__", "__arrow_c_array__")

@@ -82,22 +82,22 @@ def _bytes(pixels: np.ndarray, place: str) -> np.ndarray:
     )
 
 
-def as_array(given: Any) -> np.ndarray | None:
+def as_array(data: Any) -> np.ndarray | None:
     """An array as it is, a tensor of torch with its channels last; None for all else.
 
     A tensor's channels are its first of three axes, as torch has them, unless only the last can be.
     """
-    if isinstance(given, np.ndarray):
-        return given
-    if not is_tensor(given):
+    if isinstance(data, np.ndarray):
+        return data
+    if not is_tensor(data):
         return None
-    array: np.ndarray = given.detach().cpu().numpy()
+    array: np.ndarray = data.detach().cpu().numpy()
     if array.ndim not in (3, 4) or array.shape[-3] not in _CHANNELS:
         return array
     return np.moveaxis(array, -3, -1)
 
 
-def is_tensor(given: Any) -> bool:
+def is_tensor(data: Any) -> bool:
     """Whether a thing is a tensor of torch."""
     torch = sys.modules.get("torch")  # what is not imported made nothing
-    return torch is not None and isinstance(given, torch.Tensor)
+    return torch is not None and isinstance(data, torch.Tensor)

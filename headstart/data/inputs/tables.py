@@ -54,14 +54,14 @@ class Table(ItemTable):
 
     def inputs(self, modality: Modality, schema: Schema, cell: Cell) -> Iterator[Input]:
         """One input a row. Raises DataError where no column holds the content."""
-        wanted = unlabelled_schema(self.names, modality, schema)
+        schema = unlabelled_schema(self.names, modality, schema)
         plain = replace(self, path=_TABLE)  # of which there is only one
-        content = self.content or choose_columns(plain, modality, wanted).content
+        content = self.content or choose_columns(plain, modality, schema).content
         for name in content:
             if self.names.count(name) > 1:
                 raise DataError(f"The table has two columns {name!r}. Rename one of them.")
         contents = zip(*(self.values(name) for name in content), strict=True)
-        ids = self.values(wanted.group) if wanted.group else None
+        ids = self.values(schema.group) if schema.group else None
         for row, values in enumerate(contents):
             place = f"row {row}"
             yield replace(cell(values, place), id=place if ids is None else str(ids[row]))
@@ -73,8 +73,8 @@ def manifest_inputs(path: Path, modality: Modality, schema: Schema) -> Iterator[
     manifest = Manifest.within(path.parent, path, modality, "test")
     files = manifest.files_column(schema)
     schema = replace(schema, files=files) if files else schema
-    found = manifest.find(unlabelled_schema(tables.read(path)[0].names, modality, schema))
-    return (_of_row(row, path) for row in found.rows)
+    contents = manifest.find(unlabelled_schema(tables.read(path)[0].names, modality, schema))
+    return (_of_row(row, path) for row in contents.rows)
 
 
 def _of_row(row: Row, path: Path) -> Input:

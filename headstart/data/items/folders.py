@@ -10,7 +10,7 @@ from pathlib import Path
 from headstart.data.items.levels import STRAY, Classes, choose
 from headstart.data.names import UNLABELLED, alike, only_part, split_of
 from headstart.data.schema import Schema
-from headstart.data.sources import FileSource, Found, Row
+from headstart.data.sources import Contents, FileSource, Row
 from headstart.data.trees import Folder
 from headstart.errors import DataError
 
@@ -28,7 +28,7 @@ class _Layout:
     empty: tuple[Folder, ...] = ()
 
 
-def from_folders(path: Path, top: Folder, schema: Schema) -> Found:
+def from_folders(path: Path, top: Folder, schema: Schema) -> Contents:
     """Every item under `top` with the class that a folder names; ids count from `path`.
 
     Raises DataError where no folder names a class.
@@ -53,7 +53,7 @@ def from_folders(path: Path, top: Folder, schema: Schema) -> Found:
     labels = {row.value for row in rows}
     names = _split_names(layout, classes)
     flat = {folder.split or "": folder.name for folder in layout.flat}
-    return Found(
+    return Contents(
         path,
         tuple(rows),
         kind="classes",

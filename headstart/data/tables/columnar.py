@@ -207,8 +207,8 @@ class ColumnFile(ItemTable):
             if not isinstance(file, _ArrowFile):
                 meta = file.metadata.row_group(group)
                 for chunk in map(meta.column, range(meta.num_columns)):
-                    known = chunk.statistics if chunk.path_in_schema == leaf else None
-                    if known is not None and known.has_null_count and not known.null_count:
+                    counts = chunk.statistics if chunk.path_in_schema == leaf else None
+                    if counts is not None and counts.has_null_count and not counts.null_count:
                         return set()
         present = _column(self.path, leaf, group).is_valid().to_pylist()
         return {row for row, here in enumerate(present) if not here}

@@ -120,15 +120,15 @@ class Text(Modality):
         Where nothing is left of a text it is one unknown token, or one of padding. Raises DataError
         for what is no text, and HeadstartError before a backbone's tokenizer was fitted.
         """
-        parts, found = self._encoded(raw)
+        parts, encoding = self._encoded(raw)
         unknown = preprocess["unknown"]
-        ids = found.ids or [preprocess["pad"] if unknown is None else unknown]
-        types = found.type_ids if preprocess["types"] and found.ids else [0] * len(ids)
-        words, missing = _words(found, len(parts) > 1, unknown, len(self.prompt))
+        ids = encoding.ids or [preprocess["pad"] if unknown is None else unknown]
+        types = encoding.type_ids if preprocess["types"] and encoding.ids else [0] * len(ids)
+        words, missing = _words(encoding, len(parts) > 1, unknown, len(self.prompt))
         return Tokens(
             ids=np.array(ids, dtype=np.int32),
             types=np.array(types, dtype=np.int32),
-            cut=len(ids) >= preprocess["max_length"] and bool(found.overflowing),
+            cut=len(ids) >= preprocess["max_length"] and bool(encoding.overflowing),
             words=words,
             unknown=missing,
         )
@@ -155,22 +155,22 @@ class Text(Modality):
 
     def remarks(self, items: Sequence[Tokens], preprocess: Preprocess) -> list[str]:
         """How many texts are cut, and how many of their words the vocabulary lacks."""
-        found = []
+        sentences = []
         cut = sum(item.cut for item in items)
         if cut:
             noun, verb = "text" if len(items) == 1 else "texts", "is" if cut == 1 else "are"
-            found.append(
+            sentences.append(
                 f"{cut:,} of {len(items):,} {noun} {verb} longer than "
                 f"{preprocess['max_length']} tokens and {verb} cut there."
             )
         unknown, words = (sum(getattr(i, name) for i in items) for name in ("unknown", "words"))
         if unknown:
             share = 100 * unknown / words
-            told = f"{share:.1f} %" if share >= 0.1 else "Less than 0.1 %"
-            found.append(
-                f"{told} of the words ({unknown:,} of {words:,}) are not in the vocabulary."
+            portion = f"{share:.1f} %" if share >= 0.1 else "Less than 0.1 %"
+            sentences.append(
+                f"{portion} of the words ({unknown:,} of {words:,}) are not in the vocabulary."
             )
-        return found
+        return sentences
 
     def text(self, raw: bytes) -> str | None:
         """The words, of a pair those of both texts; None for what is no text."""
@@ -185,11 +185,13 @@ class Text(Modality):
         A word ends at white space and where the tokenizer's own words end. Its pieces, joined, are
         the word as it is written. Raises as `decode` does.
         """
-        parts, found = self._encoded(raw)
+        parts, encoding = self._encoded(raw)
         numbers: dict[tuple[int, int | None, int], int] = {}
         reached = [len(self.prompt), 0]
         pieces = []
-        places = zip(found.tokens, found.sequence_ids, found.word_ids, found.offsets, strict=True)
+        places = zip(
+            encoding.tokens, encoding.sequence_ids, encoding.word_ids, encoding.offsets, strict=True
+        )
         for token, part, word, (start, end) in places:
             if part is None or end <= (0 if part else len(self.prompt)):
                 pieces.append((token, -1))
@@ -233,21 +235,21 @@ def _plain(text: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
-def _words(found: Encoding, pair: bool, unknown: int | None, prompt: int) -> tuple[int, int]:
+def _words(encoding: Encoding, pair: bool, unknown: int | None, prompt: int) -> tuple[int, int]:
     """How many words there are, and how many have an unknown token; 0 where none can have.
 
     The first `prompt` characters are not the text's own.
     """
     if unknown is None:
         return 0, 0
-    words: Sequence[object] = found.word_ids
+    words: Sequence[object] = encoding.word_ids
     if pair:
-        words = list(zip(found.sequence_ids, words, strict=True))
+        words = list(zip(encoding.sequence_ids, words, strict=True))
     special: set[object] = {None, (None, None)}
     if prompt:
-        places = zip(found.sequence_ids, found.offsets, words, strict=True)
+        places = zip(encoding.sequence_ids, encoding.offsets, words, strict=True)
         special |= {word for part, (_, end), word in places if part == 0 and end <= prompt}
-    missing = {word for word, id in zip(words, found.ids, strict=True) if id == unknown}
+    missing = {word for word, id in zip(words, encoding.ids, strict=True) if id == unknown}
     return len(set(words).difference(special)), len(missing.difference(special))
 
 
