@@ -140,7 +140,7 @@ def _opened(shown: Sequence[Section]) -> list[str]:
     return [large(item) for item in (*(card.item for card in cards), *beside)]
 
 
-def _left_out(
+def _omitted(
     item_ids: Sequence[str], pictures: Mapping[str, str], chosen: Mapping[str, str]
 ) -> str:
     """A sentence on what was left out for the sake of size; none where nothing was."""
