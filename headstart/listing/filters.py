@@ -74,7 +74,7 @@ def _suits(card: Card, filters: CardFilter) -> bool | None:
     verdicts = [
         filters.modality is None or card.modality == filters.modality,
         card.at_hand or not filters.at_hand,
-        _fits(card.licence, (filters.licence or "").lower() or None, fnmatchcase),
+        _fits(card.licence, filters.licence and filters.licence.lower(), fnmatchcase),
         _fits(card.parameters, filters.min_parameters, lambda own, least: own >= least),
         _fits(card.parameters, filters.max_parameters, lambda own, most: own <= most),
         _fits(card.accuracy, filters.min_accuracy, lambda own, least: own >= least),
