@@ -53,11 +53,6 @@ def _headstart(
         raise typer.Exit
 
 
-pretrained.register(app)
-
-
-@app.command()
-@command
 def rank(  # a flag each
     data: Data,
     settings: Settings,
@@ -76,8 +71,6 @@ def rank(  # a flag each
     return ranking
 
 
-@app.command()
-@command
 def fit(  # noqa: PLR0913  # a flag each
     settings: Settings,
     progress: Progress,
@@ -107,8 +100,6 @@ def fit(  # noqa: PLR0913  # a flag each
     )
 
 
-@app.command()
-@command
 def pretrain(  # a flag each
     data: Data,
     backbone: Pretrained,
@@ -127,8 +118,6 @@ def pretrain(  # a flag each
     )
 
 
-@app.command()
-@command
 def cache_features(  # a flag each
     data: Data,
     backbone: Pretrained,
@@ -149,8 +138,6 @@ def cache_features(  # a flag each
     return pipeline.cache_features(data, backbone, settings=settings, progress=progress)
 
 
-@app.command()
-@command
 def export_features(
     data: Data,
     backbone: Pretrained,
@@ -166,12 +153,6 @@ def export_features(
     return pipeline.export_features(data, backbone, out, settings=settings, progress=progress)
 
 
-models.register(app)
-labelling.register(app)
-
-
-@app.command()
-@command
 def strategies(progress: Progress) -> Answer:
     """List the ways weights can be moved."""
     from headstart import pipeline
@@ -179,8 +160,6 @@ def strategies(progress: Progress) -> Answer:
     return Strategies(pipeline.strategies())
 
 
-@app.command()
-@command
 def doctor(progress: Progress) -> Answer:
     """Show what this machine offers: versions, cores, memory, device, cache, weights at hand."""
     from headstart.cli.doctor import examine
@@ -188,8 +167,6 @@ def doctor(progress: Progress) -> Answer:
     return examine()
 
 
-@app.command()
-@command
 def cache(
     progress: Progress,
     most: Annotated[
@@ -207,8 +184,6 @@ def cache(
     return tend(most, clear)
 
 
-@app.command()
-@command
 def demo(
     progress: Progress,
     name: Annotated[str, typer.Argument(help="Which demonstration: text or digits.")] = "text",
@@ -224,6 +199,14 @@ def demo(
     if name not in by_name:
         raise UnknownNameError("demo", name, by_name)
     return by_name[name](progress)
+
+
+for _work in (
+    *(pretrained.backbones, pretrained.fetch, rank, fit, pretrain, cache_features, export_features),
+    *(models.prove, models.evaluate, models.predict, models.compare, models.report),
+    *(labelling.suggest, labelling.label, strategies, doctor, cache, demo),
+):
+    app.command()(command(_work))
 
 
 def main() -> None:

@@ -8,16 +8,9 @@ import typer
 
 from headstart.cli.answers import Answer
 from headstart.cli.flags import SavedModel
-from headstart.cli.options import command
 from headstart.runtime.progress import Progress
 
 Unlabelled = Annotated[str, typer.Argument(help="A folder or manifest of items without labels.")]
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands to the program, in this order."""
-    for work in (suggest, label):
-        app.command()(command(work, offline=True))
 
 
 def suggest(

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import typer
-
 from headstart.cli.answers import Answer, Incomplete
 from headstart.cli.flags import (
     Answers,
@@ -24,17 +22,11 @@ from headstart.cli.flags import (
     Seeds,
     TextColumns,
 )
-from headstart.cli.options import Offline, command
+from headstart.cli.options import Offline
 from headstart.defaults import Settings
 from headstart.errors import HeadstartError
 from headstart.runtime.budget import seconds
 from headstart.runtime.progress import Progress
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands to the program, in this order."""
-    for work in (prove, evaluate, predict, compare, report):
-        app.command()(command(work, offline=True))
 
 
 def prove(  # a flag each

@@ -91,26 +91,22 @@ LEFT_OUT = {  # flags that a command has no use for
     },
     "pretrain": {"head"},
 }
+LOCAL = {"backbones", "strategies", "doctor", "cache", "demo"}  # commands that open no connection
 
 
-def command(
-    work: Callable[..., Answer | Incomplete], *, offline: bool = False
-) -> Callable[..., None]:
+def command(work: Callable[..., Answer | Incomplete]) -> Callable[..., None]:
     """A command of the program from a function that answers, with a flag for each parameter.
 
     Parameter `settings` becomes a flag for each field of Settings, `columns` one for each that its
-    type names, `progress` none; `--json` is added, and `--offline` where that is wanted. Flags are
-    read where errors are answered.
+    type names, `progress` none; `--json` is added, and `--offline` where a connection might be
+    opened. Flags are read where errors are answered.
     """
     accepted, hints = signature(work).parameters, get_type_hints(work, include_extras=True)
     names = hints["columns"].__metadata__[0] if "columns" in hints else ()
     left_out = LEFT_OUT.get(work.__name__, set())
     settings = [name for name in _FIELDS if name not in left_out] if "settings" in accepted else []
-    parameters = [
-        *_own(work),
-        *([_OFFLINE] if offline and "offline" not in accepted else []),
-        _JSON,
-    ]
+    bare = settings or "offline" in accepted or work.__name__ in LOCAL
+    parameters = [*_own(work), *([] if bare else [_OFFLINE]), _JSON]
     parameters += [*(_flag(_FIELDS[name]) for name in settings), *([_TRUST] if settings else [])]
 
     @wraps(work)

@@ -8,14 +8,7 @@ import typer
 
 from headstart.cli.answers import Answer, Incomplete
 from headstart.cli.listings import Backbones
-from headstart.cli.options import command
 from headstart.runtime.progress import Progress
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands to the program, in this order."""
-    app.command()(command(backbones))
-    app.command()(command(fetch, offline=True))
 
 
 def backbones(  # noqa: PLR0913  # a flag each

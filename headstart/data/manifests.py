@@ -79,11 +79,9 @@ class Manifest:
         contents = zip(*(cells(name) for name in columns.content), strict=True)
         records = records_of(table, columns, contents)
         locate = self._texts(columns) if self.modality.inline else self._files(columns, records)
-        contents = Listing(
-            self.path, self.paths.root, columns, records, locate, self.split
-        ).contents()
-        names = {self.split: self.word} if self.split and self.word else contents.split_names
-        return replace(contents, split_names=names, said=(*contents.said, *self.paths.said()))
+        listing = Listing(self.path, self.paths.root, columns, records, locate, self.split)
+        contents = listing.contents(self.word)
+        return replace(contents, said=(*contents.said, *self.paths.said()))
 
     def lists_files(self) -> bool:
         """Whether it has a column that names files there are, or holds their bytes."""
@@ -185,8 +183,8 @@ class Listing:
     locate: Locate
     split: str | None = None
 
-    def contents(self) -> Contents:
-        """What it lists. Raises DataError for a split that is none."""
+    def contents(self, word: str = "") -> Contents:
+        """What it lists; `word` is the data set's own for its split. Raises DataError for none."""
         columns = self.columns
         splits = _Splits.of(columns, self.records) if self.split is None else _Splits()
         rows = []
@@ -200,9 +198,10 @@ class Listing:
             missing = "" if source else missing
             rows.append(Row(name, place, record.label, own, source, missing, _text(record.group)))
         return Contents(
-            *(self.root, tuple(rows)),
+            self.root,
+            tuple(rows),
             column=columns.label,
-            split_names=splits.names,
+            split_names={self.split: word} if self.split and word else splits.names,
             said=(*((columns.said,) if columns.said else ()), *splits.said),
             columns=columns.labels,
             content=columns.content,

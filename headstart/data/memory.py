@@ -102,10 +102,7 @@ class Tables(InMemory):
         """Every row with its label. Raises DataError where no column holds content or label."""
         parts = []
         for word, table in self.parts:
-            split = SPLIT_WORDS.get(word.lower())
-            contents = _Rows(Path(self.name), table, modality, schema, word).contents(split)
-            if split:
-                contents = replace(contents, split_names={split: word})
+            contents = _Rows(Path(self.name), table, modality, schema, word).contents()
             schema = replace(schema, label=schema.label or contents.column or None)
             parts.append(contents)
         joined = join(Path(self.name), parts)
@@ -123,7 +120,7 @@ class _Rows:
     schema: Schema
     word: str
 
-    def contents(self, split: str | None) -> Contents:
+    def contents(self) -> Contents:
         """What the table lists."""
         if not any(True for _ in self.table.numbers()):
             raise DataError(f"{self.root} is empty. Give items with their labels.")
@@ -141,7 +138,9 @@ class _Rows:
             is_path = each.name != record.place and isinstance(each.source, FileSource | None)
             return each.name if is_path else self._id(record), each.source, each.problem
 
-        return Listing(self.root, self.root, columns, records, locate, split).contents()
+        split = SPLIT_WORDS.get(self.word.lower())
+        listing = Listing(self.root, self.root, columns, records, locate, split)
+        return listing.contents(self.word)
 
     def columns(self) -> Columns:
         """Which columns hold content and label. Raises DataError where that can't be told."""

@@ -157,8 +157,11 @@ class Paths:
         other = joined
         if slashed != value:
             other = os.path.normpath(os.path.join(here, slashed))
-        if _DRIVE.match(value) or not (self._holds(joined) and self._holds(other)):
-            raise _leaves(place, value)
+        if _DRIVE.match(value) or not (_holds(self._top, joined) and _holds(self._top, other)):
+            raise DataError(
+                f"{place} names {value!r}, which lies outside the data set's folder. "
+                "Keep the files beside the manifest and give paths relative to it."
+            )
         return joined if slashed == value or os.path.lexists(joined) else other
 
     def _followed(self, path: str, place: str, value: str) -> str:
@@ -176,9 +179,6 @@ class Paths:
                 "Put the file itself there."
             )
         return real
-
-    def _holds(self, path: str) -> bool:
-        return _holds(self._top, path)
 
     def _id(self, path: str) -> str:
         return path[len(self._top) :].lstrip(os.sep).replace(os.sep, "/")
@@ -250,10 +250,3 @@ def _stored(root: str, real: str) -> bool:
         return False
     place = len(parts) - 1 - parts[::-1].index("snapshots")
     return Path(real).parent == Path(*parts[:place], "blobs")
-
-
-def _leaves(place: str, value: str) -> DataError:
-    return DataError(
-        f"{place} names {value!r}, which lies outside the data set's folder. "
-        "Keep the files beside the manifest and give paths relative to it."
-    )

@@ -10,6 +10,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from headstart.report.contents import between
 from headstart.report.theme import OTHER, TRANSFER, Drawing, drawing
 
 WRITTEN = 12  # classes up to which a confusion matrix has its counts written in
@@ -241,9 +242,8 @@ def _spread(points: Sequence[Mapping[str, Any]], axis: str) -> Drawing:
 
 
 def _bounds(point: Mapping[str, Any]) -> str:
-    if point.get("low") is None or point.get("high") is None:
-        return ""
-    return f" ({point['low']:.3f} – {point['high']:.3f})"
+    bounds = between(point)
+    return f" ({bounds})" if bounds else ""
 
 
 def distinct(labels: Sequence[Any]) -> list[str]:

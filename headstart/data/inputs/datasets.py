@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, final, overload
+from typing import Any, final
 
 from headstart.data.inputs.tables import Table
 from headstart.errors import DataError
@@ -26,13 +26,7 @@ class RowByRow(Sequence[Any]):
     def __len__(self) -> int:
         return self._count
 
-    @overload
-    def __getitem__(self, row: int) -> Any: ...
-
-    @overload
-    def __getitem__(self, row: slice) -> Sequence[Any]: ...
-
-    def __getitem__(self, row: int | slice) -> Any:
+    def __getitem__(self, row: Any) -> Any:
         """One cell, or several. Raises DataError for whatever the data set raises."""
         if isinstance(row, slice):
             return [self[each] for each in range(*row.indices(self._count))]

@@ -100,7 +100,9 @@ def _contents(path: Path, top: Folder, tables: Tables) -> Contents:
     if listing and not (inline and _may_be_classes(top)):
         return _by_manifest(top, tables, listing)
     try:
-        contents = _by_folders(path, top, tables)
+        if not top.items:
+            raise _nothing(path, top, tables.modality)
+        contents = from_folders(path, top, tables.schema)
     except DataError as error:
         if not every:
             raise
@@ -141,12 +143,6 @@ def _by_manifest(top: Folder, tables: Tables, listing: Sequence[Table]) -> Conte
     verb = "says" if len(listing) == 1 else "say"
     sentence = f"{those} {verb} the labels, and folders' names do not"
     return replace(contents, said=(sentence, *contents.said))
-
-
-def _by_folders(path: Path, top: Folder, tables: Tables) -> Contents:
-    if not top.items:
-        raise _nothing(path, top, tables.modality)
-    return from_folders(path, top, tables.schema)
 
 
 def _nothing(path: Path, top: Folder, modality: Modality) -> DataError:
