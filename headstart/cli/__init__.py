@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable
-from typing import Annotated
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 import typer
 
@@ -23,7 +24,6 @@ from headstart.cli.flags import (
     Several,
     Strategy,
 )
-from headstart.cli.listings import Strategies
 from headstart.cli.options import command, demand_data, demand_plan_alone
 from headstart.cli.renamed import present
 from headstart.defaults import Settings
@@ -151,6 +151,22 @@ def export_features(
     from headstart import pipeline
 
     return pipeline.export_features(data, backbone, out, settings=settings, progress=progress)
+
+
+@dataclass(frozen=True)
+class Strategies:
+    """The known strategies and what each does."""
+
+    summaries: Mapping[str, str]
+
+    def to_json(self) -> dict[str, Any]:
+        """{"strategies": {name: what it does}}."""
+        return {"strategies": dict(self.summaries)}
+
+    def __str__(self) -> str:
+        from headstart.report import as_columns
+
+        return as_columns(("strategy", "what it does"), list(self.summaries.items()))
 
 
 def strategies(progress: Progress) -> Answer:

@@ -52,14 +52,13 @@ def answer(as_json: bool, work: Callable[[Progress], Answer | Incomplete]) -> No
     """
     try:
         with redirect_stdout(sys.stderr):  # what a library prints must not mix with the answer
-            result, missing = work(Terminal()), ""
-            if isinstance(result, Incomplete):
-                result, missing = result.answer, result.missing
+            outcome = work(Terminal())
+            result = outcome.answer if isinstance(outcome, Incomplete) else outcome
             content = result.to_json()
             text = json.dumps(content, allow_nan=False) if as_json else str(result)
         print(text, flush=True)
-        if missing:
-            print(f"error: {missing}; see the answer.", file=sys.stderr)
+        if isinstance(outcome, Incomplete):
+            print(f"error: {outcome.missing}; see the answer.", file=sys.stderr)
             raise typer.Exit(USERS)
         if content.get("stopped"):
             raise typer.Exit(INTERRUPTED)

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from headstart.cli.listings import table
 from headstart.features import cache
 from headstart.features.cache import Entry
+from headstart.report import as_columns
 from headstart.runtime.places import cache_folder
 
 OTHERS = {
@@ -68,7 +68,7 @@ class Contents:
                 lines.append("What a running process uses was kept.")
         if rows:
             titles = ("what", "rows", "size", "last used", "in use")
-            lines += ["", table(titles, rows)]
+            lines += ["", as_columns(titles, rows)]
         return "\n".join(lines)
 
 

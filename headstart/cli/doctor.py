@@ -22,9 +22,9 @@ class Machine:
         return dict(self.facts)
 
     def __str__(self) -> str:
-        from headstart.cli.listings import table
+        from headstart.report import as_columns
 
-        return table(
+        return as_columns(
             ("", ""),
             [(name.replace("_", " "), _show(name, value)) for name, value in self.facts.items()],
         )

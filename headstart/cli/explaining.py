@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from headstart.cli.listings import table
 from headstart.data import Input
 from headstart.errors import HeadstartError
 from headstart.explain import Explanation, PictureExplanation, TextExplanation, explain
+from headstart.report import as_columns
 from headstart.serve import Predictions, Predictor
 
 _BAR = 12  # signs of the heaviest word's bar
@@ -105,4 +105,4 @@ def _words(why: TextExplanation) -> str:
         f"{why.output.value - why.difference:+.3f}; the weights are the rest, "
         f"off by {why.delta:+.2g}."
     )
-    return f"{table(('word', 'weight', ''), rows)}\n{words}"
+    return f"{as_columns(('word', 'weight', ''), rows)}\n{words}"

@@ -6,8 +6,6 @@ from typing import Annotated, Any
 
 import typer
 
-from headstart.cli.options import HELP
-
 Data = Annotated[
     str, typer.Argument(help="A folder per class, or a CSV, TSV, JSONL or Parquet file.")
 ]
@@ -84,10 +82,8 @@ PageOut = Annotated[
 MovedData = Annotated[
     str | None, typer.Argument(help="Where the model's data are now; absent, where they were.")
 ]
-Budget = Annotated[str | None, typer.Option(help=HELP["budget"])]
-Seeds = Annotated[int | None, typer.Option(help=HELP["seeds"])]
-Level = Annotated[str, typer.Option("--evidence", help=HELP["evidence"])]
-# What tables hold, and folders mean, as a mapping that the flow takes: a flag for each name.
+# Fields of Settings by name, as a mapping that the flow takes: a flag for each.
+Proof = Annotated[dict[str, Any], ("budget", "seeds", "evidence")]
 TextColumns = Annotated[dict[str, Any], ("text", "image")]
 Columns = Annotated[dict[str, Any], ("label", "text", "image", "delimiter", "class_level")]
 GroupedColumns = Annotated[

@@ -7,36 +7,32 @@ from pathlib import Path
 from headstart.cli.answers import Answer, Incomplete
 from headstart.cli.flags import (
     Answers,
-    Budget,
     Columns,
     Data,
     Explain,
     File,
     GroupedColumns,
     Inputs,
-    Level,
     MovedData,
     OtherData,
     PageOut,
+    Proof,
     SavedModel,
-    Seeds,
     TextColumns,
 )
 from headstart.cli.options import Offline
 from headstart.defaults import Settings
 from headstart.errors import HeadstartError
-from headstart.runtime.budget import seconds
 from headstart.runtime.progress import Progress
 
 
 def prove(  # a flag each
     model: SavedModel,
-    progress: Progress,
     data: MovedData = None,
-    budget: Budget = None,
-    seeds: Seeds = None,
-    level: Level = Settings.evidence,
+    *,
+    proof: Proof,
     offline: Offline = False,
+    progress: Progress,
 ) -> Answer:
     """Go on with the proof of a saved model, whose weights stay as they are.
 
@@ -44,12 +40,7 @@ def prove(  # a flag each
     """
     from headstart import pipeline
 
-    settings = Settings(
-        budget=None if budget is None else seconds(budget),
-        seeds=Settings.seeds if seeds is None else seeds,
-        evidence=level,
-        offline=offline,
-    )
+    settings = Settings(**proof, offline=offline)
     return pipeline.prove(model, data, settings=settings, progress=progress)
 
 

@@ -97,12 +97,12 @@ LOCAL = {"backbones", "strategies", "doctor", "cache", "demo"}  # commands that 
 def command(work: Callable[..., Answer | Incomplete]) -> Callable[..., None]:
     """A command of the program from a function that answers, with a flag for each parameter.
 
-    Parameter `settings` becomes a flag for each field of Settings, `columns` one for each that its
-    type names, `progress` none; `--json` is added, and `--offline` where a connection might be
-    opened. Flags are read where errors are answered.
+    Parameter `settings` becomes a flag for each field of Settings, a mapping whose type names some
+    one for each of these, `progress` none; `--json` is added, and `--offline` where a connection
+    might be opened. Flags are read where errors are answered.
     """
-    accepted, hints = signature(work).parameters, get_type_hints(work, include_extras=True)
-    names = hints["columns"].__metadata__[0] if "columns" in hints else ()
+    accepted = signature(work).parameters
+    groups = dict(_groups(work))
     left_out = LEFT_OUT.get(work.__name__, set())
     settings = [name for name in _FIELDS if name not in left_out] if "settings" in accepted else []
     bare = settings or "offline" in accepted or work.__name__ in LOCAL
@@ -114,8 +114,8 @@ def command(work: Callable[..., Answer | Incomplete]) -> Callable[..., None]:
         def answers(progress: Progress) -> Answer | Incomplete:
             keep_offline(values.get("offline", False))
             own = {name: value for name, value in values.items() if name in accepted}
-            if names:
-                own["columns"] = _read({name: values[name] for name in names})
+            for group, names in groups.items():
+                own[group] = _read({name: values[name] for name in names})
             if settings:
                 texts = {name: values[name] for name in settings}
                 own["settings"] = _settings(texts, values[_TRUST.name])
@@ -129,12 +129,19 @@ def command(work: Callable[..., Answer | Incomplete]) -> Callable[..., None]:
     return run
 
 
+def _groups(work: Callable[..., Any]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The parameters that are mappings of fields of Settings, and the names of these."""
+    for name, hint in get_type_hints(work, include_extras=True).items():
+        if isinstance(getattr(hint, "__metadata__", ("",))[0], tuple):
+            yield name, hint.__metadata__[0]
+
+
 def _own(work: Callable[..., Any]) -> Iterator[Parameter]:
-    """The parameters of a function as flags, `columns` as those that its type names."""
-    hints = get_type_hints(work, include_extras=True)
+    """The parameters of a function as flags, groups as the fields that they name."""
+    hints, groups = get_type_hints(work, include_extras=True), dict(_groups(work))
     for each in signature(work).parameters.values():
-        if each.name == "columns":
-            yield from (_flag(_FIELDS[name]) for name in hints[each.name].__metadata__[0])
+        if each.name in groups:
+            yield from (_flag(_FIELDS[name]) for name in groups[each.name])
         elif each.name not in ("settings", "progress"):
             yield each.replace(annotation=hints[each.name], kind=_KEYWORD)
 

@@ -2,13 +2,54 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from headstart.cli.answers import Answer, Incomplete
-from headstart.cli.listings import Backbones
 from headstart.runtime.progress import Progress
+
+if TYPE_CHECKING:
+    from headstart.contracts import Card
+
+
+@dataclass(frozen=True)
+class Backbones:
+    """The backbones that match a pattern."""
+
+    cards: Sequence[Card]
+
+    def to_json(self) -> dict[str, Any]:
+        """{"backbones": [{"reference", "modality", "parameters", "accuracy", "year", …}]}."""
+        return {
+            "backbones": [  # but where weights are looked for, which is between hub and index
+                {name: value for name, value in asdict(card).items() if name != "path"}
+                for card in self.cards
+            ]
+        }
+
+    def __str__(self) -> str:
+        rows = [
+            (
+                card.reference,
+                f"{card.parameters / 1e6:.1f}M" if card.parameters is not None else "?",
+                "?" if card.accuracy is None else f"{card.accuracy:.1f} %",
+                card.input,
+                card.licence or "?",
+                card.trained_on or "?",
+                "yes" if card.at_hand else "no",
+            )
+            for card in self.cards
+        ]
+        titles = (
+            *("reference", "parameters", "ImageNet top-1"),
+            *("input", "licence", "trained on", "at hand"),
+        )
+        from headstart.report import as_columns
+
+        return as_columns(titles, rows)
 
 
 def backbones(  # noqa: PLR0913  # a flag each
