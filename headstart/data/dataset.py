@@ -88,7 +88,7 @@ def load(
     equal, a class with fewer than 2 usable items or none to train on.
     """
     path = Path(str(data))
-    contents, kind = _labelled(_data(data), modality, schema)
+    contents, kind = _labelled(data, modality, schema)
     _demand_filled(path, contents)
     plan, labelled = plan_of(contents), _understood(contents, kind)
     checked = _checked(path, labelled, modality, progress)
@@ -100,9 +100,8 @@ def load(
     clusters = clustered(rest, checked.sketches, grouped=not few)
     items = plan.cut(clusters.items, kind.stratum)
     splits = _splits(items)
-    for name in SPLITS:
-        if name not in splits:
-            raise DataError(f"{path} has no usable item for the {name} split. Add more items.")
+    for name in (name for name in SPLITS if name not in splits):
+        raise DataError(f"{path} has no usable item for the {name} split. Add more items.")
     kind.demand_variety(path, splits["train"], labels)
     warnings = (
         *(*contents.warnings, *_rare(rare), *_twins(labels, kind), *kind.warnings(splits, labels)),
@@ -113,8 +112,8 @@ def load(
     )
     report = _report(contents, labelled, checked, splits, labels)
     report = replace(report, split_rule=plan.rule, near=clusters.near, **left_out)
-    in_memory = isinstance(data, InMemory)
-    return Dataset(path, items, labels, report, kind.name, "test" in plan.held, in_memory)
+    named, in_memory = "test" in plan.held, isinstance(data, InMemory)
+    return Dataset(path, items, labels, report, kind.name, named, in_memory)
 
 
 def load_labelled(
@@ -131,7 +130,7 @@ def load_labelled(
     nothing is usable, and for a label that the model doesn't know.
     """
     path = Path(str(data))
-    contents, kind = _labelled(_data(data), modality, schema, labels)
+    contents, kind = _labelled(data, modality, schema, labels)
     contents, rule = held_out(contents)
     labelled = _understood(contents, kind)
     labelled.kind.recognise(path, labelled.items, labels)
@@ -161,19 +160,16 @@ class _Labelled:
 
 
 def _labelled(
-    data: Data, modality: Modality, schema: Schema, of_model: Sequence[str] = ()
+    data: Data | str, modality: Modality, schema: Schema, of_model: Sequence[str] = ()
 ) -> tuple[Contents, Targets]:
     """What lies there and has labels, and their kind; `of_model` are the labels of a model."""
     named_kind = kind_named(schema.kind) if schema.kind else None
-    contents = settle(find(data, modality, schema), schema, named_kind, of_model)
+    place = Path(data) if isinstance(data, str) else data
+    contents = settle(find(place, modality, schema), schema, named_kind, of_model)
     kind = kind_of(contents, schema)
     contents = without_hidden(contents, [kind.read(row) for row in contents.rows])
     sentences = filter(None, [remark(kind, contents, schema)])
     return replace(contents, said=(*contents.said, *sentences)), kind
-
-
-def _data(data: Data | str) -> Data:
-    return Path(data) if isinstance(data, str) else data
 
 
 def _understood(contents: Contents, kind: Targets) -> _Labelled:
