@@ -19,9 +19,9 @@ from headstart.data.check import Checked, check_items, drop_conflicts, drop_leak
 from headstart.data.clusters import clustered
 from headstart.data.items import find
 from headstart.data.names import alike
-from headstart.data.plan import Plan, held_out, plan_of, without_hidden
 from headstart.data.schema import GUESSED, Schema
 from headstart.data.sources import SPLITS, Contents, Data, InMemory, Item
+from headstart.data.splits import Plan, held_out, plan_of, without_hidden
 from headstart.data.summary import DataReport
 from headstart.data.targets import USUAL, Targets, kind_named, kind_of, remark, settle
 from headstart.errors import DataError

@@ -15,6 +15,7 @@ from headstart.data import tables
 from headstart.data.paths import Paths
 from headstart.data.schema import GUESSED, Columns, Schema, choose_columns, holds_content
 from headstart.data.sources import (
+    NO_CONTENT,
     SPLIT_WORDS,
     Contents,
     InlineSource,
@@ -27,7 +28,7 @@ from headstart.data.trees import walk
 from headstart.errors import DataError
 
 SAMPLE = 100  # rows that are looked at to tell which column names files
-_NO_CONTENT, _NO_SPLIT = "the row names no content", "the row names no split"
+_NO_SPLIT = "the row names no split"
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,7 @@ class Manifest:
                     )
             parts = [value or "" for value in record.content]
             source = InlineSource(text_content(parts)) if any(parts) else None
-            return self._id(record), source, _NO_CONTENT
+            return self._id(record), source, NO_CONTENT
 
         return locate
 
@@ -151,7 +152,7 @@ class Manifest:
             (content,) = record.content
             place = f"{self.path} {record.place}"
             if content is None or content == "" or isinstance(content, Source):
-                return self._id(record), content or None, _NO_CONTENT
+                return self._id(record), content or None, NO_CONTENT
             if not isinstance(content, str):
                 raise DataError(
                     f"{place} has {content!r} in column {column!r}, which is no path. "

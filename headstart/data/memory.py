@@ -13,9 +13,7 @@ import numpy as np
 from PIL import Image
 
 from headstart.contracts import Modality
-from headstart.data.inputs.datasets import RowByRow
-from headstart.data.inputs.frames import columns_of, table_of
-from headstart.data.inputs.interface import Input
+from headstart.data.inputs.frames import RowByRow, columns_of, table_of
 from headstart.data.inputs.pairs import item_table, pair_table
 from headstart.data.inputs.pictures import is_tensor
 from headstart.data.inputs.reading import InputReader
@@ -30,6 +28,7 @@ from headstart.data.sources import (
     Data,
     FileSource,
     InMemory,
+    Input,
     Source,
 )
 from headstart.data.tables.interface import demand_distinct

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from headstart.data.inputs.datasets import INPUT, TARGET
-from headstart.data.inputs.frames import column_of, name_of, row_names, table_of
+from headstart.data.inputs.frames import INPUT, TARGET, column_of, name_of, row_names, table_of
 from headstart.data.inputs.pictures import is_tensor
 from headstart.data.inputs.tables import Table
 from headstart.errors import DataError

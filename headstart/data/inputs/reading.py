@@ -14,13 +14,12 @@ from PIL import Image
 
 from headstart.contracts import Modality
 from headstart.data.inputs.frames import column_of, row_of, table_of
-from headstart.data.inputs.interface import NO_CONTENT, Input, of_texts
 from headstart.data.inputs.pairs import inputs_alone
 from headstart.data.inputs.pictures import as_array, encoded, pictures_of
 from headstart.data.inputs.tables import manifest_inputs
 from headstart.data.items import find_inputs
 from headstart.data.schema import GUESSED, Schema
-from headstart.data.sources import FileSource, InlineSource
+from headstart.data.sources import NO_CONTENT, FileSource, InlineSource, Input, of_texts
 from headstart.data.tables import SUFFIXES
 from headstart.errors import DataError
 

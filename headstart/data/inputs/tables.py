@@ -10,10 +10,9 @@ from typing import Any, final
 
 from headstart.contracts import Modality
 from headstart.data import tables
-from headstart.data.inputs.interface import Input
 from headstart.data.manifests import Manifest
 from headstart.data.schema import NUMBERING, Columns, Schema, choose_columns
-from headstart.data.sources import PAIR, FileSource, InlineSource, Row
+from headstart.data.sources import PAIR, FileSource, InlineSource, Input, Row
 from headstart.data.tables.interface import ItemTable
 from headstart.errors import DataError
 

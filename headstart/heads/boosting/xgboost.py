@@ -11,7 +11,7 @@ import numpy as np
 
 from headstart.contracts.head import TrainingSet
 from headstart.errors import HeadstartError
-from headstart.heads.boosting.trees import ROUNDS, Boosting, Grown, Tree
+from headstart.heads.boosting import ROUNDS, Boosting, Grown, Tree
 
 DEPTHS = (2, 5)  # of a tree
 _RATE, _FEATURES, _ITEMS = 0.1, 0.3, 0.8  # step of a round; shares that a split and a tree see
