@@ -77,8 +77,8 @@ class Manifest:
         """
         table, columns = self._with_columns(schema)
         cells = table.texts if self.modality.inline else table.contents
-        contents = zip(*(cells(name) for name in columns.content), strict=True)
-        records = records_of(table, columns, contents)
+        rows = zip(*(cells(name) for name in columns.content), strict=True)
+        records = records_of(table, columns, rows)
         locate = self._texts(columns) if self.modality.inline else self._files(columns, records)
         listing = Listing(self.path, self.paths.root, columns, records, locate, self.split)
         contents = listing.contents(self.word)

@@ -21,16 +21,16 @@ def backbones(
     """What the hubs have, by shell pattern over `hub:name` or names; opens no connection.
 
     Names match whole, before their `@`, or exactly before their first dot; case is ignored.
-    `wanted` leaves only some of it and puts them in order. A hub whose library is not installed is
+    `filters` leave only some of it and put them in order. A hub whose library is not installed is
     left out and named, unless the pattern is of this hub alone. Raises HeadstartError where nothing
     matches.
     """
     filters, progress = filters or CardFilter(), as_progress(progress)
     hub, colon, name = pattern.partition(":")
     hubs = catalog.names("hubs")
-    for name in (hub if colon else None, filters.hub):
-        if name is not None and name not in hubs:
-            raise UnknownNameError("hub", name, hubs)
+    for own in (hub if colon else None, filters.hub):
+        if own is not None and own not in hubs:
+            raise UnknownNameError("hub", own, hubs)
     names = [each for each in ([hub] if colon else sorted(hubs)) if filters.hub in (None, each)]
     index = Index.read(hubs)
     cards: list[Card] = []

@@ -84,7 +84,8 @@ def choose(path: Path, roots: Sequence[Folder], schema: Schema) -> Classes:
 
 def _levels(roots: Sequence[Folder]) -> list[Level]:
     """From the folders right in the roots to the first ones in which items lie directly."""
-    here = [(folder, (folder.name,)) for root in roots for folder in root.full]
+    outer = (folder for root in roots for folder in root.full)
+    here: list[tuple[Folder, tuple[str, ...]]] = [(each, (each.name,)) for each in outer]
     items = sum(folder.items for folder, _ in here)
     levels: list[Level] = []
     while here:
