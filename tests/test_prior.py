@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headstart.hubs.timm import published
+from headstart.hubs.timm import listing
 from headstart.transferability import prior as module
 from headstart.transferability.history import Past
 from headstart.transferability.prior import Facts, Prior, prior
@@ -178,10 +178,10 @@ def test_a_better_past_never_lowers_the_value(
 def test_the_line_is_the_one_through_the_published_table() -> None:
     timm, torch = pytest.importorskip("timm"), pytest.importorskip("torch")
     rows = []
-    for name, accuracy in published.ACCURACY.items():
+    for name, accuracy in listing.ACCURACY.items():
         with torch.device("meta"):
             network = timm.create_model(name.partition(".")[0])
-        count, year = sum(each.numel() for each in network.parameters()), published.year(name)
+        count, year = sum(each.numel() for each in network.parameters()), listing.year(name)
         assert year is not None
         if count >= 1e6:
             rows.append((1.0, math.log10(count / 2e7), year - 2020, accuracy))

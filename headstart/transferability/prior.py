@@ -52,7 +52,7 @@ def prior(candidates: Sequence[Facts], past: Sequence[Past]) -> list[Prior]:
     Shlens and Le 2019), and a ranking by accuracy alone is hard to beat. Where none is published it
     is estimated: 79.4 + 6.9 log10(parameters / 20M) + 0.9 (year - 2020), and at least 40. That is
     the least-squares line, rounded, through the weights of a million parameters or more in the
-    table of `headstart.hubs.timm.published` (182 of them; half of the errors are below 2 points,
+    table of `headstart.hubs.timm.listing` (182 of them; half of the errors are below 2 points,
     left out one at a time). Size or year, where not known, count as 20M and 2020. Encoders of
     texts have no such accuracy: for them the number only orders.
 
