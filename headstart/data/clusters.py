@@ -1,4 +1,4 @@
-"""Clusters: near copies, and items of one group, which no cut may part."""
+"""Clusters: near copies, by their sketches, and items of one group, which no cut may part."""
 
 from __future__ import annotations
 
