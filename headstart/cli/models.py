@@ -8,6 +8,7 @@ import typer
 
 from headstart.cli.answers import USERS, Answer, answer
 from headstart.cli.flags import (
+    Abstain,
     Answers,
     Budget,
     ClassLevel,
@@ -108,6 +109,7 @@ def predict(  # noqa: PLR0913  # a flag each
     text: Text = None,
     image: ImageColumn = None,
     explain: Explain = False,
+    abstain: Abstain = False,
     out: Answers = None,
     offline: Offline = False,
     as_json: Json = False,
@@ -120,11 +122,10 @@ def predict(  # noqa: PLR0913  # a flag each
 
     def work(progress: Progress) -> Answer:
         keep_offline(offline)
-        from headstart.cli.predicting import predicted
+        from headstart.cli.predicting import Asked, predicted
 
-        answers, failed = predicted(
-            model, inputs or (), file or (), text or (), image, explain, out
-        )
+        how = Asked(tuple(text or ()), image, explain, abstain)
+        answers, failed = predicted(model, inputs or (), file or (), how, out)
         failures.append(failed)
         return answers
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 from headstart import pipeline
 from headstart.cli.answers import Answer
@@ -12,14 +14,25 @@ from headstart.errors import HeadstartError
 from headstart.serve.written import SUFFIXES, destination, is_table, write
 
 
+class Columns(TypedDict):
+    """The columns of a table that hold the content."""
+
+    text: Sequence[str]
+    image: str | None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How inputs are read and answered: their columns, whether to say why, whether to abstain."""
+
+    text: tuple[str, ...] = ()
+    image: str | None = None
+    explain: bool = False
+    abstain: bool = False
+
+
 def predicted(
-    model: str,
-    given: Sequence[str],
-    files: Sequence[str],
-    text: Sequence[str],
-    image: str | None,
-    explain: bool,
-    out: str | None,
+    model: str, given: Sequence[str], files: Sequence[str], how: Asked, out: str | None
 ) -> tuple[Answer, int]:
     """The answer to a command, and how many inputs have none.
 
@@ -28,20 +41,25 @@ def predicted(
     """
     if not given and not files:
         raise HeadstartError("No input was given to predict on. Name files, folders or texts.")
-    if out is not None and is_table(out) == explain:
-        raise HeadstartError(_wrong(out, explain))
-    place = None if out is None or explain else destination(Path(out))
+    if how.explain and how.abstain:
+        raise HeadstartError(
+            "--explain says why an answer was given, and --abstain gives none. Leave one of them out."
+        )
+    if out is not None and is_table(out) == how.explain:
+        raise HeadstartError(_wrong(out, how.explain))
+    place = None if out is None or how.explain else destination(Path(out))
     predictor = pipeline.load(model)
     inputs = arguments(given, files, predictor.reader.modality)
-    if explain:
+    columns: Columns = {"text": how.text, "image": how.image}
+    if how.explain:
         from headstart.cli.explaining import explained
 
-        found = explained(predictor, predictor.inputs(inputs, text=text, image=image), out)
+        found = explained(predictor, predictor.inputs(inputs, **columns), out)
         return found, len(found.predictions.failed)
     if place is not None:
-        written = write(place, predictor.stream(inputs, text=text, image=image))
+        written = write(place, predictor.stream(inputs, **columns, abstain=how.abstain))
         return written, written.failures
-    predictions = predictor.predict(inputs, text=text, image=image)
+    predictions = predictor.predict(inputs, **columns, abstain=how.abstain)
     return predictions, len(predictions.failed)
 
 

@@ -25,6 +25,7 @@ from headstart.pipeline.prepare import random_init, task_name
 from headstart.pipeline.provenance import Name, called, provenance
 from headstart.pipeline.seeds import over_seeds
 from headstart.pipeline.strategy_spec import FEATURES
+from headstart.pipeline.yardstick import described, reference_of
 from headstart.plan import FitPlan, splits_of
 from headstart.report.page import write_page
 from headstart.results import Result
@@ -67,8 +68,11 @@ def finish(proof: Proof, workspace: Workspace, stage: Stage = ENDED) -> tuple[Re
     if not isinstance(model.head, nn.Linear):
         head = search.chosen.head if arm.strategy == search.winner else None
         record = replace(record, head={"name": head or artifact.OF_TASK})
-    folder = workspace.draft()
-    record = artifact.save(folder, model, backbone, record, evidence.to_json())
+    folder, reference = workspace.draft(), reference_of(proof)
+    if reference is not None:
+        predictions = search.experiment.task.predictions(reference.outputs)
+        evidence.findings["reference"] = described(reference, predictions)
+    record = artifact.save(folder, model, backbone, record, evidence.to_json(), reference)
     same = record == stage.there
     if same:
         folder = workspace.draft()

@@ -93,7 +93,13 @@ def _opened(folder: Path, record: Record, device: torch.device) -> Predictor:
     json.dumps(task.decode(outputs, record.labels), allow_nan=False)
     looks = defaults.looks(record.settings.get("tta", "none"))
     reader = Reader(modality, record.preprocess, looks)
-    return Predictor(model, task, reader, record.labels, device, _schema(record, Schema()))
+    reference, schema = artifact.read_reference(folder, record), _schema(record, Schema())
+    if reference is not None and reference.features.shape[1] != backbone.feature_dim:
+        raise HeadstartError(
+            f"{folder / artifact.REFERENCE} holds other features than the network has. "
+            "Copy it again, or make the model again."
+        )
+    return Predictor(model, task, reader, record.labels, device, schema, reference)
 
 
 class DataOptions(TypedDict, total=False):

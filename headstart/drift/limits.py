@@ -1,0 +1,54 @@
+"""How far an answer can be trusted: how familiar its input is, and what else the truth may be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, final
+
+import numpy as np
+
+from headstart.drift.conformal import Sets
+from headstart.drift.familiarity import Familiarity
+from headstart.drift.reference import Reference
+
+UNFAMILIAR: Final = 0.05  # at or below it one in twenty of the usual inputs is
+UNLIKE: Final = "unlike anything seen"
+
+
+@final
+class Limits:
+    """What to say of a model's answers beside them.
+
+    `predictions` (N, labels) are those for the reference's items: probabilities, or numbers.
+    """
+
+    def __init__(
+        self, reference: Reference, predictions: np.ndarray, labels: Sequence[str]
+    ) -> None:
+        self.familiarity = Familiarity(reference)
+        self._labels = labels
+        comparable = reference.targets.ndim == 1 or _are_numbers(reference, predictions)
+        self._sets = Sets.of(predictions, reference.targets) if comparable else None
+
+    def of(
+        self, features: np.ndarray, outputs: np.ndarray, predictions: np.ndarray
+    ) -> list[dict[str, Any]]:
+        """For each input `familiarity`, a p-value, and `set` or `range` where these can be said.
+
+        Features (M, D), outputs and predictions (M, labels) are the model's for them.
+        """
+        usual = self.familiarity(features, outputs).tolist()
+        around = self._sets.around(predictions, self._labels) if self._sets else [{}] * len(usual)
+        return [{"familiarity": p} | own for p, own in zip(usual, around, strict=True)]
+
+    @property
+    def can_refuse(self) -> bool:
+        """Whether there are held-out items enough to call an input unlike them."""
+        return self.familiarity.least <= UNFAMILIAR
+
+
+def _are_numbers(reference: Reference, predictions: np.ndarray) -> bool:
+    """Whether targets are amounts, and no marks of 0 and 1 for labels in a set."""
+    marks = bool(np.isin(reference.targets, (0.0, 1.0)).all())
+    inside = bool(((predictions >= 0) & (predictions <= 1)).all())
+    return reference.targets.shape == predictions.shape and not (marks and inside)

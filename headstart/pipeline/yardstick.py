@@ -1,0 +1,71 @@
+"""The reference of a model that is handed over: what it answers to items it had not learned from."""
+
+from __future__ import annotations
+
+import numpy as np
+from torch import nn
+
+from headstart.contracts import Backbone
+from headstart.contracts.model import Model
+from headstart.data import Item
+from headstart.drift import Familiarity, Reference, Sets, chosen
+from headstart.evidence import Experiment
+from headstart.evidence.arms import unchanged
+from headstart.evidence.calibration import folded
+from headstart.evidence.judging import outputs_of
+from headstart.pipeline.findings import Proof
+
+HELD_OUT = ("validation", "test")
+
+
+def reference_of(proof: Proof) -> Reference | None:
+    """Held-out items as the saved model sees and answers them; None where there are none.
+
+    In folds these are all items, each answered by a model that had not seen it.
+    """
+    experiment, outputs = proof.search.experiment, proof.model.arm.outputs
+    calibrated = proof.calibrated
+    scale = calibrated["temperature"] if calibrated and folded(proof.model.model, 1.0) else 1.0
+    if proof.search.folding:
+        judged = proof.experiment.dataset
+        items, answers, targets = judged.items, outputs["test"], judged.targets("test")
+    else:
+        dataset = experiment.dataset
+        items = tuple(item for name in HELD_OUT for item in dataset.split(name))
+        answers = np.concatenate([outputs[name] for name in HELD_OUT])
+        targets = np.concatenate([dataset.targets(name) for name in HELD_OUT])
+    if not items:
+        return None
+    places = chosen(len(items), experiment.settings.seed)
+    features = _features(experiment, proof, [items[place] for place in places])
+    return Reference.of(features, answers[places] / scale, targets[places])
+
+
+def _features(experiment: Experiment, proof: Proof, items: list[Item]) -> np.ndarray:
+    """Features (N, D) of items by the saved model's network, from the store where it is frozen."""
+    model, backbone = proof.model.model, proof.search.backbone
+    if not _is_frozen(model, backbone):
+        return outputs_of(experiment, model.with_head(nn.Identity()))(items)
+    examples = experiment.examples(backbone)
+    names = ("train", "validation", "test")
+    place_of = {
+        item.id: (name, place)
+        for name in names
+        for place, item in enumerate(experiment.dataset.split(name))
+    }
+    rows = [place_of[item.id] for item in items]
+    return np.stack([examples[name][0][place] for name, place in rows])
+
+
+def _is_frozen(model: Model, backbone: Backbone) -> bool:
+    return unchanged(model, backbone, len(backbone.stages))
+
+
+def described(reference: Reference, predictions: np.ndarray) -> dict[str, int | float | None]:
+    """What evidence says of a reference: its items, and what familiarity and sets can promise."""
+    sets = Sets.of(predictions, reference.targets)
+    return {
+        "items": len(reference),
+        "least": round(Familiarity(reference).least, 5),
+        "limit": round(sets.limits[0], 5) if sets and sets.classes else None,
+    }
