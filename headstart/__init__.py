@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from headstart.pipeline.featurizer import Featurizer
     from headstart.pipeline.fetching import fetch
     from headstart.pipeline.options import Options
+    from headstart.pipeline.shifting import shift
     from headstart.pipeline.suggesting import suggest
     from headstart.results import Evaluation, Extracted, Plan, Result
     from headstart.results.comparison import Comparison
@@ -47,12 +48,14 @@ if TYPE_CHECKING:
     from headstart.results.fetched import Fetched
     from headstart.results.ranking import CheckedRanking, Ranking
     from headstart.results.reported import Reported
+    from headstart.results.shift import Shifted
     from headstart.runtime.progress import Progress, Silent, Terminal
     from headstart.serve import Prediction, Predictions, Predictor
 
 _HOMES = {
     "backbones": "listing",
     "fetch": "pipeline.fetching",
+    "shift": "pipeline.shifting",
     "suggest": "pipeline.suggesting",
     "CheckedRanking": "results.ranking",
     "Comparison": "results.comparison",
@@ -65,6 +68,7 @@ _HOMES = {
     "Ranking": "results.ranking",
     "Reported": "results.reported",
     "Settings": "defaults",
+    "Shifted": "results.shift",
     "Suggestion": "labelling",
     "Suggestions": "labelling",
 }
@@ -96,6 +100,7 @@ __all__ = [
     "Reported",
     "Result",
     "Settings",
+    "Shifted",
     "Silent",
     "Suggestion",
     "Suggestions",
@@ -118,6 +123,7 @@ __all__ = [
     "report_on",
     "reported",
     "reproduce",
+    "shift",
     "strategies",
     "suggest",
 ]

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from headstart.cli import labelling, models, pretrained
+from headstart.cli import drift, labelling, models, pretrained
 from headstart.cli.answers import Answer, answer
 from headstart.cli.flags import (
     Check,
@@ -192,6 +192,7 @@ def export_features(
 
 
 models.register(app)
+drift.register(app)
 labelling.register(app)
 
 

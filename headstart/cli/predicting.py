@@ -43,7 +43,8 @@ def predicted(
         raise HeadstartError("No input was given to predict on. Name files, folders or texts.")
     if how.explain and how.abstain:
         raise HeadstartError(
-            "--explain says why an answer was given, and --abstain gives none. Leave one of them out."
+            "--explain says why an answer was given, and --abstain may give none. "
+            "Leave one of them out."
         )
     if out is not None and is_table(out) == how.explain:
         raise HeadstartError(_wrong(out, how.explain))

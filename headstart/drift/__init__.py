@@ -8,11 +8,12 @@ from __future__ import annotations
 from headstart.drift.conformal import Sets
 from headstart.drift.familiarity import Familiarity
 from headstart.drift.limits import UNFAMILIAR, UNLIKE, Limits
-from headstart.drift.reference import FILE, MOST, Reference, chosen
+from headstart.drift.reference import FILE, MOST, TOKENS_A_WORD, Reference, chosen
 
 __all__ = [
     "FILE",
     "MOST",
+    "TOKENS_A_WORD",
     "UNFAMILIAR",
     "UNLIKE",
     "Familiarity",

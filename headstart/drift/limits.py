@@ -28,7 +28,7 @@ class Limits:
         self.familiarity = Familiarity(reference)
         self._labels = labels
         comparable = reference.targets.ndim == 1 or _are_numbers(reference, predictions)
-        self._sets = Sets.of(predictions, reference.targets) if comparable else None
+        self.sets = Sets.of(predictions, reference.targets) if comparable else None
 
     def of(
         self, features: np.ndarray, outputs: np.ndarray, predictions: np.ndarray
@@ -38,7 +38,7 @@ class Limits:
         Features (M, D), outputs and predictions (M, labels) are the model's for them.
         """
         usual = self.familiarity(features, outputs).tolist()
-        around = self._sets.around(predictions, self._labels) if self._sets else [{}] * len(usual)
+        around = self.sets.around(predictions, self._labels) if self.sets else [{}] * len(usual)
         return [{"familiarity": p} | own for p, own in zip(usual, around, strict=True)]
 
     @property

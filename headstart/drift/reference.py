@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, final
 
@@ -13,8 +14,10 @@ from headstart.errors import WeightsError
 
 FILE: Final = "reference.safetensors"
 MOST: Final = 500  # items
+TOKENS_A_WORD: Final = "tokens a word"
 _LARGEST_FILE: Final = 256 * 2**20  # bytes; 500 items of 100,000 features are 100 MB
 _HALF: Final = float(np.finfo(np.float16).max)
+_MEASURE: Final = "measure: "  # what the names of measures begin with in the file
 _NAMES: Final = ("features", "outputs", "targets")
 
 
@@ -25,35 +28,42 @@ class Reference:
 
     `features` (N, D) are what the head read, kept in half precision where that holds them;
     `outputs` (N, labels) the model's answers, calibrated as it is; `targets` the truth, (N,) int64
-    for classes, else (N, outputs) float32. At most 500 items.
+    for classes, else (N, outputs) float32. `measures` are numbers about the items by name, each
+    (N,), such as tokens a word. At most 500 items.
     """
 
     features: np.ndarray
     outputs: np.ndarray
     targets: np.ndarray
+    measures: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, features: np.ndarray, outputs: np.ndarray, targets: np.ndarray) -> Reference:
+    def of(
+        cls,
+        features: np.ndarray,
+        outputs: np.ndarray,
+        targets: np.ndarray,
+        measures: Mapping[str, np.ndarray] | None = None,
+    ) -> Reference:
         """That of at most 500 items."""
         fits = np.abs(features).max(initial=0.0) <= _HALF
         return cls(
             features.astype(np.float16 if fits else np.float32),
             outputs.astype(np.float32),
             targets.astype(np.int64 if targets.ndim == 1 else np.float32),
+            {name: values.astype(np.float32) for name, values in (measures or {}).items()},
         )
 
     def __len__(self) -> int:
         return len(self.targets)
 
-    def part(self, places: np.ndarray) -> Reference:
-        """Some of its items."""
-        return Reference(self.features[places], self.outputs[places], self.targets[places])
-
     def write(self, folder: Path) -> str:
         """Write the file into a folder; answer with its sha256. Raises OSError."""
         from safetensors.numpy import save
 
-        arrays = {name: np.ascontiguousarray(getattr(self, name)) for name in _NAMES}
+        named = {_MEASURE + name: values for name, values in self.measures.items()}
+        every = {name: getattr(self, name) for name in _NAMES} | named
+        arrays = {name: np.ascontiguousarray(array) for name, array in every.items()}
         content = save(arrays)
         (folder / FILE).write_bytes(content)
         return hashlib.sha256(content).hexdigest()
@@ -75,7 +85,7 @@ class Reference:
             raise _unusable(path)
         try:
             arrays = load(content)
-            found = cls(*(arrays[name] for name in _NAMES))
+            found = cls(*(arrays[name] for name in _NAMES), _measures(arrays))
         except (SafetensorError, KeyError, ValueError, TypeError):
             raise _unusable(path) from None
         if not found.is_sound():
@@ -84,7 +94,7 @@ class Reference:
 
     def is_sound(self) -> bool:
         """Whether the arrays belong together and hold finite numbers."""
-        arrays = (self.features, self.outputs, self.targets)
+        arrays = (self.features, self.outputs, self.targets, *self.measures.values())
         plain = all(array.dtype.kind in "fi" for array in arrays)
         shaped = self.features.ndim == self.outputs.ndim == 2 and self.targets.ndim in (1, 2)
         return (
@@ -92,12 +102,18 @@ class Reference:
             and shaped
             and 0 < len(self.features) == len(self.outputs) == len(self.targets) <= MOST
             and all(bool(np.isfinite(array).all()) for array in arrays)
+            and all(values.shape == (len(self),) for values in self.measures.values())
             and (self.targets.ndim == 2 or self._names_outputs())
         )
 
     def _names_outputs(self) -> bool:
         whole = self.targets.dtype.kind == "i"
         return whole and 0 <= self.targets.min() and self.targets.max() < self.outputs.shape[1]
+
+
+def _measures(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    own = (name for name in arrays if name.startswith(_MEASURE))
+    return {name.removeprefix(_MEASURE): arrays[name] for name in own}
 
 
 def chosen(count: int, seed: int = 0) -> np.ndarray:

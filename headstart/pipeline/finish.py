@@ -71,7 +71,7 @@ def finish(proof: Proof, workspace: Workspace, stage: Stage = ENDED) -> tuple[Re
     folder, reference = workspace.draft(), reference_of(proof)
     if reference is not None:
         predictions = search.experiment.task.predictions(reference.outputs)
-        evidence.findings["reference"] = described(reference, predictions)
+        evidence.findings["reference"] = described(reference, predictions, search.experiment.labels)
     record = artifact.save(folder, model, backbone, record, evidence.to_json(), reference)
     same = record == stage.there
     if same:

@@ -1,20 +1,23 @@
-"""The reference of a model that is handed over: what it answers to items it had not learned from."""
+"""The reference of a model that is handed over: what it answers to held-out items."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 from torch import nn
 
-from headstart.contracts import Backbone
+from headstart.contracts import Backbone, Modality
 from headstart.contracts.model import Model
 from headstart.data import Item
-from headstart.drift import Familiarity, Reference, Sets, chosen
+from headstart.drift import TOKENS_A_WORD, Limits, Reference, chosen
 from headstart.evidence import Experiment
 from headstart.evidence.arms import unchanged
 from headstart.evidence.calibration import folded
 from headstart.evidence.judging import outputs_of
 from headstart.pipeline.findings import Proof
 
+Finding = dict[str, int | float | bool]
 HELD_OUT = ("validation", "test")
 
 
@@ -38,7 +41,21 @@ def reference_of(proof: Proof) -> Reference | None:
         return None
     places = chosen(len(items), experiment.settings.seed)
     features = _features(experiment, proof, [items[place] for place in places])
-    return Reference.of(features, answers[places] / scale, targets[places])
+    measures = measures_of([items[place] for place in places], experiment.reader.modality)
+    return Reference.of(features, answers[places] / scale, targets[places], measures)
+
+
+def measures_of(items: Sequence[Item], modality: Modality) -> dict[str, np.ndarray]:
+    """Numbers about items by name, (N,) each: of texts their tokens, and how many a word takes.
+
+    An encoder that does not know a language has no words of it, and splits them into many pieces.
+    """
+    if not modality.ragged or not items:
+        return {}
+    pieces = [modality.pieces(item.read()) for item in items]
+    tokens = np.array([len(own) for own in pieces], dtype=np.float32)
+    words = np.array([len({number for _, number in own}) for own in pieces], dtype=np.float32)
+    return {"tokens": tokens, TOKENS_A_WORD: tokens / np.maximum(words, 1)}
 
 
 def _features(experiment: Experiment, proof: Proof, items: list[Item]) -> np.ndarray:
@@ -61,11 +78,11 @@ def _is_frozen(model: Model, backbone: Backbone) -> bool:
     return unchanged(model, backbone, len(backbone.stages))
 
 
-def described(reference: Reference, predictions: np.ndarray) -> dict[str, int | float | None]:
+def described(reference: Reference, predictions: np.ndarray, labels: Sequence[str]) -> Finding:
     """What evidence says of a reference: its items, and what familiarity and sets can promise."""
-    sets = Sets.of(predictions, reference.targets)
+    limits = Limits(reference, predictions, labels)
     return {
         "items": len(reference),
-        "least": round(Familiarity(reference).least, 5),
-        "limit": round(sets.limits[0], 5) if sets and sets.classes else None,
+        "least": round(limits.familiarity.least, 5),
+        "sets": limits.sets is not None,
     }
