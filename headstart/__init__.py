@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from headstart.pipeline.options import Options
     from headstart.pipeline.shifting import shift
     from headstart.pipeline.suggesting import suggest
+    from headstart.pipeline.watching import watch
     from headstart.results import Evaluation, Extracted, Plan, Result
     from headstart.results.comparison import Comparison
     from headstart.results.exported import Exported
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from headstart.results.ranking import CheckedRanking, Ranking
     from headstart.results.reported import Reported
     from headstart.results.shift import Shifted
+    from headstart.results.watched import Watched
     from headstart.runtime.progress import Progress, Silent, Terminal
     from headstart.serve import Prediction, Predictions, Predictor
 
@@ -57,6 +59,7 @@ _HOMES = {
     "fetch": "pipeline.fetching",
     "shift": "pipeline.shifting",
     "suggest": "pipeline.suggesting",
+    "watch": "pipeline.watching",
     "CheckedRanking": "results.ranking",
     "Comparison": "results.comparison",
     "Dataset": "data",
@@ -71,6 +74,7 @@ _HOMES = {
     "Shifted": "results.shift",
     "Suggestion": "labelling",
     "Suggestions": "labelling",
+    "Watched": "results.watched",
 }
 _HOMES |= dict.fromkeys(
     ("DataError", "HeadstartError", "UnknownNameError", "WeightsError"), "errors"
@@ -106,6 +110,7 @@ __all__ = [
     "Suggestions",
     "Terminal",
     "UnknownNameError",
+    "Watched",
     "WeightsError",
     "backbones",
     "cache_features",
@@ -126,6 +131,7 @@ __all__ = [
     "shift",
     "strategies",
     "suggest",
+    "watch",
 ]
 
 

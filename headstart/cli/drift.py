@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from headstart.cli.answers import Answer, answer
-from headstart.cli.flags import Json, MakeSettings
+from headstart.cli.flags import File, Json, MakeSettings, Offline, SavedModel, keep_offline
 from headstart.cli.options import takes_settings
 from headstart.runtime.progress import Progress
 
@@ -20,10 +20,20 @@ Features = Annotated[
     typer.Option("--backbone", "-b", help="hub:name, where BEFORE is labelled data."),
 ]
 
+Stream = Annotated[
+    list[str] | None,
+    typer.Argument(help="Items as they came: folders, a table, or - for a line each from outside."),
+]
+Time = Annotated[str | None, typer.Option(help="The column of a table that orders its rows.")]
+Truth = Annotated[
+    str | None, typer.Option("--label", help="The column of labels, empty where not known yet.")
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the program, in this order."""
-    app.command()(shift)
+    for command in (shift, watch):
+        app.command()(command)
 
 
 @takes_settings
@@ -41,5 +51,25 @@ def shift(
         from headstart.pipeline.shifting import shift as compare
 
         return compare(before, other, backbone=backbone, settings=chosen, progress=progress)
+
+    answer(as_json, work)
+
+
+def watch(
+    model: SavedModel,
+    stream: Stream = None,
+    file: File = None,
+    time: Time = None,
+    label: Truth = None,
+    offline: Offline = False,
+    as_json: Json = False,
+) -> None:
+    """Watch a stream of inputs, and say when it moves, what moved, and what to do."""
+
+    def work(progress: Progress) -> Answer:
+        keep_offline(offline)
+        from headstart.cli.watching import watched
+
+        return watched(model, stream or (), file or (), (time, label), progress)
 
     answer(as_json, work)

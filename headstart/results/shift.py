@@ -46,7 +46,7 @@ class Shifted(Printed):
             f"differ, the most by {self.shift.by_dimension['largest']:.2f} (Kolmogorov-Smirnov)."
         )
         yield (
-            f"{self.shift.unfamiliar:.0%} of the items are less familiar than 95 % of the usual ones."
+            f"{self.shift.unfamiliar:.0%} of the items are less familiar than 95 % of usual ones."
         )
         yield from _language(self.shift)
         if self.shift.expected is not None:
