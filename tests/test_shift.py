@@ -13,6 +13,7 @@ from conftest import Fitted, write_pictures
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageFilter
+from test_familiarity import blobs, shares
 from typer.testing import CliRunner
 
 import headstart as hs
@@ -23,7 +24,6 @@ from headstart.drift.mix import shares_of, with_interval
 from headstart.drift.shift import Answered, compared
 from headstart.errors import DataError, HeadstartError
 from headstart.results.shift import Shifted, in_one_line
-from test_familiarity import blobs, shares
 
 
 def run(*arguments: str | Path) -> Any:

@@ -125,7 +125,7 @@ def predict(  # noqa: PLR0913  # a flag each
         from headstart.cli.predicting import Asked, predicted
 
         how = Asked(tuple(text or ()), image, explain, abstain)
-        answers, failed = predicted(model, inputs or (), file or (), how, out)
+        answers, failed = predicted(model, inputs or (), file or (), how, out, progress)
         failures.append(failed)
         return answers
 

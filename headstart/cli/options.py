@@ -88,7 +88,7 @@ LEFT_OUT = {  # flags that a command has no use for
     },
     "pretrain": {"head"},
     "shift": {
-        *("track", "head", "seeds", "judge", "budget", "scratch", "evidence", "epochs"),
+        *("track", "head", "seeds", "judge", "scratch", "evidence", "epochs"),
         *("batch_size", "learning_rate", "augment", "views", "tta", "metric", "class_weights"),
     },
 }

@@ -11,6 +11,8 @@ from headstart import pipeline
 from headstart.cli.answers import Answer
 from headstart.cli.inputs import arguments
 from headstart.errors import HeadstartError
+from headstart.runtime.progress import Progress
+from headstart.serve import Predictor
 from headstart.serve.written import SUFFIXES, destination, is_table, write
 
 
@@ -32,7 +34,12 @@ class Asked:
 
 
 def predicted(
-    model: str, given: Sequence[str], files: Sequence[str], how: Asked, out: str | None
+    model: str,
+    given: Sequence[str],
+    files: Sequence[str],
+    how: Asked,
+    out: str | None,
+    progress: Progress,
 ) -> tuple[Answer, int]:
     """The answer to a command, and how many inputs have none.
 
@@ -59,9 +66,19 @@ def predicted(
         return found, len(found.predictions.failed)
     if place is not None:
         written = write(place, predictor.stream(inputs, **columns, abstain=how.abstain))
+        _notice(predictor, progress)
         return written, written.failures
     predictions = predictor.predict(inputs, **columns, abstain=how.abstain)
+    _notice(predictor, progress)
     return predictions, len(predictions.failed)
+
+
+def _notice(predictor: Predictor, progress: Progress) -> None:
+    from headstart.pipeline.shifting import noticed
+
+    line = noticed(predictor)
+    if line:
+        progress.warn(f"{line} More: headstart shift MODEL DATA.")
 
 
 def _wrong(out: str, explain: bool) -> str:

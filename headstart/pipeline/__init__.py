@@ -23,6 +23,7 @@ from headstart.pipeline.proving import pretrained, proved
 from headstart.pipeline.reporting import report_on
 from headstart.pipeline.selection.choosing import check_ranking, choose_backbone, prepare, rank
 from headstart.pipeline.selection.ranking import BackboneRanking
+from headstart.pipeline.shifting import between
 from headstart.pipeline.strategy_spec import StrategySpec, strategies
 from headstart.plan import overlap
 from headstart.plan import read as read_plan
@@ -159,9 +160,11 @@ def evaluate(
         data, predictor.reader.modality, predictor.labels, schema, progress=progress
     )
     items, targets = dataset.split("test"), dataset.targets("test")
-    outputs = predictor.outputs(items)
+    features = predictor.features(items)
+    outputs = predictor.outputs(items, features)
     task = predictor.task
     score, alone = evidence.judged_task(task, outputs, targets), of_class(task, outputs, targets)
     repeated = overlap(Path(model), items)
     more = others(task, outputs, targets)
-    return Evaluation.of((task.metric, score, more), alone, targets, dataset, repeated)
+    found = Evaluation.of((task.metric, score, more), alone, targets, dataset, repeated)
+    return replace(found, shift=between(predictor, features, outputs))

@@ -18,7 +18,7 @@ from torch import nn
 from headstart.contracts import Task
 from headstart.contracts.model import Model
 from headstart.data import Input, Item, Schema, inputs_of
-from headstart.drift import Limits, Reference
+from headstart.drift import MOST, Limits, Reference
 from headstart.errors import DataError, HeadstartError
 from headstart.evidence.fitting import answers as head_answers
 from headstart.features.engine import Averaged, Engine, TorchEngine
@@ -72,13 +72,14 @@ class Predictor(Printed):
         self.schema = schema or Schema()  # the columns of tables, as in training
         self._engine = self._answering(model.head)
         self.reference = reference  # what it answered to held-out items
+        self.recent: deque[tuple[np.ndarray, np.ndarray]] = deque(maxlen=MOST)  # answered last
 
-    def outputs(self, items: Sequence[Item]) -> np.ndarray:
-        """Head outputs (N, labels) for items, in their order.
+    def outputs(self, items: Sequence[Item], features: np.ndarray | None = None) -> np.ndarray:
+        """Head outputs (N, labels) for items, in their order, from their features where known.
 
         Raises DataError where one is not finite.
         """
-        rows = self._run(self._engine, items)
+        rows = self._run(self._engine, items) if features is None else self.headed(features)
         for item, row in zip(items, rows, strict=True):
             if not np.isfinite(row).all():
                 raise DataError(f"{item.id} can't be used: {_ENDLESS}. Make the model again.")
@@ -300,6 +301,7 @@ class Predictor(Printed):
             if self.limits is not None and features is not None:
                 predictions = self.task.predictions(sound)
                 around = iter(self.limits.of(features[finite], sound, predictions))
+                self.recent.extend(zip(features[finite], sound, strict=True))
         return [(next(answers), next(around)) if usable else ({}, {}) for usable in finite]
 
     def headed(self, features: np.ndarray) -> np.ndarray:
