@@ -108,7 +108,9 @@ def grey(fitted: Fitted, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def stream(*folders: Path) -> Iterator[Path]:
     """Pictures of both classes in turn, one folder after the other."""
     for folder in folders:
-        for pair in zip(sorted((folder / "ants").iterdir()), sorted((folder / "bees").iterdir())):
+        for pair in zip(
+            *(sorted((folder / name).iterdir()) for name in ("ants", "bees")), strict=True
+        ):
             yield from pair
 
 
@@ -140,7 +142,7 @@ def test_a_table_is_read_in_the_order_of_its_times(
     wrong = run("watch", fitted.folder, table, "--time", "when")
     assert wrong.exit_code == 2 and "no column 'when'. Name one of: path, moment" in wrong.stderr
     (tmp_path / "bad.csv").write_text(f"path,truth\n{paths[0]},wasps\n")
-    with pytest.raises(DataError, match="'wasps'.*which the model does not know"):
+    with pytest.raises(DataError, match=r"'wasps'.*which the model does not know"):
         hs.watch(fitted.folder, tmp_path / "bad.csv", label="truth")
 
 

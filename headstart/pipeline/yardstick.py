@@ -10,8 +10,8 @@ from torch import nn
 from headstart.contracts import Backbone, Modality
 from headstart.contracts.model import Model
 from headstart.data import Item
-from headstart.drift import TOKENS_A_WORD, Limits, Reference, chosen
-from headstart.evidence import Experiment
+from headstart.drift import MOST, TOKENS_A_WORD, Limits, Reference, chosen
+from headstart.evidence import Experiment, Price
 from headstart.evidence.arms import unchanged
 from headstart.evidence.calibration import folded
 from headstart.evidence.judging import outputs_of
@@ -40,6 +40,10 @@ def reference_of(proof: Proof) -> Reference | None:
     if not items:
         return None
     places = chosen(len(items), experiment.settings.seed)
+    if not _is_frozen(proof.model.model, proof.search.backbone):
+        places = places[: _affordable(experiment, proof.search.backbone)]
+    if not len(places):
+        return None
     features = _features(experiment, proof, [items[place] for place in places])
     measures = measures_of([items[place] for place in places], experiment.reader.modality)
     return Reference.of(features, answers[places] / scale, targets[places], measures)
@@ -72,6 +76,14 @@ def _features(experiment: Experiment, proof: Proof, items: list[Item]) -> np.nda
     }
     rows = [place_of[item.id] for item in items]
     return np.stack([examples[name][0][place] for name, place in rows])
+
+
+def _affordable(experiment: Experiment, backbone: Backbone) -> int:
+    """How many items a trained network may see once more, in half of the time that is left."""
+    if not experiment.budget.limited:
+        return MOST
+    price = Price.of(experiment, backbone).item
+    return int(max(0.0, experiment.budget.left() / 2) / max(price, 1e-9))
 
 
 def _is_frozen(model: Model, backbone: Backbone) -> bool:

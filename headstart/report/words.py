@@ -38,6 +38,8 @@ def further(evidence: Evidence) -> Iterator[str]:
     if evidence.get("noninferior"):
         yield str(evidence["noninferior"])
     yield from familiar(evidence)
+    if evidence.get("shift"):
+        yield f"Beside the items it was held to: {evidence['shift']}"
     trainings = _trainings(evidence)
     assumed = (evidence.get("gain") or {}).get("assumed", 0.0)
     if assumed:

@@ -32,7 +32,7 @@ BATCH = 32
 _WINDOW = 2 * BATCH  # inputs decoded at a time, and as many ahead
 _RAGGED_WINDOW = 32 * BATCH  # short ones, so that those of like length meet
 _SHOWN = 5  # labels in a line
-NO_REFERENCE = "The model keeps no held-out items, as those of earlier versions"
+NO_REFERENCE = "The model keeps no held-out items, as those of earlier versions or out of time"
 FIT_AGAIN = "Fit it again: headstart fit --plan MODEL -o NEW."
 _ENDLESS = "the model's answer to it is no finite number, as its weights are too large or damaged"
 
@@ -87,7 +87,11 @@ class Predictor(Printed):
 
     def features(self, items: Sequence[Item]) -> np.ndarray:
         """Pooled features (N, D), what the head reads, for items in their order."""
-        return self._run(self._answering(nn.Identity()), items)
+        return self._run(self._body, items)
+
+    @cached_property
+    def _body(self) -> Engine:
+        return self._answering(nn.Identity())
 
     def _answering(self, head: nn.Module) -> Engine:
         """What a head makes of the features, over all looks that the reader averages."""
@@ -187,7 +191,7 @@ class Predictor(Printed):
 
         Raises DataError for the first input that can't be read.
         """
-        engine, parts = self._answering(nn.Identity()), []
+        engine, parts = self._body, []
         for window in self._decoded(self.inputs(given, text=text, image=image)):
             for each in window:
                 if each.problem:
@@ -290,7 +294,7 @@ class Predictor(Printed):
         if self.limits is None:
             features, rows = None, self._rows(self._engine, values)
         else:
-            features = self._rows(self._answering(nn.Identity()), values)
+            features = self._rows(self._body, values)
             rows = self.headed(features)
         finite = np.isfinite(rows).all(axis=1)
         answers: Iterator[dict[str, Any]] = iter(())
