@@ -116,11 +116,11 @@ def _measures(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {name.removeprefix(_MEASURE): arrays[name] for name in own}
 
 
-def chosen(count: int, seed: int = 0) -> np.ndarray:
+def chosen(count: int, seed: int = 0, most: int = MOST) -> np.ndarray:
     """The places of the items that a reference keeps: all, of more than 500 a random part."""
-    if count <= MOST:
+    if count <= most:
         return np.arange(count)
-    return np.sort(np.random.default_rng(seed % 2**32).choice(count, MOST, replace=False))
+    return np.sort(np.random.default_rng(seed % 2**32).choice(count, most, replace=False))
 
 
 def _unusable(path: Path) -> WeightsError:

@@ -39,9 +39,9 @@ def reference_of(proof: Proof) -> Reference | None:
         targets = np.concatenate([dataset.targets(name) for name in HELD_OUT])
     if not items:
         return None
-    places = chosen(len(items), experiment.settings.seed)
-    if not _is_frozen(proof.model.model, proof.search.backbone):
-        places = places[: _affordable(experiment, proof.search.backbone)]
+    frozen = _is_frozen(proof.model.model, proof.search.backbone)
+    most = MOST if frozen else _affordable(experiment, proof.search.backbone)
+    places = chosen(len(items), experiment.settings.seed, most)
     if not len(places):
         return None
     features = _features(experiment, proof, [items[place] for place in places])
@@ -83,7 +83,8 @@ def _affordable(experiment: Experiment, backbone: Backbone) -> int:
     if not experiment.budget.limited:
         return MOST
     price = Price.of(experiment, backbone).item
-    return int(max(0.0, experiment.budget.left() / 2) / max(price, 1e-9))
+    left = max(0.0, experiment.budget.left() / 2)
+    return int(min(MOST, left / max(price, 1e-9)))
 
 
 def _is_frozen(model: Model, backbone: Backbone) -> bool:
