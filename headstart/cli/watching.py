@@ -8,7 +8,8 @@ from headstart.cli.answers import Answer
 from headstart.cli.inputs import arguments
 from headstart.errors import HeadstartError
 from headstart.pipeline.opening import load
-from headstart.pipeline.watching import watch
+from headstart.pipeline.watching import Columns
+from headstart.pipeline.watching import watched as watched_by
 from headstart.runtime.progress import Progress
 
 
@@ -23,13 +24,13 @@ def watched(
     time, label = columns
     if not given and not files:
         raise HeadstartError("No stream was given to watch. Name a folder or a table, or give -.")
-    if time is None and label is None:
-        inputs = arguments(given, files, load(model).reader.modality)
-        return watch(model, inputs, progress=progress)
-    if len(given) + len(files) != 1:
+    named = time is not None or label is not None
+    if named and len(given) + len(files) != 1:
         raise HeadstartError(
             "--time and --label name columns of one table, and several inputs were given. "
             "Give one table."
         )
-    (table,) = (*given, *files)
-    return watch(model, table, time=time, label=label, progress=progress)
+    predictor = load(model)
+    table, *_ = (*given, *files)
+    inputs = table if named else arguments(given, files, predictor.reader.modality)
+    return watched_by(predictor, inputs, Columns(time, label), progress)

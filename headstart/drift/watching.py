@@ -109,8 +109,7 @@ class Watch:
                 yield from self._looks()
         self._forget()
 
-    def _forget(self) -> None:
-        most = max(WINDOWS)
+    def _forget(self, most: int = max(WINDOWS)) -> None:
         for kept in (self._names, self._rows, self._right):
             del kept[:-most]
 
@@ -121,6 +120,7 @@ class Watch:
             if self._alarmed:
                 if window == min(WINDOWS) and self._is_calm(window):
                     self._alarmed = False
+                    self._forget(window)  # what moved must not count once more
                     yield Event(self.count, window, 1.0, None)
                 continue
             of_items, of_errors = level(window, self._labelled)

@@ -12,7 +12,6 @@ import numpy as np
 
 from headstart.data import Input
 from headstart.data import tables as kept_tables
-from headstart.drift import Reference
 from headstart.drift.shift import FEWEST
 from headstart.drift.watching import STEP, Event, Watch
 from headstart.errors import DataError, HeadstartError
@@ -46,35 +45,34 @@ def watch(
     `time` orders, and in which `label` says what was right where that is known by now. False alarms
     are held to 5 % of streams of 2,000 items. Raises HeadstartError for anything the user can mend.
     """
-    show, predictor = as_progress(progress), load(model)
+    return watched(load(model), stream, Columns(time, label), as_progress(progress))
+
+
+def watched(predictor: Predictor, stream: Any, columns: Columns, progress: Progress) -> Watched:
+    """The same for a model that was opened before."""
     reference = predictor.reference
     if reference is None:
         raise HeadstartError(f"{NO_REFERENCE}, so that a stream has no yardstick. {FIT_AGAIN}")
     if len(reference) < FEWEST:
         raise HeadstartError(
-            f"{model} keeps {len(reference)} held-out items, too few to see drift against. "
-            f"Fit it with {FEWEST} or more held out."
+            f"The model keeps {len(reference)} held-out items, too few to see drift against. "
+            f"Fit it again with {FEWEST} or more held out."
         )
-    columns = Columns(time, label)
-    if label is not None and reference.targets.ndim != 1:
+    labelled = columns.label is not None
+    if labelled and reference.targets.ndim != 1:
         raise HeadstartError(
-            f"{model} answers with {predictor.task.kind}, whose errors are not watched. "
+            f"The model answers with {predictor.task.kind}, whose errors are not watched. "
             "Leave out --label."
         )
-    watcher = watcher_of(predictor, reference, label is not None)
-    found, unread = _watched(predictor, watcher, _inputs(predictor, stream, columns), show)
+    predictions = predictor.task.predictions(reference.outputs)
+    watcher = Watch(reference, predictions, predictor.labels, labelled)
+    found, unread = _events(predictor, watcher, _inputs(predictor, stream, columns), progress)
     if not watcher.count:
         raise DataError("No item that can be read was given. Name a folder, a table, or texts.")
     return Watched(found, watcher.count, unread)
 
 
-def watcher_of(predictor: Predictor, reference: Reference, labelled: bool = False) -> Watch:
-    """What looks at a stream that a model answers."""
-    predictions = predictor.task.predictions(reference.outputs)
-    return Watch(reference, predictions, predictor.labels, labelled)
-
-
-def _watched(
+def _events(
     predictor: Predictor,
     watcher: Watch,
     inputs: Iterable[tuple[Input, str | None]],
