@@ -22,8 +22,9 @@ from headstart.drift import Reference, two_sample
 from headstart.drift.accuracy import expected
 from headstart.drift.mix import shares_of, with_interval
 from headstart.drift.shift import Answered, compared
+from headstart.drift.words import in_one_line
 from headstart.errors import DataError, HeadstartError
-from headstart.results.shift import Shifted, in_one_line
+from headstart.results.shift import Shifted
 
 
 def run(*arguments: str | Path) -> Any:

@@ -15,6 +15,8 @@ from headstart.runtime.progress import Progress
 from headstart.serve import Predictor
 from headstart.serve.written import SUFFIXES, destination, is_table, write
 
+_WORTH_A_LINE = 50  # answers
+
 
 class Columns(TypedDict):
     """The columns of a table that hold the content."""
@@ -74,7 +76,9 @@ def predicted(
 
 
 def _notice(predictor: Predictor, progress: Progress) -> None:
-    from headstart.pipeline.shifting import noticed
+    if len(predictor.recent) < _WORTH_A_LINE:  # before what it takes is imported
+        return
+    from headstart.serve.noticing import noticed
 
     line = noticed(predictor)
     if line:

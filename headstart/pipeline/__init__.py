@@ -23,13 +23,13 @@ from headstart.pipeline.proving import pretrained, proved
 from headstart.pipeline.reporting import report_on
 from headstart.pipeline.selection.choosing import check_ranking, choose_backbone, prepare, rank
 from headstart.pipeline.selection.ranking import BackboneRanking
-from headstart.pipeline.shifting import between
 from headstart.pipeline.strategy_spec import StrategySpec, strategies
 from headstart.plan import overlap
 from headstart.plan import read as read_plan
 from headstart.results import Evaluation, Result
 from headstart.runtime.progress import Show, as_progress
 from headstart.runtime.workspace import Workspace
+from headstart.serve.noticing import between
 from headstart.tracking import follow
 
 __all__ = [

@@ -23,12 +23,12 @@ from headstart.pipeline.metrics import others
 from headstart.pipeline.opening import fitted_schema, load
 from headstart.pipeline.pictures import pictured
 from headstart.pipeline.provenance import Name, called, provenance
-from headstart.pipeline.shifting import between
 from headstart.plan import overlap
 from headstart.report.page import write_page
 from headstart.results.reported import Reported
 from headstart.runtime.progress import Show, as_progress
 from headstart.serve import Predictor
+from headstart.serve.noticing import between
 
 
 def report_on(

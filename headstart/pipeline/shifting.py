@@ -14,7 +14,7 @@ from headstart.data import data_of
 from headstart.data.targets import kind_named
 from headstart.defaults import Settings
 from headstart.drift import Reference, chosen
-from headstart.drift.shift import FEWEST, Answered, Shift, compared
+from headstart.drift.shift import Answered, Shift
 from headstart.errors import DataError, HeadstartError
 from headstart.evidence.calibration import folded, temperature
 from headstart.loading import record as records
@@ -24,12 +24,12 @@ from headstart.pipeline.prepare import RunContext
 from headstart.pipeline.selection.choosing import prepare
 from headstart.pipeline.strategy_spec import FEATURES
 from headstart.pipeline.yardstick import HELD_OUT, measures_of
-from headstart.results.shift import Shifted, in_one_line
+from headstart.results.shift import Shifted
 from headstart.runtime.progress import Progress, Show, as_progress
 from headstart.serve import Predictor
+from headstart.serve.noticing import shift_between
 from headstart.serve.predictor import FIT_AGAIN, NO_REFERENCE
 
-WORTH_A_LINE = 50  # answers, from which on `predict` says whether inputs moved
 LOOKED_AT = 2000  # items of the other data; of more a random part
 
 
@@ -74,19 +74,6 @@ def shift_of(predictor: Predictor, other: Any, progress: Progress, seed: int = 0
     return shift_between(predictor, reference, new, seed)
 
 
-def shift_between(
-    predictor: Predictor, reference: Reference, new: Answered, seed: int = 0
-) -> Shift:
-    """The same for items that were answered before."""
-    for count, whose in ((len(reference), "held-out items"), (len(new.names), "new items")):
-        if count < FEWEST:
-            raise DataError(
-                f"{count} {whose} are too few to see a shift. Give {FEWEST} or more of both."
-            )
-    predictions = predictor.task.predictions(reference.outputs)
-    return compared(reference, predictions, new, predictor.labels, seed)
-
-
 def answered(predictor: Predictor, given: Any, progress: Progress, seed: int = 0) -> Answered:
     """What a model makes of all that can be read of what `predict` takes."""
     every = list(predictor.inputs(given))
@@ -115,32 +102,6 @@ def answered(predictor: Predictor, given: Any, progress: Progress, seed: int = 0
         predictor.task.predictions(outputs),
         measures_of(part, predictor.reader.modality),
     )
-
-
-def noticed(predictor: Predictor) -> str:
-    """A line on the inputs that a model answered last, empty where they are few or as usual."""
-    reference, recent = predictor.reference, list(predictor.recent)
-    if reference is None or len(reference) < FEWEST or len(recent) < WORTH_A_LINE:
-        return ""
-    features, outputs = (np.stack(part) for part in zip(*recent, strict=True))
-    found = _plainly(predictor, reference, features, outputs)
-    return in_one_line(found) if found.moved else ""
-
-
-def between(predictor: Predictor, features: np.ndarray, outputs: np.ndarray) -> str:
-    """A line on items whose features (N, D) and outputs are known, empty where nothing can be."""
-    reference = predictor.reference
-    if reference is None or min(len(reference), len(features)) < FEWEST:
-        return ""
-    return in_one_line(_plainly(predictor, reference, features, outputs))
-
-
-def _plainly(
-    predictor: Predictor, reference: Reference, features: np.ndarray, outputs: np.ndarray
-) -> Shift:
-    names = [str(number) for number in range(len(features))]
-    new = Answered(names, features, outputs, predictor.task.predictions(outputs))
-    return shift_between(predictor, reference, new)
 
 
 def _saved(model: Any) -> Predictor:

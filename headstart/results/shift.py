@@ -6,14 +6,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from headstart.drift import TOKENS_A_WORD
 from headstart.drift.shift import Shift
+from headstart.drift.words import accuracy, language, moved
 from headstart.report import as_columns
 from headstart.report.notebook import Printed
 
 _NAMED = 5  # classes and items that a terminal names
 _LONGEST = 70  # signs of an item's name
-_SPLIT = 2.0  # times the tokens a word took before, from which on a language is not known
 
 
 @dataclass(frozen=True, repr=False)
@@ -48,54 +47,9 @@ class Shifted(Printed):
         yield (
             f"{self.shift.unfamiliar:.0%} of the items are less familiar than 95 % of usual ones."
         )
-        yield from _language(self.shift)
+        yield from language(self.shift)
         if self.shift.expected is not None:
             yield accuracy(self.shift)
-
-
-def moved(shift: Shift) -> str:
-    """One sentence: what moved, if anything."""
-    if not shift.moved:
-        return "No evidence of a shift."
-    inputs, mix = shift.inputs_moved, shift.mix_moved
-    if inputs and mix:
-        return "The inputs moved, and so did the mix of the model's answers."
-    if mix:
-        return "The class mix moved; within each answer the inputs look as before."
-    if inputs:
-        return "The inputs moved; no evidence that the class mix did."
-    return "The items differ from the usual ones, but not clearly by inputs or class mix alone."
-
-
-def accuracy(shift: Shift) -> str:
-    """One sentence: what accuracy to expect, and how far that can be trusted."""
-    if shift.expected is None:
-        return ""
-    low, high = shift.expected.low, shift.expected.high
-    text = (
-        f"Accuracy to expect, without labels: {low:.2f} to {high:.2f}, where the held-out items "
-        f"had {shift.expected.held_out:.2f}."
-    )
-    if shift.expected.outside:
-        text += (
-            f" {shift.expected.unfamiliar:.0%} of the items are beyond anything seen, so that no "
-            "estimate can be relied on. Label some: headstart suggest MODEL DATA."
-        )
-    return text
-
-
-def in_one_line(shift: Shift) -> str:
-    """What other commands say of a shift."""
-    return " ".join(filter(None, [moved(shift), *_language(shift), accuracy(shift)]))
-
-
-def _language(shift: Shift) -> Iterator[str]:
-    for row in shift.measures:
-        if row["name"] == TOKENS_A_WORD and row["now"] >= _SPLIT * row["before"]:
-            yield (
-                f"Texts take {row['now']:.1f} tokens a word, against {row['before']:.1f} before: "
-                "the encoder hardly knows this language or spelling."
-            )
 
 
 def _classes(shift: Shift) -> str:

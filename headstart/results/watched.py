@@ -8,8 +8,8 @@ from typing import Any
 
 from headstart.drift.shift import Shift
 from headstart.drift.watching import LENGTH, Event, facts
+from headstart.drift.words import in_one_line
 from headstart.report.notebook import Printed
-from headstart.results.shift import in_one_line
 
 _HARMLESS = 0.05  # accuracy that may be lost, at worst, before anything is to be done
 

@@ -20,7 +20,6 @@ from headstart.contracts.model import Model
 from headstart.data import Input, Item, Schema, inputs_of
 from headstart.drift import MOST, Limits, Reference
 from headstart.errors import DataError, HeadstartError
-from headstart.evidence.fitting import answers as head_answers
 from headstart.features.engine import Averaged, Engine, TorchEngine
 from headstart.features.engine.interface import on_device, to_device
 from headstart.features.reading import Reader, alike, in_order
@@ -310,7 +309,9 @@ class Predictor(Printed):
 
     def headed(self, features: np.ndarray) -> np.ndarray:
         """Head outputs (N, labels) for pooled features (N, D)."""
-        return head_answers(self.model.head.cpu().eval(), features)
+        from headstart.evidence.fitting import answers
+
+        return answers(self.model.head.cpu().eval(), features)
 
     @cached_property
     def limits(self) -> Limits | None:
