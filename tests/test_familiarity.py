@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 import headstart as hs
 from headstart.cli import app
+from headstart.contracts import Encoding
 from headstart.drift import FILE, MOST, Familiarity, Limits, Reference, Sets, chosen
 from headstart.drift.conformal import fewest, p_values, threshold
 from headstart.errors import HeadstartError, WeightsError
@@ -146,7 +147,8 @@ def test_a_damaged_reference_is_refused(harm: str, tmp_path: Path) -> None:
 def test_label_sets_have_a_familiarity_and_no_set() -> None:
     features, outputs, targets = blobs(60, 0)
     marks = np.eye(3, dtype=np.float32)[targets]
-    limits = Limits(Reference.of(features, outputs, marks), 1 / (1 + np.exp(-outputs)), "abc")
+    chances = 1 / (1 + np.exp(-outputs))
+    limits = Limits(Reference.of(features, outputs, marks), chances, "abc", Encoding.MARKS)
     (found,) = limits.of(features[:1], outputs[:1], outputs[:1])
     assert list(found) == ["familiarity"]
 

@@ -7,6 +7,7 @@ from typing import Any, Final, final
 
 import numpy as np
 
+from headstart.contracts.targets import Encoding
 from headstart.drift.conformal import Sets
 from headstart.drift.familiarity import Familiarity
 from headstart.drift.reference import Reference
@@ -19,15 +20,20 @@ UNLIKE: Final = "unlike anything seen"
 class Limits:
     """What to say of a model's answers beside them.
 
-    `predictions` (N, labels) are those for the reference's items: probabilities, or numbers.
+    `predictions` (N, labels) are those for the reference's items: probabilities, or numbers in
+    the units of the targets. `encoding` is that of the task's kind of target.
     """
 
     def __init__(
-        self, reference: Reference, predictions: np.ndarray, labels: Sequence[str]
+        self,
+        reference: Reference,
+        predictions: np.ndarray,
+        labels: Sequence[str],
+        encoding: Encoding,
     ) -> None:
         self.familiarity = Familiarity(reference)
         self._labels = labels
-        comparable = reference.targets.ndim == 1 or _are_numbers(reference, predictions)
+        comparable = encoding in (Encoding.INDEX, Encoding.AMOUNTS)
         self.sets = Sets.of(predictions, reference.targets) if comparable else None
 
     def of(
@@ -45,10 +51,3 @@ class Limits:
     def can_refuse(self) -> bool:
         """Whether there are held-out items enough to call an input unlike them."""
         return self.familiarity.least <= UNFAMILIAR
-
-
-def _are_numbers(reference: Reference, predictions: np.ndarray) -> bool:
-    """Whether targets are amounts, and no marks of 0 and 1 for labels in a set."""
-    marks = bool(np.isin(reference.targets, (0.0, 1.0)).all())
-    inside = bool(((predictions >= 0) & (predictions <= 1)).all())
-    return reference.targets.shape == predictions.shape and not (marks and inside)

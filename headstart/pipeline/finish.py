@@ -70,8 +70,8 @@ def finish(proof: Proof, workspace: Workspace, stage: Stage = ENDED) -> tuple[Re
         record = replace(record, head={"name": head or artifact.OF_TASK})
     folder, reference = workspace.draft(), reference_of(proof)
     if reference is not None:
-        predictions = search.experiment.task.predictions(reference.outputs)
-        evidence.findings["reference"] = described(reference, predictions, search.experiment.labels)
+        labels = search.experiment.labels
+        evidence.findings["reference"] = described(reference, search.experiment.task, labels)
     record = artifact.save(folder, model, backbone, record, evidence.to_json(), reference)
     same = record == stage.there
     if same:

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from torch import nn
 
-from headstart.contracts import Backbone, Modality
+from headstart.contracts import Backbone, Modality, Task
 from headstart.contracts.model import Model
 from headstart.data import Item
+from headstart.data.targets import kind_named
 from headstart.drift import MOST, TOKENS_A_WORD, Limits, Reference, chosen
 from headstart.evidence import Experiment, Price
 from headstart.evidence.arms import unchanged
@@ -91,9 +92,10 @@ def _is_frozen(model: Model, backbone: Backbone) -> bool:
     return unchanged(model, backbone, len(backbone.stages))
 
 
-def described(reference: Reference, predictions: np.ndarray, labels: Sequence[str]) -> Finding:
+def described(reference: Reference, task: Task, labels: Sequence[str]) -> Finding:
     """What evidence says of a reference: its items, and what familiarity and sets can promise."""
-    limits = Limits(reference, predictions, labels)
+    encoding = kind_named(task.kind).encoding
+    limits = Limits(reference, task.predictions(reference.outputs), labels, encoding)
     return {
         "items": len(reference),
         "least": round(limits.familiarity.least, 5),

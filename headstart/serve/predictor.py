@@ -18,6 +18,7 @@ from torch import nn
 from headstart.contracts import Task
 from headstart.contracts.model import Model
 from headstart.data import Input, Item, Schema, inputs_of
+from headstart.data.targets import kind_named
 from headstart.drift import MOST, Limits, Reference
 from headstart.errors import DataError, HeadstartError
 from headstart.features.engine import Averaged, Engine, TorchEngine
@@ -319,7 +320,8 @@ class Predictor(Printed):
         if self.reference is None:
             return None
         predictions = self.task.predictions(self.reference.outputs)
-        return Limits(self.reference, predictions, self.labels)
+        encoding = kind_named(self.task.kind).encoding
+        return Limits(self.reference, predictions, self.labels, encoding)
 
     def _rows(self, engine: Engine, values: Sequence[Any]) -> np.ndarray:
         """What an engine makes of decoded items, in their order."""
