@@ -43,12 +43,9 @@ if TYPE_CHECKING:
     from headstart.pipeline.shifting import shift
     from headstart.pipeline.suggesting import suggest
     from headstart.pipeline.watching import watch
-    from headstart.results import Evaluation, Extracted, Plan, Result
+    from headstart.results import Evaluation, Exported, Extracted, Fetched, Plan, Reported, Result
     from headstart.results.comparison import Comparison
-    from headstart.results.exported import Exported
-    from headstart.results.fetched import Fetched
     from headstart.results.ranking import CheckedRanking, Ranking
-    from headstart.results.reported import Reported
     from headstart.results.shift import Shifted
     from headstart.results.watched import Watched
     from headstart.runtime.progress import Progress, Silent, Terminal
@@ -64,12 +61,9 @@ _HOMES = {
     "Comparison": "results.comparison",
     "Dataset": "data",
     "Evidence": "evidence",
-    "Exported": "results.exported",
     "Featurizer": "pipeline.featurizer",
-    "Fetched": "results.fetched",
     "Options": "pipeline.options",
     "Ranking": "results.ranking",
-    "Reported": "results.reported",
     "Settings": "defaults",
     "Shifted": "results.shift",
     "Suggestion": "labelling",
@@ -79,7 +73,9 @@ _HOMES = {
 _HOMES |= dict.fromkeys(
     ("DataError", "HeadstartError", "UnknownNameError", "WeightsError"), "errors"
 )
-_HOMES |= dict.fromkeys(("Evaluation", "Extracted", "Plan", "Result"), "results")
+_HOMES |= dict.fromkeys(
+    ("Evaluation", "Exported", "Extracted", "Fetched", "Plan", "Reported", "Result"), "results"
+)
 _HOMES |= dict.fromkeys(("Progress", "Silent", "Terminal"), "runtime.progress")
 _HOMES |= dict.fromkeys(("Prediction", "Predictions", "Predictor"), "serve")
 __all__ = [

@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
-from headstart.cli.answers import Answer, answer
-from headstart.cli.flags import File, Json, MakeSettings, Offline, SavedModel, keep_offline
-from headstart.cli.options import takes_settings
+from headstart.cli.answers import Answer
+from headstart.cli.flags import File, SavedModel
+from headstart.defaults import Settings
+from headstart.errors import HeadstartError
 from headstart.runtime.progress import Progress
 
 Before = Annotated[
@@ -19,7 +20,6 @@ Features = Annotated[
     str | None,
     typer.Option("--backbone", "-b", help="hub:name, where BEFORE is labelled data."),
 ]
-
 Stream = Annotated[
     list[str] | None,
     typer.Argument(help="Items as they came: folders, a table, or - for a line each from outside."),
@@ -30,46 +30,42 @@ Truth = Annotated[
 ]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands to the program, in this order."""
-    for command in (shift, watch):
-        app.command()(command)
-
-
-@takes_settings
 def shift(
     before: Before,
     other: Other,
-    settings: MakeSettings,
+    settings: Settings,
+    progress: Progress,
     backbone: Features = None,
-    as_json: Json = False,
-) -> None:
+) -> Answer:
     """Say how far items are from those a model was held to, and what accuracy to expect of them."""
+    from headstart.pipeline.shifting import shift as compare
 
-    def work(progress: Progress) -> Answer:
-        chosen = settings()
-        from headstart.pipeline.shifting import shift as compare
-
-        return compare(before, other, backbone=backbone, settings=chosen, progress=progress)
-
-    answer(as_json, work)
+    return compare(before, other, backbone=backbone, settings=settings, progress=progress)
 
 
 def watch(
     model: SavedModel,
+    progress: Progress,
     stream: Stream = None,
     file: File = None,
     time: Time = None,
     label: Truth = None,
-    offline: Offline = False,
-    as_json: Json = False,
-) -> None:
+) -> Answer:
     """Watch a stream of inputs, and say when it moves, what moved, and what to do."""
+    from headstart.cli.predicting import arguments
+    from headstart.pipeline.opening import load
+    from headstart.pipeline.watching import Columns, watched
 
-    def work(progress: Progress) -> Answer:
-        keep_offline(offline)
-        from headstart.cli.watching import watched
-
-        return watched(model, stream or (), file or (), (time, label), progress)
-
-    answer(as_json, work)
+    given, files, columns = stream or (), file or (), Columns(time, label)
+    if not given and not files:
+        raise HeadstartError("No stream was given to watch. Name a folder or a table, or give -.")
+    if columns != Columns() and len(given) + len(files) != 1:
+        raise HeadstartError(
+            "--time and --label name columns of one table, and several inputs were given. "
+            "Give one table."
+        )
+    predictor = load(model)
+    if columns != Columns():
+        return watched(predictor, next(iter((*given, *files))), columns, progress)
+    inputs = arguments(given, files, predictor.reader.modality)
+    return watched(predictor, inputs, columns, progress)
