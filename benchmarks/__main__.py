@@ -1,4 +1,4 @@
-"""`python -m benchmarks fast-path`, `text`, `choosing`, `accuracy`, `coverage`: one table each."""
+"""`python -m benchmarks fast-path`, `text`, `choosing`, `accuracy`, `drift` …: one table each."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ from benchmarks.drift.sets import Features, Model, features, fitted
 from headstart.drift import Sets
 
 HELD_OUT: Final = 300
+JUDGED: Final = 300  # other items that a draw's sets are counted on
 TASKS: Final[Mapping[str, tuple[str, int, float, tuple[str, ...]]]] = {
     # set, items to learn from, share of its classes that are held out, other sets
     "banking77": ("banking77", 900, 0.25, ("trec",)),
@@ -91,7 +92,7 @@ def _directions(rows: np.ndarray) -> np.ndarray:
     return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
 
 
-def _coverage(found: Features, task: str, learned: int, draws: int = 200) -> list[dict[str, Any]]:
+def _coverage(found: Features, task: str, learned: int, draws: int = 100) -> list[dict[str, Any]]:
     """How often sets from so many labels hold the truth of the others, over resamples."""
     rows, labels = found
     order = np.random.default_rng(0).permutation(len(rows))
@@ -107,8 +108,9 @@ def _coverage(found: Features, task: str, learned: int, draws: int = 200) -> lis
             sets = Sets.of(chances[mixed[:count]], targets[mixed[:count]])
             if sets is None:
                 continue
-            answers = sets.around(chances[mixed[count:]], [str(n) for n in range(chances.shape[1])])
-            own = targets[mixed[count:]]
+            others = mixed[count : count + JUDGED]
+            answers = sets.around(chances[others], [str(n) for n in range(chances.shape[1])])
+            own = targets[others]
             held.append(np.mean([str(t) in a["set"] for t, a in zip(own, answers, strict=True)]))
             sizes.append(np.mean([len(a["set"]) for a in answers]))
         lines.append(
