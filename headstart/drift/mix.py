@@ -9,6 +9,8 @@ import numpy as np
 _STEPS: Final = 100
 _ENOUGH: Final = 1e-5
 _RESAMPLES: Final = 100
+_MANY: Final = 200_000  # probabilities, from which on fewer samples are drawn, as each takes long
+_FEW_RESAMPLES: Final = 20
 
 
 def shares_of(chances: np.ndarray, before: np.ndarray) -> np.ndarray:
@@ -41,7 +43,7 @@ def with_interval(
             chances[rng.integers(0, len(chances), len(chances))],
             known[rng.integers(0, len(known), len(known))].mean(axis=0),
         )
-        for _ in range(_RESAMPLES)
+        for _ in range(_RESAMPLES if chances.size <= _MANY else _FEW_RESAMPLES)
     ]
     value = shares_of(chances, known.mean(axis=0))
     low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
