@@ -4,31 +4,33 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
-import torch
-from torch import nn
 
 from headstart.contracts import Task
-from headstart.contracts.model import Model
 from headstart.data import Input, Item, Schema, inputs_of
 from headstart.errors import DataError, HeadstartError
-from headstart.features.engine import Averaged, Engine, TorchEngine
-from headstart.features.engine.interface import on_device, to_device
 from headstart.features.reading import Reader, alike, in_order
 from headstart.report.notebook import Printed
-from headstart.serve.network import Network
 from headstart.serve.predictions import Prediction, Predictions, demand_any
+from headstart.serve.running import InTorch, Running, WithoutTorch
+
+if TYPE_CHECKING:  # so that a saved model answers without torch
+    import torch
+    from torch import nn
+
+    from headstart.contracts.model import Model
 
 BATCH = 32
 _WINDOW = 2 * BATCH  # inputs decoded at a time, and as many ahead
 _RAGGED_WINDOW = 32 * BATCH  # short ones, so that those of like length meet
 _SHOWN = 5  # labels in a line
+Run = Callable[[Any], np.ndarray]  # a batch of inputs -> a row for each
 _ENDLESS = "the model's answer to it is no finite number, as its weights are too large or damaged"
 
 
@@ -46,32 +48,51 @@ class _Decoded:
 class Predictor(Printed):
     """A model with everything it needs to read raw files. Made by `headstart.load`.
 
-    Attributes: `labels`, what it answers with; `device`; `module`, the network alone.
+    Attributes: `labels`, what it answers with; `device`; `module`, the network alone. Where the
+    saved model has a form that runs without torch, that one answers until the network is asked for.
     """
 
     def __init__(
         self,
-        model: Model,
+        model: Model | WithoutTorch,
         task: Task,
         reader: Reader,
         labels: Sequence[str],
-        device: torch.device,
+        device: torch.device | str,
         schema: Schema | None = None,
     ) -> None:
         self.labels = tuple(labels)
-        self.model = model
         self.task = task
         self.reader = reader
-        self.device = device
         self.schema = schema or Schema()  # the columns of tables, as in training
-        self._engine = self._answering(model.head)
+        self._device = device
+        self._running: Running = (
+            model
+            if isinstance(model, WithoutTorch)
+            else InTorch(model, reader, device)  # type: ignore[arg-type]
+        )
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        import torch
+
+        return torch.device(self._device)
+
+    @property
+    def model(self) -> Model:
+        """The network in torch, which answers from now on."""
+        running = self._running
+        if isinstance(running, WithoutTorch):
+            running = self._running = InTorch(running.opened(), self.reader, self.device)
+        return running.model
 
     def outputs(self, items: Sequence[Item]) -> np.ndarray:
         """Head outputs (N, labels) for items, in their order.
 
         Raises DataError where one is not finite.
         """
-        rows = self._run(self._engine, items)
+        rows = self._run(self._running.outputs, items)
         for item, row in zip(items, rows, strict=True):
             if not np.isfinite(row).all():
                 raise DataError(f"{item.id} can't be used: {_ENDLESS}. Make the model again.")
@@ -79,20 +100,13 @@ class Predictor(Printed):
 
     def features(self, items: Sequence[Item]) -> np.ndarray:
         """Pooled features (N, D), what the head reads, for items in their order."""
-        return self._run(self._answering(nn.Identity()), items)
+        return self._run(self._running.features, items)
 
-    def _answering(self, head: nn.Module) -> Engine:
-        """What a head makes of the features, over all looks that the reader averages."""
-        looks = self.reader.looks
-        if len(looks) == 1:
-            return TorchEngine(self.model.with_head(head), self.device)
-        body = TorchEngine(self.model.body(), self.device)
-        return Averaged(dict.fromkeys(looks, body), head, self.reader.modality.look)
-
-    def _run(self, engine: Engine, items: Sequence[Item]) -> np.ndarray:
-        reader = Reader(self.reader.modality, self.reader.preprocess)  # keeps nothing for later
+    def _run(self, run: Run, items: Sequence[Item]) -> np.ndarray:
+        own = self._running.reader  # the new one keeps nothing for later
+        reader = Reader(own.modality, own.preprocess, plain=own.plain)
         groups = alike(np.arange(len(items)), BATCH, reader.sizes(items))
-        parts = [engine.run(inputs) for inputs in reader.batches(items, groups)]
+        parts = [run(inputs) for inputs in reader.batches(items, groups)]
         return in_order(groups, parts)
 
     def predict(
@@ -153,12 +167,12 @@ class Predictor(Printed):
 
         Raises DataError for the first input that can't be read.
         """
-        engine, parts = self._answering(nn.Identity()), []
+        parts = []
         for window in self._decoded(self.inputs(given, text=text, image=image)):
             for each in window:
                 if each.problem:
                     raise each.input.unusable(each.problem)
-            parts.append(self._rows(engine, [each.value for each in window]))
+            parts.append(self._rows(self._running.features, [each.value for each in window]))
         if not parts:
             demand_any(())
         return np.concatenate(parts)
@@ -170,6 +184,9 @@ class Predictor(Printed):
         It takes batches of what `preprocess` answers and answers with numbers (N, labels); for
         classes these are logits. Its weights are the predictor's own.
         """
+        from headstart.features.engine import on_device
+        from headstart.serve.network import Network
+
         network = Network(self.model, self.reader.looks, self.reader.modality.look).eval()
         on_device(network, self.device)
         return network
@@ -181,6 +198,8 @@ class Predictor(Printed):
         batch of one; for texts a mapping of tensors (T,), each of which needs the same `[None]`.
         Raises DataError for what can't be read, and for several things.
         """
+        from headstart.features.engine import to_device
+
         inputs = list(self.inputs(item))
         if len(inputs) != 1:
             raise DataError(f"{len(inputs)} inputs were given to preprocess. Give one at a time.")
@@ -194,7 +213,7 @@ class Predictor(Printed):
     def __str__(self) -> str:
         names = ", ".join(self.labels[:_SHOWN]) + (", …" if len(self.labels) > _SHOWN else "")
         what = f"{len(self.labels)} {self.task.kind}" if len(self.labels) > 1 else self.task.kind
-        return f"{what} ({names}), on {self.device}"
+        return f"{what} ({names}), on {self._device}"
 
     def find(self, given: Any) -> tuple[list[str], list[Item]]:
         """The items that inputs name, each with its file's name or the text itself.
@@ -220,7 +239,7 @@ class Predictor(Printed):
         modality = self.reader.modality
         try:
             raw = each.item.read()
-            problem = modality.check(raw).problem
+            problem = modality.problem(raw)
             value = None if problem else modality.decode(raw, self.reader.preprocess)
         except DataError as error:
             return _Decoded(each, problem=_reason(error))
@@ -253,21 +272,18 @@ class Predictor(Printed):
 
     def _answers(self, values: Sequence[Any]) -> list[dict[str, Any]]:
         """An answer for each value, empty where the model's numbers are not finite."""
-        rows = self._rows(self._engine, values)
+        rows = self._rows(self._running.outputs, values)
         finite = np.isfinite(rows).all(axis=1)
         answers = iter(self.task.decode(rows[finite], self.labels) if finite.any() else ())
         return [next(answers) if usable else {} for usable in finite]
 
-    def _rows(self, engine: Engine, values: Sequence[Any]) -> np.ndarray:
-        """What an engine makes of decoded items, in their order."""
-        modality = self.reader.modality
+    def _rows(self, run: Run, values: Sequence[Any]) -> np.ndarray:
+        """What is made of decoded items, in their order."""
+        modality, collated = self.reader.modality, self._running.reader.collated
         lengths = [modality.size(value) for value in values] if modality.ragged else None
         sizes = None if lengths is None else np.array(lengths, dtype=np.int64)
         groups = alike(np.arange(len(values)), BATCH, sizes)
-        outputs = [
-            engine.run(modality.collate([values[place] for place in group], self.reader.preprocess))
-            for group in groups
-        ]
+        outputs = [run(collated([values[place] for place in group])) for group in groups]
         return in_order(groups, outputs)
 
 
