@@ -10,7 +10,7 @@ import numpy as np
 
 from headstart.contracts import Examples, Task
 from headstart.contracts.standardisation import label_shares
-from headstart.tasks.classification import many, probe
+from headstart.tasks.classification import probe
 from headstart.tasks.classification.logistic import Regression, softmax
 from headstart.tasks.classification.probe import Solver
 
@@ -79,6 +79,8 @@ class Classification(Task):
         return probe.fit_probe(train, partial(self._solver, train[1], len(labels)), self)
 
     def _solver(self, targets: np.ndarray, labels: int, inputs: np.ndarray) -> Solver:
+        from headstart.tasks.classification import many  # late, as it needs torch
+
         counts = np.ones(len(targets)) if self.weights is None else np.array(self.weights)[targets]
         if len(inputs) * labels > many.MANY:
             return many.Blocks(inputs, targets, counts, labels)
