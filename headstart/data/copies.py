@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
@@ -10,7 +11,12 @@ import numpy as np
 _BITS = 256  # of a sketch, 64 hex digits
 _FAR = 10  # bits in which near copies differ at most
 _WINDOW = 64  # items of one bucket that are looked at after each
-_BITS_SET = np.array([number.bit_count() for number in range(2**16)], dtype=np.uint8)
+
+
+@cache
+def _bits_set() -> np.ndarray:
+    """How many bits are set in each number of 16 bits, (65536,) uint8."""
+    return np.array([number.bit_count() for number in range(2**16)], dtype=np.uint8)
 
 
 def near_copies(sketches: Sequence[str]) -> np.ndarray:
@@ -47,6 +53,6 @@ def _in_buckets(kept: np.ndarray, keys: np.ndarray) -> np.ndarray:
         if not len(ahead):
             break
         one, other = order[ahead], order[ahead + step]
-        near = _BITS_SET[words[one] ^ words[other]].sum(axis=1) <= _FAR
+        near = _bits_set()[words[one] ^ words[other]].sum(axis=1) <= _FAR
         found.append(np.stack([one[near], other[near]], axis=1))
     return np.concatenate(found)

@@ -73,11 +73,10 @@ class Tensors:
         return next((name for name in self.stored if not self._finite(name)), None)
 
     def _finite(self, name: str) -> bool:
-        kind, raw = self.stored[name].kind, self.bytes_of(name).tobytes()
+        kind, raw = self.stored[name].kind, self.bytes_of(name)
         if kind == "BF16":
-            bits = np.frombuffer(raw, np.uint16)
-            return bool(((bits & _EXPONENT) != _EXPONENT).all())
-        return kind not in _REAL or bool(np.isfinite(np.frombuffer(raw, _REAL[kind])).all())
+            return bool(((raw.view(np.uint16) & _EXPONENT) != _EXPONENT).all())
+        return kind not in _REAL or bool(np.isfinite(raw.view(_REAL[kind])).all())
 
 
 def read(path: Path) -> Tensors:

@@ -67,6 +67,7 @@ class EngineForm:
 
     body: Any
     head: Any
+    constants: np.ndarray  # which the networks go on reading
     _lock: Lock = field(default_factory=Lock, repr=False, compare=False)
 
     @classmethod
@@ -79,8 +80,9 @@ class EngineForm:
         try:
             openvino = library()
             weights.append(np.frombuffer(files[CONSTANTS], np.uint8))
-            content = openvino.Tensor(np.concatenate(weights))
+            constants = np.concatenate(weights)
             weights.clear()
+            content = openvino.Tensor(constants, shared_memory=True)
             core = openvino.Core()
             compiled = []
             for name in (BODY, HEAD):
@@ -92,7 +94,7 @@ class EngineForm:
             raise
         except Exception as error:  # absent, or its readers and compilers raise nearly anything
             raise UnusableError(reason(error)) from error
-        return cls(*compiled)
+        return cls(*compiled, constants)
 
     @property
     def width(self) -> int:

@@ -6,7 +6,7 @@ import sys
 from importlib import import_module
 from typing import Any, Final
 
-_TELEMETRY: Final = "openvino_telemetry"
+_LEFT_OUT: Final = ("openvino_telemetry", "openvino.tools.ovc")
 EXACT: Final = {"INFERENCE_PRECISION_HINT": "f32"}
 _REAL: Final = {"LP_TRANSFORMS_MODE": "NO"}  # whole numbers are run as real ones, only slower
 
@@ -14,19 +14,23 @@ _REAL: Final = {"LP_TRANSFORMS_MODE": "NO"}  # whole numbers are run as real one
 def library(part: str = "openvino") -> Any:
     """OpenVINO, or a part such as `openvino.passes`. Raises ImportError, saying why.
 
-    It comes without its telemetry, which would write to the home folder and open sockets.
+    It comes without its telemetry, which would write to the home folder and open sockets, and
+    without `openvino.tools.ovc`, which converts, unless that is the part.
     """
-    before = sys.modules.get(_TELEMETRY)
-    sys.modules[_TELEMETRY] = None  # type: ignore[assignment]  # None refuses it
+    left_out = [name for name in _LEFT_OUT if name != part]
+    before = {name: sys.modules.get(name) for name in left_out}
+    sys.modules.update(dict.fromkeys(left_out))  # type: ignore[arg-type]  # None refuses it
     try:
         import_module("openvino")
         return import_module(part)
     except Exception as error:  # absent, or its libraries don't load here
         raise ImportError(f"OpenVINO can't be imported ({reason(error)})") from error
     finally:
-        del sys.modules[_TELEMETRY]
-        if before is not None:
-            sys.modules[_TELEMETRY] = before
+        for name, module in before.items():
+            if module is None:
+                del sys.modules[name]
+            else:
+                sys.modules[name] = module
 
 
 def reason(error: BaseException) -> str:

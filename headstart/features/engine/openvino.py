@@ -160,6 +160,10 @@ def _library() -> Any:
         raise EngineError(str(error)) from error
 
 
+def _converter() -> Any:
+    return graph.library("openvino.tools.ovc")
+
+
 def _core() -> Any:
     return _library().Core()
 
@@ -221,7 +225,7 @@ def _convert(stages: nn.Module, sample: Any) -> Any:
     """The stages as one network of OpenVINO's, made small."""
     return converted(
         *(stages, sample),
-        lambda traced, examples: _library().convert_model(traced, example_input=examples),
+        lambda traced, examples: _converter().convert_model(traced, example_input=examples),
     )
 
 
