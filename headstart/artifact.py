@@ -70,7 +70,9 @@ class Record:
                 right = isinstance(value, dict)
             if not right:
                 raise ValueError(f"{each.name} is {str(value)[:40]!r}")
-        if not all(_are_texts(hashes.values()) for hashes in (record.head, record.files, record.engine)):
+        if not all(
+            _are_texts(hashes.values()) for hashes in (record.head, record.files, record.engine)
+        ):
             raise ValueError("a hash is no text")
         _demand_columns(record.settings, record.data.get("columns", {}))
         return replace(record, labels=tuple(record.labels))

@@ -94,7 +94,8 @@ class EngineForm:
             raise
         except Exception as error:  # absent, or its readers and compilers raise nearly anything
             raise UnusableError(reason(error)) from error
-        return cls(*compiled, constants)
+        body, head = compiled
+        return cls(body, head, constants)
 
     @property
     def width(self) -> int:

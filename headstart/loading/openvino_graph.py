@@ -17,6 +17,7 @@ from headstart.loading.openvino_runtime import compiled as compiled
 from headstart.loading.openvino_runtime import library as library
 from headstart.loading.openvino_runtime import reason as reason
 
+
 @final
 class Graph(nn.Module):
     """A frozen network of one input (N, C, H, W) and one output (N, …), both float32.

@@ -67,9 +67,7 @@ class Predictor(Printed):
         self.schema = schema or Schema()  # the columns of tables, as in training
         self._device = device
         self._running: Running = (
-            model
-            if isinstance(model, WithoutTorch)
-            else InTorch(model, reader, device)  # type: ignore[arg-type]
+            model if isinstance(model, WithoutTorch) else InTorch(model, reader, device)  # type: ignore[arg-type]
         )
 
     @property

@@ -25,7 +25,9 @@ from headstart.loading import openvino_graph as graph
 _PLACE = re.compile(r'offset="(\d+)" size="(\d+)"')  # of a constant among the bytes
 
 
-def frozen(model: Model, width: int, sample: Any, files: Sequence[arrays.Tensors]) -> dict[str, bytes]:
+def frozen(
+    model: Model, width: int, sample: Any, files: Sequence[arrays.Tensors]
+) -> dict[str, bytes]:
     """The files of the form, by name, of a model on the CPU whose weights lie in `files`.
 
     `sample` is a batch of model inputs, `width` how many features it makes of them. Raises
@@ -94,5 +96,3 @@ def _written(model: Any, inputs: Any) -> tuple[str, bytes]:
         text, constants = Path(scratch) / "model.xml", Path(scratch) / "model.bin"
         library.serialize(model, str(text), str(constants))
         return text.read_text(encoding="utf-8"), constants.read_bytes()
-
-

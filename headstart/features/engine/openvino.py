@@ -160,10 +160,6 @@ def _library() -> Any:
         raise EngineError(str(error)) from error
 
 
-def _converter() -> Any:
-    return graph.library("openvino.tools.ovc")
-
-
 def _core() -> Any:
     return _library().Core()
 
@@ -223,10 +219,8 @@ Converter = Callable[[Any, tuple[Tensor, ...]], Any]
 
 def _convert(stages: nn.Module, sample: Any) -> Any:
     """The stages as one network of OpenVINO's, made small."""
-    return converted(
-        *(stages, sample),
-        lambda traced, examples: _converter().convert_model(traced, example_input=examples),
-    )
+    convert = graph.library("openvino.tools.ovc").convert_model
+    return converted(stages, sample, lambda net, examples: convert(net, example_input=examples))
 
 
 def converted(stages: nn.Module, sample: Any, convert: Converter) -> Any:
@@ -235,7 +229,9 @@ def converted(stages: nn.Module, sample: Any, convert: Converter) -> Any:
         return _traced(stages, sample, convert)
     whole: Any = None
     for stage in stages.children():
-        part = stage.network() if isinstance(stage, graph.Graph) else _traced(stage, sample, convert)
+        part = (
+            stage.network() if isinstance(stage, graph.Graph) else _traced(stage, sample, convert)
+        )
         whole = part if whole is None else graph.joined(whole, part)
         with torch.no_grad():
             sample = stage.eval()(head(sample, 1))

@@ -6,7 +6,6 @@ fit, and round to a level after each (`interpolate` of uint8 in torch, after Pil
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -17,7 +16,9 @@ _ROWS: Final = 256  # of a picture that are turned at a time
 _DIGITS, _MOST = 22, 1 << 15
 
 
-def resized(pixels: np.ndarray, size: tuple[int, int], scale: tuple[float, float], mode: str) -> np.ndarray:
+def resized(
+    pixels: np.ndarray, size: tuple[int, int], scale: tuple[float, float], mode: str
+) -> np.ndarray:
     """Pixels (H, W) or (H, W, C) uint8 at a size (width, height), uint8.
 
     `scale` is how many of the old pixels a new one takes, across and down; `mode` is bilinear or
@@ -43,7 +44,8 @@ def _mixed(lines: np.ndarray, weights: tuple[int, list[tuple[int, np.ndarray]]])
     for place, (first, share) in enumerate(each):
         np.dot(share, exact[first : first + len(share)], out=found[place])
     found += 1 << (digits - 1)
-    return np.clip(found.astype(np.int64) >> digits, 0, 255).astype(np.uint8)
+    levels: np.ndarray = np.clip(found.astype(np.int64) >> digits, 0, 255).astype(np.uint8)
+    return levels
 
 
 def _weights(

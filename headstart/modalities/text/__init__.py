@@ -154,9 +154,7 @@ class Text(Modality):
         batch = self.arrays(items, preprocess)
         return {name: torch.from_numpy(values) for name, values in batch.items()}
 
-    def arrays(
-        self, items: Sequence[Tokens], preprocess: Preprocess
-    ) -> dict[str, np.ndarray]:
+    def arrays(self, items: Sequence[Tokens], preprocess: Preprocess) -> dict[str, np.ndarray]:
         """The same batch as arrays."""
         shape = len(items), max(len(item.ids) for item in items)
         batch = {"input_ids": np.full(shape, preprocess["pad"], dtype=np.int64)}
