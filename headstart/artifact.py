@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from importlib.metadata import PackageNotFoundError, version
@@ -129,9 +129,18 @@ def add_engine(folder: Path, record: Record, files: Mapping[str, bytes]) -> Reco
     (folder / engine_form.FOLDER).mkdir(exist_ok=True)
     for name, content in files.items():
         _write_bytes(folder / engine_form.FOLDER / name, content)
-    record = replace(record, engine=engine_form.hashes(files))
+    names = (WEIGHTS, *((HEAD,) if record.head else ()))
+    contents = [arrays.read(folder / name).content for name in names]
+    stated = {engine_form.BELONGS: belonging(record, contents), **engine_form.hashes(files)}
+    record = replace(record, engine=stated)
     records.write(folder, asdict(record))
     return record
+
+
+def belonging(record: Record, contents: Sequence[np.ndarray]) -> str:
+    """What an engine form is made for: these files of weights, and what the record says of them."""
+    facts = record.architecture, record.modality, dict(record.preprocess), record.task
+    return engine_form.belonging(contents, [*facts, record.task_settings, list(record.labels)])
 
 
 def write_folders(folder: Path, state: weights.State, backbone: Backbone) -> None:

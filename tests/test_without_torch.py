@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -115,7 +114,7 @@ def test_pictures_and_texts_of_any_length_are_answered_as_in_torch(
 
 def test_weights_are_there_once(fitted: Fitted) -> None:
     known = artifact.read(fitted.folder)
-    assert set(known.engine) == engine_form.NAMES
+    assert set(known.engine) == engine_form.NAMES | {engine_form.BELONGS}
     constants = (fitted.folder / engine_form.FOLDER / engine_form.CONSTANTS).stat().st_size
     assert constants < (fitted.folder / artifact.WEIGHTS).stat().st_size / 10
 
@@ -220,10 +219,13 @@ def test_a_form_leads_nowhere_else(copy: Path, tmp_path: Path) -> None:
 def test_inputs_prepared_as_no_network_wants_them_are_refused(
     copy: Path, entry: dict[str, Any]
 ) -> None:
-    known = artifact.read(copy)
-    record.write(copy, asdict(replace(known, preprocess={**known.preprocess, **entry})))
-    with pytest.raises(hs.HeadstartError, match="inputs are prepared"):
-        hs.load(copy, device="cpu")
+    known, contents = artifact.read_whole(copy)
+    forged = replace(known, preprocess={**known.preprocess, **entry})
+    belongs = {engine_form.BELONGS: artifact.belonging(forged, contents)}
+    for engine in (known.engine, {**known.engine, **belongs}):
+        record.write(copy, asdict(replace(forged, engine=engine)))
+        with pytest.raises(hs.HeadstartError, match="inputs are prepared"):
+            hs.load(copy, device="cpu")
 
 
 def test_what_openvino_can_not_run_is_said(tmp_path: Path) -> None:
@@ -323,6 +325,8 @@ def test_texts_become_the_same_batch() -> None:
     assert all(np.array_equal(plain[name], tensors[name].numpy()) for name in plain)
 
 
-def test_the_record_is_json(fitted: Fitted) -> None:
-    content = json.loads((fitted.folder / record.FILE).read_text(encoding="utf-8"))
-    assert set(content["engine"]) == engine_form.NAMES
+def test_weights_that_lie_otherwise_are_read_by_torch(copy: Path, fitted: Fitted) -> None:
+    path = copy / artifact.WEIGHTS
+    state = weights.read(path).state
+    weights.save(state, path, {"format": "pt", "more": "than before"})
+    torch_answers(copy, fitted)

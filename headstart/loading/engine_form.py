@@ -9,7 +9,8 @@ weights are there once, and both forms have the same ones.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
@@ -23,6 +24,7 @@ from headstart.loading.openvino_runtime import EXACT, library, reason
 FOLDER: Final = "engine"
 BODY, HEAD, CONSTANTS = "body.xml", "head.xml", "constants.bin"
 NAMES: Final = frozenset({BODY, HEAD, CONSTANTS})
+BELONGS: Final = "belongs"  # what a hash of all that the form was made for stands under
 _LARGEST: Final = 64 * 2**20  # bytes of a graph's text
 _DECLARATION: Final = b"<!"  # of a document type or an entity, which no graph has
 # one item at a time mostly: streams and their threads cost more to start than they save
@@ -38,6 +40,14 @@ def hashes(files: Mapping[str, bytes]) -> dict[str, str]:
     return {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
 
 
+def belonging(weights: Sequence[np.ndarray], facts: object) -> str:
+    """The hash of where each tensor lies in the files of weights, (B,) uint8, and of JSON facts."""
+    total = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
+    for content in weights:
+        total.update(content[: 8 + int.from_bytes(content[:8].tobytes(), "little")].data)
+    return total.hexdigest()
+
+
 def read(folder: Path, stated: Mapping[str, str]) -> dict[str, bytes] | None:
     """The form's files in a saved model; None where one is missing.
 
@@ -45,6 +55,8 @@ def read(folder: Path, stated: Mapping[str, str]) -> dict[str, bytes] | None:
     """
     files = {}
     for name, digest in stated.items():
+        if name == BELONGS:
+            continue
         path = folder / FOLDER / name
         if name not in NAMES:
             raise WeightsError(f"{path} is no file of a saved model. Make the model again.")
@@ -57,7 +69,7 @@ def read(folder: Path, stated: Mapping[str, str]) -> dict[str, bytes] | None:
             raise WeightsError(
                 f"{path} has changed since it was saved. Copy it again, or make the model again."
             )
-    return files
+    return files if files.keys() == NAMES else None
 
 
 @final

@@ -12,6 +12,7 @@ from headstart import artifact
 from headstart.artifact import Record
 from headstart.contracts import Task
 from headstart.contracts.model import Model
+from headstart.contracts.references import parse
 from headstart.errors import WeightsError
 from headstart.evidence import Experiment
 from headstart.features.engine import EngineError
@@ -19,6 +20,7 @@ from headstart.features.engine.freezing import frozen
 from headstart.loading import arrays, engine_form
 from headstart.serve.running import InTorch, WithoutTorch
 
+TRUST = "trust"  # the option of networks that are code
 TOLERANCE = 1e-4  # of a probability, or of a number in its own size
 CHECKED = 8  # items that both forms are compared on
 
@@ -59,6 +61,8 @@ def _known(record: Record, earlier: Earlier | None) -> dict[str, bytes] | None:
 def _made(folder: Path, record: Record, experiment: Experiment, model: Model) -> dict[str, bytes]:
     """The form, if it answers the first items as torch does. Raises EngineError where not."""
     own = type(experiment.task).for_backbone is not Task.for_backbone
+    if TRUST in parse(record.architecture).options:
+        raise EngineError("its network is code of its own")
     if own or experiment.reader.preprocess.get("crop_mode") == "whole":
         raise EngineError("its answers depend on more than weights")
     items = (experiment.dataset.split("test") or experiment.dataset.items)[:CHECKED]

@@ -88,8 +88,9 @@ def _frozen(
 ) -> Predictor | None:
     """The model as it answers without torch; None where it can't, here or at all."""
     files = engine_form.read(place, record.engine) if device == "cpu" else None
-    if not files:
-        return None
+    stated = record.engine.get(engine_form.BELONGS)
+    if not files or stated != artifact.belonging(record, contents):
+        return None  # as where the weights were written anew by another library
     content = {name: (place / name).read_bytes() for name in record.files}
     feeding = Feeding(record.preprocess, Origin(**record.origin), content)
     modality = catalog.modality(record.modality)

@@ -6,8 +6,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from itertools import islice
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
@@ -17,8 +16,9 @@ from headstart.data import Input, Item, Schema, inputs_of
 from headstart.errors import DataError, HeadstartError
 from headstart.features.reading import Reader, alike, in_order
 from headstart.report.notebook import Printed
+from headstart.serve.decoding import Decoded, decoded, windows
 from headstart.serve.predictions import Prediction, Predictions, demand_any
-from headstart.serve.running import InTorch, Running, WithoutTorch
+from headstart.serve.running import InTorch, WithoutTorch
 
 if TYPE_CHECKING:  # so that a saved model answers without torch
     import torch
@@ -32,16 +32,6 @@ _RAGGED_WINDOW = 32 * BATCH  # short ones, so that those of like length meet
 _SHOWN = 5  # labels in a line
 Run = Callable[[Any], np.ndarray]  # a batch of inputs -> a row for each
 _ENDLESS = "the model's answer to it is no finite number, as its weights are too large or damaged"
-
-
-@final
-@dataclass(frozen=True)
-class _Decoded:
-    """An input as the network takes it in, or why it can't be."""
-
-    input: Input
-    value: Any = None
-    problem: str = ""
 
 
 @final
@@ -66,9 +56,7 @@ class Predictor(Printed):
         self.reader = reader
         self.schema = schema or Schema()  # the columns of tables, as in training
         self._device = device
-        self._running: Running = (
-            model if isinstance(model, WithoutTorch) else InTorch(model, reader, device)  # type: ignore[arg-type]
-        )
+        self._running = model if isinstance(model, WithoutTorch) else InTorch(model, reader, device)
 
     @property
     def device(self) -> torch.device:
@@ -82,8 +70,13 @@ class Predictor(Printed):
         """The network in torch, which answers from now on."""
         running = self._running
         if isinstance(running, WithoutTorch):
-            running = self._running = InTorch(running.opened(), self.reader, self.device)
+            self.model = running.opened()
+            return self.model
         return running.model
+
+    @model.setter
+    def model(self, model: Model) -> None:
+        self._running = InTorch(model, self.reader, self.device)
 
     def outputs(self, items: Sequence[Item]) -> np.ndarray:
         """Head outputs (N, labels) for items, in their order.
@@ -201,7 +194,7 @@ class Predictor(Printed):
         inputs = list(self.inputs(item))
         if len(inputs) != 1:
             raise DataError(f"{len(inputs)} inputs were given to preprocess. Give one at a time.")
-        value = self._decode(inputs[0])
+        value = decoded(inputs[0], self.reader)
         if value.problem:
             raise inputs[0].unusable(value.problem)
         batch = self.reader.modality.collate([value.value], self.reader.preprocess)
@@ -229,28 +222,16 @@ class Predictor(Printed):
 
     def problem(self, each: Input) -> str:
         """Why an input can't be read, empty where it can."""
-        return self._decode(each).problem
+        return decoded(each, self.reader).problem
 
-    def _decode(self, each: Input) -> _Decoded:
-        if each.problem:
-            return _Decoded(each, problem=each.problem)
-        modality = self.reader.modality
-        try:
-            raw = each.item.read()
-            problem = modality.problem(raw)
-            value = None if problem else modality.decode(raw, self.reader.preprocess)
-        except DataError as error:
-            return _Decoded(each, problem=_reason(error))
-        return _Decoded(each, value, problem or "")
-
-    def _decoded(self, inputs: Iterable[Input]) -> Iterator[list[_Decoded]]:
+    def _decoded(self, inputs: Iterable[Input]) -> Iterator[list[Decoded]]:
         """Windows of decoded inputs; threads decode the next one meanwhile."""
         size = _RAGGED_WINDOW if self.reader.modality.ragged else _WINDOW
-        waiting: deque[list[Future[_Decoded]]] = deque()
+        waiting: deque[list[Future[Decoded]]] = deque()
         with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
             try:
-                for window in _windows(inputs, size):
-                    waiting.append([pool.submit(self._decode, each) for each in window])
+                for window in windows(inputs, size):
+                    waiting.append([pool.submit(decoded, each, self.reader) for each in window])
                     if len(waiting) > 1:
                         yield [future.result() for future in waiting.popleft()]
                 while waiting:
@@ -260,7 +241,7 @@ class Predictor(Printed):
                     for future in futures:
                         future.cancel()
 
-    def _answered(self, window: Sequence[_Decoded]) -> Iterator[Prediction]:
+    def _answered(self, window: Sequence[Decoded]) -> Iterator[Prediction]:
         usable = [each.value for each in window if not each.problem]
         answers = iter(self._answers(usable) if usable else ())
         for each in window:
@@ -283,16 +264,3 @@ class Predictor(Printed):
         groups = alike(np.arange(len(values)), BATCH, sizes)
         outputs = [run(collated([values[place] for place in group])) for group in groups]
         return in_order(groups, outputs)
-
-
-def _windows(inputs: Iterable[Input], size: int) -> Iterator[list[Input]]:
-    each = iter(inputs)
-    while window := list(islice(each, size)):
-        yield window
-
-
-def _reason(error: DataError) -> str:
-    cause = error.__cause__
-    if isinstance(cause, OSError) and cause.strerror:
-        return f"it can't be read: {cause.strerror.lower()}"
-    return str(error).rstrip(".")

@@ -37,7 +37,7 @@ class Running(ABC):
 class InTorch(Running):
     """The network itself, on a device."""
 
-    def __init__(self, model: Model, reader: Reader, device: torch.device) -> None:
+    def __init__(self, model: Model, reader: Reader, device: torch.device | str) -> None:
         self.model = model
         self.reader = reader
         self._device = device
@@ -55,12 +55,14 @@ class InTorch(Running):
 
     def _answering(self, head: nn.Module) -> Engine:
         """What a head makes of the features."""
+        import torch
+
         from headstart.features.engine import Averaged, TorchEngine
 
-        looks = self.reader.looks
+        looks, device = self.reader.looks, torch.device(self._device)
         if len(looks) == 1:
-            return TorchEngine(self.model.with_head(head), self._device)
-        body = TorchEngine(self.model.body(), self._device)
+            return TorchEngine(self.model.with_head(head), device)
+        body = TorchEngine(self.model.body(), device)
         return Averaged(dict.fromkeys(looks, body), head, self.reader.modality.look)
 
 
