@@ -20,10 +20,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.registry import ROOT, SCRIPTS
+from benchmarks.registry import ROOT
 
 EACH: Final = 12  # photos or texts of a class, to fit a head on
 PAIRS: Final = 3
+PLAIN: Final = ROOT / "benchmarks" / "plain_predict.py"
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Cold:
         ours, plain = [], []
         for _ in range(pairs):
             asked = [str(model), what]
-            plain.append(self._spent([str(SCRIPTS / "plain_predict.py"), *asked]))
+            plain.append(self._spent([str(PLAIN), *asked]))
             ours.append(self._spent(["-m", "headstart", "predict", *asked, "--json", "--offline"]))
         own, theirs = (_median(several) for several in (ours, plain))
         ratio = round(own["cpu"] / theirs["cpu"], 2)

@@ -272,7 +272,7 @@ def test_a_damaged_file_of_weights_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     weights.save({"a": torch.zeros(4)}, path, {})
     whole = path.read_bytes()
-    for content in (b"", whole[:5], whole[:-1], b"\xff" * 64, whole[:8] + b"{" + whole[9:]):
+    for content in (b"", whole[:5], whole[:-1], b"\xff" * 64, whole[:8] + b"[" + whole[9:]):
         path.write_bytes(content)
         with pytest.raises(WeightsError, match="is not a whole safetensors file"):
             arrays.read(path)
