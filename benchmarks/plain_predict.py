@@ -29,16 +29,12 @@ def text(folder: Path, words: str) -> list[float]:
 
     tokenizer, encoder = AutoTokenizer.from_pretrained(folder), AutoModel.from_pretrained(folder)
     state = load_file(folder / "model.safetensors")
-    weight, bias = (
-        next(v for k, v in state.items() if k.endswith(f"{n}") and len(v) < 3)
-        for n in ("weight", "bias")
-    )
     inputs = tokenizer(words, return_tensors="pt", truncation=True)
     with torch.inference_mode():
         hidden = encoder.eval()(**inputs).last_hidden_state
         mask = inputs["attention_mask"][..., None]
         mean = (hidden * mask).sum(dim=1) / mask.sum(dim=1)
-        outputs = torch.nn.functional.linear(mean, weight, bias)
+        outputs = torch.nn.functional.linear(mean, state["head.weight"], state["head.bias"])
     return [float(share) for share in outputs.softmax(dim=1)[0]]
 
 

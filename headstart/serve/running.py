@@ -84,4 +84,4 @@ class WithoutTorch(Running):
         look = self.reader.modality.look
         seen = [look(inputs, name) if name else inputs for name in self.reader.looks]
         each = [self._form.features(view) for view in seen]
-        return each[0] if len(each) == 1 else np.mean(each, axis=0, dtype=np.float32)
+        return each[0] if len(each) == 1 else np.asarray(np.mean(each, axis=0, dtype=np.float32))

@@ -25,15 +25,22 @@ def resized(
     bicubic.
     """
     (width, height), channels = size, pixels.shape[2:]
-    across = _weights(pixels.shape[1], width, scale[0], mode)
-    rows = []
-    for start in range(0, len(pixels), _ROWS):
-        part = pixels[start : start + _ROWS]
-        turned = np.ascontiguousarray(part.swapaxes(0, 1)).reshape(part.shape[1], -1)
-        rows.append(_mixed(turned, across).reshape(width, len(part), *channels).swapaxes(0, 1))
-    whole = np.concatenate(rows)
-    down = _weights(len(whole), height, scale[1], mode)
-    return _mixed(whole.reshape(len(whole), -1), down).reshape(height, width, *channels)
+    if _changes(pixels.shape[1], scale[0]):
+        across, rows = _weights(pixels.shape[1], width, scale[0], mode), []
+        for start in range(0, len(pixels), _ROWS):
+            part = pixels[start : start + _ROWS]
+            turned = np.ascontiguousarray(part.swapaxes(0, 1)).reshape(part.shape[1], -1)
+            rows.append(_mixed(turned, across).reshape(width, len(part), *channels).swapaxes(0, 1))
+        pixels = np.concatenate(rows)
+    if _changes(len(pixels), scale[1]):
+        down = _weights(len(pixels), height, scale[1], mode)
+        pixels = _mixed(pixels.reshape(len(pixels), -1), down).reshape(height, -1, *channels)
+    return pixels[:height, :width]
+
+
+def _changes(length: int, scale: float) -> bool:
+    """Whether there are more or fewer lines afterwards; else torch leaves them as they are."""
+    return int(length / scale) != length
 
 
 def _mixed(lines: np.ndarray, weights: tuple[int, list[tuple[int, np.ndarray]]]) -> np.ndarray:
