@@ -37,6 +37,10 @@ def parser() -> argparse.ArgumentParser:
     text.add_argument("--limit", type=int, help="use so many of the texts")
     text.add_argument("--out", type=Path, default=ROOT / "benchmarks" / ".work" / "text.json")
     text.set_defaults(run=text_encoding)
+    cold = kinds.add_parser("cold", help="one answer from a cold process beside a plain script")
+    cold.add_argument("--pairs", type=int, default=3, help="runs of each, in turn")
+    cold.add_argument("--work", type=Path, default=ROOT / "benchmarks" / ".work" / "cold")
+    cold.set_defaults(run=cold_answers)
     choosing = kinds.add_parser("choosing", help="rankings and strategies next to trying them all")
     choosing.add_argument("--targets", help="some of them, by commas; absent, all")
     choosing.add_argument("--work", type=Path, default=ROOT / "benchmarks" / ".work" / "choosing")
@@ -108,6 +112,20 @@ def text_encoding(args: argparse.Namespace) -> int:
 
         encoder = f"hf:{brought()}"
     compare(args.source, encoder, args.limit, args.out)
+    return 0
+
+
+def cold_answers(args: argparse.Namespace) -> int:
+    """Compare `predict` of one picture and one text with a plain script."""
+    from benchmarks.cold import Cold, compare
+    from headstart.demo.docstrings import encoder
+
+    if not SHARED.is_dir():
+        return _refuse(f"{SHARED} is not there, which holds photos, texts and weights.")
+    photos, texts = SHARED / "images" / "hymenoptera" / "train", SHARED / "text" / "sst2"
+    weights, work = SHARED / "weights" / WEIGHTS, args.work.resolve()
+    cold = Cold(photos, texts / "train.csv", weights, f"hf:{encoder()}", work)
+    compare(cold, args.pairs, work.parent / "cold.json")
     return 0
 
 

@@ -215,13 +215,24 @@ def _graphs(stages: nn.Module) -> bool:
     return any(isinstance(stage, graph.Graph) for stage in stages.children())
 
 
+Converter = Callable[[Any, tuple[Tensor, ...]], Any]
+
+
 def _convert(stages: nn.Module, sample: Any) -> Any:
+    """The stages as one network of OpenVINO's, made small."""
+    convert = graph.library("openvino.tools.ovc").convert_model
+    return converted(stages, sample, lambda net, examples: convert(net, example_input=examples))
+
+
+def converted(stages: nn.Module, sample: Any, convert: Converter) -> Any:
     """The stages as one network of OpenVINO's; a graph among them is taken as it is."""
     if not _graphs(stages):
-        return _traced(stages, sample)
+        return _traced(stages, sample, convert)
     whole: Any = None
     for stage in stages.children():
-        part = stage.network() if isinstance(stage, graph.Graph) else _traced(stage, sample)
+        part = (
+            stage.network() if isinstance(stage, graph.Graph) else _traced(stage, sample, convert)
+        )
         whole = part if whole is None else graph.joined(whole, part)
         with torch.no_grad():
             sample = stage.eval()(head(sample, 1))
@@ -230,7 +241,7 @@ def _convert(stages: nn.Module, sample: Any) -> Any:
     return whole
 
 
-def _traced(stages: nn.Module, sample: Any) -> Any:
+def _traced(stages: nn.Module, sample: Any, convert: Converter) -> Any:
     examples = [  # a batch of one may vanish
         tensor[:1].expand(2, *tensor.shape[1:]).contiguous() for tensor in tensors(sample)
     ]
@@ -243,7 +254,7 @@ def _traced(stages: nn.Module, sample: Any) -> Any:
         warnings.simplefilter("ignore")  # tracing warns of each shape that it takes for constant
         # its own check would trace once more; whoever chooses an engine compares its answers
         traced = _trace(network, tuple(examples), check_trace=False)
-        model = _library().convert_model(traced, example_input=tuple(examples))
+        model = convert(traced, tuple(examples))
     if len(model.inputs) != len(examples) or len(model.outputs) != len(answers):
         raise EngineError("the stages have other outputs than in torch, or leave an input unread")
     for port, example in zip(model.inputs, examples, strict=True):
