@@ -6,8 +6,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from scipy.cluster.hierarchy import DisjointSet
-
 from headstart.data.copies import near_copies
 from headstart.data.sources import SPLITS, Item
 from headstart.data.splits import hashed
@@ -91,8 +89,13 @@ def clustered(items: Sequence[Item], sketches: Mapping[str, str], grouped: bool)
 
 def _joined(links: Iterable[tuple[str, str]]) -> list[set[str]]:
     """What is linked, in order of its first."""
+    pairs = list(links)
+    if not pairs:  # as in most sets, which needn't wait for scipy's tree
+        return []
+    from scipy.cluster.hierarchy import DisjointSet
+
     sets = DisjointSet()
-    for one, other in links:
+    for one, other in pairs:
         sets.add(one)
         sets.add(other)
         sets.merge(one, other)

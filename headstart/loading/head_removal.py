@@ -13,8 +13,7 @@ from torch import Tensor, nn
 from headstart.contracts.backbone import Backbone, Origin, Preprocess
 from headstart.contracts.references import Reference
 from headstart.errors import HeadstartError, WeightsError
-from headstart.loading.stages import find_stages
-from headstart.loading.stages.pooling import split_pool
+from headstart.loading.stages.remembered import stages_and_pool
 from headstart.loading.weights import digest, fit, linear, load_into, read
 
 WRAPPED: Final = "network."  # before the names of tensors in TorchScript
@@ -126,7 +125,7 @@ def take_apart(network: nn.Module, example: Tensor, what: str, head: bool) -> He
     network.eval()
     taken = behead(network, example, what) if head else None
     features = run(network, example, what)
-    stages, pool = split_pool(find_stages(network, example), example)
+    stages, pool = stages_and_pool(network, example)
     return Headless(
         network=network,
         stages=stages,

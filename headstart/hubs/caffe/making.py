@@ -8,8 +8,7 @@ from headstart.contracts import Backbone
 from headstart.hubs.caffe.filling import draw, load
 from headstart.hubs.caffe.planning import FILE, CaffeSpec
 from headstart.loading import head_removal
-from headstart.loading.stages import find_stages
-from headstart.loading.stages.pooling import split_pool
+from headstart.loading.stages.remembered import stages_and_pool
 
 _HEAD = "head"  # of a network that has none of its own
 
@@ -32,7 +31,7 @@ def backbone(spec: CaffeSpec) -> Backbone:
         features = network.eval()(example)
     if spec.state is not None:
         head_removal.demand_finite(features, source)
-    parts = split_pool(find_stages(network, example), example)
+    parts = stages_and_pool(network, example)
     width = spec.built.feature_dim
     return head_removal.backbone(
         head_removal.Headless(network, parts[0], width, head, head_name, pool=parts[1]),

@@ -14,8 +14,7 @@ from headstart.hubs.keras.planning import NETWORK, KerasSpec
 from headstart.loading import head_removal
 from headstart.loading.head_removal import Headless
 from headstart.loading.layer_graph import BlueFirst
-from headstart.loading.stages import find_stages
-from headstart.loading.stages.pooling import split_pool
+from headstart.loading.stages.remembered import stages_and_pool
 
 
 def backbone(spec: KerasSpec) -> Backbone:
@@ -42,7 +41,7 @@ def backbone(spec: KerasSpec) -> Backbone:
         head_removal.demand_finite(features, spec.tensors or (spec.file and spec.file.path))
     published = spec.application if pretrained and spec.reference.weights is None else None
     head = head if built.classifies else None
-    stages, pool = split_pool(find_stages(network, example), example)
+    stages, pool = stages_and_pool(network, example)
     return head_removal.backbone(
         Headless(network, stages, built.feature_dim, head, head_name, pool=pool),
         spec.reference,

@@ -23,8 +23,7 @@ from headstart.hubs.timm.building import (
 from headstart.hubs.timm.planning import TimmSpec, settle
 from headstart.loading import head_removal
 from headstart.loading.head_removal import Headless
-from headstart.loading.stages import find_stages
-from headstart.loading.stages.pooling import split_pool
+from headstart.loading.stages.remembered import stages_and_pool
 from headstart.loading.weights.sizes import check_network
 
 
@@ -93,7 +92,7 @@ def _backbone(spec: TimmSpec, network: nn.Module, head: nn.Module | None = None)
         )
     if own_head is not None and before is not None and _fits(own_head, features, before):
         head = own_head
-    stages, pool = split_pool(find_stages(network, example), example)
+    stages, pool = stages_and_pool(network, example)
     made = head_removal.backbone(
         Headless(network, stages, features.shape[1], head, spec.head_name, pool=pool),
         spec.reference,

@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any, Final, final
 
-import timm
 import torch
 from huggingface_hub import constants
 from torch import nn
@@ -14,6 +13,7 @@ from torch import nn
 from headstart.errors import HeadstartError, WeightsError
 from headstart.hubs.timm import filtering, listing
 from headstart.hubs.timm.efficientnet import renamed
+from headstart.hubs.timm.library import timm
 from headstart.hubs.timm.planning import TimmSpec
 from headstart.loading.downloads import cut_off
 from headstart.loading.weights import State, Weights, fit, linear, load_into

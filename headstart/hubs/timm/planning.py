@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
-import timm
-
 from headstart.contracts.references import Reference
 from headstart.errors import UnknownNameError, WeightsError
 from headstart.hubs.timm import recipe, saved
+from headstart.hubs.timm.library import timm
 from headstart.loading.spec import LoadSpec
 from headstart.loading.weights import Weights, names_file, read
 

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, final
 
-import timm
-
 from headstart.contracts.references import Reference
 from headstart.errors import HeadstartError, WeightsError
 from headstart.hubs.timm import recipe
+from headstart.hubs.timm.library import timm
 
 CONFIG: Final = "config.json"
 FOLDER: Final = "local-dir:"  # how timm itself names a folder

@@ -16,8 +16,7 @@ from headstart.hubs.torchvision.building import Chosen, behead, create, fill
 from headstart.hubs.torchvision.planning import TorchvisionSpec, settle
 from headstart.loading import head_removal
 from headstart.loading.head_removal import Headless
-from headstart.loading.stages import find_stages
-from headstart.loading.stages.pooling import split_pool
+from headstart.loading.stages.remembered import stages_and_pool
 from headstart.loading.weights.sizes import check_network
 
 
@@ -63,7 +62,7 @@ class Torchvision(Hub):
             head, notes = fill(network, own, source, spec.resized, adapt)
         example = head_removal.example(spec.preprocess)
         width = _width(spec, network.eval(), example)
-        stages, pool = split_pool(find_stages(network, example), example)
+        stages, pool = stages_and_pool(network, example)
         return head_removal.backbone(
             Headless(network, stages, width, head, own.name, notes=notes, pool=pool),
             reference,
