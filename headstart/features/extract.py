@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any, final
+from typing import final
 
 import numpy as np
 import torch
@@ -19,15 +19,13 @@ from headstart.contracts import Backbone
 from headstart.data import Item
 from headstart.errors import OutOfTimeError
 from headstart.features.cache import enforce_limit
-from headstart.features.engine import Engine, TorchEngine, fastest, head
+from headstart.features.engine import fastest
 from headstart.features.reading import Reader, View, alike
 from headstart.features.store import Addresses, FeatureStore, Precision, RaggedRows, Rows, Shape
 from headstart.runtime.budget import Budget
 from headstart.runtime.progress import Progress
 
 BATCH = 32  # items that run at once, unless said otherwise
-WORTH_CHOOSING = 4.0  # seconds of work in plain torch; below that, making another engine costs more
-_SAMPLE = 8  # items that show how long plain torch takes
 
 
 @dataclass(frozen=True)
@@ -119,7 +117,16 @@ def extract(
         groups = alike(missing, prefix.batch, reader.sizes(items))
         batches = reader.batches(items, groups, view)
         first = next(batches)
-        engine = _engine(prefix, reader, first, _Work(len(missing), precision), progress)
+        engine = fastest(
+            prefix.network(),
+            first,
+            prefix.device,
+            wanted=prefix.engine,
+            precision=precision,
+            key=prefix.key(reader, precision),
+            progress=progress,
+            items=len(missing),
+        )
         name, outputs = engine.name, engine.stream(chain([first], batches))
         with progress.track(f"extracting features ({name})", len(missing)) as advance:
             timed, first_values = _Timed(len(missing), until), next(outputs)
@@ -192,31 +199,3 @@ def _fullest(
 
 def _open(prefix: Prefix, reader: Reader, precision: str, shape: Shape) -> FeatureStore:
     return FeatureStore(prefix.key(reader, precision), shape, dtype=prefix.stored_as(precision))
-
-
-def _engine(prefix: Prefix, reader: Reader, inputs: Any, work: _Work, progress: Progress) -> Engine:
-    """Plain torch for little work, else the fastest that is right."""
-    network = prefix.network()
-    if prefix.engine == "auto" and work.precision in ("auto", "fp32"):
-        plain = TorchEngine(network, prefix.device)
-        started = time.monotonic()
-        plain.run(head(inputs, _SAMPLE))
-        if (time.monotonic() - started) / _SAMPLE * work.items < WORTH_CHOOSING:
-            return plain
-    return fastest(
-        network,
-        inputs,
-        prefix.device,
-        wanted=prefix.engine,
-        precision=work.precision,
-        key=prefix.key(reader, work.precision),
-        progress=progress,
-    )
-
-
-@dataclass(frozen=True)
-class _Work:
-    """How many items are to be computed, and in which precision: auto, fp32 or bf16."""
-
-    items: int
-    precision: str
