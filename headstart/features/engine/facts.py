@@ -16,13 +16,16 @@ _HASHED: Final = ("model.xml", "model.bin")
 
 def types(folder: Path) -> dict[str, np.dtype]:
     """The types of the outputs by name, in order. Raises ValueError where a file was changed."""
-    return {name: np.dtype(kind) for name, kind in _whole(folder)["types"].items()}
+    content = _content(folder)
+    if content["digest"] != _digest(folder):
+        raise ValueError(f"{folder} is damaged")
+    return {name: np.dtype(kind) for name, kind in content["types"].items()}
 
 
 def digest(folder: Path) -> str | None:
-    """The hash of a converted network; None where there is none, or a file was changed."""
+    """The hash of a converted network as it was written; None where there is none."""
     try:
-        return str(_whole(folder)["digest"])
+        return str(_content(folder)["digest"])
     except (OSError, ValueError, LookupError, TypeError):
         return None
 
@@ -34,10 +37,8 @@ def write(folder: Path, types: Mapping[str, np.dtype]) -> None:
     (folder / _FILE).write_text(text, encoding="utf-8")
 
 
-def _whole(folder: Path) -> dict[str, Any]:
+def _content(folder: Path) -> dict[str, Any]:
     content: dict[str, Any] = json.loads((folder / _FILE).read_text(encoding="utf-8"))
-    if content["digest"] != _digest(folder):
-        raise ValueError(f"{folder} is damaged")
     return content
 
 

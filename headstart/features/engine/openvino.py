@@ -197,7 +197,10 @@ def _model(
 
 
 def kept(stages: nn.Module, sample: Any, key: Mapping[str, object] | None) -> str | None:
-    """A hash of the converted network as it is kept on disk; None where it isn't, or is damaged."""
+    """A hash of the converted network as it was kept on disk; None where it wasn't.
+
+    One that has been damaged since is converted anew when it is read.
+    """
     return None if key is None or _graphs(stages) else facts.digest(_folder(sample, key))
 
 
