@@ -13,7 +13,7 @@ from conftest import write_pictures
 from headstart.loading.meta import without_values
 
 UNUSED = {  # by a fit on frozen features, and each slow to import
-    *("torch._dynamo", "torch._inductor", "sympy", "plotly.graph_objects", "transformers"),
+    *("torch._dynamo", "torch._inductor", "sympy", "plotly.graph_objs._figure", "transformers"),
     *("pandas", "sklearn", "captum", "torch.utils.tensorboard"),
     *("scipy.cluster", "matplotlib", "pyarrow", "onnx", "mlflow", "wandb", "peft", "xgboost"),
 }

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import timm
@@ -15,10 +15,9 @@ from headstart.loading.stages.remembered import Parts, stages_and_pool
 from headstart.runtime import known
 
 EXAMPLE = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-Make = Callable[[], nn.Module]
 
 
-def mobile(**options: object) -> nn.Module:
+def mobile(**options: Any) -> nn.Module:
     """A small network of timm with weights that are always the same."""
     torch.manual_seed(0)
     return timm.create_model("mobilenetv2_035", num_classes=0, **options).eval()
@@ -47,7 +46,8 @@ def answers(parts: Parts) -> Tensor:
     with torch.no_grad():
         for stage in stages.values():
             activation = stage(activation)
-        return pool(activation)
+        pooled: Tensor = pool(activation)
+    return pooled
 
 
 @pytest.mark.parametrize("name", ["mobilenetv2_035", "resnet18", "convnext_atto", "regnetx_002"])
@@ -125,7 +125,8 @@ class Own(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Pictures -> features."""
-        return self.second(self.first(inputs)).mean((2, 3))
+        features: Tensor = self.second(self.first(inputs)).mean((2, 3))
+        return features
 
 
 def test_the_code_of_others_is_looked_at_each_time(own_cache: Path) -> None:

@@ -46,7 +46,8 @@ def _disable(function: Any = None, recursive: bool = True, *, reason: str | None
         if not disabled:
             import torch
 
-            disabled.append(torch.compiler.disable(function, recursive, reason=reason))
+            disable: Any = torch.compiler.disable  # which has no types
+            disabled.append(disable(function, recursive, reason=reason))
         return disabled[0](*args, **keywords)
 
     return call
