@@ -109,16 +109,8 @@ def _extracting(
     bodies: dict[str, Engine] = {}
     for name in reader.looks:
         own = replace(reader, look=name)
-        bodies[name] = fastest(
-            prefix.network(),
-            reader.modality.look(sample, name) if name else sample,
-            prefix.device,
-            wanted=prefix.engine,
-            precision=precision,
-            key=prefix.key(own, precision),
-            progress=Silent(),
-            items=WORTH_CONVERTING,
-        )
+        inputs = reader.modality.look(sample, name) if name else sample
+        bodies[name] = prefix.engine_for(own, inputs, Silent(), precision, WORTH_CONVERTING)
     return Averaged(bodies, head, reader.modality.look)
 
 

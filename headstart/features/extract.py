@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import final
+from typing import Any, final
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from headstart.contracts import Backbone
 from headstart.data import Item
 from headstart.errors import OutOfTimeError
 from headstart.features.cache import enforce_limit
-from headstart.features.engine import fastest
+from headstart.features.engine import Engine, fastest
 from headstart.features.reading import Reader, View, alike
 from headstart.features.store import Addresses, FeatureStore, Precision, RaggedRows, Rows, Shape
 from headstart.runtime.budget import Budget
@@ -61,6 +61,24 @@ class Prefix:
             "precision": precision,
             **({"look": reader.look} if reader.look else {}),
         }
+
+    def engine_for(
+        self, reader: Reader, inputs: Any, progress: Progress, precision: str, items: int
+    ) -> Engine:
+        """What runs it on so many items like these inputs, in a precision of its own or any.
+
+        Raises HeadstartError where the engine asked for can't.
+        """
+        return fastest(
+            self.network(),
+            inputs,
+            self.device,
+            wanted=self.engine,
+            precision=precision,
+            key=self.key(reader, precision),
+            progress=progress,
+            items=items,
+        )
 
     def addresses(self, reader: Reader, items: Sequence[Item], view: View | None) -> Addresses:
         """The rows that hold these items: one each, or before the pooling one for each token."""
@@ -117,16 +135,7 @@ def extract(
         groups = alike(missing, prefix.batch, reader.sizes(items))
         batches = reader.batches(items, groups, view)
         first = next(batches)
-        engine = fastest(
-            prefix.network(),
-            first,
-            prefix.device,
-            wanted=prefix.engine,
-            precision=precision,
-            key=prefix.key(reader, precision),
-            progress=progress,
-            items=len(missing),
-        )
+        engine = prefix.engine_for(reader, first, progress, precision, len(missing))
         name, outputs = engine.name, engine.stream(chain([first], batches))
         with progress.track(f"extracting features ({name})", len(missing)) as advance:
             timed, first_values = _Timed(len(missing), until), next(outputs)

@@ -7,7 +7,7 @@ agrees with plain torch only for these weights, these libraries and the converte
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Unpack
 
@@ -55,8 +55,9 @@ def fastest(
         return plain
     entry = memory.place(_question(wish, given))
     known = memory.recall(entry) or _narrowed(wish, given)
-    speed = memory.speed(entry, PLAIN)
-    ready = plain if wish.is_little(speed, WORTH_READING) else _ready(options, known, given, plain)
+    if wish.is_little(memory.speed(entry, PLAIN), WORTH_READING):
+        return plain
+    ready = _ready(options, known, given, plain)
     if ready is not None:
         return ready
     trial = Trial.of(plain, given, progress)
@@ -67,12 +68,18 @@ def fastest(
         chosen = next(trial.agreeing(options), None)
     else:
         chosen = _measured(options, trial, entry)
-    if chosen is None and (wish.wanted, wish.precision) != ("auto", "auto"):
+    if chosen is None:
+        _demand_none_wanted(wish, trial.faults)
+    return chosen or plain
+
+
+def _demand_none_wanted(wish: Wish, faults: Sequence[str]) -> None:
+    """Raise HeadstartError where something was asked for that can't run."""
+    if (wish.wanted, wish.precision) != ("auto", "auto"):
         raise HeadstartError(
             f"No engine that was asked for (engine {wish.wanted}, precision {wish.precision}) can "
-            f"run this network rightly: {'; '.join(trial.faults)}. Give engine and precision auto."
+            f"run this network rightly: {'; '.join(faults)}. Give engine and precision auto."
         )
-    return chosen or plain
 
 
 def _ready(
