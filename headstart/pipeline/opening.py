@@ -25,7 +25,7 @@ from headstart.loading import record as records
 from headstart.loading import weights
 from headstart.pipeline.options import demand_known
 from headstart.report.page import FILE, write_page
-from headstart.results.reported import Reported
+from headstart.results import Reported
 from headstart.runtime import machine
 from headstart.serve import Predictor
 
