@@ -40,17 +40,23 @@ if TYPE_CHECKING:
     from headstart.pipeline.featurizer import Featurizer
     from headstart.pipeline.fetching import fetch
     from headstart.pipeline.options import Options
+    from headstart.pipeline.shifting import shift
     from headstart.pipeline.suggesting import suggest
+    from headstart.pipeline.watching import watch
     from headstart.results import Evaluation, Exported, Extracted, Fetched, Plan, Reported, Result
     from headstart.results.comparison import Comparison
     from headstart.results.ranking import CheckedRanking, Ranking
+    from headstart.results.shift import Shifted
+    from headstart.results.watched import Watched
     from headstart.runtime.progress import Progress, Silent, Terminal
     from headstart.serve import Prediction, Predictions, Predictor
 
 _HOMES = {
     "backbones": "listing",
     "fetch": "pipeline.fetching",
+    "shift": "pipeline.shifting",
     "suggest": "pipeline.suggesting",
+    "watch": "pipeline.watching",
     "CheckedRanking": "results.ranking",
     "Comparison": "results.comparison",
     "Dataset": "data",
@@ -59,8 +65,10 @@ _HOMES = {
     "Options": "pipeline.options",
     "Ranking": "results.ranking",
     "Settings": "defaults",
+    "Shifted": "results.shift",
     "Suggestion": "labelling",
     "Suggestions": "labelling",
+    "Watched": "results.watched",
 }
 _HOMES |= dict.fromkeys(
     ("DataError", "HeadstartError", "UnknownNameError", "WeightsError"), "errors"
@@ -92,11 +100,13 @@ __all__ = [
     "Reported",
     "Result",
     "Settings",
+    "Shifted",
     "Silent",
     "Suggestion",
     "Suggestions",
     "Terminal",
     "UnknownNameError",
+    "Watched",
     "WeightsError",
     "backbones",
     "cache_features",
@@ -114,8 +124,10 @@ __all__ = [
     "report_on",
     "reported",
     "reproduce",
+    "shift",
     "strategies",
     "suggest",
+    "watch",
 ]
 
 

@@ -214,6 +214,8 @@ def test_answers_are_written_as_a_table(fitted: Fitted, photos: Path, tmp_path: 
         "probability",
         "probability_ants",
         "probability_bees",
+        "familiarity",
+        "set",
         "error",
     ]
     for suffix in ("csv", "parquet", "jsonl"):

@@ -51,6 +51,10 @@ Explain = Annotated[
     bool,
     typer.Option("--explain", help="Also say why: a heat map on each picture, a weight per word."),
 ]
+Abstain = Annotated[
+    bool,
+    typer.Option("--abstain", help="Don't answer what is less familiar than 95 % of usual inputs."),
+]
 Answers = Annotated[
     str | None,
     typer.Option(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from headstart.cli.answers import Answer, Incomplete
 from headstart.cli.flags import (
+    Abstain,
     Answers,
     Columns,
     Data,
@@ -51,13 +52,14 @@ def evaluate(model: SavedModel, data: Data, columns: Columns, progress: Progress
     return pipeline.evaluate(model, data, progress=progress, **columns)
 
 
-def predict(  # a flag each
+def predict(  # noqa: PLR0913  # a flag each
     model: SavedModel,
     inputs: Inputs = None,
     file: File = None,
     *,
     columns: TextColumns,
     explain: Explain = False,
+    abstain: Abstain = False,
     out: Answers = None,
     progress: Progress,
 ) -> Answer | Incomplete:
@@ -66,11 +68,16 @@ def predict(  # a flag each
     What can't be read is listed with its reason among the answers, and the exit code is then 2.
     """
     from headstart import pipeline
-    from headstart.cli.predicting import arguments, demand_place
+    from headstart.cli.predicting import arguments, demand_place, notice
     from headstart.serve.written import write
 
     if not inputs and not file:
         raise HeadstartError("No input was given to predict on. Name files, folders or texts.")
+    if explain and abstain:
+        raise HeadstartError(
+            "--explain says why an answer was given, and --abstain may give none. "
+            "Leave one of them out."
+        )
     demand_place(out, explain)
     predictor = pipeline.load(model)
     questions = arguments(inputs or (), file or (), predictor.reader.modality)
@@ -78,15 +85,17 @@ def predict(  # a flag each
         from headstart.cli.explaining import explained
 
         explanations = explained(predictor, predictor.inputs(questions, **columns), out)
-        return _whole(explanations, len(explanations.predictions.failed))
+        return _noted(explanations, len(explanations.predictions.failed))
     if out is not None:
-        table = write(Path(out), predictor.stream(questions, **columns))
-        return _whole(table, table.failures)
-    predictions = predictor.predict(questions, **columns)
-    return _whole(predictions, len(predictions.failed))
+        table = write(Path(out), predictor.stream(questions, **columns, abstain=abstain))
+        notice(predictor, progress)
+        return _noted(table, table.failures)
+    predictions = predictor.predict(questions, **columns, abstain=abstain)
+    notice(predictor, progress)
+    return _noted(predictions, len(predictions.failed))
 
 
-def _whole(answer: Answer, failures: int) -> Answer | Incomplete:
+def _noted(answer: Answer, failures: int) -> Answer | Incomplete:
     return Incomplete(answer, f"{failures} could not be answered") if failures else answer
 
 

@@ -90,6 +90,10 @@ LEFT_OUT = {  # flags that a command has no use for
         *("epochs", "learning_rate", "augment", "views", "class_weights", "tta"),
     },
     "pretrain": {"head"},
+    "shift": {
+        *("track", "head", "seeds", "judge", "budget", "scratch", "evidence", "epochs"),
+        *("batch_size", "learning_rate", "augment", "views", "tta", "metric", "class_weights"),
+    },
 }
 LOCAL = {"backbones", "strategies", "doctor", "cache", "demo"}  # commands that open no connection
 

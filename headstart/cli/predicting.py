@@ -13,9 +13,12 @@ from typing import Any
 from headstart.contracts import Modality
 from headstart.data.tables import SUFFIXES
 from headstart.errors import DataError, HeadstartError
+from headstart.runtime.progress import Progress
+from headstart.serve import Predictor
 from headstart.serve.written import SUFFIXES as WRITTEN
 from headstart.serve.written import destination, is_table
 
+_WORTH_A_LINE = 50  # answers
 _LINES = "-"  # standard input, one text or path a line
 _AS_A_PATH = re.compile(r"(\.{0,2}|~|[A-Za-z]:)[/\\]")  # how a path begins that says it is one
 
@@ -83,3 +86,14 @@ def demand_place(out: str | None, explain: bool) -> None:
         )
     if out is not None and not explain:
         destination(Path(out))
+
+
+def notice(predictor: Predictor, progress: Progress) -> None:
+    """Say so where what was answered is not like what the model was held to."""
+    if len(predictor.recent) < _WORTH_A_LINE:  # before what it takes is imported
+        return
+    from headstart.serve.noticing import noticed
+
+    line = noticed(predictor)
+    if line:
+        progress.warn(f"{line} More: headstart shift MODEL DATA.")

@@ -64,6 +64,7 @@ class Evaluation(Printed):
     data: dict[str, Any]
     overlap: int | None  # items that the model was trained or selected on, where it is known
     metrics: Sequence[Mapping[str, Any]] = ()  # what others say: {"metric", "value", "low", "high"}
+    shift: str = ""  # how the items are beside those that the model was held to
 
     @classmethod
     def of(
@@ -96,7 +97,7 @@ class Evaluation(Printed):
             "by_label": self.by_label,
             "overlap": self.overlap,
             "data": self.data,
-        }
+        } | ({"shift": self.shift} if self.shift else {})
 
     def __str__(self) -> str:
         score = self.score
@@ -110,6 +111,8 @@ class Evaluation(Printed):
         ]
         if self.metrics:
             lines.append(other_metrics(self.metrics))
+        if self.shift:
+            lines.append(f"Beside the items it was held to: {self.shift}")
         if self.overlap:
             lines.append(
                 f"Warning: {self.overlap} of them were used in training; the score flatters."

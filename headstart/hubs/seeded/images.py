@@ -61,7 +61,6 @@ def design(name: str, reference: Reference) -> Design:
         return *stages_and_pool(network, example), feature_dim
 
     return Design(
-        name=name,
         modality="image",
         input=f"{options.channels}x{options.size}x{options.size}",
         preprocess=_preprocess(options),
