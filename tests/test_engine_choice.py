@@ -262,7 +262,12 @@ def test_an_agreement_ends_with_what_it_was_on(
         seen: list[Trial] = []
         with monkeypatch.context() as patch:
             real = Trial.of
-            patch.setattr(Trial, "of", lambda *given: seen.append(real(*given)) or seen[-1])
+
+            def of(*parts: Any) -> Trial:
+                seen.append(real(*parts))
+                return seen[-1]
+
+            patch.setattr(Trial, "of", of)
             engine = chosen(tiny.Recording(), **wish, **more)
         assert error(engine.run(pixels(8)), plain) < 1e-3
         return bool(seen)
