@@ -1,4 +1,4 @@
-"""`python -m benchmarks fast-path`, `text`, `choosing`, `accuracy`, `drift` …: one table each."""
+"""`python -m benchmarks fast-path`, `small`, `text`, `choosing`, `drift` …: one table each."""
 
 from __future__ import annotations
 
@@ -31,6 +31,9 @@ def parser() -> argparse.ArgumentParser:
     path.add_argument("--memory", action="store_true", help="peak memory at 10,000 and 100,000")
     path.add_argument("--out", type=Path, default=ROOT / "benchmarks" / ".work" / "results.json")
     path.set_defaults(backbone="mobilenetv2_100", run=fast_path)
+    small = kinds.add_parser("small", help="a small set, frozen, in CPU-seconds beside a script")
+    small.add_argument("--work", type=Path, default=ROOT / "benchmarks" / ".work" / "small")
+    small.set_defaults(run=small_sets)
     text = kinds.add_parser("text", help="encode texts next to sentence-transformers")
     text.add_argument("--source", type=Path, default=SHARED / "text" / "sst2" / "train.csv")
     text.add_argument("--encoder", help="hf:folder or name; absent, the one of the demonstration")
@@ -98,6 +101,18 @@ def main() -> int:
     args = parser().parse_args()
     done: int = args.run(args)
     return done
+
+
+def small_sets(args: argparse.Namespace) -> int:
+    """Compare a whole fit on a few photos with a plain script."""
+    from benchmarks.small import Small, compare
+
+    if not SHARED.is_dir():
+        return _refuse(f"{SHARED} is not there, which holds the photos and the weights.")
+    photos, more = SHARED / "images" / "hymenoptera", SHARED / "images" / "parrot.jpg"
+    work = args.work.resolve()
+    compare(Small(photos, more, SHARED / "weights" / WEIGHTS, work), work.parent / "small.json")
+    return 0
 
 
 def text_encoding(args: argparse.Namespace) -> int:

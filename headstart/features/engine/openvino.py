@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from headstart.errors import reason
+from headstart.features.engine import facts
 from headstart.features.engine.interface import (
     Engine,
     EngineError,
@@ -33,11 +34,11 @@ from headstart.features.engine.interface import (
 )
 from headstart.features.store import cache_folder
 from headstart.loading import openvino_graph as graph
+from headstart.runtime import known
 
 HINTS: Final = {"fp32": "f32", "bf16": "bf16"}
 STREAMS: Final = 2  # while one waits for its slowest thread, or for a decoder's, the other computes
 _trace: Final[Callable[..., Any]] = torch.jit.trace  # which has no types
-_TYPES: Final = "types.json"
 KEPT: Final = 4 << 30  # bytes of converted networks on disk; beyond it the longest unused go
 
 
@@ -186,14 +187,22 @@ def _model(
     path = folder / "model.xml"
     if path.exists():
         try:
+            types = facts.types(folder)
             model = _core().read_model(path)
-            kinds = json.loads((folder / _TYPES).read_text(encoding="utf-8"))
             os.utime(folder)
-            return model, {name: np.dtype(kind) for name, kind in kinds.items()}
+            return model, types
         except Exception:  # damaged: convert anew
             shutil.rmtree(folder, ignore_errors=True)
     model, types = _convert(stages, sample), _types(stages, sample)
     return _core().read_model(path) if _keep(model, types, folder) else model, types
+
+
+def kept(stages: nn.Module, sample: Any, key: Mapping[str, object] | None) -> str | None:
+    """A hash of the converted network as it was kept on disk; None where it wasn't.
+
+    One that has been damaged since is converted anew when it is read.
+    """
+    return None if key is None or _graphs(stages) else facts.digest(_folder(sample, key))
 
 
 def _folder(sample: Any, key: Mapping[str, object]) -> Path:
@@ -201,7 +210,7 @@ def _folder(sample: Any, key: Mapping[str, object]) -> Path:
 
     The precision is none of that: it is settled when the network is compiled.
     """
-    made_by = {"openvino": version(), "torch": torch.__version__}
+    made_by = {"openvino": version(), "torch": torch.__version__, **known.versions()}
     stages = {name: value for name, value in key.items() if name != "precision"}
     text = json.dumps([stages, layout(sample), made_by], sort_keys=True, default=str)
     return _kept_in() / blake2b(text.encode(), digest_size=16).hexdigest()
@@ -274,8 +283,7 @@ def _keep(model: Any, types: Mapping[str, np.dtype], folder: Path) -> bool:
         return False
     try:
         _library().save_model(model, beside / "model.xml", compress_to_fp16=False)
-        kinds = {name: kind.name for name, kind in types.items()}
-        (beside / _TYPES).write_text(json.dumps(kinds), encoding="utf-8")
+        facts.write(beside, types)
         os.replace(beside, folder)
     except Exception:  # a full disk comes as any kind of error; or another process was first
         shutil.rmtree(beside, ignore_errors=True)
