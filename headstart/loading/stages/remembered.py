@@ -5,9 +5,10 @@ Finding them takes several passes through the network, cutting it one trace.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
-from types import BuiltinFunctionType, FunctionType
+from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any, Final
 
 import torch
@@ -21,7 +22,11 @@ from headstart.runtime import known
 
 Parts = tuple[dict[str, nn.Module], nn.Module]
 _KIND: Final = "stages"
-_LIBRARIES: Final = ("torch", "torchvision", "timm", "transformers", "headstart")  # by version
+_LIBRARIES: Final = {  # whose version says what their code does
+    *("torch", "torchvision", "timm", "transformers", "headstart", "numpy"),
+    *sys.stdlib_module_names,
+    "builtins",
+}
 _PLAIN: Final = (bool, int, float, str, type(None), torch.dtype, torch.device)
 _DEEPEST: Final = 6
 _OWN: Final = ("_parameters", "_buffers", "_modules", "training")  # are in weights and names
@@ -91,7 +96,7 @@ def _structure(network: nn.Module) -> Iterator[str]:
 
 def _named(what: Any) -> str:
     module = str(what.__module__)
-    if module.partition(".")[0] not in (*_LIBRARIES, "builtins", "math", "_operator"):
+    if module.partition(".")[0] not in _LIBRARIES:
         raise _OthersCodeError(module)
     return f"{module}.{what.__qualname__}"
 
@@ -112,9 +117,11 @@ def _plain(value: Any, depth: int = 0) -> str:
         return _joined(sorted(_plain(each, depth + 1) for each in value))
     if isinstance(value, partial):
         return _joined(_plain(e, depth + 1) for e in (value.func, value.args, value.keywords))
+    if isinstance(value, MethodType):
+        return _named(value.__func__)
     if isinstance(value, FunctionType | BuiltinFunctionType | type):
         return _named(value)
-    return type(value).__qualname__
+    return _named(type(value))
 
 
 def _joined(parts: Iterable[str]) -> str:
