@@ -41,12 +41,9 @@ if TYPE_CHECKING:
     from headstart.pipeline.fetching import fetch
     from headstart.pipeline.options import Options
     from headstart.pipeline.suggesting import suggest
-    from headstart.results import Evaluation, Extracted, Plan, Result
+    from headstart.results import Evaluation, Exported, Extracted, Fetched, Plan, Reported, Result
     from headstart.results.comparison import Comparison
-    from headstart.results.exported import Exported
-    from headstart.results.fetched import Fetched
     from headstart.results.ranking import CheckedRanking, Ranking
-    from headstart.results.reported import Reported
     from headstart.runtime.progress import Progress, Silent, Terminal
     from headstart.serve import Prediction, Predictions, Predictor
 
@@ -58,12 +55,9 @@ _HOMES = {
     "Comparison": "results.comparison",
     "Dataset": "data",
     "Evidence": "evidence",
-    "Exported": "results.exported",
     "Featurizer": "pipeline.featurizer",
-    "Fetched": "results.fetched",
     "Options": "pipeline.options",
     "Ranking": "results.ranking",
-    "Reported": "results.reported",
     "Settings": "defaults",
     "Suggestion": "labelling",
     "Suggestions": "labelling",
@@ -71,7 +65,9 @@ _HOMES = {
 _HOMES |= dict.fromkeys(
     ("DataError", "HeadstartError", "UnknownNameError", "WeightsError"), "errors"
 )
-_HOMES |= dict.fromkeys(("Evaluation", "Extracted", "Plan", "Result"), "results")
+_HOMES |= dict.fromkeys(
+    ("Evaluation", "Exported", "Extracted", "Fetched", "Plan", "Reported", "Result"), "results"
+)
 _HOMES |= dict.fromkeys(("Progress", "Silent", "Terminal"), "runtime.progress")
 _HOMES |= dict.fromkeys(("Prediction", "Predictions", "Predictor"), "serve")
 __all__ = [

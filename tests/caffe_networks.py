@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from headstart.hubs.caffe import filling, reading
+from headstart.hubs.caffe import network as filling
+from headstart.hubs.caffe import reading
 from headstart.hubs.caffe.graph import select
 from headstart.hubs.caffe.network import build
 

@@ -29,6 +29,7 @@ from headstart.features.loaders import CachedLoader, RawLoader
 from headstart.features.plan import Work, measure
 from headstart.features.reading import Reader
 from headstart.features.store import FeatureStore, Rows, Shape
+from headstart.runtime import machine
 from headstart.runtime.progress import Silent
 from headstart.training import Splits, Training, loop, predict, train
 
@@ -118,6 +119,7 @@ def test_a_row_holds_all_of_them_and_is_read_as_the_same_mapping(pictures: Path)
         found.pooled()
 
 
+@pytest.mark.skipif(not machine.has_bf16(torch.device("cpu")), reason="multiplies in fp32 alone")
 def test_bf16_halves_all_and_keeps_truth_values(pictures: Path) -> None:
     exact, rounded = (stored(pictures, 2, each)[2].rows[np.arange(20)] for each in ("fp32", "bf16"))
     for name in ("p3", "p4"):

@@ -99,11 +99,11 @@ def test_a_saved_model_is_proved_by_folds_later(pictures: Path, tmp_path: Path) 
 
 def test_several_strategies_are_compared_on_the_folds(pictures: Path, tmp_path: Path) -> None:
     found = fit(pictures, tmp_path / "model", "auto", scratch=False, budget=300.0).evidence
-    assert {"feature-extraction", "last-stages", "lp-ft"} <= found.tried.keys()
+    assert {"feature-extraction", "last-stages", "lp-ft"} <= found.searched.keys()
     light = fit(pictures, tmp_path / "light", "auto", scratch=False).evidence
-    assert light.tried.keys() == {"feature-extraction", "last-stages"}
+    assert light.searched.keys() == {"feature-extraction", "last-stages"}
     count = len(list(pictures.rglob("*.png")))
-    assert all(len(arm.checked) == count for arm in found.tried.values())
+    assert all(len(arm.checked) == count for arm in found.searched.values())
 
 
 def test_a_budget_that_has_no_time_for_folds_still_makes_a_model(

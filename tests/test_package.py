@@ -1,4 +1,4 @@
-"""A package of another author: a kind of target, a task and a strategy, by entry points alone."""
+"""A package of another author: target, metric, task and strategy, by entry points alone."""
 
 from __future__ import annotations
 
@@ -15,26 +15,20 @@ from test_extending import ROOT, Installed
 
 PACKAGE = '''"""Grades from F to A, answered by a head of its own that a critic helps to train."""
 
-from copy import copy
-
 import numpy as np
 from torch import nn
 from torch.nn import functional
 
-from headstart.contracts import Step, Strategy, Targets, Task
-from headstart.errors import DataError
+from headstart.contracts import Mean, Step, Strategy, Targets, Task
 
-GRADES = "FEDCBA"
+GRADES = list("FEDCBA")
 
 
 class Grades(Targets):
     name, words = "grades", ("grade", "grades")
 
     def read(self, row):
-        text = "" if row.value is None else str(row.value).strip()
-        if text not in GRADES:
-            raise DataError(f"{row.place} has {text!r}, which is no grade. Correct the row.")
-        return text or None
+        return row.value if row.value in GRADES else None
 
     def names(self, path, items, columns):
         return tuple(columns)
@@ -46,13 +40,19 @@ class Grades(Targets):
         return "with a grade"
 
 
+class GradesOff(Mean):
+    name, kinds, less_is_better, bounds = "grades off", ("grades",), True, (0, 5)
+
+    def each(self, predictions, targets):
+        return np.abs(predictions - targets)[:, 0]
+
+
 class Grading(Task):
-    kind, metric, has_probe, width = "grades", "minus grades off", False, 0
+    kind, own_metric, has_probe = "grades", "grades:GradesOff", False
 
     def for_backbone(self, backbone):
-        own = copy(self)
-        own.width = backbone.feature_dim
-        return own
+        self.width = backbone.feature_dim
+        return self
 
     def head(self, feature_dim, labels):
         return nn.Sequential(nn.LayerNorm(self.width), nn.Linear(self.width, 1))
@@ -64,9 +64,6 @@ class Grading(Task):
 
     def naive(self, targets, labels):
         return targets.mean(axis=0)
-
-    def scores(self, outputs, targets):
-        return -np.abs(outputs - targets)[:, 0]
 
     def losses(self, outputs, targets):
         return ((outputs - targets) ** 2)[:, 0]
@@ -80,8 +77,7 @@ class Critic(Strategy):
         return 0
 
     def on_train_start(self, model):
-        self.critic = nn.LazyLinear(1)
-        self.critic(next(model.head.parameters())[None])
+        self.critic = nn.Linear(model.head[-1].in_features, 1)
 
     def modules(self):
         return {"critic": self.critic}
@@ -91,6 +87,8 @@ class Critic(Strategy):
 '''
 ENTRY_POINTS = """[headstart.targets]
 grades = grades:Grades
+[headstart.metrics]
+grades-off = grades:GradesOff
 [headstart.tasks]
 image-grading = grades:Grading
 [headstart.strategies]
@@ -130,14 +128,24 @@ def test_its_parts_go_the_whole_way(package: Installed, table: Path, tmp_path: P
     model = tmp_path / "model"
     said = package.headstart(
         *("fit", table, "-b", "seeded:convnet", "-s", "critic", "--targets", "grades"),
-        *("--epochs", "12", "--learning-rate", "0.01", "--no-scratch", "-o", model),
+        *(
+            "--epochs",
+            "12",
+            "--learning-rate",
+            "0.01",
+            "--no-scratch",
+            "--metric",
+            "grades-off",
+            "-o",
+            model,
+        ),
     )
-    assert "minus grades off" in said
+    assert "grades off" in said
     evidence = json.loads((model / "evidence.json").read_text())
     assert evidence["data"]["kind"] == "grades"
     assert "features" not in evidence["arms"] and "labels" not in evidence
     chosen, naive = (evidence["arms"][name]["value"] for name in ("chosen", "naive"))
-    assert evidence["strategy"] == "critic" and chosen > naive + 0.5
+    assert evidence["strategy"] == "critic" and chosen < naive - 0.5
     code = (
         "import sys, headstart as hs; m = hs.load(sys.argv[1]); print(m.task.width,"
         "type(m.model.head).__name__, *(p.answer['grade'] for p in m.predict(sys.argv[2:])))"
@@ -147,7 +155,7 @@ def test_its_parts_go_the_whole_way(package: Installed, table: Path, tmp_path: P
     assert int(width) > 0 and head == "Sequential"
     off = [abs("FEDCBA".index(grade) - place % 6) for place, grade in enumerate(grades)]
     assert np.mean(off) < 1
-    assert package.headstart("evaluate", model, table).startswith("minus grades off -")
+    assert package.headstart("evaluate", model, table).startswith("grades off ")
 
 
 @pytest.mark.slow

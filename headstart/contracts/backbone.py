@@ -99,9 +99,10 @@ class Backbone:
 
         from headstart.contracts.model import PooledStage
 
-        *_, (name, last) = self.stages.items()
-        if not isinstance(self.pool, nn.Identity) and not isinstance(last, PooledStage):
-            self.stages = {**self.stages, name: PooledStage(last, self.pool)}
+        if not isinstance(self.pool, nn.Identity):
+            *_, (name, last) = self.stages.items()
+            if not isinstance(last, PooledStage):
+                self.stages = {**self.stages, name: PooledStage(last, self.pool)}
 
     def unpooled(self) -> dict[str, nn.Module]:
         """The stages, the last without the pooling: it gives feature maps or token states."""

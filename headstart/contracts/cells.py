@@ -22,10 +22,10 @@ def number(value: Any) -> float | None:
     if isinstance(value, str) and "_" in value:
         return None
     try:
-        found = float(value)
+        parsed = float(value)
     except (ValueError, OverflowError):
         return None
-    return found if math.isfinite(found) else None
+    return parsed if math.isfinite(parsed) else None
 
 
 def is_blank(value: Any) -> bool:

@@ -43,9 +43,9 @@ class TrainingSet:
         """1 where an item has a label, else 0, (N, labels) float64; numbers as they are."""
         if self.shape.encoding is not Encoding.INDEX:
             return self.targets.astype(np.float64)
-        known = np.zeros((len(self.targets), self.shape.labels))
-        known[np.arange(len(known)), self.targets] = 1.0
-        return known
+        marks = np.zeros((len(self.targets), self.shape.labels))
+        marks[np.arange(len(marks)), self.targets] = 1.0
+        return marks
 
     def columns(self) -> Iterator[np.ndarray]:
         """The same by label, (N,) each, without holding all of them."""
@@ -84,7 +84,7 @@ class HeadFitter(ABC):
 
 def demand_tensors(
     state: Mapping[str, Tensor],
-    wanted: Mapping[str, tuple[str, ...]],
+    shapes: Mapping[str, tuple[str, ...]],
     sizes: Mapping[str, int],
     integers: Collection[str],
 ) -> dict[str, int]:
@@ -96,20 +96,22 @@ def demand_tensors(
     """
     import torch
 
-    found = dict(sizes)
-    differing = sorted(set(state) ^ set(wanted))
+    lengths = dict(sizes)
+    differing = sorted(set(state) ^ set(shapes))
     if differing:
         raise damaged(f"{differing[0]} is missing or left over")
-    for name, dimensions in wanted.items():
+    for name, dimensions in shapes.items():
         own = tuple(state[name].shape)
-        known = tuple(found.setdefault(d, size) for d, size in zip(dimensions, own, strict=False))
-        if len(own) != len(dimensions) or known != own or 0 in own:
+        expected = tuple(
+            lengths.setdefault(d, size) for d, size in zip(dimensions, own, strict=False)
+        )
+        if len(own) != len(dimensions) or expected != own or 0 in own:
             raise damaged(f"{name} has the shape {list(own)}")
         if state[name].dtype != (torch.int64 if name in integers else torch.float32):
             raise damaged(f"{name} is of {state[name].dtype}")
         if not torch.isfinite(state[name]).all():
             raise damaged(f"{name} holds numbers that are not finite")
-    return found
+    return lengths
 
 
 def damaged(why: str) -> WeightsError:

@@ -105,5 +105,5 @@ class Mean(Metric):
 
     def scores(self, predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """The number of each item, or minus that where less is better."""
-        found = self.each(predictions, targets)
-        return -found if self.less_is_better else found
+        values = self.each(predictions, targets)
+        return -values if self.less_is_better else values

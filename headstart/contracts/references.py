@@ -75,13 +75,13 @@ def build(make: Callable[..., T], options: Mapping[str, str], what: str) -> T:
     Raises HeadstartError for an unknown option, listing the known ones, and for a value of another
     type.
     """
-    known = {name: p for name, p in signature(make).parameters.items() if name != "self"}
+    parameters = {name: p for name, p in signature(make).parameters.items() if name != "self"}
     values: dict[str, Any] = {}
     for name, text in options.items():
-        if name not in known:
-            choices = ", ".join(known) or "none"
+        if name not in parameters:
+            choices = ", ".join(parameters) or "none"
             raise HeadstartError(f"{what} has no option {name!r}. Its options: {choices}.")
-        values[name] = _convert(text, known[name], f"{what}?{name}")
+        values[name] = _convert(text, parameters[name], f"{what}?{name}")
     return make(**values)
 
 

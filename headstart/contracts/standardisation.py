@@ -70,9 +70,9 @@ def principal_axes(inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if width <= count:
         lengths, directions = np.linalg.eigh(inputs.T @ inputs)
     else:
-        lengths, left = np.linalg.eigh(inputs @ inputs.T)
+        lengths, vectors = np.linalg.eigh(inputs @ inputs.T)
         scale = np.sqrt(np.maximum(lengths, np.finfo(inputs.dtype).tiny))
-        directions = inputs.T @ (left / scale)
+        directions = inputs.T @ (vectors / scale)
     sound = lengths > max(_SOUND, np.finfo(inputs.dtype).eps) * max(lengths[-1], 0.0)
     return lengths[sound], directions[:, sound]
 

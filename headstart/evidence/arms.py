@@ -170,8 +170,8 @@ def unchanged(model: Model, backbone: Backbone, frozen: int) -> bool:
     """
     whole = frozen >= len(model.stages)
     parts = with_pool(model.stages, model.pool) if whole else list(model.stages)[:frozen]
-    for trained, given in zip(parts, backbone.prefix(frozen), strict=True):
-        state = given.state_dict()
+    for trained, original in zip(parts, backbone.prefix(frozen), strict=True):
+        state = original.state_dict()
         for name, tensor in trained.state_dict().items():
             if not torch.equal(tensor.cpu(), state[name].cpu()):
                 return False

@@ -51,9 +51,9 @@ class _Row:
 
     def to_json(self) -> dict[str, Any]:
         value = self.value.to_json() if self.value else dict.fromkeys(("value", "low", "high"))
-        found = {"label": self.label, "items": self.items} | value
-        found["scratch"] = None if self.scratch is None else round(self.scratch, 5)
-        return found | {"change": self.change.to_json() if self.change else None}
+        entries = {"label": self.label, "items": self.items} | value
+        entries["scratch"] = None if self.scratch is None else round(self.scratch, 5)
+        return entries | {"change": self.change.to_json() if self.change else None}
 
 
 def by_class(
@@ -84,14 +84,14 @@ def by_class(
     if scratch is not None:
         without, using = task.scores(scratch, targets), task.scores(outputs, targets)
         gap = paired(without, using, seed).to_json()
-    found: dict[str, Any] = {"rows": [row.to_json() for row in rows], "confusion": None}
+    table: dict[str, Any] = {"rows": [row.to_json() for row in rows], "confusion": None}
     if kind.encoding is Encoding.INDEX and len(labels) <= WIDEST_CONFUSION:
         places = targets * len(labels) + outputs.argmax(axis=1)
         counts = np.bincount(places, minlength=len(labels) ** 2)
-        found["confusion"] = counts.reshape(len(labels), -1).tolist()
+        table["confusion"] = counts.reshape(len(labels), -1).tolist()
     if task.measure is not None:  # the rows are of what the kind of target is judged by as a rule
-        found["metric"] = _METRICS.get(kind.encoding, task.metric)
-    return found | {"hurt": hurt, "ntg": gap, "said": _said(rows, hurt, tested, kind.words)}
+        table["metric"] = _METRICS.get(kind.encoding, task.metric)
+    return table | {"hurt": hurt, "ntg": gap, "said": _said(rows, hurt, tested, kind.words)}
 
 
 def by_group(
@@ -162,12 +162,12 @@ def holm(chances: Mapping[str, float], tested: int) -> list[str]:
 
     Holm's step-down procedure (1979) at 5 %; the tests that aren't among `chances` found nothing.
     """
-    found = []
+    rejected = []
     for place, name in enumerate(sorted(chances, key=lambda name: chances[name])):
         if chances[name] * (tested - place) > 1 - LEVEL:
             break
-        found.append(name)
-    return found
+        rejected.append(name)
+    return rejected
 
 
 def sign_chance(change: np.ndarray) -> float:
@@ -181,56 +181,56 @@ def sign_chance(change: np.ndarray) -> float:
     return min(1.0, float(2 * tail / 2**count))
 
 
-def _rows(kind: Targets, judged: _Judged) -> list[_Row] | None:
+def _rows(kind: Targets, answers: _Judged) -> list[_Row] | None:
     """The rows of a table by name; None where the kind of target has none."""
     if kind.encoding is Encoding.INDEX:
-        return _classes(judged)
-    return _resampled(kind, judged)
+        return _classes(answers)
+    return _resampled(kind, answers)
 
 
-def _classes(judged: _Judged) -> list[_Row]:
+def _classes(answers: _Judged) -> list[_Row]:
     rows = []
-    for number, label in enumerate(judged.labels):
-        own = judged.targets == number
+    for number, label in enumerate(answers.labels):
+        own = answers.targets == number
         items = int(own.sum())
         if not items:
             rows.append(_Row(label, 0, None))
             continue
-        scores = [of_class(judged.task, arm[own], judged.targets[own]) for arm in judged.arms]
-        row = _Row(label, items, average(scores[0], judged.seed))
+        scores = [of_class(answers.task, arm[own], answers.targets[own]) for arm in answers.arms]
+        row = _Row(label, items, average(scores[0], answers.seed))
         if len(scores) > 1:
-            gain = paired(scores[0], scores[1], judged.seed)
+            gain = paired(scores[0], scores[1], answers.seed)
             chance = sign_chance(scores[0] - scores[1])
             row = replace(row, scratch=float(scores[1].mean()), change=gain, chance=chance)
         rows.append(row)
     return rows
 
 
-def _resampled(kind: Targets, judged: _Judged) -> list[_Row] | None:
+def _resampled(kind: Targets, answers: _Judged) -> list[_Row] | None:
     """A row for each name, from a measure of sums over items, which are resampled 2,000 times.
 
     A change's probability by chance is that of a normal distribution with the resamples' spread.
     None where the kind of target has no such sums.
     """
-    given = [
-        kind.sums(judged.task.decode(arm, judged.labels), judged.targets, judged.labels)
-        for arm in judged.arms
+    columns = [
+        kind.sums(answers.task.decode(arm, answers.labels), answers.targets, answers.labels)
+        for arm in answers.arms
     ]
-    if not given[0]:
+    if not columns[0]:
         return None
-    measure, items = kind.measure, np.full(len(judged.labels), len(judged.targets))
+    measure, items = kind.measure, np.full(len(answers.labels), len(answers.targets))
     if kind.encoding is Encoding.MARKS:
-        items = (judged.targets > 0).sum(axis=0)
-    whole = [measure([part.sum(axis=0) for part in arm]) for arm in given]
+        items = (answers.targets > 0).sum(axis=0)
+    whole = [measure([part.sum(axis=0) for part in arm]) for arm in columns]
     blocks = [
-        [measure([weights @ part for part in arm]) for arm in given]
-        for weights in drawn(len(judged.targets), judged.seed)
+        [measure([weights @ part for part in arm]) for arm in columns]
+        for weights in drawn(len(answers.targets), answers.seed)
     ]
-    resampled = [np.concatenate([block[arm] for block in blocks]) for arm in range(len(given))]
+    resampled = [np.concatenate([block[arm] for block in blocks]) for arm in range(len(columns))]
     rows = []
-    for column, label in enumerate(judged.labels):
+    for column, label in enumerate(answers.labels):
         row = _Row(label, int(items[column]), _bounds(whole[0][column], resampled[0][:, column]))
-        if len(given) > 1 and row.value:
+        if len(columns) > 1 and row.value:
             changes = resampled[0][:, column] - resampled[1][:, column]
             change = _bounds(whole[0][column] - whole[1][column], changes)
             scratch = float(whole[1][column]) if change else None
@@ -254,12 +254,12 @@ def _chance(change: Interval | None, changes: np.ndarray) -> float:
 
 def _said(rows: Sequence[_Row], hurt: Sequence[str], tested: int, words: tuple[str, str]) -> str:
     one, many = words
-    known = [(row.value.value, row.label) for row in rows if row.value]
-    if not known:
+    measured = [(row.value.value, row.label) for row in rows if row.value]
+    if not measured:
         return f"No {one} has test items to judge it by."
-    value, label = min(known)
-    said = f"The lowest {one} is {label!r} at {value:.3f}."
+    value, label = min(measured)
+    sentence = f"The lowest {one} is {label!r} at {value:.3f}."
     if tested:
         names = ", ".join(map(repr, hurt)) or f"no {one} beyond chance"
-        said += f" The transfer hurts {names} ({tested} {one if tested == 1 else many} tested)."
-    return said
+        sentence += f" The transfer hurts {names} ({tested} {one if tested == 1 else many} tested)."
+    return sentence

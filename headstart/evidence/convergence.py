@@ -65,16 +65,16 @@ def _said(chosen: Course, scratch: Course | None, naive: float, sign: int) -> st
     ours, theirs, shown = chosen.reaches(score), scratch.reaches(score), sign * score
     if ours is None:  # the model kept is not one of the rows, such as a blend
         return f"No row of the transfer's training has the score {shown:.3f} that it is asked for."
-    told = f"The transfer reaches 90 % of its final gain over the naive model ({shown:.3f})"
+    sentence = f"The transfer reaches 90 % of its final gain over the naive model ({shown:.3f})"
     if theirs is None:
         last = scratch.points()[-1]
-        return f"{told} {_when(ours)}; scratch never reaches it {_within(last)}."
+        return f"{sentence} {_when(ours)}; scratch never reaches it {_within(last)}."
     if theirs["steps"] == 0:
-        return f"{told} {_when(ours)}; scratch has it before its first step."
+        return f"{sentence} {_when(ours)}; scratch has it before its first step."
     if ours["steps"] == 0:
-        return f"{told} {_when(ours)}; scratch takes {_cost(theirs)} to reach the same score."
+        return f"{sentence} {_when(ours)}; scratch takes {_cost(theirs)} to reach the same score."
     steps, seconds = (_part(ours[name], theirs[name], name) for name in ("steps", "seconds"))
-    return f"{told} in {steps} ({seconds}) that scratch takes to reach the same score."
+    return f"{sentence} in {steps} ({seconds}) that scratch takes to reach the same score."
 
 
 def _part(ours: float, theirs: float, what: str) -> str:

@@ -68,18 +68,18 @@ def answers(head: nn.Module, features: np.ndarray) -> np.ndarray:
 
 def _training_set(experiment: Experiment, train: Examples) -> TrainingSet:
     """Examples as heads want them: numbers standardised, items weighed as their labels are."""
-    (features, targets), given = train, experiment.task_settings
+    (features, targets), settings = train, experiment.task_settings
     encoding = kind_named(experiment.task.kind).encoding
     if encoding is Encoding.OTHER:
         raise HeadstartError(
             f"A head of the catalog can't answer with {experiment.task.kind}. "
             "Leave out --head, so that the task's own is fitted."
         )
-    if encoding is Encoding.AMOUNTS and given:
-        targets = (targets - np.array(given["mean"])) / np.array(given["scale"])
+    if encoding is Encoding.AMOUNTS and settings:
+        targets = (targets - np.array(settings["mean"])) / np.array(settings["scale"])
     weights = np.ones(len(targets))
-    if encoding is Encoding.INDEX and given.get("weights"):
-        weights = np.array(given["weights"])[targets]
+    if encoding is Encoding.INDEX and settings.get("weights"):
+        weights = np.array(settings["weights"])[targets]
     return TrainingSet(
         features, targets, weights, Shape(encoding, features.shape[1], len(experiment.labels))
     )

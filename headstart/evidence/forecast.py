@@ -104,11 +104,11 @@ def fit(counts: tuple[int, ...], errors: np.ndarray) -> Law:
     def loss(decay: float) -> float:
         return _line(spots**-decay, errors, weights)[2]
 
-    tried = np.geomspace(*_DECAYS, _GRID)
-    best = int(np.argmin([loss(decay) for decay in tried]))
-    near = tried[max(0, best - 1)], tried[min(_GRID - 1, best + 1)]
+    decays = np.geomspace(*_DECAYS, _GRID)
+    best = int(np.argmin([loss(decay) for decay in decays]))
+    near = decays[max(0, best - 1)], decays[min(_GRID - 1, best + 1)]
     refined = minimize_scalar(loss, bounds=near, method="bounded", options={"xatol": 1e-7})
-    decay = float(refined.x) if refined.fun < loss(tried[best]) else float(tried[best])
+    decay = float(refined.x) if refined.fun < loss(decays[best]) else float(decays[best])
     floor, scale, _ = _line(spots**-decay, errors, weights)
     return Law(floor, scale, decay)
 

@@ -53,23 +53,23 @@ def inspection(
     items = [item for split in learned for item in split.items]
     features = np.concatenate([split.features for split in learned])
     targets = np.concatenate([split.targets for split in learned])
-    found: dict[str, Any] = dict.fromkeys(("mistakes", "ambiguous", "suspects"))
+    entries: dict[str, Any] = dict.fromkeys(("mistakes", "ambiguous", "suspects"))
     if kind_named(kind).encoding is Encoding.INDEX:
-        found = {
+        entries = {
             "mistakes": mistakes(outputs, test.targets, names, labels),
             "ambiguous": ambiguous(outputs, test.targets, names, labels),
             "suspects": suspects(features, targets, [item.id for item in items], labels, seed),
         }
-    shown = {row["id"] for rows in found.values() for row in rows or ()}
-    known = {item.id for item in items}  # all of them, where each was held out by a fold
-    new = [place for place, item in enumerate(test.items) if item.id not in known]
+    shown = {row["id"] for rows in entries.values() for row in rows or ()}
+    ids = {item.id for item in items}  # all of them, where each was held out by a fold
+    new = [place for place, item in enumerate(test.items) if item.id not in ids]
     everything = [*items, *(test.items[place] for place in new)]
     features = np.concatenate([features, test.features[new]])
     places = [place for place, item in enumerate(everything) if item.id in shown]
-    given = [everything[place].id for place in places]
-    near = nearest(features[places], given, train.features, [item.id for item in train.items])
+    pool = [everything[place].id for place in places]
+    near = nearest(features[places], pool, train.features, [item.id for item in train.items])
     targets = np.concatenate([targets, test.targets[new]])
-    return found | {"nearest": near, "map": feature_map(features, targets, everything, seed)}
+    return entries | {"nearest": near, "map": feature_map(features, targets, everything, seed)}
 
 
 def mistakes(
@@ -113,23 +113,23 @@ def suspects(
     more than 5,000 items a share of each class is searched.
     """
     places = np.sort(nested(targets, seed)[:SEARCHED])
-    given = targets[places]
-    if len(np.unique(given)) < 2:
+    observed = targets[places]
+    if len(np.unique(observed)) < 2:
         return []
-    chances = held_out_shares(features[places], given)
-    rows = np.arange(len(given))
-    own = chances[rows, given]
-    counts = np.bincount(given, minlength=chances.shape[1])
-    usual = np.bincount(given, own, chances.shape[1]) / np.maximum(counts, 1)
+    chances = held_out_shares(features[places], observed)
+    rows = np.arange(len(observed))
+    own = chances[rows, observed]
+    counts = np.bincount(observed, minlength=chances.shape[1])
+    usual = np.bincount(observed, own, chances.shape[1]) / np.maximum(counts, 1)
     reached = (chances >= usual) & (counts >= _FEWEST)
-    doubted = (own < usual[given]) & reached.any(axis=1)
+    doubted = (own < usual[observed]) & reached.any(axis=1)
     likely = np.where(reached, chances, -1.0).argmax(axis=1)
-    missing = 1 - own / usual[given]
+    missing = 1 - own / usual[observed]
     order = np.argsort(-np.where(doubted, missing, -1.0), kind="stable")
     return [
         {
             "id": names[places[row]],
-            "label": labels[given[row]],
+            "label": labels[observed[row]],
             "likely": labels[likely[row]],
             "score": round(float(missing[row]), 5),
         }
@@ -195,28 +195,28 @@ def _plane(features: np.ndarray, seed: int) -> np.ndarray:
     centred = features.astype(np.float64) - features.mean(axis=0, dtype=np.float64)
     centred /= np.abs(centred).max(initial=0.0) or 1.0
     axes = _principal(centred, seed)
-    found = axes[:, :2]
+    points = axes[:, :2]
     if len(features) >= 10 and axes.any():
         perplexity = min(_PERPLEXITY, (len(features) - 1) / 3)
-        start = 1e-4 * found / (found[:, 0].std() or 1.0)
+        start = 1e-4 * points / (points[:, 0].std() or 1.0)
         solver = TSNE(
             2, init=start.astype(np.float32), perplexity=perplexity, max_iter=_STEPS,
             learning_rate="auto", random_state=seed % 2**32,
         )  # fmt: skip
-        found = solver.fit_transform(axes.astype(np.float32))
-    return np.asarray(found, dtype=np.float64)
+        points = solver.fit_transform(axes.astype(np.float32))
+    return np.asarray(points, dtype=np.float64)
 
 
 def _principal(centred: np.ndarray, seed: int) -> np.ndarray:
     """Coordinates along the first principal axes, (N, 2 to 50), each axis' largest one positive."""
     from sklearn.utils.extmath import randomized_svd
 
-    wanted = min(_AXES, *centred.shape)
-    left, lengths, _ = randomized_svd(centred, wanted, random_state=seed % 2**32)
-    found = left * lengths
-    tips = np.take_along_axis(found, np.abs(found).argmax(axis=0)[None], axis=0)
-    found = found * np.where(tips < 0, -1.0, 1.0)
-    return np.pad(found, ((0, 0), (0, max(0, 2 - wanted))))
+    dimensions = min(_AXES, *centred.shape)
+    vectors, lengths, _ = randomized_svd(centred, dimensions, random_state=seed % 2**32)
+    components = vectors * lengths
+    tips = np.take_along_axis(components, np.abs(components).argmax(axis=0)[None], axis=0)
+    components = components * np.where(tips < 0, -1.0, 1.0)
+    return np.pad(components, ((0, 0), (0, max(0, 2 - dimensions))))
 
 
 def _rows(

@@ -93,14 +93,14 @@ def transfer_curve(
     task: Task,
     labels: Labels,
     examples: Mapping[str, Examples],
-    known: np.ndarray,
+    full: np.ndarray,
     draws: int = DRAWS,
     seed: int = 0,
     until: Budget | None = None,
 ) -> Curve:
     """The task's probe on stored features of fewer and fewer training items.
 
-    `examples` holds features and targets of train, validation and test; `known` (N,) is what the
+    `examples` holds features and targets of train, validation and test; `full` (N,) is what the
     probe on all of them scored on test, and is not fitted again. Subsets are nested and keep each
     label's share; validation shrinks with them, since its labels are labels too. After the first
     draw the rest are left out where the budget `until` is over.
@@ -119,13 +119,13 @@ def transfer_curve(
             share = max(len(labels), round(len(checked) * count / len(targets)))
             parts = {"train": order[:count], "validation": checked[:share]}
             row.append(_probed(task, labels, examples, parts))
-        rows.append([*row, known])
+        rows.append([*row, full])
     return Curve((*fit, len(targets)), np.array(rows), seed, task.sign)
 
 
 def scratch_curve(
     targets: np.ndarray,
-    known: np.ndarray,
+    full: np.ndarray,
     train_at: TrainAt,
     seconds: float,
     until: Budget,
@@ -133,7 +133,7 @@ def scratch_curve(
 ) -> tuple[Curve, str]:
     """The network from random weights on a quarter and a half of the training items, and on all.
 
-    `known` (N,) are the test scores of scratch with all labels, which took `seconds`; `train_at`
+    `full` (N,) are the test scores of scratch with all labels, which took `seconds`; `train_at`
     trains on the given positions of the subsets that the transfer curve's first draw has. A count
     for which too little of `until` is left is skipped: a network that was cut off would flatter
     the transfer. Answers with a sentence on what was skipped, empty where nothing was.
@@ -151,7 +151,7 @@ def scratch_curve(
             skipped.append(count)
         else:
             scores_at[count] = scores
-    scores_at[total] = known
+    scores_at[total] = full
     curve = Curve(tuple(scores_at), np.array([list(scores_at.values())]), seed)
     if not skipped:
         return curve, ""
@@ -246,13 +246,13 @@ def _sentence(need: _Need, low: float | None, high: float | None) -> str:
             f"The transfer with {ours} labels is no better than scratch with {theirs}, the fewest "
             f"tried: scratch needs less than {need.ratio:.2f} x the labels{_spread(low, high)}."
         )
-    told = (
+    sentence = (
         f"Scratch with {theirs} labels does as well as the transfer with {ours}: it needs "
         f"{need.ratio:.2g} x the labels{_spread(low, high)}."
     )
     if (low or 0.0) <= 1.0 <= (high or inf):
-        told += " That is no evidence that the transfer saves labels."
-    return told
+        sentence += " That is no evidence that the transfer saves labels."
+    return sentence
 
 
 def _spread(low: float | None, high: float | None) -> str:

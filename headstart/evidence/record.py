@@ -70,15 +70,15 @@ def choose(arms: Mapping[str, Arm]) -> str:
     takes its place only where it is better by more than a standard error; nor is another head than
     that which was asked for, which gives way only to a better one.
     """
-    *others, asked = arms
+    *others, requested = arms
     simpler = [
         name
         for name in others
-        if name != "scratch" or clearly(arms[name].checked, arms[asked].checked)
+        if name != "scratch" or clearly(arms[name].checked, arms[requested].checked)
     ]
-    best = max(simpler, key=lambda name: arms[name].selection_key, default=asked)
-    ahead = arms[best].selection_key[0] - arms[asked].selection_key[0]
-    return best if ahead > 0 or (ahead == 0 and arms[asked].steps) else asked
+    best = max(simpler, key=lambda name: arms[name].selection_key, default=requested)
+    ahead = arms[best].selection_key[0] - arms[requested].selection_key[0]
+    return best if ahead > 0 or (ahead == 0 and arms[requested].steps) else requested
 
 
 def simplest(arms: Mapping[str, Arm]) -> str:
@@ -125,10 +125,10 @@ class Evidence:
     warnings: list[str] = field(default_factory=list)
     ranking: Mapping[str, Any] | None = None  # of the backbones, where there were several
     by_seed: Mapping[str, np.ndarray] | None = None  # scores (seeds, N) of chosen and scratch
-    tried: Mapping[str, Arm] = field(default_factory=dict)  # what the strategy was chosen from
+    searched: Mapping[str, Arm] = field(default_factory=dict)  # what the strategy was chosen from
     findings: Mapping[str, Any] = field(default_factory=dict)  # labels, convergence, classes …
     baselines: tuple[str, ...] = ("naive",)  # arms that any user has without a network
-    made: Mapping[str, Any] | None = None  # where it comes from: command, date, versions
+    provenance: Mapping[str, Any] | None = None  # where it comes from: command, date, versions
     epoch: int = 0  # steps of one pass over the training items, where it is known
     folds: Folds | None = None  # where every item was once held out
     clusters: np.ndarray | None = None  # (N,) of the held-out items: which belong together
@@ -156,8 +156,8 @@ class Evidence:
             return None
         if self.by_seed is not None:
             return seeds(self.by_seed["chosen"], self.by_seed["scratch"], self.seed)
-        found = self.compared(self.transferred, self.arms["scratch"])
-        return widened(found, more=_NORMAL * self.luck) if self.luck else found
+        difference = self.compared(self.transferred, self.arms["scratch"])
+        return widened(difference, more=_NORMAL * self.luck) if self.luck else difference
 
     @property
     def luck(self) -> float:
@@ -194,8 +194,8 @@ class Evidence:
         """What an arm scores, for other items than the held-out ones."""
         if self.resampling is None or "test" not in arm.outputs:
             return interval(arm, self.seed, self.folds, self.clusters, self.sign)
-        found = self.resampling.interval(arm.outputs["test"])
-        return found if self.folds is None else found.moved(self.sign * float(arm.scores.mean()))
+        own = self.resampling.interval(arm.outputs["test"])
+        return own if self.folds is None else own.moved(self.sign * float(arm.scores.mean()))
 
     def compared(self, arm: Arm, other: Arm) -> Interval:
         """How much better one arm is than another, for other items than the held-out ones."""
@@ -274,15 +274,15 @@ class Evidence:
         if self.sign < 0:
             record["less_is_better"] = True
         record |= self.findings
-        if self.made is not None:
-            record["made"] = dict(self.made)
+        if self.provenance is not None:
+            record["made"] = dict(self.provenance)
         if self.by_seed is not None:
             record["by_seed"] = {
                 who: (self.sign * scores.mean(axis=1)).round(5).tolist()
                 for who, scores in self.by_seed.items()
             }
-        if self.tried:
-            record["tried"] = {name: self._tried(arm) for name, arm in self.tried.items()}
+        if self.searched:
+            record["tried"] = {name: self._tried(arm) for name, arm in self.searched.items()}
         if self.ranking is not None:
             record["ranking"] = dict(self.ranking)
         if self.dropped is not None:

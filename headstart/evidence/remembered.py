@@ -55,11 +55,11 @@ class Memory:
             with safe_open(self.place, framework="pt") as file:
                 record = json.loads(file.metadata()["training"])
                 state = {name: file.get_tensor(name) for name in file.keys()}
-            found = self._outcome(record, state), str(record["protocol"])
+            outcome = self._outcome(record, state), str(record["protocol"])
             os.utime(self.place)
         except (OSError, SafetensorError, HeadstartError, ValueError, LookupError, TypeError):
             return None  # there is none, or it is damaged: it is trained anew
-        return found
+        return outcome
 
     def remember(self, result: ArmResult, protocol: str) -> None:
         """Keep a network that was trained to its end. Never raises as the cache can't be written.

@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from headstart.loading.openvino_runtime import EXACT as EXACT
 from headstart.loading.openvino_runtime import compiled as compiled
 from headstart.loading.openvino_runtime import library as library
-from headstart.loading.openvino_runtime import reason as reason
 
 
 @final
@@ -45,13 +44,13 @@ class Graph(nn.Module):
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Pictures (N, C, H, W) -> activations (N, …) in float32, without gradients."""
-        given = pictures.detach().to("cpu", torch.float32).contiguous().numpy()
+        items = pictures.detach().to("cpu", torch.float32).contiguous().numpy()
         with self._lock:
             ready = self._ready()
             whole = ready.inputs[0].partial_shape[0].is_dynamic
-            batches = [given] if whole else np.split(given, len(given))
-            found = [np.array(ready([batch])[0]) for batch in batches]
-        return torch.from_numpy(np.concatenate(found)).to(pictures.device)
+            batches = [items] if whole else np.split(items, len(items))
+            answers = [np.array(ready([batch])[0]) for batch in batches]
+        return torch.from_numpy(np.concatenate(answers)).to(pictures.device)
 
     def _ready(self) -> Any:
         """The compiled network: that of before, unless the constants were written since."""
@@ -61,9 +60,9 @@ class Graph(nn.Module):
         return self._compiled[1]
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Graph:
-        made = Graph(self.xml, self.constants.clone())
-        made.training = self.training
-        return made
+        copy = Graph(self.xml, self.constants.clone())
+        copy.training = self.training
+        return copy
 
 
 def joined(first: Any, second: Any) -> Any:

@@ -60,7 +60,7 @@ def finish(proof: Proof, workspace: Workspace, stage: Stage = ENDED) -> tuple[Re
     """
     search, arm = proof.search, proof.model.arm
     evidence = measured(proof, stage)
-    evidence.made = _made(proof, workspace)
+    evidence.provenance = _made(proof, workspace)
     model = _calibrated(proof.model.model, evidence)
     own = arm.strategy != "scratch"
     backbone = search.backbone if own else random_init(search.backbone)()
@@ -102,7 +102,7 @@ def measured(proof: Proof, stage: Stage = ENDED) -> Evidence:
             "The backbone was chosen with all items in view, which flatters the scores a little. "
             "Name it with -b to have folds judge it alone."
         )
-    evidence.tried = search.compared
+    evidence.searched = search.compared
     evidence.warnings += proof.doubts()
     evidence.by_seed = over_seeds(proof) if stage.ended else None
     evidence.findings = proof.findings(stage.level)

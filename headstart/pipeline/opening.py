@@ -26,7 +26,7 @@ from headstart.serve.running import WithoutTorch
 
 if TYPE_CHECKING:  # so that a saved model answers without torch
     from headstart.contracts.model import Model
-    from headstart.results.reported import Reported
+    from headstart.results import Reported
 
 
 def load(folder: str | Path, device: str = "auto") -> Predictor:
@@ -199,7 +199,7 @@ def reported(folder: str | Path) -> Reported:
     Raises HeadstartError where there is no model, or its evidence can't be read.
     """
     from headstart.report.page import FILE, write_page
-    from headstart.results.reported import Reported
+    from headstart.results import Reported
 
     place = Path(folder)
     artifact.read(place)

@@ -25,7 +25,7 @@ from headstart.pipeline.pictures import pictured
 from headstart.pipeline.provenance import Name, called, provenance
 from headstart.plan import overlap
 from headstart.report.page import write_page
-from headstart.results.reported import Reported
+from headstart.results import Reported
 from headstart.runtime.progress import Show, as_progress
 from headstart.serve import Predictor
 

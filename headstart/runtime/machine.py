@@ -44,10 +44,10 @@ def accelerator(settings: Settings, parameters: int) -> Accelerator:
     Raises HeadstartError for a setting that is not known or not possible here.
     """
     where = device(settings.device)
-    wanted = settings.precision == "bf16" or (
+    bf16 = settings.precision == "bf16" or (
         settings.precision == "auto" and has_bf16(where) and parameters >= WORTH_BF16
     )
     AcceleratorState._reset_state(
         reset_partial_state=True
     )  # an earlier run may have had other settings
-    return Accelerator(mixed_precision="bf16" if wanted else "no", cpu=where.type == "cpu")
+    return Accelerator(mixed_precision="bf16" if bf16 else "no", cpu=where.type == "cpu")

@@ -100,9 +100,9 @@ class Workspace:
     def claim_proof(self, run: Mapping[str, Any]) -> None:
         """Say what a proof is of; checkpoints stay if the run that left them was of the same."""
         try:
-            found = json.loads((self.folder / "run.json").read_text(encoding="utf-8"))
-            same = bool(found) and all(
-                found.get(name, value) == value for name, value in run.items()
+            record = json.loads((self.folder / "run.json").read_text(encoding="utf-8"))
+            same = bool(record) and all(
+                record.get(name, value) == value for name, value in run.items()
             )
         except (OSError, ValueError, AttributeError):
             same = False
@@ -121,10 +121,10 @@ class Workspace:
 
         Whoever opens OUT finds the one or the other, whole. Files of others stay there.
         """
-        known = self._known()
+        entries = self._known()
         files = sorted(each.name for each in self._draft.iterdir())
         if (self._draft / _RECORD).exists():
-            records = [*known["records"], _hash(self._draft)]
+            records = [*entries["records"], _hash(self._draft)]
             self._write(self._handed.name, {"records": records, "files": files})
         if not self.handed_over:
             if self.out.is_dir():
@@ -133,7 +133,7 @@ class Workspace:
             return self.out
         _exchange(self._draft, self.out)
         for entry in self._draft.iterdir():
-            if entry.name not in (*known["files"], *files):
+            if entry.name not in (*entries["files"], *files):
                 os.replace(entry, self.out / entry.name)
         shutil.rmtree(self._draft)
         return self.out
@@ -167,8 +167,8 @@ class Workspace:
     def _known(self) -> dict[str, list[str]]:
         """The hashes of records that were handed over, and the names of the last one's files."""
         try:
-            found = json.loads(self._handed.read_text(encoding="utf-8"))
-            return {"records": list(found["records"]), "files": list(found["files"])}
+            entries = json.loads(self._handed.read_text(encoding="utf-8"))
+            return {"records": list(entries["records"]), "files": list(entries["files"])}
         except (OSError, ValueError, LookupError, TypeError):
             return {"records": [], "files": []}
 
@@ -178,8 +178,8 @@ class Workspace:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        kept = self.folder.is_dir() and any(self.folder.rglob("*.checkpoint"))
-        if self.folder.is_dir() and not kept and not self.handed_over:
+        resumable = self.folder.is_dir() and any(self.folder.rglob("*.checkpoint"))
+        if self.folder.is_dir() and not resumable and not self.handed_over:
             shutil.rmtree(self.folder, ignore_errors=True)
         self._unlock()
 

@@ -42,11 +42,11 @@ def _convolved(
     stride: int | Sequence[int] = 1,
     padding: int | str | Sequence[int] = 0,
     *others: Any,
-    **named: Any,
+    **keywords: Any,
 ) -> Tensor:
     """A convolution (N, C, H, W) -> (N, D, H', W'), its parameters named as torch names them."""
     down, right = (stride, stride) if isinstance(stride, int) else (*stride, *stride)[:2]
     pointwise = tuple(weight.shape[2:]) == (1, 1) and padding in (0, (0, 0), [0, 0], (0,), "valid")
     if pointwise and down * right > 1 and input.dim() == 4 and input.shape[1] % _BLOCK:
         input, stride = input[:, :, ::down, ::right], 1
-    return torch.conv2d(input, weight, bias, stride, padding, *others, **named)
+    return torch.conv2d(input, weight, bias, stride, padding, *others, **keywords)

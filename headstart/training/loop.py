@@ -96,8 +96,10 @@ class _Run:
         on_device(self.model, self.session.accelerator.device)
         self.moving.to(self.session.accelerator.device)
         fused = self.session.accelerator.device.type in ("cpu", "cuda")
-        given = groups(self.model, self.strategy, self.moving.own(), self.recipe)
-        self.optimizer = torch.optim.AdamW(given, lr=self.recipe.learning_rate, fused=fused)
+        parameter_groups = groups(self.model, self.strategy, self.moving.own(), self.recipe)
+        self.optimizer = torch.optim.AdamW(
+            parameter_groups, lr=self.recipe.learning_rate, fused=fused
+        )
         first = self._resume()
         started = saved = time.monotonic()
         total = (self.recipe.epochs - first) * self._steps_per_epoch()

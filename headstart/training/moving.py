@@ -95,8 +95,8 @@ class Moving:
             own = {f"{place}.{n}": each for n, each in module.named_parameters(recurse=False)}
             tensors |= {name: each for name, each in own.items() if name in self.fixed}
             if own and own.keys() <= self.fixed:
-                named = module.named_buffers(recurse=False)
-                tensors |= {f"{place}.{name}": each for name, each in named}
+                buffers = module.named_buffers(recurse=False)
+                tensors |= {f"{place}.{name}": each for name, each in buffers}
         return digest(tensors) if tensors else ""
 
 

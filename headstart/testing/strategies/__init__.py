@@ -6,11 +6,10 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from headstart.contracts import Strategy
-from headstart.testing.demands import constructor_only_stores, instance
 from headstart.testing.strategies import answers, training
 
+CONTRACT: Final = Strategy
 CHECKS: Final[tuple[Callable[[Strategy], None], ...]] = (
-    constructor_only_stores,
     answers.says_when_to_use_it,
     answers.defines_no_earlier_hook,
     answers.says_how_many_stages_are_frozen,
@@ -27,7 +26,6 @@ CHECKS: Final[tuple[Callable[[Strategy], None], ...]] = (
 )
 
 
-def subject(part: Any, example: Any) -> Strategy:
+def subject(strategy: Strategy, example: Any) -> Strategy:
     """What the checks take."""
-    strategy: Strategy = instance("strategies", part, Strategy)
     return strategy

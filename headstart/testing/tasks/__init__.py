@@ -8,13 +8,13 @@ from typing import Any, Final
 import numpy as np
 
 from headstart.contracts import Task
-from headstart.errors import ContractError
-from headstart.testing.demands import instance
+from headstart.testing.demands import demand
 from headstart.testing.tasks import answers, training
 from headstart.testing.tasks.sample import THREE, Sample
 
+CONTRACT: Final = Task
 CHECKS: Final[tuple[Callable[[Sample], None], ...]] = (
-    training.is_documented_and_names_its_metric,
+    training.names_its_metric,
     training.a_step_answers_outputs_loss_features_and_targets,
     training.a_step_enters_at_the_boundary_of_its_batch,
     training.a_loss_stays_in_full_precision,
@@ -28,15 +28,14 @@ CHECKS: Final[tuple[Callable[[Sample], None], ...]] = (
 )
 
 
-def subject(part: Any, example: Any) -> Sample:
+def subject(task: Task, example: Any) -> Sample:
     """What the checks take. Raises ContractError for a kind of target that needs an example."""
-    task: Task = instance("tasks", part, Task)
     if example is not None:
         three, labels = example
         return Sample(task, np.asarray(three), tuple(labels))
-    if task.kind not in THREE:
-        raise ContractError(
-            f"{type(task).__name__} answers with {task.kind!r}, of which no examples are known. "
-            "Give example=(targets of three items that differ, names of the outputs)."
-        )
+    demand(
+        task.kind in THREE,
+        f"answers with {task.kind!r}, of which no examples are known. "
+        "Give example=(targets of three items that differ, names of the outputs).",
+    )
     return Sample(task, THREE[task.kind], ("ant", "bee", "cat"))
