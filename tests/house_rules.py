@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TypeVar
 
 FOUNDATION = ("errors", "contracts", "defaults", "runtime", "loading")  # in this order
-PARTS = {"heads", "hubs", "metrics", "modalities", "targets", "tasks", "strategies"}
+PARTS = {"adaptations", "heads", "hubs", "metrics", "modalities", "targets", "tasks", "strategies"}
 FLOW = (
-    *("data", "features", "transferability", "training", "evidence"),
+    *("data", "features", "transferability", "training", "evidence", "adaptation"),
     *("report", "artifact", "plan", "results"),
 )
 ROOMS = set(FOUNDATION)
@@ -48,6 +48,7 @@ OWNERS: dict[str, str | tuple[str, ...]] = {  # a heavy library -> the one file 
     "nibabel": "modalities/image/nifti",
     "onnx": "hubs/graph/",
     "onnx2torch": "hubs/graph/",
+    "ot": "adaptations/transport",
     "openvino": "loading/openvino_graph",
     "pandas": "serve/predictions",
     "peft": ("strategies/lora", "hubs/huggingface/adapters"),  # adds adapters; merges them

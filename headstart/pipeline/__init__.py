@@ -12,6 +12,7 @@ from headstart.data import data_of, demand_data, load_labelled
 from headstart.defaults import Settings
 from headstart.evidence.by_class import of_class
 from headstart.listing import backbones
+from headstart.pipeline.adapting import adapted, demand_adaptable, target_of
 from headstart.pipeline.comparing import compare
 from headstart.pipeline.extraction import cache_features, export_features, plan_features
 from headstart.pipeline.later import planned, prove
@@ -72,9 +73,13 @@ def fit(
     answers with what is known (`stopped`). A run that was killed goes on where it stopped when it
     is called again with the same arguments, and `prove` goes on with the proof alone. `data` is a
     path, or what `headstart.data.data_of` takes, as (X, y); keywords are settings, and count before
-    those of `settings`. Raises HeadstartError for anything the user can mend.
+    those of `settings`. With `adapt_to`, a path or what `predict` takes, the model answers on those
+    data, whose labels, if there are any, nothing learns from (`headstart.pipeline.adapting`).
+    Raises HeadstartError for anything the user can mend.
     """
+    target, options = target_of(options)
     data, chosen = data_of(data), settings_of(settings, options)
+    strategy = demand_adaptable(chosen, strategy)
     inputs = {"data": str(data), "backbone": backbone, "strategy": strategy}
     following = follow(chosen, as_progress(progress), Path(out), inputs)
     with Workspace(Path(out)) as workspace, following as run:
@@ -84,7 +89,10 @@ def fit(
         lone = len(names) == 1 and "*" not in names[0]
         ranking = BackboneRanking.at(data, names, context, spec, download=download, lone=lone)
         ranking.register(workspace)
-        return proved(choose_backbone(ranking), workspace, run)
+        transfer = choose_backbone(ranking)
+        if run.settings.adapt_to is not None:
+            return adapted(transfer, target, workspace, run)
+        return proved(transfer, workspace, run)
 
 
 def reproduce(
@@ -109,6 +117,8 @@ def reproduce(
     with Workspace(Path(out)) as workspace, following as run:
         transfer = planned(fit_plan, place, run, workspace)
         register_run(workspace, transfer.experiment, transfer.identity)
+        if settings.adapt_to is not None:
+            return adapted(transfer, settings.adapt_to, workspace, run)
         return proved(transfer, workspace, run)
 
 

@@ -193,8 +193,10 @@ def _evidence(proof: Proof) -> Evidence:
         record.baselines = ("naive", baseline.strategy)
         record.warnings += _beaten(winner, baseline, task.sign)
     kind, answers = experiment.dataset.kind, winner.outputs["test"]
-    record.warnings += _diverged(proof.arms) + constant(answers, truth, experiment.labels, kind)
-    if transfer.arm.strategy != winner.strategy:
+    record.warnings += _diverged(proof.arms)
+    if proof.adaptation is None:
+        record.warnings += constant(answers, truth, experiment.labels, kind)
+    if transfer.arm.strategy != winner.strategy and proof.adaptation is None:
         record.dropped = replace(transfer.arm, note=_dropped(transfer.arm, winner, task.sign))
     return record
 

@@ -61,6 +61,11 @@ def prove(
                 f"{folder} was trained from random weights, so that there is no transfer to prove. "
                 "Give a model that `fit` made from a backbone."
             )
+        if plan.settings.get("adapt_to") is not None:
+            raise HeadstartError(
+                f"{folder} was adapted to {plan.settings['adapt_to']}, where a network from "
+                "scratch proves nothing. Fit again with --target-labels to know its worth."
+            )
         place = plan.data_from(data)
         inputs = {"plan": str(folder), "data": str(place), "backbone": plan.backbone}
         with follow(_settings(plan, new), as_progress(progress), folder, inputs) as run:

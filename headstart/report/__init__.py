@@ -34,6 +34,8 @@ COLUMNS = ("arm", "95 % interval", "seconds", "steps")
 
 def headline(evidence: dict[str, Any]) -> str:
     """The verdict in one sentence, with the gain in points."""
+    if "adaptation" in evidence:
+        return str(evidence["adaptation"]["headline"])
     text = VERDICTS[evidence["verdict"]]
     gain = evidence["gain"]
     if evidence["verdict"] == "evaluated":
@@ -116,16 +118,33 @@ def as_text(evidence: dict[str, Any], width: int = 100) -> str:
     page = io.StringIO()
     console = plain_console(page, width)
     console.print(headline(evidence), markup=False, soft_wrap=True)
+    if "adaptation" in evidence:
+        console.print(_adapted(evidence["adaptation"]), markup=False, soft_wrap=True)
     console.print(table)
     for line in notes(evidence):
         console.print(line, markup=False, soft_wrap=True)
     return "\n".join(line.rstrip() for line in page.getvalue().splitlines())
 
 
+def _adapted(record: Mapping[str, Any]) -> str:
+    """The ways to answer on a target, before those on the source's held-out items."""
+    from headstart.report import adaptation
+
+    table = as_columns(adaptation.columns_of(record), adaptation.rows_of(record))
+    return "\n".join([table, *adaptation.notes_of(record), "On the source's held-out items:"])
+
+
 def as_html(evidence: dict[str, Any]) -> str:
     """The evidence for a notebook."""
     columns = ("arm", evidence["metric"], *COLUMNS[1:])
-    return as_table(headline(evidence), columns, rows(evidence), notes(evidence))
+    page = as_table(headline(evidence), columns, rows(evidence), notes(evidence))
+    if "adaptation" in evidence:
+        from headstart.report import adaptation
+
+        record = evidence["adaptation"]
+        shown = adaptation.columns_of(record), adaptation.rows_of(record)
+        page = as_table("", *shown, adaptation.notes_of(record)) + page
+    return page
 
 
 def as_table(

@@ -1,0 +1,100 @@
+"""The target that a source is adapted to: its items, and the labels that some of them have."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from headstart.adaptation import Labelled
+from headstart.data import Columns, Data, Item, Schema, data_of, load_labelled
+from headstart.errors import DataError
+from headstart.evidence import Experiment
+from headstart.labelling.pool import pool_of
+from headstart.pipeline.prepare import schema
+
+LABEL_NEXT = "label-next.csv"
+_FEWEST = 10  # items, below which nothing can be said of their statistics
+
+
+@dataclass(frozen=True)
+class Target:
+    """Unlabelled items, and the labels that some have by their position: own, and given to choose.
+
+    `label_next` are items worth a label, empty before it is known which.
+    """
+
+    name: str
+    items: tuple[Item, ...]
+    truth: Labelled | None = None
+    given: Labelled | None = None
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, data: Any, experiment: Experiment) -> Target:
+        """Read a target beside its source, each content once, in an order of the contents' own.
+
+        Labels that it has itself are kept apart for the gap to the best, where the source knows
+        them all. Raises DataError where it holds too few items, or labels that were given are of
+        none of them.
+        """
+        settings, progress = experiment.settings, experiment.progress
+        modality, own = experiment.reader.modality, schema(settings)
+        own = replace(own, before=_columns(experiment))
+        name = str(data) if isinstance(data, str | Path) else "data in memory"
+        pool = pool_of(data, modality, own, (), progress)
+        items = tuple(sorted(pool.items, key=lambda item: item.identity))
+        if len(items) < _FEWEST:
+            raise DataError(
+                f"{name} holds {len(items)} items, too few to adapt to. "
+                f"Give {_FEWEST} or more, or evaluate the source's model on them."
+            )
+        notes = tuple(pool.said())
+        trained = {item.identity for item in experiment.dataset.items}
+        shared = sum(item.identity in trained for item in items)
+        if shared:
+            notes += (f"{shared} of the target's items are in the source, too.",)
+        truth = None
+        try:
+            truth = _labels(data_of(data), items, experiment, own)
+        except DataError as error:
+            progress.say(f"{name} has no labels that the source knows: {error}")
+        given = None
+        if settings.target_labels is not None:
+            place = Path(settings.target_labels)
+            given = _labels(place, items, experiment, replace(own, label=None))
+            if given is None:
+                raise DataError(
+                    f"{place} labels no item of {name}. Name items of the target in it, as "
+                    f"{LABEL_NEXT} of an earlier fit does."
+                )
+        return cls(name, items, truth, given, notes)
+
+
+def _labels(
+    place: Data, items: Sequence[Item], experiment: Experiment, own: Schema
+) -> Labelled | None:
+    """The target's items that have a label there; None where there are none.
+
+    Raises DataError for labels that the source doesn't know.
+    """
+    modality, labels = experiment.reader.modality, experiment.labels
+    dataset = load_labelled(place, modality, labels, own)
+    identities = [item.identity for item in dataset.items]
+    classes = dict(zip(identities, dataset.targets("test"), strict=True))
+    positions = [place for place, item in enumerate(items) if item.identity in classes]
+    if not positions:
+        return None
+    targets = [classes[items[place].identity] for place in positions]
+    return Labelled(np.array(positions), np.array(targets))
+
+
+def _columns(experiment: Experiment) -> Columns | None:
+    """The columns that the source was read from, where it is a table."""
+    columns = experiment.dataset.report.columns
+    if not columns:
+        return None
+    return Columns(tuple(columns.get("content", ())), tuple(columns.get("label", ())))

@@ -1,0 +1,160 @@
+"""Answering on a domain without labels: methods, what chooses among them, what is said of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from headstart import catalog
+from headstart.adaptation import (
+    SOURCE,
+    Candidate,
+    Labelled,
+    candidates_on,
+    chosen,
+    disputed,
+    gains,
+    presence,
+)
+from headstart.adaptation.choice import preferred, ranked
+from headstart.contracts.domains import Domains
+from headstart.contracts.logistic import class_mix
+from headstart.evidence.fitting import answers
+from headstart.runtime.budget import Budget
+from headstart.runtime.progress import Silent
+
+CLASSES, WIDTH = 4, 10
+GAINING = ("class-aware-standardisation", "mcc", "self-training", "standardisation", "t3a")
+
+
+def clouds(count: int, seed: int, classes: range = range(CLASSES)) -> tuple[np.ndarray, np.ndarray]:
+    """Features (N, 10) of clouds, one a class, and the classes."""
+    rng = np.random.default_rng(seed)
+    targets = np.array([classes[place % len(classes)] for place in range(count)])
+    centres = 3 * np.eye(CLASSES, WIDTH)
+    return (centres[targets] + rng.normal(0, 0.8, (count, WIDTH))).astype(np.float32), targets
+
+
+def moved(features: np.ndarray) -> np.ndarray:
+    """The same by another sensor."""
+    return (features * 1.7 + np.linspace(-3, 5, WIDTH)).astype(np.float32)
+
+
+def domains(seed: int = 0, classes: range = range(CLASSES)) -> tuple[Domains, np.ndarray]:
+    """A source, and a target by another sensor, whose classes are kept apart."""
+    source, targets = clouds(160, seed)
+    target, truth = clouds(120, seed + 1, classes)
+    return Domains(source, targets, moved(target), CLASSES), truth
+
+
+def accuracy(name: str, both: Domains, truth: np.ndarray) -> float:
+    head = catalog.adaptation(name).head(both)
+    return float((answers(head, both.target).argmax(axis=1) == truth).mean())
+
+
+def names() -> list[str]:
+    """Those whose packages are here."""
+    import importlib.util
+
+    every = sorted(catalog.names("adaptations"))
+    return [n for n in every if n != "optimal-transport" or importlib.util.find_spec("ot")]
+
+
+@pytest.mark.parametrize("name", GAINING)
+def test_a_sensor_that_moved_is_adapted_to(name: str) -> None:
+    both, truth = domains()
+    before = float((answers(source_head(both), both.target).argmax(axis=1) == truth).mean())
+    assert before < 0.6
+    assert accuracy(name, both, truth) > 0.9
+
+
+def source_head(both: Domains):  # type: ignore[no-untyped-def]
+    return both.source_scale.folded(*both.start)
+
+
+@pytest.mark.parametrize("name", names())
+def test_the_order_of_items_and_classes_counts_for_nothing(name: str) -> None:
+    both, _ = domains()
+    rng = np.random.default_rng(5)
+    head = catalog.adaptation(name).head(both)
+    expected = answers(head, both.target)
+    order, places = rng.permutation(len(both.source)), rng.permutation(len(both.target))
+    shuffled = Domains(both.source[order], both.targets[order], both.target[places], CLASSES)
+    found = answers(catalog.adaptation(name).head(shuffled), both.target)
+    assert (found.argmax(1) == expected.argmax(1)).mean() > 0.98
+    renaming = rng.permutation(CLASSES)
+    renamed = replace(both, targets=renaming[both.targets])
+    found = answers(catalog.adaptation(name).head(renamed), both.target)
+    assert (found.argmax(1) == renaming[expected.argmax(1)]).mean() > 0.98
+
+
+@pytest.mark.parametrize("name", names())
+def test_equal_inputs_give_equal_bits(name: str) -> None:
+    both, _ = domains()
+    states = [catalog.adaptation(name).head(replace(both)).state_dict() for _ in range(2)]
+    assert all((states[0][key] == states[1][key]).all() for key in states[0])
+
+
+def test_missing_classes_are_doubted() -> None:
+    everything, _ = domains()
+    some, _ = domains(classes=range(2))
+    assert not presence(everything).doubtful
+    assert presence(everything).there.all()
+    assert presence(some).doubtful
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(1, 40), min_size=3, max_size=3))
+def test_the_class_mix_is_found_from_sure_answers(counts: list[int]) -> None:
+    sure = np.repeat(np.eye(3), counts, axis=0) * 0.998 + 0.001
+    mix = class_mix(sure / sure.sum(1, keepdims=True), np.full(3, 1 / 3))
+    truth = (np.array(counts) + 0.5) / (sum(counts) + 1.5)
+    assert np.abs(mix - truth).max() < 0.02
+
+
+def candidate(name: str, answered: list[int], **scores: float) -> Candidate:
+    outputs = np.eye(3)[answered] * 4
+    return Candidate(name, catalog.adaptation("mcc"), outputs, scores)  # type: ignore[arg-type]
+
+
+def test_gains_are_those_of_items_that_are_answered_otherwise() -> None:
+    source = candidate(SOURCE, [0, 0, 0, 0, 1, 1, 1, 1, 2, 2])
+    other = candidate("mcc", [0, 0, 0, 0, 1, 1, 1, 1, 0, 1])
+    both = [source, other]
+    assert sorted(disputed(both)) == [8, 9]
+    labelled = Labelled(np.array([0, 8, 9]), np.array([0, 0, 1]))
+    found = gains(both, labelled)["mcc"]
+    assert found.value == pytest.approx(0.2)  # both disputed items, a fifth of all
+    assert found.interval.high <= 0.2 + 1e-9
+    assert gains(both, Labelled(np.array([0]), np.array([0])))["mcc"].value == 0.0
+
+
+def test_labels_choose_before_validators() -> None:
+    both, truth = domains()
+    methods = {name: catalog.adaptation(name) for name in ("mcc", "standardisation")}
+    held_out = clouds(40, 9)
+    candidates = candidates_on(both, held_out, source_head(both), methods, Budget(None), Silent())
+    classes = presence(both)
+    assert ranked(candidates)[0] != SOURCE
+    assert chosen(candidates, classes).by == "validators"
+    places = disputed(candidates)
+    right = gains(candidates, Labelled(places, truth[places]))
+    assert chosen(candidates, classes, right).by == "labels"
+    wrong = gains(candidates, Labelled(places, candidates[0].answered[places]))
+    assert chosen(candidates, classes, wrong).name == SOURCE
+    assert chosen(candidates, classes, wrong, "mcc").name == "mcc"
+    assert preferred(candidates, "mcc")
+
+
+def test_doubt_takes_source_only() -> None:
+    both, _ = domains(classes=range(2))
+    methods = {"mcc": catalog.adaptation("mcc")}
+    candidates = candidates_on(
+        both, clouds(40, 9), source_head(both), methods, Budget(None), Silent()
+    )
+    choice = chosen(candidates, presence(both))
+    assert (choice.name, choice.by) == (SOURCE, "doubt")
