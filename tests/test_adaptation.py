@@ -27,7 +27,7 @@ from headstart.evidence.fitting import answers
 from headstart.runtime.budget import Budget
 from headstart.runtime.progress import Silent
 
-CLASSES, WIDTH = 4, 10
+CLASSES, WIDTH = 6, 10
 GAINING = ("class-aware-standardisation", "mcc", "self-training", "standardisation", "t3a")
 
 
@@ -41,7 +41,7 @@ def clouds(count: int, seed: int, classes: range = range(CLASSES)) -> tuple[np.n
 
 def moved(features: np.ndarray) -> np.ndarray:
     """The same by another sensor."""
-    return (features * 1.7 + np.linspace(-3, 5, WIDTH)).astype(np.float32)
+    return (features * 1.7 + 4 * np.cos(3 * np.arange(WIDTH))).astype(np.float32)
 
 
 def domains(seed: int = 0, classes: range = range(CLASSES)) -> tuple[Domains, np.ndarray]:

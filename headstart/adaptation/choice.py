@@ -13,6 +13,10 @@ from headstart.adaptation.presence import Presence
 from headstart.adaptation.validators import DECISIVE, VALIDATORS
 
 
+USUAL = "mcc"  # the best over most pairs of domains that were ever compared
+CLUSTERED = 0.7  # how well classes must be told apart in the source for methods to go by clusters
+
+
 @dataclass(frozen=True)
 class Choice:
     """The name of what is handed over, what chose it, and why in a sentence.
@@ -34,9 +38,11 @@ def chosen(
     """Choose among source only, which comes first, and the methods.
 
     Labels of the target count before validators where there are any: the method with the largest
-    gain on them, those that are level in the validators' order. Without them the validators' mean
-    rank decides, unless classes seem to be missing: then no validator can be trusted, and source
-    only is taken.
+    gain on them, those that are level in the validators' order. Without them it is the usual
+    method, as each validator favours methods that seek what it measures; or the best by their mean
+    rank, where the usual one was not tried. Source only is taken where most validators put it
+    above that, and where classes seem to be missing or can't be told apart: then no validator can
+    be trusted.
     """
     if named is not None:
         return Choice(named, "user", f"{named} was named.")
@@ -48,15 +54,19 @@ def chosen(
             best = SOURCE
         return Choice(best, "labels", f"{best} is best on the {count} target labels given.")
     if presence.doubtful:
-        return Choice(SOURCE, "doubt", _doubt(presence))
-    support = preferred(candidates, order[0])
-    if order[0] != SOURCE and len(support) <= len(DECISIVE) / 2:
-        return Choice(SOURCE, "doubt", f"Most validators prefer source only to {order[0]}.")
+        return Choice(SOURCE, "doubt", _missing(presence))
+    skill = _skill(candidates[0], presence)
+    if len(presence.source) > 2 and skill < CLUSTERED:
+        return Choice(SOURCE, "doubt", _blurred(candidates[0]))
+    best = USUAL if USUAL in order else order[0]
+    support = preferred(candidates, best)
+    if len(support) <= len(DECISIVE) / 2:
+        return Choice(SOURCE, "doubt", f"Most validators prefer source only to {best}.")
     return Choice(
-        order[0],
+        best,
         "validators",
-        f"{order[0]} has the best mean rank by {', '.join(DECISIVE[:-1])} and {DECISIVE[-1]}, and "
-        "all classes seem to be in the target.",
+        f"{best} is taken: {len(support)} of {len(DECISIVE)} validators that decide put it above "
+        "source only, and all classes seem to be in the target.",
     )
 
 
@@ -84,7 +94,21 @@ def favourites(candidates: Sequence[Candidate]) -> dict[str, str]:
     }
 
 
-def _doubt(presence: Presence) -> str:
+def _skill(source: Candidate, presence: Presence) -> float:
+    """How far held-out source items are answered better than by the largest class, 1 at most."""
+    chance = float(presence.source.max())
+    return (source.scores["source accuracy"] - chance) / max(1 - chance, 1e-9)
+
+
+def _blurred(source: Candidate) -> str:
+    return (
+        f"Even of the source only {source.scores['source accuracy']:.3f} of the held-out items are "
+        "answered rightly: classes that lie so close are no clusters to adapt by, and which of "
+        "them the target holds can't be seen, so source only is taken."
+    )
+
+
+def _missing(presence: Presence) -> str:
     classes = len(presence.source)
     return (
         f"The target seems to hold about {presence.effective:.1f} of {classes} classes: where "

@@ -34,7 +34,7 @@ class SelfTraining(Adaptation):
             taken = _surest(probabilities, number / (self.rounds + 1))
             features = np.concatenate([domains.inputs, inputs[taken]])
             labels = np.concatenate([domains.targets, probabilities[taken].argmax(axis=1)])
-            layer = logistic(features, labels, domains.classes)
+            layer = logistic(features, labels, domains.classes, None, domains.strength)
         return domains.target_scale.folded(*layer)
 
 

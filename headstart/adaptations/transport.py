@@ -56,5 +56,5 @@ class OptimalTransport(Adaptation):
             raise HeadstartError(
                 "optimal-transport found no plan between these domains. Name another adaptation."
             )
-        layer = logistic(moved, domains.targets[source], domains.classes)
+        layer = logistic(moved, domains.targets[source], domains.classes, None, domains.strength)
         return domains.source_scale.folded(*layer)

@@ -7,7 +7,14 @@ from functools import cached_property
 
 import numpy as np
 
-from headstart.contracts.logistic import Layer, class_mix, logistic, outputs_of, softmax
+from headstart.contracts.logistic import (
+    Layer,
+    best_strength,
+    class_mix,
+    logistic,
+    outputs_of,
+    softmax,
+)
 from headstart.contracts.standardisation import Standardisation
 
 
@@ -98,6 +105,11 @@ class Domains:
         which = np.repeat([0, 1], [len(self.inputs), len(self.outside)])
         return logistic(both, which, 2, len(which) / (2 * np.bincount(which)[which]))
 
+    @cached_property
+    def strength(self) -> float:
+        """The regularisation that is best on held-out source items."""
+        return best_strength(self.inputs, self.targets, self.classes)
+
     def logistic(self, inputs: np.ndarray, weights: np.ndarray | None = None) -> Layer:
         """Logistic regression from source items as these inputs (S, D), each counting so much."""
-        return logistic(inputs, self.targets, self.classes, weights)
+        return logistic(inputs, self.targets, self.classes, weights, self.strength)
