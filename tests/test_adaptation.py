@@ -27,16 +27,16 @@ from headstart.evidence.fitting import answers
 from headstart.runtime.budget import Budget
 from headstart.runtime.progress import Silent
 
-CLASSES, WIDTH = 6, 10
+CLASSES, WIDTH = 6, 24
 GAINING = ("class-aware-standardisation", "mcc", "self-training", "standardisation", "t3a")
 
 
 def clouds(count: int, seed: int, classes: range = range(CLASSES)) -> tuple[np.ndarray, np.ndarray]:
-    """Features (N, 10) of clouds, one a class, and the classes."""
+    """Features (N, 24) of clouds, one a class, and the classes."""
     rng = np.random.default_rng(seed)
     targets = np.array([classes[place % len(classes)] for place in range(count)])
-    centres = 3 * np.eye(CLASSES, WIDTH)
-    return (centres[targets] + rng.normal(0, 0.8, (count, WIDTH))).astype(np.float32), targets
+    centres = np.random.default_rng(7).normal(0, 1.5, (CLASSES, WIDTH))
+    return (centres[targets] + rng.normal(0, 1, (count, WIDTH))).astype(np.float32), targets
 
 
 def moved(features: np.ndarray) -> np.ndarray:

@@ -12,7 +12,6 @@ from headstart.adaptation.labels import Gain
 from headstart.adaptation.presence import Presence
 from headstart.adaptation.validators import DECISIVE, VALIDATORS
 
-
 USUAL = "mcc"  # the best over most pairs of domains that were ever compared
 CLUSTERED = 0.7  # how well classes must be told apart in the source for methods to go by clusters
 
