@@ -19,6 +19,7 @@ __all__ = ["CHECKED", "check_part"]
 # Kinds of part -> the module that checks them: `subject` makes from a part, its name or class, and
 # an example what each of its `CHECKS` takes.
 CHECKED: Final = {
+    "adaptations": "headstart.testing.adaptations",
     "heads": "headstart.testing.heads",
     "hubs": "headstart.testing.hubs",
     "metrics": "headstart.testing.metrics",
