@@ -1,4 +1,4 @@
-"""`python -m benchmarks fast-path`, `text`, `choosing`, `accuracy`, `adaptation` …: one table each."""
+"""`python -m benchmarks fast-path`, `text`, `choosing`, `accuracy`, `adaptation` …: a table each."""
 
 from __future__ import annotations
 

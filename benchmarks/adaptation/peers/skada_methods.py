@@ -9,8 +9,6 @@ import time
 import warnings
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import StandardScaler
 from skada import (
     CORALAdapter,
     LinearOTMappingAdapter,
@@ -18,6 +16,8 @@ from skada import (
     make_da_pipeline,
 )
 from skada.metrics import ImportanceWeightedScorer, PredictionEntropyScorer
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
 
 
 def main(place, out):
