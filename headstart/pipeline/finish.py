@@ -168,7 +168,7 @@ def _evidence(proof: Proof) -> Evidence:
     others = {
         _JSON.get(name, name): result.arm
         for name, result in proof.arms.items()
-        if name in SIMPLE or result is not transfer
+        if name in SIMPLE or (result is not transfer and name != proof.chosen)
     }
     record = Evidence(
         metric=task.metric,

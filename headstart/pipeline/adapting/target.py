@@ -60,8 +60,8 @@ class Target:
         truth = None
         try:
             truth = _labels(data_of(data), items, experiment, own)
-        except DataError as error:
-            progress.say(f"{name} has no labels that the source knows: {error}")
+        except DataError:
+            progress.say(f"{name} is taken without labels; with some the gain would be known.")
         given = None
         if settings.target_labels is not None:
             place = Path(settings.target_labels)
