@@ -77,7 +77,7 @@ def fit(
     data, whose labels, if there are any, nothing learns from (`headstart.pipeline.adapting`).
     Raises HeadstartError for anything the user can mend.
     """
-    target, options = target_of(options)
+    target, options = target_of(options, settings)
     data, chosen = data_of(data), settings_of(settings, options)
     strategy = demand_adaptable(chosen, strategy)
     inputs = {"data": str(data), "backbone": backbone, "strategy": strategy}
@@ -90,7 +90,7 @@ def fit(
         ranking = BackboneRanking.at(data, names, context, spec, download=download, lone=lone)
         ranking.register(workspace)
         transfer = choose_backbone(ranking)
-        if run.settings.adapt_to is not None:
+        if target is not None:
             return adapted(transfer, target, workspace, run)
         return proved(transfer, workspace, run)
 

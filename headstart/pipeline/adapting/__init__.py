@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -33,7 +34,7 @@ from headstart.evidence.judging import JUDGED
 from headstart.labelling import Suggestion, suggestions
 from headstart.labelling.doubt import doubt
 from headstart.labelling.pool import shown
-from headstart.pipeline.adapting.target import LABEL_NEXT, Target
+from headstart.pipeline.adapting.target import LABEL_NEXT, MOST, Target
 from headstart.pipeline.findings import Proof
 from headstart.pipeline.finish import finish
 from headstart.pipeline.options import Options
@@ -49,14 +50,15 @@ from headstart.tracking import Followed
 AUTO = "auto"
 
 
-def target_of(options: Options) -> tuple[Any, Options]:
-    """The target, if there is one, and the options with its name in its place."""
-    target = options.get("adapt_to")
-    if target is None or isinstance(target, str):
-        return target, options
-    if isinstance(target, os.PathLike):
-        return str(target), {**options, "adapt_to": str(target)}
-    return target, {**options, "adapt_to": IN_MEMORY}
+def target_of(options: Options, settings: Settings | None) -> tuple[Any, Options]:
+    """The target, if there is one, and the options with its place in full, or its name."""
+    target = options.get("adapt_to", settings.adapt_to if settings else None)
+    if target is None:
+        return None, options
+    place = IN_MEMORY
+    if isinstance(target, str | os.PathLike):
+        target = place = os.path.abspath(os.fsdecode(target))
+    return target, {**options, "adapt_to": place}
 
 
 def demand_adaptable(settings: Settings, strategy: str | None) -> str | None:
@@ -119,7 +121,8 @@ def adapted(transfer: Transfer, data: Any, workspace: Workspace, run: Followed) 
     chosen_arm = list(arms)[-1]
     proof = Proof(search, naive | arms, chosen_arm, adaptation=outcome.to_json())
     result = finish(proof, workspace)[0]
-    if rows:
+    inline = experiment.reader.modality.inline
+    if rows and (inline or all(isinstance(row.item.source, FileSource) for row in rows)):
         suggestions.write(result.folder / LABEL_NEXT, rows)
     run.result(result.to_json)
     return result
@@ -165,9 +168,24 @@ def _domains(examples: Mapping[str, Examples], target: np.ndarray, transfer: Tra
     features, targets = examples["train"]
     items = transfer.experiment.dataset.split("train")
     order = sorted(range(len(items)), key=lambda place: items[place].digest)
+    order = _sample(order, targets)
     labels = transfer.experiment.labels
     seed = transfer.experiment.settings.seed
     return Domains(features[order], targets[order], target, len(labels), seed)
+
+
+def _sample(order: list[int], targets: np.ndarray) -> list[int]:
+    """At most MOST source items, of every class."""
+    if len(order) <= MOST:
+        return order
+    each = MOST // len(np.unique(targets)) + 1
+    seen: Counter[int] = Counter()
+    kept = []
+    for place in order:
+        seen[targets[place]] += 1
+        if seen[targets[place]] <= each:
+            kept.append(place)
+    return kept
 
 
 def _features(items: Sequence[Item], transfer: Transfer) -> np.ndarray:
@@ -212,7 +230,7 @@ def _arm(candidate: Candidate, source: ArmResult, transfer: Transfer) -> dict[st
 
 def _asked(outcome: Adapted, target: Target, experiment: Experiment) -> list[Suggestion]:
     """Items whose labels would tell the candidates apart, with what the chosen one answers."""
-    if outcome.by_labels is not None:
+    if outcome.by_labels is not None or target.truth is not None:
         return []
     positions = disputed(outcome.candidates, seed=experiment.settings.seed)
     outputs = outcome.handed_over.outputs[positions]

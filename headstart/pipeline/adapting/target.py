@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from headstart.labelling.pool import pool_of
 from headstart.pipeline.prepare import schema
 
 LABEL_NEXT = "label-next.csv"
+MOST = 5_000  # items, with which nothing is won any more
 _FEWEST = 10  # items, below which nothing can be said of their statistics
 
 
@@ -57,39 +58,42 @@ class Target:
         shared = sum(item.identity in trained for item in items)
         if shared:
             notes += (f"{shared} of the target's items are in the source, too.",)
-        truth = None
         try:
-            truth = _labels(data_of(data), items, experiment, own)
+            known = _labels(data_of(data), experiment, own)
         except DataError:
+            known = {}
             progress.say(f"{name} is taken without labels; with some the gain would be known.")
-        given = None
+        given: dict[str, int] = {}
         if settings.target_labels is not None:
             place = Path(settings.target_labels)
-            given = _labels(place, items, experiment, replace(own, label=None))
-            if given is None:
+            given = _labels(place, experiment, replace(own, label=None))
+            if not given.keys() & {item.identity for item in items}:
                 raise DataError(
                     f"{place} labels no item of {name}. Name items of the target in it, as "
                     f"{LABEL_NEXT} of an earlier fit does."
                 )
-        return cls(name, items, truth, given, notes)
+        if len(items) > MOST:
+            notes += (f"Adapted to {MOST:,} of the target's {len(items):,} items.",)
+            items = items[:MOST] + tuple(item for item in items[MOST:] if item.identity in given)
+        return cls(name, items, _labelled(items, known), _labelled(items, given), notes)
 
 
-def _labels(
-    place: Data, items: Sequence[Item], experiment: Experiment, own: Schema
-) -> Labelled | None:
-    """The target's items that have a label there; None where there are none.
+def _labels(place: Data, experiment: Experiment, own: Schema) -> dict[str, int]:
+    """The class numbers of items by their identities.
 
-    Raises DataError for labels that the source doesn't know.
+    Raises DataError where there are no labels, and for those that the source doesn't know.
     """
-    modality, labels = experiment.reader.modality, experiment.labels
-    dataset = load_labelled(place, modality, labels, own)
-    identities = [item.identity for item in dataset.items]
-    classes = dict(zip(identities, dataset.targets("test"), strict=True))
-    positions = [place for place, item in enumerate(items) if item.identity in classes]
-    if not positions:
+    dataset = load_labelled(place, experiment.reader.modality, experiment.labels, own)
+    identities = (item.identity for item in dataset.items)
+    return dict(zip(identities, map(int, dataset.targets("test")), strict=True))
+
+
+def _labelled(items: Sequence[Item], classes: Mapping[str, int]) -> Labelled | None:
+    """The items that have a label; None where none has."""
+    places = [place for place, item in enumerate(items) if item.identity in classes]
+    if not places:
         return None
-    targets = [classes[items[place].identity] for place in positions]
-    return Labelled(np.array(positions), np.array(targets))
+    return Labelled(np.array(places), np.array([classes[items[n].identity] for n in places]))
 
 
 def _columns(experiment: Experiment) -> Columns | None:
