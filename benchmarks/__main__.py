@@ -1,4 +1,4 @@
-"""`python -m benchmarks fast-path`, `text`, `choosing`, `accuracy`, `adaptation` …: a table each."""
+"""`python -m benchmarks fast-path`, `text`, `accuracy`, `adaptation` and more: one table each."""
 
 from __future__ import annotations
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -175,17 +174,9 @@ def _domains(examples: Mapping[str, Examples], target: np.ndarray, transfer: Tra
 
 
 def _sample(order: list[int], targets: np.ndarray) -> list[int]:
-    """At most MOST source items, of every class."""
-    if len(order) <= MOST:
-        return order
-    each = MOST // len(np.unique(targets)) + 1
-    seen: Counter[int] = Counter()
-    kept = []
-    for place in order:
-        seen[targets[place]] += 1
-        if seen[targets[place]] <= each:
-            kept.append(place)
-    return kept
+    """The first MOST source items, and of the others those whose class is none of theirs."""
+    classes = set(targets[order[:MOST]])
+    return order[:MOST] + [place for place in order[MOST:] if targets[place] not in classes]
 
 
 def _features(items: Sequence[Item], transfer: Transfer) -> np.ndarray:
