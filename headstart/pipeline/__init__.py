@@ -19,7 +19,7 @@ from headstart.pipeline.later import planned, prove
 from headstart.pipeline.metrics import others
 from headstart.pipeline.opening import DataOptions, load, reported, schema_for
 from headstart.pipeline.options import Options, settings_of
-from headstart.pipeline.prepare import RunContext, register_run
+from headstart.pipeline.prepare import RunContext, Transfer, register_run
 from headstart.pipeline.proving import pretrained, proved
 from headstart.pipeline.reporting import report_on
 from headstart.pipeline.selection.choosing import check_ranking, choose_backbone, prepare, rank
@@ -30,7 +30,7 @@ from headstart.plan import read as read_plan
 from headstart.results import Evaluation, Result
 from headstart.runtime.progress import Show, as_progress
 from headstart.runtime.workspace import Workspace
-from headstart.tracking import follow
+from headstart.tracking import Followed, follow
 
 __all__ = [
     "backbones",
@@ -89,10 +89,14 @@ def fit(
         lone = len(names) == 1 and "*" not in names[0]
         ranking = BackboneRanking.at(data, names, context, spec, download=download, lone=lone)
         ranking.register(workspace)
-        transfer = choose_backbone(ranking)
-        if target is not None:
-            return adapted(transfer, target, workspace, run)
+        return _ended(choose_backbone(ranking), target, workspace, run)
+
+
+def _ended(transfer: Transfer, target: Any, workspace: Workspace, run: Followed) -> Result:
+    """The end of a fit: proved, or adapted where there is a target."""
+    if target is None:
         return proved(transfer, workspace, run)
+    return adapted(transfer, target, workspace, run)
 
 
 def reproduce(
@@ -117,9 +121,7 @@ def reproduce(
     with Workspace(Path(out)) as workspace, following as run:
         transfer = planned(fit_plan, place, run, workspace)
         register_run(workspace, transfer.experiment, transfer.identity)
-        if settings.adapt_to is not None:
-            return adapted(transfer, settings.adapt_to, workspace, run)
-        return proved(transfer, workspace, run)
+        return _ended(transfer, settings.adapt_to, workspace, run)
 
 
 def pretrain(

@@ -165,14 +165,9 @@ def _evidence(proof: Proof) -> Evidence:
     task, truth = experiment.task, experiment.dataset.targets("test")
     clusters = families(experiment.dataset.split("test"))
     spread = 1.0 if folding is None else folding.folds.spread(1)
-    others = {
-        _JSON.get(name, name): result.arm
-        for name, result in proof.arms.items()
-        if name in SIMPLE or (result is not transfer and name != proof.chosen)
-    }
     record = Evidence(
         metric=task.metric,
-        arms=others | {"chosen": winner},
+        arms=_others(proof) | {"chosen": winner},
         backbone=search.backbone.origin.reference,
         data=experiment.dataset.report.to_json() | {"fingerprint": experiment.dataset.fingerprint},
         seed=experiment.settings.seed,
@@ -192,13 +187,23 @@ def _evidence(proof: Proof) -> Evidence:
         record.arms[baseline.strategy] = baseline
         record.baselines = ("naive", baseline.strategy)
         record.warnings += _beaten(winner, baseline, task.sign)
-    kind, answers = experiment.dataset.kind, winner.outputs["test"]
     record.warnings += _diverged(proof.arms)
-    if proof.adaptation is None:
-        record.warnings += constant(answers, truth, experiment.labels, kind)
-    if transfer.arm.strategy != winner.strategy and proof.adaptation is None:
+    if proof.adaptation is not None:  # what source items are answered with says nothing then
+        return record
+    kind, answers = experiment.dataset.kind, winner.outputs["test"]
+    record.warnings += constant(answers, truth, experiment.labels, kind)
+    if transfer.arm.strategy != winner.strategy:
         record.dropped = replace(transfer.arm, note=_dropped(transfer.arm, winner, task.sign))
     return record
+
+
+def _others(proof: Proof) -> dict[str, Arm]:
+    """The arms that are not handed over, by their names in the record, and all simple ones."""
+    return {
+        _JSON.get(name, name): result.arm
+        for name, result in proof.arms.items()
+        if name in SIMPLE or (result is not proof.transfer and name != proof.chosen)
+    }
 
 
 def _beaten(winner: Arm, baseline: Arm, sign: int) -> list[str]:

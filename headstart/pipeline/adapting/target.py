@@ -42,9 +42,9 @@ class Target:
         them all. Raises DataError where it holds too few items, or labels that were given are of
         none of them.
         """
-        settings, progress = experiment.settings, experiment.progress
-        modality, own = experiment.reader.modality, schema(settings)
-        own = replace(own, before=_columns(experiment))
+        progress, modality = experiment.progress, experiment.reader.modality
+        own = schema(experiment.settings)
+        own = replace(own, before=_columns(experiment), kind=experiment.task.kind)
         name = str(data) if isinstance(data, str | Path) else "data in memory"
         pool = pool_of(data, modality, own, (), progress)
         items = tuple(sorted(pool.items, key=lambda item: item.identity))
@@ -63,19 +63,25 @@ class Target:
         except DataError:
             known = {}
             progress.say(f"{name} is taken without labels; with some the gain would be known.")
-        given: dict[str, int] = {}
-        if settings.target_labels is not None:
-            place = Path(settings.target_labels)
-            given = _labels(place, experiment, replace(own, label=None))
-            if not given.keys() & {item.identity for item in items}:
-                raise DataError(
-                    f"{place} labels no item of {name}. Name items of the target in it, as "
-                    f"{LABEL_NEXT} of an earlier fit does."
-                )
+        given = _given(name, items, experiment, own)
         if len(items) > MOST:
             notes += (f"Adapted to {MOST:,} of the target's {len(items):,} items.",)
             items = items[:MOST] + tuple(item for item in items[MOST:] if item.identity in given)
         return cls(name, items, _labelled(items, known), _labelled(items, given), notes)
+
+
+def _given(name: str, items: Sequence[Item], experiment: Experiment, own: Schema) -> dict[str, int]:
+    """The labels to choose by; none where no table of them was named."""
+    if experiment.settings.target_labels is None:
+        return {}
+    place = Path(experiment.settings.target_labels)
+    given = _labels(place, experiment, replace(own, label=None))
+    if not given.keys() & {item.identity for item in items}:
+        raise DataError(
+            f"{place} labels no item of {name}. Name items of the target in it, as "
+            f"{LABEL_NEXT} of an earlier fit does."
+        )
+    return given
 
 
 def _labels(place: Data, experiment: Experiment, own: Schema) -> dict[str, int]:
