@@ -48,7 +48,7 @@ def information(answers: Answers) -> float:
 
 def matrix_norm(answers: Answers) -> float:
     """MaNo: the fourth norm of the probabilities (Xie et al. 2024)."""
-    return float((answers.probabilities**4).mean() ** 0.25)
+    return float(np.sqrt(np.sqrt((answers.probabilities**4).mean())))
 
 
 def nuclear_norm(answers: Answers) -> float:

@@ -50,7 +50,7 @@ def adaptation(evidence: Evidence) -> Section | None:
     if not record:
         return None
     known = [row for row in record["methods"] if row.get("gain")]
-    shown = ()
+    shown: tuple[Figure, ...] = ()
     if known:
         points = [{name: 100 * row["gain"][name] for name in row["gain"]} for row in known]
         names = [row["name"] for row in known]
@@ -63,7 +63,7 @@ def adaptation(evidence: Evidence) -> Section | None:
         shown = (Figure("adaptation", summary, drawing, table),)
     classes = [(name, row["share"], row["source"]) for name, row in record["classes"].items()]
     shares = ("class", "share in the target, estimated", "in the source")
-    tables = (
+    tables: tuple[tuple[str, Table], ...] = (
         ("", Table.of(columns_of(record), rows_of(record))),
         ("Classes", Table.of(shares, classes)),
         ("Items to label next", Table.of(("item",), [(name,) for name in record["label_next"]])),
