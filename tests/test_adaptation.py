@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -21,6 +22,7 @@ from headstart.adaptation import (
     presence,
 )
 from headstart.adaptation.choice import preferred, ranked
+from headstart.adaptation.presence import PARTIAL, WHOLE
 from headstart.contracts.domains import Domains
 from headstart.contracts.logistic import class_mix
 from headstart.evidence.fitting import answers
@@ -98,12 +100,19 @@ def test_each_keeps_its_contract(name: str) -> None:
     assert "is_one_layer" in check_part("adaptations", name)
 
 
+def tried(both: Domains, names: Sequence[str] = (WHOLE, PARTIAL)) -> list[Candidate]:
+    methods = {name: catalog.adaptation(name) for name in names}
+    return candidates_on(both, clouds(40, 9), source_head(both), methods, Budget(None), Silent())
+
+
 def test_missing_classes_are_doubted() -> None:
     everything, _ = domains()
+    found = presence(everything, tried(everything))
+    assert not found.doubtful
+    assert found.there.all()
     some, _ = domains(classes=range(2))
-    assert not presence(everything).doubtful
-    assert presence(everything).there.all()
-    assert presence(some).doubtful
+    assert presence(some, tried(some)).doubtful
+    assert presence(everything, tried(everything, ())).doubtful
 
 
 @settings(max_examples=30, deadline=None)
@@ -134,10 +143,8 @@ def test_gains_are_those_of_items_that_are_answered_otherwise() -> None:
 
 def test_labels_choose_before_validators() -> None:
     both, truth = domains()
-    methods = {name: catalog.adaptation(name) for name in ("mcc", "standardisation")}
-    held_out = clouds(40, 9)
-    candidates = candidates_on(both, held_out, source_head(both), methods, Budget(None), Silent())
-    classes = presence(both)
+    candidates = tried(both, (WHOLE, PARTIAL, "label-shift"))
+    classes = presence(both, candidates)
     assert ranked(candidates)[0] != SOURCE
     assert chosen(candidates, classes).by == "validators"
     places = disputed(candidates)
@@ -151,9 +158,6 @@ def test_labels_choose_before_validators() -> None:
 
 def test_doubt_takes_source_only() -> None:
     both, _ = domains(classes=range(2))
-    methods = {"mcc": catalog.adaptation("mcc")}
-    candidates = candidates_on(
-        both, clouds(40, 9), source_head(both), methods, Budget(None), Silent()
-    )
-    choice = chosen(candidates, presence(both))
+    candidates = tried(both)
+    choice = chosen(candidates, presence(both, candidates))
     assert (choice.name, choice.by) == (SOURCE, "doubt")

@@ -82,7 +82,7 @@ def _ours(draw: Draw) -> dict[str, float]:
         methods[name] = method
     plain = domains.source_scale.folded(*domains.start)
     candidates = candidates_on(domains, draw.held_out, plain, methods, Budget(None), Silent())
-    there = presence(domains)
+    there = presence(domains, candidates)
     right = {each.name: float((each.answered == draw.truth).mean()) for each in candidates}
     asked = [right[_by_labels(candidates, draw, seed)] for seed in range(_ASKED)]
     return {

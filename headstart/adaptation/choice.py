@@ -9,10 +9,10 @@ import numpy as np
 
 from headstart.adaptation.candidates import SOURCE, Candidate
 from headstart.adaptation.labels import Gain
-from headstart.adaptation.presence import Presence
+from headstart.adaptation.presence import WHOLE, Presence
 from headstart.adaptation.validators import DECISIVE, VALIDATORS
 
-USUAL = "mcc"  # the best over most pairs of domains that were ever compared
+USUAL = WHOLE  # the best over most pairs of domains that were ever compared
 CLUSTERED = 0.7  # how well classes must be told apart in the source for methods to go by clusters
 
 
@@ -110,7 +110,8 @@ def _blurred(source: Candidate) -> str:
 def _missing(presence: Presence) -> str:
     classes = len(presence.source)
     return (
-        f"The target seems to hold about {presence.effective:.1f} of {classes} classes: where "
-        "classes are missing most methods do harm and no validator sees it, so source only is "
-        "taken."
+        f"Some of the {classes} classes may be missing in the target: answers use about "
+        f"{presence.effective:.1f} of them, and {100 * presence.agreement:.0f} % stay the same "
+        "where shares are estimated. Then most methods do harm and no validator sees it, so source only "
+        "is taken."
     )

@@ -147,7 +147,7 @@ def _outcome(target: Target, source: ArmResult, transfer: Transfer) -> Adapted:
     by_labels = None
     if target.given is not None:
         by_labels = gains(candidates, target.given, settings.seed)
-    classes = presence(domains)
+    classes = presence(domains, candidates)
     return Adapted(
         target.name,
         experiment.labels,
