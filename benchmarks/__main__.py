@@ -1,4 +1,4 @@
-"""`python -m benchmarks fast-path`, `text`, `accuracy`, `adaptation` and more: one table each."""
+"""`python -m benchmarks fast-path`, `accuracy`, `adaptation`, `drift` and more: one table each."""
 
 from __future__ import annotations
 
@@ -65,6 +65,16 @@ def parser() -> argparse.ArgumentParser:
     adapting.add_argument("--no-peers", action="store_true", help="without skada")
     adapting.add_argument("--work", type=Path, default=ROOT / "benchmarks" / ".work" / "adaptation")
     adapting.set_defaults(run=adaptation)
+    for name, run, seeds, summary in (
+        ("familiarity", scope, 10, "inputs out of scope beside other scores, coverage of sets"),
+        ("drift", drift, 5, "planted drift and none: delay, false alarms, accuracy ranges"),
+    ):
+        kind = kinds.add_parser(name, help=summary)
+        kind.add_argument("--sets", help="some of them, by commas; absent, all")
+        kind.add_argument("--seeds", type=int, default=seeds, help="draws of each set")
+        kind.add_argument("--nulls", type=int, default=200, help="streams in which nothing moves")
+        kind.add_argument("--work", type=Path, default=ROOT / "benchmarks" / ".work" / "drift")
+        kind.set_defaults(run=run)
     accurate = kinds.add_parser("accuracy", help="accuracy in so many minutes beside the peers")
     accurate.add_argument("--tasks", help="some of them, by commas; absent, all twelve")
     accurate.add_argument("--minutes", default="1,3,10", help="of wall clock, by commas")
@@ -158,6 +168,29 @@ def accuracy(args: argparse.Namespace) -> int:
     rows = running.run(plan)
     print(table.as_markdown(rows, who))
     return int(any("error" in row for row in rows if row["who"] == OURS))
+
+
+def scope(args: argparse.Namespace) -> int:
+    """Compare familiarity with other scores; 1 where another is better in the mean."""
+    from benchmarks.drift import scope as scoping
+
+    def run(shared: Path, sets: Sequence[str], draws: int) -> Mapping[str, Any]:
+        return scoping.run(shared, args.work.resolve(), sets, draws)
+
+    args.draws = args.seeds
+    return _on_sets(args, tuple(scoping.TASKS), run, "worse")
+
+
+def drift(args: argparse.Namespace) -> int:
+    """Watch streams that move and streams that don't; 1 where more than 5 % of these alarm."""
+    from benchmarks.drift import streams
+
+    def run(shared: Path, sets: Sequence[str], draws: int) -> Mapping[str, Any]:
+        found = streams.run(shared, args.work.resolve(), sets, args.nulls, draws)
+        return {**found, "broken": found["alarms"] > 0.05 * found["streams"]}
+
+    args.draws = args.seeds
+    return _on_sets(args, tuple(streams.SETTING), run, "broken")
 
 
 def suggestions(args: argparse.Namespace) -> int:

@@ -40,38 +40,42 @@ if TYPE_CHECKING:
     from headstart.pipeline.featurizer import Featurizer
     from headstart.pipeline.fetching import fetch
     from headstart.pipeline.options import Options
+    from headstart.pipeline.shifting import shift
     from headstart.pipeline.suggesting import suggest
-    from headstart.results import Evaluation, Extracted, Plan, Result
+    from headstart.pipeline.watching import watch
+    from headstart.results import Evaluation, Exported, Extracted, Fetched, Plan, Reported, Result
     from headstart.results.comparison import Comparison
-    from headstart.results.exported import Exported
-    from headstart.results.fetched import Fetched
     from headstart.results.ranking import CheckedRanking, Ranking
-    from headstart.results.reported import Reported
+    from headstart.results.shift import Shifted
+    from headstart.results.watched import Watched
     from headstart.runtime.progress import Progress, Silent, Terminal
     from headstart.serve import Prediction, Predictions, Predictor
 
 _HOMES = {
     "backbones": "listing",
     "fetch": "pipeline.fetching",
+    "shift": "pipeline.shifting",
     "suggest": "pipeline.suggesting",
+    "watch": "pipeline.watching",
     "CheckedRanking": "results.ranking",
     "Comparison": "results.comparison",
     "Dataset": "data",
     "Evidence": "evidence",
-    "Exported": "results.exported",
     "Featurizer": "pipeline.featurizer",
-    "Fetched": "results.fetched",
     "Options": "pipeline.options",
     "Ranking": "results.ranking",
-    "Reported": "results.reported",
     "Settings": "defaults",
+    "Shifted": "results.shift",
     "Suggestion": "labelling",
     "Suggestions": "labelling",
+    "Watched": "results.watched",
 }
 _HOMES |= dict.fromkeys(
     ("DataError", "HeadstartError", "UnknownNameError", "WeightsError"), "errors"
 )
-_HOMES |= dict.fromkeys(("Evaluation", "Extracted", "Plan", "Result"), "results")
+_HOMES |= dict.fromkeys(
+    ("Evaluation", "Exported", "Extracted", "Fetched", "Plan", "Reported", "Result"), "results"
+)
 _HOMES |= dict.fromkeys(("Progress", "Silent", "Terminal"), "runtime.progress")
 _HOMES |= dict.fromkeys(("Prediction", "Predictions", "Predictor"), "serve")
 __all__ = [
@@ -96,11 +100,13 @@ __all__ = [
     "Reported",
     "Result",
     "Settings",
+    "Shifted",
     "Silent",
     "Suggestion",
     "Suggestions",
     "Terminal",
     "UnknownNameError",
+    "Watched",
     "WeightsError",
     "backbones",
     "cache_features",
@@ -118,8 +124,10 @@ __all__ = [
     "report_on",
     "reported",
     "reproduce",
+    "shift",
     "strategies",
     "suggest",
+    "watch",
 ]
 
 

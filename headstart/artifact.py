@@ -17,6 +17,8 @@ import torch
 from headstart.contracts import Backbone, Preprocess
 from headstart.contracts.model import Model
 from headstart.data.targets import USUAL, known_kind
+from headstart.drift import FILE as REFERENCE
+from headstart.drift import Reference
 from headstart.errors import HeadstartError, WeightsError
 from headstart.loading import record as records
 from headstart.loading import weights
@@ -53,6 +55,7 @@ class Record:
     task_settings: Mapping[str, Any] = field(default_factory=dict)
     head: Mapping[str, str] = field(default_factory=dict)  # name and sha256 of one not linear
     files: Mapping[str, str] = field(default_factory=dict)  # sha256 by name, of those it needs
+    reference: Mapping[str, str] = field(default_factory=dict)  # sha256 of what it was held to
 
     @classmethod
     def of(cls, entries: Mapping[str, Any]) -> Record:
@@ -68,7 +71,8 @@ class Record:
                 right = isinstance(value, dict)
             if not right:
                 raise ValueError(f"{each.name} is {str(value)[:40]!r}")
-        if not all(_are_texts(hashes.values()) for hashes in (record.head, record.files)):
+        every = (record.head, record.files, record.reference)
+        if not all(_are_texts(hashes.values()) for hashes in every):
             raise ValueError("a hash is no text")
         _demand_columns(record.settings, record.data.get("columns", {}))
         return replace(record, labels=tuple(record.labels))
@@ -89,10 +93,15 @@ def versions() -> dict[str, str]:
     return libraries
 
 
-def save(
-    folder: Path, model: Model, backbone: Backbone, record: Record, evidence: Mapping[str, Any]
+def save(  # what the folder is made of
+    folder: Path,
+    model: Model,
+    backbone: Backbone,
+    record: Record,
+    evidence: Mapping[str, Any],
+    reference: Reference | None = None,
 ) -> Record:
-    """Write the artifact's files into a folder; answer with the record and its hash.
+    """Write the artifact's files into a folder; answer with the record and its hashes.
 
     The tensors carry the names of the backbone's own library, so that it can open the folder by
     itself. A head that `record.head` names is none that it knows: it gets a file of its own.
@@ -110,7 +119,8 @@ def save(
     for name, content in backbone.files.items():
         _write_bytes(folder / name, content)
     hashes = {name: _sha256(content) for name, content in backbone.files.items()}
-    record = replace(record, files=hashes)
+    kept = {} if reference is None else {"sha256": reference.write(folder)}
+    record = replace(record, files=hashes, reference=kept)
     if backbone.native:
         _write_json(folder / CONFIG, _native(backbone.native, record))
     describe(folder, record, evidence, backbone.library)
@@ -206,6 +216,19 @@ def read(folder: Path) -> Record:
         if not (folder / name).is_file() or _sha256((folder / name).read_bytes()) != digest:
             raise _changed(folder / name)
     return record
+
+
+def read_reference(folder: Path, record: Record) -> Reference | None:
+    """The held-out items as numbers that a model keeps; None for one of an earlier version.
+
+    Raises WeightsError where they have changed, or are not those of this model.
+    """
+    if not record.reference:
+        return None
+    reference = Reference.read(folder, record.reference.get("sha256", ""))
+    if reference.outputs.shape[1] != len(record.labels):
+        raise _changed(folder / REFERENCE)
+    return reference
 
 
 def _demand_columns(settings: Mapping[str, Any], columns: Any) -> None:

@@ -44,3 +44,15 @@ class UnknownNameError(HeadstartError):
         else:
             advice = f"None of {len(names)} is like it; `headstart backbones` lists them."
         super().__init__(f"{kind.capitalize()} {name!r} is not known. {advice}")
+
+
+def reason(error: object) -> str:
+    """The first line of what an error says, without a full stop; its kind where it says nothing."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[0] if lines else type(error).__name__)[:200].rstrip(".")
+
+
+def named_reason(error: BaseException) -> str:
+    """The kind of an error and the first line of what it says."""
+    kind = type(error).__name__
+    return f"{kind}: {reason(error)}" if str(error).strip() else kind

@@ -11,7 +11,7 @@ from typing import TypeVar
 FOUNDATION = ("errors", "contracts", "defaults", "runtime", "loading")  # in this order
 PARTS = {"adaptations", "heads", "hubs", "metrics", "modalities", "targets", "tasks", "strategies"}
 FLOW = (
-    *("data", "features", "transferability", "training", "evidence", "adaptation"),
+    *("data", "features", "transferability", "training", "evidence", "adaptation", "drift"),
     *("report", "artifact", "plan", "results"),
 )
 ROOMS = set(FOUNDATION)

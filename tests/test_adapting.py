@@ -107,6 +107,7 @@ def test_a_page_shows_the_methods(results: dict[str, hs.Result]) -> None:
     assert "importance-weighting" in page
 
 
+@pytest.mark.slow
 def test_asked_labels_choose(results: dict[str, hs.Result], places: Path) -> None:
     table = results["flat"].folder / "label-next.csv"
     with table.open(encoding="utf-8", newline="") as file:
@@ -132,6 +133,7 @@ def test_asked_labels_choose(results: dict[str, hs.Result], places: Path) -> Non
     assert gains[found["chosen"]] == max(gains.values())
 
 
+@pytest.mark.slow
 def test_a_plan_does_it_again(results: dict[str, hs.Result], places: Path) -> None:
     again = hs.reproduce(results["flat"].folder, places / "again")
     one, other = (each / "model.safetensors" for each in (results["flat"].folder, again.folder))
@@ -140,6 +142,7 @@ def test_a_plan_does_it_again(results: dict[str, hs.Result], places: Path) -> No
         hs.prove(again.folder)
 
 
+@pytest.mark.slow
 def test_a_method_that_is_named_is_taken(places: Path) -> None:
     pictures = [Image.open(file) for file in sorted((places / "flat").glob("*.png"))]
     result = hs.fit(

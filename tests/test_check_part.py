@@ -28,6 +28,7 @@ from headstart.contracts import (
     Examples,
     HeadFitter,
     Hub,
+    Metric,
     Modality,
     Model,
     Step,
@@ -39,6 +40,7 @@ from headstart.contracts.head import TrainingSet
 from headstart.contracts.references import Reference
 from headstart.errors import ContractError, UnknownNameError
 from headstart.testing import CHECKED, check_part
+from headstart.testing.demands import OF_ANY_PART
 
 ROOT = Path(__file__).resolve().parents[1]
 GOOD: list[tuple[str, Any, Any]] = [
@@ -47,6 +49,7 @@ GOOD: list[tuple[str, Any, Any]] = [
     ("modalities", "image", None),
     ("tasks", "image-classification", None),
     ("heads", "ridge", None),
+    ("metrics", "macro-f1", None),
     ("targets", "label sets", None),
 ]
 
@@ -447,6 +450,80 @@ TARGETS = [
 def test_a_broken_kind_of_target_is_told(part: type[Targets], sentence: str) -> None:
     with pytest.raises(ContractError, match=sentence):
         check_part("targets", part)
+
+
+# --- metrics ---
+
+
+class Share(Metric):
+    """The share of right answers; what follows breaks one promise each."""
+
+    name: ClassVar[str] = "share"
+    kinds: ClassVar[tuple[str, ...]] = ("classes",)
+
+    def statistics(self, predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """Whether an item is right, (N, 1)."""
+        return np.asarray(predictions.argmax(axis=1) == targets)[:, None]
+
+    def value(self, statistics: Tensor, weights: Tensor) -> Tensor:
+        """The mean."""
+        return weights @ statistics[:, 0] / weights.sum(dim=1)
+
+
+def metric(kind: str, **own: Any) -> type[Metric]:
+    """A metric that does all as it should, but for this."""
+    return type(kind, (Share,), {**own, "__doc__": Share.__doc__})
+
+
+def once(self: Any, statistics: Tensor, weights: Tensor) -> Tensor:
+    """A mean that counts each item of a resample once, however often it is there."""
+    there = weights * (weights > 0) / weights.detach().clamp_min(1)
+    return there @ statistics[:, 0] / there.sum(dim=1)
+
+
+METRICS = [
+    (metric("Nameless", name=""), r"Nameless has no name\. Set name"),
+    (metric("Aimless", kinds=()), r"Aimless judges no kind of target\. Set kinds\."),
+    (metric("Strange", kinds=("boxes",)), r"Strange judges 'boxes', of which no examples"),
+    (metric("Outside", undefined=2.0), r"Outside has 2\.0 for undefined, outside of its bounds"),
+    (metric("Narrow", bounds=(0.0, 0.5)), r"Narrow is .*, outside of \(0\.0, 0\.5\)\. Widen"),
+    (metric("Upside", less_is_better=True), r"Upside is 1 for right answers, and 0\.0 at best"),
+    (
+        metric("Once", value=once),
+        r"Once is .* for a resample whose items are worth .*count an item as often as",
+    ),
+    (
+        metric("Ordered", scores=lambda self, p, t: np.sort(Share.scores(self, p, t))),
+        r"Ordered scores items by where they stand\. Let statistics look",
+    ),
+    (
+        metric("Doubled", scores=lambda self, p, t: 2 * Share.scores(self, p, t)),
+        r"Doubled has scores with the mean .* and the value",
+    ),
+    (
+        metric("Wide", scores=lambda self, p, t: Share.scores(self, p, t)[:, None]),
+        r"Wide has scores of the shape \(60, 1\)\. Give \(60,\)\.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("part", "sentence"), METRICS, ids=[part.__name__ for part, _ in METRICS])
+def test_a_broken_metric_is_told(part: type[Metric], sentence: str) -> None:
+    with pytest.raises(ContractError, match=sentence):
+        check_part("metrics", part)
+
+
+def test_a_good_metric_of_others_passes() -> None:
+    names = check_part("metrics", Share)
+    right = np.eye(2)[[0, 1, 1, 0] * 5]
+    assert check_part("metrics", Share, example=(right, right.argmax(axis=1), right)) == names
+
+
+@pytest.mark.parametrize("kind", CHECKED)
+def test_our_parts_are_documented_and_only_store(kind: str) -> None:
+    for name in catalog._OWN[kind]:
+        for check in OF_ANY_PART:
+            check(catalog.part(kind, name)())
 
 
 # --- hubs ---

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image as pil
 
 from headstart.data import Dataset, Schema, load, load_labelled
-from headstart.data.parquet import RowSource, _RowGroups
+from headstart.data.tables.columnar import RowSource, _RowGroups
 from headstart.errors import DataError
 from headstart.modalities.image import Image
 
@@ -169,13 +169,13 @@ def test_threads_read_rows_in_any_order(tmp_path: Path) -> None:
 
 def test_few_row_groups_are_held(tmp_path: Path) -> None:
     path = as_parquet(tmp_path / "a.parquet", {"image": [bytes(1000)] * 50, "label": [0] * 50}, 10)
-    held = _RowGroups(limit=25_000)
+    groups = _RowGroups(limit=25_000)
     for group in (0, 1, 2, 0, 3, 4, 0):
-        assert held.column(path, "image", group)[0].as_py() == bytes(1000)
-    assert [key[2] for key in held.held] == [4, 0]
+        assert groups.column(path, "image", group)[0].as_py() == bytes(1000)
+    assert [key[2] for key in groups.columns] == [4, 0]
     small = _RowGroups(limit=10)
     small.column(path, "image", 0)
-    assert len(small.held) == 1
+    assert len(small.columns) == 1
 
 
 def test_a_file_that_went_away(tmp_path: Path) -> None:

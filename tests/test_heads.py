@@ -25,7 +25,7 @@ from headstart.defaults import Settings
 from headstart.errors import HeadstartError, UnknownNameError, WeightsError
 from headstart.evidence.fitting import answers
 from headstart.features.engine import fastest
-from headstart.heads.boosting.trees import TreeEnsemble
+from headstart.heads.boosting import TreeEnsemble
 from headstart.loading import record, weights
 from headstart.pipeline.strategy_spec import StrategySpec
 from headstart.runtime.progress import Silent

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import resource
 import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
 from encoders import small_encoder
+from peak_memory import peak
 from picture_encoders import network, save_pictures
 
 from headstart import catalog
@@ -44,12 +44,12 @@ def test_sizes_in_a_config_are_looked_at_first(
 ) -> None:
     folder = small_encoder(tmp_path)
     catalog.load_backbone(f"hf:{folder}")
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak()
     edit(folder / "config.json", **changes)
     with pytest.raises(HeadstartError, match=message) as caught:
         catalog.load_backbone(f"hf:{folder}")
     assert str(caught.value).endswith(".")
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # KB
+    assert peak() - before < 200_000  # KB
 
 
 @pytest.mark.parametrize(

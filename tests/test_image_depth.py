@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import struct
-import subprocess
-import sys
 import zlib
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from peak_memory import output_of
 from pictures import PLAIN, noise, saved, tiff, whole
 from PIL import Image as pil
 
@@ -249,24 +248,17 @@ def test_100_megapixels_of_16_bits_fit_into_a_gibibyte(tmp_path: Path) -> None:
     values[::7] = 4095
     path.write_bytes(tiff(values))
     code = (
-        "import resource, sys, pathlib; from headstart.modalities.image import Image\n"
+        "import pathlib; from headstart.modalities.image import Image\n"
         "from pictures import PLAIN\n"
         "import numpy as np\n"
         f"raw = pathlib.Path({str(path)!r}).read_bytes()\n"
-        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "before = peak()\n"
         "assert Image().check(raw).problem is None\n"
         "Image().decode(raw, {**PLAIN, 'height': 224, 'width': 224})\n"
         "Image().decode(raw, {**PLAIN, 'height': 224, 'width': 224}, np.random.default_rng(0))\n"
-        "print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)\n"
+        "print((peak() - before) // 1024)\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=Path(__file__).parent,
-    )
-    assert int(done.stdout) < 900
+    assert int(output_of(code)) < 900
 
 
 def test_what_is_deep_is_noted_once_and_nothing_else_is() -> None:

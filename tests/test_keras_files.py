@@ -235,7 +235,7 @@ def test_same_padding_is_keras_own(
         made = WEIGHTED[kind](config, [turned])
         module = made.module
         for variable, values in zip(made.variables, kernel, strict=True):
-            module.get_parameter(variable.target).data.copy_(variable.turned(values))
+            module.get_parameter(variable.target).data.copy_(variable.to_torch(values))
     torch.testing.assert_close(module(turned), wanted, atol=1e-5, rtol=1e-5)
 
 

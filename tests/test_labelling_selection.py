@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headstart.labelling import selection
-from headstart.labelling.doubt import doubt
-from headstart.labelling.selection import Pick, select
+from headstart.labelling.selection import Pick, doubt, select
 
 
 def crowds(sizes: tuple[int, ...], spread: float = 0.1, width: int = 16) -> np.ndarray:

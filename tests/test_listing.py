@@ -22,7 +22,7 @@ from headstart.cli import app
 from headstart.contracts import Backbone, Card, Hub
 from headstart.contracts.references import Reference
 from headstart.errors import HeadstartError
-from headstart.listing.filters import Wanted, chosen, count
+from headstart.listing.filters import CardFilter, chosen, count
 from headstart.runtime.progress import Silent
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -76,7 +76,7 @@ def shelf(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> type[Shelf]:
 
 def names(pattern: str = "shelf:*", **wanted: Any) -> list[str]:
     """What is listed."""
-    return [card.reference for card in hs.backbones(pattern, Wanted(**wanted))]
+    return [card.reference for card in hs.backbones(pattern, CardFilter(**wanted))]
 
 
 def run(*arguments: str) -> Any:
@@ -253,7 +253,7 @@ CARDS = st.lists(
 @given(
     CARDS,
     st.builds(
-        Wanted,
+        CardFilter,
         modality=st.none() | st.just("text"),
         licence=st.none() | st.sampled_from(["APACHE*", "mit"]),
         min_parameters=st.none() | st.integers(0, 9),
@@ -264,7 +264,7 @@ CARDS = st.lists(
         limit=st.integers(0, 3),
     ),
 )
-def test_what_is_chosen_is_what_is_wanted(cards: list[Card], wanted: Wanted) -> None:
+def test_what_is_chosen_is_what_is_wanted(cards: list[Card], wanted: CardFilter) -> None:
     def suits(card: Card) -> bool:
         least, most, size = wanted.min_parameters, wanted.max_parameters, card.parameters
         least_right, right = wanted.min_accuracy, card.accuracy

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 
 import numpy as np
 import pytest
 import torch
+from peak_memory import output_of
 
 from headstart import catalog
 from headstart.contracts import Encoding
@@ -91,10 +91,11 @@ def test_columns_are_the_memberships() -> None:
 
 
 FITTING = """
-import resource, sys
+import sys
 import numpy as np, torch
 from headstart import catalog
-from headstart.contracts.head import (Shape, TrainingSet)
+from headstart.contracts import Encoding
+from headstart.contracts.head import Shape, TrainingSet
 from headstart.tasks.classification import many, probe
 
 items, width, labels = 20_000, 512, 5_000
@@ -115,7 +116,7 @@ else:
     head = next(iter(catalog.head(sys.argv[1]).candidates(given)))
 with torch.inference_mode():
     right = head(torch.from_numpy(validation[0])).argmax(dim=1).numpy() == validation[1]
-print(right.mean(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 2**30)
+print(right.mean(), peak() / 2**20)
 """
 
 
@@ -123,9 +124,6 @@ print(right.mean(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads memory in Linux's unit")
 @pytest.mark.parametrize("head", ["probe", "ridge"])
 def test_five_thousand_labels_fit_into_two_gigabytes(head: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", FITTING, head], capture_output=True, text=True, check=True
-    )
-    right, peak = map(float, done.stdout.split())
+    right, gibibytes = map(float, output_of(FITTING, head).split())
     assert right > 0.9
-    assert peak < LIMIT
+    assert gibibytes < LIMIT

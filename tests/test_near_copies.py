@@ -17,8 +17,8 @@ from PIL import Image as pil
 from PIL import ImageDraw
 
 from headstart.data import Schema, load
-from headstart.data.copies import near_copies
-from headstart.data.findings import Findings
+from headstart.data.check import Findings
+from headstart.data.clusters import near_copies
 from headstart.modalities.image import Image
 from headstart.modalities.text import Text
 

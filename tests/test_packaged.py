@@ -14,7 +14,7 @@ from headstart import catalog
 from headstart.contracts.model import Model
 from headstart.errors import HeadstartError, WeightsError
 from headstart.hubs import packaged
-from headstart.hubs.timm.efficientnet import renamed
+from headstart.hubs.timm.building import renamed
 from headstart.pipeline import backbones
 
 MACAW = 88  # of ImageNet's 1,000 classes

@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow.parquet
 import pytest
 from conftest import Fitted, write_pictures
+from peak_memory import output_of
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -213,6 +214,8 @@ def test_answers_are_written_as_a_table(fitted: Fitted, photos: Path, tmp_path: 
         "probability",
         "probability_ants",
         "probability_bees",
+        "familiarity",
+        "set",
         "error",
     ]
     for suffix in ("csv", "parquet", "jsonl"):
@@ -459,22 +462,16 @@ def test_twenty_thousand_files_take_bounded_memory(fitted: Fitted, tmp_path: Pat
     (folder / "10000.png").unlink()
     (folder / "10000.png").write_text("no picture")
     code = (
-        "import resource, sys; from typer.testing import CliRunner; from headstart.cli import app;"
+        "import sys; from typer.testing import CliRunner; from headstart.cli import app;"
         "done = CliRunner().invoke(app, ['predict', *sys.argv[1:]]);"
-        "print(done.exit_code, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+        "print(done.exit_code, peak())"
     )
     out = tmp_path / "answers.csv"
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(fitted.folder), str(folder), "--out", str(out)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    exit_code, kilobytes = map(int, done.stdout.split())
+    printed = output_of(code, str(fitted.folder), str(folder), "--out", str(out))
+    exit_code, kibibytes = map(int, printed.split())
     assert exit_code == 2
     rows = read(out)
     assert len(rows) == 20_000
     assert [row["error"] for row in rows if row["error"]] == ["it is not a picture"]
-    assert kilobytes < 2 * 2**20
+    assert kibibytes < 2 << 20
     shutil.rmtree(folder)

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headstart.hubs.timm import published
+from headstart.hubs.timm import listing
 from headstart.transferability import prior as module
 from headstart.transferability.history import Past
-from headstart.transferability.prior import Known, Prior, prior
+from headstart.transferability.prior import Facts, Prior, prior
 
-MOBILENET = Known(
+MOBILENET = Facts(
     reference="timm:mobilenetv2_100",
     weights="m",
     pretrained=True,
@@ -26,14 +26,14 @@ MOBILENET = Known(
     trained_on="ImageNet-1k",
     stages=19,
 )
-MINILM = Known("hf:MiniLM", "l", True, 22_713_216, None, None, None, stages=8)
+MINILM = Facts("hf:MiniLM", "l", True, 22_713_216, None, None, None, stages=8)
 
 
 def run(data: str, weights: str, score: float, metric: str = "accuracy") -> Past:
     return Past(data, "classification", metric, f"of {weights}", weights, score, 0.0)
 
 
-def only(known: Known, past: list[Past]) -> Prior:
+def only(known: Facts, past: list[Past]) -> Prior:
     (found,) = prior([known], past)
     return found
 
@@ -85,7 +85,7 @@ def test_texts_are_judged_by_size_without_a_word_of_top_1() -> None:
 
 @pytest.mark.parametrize("parameters", [1_000, 4_400_000, 22_713_216, 600_000_000])
 def test_word_vectors_never_precede_an_encoder_for_their_size(parameters: int) -> None:
-    vectors = Known("glove:840B", "g", True, 660_000_000, None, None, None, stages=2)
+    vectors = Facts("glove:840B", "g", True, 660_000_000, None, None, None, stages=2)
     encoder = replace(MINILM, parameters=parameters)
     assert only(vectors, []).value <= only(encoder, []).value
     assert only(vectors, []).reasons[0] == "a table of vectors, whose size says little"
@@ -131,7 +131,7 @@ PASTS = st.lists(
     max_size=12,
 )
 KNOWN = st.builds(
-    Known,
+    Facts,
     reference=st.sampled_from(["timm:a", "timm:b", "hf:c", "glove:d"]),
     weights=WEIGHTS,
     pretrained=st.booleans(),
@@ -145,14 +145,14 @@ KNOWN = st.builds(
 
 @given(known=st.lists(KNOWN, max_size=5), past=PASTS, data=st.data())
 def test_the_order_of_what_is_given_does_not_matter(
-    known: list[Known], past: list[Past], data: st.DataObject
+    known: list[Facts], past: list[Past], data: st.DataObject
 ) -> None:
     shuffled = data.draw(st.permutations(known)), data.draw(st.permutations(past))
     assert prior(*shuffled) == prior(known, past)
 
 
 @given(known=st.lists(KNOWN, max_size=6), past=PASTS)
-def test_random_weights_come_below_all_trained_ones(known: list[Known], past: list[Past]) -> None:
+def test_random_weights_come_below_all_trained_ones(known: list[Facts], past: list[Past]) -> None:
     named = [replace(each, reference=str(number)) for number, each in enumerate(known)]
     found = prior(named, past)
     assert all(math.isfinite(each.value) and all(each.reasons) for each in found)
@@ -165,7 +165,7 @@ def test_random_weights_come_below_all_trained_ones(known: list[Known], past: li
 
 @given(known=KNOWN, past=PASTS.filter(bool), data=st.data(), gain=st.floats(0, 1))
 def test_a_better_past_never_lowers_the_value(
-    known: Known, past: list[Past], data: st.DataObject, gain: float
+    known: Facts, past: list[Past], data: st.DataObject, gain: float
 ) -> None:
     place = data.draw(st.integers(0, len(past) - 1))
     worse = replace(past[place], weights=known.weights, score=data.draw(st.floats(-1, 1)))
@@ -178,10 +178,10 @@ def test_a_better_past_never_lowers_the_value(
 def test_the_line_is_the_one_through_the_published_table() -> None:
     timm, torch = pytest.importorskip("timm"), pytest.importorskip("torch")
     rows = []
-    for name, accuracy in published.ACCURACY.items():
+    for name, accuracy in listing.ACCURACY.items():
         with torch.device("meta"):
             network = timm.create_model(name.partition(".")[0])
-        count, year = sum(each.numel() for each in network.parameters()), published.year(name)
+        count, year = sum(each.numel() for each in network.parameters()), listing.year(name)
         assert year is not None
         if count >= 1e6:
             rows.append((1.0, math.log10(count / 2e7), year - 2020, accuracy))

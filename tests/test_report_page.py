@@ -19,8 +19,8 @@ from records import LABELS, near, record, shown
 
 from headstart import report
 from headstart.errors import DataError
+from headstart.report import terminal_curves
 from headstart.report.page import LARGEST, write_page
-from headstart.report.terminal import terminal_curves
 from headstart.report.thumbnails import (
     CHARACTERS,
     MOST,

@@ -12,7 +12,7 @@ from pages import page
 from records import near, record
 
 from headstart import report
-from headstart.report.names import LONGEST, distinct
+from headstart.report.figures import LONGEST, distinct
 from headstart.report.verdict import Verdict
 from headstart.report.words import plainly
 

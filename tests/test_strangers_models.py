@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import resource
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 from conftest import Fitted
+from peak_memory import peak
 
 import headstart as hs
 from headstart.loading import record, weights
@@ -174,11 +174,11 @@ def test_an_architecture_of_absurd_size_is_refused_before_memory_is_taken(
     copy: Path, architecture: str
 ) -> None:
     record.write(copy, record.read(copy) | {"architecture": architecture})
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak()
     with pytest.raises(hs.HeadstartError) as refusal:
         hs.load(copy)
     assert "(RuntimeError" not in str(refusal.value)
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 500_000  # KiB
+    assert peak() - before < 500_000  # KiB
 
 
 def test_answers_that_are_not_finite_are_no_answers(copy: Path, picture: Path) -> None:

@@ -18,7 +18,7 @@ from headstart import catalog
 from headstart.contracts import Backbone
 from headstart.contracts.model import Model
 from headstart.errors import HeadstartError, UnknownNameError, WeightsError
-from headstart.hubs.timm import listing, published
+from headstart.hubs.timm import listing
 from headstart.loading.weights import save
 from headstart.modalities.image import Image
 
@@ -195,13 +195,13 @@ def test_parameters_are_counted_and_remembered_where_they_are_not_known(
 
 def test_what_is_published_is_of_weights_that_timm_has() -> None:
     known = set(timm.list_pretrained())
-    assert set(published.ACCURACY) <= known
-    assert all(20 < accuracy < 100 for accuracy in published.ACCURACY.values())
-    for name in published.ACCURACY:
+    assert set(listing.ACCURACY) <= known
+    assert all(20 < accuracy < 100 for accuracy in listing.ACCURACY.values())
+    for name in listing.ACCURACY:
         config = timm.get_pretrained_cfg(name)
         assert config is not None
         assert "dinov2" in name or config.num_classes in (1000, 1001)
-        assert published.year(name) is not None
+        assert listing.year(name) is not None
 
 
 @pytest.mark.parametrize(
@@ -219,7 +219,7 @@ def test_what_is_published_is_of_weights_that_timm_has() -> None:
     ],
 )
 def test_a_name_is_as_new_as_the_newest_it_mentions(name: str, year: int | None) -> None:
-    assert published.year(name) == year
+    assert listing.year(name) == year
 
 
 def local_dir(folder: Path, backbone: Backbone, labels: int) -> tuple[Path, nn.Linear]:

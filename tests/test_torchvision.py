@@ -242,7 +242,7 @@ def test_the_heads_width_is_read_off_the_file(tmp_path: Path) -> None:
         (f"{SMALL}?pretrained=false&size=0", "a size below 1"),
         (f"{SMALL}?pretrained=false&crop=1.5", "not between 0 and 1"),
         (f"{SMALL}?pretrained=false&interpolation=sinc", "of nearest, box, bilinear"),
-        (f"{SMALL}?pretrained=false&size=8", "can't read pictures of 8 px"),
+        (f"{SMALL}?pretrained=false&size=8", "can't read pictures of 3x8x8"),
         ("vit_b_32?pretrained=false&size=50", "can't be built for pictures of 50 px (Input shape"),
         ("maxvit_t?pretrained=false&size=100", "partition size or the input size). Give it"),
         (f"{SMALL}@absent.pth", "absent.pth is not a file"),

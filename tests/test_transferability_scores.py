@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from headstart.transferability import Sample
-from headstart.transferability.marginal import logme
+from headstart.transferability import Sample, logme
 
 
 def drawn(count: int, width: int, signal: float = 0.7, seed: int = 0) -> Sample:

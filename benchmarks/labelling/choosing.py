@@ -78,8 +78,7 @@ def _suggested(
 ) -> list[int]:
     """What `headstart suggest` would name next, with a probe on what is known as its model."""
     from headstart import catalog
-    from headstart.labelling.doubt import doubt
-    from headstart.labelling.selection import select
+    from headstart.labelling.selection import doubt, select
 
     unlabelled = np.setdiff1d(np.arange(len(features)), labelled)
     weights = np.ones(len(unlabelled))

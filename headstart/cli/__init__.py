@@ -5,19 +5,18 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable
-from typing import Annotated
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 import typer
 
-from headstart.cli import labelling, models, pretrained
-from headstart.cli.answers import Answer, answer
+from headstart.cli import drift, labelling, models, pretrained
+from headstart.cli.answers import Answer
 from headstart.cli.flags import (
     Check,
     Data,
     Download,
-    Json,
-    MakeSettings,
     Out,
     Plan,
     PlannedData,
@@ -25,9 +24,10 @@ from headstart.cli.flags import (
     Several,
     Strategy,
 )
-from headstart.cli.listings import Strategies
-from headstart.cli.options import demand_data, demand_plan_alone, takes_settings
+from headstart.cli.options import command, demand_data, demand_plan_alone
 from headstart.cli.renamed import present
+from headstart.defaults import Settings
+from headstart.errors import UnknownNameError
 from headstart.runtime.budget import count_the_process
 from headstart.runtime.progress import Progress
 
@@ -53,174 +53,138 @@ def _headstart(
         raise typer.Exit
 
 
-pretrained.register(app)
-
-
-@app.command()
-@takes_settings
-def rank(
+def rank(  # a flag each
     data: Data,
-    settings: MakeSettings,
+    settings: Settings,
+    progress: Progress,
     backbone: Several = None,
     download: Download = False,
     check: Check = False,
-    as_json: Json = False,
-) -> None:
+) -> Answer:
     """Say which pretrained models suit the data, from their features, before any is trained."""
+    from headstart import pipeline
 
-    def work(progress: Progress) -> Answer:
-        chosen = settings()
-        from headstart import pipeline
-
-        ask = pipeline.check_ranking if check else pipeline.rank
-        ranking: Answer = ask(
-            data, backbone or (), download=download, settings=chosen, progress=progress
-        )
-        return ranking
-
-    answer(as_json, work)
+    ask = pipeline.check_ranking if check else pipeline.rank
+    ranking: Answer = ask(
+        data, backbone or (), download=download, settings=settings, progress=progress
+    )
+    return ranking
 
 
-@app.command()
-@takes_settings
 def fit(  # noqa: PLR0913  # a flag each
-    settings: MakeSettings,
+    settings: Settings,
+    progress: Progress,
     data: PlannedData = None,
     out: Out = "model",
     backbone: Several = None,
     strategy: Strategy = None,
     plan: Plan = None,
     download: Download = False,
-    as_json: Json = False,
-) -> None:
+) -> Answer:
     """Transfer a pretrained model to labelled data, weigh the gain, and save the model."""
+    if plan is not None:
+        demand_plan_alone(settings, backbone, strategy)
+    from headstart import pipeline
 
-    def work(progress: Progress) -> Answer:
-        chosen = settings()
-        if plan is not None:
-            demand_plan_alone(chosen, backbone, strategy)
-        from headstart import pipeline
-
-        if plan is not None:
-            return pipeline.reproduce(plan, out, data=data, track=chosen.track, progress=progress)
-        several = backbone or ()
-        return pipeline.fit(
-            demand_data(data),
-            several[0] if len(several) == 1 else several,
-            out,
-            strategy=strategy,
-            download=download,
-            settings=chosen,
-            progress=progress,
-        )
-
-    answer(as_json, work)
+    if plan is not None:
+        return pipeline.reproduce(plan, out, data=data, track=settings.track, progress=progress)
+    several = backbone or ()
+    return pipeline.fit(
+        demand_data(data),
+        several[0] if len(several) == 1 else several,
+        out,
+        strategy=strategy,
+        download=download,
+        settings=settings,
+        progress=progress,
+    )
 
 
-@app.command()
-@takes_settings
-def pretrain(
+def pretrain(  # a flag each
     data: Data,
     backbone: Pretrained,
-    settings: MakeSettings,
+    settings: Settings,
+    progress: Progress,
     out: Out = "model",
     anyway: Annotated[
         bool, typer.Option("--anyway", help="Save the source even if it learned nothing.")
     ] = False,
-    as_json: Json = False,
-) -> None:
+) -> Answer:
     """Train a source from random weights on a related, larger set, to transfer from later."""
+    from headstart import pipeline
 
-    def work(progress: Progress) -> Answer:
-        chosen = settings()
-        from headstart import pipeline
-
-        return pipeline.pretrain(
-            data, backbone, out, anyway=anyway, settings=chosen, progress=progress
-        )
-
-    answer(as_json, work)
+    return pipeline.pretrain(
+        data, backbone, out, anyway=anyway, settings=settings, progress=progress
+    )
 
 
-@app.command()
-@takes_settings
-def cache_features(
+def cache_features(  # a flag each
     data: Data,
     backbone: Pretrained,
-    settings: MakeSettings,
+    settings: Settings,
+    progress: Progress,
     strategy: Strategy = None,
     plan: Annotated[
         bool, typer.Option("--plan", help="Only price where the network may be cut.")
     ] = False,
-    as_json: Json = False,
-) -> None:
+) -> Answer:
     """Run the frozen part over a data set and store its features; later runs find them there."""
+    from headstart import pipeline
 
-    def work(progress: Progress) -> Answer:
-        chosen = settings()
-        from headstart import pipeline
-
-        if plan:
-            return pipeline.plan_features(
-                data, backbone, strategy=strategy, settings=chosen, progress=progress
-            )
-        return pipeline.cache_features(data, backbone, settings=chosen, progress=progress)
-
-    answer(as_json, work)
+    if plan:
+        return pipeline.plan_features(
+            data, backbone, strategy=strategy, settings=settings, progress=progress
+        )
+    return pipeline.cache_features(data, backbone, settings=settings, progress=progress)
 
 
-@app.command()
-@takes_settings
 def export_features(
     data: Data,
     backbone: Pretrained,
     out: Annotated[
         str, typer.Option("--out", "-o", help="A new file: .parquet, .csv, .npy or .npz.")
     ],
-    settings: MakeSettings,
-    as_json: Json = False,
-) -> None:
+    settings: Settings,
+    progress: Progress,
+) -> Answer:
     """Write the features of a data set, labelled or not, to a file for other tools."""
+    from headstart import pipeline
 
-    def work(progress: Progress) -> Answer:
-        chosen = settings()
-        from headstart import pipeline
-
-        return pipeline.export_features(data, backbone, out, settings=chosen, progress=progress)
-
-    answer(as_json, work)
+    return pipeline.export_features(data, backbone, out, settings=settings, progress=progress)
 
 
-models.register(app)
-labelling.register(app)
+@dataclass(frozen=True)
+class Strategies:
+    """The known strategies and what each does."""
+
+    summaries: Mapping[str, str]
+
+    def to_json(self) -> dict[str, Any]:
+        """{"strategies": {name: what it does}}."""
+        return {"strategies": dict(self.summaries)}
+
+    def __str__(self) -> str:
+        from headstart.report import as_columns
+
+        return as_columns(("strategy", "what it does"), list(self.summaries.items()))
 
 
-@app.command()
-def strategies(as_json: Json = False) -> None:
+def strategies(progress: Progress) -> Answer:
     """List the ways weights can be moved."""
+    from headstart import pipeline
 
-    def work(progress: Progress) -> Answer:
-        from headstart import pipeline
-
-        return Strategies(pipeline.strategies())
-
-    answer(as_json, work)
+    return Strategies(pipeline.strategies())
 
 
-@app.command()
-def doctor(as_json: Json = False) -> None:
+def doctor(progress: Progress) -> Answer:
     """Show what this machine offers: versions, cores, memory, device, cache, weights at hand."""
+    from headstart.cli.doctor import examine
 
-    def work(progress: Progress) -> Answer:
-        from headstart.cli.doctor import examine
-
-        return examine()
-
-    answer(as_json, work)
+    return examine()
 
 
-@app.command()
 def cache(
+    progress: Progress,
     most: Annotated[
         str | None,
         typer.Option(
@@ -229,39 +193,37 @@ def cache(
         ),
     ] = None,
     clear: Annotated[bool, typer.Option("--clear", help="Remove all that is not in use.")] = False,
-    as_json: Json = False,
-) -> None:
+) -> Answer:
     """Show what is stored for later runs, limit its size, or remove it."""
+    from headstart.cli.cache import tend
 
-    def work(progress: Progress) -> Answer:
-        from headstart.cli.cache import tend
-
-        return tend(most, clear)
-
-    answer(as_json, work)
+    return tend(most, clear)
 
 
-@app.command()
 def demo(
+    progress: Progress,
     name: Annotated[str, typer.Argument(help="Which demonstration: text or digits.")] = "text",
-    as_json: Json = False,
-) -> None:
+) -> Answer:
     """Run the whole path offline on real data that is already here, and print the evidence."""
+    from headstart import demo as demos
 
-    def work(progress: Progress) -> Answer:
-        from headstart import demo as demos
-        from headstart.errors import UnknownNameError
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    by_name: dict[str, Callable[[Progress], Answer]] = {
+        "text": demos.text,
+        "digits": demos.digits,
+    }
+    if name not in by_name:
+        raise UnknownNameError("demo", name, by_name)
+    return by_name[name](progress)
 
-        os.environ["HF_HUB_OFFLINE"] = "1"
-        known: dict[str, Callable[[Progress], Answer]] = {
-            "text": demos.text,
-            "digits": demos.digits,
-        }
-        if name not in known:
-            raise UnknownNameError("demo", name, known)
-        return known[name](progress)
 
-    answer(as_json, work)
+for _work in (
+    *(pretrained.backbones, pretrained.fetch, rank, fit, pretrain, cache_features, export_features),
+    *(models.prove, models.evaluate, models.predict, models.compare, models.report),
+    *(drift.shift, drift.watch),
+    *(labelling.suggest, labelling.label, strategies, doctor, cache, demo),
+):
+    app.command()(command(_work))
 
 
 def main() -> None:

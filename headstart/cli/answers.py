@@ -12,6 +12,7 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import typer
@@ -36,17 +37,29 @@ class Answer(Protocol):
     def __str__(self) -> str: ...
 
 
-def answer(as_json: bool, work: Callable[[Progress], Answer]) -> None:
+@dataclass(frozen=True)
+class Incomplete:
+    """An answer in which something is missing: it is printed, and the exit code then says so."""
+
+    answer: Answer
+    missing: str  # such as `3 could not be fetched`
+
+
+def answer(as_json: bool, work: Callable[[Progress], Answer | Incomplete]) -> None:
     """Do the work and print its answer; on failure print one sentence and raise typer.Exit.
 
     Work that was interrupted may answer all the same, with `stopped` in it; its exit code says so.
     """
     try:
         with redirect_stdout(sys.stderr):  # what a library prints must not mix with the answer
-            result = work(Terminal())
+            outcome = work(Terminal())
+            result = outcome.answer if isinstance(outcome, Incomplete) else outcome
             content = result.to_json()
             text = json.dumps(content, allow_nan=False) if as_json else str(result)
         print(text, flush=True)
+        if isinstance(outcome, Incomplete):
+            print(f"error: {outcome.missing}; see the answer.", file=sys.stderr)
+            raise typer.Exit(USERS)
         if content.get("stopped"):
             raise typer.Exit(INTERRUPTED)
     except typer.Exit:

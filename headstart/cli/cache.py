@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from headstart.cli.listings import table
 from headstart.features import cache
 from headstart.features.cache import Entry
+from headstart.report import as_columns
 from headstart.runtime.places import cache_folder
 
 OTHERS = {
@@ -32,7 +32,7 @@ class Contents:
     limit: int
     entries: Sequence[Entry]
     removed: Sequence[Entry]
-    asked: bool  # whether anything was to be removed
+    limited: bool  # whether anything was to be removed
 
     @property
     def total(self) -> int:
@@ -61,14 +61,14 @@ class Contents:
             for entry in self.entries
         ]
         lines = [str(self.folder), f"{readable(self.total)} of at most {readable(self.limit)}"]
-        if self.asked:
+        if self.limited:
             freed = readable(sum(entry.bytes for entry in self.removed))
             lines.append(f"{len(self.removed)} removed, {freed}")
             if any(entry.in_use for entry in self.entries):
                 lines.append("What a running process uses was kept.")
         if rows:
             titles = ("what", "rows", "size", "last used", "in use")
-            lines += ["", table(titles, rows)]
+            lines += ["", as_columns(titles, rows)]
         return "\n".join(lines)
 
 
@@ -83,8 +83,8 @@ def tend(most: str | None, clear: bool) -> Contents:
     removed = cache.clear() if clear else []
     if most is not None:
         removed += cache.enforce_limit()
-    asked = clear or most is not None
-    return Contents(cache_folder(), cache.limit(), cache.entries(), removed, asked)
+    limited = clear or most is not None
+    return Contents(cache_folder(), cache.limit(), cache.entries(), removed, limited)
 
 
 def readable(size: int) -> str:

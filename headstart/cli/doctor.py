@@ -8,7 +8,6 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 
@@ -23,9 +22,9 @@ class Machine:
         return dict(self.facts)
 
     def __str__(self) -> str:
-        from headstart.cli.listings import table
+        from headstart.report import as_columns
 
-        return table(
+        return as_columns(
             ("", ""),
             [(name.replace("_", " "), _show(name, value)) for name, value in self.facts.items()],
         )
@@ -41,6 +40,7 @@ def examine() -> Machine:
     from headstart.runtime import machine
 
     cache = cache_folder()
+    place = next(folder for folder in (cache, *cache.parents) if folder.exists())
     cards = pipeline.backbones("*")
     device = machine.device()
     return Machine(
@@ -60,8 +60,8 @@ def examine() -> Machine:
             "device": str(device),
             "bf16": machine.has_bf16(device),
             "cache": str(cache),
-            "cache_size": _size(cache),
-            "disk_free": shutil.disk_usage(_existing(cache)).free,
+            "cache_size": sum(f.stat().st_size for f in cache.rglob("*") if f.is_file()),
+            "disk_free": shutil.disk_usage(place).free,
             "backbones": len(cards),
             "weights_at_hand": sum(card.at_hand for card in cards),
         }
@@ -81,11 +81,3 @@ def _version(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
-
-
-def _size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-
-
-def _existing(path: Path) -> Path:
-    return next(folder for folder in (path, *path.parents) if folder.exists())

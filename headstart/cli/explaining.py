@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from headstart.cli.listings import table
 from headstart.data import Input
 from headstart.errors import HeadstartError
 from headstart.explain import Explanation, PictureExplanation, TextExplanation, explain
+from headstart.report import as_columns
 from headstart.serve import Predictions, Predictor
 
 _BAR = 12  # signs of the heaviest word's bar
@@ -29,10 +29,10 @@ class Explained:
         rows = zip(self.predictions, self.explanations, self.overlays, strict=True)
         return {
             "predictions": [
-                said.to_json()
+                prediction.to_json()
                 | ({"explanation": why.to_json()} if why else {})
                 | ({"overlay": str(overlay)} if overlay else {})
-                for said, why, overlay in rows
+                for prediction, why, overlay in rows
             ]
         }
 
@@ -41,7 +41,7 @@ class Explained:
         for why, overlay in zip(self.explanations, self.overlays, strict=True):
             if why is None:
                 continue
-            lines = [f"{why.path}: {why.label}, {why.asked.value:+.3f}", why.method]
+            lines = [f"{why.path}: {why.label}, {why.output.value:+.3f}", why.method]
             if overlay:
                 lines.append(f"Heat map in {overlay}")
             if isinstance(why, TextExplanation):
@@ -101,8 +101,8 @@ def _words(why: TextExplanation) -> str:
         for word in why.words
     ]
     words = (
-        f"Of the output {why.asked.value:+.3f} a text of padding has "
-        f"{why.asked.value - why.difference:+.3f}; the weights are the rest, "
+        f"Of the output {why.output.value:+.3f} a text of padding has "
+        f"{why.output.value - why.difference:+.3f}; the weights are the rest, "
         f"off by {why.delta:+.2g}."
     )
-    return f"{table(('word', 'weight', ''), rows)}\n{words}"
+    return f"{as_columns(('word', 'weight', ''), rows)}\n{words}"

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from headstart.cli.options import HELP
-from headstart.defaults import Settings
-
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 Data = Annotated[
     str, typer.Argument(help="A folder per class, or a CSV, TSV, JSONL or Parquet file.")
 ]
@@ -57,6 +51,10 @@ Explain = Annotated[
     bool,
     typer.Option("--explain", help="Also say why: a heat map on each picture, a weight per word."),
 ]
+Abstain = Annotated[
+    bool,
+    typer.Option("--abstain", help="Don't answer what is less familiar than 95 % of usual inputs."),
+]
 Answers = Annotated[
     str | None,
     typer.Option(
@@ -78,13 +76,6 @@ File = Annotated[
     list[str] | None,
     typer.Option("--file", help="A file, folder or manifest whatever its name; may be repeated."),
 ]
-Offline = Annotated[bool, typer.Option("--offline", help=HELP["offline"])]
-Label = Annotated[list[str] | None, typer.Option(help=HELP["label"])]
-Text = Annotated[list[str] | None, typer.Option(help=HELP["text"])]
-ImageColumn = Annotated[str | None, typer.Option("--image", help=HELP["image"])]
-ClassLevel = Annotated[int | None, typer.Option("--class-level", help=HELP["class_level"])]
-Delimiter = Annotated[str | None, typer.Option(help=HELP["delimiter"])]
-GroupColumn = Annotated[str | None, typer.Option("--group", help=HELP["group"])]
 OtherData = Annotated[
     str | None, typer.Argument(help="Labelled data to report on; absent, those it was made with.")
 ]
@@ -95,13 +86,10 @@ PageOut = Annotated[
 MovedData = Annotated[
     str | None, typer.Argument(help="Where the model's data are now; absent, where they were.")
 ]
-Budget = Annotated[str | None, typer.Option(help=HELP["budget"])]
-Seeds = Annotated[int | None, typer.Option(help=HELP["seeds"])]
-Level = Annotated[str, typer.Option("--evidence", help=HELP["evidence"])]
-MakeSettings = Callable[[], Settings]
-
-
-def keep_offline(offline: bool) -> None:
-    """Let no hub open a connection; their libraries read this when they are imported."""
-    if offline:
-        os.environ["HF_HUB_OFFLINE"] = "1"
+# Fields of Settings by name, as a mapping that the flow takes: a flag for each.
+Proof = Annotated[dict[str, Any], ("budget", "seeds", "evidence")]
+TextColumns = Annotated[dict[str, Any], ("text", "image")]
+Columns = Annotated[dict[str, Any], ("label", "text", "image", "delimiter", "class_level")]
+GroupedColumns = Annotated[
+    dict[str, Any], ("label", "text", "image", "delimiter", "group", "class_level")
+]

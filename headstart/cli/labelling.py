@@ -6,39 +6,27 @@ from typing import Annotated
 
 import typer
 
-from headstart.cli.answers import Answer, answer
-from headstart.cli.flags import Json, Offline, SavedModel, keep_offline
+from headstart.cli.answers import Answer
+from headstart.cli.flags import SavedModel
 from headstart.runtime.progress import Progress
 
 Unlabelled = Annotated[str, typer.Argument(help="A folder or manifest of items without labels.")]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands to the program, in this order."""
-    for command in (suggest, label):
-        app.command()(command)
-
-
 def suggest(
     model: SavedModel,
     unlabelled: Unlabelled,
+    progress: Progress,
     count: Annotated[int, typer.Option("--next", help="How many items to name.")] = 20,
     out: Annotated[
         str | None,
         typer.Option("--out", "-o", help="A new .csv of them, with an empty column `label`."),
     ] = None,
-    offline: Offline = False,
-    as_json: Json = False,
-) -> None:
+) -> Answer:
     """Name the items whose labels would help a model most, and say what the last ones changed."""
+    from headstart.pipeline.suggesting import suggest as ask
 
-    def work(progress: Progress) -> Answer:
-        keep_offline(offline)
-        from headstart.pipeline.suggesting import suggest as ask
-
-        return ask(model, unlabelled, count, out=out, progress=progress)
-
-    answer(as_json, work)
+    return ask(model, unlabelled, count, out=out, progress=progress)
 
 
 def label(  # noqa: PLR0913  # a flag each
@@ -46,6 +34,7 @@ def label(  # noqa: PLR0913  # a flag each
         str, typer.Argument(help="A folder that `headstart fit` wrote, or - where there is none.")
     ],
     unlabelled: Unlabelled,
+    progress: Progress,
     labels: Annotated[
         str | None,
         typer.Option(help="The classes, with commas between; absent, those of the model."),
@@ -65,18 +54,11 @@ def label(  # noqa: PLR0913  # a flag each
     browser: Annotated[
         bool, typer.Option("--open", help="Also open the page in the usual browser.")
     ] = False,
-    offline: Offline = False,
-    as_json: Json = False,
-) -> None:
+) -> Answer:
     """Show items on a local page where a key gives the class, and write labels.csv for `fit`."""
+    from headstart.pipeline.labelling import Asked
+    from headstart.pipeline.labelling import label as ask
 
-    def work(progress: Progress) -> Answer:
-        keep_offline(offline)
-        from headstart.pipeline.labelling import Asked
-        from headstart.pipeline.labelling import label as ask
-
-        classes = None if labels is None else tuple(part.strip() for part in labels.split(","))
-        task = Asked(classes, out, backbone, count, port, browser)
-        return ask(None if model == "-" else model, unlabelled, task, progress=progress)
-
-    answer(as_json, work)
+    classes = None if labels is None else tuple(part.strip() for part in labels.split(","))
+    task = Asked(classes, out, backbone, count, port, browser)
+    return ask(None if model == "-" else model, unlabelled, task, progress=progress)

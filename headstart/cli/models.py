@@ -2,193 +2,126 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from pathlib import Path
 
-import typer
-
-from headstart.cli.answers import USERS, Answer, answer
+from headstart.cli.answers import Answer, Incomplete
 from headstart.cli.flags import (
+    Abstain,
     Answers,
-    Budget,
-    ClassLevel,
+    Columns,
     Data,
-    Delimiter,
     Explain,
     File,
-    GroupColumn,
-    ImageColumn,
+    GroupedColumns,
     Inputs,
-    Json,
-    Label,
-    Level,
     MovedData,
-    Offline,
     OtherData,
     PageOut,
+    Proof,
     SavedModel,
-    Seeds,
-    Text,
-    keep_offline,
+    TextColumns,
 )
-from headstart.cli.options import joined
+from headstart.cli.options import Offline
 from headstart.defaults import Settings
-from headstart.runtime.budget import seconds
+from headstart.errors import HeadstartError
 from headstart.runtime.progress import Progress
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands to the program, in this order."""
-    for command in (prove, evaluate, predict, compare, report):
-        app.command()(command)
 
 
 def prove(  # a flag each
     model: SavedModel,
     data: MovedData = None,
-    budget: Budget = None,
-    seeds: Seeds = None,
-    level: Level = Settings.evidence,
+    *,
+    proof: Proof,
     offline: Offline = False,
-    as_json: Json = False,
-) -> None:
+    progress: Progress,
+) -> Answer:
     """Go on with the proof of a saved model, whose weights stay as they are.
 
     For one whose fit was interrupted, had no network from scratch, or too small a budget.
     """
+    from headstart import pipeline
 
-    def work(progress: Progress) -> Answer:
-        keep_offline(offline)
-        from headstart import pipeline
-
-        settings = Settings(
-            budget=None if budget is None else seconds(budget),
-            seeds=Settings.seeds if seeds is None else seeds,
-            evidence=level,
-            offline=offline,
-        )
-        return pipeline.prove(model, data, settings=settings, progress=progress)
-
-    answer(as_json, work)
+    settings = Settings(**proof, offline=offline)
+    return pipeline.prove(model, data, settings=settings, progress=progress)
 
 
-def evaluate(  # noqa: PLR0913  # a flag each
-    model: SavedModel,
-    data: Data,
-    label: Label = None,
-    text: Text = None,
-    image: ImageColumn = None,
-    delimiter: Delimiter = None,
-    class_level: ClassLevel = None,
-    offline: Offline = False,
-    as_json: Json = False,
-) -> None:
+def evaluate(model: SavedModel, data: Data, columns: Columns, progress: Progress) -> Answer:
     """Score a saved model on labelled data."""
+    from headstart import pipeline
 
-    def work(progress: Progress) -> Answer:
-        keep_offline(offline)
-        from headstart import pipeline
-
-        return pipeline.evaluate(
-            *(model, data),
-            progress=progress,
-            label=joined(label),
-            text=text or (),
-            image=image,
-            delimiter=delimiter,
-            class_level=class_level,
-        )
-
-    answer(as_json, work)
+    return pipeline.evaluate(model, data, progress=progress, **columns)
 
 
 def predict(  # noqa: PLR0913  # a flag each
     model: SavedModel,
     inputs: Inputs = None,
     file: File = None,
-    text: Text = None,
-    image: ImageColumn = None,
+    *,
+    columns: TextColumns,
     explain: Explain = False,
+    abstain: Abstain = False,
     out: Answers = None,
-    offline: Offline = False,
-    as_json: Json = False,
-) -> None:
+    progress: Progress,
+) -> Answer | Incomplete:
     """Say what new files, texts or rows are, by a saved model.
 
     What can't be read is listed with its reason among the answers, and the exit code is then 2.
     """
-    failures: list[int] = []
+    from headstart import pipeline
+    from headstart.cli.predicting import arguments, demand_place, notice
+    from headstart.serve.written import write
 
-    def work(progress: Progress) -> Answer:
-        keep_offline(offline)
-        from headstart.cli.predicting import predicted
-
-        answers, failed = predicted(
-            model, inputs or (), file or (), text or (), image, explain, out
+    if not inputs and not file:
+        raise HeadstartError("No input was given to predict on. Name files, folders or texts.")
+    if explain and abstain:
+        raise HeadstartError(
+            "--explain says why an answer was given, and --abstain may give none. "
+            "Leave one of them out."
         )
-        failures.append(failed)
-        return answers
+    demand_place(out, explain)
+    predictor = pipeline.load(model)
+    questions = arguments(inputs or (), file or (), predictor.reader.modality)
+    if explain:
+        from headstart.cli.explaining import explained
 
-    answer(as_json, work)
-    if any(failures):
-        typer.echo(f"error: {failures[0]} could not be answered; see the answer.", err=True)
-        raise typer.Exit(USERS)
+        explanations = explained(predictor, predictor.inputs(questions, **columns), out)
+        return _noted(explanations, len(explanations.predictions.failed))
+    if out is not None:
+        table = write(Path(out), predictor.stream(questions, **columns, abstain=abstain))
+        notice(predictor, progress)
+        return _noted(table, table.failures)
+    predictions = predictor.predict(questions, **columns, abstain=abstain)
+    notice(predictor, progress)
+    return _noted(predictions, len(predictions.failed))
 
 
-def compare(  # noqa: PLR0913  # a flag each
-    first: SavedModel,
-    second: SavedModel,
-    data: Data,
-    label: Label = None,
-    text: Text = None,
-    image: ImageColumn = None,
-    delimiter: Delimiter = None,
-    class_level: ClassLevel = None,
-    offline: Offline = False,
-    as_json: Json = False,
-) -> None:
+def _noted(answer: Answer, failures: int) -> Answer | Incomplete:
+    return Incomplete(answer, f"{failures} could not be answered") if failures else answer
+
+
+def compare(
+    first: SavedModel, second: SavedModel, data: Data, columns: Columns, progress: Progress
+) -> Answer:
     """Say by how much a second saved model beats a first one, and which is smaller and faster."""
+    from headstart import pipeline
 
-    def work(progress: Progress) -> Answer:
-        keep_offline(offline)
-        from headstart import pipeline
-
-        return pipeline.compare(
-            *(first, second, data),
-            progress=progress,
-            label=joined(label),
-            text=text or (),
-            image=image,
-            delimiter=delimiter,
-            class_level=class_level,
-        )
-
-    answer(as_json, work)
+    return pipeline.compare(first, second, data, progress=progress, **columns)
 
 
-def report(  # noqa: PLR0913  # a flag each
+def report(
     model: SavedModel,
     data: OtherData = None,
     out: PageOut = None,
-    label: Label = None,
-    text: Text = None,
-    image: ImageColumn = None,
-    delimiter: Delimiter = None,
-    group: GroupColumn = None,
-    class_level: ClassLevel = None,
-    offline: Offline = False,
-    as_json: Json = False,
-) -> None:
+    *,
+    columns: GroupedColumns,
+    progress: Progress,
+) -> Answer:
     """Show what was measured when a model was made, or how it does on other data, with a page."""
+    from headstart import pipeline
+    from headstart.data import Schema
 
-    def work(progress: Progress) -> Answer:
-        keep_offline(offline)
-        from headstart import pipeline
-        from headstart.data import Schema
-
-        if data is None:
-            return pipeline.reported(model)
-        columns = Schema(joined(label), tuple(text or ()), delimiter=delimiter, group=group)
-        schema = replace(columns, files=image, class_level=class_level)
-        return pipeline.report_on(model, data, out, schema=schema, progress=progress)
-
-    answer(as_json, work)
+    if data is None:
+        return pipeline.reported(model)
+    names = {"text": "content", "image": "files"}
+    schema = Schema(**{names.get(name, name): value for name, value in columns.items()})
+    return pipeline.report_on(model, data, out, schema=schema, progress=progress)

@@ -1,10 +1,10 @@
-"""The flags that `fit` and `pretrain` share: one per field of Settings, made from the field."""
+"""How a function that answers becomes a command: its flags, those of Settings among them."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import MISSING, Field, fields, replace
 from functools import wraps
 from inspect import Parameter, signature
@@ -12,9 +12,11 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
+from headstart.cli.answers import Answer, Incomplete, answer
 from headstart.defaults import Settings
 from headstart.errors import HeadstartError
 from headstart.runtime.budget import seconds
+from headstart.runtime.progress import Progress
 from headstart.runtime.trust import REPOSITORIES
 
 HELP = {
@@ -53,9 +55,21 @@ HELP = {
 }
 
 
+_FIELDS = {field.name: field for field in fields(Settings)}
+Offline = Annotated[bool, typer.Option("--offline", help=HELP["offline"])]
+_KEYWORD = Parameter.KEYWORD_ONLY
+_OFFLINE = Parameter("offline", _KEYWORD, default=False, annotation=Offline)
+_JSON = Parameter(
+    "as_json",
+    _KEYWORD,
+    default=False,
+    annotation=Annotated[
+        bool, typer.Option("--json", help="Print one JSON object on standard output.")
+    ],
+)
 _TRUST = Parameter(
     "trust",
-    Parameter.KEYWORD_ONLY,
+    _KEYWORD,
     default=None,
     annotation=Annotated[
         list[str] | None,
@@ -77,48 +91,75 @@ LEFT_OUT = {  # flags that a command has no use for
     "cache_features": {"track", "head", "tta", "metric", *_ADAPTING},
     "export_features": {
         *_ADAPTING,
-        *(
-            "track",
-            "head",
-            "seeds",
-            "judge",
-            "metric",
-            "scratch",
-            "evidence",
-            "cache",
-            "epochs",
-            "learning_rate",
-        ),
-        *("augment", "views", "class_weights", "tta"),
+        *("track", "head", "seeds", "judge", "metric", "scratch", "evidence", "cache"),
+        *("epochs", "learning_rate", "augment", "views", "class_weights", "tta"),
     },
     "pretrain": {"head", *_ADAPTING},
+    "shift": {
+        *_ADAPTING,
+        *("track", "head", "seeds", "judge", "budget", "scratch", "evidence", "epochs"),
+        *("batch_size", "learning_rate", "augment", "views", "tta", "metric", "class_weights"),
+    },
 }
+LOCAL = {"backbones", "strategies", "doctor", "cache", "demo"}  # commands that open no connection
 
 
-def takes_settings(command: Callable[..., None]) -> Callable[..., None]:
-    """Replace a command's `settings` parameter by one flag per field of Settings.
+def command(work: Callable[..., Answer | Incomplete]) -> Callable[..., None]:
+    """A command of the program from a function that answers, with a flag for each parameter.
 
-    The command then gets `settings`, a function that makes them: it raises HeadstartError for a
-    value that can't be read, so it is to be called where errors are answered.
+    Parameter `settings` becomes a flag for each field of Settings, a mapping whose type names some
+    one for each of these, `progress` none; `--json` is added, and `--offline` where a connection
+    might be opened. Flags are read where errors are answered.
     """
-    hints = get_type_hints(command, include_extras=True)
-    own = [p.replace(annotation=hints[p.name]) for p in signature(command).parameters.values()]
-    left_out = LEFT_OUT.get(command.__name__, set())
-    flags = [field for field in fields(Settings) if field.name not in left_out]
+    accepted = signature(work).parameters
+    groups = dict(_groups(work))
+    left_out = LEFT_OUT.get(work.__name__, set())
+    settings = [name for name in _FIELDS if name not in left_out] if "settings" in accepted else []
+    bare = settings or "offline" in accepted or work.__name__ in LOCAL
+    parameters = [*_own(work), *([] if bare else [_OFFLINE]), _JSON]
+    parameters += [*(_flag(_FIELDS[name]) for name in settings), *([_TRUST] if settings else [])]
 
-    @wraps(command)
-    def with_flags(**given: Any) -> None:
-        texts = {field.name: given.pop(field.name) for field in flags}
-        trusted = given.pop(_TRUST.name)
-        command(**given, settings=lambda: _settings(texts, trusted))
+    @wraps(work)
+    def run(**values: Any) -> None:
+        def answers(progress: Progress) -> Answer | Incomplete:
+            keep_offline(values.get("offline", False))
+            own = {name: value for name, value in values.items() if name in accepted}
+            for group, names in groups.items():
+                own[group] = _read({name: values[name] for name in names})
+            if settings:
+                texts = {name: values[name] for name in settings}
+                own["settings"] = _settings(texts, values[_TRUST.name])
+            return work(**own, progress=progress)
 
-    parameters = (
-        [p for p in own if p.name != "settings"] + [_flag(field) for field in flags] + [_TRUST]
-    )
-    shown = signature(command).replace(parameters=parameters, return_annotation=None)
-    with_flags.__signature__ = shown  # type: ignore[attr-defined]  # typer reads the flags off it
-    with_flags.__annotations__ = {p.name: p.annotation for p in parameters}
-    return with_flags
+        answer(values["as_json"], answers)
+
+    shown = signature(work).replace(parameters=parameters, return_annotation=None)
+    run.__signature__ = shown  # type: ignore[attr-defined]  # typer reads the flags off it
+    run.__annotations__ = {each.name: each.annotation for each in parameters}
+    return run
+
+
+def _groups(work: Callable[..., Any]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The parameters that are mappings of fields of Settings, and the names of these."""
+    for name, hint in get_type_hints(work, include_extras=True).items():
+        if isinstance(getattr(hint, "__metadata__", ("",))[0], tuple):
+            yield name, hint.__metadata__[0]
+
+
+def _own(work: Callable[..., Any]) -> Iterator[Parameter]:
+    """The parameters of a function as flags, groups as the fields that they name."""
+    hints, groups = get_type_hints(work, include_extras=True), dict(_groups(work))
+    for each in signature(work).parameters.values():
+        if each.name in groups:
+            yield from (_flag(_FIELDS[name]) for name in groups[each.name])
+        elif each.name not in ("settings", "progress"):
+            yield each.replace(annotation=hints[each.name], kind=_KEYWORD)
+
+
+def keep_offline(offline: bool) -> None:
+    """Let no hub open a connection; their libraries read this when they are imported."""
+    if offline:
+        os.environ["HF_HUB_OFFLINE"] = "1"
 
 
 def demand_data(data: str | None) -> str:
@@ -146,22 +187,17 @@ def _settings(texts: dict[str, Any], trusted: list[str] | None) -> Settings:
     if trusted:
         before = os.environ.get(REPOSITORIES, "")
         os.environ[REPOSITORIES] = ",".join([before, *trusted]).lstrip(",")
-    if texts["offline"]:  # read by the hub's library when it is imported
-        os.environ["HF_HUB_OFFLINE"] = "1"
-    budget = texts["budget"]
-    return Settings(
-        **{
-            **texts,
-            "budget": None if budget is None else seconds(budget),
-            "text": tuple(texts["text"] or ()),
-            "label": joined(texts["label"]),
-        }
-    )
+    return Settings(**_read(texts))
 
 
-def joined(labels: list[str] | None) -> str | None:
-    """The label columns that were named, with commas between."""
-    return ",".join(labels) if labels else None
+def _read(values: dict[str, Any]) -> dict[str, Any]:
+    """What flags say, as Settings and the flow take it."""
+    readers: dict[str, Callable[[Any], Any]] = {
+        "budget": lambda text: None if text is None else seconds(text),
+        "text": lambda names: tuple(names or ()),
+        "label": lambda names: ",".join(names) if names else None,
+    }
+    return {name: readers.get(name, lambda value: value)(value) for name, value in values.items()}
 
 
 def _flag(field: Field[Any]) -> Parameter:
@@ -174,7 +210,7 @@ def _flag(field: Field[Any]) -> Parameter:
         raise TypeError(f"Settings.{field.name} needs a default to become a flag")
     return Parameter(
         field.name,
-        Parameter.KEYWORD_ONLY,
+        _KEYWORD,
         default=field.default or None if field.name in READ_AS else field.default,
         annotation=Annotated[kind, option],
     )

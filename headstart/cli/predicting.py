@@ -1,54 +1,99 @@
-"""What `predict` answers with: answers in a terminal, in a file, or with what spoke for them."""
+"""What the arguments of `predict` mean: files, folders, manifests, texts, or lines to be read."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import glob
+import os
+import re
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
-from headstart import pipeline
-from headstart.cli.answers import Answer
-from headstart.cli.inputs import arguments
-from headstart.errors import HeadstartError
-from headstart.serve.written import SUFFIXES, destination, is_table, write
+from headstart.contracts import Modality
+from headstart.data.tables import SUFFIXES
+from headstart.errors import DataError, HeadstartError
+from headstart.runtime.progress import Progress
+from headstart.serve import Predictor
+from headstart.serve.written import SUFFIXES as WRITTEN
+from headstart.serve.written import destination, is_table
+
+_WORTH_A_LINE = 50  # answers
+_LINES = "-"  # standard input, one text or path a line
+_AS_A_PATH = re.compile(r"(\.{0,2}|~|[A-Za-z]:)[/\\]")  # how a path begins that says it is one
 
 
-def predicted(
-    model: str,
-    given: Sequence[str],
-    files: Sequence[str],
-    text: Sequence[str],
-    image: str | None,
-    explain: bool,
-    out: str | None,
-) -> tuple[Answer, int]:
-    """The answer to a command, and how many inputs have none.
+def arguments(texts: Sequence[str], files: Sequence[str], modality: Modality) -> Iterator[Any]:
+    """Texts as strings and all else as paths, in that order, those of `files` last.
 
-    Raises HeadstartError where there is no input, or none that can be read, and for a place that
-    can't be written to.
+    Where texts are wanted an argument is a text, unless it is a single word that ends like a file
+    of text or a manifest, or is written as a path (it begins with / or ./ or ends with /) and
+    something is there. A pattern that the shell left stands for the files that match it.
     """
-    if not given and not files:
-        raise HeadstartError("No input was given to predict on. Name files, folders or texts.")
-    if out is not None and is_table(out) == explain:
-        raise HeadstartError(_wrong(out, explain))
-    place = None if out is None or explain else destination(Path(out))
-    predictor = pipeline.load(model)
-    inputs = arguments(given, files, predictor.reader.modality)
-    if explain:
-        from headstart.cli.explaining import explained
-
-        found = explained(predictor, predictor.inputs(inputs, text=text, image=image), out)
-        return found, len(found.predictions.failed)
-    if place is not None:
-        written = write(place, predictor.stream(inputs, text=text, image=image))
-        return written, written.failures
-    predictions = predictor.predict(inputs, text=text, image=image)
-    return predictions, len(predictions.failed)
+    for argument in texts:
+        if argument == _LINES:
+            yield from _lines(modality)
+        elif modality.inline and not _is_path(argument, modality):
+            yield argument
+        else:
+            yield from _expanded(argument)
+    yield from map(_path, files)
 
 
-def _wrong(out: str, explain: bool) -> str:
-    if explain:
-        return f"{out} would be a table, and --explain draws heat maps. Name a folder for --out."
-    return (
-        f"{out} is of no kind that answers are written in. Name a file that ends in "
-        f"{', '.join(SUFFIXES)}; a folder is for the heat maps of --explain."
-    )
+def _lines(modality: Modality) -> Iterator[Any]:
+    for line in sys.stdin.buffer:
+        content = line.rstrip(b"\r\n")
+        yield content if modality.inline else os.fsdecode(content)
+
+
+def _is_path(argument: str, modality: Modality) -> bool:
+    suffix = os.path.splitext(argument)[1].lower()
+    if suffix in modality.suffixes | SUFFIXES and not set(argument) & set(" \t\n"):
+        return True
+    written = _AS_A_PATH.match(argument) or argument.endswith(("/", os.sep))
+    try:
+        return bool(written) and os.path.exists(argument)
+    except ValueError:  # a zero byte
+        return False
+
+
+def _path(name: str) -> Path:
+    if not name:  # which pathlib takes for the folder one is in
+        raise DataError("An empty argument names no file. Name one.")
+    return Path(name)
+
+
+def _expanded(argument: str) -> Iterator[Path]:
+    if os.path.lexists(argument) or not glob.has_magic(argument):
+        yield _path(argument)
+        return
+    matches = sorted(glob.glob(argument, recursive=True))
+    if not matches:
+        raise DataError(f"{argument!r} matches no file. Check the pattern.")
+    yield from map(Path, matches)
+
+
+def demand_place(out: str | None, explain: bool) -> None:
+    """Raise HeadstartError for a file of answers, or folder of heat maps, that can't be written."""
+    if out is not None and explain and is_table(out):
+        raise HeadstartError(
+            f"{out} would be a table, and --explain draws heat maps. Name a folder for --out."
+        )
+    if out is not None and not explain and not is_table(out):
+        raise HeadstartError(
+            f"{out} is of no kind that answers are written in. Name a file that ends in "
+            f"{', '.join(WRITTEN)}; a folder is for the heat maps of --explain."
+        )
+    if out is not None and not explain:
+        destination(Path(out))
+
+
+def notice(predictor: Predictor, progress: Progress) -> None:
+    """Say so where what was answered is not like what the model was held to."""
+    if len(predictor.recent) < _WORTH_A_LINE:  # before what it takes is imported
+        return
+    from headstart.serve.noticing import noticed
+
+    line = noticed(predictor)
+    if line:
+        progress.warn(f"{line} More: headstart shift MODEL DATA.")

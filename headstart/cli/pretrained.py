@@ -2,20 +2,54 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from headstart.cli.answers import USERS, Answer, answer
-from headstart.cli.flags import Json, keep_offline
-from headstart.cli.listings import Backbones
+from headstart.cli.answers import Answer, Incomplete
 from headstart.runtime.progress import Progress
 
+if TYPE_CHECKING:
+    from headstart.contracts import Card
 
-def register(app: typer.Typer) -> None:
-    """Add the commands to the program, in this order."""
-    for command in (backbones, fetch):
-        app.command()(command)
+
+@dataclass(frozen=True)
+class Backbones:
+    """The backbones that match a pattern."""
+
+    cards: Sequence[Card]
+
+    def to_json(self) -> dict[str, Any]:
+        """{"backbones": [{"reference", "modality", "parameters", "accuracy", "year", …}]}."""
+        return {
+            "backbones": [  # but where weights are looked for, which is between hub and index
+                {name: value for name, value in asdict(card).items() if name != "path"}
+                for card in self.cards
+            ]
+        }
+
+    def __str__(self) -> str:
+        rows = [
+            (
+                card.reference,
+                f"{card.parameters / 1e6:.1f}M" if card.parameters is not None else "?",
+                "?" if card.accuracy is None else f"{card.accuracy:.1f} %",
+                card.input,
+                card.licence or "?",
+                card.trained_on or "?",
+                "yes" if card.at_hand else "no",
+            )
+            for card in self.cards
+        ]
+        titles = (
+            *("reference", "parameters", "ImageNet top-1"),
+            *("input", "licence", "trained on", "at hand"),
+        )
+        from headstart.report import as_columns
+
+        return as_columns(titles, rows)
 
 
 def backbones(  # noqa: PLR0913  # a flag each
@@ -39,21 +73,16 @@ def backbones(  # noqa: PLR0913  # a flag each
         str | None, typer.Option(help="By parameters, accuracy (the best first) or name.")
     ] = None,
     limit: Annotated[int, typer.Option(help="Show at most so many; 0 shows all.")] = 0,
-    as_json: Json = False,
-) -> None:
+    *,
+    progress: Progress,
+) -> Answer:
     """List pretrained models: size, input, licence, trained on, weights at hand or not."""
+    from headstart import listing
+    from headstart.listing.filters import CardFilter, count
 
-    def work(progress: Progress) -> Answer:
-        from headstart import listing
-        from headstart.listing.filters import Wanted, count
-
-        least, most = (None if n is None else count(n) for n in (min_parameters, max_parameters))
-        filters = Wanted(
-            *(modality, hub, licence, least, most, min_accuracy, at_hand), order=sort, limit=limit
-        )
-        return Backbones(listing.backbones(pattern, filters, progress))
-
-    answer(as_json, work)
+    least, most = (None if n is None else count(n) for n in (min_parameters, max_parameters))
+    filters = CardFilter(modality, hub, licence, least, most, min_accuracy, at_hand, sort, limit)
+    return Backbones(listing.backbones(pattern, filters, progress))
 
 
 def fetch(
@@ -67,20 +96,12 @@ def fetch(
     offline: Annotated[
         bool, typer.Option("--offline", help="Open no connection: only check that all is here.")
     ] = False,
-    as_json: Json = False,
-) -> None:
+    *,
+    progress: Progress,
+) -> Answer | Incomplete:
     """Bring pretrained models to this machine, with all that a later run needs of them."""
-    failed: list[str] = []
+    from headstart.pipeline.fetching import fetch as bring
 
-    def work(progress: Progress) -> Answer:
-        keep_offline(offline)
-        from headstart.pipeline.fetching import fetch as bring
-
-        models = bring(references, bundle, progress=progress)
-        failed.extend(models.failed)
-        return models
-
-    answer(as_json, work)
-    if failed:
-        typer.echo(f"error: {len(failed)} could not be fetched; see the answer.", err=True)
-        raise typer.Exit(USERS)
+    models = bring(references, bundle, progress=progress)
+    failures = f"{len(models.failed)} could not be fetched"
+    return Incomplete(models, failures) if models.failed else models

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from headstart.data.dataset import IN_MEMORY, Dataset, load, load_labelled
-from headstart.data.folds import everything, judged, most_folds, refolded
-from headstart.data.inputs import Input, inputs_of
-from headstart.data.items import demand_data, find_inputs
+from headstart.data.folds import everything, judged, most_folds, nested, refolded
+from headstart.data.inputs.reading import inputs_of
+from headstart.data.items import demand_data, find_inputs, recognise
 from headstart.data.memory import data_of
-from headstart.data.recognise import recognise
 from headstart.data.schema import Columns, Schema
-from headstart.data.sources import Data, FileSource, InlineSource, InMemory, Item, Source
-from headstart.data.subsets import nested
+from headstart.data.sources import Data, FileSource, InlineSource, InMemory, Input, Item, Source
 from headstart.data.summary import DataReport
 from headstart.data.unlabelled import unlabelled
 

@@ -1,21 +1,24 @@
-"""The check before any work: every file read once, and what identical content says."""
+"""The check before any work: every file read once, ever, and what identical content says."""
 
 from __future__ import annotations
 
+import json
 import os
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from headstart.contracts import Check, Modality
-from headstart.data.findings import Findings
 from headstart.data.sources import SPLITS, Item, digest
 from headstart.errors import DataError
+from headstart.runtime.places import cache_folder
 from headstart.runtime.progress import Progress
 
 _CHUNK = 1024  # items handed to the threads at once, so that memory stays bounded
 _BATCH = 256  # of them, to one thread, where an item is a short text
+_SKETCH = re.compile("([0-9a-f]{64})?")
 
 
 @dataclass(frozen=True)
@@ -38,16 +41,16 @@ def check_items(items: Sequence[Item], modality: Modality, progress: Progress) -
     notes: Counter[str] = Counter()
     sketches: dict[str, str] = {}
     findings = Findings(modality)
-    for item, hashed, found in _on_all_cores(items, modality, findings, progress):
+    for item, hashed, check in _on_all_cores(items, modality, findings, progress):
         if hashed and findings.get(hashed) is None:
-            findings.add(hashed, found)
-        if found.problem is None:
-            alike = digest(found.identity.encode()) if found.identity else hashed
+            findings.add(hashed, check)
+        if check.problem is None:
+            alike = digest(check.identity.encode()) if check.identity else hashed
             usable.append(replace(item, digest=hashed, identity=alike))
-            notes.update(found.notes)
-            sketches[alike] = found.sketch
+            notes.update(check.notes)
+            sketches[alike] = check.sketch
         else:
-            skipped.append((item.id, found.problem))
+            skipped.append((item.id, check.problem))
     findings.save()
     return Checked(tuple(usable), tuple(skipped), dict(sorted(notes.items())), sketches)
 
@@ -71,11 +74,11 @@ def drop_leaks(items: Sequence[Item]) -> tuple[list[Item], tuple[tuple[Item, Ite
         other = last.get(item.identity)
         if other is None or rank[item.split or ""] > rank[other.split or ""]:
             last[item.identity] = item
-    kept = [item for item in items if item.split == last[item.identity].split]
+    rest = [item for item in items if item.split == last[item.identity].split]
     leaks = tuple(
         (item, last[item.identity]) for item in items if item.split != last[item.identity].split
     )
-    return kept, leaks
+    return rest, leaks
 
 
 def identical(items: Sequence[Item]) -> tuple[tuple[str, ...], ...]:
@@ -100,8 +103,8 @@ def _on_all_cores(
         except DataError as error:
             return item, "", Check(problem=_reason(error))
         hashed = digest(raw)
-        known = findings.get(hashed)
-        return item, hashed, modality.check(raw) if known is None else known
+        earlier = findings.get(hashed)
+        return item, hashed, modality.check(raw) if earlier is None else earlier
 
     def look_at_all(some: Sequence[Item]) -> list[tuple[Item, str, Check]]:
         return [look(item) for item in some]
@@ -123,3 +126,72 @@ def _reason(error: DataError) -> str:
     if isinstance(cause, OSError) and cause.strerror:
         return f"can't be read: {cause.strerror.lower()}"
     return str(error)
+
+
+class Findings:
+    """Checks by digest, read from the cache folder; `save` adds those that are new.
+
+    One file of JSON lines a kind of check. Runs append; a line that is damaged, or torn by a kill,
+    is passed over, and its item is checked anew. Content that stands in a manifest itself is so
+    short that checking it costs less than reading this; nothing is kept of it.
+    """
+
+    def __init__(self, modality: Modality) -> None:
+        kind = type(modality)
+        self._keeps = not modality.inline
+        self._path = cache_folder() / "checks" / f"{kind.__qualname__}-{modality.version}.jsonl"
+        self._known: dict[str, Check] = {}
+        self._new: dict[str, Check] = {}
+        try:
+            text = self._path.read_bytes() if self._keeps else b""
+        except OSError:  # none yet, or not readable: then everything is checked
+            return
+        for line in text.splitlines():
+            record = _read(line)
+            if record is not None:
+                self._known[record[0]] = record[1]
+
+    def get(self, digest: str) -> Check | None:
+        """What was found in content with this digest, if it was ever checked."""
+        return self._known.get(digest)
+
+    def add(self, digest: str, check: Check) -> None:
+        """Remember a check; call it from one thread at a time.
+
+        A problem is not kept for later runs: what is installed by then may read the item.
+        """
+        self._known[digest] = check
+        if check.problem is None:
+            self._new[digest] = check
+
+    def save(self) -> None:
+        """Append what is new. A cache that can't be written is done without."""
+        if not self._keeps:
+            return
+        lines = [
+            json.dumps([digest, check.problem, list(check.notes), check.identity, check.sketch])
+            + "\n"
+            for digest, check in self._new.items()
+        ]
+        self._new = {}
+        if not lines:
+            return
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with open(self._path, "ab") as file:
+                file.write(("\n" + "".join(lines)).encode())  # ends a torn line before
+        except OSError:
+            pass
+
+
+def _read(line: bytes) -> tuple[str, Check] | None:
+    try:
+        digest, problem, notes, identity, sketch = json.loads(line)
+    except (TypeError, ValueError):
+        return None
+    right = isinstance(problem, str | None) and isinstance(notes, list)
+    if not right or not all(isinstance(text, str) for text in (digest, identity, sketch)):
+        return None
+    if not _SKETCH.fullmatch(sketch):
+        return None
+    return digest, Check(problem, tuple(map(str, notes)), identity, sketch)

@@ -1,20 +1,25 @@
-"""Clusters: near copies, and items of one group, which no cut may part."""
+"""Clusters: near copies, by their sketches, and items of one group, which no cut may part."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
+import numpy as np
 from scipy.cluster.hierarchy import DisjointSet
 
-from headstart.data.copies import near_copies
 from headstart.data.sources import SPLITS, Item
 from headstart.data.splits import hashed
 
 _MOST, _SHARE = 4, 0.25  # items of a family, or their share of all: more are no copies
 
 Families = tuple[tuple[Item, ...], ...]
+_BITS = 256  # of a sketch, 64 hex digits
+_FAR = 10  # bits in which near copies differ at most
+_WINDOW = 64  # items of one bucket that are looked at after each
+_BITS_SET = np.array([number.bit_count() for number in range(2**16)], dtype=np.uint8)
 
 
 @dataclass(frozen=True)
@@ -127,7 +132,9 @@ def _parted(families: Sequence[Sequence[Item]], split_of: Mapping[str, str]) -> 
 
     last = [max(map(rank, family)) for family in families]
     pairs = zip(families, last, strict=True)
-    learned = [(item, family) for family, held in pairs for item in family if rank(item) < held]
+    learned = [
+        (item, family) for family, last_rank in pairs for item in family if rank(item) < last_rank
+    ]
     one, family = learned[0]
     other = max(family, key=rank)
     what = (
@@ -146,3 +153,42 @@ def _torn(groups: Sequence[str], count: int, column: str) -> str:
         f"{len(groups)} of {count} groups of `{column}` are in more than one of the splits as "
         f"named, such as {groups[0]!r}, so that what is measured may flatter."
     )
+
+
+def near_copies(sketches: Sequence[str]) -> np.ndarray:
+    """Pairs of positions (P, 2) that link all items whose sketches differ in at most 10 bits.
+
+    Sketches are of 256 bits, as hex; an empty one is near none. They are cut into 11 bands, so that
+    of two that differ in 10 bits one band is equal (Manku, Jain and Das Sarma 2007): only items of
+    a band's bucket are looked at, and of a bucket with more than 64 each item's next 64 in order.
+    Of several pairs that say the same some are left out.
+    """
+    places = np.flatnonzero([bool(sketch) for sketch in sketches])
+    raw = np.frombuffer(bytes.fromhex("".join(sketches)), np.uint8).reshape(-1, _BITS // 8)
+    rows, first, same = np.unique(raw, axis=0, return_index=True, return_inverse=True)
+    same = same.ravel()
+    again = np.flatnonzero(first[same] != np.arange(len(same)))
+    pairs = [np.stack([first[same[again]], again], axis=1)]
+    bits = np.unpackbits(rows, axis=1)
+    edges = np.linspace(0, _BITS, _FAR + 2).astype(int)
+    for low, high in pairwise(edges.tolist()):
+        keys = bits[:, low:high] @ (1 << np.arange(high - low))
+        pairs.append(first[_in_buckets(rows, keys)])
+    return np.asarray(places[np.unique(np.concatenate(pairs), axis=0)])
+
+
+def _in_buckets(rows: np.ndarray, keys: np.ndarray) -> np.ndarray:
+    """Pairs of near rows (P, 2) with one key."""
+    order = np.argsort(keys, kind="stable")  # rows are sorted, and so are those of a bucket
+    keys, words = keys[order], rows.view(np.uint16)
+    pairs = [np.empty((0, 2), dtype=np.intp)]
+    ahead = np.arange(len(order))
+    for step in range(1, _WINDOW + 1):
+        ahead = ahead[ahead < len(order) - step]
+        ahead = ahead[keys[ahead] == keys[ahead + step]]
+        if not len(ahead):
+            break
+        one, other = order[ahead], order[ahead + step]
+        near = _BITS_SET[words[one] ^ words[other]].sum(axis=1) <= _FAR
+        pairs.append(np.stack([one[near], other[near]], axis=1))
+    return np.concatenate(pairs)

@@ -19,9 +19,9 @@ from headstart.data.check import Checked, check_items, drop_conflicts, drop_leak
 from headstart.data.clusters import clustered
 from headstart.data.items import find
 from headstart.data.names import alike
-from headstart.data.plan import Plan, held_out, plan_of, without_hidden
 from headstart.data.schema import GUESSED, Schema
-from headstart.data.sources import SPLITS, Data, Found, InMemory, Item
+from headstart.data.sources import SPLITS, Contents, Data, InMemory, Item
+from headstart.data.splits import Plan, held_out, plan_of, without_hidden
 from headstart.data.summary import DataReport
 from headstart.data.targets import USUAL, Targets, kind_named, kind_of, remark, settle
 from headstart.errors import DataError
@@ -64,8 +64,8 @@ class Dataset:
         user's units; (N, labels) float32 of 1 for the labels in a set and 0 for the others.
         """
         own = [item.label for item in self.split(name)]
-        given = own or [item.label for item in self.items[:1]]  # rows of none have a shape, too
-        return kind_named(self.kind).encode(given, self.labels)[: len(own)]
+        labels = own or [item.label for item in self.items[:1]]  # rows of none have a shape, too
+        return kind_named(self.kind).encode(labels, self.labels)[: len(own)]
 
     @cached_property
     def fingerprint(self) -> str:
@@ -88,29 +88,30 @@ def load(
     equal, a class with fewer than 2 usable items or none to train on.
     """
     path = Path(str(data))
-    found, kind = _labelled(_data(data), modality, schema)
-    _demand_filled(path, found)
-    plan, read = plan_of(found), _understood(found, kind)
-    checked = _checked(path, read, modality, progress)
+    contents, kind = _labelled(data, modality, schema)
+    _demand_filled(path, contents)
+    plan, labelled = plan_of(contents), _understood(contents, kind)
+    checked = _checked(path, labelled, modality, progress)
     usable, rare = _without_rare([plan.rename(item) for item in checked.items], kind)
-    labels = kind.names(path, _named(read.items, rare), found.columns or (found.column,))
-    kept, left_out = _consistent(usable, plan)
-    kind.demand(path, kept, usable, labels)
-    few = plan.too_few(kept, schema.group)
-    clusters = clustered(kept, checked.sketches, grouped=not few)
+    labels = kind.names(path, _named(labelled.items, rare), contents.columns or (contents.column,))
+    rest, left_out = _consistent(usable, plan)
+    kind.demand(path, rest, usable, labels)
+    few = plan.too_few(rest, schema.group)
+    clusters = clustered(rest, checked.sketches, grouped=not few)
     items = plan.cut(clusters.items, kind.stratum)
-    splits = _splits(items)
-    _demand_every_split(path, splits)
+    splits = _splits(path, items)
     kind.demand_variety(path, splits["train"], labels)
     warnings = (
-        *(*found.warnings, *_rare(rare), *_twins(labels, kind), *kind.warnings(splits, labels)),
+        *(*contents.warnings, *_rare(rare), *_twins(labels, kind), *kind.warnings(splits, labels)),
         *(*few, *clusters.warnings(items, kind.encoding is Encoding.INDEX, schema.group)),
     )
-    found = replace(found, warnings=warnings, said=(*found.said, *clusters.said(schema.group)))
-    report = _report(found, read, checked, splits, labels)
+    contents = replace(
+        contents, warnings=warnings, said=(*contents.said, *clusters.said(schema.group))
+    )
+    report = _report(contents, labelled, checked, splits, labels)
     report = replace(report, split_rule=plan.rule, near=clusters.near, **left_out)
-    held = isinstance(data, InMemory)
-    return Dataset(path, items, labels, report, kind.name, "test" in plan.held, held)
+    named, in_memory = "test" in plan.held, isinstance(data, InMemory)
+    return Dataset(path, items, labels, report, kind.name, named, in_memory)
 
 
 def load_labelled(
@@ -127,28 +128,28 @@ def load_labelled(
     nothing is usable, and for a label that the model doesn't know.
     """
     path = Path(str(data))
-    found, kind = _labelled(_data(data), modality, schema, labels)
-    found, rule = held_out(found)
-    read = _understood(found, kind)
-    read.kind.recognise(path, read.items, labels)
-    checked = _checked(path, read, modality, progress)
-    kept, conflicts = drop_conflicts(checked.items)
-    if not kept:
+    contents, kind = _labelled(data, modality, schema, labels)
+    contents, rule = held_out(contents)
+    labelled = _understood(contents, kind)
+    labelled.kind.recognise(path, labelled.items, labels)
+    checked = _checked(path, labelled, modality, progress)
+    rest, conflicts = drop_conflicts(checked.items)
+    if not rest:
         raise DataError(f"{path} has no usable item: all carry conflicting labels. Correct them.")
-    clusters = clustered(kept, checked.sketches, grouped=True)
+    clusters = clustered(rest, checked.sketches, grouped=True)
     items = tuple(replace(item, split="test") for item in clusters.items)
     report = replace(
-        _report(found, read, checked, {"test": items}, labels),
+        _report(contents, labelled, checked, {"test": items}, labels),
         split_rule=rule,
         conflicts=_ids(conflicts),
         near=clusters.near,
     )
-    held = isinstance(data, InMemory)
-    return Dataset(path, items, tuple(labels), report, read.kind.name, in_memory=held)
+    in_memory = isinstance(data, InMemory)
+    return Dataset(path, items, tuple(labels), report, labelled.kind.name, in_memory=in_memory)
 
 
 @dataclass(frozen=True)
-class _Read:
+class _Labelled:
     """Rows whose labels are understood: those with label and content, and the others."""
 
     kind: Targets
@@ -157,38 +158,37 @@ class _Read:
 
 
 def _labelled(
-    data: Data, modality: Modality, schema: Schema, known: Sequence[str] = ()
-) -> tuple[Found, Targets]:
-    """What lies there and has labels, and their kind; `known` are the labels of a model."""
-    wanted = kind_named(schema.kind) if schema.kind else None
-    found = settle(find(data, modality, schema), schema, wanted, known)
-    kind = kind_of(found, schema)
-    found = without_hidden(found, [kind.read(row) for row in found.rows])
-    said = remark(kind, found, schema)
-    return replace(found, said=(*found.said, *([said] if said else []))), kind
+    data: Data | str, modality: Modality, schema: Schema, of_model: Sequence[str] = ()
+) -> tuple[Contents, Targets]:
+    """What lies there and has labels, and their kind; `of_model` are the labels of a model."""
+    named_kind = kind_named(schema.kind) if schema.kind else None
+    place = Path(data) if isinstance(data, str) else data
+    contents = settle(find(place, modality, schema), schema, named_kind, of_model)
+    kind = kind_of(contents, schema)
+    contents = without_hidden(contents, [kind.read(row) for row in contents.rows])
+    sentences = filter(None, [remark(kind, contents, schema)])
+    return replace(contents, said=(*contents.said, *sentences)), kind
 
 
-def _data(data: Data | str) -> Data:
-    return Path(data) if isinstance(data, str) else data
-
-
-def _understood(found: Found, kind: Targets) -> _Read:
+def _understood(contents: Contents, kind: Targets) -> _Labelled:
     items: list[Item] = []
     skipped: list[tuple[str, str]] = []
-    for row in found.rows:
+    for row in contents.rows:
         label = kind.read(row)
         label = None if label is None else unicodedata.normalize("NFC", label)
         if label is None or row.source is None:
             skipped.append((row.id, _NO_LABEL if label is None else row.missing))
         else:
             items.append(Item(row.id, label, row.split, row.source, group=row.group))
-    return _Read(kind, tuple(items), tuple(skipped))
+    return _Labelled(kind, tuple(items), tuple(skipped))
 
 
-def _checked(path: Path, read: _Read, modality: Modality, progress: Progress | None) -> Checked:
-    checked = check_items(read.items, modality, progress or Silent())
+def _checked(
+    path: Path, labelled: _Labelled, modality: Modality, progress: Progress | None
+) -> Checked:
+    checked = check_items(labelled.items, modality, progress or Silent())
     if not checked.items:
-        reasons = read.skipped + checked.skipped
+        reasons = labelled.skipped + checked.skipped
         first = f"; the first, {reasons[0][0]}: {reasons[0][1]}" if reasons else ""
         raise DataError(
             f"{path} has no usable item among {len(reasons)}{first}. Give files that can be read."
@@ -196,9 +196,9 @@ def _checked(path: Path, read: _Read, modality: Modality, progress: Progress | N
     return checked
 
 
-def _demand_filled(path: Path, found: Found) -> None:
-    if found.empty_classes:
-        name = found.empty_classes[0]
+def _demand_filled(path: Path, contents: Contents) -> None:
+    if contents.empty_classes:
+        name = contents.empty_classes[0]
         raise DataError(
             f"Folder {name!r} in {path} holds no item of its class. Add some or remove the folder."
         )
@@ -217,10 +217,10 @@ def _without_rare(items: Sequence[Item], kind: Targets) -> tuple[list[Item], tup
 
 def _consistent(items: Sequence[Item], plan: Plan) -> tuple[list[Item], dict[str, Any]]:
     """Without contents of several labels or named splits; also those, for the report."""
-    kept, conflicts = drop_conflicts(items)
-    kept, leaks = drop_leaks(kept) if plan.named else (kept, ())
-    pairs = tuple((item.id, held.id) for item, held in leaks)
-    return kept, {"conflicts": _ids(conflicts), "leaks": pairs}
+    rest, conflicts = drop_conflicts(items)
+    rest, leaks = drop_leaks(rest) if plan.roles else (rest, ())
+    pairs = tuple((item.id, other.id) for item, other in leaks)
+    return rest, {"conflicts": _ids(conflicts), "leaks": pairs}
 
 
 def _named(items: Sequence[Item], rare: Sequence[str]) -> list[Item]:
@@ -248,43 +248,42 @@ def _twins(labels: Sequence[str], kind: Targets) -> tuple[str, ...]:
     )
 
 
-def _splits(items: Sequence[Item]) -> dict[str, list[Item]]:
-    """The items by split, for the splits that have any."""
+def _splits(path: Path, items: Sequence[Item]) -> dict[str, list[Item]]:
+    """The items by split. Raises DataError where one has none."""
     splits = {name: [item for item in items if item.split == name] for name in SPLITS}
-    return {name: own for name, own in splits.items() if own}
-
-
-def _demand_every_split(path: Path, splits: Mapping[str, Sequence[Item]]) -> None:
-    for name in SPLITS:
-        if name not in splits:
+    for name, own in splits.items():
+        if not own:
             raise DataError(f"{path} has no usable item for the {name} split. Add more items.")
+    return splits
 
 
 def _report(
-    found: Found,
-    read: _Read,
+    contents: Contents,
+    labelled: _Labelled,
     checked: Checked,
     splits: Mapping[str, Sequence[Item]],
     labels: Sequence[str],
 ) -> DataReport:
     """What can be said of any data set; the caller adds what it left out and why."""
-    kind = read.kind
-    read_from = f"`{found.column}` is" if not found.kind else "the folders' names are"
-    told = (f"{read_from} read as {kind.name}",) if not kind.verbatim else ()
+    kind = labelled.kind
+    read_from = f"`{contents.column}` is" if not contents.kind else "the folders' names are"
+    remarks = (f"{read_from} read as {kind.name}",) if not kind.verbatim else ()
     return DataReport(
         items=sum(map(len, splits.values())),
         splits={name: kind.count(items, labels) for name, items in splits.items()},
         split_rule="",
-        skipped=read.skipped + checked.skipped,
+        skipped=labelled.skipped + checked.skipped,
         duplicates=tuple(group for items in splits.values() for group in identical(items)),
-        notes=dict(Counter(found.notes) + Counter(checked.notes)),
-        warnings=found.warnings,
+        notes=dict(Counter(contents.notes) + Counter(checked.notes)),
+        warnings=contents.warnings,
         kind=kind.name,
         heading=kind.heading(labels),
         sizes={name: len(items) for name, items in splits.items()},
         spread={name: kind.spread(items, labels) for name, items in splits.items()},
-        said=(*found.said, *told),
-        columns={"content": found.content, "label": found.columns} if found.content else {},
+        said=(*contents.said, *remarks),
+        columns={"content": contents.content, "label": contents.columns}
+        if contents.content
+        else {},
     )
 
 

@@ -1,4 +1,4 @@
-"""Folds: items shared out anew, so that every one is once held back, and clusters stay together."""
+"""Items shared out anew: folds, of which each holds some back, and subsets, each in the next."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from headstart.data.dataset import Dataset
 from headstart.data.sources import Item
 from headstart.data.splits import Counts, cut, hashed, spread
-from headstart.data.subsets import strata
 from headstart.data.targets import kind_named
 from headstart.errors import DataError
 
 _LEARNED = ("train", "validation")
+_BINS = 10  # strata that numbers are cut into, by rank
 
 
 def refolded(dataset: Dataset, fold: int, folds: int) -> Dataset:
@@ -108,3 +110,29 @@ def _with(dataset: Dataset, items: Iterable[Item], split_of: Mapping[str, str]) 
     return replace(
         dataset, items=tuple(replace(item, split=split_of[item.cluster]) for item in items)
     )
+
+
+def nested(targets: np.ndarray, seed: int = 0) -> np.ndarray:
+    """An order of the positions (N,) of which every beginning holds each label in its share.
+
+    `targets` are class numbers (N,), label sets or numbers (N, outputs); a set counts as a label of
+    its own, and numbers by the tenth that the first one falls into. Of two beginnings the shorter
+    lies in the longer one, whatever their lengths.
+    """
+    stratum_of = strata(targets)
+    rng = np.random.default_rng(seed)
+    place = np.empty(len(stratum_of))
+    for stratum in np.unique(stratum_of):
+        own = np.flatnonzero(stratum_of == stratum)
+        place[rng.permutation(own)] = (np.arange(len(own)) + rng.random()) / len(own)
+    return np.argsort(place, kind="stable")
+
+
+def strata(targets: np.ndarray) -> np.ndarray:
+    """What each of N targets belongs to that keeps its share: (N,), as `nested` says."""
+    if targets.ndim == 1:
+        return targets
+    if np.isin(targets, (0.0, 1.0)).all():
+        return np.unique(targets, axis=0, return_inverse=True)[1].ravel()
+    ranks = np.argsort(np.argsort(targets[:, 0], kind="stable"), kind="stable")
+    return np.asarray(ranks * _BINS // len(targets))

@@ -5,28 +5,30 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import repeat
 from pathlib import Path
 from typing import Any
 
 from headstart.contracts import Modality
 from headstart.data import tables
-from headstart.data.paths import Paths, file_source
+from headstart.data.paths import Paths
 from headstart.data.schema import GUESSED, Columns, Schema, choose_columns, holds_content
 from headstart.data.sources import (
+    NO_CONTENT,
     SPLIT_WORDS,
-    Found,
+    Contents,
     InlineSource,
     Row,
     Source,
     text_content,
 )
 from headstart.data.tables.interface import ItemTable
+from headstart.data.trees import walk
 from headstart.errors import DataError
 
-SUFFIXES = tables.SUFFIXES
 SAMPLE = 100  # rows that are looked at to tell which column names files
-_NO_CONTENT, _NO_SPLIT = "the row names no content", "the row names no split"
+_NO_SPLIT = "the row names no split"
 
 
 @dataclass(frozen=True)
@@ -46,40 +48,126 @@ Locate = Callable[[Record, str | None], Located]  # a row of a split, if it is o
 
 
 @dataclass(frozen=True)
-class _Manifest:
-    """A manifest, and its name in the data set."""
+class Manifest:
+    """A file of tables that lists items; paths count from its folder, and lie in that of `paths`.
+
+    Where all its rows are of one `split`, `word` is the data set's own word for it.
+    """
 
     path: Path
     paths: Paths
-    name: str
     modality: Modality
     split: str | None = None
+    word: str = ""
 
-    def place(self, record: Record) -> str:
-        return f"{self.path} {record.place}"
+    @classmethod
+    def within(
+        cls, root: Path, path: Path, modality: Modality, split: str | None = None, word: str = ""
+    ) -> Manifest:
+        """One whose paths lie in the folder `root`."""
+        paths = Paths(root, lambda: walk(root, modality).every())
+        return cls(path, paths, modality, split, word)
 
-    def id(self, record: Record) -> str:
-        return f"{self.name}#{record.number}"
+    def find(self, schema: Schema) -> Contents:
+        """What it lists; a row without content has no source.
 
+        Where the file is of no split, a column of that name says it. Raises DataError for a file
+        that can't be read, a missing column, a path that leaves the data set's folder, and a split
+        that is none.
+        """
+        table, columns = self._with_columns(schema)
+        cells = table.texts if self.modality.inline else table.contents
+        rows = zip(*(cells(name) for name in columns.content), strict=True)
+        records = records_of(table, columns, rows)
+        locate = self._texts(columns) if self.modality.inline else self._files(columns, records)
+        listing = Listing(self.path, self.paths.root, columns, records, locate, self.split)
+        contents = listing.contents(self.word)
+        return replace(contents, said=(*contents.said, *self.paths.said()))
 
-def find_rows(
-    path: Path, paths: Paths, split: str | None, modality: Modality, schema: Schema
-) -> Found:
-    """What one manifest lists; a row without content has no source.
+    def lists_files(self) -> bool:
+        """Whether it has a column that names files there are, or holds their bytes."""
+        return any(
+            any(map(table.holds_bytes, table.names)) or self._with_files(table, GUESSED).files
+            for table in tables.read(self.path)
+        )
 
-    Paths count from the manifest's folder. Where the file is of no `split`, a column of that name
-    says it. Raises DataError for a file that can't be read, a missing column, a path that leaves
-    the data set's folder, and a split that is none.
-    """
-    name = Path(os.path.abspath(path)).relative_to(paths.root).as_posix()
-    manifest = _Manifest(path, paths, name, modality, split)
-    table, columns = _with_columns(manifest, schema)
-    read = table.texts if modality.inline else table.contents
-    contents = zip(*(read(column) for column in columns.content), strict=True)
-    records = records_of(table, columns, contents)
-    locate = _inline(manifest, columns) if modality.inline else _listed(manifest, columns, records)
-    found = Listing(path, paths.root, columns, records, locate, split).found()
-    return replace(found, said=(*found.said, *paths.said()))
+    def files_column(self, schema: Schema) -> str | None:
+        """The column of the first table that is named as one of paths, or whose values are."""
+        return self._with_files(tables.read(self.path)[0], schema).files
+
+    def holds_content(self, schema: Schema) -> bool:
+        """Whether a column holds content: none does where there are labels alone."""
+        return any(holds_content(t, self.modality, schema) for t in tables.read(self.path))
+
+    def _with_columns(self, schema: Schema) -> tuple[ItemTable, Columns]:
+        """The first table in the file that has the columns, such as of a workbook's, and them."""
+        errors: list[DataError] = []
+        for table in tables.read(self.path):
+            try:
+                own = self._with_files(table, schema)
+                return table, choose_columns(table, self.modality, own)
+            except DataError as error:
+                errors.append(error)
+        raise errors[0]
+
+    def _with_files(self, table: ItemTable, schema: Schema) -> Schema:
+        """The schema with the column that names files here, unless the user or its name says it."""
+        before = schema.before
+        if self.modality.inline or schema.files or schema.content:
+            return schema
+        if before and before.content and set(before.content) <= set(table.names):
+            return schema
+        excluded = (*(schema.label or "").split(","), schema.label, schema.group)
+        passed = ("label", "labels", "split")
+        free = [n for n in table.names if n not in excluded and n.lower() not in passed]
+        rows = table.first_rows(SAMPLE)
+        columns = self.modality.columns
+        name = self.paths.column(free, columns, rows, self.path.parent, self.split)
+        return replace(schema, files=name) if name else schema
+
+    def _texts(self, columns: Columns) -> Locate:
+        """The texts in the record's columns; those that aren't Unicode fail their check."""
+
+        def locate(record: Record, _: str | None) -> Located:
+            for column, value in zip(columns.content, record.content, strict=True):
+                if not isinstance(value, str | None):
+                    raise DataError(
+                        f"{self.path} {record.place} has {value!r} in column {column!r}, which is "
+                        "no text. Give text, or name another column."
+                    )
+            parts = [value or "" for value in record.content]
+            source = InlineSource(text_content(parts)) if any(parts) else None
+            return self._id(record), source, NO_CONTENT
+
+        return locate
+
+    def _files(self, columns: Columns, records: Sequence[Record]) -> Locate:
+        """The file that the record names, or the bytes that it holds."""
+        base, (column,) = self.path.parent, columns.content
+        first_cells = (record.content[0] for record in records[:SAMPLE])
+        values = [value for value in first_cells if isinstance(value, str) and value.strip()]
+        first = self.paths.elsewhere(values, base, self.split)
+
+        def locate(record: Record, split: str | None) -> Located:
+            (content,) = record.content
+            place = f"{self.path} {record.place}"
+            if content is None or content == "" or isinstance(content, Source):
+                return self._id(record), content or None, NO_CONTENT
+            if not isinstance(content, str):
+                raise DataError(
+                    f"{place} has {content!r} in column {column!r}, which is no path. "
+                    "Give a path relative to the manifest."
+                )
+            return self.paths.find(content, base, place, split, first)
+
+        return locate
+
+    @cached_property
+    def _name(self) -> str:
+        return Path(os.path.abspath(self.path)).relative_to(self.paths.root).as_posix()
+
+    def _id(self, record: Record) -> str:
+        return f"{self._name}#{record.number}"
 
 
 @dataclass(frozen=True)
@@ -96,8 +184,8 @@ class Listing:
     locate: Locate
     split: str | None = None
 
-    def found(self) -> Found:
-        """What it lists. Raises DataError for a split that is none."""
+    def contents(self, word: str = "") -> Contents:
+        """What it lists; `word` is the data set's own for its split. Raises DataError for none."""
         columns = self.columns
         splits = _Splits.of(columns, self.records) if self.split is None else _Splits()
         rows = []
@@ -110,55 +198,15 @@ class Listing:
                 source = None
             missing = "" if source else missing
             rows.append(Row(name, place, record.label, own, source, missing, _text(record.group)))
-        return Found(
-            *(self.root, tuple(rows)),
+        return Contents(
+            self.root,
+            tuple(rows),
             column=columns.label,
-            split_names=splits.names,
+            split_names={self.split: word} if self.split and word else splits.names,
             said=(*((columns.said,) if columns.said else ()), *splits.said),
             columns=columns.labels,
             content=columns.content,
         )
-
-
-def _inline(manifest: _Manifest, columns: Columns) -> Locate:
-    """The texts in the record's columns, as UTF-8; those that aren't Unicode fail their check."""
-
-    def locate(record: Record, _: str | None) -> Located:
-        for column, value in zip(columns.content, record.content, strict=True):
-            if not isinstance(value, str | None):
-                raise DataError(
-                    f"{manifest.place(record)} has {value!r} in column {column!r}, which is no "
-                    "text. Give text, or name another column."
-                )
-        parts = [value or "" for value in record.content]
-        source = InlineSource(text_content(parts)) if any(parts) else None
-        return manifest.id(record), source, _NO_CONTENT
-
-    return locate
-
-
-def _listed(manifest: _Manifest, columns: Columns, records: Sequence[Record]) -> Locate:
-    """The file that the record names, or the bytes that it holds."""
-    base, paths = manifest.path.parent, manifest.paths
-    (column,) = columns.content
-    named = (record.content[0] for record in records[:SAMPLE])
-    values = [value for value in named if isinstance(value, str) and value.strip()]
-    first = paths.elsewhere(values, base, manifest.split)
-
-    def locate(record: Record, split: str | None) -> Located:
-        (content,) = record.content
-        if content is None or content == "" or isinstance(content, Source):
-            return manifest.id(record), content or None, _NO_CONTENT
-        if not isinstance(content, str):
-            raise DataError(
-                f"{manifest.place(record)} has {content!r} in column {column!r}, which is no path. "
-                "Give a path relative to the manifest."
-            )
-        place = manifest.place(record)
-        name, file = paths.find(content, base, place, split, first)
-        return name, *file_source(file)
-
-    return locate
 
 
 @dataclass(frozen=True)
@@ -210,51 +258,3 @@ def records_of(
         Record(f"{table.noun} {number}", number, *values)
         for number, *values in zip(table.numbers(), contents, labels, splits, groups, strict=False)
     ]
-
-
-def _with_columns(manifest: _Manifest, schema: Schema) -> tuple[ItemTable, Columns]:
-    """The first table in the file that has the columns, such as of a workbook's, and them."""
-    errors: list[DataError] = []
-    for table in tables.read(manifest.path):
-        try:
-            own = _with_files(manifest, table, schema)
-            return table, choose_columns(table, manifest.modality, own)
-        except DataError as error:
-            errors.append(error)
-    raise errors[0]
-
-
-def _with_files(manifest: _Manifest, table: ItemTable, schema: Schema) -> Schema:
-    """The schema with the column that names files here, unless the user or its name says it."""
-    known, before = manifest.modality.columns, schema.before
-    if manifest.modality.inline or schema.files or schema.content:
-        return schema
-    if before and before.content and set(before.content) <= set(table.names):
-        return schema
-    asked = (*(schema.label or "").split(","), schema.label, schema.group)
-    passed = ("label", "labels", "split")
-    free = [n for n in table.names if n not in asked and n.lower() not in passed]
-    rows = table.first_rows(SAMPLE)
-    name = manifest.paths.column(free, known, rows, manifest.path.parent, manifest.split)
-    return replace(schema, files=name) if name else schema
-
-
-def lists_files(path: Path, paths: Paths, split: str | None, modality: Modality) -> bool:
-    """Whether a table has a column that names files there are, or holds their bytes."""
-    manifest = _Manifest(path, paths, "", modality, split)
-    return any(
-        any(map(table.holds_bytes, table.names))
-        or _with_files(manifest, table, GUESSED).files is not None
-        for table in tables.read(path)
-    )
-
-
-def files_column(path: Path, paths: Paths, modality: Modality, schema: Schema) -> str | None:
-    """The column of a file's first table that is named as one of paths, or whose values are."""
-    manifest = _Manifest(path, paths, "", modality)
-    return _with_files(manifest, tables.read(path)[0], schema).files
-
-
-def has_content(path: Path, modality: Modality, schema: Schema) -> bool:
-    """Whether a column of the file's tables holds content: none does where it has labels alone."""
-    return any(holds_content(table, modality, schema) for table in tables.read(path))

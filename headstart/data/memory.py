@@ -13,23 +13,22 @@ import numpy as np
 from PIL import Image
 
 from headstart.contracts import Modality
-from headstart.data.inputs.datasets import RowByRow
-from headstart.data.inputs.frames import columns_of, table_of
-from headstart.data.inputs.interface import Input
+from headstart.data.inputs.frames import RowByRow, columns_of, table_of
 from headstart.data.inputs.pairs import item_table, pair_table
+from headstart.data.inputs.pictures import is_tensor
 from headstart.data.inputs.reading import InputReader
 from headstart.data.inputs.tables import Table
-from headstart.data.inputs.tensors import is_tensor
 from headstart.data.items.tables import join
 from headstart.data.manifests import SAMPLE, Listing, Located, Record, records_of
 from headstart.data.schema import Columns, Schema, choose_columns
 from headstart.data.sources import (
     SPLIT_WORDS,
     SPLITS,
+    Contents,
     Data,
     FileSource,
-    Found,
     InMemory,
+    Input,
     Source,
 )
 from headstart.data.tables.interface import demand_distinct
@@ -98,16 +97,13 @@ class Tables(InMemory):
     parts: Sequence[tuple[str, Table]]
     warnings: tuple[str, ...] = ()
 
-    def find(self, modality: Modality, schema: Schema) -> Found:
+    def find(self, modality: Modality, schema: Schema) -> Contents:
         """Every row with its label. Raises DataError where no column holds content or label."""
         parts = []
         for word, table in self.parts:
-            split = SPLIT_WORDS.get(word.lower())
-            found = _Rows(Path(self.name), table, modality, schema, word).found(split)
-            if split:
-                found = replace(found, split_names={split: word})
-            schema = replace(schema, label=schema.label or found.column or None)
-            parts.append(found)
+            contents = _Rows(Path(self.name), table, modality, schema, word).contents()
+            schema = replace(schema, label=schema.label or contents.column or None)
+            parts.append(contents)
         joined = join(Path(self.name), parts)
         return replace(joined, warnings=(*joined.warnings, *self.warnings))
 
@@ -123,7 +119,7 @@ class _Rows:
     schema: Schema
     word: str
 
-    def found(self, split: str | None) -> Found:
+    def contents(self) -> Contents:
         """What the table lists."""
         if not any(True for _ in self.table.numbers()):
             raise DataError(f"{self.root} is empty. Give items with their labels.")
@@ -141,14 +137,21 @@ class _Rows:
             is_path = each.name != record.place and isinstance(each.source, FileSource | None)
             return each.name if is_path else self._id(record), each.source, each.problem
 
-        return Listing(self.root, self.root, columns, records, locate, split).found()
+        split = SPLIT_WORDS.get(self.word.lower())
+        listing = Listing(self.root, self.root, columns, records, locate, split)
+        return listing.contents(self.word)
 
     def columns(self) -> Columns:
         """Which columns hold content and label. Raises DataError where that can't be told."""
         table, schema = self.table, self.schema
         demand_distinct(self.root, table.names)
         if table.content:
-            self._demand_no_columns()
+            absent = [name for name in schema.named if name not in table.names]
+            if absent:
+                raise DataError(
+                    f"{self.root} has no column {absent[0]!r}: it holds inputs and their targets "
+                    "alone. Leave the name out, or give a table."
+                )
             return Columns(table.content, table.labels)
         if table.labels:
             schema = replace(schema, label=",".join(table.labels))
@@ -179,15 +182,6 @@ class _Rows:
         values = [*islice((v for v in self.table.values(name) if isinstance(v, str)), SAMPLE)]
         here = sum("\0" not in value and os.path.isfile(value) for value in values)
         return bool(here) and 2 * here >= len(values)
-
-    def _demand_no_columns(self) -> None:
-        schema = self.schema
-        for name in (schema.label, schema.group, schema.files, *schema.content):
-            if name is not None and name not in self.table.names:
-                raise DataError(
-                    f"{self.root} has no column {name!r}: it holds inputs and their targets alone. "
-                    "Leave the name out, or give a table."
-                )
 
     def _demand_usable(self, contents: Sequence[Sequence[Any]]) -> None:
         """Raise DataError for things of a wrong kind, and for rows that differ each time."""

@@ -106,13 +106,13 @@ def only_part(names: Iterable[str]) -> bool:
 
 def number(names: Iterable[str]) -> bool:
     """Whether names count, and name no class where others could: years, `site_a`, `subject-12`."""
-    known = sorted(set(names))
-    if len(known) == 1 or only_part(known) or all(split_of(name) for name in known):
+    distinct = sorted(set(names))
+    if len(distinct) == 1 or only_part(distinct) or all(split_of(name) for name in distinct):
         return True
-    if all(name.lower() in _TREATMENTS for name in known):
+    if all(name.lower() in _TREATMENTS for name in distinct):
         return True
-    stems = {_stem(name) for name in known}
-    counted = all(re.search(r"\d$|[\W_][A-Za-z]$", name) for name in known)
+    stems = {_stem(name) for name in distinct}
+    counted = all(re.search(r"\d$|[\W_][A-Za-z]$", name) for name in distinct)
     return counted and len(stems) == 1
 
 

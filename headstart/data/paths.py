@@ -45,22 +45,23 @@ class Paths:
 
     def find(
         self, written_as: str, base: Path, place: str, split: str | None, first: Way = ()
-    ) -> tuple[str, str | Path]:
+    ) -> tuple[str, FileSource | None, str]:
         """The id of the file that a value names from the folder `base`, and the file.
 
-        In its stead the reason, where it can't be told. A file of the row's own split goes before
-        others; `first` are the folders of `elsewhere`. Raises DataError where the path or a link
-        leaves the data set's folder.
+        In its stead None and the reason, where it can't be told. A file of the row's own split goes
+        before others; `first` are the folders of `elsewhere`. Raises DataError where the path or a
+        link leaves the data set's folder.
         """
         value = _without(written_as, first)
         if _ADDRESS.match(value):
-            return value, "is an address, and nothing is fetched from one: save the file itself"
+            reason = "is an address, and nothing is fetched from one: save the file itself"
+            return value, None, reason
         written = self._inside(value, base, place)
         if not os.path.lexists(written) or os.path.isdir(written):
             ways = self._meant(value, base, split)
             if len(ways) > 1:
                 shown = " and ".join("/".join(way) for way in ways[:2])
-                return self._id(written), f"names {len(ways)} files, such as {shown}"
+                return self._id(written), None, f"names {len(ways)} files, such as {shown}"
             if ways and "/".join(ways[0]) != self._id(written):
                 written = os.path.join(self.root, *ways[0])
                 self._other.setdefault(written_as, self._id(written))
@@ -68,20 +69,20 @@ class Paths:
             self._other.setdefault(written_as, self._id(written))
         real = self._followed(written, place, value)
         if os.path.exists(real) and not os.path.isfile(real):
-            return self._id(written), "is no file"
-        return self._id(written), Path(real)
+            return self._id(written), None, "is no file"
+        return self._id(written), FileSource(Path(real)), ""
 
     def column(
         self,
         names: Sequence[str],
-        known: Sequence[str],
+        usual: Sequence[str],
         rows: Iterable[Mapping[str, Any]],
         base: Path,
         split: str | None,
     ) -> str:
         """The column that names files here in half of its values, empty where none does.
 
-        One that is `known` for that goes first, else the one that names most files. Numbers and
+        One that is `usual` for that goes first, else the one that names most files. Numbers and
         words alone count only in a column that is called after ids, names or files.
         """
         filled: dict[str, set[str]] = {name: set() for name in names}
@@ -92,7 +93,7 @@ class Paths:
                     filled[name].add(value)
         hits = {name: self._hits(filled[name], base, split, name) for name in names}
         fit = [name for name in names if hits[name] and 2 * hits[name] >= len(filled[name])]
-        order = [known.index(n.lower()) if n.lower() in known else len(known) for n in fit]
+        order = [usual.index(n.lower()) if n.lower() in usual else len(usual) for n in fit]
         best = sorted(zip(order, (-hits[name] for name in fit), fit, strict=True))
         return best[0][2] if best else ""
 
@@ -107,10 +108,10 @@ class Paths:
         levels = zip(*(way[:-1] for way in ways), strict=False)
         shared = [names[0] for names in takewhile(lambda names: len(set(names)) == 1, levels)]
         for count in range(len(shared) + 1):
-            named = sum(self._names_file("/".join(w[count:]), base, split, False) for w in ways)
-            if 2 * named >= len(ways):
+            hits = sum(self._names_file("/".join(w[count:]), base, split, False) for w in ways)
+            if 2 * hits >= len(ways):
                 return tuple(shared[:count])
-            if named:
+            if hits:
                 break
         return ()
 
@@ -128,11 +129,11 @@ class Paths:
         """How many values name a file here, as they are or without folders of elsewhere."""
         things = _names_things(column)
         bare = {value for value in values if not re.search(r"[./\\]", value)}
-        found = sum(
+        hits = sum(
             self._names_file(value, base, split, value in bare and not things) for value in values
         )
-        if found or bare:
-            return found
+        if hits or bare:
+            return hits
         first = self.elsewhere(sorted(values), base, split)
         return len(values) if first else 0
 
@@ -156,8 +157,11 @@ class Paths:
         other = joined
         if slashed != value:
             other = os.path.normpath(os.path.join(here, slashed))
-        if _DRIVE.match(value) or not (self._holds(joined) and self._holds(other)):
-            raise _leaves(place, value)
+        if _DRIVE.match(value) or not (_holds(self._top, joined) and _holds(self._top, other)):
+            raise DataError(
+                f"{place} names {value!r}, which lies outside the data set's folder. "
+                "Keep the files beside the manifest and give paths relative to it."
+            )
         return joined if slashed == value or os.path.lexists(joined) else other
 
     def _followed(self, path: str, place: str, value: str) -> str:
@@ -176,9 +180,6 @@ class Paths:
             )
         return real
 
-    def _holds(self, path: str) -> bool:
-        return _holds(self._top, path)
-
     def _id(self, path: str) -> str:
         return path[len(self._top) :].lstrip(os.sep).replace(os.sep, "/")
 
@@ -186,18 +187,18 @@ class Paths:
         """The ways that can be meant by a path that isn't there."""
         if self._index is None:
             self._index = _index(self._listing())
-        wanted = _parts(value)
-        if not wanted:
+        names = _parts(value)
+        if not names:
             return []
-        found = [way for way in self._index.get(wanted[-1], ()) if _ends(way, wanted)]
-        if len(found) < 2:
-            return found
+        ways = [way for way in self._index.get(names[-1], ()) if _ends(way, names)]
+        if len(ways) < 2:
+            return ways
         start = os.path.relpath(base, self.root)
-        near = [way for way in found if _ends(way, [*_parts(start), *wanted])]
-        wanted_split = split or "train"  # what has labels and says no split is hardly a test's
-        own = [way for way in found if wanted_split in map(split_of, way[:-1])]
-        exact = [way for way in found if _parts("/".join(way)) == wanted]
-        return next((ways for ways in (exact, near, own) if len(ways) == 1), found)
+        near = [way for way in ways if _ends(way, [*_parts(start), *names])]
+        of_split = split or "train"  # what has labels and says no split is hardly a test's
+        own = [way for way in ways if of_split in map(split_of, way[:-1])]
+        exact = [way for way in ways if _parts("/".join(way)) == names]
+        return next((some for some in (exact, near, own) if len(some) == 1), ways)
 
 
 def _without(value: str, first: Way) -> str:
@@ -249,15 +250,3 @@ def _stored(root: str, real: str) -> bool:
         return False
     place = len(parts) - 1 - parts[::-1].index("snapshots")
     return Path(real).parent == Path(*parts[:place], "blobs")
-
-
-def _leaves(place: str, value: str) -> DataError:
-    return DataError(
-        f"{place} names {value!r}, which lies outside the data set's folder. "
-        "Keep the files beside the manifest and give paths relative to it."
-    )
-
-
-def file_source(place: str | Path) -> tuple[FileSource | None, str]:
-    """What `Paths.find` answered, as a source or the reason for there being none."""
-    return (FileSource(place), "") if isinstance(place, Path) else (None, place)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from headstart.contracts import Modality
 from headstart.contracts.cells import are_marks, is_blank, number
@@ -55,6 +54,12 @@ class Schema:
     before: Columns | None = None  # those a model was fitted with: taken where they are there
     files: str | None = None
     class_level: int | None = None
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The columns that the user names."""
+        columns = (self.label, self.group, self.files, *self.content)
+        return tuple(name for name in columns if name is not None)
 
 
 GUESSED = Schema()
@@ -117,10 +122,10 @@ class _Choice:
         before = self.schema.before
         if before and before.content and set(before.content) <= set(self.names):
             return before.content
-        known = [self.lower[name] for name in self.modality.columns if name in self.lower]
-        known = [name for name in known if name != self.schema.label]
-        if known:
-            return (known[0],)
+        usual = [self.lower[name] for name in self.modality.columns if name in self.lower]
+        usual = [name for name in usual if name != self.schema.label]
+        if usual:
+            return (usual[0],)
         label = self.schema.label or self._named_label(())
         others = [name for name in self._others(()) if name != label]
         if not self._holds_content(others):
@@ -137,21 +142,21 @@ class _Choice:
         )
 
     def labels(self, content: tuple[str, ...]) -> tuple[str, ...]:
-        asked = self.schema.label
-        if asked in content:
+        label = self.schema.label
+        if label in content:
             raise DataError(
-                f"{self.path} can't have content and label in one column, {asked!r}. Name another."
+                f"{self.path} can't have content and label in one column, {label!r}. Name another."
             )
-        if asked is not None:
-            if self.schema.may_lack_label and not set(self._named(asked)) <= set(self.names):
+        if label is not None:
+            if self.schema.may_lack_label and not set(self._named(label)) <= set(self.names):
                 return ()
-            return self._demanded_all(asked)
+            return tuple(dict.fromkeys(map(self._demanded, self._named(label))))
         before = self.schema.before
         if before and before.labels and set(before.labels) <= set(self.names).difference(content):
             return before.labels
         likely = [n for n in self._others(content) if n.lower() not in self.modality.columns]
-        known = (*content, self.schema.group)
-        possible = [name for name in self.names if name not in known]
+        excluded = (*content, self.schema.group)
+        possible = [name for name in self.names if name not in excluded]
         only = (names[0] for names in (likely, possible) if len(names) == 1)
         chosen = self._named_label(content) or next(only, None)
         if self.schema.may_lack_label and chosen not in likely:
@@ -159,16 +164,16 @@ class _Choice:
         return self._marks(likely) if chosen is None else (chosen,)
 
     def group(self, content: tuple[str, ...], labels: tuple[str, ...]) -> str | None:
-        asked = self.schema.group
-        if asked is None:
+        group = self.schema.group
+        if group is None:
             before = self.schema.before
             return before.group if before and before.group in self.names else None
-        if asked in (*labels, *content):
+        if group in (*labels, *content):
             raise DataError(
-                f"{self.path} can't have the groups in {asked!r}, which is the content or the "
+                f"{self.path} can't have the groups in {group!r}, which is the content or the "
                 "label. Name another column."
             )
-        return self._demanded(asked)
+        return self._demanded(group)
 
     def said(self, content: tuple[str, ...], labels: tuple[str, ...]) -> str:
         """Empty where all was asked for, and where nothing else could be meant."""
@@ -197,7 +202,11 @@ class _Choice:
 
     def _holds_content(self, others: Sequence[str]) -> bool:
         """Whether any column may hold content, other than numbers and one that may be the label."""
-        words = [n for n in others if not all(map(_is_numeric, self.table.values(n)))]
+        words = [
+            name
+            for name in others
+            if any(number(v) is None and not is_blank(v) for v in self.table.values(name))
+        ]
         if (
             len(words) == len(others)
             or len(words) > 1
@@ -208,12 +217,12 @@ class _Choice:
         return bool(values) and len(set(values)) > len(values) / 2
 
     def _named_label(self, content: tuple[str, ...]) -> str | None:
-        known = (self.lower[name] for name in _LABELS if name in self.lower)
-        return next((name for name in known if name not in content), None)
+        usual = (self.lower[name] for name in _LABELS if name in self.lower)
+        return next((name for name in usual if name not in content), None)
 
     def _others(self, content: tuple[str, ...]) -> list[str]:
-        known = (*content, self.schema.group)
-        return [name for name in self.names if name not in known and not _is_passed(name)]
+        excluded = (*content, self.schema.group)
+        return [name for name in self.names if name not in excluded and not _is_passed(name)]
 
     def _asked(self, content: tuple[str, ...]) -> tuple[str, ...]:
         most = 2 if self.modality.inline else 1
@@ -234,9 +243,6 @@ class _Choice:
         """The column of this name, or those between its commas."""
         return [label] if label in self.names else [each.strip() for each in label.split(",")]
 
-    def _demanded_all(self, label: str) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(self._demanded(name) for name in self._named(label)))
-
     def _demanded(self, name: str) -> str:
         if name in self.names:
             return name
@@ -254,7 +260,3 @@ def _is_passed(name: str) -> bool:
     """Whether a column by its name only counts rows, names splits or nothing."""
     word = name.strip().lower()
     return word in (_SPLIT, *NUMBERING) or word.startswith("unnamed: ")
-
-
-def _is_numeric(value: Any) -> bool:
-    return is_blank(value) or number(value) is not None

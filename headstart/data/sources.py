@@ -32,6 +32,7 @@ SPLIT_WORDS = {
     "testing": "test",
     "holdout": "test",
 }
+NO_CONTENT = "the row names no content"
 PAIR = "\x1e"  # the record separator stands between the two texts of a pair
 
 
@@ -120,6 +121,38 @@ class Item:
         return raw
 
 
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One thing to answer about, not yet read.
+
+    `name` is its file or the text itself, else its place among several; `id` is what a table calls
+    its row, empty elsewhere; `problem` says why there is no source.
+    """
+
+    name: str
+    source: Source | None
+    id: str = ""
+    problem: str = ""
+
+    @property
+    def item(self) -> Item:
+        """It as an item without a label. Raises DataError where it has no content."""
+        if self.source is None:
+            raise self.unusable(self.problem)
+        return Item(self.id or self.name, "", None, self.source)
+
+    def unusable(self, problem: str) -> DataError:
+        """The error of an input that a model can't answer about."""
+        shown = self.name if isinstance(self.source, FileSource | None) else repr(self.name[:60])
+        return DataError(f"{shown} can't be used: {problem}. Give another.")
+
+
+def of_texts(texts: Sequence[str]) -> Input:
+    """One text, or two that are a pair."""
+    source = InlineSource(text_content(texts)) if any(texts) else None
+    return Input(" | ".join(texts), source, problem="" if source else NO_CONTENT)
+
+
 def digest(raw: bytes) -> str:
     """The content hash of an item: BLAKE2b, 16 bytes, as hex."""
     return hashlib.blake2b(raw, digest_size=16).hexdigest()
@@ -142,7 +175,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Found:
+class Contents:
     """What lies in a data set before any item was opened.
 
     `kind` is the kind of target that the layout says, empty where the values tell; `column` names
@@ -173,7 +206,7 @@ class InMemory(ABC):
     name: str  # for messages, such as DataFrame
 
     @abstractmethod
-    def find(self, modality: Modality, schema: Schema) -> Found:
+    def find(self, modality: Modality, schema: Schema) -> Contents:
         """Every item with its label. Raises DataError where nothing says either."""
 
     def __str__(self) -> str:

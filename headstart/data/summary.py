@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 _SHOWN = 5  # entries of each list in the printed report
+_LISTS = {  # of a record -> what it is called, and the sign between the parts of an entry
+    "skipped_items": ("skipped", ": "),
+    "duplicate_items": ("identical within a split", " = "),
+    "near_copy_items": ("near copies, never parted by a cut", " ~ "),
+    "conflict_items": ("identical under different labels, left out", " = "),
+    "leak_items": ("left out, because held-out data holds the same", " = "),
+}
 
 
 @dataclass(frozen=True)
@@ -72,7 +79,7 @@ class DataReport:
         }
 
     def __str__(self) -> str:
-        lines = [f"{_count(self.items, 'item')} {self.heading}; {self.split_rule}"]
+        lines = [f"{self.items} item{'s' * (self.items != 1)} {self.heading}; {self.split_rule}"]
         for name, total in self.sizes.items():
             spread = self.spread.get(name)
             lines.append(f"  {name:<11}{total:>7}{f', {spread}' if spread else ''}")
@@ -80,28 +87,19 @@ class DataReport:
         if self.notes:
             kinds = (f"{kind} {count}" for kind, count in self.notes.items())
             lines.append(f"  peculiar: {', '.join(kinds)}")
-        lines += _listed("skipped", (f"{name}: {why}" for name, why in self.skipped))
-        lines += _listed("identical within a split", map(" = ".join, self.duplicates))
-        lines += _listed("near copies, never parted by a cut", map(" ~ ".join, self.near))
-        lines += _listed(
-            "identical under different labels, left out",
-            (" = ".join(f"{name} ({label})" for name, label in group) for group in self.conflicts),
-        )
-        lines += _listed(
-            "left out, because held-out data holds the same",
-            (f"{name} = {held}" for name, held in self.leaks),
-        )
+        for title, entries in left_out(self.to_json()):
+            rest = [f"and {len(entries) - _SHOWN} more"] if len(entries) > _SHOWN else []
+            lines.append(f"  {title}: {len(entries)}")
+            lines += [f"    {entry}" for entry in [*entries[:_SHOWN], *rest]]
         lines += [f"  warning: {sentence}" for sentence in self.warnings]
         return "\n".join(lines)
 
 
-def _listed(title: str, entries: Iterable[str]) -> list[str]:
-    every = list(entries)
-    if not every:
-        return []
-    rest = [f"    and {len(every) - _SHOWN} more"] if len(every) > _SHOWN else []
-    return [f"  {title}: {len(every)}", *(f"    {entry}" for entry in every[:_SHOWN]), *rest]
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+def left_out(record: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
+    """The lists of a report's record that hold anything: a title, and a line for each entry."""
+    for key, (title, sign) in _LISTS.items():
+        entries = record.get(key) or []
+        if key == "conflict_items":
+            entries = [[f"{name} ({label})" for name, label in group] for group in entries]
+        if entries:
+            yield title, [sign.join(map(str, entry)) for entry in entries]

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from headstart.contracts import Modality
-from headstart.data.manifests import SUFFIXES
 from headstart.data.names import passed_over, split_in, splits_among
+from headstart.data.tables import SUFFIXES
 from headstart.errors import DataError
 
 OURS = frozenset({"headstart.json", "evidence.json"})  # a folder with one of them is a result
@@ -81,12 +81,12 @@ def walk(path: Path, modality: Modality) -> Folder:
         visited.add(key)
         folders[:] = sorted(name for name in folders if not _passed_over(name))
         listed.append((parent, list(folders), names))
-    found: dict[str, Folder] = {}
+    by_path: dict[str, Folder] = {}
     for parent, folders, names in reversed(listed):  # what lies deeper comes first
-        inner_ones = (found.pop(os.path.join(parent, name), None) for name in folders)
+        inner_ones = (by_path.pop(os.path.join(parent, name), None) for name in folders)
         below = tuple(folder for folder in inner_ones if folder)
-        found[parent] = _folder(parent, names, below, modality)
-    return found[os.fspath(path)]
+        by_path[parent] = _folder(parent, names, below, modality)
+    return by_path[os.fspath(path)]
 
 
 def readable(path: Path) -> None:

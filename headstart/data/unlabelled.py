@@ -6,13 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from headstart.contracts import Modality
-from headstart.data import manifests, tables
+from headstart.data import tables
 from headstart.data.check import check_items
 from headstart.data.items import find
+from headstart.data.manifests import Manifest
 from headstart.data.names import lists_no_items
-from headstart.data.paths import Paths
 from headstart.data.schema import Schema
-from headstart.data.sources import Data, FileSource, Found, InMemory, Item
+from headstart.data.sources import Contents, Data, FileSource, InMemory, Item
 from headstart.data.trees import walk
 from headstart.errors import DataError
 from headstart.runtime.progress import Progress
@@ -26,13 +26,13 @@ def unlabelled(
     An item is in the split that a manifest's column says, else in none. Items that can't be used
     are left out with a warning. Raises DataError where none is left.
     """
-    found = _found(data, modality, schema)
-    if found is None:
+    items = _items(data, modality, schema)
+    if items is None:
         return None
-    checked = check_items(found, modality, progress)
+    checked = check_items(items, modality, progress)
     if not checked.items:
         raise DataError(
-            f"{data} has no usable item among {len(found)}. Give files that can be read."
+            f"{data} has no usable item among {len(items)}. Give files that can be read."
         )
     progress.say(f"{data} names no labels: {len(checked.items)} items without any.")
     for name, reason in checked.skipped[:1]:
@@ -40,7 +40,7 @@ def unlabelled(
     return checked.items
 
 
-def _found(data: Data, modality: Modality, schema: Schema) -> list[Item] | None:
+def _items(data: Data, modality: Modality, schema: Schema) -> list[Item] | None:
     if isinstance(data, InMemory):
         lacking = replace(schema, may_lack_label=schema.label is None)
         return _without_labels(find(data, modality, lacking))
@@ -61,12 +61,11 @@ def _rows(path: Path, modality: Modality, schema: Schema) -> list[Item] | None:
     """Those of a manifest none of whose columns is the label."""
     if path.suffix.lower() not in tables.READ or not path.is_file():
         return None
-    paths = Paths(path.parent, lambda: walk(path.parent, modality).every())
     schema = replace(schema, may_lack_label=schema.label is None)
-    return _without_labels(manifests.find_rows(path, paths, None, modality, schema))
+    return _without_labels(Manifest.within(path.parent, path, modality).find(schema))
 
 
-def _without_labels(found: Found) -> list[Item] | None:
-    if found.column:
+def _without_labels(contents: Contents) -> list[Item] | None:
+    if contents.column:
         return None
-    return [Item(row.id, "", row.split, row.source) for row in found.rows if row.source]
+    return [Item(row.id, "", row.split, row.source) for row in contents.rows if row.source]

@@ -13,13 +13,13 @@ from headstart.serve import Predictor
 __all__ = ["Explanation", "PictureExplanation", "TextExplanation", "Weight", "explain"]
 
 
-def explain(predictor: Predictor, given: Any) -> list[Explanation]:
+def explain(predictor: Predictor, data: Any) -> list[Explanation]:
     """Explain the likeliest label, or the first number, that a model answers for each input.
 
     Inputs are what `Predictor.predict` takes, and come in its order. Raises DataError for the first
     that can't be read, and ModuleNotFoundError where Captum is not installed.
     """
-    names, items = predictor.find(given)
+    names, items = predictor.find(data)
     on_device(predictor.model.eval(), predictor.device)
     one = explain_text if predictor.reader.modality.ragged else explain_picture
     return [one(predictor, name, item) for name, item in zip(names, items, strict=True)]

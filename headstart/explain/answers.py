@@ -21,7 +21,7 @@ _OPAQUE = 0.65  # of the picture is covered where the heat is 1
 
 
 @dataclass(frozen=True)
-class Asked:
+class Output:
     """The output that is explained: its place, its label, and the value before any softmax."""
 
     place: int
@@ -29,7 +29,7 @@ class Asked:
     value: float
 
     @classmethod
-    def of(cls, predictor: Predictor, outputs: Tensor) -> Asked:
+    def of(cls, predictor: Predictor, outputs: Tensor) -> Output:
         """The largest output for labels, the first for numbers. `outputs` is (1, labels)."""
         row = outputs[0].detach().float().cpu()
         amounts = kind_named(predictor.task.kind).encoding is Encoding.AMOUNTS
@@ -42,26 +42,26 @@ class Explanation(ABC):
     """What spoke for one output; `path` is the file or the text, `method` a sentence."""
 
     path: str
-    asked: Asked
+    output: Output
     method: str
 
     @property
     def label(self) -> str:
         """The label, or the name of the number, that is explained."""
-        return self.asked.label
+        return self.output.label
 
     def to_json(self) -> dict[str, Any]:
         """{"path", "label", "output", "method"} and what the kind of input adds."""
         return {
             "path": self.path,
             "label": self.label,
-            "output": round(self.asked.value, 5),
+            "output": round(self.output.value, 5),
             "method": self.method,
-            **self._found(),
+            **self._details(),
         }
 
     @abstractmethod
-    def _found(self) -> dict[str, Any]: ...
+    def _details(self) -> dict[str, Any]: ...
 
 
 @final
@@ -70,14 +70,14 @@ class PictureExplanation(Explanation):
     """A heat map (h, w), 0 to 1, over the picture as the network saw it, (h, w, 3) uint8."""
 
     heat: np.ndarray
-    seen: np.ndarray
+    picture: np.ndarray
 
     def overlay(self) -> Image.Image:
         """The picture under its heat, from red to yellow; small ones are enlarged."""
         heat = self.heat[..., None].astype(np.float32)
         colour = np.concatenate([np.ones_like(heat), heat, np.zeros_like(heat)], axis=-1) * 255
         share = _OPAQUE * heat
-        mixed = self.seen * (1 - share) + colour * share
+        mixed = self.picture * (1 - share) + colour * share
         picture = Image.fromarray(mixed.round().clip(0, 255).astype(np.uint8))
         times = ceil(_SMALLEST / min(picture.size))
         size = picture.width * times, picture.height * times
@@ -87,7 +87,7 @@ class PictureExplanation(Explanation):
         """Write the overlay as a PNG."""
         self.overlay().save(path, "PNG")
 
-    def _found(self) -> dict[str, Any]:
+    def _details(self) -> dict[str, Any]:
         return {"heat": [[round(value, 4) for value in row] for row in self.heat.tolist()]}
 
 
@@ -118,7 +118,7 @@ class TextExplanation(Explanation):
     delta: float
     steps: int
 
-    def _found(self) -> dict[str, Any]:
+    def _details(self) -> dict[str, Any]:
         return {
             "words": [word.to_json() for word in self.words],
             "pieces": [piece.to_json() for piece in self.pieces],

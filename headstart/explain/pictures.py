@@ -9,7 +9,7 @@ from torch import Tensor
 from headstart.contracts.model import Model
 from headstart.data import Item
 from headstart.errors import HeadstartError
-from headstart.explain.answers import Asked, PictureExplanation
+from headstart.explain.answers import Output, PictureExplanation
 from headstart.features.engine import to_device
 from headstart.serve import Predictor
 
@@ -34,7 +34,7 @@ def explain_picture(predictor: Predictor, name: str, item: Item) -> PictureExpla
         raise HeadstartError(f"{name} can't be explained: it is no picture. Leave --explain out.")
     inputs = to_device(inputs, predictor.device)
     with torch.no_grad():
-        question = Asked.of(predictor, predictor.model(inputs))
+        question = Output.of(predictor, predictor.model(inputs))
     heat, method = _evidence(predictor.model, inputs, question.place)
     heat = heat.clamp(min=0)
     heat = heat / heat.max() if heat.max() > 0 else heat
@@ -54,8 +54,8 @@ def _evidence(model: Model, inputs: Tensor, place: int) -> tuple[Tensor, str]:
         except RuntimeError as error:  # what was saved as a graph may have no gradient
             reason = f"as no gradient comes back ({str(error).partition(chr(10))[0].rstrip('.')})"
         else:
-            found = f"{size[0]} x {size[1]} cells of the stage {model.names[stage]}"
-            return heat, f"Grad-CAM on {found}."
+            cells = f"{size[0]} x {size[1]} cells of the stage {model.names[stage]}"
+            return heat, f"Grad-CAM on {cells}."
     heat, window = _occlusion(model, inputs, place)
     return heat, f"Occlusion by patches of {window[0]} x {window[1]} pixels, {reason}."
 
@@ -65,7 +65,7 @@ def _last_map(model: Model, inputs: Tensor) -> tuple[int | None, tuple[int, int]
 
     A map has sides in the ratio of the picture's: some networks put the channels last.
     """
-    found: tuple[int | None, tuple[int, int]] = None, (0, 0)
+    last: tuple[int | None, tuple[int, int]] = None, (0, 0)
     ratio = inputs.shape[2] / inputs.shape[3]
     activation = inputs
     with torch.no_grad():
@@ -76,8 +76,8 @@ def _last_map(model: Model, inputs: Tensor) -> tuple[int | None, tuple[int, int]
                 continue
             height, width = activation.shape[2:]
             if 1 / _NEAR < height / width / ratio < _NEAR:
-                found = place, (height, width)
-    return found
+                last = place, (height, width)
+    return last
 
 
 def _grad_cam(model: Model, inputs: Tensor, place: int, stage: int) -> Tensor:

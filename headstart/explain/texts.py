@@ -9,7 +9,7 @@ from torch import Tensor
 
 from headstart.data import Item
 from headstart.errors import HeadstartError
-from headstart.explain.answers import Asked, TextExplanation, Weight
+from headstart.explain.answers import Output, TextExplanation, Weight
 from headstart.features.engine import to_device
 from headstart.serve import Predictor
 
@@ -42,13 +42,15 @@ def explain_text(predictor: Predictor, name: str, item: Item) -> TextExplanation
         text, padding = (model.features(each, stop=1)["hidden"] for each in (inputs, padded))
         outputs = _answer(predictor, text, inputs["mask"])
         plain = _answer(predictor, padding, inputs["mask"])
-    asked = Asked.of(predictor, outputs)
-    difference = asked.value - float(plain[0, asked.place])
-    found, steps = _integrated(predictor, (text, padding), inputs["mask"], asked, difference)
-    weights = found.sum(-1)[0].tolist()
+    output = Output.of(predictor, outputs)
+    difference = output.value - float(plain[0, output.place])
+    attributions, steps = _integrated(
+        predictor, (text, padding), inputs["mask"], output, difference
+    )
+    weights = attributions.sum(-1)[0].tolist()
     return TextExplanation(
         name,
-        asked,
+        output,
         f"Integrated gradients over the stage {model.names[0]}, from a text of padding.",
         _words(pieces, weights),
         tuple(Weight(piece, weight) for (piece, _), weight in zip(pieces, weights, strict=True)),
@@ -74,7 +76,7 @@ def _integrated(
     predictor: Predictor,
     ends: tuple[Tensor, Tensor],
     mask: Tensor,
-    asked: Asked,
+    output: Output,
     difference: float,
 ) -> tuple[Tensor, int]:
     """Attributions like the hidden states, (1, T, D), and in how many steps they were found.
@@ -85,14 +87,14 @@ def _integrated(
     from captum.attr import IntegratedGradients
 
     text, padding = ends
-    method = IntegratedGradients(lambda hidden, seen: _answer(predictor, hidden, seen))
+    method = IntegratedGradients(lambda hidden, own: _answer(predictor, hidden, own))
     weights, steps = torch.zeros_like(text), 0
     for steps in _STEPS:
         try:
             weights = method.attribute(
                 text,
                 baselines=padding,
-                target=asked.place,
+                target=output.place,
                 additional_forward_args=(mask,),
                 n_steps=steps,
                 internal_batch_size=_AT_ONCE,

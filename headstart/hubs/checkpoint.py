@@ -36,9 +36,9 @@ class Checkpoint(Hub):
             except WeightsError:
                 continue  # not ours, or of another time; loading it says why
             origin = content.get("origin")
-            said = origin if isinstance(origin, dict) else {}
+            origin = origin if isinstance(origin, dict) else {}
             here = (file.parent / _WEIGHTS).is_file()
-            licence, trained_on = said.get("licence"), said.get("trained_on")
+            licence, trained_on = origin.get("licence"), origin.get("trained_on")
             modality = str(content.get("modality", "image"))
             yield Card(f"checkpoint:{name}", modality, None, "", licence, trained_on, here)
 
@@ -61,10 +61,9 @@ class Checkpoint(Hub):
         architecture = _architecture(folder)
         if not weights.is_file():
             raise WeightsError(f"{folder} has no {_WEIGHTS}. Give a folder that was saved whole.")
-        found = replace(architecture, weights=str(weights))
-        if found.name == _OWN_FILES:
-            found = replace(found, name=str(folder))
-        return found.with_options(**reference.options)
+        name = str(folder) if architecture.name == _OWN_FILES else architecture.name
+        whole = replace(architecture, name=name, weights=str(weights))
+        return whole.with_options(**reference.options)
 
     def load(self, reference: Reference) -> Backbone:
         """Refused: what the folder stands for is loaded by the hub it came from."""
@@ -79,12 +78,12 @@ def _architecture(folder: Path) -> Reference:
         raise WeightsError(
             f"{folder / record.FILE} names no architecture. Give a folder that Headstart saved."
         )
-    found = parse(text)
-    elsewhere = found.hub in _MADE_OF_FILES and found.name != _OWN_FILES
-    if found.hub == "checkpoint" or elsewhere or found.weights or set(found.name) & set("/\\:"):
+    built = parse(text)
+    elsewhere = built.hub in _MADE_OF_FILES and built.name != _OWN_FILES
+    if built.hub == "checkpoint" or elsewhere or built.weights or set(built.name) & set("/\\:"):
         raise WeightsError(
             f"{folder / record.FILE} names the architecture {text!r}, which does not lie in the "
             "folder. Give a folder that Headstart saved."
         )
-    check_options(found.options, folder / record.FILE)
-    return found
+    check_options(built.options, folder / record.FILE)
+    return built

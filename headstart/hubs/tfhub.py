@@ -14,7 +14,7 @@ from typing import Final, final
 from headstart.contracts import Backbone, Card, Hub
 from headstart.contracts.references import Reference
 from headstart.errors import HeadstartError, WeightsError
-from headstart.loading.downloads import fetch_folder, recorded
+from headstart.loading.downloads import fetch_folder, records
 from headstart.runtime.places import cache_folder
 
 ADDRESS: Final = "HEADSTART_TFHUB"  # names a mirror in the environment
@@ -65,20 +65,19 @@ class TfHub(Hub):
 
     def cards(self, pattern: str) -> Iterable[Card]:
         """Well-known handles, and all that were fetched, by shell pattern; offline."""
-        kept = set(_kept())
-        for handle in sorted(kept | set(KNOWN)):
+        fetched = set(_fetched())
+        for handle in sorted(fetched | set(KNOWN)):
             if not fnmatchcase(handle, pattern):
                 continue
             size, parameters = KNOWN.get(handle, (None, None))
-            known = size is not None
             yield Card(
                 reference=f"tfhub:{handle}",
                 modality="image",
                 parameters=parameters,
-                input=f"3x{size}x{size}" if known else "",
-                licence=_LICENCE if known else None,
-                trained_on=_IMAGENET if known else None,
-                at_hand=handle in kept,
+                input=f"3x{size}x{size}" if size else "",
+                licence=_LICENCE if size else None,
+                trained_on=_IMAGENET if size else None,
+                at_hand=handle in fetched,
             )
 
     def cards_depend_on(self) -> Sequence[str] | None:
@@ -92,10 +91,11 @@ class TfHub(Hub):
         hash than it should, or holds no graph.
         """
         address = _address(reference)
-        folder = _folder(address)
+        whole = address.lower().endswith(_ARCHIVES)
+        folder = _cache() / hashlib.sha1(address.encode(), usedforsecurity=False).hexdigest()
         what = f"tfhub:{reference.name}"
         fetch_folder(
-            _archive(address),
+            address if whole else f"{address}?{_FORMAT}=compressed",
             folder,
             sha256=reference.options.get("sha256", ""),
             what=what,
@@ -131,27 +131,14 @@ def _hub() -> str:
     return os.environ.get(ADDRESS, "").rstrip("/") or _HUB
 
 
-def _archive(address: str) -> str:
-    whole = address.lower().endswith(_ARCHIVES)
-    return address if whole else f"{address}?{_FORMAT}=compressed"
-
-
 def _cache() -> Path:
     return Path(os.environ.get(CACHE) or cache_folder() / "tfhub")
 
 
-def _folder(address: str) -> Path:
-    name = hashlib.sha1(address.encode(), usedforsecurity=False).hexdigest()
-    return _cache() / name
-
-
-def _kept() -> Iterator[str]:
+def _fetched() -> Iterator[str]:
     """The handles that were fetched; whole addresses for what lies elsewhere than on the Hub."""
-    for record in sorted(_cache().glob("*.headstart.json")):
-        folder = record.with_name(record.name.partition(".")[0])
-        kept = recorded(folder)
-        if kept is not None and folder.is_dir():
-            yield kept.url.partition("?")[0].removeprefix(f"{_hub()}/")
+    for _, record in records(_cache()):
+        yield record.url.partition("?")[0].removeprefix(f"{_hub()}/")
 
 
 def _known(handle: str) -> dict[str, str]:

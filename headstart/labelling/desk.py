@@ -139,7 +139,9 @@ class Desk:
 
     def find(self, key: str) -> Entry | None:
         """The item that the page calls so."""
-        return self._by_key().get(key)
+        with self._lock:
+            shown = [self.entries[n] for n in islice(self._waiting, 3)]
+        return next((entry for entry in shown if entry.key == key), None)
 
     def counts(self) -> Mapping[str, int]:
         """How many items each class has."""
@@ -150,10 +152,6 @@ class Desk:
     def left(self) -> int:
         """How many are still to be asked about."""
         return len(self._waiting)
-
-    def _by_key(self) -> Mapping[str, Entry]:
-        with self._lock:
-            return {self.entries[n].key: self.entries[n] for n in islice(self._waiting, 3)}
 
     def _current(self, key: str) -> Entry:
         if not self._waiting or self.entries[self._waiting[0]].key != key:

@@ -55,16 +55,16 @@ class Pool:
 
 
 def pool_of(
-    given: Any, modality: Modality, schema: Schema, known: Collection[str], progress: Progress
+    data: Any, modality: Modality, schema: Schema, known: Collection[str], progress: Progress
 ) -> Pool:
     """The items that `given` stands for, as `headstart.data.inputs_of` reads it; strings are paths.
 
     `known` are identities of items with labels. Raises DataError where nothing is left.
     """
-    if isinstance(given, str | Path):
-        demand_data(Path(given))
-        given = Path(given)
-    inputs = list(inputs_of(given, modality, schema))
+    if isinstance(data, str | Path):
+        demand_data(Path(data))
+        data = Path(data)
+    inputs = list(inputs_of(data, modality, schema))
     items = [_item(each) for each in inputs if each.source is not None]
     unread = tuple((each.name, each.problem) for each in inputs if each.source is None)
     checked = check_items(items, modality, progress)
@@ -77,7 +77,7 @@ def pool_of(
     )
     if not new:
         raise DataError(
-            f"{_name(given)} holds no item to label: {' '.join(pool.said()) or 'it is empty.'} "
+            f"{_name(data)} holds no item to label: {' '.join(pool.said()) or 'it is empty.'} "
             "Give other files."
         )
     return pool
@@ -89,8 +89,8 @@ def _item(each: Input) -> Item:
     return each.item
 
 
-def _name(given: Any) -> str:
-    return str(given) if isinstance(given, Path) else "What was given"
+def _name(data: Any) -> str:
+    return str(data) if isinstance(data, Path) else "What was given"
 
 
 def shown(item: Item, modality: Modality) -> str:

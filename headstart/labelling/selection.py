@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, final
+from typing import Any, Protocol, final
 
 import numpy as np
+import torch
+from torch import nn
+
+from headstart.contracts import Task
+from headstart.serve.predictions import Prediction
 
 REFERENCES = 4096  # items that coverage is estimated on; with more, memory and time would not last
 BLOCK = 4096  # items whose features are in memory at a time
@@ -73,7 +78,7 @@ def select(
     places = np.sort(rng.permutation(total)[:REFERENCES])
     sample = np.asarray(features[places], np.float32)
     space = _Space(sample.mean(axis=0))
-    points, labelled_items = space.place(sample), _Known(labelled, space)
+    points, labelled_items = space.place(sample), _Labelled(labelled, space)
     nearest = labelled_items.nearest(points)
     radius = _radius(nearest)
     state = _Coverage(points, uncertainty[places].astype(np.float32), nearest, radius)
@@ -94,7 +99,7 @@ def blocks(total: int) -> Iterator[np.ndarray]:
 
 @final
 @dataclass(frozen=True)
-class _Known:
+class _Labelled:
     """The items with labels, a block in memory at a time."""
 
     features: Sequence[Features]
@@ -113,13 +118,9 @@ class _Known:
 def _radius(nearest: np.ndarray) -> float:
     """The kernel's radius, as a distance between points of length 1."""
     if (nearest > -1.0).any():
-        radius = float(np.median(_distance(nearest)))
+        radius = float(np.median(np.sqrt(np.maximum(2.0 - 2.0 * nearest, 0.0))))  # from cosines
         return max(radius, _LEAST)
     return _WIDEST
-
-
-def _distance(cosine: np.ndarray) -> np.ndarray:
-    return np.asarray(np.sqrt(np.maximum(2.0 - 2.0 * cosine, 0.0)))
 
 
 @final
@@ -151,11 +152,11 @@ class _Coverage:
         self.owner[better] = number
         self.covered[better] = kernel[better]
 
-    def greedy(self, features: Features, known: _Known, count: int) -> list[int]:
+    def greedy(self, features: Features, labelled: _Labelled, count: int) -> list[int]:
         """Positions in the order in which they are picked."""
 
         def place(positions: np.ndarray) -> np.ndarray:
-            return known.space.place(features[positions])
+            return labelled.space.place(features[positions])
 
         gains = np.concatenate([self.gains(place(block)) for block in blocks(len(features))])
         waiting = [(-float(gain), position) for position, gain in enumerate(gains)]
@@ -169,10 +170,47 @@ class _Coverage:
             if waiting and -gain > waiting[0][0]:
                 heapq.heappush(waiting, (-gain, position))
                 continue
-            copied = float(known.nearest(point)[0]) >= TWINS
+            copied = float(labelled.nearest(point)[0]) >= TWINS
             if copied or (len(points) and float((points @ point[0]).max()) >= TWINS):
                 continue
             self.add(point[0], len(picks))
             points = np.concatenate([points, point])
             picks.append(position)
         return picks
+
+
+def doubt(answer: Mapping[str, Any]) -> float:
+    """1 where two answers are equally likely, 0 where one is certain.
+
+    For classes one minus the margin between the two likeliest (Scheffer et al. 2001); for sets of
+    labels that of the label nearest to an even chance. A number says nothing of its doubt: 1.
+    """
+    shares = answer.get("probabilities")
+    if not shares:
+        return 1.0
+    if "labels" in answer:
+        return 1.0 - min(abs(2.0 * float(share) - 1.0) for share in shares.values())
+    best, second = heapq.nlargest(2, [*shares.values(), 0.0])
+    return 1.0 - float(best - second)
+
+
+def doubts(
+    head: nn.Module, task: Task, labels: Sequence[str], features: Features
+) -> tuple[list[str], np.ndarray]:
+    """What a head answers about features (N, D), as a person reads it, and its doubt, (N,).
+
+    Where the answer is no finite number there is none, and no doubt either.
+    """
+    texts: list[str] = []
+    values: list[float] = []
+    head = head.cpu().eval()
+    for block in blocks(len(features)):
+        with torch.inference_mode():
+            outputs = head(torch.from_numpy(np.ascontiguousarray(features[block]))).numpy()
+        finite = np.isfinite(outputs).all(axis=1)
+        answers = iter(task.decode(outputs[finite], labels) if finite.any() else ())
+        for usable in finite:
+            answer = next(answers) if usable else {}
+            texts.append(Prediction("", answer).label if answer else "")
+            values.append(doubt(answer) if answer else 0.0)
+    return texts, np.array(values, dtype=np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import secrets
 from collections.abc import Callable, Mapping
@@ -10,10 +11,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
 from typing import Any, Final, final
 
+import numpy as np
+from PIL import Image
+
 from headstart.contracts import Modality
+from headstart.data import Item
 from headstart.errors import DataError, HeadstartError
 from headstart.labelling.desk import Desk
-from headstart.labelling.showing import picture
 
 HOST: Final = "127.0.0.1"
 PATIENCE: Final = 30.0  # seconds that a silent visitor is waited for
@@ -28,6 +32,18 @@ _FILES: Final = {
     "label.js": ("label.js", "text/javascript; charset=utf-8"),
 }
 _JSON: Final = "application/json"
+SIDE: Final = 720  # px of the shorter side, at most
+LONGEST: Final = 1600
+_PLAIN: Final = {  # whole pictures as they are, never enlarged
+    "channels": 3,
+    "height": SIDE,
+    "width": SIDE,
+    "crop": 1.0,
+    "crop_mode": "whole",
+    "interpolation": "bilinear",
+    "mean": [0.0, 0.0, 0.0],
+    "std": [1.0, 1.0, 1.0],
+}
 
 
 @final
@@ -123,11 +139,11 @@ class _Answer(BaseHTTPRequestHandler):
     def _acts(self) -> Mapping[str, Callable[[Mapping[str, str]], dict[str, Any]]]:
         desk = self.server.desk
         return {
-            "answer": lambda asked: desk.answer(asked.get("key", ""), asked.get("label", "")),
-            "skip": lambda asked: desk.skip(asked.get("key", "")),
-            "undo": lambda asked: desk.undo(),
-            "class": lambda asked: desk.add_class(asked.get("name", "")),
-            "finish": lambda asked: desk.state("Finished. This page can be closed."),
+            "answer": lambda body: desk.answer(body.get("key", ""), body.get("label", "")),
+            "skip": lambda body: desk.skip(body.get("key", "")),
+            "undo": lambda body: desk.undo(),
+            "class": lambda body: desk.add_class(body.get("name", "")),
+            "finish": lambda body: desk.state("Finished. This page can be closed."),
         }
 
     def _picture(self, key: str) -> None:
@@ -184,3 +200,18 @@ class _Answer(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(content)
+
+
+def picture(item: Item, modality: Modality) -> bytes:
+    """The whole item as a PNG, by its modality's decoder: never the file itself.
+
+    Raises DataError where it can't be read, or is no picture.
+    """
+    view = np.asarray(modality.decode(item.read(), _PLAIN))
+    if view.dtype != np.uint8 or view.ndim != 3 or view.shape[0] != 3:
+        raise DataError(f"{item.id} can't be shown: it is no picture. Look at the file itself.")
+    image = Image.fromarray(np.ascontiguousarray(view.transpose(1, 2, 0)))
+    image.thumbnail((LONGEST, LONGEST))
+    file = io.BytesIO()
+    image.save(file, "PNG", compress_level=1)
+    return file.getvalue()

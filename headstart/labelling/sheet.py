@@ -6,15 +6,15 @@ import csv
 import io
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
-from types import TracebackType
 from typing import BinaryIO, final
 
 from filelock import FileLock, Timeout
 
 from headstart.contracts.cells import is_blank
-from headstart.data.tables.dialect import long_fields
+from headstart.data.tables.delimited import long_fields
 from headstart.errors import HeadstartError
 
 PATH, LABEL = "path", "label"
@@ -23,11 +23,11 @@ Content = tuple[str, ...]  # what a manifest's columns hold of an item: its path
 
 @dataclass(frozen=True)
 class _Row:
-    """An answer, and where its line ends in the file."""
+    """A row, its label last; where it ends in the file, and whether a line's end is there."""
 
-    content: Content
-    label: str
+    cells: Content
     end: int
+    whole: bool = True
 
 
 @final
@@ -56,31 +56,24 @@ class Sheet:
             raise self._unwritable(error) from None
         try:
             self._open()
-        except OSError as error:
+        except (OSError, csv.Error, HeadstartError) as error:
             self._close()
-            raise self._unwritable(error) from None
-        except csv.Error as error:
-            self._close()
-            raise HeadstartError(
-                f"{self.path} is not valid CSV ({error}). Correct it, or name another file with "
-                "--out."
-            ) from None
-        except HeadstartError:
-            self._close()
+            if isinstance(error, OSError):
+                raise self._unwritable(error) from None
+            if isinstance(error, csv.Error):
+                raise HeadstartError(
+                    f"{self.path} is not valid CSV ({error}). Correct it, or name another file "
+                    "with --out."
+                ) from None
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._close()
 
     def answers(self) -> dict[Content, str]:
         """The label of each item that has one; of several answers the last counts."""
-        return {row.content: row.label for row in self._rows if not is_blank(row.label)}
+        return {row.cells[:-1]: row.cells[-1] for row in self._rows if not is_blank(row.cells[-1])}
 
     def add(self, content: Content, label: str) -> None:
         """Append an answer; it is on the disk when this returns. Raises OSError."""
@@ -89,11 +82,11 @@ class Sheet:
             file.truncate(end)
             file.seek(end)
             end += _write(file, (*content, label))
-        self._rows.append(_Row(content, label, end))
+        self._rows.append(_Row((*content, label), end))
 
     def last(self) -> Content | None:
         """The item that was answered last."""
-        return self._rows[-1].content if self._rows else None
+        return self._rows[-1].cells[:-1] if self._rows else None
 
     def undo(self) -> None:
         """Take back the last answer. Raises OSError."""
@@ -118,31 +111,27 @@ class Sheet:
             with self.path.open("wb") as file:
                 self._head = _write(file, self.columns)
             return
-        with self.path.open("rb") as file:
-            header, *rows = [*_read(file)] or [_Line([], 0, True)]
-        if header.cells != list(self.columns):
+        header, *rows = [*_read(self.path.read_bytes())] or [_Row((), 0)]
+        if header.cells != self.columns:
             raise HeadstartError(
                 f"{self.path} has the columns {', '.join(header.cells)[:100] or 'of no table'}, "
                 f"not {', '.join(self.columns)}. Name another file with --out."
             )
         self._head = header.end
-        for line in rows:
-            if len(line.cells) == len(self.columns) and (line.whole or line.cells[-1]):
-                self._rows.append(_Row(tuple(line.cells[:-1]), line.cells[-1], line.end))
-            elif line.whole:
+        for row in rows:
+            if len(row.cells) == len(self.columns) and (row.whole or row.cells[-1]):
+                self._rows.append(row if row.whole else self._ended(row))
+            elif row.whole:
                 raise HeadstartError(
-                    f"{self.path} has a row of {len(line.cells)} cells under {len(self.columns)} "
+                    f"{self.path} has a row of {len(row.cells)} cells under {len(self.columns)} "
                     "columns. Correct it, or name another file with --out."
                 )
-        if rows and self._rows and not rows[-1].whole and self._rows[-1].end == rows[-1].end:
-            self._end_line()
 
-    def _end_line(self) -> None:
+    def _ended(self, last: _Row) -> _Row:
         """End the last line, which was left without an end by whoever wrote it."""
         with self.path.open("ab") as file:
             file.write(b"\n")
-        last = self._rows.pop()
-        self._rows.append(replace(last, end=last.end + 1))
+        return _Row(last.cells, last.end + 1)
 
 
 def _write(file: BinaryIO, cells: Sequence[str]) -> int:
@@ -156,44 +145,21 @@ def _write(file: BinaryIO, cells: Sequence[str]) -> int:
     return len(line)
 
 
-@dataclass(frozen=True)
-class _Line:
-    """The cells of a row, where it ends in the file, and whether a line's end is there."""
-
-    cells: list[str]
-    end: int
-    whole: bool
-
-
-@final
-@dataclass
-class _Lines:
-    """The lines of a file as text, counting the bytes that were passed."""
-
-    file: BinaryIO
-    passed: int = 0
-    whole: bool = True
-
-    def __iter__(self) -> Iterator[str]:
-        for line in self.file:
-            self.passed += len(line)
-            self.whole = line.endswith(b"\n")
-            yield line.decode("utf-8", "surrogateescape")
-
-
-def _read(file: BinaryIO) -> Iterator[_Line]:
+def _read(content: bytes) -> Iterator[_Row]:
     """Each row that can be read, but for a last line that a crash left torn.
 
     Raises csv.Error for any other that can't be: what follows it would be lost.
     """
-    lines, end = _Lines(file), 0
+    lines = io.BytesIO(content).readlines()
+    ends = [0, *accumulate(map(len, lines))]
+    reader = csv.reader((line.decode("utf-8", "surrogateescape") for line in lines), strict=True)
+    end = 0
     with long_fields():
         try:
-            for cells in csv.reader(lines, strict=True):
-                end = lines.passed
+            for cells in reader:
+                end = ends[reader.line_num]
                 if cells:
-                    yield _Line(cells, end, lines.whole)
+                    yield _Row(tuple(cells), end, content[end - 1 : end] == b"\n")
         except csv.Error:
-            file.seek(end)
-            if b"\n" in file.read():
+            if b"\n" in content[end:]:
                 raise

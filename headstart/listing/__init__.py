@@ -8,7 +8,7 @@ from __future__ import annotations
 from headstart import catalog
 from headstart.contracts.backbone import Card
 from headstart.errors import HeadstartError, UnknownNameError
-from headstart.listing.filters import Wanted, chosen
+from headstart.listing.filters import CardFilter, chosen
 from headstart.listing.index import Index, Listed, installed, matches, refreshed
 from headstart.runtime.progress import Show, as_progress
 
@@ -16,32 +16,32 @@ ALL = "*"
 
 
 def backbones(
-    pattern: str = ALL, wanted: Wanted | None = None, progress: Show = None
+    pattern: str = ALL, filters: CardFilter | None = None, progress: Show = None
 ) -> list[Card]:
     """What the hubs have, by shell pattern over `hub:name` or names; opens no connection.
 
     Names match whole, before their `@`, or exactly before their first dot; case is ignored.
-    `wanted` leaves only some of it and puts them in order. A hub whose library is not installed is
+    `filters` leave only some of it and put them in order. A hub whose library is not installed is
     left out and named, unless the pattern is of this hub alone. Raises HeadstartError where nothing
     matches.
     """
-    wanted, progress = wanted or Wanted(), as_progress(progress)
+    filters, progress = filters or CardFilter(), as_progress(progress)
     hub, colon, name = pattern.partition(":")
-    known = catalog.names("hubs")
-    for asked in (hub if colon else None, wanted.hub):
-        if asked is not None and asked not in known:
-            raise UnknownNameError("hub", asked, known)
-    names = [each for each in ([hub] if colon else sorted(known)) if wanted.hub in (None, each)]
-    index = Index.read(known)
+    hubs = catalog.names("hubs")
+    for own in (hub if colon else None, filters.hub):
+        if own is not None and own not in hubs:
+            raise UnknownNameError("hub", own, hubs)
+    names = [each for each in ([hub] if colon else sorted(hubs)) if filters.hub in (None, each)]
+    index = Index.read(hubs)
     cards: list[Card] = []
     with progress.track("listing", len(names)) as advance:
         for each in names:
-            found = index.find(each) or _asked(index, each)
-            if found.refusal and len(names) == 1:
-                raise HeadstartError(found.refusal)
-            if found.refusal:
-                progress.say(f"{each} is left out: {found.refusal}")
-            cards += [card for card in found.cards if matches(card, name if colon else pattern)]
+            listed = index.find(each) or _asked(index, each)
+            if listed.refusal and len(names) == 1:
+                raise HeadstartError(listed.refusal)
+            if listed.refusal:
+                progress.say(f"{each} is left out: {listed.refusal}")
+            cards += [card for card in listed.cards if matches(card, name if colon else pattern)]
             advance(1)
     index.write()
     if colon and (
@@ -52,7 +52,7 @@ def backbones(
         raise HeadstartError(
             f"No backbone matches {pattern!r}. Try a wider pattern, such as '*resnet*'."
         )
-    return chosen([refreshed(card) for card in cards], wanted, progress)
+    return chosen([refreshed(card) for card in cards], filters, progress)
 
 
 def _asked(index: Index, hub: str) -> Listed:
@@ -60,18 +60,18 @@ def _asked(index: Index, hub: str) -> Listed:
     depends: tuple[str, ...] | None = ()
     state = ""
     try:
-        made = catalog.hub(hub)
-        said = made.cards_depend_on()
-        depends = None if said is None else tuple(said)
+        instance = catalog.hub(hub)
+        sources = instance.cards_depend_on()
+        depends = None if sources is None else tuple(sources)
         state = index.state(hub, depends)  # before its cards: what changes meanwhile is seen
-        found = Listed(list(made.cards(ALL)))
+        listed = Listed(list(instance.cards(ALL)))
     except ImportError as error:
-        found = Listed([], f"The package {error.name} is not installed. Install it to use {hub}.")
+        listed = Listed([], f"The package {error.name} is not installed. Install it to use {hub}.")
     except HeadstartError as error:
-        found = Listed([], str(error))
-    if found.refusal and depends is not None:
+        listed = Listed([], str(error))
+    if listed.refusal and depends is not None:
         depends = (*depends, *installed())
         state = index.state(hub, depends)
     if depends is not None:
-        index.keep(hub, depends, state, found)
-    return found
+        index.keep(hub, depends, state, listed)
+    return listed

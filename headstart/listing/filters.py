@@ -22,7 +22,7 @@ _ORDERS: Final[dict[str, Callable[[Card], Any]]] = {  # what isn't known comes l
 
 @final
 @dataclass(frozen=True)
-class Wanted:
+class CardFilter:
     """What cards are wanted; None wants any.
 
     `licence` is a shell pattern without regard to case, `min_accuracy` in percent, `order` one of
@@ -40,64 +40,65 @@ class Wanted:
     limit: int = 0
 
 
-def chosen(cards: Sequence[Card], wanted: Wanted, progress: Progress) -> list[Card]:
+def chosen(cards: Sequence[Card], filters: CardFilter, progress: Progress) -> list[Card]:
     """The cards that are wanted, in order. Raises HeadstartError where none is."""
-    if wanted.order is not None and wanted.order not in _ORDERS:
-        raise UnknownNameError("order", wanted.order, _ORDERS)
-    verdicts = [(card, _suits(card, wanted)) for card in cards]
-    found = [card for card, suits in verdicts if suits]
+    if filters.order is not None and filters.order not in _ORDERS:
+        raise UnknownNameError("order", filters.order, _ORDERS)
+    verdicts = [(card, _suits(card, filters)) for card in cards]
+    matching = [card for card, suits in verdicts if suits]
     silent = sum(suits is None for _, suits in verdicts)
-    if not found:
+    if not matching:
         raise HeadstartError(
-            f"None of {len(cards)} backbones is {_told(wanted)}{_unknown(silent)}. Ask for less."
+            f"None of {len(cards)} backbones is {_described(filters)}{_unknown(silent)}. "
+            "Ask for less."
         )
     if silent:
         progress.say(f"Some are left out{_unknown(silent)}.")
-    if wanted.order is not None:
-        found.sort(key=_ORDERS[wanted.order])
-    if 0 < wanted.limit < len(found):
-        progress.say(f"{wanted.limit} of {len(found)} shown.")
-    return found[: wanted.limit or None]
+    if filters.order is not None:
+        matching.sort(key=_ORDERS[filters.order])
+    if 0 < filters.limit < len(matching):
+        progress.say(f"{filters.limit} of {len(matching)} shown.")
+    return matching[: filters.limit or None]
 
 
 def count(text: str) -> int:
     """The number that `30M`, `1.5B` or `350000` stands for. Raises HeadstartError for others."""
-    read = re.fullmatch(r"(\d+(?:\.\d+)?)([KMB]?)", text.strip().replace("_", ""), re.I | re.A)
-    if read is None:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([KMB]?)", text.strip().replace("_", ""), re.I | re.A)
+    if match is None:
         raise HeadstartError(f"{text!r} is not a number of parameters. Write it like 30M or 1.5B.")
-    return round(float(read[1]) * _UNITS[read[2].upper()])
+    return round(float(match[1]) * _UNITS[match[2].upper()])
 
 
-def _suits(card: Card, wanted: Wanted) -> bool | None:
+def _suits(card: Card, filters: CardFilter) -> bool | None:
     """Whether a card is wanted, or None where only what it doesn't tell stands against it."""
     verdicts = [
-        wanted.modality is None or card.modality == wanted.modality,
-        card.at_hand or not wanted.at_hand,
-        _fits(card.licence, wanted.licence, lambda own, asked: fnmatchcase(own, asked.lower())),
-        _fits(card.parameters, wanted.min_parameters, lambda own, least: own >= least),
-        _fits(card.parameters, wanted.max_parameters, lambda own, most: own <= most),
-        _fits(card.accuracy, wanted.min_accuracy, lambda own, least: own >= least),
+        filters.modality is None or card.modality == filters.modality,
+        card.at_hand or not filters.at_hand,
+        _fits(card.licence, filters.licence and filters.licence.lower(), fnmatchcase),
+        _fits(card.parameters, filters.min_parameters, lambda own, least: own >= least),
+        _fits(card.parameters, filters.max_parameters, lambda own, most: own <= most),
+        _fits(card.accuracy, filters.min_accuracy, lambda own, least: own >= least),
     ]
     if False in verdicts:
         return False
     return None if None in verdicts else True
 
 
-def _fits(own: Any, asked: Any, holds: Callable[[Any, Any], bool]) -> bool | None:
-    if asked is None:
+def _fits(own: Any, demand: Any, holds: Callable[[Any, Any], bool]) -> bool | None:
+    if demand is None:
         return True
-    return None if own is None else holds(own.lower() if isinstance(own, str) else own, asked)
+    return None if own is None else holds(own.lower() if isinstance(own, str) else own, demand)
 
 
-def _told(wanted: Wanted) -> str:
+def _described(filters: CardFilter) -> str:
     """The demands in words."""
     demands = {
-        field.name.replace("_", " "): getattr(wanted, field.name)
-        for field in fields(wanted)
+        field.name.replace("_", " "): getattr(filters, field.name)
+        for field in fields(filters)
         if field.name not in ("hub", "order", "limit")
     }
-    named = {n: value for n, value in demands.items() if not (value is None or value is False)}
-    return ", ".join(name if value is True else f"{name} {value}" for name, value in named.items())
+    stated = {n: value for n, value in demands.items() if not (value is None or value is False)}
+    return ", ".join(name if value is True else f"{name} {value}" for name, value in stated.items())
 
 
 def _unknown(silent: int) -> str:

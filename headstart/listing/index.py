@@ -62,9 +62,9 @@ class Index:
         """What this hub listed, if nothing has changed since."""
         with suppress(ValueError, TypeError, KeyError, AttributeError):  # as for a damaged file
             record = self._content[hub]
-            found = record["listings"][self.state(hub, record["depends"])]
-            if all(len(values) == len(_FIELDS) for values in found["cards"]):
-                return Listed([Card(*values) for values in found["cards"]], str(found["refusal"]))
+            entry = record["listings"][self.state(hub, record["depends"])]
+            if all(len(values) == len(_FIELDS) for values in entry["cards"]):
+                return Listed([Card(*values) for values in entry["cards"]], str(entry["refusal"]))
         return None
 
     def state(self, hub: str, depends: Sequence[str] | None) -> str:
@@ -149,7 +149,7 @@ def _now(thing: str) -> Any:
 
 def _stat(path: str) -> tuple[int, int]:
     try:
-        found = os.stat(path)
+        status = os.stat(path)
     except OSError:
         return -1, -1
-    return found.st_size, found.st_mtime_ns
+    return status.st_size, status.st_mtime_ns

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, final
 
@@ -12,13 +12,14 @@ from torch import Tensor, nn
 
 from headstart.contracts.backbone import Backbone, Origin, Preprocess
 from headstart.contracts.references import Reference
-from headstart.errors import HeadstartError, WeightsError
+from headstart.errors import HeadstartError, WeightsError, named_reason
 from headstart.loading.stages import find_stages
 from headstart.loading.stages.pooling import split_pool
 from headstart.loading.weights import digest, fit, linear, load_into, read
 
 WRAPPED: Final = "network."  # before the names of tensors in TorchScript
 _HEAD: Final = "head"
+_MEND: Final = "Give the size= and channels= that it wants, or mend it."
 _SPARE: Final = "headstart_head"  # for a network that calls something else its head
 
 
@@ -40,10 +41,10 @@ class Headless:
     pool: nn.Module = field(default_factory=nn.Identity)
 
 
-def example(preprocess: Preprocess) -> Tensor:
+def example(preprocess: Preprocess, draw: Callable[..., Tensor] = torch.randn) -> Tensor:
     """Two pictures of noise, as a network is fed them: always the same."""
     sides = [preprocess[side] for side in ("channels", "height", "width")]
-    return torch.randn(2, *sides, generator=torch.Generator().manual_seed(0))
+    return draw(2, *sides, generator=torch.Generator().manual_seed(0))
 
 
 def demand_finite(features: Tensor, source: object) -> None:
@@ -54,10 +55,11 @@ def demand_finite(features: Tensor, source: object) -> None:
         )
 
 
-def run(network: nn.Module, example: Tensor, what: str) -> Tensor:
-    """The network's rows for pictures, in eval mode.
+def run(network: nn.Module, example: Tensor, what: str, advice: str = _MEND) -> Tensor:
+    """The network's rows for pictures, in the mode that it is in.
 
-    Raises HeadstartError where it fails on them, or answers other than one row an item.
+    Raises HeadstartError where it fails on them, with `advice`, or answers other than one row an
+    item.
     """
     try:
         with torch.no_grad():
@@ -65,8 +67,7 @@ def run(network: nn.Module, example: Tensor, what: str) -> Tensor:
     except Exception as error:  # a user's network fails in any way
         raise HeadstartError(
             f"{what} can't read pictures of {'x'.join(map(str, example.shape[1:]))}, "
-            f"{len(example)} at a time ({first_line(error)}). Give the size= and channels= that it "
-            "wants, or mend it."
+            f"{len(example)} at a time ({named_reason(error)}). {advice}"
         ) from error
     if not isinstance(outputs, Tensor) or outputs.dim() != 2 or len(outputs) != len(example):
         shape = list(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
@@ -96,20 +97,19 @@ def behead(network: nn.Module, example: Tensor, what: str) -> tuple[str, nn.Line
     """
     calls: list[tuple[nn.Module, Tensor, Tensor]] = []
     hooks = [
-        module.register_forward_hook(lambda own, given, made: calls.append((own, given[0], made)))
+        module.register_forward_hook(lambda own, ins, out: calls.append((own, ins[0], out)))
         for module in network.modules()
         if isinstance(module, nn.Linear) and module is not network
     ]
     outputs = run(network, example, what)
     for hook in hooks:
         hook.remove()
-    last, features, made = calls[-1] if calls else (network, outputs, outputs)
+    last, features, answer = calls[-1] if calls else (network, outputs, outputs)
     names = {module: name for name, module in network.named_modules()}
-    if not isinstance(last, nn.Linear) or not torch.equal(made, outputs) or features.dim() != 2:
+    if not isinstance(last, nn.Linear) or not torch.equal(answer, outputs) or features.dim() != 2:
         refuse_probabilities(outputs, what)
         return None
-    parent, _, leaf = names[last].rpartition(".")
-    setattr(network.get_submodule(parent), leaf, nn.Identity())
+    network.set_submodule(names[last], nn.Identity())
     if not torch.equal(run(network, example, what), features):
         raise HeadstartError(
             f"{what} uses its last linear layer {names[last]} in other ways than by calling it "
@@ -124,17 +124,25 @@ def take_apart(network: nn.Module, example: Tensor, what: str, head: bool) -> He
     Raises HeadstartError where it is none for such pictures.
     """
     network.eval()
-    taken = behead(network, example, what) if head else None
-    features = run(network, example, what)
+    last = behead(network, example, what) if head else None
+    name, layer = last or (free_name(network), None)
+    return headless(network, example, run(network, example, what), layer, name)
+
+
+def headless(
+    network: nn.Module,
+    example: Tensor,
+    features: Tensor,
+    head: nn.Module | None,
+    head_name: str,
+    notes: Sequence[str] = (),
+) -> Headless:
+    """A network whose head is off already, cut into stages, with the pooling apart.
+
+    `features` (N, D) are what it answers to the example.
+    """
     stages, pool = split_pool(find_stages(network, example), example)
-    return Headless(
-        network=network,
-        stages=stages,
-        pool=pool,
-        feature_dim=features.shape[1],
-        head=taken[1] if taken else None,
-        head_name=taken[0] if taken else free_name(network),
-    )
+    return Headless(network, stages, features.shape[1], head, head_name, notes=notes, pool=pool)
 
 
 def filled(body: Headless, reference: Reference) -> Headless:
@@ -194,8 +202,8 @@ def draw_anew(network: nn.Module) -> None:
 
 def free_name(network: nn.Module) -> str:
     """What to call a head where the network has none."""
-    taken = any(name.startswith(f"{_HEAD}.") for name in network.state_dict())
-    return _SPARE if taken else _HEAD
+    in_use = any(name.startswith(f"{_HEAD}.") for name in network.state_dict())
+    return _SPARE if in_use else _HEAD
 
 
 def fill(
@@ -212,9 +220,3 @@ def fill(
     fitted = fit(read(file, averaged), rest, body.head_name, body.feature_dim, averaged, file)
     load_into(body.network, spared | fitted.body, file)
     return linear(fitted.head, body.feature_dim, file), fitted.notes
-
-
-def first_line(error: BaseException) -> str:
-    """What an error says, in one line that ends without a full stop."""
-    text = str(error).strip().partition("\n")[0].rstrip(".")[:200]
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -11,7 +11,9 @@ from typing import Final, final
 import torch
 from torch import Tensor, fx, nn
 from torch.func import functional_call
+from torch.nn import functional
 
+Edges = tuple[int, int, int, int]  # left, right, top, bottom, as torch pads
 MERGES: Final[dict[str, Callable[[Tensor, Tensor], Tensor]]] = {
     "add": torch.add,
     "average": torch.add,
@@ -35,21 +37,21 @@ class LayerGraph:
     """Modules called one after another, each on answers of earlier ones; 0 is the pictures.
 
     Each is tried on `example` (N, C, H, W), which may lie on the device `meta`, so that `values`
-    holds every answer. None may have more than `most` numbers. `taken` are names that no module
+    holds every answer. None may have more than `most` numbers. `reserve` are names that no module
     gets.
     """
 
-    def __init__(self, example: Tensor, most: int, taken: Iterable[str] = ()) -> None:
+    def __init__(self, example: Tensor, most: int, reserve: Iterable[str] = ()) -> None:
         self.values = [example]
         self.modules: dict[str, nn.Module] = {}
         self._most = most
-        self._taken = {*reserved(), *taken}
+        self._names = {*reserved(), *reserve}
         self._graph = fx.Graph()
         self._nodes = [self._graph.placeholder("pictures")]
 
     def free_name(self, name: str) -> str:
         """The name, or one like it where a module has it."""
-        return free_name(name, self._taken)
+        return free_name(name, self._names)
 
     def add(self, name: str, module: nn.Module, inputs: Sequence[int]) -> list[int]:
         """Call a module on earlier answers; the numbers of its own.
@@ -61,10 +63,10 @@ class LayerGraph:
 
     def use(self, name: str, inputs: Sequence[int]) -> list[int]:
         """Call a module that is there already."""
-        module, read = self.modules[name], [self.values[number] for number in inputs]
-        self._demand_narrow(module, read)
+        module, values = self.modules[name], [self.values[number] for number in inputs]
+        self._demand_narrow(module, values)
         with torch.no_grad():
-            answer = module(*read)
+            answer = module(*values)
         node = self._graph.call_module(name, tuple(self._nodes[number] for number in inputs))
         answers = [answer] if isinstance(answer, Tensor) else list(answer)
         for number, each in enumerate(answers):
@@ -83,11 +85,11 @@ class LayerGraph:
             root.add_module(name, module)
         return fx.GraphModule(root, graph, class_name="Network")
 
-    def _demand_narrow(self, module: nn.Module, read: Sequence[Tensor]) -> None:
-        held = {**dict(module.named_parameters()), **dict(module.named_buffers())}
-        shapes = {name: tensor.to("meta") for name, tensor in held.items()}
+    def _demand_narrow(self, module: nn.Module, values: Sequence[Tensor]) -> None:
+        tensors = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+        shapes = {name: tensor.to("meta") for name, tensor in tensors.items()}
         try:
-            answer = functional_call(module, shapes, tuple(tensor.to("meta") for tensor in read))
+            answer = functional_call(module, shapes, tuple(tensor.to("meta") for tensor in values))
         except Exception:  # some code needs numbers, and what is wrong shows when it is run
             return
         for each in [answer] if isinstance(answer, Tensor) else answer:
@@ -129,6 +131,44 @@ class Merge(nn.Module):
 
 
 @final
+class PaddedPool(nn.Module):
+    """Pooling of maps padded at their edges with `filling`, in ways that torch's own refuses.
+
+    Means too: OpenVINO divides those at the border by another number than torch. `pool` itself
+    pads nothing; of its positions the first `size` are kept, all unless given.
+    """
+
+    def __init__(
+        self, pool: nn.Module, edges: Edges, filling: float, size: tuple[int, int] | None = None
+    ) -> None:
+        super().__init__()
+        self.pool, self.edges, self.filling = pool, edges, filling
+        self.size = size
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Maps (N, C, H, W) to maps."""
+        padded = functional.pad(maps, self.edges, value=self.filling)
+        pooled: Tensor = self.pool(padded)
+        return pooled if self.size is None else pooled[:, :, : self.size[0], : self.size[1]]
+
+
+@final
+class Reshape(nn.Module):
+    """Each item in another shape; with `last` the channels of maps count as their last axis."""
+
+    def __init__(self, shape: Sequence[int], last: bool = False) -> None:
+        super().__init__()
+        self.shape, self.last = tuple(shape), last
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Values (N, …) to (N, *shape); maps have their channels first in both."""
+        if self.last and values.dim() == 4:
+            values = values.permute(0, 2, 3, 1)
+        values = values.reshape(values.shape[0], *self.shape)
+        return values.permute(0, 3, 1, 2) if self.last and values.dim() == 4 else values
+
+
+@final
 class BlueFirst(nn.Module):
     """Red, green and blue in the reverse order, as networks made with Caffe read them."""
 
@@ -137,11 +177,19 @@ class BlueFirst(nn.Module):
         return torch.cat([pictures[:, 2:], pictures[:, 1:2], pictures[:, :1]], 1)
 
 
-def free_name(name: str, taken: set[str]) -> str:
+def sliced(values: Tensor, axis: int, part: slice) -> Tensor:
+    """What a slice picks along an axis, also by steps backwards."""
+    places = range(*part.indices(values.shape[axis]))
+    if places.step == 1:
+        return values.narrow(axis, places.start, len(places))
+    return values.index_select(axis, torch.tensor(list(places), device=values.device))
+
+
+def free_name(name: str, names: set[str]) -> str:
     """A name for a module that no other has, and that is safe in code that torch.fx writes."""
-    while name in taken or keyword.iskeyword(name):
+    while name in names or keyword.iskeyword(name):
         name += "_"
-    taken.add(name)
+    names.add(name)
     return name
 
 

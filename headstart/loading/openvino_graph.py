@@ -15,6 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from headstart.errors import reason
+
 _TELEMETRY: Final = "openvino_telemetry"
 EXACT: Final = {"INFERENCE_PRECISION_HINT": "f32"}
 _REAL: Final = {"LP_TRANSFORMS_MODE": "NO"}  # whole numbers are run as real ones, only slower
@@ -36,12 +38,6 @@ def library(part: str = "openvino") -> Any:
         del sys.modules[_TELEMETRY]
         if before is not None:
             sys.modules[_TELEMETRY] = before
-
-
-def reason(error: BaseException) -> str:
-    """The first line of what an error says, without a full stop."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__)[:200].rstrip(".")
 
 
 def compiled(model: Any) -> Any:
@@ -82,13 +78,13 @@ class Graph(nn.Module):
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Pictures (N, C, H, W) -> activations (N, …) in float32, without gradients."""
-        given = pictures.detach().to("cpu", torch.float32).contiguous().numpy()
+        items = pictures.detach().to("cpu", torch.float32).contiguous().numpy()
         with self._lock:
             ready = self._ready()
             whole = ready.inputs[0].partial_shape[0].is_dynamic
-            batches = [given] if whole else np.split(given, len(given))
-            found = [np.array(ready([batch])[0]) for batch in batches]
-        return torch.from_numpy(np.concatenate(found)).to(pictures.device)
+            batches = [items] if whole else np.split(items, len(items))
+            answers = [np.array(ready([batch])[0]) for batch in batches]
+        return torch.from_numpy(np.concatenate(answers)).to(pictures.device)
 
     def _ready(self) -> Any:
         """The compiled network: that of before, unless the constants were written since."""
@@ -98,9 +94,9 @@ class Graph(nn.Module):
         return self._compiled[1]
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Graph:
-        made = Graph(self.xml, self.constants.clone())
-        made.training = self.training
-        return made
+        copy = Graph(self.xml, self.constants.clone())
+        copy.training = self.training
+        return copy
 
 
 def joined(first: Any, second: Any) -> Any:

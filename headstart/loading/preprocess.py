@@ -1,9 +1,10 @@
-"""The options by which a user says how a network's pictures are to be fed."""
+"""How a network's pictures are fed: its own recipe, and the options by which a user changes it."""
 
 from __future__ import annotations
 
 import math
 from abc import ABC
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,6 +14,8 @@ from headstart.loading.spec import HubOptions
 INTERPOLATIONS: Final = ("nearest", "box", "bilinear", "bicubic", "lanczos")
 WIDEST: Final = 8192  # pixels of a side
 CROP_MODES: Final = ("center", "squash", "border")
+Recipe = dict[str, Any]  # channels, height, width, crop, crop_mode, interpolation, mean, std
+_CHOICES: Final = {"crop_mode": CROP_MODES, "interpolation": INTERPOLATIONS}
 IMAGENET: Final = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
 
 
@@ -38,11 +41,10 @@ class PictureInput(HubOptions, ABC):
 
         Raises HeadstartError for values that can't be.
         """
-        if self.interpolation not in INTERPOLATIONS:
-            raise UnknownNameError("interpolation", self.interpolation, INTERPOLATIONS)
-        if self.crop_mode not in CROP_MODES:
-            raise UnknownNameError("crop mode", self.crop_mode, CROP_MODES)
-        found = {name: self._numbers(name, what) for name in IMAGENET}
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise UnknownNameError(name.replace("_", " "), getattr(self, name), choices)
+        levels = {name: self._numbers(name, what) for name in IMAGENET}
         if not 1 <= self.size <= WIDEST or self.channels not in (1, 3) or not 0 < self.crop <= 1:
             raise HeadstartError(
                 f"{what} has a size below 1 or above {WIDEST}, a crop that is not in 0 to 1, or "
@@ -55,7 +57,7 @@ class PictureInput(HubOptions, ABC):
             "crop": self.crop,
             "crop_mode": self.crop_mode,
             "interpolation": self.interpolation,
-            **found,
+            **levels,
         }
 
     def _numbers(self, name: str, what: object) -> list[float]:
@@ -77,3 +79,73 @@ class PictureInput(HubOptions, ABC):
                 f"Give for example {name}=0.5."
             )
         return values
+
+
+def with_options(own: Recipe, options: Mapping[str, str], what: str) -> Recipe:
+    """A network's own preprocessing with options put in. Raises HeadstartError for a bad value."""
+    recipe = dict(own)
+    if "channels" in options:
+        recipe["channels"] = int(_numbers(options, "channels", what)[0])
+    if "size" in options:
+        sides = _numbers(options, "size", what)  # one number, or two with an x between
+        recipe["height"], recipe["width"] = int(sides[0]), int(sides[-1])
+    if "crop" in options:
+        recipe["crop"] = _numbers(options, "crop", what)[0]
+    for name, choices in _CHOICES.items():
+        recipe[name] = options.get(name, own[name])
+        if recipe[name] not in choices:
+            raise UnknownNameError(name.replace("_", " "), str(recipe[name]), choices)
+    for name in ("mean", "std"):
+        values = _numbers(options, name, what) if name in options else own[name]
+        recipe[name] = _spread(values, recipe["channels"], again=name not in options)
+        if len(recipe[name]) != recipe["channels"]:
+            raise HeadstartError(
+                f"{what}?{name}={options.get(name)!r} has not one number for each of "
+                f"{recipe['channels']} channels. Give one number, or one a channel with commas."
+            )
+    above = [recipe[side] for side in ("height", "width", "channels", "crop")] + recipe["std"]
+    if not all(math.isfinite(v) for v in [*above, *recipe["mean"]]) or min(above) <= 0:
+        raise HeadstartError(
+            f"{what} has a size, crop, channels or std that is not above 0. Give a number above 0."
+        )
+    return recipe
+
+
+def difference(recipe: Recipe, own: Recipe) -> dict[str, str]:
+    """The options that turn a network's own preprocessing into this one."""
+    options = {
+        name: str(recipe[name])
+        for name in ("channels", "crop", "crop_mode", "interpolation")
+        if recipe[name] != own[name]
+    }
+    height, width = recipe["height"], recipe["width"]
+    if (height, width) != (own["height"], own["width"]):
+        options["size"] = str(height) if height == width else f"{height}x{width}"
+    plain = with_options(own, {"channels": str(recipe["channels"])}, "")
+    for name in ("mean", "std"):
+        if recipe[name] != plain[name]:
+            options[name] = ",".join(map(str, recipe[name]))
+    return options
+
+
+def _spread(values: list[float], channels: int, again: bool) -> list[float]:
+    """One number for all channels, or the mean of three for a grey picture.
+
+    More channels than values get them `again` from the first, as timm gives them weights.
+    """
+    if len(values) == 1:
+        return values * channels
+    if channels == 1:
+        return [math.fsum(values) / len(values)]
+    return [values[n % len(values)] for n in range(channels)] if again else values
+
+
+def _numbers(options: Mapping[str, str], name: str, what: str) -> list[float]:
+    try:
+        between = "x" if name == "size" and "x" in options[name] else ","
+        return [float(part) for part in options[name].strip("()[] ").split(between)]
+    except ValueError:
+        raise HeadstartError(
+            f"{what}?{name}={options[name]!r} is not a number. "
+            f"Give one, such as {name}={'0.5' if name in ('mean', 'std', 'crop') else '224'}."
+        ) from None

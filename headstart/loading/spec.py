@@ -55,5 +55,5 @@ def resolve(
     `what` is how messages call it, `hub:name` unless given. Raises HeadstartError for an option
     that isn't declared, listing those that are, and for a value of another type.
     """
-    given = {**(usual or {}), **reference.options}
-    return build(kind, given, what or f"{reference.hub}:{reference.name}")
+    texts = {**(usual or {}), **reference.options}
+    return build(kind, texts, what or f"{reference.hub}:{reference.name}")

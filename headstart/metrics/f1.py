@@ -33,8 +33,10 @@ class MacroF1(Metric):
         else:
             true, predicted = statistics.chunk(2, dim=1)
             both, sizes = weights @ (true * predicted), weights @ (true + predicted)
-        known = (sizes > 0).sum(dim=1)
-        return (2 * both / sizes.clamp_min(1e-12)).sum(dim=1) / torch.where(known > 0, known, 1)
+        occurring = (sizes > 0).sum(dim=1)
+        return (2 * both / sizes.clamp_min(1e-12)).sum(dim=1) / torch.where(
+            occurring > 0, occurring, 1
+        )
 
 
 def _of_classes(statistics: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import ClassVar, NamedTuple, final
 
 import numpy as np
@@ -32,17 +33,6 @@ class _Sorted(NamedTuple):
         return sums[:, self.starts], sums[:, self.ends]
 
 
-def _memberships(predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Values and memberships of each class or label, side by side, (N, 2 L).
-
-    Of two classes the second alone, as an order of the one is that of the other in reverse.
-    """
-    if targets.ndim > 1:
-        return np.hstack([predictions, targets > 0])
-    columns = np.arange(predictions.shape[1])[1 if predictions.shape[1] == 2 else 0 :]
-    return np.hstack([predictions[:, columns], targets[:, None] == columns])
-
-
 def _averaged(columns: list[Tensor]) -> Tensor:
     """The mean (R,) over columns (R,) that are numbers; not a number where none is."""
     values = torch.stack(columns)
@@ -57,8 +47,35 @@ def _ratio(above: Tensor, below: Tensor) -> Tensor:
     return torch.where(sound, above / torch.where(sound, below, 1.0), torch.nan)
 
 
+class _ByClass(Metric):
+    """The mean over classes or labels of how well each one's items are put before the others."""
+
+    kinds: ClassVar[tuple[str, ...]] = (CLASSES, LABEL_SETS)
+    each_class_alike: ClassVar[bool] = True
+
+    @abstractmethod
+    def of_class(self, values: Tensor, members: Tensor, weights: Tensor) -> Tensor:
+        """That of one class (R,), by the values and memberships (N,) of items weighed (R, N)."""
+
+    def statistics(self, predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """Values and memberships of each class or label, side by side, (N, 2 L).
+
+        Of two classes the second alone, as an order of the one is that of the other in reverse.
+        """
+        if targets.ndim > 1:
+            return np.hstack([predictions, targets > 0])
+        columns = np.arange(predictions.shape[1])[1 if predictions.shape[1] == 2 else 0 :]
+        return np.hstack([predictions[:, columns], targets[:, None] == columns])
+
+    def value(self, statistics: Tensor, weights: Tensor) -> Tensor:
+        """The mean over the classes."""
+        values, members = statistics.chunk(2, dim=1)
+        pairs = zip(values.T, members.T, strict=True)
+        return _averaged([self.of_class(*pair, weights) for pair in pairs])
+
+
 @final
-class AUROC(Metric):
+class AUROC(_ByClass):
     """How probably an item of a class gets a higher value for it than another item (Hanley 1982).
 
     Equal values count half. The mean over the classes or labels that some items have and others
@@ -66,54 +83,34 @@ class AUROC(Metric):
     """
 
     name: ClassVar[str] = "AUROC"
-    kinds: ClassVar[tuple[str, ...]] = (CLASSES, LABEL_SETS)
-    each_class_alike: ClassVar[bool] = True
     undefined: ClassVar[float] = 0.5
 
-    def statistics(self, predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """The value and the membership of each class, (N, 2 L)."""
-        return _memberships(predictions, targets)
-
-    def value(self, statistics: Tensor, weights: Tensor) -> Tensor:
-        """The mean over the classes."""
-        values, members = statistics.chunk(2, dim=1)
-        columns = []
-        for value, member in zip(values.T, members.T, strict=True):
-            place = _Sorted.by(value)
-            own = weights[:, place.order] * member[place.order]
-            others = weights[:, place.order] * (1 - member[place.order])
-            lower, not_higher = place.below(others)
-            pairs = own.sum(dim=1) * others.sum(dim=1)
-            columns.append(_ratio((own * (lower + not_higher)).sum(dim=1) / 2, pairs))
-        return _averaged(columns)
+    def of_class(self, values: Tensor, members: Tensor, weights: Tensor) -> Tensor:
+        """The share of pairs of an item and another one that are in order."""
+        place = _Sorted.by(values)
+        own = weights[:, place.order] * members[place.order]
+        others = weights[:, place.order] * (1 - members[place.order])
+        lower, not_higher = place.below(others)
+        pairs = own.sum(dim=1) * others.sum(dim=1)
+        return _ratio((own * (lower + not_higher)).sum(dim=1) / 2, pairs)
 
 
 @final
-class AveragePrecision(Metric):
+class AveragePrecision(_ByClass):
     """The mean precision at which each item of a class is retrieved, as scikit-learn's.
 
     The mean over the classes or labels that some items have; of two classes, that of the second.
     """
 
     name: ClassVar[str] = "average precision"
-    kinds: ClassVar[tuple[str, ...]] = (CLASSES, LABEL_SETS)
-    each_class_alike: ClassVar[bool] = True
 
-    def statistics(self, predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """The value and the membership of each class, (N, 2 L)."""
-        return _memberships(predictions, targets)
-
-    def value(self, statistics: Tensor, weights: Tensor) -> Tensor:
-        """The mean over the classes."""
-        values, members = statistics.chunk(2, dim=1)
-        columns = []
-        for value, member in zip(values.T, members.T, strict=True):
-            place = _Sorted.by(-value)
-            every = weights[:, place.order]
-            own = every * member[place.order]
-            precision = place.below(own)[1] / place.below(every)[1].clamp_min(1e-12)
-            columns.append(_ratio((own * precision).sum(dim=1), own.sum(dim=1)))
-        return _averaged(columns)
+    def of_class(self, values: Tensor, members: Tensor, weights: Tensor) -> Tensor:
+        """The mean over the class's items of the precision down to each."""
+        place = _Sorted.by(-values)
+        every = weights[:, place.order]
+        own = every * members[place.order]
+        precision = place.below(own)[1] / place.below(every)[1].clamp_min(1e-12)
+        return _ratio((own * precision).sum(dim=1), own.sum(dim=1))
 
 
 @final

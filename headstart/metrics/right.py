@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from headstart.contracts.metric import CLASSES, Mean, Metric
-from headstart.contracts.standardisation import label_shares
 
 
 @final
@@ -47,13 +46,3 @@ class BalancedAccuracy(Metric):
         items = zeros.index_add(1, own, weights)
         right = zeros.index_add(1, own, weights * statistics[:, 1])
         return (right / items.clamp_min(1e-12)).sum(dim=1) / (items > 0).sum(dim=1)
-
-    def scores(self, predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """The mean, plus each item's influence on it, in closed form (Hampel 1974). (N,)."""
-        if not len(targets):
-            return np.empty(0)
-        hits = np.asarray(predictions.argmax(axis=-1) == targets, dtype=np.float64)
-        shares = label_shares(targets)
-        _, own, counts = np.unique(targets, return_inverse=True, return_counts=True)
-        right = np.bincount(own, hits) / counts
-        return np.asarray(right.mean() + shares * (hits - right[own]))

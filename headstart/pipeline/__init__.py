@@ -30,6 +30,7 @@ from headstart.plan import read as read_plan
 from headstart.results import Evaluation, Result
 from headstart.runtime.progress import Show, as_progress
 from headstart.runtime.workspace import Workspace
+from headstart.serve.noticing import between
 from headstart.tracking import Followed, follow
 
 __all__ = [
@@ -171,9 +172,11 @@ def evaluate(
         data, predictor.reader.modality, predictor.labels, schema, progress=progress
     )
     items, targets = dataset.split("test"), dataset.targets("test")
-    outputs = predictor.outputs(items)
+    features = predictor.features(items)
+    outputs = predictor.outputs(items, features)
     task = predictor.task
     score, alone = evidence.judged_task(task, outputs, targets), of_class(task, outputs, targets)
     repeated = overlap(Path(model), items)
     more = others(task, outputs, targets)
-    return Evaluation.of((task.metric, score, more), alone, targets, dataset, repeated)
+    found = Evaluation.of((task.metric, score, more), alone, targets, dataset, repeated)
+    return replace(found, shift=between(predictor, features, outputs))

@@ -19,7 +19,7 @@ from headstart.contracts.references import Reference, parse
 from headstart.errors import WeightsError
 from headstart.loading import record, weights
 from headstart.report.markdown import render
-from headstart.results.fetched import Model as Packed
+from headstart.results import Model as Packed
 
 SUMS = "SHA256SUMS"  # in the form that `sha256sum -c` reads
 

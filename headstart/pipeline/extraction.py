@@ -19,8 +19,7 @@ from headstart.pipeline.options import Options, settings_of
 from headstart.pipeline.prepare import RunContext, Transfer, fitted_modality, schema
 from headstart.pipeline.selection.choosing import prepare
 from headstart.pipeline.strategy_spec import FEATURES
-from headstart.results import Extracted, Plan
-from headstart.results.exported import Exported
+from headstart.results import Exported, Extracted, Plan
 from headstart.runtime import machine
 from headstart.runtime.progress import Show, as_progress
 

@@ -15,7 +15,7 @@ from headstart.contracts.references import Reference, parse
 from headstart.errors import HeadstartError
 from headstart.listing import backbones
 from headstart.pipeline.bundling import describe, pack
-from headstart.results.fetched import Fetched, Model
+from headstart.results import Fetched, Model
 from headstart.runtime.progress import Progress, Show, as_progress
 from headstart.runtime.workspace import Workspace
 

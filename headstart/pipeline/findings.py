@@ -11,6 +11,7 @@ import numpy as np
 
 from headstart import evidence
 from headstart.defaults import Recipe
+from headstart.drift.splits import doubt
 from headstart.evidence import Arm, ArmResult, Experiment
 from headstart.evidence.by_class import by_class, by_group, within
 from headstart.evidence.calibration import calibration, folded
@@ -97,7 +98,7 @@ class Proof:
         return findings
 
     def doubts(self) -> list[str]:
-        """Sentences on items that were left out, and on test items with features of training items.
+        """Sentences on items that were left out, and on test items like or unlike training items.
 
         The latter where features were computed, a split is held out, and evidence is wanted.
         """
@@ -108,6 +109,8 @@ class Proof:
             examples = experiment.examples(self.search.backbone)
             parts = [(experiment.dataset.split(n), examples[n][0]) for n in ("test", "train")]
             sentences.append(near_said(*parts))
+            if experiment.dataset.named:
+                sentences.append(doubt(examples["train"][0], examples["test"][0]))
         return [*filter(None, sentences)]
 
     def pictures(self, findings: Mapping[str, Any]) -> dict[str, str]:

@@ -15,6 +15,7 @@ from headstart.artifact import Record
 from headstart.contracts import Backbone, Encoding
 from headstart.contracts.model import Model
 from headstart.data.targets import USUAL, kind_named
+from headstart.drift import Reference
 from headstart.evidence import Arm, ArmResult, Evidence, Experiment
 from headstart.evidence.calibration import folded
 from headstart.pipeline.checking import check
@@ -25,6 +26,7 @@ from headstart.pipeline.prepare import random_init, task_name
 from headstart.pipeline.provenance import Name, called, provenance
 from headstart.pipeline.seeds import over_seeds
 from headstart.pipeline.strategy_spec import FEATURES
+from headstart.pipeline.yardstick import described, reference_of
 from headstart.plan import FitPlan, splits_of
 from headstart.report.page import write_page
 from headstart.results import Result
@@ -67,8 +69,8 @@ def finish(proof: Proof, workspace: Workspace, stage: Stage = ENDED) -> tuple[Re
     if not isinstance(model.head, nn.Linear):
         head = search.chosen.head if arm.strategy == search.winner else None
         record = replace(record, head={"name": head or artifact.OF_TASK})
-    folder = workspace.draft()
-    record = artifact.save(folder, model, backbone, record, evidence.to_json())
+    folder, reference = workspace.draft(), _referenced(proof, evidence)
+    record = artifact.save(folder, model, backbone, record, evidence.to_json(), reference)
     same = record == stage.there
     if same:
         folder = workspace.draft()
@@ -87,6 +89,15 @@ def finish(proof: Proof, workspace: Workspace, stage: Stage = ENDED) -> tuple[Re
     if stage.ended:
         workspace.end()
     return result, record
+
+
+def _referenced(proof: Proof, evidence: Evidence) -> Reference | None:
+    """What the model is held to when it is used, which the evidence describes."""
+    reference, experiment = reference_of(proof), proof.search.experiment
+    if reference is not None:
+        described_so = described(reference, experiment.task, experiment.labels)
+        evidence.findings = {**evidence.findings, "reference": described_so}
+    return reference
 
 
 def measured(proof: Proof, stage: Stage = ENDED) -> Evidence:

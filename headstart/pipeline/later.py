@@ -35,7 +35,13 @@ from headstart.serve import Predictor
 from headstart.tracking import Followed, follow
 from headstart.training import Training
 
-_OF_THE_CHOICE = ("tried", "ranking", "dropped", "made")  # which stay as they were recorded
+_OF_THE_CHOICE = (
+    "tried",
+    "ranking",
+    "dropped",
+    "made",
+    "reference",
+)  # which stay as they were recorded
 
 
 def prove(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TypedDict, get_type_hints
+from typing import Any, TypedDict, get_type_hints
 
 import torch
 from torch import nn
@@ -25,7 +25,7 @@ from headstart.loading import record as records
 from headstart.loading import weights
 from headstart.pipeline.options import demand_known
 from headstart.report.page import FILE, write_page
-from headstart.results.reported import Reported
+from headstart.results import Reported
 from headstart.runtime import machine
 from headstart.serve import Predictor
 
@@ -93,7 +93,13 @@ def _opened(folder: Path, record: Record, device: torch.device) -> Predictor:
     json.dumps(task.decode(outputs, record.labels), allow_nan=False)
     looks = defaults.looks(record.settings.get("tta", "none"))
     reader = Reader(modality, record.preprocess, looks)
-    return Predictor(model, task, reader, record.labels, device, _schema(record, Schema()))
+    reference, schema = artifact.read_reference(folder, record), _schema(record, Schema())
+    if reference is not None and reference.features.shape[1] != backbone.feature_dim:
+        raise HeadstartError(
+            f"{folder / artifact.REFERENCE} holds other features than the network has. "
+            "Copy it again, or make the model again."
+        )
+    return Predictor(model, task, reader, record.labels, device, schema, reference)
 
 
 class DataOptions(TypedDict, total=False):
@@ -132,7 +138,15 @@ def fitted_schema(folder: str | Path, options: Schema | None = None) -> Schema:
 
 
 def _schema(record: Record, options: Schema) -> Schema:
-    settings, columns = record.settings, record.data.get("columns", {})
+    kind = catalog.task(record.task, **record.task_settings).kind
+    return columns_of(record.settings, record.data, kind, options)
+
+
+def columns_of(
+    settings: Mapping[str, Any], data: Mapping[str, Any], kind: str, options: Schema | None = None
+) -> Schema:
+    """How further data are to be read, by the settings and the report of those before."""
+    options, columns = options or Schema(), data.get("columns", {})
     own = settings.get("label")
     before = Columns(
         content=tuple(columns.get("content") or settings.get("text") or ()),
@@ -143,7 +157,7 @@ def _schema(record: Record, options: Schema) -> Schema:
     return replace(
         options,
         class_level=options.class_level or (level if isinstance(level, int) else None),
-        kind=catalog.task(record.task, **record.task_settings).kind,
+        kind=kind,
         delimiter=options.delimiter or settings.get("delimiter"),
         missing=settings.get("missing") if options.missing is None else options.missing,
         before=before,

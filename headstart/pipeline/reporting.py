@@ -25,9 +25,10 @@ from headstart.pipeline.pictures import pictured
 from headstart.pipeline.provenance import Name, called, provenance
 from headstart.plan import overlap
 from headstart.report.page import write_page
-from headstart.results.reported import Reported
+from headstart.results import Reported
 from headstart.runtime.progress import Show, as_progress
 from headstart.serve import Predictor
+from headstart.serve.noticing import between
 
 
 def report_on(
@@ -64,6 +65,7 @@ def report_on(
     call = called("report_on", str(model), place)
     content["made"] = provenance(record.origin, record.modality, str(data), call)
     content["warnings"] += _doubts(Path(model), dataset)
+    content["shift"] = between(predictor, features, outputs)
     content["arms"]["chosen"] |= {"seconds": round(seconds, 2), "steps": 0}
     folder = Path(out) if out is not None else Path(f"report-{Path(str(data)).stem}")
     folder.mkdir(parents=True, exist_ok=True)

@@ -20,10 +20,9 @@ from headstart.errors import DataError, HeadstartError
 from headstart.features.extract import Prefix, extract, is_stored
 from headstart.features.reading import Reader
 from headstart.labelling import Suggestion, Suggestions, suggestions
-from headstart.labelling.doubt import doubts
 from headstart.labelling.history import Change, Judged, Suggested, ahead, changed, place_of
 from headstart.labelling.pool import Pool, pool_of, shown
-from headstart.labelling.selection import Features, select
+from headstart.labelling.selection import Features, doubts, select
 from headstart.pipeline.opening import fitted_schema, load
 from headstart.plan import FitPlan
 from headstart.runtime.progress import Progress, Show, as_progress

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Mapping, Sequence
-from typing import Any, TextIO
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from jinja2 import Environment
 from rich import box
+from rich.bar import Bar
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -29,6 +30,7 @@ _PAGE = Environment(autoescape=True).from_string(
     "</table>"
     "{% for line in notes %}<p>{{ line }}</p>{% endfor %}"
 )
+_WIDTH = 40  # characters of a bar
 COLUMNS = ("arm", "95 % interval", "seconds", "steps")
 
 
@@ -115,15 +117,49 @@ def as_text(evidence: dict[str, Any], width: int = 100) -> str:
         table.add_column(name, justify="left" if name == "arm" else "right")
     for row in rows(evidence):
         table.add_row(*row)
-    page = io.StringIO()
-    console = plain_console(page, width)
-    console.print(headline(evidence), markup=False, soft_wrap=True)
-    if "adaptation" in evidence:
-        console.print(_adapted(evidence["adaptation"]), markup=False, soft_wrap=True)
-    console.print(table)
-    for line in notes(evidence):
-        console.print(line, markup=False, soft_wrap=True)
-    return "\n".join(line.rstrip() for line in page.getvalue().splitlines())
+    own = [_adapted(evidence["adaptation"])] if "adaptation" in evidence else []
+    return _plain([headline(evidence), *own, table, *notes(evidence)], width)
+
+
+def terminal_curves(evidence: Mapping[str, Any], width: int = 100) -> str:
+    """Bars over the 95 % intervals of the arms, and of each number of labels where it is known.
+
+    All bars stand on one scale, whose ends are named above them.
+    """
+    arms = [(name, arm) for _, name, arm in named_arms(evidence)]
+    labels = evidence.get("labels") or {}
+    curves = [
+        (f"{title}, {row['items']} labels", row)
+        for title in ("transfer", "scratch", "forecast")
+        for row in labels.get(title) or []
+    ]
+    every = [row for _, row in arms + curves]
+    low = min(0.0, *(row["low"] for row in every))
+    top = 0.0 if evidence.get("less_is_better") else 1.0
+    high = max(top, *(row["high"] for row in every))
+    ends = f"{low:.3g}", f"{high:.3g}"
+    table = Table(box=None, pad_edge=False)
+    table.add_column("")
+    table.add_column(str(evidence["metric"]), justify="right")
+    table.add_column(f"{ends[0]}{ends[1]:>{_WIDTH - len(ends[0])}}", no_wrap=True)
+    for part in (arms, curves):
+        if part is curves and curves:
+            table.add_section()
+            table.add_row()
+        for name, row in part:
+            table.add_row(escape(name), f"{row['value']:.3f}", _bar(row, low, high))
+    return _plain([table, *filter(None, [labels.get("said")])], width)
+
+
+def _bar(row: Mapping[str, Any], low: float, high: float) -> Bar:
+    """The interval as a bar, at least a character wide so that it can be seen."""
+    size = high - low
+    begin, end = row["low"] - low, row["high"] - low
+    least = size / _WIDTH
+    if end - begin < least:
+        begin = min(max(0.0, (begin + end - least) / 2), size - least)
+        end = begin + least
+    return Bar(size, begin, end, width=_WIDTH)
 
 
 def _adapted(record: Mapping[str, Any]) -> str:
@@ -168,17 +204,27 @@ def as_columns(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     )
     for row in rows:
         grid.add_row(*map(escape, row))
+    if not terminal:
+        return _plain([grid], 10_000)
     text = io.StringIO()
-    if terminal:
-        Console(file=text, width=Console().width, force_jupyter=False, highlight=False).print(grid)
-    else:
-        plain_console(text, 10_000).print(grid)
-    return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
+    Console(file=text, width=Console().width, force_jupyter=False, highlight=False).print(grid)
+    return _stripped(text)
 
 
-def plain_console(file: TextIO, width: int) -> Console:
-    """What draws letters alone into a file, wherever it runs.
+def _plain(parts: Iterable[str | Table], width: int) -> str:
+    """Sentences and tables in letters alone, wherever that is drawn.
 
     Left alone, Rich draws into a notebook's page instead, and in colour where FORCE_COLOR is set.
     """
-    return Console(file=file, width=width, color_system=None, force_jupyter=False, highlight=False)
+    text = io.StringIO()
+    console = Console(
+        file=text, width=width, color_system=None, force_jupyter=False, highlight=False
+    )
+    for part in parts:
+        sentence = isinstance(part, str)
+        console.print(part, markup=False if sentence else None, soft_wrap=sentence)
+    return _stripped(text)
+
+
+def _stripped(text: io.StringIO) -> str:
+    return "\n".join(line.rstrip() for line in text.getvalue().splitlines())

@@ -1,11 +1,12 @@
-"""The page's sections on what lies behind the numbers: items, data, choices, checks, cost."""
+"""The page's sections on what lies behind the numbers: origin, items, data, choices, cost."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from headstart.contracts import Encoding
+from headstart.data.summary import left_out
 from headstart.data.targets import USUAL, known_kind
 from headstart.report import figures, maps, named_arms
 from headstart.report.contents import (
@@ -25,10 +26,27 @@ from headstart.report.contents import (
 from headstart.report.figures import Series
 from headstart.report.theme import OTHER
 from headstart.report.verdict import duration
+from headstart.report.words import capital
 
 _DRAWN = 40  # backbones in the figure; the table has all
 _LISTED = 100  # entries of one list of the data report
+_SPLITS = {"train": "to learn from", "validation": "to choose by", "test": "held out"}
 Evidence = Mapping[str, Any]
+
+
+def made(evidence: Evidence) -> Section | None:
+    """Backbone, data, strategy, date, version and command, as far as the record has them."""
+    record = evidence.get("made") or {}
+    if not record:
+        return None
+    facts = tuple((name, value) for name, value in _transfer(evidence, record) if value)
+    return Section("made", "What was transferred", facts=facts, code=record.get("command") or "")
+
+
+def title(evidence: Evidence) -> str:
+    """What the page is of: the data's name and the date, where they are known."""
+    record = evidence.get("made") or {}
+    return " · ".join(filter(None, ("Headstart report", record.get("data"), record.get("date"))))
 
 
 def feature_map(evidence: Evidence) -> Section | None:
@@ -146,11 +164,11 @@ def ranking(evidence: Evidence) -> Section | None:
     title = "Backbones compared"
     if not scored:
         return Section("ranking", title, tables=(("", table),))
-    said = "Expected: what a linear model on frozen features scores. Fine-tuning may gain more."
+    caption = "Expected: what a linear model on frozen features scores. Fine-tuning may gain more."
     drawing = figures.intervals([_short(row["backbone"]) for row in scored], series, metric)
     summary = f"Expected {metric} of {len(scored)} backbones; the best is {rows[0]['backbone']}."
     figure = Figure("ranking", summary, drawing, table, folded=len(scored) > MANY)
-    return Section("ranking", title, (said,), (figure,))
+    return Section("ranking", title, (caption,), (figure,))
 
 
 def checks(evidence: Evidence) -> Section | None:
@@ -175,18 +193,18 @@ def again(evidence: Evidence) -> Section:
     if evidence["verdict"] == "evaluated":
         code = f"headstart report {evidence['model']} {evidence['evaluated']}"
         return Section("again", "Do it again", code=code)
-    said = [
+    sentences = [
         "`plan.json` beside this page holds the backbone, the strategy, the settings, and which "
         "items were in which split. On the same machine and versions this trains the same model."
     ]
     if evidence.get("seed") is not None:
-        said.append(f"Seed: {evidence['seed']}.")
+        sentences.append(f"Seed: {evidence['seed']}.")
     versions = evidence.get("versions") or {}
     tables = (
         [("Versions", Table.of(("package", "version"), list(versions.items())))] if versions else []
     )
     code = "headstart fit --plan plan.json -o again/"
-    return Section("again", "Do it again", tuple(said), tables=tuple(tables), code=code)
+    return Section("again", "Do it again", tuple(sentences), tables=tuple(tables), code=code)
 
 
 def _facts(row: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
@@ -213,36 +231,19 @@ def _splits(splits: Mapping[str, Mapping[str, int]]) -> list[tuple[str, Table]]:
 
 
 def _lists(record: Mapping[str, Any]) -> list[tuple[str, Table]]:
-    kinds: tuple[tuple[str, str, Any], ...] = (
-        ("skipped_items", "Skipped", lambda entry: ": ".join(map(str, entry))),
-        ("duplicate_items", "Identical within a split", lambda entry: " = ".join(map(str, entry))),
-        ("near_copy_items", "Near copies", lambda entry: " ~ ".join(map(str, entry))),
-        (
-            "conflict_items",
-            "Identical under different labels, left out",
-            lambda entry: " = ".join(f"{name} ({label})" for name, label in entry),
-        ),
-        (
-            "leak_items",
-            "Left out, because held-out data holds the same",
-            lambda entry: " = ".join(map(str, entry)),
-        ),
-    )
     return [
-        (f"{title}: {len(record[key])}", Table.of(("items",), _cut(map(caption, record[key]))))
-        for key, title, caption in kinds
-        if record.get(key)
+        (f"{capital(title)}: {len(entries)}", Table.of(("items",), _cut(entries)))
+        for title, entries in left_out(record)
     ]
 
 
-def _cut(entries: Iterable[str]) -> Sequence[tuple[str]]:
-    every = [(entry,) for entry in entries]
-    more = [(f"and {len(every) - _LISTED} more",)] if len(every) > _LISTED else []
-    return [*every[:_LISTED], *more]
+def _cut(entries: Sequence[str]) -> Sequence[tuple[str]]:
+    more = [f"and {len(entries) - _LISTED} more"] if len(entries) > _LISTED else []
+    return [(entry,) for entry in [*entries[:_LISTED], *more]]
 
 
 def _sentence(text: str) -> str:
-    return text if text.endswith((".", "!", "?")) else f"{text[:1].upper()}{text[1:]}."
+    return text if text.endswith((".", "!", "?")) else f"{capital(text)}."
 
 
 def _count(parameters: int | None) -> str:
@@ -253,3 +254,32 @@ def _short(reference: str) -> str:
     """A backbone's reference by its end, as its beginning is often the same."""
     name = reference.partition("?")[0].partition("@")[0]
     return name if len(name) <= 22 else f"…{name[-21:]}"
+
+
+def _transfer(evidence: Evidence, record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    origin = record.get("backbone") or {}
+    yield "Backbone", f"`{origin.get('reference') or evidence['backbone']}`"
+    if origin.get("pretrained", True):
+        yield "Trained on", origin.get("trained_on") or "not stated"
+        yield "Licence of its weights", origin.get("licence") or "not stated"
+    else:
+        yield "Trained on", "nothing: its weights are random"
+    yield "Data", f"{record.get('data', '')}: {_data(evidence)}".removeprefix(": ")
+    yield "Strategy", f"`{evidence['strategy']}`"
+    when = f"{record.get('date', '')} with Headstart {record.get('headstart', '')}"
+    yield "Made", when.removesuffix(" with Headstart ").removeprefix(" ")
+
+
+def _data(evidence: Evidence) -> str:
+    """How many items there are of what."""
+    data = evidence.get("data") or {}
+    counts = (data.get("splits") or {}).values()
+    labels = len({label for count in counts for label in count})
+    kind = known_kind(data.get("kind", USUAL))
+    counted = kind.words[1] if kind else "labels"
+    text = f"{data.get('items', 0):,} items"
+    if labels > 1:
+        text += f", {labels} {counted}"
+    sizes = data.get("sizes") or {}
+    parts = [f"{sizes[name]:,} {use}" for name, use in _SPLITS.items() if sizes.get(name)]
+    return f"{text} ({', '.join(parts)})" if len(parts) > 1 else text

@@ -33,13 +33,13 @@ def confusion(evidence: Evidence) -> Section | None:
     many = len(names) > MANY
     if many:
         shown_places = shown_places[_ordered(counts[np.ix_(shown_places, shown_places)])]
-    said = "Rows are labels, columns predictions; colour is the share of the label's items."
+    caption = "Rows are labels, columns predictions; colour is the share of the label's items."
     if len(shown_places) < len(names):
-        said += (
+        caption += (
             f" Of {len(names)} classes, the {len(shown_places)} with the most mistakes are shown."
         )
     if many:
-        said += " Classes that are taken for one another stand side by side."
+        caption += " Classes that are taken for one another stand side by side."
     shown, part = (
         [names[n] for n in shown_places],
         counts[np.ix_(shown_places, shown_places)].tolist(),
@@ -56,7 +56,7 @@ def confusion(evidence: Evidence) -> Section | None:
         widest=980 if many else 760,
         folded=many,
     )
-    sentences = (_most(names, counts), said) if many else (said,)
+    sentences = (_most(names, counts), caption) if many else (caption,)
     return Section("confusion", "What is taken for what", sentences, (figure,))
 
 
@@ -98,7 +98,8 @@ def _listed(every: Rows, metric: str, many: bool) -> Table:
         levels = [sum((row["value"] or 0) >= step for step in _STEPS) for row in rows]
         for level, name in enumerate(_levels(metric)):
             if level in levels:
-                headings[levels.index(level)] = f"{name}: {_classes(levels.count(level))}"
+                count = levels.count(level)
+                headings[levels.index(level)] = f"{name}: {count} class{'es' * (count != 1)}"
     compared = any(row.get("change") for row in rows)
     columns = ("class", "items", metric, "95 % interval")
     return Table.of(
@@ -123,10 +124,6 @@ def _levels(metric: str) -> list[str]:
     edges = [f"{step:.0%}".replace("%", " %") for step in (*_STEPS, 1.0)]
     between_them = [f"{low} to {high}" for low, high in itertools.pairwise(edges)]
     return [f"{metric.capitalize()} {span}" for span in (f"below {edges[0]}", *between_them)]
-
-
-def _classes(count: int) -> str:
-    return f"{count} class{'es' * (count != 1)}"
 
 
 def _confused(counts: np.ndarray) -> list[tuple[int, int]]:

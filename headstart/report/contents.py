@@ -129,11 +129,11 @@ def cell(value: Any) -> str:
     return str(value)
 
 
-def between(estimate: Mapping[str, Any] | None, scale: float = 1.0) -> str:
+def between(estimate: Mapping[str, Any] | None) -> str:
     """The bounds of an interval as text; nothing where there are none."""
     if not estimate or estimate.get("low") is None or estimate.get("high") is None:
         return ""
-    return f"{scale * estimate['low']:.3f} – {scale * estimate['high']:.3f}"
+    return f"{estimate['low']:.3f} – {estimate['high']:.3f}"
 
 
 def value_of(estimate: Mapping[str, Any] | None) -> float | None:

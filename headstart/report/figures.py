@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, isfinite
@@ -9,7 +10,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from headstart.report.names import distinct
+from headstart.report.contents import between
 from headstart.report.theme import OTHER, TRANSFER, Drawing, drawing
 
 WRITTEN = 12  # classes up to which a confusion matrix has its counts written in
@@ -19,6 +20,7 @@ _BOUNDS |= dict.fromkeys(("macro F1", "micro F1", "AUROC", "average precision"),
 _BOUNDS |= dict.fromkeys(("MAE", "RMSE", "log loss", "Brier score"), (0.0, inf))
 _BOUNDS |= {"r2": (-inf, 1.0), "Spearman correlation": (-1.0, 1.0)}  # of metrics that have any
 _MARGIN = 0.04  # of what an axis shows, beyond its outermost marks
+LONGEST = 26  # characters
 
 
 @dataclass(frozen=True)
@@ -240,6 +242,32 @@ def _spread(points: Sequence[Mapping[str, Any]], axis: str) -> Drawing:
 
 
 def _bounds(point: Mapping[str, Any]) -> str:
-    if point.get("low") is None or point.get("high") is None:
-        return ""
-    return f" ({point['low']:.3f} – {point['high']:.3f})"
+    bounds = between(point)
+    return f" ({bounds})" if bounds else ""
+
+
+def distinct(labels: Sequence[Any]) -> list[str]:
+    """Each label within 26 characters, those that differ still different.
+
+    Long ones lose their end; where that makes two alike, their middle; else they get a number.
+    """
+    whole = [" ".join(str(label).split()) for label in labels]
+    shown = {name: _cut(name, LONGEST - 1, 0) for name in whole}
+    for ahead in (LONGEST // 2, LONGEST // 3):
+        for name in _alike(shown):
+            shown[name] = _cut(name, ahead, LONGEST - 1 - ahead)
+    for number, name in enumerate(_alike(shown), 1):
+        shown[name] = f"{name[: LONGEST - 7]}… ({number})"
+    return [shown[name] for name in whole]
+
+
+def _alike(shown: dict[str, str]) -> list[str]:
+    """The names that are shown as another one is."""
+    counts = Counter(shown.values())
+    return [name for name, short in shown.items() if counts[short] > 1]
+
+
+def _cut(name: str, ahead: int, behind: int) -> str:
+    if len(name) <= LONGEST:
+        return name
+    return f"{name[:ahead]}…{name[-behind:] if behind else ''}"

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from headstart.report.figures import written
-from headstart.report.names import distinct
+from headstart.report.figures import distinct, written
 from headstart.report.theme import BAD, Drawing, drawing
 
 LABELS = 10  # colours, --label-0 and so on; more labels share them and are written on the map
@@ -86,16 +85,16 @@ def _names(places: Places, titles: Mapping[str, str]) -> Iterator[Drawing]:
     spots = np.stack([np.asarray(places[axis], dtype=np.float64) for axis in "xy"], axis=1)
     size = np.maximum(np.ptp(spots, axis=0), 1e-9)
     middles = {label: np.median(spots[labels == label], axis=0) for label in titles}
-    taken: dict[str, list[np.ndarray]] = {name: [] for name in _WIDTHS}
+    boxes: dict[str, list[np.ndarray]] = {name: [] for name in _WIDTHS}
     for label in sorted(titles, key=lambda each: -int((labels == each).sum())):
         free = []
         for name, wide in _WIDTHS.items():
             centre = (middles[label] - spots.min(axis=0)) / size * (wide, _TALL)
             half = np.array([_LETTER * len(titles[label]) / 2 + 4, _LINE / 2])
             box = np.concatenate([centre - half, centre + half])
-            if any(_overlap(box, other) for other in taken[name]):
+            if any(_overlap(box, other) for other in boxes[name]):
                 break
-            taken[name].append(box)
+            boxes[name].append(box)
             free.append(name)
         if free:
             x, y = middles[label].round(5).tolist()

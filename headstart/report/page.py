@@ -12,7 +12,6 @@ from jinja2 import Environment, PackageLoader
 from markupsafe import Markup, escape
 
 from headstart.report import adaptation, background, by_class, figures, sections, theme
-from headstart.report import made as origin
 from headstart.report.contents import Section, large
 from headstart.report.thumbnails import fitting, is_picture
 from headstart.report.verdict import Verdict
@@ -21,7 +20,7 @@ FILE = "report.html"
 LARGEST = 8_000_000  # bytes of the page, the plotting library among them
 LARGE_PICTURES = 3_000_000  # bytes of them that are pictures to open on a click
 ORDER = (
-    *(origin.made, adaptation.adaptation, sections.arms, sections.metrics),
+    *(background.made, adaptation.adaptation, sections.arms, sections.metrics),
     *(sections.labels, sections.convergence),
     *(by_class.confusion, by_class.classes),
     *(sections.groups, sections.calibration, sections.robustness),
@@ -54,11 +53,11 @@ def _rendered(evidence: Mapping[str, Any], pictures: Mapping[str, str]) -> str:
     shown = [section for make in ORDER if (section := make(evidence))]
     verdict = Verdict.of(evidence)
     item_ids = list(_wanted(evidence, shown))
-    head = origin.title(evidence)
+    head = background.title(evidence)
     room = LARGEST - len(_page(head, verdict, shown, {}, "").encode("utf-8"))
     while True:
         chosen = fitting(pictures, item_ids, room)
-        note = _told(item_ids, pictures, chosen)
+        note = _omitted(item_ids, pictures, chosen)
         page = _page(head, verdict, shown, chosen, note)
         spare = LARGEST - len(page.encode("utf-8"))
         if spare >= 0 or not chosen:
@@ -69,7 +68,7 @@ def _rendered(evidence: Mapping[str, Any], pictures: Mapping[str, str]) -> str:
 
 
 def _page(
-    head: str, verdict: Verdict, shown: Sequence[Section], pictures: Mapping[str, str], told: str
+    head: str, verdict: Verdict, shown: Sequence[Section], pictures: Mapping[str, str], note: str
 ) -> str:
     files = PackageLoader("headstart", "templates")
     environment = Environment(
@@ -93,7 +92,7 @@ def _page(
         verdict=verdict,
         sections=shown,
         pictures=pictures,
-        told=told,
+        note=note,
         drawings={name: each for name, each in drawings.items() if figures.several(each)},
         template=theme.template(),
         packed=packed,
@@ -142,7 +141,9 @@ def _opened(shown: Sequence[Section]) -> list[str]:
     return [large(item) for item in (*(card.item for card in cards), *beside)]
 
 
-def _told(item_ids: Sequence[str], pictures: Mapping[str, str], chosen: Mapping[str, str]) -> str:
+def _omitted(
+    item_ids: Sequence[str], pictures: Mapping[str, str], chosen: Mapping[str, str]
+) -> str:
     """A sentence on what was left out for the sake of size; none where nothing was."""
     here = {item for item in item_ids if item in pictures}
     if len(chosen) == len(here):

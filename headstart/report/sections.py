@@ -102,10 +102,10 @@ def convergence(evidence: Evidence) -> Section | None:
         return None
     metric = evidence["metric"]
     parts = [("chosen", TRANSFER), ("scratch", SCRATCH)]
-    figures_shown = []
+    shown: list[Figure] = []
     for unit in ("steps", "seconds"):
         series = [
-            Series(name, _values(rows), colour, [row[unit] for row in rows])
+            Series(name, [{"value": row["score"]} for row in rows], colour, [r[unit] for r in rows])
             for name, colour in parts
             if (rows := [row for row in record.get(name) or [] if row.get(unit) is not None])
         ]
@@ -118,14 +118,10 @@ def convergence(evidence: Evidence) -> Section | None:
             drawing = figures.curves(series, unit, f"{metric} on validation")
             summary = f"{metric} on validation against {unit}."
             table = Table.of(("arm", "steps", "seconds", metric), rows)
-            figures_shown.append(
-                Figure(f"convergence-{unit}", summary, drawing, table, f"By {unit}")
-            )
-    if not any(figures.several(each.drawing) for each in figures_shown):
-        figures_shown = figures_shown[:1]  # a table, which holds both units
-    return Section(
-        "convergence", "Convergence", _sentences(record.get("said")), tuple(figures_shown)
-    )
+            shown.append(Figure(f"convergence-{unit}", summary, drawing, table, f"By {unit}"))
+    if not any(figures.several(each.drawing) for each in shown):
+        shown = shown[:1]  # a table, which holds both units
+    return Section("convergence", "Convergence", _sentences(record.get("said")), tuple(shown))
 
 
 def groups(evidence: Evidence) -> Section | None:
@@ -141,8 +137,8 @@ def robustness(evidence: Evidence) -> Section | None:
     estimates: Rows = evidence.get("robustness") or []
     if not estimates:
         return None
-    said = "The same held-out pictures, damaged in one way each; none: as they are."
-    return _listed(evidence, estimates, "corruption", "Robustness", said)
+    caption = "The same held-out pictures, damaged in one way each; none: as they are."
+    return _listed(evidence, estimates, "corruption", "Robustness", caption)
 
 
 def calibration(evidence: Evidence) -> Section | None:
@@ -150,7 +146,7 @@ def calibration(evidence: Evidence) -> Section | None:
     record = evidence.get("calibration")
     if not record or not record.get("bins"):
         return None
-    said = [
+    sentences = [
         "Where the line lies below the diagonal, the model is surer than it is right.",
         _error("Expected calibration error", record.get("ece")),
         _error(
@@ -172,39 +168,28 @@ def calibration(evidence: Evidence) -> Section | None:
     summary = "Reliability diagram: share of right answers against confidence."
     drawing = figures.reliability(curves)
     figure = Figure("calibration", summary, drawing, table, widest=640)
-    return Section("calibration", "How sure it is", _sentences(*said), (figure,))
+    return Section("calibration", "How sure it is", _sentences(*sentences), (figure,))
 
 
 def _listed(evidence: Evidence, estimates: Rows, key: str, title: str, caption: str) -> Section:
     """Rows with intervals, beside scratch where that was measured too."""
     metric = evidence["metric"]
     compared = any(row.get("scratch") is not None for row in estimates)
-    series = [Series("this model", estimates)]
+    shown = estimates[:MOST_CLASSES]
+    series = [Series("this model", shown)]
     if compared:
-        series.append(Series("scratch", _others(estimates), SCRATCH))
-    names = [str(row[key]) for row in estimates]
+        values = [row.get("scratch") for row in shown]
+        others = [None if value is None else {"value": value} for value in values]
+        series.append(Series("scratch", others, SCRATCH))
     columns = [key, "items", metric, "95 % interval", "scratch"]
     rows = [
         (row[key], row.get("items"), row["value"], between(row), row.get("scratch"))
         for row in estimates
     ]
-    drawing = figures.intervals(names[:MOST_CLASSES], _first(series), metric)
+    drawing = figures.intervals([str(row[key]) for row in shown], series, metric)
     summary, table = f"{metric} by {key}.".capitalize(), Table.of(columns, rows)
-    figure = Figure(title.lower(), summary, drawing, table, folded=len(names) > MANY)
+    figure = Figure(title.lower(), summary, drawing, table, folded=len(estimates) > MANY)
     return Section(title.lower(), title, (caption,), (figure,))
-
-
-def _first(series: Sequence[Series]) -> list[Series]:
-    return [Series(each.name, each.points[:MOST_CLASSES], each.colour) for each in series]
-
-
-def _others(estimates: Rows) -> list[Mapping[str, Any] | None]:
-    values = [row.get("scratch") for row in estimates]
-    return [None if value is None else {"value": value} for value in values]
-
-
-def _values(rows: Rows) -> list[dict[str, Any]]:
-    return [{"value": row["score"]} for row in rows]
 
 
 def _error(name: str, estimate: Mapping[str, Any] | None) -> str:

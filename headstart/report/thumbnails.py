@@ -61,13 +61,13 @@ def fitting(pictures: Mapping[str, str], item_ids: Iterable[str], room: int) -> 
     for item in item_ids:
         if item in chosen or item not in pictures:
             continue
-        known = is_picture(pictures[item])
-        shown = pictures[item] if known else beginning(pictures[item])
+        picture = is_picture(pictures[item])
+        shown = pictures[item] if picture else beginning(pictures[item])
         size = len(htmlsafe_json_dumps({item: shown}))
-        if size > room or (known and picture_count == MOST):
+        if size > room or (picture and picture_count == MOST):
             continue
         chosen[item] = shown
-        picture_count += known
+        picture_count += picture
         room -= size
     return chosen
 

@@ -9,6 +9,8 @@ from headstart.evidence import Interval, gained
 
 _THINGS = {"image": "pictures", "text": "texts"}
 _RIGHT = ("accuracy", "balanced accuracy")  # metrics that are shares of right answers
+_UNFAMILIAR = 0.05
+_LEAST_SETS = 9  # held-out items, from which on sets can be made
 _FEW = 100  # held-out items below which they are counted out, as hundredths would be invented
 Evidence = Mapping[str, Any]
 
@@ -35,6 +37,9 @@ def further(evidence: Evidence) -> Iterator[str]:
         )
     if evidence.get("noninferior"):
         yield str(evidence["noninferior"])
+    yield from familiar(evidence)
+    if evidence.get("shift"):
+        yield f"Beside the items it was held to: {evidence['shift']}"
     trainings = _trainings(evidence)
     assumed = (evidence.get("gain") or {}).get("assumed", 0.0)
     if assumed:
@@ -49,6 +54,23 @@ def further(evidence: Evidence) -> Iterator[str]:
             "The proof is unfinished: the network from scratch was not trained to its end. "
             "`headstart prove MODEL` goes on with it."
         )
+
+
+def familiar(evidence: Evidence) -> Iterator[str]:
+    """What an answer's familiarity and set mean for this model. Reads `reference`."""
+    reference = evidence.get("reference")
+    if not reference:
+        return
+    items, least = int(reference["items"]), float(reference["least"])
+    yield (
+        f"Each answer says how familiar its input is: the share of usual inputs that lie as far "
+        f"out, measured on {items} held-out items, and so never below {least:.3f}. "
+        + ("" if least <= _UNFAMILIAR else "That is too few to call anything unlike what was seen.")
+    ).strip()
+    if reference.get("sets"):
+        yield "Beside it stands what holds the truth in 90 % of such inputs."
+    elif items < _LEAST_SETS:
+        yield f"{items} held-out items are too few to say what holds the truth in 90 %."
 
 
 def gains(gain: Mapping[str, Any], evidence: Evidence) -> tuple[str, str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 from headstart.data import Dataset
 from headstart.evidence import Evidence, Interval
 from headstart.features.plan import Cut, Work
-from headstart.report import as_columns, as_html, as_text
+from headstart.report import as_columns, as_html, as_text, terminal_curves
 from headstart.report.notebook import Printed
 from headstart.report.words import other_metrics
 
@@ -65,6 +65,7 @@ class Evaluation(Printed):
     data: dict[str, Any]
     overlap: int | None  # items that the model was trained or selected on, where it is known
     metrics: Sequence[Mapping[str, Any]] = ()  # what others say: {"metric", "value", "low", "high"}
+    shift: str = ""  # how the items are beside those that the model was held to
 
     @classmethod
     def of(
@@ -97,7 +98,7 @@ class Evaluation(Printed):
             "by_label": self.by_label,
             "overlap": self.overlap,
             "data": self.data,
-        }
+        } | ({"shift": self.shift} if self.shift else {})
 
     def __str__(self) -> str:
         score = self.score
@@ -111,6 +112,8 @@ class Evaluation(Printed):
         ]
         if self.metrics:
             lines.append(other_metrics(self.metrics))
+        if self.shift:
+            lines.append(f"Beside the items it was held to: {self.shift}")
         if self.overlap:
             lines.append(
                 f"Warning: {self.overlap} of them were used in training; the score flatters."
@@ -183,3 +186,100 @@ class Plan(Printed):
             f"{cut.seconds(self.work):.1f}",
             f"{mark}, stored" if cut.stored and mark else mark or "stored" * cut.stored,
         )
+
+
+@dataclass(frozen=True, repr=False)
+class Reported(Printed):
+    """What was measured when a model was made, and the page that shows it."""
+
+    evidence: Mapping[str, Any]
+    page: Path
+
+    def to_json(self) -> dict[str, Any]:
+        """The evidence, with the page's path as `report`."""
+        return {**self.evidence, "report": str(self.page)}
+
+    def __str__(self) -> str:
+        parts = (as_text(dict(self.evidence)), terminal_curves(self.evidence))
+        return "\n\n".join([*filter(None, parts), f"More in {self.page}"])
+
+
+@dataclass(frozen=True, repr=False)
+class Exported(Printed):
+    """A file of features: of how many items, of what kind of labels, and items by split.
+
+    `kind` is empty where the data name no labels; `engine`, where all features were stored already.
+    """
+
+    path: Path
+    items: int
+    dimensions: int
+    kind: str
+    splits: Mapping[str, int]
+    engine: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The facts as plain values."""
+        return {**vars(self), "path": str(self.path), "splits": dict(self.splits)}
+
+    def __str__(self) -> str:
+        splits = ", ".join(f"{name} {count}" for name, count in self.splits.items())
+        labels = self.kind or "no labels"
+        return (
+            f"{self.items} items of {self.dimensions} features each, with {labels}, "
+            f"written to {self.path} ({splits})."
+        )
+
+
+@dataclass(frozen=True)
+class Model:
+    """One pretrained model on this machine.
+
+    `place` is its file or folder and `bytes` its size on disk, both None where its hub doesn't say;
+    `weights_hash` is of its tensors, and `seconds` what finding and loading it took.
+    """
+
+    reference: str
+    place: str | None
+    bytes: int | None
+    licence: str | None
+    trained_on: str | None
+    weights_hash: str
+    seconds: float
+    bundled: str | None = None  # its folder in the bundle
+
+
+@dataclass(frozen=True, repr=False)
+class Fetched(Printed):
+    """The models that are here now, and by reference why others are not."""
+
+    models: Sequence[Model]
+    failed: Mapping[str, str]
+    bundle: Path | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """{"models": [{"reference", "place", …}], "failed": {reference: reason}, "bundle"}."""
+        return {
+            "models": [asdict(model) for model in self.models],
+            "failed": dict(self.failed),
+            "bundle": None if self.bundle is None else str(self.bundle),
+        }
+
+    def __str__(self) -> str:
+        rows = [
+            (
+                model.reference,
+                "?" if model.bytes is None else f"{max(model.bytes / 1e6, 0.1):.1f} MB",
+                model.licence or "?",
+                model.weights_hash[:19],
+                f"{model.seconds:.1f}",
+                model.place or "?",
+            )
+            for model in self.models
+        ]
+        titles = ("reference", "on disk", "licence", "hash of its tensors", "seconds", "where")
+        lines = [as_columns(titles, rows)] if rows else []
+        lines += [f"{reference} failed: {reason}" for reference, reason in self.failed.items()]
+        if self.bundle is not None:
+            lines.append(f"The bundle is {self.bundle}; its README.md says how to use it.")
+        return "\n".join(lines)

@@ -39,3 +39,12 @@ def demand(reference: Reference, path: Path, sha256: str) -> None:
 def _leads_into_a_saved_model(reference: Reference) -> bool:
     beside = Path(reference.weights).parent if reference.weights else None
     return Path(reference.name).is_dir() or (beside is not None and (beside / _RECORD).exists())
+
+
+def demand_same(what: str | Path, sha256: str, recorded: str) -> None:
+    """Raise HeadstartError where code isn't what a saved model was made of, if that says so."""
+    if recorded not in ("", sha256):
+        raise HeadstartError(
+            f"{what} has changed since the model was made of it: its SHA-256 is {sha256}, not "
+            f"{recorded}. Put the old content back."
+        )

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, final
 
+from headstart.drift import UNFAMILIAR, UNLIKE
 from headstart.errors import DataError, HeadstartError
 from headstart.report import as_columns, as_table
 from headstart.serve.written import Written, destination, table_rows, write
 
 _SHOWN = 1000  # answers in a notebook
 _LONGEST = 160  # signs of an input's name in a line
-_TITLES = ("input", "answer", "probability")
+_TITLES = ("input", "answer", "probability", "familiarity", "truth in 90 %")
+_NAMED = 5  # labels of a set in a line
 
 
 @final
@@ -23,12 +25,15 @@ class Prediction:
 
     `answer` is the task's: for classes `label`, `probability` and `probabilities`. `id` is what a
     table calls its row, empty elsewhere. `error` says why there is no answer; `label` then raises.
+    `limits` are what can be said of the answer: `familiarity`, `set` or `range`, and `abstained`
+    where the input is unlike anything seen and so has no answer.
     """
 
     path: str
     answer: Mapping[str, Any]
     id: str = ""
     error: str = ""
+    limits: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
@@ -38,10 +43,34 @@ class Prediction:
         """
         if self.error:
             raise self.unusable()
+        if self.abstained:
+            return UNLIKE
         for name in ("label", "labels", "value", "values"):
             if name in self.answer:
                 return _read(self.answer[name])
         return _read(dict(self.answer))
+
+    @property
+    def familiarity(self) -> float | None:
+        """The share of usual inputs that are as far out as this one; None where it isn't known."""
+        return self.limits.get("familiarity")
+
+    @property
+    def abstained(self) -> bool:
+        """Whether it was not answered, as it is unlike anything seen."""
+        return bool(self.limits.get("abstained"))
+
+    def or_abstained(self) -> Prediction:
+        """The same, without an answer where the input is less familiar than 95 % of usual ones."""
+        unlike = self.familiarity is not None and self.familiarity <= UNFAMILIAR
+        limits = {**self.limits, "abstained": unlike}
+        if not unlike:
+            return replace(self, limits=limits)
+        answer = {
+            name: dict.fromkeys(value) if isinstance(value, Mapping) else None
+            for name, value in self.answer.items()
+        }
+        return replace(self, answer=answer, limits=limits)
 
     @property
     def probability(self) -> float | None:
@@ -51,7 +80,7 @@ class Prediction:
     @property
     def probabilities(self) -> dict[str, float]:
         """The probability of each label, where the task has any."""
-        return dict(self.answer.get("probabilities", {}))
+        return dict(self.answer.get("probabilities") or {})
 
     def unusable(self, others: int = 0) -> DataError:
         """The error of an input that could not be read, as well as so many others."""
@@ -65,20 +94,33 @@ class Prediction:
     def to_json(self) -> dict[str, Any]:
         """The prediction as plain values: {"path", "label", …}, or {"path", "error"}."""
         row_id = {"id": self.id} if self.id else {}
-        content = {"error": self.error} if self.error else self.answer
+        content = {"error": self.error} if self.error else {**self.answer, **self.limits}
         return {"path": self.path, **row_id, **content}
 
-    def cells(self) -> tuple[str, str, str]:
-        """The input, the answer and its probability, each in one short line."""
+    def cells(self) -> tuple[str, ...]:
+        """The input, the answer, its probability, its familiarity, and what holds the truth."""
         shown = " ".join(self.path.split())
         shown = "".join(sign if sign.isprintable() else "?" for sign in shown)
         shown = shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}…"
         if self.error:
-            return shown, f"no answer: {self.error}", ""
-        return shown, self.label, "" if self.probability is None else f"{self.probability:.3f}"
+            return shown, f"no answer: {self.error}", "", "", ""
+        numbers = (self.probability, self.familiarity)
+        likely, usual = ("" if number is None else f"{number:.3f}" for number in numbers)
+        return shown, self.label, likely, usual, "" if self.abstained else self._around()
+
+    def _around(self) -> str:
+        """What holds the truth in 90 %, as a person reads it; empty where it isn't known."""
+        if "set" in self.limits:
+            names = list(self.limits["set"])
+            return ", ".join(names[:_NAMED]) + (", …" if len(names) > _NAMED else "")
+        ranges = self.limits.get("ranges") or {"": self.limits.get("range")}
+        shown = [
+            f"{name} {_read(b[0])} to {_read(b[1])}".strip() for name, b in ranges.items() if b
+        ]
+        return ", ".join(shown)
 
     def __str__(self) -> str:
-        shown, text, probability = self.cells()
+        shown, text, probability, *_ = self.cells()
         return f"{shown}: {text}" + (f" ({probability})" if probability else "")
 
 
@@ -118,12 +160,19 @@ class Predictions(list[Prediction]):
         return f"<Predictions: {len(self)} inputs{failed}>"
 
     def __str__(self) -> str:
-        return as_columns(_TITLES, [prediction.cells() for prediction in self])
+        return as_columns(*_table(self))
 
     def _repr_html_(self) -> str:
         more = len(self) - _SHOWN
         notes = [f"… and {more} more."] if more > 0 else []
-        return as_table("", _TITLES, [each.cells() for each in self[:_SHOWN]], notes)
+        return as_table("", *_table(self[:_SHOWN]), notes)
+
+
+def _table(predictions: Sequence[Prediction]) -> tuple[Sequence[str], list[tuple[str, ...]]]:
+    """Titles and rows, without the columns that no answer has anything for."""
+    rows = [prediction.cells() for prediction in predictions]
+    width = 3 + any(row[3] for row in rows) + any(row[4] for row in rows)  # a set comes with both
+    return _TITLES[:width], [row[:width] for row in rows]
 
 
 def demand_any(predictions: Iterable[Prediction]) -> None:

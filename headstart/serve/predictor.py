@@ -7,7 +7,8 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import islice
+from functools import cached_property
+from itertools import islice, repeat
 from typing import Any, final
 
 import numpy as np
@@ -17,6 +18,8 @@ from torch import nn
 from headstart.contracts import Task
 from headstart.contracts.model import Model
 from headstart.data import Input, Item, Schema, inputs_of
+from headstart.data.targets import kind_named
+from headstart.drift import MOST, Limits, Reference
 from headstart.errors import DataError, HeadstartError
 from headstart.features.engine import Averaged, Engine, TorchEngine
 from headstart.features.engine.interface import on_device, to_device
@@ -29,6 +32,8 @@ BATCH = 32
 _WINDOW = 2 * BATCH  # inputs decoded at a time, and as many ahead
 _RAGGED_WINDOW = 32 * BATCH  # short ones, so that those of like length meet
 _SHOWN = 5  # labels in a line
+NO_REFERENCE = "The model keeps no held-out items, as those of earlier versions or out of time"
+FIT_AGAIN = "Fit it again: headstart fit --plan MODEL -o NEW."
 _ENDLESS = "the model's answer to it is no finite number, as its weights are too large or damaged"
 
 
@@ -57,6 +62,7 @@ class Predictor(Printed):
         labels: Sequence[str],
         device: torch.device,
         schema: Schema | None = None,
+        reference: Reference | None = None,
     ) -> None:
         self.labels = tuple(labels)
         self.model = model
@@ -65,13 +71,15 @@ class Predictor(Printed):
         self.device = device
         self.schema = schema or Schema()  # the columns of tables, as in training
         self._engine = self._answering(model.head)
+        self.reference = reference  # what it answered to held-out items
+        self.recent: deque[tuple[np.ndarray, np.ndarray]] = deque(maxlen=MOST)  # answered last
 
-    def outputs(self, items: Sequence[Item]) -> np.ndarray:
-        """Head outputs (N, labels) for items, in their order.
+    def outputs(self, items: Sequence[Item], features: np.ndarray | None = None) -> np.ndarray:
+        """Head outputs (N, labels) for items, in their order, from their features where known.
 
         Raises DataError where one is not finite.
         """
-        rows = self._run(self._engine, items)
+        rows = self._run(self._engine, items) if features is None else self.headed(features)
         for item, row in zip(items, rows, strict=True):
             if not np.isfinite(row).all():
                 raise DataError(f"{item.id} can't be used: {_ENDLESS}. Make the model again.")
@@ -79,7 +87,11 @@ class Predictor(Printed):
 
     def features(self, items: Sequence[Item]) -> np.ndarray:
         """Pooled features (N, D), what the head reads, for items in their order."""
-        return self._run(self._answering(nn.Identity()), items)
+        return self._run(self._body, items)
+
+    @cached_property
+    def _body(self) -> Engine:
+        return self._answering(nn.Identity())
 
     def _answering(self, head: nn.Module) -> Engine:
         """What a head makes of the features, over all looks that the reader averages."""
@@ -96,7 +108,12 @@ class Predictor(Printed):
         return in_order(groups, parts)
 
     def predict(
-        self, given: Any, *, text: Sequence[str] = (), image: str | None = None
+        self,
+        given: Any,
+        *,
+        text: Sequence[str] = (),
+        image: str | None = None,
+        abstain: bool = False,
     ) -> Predictions:
         """Answer about anything that `headstart.data.inputs_of` reads, in its order.
 
@@ -105,18 +122,39 @@ class Predictor(Printed):
         columns of pandas, polars and pyarrow, whose rows are read by the columns of training unless
         `text` names others. Where texts are wanted a string is a text, and a file is given as a
         `Path`. What can't be read gets an error in the place of an answer. Raises DataError for
-        what is none of these, and where nothing can be read.
+        what is none of these, and where nothing can be read. With `abstain` inputs that are less
+        familiar than 95 % of the usual ones have no answer; it needs a model with a reference.
         """
-        predictions = Predictions(self.stream(given, text=text, image=image))
+        given = self.stream(given, text=text, image=image, abstain=abstain)
+        predictions = Predictions(given)
         demand_any(predictions)
         return predictions
 
     def stream(
-        self, given: Any, *, text: Sequence[str] = (), image: str | None = None
+        self,
+        given: Any,
+        *,
+        text: Sequence[str] = (),
+        image: str | None = None,
+        abstain: bool = False,
     ) -> Iterator[Prediction]:
         """The same, one after the other in bounded memory; each input is read once."""
+        if abstain:
+            self._demand_limits()
         for window in self._decoded(self.inputs(given, text=text, image=image)):
-            yield from self._answered(window)
+            for each in self._answered(window):
+                yield each.or_abstained() if abstain and not each.error else each
+
+    def _demand_limits(self) -> None:
+        """Raise HeadstartError where nothing could be called unlike what was held out."""
+        if self.limits is None:
+            raise HeadstartError(f"{NO_REFERENCE}, so that nothing is unlike them. {FIT_AGAIN}")
+        if not self.limits.can_refuse:
+            count = len(self.limits.familiarity.reference)
+            raise HeadstartError(
+                f"The model keeps {count} held-out items, and calling an input unlike them takes "
+                "19. Fit it to more items, or leave out --abstain."
+            )
 
     def inputs(
         self, given: Any, *, text: Sequence[str] = (), image: str | None = None
@@ -153,7 +191,7 @@ class Predictor(Printed):
 
         Raises DataError for the first input that can't be read.
         """
-        engine, parts = self._answering(nn.Identity()), []
+        engine, parts = self._body, []
         for window in self._decoded(self.inputs(given, text=text, image=image)):
             for each in window:
                 if each.problem:
@@ -247,16 +285,43 @@ class Predictor(Printed):
         usable = [each.value for each in window if not each.problem]
         answers = iter(self._answers(usable) if usable else ())
         for each in window:
-            answer = {} if each.problem else next(answers)
+            answer, limits = ({}, {}) if each.problem else next(answers)
             problem = each.problem or ("" if answer else _ENDLESS)
-            yield Prediction(each.input.name, answer, each.input.id, problem)
+            yield Prediction(each.input.name, answer, each.input.id, problem, limits)
 
-    def _answers(self, values: Sequence[Any]) -> list[dict[str, Any]]:
-        """An answer for each value, empty where the model's numbers are not finite."""
-        rows = self._rows(self._engine, values)
+    def _answers(self, values: Sequence[Any]) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+        """An answer with its limits for each value, empty where its numbers are not finite."""
+        if self.limits is None:
+            features, rows = None, self._rows(self._engine, values)
+        else:
+            features = self._rows(self._body, values)
+            rows = self.headed(features)
         finite = np.isfinite(rows).all(axis=1)
-        answers = iter(self.task.decode(rows[finite], self.labels) if finite.any() else ())
-        return [next(answers) if usable else {} for usable in finite]
+        answers: Iterator[dict[str, Any]] = iter(())
+        around: Iterator[dict[str, Any]] = repeat({})
+        if finite.any():
+            sound = rows[finite]
+            answers = iter(self.task.decode(sound, self.labels))
+            if self.limits is not None and features is not None:
+                predictions = self.task.predictions(sound)
+                around = iter(self.limits.of(features[finite], sound, predictions))
+                self.recent.extend(zip(features[finite], sound, strict=True))
+        return [(next(answers), next(around)) if usable else ({}, {}) for usable in finite]
+
+    def headed(self, features: np.ndarray) -> np.ndarray:
+        """Head outputs (N, labels) for pooled features (N, D)."""
+        from headstart.evidence.fitting import answers
+
+        return answers(self.model.head.cpu().eval(), features)
+
+    @cached_property
+    def limits(self) -> Limits | None:
+        """How far answers can be trusted; None where the model keeps no held-out items."""
+        if self.reference is None:
+            return None
+        predictions = self.task.predictions(self.reference.outputs)
+        encoding = kind_named(self.task.kind).encoding
+        return Limits(self.reference, predictions, self.labels, encoding)
 
     def _rows(self, engine: Engine, values: Sequence[Any]) -> np.ndarray:
         """What an engine makes of decoded items, in their order."""

@@ -68,8 +68,9 @@ def write(path: Path, predictions: Iterable[Prediction]) -> Written:
 
     Columns: path, id (what a table called the row), what the task answers (`label`, `probability`
     and `probability_LABEL` for classes; `value` or `value_NAME`; `labels`, a list as JSON, for
-    label sets), error. In CSV a cell of text that a spreadsheet would run as a formula gets an
-    apostrophe in front, unless it is a number.
+    label sets), `familiarity`, `set` or `range` where the model keeps held-out items, `abstained`
+    where that was asked for, error. In CSV a cell of text that a spreadsheet would run as a formula
+    gets an apostrophe in front, unless it is a number.
     """
     summary = Written(path)
     with whole([path]) as (draft,):
@@ -93,7 +94,7 @@ def _rows(predictions: Iterable[Prediction], summary: Written) -> Iterator[Row]:
             if len(summary.failed) < _KEPT:
                 summary.failed.append(each.to_json())
         names = {"path": _unicode(each.path), "id": _unicode(each.id) or None}
-        yield names | _flat(each.answer) | {"error": each.error or None}
+        yield names | _flat({**each.answer, **each.limits}) | {"error": each.error or None}
 
 
 def _unicode(name: str) -> str:
@@ -117,7 +118,7 @@ def _sampled(rows: Iterator[Row]) -> tuple[Row, Iterator[Row]]:
     before: list[Row] = []
     for row in rows:
         before.append(row)
-        if row["error"] is None:
+        if row["error"] is None and not row.get("abstained"):
             break
     sample = before[-1] if before else dict.fromkeys(("path", "id", "error"))
     return sample, chain(before, rows)

@@ -13,11 +13,12 @@ from importlib import import_module
 from typing import Any, Final
 
 from headstart.errors import ContractError, UnknownNameError
+from headstart.testing.demands import OF_ANY_PART, Fault, instance
 
 __all__ = ["CHECKED", "check_part"]
 
-# Kinds of part -> the module that checks them: `subject` makes from a part, its name or class, and
-# an example what each of its `CHECKS` takes.
+# Kinds of part -> the module that checks them: of a part, which is a `CONTRACT`, and an example
+# `subject` makes what each of its `CHECKS` takes.
 CHECKED: Final = {
     "adaptations": "headstart.testing.adaptations",
     "heads": "headstart.testing.heads",
@@ -43,21 +44,20 @@ def check_part(kind: str, part: Any, *, example: Any = None) -> tuple[str, ...]:
     if kind not in CHECKED:
         raise UnknownNameError("kind of part", kind, CHECKED)
     module = import_module(CHECKED[kind])
-    subject = module.subject(part, example)
-    for check in module.CHECKS:
-        try:
-            check(deepcopy(subject))
-        except ContractError:
-            raise
-        except Exception as error:
-            raise ContractError(
-                f"{_named(part)} can't pass {check.__name__}: it raises {type(error).__name__} "
-                f"({error}). Mend what that check calls."
-            ) from error
-    return tuple(check.__name__ for check in module.CHECKS)
-
-
-def _named(part: Any) -> str:
-    if isinstance(part, str):
-        return part
-    return part.__name__ if isinstance(part, type) else type(part).__name__
+    part = instance(kind, part, module.CONTRACT)
+    name = type(part).__name__
+    try:
+        subject = module.subject(part, example)
+        for check, own in [(c, part) for c in OF_ANY_PART] + [(c, subject) for c in module.CHECKS]:
+            try:
+                check(deepcopy(own))
+            except ContractError:
+                raise
+            except Exception as error:
+                raise ContractError(
+                    f"{name} can't pass {check.__name__}: it raises {type(error).__name__} "
+                    f"({error}). Mend what that check calls."
+                ) from error
+    except Fault as fault:
+        raise ContractError(f"{name} {fault}") from None
+    return tuple(check.__name__ for check in (*OF_ANY_PART, *module.CHECKS))

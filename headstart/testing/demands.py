@@ -3,30 +3,52 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+import json
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 from headstart import catalog
 from headstart.errors import ContractError
 
 
-def demand(holds: object, part: object, fault: str, remedy: str) -> None:
-    """Raise ContractError, `<part> <fault>. <remedy>.`, unless something holds."""
+class Fault(ContractError):
+    """What is wrong with the part that is checked, `<fault>. <remedy>.`, still without its name."""
+
+
+def demand(holds: object, sentence: str) -> None:
+    """Raise Fault unless something holds."""
     if not holds:
-        raise ContractError(f"{type(part).__name__} {fault}. {remedy}.")
+        raise Fault(sentence)
+
+
+def demand_shape(what: str, values: Any, shape: tuple[int, ...]) -> None:
+    """Raise Fault unless an array or tensor has this shape."""
+    demand(
+        tuple(values.shape) == shape,
+        f"has {what} of the shape {tuple(values.shape)}. Give {shape}.",
+    )
 
 
 @contextmanager
-def refused(part: object, what: str, kind: type[Exception], *words: str) -> Iterator[None]:
-    """Raise ContractError unless the block raises an error of this kind that holds these words."""
+def refused(what: str, kind: type[Exception], *words: str) -> Iterator[None]:
+    """Raise Fault unless the block raises an error of this kind that holds these words."""
     try:
         yield
     except kind as error:
         missing = [word for word in words if word not in str(error)]
-        demand(not missing, part, f"refuses {what} without naming {missing}", "Name it")
+        demand(not missing, f"refuses {what} without naming {missing}. Name it.")
         return
-    demand(False, part, f"accepts {what}", f"Raise {kind.__name__}, naming it")
+    demand(False, f"accepts {what}. Raise {kind.__name__}, naming it.")
+
+
+def is_json(value: Any, exactly: bool = True) -> bool:
+    """Whether a value can be written as JSON, and is `exactly` the same once it is read."""
+    try:
+        return bool(json.loads(json.dumps(value, allow_nan=False)) == value) or not exactly
+    except (TypeError, ValueError):
+        return False
 
 
 def instance(kind: str, part: Any, contract: type) -> Any:
@@ -36,19 +58,18 @@ def instance(kind: str, part: Any, contract: type) -> Any:
     if inspect.isclass(part):
         _demand_defaults(part)
         part = part()
-    demand(
-        isinstance(part, contract),
-        part,
-        f"is no {contract.__name__}",
-        f"Subclass headstart.contracts.{contract.__name__}",
-    )
+    if not isinstance(part, contract):
+        raise ContractError(
+            f"{type(part).__name__} is no {contract.__name__}. "
+            f"Subclass headstart.contracts.{contract.__name__}."
+        )
     return part
 
 
 def is_documented(part: object) -> None:
     """Its class has a docstring."""
     own = type(part).__doc__
-    demand(own and own.strip(), part, "has no docstring", "Say in a line what it is")
+    demand(own and own.strip(), "has no docstring. Say in a line what it is.")
 
 
 def constructor_only_stores(part: object) -> None:
@@ -65,8 +86,25 @@ def constructor_only_stores(part: object) -> None:
         ) from error
     astray = sorted(name for name in values if stored.get(name) is not values[name])
     more = sorted(stored.keys() - values.keys())
-    demand(not astray, part, f"does not store {', '.join(astray)}", "Store each under its own name")
-    demand(not more, part, f"stores {', '.join(more)} too", "Store the settings and nothing else")
+    demand(not astray, f"does not store {', '.join(astray)}. Store each under its own name.")
+    demand(not more, f"stores {', '.join(more)} too. Store the settings and nothing else.")
+
+
+def checks_in(*modules: str) -> tuple[Callable[[Any], None], ...]:
+    """The checks in modules, in order: public functions that take a subject and answer nothing."""
+    functions = [each for name in modules for each in vars(sys.modules[name]).values()]
+    return tuple(
+        each
+        for each in functions
+        if inspect.isfunction(each)
+        and each.__module__ in modules
+        and not each.__name__.startswith("_")
+        and each.__annotations__.get("return") == "None"
+        and len(inspect.signature(each).parameters) == 1
+    )
+
+
+OF_ANY_PART: Final[tuple[Callable[[object], None], ...]] = (is_documented, constructor_only_stores)
 
 
 def _demand_defaults(kind: type) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,20 +13,15 @@ import torch
 from torch import Tensor, nn
 
 from headstart import catalog
-from headstart.contracts import HeadFitter, Task
+from headstart.contracts import HeadFitter
 from headstart.contracts.head import Shape, TrainingSet
 from headstart.errors import DataError, WeightsError
 from headstart.evidence.fitting import answers
 from headstart.loading import weights
 from headstart.testing import tiny
-from headstart.testing.demands import (
-    constructor_only_stores,
-    demand,
-    instance,
-    is_documented,
-    refused,
-)
+from headstart.testing.demands import checks_in, demand, refused
 
+CONTRACT: Final = HeadFitter
 LABELS, WIDTH = 3, 12
 NAMES = ("a", "b", "c")
 TASKS: Final = {  # kinds of target that heads are fitted to
@@ -36,9 +31,8 @@ TASKS: Final = {  # kinds of target that heads are fitted to
 }
 
 
-def subject(part: Any, example: Any) -> HeadFitter:
+def subject(head: HeadFitter, example: Any) -> HeadFitter:
     """What the checks take. Raises HeadstartError where a package is missing."""
-    head: HeadFitter = instance("heads", part, HeadFitter)
     head.demand()
     return head
 
@@ -64,21 +58,10 @@ def fitted(head: HeadFitter, train: TrainingSet) -> nn.Module:
     kind = next(each for each in TASKS if catalog.targets(each).encoding is train.shape.encoding)
     held_out, task = examples(kind, seed=1), catalog.task(TASKS[kind])
     candidates = list(head.candidates(train))
-    demand(candidates, head, "has no candidates", "Yield a fitted head for each setting")
-    losses = [
-        _loss(task, answers(each, held_out.features), held_out.targets) for each in candidates
-    ]
+    demand(candidates, "has no candidates. Yield a fitted head for each setting.")
+    outputs = (answers(each, held_out.features) for each in candidates)
+    losses = [float(task.losses(each, held_out.targets).mean()) for each in outputs]
     return candidates[int(np.argmin(losses))]
-
-
-def _loss(task: Task, outputs: np.ndarray, targets: np.ndarray) -> float:
-    return float(task.losses(outputs, targets).mean())
-
-
-def is_documented_and_takes_defaults(head: HeadFitter) -> None:
-    """Documented, and its constructor only stores."""
-    is_documented(head)
-    constructor_only_stores(head)
 
 
 def is_far_better_than_naive(head: HeadFitter) -> None:
@@ -88,18 +71,15 @@ def is_far_better_than_naive(head: HeadFitter) -> None:
         outputs = answers(fitted(head, train), held_out.features)
         demand(
             outputs.shape == (90, LABELS) and outputs.dtype == np.float32,
-            head,
-            f"answers {outputs.dtype} of shape {outputs.shape} for 90 items of 3 {kind}",
-            "Answer float32 (N, labels)",
+            f"answers {outputs.dtype} of shape {outputs.shape} for 90 items of 3 {kind}. "
+            "Answer float32 (N, labels).",
         )
         naive = np.tile(task.naive(train.targets, NAMES), (90, 1))
         naive_score = task.scores(naive, held_out.targets).mean()
         score = task.scores(outputs, held_out.targets).mean()
         demand(
             score > (1 + naive_score) / 2,
-            head,
-            f"scores {score:.3f} on {kind} that are easy to tell apart",
-            "Look at how it is fitted",
+            f"scores {score:.3f} on {kind} that are easy to tell apart. Look at how it is fitted.",
         )
 
 
@@ -118,32 +98,26 @@ def _is_restored(head: HeadFitter, kind: str, network: nn.Module, path: Path) ->
     if isinstance(network, nn.Linear):
         demand(
             network.weight.shape == (LABELS, WIDTH),
-            head,
-            f"has a layer of shape {list(network.weight.shape)}",
-            "Answer (labels, features)",
+            f"has a layer of shape {list(network.weight.shape)}. Answer (labels, features).",
         )
-        with refused(head, "tensors to restore, being linear", WeightsError, "is linear"):
+        with refused("tensors to restore, being linear", WeightsError, "is linear"):
             head.restored(state, shape)
         return
     again = head.restored(state, shape)
     with torch.inference_mode():
         demand(
             torch.equal(again(features), network(features)),
-            head,
-            f"answers otherwise once it was saved and restored ({kind})",
-            "Keep all it answers from in tensors of its state_dict",
+            f"answers otherwise once it was saved and restored ({kind}). "
+            "Keep all it answers from in tensors of its state_dict.",
         )
         demand(
             torch.allclose(again(features[4:5]), network(features)[4:5], rtol=1e-4, atol=1e-4),
-            head,
-            f"answers otherwise where an item stands alone ({kind})",
-            "Answer each row from that row",
+            f"answers otherwise where an item stands alone ({kind}). "
+            "Answer each row from that row.",
         )
     demand(
         not list(network.parameters()),
-        head,
-        "has parameters, and no gradient trains them",
-        "Register buffers",
+        "has parameters, and no gradient trains them. Register buffers.",
     )
 
 
@@ -154,10 +128,10 @@ def refuses_damaged_tensors(head: HeadFitter) -> None:
     if isinstance(network, nn.Linear):
         return  # kept with the backbone
     for what, state in _spoiled(network.state_dict()):
-        with refused(head, f"tensors of which {what}", WeightsError, "no head of this kind"):
+        with refused(f"tensors of which {what}", WeightsError, "no head of this kind"):
             head.restored(state, shape)
     for other in (replace(shape, width=1), replace(shape, labels=7)):
-        with refused(head, f"tensors of another shape than {other}", WeightsError, "no head of"):
+        with refused(f"tensors of another shape than {other}", WeightsError, "no head of"):
             head.restored(network.state_dict(), other)
 
 
@@ -181,9 +155,7 @@ def two_fits_are_equal(head: HeadFitter) -> None:
     one, other = (list(head.candidates(train)) for _ in range(2))
     demand(
         len(one) == len(other) and all(map(tiny.same_tensors, one, other)),
-        head,
-        "is fitted otherwise each time",
-        "Seed what it draws",
+        "is fitted otherwise each time. Seed what it draws.",
     )
 
 
@@ -199,9 +171,8 @@ def absent_classes_never_win(head: HeadFitter) -> None:
             answered = set(answers(network, some.features).argmax(axis=1))
             demand(
                 answered <= set(present),
-                head,
-                f"answers a class that no training item has, of {sorted(set(present))}",
-                "Give it outputs below all others",
+                f"answers a class that no training item has, of {sorted(set(present))}. "
+                "Give it outputs below all others.",
             )
 
 
@@ -213,9 +184,7 @@ def labels_that_never_vary_are_answered_so(head: HeadFitter) -> None:
     outputs = answers(fitted(head, replace(train, targets=targets)), train.features)
     demand(
         (outputs[:, 0] > 0).all() and (outputs[:, 1] < 0).all(),
-        head,
-        "doubts a label that all training items have, or none",
-        "Answer the constant log odds there",
+        "doubts a label that all training items have, or none. Answer the constant log odds there.",
     )
 
 
@@ -229,9 +198,7 @@ def heavier_items_count_more(head: HeadFitter) -> None:
     ]
     demand(
         any(after > before for before, after in zip(*answered, strict=True)),
-        head,
-        "is the same whatever items weigh",
-        "Fit with TrainingSet.weights",
+        "is the same whatever items weigh. Fit with TrainingSet.weights.",
     )
 
 
@@ -239,18 +206,8 @@ def refuses_features_that_are_not_finite(head: HeadFitter) -> None:
     """Numbers that are not finite are the data's fault, and said so."""
     train = examples("classes", count=12)
     train.features[3, 2] = np.nan
-    with refused(head, "features that are not finite", DataError, "not finite numbers"):
+    with refused("features that are not finite", DataError, "not finite numbers"):
         list(head.candidates(train))
 
 
-CHECKS: Final[tuple[Callable[[HeadFitter], None], ...]] = (
-    is_documented_and_takes_defaults,
-    is_far_better_than_naive,
-    is_saved_as_tensors_and_restored,
-    refuses_damaged_tensors,
-    two_fits_are_equal,
-    absent_classes_never_win,
-    labels_that_never_vary_are_answered_so,
-    heavier_items_count_more,
-    refuses_features_that_are_not_finite,
-)
+CHECKS: Final = checks_in(__name__)

@@ -17,12 +17,15 @@ from torch import Tensor, nn
 from headstart import catalog
 from headstart.artifact import portable
 from headstart.contracts import Backbone, Hub
+from headstart.contracts.entry_points import located
 from headstart.contracts.model import Model
 from headstart.contracts.references import Reference, parse
 from headstart.errors import ContractError, HeadstartError, WeightsError
 from headstart.loading import record
 from headstart.loading.weights import digest, save
-from headstart.testing.demands import demand, instance, is_documented, refused
+from headstart.testing.demands import Fault, checks_in, demand, is_json, refused
+
+CONTRACT: Final = Hub
 
 
 @dataclass(frozen=True)
@@ -37,24 +40,23 @@ class Sample:
         return catalog.load_backbone(self.reference)
 
 
-def subject(part: Any, example: Any) -> Sample:
+def subject(hub: Hub, example: Any) -> Sample:
     """What the checks take. Raises ContractError for a hub that the catalog does not know."""
-    hub: Hub = instance("hubs", part, Hub)
-    name = part if isinstance(part, str) else _name(hub)
+    name = _name(hub)
     if example is not None:
         return Sample(hub, parse(str(example)))
     at_hand = [card for card in hub.cards("*") if card.at_hand]
-    demand(at_hand, hub, f"lists nothing that is at hand for {name}:*", "Name a small backbone")
+    demand(at_hand, f"lists nothing that is at hand for {name}:*. Name a small backbone.")
     return Sample(hub, parse(min(at_hand, key=lambda card: card.parameters or 0).reference))
 
 
 def _name(hub: Hub) -> str:
     for name, value in catalog.names("hubs").items():
-        if value == f"{type(hub).__module__}:{type(hub).__qualname__}":
+        if value.endswith(f":{type(hub).__qualname__}") and located(value) is type(hub):
             return name
-    raise ContractError(
-        f"{type(hub).__name__} has no name in the catalog. "
-        "Give it a line there, or an entry point in the group headstart.hubs."
+    raise Fault(
+        "has no name in the catalog. Give it a line there, or an entry point in the group "
+        "headstart.hubs."
     )
 
 
@@ -110,10 +112,9 @@ def artifact(folder: Path, backbone: Backbone, head: bool = True) -> Path:
 
 
 def is_made_without_settings(sample: Sample) -> None:
-    """Documented, and made without arguments."""
-    is_documented(sample.hub)
+    """A hub is made without arguments: names have options."""
     parameters = list(inspect.signature(type(sample.hub)).parameters)
-    demand(not parameters, sample.hub, f"takes the settings {parameters}", "Take options of names")
+    demand(not parameters, f"takes the settings {parameters}. Take options of names.")
 
 
 def features_are_pooled_rows(sample: Sample) -> None:
@@ -124,15 +125,12 @@ def features_are_pooled_rows(sample: Sample) -> None:
         rows = nn.Sequential(*backbone.stages.values()).eval()(batch)
     demand(
         rows.shape == (3, backbone.feature_dim) and torch.equal(rows, outputs(backbone, batch)),
-        sample.hub,
-        f"gives {tuple(rows.shape)} for 3 items, and says {backbone.feature_dim} features",
-        "Pool in the last stage or in pool, and count its features in feature_dim",
+        f"gives {tuple(rows.shape)} for 3 items, and says {backbone.feature_dim} features. "
+        "Pool in the last stage or in pool, and count its features in feature_dim.",
     )
     demand(
         len(backbone.stages) >= 2,
-        sample.hub,
-        "gives a network of one stage",
-        "Cut it by headstart.loading.stages.find_stages",
+        "gives a network of one stage. Cut it by headstart.loading.stages.find_stages.",
     )
 
 
@@ -144,16 +142,14 @@ def stages_share_nothing_and_have_their_hash(sample: Sample) -> None:
     tensors = [id(tensor) for state in states for tensor in state.values()]
     demand(
         len(names) == len(set(names)) and len(tensors) == len(set(tensors)),
-        sample.hub,
-        "has tensors, or names of tensors, in two stages at once",
-        "Give each stage its own, under the names of the network's library",
+        "has tensors, or names of tensors, in two stages at once. "
+        "Give each stage its own, under the names of the network's library.",
     )
     whole = Model.of(backbone, nn.Identity()).backbone_state()
     demand(
         backbone.origin.weights_hash == digest(whole),
-        sample.hub,
-        "gives a weights_hash that is not that of its tensors",
-        "Compute it by headstart.loading.weights.digest from all stages' tensors",
+        "gives a weights_hash that is not that of its tensors. "
+        "Compute it by headstart.loading.weights.digest from all stages' tensors.",
     )
 
 
@@ -161,15 +157,10 @@ def preprocessing_is_json(sample: Sample) -> None:
     """What is saved beside the weights survives a trip through JSON."""
     backbone = sample.load()
     for name, value in (("preprocess", backbone.preprocess), ("native", backbone.native)):
-        try:
-            same = json.loads(json.dumps(value)) == value
-        except TypeError:
-            same = False
         demand(
-            same or (name == "native" and json.dumps(value)),
-            sample.hub,
-            f"has a {name} that is not the same once written as JSON",
-            "Hold strings, numbers, lists and objects with string keys only",
+            is_json(value, exactly=name == "preprocess"),
+            f"has a {name} that is not the same once written as JSON. "
+            "Hold strings, numbers, lists and objects with string keys only.",
         )
 
 
@@ -180,9 +171,8 @@ def architecture_rebuilds_the_network(sample: Sample) -> None:
     bare = catalog.load_backbone(str(backbone.architecture))
     demand(
         not bare.origin.pretrained and bare.head is None,
-        sample.hub,
-        f"gives pretrained weights, or a head, for its architecture {backbone.architecture}",
-        "Let the architecture say pretrained=false, and make random weights for it",
+        f"gives pretrained weights, or a head, for its architecture {backbone.architecture}. "
+        "Let the architecture say pretrained=false, and make random weights for it.",
     )
     differing = [
         name
@@ -191,15 +181,13 @@ def architecture_rebuilds_the_network(sample: Sample) -> None:
     ] + (["stages"] if list(bare.stages) != list(backbone.stages) else [])
     demand(
         not differing,
-        sample.hub,
-        f"rebuilds the architecture {backbone.architecture} with other {', '.join(differing)}",
-        "Keep in its options what they depend on",
+        f"rebuilds the architecture {backbone.architecture} with other {', '.join(differing)}. "
+        "Keep in its options what they depend on.",
     )
     demand(
         bare.origin.weights_hash != backbone.origin.weights_hash,
-        sample.hub,
-        "makes the same weights for its architecture as for its name",
-        "Draw them anew from torch's global generator",
+        "makes the same weights for its architecture as for its name. "
+        "Draw them anew from torch's global generator.",
     )
 
 
@@ -209,23 +197,20 @@ def saved_weights_are_loaded_again(sample: Sample) -> None:
     with _saved(backbone) as again:
         demand(
             again.origin.pretrained and again.origin.weights_hash == backbone.origin.weights_hash,
-            sample.hub,
-            "has other weights once they were saved and loaded",
-            "Load them by headstart.loading.weights where the reference names a file",
+            "has other weights once they were saved and loaded. "
+            "Load them by headstart.loading.weights where the reference names a file.",
         )
         demand(
             again.head is not None
             and again.head(torch.zeros(1, backbone.feature_dim)).shape == (1, 5),
-            sample.hub,
-            f"loses a head saved as {backbone.head_name}",
-            "Read the head under head_name, of any number of labels",
+            f"loses a head saved as {backbone.head_name}. "
+            "Read the head under head_name, of any number of labels.",
         )
         batch = inputs(backbone)
         demand(
             torch.equal(outputs(again, batch), outputs(backbone, batch)),
-            sample.hub,
-            "answers otherwise once it was saved and loaded",
-            "Keep all that it computes with in tensors and options",
+            "answers otherwise once it was saved and loaded. "
+            "Keep all that it computes with in tensors and options.",
         )
 
 
@@ -243,9 +228,8 @@ def random_weights_follow_the_seed(sample: Sample) -> None:
         hashes.append(catalog.load_backbone(architecture).origin.weights_hash)
     demand(
         hashes[0] == hashes[1] != hashes[2],
-        sample.hub,
-        "draws random weights that don't follow torch's seed",
-        "Draw them from the global generator, and from nothing else",
+        "draws random weights that don't follow torch's seed. "
+        "Draw them from the global generator, and from nothing else.",
     )
 
 
@@ -256,16 +240,16 @@ def weights_of_another_network_are_refused(sample: Sample) -> None:
         save({"alien": torch.ones(2)}, file, {})
         architecture = str(sample.load().architecture).replace("?", f"@{file}?")
         words = ("alien.safetensors does not fit", "left over: alien")
-        with refused(sample.hub, "weights of another network", WeightsError, *words):
+        with refused("weights of another network", WeightsError, *words):
             catalog.load_backbone(architecture)
 
 
 def unknown_names_and_options_are_refused(sample: Sample) -> None:
     """Each is an error that names it."""
     hub = sample.reference.hub
-    with refused(sample.hub, "a name that it lacks", HeadstartError, "no-such-thing"):
+    with refused("a name that it lacks", HeadstartError, "no-such-thing"):
         catalog.load_backbone(f"{hub}:no-such-thing")
-    with refused(sample.hub, "an option that it lacks", HeadstartError, "'wrong'"):
+    with refused("an option that it lacks", HeadstartError, "'wrong'"):
         catalog.load_backbone(sample.reference.with_options(wrong="1"))
 
 
@@ -273,28 +257,16 @@ def cards_load_and_match_the_pattern(sample: Sample) -> None:
     """The hub lists the backbone under its name, and nothing under none."""
     name, hub, modality = sample.reference.name, sample.reference.hub, sample.load().modality
     cards = list(sample.hub.cards(name))
-    demand(cards, sample.hub, f"lists no card for {name}, which it loads", "Yield one")
+    demand(cards, f"lists no card for {name}, which it loads. Yield one.")
     for card in cards:
         reference = parse(card.reference)
         demand(
             reference.hub == hub and reference.name.startswith(name) and card.modality == modality,
-            sample.hub,
-            f"lists {card.reference} ({card.modality}) for {hub}:{name} ({modality})",
-            "Yield what matches the pattern, under the hub's own name",
+            f"lists {card.reference} ({card.modality}) for {hub}:{name} ({modality}). "
+            "Yield what matches the pattern, under the hub's own name.",
         )
     others = [card.reference for card in sample.hub.cards("no such thing*")]
-    demand(not others, sample.hub, f"lists {others} for 'no such thing*'", "Match the pattern")
+    demand(not others, f"lists {others} for 'no such thing*'. Match the pattern.")
 
 
-CHECKS: Final[tuple[Callable[[Sample], None], ...]] = (
-    is_made_without_settings,
-    features_are_pooled_rows,
-    stages_share_nothing_and_have_their_hash,
-    preprocessing_is_json,
-    architecture_rebuilds_the_network,
-    saved_weights_are_loaded_again,
-    random_weights_follow_the_seed,
-    weights_of_another_network_are_refused,
-    unknown_names_and_options_are_refused,
-    cards_load_and_match_the_pattern,
-)
+CHECKS: Final = checks_in(__name__)

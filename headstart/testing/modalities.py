@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
 
 from headstart.contracts import Check, Modality
-from headstart.testing.demands import constructor_only_stores, demand, instance, is_documented
+from headstart.testing.demands import checks_in, demand
+
+CONTRACT: Final = Modality
 
 
-def subject(part: Any, example: Any) -> Modality:
+def subject(modality: Modality, example: Any) -> Modality:
     """What the checks take."""
-    modality: Modality = instance("modalities", part, Modality)
     if example is not None:
         check = modality.check(example)
         demand(
             check.problem is None,
-            modality,
-            f"can't use the example: {check.problem}",
-            "Give the bytes of an item",
+            f"can't use the example: {check.problem}. Give the bytes of an item.",
         )
     return modality
 
@@ -32,29 +30,21 @@ def _anything() -> list[bytes]:
     return [b"", b"\0", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", "fünf Wörter".encode(), *words]
 
 
-def is_made_without_settings(modality: Modality) -> None:
-    """Documented, and its constructor only stores."""
-    is_documented(modality)
-    constructor_only_stores(modality)
-
-
 def says_which_files_and_columns_it_reads(modality: Modality) -> None:
     """Suffixes are lower case with their dot; columns are named once each."""
     wrong = sorted(s for s in modality.suffixes if not s.startswith(".") or s != s.lower())
-    demand(not wrong, modality, f"has the suffixes {wrong}", "Write them as '.wav'")
+    demand(not wrong, f"has the suffixes {wrong}. Write them as '.wav'.")
     columns = list(modality.columns)
     demand(
         columns and len(set(columns)) == len(columns),
-        modality,
-        f"has the columns {columns}",
-        "Name at least one, each once",
+        f"has the columns {columns}. Name at least one, each once.",
     )
 
 
 def empty_content_is_a_problem(modality: Modality) -> None:
     """No bytes are no item."""
     problem = modality.check(b"").problem
-    demand(problem, modality, "finds nothing wrong with no bytes at all", "Let check say so")
+    demand(problem, "finds nothing wrong with no bytes at all. Let check say so.")
 
 
 def checks_answer_whatever_the_bytes(modality: Modality) -> None:
@@ -66,26 +56,22 @@ def checks_answer_whatever_the_bytes(modality: Modality) -> None:
 def check_answers(modality: Modality, raw: bytes) -> None:
     """That of some bytes does."""
     check = modality.check(raw)
-    demand(isinstance(check, Check), modality, f"checks {raw[:9]!r} as {check!r}", "Answer a Check")
-    demand(check == modality.check(raw), modality, "checks alike bytes unlike", "Draw no numbers")
+    demand(isinstance(check, Check), f"checks {raw[:9]!r} as {check!r}. Answer a Check.")
+    demand(check == modality.check(raw), "checks alike bytes unlike. Draw no numbers.")
     usable = check.problem is None
     demand(
         usable or (check.problem and "\n" not in check.problem),
-        modality,
-        f"calls {raw[:9]!r} a problem without a line that says why",
-        "Say it in one line, or answer None",
+        f"calls {raw[:9]!r} a problem without a line that says why. "
+        "Say it in one line, or answer None.",
     )
     demand(
         usable or not (check.identity or check.sketch),
-        modality,
-        f"gives {raw[:9]!r} an identity, which it can't use",
-        "Leave identity and sketch empty where there is a problem",
+        f"gives {raw[:9]!r} an identity, which it can't use. "
+        "Leave identity and sketch empty where there is a problem.",
     )
     demand(
         check.sketch == "" or len(bytes.fromhex(check.sketch)) == 32,
-        modality,
-        f"has a sketch of {len(check.sketch)} digits",
-        "Write 256 bits as 64 hexadecimal digits",
+        f"has a sketch of {len(check.sketch)} digits. Write 256 bits as 64 hexadecimal digits.",
     )
 
 
@@ -95,9 +81,7 @@ def words_are_text_whatever_the_bytes(modality: Modality) -> None:
         words = modality.text(raw)
         demand(
             words is None or isinstance(words, str),
-            modality,
-            f"has {type(words).__name__} for the words of {raw[:9]!r}",
-            "Answer a string, or None",
+            f"has {type(words).__name__} for the words of {raw[:9]!r}. Answer a string, or None.",
         )
 
 
@@ -106,9 +90,8 @@ def content_in_a_manifest_is_text(modality: Modality) -> None:
     usable = modality.check("fünf Wörter, darunter ein 👍".encode()).problem is None
     demand(
         modality.inline == usable,
-        modality,
-        f"says inline = {modality.inline}, yet {'reads' if usable else 'refuses'} a sentence",
-        "Set inline where cells of a manifest hold the content itself",
+        f"says inline = {modality.inline}, yet {'reads' if usable else 'refuses'} a sentence. "
+        "Set inline where cells of a manifest hold the content itself.",
     )
 
 
@@ -116,19 +99,9 @@ def items_are_alike_unless_it_is_ragged(modality: Modality) -> None:
     """Items of a modality that is not ragged all have the size 1."""
     demand(
         modality.ragged or modality.size(object()) == 1,
-        modality,
-        "gives items a size and is not ragged",
-        "Set ragged",
+        "gives items a size and is not ragged. Set ragged.",
     )
-    demand(not modality.remarks([], {}), modality, "remarks on no items", "Answer nothing there")
+    demand(not modality.remarks([], {}), "remarks on no items. Answer nothing there.")
 
 
-CHECKS: Final[tuple[Callable[[Modality], None], ...]] = (
-    is_made_without_settings,
-    says_which_files_and_columns_it_reads,
-    empty_content_is_a_problem,
-    checks_answer_whatever_the_bytes,
-    words_are_text_whatever_the_bytes,
-    content_in_a_manifest_is_text,
-    items_are_alike_unless_it_is_ragged,
-)
+CHECKS: Final = checks_in(__name__)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,15 +12,11 @@ import numpy as np
 
 from headstart import catalog
 from headstart.contracts import Encoding, Targets
-from headstart.errors import ContractError, DataError
-from headstart.testing.demands import (
-    constructor_only_stores,
-    demand,
-    instance,
-    is_documented,
-    refused,
-)
+from headstart.data.sources import InlineSource, Item, Row
+from headstart.errors import DataError
+from headstart.testing.demands import checks_in, demand, is_json, refused
 
+CONTRACT: Final = Targets
 _TABLE: Final = Path("table.csv")
 CELLS: Final[dict[str, Sequence[Any]]] = {  # of a table that holds labels of the kind
     "classes": ("ant", "bee", "ant", "cat", "bee", "ant"),
@@ -29,22 +25,9 @@ CELLS: Final[dict[str, Sequence[Any]]] = {  # of a table that holds labels of th
 }
 
 
-@dataclass(frozen=True)
-class Cell:
-    """A cell of a table, and where it stands."""
-
-    value: Any
-    place: str = "table.csv line 2"
-
-
-@dataclass(frozen=True)
-class Labelled:
-    """An item with its label."""
-
-    id: str
-    label: str
-    split: str | None = "train"
-    identity: str = ""
+def cell(value: Any) -> Row:
+    """A row of a table that has this label."""
+    return Row("1", "table.csv line 2", value, "train", None)
 
 
 @dataclass(frozen=True)
@@ -54,56 +37,51 @@ class Sample:
     kind: Targets
     cells: Sequence[Any]
 
-    def items(self, cells: Sequence[Any]) -> list[Labelled]:
+    def items(self, cells: Sequence[Any]) -> list[Item]:
         """Different items with these labels, those that are missing left out."""
-        labels = (self.kind.read(Cell(cell)) for cell in cells)
+        labels = enumerate(self.kind.read(cell(each)) for each in cells)
+        source = InlineSource(b"")
         return [
-            Labelled(str(place), label, identity=f"{place:02x}")
-            for place, label in enumerate(labels)
+            Item(f"{n}", label, "train", source, identity=f"{n:02x}")
+            for n, label in labels
             if label is not None
         ]
 
-    def named(self) -> tuple[list[Labelled], tuple[str, ...]]:
+    def named(self) -> tuple[list[Item], tuple[str, ...]]:
         """The items, and what their labels speak of."""
         items = self.items(self.cells)
         return items, self.kind.names(_TABLE, items, ("label",))
 
 
-def subject(part: Any, example: Any) -> Sample:
+def subject(kind: Targets, example: Any) -> Sample:
     """What the checks take. Raises ContractError for a kind that needs an example."""
-    kind: Targets = instance("targets", part, Targets)
-    if example is None and kind.name not in CELLS:
-        raise ContractError(
-            f"{type(kind).__name__} reads {kind.name!r}, of which no cells are known. "
-            "Give example=[…], cells of a table that are not all the same."
-        )
+    demand(
+        example is not None or kind.name in CELLS,
+        f"reads {kind.name!r}, of which no cells are known. "
+        "Give example=[…], cells of a table that are not all the same.",
+    )
     return Sample(kind, CELLS[kind.name] if example is None else list(example))
 
 
-def is_documented_and_named(sample: Sample) -> None:
+def is_named(sample: Sample) -> None:
     """It has a name, and words for one of its names and several."""
     kind = sample.kind
-    is_documented(kind)
-    constructor_only_stores(kind)
-    demand(kind.name, kind, "has no name", "Set name as Task.kind calls it")
+    demand(kind.name, "has no name. Set name as Task.kind calls it.")
     demand(
         len(kind.words) == 2 and all(kind.words),
-        kind,
-        f"has the words {kind.words}",
-        "Say what one of its names is called, and several",
+        f"has the words {kind.words}. Say what one of its names is called, and several.",
     )
 
 
 def labels_are_strings_equal_where_they_are_equal(sample: Sample) -> None:
     """A cell is read alike each time; no value is no label."""
     kind = sample.kind
-    demand(kind.read(Cell(None)) is None, kind, "reads a label from an empty cell", "Answer None")
-    labels = [[kind.read(Cell(cell)) for cell in sample.cells] for _ in range(2)]
+    demand(kind.read(cell(None)) is None, "reads a label from an empty cell. Answer None.")
+    labels = [[kind.read(cell(each)) for each in sample.cells] for _ in range(2)]
     demand(
         labels[0] == labels[1] and all(each is None or isinstance(each, str) for each in labels[0]),
-        kind,
-        f"reads labels that are no strings, or others each time: {labels[0]}",
-        "Answer equal strings for equal labels",
+        f"reads labels that are no strings, or others each time: {labels[0]}. "
+        "Answer equal strings for equal labels.",
     )
 
 
@@ -113,7 +91,7 @@ def encoded_targets_have_one_row_an_item(sample: Sample) -> None:
     items, names = sample.named()
     kind.recognise(_TABLE, items, names)
     rows = kind.encode([item.label for item in items], names)
-    demand(len(rows) == len(items), kind, f"encodes {len(items)} as {len(rows)}", "One row each")
+    demand(len(rows) == len(items), f"encodes {len(items)} as {len(rows)}. One row each.")
     expected = {
         Encoding.INDEX: (np.int64, (len(items),)),
         Encoding.MARKS: (np.float32, (len(items), len(names))),
@@ -123,26 +101,16 @@ def encoded_targets_have_one_row_an_item(sample: Sample) -> None:
         dtype, shape = expected[kind.encoding]
         demand(
             rows.dtype == np.dtype(dtype) and rows.shape == shape,
-            kind,
-            f"encodes {rows.dtype} of shape {rows.shape}",
-            f"Answer {np.dtype(dtype)} of shape {shape}, or set encoding",
+            f"encodes {rows.dtype} of shape {rows.shape}. "
+            f"Answer {np.dtype(dtype)} of shape {shape}, or set encoding.",
         )
     labels = [item.label for item in items]
-    mixed = next(
-        (
-            (labels[a], labels[b])
-            for a in range(len(rows))
-            for b in range(a)
-            if (labels[a] == labels[b]) != np.array_equal(rows[a], rows[b])
-        ),
-        None,
-    )
-    demand(
-        mixed is None,
-        kind,
-        f"encodes {' and '.join(map(repr, mixed or ()))} without regard to whether they are equal",
-        "Encode labels alike exactly where they are equal",
-    )
+    for (one, row), (other, target) in combinations(zip(labels, rows, strict=True), 2):
+        demand(
+            (one == other) == np.array_equal(row, target),
+            f"encodes {one!r} and {other!r} without regard to whether they are equal. "
+            "Encode labels alike exactly where they are equal.",
+        )
 
 
 def counts_and_sentences_fit_the_items(sample: Sample) -> None:
@@ -152,25 +120,21 @@ def counts_and_sentences_fit_the_items(sample: Sample) -> None:
     once, twice = kind.count(items, names), kind.count([*items, *items], names)
     demand(
         twice == {key: 2 * count for key, count in once.items()},
-        kind,
-        f"counts {once} of some items and {twice} of twice as many",
-        "Count each item",
+        f"counts {once} of some items and {twice} of twice as many. Count each item.",
     )
     sentences = [kind.heading(names), kind.spread(items, names)]
     sentences += kind.warnings({"train": items}, names)
     demand(
         sentences[0] and all("\n" not in each for each in sentences),
-        kind,
-        "says nothing in its heading, or more than a line",
-        "Say it in one line",
+        "says nothing in its heading, or more than a line. Say it in one line.",
     )
 
 
 def one_label_for_all_is_refused(sample: Sample) -> None:
     """There is nothing to learn from it."""
-    cell = next(cell for cell in sample.cells if sample.kind.read(Cell(cell)) is not None)
-    same = sample.items([cell] * 4)
-    with refused(sample.kind, "one label for every item", DataError, "table.csv has "):
+    label = next(each for each in sample.cells if sample.kind.read(cell(each)) is not None)
+    same = sample.items([label] * 4)
+    with refused("one label for every item", DataError, "table.csv has "):
         sample.kind.demand_variety(_TABLE, same, ("label",))
 
 
@@ -180,23 +144,12 @@ def task_settings_are_json(sample: Sample) -> None:
     items, names = sample.named()
     targets = kind.encode([item.label for item in items], names)
     settings = kind.task_settings(targets, len(names), True)
-    try:
-        json.dumps(settings)
-    except (TypeError, ValueError):
-        demand(
-            False, kind, f"has task settings that JSON can't hold: {settings}", "Make them plain"
-        )
+    sentence = f"has task settings that JSON can't hold: {settings}. Make them plain."
+    demand(is_json(settings, exactly=False), sentence)
     for task in catalog.names("tasks"):
         if catalog.part("tasks", task).kind == kind.name:
             unknown = sorted(settings.keys() - catalog.task_settings(task, settings).keys())
-            demand(not unknown, kind, f"offers {unknown}, which {task} does not take", "Leave it")
+            demand(not unknown, f"offers {unknown}, which {task} does not take. Leave it.")
 
 
-CHECKS: Final[tuple[Callable[[Sample], None], ...]] = (
-    is_documented_and_named,
-    labels_are_strings_equal_where_they_are_equal,
-    encoded_targets_have_one_row_an_item,
-    counts_and_sentences_fit_the_items,
-    one_label_for_all_is_refused,
-    task_settings_are_json,
-)
+CHECKS: Final = checks_in(__name__)

@@ -111,12 +111,12 @@ def _vote(directions: Array, rows: slice, codes: Array, count: int) -> Array:
     return np.asarray(weights @ codes / weights.sum(axis=1, keepdims=True))
 
 
-def _residuals(sample: Sample, wanted: Array, strength: float) -> Array:
+def _residuals(sample: Sample, codes: Array, strength: float) -> Array:
     """What is left of centred codes when each item is predicted without itself."""
     left, lengths = sample.axes
     squares = lengths**2
-    kept = squares / (squares + strength * len(sample))
-    rest = wanted - left @ (kept[:, None] * (left.T @ wanted))
+    shrinkage = squares / (squares + strength * len(sample))
+    rest = codes - left @ (shrinkage[:, None] * (left.T @ codes))
     # one minus the leverage, summed from parts that are never negative
     unseen = np.maximum(1 - 1 / len(sample) - (left**2).sum(axis=1), 0)
-    return np.asarray(rest / (unseen + left**2 @ (1 - kept))[:, None])
+    return np.asarray(rest / (unseen + left**2 @ (1 - shrinkage))[:, None])

@@ -55,12 +55,12 @@ def remember(records: Iterable[Past]) -> None:
     with suppress(OSError):
         file().parent.mkdir(parents=True, exist_ok=True)
         with FileLock(file().with_name("lock"), timeout=_PATIENCE):
-            kept: dict[tuple[str, ...], Past] = {}
+            latest: dict[tuple[str, ...], Past] = {}
             for record in (*_read(), *new):
                 question = (record.data, record.task, record.metric, record.backbone)
-                kept.pop(question, None)  # so that it stands last, among the newest
-                kept[question] = record
-            lines = [json.dumps(asdict(record)) + "\n" for record in list(kept.values())[-MOST:]]
+                latest.pop(question, None)  # so that it stands last, among the newest
+                latest[question] = record
+            lines = [json.dumps(asdict(record)) + "\n" for record in list(latest.values())[-MOST:]]
             write_whole(file(), "".join(lines))
 
 
@@ -92,16 +92,16 @@ def _read() -> list[Past]:
 def _record(line: bytes) -> Past | None:
     """What a line says, or None where it is damaged."""
     try:
-        found = json.loads(line)
+        content = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(found, dict):
+    if not isinstance(content, dict):
         return None
-    told: dict[str, Any] = {name: found.get(name) for name in (*_TEXTS, *_NUMBERS)}
-    right = all(isinstance(told[name], str) for name in _TEXTS)
-    if not right or not all(_is_finite(told[name]) for name in _NUMBERS):
+    fields: dict[str, Any] = {name: content.get(name) for name in (*_TEXTS, *_NUMBERS)}
+    right = all(isinstance(fields[name], str) for name in _TEXTS)
+    if not right or not all(_is_finite(fields[name]) for name in _NUMBERS):
         return None
-    return Past(**told | {name: float(told[name]) for name in _NUMBERS})
+    return Past(**fields | {name: float(fields[name]) for name in _NUMBERS})
 
 
 def _is_finite(value: object) -> bool:

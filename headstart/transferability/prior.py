@@ -19,7 +19,7 @@ _LEVEL = 0.05  # points; a smaller lead is printed as none
 
 
 @dataclass(frozen=True)
-class Known:
+class Facts:
     """What a hub tells of a candidate without running it.
 
     `weights` is their hash, `accuracy` the published top-1 on ImageNet-1k in percent, `stages` the
@@ -45,14 +45,14 @@ class Prior:
     reasons: tuple[str, ...]
 
 
-def prior(known: Sequence[Known], past: Sequence[Past]) -> list[Prior]:
+def prior(candidates: Sequence[Facts], past: Sequence[Past]) -> list[Prior]:
     """Value candidates of one modality, best first, whatever the order they are given in.
 
     The value begins with the published accuracy. Better ImageNet models transfer better (Kornblith,
     Shlens and Le 2019), and a ranking by accuracy alone is hard to beat. Where none is published it
     is estimated: 79.4 + 6.9 log10(parameters / 20M) + 0.9 (year - 2020), and at least 40. That is
     the least-squares line, rounded, through the weights of a million parameters or more in the
-    table of `headstart.hubs.timm.published` (182 of them; half of the errors are below 2 points,
+    table of `headstart.hubs.timm.listing` (182 of them; half of the errors are below 2 points,
     left out one at a time). Size or year, where not known, count as 20M and 2020. Encoders of
     texts have no such accuracy: for them the number only orders.
 
@@ -65,49 +65,49 @@ def prior(known: Sequence[Known], past: Sequence[Past]) -> list[Prior]:
     is shrunk by n / (n + 2). Random weights are worth 0, and trained ones at least 1.
     """
     leads = _leads(past)
-    found = [_valued(each, leads.get(each.weights, [])) for each in known]
-    return sorted(found, key=lambda each: (-each.value, each.reference, each.reasons))
+    priors = [_valued(each, leads.get(each.weights, [])) for each in candidates]
+    return sorted(priors, key=lambda each: (-each.value, each.reference, each.reasons))
 
 
-def _valued(known: Known, leads: Sequence[float]) -> Prior:
-    if not known.pretrained:
-        return Prior(known.reference, 0.0, ("random weights", *_facts(known)))
-    value, reasons = _at_first(known)
-    if known.trained_on:
-        reasons += (f"trained on {known.trained_on}",)
-    reasons += _facts(known)
+def _valued(candidate: Facts, leads: Sequence[float]) -> Prior:
+    if not candidate.pretrained:
+        return Prior(candidate.reference, 0.0, ("random weights", *_facts(candidate)))
+    value, reasons = _at_first(candidate)
+    if candidate.trained_on:
+        reasons += (f"trained on {candidate.trained_on}",)
+    reasons += _facts(candidate)
     if leads:
         value += fmean(leads) * len(leads) / (len(leads) + _DOUBT)
         reasons += (_told(fmean(leads), len(leads)),)
-    return Prior(known.reference, max(value, LEAST_TRAINED), reasons)
+    return Prior(candidate.reference, max(value, LEAST_TRAINED), reasons)
 
 
-def _at_first(known: Known) -> tuple[float, tuple[str, ...]]:
+def _at_first(candidate: Facts) -> tuple[float, tuple[str, ...]]:
     """The value without past runs, and what it comes from."""
-    if known.accuracy is not None and math.isfinite(known.accuracy):
-        return known.accuracy, (f"{known.accuracy:.1f} % top-1 on ImageNet-1k (published)",)
-    if known.stages == TABLE:
+    if candidate.accuracy is not None and math.isfinite(candidate.accuracy):
+        return candidate.accuracy, (f"{candidate.accuracy:.1f} % top-1 on ImageNet-1k (published)",)
+    if candidate.stages == TABLE:
         return LEAST, ("a table of vectors, whose size says little",)
     value = CENTRE
-    if known.parameters:
-        value += SIZE * math.log10(known.parameters / 2e7)
-    if known.year is not None:
-        value += YEAR * (known.year - 2020)
-    return max(value, LEAST), (f"no published accuracy; {_judged(known)}",)
+    if candidate.parameters:
+        value += SIZE * math.log10(candidate.parameters / 2e7)
+    if candidate.year is not None:
+        value += YEAR * (candidate.year - 2020)
+    return max(value, LEAST), (f"no published accuracy; {_judged(candidate)}",)
 
 
-def _judged(known: Known) -> str:
-    if known.parameters and known.year is not None:
+def _judged(candidate: Facts) -> str:
+    if candidate.parameters and candidate.year is not None:
         return "estimated from its size and year"
-    if known.parameters or known.year is not None:
-        return f"judged by its {'size' if known.parameters else 'year'}"
+    if candidate.parameters or candidate.year is not None:
+        return f"judged by its {'size' if candidate.parameters else 'year'}"
     return "nothing to judge it by"
 
 
-def _facts(known: Known) -> tuple[str, ...]:
-    size = known.parameters
+def _facts(candidate: Facts) -> tuple[str, ...]:
+    size = candidate.parameters
     facts = [] if size is None else [f"{_readable(size)} parameters"]
-    return (*facts, *([] if known.year is None else [str(known.year)]))
+    return (*facts, *([] if candidate.year is None else [str(candidate.year)]))
 
 
 def _readable(count: int) -> str:
@@ -131,8 +131,8 @@ def _leads(past: Sequence[Past]) -> Mapping[str, Sequence[float]]:
             scores[each.data, each.task, each.metric][each.weights].append(score)
     leads: defaultdict[str, defaultdict[str, list[float]]]
     leads = defaultdict(lambda: defaultdict(list))
-    for (data, _, _), found in scores.items():
-        means = {weights: fmean(several) for weights, several in found.items()}
+    for (data, _, _), by_weights in scores.items():
+        means = {weights: fmean(several) for weights, several in by_weights.items()}
         for weights, mean in means.items():
             others = [other for name, other in means.items() if name != weights]
             if others:

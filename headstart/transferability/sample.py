@@ -92,8 +92,8 @@ class Sample:
         where all items have the same features. The squared values sum to N.
         """
         left, lengths, _ = np.linalg.svd(self.centred, full_matrices=False)
-        kept = lengths > _RANK * lengths.max(initial=0.0)
-        return left[:, kept], lengths[kept]
+        significant = lengths > _RANK * lengths.max(initial=0.0)
+        return left[:, significant], lengths[significant]
 
 
 def _standardised(numbers: Array) -> Array:

@@ -16,4 +16,4 @@ from headstart.testing.heads import CHECKS, subject
 def test_it_keeps_its_contract(check: Callable[[HeadFitter], None], name: str) -> None:
     if name == "xgboost":
         pytest.importorskip("xgboost")
-    check(subject(name, None))
+    check(subject(catalog.head(name), None))

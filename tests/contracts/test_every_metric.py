@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,41 +14,18 @@ from sklearn import metrics as sk
 
 from headstart import catalog
 from headstart.contracts import Mean, Metric
-from headstart.contracts.metric import CLASSES, LABEL_SETS, NUMBERS
+from headstart.contracts.metric import CLASSES
 from headstart.evidence.intervals import average, bootstrap
 from headstart.evidence.resampling import Resampling
+from headstart.testing.metrics import CHECKS, Answers, Sample, subject
 
-Arrays = tuple[np.ndarray, np.ndarray]
+drawn = Answers.drawn
 CASES = [
     (name, kind)
     for name in sorted(catalog.METRICS)
     for kind in sorted(catalog.metric_named(name).kinds)
 ]
 every_case = pytest.mark.parametrize(("name", "kind"), CASES)
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """Predictions and targets of a kind, better than chance and with ties."""
-
-    predictions: np.ndarray
-    targets: np.ndarray
-
-    def at(self, places: np.ndarray) -> Arrays:
-        return self.predictions[places], self.targets[places]
-
-
-def drawn(kind: str, seed: int, count: int = 60, labels: int = 3) -> Drawn:
-    rng = np.random.default_rng(seed)
-    if kind == NUMBERS:
-        targets = rng.normal(20, 5, (count, 2)).round(1)
-        return Drawn((targets + rng.normal(0, 3, targets.shape)).round(1), targets)
-    if kind == LABEL_SETS:
-        sets = (rng.random((count, labels)) < 0.4).astype(np.float32)
-        return Drawn((0.5 * sets + 0.6 * rng.random(sets.shape)).clip(0, 1).round(2), sets)
-    classes = rng.permutation(np.arange(count) % labels)
-    odds = np.exp(np.eye(labels)[classes] + rng.normal(0, 1, (count, labels)).round(1))
-    return Drawn(odds / odds.sum(axis=1, keepdims=True), classes)
 
 
 def expected(name: str, kind: str, predictions: np.ndarray, targets: np.ndarray) -> float:
@@ -99,6 +75,17 @@ def _spearman(one: np.ndarray, other: np.ndarray) -> float:
     return float(spearmanr(one, other).statistic)
 
 
+def at(items: Answers, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Predictions and targets of some of the items, perhaps several times."""
+    return items.predictions[places], items.targets[places]
+
+
+@pytest.mark.parametrize("name", sorted(catalog.names("metrics")))
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_it_keeps_its_contract(check: Callable[[Sample], None], name: str) -> None:
+    check(subject(catalog.metric_named(name), None))
+
+
 @pytest.mark.parametrize("name", sorted(catalog.names("metrics")))
 def test_it_is_documented_and_says_what_it_judges(name: str) -> None:
     metric = catalog.metric_named(name)
@@ -127,7 +114,7 @@ def test_a_resample_is_worth_what_its_items_are(name: str, kind: str, seed: int)
     places = np.random.default_rng(seed).integers(0, count, (4, count))
     weights = np.stack([np.bincount(row, minlength=count) for row in places])
     found = metric.resamples(items.predictions, items.targets, weights)
-    assert found == pytest.approx([metric.of(*items.at(row)) for row in places], abs=1e-9)
+    assert found == pytest.approx([metric.of(*at(items, row)) for row in places], abs=1e-9)
 
 
 @every_case
@@ -142,17 +129,16 @@ def test_scores_mean_the_value_whatever_the_order(name: str, kind: str, seed: in
     assert sign * scores.mean() == pytest.approx(value, abs=1e-9)
     assert metric.bounds[0] <= value <= metric.bounds[1]
     turned = np.random.default_rng(seed).permutation(len(scores))
-    assert metric.scores(*items.at(turned)) == pytest.approx(scores[turned], abs=1e-9)
-    assert metric.of(*items.at(turned)) == pytest.approx(value, abs=1e-9)
+    assert metric.scores(*at(items, turned)) == pytest.approx(scores[turned], abs=1e-9)
+    assert metric.of(*at(items, turned)) == pytest.approx(value, abs=1e-9)
 
 
 @every_case
 def test_perfect_answers_are_worth_the_best_and_are_better(name: str, kind: str) -> None:
     metric, items = catalog.metric_named(name), drawn(kind, 3)
-    right = np.eye(3)[items.targets] if kind == CLASSES else items.targets.astype(np.float64)
     best = metric.bounds[0 if metric.less_is_better else 1]
-    assert metric.of(right, items.targets) == pytest.approx(best, abs=1e-9)
-    better = metric.scores(right, items.targets).mean()
+    assert metric.of(items.right, items.targets) == pytest.approx(best, abs=1e-9)
+    better = metric.scores(items.right, items.targets).mean()
     assert better > metric.scores(items.predictions, items.targets).mean()
 
 
@@ -194,7 +180,7 @@ def test_an_interval_holds_the_value_and_its_gain_is_paired(name: str, kind: str
 def test_families_of_items_widen_an_interval() -> None:
     metric, items = catalog.metric_named("auroc"), drawn(CLASSES, 5, count=100)
     twice = np.concatenate([np.arange(100), np.arange(100)])
-    copies = Drawn(*items.at(twice))
+    copies = Answers(*at(items, twice), items.right[twice])
     widths = []
     for clusters in (None, twice):
         found = Resampling(metric, copies.targets, clusters=clusters).interval(copies.predictions)
@@ -220,7 +206,7 @@ def test_items_that_cannot_tell_are_worth_what_chance_is() -> None:
     for name in sorted(catalog.METRICS):
         metric = catalog.metric_named(name)
         for kind in metric.kinds:
-            none = drawn(kind, 0).at(np.arange(0))
+            none = at(drawn(kind, 0), np.arange(0))
             assert metric.scores(*none).shape == (0,), (name, kind)
 
 

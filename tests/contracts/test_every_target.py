@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 
 from headstart import catalog
 from headstart.contracts import Encoding, Targets
+from headstart.data import Item
 from headstart.data.targets import kind_named, known_kind
 from headstart.errors import DataError, UnknownNameError
-from headstart.testing.targets import CHECKS, Cell, Labelled, Sample, subject
+from headstart.testing.targets import CHECKS, Sample, cell, subject
 
 NAMES = sorted(catalog.names("targets"))
 every_kind = pytest.mark.parametrize("name", NAMES)
@@ -30,7 +31,7 @@ CELLS: dict[str, st.SearchStrategy[Any]] = {  # what a table may hold for each o
 }
 
 
-def items(kind: Targets, cells: list[Any]) -> list[Labelled]:
+def items(kind: Targets, cells: list[Any]) -> list[Item]:
     """Different items with these labels, those that are missing left out."""
     return Sample(kind, cells).items(cells)
 
@@ -40,7 +41,7 @@ def tables(draw: st.DrawFn, name: str) -> list[Any]:
     """Cells of a kind that are not all the same label."""
     kind = catalog.targets(name)
     cells = draw(st.lists(CELLS[name], min_size=2, max_size=12))
-    if len({kind.read(Cell(cell)) for cell in cells}) < 2:
+    if len({kind.read(cell(each)) for each in cells}) < 2:
         cells += [["other", "label"]] if name == "label sets" else ["7e7", "8e8"]
     return cells
 
@@ -57,7 +58,7 @@ def again(kind: Targets, row: Any, names: tuple[str, ...]) -> Any:
 @every_kind
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_it_keeps_its_contract(check: Callable[[Sample], None], name: str) -> None:
-    check(subject(name, None))
+    check(subject(catalog.targets(name), None))
 
 
 @every_kind
@@ -82,7 +83,7 @@ def test_what_is_read_is_encoded_and_says_the_same_label(name: str, data: st.Dat
         assert rows.dtype == np.int64 and rows.shape == (len(own),)
     else:
         assert rows.dtype == np.float32 and rows.shape == (len(own), len(names))
-    labels = [kind.read(Cell(again(kind, row, names))) for row in rows]
+    labels = [kind.read(cell(again(kind, row, names))) for row in rows]
     np.testing.assert_array_equal(kind.encode([str(each) for each in labels], names), rows)
     if kind.encoding is not Encoding.AMOUNTS:  # which float32 rounds
         assert labels == [item.label for item in own]
@@ -107,9 +108,9 @@ def test_counts_strata_and_sentences_fit_the_items(name: str, data: st.DataObjec
 @every_kind
 def test_no_value_is_no_label_and_one_label_for_all_is_refused(name: str) -> None:
     kind = catalog.targets(name)
-    assert kind.read(Cell(None)) is None
-    cell: Any = {"label sets": ["a"], "numbers": 1.5}.get(name, "a")
-    same = items(kind, [cell] * 4)
+    assert kind.read(cell(None)) is None
+    label: Any = {"label sets": ["a"], "numbers": 1.5}.get(name, "a")
+    same = items(kind, [label] * 4)
     with pytest.raises(DataError, match=r"table\.csv has .*\. Give "):
         kind.names(HERE, same, ("label",))
     with pytest.raises(DataError, match=r"table\.csv has "):
@@ -119,9 +120,9 @@ def test_no_value_is_no_label_and_one_label_for_all_is_refused(name: str) -> Non
 @every_kind
 def test_a_stranger_to_the_model_is_refused(name: str) -> None:
     kind = catalog.targets(name)
-    cell: Any = {"label sets": ["a", "c"], "numbers": [1.0, 2.0]}.get(name, "c")
+    label: Any = {"label sets": ["a", "c"], "numbers": [1.0, 2.0]}.get(name, "c")
     with pytest.raises(DataError, match=r"table\.csv has "):
-        kind.recognise(HERE, items(kind, [cell]), ("b",))
+        kind.recognise(HERE, items(kind, [label]), ("b",))
 
 
 @every_kind

@@ -26,7 +26,7 @@ finite = st.floats(-50, 50, width=32)
 
 def sample(name: str) -> Sample:
     """What the checks take."""
-    return subject(name, None)
+    return subject(catalog.task(name), None)
 
 
 @st.composite

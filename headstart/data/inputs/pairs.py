@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from headstart.data.inputs.datasets import INPUT, TARGET
-from headstart.data.inputs.frames import column_of, name_of, row_names, table_of
+from headstart.data.inputs.frames import INPUT, TARGET, column_of, name_of, row_names, table_of
+from headstart.data.inputs.pictures import is_tensor
 from headstart.data.inputs.tables import Table
-from headstart.data.inputs.tensors import is_tensor
 from headstart.errors import DataError
 
 NAME = Path("(X, y)")
@@ -84,23 +83,23 @@ def _targets(targets: Any) -> dict[str, Sequence[Any]]:
     return {name_of(targets) or TARGET: _listed(array, "y")}
 
 
-def _listed(given: Any, what: str) -> Sequence[Any]:
+def _listed(values: Any, what: str) -> Sequence[Any]:
     """The elements of a collection. Raises DataError for what is one thing, or has no order."""
-    column = column_of(given)
+    column = column_of(values)
     if column is not None:
         return column
-    scalar = isinstance(given, np.ndarray) and given.ndim == 0
-    if isinstance(given, _SINGLE) or scalar or not (is_tensor(given) or _is_iterable(given)):
+    scalar = isinstance(values, np.ndarray) and values.ndim == 0
+    if isinstance(values, _SINGLE) or scalar or not (is_tensor(values) or _is_iterable(values)):
         raise DataError(
-            f"{what} of (X, y) is of type {type(given).__name__}, which is no list of items. "
+            f"{what} of (X, y) is of type {type(values).__name__}, which is no list of items. "
             "Give a list, an array or a column."
         )
-    return list(given)
+    return list(values)
 
 
-def _is_iterable(given: Any) -> bool:
+def _is_iterable(values: Any) -> bool:
     try:
-        iter(given)
+        iter(values)
     except TypeError:
         return False
     return True
@@ -110,3 +109,24 @@ def _is_pair(cell: Any) -> bool:
     return (
         isinstance(cell, tuple | list) and len(cell) == 2 and all(isinstance(t, str) for t in cell)
     )
+
+
+def inputs_alone(values: Any) -> Any:
+    """X of a pair `(X, y)` of as many inputs and targets; all else as it is."""
+    if not isinstance(values, tuple) or len(values) != 2:
+        return values
+    inputs, targets = values
+    several = _are_several(inputs) and isinstance(targets, Sequence | np.ndarray)
+    return inputs if several and len(inputs) == len(targets) and _are_labels(targets) else values
+
+
+def _are_several(inputs: Any) -> bool:
+    if isinstance(inputs, np.ndarray):
+        return inputs.dtype.kind in "OUS" or inputs.ndim == 4
+    return isinstance(inputs, list) or (is_tensor(inputs) and inputs.ndim == 4)
+
+
+def _are_labels(targets: Any) -> bool:
+    if isinstance(targets, np.ndarray):
+        return targets.ndim in (1, 2)
+    return isinstance(targets, list | tuple)

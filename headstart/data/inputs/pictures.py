@@ -1,9 +1,11 @@
-"""Pictures that lie in memory, as the bytes of a file, so that they are read as files are."""
+"""Pictures and arrays in memory; pictures as the bytes of a file, as which they are read."""
 
 from __future__ import annotations
 
 import io
+import sys
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -78,3 +80,24 @@ def _bytes(pixels: np.ndarray, place: str) -> np.ndarray:
         f"{place.capitalize()} is an array of {pixels.dtype} {pixels.shape}, which is no picture. "
         "Give uint8, or fractions from 0 to 1."
     )
+
+
+def as_array(data: Any) -> np.ndarray | None:
+    """An array as it is, a tensor of torch with its channels last; None for all else.
+
+    A tensor's channels are its first of three axes, as torch has them, unless only the last can be.
+    """
+    if isinstance(data, np.ndarray):
+        return data
+    if not is_tensor(data):
+        return None
+    array: np.ndarray = data.detach().cpu().numpy()
+    if array.ndim not in (3, 4) or array.shape[-3] not in _CHANNELS:
+        return array
+    return np.moveaxis(array, -3, -1)
+
+
+def is_tensor(data: Any) -> bool:
+    """Whether a thing is a tensor of torch."""
+    torch = sys.modules.get("torch")  # what is not imported made nothing
+    return torch is not None and isinstance(data, torch.Tensor)

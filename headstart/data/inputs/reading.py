@@ -13,15 +13,14 @@ import numpy as np
 from PIL import Image
 
 from headstart.contracts import Modality
-from headstart.data import manifests
 from headstart.data.inputs.frames import column_of, row_of, table_of
-from headstart.data.inputs.interface import NO_CONTENT, Input, of_texts
-from headstart.data.inputs.pictures import encoded, pictures_of
+from headstart.data.inputs.pairs import inputs_alone
+from headstart.data.inputs.pictures import as_array, encoded, pictures_of
 from headstart.data.inputs.tables import manifest_inputs
-from headstart.data.inputs.tensors import as_array, inputs_alone
 from headstart.data.items import find_inputs
 from headstart.data.schema import GUESSED, Schema
-from headstart.data.sources import FileSource, InlineSource
+from headstart.data.sources import NO_CONTENT, FileSource, InlineSource, Input, of_texts
+from headstart.data.tables import SUFFIXES
 from headstart.errors import DataError
 
 _NO_ITEM = frozenset(  # suffixes of tables and archives: their content is no single item
@@ -30,7 +29,7 @@ _NO_ITEM = frozenset(  # suffixes of tables and archives: their content is no si
 )
 
 
-def inputs_of(given: Any, modality: Modality, schema: Schema = GUESSED) -> Iterator[Input]:
+def inputs_of(data: Any, modality: Modality, schema: Schema = GUESSED) -> Iterator[Input]:
     """What is to be answered about, one after the other, each read when its turn comes.
 
     `given` is one of these, or a list, tuple, array or iterator of them: a file, a folder of files
@@ -45,16 +44,16 @@ def inputs_of(given: Any, modality: Modality, schema: Schema = GUESSED) -> Itera
     these, and for a string that may be meant as a text or as a manifest.
     """
     reader = InputReader(modality, schema)
-    given = inputs_alone(given)
+    data = inputs_alone(data)
     if modality.inline:
-        _demand_no_manifest(given)
-    alone = reader.of(given, "the input")
+        _demand_no_manifest(data)
+    alone = reader.of(data, "the input")
     if alone is not None:
         return alone
-    if isinstance(given, Set) or not isinstance(given, Iterable):
-        raise reader.refusal(given, "the input")
+    if isinstance(data, Set) or not isinstance(data, Iterable):
+        raise reader.refusal(data, "the input")
     return chain.from_iterable(
-        reader.demanded(each, f"item {place}") for place, each in enumerate(given)
+        reader.demanded(each, f"item {place}") for place, each in enumerate(data)
     )
 
 
@@ -66,31 +65,31 @@ class InputReader:
     modality: Modality
     schema: Schema
 
-    def demanded(self, given: Any, place: str) -> Iterator[Input]:
+    def demanded(self, data: Any, place: str) -> Iterator[Input]:
         """The inputs of one element of several. Raises DataError for what is none."""
         before = self.schema.before.content if self.schema.before else ()
         width = len(self.schema.content or before)
-        pair = isinstance(given, tuple | list) and len(given) == width > 1
-        if pair and all(isinstance(part, str) for part in given):
-            return iter([of_texts(given)])
-        found = self.of(given, place)
-        if found is None:
-            raise self.refusal(given, place)
-        return found
+        pair = isinstance(data, tuple | list) and len(data) == width > 1
+        if pair and all(isinstance(part, str) for part in data):
+            return iter([of_texts(data)])
+        inputs = self.of(data, place)
+        if inputs is None:
+            raise self.refusal(data, place)
+        return inputs
 
-    def of(self, given: Any, place: str) -> Iterator[Input] | None:
+    def of(self, data: Any, place: str) -> Iterator[Input] | None:
         """The inputs that a thing stands for by itself; None where it is not known."""
-        if isinstance(given, Input):
-            return iter([given])
-        if isinstance(given, str) and self.modality.inline:
-            return iter([of_texts([given])])
-        if isinstance(given, str | os.PathLike):
-            return self._named(os.fsdecode(given))
-        array = as_array(given)
+        if isinstance(data, Input):
+            return iter([data])
+        if isinstance(data, str) and self.modality.inline:
+            return iter([of_texts([data])])
+        if isinstance(data, str | os.PathLike):
+            return self._named(os.fsdecode(data))
+        array = as_array(data)
         if array is not None:
             return self._array(array, place)
-        content = self._content(given, place)
-        return iter([content]) if content is not None else self._table(given)
+        content = self._content(data, place)
+        return iter([content]) if content is not None else self._table(data)
 
     def _named(self, name: str) -> Iterator[Input]:
         """A file, those in a folder, or the rows of a manifest."""
@@ -104,36 +103,36 @@ class InputReader:
         if path.is_dir():
             return (Input(str(p), FileSource(p)) for p in find_inputs([path], self.modality))
         suffix = path.suffix.lower()
-        if suffix in manifests.SUFFIXES:
+        if suffix in SUFFIXES:
             return manifest_inputs(path, self.modality, self.schema)
         if suffix in _NO_ITEM:
             raise DataError(
                 f"{path} is a table or an archive that can't be read here. Give a file, a folder, "
-                f"or a manifest ({', '.join(sorted(manifests.SUFFIXES))})."
+                f"or a manifest ({', '.join(sorted(SUFFIXES))})."
             )
         return iter([Input(str(path), FileSource(path))])
 
-    def _array(self, given: np.ndarray, place: str) -> Iterator[Input]:
-        if given.dtype.kind in "OUS":
-            column = given.ndim == 0 or given.shape[1:] == (1,)
-            values = (given.reshape(-1) if column else given).tolist()
+    def _array(self, data: np.ndarray, place: str) -> Iterator[Input]:
+        if data.dtype.kind in "OUS":
+            column = data.ndim == 0 or data.shape[1:] == (1,)
+            values = (data.reshape(-1) if column else data).tolist()
             return chain.from_iterable(
                 self.demanded(value, f"item {number}") for number, value in enumerate(values)
             )
         if self.modality.inline:
-            raise self.refusal(given, place)
-        return (self._picture(name, picture) for name, picture in pictures_of(given, place))
+            raise self.refusal(data, place)
+        return (self._picture(name, picture) for name, picture in pictures_of(data, place))
 
-    def _content(self, given: Any, place: str) -> Input | None:
+    def _content(self, data: Any, place: str) -> Input | None:
         """What holds the content of one item itself."""
-        if isinstance(given, bytes | bytearray | memoryview):
-            raw = bytes(given)
+        if isinstance(data, bytes | bytearray | memoryview):
+            raw = bytes(data)
             name = raw.decode("utf-8", "replace") if self.modality.inline else place
             return Input(name, InlineSource(raw))
-        if isinstance(given, Image.Image) and not self.modality.inline:
-            return self._picture(str(getattr(given, "filename", "") or place), given)
-        if callable(getattr(given, "read", None)):
-            return self._opened(given, place)
+        if isinstance(data, Image.Image) and not self.modality.inline:
+            return self._picture(str(getattr(data, "filename", "") or place), data)
+        if callable(getattr(data, "read", None)):
+            return self._opened(data, place)
         return None
 
     def _picture(self, name: str, picture: Image.Image) -> Input:
@@ -146,7 +145,7 @@ class InputReader:
         """A file that the user opened, as one item."""
         name = getattr(file, "name", None)
         shown = name if isinstance(name, str) else place
-        if os.path.splitext(shown)[1].lower() in manifests.SUFFIXES | _NO_ITEM:
+        if os.path.splitext(shown)[1].lower() in SUFFIXES | _NO_ITEM:
             raise DataError(
                 f"{shown} was given opened, and only its path says that it is a table. "
                 "Give the path."
@@ -158,13 +157,13 @@ class InputReader:
             raise DataError(f"{shown} does not give bytes. Open it with 'rb', or give its path.")
         return Input(shown, InlineSource(content))
 
-    def _table(self, given: Any) -> Iterator[Input] | None:
-        if isinstance(given, Image.Image):  # it offers its pixels as a column
+    def _table(self, data: Any) -> Iterator[Input] | None:
+        if isinstance(data, Image.Image):  # it offers its pixels as a column
             return None
-        table = row_of(given) if isinstance(given, Mapping) else table_of(given)
+        table = row_of(data) if isinstance(data, Mapping) else table_of(data)
         if table is not None:
             return table.inputs(self.modality, self.schema, self.cell)
-        column = column_of(given)
+        column = column_of(data)
         if column is None:
             return None
         return (self.cell([value], f"row {row}") for row, value in enumerate(column))
@@ -182,28 +181,28 @@ class InputReader:
             value = value.get("bytes") or value.get("path")
         if _missing(value) or (isinstance(value, str) and not value):
             return Input(place, None, problem=NO_CONTENT)
-        found = list(self.demanded(value, place))
-        if len(found) != 1:
+        inputs = list(self.demanded(value, place))
+        if len(inputs) != 1:
             raise DataError(
-                f"{place.capitalize()} names {str(value)[:60]!r}, which holds {len(found)} items. "
+                f"{place.capitalize()} names {str(value)[:60]!r}, which holds {len(inputs)} items. "
                 "Name one file in each row."
             )
-        return found[0]
+        return inputs[0]
 
-    def refusal(self, given: Any, place: str) -> DataError:
+    def refusal(self, data: Any, place: str) -> DataError:
         """The error for what can't be an input."""
         what, advice = "picture", "paths, PIL images, bytes, or arrays of uint8 (H, W, C)"
         if self.modality.inline:
             what, advice = "text", "strings, or files as pathlib.Path"
         return DataError(
-            f"{place.capitalize()} is {_kind(given)}, which is no {what}. Give {advice}."
+            f"{place.capitalize()} is {_kind(data)}, which is no {what}. Give {advice}."
         )
 
 
-def _demand_no_manifest(given: Any) -> None:
+def _demand_no_manifest(data: Any) -> None:
     """A string is a text, but one alone that names a table here was hardly meant as one."""
-    one = given[0] if isinstance(given, list | tuple) and len(given) == 1 else given
-    if not isinstance(one, str) or os.path.splitext(one)[1].lower() not in manifests.SUFFIXES:
+    one = data[0] if isinstance(data, list | tuple) and len(data) == 1 else data
+    if not isinstance(one, str) or os.path.splitext(one)[1].lower() not in SUFFIXES:
         return
     if not set(one) & set("\0\n") and os.path.isfile(one):
         raise DataError(
@@ -216,8 +215,8 @@ def _missing(value: Any) -> bool:
     return value is None or (isinstance(value, float) and value != value)
 
 
-def _kind(given: Any) -> str:
+def _kind(data: Any) -> str:
     """What a thing is, for a message."""
-    if isinstance(given, np.ndarray):
-        return f"an array of {given.dtype} {given.shape}"
-    return f"of type {type(given).__name__}"
+    if isinstance(data, np.ndarray):
+        return f"an array of {data.dtype} {data.shape}"
+    return f"of type {type(data).__name__}"

@@ -9,13 +9,11 @@ from pathlib import Path
 from typing import Any, final
 
 from headstart.contracts import Modality
-from headstart.data import manifests, tables
-from headstart.data.inputs.interface import Input
-from headstart.data.paths import Paths
+from headstart.data import tables
+from headstart.data.manifests import Manifest
 from headstart.data.schema import NUMBERING, Columns, Schema, choose_columns
-from headstart.data.sources import PAIR, FileSource, InlineSource, Row
+from headstart.data.sources import PAIR, FileSource, InlineSource, Input, Row
 from headstart.data.tables.interface import ItemTable
-from headstart.data.trees import walk
 from headstart.errors import DataError
 
 Cell = Callable[[Sequence[Any], str], Input]  # the values in a row's columns, and its place
@@ -55,14 +53,14 @@ class Table(ItemTable):
 
     def inputs(self, modality: Modality, schema: Schema, cell: Cell) -> Iterator[Input]:
         """One input a row. Raises DataError where no column holds the content."""
-        wanted = unlabelled_schema(self.names, modality, schema)
+        schema = unlabelled_schema(self.names, modality, schema)
         plain = replace(self, path=_TABLE)  # of which there is only one
-        content = self.content or choose_columns(plain, modality, wanted).content
+        content = self.content or choose_columns(plain, modality, schema).content
         for name in content:
             if self.names.count(name) > 1:
                 raise DataError(f"The table has two columns {name!r}. Rename one of them.")
         contents = zip(*(self.values(name) for name in content), strict=True)
-        ids = self.values(wanted.group) if wanted.group else None
+        ids = self.values(schema.group) if schema.group else None
         for row, values in enumerate(contents):
             place = f"row {row}"
             yield replace(cell(values, place), id=place if ids is None else str(ids[row]))
@@ -70,13 +68,12 @@ class Table(ItemTable):
 
 def manifest_inputs(path: Path, modality: Modality, schema: Schema) -> Iterator[Input]:
     """What a manifest lists, by its row's own id or by file and line. Raises DataError as it is."""
-    paths = Paths(path.parent, lambda: walk(path.parent, modality).every())
-    files = manifests.files_column(path, paths, modality, schema)
-    schema = replace(schema, files=files) if files else schema
-    wanted = unlabelled_schema(tables.read(path)[0].names, modality, schema)
     # all rows count, whatever split they are of
-    found = manifests.find_rows(path, paths, "test", modality, wanted)
-    return (_of_row(row, path) for row in found.rows)
+    manifest = Manifest.within(path.parent, path, modality, "test")
+    files = manifest.files_column(schema)
+    schema = replace(schema, files=files) if files else schema
+    contents = manifest.find(unlabelled_schema(tables.read(path)[0].names, modality, schema))
+    return (_of_row(row, path) for row in contents.rows)
 
 
 def _of_row(row: Row, path: Path) -> Input:

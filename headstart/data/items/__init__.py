@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from headstart.contracts import Modality
-from headstart.data import containers, manifests
+from headstart.data import containers
 from headstart.data.items.folders import from_folders, holds_classes
 from headstart.data.items.tables import Table, Tables, join
+from headstart.data.manifests import Manifest
 from headstart.data.names import only_part, split_of
 from headstart.data.paths import Paths
 from headstart.data.schema import Schema
-from headstart.data.sources import Data, Found, InMemory
+from headstart.data.sources import Contents, Data, InMemory
 from headstart.data.tables import READ, refusal
 from headstart.data.trees import Folder, readable, walk
 from headstart.errors import DataError
 
 
-def find(data: Data, modality: Modality, schema: Schema) -> Found:
+def find(data: Data, modality: Modality, schema: Schema) -> Contents:
     """Every item under a folder, in a manifest or in memory, with its label and the named split.
 
     Raises DataError when there is nothing, or nothing that says the classes.
@@ -34,16 +35,15 @@ def find(data: Data, modality: Modality, schema: Schema) -> Found:
     if parts:
         return _from_parts(path, parts, modality, schema)
     if not path.is_dir():
-        paths = Paths(path.parent, lambda: walk(path.parent, modality).every())
-        return manifests.find_rows(path, paths, None, modality, schema)
+        return Manifest.within(path.parent, path, modality).find(schema)
     tree = walk(path, modality)
     top = _unwrapped(tree)
     tables = Tables(top, Paths(path, tree.every), modality, schema)
-    found = _found(path, top, tables)
+    contents = _contents(path, top, tables)
     if top is tree:
-        return found
+        return contents
     inner = top.path.relative_to(path).as_posix()
-    return replace(found, said=(f"the data set lies in the folder `{inner}`", *found.said))
+    return replace(contents, said=(f"the data set lies in the folder `{inner}`", *contents.said))
 
 
 def demand_data(path: Data) -> None:
@@ -81,23 +81,17 @@ def find_inputs(paths: Sequence[Path | str], modality: Modality) -> list[Path]:
 
 def _from_parts(
     root: Path, parts: Sequence[containers.Part], modality: Modality, schema: Schema
-) -> Found:
+) -> Contents:
     """What several files hold that are one table."""
-    joined = []
-    for part in parts:
-        paths = Paths(part.root, walk(part.root, modality).every)
-        found = manifests.find_rows(part.path, paths, part.split, modality, schema)
-        if part.split:
-            found = replace(found, split_names={part.split: part.word})
-        joined.append(found)
-    found = join(root, joined)
+    manifests = [Manifest.within(p.root, p.path, modality, p.split, p.word) for p in parts]
+    contents = join(root, [manifest.find(schema) for manifest in manifests])
     if len(parts) == 1:
-        return found
-    said = f"{len(parts)} files from {parts[0].path.name} to {parts[-1].path.name} are joined"
-    return replace(found, said=(*found.said, said))
+        return contents
+    sentence = f"{len(parts)} files from {parts[0].path.name} to {parts[-1].path.name} are joined"
+    return replace(contents, said=(*contents.said, sentence))
 
 
-def _found(path: Path, top: Folder, tables: Tables) -> Found:
+def _contents(path: Path, top: Folder, tables: Tables) -> Contents:
     """What manifests list that fit the items here, else what the folders say, else any manifest."""
     every, inline = tables.every(), tables.modality.inline
     if every and inline and not top.items:
@@ -106,7 +100,9 @@ def _found(path: Path, top: Folder, tables: Tables) -> Found:
     if listing and not (inline and _may_be_classes(top)):
         return _by_manifest(top, tables, listing)
     try:
-        found = _by_folders(path, top, tables)
+        if not top.items:
+            raise _nothing(path, top, tables.modality)
+        contents = from_folders(path, top, tables.schema)
     except DataError as error:
         if not every:
             raise
@@ -117,7 +113,7 @@ def _found(path: Path, top: Folder, tables: Tables) -> Found:
             f"texts too. Give {listing[0].path} to read that, or move it away to read the folders."
         )
     unused = (f"{table.path.name} lists no item that is here and is not used." for table in every)
-    return replace(found, warnings=(*found.warnings, *unused))
+    return replace(contents, warnings=(*contents.warnings, *unused))
 
 
 def _may_be_classes(top: Folder) -> bool:
@@ -126,7 +122,9 @@ def _may_be_classes(top: Folder) -> bool:
     return len(full) > 1 or any(each.split or _may_be_classes(each) for each in full)
 
 
-def _any_manifest(top: Folder, tables: Tables, listing: Sequence[Table], error: DataError) -> Found:
+def _any_manifest(
+    top: Folder, tables: Tables, listing: Sequence[Table], error: DataError
+) -> Contents:
     """What the tables list though it isn't here. Raises the folders' error where they hold more."""
     try:
         return tables.read(listing)
@@ -136,21 +134,15 @@ def _any_manifest(top: Folder, tables: Tables, listing: Sequence[Table], error: 
         raise
 
 
-def _by_manifest(top: Folder, tables: Tables, listing: Sequence[Table]) -> Found:
-    found = tables.read(listing)
+def _by_manifest(top: Folder, tables: Tables, listing: Sequence[Table]) -> Contents:
+    contents = tables.read(listing)
     names = [folder.name for folder in top.full]
     if len(names) < 2 or only_part(names) or any(map(split_of, names)):
-        return found
+        return contents
     those = " and ".join(f"`{table.path.name}`" for table in listing[:2])
     verb = "says" if len(listing) == 1 else "say"
-    said = f"{those} {verb} the labels, and folders' names do not"
-    return replace(found, said=(said, *found.said))
-
-
-def _by_folders(path: Path, top: Folder, tables: Tables) -> Found:
-    if not top.items:
-        raise _nothing(path, top, tables.modality)
-    return from_folders(path, top, tables.schema)
+    sentence = f"{those} {verb} the labels, and folders' names do not"
+    return replace(contents, said=(sentence, *contents.said))
 
 
 def _nothing(path: Path, top: Folder, modality: Modality) -> DataError:
@@ -220,3 +212,28 @@ def _snapshot(folder: Folder, snapshots: Folder) -> Folder | None:
 
 def _kinds(modality: Modality) -> str:
     return ", ".join(sorted(modality.suffixes))
+
+
+def recognise(data: Data, modalities: Mapping[str, Modality], schema: Schema) -> str:
+    """The name of the modality that finds most items there, the first of them where several do.
+
+    Nothing is opened but manifests. Where a column of texts was named, it is a modality whose
+    content stands in columns; where one of paths was, it is another. Raises DataError, the
+    first modality's, where none finds any.
+    """
+    counts: dict[str, int] = {}
+    errors: list[DataError] = []
+    for name, modality in modalities.items():
+        if (schema.content and not modality.inline) or (schema.files and modality.inline):
+            continue
+        try:
+            contents = find(data, modality, schema)
+        except DataError as error:
+            errors.append(error)
+            continue
+        counts[name] = sum(row.source is not None for row in contents.rows)
+    if not any(counts.values()):
+        raise next(
+            iter(errors), DataError(f"{data} holds no item of a known kind. Give files of one.")
+        )
+    return max(counts, key=lambda name: counts[name])

@@ -7,15 +7,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from headstart.data.items.detection import demand_no_boxes
 from headstart.data.items.levels import STRAY, Classes, choose
 from headstart.data.names import UNLABELLED, alike, only_part, split_of
 from headstart.data.schema import Schema
-from headstart.data.sources import FileSource, Found, Row
+from headstart.data.sources import Contents, FileSource, Row
 from headstart.data.trees import Folder
 from headstart.errors import DataError
 
 _OTHER = "other file"
+_DEPTH = 3  # folders down to where signs are looked for
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class _Layout:
     empty: tuple[Folder, ...] = ()
 
 
-def from_folders(path: Path, top: Folder, schema: Schema) -> Found:
+def from_folders(path: Path, top: Folder, schema: Schema) -> Contents:
     """Every item under `top` with the class that a folder names; ids count from `path`.
 
     Raises DataError where no folder names a class.
@@ -41,7 +41,11 @@ def from_folders(path: Path, top: Folder, schema: Schema) -> Found:
             f"{path} holds files but no folder of a class. Make one folder per class, or give a "
             "manifest."
         )
-    _demand_no_columns(path, schema)
+    if schema.named:
+        raise DataError(
+            f"{path} is a folder of classes and has no column {schema.named[0]!r}: its folders' "
+            "names are the labels. Leave the column out, or give a manifest."
+        )
     classes = choose(path, folders, schema)
     rows, stray = _rows(path, layout, classes)
     rows, joined = _joined(rows)
@@ -49,8 +53,11 @@ def from_folders(path: Path, top: Folder, schema: Schema) -> Found:
     labels = {row.value for row in rows}
     names = _split_names(layout, classes)
     flat = {folder.split or "": folder.name for folder in layout.flat}
-    return Found(
-        *(path, tuple(rows), "classes", "value"),
+    return Contents(
+        path,
+        tuple(rows),
+        kind="classes",
+        column="value",
         split_names=names,
         notes=_others(folders),
         empty_classes=tuple(n for n in _empty(folders, classes) if n not in labels),
@@ -58,15 +65,6 @@ def from_folders(path: Path, top: Folder, schema: Schema) -> Found:
         said=classes.said,
         unlabelled={s: name for s, name in flat.items() if s not in names and s != UNLABELLED},
     )
-
-
-def _demand_no_columns(path: Path, schema: Schema) -> None:
-    for name in (schema.label, schema.group, schema.files, *schema.content):
-        if name is not None:
-            raise DataError(
-                f"{path} is a folder of classes and has no column {name!r}: its folders' names are "
-                "the labels. Leave the column out, or give a manifest."
-            )
 
 
 def _layout(path: Path, top: Folder) -> _Layout:
@@ -215,3 +213,37 @@ def _warnings(layout: _Layout, stray: Mapping[str, int]) -> Iterator[str]:
         of = f" of {name!r}" if name else ""
         what = "1 file{} lies" if count == 1 else f"{count} files{{}} lie"
         yield f"{what.format(of)} in no class and {'is' if count == 1 else 'are'} not used."
+
+
+def demand_no_boxes(path: Path, top: Folder) -> None:
+    """Raise DataError where the layout is one of Roboflow's, COCO's, YOLO's or Pascal VOC's."""
+    for folder, way in top.below():
+        sign = _sign(folder) if len(way) <= _DEPTH else None
+        if sign:
+            place = "/".join((*way, sign))
+            raise DataError(
+                f"{path} is a data set for detection ({place}): it has boxes, and no class for a "
+                "whole picture. Export it for classification, with one folder per class."
+            )
+
+
+def _sign(folder: Folder) -> str | None:
+    for name in (*folder.others, *folder.tables, *folder.files):
+        if name.startswith("_annotations.") or (
+            name.startswith("instances_") and name.endswith(".json")  # as COCO itself is
+        ):
+            return name
+    for pictures, boxes, suffix in (
+        ("images", "labels", ".txt"),
+        ("JPEGImages", "Annotations", ".xml"),
+        ("images", "annotations", ".xml"),
+    ):
+        beside, marks = folder.folder(pictures), folder.folder(boxes)
+        if beside and marks and any(_marks(each, suffix) for each in (marks, *marks.folders)):
+            return marks.name
+    return None
+
+
+def _marks(folder: Folder, suffix: str) -> bool:
+    names = (*folder.others, *folder.files)
+    return bool(names) and all(name.endswith(suffix) for name in names)

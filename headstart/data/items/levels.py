@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from headstart.contracts.labels import several
 from headstart.data.names import number, only_part, split_of
 from headstart.data.schema import Schema
 from headstart.data.trees import Folder
@@ -13,7 +14,6 @@ from headstart.errors import DataError
 
 STRAY = 0.1  # of the items, those that lie beside the class folders: they are left out
 _AGAIN = 1.5  # folders to a name, from which on a name is said to come again under others
-_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,7 @@ class Level:
     @property
     def shown(self) -> str:
         """The first few names."""
-        names = [repr(name) for name in self.names]
-        return ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
+        return several([*map(repr, self.names)])
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,8 @@ def choose(path: Path, roots: Sequence[Folder], schema: Schema) -> Classes:
 
 def _levels(roots: Sequence[Folder]) -> list[Level]:
     """From the folders right in the roots to the first ones in which items lie directly."""
-    here = [(folder, _way(folder)) for root in roots for folder in root.full]
+    outer = (folder for root in roots for folder in root.full)
+    here: list[tuple[Folder, tuple[str, ...]]] = [(each, (each.name,)) for each in outer]
     items = sum(folder.items for folder, _ in here)
     levels: list[Level] = []
     while here:
@@ -94,10 +94,6 @@ def _levels(roots: Sequence[Folder]) -> list[Level]:
             break
         here = [(inner, (*way, inner.name)) for folder, way in here for inner in folder.full]
     return levels
-
-
-def _way(*folders: Folder) -> tuple[str, ...]:
-    return tuple(folder.name for folder in folders)
 
 
 def _said(levels: Sequence[Level], chosen: int) -> tuple[str, ...]:

@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from headstart.contracts import Modality
-from headstart.data import manifests
+from headstart.data.manifests import Manifest
 from headstart.data.names import lists_no_items, split_in, split_of
 from headstart.data.paths import Paths
 from headstart.data.schema import Schema
-from headstart.data.sources import SPLITS, FileSource, Found
+from headstart.data.sources import SPLITS, Contents, FileSource
 from headstart.data.trees import Folder
 from headstart.errors import DataError
 
@@ -58,39 +58,39 @@ class Tables:
         """Whether a table can be read as a manifest of items that are here."""
         with suppress(DataError):
             if not self.modality.inline:
-                return manifests.lists_files(table.path, self.paths, table.split, self.modality)
+                return self._manifest(table).lists_files()
             schema = replace(self.schema, may_lack_label=True)
-            contents = manifests.find_rows(table.path, self.paths, None, self.modality, schema)
+            contents = Manifest(table.path, self.paths, self.modality).find(schema)
             return any(row.source is not None for row in contents.rows)
         return False
 
-    def read(self, tables: Sequence[Table]) -> Found:
+    def read(self, tables: Sequence[Table]) -> Contents:
         """What the tables list. Raises DataError where they tell of more than one data set."""
-        named = [table for table in tables if table.split]
-        if len(named) == len(tables) or any(table.split == "train" for table in named):
-            named = self._with_content(named)
-            self._demand_one_set(named)
-            unused = [table for table in tables if table not in named]
-            return _warned(self._by_split(named), unused)
+        of_splits = [table for table in tables if table.split]
+        if len(of_splits) == len(tables) or any(table.split == "train" for table in of_splits):
+            of_splits = self._with_content(of_splits)
+            self._demand_one_set(of_splits)
+            unused = [table for table in tables if table not in of_splits]
+            return _warned(self._by_split(of_splits), unused)
         if len(tables) > 1:
             names = " and ".join(table.path.name for table in tables[:2])
             raise DataError(
                 f"{self.paths.root} holds more than one manifest ({names}). Give the path of the "
                 "one to read in place of the folder."
             )
-        found = self._rows(tables[0], self.schema)
-        return self._unlisted(_split_by_folders(found))
+        contents = self._manifest(tables[0]).find(self.schema)
+        return self._unlisted(_split_by_folders(contents))
 
-    def _by_split(self, by_split: Sequence[Table]) -> Found:
+    def _by_split(self, by_split: Sequence[Table]) -> Contents:
         """The first table's label column decides; a table without it has no labels."""
         first, *others = by_split
-        parts = [self._rows(first, self.schema)]
+        parts = [self._manifest(first).find(self.schema)]
         schema = self.schema
         if parts[0].columns:
             schema = replace(schema, label=parts[0].column, may_lack_label=True)
         unlabelled: dict[str, str] = {}
         for table in others:
-            part = self._rows(table, schema)
+            part = self._manifest(table).find(schema)
             if part.column:
                 parts.append(part)
             else:
@@ -106,12 +106,10 @@ class Tables:
         first, *others = sorted(by_split, key=lambda table: SPLITS.index(table.split or ""))
         if not self.modality.inline:
             return [first, *others]
-        modality, schema = self.modality, self.schema
-        return [first, *(t for t in others if manifests.has_content(t.path, modality, schema))]
+        return [first, *(t for t in others if self._manifest(t).holds_content(self.schema))]
 
-    def _rows(self, table: Table, schema: Schema) -> Found:
-        contents = manifests.find_rows(table.path, self.paths, table.split, self.modality, schema)
-        return replace(contents, split_names={table.split: table.word}) if table.split else contents
+    def _manifest(self, table: Table) -> Manifest:
+        return Manifest(table.path, self.paths, self.modality, table.split, table.word)
 
     def _demand_one_set(self, by_split: Sequence[Table]) -> None:
         before = {table.before: table.path for table in reversed(by_split)}
@@ -131,7 +129,7 @@ class Tables:
                     "away."
                 )
 
-    def _unlisted(self, contents: Found) -> Found:
+    def _unlisted(self, contents: Contents) -> Contents:
         listed = {row.id for row in contents.rows if isinstance(row.source, FileSource)}
         count = self.top.items - len(listed)
         if not listed or count < 1:
@@ -142,12 +140,12 @@ class Tables:
         return replace(contents, warnings=(*contents.warnings, f"{what} not used."))
 
 
-def join(root: Path, parts: Sequence[Found]) -> Found:
+def join(root: Path, parts: Sequence[Contents]) -> Contents:
     """What lies in several parts of one data set."""
     notes: Counter[str] = Counter()
     for part in parts:
         notes.update(part.notes)
-    return Found(
+    return Contents(
         root,
         tuple(row for part in parts for row in part.rows),
         parts[0].kind,
@@ -161,7 +159,7 @@ def join(root: Path, parts: Sequence[Found]) -> Found:
     )
 
 
-def _warned(contents: Found, unused: Sequence[Table]) -> Found:
+def _warned(contents: Contents, unused: Sequence[Table]) -> Contents:
     sentences = (
         f"{each.path.name} {'holds no texts' if each.split else 'is of no split'} and is not used."
         for each in unused
@@ -181,7 +179,7 @@ def _table(folder: Folder, name: str) -> Table | None:
     return Table(folder.path / name, *split) if split else Table(folder.path / name)
 
 
-def _split_by_folders(contents: Found) -> Found:
+def _split_by_folders(contents: Contents) -> Contents:
     """The splits that the first folders of the rows' ids name, where all do and no column does."""
     if contents.split_names:
         return contents
@@ -191,6 +189,6 @@ def _split_by_folders(contents: Found) -> Found:
     if len(splits) < 2 or "train" not in splits or not set(splits) <= set(SPLITS):
         return contents
     rows = tuple(replace(row, split=split[words[row.id]]) for row in contents.rows)
-    said = "the first folder of a path says which split it is in"
+    sentence = "the first folder of a path says which split it is in"
     names = {name: word for name, word in splits.items() if name}
-    return replace(contents, rows=rows, split_names=names, said=(*contents.said, said))
+    return replace(contents, rows=rows, split_names=names, said=(*contents.said, sentence))

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from headstart.data.tables.dialect import Dialect, dialect_of, long_fields
-from headstart.data.tables.header import parted
+from headstart.data.tables.header import HEADINGS, parted
 from headstart.data.tables.interface import TableInMemory, named
 from headstart.data.tables.text import opened, sample
 from headstart.errors import DataError
+
+DELIMITERS = ("\t", ";", "|", ",")  # where several fit alike, the one that texts hold least comes
+_MOST_ROWS = 500
+_LONGEST = 2**31 - 1  # characters of a field; csv's own limit is less than a long text
+_MOSTLY = 0.9  # rows that are alike below a title
 
 
 def read(path: Path) -> list[TableInMemory]:
@@ -70,3 +76,95 @@ def _cut(path: Path, dialect: Dialect, quotes: bool) -> TableInMemory:
 
 def _cell(fields: Sequence[str], number: int) -> str:
     return fields[number - 1].strip() if number <= len(fields) else ""
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """`above` counts the lines before the header, `spaced` says that a space follows delimiters."""
+
+    delimiter: str
+    above: int = 0
+    spaced: bool = False
+
+
+def dialect_of(text: str, cut: bool) -> Dialect:
+    """The dialect of a table that begins with `text`, in which its last row may be `cut`.
+
+    The delimiter is what parts the header in two or more and most rows in as many.
+    """
+    lines = text.splitlines(keepends=True)
+    above = _above(lines)
+    if above and lines[above - 1].lower().startswith("sep="):  # as Excel says it
+        return Dialect(lines[above - 1][4:5], above)
+    comments = [n for n in range(above) if lines[n].lstrip().startswith("#")]
+    delimiter = _delimiter(lines[above:], cut)
+    if comments and _is_header(lines[comments[-1]], lines[above:], delimiter):
+        above = comments[-1]
+    header = next(_rows(lines[above : above + 1], delimiter, spaced=False), [])
+    return Dialect(delimiter, above, len(header) > 1 and all(w[:1] == " " for w in header[1:]))
+
+
+@contextmanager
+def long_fields() -> Iterator[None]:
+    """Let fields be as long as texts are."""
+    before = csv.field_size_limit(_LONGEST)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
+
+
+def _above(lines: Sequence[str]) -> int:
+    """How many lines stand before the first that is no comment and not empty."""
+    for number, line in enumerate(lines):
+        word = line.strip().lower()
+        if word and not word.startswith("#") and not (word[:4] == "sep=" and len(word) <= 5):
+            return number
+    return 0
+
+
+def _delimiter(lines: Sequence[str], cut: bool) -> str:
+    every = {each: _whole_rows(lines, each, cut) for each in DELIMITERS}
+    fits = {each: _fit(rows) for each, rows in every.items()}
+    if max(fits.values())[0] < 2:  # perhaps a title above
+        below = {each: _fit(rows[_first_wide(rows) :]) for each, rows in every.items()}
+        fits = {each: fit for each, fit in below.items() if fit[1] >= _MOSTLY} or fits
+    best = max(fits, key=lambda each: fits[each])
+    return best if fits[best][0] == 2 else ","
+
+
+def _whole_rows(lines: Sequence[str], delimiter: str, cut: bool) -> list[list[str]]:
+    rows = list(_rows(lines, delimiter, spaced=True))
+    return [row for row in (rows[:-1] if cut and len(rows) > 1 else rows) if row]
+
+
+def _first_wide(rows: Sequence[Sequence[str]]) -> int:
+    return next((place for place, row in enumerate(rows) if len(row) > 1), 0)
+
+
+def _fit(rows: Sequence[Sequence[str]]) -> tuple[int, float]:
+    """Whether the first row is parted (2) or not (1), and the share of others that are as it is."""
+    if not rows:
+        return 0, 0.0
+    rest = rows[1:_MOST_ROWS]
+    alike = sum(len(row) == len(rows[0]) for row in rest)
+    return min(len(rows[0]), 2), alike / len(rest) if rest else 1.0
+
+
+def _is_header(comment: str, lines: Sequence[str], delimiter: str) -> bool:
+    """Whether a line with `#` in front names the columns of the rows below, rather than the next.
+
+    It does where it has as many names, and no usual one stands in the line below it.
+    """
+    names = next(_rows([comment], delimiter, spaced=True), [])
+    below = next(_rows(lines, delimiter, spaced=True), [])
+    usual = any(word.strip().lower() in HEADINGS for word in below)
+    return len(names) == len(below) > 1 and not usual
+
+
+def _rows(lines: Sequence[str], delimiter: str, spaced: bool) -> Iterator[list[str]]:
+    with long_fields():
+        try:
+            yield from csv.reader(lines, delimiter=delimiter, skipinitialspace=spaced)
+        except csv.Error:
+            return

@@ -51,13 +51,17 @@ class ItemTable(ABC):
 @final
 @dataclass(frozen=True)
 class TableInMemory(ItemTable):
-    """A table held in memory: the cells of each row in the order of the columns, or fewer."""
+    """A table held in memory: the cells of each row in the order of the columns, or fewer.
+
+    Where cells are `typed`, as in a workbook, a text of digits stands there as a number.
+    """
 
     path: Path
     names: Sequence[str]
     rows: Sequence[tuple[int, Sequence[Any]]]
     noun: str = "line"
     remark: str = ""
+    typed: bool = False
 
     def numbers(self) -> Iterable[int]:
         """The line or row that each begins or ends at, as its reader counts."""
@@ -67,6 +71,13 @@ class TableInMemory(ItemTable):
         """The cells of one column; rows that end before it have None."""
         place = self.names.index(column)
         return (cells[place] if place < len(cells) else None for _, cells in self.rows)
+
+    def texts(self, column: str) -> Iterable[Any]:
+        """The cells of one column as text."""
+        numbers = (int, float) if self.typed else ()
+        return (str(v) if isinstance(v, numbers) else v for v in self.values(column))
+
+    contents = texts
 
     def first_rows(self, count: int) -> Iterable[Mapping[str, Any]]:
         """The first rows by column."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from headstart import catalog
 from headstart.contracts.targets import Targets
 from headstart.data.schema import Schema
-from headstart.data.sources import Found, Row
+from headstart.data.sources import Contents, Row
 from headstart.data.targets.writing import settle
 from headstart.errors import DataError, UnknownNameError
 
@@ -27,7 +27,7 @@ def known_kind(name: str) -> Targets | None:
         return None
 
 
-def kind_of(contents: Found, schema: Schema) -> Targets:
+def kind_of(contents: Contents, schema: Schema) -> Targets:
     """The kind of target: as the schema or the layout says, else as the labels look.
 
     Only kinds of the catalog itself are asked whether cells look like theirs; others are named. A
@@ -50,7 +50,7 @@ def kind_of(contents: Found, schema: Schema) -> Targets:
     return next(suiting, None) or kind_named(USUAL)
 
 
-def remark(kind: Targets, contents: Found, schema: Schema) -> str:
+def remark(kind: Targets, contents: Contents, schema: Schema) -> str:
     """A sentence where labels might be meant otherwise than they look; else empty."""
     if schema.kind or contents.kind:
         return ""

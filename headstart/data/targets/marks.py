@@ -7,13 +7,13 @@ from dataclasses import replace
 
 from headstart.contracts.cells import is_blank, mark, number
 from headstart.contracts.targets import Encoding, Targets
-from headstart.data.sources import Found, Row
+from headstart.data.sources import Contents, Row
 from headstart.errors import DataError
 
 _UNCERTAIN = -1.0  # as CheXpert writes it
 
 
-def of_columns(contents: Found, kind: Targets | None) -> Found:
+def of_columns(contents: Contents, kind: Targets | None) -> Contents:
     """Rows whose value is a cell of each label column, with what the cells mean together.
 
     Where all are 0 and 1, the columns are labels: classes if each row has exactly one, else label
@@ -44,7 +44,7 @@ def of_columns(contents: Found, kind: Targets | None) -> Found:
     return replace(contents, rows=tuple(rows), said=(*contents.said, *sentences))
 
 
-def _with_zeros(contents: Found) -> Found:
+def _with_zeros(contents: Contents) -> Contents:
     """Where every cell is 1 or -1, as CelebA writes them, -1 is 0."""
     cells = {
         None if is_blank(cell) else mark(cell) for row in contents.rows for cell in row.value or ()
@@ -59,7 +59,7 @@ def _with_zeros(contents: Found) -> Found:
     )
 
 
-def _labelled(contents: Found, rows: Sequence[Row]) -> list[Row]:
+def _labelled(contents: Contents, rows: Sequence[Row]) -> list[Row]:
     """The rows but those of splits in which no row has a label, as of a competition's test."""
     some = {row.split for row in rows if row.value}
     return [row for row in rows if row.split in some or row.split not in contents.split_names]
@@ -103,7 +103,7 @@ def _numbers(row: Row, names: Sequence[str]) -> Row:
     return replace(row, value=[number(cell) for cell in row.value])
 
 
-def _no_mark(contents: Found) -> DataError:
+def _no_mark(contents: Contents) -> DataError:
     place, name, cell = next(
         (row.place, name, cell)
         for row in contents.rows

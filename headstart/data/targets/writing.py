@@ -15,7 +15,7 @@ from typing import Any
 from headstart.contracts.cells import MISSING, number
 from headstart.contracts.targets import Targets
 from headstart.data.schema import Schema
-from headstart.data.sources import Found, Row
+from headstart.data.sources import Contents, Row
 from headstart.data.targets.marks import of_columns
 from headstart.errors import DataError
 
@@ -32,8 +32,8 @@ _BOOLEANS = frozenset({"true", "false"})
 
 
 def settle(
-    contents: Found, schema: Schema, kind: Targets | None = None, labels: Collection[str] = ()
-) -> Found:
+    contents: Contents, schema: Schema, kind: Targets | None = None, labels: Collection[str] = ()
+) -> Contents:
     """The same rows with what their cells mean, and sentences on what was taken for what.
 
     Folders' names are left as they are. `kind` is the kind of target that the user names; `known`

@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from headstart.errors import reason
 from headstart.features.engine.interface import (
     Engine,
     EngineError,
@@ -76,7 +77,7 @@ class OpenVinoEngine(Engine):
         except EngineError:
             raise
         except Exception as error:  # converters and compilers raise nearly anything
-            raise EngineError(graph.reason(error)) from error
+            raise EngineError(reason(error)) from error
 
     def run(self, inputs: Any) -> Any:
         """One batch of model inputs -> activations (N, …) in float32, or several by name."""

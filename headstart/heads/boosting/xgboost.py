@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from functools import partial
 from importlib.util import find_spec
 from typing import Any, ClassVar, final
 
 import numpy as np
 
+from headstart.contracts.head import TrainingSet
 from headstart.errors import HeadstartError
-from headstart.heads.boosting.trees import ROUNDS, Boosting, Grow, Grown, Tree
+from headstart.heads.boosting import ROUNDS, Boosting, Grown, Tree
 
 DEPTHS = (2, 5)  # of a tree
 _RATE, _FEATURES, _ITEMS = 0.1, 0.3, 0.8  # step of a round; shares that a split and a tree see
@@ -34,36 +34,30 @@ class XGBoost(Boosting):
                 "Run: pip install 'headstart[xgboost]'"
             )
 
-    def growing(self, size: int) -> Grow:
-        """Trees of so many levels at most."""
-        return partial(_grown, depth=size)
+    def grown(self, training: TrainingSet, classes: int, size: int) -> Grown:
+        """Trees of so many levels at most, by XGBoost."""
+        import xgboost
 
-
-def _grown(
-    features: np.ndarray, targets: np.ndarray, weights: np.ndarray, classes: int, depth: int
-) -> Grown:
-    import xgboost
-
-    objective = {0: "reg:squarederror", 2: "binary:logistic"}.get(classes, "multi:softprob")
-    settings = {
-        "objective": objective,
-        "base_score": 0.5 if classes == 2 else 0.0,  # log odds of 0, or a number of 0
-        "max_depth": depth,
-        "eta": _RATE,
-        "colsample_bynode": _FEATURES,
-        "subsample": _ITEMS,
-        "tree_method": "hist",
-        "seed": 0,
-        "verbosity": 0,
-    }
-    if classes > 2:
-        settings["num_class"] = classes
-    matrix = xgboost.DMatrix(features, targets, weight=weights)
-    booster = xgboost.train(settings, matrix, ROUNDS)
-    content = json.loads(bytes(booster.save_raw("json")))
-    trees = [_tree(each) for each in content["learner"]["gradient_booster"]["model"]["trees"]]
-    raw = len(trees) // ROUNDS
-    return Grown([trees[n * raw : (n + 1) * raw] for n in range(ROUNDS)], np.zeros(raw))
+        objective = {0: "reg:squarederror", 2: "binary:logistic"}.get(classes, "multi:softprob")
+        settings = {
+            "objective": objective,
+            "base_score": 0.5 if classes == 2 else 0.0,  # log odds of 0, or a number of 0
+            "max_depth": size,
+            "eta": _RATE,
+            "colsample_bynode": _FEATURES,
+            "subsample": _ITEMS,
+            "tree_method": "hist",
+            "seed": 0,
+            "verbosity": 0,
+        }
+        if classes > 2:
+            settings["num_class"] = classes
+        matrix = xgboost.DMatrix(training.features, training.targets, weight=training.weights)
+        booster = xgboost.train(settings, matrix, ROUNDS)
+        content = json.loads(bytes(booster.save_raw("json")))
+        trees = [_tree(each) for each in content["learner"]["gradient_booster"]["model"]["trees"]]
+        raw = len(trees) // ROUNDS
+        return Grown([trees[n * raw : (n + 1) * raw] for n in range(ROUNDS)], np.zeros(raw))
 
 
 def _tree(nodes: Mapping[str, Any]) -> Tree:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final, final
 
 from headstart.contracts import Backbone, Card, Hub
 from headstart.contracts.references import Reference
-from headstart.errors import HeadstartError
+from headstart.loading.refusals import no_package
 
 _LAYER: Final = re.compile(rb"^\s*layers?\s*\{", re.MULTILINE)  # a solver's file has none
 _READ: Final = 1 << 16  # bytes, in which a network's first layer is found
@@ -31,8 +31,17 @@ class Caffe(Hub):
     """
 
     def cards(self, pattern: str) -> Iterable[Card]:
-        """The descriptions of networks in this folder, with the weights beside them."""
-        return _cards(pattern)
+        """The descriptions of networks in this folder, each with the files that may be its own.
+
+        Those are the weights of its name, or else all beside it.
+        """
+        for path in sorted(Path().glob("*.prototxt")):
+            if not fnmatchcase(path.name, pattern) or not _describes(path):
+                continue
+            beside = sorted(Path().glob("*.caffemodel"))
+            own = [weights for weights in beside if weights.stem == path.stem]
+            for end in [f"@{weights.name}" for weights in own or beside] or [""]:
+                yield Card(f"caffe:{path.name}{end}", "image", None, "", None, None, True)
 
     def cards_depend_on(self) -> Sequence[str]:
         """The descriptions and weights in this folder."""
@@ -46,30 +55,12 @@ class Caffe(Hub):
         belong to another network.
         """
         try:
-            from headstart.hubs.caffe.making import backbone
-            from headstart.hubs.caffe.planning import settle
+            from headstart.hubs.caffe.planning import backbone, settle
         except ModuleNotFoundError as error:
             if not str(error.name).startswith("google"):
                 raise
-            raise HeadstartError(
-                f"{reference} needs the package protobuf, which is not installed. "
-                "Run: pip install 'headstart[caffe]'"
-            ) from None
+            raise no_package("protobuf", reference, "caffe") from None
         return backbone(settle(reference))
-
-
-def _cards(pattern: str) -> Iterator[Card]:
-    """Each description with each file of weights that may be its own, by shell pattern.
-
-    Those are the ones of its name, or else all beside it.
-    """
-    for path in sorted(Path().glob("*.prototxt")):
-        if not fnmatchcase(path.name, pattern) or not _describes(path):
-            continue
-        beside = sorted(Path().glob("*.caffemodel"))
-        own = [weights for weights in beside if weights.stem == path.stem]
-        for end in [f"@{weights.name}" for weights in own or beside] or [""]:
-            yield Card(f"caffe:{path.name}{end}", "image", None, "", None, None, True)
 
 
 def _describes(path: Path) -> bool:

@@ -62,10 +62,10 @@ def select(net: Any, layers: Sequence[Any], head: bool, what: str) -> Selection:
     if ending is None:
         raise HeadstartError(f"{what} computes nothing but losses. Give another file.")
     features = last.bottoms[0] if last and head else ending.tops[0]
-    kept = _ancestors(nodes, features)
-    made = {blob for node in kept for blob in node.tops}
-    read = [blob for node in kept for blob in node.bottoms] or [features]
-    fed = [blob for blob in dict.fromkeys(read) if blob not in made]
+    needed = _ancestors(nodes, features)
+    outputs = {blob for node in needed for blob in node.tops}
+    inputs = dict.fromkeys([blob for node in needed for blob in node.bottoms] or [features])
+    fed = [blob for blob in inputs if blob not in outputs]
     for blob in fed:
         if not blob.fed:
             raise HeadstartError(
@@ -78,13 +78,13 @@ def select(net: Any, layers: Sequence[Any], head: bool, what: str) -> Selection:
             f"{what} computes its features from {names}, not from pictures alone. "
             "Give a network with one input."
         )
-    return Selection(kept, fed[0], features, last if head else None)
+    return Selection(needed, fed[0], features, last if head else None)
 
 
 def data_layers(layers: Sequence[Any]) -> list[Any]:
     """The layers that feed a network from a store, those of testing first."""
-    found = [layer for layer in layers if layer.type in STORED]
-    return sorted(found, key=lambda layer: not _in_test(layer))
+    stored = [layer for layer in layers if layer.type in STORED]
+    return sorted(stored, key=lambda layer: not _in_test(layer))
 
 
 def _connected(net: Any, layers: Sequence[Any]) -> list[Node]:
@@ -93,7 +93,7 @@ def _connected(net: Any, layers: Sequence[Any]) -> list[Node]:
     others = [n for n in layers if n.type in FED and n.type not in STORED and _in_test(n)]
     for layer in [*reversed(data_layers(layers)), *others]:
         current |= {top: Blob(top, layer, fed=True) for top in layer.top}
-    nodes, taken = [], set(reserved())
+    nodes, names = [], set(reserved())
     for layer in layers:
         if layer.type in FED or not _in_test(layer):
             continue
@@ -104,7 +104,7 @@ def _connected(net: Any, layers: Sequence[Any]) -> list[Node]:
         tops = [Blob(name) for name in layer.top]
         current |= {blob.name: blob for blob in tops}
         name = re.sub(r"[^0-9A-Za-z_/+-]", "_", layer.name) or "layer"
-        nodes.append(Node(free_name(name, taken), layer, bottoms, tops))
+        nodes.append(Node(free_name(name, names), layer, bottoms, tops))
     return nodes
 
 
@@ -149,9 +149,9 @@ def _descendants(nodes: Sequence[Node], first: Node) -> Iterator[Node]:
 
 
 def _ancestors(nodes: Sequence[Node], blob: Blob) -> list[Node]:
-    wanted, kept = {blob}, []
+    needed, ancestors = {blob}, []
     for node in reversed(nodes):
-        if not wanted.isdisjoint(node.tops):
-            wanted.update(node.bottoms)
-            kept.append(node)
-    return kept[::-1]
+        if not needed.isdisjoint(node.tops):
+            needed.update(node.bottoms)
+            ancestors.append(node)
+    return ancestors[::-1]

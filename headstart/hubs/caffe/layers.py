@@ -11,32 +11,6 @@ from torch.nn import functional
 
 
 @final
-class PaddedPool(nn.Module):
-    """Pooling with padding that torch's own refuses, since it is more than half a window.
-
-    Means too: OpenVINO divides those at the border by another number than torch and Caffe.
-    `pool` pads nothing and rounds up; of its positions the first `size` are kept, those whose
-    window begins inside the picture or the padding before it.
-    """
-
-    def __init__(
-        self, pool: nn.Module, pad: tuple[int, int], filling: float, size: tuple[int, int]
-    ) -> None:
-        super().__init__()
-        self.pool = pool
-        self.pad = pad
-        self.filling = filling
-        self.size = size
-
-    def forward(self, maps: Tensor) -> Tensor:
-        """Maps (N, C, H, W) to (N, C, *size)."""
-        high, wide = self.pad
-        padded = functional.pad(maps, (wide, wide, high, high), value=self.filling)
-        pooled: Tensor = self.pool(padded)
-        return pooled[:, :, : self.size[0], : self.size[1]]
-
-
-@final
 class ResponseNormWithin(nn.Module):
     """Local response normalisation over a square of positions of one channel.
 
@@ -63,9 +37,9 @@ class Affine(nn.Module):
     def __init__(self, shape: Sequence[int], after: int, scales: bool, shifts: bool) -> None:
         super().__init__()
         self.view = (*shape, *[1] * after)
-        held = tuple(shape) or (1,)
-        self.weight = nn.Parameter(torch.ones(held)) if scales else None
-        self.bias = nn.Parameter(torch.zeros(held)) if shifts else None
+        sides = tuple(shape) or (1,)
+        self.weight = nn.Parameter(torch.ones(sides)) if scales else None
+        self.bias = nn.Parameter(torch.zeros(sides)) if shifts else None
 
     def forward(self, maps: Tensor) -> Tensor:
         """Maps (N, …) to the same."""
@@ -101,19 +75,6 @@ class Power(nn.Module):
         """Maps any shape to the same."""
         moved = self.shift + self.scale * maps
         return moved if self.power == 1 else moved.pow(self.power)
-
-
-@final
-class Reshape(nn.Module):
-    """Each item in another shape."""
-
-    def __init__(self, shape: Sequence[int]) -> None:
-        super().__init__()
-        self.shape = tuple(shape)
-
-    def forward(self, maps: Tensor) -> Tensor:
-        """Maps (N, …) to (N, *shape)."""
-        return maps.reshape(maps.shape[0], *self.shape)
 
 
 @final

@@ -149,18 +149,14 @@ _REPEATED: Final = descriptor_pb2.FieldDescriptorProto.LABEL_REPEATED
 
 def upgraded(old: Any) -> Any:
     """A layer of the second format as one of the present; its blobs stay behind."""
-    layer = Layer(name=old.name, type=_now(old))
+    types = dict(_OLD_TYPES.values())  # by number
+    layer = Layer(name=old.name, type=types[old.type])
     for field in ("bottom", "top", "include", "exclude"):
         getattr(layer, field).MergeFrom(getattr(old, field))
     for name, (_, _, number) in _PARAMETERS.items():
         if number is not None and old.HasField(name):
             getattr(layer, name).CopyFrom(getattr(old, name))
     return layer
-
-
-def _now(old: Any) -> str:
-    names = {number: name for number, name in _OLD_TYPES.values()}
-    return names[old.type]
 
 
 def _fields(text: str) -> Iterator[Any]:

@@ -1,4 +1,4 @@
-"""A reference to a network of Caffe, with everything settled before its tensors are made."""
+"""A reference to a network of Caffe: all settled before its tensors are made, and its backbone."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import Any, Final, final
 
 from torch import Tensor
 
+from headstart.contracts import Backbone
 from headstart.contracts.references import Reference
 from headstart.errors import HeadstartError, WeightsError
 from headstart.hubs.caffe import reading, recipe
-from headstart.hubs.caffe.filling import state_of
 from headstart.hubs.caffe.graph import Selection, select
-from headstart.hubs.caffe.network import Built, build
-from headstart.hubs.caffe.recipe import Fed
+from headstart.hubs.caffe.network import Built, build, draw, load, state_of
+from headstart.hubs.caffe.recipe import InputSpec
+from headstart.loading import head_removal, refusals
 from headstart.loading.preprocess import PictureInput
 from headstart.loading.spec import LoadSpec, resolve
 from headstart.loading.weights import TORCH_SUFFIXES, read
@@ -23,6 +24,7 @@ from headstart.loading.weights import TORCH_SUFFIXES, read
 FILE: Final = "network.prototxt"  # what a saved model calls the description
 _FORM: Final = "caffe:FILE.prototxt@FILE.caffemodel"
 _NATIVE: Final = ".caffemodel"
+_HEAD: Final = "head"  # of a network that has none of its own
 _OTHERS: Final = (".safetensors", *sorted(TORCH_SUFFIXES))
 
 
@@ -60,10 +62,10 @@ class CaffeSpec(LoadSpec[CaffeOptions]):
 @final
 @dataclass(frozen=True)
 class _Weights:
-    """What a file of weights holds, and what it says of how the network was fed."""
+    """What a file of weights holds, and what it says of how the network was fed in training."""
 
     state: Mapping[str, Tensor]
-    fed: Fed
+    feed: InputSpec
 
 
 def settle(reference: Reference) -> CaffeSpec:
@@ -72,18 +74,18 @@ def settle(reference: Reference) -> CaffeSpec:
     Raises HeadstartError for bad options and a description that can't be used, WeightsError for a
     file of weights that is missing, damaged or not one.
     """
-    given = resolve(CaffeOptions, reference)
+    options = resolve(CaffeOptions, reference)
     path = _place(reference.name)
     content = reading.read_text(path)
     net, layers = reading.parse(content, path)
-    selection = select(net, layers, given.head, str(path))
+    selection = select(net, layers, options.head, str(path))
     weights = _weights(reference, selection)
-    recipe_options = _recipe(reference, given, path, selection, weights)
+    recipe_options = _recipe(reference, options, path, selection, weights)
     options = resolve(CaffeOptions, reference, recipe_options)
-    fed = recipe.fed_by(selection, str(path))
+    feed = recipe.feed_of(selection, str(path))
     preprocess = options.preprocess(reference)
-    if "size" not in recipe_options and fed.height and fed.width:
-        preprocess |= {"height": fed.height, "width": fed.width}
+    if "size" not in recipe_options and feed.height and feed.width:
+        preprocess |= {"height": feed.height, "width": feed.width}
     shape = preprocess["channels"], preprocess["height"], preprocess["width"]
     native = str(reference.weights).lower().endswith(_NATIVE)
     filled = weights is not None and (options.pretrained or not native)
@@ -108,10 +110,7 @@ def _place(name: str) -> Path:
     if path.is_dir():
         path = path / FILE
         if not path.is_file():
-            raise HeadstartError(
-                f"{name} is a folder. Write {_FORM}; a model that Headstart saved is "
-                f"checkpoint:{name}."
-            )
+            raise refusals.folder(name, f"Write {_FORM}")
     if path.suffix.lower() == _NATIVE:
         raise WeightsError(f"{path} holds weights without their network. Write {_FORM}.")
     return path
@@ -122,39 +121,37 @@ def _weights(reference: Reference, selection: Selection) -> _Weights | None:
         return None
     path = Path(reference.weights)
     if path.suffix.lower() in _OTHERS:
-        return _Weights(read(path).state, Fed())
+        return _Weights(read(path).state, InputSpec())
     if path.suffix.lower() != _NATIVE:
-        known = ", ".join([_NATIVE, *_OTHERS])
-        raise WeightsError(f"{path} is not a file of weights. Give one of {known}.")
+        suffixes = ", ".join([_NATIVE, *_OTHERS])
+        raise WeightsError(f"{path} is not a file of weights. Give one of {suffixes}.")
     net = reading.read_weights(path)
     nodes = [*selection.nodes, *([selection.head] if selection.head else [])]
     state = state_of(reading.blobs_by_layer(net), nodes, path)
-    return _Weights(state, recipe.stored_with(reading.layers(net, path)))
+    return _Weights(state, recipe.feed_in_training(reading.layers(net, path)))
 
 
 def _recipe(
     reference: Reference,
-    given: CaffeOptions,
+    usual: CaffeOptions,
     path: Path,
     selection: Selection,
     weights: _Weights | None,
 ) -> dict[str, str]:
     """The user's options, with those that the description alone doesn't settle."""
     options = dict(reference.options)
-    own = recipe.fed_by(selection, str(path))
-    other = weights.fed if weights else Fed()
+    own = recipe.feed_of(selection, str(path))
+    training = weights.feed if weights else InputSpec()
     state = weights.state if weights else {}
-    # what trained the weights says how, where the description is one for deploying
-    how = other if own.scale is None else own
     if "channels" not in options:
-        found = own.channels or other.channels or recipe.channels_of(selection, state)
-        options["channels"] = str(found or given.channels)
-    given = resolve(CaffeOptions, reference, options)
+        channels = own.channels or training.channels or recipe.channels_of(selection, state)
+        options["channels"] = str(channels or usual.channels)
+    current = resolve(CaffeOptions, reference, options)
     if "size" not in options and not (own.height and own.width):
-        size = _size(own, other) or recipe.size_of(
+        size = _size(own, training) or recipe.size_of(
             selection,
             state,
-            lambda size: build(selection, (given.channels, size, size), False, str(path)),
+            lambda size: build(selection, (current.channels, size, size), False, str(path)),
         )
         if size is None:
             raise HeadstartError(
@@ -162,11 +159,39 @@ def _recipe(
                 "?size=28&channels=1."
             )
         options["size"] = str(size)
-    if given.channels in (1, 3) and not {"mean", "std"} <= options.keys():
-        said = recipe.normalisation(how, given.channels, _reverse(given), path.parent)
-        options = {"mean": said[0], "std": said[1], **options}
+    if current.channels in (1, 3) and not {"mean", "std"} <= options.keys():
+        # what trained the weights says how, where the description is one for deploying
+        feed = training if own.scale is None else own
+        mean, std = recipe.normalisation(feed, current.channels, _reverse(current), path.parent)
+        options = {"mean": mean, "std": std, **options}
     return options
 
 
-def _size(*told: Fed) -> int | None:
-    return next((fed.height for fed in told if fed.height and fed.height == fed.width), None)
+def _size(*feeds: InputSpec) -> int | None:
+    return next((feed.height for feed in feeds if feed.height and feed.height == feed.width), None)
+
+
+def backbone(spec: CaffeSpec) -> Backbone:
+    """Make the network's tensors, fill them, and cut the network into stages.
+
+    Raises WeightsError for weights that belong to another network.
+    """
+    own, names = spec.selection.head, {node.name for node in spec.selection.nodes}
+    head_name = own.name if own else _HEAD if _HEAD not in names else f"caffe_{_HEAD}"
+    head, source = None, str(spec.reference.weights)
+    network, example = spec.built.network, head_removal.example(spec.preprocess)
+    if spec.state is None:
+        draw(spec.built)
+    else:
+        head = load(spec.built, spec.state, head_name, source)
+    features = head_removal.run(network.eval(), example, spec.what)
+    if spec.state is not None:
+        head_removal.demand_finite(features, source)
+    return head_removal.backbone(
+        head_removal.headless(network, example, features, head, head_name),
+        spec.reference,
+        architecture=spec.architecture,
+        pretrained=spec.state is not None,
+        preprocess=spec.preprocess,
+        files={FILE: spec.content},
+    )

@@ -44,13 +44,13 @@ def parse(content: bytes, path: Path) -> tuple[Any, list[Any]]:
         raise HeadstartError(
             f"{path} is not a description of a network ({reason}). Mend it, or write {_FORM}."
         ) from None
-    found = layers(net, path)
-    if not found:
+    present = layers(net, path)
+    if not present:
         raise HeadstartError(
             f"{path} describes no layers. Give the description of a network, such as "
             "deploy.prototxt, not of a solver."
         )
-    return net, found
+    return net, present
 
 
 def layers(net: Any, path: Path) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +22,7 @@ _MOST: Final = 1024  # pixels, of pictures whose size is found by what the weigh
 
 @final
 @dataclass(frozen=True)
-class Fed:
+class InputSpec:
     """What a network is fed: channels, height and width as far as known, and what is done before.
 
     `scale`, `means` and `mean_file` are Caffe's: (level - mean) · scale, with levels of 0 to 255.
@@ -36,46 +37,42 @@ class Fed:
     mean_file: str = ""
 
 
-def fed_by(selection: Selection, what: str) -> Fed:
+def feed_of(selection: Selection, what: str) -> InputSpec:
     """What the description says. Raises HeadstartError where its input can't be pictures."""
     source = selection.pictures.source
     shape = _shape(source, selection.pictures.name)
     is_layer = source.DESCRIPTOR.name == "Layer"
-    told = told_by(source) if is_layer and source.type in (*STORED, "MemoryData") else Fed()
+    feed = _stored(source) if is_layer and source.type in (*STORED, "MemoryData") else InputSpec()
     if shape is None:
-        return told
+        return feed
     if len(shape) != 4 or min(shape[1:]) < 1:
         raise HeadstartError(
             f"{what} is fed {'×'.join(map(str, shape))}, which are no pictures. "
             "Give a network for pictures."
         )
     channels, height, width = shape[1:]
-    return replace(told, channels=channels, height=height, width=width)
+    return replace(feed, channels=channels, height=height, width=width)
 
 
-def stored_with(layers: Sequence[Any]) -> Fed:
+def feed_in_training(layers: Sequence[Any]) -> InputSpec:
     """What the first of the layers that feed from a store says, as files of weights keep it."""
-    found = data_layers(layers)
-    return told_by(found[0]) if found else Fed()
+    stored = data_layers(layers)
+    return _stored(stored[0]) if stored else InputSpec()
 
 
-def told_by(layer: Any) -> Fed:
+def _stored(layer: Any) -> InputSpec:
     """What a layer says that feeds from a store."""
-    old = next(
-        (
-            getattr(layer, name)
-            for name in ("image_data_param", "window_data_param", "data_param")
-            if layer.HasField(name)
-        ),
-        layer.data_param,
-    )
+    names = ("image_data_param", "window_data_param", "data_param")
+    old = getattr(layer, next(filter(layer.HasField, names), names[-1]))
     now = layer.transform_param
     size = now.crop_size or old.crop_size or None
     high, wide = (size, size) if size else (old.new_height or None, old.new_width or None)
     scale = now.scale if now.HasField("scale") else old.scale
     channels = 1 if now.force_gray else 3 if now.force_color else None
     channels = len(now.mean_value) if len(now.mean_value) > 1 else channels
-    return Fed(channels, high, wide, scale, tuple(now.mean_value), now.mean_file or old.mean_file)
+    return InputSpec(
+        channels, high, wide, scale, tuple(now.mean_value), now.mean_file or old.mean_file
+    )
 
 
 def _shape(source: Any, name: str) -> list[int] | None:
@@ -87,28 +84,28 @@ def _shape(source: Any, name: str) -> list[int] | None:
         shapes = shapes or [dims[start : start + 4] for start in range(0, len(dims), 4)]
         return shapes[place] if place < len(shapes) else None
     if source.HasField("memory_data_param"):
-        told = source.memory_data_param
-        return [1, told.channels, told.height, told.width]
-    given = source.dummy_data_param.shape or source.input_param.shape
+        memory = source.memory_data_param
+        return [1, memory.channels, memory.height, memory.width]
+    shapes = source.dummy_data_param.shape or source.input_param.shape
     place = list(source.top).index(name)
-    return list(given[min(place, len(given) - 1)].dim) if given else None
+    return list(shapes[min(place, len(shapes) - 1)].dim) if shapes else None
 
 
-def normalisation(fed: Fed, channels: int, reverse: bool, folder: Path) -> tuple[str, str]:
+def normalisation(feed: InputSpec, channels: int, reverse: bool, folder: Path) -> tuple[str, str]:
     """Mean and spread for values from 0 to 1, red first, as options.
 
     A mean picture counts where it lies in the folder. Where nothing is said of colour pictures, the
     zoo's mean is taken off.
     """
-    means = list(fed.means)
-    if fed.mean_file or fed.scale is None:
-        path = _within(folder, fed.mean_file) if fed.mean_file else None
+    means = list(feed.means)
+    if feed.mean_file or feed.scale is None:
+        path = _within(folder, feed.mean_file) if feed.mean_file else None
         usual = list(_ZOO_MEAN if reverse else _ZOO_MEAN[::-1]) if channels == 3 else [0.0]
         means = means or (read_mean(path) if path else usual)
     means = means or [0.0]
     means = means * channels if len(means) == 1 else means
     ordered = means[::-1] if reverse else means
-    spread = 1 / (_LEVELS * (fed.scale or 1.0))
+    spread = 1 / (_LEVELS * (feed.scale or 1.0))
     return ",".join(str(mean / _LEVELS) for mean in ordered), str(spread)
 
 
@@ -144,9 +141,9 @@ def size_of(
             break
     else:
         return None
-    wanted = weight.shape[1]
+    width = weight.shape[1]
 
-    def read(size: int) -> int:
+    def width_of(size: int) -> int:
         try:
             built = build(size)
         except HeadstartError:  # too small for its windows
@@ -155,20 +152,9 @@ def size_of(
             return built.feature_dim
         return built.network.get_parameter(f"{node.name}.weight").shape[1]
 
-    least = _first(lambda size: read(size) >= wanted)
-    beyond = _first(lambda size: read(size) > wanted)
+    sizes = range(1, _MOST + 1)
+    least = 1 + bisect_left(sizes, True, key=lambda size: width_of(size) >= width)
+    beyond = 1 + bisect_left(sizes, True, key=lambda size: width_of(size) > width)
     if least >= beyond or beyond > _MOST:
         return None
     return max(range(least, beyond), key=lambda size: size & -size)
-
-
-def _first(holds: Callable[[int], bool]) -> int:
-    """The least size from which something holds, one more than the most where it never does."""
-    low, high = 1, _MOST + 1
-    while low < high:
-        middle = (low + high) // 2
-        if holds(middle):
-            high = middle
-        else:
-            low = middle + 1
-    return low

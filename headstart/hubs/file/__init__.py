@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import final
@@ -32,7 +32,11 @@ class File(Hub):
 
     def cards(self, pattern: str) -> Iterable[Card]:
         """The functions annotated to answer an `nn.Module`, in Python files of this folder."""
-        return _cards(pattern)
+        for path in sorted(Path().glob("*.py")):
+            for function in _functions(path):
+                name = f"{path.name}:{function}"
+                if fnmatchcase(name, pattern):
+                    yield Card(f"file:{name}", "image", None, "", None, None, True)
 
     def cards_depend_on(self) -> Sequence[str]:
         """The Python files of this folder."""
@@ -55,15 +59,6 @@ class File(Hub):
             preprocess=spec.preprocess,
             files={spec.file: spec.content},
         )
-
-
-def _cards(pattern: str) -> Iterator[Card]:
-    """The functions annotated `-> nn.Module` in this folder's Python files, by shell pattern."""
-    for path in sorted(Path().glob("*.py")):
-        for function in _functions(path):
-            name = f"{path.name}:{function}"
-            if fnmatchcase(name, pattern):
-                yield Card(f"file:{name}", "image", None, "", None, None, True)
 
 
 def _functions(path: Path) -> list[str]:

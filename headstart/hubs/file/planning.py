@@ -9,6 +9,7 @@ from typing import Any, Final, final
 
 from headstart.contracts.references import Reference
 from headstart.errors import HeadstartError, WeightsError
+from headstart.loading import refusals
 from headstart.loading.preprocess import PictureInput
 from headstart.loading.spec import LoadSpec, resolve
 from headstart.loading.weights import TORCH_SUFFIXES
@@ -90,11 +91,7 @@ def settle(reference: Reference) -> FileSpec:
             f"{path} can't be read ({error.strerror}). Write {_FORM}, or give another file."
         ) from None
     sha256 = hashlib.sha256(content).hexdigest()
-    if options.sha256 not in ("", sha256):
-        raise HeadstartError(
-            f"{path} has changed since the model was made of it: its SHA-256 is {sha256}, not "
-            f"{options.sha256}. Put the old file back."
-        )
+    trust.demand_same(path, sha256, options.sha256)
     trust.demand(reference, path, sha256)
     return FileSpec(reference, options, path, function, content, preprocess)
 
@@ -105,9 +102,7 @@ def _place(name: str, options: FileOptions) -> tuple[Path, str]:
         return _split(name)
     path, function = _split(options.network)
     if not options.network or path.name != str(path):
-        raise HeadstartError(
-            f"{name} is a folder. Write {_FORM}; a model that Headstart saved is checkpoint:{name}."
-        )
+        raise refusals.folder(name, f"Write {_FORM}")
     return Path(name) / path, function
 
 

@@ -11,6 +11,7 @@ import io
 import json
 import warnings
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from typing import Any, Final, final
@@ -18,13 +19,14 @@ from typing import Any, Final, final
 import torch
 from torch import Tensor, fx, nn
 
-from headstart.errors import HeadstartError, WeightsError
+from headstart.errors import HeadstartError, WeightsError, named_reason
 from headstart.hubs.file.planning import FileSpec
 from headstart.loading import head_removal
 from headstart.loading.head_removal import Headless
 
 _STAGE: Final = "network"
 _read_script: Final[Callable[..., Any]] = torch.jit.load  # which has no types
+NamedLayer = tuple[str, nn.Linear]
 _CALLS: Final = "prim::CallMethod"
 _LINEAR: Final = torch.ops.aten.linear.default
 _TENSORS: Final = ("weight_", "tensor_")  # what payloads of tensors are called
@@ -47,11 +49,11 @@ class Script(nn.Module):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Script:
         with torch.no_grad():
-            made = Script(deepcopy(self.network, memo))
-        made.training = self.training
-        for old, new in zip(self.parameters(), made.parameters(), strict=True):
+            copy = Script(deepcopy(self.network, memo))
+        copy.training = self.training
+        for old, new in zip(self.parameters(), copy.parameters(), strict=True):
             new.requires_grad_(old.requires_grad)
-        return made
+        return copy
 
 
 def open_script(spec: FileSpec, example: Tensor) -> Headless:
@@ -61,18 +63,18 @@ def open_script(spec: FileSpec, example: Tensor) -> Headless:
     """
     whole, network = _load_script(spec), _load_script(spec)
     outputs = head_removal.run(whole, example, spec.what)
-    taken = _behead_script(network) if spec.options.head else None  # before it is compiled
-    if taken is None:
-        return _found(spec, Script(whole), example, None)
+    last = _behead_script(network) if spec.options.head else None  # before it is compiled
+    if last is None:
+        return _headless(spec, Script(whole), example, None)
+    name, head = last
     with torch.no_grad():
-        again = taken[1](head_removal.run(network, example, spec.what))
+        again = head(head_removal.run(network, example, spec.what))
     if not torch.allclose(again, outputs, rtol=1e-4, atol=1e-4):
         raise HeadstartError(
-            f"{spec.path} answers something else without its last layer {taken[0]}. "
+            f"{spec.path} answers something else without its last layer {name}. "
             "Say head=false, or save it again without that layer."
         )
-    name, head = taken
-    return _found(spec, Script(network), example, (f"{head_removal.WRAPPED}{name}", head))
+    return _headless(spec, Script(network), example, (f"{head_removal.WRAPPED}{name}", head))
 
 
 def open_exported(spec: FileSpec, example: Tensor) -> Headless:
@@ -90,7 +92,7 @@ def open_exported(spec: FileSpec, example: Tensor) -> Headless:
     except Exception as error:  # its reader fails in any way
         raise HeadstartError(
             f"{spec.path} is not a program of torch.export that this torch reads "
-            f"({head_removal.first_line(error)}). Export it again with torch {torch.__version__}."
+            f"({named_reason(error)}). Export it again with torch {torch.__version__}."
         ) from error
     for size in (2, 3):  # the network's own guards say what it was exported for
         batch = torch.cat([example, example[:1]])[:size]
@@ -101,8 +103,8 @@ def open_exported(spec: FileSpec, example: Tensor) -> Headless:
                 f"{str(error).rstrip('.')}. Export it with dynamic_shapes, so that it takes "
                 "batches of any size."
             ) from error
-    network, taken = _plain(whole, spec.options.head)
-    return _found(spec, network, example, taken, differentiable=False)
+    network, last = _plain(whole, spec.options.head)
+    return _headless(spec, network, example, last, differentiable=False)
 
 
 OPENING: Final[Mapping[str, Callable[[FileSpec, Tensor], Headless]]] = {
@@ -111,27 +113,21 @@ OPENING: Final[Mapping[str, Callable[[FileSpec, Tensor], Headless]]] = {
 }
 
 
-def _found(
+def _headless(
     spec: FileSpec,
     network: nn.Module,
     example: Tensor,
-    taken: tuple[str, nn.Linear] | None,
+    last: NamedLayer | None,
     differentiable: bool = True,
 ) -> Headless:
-    network.eval()
-    features = head_removal.run(network, example, spec.what)
-    if taken is None and spec.options.head:
+    features = head_removal.run(network.eval(), example, spec.what)
+    if last is None and spec.options.head:
         _refuse_hidden_head(spec, network, features)
     if not spec.options.pretrained and spec.reference.weights is None:
         head_removal.draw_anew(network)
-    return Headless(
-        network=network,
-        stages={_STAGE: network},
-        feature_dim=features.shape[1],
-        head=taken[1] if taken else None,
-        head_name=taken[0] if taken else head_removal.free_name(network),
-        differentiable=differentiable,
-    )
+    name, head = last or (head_removal.free_name(network), None)
+    stages, width = {_STAGE: network}, features.shape[1]
+    return Headless(network, stages, width, head, name, differentiable=differentiable)
 
 
 def _refuse_hidden_head(spec: FileSpec, network: nn.Module, answers: Tensor) -> None:
@@ -158,13 +154,13 @@ def _load_script(spec: FileSpec) -> Any:
             network = _read_script(io.BytesIO(spec.content), map_location="cpu")
     except Exception as error:
         raise HeadstartError(
-            f"{spec.path} can't be loaded as TorchScript ({head_removal.first_line(error)}). "
+            f"{spec.path} can't be loaded as TorchScript ({named_reason(error)}). "
             "Copy it or save it again."
         ) from error
     return network.eval()
 
 
-def _behead_script(network: Any) -> tuple[str, nn.Linear] | None:
+def _behead_script(network: Any) -> NamedLayer | None:
     """Let the network answer with what it would give its last linear layer; the layer, copied."""
     graph = network.graph
     outputs = list(graph.outputs())
@@ -179,33 +175,33 @@ def _behead_script(network: Any) -> tuple[str, nn.Linear] | None:
     name = ".".join(path)
     state = network.state_dict()
     weight, bias = state.get(f"{name}.weight"), state.get(f"{name}.bias")
-    named = dict(network.named_modules())
-    if len(inputs) != 1 or weight is None or named[name].original_name != "Linear":
+    modules = dict(network.named_modules())
+    if len(inputs) != 1 or weight is None or modules[name].original_name != "Linear":
         return None
     graph.eraseOutput(0)
     graph.registerOutput(inputs[0])
     return name, _linear(weight, bias)
 
 
-def _plain(whole: Any, behead: bool) -> tuple[nn.Module, tuple[str, nn.Linear] | None]:
+def _plain(whole: Any, behead: bool) -> tuple[nn.Module, NamedLayer | None]:
     """An exported program as a plain module without its guards, and without its last layer."""
     graph: Any = fx.Graph()
     answer = graph.graph_copy(whole.graph, {})
     last = answer[0] if isinstance(answer, tuple | list) else answer
     for node in [node for node in graph.nodes if node.op == "call_module" and not node.users]:
         graph.erase_node(node)
-    taken = _last_layer(whole.state_dict(), last) if behead else None
-    graph.output(last if taken is None else last.args[0])
-    if taken is not None:
+    layer = _last_layer(whole.state_dict(), last) if behead else None
+    graph.output(last if layer is None else last.args[0])
+    if layer is not None:
         graph.erase_node(last)
-    return fx.GraphModule(whole, graph), taken
+    return fx.GraphModule(whole, graph), layer
 
 
-def _last_layer(state: Mapping[str, Tensor], last: Any) -> tuple[str, nn.Linear] | None:
+def _last_layer(state: Mapping[str, Tensor], last: Any) -> NamedLayer | None:
     """The linear layer that an exported program answers with, copied, and its name."""
     if last.target != _LINEAR:
         return None
-    weight, *bias = (str(read.target) for read in last.args[1:] if read is not None)
+    weight, *bias = (str(node.target) for node in last.args[1:] if node is not None)
     name, _, kind = weight.rpartition(".")
     if not name or kind != "weight" or [f"{name}.bias"] * len(bias) != bias:
         return None
@@ -214,13 +210,10 @@ def _last_layer(state: Mapping[str, Tensor], last: Any) -> tuple[str, nn.Linear]
 
 def _linear(weight: Tensor, bias: Tensor | None) -> nn.Linear:
     """A layer of its own with these weights."""
-    made = nn.Linear(weight.shape[1], weight.shape[0], bias is not None, device="meta")
-    made = made.to_empty(device="cpu")
-    with torch.no_grad():
-        made.weight.copy_(weight)
-        if bias is not None:
-            made.bias.copy_(bias)
-    return made
+    layer = nn.Linear(weight.shape[1], weight.shape[0], bias is not None, device="meta")
+    layer = layer.to_empty(device="cpu")
+    layer.load_state_dict({"weight": weight} | ({} if bias is None else {"bias": bias}))
+    return layer
 
 
 def _members(spec: FileSpec) -> list[str]:
@@ -239,11 +232,10 @@ def _check_pickles(spec: FileSpec) -> None:
             f"{spec.path} is not a program of torch.export, or one of an old format. "
             f"Export it again with torch {torch.__version__}."
         )
-    seen: set[str] = set()  # torch's reader takes the first of two, and does not tell case
+    counts = Counter(map(str.lower, names))  # torch's reader does not tell case
     with zipfile.ZipFile(io.BytesIO(spec.content)) as archive:
         for name in names:
-            twice = name.lower() in seen
-            seen.add(name.lower())
+            twice = counts[name.lower()] > 1
             if twice or "aotinductor" in name or "/" not in name or not _harmless(archive, name):
                 raise WeightsError(
                     f"{spec.path} holds {name}, which is more than a program over tensors, so that "

@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from headstart.errors import HeadstartError, UnknownNameError
+from headstart.errors import HeadstartError, UnknownNameError, named_reason
 from headstart.hubs.file.planning import FileSpec
 from headstart.loading import head_removal
 from headstart.loading.head_removal import Headless
@@ -41,7 +41,7 @@ def _run(spec: FileSpec) -> dict[str, Any]:
         raise
     except (Exception, SystemExit) as error:
         raise HeadstartError(
-            f"{spec.path} can't be run ({head_removal.first_line(error)}). Mend it."
+            f"{spec.path} can't be run ({named_reason(error)}). Mend it."
         ) from error
     return vars(module)
 
@@ -56,8 +56,8 @@ def _stands_alone(spec: FileSpec, tree: ast.Module) -> None:
             names.append("." if node.level else str(node.module))
     for name in names:
         beside, top = spec.path.parent, name.partition(".")[0]
-        found = (beside / f"{top}.py").is_file() or (beside / top / "__init__.py").is_file()
-        if name.startswith(".") or found:
+        own = (beside / f"{top}.py").is_file() or (beside / top / "__init__.py").is_file()
+        if name.startswith(".") or own:
             raise HeadstartError(
                 f"{spec.path} imports {'relatively' if name == '.' else name} from the files "
                 "beside it, which a saved model would lack. Put the network into one file."
@@ -88,9 +88,7 @@ def _call(spec: FileSpec, function: Any) -> nn.Module:
         with redirect_stdout(sys.stderr):
             network = function()
     except (Exception, SystemExit) as error:
-        raise HeadstartError(
-            f"{spec.what} failed ({head_removal.first_line(error)}). Mend it."
-        ) from error
+        raise HeadstartError(f"{spec.what} failed ({named_reason(error)}). Mend it.") from error
     if not isinstance(network, nn.Module):
         raise HeadstartError(
             f"{spec.what} answers with {type(network).__name__}, not a torch.nn.Module. "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Final, final
@@ -15,15 +15,24 @@ from headstart.contracts import Backbone, Card, Hub
 from headstart.contracts.references import Reference
 from headstart.errors import HeadstartError, WeightsError
 from headstart.hubs.graph import structure, trainable
-from headstart.hubs.graph.assembling import Opened, Positions, assemble
 from headstart.hubs.graph.cutting import cut
 from headstart.hubs.graph.normalising import normalise
-from headstart.hubs.graph.planning import KINDS, SAVED_MODEL, WEIGHTS, GraphSpec, settle
+from headstart.hubs.graph.planning import (
+    KINDS,
+    SAVED_MODEL,
+    WEIGHTS,
+    GraphSpec,
+    Opened,
+    Positions,
+    assemble,
+    settle,
+)
 from headstart.hubs.graph.reading import read
 from headstart.loading import head_removal
 from headstart.loading.openvino_graph import Graph as Network
 from headstart.loading.weights import load_into
 from headstart.loading.weights import read as read_weights
+from headstart.runtime import trust
 
 FILE: Final = "graph.xml"  # what a saved model calls the structure
 
@@ -42,7 +51,12 @@ class Graph(Hub):
 
     def cards(self, pattern: str) -> Iterable[Card]:
         """The graph files and SavedModels in this folder, by name."""
-        return _cards(pattern)
+        for path in sorted(Path().iterdir()):
+            graph = path.suffix.lower() in KINDS and path.is_file()
+            whole = path.suffix.lower() != ".xml" or path.with_suffix(".bin").is_file()
+            if (graph and whole) or (path / SAVED_MODEL).is_file():
+                if fnmatchcase(path.name, pattern):
+                    yield Card(f"graph:{path.name}", "image", None, "", None, None, True)
 
     def cards_depend_on(self) -> Sequence[str]:
         """The files and folders of this folder that hold graphs."""
@@ -62,10 +76,10 @@ class Graph(Hub):
 
 def _opened(spec: GraphSpec) -> Opened:
     """A graph from its own file."""
-    taken = cut(read(spec.path, spec.kind), spec.options.output, spec.options.head)
-    made = normalise(spec, taken)
-    preprocess = spec.preprocess(made.sides, made.last, made.whole)
-    return _with(spec, made.graph, preprocess, taken.head, taken.name)
+    end = cut(read(spec.path, spec.kind), spec.options.output, spec.options.head)
+    normal = normalise(spec, end)
+    preprocess = spec.preprocess(normal.sides, normal.last, normal.whole)
+    return _with(spec, normal.graph, preprocess, end.head, end.name)
 
 
 def _reopened(spec: GraphSpec) -> Opened:
@@ -108,12 +122,9 @@ def _with(
 ) -> Opened:
     content = network.xml.encode()
     sha256 = hashlib.sha256(content).hexdigest()
-    if spec.options.sha256 not in ("", sha256):
-        raise HeadstartError(
-            f"{spec.path} has changed since the model was made of it. Put the old file back."
-        )
+    trust.demand_same(spec.path, sha256, spec.options.sha256)
     dimension = structure.features(network.xml) or 0
-    found = head_removal.Headless(
+    body = head_removal.Headless(
         network=network,
         stages={"graph": network, "positions": Positions()},
         feature_dim=dimension,
@@ -126,15 +137,4 @@ def _with(
         network.constants.copy_(structure.shuffle(network.xml, network.constants))
 
     architecture = spec.architecture(preprocess, FILE, sha256)
-    return Opened(found, shuffle, preprocess, output, architecture, (FILE, content))
-
-
-def _cards(pattern: str) -> Iterator[Card]:
-    """Graph files and SavedModels' folders here whose names match the shell pattern."""
-    for path in sorted(Path().iterdir()):
-        graph = path.suffix.lower() in KINDS and path.is_file()
-        whole = path.suffix.lower() != ".xml" or path.with_suffix(".bin").is_file()
-        if ((graph and whole) or (path / SAVED_MODEL).is_file()) and fnmatchcase(
-            path.name, pattern
-        ):
-            yield Card(f"graph:{path.name}", "image", None, "", None, None, True)
+    return Opened(body, shuffle, preprocess, output, architecture, (FILE, content))

@@ -13,6 +13,7 @@ from torch import nn
 from headstart.errors import HeadstartError
 from headstart.hubs.graph.reading import Opened, computed
 from headstart.loading import openvino_graph as graph
+from headstart.loading.weights import linear
 
 _LAST: Final = {"Softmax", "LogSoftmax", "Sigmoid"}  # what turns logits into answers
 _POOLS: Final = {"ReduceMean", "AvgPool"}
@@ -54,12 +55,12 @@ def cut(opened: Opened, output: str, head: bool = True) -> Cut:
         answer = results[0].input_value(0)
         return Cut(answer, opened.name(answer, 0), None, None)
     walks = [_walk(opened.model, result) for result in results]
-    found = [walk for walk in walks if walk is not None]
-    if len({walk.features.get_node().get_name() for walk in found}) == 1:
-        walk = found[0]
+    ends = [walk for walk in walks if walk is not None]
+    if len({walk.features.get_node().get_name() for walk in ends}) == 1:
+        walk = ends[0]
         name = opened.name(walk.features, math.prod(walk.node.input_value(1).get_shape()))
         return Cut(walk.features, name, walk.axis, _linear(opened.model, walk))
-    fault = "several answers" if found else "no classifier's last layer that is plain to see"
+    fault = "several answers" if ends else "no classifier's last layer that is plain to see"
     names = ", ".join(opened.names())
     raise HeadstartError(
         f"{opened.path} has {fault}. Say which tensor is the features with output=NAME"
@@ -118,9 +119,9 @@ def _is_head(node: Any, behind: list[tuple[str, list[Any]]], sources: int) -> bo
     if node.get_type_name() == "MatMul":
         return len(shape) == 2 and not node.get_attributes()["transpose_a"]
     pooled = any(kind in _POOLS for kind, _ in behind)
-    made = node.output(0).partial_shape
-    single = made.rank.is_static and all(
-        d.is_static and d.get_length() == 1 for d in list(made)[2:]
+    answer = node.output(0).partial_shape
+    single = answer.rank.is_static and all(
+        d.is_static and d.get_length() == 1 for d in list(answer)[2:]
     )
     return list(shape)[2:] == [1] * (len(shape) - 2) and (single or pooled)
 
@@ -145,11 +146,9 @@ def _linear(model: Any, walk: _Walk) -> nn.Linear | None:
             return None
         factor, term = step
         weight, bias = weight * factor.reshape(-1, 1), bias * factor + term
-    head = nn.Linear(weight.shape[1], weight.shape[0], device="meta").to_empty(device="cpu")
-    with torch.no_grad():
-        head.weight.copy_(torch.from_numpy(np.array(weight, dtype=np.float32)))
-        head.bias.copy_(torch.from_numpy(np.array(bias, dtype=np.float32)))
-    return head
+    parts = {"weight": weight, "bias": bias}
+    tensors = {n: torch.from_numpy(np.array(v, dtype=np.float32)) for n, v in parts.items()}
+    return linear(tensors, None, "the graph")
 
 
 def _step(kind: str, terms: list[Any | None], classes: int) -> tuple[np.ndarray, np.ndarray] | None:
@@ -157,20 +156,20 @@ def _step(kind: str, terms: list[Any | None], classes: int) -> tuple[np.ndarray,
 
     The rounding to levels in a network of whole numbers is left out, and its scale is kept.
     """
-    known = [np.asarray(t, dtype=np.float64).reshape(-1) for t in terms if t is not None]
+    values = [np.asarray(t, dtype=np.float64).reshape(-1) for t in terms if t is not None]
     factor, term = np.ones(1), np.zeros(1)
     if kind in _SHAPES | _POOLS and kind != "FakeQuantize":
         return factor, term
-    if len(known) < len(terms) or any(t.size not in (1, classes) for t in known):
+    if len(values) < len(terms) or any(t.size not in (1, classes) for t in values):
         return None
     if kind == "FakeQuantize":
-        low, high, least, most = known
+        low, high, least, most = values
         factor = (most - least) / np.maximum(high - low, np.finfo(np.float32).tiny)
         term = least - low * factor
     elif kind == "Multiply":
-        factor = known[0]
+        factor = values[0]
     else:
-        term = known[0] if kind == "Add" else -known[0]
+        term = values[0] if kind == "Add" else -values[0]
     return factor, term
 
 

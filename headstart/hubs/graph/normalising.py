@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,7 +10,7 @@ from typing import Any, Final, final
 import numpy as np
 import torch
 
-from headstart.errors import HeadstartError
+from headstart.errors import HeadstartError, reason
 from headstart.hubs.graph.cutting import Cut
 from headstart.hubs.graph.planning import FOLDER, GraphSpec
 from headstart.loading import openvino_graph as graph
@@ -39,10 +38,10 @@ def normalise(spec: GraphSpec, cut: Cut) -> Normal:
 
     Raises HeadstartError where it isn't for pictures, or these features aren't one row each.
     """
-    given = entry(spec, cut)
-    sides, last = layout(spec, given)
-    model = _model(spec, cut, given, sides, last)
-    return Normal(_saved(_any_number(spec, model)), sides, last, black(given) is not None)
+    source = entry(spec, cut)
+    sides, last = layout(spec, source)
+    model = _model(spec, cut, source, sides, last)
+    return Normal(_saved(_any_number(spec, model)), sides, last, black(source) is not None)
 
 
 def entry(spec: GraphSpec, cut: Cut) -> Any:
@@ -67,27 +66,22 @@ def black(entry: Any) -> float | None:
 
 def _inputs(features: Any) -> list[Any]:
     """The parameters that a tensor depends on."""
-    found: dict[str, Any] = {}
-    seen: set[str] = set()
+    nodes: dict[str, Any] = {}
     waiting = [features.get_node()]
     while waiting:
         node = waiting.pop()
-        if node.get_name() in seen:
-            continue
-        seen.add(node.get_name())
-        if node.get_type_name() == "Parameter":
-            found[node.get_name()] = node
-        waiting += [value.get_node() for value in node.input_values()]
-    return list(found.values())
+        if node.get_name() not in nodes:
+            nodes[node.get_name()] = node
+            waiting += [value.get_node() for value in node.input_values()]
+    return [node for node in nodes.values() if node.get_type_name() == "Parameter"]
 
 
 def layout(spec: GraphSpec, entry: Any) -> tuple[tuple[int, int, int], bool]:
     """Channels, height and width of the pictures, and whether channels come last."""
     shape = entry.get_partial_shape()
-    known = shape.rank.is_static and len(shape) == 4
-    lengths = [side.get_length() if side.is_static else 0 for side in shape] if known else []
-    if not known:
+    if shape.rank.is_dynamic or len(shape) != 4:
         raise HeadstartError(f"{spec.path} takes {shape}, not pictures. Give another graph.")
+    lengths = [side.get_length() if side.is_static else 0 for side in shape]
     first, final = lengths[1] in (1, 3), lengths[3] in (1, 3)
     last = final if first != final else spec.kind in (FOLDER, "tflite")
     channels = lengths[3 if last else 1] or spec.options.channels
@@ -131,7 +125,7 @@ def _model(spec: GraphSpec, cut: Cut, entry: Any, sides: tuple[int, int, int], l
     except RuntimeError as error:
         raise HeadstartError(
             f"{spec.path} can't take pictures of {'x'.join(map(str, sides))} "
-            f"({graph.reason(error)}). Give the size= that it wants."
+            f"({reason(error)}). Give the size= that it wants."
         ) from error
     return model
 
@@ -210,11 +204,11 @@ def _free_reshapes(model: Any) -> None:
     for node in model.get_ordered_ops():
         if node.get_type_name() != "Reshape":
             continue
-        data, given = node.input_value(0), node.input_value(1).get_node()
+        data, target = node.input_value(0), node.input_value(1).get_node()
         shape = data.get_partial_shape()
-        if given.get_type_name() != "Constant" or shape.rank.is_dynamic or not len(shape):
+        if target.get_type_name() != "Constant" or shape.rank.is_dynamic or not len(shape):
             continue
-        pattern = np.array(given.get_data()).astype(np.int64)
+        pattern = np.array(target.get_data()).astype(np.int64)
         if len(pattern) and pattern[0] == 1 and shape[0] == 1 and (pattern[1:] != 0).all():
             pattern[0] = 0
             freed = operations.reshape(data, pattern, True)
@@ -225,17 +219,13 @@ def _agrees(trial: Any, model: Any) -> bool:
     """Whether two pictures at once give what each gives alone."""
     shape = [side.get_length() for side in list(trial.input(0).partial_shape)[1:]]
     pictures = np.random.default_rng(0).random((2, *shape), dtype=np.float32)
-    both = _run(graph.compiled(trial), [pictures])[0]
+    both = np.array(graph.compiled(trial)([pictures])[0])
     single = graph.compiled(model)
-    alone = np.concatenate(_run(single, [pictures[:1], pictures[1:]]))
+    alone = np.concatenate([np.array(single([each])[0]) for each in (pictures[:1], pictures[1:])])
     return bool(
         both.shape == alone.shape
         and np.linalg.norm(both - alone) <= _AGREE * max(float(np.linalg.norm(alone)), 1e-6)
     )
-
-
-def _run(compiled: Any, batches: Sequence[np.ndarray]) -> list[np.ndarray]:
-    return [np.array(compiled([batch])[0]) for batch in batches]
 
 
 def _saved(model: Any) -> Graph:

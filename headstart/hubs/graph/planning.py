@@ -1,14 +1,19 @@
-"""A reference to a graph file, with everything settled that can be without reading the graph."""
+"""A reference to a graph file, settled as far as it can be unread, and its backbone."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, final
 
+import torch
+from torch import Tensor, nn
+
+from headstart.contracts import Backbone
 from headstart.contracts.references import Reference
-from headstart.errors import HeadstartError
+from headstart.errors import HeadstartError, reason
+from headstart.loading import head_removal
 from headstart.loading.preprocess import PictureInput
 from headstart.loading.spec import LoadSpec, resolve
 
@@ -62,25 +67,23 @@ class GraphSpec(LoadSpec[GraphOptions]):
         `last` says that its channels come last, `whole` that it takes whole numbers. Raises
         HeadstartError for options that can't be.
         """
-        given, what = self.options, self.reference
-        if "channels" in what.options and given.channels != sides[0]:
+        options, what = self.options, self.reference
+        if "channels" in what.options and options.channels != sides[0]:
             raise HeadstartError(
-                f"{what} says channels={given.channels}, but the graph takes {sides[0]}. "
+                f"{what} says channels={options.channels}, but the graph takes {sides[0]}. "
                 "Leave it out."
             )
-        options = replace(given, size=max(sides[1], 1), channels=sides[0])
-        if whole:
-            options = replace(options, mean=given.mean or "0", std=given.std or "1")
-        elif last:
-            mean, std = given.mean or CHANNELS_LAST, given.std or CHANNELS_LAST
-            options = replace(options, mean=mean, std=std)
-        found = options.preprocess(what)
-        if whole and (set(found["mean"]), set(found["std"])) != ({0.0}, {1.0}):
+        options = replace(options, size=max(sides[1], 1), channels=sides[0])
+        if whole or last:
+            mean, std = ("0", "1") if whole else (CHANNELS_LAST, CHANNELS_LAST)
+            options = replace(options, mean=options.mean or mean, std=options.std or std)
+        recipe = options.preprocess(what)
+        if whole and (set(recipe["mean"]), set(recipe["std"])) != ({0.0}, {1.0}):
             raise HeadstartError(
                 f"{what} takes pictures in whole numbers, which mean= and std= don't change. "
                 "Leave them out."
             )
-        return found | {"height": sides[1], "width": sides[2]}
+        return recipe | {"height": sides[1], "width": sides[2]}
 
     def architecture(
         self, preprocess: Mapping[str, Any], graph: str, sha256: str = ""
@@ -123,3 +126,68 @@ def _kind(path: Path) -> str:
     if kind is None:
         raise HeadstartError(f"{path} is not a graph that can be read. Give {_FORMS}.")
     return kind
+
+
+@final
+class Positions(nn.Module):
+    """The mean over positions."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(N, D, …) -> (N, D)."""
+        return features.flatten(2).mean(2) if features.dim() > 2 else features
+
+
+@final
+@dataclass(frozen=True)
+class Opened:
+    """A network without its head, and how it is rebuilt.
+
+    `shuffle` takes away what it learned. `output` names the features. `file` is what a saved model
+    keeps of it.
+    """
+
+    body: head_removal.Headless
+    shuffle: Callable[[], None]
+    preprocess: dict[str, Any]
+    output: str | None
+    architecture: Reference
+    file: tuple[str, bytes]
+
+
+def assemble(spec: GraphSpec, opened: Opened) -> Backbone:
+    """The backbone, with the weights that were given, its own, or shuffled ones.
+
+    Raises WeightsError for weights of another network, and HeadstartError where the network can't
+    read its pictures, or answers other than one row each.
+    """
+    if not spec.options.pretrained and spec.reference.weights is None:
+        opened.shuffle()
+    backbone = head_removal.backbone(
+        head_removal.filled(opened.body, spec.reference),
+        reference=spec.reference.with_options(output=opened.output or spec.options.output or None),
+        architecture=opened.architecture,
+        pretrained=spec.options.pretrained or spec.reference.weights is not None,
+        preprocess=opened.preprocess,
+        files=dict([opened.file]),
+    )
+    _try(spec, backbone)
+    return backbone
+
+
+def _try(spec: GraphSpec, backbone: Backbone) -> None:
+    """Raise HeadstartError where two pictures don't give two rows of features."""
+    rows: Any = head_removal.example(backbone.preprocess, torch.rand)
+    sides = "x".join(map(str, rows.shape[1:]))
+    try:
+        with torch.no_grad():
+            rows = nn.Sequential(*backbone.stages.values()).eval()(rows)
+    except Exception as error:  # a network of any author fails in any way
+        raise HeadstartError(
+            f"{spec.path} can't run on pictures of {sides} ({reason(error)}). "
+            "Give the size= that it wants, or save it again."
+        ) from error
+    if rows.shape != (2, backbone.feature_dim):
+        raise HeadstartError(
+            f"{spec.path} answers two pictures with {list(rows.shape)}, not one row each. "
+            "Name another tensor with output=NAME."
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -43,23 +44,23 @@ class Opened:
                 if name in _names(value):
                     return value
         if self.kind == "tflite":  # its converter forgets most names
-            given = self.reader.load(str(self.path))
-            place = given.get_place_by_tensor_name(name)
+            source = self.reader.load(str(self.path))
+            place = source.get_place_by_tensor_name(name)
             if place is not None:
-                given.override_all_outputs([place])
-                return self.reader.convert(given).get_results()[0].input_value(0)
+                source.override_all_outputs([place])
+                return self.reader.convert(source).get_results()[0].input_value(0)
         raise UnknownNameError(f"tensor of {self.path}", name, self.names())
 
     def names(self) -> list[str]:
         """Names of tensors that may be features, the last ones first."""
         if self.kind == "tflite":
-            found = [names[0] for _, names in self._decoded()]
+            names = [names[0] for _, names in self._decoded()]
         else:
             values = [value for node in computed(self.model) for value in node.outputs()]
             ranked = [v for v in values if v.partial_shape.rank.is_static]
-            named = [_names(v) for v in ranked if len(v.partial_shape) in (2, 3, 4)]
-            found = [names[0] for names in named if names]
-        return list(dict.fromkeys(reversed(found)))[:SHOWN]
+            maps = [_names(v) for v in ranked if len(v.partial_shape) in (2, 3, 4)]
+            names = [each[0] for each in maps if each]
+        return list(dict.fromkeys(reversed(names)))[:SHOWN]
 
     def name(self, value: Any, weights: int) -> str | None:
         """What to call the tensor that the head reads, whose matrix has so many numbers."""
@@ -111,14 +112,14 @@ def read(path: Path, kind: str) -> Opened:
 def computed(model: Any) -> list[Any]:
     """The operations whose answers depend on the network's inputs, in order."""
     names: set[str] = set()
-    found = []
+    operations = []
     for node in model.get_ordered_ops():
         kind = node.get_type_name()
         sources = [value.get_node().get_name() for value in node.input_values()]
         if kind == "Parameter" or (kind != "ShapeOf" and names.intersection(sources)):
             names.add(node.get_name())
-            found += [node] if kind not in ("Parameter", "Result") else []
-    return found
+            operations += [node] if kind not in ("Parameter", "Result") else []
+    return operations
 
 
 def _intermediate(path: Path) -> Any:
@@ -157,23 +158,13 @@ def _refusal(path: Path, kind: str, error: Exception) -> HeadstartError:
 def _names(value: Any) -> list[str]:
     """A tensor's own names, or that of the only operation that makes it."""
     node = value.get_node()
-    found = sorted(value.get_names())
-    if not found and len(node.outputs()) == 1:
-        found = [node.get_friendly_name()]
-    return [name for name in found if not _MADE_UP.fullmatch(name)]
+    names = sorted(value.get_names())
+    if not names and len(node.outputs()) == 1:
+        names = [node.get_friendly_name()]
+    return [name for name in names if not _MADE_UP.fullmatch(name)]
 
 
 def _constants(node: Any) -> list[int]:
     """How many numbers each matrix has that an operation reads."""
-    shapes = [
-        list(value.get_shape())
-        for value in node.input_values()
-        if value.get_node().get_type_name() == "Constant"
-    ]
-    sizes = []
-    for shape in shapes:
-        size = 1
-        for side in shape:
-            size *= side
-        sizes += [size] if len(shape) > 1 else []
-    return sizes
+    constants = [v for v in node.input_values() if v.get_node().get_type_name() == "Constant"]
+    return [math.prod(v.get_shape()) for v in constants if len(v.get_shape()) > 1]

@@ -32,14 +32,14 @@ def size(xml: str) -> int:
 
 def features(xml: str) -> int | None:
     """How many features it answers, an item or a position; None where it says no such thing."""
-    found = _OUTPUT.search(xml)
-    return int(found[1]) if found else None
+    match = _OUTPUT.search(xml)
+    return int(match[1]) if match else None
 
 
 def sides(xml: str) -> tuple[int, int, int] | None:
     """Channels, height and width of the pictures it takes; None where it says no such thing."""
-    found = _INPUT.search(xml)
-    return (int(found[1]), int(found[2]), int(found[3])) if found else None
+    match = _INPUT.search(xml)
+    return (int(match[1]), int(match[2]), int(match[3])) if match else None
 
 
 def shuffle(xml: str, constants: Tensor) -> Tensor:
@@ -47,19 +47,19 @@ def shuffle(xml: str, constants: Tensor) -> Tensor:
 
     That leaves every layer the distribution of its weights, and nothing that they learned.
     """
-    made, seen = constants.clone(), set()
+    shuffled, done = constants.clone(), set()
     for kind, offset, length in _constants(xml):
-        if kind in _WEIGHTS and offset not in seen:
-            seen.add(offset)
-            values = made[offset : offset + length].clone().view(_WEIGHTS[kind])
+        if kind in _WEIGHTS and offset not in done:
+            done.add(offset)
+            values = shuffled[offset : offset + length].clone().view(_WEIGHTS[kind])
             values = values[torch.randperm(len(values))]
-            made[offset : offset + length] = values.view(torch.uint8)
-    return made
+            shuffled[offset : offset + length] = values.view(torch.uint8)
+    return shuffled
 
 
 def _constants(xml: str) -> Iterator[tuple[str, int, int]]:
     """Type, offset and length in bytes of each constant."""
     for tag in _TAG.findall(xml):
-        found = dict(_PART.findall(tag))
-        if {"element_type", "offset", "size"} <= found.keys():
-            yield found["element_type"], int(found["offset"]), int(found["size"])
+        parts = dict(_PART.findall(tag))
+        if {"element_type", "offset", "size"} <= parts.keys():
+            yield parts["element_type"], int(parts["offset"]), int(parts["size"])

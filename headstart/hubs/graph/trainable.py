@@ -10,16 +10,13 @@ from typing import Any, Final, final
 import torch
 from torch import Tensor, nn
 
-from headstart.errors import HeadstartError
+from headstart.errors import HeadstartError, reason
 from headstart.hubs.graph import operations
-from headstart.hubs.graph.assembling import Opened, Positions, example
 from headstart.hubs.graph.cutting import Cut, cut
 from headstart.hubs.graph.normalising import axis_of, black, entry, layout, normalise
-from headstart.hubs.graph.planning import GraphSpec
+from headstart.hubs.graph.planning import GraphSpec, Opened, Positions
 from headstart.hubs.graph.reading import read
-from headstart.hubs.graph.rewriting import rewrite
 from headstart.loading import head_removal
-from headstart.loading import openvino_graph as graph
 from headstart.loading.stages import find_stages
 
 FILE: Final = "graph.onnx"  # what a saved model calls the network up to its features
@@ -48,10 +45,10 @@ class Turned(nn.Module):
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Pictures (N, C, H, W) -> features (N, D, …)."""
-        given = pictures.permute(0, 2, 3, 1) if self.last else pictures
+        pictures = pictures.permute(0, 2, 3, 1) if self.last else pictures
         if self.black is not None:
-            given = given * 255 + self.black
-        features: Tensor = self.network(given)
+            pictures = pictures * 255 + self.black
+        features: Tensor = self.network(pictures)
         return features.movedim(self.axis, 1)
 
 
@@ -66,32 +63,32 @@ def open_onnx(spec: GraphSpec) -> Opened:
             f"{spec.reference} can't be trained, as {spec.path} is not ONNX. "
             "Leave trainable=true out and use -s feature-extraction."
         )
-    graph_of = read(spec.path, spec.kind)  # refuses what is damaged, or leads out of its folder
-    asked = spec.options
-    taken = _whole(graph_of.model) if spec.saved else cut(graph_of, asked.output, asked.head)
-    given = entry(spec, taken)
-    sides, last = layout(spec, given)
-    least = black(given)
-    content = spec.path.read_bytes() if spec.saved else _up_to(spec, taken, given)
+    graph = read(spec.path, spec.kind)  # refuses what is damaged, or leads out of its folder
+    end = _whole(graph.model) if spec.saved else cut(graph, spec.options.output, spec.options.head)
+    source = entry(spec, end)
+    sides, last = layout(spec, source)
+    least = black(source)
+    content = spec.path.read_bytes() if spec.saved else _up_to(spec, end, source)
     network = _converted(spec, content)
-    axis = axis_of(taken.features.get_partial_shape(), spec.kind)
+    axis = axis_of(end.features.get_partial_shape(), spec.kind)
     if last or axis != 1 or least is not None:
         network = Turned(network, last, axis, least)
     preprocess = spec.preprocess(sides, last, whole=least is not None)
-    pictures = example(preprocess).mul(255).round().div(255)  # as whole numbers can tell
-    features = _features(spec, network.eval(), pictures)
+    pictures = head_removal.example(preprocess, torch.rand)
+    pictures = pictures.mul(255).round().div(255)  # as whole numbers can tell
+    width = _width(spec, network.eval(), pictures)
     if not spec.saved:
-        _compare(spec, network, taken, pictures)
-    found = head_removal.Headless(
+        _compare(spec, network, end, pictures)
+    body = head_removal.Headless(
         network=network,
         stages={**find_stages(network, pictures), "positions": Positions()},
-        feature_dim=features,
-        head=taken.head if taken.head and taken.head.in_features == features else None,
+        feature_dim=width,
+        head=end.head if end.head and end.head.in_features == width else None,
         head_name=head_removal.free_name(network),
     )
     architecture = spec.architecture(preprocess, FILE)
     return Opened(
-        found, lambda: _renew(network), preprocess, taken.name, architecture, (FILE, content)
+        body, lambda: _renew(network), preprocess, end.name, architecture, (FILE, content)
     )
 
 
@@ -99,21 +96,21 @@ def _whole(model: Any) -> Cut:
     return Cut(model.get_results()[0].input_value(0), None, None, None)
 
 
-def _up_to(spec: GraphSpec, taken: Cut, entry: Any) -> bytes:
+def _up_to(spec: GraphSpec, end: Cut, entry: Any) -> bytes:
     """The file up to the features, with all of its weights inside."""
     onnx = _library("onnx")
-    if taken.name is None:
+    if end.name is None:
         raise HeadstartError(
             f"{spec.path} has no name for its features. Name a tensor with output=NAME."
         )
     try:
         whole = import_module("onnx.shape_inference").infer_shapes(onnx.load(str(spec.path)))
         extractor = import_module("onnx.utils").Extractor(whole)
-        part = extractor.extract_model([min(entry.output(0).get_names())], [taken.name])
+        part = extractor.extract_model([min(entry.output(0).get_names())], [end.name])
         content: bytes = part.SerializeToString()
     except Exception as error:  # its checks raise nearly anything
         raise HeadstartError(
-            f"{spec.path} can't be cut at {taken.name} ({graph.reason(error)}). "
+            f"{spec.path} can't be cut at {end.name} ({reason(error)}). "
             "Name another tensor with output=NAME."
         ) from error
     return content
@@ -125,7 +122,9 @@ def _converted(spec: GraphSpec, content: bytes) -> nn.Module:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            network: nn.Module = converter.convert(rewrite(onnx.load_from_string(content)))
+            network: nn.Module = converter.convert(
+                operations.rewrite(onnx.load_from_string(content))
+            )
     except NotImplementedError as error:
         raise HeadstartError(
             f"{spec.path} has operations that can't be trained ({_operation(error)}). "
@@ -133,7 +132,7 @@ def _converted(spec: GraphSpec, content: bytes) -> nn.Module:
         ) from error
     except Exception as error:
         raise HeadstartError(
-            f"{spec.path} can't be turned into a network of torch ({graph.reason(error)}). "
+            f"{spec.path} can't be turned into a network of torch ({reason(error)}). "
             "Leave trainable=true out and use -s feature-extraction."
         ) from error
     return _train_all(network)
@@ -141,13 +140,13 @@ def _converted(spec: GraphSpec, content: bytes) -> nn.Module:
 
 def _operation(error: Exception) -> str:
     """The operation and version that a converter says it doesn't know."""
-    named = re.search(r"operation_type='([^']*)', version=(\d+)", str(error))
-    if named and "quantize" in named[1].lower():
+    match = re.search(r"operation_type='([^']*)', version=(\d+)", str(error))
+    if match and "quantize" in match[1].lower():
         return "it is quantised"
-    return f"{named[1]} of version {named[2]}" if named else graph.reason(error)
+    return f"{match[1]} of version {match[2]}" if match else reason(error)
 
 
-def _features(spec: GraphSpec, network: nn.Module, pictures: Tensor) -> int:
+def _width(spec: GraphSpec, network: nn.Module, pictures: Tensor) -> int:
     """How many features there are. Raises HeadstartError unless pictures don't mix."""
     try:
         with torch.no_grad():
@@ -156,19 +155,19 @@ def _features(spec: GraphSpec, network: nn.Module, pictures: Tensor) -> int:
     except Exception as error:  # a converted network fails in any way
         raise HeadstartError(
             f"{spec.path} can't run on two pictures of {'x'.join(map(str, pictures.shape[1:]))} "
-            f"at a time ({graph.reason(error)}). {_EXPORT}"
+            f"at a time ({reason(error)}). {_EXPORT}"
         ) from error
     if both.shape != alone.shape or not torch.allclose(both, alone, rtol=1e-3, atol=1e-4):
         raise HeadstartError(f"{spec.path} takes one picture at a time. {_EXPORT}")
     return int(both.shape[1])
 
 
-def _compare(spec: GraphSpec, network: nn.Module, taken: Cut, pictures: Tensor) -> None:
+def _compare(spec: GraphSpec, network: nn.Module, end: Cut, pictures: Tensor) -> None:
     """Raise HeadstartError where the network of torch computes something else than the graph."""
-    frozen, pool = normalise(spec, taken).graph, Positions()
+    frozen, pool = normalise(spec, end).graph, Positions()
     with torch.no_grad():
-        wanted, found = pool(frozen(pictures)), pool(network(pictures))
-    if not torch.linalg.vector_norm(found - wanted) <= _AGREE * torch.linalg.vector_norm(wanted):
+        expected, own = pool(frozen(pictures)), pool(network(pictures))
+    if not torch.linalg.vector_norm(own - expected) <= _AGREE * torch.linalg.vector_norm(expected):
         raise HeadstartError(
             f"{spec.path} computes something else as a network of torch. "
             "Leave trainable=true out and use -s feature-extraction."
@@ -187,13 +186,13 @@ def _train_all(network: nn.Module) -> nn.Module:
 
 def _renew(network: nn.Module) -> None:
     """Random weights as torch's layers draw them; those of no layer are shuffled."""
-    named = dict(network.named_parameters())
-    loose = {name: t.detach().clone() for name, t in named.items() if f"{_CONSTANTS}." in name}
+    parameters = dict(network.named_parameters())
+    loose = {n: t.detach().clone() for n, t in parameters.items() if f"{_CONSTANTS}." in n}
     head_removal.draw_anew(network)
     with torch.no_grad():
         for name, tensor in loose.items():
             values = tensor.flatten()[torch.randperm(tensor.numel())]
-            named[name].copy_(values.view_as(tensor))
+            parameters[name].copy_(values.view_as(tensor))
 
 
 def _library(name: str) -> Any:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from importlib.util import find_spec
 from typing import final
 
 from headstart.contracts import Backbone, Card, Hub
 from headstart.contracts.references import Reference
-from headstart.errors import HeadstartError
+from headstart.loading.refusals import demand_package
 
 
 @final
@@ -46,19 +45,18 @@ class HuggingFace(Hub):
         Raises HeadstartError for an option, a folder or a kind of model that can't be used,
         WeightsError for weights that are missing, unsafe or belong to another network.
         """
-        if find_spec("transformers") is None:
-            raise HeadstartError(
-                f"{reference} needs the package transformers, which is not installed. "
-                "Run: pip install 'headstart[text]'"
-            )
-        from headstart.hubs.huggingface import building, pictures, static
+        demand_package("transformers", reference, "text")
+        from headstart.hubs.huggingface import building, static
         from headstart.hubs.huggingface.families import family
         from headstart.hubs.huggingface.layout import lay_out
+        from headstart.hubs.huggingface.pictures import building as pictures
+        from headstart.hubs.huggingface.pictures import planning
+        from headstart.hubs.huggingface.pictures.families import FAMILIES, WHOLE
         from headstart.hubs.huggingface.planning import settle
 
         layout = lay_out(reference)
-        if pictures.are_read_by(layout.kind):
-            return pictures.backbone(layout)
+        if layout.kind in (*FAMILIES, *WHOLE):
+            return pictures.backbone(planning.settle(layout))
         spec = settle(layout)
         if spec.family is None and spec.sentences is not None:
             return static.backbone(spec, spec.sentences)

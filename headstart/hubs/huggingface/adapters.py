@@ -8,7 +8,6 @@ import os
 import tempfile
 import warnings
 from collections.abc import Callable, Mapping
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +18,7 @@ from headstart.errors import HeadstartError, WeightsError
 from headstart.hubs.huggingface.fetching import ADAPTED
 from headstart.hubs.huggingface.loading import Loaded
 from headstart.hubs.huggingface.reading import ADAPTER, read_json
+from headstart.loading.refusals import demand_package
 from headstart.loading.weights import State, read
 
 _MODEL: Final = "base_model.model."  # what peft puts before the names of the model
@@ -44,11 +44,7 @@ def merged(adapter: Path, what: str, prefix: str, head: str, load: Load) -> Stat
     classifier's names for the encoder and the last layer. Raises HeadstartError for an adapter of a
     kind that can't be merged, WeightsError for one that is another model's.
     """
-    if find_spec("peft") is None:
-        raise HeadstartError(
-            f"{what} is an adapter and needs the package peft, which is not installed. "
-            "Run: pip install 'headstart[lora]'"
-        )
+    demand_package("peft", f"{what} is an adapter and", "lora")
     state = read(adapter / ADAPTED).state
     settings = _settings(adapter / ADAPTER, state, what)
     whole = any(name.startswith(f"{_MODEL}{prefix}.") for name in state)
@@ -69,15 +65,15 @@ def merged(adapter: Path, what: str, prefix: str, head: str, load: Load) -> Stat
 
 def _settings(path: Path, state: State, what: str) -> dict[str, Any]:
     """adapter_config.json with nothing in it but what is merged, its ranks those of the tensors."""
-    said = read_json(path)
-    kind = str(said.get("peft_type")).upper()
+    content = read_json(path)
+    kind = str(content.get("peft_type")).upper()
     if kind != "LORA":
         raise HeadstartError(
             f"{what} is an adapter of the kind {kind}, not LORA. Merge it with peft "
             "(merge_and_unload, then save_pretrained), and give that folder."
         )
-    odd = [n for n, value in said.items() if value and n not in _KEPT | _IDLE]
-    start = said.get("init_lora_weights", True)
+    odd = [n for n, value in content.items() if value and n not in _KEPT | _IDLE]
+    start = content.get("init_lora_weights", True)
     if not isinstance(start, bool) and start not in ("gaussian", "orthogonal"):
         odd.append(f"init_lora_weights={start}")
     if odd:
@@ -86,17 +82,19 @@ def _settings(path: Path, state: State, what: str) -> dict[str, Any]:
             "(merge_and_unload, then save_pretrained), and give that folder."
         )
     sides = [side for name, t in state.items() if any(p in name for p in _LORA) for side in t.shape]
-    patterns = [said.get(name) or {} for name in ("rank_pattern", "alpha_pattern")]
-    ranks = [said.get("r", 8), *(patterns[0].values() if isinstance(patterns[0], Mapping) else ())]
-    scales = [said.get("lora_alpha", 8)]
-    scales += patterns[1].values() if isinstance(patterns[1], Mapping) else ()
-    for rank in ranks:
+    for rank in _numbers(content, "r", "rank_pattern"):
         if not isinstance(rank, int) or not 0 < rank <= max(sides, default=0):
             raise _misfit(what, f"a rank of {rank!r}, which none of its tensors has")
-    for scale in scales:
+    for scale in _numbers(content, "lora_alpha", "alpha_pattern"):
         if not isinstance(scale, int | float) or not math.isfinite(scale):
             raise _misfit(what, f"lora_alpha={scale!r}, which is no number")
-    return {n: value for n, value in said.items() if n in _KEPT} | {"init_lora_weights": True}
+    return {n: value for n, value in content.items() if n in _KEPT} | {"init_lora_weights": True}
+
+
+def _numbers(settings: Mapping[str, Any], name: str, pattern: str) -> list[Any]:
+    """A setting of most layers, and those of others."""
+    others = settings.get(pattern)
+    return [settings.get(name, 8), *(others.values() if isinstance(others, Mapping) else ())]
 
 
 def _adapted(model: nn.Module, settings: Mapping[str, Any], state: State, file: Path) -> nn.Module:
@@ -107,10 +105,10 @@ def _adapted(model: nn.Module, settings: Mapping[str, Any], state: State, file: 
         (Path(place) / ADAPTER).write_text(json.dumps(settings), encoding="utf-8")
         os.symlink(file.resolve(), Path(place) / ADAPTED)
         network: Any = PeftModel.from_pretrained(model, place)
-    told: Any = set_peft_model_state_dict(network, state)
-    left = sorted(told.unexpected_keys)
-    if left:
-        raise ValueError(f"{len(left)} left over: {', '.join(left[:3])}")
+    result: Any = set_peft_model_state_dict(network, state)
+    unexpected = sorted(result.unexpected_keys)
+    if unexpected:
+        raise ValueError(f"{len(unexpected)} left over: {', '.join(unexpected[:3])}")
     joined: nn.Module = network.merge_and_unload()
     return joined
 

@@ -150,18 +150,14 @@ def fill(layer: nn.Module, module: After, state: State, folder: Path) -> None:
     """
     prefix = f"{module.place}."
     own = {n.removeprefix(prefix): t for n, t in state.items() if n.startswith(prefix)}
-    found = [path for name in WEIGHTS if (path := folder / module.place / name).is_file()]
-    if not own and not found:
+    files = [path for name in WEIGHTS if (path := folder / module.place / name).is_file()]
+    if not own and not files:
         raise WeightsError(
             f"{module.what} has a {module.kind} module without weights. Download "
             f"{module.place}/{WEIGHTS[0]} beside its config.json."
         )
-    source = module.place if own else str(found[0])
-    load_into(layer, own or read(found[0]).state, source)
-
-
-def _normalize(module: After, width: int) -> tuple[None, int]:
-    return None, width
+    source = module.place if own else str(files[0])
+    load_into(layer, own or read(files[0]).state, source)
 
 
 def _dropout(module: After, width: int) -> tuple[nn.Module, int]:
@@ -204,5 +200,5 @@ KINDS: Final[Mapping[str, Callable[[After, int], tuple[nn.Module | None, int]]]]
     "Dense": _dense,
     "Dropout": _dropout,
     "LayerNorm": _layer_norm,
-    "Normalize": _normalize,
+    "Normalize": lambda module, width: (None, width),
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from copy import deepcopy
 from dataclasses import replace
@@ -16,14 +16,22 @@ from transformers import AutoModel, AutoModelForSequenceClassification
 
 from headstart.contracts import Backbone, Origin
 from headstart.contracts.references import Reference
-from headstart.errors import HeadstartError, WeightsError
+from headstart.errors import HeadstartError, WeightsError, reason
 from headstart.hubs.huggingface import adapters, after
 from headstart.hubs.huggingface.cutting import cut, last_norm
 from headstart.hubs.huggingface.families import Family
 from headstart.hubs.huggingface.fetching import weight_files
-from headstart.hubs.huggingface.fitting import HEAD, Checkpoint, checkpoint, fill
 from headstart.hubs.huggingface.layout import Layout
-from headstart.hubs.huggingface.loading import Loaded, load, read_weights
+from headstart.hubs.huggingface.loading import (
+    HEAD,
+    Checkpoint,
+    Loaded,
+    checkpoint,
+    fill,
+    labelled,
+    load,
+    read_weights,
+)
 from headstart.hubs.huggingface.parts import Part
 from headstart.hubs.huggingface.planning import TextSpec
 from headstart.hubs.huggingface.pooling import OwnPooling, TokenPooling
@@ -40,54 +48,55 @@ def backbone(spec: TextSpec, family: Family) -> Backbone:
     Raises HeadstartError where the network or its tokenizer can't be made, WeightsError for
     weights that are missing or belong to another network.
     """
-    read = tokens(spec, spec.config.vocab_size)
-    given = _given(spec, family)
-    pooling = _pooling(spec, family, given, read)
+    tokenizer = tokens(spec, spec.config.vocab_size)
+    weights = _given(spec, family)
+    pooling = _pooling(spec, family, weights, tokenizer)
     own = isinstance(pooling, OwnPooling)
-    network, head = _network(spec, family, given, own)
-    steps = [pooling, *attach(network, spec, given, spec.config.hidden_size * _ways(pooling))]
+    network, head = _network(spec, family, weights, own)
+    steps = [pooling, *attach(network, spec, weights, spec.config.hidden_size * len(pooling.ways))]
     stages, pool = cut(network, family, spec.config, steps)
-    width = width_of([*stages.values(), pool], spec.what)
-    if head is not None and head.in_features != width:
-        raise WeightsError(
-            f"{given.what if given else spec.what} holds a head for {head.in_features} features; "
-            f"{spec.what} gives {width}. Pool as the head was trained, with ?pooling=."
-        )
+    length = tokenizer.preprocess["max_length"]
+    options = {} if spec.sentences else {"pooling": pooling.ways[0]}
+    options |= {"max_length": str(length)}
+    width = text_width([*stages.values(), pool], spec.what)
+    demand_fit(head, width, weights.what if weights else spec.what, spec.what)
     return Backbone(
         stages=stages,
         pool=pool,
         feature_dim=width,
         modality="text",
-        preprocess=read.preprocess,
-        origin=origin(spec.layout, spec.pretrained, [*stages.values(), pool]),
-        architecture=_architecture(spec, pooling, read.preprocess["max_length"]),
+        preprocess=tokenizer.preprocess,
+        origin=origin(spec.layout, [*stages.values(), pool]),
+        architecture=architecture(spec.layout, **options),
         head=head,
         head_name=family.head if own else HEAD,
         delicate=True,
         library="transformers" if own else "sentence-transformers",
-        native=_native(spec, network, own),
-        files={**read.files, **_sentence_files(spec, pooling, read.preprocess["max_length"])},
+        native=native(spec.layout.raw, network, own),
+        files={**tokenizer.files, **_sentence_files(spec, pooling, length)},
         folders=folders(spec),
     )
 
 
-def attach(network: nn.Module, spec: TextSpec, given: Checkpoint | None, width: int) -> list[Part]:
+def attach(
+    network: nn.Module, spec: TextSpec, weights: Checkpoint | None, width: int
+) -> list[Part]:
     """Put the modules after pooling into the network, filled, and answer them as steps.
 
     `width` is how many features pooling gives. Raises HeadstartError for modules that can't be
     made, WeightsError for weights that are not theirs.
     """
     steps: list[Part] = []
-    said = spec.sentences
-    for module in said.after if said is not None else ():
+    sentences = spec.sentences
+    for module in sentences.after if sentences is not None else ():
         layer, width = after.layer(module, width)
         if layer is not None:
             network.add_module(module.place, layer.eval())
-            if given is not None and module.has_weights:
-                after.fill(layer, module, given.state, spec.layout.root)
+            if weights is not None and module.has_weights:
+                after.fill(layer, module, weights.state, spec.layout.root)
         steps.append(after.part(module))
-    if said is not None and said.width is not None and said.width < width:
-        steps.append(after.Leading(said.width))
+    if sentences is not None and sentences.width is not None and sentences.width < width:
+        steps.append(after.Leading(sentences.width))
     return steps
 
 
@@ -98,88 +107,76 @@ def folders(spec: TextSpec) -> dict[str, str]:
 
 
 def _given(spec: TextSpec, family: Family) -> Checkpoint | None:
-    if not spec.pretrained:
+    if not spec.layout.pretrained:
         return None
     layout, places = spec.layout, tuple(folders(spec))
     state, what = read_weights(layout)
     if layout.adapter is not None and layout.file is None:
         names, what = (family.prefix, family.head), layout.what
-        auto: Any = AutoModelForSequenceClassification
-        state = with_adapter(layout, names, state, auto, lambda _, n: _labelled(spec.config, n))
+        state = with_adapter(layout, names, state, AutoModelForSequenceClassification, spec.config)
     return checkpoint(state, what, family, exact=layout.file is not None, apart=places)
 
 
 def with_adapter(
-    layout: Layout, names: tuple[str, str], state: State, auto: Any, config: Callable[..., Any]
+    layout: Layout, names: tuple[str, str], state: State, auto: Any, config: Any
 ) -> State:
     """The weights with the layout's adapter merged into them.
 
     `names` are the classifier's for the encoder and the last layer, `auto` is transformers' class
-    for classification, and `config` gives a network's for a class and so many labels.
+    for classification.
     """
     if layout.adapter is None or layout.file is not None:
         return state
 
     def load_it(classifier: bool, labels: int) -> Loaded:
         kind = auto if classifier else AutoModel
-        own = config(kind, labels)
-        built(lambda: kind.from_config(own, trust_remote_code=False), layout, nn.Identity)
+        own = labelled(config, kind, labels)
+        built(lambda: untrained(kind, own), layout, nn.Identity)
         return load(kind, own, state, layout.what)
 
     return adapters.merged(layout.adapter, layout.what, *names, load_it)
 
 
-def _labelled(config: Any, labels: int) -> Any:
-    changed = deepcopy(config)
-    changed.num_labels = labels
-    return changed
-
-
 def _pooling(
-    spec: TextSpec, family: Family, given: Checkpoint | None, read: Tokens
+    spec: TextSpec, family: Family, weights: Checkpoint | None, tokenizer: Tokens
 ) -> TokenPooling | OwnPooling:
     """As asked, or as sentence-transformers knows it, or the model's own where it was trained."""
-    asked = spec.options.pooling
-    if asked == "own" or (
-        not asked and spec.sentences is None and given is not None and given.has_own_pooling(family)
-    ):
+    way = spec.options.pooling
+    trained = weights is not None and weights.has_own_pooling(family)
+    if way == "own" or (not way and spec.sentences is None and trained):
         reads = spec.config.classifier_pooling if family.reads == "config" else family.reads
         return OwnPooling(reads, family.own, last_norm(family, own=True))
     steps = last_norm(family, own=False)
     if spec.sentences is not None:
-        return TokenPooling(spec.sentences.ways, steps, read.prompt)
-    return TokenPooling((asked or "mean",), steps)
-
-
-def _ways(pooling: TokenPooling | OwnPooling) -> int:
-    return len(pooling.ways) if isinstance(pooling, TokenPooling) else 1
+        return TokenPooling(spec.sentences.ways, steps, tokenizer.prompt)
+    return TokenPooling((way or "mean",), steps)
 
 
 def _network(
-    spec: TextSpec, family: Family, given: Checkpoint | None, own: bool
+    spec: TextSpec, family: Family, weights: Checkpoint | None, own: bool
 ) -> tuple[nn.Module, nn.Linear | None]:
     """transformers' network without its head, and the head that the checkpoint holds."""
-    if given is None:
+    if weights is None:
         return _made(spec, family, own), None
-    whole = given.exact or not own or given.has_own_pooling(family)
+    whole = weights.exact or not own or weights.has_own_pooling(family)
     with unset() if whole else nullcontext():
         network = _made(spec, family, own)
-    return network, fill(network, given, family, own)
+    return network, fill(network, weights, family, own)
 
 
 def _made(spec: TextSpec, family: Family, own: bool) -> nn.Module:
     """The network with random weights, its head an identity."""
-    more: dict[str, Any] = {"add_pooling_layer": False} if family.pooler and not own else {}
-    kind: Any = AutoModelForSequenceClassification if own else AutoModel
-
-    def make() -> nn.Module:
-        made: nn.Module = kind.from_config(deepcopy(spec.config), trust_remote_code=False, **more)
-        return made
-
-    network = built(make, spec.layout)
+    more = {"add_pooling_layer": False} if family.pooler and not own else {}
+    kind = AutoModelForSequenceClassification if own else AutoModel
+    network = built(lambda: untrained(kind, spec.config, **more), spec.layout)
     if own:
-        above, _, last = family.head.rpartition(".")
-        setattr(network.get_submodule(above), last, nn.Identity())
+        network.set_submodule(family.head, nn.Identity())
+    return network
+
+
+def untrained(auto: Any, config: Any, **more: Any) -> nn.Module:
+    """A network of transformers with random weights, by one of its automatic classes."""
+    network: nn.Module = auto.from_config(deepcopy(config), trust_remote_code=False, **more)
     return network
 
 
@@ -192,19 +189,19 @@ def built(
     its weights or the memory.
     """
     files = [layout.file] if layout.file else []
-    if not files and layout.reference.option("pretrained", True):
+    if not files and layout.pretrained:
         files = weight_files(layout.encoder, layout.what)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            held = sum(map(numbers, files)) if files else None
-            check_network(make, held, layout.encoder / CONFIG)
+            count = sum(map(numbers, files)) if files else None
+            check_network(make, count, layout.encoder / CONFIG)
             return (load or make)().eval()
     except HeadstartError:
         raise
     except Exception as error:  # sizes that don't fit together fail in as many ways
         raise HeadstartError(
-            f"{layout.what} can't be built ({str(error).strip() or type(error).__name__}). "
+            f"{layout.what} can't be built ({reason(error)}). "
             "Mend its config.json, or give another model."
         ) from error
 
@@ -220,45 +217,53 @@ def unset() -> Iterator[None]:
         yield
 
 
-def width_of(parts: Iterable[nn.Module], what: str) -> int:
+def text_width(parts: Iterable[nn.Module], what: str) -> int:
     """How many features come out, tried on one text of two tokens."""
     ids = torch.zeros(1, 2, dtype=torch.int64)
-    answer: Any = {"input_ids": ids, "mask": torch.ones_like(ids)}
     try:
-        with torch.no_grad():
-            for part in parts:
-                answer = part(answer)
+        return width_of(parts, {"input_ids": ids, "mask": torch.ones_like(ids)})
     except Exception as error:
         raise HeadstartError(
-            f"{what} can't read texts ({str(error).strip() or type(error).__name__}). "
+            f"{what} can't read texts ({reason(error)}). "
             "Mend its config.json, or give another model."
         ) from error
-    return int(answer.shape[1])
 
 
-def origin(layout: Layout, pretrained: bool, parts: Iterable[nn.Module]) -> Origin:
+def width_of(parts: Iterable[nn.Module], inputs: Any) -> int:
+    """How many features come out, of parts that run one after another."""
+    with torch.no_grad():
+        return int(nn.Sequential(*parts)(inputs).shape[1])
+
+
+def demand_fit(head: nn.Linear | None, width: int, source: str, what: str) -> None:
+    """Raise WeightsError where the head of `source` reads another number of features."""
+    if head is not None and head.in_features != width:
+        raise WeightsError(
+            f"{source} holds a head for {head.in_features} features; {what} gives {width}. "
+            "Make features as the head was trained, with ?pooling=."
+        )
+
+
+def origin(layout: Layout, parts: Iterable[nn.Module]) -> Origin:
     """Where it comes from: of what came from the Hub, which commit."""
     reference = layout.reference
     if layout.file is None and layout.commit is not None:
         reference = replace(reference, weights=layout.commit)
-    licence, trained_on = card(layout.root) if pretrained else (None, None)
+    licence, trained_on = card(layout.root) if layout.pretrained else (None, None)
     tensors = {name: t for part in parts for name, t in part.state_dict().items()}
-    return Origin(str(reference), licence, trained_on, digest(tensors), pretrained)
+    return Origin(str(reference), licence, trained_on, digest(tensors), layout.pretrained)
 
 
-def _architecture(spec: TextSpec, pooling: TokenPooling | OwnPooling, length: int) -> Reference:
+def architecture(layout: Layout, **options: str) -> Reference:
     """The same network and preprocessing, whatever the folder it is made from says of them."""
-    options = dict(spec.reference.options)
-    if spec.sentences is None:
-        options["pooling"] = "own" if isinstance(pooling, OwnPooling) else pooling.ways[0]
-    options |= {"max_length": str(length), "pretrained": "false"}
-    return Reference("hf", spec.reference.name, spec.layout.commit, options)
+    rebuilt = {**layout.reference.options, **options, "pretrained": "false"}
+    return Reference("hf", layout.reference.name, layout.commit, rebuilt)
 
 
-def _native(spec: TextSpec, network: Any, own: bool) -> dict[str, Any]:
+def native(raw: Mapping[str, Any], network: nn.Module, own: bool) -> dict[str, Any]:
     """config.json for transformers; the artifact fills in the labels of a classifier."""
     labels: dict[str, Any] = {"id2label": {}, "label2id": {}, "problem_type": None} if own else {}
-    return {**spec.layout.raw, "architectures": [type(network).__name__], **labels}
+    return {**raw, "architectures": [type(network).__name__], **labels}
 
 
 def _sentence_files(

@@ -38,7 +38,8 @@ def cut(
     groups: list[list[Part]] = [[_embedding(encoder, family, root)]]
     groups += [[layer] for layer in _layers(encoder, family, config, root)]
     names = ["embeddings"]
-    names += ["layers"] if family.attention == "shared" else _numbered(len(groups) - 1)
+    numbered = [f"layer {number}" for number in range(len(groups) - 1)]
+    names += ["layers"] if family.attention == "shared" else numbered
     stages: dict[str, nn.Module]
     stages = {n: Stage(network, parts).eval() for n, parts in zip(names, groups, strict=True)}
     return stages, Stage(network, pooling).eval()
@@ -50,18 +51,14 @@ def last_norm(family: Family, own: bool) -> tuple[str, ...]:
     return (f"{prefix}final_norm",) if family.attention == "rotary" else ()
 
 
-def _numbered(count: int) -> list[str]:
-    return [f"layer {number}" for number in range(count)]
-
-
 def _embedding(encoder: nn.Module, family: Family, root: str) -> Embedding:
     there = dict(encoder.named_modules())
-    held = ("encoder.relative_attention_bias", "encoder.rel_embeddings", "encoder.LayerNorm")
+    shared = ("encoder.relative_attention_bias", "encoder.rel_embeddings", "encoder.LayerNorm")
     return Embedding(
         steps=tuple(f"{root}{name}" for name in family.embeddings if name in there),
         types=family.types,
         masks=family.attention == "disentangled",
-        held=tuple(f"{root}{name}" for name in held if name in there),
+        shared=tuple(f"{root}{name}" for name in shared if name in there),
     )
 
 

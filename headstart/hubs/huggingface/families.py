@@ -113,9 +113,9 @@ def family(config: Mapping[str, Any], what: str) -> Family:
             f"Give an encoder: {', '.join(FAMILIES)}."
         )
     if kind not in FAMILIES:
-        texts, seen = ", ".join(FAMILIES), ", ".join((*PICTURES, *WHOLE))
+        texts, pictures = ", ".join(FAMILIES), ", ".join((*PICTURES, *WHOLE))
         raise HeadstartError(
             f"{what} is of the kind {kind!r}, not an encoder that can be taken apart. "
-            f"Give one of the kinds {texts} for texts or {seen} for pictures."
+            f"Give one of the kinds {texts} for texts or {pictures} for pictures."
         )
     return FAMILIES[str(kind)]

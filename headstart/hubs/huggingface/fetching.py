@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -20,7 +19,7 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils.tqdm import tqdm
 
-from headstart.errors import HeadstartError, WeightsError
+from headstart.errors import HeadstartError, WeightsError, named_reason
 from headstart.hubs.huggingface.reading import (
     ADAPTER,
     BESIDE,
@@ -31,7 +30,8 @@ from headstart.hubs.huggingface.reading import (
     WEIGHTS,
     read_json,
 )
-from headstart.loading.downloads import cut_off
+from headstart.loading.downloads import cut_off, file_sha256
+from headstart.loading.refusals import without_download
 
 INDEX: Final = ".index.json"
 ADAPTED: Final = "adapter_model.safetensors"
@@ -102,10 +102,7 @@ def weight_files(folder: Path, what: str) -> list[Path]:
         index = folder / f"{name}{INDEX}"
         if index.is_file():
             return _shards(index)
-    raise WeightsError(
-        f"{what} has no {' or '.join(WEIGHTS)}. "
-        f"Give a file with {what}@FILE, or take random weights with {what}?pretrained=false."
-    )
+    raise WeightsError(f"{what} has no {' or '.join(WEIGHTS)}. {without_download(what)}")
 
 
 def _is_model(folder: Path) -> bool:
@@ -129,23 +126,23 @@ def _shards(index: Path) -> list[Path]:
 
 
 def _from_hub(name: str, revision: str | None, weights: bool) -> Place:
-    asked = f"hf:{name}" + (f"@{revision}" if revision else "")
+    what = f"hf:{name}" + (f"@{revision}" if revision else "")
     place = _at_hand(name, revision)
     if not cut_off(constants.ENDPOINT):
-        place = _download(name, revision, weights, asked)
+        place = _download(name, revision, weights, what)
     if place is None:
         raise WeightsError(
-            f"{asked} is not on this machine, and there is no network. "
+            f"{what} is not on this machine, and there is no network. "
             "Give a local folder, or a model that `headstart backbones 'hf:*'` lists."
         )
     if not _is_model(place.folder):
-        raise HeadstartError(f"{asked} has no {CONFIG}. Give a model of transformers.")
+        raise HeadstartError(f"{what} has no {CONFIG}. Give a model of transformers.")
     if weights:
         if not _has_weights(place.folder):
-            weight_files(place.folder, asked)
+            weight_files(place.folder, what)
         kinds = [pattern for patterns in _PATTERNS.values() for pattern in patterns]
         for file in sorted({path for kind in kinds for path in place.folder.glob(kind)}):
-            _verify(file, asked)
+            _verify(file, what)
     return place
 
 
@@ -159,66 +156,63 @@ def _has_weights(folder: Path, kinds: Sequence[str] = WEIGHTS) -> bool:
 
 def _at_hand(name: str, revision: str | None) -> Place | None:
     try:
-        found = [try_to_load_from_cache(name, mark, revision=revision) for mark in MARKS]
+        paths = [try_to_load_from_cache(name, mark, revision=revision) for mark in MARKS]
     except HFValidationError as error:
         raise HeadstartError(
             f"hf:{name} is neither a folder nor a name on the Hub. "
             "Give one such as hf:distilbert-base-multilingual-cased."
         ) from error
-    folders = [Path(path).parent for path in found if isinstance(path, str)]
+    folders = [Path(path).parent for path in paths if isinstance(path, str)]
     return Place(folders[0], folders[0].name) if folders else None
 
 
-def _download(name: str, revision: str | None, weights: bool, asked: str) -> Place:
+def _download(name: str, revision: str | None, weights: bool, what: str) -> Place:
     patterns = list(_DESCRIPTION)
     try:
         for kind in WEIGHTS if weights else ("",):
             patterns += _PATTERNS.get(kind, ())
-            found = snapshot_download(
+            path = snapshot_download(
                 name, revision=revision, allow_patterns=patterns, tqdm_class=_Bar
             )
-            folder = Path(found)
+            folder = Path(path)
             if not weights or _has_weights(folder, (kind,)):
                 break
     except Exception as error:  # the network, the disk and the Hub raise nearly anything
-        raise WeightsError(_refusal(error, asked)) from error
+        raise WeightsError(_refusal(error, what)) from error
     return Place(folder, folder.name)
 
 
-def _refusal(error: Exception, asked: str) -> str:
+def _refusal(error: Exception, what: str) -> str:
     if isinstance(error, LocalEntryNotFoundError) and isinstance(error.__cause__, Exception):
         error = error.__cause__  # what kept it from looking further than this machine
     status = getattr(getattr(error, "response", None), "status_code", None)
     if isinstance(error, GatedRepoError):
-        return f"{asked} asks for its terms to be accepted. Do so on its page, then log in."
+        return f"{what} asks for its terms to be accepted. Do so on its page, then log in."
     if isinstance(error, RevisionNotFoundError):
-        return f"{asked} names a revision that is not on the Hub. Leave it out, or give another."
+        return f"{what} names a revision that is not on the Hub. Leave it out, or give another."
     if status in (401, 403):
         return (
-            f"{asked} is not on the Hub, or not for everyone to read ({status}). "
+            f"{what} is not on the Hub, or not for everyone to read ({status}). "
             "Check the name, or log in with `hf auth login`."
         )
     if status == 404:
-        return f"{asked} is not on the Hub ({status}). Check the name."
-    reason = str(error).strip().partition("\n")[0].rstrip(".")[:160]
+        return f"{what} is not on the Hub ({status}). Check the name."
     return (
-        f"The files of {asked} could not be fetched ({type(error).__name__}: {reason}). "
+        f"The files of {what} could not be fetched ({named_reason(error)}). "
         "Try again; what arrived whole is kept."
     )
 
 
-def _verify(file: Path, asked: str) -> None:
+def _verify(file: Path, what: str) -> None:
     """Compare a cached file with its sha256 on the Hub, which names what the cache links to."""
     expected = Path(os.readlink(file)).name if file.is_symlink() else ""
     if not _SHA256.fullmatch(expected):
         return  # copied, as on file systems without links, or kept in git and without a sha256
-    with file.open("rb") as opened:
-        found = hashlib.file_digest(opened, "sha256").hexdigest()
-    if found != expected:
+    if file_sha256(file) != expected:
         blob = file.parent / os.readlink(file)
         for damaged in (file, blob):
             damaged.unlink(missing_ok=True)
         raise WeightsError(
-            f"{file.name} of {asked} arrived damaged: its sha256 is not what the Hub says. "
+            f"{file.name} of {what} arrived damaged: its sha256 is not what the Hub says. "
             "It was removed; try again."
         )

@@ -19,10 +19,9 @@ from headstart.hubs.huggingface.reading import (
     read_json,
 )
 from headstart.hubs.huggingface.sentences import STATIC, first_module
-from headstart.loading.weights import TORCH_SUFFIXES
+from headstart.loading.weights import names_file
 from headstart.loading.weights.sizes import check_sizes
 
-_SUFFIXES: Final = (".safetensors", *TORCH_SUFFIXES)
 _LEFT_OUT: Final = frozenset(  # of this or that copy of the model, or leading to code we don't run
     """auto_map _name_or_path dtype torch_dtype num_labels id2label label2id problem_type
     architectures _attn_implementation attn_implementation _attn_implementation_internal
@@ -55,6 +54,11 @@ class Layout:
         return f"hf:{self.reference.name}"
 
     @property
+    def pretrained(self) -> bool:
+        """Whether weights come from somewhere."""
+        return self.file is not None or self.reference.option("pretrained", True)
+
+    @property
     def kind(self) -> str:
         """transformers' word for the kind of network."""
         return str(self.raw.get("model_type"))
@@ -74,7 +78,8 @@ def lay_out(reference: Reference) -> Layout:
     if is_adapter(encoder):
         adapter = encoder
         encoder = _base(adapter, reference, weights)
-        reader = adapter if _reads(adapter) else encoder
+        reads = (adapter / name for name in (TOKENIZER, *VOCABULARIES, *PROCESSORS))
+        reader = adapter if any(path.is_file() for path in reads) else encoder
     static = first is not None and first.kind == STATIC
     raw = {} if static else config(encoder / CONFIG)
     return Layout(reference, place.folder, encoder, reader, adapter, place.commit, file, raw)
@@ -100,22 +105,18 @@ def _plain(content: Mapping[str, Any]) -> dict[str, Any]:
 
 def _file(reference: Reference) -> Path | None:
     """The local file after @, or None where @ names a revision or is not there."""
-    given = reference.weights
-    if given is None:
+    weights = reference.weights
+    if weights is None:
         return None
-    named = Path(given).exists() or given.lower().endswith(_SUFFIXES)
-    return Path(given) if named or Path(reference.name).expanduser().is_dir() else None
-
-
-def _reads(folder: Path) -> bool:
-    return any((folder / name).is_file() for name in (TOKENIZER, *VOCABULARIES, *PROCESSORS))
+    file = names_file(weights) or Path(reference.name).expanduser().is_dir()
+    return Path(weights) if file else None
 
 
 def _base(adapter: Path, reference: Reference, weights: bool) -> Path:
     """The folder of the model that an adapter is for, as it says itself or as `base` does."""
-    said = read_json(adapter / ADAPTER)
-    name = reference.options.get("base") or said.get("base_model_name_or_path")
-    revision = None if "base" in reference.options else said.get("revision")
+    content = read_json(adapter / ADAPTER)
+    name = reference.options.get("base") or content.get("base_model_name_or_path")
+    revision = None if "base" in reference.options else content.get("revision")
     what = f"hf:{reference.name}"
     if not isinstance(name, str) or not name:
         raise HeadstartError(

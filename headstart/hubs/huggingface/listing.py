@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from glob import escape
@@ -11,7 +10,6 @@ from typing import Any, Final
 
 from huggingface_hub import constants, scan_cache_dir
 from huggingface_hub.errors import CacheNotFound
-from safetensors import SafetensorError, safe_open
 
 from headstart.contracts import Card
 from headstart.errors import HeadstartError
@@ -28,6 +26,7 @@ from headstart.hubs.huggingface.reading import (
     read_json,
 )
 from headstart.hubs.huggingface.sentences import STATIC, first_module
+from headstart.loading.weights.sizes import numbers_in_header
 
 _RECORD: Final = "headstart.json"  # of our own artifacts, which another hub lists
 
@@ -60,15 +59,15 @@ def _cached() -> list[tuple[str, Path]]:
         repositories = scan_cache_dir(constants.HF_HUB_CACHE).repos
     except CacheNotFound:
         return []
-    found = []
+    names = []
     for repository in repositories:
         if repository.repo_type != "model":
             continue
-        newest = sorted(repository.revisions, key=lambda kept: kept.last_modified, reverse=True)
-        for kept in sorted(newest, key=lambda kept: "main" not in kept.refs)[:1]:
-            commit = "" if "main" in kept.refs else f"@{kept.commit_hash}"
-            found.append((f"{repository.repo_id}{commit}", kept.snapshot_path))
-    return sorted(found)
+        newest = sorted(repository.revisions, key=lambda each: each.last_modified, reverse=True)
+        for revision in sorted(newest, key=lambda each: "main" not in each.refs)[:1]:
+            commit = "" if "main" in revision.refs else f"@{revision.commit_hash}"
+            names.append((f"{repository.repo_id}{commit}", revision.snapshot_path))
+    return sorted(names)
 
 
 def _described(name: str, folder: Path) -> Iterator[Card]:
@@ -81,10 +80,11 @@ def _described(name: str, folder: Path) -> Iterator[Card]:
         return
     reads_text = kind is None or kind in TEXTS
     licence, trained_on = card(folder)
+    counts = [numbers_in_header(file) for file in files]
     yield Card(
         reference=f"hf:{name}",
         modality="text" if reads_text else "image",
-        parameters=_parameters(files),
+        parameters=None if None in counts else sum(filter(None, counts)) or None,
         input=_tokens(config) if reads_text else _pixels(config, encoder),
         licence=licence,
         trained_on=trained_on,
@@ -126,11 +126,11 @@ def _pixels(config: Mapping[str, Any], encoder: Path) -> str:
     channels = tower.get("num_channels", 3) if isinstance(tower, Mapping) else 3
     for name in PROCESSORS:
         try:
-            said = read_json(encoder / name)
+            settings = read_json(encoder / name)
         except HeadstartError:
             continue
         for key in ("crop_size", "size"):
-            side = said.get(key)
+            side = settings.get(key)
             side = side.get("height") if isinstance(side, Mapping) else side
             if isinstance(side, int):
                 return f"{channels}x{side}x{side}"
@@ -142,15 +142,3 @@ def _pattern(files: list[Path]) -> str | None:
     if len(files) < 2:
         return escape(str(files[0])) if files else None
     return f"{escape(str(files[0].parent))}/*{files[0].suffix}"
-
-
-def _parameters(files: list[Path]) -> int | None:
-    """How many numbers safetensors files hold, by their headers."""
-    total = 0
-    try:
-        for file in files:
-            with safe_open(file, framework="pt") as opened:
-                total += sum(math.prod(opened.get_slice(n).get_shape()) for n in opened.keys())
-    except (SafetensorError, OSError, ValueError):  # a .bin, or a damaged file
-        return None
-    return total or None

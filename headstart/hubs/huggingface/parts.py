@@ -55,12 +55,12 @@ class Embedding(Part):
     steps: tuple[str, ...]
     types: bool = False
     masks: bool = False  # its module wants the mask too
-    held: tuple[str, ...] = ()  # modules that layers use; here they are saved, frozen and trained
+    shared: tuple[str, ...] = ()  # modules that layers use; here they are saved, frozen and trained
 
     @property
     def names(self) -> tuple[str, ...]:  # type: ignore[override]
         """Its own modules and those it holds."""
-        return self.steps + self.held
+        return self.steps + self.shared
 
     def run(self, stage: nn.Module, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Ids, mask and types to hidden states with the mask."""
@@ -201,8 +201,8 @@ def _penalty(mask: Tensor, hidden: Tensor) -> Tensor:
 
 def hidden_states(answer: Any) -> Tensor:
     """The hidden states in what a layer answers: some versions answer with a tuple."""
-    found: Tensor = answer[0] if isinstance(answer, tuple) else answer
-    return found
+    hidden: Tensor = answer[0] if isinstance(answer, tuple) else answer
+    return hidden
 
 
 def _place(root: nn.Module, name: str, module: nn.Module) -> None:

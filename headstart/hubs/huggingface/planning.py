@@ -43,11 +43,6 @@ class TextSpec(LoadSpec[TextOptions]):
     family: Family | None
     sentences: Sentences | None  # how the model itself pools, where it says so and may
 
-    @property
-    def pretrained(self) -> bool:
-        """Whether weights come from somewhere."""
-        return self.layout.file is not None or self.options.pretrained
-
 
 def settle(layout: Layout) -> TextSpec:
     """Check the options, and read what the files say of the network.
@@ -60,20 +55,20 @@ def settle(layout: Layout) -> TextSpec:
         raise HeadstartError(
             f"{what}?pooling={options.pooling!r} is not known. Give one of {', '.join(POOLING)}."
         )
-    said = None if options.pooling and layout.raw else sentences(layout.root, what)
-    if said is not None and said.static:
+    modules = None if options.pooling and layout.raw else sentences(layout.root, what)
+    if modules is not None and modules.static:
         if options.pooling:
             raise HeadstartError(
                 f"{what} has a vector for each token and no network, which is pooled in its own "
                 "way alone. Leave out pooling=."
             )
-        return TextSpec(layout.reference, options, layout, None, None, said)
-    known = family(layout.raw, what)
-    config = made(layout.raw, layout.encoder / CONFIG)
-    return TextSpec(layout.reference, options, layout, config, known, said)
+        return TextSpec(layout.reference, options, layout, None, None, modules)
+    kind = family(layout.raw, what)
+    config = library_config(layout.raw, layout.encoder / CONFIG)
+    return TextSpec(layout.reference, options, layout, config, kind, modules)
 
 
-def made(raw: Mapping[str, Any], path: Path) -> Any:
+def library_config(raw: Mapping[str, Any], path: Path) -> Any:
     """config.json as transformers has it. Raises HeadstartError where it can't be used."""
     try:
         return CONFIG_MAPPING[raw["model_type"]].from_dict(dict(raw))

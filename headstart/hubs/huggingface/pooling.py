@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, final
 
 import torch
@@ -35,26 +36,16 @@ def _highest(hidden: Tensor, mask: Tensor) -> Tensor:
     return hidden.masked_fill((mask == 0).unsqueeze(-1), lowest).amax(1)
 
 
-def _sum(hidden: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """The sum over tokens and their number, in full precision."""
+def _mean(hidden: Tensor, mask: Tensor, power: float = 1.0) -> Tensor:
+    """The sum over tokens by a power of their number, in full precision."""
     weights = mask.unsqueeze(-1).float()
-    return (hidden.float() * weights).sum(1), weights.sum(1).clamp(min=1e-9)
-
-
-def _mean(hidden: Tensor, mask: Tensor) -> Tensor:
-    total, count = _sum(hidden, mask)
-    return (total / count).to(hidden.dtype)
+    count = weights.sum(1).clamp(min=1e-9)
+    return ((hidden.float() * weights).sum(1) / count**power).to(hidden.dtype)
 
 
 def _mean_by_place(hidden: Tensor, mask: Tensor) -> Tensor:
     """The mean that counts a token by its place, the first once (Muennighoff 2022)."""
-    total, count = _sum(hidden, mask * (_places(mask) + 1))
-    return (total / count).to(hidden.dtype)
-
-
-def _mean_by_root(hidden: Tensor, mask: Tensor) -> Tensor:
-    total, count = _sum(hidden, mask)
-    return (total / count.sqrt()).to(hidden.dtype)
+    return _mean(hidden, mask * (_places(mask) + 1))
 
 
 # By the names of sentence-transformers (Reimers and Gurevych 2019).
@@ -62,7 +53,7 @@ POOLS: Final[Mapping[str, Callable[[Tensor, Tensor], Tensor]]] = {
     "cls": _first,
     "max": _highest,
     "mean": _mean,
-    "mean_sqrt_len_tokens": _mean_by_root,
+    "mean_sqrt_len_tokens": partial(_mean, power=0.5),
     "weightedmean": _mean_by_place,
     "lasttoken": _last,
 }
@@ -100,6 +91,7 @@ class OwnPooling(Part):
     reads: str  # tokens, or one of POOLS
     own: tuple[str, ...]
     steps: tuple[str, ...] = ()
+    ways: tuple[str, ...] = ("own",)  # one, whose features are as many as hidden states
 
     @property
     def names(self) -> tuple[str, ...]:  # type: ignore[override]

@@ -114,15 +114,15 @@ def sentences(folder: Path, what: str) -> Sentences | None:
     if odd:
         raise HeadstartError(f"{what} has the module {odd[0]}, which can't be kept. {_ADVICE}")
     path = folder / _SETTINGS
-    said = read_json(path) if path.is_file() else {}
+    settings = read_json(path) if path.is_file() else {}
     return Sentences(
         static=static,
         ways=("mean",) if static else _ways(pooling, what),
         after=tuple(after(m.kind, m.place, folder, what) for m in rest),
-        prompt=_prompt(said, what),
+        prompt=_prompt(settings, what),
         without_prompt=pooling.get("include_prompt") is False,
         lower=bool(own_settings(folder / first.place).get("do_lower_case")) and not static,
-        width=_width(said, what),
+        width=_width(settings, what),
         files=_files(folder, modules),
     )
 
@@ -178,22 +178,22 @@ def _check_own(settings: Mapping[str, Any], what: str) -> None:
 
 
 def _ways(config: Mapping[str, Any], what: str) -> tuple[str, ...]:
-    named: Any = config.get("pooling_mode")
-    if named is None:
-        named = [way for flag, way in _FLAGS.items() if config.get(flag)] or ["mean"]
-    ways = (named,) if isinstance(named, str) else tuple(named) if isinstance(named, list) else ()
+    modes: Any = config.get("pooling_mode")
+    if modes is None:
+        modes = [way for flag, way in _FLAGS.items() if config.get(flag)] or ["mean"]
+    ways = (modes,) if isinstance(modes, str) else tuple(modes) if isinstance(modes, list) else ()
     odd = [way for way in ways if way not in POOLS]
     if odd or not ways:
         raise HeadstartError(
-            f"{what} has a Pooling module that pools by {odd[0] if odd else named!r}, "
+            f"{what} has a Pooling module that pools by {odd[0] if odd else modes!r}, "
             f"which is not known. {_ADVICE}"
         )
     return ways
 
 
-def _prompt(said: Mapping[str, Any], what: str) -> str:
+def _prompt(settings: Mapping[str, Any], what: str) -> str:
     """The text that the model puts before each of its texts when nobody names another."""
-    name, prompts = said.get("default_prompt_name"), said.get("prompts") or {}
+    name, prompts = settings.get("default_prompt_name"), settings.get("prompts") or {}
     if name is None:
         return ""
     prompt = prompts.get(name, 0) if isinstance(prompts, Mapping) else 0
@@ -205,8 +205,8 @@ def _prompt(said: Mapping[str, Any], what: str) -> str:
     return prompt or ""
 
 
-def _width(said: Mapping[str, Any], what: str) -> int | None:
-    width = said.get("truncate_dim")
+def _width(settings: Mapping[str, Any], what: str) -> int | None:
+    width = settings.get("truncate_dim")
     if width is not None and (not isinstance(width, int) or width < 1):
         raise HeadstartError(
             f"{what} has truncate_dim={width!r}, which is no number of features. "

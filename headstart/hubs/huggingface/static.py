@@ -10,11 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from headstart.contracts import Backbone
-from headstart.contracts.references import Reference
 from headstart.errors import WeightsError
-from headstart.hubs.huggingface.building import attach, folders, origin, width_of
-from headstart.hubs.huggingface.fitting import HEAD, Checkpoint
-from headstart.hubs.huggingface.loading import read_weights
+from headstart.hubs.huggingface.building import architecture, attach, folders, origin, text_width
+from headstart.hubs.huggingface.loading import HEAD, Checkpoint, read_weights
 from headstart.hubs.huggingface.parts import Part, Stage
 from headstart.hubs.huggingface.planning import TextSpec
 from headstart.hubs.huggingface.pooling import TokenPooling
@@ -40,7 +38,7 @@ class Lookup(Part):
         return {"hidden": vectors, "mask": inputs["mask"]}
 
 
-def backbone(spec: TextSpec, said: Sentences) -> Backbone:
+def backbone(spec: TextSpec, sentences: Sentences) -> Backbone:
     """The table as one stage, with the mean over tokens and what follows it.
 
     Raises HeadstartError where its tokenizer or a module can't be made, WeightsError for weights
@@ -49,31 +47,26 @@ def backbone(spec: TextSpec, said: Sentences) -> Backbone:
     layout = spec.layout
     state, file = read_weights(layout)
     table = _table(state, file)
-    if not spec.pretrained:
+    if not layout.pretrained:
         table = torch.randn(table.shape) * table.std()
-    given = tokens(spec, len(table))
+    tokenizer = tokens(spec, len(table))
     network = nn.Module()
     network.add_module(_TABLE, nn.Embedding(len(table), table.shape[1], _weight=table))
-    held = Checkpoint(state, file, layout.file is not None) if spec.pretrained else None
-    steps = [TokenPooling(said.ways), *attach(network, spec, held, table.shape[1])]
+    weights = Checkpoint(state, file, layout.file is not None) if layout.pretrained else None
+    steps = [TokenPooling(sentences.ways), *attach(network, spec, weights, table.shape[1])]
     parts = [Stage(network, [Lookup()]).eval(), Stage(network, steps).eval()]
-    options = {
-        **spec.reference.options,
-        "max_length": str(given.preprocess["max_length"]),
-        "pretrained": "false",
-    }
     return Backbone(
         stages={_TABLE: parts[0]},
         pool=parts[1],
-        feature_dim=width_of(parts, spec.what),
+        feature_dim=text_width(parts, spec.what),
         modality="text",
-        preprocess=given.preprocess,
-        origin=origin(layout, spec.pretrained, parts),
-        architecture=Reference("hf", spec.reference.name, layout.commit, options),
-        head=linear(apart(state, HEAD)[1], None, file) if spec.pretrained else None,
+        preprocess=tokenizer.preprocess,
+        origin=origin(layout, parts),
+        architecture=architecture(layout, max_length=str(tokenizer.preprocess["max_length"])),
+        head=linear(apart(state, HEAD)[1], None, file) if layout.pretrained else None,
         head_name=HEAD,
         library="sentence-transformers",
-        files={**given.files, **said.files},
+        files={**tokenizer.files, **sentences.files},
         folders=folders(spec),
     )
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, final
 
-from headstart.errors import HeadstartError
+from headstart.errors import HeadstartError, reason
 from headstart.hubs.huggingface.families import Family
 from headstart.hubs.huggingface.loading import quiet
 from headstart.hubs.huggingface.planning import TextSpec
@@ -60,7 +60,8 @@ def tokens(spec: TextSpec, vectors: int) -> Tokens:
         _lower(content)
     if spec.sentences is not None and spec.sentences.static:
         content["post_processor"] = None  # that library adds no special tokens
-    _drop_unknown(content, vectors)
+    # the text of added tokens that the network has no vector for is text
+    content["added_tokens"] = [t for t in content["added_tokens"] if t["id"] < vectors]
     length = _length(spec, library, content.get("truncation"))
     content |= {"padding": None, "truncation": None}
     if library.truncation_side == "left" or (spec.family is None and length < ENDLESS):
@@ -108,9 +109,8 @@ def _opened(spec: TextSpec) -> Any:
             )
             library.backend_tokenizer.to_str()
         except Exception as error:  # each kind of tokenizer fails in its own way
-            reason = str(error).strip().partition("\n")[0].rstrip(".")[:160]
             raise HeadstartError(
-                f"{what} has a tokenizer that transformers can't open ({reason}). "
+                f"{what} has a tokenizer that transformers can't open ({reason(error)}). "
                 f"Give a model that was saved with a {TOKENIZER}."
             ) from error
     return library
@@ -143,10 +143,10 @@ def _copied(folder: Path, copy: Path, raw: Mapping[str, Any]) -> None:
     settings = folder / BESIDE[0]
     if settings.is_file():
         (copy / BESIDE[0]).write_bytes(_plain(settings))
-    kept = {
+    config = {
         n: raw[n] for n in ("model_type", "transformers_version", "tokenizer_class") if n in raw
     }
-    (copy / CONFIG).write_text(json.dumps(kept), encoding="utf-8")
+    (copy / CONFIG).write_text(json.dumps(config), encoding="utf-8")
 
 
 def _beside(folder: Path) -> dict[str, bytes]:
@@ -162,8 +162,8 @@ def _beside(folder: Path) -> dict[str, bytes]:
 def _plain(path: Path) -> bytes:
     """tokenizer_config.json without what leads to code or to other files."""
     content = _read(path)
-    kept = {n: v for n, v in content.items() if n not in _ELSEWHERE and not n.endswith("_file")}
-    return path.read_bytes() if kept == content else json.dumps(kept, indent=2).encode()
+    plain = {n: v for n, v in content.items() if n not in _ELSEWHERE and not n.endswith("_file")}
+    return path.read_bytes() if plain == content else json.dumps(plain, indent=2).encode()
 
 
 def _lower(content: dict[str, Any]) -> None:
@@ -175,32 +175,27 @@ def _lower(content: dict[str, Any]) -> None:
         content["normalizer"] = {"type": "Sequence", "normalizers": steps}
 
 
-def _drop_unknown(content: dict[str, Any], size: int) -> None:
-    """Take out added tokens that the network has no vector for: their text is text then."""
-    content["added_tokens"] = [token for token in content["added_tokens"] if token["id"] < size]
-
-
 def _unknown(library: Any, content: Mapping[str, Any]) -> int | None:
     """The id of what the vocabulary lacks, where it may lack any."""
     model = content.get("model") or {}
     if library.unk_token_id is not None:
         return int(library.unk_token_id)
-    found = model.get("unk_id")
-    if found is None and isinstance(model.get("unk_token"), str):
-        found = library.backend_tokenizer.token_to_id(model["unk_token"])
-    return found if isinstance(found, int) else None
+    number = model.get("unk_id")
+    if number is None and isinstance(model.get("unk_token"), str):
+        number = library.backend_tokenizer.token_to_id(model["unk_token"])
+    return number if isinstance(number, int) else None
 
 
 def _length(spec: TextSpec, library: Any, truncation: Any) -> int:
     """The longest text in tokens: as asked, or what network, tokenizer and pooling allow."""
-    asked, positions = spec.options.max_length, _positions(spec.config, spec.family)
-    if asked:
-        if not _SHORTEST <= asked <= positions:
+    length, positions = spec.options.max_length, _positions(spec.config, spec.family)
+    if length:
+        if not _SHORTEST <= length <= positions:
             raise HeadstartError(
-                f"{spec.what}?max_length={asked} is not between {_SHORTEST} and {positions}, "
+                f"{spec.what}?max_length={length} is not between {_SHORTEST} and {positions}, "
                 "which is what the model can take. Give a number between them."
             )
-        return asked
+        return length
     if spec.family is None:
         return min(positions, _whole(truncation.get("max_length")) if truncation else positions)
     own = _whole(own_settings(spec.layout.encoder).get("max_seq_length"))
@@ -213,12 +208,8 @@ def _length(spec: TextSpec, library: Any, truncation: Any) -> int:
 
 def _truncation(length: int, side: str) -> dict[str, Any]:
     """What tells a library that reads tokenizer.json alone how to cut texts."""
-    return {
-        "direction": side.capitalize(),
-        "max_length": length,
-        "strategy": "LongestFirst",
-        "stride": 0,
-    }
+    cuts = {"direction": side.capitalize(), "max_length": length}
+    return {**cuts, "strategy": "LongestFirst", "stride": 0}
 
 
 def _whole(value: Any) -> int:

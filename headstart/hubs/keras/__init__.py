@@ -8,6 +8,7 @@ from typing import final
 from headstart.contracts import Backbone, Card, Hub
 from headstart.contracts.references import Reference
 from headstart.hubs.keras import listing
+from headstart.loading.refusals import demand_package
 
 
 @final
@@ -46,10 +47,7 @@ class Keras(Hub):
         and code that can't be used, WeightsError for weights that are missing, unsafe, or belong to
         another network.
         """
-        from headstart.hubs.keras import applications
-
-        applications.demand("h5py", reference)
-        from headstart.hubs.keras.making import backbone
-        from headstart.hubs.keras.planning import settle
+        demand_package("h5py", reference, "keras")
+        from headstart.hubs.keras.planning import backbone, settle
 
         return backbone(settle(reference))

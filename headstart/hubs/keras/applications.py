@@ -10,31 +10,22 @@ import os
 import random
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from functools import lru_cache, partial
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
 
-from headstart.errors import HeadstartError, WeightsError
+from headstart.errors import HeadstartError, WeightsError, reason
 from headstart.hubs.keras.graph import KerasLayer, snake
+from headstart.loading.refusals import demand_package, without_download
 
 _VARIABLE: Final = "KERAS_BACKEND"
 _BESIDE: Final = ("name", "trainable", "dtype", "batch_input_shape")  # settings of every layer
-
-
-def demand(package: str, what: object) -> None:
-    """Raise HeadstartError where a package that is needed is not installed."""
-    if find_spec(package) is None:
-        raise HeadstartError(
-            f"{what} needs the package {package}, which is not installed. "
-            "Run: pip install 'headstart[keras]'"
-        )
 
 
 @lru_cache(maxsize=32)
@@ -46,14 +37,13 @@ def description(name: str, size: int, channels: int, settings: tuple[tuple[str, 
     with library() as keras:
         build = builder(keras, name)
         try:
-            made = build(weights=None, input_shape=(size, size, channels), **dict(settings))
+            network = build(weights=None, input_shape=(size, size, channels), **dict(settings))
         except (ValueError, RuntimeError) as error:
-            reason = str(error).strip().partition("\n")[0].rstrip(".")[:160]
             raise HeadstartError(
-                f"keras:{name} can't be built for pictures of {channels}x{size}x{size} ({reason}). "
-                "Give another size= or channels=, or none."
+                f"keras:{name} can't be built for pictures of {channels}x{size}x{size} "
+                f"({reason(error)}). Give another size= or channels=, or none."
             ) from error
-        return _renumbered(json.loads(made.to_json()))
+        return _renumbered(json.loads(network.to_json()))
 
 
 def fetch(name: str, path: Path, settings: tuple[tuple[str, Any], ...]) -> None:
@@ -65,11 +55,10 @@ def fetch(name: str, path: Path, settings: tuple[tuple[str, Any], ...]) -> None:
         try:
             builder(keras, name)(weights="imagenet", **dict(settings))
         except Exception as error:  # Keras raises plain Exceptions for what the network does
-            reason = str(error).strip().partition("\n")[0].rstrip(".")[:200]
             what = f"keras:{name}"
             raise WeightsError(
-                f"The weights of {what} could not be fetched ({reason}). Give a local "
-                f"file with {what}@FILE, or take random weights with {what}?pretrained=false."
+                f"The weights of {what} could not be fetched ({reason(error)}). "
+                f"{without_download(what)}"
             ) from error
     if not path.is_file():
         raise WeightsError(
@@ -77,9 +66,9 @@ def fetch(name: str, path: Path, settings: tuple[tuple[str, Any], ...]) -> None:
         )
 
 
-def open_code(layer: KerasLayer, read: Sequence[Tensor]) -> nn.Module:
+def open_code(layer: KerasLayer) -> nn.Module:
     """A layer that runs the user's code, which must be trusted already."""
-    demand("keras", f"The layer {layer.name}")
+    demand_package("keras", f"The layer {layer.name}", "keras")
     with library() as keras:
         config = json.loads(json.dumps(layer.config))
         return _Code(keras.layers.Lambda.from_config(config, safe_mode=False))
@@ -90,19 +79,19 @@ def does_nothing(layer: KerasLayer, values: Tensor) -> bool:
 
     It is tried, on numbers near those that its settings name too.
     """
-    demand("keras", f"The layer {layer.name} of the kind {layer.kind}")
+    demand_package("keras", f"The layer {layer.name} of the kind {layer.kind}", "keras")
     settings = {n: v for n, v in layer.config.items() if n not in _BESIDE}
     if any(isinstance(value, dict) for value in settings.values()):
         return False
     shape = values.permute(0, 2, 3, 1).shape if values.dim() == 4 else values.shape
     draw = torch.rand(shape, generator=torch.Generator().manual_seed(0))
-    named = [float(v) for v in settings.values() if isinstance(v, int | float)]
-    tried = [draw, draw * 255, draw * 600 - 300, *(torch.full(shape, v) for v in named)]
+    numbers = [float(v) for v in settings.values() if isinstance(v, int | float)]
+    probes = [draw, draw * 255, draw * 600 - 300, *(torch.full(shape, v) for v in numbers)]
     with library() as keras, torch.no_grad():
         kind: Any = getattr(keras.layers, layer.kind, None)
         try:
-            made = kind.from_config({"name": "asked", **settings})
-            return all(torch.equal(made(given, training=False), given) for given in tried)
+            own = kind.from_config({"name": "probe", **settings})
+            return all(torch.equal(own(probe, training=False), probe) for probe in probes)
         except Exception:  # it is none of Keras' layers, or can't read this
             return False
 
@@ -114,8 +103,8 @@ def builder(keras: Any, name: str) -> Callable[..., Any]:
     that Keras gives it.
     """
     if name != "NASNetMobile":
-        found: Callable[..., Any] = getattr(keras.applications, name)
-        return found
+        function: Callable[..., Any] = getattr(keras.applications, name)
+        return function
     return partial(
         import_module("keras.src.applications.nasnet").NASNet,
         penultimate_filters=1056,
@@ -132,19 +121,19 @@ class _Code(nn.Module):
 
     def __init__(self, layer: Any) -> None:
         super().__init__()
-        self.held = (layer,)  # not a submodule: it has nothing to save
+        self.layer = (layer,)  # not a submodule: it has nothing to save
 
     def forward(self, values: Tensor) -> Tensor:
         """What its function answers."""
-        given = values.permute(0, 2, 3, 1) if values.dim() == 4 else values
-        made: Tensor = self.held[0](given, training=self.training)
-        return made.permute(0, 3, 1, 2) if made.dim() == 4 else made
+        values = values.permute(0, 2, 3, 1) if values.dim() == 4 else values
+        answer: Tensor = self.layer[0](values, training=self.training)
+        return answer.permute(0, 3, 1, 2) if answer.dim() == 4 else answer
 
 
 @contextmanager
 def library() -> Iterator[Any]:
     """Keras on torch, with channels last, printing to where it is no one's output."""
-    demand("keras", "This network")
+    demand_package("keras", "This network", "keras")
     before = os.environ.get(_VARIABLE)
     if "keras" not in sys.modules:
         os.environ[_VARIABLE] = "torch"
@@ -178,16 +167,16 @@ def _renumbered(model: Any) -> Any:
 
     Keras counts over all networks of a process, so that they would differ from one to the next.
     """
-    made_up: dict[str, list[tuple[int, str]]] = {}
+    counted: dict[str, list[tuple[int, str]]] = {}
     for layer in model["config"]["layers"]:
         kind, name = snake(layer["class_name"]), layer["name"]
         number = name.removeprefix(f"{kind}_")
         if name == kind or number.isdigit():
-            made_up.setdefault(kind, []).append((0 if name == kind else int(number), name))
+            counted.setdefault(kind, []).append((0 if name == kind else int(number), name))
     names = {
         name: f"{kind}_{number}" if number else kind
-        for kind, found in made_up.items()
-        for number, (_, name) in enumerate(sorted(found))
+        for kind, numbered in counted.items()
+        for number, (_, name) in enumerate(sorted(numbered))
     }
     return _replaced(model, names)
 

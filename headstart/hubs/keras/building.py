@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, final
 
 import torch
 from torch import Tensor, nn
 
-from headstart.errors import HeadstartError
+from headstart.errors import HeadstartError, reason
+from headstart.hubs.keras import applications
 from headstart.hubs.keras.functions import FUNCTIONS
 from headstart.hubs.keras.graph import CODE, Call, Graph, KerasLayer, Value, plain
 from headstart.hubs.keras.modules import GlobalPool2d
-from headstart.hubs.keras.variables import Made, Variable
+from headstart.hubs.keras.variables import Variable
 from headstart.hubs.keras.weighted import WEIGHTED
 from headstart.hubs.keras.weightless import (
     LINEAR,
@@ -21,12 +22,10 @@ from headstart.hubs.keras.weightless import (
     WEIGHTLESS,
     activation,
     activation_name,
-    made,
+    weightless,
 )
 from headstart.loading.layer_graph import LayerGraph, TooWideError
 
-OpenCode = Callable[[KerasLayer, Sequence[Tensor]], nn.Module]
-Question = Callable[[KerasLayer, Tensor], bool]
 _TAIL: Final = ("Activation", "Dropout", "Flatten", "Reshape", "Softmax")
 _ENDINGS: Final = (*LINEAR, *SOFTMAX, "sigmoid", "hard_sigmoid", "tanh")
 _MOST: Final = 1 << 28  # numbers that a layer answers for two pictures
@@ -51,8 +50,6 @@ class _Site:
 
     graph: LayerGraph
     what: str
-    open_code: OpenCode
-    does_nothing: Question
     layers: dict[str, tuple[str, Sequence[Variable]]] = field(default_factory=dict)
     sizes: dict[str, list[torch.Size]] = field(default_factory=dict)  # read at the first use
 
@@ -65,28 +62,27 @@ def build(
     graph: Graph,
     example: Tensor,
     what: str,
-    keras: tuple[OpenCode, Question],
     behead: bool,
     front: nn.Module,
 ) -> Built:
     """Make the modules one after another, each for what it reads when `example` runs through.
 
-    `keras` runs the code of a layer, and says whether one that is not known does nothing unless it
-    is trained. `front` comes before all others. Their weights are not set. `what` names the network
-    in messages. Raises HeadstartError for layers that are not known, and where the example's size
-    or channels don't suit.
+    `front` comes before all others. Their weights are not set. `what` names the network in
+    messages. Raises HeadstartError for layers that are not known, and where the example's size or
+    channels don't suit.
     """
     head = _head(graph) if behead else None
     last = _first(head) if head is not None else graph.answer
     if head is None and behead:
         _refuse_softmax(graph, what)
-    site = _Site(LayerGraph(example, _MOST), what, *keras)
+    site = _Site(LayerGraph(example, _MOST), what)
     places = {0: 0}
     if not isinstance(front, nn.Identity):
         places[0] = site.add("front", front, [0])
     for number in _needed(graph, last):
         call = graph.calls[number - 1]
-        places[number] = _add(site, call, [_moved(v, places) for v in call.inputs])
+        inputs = [places[value] if isinstance(value, int) else value for value in call.inputs]
+        places[number] = _add(site, call, inputs)
     width = _finish(site, places[last])
     return Built(
         network=site.graph.network(),
@@ -101,79 +97,77 @@ def randomise(built: Built) -> None:
     """Draw all weights as Keras would, from torch's global random state."""
     state = built.network.state_dict()
     with torch.no_grad():
-        for name, found in built.layers.values():
-            for variable in found:
+        for name, layer_variables in built.layers.values():
+            for variable in layer_variables:
                 state[f"{name}.{variable.target}"].copy_(variable.drawn())
-
-
-def _moved(value: Value, places: Mapping[int, int]) -> Value:
-    return places[value] if isinstance(value, int) else value
 
 
 def _add(site: _Site, call: Call, inputs: Sequence[Value]) -> int:
     """Add one call of a layer, with the activation it ends with."""
     layer = call.layer
-    read = [site.graph.values[value] if isinstance(value, int) else value for value in inputs]
+    values = [site.graph.values[value] if isinstance(value, int) else value for value in inputs]
     numbers = [value for value in inputs if isinstance(value, int)]
     try:
         if layer.name in site.layers:
-            sizes = [tensor.shape for tensor in read if isinstance(tensor, Tensor)]
+            sizes = [tensor.shape for tensor in values if isinstance(tensor, Tensor)]
             if sizes != site.sizes[layer.name] and layer.config.get("padding") == "same":
                 raise HeadstartError("it is used at several sizes")
             (place,) = site.graph.use(site.layers[layer.name][0], numbers)
         else:
-            place = _add_new(site, layer, read, numbers)
+            place = _add_new(site, layer, values, numbers)
         ending = activation_name(layer.config)
         if layer.kind in WEIGHTED and ending not in LINEAR:
             module = activation(ending, site.graph.values[place])
             place = site.add(f"{layer.name}_{ending}", module, [place])
     except TooWideError as error:
-        raise _unfit(site, layer, read, f"it answers {error.count:,} numbers an item") from error
+        fault = f"it answers {error.count:,} numbers an item"
+        raise _unfit(site, layer, values, fault) from error
     except Exception as error:  # a layer may refuse what it reads in any way
-        raise _unfit(site, layer, read, error) from error
+        raise _unfit(site, layer, values, reason(error)) from error
     return place
 
 
-def _add_new(site: _Site, layer: KerasLayer, read: Sequence[Any], numbers: Sequence[int]) -> int:
+def _add_new(site: _Site, layer: KerasLayer, values: Sequence[Any], numbers: Sequence[int]) -> int:
+    if layer.config.get("data_format") == "channels_first":
+        raise HeadstartError("it wants channels first")
     if layer.kind == CODE:
-        return site.add(layer.name, site.open_code(layer, read), numbers)
+        return site.add(layer.name, applications.open_code(layer), numbers)
     if layer.kind not in WEIGHTED:
-        known = layer.kind in WEIGHTLESS or layer.kind in FUNCTIONS
-        if not known and len(read) == 1 and site.does_nothing(layer, read[0]):
+        unknown = layer.kind not in {*WEIGHTLESS, *FUNCTIONS}
+        if unknown and len(values) == 1 and applications.does_nothing(layer, values[0]):
             return site.add(layer.name, nn.Identity(), numbers)
-        return site.add(layer.name, made(layer.kind, layer.config, read).module, numbers)
-    found: Made = WEIGHTED[layer.kind](layer.config, read)
+        return site.add(layer.name, weightless(layer.kind, layer.config, values), numbers)
+    translated = WEIGHTED[layer.kind](layer.config, values)
     name = site.graph.free_name(plain(layer.name) or "layer")
-    (place,) = site.graph.add(name, found.module, numbers)
-    site.layers[layer.name] = (name, found.variables)
-    site.sizes[layer.name] = [tensor.shape for tensor in read]
+    (place,) = site.graph.add(name, translated.module, numbers)
+    site.layers[layer.name] = (name, translated.variables)
+    site.sizes[layer.name] = [tensor.shape for tensor in values]
     return place
 
 
-def _unfit(site: _Site, layer: KerasLayer, read: Sequence[Any], error: object) -> HeadstartError:
+def _unfit(site: _Site, layer: KerasLayer, values: Sequence[Any], fault: str) -> HeadstartError:
     if layer.kind not in {*WEIGHTED, *WEIGHTLESS, *FUNCTIONS, CODE}:
         return HeadstartError(
             f"{site.what} holds the layer {layer.name} of the kind {layer.kind}, which Headstart "
             "doesn't know. Give a network without it."
         )
-    reason = str(error).strip().partition("\n")[0].rstrip(".")[:160]
     shapes = ", ".join(
-        "x".join(map(str, tensor.shape[1:])) for tensor in read if isinstance(tensor, Tensor)
+        "x".join(map(str, tensor.shape[1:])) for tensor in values if isinstance(tensor, Tensor)
     )
     return HeadstartError(
         f"{site.what} can't be built with its layer {layer.name} of the kind {layer.kind}, which "
-        f"reads {shapes or 'nothing'} here ({reason}). Give the size= and channels= that it "
+        f"reads {shapes or 'nothing'} here ({fault}). Give the size= and channels= that it "
         "wants, or another network."
     )
 
 
 def _needed(graph: Graph, last: int) -> list[int]:
     """The calls that the answer needs, in order."""
-    wanted = {last}
+    needed = {last}
     for number in range(len(graph.calls), 0, -1):
-        if number in wanted:
-            wanted.update(v for v in graph.calls[number - 1].inputs if isinstance(v, int))
-    return sorted(wanted - {0})
+        if number in needed:
+            needed.update(v for v in graph.calls[number - 1].inputs if isinstance(v, int))
+    return sorted(needed - {0})
 
 
 def _finish(site: _Site, place: int) -> int:
@@ -183,28 +177,23 @@ def _finish(site: _Site, place: int) -> int:
         place = site.add("end", nn.Identity(), [place])
     if values.dim() == 4:
         place = site.add("pool", GlobalPool2d(greatest=False, keep=False), [place])
-    if site.graph.values[place].dim() != 2 or len(site.graph.values[place]) != len(
-        site.graph.values[0]
-    ):
+    rows = site.graph.values[place]
+    if rows.dim() != 2 or len(rows) != len(site.graph.values[0]):
         raise HeadstartError(
             f"{site.what} answers with {list(values.shape[1:])} an item, not one row. "
             "Let it answer logits, pooled features or maps."
         )
-    return site.graph.values[place].shape[1]
+    return rows.shape[1]
 
 
 def _head(graph: Graph) -> Call | None:
     """The linear layer whose answers, or their softmax, are the network's."""
-    readers: dict[int, int] = {}
-    for call in graph.calls:
-        for value in call.inputs:
-            if isinstance(value, int):
-                readers[value] = readers.get(value, 0) + 1
+    inputs = [value for call in graph.calls for value in call.inputs]
     number = graph.answer
     while number:
         call = graph.calls[number - 1]
         ending = activation_name(call.layer.config)
-        alone = readers.get(number, 0) == (number != graph.answer)
+        alone = inputs.count(number) == (number != graph.answer)
         if not alone or ending not in _ENDINGS:
             return None
         if call.layer.kind not in _TAIL:

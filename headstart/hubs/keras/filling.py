@@ -32,17 +32,19 @@ def from_keras(built: Built, graph: Graph, file: File) -> nn.Linear | None:
     kinds = {layer.name: layer for layer in graph.whole.walk()}
     state: State = dict(built.network.state_dict())
     for layer, (name, variables) in built.layers.items():
-        found = arrays.get(layer, [])
-        found = _scaled(kinds[layer], found, file)
-        if len(found) < len(variables):
-            raise _unfit(file, f"{layer} has {len(found)} of {len(variables)} variables there")
-        for variable, values in zip(variables, found, strict=False):
+        own = _scaled(kinds[layer], arrays.get(layer, []), file)
+        if len(own) < len(variables):
+            raise _unfit(file, f"{layer} has {len(own)} of {len(variables)} variables there")
+        for variable, values in zip(variables, own, strict=False):
             state[f"{name}.{variable.target}"] = _placed(layer, variable, values, file)
     load_into(built.network, state, str(file.path))
     if built.head is None or built.head.name not in arrays:
         return None
-    head = _scaled(built.head, arrays[built.head.name], file)
-    return _linear(built, head, file)
+    kernel, *bias = map(torch.from_numpy, _scaled(built.head, arrays[built.head.name], file))
+    # a dense layer's kernel (in, out), or that of a convolution of one position
+    parts = {"weight": kernel.reshape(-1, kernel.shape[-1]).T}
+    parts |= dict(zip(["bias"], bias, strict=False))
+    return linear(parts, built.feature_dim, str(file.path))
 
 
 def square_deviations(built: Built) -> None:
@@ -58,7 +60,7 @@ def square_deviations(built: Built) -> None:
                 module.variance.square_()
 
 
-def _scaled(layer: KerasLayer, found: list[np.ndarray], file: File) -> list[np.ndarray]:
+def _scaled(layer: KerasLayer, arrays: list[np.ndarray], file: File) -> list[np.ndarray]:
     """The numbers that a layer's whole numbers stand for: kernel / scale, as Keras counts them.
 
     Raises WeightsError for what is packed otherwise.
@@ -66,25 +68,16 @@ def _scaled(layer: KerasLayer, found: list[np.ndarray], file: File) -> list[np.n
     policy = layer.config.get("dtype")
     inner = policy.get("config") if isinstance(policy, Mapping) else policy
     mode = inner.get("mode") if isinstance(inner, Mapping) else None
-    if mode is None and all(values.dtype.itemsize > 1 for values in found):
-        return found
+    if mode is None and all(values.dtype.itemsize > 1 for values in arrays):
+        return arrays
     biased = bool(layer.config.get("use_bias", True))
-    if mode != "int8" or len(found) != 2 + biased:
+    if mode != "int8" or len(arrays) != 2 + biased:
         raise WeightsError(
             f"{file.path} holds {layer.name} quantised as {mode or 'its design does not say'}, "
             "which can't be read. Save the whole network before quantize(), or as int8."
         )
-    kernel, *rest = found
+    kernel, *rest = arrays
     return [kernel / rest[-1], *rest[:-1]]
-
-
-def _linear(built: Built, found: Sequence[np.ndarray], file: File) -> nn.Linear | None:
-    """A dense layer's kernel (in, out), or that of a convolution of one position, as a head."""
-    kernel, *bias = map(torch.from_numpy, found)
-    parts = {"weight": kernel.reshape(-1, kernel.shape[-1]).T} | dict(
-        zip(["bias"], bias, strict=False)
-    )
-    return linear(parts, built.feature_dim, str(file.path))
 
 
 def _placed(layer: str, variable: Variable, values: np.ndarray, file: File) -> Tensor:
@@ -93,7 +86,7 @@ def _placed(layer: str, variable: Variable, values: np.ndarray, file: File) -> T
         raise _unfit(
             file, f"{layer}/{variable.name} is {sides[0]} in the file and {sides[1]} in the network"
         )
-    return variable.turned(torch.from_numpy(values))
+    return variable.to_torch(torch.from_numpy(values))
 
 
 def _unfit(file: File, fault: str) -> WeightsError:
@@ -112,24 +105,24 @@ def _arrays(graph: Graph, file: File) -> Arrays:
             tree = member(tree, "model_weights", file)
         if listed(tree, "layer_names"):
             return _by_layer(graph.whole.inside, tree, file)
-        found: Arrays = {}
-        _by_class(graph.whole, tree, file, found)
+        arrays = _by_class(graph.whole, tree, file)
     except WeightsError:
         raise
     except Exception as error:  # a damaged tree raises nearly anything
         raise WeightsError(
             f"{file.path} can't be read ({type(error).__name__}). Copy or save it again."
         ) from error
-    if not found:
+    if not arrays:
         raise WeightsError(f"{file.path} holds no weights. Give a .keras or .h5 file.")
-    return found
+    return arrays
 
 
-def _by_class(network: KerasLayer, group: Any, file: File, found: Arrays) -> None:
+def _by_class(network: KerasLayer, group: Any, file: File) -> Arrays:
     """Keras 3: a layer's place is its class and its number among those of the class."""
     name = next((name for name in _CONTAINERS if name in group), None)
+    arrays: Arrays = {}
     if name is None:
-        return
+        return arrays
     container, counted = member(group, name, file), dict[str, int]()
     for layer in network.inside:
         kind = snake(layer.kind)
@@ -139,12 +132,11 @@ def _by_class(network: KerasLayer, group: Any, file: File, found: Arrays) -> Non
             continue
         inside = member(container, place, file)
         if layer.kind in NETWORKS:
-            _by_class(layer, inside, file, found)
+            arrays |= _by_class(layer, inside, file)
         elif "vars" in inside and len(inside["vars"]):
-            kept = member(inside, "vars", file)
-            found[layer.name] = [
-                numbers(member(kept, str(n), file), file) for n in range(len(kept))
-            ]
+            own = member(inside, "vars", file)
+            arrays[layer.name] = [numbers(member(own, str(n), file), file) for n in range(len(own))]
+    return arrays
 
 
 def _by_layer(layers: Sequence[KerasLayer], tree: Any, file: File) -> Arrays:
@@ -152,31 +144,31 @@ def _by_layer(layers: Sequence[KerasLayer], tree: Any, file: File) -> Arrays:
     groups: dict[str, list[tuple[str, np.ndarray]]] = {}
     for name in listed(tree, "layer_names"):
         group = member(tree, name, file)
-        kept = [(n, numbers(member(group, n, file), file)) for n in listed(group, "weight_names")]
-        if kept:
-            groups[name] = kept
+        own = [(n, numbers(member(group, n, file), file)) for n in listed(group, "weight_names")]
+        if own:
+            groups[name] = own
     weighing = [layer for layer in layers if _weighs(layer)]
     if len(groups) not in (len(weighing), len(weighing) - 1):  # all, or all but a head
         raise _unfit(file, f"it has {len(groups)} layers with weights, not {len(weighing)}")
-    found: Arrays = {}
-    for layer, kept in zip(weighing, groups.values(), strict=False):
+    arrays: Arrays = {}
+    for layer, own in zip(weighing, groups.values(), strict=False):
         if layer.kind in NETWORKS:
-            found |= _nested(layer, kept, file)
+            arrays |= _nested(layer, own, file)
         else:
-            found[layer.name] = [values for _, values in kept]
-    return found
+            arrays[layer.name] = [values for _, values in own]
+    return arrays
 
 
-def _nested(network: KerasLayer, kept: Sequence[tuple[str, np.ndarray]], file: File) -> Arrays:
+def _nested(network: KerasLayer, own: Sequence[tuple[str, np.ndarray]], file: File) -> Arrays:
     """The variables of a network inside another, by the layer's name before their own."""
     inside = {layer.name.rpartition("/")[2]: layer.name for layer in network.walk()}
-    found: Arrays = {}
-    for name, values in kept:
+    arrays: Arrays = {}
+    for name, values in own:
         layer = inside.get(name.split("/")[-2] if "/" in name else "")
         if layer is None:
             raise _unfit(file, f"{network.name} has no layer for {name}")
-        found.setdefault(layer, []).append(values)
-    return found
+        arrays.setdefault(layer, []).append(values)
+    return arrays
 
 
 def _weighs(layer: KerasLayer) -> bool:

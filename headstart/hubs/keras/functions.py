@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from headstart.errors import HeadstartError
 from headstart.hubs.keras.graph import Constant
+from headstart.loading.layer_graph import MERGES, sliced
 
 Config = Mapping[str, Any]
 Function = Callable[..., Tensor]
@@ -37,10 +38,10 @@ class InOrder(nn.Module):
         turned = (t.permute(0, 2, 3, 1) if t.dim() == 4 else t for t in tensors)
         count = len(tensors) + len(self.places)
         constants = {place: getattr(self, name) for place, name in self.places.items()}
-        made = self.function(
+        values = self.function(
             *(constants[n] if n in constants else next(turned) for n in range(count))
         )
-        return made.permute(0, 3, 1, 2) if made.dim() == 4 else made
+        return values.permute(0, 3, 1, 2) if values.dim() == 4 else values
 
 
 def pick(values: Tensor, key: Sequence[Any]) -> Tensor:
@@ -56,8 +57,7 @@ def pick(values: Tensor, key: Sequence[Any]) -> Tensor:
             values = values.select(axis, item)
             continue
         elif item != slice(None):
-            places = list(range(*item.indices(values.shape[axis])))
-            values = values.index_select(axis, torch.tensor(places, device=values.device))
+            values = sliced(values, axis, item)
         axis += 1
     return values
 
@@ -65,19 +65,14 @@ def pick(values: Tensor, key: Sequence[Any]) -> Tensor:
 def resize(maps: Tensor, size: tuple[int, int], mode: str) -> Tensor:
     """Maps (N, H, W, C) to maps of this height and width."""
     smooth = {"align_corners": False} if mode == "bilinear" else {}
-    made = functional.interpolate(maps.permute(0, 3, 1, 2), size, mode=mode, **smooth)
-    return made.permute(0, 2, 3, 1)
-
-
-def divide(first: Tensor, second: Tensor) -> Tensor:
-    """The quotient of real numbers."""
-    return first / second
+    resized = functional.interpolate(maps.permute(0, 3, 1, 2), size, mode=mode, **smooth)
+    return resized.permute(0, 2, 3, 1)
 
 
 def _key(config: Config) -> list[Any]:
     """What stands in square brackets. Raises HeadstartError unless all pictures are taken."""
-    given = config.get("key", config.get("slice_spec"))
-    key = [_item(item) for item in given] if isinstance(given, list) else [...]
+    items = config.get("key", config.get("slice_spec"))
+    key = [_item(item) for item in items] if isinstance(items, list) else [...]
     if not key or key[0] not in (slice(None), ...) or key.count(...) > 1:
         raise HeadstartError("it picks among pictures")
     return key
@@ -92,25 +87,19 @@ def _item(item: Any) -> Any:
     return item
 
 
-def _axes(config: Config, name: str = "axis") -> tuple[int, ...]:
+def _axes(config: Config) -> tuple[int, ...]:
     """Axes by their number, of which none is that of the pictures."""
-    given = config.get(name)
-    numbers: Sequence[Any] = given if isinstance(given, list) else [given]
-    axes = tuple(int(n) for n in numbers)
+    value: Any = config.get("axis")
+    axes = tuple(int(n) for n in (value if isinstance(value, list) else [value]))
     if 0 in axes:
-        raise HeadstartError(f"{name}={given} mixes pictures")
+        raise HeadstartError(f"axis={value} mixes pictures")
     return axes
 
 
 def _shape(config: Config, inputs: Sequence[Any]) -> Function:
-    given = config.get("newshape", config.get("shape", config.get("target_shape")))
-    rest = [int(side) for side in given][1:]
+    shape = config.get("newshape", config.get("shape", config.get("target_shape")))
+    rest = [int(side) for side in shape][1:]
     return lambda values: values.reshape(values.shape[0], *rest)
-
-
-def _stack(config: Config, inputs: Sequence[Any]) -> Function:
-    (axis,) = _axes(config)
-    return lambda *values: torch.stack(values, axis)
 
 
 def _joined(config: Config, inputs: Sequence[Any]) -> Function:
@@ -145,19 +134,17 @@ def _center_crop(config: Config, inputs: Sequence[Any]) -> Function:
     return lambda maps: maps[:, top : top + height, left : left + width]
 
 
-def _mean(config: Config, inputs: Sequence[Any]) -> Function:
-    return partial(torch.mean, dim=_axes(config), keepdim=bool(config.get("keepdims")))
-
-
 FUNCTIONS: Final[Mapping[str, Callable[[Config, Sequence[Any]], Function]]] = {
     "Absolute": lambda config, inputs: torch.abs,
     "Cast": _cast,
     "CenterCrop": _center_crop,
-    "Divide": lambda config, inputs: divide,
+    "Divide": lambda config, inputs: torch.div,
     "ExpandDims": lambda config, inputs: partial(torch.unsqueeze, dim=_axes(config)[0]),
     "Flip": lambda config, inputs: partial(torch.flip, dims=_axes(config)),
     "GetItem": lambda config, inputs: partial(pick, key=_key(config)),
-    "Mean": _mean,
+    "Mean": lambda config, inputs: partial(
+        torch.mean, dim=_axes(config), keepdim=bool(config.get("keepdims"))
+    ),
     "Negative": lambda config, inputs: torch.neg,
     "Power": lambda config, inputs: torch.pow,
     "Resize": _resized,
@@ -165,15 +152,8 @@ FUNCTIONS: Final[Mapping[str, Callable[[Config, Sequence[Any]], Function]]] = {
     "Sqrt": lambda config, inputs: torch.sqrt,
     "Square": lambda config, inputs: torch.square,
     "Squeeze": lambda config, inputs: partial(torch.squeeze, dim=_axes(config)),
-    "Stack": _stack,
-    "TrueDivide": lambda config, inputs: divide,
-}
-ARITHMETIC: Final[Mapping[str, Function]] = {
-    "Add": torch.add,
-    "Maximum": torch.maximum,
-    "Minimum": torch.minimum,
-    "Multiply": torch.mul,
-    "Subtract": torch.sub,
+    "Stack": lambda config, inputs: lambda *values: torch.stack(values, *_axes(config)),
+    "TrueDivide": lambda config, inputs: torch.div,
 }
 
 
@@ -188,7 +168,7 @@ def function(kind: str, config: Config, inputs: Sequence[Any]) -> nn.Module | No
         return InOrder(_shape(config, inputs), inputs)
     if kind == "Concatenate" and any(value.dim() != 4 for value in inputs):
         return InOrder(_joined(config, inputs), inputs)
-    if kind in ARITHMETIC and constant:
-        return InOrder(ARITHMETIC[kind], inputs)
+    if constant and kind.lower() in MERGES and kind != "Average":
+        return InOrder(MERGES[kind.lower()], inputs)
     make = FUNCTIONS.get(kind)
     return None if make is None else InOrder(make(config, inputs), inputs)

@@ -57,6 +57,7 @@ class Constant:
 
 Value = int | float | Constant  # the number of an earlier call, or what is constant
 _Place = tuple[str, int]  # a layer by name, and which of its calls
+_Operand = _Place | float | Constant
 
 
 @final
@@ -95,10 +96,6 @@ class Graph:
     shape: tuple[int | None, ...] = ()  # of the input, without the batch
     calls: list[Call] = field(default_factory=list)
     answer: int = 0  # the number of the call that the network answers with
-
-    def named(self, kind: str) -> list[str]:
-        """The layers of a kind."""
-        return [layer.name for layer in self.whole.walk() if layer.kind == kind]
 
 
 def read_graph(model: Any, what: str) -> Graph:
@@ -147,18 +144,17 @@ def _name(entry: Mapping[str, Any], number: int) -> Any:
     return entry.get("name") or (isinstance(inner, dict) and inner.get("name")) or f"layer{number}"
 
 
-def _enter(graph: Graph, network: KerasLayer, config: Any, given: int) -> int:
-    """Add the calls inside a network that reads the call `given`; the number of its answer."""
+def _enter(graph: Graph, network: KerasLayer, config: Any, value: int) -> int:
+    """Add the calls inside a network that reads the call `value`; the number of its answer."""
     if network.kind == "Sequential":
-        value = given
         for layer, entry in zip(network.inside, _entries(config), strict=True):
             value = _call(graph, layer, entry["config"], (value,))
         return value
     entries = {str(_name(e, n)): e for n, e in enumerate(_entries(config))}
     layers = dict(zip(entries, network.inside, strict=True))
     (source,), (answer,) = _ends(config["input_layers"]), _ends(config["output_layers"])
-    known: dict[tuple[str, int], int] = {(source[0], 0): given}
-    _call(graph, layers[source[0]], entries[source[0]]["config"], (given,))
+    answers: dict[_Place, int] = {(source[0], 0): value}
+    _call(graph, layers[source[0]], entries[source[0]]["config"], (value,))
     waiting = [
         (name, place, node)
         for name, entry in entries.items()
@@ -167,28 +163,28 @@ def _enter(graph: Graph, network: KerasLayer, config: Any, given: int) -> int:
     while waiting:
         later = []
         for name, place, node in waiting:
-            values, settings = _read(node) if isinstance(node, dict) else _read_old(node)
-            found = [known.get(v) if isinstance(v, tuple) else v for v in values]
-            ready = [value for value in found if value is not None]
-            if len(ready) < len(found):
+            operands, settings = _read(node) if isinstance(node, dict) else _read_old(node)
+            values = [answers.get(o) if isinstance(o, tuple) else o for o in operands]
+            ready = [each for each in values if each is not None]
+            if len(ready) < len(values):
                 later.append((name, place, node))
             else:
                 layer, inner = layers[name], entries[name]["config"]
                 if settings and layer.kind not in NETWORKS:
                     layer = replace(layer, config={**layer.config, **settings})
-                known[name, place] = _call(graph, layer, inner, tuple(ready))
+                answers[name, place] = _call(graph, layer, inner, tuple(ready))
         if len(later) == len(waiting):
             raise ValueError(f"{later[0][0]} reads what is never computed")
         waiting = later
-    return known[str(answer[0]), int(answer[1])]
+    return answers[str(answer[0]), int(answer[1])]
 
 
 def _ends(ends: Any) -> list[Any]:
     """The ends of a network: one [name, node, tensor], or a list of them, of which one is taken."""
-    found = [ends] if isinstance(ends[0], str) else list(ends)
-    if len(found) != 1:
-        raise ValueError(f"it has {len(found)} inputs or outputs, where one is wanted")
-    return found
+    listed = [ends] if isinstance(ends[0], str) else list(ends)
+    if len(listed) != 1:
+        raise ValueError(f"it has {len(listed)} inputs or outputs, where one is wanted")
+    return listed
 
 
 def _call(graph: Graph, layer: KerasLayer, config: Any, values: tuple[Value, ...]) -> int:
@@ -216,7 +212,7 @@ def _sides(shape: Any) -> tuple[int | None, ...]:
     return tuple(None if side is None else int(side) for side in shape[1:])
 
 
-def _read(node: Any) -> tuple[list[_Place | float | Constant], dict[str, Any]]:
+def _read(node: Any) -> tuple[list[_Operand], dict[str, Any]]:
     """Keras 3: what a call reads, and what it says beside; tensors go by their history."""
     first, *rest = node["args"]
     if rest and isinstance(rest[0], list) and not any(map(_is_tensor, rest[0])):
@@ -228,7 +224,7 @@ def _is_tensor(value: Any) -> bool:
     return isinstance(value, dict) and value.get("class_name") == "__keras_tensor__"
 
 
-def _operands(arguments: Any) -> Iterator[_Place | float | Constant]:
+def _operands(arguments: Any) -> Iterator[_Operand]:
     for argument in arguments:
         if isinstance(argument, list | tuple):
             yield from _operands(argument)
@@ -250,9 +246,9 @@ def _constant(numbers: Any) -> float | Constant:
     return Constant(values) if values.dim() else float(values)
 
 
-def _read_old(node: Any) -> tuple[list[_Place | float | Constant], dict[str, Any]]:
+def _read_old(node: Any) -> tuple[list[_Operand], dict[str, Any]]:
     """Keras 1 and 2: [name, node, tensor, keywords]; a second operand is among the keywords."""
-    values: list[_Place | float | Constant] = []
+    values: list[_Operand] = []
     settings: dict[str, Any] = {}
     for name, place, first, *keywords in [node] if isinstance(node[0], str) else node:
         values.append(_constant(first) if name == _CONSTANT else (str(name), int(place)))

@@ -39,6 +39,7 @@ _FED: Final = {  # the families' own preprocessing: mean and deviation of values
     "VGG": _CAFFE,
     "Xception": _SYMMETRIC,
 }
+_IMAGENET_21K: Final = ("ConvNeXtBase", "ConvNeXtLarge", "ConvNeXtXLarge")  # trained on it first
 # name, family, year, size, parameters, ImageNet top-1 in percent, file of weights
 _TABLE: Final = f"""
 ConvNeXtBase       ConvNeXt       2022 224  88591464 85.3 convnext_base.h5
@@ -87,7 +88,11 @@ Xception           Xception       2016 299  22910480 79.0 {_PLAIN.format("xcepti
 @final
 @dataclass(frozen=True)
 class Application:
-    """What is published of a network of Keras Applications."""
+    """What is published of a network of Keras Applications.
+
+    `mean` is taken from values from 0 to 1, red first, which are then divided by `std`; where
+    `blue_first` it reads blue, green, red. The terms are those that Keras' documentation states.
+    """
 
     name: str
     family: str
@@ -96,82 +101,66 @@ class Application:
     parameters: int
     accuracy: float
     file: str  # of the weights with a head
-
-    @property
-    def mean(self) -> str:
-        """What is taken from values from 0 to 1, red first."""
-        return _share(_FED[self.family][0])
-
-    @property
-    def std(self) -> str:
-        """What they are then divided by."""
-        return _share(_FED[self.family][1])
-
-    @property
-    def blue_first(self) -> bool:
-        """Whether it reads blue, green, red."""
-        return _FED[self.family] is _CAFFE
-
-    @property
-    def licence(self) -> str:
-        """The terms of the weights, as Keras' documentation states them."""
-        return _LICENCES.get(self.family, "Apache-2.0")
-
-    @property
-    def trained_on(self) -> str:
-        """The data sets, in the order of training."""
-        more = self.name in ("ConvNeXtBase", "ConvNeXtLarge", "ConvNeXtXLarge")
-        return "ImageNet-21k, then ImageNet-1k" if more else "ImageNet-1k"
+    mean: str
+    std: str
+    blue_first: bool
+    licence: str
+    trained_on: str  # data sets in the order of training
 
 
 def _applications() -> Iterator[Application]:
     for line in _TABLE.strip().splitlines():
         name, family, year, size, parameters, accuracy, file = line.split()
-        counts = int(year), int(size), int(parameters)
-        yield Application(name, family, *counts, float(accuracy), file)
+        feed, more = _FED[family], name in _IMAGENET_21K
+        yield Application(
+            *(name, family, int(year), int(size), int(parameters), float(accuracy), file),
+            *(_share(feed[0]), _share(feed[1]), feed is _CAFFE),
+            licence=_LICENCES.get(family, "Apache-2.0"),
+            trained_on="ImageNet-21k, then ImageNet-1k" if more else "ImageNet-1k",
+        )
 
 
 def _share(numbers: str) -> str:
     return ",".join(str(float(number) / 255) for number in numbers.split(","))
 
 
-APPLICATIONS: Final = {made.name: made for made in _applications()}
+APPLICATIONS: Final = {each.name: each for each in _applications()}
 
 
 def cards(pattern: str) -> Iterator[Card]:
     """Describe the networks whose name matches the shell pattern, in any case."""
-    for made in APPLICATIONS.values():
-        if fnmatchcase(made.name.lower(), pattern.lower()):
+    for application in APPLICATIONS.values():
+        if fnmatchcase(application.name.lower(), pattern.lower()):
             yield Card(
-                reference=f"keras:{made.name}",
+                reference=f"keras:{application.name}",
                 modality="image",
-                parameters=made.parameters,
-                input=f"3x{made.size}x{made.size}",
-                licence=made.licence,
-                trained_on=made.trained_on,
-                at_hand=stored(made).is_file(),
-                accuracy=made.accuracy,
-                year=made.year,
-                path=escape(str(stored(made))),
+                parameters=application.parameters,
+                input=f"3x{application.size}x{application.size}",
+                licence=application.licence,
+                trained_on=application.trained_on,
+                at_hand=stored(application).is_file(),
+                accuracy=application.accuracy,
+                year=application.year,
+                path=escape(str(stored(application))),
             )
 
 
 def stored(
-    made: Application, size: int = 224, alpha: float = 1.0, minimalistic: bool = False
+    application: Application, size: int = 224, alpha: float = 1.0, minimalistic: bool = False
 ) -> Path:
     """Where Keras keeps these weights on this machine, whether they are there or not."""
     home = os.environ.get("KERAS_HOME") or Path.home() / ".keras"
-    return Path(home).expanduser() / "models" / _file(made, size, alpha, minimalistic)
+    return Path(home).expanduser() / "models" / _file(application, size, alpha, minimalistic)
 
 
-def _file(made: Application, size: int, alpha: float, minimalistic: bool) -> str:
-    if made.name == "MobileNet":
+def _file(application: Application, size: int, alpha: float, minimalistic: bool) -> str:
+    if application.name == "MobileNet":
         share = {1.0: "1_0", 0.75: "7_5", 0.5: "5_0"}.get(alpha, "2_5")
         return f"mobilenet_{share}_{size if size in (128, 160, 192, 224) else 224}_tf.h5"
-    if made.name == "MobileNetV2":
+    if application.name == "MobileNetV2":
         side = size if size in (96, 128, 160, 192, 224) else 224
         return f"mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{alpha}_{side}.h5"
-    if made.family == "MobileNetV3":
-        kind = made.file.removeprefix("mobilenet_v3_") + "_minimalistic" * minimalistic
+    if application.family == "MobileNetV3":
+        kind = application.file.removeprefix("mobilenet_v3_") + "_minimalistic" * minimalistic
         return f"weights_mobilenet_v3_{kind}_224_{alpha}_float.h5"
-    return made.file
+    return application.file

@@ -1,15 +1,19 @@
-"""What Keras' layers do and torch's don't, on maps (N, C, H, W) that stand for (N, H, W, C)."""
+"""What Keras' layers do and torch's don't, on maps (N, C, H, W) that stand for (N, H, W, C).
+
+Modules, and the windows of convolutions and pooling: their sizes, and the padding called same.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import final
+from collections.abc import Mapping, Sequence
+from typing import Any, final
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-Edges = tuple[int, int, int, int]  # left, right, top, bottom, as torch pads
+from headstart.errors import HeadstartError
+from headstart.loading.layer_graph import Edges
 
 
 @final
@@ -21,20 +25,6 @@ class PaddedConv2d(nn.Conv2d):
     def forward(self, input: Tensor) -> Tensor:
         """Maps to maps."""
         return super().forward(functional.pad(input, self.edges))
-
-
-@final
-class PaddedMaxPool2d(nn.Module):
-    """The greatest value in each window; beyond the edges there is none."""
-
-    def __init__(self, window: Sequence[int], steps: Sequence[int], edges: Edges) -> None:
-        super().__init__()
-        self.window, self.steps, self.edges = tuple(window), tuple(steps), edges
-
-    def forward(self, maps: Tensor) -> Tensor:
-        """Maps to maps."""
-        padded = functional.pad(maps, self.edges, value=-torch.inf)
-        return functional.max_pool2d(padded, self.window, self.steps)
 
 
 @final
@@ -68,37 +58,6 @@ class GlobalPool2d(nn.Module):
     def forward(self, maps: Tensor) -> Tensor:
         """Maps (N, C, H, W) to (N, C), or (N, C, 1, 1)."""
         return maps.amax((2, 3), self.keep) if self.greatest else maps.mean((2, 3), self.keep)
-
-
-@final
-class Reshape(nn.Module):
-    """Another shape of each item, in the order of (H, W, C)."""
-
-    def __init__(self, shape: Sequence[int]) -> None:
-        super().__init__()
-        self.shape = tuple(shape)
-
-    def forward(self, values: Tensor) -> Tensor:
-        """Values (N, …) to (N, *shape); maps keep their channels first."""
-        if values.dim() == 4:
-            values = values.permute(0, 2, 3, 1)
-        made = values.reshape(values.shape[0], *self.shape)
-        return made.permute(0, 3, 1, 2) if made.dim() == 4 else made
-
-
-@final
-class Crop(nn.Module):
-    """Maps without so many rows and columns at each edge."""
-
-    def __init__(self, edges: Edges) -> None:
-        super().__init__()
-        self.edges = edges
-
-    def forward(self, maps: Tensor) -> Tensor:
-        """Maps to smaller maps."""
-        left, right, top, bottom = self.edges
-        rows, columns = maps.shape[2] - bottom, maps.shape[3] - right
-        return maps[:, :, top:rows, left:columns]
 
 
 @final
@@ -185,19 +144,6 @@ class Standardise(nn.Module):
 
 
 @final
-class ScaledResidual(nn.Module):
-    """A block's input plus a small share of what it computed (Szegedy et al. 2017)."""
-
-    def __init__(self, share: float) -> None:
-        super().__init__()
-        self.share = share
-
-    def forward(self, given: Tensor, made: Tensor) -> Tensor:
-        """Two of one shape to one of it."""
-        return given + made * self.share
-
-
-@final
 class DropPath(nn.Module):
     """In training, leaves out this branch for some items (Huang et al. 2016)."""
 
@@ -210,19 +156,53 @@ class DropPath(nn.Module):
         if not self.training or not self.rate:
             return values
         shape = (values.shape[0], *[1] * (values.dim() - 1))
-        kept = torch.rand(shape, device=values.device, dtype=values.dtype) >= self.rate
-        return values / (1 - self.rate) * kept
-
-
-@final
-class WithoutChannels(nn.Module):
-    """Grey pictures as rows of numbers, without an axis of channels."""
-
-    def forward(self, pictures: Tensor) -> Tensor:
-        """Pictures (N, 1, H, W) to (N, H, W)."""
-        return pictures.flatten(1, 2)
+        survives = torch.rand(shape, device=values.device, dtype=values.dtype) >= self.rate
+        return values / (1 - self.rate) * survives
 
 
 def _aligned(value: float | Sequence[float]) -> Tensor:
-    made = torch.as_tensor(value, dtype=torch.float32)
-    return made.view(-1, 1, 1) if made.dim() else made
+    values = torch.as_tensor(value, dtype=torch.float32)
+    return values.view(-1, 1, 1) if values.dim() else values
+
+
+def pair(value: Any) -> tuple[int, int]:
+    """Two whole numbers from one or two."""
+    both = value if isinstance(value, Sequence) else (value, value)
+    height, width = (int(side) for side in both)
+    return height, width
+
+
+def edges(
+    config: Mapping[str, Any], maps: Tensor, window: Sequence[int], steps: Sequence[int]
+) -> Edges:
+    """How much to pad maps at the left, right, top and bottom; the odd one goes to the end.
+
+    Raises HeadstartError for another padding than same and valid.
+    """
+    padding = config.get("padding", "valid")
+    if padding == "valid":
+        return 0, 0, 0, 0
+    if padding != "same":
+        raise HeadstartError(f"padding={padding} is not known")
+    spread = pair(config.get("dilation_rate", 1))
+    pads: list[int] = []
+    for size, side, step, gap in zip(maps.shape[2:], window, steps, spread, strict=True):
+        reach = (side - 1) * gap + 1
+        total = max((-(-size // step) - 1) * step + reach - size, 0)
+        pads += [total // 2, total - total // 2]
+    top, bottom, left, right = pads
+    return left, right, top, bottom
+
+
+def symmetric(around: Edges) -> tuple[int, int] | None:
+    """The padding of rows and of columns, where both ends have the same; None otherwise."""
+    left, right, top, bottom = around
+    return (top, left) if left == right and top == bottom else None
+
+
+def borders(value: Any) -> Edges:
+    """The edges that Keras gives as one number, two, or two pairs."""
+    if not isinstance(value, Sequence):
+        value = (value, value)
+    rows, columns = (pair(side) for side in value)
+    return columns[0], columns[1], rows[0], rows[1]

@@ -98,10 +98,8 @@ def numbers(dataset: Any, file: File) -> np.ndarray:
 def listed(group: Any, name: str) -> list[str]:
     """An attribute that lists names, which Keras splits where it is long."""
     parts = [name] if name in group.attrs else []
-    while not parts or f"{name}{len(parts)}" in group.attrs:
-        if f"{name}{len(parts)}" not in group.attrs:
-            break
-        parts.append(f"{name}{len(parts)}")
+    while (part := f"{name}{len(parts)}") in group.attrs:
+        parts.append(part)
     return [_text(value) for part in parts for value in group.attrs[part]]
 
 

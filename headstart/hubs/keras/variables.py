@@ -64,17 +64,17 @@ class Variable:
     name: str
     target: str  # what torch calls it inside the module
     shape: tuple[int, ...]  # as Keras has it
-    turned: Callable[[Tensor], Tensor] = same
+    to_torch: Callable[[Tensor], Tensor] = same
     initial: Any = "zeros"  # Keras' own description of how it is first drawn
 
     def drawn(self) -> Tensor:
         """First values, from torch's global random state, as torch wants them."""
-        return self.turned(draw(self.initial, self.shape))
+        return self.to_torch(draw(self.initial, self.shape))
 
 
 @final
 @dataclass(frozen=True)
-class Made:
+class TorchLayer:
     """A module that computes what a layer does, and the variables that fill it."""
 
     module: nn.Module
@@ -86,25 +86,25 @@ def draw(initial: Any, shape: tuple[int, ...]) -> Tensor:
 
     One that is not known here draws as Keras does by default: Glorot and Bengio 2010, uniform.
     """
-    named = isinstance(initial, Mapping)
-    kind = str(initial["class_name"] if named else initial).replace("_", "").lower()
-    config: Mapping[str, Any] = (initial.get("config") or {}) if named else {}
+    entry = initial if isinstance(initial, Mapping) else {"class_name": initial}
+    kind = str(entry["class_name"]).replace("_", "").lower()
+    config: Mapping[str, Any] = entry.get("config") or {}
     if kind in ("zeros", "ones"):
         return torch.full(shape, float(kind == "ones"))
     if kind == "constant":
         return torch.full(shape, float(config.get("value", 0.0)))
     if kind in ("randomnormal", "truncatednormal"):
         deviation = float(config.get("stddev", 0.05))
-        made = _normal(shape, deviation, kind == "truncatednormal")
-        return made + float(config.get("mean", 0.0))
+        values = _normal(shape, deviation, kind == "truncatednormal")
+        return values + float(config.get("mean", 0.0))
     if kind == "randomuniform":
         low, high = float(config.get("minval", -0.05)), float(config.get("maxval", 0.05))
         return torch.rand(shape) * (high - low) + low
     if kind == "orthogonal":
         return nn.init.orthogonal_(torch.empty(shape), float(config.get("gain", 1.0)))
-    usual = ("scale", "mode", "distribution")
-    given = (*map(config.get, usual),) if kind == "variancescaling" else ()
-    rule = given if given and None not in given else _SCALED.get(kind, _SCALED["glorotuniform"])
+    rule = tuple(config.get(name) for name in ("scale", "mode", "distribution"))
+    if kind != "variancescaling" or None in rule:
+        rule = _SCALED.get(kind, _SCALED["glorotuniform"])
     return _scaled(shape, *rule)
 
 

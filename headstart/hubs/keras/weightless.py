@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
@@ -9,11 +10,18 @@ from typing import Any, Final
 from torch import Tensor, nn
 
 from headstart.errors import HeadstartError
-from headstart.hubs.keras import modules
 from headstart.hubs.keras.functions import function
-from headstart.hubs.keras.variables import Made
-from headstart.hubs.keras.windows import borders, channels_last, edges, pair, symmetric
-from headstart.loading.layer_graph import Concat, Merge
+from headstart.hubs.keras.modules import (
+    Affine,
+    DropPath,
+    GlobalPool2d,
+    PaddedAvgPool2d,
+    borders,
+    edges,
+    pair,
+    symmetric,
+)
+from headstart.loading.layer_graph import MERGES, Concat, Edges, Merge, PaddedPool, Reshape
 
 Config = Mapping[str, Any]
 Maker = Callable[[Config, Sequence[Tensor]], nn.Module]
@@ -44,11 +52,11 @@ _ACTIVATIONS: Final[Mapping[str, Callable[[], nn.Module]]] = {
 
 def activation_name(config: Config) -> str:
     """The name of the function that a layer ends with, `linear` where there is none."""
-    given = config.get("activation") or "linear"
-    if isinstance(given, Mapping):
-        inner = given.get("config")
-        given = inner if isinstance(inner, str) else given.get("class_name") or inner
-    return str(given)
+    name = config.get("activation") or "linear"
+    if isinstance(name, Mapping):
+        inner = name.get("config")
+        name = inner if isinstance(inner, str) else name.get("class_name") or inner
+    return str(name)
 
 
 def activation(name: str, values: Tensor) -> nn.Module:
@@ -58,10 +66,6 @@ def activation(name: str, values: Tensor) -> nn.Module:
     if name in SOFTMAX and values.dim() == 3:  # channels are last there
         raise HeadstartError(f"activation={name} over a sequence is not known")
     return _ACTIVATIONS[name]()
-
-
-def _activation(config: Config, inputs: Sequence[Tensor]) -> nn.Module:
-    return activation(activation_name(config), inputs[0])
 
 
 def _relu(config: Config, inputs: Sequence[Tensor]) -> nn.Module:
@@ -74,24 +78,15 @@ def _relu(config: Config, inputs: Sequence[Tensor]) -> nn.Module:
 
 
 def _leaky(config: Config, inputs: Sequence[Tensor]) -> nn.Module:
-    given = config.get("negative_slope", config.get("alpha"))
-    return nn.LeakyReLU(0.3 if given is None else float(given))
-
-
-def _elu(config: Config, inputs: Sequence[Tensor]) -> nn.Module:
-    return nn.ELU(float(config.get("alpha", 1.0)))
-
-
-def _softmax(config: Config, inputs: Sequence[Tensor]) -> nn.Module:
-    dimension = _dimension(config.get("axis", -1), inputs[0])
-    return nn.Softmax(dimension)
+    slope = config.get("negative_slope", config.get("alpha"))
+    return nn.LeakyReLU(0.3 if slope is None else float(slope))
 
 
 def _max_pool(config: Config, inputs: Sequence[Tensor]) -> nn.Module:
     window, steps, around = _window(config, inputs[0])
     padding = symmetric(around)
     if padding is None:
-        return modules.PaddedMaxPool2d(window, steps, around)
+        return PaddedPool(nn.MaxPool2d(window, steps), around, -math.inf)
     return nn.MaxPool2d(window, steps, padding)
 
 
@@ -99,34 +94,22 @@ def _average_pool(config: Config, inputs: Sequence[Tensor]) -> nn.Module:
     window, steps, around = _window(config, inputs[0])
     padding = symmetric(around)
     if padding is None:
-        return modules.PaddedAvgPool2d(window, steps, around, inputs[0].shape[2:])
+        return PaddedAvgPool2d(window, steps, around, inputs[0].shape[2:])
     return nn.AvgPool2d(window, steps, padding, count_include_pad=False)
 
 
-def _window(config: Config, maps: Tensor) -> tuple[tuple[int, int], tuple[int, int], modules.Edges]:
-    channels_last(config)
+def _window(config: Config, maps: Tensor) -> tuple[tuple[int, int], tuple[int, int], Edges]:
     window = pair(config["pool_size"])
     steps = pair(config.get("strides") or window)
     return window, steps, edges(config, maps, window, steps)
 
 
-def _global_pool(greatest: bool, config: Config, inputs: Sequence[Tensor]) -> nn.Module:
-    channels_last(config)
-    return modules.GlobalPool2d(greatest, bool(config.get("keepdims", False)))
-
-
-def _zero_pad(config: Config, inputs: Sequence[Tensor]) -> nn.Module:
-    channels_last(config)
-    return nn.ZeroPad2d(borders(config["padding"]))
-
-
 def _crop(config: Config, inputs: Sequence[Tensor]) -> nn.Module:
-    channels_last(config)
-    return modules.Crop(borders(config["cropping"]))
+    left, right, top, bottom = borders(config["cropping"])
+    return nn.ZeroPad2d((-left, -right, -top, -bottom))
 
 
 def _up(config: Config, inputs: Sequence[Tensor]) -> nn.Module:
-    channels_last(config)
     mode = config.get("interpolation", "nearest")
     if mode not in ("nearest", "bilinear"):
         raise HeadstartError(f"interpolation={mode} is not known")
@@ -134,33 +117,18 @@ def _up(config: Config, inputs: Sequence[Tensor]) -> nn.Module:
     return nn.Upsample(scale_factor=(float(height), float(width)), mode=mode)
 
 
-def _flatten(config: Config, inputs: Sequence[Tensor]) -> nn.Module:
-    channels_last(config)
-    return modules.Reshape((inputs[0][0].numel(),))
-
-
 def _reshape(config: Config, inputs: Sequence[Tensor]) -> nn.Module:
     shape = [int(side) for side in config["target_shape"]]
-    known = 1
-    for side in shape:
-        known *= side if side != -1 else 1
-    return modules.Reshape([inputs[0][0].numel() // known if s == -1 else s for s in shape])
+    rest = inputs[0][0].numel() // abs(math.prod(shape))
+    return Reshape([rest if side == -1 else side for side in shape], last=True)
 
 
 def _dropout(kind: type[nn.Module], config: Config, inputs: Sequence[Tensor]) -> nn.Module:
     if config.get("noise_shape") and any(side != 1 for side in config["noise_shape"][1:]):
         raise HeadstartError("noise_shape is not known")
     if config.get("noise_shape"):  # EfficientNet of Keras 2: whole items at once
-        return modules.DropPath(float(config["rate"]))
+        return DropPath(float(config["rate"]))
     return kind(float(config["rate"]))
-
-
-def _drop_path(config: Config, inputs: Sequence[Tensor]) -> nn.Module:
-    return modules.DropPath(float(config["drop_path_rate"]))
-
-
-def _rescaling(config: Config, inputs: Sequence[Tensor]) -> nn.Module:
-    return modules.Affine(config["scale"], config.get("offset", 0.0))
 
 
 def _merge(kind: str, config: Config, inputs: Sequence[Tensor]) -> nn.Module:
@@ -169,62 +137,46 @@ def _merge(kind: str, config: Config, inputs: Sequence[Tensor]) -> nn.Module:
     return Merge(kind.lower())
 
 
-def _concatenate(config: Config, inputs: Sequence[Tensor]) -> nn.Module:
-    return Concat(_dimension(config.get("axis", -1), inputs[0]))
-
-
-def _scaled_residual(config: Config, inputs: Sequence[Tensor]) -> nn.Module:
-    return modules.ScaledResidual(float(config["scale"]))
-
-
-def _nothing(config: Config, inputs: Sequence[Tensor]) -> nn.Module:
-    return nn.Identity()
-
-
-_WEIGHTLESS: Final[Mapping[str, Maker]] = {
-    "Activation": _activation,
-    "ActivityRegularization": _nothing,
+_MERGES: Final = frozenset(map(str.capitalize, MERGES))
+_IDLE: Final = (  # the usual ones that do nothing; Keras is asked about any other
+    *("ActivityRegularization", "RandomBrightness", "RandomContrast", "RandomFlip"),
+    *("RandomRotation", "RandomTranslation", "RandomZoom", "GaussianNoise"),
+)
+WEIGHTLESS: Final[Mapping[str, Maker]] = {
+    "Activation": lambda config, inputs: activation(activation_name(config), inputs[0]),
     "AlphaDropout": partial(_dropout, nn.AlphaDropout),
     "AveragePooling2D": _average_pool,
-    "Concatenate": _concatenate,
+    "Concatenate": lambda config, inputs: Concat(_dimension(config.get("axis", -1), inputs[0])),
     "Cropping2D": _crop,
-    "CustomScaleLayer": _scaled_residual,
+    "CustomScaleLayer": lambda config, _: Merge("add", (1.0, float(config["scale"]))),
     "Dropout": partial(_dropout, nn.Dropout),
-    "ELU": _elu,
+    "ELU": lambda config, _: nn.ELU(float(config.get("alpha", 1.0))),
     "FixedDropout": partial(_dropout, nn.Dropout),
-    "Flatten": _flatten,
-    "GlobalAveragePooling2D": partial(_global_pool, False),
-    "GlobalMaxPooling2D": partial(_global_pool, True),
+    "Flatten": lambda config, inputs: Reshape((inputs[0][0].numel(),), last=True),
+    "GlobalAveragePooling2D": lambda config, _: GlobalPool2d(False, bool(config.get("keepdims"))),
+    "GlobalMaxPooling2D": lambda config, _: GlobalPool2d(True, bool(config.get("keepdims"))),
     "LeakyReLU": _leaky,
     "MaxPooling2D": _max_pool,
     "ReLU": _relu,
-    "Rescaling": _rescaling,
+    "Rescaling": lambda config, _: Affine(config["scale"], config.get("offset", 0.0)),
     "Reshape": _reshape,
-    "Softmax": _softmax,
+    "Softmax": lambda config, inputs: nn.Softmax(_dimension(config.get("axis", -1), inputs[0])),
     "SpatialDropout2D": partial(_dropout, nn.Dropout2d),
-    "StochasticDepth": _drop_path,
+    "StochasticDepth": lambda config, _: DropPath(float(config["drop_path_rate"])),
     "UpSampling2D": _up,
-    "ZeroPadding2D": _zero_pad,
-}
-_MERGES: Final = ("Add", "Average", "Maximum", "Minimum", "Multiply", "Subtract")
-_AUGMENTING: Final = (  # the usual ones that do nothing; Keras is asked about any other
-    *("RandomBrightness", "RandomContrast", "RandomFlip", "RandomRotation"),
-    *("RandomTranslation", "RandomZoom", "GaussianNoise"),
-)
-WEIGHTLESS: Final[Mapping[str, Maker]] = {
-    **_WEIGHTLESS,
+    "ZeroPadding2D": lambda config, _: nn.ZeroPad2d(borders(config["padding"])),
     **{kind: partial(_merge, kind) for kind in _MERGES},
-    **{kind: _nothing for kind in _AUGMENTING},
+    **{kind: lambda config, inputs: nn.Identity() for kind in _IDLE},
 }
 
 
-def made(kind: str, config: Config, inputs: Sequence[Tensor]) -> Made:
+def weightless(kind: str, config: Config, inputs: Sequence[Tensor]) -> nn.Module:
     """A layer without weights. Raises HeadstartError for settings that are not known."""
-    found = function(kind, config, inputs)
-    return Made(WEIGHTLESS[kind](config, inputs) if found is None else found)
+    module = function(kind, config, inputs)
+    return WEIGHTLESS[kind](config, inputs) if module is None else module
 
 
 def _dimension(axis: Any, values: Tensor) -> int:
     """Where torch has what Keras calls this axis."""
-    given = int(axis) % values.dim()
-    return {0: 0, 1: 2, 2: 3, 3: 1}[given] if values.dim() == 4 else given
+    place = int(axis) % values.dim()
+    return (0, 2, 3, 1)[place] if values.dim() == 4 else place

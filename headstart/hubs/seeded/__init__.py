@@ -15,7 +15,7 @@ from headstart.contracts.references import Reference
 from headstart.errors import HeadstartError, UnknownNameError
 from headstart.hubs.seeded import images, texts
 from headstart.hubs.seeded.design import Design
-from headstart.loading.weights import State, apart, digest, linear, load_into, read
+from headstart.loading.weights import digest, load_with_head, read
 from headstart.loading.weights.sizes import check_network
 
 _HEAD: Final = "head"
@@ -60,10 +60,11 @@ class Seeded(Hub):
         if abs(design.seed) > _LARGEST_SEED:
             raise HeadstartError(f"{reference} has a seed that is too large. Give 0 or the like.")
         file = None if reference.weights is None else read(reference.weights)
-        held = None if file is None else file.count
-        check_network(design.make, held, str(reference), _sides(design))
-        network = _grow(design, reference)
-        head = None if file is None else _load(network, file.state, str(reference.weights))
+        count = None if file is None else file.count
+        check_network(design.make, count, str(reference), _sides(design))
+        network, head = _grow(design, reference), None
+        if file is not None:
+            head = load_with_head(network, file.state, _HEAD, str(reference.weights))
         stages, pool, feature_dim = design.cut(network)
         return Backbone(
             stages=stages,
@@ -106,10 +107,3 @@ def _sides(design: Design) -> list[int] | None:
     """The shape of a picture that the network reads; None for texts, which are cut short."""
     sides = [design.preprocess.get(side) for side in ("channels", "height", "width")]
     return [side for side in sides if side is not None] or None
-
-
-def _load(network: nn.Module, state: State, what: str) -> nn.Module | None:
-    """Fill the network from the tensors of a file, and answer the head among them."""
-    body, head = apart(state, _HEAD)
-    load_into(network, body, what)
-    return linear(head, None, what)

@@ -62,7 +62,6 @@ def design(name: str, reference: Reference) -> Design:
         return *split_pool(find_stages(network, example), example), feature_dim
 
     return Design(
-        name=name,
         modality="image",
         input=f"{options.channels}x{options.size}x{options.size}",
         preprocess=_preprocess(options),
@@ -187,8 +186,8 @@ def _residual(options: ImageOptions) -> nn.Module:
 
 
 def _chain(blocks: Iterable[nn.Module]) -> nn.Module:
-    named: dict[str, Any] = {f"block{number + 1}": block for number, block in enumerate(blocks)}
-    return nn.Sequential(OrderedDict(named, pool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten()))
+    chain: dict[str, Any] = {f"block{number + 1}": block for number, block in enumerate(blocks)}
+    return nn.Sequential(OrderedDict(chain, pool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten()))
 
 
 NETWORKS: Final[Mapping[str, Callable[[ImageOptions], nn.Module]]] = {

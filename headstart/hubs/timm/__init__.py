@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from headstart.contracts import Backbone, Card, Hub
 from headstart.contracts.references import Reference
-from headstart.errors import HeadstartError
-from headstart.hubs.timm import listing, recipe, saved
+from headstart.hubs.timm import listing, recipe
 from headstart.hubs.timm.building import (
+    Filled,
     behead,
     create,
     from_file,
@@ -22,9 +22,7 @@ from headstart.hubs.timm.building import (
 )
 from headstart.hubs.timm.planning import TimmSpec, settle
 from headstart.loading import head_removal
-from headstart.loading.head_removal import Headless
-from headstart.loading.stages import find_stages
-from headstart.loading.stages.pooling import split_pool
+from headstart.loading.preprocess import difference
 from headstart.loading.weights.sizes import check_network
 
 
@@ -53,11 +51,11 @@ class Timm(Hub):
 
         Raises WeightsError where the folder isn't one of timm.
         """
-        if not saved.is_folder(reference.name):
+        if not recipe.is_folder(reference.name):
             return reference
-        folder, found = saved.of_folder(reference.name)
+        folder, saved = recipe.of_folder(reference.name)
         weights = reference.weights or str(folder)
-        return Reference("timm", found.architecture, weights, reference.options)
+        return Reference("timm", saved.architecture, weights, reference.options)
 
     def load(self, reference: Reference) -> Backbone:
         """Build the network, fill it, take its head off and find its stages.
@@ -67,54 +65,37 @@ class Timm(Hub):
         """
         spec = settle(reference)
         sides = [spec.preprocess[side] for side in ("channels", "height", "width")]
-        held = None if spec.file is None else spec.file.count
-        check_network(lambda: without_values(spec), held, spec.what, sides)
+        count = None if spec.file is None else spec.file.count
+        check_network(lambda: without_values(spec), count, spec.what, sides)
         if spec.file is not None:
-            filled = from_file(spec, spec.file)
-            loaded = _backbone(spec, filled.network, filled.head)
-            loaded.notes = filled.notes
-            return loaded
-        if reference.option("pretrained", True):
-            return _backbone(spec, from_hub(spec))
-        return _backbone(spec, create(spec))
+            return _backbone(spec, from_file(spec, spec.file))
+        pretrained = reference.option("pretrained", True)
+        return _backbone(spec, Filled(from_hub(spec) if pretrained else create(spec)))
 
 
-def _backbone(spec: TimmSpec, network: nn.Module, head: nn.Module | None = None) -> Backbone:
+def _backbone(spec: TimmSpec, filled: Filled) -> Backbone:
+    network, head = filled.network, filled.head
     example = head_removal.example(spec.preprocess)
-    network.eval()
-    before = _outputs(spec, network, example) if spec.pretrained and head is None else None
+    logits = _run(spec, network, example) if spec.pretrained and head is None else None
     native = _native(spec) if _is_linear(network, spec.head_name) else {}
     own_head = behead(network)
-    features = _outputs(spec, network, example)
-    if features.dim() != 2:
-        raise HeadstartError(
-            f"{spec.what} gives features of shape {list(features.shape[1:])} an item, not one row. "
-            "Leave out global_pool and the like."
-        )
-    if own_head is not None and before is not None and _fits(own_head, features, before):
+    features = _run(spec, network, example)
+    if own_head is not None and logits is not None and _fits(own_head, features, logits):
         head = own_head
-    stages, pool = split_pool(find_stages(network, example), example)
-    made = head_removal.backbone(
-        Headless(network, stages, features.shape[1], head, spec.head_name, pool=pool),
+    backbone = head_removal.backbone(
+        head_removal.headless(network, example, features, head, spec.head_name, filled.notes),
         spec.reference,
         architecture=_architecture(spec),
         pretrained=spec.pretrained,
         preprocess=spec.preprocess,
         terms=_terms(spec),
     )
-    return replace(made, library="timm" if native else "", native=native)
+    return replace(backbone, library="timm" if native else "", native=native)
 
 
-def _outputs(spec: TimmSpec, network: nn.Module, example: Tensor) -> Tensor:
-    try:
-        with torch.no_grad():
-            outputs: Tensor = network(example)
-    except Exception as error:  # sizes that don't fit the architecture fail in as many ways
-        raise HeadstartError(
-            f"{spec.what} can't read pictures of {'x'.join(map(str, example.shape[1:]))} "
-            f"({error}). Give it another size=, or none."
-        ) from error
-    return outputs
+def _run(spec: TimmSpec, network: nn.Module, example: Tensor) -> Tensor:
+    advice = "Give it another size=, or none; leave out global_pool and the like."
+    return head_removal.run(network.eval(), example, spec.what, advice)
 
 
 def _is_linear(network: nn.Module, name: str) -> bool:
@@ -124,11 +105,11 @@ def _is_linear(network: nn.Module, name: str) -> bool:
     return isinstance(head, nn.Linear) and head is own
 
 
-def _fits(head: nn.Module, features: Tensor, before: Tensor) -> bool:
+def _fits(head: nn.Module, features: Tensor, logits: Tensor) -> bool:
     """Whether the head that was taken off still gives the network's outputs."""
     try:
         with torch.no_grad():
-            return torch.allclose(head.eval()(features), before, atol=1e-4, rtol=1e-3)
+            return torch.allclose(head.eval()(features), logits, atol=1e-4, rtol=1e-3)
     except (RuntimeError, TypeError, AttributeError):  # a head that wants maps, or two inputs
         return False
 
@@ -136,12 +117,11 @@ def _fits(head: nn.Module, features: Tensor, before: Tensor) -> bool:
 def _terms(spec: TimmSpec) -> tuple[str | None, str | None]:
     """The licence of the weights, and what they were trained on."""
     if spec.file is None:
-        known = spec.config if spec.pretrained else {}
-        return known.get("license"), listing.trained_on(known)
-    header = spec.file.metadata
+        config = spec.config if spec.pretrained else {}
+        return config.get("license"), listing.trained_on(config)
+    licence, trained_on = spec.file.terms
     stated = spec.beside.config.get("license") if spec.beside else None
-    licence = header.get("licence") or header.get("license")
-    return licence or (stated if isinstance(stated, str) else None), header.get("trained_on")
+    return licence or (stated if isinstance(stated, str) else None), trained_on
 
 
 def _architecture(spec: TimmSpec) -> Reference:
@@ -152,7 +132,7 @@ def _architecture(spec: TimmSpec) -> Reference:
     }
     if "img_size" in spec.keywords and spec.keywords["img_size"] != spec.preprocess["height"]:
         keywords["img_size"] = recipe.text(spec.keywords["img_size"])
-    options = {**keywords, **recipe.difference(spec.preprocess, spec.own)}
+    options = {**keywords, **difference(spec.preprocess, spec.own)}
     return spec.rebuilt(options)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any, Final, final
 
@@ -11,14 +12,39 @@ import torch
 from huggingface_hub import constants
 from torch import nn
 
-from headstart.errors import HeadstartError, WeightsError
+from headstart.errors import HeadstartError, WeightsError, named_reason
 from headstart.hubs.timm import filtering, listing
-from headstart.hubs.timm.efficientnet import renamed
 from headstart.hubs.timm.planning import TimmSpec
 from headstart.loading.downloads import cut_off
+from headstart.loading.refusals import without_download
 from headstart.loading.weights import State, Weights, fit, linear, load_into
 
 _TORCHVISION: Final = ("conv_proj.weight", "features.0.0.weight")  # in no network of timm
+# names of EfficientNet-PyTorch (Melas-Kyriazi 2019) and what follows it, as timm has them
+_STEM: Final = "_conv_stem.weight"
+_BLOCK: Final = re.compile(r"_blocks\.(\d+)\.(\w+)\.(.+)")
+_AROUND: Final = {
+    "_conv_stem": "conv_stem",
+    "_bn0": "bn1",
+    "_conv_head": "conv_head",
+    "_bn1": "bn2",
+}
+_HEAD: Final = "_fc"
+_SQUEEZE: Final = {"_se_reduce": "se.conv_reduce", "_se_expand": "se.conv_expand"}
+_WIDENED: Final = _SQUEEZE | {  # blocks that first widen, with three convolutions
+    "_expand_conv": "conv_pw",
+    "_bn0": "bn1",
+    "_depthwise_conv": "conv_dw",
+    "_bn1": "bn2",
+    "_project_conv": "conv_pwl",
+    "_bn2": "bn3",
+}
+_PLAIN: Final = _SQUEEZE | {  # those that don't, with two
+    "_depthwise_conv": "conv_dw",
+    "_bn1": "bn1",
+    "_project_conv": "conv_pw",
+    "_bn2": "bn2",
+}
 
 
 @final
@@ -118,11 +144,11 @@ def from_hub(spec: TimmSpec) -> nn.Module:
     if cached is not None and not spec.config.get("custom_load"):
         overlay["file"] = str(cached)
     elif not spec.config.get("hf_hub_id") and not spec.config.get("url"):
-        raise WeightsError(f"{spec.what} has no pretrained weights. {_advice(spec)}")
+        raise WeightsError(f"{spec.what} has no pretrained weights. {without_download(spec.what)}")
     elif cut_off(constants.ENDPOINT if spec.config.get("hf_hub_id") else str(spec.config["url"])):
         raise WeightsError(
             f"The weights of {spec.what} are not on this machine, and there is no network. "
-            f"{_advice(spec)}"
+            f"{without_download(spec.what)}"
         )
     elif revision is not None:
         overlay["hf_hub_id"] = f"{spec.config.get('hf_hub_id')}@{revision}"
@@ -131,18 +157,10 @@ def from_hub(spec: TimmSpec) -> nn.Module:
             spec.reference.name, pretrained=True, pretrained_cfg_overlay=overlay, **spec.keywords
         )
     except Exception as error:  # the network, the disk and the hub raise nearly anything
-        reason = str(error).strip().partition("\n")[0].rstrip(".")[:160]
         raise WeightsError(
-            f"The weights of {spec.what} could not be fetched ({type(error).__name__}: {reason}). "
-            f"{_advice(spec)}"
+            f"The weights of {spec.what} could not be fetched ({named_reason(error)}). "
+            f"{without_download(spec.what)}"
         ) from error
-
-
-def _advice(spec: TimmSpec) -> str:
-    name = spec.what
-    return (
-        f"Give a local file with {name}@FILE, or take random weights with {name}?pretrained=false."
-    )
 
 
 def create(spec: TimmSpec, meta: bool = False, **more: Any) -> nn.Module:
@@ -168,3 +186,29 @@ def behead(network: nn.Module) -> nn.Module | None:
     head = network.get_classifier()  # type: ignore[operator]  # every timm model has both methods
     network.reset_classifier(0)  # type: ignore[operator]
     return head if isinstance(head, nn.Module) and not isinstance(head, nn.Identity) else None
+
+
+def renamed(state: State, own: Collection[str], head: str) -> State:
+    """An EfficientNet of EfficientNet-PyTorch under timm's names; any other as it is.
+
+    `own` are the names of timm's network, which says how its blocks lie in stages, and `head` is
+    what it calls its last layer. Widths and depths are left to whoever fits the tensors.
+    """
+    stem = next((name for name in state if name.endswith(_STEM)), None)
+    places = list(dict.fromkeys(".".join(n.split(".")[:3]) for n in own if n.startswith("blocks.")))
+    if stem is None or not places:
+        return state
+    before = stem.removesuffix(_STEM)
+    inside = {name.removeprefix(before): tensor for name, tensor in state.items()}
+    around = _AROUND | {_HEAD: head}
+    names: State = {}
+    for name, tensor in inside.items():
+        layer, _, rest = name.partition(".")
+        block = _BLOCK.fullmatch(name)
+        if block and int(block[1]) < len(places):
+            parts = _WIDENED if f"_blocks.{block[1]}._expand_conv.weight" in inside else _PLAIN
+            name = f"{places[int(block[1])]}.{parts.get(block[2], block[2])}.{block[3]}"
+        elif layer in around:
+            name = f"{around[layer]}.{rest}"
+        names[name] = tensor
+    return names

@@ -71,8 +71,8 @@ def _filled(spec: TimmSpec, state: State) -> nn.Module | None:
     except Exception:  # a filter meets tensors of any other network
         return None
     network.pretrained_cfg.pop("state_dict", None)  # type: ignore[operator,union-attr]
-    wanted = [t for n, t in network.state_dict().items() if not n.endswith("num_batches_tracked")]
-    whole = all(tensor.data_ptr() in copies.places for tensor in wanted if tensor.numel())
+    tensors = [t for n, t in network.state_dict().items() if not n.endswith("num_batches_tracked")]
+    whole = all(tensor.data_ptr() in copies.places for tensor in tensors if tensor.numel())
     return network if whole else None
 
 

@@ -7,6 +7,7 @@ import os
 import re
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from fnmatch import fnmatchcase
 from glob import escape
 from pathlib import Path
@@ -18,7 +19,6 @@ from huggingface_hub import constants, try_to_load_from_cache
 from huggingface_hub.file_download import repo_folder_name
 
 from headstart.contracts import Card
-from headstart.hubs.timm import published
 from headstart.runtime.places import cache_folder
 
 FILES: Final = ("model.safetensors", "pytorch_model.bin")
@@ -59,6 +59,38 @@ _DATASETS: Final = {
     "coco": "COCO",
     "cc12m": "CC-12M",
 }
+ACCURACY: Final[Mapping[str, float]] = json.loads(
+    Path(__file__).with_name("accuracy.json").read_text(encoding="utf-8")
+)
+"""Top-1 on the validation images of ImageNet-1k, in percent, by timm's name with its tag.
+
+From results/results-imagenet.csv of PyTorch Image Models (Wightman 2019), as of late 2024, rounded
+to one decimal: the row at the size that these weights are fed by default, which is not always the
+size at which they do best. Those of DINOv2 (Oquab et al. 2023) are its authors', and of a linear
+head on frozen features. Weights whose head was never trained on ImageNet-1k have no entry.
+"""
+
+_PUBLISHED: Final = {
+    2014: "vgg",
+    2015: "inception_v3 resnet",
+    2016: "densenet inception_resnet inception_v4 resnetv2 resnext wide_resnet xception",
+    2017: "dla dpn mobilenetv1 nasnet pnasnet senet154 seresnet seresnext",
+    2018: "darknet fbnetc mnasnet mobilenetv2",
+    2019: "cspdarknet cspresne ecaresnet efficientnet ghostnet hrnet mixnet mobilenetv3 res2ne "
+    "selecsls skresn spnasnet vovnet",
+    2020: "deit fbnetv3 gernet regnet resnest rexnet tinynet tresnet vit_",
+    2021: "beit botnet cait clip coat_ coatnet convit crossvit efficientnetv2 gmlp halonet "
+    "hardcorenas lcnet levit mixer mobilevit mvitv2 nest_ nfnet pit_ poolformer pvt_v2 repvgg "
+    "resmlp resnetrs swin tnt_ twins visformer volo xcit",
+    2022: "beit3 beitv2 caformer convformer convmixer convnext davit deit3 edgenext "
+    "efficientformer efficientvit eva_ flexivit focalnet gcvit ghostnetv2 maxvit maxxvit "
+    "mobileone mobilevitv2 nextvit repghost sequencer tiny_vit",
+    2023: "convnextv2 dinov2 efficientvit_m eva02 fastvit hiera inception_next repvit samvit "
+    "siglip swiftformer",
+    2024: "aimv2 ghostnetv3 mambaout mobilenetv4 rdnet sam2 starnet test_ vitamin",
+    2025: "dinov3 naflexvit",
+}
+_YEARS: Final = {word: year for year, words in _PUBLISHED.items() for word in words.split()}
 
 
 def listed(pattern: str) -> list[str]:
@@ -69,9 +101,9 @@ def listed(pattern: str) -> list[str]:
     tagged = timm.list_pretrained()
     with_weights = {name.partition(".")[0] for name in tagged}
     names = tagged + [name for name in timm.list_models() if name not in with_weights]
-    found = sorted(name for name in names if fnmatchcase(name, pattern) or _plain(name, pattern))
-    usual = _usual(pattern)
-    return sorted(found, key=lambda name: name != usual)
+    usual = _usual(pattern)  # a plain name means all of its weights too
+    matches = [n for n in names if fnmatchcase(n, pattern) or n.partition(".")[0] == pattern]
+    return sorted(matches, key=lambda name: (name != usual, name))
 
 
 def cards(pattern: str) -> Iterator[Card]:
@@ -89,8 +121,8 @@ def cards(pattern: str) -> Iterator[Card]:
                 licence=details.get("license"),
                 trained_on=trained_on(details) if "." in name else None,
                 at_hand=at_hand(details) is not None,
-                accuracy=published.accuracy(name),
-                year=published.year(name),
+                accuracy=ACCURACY.get(name),
+                year=year(name),
                 path=_kept(details),
             )
     finally:
@@ -106,8 +138,8 @@ def looked_at() -> tuple[str, ...]:
 def trained_on(config: Mapping[str, Any]) -> str | None:
     """The data sets that a pretrained tag names, in the order of training."""
     words = re.split("[_-]", str(config.get("tag") or ""))
-    found = dict.fromkeys(_DATASETS[word] for word in words if word in _DATASETS)
-    return ", then ".join(found) or None
+    names = dict.fromkeys(_DATASETS[word] for word in words if word in _DATASETS)
+    return ", then ".join(names) or None
 
 
 def at_hand(config: Mapping[str, Any], revision: str | None = None) -> Path | None:
@@ -116,9 +148,9 @@ def at_hand(config: Mapping[str, Any], revision: str | None = None) -> Path | No
     if not repository:
         return None
     for name in filter(None, (config.get("hf_hub_filename"), *FILES)):
-        found = try_to_load_from_cache(str(repository), name, revision=revision)
-        if isinstance(found, str):
-            return Path(found)
+        path = try_to_load_from_cache(str(repository), name, revision=revision)
+        if isinstance(path, str):
+            return Path(path)
     return None
 
 
@@ -139,32 +171,27 @@ class _Counts:
     """Parameters per architecture: known, or counted without memory and then remembered."""
 
     def __init__(self) -> None:
-        self._path = _own_counts()
-        self._shipped = _read(COUNTED)
-        self._known = _read(self._path)
-        self._new = False
+        self._shipped, self._own = _read(COUNTED), _read(_own_counts())
+        self._before = len(self._own)
         self._until = time.monotonic() + _PATIENCE
 
     def of(self, architecture: str) -> int | None:
         """How many parameters, with the architecture's usual head."""
         if architecture in self._shipped:
             return self._shipped[architecture]
-        if architecture not in self._known and time.monotonic() < self._until:
-            self._known[architecture] = _count(architecture)
-            self._new = True
-        return self._known.get(architecture)
+        if architecture not in self._own and time.monotonic() < self._until:
+            self._own[architecture] = _count(architecture)
+        return self._own.get(architecture)
 
     def keep(self) -> None:
         """Remember the counts; a folder that can't be written is no reason to fail a listing."""
-        if not self._new:
-            return
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            beside = self._path.with_suffix(f".{os.getpid()}")
-            beside.write_text(json.dumps(self._known))
-            beside.replace(self._path)
-        except OSError:
-            return
+        path = _own_counts()
+        beside = path.with_suffix(f".{os.getpid()}")
+        with suppress(OSError):
+            if len(self._own) > self._before:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                beside.write_text(json.dumps(self._own))
+                beside.replace(path)
 
 
 def _read(path: Path) -> dict[str, int | None]:
@@ -191,6 +218,9 @@ def _usual(name: str) -> str:
     return f"{name}.{config.tag}" if config is not None and config.tag else name
 
 
-def _plain(name: str, pattern: str) -> bool:
-    """Whether the pattern is this architecture's plain name."""
-    return name.partition(".")[0] == pattern
+def year(name: str) -> int | None:
+    """When the newest architecture or method that a name mentions was published, if any is known.
+
+    A variant's name contains that of what it varies: `wide_resnet50_2` is of 2016, not of 2015.
+    """
+    return max((year for word, year in _YEARS.items() if word in name), default=None)

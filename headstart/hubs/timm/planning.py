@@ -10,8 +10,10 @@ from typing import Any, final
 import timm
 
 from headstart.contracts.references import Reference
-from headstart.errors import UnknownNameError, WeightsError
-from headstart.hubs.timm import recipe, saved
+from headstart.errors import UnknownNameError
+from headstart.hubs.timm import recipe
+from headstart.loading import refusals
+from headstart.loading.preprocess import Recipe, with_options
 from headstart.loading.spec import LoadSpec
 from headstart.loading.weights import Weights, names_file, read
 
@@ -22,11 +24,11 @@ class TimmSpec(LoadSpec[Mapping[str, str]]):
     """A reference with everything settled: what to build, from which file, fed with what."""
 
     config: Mapping[str, Any]  # timm's own, of this name and tag
-    own: recipe.Recipe  # the preprocessing that it asks for
-    preprocess: recipe.Recipe
+    own: Recipe  # the preprocessing that it asks for
+    preprocess: Recipe
     keywords: dict[str, Any]
     file: Weights | None
-    beside: saved.Saved | None  # timm's own config.json beside that file
+    beside: recipe.Saved | None  # timm's own config.json beside that file
 
     @property
     def pretrained(self) -> bool:
@@ -47,53 +49,49 @@ def settle(reference: Reference) -> TimmSpec:
     """
     name = reference.name
     if not timm.is_model(name) or ("." in name and name not in timm.list_pretrained()):
-        known = timm.list_pretrained() if "." in name else timm.list_models()
-        raise UnknownNameError("timm model", name, known)
+        names = timm.list_pretrained() if "." in name else timm.list_models()
+        raise UnknownNameError("timm model", name, names)
     config = timm.get_pretrained_cfg(name)
     details: dict[str, Any] = config.to_dict() if config is not None else {}
     file = _file(reference)
-    found = _beside(reference) if file else None
+    beside = _beside(reference) if file else None
     options = {
-        **(found.keywords if found else {}),
-        **(recipe.from_header(_header(file, reference)) if file else {}),
+        **(beside.keywords if beside else {}),
+        **(_header(file, reference) if file else {}),
         **reference.options,
     }
     own = recipe.configured(details)
     what = f"timm:{name}"
-    preprocess = recipe.changed(recipe.configured(found.config) if found else own, options, what)
+    preprocess = with_options(recipe.configured(beside.config) if beside else own, options, what)
     keywords = recipe.construction(options, own, preprocess, details)
     if "img_size" in options and "size" not in options:
-        preprocess = recipe.changed(preprocess, {"size": options["img_size"]}, what)
-    return TimmSpec(reference, options, details, own, preprocess, keywords, file, found)
+        preprocess = with_options(preprocess, {"size": options["img_size"]}, what)
+    return TimmSpec(reference, options, details, own, preprocess, keywords, file, beside)
 
 
 def _file(reference: Reference) -> Weights | None:
     """The local file after @, or None where @ names a revision or is not there."""
-    if reference.weights is None:
+    if reference.weights is None or not names_file(reference.weights):
         return None
-    if names_file(reference.weights):
-        return read(reference.weights, reference.option("ema", True))
-    return None
+    return read(reference.weights, reference.option("ema", True))
 
 
-def _beside(reference: Reference) -> saved.Saved | None:
+def _beside(reference: Reference) -> recipe.Saved | None:
     """What timm wrote beside the weights; of a record that states all itself, nothing.
 
     Raises WeightsError where it contradicts the reference.
     """
     if not reference.option("pretrained", True):
         return None
-    found = saved.beside(Path(str(reference.weights)))
-    if found is not None:
-        found.demand(reference)
-    return found
+    saved = recipe.beside(Path(str(reference.weights)))
+    if saved is not None:
+        saved.demand(reference)
+    return saved
 
 
-def _header(file: Weights, reference: Reference) -> Mapping[str, str]:
+def _header(file: Weights, reference: Reference) -> dict[str, str]:
+    """The options that a weights file states in its header."""
     stated = file.metadata.get("timm")
     if stated and stated.partition(".")[0] != reference.name.partition(".")[0]:
-        raise WeightsError(
-            f"{reference.weights} holds the weights of timm:{stated}, not of "
-            f"timm:{reference.name}. Write timm:{stated}@{reference.weights}."
-        )
-    return file.metadata
+        raise refusals.other_network(reference.weights, stated, reference)
+    return {n: file.metadata[n] for n in recipe.IN_HEADER if n in file.metadata}

@@ -1,25 +1,30 @@
-"""The preprocessing of a timm model, and the options that change it or the model's construction."""
+"""What a timm model is fed and made with: by its config, by options, by what timm saved."""
 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
-from typing import Any, Final
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, final
 
-from headstart.contracts.references import literal
-from headstart.errors import HeadstartError, UnknownNameError
-from headstart.loading.preprocess import CROP_MODES, INTERPOLATIONS
+import timm
 
-Recipe = dict[str, Any]
+from headstart.contracts.references import Reference, literal
+from headstart.errors import HeadstartError, WeightsError, reason
+from headstart.loading import refusals
+from headstart.loading.preprocess import Recipe, with_options
+
 PREPROCESSING: Final = ("size", "channels", "crop", "crop_mode", "interpolation", "mean", "std")
-_KNOWN: Final = {"crop_mode": CROP_MODES, "interpolation": INTERPOLATIONS}
-_HEADER: Final = (*PREPROCESSING[:1], *PREPROCESSING[2:], "pad_type")
+IN_HEADER: Final = (*PREPROCESSING[:1], *PREPROCESSING[2:], "pad_type")
 _OURS: Final = frozenset({"pretrained", "ema", *PREPROCESSING})
 REFUSED: Final = frozenset(  # what create_model would take but the hub decides
     """num_classes in_chans pretrained_cfg pretrained_cfg_overlay checkpoint_path cache_dir
     scriptable exportable no_jit features_only out_indices pretrained_strict feature_cfg""".split()
 )
+CONFIG: Final = "config.json"
+FOLDER: Final = "local-dir:"  # how timm itself names a folder
+_LEFT_OUT: Final = ("num_classes", "in_chans", "img_size")  # told by the weights, or by the input
 
 
 def configured(config: Mapping[str, Any]) -> Recipe:
@@ -35,59 +40,6 @@ def configured(config: Mapping[str, Any]) -> Recipe:
         "mean": list(config.get("mean") or (0.485, 0.456, 0.406)),
         "std": list(config.get("std") or (0.229, 0.224, 0.225)),
     }
-
-
-def changed(own: Recipe, options: Mapping[str, str], what: str) -> Recipe:
-    """The model's own preprocessing with options put in. Raises HeadstartError for a bad value."""
-    recipe = dict(own)
-    if "channels" in options:
-        recipe["channels"] = int(_number(options, "channels", what))
-    if "size" in options:
-        recipe["height"], recipe["width"] = _sides(options, what)
-    if "crop" in options:
-        recipe["crop"] = _number(options, "crop", what)
-    for name in ("crop_mode", "interpolation"):
-        recipe[name] = options.get(name, own[name])
-    for name in ("crop_mode", "interpolation"):
-        if recipe[name] not in _KNOWN[name]:
-            raise UnknownNameError(name.replace("_", " "), str(recipe[name]), _KNOWN[name])
-    for name in ("mean", "std"):
-        values = _numbers(options, name, what) if name in options else own[name]
-        given = name in options
-        recipe[name] = _spread(values, recipe["channels"], again=not given)
-        if len(recipe[name]) != recipe["channels"]:
-            raise HeadstartError(
-                f"{what}?{name}={options.get(name)!r} has not one number for each of "
-                f"{recipe['channels']} channels. Give one number, or one a channel with commas."
-            )
-    above = [recipe[side] for side in ("height", "width", "channels", "crop")] + recipe["std"]
-    if not all(math.isfinite(v) for v in [*above, *recipe["mean"]]) or min(above) <= 0:
-        raise HeadstartError(
-            f"{what} has a size, crop, channels or std that is not above 0. Give a number above 0."
-        )
-    return recipe
-
-
-def difference(recipe: Recipe, own: Recipe) -> dict[str, str]:
-    """The options that turn the model's own preprocessing into this one."""
-    options = {
-        name: str(recipe[name])
-        for name in ("channels", "crop", "crop_mode", "interpolation")
-        if recipe[name] != own[name]
-    }
-    height, width = recipe["height"], recipe["width"]
-    if (height, width) != (own["height"], own["width"]):
-        options["size"] = str(height) if height == width else f"{height}x{width}"
-    plain = changed(own, {"channels": str(recipe["channels"])}, "")
-    for name in ("mean", "std"):
-        if recipe[name] != plain[name]:
-            options[name] = ",".join(map(str, recipe[name]))
-    return options
-
-
-def from_header(metadata: Mapping[str, str]) -> dict[str, str]:
-    """The options that a weights file states in its header."""
-    return {name: metadata[name] for name in _HEADER if name in metadata}
 
 
 def construction(
@@ -124,34 +76,103 @@ def _value(text: str) -> Any:
     return literal(text)
 
 
-def _spread(values: list[float], channels: int, again: bool) -> list[float]:
-    """One number for all channels, or the mean of three for a grey picture.
+@final
+@dataclass(frozen=True)
+class Saved:
+    """A config.json of timm: the architecture, what it is fed, and keywords of its construction."""
 
-    More channels than values get them `again` from the first, as timm gives them weights.
+    path: Path
+    architecture: str
+    config: Mapping[str, Any]
+    keywords: Mapping[str, str]
+
+    def demand(self, reference: Reference) -> None:
+        """Raise WeightsError where the reference names another architecture."""
+        if self.architecture != reference.name.partition(".")[0]:
+            source = f"{self.path} says that {reference.weights}"
+            raise refusals.other_network(source, self.architecture, reference)
+
+
+def is_folder(name: str) -> bool:
+    """Whether a reference names a folder of timm instead of an architecture."""
+    return name.startswith(FOLDER) or (not timm.is_model(name) and Path(name).is_dir())
+
+
+def of_folder(name: str) -> tuple[Path, Saved]:
+    """The folder that a reference names, and what its config.json says.
+
+    Raises WeightsError where it holds none of timm.
     """
-    if len(values) == 1:
-        return values * channels
-    if channels == 1:
-        return [math.fsum(values) / len(values)]
-    return [values[n % len(values)] for n in range(channels)] if again else values
+    folder = Path(name.removeprefix(FOLDER)).expanduser()
+    saved = beside(folder) if folder.is_dir() else None
+    if saved is None:
+        raise WeightsError(
+            f"{folder} is not a folder with a {CONFIG} of timm. Give one that timm saved, or write "
+            "timm:ARCHITECTURE@FILE."
+        )
+    return folder, saved
 
 
-def _sides(options: Mapping[str, str], what: str) -> tuple[int, int]:
-    """Height and width, of one number or of two with an x between."""
-    values = _numbers(options, "size", what)
-    return int(values[0]), int(values[-1])
+def beside(place: Path) -> Saved | None:
+    """What the config.json in a folder, or beside a file, says of a network of timm, if anything.
 
-
-def _number(options: Mapping[str, str], name: str, what: str) -> float:
-    return _numbers(options, name, what)[0]
-
-
-def _numbers(options: Mapping[str, str], name: str, what: str) -> list[float]:
+    Raises WeightsError where it is one of timm and can't be used.
+    """
+    path = (place if place.is_dir() else place.parent) / CONFIG
+    if not path.is_file():
+        return None
+    content = _content(path)
+    if not isinstance(content, dict) or not isinstance(content.get("architecture"), str):
+        return None  # of another library
+    config, arguments = content.get("pretrained_cfg", content), content.get("model_args") or {}
+    if not timm.is_model(content["architecture"]):
+        raise WeightsError(
+            f"{path} names the architecture {content['architecture'][:80]!r}, which this timm "
+            f"{timm.__version__} has not. Give the weights of another."
+        )
     try:
-        between = "x" if name == "size" and "x" in options[name] else ","
-        return [float(part) for part in options[name].strip("()[] ").split(between)]
-    except ValueError:
-        raise HeadstartError(
-            f"{what}?{name}={options[name]!r} is not a number. "
-            f"Give one, such as {name}={'0.5' if name in ('mean', 'std', 'crop') else '224'}."
+        fed = _fed(config, arguments)
+        with_options(fed, {}, str(path))
+    except (TypeError, ValueError, AttributeError, OverflowError):
+        raise WeightsError(
+            f"{path} says what pictures look like in values that can't be (input_size, mean, std "
+            "or crop_pct). Mend it."
         ) from None
+    except HeadstartError as error:
+        raise WeightsError(str(error)) from None
+    keywords = {
+        str(name): text(value)
+        for name, value in arguments.items()
+        if name not in _LEFT_OUT and name not in REFUSED and value is not None
+    }
+    architecture = content["architecture"].partition(".")[0]
+    input_size = [fed[side] for side in ("channels", "height", "width")]
+    own = {"input_size": input_size, "crop_pct": fed["crop"], "mean": fed["mean"]}
+    return Saved(path, architecture, {**config, **own, "std": fed["std"]}, keywords)
+
+
+def _content(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise WeightsError(
+            f"{path} can't be read ({reason(error)}). Mend it, or take it away."
+        ) from None
+
+
+def _fed(config: Mapping[str, Any], arguments: Mapping[str, Any]) -> Recipe:
+    """The preprocessing, with the sides and channels that the network was made for."""
+    fed = configured(config)
+    fed["channels"] = arguments.get("in_chans") or fed["channels"]
+    size = arguments.get("img_size")
+    if size and config.get("fixed_input_size"):
+        fed["height"], fed["width"] = size if isinstance(size, list) else (size, size)
+    for name in ("channels", "height", "width"):
+        if type(fed[name]) is not int:
+            raise TypeError
+    fed["crop"] = float(fed["crop"])
+    for name in ("mean", "std"):
+        fed[name] = [float(value) for value in fed[name]]
+        if len(fed[name]) not in (1, 3, fed["channels"]):
+            raise ValueError
+    return fed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import final
@@ -31,7 +31,12 @@ class TorchHub(Hub):
 
     def cards(self, pattern: str) -> Iterable[Card]:
         """The entry points of repositories that were fetched, and of folders here; runs none."""
-        return _cards(pattern)
+        files = sorted(Path().glob(f"*/{fetching.ENTRIES}"))
+        here = [(f"./{path.parent}", path.parent) for path in files]
+        for name, folder in [*fetching.fetched(), *here]:
+            for entry in _entries(folder / fetching.ENTRIES):
+                if fnmatchcase(f"{name}/{entry}", pattern):
+                    yield Card(f"torchhub:{name}/{entry}", "image", None, "", None, None, True)
 
     def cards_depend_on(self) -> Sequence[str]:
         """What was fetched, and the folders here with entry points."""
@@ -48,26 +53,17 @@ class TorchHub(Hub):
         images, and WeightsError for what can't be fetched, and weights of another network.
         """
         spec = settle(reference)
-        made, example = make(spec), head_removal.example(spec.preprocess)
-        body = head_removal.take_apart(made.network, example, spec.what, spec.options.head)
+        network, pretrained = make(spec)
+        example = head_removal.example(spec.preprocess)
+        body = head_removal.take_apart(network, example, spec.what, spec.options.head)
         return head_removal.backbone(
             head_removal.filled(body, reference),
             reference,
             architecture=spec.architecture,
-            pretrained=made.pretrained or reference.weights is not None,
+            pretrained=pretrained or reference.weights is not None,
             preprocess=spec.preprocess,
             files={fetching.SAVED: spec.code.packed()},
         )
-
-
-def _cards(pattern: str) -> Iterator[Card]:
-    """Entry points of repositories that were fetched, and of folders in this one."""
-    found = sorted(Path().glob(f"*/{fetching.ENTRIES}"))
-    here = [(f"./{path.parent}", path.parent) for path in found]
-    for name, folder in [*fetching.fetched(), *here]:
-        for entry in _entries(folder / fetching.ENTRIES):
-            if fnmatchcase(f"{name}/{entry}", pattern):
-                yield Card(f"torchhub:{name}/{entry}", "image", None, "", None, None, True)
 
 
 def _entries(path: Path) -> list[str]:

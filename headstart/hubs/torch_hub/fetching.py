@@ -17,7 +17,7 @@ from urllib.parse import quote, unquote
 from uuid import uuid4
 
 from headstart.errors import HeadstartError
-from headstart.loading.downloads import alone, fetch_folder, recorded, tree_digest, unpack
+from headstart.loading.downloads import alone, fetch_folder, records, tree_digest, unpack
 from headstart.runtime.places import cache_folder
 
 ADDRESS: Final = "HEADSTART_GITHUB"  # names a mirror in the environment
@@ -80,7 +80,7 @@ def from_github(repository: str, ref: str) -> Code:
     owner, _, name = repository.partition("/")
     base = os.environ.get(ADDRESS, "").rstrip("/") or _GITHUB
     folder = kept_folder() / quote(f"{repository}:{ref}", safe="")
-    kept = fetch_folder(
+    record = fetch_folder(
         f"{base}/{owner}/{name}/archive/{quote(ref)}.zip",
         folder,
         what=f"torchhub:{repository}:{ref}",
@@ -89,7 +89,7 @@ def from_github(repository: str, ref: str) -> Code:
     )
     inside = [path for path in folder.iterdir() if path.is_dir()]
     top = folder if (folder / ENTRIES).is_file() or len(inside) != 1 else inside[0]
-    return Code(_read(top, f"{repository}:{ref}"), kept.comment)
+    return Code(_read(top, f"{repository}:{ref}"), record.comment)
 
 
 def from_folder(folder: Path) -> Code:
@@ -116,11 +116,9 @@ def kept_folder() -> Path:
 
 def fetched() -> Iterator[tuple[str, Path]]:
     """The repositories that were fetched, as owner/repository[:ref], and where their code lies."""
-    for record in sorted(kept_folder().glob("*.headstart.json")):
-        folder = record.with_name(record.name.removesuffix(".headstart.json"))
+    for folder, _ in records(kept_folder()):
         name = unquote(folder.name).removesuffix(f":{DEFAULT}")
-        if folder.is_dir() and recorded(folder) is not None:
-            yield from ((name, path.parent) for path in sorted(folder.glob(f"*/{ENTRIES}")))
+        yield from ((name, path.parent) for path in sorted(folder.glob(f"*/{ENTRIES}")))
 
 
 def _read(folder: Path, what: str) -> dict[str, bytes]:
@@ -132,7 +130,7 @@ def _read(folder: Path, what: str) -> dict[str, bytes]:
 
 
 def _files(folder: Path, what: str = "") -> dict[str, bytes]:
-    found: dict[str, bytes] = {}
+    files: dict[str, bytes] = {}
     total = 0
     for path in sorted(folder.rglob("*")):
         parts = path.relative_to(folder).parts
@@ -145,5 +143,5 @@ def _files(folder: Path, what: str = "") -> dict[str, bytes]:
                 f"{what} holds more than {_MOST / 1e6:g} MB of code, which every saved model would "
                 "keep. Take the network's files into a smaller folder, and give that."
             )
-        found["/".join(parts)] = path.read_bytes()
-    return found
+        files["/".join(parts)] = path.read_bytes()
+    return files

@@ -71,9 +71,9 @@ class TorchHubSpec(LoadSpec[TorchHubOptions]):
             "commit": self.code.commit,
             "sha256": self.code.sha256,
         }
-        known = {name: value for name, value in origin.items() if value}
+        origin = {name: value for name, value in origin.items() if value}
         changed = self.options.changed(_WRITTEN)
-        return self.rebuilt({**self.keywords, **changed, "trust": "true", **known})
+        return self.rebuilt({**self.keywords, **changed, "trust": "true", **origin})
 
 
 def settle(reference: Reference) -> TorchHubSpec:
@@ -88,11 +88,7 @@ def settle(reference: Reference) -> TorchHubSpec:
     preprocess = options.preprocess(reference)
     place = _place(reference.name, options)
     code = _code(place, options)
-    if options.sha256 not in ("", code.sha256):
-        raise HeadstartError(
-            f"The code of torchhub:{reference.name} has changed since the model was made of it: "
-            f"its SHA-256 is {code.sha256}, not {options.sha256}. Put the old code back."
-        )
+    trust.demand_same(f"The code of torchhub:{reference.name}", code.sha256, options.sha256)
     _demand_trust(reference, place, code)
     return TorchHubSpec(reference, options, place, code, keywords, preprocess)
 
@@ -102,11 +98,10 @@ def _place(name: str, options: TorchHubOptions) -> Place:
     if (folder / fetching.SAVED).is_file() and options.entry:
         return Place(options.entry, options.repository, options.ref, folder, saved=True)
     if name.startswith(_HERE):
-        found = _LOCAL.fullmatch(name)
-        if found:
-            return Place(found[2], folder=Path(found[1]).expanduser())
-    elif found := _GITHUB.fullmatch(name):
-        return Place(found[3], found[1], found[2] or fetching.DEFAULT)
+        if match := _LOCAL.fullmatch(name):
+            return Place(match[2], folder=Path(match[1]).expanduser())
+    elif match := _GITHUB.fullmatch(name):
+        return Place(match[3], match[1], match[2] or fetching.DEFAULT)
     raise HeadstartError(f"torchhub:{name} names no entry point. Write {_FORM}.")
 
 
@@ -124,11 +119,11 @@ def _demand_trust(reference: Reference, place: Place, code: Code) -> None:
     A repository that is trusted by name has to come from GitHub: what a folder says of itself may
     be anything.
     """
-    named = os.environ.get(trust.REPOSITORIES, "").split(",")
-    if place.folder is None and place.repository in [name.strip() for name in named]:
-        reference = Reference("torchhub", reference.name, options={"trust": "true"})
     if place.folder is None:
-        shown = Path(f"{place.repository}:{place.ref}")
+        path = Path(f"{place.repository}:{place.ref}")
+        trusted = os.environ.get(trust.REPOSITORIES, "").split(",")
+        if place.repository in [name.strip() for name in trusted]:
+            reference = Reference("torchhub", reference.name, options={"trust": "true"})
     else:
-        shown = place.folder / (fetching.SAVED if place.saved else fetching.ENTRIES)
-    trust.demand(reference, shown, code.sha256)
+        path = place.folder / (fetching.SAVED if place.saved else fetching.ENTRIES)
+    trust.demand(reference, path, code.sha256)

@@ -10,17 +10,16 @@ import sys
 import sysconfig
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final, final
+from typing import Any, Final
 
 import torch
 from huggingface_hub import constants
 from torch import nn
 
 from headstart.contracts.references import literal
-from headstart.errors import HeadstartError, UnknownNameError
+from headstart.errors import HeadstartError, UnknownNameError, named_reason
 from headstart.hubs.torch_hub.fetching import ENTRIES
 from headstart.hubs.torch_hub.planning import TorchHubSpec
 from headstart.loading import head_removal
@@ -29,38 +28,29 @@ _OPEN: Final = inspect.Parameter.VAR_KEYWORD
 _SWITCHES: Final = ("pretrained", "weights")  # parameters that say whether weights are loaded
 
 
-@final
-@dataclass(frozen=True)
-class Made:
-    """What an entry point answered, in eval mode, and whether its weights were trained."""
-
-    network: nn.Module
-    pretrained: bool
-
-
-def make(spec: TorchHubSpec) -> Made:
-    """Run the repository's hubconf.py and its entry point.
+def make(spec: TorchHubSpec) -> tuple[nn.Module, bool]:
+    """The network that a repository's entry point answers, and whether its weights were trained.
 
     Entry points without `pretrained` or `weights` are called twice: weights that come out the same
     were loaded, others were drawn. Raises HeadstartError where any of it fails.
     """
-    wanted = spec.options.pretrained and spec.reference.weights is None
+    pretrained = spec.options.pretrained and spec.reference.weights is None
     folder = spec.code.placed()
     _demand_dependencies(spec, folder)
     with _importable(folder), _offline_kept(), redirect_stdout(sys.stderr):
         function = _function(spec, _run(spec, folder))
-        arguments = _arguments(spec, function, wanted)
+        arguments = _arguments(spec, function, pretrained)
         network = _call(spec, function, arguments)
-        told = [arguments[name] for name in _SWITCHES if name in arguments]
-        loaded = bool(told[0]) if told else _is_loaded(network, spec, function, arguments)
-    if wanted and not loaded and "pretrained" in spec.reference.options:
+        switches = [arguments[name] for name in _SWITCHES if name in arguments]
+        loaded = bool(switches[0]) if switches else _is_loaded(network, spec, function, arguments)
+    if pretrained and not loaded and "pretrained" in spec.reference.options:
         raise HeadstartError(
             f"{spec.what} gives random weights, whatever pretrained says. Leave it out, or give a "
             "file of weights with @FILE."
         )
-    if loaded and not wanted:
+    if loaded and not pretrained:
         head_removal.draw_anew(network)
-    return Made(network, loaded and wanted)
+    return network, loaded and pretrained
 
 
 def _is_loaded(
@@ -79,13 +69,13 @@ def _is_loaded(
 
 def _run(spec: TorchHubSpec, folder: Path) -> ModuleType:
     name = f"headstart_torchhub_{spec.code.sha256[:16]}"
-    found = importlib.util.spec_from_file_location(name, folder / ENTRIES)
-    if found is None or found.loader is None:
+    source = importlib.util.spec_from_file_location(name, folder / ENTRIES)
+    if source is None or source.loader is None:
         raise HeadstartError(f"{spec.what} has no {ENTRIES} that can be imported. Mend it.")
-    module = importlib.util.module_from_spec(found)
+    module = importlib.util.module_from_spec(source)
     sys.modules[name] = module
     try:
-        found.loader.exec_module(module)
+        source.loader.exec_module(module)
     except (Exception, SystemExit) as error:
         raise _failure(spec, f"The {ENTRIES} of {spec.what} can't be run", error) from error
     return module
@@ -94,41 +84,32 @@ def _run(spec: TorchHubSpec, folder: Path) -> ModuleType:
 def _function(spec: TorchHubSpec, module: ModuleType) -> Any:
     function = getattr(module, spec.place.entry, None)
     if not callable(function) or spec.place.entry.startswith("_"):
-        known = [n for n, value in vars(module).items() if inspect.isfunction(value)]
-        names = [name for name in known if not name.startswith("_")]
+        functions = [n for n, value in vars(module).items() if inspect.isfunction(value)]
+        names = [name for name in functions if not name.startswith("_")]
         raise UnknownNameError("entry point", spec.place.entry, names)
     return function
 
 
-def _arguments(spec: TorchHubSpec, function: Any, wanted: bool) -> dict[str, Any]:
+def _arguments(spec: TorchHubSpec, function: Any, pretrained: bool) -> dict[str, Any]:
     """What to call the entry point with. Raises HeadstartError for options that it doesn't have."""
-    known = inspect.signature(function).parameters
-    anything = any(parameter.kind is _OPEN for parameter in known.values())
-    unknown = [name for name in spec.keywords if name not in known and not anything]
+    parameters = inspect.signature(function).parameters
+    anything = any(parameter.kind is _OPEN for parameter in parameters.values())
+    unknown = [name for name in spec.keywords if name not in parameters and not anything]
     if unknown:
         raise HeadstartError(
             f"{spec.what} has no option {unknown[0]!r}. Its options: "
-            f"{', '.join(known) or 'none'}, and those of the hub torchhub."
+            f"{', '.join(parameters) or 'none'}, and those of the hub torchhub."
         )
-    values = {
-        name: text if _is_text(known.get(name)) else _value(text)
-        for name, text in spec.keywords.items()
-    }
-    said = "pretrained" in spec.reference.options
-    if "pretrained" in known or (anything and said and wanted):
-        values["pretrained"] = wanted
-    elif "weights" in known and not wanted:
+    values: dict[str, Any] = {}
+    for name, text in spec.keywords.items():
+        is_text = name in parameters and isinstance(parameters[name].default, str)
+        values[name] = text if is_text else None if text.lower() == "none" else literal(text)
+    explicit = "pretrained" in spec.reference.options
+    if "pretrained" in parameters or (anything and explicit and pretrained):
+        values["pretrained"] = pretrained
+    elif "weights" in parameters and not pretrained:
         values["weights"] = None
     return values
-
-
-def _is_text(parameter: inspect.Parameter | None) -> bool:
-    return parameter is not None and isinstance(parameter.default, str)
-
-
-def _value(text: str) -> Any:
-    """The word, number or text that an option's text stands for."""
-    return None if text.lower() == "none" else literal(text)
 
 
 def _call(spec: TorchHubSpec, function: Any, arguments: Mapping[str, Any]) -> nn.Module:
@@ -150,7 +131,7 @@ def _failure(spec: TorchHubSpec, what: str, error: BaseException) -> HeadstartEr
     own = any(Path(name).parts[0] in (missing, f"{missing}.py") for name in spec.code.files)
     advice = "Check its options, or give another ref"
     advice = f"Install {missing}" if missing and not own else advice
-    return HeadstartError(f"{what} ({head_removal.first_line(error)}).{offline} {advice}.")
+    return HeadstartError(f"{what} ({named_reason(error)}).{offline} {advice}.")
 
 
 def _demand_dependencies(spec: TorchHubSpec, folder: Path) -> None:
@@ -168,10 +149,10 @@ def _demand_dependencies(spec: TorchHubSpec, folder: Path) -> None:
         return  # running it says why
     own = [name for name in missing if (folder / name).exists()]
     if len(own) < len(missing):
-        wanted = " ".join(name for name in missing if name not in own)
+        packages = " ".join(name for name in missing if name not in own)
         raise HeadstartError(
-            f"{spec.what} needs packages that are not installed. Run pip install {wanted}, or what "
-            "its authors say."
+            f"{spec.what} needs packages that are not installed. Run pip install {packages}, or "
+            "what its authors say."
         )
 
 

@@ -5,19 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import final
 
-import torch
-from torch import nn
-
 from headstart.contracts import Backbone, Card, Hub
 from headstart.contracts.references import Reference
-from headstart.errors import HeadstartError
 from headstart.hubs.torchvision import listing
-from headstart.hubs.torchvision.building import Chosen, behead, create, fill
-from headstart.hubs.torchvision.planning import TorchvisionSpec, settle
+from headstart.hubs.torchvision.building import OTHER_SIZE, behead, create, fill, without_values
+from headstart.hubs.torchvision.planning import settle
 from headstart.loading import head_removal
-from headstart.loading.head_removal import Headless
-from headstart.loading.stages import find_stages
-from headstart.loading.stages.pooling import split_pool
 from headstart.loading.weights.sizes import check_network
 
 
@@ -51,52 +44,22 @@ class Torchvision(Hub):
         can't use, WeightsError for weights that are missing or belong to another network.
         """
         spec = settle(reference)
-        channels = int(spec.preprocess["channels"])
-        held = None if spec.file is None else spec.file.count
-        sides = (channels, spec.size, spec.size)
-        check_network(lambda: _without_values(spec, channels), held, spec.what, sides)
-        network = _made(spec, channels)
-        own, head, notes = behead(network), None, tuple[str, ...]()
+        count = None if spec.file is None else spec.file.count
+        sides = (spec.channels, spec.size, spec.size)
+        check_network(lambda: without_values(spec), count, spec.what, sides)
+        network, head, notes = create(spec), None, tuple[str, ...]()
+        own = behead(network)
         if spec.file is not None:
-            source = Chosen(spec.file, spec.source, spec.options.ema)
-            adapt = channels if "channels" in reference.options else None
-            head, notes = fill(network, own, source, spec.resized, adapt)
+            head, notes = fill(network, own, spec, spec.file)
         example = head_removal.example(spec.preprocess)
-        width = _width(spec, network.eval(), example)
-        stages, pool = split_pool(find_stages(network, example), example)
+        features = head_removal.run(network.eval(), example, spec.what, OTHER_SIZE)
+        if spec.file is not None:
+            head_removal.demand_finite(features, spec.source)
         return head_removal.backbone(
-            Headless(network, stages, width, head, own.name, notes=notes, pool=pool),
+            head_removal.headless(network, example, features, head, own.name, notes),
             reference,
             architecture=spec.rebuilt(spec.changes),
             pretrained=spec.file is not None,
             preprocess=spec.preprocess,
-            terms=(spec.licence, spec.trained_on),
+            terms=spec.terms,
         )
-
-
-def _made(spec: TorchvisionSpec, channels: int) -> nn.Module:
-    filled = spec.file is not None
-    return create(spec.reference.name, spec.size, channels, filled=filled, what=spec.what)
-
-
-def _without_values(spec: TorchvisionSpec, channels: int) -> nn.Module | None:
-    """The network as torch's device meta makes it; None for a RegNet, whose widths are tensors."""
-    try:
-        return _made(spec, channels)
-    except NotImplementedError:
-        return None
-
-
-def _width(spec: TorchvisionSpec, network: nn.Module, example: torch.Tensor) -> int:
-    """How wide the features are. Raises HeadstartError where there are none."""
-    try:
-        with torch.no_grad():
-            features = network(example)
-    except Exception as error:  # sizes that don't fit the architecture fail in as many ways
-        raise HeadstartError(
-            f"{spec.what} can't read pictures of {spec.size} px ({error}). "
-            "Give it another size=, or none."
-        ) from error
-    if spec.file is not None:
-        head_removal.demand_finite(features, spec.source)
-    return int(features.shape[1])

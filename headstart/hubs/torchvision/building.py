@@ -12,27 +12,19 @@ from torch import Tensor, nn
 from torchvision import models
 from torchvision.models.vision_transformer import interpolate_embeddings
 
-from headstart.errors import HeadstartError, WeightsError
+from headstart.errors import HeadstartError, WeightsError, reason
+from headstart.hubs.torchvision.planning import TorchvisionSpec
 from headstart.loading.weights import State, Weights, fit, linear, load_into
 
 _AUXILIARY: Final = ("aux1.", "aux2.", "AuxLogits.")
 _WITH_AUXILIARY: Final = ("googlenet", "inception_v3")
+OTHER_SIZE: Final = "Give it another size=, or none."
 _POSITIONS: Final = "encoder.pos_embedding"
 _OLD_NAMES: Final = (  # of torchvision's own files, that its networks have outgrown
     (re.compile(r"(\.denselayer\d+\.(?:norm|conv))\.([12])\."), r"\1\2."),
     (re.compile(r"\.mlp\.linear_1\."), ".mlp.0."),
     (re.compile(r"\.mlp\.linear_2\."), ".mlp.3."),
 )
-
-
-@final
-@dataclass(frozen=True)
-class Chosen:
-    """A file of weights, what messages call it, and whether its averaged weights are wanted."""
-
-    file: Weights
-    name: str
-    averaged: bool
 
 
 @final
@@ -68,23 +60,32 @@ class SteppedTransformer(nn.Module):
         return features
 
 
-def create(name: str, size: int, channels: int, filled: bool, what: str) -> nn.Module:
+def without_values(spec: TorchvisionSpec) -> nn.Module | None:
+    """The network as torch's device meta makes it; None for a RegNet, whose widths are tensors."""
+    try:
+        return create(spec)
+    except NotImplementedError:
+        return None
+
+
+def create(spec: TorchvisionSpec) -> nn.Module:
     """The network for pictures of this size with random weights, auxiliary classifiers left out.
 
-    Those that are `filled` from elsewhere skip what they can of drawing weights. Raises
+    Those that are filled from elsewhere skip what they can of drawing weights. Raises
     HeadstartError where the network can't have the size.
     """
+    name = spec.reference.name
+    settings = _settings(name, spec.size, filled=spec.file is not None)
     try:
-        network: nn.Module = models.get_model(name, weights=None, **_settings(name, size, filled))
+        network: nn.Module = models.get_model(name, weights=None, **settings)
     except (AssertionError, ValueError) as error:
-        reason = str(error).partition("\n")[0].rstrip(".!")
         raise HeadstartError(
-            f"{what} can't be built for pictures of {size} px ({reason}). "
-            "Give it another size=, or none."
+            f"{spec.what} can't be built for pictures of {spec.size} px "
+            f"({reason(error).rstrip('!')}). {OTHER_SIZE}"
         ) from error
     place, first = first_layer(network)
-    if channels != first.in_channels:
-        network.set_submodule(place, _reading(first, channels))
+    if spec.channels != first.in_channels:
+        network.set_submodule(place, _reading(first, spec.channels))
         if name in _WITH_AUXILIARY:
             network.transform_input = False  # type: ignore[assignment]  # which is for three; the recipe scales instead
     is_transformer = isinstance(network, models.VisionTransformer)
@@ -123,32 +124,32 @@ def behead(network: nn.Module) -> Head:
 
 
 def fill(
-    network: nn.Module, own: Head, source: Chosen, resized: bool, channels: int | None
+    network: nn.Module, own: Head, spec: TorchvisionSpec, file: Weights
 ) -> tuple[nn.Linear | None, tuple[str, ...]]:
     """Load the file into a network without head, and answer the file's head where it is linear.
 
-    Also answers what is worth saying. Where `resized`, a transformer's positions are stretched to
-    its size; where `channels` are given, the first layer is adapted to them. Raises WeightsError
-    for another network's file.
+    Also answers what is worth saying. Where the user gave a size, a transformer's positions are
+    stretched to it; where channels, the first layer is adapted to them. Raises WeightsError for
+    another network's file.
     """
-    file = replace(source.file, state=_renamed(source.file.state))
-    wanted = network.state_dict()
-    fitted = fit(file, wanted, own.name, own.features, source.averaged, source.name)
+    file = replace(file, state=_renamed(file.state))
+    body_tensors, source, options = network.state_dict(), spec.source, spec.reference.options
+    fitted = fit(file, body_tensors, own.name, own.features, spec.options.ema, source)
     body = fitted.body
     if isinstance(network, models.GoogLeNet | models.Inception3):
         body = {n: t for n, t in body.items() if not n.startswith(_AUXILIARY)}
-    if isinstance(network, SteppedTransformer) and resized and _POSITIONS in body:
-        body = _stretched(network, body, source.name)
+    if isinstance(network, SteppedTransformer) and "size" in options and _POSITIONS in body:
+        body = _stretched(network, body, source)
     first = f"{first_layer(network)[0]}.weight"
-    if channels is not None and first in body and body[first].dim() == 4:
-        body[first] = adapted(body[first], channels)
+    if "channels" in options and first in body and body[first].dim() == 4:
+        body[first] = adapted(body[first], spec.channels)
     children = OrderedDict(network.named_children())
     # MNASNet as a whole asks for the version of its class, which a file of tensors doesn't hold
     holder = nn.Sequential(children) if isinstance(network, models.MNASNet) else network
-    load_into(holder, body, source.name)
+    load_into(holder, body, source)
     if fitted.head and fitted.head["weight"].dim() == 4:  # SqueezeNet's, before its pooling
         return None, fitted.notes
-    return linear(fitted.head, own.features, source.name), fitted.notes
+    return linear(fitted.head, own.features, source), fitted.notes
 
 
 def first_layer(network: nn.Module) -> tuple[str, nn.Conv2d]:

@@ -73,8 +73,8 @@ def accuracy(entry: Any) -> float:
 
 def year(name: str, tag: str) -> int | None:
     """When the network or the way its weights were trained was published, whichever is later."""
-    found = (year for word, year in _YEARS.items() if name.startswith(word) or tag.startswith(word))
-    return max(found, default=None)
+    years = (year for word, year in _YEARS.items() if name.startswith(word) or tag.startswith(word))
+    return max(years, default=None)
 
 
 def licence(entry: Any) -> str:

@@ -12,11 +12,11 @@ from typing import Any, Final, final
 from headstart.contracts.references import Reference
 from headstart.errors import HeadstartError, UnknownNameError, WeightsError
 from headstart.hubs.torchvision import listing
-from headstart.loading import downloads
+from headstart.loading import downloads, refusals
+from headstart.loading.preprocess import INTERPOLATIONS, difference, with_options
 from headstart.loading.spec import HubOptions, LoadSpec, resolve
 from headstart.loading.weights import Weights, names_file, read
 
-_FILTERS: Final = ("nearest", "box", "bilinear", "bicubic", "lanczos")
 _HASH: Final = re.compile(r"-([0-9a-f]{8,})\.\w+$")  # the start of the file's sha256, in its name
 _CHANGEABLE: Final = ("size", "channels", "crop", "interpolation")
 _SCALING: Final = ("googlenet", "inception_v3")  # by themselves, where there are three channels
@@ -37,32 +37,24 @@ class TorchvisionOptions(HubOptions):
 
 @final
 @dataclass(frozen=True)
-class _Found:
-    """Weights, what messages call them, and what is known of them."""
-
-    file: Weights | None = None
-    source: str = ""
-    licence: str | None = None
-    trained_on: str | None = None
-
-
-@final
-@dataclass(frozen=True)
 class TorchvisionSpec(LoadSpec[TorchvisionOptions]):
     """What to build, from which weights, fed with what."""
 
     preprocess: Mapping[str, Any]
     changes: Mapping[str, str]  # the options that turn the default preprocessing into this one
-    resized: bool  # whether the user asked for this size
     file: Weights | None
     source: str  # how messages call the weights
-    licence: str | None
-    trained_on: str | None
+    terms: tuple[str | None, str | None]  # their licence, and what they were trained on
 
     @property
     def size(self) -> int:
         """The side of a picture in pixels."""
         return int(self.preprocess["height"])
+
+    @property
+    def channels(self) -> int:
+        """How many channels a picture has."""
+        return int(self.preprocess["channels"])
 
 
 def settle(reference: Reference) -> TorchvisionSpec:
@@ -74,53 +66,61 @@ def settle(reference: Reference) -> TorchvisionSpec:
     name = reference.name
     if name not in listing.names():
         raise UnknownNameError("torchvision network", name, listing.names())
-    known = listing.entries(name)
-    default = next(iter(known.values()))
-    entry = _entry(reference, known)
-    base = recipe(entry or default)
-    options = resolve(TorchvisionOptions, reference, _options(base))
+    entries = listing.entries(name)
+    default = next(iter(entries.values()))
+    entry = _entry(reference, entries)
+    options = resolve(TorchvisionOptions, reference)
     _check(options, reference)
-    weights = _weights(reference, entry) if options.pretrained or entry is None else _Found()
-    resized = "size" in reference.options
-    side = (None if resized else _side(weights.file)) or options.size
-    changed = {"crop": options.crop, "interpolation": options.interpolation}
-    sides = {"channels": options.channels, "height": side, "width": side}
-    preprocess = {**base, **sides, **changed, **_scale(base, options.channels, name)}
-    plain = _options(recipe(default))
-    changes = {key: text for key, text in _options(preprocess).items() if text != plain[key]}
-    return TorchvisionSpec(reference, options, preprocess, changes, resized, **vars(weights))
+    file: Weights | None = None
+    source, terms = "", Weights({}).terms
+    if options.pretrained or entry is None:
+        file, source, terms = _weights(reference, entry)
+    own = recipe(entry or default)
+    preprocess = _with_options(own, reference)
+    side = None if "size" in reference.options else _side(file)
+    preprocess |= {"height": side, "width": side} if side else {}
+    changes = difference(preprocess, recipe(default))
+    changes = {option: value for option, value in changes.items() if option in _CHANGEABLE}
+    return TorchvisionSpec(reference, options, preprocess, changes, file, source, terms)
 
 
-def _entry(reference: Reference, known: Mapping[str, Any]) -> Any:
+def _with_options(own: dict[str, Any], reference: Reference) -> dict[str, Any]:
+    changes = {n: value for n, value in reference.options.items() if n in _CHANGEABLE}
+    preprocess = with_options(own, changes, f"torchvision:{reference.name}")
+    channels = preprocess["channels"]
+    if reference.name in _SCALING and channels != own["channels"]:
+        preprocess |= {"mean": [0.5] * channels, "std": [0.5] * channels}
+    return preprocess
+
+
+def _entry(reference: Reference, entries: Mapping[str, Any]) -> Any:
     """The set of weights that the reference names, or None where it names a file."""
     tag = reference.weights
     if tag is None or tag == "DEFAULT":
-        return next(iter(known.values()))
+        return next(iter(entries.values()))
     if names_file(tag):
         return None
-    if tag not in known:
+    if tag not in entries:
         raise WeightsError(
             f"torchvision:{reference.name} has no weights {tag!r}. "
-            f"It has {', '.join(known)}; or give a file."
+            f"It has {', '.join(entries)}; or give a file."
         )
-    return known[tag]
+    return entries[tag]
 
 
-def _weights(reference: Reference, entry: Any) -> _Found:
-    """The weights of an entry, or of the reference's file where it is None."""
+def _weights(
+    reference: Reference, entry: Any
+) -> tuple[Weights, str, tuple[str | None, str | None]]:
+    """The weights of an entry, or of the reference's file where it is None, and their terms."""
     if entry is not None:
         path = _fetched(entry.url, f"torchvision:{reference.name}")
-        return _Found(read(path), str(path), listing.licence(entry), listing.trained_on(entry))
+        return read(path), str(path), (listing.licence(entry), listing.trained_on(entry))
     file = read(str(reference.weights), reference.option("ema", True))
     header = file.metadata
     stated = header.get("torchvision", reference.name)
     if stated != reference.name:
-        raise WeightsError(
-            f"{reference.weights} holds the weights of torchvision:{stated}, not of "
-            f"torchvision:{reference.name}. Write torchvision:{stated}@{reference.weights}."
-        )
-    licence = header.get("licence") or header.get("license")
-    return _Found(file, str(reference.weights), licence, header.get("trained_on"))
+        raise refusals.other_network(reference.weights, stated, reference)
+    return file, str(reference.weights), file.terms
 
 
 def _fetched(url: str, what: str) -> Path:
@@ -129,59 +129,39 @@ def _fetched(url: str, what: str) -> Path:
     Raises WeightsError where it is neither here nor to be had.
     """
     path = listing.stored(url)
-    named = _HASH.search(path.name)
+    match = _HASH.search(path.name)
     return downloads.fetch(
         url,
         path,
-        sha256=named[1] if named else "",
+        sha256=match[1] if match else "",
         what=f"The file of weights of {what}",
-        advice=f"Give a local file with {what}@FILE, or take random weights with "
-        f"{what}?pretrained=false.",
+        advice=refusals.without_download(what),
     )
 
 
 def recipe(entry: Any) -> dict[str, Any]:
     """The preprocessing that goes with a set of weights."""
-    asked = entry.transforms()
-    (side,), (resized,) = asked.crop_size, asked.resize_size
+    transforms = entry.transforms()
+    (side,), (resized,) = transforms.crop_size, transforms.resize_size
     return {
-        "channels": len(asked.mean),
+        "channels": len(transforms.mean),
         "height": side,
         "width": side,
         "crop": side / resized,
         "crop_mode": "center",
-        "interpolation": asked.interpolation.value,
-        "mean": list(asked.mean),
-        "std": list(asked.std),
+        "interpolation": transforms.interpolation.value,
+        "mean": list(transforms.mean),
+        "std": list(transforms.std),
     }
-
-
-def _scale(base: Mapping[str, Any], channels: int, name: str) -> dict[str, list[float]]:
-    """Mean and deviation for so many channels: the mean of three for grey, else again and again."""
-    if channels == base["channels"]:
-        return {}
-    if name in _SCALING:
-        return {"mean": [0.5] * channels, "std": [0.5] * channels}
-    if channels == 1:
-        return {key: [math.fsum(base[key]) / len(base[key])] for key in ("mean", "std")}
-    return {
-        key: [base[key][channel % len(base[key])] for channel in range(channels)]
-        for key in ("mean", "std")
-    }
-
-
-def _options(recipe: Mapping[str, Any]) -> dict[str, str]:
-    values = {**recipe, "size": recipe["height"]}
-    return {name: str(values[name]) for name in _CHANGEABLE}
 
 
 def _check(options: TorchvisionOptions, reference: Reference) -> None:
     sides_fit = min(options.size, options.channels) >= 1
-    if not sides_fit or not 0 < options.crop <= 1 or options.interpolation not in _FILTERS:
+    if not sides_fit or not 0 < options.crop <= 1 or options.interpolation not in INTERPOLATIONS:
         raise HeadstartError(
             f"{reference} has a size below 1, channels below 1, a crop that is not between 0 and "
             "1, or an unknown interpolation. Give for example size=224&crop=0.875, and for the "
-            f"interpolation one of {', '.join(_FILTERS)}."
+            f"interpolation one of {', '.join(INTERPOLATIONS)}."
         )
 
 

@@ -11,30 +11,29 @@ from pathlib import Path
 from typing import ClassVar, Final, final
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from headstart.contracts import Backbone, Card, Hub, Origin
 from headstart.contracts.references import Reference
 from headstart.errors import HeadstartError, UnknownNameError, WeightsError
+from headstart.hubs.word_vectors.layouts import recognised
 from headstart.hubs.word_vectors.network import (
+    PAD,
     POOLINGS,
+    SPECIAL,
+    UNKNOWN,
     VECTORS,
     Embeddings,
     Pooling,
-    random_vectors,
-)
-from headstart.hubs.word_vectors.opening import recognised
-from headstart.hubs.word_vectors.reading import read
-from headstart.hubs.word_vectors.tokens import (
-    PAD,
-    SPECIAL,
-    UNKNOWN,
     is_lower,
-    known,
+    random_vectors,
     tokenizer,
+    vocabulary_of,
 )
+from headstart.hubs.word_vectors.reading import read
+from headstart.loading import refusals
 from headstart.loading.spec import HubOptions, resolve
-from headstart.loading.weights import State, apart, digest, linear, load_into
+from headstart.loading.weights import State, digest, load_with_head
 from headstart.loading.weights import read as read_weights
 
 _TOKENIZER: Final = "tokenizer.json"
@@ -74,15 +73,15 @@ class WordVectors(Hub, ABC):
 
     def cards(self, pattern: str) -> Iterable[Card]:
         """The files in the current folder that are called as such, and match the shell pattern."""
-        found = {path for usual in self.files for path in Path().glob(usual) if path.is_file()}
-        for path in sorted(found):
+        files = {path for usual in self.files for path in Path().glob(usual) if path.is_file()}
+        for path in sorted(files):
             if not fnmatchcase(path.name, pattern):
                 continue
             try:
-                shown = recognised(path)
+                form = recognised(path)
             except WeightsError:
                 continue  # something else by that name; loading it says what
-            count = None if shown.words is None else shown.words * shown.dimension
+            count = None if form.words is None else form.words * form.dimension
             yield Card(f"{self.name}:{path.name}", "text", count, "text", None, None, True)
 
     def cards_depend_on(self) -> Sequence[str]:
@@ -100,8 +99,10 @@ class WordVectors(Hub, ABC):
         state = None if reference.weights is None else read_weights(reference.weights).state
         source = _saved if Path(reference.name).is_dir() else _read
         words = source(reference, options, state)
-        embeddings = Embeddings(_vectors(words, options, state), options.pooling)
-        head = None if state is None else _fill(embeddings, state, str(reference.weights))
+        embeddings, head = Embeddings(_vectors(words, state), options.pooling), None
+        if state is not None:
+            head = load_with_head(embeddings, state, _HEAD, str(reference.weights))
+        rebuilt = replace(options, dimension=words.dimension, pretrained=False)
         return Backbone(
             stages={"embeddings": embeddings, "pooling": Pooling()},
             feature_dim=words.dimension,
@@ -120,7 +121,7 @@ class WordVectors(Hub, ABC):
                 weights_hash=digest(embeddings.state_dict()),
                 pretrained=options.pretrained or state is not None,
             ),
-            architecture=_architecture(reference, options, words.dimension),
+            architecture=Reference(reference.hub, reference.name, options=rebuilt.changed()),
             head=head,
             files={_TOKENIZER: words.tokenizer},
             notes=words.notes,
@@ -179,19 +180,19 @@ def _check(options: WordOptions, reference: Reference) -> None:
 def _read(reference: Reference, options: WordOptions, state: State | None) -> _Words:
     """The words of the user's file, with their vectors where those are wanted."""
     path = Path(reference.name)
-    found = read(path, options.words, SPECIAL, options.pretrained and state is None)
-    if options.dimension not in (0, found.dimension):
+    file = read(path, options.words, SPECIAL, options.pretrained and state is None)
+    if options.dimension not in (0, file.dimension):
         raise WeightsError(
-            f"{path} has {found.dimension} numbers for each word, not {options.dimension}. "
+            f"{path} has {file.dimension} numbers for each word, not {options.dimension}. "
             "Leave the option dimension out."
         )
     lower = _LOWER[options.lower]
-    content = tokenizer(found.words, is_lower(found.words) if lower is None else lower)
-    vectors = None if found.matrix is None else torch.from_numpy(found.matrix)
-    out = found.unreadable
+    content = tokenizer(file.words, is_lower(file.words) if lower is None else lower)
+    vectors = None if file.matrix is None else torch.from_numpy(file.matrix)
+    out = file.unreadable
     noun = "word" if out == 1 else "words"
     notes = [f"{path}: {out:,} {noun} left out, not UTF-8."] if out else []
-    return _Words(content, len(found.words), found.dimension, vectors, notes)
+    return _Words(content, len(file.words), file.dimension, vectors, notes)
 
 
 def _saved(reference: Reference, options: WordOptions, state: State | None) -> _Words:
@@ -200,41 +201,25 @@ def _saved(reference: Reference, options: WordOptions, state: State | None) -> _
     if not path.is_file():
         raise WeightsError(f"{path} is not a file. Give a file of word vectors, or a saved folder.")
     if state is None and options.pretrained:
-        raise WeightsError(
-            f"{reference.name} is a folder. Give a file of word vectors; a model that Headstart "
-            f"saved is checkpoint:{reference.name}."
-        )
+        raise refusals.folder(reference.name, "Give a file of word vectors", WeightsError)
     content = path.read_bytes()
-    found = known(content, str(path))
-    if found.words > options.words or _LOWER[options.lower] not in (None, found.lower):
+    count, lower = vocabulary_of(content, str(path))
+    if count > options.words or _LOWER[options.lower] not in (None, lower):
         raise WeightsError(
-            f"{path} holds {found.words:,} words and {'' if found.lower else 'no '}lower-casing, "
-            "which can't be changed now. Leave the options words and lower out."
+            f"{path} holds {count:,} words and {'' if lower else 'no '}lower-casing, which can't "
+            "be changed now. Leave the options words and lower out."
         )
-    held = None if state is None else state.get(VECTORS)
-    dimension = options.dimension or (0 if held is None else held.shape[-1])
+    vectors = None if state is None else state.get(VECTORS)
+    dimension = options.dimension or (0 if vectors is None else vectors.shape[-1])
     if not dimension:
         raise WeightsError(f"{path} doesn't say how long vectors are. Add ?dimension=300.")
-    return _Words(content, found.words, dimension)
+    return _Words(content, count, dimension)
 
 
-def _vectors(words: _Words, options: WordOptions, state: State | None) -> Tensor:
+def _vectors(words: _Words, state: State | None) -> Tensor:
     """What the network begins with: read, random, or anything where weights follow."""
     if words.vectors is not None:
         return words.vectors
     if state is None:
         return random_vectors(words.count, words.dimension)
     return torch.zeros(len(SPECIAL) + words.count, words.dimension)
-
-
-def _fill(embeddings: Embeddings, state: State, what: str) -> nn.Module | None:
-    """Load the weights into the network, and answer the head that they hold, if any."""
-    body, head = apart(state, _HEAD)
-    load_into(embeddings, body, what)
-    return linear(head, None, what)
-
-
-def _architecture(reference: Reference, options: WordOptions, dimension: int) -> Reference:
-    """What rebuilds the network: the settings that aren't the usual ones, and its size."""
-    rebuilt = replace(options, dimension=dimension, pretrained=False)
-    return Reference(reference.hub, reference.name, options=rebuilt.changed())

@@ -1,9 +1,18 @@
-"""The two layouts of word vectors: lines of text, and word2vec's binary one."""
+"""Files of word vectors as streams of bytes: packed or not, in one of two layouts, or refused.
+
+The layouts are lines of text, and word2vec's binary one.
+"""
 
 from __future__ import annotations
 
+import codecs
+import gzip
+import io
+import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Final, final
@@ -12,14 +21,100 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from headstart.errors import WeightsError
-from headstart.hubs.word_vectors.opening import Format
+from headstart.errors import WeightsError, reason
 
 _CHUNK: Final = 1 << 20  # bytes read at a time, and the longest line or word
 _CONTROL: Final = frozenset(range(32))  # bytes of numbers, never of words
 _AGAIN: Final = "Copy or download it again."
+_GZIP: Final = b"\x1f\x8b"
+_BUFFER: Final = 1 << 20
+_SNIFFED: Final = 1 << 16  # bytes that show the format
+_WIDEST: Final = 1 << 16  # numbers a word
+_TEXT: Final = frozenset(b"0123456789+-.eEnNaAiIfF")  # what numbers are written in
+_NO_TEXT: Final = _CONTROL - frozenset(b"\t\n\v\f\r")
+_OTHERS: Final[Mapping[bytes, str]] = {
+    b"PK\x03\x04": "is a zip archive. Unpack it, and give one file of word vectors.",
+    b"\xba\x16\x4f\x2f": "is a model in fastText's own format. Give the .vec file beside it.",
+    b"\x93NUMPY": "holds numbers without their words. Give one file with both.",
+    **{
+        b"\x80" + bytes([version]): (
+            "is in gensim's own format, a pickle, which could run code. In gensim, save it in "
+            "word2vec's format with save_word2vec_format(), and give that file."
+        )
+        for version in range(2, 6)
+    },
+}
 
 Entry = tuple[int, bytes, bytes]  # the number of the line or word, the word, its numbers
+
+
+@final
+@dataclass(frozen=True)
+class Format:
+    """What a file's beginning shows: its numbers a word, and how many words its header states."""
+
+    dimension: int
+    words: int | None  # None without a header
+    binary: bool
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """The bytes of a file, unpacked.
+
+    Raises WeightsError, also while they are read, where the file is missing or damaged.
+    """
+    try:
+        with path.open("rb") as file:
+            packed = file.read(len(_GZIP)) == _GZIP
+            file.seek(0)
+            raw = gzip.GzipFile(fileobj=file) if packed else file
+            yield io.BufferedReader(raw, _BUFFER)
+    except FileNotFoundError:
+        raise WeightsError(f"{path} is not a file. Give a file of word vectors.") from None
+    except (OSError, EOFError, zlib.error) as error:
+        raise WeightsError(f"{path} can't be read ({reason(error)}). {_AGAIN}") from error
+
+
+def recognised(path: Path) -> Format:
+    """The format of a file of word vectors: with or without a header, text or binary.
+
+    Raises WeightsError where it is of none.
+    """
+    with opened(path) as stream:
+        start = stream.read(_SNIFFED)
+    for magic, message in _OTHERS.items():
+        if start.startswith(magic):
+            raise WeightsError(f"{path} {message}")
+    first, _, rest = start.partition(b"\n")
+    fields = first.split()
+    if not fields:
+        raise WeightsError(f"{path} begins with nothing. Give a file of word vectors.")
+    if len(fields) == 2 and all(field.isdigit() for field in fields):
+        words, dimension = int(fields[0]), int(fields[1])
+        form = Format(dimension, words, _is_binary(rest, dimension))
+    else:
+        form = Format(len(fields) - 1, None, binary=False)
+    if not 0 < form.dimension <= _WIDEST or form.words == 0:
+        raise WeightsError(
+            f"{path}, line 1, is neither two numbers (how many words, how many numbers each) nor "
+            "a word and its numbers. Give a file of word vectors."
+        )
+    return form
+
+
+def _is_binary(rest: bytes, dimension: int) -> bool:
+    """Whether what follows a header is no line of numbers, nor a text at all."""
+    fields = rest.partition(b"\n")[0].split()[1:]
+    if len(fields) >= dimension and _TEXT.issuperset(b"".join(fields[-dimension:])):
+        return False
+    _, _, values = rest.partition(b" ")
+    values = values[: 4 * dimension]
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(values)
+    except UnicodeDecodeError:
+        return True
+    return not _NO_TEXT.isdisjoint(values)
 
 
 class Layout(ABC):
@@ -28,10 +123,10 @@ class Layout(ABC):
     unit: str  # what is counted to name a place
     cuts = False  # whether words may end in the middle of a letter
 
-    def __init__(self, path: Path, found: Format) -> None:
+    def __init__(self, path: Path, form: Format) -> None:
         self.path = path
-        self.dimension = found.dimension
-        self.words = found.words
+        self.dimension = form.dimension
+        self.words = form.words
 
     @abstractmethod
     def entries(self, stream: BinaryIO) -> Iterator[Entry]:
@@ -48,9 +143,9 @@ class Layout(ABC):
     def counted(self, words: int, more: bool) -> None:
         """Compare the words that a file holds with those that its first line states."""
         if self.words is not None and (more or words != self.words):
-            held = f"{'more than ' if more else ''}{_number(words, 'word')}"
+            count = f"{'more than ' if more else ''}{_number(words, 'word')}"
             raise WeightsError(
-                f"{self.path} holds {held}, not the {self.words:,} that its first line "
+                f"{self.path} holds {count}, not the {self.words:,} that its first line "
                 f"states. {_AGAIN}"
             )
 

@@ -11,8 +11,14 @@ from typing import Final, final
 import numpy as np
 
 from headstart.errors import WeightsError
-from headstart.hubs.word_vectors.layouts import BinaryLayout, Entry, Layout, TextLayout
-from headstart.hubs.word_vectors.opening import opened, recognised
+from headstart.hubs.word_vectors.layouts import (
+    BinaryLayout,
+    Entry,
+    Layout,
+    TextLayout,
+    opened,
+    recognised,
+)
 
 _BLOCK: Final = 1024  # words read at a time
 _GROWTH: Final = 1.25
@@ -40,10 +46,10 @@ def read(path: Path, most: int, special: Collection[str], numbers: bool = True) 
     the middle of a letter. Raises WeightsError naming the line (in a binary file the word) that is
     wrong.
     """
-    found = recognised(path)
-    layout = (BinaryLayout if found.binary else TextLayout)(path, found)
-    stated = min(most, _BLOCK if found.words is None else found.words)
-    matrix = _room(path, len(special) + stated, found.dimension) if numbers else None
+    form = recognised(path)
+    layout = (BinaryLayout if form.binary else TextLayout)(path, form)
+    stated = min(most, _BLOCK if form.words is None else form.words)
+    matrix = _room(path, len(special) + stated, form.dimension) if numbers else None
     table = _Table(layout, matrix, special)
     with opened(path) as stream:
         entries = layout.entries(stream)
@@ -52,7 +58,7 @@ def read(path: Path, most: int, special: Collection[str], numbers: bool = True) 
     table.finish()
     if table.unreadable and not table.count():
         raise WeightsError(f"{path} has no word that is UTF-8. Save the file as UTF-8.")
-    return Vectors(table.found(), found.dimension, matrix, table.unreadable)
+    return Vectors(table.words(), form.dimension, matrix, table.unreadable)
 
 
 @final
@@ -67,16 +73,16 @@ class _Table:
         self.unreadable = 0
 
     def count(self) -> int:
-        """How many words were found."""
+        """How many words there are so far."""
         return len(self._words) - self._special
 
-    def found(self) -> list[str]:
+    def words(self) -> list[str]:
         """The words, without the special ones."""
         return list(islice(self._words, self._special, None))
 
     def add(self, block: Sequence[Entry]) -> None:
         """Take in what is new in a block."""
-        kept = [place for place, entry in enumerate(block) if self._is_new(entry)]
+        new = [place for place, entry in enumerate(block) if self._is_new(entry)]
         if self._matrix is None:
             return
         values = self._layout.numbers(block)
@@ -90,7 +96,7 @@ class _Table:
         end = len(self._words)
         if end > len(self._matrix):
             self._resize(max(end, int(len(self._matrix) * _GROWTH)))
-        self._matrix[end - len(kept) : end] = values[kept]
+        self._matrix[end - len(new) : end] = values[new]
 
     def finish(self) -> None:
         """Give back the memory that wasn't needed."""
@@ -110,9 +116,9 @@ class _Table:
                 ) from None
             self.unreadable += 1
             return False
-        known = word in self._words
+        count = len(self._words)
         self._words[word] = None
-        return not known
+        return len(self._words) > count
 
     def _resize(self, rows: int) -> None:
         if self._matrix is not None:

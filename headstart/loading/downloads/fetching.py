@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 from filelock import FileLock
 from huggingface_hub import constants
 
-from headstart.errors import WeightsError
+from headstart.errors import WeightsError, named_reason, reason
 from headstart.runtime.places import cache_folder
 from headstart.runtime.progress import Progress, Silent, Terminal
 
@@ -96,10 +96,17 @@ def fetch(
                 shown = progress or (Terminal() if sys.stderr.isatty() else Silent())
                 _download(url, path, sha256.lower(), shown)
     except (_Fault, OSError, HTTPException, ValueError) as error:
+        fault = reason(error) if isinstance(error, _Fault) else named_reason(error)
         raise WeightsError(
-            f"{what or path.name} could not be fetched from {url} ({_reason(error)}). {advice}"
+            f"{what or path.name} could not be fetched from {url} ({fault}). {advice}"
         ) from error
     return path
+
+
+def file_sha256(path: Path) -> str:
+    """The hash of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def cut_off(address: str) -> bool:
@@ -129,11 +136,6 @@ def alone(path: Path) -> Iterator[None]:
         yield
 
 
-def _reason(error: Exception) -> str:
-    text = str(error).strip().partition("\n")[0].rstrip(".")[:200]
-    return text if isinstance(error, _Fault) else f"{type(error).__name__}: {text}"
-
-
 def _download(url: str, path: Path, sha256: str, progress: Progress) -> None:
     part = path.with_name(f"{path.name}.part")
     for _ in range(_ATTEMPTS):
@@ -143,25 +145,25 @@ def _download(url: str, path: Path, sha256: str, progress: Progress) -> None:
     else:
         raise _Fault(f"the connection broke {_ATTEMPTS} times, the last time after {_size(part)} B")
     with part.open("rb+") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
         os.fsync(file.fileno())
-    if not found.startswith(sha256):
+    own = file_sha256(part)
+    if not own.startswith(sha256):
         _forget(part)
-        raise _Fault(f"its sha256 is {found}, not {sha256}")
+        raise _Fault(f"its sha256 is {own}, not {sha256}")
     os.replace(part, path)
     _forget(part)
 
 
 def _receive(url: str, part: Path, progress: Progress) -> bool:
     """Write what one connection gives behind what is there; whether that is the whole file."""
-    had = _known(part, url)
-    start = _size(part) if had else 0
-    asked = http.Request(url, headers={"User-Agent": "headstart"})
-    if had and start:
-        asked.add_header("Range", f"bytes={start}-")
-        asked.add_header("If-Range", had.version)
+    mark = _read_mark(part, url)
+    start = _size(part) if mark else 0
+    request = http.Request(url, headers={"User-Agent": "headstart"})
+    if mark and start:
+        request.add_header("Range", f"bytes={start}-")
+        request.add_header("If-Range", mark.version)
     try:
-        answer = _opener().open(asked, timeout=TIMEOUT)
+        answer = _opener().open(request, timeout=TIMEOUT)
     except HTTPError as error:
         error.close()
         if error.code != _BAD_RANGE or not start:
@@ -170,14 +172,14 @@ def _receive(url: str, part: Path, progress: Progress) -> bool:
         return False
     with answer:
         if answer.status == 206:
-            if not _goes_on(answer, had, start):
+            if not _goes_on(answer, mark, start):
                 _forget(part)
                 return False
         else:
             start = 0
-            had = _Mark(url, _version(answer.headers), answer.length)
-            _mark_file(part).write_text(json.dumps(asdict(had)), encoding="utf-8")
-        total = had.total if had else None
+            mark = _Mark(url, _version(answer.headers), answer.length)
+            _mark_file(part).write_text(json.dumps(asdict(mark)), encoding="utf-8")
+        total = mark.total if mark else None
         ended = _write(answer, part, start, total, progress)
     return ended if total is None else _size(part) == total
 
@@ -204,14 +206,14 @@ def _write(answer: Any, part: Path, start: int, total: int | None, progress: Pro
             done += len(block)
 
 
-def _goes_on(answer: Any, had: _Mark | None, start: int) -> bool:
+def _goes_on(answer: Any, mark: _Mark | None, start: int) -> bool:
     """Whether a partial answer is the rest of the same file."""
-    found = _RANGE.fullmatch(answer.headers.get("Content-Range", ""))
+    match = _RANGE.fullmatch(answer.headers.get("Content-Range", ""))
     return (
-        had is not None
-        and found is not None
-        and (int(found[1]), int(found[2])) == (start, had.total)
-        and _version(answer.headers) == had.version
+        mark is not None
+        and match is not None
+        and (int(match[1]), int(match[2])) == (start, mark.total)
+        and _version(answer.headers) == mark.version
     )
 
 
@@ -220,7 +222,7 @@ def _version(headers: Any) -> str:
     return tag if tag and not tag.startswith("W/") else str(headers.get("Last-Modified", ""))
 
 
-def _known(part: Path, url: str) -> _Mark | None:
+def _read_mark(part: Path, url: str) -> _Mark | None:
     """What was said of the file whose part is here, if the rest of it can be asked for."""
     try:
         mark = _Mark(**json.loads(_mark_file(part).read_text(encoding="utf-8")))

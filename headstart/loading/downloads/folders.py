@@ -6,13 +6,13 @@ import hashlib
 import json
 import os
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, final
 
 from headstart.errors import WeightsError
-from headstart.loading.downloads.fetching import ADVICE, alone, fetch
+from headstart.loading.downloads.fetching import ADVICE, alone, fetch, file_sha256
 from headstart.loading.downloads.unpacking import MOST, unpack
 
 _RECORD: Final = ".headstart.json"
@@ -50,21 +50,30 @@ def fetch_folder(
         if not folder.is_dir():
             return _fetched(url, folder, sha256, what, advice, most)
         tree = tree_digest(_hashes(folder))
-        kept = recorded(folder)
-        if kept is None:
-            kept = Kept(url, "", tree)
-            _write(folder, kept)
-    if kept.tree != tree:
+        record = recorded(folder)
+        if record is None:
+            record = Kept(url, "", tree)
+            _write(folder, record)
+    if record.tree != tree:
         raise WeightsError(
             f"{what} has changed since it was fetched. Remove {folder}, so that it is fetched anew."
         )
-    if not kept.sha256.startswith(sha256.lower()):
+    if not record.sha256.startswith(sha256.lower()):
         raise WeightsError(
             f"{what} at hand came out of an archive with "
-            f"{f'sha256 {kept.sha256}' if kept.sha256 else 'an unknown sha256'}, not {sha256}. "
+            f"{f'sha256 {record.sha256}' if record.sha256 else 'an unknown sha256'}, not {sha256}. "
             f"Remove {folder}, so that it is fetched anew."
         )
-    return kept
+    return record
+
+
+def records(folder: Path) -> Iterator[tuple[Path, Kept]]:
+    """The folders in this one that came out of archives, with what is recorded of each."""
+    for path in sorted(folder.glob(f"*{_RECORD}")):
+        unpacked = path.with_name(path.name.removesuffix(_RECORD))
+        record = recorded(unpacked)
+        if record is not None and unpacked.is_dir():
+            yield unpacked, record
 
 
 def recorded(folder: Path) -> Kept | None:
@@ -84,16 +93,15 @@ def _fetched(url: str, folder: Path, sha256: str, what: str, advice: str, most: 
     archive = folder.with_name(f"{folder.name}.archive")
     fetch(url, archive, sha256=sha256, what=what, advice=advice)
     try:
-        with archive.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-        if not found.startswith(sha256.lower()):  # left by a run that was killed
-            raise WeightsError(f"{what} has the sha256 {found}, not {sha256}. {advice}")
+        own = file_sha256(archive)
+        if not own.startswith(sha256.lower()):  # left by a run that was killed
+            raise WeightsError(f"{what} has the sha256 {own}, not {sha256}. {advice}")
         unpack(archive, folder, most)
-        kept = Kept(url, found, tree_digest(_hashes(folder)), _comment(archive))
-        _write(folder, kept)
+        record = Kept(url, own, tree_digest(_hashes(folder)), _comment(archive))
+        _write(folder, record)
     finally:
         archive.unlink(missing_ok=True)
-    return kept
+    return record
 
 
 def _comment(archive: Path) -> str:
@@ -104,20 +112,15 @@ def _comment(archive: Path) -> str:
 
 
 def _hashes(folder: Path) -> dict[str, str]:
-    found = {}
-    for path in folder.rglob("*"):
-        if path.is_file():
-            with path.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-            found[path.relative_to(folder).as_posix()] = digest
-    return found
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): file_sha256(path) for path in files}
 
 
-def _write(folder: Path, kept: Kept) -> None:
-    record = _record(folder)
-    beside = record.with_name(f".{record.name}.{os.getpid()}")
-    beside.write_text(json.dumps(asdict(kept)), encoding="utf-8")
-    os.replace(beside, record)
+def _write(folder: Path, record: Kept) -> None:
+    path = _record(folder)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside.write_text(json.dumps(asdict(record)), encoding="utf-8")
+    os.replace(beside, path)
 
 
 def _record(folder: Path) -> Path:

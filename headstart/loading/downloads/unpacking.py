@@ -12,7 +12,6 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, Any, Final, final
 from uuid import uuid4
 
-from headstart.errors import WeightsError
+from headstart.errors import WeightsError, named_reason
 
 MOST: Final = 8 << 30  # bytes that an archive may grow to, where nothing else is said
 MEMBERS: Final = 100_000
@@ -55,18 +54,6 @@ class _Member:
         return "/".join(PurePosixPath(self.name).parts)
 
 
-class _Archive(ABC):
-    """An archive, opened."""
-
-    @abstractmethod
-    def members(self) -> Iterator[_Member]:
-        """What it holds, in its order, told without unpacking more than headers."""
-
-    @abstractmethod
-    def open(self, key: Any) -> IO[bytes]:
-        """The content of a file in it."""
-
-
 def unpack(archive: Path, folder: Path, most: int = MOST, members: int = 0) -> Path:
     """Unpack a .zip or .tar, compressed or not, into a new folder, unless that is there already.
 
@@ -78,16 +65,15 @@ def unpack(archive: Path, folder: Path, most: int = MOST, members: int = 0) -> P
         return folder
     scratch = folder.with_name(f".{folder.name}.{uuid4().hex[:8]}")
     try:
-        with _opened(archive) as opened:
-            chosen = _checked(opened, archive, most, members or MEMBERS)
+        with _opened(archive) as (inside, open_file):
+            chosen = _checked(inside, archive, most, members or MEMBERS)
             scratch.mkdir(parents=True)
             for path, key in chosen.items():
-                _write(opened, key, scratch / path)
+                _write(open_file(key), scratch / path)
         scratch.rename(folder)
     except _DAMAGE as error:
-        reason = str(error).strip().partition("\n")[0].rstrip(".")[:160]
         raise WeightsError(
-            f"{archive} can't be unpacked ({type(error).__name__}: {reason}). Fetch it again."
+            f"{archive} can't be unpacked ({named_reason(error)}). Fetch it again."
         ) from error
     except OSError as error:
         if not folder.is_dir():
@@ -100,18 +86,20 @@ def unpack(archive: Path, folder: Path, most: int = MOST, members: int = 0) -> P
     return folder
 
 
-def _write(opened: _Archive, key: Any, path: Path) -> None:
+def _write(content: IO[bytes], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with opened.open(key) as content, path.open("wb") as file:
+    with content, path.open("wb") as file:
         shutil.copyfileobj(content, file, _HEADER // 4)
 
 
-def _checked(opened: _Archive, archive: Path, most: int, most_members: int) -> dict[str, Any]:
+def _checked(
+    members: Iterator[_Member], archive: Path, most: int, most_members: int
+) -> dict[str, Any]:
     """The files to write, by path, each with the key of its content."""
     files: dict[str, _Member] = {}
     links: list[_Member] = []
     total = count = 0
-    for member in opened.members():
+    for member in members:
         total, count = total + member.size, count + 1
         if total > most or count > most_members:
             raise _refusal(archive, f"more than {most / 1e9:g} GB or {most_members:,} files", "")
@@ -120,16 +108,16 @@ def _checked(opened: _Archive, archive: Path, most: int, most_members: int) -> d
             files[member.path] = member
         elif member.kind != "folder":
             links.append(member)
-    found = {path: member.key for path, member in files.items()}
+    keys = {path: member.key for path, member in files.items()}
     for member in links:
         target = files.get(_target(member))
         if target is None:
             raise _refusal(archive, repr(member.name), f" a link to {member.link!r} outside it,")
         total += target.size
-        found[member.path] = target.key
+        keys[member.path] = target.key
     if total > most:
         raise _refusal(archive, f"more than {most / 1e9:g} GB", "")
-    return found
+    return keys
 
 
 def _check_name(archive: Path, member: _Member) -> None:
@@ -156,7 +144,8 @@ def _target(member: _Member) -> str:
 
 
 @contextmanager
-def _opened(archive: Path) -> Iterator[_Archive]:
+def _opened(archive: Path) -> Iterator[tuple[Iterator[_Member], Callable[[Any], Any]]]:
+    """What it holds, in its order, told without unpacking more than headers, and what opens it."""
     with archive.open("rb") as file:
         start = file.read(_TAR_AT + len(_TAR))
     packed = next((opener for sign, opener in _PACKED.items() if start.startswith(sign)), None)
@@ -164,63 +153,39 @@ def _opened(archive: Path) -> Iterator[_Archive]:
         with (packed or open)(archive, "rb") as plain:
             bounded: Any = _Bounded(plain)  # all of a file that the reader uses
             with tarfile.open(fileobj=bounded, mode="r:") as tar:
-                yield _Tar(tar)
+                yield _tar_members(tar), tar.extractfile
     else:
         with zipfile.ZipFile(archive) as opened:
-            yield _Zip(opened)
+            yield _zip_members(opened), opened.open
 
 
-@final
-class _Tar(_Archive):
-    def __init__(self, tar: tarfile.TarFile) -> None:
-        self._tar = tar
-
-    def members(self) -> Iterator[_Member]:
-        for found in self._tar:
-            if found.size < 0:  # from which some versions of the reader never come back
-                raise tarfile.ReadError("a file has a negative size")
-            size = found.size if found.isreg() else 0
-            yield _Member(found.name, size, found, self._kind(found), found.linkname)
-
-    def open(self, key: Any) -> IO[bytes]:
-        content = self._tar.extractfile(key)
-        if content is None:
-            raise tarfile.ReadError(f"{key.name} is no file")
-        return content
-
-    def _kind(self, found: tarfile.TarInfo) -> str:
+def _tar_members(tar: tarfile.TarFile) -> Iterator[_Member]:
+    for info in tar:
+        if info.size < 0:  # from which some versions of the reader never come back
+            raise tarfile.ReadError("a file has a negative size")
         kinds = (
-            (found.isreg(), "file"),
-            (found.isdir(), "folder"),
-            (found.issym(), "link"),
-            (found.islnk(), "hard link"),
+            (info.isreg(), "file"),
+            (info.isdir(), "folder"),
+            (info.issym(), "link"),
+            (info.islnk(), "hard link"),
         )
-        return next((name for holds, name in kinds if holds), "other")
+        kind = next((name for holds, name in kinds if holds), "other")
+        yield _Member(info.name, info.size if info.isreg() else 0, info, kind, info.linkname)
 
 
-@final
-class _Zip(_Archive):
-    def __init__(self, opened: zipfile.ZipFile) -> None:
-        self._zip = opened
-
-    def members(self) -> Iterator[_Member]:
-        for found in self._zip.infolist():
-            mode = stat.S_IFMT(found.external_attr >> 16)
-            name = found.orig_filename  # the other one is cut and changed to look harmless
-            if found.is_dir():
-                yield _Member(name, 0, found, "folder")
-            elif mode == stat.S_IFLNK:
-                yield _Member(name, 0, found, "link", self._link(found))
-            else:
-                kind = "file" if mode in (0, stat.S_IFREG) else "other"
-                yield _Member(name, found.file_size, found, kind)
-
-    def open(self, key: Any) -> IO[bytes]:
-        return self._zip.open(key)
-
-    def _link(self, found: zipfile.ZipInfo) -> str:
-        with self._zip.open(found) as content:
-            return content.read(4096).decode("utf-8", "replace")
+def _zip_members(archive: zipfile.ZipFile) -> Iterator[_Member]:
+    for info in archive.infolist():
+        mode = stat.S_IFMT(info.external_attr >> 16)
+        name = info.orig_filename  # the other one is cut and changed to look harmless
+        if info.is_dir():
+            yield _Member(name, 0, info, "folder")
+        elif mode == stat.S_IFLNK:
+            with archive.open(info) as content:
+                link = content.read(4096).decode("utf-8", "replace")
+            yield _Member(name, 0, info, "link", link)
+        else:
+            kind = "file" if mode in (0, stat.S_IFREG) else "other"
+            yield _Member(name, info.file_size, info, kind)
 
 
 @final

@@ -8,7 +8,7 @@ BatchNorm behave as in the original in both modes.
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,22 +23,22 @@ _WHOLE = "network"
 
 
 def find_stages(
-    network: nn.Module, example: Tensor, given: Mapping[str, nn.Module] | None = None
+    network: nn.Module, example: Tensor, usual: Mapping[str, nn.Module] | None = None
 ) -> dict[str, nn.Module]:
     """Cut a network into stages, input side first, named by the module each starts with.
 
     `network` maps a batch like `example` (N, …) to pooled features (N, D). The stages are made of
     its own submodules; their `state_dict` keys are the network's, each in exactly one stage. Where
-    the network can't be traced, or its trace misleads, the stages are `given`, or else one stage
-    "network". Raises HeadstartError when given stages don't equal the network exactly on the
-    example, in eval mode; found ones always do.
+    the network can't be traced, or its trace misleads, they are the `usual` ones, or else one stage
+    "network". Raises HeadstartError when usual stages don't equal the network exactly on the
+    example, in eval mode; others always do.
     """
     with in_mode(network, training=False), torch.no_grad():
-        stages = _found(network, example)
+        stages = _traced(network, example)
         if stages is None:
-            stages = dict(given or {_WHOLE: network})
-            if given:
-                check_stages(network, given, example)
+            stages = dict(usual or {_WHOLE: network})
+            if usual:
+                check_stages(network, usual, example)
     own = set(network.modules())  # the others stand around them, and were made in eval mode
     for stage in stages.values():
         for module in stage.modules():
@@ -61,25 +61,12 @@ def check_stages(network: nn.Module, stages: Mapping[str, nn.Module], example: T
         )
     with in_mode(network, training=False), torch.no_grad():
         expected = network(example.clone())
-        found = _run(stages.values(), example)
-    if not _same(expected, found):
+        result = nn.Sequential(*stages.values())(example)
+    if not _same(expected, result):
         raise HeadstartError(
             f"The stages of {type(network).__name__} compute something else than the whole. "
             "Report it, or name the stages in the hub."
         )
-
-
-def activation_sizes(stages: Mapping[str, nn.Module], example: Tensor) -> list[int]:
-    """How many numbers one item has after each stage."""
-    sizes = []
-    modes = [stage.training for stage in stages.values()]
-    with torch.no_grad():
-        for stage in stages.values():
-            example = stage.eval()(example)
-            sizes.append(example[0].numel())
-    for stage, mode in zip(stages.values(), modes, strict=True):
-        stage.train(mode)
-    return sizes
 
 
 @dataclass
@@ -104,7 +91,7 @@ class _Segment:
         )
 
 
-def _found(network: nn.Module, example: Tensor) -> dict[str, nn.Module] | None:
+def _traced(network: nn.Module, example: Tensor) -> dict[str, nn.Module] | None:
     """Stages from the deepest trace that holds on the example."""
     for deep in (True, False):
         graph = trace(network, deep)
@@ -120,7 +107,7 @@ def _found(network: nn.Module, example: Tensor) -> dict[str, nn.Module] | None:
 
 
 def _cut(network: nn.Module, graph: fx.Graph, example: Tensor) -> dict[str, nn.Module]:
-    segments = [_weigh(network, nodes) for nodes in split(graph)]
+    segments = [_segment(network, nodes) for nodes in split(graph)]
     activation: Any = example.clone()
     for segment in segments:
         before = activation.clone() if isinstance(activation, Tensor) else activation
@@ -143,16 +130,16 @@ def _cut(network: nn.Module, graph: fx.Graph, example: Tensor) -> dict[str, nn.M
 
 def _unused(network: nn.Module, segments: list[_Segment]) -> list[list[str]]:
     """By stage: names of tensors nothing reads, or that are read by another name."""
-    kept = [set(stage_of(network, segment.nodes).state_dict()) for segment in segments]
+    used = [set(stage_of(network, segment.nodes).state_dict()) for segment in segments]
     names: list[list[str]] = [[] for _ in segments]
     for name, tensor in network.state_dict(keep_vars=True).items():
-        if not any(name in held for held in kept):
+        if not any(name in own for own in used):
             homes = [place for place, s in enumerate(segments) if id(tensor) in s.tensors]
             names[homes[0] if homes else -1].append(name)
     return names
 
 
-def _weigh(network: nn.Module, nodes: list[fx.Node]) -> _Segment:
+def _segment(network: nn.Module, nodes: list[fx.Node]) -> _Segment:
     tensors = {id(tensor) for tensor in _tensors(network, nodes)}
     return _Segment(nodes, tensors, any(_has_matrix(network, node) for node in nodes))
 
@@ -243,14 +230,8 @@ def _tensors(network: nn.Module, nodes: list[fx.Node]) -> Iterator[Tensor]:
             if isinstance(value, nn.Module):
                 yield from value.state_dict(keep_vars=True).values()
             elif isinstance(value, Tensor):
-                held = network.get_submodule(path).state_dict(keep_vars=True).values()
-                yield from (tensor for tensor in held if tensor is value)
-
-
-def _run(stages: Iterable[nn.Module], activation: Any) -> Any:
-    for stage in stages:
-        activation = stage(activation)
-    return activation
+                saved = network.get_submodule(path).state_dict(keep_vars=True).values()
+                yield from (tensor for tensor in saved if tensor is value)
 
 
 def _same(left: Any, right: Any) -> bool:

@@ -27,9 +27,7 @@ def split_pool(
     """
     *front, (name, last) = stages.items()
     with in_mode(nn.ModuleList(stages.values()), training=False), torch.no_grad():
-        activation: Any = example.clone()
-        for _, stage in front:
-            activation = stage(activation)
+        activation = nn.Sequential(*(stage for _, stage in front))(example.clone())
         parts = _apart(last, activation)
         if parts is None or not _fit(parts, last):
             return dict(stages), nn.Identity()

@@ -68,14 +68,14 @@ def _cuts(graph: fx.Graph, name: str) -> bool:
 
 
 def _alone(network: nn.Module, graph: fx.Graph) -> list[str]:
-    found = []
+    names = []
     for nodes in split(graph):
         calls = [node for node in nodes if node.op != "get_attr"]
         if len(calls) == 1 and calls[0].op == "call_module":
             name = str(calls[0].target)
             if _holds_blocks(network.get_submodule(name)):
-                found.append(name)
-    return found
+                names.append(name)
+    return names
 
 
 def _holds_blocks(module: nn.Module) -> bool:
@@ -223,10 +223,10 @@ def in_mode(network: nn.Module, training: bool) -> Iterator[None]:
 @contextmanager
 def _untouched(network: nn.Module) -> Iterator[None]:
     """Undo what tracing leaves in the modules' attributes."""
-    kept = [(module, dict(module.__dict__)) for module in network.modules()]
+    before = [(module, dict(module.__dict__)) for module in network.modules()]
     try:
         yield
     finally:
-        for module, attributes in kept:
+        for module, attributes in before:
             module.__dict__.clear()
             module.__dict__.update(attributes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Final, final
 
 from torch import Tensor, nn
@@ -78,8 +79,8 @@ def fit(
     layer; any other is left out, which the notes say. `file` names the checkpoint in notes.
     """
     notes = list(weights.notes)
-    wanted = {name for name in body if not name.endswith(COUNTER)}
-    place = _place(weights.state, wanted, averaged)
+    names = {name for name in body if not name.endswith(COUNTER)}
+    place = _place(weights.state, names, averaged)
     if _is_averaged(place.prefix) and averaged:
         notes.append(note(file, place.prefix.rstrip(".")))
     inside, outside = place.parted(weights.state)
@@ -88,8 +89,8 @@ def fit(
         for name, tensor in inside.items()
         if name not in body and _may_be_head(name.removeprefix(place.added), head)
     } or _outer_head(outside, head, width)
-    found = _head(heads, {head, head.removeprefix(place.added)}, width)
-    if heads and not found:
+    layer = _head(heads, {head, head.removeprefix(place.added)}, width)
+    if heads and not layer:
         notes.append(
             f"The head in {file} ({_some(heads)}) is not one linear layer of {width} features, so "
             "it is left out."
@@ -97,9 +98,8 @@ def fit(
     beside = dict.fromkeys(name.partition(".")[0] for name in outside if name not in heads)
     if beside:
         notes.append(f"What {file} holds beside the network is left out: {_some(beside)}.")
-    return Fitted(
-        {name: tensor for name, tensor in inside.items() if name not in heads}, found, tuple(notes)
-    )
+    network = {name: tensor for name, tensor in inside.items() if name not in heads}
+    return Fitted(network, layer, tuple(notes))
 
 
 def apart(state: Mapping[str, Tensor], head: str) -> tuple[State, State]:
@@ -107,6 +107,18 @@ def apart(state: Mapping[str, Tensor], head: str) -> tuple[State, State]:
     prefix = f"{head}."
     parts = {n.removeprefix(prefix): t for n, t in state.items() if n.startswith(prefix)}
     return {n: t for n, t in state.items() if not n.startswith(prefix)}, parts
+
+
+def load_with_head(
+    network: nn.Module, state: Mapping[str, Tensor], head: str, what: str
+) -> nn.Linear | None:
+    """Fill a network without a head, and answer the head beside it, called `head`, if any.
+
+    Raises WeightsError for tensors of another network; `what` names their file.
+    """
+    body, parts = apart(state, head)
+    load_into(network, body, what)
+    return linear(parts, None, what)
 
 
 def linear(head: Mapping[str, Tensor], width: int | None, what: str) -> nn.Linear | None:
@@ -137,13 +149,13 @@ def without_wrappers(state: State) -> State:
     return state
 
 
-def _place(names: Iterable[str], wanted: Collection[str], averaged: bool) -> Place:
+def _place(names: Iterable[str], network: Collection[str], averaged: bool) -> Place:
     """Where most of the network's names are found; at the beginning, where few are."""
-    names, best, most = list(names), Place(), len(wanted) // 2
-    ranks, shared = (most, 0, 0), _shared(wanted)
+    names, best, most = list(names), Place(), len(network) // 2
+    ranks, shared = (most, 0, 0), _shared(network)
     own = shared if set(shared.split(".")) <= _AROUND | {""} else ""
     for added in dict.fromkeys(("", shared)):
-        bare = {name.removeprefix(added) for name in wanted}
+        bare = {name.removeprefix(added) for name in network}
         counts = Counter(prefix for name in names for prefix, rest in _splits(name) if rest in bare)
         for prefix, count in counts.items():
             rank = count, -_rank(prefix, averaged), -len(prefix)
@@ -162,12 +174,8 @@ def _splits(name: str) -> Iterable[tuple[str, str]]:
 def _shared(names: Collection[str]) -> str:
     """What all names begin with, up to a dot."""
     least, most = min(names, default=""), max(names, default="")
-    parts = []
-    for left, right in zip(least.split(".")[:-1], most.split(".")[:-1], strict=False):
-        if left != right:
-            break
-        parts.append(f"{left}.")
-    return "".join(parts)
+    pairs = zip(least.split(".")[:-1], most.split(".")[:-1], strict=False)
+    return "".join(f"{first}." for first, _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def _rank(prefix: str, averaged: bool) -> int:
@@ -192,10 +200,10 @@ def _may_be_head(name: str, head: str) -> bool:
 
 def _outer_head(outside: State, head: str, width: int) -> State:
     """What may be the head outside the body: by its name, or as the only layer that fits."""
-    named = {name: tensor for name, tensor in outside.items() if _may_be_head(name, head)}
+    by_name = {name: tensor for name, tensor in outside.items() if _may_be_head(name, head)}
     layers = _linears(outside, width)
-    if named or len(layers) != 1:
-        return named
+    if by_name or len(layers) != 1:
+        return by_name
     return {n: t for n, t in outside.items() if n.startswith(f"{layers[0]}.")}
 
 

@@ -39,6 +39,12 @@ class Weights:
     notes: tuple[str, ...] = ()
 
     @property
+    def terms(self) -> tuple[str | None, str | None]:
+        """The licence, and what they were trained on, where the header says so."""
+        licence = self.metadata.get("licence") or self.metadata.get("license")
+        return licence, self.metadata.get("trained_on")
+
+    @property
     def count(self) -> int:
         """How many numbers there are."""
         return sum(tensor.numel() for tensor in self.state.values())
@@ -111,17 +117,15 @@ def read(path: str | Path, averaged: bool = True) -> Weights:
         raise WeightsError(f"{path} can't be read ({error.strerror}). Check it.") from None
     if not path.is_file():
         raise WeightsError(f"{path} is not a file. Give a .safetensors or .pth file of weights.")
-    found = kind(path)
-    if found == SAFETENSORS:
-        state, metadata = _read_safetensors(path)
-        unwrapped = unwrap(state, path, averaged)
-        return Weights(unwrapped.state, metadata, unwrapped.notes)
-    if found == INDEX:
+    form = kind(path)
+    if form == INDEX:
         return _read_index(path, averaged)
-    unwrapped = unwrap(_read_torch(path), path, averaged)
-    size = path.stat().st_size
-    state = {name: _plain(tensor, name, path, size) for name, tensor in unwrapped.state.items()}
-    return Weights(state, {}, unwrapped.notes)
+    content, metadata = _read_safetensors(path) if form == SAFETENSORS else (_read_torch(path), {})
+    state, notes = unwrap(content, path, averaged)
+    if form != SAFETENSORS:
+        size = path.stat().st_size
+        state = {name: _plain(tensor, name, path, size) for name, tensor in state.items()}
+    return Weights(state, metadata, notes)
 
 
 def header(path: str | Path) -> dict[str, str]:

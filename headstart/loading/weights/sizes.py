@@ -52,11 +52,12 @@ def _problem(name: str, value: Any, depth: int) -> str | None:
     if depth > _DEEPEST:
         return f"is nested more than {_DEEPEST} deep"
     if isinstance(value, Mapping):
-        return _first(_problem(str(key), inner, depth + 1) for key, inner in value.items())
+        problems = (_problem(str(key), inner, depth + 1) for key, inner in value.items())
+        return next(filter(None, problems), None)
     if isinstance(value, list):
         if len(value) > _LONGEST and value and not isinstance(value[0], str):
             return f"has {len(value):,} entries in {name!r}"
-        return _first(_problem(name, inner, depth + 1) for inner in value)
+        return next(filter(None, (_problem(name, inner, depth + 1) for inner in value)), None)
     if isinstance(value, float) and not math.isfinite(value):
         return f"says {name}={value}, which is no number"
     if isinstance(value, int) and not isinstance(value, bool):
@@ -66,20 +67,16 @@ def _problem(name: str, value: Any, depth: int) -> str | None:
     return None
 
 
-def _first(problems: Any) -> str | None:
-    return next(filter(None, problems), None)
-
-
 def check_network(
     make: Callable[[], nn.Module | None],
-    held: int | None,
+    count: int | None,
     what: str | Path,
     sides: Sequence[int] | None = None,
 ) -> None:
     """Make the network without memory for its tensors, and compare its size with what there is.
 
-    `held` is how many numbers its weights hold, None where they are random; `sides` is the shape of
-    an item that it reads. Raises WeightsError where the weights hold far less than the network,
+    `count` is how many numbers its weights hold, None where they are random; `sides` is the shape
+    of an item that it reads. Raises WeightsError where the weights hold far less than the network,
     HeadstartError where there is not the memory for it or for what it computes. What `make` raises
     passes; None, of a network that can't be made so, is not looked at.
     """
@@ -88,9 +85,9 @@ def check_network(
     if network is None:
         return
     size = sum(tensor.numel() for tensor in (*network.parameters(), *network.buffers()))
-    if held is not None and size > 2 * held + _SLACK:
+    if count is not None and size > 2 * count + _SLACK:
         raise WeightsError(
-            f"{what} describes a network of {size:,} numbers, and the weights hold {held:,}. "
+            f"{what} describes a network of {size:,} numbers, and the weights hold {count:,}. "
             "Give the description of these weights."
         )
     if 4 * size > _memory():
@@ -98,14 +95,15 @@ def check_network(
             f"{what} describes a network of {size:,} numbers, more than fit into the memory. "
             "Give a smaller one."
         )
-    if sides is not None and math.prod(sides) > _WIDE and 4 * _seen(network, sides) > _memory():
+    wide = sides is not None and math.prod(sides) > _WIDE
+    if sides and wide and 4 * _activations(network, sides) > _memory():
         raise HeadstartError(
             f"{what} reads items of {'x'.join(map(str, sides))}, more than fit into the memory "
             "with what it computes of them. Give a smaller size."
         )
 
 
-def _seen(network: nn.Module, sides: Sequence[int]) -> int:
+def _activations(network: nn.Module, sides: Sequence[int]) -> int:
     """The most numbers that enter and leave a module at once, for two items."""
     most = 2 * math.prod(sides)
 
@@ -127,13 +125,16 @@ def _seen(network: nn.Module, sides: Sequence[int]) -> int:
 
 def numbers(file: Path) -> int:
     """How many numbers a file of weights holds, at most."""
-    if file.suffix == ".safetensors":
-        try:
-            with safe_open(file, framework="pt") as opened:
-                return sum(math.prod(opened.get_slice(n).get_shape()) for n in opened.keys())
-        except (SafetensorError, OSError, ValueError):
-            pass  # reading it says what is wrong
-    return file.stat().st_size if file.is_file() else 0
+    return numbers_in_header(file) or (file.stat().st_size if file.is_file() else 0)
+
+
+def numbers_in_header(file: Path) -> int | None:
+    """How many numbers a safetensors file holds; None of another, and of a damaged one."""
+    try:
+        with safe_open(file, framework="pt") as opened:
+            return sum(int(math.prod(opened.get_slice(n).get_shape())) for n in opened.keys())
+    except (SafetensorError, OSError, ValueError):  # reading it says what is wrong
+        return None
 
 
 def _memory() -> int:

@@ -29,7 +29,7 @@ def load_into(network: nn.Module, state: Mapping[str, Tensor], what: str) -> Non
     own = network.state_dict()
     state = {name: tensor for name, tensor in own.items() if name.endswith(COUNTER)} | dict(state)
     missing = [f"{_label(name)} {shape(own[name])}" for name in own if name not in state]
-    left = [f"{_label(name)} {shape(state[name])}" for name in state if name not in own]
+    unknown = [f"{_label(name)} {shape(state[name])}" for name in state if name not in own]
     differing = [
         f"{name} ({shape(state[name])} in the file, {shape(own[name])} in the network)"
         for name in own
@@ -44,7 +44,7 @@ def load_into(network: nn.Module, state: Mapping[str, Tensor], what: str) -> Non
         _some(differing, "differ in shape"),
         _some(whole, "not real numbers"),
         _some(missing, "missing"),
-        _some(left, "left over"),
+        _some(unknown, "left over"),
     ]
     if any(faults):
         raise WeightsError(
@@ -104,14 +104,14 @@ def shape(tensor: Tensor) -> str:
 
 def _separate(state: Mapping[str, Tensor]) -> State:
     """Contiguous tensors of which no two share memory, as the format demands."""
-    seen: set[int] = set()
+    addresses: set[int] = set()
     result = {}
     for name, tensor in state.items():
         tensor = tensor.detach().cpu().contiguous()
         storage = tensor.untyped_storage()
-        if storage.data_ptr() in seen or storage.nbytes() != tensor.nbytes:
+        if storage.data_ptr() in addresses or storage.nbytes() != tensor.nbytes:
             tensor = tensor.clone()
-        seen.add(tensor.untyped_storage().data_ptr())
+        addresses.add(tensor.untyped_storage().data_ptr())
         result[name] = tensor
     return result
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, final
+from typing import Any, Final
 
 from torch import Tensor
 
@@ -31,17 +30,8 @@ _DEEPEST: Final = 6
 _MOST: Final = 200  # mappings looked at for a network
 
 
-@final
-@dataclass(frozen=True)
-class Unwrapped:
-    """The network's tensors by name, and what is worth saying of how they were found."""
-
-    state: State
-    notes: tuple[str, ...] = ()
-
-
-def unwrap(content: Any, path: Path, averaged: bool = True) -> Unwrapped:
-    """The network in what a file holds.
+def unwrap(content: Any, path: Path, averaged: bool = True) -> tuple[State, tuple[str, ...]]:
+    """The network's tensors in what a file holds, and what is worth saying of them.
 
     Of averaged weights beside raw ones the `averaged` are taken, or the raw ones. Raises
     WeightsError where there is no network, or no telling which.
@@ -56,10 +46,11 @@ def unwrap(content: Any, path: Path, averaged: bool = True) -> Unwrapped:
         raw |= key in AVERAGED and any(other in _RAW for other in within)
         keys.append(key)
         content = content[key]
-    taken = [key for key in keys if key in AVERAGED]
-    if taken and not averaged:
+    averages = [key for key in keys if key in AVERAGED]
+    if averages and not averaged:
         raise WeightsError(
-            f"{path} holds averaged weights alone ({taken[0]}), no raw ones. Leave out ema=false."
+            f"{path} holds averaged weights alone ({averages[0]}), no raw ones. Leave out "
+            "ema=false."
         )
     items = content.items() if isinstance(content, Mapping) else ()
     state = _cleaned({n: t for n, t in items if isinstance(n, str) and isinstance(t, Tensor)})
@@ -73,7 +64,7 @@ def unwrap(content: Any, path: Path, averaged: bool = True) -> Unwrapped:
         if several:
             return unwrap(content[several[0]], path, averaged)
         raise WeightsError(f"{path} holds no tensors by name. Give a saved state dict.")
-    return Unwrapped(state, (note(path, taken[0]),) if taken and raw else ())
+    return state, (note(path, averages[0]),) if averages and raw else ()
 
 
 def note(path: object, name: str) -> str:
@@ -88,45 +79,48 @@ def _within(content: Mapping[Any, Any], averaged: bool) -> Iterator[str]:
             yield key
 
 
-def _holds(content: Any, seen: set[int] | None = None) -> bool:
-    """Whether there are tensors by name in a mapping, or in one that it holds as a network.
-
-    `seen` are mappings looked at before: a stranger's may hold one another, or themselves.
-    """
-    seen = set() if seen is None else seen
-    if not isinstance(content, Mapping) or id(content) in seen or len(seen) >= _MOST:
+def _is_new(content: Any, visited: set[int]) -> bool:
+    """Whether it is a mapping not `visited` before: a stranger's may hold one another."""
+    if not isinstance(content, Mapping) or id(content) in visited or len(visited) >= _MOST:
         return False
-    seen.add(id(content))
+    visited.add(id(content))
+    return True
+
+
+def _holds(content: Any, visited: set[int] | None = None) -> bool:
+    """Whether there are tensors by name in a mapping, or in one that it holds as a network."""
+    visited = set() if visited is None else visited
+    if not _is_new(content, visited):
+        return False
     if any(isinstance(n, str) and isinstance(t, Tensor) and t.dim() for n, t in content.items()):
         return True
-    return any(_holds(content.get(key), seen) for key in (*AVERAGED, *_RAW))
+    return any(_holds(content.get(key), visited) for key in (*AVERAGED, *_RAW))
 
 
-def _several(content: Any, seen: set[int] | None = None) -> list[str]:
+def _several(content: Any, visited: set[int] | None = None) -> list[str]:
     """What a checkpoint calls its networks, or what holds them, where no usual name is among it."""
-    seen = set() if seen is None else seen
-    if not isinstance(content, Mapping) or id(content) in seen or len(seen) >= _MOST:
+    visited = set() if visited is None else visited
+    if not _is_new(content, visited):
         return []
-    seen.add(id(content))
     return [
         key[:80]
         for key, value in content.items()
         if isinstance(key, str)
         and not any(word in key.lower() for word in _NO_NETWORK)
         and isinstance(value, Mapping)
-        and (_holds(value) or _several(value, seen))
+        and (_holds(value) or _several(value, visited))
     ]
 
 
 def _cleaned(state: Mapping[str, Tensor]) -> State:
     """Names without the wrappers of parallel training, compiling and averaging."""
-    found = {
+    cleaned = {
         ".".join(part for part in name.split(".") if part not in _WRAPPERS): tensor
         for name, tensor in state.items()
         if name.rpartition(".")[2] not in _COUNTED
     }
-    while found and all(n.startswith(_PARALLEL) or n == _AVERAGES for n in found):
-        if set(found) == {_AVERAGES}:
+    while cleaned and all(n.startswith(_PARALLEL) or n == _AVERAGES for n in cleaned):
+        if set(cleaned) == {_AVERAGES}:
             break
-        found = {n.removeprefix(_PARALLEL): t for n, t in found.items() if n != _AVERAGES}
-    return found
+        cleaned = {n.removeprefix(_PARALLEL): t for n, t in cleaned.items() if n != _AVERAGES}
+    return cleaned

@@ -90,8 +90,8 @@ class Image(Modality):
         if name != "scales":
             return None
         sides = [_larger(int(side)) for side in inputs.shape[2:]]
-        seen = functional.interpolate(inputs, size=sides, mode="bilinear", align_corners=False)
-        return seen.contiguous(memory_format=torch.channels_last)
+        enlarged = functional.interpolate(inputs, size=sides, mode="bilinear", align_corners=False)
+        return enlarged.contiguous(memory_format=torch.channels_last)
 
     def statistics(self, raw: bytes) -> dict[str, np.ndarray]:
         """Numbers on the colours (160,) and the edges (576,) of the picture at 64 by 64 pixels."""

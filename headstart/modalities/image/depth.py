@@ -96,10 +96,10 @@ def deep(picture: pil.Image) -> bool:
 
 def ends(groups: Iterable[np.ndarray]) -> tuple[float, float] | None:
     """The least and the largest value of all, None where there is none."""
-    found = [(float(group.min()), float(group.max())) for group in groups if group.size]
-    if not found:
+    pairs = [(float(group.min()), float(group.max())) for group in groups if group.size]
+    if not pairs:
         return None
-    lows, highs = zip(*found, strict=True)
+    lows, highs = zip(*pairs, strict=True)
     return min(lows), max(highs)
 
 

@@ -94,7 +94,7 @@ def _grey(values: np.ndarray, data: Dataset, notes: list[str]) -> Opened:
     """
     inverted = data.PhotometricInterpretation == "MONOCHROME1"
     rescaled, shown = _tones(data)
-    found = []
+    blocks = []
     padding = data.get("PixelPaddingValue")
     if shown is not None:
         with np.errstate(over="ignore"):
@@ -111,9 +111,9 @@ def _grey(values: np.ndarray, data: Dataset, notes: list[str]) -> Opened:
         pixels = levels.to_bytes(changed if shown is None else shown(changed))
         if shown is None and isinstance(padding, int):
             pixels[part == padding] = 0
-        found.append(pixels)
+        blocks.append(pixels)
     notes += ["0 is white"] if inverted else []
-    return turned(pil.fromarray(np.concatenate(found)), notes)
+    return turned(pil.fromarray(np.concatenate(blocks)), notes)
 
 
 def _tones(data: Dataset) -> tuple[Tone, Tone | None]:

@@ -111,10 +111,12 @@ class _Volume:
         """For each axis which of right, anterior and superior it is nearest to, and if reversed."""
         from nibabel.orientations import io_orientation
 
-        found = io_orientation(self.header.get_best_affine())
-        if not np.isfinite(found).all():  # an axis without any extent: as it is stored
+        orientation = io_orientation(self.header.get_best_affine())
+        if not np.isfinite(orientation).all():  # an axis without any extent: as it is stored
             return [0, 1, 2], [False] * 3
-        return [int(axis) for axis in found[:, 0]], [bool(way < 0) for way in found[:, 1]]
+        return [int(axis) for axis in orientation[:, 0]], [
+            bool(way < 0) for way in orientation[:, 1]
+        ]
 
 
 def _magic(head: bytes) -> bytes:

@@ -67,17 +67,9 @@ def _brands(head: Head) -> set[bytes]:
     return {head[place : place + 4] for place in (8, *range(16, end - 3, 4))}
 
 
-def _is_avif(head: Head) -> bool:
-    return bool(_brands(head) & {b"avif", b"avis"})
-
-
 def _is_heif(head: Head) -> bool:
     coded = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"}
     return bool(_brands(head) & (coded | {b"mif1", b"msf1"}))
-
-
-def _is_webp(head: Head) -> bool:
-    return head.startswith(b"RIFF") and head[8:12] == b"WEBP"
 
 
 def _is_bitmap(head: Head) -> bool:
@@ -120,7 +112,7 @@ FORMATS: Final = (  # the first that fits; DICOM may begin as any other does, an
     Format("JPEG", ".jpg .jpeg .jpe .jfif .pjpeg .pjp .mpo", _starts(b"\xff\xd8\xff")),
     Format("PNG", ".png .apng", _starts(b"\x89PNG\r\n\x1a\n")),
     Format("GIF", ".gif", _starts(b"GIF87a", b"GIF89a")),
-    Format("WEBP", ".webp", _is_webp),
+    Format("WEBP", ".webp", lambda head: head[:4] == b"RIFF" and head[8:12] == b"WEBP"),
     Format(
         "TIFF",
         ".tif .tiff",
@@ -128,7 +120,7 @@ FORMATS: Final = (  # the first that fits; DICOM may begin as any other does, an
         tiff.open_file,
     ),
     Format("BMP", ".bmp .dib", _is_bitmap),
-    Format("AVIF", ".avif .avifs", _is_avif),
+    Format("AVIF", ".avif .avifs", lambda head: bool(_brands(head) & {b"avif", b"avis"})),
     Format("HEIF", ".heic .heif .hif", _is_heif, heif.open_file),
     Format(
         "JPEG2000",

@@ -77,15 +77,15 @@ def turned(
 ) -> Opened:
     """A picture that is made upright by a turn."""
     size = stored.size[::-1] if turn in SIDEWAYS else stored.size
-    found = [*notes, "EXIF turn"] if turn is not None else notes
-    return Opened(stored, size, tuple(found), turn, levels)
+    every = [*notes, "EXIF turn"] if turn is not None else notes
+    return Opened(stored, size, tuple(every), turn, levels)
 
 
 def _notes(picture: ImageFile.ImageFile) -> list[str]:
     """What the header shows; to be called before the picture is loaded."""
     mode = picture.mode
     sixteen = "16" in mode or any(_SIXTEEN.search(str(tile[3])) for tile in picture.tile)
-    found = {
+    signs = {
         "palette": mode in ("P", "PA"),
         "CMYK": mode == "CMYK",
         "alpha": mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in picture.info,
@@ -96,7 +96,7 @@ def _notes(picture: ImageFile.ImageFile) -> list[str]:
         "animated": bool(getattr(picture, "is_animated", False)) and picture.format != "MPO",
     }
     picture.seek(0)
-    return [kind for kind, here in found.items() if here]
+    return [kind for kind, here in signs.items() if here]
 
 
 def _turn(picture: pil.Image) -> pil.Transpose | None:

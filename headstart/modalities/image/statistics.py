@@ -20,7 +20,7 @@ def colours(pixels: np.ndarray) -> np.ndarray:
     shares = np.bincount((red * _SHADES + green) * _SHADES + blue, minlength=_SHADES**3)
     size = SIDE // _PARTS
     parts = pixels.reshape(3, _PARTS, size, _PARTS, size).astype(np.float32) / 255
-    moments = [found(axis=(2, 4)).ravel() for found in (parts.mean, parts.std)]
+    moments = [moment(axis=(2, 4)).ravel() for moment in (parts.mean, parts.std)]
     return np.concatenate([np.sqrt(shares / SIDE**2), *moments]).astype(np.float32)
 
 
@@ -37,11 +37,11 @@ def edges(pixels: np.ndarray) -> np.ndarray:
     share = angle - low
     row = np.arange(SIDE) // _CELL
     cell = (row[:, None] * (SIDE // _CELL) + row) * _DIRECTIONS
-    found = np.zeros((SIDE // _CELL) ** 2 * _DIRECTIONS)
+    histogram = np.zeros((SIDE // _CELL) ** 2 * _DIRECTIONS)
     for direction, part in ((low, 1 - share), (low + 1, share)):
         places = cell + direction % _DIRECTIONS
-        found += np.bincount(places.ravel(), (steep * part).ravel(), len(found))
-    cells = found.reshape(SIDE // _CELL, SIDE // _CELL, _DIRECTIONS)
+        histogram += np.bincount(places.ravel(), (steep * part).ravel(), len(histogram))
+    cells = histogram.reshape(SIDE // _CELL, SIDE // _CELL, _DIRECTIONS)
     energy = np.pad((cells**2).sum(axis=2), 1)
     around = sum(energy[y : y + len(cells), x : x + len(cells)] for y in range(3) for x in range(3))
     scale = np.sqrt(around) + _FLAT * _CELL**2

@@ -52,13 +52,15 @@ def open_file(raw: bytes, name: str) -> Opened:
     demand_few(file.width, file.height)
     try:
         if not file.of_bands:
-            found = pillow.opened(pillow.decoder(file.readable(), name), raw, file.depth)
-            if not (file.doubtful and _is_band(found.stored)):
-                return found
+            picture = pillow.opened(pillow.decoder(file.readable(), name), raw, file.depth)
+            if not (file.doubtful and _is_band(picture.stored)):
+                return picture
         if file.pillow_reads_as_colours:
             raw = file.rewritten(file.as_colours())
-            found = pillow.opened(pillow.decoder(raw, name), raw, file.depth)
-            return Opened(found.stored, found.size, (*found.notes, *file.left_out), found.turn)
+            picture = pillow.opened(pillow.decoder(raw, name), raw, file.depth)
+            return Opened(
+                picture.stored, picture.size, (*picture.notes, *file.left_out), picture.turn
+            )
         return _bands(file, name)
     except UnidentifiedImageError:
         raise file.refusal() from None
@@ -188,10 +190,10 @@ class _File:
         return self._as_grey() | across
 
     def _as_grey(self) -> dict[int, Any]:
-        kept = {tag: self.tags[tag] for tag in _LAYOUT if tag in self.tags}
+        layout = {tag: self.tags[tag] for tag in _LAYOUT if tag in self.tags}
         # Pillow reads unsigned 32 bits in one byte order alone, and holds them as signed
         kind = _SIGNED if self.bits == 32 and self.kind == _UNSIGNED else self.kind
-        return kept | {_BITS: self.bits, _PHOTOMETRIC: _BLACK_IS_ZERO, _BANDS: 1, _FORMAT: kind}
+        return layout | {_BITS: self.bits, _PHOTOMETRIC: _BLACK_IS_ZERO, _BANDS: 1, _FORMAT: kind}
 
     def rewritten(self, tags: Tags) -> bytes:
         """The file with a directory of these tags at its end."""

@@ -64,7 +64,9 @@ def random_view(source: Opened, preprocess: Preprocess, rng: np.random.Generator
     box = left, top, left + width, top + height
     if smaller is None:
         beside, above, *_ = _middle_box(source.size, full) or (0, 0)
-        part = source.decode(_moved(box, beside, above))
+        part = source.decode(
+            (left + beside, top + above, left + beside + width, top + above + height)
+        )
     else:
         left, top, right, bottom = (round(edge / by) for edge in box)
         part = source.upright(smaller[0]).crop((left, top, right, bottom))
@@ -186,7 +188,3 @@ def _middle_box(full: Size, size: Size, whole: Callable[[float], int] = round) -
         return None
     left, top = (whole((all_of - part) / 2.0) for all_of, part in zip(full, size, strict=True))
     return left, top, left + size[0], top + size[1]
-
-
-def _moved(box: Box, right: int, down: int) -> Box:
-    return box[0] + right, box[1] + down, box[2] + right, box[3] + down

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,6 @@ from torch import Tensor
 from headstart.contracts import Backbone, Check, Modality, Preprocess
 from headstart.errors import DataError, HeadstartError, WeightsError
 from headstart.modalities.text.shortening import bounded, shortened
-from headstart.modalities.text.sketch import sketch
 from headstart.runtime.encodings import NotTextError, decoded
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 TOKENIZER = "tokenizer.json"  # among a backbone's files
 _PAIR = "\x1e"  # the record separator stands between the two texts of a pair
+_LEAST, _LONG = 12, 40  # letters, below which punctuation, and numbers, are what a text says
+_NUMBER = re.compile(r"\d[\d ]*")
 
 
 @final
@@ -117,15 +119,15 @@ class Text(Modality):
         Where nothing is left of a text it is one unknown token, or one of padding. Raises DataError
         for what is no text, and HeadstartError before a backbone's tokenizer was fitted.
         """
-        parts, found = self._encoded(raw)
+        parts, encoding = self._encoded(raw)
         unknown = preprocess["unknown"]
-        ids = found.ids or [preprocess["pad"] if unknown is None else unknown]
-        types = found.type_ids if preprocess["types"] and found.ids else [0] * len(ids)
-        words, missing = _words(found, len(parts) > 1, unknown, len(self.prompt))
+        ids = encoding.ids or [preprocess["pad"] if unknown is None else unknown]
+        types = encoding.type_ids if preprocess["types"] and encoding.ids else [0] * len(ids)
+        words, missing = _words(encoding, len(parts) > 1, unknown, len(self.prompt))
         return Tokens(
             ids=np.array(ids, dtype=np.int32),
             types=np.array(types, dtype=np.int32),
-            cut=len(ids) >= preprocess["max_length"] and bool(found.overflowing),
+            cut=len(ids) >= preprocess["max_length"] and bool(encoding.overflowing),
             words=words,
             unknown=missing,
         )
@@ -152,22 +154,22 @@ class Text(Modality):
 
     def remarks(self, items: Sequence[Tokens], preprocess: Preprocess) -> list[str]:
         """How many texts are cut, and how many of their words the vocabulary lacks."""
-        found = []
+        sentences = []
         cut = sum(item.cut for item in items)
         if cut:
             noun, verb = "text" if len(items) == 1 else "texts", "is" if cut == 1 else "are"
-            found.append(
+            sentences.append(
                 f"{cut:,} of {len(items):,} {noun} {verb} longer than "
                 f"{preprocess['max_length']} tokens and {verb} cut there."
             )
         unknown, words = (sum(getattr(i, name) for i in items) for name in ("unknown", "words"))
         if unknown:
             share = 100 * unknown / words
-            told = f"{share:.1f} %" if share >= 0.1 else "Less than 0.1 %"
-            found.append(
-                f"{told} of the words ({unknown:,} of {words:,}) are not in the vocabulary."
+            portion = f"{share:.1f} %" if share >= 0.1 else "Less than 0.1 %"
+            sentences.append(
+                f"{portion} of the words ({unknown:,} of {words:,}) are not in the vocabulary."
             )
-        return found
+        return sentences
 
     def text(self, raw: bytes) -> str | None:
         """The words, of a pair those of both texts; None for what is no text."""
@@ -182,11 +184,13 @@ class Text(Modality):
         A word ends at white space and where the tokenizer's own words end. Its pieces, joined, are
         the word as it is written. Raises as `decode` does.
         """
-        parts, found = self._encoded(raw)
+        parts, encoding = self._encoded(raw)
         numbers: dict[tuple[int, int | None, int], int] = {}
         reached = [len(self.prompt), 0]
         pieces = []
-        places = zip(found.tokens, found.sequence_ids, found.word_ids, found.offsets, strict=True)
+        places = zip(
+            encoding.tokens, encoding.sequence_ids, encoding.word_ids, encoding.offsets, strict=True
+        )
         for token, part, word, (start, end) in places:
             if part is None or end <= (0 if part else len(self.prompt)):
                 pieces.append((token, -1))
@@ -230,19 +234,43 @@ def _plain(text: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
-def _words(found: Encoding, pair: bool, unknown: int | None, prompt: int) -> tuple[int, int]:
+def _words(encoding: Encoding, pair: bool, unknown: int | None, prompt: int) -> tuple[int, int]:
     """How many words there are, and how many have an unknown token; 0 where none can have.
 
     The first `prompt` characters are not the text's own.
     """
     if unknown is None:
         return 0, 0
-    words: Sequence[object] = found.word_ids
+    words: Sequence[object] = encoding.word_ids
     if pair:
-        words = list(zip(found.sequence_ids, words, strict=True))
+        words = list(zip(encoding.sequence_ids, words, strict=True))
     special: set[object] = {None, (None, None)}
     if prompt:
-        places = zip(found.sequence_ids, found.offsets, words, strict=True)
+        places = zip(encoding.sequence_ids, encoding.offsets, words, strict=True)
         special |= {word for part, (_, end), word in places if part == 0 and end <= prompt}
-    missing = {word for word, id in zip(words, found.ids, strict=True) if id == unknown}
+    missing = {word for word, id in zip(words, encoding.ids, strict=True) if id == unknown}
     return len(set(words).difference(special)), len(missing.difference(special))
+
+
+class _Plain(dict[int, str]):
+    """What stands for a character: a space for punctuation and the like, else itself."""
+
+    def __missing__(self, code: int) -> str:
+        letter = chr(code)
+        kind = unicodedata.category(letter)
+        self[code] = letter if kind[0] in "LMN" or kind == "So" or letter == _PAIR else " "
+        return self[code]
+
+
+_PLAIN = _Plain()
+
+
+def sketch(plain: str) -> str:
+    """A hash of 256 bits as hex, of a text in lower case; empty for one of few letters."""
+    bare = plain.translate(_PLAIN)
+    letters = sum(map(str.isalpha, bare))
+    if letters < _LEAST:
+        return ""
+    bare = _NUMBER.sub("0 ", bare) if letters >= _LONG else bare
+    parts = (" ".join(part.split()) for part in bare.split(_PAIR))
+    return hashlib.blake2b(_PAIR.join(parts).encode(), digest_size=32).hexdigest()

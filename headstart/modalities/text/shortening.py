@@ -25,8 +25,8 @@ def shortened(text: str, tokenizer: Tokenizer) -> str:
     room = _GENEROUS * length + 2 * _MARGIN
     while room < min(len(text), max(_LEAST, _MOST * length)):
         part = _end(text, room) if left else text[:room]
-        found = tokenizer.encode(part, add_special_tokens=False)
-        if found.overflowing and (_begins(found) if left else _ends(found, part)):
+        encoding = tokenizer.encode(part, add_special_tokens=False)
+        if encoding.overflowing and (_begins(encoding) if left else _ends(encoding, part)):
             return part
         room *= 4
     return bounded(text, tokenizer)
@@ -54,23 +54,25 @@ def _cut_at(tokenizer: Tokenizer) -> tuple[int, bool]:
 def _end(text: str, room: int) -> str:
     """At most so many characters, without the word that they begin in."""
     start = len(text) - room
-    found = [place for space in _SPACE if (place := text.find(space, start)) >= 0]
-    return text[min(found) :] if found else ""
+    places = [place for space in _SPACE if (place := text.find(space, start)) >= 0]
+    return text[min(places) :] if places else ""
 
 
-def _begins(found: Encoding) -> bool:
+def _begins(encoding: Encoding) -> bool:
     """Whether the first token that is kept begins far from where the text was cut, at a space."""
-    return bool(found.offsets) and bool(found.offsets[0][0] >= _MARGIN)
+    return bool(encoding.offsets) and bool(encoding.offsets[0][0] >= _MARGIN)
 
 
-def _ends(found: Encoding, part: str) -> bool:
+def _ends(encoding: Encoding, part: str) -> bool:
     """Whether a word ends between the last token that is kept and the cut, far from the cut."""
-    if not found.offsets:
+    if not encoding.offsets:
         return False
-    last, end, limit = found.word_ids[-1], found.offsets[-1][1], len(part) - _MARGIN
+    last, end, limit = encoding.word_ids[-1], encoding.offsets[-1][1], len(part) - _MARGIN
     if any(part.find(space, end, limit) >= 0 for space in _SPACE):
         return True
     later = (
-        pair for each in found.overflowing for pair in zip(each.word_ids, each.offsets, strict=True)
+        pair
+        for each in encoding.overflowing
+        for pair in zip(each.word_ids, each.offsets, strict=True)
     )
     return any(word not in (None, last) and place[1] <= limit for word, place in later)

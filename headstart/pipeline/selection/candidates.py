@@ -19,7 +19,7 @@ from headstart.evidence import Arm, Interval, average, paired
 from headstart.listing import backbones
 from headstart.pipeline.prepare import RunContext, schema
 from headstart.results.ranking import Ranked
-from headstart.transferability.prior import Known
+from headstart.transferability.prior import Facts
 
 FETCHED = 5  # backbones that a look fetches where none is named
 LIGHT = 30_000_000  # parameters of those
@@ -183,10 +183,10 @@ def recommended(modality: str, context: RunContext) -> str:
     return backbone.reference
 
 
-def known(each: Candidate) -> Known:
+def known(each: Candidate) -> Facts:
     """What is known of a candidate that was loaded before it is looked at."""
     backbone, card = each.loaded, each.card
-    return Known(
+    return Facts(
         reference=each.reference,
         weights=backbone.origin.weights_hash,
         pretrained=backbone.origin.pretrained,

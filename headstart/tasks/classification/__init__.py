@@ -76,9 +76,9 @@ class Classification(Task):
         counts = np.ones(len(targets)) if self.weights is None else np.array(self.weights)[targets]
         if len(inputs) * labels > many.MANY:
             return many.Blocks(inputs, targets, counts, labels)
-        known = np.zeros((len(targets), labels))
-        known[np.arange(len(targets)), targets] = 1.0
-        return Regression.of(inputs, known, counts, softmax)
+        memberships = np.zeros((len(targets), labels))
+        memberships[np.arange(len(targets)), targets] = 1.0
+        return Regression.of(inputs, memberships, counts, softmax)
 
     def naive(self, targets: np.ndarray, labels: Sequence[str]) -> np.ndarray:
         """Log frequencies of the labels: always answers the commonest one. Shape (labels,)."""

@@ -110,20 +110,20 @@ class Regression:
         """
         from scipy.optimize import minimize
 
-        wanted = self.memberships[:, self._fitted()]
-        if not wanted.shape[1]:
+        memberships = self.memberships[:, self._fitted()]
+        if not memberships.shape[1]:
             return start
         kind, shape = self.inputs.dtype, (len(start), -1)
-        scale = self._scale(wanted, strength)
+        scale = self._scale(memberships, strength)
         scale = np.tile(scale[:, None], (1, start.shape[1], 1)).reshape(shape).astype(kind)
         total = samples.sum()
-        samples, wanted = samples.astype(kind), wanted[:, None].astype(kind)
+        samples, memberships = samples.astype(kind), memberships[:, None].astype(kind)
 
         def value(point: np.ndarray) -> tuple[float, np.ndarray]:
             layer = point.astype(kind).reshape(shape) * scale
             outputs = self.inputs @ layer[:-1] + layer[-1]
             errors = outputs.reshape(*samples.shape, -1)
-            lost = (self.loss(errors, wanted) * samples).sum(dtype=np.float64)
+            lost = (self.loss(errors, memberships) * samples).sum(dtype=np.float64)
             errors *= samples[:, :, None]
             slope = np.empty_like(layer)
             slope[:-1] = self.inputs.T @ outputs + layer[:-1] / kind.type(strength)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any, ClassVar, final
 
 import numpy as np
@@ -47,7 +46,10 @@ class MultiLabel(Task):
         label that all training items have, or none, is always or never predicted. Raises DataError
         for features that are not finite.
         """
-        return probe.fit_probe(train, partial(_solver, train[1]), self)
+        targets, counts = train[1].astype(np.float64), np.ones(len(train[1]))
+        return probe.fit_probe(
+            train, lambda inputs: Regression.of(inputs, targets, counts, sigmoid), self
+        )
 
     def naive(self, targets: np.ndarray, labels: Sequence[str]) -> np.ndarray:
         """Log odds of each label's frequency. Shape (labels,)."""
@@ -74,7 +76,3 @@ class MultiLabel(Task):
             }
             for row, share in zip(outputs.tolist(), shares.tolist(), strict=True)
         ]
-
-
-def _solver(targets: np.ndarray, inputs: np.ndarray) -> Regression:
-    return Regression.of(inputs, targets.astype(np.float64), np.ones(len(targets)), sigmoid)

@@ -22,7 +22,7 @@ def says_when_to_use_it(strategy: Strategy) -> None:
     """The docstring has its three sections."""
     text = inspect.getdoc(type(strategy)) or ""
     missing = [word for word in _SECTIONS if f"\n{word}: " not in text]
-    demand(not missing, strategy, f"lacks {', '.join(missing)} in its docstring", "Add the lines")
+    demand(not missing, f"lacks {', '.join(missing)} in its docstring. Add the lines.")
 
 
 def defines_no_earlier_hook(strategy: Strategy) -> None:
@@ -37,16 +37,14 @@ def says_how_many_stages_are_frozen(strategy: Strategy) -> None:
             frozen = [strategy.frozen_stages(epoch, stages) for epoch in range(epochs)]
             demand(
                 all(0 <= count <= stages for count in frozen),
-                strategy,
-                f"calls {max(frozen, key=abs)} of {stages} stages frozen",
-                "Answer between 0 and the number of stages",
+                f"calls {max(frozen, key=abs)} of {stages} stages frozen. "
+                "Answer between 0 and the number of stages.",
             )
             legal = cacheable_stages(strategy, epochs, stages, augmented=False)
             demand(
                 legal == min(frozen),
-                strategy,
-                f"has {legal} stages stored where {min(frozen)} are frozen throughout",
-                "Answer alike each time frozen_stages is asked",
+                f"has {legal} stages stored where {min(frozen)} are frozen throughout. "
+                "Answer alike each time frozen_stages is asked.",
             )
 
 
@@ -56,15 +54,13 @@ def learning_rates_rise_towards_the_head(strategy: Strategy) -> None:
         *rates, of_head = [strategy.lr_scale(stage, stages) for stage in range(stages + 1)]
         demand(
             of_head == 1.0,
-            strategy,
-            f"multiplies the head's learning rate by {of_head}",
-            "Answer 1.0 where stage equals stages",
+            f"multiplies the head's learning rate by {of_head}. "
+            "Answer 1.0 where stage equals stages.",
         )
         demand(
             rates[0] > 0 and all(map(isfinite, rates)) and all(a <= b for a, b in pairwise(rates)),
-            strategy,
-            f"gives the stages the learning rates {rates}",
-            "Let lr_scale answer positive numbers that don't fall towards the head",
+            f"gives the stages the learning rates {rates}. "
+            "Let lr_scale answer positive numbers that don't fall towards the head.",
         )
 
 
@@ -74,9 +70,8 @@ def trains_at_most_the_default_epochs(strategy: Strategy) -> None:
         epochs = strategy.epochs(default)
         demand(
             epochs in range(default + 1),
-            strategy,
-            f"trains {epochs} epochs where the policy has {default}",
-            "Answer a whole number from 0 to that",
+            f"trains {epochs} epochs where the policy has {default}. "
+            "Answer a whole number from 0 to that.",
         )
 
 
@@ -88,14 +83,13 @@ def options_reach_the_constructor(strategy: Strategy) -> None:
         stored = vars(_named(kind, {option.name: str(value).lower()})).get(option.name)
         demand(
             (stored, type(stored)) == (value, type(option.default)),
-            strategy,
-            f"takes {option.name}={value} for {stored!r}",
-            "Give the setting a default of its type, and store it as it is",
+            f"takes {option.name}={value} for {stored!r}. "
+            "Give the setting a default of its type, and store it as it is.",
         )
-        with refused(strategy, f"{option.name}='a pear'", HeadstartError, option.name):
-            use(_named(kind, {option.name: "a pear"}))
+        with refused(f"{option.name}='a pear'", HeadstartError, option.name):
+            tiny.ask(_named(kind, {option.name: "a pear"}))
     options = ", ".join(inspect.signature(kind).parameters) or "none"
-    with refused(strategy, "an option that it lacks", HeadstartError, "'pear'", options):
+    with refused("an option that it lacks", HeadstartError, "'pear'", options):
         _named(kind, {"pear": "1"})
 
 
@@ -107,14 +101,3 @@ def _other_value(default: Any) -> Any:
     if isinstance(default, bool):
         return not default
     return default / 2 if isinstance(default, float) else default
-
-
-def use(strategy: Strategy) -> None:
-    """Ask a strategy all that it says of itself, and let it prepare a model."""
-    strategy.ends_with_probe()
-    strategy.starts_from_probe()
-    strategy.epochs(3)
-    for number in range(4):
-        strategy.frozen_stages(number, 3)
-        strategy.lr_scale(number, 3)
-    strategy.on_train_start(tiny.model())

@@ -44,9 +44,8 @@ def _frozen_stay(strategy: Strategy, network: str, epochs: int) -> None:
     frozen = cacheable_stages(strategy, epochs, len(model.stages), augmented=False)
     demand(
         unchanged(model, backbone, frozen),
-        strategy,
-        f"changes a stage that it calls frozen ({network}, the first {frozen})",
-        "Leave parameters and buffers of frozen stages alone, or name fewer in frozen_stages",
+        f"changes a stage that it calls frozen ({network}, the first {frozen}). "
+        "Leave parameters and buffers of frozen stages alone, or name fewer in frozen_stages.",
     )
     seed_everything(tiny.session().seed)
     fresh.on_train_start(start)
@@ -54,17 +53,15 @@ def _frozen_stay(strategy: Strategy, network: str, epochs: int) -> None:
     fixed = {key for key, parameter in start.named_parameters() if not parameter.requires_grad}
     demand(
         after.keys() == before.keys() - fixed,
-        strategy,
-        "changes which parameters are trained after on_train_start",
-        "Set requires_grad there, once for all epochs",
+        "changes which parameters are trained after on_train_start. "
+        "Set requires_grad there, once for all epochs.",
     )
     for number in range(frozen, len(model.stages)):
         keys = [key for key in after if key.startswith(f"stages.{number}.")]
         demand(
             any(not torch.equal(after[key], before[key]) for key in keys),
-            strategy,
-            f"leaves stage {number} of {network} as it was, which it does not call frozen",
-            "Count it in frozen_stages, or train something in it",
+            f"leaves stage {number} of {network} as it was, which it does not call frozen. "
+            "Count it in frozen_stages, or train something in it.",
         )
 
 
@@ -84,15 +81,13 @@ def frozen_stages_are_in_eval_mode(strategy: Strategy) -> None:
             )
             demand(
                 idle,
-                strategy,
-                f"leaves a frozen stage in training mode in epoch {epoch}",
-                "Call eval() and requires_grad_(False) on it in on_epoch_start",
+                f"leaves a frozen stage in training mode in epoch {epoch}. "
+                "Call eval() and requires_grad_(False) on it in on_epoch_start.",
             )
             demand(
                 model.head.training and any(p.requires_grad for p in model.parameters()),
-                strategy,
-                f"trains nothing in epoch {epoch}",
-                "Leave the head in training mode, and something with requires_grad",
+                f"trains nothing in epoch {epoch}. "
+                "Leave the head in training mode, and something with requires_grad.",
             )
 
 
@@ -106,9 +101,8 @@ def training_lowers_the_loss(strategy: Strategy) -> None:
         after = _loss(model, feed, session)
         demand(
             after < before and history[-1]["loss"] < history[1]["loss"],
-            strategy,
-            f"does not learn: the loss of {network} goes from {before:.3f} to {after:.3f}",
-            "Look at its loss, rates and what requires a gradient",
+            f"does not learn: the loss of {network} goes from {before:.3f} to {after:.3f}. "
+            "Look at its loss, rates and what requires a gradient.",
         )
 
 
@@ -122,9 +116,8 @@ def two_runs_are_equal(strategy: Strategy) -> None:
     models = [_run(copy.deepcopy(strategy)) for _ in range(2)]
     demand(
         tiny.same_tensors(*models),
-        strategy,
-        "ends with other weights when it is run again with the same seed",
-        "Draw random numbers from torch's global generator only",
+        "ends with other weights when it is run again with the same seed. "
+        "Draw random numbers from torch's global generator only.",
     )
 
 
@@ -146,15 +139,12 @@ def a_killed_run_goes_on(strategy: Strategy) -> None:
     whole = _run(copy.deepcopy(strategy))
     demand(
         tiny.same_tensors(resumed, whole) and tiny.same_tensors(again, whole),
-        strategy,
-        "ends otherwise when it was killed and resumed than when it was not",
-        "Keep what changes in training in parameters of the model or of its own",
+        "ends otherwise when it was killed and resumed than when it was not. "
+        "Keep what changes in training in parameters of the model or of its own.",
     )
     demand(
         steps.steps == tiny.STEPS and finished.steps == 0,
-        strategy,
-        "begins anew where a run was killed",
-        "Change the model in on_train_start alike each time",
+        "begins anew where a run was killed. Change the model in on_train_start alike each time.",
     )
 
 
@@ -188,9 +178,8 @@ def leaves_a_plain_network(strategy: Strategy) -> None:
             prepared = model.eval()(inputs)
         demand(
             torch.allclose(prepared, start, atol=1e-6, rtol=1e-6),
-            strategy,
-            f"changes what {network} answers before it is trained",
-            "Let on_train_start add only what answers nothing at first",
+            f"changes what {network} answers before it is trained. "
+            "Let on_train_start add only what answers nothing at first.",
         )
         take_steps(moves, model)
         with torch.no_grad():
@@ -199,15 +188,12 @@ def leaves_a_plain_network(strategy: Strategy) -> None:
         demand(
             [(place, type(part)) for place, part in model.named_modules()] == layers
             and list(model.backbone_state()) == tensors,
-            strategy,
-            f"leaves layers in {network} that were not there before",
-            "Merge or remove in on_train_end what on_train_start added",
+            f"leaves layers in {network} that were not there before. "
+            "Merge or remove in on_train_end what on_train_start added.",
         )
         demand(
             torch.isfinite(trained).all() and not torch.allclose(trained, start, atol=1e-3),
-            strategy,
-            f"leaves {network} as untrained as it was",
-            "Keep in on_train_end what training brought",
+            f"leaves {network} as untrained as it was. Keep in on_train_end what training brought.",
         )
 
 
@@ -234,16 +220,13 @@ def leaves_no_trace_on_the_backbone(strategy: Strategy) -> None:
         train(model, tiny.TASK, moves, tiny.splits(), tiny.recipe(1), session)
         demand(
             tiny.same_tensors(before, nn.ModuleList(backbone.prefix())),
-            strategy,
-            "changes the backbone's own tensors",
-            "Change the model's",
+            "changes the backbone's own tensors. Change the model's.",
         )
         outputs = predict(model, tiny.feed(3), session.accelerator)
         demand(
             np.isfinite(outputs).all()
             and not model.training
             and all(parameter.requires_grad for parameter in model.parameters()),
-            strategy,
-            "leaves a model that is frozen, in training mode, or answers no finite numbers",
-            "Undo in on_train_end what no later training should find",
+            "leaves a model that is frozen, in training mode, or answers no finite numbers. "
+            "Undo in on_train_end what no later training should find.",
         )

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 import numpy as np
 
 from headstart.contracts import Task
 from headstart.errors import DataError
-from headstart.testing.demands import demand, refused
+from headstart.testing.demands import demand, demand_shape, is_json, refused
 from headstart.testing.tasks.sample import WIDTH, Sample, answer
 
 
@@ -19,27 +18,20 @@ def a_probe_tells_clouds_apart(sample: Sample) -> None:
     train, held_out = sample.clouds(30, seed=1), sample.clouds(60, seed=3)
     head = task.probe(train, sample.clouds(15, seed=2), sample.labels)
     naive = np.tile(task.naive(train[1], sample.labels), (60, 1))
-    losses = [
-        float(task.losses(outputs, held_out[1]).mean())
-        for outputs in (naive, answer(head, held_out[0]))
-    ]
-    scores = [
-        float(task.scores(outputs, held_out[1]).mean())
-        for outputs in (naive, answer(head, held_out[0]))
-    ]
+    both = naive, answer(head, held_out[0])
+    losses = [float(task.losses(outputs, held_out[1]).mean()) for outputs in both]
+    scores = [float(task.scores(outputs, held_out[1]).mean()) for outputs in both]
     demand(
         losses[1] < losses[0] and scores[1] > scores[0],
-        task,
-        f"has a probe that is no better than naive: it scores {scores[1]:.3f} and {scores[0]:.3f}",
-        "Look at how probe fits",
+        f"has a probe that is no better than naive: it scores {scores[1]:.3f} and {scores[0]:.3f}. "
+        "Look at how probe fits.",
     )
     fresh = task.head(WIDTH, sample.labels).state_dict()
     shapes = {name: tensor.shape for name, tensor in head.state_dict().items()}
     demand(
         shapes == {name: tensor.shape for name, tensor in fresh.items()},
-        task,
-        f"has a probe with the tensors {sorted(shapes)}, and a head with {sorted(fresh)}",
-        "Let probe answer the kind of network that head makes",
+        f"has a probe with the tensors {sorted(shapes)}, and a head with {sorted(fresh)}. "
+        "Let probe answer the kind of network that head makes.",
     )
 
 
@@ -51,9 +43,7 @@ def a_probe_bears_a_feature_that_never_changes(sample: Sample) -> None:
     outputs = answer(sample.task.probe(train, validation, sample.labels), validation[0])
     demand(
         np.isfinite(outputs).all(),
-        sample.task,
-        "has a probe that a constant feature spoils",
-        "Divide by no spread of zero",
+        "has a probe that a constant feature spoils. Divide by no spread of zero.",
     )
 
 
@@ -66,31 +56,21 @@ def scores_and_losses_have_one_row_an_item(sample: Sample) -> None:
 def rows_of_scores_and_losses(task: Task, outputs: np.ndarray, targets: np.ndarray) -> None:
     """Those of some outputs (N, labels)."""
     scores, losses = task.scores(outputs, targets), task.losses(outputs, targets)
-    demand(
-        scores.shape == losses.shape == (len(targets),),
-        task,
-        f"has scores of shape {scores.shape} and losses of {losses.shape} for {len(targets)} items",
-        "Answer (N,) in both",
-    )
+    demand_shape("scores", scores, (len(targets),))
+    demand_shape("losses", losses, (len(targets),))
     demand(
         np.isfinite(scores).all() and np.isfinite(losses).all(),
-        task,
-        "has scores or losses that are not finite",
-        "Bound them",
+        "has scores or losses that are not finite. Bound them.",
     )
     turned = slice(None, None, -1)
     demand(
         np.allclose(task.scores(outputs[turned], targets[turned]), scores[turned]),
-        task,
-        "scores items by where they stand",
-        "Score each row alike",
+        "scores items by where they stand. Score each row alike.",
     )
     alone = [task.losses(outputs[n : n + 1], targets[n : n + 1])[0] for n in range(len(targets))]
     demand(
         np.allclose(alone, losses, rtol=1e-5, atol=1e-5),
-        task,
-        "has losses that depend on other items",
-        "Compute each from its own row",
+        "has losses that depend on other items. Compute each from its own row.",
     )
 
 
@@ -105,19 +85,12 @@ def decoded_rows(task: Task, outputs: np.ndarray, labels: Sequence[str]) -> None
     answers = task.decode(outputs, labels)
     demand(
         len(answers) == len(outputs),
-        task,
-        f"decodes {len(outputs)} items into {len(answers)} answers",
-        "Answer one for each row",
+        f"decodes {len(outputs)} items into {len(answers)} answers. Answer one for each row.",
     )
-    try:
-        same = json.loads(json.dumps(answers, allow_nan=False)) == answers
-    except (TypeError, ValueError):
-        same = False
     demand(
-        same,
-        task,
-        "decodes answers that JSON can't hold",
-        "Make them of float(), int(), str(), lists and dictionaries",
+        is_json(answers),
+        "decodes answers that JSON can't hold. "
+        "Make them of float(), int(), str(), lists and dictionaries.",
     )
 
 
@@ -132,21 +105,15 @@ def naive_is_the_best_constant(
 ) -> None:
     """Compared with each of some outputs (N, labels)."""
     constant = task.naive(targets, labels)
-    demand(
-        constant.shape == (len(labels),),
-        task,
-        f"has a naive answer of shape {constant.shape} for {len(labels)} outputs",
-        "Answer (labels,)",
-    )
+    demand_shape("a naive answer", constant, (len(labels),))
 
     def loss(output: np.ndarray) -> float:
         return float(task.losses(np.tile(output, (len(targets), 1)), targets).mean())
 
     demand(
         all(loss(constant) <= loss(row) + 1e-2 for row in outputs),
-        task,
-        "has a naive answer that another constant beats",
-        "Answer the constant with the least loss on the training targets",
+        "has a naive answer that another constant beats. "
+        "Answer the constant with the least loss on the training targets.",
     )
 
 
@@ -154,5 +121,5 @@ def features_that_are_not_finite_are_refused(sample: Sample) -> None:
     """They are the data's fault, and said so."""
     features, targets = sample.clouds(12, seed=0)
     features[3, 2] = np.nan
-    with refused(sample.task, "features that are not finite", DataError, "not finite numbers"):
+    with refused("features that are not finite", DataError, "not finite numbers"):
         sample.task.probe((features, targets), sample.clouds(12, seed=1), sample.labels)

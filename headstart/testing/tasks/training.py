@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from headstart.contracts import Step, Task
 from headstart.contracts.model import Model
-from headstart.testing.demands import constructor_only_stores, demand, is_documented
+from headstart.testing.demands import demand, demand_shape
 from headstart.testing.tasks.sample import WIDTH, Sample, batch_of
 
 
-def is_documented_and_names_its_metric(sample: Sample) -> None:
-    """Documented, its constructor only stores, and it says what its score is called."""
-    is_documented(sample.task)
-    constructor_only_stores(sample.task)
-    demand(sample.task.metric, sample.task, "names no metric", "Set metric")
+def names_its_metric(sample: Sample) -> None:
+    """It says what its score is called."""
+    demand(sample.task.metric, "names no metric. Set metric.")
 
 
 def a_step_answers_outputs_loss_features_and_targets(sample: Sample) -> None:
@@ -25,44 +22,26 @@ def a_step_answers_outputs_loss_features_and_targets(sample: Sample) -> None:
     nn.init.normal_(next(model.head.parameters()))
     features, targets = sample.clouds(6, seed=0)
     step = task.step(model, batch_of((features, targets)))
-    _demand_shape(task, "outputs", step.outputs, (6, len(sample.labels)))
-    _demand_shape(task, "features", step.features, (6, WIDTH))
-    _demand_shape(task, "loss", step.loss, ())
+    demand_shape("outputs", step.outputs, (6, len(sample.labels)))
+    demand_shape("features", step.features, (6, WIDTH))
+    demand_shape("a loss", step.loss, ())
     demand(
         torch.equal(step.targets, torch.from_numpy(targets)),
-        task,
-        "gives other targets than those of the batch",
-        "Pass them on in Step",
+        "gives other targets than those of the batch. Pass them on in Step.",
     )
     demand(
         torch.allclose(step.outputs, model(torch.from_numpy(features)), rtol=1e-5, atol=1e-5),
-        task,
-        "has other outputs in a step than its head answers",
-        "Give the head's outputs in Step",
+        "has other outputs in a step than its head answers. Give the head's outputs in Step.",
     )
     mean = float(task.losses(step.outputs.detach().numpy(), targets).mean())
     demand(
         np.isclose(step.loss.item(), mean, rtol=1e-4),
-        task,
-        f"trains towards a loss of {step.loss.item():.6g} where losses has the mean {mean:.6g}",
-        "Compute the same in both",
+        f"trains towards a loss of {step.loss.item():.6g} where losses has the mean {mean:.6g}. "
+        "Compute the same in both.",
     )
-    _demand_gradients(task, model, step)
-
-
-def _demand_shape(task: Task, what: str, tensor: Tensor, shape: tuple[int, ...]) -> None:
-    demand(
-        tuple(tensor.shape) == shape,
-        task,
-        f"has {what} of shape {tuple(tensor.shape)} in a step of 6 items",
-        f"Give {shape}",
-    )
-
-
-def _demand_gradients(task: Task, model: Model, step: Step) -> None:
     torch.autograd.backward(step.loss)
     idle = [name for name, each in model.named_parameters() if each.grad is None]
-    demand(not idle, task, f"gives {', '.join(idle)} no gradient", "Detach nothing in step")
+    demand(not idle, f"gives {', '.join(idle)} no gradient. Detach nothing in step.")
 
 
 def a_step_enters_at_the_boundary_of_its_batch(sample: Sample) -> None:
@@ -72,9 +51,8 @@ def a_step_enters_at_the_boundary_of_its_batch(sample: Sample) -> None:
     batch = batch_of(sample.clouds(3, seed=0), start=1)
     demand(
         torch.equal(sample.task.step(model, batch).features, batch.inputs),
-        sample.task,
-        "runs stages that come before the batch's start",
-        "Call model.features(batch.inputs, batch.start)",
+        "runs stages that come before the batch's start. "
+        "Call model.features(batch.inputs, batch.start).",
     )
 
 
@@ -84,9 +62,7 @@ def a_loss_stays_in_full_precision(sample: Sample) -> None:
         loss = sample.task.step(sample.network(), batch_of(sample.clouds(4, seed=0))).loss
     demand(
         loss.dtype == torch.float32,
-        sample.task,
-        f"computes its loss in {loss.dtype} under autocast",
-        "Take the loss of outputs.float()",
+        f"computes its loss in {loss.dtype} under autocast. Take the loss of outputs.float().",
     )
 
 
@@ -98,7 +74,5 @@ def heads_are_seeded_by_torch(sample: Sample) -> None:
         states.append(sample.task.head(WIDTH, sample.labels).state_dict())
     demand(
         all(torch.equal(states[0][key], states[1][key]) for key in states[0]),
-        sample.task,
-        "makes another head from the same seed",
-        "Draw from torch's global generator only",
+        "makes another head from the same seed. Draw from torch's global generator only.",
     )

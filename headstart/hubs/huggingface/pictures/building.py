@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from transformers import AutoModel, AutoModelForImageClassification
 
 from headstart.contracts import Backbone
-from headstart.contracts.references import Reference
-from headstart.errors import HeadstartError, WeightsError
-from headstart.hubs.huggingface.building import built, origin, with_adapter
-from headstart.hubs.huggingface.fitting import HEAD
-from headstart.hubs.huggingface.loading import load, misfit, named_class, read_weights
+from headstart.errors import HeadstartError, reason
+from headstart.hubs.huggingface.building import (
+    architecture,
+    built,
+    demand_fit,
+    native,
+    origin,
+    untrained,
+    width_of,
+    with_adapter,
+)
+from headstart.hubs.huggingface.loading import HEAD, labelled, load, misfit, read_weights
 from headstart.hubs.huggingface.pictures.parts import cut
 from headstart.hubs.huggingface.pictures.planning import PictureSpec
 from headstart.hubs.huggingface.reading import PROCESSORS
@@ -32,28 +38,22 @@ def backbone(spec: PictureSpec) -> Backbone:
     parts = [*stages.values(), pool]
     missing &= {name for part in parts for name in part.state_dict()}
     if missing:
-        reason = f"{len(missing)} missing: {', '.join(sorted(missing)[:3])}"
-        raise misfit(_source(spec), reason)
-    if head is not None and head.in_features != width:
-        raise WeightsError(
-            f"{spec.layout.what} holds a head for {head.in_features} features, and gives {width}. "
-            "Make features as the head was trained, with ?pooling=."
-        )
-    named = spec.layout.reference
-    options = {**named.options, "pooling": spec.options.pooling, "pretrained": "false"}
+        fault = f"{len(missing)} missing: {', '.join(sorted(missing)[:3])}"
+        raise misfit(_source(spec), fault)
+    demand_fit(head, width, spec.layout.what, "it")
     return Backbone(
         stages=stages,
         pool=pool,
         feature_dim=width,
         modality="image",
         preprocess=spec.preprocess,
-        origin=origin(spec.layout, spec.pretrained, parts),
-        architecture=Reference("hf", named.name, spec.layout.commit, options),
+        origin=origin(spec.layout, parts),
+        architecture=architecture(spec.layout, pooling=spec.options.pooling),
         head=head,
         head_name=spec.family.head if spec.own else HEAD,
         delicate=spec.family.delicate,
         library="transformers" if spec.own else "",
-        native=_native(spec, network),
+        native=native(spec.raw, network, spec.own),
         files={PROCESSORS[0]: spec.processor},
     )
 
@@ -65,12 +65,11 @@ def _stages(spec: PictureSpec, network: nn.Module) -> tuple[dict[str, nn.Module]
     try:
         root = f"{spec.family.prefix}." if spec.own else ""
         stages, pool = cut(network, spec.family, root, spec.steps, example)
-        return stages, pool, _width([*stages.values(), pool], example)
+        return stages, pool, width_of([*stages.values(), pool], example)
     except Exception as error:  # sizes that don't fit the network fail in as many ways
         shape = "x".join(map(str, example.shape[1:]))
-        reason = str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
         raise HeadstartError(
-            f"{spec.layout.what} can't read pictures of {shape} ({reason}). "
+            f"{spec.layout.what} can't read pictures of {shape} ({reason(error)}). "
             "Give it another size=, or none."
         ) from error
 
@@ -80,35 +79,24 @@ def _network(spec: PictureSpec) -> tuple[nn.Module, nn.Linear | None, frozenset[
     auto: Any = AutoModelForImageClassification if spec.own else AutoModel
     state = _state(spec)
     head = _head(spec, state)
-    config = _labelled(spec.config, auto, 2 if head is None else head.out_features)
+    config = labelled(spec.config, auto, 2 if head is None else head.out_features)
     missing: set[str] = set()
-
-    def make() -> nn.Module:
-        network: nn.Module = auto.from_config(deepcopy(config), trust_remote_code=False)
-        return network
 
     def fill() -> nn.Module:
         loaded = load(auto, config, state, _source(spec))
         missing.update(loaded.missing)
         layers = f"{spec.family.layers}."
-        left = [name for name in loaded.left if layers in name and not name.startswith("text_")]
-        if left:
-            raise misfit(_source(spec), f"{len(left)} left over: {', '.join(left[:3])}")
+        names = [name for name in loaded.unexpected if not name.startswith("text_")]
+        unfit = [name for name in names if layers in name]
+        if unfit:
+            raise misfit(_source(spec), f"{len(unfit)} left over: {', '.join(unfit[:3])}")
         return loaded.network
 
-    network = built(make, spec.layout, fill if spec.pretrained else None)
+    filled = fill if spec.layout.pretrained else None
+    network = built(lambda: untrained(auto, config), spec.layout, filled)
     if spec.own:
-        above, _, last = spec.family.head.rpartition(".")
-        setattr(network.get_submodule(above), last, nn.Identity())
+        network.set_submodule(spec.family.head, nn.Identity())
     return network.eval(), head, frozenset(missing)
-
-
-def _labelled(config: Any, auto: Any, labels: int) -> Any:
-    """config.json as it is for so many labels, with the class that is meant where it is several."""
-    changed = deepcopy(config)
-    changed.num_labels = labels
-    changed.architectures = [named_class(auto, config).__name__]
-    return changed
 
 
 def _source(spec: PictureSpec) -> str:
@@ -117,20 +105,15 @@ def _source(spec: PictureSpec) -> str:
 
 def _state(spec: PictureSpec) -> State:
     """The tensors of the weights, with those of an adapter merged into them."""
-    if not spec.pretrained:
+    if not spec.layout.pretrained:
         return {}
     layout, family = spec.layout, spec.family
     state, _ = read_weights(layout)
     prefix = f"{family.prefix}."  # which a tower of CLIP that was saved alone may lack
     if spec.own and family.whole and not any(name.startswith(prefix) for name in state):
         state = {f"{prefix}{name}": tensor for name, tensor in state.items()}
-    return with_adapter(
-        layout,
-        (family.prefix, family.head),
-        state,
-        AutoModelForImageClassification,
-        lambda auto, labels: _labelled(spec.config, auto, labels),
-    )
+    names = family.prefix, family.head
+    return with_adapter(layout, names, state, AutoModelForImageClassification, spec.config)
 
 
 def _head(spec: PictureSpec, state: State) -> nn.Linear | None:
@@ -142,19 +125,3 @@ def _head(spec: PictureSpec, state: State) -> nn.Linear | None:
         for full in names:
             state.pop(full, None)
     return linear(parts, None, spec.layout.what)
-
-
-def _width(parts: list[nn.Module], example: Tensor) -> int:
-    """How many features come out."""
-    answer: Any = example
-    with torch.no_grad():
-        for part in parts:
-            answer = part(answer)
-    return int(answer.shape[1])
-
-
-def _native(spec: PictureSpec, network: Any) -> dict[str, Any]:
-    """config.json for transformers; the artifact fills in the labels of a classifier."""
-    own = spec.own
-    labels: dict[str, Any] = {"id2label": {}, "label2id": {}, "problem_type": None} if own else {}
-    return {**spec.raw, "architectures": [type(network).__name__], **labels}

@@ -25,7 +25,7 @@ class PictureFamily:
     embeddings: tuple[str, ...] = ("embeddings",)
     blocks: str = "attention"  # how a layer is called: attention, map, or grid
     head: str = "classifier"
-    held: tuple[str, ...] = ()  # modules that own features pass by, saved with the rest
+    extra: tuple[str, ...] = ()  # modules that own features pass by, saved with the rest
     whole: str = ""  # the kind that its classifier's config.json names, where that is another
     settings: tuple[tuple[str, bool], ...] = ()  # of the tower in a classifier
 
@@ -83,7 +83,7 @@ _CLIP: Final = PictureFamily(
     cls=("cls",),
     mean=("mean",),
     embeddings=("embeddings", "pre_layrnorm"),
-    held=("post_layernorm",),
+    extra=("post_layernorm",),
     whole="clip",
 )
 _SIGLIP: Final = PictureFamily(

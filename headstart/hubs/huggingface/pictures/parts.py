@@ -58,12 +58,12 @@ class Pooled(Part):
 
     steps: tuple[str, ...]
     registers: int
-    held: tuple[str, ...] = ()
+    extra: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:  # type: ignore[override]
         """The modules among the steps, and those it holds."""
-        return (*(name for name in self.steps if name not in STEPS), *self.held)
+        return (*(name for name in self.steps if name not in STEPS), *self.extra)
 
     def run(self, stage: nn.Module, inputs: Tensor) -> Tensor:
         """Hidden states to features."""
@@ -92,12 +92,12 @@ def cut(
         more = (None,) if family.blocks == "attention" else mores[number] if mores else ()
         groups.append([Block((f"{root}{family.layers}.{number}",), more)])
     own = tuple(name if name in STEPS else f"{root}{name}" for name in steps)
-    held = tuple(f"{root}{name}" for name in family.held if name not in steps)
+    extra = tuple(f"{root}{name}" for name in family.extra if name not in steps)
     registers = getattr(tower.config, "num_register_tokens", 0)
     names = ["embeddings", *(f"layer {number}" for number in range(len(layers)))]
     stages: dict[str, nn.Module]
     stages = {n: Stage(network, parts).eval() for n, parts in zip(names, groups, strict=True)}
-    return stages, Stage(network, [Pooled(own, registers, held)]).eval()
+    return stages, Stage(network, [Pooled(own, registers, extra)]).eval()
 
 
 def _grids(tower: Any, count: int, example: Tensor) -> list[tuple[Any, ...]]:
@@ -105,10 +105,10 @@ def _grids(tower: Any, count: int, example: Tensor) -> list[tuple[Any, ...]]:
 
     The network runs once, so that its windows fit pictures of this size; from then on they stay.
     """
-    seen: list[tuple[int, int]] = []
+    grids: list[tuple[int, int]] = []
     layers = list(tower.encoder.layers)
     hooks = [
-        layer.register_forward_pre_hook(lambda _, inputs: seen.append(tuple(inputs[1])))
+        layer.register_forward_pre_hook(lambda _, inputs: grids.append(tuple(inputs[1])))
         for layer in layers
     ]
     try:
@@ -117,7 +117,7 @@ def _grids(tower: Any, count: int, example: Tensor) -> list[tuple[Any, ...]]:
     finally:
         for hook in hooks:
             hook.remove()
-    return [(grid,) for grid in seen[:count]]
+    return [(grid,) for grid in grids[:count]]
 
 
 def _both(hidden: Tensor, first: int) -> Tensor:

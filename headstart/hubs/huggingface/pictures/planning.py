@@ -10,10 +10,10 @@ from headstart.errors import HeadstartError
 from headstart.hubs.huggingface.layout import Layout
 from headstart.hubs.huggingface.pictures.families import FAMILIES, WHOLE, PictureFamily
 from headstart.hubs.huggingface.pictures.processing import file, recipe, settings
-from headstart.hubs.huggingface.planning import made
+from headstart.hubs.huggingface.planning import library_config
 from headstart.hubs.huggingface.reading import CONFIG, PROCESSORS, dumped
 from headstart.hubs.huggingface.sentences import MODULES
-from headstart.loading.preprocess import PictureInput
+from headstart.loading.preprocess import PictureInput, with_options
 from headstart.loading.spec import LoadSpec, resolve
 
 POOLING: Final = ("own", "pooler", "cls", "mean")
@@ -53,21 +53,16 @@ class PictureSpec(LoadSpec[PictureOptions]):
         """Whether features are those that transformers' own classifier is over."""
         return self.options.pooling == "own"
 
-    @property
-    def pretrained(self) -> bool:
-        """Whether weights come from somewhere."""
-        return self.layout.file is not None or self.options.pretrained
-
 
 def settle(layout: Layout) -> PictureSpec:
     """Check the options, and read what the files say of network and pictures.
 
     Raises HeadstartError for options and folders that can't be used.
     """
-    what, given = layout.what, layout.reference.options
+    what = layout.what
     tower = _tower(layout)
     family = FAMILIES[tower["model_type"]]
-    if (layout.root / MODULES).is_file() and "pooling" not in given:
+    if (layout.root / MODULES).is_file() and "pooling" not in layout.reference.options:
         raise HeadstartError(
             f"{what} holds modules of sentence-transformers over pictures, which are not read. "
             "Choose how to make features with ?pooling=own."
@@ -80,7 +75,7 @@ def settle(layout: Layout) -> PictureSpec:
         layout=layout,
         family=family,
         raw=raw,
-        config=made(raw, layout.encoder / CONFIG),
+        config=library_config(raw, layout.encoder / CONFIG),
         steps=_steps(options.pooling, family, tower["model_type"], what),
         preprocess=preprocess,
         processor=processor,
@@ -89,23 +84,25 @@ def settle(layout: Layout) -> PictureSpec:
 
 def _fed(layout: Layout, channels: Any) -> tuple[PictureOptions, dict[str, Any], bytes]:
     """The options, how pictures are fed with them, and the processor that does so."""
-    what, given = layout.what, layout.reference.options
+    what, changes = layout.what, layout.reference.options
     if channels not in (1, 3):
         raise HeadstartError(
             f"{what} takes pictures of {channels!r} channels. Give a model for 1 or 3 channels."
         )
-    said, enough = settings(layout), _ENOUGH <= given.keys()
-    if said is None and not enough:
+    processor, enough = settings(layout), _ENOUGH <= changes.keys()
+    if processor is None and not enough:
         raise HeadstartError(
             f"{what} has no {PROCESSORS[0]}, so it says not how pictures are fed. "
             "Copy it beside the weights, or say so with ?size=224&mean=0.5&std=0.5."
         )
-    fed = {} if said is None or enough else recipe(layout, said, channels)
-    options = resolve(PictureOptions, layout.reference, _texts(fed, channels))
-    preprocess = _changed(fed, options, given, what)
-    changed = not fed or any(name in given for name in _CHANGES)
-    kept = said is not None and (not changed or preprocess["crop_mode"] == "border")
-    return options, preprocess, dumped(said) if kept else file(preprocess)
+    options = resolve(PictureOptions, layout.reference, {"channels": str(channels)})
+    preprocess = {**options.preprocess(what), "crop_origin": "floor"}
+    changes = {name: changes[name] for name in _CHANGES if name in changes}
+    if processor is not None and not enough:
+        preprocess = with_options(recipe(layout, processor, channels), changes, what)
+    if processor is not None and (not changes or preprocess["crop_mode"] == "border"):
+        return options, preprocess, dumped(processor)
+    return options, preprocess, file(preprocess)
 
 
 def _tower(layout: Layout) -> dict[str, Any]:
@@ -127,32 +124,9 @@ def _classifier(tower: Mapping[str, Any], family: PictureFamily) -> dict[str, An
 def _steps(pooling: str, family: PictureFamily, kind: str, what: str) -> tuple[str, ...]:
     ways = {name: getattr(family, name) for name in POOLING}
     if not ways.get(pooling):
-        known = ", ".join(name for name, steps in ways.items() if steps)
+        names = ", ".join(name for name, steps in ways.items() if steps)
         raise HeadstartError(
-            f"{what}?pooling={pooling!r} is not known of the kind {kind}. Give one of {known}."
+            f"{what}?pooling={pooling!r} is not known of the kind {kind}. Give one of {names}."
         )
-    found: tuple[str, ...] = ways[pooling]
-    return found
-
-
-def _texts(fed: Mapping[str, Any], channels: int) -> dict[str, str]:
-    """A recipe as the text of options."""
-    found = {"channels": str(channels)}
-    if fed:
-        found |= {"size": str(fed["height"]), "crop": str(fed["crop"])}
-        found |= {name: str(fed[name]) for name in ("crop_mode", "interpolation")}
-        found |= {name: ",".join(map(str, fed[name])) for name in ("mean", "std")}
-    return found
-
-
-def _changed(
-    fed: Mapping[str, Any], options: PictureOptions, given: Mapping[str, str], what: str
-) -> dict[str, Any]:
-    """The processor's recipe with the user's options put in."""
-    asked = options.preprocess(what)
-    if not fed:
-        return {**asked, "crop_origin": "floor"}
-    names = [name for name in _CHANGES[1:] if name in given]
-    if "size" in given:
-        names += ["height", "width"]
-    return {**fed, **{name: asked[name] for name in names}}
+    steps: tuple[str, ...] = ways[pooling]
+    return steps

@@ -32,18 +32,18 @@ def settings(layout: Layout) -> dict[str, Any] | None:
         path = layout.reader / name
         if path.is_file():
             content = read_json(path)
-            found = content.get(_NESTED) if name == PROCESSORS[1] else content
-            if isinstance(found, Mapping):
-                return {n: value for n, value in found.items() if n not in _ELSEWHERE}
+            inner = content.get(_NESTED) if name == PROCESSORS[1] else content
+            if isinstance(inner, Mapping):
+                return {n: value for n, value in inner.items() if n not in _ELSEWHERE}
     return None
 
 
-def recipe(layout: Layout, said: Mapping[str, Any], channels: int) -> Recipe:
+def recipe(layout: Layout, content: Mapping[str, Any], channels: int) -> Recipe:
     """The recipe of a processor as transformers opens it.
 
     Raises HeadstartError for one that prepares pictures in a way that can't be kept.
     """
-    processor, what = _opened(layout, said), layout.what
+    processor, what = _opened(layout, content), layout.what
     fed = _view(processor, what)
     number = int(2 if processor.resample is None else processor.resample)
     if number not in _ALIKE:
@@ -93,14 +93,14 @@ def file(fed: Mapping[str, Any]) -> bytes:
     return dumped(content)
 
 
-def _opened(layout: Layout, said: Mapping[str, Any]) -> Any:
+def _opened(layout: Layout, content: Mapping[str, Any]) -> Any:
     """transformers' own processor, from a copy of its settings alone."""
     from transformers import AutoImageProcessor
 
     auto: Any = AutoImageProcessor
     with tempfile.TemporaryDirectory() as place, warnings.catch_warnings(), quiet():
         warnings.simplefilter("ignore")
-        (Path(place) / PROCESSORS[0]).write_text(json.dumps(said), encoding="utf-8")
+        (Path(place) / PROCESSORS[0]).write_text(json.dumps(content), encoding="utf-8")
         kind = {"model_type": layout.raw.get("model_type")}
         (Path(place) / CONFIG).write_text(json.dumps(kind), encoding="utf-8")
         try:
@@ -114,8 +114,8 @@ def _opened(layout: Layout, said: Mapping[str, Any]) -> Any:
 
 def _sizes(value: Any) -> dict[str, int]:
     """The sides that a size names."""
-    found = dict(value) if isinstance(value, Mapping) else vars(value or object) if value else {}
-    return {name: side for name, side in found.items() if side is not None}
+    sides = dict(value) if isinstance(value, Mapping) else vars(value) if value else {}
+    return {name: side for name, side in sides.items() if side is not None}
 
 
 def _of_convnext(size: int, share: float, what: str) -> Recipe:
@@ -175,16 +175,16 @@ def _levels(processor: Any, channels: int, what: str) -> Recipe:
     factor = float(processor.rescale_factor) * _LEVELS if processor.do_rescale else float(_LEVELS)
     factor = 1.0 if math.isclose(factor, 1.0, rel_tol=1e-9) else factor
     plain = {"mean": [0.0] * channels, "std": [1.0] * channels}
-    found = {}
+    levels = {}
     for name, usual in plain.items():
-        given = getattr(processor, f"image_{name}") if processor.do_normalize else usual
-        values = [given] * channels if isinstance(given, int | float) else list(given or ())
+        value = getattr(processor, f"image_{name}") if processor.do_normalize else usual
+        values = [value] * channels if isinstance(value, int | float) else list(value or ())
         values = [float(value) / factor if factor else math.nan for value in values]
         wrong = [v for v in values if not math.isfinite(v) or (name == "std" and v <= 0)]
         if wrong or len(values) != channels:
-            raise _refusal(what, f"image_{name}={given!r} is not one number for each channel")
-        found[name] = values
-    return found
+            raise _refusal(what, f"image_{name}={value!r} is not one number for each channel")
+        levels[name] = values
+    return levels
 
 
 def _refusal(what: str, reason: str) -> HeadstartError:

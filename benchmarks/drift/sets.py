@@ -1,0 +1,138 @@
+"""Features of real sets, stored once, and a model on some of their items held to others."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+
+from headstart.drift import Familiarity, Reference
+from headstart.evidence.calibration import shares, temperature
+
+Features = tuple[np.ndarray, np.ndarray]  # (N, D) and labels (N,)
+MOST: Final = 2500  # items of a set, drawn at random
+_TEXTS: Final = {
+    "banking77": ("text/banking77/test.csv", "text", "category"),
+    "trec": ("text/trec/train.csv", "text", "label"),
+    "sst2": ("text/sst2/train.csv", "text", "label"),
+    "books": ("text/amazon_books.csv", "text", "label"),
+    "electronics": ("text/amazon_electronics.csv", "text", "label"),
+}
+_PHOTOS: Final = {"flowers": "images/flowers", "hymenoptera": "images/hymenoptera"}
+_TABLES: Final = {
+    "cifar10": "images/cifar10_test.parquet",
+    "mnist": "images/mnist_test.parquet",
+    "usps": "images/usps_test.parquet",
+}
+SETS: Final = (*_TEXTS, *_PHOTOS, *_TABLES)
+
+
+def features(name: str, shared: Path, work: Path) -> Features:
+    """Features and labels of a set, from a file where they were computed before."""
+    stored = work / f"{name}.npz"
+    if not stored.exists():
+        work.mkdir(parents=True, exist_ok=True)
+        os.environ.setdefault("HEADSTART_CACHE", str(work / "cache"))
+        found, labels = _computed(name, shared)
+        np.savez(stored, features=found, labels=labels)
+    with np.load(stored) as arrays:
+        return arrays["features"], arrays["labels"]
+
+
+def _computed(name: str, shared: Path) -> Features:
+    import headstart as hs
+
+    items, labels = _items(name, shared)
+    if name in _TEXTS:
+        from headstart.demo.docstrings import encoder
+
+        backbone = f"hf:{encoder()}"
+    else:
+        weights = shared / "weights" / "mobilenetv2_100.imagenet.safetensors"
+        backbone = f"timm:mobilenetv2_100@{weights}"
+    return hs.Featurizer(backbone).transform(items), np.array(labels)
+
+
+def _items(name: str, shared: Path) -> tuple[list[object], list[str]]:
+    rows: list[tuple[object, str]]
+    if name in _TEXTS:
+        place, text, label = _TEXTS[name]
+        with (shared / place).open(encoding="utf-8", newline="") as file:
+            rows = [(row[text], row[label]) for row in csv.DictReader(file)]
+    elif name in _PHOTOS:
+        rows = [
+            (path, path.parent.name) for path in sorted((shared / _PHOTOS[name]).rglob("*.jp*g"))
+        ]
+    else:
+        rows = _pictures(shared / _TABLES[name])
+    order = np.random.default_rng(0).permutation(len(rows))[:MOST]
+    return [rows[n][0] for n in order], [rows[n][1] for n in order]
+
+
+def _pictures(path: Path) -> list[tuple[object, str]]:
+    from PIL import Image
+    from pyarrow.parquet import read_table
+
+    table = read_table(path).to_pylist()
+    return [
+        (Image.open(io.BytesIO(row["image"]["bytes"])).convert("RGB"), str(row["label"]))
+        for row in table[: 4 * MOST]
+    ]
+
+
+@dataclass(frozen=True)
+class Model:
+    """Logistic regression on stored features, calibrated, and what it was held to."""
+
+    reference: Reference
+    labels: np.ndarray
+    outputs: Callable[[np.ndarray], np.ndarray]
+
+    @property
+    def familiarity(self) -> Familiarity:
+        """That of the product."""
+        return Familiarity(self.reference)
+
+    def probabilities(self, found: np.ndarray) -> np.ndarray:
+        """Of features (N, D), (N, labels)."""
+        return shares(self.outputs(found))
+
+    def targets(self, labels: np.ndarray) -> np.ndarray:
+        """The numbers of labels (N,)."""
+        return np.searchsorted(self.labels, labels)
+
+
+def fitted(found: Features, learned: int, held_out: int) -> tuple[Model, Features]:
+    """A model of the first items, held to the next; and the items that are left."""
+    rows, labels = found
+    train, known = slice(learned), slice(learned, learned + held_out)
+    names = np.unique(labels[train])
+    mean, spread = rows[train].mean(axis=0), rows[train].std(axis=0)
+    spread = spread + spread.mean()
+    model = LogisticRegression(C=0.05, max_iter=500).fit(
+        (rows[train] - mean) / spread, labels[train]
+    )
+    layer, bias = model.coef_, model.intercept_
+    if len(names) == 2:
+        layer, bias = np.concatenate([-layer, layer]) / 2, np.concatenate([-bias, bias]) / 2
+
+    def outputs(given: np.ndarray) -> np.ndarray:
+        return ((given - mean) / spread) @ layer.T + bias
+
+    seen = np.isin(labels[known], names)
+    targets = np.searchsorted(names, labels[known][seen])
+    scale = temperature(outputs(rows[known][seen]), targets)
+    reference = Reference.of(rows[known][seen], outputs(rows[known][seen]) / scale, targets)
+    left = slice(learned + held_out, None)
+    rest = np.isin(labels[left], names)
+    return (
+        Model(reference, names, lambda given: outputs(given) / scale),
+        (rows[left][rest], labels[left][rest]),
+    )

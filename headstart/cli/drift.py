@@ -1,0 +1,71 @@
+"""The commands on shift and drift: what new items are like, beside those that were held out."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from headstart.cli.answers import Answer
+from headstart.cli.flags import File, SavedModel
+from headstart.defaults import Settings
+from headstart.errors import HeadstartError
+from headstart.runtime.progress import Progress
+
+Before = Annotated[
+    str, typer.Argument(help="A saved model, or labelled data in the features of --backbone.")
+]
+Other = Annotated[str, typer.Argument(help="Items to compare, with labels or without.")]
+Features = Annotated[
+    str | None,
+    typer.Option("--backbone", "-b", help="hub:name, where BEFORE is labelled data."),
+]
+Stream = Annotated[
+    list[str] | None,
+    typer.Argument(help="Items as they came: folders, a table, or - for a line each from outside."),
+]
+Time = Annotated[str | None, typer.Option(help="The column of a table that orders its rows.")]
+Truth = Annotated[
+    str | None, typer.Option("--label", help="The column of labels, empty where not known yet.")
+]
+
+
+def shift(
+    before: Before,
+    other: Other,
+    settings: Settings,
+    progress: Progress,
+    backbone: Features = None,
+) -> Answer:
+    """Say how far items are from those a model was held to, and what accuracy to expect of them."""
+    from headstart.pipeline.shifting import shift as compare
+
+    return compare(before, other, backbone=backbone, settings=settings, progress=progress)
+
+
+def watch(
+    model: SavedModel,
+    progress: Progress,
+    stream: Stream = None,
+    file: File = None,
+    time: Time = None,
+    label: Truth = None,
+) -> Answer:
+    """Watch a stream of inputs, and say when it moves, what moved, and what to do."""
+    from headstart.cli.predicting import arguments
+    from headstart.pipeline.opening import load
+    from headstart.pipeline.watching import Columns, watched
+
+    given, files, columns = stream or (), file or (), Columns(time, label)
+    if not given and not files:
+        raise HeadstartError("No stream was given to watch. Name a folder or a table, or give -.")
+    if columns != Columns() and len(given) + len(files) != 1:
+        raise HeadstartError(
+            "--time and --label name columns of one table, and several inputs were given. "
+            "Give one table."
+        )
+    predictor = load(model)
+    if columns != Columns():
+        return watched(predictor, next(iter((*given, *files))), columns, progress)
+    inputs = arguments(given, files, predictor.reader.modality)
+    return watched(predictor, inputs, columns, progress)

@@ -1,0 +1,53 @@
+"""How far an answer can be trusted: how familiar its input is, and what else the truth may be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, final
+
+import numpy as np
+
+from headstart.contracts.targets import Encoding
+from headstart.drift.conformal import Sets
+from headstart.drift.familiarity import Familiarity
+from headstart.drift.reference import Reference
+
+UNFAMILIAR: Final = 0.05  # at or below it one in twenty of the usual inputs is
+UNLIKE: Final = "unlike anything seen"
+
+
+@final
+class Limits:
+    """What to say of a model's answers beside them.
+
+    `predictions` (N, labels) are those for the reference's items: probabilities, or numbers in
+    the units of the targets. `encoding` is that of the task's kind of target.
+    """
+
+    def __init__(
+        self,
+        reference: Reference,
+        predictions: np.ndarray,
+        labels: Sequence[str],
+        encoding: Encoding,
+    ) -> None:
+        self.familiarity = Familiarity(reference)
+        self._labels = labels
+        comparable = encoding in (Encoding.INDEX, Encoding.AMOUNTS)
+        self.sets = Sets.of(predictions, reference.targets) if comparable else None
+
+    def of(
+        self, features: np.ndarray, outputs: np.ndarray, predictions: np.ndarray
+    ) -> list[dict[str, Any]]:
+        """For each input `familiarity`, a p-value, and `set` or `range` where these can be said.
+
+        Features (M, D), outputs and predictions (M, labels) are the model's for them.
+        """
+        usual = self.familiarity(features, outputs).tolist()
+        around = self.sets.around(predictions, self._labels) if self.sets else [{}] * len(usual)
+        return [{"familiarity": p} | own for p, own in zip(usual, around, strict=True)]
+
+    @property
+    def can_refuse(self) -> bool:
+        """Whether there are held-out items enough to call an input unlike them."""
+        return self.familiarity.least <= UNFAMILIAR

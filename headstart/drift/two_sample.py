@@ -1,0 +1,159 @@
+"""Whether two samples are alike: permutation tests over both of them, each with its effect."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final, final
+
+import numpy as np
+
+ROUNDS: Final = 499
+MOST: Final = 500  # items of a sample; with more everything is significant, and nothing matters
+_BLOCK: Final = 250  # permutations at a time
+_WIDTH: Final = 500  # items that the kernel's width is measured on
+
+
+@final
+@dataclass(frozen=True)
+class Test:
+    """An effect, in units of its own, and how often chance alone makes one as large."""
+
+    effect: float
+    p: float
+
+    def to_json(self) -> dict[str, float]:
+        """{"effect", "p"}."""
+        return {"effect": round(self.effect, 5), "p": round(self.p, 5)}
+
+
+def standardised(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Both samples' features, (N + M, D) float32, of one size over both.
+
+    A feature is divided by the root mean square of its own deviation and the common one.
+    """
+    rows = np.concatenate([first, second]).astype(np.float32)
+    own = rows.std(axis=0)
+    total = float(own.sum())
+    common = float(own @ own) / total if total > 0 else 1.0
+    spread = np.sqrt((own**2 + common**2) / 2)
+    return np.asarray((rows - rows.mean(axis=0)) / np.where(spread > 0, spread, 1.0))
+
+
+def kernel(rows: np.ndarray) -> np.ndarray:
+    """The Gaussian kernel (N, N) float32 whose width is the median distance."""
+    squares = (rows**2).sum(axis=1)
+    far = np.maximum(squares[:, None] + squares - 2 * rows @ rows.T, 0)
+    part = far[:: max(1, len(far) // _WIDTH), :: max(1, len(far) // _WIDTH)]
+    middle = float(np.median(part[part > 0])) if (part > 0).any() else 1.0
+    return np.asarray(np.exp(-far / middle), dtype=np.float32)
+
+
+def assignments(
+    second: np.ndarray, rounds: int, rng: np.random.Generator, strata: np.ndarray | None = None
+) -> np.ndarray:
+    """Which items are in the second sample, (rounds, N) bool, drawn anew; `second` (N,) says now.
+
+    Within each of the `strata` (N,) as many as there are.
+    """
+    drawn = np.empty((rounds, len(second)), dtype=bool)
+    groups = np.zeros(len(second), dtype=int) if strata is None else strata
+    for group in np.unique(groups):
+        places = np.flatnonzero(groups == group)
+        drawn[:, places] = rng.permuted(np.tile(second[places], (rounds, 1)), axis=1)
+    return drawn
+
+
+def discrepancy(alike: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """The squared maximum mean discrepancy of each assignment (R, N), by a kernel (N, N).
+
+    Biased (Gretton et al. 2012), which is the same for all assignments of the same sizes.
+    """
+    inside = second.astype(np.float32)
+    weights = inside / inside.sum(axis=1, keepdims=True)
+    weights -= (1 - inside) / (1 - inside).sum(axis=1, keepdims=True)
+    return np.asarray(((weights @ alike) * weights).sum(axis=1))
+
+
+def distance_of_means(rows: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """The squared distance of both samples' means, (R,), of rows (N, K) by assignments (R, N)."""
+    inside = second.astype(np.float64)
+    weights = inside / inside.sum(axis=1, keepdims=True)
+    weights -= (1 - inside) / (1 - inside).sum(axis=1, keepdims=True)
+    return np.asarray(((weights @ rows) ** 2).sum(axis=1))
+
+
+def mmd(
+    alike: np.ndarray,
+    second: np.ndarray,
+    rng: np.random.Generator,
+    rounds: int = ROUNDS,
+    strata: np.ndarray | None = None,
+) -> Test:
+    """The maximum mean discrepancy of two samples, less what chance gives it, and its p-value.
+
+    With `strata` (N,) items change samples within their own only: whether samples differ there.
+    """
+    value = float(discrepancy(alike, second[None])[0])
+    parts = []
+    for start in range(0, rounds, _BLOCK):
+        drawn = assignments(second, min(_BLOCK, rounds - start), rng, strata)
+        parts.append(discrepancy(alike, drawn))
+    chance = np.concatenate(parts)
+    p = (1 + int((chance >= value - 1e-9).sum())) / (1 + rounds)
+    return Test(max(0.0, value - float(chance.mean())) ** 0.5, p)
+
+
+def mean_shift(
+    rows: np.ndarray, second: np.ndarray, rng: np.random.Generator, rounds: int = ROUNDS
+) -> Test:
+    """The distance of both samples' means of rows (N, K), with its permutation p-value."""
+    value = float(distance_of_means(rows, second[None])[0])
+    chance = distance_of_means(rows, assignments(second, rounds, rng))
+    return Test(value**0.5, (1 + int((chance >= value - 1e-12).sum())) / (1 + rounds))
+
+
+def told_apart(
+    rows: np.ndarray, second: np.ndarray, rng: np.random.Generator, rounds: int = ROUNDS
+) -> tuple[Test, np.ndarray]:
+    """The AUC of a classifier that tells the samples apart, and each item's score, (N,).
+
+    Ridge regression on features (N, D), each item judged by all others, exactly (Allen 1974). What
+    depends on the features alone is computed once, so that the same fit is done for each
+    permutation: a test on cross-validated hits without one is invalid, as they are not independent.
+    """
+    centred = rows - rows.mean(axis=0)
+    gram = (centred @ centred.T).astype(np.float64)
+    strength = float(np.trace(gram)) / len(gram) or 1.0
+    hat = np.linalg.solve(gram + strength * np.eye(len(gram)), gram).T
+    drawn = np.concatenate([second[None], assignments(second, rounds, rng)])
+    wanted = drawn - drawn.mean(axis=1, keepdims=True)
+    own = np.diag(hat)
+    scores = (wanted @ hat - wanted * own) / np.maximum(1 - own, 1e-6)
+    values = auc(scores, drawn)
+    p = (1 + int((values[1:] >= values[0] - 1e-12).sum())) / (1 + rounds)
+    return Test(float(values[0]), p), scores[0]
+
+
+def auc(scores: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """The share of pairs, (R,), in which the second sample's item has the higher of scores."""
+    from scipy.stats import rankdata
+
+    ranks = rankdata(scores, axis=1)
+    count = second.sum(axis=1)
+    below = (ranks * second).sum(axis=1) - count * (count + 1) / 2
+    return np.asarray(below / (count * (second.shape[1] - count)))
+
+
+def by_dimension(first: np.ndarray, second: np.ndarray) -> dict[str, Any]:
+    """Kolmogorov and Smirnov's test of each feature, at .05 over all of them (Bonferroni)."""
+    from scipy.stats import ks_2samp
+
+    found = ks_2samp(first.astype(float), second.astype(float), axis=0, method="asymp")
+    effects, chances = np.atleast_1d(found.statistic), np.atleast_1d(found.pvalue)
+    worst = int(effects.argmax())
+    return {
+        "features": len(effects),
+        "moved": int((chances * len(effects) <= 0.05).sum()),
+        "largest": round(float(effects[worst]), 5),
+        "p": round(float(min(1.0, chances[worst] * len(effects))), 5),
+    }

@@ -1,0 +1,45 @@
+"""What hubs refuse in the same words."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from headstart.contracts.references import Reference
+from headstart.errors import HeadstartError, WeightsError
+
+
+def demand_package(package: str, what: object, extra: str) -> None:
+    """Raise HeadstartError where a package that `what` needs is not installed."""
+    if find_spec(package) is None:
+        raise no_package(package, what, extra)
+
+
+def no_package(package: str, what: object, extra: str) -> HeadstartError:
+    """The refusal of what needs a package; `extra` is which of Headstart's brings it."""
+    return HeadstartError(
+        f"{what} needs the package {package}, which is not installed. "
+        f"Run: pip install 'headstart[{extra}]'"
+    )
+
+
+def folder(
+    path: str | Path, form: str, kind: type[HeadstartError] = HeadstartError
+) -> HeadstartError:
+    """The refusal of a folder where a file is to be given, as `form` says."""
+    return kind(f"{path} is a folder. {form}; a model that Headstart saved is checkpoint:{path}.")
+
+
+def other_network(source: object, stated: str, reference: Reference) -> WeightsError:
+    """The refusal of weights that state another network of the same hub."""
+    hub, weights = reference.hub, reference.weights
+    return WeightsError(
+        f"{source} holds the weights of {hub}:{stated}, not of {hub}:{reference.name}. "
+        f"Write {hub}:{stated}@{weights}."
+    )
+
+
+def without_download(what: str) -> str:
+    """The advice where weights can't be fetched."""
+    random = f"{what}?pretrained=false"
+    return f"Give a local file with {what}@FILE, or take random weights with {random}."

@@ -1,0 +1,150 @@
+"""How far new items are from those a model was held to, or from a data set's held-out ones."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, Unpack
+
+import numpy as np
+
+from headstart import evidence
+from headstart.contracts import Encoding
+from headstart.data import data_of
+from headstart.data.targets import kind_named
+from headstart.defaults import Settings
+from headstart.drift import Reference, chosen
+from headstart.drift.shift import Answered, Shift
+from headstart.errors import DataError, HeadstartError
+from headstart.evidence.calibration import folded, temperature
+from headstart.loading import record as records
+from headstart.pipeline.opening import columns_of, load
+from headstart.pipeline.options import Options, settings_of
+from headstart.pipeline.prepare import RunContext
+from headstart.pipeline.selection.choosing import prepare
+from headstart.pipeline.strategy_spec import FEATURES
+from headstart.pipeline.yardstick import HELD_OUT, measures_of
+from headstart.results.shift import Shifted
+from headstart.runtime.progress import Progress, Show, as_progress
+from headstart.serve import Predictor
+from headstart.serve.noticing import shift_between
+from headstart.serve.predictor import FIT_AGAIN, NO_REFERENCE
+
+LOOKED_AT = 2000  # items of the other data; of more a random part
+
+
+def shift(
+    before: Any,
+    other: Any,
+    *,
+    backbone: str | None = None,
+    settings: Settings | None = None,
+    progress: Show = None,
+    **options: Unpack[Options],
+) -> Shifted:
+    """Compare items without labels with a saved model's held-out ones, or a labelled data set's.
+
+    `before` is a saved model's folder, or labelled data in the features of a `backbone`, on which a
+    probe answers. `other` is anything that `predict` takes; of more than 2,000 items a random part
+    is looked at. Raises HeadstartError for anything the user can mend.
+    """
+    show, chosen_settings = as_progress(progress), settings_of(settings, options)
+    if backbone is None:
+        predictor = _saved(before)
+    else:
+        predictor = _probed(before, backbone, chosen_settings, show)
+    found = shift_of(predictor, other, show, chosen_settings.seed)
+    return Shifted(found, str(data_name(before)), str(data_name(other)))
+
+
+def data_name(data: Any) -> str:
+    """What data are called in an answer."""
+    return str(data) if isinstance(data, str | Path) else "the data"
+
+
+def shift_of(predictor: Predictor, other: Any, progress: Progress, seed: int = 0) -> Shift:
+    """A model's held-out items against new ones.
+
+    Raises DataError for too few new items, and HeadstartError for a model without a reference.
+    """
+    reference = predictor.reference
+    if reference is None:
+        raise HeadstartError(f"{NO_REFERENCE}, so that nothing can be compared. {FIT_AGAIN}")
+    new = answered(predictor, other, progress, seed)
+    return shift_between(predictor, reference, new, seed)
+
+
+def answered(predictor: Predictor, given: Any, progress: Progress, seed: int = 0) -> Answered:
+    """What a model makes of all that can be read of what `predict` takes."""
+    every = list(predictor.inputs(given))
+    rng = np.random.default_rng(seed % 2**32)
+    if len(every) > LOOKED_AT:
+        progress.say(f"Looking at {LOOKED_AT} of {len(every)} items, drawn at random.")
+        every = [every[n] for n in np.sort(rng.choice(len(every), LOOKED_AT, replace=False))]
+    problems = [predictor.problem(each) for each in every]
+    sound = [each for each, problem in zip(every, problems, strict=True) if not problem]
+    if not sound:
+        raise DataError("No item that can be read was given. Name files, folders or texts.")
+    if len(sound) < len(every):
+        first = next(n for n, problem in enumerate(problems) if problem)
+        progress.warn(
+            f"{len(every) - len(sound)} items are left out; the first, {every[first].name}: "
+            f"{problems[first]}"
+        )
+    items = [each.item for each in sound]
+    features = predictor.features(items)
+    outputs = predictor.headed(features)
+    part = [items[place] for place in chosen(len(items), seed)]
+    return Answered(
+        [each.id or each.name for each in sound],
+        features,
+        outputs,
+        predictor.task.predictions(outputs),
+        measures_of(part, predictor.reader.modality),
+    )
+
+
+def _saved(model: Any) -> Predictor:
+    here = isinstance(model, str | Path) and (Path(model) / records.FILE).exists()
+    if not here:
+        raise HeadstartError(
+            f"{data_name(model)} is no saved model. Name the backbone whose features are to be "
+            "compared (-b), or give a folder that `fit` wrote."
+        )
+    return load(model)
+
+
+def _probed(data: Any, backbone: str, settings: Settings, progress: Progress) -> Predictor:
+    """A probe on frozen features, held to the validation and test items."""
+    plain = replace(settings, scratch=False, evidence="none", tta="none", budget=None)
+    context = RunContext.of(plain, progress)
+    transfer = prepare(data_of(data), backbone, FEATURES, context)
+    experiment, network = transfer.experiment, transfer.backbone
+    result, examples = evidence.features_arm(experiment, network), experiment.examples(network)
+    outputs = {name: result.arm.outputs[name] for name in HELD_OUT}
+    dataset, model, scale = experiment.dataset, result.model, 1.0
+    if kind_named(dataset.kind).encoding is Encoding.INDEX:
+        scale = temperature(outputs["validation"], dataset.targets("validation"))
+        model = folded(model, scale) or model
+    items = [item for name in HELD_OUT for item in dataset.split(name)]
+    places = chosen(len(items), plain.seed)
+    features, answers, targets = (
+        np.concatenate(parts)[places]
+        for parts in (
+            [examples[name][0] for name in HELD_OUT],
+            [outputs[name] / scale for name in HELD_OUT],
+            [examples[name][1] for name in HELD_OUT],
+        )
+    )
+    measures = measures_of([items[place] for place in places], experiment.reader.modality)
+    reference = Reference.of(features, answers, targets, measures)
+    schema = columns_of(asdict(plain), dataset.report.to_json(), dataset.kind)
+    return Predictor(
+        model,
+        experiment.task,
+        experiment.reader,
+        experiment.labels,
+        experiment.accelerator.device,
+        schema,
+        reference,
+    )

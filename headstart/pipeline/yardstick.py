@@ -1,0 +1,103 @@
+"""The reference of a model that is handed over: what it answers to held-out items."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from torch import nn
+
+from headstart.contracts import Backbone, Modality, Task
+from headstart.contracts.model import Model
+from headstart.data import Item
+from headstart.data.targets import kind_named
+from headstart.drift import MOST, TOKENS_A_WORD, Limits, Reference, chosen
+from headstart.evidence import Experiment, Price
+from headstart.evidence.arms import unchanged
+from headstart.evidence.calibration import folded
+from headstart.evidence.judging import outputs_of
+from headstart.pipeline.findings import Proof
+
+Finding = dict[str, int | float | bool]
+HELD_OUT = ("validation", "test")
+
+
+def reference_of(proof: Proof) -> Reference | None:
+    """Held-out items as the saved model sees and answers them; None where there are none.
+
+    In folds these are all items, each answered by a model that had not seen it.
+    """
+    experiment, outputs = proof.search.experiment, proof.model.arm.outputs
+    calibrated = proof.calibrated
+    scale = calibrated["temperature"] if calibrated and folded(proof.model.model, 1.0) else 1.0
+    if proof.search.folding:
+        judged = proof.experiment.dataset
+        items, answers, targets = judged.items, outputs["test"], judged.targets("test")
+    else:
+        dataset = experiment.dataset
+        items = tuple(item for name in HELD_OUT for item in dataset.split(name))
+        answers = np.concatenate([outputs[name] for name in HELD_OUT])
+        targets = np.concatenate([dataset.targets(name) for name in HELD_OUT])
+    if not items:
+        return None
+    frozen = _is_frozen(proof.model.model, proof.search.backbone)
+    most = MOST if frozen else _affordable(experiment, proof.search.backbone)
+    places = chosen(len(items), experiment.settings.seed, most)
+    if not len(places):
+        return None
+    features = _features(experiment, proof, [items[place] for place in places])
+    measures = measures_of([items[place] for place in places], experiment.reader.modality)
+    return Reference.of(features, answers[places] / scale, targets[places], measures)
+
+
+def measures_of(items: Sequence[Item], modality: Modality) -> dict[str, np.ndarray]:
+    """Numbers about items by name, (N,) each: of texts their tokens, and how many a word takes.
+
+    An encoder that does not know a language has no words of it, and splits them into many pieces.
+    """
+    if not modality.ragged or not items:
+        return {}
+    pieces = [modality.pieces(item.read()) for item in items]
+    tokens = np.array([len(own) for own in pieces], dtype=np.float32)
+    words = np.array([len({number for _, number in own}) for own in pieces], dtype=np.float32)
+    return {"tokens": tokens, TOKENS_A_WORD: tokens / np.maximum(words, 1)}
+
+
+def _features(experiment: Experiment, proof: Proof, items: list[Item]) -> np.ndarray:
+    """Features (N, D) of items by the saved model's network, from the store where it is frozen."""
+    model, backbone = proof.model.model, proof.search.backbone
+    if not _is_frozen(model, backbone):
+        return outputs_of(experiment, model.with_head(nn.Identity()))(items)
+    examples = experiment.examples(backbone)
+    names = ("train", "validation", "test")
+    place_of = {
+        item.id: (name, place)
+        for name in names
+        for place, item in enumerate(experiment.dataset.split(name))
+    }
+    rows = [place_of[item.id] for item in items]
+    return np.stack([examples[name][0][place] for name, place in rows])
+
+
+def _affordable(experiment: Experiment, backbone: Backbone) -> int:
+    """How many items a trained network may see once more, in half of the time that is left."""
+    if not experiment.budget.limited:
+        return MOST
+    price = Price.of(experiment, backbone).item
+    left = max(0.0, experiment.budget.left() / 2)
+    return int(min(MOST, left / max(price, 1e-9)))
+
+
+def _is_frozen(model: Model, backbone: Backbone) -> bool:
+    return unchanged(model, backbone, len(backbone.stages))
+
+
+def described(reference: Reference, task: Task, labels: Sequence[str]) -> Finding:
+    """What evidence says of a reference: its items, and what familiarity and sets can promise."""
+    encoding = kind_named(task.kind).encoding
+    limits = Limits(reference, task.predictions(reference.outputs), labels, encoding)
+    return {
+        "items": len(reference),
+        "least": round(limits.familiarity.least, 5),
+        "sets": limits.sets is not None,
+    }

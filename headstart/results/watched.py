@@ -1,0 +1,83 @@
+"""What watching a stream found, as people read it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from headstart.drift.shift import Shift
+from headstart.drift.watching import LENGTH, Event, facts
+from headstart.drift.words import in_one_line
+from headstart.report.notebook import Printed
+
+_HARMLESS = 0.05  # accuracy that may be lost, at worst, before anything is to be done
+
+
+@dataclass(frozen=True, repr=False)
+class Watched(Printed):
+    """The alarms of a stream of so many items, in their order, and those that could not be read."""
+
+    events: Sequence[Event]
+    items: int
+    unread: int = 0
+
+    @property
+    def alarms(self) -> Sequence[Event]:
+        """Those events at which something had moved."""
+        return [event for event in self.events if event.is_alarm]
+
+    def to_json(self) -> dict[str, Any]:
+        """{"items", "unread", "events": [{"after", "window", "alarm", "said", "advice", …}]}."""
+        return {
+            "items": self.items,
+            "unread": self.unread,
+            "events": [facts(event) | _words(event) for event in self.events],
+        }
+
+    def __str__(self) -> str:
+        lines = [line(event) for event in self.events]
+        unread = f" {self.unread} could not be read." if self.unread else ""
+        if not self.alarms:
+            lines = [
+                f"No alarm in {self.items} items. Where nothing moves there is one in at most 5 % "
+                f"of streams of {LENGTH}."
+            ]
+        return "\n".join(lines) + unread
+
+
+def line(event: Event) -> str:
+    """An event in a sentence or two."""
+    words = _words(event)
+    return f"After {event.after} items: {words['said']} {words['advice']}".strip()
+
+
+def _words(event: Event) -> dict[str, str]:
+    if event.shift is None:
+        return {"said": "As before again.", "advice": ""}
+    if event.errors is not None:
+        wrong, known = event.errors
+        rose = f"Errors rose: {wrong} of {known} labelled items were answered wrongly."
+        return {"said": f"{rose} {in_one_line(event.shift)}", "advice": _REFIT}
+    return {"said": in_one_line(event.shift), "advice": advice(event.shift)}
+
+
+_REFIT = "What to do: fit again with the newly labelled items among the old ones."
+
+
+def advice(shift: Shift) -> str:
+    """What to do about a shift."""
+    found = shift.expected
+    if found is None or found.outside or shift.inputs_moved:
+        if found and not found.outside and found.low >= found.held_out - _HARMLESS:
+            return "What to do: nothing yet; no harm is expected."
+        return (
+            "What to do: label 20 of these items (headstart suggest MODEL DATA), see how many "
+            "answers are right, and fit again with them where too few are."
+        )
+    if shift.mix_moved:
+        return (
+            "What to do: weigh answers by the new shares of the classes, or fit again with items "
+            "in that mix; the inputs of each class look as before."
+        )
+    return "What to do: nothing yet; look again after more items."
