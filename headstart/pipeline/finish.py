@@ -210,11 +210,9 @@ def _evidence(proof: Proof) -> Evidence:
 
 def _others(proof: Proof) -> dict[str, Arm]:
     """The arms that are not handed over, by their names in the record, and all simple ones."""
-    return {
-        _JSON.get(name, name): result.arm
-        for name, result in proof.arms.items()
-        if name in SIMPLE or (result is not proof.transfer and name != proof.chosen)
-    }
+    others = {n: r.arm for n, r in proof.arms.items() if r is not proof.transfer or n in SIMPLE}
+    others = {n: arm for n, arm in others.items() if n != proof.chosen or n in SIMPLE}
+    return {_JSON.get(name, name): arm for name, arm in others.items()}
 
 
 def _beaten(winner: Arm, baseline: Arm, sign: int) -> list[str]:

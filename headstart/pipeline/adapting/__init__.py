@@ -31,8 +31,8 @@ from headstart.evidence import ArmResult, Experiment
 from headstart.evidence.fitting import answers
 from headstart.evidence.judging import JUDGED
 from headstart.labelling import Suggestion, suggestions
-from headstart.labelling.doubt import doubt
 from headstart.labelling.pool import shown
+from headstart.labelling.selection import doubt
 from headstart.pipeline.adapting.target import LABEL_NEXT, MOST, Target
 from headstart.pipeline.findings import Proof
 from headstart.pipeline.finish import finish
