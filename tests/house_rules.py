@@ -48,7 +48,7 @@ OWNERS: dict[str, str | tuple[str, ...]] = {  # a heavy library -> the one file 
     "nibabel": "modalities/image/nifti",
     "onnx": "hubs/graph/",
     "onnx2torch": "hubs/graph/",
-    "openvino": "loading/openvino_graph",
+    "openvino": "loading/openvino_runtime",
     "pandas": "serve/predictions",
     "peft": ("strategies/lora", "hubs/huggingface/adapters"),  # adds adapters; merges them
     "pillow_heif": "modalities/image/heif",

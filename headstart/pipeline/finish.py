@@ -20,6 +20,7 @@ from headstart.evidence import Arm, ArmResult, Evidence, Experiment
 from headstart.evidence.calibration import folded
 from headstart.pipeline.checking import check
 from headstart.pipeline.findings import FIRST, Proof
+from headstart.pipeline.freezing import Earlier, with_engine
 from headstart.pipeline.metrics import families
 from headstart.pipeline.pictures import explanations
 from headstart.pipeline.prepare import random_init, task_name
@@ -71,6 +72,8 @@ def finish(proof: Proof, workspace: Workspace, stage: Stage = ENDED) -> tuple[Re
         record = replace(record, head={"name": head or artifact.OF_TASK})
     folder, reference = workspace.draft(), _referenced(proof, evidence)
     record = artifact.save(folder, model, backbone, record, evidence.to_json(), reference)
+    earlier = Earlier(workspace.out, stage.there) if stage.there else None
+    record = with_engine(folder, record, search.experiment, model, earlier)
     same = record == stage.there
     if same:
         folder = workspace.draft()
