@@ -18,8 +18,8 @@ from torch import Tensor
 
 from headstart.contracts.model import Model
 from headstart.errors import reason
+from headstart.features.engine.converting import converted
 from headstart.features.engine.interface import EngineError
-from headstart.features.engine.openvino import converted
 from headstart.loading import arrays, engine_form
 from headstart.loading import openvino_graph as graph
 
