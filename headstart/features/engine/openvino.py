@@ -22,7 +22,14 @@ from torch import Tensor, nn
 
 from headstart.errors import reason
 from headstart.features.engine import facts
-from headstart.features.engine.converting import convert, has_graphs, types_of
+from headstart.features.engine.converting import (
+    convert,
+    core,
+    holds_graphs,
+    library,
+    read_again,
+    types_of,
+)
 from headstart.features.engine.interface import (
     Engine,
     EngineError,
@@ -30,7 +37,6 @@ from headstart.features.engine.interface import (
     tensors,
 )
 from headstart.features.store import cache_folder
-from headstart.loading import openvino_graph as graph
 from headstart.runtime import known
 
 HINTS: Final = {"fp32": "f32", "bf16": "bf16"}
@@ -40,14 +46,14 @@ KEPT: Final = 4 << 30  # bytes of converted networks on disk; beyond it the long
 
 def available() -> tuple[str, ...]:
     """The precisions it computes in on this CPU. Raises EngineError where it isn't installed."""
-    capabilities = _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    capabilities = core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     return ("bf16", "fp32") if "BF16" in capabilities else ("fp32",)
 
 
 def version() -> str | None:
     """The installed version, None where there is none."""
     try:
-        return str(_library().get_version())
+        return str(library().get_version())
     except EngineError:
         return None
 
@@ -122,46 +128,35 @@ def _arrays(inputs: Any) -> list[np.ndarray]:
     return [tensor.detach().cpu().contiguous().numpy() for tensor in tensors(inputs)]
 
 
-def _library() -> Any:
-    try:
-        return graph.library()
-    except ImportError as error:
-        raise EngineError(str(error)) from error
-
-
-def _core() -> Any:
-    return _library().Core()
-
-
 def _compile(model: Any, precision: str, images: bool) -> Any:
     if images:  # turning a batch around would cost a tenth of MobileNetV2's time
-        library = _library()
-        steps = library.preprocess.PrePostProcessor(model)
-        steps.input().tensor().set_layout(library.Layout("NHWC"))
-        steps.input().model().set_layout(library.Layout("NCHW"))
+        openvino = library()
+        steps = openvino.preprocess.PrePostProcessor(model)
+        steps.input().tensor().set_layout(openvino.Layout("NHWC"))
+        steps.input().model().set_layout(openvino.Layout("NCHW"))
         model = steps.build()
     settings = {"INFERENCE_PRECISION_HINT": HINTS[precision], "NUM_STREAMS": STREAMS}
-    return _core().compile_model(model, "CPU", settings)
+    return core().compile_model(model, "CPU", settings)
 
 
 def _model(
     stages: nn.Module, sample: Any, key: Mapping[str, object] | None
 ) -> tuple[Any, dict[str, np.dtype]]:
     """The converted stages, and their types: from disk, or made now and, with a key, kept there."""
-    if key is None or has_graphs(stages):  # a graph is converted already
-        return convert(stages, sample), types_of(stages, sample)
+    if key is None or holds_graphs(stages):  # a graph is converted already
+        return read_again(convert(stages, sample)), types_of(stages, sample)
     folder = _folder(sample, key)
     path = folder / "model.xml"
     if path.exists():
         try:
             types = facts.types(folder)
-            model = _core().read_model(path)
+            model = core().read_model(path)
             os.utime(folder)
             return model, types
         except Exception:  # damaged: convert anew
             shutil.rmtree(folder, ignore_errors=True)
     model, types = convert(stages, sample), types_of(stages, sample)
-    return _core().read_model(path) if _keep(model, types, folder) else model, types
+    return core().read_model(path) if _keep(model, types, folder) else read_again(model), types
 
 
 def kept(stages: nn.Module, sample: Any, key: Mapping[str, object] | None) -> str | None:
@@ -169,7 +164,7 @@ def kept(stages: nn.Module, sample: Any, key: Mapping[str, object] | None) -> st
 
     One that has been damaged since is converted anew when it is read.
     """
-    return None if key is None or has_graphs(stages) else facts.digest(_folder(sample, key))
+    return None if key is None or holds_graphs(stages) else facts.digest(_folder(sample, key))
 
 
 def _folder(sample: Any, key: Mapping[str, object]) -> Path:
@@ -195,7 +190,7 @@ def _keep(model: Any, types: Mapping[str, np.dtype], folder: Path) -> bool:
     except OSError:
         return False
     try:
-        _library().save_model(model, beside / "model.xml", compress_to_fp16=False)
+        library().save_model(model, beside / "model.xml", compress_to_fp16=False)
         facts.write(beside, types)
         os.replace(beside, folder)
     except Exception:  # a full disk comes as any kind of error; or another process was first
