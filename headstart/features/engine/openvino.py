@@ -6,14 +6,12 @@ CPU a few hundredths; so converted networks are kept on disk, and compiled ones 
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import tempfile
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final, final
 
@@ -212,12 +210,7 @@ def _folder(sample: Any, key: Mapping[str, object]) -> Path:
     """
     made_by = {"openvino": version(), "torch": torch.__version__, **known.versions()}
     stages = {name: value for name, value in key.items() if name != "precision"}
-    text = json.dumps([stages, layout(sample), made_by], sort_keys=True, default=str)
-    return _kept_in() / blake2b(text.encode(), digest_size=16).hexdigest()
-
-
-def _kept_in() -> Path:
-    return cache_folder() / "engines"
+    return cache_folder() / "engines" / known.digest([stages, layout(sample), made_by])
 
 
 def _graphs(stages: nn.Module) -> bool:
