@@ -39,8 +39,8 @@ class Presence:
     def doubtful(self) -> bool:
         """Whether classes seem to be missing or rare, so that most methods may do harm.
 
-        Where none is missing, answers use about as many effective classes as the source has, and few
-        change where they are spread over all classes.
+        Where none is missing, answers use about as many effective classes as the source has, and
+        few change where they are spread over all classes.
         """
         return self.agreement * self.effective < DOUBTFUL * _effective(self.source)
 
