@@ -48,8 +48,8 @@ OWNERS: dict[str, str | tuple[str, ...]] = {  # a heavy library -> the one file 
     "nibabel": "modalities/image/nifti",
     "onnx": "hubs/graph/",
     "onnx2torch": "hubs/graph/",
+    "openvino": "loading/openvino_runtime",
     "ot": "adaptations/transport",
-    "openvino": "loading/openvino_graph",
     "pandas": "serve/predictions",
     "peft": ("strategies/lora", "hubs/huggingface/adapters"),  # adds adapters; merges them
     "pillow_heif": "modalities/image/heif",

@@ -44,7 +44,7 @@ def clouds(count: int, seed: int, classes: range = range(CLASSES)) -> tuple[np.n
 
 def moved(features: np.ndarray) -> np.ndarray:
     """The same by another sensor."""
-    return (features * 1.7 + 4 * np.cos(3 * np.arange(WIDTH))).astype(np.float32)
+    return np.asarray(features * 1.7 + 4 * np.cos(3 * np.arange(WIDTH)), np.float32)
 
 
 def domains(seed: int = 0, classes: range = range(CLASSES)) -> tuple[Domains, np.ndarray]:

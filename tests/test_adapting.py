@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import write_pictures
 from PIL import Image
 
 import headstart as hs
 from headstart.errors import DataError, HeadstartError, UnknownNameError
-from tests.conftest import write_pictures
 
 TINY = "seeded:convnet"
 CLASSES = ("ants", "bees", "wasps")

@@ -28,7 +28,10 @@ def run(*arguments: str | Path) -> Any:
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
-def blobs(count: int, seed: int, classes: int = 3, width: int = 16) -> tuple[np.ndarray, ...]:
+Blobs = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def blobs(count: int, seed: int, classes: int = 3, width: int = 16) -> Blobs:
     """Features, outputs and targets of classes that overlap a little, drawn alike for all seeds."""
     rng = np.random.default_rng(seed)
     centres = np.random.default_rng(99).normal(size=(classes, width)) * 2

@@ -95,4 +95,4 @@ def _entropy(rows: np.ndarray) -> np.ndarray:
 
 def _ratio(answers: Answers) -> float:
     items, classes = answers.outputs.shape
-    return items / classes
+    return float(items / classes)

@@ -73,8 +73,16 @@ def _expanded(argument: str) -> Iterator[Path]:
     yield from map(Path, matches)
 
 
-def demand_place(out: str | None, explain: bool) -> None:
-    """Raise HeadstartError for a file of answers, or folder of heat maps, that can't be written."""
+def demand_place(out: str | None, explain: bool, abstain: bool) -> None:
+    """Raise HeadstartError for a file of answers, or folder of heat maps, that can't be written.
+
+    And for flags of which one gives no answer where the other explains it.
+    """
+    if explain and abstain:
+        raise HeadstartError(
+            "--explain says why an answer was given, and --abstain may give none. "
+            "Leave one of them out."
+        )
     if out is not None and explain and is_table(out):
         raise HeadstartError(
             f"{out} would be a table, and --explain draws heat maps. Name a folder for --out."

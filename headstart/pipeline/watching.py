@@ -12,6 +12,7 @@ import numpy as np
 
 from headstart.data import Input
 from headstart.data import tables as kept_tables
+from headstart.drift import FIT_AGAIN, NO_REFERENCE
 from headstart.drift.shift import FEWEST
 from headstart.drift.watching import STEP, Event, Watch
 from headstart.errors import DataError, HeadstartError
@@ -19,7 +20,6 @@ from headstart.pipeline.opening import load
 from headstart.results.watched import Watched, line
 from headstart.runtime.progress import Progress, Show, as_progress
 from headstart.serve import Predictor
-from headstart.serve.predictor import FIT_AGAIN, NO_REFERENCE
 
 
 @dataclass(frozen=True)

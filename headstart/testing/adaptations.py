@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
@@ -13,15 +12,15 @@ from torch import nn
 from headstart.contracts.adaptation import Adaptation
 from headstart.contracts.domains import Domains
 from headstart.evidence.fitting import answers
-from headstart.testing.demands import constructor_only_stores, demand, instance, is_documented
+from headstart.testing.demands import checks_in, demand
 
+CONTRACT: Final = Adaptation
 CLASSES, WIDTH = 3, 12
 _RIGHT = 0.8  # of the items, where nothing moved and classes lie far apart
 
 
-def subject(part: Any, example: Any) -> Adaptation:
+def subject(adaptation: Adaptation, example: Any) -> Adaptation:
     """What the checks take. Raises HeadstartError where a package is missing."""
-    adaptation: Adaptation = instance("adaptations", part, Adaptation)
     adaptation.demand()
     return adaptation
 
@@ -35,19 +34,13 @@ def domains(shift: float = 0.0) -> tuple[Domains, np.ndarray]:
     return Domains(clouds[0], classes, clouds[1] + np.float32(shift), CLASSES), classes
 
 
-def is_documented_and_takes_defaults(adaptation: Adaptation) -> None:
-    """Documented, and its constructor only stores."""
-    is_documented(adaptation)
-    constructor_only_stores(adaptation)
-
-
 def is_one_layer(adaptation: Adaptation) -> None:
     """What it fits is a finite linear layer for features as they come."""
     head = adaptation.head(domains(2.0)[0])
     right = isinstance(head, nn.Linear) and head.weight.shape == (CLASSES, WIDTH)
-    demand(right, adaptation, "fits no linear layer (D) -> (classes)", "Fold all of it into one")
+    demand(right, "fits no linear layer (D) -> (classes). Fold all of it into one.")
     finite = all(bool(torch.isfinite(value).all()) for value in head.state_dict().values())
-    demand(finite, adaptation, "fits numbers that are not finite", "Check them before")
+    demand(finite, "fits numbers that are not finite. Check them before.")
 
 
 def is_equal_from_equal_inputs(adaptation: Adaptation) -> None:
@@ -55,21 +48,14 @@ def is_equal_from_equal_inputs(adaptation: Adaptation) -> None:
     both = domains(1.0)[0]
     one, other = (adaptation.head(replace(both)).state_dict() for _ in range(2))
     same = all(torch.equal(one[name], other[name]) for name in one)
-    demand(same, adaptation, "fits otherwise to the same domains", "Draw by `domains.seed`")
+    demand(same, "fits otherwise to the same domains. Draw by `domains.seed`.")
 
 
 def keeps_what_needs_no_change(adaptation: Adaptation) -> None:
     """Where nothing moved it goes on answering rightly."""
     both, classes = domains()
     right = (answers(adaptation.head(both), both.target).argmax(axis=1) == classes).mean()
-    demand(
-        right >= _RIGHT, adaptation, f"answers {right:.2f} rightly where nothing moved", "Mend it"
-    )
+    demand(right >= _RIGHT, f"answers {right:.2f} rightly where nothing moved. Mend it.")
 
 
-CHECKS: Final[tuple[Callable[[Adaptation], None], ...]] = (
-    is_documented_and_takes_defaults,
-    is_one_layer,
-    is_equal_from_equal_inputs,
-    keeps_what_needs_no_change,
-)
+CHECKS: Final = checks_in(__name__)
