@@ -22,7 +22,7 @@ from headstart.adaptation import (
     presence,
 )
 from headstart.adaptation.choice import preferred, ranked
-from headstart.adaptation.presence import PARTIAL, WHOLE
+from headstart.adaptation.presence import PLAIN, WHOLE
 from headstart.contracts.domains import Domains
 from headstart.contracts.logistic import class_mix
 from headstart.evidence.fitting import answers
@@ -100,7 +100,7 @@ def test_each_keeps_its_contract(name: str) -> None:
     assert "is_one_layer" in check_part("adaptations", name)
 
 
-def tried(both: Domains, names: Sequence[str] = (WHOLE, PARTIAL)) -> list[Candidate]:
+def tried(both: Domains, names: Sequence[str] = (WHOLE, PLAIN)) -> list[Candidate]:
     methods = {name: catalog.adaptation(name) for name in names}
     return candidates_on(both, clouds(40, 9), source_head(both), methods, Budget(None), Silent())
 
@@ -143,7 +143,7 @@ def test_gains_are_those_of_items_that_are_answered_otherwise() -> None:
 
 def test_labels_choose_before_validators() -> None:
     both, truth = domains()
-    candidates = tried(both, (WHOLE, PARTIAL, "label-shift"))
+    candidates = tried(both, (WHOLE, PLAIN, "label-shift"))
     classes = presence(both, candidates)
     assert ranked(candidates)[0] != SOURCE
     assert chosen(candidates, classes).by == "validators"

@@ -111,7 +111,7 @@ def _missing(presence: Presence) -> str:
     classes = len(presence.source)
     return (
         f"Some of the {classes} classes may be missing in the target: answers use about "
-        f"{presence.effective:.1f} of them, and {100 * presence.agreement:.0f} % stay the same "
-        "where shares are estimated. Then most methods do harm and no validator sees it, so "
-        "source only is taken."
+        f"{presence.effective:.1f} of them, and {100 * presence.agreement:.0f} % keep their "
+        "answer where these are spread over all. Then most methods do harm and no validator sees "
+        "it, so source only is taken."
     )
