@@ -73,12 +73,7 @@ def predict(  # noqa: PLR0913  # a flag each
 
     if not inputs and not file:
         raise HeadstartError("No input was given to predict on. Name files, folders or texts.")
-    if explain and abstain:
-        raise HeadstartError(
-            "--explain says why an answer was given, and --abstain may give none. "
-            "Leave one of them out."
-        )
-    demand_place(out, explain)
+    demand_place(out, explain, abstain)
     predictor = pipeline.load(model)
     questions = arguments(inputs or (), file or (), predictor.reader.modality)
     if explain:

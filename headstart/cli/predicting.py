@@ -73,8 +73,16 @@ def _expanded(argument: str) -> Iterator[Path]:
     yield from map(Path, matches)
 
 
-def demand_place(out: str | None, explain: bool) -> None:
-    """Raise HeadstartError for a file of answers, or folder of heat maps, that can't be written."""
+def demand_place(out: str | None, explain: bool, abstain: bool = False) -> None:
+    """Raise HeadstartError for a file of answers, or folder of heat maps, that can't be written.
+
+    And for answers that are to be explained and perhaps not given.
+    """
+    if explain and abstain:
+        raise HeadstartError(
+            "--explain says why an answer was given, and --abstain may give none. "
+            "Leave one of them out."
+        )
     if out is not None and explain and is_table(out):
         raise HeadstartError(
             f"{out} would be a table, and --explain draws heat maps. Name a folder for --out."
@@ -90,7 +98,7 @@ def demand_place(out: str | None, explain: bool) -> None:
 
 def notice(predictor: Predictor, progress: Progress) -> None:
     """Say so where what was answered is not like what the model was held to."""
-    if len(predictor.recent) < _WORTH_A_LINE:  # before what it takes is imported
+    if len(predictor.yardstick.recent) < _WORTH_A_LINE:  # before what it takes is imported
         return
     from headstart.serve.noticing import noticed
 

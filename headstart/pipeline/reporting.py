@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from headstart import artifact
 from headstart.artifact import Record
@@ -55,9 +54,7 @@ def report_on(
     progress.say(f"Asking {model} about {len(dataset.items)} items.")
     started = time.monotonic()
     features = predictor.features(dataset.items)
-    with torch.inference_mode():
-        head = predictor.model.head.cpu().eval()
-        outputs = head(torch.from_numpy(features)).numpy()
+    outputs = predictor.headed(features)
     seconds = time.monotonic() - started
     content = _content(record, predictor, dataset, (outputs, features))
     content |= {"model": str(model), "evaluated": str(data)}

@@ -19,7 +19,7 @@ from headstart.pipeline.opening import load
 from headstart.results.watched import Watched, line
 from headstart.runtime.progress import Progress, Show, as_progress
 from headstart.serve import Predictor
-from headstart.serve.predictor import FIT_AGAIN, NO_REFERENCE
+from headstart.serve.yardstick import FIT_AGAIN, NO_REFERENCE
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def watch(
 
 def watched(predictor: Predictor, stream: Any, columns: Columns, progress: Progress) -> Watched:
     """The same for a model that was opened before."""
-    reference = predictor.reference
+    reference = predictor.yardstick.reference
     if reference is None:
         raise HeadstartError(f"{NO_REFERENCE}, so that a stream has no yardstick. {FIT_AGAIN}")
     if len(reference) < FEWEST:

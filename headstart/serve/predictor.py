@@ -6,9 +6,8 @@ import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
-from itertools import islice, repeat
 from typing import Any, final
 
 import numpy as np
@@ -18,33 +17,22 @@ from torch import nn
 from headstart.contracts import Task
 from headstart.contracts.model import Model
 from headstart.data import Input, Item, Schema, inputs_of
-from headstart.data.targets import kind_named
-from headstart.drift import MOST, Limits, Reference
+from headstart.drift import Reference
 from headstart.errors import DataError, HeadstartError
 from headstart.features.engine import Averaged, Engine, TorchEngine
 from headstart.features.engine.interface import on_device, to_device
 from headstart.features.reading import Reader, alike, in_order
 from headstart.report.notebook import Printed
+from headstart.serve.decoding import Decoded, reason, windows
 from headstart.serve.network import Network
 from headstart.serve.predictions import Prediction, Predictions, demand_any
+from headstart.serve.yardstick import Yardstick
 
 BATCH = 32
 _WINDOW = 2 * BATCH  # inputs decoded at a time, and as many ahead
 _RAGGED_WINDOW = 32 * BATCH  # short ones, so that those of like length meet
 _SHOWN = 5  # labels in a line
-NO_REFERENCE = "The model keeps no held-out items, as those of earlier versions or out of time"
-FIT_AGAIN = "Fit it again: headstart fit --plan MODEL -o NEW."
 _ENDLESS = "the model's answer to it is no finite number, as its weights are too large or damaged"
-
-
-@final
-@dataclass(frozen=True)
-class _Decoded:
-    """An input as the network takes it in, or why it can't be."""
-
-    input: Input
-    value: Any = None
-    problem: str = ""
 
 
 @final
@@ -71,8 +59,7 @@ class Predictor(Printed):
         self.device = device
         self.schema = schema or Schema()  # the columns of tables, as in training
         self._engine = self._answering(model.head)
-        self.reference = reference  # what it answered to held-out items
-        self.recent: deque[tuple[np.ndarray, np.ndarray]] = deque(maxlen=MOST)  # answered last
+        self.yardstick = Yardstick(reference, task, self.labels)  # what it was held to
 
     def outputs(self, items: Sequence[Item], features: np.ndarray | None = None) -> np.ndarray:
         """Head outputs (N, labels) for items, in their order, from their features where known.
@@ -140,21 +127,10 @@ class Predictor(Printed):
     ) -> Iterator[Prediction]:
         """The same, one after the other in bounded memory; each input is read once."""
         if abstain:
-            self._demand_limits()
+            self.yardstick.demand()
         for window in self._decoded(self.inputs(given, text=text, image=image)):
             for each in self._answered(window):
                 yield each.or_abstained() if abstain and not each.error else each
-
-    def _demand_limits(self) -> None:
-        """Raise HeadstartError where nothing could be called unlike what was held out."""
-        if self.limits is None:
-            raise HeadstartError(f"{NO_REFERENCE}, so that nothing is unlike them. {FIT_AGAIN}")
-        if not self.limits.can_refuse:
-            count = len(self.limits.familiarity.reference)
-            raise HeadstartError(
-                f"The model keeps {count} held-out items, and calling an input unlike them takes "
-                "19. Fit it to more items, or leave out --abstain."
-            )
 
     def inputs(
         self, given: Any, *, text: Sequence[str] = (), image: str | None = None
@@ -252,25 +228,25 @@ class Predictor(Printed):
         """Why an input can't be read, empty where it can."""
         return self._decode(each).problem
 
-    def _decode(self, each: Input) -> _Decoded:
+    def _decode(self, each: Input) -> Decoded:
         if each.problem:
-            return _Decoded(each, problem=each.problem)
+            return Decoded(each, problem=each.problem)
         modality = self.reader.modality
         try:
             raw = each.item.read()
             problem = modality.check(raw).problem
             value = None if problem else modality.decode(raw, self.reader.preprocess)
         except DataError as error:
-            return _Decoded(each, problem=_reason(error))
-        return _Decoded(each, value, problem or "")
+            return Decoded(each, problem=reason(error))
+        return Decoded(each, value, problem or "")
 
-    def _decoded(self, inputs: Iterable[Input]) -> Iterator[list[_Decoded]]:
+    def _decoded(self, inputs: Iterable[Input]) -> Iterator[list[Decoded]]:
         """Windows of decoded inputs; threads decode the next one meanwhile."""
         size = _RAGGED_WINDOW if self.reader.modality.ragged else _WINDOW
-        waiting: deque[list[Future[_Decoded]]] = deque()
+        waiting: deque[list[Future[Decoded]]] = deque()
         with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
             try:
-                for window in _windows(inputs, size):
+                for window in windows(inputs, size):
                     waiting.append([pool.submit(self._decode, each) for each in window])
                     if len(waiting) > 1:
                         yield [future.result() for future in waiting.popleft()]
@@ -281,7 +257,7 @@ class Predictor(Printed):
                     for future in futures:
                         future.cancel()
 
-    def _answered(self, window: Sequence[_Decoded]) -> Iterator[Prediction]:
+    def _answered(self, window: Sequence[Decoded]) -> Iterator[Prediction]:
         usable = [each.value for each in window if not each.problem]
         answers = iter(self._answers(usable) if usable else ())
         for each in window:
@@ -291,21 +267,13 @@ class Predictor(Printed):
 
     def _answers(self, values: Sequence[Any]) -> list[tuple[dict[str, Any], dict[str, Any]]]:
         """An answer with its limits for each value, empty where its numbers are not finite."""
-        if self.limits is None:
-            features, rows = None, self._rows(self._engine, values)
-        else:
-            features = self._rows(self._body, values)
-            rows = self.headed(features)
+        features = self._rows(self._body, values)
+        rows = self.headed(features)
         finite = np.isfinite(rows).all(axis=1)
-        answers: Iterator[dict[str, Any]] = iter(())
-        around: Iterator[dict[str, Any]] = repeat({})
-        if finite.any():
-            sound = rows[finite]
-            answers = iter(self.task.decode(sound, self.labels))
-            if self.limits is not None and features is not None:
-                predictions = self.task.predictions(sound)
-                around = iter(self.limits.of(features[finite], sound, predictions))
-                self.recent.extend(zip(features[finite], sound, strict=True))
+        if not finite.any():
+            return [({}, {})] * len(rows)
+        answers = iter(self.task.decode(rows[finite], self.labels))
+        around = self.yardstick.around(features[finite], rows[finite])
         return [(next(answers), next(around)) if usable else ({}, {}) for usable in finite]
 
     def headed(self, features: np.ndarray) -> np.ndarray:
@@ -313,15 +281,6 @@ class Predictor(Printed):
         from headstart.evidence.fitting import answers
 
         return answers(self.model.head.cpu().eval(), features)
-
-    @cached_property
-    def limits(self) -> Limits | None:
-        """How far answers can be trusted; None where the model keeps no held-out items."""
-        if self.reference is None:
-            return None
-        predictions = self.task.predictions(self.reference.outputs)
-        encoding = kind_named(self.task.kind).encoding
-        return Limits(self.reference, predictions, self.labels, encoding)
 
     def _rows(self, engine: Engine, values: Sequence[Any]) -> np.ndarray:
         """What an engine makes of decoded items, in their order."""
@@ -334,16 +293,3 @@ class Predictor(Printed):
             for group in groups
         ]
         return in_order(groups, outputs)
-
-
-def _windows(inputs: Iterable[Input], size: int) -> Iterator[list[Input]]:
-    each = iter(inputs)
-    while window := list(islice(each, size)):
-        yield window
-
-
-def _reason(error: DataError) -> str:
-    cause = error.__cause__
-    if isinstance(cause, OSError) and cause.strerror:
-        return f"it can't be read: {cause.strerror.lower()}"
-    return str(error).rstrip(".")
