@@ -11,10 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from headstart.hubs.caffe import network as filling
 from headstart.hubs.caffe import reading
 from headstart.hubs.caffe.graph import select
-from headstart.hubs.caffe.network import build
+from headstart.hubs.caffe.network import build, draw, load, state_of
 
 Blobs = Mapping[str, Sequence[np.ndarray]]
 
@@ -255,11 +254,11 @@ def network(text: str, shape: Sequence[int], folder: Path, blobs: Blobs | None =
     selection = select(net, layers, False, str(path))
     built = build(selection, tuple(shape), False, str(path))
     if blobs is None:
-        filling.draw(built)
+        draw(built)
     else:
         weights = reading.read_weights(caffemodel(folder / "layers.caffemodel", blobs))
-        found = filling.state_of(reading.blobs_by_layer(weights), selection.nodes, path)
-        filling.load(built, found, "head", "layers.caffemodel")
+        found = state_of(reading.blobs_by_layer(weights), selection.nodes, path)
+        load(built, found, "head", "layers.caffemodel")
     return built.network.eval()
 
 

@@ -107,7 +107,7 @@ def picture(predictor: Predictor, path: Path) -> PictureExplanation:
     """The one explanation of one picture."""
     (found,) = explain(predictor, [path])
     assert isinstance(found, PictureExplanation)
-    assert found.heat.shape == (SIZE, SIZE) and found.seen.shape == (SIZE, SIZE, 3)
+    assert found.heat.shape == (SIZE, SIZE) and found.picture.shape == (SIZE, SIZE, 3)
     assert found.heat.min() >= 0 and found.heat.max() in (0, 1)
     return found
 
@@ -249,7 +249,7 @@ def test_integrated_gradients_are_complete(name: str, given_text: str) -> None:
     predictor, _ = deep(name)
     found = text(predictor, given_text)
     outputs = predictor.outputs(predictor.find([given_text])[1])[0]
-    assert found.asked.value == pytest.approx(outputs.max(), abs=1e-5)
+    assert found.output.value == pytest.approx(outputs.max(), abs=1e-5)
     assert abs(found.delta) <= 0.01 * abs(found.difference)
     assert [word.text for word in found.words] == given_text.split()
     assert len(found.pieces) == len(given_text.encode())

@@ -309,7 +309,7 @@ def test_no_string_walks_a_folder_that_it_does_not_name(
 
 @pytest.mark.parametrize("name", ["a.xlsx", "a.json", "a.zip", "a.tar.gz"])
 def test_tables_and_archives_are_never_one_item(name: str, tmp_path: Path) -> None:
-    from headstart.data.manifests import SUFFIXES
+    from headstart.data.tables import SUFFIXES
 
     path = tmp_path / name
     path.write_bytes(b"PK\x03\x04")

@@ -142,7 +142,7 @@ def test_a_saved_model_takes_the_file_along_and_asks_again(
     again = catalog.load_backbone(f"checkpoint:{moved}")
     assert again.origin.pretrained and again.files == {"networks.py": SOURCE.encode()}
     (moved / "networks.py").write_text(SOURCE + "# more\n")
-    with pytest.raises(HeadstartError, match="has changed since the model was made"):
+    with pytest.raises(HeadstartError, match="has changed since it was saved"):
         hs.load(moved)
 
 
@@ -177,5 +177,5 @@ def test_a_strangers_model_runs_nothing(here: Path, monkeypatch: pytest.MonkeyPa
     assert catalog.load_backbone("checkpoint:stranger2").files == {"networks.py": SOURCE.encode()}
     assert (here / "stranger2" / "ran").exists()
     (here / "stranger2" / "networks.py").write_text(SOURCE + "# more\n")
-    with pytest.raises(HeadstartError, match="has changed since the model was made"):
+    with pytest.raises(HeadstartError, match="has changed since it was saved"):
         catalog.load_backbone("checkpoint:stranger2")

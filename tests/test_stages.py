@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from headstart.errors import HeadstartError
-from headstart.loading.stages import activation_sizes, check_stages, find_stages
+from headstart.loading.stages import check_stages, find_stages
 from headstart.loading.stages.pooling import split_pool
 
 # name, pixels, fewest stages, how the first ones are called
@@ -221,13 +221,6 @@ def test_no_stage_writes_into_its_input() -> None:
         after = stage(example)
         assert torch.equal(before, example)
         example = after
-
-
-def test_sizes_are_per_item() -> None:
-    network = nn.Sequential(nn.Conv2d(1, 2, 1), nn.Conv2d(2, 3, 1), nn.Flatten()).train()
-    stages = find_stages(network, torch.randn(5, 1, 4, 4))
-    assert activation_sizes(stages, torch.randn(5, 1, 4, 4)) == [32, 48]
-    assert all(stage.training for stage in stages.values())
 
 
 def test_a_cut_before_a_much_smaller_one_is_dropped() -> None:

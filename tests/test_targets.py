@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from headstart import catalog
 from headstart.data import Dataset, Schema, load, load_labelled
-from headstart.data.sources import Found, InlineSource, Row
+from headstart.data.sources import Contents, InlineSource, Row
 from headstart.data.targets import kind_named, kind_of
 from headstart.errors import DataError, HeadstartError
 from headstart.modalities.image import Image
@@ -75,17 +75,17 @@ def everything(data: Dataset) -> dict[str, Any]:
 )
 def test_the_kind_is_told_from_the_values(values: list[Any], kind: str) -> None:
     rows = [Row("", "", value, None, InlineSource(b"")) for value in values]
-    assert kind_of(Found(Path(), tuple(rows)), Schema()).name == kind
-    assert kind_of(Found(Path(), tuple(rows)), Schema(delimiter="|")).name == "label sets"
+    assert kind_of(Contents(Path(), tuple(rows)), Schema()).name == kind
+    assert kind_of(Contents(Path(), tuple(rows)), Schema(delimiter="|")).name == "label sets"
     for asked in catalog.TARGETS:
-        assert kind_of(Found(Path(), tuple(rows)), Schema(kind=asked)).name == asked
+        assert kind_of(Contents(Path(), tuple(rows)), Schema(kind=asked)).name == asked
 
 
 def test_a_kind_that_is_not_known_or_contradicted() -> None:
     with pytest.raises(HeadstartError, match=r"'number' is not known\. Did you mean 'numbers'"):
-        kind_of(Found(Path(), ()), Schema(kind="number"))
+        kind_of(Contents(Path(), ()), Schema(kind="number"))
     with pytest.raises(DataError, match="can't have a delimiter between labels where numbers"):
-        kind_of(Found(Path("a.csv"), ()), Schema(kind="numbers", delimiter="|"))
+        kind_of(Contents(Path("a.csv"), ()), Schema(kind="numbers", delimiter="|"))
 
 
 def test_numbers(tmp_path: Path) -> None:

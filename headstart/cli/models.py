@@ -80,17 +80,17 @@ def predict(  # noqa: PLR0913  # a flag each
         from headstart.cli.explaining import explained
 
         explanations = explained(predictor, predictor.inputs(questions, **columns), out)
-        return _whole(explanations, len(explanations.predictions.failed))
+        return _noted(explanations, len(explanations.predictions.failed))
     if out is not None:
         table = write(Path(out), predictor.stream(questions, **columns, abstain=abstain))
         notice(predictor, progress)
-        return _whole(table, table.failures)
+        return _noted(table, table.failures)
     predictions = predictor.predict(questions, **columns, abstain=abstain)
     notice(predictor, progress)
-    return _whole(predictions, len(predictions.failed))
+    return _noted(predictions, len(predictions.failed))
 
 
-def _whole(answer: Answer, failures: int) -> Answer | Incomplete:
+def _noted(answer: Answer, failures: int) -> Answer | Incomplete:
     return Incomplete(answer, f"{failures} could not be answered") if failures else answer
 
 

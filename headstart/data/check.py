@@ -1,4 +1,4 @@
-"""The check before any work: every file read once, and what identical content says."""
+"""The check before any work: every file read once, ever, and what identical content says."""
 
 from __future__ import annotations
 
@@ -129,7 +129,12 @@ def _reason(error: DataError) -> str:
 
 
 class Findings:
-    """Checks by digest, read from the cache folder; `save` adds those that are new."""
+    """Checks by digest, read from the cache folder; `save` adds those that are new.
+
+    One file of JSON lines a kind of check. Runs append; a line that is damaged, or torn by a kill,
+    is passed over, and its item is checked anew. Content that stands in a manifest itself is so
+    short that checking it costs less than reading this; nothing is kept of it.
+    """
 
     def __init__(self, modality: Modality) -> None:
         kind = type(modality)

@@ -1,4 +1,4 @@
-"""Clusters: near copies, and items of one group, which no cut may part."""
+"""Clusters: near copies, by their sketches, and items of one group, which no cut may part."""
 
 from __future__ import annotations
 
@@ -62,11 +62,7 @@ class Clusters:
             *(_alike(own) for own in self.alike),
             *([_mixed(mixed)] if mixed else []),
             *([_parted(parted, split_of)] if parted else []),
-            *(
-                f"{len(torn)} of {len(self.groups)} groups of `{column}` are in more than one of "
-                f"the splits as named, such as {name!r}, so that what is measured may flatter."
-                for name in torn[:1]
-            ),
+            *([_torn(torn, len(self.groups), f"{column}")] if torn else []),
         ]
 
 
@@ -149,6 +145,13 @@ def _parted(families: Sequence[Sequence[Item]], split_of: Mapping[str, str]) -> 
     return (
         f"{what} held out from it, such as {one.id!r} in {split_of[one.id]} of {other.id!r} in "
         f"{split_of[other.id]}, so that what is measured there may flatter. Remove one of them."
+    )
+
+
+def _torn(groups: Sequence[str], count: int, column: str) -> str:
+    return (
+        f"{len(groups)} of {count} groups of `{column}` are in more than one of the splits as "
+        f"named, such as {groups[0]!r}, so that what is measured may flatter."
     )
 
 

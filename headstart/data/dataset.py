@@ -99,9 +99,7 @@ def load(
     few = plan.too_few(rest, schema.group)
     clusters = clustered(rest, checked.sketches, grouped=not few)
     items = plan.cut(clusters.items, kind.stratum)
-    splits = _splits(items)
-    for name in (name for name in SPLITS if name not in splits):
-        raise DataError(f"{path} has no usable item for the {name} split. Add more items.")
+    splits = _splits(path, items)
     kind.demand_variety(path, splits["train"], labels)
     warnings = (
         *(*contents.warnings, *_rare(rare), *_twins(labels, kind), *kind.warnings(splits, labels)),
@@ -250,10 +248,13 @@ def _twins(labels: Sequence[str], kind: Targets) -> tuple[str, ...]:
     )
 
 
-def _splits(items: Sequence[Item]) -> dict[str, list[Item]]:
-    """The items by split, for the splits that have any."""
+def _splits(path: Path, items: Sequence[Item]) -> dict[str, list[Item]]:
+    """The items by split. Raises DataError where one has none."""
     splits = {name: [item for item in items if item.split == name] for name in SPLITS}
-    return {name: own for name, own in splits.items() if own}
+    for name, own in splits.items():
+        if not own:
+            raise DataError(f"{path} has no usable item for the {name} split. Add more items.")
+    return splits
 
 
 def _report(

@@ -1,4 +1,4 @@
-"""Folds: items shared out anew, so that every one is once held back, and clusters stay together."""
+"""Items shared out anew: folds, of which each holds some back, and subsets, each in the next."""
 
 from __future__ import annotations
 

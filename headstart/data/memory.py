@@ -149,8 +149,8 @@ class _Rows:
             absent = [name for name in schema.named if name not in table.names]
             if absent:
                 raise DataError(
-                    f"{self.root} has no column {absent[0]!r}: it holds inputs and targets alone. "
-                    "Leave the name out, or give a table."
+                    f"{self.root} has no column {absent[0]!r}: it holds inputs and their targets "
+                    "alone. Leave the name out, or give a table."
                 )
             return Columns(table.content, table.labels)
         if table.labels:

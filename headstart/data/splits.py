@@ -1,4 +1,4 @@
-"""Which split what belongs together goes to: by rank of its content's hash within each class."""
+"""How splits come about: as a layout names them, else by rank of content's hash in each class."""
 
 from __future__ import annotations
 

@@ -203,7 +203,10 @@ class _Answer(BaseHTTPRequestHandler):
 
 
 def picture(item: Item, modality: Modality) -> bytes:
-    """The whole item as a PNG. Raises DataError where it can't be read, or is no picture."""
+    """The whole item as a PNG, by its modality's decoder: never the file itself.
+
+    Raises DataError where it can't be read, or is no picture.
+    """
     view = np.asarray(modality.decode(item.read(), _PLAIN))
     if view.dtype != np.uint8 or view.ndim != 3 or view.shape[0] != 3:
         raise DataError(f"{item.id} can't be shown: it is no picture. Look at the file itself.")

@@ -56,14 +56,14 @@ def demand_finite(features: Tensor, source: object) -> None:
 
 
 def run(network: nn.Module, example: Tensor, what: str, advice: str = _MEND) -> Tensor:
-    """The network's rows for pictures, in eval mode, into which it is put.
+    """The network's rows for pictures, in the mode that it is in.
 
     Raises HeadstartError where it fails on them, with `advice`, or answers other than one row an
     item.
     """
     try:
         with torch.no_grad():
-            outputs: Any = network.eval()(example)
+            outputs: Any = network(example)
     except Exception as error:  # a user's network fails in any way
         raise HeadstartError(
             f"{what} can't read pictures of {'x'.join(map(str, example.shape[1:]))}, "
@@ -123,6 +123,7 @@ def take_apart(network: nn.Module, example: Tensor, what: str, head: bool) -> He
 
     Raises HeadstartError where it is none for such pictures.
     """
+    network.eval()
     last = behead(network, example, what) if head else None
     name, layer = last or (free_name(network), None)
     return headless(network, example, run(network, example, what), layer, name)

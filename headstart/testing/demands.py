@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -87,6 +88,20 @@ def constructor_only_stores(part: object) -> None:
     more = sorted(stored.keys() - values.keys())
     demand(not astray, f"does not store {', '.join(astray)}. Store each under its own name.")
     demand(not more, f"stores {', '.join(more)} too. Store the settings and nothing else.")
+
+
+def checks_in(*modules: str) -> tuple[Callable[[Any], None], ...]:
+    """The checks in modules, in order: public functions that take a subject and answer nothing."""
+    functions = [each for name in modules for each in vars(sys.modules[name]).values()]
+    return tuple(
+        each
+        for each in functions
+        if inspect.isfunction(each)
+        and each.__module__ in modules
+        and not each.__name__.startswith("_")
+        and each.__annotations__.get("return") == "None"
+        and len(inspect.signature(each).parameters) == 1
+    )
 
 
 OF_ANY_PART: Final[tuple[Callable[[object], None], ...]] = (is_documented, constructor_only_stores)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,7 +19,7 @@ from headstart.errors import DataError, WeightsError
 from headstart.evidence.fitting import answers
 from headstart.loading import weights
 from headstart.testing import tiny
-from headstart.testing.demands import demand, refused
+from headstart.testing.demands import checks_in, demand, refused
 
 CONTRACT: Final = HeadFitter
 LABELS, WIDTH = 3, 12
@@ -210,13 +210,4 @@ def refuses_features_that_are_not_finite(head: HeadFitter) -> None:
         list(head.candidates(train))
 
 
-CHECKS: Final[tuple[Callable[[HeadFitter], None], ...]] = (
-    is_far_better_than_naive,
-    is_saved_as_tensors_and_restored,
-    refuses_damaged_tensors,
-    two_fits_are_equal,
-    absent_classes_never_win,
-    labels_that_never_vary_are_answered_so,
-    heavier_items_count_more,
-    refuses_features_that_are_not_finite,
-)
+CHECKS: Final = checks_in(__name__)

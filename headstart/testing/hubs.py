@@ -23,7 +23,7 @@ from headstart.contracts.references import Reference, parse
 from headstart.errors import ContractError, HeadstartError, WeightsError
 from headstart.loading import record
 from headstart.loading.weights import digest, save
-from headstart.testing.demands import Fault, demand, is_json, refused
+from headstart.testing.demands import Fault, checks_in, demand, is_json, refused
 
 CONTRACT: Final = Hub
 
@@ -269,15 +269,4 @@ def cards_load_and_match_the_pattern(sample: Sample) -> None:
     demand(not others, f"lists {others} for 'no such thing*'. Match the pattern.")
 
 
-CHECKS: Final[tuple[Callable[[Sample], None], ...]] = (
-    is_made_without_settings,
-    features_are_pooled_rows,
-    stages_share_nothing_and_have_their_hash,
-    preprocessing_is_json,
-    architecture_rebuilds_the_network,
-    saved_weights_are_loaded_again,
-    random_weights_follow_the_seed,
-    weights_of_another_network_are_refused,
-    unknown_names_and_options_are_refused,
-    cards_load_and_match_the_pattern,
-)
+CHECKS: Final = checks_in(__name__)

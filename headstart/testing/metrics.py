@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from headstart.contracts import Metric
 from headstart.contracts.metric import CLASSES, LABEL_SETS, NUMBERS
-from headstart.testing.demands import demand, demand_shape
+from headstart.testing.demands import checks_in, demand, demand_shape
 
 CONTRACT: Final = Metric
 
@@ -133,10 +133,4 @@ def no_items_have_no_scores(sample: Sample) -> None:
         demand_shape("scores of no items", none, (0,))
 
 
-CHECKS: Final[tuple[Callable[[Sample], None], ...]] = (
-    says_what_it_judges,
-    its_value_lies_within_its_bounds,
-    a_resample_is_worth_what_its_items_are,
-    scores_mean_the_value_whatever_the_order,
-    no_items_have_no_scores,
-)
+CHECKS: Final = checks_in(__name__)

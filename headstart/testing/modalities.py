@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
 
 from headstart.contracts import Check, Modality
-from headstart.testing.demands import demand
+from headstart.testing.demands import checks_in, demand
 
 CONTRACT: Final = Modality
 
@@ -105,11 +104,4 @@ def items_are_alike_unless_it_is_ragged(modality: Modality) -> None:
     demand(not modality.remarks([], {}), "remarks on no items. Answer nothing there.")
 
 
-CHECKS: Final[tuple[Callable[[Modality], None], ...]] = (
-    says_which_files_and_columns_it_reads,
-    empty_content_is_a_problem,
-    checks_answer_whatever_the_bytes,
-    words_are_text_whatever_the_bytes,
-    content_in_a_manifest_is_text,
-    items_are_alike_unless_it_is_ragged,
-)
+CHECKS: Final = checks_in(__name__)

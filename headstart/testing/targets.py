@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -14,7 +14,7 @@ from headstart import catalog
 from headstart.contracts import Encoding, Targets
 from headstart.data.sources import InlineSource, Item, Row
 from headstart.errors import DataError
-from headstart.testing.demands import demand, is_json, refused
+from headstart.testing.demands import checks_in, demand, is_json, refused
 
 CONTRACT: Final = Targets
 _TABLE: Final = Path("table.csv")
@@ -152,11 +152,4 @@ def task_settings_are_json(sample: Sample) -> None:
             demand(not unknown, f"offers {unknown}, which {task} does not take. Leave it.")
 
 
-CHECKS: Final[tuple[Callable[[Sample], None], ...]] = (
-    is_named,
-    labels_are_strings_equal_where_they_are_equal,
-    encoded_targets_have_one_row_an_item,
-    counts_and_sentences_fit_the_items,
-    one_label_for_all_is_refused,
-    task_settings_are_json,
-)
+CHECKS: Final = checks_in(__name__)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from headstart import catalog
-from headstart.contracts import Backbone
+from headstart.contracts import Backbone, Strategy
 from headstart.contracts.model import Model
 from headstart.defaults import Recipe, Settings
 from headstart.features.loaders import Feed
@@ -141,3 +141,14 @@ def dies_at(step: int) -> Recording:
             raise Killed
 
     return Recording(at_step)
+
+
+def ask(strategy: Strategy) -> None:
+    """Ask a strategy all that it says of itself, and let it prepare a model."""
+    strategy.ends_with_probe()
+    strategy.starts_from_probe()
+    strategy.epochs(3)
+    for number in range(4):
+        strategy.frozen_stages(number, 3)
+        strategy.lr_scale(number, 3)
+    strategy.on_train_start(model())

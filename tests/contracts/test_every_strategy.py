@@ -15,8 +15,8 @@ from headstart.contracts import Strategy
 from headstart.errors import HeadstartError
 from headstart.features.legality import cacheable_stages
 from headstart.testing.strategies import CHECKS
-from headstart.testing.strategies.answers import use
 from headstart.testing.strategies.training import NETWORKS, take_steps
+from headstart.testing.tiny import ask
 
 NAMES = sorted(catalog.names("strategies"))
 every_strategy = pytest.mark.parametrize("name", NAMES)
@@ -85,6 +85,6 @@ def test_merging_changes_no_answer(name: str, network: str) -> None:
 )
 def test_a_value_out_of_range_is_one_clear_sentence(text: str) -> None:
     with pytest.raises(HeadstartError) as caught:
-        use(catalog.strategy(text))
+        ask(catalog.strategy(text))
     assert text.partition("=")[0] in str(caught.value)
     assert "Give" in str(caught.value)

@@ -1,4 +1,4 @@
-"""Tables and columns of any library, in memory: pandas, polars, Arrow, data sets of other tools."""
+"""Tables and columns in memory: pandas, polars, Arrow, data sets of Hugging Face and torch."""
 
 from __future__ import annotations
 

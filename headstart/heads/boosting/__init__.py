@@ -59,7 +59,10 @@ class Grown:
 
 
 class Boosting(HeadFitter):
-    """Boosted trees of two sizes, each after several numbers of rounds; validation picks one."""
+    """Boosted trees of two sizes, each after several numbers of rounds; validation picks one.
+
+    Whatever grew them, they become tensors, run on any device and are saved as numbers.
+    """
 
     sizes: ClassVar[tuple[int, int]]  # of a tree: what that counts is the library's
 

@@ -15,7 +15,7 @@ from headstart.errors import HeadstartError, WeightsError
 from headstart.hubs.caffe import reading, recipe
 from headstart.hubs.caffe.graph import Selection, select
 from headstart.hubs.caffe.network import Built, build, draw, load, state_of
-from headstart.hubs.caffe.recipe import Feed
+from headstart.hubs.caffe.recipe import InputSpec
 from headstart.loading import head_removal, refusals
 from headstart.loading.preprocess import PictureInput
 from headstart.loading.spec import LoadSpec, resolve
@@ -65,7 +65,7 @@ class _Weights:
     """What a file of weights holds, and what it says of how the network was fed in training."""
 
     state: Mapping[str, Tensor]
-    feed: Feed
+    feed: InputSpec
 
 
 def settle(reference: Reference) -> CaffeSpec:
@@ -121,7 +121,7 @@ def _weights(reference: Reference, selection: Selection) -> _Weights | None:
         return None
     path = Path(reference.weights)
     if path.suffix.lower() in _OTHERS:
-        return _Weights(read(path).state, Feed())
+        return _Weights(read(path).state, InputSpec())
     if path.suffix.lower() != _NATIVE:
         suffixes = ", ".join([_NATIVE, *_OTHERS])
         raise WeightsError(f"{path} is not a file of weights. Give one of {suffixes}.")
@@ -141,7 +141,7 @@ def _recipe(
     """The user's options, with those that the description alone doesn't settle."""
     options = dict(reference.options)
     own = recipe.feed_of(selection, str(path))
-    training = weights.feed if weights else Feed()
+    training = weights.feed if weights else InputSpec()
     state = weights.state if weights else {}
     if "channels" not in options:
         channels = own.channels or training.channels or recipe.channels_of(selection, state)
@@ -167,7 +167,7 @@ def _recipe(
     return options
 
 
-def _size(*feeds: Feed) -> int | None:
+def _size(*feeds: InputSpec) -> int | None:
     return next((feed.height for feed in feeds if feed.height and feed.height == feed.width), None)
 
 
@@ -184,7 +184,7 @@ def backbone(spec: CaffeSpec) -> Backbone:
         draw(spec.built)
     else:
         head = load(spec.built, spec.state, head_name, source)
-    features = head_removal.run(network, example, spec.what)
+    features = head_removal.run(network.eval(), example, spec.what)
     if spec.state is not None:
         head_removal.demand_finite(features, source)
     return head_removal.backbone(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +22,7 @@ _MOST: Final = 1024  # pixels, of pictures whose size is found by what the weigh
 
 @final
 @dataclass(frozen=True)
-class Feed:
+class InputSpec:
     """What a network is fed: channels, height and width as far as known, and what is done before.
 
     `scale`, `means` and `mean_file` are Caffe's: (level - mean) · scale, with levels of 0 to 255.
@@ -36,12 +37,12 @@ class Feed:
     mean_file: str = ""
 
 
-def feed_of(selection: Selection, what: str) -> Feed:
+def feed_of(selection: Selection, what: str) -> InputSpec:
     """What the description says. Raises HeadstartError where its input can't be pictures."""
     source = selection.pictures.source
     shape = _shape(source, selection.pictures.name)
     is_layer = source.DESCRIPTOR.name == "Layer"
-    feed = _stored(source) if is_layer and source.type in (*STORED, "MemoryData") else Feed()
+    feed = _stored(source) if is_layer and source.type in (*STORED, "MemoryData") else InputSpec()
     if shape is None:
         return feed
     if len(shape) != 4 or min(shape[1:]) < 1:
@@ -53,13 +54,13 @@ def feed_of(selection: Selection, what: str) -> Feed:
     return replace(feed, channels=channels, height=height, width=width)
 
 
-def feed_in_training(layers: Sequence[Any]) -> Feed:
+def feed_in_training(layers: Sequence[Any]) -> InputSpec:
     """What the first of the layers that feed from a store says, as files of weights keep it."""
     stored = data_layers(layers)
-    return _stored(stored[0]) if stored else Feed()
+    return _stored(stored[0]) if stored else InputSpec()
 
 
-def _stored(layer: Any) -> Feed:
+def _stored(layer: Any) -> InputSpec:
     """What a layer says that feeds from a store."""
     names = ("image_data_param", "window_data_param", "data_param")
     old = getattr(layer, next(filter(layer.HasField, names), names[-1]))
@@ -69,7 +70,9 @@ def _stored(layer: Any) -> Feed:
     scale = now.scale if now.HasField("scale") else old.scale
     channels = 1 if now.force_gray else 3 if now.force_color else None
     channels = len(now.mean_value) if len(now.mean_value) > 1 else channels
-    return Feed(channels, high, wide, scale, tuple(now.mean_value), now.mean_file or old.mean_file)
+    return InputSpec(
+        channels, high, wide, scale, tuple(now.mean_value), now.mean_file or old.mean_file
+    )
 
 
 def _shape(source: Any, name: str) -> list[int] | None:
@@ -88,7 +91,7 @@ def _shape(source: Any, name: str) -> list[int] | None:
     return list(shapes[min(place, len(shapes) - 1)].dim) if shapes else None
 
 
-def normalisation(feed: Feed, channels: int, reverse: bool, folder: Path) -> tuple[str, str]:
+def normalisation(feed: InputSpec, channels: int, reverse: bool, folder: Path) -> tuple[str, str]:
     """Mean and spread for values from 0 to 1, red first, as options.
 
     A mean picture counts where it lies in the folder. Where nothing is said of colour pictures, the
@@ -149,20 +152,9 @@ def size_of(
             return built.feature_dim
         return built.network.get_parameter(f"{node.name}.weight").shape[1]
 
-    least = _first(lambda size: width_of(size) >= width)
-    beyond = _first(lambda size: width_of(size) > width)
+    sizes = range(1, _MOST + 1)
+    least = 1 + bisect_left(sizes, True, key=lambda size: width_of(size) >= width)
+    beyond = 1 + bisect_left(sizes, True, key=lambda size: width_of(size) > width)
     if least >= beyond or beyond > _MOST:
         return None
     return max(range(least, beyond), key=lambda size: size & -size)
-
-
-def _first(holds: Callable[[int], bool]) -> int:
-    """The least size from which something holds, one more than the most where it never does."""
-    low, high = 1, _MOST + 1
-    while low < high:
-        middle = (low + high) // 2
-        if holds(middle):
-            high = middle
-        else:
-            low = middle + 1
-    return low

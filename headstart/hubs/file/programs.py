@@ -120,7 +120,7 @@ def _headless(
     last: NamedLayer | None,
     differentiable: bool = True,
 ) -> Headless:
-    features = head_removal.run(network, example, spec.what)
+    features = head_removal.run(network.eval(), example, spec.what)
     if last is None and spec.options.head:
         _refuse_hidden_head(spec, network, features)
     if not spec.options.pretrained and spec.reference.weights is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -220,17 +219,13 @@ def _agrees(trial: Any, model: Any) -> bool:
     """Whether two pictures at once give what each gives alone."""
     shape = [side.get_length() for side in list(trial.input(0).partial_shape)[1:]]
     pictures = np.random.default_rng(0).random((2, *shape), dtype=np.float32)
-    both = _run(graph.compiled(trial), [pictures])[0]
+    both = np.array(graph.compiled(trial)([pictures])[0])
     single = graph.compiled(model)
-    alone = np.concatenate(_run(single, [pictures[:1], pictures[1:]]))
+    alone = np.concatenate([np.array(single([each])[0]) for each in (pictures[:1], pictures[1:])])
     return bool(
         both.shape == alone.shape
         and np.linalg.norm(both - alone) <= _AGREE * max(float(np.linalg.norm(alone)), 1e-6)
     )
-
-
-def _run(compiled: Any, batches: Sequence[np.ndarray]) -> list[np.ndarray]:
-    return [np.array(compiled([batch])[0]) for batch in batches]
 
 
 def _saved(model: Any) -> Graph:

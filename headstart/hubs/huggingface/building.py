@@ -28,6 +28,7 @@ from headstart.hubs.huggingface.loading import (
     Loaded,
     checkpoint,
     fill,
+    labelled,
     load,
     read_weights,
 )
@@ -112,35 +113,28 @@ def _given(spec: TextSpec, family: Family) -> Checkpoint | None:
     state, what = read_weights(layout)
     if layout.adapter is not None and layout.file is None:
         names, what = (family.prefix, family.head), layout.what
-        auto: Any = AutoModelForSequenceClassification
-        state = with_adapter(layout, names, state, auto, lambda _, n: _labelled(spec.config, n))
+        state = with_adapter(layout, names, state, AutoModelForSequenceClassification, spec.config)
     return checkpoint(state, what, family, exact=layout.file is not None, apart=places)
 
 
 def with_adapter(
-    layout: Layout, names: tuple[str, str], state: State, auto: Any, config: Callable[..., Any]
+    layout: Layout, names: tuple[str, str], state: State, auto: Any, config: Any
 ) -> State:
     """The weights with the layout's adapter merged into them.
 
     `names` are the classifier's for the encoder and the last layer, `auto` is transformers' class
-    for classification, and `config` gives a network's for a class and so many labels.
+    for classification.
     """
     if layout.adapter is None or layout.file is not None:
         return state
 
     def load_it(classifier: bool, labels: int) -> Loaded:
         kind = auto if classifier else AutoModel
-        own = config(kind, labels)
+        own = labelled(config, kind, labels)
         built(lambda: untrained(kind, own), layout, nn.Identity)
         return load(kind, own, state, layout.what)
 
     return adapters.merged(layout.adapter, layout.what, *names, load_it)
-
-
-def _labelled(config: Any, labels: int) -> Any:
-    changed = deepcopy(config)
-    changed.num_labels = labels
-    return changed
 
 
 def _pooling(

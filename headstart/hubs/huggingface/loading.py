@@ -57,6 +57,14 @@ def named_class(auto: Any, config: Any) -> Any:
     return kind[0] if isinstance(kind, tuple) else kind
 
 
+def labelled(config: Any, auto: Any, labels: int) -> Any:
+    """config.json as it is for so many labels, with the class that is meant where it is several."""
+    changed = deepcopy(config)
+    changed.num_labels = labels
+    changed.architectures = [named_class(auto, config).__name__]
+    return changed
+
+
 def load(auto: Any, config: Any, state: State, what: str) -> Loaded:
     """A network of transformers with these tensors, by whatever names it knows them.
 

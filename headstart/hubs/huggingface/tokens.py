@@ -65,12 +65,7 @@ def tokens(spec: TextSpec, vectors: int) -> Tokens:
     length = _length(spec, library, content.get("truncation"))
     content |= {"padding": None, "truncation": None}
     if library.truncation_side == "left" or (spec.family is None and length < ENDLESS):
-        content["truncation"] = {  # for a library that reads tokenizer.json alone
-            "direction": library.truncation_side.capitalize(),
-            "max_length": length,
-            "strategy": "LongestFirst",
-            "stride": 0,
-        }
+        content["truncation"] = _truncation(length, library.truncation_side)
     text = json.dumps(content, ensure_ascii=False).encode()
     preprocess = {
         "tokenizer": hashlib.sha256(text).hexdigest(),
@@ -209,6 +204,12 @@ def _length(spec: TextSpec, library: Any, truncation: Any) -> int:
         return min(positions, own)
     usual = positions if spec.sentences is not None else LENGTH
     return min(positions, usual, _whole(library.model_max_length) or positions)
+
+
+def _truncation(length: int, side: str) -> dict[str, Any]:
+    """What tells a library that reads tokenizer.json alone how to cut texts."""
+    cuts = {"direction": side.capitalize(), "max_length": length}
+    return {**cuts, "strategy": "LongestFirst", "stride": 0}
 
 
 def _whole(value: Any) -> int:

@@ -97,10 +97,6 @@ class Graph:
     calls: list[Call] = field(default_factory=list)
     answer: int = 0  # the number of the call that the network answers with
 
-    def named(self, kind: str) -> list[str]:
-        """The layers of a kind."""
-        return [layer.name for layer in self.whole.walk() if layer.kind == kind]
-
 
 def read_graph(model: Any, what: str) -> Graph:
     """The graph of a `Sequential` or functional model, from its description in JSON.

@@ -188,7 +188,7 @@ def _own(reference: Reference, path: Path) -> KerasSpec:
             "that saved it. Use another activation, or save it again with Keras 3."
         )
     graph = read_graph(json.loads(described.config), str(path))
-    if graph.named(CODE):
+    if any(layer.kind == CODE for layer in graph.whole.walk()):
         trust.demand(reference, path, hashlib.sha256(described.config).hexdigest())
     file = None if described.tree is None or not options.pretrained else described
     if reference.weights is not None:
@@ -227,7 +227,7 @@ def backbone(spec: KerasSpec) -> Backbone:
     head_name = plain(built.head.name) if built.head else head_removal.free_name(built.network)
     head = _fill(spec, built, head_name)
     head = head if built.classifies else None
-    features = head_removal.run(built.network, example, spec.what)
+    features = head_removal.run(built.network.eval(), example, spec.what)
     source = spec.tensors or (spec.file and spec.file.path)
     if source is not None:
         head_removal.demand_finite(features, source)

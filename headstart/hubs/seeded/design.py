@@ -24,7 +24,6 @@ class Design:
     their defaults left out.
     """
 
-    name: str
     modality: str
     input: str  # as a card says it
     preprocess: Preprocess

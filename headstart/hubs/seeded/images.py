@@ -62,7 +62,6 @@ def design(name: str, reference: Reference) -> Design:
         return *split_pool(find_stages(network, example), example), feature_dim
 
     return Design(
-        name=name,
         modality="image",
         input=f"{options.channels}x{options.size}x{options.size}",
         preprocess=_preprocess(options),

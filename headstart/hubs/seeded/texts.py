@@ -61,7 +61,6 @@ def design(name: str, reference: Reference) -> Design:
         return *without_pool(network), width
 
     return Design(
-        name=name,
         modality="text",
         input="text",
         preprocess={

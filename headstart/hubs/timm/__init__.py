@@ -95,7 +95,7 @@ def _backbone(spec: TimmSpec, filled: Filled) -> Backbone:
 
 def _run(spec: TimmSpec, network: nn.Module, example: Tensor) -> Tensor:
     advice = "Give it another size=, or none; leave out global_pool and the like."
-    return head_removal.run(network, example, spec.what, advice)
+    return head_removal.run(network.eval(), example, spec.what, advice)
 
 
 def _is_linear(network: nn.Module, name: str) -> bool:

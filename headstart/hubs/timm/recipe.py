@@ -11,7 +11,7 @@ from typing import Any, Final, final
 import timm
 
 from headstart.contracts.references import Reference, literal
-from headstart.errors import HeadstartError, WeightsError
+from headstart.errors import HeadstartError, WeightsError, reason
 from headstart.loading import refusals
 from headstart.loading.preprocess import Recipe, with_options
 
@@ -121,12 +121,7 @@ def beside(place: Path) -> Saved | None:
     path = (place if place.is_dir() else place.parent) / CONFIG
     if not path.is_file():
         return None
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise WeightsError(
-            f"{path} can't be read ({str(error)[:160]}). Mend it, or take it away."
-        ) from None
+    content = _content(path)
     if not isinstance(content, dict) or not isinstance(content.get("architecture"), str):
         return None  # of another library
     config, arguments = content.get("pretrained_cfg", content), content.get("model_args") or {}
@@ -152,9 +147,17 @@ def beside(place: Path) -> Saved | None:
     }
     architecture = content["architecture"].partition(".")[0]
     input_size = [fed[side] for side in ("channels", "height", "width")]
-    config = {**config, "input_size": input_size, "crop_pct": fed["crop"]}
-    config |= {"mean": fed["mean"], "std": fed["std"]}
-    return Saved(path, architecture, config, keywords)
+    own = {"input_size": input_size, "crop_pct": fed["crop"], "mean": fed["mean"]}
+    return Saved(path, architecture, {**config, **own, "std": fed["std"]}, keywords)
+
+
+def _content(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise WeightsError(
+            f"{path} can't be read ({reason(error)}). Mend it, or take it away."
+        ) from None
 
 
 def _fed(config: Mapping[str, Any], arguments: Mapping[str, Any]) -> Recipe:

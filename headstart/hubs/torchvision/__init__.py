@@ -52,7 +52,7 @@ class Torchvision(Hub):
         if spec.file is not None:
             head, notes = fill(network, own, spec, spec.file)
         example = head_removal.example(spec.preprocess)
-        features = head_removal.run(network, example, spec.what, OTHER_SIZE)
+        features = head_removal.run(network.eval(), example, spec.what, OTHER_SIZE)
         if spec.file is not None:
             head_removal.demand_finite(features, spec.source)
         return head_removal.backbone(

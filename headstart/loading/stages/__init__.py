@@ -69,19 +69,6 @@ def check_stages(network: nn.Module, stages: Mapping[str, nn.Module], example: T
         )
 
 
-def activation_sizes(stages: Mapping[str, nn.Module], example: Tensor) -> list[int]:
-    """How many numbers one item has after each stage."""
-    sizes = []
-    modes = [stage.training for stage in stages.values()]
-    with torch.no_grad():
-        for stage in stages.values():
-            example = stage.eval()(example)
-            sizes.append(example[0].numel())
-    for stage, mode in zip(stages.values(), modes, strict=True):
-        stage.train(mode)
-    return sizes
-
-
 @dataclass
 class _Segment:
     """Consecutive nodes of the graph, and what running them on the example showed."""

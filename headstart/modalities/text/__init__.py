@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 TOKENIZER = "tokenizer.json"  # among a backbone's files
 _PAIR = "\x1e"  # the record separator stands between the two texts of a pair
-_PAIR = "\x1e"  # between the two texts of a pair
 _LEAST, _LONG = 12, 40  # letters, below which punctuation, and numbers, are what a text says
 _NUMBER = re.compile(r"\d[\d ]*")
 

@@ -87,7 +87,7 @@ def options_reach_the_constructor(strategy: Strategy) -> None:
             "Give the setting a default of its type, and store it as it is.",
         )
         with refused(f"{option.name}='a pear'", HeadstartError, option.name):
-            use(_named(kind, {option.name: "a pear"}))
+            tiny.ask(_named(kind, {option.name: "a pear"}))
     options = ", ".join(inspect.signature(kind).parameters) or "none"
     with refused("an option that it lacks", HeadstartError, "'pear'", options):
         _named(kind, {"pear": "1"})
@@ -101,14 +101,3 @@ def _other_value(default: Any) -> Any:
     if isinstance(default, bool):
         return not default
     return default / 2 if isinstance(default, float) else default
-
-
-def use(strategy: Strategy) -> None:
-    """Ask a strategy all that it says of itself, and let it prepare a model."""
-    strategy.ends_with_probe()
-    strategy.starts_from_probe()
-    strategy.epochs(3)
-    for number in range(4):
-        strategy.frozen_stages(number, 3)
-        strategy.lr_scale(number, 3)
-    strategy.on_train_start(tiny.model())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
 from typing import Any
 
 import torch
@@ -21,7 +20,7 @@ from headstart.hubs.huggingface.building import (
     width_of,
     with_adapter,
 )
-from headstart.hubs.huggingface.loading import HEAD, load, misfit, named_class, read_weights
+from headstart.hubs.huggingface.loading import HEAD, labelled, load, misfit, read_weights
 from headstart.hubs.huggingface.pictures.parts import cut
 from headstart.hubs.huggingface.pictures.planning import PictureSpec
 from headstart.hubs.huggingface.reading import PROCESSORS
@@ -80,7 +79,7 @@ def _network(spec: PictureSpec) -> tuple[nn.Module, nn.Linear | None, frozenset[
     auto: Any = AutoModelForImageClassification if spec.own else AutoModel
     state = _state(spec)
     head = _head(spec, state)
-    config = _labelled(spec.config, auto, 2 if head is None else head.out_features)
+    config = labelled(spec.config, auto, 2 if head is None else head.out_features)
     missing: set[str] = set()
 
     def fill() -> nn.Module:
@@ -100,14 +99,6 @@ def _network(spec: PictureSpec) -> tuple[nn.Module, nn.Linear | None, frozenset[
     return network.eval(), head, frozenset(missing)
 
 
-def _labelled(config: Any, auto: Any, labels: int) -> Any:
-    """config.json as it is for so many labels, with the class that is meant where it is several."""
-    changed = deepcopy(config)
-    changed.num_labels = labels
-    changed.architectures = [named_class(auto, config).__name__]
-    return changed
-
-
 def _source(spec: PictureSpec) -> str:
     return str(spec.layout.file or spec.layout.what)
 
@@ -121,13 +112,8 @@ def _state(spec: PictureSpec) -> State:
     prefix = f"{family.prefix}."  # which a tower of CLIP that was saved alone may lack
     if spec.own and family.whole and not any(name.startswith(prefix) for name in state):
         state = {f"{prefix}{name}": tensor for name, tensor in state.items()}
-    return with_adapter(
-        layout,
-        (family.prefix, family.head),
-        state,
-        AutoModelForImageClassification,
-        lambda auto, labels: _labelled(spec.config, auto, labels),
-    )
+    names = family.prefix, family.head
+    return with_adapter(layout, names, state, AutoModelForImageClassification, spec.config)
 
 
 def _head(spec: PictureSpec, state: State) -> nn.Linear | None:
