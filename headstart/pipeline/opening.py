@@ -19,6 +19,7 @@ from headstart.contracts.model import Model
 from headstart.contracts.references import Reference
 from headstart.data import Columns, Schema
 from headstart.data.targets import kind_named
+from headstart.drift import FILE as REFERENCE
 from headstart.errors import HeadstartError, WeightsError
 from headstart.features.reading import Reader
 from headstart.loading import record as records
@@ -96,7 +97,7 @@ def _opened(folder: Path, record: Record, device: torch.device) -> Predictor:
     reference, schema = artifact.read_reference(folder, record), _schema(record, Schema())
     if reference is not None and reference.features.shape[1] != backbone.feature_dim:
         raise HeadstartError(
-            f"{folder / artifact.REFERENCE} holds other features than the network has. "
+            f"{folder / REFERENCE} holds other features than the network has. "
             "Copy it again, or make the model again."
         )
     return Predictor(model, task, reader, record.labels, device, schema, reference)
