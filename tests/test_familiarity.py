@@ -164,7 +164,8 @@ def test_a_saved_model_says_how_familiar_its_inputs_are(fitted: Fitted, tmp_path
         Image.new("RGB", (64, 64), (0, 255, 0)).save(path)
     model = hs.load(fitted.folder)
     known = model.predict(sorted((fitted.pictures / "ants").iterdir()))
-    assert model.reference is not None and len(model.reference) > 9
+    reference = model.reference
+    assert reference is not None and len(reference) > 9
     values = [each.familiarity for each in known]
     assert all(value is not None and 0 < value <= 1 for value in values)
     assert {"ants"} <= set(known[0].limits["set"]) | {"ants"}

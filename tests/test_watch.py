@@ -131,8 +131,13 @@ def test_a_model_is_watched_from_python_and_the_command_line(fitted: Fitted, gre
 def test_a_table_is_read_in_the_order_of_its_times(
     fitted: Fitted, grey: Path, tmp_path: Path
 ) -> None:
-    paths = list(stream(fitted.pictures, grey))
-    rows = [f"{path},2026-01-01T00:{n // 60:02}:{n % 60:02}," for n, path in enumerate(paths)]
+    shutil.copytree(fitted.pictures, tmp_path / "seen")
+    shutil.copytree(grey, tmp_path / "grey")  # as a table leads nowhere but below its own folder
+    paths = list(stream(tmp_path / "seen", tmp_path / "grey"))
+    rows = [
+        f"{path.relative_to(tmp_path)},2026-01-01T00:{n // 60:02}:{n % 60:02},"
+        for n, path in enumerate(paths)
+    ]
     labelled = [row + path.parent.name for row, path in zip(rows, paths, strict=True)]
     np.random.default_rng(0).shuffle(labelled)
     (tmp_path / "log.csv").write_text("\n".join(["path,moment,truth", *labelled]))
@@ -141,7 +146,7 @@ def test_a_table_is_read_in_the_order_of_its_times(
     assert ordered.items == 160 and ordered.alarms and ordered.alarms[0].after > 80
     wrong = run("watch", fitted.folder, table, "--time", "when")
     assert wrong.exit_code == 2 and "no column 'when'. Name one of: path, moment" in wrong.stderr
-    (tmp_path / "bad.csv").write_text(f"path,truth\n{paths[0]},wasps\n")
+    (tmp_path / "bad.csv").write_text(f"path,truth\n{paths[0].relative_to(tmp_path)},wasps\n")
     with pytest.raises(DataError, match=r"'wasps'.*which the model does not know"):
         hs.watch(fitted.folder, tmp_path / "bad.csv", label="truth")
 
