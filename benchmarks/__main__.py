@@ -1,4 +1,4 @@
-"""`python -m benchmarks fast-path`, `text`, `choosing`, `accuracy`, `drift` …: one table each."""
+"""`python -m benchmarks fast-path`, `small`, `adaptation`, `drift` and more: one table each."""
 
 from __future__ import annotations
 
@@ -31,12 +31,19 @@ def parser() -> argparse.ArgumentParser:
     path.add_argument("--memory", action="store_true", help="peak memory at 10,000 and 100,000")
     path.add_argument("--out", type=Path, default=ROOT / "benchmarks" / ".work" / "results.json")
     path.set_defaults(backbone="mobilenetv2_100", run=fast_path)
+    small = kinds.add_parser("small", help="a small set, frozen, in CPU-seconds beside a script")
+    small.add_argument("--work", type=Path, default=ROOT / "benchmarks" / ".work" / "small")
+    small.set_defaults(run=small_sets)
     text = kinds.add_parser("text", help="encode texts next to sentence-transformers")
     text.add_argument("--source", type=Path, default=SHARED / "text" / "sst2" / "train.csv")
     text.add_argument("--encoder", help="hf:folder or name; absent, the one of the demonstration")
     text.add_argument("--limit", type=int, help="use so many of the texts")
     text.add_argument("--out", type=Path, default=ROOT / "benchmarks" / ".work" / "text.json")
     text.set_defaults(run=text_encoding)
+    cold = kinds.add_parser("cold", help="one answer from a cold process beside a plain script")
+    cold.add_argument("--pairs", type=int, default=3, help="runs of each, in turn")
+    cold.add_argument("--work", type=Path, default=ROOT / "benchmarks" / ".work" / "cold")
+    cold.set_defaults(run=cold_answers)
     choosing = kinds.add_parser("choosing", help="rankings and strategies next to trying them all")
     choosing.add_argument("--targets", help="some of them, by commas; absent, all")
     choosing.add_argument("--work", type=Path, default=ROOT / "benchmarks" / ".work" / "choosing")
@@ -60,6 +67,11 @@ def parser() -> argparse.ArgumentParser:
     covers.add_argument("--strategy", help="in place of the policy's; give it a --work of its own")
     covers.add_argument("--work", type=Path, default=ROOT / "benchmarks" / ".work" / "coverage")
     covers.set_defaults(run=coverage)
+    adapting = kinds.add_parser("adaptation", help="answers on other domains beside skada's")
+    adapting.add_argument("--seeds", type=int, default=3, help="draws of each pair")
+    adapting.add_argument("--no-peers", action="store_true", help="without skada")
+    adapting.add_argument("--work", type=Path, default=ROOT / "benchmarks" / ".work" / "adaptation")
+    adapting.set_defaults(run=adaptation)
     for name, run, seeds, summary in (
         ("familiarity", scope, 10, "inputs out of scope beside other scores, coverage of sets"),
         ("drift", drift, 5, "planted drift and none: delay, false alarms, accuracy ranges"),
@@ -96,6 +108,18 @@ def main() -> int:
     return done
 
 
+def small_sets(args: argparse.Namespace) -> int:
+    """Compare a whole fit on a few photos with a plain script."""
+    from benchmarks.small import Small, compare
+
+    if not SHARED.is_dir():
+        return _refuse(f"{SHARED} is not there, which holds the photos and the weights.")
+    photos, more = SHARED / "images" / "hymenoptera", SHARED / "images" / "parrot.jpg"
+    work = args.work.resolve()
+    compare(Small(photos, more, SHARED / "weights" / WEIGHTS, work), work.parent / "small.json")
+    return 0
+
+
 def text_encoding(args: argparse.Namespace) -> int:
     """Compare encoders of texts."""
     from benchmarks.text import compare
@@ -108,6 +132,20 @@ def text_encoding(args: argparse.Namespace) -> int:
 
         encoder = f"hf:{brought()}"
     compare(args.source, encoder, args.limit, args.out)
+    return 0
+
+
+def cold_answers(args: argparse.Namespace) -> int:
+    """Compare `predict` of one picture and one text with a plain script."""
+    from benchmarks.cold import Cold, compare
+    from headstart.demo.docstrings import encoder
+
+    if not SHARED.is_dir():
+        return _refuse(f"{SHARED} is not there, which holds photos, texts and weights.")
+    photos, texts = SHARED / "images" / "hymenoptera" / "train", SHARED / "text" / "sst2"
+    weights, work = SHARED / "weights" / WEIGHTS, args.work.resolve()
+    cold = Cold(photos, texts / "train.csv", weights, f"hf:{encoder()}", work)
+    compare(cold, args.pairs, work.parent / "cold.json")
     return 0
 
 
@@ -132,6 +170,17 @@ def coverage(args: argparse.Namespace) -> int:
     plan = {"draws": args.draws, "sizes": sizes, "conditions": conditions}
     plan["strategy"] = args.strategy
     return int(not real.run(tiers, sets, plan, SHARED, args.work.resolve()) or broken)
+
+
+def adaptation(args: argparse.Namespace) -> int:
+    """Compare answers on other domains; 1 where ours lose more than they may."""
+    from benchmarks.adaptation import comparing
+
+    if not SHARED.is_dir():
+        return _refuse(f"{SHARED} is not there, which holds the domains.")
+    rows = comparing.run(SHARED, args.work.resolve(), args.seeds, not args.no_peers)
+    print(comparing.as_markdown(rows))
+    return int(comparing.harm(rows))
 
 
 def accuracy(args: argparse.Namespace) -> int:

@@ -5,25 +5,25 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from headstart.contracts import Backbone, Preprocess
-from headstart.contracts.model import Model
 from headstart.data.targets import USUAL, known_kind
-from headstart.drift import FILE as REFERENCE
 from headstart.drift import Reference
 from headstart.errors import HeadstartError, WeightsError
+from headstart.loading import arrays, engine_form
 from headstart.loading import record as records
-from headstart.loading import weights
-from headstart.report import as_text
-from headstart.report.markdown import render
+
+if TYPE_CHECKING:  # so that a saved model is read without torch
+    import numpy as np
+
+    from headstart.contracts.model import Model
+    from headstart.loading import weights
 
 WEIGHTS, HEAD, EVIDENCE, CONFIG = (
     *("model.safetensors", "head.safetensors"),
@@ -56,6 +56,7 @@ class Record:
     head: Mapping[str, str] = field(default_factory=dict)  # name and sha256 of one not linear
     files: Mapping[str, str] = field(default_factory=dict)  # sha256 by name, of those it needs
     reference: Mapping[str, str] = field(default_factory=dict)  # sha256 of what it was held to
+    engine: Mapping[str, str] = field(default_factory=dict)  # the same of what answers fast
 
     @classmethod
     def of(cls, entries: Mapping[str, Any]) -> Record:
@@ -71,7 +72,7 @@ class Record:
                 right = isinstance(value, dict)
             if not right:
                 raise ValueError(f"{each.name} is {str(value)[:40]!r}")
-        every = (record.head, record.files, record.reference)
+        every = (record.head, record.files, record.reference, record.engine)
         if not all(_are_texts(hashes.values()) for hashes in every):
             raise ValueError("a hash is no text")
         _demand_columns(record.settings, record.data.get("columns", {}))
@@ -106,6 +107,8 @@ def save(  # what the folder is made of
     The tensors carry the names of the backbone's own library, so that it can open the folder by
     itself. A head that `record.head` names is none that it knows: it gets a file of its own.
     """
+    from headstart.loading import weights
+
     folder.mkdir(parents=True, exist_ok=True)
     state, head = model.backbone_state(), model.head.state_dict()
     if record.head:
@@ -128,8 +131,29 @@ def save(  # what the folder is made of
     return record
 
 
+def add_engine(folder: Path, record: Record, files: Mapping[str, bytes]) -> Record:
+    """Write what lets a saved model answer without torch; answer with the record that names it."""
+    (folder / engine_form.FOLDER).mkdir(exist_ok=True)
+    for name, content in files.items():
+        _write_bytes(folder / engine_form.FOLDER / name, content)
+    names = (WEIGHTS, *((HEAD,) if record.head else ()))
+    contents = [arrays.read(folder / name).content for name in names]
+    stated = {engine_form.BELONGS: belonging(record, contents), **engine_form.hashes(files)}
+    record = replace(record, engine=stated)
+    records.write(folder, asdict(record))
+    return record
+
+
+def belonging(record: Record, contents: Sequence[np.ndarray]) -> str:
+    """What an engine form is made for: these files of weights, and what the record says of them."""
+    facts = record.architecture, record.modality, dict(record.preprocess), record.task
+    return engine_form.belonging(contents, [*facts, record.task_settings, list(record.labels)])
+
+
 def write_folders(folder: Path, state: weights.State, backbone: Backbone) -> None:
     """Write tensors once more where the backbone's own library looks for them."""
+    from headstart.loading import weights
+
     for prefix, place in backbone.folders.items():
         own = {n.removeprefix(prefix): t for n, t in state.items() if n.startswith(prefix)}
         (folder / place).mkdir(exist_ok=True)
@@ -151,6 +175,9 @@ def _native(config: Mapping[str, Any], record: Record) -> dict[str, Any]:
 
 def describe(folder: Path, record: Record, evidence: Mapping[str, Any], library: str) -> None:
     """Write what was measured, and the model's card for its backbone's library."""
+    from headstart.report import as_text
+    from headstart.report.markdown import render
+
     write_evidence(folder, evidence)
     card = render(
         "model_card.md",
@@ -186,6 +213,11 @@ def read(folder: Path) -> Record:
     Raises HeadstartError where the folder holds no artifact, and WeightsError where the weights
     have changed.
     """
+    return read_whole(folder)[0]
+
+
+def read_whole(folder: Path) -> tuple[Record, list[np.ndarray]]:
+    """The same, with the bytes of each file of weights, (B,) uint8. Raises as `read` does."""
     entries = records.read(folder)
     try:
         record = Record.of(entries)
@@ -197,16 +229,18 @@ def read(folder: Path) -> Record:
             f"{folder / records.FILE} can't be read ({error}). "
             "Give a folder that this version of Headstart wrote."
         ) from None
+    contents = []
     for name, digest in hashes.items():
-        state = weights.read(folder / name).state
-        if weights.digest(state) != digest:
+        tensors = arrays.read(folder / name)
+        if tensors.digest() != digest:
             raise _changed(folder / name)
-        for tensor, values in state.items():
-            if values.is_floating_point() and not bool(torch.isfinite(values).all()):
-                raise WeightsError(
-                    f"{folder / name} has numbers in {tensor} that are not finite. "
-                    "Make the model again."
-                )
+        endless = tensors.not_finite()
+        if endless is not None:
+            raise WeightsError(
+                f"{folder / name} has numbers in {endless} that are not finite. "
+                "Make the model again."
+            )
+        contents.append(tensors.content)
     for name, digest in record.files.items():
         if Path(name).is_absolute() or ".." in Path(name).parts:
             raise WeightsError(
@@ -215,20 +249,7 @@ def read(folder: Path) -> Record:
             )
         if not (folder / name).is_file() or _sha256((folder / name).read_bytes()) != digest:
             raise _changed(folder / name)
-    return record
-
-
-def read_reference(folder: Path, record: Record) -> Reference | None:
-    """The held-out items as numbers that a model keeps; None for one of an earlier version.
-
-    Raises WeightsError where they have changed, or are not those of this model.
-    """
-    if not record.reference:
-        return None
-    reference = Reference.read(folder, record.reference.get("sha256", ""))
-    if reference.outputs.shape[1] != len(record.labels):
-        raise _changed(folder / REFERENCE)
-    return reference
+    return record, contents
 
 
 def _demand_columns(settings: Mapping[str, Any], columns: Any) -> None:

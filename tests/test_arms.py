@@ -192,6 +192,23 @@ def test_many_items_are_judged_by_an_engine_that_agrees(
     assert np.array_equal(judging.judge(aim, model)["test"], plain["test"])
 
 
+def test_a_frozen_model_is_judged_by_the_engine_of_its_features(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aim, backbone = target(pictures, tmp_path, precision="fp32", engine="openvino"), tiny.backbone()
+    model = features_arm(aim, backbone).model
+    items, plain = aim.dataset.split("test"), judging.judge(aim, model)["test"]
+    found = judging.outputs_of(aim, model, backbone)(items)
+    np.testing.assert_allclose(found, plain, rtol=1e-2, atol=1e-3)
+    trained = copy.deepcopy(model)
+    with torch.no_grad():
+        next(trained.stages.parameters()).mul_(3)
+    changed = judging.judge(aim, trained)["test"]
+    monkeypatch.setattr(judging, "_extracting", None)  # it is none whose features are stored
+    others = judging.outputs_of(aim, trained, backbone)(items)
+    np.testing.assert_allclose(others, changed, rtol=1e-2, atol=1e-2)
+
+
 def test_the_scratch_arm_gets_its_own_rates_and_twice_the_steps(
     pictures: Path, tmp_path: Path
 ) -> None:

@@ -51,6 +51,7 @@ def test_it_holds_nothing_that_runs(fitted: Fitted) -> None:
     assert files.keys() == {
         *(
             "README.md",
+            "engine",
             "evidence.json",
             "headstart.json",
             "model.safetensors",
@@ -59,6 +60,8 @@ def test_it_holds_nothing_that_runs(fitted: Fitted) -> None:
             "report.html",
         )
     }
+    inside = {path.name for path in files.pop("engine").iterdir()}
+    assert inside == {"body.xml", "head.xml", "constants.bin"}
     for name, path in files.items():
         if path.suffix == ".json":
             json.loads(path.read_text(encoding="utf-8"))

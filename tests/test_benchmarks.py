@@ -15,7 +15,7 @@ import pytest
 from conftest import write_pictures
 from PIL import Image
 
-from benchmarks import photos, registry
+from benchmarks import cold, photos, registry
 from benchmarks.__main__ import main, names
 from benchmarks.measuring import measure
 from benchmarks.ours import arms, command
@@ -38,6 +38,16 @@ def files(folder: Path) -> dict[str, bytes]:
     """Content by SPLIT/CLASS/FILE."""
     found = sorted(path for path in folder.glob("*/*/*") if path.is_file())
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
+
+
+def test_cold_answers_as_a_table() -> None:
+    plain, own = {"cpu": 8.0, "wall": 9.0, "MiB": 700.4}, {"cpu": 1.0, "wall": 2.0, "MiB": 180.0}
+    row = {"input": "picture", "plain script": plain, "headstart": own, "ratio": 0.12}
+    assert cold.as_markdown([row]).splitlines()[2:] == [
+        "| picture | plain script | 8.0 | 1.0 | 700 |",
+        "| picture | headstart | 1.0 | 0.12 | 180 |",
+    ]
+    assert cold.PLAIN.is_file()
 
 
 def test_registry_is_complete() -> None:

@@ -19,10 +19,19 @@ from test_engine import BF16, CPU, NETWORKS, pixels, prefix
 from torch import Tensor, nn
 
 from headstart.errors import HeadstartError
-from headstart.features.engine import Engine, EngineError, TorchEngine, choice, fastest, memory
+from headstart.features.engine import (
+    Engine,
+    EngineError,
+    TorchEngine,
+    choice,
+    facts,
+    fastest,
+    memory,
+)
 from headstart.features.engine.agreement import error
-from headstart.features.engine.candidates import Candidate
+from headstart.features.engine.candidates import Candidate, Given
 from headstart.features.engine.choice import Trial
+from headstart.runtime import known
 
 KEY = {"weights": "sha256:1", "architecture": "seeded:convnet", "boundary": 4}
 needs_bf16 = pytest.mark.skipif(not BF16, reason="this CPU has no bf16 products")
@@ -47,6 +56,10 @@ class Fake(Engine):
         self.runs += 1
         time.sleep(self.delay)
         return np.asarray(inputs * self.factor, dtype=np.float32)
+
+
+def given(sample: Tensor) -> Given:
+    return Given(nn.Identity(), sample, CPU, None)
 
 
 def options(engines: Iterable[Engine]) -> list[Candidate]:
@@ -218,14 +231,91 @@ def test_a_remembered_engine_is_checked_again() -> None:
     path.write_text(path.read_text().replace('"torch fp32",', '"torch bf16",'))
     told = tiny.Recording()
     torch.manual_seed(0)
-    assert chosen(told, nn.Sequential(Cancelling()), wanted="torch").name == "torch fp32"
+    other = {**KEY, "weights": "sha256:2"}
+    assert chosen(told, nn.Sequential(Cancelling()), wanted="torch", key=other).name == "torch fp32"
     assert len(told.warned) == 1
+
+
+def refuse(*_: object) -> Trial:
+    """In the place of a trial that there should be none of."""
+    raise AssertionError("plain torch ran")
+
+
+@pytest.mark.parametrize("precision", ["fp32", pytest.param("auto", marks=needs_bf16)])
+def test_what_agreed_is_not_compared_again(precision: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = chosen(tiny.Recording(), wanted="openvino", precision=precision)
+    answers = first.run(pixels(8))
+    monkeypatch.setattr(Trial, "of", refuse)
+    told = tiny.Recording()
+    again = chosen(told, wanted="openvino", precision=precision)
+    assert (again.name, told.said) == (first.name, [])
+    assert error(again.run(pixels(8)), answers) == 0
+
+
+def test_an_agreement_ends_with_what_it_was_on(
+    own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wish: dict[str, Any] = {"wanted": "openvino", "precision": "fp32"}
+    plain = TorchEngine(prefix("convnet"), CPU).run(pixels(8))
+
+    def compared(**more: Any) -> bool:
+        seen: list[Trial] = []
+        with monkeypatch.context() as patch:
+            real = Trial.of
+
+            def of(*parts: Any) -> Trial:
+                seen.append(real(*parts))
+                return seen[-1]
+
+            patch.setattr(Trial, "of", of)
+            engine = chosen(tiny.Recording(), **wish, **more)
+        assert error(engine.run(pixels(8)), plain) < 1e-3
+        return bool(seen)
+
+    assert compared()
+    assert not compared()
+    assert compared(key={**KEY, "weights": "sha256:2"})
+    assert not compared(key={**KEY, "weights": "sha256:2"})
+    for name, value in (("versions", lambda: {"headstart": "0"}), ("processor", lambda: "other")):
+        with monkeypatch.context() as patch:
+            patch.setattr(known, name, value)
+            assert compared(), name
+    for place in (0.3, 0.5, 0.7):  # may be next to nothing, or all
+        for file in (own_cache / "engines").glob("*/model.bin"):
+            content = bytearray(file.read_bytes())
+            content[int(place * len(content))] ^= 0x40
+            file.write_bytes(content)
+        compared()  # what is damaged is converted anew, and answers as before
+        assert any(_is_whole(folder) for folder in (own_cache / "engines").iterdir())
+
+
+def _is_whole(folder: Path) -> bool:
+    try:
+        return bool(facts.types(folder))
+    except ValueError:
+        return False
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"form": 3}'])
+def test_a_damaged_agreement_is_made_anew(own_cache: Path, content: str) -> None:
+    chosen(tiny.Recording(), wanted="openvino", precision="fp32")
+    (file,) = (own_cache / known.FOLDER).glob("agreement-*")
+    whole = file.read_text()
+    file.write_text(content)
+    chosen(tiny.Recording(), wanted="openvino", precision="fp32")
+    assert file.read_text() == whole
+
+
+def test_few_items_run_on_plain_torch(own_cache: Path) -> None:
+    assert chosen(tiny.Recording(), items=9).name == "torch fp32"
+    assert not (own_cache / "engines").exists()
+    assert chosen(tiny.Recording(), items=9, wanted="openvino").name.startswith("openvino")
 
 
 def test_an_engine_that_is_off_or_breaks_is_passed_over() -> None:
     told = tiny.Recording()
     plain = Fake("torch fp32")
-    trial = Trial.of(plain, torch.ones(12, 3), told)
+    trial = Trial.of(plain, given(torch.ones(12, 3)), told)
 
     def broken() -> Engine:
         raise EngineError("its hinge is loose")
@@ -244,11 +334,27 @@ def test_an_engine_that_is_off_or_breaks_is_passed_over() -> None:
 def test_the_fastest_wins_and_the_hopeless_are_not_measured() -> None:
     plain, slow = Fake("torch fp32", delay=0.2), Fake("slow fp32", delay=0.05)
     fast = Fake("fast fp32", delay=0.002)
-    trial = Trial.of(plain, torch.ones(16, 3), tiny.Recording())
+    trial = Trial.of(plain, given(torch.ones(16, 3)), tiny.Recording())
     assert choice._measured(options([slow, fast, plain]), trial, "entry") is fast
     assert memory.recall("entry") == "fast fp32"
     assert plain.runs == 1
-    assert slow.runs > 3
+    assert slow.runs == 3
+
+
+def test_what_is_nearly_as_fast_is_measured() -> None:
+    one, other = (Fake(f"{name} fp32", delay=0.02) for name in ("one", "other"))
+    plain = Fake("torch fp32", delay=0.2)
+    trial = Trial.of(plain, given(torch.ones(16, 3)), tiny.Recording())
+    assert choice._measured(options([one, other, plain]), trial, "entry") in (one, other)
+    assert min(one.runs, other.runs) > 3
+
+
+def test_a_decided_gain_spares_torch_in_bf16() -> None:
+    fast, spared = Fake("openvino bf16", delay=0.002), Fake("torch bf16", delay=0.001)
+    plain = Fake("torch fp32", delay=0.2)
+    trial = Trial.of(plain, given(torch.ones(16, 3)), tiny.Recording())
+    assert choice._measured(options([fast, spared, plain]), trial, "entry") is fast
+    assert spared.runs == 0
 
 
 def test_several_runs_may_remember_at_once(own_cache: Path) -> None:

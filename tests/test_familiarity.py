@@ -28,7 +28,10 @@ def run(*arguments: str | Path) -> Any:
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
-def blobs(count: int, seed: int, classes: int = 3, width: int = 16) -> tuple[np.ndarray, ...]:
+Blobs = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def blobs(count: int, seed: int, classes: int = 3, width: int = 16) -> Blobs:
     """Features, outputs and targets of classes that overlap a little, drawn alike for all seeds."""
     rng = np.random.default_rng(seed)
     centres = np.random.default_rng(99).normal(size=(classes, width)) * 2
@@ -161,8 +164,7 @@ def test_a_saved_model_says_how_familiar_its_inputs_are(fitted: Fitted, tmp_path
         Image.new("RGB", (64, 64), (0, 255, 0)).save(path)
     model = hs.load(fitted.folder)
     known = model.predict(sorted((fitted.pictures / "ants").iterdir()))
-    reference = model.yardstick.reference
-    assert reference is not None and len(reference) > 9
+    assert model.reference is not None and len(model.reference) > 9
     values = [each.familiarity for each in known]
     assert all(value is not None and 0 < value <= 1 for value in values)
     assert {"ants"} <= set(known[0].limits["set"]) | {"ants"}

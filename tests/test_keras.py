@@ -19,6 +19,7 @@ from headstart import catalog
 from headstart.errors import HeadstartError, UnknownNameError, WeightsError
 from headstart.hubs.keras import applications, listing
 from headstart.hubs.keras.variables import draw
+from headstart.loading.refusals import demand_package
 
 SMALL = "MobileNetV2"
 TOLERANCE = 1e-3  # of the largest logit: both are fp32, and norms over few numbers amplify
@@ -196,7 +197,7 @@ def test_weights_are_drawn_as_keras_draws_them(kind: str, deviation: float) -> N
 
 def test_a_missing_package_is_named() -> None:
     with pytest.raises(HeadstartError, match=r"keras:VGG16 needs the package nokeras.*\[keras\]"):
-        applications.demand("nokeras", "keras:VGG16")
+        demand_package("nokeras", "keras:VGG16", "keras")
 
 
 @pytest.mark.slow

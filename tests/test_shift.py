@@ -65,7 +65,10 @@ def test_the_discrepancy_is_that_of_the_definition() -> None:
     rng = np.random.default_rng(0)
     rows, second = rng.normal(size=(12, 3)).astype(np.float32), np.arange(12) >= 7
     alike = two_sample.kernel(rows)
-    mean = lambda a, b: alike[np.ix_(a, b)].mean()  # noqa: E731
+
+    def mean(a: np.ndarray, b: np.ndarray) -> float:
+        return float(alike[np.ix_(a, b)].mean())
+
     wanted = mean(~second, ~second) + mean(second, second) - 2 * mean(~second, second)
     assert two_sample.discrepancy(alike, second[None])[0] == pytest.approx(wanted, abs=1e-6)
 

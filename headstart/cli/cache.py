@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from headstart.features import cache
-from headstart.features.cache import Entry
+from headstart.features.cache import DESCRIBED, Entry
 from headstart.report import as_columns
 from headstart.runtime.places import cache_folder
 
 OTHERS = {
     "engines": "networks compiled for this machine",
+    "known": "what is known of backbones",
     "checks": "checks of items",
     "history": "scores of past runs",
     "listings": "what hubs have listed",
@@ -104,6 +105,8 @@ def _what(entry: Entry) -> str:
         return OTHERS[entry.name]
     if not entry.key:
         return f"activations {entry.name}"
+    if DESCRIBED in entry.key:
+        return "numbers about items"
     key = {name: str(value) for name, value in entry.key.items()}
     boundary = key.get("boundary", "?")
     return f"{key.get('architecture', '?')}, {boundary} stages, {key.get('precision', '?')}"

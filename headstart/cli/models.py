@@ -81,13 +81,15 @@ def predict(  # noqa: PLR0913  # a flag each
 
         explanations = explained(predictor, predictor.inputs(questions, **columns), out)
         return _noted(explanations, len(explanations.predictions.failed))
+    answer: Answer
     if out is not None:
-        table = write(Path(out), predictor.stream(questions, **columns, abstain=abstain))
-        notice(predictor, progress)
-        return _noted(table, table.failures)
-    predictions = predictor.predict(questions, **columns, abstain=abstain)
+        answer = table = write(Path(out), predictor.stream(questions, **columns, abstain=abstain))
+        failures = table.failures
+    else:
+        answer = predictions = predictor.predict(questions, **columns, abstain=abstain)
+        failures = len(predictions.failed)
     notice(predictor, progress)
-    return _noted(predictions, len(predictions.failed))
+    return _noted(answer, failures)
 
 
 def _noted(answer: Answer, failures: int) -> Answer | Incomplete:
@@ -116,7 +118,8 @@ def report(
     from headstart.data import Schema
 
     if data is None:
-        return pipeline.reported(model)
+        shown: Answer = pipeline.reported(model)
+        return shown
     names = {"text": "content", "image": "files"}
     schema = Schema(**{names.get(name, name): value for name, value in columns.items()})
     return pipeline.report_on(model, data, out, schema=schema, progress=progress)

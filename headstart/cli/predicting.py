@@ -73,10 +73,10 @@ def _expanded(argument: str) -> Iterator[Path]:
     yield from map(Path, matches)
 
 
-def demand_place(out: str | None, explain: bool, abstain: bool = False) -> None:
+def demand_place(out: str | None, explain: bool, abstain: bool) -> None:
     """Raise HeadstartError for a file of answers, or folder of heat maps, that can't be written.
 
-    And for answers that are to be explained and perhaps not given.
+    And for flags of which one gives no answer where the other explains it.
     """
     if explain and abstain:
         raise HeadstartError(
@@ -98,7 +98,7 @@ def demand_place(out: str | None, explain: bool, abstain: bool = False) -> None:
 
 def notice(predictor: Predictor, progress: Progress) -> None:
     """Say so where what was answered is not like what the model was held to."""
-    if len(predictor.yardstick.recent) < _WORTH_A_LINE:  # before what it takes is imported
+    if len(predictor.recent) < _WORTH_A_LINE:  # before what it takes is imported
         return
     from headstart.serve.noticing import noticed
 

@@ -5,11 +5,12 @@ Names are imported when they are first used, so that cards and references need n
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from headstart.contracts.exports import exports
 
 if TYPE_CHECKING:
-    from headstart.contracts.backbone import Backbone, Card, Origin, Preprocess
+    from headstart.contracts.backbone import Backbone, Card, Fed, Origin, Preprocess
     from headstart.contracts.head import HeadFitter
     from headstart.contracts.hub import Hub
     from headstart.contracts.metric import Mean, Metric
@@ -28,6 +29,7 @@ __all__ = [
     "Check",
     "Encoding",
     "Examples",
+    "Fed",
     "HeadFitter",
     "Hub",
     "Labels",
@@ -44,7 +46,7 @@ __all__ = [
     "Tracker",
 ]
 _FILES = {
-    "backbone": ("Backbone", "Card", "Origin", "Preprocess"),
+    "backbone": ("Backbone", "Card", "Fed", "Origin", "Preprocess"),
     "head": ("HeadFitter",),
     "hub": ("Hub",),
     "metric": ("Mean", "Metric"),
@@ -55,13 +57,7 @@ _FILES = {
     "task": ("Array", "Examples", "Labels", "Task"),
     "tracker": ("Tracker",),
 }
-_HOMES = {name: file for file, names in _FILES.items() for name in names}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'headstart.contracts' has no attribute {name!r}")
-    return getattr(import_module(f"headstart.contracts.{_HOMES[name]}"), name)
+__getattr__ = exports(__name__, _FILES)
 
 
 def __dir__() -> list[str]:

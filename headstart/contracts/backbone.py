@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from headstart.contracts.references import Reference
 
@@ -39,6 +39,26 @@ class Origin:
     trained_on: str | None
     weights_hash: str  # of the stages' tensors, whatever file they came in
     pretrained: bool
+
+
+class Fed(Protocol):
+    """How a network's inputs must look, and the files that it needs for that, network or not."""
+
+    @property
+    def preprocess(self) -> Preprocess: ...
+    @property
+    def origin(self) -> Origin: ...
+    @property
+    def files(self) -> Mapping[str, bytes]: ...
+
+
+@dataclass(frozen=True)
+class Feeding:
+    """The same of a saved model whose network is not made."""
+
+    preprocess: Preprocess
+    origin: Origin
+    files: Mapping[str, bytes]
 
 
 def _identity() -> nn.Module:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
 from headstart.contracts.targets import Encoding
 from headstart.errors import WeightsError
+
+if TYPE_CHECKING:  # so that a saved model answers without torch
+    from torch import Tensor, nn
 
 SURE = 30.0  # log odds of what training never contradicts
 
@@ -93,6 +94,8 @@ def demand_tensors(
     of int64 where it is one of `integers`. Raises WeightsError for tensors that are missing, left
     over, empty or not finite, and for those that don't fit one another.
     """
+    import torch
+
     lengths = dict(sizes)
     differing = sorted(set(state) ^ set(shapes))
     if differing:

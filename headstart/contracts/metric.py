@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-import torch
-from torch import Tensor
+
+if TYPE_CHECKING:  # so that a saved model answers without torch
+    from torch import Tensor
 
 CLASSES, NUMBERS, LABEL_SETS = "classes", "numbers", "label sets"
 _DIGITS = 12  # what is less is rounding
@@ -57,6 +58,8 @@ class Metric(ABC):
         self, predictions: np.ndarray, targets: np.ndarray, weights: np.ndarray
     ) -> np.ndarray:
         """The number (R,) of samples that hold each item so many times, (R, N)."""
+        import torch
+
         statistics = torch.from_numpy(self.statistics(predictions, targets).astype(np.float64))
         with torch.inference_mode():
             return self.value(statistics, torch.from_numpy(weights.astype(np.float64))).numpy()
@@ -67,6 +70,8 @@ class Metric(ABC):
         Their spread is that of its estimate: each is the number plus the item's influence on it
         (Jaeckel 1972, the infinitesimal jackknife), by the slope in the item's weight.
         """
+        import torch
+
         count = len(targets)
         if not count:
             return np.empty(0)

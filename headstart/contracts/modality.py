@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from numpy.random import Generator as Rng
 
-from headstart.contracts.backbone import Backbone, Preprocess
+from headstart.contracts.backbone import Fed, Preprocess
 from headstart.contracts.task import Array
 
 
@@ -51,6 +51,10 @@ class Modality(ABC):
     def check(self, raw: bytes) -> Check:
         """What is to be said of one item's bytes."""
 
+    def problem(self, raw: bytes) -> str | None:
+        """Why an item can't be used, of what `decode` doesn't refuse by itself."""
+        return self.check(raw).problem
+
     @abstractmethod
     def decode(self, raw: bytes, preprocess: Preprocess, rng: Rng | None = None) -> Any:
         """One item as `preprocess` wants it; a random view of it where `rng` is given.
@@ -62,9 +66,19 @@ class Modality(ABC):
     def collate(self, items: Sequence[Any], preprocess: Preprocess) -> Any:
         """Model inputs from decoded items: a tensor (N, ...), or a mapping of tensors."""
 
-    def fitted(self, backbone: Backbone) -> Modality:
+    def accepts(self, preprocess: Preprocess) -> bool:
+        """Whether a stranger's preprocessing is one that items can be prepared by, in any case."""
+        return True
+
+    def fitted(self, backbone: Fed) -> Modality:
         """The same modality with what the backbone's files hold, such as a tokenizer."""
         return self
+
+    def arrays(self, items: Sequence[Any], preprocess: Preprocess) -> Any | None:
+        """What `collate` answers as NumPy arrays, pictures (N, H, W, C), made without torch.
+
+        None where there is no such: its saved models then answer through torch.
+        """
 
     def size(self, item: Any) -> int:
         """How long a decoded item is."""
@@ -75,7 +89,10 @@ class Modality(ABC):
         return ()
 
     def look(self, inputs: Any, name: str) -> Any | None:
-        """A batch of inputs seen otherwise, by `flip` or `scales`; None where there is no such."""
+        """A batch of inputs seen otherwise, by `flip` or `scales`; None where there is no such.
+
+        Of tensors, or of what `arrays` answers.
+        """
 
     def text(self, raw: bytes) -> str | None:
         """The words of an item, which a cheap baseline goes by; None where it has none."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import nn
 
 from headstart.errors import DataError
+
+if TYPE_CHECKING:  # so that a saved model answers without torch
+    from torch import nn
 
 _SOUND = 1e-8  # of the longest axis, squared: shorter ones are rounding
 
@@ -48,6 +50,9 @@ class Standardisation:
 
     def folded(self, weight: np.ndarray, bias: np.ndarray) -> nn.Linear:
         """The layer for raw features, from weight (labels, D) and bias (labels,) for these."""
+        import torch
+        from torch import nn
+
         weight = weight / self.spread
         layer = nn.Linear(weight.shape[1], len(weight))
         with torch.no_grad():

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from torch import nn
 
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.entry_points import located
 from headstart.contracts.metric import Metric
-from headstart.contracts.model import Batch, Model, Step
 from headstart.errors import HeadstartError
+
+if TYPE_CHECKING:  # so that a saved model answers without torch
+    from torch import nn
+
+    from headstart.contracts.model import Batch, Model, Step
 
 Labels = Sequence[str]
 Array = np.ndarray

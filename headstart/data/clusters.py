@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
-from scipy.cluster.hierarchy import DisjointSet
 
 from headstart.data.sources import SPLITS, Item
 from headstart.data.splits import hashed
@@ -19,7 +19,12 @@ Families = tuple[tuple[Item, ...], ...]
 _BITS = 256  # of a sketch, 64 hex digits
 _FAR = 10  # bits in which near copies differ at most
 _WINDOW = 64  # items of one bucket that are looked at after each
-_BITS_SET = np.array([number.bit_count() for number in range(2**16)], dtype=np.uint8)
+
+
+@cache
+def _bits_set() -> np.ndarray:
+    """How many bits are set in each number of 16 bits, (65536,) uint8."""
+    return np.array([number.bit_count() for number in range(2**16)], dtype=np.uint8)
 
 
 @dataclass(frozen=True)
@@ -96,8 +101,13 @@ def clustered(items: Sequence[Item], sketches: Mapping[str, str], grouped: bool)
 
 def _joined(links: Iterable[tuple[str, str]]) -> list[set[str]]:
     """What is linked, in order of its first."""
+    pairs = list(links)
+    if not pairs:  # as in most sets, which needn't wait for scipy's tree
+        return []
+    from scipy.cluster.hierarchy import DisjointSet
+
     sets = DisjointSet()
-    for one, other in links:
+    for one, other in pairs:
         sets.add(one)
         sets.add(other)
         sets.merge(one, other)
@@ -189,6 +199,6 @@ def _in_buckets(rows: np.ndarray, keys: np.ndarray) -> np.ndarray:
         if not len(ahead):
             break
         one, other = order[ahead], order[ahead + step]
-        near = _BITS_SET[words[one] ^ words[other]].sum(axis=1) <= _FAR
+        near = _bits_set()[words[one] ^ words[other]].sum(axis=1) <= _FAR
         pairs.append(np.stack([one[near], other[near]], axis=1))
     return np.concatenate(pairs)

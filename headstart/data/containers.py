@@ -19,7 +19,6 @@ from headstart.data import tables
 from headstart.data.sources import SPLIT_WORDS
 from headstart.data.tables import shards
 from headstart.errors import DataError, WeightsError
-from headstart.loading.downloads.unpacking import unpack
 from headstart.runtime.places import cache_folder
 
 _TARS = (".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
@@ -58,6 +57,8 @@ def opened(path: Path) -> Path:
             content = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
         place = cache_folder() / "unpacked" / content
         _use(place)
+        from headstart.loading.downloads.unpacking import unpack  # late: few data are archives
+
         return unpack(path, place / path.name, _MOST, _MEMBERS)
     except WeightsError as error:
         if "can't be unpacked" in str(error):

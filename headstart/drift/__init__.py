@@ -7,12 +7,21 @@ from __future__ import annotations
 
 from headstart.drift.conformal import Sets
 from headstart.drift.familiarity import Familiarity
-from headstart.drift.limits import UNFAMILIAR, UNLIKE, Limits
+from headstart.drift.limits import (
+    FIT_AGAIN,
+    NO_REFERENCE,
+    UNFAMILIAR,
+    UNLIKE,
+    Limits,
+    demand_refusing,
+)
 from headstart.drift.reference import FILE, MOST, TOKENS_A_WORD, Reference, chosen
 
 __all__ = [
     "FILE",
+    "FIT_AGAIN",
     "MOST",
+    "NO_REFERENCE",
     "TOKENS_A_WORD",
     "UNFAMILIAR",
     "UNLIKE",
@@ -21,4 +30,5 @@ __all__ = [
     "Reference",
     "Sets",
     "chosen",
+    "demand_refusing",
 ]

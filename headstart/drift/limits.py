@@ -11,9 +11,14 @@ from headstart.contracts.targets import Encoding
 from headstart.drift.conformal import Sets
 from headstart.drift.familiarity import Familiarity
 from headstart.drift.reference import Reference
+from headstart.errors import HeadstartError
 
 UNFAMILIAR: Final = 0.05  # at or below it one in twenty of the usual inputs is
 UNLIKE: Final = "unlike anything seen"
+NO_REFERENCE: Final = (
+    "The model keeps no held-out items, as those of earlier versions or out of time"
+)
+FIT_AGAIN: Final = "Fit it again: headstart fit --plan MODEL -o NEW."
 
 
 @final
@@ -51,3 +56,15 @@ class Limits:
     def can_refuse(self) -> bool:
         """Whether there are held-out items enough to call an input unlike them."""
         return self.familiarity.least <= UNFAMILIAR
+
+
+def demand_refusing(limits: Limits | None) -> None:
+    """Raise HeadstartError where no input can be called unlike what was held out."""
+    if limits is None:
+        raise HeadstartError(f"{NO_REFERENCE}, so that nothing is unlike them. {FIT_AGAIN}")
+    if not limits.can_refuse:
+        count = len(limits.familiarity.reference)
+        raise HeadstartError(
+            f"The model keeps {count} held-out items, and calling an input unlike them takes "
+            "19. Fit it to more items, or leave out --abstain."
+        )

@@ -85,8 +85,8 @@ class Reference:
             raise _unusable(path)
         try:
             arrays = load(content)
-            features, outputs, targets = (arrays[name] for name in _NAMES)
-            found = cls(features, outputs, targets, _measures(arrays))
+            named = {name: arrays[name] for name in _NAMES}
+            found = cls(**named, measures=_measures(arrays))
         except (SafetensorError, KeyError, ValueError, TypeError):
             raise _unusable(path) from None
         if not found.is_sound():

@@ -188,7 +188,7 @@ class Watch:
     def _directions(self) -> np.ndarray:
         width = self._reference.features.shape[1]
         drawn = np.random.default_rng(0).normal(size=(width, _WIDTH)) / _WIDTH**0.5
-        return np.asarray(drawn, dtype=np.float32)
+        return np.asarray(drawn, np.float32)
 
     def _errors(self, window: int) -> tuple[float, tuple[int, int]] | None:
         """The p-value of more errors than among held-out items, and errors among labelled ones."""

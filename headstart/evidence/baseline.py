@@ -7,7 +7,6 @@ of them. It is only compared with, as it has no network to hand over.
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -21,7 +20,9 @@ from headstart.contracts.targets import Encoding
 from headstart.data import Item, nested, refolded
 from headstart.data.targets import kind_named
 from headstart.evidence.experiment import Experiment
+from headstart.evidence.logistic import fitted
 from headstart.evidence.record import Arm
+from headstart.features.described import described
 
 WORDS = "tf-idf"
 _STRENGTHS = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)  # inverse regularisation, for rows of length 1
@@ -54,7 +55,7 @@ def baseline_arm(experiment: Experiment) -> Arm | None:
     if _encoding(experiment) is Encoding.OTHER or not _in_time(experiment):
         return None
     content = {
-        split: experiment.reader.described(experiment.dataset.split(split)) for split in _SPLITS
+        split: described(experiment.reader, experiment.dataset.split(split)) for split in _SPLITS
     }
     name = _name([each for split in content.values() for each in split])
     truth = {split: experiment.dataset.targets(split) for split in content}
@@ -99,18 +100,18 @@ def _in_time(experiment: Experiment) -> bool:
         return True
     items, began = experiment.dataset.items, time.monotonic()
     if not experiment.budget.over():
-        experiment.reader.described(items[:_SAMPLE])
+        described(experiment.reader, items[:_SAMPLE])
         if (time.monotonic() - began) * len(items) / _SAMPLE < experiment.budget.left():
             return True
     experiment.progress.say("The cheap baseline is left out, as the budget leaves no time for it.")
     return False
 
 
-def _name(described: Sequence[Any]) -> str:
+def _name(contents: Sequence[Any]) -> str:
     """What the arm is called by what is known of all items; empty where nothing is of some."""
-    if any(each is None for each in described):
+    if any(each is None for each in contents):
         return ""
-    return WORDS if isinstance(described[0], str) else "-and-".join(described[0])
+    return WORDS if isinstance(contents[0], str) else "-and-".join(contents[0])
 
 
 def _learned(items: Sequence[Any], outputs: int) -> Rows | None:
@@ -201,21 +202,15 @@ def _fitted(experiment: Experiment, examples: Examples, strength: float) -> Fit:
 def _classes(
     examples: Examples, strength: float, labels: int, weights: Mapping[int, float] | None = None
 ) -> Fit:
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.linear_model import LogisticRegression
-
-    present = np.unique(examples[1]).astype(int)
-    solver = None
+    present, targets = np.unique(examples[1].astype(int), return_inverse=True)
+    layer = None
     if len(present) > 1:
-        class_weight = {label: weights[label] for label in present.tolist()} if weights else None
-        solver = LogisticRegression(C=strength, max_iter=100, tol=1e-3, class_weight=class_weight)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # held-out items judge the result
-            solver.fit(*examples)
+        each = np.array([weights[label] if weights else 1.0 for label in present.tolist()])
+        layer = fitted(examples[0], targets, each[targets], strength)
 
     def outputs(features: Any) -> np.ndarray:
         values = np.full((features.shape[0], labels), -SURE)
-        values[:, present] = 0.0 if solver is None else solver.predict_log_proba(features)
+        values[:, present] = 0.0 if layer is None else layer.log_probabilities(features)
         return np.maximum(values, -SURE)
 
     return outputs

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from torch import nn
 
+from headstart.contracts import Backbone
 from headstart.contracts.model import Model
 from headstart.data import Item
 from headstart.errors import HeadstartError
@@ -30,19 +32,26 @@ def judge(experiment: Experiment, model: Model) -> dict[str, np.ndarray]:
     return dict(zip(splits, np.split(outputs, ends[:-1]), strict=True))
 
 
-def outputs_of(experiment: Experiment, model: Model) -> Callable[[Sequence[Item]], np.ndarray]:
+def outputs_of(
+    experiment: Experiment, model: Model, backbone: Backbone | None = None
+) -> Callable[[Sequence[Item]], np.ndarray]:
     """What answers a model's outputs (N, labels) for items, in bf16 where that is what trains.
 
-    Made for comparing answers of one model to many variants of the same items.
+    Made for comparing answers of one model to many variants of the same items. Where its stages
+    are those of the `backbone` they run on the engine that features were extracted on.
     """
     engines: list[Engine] = []
     precision = experiment.precision if experiment.precision == "bf16" else None
+    frozen = backbone if backbone and _is_frozen(model, backbone) else None
 
     def outputs(items: Sequence[Item]) -> np.ndarray:
         groups = alike(np.arange(len(items)), _BATCH, experiment.reader.sizes(items))
         if not engines:
             (sample,) = experiment.reader.batches(items, groups[:1])
-            engines.append(_looking(experiment, model, sample, WORTH_CONVERTING, precision))
+            if frozen:
+                engines.append(_extracting(experiment, model.head, frozen, sample))
+            else:
+                engines.append(_looking(experiment, model, sample, WORTH_CONVERTING, precision))
         return in_order(groups, list(engines[0].stream(experiment.reader.batches(items, groups))))
 
     return outputs
@@ -79,6 +88,30 @@ def _outputs(experiment: Experiment, network: Model, items: Sequence[Item]) -> n
     (sample,) = experiment.reader.batches(items, groups[:1])
     engine = _looking(experiment, network, sample, len(items))
     return in_order(groups, list(engine.stream(experiment.reader.batches(items, groups))))
+
+
+def _is_frozen(model: Model, backbone: Backbone) -> bool:
+    """Whether a model is the backbone itself under a head, not a copy that was trained."""
+    stages = list(backbone.unpooled().values())
+    return (
+        model.pool is backbone.pool
+        and len(stages) == len(model.stages)
+        and all(own is given for own, given in zip(model.stages, stages, strict=True))
+    )
+
+
+def _extracting(
+    experiment: Experiment, head: nn.Module, backbone: Backbone, sample: object
+) -> Engine:
+    """A head behind the engine that extracts the backbone's features, over all looks."""
+    prefix, reader = experiment.prefix(backbone, len(backbone.stages)), experiment.reader
+    precision = "auto" if experiment.precision == "bf16" else "fp32"
+    bodies: dict[str, Engine] = {}
+    for name in reader.looks:
+        own = replace(reader, look=name)
+        inputs = reader.modality.look(sample, name) if name else sample
+        bodies[name] = prefix.engine_for(own, inputs, Silent(), precision, WORTH_CONVERTING)
+    return Averaged(bodies, head, reader.modality.look)
 
 
 def _looking(

@@ -26,9 +26,11 @@ from headstart.runtime.places import cache_folder
 
 DISK_SHARE, MOST = 0.2, 50 * 10**9  # the limit unless one is set: of the disk's size, in bytes
 RECORD_BYTES = 24  # one record of a store's index
+DESCRIBED = "described"  # the entry of a store's key where it holds numbers about items
 UNPACKED = "unpacked"  # archives of data, each a folder called by its content
-OTHERS = {  # compiled networks, checks of items, scores of past runs, the index of hubs
+OTHERS = {  # compiled networks, what is known of backbones, checks of items, scores of past runs
     "engines": ("engines.json", "engines"),
+    "known": ("known",),
     "checks": ("checks",),
     "history": ("history.jsonl",),
     "listings": ("backbones.json",),

@@ -19,15 +19,13 @@ from headstart.contracts import Backbone
 from headstart.data import Item
 from headstart.errors import OutOfTimeError
 from headstart.features.cache import enforce_limit
-from headstart.features.engine import Engine, TorchEngine, fastest, head
+from headstart.features.engine import Engine, fastest
 from headstart.features.reading import Reader, View, alike
 from headstart.features.store import Addresses, FeatureStore, Precision, RaggedRows, Rows, Shape
 from headstart.runtime.budget import Budget
 from headstart.runtime.progress import Progress
 
 BATCH = 32  # items that run at once, unless said otherwise
-WORTH_CHOOSING = 4.0  # seconds of work in plain torch; below that, making another engine costs more
-_SAMPLE = 8  # items that show how long plain torch takes
 
 
 @dataclass(frozen=True)
@@ -63,6 +61,24 @@ class Prefix:
             "precision": precision,
             **({"look": reader.look} if reader.look else {}),
         }
+
+    def engine_for(
+        self, reader: Reader, inputs: Any, progress: Progress, precision: str, items: int
+    ) -> Engine:
+        """What runs it on so many items like these inputs, in a precision of its own or any.
+
+        Raises HeadstartError where the engine asked for can't.
+        """
+        return fastest(
+            self.network(),
+            inputs,
+            self.device,
+            wanted=self.engine,
+            precision=precision,
+            key=self.key(reader, precision),
+            progress=progress,
+            items=items,
+        )
 
     def addresses(self, reader: Reader, items: Sequence[Item], view: View | None) -> Addresses:
         """The rows that hold these items: one each, or before the pooling one for each token."""
@@ -119,7 +135,7 @@ def extract(
         groups = alike(missing, prefix.batch, reader.sizes(items))
         batches = reader.batches(items, groups, view)
         first = next(batches)
-        engine = _engine(prefix, reader, first, _Work(len(missing), precision), progress)
+        engine = prefix.engine_for(reader, first, progress, precision, len(missing))
         name, outputs = engine.name, engine.stream(chain([first], batches))
         with progress.track(f"extracting features ({name})", len(missing)) as advance:
             timed, first_values = _Timed(len(missing), until), next(outputs)
@@ -192,31 +208,3 @@ def _fullest(
 
 def _open(prefix: Prefix, reader: Reader, precision: str, shape: Shape) -> FeatureStore:
     return FeatureStore(prefix.key(reader, precision), shape, dtype=prefix.stored_as(precision))
-
-
-def _engine(prefix: Prefix, reader: Reader, inputs: Any, work: _Work, progress: Progress) -> Engine:
-    """Plain torch for little work, else the fastest that is right."""
-    network = prefix.network()
-    if prefix.engine == "auto" and work.precision in ("auto", "fp32"):
-        plain = TorchEngine(network, prefix.device)
-        started = time.monotonic()
-        plain.run(head(inputs, _SAMPLE))
-        if (time.monotonic() - started) / _SAMPLE * work.items < WORTH_CHOOSING:
-            return plain
-    return fastest(
-        network,
-        inputs,
-        prefix.device,
-        wanted=prefix.engine,
-        precision=work.precision,
-        key=prefix.key(reader, work.precision),
-        progress=progress,
-    )
-
-
-@dataclass(frozen=True)
-class _Work:
-    """How many items are to be computed, and in which precision: auto, fp32 or bf16."""
-
-    items: int
-    precision: str

@@ -44,13 +44,15 @@ class Reader:
 
     They are `look`ed at as they are, or in another way that the modality knows; `others` are the
     looks over which features are averaged besides, wherever a model answers for good. Items of a
-    ragged modality are decoded once and kept, as they are small.
+    ragged modality are decoded once and kept, as they are small. Where torch isn't wanted inputs
+    are `plain` arrays.
     """
 
     modality: Modality
     preprocess: Preprocess
     others: tuple[str, ...] = ()
     look: str = ""
+    plain: bool = False  # arrays in the place of tensors
     _kept: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
     _said: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
@@ -122,8 +124,13 @@ class Reader:
     def _collect(self, futures: list[Future[Any]]) -> Any:
         return self._seen([future.result() for future in futures])
 
+    def collated(self, items: Sequence[Any]) -> Any:
+        """A batch of decoded items, as tensors or as plain arrays."""
+        collate = self.modality.arrays if self.plain else self.modality.collate
+        return collate(items, self.preprocess)
+
     def _seen(self, items: Sequence[Any]) -> Any:
-        inputs = self.modality.collate(items, self.preprocess)
+        inputs = self.collated(items)
         return self.modality.look(inputs, self.look) if self.look else inputs
 
 

@@ -13,8 +13,7 @@ from torch import Tensor, nn
 from headstart.contracts.backbone import Backbone, Origin, Preprocess
 from headstart.contracts.references import Reference
 from headstart.errors import HeadstartError, WeightsError, named_reason
-from headstart.loading.stages import find_stages
-from headstart.loading.stages.pooling import split_pool
+from headstart.loading.stages.remembered import stages_and_pool
 from headstart.loading.weights import digest, fit, linear, load_into, read
 
 WRAPPED: Final = "network."  # before the names of tensors in TorchScript
@@ -141,7 +140,7 @@ def headless(
 
     `features` (N, D) are what it answers to the example.
     """
-    stages, pool = split_pool(find_stages(network, example), example)
+    stages, pool = stages_and_pool(network, example)
     return Headless(network, stages, features.shape[1], head, head_name, notes=notes, pool=pool)
 
 

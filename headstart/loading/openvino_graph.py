@@ -1,55 +1,21 @@
 """A graph file's network as a stage: run by OpenVINO, kept like any other weights.
 
 Its constants are one tensor, so that they are hashed, saved, loaded and compared as weights are;
-its structure is text. The only file that imports OpenVINO.
+its structure is text.
 """
 
 from __future__ import annotations
 
-import sys
-from importlib import import_module
 from threading import Lock
-from typing import Any, Final, final
+from typing import Any, final
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from headstart.errors import reason
-
-_TELEMETRY: Final = "openvino_telemetry"
-EXACT: Final = {"INFERENCE_PRECISION_HINT": "f32"}
-_REAL: Final = {"LP_TRANSFORMS_MODE": "NO"}  # whole numbers are run as real ones, only slower
-
-
-def library(part: str = "openvino") -> Any:
-    """OpenVINO, or a part such as `openvino.passes`. Raises ImportError, saying why.
-
-    It comes without its telemetry, which would write to the home folder and open sockets.
-    """
-    before = sys.modules.get(_TELEMETRY)
-    sys.modules[_TELEMETRY] = None  # type: ignore[assignment]  # None refuses it
-    try:
-        import_module("openvino")
-        return import_module(part)
-    except Exception as error:  # absent, or its libraries don't load here
-        raise ImportError(f"OpenVINO can't be imported ({reason(error)})") from error
-    finally:
-        del sys.modules[_TELEMETRY]
-        if before is not None:
-            sys.modules[_TELEMETRY] = before
-
-
-def compiled(model: Any) -> Any:
-    """An `openvino.Model` made ready to run in fp32 on the CPU. Raises RuntimeError.
-
-    OpenVINO fails at making whole numbers fast in some quantised transformers.
-    """
-    core = library().Core()
-    try:
-        return core.compile_model(model, "CPU", EXACT)
-    except RuntimeError:
-        return core.compile_model(model, "CPU", EXACT | _REAL)
+from headstart.loading.openvino_runtime import EXACT as EXACT
+from headstart.loading.openvino_runtime import compiled as compiled
+from headstart.loading.openvino_runtime import library as library
 
 
 @final

@@ -1,36 +1,25 @@
-"""The flow, top to bottom: data, backbone, arms, evidence, artifact."""
+"""The flow, top to bottom: data, backbone, arms, evidence, artifact.
+
+Names are imported when they are first used, so that a saved model answers without torch.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
-from pathlib import Path
-from typing import Any, Unpack
+from typing import TYPE_CHECKING
 
-from headstart import evidence
-from headstart.data import data_of, demand_data, load_labelled
-from headstart.defaults import Settings
-from headstart.evidence.by_class import of_class
-from headstart.listing import backbones
-from headstart.pipeline.comparing import compare
-from headstart.pipeline.extraction import cache_features, export_features, plan_features
-from headstart.pipeline.later import planned, prove
-from headstart.pipeline.metrics import others
-from headstart.pipeline.opening import DataOptions, load, reported, schema_for
-from headstart.pipeline.options import Options, settings_of
-from headstart.pipeline.prepare import RunContext, register_run
-from headstart.pipeline.proving import pretrained, proved
-from headstart.pipeline.reporting import report_on
-from headstart.pipeline.selection.choosing import check_ranking, choose_backbone, prepare, rank
-from headstart.pipeline.selection.ranking import BackboneRanking
-from headstart.pipeline.strategy_spec import StrategySpec, strategies
-from headstart.plan import overlap
-from headstart.plan import read as read_plan
-from headstart.results import Evaluation, Result
-from headstart.runtime.progress import Show, as_progress
-from headstart.runtime.workspace import Workspace
-from headstart.serve.noticing import between
-from headstart.tracking import follow
+from headstart.contracts.exports import exports
+
+if TYPE_CHECKING:
+    from headstart.listing import backbones
+    from headstart.pipeline.comparing import compare
+    from headstart.pipeline.evaluating import evaluate
+    from headstart.pipeline.extraction import cache_features, export_features, plan_features
+    from headstart.pipeline.flow import fit, pretrain, reproduce
+    from headstart.pipeline.later import prove
+    from headstart.pipeline.opening import load, reported
+    from headstart.pipeline.reporting import report_on
+    from headstart.pipeline.selection.choosing import check_ranking, rank
+    from headstart.pipeline.strategy_spec import strategies
 
 __all__ = [
     "backbones",
@@ -51,120 +40,17 @@ __all__ = [
     "strategies",
 ]
 
-
-def fit(
-    data: Any,
-    backbone: str | Sequence[str] | None = None,
-    out: str | Path = "model",
-    *,
-    strategy: str | None = None,
-    download: bool = False,
-    settings: Settings | None = None,
-    progress: Show = None,
-    **options: Unpack[Options],
-) -> Result:
-    """Transfer a backbone to labelled data, prove what that was worth, save the model.
-
-    Without a backbone all that are at hand are ranked, or a small one that is fetched, as are
-    several references or a pattern with a `*`, and with `download` more that must be fetched; the
-    best is gone on with, and several strategies are tried on it unless one is named. For a single
-    backbone the policy names the strategy unless it is given; "auto" tries several. The first model
-    lies at `out` within seconds of its features; an interrupt from then on ends the proof, and
-    answers with what is known (`stopped`). A run that was killed goes on where it stopped when it
-    is called again with the same arguments, and `prove` goes on with the proof alone. `data` is a
-    path, or what `headstart.data.data_of` takes, as (X, y); keywords are settings, and count before
-    those of `settings`. Raises HeadstartError for anything the user can mend.
-    """
-    data, chosen = data_of(data), settings_of(settings, options)
-    inputs = {"data": str(data), "backbone": backbone, "strategy": strategy}
-    following = follow(chosen, as_progress(progress), Path(out), inputs)
-    with Workspace(Path(out)) as workspace, following as run:
-        context = RunContext.of(run.settings, run.progress, workspace.folder)
-        spec = StrategySpec.of(strategy, run.settings)
-        names = [backbone] if isinstance(backbone, str) else list(dict.fromkeys(backbone or ()))
-        lone = len(names) == 1 and "*" not in names[0]
-        ranking = BackboneRanking.at(data, names, context, spec, download=download, lone=lone)
-        ranking.register(workspace)
-        return proved(choose_backbone(ranking), workspace, run)
-
-
-def reproduce(
-    plan: str | Path,
-    out: str | Path,
-    *,
-    data: Any = None,
-    track: str | None = None,
-    progress: Show = None,
-) -> Result:
-    """Do again what a plan says, on the same data: the same model comes out.
-
-    `plan` is the file that `fit` wrote, or the folder it lies in; `data` says where the data are
-    now, if they moved, or gives them again where a program held them. Raises HeadstartError where
-    data, labels or weights are not those of the plan.
-    """
-    fit_plan = read_plan(Path(plan))
-    place = fit_plan.data_from(data)
-    inputs = {"plan": str(plan), "data": str(place), "backbone": fit_plan.backbone}
-    settings = replace(fit_plan.chosen(), track=track)
-    following = follow(settings, as_progress(progress), Path(out), inputs)
-    with Workspace(Path(out)) as workspace, following as run:
-        transfer = planned(fit_plan, place, run, workspace)
-        register_run(workspace, transfer.experiment, transfer.identity)
-        return proved(transfer, workspace, run)
-
-
-def pretrain(
-    data: Any,
-    backbone: str,
-    out: str | Path,
-    *,
-    anyway: bool = False,
-    settings: Settings | None = None,
-    progress: Show = None,
-    **options: Unpack[Options],
-) -> Result:
-    """Develop a source: train a backbone from random weights on a related, larger set, and save it.
-
-    Raises HeadstartError where it does not beat the naive model by more than its interval, unless
-    `anyway`.
-    """
-    data, chosen, show = data_of(data), settings_of(settings, options), as_progress(progress)
-    following = follow(chosen, show, Path(out), {"data": str(data), "backbone": backbone})
-    with Workspace(Path(out)) as workspace, following as run:
-        context = RunContext.of(run.settings, run.progress, workspace.folder)
-        transfer = prepare(data, backbone, "full-fine-tuning", context)
-        register_run(workspace, transfer.experiment, transfer.identity)
-        result = pretrained(transfer, workspace, anyway)
-        run.result(result.to_json)
-        return result
-
-
-def evaluate(
-    model: str | Path,
-    data: Any,
-    *,
-    progress: Show = None,
-    **columns: Unpack[DataOptions],
-) -> Evaluation:
-    """Score a saved model on labelled data; overlaps with its training are named.
-
-    `label`, `text` and `image` name the columns of a manifest, `delimiter` stands between an item's
-    labels; `class_level` says which folders are the classes. What is not named is as it was in the
-    training.
-    """
-    data, progress = data_of(data), as_progress(progress)
-    predictor = load(model)
-    demand_data(data)
-    schema = schema_for(Path(model), columns)
-    dataset = load_labelled(
-        data, predictor.reader.modality, predictor.labels, schema, progress=progress
-    )
-    items, targets = dataset.split("test"), dataset.targets("test")
-    features = predictor.features(items)
-    outputs = predictor.outputs(items, features)
-    task = predictor.task
-    score, alone = evidence.judged_task(task, outputs, targets), of_class(task, outputs, targets)
-    repeated = overlap(Path(model), items)
-    more = others(task, outputs, targets)
-    found = Evaluation.of((task.metric, score, more), alone, targets, dataset, repeated)
-    return replace(found, shift=between(predictor, features, outputs))
+__getattr__ = exports(
+    __name__,
+    {
+        "comparing": ("compare",),
+        "evaluating": ("evaluate",),
+        "extraction": ("cache_features", "export_features", "plan_features"),
+        "flow": ("backbones", "fit", "pretrain", "reproduce"),
+        "later": ("prove",),
+        "opening": ("load", "reported"),
+        "reporting": ("report_on",),
+        "selection.choosing": ("check_ranking", "rank"),
+        "strategy_spec": ("strategies",),
+    },
+)

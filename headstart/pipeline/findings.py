@@ -43,7 +43,8 @@ class Proof:
     """A search with all arms by name, and which of them is handed over.
 
     `arm` is what choosing that one was worth, where folds say more of it than the arm itself;
-    `protocol` is how the scratch arm was trained, `baseline` what needs no network.
+    `protocol` is how the scratch arm was trained, `baseline` what needs no network. `adaptation` is
+    what adapting to a target came to: held-out source items then say nothing of the model.
     """
 
     search: StrategySearch
@@ -52,6 +53,7 @@ class Proof:
     arm: Arm | None = None
     protocol: str = ""
     baseline: Arm | None = None
+    adaptation: Mapping[str, Any] | None = None
 
     @property
     def experiment(self) -> Experiment:
@@ -76,6 +78,8 @@ class Proof:
         """
         most = self.experiment.settings.evidence
         level = level if level and most != "none" else most
+        if self.adaptation is not None:
+            return {"adaptation": dict(self.adaptation)}
         if level == "none" or FEATURES not in self.search.arms:
             return {}
         parts: dict[str, Callable[[], Any]] = {"calibration": lambda: self.calibrated}
@@ -257,7 +261,7 @@ class Proof:
             return None
         names = dict.fromkeys((self.chosen, "scratch"))  # one, where scratch is handed over
         models = [self.arms[name].model for name in names if name in self.arms]
-        judges = [outputs_of(experiment, model) for model in models]
+        judges = [outputs_of(experiment, model, self.search.backbone) for model in models]
         items, truth = experiment.dataset.split("test"), experiment.dataset.targets("test")
         scratch = judges[1] if len(judges) > 1 else None
         reader, task, seed = experiment.reader, experiment.task, experiment.settings.seed

@@ -6,29 +6,29 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypedDict, get_type_hints
+from typing import TYPE_CHECKING, Any, TypedDict, get_type_hints
 
-import torch
-from torch import nn
+import numpy as np
 
 from headstart import artifact, catalog, defaults
 from headstart.artifact import Record
-from headstart.contracts import Backbone, Task
-from headstart.contracts.head import Shape
-from headstart.contracts.model import Model
-from headstart.contracts.references import Reference
+from headstart.contracts import Task
+from headstart.contracts.backbone import Feeding, Origin
 from headstart.data import Columns, Schema
-from headstart.data.targets import kind_named
 from headstart.drift import FILE as REFERENCE
+from headstart.drift import Reference
 from headstart.errors import HeadstartError, WeightsError
 from headstart.features.reading import Reader
+from headstart.loading import engine_form
 from headstart.loading import record as records
-from headstart.loading import weights
 from headstart.pipeline.options import demand_known
-from headstart.report.page import FILE, write_page
-from headstart.results import Reported
-from headstart.runtime import machine
+from headstart.runtime.accelerators import here
 from headstart.serve import Predictor
+from headstart.serve.running import WithoutTorch
+
+if TYPE_CHECKING:  # so that a saved model answers without torch
+    from headstart.contracts.model import Model
+    from headstart.results import Reported
 
 
 def load(folder: str | Path, device: str = "auto") -> Predictor:
@@ -37,7 +37,8 @@ def load(folder: str | Path, device: str = "auto") -> Predictor:
     The folder may be a stranger's: whatever goes wrong with what stands in it is its own fault. A
     model that a run replaces meanwhile is opened once more.
     """
-    place, where = Path(folder), machine.device(device)
+    place = Path(folder)
+    where = _where(device)
     while True:
         before, failure = _stamp(place), None
         try:
@@ -50,6 +51,17 @@ def load(folder: str | Path, device: str = "auto") -> Predictor:
             return predictor
 
 
+def _where(device: str) -> str:
+    """The kind of device that is meant; torch is asked only where there may be another."""
+    if device != "auto":
+        return device
+    if not here():
+        return "cpu"
+    from headstart.runtime import machine
+
+    return machine.device(device).type
+
+
 def _stamp(folder: Path) -> tuple[int, int] | None:
     """What changes when another model takes a folder's place."""
     try:
@@ -59,10 +71,10 @@ def _stamp(folder: Path) -> tuple[int, int] | None:
     return stat.st_ino, stat.st_mtime_ns
 
 
-def _load(place: Path, where: torch.device) -> Predictor:
-    record = artifact.read(place)
+def _load(place: Path, device: str) -> Predictor:
+    record, contents = artifact.read_whole(place)
     try:
-        return _opened(place, record, where)
+        return _frozen(place, record, contents, device) or _in_torch(place, record, device)
     except HeadstartError:
         raise
     except Exception as error:
@@ -73,34 +85,79 @@ def _load(place: Path, where: torch.device) -> Predictor:
         ) from error
 
 
-def _opened(folder: Path, record: Record, device: torch.device) -> Predictor:
-    """The model, its answer to features of zeros seen."""
-    backbone = catalog.load_backbone(Reference("checkpoint", str(folder)))
-    if (backbone.modality, dict(backbone.preprocess)) != (record.modality, record.preprocess):
+def _frozen(
+    place: Path, record: Record, contents: list[np.ndarray], device: str
+) -> Predictor | None:
+    """The model as it answers without torch; None where it can't, here or at all."""
+    files = engine_form.read(place, record.engine) if device == "cpu" else None
+    stated = record.engine.get(engine_form.BELONGS)
+    if not files or stated != artifact.belonging(record, contents):
+        return None  # as where the weights were written anew by another library
+    content = {name: (place / name).read_bytes() for name in record.files}
+    feeding = Feeding(record.preprocess, Origin(**record.origin), content)
+    modality = catalog.modality(record.modality)
+    if not modality.accepts(record.preprocess):
         raise HeadstartError(
-            f"{folder} says that its inputs are prepared otherwise than its network wants. "
+            f"{place} says that its inputs are prepared as no network wants them. "
             "Copy it again, or make the model again."
         )
-    modality = catalog.modality(record.modality).fitted(backbone)
-    task = catalog.task(record.task, **record.task_settings).for_backbone(backbone)
-    model = Model.of(backbone, _head(folder, record, backbone, task))
-    with torch.inference_mode():
-        outputs = model.head(torch.zeros(1, backbone.feature_dim)).numpy()
+    modality, task = modality.fitted(feeding), catalog.task(record.task, **record.task_settings)
+    try:
+        form = engine_form.EngineForm.of(files, contents)
+        outputs = form.outputs(np.zeros((1, form.width), np.float32))
+    except engine_form.UnusableError:
+        return None
+    demand_right(place, record, task, outputs)
+    looks = defaults.looks(record.settings.get("tta", "none"))
+    reader = Reader(modality, record.preprocess, looks)
+    schema = _schema(record, Schema())
+    running = WithoutTorch(form, replace(reader, plain=True), lambda: _network(place, record))
+    reference = _reference(place, record, form.width)
+    return Predictor(running, task, reader, record.labels, device, schema, reference)
+
+
+def _in_torch(place: Path, record: Record, device: str) -> Predictor:
+    from headstart.pipeline.assembling import assembled
+    from headstart.runtime import machine
+
+    model, task, modality, width = assembled(place, record)
+    looks = defaults.looks(record.settings.get("tta", "none"))
+    reader, schema = Reader(modality, record.preprocess, looks), _schema(record, Schema())
+    reference, where = _reference(place, record, width), machine.device(device)
+    return Predictor(model, task, reader, record.labels, where, schema, reference)
+
+
+def _reference(place: Path, record: Record, width: int) -> Reference | None:
+    """The held-out items that a model keeps; None for one of an earlier version.
+
+    Raises WeightsError where they have changed, or are not those of this model.
+    """
+    if not record.reference:
+        return None
+    reference = Reference.read(place, record.reference.get("sha256", ""))
+    if (reference.features.shape[1], reference.outputs.shape[1]) != (width, len(record.labels)):
+        raise WeightsError(
+            f"{place / REFERENCE} holds items of another model. "
+            "Copy it again, or make the model again."
+        )
+    return reference
+
+
+def _network(place: Path, record: Record) -> Model:
+    from headstart.pipeline.assembling import assembled
+
+    artifact.read(place)  # it may have changed since
+    return assembled(place, record)[0]
+
+
+def demand_right(place: Path, record: Record, task: Task, outputs: np.ndarray) -> None:
+    """Raise HeadstartError unless the answer to features of zeros is one for these labels."""
     if outputs.shape != (1, len(record.labels)):
         raise HeadstartError(
-            f"{folder} answers {outputs.shape[-1]} numbers for {len(record.labels)} labels. "
+            f"{place} answers {outputs.shape[-1]} numbers for {len(record.labels)} labels. "
             "Copy it again, or make the model again."
         )
     json.dumps(task.decode(outputs, record.labels), allow_nan=False)
-    looks = defaults.looks(record.settings.get("tta", "none"))
-    reader = Reader(modality, record.preprocess, looks)
-    reference, schema = artifact.read_reference(folder, record), _schema(record, Schema())
-    if reference is not None and reference.features.shape[1] != backbone.feature_dim:
-        raise HeadstartError(
-            f"{folder / REFERENCE} holds other features than the network has. "
-            "Copy it again, or make the model again."
-        )
-    return Predictor(model, task, reader, record.labels, device, schema, reference)
 
 
 class DataOptions(TypedDict, total=False):
@@ -165,29 +222,14 @@ def columns_of(
     )
 
 
-def _head(folder: Path, record: Record, backbone: Backbone, task: Task) -> nn.Module:
-    """The head as its hub read it, or the one that the record names."""
-    if record.head:
-        shape = Shape(kind_named(task.kind).encoding, backbone.feature_dim, len(record.labels))
-        state = weights.read(folder / artifact.HEAD).state
-        try:
-            if record.head["name"] != artifact.OF_TASK:
-                return catalog.head(record.head["name"]).restored(state, shape)
-            head = task.head(backbone.feature_dim, record.labels)
-            head.load_state_dict(state)
-            return head
-        except (RuntimeError, WeightsError) as error:
-            raise WeightsError(f"{folder / artifact.HEAD} can't be used: {error}") from None
-    if backbone.head is None:
-        raise HeadstartError(f"{folder} holds a backbone without a head. Fit it to data first.")
-    return backbone.head
-
-
 def reported(folder: str | Path) -> Reported:
     """The evidence that a saved model keeps; its page is written where it is missing.
 
     Raises HeadstartError where there is no model, or its evidence can't be read.
     """
+    from headstart.report.page import FILE, write_page
+    from headstart.results import Reported
+
     place = Path(folder)
     artifact.read(place)
     content = artifact.read_evidence(place)

@@ -13,7 +13,7 @@ from headstart.contracts import Encoding
 from headstart.data import data_of
 from headstart.data.targets import kind_named
 from headstart.defaults import Settings
-from headstart.drift import Reference, chosen
+from headstart.drift import FIT_AGAIN, NO_REFERENCE, Reference, chosen
 from headstart.drift.shift import Answered, Shift
 from headstart.errors import DataError, HeadstartError
 from headstart.evidence.calibration import folded, temperature
@@ -28,7 +28,6 @@ from headstart.results.shift import Shifted
 from headstart.runtime.progress import Progress, Show, as_progress
 from headstart.serve import Predictor
 from headstart.serve.noticing import shift_between
-from headstart.serve.yardstick import FIT_AGAIN, NO_REFERENCE
 
 LOOKED_AT = 2000  # items of the other data; of more a random part
 
@@ -67,7 +66,7 @@ def shift_of(predictor: Predictor, other: Any, progress: Progress, seed: int = 0
 
     Raises DataError for too few new items, and HeadstartError for a model without a reference.
     """
-    reference = predictor.yardstick.reference
+    reference = predictor.reference
     if reference is None:
         raise HeadstartError(f"{NO_REFERENCE}, so that nothing can be compared. {FIT_AGAIN}")
     new = answered(predictor, other, progress, seed)

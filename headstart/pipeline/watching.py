@@ -12,6 +12,7 @@ import numpy as np
 
 from headstart.data import Input
 from headstart.data import tables as kept_tables
+from headstart.drift import FIT_AGAIN, NO_REFERENCE
 from headstart.drift.shift import FEWEST
 from headstart.drift.watching import STEP, Event, Watch
 from headstart.errors import DataError, HeadstartError
@@ -19,7 +20,6 @@ from headstart.pipeline.opening import load
 from headstart.results.watched import Watched, line
 from headstart.runtime.progress import Progress, Show, as_progress
 from headstart.serve import Predictor
-from headstart.serve.yardstick import FIT_AGAIN, NO_REFERENCE
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def watch(
 
 def watched(predictor: Predictor, stream: Any, columns: Columns, progress: Progress) -> Watched:
     """The same for a model that was opened before."""
-    reference = predictor.yardstick.reference
+    reference = predictor.reference
     if reference is None:
         raise HeadstartError(f"{NO_REFERENCE}, so that a stream has no yardstick. {FIT_AGAIN}")
     if len(reference) < FEWEST:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from headstart.evidence import Interval, gained
-
 _THINGS = {"image": "pictures", "text": "texts"}
 _RIGHT = ("accuracy", "balanced accuracy")  # metrics that are shares of right answers
 _UNFAMILIAR = 0.05
@@ -75,6 +73,8 @@ def familiar(evidence: Evidence) -> Iterator[str]:
 
 def gains(gain: Mapping[str, Any], evidence: Evidence) -> tuple[str, str, str]:
     """A gain with its unit, and its bounds, as words."""
+    from headstart.evidence import Interval, gained  # late, as it needs torch
+
     interval = Interval(*(gain[key] for key in ("value", "low", "high")))
     return gained(interval, evidence["metric"], bool(evidence.get("less_is_better")))
 

@@ -1,14 +1,18 @@
-"""Inputs as a network takes them in, or why they can't be."""
+"""Inputs as a network takes them in, or why it can't."""
 
 from __future__ import annotations
 
+import os
+from collections import deque
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, final
 
 from headstart.data import Input
 from headstart.errors import DataError
+from headstart.features.reading import Reader
 
 
 @final
@@ -21,15 +25,43 @@ class Decoded:
     problem: str = ""
 
 
-def windows(inputs: Iterable[Input], size: int) -> Iterator[list[Input]]:
-    """Inputs, so many at a time."""
+def decoded(each: Input, reader: Reader) -> Decoded:
+    """One input, read and decoded."""
+    if each.problem:
+        return Decoded(each, problem=each.problem)
+    try:
+        raw = each.item.read()
+        problem = reader.modality.problem(raw)
+        value = None if problem else reader.modality.decode(raw, reader.preprocess)
+    except DataError as error:
+        return Decoded(each, problem=_reason(error))
+    return Decoded(each, value, problem or "")
+
+
+def decoded_ahead(inputs: Iterable[Input], reader: Reader, size: int) -> Iterator[list[Decoded]]:
+    """Windows of so many decoded inputs; threads decode the next one meanwhile."""
+    waiting: deque[list[Future[Decoded]]] = deque()
+    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+        try:
+            for window in _windows(inputs, size):
+                waiting.append([pool.submit(decoded, each, reader) for each in window])
+                if len(waiting) > 1:
+                    yield [future.result() for future in waiting.popleft()]
+            while waiting:
+                yield [future.result() for future in waiting.popleft()]
+        finally:
+            for futures in waiting:
+                for future in futures:
+                    future.cancel()
+
+
+def _windows(inputs: Iterable[Input], size: int) -> Iterator[list[Input]]:
     each = iter(inputs)
     while window := list(islice(each, size)):
         yield window
 
 
-def reason(error: DataError) -> str:
-    """Why an input can't be read, in a few words."""
+def _reason(error: DataError) -> str:
     cause = error.__cause__
     if isinstance(cause, OSError) and cause.strerror:
         return f"it can't be read: {cause.strerror.lower()}"

@@ -31,7 +31,7 @@ def shift_between(
 
 def noticed(predictor: Predictor) -> str:
     """A line on the inputs that a model answered last, empty where they are few or as usual."""
-    reference, recent = predictor.yardstick.reference, list(predictor.yardstick.recent)
+    reference, recent = predictor.reference, list(predictor.recent)
     if reference is None or len(reference) < FEWEST or len(recent) < WORTH_A_LINE:
         return ""
     features, outputs = (np.stack(part) for part in zip(*recent, strict=True))
@@ -41,7 +41,7 @@ def noticed(predictor: Predictor) -> str:
 
 def between(predictor: Predictor, features: np.ndarray, outputs: np.ndarray) -> str:
     """A line on items whose features (N, D) and outputs are known, empty where nothing can be."""
-    reference = predictor.yardstick.reference
+    reference = predictor.reference
     if reference is None or min(len(reference), len(features)) < FEWEST:
         return ""
     return in_one_line(_plainly(predictor, reference, features, outputs))

@@ -2,36 +2,37 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Any, final
+from itertools import repeat
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
-import torch
-from torch import nn
 
 from headstart.contracts import Task
-from headstart.contracts.model import Model
 from headstart.data import Input, Item, Schema, inputs_of
-from headstart.drift import Reference
+from headstart.data.targets import kind_named
+from headstart.drift import MOST, Limits, Reference, demand_refusing
 from headstart.errors import DataError, HeadstartError
-from headstart.features.engine import Averaged, Engine, TorchEngine
-from headstart.features.engine.interface import on_device, to_device
 from headstart.features.reading import Reader, alike, in_order
 from headstart.report.notebook import Printed
-from headstart.serve.decoding import Decoded, reason, windows
-from headstart.serve.network import Network
+from headstart.serve.decoding import Decoded, decoded, decoded_ahead
 from headstart.serve.predictions import Prediction, Predictions, demand_any
-from headstart.serve.yardstick import Yardstick
+from headstart.serve.running import InTorch, WithoutTorch
+
+if TYPE_CHECKING:  # so that a saved model answers without torch
+    import torch
+    from torch import nn
+
+    from headstart.contracts.model import Model
 
 BATCH = 32
 _WINDOW = 2 * BATCH  # inputs decoded at a time, and as many ahead
 _RAGGED_WINDOW = 32 * BATCH  # short ones, so that those of like length meet
 _SHOWN = 5  # labels in a line
+Run = Callable[[Any], np.ndarray]  # a batch of inputs -> a row for each
 _ENDLESS = "the model's answer to it is no finite number, as its weights are too large or damaged"
 
 
@@ -39,34 +40,55 @@ _ENDLESS = "the model's answer to it is no finite number, as its weights are too
 class Predictor(Printed):
     """A model with everything it needs to read raw files. Made by `headstart.load`.
 
-    Attributes: `labels`, what it answers with; `device`; `module`, the network alone.
+    Attributes: `labels`, what it answers with; `device`; `module`, the network alone. Where the
+    saved model has a form that runs without torch, that one answers until the network is asked for.
     """
 
     def __init__(
         self,
-        model: Model,
+        model: Model | WithoutTorch,
         task: Task,
         reader: Reader,
         labels: Sequence[str],
-        device: torch.device,
+        device: torch.device | str,
         schema: Schema | None = None,
         reference: Reference | None = None,
     ) -> None:
         self.labels = tuple(labels)
-        self.model = model
         self.task = task
         self.reader = reader
-        self.device = device
         self.schema = schema or Schema()  # the columns of tables, as in training
-        self._engine = self._answering(model.head)
-        self.yardstick = Yardstick(reference, task, self.labels)  # what it was held to
+        self.reference = reference  # what it answered to held-out items
+        self.recent: deque[tuple[np.ndarray, np.ndarray]] = deque(maxlen=MOST)  # answered last
+        self._device = device
+        self._running = model if isinstance(model, WithoutTorch) else InTorch(model, reader, device)
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        import torch
+
+        return torch.device(self._device)
+
+    @property
+    def model(self) -> Model:
+        """The network in torch, which answers from now on."""
+        running = self._running
+        if isinstance(running, WithoutTorch):
+            self.model = running.opened()
+            return self.model
+        return running.model
+
+    @model.setter
+    def model(self, model: Model) -> None:
+        self._running = InTorch(model, self.reader, self.device)
 
     def outputs(self, items: Sequence[Item], features: np.ndarray | None = None) -> np.ndarray:
         """Head outputs (N, labels) for items, in their order, from their features where known.
 
         Raises DataError where one is not finite.
         """
-        rows = self._run(self._engine, items) if features is None else self.headed(features)
+        rows = self.headed(self.features(items) if features is None else features)
         for item, row in zip(items, rows, strict=True):
             if not np.isfinite(row).all():
                 raise DataError(f"{item.id} can't be used: {_ENDLESS}. Make the model again.")
@@ -74,24 +96,13 @@ class Predictor(Printed):
 
     def features(self, items: Sequence[Item]) -> np.ndarray:
         """Pooled features (N, D), what the head reads, for items in their order."""
-        return self._run(self._body, items)
+        return self._run(self._running.features, items)
 
-    @cached_property
-    def _body(self) -> Engine:
-        return self._answering(nn.Identity())
-
-    def _answering(self, head: nn.Module) -> Engine:
-        """What a head makes of the features, over all looks that the reader averages."""
-        looks = self.reader.looks
-        if len(looks) == 1:
-            return TorchEngine(self.model.with_head(head), self.device)
-        body = TorchEngine(self.model.body(), self.device)
-        return Averaged(dict.fromkeys(looks, body), head, self.reader.modality.look)
-
-    def _run(self, engine: Engine, items: Sequence[Item]) -> np.ndarray:
-        reader = Reader(self.reader.modality, self.reader.preprocess)  # keeps nothing for later
+    def _run(self, run: Run, items: Sequence[Item]) -> np.ndarray:
+        own = self._running.reader  # the new one keeps nothing for later
+        reader = Reader(own.modality, own.preprocess, plain=own.plain)
         groups = alike(np.arange(len(items)), BATCH, reader.sizes(items))
-        parts = [engine.run(inputs) for inputs in reader.batches(items, groups)]
+        parts = [run(inputs) for inputs in reader.batches(items, groups)]
         return in_order(groups, parts)
 
     def predict(
@@ -127,8 +138,8 @@ class Predictor(Printed):
     ) -> Iterator[Prediction]:
         """The same, one after the other in bounded memory; each input is read once."""
         if abstain:
-            self.yardstick.demand()
-        for window in self._decoded(self.inputs(given, text=text, image=image)):
+            demand_refusing(self.limits)
+        for window in self._windows(self.inputs(given, text=text, image=image)):
             for each in self._answered(window):
                 yield each.or_abstained() if abstain and not each.error else each
 
@@ -167,12 +178,12 @@ class Predictor(Printed):
 
         Raises DataError for the first input that can't be read.
         """
-        engine, parts = self._body, []
-        for window in self._decoded(self.inputs(given, text=text, image=image)):
+        parts = []
+        for window in self._windows(self.inputs(given, text=text, image=image)):
             for each in window:
                 if each.problem:
                     raise each.input.unusable(each.problem)
-            parts.append(self._rows(engine, [each.value for each in window]))
+            parts.append(self._rows(self._running.features, [each.value for each in window]))
         if not parts:
             demand_any(())
         return np.concatenate(parts)
@@ -184,6 +195,9 @@ class Predictor(Printed):
         It takes batches of what `preprocess` answers and answers with numbers (N, labels); for
         classes these are logits. Its weights are the predictor's own.
         """
+        from headstart.features.engine import on_device
+        from headstart.serve.network import Network
+
         network = Network(self.model, self.reader.looks, self.reader.modality.look).eval()
         on_device(network, self.device)
         return network
@@ -195,10 +209,12 @@ class Predictor(Printed):
         batch of one; for texts a mapping of tensors (T,), each of which needs the same `[None]`.
         Raises DataError for what can't be read, and for several things.
         """
+        from headstart.features.engine import to_device
+
         inputs = list(self.inputs(item))
         if len(inputs) != 1:
             raise DataError(f"{len(inputs)} inputs were given to preprocess. Give one at a time.")
-        value = self._decode(inputs[0])
+        value = decoded(inputs[0], self.reader)
         if value.problem:
             raise inputs[0].unusable(value.problem)
         batch = self.reader.modality.collate([value.value], self.reader.preprocess)
@@ -208,7 +224,7 @@ class Predictor(Printed):
     def __str__(self) -> str:
         names = ", ".join(self.labels[:_SHOWN]) + (", …" if len(self.labels) > _SHOWN else "")
         what = f"{len(self.labels)} {self.task.kind}" if len(self.labels) > 1 else self.task.kind
-        return f"{what} ({names}), on {self.device}"
+        return f"{what} ({names}), on {self._device}"
 
     def find(self, given: Any) -> tuple[list[str], list[Item]]:
         """The items that inputs name, each with its file's name or the text itself.
@@ -226,36 +242,11 @@ class Predictor(Printed):
 
     def problem(self, each: Input) -> str:
         """Why an input can't be read, empty where it can."""
-        return self._decode(each).problem
+        return decoded(each, self.reader).problem
 
-    def _decode(self, each: Input) -> Decoded:
-        if each.problem:
-            return Decoded(each, problem=each.problem)
-        modality = self.reader.modality
-        try:
-            raw = each.item.read()
-            problem = modality.check(raw).problem
-            value = None if problem else modality.decode(raw, self.reader.preprocess)
-        except DataError as error:
-            return Decoded(each, problem=reason(error))
-        return Decoded(each, value, problem or "")
-
-    def _decoded(self, inputs: Iterable[Input]) -> Iterator[list[Decoded]]:
-        """Windows of decoded inputs; threads decode the next one meanwhile."""
+    def _windows(self, inputs: Iterable[Input]) -> Iterator[list[Decoded]]:
         size = _RAGGED_WINDOW if self.reader.modality.ragged else _WINDOW
-        waiting: deque[list[Future[Decoded]]] = deque()
-        with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-            try:
-                for window in windows(inputs, size):
-                    waiting.append([pool.submit(self._decode, each) for each in window])
-                    if len(waiting) > 1:
-                        yield [future.result() for future in waiting.popleft()]
-                while waiting:
-                    yield [future.result() for future in waiting.popleft()]
-            finally:
-                for futures in waiting:
-                    for future in futures:
-                        future.cancel()
+        return decoded_ahead(inputs, self.reader, size)
 
     def _answered(self, window: Sequence[Decoded]) -> Iterator[Prediction]:
         usable = [each.value for each in window if not each.problem]
@@ -267,29 +258,38 @@ class Predictor(Printed):
 
     def _answers(self, values: Sequence[Any]) -> list[tuple[dict[str, Any], dict[str, Any]]]:
         """An answer with its limits for each value, empty where its numbers are not finite."""
-        features = self._rows(self._body, values)
+        features = self._rows(self._running.features, values)
         rows = self.headed(features)
         finite = np.isfinite(rows).all(axis=1)
-        if not finite.any():
-            return [({}, {})] * len(rows)
-        answers = iter(self.task.decode(rows[finite], self.labels))
-        around = self.yardstick.around(features[finite], rows[finite])
+        answers: Iterator[dict[str, Any]] = iter(())
+        around: Iterator[dict[str, Any]] = repeat({})
+        if finite.any():
+            sound = rows[finite]
+            answers = iter(self.task.decode(sound, self.labels))
+            if self.limits is not None:
+                predictions = self.task.predictions(sound)
+                around = iter(self.limits.of(features[finite], sound, predictions))
+                self.recent.extend(zip(features[finite], sound, strict=True))
         return [(next(answers), next(around)) if usable else ({}, {}) for usable in finite]
 
     def headed(self, features: np.ndarray) -> np.ndarray:
         """Head outputs (N, labels) for pooled features (N, D)."""
-        from headstart.evidence.fitting import answers
+        return self._running.headed(features)
 
-        return answers(self.model.head.cpu().eval(), features)
+    @cached_property
+    def limits(self) -> Limits | None:
+        """How far answers can be trusted; None where the model keeps no held-out items."""
+        if self.reference is None:
+            return None
+        predictions = self.task.predictions(self.reference.outputs)
+        encoding = kind_named(self.task.kind).encoding
+        return Limits(self.reference, predictions, self.labels, encoding)
 
-    def _rows(self, engine: Engine, values: Sequence[Any]) -> np.ndarray:
-        """What an engine makes of decoded items, in their order."""
-        modality = self.reader.modality
+    def _rows(self, run: Run, values: Sequence[Any]) -> np.ndarray:
+        """What is made of decoded items, in their order."""
+        modality, collated = self.reader.modality, self._running.reader.collated
         lengths = [modality.size(value) for value in values] if modality.ragged else None
         sizes = None if lengths is None else np.array(lengths, dtype=np.int64)
         groups = alike(np.arange(len(values)), BATCH, sizes)
-        outputs = [
-            engine.run(modality.collate([values[place] for place in group], self.reader.preprocess))
-            for group in groups
-        ]
+        outputs = [run(collated([values[place] for place in group])) for group in groups]
         return in_order(groups, outputs)

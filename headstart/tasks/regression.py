@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, final
+from typing import TYPE_CHECKING, Any, ClassVar, final
 
 import numpy as np
-import torch
-from torch import Tensor, nn
-from torch.nn import functional
 
-from headstart.contracts import Batch, Examples, Step, Task
-from headstart.contracts.model import Model
+from headstart.contracts import Examples, Task
 from headstart.contracts.standardisation import Standardisation, principal_axes
+
+if TYPE_CHECKING:  # so that a saved model answers without torch
+    from torch import Tensor, nn
+
+    from headstart.contracts.model import Batch, Model, Step
 
 # Strengths of the probe's ridge, as shares of the number of items: features have variance 1.
 PROBE_STRENGTHS = tuple(10.0**power for power in np.arange(-5, 4.5, 0.5))
@@ -38,6 +39,8 @@ class Regression(Task):
 
     def head(self, feature_dim: int, labels: Sequence[str]) -> nn.Module:
         """A linear layer to one output a number, zero at the start: it answers the mean."""
+        from torch import nn
+
         layer = nn.Linear(feature_dim, len(labels))
         nn.init.zeros_(layer.weight)
         nn.init.zeros_(layer.bias)
@@ -45,6 +48,11 @@ class Regression(Task):
 
     def step(self, model: Model, batch: Batch) -> Step:
         """One forward pass over a batch, with the mean squared error in full precision."""
+        import torch
+        from torch.nn import functional
+
+        from headstart.contracts.model import Step
+
         features = model.features(batch.inputs, batch.start)
         outputs: Tensor = model.head(features)
         mean, scale = (

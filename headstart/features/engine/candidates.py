@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 import torch
 from torch import nn
@@ -20,6 +20,7 @@ from headstart.runtime.progress import Progress
 
 ENGINES: Final = ("auto", "torch", "openvino")
 PRECISIONS: Final = ("auto", "fp32", "bf16")
+PLAIN: Final = "torch fp32"
 
 
 @dataclass(frozen=True)
@@ -32,28 +33,50 @@ class Given:
     key: Mapping[str, object] | None
 
 
+class Wishes(TypedDict, total=False):
+    """What an engine is to be, and for how many items: as `Wish` has them."""
+
+    wanted: str
+    precision: str
+    items: int
+
+
 @dataclass(frozen=True)
 class Wish:
-    """One of ENGINES and one of PRECISIONS. Raises HeadstartError for any other."""
+    """One of ENGINES and one of PRECISIONS, for so many `items`; 0 where that isn't known.
 
-    engine: str
-    precision: str
+    Raises HeadstartError for any other.
+    """
+
+    wanted: str = "auto"
+    precision: str = "auto"
+    items: int = 0
 
     def __post_init__(self) -> None:
         for what, value, known in (
-            ("Engine", self.engine, ENGINES),
+            ("Engine", self.wanted, ENGINES),
             ("Precision", self.precision, PRECISIONS),
         ):
             if value not in known:
                 raise HeadstartError(f"{what} {value!r} is not known. Give {' or '.join(known)}.")
 
+    def is_little(self, speed: float, seconds: float) -> bool:
+        """Whether plain torch may run all items, and at this speed takes less than `seconds`."""
+        may_be = self.wanted == "auto" and self.precision != "bf16"
+        return may_be and 0 < self.items < seconds * speed
+
 
 @dataclass(frozen=True)
 class Candidate:
-    """An engine that may be built; building it may raise EngineError."""
+    """An engine that may be built; building it may raise EngineError.
+
+    `form` is a hash of the files that it is read from, None where they aren't there yet; it is
+    empty where there are none.
+    """
 
     name: str
     build: Callable[[], Engine]
+    form: Callable[[], str | None] = lambda: ""
 
 
 def candidates(wish: Wish, given: Given, progress: Progress) -> list[Candidate]:
@@ -62,9 +85,9 @@ def candidates(wish: Wish, given: Given, progress: Progress) -> list[Candidate]:
     Raises HeadstartError where nothing is left.
     """
     offers: dict[str, Sequence[str]] = {}
-    if wish.engine != "torch":
+    if wish.wanted != "torch":
         offers["openvino"] = _converted(wish, given.device, progress)
-    if wish.engine != "openvino":
+    if wish.wanted != "openvino":
         offers["torch"] = ("bf16", "fp32") if machine.has_bf16(given.device) else ("fp32",)
     found = [
         _candidate(engine, precision, given)
@@ -84,15 +107,16 @@ def _candidate(engine: str, precision: str, given: Given) -> Candidate:
     build: Callable[[], Engine]
     if engine == "openvino":
         build = partial(OpenVinoEngine, given.stages, given.sample, precision, given.key)
-    else:
-        build = partial(TorchEngine, given.stages, given.device, precision)
+        form = partial(openvino.kept, given.stages, given.sample, given.key)
+        return Candidate(f"{engine} {precision}", build, form)
+    build = partial(TorchEngine, given.stages, given.device, precision)
     return Candidate(f"{engine} {precision}", build)
 
 
 def _converted(wish: Wish, device: torch.device, progress: Progress) -> Sequence[str]:
     """The precisions that OpenVINO offers."""
     if device.type != "cpu":
-        if wish.engine == "openvino":
+        if wish.wanted == "openvino":
             raise HeadstartError(
                 f"Engine 'openvino' does not run on {device.type}. Give device cpu, or engine auto."
             )
@@ -100,7 +124,7 @@ def _converted(wish: Wish, device: torch.device, progress: Progress) -> Sequence
     try:
         return openvino.available()
     except EngineError as error:
-        if wish.engine == "openvino":
+        if wish.wanted == "openvino":
             raise HeadstartError(
                 f"Engine 'openvino' is not to be had: {error}. Install openvino, or give "
                 "engine auto."

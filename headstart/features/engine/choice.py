@@ -1,11 +1,15 @@
-"""The fastest engine for a frozen prefix on this machine: measured once, checked in every run."""
+"""The fastest engine for a frozen prefix on this machine: measured and checked once.
+
+Which engine wins is remembered for a machine and a network, whatever its weights; that an engine
+agrees with plain torch only for these weights, these libraries and the converted network as it is.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Unpack
 
 import numpy as np
 import torch
@@ -14,14 +18,17 @@ from torch import nn
 from headstart.errors import HeadstartError
 from headstart.features.engine import memory
 from headstart.features.engine.agreement import CHECKED, TOLERANCE, engine_error
-from headstart.features.engine.candidates import Candidate, Given, Wish, candidates
+from headstart.features.engine.candidates import PLAIN, Candidate, Given, Wish, Wishes, candidates
 from headstart.features.engine.interface import Engine, count, head, layout
 from headstart.features.engine.torch import TorchEngine
 from headstart.runtime.progress import Progress
 
-SECONDS: Final = 1.0  # about what measuring one engine takes
+SECONDS: Final = 0.5  # about what measuring one engine takes
+REPEATS: Final = 4  # at most, of a batch
 HOPELESS: Final = 1.5  # times slower than the fastest when checked: not measured any further
-PLAIN: Final = "torch fp32"
+DECIDED: Final = 3.0  # times faster than plain torch, which torch in bf16 hardly is
+WORTH_CHOOSING: Final = 4.0  # seconds of plain torch; making another engine takes about as long
+WORTH_READING: Final = 0.5  # the same, where the other engine lies ready
 
 
 def fastest(
@@ -29,45 +36,74 @@ def fastest(
     sample: Any,
     device: torch.device,
     *,
-    wanted: str = "auto",
-    precision: str = "auto",
     key: Mapping[str, object] | None,
     progress: Progress,
+    **wishes: Unpack[Wishes],
 ) -> Engine:
     """The fastest engine that agrees with plain fp32 torch on the first items of `sample`.
 
-    `sample` is the first batch of model inputs; `wanted` is auto, torch or openvino; `precision`
-    is auto, fp32 or bf16. `key` is JSON-able and says all that the stages depend on, such as
-    weights, architecture, boundary and preprocess. The winner is remembered for this machine and
-    all of `key` but the weights; None is for stages that run this once. Stages are moved to the
-    device and put into evaluation mode. Raises HeadstartError where what is wanted can't be had.
+    `sample` is the first batch of model inputs; `key` is JSON-able and says all that the stages
+    depend on, such as weights, architecture, boundary and preprocess. The winner is remembered for
+    this machine and all of `key` but the weights; None is for stages that run this once. For few
+    items it is plain torch, unless `wishes` ask for something else. Stages are moved to the device
+    and put into evaluation mode. Raises HeadstartError where what is wanted can't be had.
     """
-    wish, given = Wish(wanted, precision), Given(stages, sample, device, key)
+    wish, given = Wish(**wishes), Given(stages, sample, device, key)
     options = candidates(wish, given, progress)
     plain = TorchEngine(stages, device)
     if [option.name for option in options] == [PLAIN]:
         return plain
-    trial = Trial.of(plain, sample, progress)
     entry = memory.place(_question(wish, given))
     known = memory.recall(entry) or _narrowed(wish, given)
+    if wish.is_little(memory.speed(entry, PLAIN), WORTH_READING):
+        return plain
+    ready = _ready(options, known, given, plain)
+    if ready is not None:
+        return ready
+    trial = Trial.of(plain, given, progress)
+    if wish.is_little(1 / trial.seconds, WORTH_CHOOSING):
+        return plain
     if len(options) == 1 or known in [option.name for option in options]:
         options.sort(key=lambda option: option.name != known)  # the rest in order behind it
         chosen = next(trial.agreeing(options), None)
     else:
         chosen = _measured(options, trial, entry)
-    if chosen is None and (wanted, precision) != ("auto", "auto"):
-        raise HeadstartError(
-            f"No engine that was asked for (engine {wanted}, precision {precision}) can run this "
-            f"network rightly: {'; '.join(trial.faults)}. Give engine and precision auto."
-        )
+    if chosen is None:
+        _demand_none_wanted(wish, trial.faults)
     return chosen or plain
+
+
+def _demand_none_wanted(wish: Wish, faults: Sequence[str]) -> None:
+    """Raise HeadstartError where something was asked for that can't run."""
+    if (wish.wanted, wish.precision) != ("auto", "auto"):
+        raise HeadstartError(
+            f"No engine that was asked for (engine {wish.wanted}, precision {wish.precision}) can "
+            f"run this network rightly: {'; '.join(faults)}. Give engine and precision auto."
+        )
+
+
+def _ready(
+    options: list[Candidate], known: str | None, given: Given, plain: Engine
+) -> Engine | None:
+    """The known winner, if it was seen to agree and is as it was then."""
+    chosen = next((option for option in options if option.name == known), None)
+    if chosen is None and len(options) == 1:
+        chosen = options[0]
+    if chosen is None or chosen.name == PLAIN:
+        return plain if chosen else None
+    if not memory.agrees(given, chosen):
+        return None
+    try:
+        return chosen.build()
+    except Exception:  # it is looked at anew, and what is wrong is said there
+        return None
 
 
 @dataclass(frozen=True)
 class Trial:
     """The first batch, and what plain torch answered to its first items."""
 
-    sample: Any
+    given: Given
     expected: Any
     plain: Engine
     seconds: float  # that plain torch took an item
@@ -75,12 +111,12 @@ class Trial:
     faults: list[str]
 
     @classmethod
-    def of(cls, plain: Engine, sample: Any, progress: Progress) -> Trial:
+    def of(cls, plain: Engine, given: Given, progress: Progress) -> Trial:
         """Run plain torch on the first items."""
         started = time.perf_counter()
-        expected = plain.run(head(sample, CHECKED))
+        expected = plain.run(head(given.sample, CHECKED))
         seconds = (time.perf_counter() - started) / count(expected)
-        return cls(sample, expected, plain, seconds, progress, [])
+        return cls(given, expected, plain, seconds, progress, [])
 
     def agreeing(self, options: Iterable[Candidate]) -> Iterator[Engine]:
         """Build engines one by one and pass on those that agree with plain torch.
@@ -93,25 +129,30 @@ class Trial:
                 continue
             try:
                 engine = option.build()
-                off = engine_error(engine, self.sample, self.expected)
+                off = engine_error(engine, self.given.sample, self.expected)
             except Exception as error:  # an engine may raise anything, and none may end the run
                 self._miss(option, error)
                 continue
             if off <= TOLERANCE[engine.precision]:
+                if count(self.expected) >= CHECKED:
+                    memory.agreed(self.given, option)
                 yield engine
             else:
                 self._mistrust(engine, off)
 
-    def speed(self, engine: Engine, best: float) -> float:
-        """Items a second, given the best so far; roughly where it has no hope to win."""
-        few = head(self.sample, CHECKED)
-        rough = self.seconds if engine is self.plain else _seconds(engine, few, 1)
-        if rough * best > HOPELESS:
-            return 1 / rough
-        batch = self.sample if rough * count(self.sample) * 3 <= SECONDS else few
+    def rough(self, engine: Engine, best: float) -> float:
+        """About how many items a second, given the best so far, by one run of the first items."""
+        if engine is self.plain and self.seconds * best > 2 * HOPELESS:  # as its first run is slow
+            return 1 / self.seconds
+        return 1 / _seconds(engine, head(self.given.sample, CHECKED), 1)
+
+    def speed(self, engine: Engine, rough: float) -> float:
+        """Items a second over several batches."""
+        whole = count(self.given.sample) * 3 <= SECONDS * rough
+        batch = self.given.sample if whole else head(self.given.sample, CHECKED)
         _seconds(engine, batch, 1)  # the first run with a batch size prepares for it
-        repeats = int(SECONDS / (rough * count(batch)))
-        return 1 / _seconds(engine, batch, min(max(repeats, 2), 8))
+        repeats = int(SECONDS * rough / count(batch))
+        return 1 / _seconds(engine, batch, min(max(repeats, 2), REPEATS))
 
     def _miss(self, option: Candidate, error: Exception) -> None:
         reason = str(error).strip().partition("\n")[0][:200] or type(error).__name__
@@ -131,35 +172,41 @@ class Trial:
 def _measured(options: list[Candidate], trial: Trial, entry: str) -> Engine | None:
     """The fastest of those that agree, remembered for later runs.
 
-    Where an engine gains much over plain torch in bf16, it isn't built once more in fp32.
+    Those that are plainly slower than another in one run of a few items are not measured further.
+    What gains much over plain torch in bf16 isn't built once more in fp32, and spares torch in
+    bf16.
     """
     speeds: dict[str, float] = {}
-    chosen, best = None, 0.0
 
     def hopeful() -> Iterator[Candidate]:
         for option in options:  # in order of hope, each asked for when the one before is measured
             kind, _, precision = option.name.partition(" ")
             gained = speeds.get(f"{kind} bf16", 0.0) * trial.seconds
-            if precision == "bf16" or option.name == PLAIN or gained < HOPELESS:
+            spared = max(speeds.values(), default=0.0) * trial.seconds >= DECIDED
+            if option.name == PLAIN or (gained < HOPELESS if precision == "fp32" else not spared):
                 yield option
 
+    engines: dict[str, Engine] = {}
     for engine in trial.agreeing(hopeful()):
-        speed = trial.speed(engine, best)
-        speeds[engine.name] = round(speed, 2)
-        if speed > best:
-            chosen, best = engine, speed
-    if chosen is None:
+        speeds[engine.name] = trial.rough(engine, max(speeds.values(), default=0.0))
+        engines[engine.name] = engine
+        engines = {n: e for n, e in engines.items() if speeds[n] * HOPELESS > max(speeds.values())}
+    if not engines:
         return None
-    if count(trial.sample) >= CHECKED:  # fewer tell little of how a full batch fares
-        memory.remember(entry, chosen.name, speeds)
+    if len(engines) > 1:
+        speeds |= {name: trial.speed(engine, speeds[name]) for name, engine in engines.items()}
+    speeds = {name: round(speed, 2) for name, speed in speeds.items()}
+    chosen = max(engines, key=lambda name: speeds[name])
+    if count(trial.given.sample) >= CHECKED:  # fewer tell little of how a full batch fares
+        memory.remember(entry, chosen, speeds)
     told = ", ".join(f"{name} {speed:.4g}" for name, speed in speeds.items())
-    trial.progress.say(f"The frozen stages run on {chosen.name} (items a second: {told}).")
-    return chosen
+    trial.progress.say(f"The frozen stages run on {chosen} (items a second: {told}).")
+    return engines[chosen]
 
 
 def _narrowed(wish: Wish, given: Given) -> str | None:
     """The winner where any precision may be, if it has the one that is asked for."""
-    won = memory.recall(memory.place(_question(Wish(wish.engine, "auto"), given)))
+    won = memory.recall(memory.place(_question(Wish(wish.wanted, "auto"), given)))
     return won if won is not None and won.endswith(f" {wish.precision}") else None
 
 
@@ -170,7 +217,7 @@ def _question(wish: Wish, given: Given) -> dict[str, object]:
         "machine": memory.machine(given.device),
         "network": {n: value for n, value in key.items() if n not in ("weights", "precision")},
         "inputs": layout(given.sample),
-        "wish": [wish.engine, wish.precision],
+        "wish": [wish.wanted, wish.precision],
     }
 
 

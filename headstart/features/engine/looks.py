@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, final
 
 import numpy as np
@@ -33,6 +33,16 @@ class Averaged(Engine):
             body.run(self._look(inputs, name) if name else inputs)
             for name, body in self._bodies.items()
         ]
+        return self._headed(each)
+
+    def stream(self, batches: Iterable[Any]) -> Iterator[np.ndarray]:
+        """The outputs of each batch, in order; where there is one look, as its engine streams."""
+        body = self._bodies.get("")
+        if body is None or len(self._bodies) > 1:
+            return super().stream(batches)
+        return (self._headed([features]) for features in body.stream(batches))
+
+    def _headed(self, each: list[np.ndarray]) -> np.ndarray:
         with torch.inference_mode():
             found: np.ndarray = self._head.cpu().eval()(mean(each)).numpy()
         return found

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 from collections.abc import Mapping
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,12 @@ import torch
 from filelock import FileLock
 
 from headstart.features.engine import openvino
+from headstart.features.engine.candidates import Candidate, Given
+from headstart.features.engine.interface import layout
 from headstart.features.store import cache_folder
+from headstart.runtime import known
+
+_AGREEMENT = "agreement"
 
 
 def file() -> Path:
@@ -25,7 +28,7 @@ def file() -> Path:
 def machine(device: torch.device) -> dict[str, object]:
     """What speed depends on besides the network."""
     return {
-        "cpu": _processor(),
+        "cpu": known.processor(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
@@ -36,8 +39,7 @@ def machine(device: torch.device) -> dict[str, object]:
 
 def place(question: Mapping[str, object]) -> str:
     """The entry that answers this question."""
-    text = json.dumps(dict(question), sort_keys=True, default=str)
-    return blake2b(text.encode(), digest_size=16).hexdigest()
+    return known.digest(dict(question))
 
 
 def recall(entry: str) -> str | None:
@@ -47,15 +49,49 @@ def recall(entry: str) -> str | None:
     return name if isinstance(name, str) else None
 
 
+def speed(entry: str, engine: str) -> float:
+    """The items a second of an engine when the winner was looked for; 0 where that isn't known."""
+    found = _read().get(entry)
+    speeds = found.get("items_per_second") if isinstance(found, dict) else None
+    value = speeds.get(engine) if isinstance(speeds, dict) else None
+    return float(value) if isinstance(value, int | float) else 0.0
+
+
+def agrees(given: Given, engine: Candidate) -> bool:
+    """Whether an engine was seen to agree with plain torch on these stages, and is unchanged."""
+    if given.key is None:
+        return False
+    found = known.recall(_AGREEMENT, _agreement(given, engine))
+    form = engine.form()
+    return found is not None and form is not None and found.get("form") == form
+
+
+def agreed(given: Given, engine: Candidate) -> None:
+    """Keep that an engine agrees with plain torch on these stages."""
+    form = None if given.key is None else engine.form()
+    if form is not None:
+        known.remember(_AGREEMENT, _agreement(given, engine), {"form": form})
+
+
+def _agreement(given: Given, engine: Candidate) -> dict[str, object]:
+    key = {name: value for name, value in (given.key or {}).items() if name != "precision"}
+    return {
+        "engine": engine.name,
+        "stages": key,
+        "inputs": layout(given.sample),
+        "machine": machine(given.device),
+    }
+
+
 def remember(entry: str, engine: str, speeds: Mapping[str, float]) -> None:
     """Keep a winner, and the items a second of all that ran; nothing where it can't be written."""
     path = file()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock"):
-            known = _read() | {entry: {"engine": engine, "items_per_second": dict(speeds)}}
+            entries = _read() | {entry: {"engine": engine, "items_per_second": dict(speeds)}}
             beside = path.with_name(f".{path.name}.{os.getpid()}")
-            beside.write_text(json.dumps(known, indent=1), encoding="utf-8")
+            beside.write_text(json.dumps(entries, indent=1), encoding="utf-8")
             os.replace(beside, path)
     except OSError:
         return  # the next run measures again
@@ -67,12 +103,3 @@ def _read() -> dict[str, Any]:
     except (OSError, ValueError):  # not there yet, or damaged: start anew
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()

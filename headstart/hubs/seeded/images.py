@@ -15,8 +15,7 @@ from headstart.contracts.references import Reference
 from headstart.errors import HeadstartError
 from headstart.hubs.seeded.design import Design, Stages, without_pool
 from headstart.loading.spec import HubOptions, resolve
-from headstart.loading.stages import find_stages
-from headstart.loading.stages.pooling import split_pool
+from headstart.loading.stages.remembered import stages_and_pool
 
 _PATCH: Final = 4  # pixels
 _LARGEST: Final = 1024  # pixels of a side: the transformer weighs each patch against each other
@@ -59,7 +58,7 @@ def design(name: str, reference: Reference) -> Design:
             feature_dim = network.eval()(example).shape[1]
         if make is _Transformer:  # which can't be traced, as it looks at the size of its input
             return *without_pool(network), feature_dim
-        return *split_pool(find_stages(network, example), example), feature_dim
+        return *stages_and_pool(network, example), feature_dim
 
     return Design(
         modality="image",

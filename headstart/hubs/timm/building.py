@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, Final, final
 
-import timm
-import torch
 from huggingface_hub import constants
 from torch import nn
 
 from headstart.errors import HeadstartError, WeightsError, named_reason
 from headstart.hubs.timm import filtering, listing
+from headstart.hubs.timm.library import timm
 from headstart.hubs.timm.planning import TimmSpec
+from headstart.loading import meta as meta_device
 from headstart.loading.downloads import cut_off
 from headstart.loading.refusals import without_download
 from headstart.loading.weights import State, Weights, fit, linear, load_into
@@ -166,7 +167,7 @@ def from_hub(spec: TimmSpec) -> nn.Module:
 def create(spec: TimmSpec, meta: bool = False, **more: Any) -> nn.Module:
     """A network with random weights. Raises HeadstartError for options that timm can't use."""
     try:
-        with torch.device("meta" if meta else torch.get_default_device()):
+        with meta_device.without_values() if meta else nullcontext():
             return timm.create_model(spec.reference.name, **spec.keywords, **more)
     except Exception as error:  # each architecture refuses a bad option in its own way
         unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, final
 
-import timm
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from headstart.hubs.timm.library import timm
 from headstart.hubs.timm.planning import TimmSpec
 from headstart.loading.weights import State
 from headstart.loading.weights.fitting import without_wrappers

@@ -13,12 +13,12 @@ from glob import escape
 from pathlib import Path
 from typing import Any, Final
 
-import timm
-import torch
 from huggingface_hub import constants, try_to_load_from_cache
 from huggingface_hub.file_download import repo_folder_name
 
 from headstart.contracts import Card
+from headstart.hubs.timm.library import timm
+from headstart.loading.meta import without_values
 from headstart.runtime.places import cache_folder
 
 FILES: Final = ("model.safetensors", "pytorch_model.bin")
@@ -204,7 +204,7 @@ def _read(path: Path) -> dict[str, int | None]:
 
 def _count(architecture: str) -> int | None:
     try:
-        with torch.device("meta"):
+        with without_values():
             network = timm.create_model(architecture)
     except Exception:  # a few architectures can't be built without memory
         return None

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
-import timm
-
 from headstart.contracts.references import Reference
 from headstart.errors import UnknownNameError
 from headstart.hubs.timm import recipe
+from headstart.hubs.timm.library import timm
 from headstart.loading import refusals
 from headstart.loading.preprocess import Recipe, with_options
 from headstart.loading.spec import LoadSpec

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, final
 
-import timm
-
 from headstart.contracts.references import Reference, literal
 from headstart.errors import HeadstartError, WeightsError, reason
+from headstart.hubs.timm.library import timm
 from headstart.loading import refusals
 from headstart.loading.preprocess import Recipe, with_options
 

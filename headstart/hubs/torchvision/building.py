@@ -9,10 +9,9 @@ from typing import Any, Final, final
 
 import torch
 from torch import Tensor, nn
-from torchvision import models
-from torchvision.models.vision_transformer import interpolate_embeddings
 
 from headstart.errors import HeadstartError, WeightsError, reason
+from headstart.hubs.torchvision.library import interpolate_embeddings, models
 from headstart.hubs.torchvision.planning import TorchvisionSpec
 from headstart.loading.weights import State, Weights, fit, linear, load_into
 

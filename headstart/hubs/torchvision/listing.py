@@ -11,9 +11,9 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import torch
-from torchvision import models
 
 from headstart.contracts import Card
+from headstart.hubs.torchvision.library import models
 
 _LICENCE: Final = "BSD-3-Clause"
 _SWAG: Final = "SWAG"  # weights of Singh et al. 2022, which have their own terms and training data

@@ -10,13 +10,13 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, final
 
 import torch
 from torch import Tensor, fx, nn
 
 from headstart.errors import HeadstartError
-from headstart.loading.stages.tracing import in_mode, split, trace
+from headstart.loading.stages.tracing import graph_of, in_mode, in_mode_of, split, trace
 
 _SHRINKS = 4  # a cut is not worth keeping where the next one is this much smaller
 _WHOLE = "network"
@@ -33,17 +33,13 @@ def find_stages(
     "network". Raises HeadstartError when usual stages don't equal the network exactly on the
     example, in eval mode; others always do.
     """
-    with in_mode(network, training=False), torch.no_grad():
-        stages = _traced(network, example)
-        if stages is None:
-            stages = dict(usual or {_WHOLE: network})
-            if usual:
-                check_stages(network, usual, example)
-    own = set(network.modules())  # the others stand around them, and were made in eval mode
-    for stage in stages.values():
-        for module in stage.modules():
-            if module not in own:
-                module.training = network.training
+    cut = cut_of(network, example)
+    stages = stages_at(network, *cut) if cut else None
+    if stages is None:
+        stages = dict(usual or {_WHOLE: network})
+        if usual:
+            check_stages(network, usual, example)
+        in_mode_of(network, stages.values())
     return stages
 
 
@@ -69,6 +65,59 @@ def check_stages(network: nn.Module, stages: Mapping[str, nn.Module], example: T
         )
 
 
+@final
+@dataclass(frozen=True)
+class Cut:
+    """Where a network is cut: what its trace looks into, and how many nodes each stage has.
+
+    `nodes` are those of the trace, in order, and `unread` by stage the names of tensors that the
+    network holds and no node reads.
+    """
+
+    opened: tuple[str, ...]
+    nodes: tuple[str, ...]
+    sizes: tuple[int, ...]
+    unread: tuple[tuple[str, ...], ...]
+
+
+def cut_of(network: nn.Module, example: Tensor) -> tuple[Cut, fx.Graph] | None:
+    """The deepest cut that holds on the example (N, …), in eval mode, and the trace that is cut."""
+    with in_mode(network, training=False), torch.no_grad():
+        for deep in (True, False):
+            traced = trace(network, deep)
+            if traced is None:
+                return None
+            graph, opened = traced
+            try:
+                cut = _cut(network, graph, opened, example)
+                check_stages(network, stages_at(network, cut, graph) or {}, example)
+            except Exception:  # a trace may have taken a way that real tensors don't
+                continue
+            return cut, graph
+    return None
+
+
+def stages_at(
+    network: nn.Module, cut: Cut, graph: fx.Graph | None = None
+) -> dict[str, nn.Module] | None:
+    """The stages between these cuts; None where the network's trace isn't the one that was cut."""
+    graph = graph or graph_of(network, cut.opened)
+    nodes = [node for nodes in split(graph) for node in nodes] if graph else []
+    if tuple(map(_called, nodes)) != cut.nodes:
+        return None
+    stages, start = {}, 0
+    for size, unread in zip(cut.sizes, cut.unread, strict=True):
+        own = nodes[start : start + size]
+        stages[_name(network, own)] = stage_of(network, own, unread)
+        start += size
+    in_mode_of(network, stages.values())
+    return stages
+
+
+def _called(node: fx.Node) -> str:
+    return f"{node.op} {node.name} {node.args} {node.kwargs}"
+
+
 @dataclass
 class _Segment:
     """Consecutive nodes of the graph, and what running them on the example showed."""
@@ -91,22 +140,7 @@ class _Segment:
         )
 
 
-def _traced(network: nn.Module, example: Tensor) -> dict[str, nn.Module] | None:
-    """Stages from the deepest trace that holds on the example."""
-    for deep in (True, False):
-        graph = trace(network, deep)
-        if graph is None:
-            return None
-        try:
-            stages = _cut(network, graph, example)
-            check_stages(network, stages, example)
-        except Exception:  # a trace may have taken a way that real tensors don't
-            continue
-        return stages
-    return None
-
-
-def _cut(network: nn.Module, graph: fx.Graph, example: Tensor) -> dict[str, nn.Module]:
+def _cut(network: nn.Module, graph: fx.Graph, opened: frozenset[str], example: Tensor) -> Cut:
     segments = [_segment(network, nodes) for nodes in split(graph)]
     activation: Any = example.clone()
     for segment in segments:
@@ -121,11 +155,12 @@ def _cut(network: nn.Module, graph: fx.Graph, example: Tensor) -> dict[str, nn.M
         segment.size = result[0].numel() if segment.fits else 0
         activation = result
     segments = _join_small(_join_sharing(_join_light(segments)))
-    names = _unused(network, segments)
-    return {
-        _name(network, segment.nodes): stage_of(network, segment.nodes, unused)
-        for segment, unused in zip(segments, names, strict=True)
-    }
+    return Cut(
+        tuple(sorted(opened)),
+        tuple(_called(node) for segment in segments for node in segment.nodes),
+        tuple(len(segment.nodes) for segment in segments),
+        tuple(map(tuple, _unused(network, segments))),
+    )
 
 
 def _unused(network: nn.Module, segments: list[_Segment]) -> list[list[str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from inspect import Parameter, signature
 from typing import Any
@@ -35,27 +35,27 @@ class _Tracer(fx.Tracer):
         return function, args
 
 
-def trace(network: nn.Module, deep: bool = True) -> fx.Graph | None:
-    """Trace a network, or answer None where it can't be.
+def trace(network: nn.Module, deep: bool = True) -> tuple[fx.Graph, frozenset[str]] | None:
+    """Trace a network, or answer None where it can't be; with the names of what was opened.
 
     Where `deep`, the containers of blocks that make up a segment alone are opened one after
     another, if that is possible and gives cuts.
     """
     opened: frozenset[str] = frozenset()
     refused: set[str] = set()
-    graph = _graph(network, opened)
+    graph = graph_of(network, opened)
     while deep and graph is not None:
         alone = [name for name in _alone(network, graph) if name not in opened | refused]
         if not alone:
             break
         for names in ([alone] if len(alone) > 1 else []) + [[name] for name in alone]:
-            deeper = _graph(network, opened.union(names))
+            deeper = graph_of(network, opened.union(names))
             if deeper is not None and all(_cuts(deeper, name) for name in names):
                 graph, opened = deeper, opened.union(names)
                 break
             if len(names) == 1:
                 refused.update(names)
-    return graph
+    return None if graph is None else (graph, opened)
 
 
 def _cuts(graph: fx.Graph, name: str) -> bool:
@@ -95,13 +95,16 @@ def _composite(module: nn.Module) -> bool:
     return next(module.children(), None) is not None
 
 
-def _graph(network: nn.Module, opened: frozenset[str] | set[str]) -> fx.Graph | None:
-    """One graph that holds in both modes, or None where there is none."""
-    graphs = []
+def graph_of(network: nn.Module, opened: Iterable[str]) -> fx.Graph | None:
+    """One graph that holds in both modes, or None where there is none.
+
+    What is inside the modules of the names `opened` is traced, all others are taken whole.
+    """
+    graphs, names = [], frozenset(opened)
     for training in (True, False):
         with in_mode(network, training), _untouched(network):
             try:
-                graph = _Tracer(frozenset(opened)).trace(network)
+                graph = _Tracer(names).trace(network)
             except Exception:  # whatever a network's Python does with a stand-in for a tensor
                 return None
         graphs.append(graph)
@@ -218,6 +221,15 @@ def in_mode(network: nn.Module, training: bool) -> Iterator[None]:
     finally:
         for module, mode in modes:
             module.training = mode
+
+
+def in_mode_of(network: nn.Module, parts: Iterable[nn.Module]) -> None:
+    """Put what was made around a network's own modules into its mode."""
+    own = set(network.modules())
+    for part in parts:
+        for module in part.modules():
+            if module not in own:
+                module.training = network.training
 
 
 @contextmanager

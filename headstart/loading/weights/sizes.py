@@ -14,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from headstart.errors import HeadstartError, WeightsError
+from headstart.loading.meta import without_values
 from headstart.loading.preprocess import WIDEST
 
 _COUNTED: Final = ("layers", "depth", "groups", "group_num", "stages", "heads", "blocks")
@@ -80,7 +81,7 @@ def check_network(
     HeadstartError where there is not the memory for it or for what it computes. What `make` raises
     passes; None, of a network that can't be made so, is not looked at.
     """
-    with torch.device("meta"):
+    with without_values():
         network = make()
     if network is None:
         return

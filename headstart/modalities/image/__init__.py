@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, final
+from typing import TYPE_CHECKING, Any, ClassVar, final
 
 import numpy as np
-import torch
-from torch import Tensor
-from torch.nn import functional
 
 from headstart.contracts import Check, Modality, Preprocess
 from headstart.errors import DataError
 from headstart.modalities.image.opening import SUFFIXES, is_picture, open_picture
+from headstart.modalities.image.resizing import stretched
 from headstart.modalities.image.sketch import sketch
 from headstart.modalities.image.statistics import SIDE, colours, edges
-from headstart.modalities.image.views import random_view, whole_view
+from headstart.modalities.image.views import accepted, random_view, whole_view
+
+if TYPE_CHECKING:  # so that a saved model answers without torch
+    from torch import Tensor
 
 _SQUASHED = {"channels": 3, "height": SIDE, "width": SIDE, "crop": 1.0, "crop_mode": "squash"}
 _SMALL = _SQUASHED | {"interpolation": "bilinear", "mean": (), "std": ()}
@@ -50,6 +51,10 @@ class Image(Modality):
         *("image_path", "img_path", "image_name", "image_file", "image_id", "img_name", "fname"),
     )
 
+    def accepts(self, preprocess: Preprocess) -> bool:
+        """Whether all of it is known and of a plausible size."""
+        return accepted(preprocess)
+
     def recognises(self, head: bytes) -> bool:
         """Whether a file of any name begins as a picture does, by its first 1,024 bytes."""
         return is_picture(head)
@@ -61,6 +66,9 @@ class Image(Modality):
             return Check(notes=picture.notes, sketch=sketch(picture))
         except DataError as error:
             return Check(problem=str(error))
+
+    def problem(self, raw: bytes) -> str | None:
+        """None: `decode` reads the file wholly, too."""
 
     def decode(
         self, raw: bytes, preprocess: Preprocess, rng: np.random.Generator | None = None
@@ -83,15 +91,21 @@ class Image(Modality):
             pixels = random_view(picture, preprocess, rng)
         return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
-    def look(self, inputs: Tensor, name: str) -> Tensor | None:
+    def look(self, inputs: Any, name: str) -> Any | None:
         """A batch mirrored ("flip"), or enlarged to about 1.15 times its size ("scales")."""
+        if name not in ("flip", "scales"):
+            return None
+        if isinstance(inputs, np.ndarray):
+            sides = [_larger(side) for side in inputs.shape[1:3]]
+            return inputs[:, :, ::-1] if name == "flip" else stretched(inputs, sides)
         if name == "flip":
             return inputs.flip(-1)
-        if name != "scales":
-            return None
+        import torch
+        from torch.nn import functional
+
         sides = [_larger(int(side)) for side in inputs.shape[2:]]
-        enlarged = functional.interpolate(inputs, size=sides, mode="bilinear", align_corners=False)
-        return enlarged.contiguous(memory_format=torch.channels_last)
+        larger = functional.interpolate(inputs, size=sides, mode="bilinear", align_corners=False)
+        return larger.contiguous(memory_format=torch.channels_last)
 
     def statistics(self, raw: bytes) -> dict[str, np.ndarray]:
         """Numbers on the colours (160,) and the edges (576,) of the picture at 64 by 64 pixels."""
@@ -103,6 +117,12 @@ class Image(Modality):
 
         In memory the channels come last, as convolutions like it best.
         """
+        import torch
+
+        return torch.from_numpy(self.arrays(items, preprocess)).permute(0, 3, 1, 2)
+
+    def arrays(self, items: Sequence[np.ndarray], preprocess: Preprocess) -> np.ndarray:
+        """The same batch, (N, height, width, channels) float32."""
         channels, height, width = items[0].shape
         mean, std = (np.tile(np.float32(preprocess[name]), width) for name in ("mean", "std"))
         batch = np.empty((len(items), height, width * channels), np.float32)
@@ -112,5 +132,4 @@ class Image(Modality):
             np.divide(pixels, np.float32(255), out=rows)
             rows -= mean
             rows /= std
-        shape = len(items), height, width, channels
-        return torch.from_numpy(batch).view(shape).permute(0, 3, 1, 2)
+        return batch.reshape(len(items), height, width, channels)

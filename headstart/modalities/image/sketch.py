@@ -7,7 +7,6 @@ from math import atan2, hypot, pi
 
 import numpy as np
 from PIL import Image as pil
-from scipy.fft import dctn
 
 from headstart.modalities.image.opened import Opened
 
@@ -31,6 +30,8 @@ def sketch(picture: Opened) -> str:
     grey = np.asarray(small.convert("L"), np.float32)
     if grey.std() < _FAINT:
         return ""
+    from scipy.fft import dctn  # late, as most runs find the sketches of before
+
     waves = dctn(grey, norm="ortho")[:_KEPT, :_KEPT].ravel()
     bits = np.packbits(waves > np.median(waves)).tobytes()
     return (_tinted(bits, _hue(small)) if _is_flat(grey) else bits).hex()

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 
 import numpy as np
-import torch
 from PIL import Image as pil
 from PIL import ImageOps
-from torch.nn import functional
 
 from headstart.contracts import Preprocess
 from headstart.modalities.image.opened import Box, Opened, Picture
+from headstart.modalities.image.resizing import resized
 
 _LONGEST = 20  # times the shorter side; what lies beyond is cut before resizing, not after
 _SMALLEST_CROP = 0.35  # of the area, in a random view: gentle, for trainings of few epochs
@@ -28,6 +28,34 @@ _FILTERS = {
     "lanczos": pil.Resampling.LANCZOS,
 }
 Size = tuple[int, int]  # width, height
+
+
+_MODES = ("center", "squash", "border", "whole")
+_WIDEST, _LEAST = 4096, 0.05  # px of a side; share of the resized picture that is kept
+
+
+def accepted(preprocess: Preprocess) -> bool:
+    """Whether a view can be made so, in any memory: for what strangers wrote."""
+    sides, crop = (preprocess.get("height"), preprocess.get("width")), preprocess.get("crop")
+    channels = preprocess.get("channels")
+    numbers = [preprocess.get("mean"), preprocess.get("std")]
+    return (
+        all(type(side) is int and 0 < side <= _WIDEST for side in sides)
+        and channels in (1, 3)
+        and type(crop) in (int, float)
+        and _LEAST <= float(crop or 0) <= 1
+        and preprocess.get("crop_mode") in _MODES
+        and preprocess.get("interpolation") in _FILTERS
+        and all(_are_numbers(each, channels) for each in numbers)
+    )
+
+
+def _are_numbers(values: object, count: int) -> bool:
+    return (
+        isinstance(values, list | tuple)
+        and len(values) == count
+        and all(type(value) in (int, float) and abs(value) < math.inf for value in values)
+    )
 
 
 def whole_view(source: Opened, preprocess: Preprocess) -> np.ndarray:
@@ -75,6 +103,8 @@ def random_view(source: Opened, preprocess: Preprocess, rng: np.random.Generator
     if view.ndim == 2 and preprocess["channels"] == 3:
         view = np.repeat(view[:, :, None], 3, axis=2)
     if mirrored and preprocess["channels"] == 3 and min(size) >= _SMALL:
+        import torch
+
         view = torch.from_numpy(view).flip(1).numpy()  # numpy takes ten times as long
     return view
 
@@ -145,22 +175,34 @@ def _resize(
 ) -> np.ndarray:
     """The upper left `extent` of a picture, resized; hardly ever over one level off Pillow's.
 
-    torch does what Pillow does, antialiasing included, several times as fast.
+    torch does what Pillow does, antialiasing included, several times as fast; where it isn't
+    imported the same levels come without it.
     """
     if picture.size == size == extent:
         return np.array(picture)
     mode = preprocess["interpolation"]
     if mode not in ("bilinear", "bicubic"):
         return np.array(picture.resize(size, _FILTERS[mode], (0, 0, *extent)))
-    pixels = torch.from_numpy(np.array(picture))
-    planes = pixels.view(1, picture.height, picture.width, -1).permute(0, 3, 1, 2)
-    width, height = size
     # torch rounds the sides it finds down, hence the millionth
     factors = [(side + 1e-6) / length for side, length in zip(size, extent, strict=True)]
-    resized = functional.interpolate(
+    pixels = np.array(picture)
+    if "torch" not in sys.modules:
+        return resized(pixels, size, (1 / factors[0], 1 / factors[1]), mode)
+    return _resized_by_torch(pixels, size, factors, mode)
+
+
+def _resized_by_torch(
+    pixels: np.ndarray, size: Size, factors: Sequence[float], mode: str
+) -> np.ndarray:
+    import torch
+    from torch.nn import functional
+
+    planes = torch.from_numpy(pixels).view(1, *pixels.shape[:2], -1).permute(0, 3, 1, 2)
+    width, height = size
+    found = functional.interpolate(
         planes, scale_factor=factors[::-1], mode=mode, antialias=True, recompute_scale_factor=False
     )[0, :, :height, :width].numpy()
-    return resized[0] if pixels.ndim == 2 else np.ascontiguousarray(resized.transpose(1, 2, 0))
+    return found[0] if pixels.ndim == 2 else np.ascontiguousarray(found.transpose(1, 2, 0))
 
 
 def _middle(

@@ -10,18 +10,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, final
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from headstart.contracts import Backbone, Check, Modality, Preprocess
+from headstart.contracts import Check, Fed, Modality, Preprocess
 from headstart.errors import DataError, HeadstartError, WeightsError
 from headstart.modalities.text.shortening import bounded, shortened
 from headstart.runtime.encodings import NotTextError, decoded
 
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
+    from torch import Tensor
 
 TOKENIZER = "tokenizer.json"  # among a backbone's files
+_LONGEST = 1 << 20  # tokens
 _PAIR = "\x1e"  # the record separator stands between the two texts of a pair
 _LEAST, _LONG = 12, 40  # letters, below which punctuation, and numbers, are what a text says
 _NUMBER = re.compile(r"\d[\d ]*")
@@ -83,7 +83,21 @@ class Text(Modality):
         identity = hashlib.blake2b(plain.encode(), digest_size=16).hexdigest()
         return Check(identity=identity, sketch=sketch(plain))
 
-    def fitted(self, backbone: Backbone) -> Text:
+    def accepts(self, preprocess: Preprocess) -> bool:
+        """Whether all of it is there and of the right kind."""
+        length, pad = preprocess.get("max_length"), preprocess.get("pad")
+        unknown, prompt = preprocess.get("unknown"), preprocess.get("prompt", "")
+        return (
+            all(type(number) is int for number in (length, pad))
+            and unknown.__class__ in (int, type(None))
+            and isinstance(preprocess.get("tokenizer"), str)
+            and isinstance(preprocess.get("types"), bool)
+            and isinstance(prompt, str)
+            and preprocess.get("side", "right") in ("left", "right")
+            and 0 < int(length or 0) <= _LONGEST
+        )
+
+    def fitted(self, backbone: Fed) -> Text:
         """The same with the backbone's tokenizer, which cuts texts at the backbone's length.
 
         Raises WeightsError where the backbone brings no tokenizer, or one that can't be read.
@@ -137,6 +151,13 @@ class Text(Modality):
 
         The mask is 1 for tokens and 0 for padding.
         """
+        import torch
+
+        batch = self.arrays(items, preprocess)
+        return {name: torch.from_numpy(values) for name, values in batch.items()}
+
+    def arrays(self, items: Sequence[Tokens], preprocess: Preprocess) -> dict[str, np.ndarray]:
+        """The same batch as arrays."""
         shape = len(items), max(len(item.ids) for item in items)
         batch = {"input_ids": np.full(shape, preprocess["pad"], dtype=np.int64)}
         batch |= {name: np.zeros(shape, dtype=np.int64) for name in ("mask", "types")}
@@ -146,7 +167,7 @@ class Text(Modality):
             batch["types"][own] = item.types
         if not preprocess["types"]:
             del batch["types"]
-        return {name: torch.from_numpy(values) for name, values in batch.items()}
+        return batch
 
     def size(self, item: Tokens) -> int:
         """The number of tokens."""

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, ClassVar, final
+from typing import TYPE_CHECKING, Any, ClassVar, final
 
 import numpy as np
-import torch
-from torch import Tensor, nn
-from torch.nn import functional
 
-from headstart.contracts import Batch, Examples, Step, Task
-from headstart.contracts.model import Model
+from headstart.contracts import Examples, Task
 from headstart.contracts.standardisation import label_shares
-from headstart.tasks.classification import many, probe
+from headstart.tasks.classification import probe
 from headstart.tasks.classification.logistic import Regression, softmax
 from headstart.tasks.classification.probe import Solver
+
+if TYPE_CHECKING:  # so that a saved model answers without torch
+    from torch import Tensor, nn
+
+    from headstart.contracts.model import Batch, Model, Step
 
 
 @final
@@ -54,6 +55,11 @@ class Classification(Task):
 
     def step(self, model: Model, batch: Batch) -> Step:
         """One forward pass over a batch, with the class-weighted mean loss in full precision."""
+        import torch
+        from torch.nn import functional
+
+        from headstart.contracts.model import Step
+
         features = model.features(batch.inputs, batch.start)
         outputs: Tensor = model.head(features)
         weights = None
@@ -73,6 +79,8 @@ class Classification(Task):
         return probe.fit_probe(train, partial(self._solver, train[1], len(labels)), self)
 
     def _solver(self, targets: np.ndarray, labels: int, inputs: np.ndarray) -> Solver:
+        from headstart.tasks.classification import many  # late, as it needs torch
+
         counts = np.ones(len(targets)) if self.weights is None else np.array(self.weights)[targets]
         if len(inputs) * labels > many.MANY:
             return many.Blocks(inputs, targets, counts, labels)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, final
+from typing import TYPE_CHECKING, Any, ClassVar, final
 
 import numpy as np
-from torch import Tensor, nn
-from torch.nn import functional
 
-from headstart.contracts import Batch, Examples, Step, Task
-from headstart.contracts.model import Model
+from headstart.contracts import Examples, Task
 from headstart.tasks.classification import probe
 from headstart.tasks.classification.logistic import Regression, sigmoid
+
+if TYPE_CHECKING:  # so that a saved model answers without torch
+    from torch import Tensor, nn
+
+    from headstart.contracts.model import Batch, Model, Step
 
 _MORE = np.nextafter(0.5, 1.0)  # than one half, where odds above even would be rounded to it
 
@@ -34,6 +36,10 @@ class MultiLabel(Task):
 
     def step(self, model: Model, batch: Batch) -> Step:
         """One forward pass over a batch, with the mean loss in full precision."""
+        from torch.nn import functional
+
+        from headstart.contracts.model import Step
+
         features = model.features(batch.inputs, batch.start)
         outputs: Tensor = model.head(features)
         loss = functional.binary_cross_entropy_with_logits(outputs.float(), batch.targets.float())

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-from torch import nn
 
 from headstart.contracts import Examples, Task
 from headstart.contracts.head import SURE as SURE
 from headstart.contracts.standardisation import Standardisation
+
+if TYPE_CHECKING:  # so that a saved model answers without torch
+    from torch import nn
 
 # Inverse regularisation strengths tried by the probe, on standardised features.
 PROBE_STRENGTHS = tuple(10.0**power for power in np.arange(-4, 0.5, 0.5))
@@ -39,6 +41,8 @@ class Solver(Protocol):
 
 def zero_head(feature_dim: int, outputs: int) -> nn.Linear:
     """A linear layer that is zero at the start (Kolesnikov et al. 2020)."""
+    from torch import nn
+
     layer = nn.Linear(feature_dim, outputs)
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)

@@ -1,0 +1,114 @@
+"""What a command imports: not what only other commands need."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import write_pictures
+
+from headstart.loading.meta import without_values
+
+UNUSED = {  # by a fit on frozen features, and each slow to import
+    *("torch._dynamo", "torch._inductor", "sympy", "plotly.graph_objs._figure", "transformers"),
+    *("pandas", "sklearn", "captum", "torch.utils.tensorboard"),
+    *("scipy.cluster", "matplotlib", "pyarrow", "onnx", "mlflow", "wandb", "peft", "xgboost"),
+}
+
+
+def run(code: str, *words: str) -> str:
+    """What a fresh process prints last."""
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip().splitlines()[-1]
+
+
+def test_timm_comes_without_the_compiler_which_is_there_when_used() -> None:
+    code = """
+import sys, torch
+before = torch.compiler.disable
+import headstart.hubs.timm
+from torchvision.ops import roi_align
+none = "torch._dynamo.utils" not in sys.modules and "torch._inductor" not in sys.modules
+own = sys.modules["torchvision.ops.roi_align"].is_compile_supported
+answer = own("cpu")
+from torch._dynamo.utils import is_compile_supported
+right = answer == is_compile_supported("cpu") and torch._dynamo.utils.__file__.endswith("utils.py")
+print(none, right, torch.compiler.disable is before)
+"""
+    assert run(code) == "True True True"
+
+
+def test_what_is_asked_of_the_compiler_meanwhile_is_its_own_answer() -> None:
+    code = """
+import sys, torch
+from headstart.loading.lean import without_compiler
+with without_compiler():
+    @torch.compiler.disable
+    def twice(number):
+        return 2 * number
+    @torch.compiler.disable(recursive=False)
+    def thrice(number):
+        return 3 * number
+    lazy = "torch._dynamo" not in sys.modules
+    from torch._dynamo.utils import counters
+import torch._dynamo
+print(lazy, counters is torch._dynamo.utils.counters, twice(2), thrice(2), twice.__name__)
+"""
+    assert run(code) == "True True 4 6 twice"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["fit", "-o", "out", "-s", "feature-extraction", "--no-scratch", "--evidence", "none"],
+        ["rank"],
+    ],
+    ids=["fit", "rank"],
+)
+def test_a_command_imports_nothing_that_it_does_not_use(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_pictures(tmp_path / "data", {"ants": 14, "bees": 14})
+    command, *options = words
+    backbone = "timm:mobilenetv2_035?pretrained=false&size=32"
+    code = f"""
+import sys
+from headstart.cli import app
+app(sys.argv[1:], standalone_mode=False)
+print(sorted({UNUSED!r} & set(sys.modules)))
+"""
+    assert run(code, command, "data", "-b", backbone, *options) == "[]"
+
+
+@pytest.mark.parametrize(
+    "fill",
+    [
+        torch.nn.init.normal_,
+        torch.nn.init.trunc_normal_,
+        torch.nn.init.kaiming_uniform_,
+        torch.nn.init.xavier_uniform_,
+        torch.Tensor.normal_,
+    ],
+    ids=lambda fill: fill.__name__,
+)
+def test_nothing_is_drawn_without_values(fill: object) -> None:
+    torch.manual_seed(0)
+    with without_values():
+        layer = torch.nn.Linear(4, 3)
+        assert callable(fill)
+        assert fill(layer.weight.data) is not None
+    assert layer.weight.is_meta and layer.weight.shape == (3, 4)
+    drawn = torch.rand(2)
+    torch.manual_seed(0)
+    assert torch.equal(drawn, torch.rand(2))  # the random state is as it was
+    with torch.device("cpu"):
+        real = torch.nn.Linear(4, 3)
+    assert real.weight.std() > 0
