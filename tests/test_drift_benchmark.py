@@ -15,7 +15,7 @@ from benchmarks.drift import scope, sets, streams
 def work(tmp_path: Path) -> Path:
     """Features of two sets, the second far from the first."""
     for place, name in enumerate(("sst2", "trec", "banking77")):
-        features, _, targets = blobs(900, place, width=8)
+        features, _, targets = blobs(1600, place, width=8)
         np.savez(
             tmp_path / f"{name}.npz", features=features + 4 * place, labels=targets.astype(str)
         )
@@ -26,7 +26,7 @@ def test_familiarity_is_measured_beside_other_scores(work: Path, tmp_path: Path)
     found = scope.run(tmp_path / "none", work, ["sst2"], 1)
     assert {row["strange"] for row in found["scope"]} == {"trec", "banking77"}
     assert all(0 <= row[score][0] <= 1 for row in found["scope"] for score in scope.SCORES)
-    assert [row["labels"] for row in found["coverage"]] == [20, 50, 100, 200]
+    assert [row["labels"] for row in found["coverage"]] == [20, 50, 100, 200, 500, 1000]
     assert all(row["held"] > 0.87 for row in found["coverage"])
 
 
@@ -35,4 +35,4 @@ def test_planted_drift_is_found_and_quiet_streams_are_counted(work: Path, tmp_pa
     assert found["streams"] == 1 and [row["kind"] for row in found["rows"]] == list(streams.KINDS)
     (domain,) = [row for row in found["rows"] if row["kind"] == "domain"]
     assert domain["delay"] is not None and domain["delay"] <= 100
-    assert sets.features("sst2", tmp_path / "none", work)[0].shape == (900, 8)
+    assert sets.features("sst2", tmp_path / "none", work)[0].shape == (1600, 8)
