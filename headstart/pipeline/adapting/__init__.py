@@ -133,7 +133,7 @@ def _outcome(target: Target, source: ArmResult, transfer: Transfer) -> Adapted:
     examples = experiment.examples(transfer.backbone)
     domains = _domains(examples, _features(target.items, transfer), transfer)
     named = None if settings.adaptation == AUTO else settings.adaptation
-    methods, left_out = _methods(named)
+    methods, left_out = _methods()
     candidates = candidates_on(
         domains,
         examples["validation"],
@@ -191,7 +191,7 @@ def _features(items: Sequence[Item], transfer: Transfer) -> np.ndarray:
     return np.asarray(rows[np.arange(len(items))], dtype=np.float32)
 
 
-def _methods(named: str | None) -> tuple[dict[str, Adaptation], dict[str, str]]:
+def _methods() -> tuple[dict[str, Adaptation], dict[str, str]]:
     """What is tried, and what is left out with the reason."""
     names = catalog.names("adaptations")
     methods: dict[str, Adaptation] = {}
