@@ -1,4 +1,4 @@
-"""`python -m benchmarks fast-path`, `small`, `text`, `choosing`, `drift` …: one table each."""
+"""`python -m benchmarks fast-path`, `small`, `adaptation`, `drift` and more: one table each."""
 
 from __future__ import annotations
 
@@ -67,6 +67,11 @@ def parser() -> argparse.ArgumentParser:
     covers.add_argument("--strategy", help="in place of the policy's; give it a --work of its own")
     covers.add_argument("--work", type=Path, default=ROOT / "benchmarks" / ".work" / "coverage")
     covers.set_defaults(run=coverage)
+    adapting = kinds.add_parser("adaptation", help="answers on other domains beside skada's")
+    adapting.add_argument("--seeds", type=int, default=3, help="draws of each pair")
+    adapting.add_argument("--no-peers", action="store_true", help="without skada")
+    adapting.add_argument("--work", type=Path, default=ROOT / "benchmarks" / ".work" / "adaptation")
+    adapting.set_defaults(run=adaptation)
     for name, run, seeds, summary in (
         ("familiarity", scope, 10, "inputs out of scope beside other scores, coverage of sets"),
         ("drift", drift, 5, "planted drift and none: delay, false alarms, accuracy ranges"),
@@ -165,6 +170,17 @@ def coverage(args: argparse.Namespace) -> int:
     plan = {"draws": args.draws, "sizes": sizes, "conditions": conditions}
     plan["strategy"] = args.strategy
     return int(not real.run(tiers, sets, plan, SHARED, args.work.resolve()) or broken)
+
+
+def adaptation(args: argparse.Namespace) -> int:
+    """Compare answers on other domains; 1 where ours lose more than they may."""
+    from benchmarks.adaptation import comparing
+
+    if not SHARED.is_dir():
+        return _refuse(f"{SHARED} is not there, which holds the domains.")
+    rows = comparing.run(SHARED, args.work.resolve(), args.seeds, not args.no_peers)
+    print(comparing.as_markdown(rows))
+    return int(comparing.harm(rows))
 
 
 def accuracy(args: argparse.Namespace) -> int:

@@ -10,16 +10,16 @@ from __future__ import annotations
 import csv
 import json
 import os
+import resource
 import shutil
 import statistics
-import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from benchmarks.measuring import measure
 from benchmarks.registry import ROOT
 
 EACH: Final = 12  # photos or texts of a class, to fit a head on
@@ -79,20 +79,19 @@ class Cold:
         """CPU-seconds, seconds and MiB of a process. Raises RuntimeError where it fails."""
         path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
         own = {"PYTHONPATH": path, "HEADSTART_CACHE": str(self.work / "cache")}
-        started = time.perf_counter()
-        with (self.work / "log.txt").open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, *arguments],
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, **own, "HF_HUB_OFFLINE": "1"},
-            )
-            _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            raise RuntimeError(f"{' '.join(arguments)} failed; see {self.work / 'log.txt'}")
-        wall = time.perf_counter() - started
-        return {"cpu": usage.ru_utime + usage.ru_stime, "wall": wall, "MiB": usage.ru_maxrss / 1024}
+        command, environment = [sys.executable, *arguments], {**os.environ, **own}
+        before = _children()
+        log = self.work / "log.txt"
+        spent = measure(command, log, ROOT, environment | {"HF_HUB_OFFLINE": "1"})
+        if spent.code:
+            raise RuntimeError(f"{' '.join(arguments)} failed; see {log}")
+        return {"cpu": _children() - before, "wall": spent.seconds, "MiB": spent.peak}
+
+
+def _children() -> float:
+    """CPU-seconds of all processes that this one has waited for."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def _median(rows: Sequence[dict[str, float]]) -> dict[str, float]:

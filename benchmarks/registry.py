@@ -49,6 +49,7 @@ ENVIRONMENTS: Final = {
         *("autogluon.tabular[lightgbm,catboost,xgboost]", "torch", "torchvision", "timm"),
         "transformers",
     ),
+    "skada": ("skada==0.6.0",),
 }
 
 PEERS: Final = {

@@ -1,8 +1,8 @@
 """Names -> parts, imported only when asked for. Other packages add parts through entry points.
 
 The groups are `headstart.hubs`, `headstart.modalities`, `headstart.targets`, `headstart.tasks`,
-`headstart.metrics`, `headstart.strategies` and `headstart.heads`; an entry point's value is
-`module:Class`, like the lines here.
+`headstart.metrics`, `headstart.strategies`, `headstart.heads` and `headstart.adaptations`; an entry
+point's value is `module:Class`, like the lines here.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from headstart.errors import HeadstartError, UnknownNameError
 
 if TYPE_CHECKING:
     from headstart.contracts import Backbone, Hub, Modality, Origin, Strategy, Targets, Task
+    from headstart.contracts.adaptation import Adaptation
     from headstart.contracts.head import HeadFitter
     from headstart.contracts.metric import Metric
 
@@ -87,6 +88,20 @@ HEADS = {  # besides the task's own probe, which is logistic or, for numbers, ri
     "svm": "headstart.heads.linear:LinearSupportVectors",
     "xgboost": "headstart.heads.boosting.xgboost:XGBoost",
 }
+ADAPTATIONS = {  # to another domain than that of the labels
+    "class-aware-standardisation": "headstart.adaptations.class_aware:ClassAwareStandardising",
+    "coral": "headstart.adaptations.coral:Coral",
+    "importance-weighting": "headstart.adaptations.weighting:ImportanceWeighting",
+    "information-maximisation": (
+        "headstart.adaptations.trained.information:InformationMaximisation"
+    ),
+    "label-shift": "headstart.adaptations.label_shift:LabelShift",
+    "mcc": "headstart.adaptations.trained.confusion:MinimumClassConfusion",
+    "optimal-transport": "headstart.adaptations.transport:OptimalTransport",
+    "self-training": "headstart.adaptations.self_training:SelfTraining",
+    "standardisation": "headstart.adaptations.standardising:Standardising",
+    "t3a": "headstart.adaptations.prototypes:Prototypes",
+}
 _OWN = {
     "hubs": HUBS,
     "modalities": MODALITIES,
@@ -95,6 +110,7 @@ _OWN = {
     "metrics": METRICS,
     "strategies": STRATEGIES,
     "heads": HEADS,
+    "adaptations": ADAPTATIONS,
 }
 _SINGULAR = {
     "hubs": "hub",
@@ -104,6 +120,7 @@ _SINGULAR = {
     "metrics": "metric",
     "strategies": "strategy",
     "heads": "head",
+    "adaptations": "adaptation",
 }
 
 _HOOKS = {  # of strategies, by their earlier names
@@ -207,6 +224,12 @@ def demand_hooks_of_today(kind: type[Strategy], name: str) -> None:
 def head(name: str) -> HeadFitter:
     """A head on frozen features by name."""
     built: HeadFitter = part("heads", name)()
+    return built
+
+
+def adaptation(name: str) -> Adaptation:
+    """A way to answer on another domain by name."""
+    built: Adaptation = part("adaptations", name)()
     return built
 
 

@@ -44,6 +44,9 @@ class Settings:
     delimiter: str | None = None  # between the labels of one item
     missing: str | None = None  # words, with commas between, that stand for no label in a table
     group: str | None = None  # a manifest's column of groups, of which the worst is looked for
+    adapt_to: str | None = None  # data of another domain, whose labels, if any, nothing learns from
+    adaptation: str = "auto"  # auto, "source only", or one of the catalog: how, where adapt_to is
+    target_labels: str | None = None  # a table of a few labels of that domain, to choose by
     metric: str | None = None  # of the catalog: what models are chosen and judged by
     offline: bool = False
     track: str | None = None  # mlflow, tensorboard, wandb: where fit and pretrain are followed

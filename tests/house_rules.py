@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TypeVar
 
 FOUNDATION = ("errors", "contracts", "defaults", "runtime", "loading")  # in this order
-PARTS = {"heads", "hubs", "metrics", "modalities", "targets", "tasks", "strategies"}
+PARTS = {"adaptations", "heads", "hubs", "metrics", "modalities", "targets", "tasks", "strategies"}
 FLOW = (
-    *("data", "features", "transferability", "training", "evidence", "drift"),
+    *("data", "features", "transferability", "training", "evidence", "adaptation", "drift"),
     *("report", "artifact", "plan", "results"),
 )
 ROOMS = set(FOUNDATION)
@@ -49,6 +49,7 @@ OWNERS: dict[str, str | tuple[str, ...]] = {  # a heavy library -> the one file 
     "onnx": "hubs/graph/",
     "onnx2torch": "hubs/graph/",
     "openvino": "loading/openvino_runtime",
+    "ot": "adaptations/transport",
     "pandas": "serve/predictions",
     "peft": ("strategies/lora", "hubs/huggingface/adapters"),  # adds adapters; merges them
     "pillow_heif": "modalities/image/heif",

@@ -12,6 +12,7 @@ from house_rules import RULES, Rule, read
 
 import headstart
 from headstart import catalog, contracts
+from headstart.contracts.adaptation import Adaptation
 from headstart.contracts.head import HeadFitter
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -168,6 +169,7 @@ PARTS = [
         ("tasks", contracts.Task),
         ("strategies", contracts.Strategy),
         ("heads", HeadFitter),
+        ("adaptations", Adaptation),
     )
     for name in catalog.names(kind)
 ]

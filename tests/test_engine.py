@@ -257,3 +257,22 @@ def test_a_batch_of_one_is_checked_too() -> None:
     sample = torch.ones(3, 2)
     assert error(Confused().run(sample), 2 * sample.numpy()) == 0
     assert engine_error(Confused(), sample, 2 * sample.numpy()) == pytest.approx(0.5)
+
+
+@final
+class Dimmed(nn.Module):
+    """Pictures by half the mean of their first channel, which OpenVINO gets wrong as converted."""
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Pictures (N, C, H, W) to pictures."""
+        return pictures * (pictures[:, 0].mean((1, 2), keepdim=True) / 2)[:, None]
+
+
+@pytest.mark.parametrize("key", [None, {"weights": "none"}])
+def test_each_row_has_a_divided_mean_of_its_own(
+    key: dict[str, object] | None, own_cache: Path
+) -> None:
+    pictures = torch.rand(4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    stages = nn.Sequential(Dimmed()).eval()
+    engine = OpenVinoEngine(stages, pictures, "fp32", key)
+    np.testing.assert_allclose(engine.run(pictures), stages(pictures).numpy(), atol=1e-6)

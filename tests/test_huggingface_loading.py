@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from headstart import catalog
 from headstart.contracts.model import Model
 from headstart.errors import HeadstartError, WeightsError
-from headstart.hubs import huggingface
+from headstart.loading import refusals
 
 POOLS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {  # of one text's tokens, none of padding
     "cls": lambda hidden, _: hidden[0],
@@ -505,7 +505,7 @@ def test_without_transformers_it_says_what_to_install(
 ) -> None:
     folder = small_encoder(tmp_path / "mine")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(huggingface, "find_spec", lambda name: None)
+    monkeypatch.setattr(refusals, "find_spec", lambda name: None)
     assert [card.reference for card in catalog.hub("hf").cards("mine")] == ["hf:mine"]
     with pytest.raises(HeadstartError, match=r"needs the package transformers.*headstart\[text\]"):
         catalog.load_backbone(f"hf:{folder}")

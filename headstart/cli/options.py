@@ -46,6 +46,9 @@ HELP = {
     "missing": "Words, with commas between, that stand for no label in place of NaN, NA, None, …",
     "delimiter": "What stands between the labels of one item, where it may have several.",
     "group": "The manifest's column of groups, which stay together; the report says the worst.",
+    "adapt_to": "Data of another domain that need no labels: answer on them, and weigh the worth.",
+    "adaptation": "How, with --adapt-to: auto, 'source only', mcc, standardisation, coral, t3a, …",
+    "target_labels": "A table of a few labels of that domain to choose by: label-next.csv, filled.",
     "metric": "What models are chosen and judged by, such as macro-f1, auroc or mae.",
     "offline": "Open no connection.",
     "track": "Follow the run in mlflow, tensorboard or wandb.",
@@ -82,15 +85,18 @@ READ_AS: dict[str, Any] = {  # then made into ours
     "text": list[str] | None,
     "label": list[str] | None,
 }
+_ADAPTING = ("adapt_to", "adaptation", "target_labels")
 LEFT_OUT = {  # flags that a command has no use for
-    "rank": {"track", "head", "tta"},
-    "cache_features": {"track", "head", "tta", "metric"},
+    "rank": {"track", "head", "tta", *_ADAPTING},
+    "cache_features": {"track", "head", "tta", "metric", *_ADAPTING},
     "export_features": {
+        *_ADAPTING,
         *("track", "head", "seeds", "judge", "metric", "scratch", "evidence", "cache"),
         *("epochs", "learning_rate", "augment", "views", "class_weights", "tta"),
     },
-    "pretrain": {"head"},
+    "pretrain": {"head", *_ADAPTING},
     "shift": {
+        *_ADAPTING,
         *("track", "head", "seeds", "judge", "budget", "scratch", "evidence", "epochs"),
         *("batch_size", "learning_rate", "augment", "views", "tta", "metric", "class_weights"),
     },

@@ -18,8 +18,8 @@ from typing import Any, Final, final
 
 import numpy as np
 
-from headstart.errors import WeightsError
-from headstart.loading.openvino_runtime import EXACT, library, reason
+from headstart.errors import WeightsError, reason
+from headstart.loading.openvino_runtime import EXACT, library
 
 FOLDER: Final = "engine"
 BODY, HEAD, CONSTANTS = "body.xml", "head.xml", "constants.bin"

@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from headstart.loading.openvino_runtime import EXACT as EXACT
 from headstart.loading.openvino_runtime import compiled as compiled
 from headstart.loading.openvino_runtime import library as library
-from headstart.loading.openvino_runtime import reason as reason
 
 
 @final

@@ -6,6 +6,8 @@ import sys
 from importlib import import_module
 from typing import Any, Final
 
+from headstart.errors import reason
+
 _LEFT_OUT: Final = ("openvino_telemetry", "openvino.tools.ovc")
 EXACT: Final = {"INFERENCE_PRECISION_HINT": "f32"}
 _REAL: Final = {"LP_TRANSFORMS_MODE": "NO"}  # whole numbers are run as real ones, only slower
@@ -31,12 +33,6 @@ def library(part: str = "openvino") -> Any:
                 del sys.modules[name]
             else:
                 sys.modules[name] = module
-
-
-def reason(error: BaseException) -> str:
-    """The first line of what an error says, without a full stop."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__)[:200].rstrip(".")
 
 
 def compiled(model: Any) -> Any:

@@ -43,7 +43,8 @@ class Proof:
     """A search with all arms by name, and which of them is handed over.
 
     `arm` is what choosing that one was worth, where folds say more of it than the arm itself;
-    `protocol` is how the scratch arm was trained, `baseline` what needs no network.
+    `protocol` is how the scratch arm was trained, `baseline` what needs no network. `adaptation` is
+    what adapting to a target came to: held-out source items then say nothing of the model.
     """
 
     search: StrategySearch
@@ -52,6 +53,7 @@ class Proof:
     arm: Arm | None = None
     protocol: str = ""
     baseline: Arm | None = None
+    adaptation: Mapping[str, Any] | None = None
 
     @property
     def experiment(self) -> Experiment:
@@ -76,6 +78,8 @@ class Proof:
         """
         most = self.experiment.settings.evidence
         level = level if level and most != "none" else most
+        if self.adaptation is not None:
+            return {"adaptation": dict(self.adaptation)}
         if level == "none" or FEATURES not in self.search.arms:
             return {}
         parts: dict[str, Callable[[], Any]] = {"calibration": lambda: self.calibrated}

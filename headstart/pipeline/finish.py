@@ -15,7 +15,6 @@ from headstart.artifact import Record
 from headstart.contracts import Backbone, Encoding
 from headstart.contracts.model import Model
 from headstart.data.targets import USUAL, kind_named
-from headstart.drift import Reference
 from headstart.evidence import Arm, ArmResult, Evidence, Experiment
 from headstart.evidence.calibration import folded
 from headstart.pipeline.checking import check
@@ -27,7 +26,7 @@ from headstart.pipeline.prepare import random_init, task_name
 from headstart.pipeline.provenance import Name, called, provenance
 from headstart.pipeline.seeds import over_seeds
 from headstart.pipeline.strategy_spec import FEATURES
-from headstart.pipeline.yardstick import described, reference_of
+from headstart.pipeline.yardstick import referenced
 from headstart.plan import FitPlan, splits_of
 from headstart.report.page import write_page
 from headstart.results import Result
@@ -70,7 +69,7 @@ def finish(proof: Proof, workspace: Workspace, stage: Stage = ENDED) -> tuple[Re
     if not isinstance(model.head, nn.Linear):
         head = search.chosen.head if arm.strategy == search.winner else None
         record = replace(record, head={"name": head or artifact.OF_TASK})
-    folder, reference = workspace.draft(), _referenced(proof, evidence)
+    folder, reference = workspace.draft(), referenced(proof, evidence)
     record = artifact.save(folder, model, backbone, record, evidence.to_json(), reference)
     earlier = Earlier(workspace.out, stage.there) if stage.there else None
     record = with_engine(folder, record, search.experiment, model, earlier)
@@ -92,15 +91,6 @@ def finish(proof: Proof, workspace: Workspace, stage: Stage = ENDED) -> tuple[Re
     if stage.ended:
         workspace.end()
     return result, record
-
-
-def _referenced(proof: Proof, evidence: Evidence) -> Reference | None:
-    """What the model is held to when it is used, which the evidence describes."""
-    reference, experiment = reference_of(proof), proof.search.experiment
-    if reference is not None:
-        described_so = described(reference, experiment.task, experiment.labels)
-        evidence.findings = {**evidence.findings, "reference": described_so}
-    return reference
 
 
 def measured(proof: Proof, stage: Stage = ENDED) -> Evidence:
@@ -179,14 +169,9 @@ def _evidence(proof: Proof) -> Evidence:
     task, truth = experiment.task, experiment.dataset.targets("test")
     clusters = families(experiment.dataset.split("test"))
     spread = 1.0 if folding is None else folding.folds.spread(1)
-    others = {
-        _JSON.get(name, name): result.arm
-        for name, result in proof.arms.items()
-        if name in SIMPLE or result is not transfer
-    }
     record = Evidence(
         metric=task.metric,
-        arms=others | {"chosen": winner},
+        arms=_others(proof) | {"chosen": winner},
         backbone=search.backbone.origin.reference,
         data=experiment.dataset.report.to_json() | {"fingerprint": experiment.dataset.fingerprint},
         seed=experiment.settings.seed,
@@ -206,11 +191,23 @@ def _evidence(proof: Proof) -> Evidence:
         record.arms[baseline.strategy] = baseline
         record.baselines = ("naive", baseline.strategy)
         record.warnings += _beaten(winner, baseline, task.sign)
+    record.warnings += _diverged(proof.arms)
+    if proof.adaptation is not None:  # what source items are answered with says nothing then
+        return record
     kind, answers = experiment.dataset.kind, winner.outputs["test"]
-    record.warnings += _diverged(proof.arms) + constant(answers, truth, experiment.labels, kind)
+    record.warnings += constant(answers, truth, experiment.labels, kind)
     if transfer.arm.strategy != winner.strategy:
         record.dropped = replace(transfer.arm, note=_dropped(transfer.arm, winner, task.sign))
     return record
+
+
+def _others(proof: Proof) -> dict[str, Arm]:
+    """The arms that are not handed over, by their names in the record, and all simple ones."""
+    return {
+        _JSON.get(name, name): result.arm
+        for name, result in proof.arms.items()
+        if name in SIMPLE or (result is not proof.transfer and name != proof.chosen)
+    }
 
 
 def _beaten(winner: Arm, baseline: Arm, sign: int) -> list[str]:

@@ -10,9 +10,10 @@ from typing import Any, Unpack
 from headstart.data import data_of
 from headstart.defaults import Settings
 from headstart.listing import backbones as backbones
+from headstart.pipeline.adapting import adapted, demand_adaptable, target_of
 from headstart.pipeline.later import planned
 from headstart.pipeline.options import Options, settings_of
-from headstart.pipeline.prepare import RunContext, register_run
+from headstart.pipeline.prepare import RunContext, Transfer, register_run
 from headstart.pipeline.proving import pretrained, proved
 from headstart.pipeline.selection.choosing import choose_backbone, prepare
 from headstart.pipeline.selection.ranking import BackboneRanking
@@ -21,7 +22,7 @@ from headstart.plan import read as read_plan
 from headstart.results import Result
 from headstart.runtime.progress import Show, as_progress
 from headstart.runtime.workspace import Workspace
-from headstart.tracking import follow
+from headstart.tracking import Followed, follow
 
 
 def fit(
@@ -45,9 +46,13 @@ def fit(
     answers with what is known (`stopped`). A run that was killed goes on where it stopped when it
     is called again with the same arguments, and `prove` goes on with the proof alone. `data` is a
     path, or what `headstart.data.data_of` takes, as (X, y); keywords are settings, and count before
-    those of `settings`. Raises HeadstartError for anything the user can mend.
+    those of `settings`. With `adapt_to`, a path or what `predict` takes, the model answers on those
+    data, whose labels, if there are any, nothing learns from (`headstart.pipeline.adapting`).
+    Raises HeadstartError for anything the user can mend.
     """
+    target, options = target_of(options, settings)
     data, chosen = data_of(data), settings_of(settings, options)
+    strategy = demand_adaptable(chosen, strategy)
     inputs = {"data": str(data), "backbone": backbone, "strategy": strategy}
     following = follow(chosen, as_progress(progress), Path(out), inputs)
     with Workspace(Path(out)) as workspace, following as run:
@@ -57,7 +62,14 @@ def fit(
         lone = len(names) == 1 and "*" not in names[0]
         ranking = BackboneRanking.at(data, names, context, spec, download=download, lone=lone)
         ranking.register(workspace)
-        return proved(choose_backbone(ranking), workspace, run)
+        return _ended(choose_backbone(ranking), target, workspace, run)
+
+
+def _ended(transfer: Transfer, target: Any, workspace: Workspace, run: Followed) -> Result:
+    """The end of a fit: proved, or adapted where there is a target."""
+    if target is None:
+        return proved(transfer, workspace, run)
+    return adapted(transfer, target, workspace, run)
 
 
 def reproduce(
@@ -82,7 +94,7 @@ def reproduce(
     with Workspace(Path(out)) as workspace, following as run:
         transfer = planned(fit_plan, place, run, workspace)
         register_run(workspace, transfer.experiment, transfer.identity)
-        return proved(transfer, workspace, run)
+        return _ended(transfer, settings.adapt_to, workspace, run)
 
 
 def pretrain(

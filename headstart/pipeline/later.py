@@ -62,11 +62,7 @@ def prove(
     folder, new = Path(model), settings_of(settings, options)
     with Workspace(folder, proves=True) as workspace:
         record, plan = artifact.read(folder), read_plan(folder)
-        if record.strategy == "scratch":
-            raise HeadstartError(
-                f"{folder} was trained from random weights, so that there is no transfer to prove. "
-                "Give a model that `fit` made from a backbone."
-            )
+        _demand_transfer(folder, record, plan)
         place = plan.data_from(data)
         inputs = {"plan": str(folder), "data": str(place), "backbone": plan.backbone}
         with follow(_settings(plan, new), as_progress(progress), folder, inputs) as run:
@@ -80,6 +76,19 @@ def prove(
             )
             saved = _Saved(load(folder), record, artifact.read_evidence(folder))
             return _proved(transfer, saved, workspace, run)
+
+
+def _demand_transfer(folder: Path, record: Record, plan: FitPlan) -> None:
+    if record.strategy == "scratch":
+        raise HeadstartError(
+            f"{folder} was trained from random weights, so that there is no transfer to prove. "
+            "Give a model that `fit` made from a backbone."
+        )
+    if plan.settings.get("adapt_to") is not None:
+        raise HeadstartError(
+            f"{folder} was adapted to {plan.settings['adapt_to']}, where a network from scratch "
+            "proves nothing. Fit again with --target-labels to know its worth."
+        )
 
 
 def planned(plan: FitPlan, data: Data, run: Followed, workspace: Workspace) -> Transfer:

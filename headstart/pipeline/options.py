@@ -44,6 +44,9 @@ class Options(TypedDict, total=False):
     targets: str
     delimiter: str | None
     missing: str | None
+    adapt_to: Any
+    adaptation: str
+    target_labels: str | None
     metric: str | None
     group: str | None
     offline: bool

@@ -12,7 +12,7 @@ from headstart.contracts.model import Model
 from headstart.data import Item
 from headstart.data.targets import kind_named
 from headstart.drift import MOST, TOKENS_A_WORD, Limits, Reference, chosen
-from headstart.evidence import Experiment, Price
+from headstart.evidence import Evidence, Experiment, Price
 from headstart.evidence.arms import unchanged
 from headstart.evidence.calibration import folded
 from headstart.evidence.judging import outputs_of
@@ -25,8 +25,11 @@ HELD_OUT = ("validation", "test")
 def reference_of(proof: Proof) -> Reference | None:
     """Held-out items as the saved model sees and answers them; None where there are none.
 
-    In folds these are all items, each answered by a model that had not seen it.
+    In folds these are all items, each answered by a model that had not seen it. None where a model
+    was adapted to a target: items of the source are not what it will be asked.
     """
+    if proof.adaptation is not None:
+        return None
     experiment, outputs = proof.search.experiment, proof.model.arm.outputs
     calibrated = proof.calibrated
     scale = calibrated["temperature"] if calibrated and folded(proof.model.model, 1.0) else 1.0
@@ -48,6 +51,15 @@ def reference_of(proof: Proof) -> Reference | None:
     features = _features(experiment, proof, [items[place] for place in places])
     measures = measures_of([items[place] for place in places], experiment.reader.modality)
     return Reference.of(features, answers[places] / scale, targets[places], measures)
+
+
+def referenced(proof: Proof, evidence: Evidence) -> Reference | None:
+    """What the model is held to when it is used, which the evidence describes."""
+    reference, experiment = reference_of(proof), proof.search.experiment
+    if reference is not None:
+        described_so = described(reference, experiment.task, experiment.labels)
+        evidence.findings = {**evidence.findings, "reference": described_so}
+    return reference
 
 
 def measures_of(items: Sequence[Item], modality: Modality) -> dict[str, np.ndarray]:

@@ -36,6 +36,8 @@ COLUMNS = ("arm", "95 % interval", "seconds", "steps")
 
 def headline(evidence: dict[str, Any]) -> str:
     """The verdict in one sentence, with the gain in points."""
+    if "adaptation" in evidence:
+        return str(evidence["adaptation"]["headline"])
     text = VERDICTS[evidence["verdict"]]
     gain = evidence["gain"]
     if evidence["verdict"] == "evaluated":
@@ -115,7 +117,8 @@ def as_text(evidence: dict[str, Any], width: int = 100) -> str:
         table.add_column(name, justify="left" if name == "arm" else "right")
     for row in rows(evidence):
         table.add_row(*row)
-    return _plain([headline(evidence), table, *notes(evidence)], width)
+    own = [_adapted(evidence["adaptation"])] if "adaptation" in evidence else []
+    return _plain([headline(evidence), *own, table, *notes(evidence)], width)
 
 
 def terminal_curves(evidence: Mapping[str, Any], width: int = 100) -> str:
@@ -159,10 +162,25 @@ def _bar(row: Mapping[str, Any], low: float, high: float) -> Bar:
     return Bar(size, begin, end, width=_WIDTH)
 
 
+def _adapted(record: Mapping[str, Any]) -> str:
+    """The ways to answer on a target, before those on the source's held-out items."""
+    from headstart.report import adaptation
+
+    table = as_columns(adaptation.columns_of(record), adaptation.rows_of(record))
+    return "\n".join([table, *adaptation.notes_of(record), "On the source's held-out items:"])
+
+
 def as_html(evidence: dict[str, Any]) -> str:
     """The evidence for a notebook."""
     columns = ("arm", evidence["metric"], *COLUMNS[1:])
-    return as_table(headline(evidence), columns, rows(evidence), notes(evidence))
+    page = as_table(headline(evidence), columns, rows(evidence), notes(evidence))
+    if "adaptation" in evidence:
+        from headstart.report import adaptation
+
+        record = evidence["adaptation"]
+        shown = adaptation.columns_of(record), adaptation.rows_of(record)
+        page = as_table("", *shown, adaptation.notes_of(record)) + page
+    return page
 
 
 def as_table(

@@ -93,6 +93,8 @@ class Verdict:
     def of(cls, evidence: Mapping[str, Any]) -> Verdict:
         """The verdict of an evidence record."""
         mood = evidence["verdict"]
+        if "adaptation" in evidence:
+            return cls._adapted(evidence["adaptation"], evidence)
         if evidence["gain"] is None and evidence["strategy"] == "scratch":
             mood = "developed"
         title, _, rest = headline(dict(evidence)).partition(": ")
@@ -109,6 +111,27 @@ class Verdict:
             tuple(sentence for sentence in sentences if sentence),
             tuple(_tiles(evidence)),
             tuple(_bars(evidence)),
+            tuple(evidence.get("warnings", ())),
+        )
+
+    @classmethod
+    def _adapted(cls, record: Mapping[str, Any], evidence: Mapping[str, Any]) -> Verdict:
+        """The verdict on adapting to a target, over source only."""
+        title, _, rest = record["headline"].partition(": ")
+        mood = {"source only": "unknown"}.get(record["verdict"], record["verdict"])
+        gain = next(row for row in record["methods"] if row["name"] == record["chosen"]).get("gain")
+        tiles = [Tile("Handed over", record["chosen"], f"chosen by {record['by']}")]
+        if gain and record["verdict"] != "source only":
+            low, value, high = (f"{100 * gain[name]:+.1f}" for name in ("low", "value", "high"))
+            tiles.insert(0, Tile("Gain over source only", value, f"{low} to {high} points"))
+        return cls(
+            mood.replace(" ", "-"),
+            title,
+            rest,
+            (record["why"],),
+            tuple(record["said"]),
+            tuple(tiles),
+            (),
             tuple(evidence.get("warnings", ())),
         )
 

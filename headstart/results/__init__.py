@@ -32,8 +32,9 @@ class Result(Printed):
 
     @property
     def verdict(self) -> str:
-        """`helps`, `no evidence`, `hurts` or `unknown`."""
-        return self.evidence.verdict
+        """`helps`, `no evidence`, `hurts` or `unknown`: of transfer, or of adapting to a target."""
+        adaptation = self.evidence.findings.get("adaptation")
+        return str(adaptation["verdict"]) if adaptation else self.evidence.verdict
 
     def record(self) -> dict[str, Any]:
         """The evidence as the artifact keeps it."""

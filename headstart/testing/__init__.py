@@ -20,6 +20,7 @@ __all__ = ["CHECKED", "check_part"]
 # Kinds of part -> the module that checks them: of a part, which is a `CONTRACT`, and an example
 # `subject` makes what each of its `CHECKS` takes.
 CHECKED: Final = {
+    "adaptations": "headstart.testing.adaptations",
     "heads": "headstart.testing.heads",
     "hubs": "headstart.testing.hubs",
     "metrics": "headstart.testing.metrics",

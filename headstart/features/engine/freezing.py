@@ -17,8 +17,9 @@ import torch
 from torch import Tensor
 
 from headstart.contracts.model import Model
+from headstart.errors import reason
+from headstart.features.engine.converting import converted
 from headstart.features.engine.interface import EngineError
-from headstart.features.engine.openvino import converted
 from headstart.loading import arrays, engine_form
 from headstart.loading import openvino_graph as graph
 
@@ -63,7 +64,7 @@ def frozen(
     except EngineError:
         raise
     except Exception as error:  # converters raise nearly anything
-        raise EngineError(graph.reason(error)) from error
+        raise EngineError(reason(error)) from error
     return {**form, engine_form.CONSTANTS: bytes(rest)}
 
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-import warnings
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, final
 
@@ -21,35 +20,38 @@ from torch import Tensor, nn
 
 from headstart.errors import reason
 from headstart.features.engine import facts
+from headstart.features.engine.converting import (
+    convert,
+    core,
+    holds_graphs,
+    library,
+    read_again,
+    types_of,
+)
 from headstart.features.engine.interface import (
     Engine,
     EngineError,
-    head,
-    is_ragged,
     layout,
-    numbers,
     tensors,
 )
 from headstart.features.store import cache_folder
-from headstart.loading import openvino_graph as graph
 from headstart.runtime import known
 
 HINTS: Final = {"fp32": "f32", "bf16": "bf16"}
 STREAMS: Final = 2  # while one waits for its slowest thread, or for a decoder's, the other computes
-_trace: Final[Callable[..., Any]] = torch.jit.trace  # which has no types
 KEPT: Final = 4 << 30  # bytes of converted networks on disk; beyond it the longest unused go
 
 
 def available() -> tuple[str, ...]:
     """The precisions it computes in on this CPU. Raises EngineError where it isn't installed."""
-    capabilities = _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    capabilities = core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     return ("bf16", "fp32") if "BF16" in capabilities else ("fp32",)
 
 
 def version() -> str | None:
     """The installed version, None where there is none."""
     try:
-        return str(_library().get_version())
+        return str(library().get_version())
     except EngineError:
         return None
 
@@ -117,17 +119,6 @@ class OpenVinoEngine(Engine):
         return dict(zip(self._types, arrays, strict=True)) if "" not in self._types else arrays[0]
 
 
-def _types(stages: nn.Module, sample: Any) -> dict[str, np.dtype]:
-    """The names of what the stages answer, in order, and its types; one array is called ""."""
-    with torch.no_grad():
-        answer = stages.eval()(head(sample, 1))
-    if not isinstance(answer, Tensor | Mapping):
-        raise EngineError("the stages have more than one output, and no names for them")
-    answer = numbers(answer, sample)
-    named = answer if isinstance(answer, Mapping) else {"": answer}
-    return {name: named[name].numpy().dtype for name in sorted(named)}
-
-
 def _arrays(inputs: Any) -> list[np.ndarray]:
     """A batch as the compiled network reads it: images channels-last, as they are read."""
     if isinstance(inputs, Tensor) and inputs.dim() == 4:
@@ -135,64 +126,35 @@ def _arrays(inputs: Any) -> list[np.ndarray]:
     return [tensor.detach().cpu().contiguous().numpy() for tensor in tensors(inputs)]
 
 
-class _Named(nn.Module):
-    """Stages that take or answer mappings, as a network of single tensors in and out.
-
-    Those of a mapping are in the order of their names; without `names` the input is one tensor.
-    """
-
-    def __init__(self, stages: nn.Module, names: Sequence[str]) -> None:
-        super().__init__()
-        self.stages = stages
-        self.names = names
-
-    def forward(self, *inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
-        """Tensors in the order of the names -> activations (N, …)."""
-        batch = dict(zip(self.names, inputs, strict=True)) if self.names else inputs[0]
-        answer = numbers(self.stages(batch), batch)
-        return tuple(tensors(answer)) if isinstance(answer, Mapping) else answer
-
-
-def _library() -> Any:
-    try:
-        return graph.library()
-    except ImportError as error:
-        raise EngineError(str(error)) from error
-
-
-def _core() -> Any:
-    return _library().Core()
-
-
 def _compile(model: Any, precision: str, images: bool) -> Any:
     if images:  # turning a batch around would cost a tenth of MobileNetV2's time
-        library = _library()
-        steps = library.preprocess.PrePostProcessor(model)
-        steps.input().tensor().set_layout(library.Layout("NHWC"))
-        steps.input().model().set_layout(library.Layout("NCHW"))
+        openvino = library()
+        steps = openvino.preprocess.PrePostProcessor(model)
+        steps.input().tensor().set_layout(openvino.Layout("NHWC"))
+        steps.input().model().set_layout(openvino.Layout("NCHW"))
         model = steps.build()
     settings = {"INFERENCE_PRECISION_HINT": HINTS[precision], "NUM_STREAMS": STREAMS}
-    return _core().compile_model(model, "CPU", settings)
+    return core().compile_model(model, "CPU", settings)
 
 
 def _model(
     stages: nn.Module, sample: Any, key: Mapping[str, object] | None
 ) -> tuple[Any, dict[str, np.dtype]]:
     """The converted stages, and their types: from disk, or made now and, with a key, kept there."""
-    if key is None or _graphs(stages):  # a graph is converted already
-        return _convert(stages, sample), _types(stages, sample)
+    if key is None or holds_graphs(stages):  # a graph is converted already
+        return read_again(convert(stages, sample)), types_of(stages, sample)
     folder = _folder(sample, key)
     path = folder / "model.xml"
     if path.exists():
         try:
             types = facts.types(folder)
-            model = _core().read_model(path)
+            model = core().read_model(path)
             os.utime(folder)
             return model, types
         except Exception:  # damaged: convert anew
             shutil.rmtree(folder, ignore_errors=True)
-    model, types = _convert(stages, sample), _types(stages, sample)
-    return _core().read_model(path) if _keep(model, types, folder) else model, types
+    model, types = convert(stages, sample), types_of(stages, sample)
+    return core().read_model(path) if _keep(model, types, folder) else read_again(model), types
 
 
 def kept(stages: nn.Module, sample: Any, key: Mapping[str, object] | None) -> str | None:
@@ -200,7 +162,7 @@ def kept(stages: nn.Module, sample: Any, key: Mapping[str, object] | None) -> st
 
     One that has been damaged since is converted anew when it is read.
     """
-    return None if key is None or _graphs(stages) else facts.digest(_folder(sample, key))
+    return None if key is None or holds_graphs(stages) else facts.digest(_folder(sample, key))
 
 
 def _folder(sample: Any, key: Mapping[str, object]) -> Path:
@@ -213,60 +175,6 @@ def _folder(sample: Any, key: Mapping[str, object]) -> Path:
     return cache_folder() / "engines" / known.digest([stages, layout(sample), made_by])
 
 
-def _graphs(stages: nn.Module) -> bool:
-    return any(isinstance(stage, graph.Graph) for stage in stages.children())
-
-
-Converter = Callable[[Any, tuple[Tensor, ...]], Any]
-
-
-def _convert(stages: nn.Module, sample: Any) -> Any:
-    """The stages as one network of OpenVINO's, made small."""
-    convert = graph.library("openvino.tools.ovc").convert_model
-    return converted(stages, sample, lambda net, examples: convert(net, example_input=examples))
-
-
-def converted(stages: nn.Module, sample: Any, convert: Converter) -> Any:
-    """The stages as one network of OpenVINO's; a graph among them is taken as it is."""
-    if not _graphs(stages):
-        return _traced(stages, sample, convert)
-    whole: Any = None
-    for stage in stages.children():
-        part = (
-            stage.network() if isinstance(stage, graph.Graph) else _traced(stage, sample, convert)
-        )
-        whole = part if whole is None else graph.joined(whole, part)
-        with torch.no_grad():
-            sample = stage.eval()(head(sample, 1))
-    if not whole.input(0).partial_shape[0].is_dynamic:
-        raise EngineError("the graph takes one item at a time")
-    return whole
-
-
-def _traced(stages: nn.Module, sample: Any, convert: Converter) -> Any:
-    examples = [  # a batch of one may vanish
-        tensor[:1].expand(2, *tensor.shape[1:]).contiguous() for tensor in tensors(sample)
-    ]
-    answers = _types(stages, sample)
-    names = () if isinstance(sample, Tensor) else sorted(sample)
-    network = _Named(stages, names) if names or "" not in answers else stages
-    fixed = 2 if is_ragged(sample) else 1
-    network.eval()
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # tracing warns of each shape that it takes for constant
-        # its own check would trace once more; whoever chooses an engine compares its answers
-        traced = _trace(network, tuple(examples), check_trace=False)
-        model = convert(traced, tuple(examples))
-    if len(model.inputs) != len(examples) or len(model.outputs) != len(answers):
-        raise EngineError("the stages have other outputs than in torch, or leave an input unread")
-    for port, example in zip(model.inputs, examples, strict=True):
-        port.get_node().set_partial_shape(
-            _library().PartialShape([*[-1] * fixed, *example.shape[fixed:]])
-        )
-    model.validate_nodes_and_infer_types()
-    return model
-
-
 def _keep(model: Any, types: Mapping[str, np.dtype], folder: Path) -> bool:
     """Write the network so that it appears whole or not at all; False where it can't be."""
     try:
@@ -275,7 +183,7 @@ def _keep(model: Any, types: Mapping[str, np.dtype], folder: Path) -> bool:
     except OSError:
         return False
     try:
-        _library().save_model(model, beside / "model.xml", compress_to_fp16=False)
+        library().save_model(model, beside / "model.xml", compress_to_fp16=False)
         facts.write(beside, types)
         os.replace(beside, folder)
     except Exception:  # a full disk comes as any kind of error; or another process was first

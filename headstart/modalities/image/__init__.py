@@ -10,7 +10,7 @@ import numpy as np
 from headstart.contracts import Check, Modality, Preprocess
 from headstart.errors import DataError
 from headstart.modalities.image.opening import SUFFIXES, is_picture, open_picture
-from headstart.modalities.image.resizing import enlarged
+from headstart.modalities.image.resizing import stretched
 from headstart.modalities.image.sketch import sketch
 from headstart.modalities.image.statistics import SIDE, colours, edges
 from headstart.modalities.image.views import accepted, random_view, whole_view
@@ -97,7 +97,7 @@ class Image(Modality):
             return None
         if isinstance(inputs, np.ndarray):
             sides = [_larger(side) for side in inputs.shape[1:3]]
-            return inputs[:, :, ::-1] if name == "flip" else enlarged(inputs, sides)
+            return inputs[:, :, ::-1] if name == "flip" else stretched(inputs, sides)
         if name == "flip":
             return inputs.flip(-1)
         import torch

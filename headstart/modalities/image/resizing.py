@@ -99,7 +99,7 @@ _FILTERS: Final[dict[str, tuple[Callable[[float], float], float]]] = {
 }
 
 
-def enlarged(batch: np.ndarray, size: Sequence[int]) -> np.ndarray:
+def stretched(batch: np.ndarray, size: Sequence[int]) -> np.ndarray:
     """A batch (N, H, W, C) float32 at a size (height, width), bilinear, as torch enlarges it."""
     for axis, target in zip((1, 2), size, strict=True):
         length = batch.shape[axis]

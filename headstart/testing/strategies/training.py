@@ -26,6 +26,32 @@ NETWORKS: Final = ("seeded:convnet?width=4", "seeded:residual?width=4")  # both 
 _KILLED_AT = tiny.STEPS + 1  # the first step of the second epoch
 
 
+def frozen_stages_are_in_eval_mode(strategy: Strategy) -> None:
+    """After each `model.train()` and on_epoch_start, frozen stages neither train nor drop out."""
+    for network in NETWORKS:
+        moves, model = copy.deepcopy(strategy), tiny.model(network)
+        moves.on_train_start(model)
+        for epoch in range(6):
+            model.train()
+            moves.on_epoch_start(epoch, model)
+            frozen = list(model.stages)[: moves.frozen_stages(epoch, len(model.stages))]
+            idle = all(
+                not any(part.training for part in stage.modules())
+                and not any(parameter.requires_grad for parameter in stage.parameters())
+                for stage in frozen
+            )
+            demand(
+                idle,
+                f"leaves a frozen stage in training mode in epoch {epoch}. "
+                "Call eval() and requires_grad_(False) on it in on_epoch_start.",
+            )
+            demand(
+                model.head.training and any(p.requires_grad for p in model.parameters()),
+                f"trains nothing in epoch {epoch}. "
+                "Leave the head in training mode, and something with requires_grad.",
+            )
+
+
 def frozen_stages_stay_and_others_move(strategy: Strategy) -> None:
     """Stages frozen in every epoch end bit-identical, buffers too; all others have moved."""
     for network in NETWORKS:
@@ -63,32 +89,6 @@ def _frozen_stay(strategy: Strategy, network: str, epochs: int) -> None:
             f"leaves stage {number} of {network} as it was, which it does not call frozen. "
             "Count it in frozen_stages, or train something in it.",
         )
-
-
-def frozen_stages_are_in_eval_mode(strategy: Strategy) -> None:
-    """After each `model.train()` and on_epoch_start, frozen stages neither train nor drop out."""
-    for network in NETWORKS:
-        moves, model = copy.deepcopy(strategy), tiny.model(network)
-        moves.on_train_start(model)
-        for epoch in range(6):
-            model.train()
-            moves.on_epoch_start(epoch, model)
-            frozen = list(model.stages)[: moves.frozen_stages(epoch, len(model.stages))]
-            idle = all(
-                not any(part.training for part in stage.modules())
-                and not any(parameter.requires_grad for parameter in stage.parameters())
-                for stage in frozen
-            )
-            demand(
-                idle,
-                f"leaves a frozen stage in training mode in epoch {epoch}. "
-                "Call eval() and requires_grad_(False) on it in on_epoch_start.",
-            )
-            demand(
-                model.head.training and any(p.requires_grad for p in model.parameters()),
-                f"trains nothing in epoch {epoch}. "
-                "Leave the head in training mode, and something with requires_grad.",
-            )
 
 
 def training_lowers_the_loss(strategy: Strategy) -> None:

@@ -1,0 +1,83 @@
+"""Each method's layer, what it answers on the target, and what validators say of that."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from torch import nn
+
+from headstart.adaptation.validators import VALIDATORS, Answers
+from headstart.contracts import Examples
+from headstart.contracts.adaptation import Adaptation
+from headstart.contracts.domains import Domains
+from headstart.evidence.fitting import answers
+from headstart.runtime.budget import Budget
+from headstart.runtime.progress import Progress
+
+SOURCE = "source only"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A way to answer on the target: its layer, outputs (T, classes), and validators' scores."""
+
+    name: str
+    head: nn.Module
+    outputs: np.ndarray
+    scores: Mapping[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    @property
+    def answered(self) -> np.ndarray:
+        """The number of the class that each target item is answered with, (T,)."""
+        return np.asarray(self.outputs.argmax(axis=1))
+
+
+def candidates_on(
+    domains: Domains,
+    held_out: Examples,
+    source: nn.Module,
+    methods: Mapping[str, Adaptation],
+    budget: Budget,
+    progress: Progress,
+) -> list[Candidate]:
+    """Source only, and each method for which there is time; no label of the target is seen.
+
+    `held_out` are source items that no method learns from, `source` is the layer without
+    adaptation.
+    """
+    weights = domains.odds(held_out[0])
+    plain = _scored(SOURCE, source, domains, (held_out[0], held_out[1], weights), 0.0)
+    known = [plain]
+    moved = domains.target_scale.mean + domains.target_scale.spread * domains.source_scale(
+        held_out[0]
+    )
+    for name, method in methods.items():
+        if budget.over():
+            progress.say(f"{name} and what follows it are left out: the budget has no time left.")
+            break
+        began = time.monotonic()
+        progress.say(f"Adapting to the target ({name}).")
+        head = method.head(domains)
+        features = moved.astype(np.float32) if method.per_domain else held_out[0]
+        spent = time.monotonic() - began
+        known.append(_scored(name, head, domains, (features, held_out[1], weights), spent))
+    return known
+
+
+def _scored(
+    name: str,
+    head: nn.Module,
+    domains: Domains,
+    held_out: tuple[np.ndarray, np.ndarray, np.ndarray],
+    seconds: float,
+) -> Candidate:
+    outputs = answers(head, domains.target)
+    features, targets, weights = held_out
+    right = answers(head, features).argmax(axis=1) == targets
+    given = Answers(outputs.astype(np.float64), right, weights)
+    scores = {validator: score(given) for validator, score in VALIDATORS.items()}
+    return Candidate(name, head, outputs, scores, seconds)

@@ -1,0 +1,1 @@
+"""Ways to answer on another domain than that of the labels, one file each."""

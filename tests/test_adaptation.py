@@ -1,0 +1,163 @@
+"""Answering on a domain without labels: methods, what chooses among them, what is said of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from headstart import catalog
+from headstart.adaptation import (
+    SOURCE,
+    Candidate,
+    Labelled,
+    candidates_on,
+    chosen,
+    disputed,
+    gains,
+    presence,
+)
+from headstart.adaptation.choice import preferred, ranked
+from headstart.adaptation.presence import PARTIAL, WHOLE
+from headstart.contracts.domains import Domains
+from headstart.contracts.logistic import class_mix
+from headstart.evidence.fitting import answers
+from headstart.runtime.budget import Budget
+from headstart.runtime.progress import Silent
+from headstart.testing import check_part
+
+CLASSES, WIDTH = 6, 24
+GAINING = ("class-aware-standardisation", "mcc", "self-training", "standardisation", "t3a")
+
+
+def clouds(count: int, seed: int, classes: range = range(CLASSES)) -> tuple[np.ndarray, np.ndarray]:
+    """Features (N, 24) of clouds, one a class, and the classes."""
+    rng = np.random.default_rng(seed)
+    targets = np.array([classes[place % len(classes)] for place in range(count)])
+    centres = np.random.default_rng(7).normal(0, 1.5, (CLASSES, WIDTH))
+    return (centres[targets] + rng.normal(0, 1, (count, WIDTH))).astype(np.float32), targets
+
+
+def moved(features: np.ndarray) -> np.ndarray:
+    """The same by another sensor."""
+    return np.asarray(features * 1.7 + 4 * np.cos(3 * np.arange(WIDTH)), np.float32)
+
+
+def domains(seed: int = 0, classes: range = range(CLASSES)) -> tuple[Domains, np.ndarray]:
+    """A source, and a target by another sensor, whose classes are kept apart."""
+    source, targets = clouds(160, seed)
+    target, truth = clouds(120, seed + 1, classes)
+    return Domains(source, targets, moved(target), CLASSES), truth
+
+
+def accuracy(name: str, both: Domains, truth: np.ndarray) -> float:
+    head = catalog.adaptation(name).head(both)
+    return float((answers(head, both.target).argmax(axis=1) == truth).mean())
+
+
+def names() -> list[str]:
+    """Those whose packages are here."""
+    import importlib.util
+
+    every = sorted(catalog.names("adaptations"))
+    return [n for n in every if n != "optimal-transport" or importlib.util.find_spec("ot")]
+
+
+@pytest.mark.parametrize("name", GAINING)
+def test_a_sensor_that_moved_is_adapted_to(name: str) -> None:
+    both, truth = domains()
+    before = float((answers(source_head(both), both.target).argmax(axis=1) == truth).mean())
+    assert before < 0.85
+    assert accuracy(name, both, truth) > 0.9
+
+
+def source_head(both: Domains):  # type: ignore[no-untyped-def]
+    return both.source_scale.folded(*both.start)
+
+
+@pytest.mark.parametrize("name", names())
+def test_the_order_of_items_and_classes_counts_for_nothing(name: str) -> None:
+    both, _ = domains()
+    rng = np.random.default_rng(5)
+    head = catalog.adaptation(name).head(both)
+    expected = answers(head, both.target)
+    order, places = rng.permutation(len(both.source)), rng.permutation(len(both.target))
+    shuffled = Domains(both.source[order], both.targets[order], both.target[places], CLASSES)
+    found = answers(catalog.adaptation(name).head(shuffled), both.target)
+    assert (found.argmax(1) == expected.argmax(1)).mean() > 0.98
+    renaming = rng.permutation(CLASSES)
+    renamed = replace(both, targets=renaming[both.targets])
+    found = answers(catalog.adaptation(name).head(renamed), both.target)
+    assert (found.argmax(1) == renaming[expected.argmax(1)]).mean() > 0.98
+
+
+@pytest.mark.parametrize("name", names())
+def test_each_keeps_its_contract(name: str) -> None:
+    assert "is_one_layer" in check_part("adaptations", name)
+
+
+def tried(both: Domains, names: Sequence[str] = (WHOLE, PARTIAL)) -> list[Candidate]:
+    methods = {name: catalog.adaptation(name) for name in names}
+    return candidates_on(both, clouds(40, 9), source_head(both), methods, Budget(None), Silent())
+
+
+def test_missing_classes_are_doubted() -> None:
+    everything, _ = domains()
+    found = presence(everything, tried(everything))
+    assert not found.doubtful
+    assert found.there.all()
+    some, _ = domains(classes=range(2))
+    assert presence(some, tried(some)).doubtful
+    assert presence(everything, tried(everything, ())).doubtful
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(1, 40), min_size=3, max_size=3))
+def test_the_class_mix_is_found_from_sure_answers(counts: list[int]) -> None:
+    sure = np.repeat(np.eye(3), counts, axis=0) * 0.998 + 0.001
+    mix = class_mix(sure / sure.sum(1, keepdims=True), np.full(3, 1 / 3))
+    truth = (np.array(counts) + 0.5) / (sum(counts) + 1.5)
+    assert np.abs(mix - truth).max() < 0.02
+
+
+def candidate(name: str, answered: list[int], **scores: float) -> Candidate:
+    outputs = np.eye(3)[answered] * 4
+    return Candidate(name, catalog.adaptation("mcc"), outputs, scores)  # type: ignore[arg-type]
+
+
+def test_gains_are_those_of_items_that_are_answered_otherwise() -> None:
+    source = candidate(SOURCE, [0, 0, 0, 0, 1, 1, 1, 1, 2, 2])
+    other = candidate("mcc", [0, 0, 0, 0, 1, 1, 1, 1, 0, 1])
+    both = [source, other]
+    assert sorted(disputed(both)) == [8, 9]
+    labelled = Labelled(np.array([0, 8, 9]), np.array([0, 0, 1]))
+    found = gains(both, labelled)["mcc"]
+    assert found.value == pytest.approx(0.2)  # both disputed items, a fifth of all
+    assert found.interval.high <= 0.2 + 1e-9
+    assert gains(both, Labelled(np.array([0]), np.array([0])))["mcc"].value == 0.0
+
+
+def test_labels_choose_before_validators() -> None:
+    both, truth = domains()
+    candidates = tried(both, (WHOLE, PARTIAL, "label-shift"))
+    classes = presence(both, candidates)
+    assert ranked(candidates)[0] != SOURCE
+    assert chosen(candidates, classes).by == "validators"
+    places = disputed(candidates)
+    right = gains(candidates, Labelled(places, truth[places]))
+    assert chosen(candidates, classes, right).by == "labels"
+    wrong = gains(candidates, Labelled(places, candidates[0].answered[places]))
+    assert chosen(candidates, classes, wrong).name == SOURCE
+    assert chosen(candidates, classes, wrong, "mcc").name == "mcc"
+    assert preferred(candidates, "mcc")
+
+
+def test_doubt_takes_source_only() -> None:
+    both, _ = domains(classes=range(2))
+    candidates = tried(both)
+    choice = chosen(candidates, presence(both, candidates))
+    assert (choice.name, choice.by) == (SOURCE, "doubt")
