@@ -54,7 +54,8 @@ def presence(domains: Domains, candidates: Sequence[Candidate]) -> Presence:
     """Shares of classes in the target by expectation and maximisation, and how sure these are.
 
     In 8 draws of spoken and written digits use times agreement was .67 to .91 where all were there,
-    in 13 it was .40 to .65 where there were 4 of 10. Each alone overlaps, as does the number of
+    in 13 it was .40 to .65 where there were 4 of 10; the threshold was chosen on these. Each alone
+    overlaps, as does the number of
     classes by expectation and maximisation, which sometimes finds but one, and whatever goes by
     that. Without both methods nothing is known: 0.
     """
