@@ -51,7 +51,7 @@ def candidates_on(
     """
     weights = domains.odds(held_out[0])
     plain = _scored(SOURCE, source, domains, (held_out[0], held_out[1], weights), 0.0)
-    known = [plain]
+    candidates = [plain]
     moved = domains.target_scale.mean + domains.target_scale.spread * domains.source_scale(
         held_out[0]
     )
@@ -64,8 +64,8 @@ def candidates_on(
         head = method.head(domains)
         features = moved.astype(np.float32) if method.per_domain else held_out[0]
         spent = time.monotonic() - began
-        known.append(_scored(name, head, domains, (features, held_out[1], weights), spent))
-    return known
+        candidates.append(_scored(name, head, domains, (features, held_out[1], weights), spent))
+    return candidates
 
 
 def _scored(
@@ -78,6 +78,6 @@ def _scored(
     outputs = answers(head, domains.target)
     features, targets, weights = held_out
     right = answers(head, features).argmax(axis=1) == targets
-    given = Answers(outputs.astype(np.float64), right, weights)
-    scores = {validator: score(given) for validator, score in VALIDATORS.items()}
+    target_answers = Answers(outputs.astype(np.float64), right, weights)
+    scores = {validator: score(target_answers) for validator, score in VALIDATORS.items()}
     return Candidate(name, head, outputs, scores, seconds)

@@ -66,14 +66,14 @@ def gains(
     share = len(dispute) / len(candidates[0].outputs)
     nothing = Interval(0.0, -share, share) if share else Interval(0.0, 0.0, 0.0)
     source, total = candidates[0].answered, len(labelled.positions)
-    found = {candidates[0].name: Gain(Interval(0.0, 0.0, 0.0), total)}
+    by_name = {candidates[0].name: Gain(Interval(0.0, 0.0, 0.0), total)}
     for each in candidates[1:]:
         right, before = (a[positions] == targets for a in (each.answered, source))
         gain = paired(right.astype(float), before.astype(float), seed) if len(positions) else None
         scaled = nothing if gain is None else _scaled(gain, share)
         tests = len(candidates) - 1 if several else 1
-        found[each.name] = Gain(_widened(scaled, tests, share), total)
-    return found
+        by_name[each.name] = Gain(_widened(scaled, tests, share), total)
+    return by_name
 
 
 def _scaled(gain: Interval, share: float) -> Interval:

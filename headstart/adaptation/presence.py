@@ -61,10 +61,10 @@ def presence(domains: Domains, candidates: Sequence[Candidate]) -> Presence:
     """
     answers = outputs_of(domains.start, domains.inside).argmax(axis=1)
     counts = np.bincount(answers, minlength=domains.classes)
-    known = {each.name: each.answered for each in candidates}
+    answered_by = {each.name: each.answered for each in candidates}
     agreement = 0.0
-    if WHOLE in known and PLAIN in known:
-        agreement = float((known[WHOLE] == known[PLAIN]).mean())
+    if WHOLE in answered_by and PLAIN in answered_by:
+        agreement = float((answered_by[WHOLE] == answered_by[PLAIN]).mean())
     return Presence(domains.aligned[0], counts / counts.sum(), domains.shares, agreement)
 
 

@@ -61,8 +61,8 @@ class Adapted:
         """`helps`, `no evidence`, `hurts`; `unknown` without labels, or `source only`."""
         if self.choice.name == SOURCE:
             return "source only"
-        known = self.gains
-        return "unknown" if known is None else verdict(known[self.choice.name].interval)
+        gains = self.gains
+        return "unknown" if gains is None else verdict(gains[self.choice.name].interval)
 
     def to_json(self) -> dict[str, Any]:
         """The record, with sentences for people."""
@@ -93,15 +93,15 @@ class Adapted:
 
     def _row(self, each: Candidate) -> dict[str, Any]:
         """A method: its validators, how often it answers as source only does, and its gain."""
-        source, known = self.candidates[0], self.gains
+        source, gains = self.candidates[0], self.gains
         row: dict[str, Any] = {
             "name": each.name,
             "validators": {name: round(score, 5) for name, score in each.scores.items()},
             "changed": round(float((each.answered != source.answered).mean()), 5),
             "seconds": round(each.seconds, 2),
         }
-        if known is not None:
-            row["gain"] = known[each.name].interval.to_json()
+        if gains is not None:
+            row["gain"] = gains[each.name].interval.to_json()
         if self.truth is not None:
             row["accuracy"] = average(self._right(each), self.seed).to_json()
         return row
@@ -122,16 +122,16 @@ class Adapted:
         return {"best": best, "accuracy": round(scores[best], 5), "gap": round(gap, 5)}
 
     def _headline(self) -> str:
-        title, known = HEADLINES[self.verdict], self.gains
+        title, gains = HEADLINES[self.verdict], self.gains
         if self.choice.name == SOURCE:
             return f"{title}: {self.choice.why}"
-        if known is None:
+        if gains is None:
             support = preferred(self.candidates, self.choice.name)
             return (
                 f"{title}. {len(support)} of {len(DECISIVE)} validators prefer {self.choice.name} "
                 "to source only."
             )
-        own = known[self.choice.name]
+        own = gains[self.choice.name]
         low, value, high = (
             f"{100 * each:+.1f}"
             for each in (own.interval.low, own.interval.value, own.interval.high)

@@ -31,9 +31,9 @@ class SelfTraining(Adaptation):
         layer, inputs = domains.start, domains.inside
         for number in range(1, self.rounds + 1):
             probabilities = softmax(outputs_of(layer, inputs))
-            taken = _surest(probabilities, number / (self.rounds + 1))
-            features = np.concatenate([domains.inputs, inputs[taken]])
-            labels = np.concatenate([domains.targets, probabilities[taken].argmax(axis=1)])
+            surest = _surest(probabilities, number / (self.rounds + 1))
+            features = np.concatenate([domains.inputs, inputs[surest]])
+            labels = np.concatenate([domains.targets, probabilities[surest].argmax(axis=1)])
             layer = logistic(features, labels, domains.classes, None, domains.strength)
         return domains.target_scale.folded(*layer)
 

@@ -38,7 +38,7 @@ def with_interval(
 
     Both samples are drawn anew, as what is known of the model is from few items, too.
     """
-    drawn = [
+    resampled = [
         shares_of(
             chances[rng.integers(0, len(chances), len(chances))],
             known[rng.integers(0, len(known), len(known))].mean(axis=0),
@@ -46,5 +46,5 @@ def with_interval(
         for _ in range(_RESAMPLES if chances.size <= _MANY else _FEW_RESAMPLES)
     ]
     value = shares_of(chances, known.mean(axis=0))
-    low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
+    low, high = np.quantile(resampled, [0.025, 0.975], axis=0)
     return value, np.minimum(low, value), np.maximum(high, value)

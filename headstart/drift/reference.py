@@ -61,8 +61,8 @@ class Reference:
         """Write the file into a folder; answer with its sha256. Raises OSError."""
         from safetensors.numpy import save
 
-        named = {_MEASURE + name: values for name, values in self.measures.items()}
-        every = {name: getattr(self, name) for name in _NAMES} | named
+        measures = {_MEASURE + name: values for name, values in self.measures.items()}
+        every = {name: getattr(self, name) for name in _NAMES} | measures
         arrays = {name: np.ascontiguousarray(array) for name, array in every.items()}
         content = save(arrays)
         (folder / FILE).write_bytes(content)
@@ -85,13 +85,13 @@ class Reference:
             raise _unusable(path)
         try:
             arrays = load(content)
-            named = {name: arrays[name] for name in _NAMES}
-            found = cls(**named, measures=_measures(arrays))
+            parts = {name: arrays[name] for name in _NAMES}
+            reference = cls(**parts, measures=_measures(arrays))
         except (SafetensorError, KeyError, ValueError, TypeError):
             raise _unusable(path) from None
-        if not found.is_sound():
+        if not reference.is_sound():
             raise _unusable(path)
-        return found
+        return reference
 
     def is_sound(self) -> bool:
         """Whether the arrays belong together and hold finite numbers."""

@@ -147,11 +147,11 @@ def _furthest(
 ) -> list[dict[str, Any]]:
     """The new items that lie furthest out, the furthest first."""
     out = Familiarity(reference).distances(new.features, new.outputs)
-    named = reference.targets.ndim == 1
+    classes = reference.targets.ndim == 1
     rows = []
     for place in np.argsort(-out, kind="stable")[:FURTHEST].tolist():
         row = {"item": new.names[place], "familiarity": round(float(familiarity[place]), 5)}
-        answer = {"answer": labels[int(new.outputs[place].argmax())]} if named else {}
+        answer = {"answer": labels[int(new.outputs[place].argmax())]} if classes else {}
         rows.append(row | answer | {"distance": round(float(out[place]), 3)})
     return rows
 

@@ -55,12 +55,12 @@ def assignments(
 
     Within each of the `strata` (N,) as many as there are.
     """
-    drawn = np.empty((rounds, len(second)), dtype=bool)
+    labels = np.empty((rounds, len(second)), dtype=bool)
     groups = np.zeros(len(second), dtype=int) if strata is None else strata
     for group in np.unique(groups):
         places = np.flatnonzero(groups == group)
-        drawn[:, places] = rng.permuted(np.tile(second[places], (rounds, 1)), axis=1)
-    return drawn
+        labels[:, places] = rng.permuted(np.tile(second[places], (rounds, 1)), axis=1)
+    return labels
 
 
 def discrepancy(alike: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -96,8 +96,8 @@ def mmd(
     value = float(discrepancy(alike, second[None])[0])
     parts = []
     for start in range(0, rounds, _BLOCK):
-        drawn = assignments(second, min(_BLOCK, rounds - start), rng, strata)
-        parts.append(discrepancy(alike, drawn))
+        shuffled = assignments(second, min(_BLOCK, rounds - start), rng, strata)
+        parts.append(discrepancy(alike, shuffled))
     chance = np.concatenate(parts)
     p = (1 + int((chance >= value - 1e-9).sum())) / (1 + rounds)
     return Test(max(0.0, value - float(chance.mean())) ** 0.5, p)
@@ -148,8 +148,8 @@ def by_dimension(first: np.ndarray, second: np.ndarray) -> dict[str, Any]:
     """Kolmogorov and Smirnov's test of each feature, at .05 over all of them (Bonferroni)."""
     from scipy.stats import ks_2samp
 
-    found = ks_2samp(first.astype(float), second.astype(float), axis=0, method="asymp")
-    effects, chances = np.atleast_1d(found.statistic), np.atleast_1d(found.pvalue)
+    test = ks_2samp(first.astype(float), second.astype(float), axis=0, method="asymp")
+    effects, chances = np.atleast_1d(test.statistic), np.atleast_1d(test.pvalue)
     worst = int(effects.argmax())
     return {
         "features": len(effects),

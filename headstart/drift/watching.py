@@ -110,8 +110,8 @@ class Watch:
         self._forget()
 
     def _forget(self, most: int = max(WINDOWS)) -> None:
-        for kept in (self._names, self._rows, self._right):
-            del kept[:-most]
+        for window in (self._names, self._rows, self._right):
+            del window[:-most]
 
     def _looks(self) -> Iterator[Event]:
         for window in WINDOWS:
@@ -140,8 +140,8 @@ class Watch:
     def _is_calm(self, window: int) -> bool:
         moves = self._moves(window)
         second = self._second(window)
-        drawn = assignments(second, _FIRST, self._rng)
-        self._calm = self._calm + 1 if _p(moves, second, drawn) > _CALM else 0
+        shuffled = assignments(second, _FIRST, self._rng)
+        self._calm = self._calm + 1 if _p(moves, second, shuffled) > _CALM else 0
         return self._calm >= _CALMS
 
     def _p_value(self, window: int, wanted: float) -> float:
@@ -187,21 +187,21 @@ class Watch:
     @cached_property
     def _directions(self) -> np.ndarray:
         width = self._reference.features.shape[1]
-        drawn = np.random.default_rng(0).normal(size=(width, _WIDTH)) / _WIDTH**0.5
-        return np.asarray(drawn, np.float32)
+        normal = np.random.default_rng(0).normal(size=(width, _WIDTH)) / _WIDTH**0.5
+        return np.asarray(normal, np.float32)
 
     def _errors(self, window: int) -> tuple[float, tuple[int, int]] | None:
         """The p-value of more errors than among held-out items, and errors among labelled ones."""
         right = np.array(self._right[-window:])
-        known = right[~np.isnan(right)]
-        if not len(known) or self._reference.targets.ndim != 1:
+        labelled = right[~np.isnan(right)]
+        if not len(labelled) or self._reference.targets.ndim != 1:
             return None
         from scipy.stats import fisher_exact
 
         before = self._reference.outputs.argmax(axis=1) == self._reference.targets
-        table = [[int((known == 0).sum()), int(known.sum())]]
+        table = [[int((labelled == 0).sum()), int(labelled.sum())]]
         table.append([int((~before).sum()), int(before.sum())])
-        return float(fisher_exact(table, "greater").pvalue), (table[0][0], len(known))
+        return float(fisher_exact(table, "greater").pvalue), (table[0][0], len(labelled))
 
 
 def _p(moves: tuple[np.ndarray, np.ndarray], second: np.ndarray, drawn: np.ndarray) -> float:
@@ -221,8 +221,8 @@ def _in_units(values: np.ndarray) -> np.ndarray:
 
 def facts(event: Event) -> dict[str, Any]:
     """An event as plain values."""
-    found = {"after": event.after, "window": event.window, "alarm": event.is_alarm}
+    entries = {"after": event.after, "window": event.window, "alarm": event.is_alarm}
     if event.shift is None:
-        return found
+        return entries
     errors = {"errors": list(event.errors)} if event.errors else {}
-    return found | {"p": round(event.p, 6)} | errors | {"shift": event.shift.to_json()}
+    return entries | {"p": round(event.p, 6)} | errors | {"shift": event.shift.to_json()}

@@ -85,15 +85,15 @@ class Use:
 def entries(root: Path | None = None) -> list[Entry]:
     """What lies in the cache, used most recently first."""
     root = root or cache_folder()
-    found = [_store(folder) for folder in _folders(root / "features")]
-    found += [_unpacked(folder) for folder in _folders(root / UNPACKED)]
+    stores = [_store(folder) for folder in _folders(root / "features")]
+    stores += [_unpacked(folder) for folder in _folders(root / UNPACKED)]
     for name, paths in OTHERS.items():
         there = [root / path for path in paths if (root / path).exists()]
         if there:
             files = [file for path in there for file in _files(path)]
             times = [path.stat().st_mtime for path in (*there, *files)]
-            found.append(Entry(name, _size(files), max(times), in_use=False))
-    return sorted(found, key=lambda entry: -entry.last_used)
+            stores.append(Entry(name, _size(files), max(times), in_use=False))
+    return sorted(stores, key=lambda entry: -entry.last_used)
 
 
 def limit(root: Path | None = None) -> int:
@@ -128,10 +128,10 @@ def enforce_limit(root: Path | None = None) -> list[Entry]:
     written.
     """
     root = root or cache_folder()
-    found = entries(root)
-    above = sum(entry.bytes for entry in found) - limit(root)
+    stores = entries(root)
+    above = sum(entry.bytes for entry in stores) - limit(root)
     removed: list[Entry] = []
-    for entry in reversed(found):
+    for entry in reversed(stores):
         if above <= 0:
             break
         if entry.name not in LASTING and _remove(root, entry):
@@ -148,10 +148,10 @@ def clear(root: Path | None = None) -> list[Entry]:
 
 def size_of(text: str) -> int:
     """The bytes that `500MB`, `20GB` or `1.5TB` stand for. Raises HeadstartError for others."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?B)", text.strip(), re.IGNORECASE | re.ASCII)
-    if not found:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?B)", text.strip(), re.IGNORECASE | re.ASCII)
+    if not match:
         raise HeadstartError(f"{text!r} is not a size. Write it like 500MB, 20GB or 1.5TB.")
-    return round(float(found[1]) * _UNITS[found[2].upper()])
+    return round(float(match[1]) * _UNITS[match[2].upper()])
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -174,8 +174,8 @@ def _store(folder: Path) -> Entry:
         used = folder.stat().st_mtime
         used = (folder / "meta.json").stat().st_mtime
         rows = (folder / "index.bin").stat().st_size // RECORD_BYTES
-    known = key if isinstance(key, Mapping) else {}
-    return Entry(folder.name, _size(_files(folder)), used, _living(folder), rows, known)
+    facts = key if isinstance(key, Mapping) else {}
+    return Entry(folder.name, _size(_files(folder)), used, _living(folder), rows, facts)
 
 
 def _unpacked(folder: Path) -> Entry:

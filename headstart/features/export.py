@@ -155,8 +155,8 @@ def _npy(drafts: Sequence[Path], rows: Rows, columns: Columns) -> None:
     for place, features in _chunks(rows):
         whole[place] = features
     whole.flush()
-    told = {name: values.tolist() for name, values in vars(columns).items()}
-    beside.write_text(json.dumps(told, ensure_ascii=False), encoding="utf-8")
+    lists = {name: values.tolist() for name, values in vars(columns).items()}
+    beside.write_text(json.dumps(lists, ensure_ascii=False), encoding="utf-8")
 
 
 def _npz(drafts: Sequence[Path], rows: Rows, columns: Columns) -> None:

@@ -144,8 +144,8 @@ def _once(
         waiting = list(new.values())
         chunks = [waiting[n : n + chunk] for n in range(0, len(waiting), chunk)]
         with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-            found = chain.from_iterable(pool.map(lambda part: [make(i) for i in part], chunks))
-            kept.update(zip(new, found, strict=True))
+            values = chain.from_iterable(pool.map(lambda part: [make(i) for i in part], chunks))
+            kept.update(zip(new, values, strict=True))
     return [kept[name] for name in names]
 
 
@@ -174,13 +174,13 @@ def mixed(order: np.ndarray, size: int, sizes: np.ndarray | None) -> list[np.nda
     groups = [
         group for part in groups_of(order, size * _WINDOW) for group in alike(part, size, sizes)
     ]
-    drawn = np.random.default_rng(order[: size * _WINDOW]).permutation(len(groups))
-    return [groups[place] for place in drawn]
+    order_of_groups = np.random.default_rng(order[: size * _WINDOW]).permutation(len(groups))
+    return [groups[place] for place in order_of_groups]
 
 
 def in_order(groups: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> np.ndarray:
     """Outputs of groups that hold each position up to N once, as (N, …) by position."""
-    found = np.concatenate(outputs)
-    result = np.empty_like(found)
-    result[np.concatenate(groups)] = found
+    rows = np.concatenate(outputs)
+    result = np.empty_like(rows)
+    result[np.concatenate(groups)] = rows
     return result

@@ -116,8 +116,8 @@ class EngineForm:
 
     def features(self, inputs: Any) -> np.ndarray:
         """One batch of arrays, several in the order of their names -> features (N, D) float32."""
-        named = isinstance(inputs, Mapping)
-        arrays = [inputs[name] for name in sorted(inputs)] if named else [inputs]
+        is_named = isinstance(inputs, Mapping)
+        arrays = [inputs[name] for name in sorted(inputs)] if is_named else [inputs]
         return self._run(self.body, arrays)
 
     def outputs(self, features: np.ndarray) -> np.ndarray:
@@ -126,5 +126,5 @@ class EngineForm:
 
     def _run(self, network: Any, arrays: list[np.ndarray]) -> np.ndarray:
         with self._lock:
-            found = network([np.ascontiguousarray(array) for array in arrays])
-            return np.array(found[0], dtype=np.float32)
+            outputs = network([np.ascontiguousarray(array) for array in arrays])
+            return np.array(outputs[0], dtype=np.float32)

@@ -33,8 +33,8 @@ class _Undrawn(TorchFunctionMode):
     ) -> Any:
         """What a function of torch answers."""
         keywords = kwargs or {}
-        drawn = args[0] if args else keywords.get("tensor")
+        tensor = args[0] if args else keywords.get("tensor")
         is_draw = getattr(func, "__name__", "") in _DRAWS
-        if is_draw and isinstance(drawn, Tensor) and drawn.is_meta:
-            return drawn
+        if is_draw and isinstance(tensor, Tensor) and tensor.is_meta:
+            return tensor
         return func(*args, **keywords)

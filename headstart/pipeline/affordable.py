@@ -61,10 +61,10 @@ def shortened(part: Dataset, whole: Dataset) -> str:
 def fewer(experiment: Experiment, positions: Sequence[int] | np.ndarray) -> Experiment:
     """The same target with only some of the training items."""
     train = experiment.dataset.split("train")
-    kept = {train[place].id for place in positions}
+    ids = {train[place].id for place in positions}
 
     def stays(item: Item) -> bool:
-        return item.split != "train" or item.id in kept
+        return item.split != "train" or item.id in ids
 
     items = tuple(item for item in experiment.dataset.items if stays(item))
     return replace(experiment, dataset=replace(experiment.dataset, items=items))

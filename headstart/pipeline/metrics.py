@@ -20,8 +20,8 @@ def demand_metric(settings: Settings) -> None:
     name = settings.metric
     if name is None or name in catalog.names("metrics"):
         return
-    known = "; ".join(f"for {kind} {_listed(kind)}" for kind in sorted(catalog.TARGETS))
-    raise HeadstartError(f"Metric {name!r} is not known. Give one that fits: {known}.")
+    choices = "; ".join(f"for {kind} {_listed(kind)}" for kind in sorted(catalog.TARGETS))
+    raise HeadstartError(f"Metric {name!r} is not known. Give one that fits: {choices}.")
 
 
 def fitting(settings: Settings, kind: str) -> str | None:
@@ -30,12 +30,12 @@ def fitting(settings: Settings, kind: str) -> str | None:
     `f1` of classes is the mean over the classes. Raises HeadstartError for a metric that judges
     other kinds alone.
     """
-    name, known = settings.metric, catalog.metrics_for(kind)
-    if name is None or name in known:
+    name, choices = settings.metric, catalog.metrics_for(kind)
+    if name is None or name in choices:
         return name
-    if f"macro-{name}" in known:
+    if f"macro-{name}" in choices:
         return f"macro-{name}"
-    advice = f"Give one of {', '.join(known)}" if known else "Leave out --metric"
+    advice = f"Give one of {', '.join(choices)}" if choices else "Leave out --metric"
     raise HeadstartError(f"Metric {name!r} does not judge {kind}. {advice}.")
 
 
@@ -54,16 +54,16 @@ def others(
     spread: float = 1.0,
 ) -> list[dict[str, Any]]:
     """What the other metrics for the task's kind of target say, each with its interval."""
-    known, own = catalog.metrics_for(task.kind), task.judged_by()
-    read = task.predictions(outputs)
+    fitting_metrics, own = catalog.metrics_for(task.kind), task.judged_by()
+    predictions = task.predictions(outputs)
     rows = []
-    for name, metric in known.items():
+    for name, metric in fitting_metrics.items():
         same = own is None or metric.name == own.name
         if same or (name, task.kind) == ("micro-f1", "classes"):  # which is the accuracy
             continue
-        found = judged(metric, read, targets, seed, clusters, spread)
+        intervals = judged(metric, predictions, targets, seed, clusters, spread)
         less = {"less_is_better": True} if metric.less_is_better else {}
-        rows.append({"metric": metric.name} | found.to_json() | less)
+        rows.append({"metric": metric.name} | intervals.to_json() | less)
     return rows
 
 

@@ -109,11 +109,11 @@ class RunContext:
         name = task_name(backbone, dataset, settings)
         offered = kind_named(dataset.kind).task_settings(trained, len(dataset.labels), weigh)
         offered |= {"metric": metric} if metric else {}
-        given = catalog.task_settings(name, offered)
+        task_settings = catalog.task_settings(name, offered)
         return Experiment(
             dataset=dataset,
-            task=catalog.task(name, **given).for_backbone(backbone),
-            task_settings=given,
+            task=catalog.task(name, **task_settings).for_backbone(backbone),
+            task_settings=task_settings,
             reader=Reader(
                 fitted_modality(backbone, settings),
                 backbone.preprocess,
@@ -202,20 +202,20 @@ def task_name(backbone: Backbone, dataset: Dataset, settings: Settings) -> str:
     It is the one that the settings name, ours for the kind of target, or another package's for a
     kind of its own. Raises HeadstartError where there is none.
     """
-    known, modality = catalog.names("tasks"), backbone.modality
+    names, modality = catalog.names("tasks"), backbone.modality
     named = f"{modality}-{settings.targets}"
-    if named in known:
+    if named in names:
         return named
-    ordered = [*catalog.TASKS, *sorted(known.keys() - catalog.TASKS.keys())]
+    ordered = [*catalog.TASKS, *sorted(names.keys() - catalog.TASKS.keys())]
     fitting = (name for name in ordered if name.startswith(f"{modality}-"))
     kind = dataset.kind
-    found = next((name for name in fitting if catalog.part("tasks", name).kind == kind), None)
-    if found is None:
+    match = next((name for name in fitting if catalog.part("tasks", name).kind == kind), None)
+    if match is None:
         raise HeadstartError(
             f"No task answers with {dataset.kind} for the modality {backbone.modality}. Install a "
             "package that brings one, or name another kind with --targets."
         )
-    return found
+    return match
 
 
 def register_run(

@@ -52,8 +52,8 @@ def shift(
         predictor = _saved(before)
     else:
         predictor = _probed(before, backbone, chosen_settings, show)
-    found = shift_of(predictor, other, show, chosen_settings.seed)
-    return Shifted(found, str(data_name(before)), str(data_name(other)))
+    result = shift_of(predictor, other, show, chosen_settings.seed)
+    return Shifted(result, str(data_name(before)), str(data_name(other)))
 
 
 def data_name(data: Any) -> str:

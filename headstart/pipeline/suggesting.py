@@ -161,12 +161,12 @@ class Known:
 
     def change(self, count: int) -> tuple[Change | None, str]:
         """What earlier suggestions changed, and what so many more labels are forecast to bring."""
-        judged = self.judged()
+        state = self.judged()
         try:
             forecast = ahead(self.evidence, count)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
             forecast = ""  # the evidence of another tool or time
-        return (None if judged is None else changed(self.folder, judged, self.labelled)), forecast
+        return (None if state is None else changed(self.folder, state, self.labelled)), forecast
 
     def judged(self) -> Judged | None:
         """The model's score; None where its evidence says none."""
@@ -194,13 +194,13 @@ def _note(
     known: Known, rows: Sequence[Suggestion], change: Change | None, progress: Progress
 ) -> None:
     """Keep what was suggested beside the model, where that can be written."""
-    judged, place = known.judged(), place_of(known.folder)
-    if judged is None:
+    state, place = known.judged(), place_of(known.folder)
+    if state is None:
         return
     date = datetime.now(UTC).isoformat(timespec="seconds")
     try:
         items = tuple(row.item.identity for row in rows)
-        Suggested(date, judged, items, change).write(place)
+        Suggested(date, state, items, change).write(place)
     except OSError as error:
         progress.warn(
             f"{place} can't be written ({error.strerror}): a later run will not know of these "

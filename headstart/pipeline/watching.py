@@ -66,10 +66,10 @@ def watched(predictor: Predictor, stream: Any, columns: Columns, progress: Progr
         )
     predictions = predictor.task.predictions(reference.outputs)
     watcher = Watch(reference, predictions, predictor.labels, labelled)
-    found, unread = _events(predictor, watcher, _inputs(predictor, stream, columns), progress)
+    events, unread = _events(predictor, watcher, _inputs(predictor, stream, columns), progress)
     if not watcher.count:
         raise DataError("No item that can be read was given. Name a folder, a table, or texts.")
-    return Watched(found, watcher.count, unread)
+    return Watched(events, watcher.count, unread)
 
 
 def _events(
@@ -119,8 +119,8 @@ def _inputs(
     table, inputs = kept_tables.read(path)[0], list(predictor.inputs(path))
     times = _values(table, columns.time, path, len(inputs))
     truths = _values(table, columns.label, path, len(inputs))
-    known = set(predictor.labels)
-    strange = next((truth for truth in truths if truth and truth not in known), None)
+    labels = set(predictor.labels)
+    strange = next((truth for truth in truths if truth and truth not in labels), None)
     if strange is not None:
         raise DataError(
             f"{path} says {strange!r} in column {columns.label}, which the model does not know. "

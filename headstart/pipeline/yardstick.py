@@ -34,8 +34,12 @@ def reference_of(proof: Proof) -> Reference | None:
     calibrated = proof.calibrated
     scale = calibrated["temperature"] if calibrated and folded(proof.model.model, 1.0) else 1.0
     if proof.search.folding:
-        judged = proof.experiment.dataset
-        items, answers, targets = judged.items, outputs["test"], judged.targets("test")
+        dataset_of_folds = proof.experiment.dataset
+        items, answers, targets = (
+            dataset_of_folds.items,
+            outputs["test"],
+            dataset_of_folds.targets("test"),
+        )
     else:
         dataset = experiment.dataset
         items = tuple(item for name in HELD_OUT for item in dataset.split(name))
@@ -96,8 +100,8 @@ def _affordable(experiment: Experiment, backbone: Backbone) -> int:
     if not experiment.budget.limited:
         return MOST
     price = Price.of(experiment, backbone).item
-    left = max(0.0, experiment.budget.left() / 2)
-    return int(min(MOST, left / max(price, 1e-9)))
+    seconds = max(0.0, experiment.budget.left() / 2)
+    return int(min(MOST, seconds / max(price, 1e-9)))
 
 
 def _is_frozen(model: Model, backbone: Backbone) -> bool:

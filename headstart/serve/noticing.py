@@ -35,8 +35,8 @@ def noticed(predictor: Predictor) -> str:
     if reference is None or len(reference) < FEWEST or len(recent) < WORTH_A_LINE:
         return ""
     features, outputs = (np.stack(part) for part in zip(*recent, strict=True))
-    found = _plainly(predictor, reference, features, outputs)
-    return in_one_line(found) if found.moved else ""
+    shift = _plainly(predictor, reference, features, outputs)
+    return in_one_line(shift) if shift.moved else ""
 
 
 def between(predictor: Predictor, features: np.ndarray, outputs: np.ndarray) -> str:

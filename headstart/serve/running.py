@@ -99,6 +99,6 @@ class WithoutTorch(Running):
     def features(self, inputs: Any) -> np.ndarray:
         """Pooled features (N, D) float32."""
         look = self.reader.modality.look
-        seen = [look(inputs, name) if name else inputs for name in self.reader.looks]
-        each = [self._form.features(view) for view in seen]
+        views = [look(inputs, name) if name else inputs for name in self.reader.looks]
+        each = [self._form.features(view) for view in views]
         return each[0] if len(each) == 1 else np.asarray(np.mean(each, axis=0, dtype=np.float32))

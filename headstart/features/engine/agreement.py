@@ -33,11 +33,11 @@ def error(found: Any, expected: Any) -> float:
     return _error(found, expected)
 
 
-def _error(found: np.ndarray, expected: np.ndarray) -> float:
-    if found.shape != expected.shape or not np.isfinite(found).all():
+def _error(outputs: np.ndarray, expected: np.ndarray) -> float:
+    if outputs.shape != expected.shape or not np.isfinite(outputs).all():
         return float("inf")
     flat = expected.reshape(len(expected), -1).astype(np.float64)
-    off = np.linalg.norm(found.reshape(len(found), -1) - flat, axis=1)
+    off = np.linalg.norm(outputs.reshape(len(outputs), -1) - flat, axis=1)
     size = np.maximum(np.linalg.norm(flat, axis=1), FAINT * np.sqrt(flat.shape[1]))
     worst = float((off / size).max())
     return worst if np.isfinite(worst) else float("inf")

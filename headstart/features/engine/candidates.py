@@ -53,12 +53,12 @@ class Wish:
     items: int = 0
 
     def __post_init__(self) -> None:
-        for what, value, known in (
+        for what, value, choices in (
             ("Engine", self.wanted, ENGINES),
             ("Precision", self.precision, PRECISIONS),
         ):
-            if value not in known:
-                raise HeadstartError(f"{what} {value!r} is not known. Give {' or '.join(known)}.")
+            if value not in choices:
+                raise HeadstartError(f"{what} {value!r} is not known. Give {' or '.join(choices)}.")
 
     def is_little(self, speed: float, seconds: float) -> bool:
         """Whether plain torch may run all items, and at this speed takes less than `seconds`."""
@@ -89,18 +89,18 @@ def candidates(wish: Wish, given: Given, progress: Progress) -> list[Candidate]:
         offers["openvino"] = _converted(wish, given.device, progress)
     if wish.wanted != "openvino":
         offers["torch"] = ("bf16", "fp32") if machine.has_bf16(given.device) else ("fp32",)
-    found = [
+    options = [
         _candidate(engine, precision, given)
         for precision in ("bf16", "fp32")
         for engine, precisions in offers.items()
         if precision in precisions and wish.precision in ("auto", precision)
     ]
-    if not found:
+    if not options:
         raise HeadstartError(
             f"Precision {wish.precision!r} needs hardware that this {given.device.type} lacks. "
             "Give precision auto or fp32."
         )
-    return found
+    return options
 
 
 def _candidate(engine: str, precision: str, given: Given) -> Candidate:

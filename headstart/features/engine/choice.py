@@ -54,17 +54,17 @@ def fastest(
     if [option.name for option in options] == [PLAIN]:
         return plain
     entry = memory.place(_question(wish, given))
-    known = memory.recall(entry) or _narrowed(wish, given)
+    winner = memory.recall(entry) or _narrowed(wish, given)
     if wish.is_little(memory.speed(entry, PLAIN), WORTH_READING):
         return plain
-    ready = _ready(options, known, given, plain)
+    ready = _ready(options, winner, given, plain)
     if ready is not None:
         return ready
     trial = Trial.of(plain, given, progress)
     if wish.is_little(1 / trial.seconds, WORTH_CHOOSING):
         return plain
-    if len(options) == 1 or known in [option.name for option in options]:
-        options.sort(key=lambda option: option.name != known)  # the rest in order behind it
+    if len(options) == 1 or winner in [option.name for option in options]:
+        options.sort(key=lambda option: option.name != winner)  # the rest in order behind it
         chosen = next(trial.agreeing(options), None)
     else:
         chosen = _measured(options, trial, entry)
@@ -83,10 +83,10 @@ def _demand_none_wanted(wish: Wish, faults: Sequence[str]) -> None:
 
 
 def _ready(
-    options: list[Candidate], known: str | None, given: Given, plain: Engine
+    options: list[Candidate], winner: str | None, given: Given, plain: Engine
 ) -> Engine | None:
     """The known winner, if it was seen to agree and is as it was then."""
-    chosen = next((option for option in options if option.name == known), None)
+    chosen = next((option for option in options if option.name == winner), None)
     if chosen is None and len(options) == 1:
         chosen = options[0]
     if chosen is None or chosen.name == PLAIN:
@@ -199,8 +199,8 @@ def _measured(options: list[Candidate], trial: Trial, entry: str) -> Engine | No
     chosen = max(engines, key=lambda name: speeds[name])
     if count(trial.given.sample) >= CHECKED:  # fewer tell little of how a full batch fares
         memory.remember(entry, chosen, speeds)
-    told = ", ".join(f"{name} {speed:.4g}" for name, speed in speeds.items())
-    trial.progress.say(f"The frozen stages run on {chosen} (items a second: {told}).")
+    list_of_speeds = ", ".join(f"{name} {speed:.4g}" for name, speed in speeds.items())
+    trial.progress.say(f"The frozen stages run on {chosen} (items a second: {list_of_speeds}).")
     return engines[chosen]
 
 

@@ -78,8 +78,8 @@ def types_of(stages: nn.Module, sample: Any) -> dict[str, np.dtype]:
     if not isinstance(answer, Tensor | Mapping):
         raise EngineError("the stages have more than one output, and no names for them")
     answer = numbers(answer, sample)
-    named = answer if isinstance(answer, Mapping) else {"": answer}
-    return {name: named[name].numpy().dtype for name in sorted(named)}
+    outputs = answer if isinstance(answer, Mapping) else {"": answer}
+    return {name: outputs[name].numpy().dtype for name in sorted(outputs)}
 
 
 class _Named(nn.Module):

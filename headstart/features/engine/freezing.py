@@ -56,8 +56,8 @@ def frozen(
         ):
             text, constants = _written(converted(part, inputs, _plain), inputs)
 
-            def moved(found: re.Match[str], constants: bytes = constants) -> str:
-                start, size = int(found[1]), int(found[2])
+            def moved(match: re.Match[str], constants: bytes = constants) -> str:
+                start, size = int(match[1]), int(match[2])
                 return f'offset="{placed(constants[start : start + size])}" size="{size}"'
 
             form[name] = _PLACE.sub(moved, text).encode()

@@ -43,10 +43,10 @@ def to_device(inputs: Any, device: torch.device, dtype: torch.dtype | None = Non
     A `dtype` is given to inputs of floating point only.
     """
     if isinstance(inputs, Tensor):
-        wanted = dtype if inputs.is_floating_point() else None
+        own_dtype = dtype if inputs.is_floating_point() else None
         shape = torch.channels_last if inputs.dim() == 4 else torch.preserve_format
         overlaps = device.type == "cuda"
-        return inputs.to(device, wanted, non_blocking=overlaps, memory_format=shape)
+        return inputs.to(device, own_dtype, non_blocking=overlaps, memory_format=shape)
     if isinstance(inputs, Mapping):
         return {name: to_device(value, device, dtype) for name, value in inputs.items()}
     raise TypeError(f"model inputs of type {type(inputs).__name__} have no place on a device")

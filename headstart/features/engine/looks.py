@@ -44,8 +44,8 @@ class Averaged(Engine):
 
     def _headed(self, each: list[np.ndarray]) -> np.ndarray:
         with torch.inference_mode():
-            found: np.ndarray = self._head.cpu().eval()(mean(each)).numpy()
-        return found
+            rows: np.ndarray = self._head.cpu().eval()(mean(each)).numpy()
+        return rows
 
 
 def mean(features: list[np.ndarray]) -> torch.Tensor:

@@ -44,15 +44,15 @@ def place(question: Mapping[str, object]) -> str:
 
 def recall(entry: str) -> str | None:
     """The name of the engine that won, None where it isn't known."""
-    found = _read().get(entry)
-    name = found.get("engine") if isinstance(found, dict) else None
+    record = _read().get(entry)
+    name = record.get("engine") if isinstance(record, dict) else None
     return name if isinstance(name, str) else None
 
 
 def speed(entry: str, engine: str) -> float:
     """The items a second of an engine when the winner was looked for; 0 where that isn't known."""
-    found = _read().get(entry)
-    speeds = found.get("items_per_second") if isinstance(found, dict) else None
+    record = _read().get(entry)
+    speeds = record.get("items_per_second") if isinstance(record, dict) else None
     value = speeds.get(engine) if isinstance(speeds, dict) else None
     return float(value) if isinstance(value, int | float) else 0.0
 
@@ -61,9 +61,9 @@ def agrees(given: Given, engine: Candidate) -> bool:
     """Whether an engine was seen to agree with plain torch on these stages, and is unchanged."""
     if given.key is None:
         return False
-    found = known.recall(_AGREEMENT, _agreement(given, engine))
+    record = known.recall(_AGREEMENT, _agreement(given, engine))
     form = engine.form()
-    return found is not None and form is not None and found.get("form") == form
+    return record is not None and form is not None and record.get("form") == form
 
 
 def agreed(given: Given, engine: Candidate) -> None:
@@ -99,7 +99,7 @@ def remember(entry: str, engine: str, speeds: Mapping[str, float]) -> None:
 
 def _read() -> dict[str, Any]:
     try:
-        found = json.loads(file().read_text(encoding="utf-8"))
+        content = json.loads(file().read_text(encoding="utf-8"))
     except (OSError, ValueError):  # not there yet, or damaged: start anew
         return {}
-    return found if isinstance(found, dict) else {}
+    return content if isinstance(content, dict) else {}

@@ -124,9 +124,9 @@ class FeatureStore:
         self.flush()
         self._look()
         self._verify()
-        wanted = digests_of(digests)
-        absent = np.flatnonzero(self._index.find(wanted) < 0)
-        _, first = np.unique(wanted[absent], return_index=True)
+        own_digests = digests_of(digests)
+        absent = np.flatnonzero(self._index.find(own_digests) < 0)
+        _, first = np.unique(own_digests[absent], return_index=True)
         return [int(position) for position in absent[np.sort(first)]]
 
     def append(self, digests: Digests, rows: Any) -> None:

@@ -37,8 +37,8 @@ class Addresses:
         """The items that rows belong to, each once, in their order."""
         if self.starts is None:
             return np.sort(rows)
-        found: np.ndarray = np.unique(np.searchsorted(self.starts, rows, side="right") - 1)
-        return found
+        numbers: np.ndarray = np.unique(np.searchsorted(self.starts, rows, side="right") - 1)
+        return numbers
 
     def once(self) -> np.ndarray:
         """The items that repeat no earlier one."""
@@ -48,16 +48,16 @@ class Addresses:
     def rows_of(self, group: np.ndarray) -> np.ndarray:
         """The digests of the rows of these items, item after item."""
         rows = group if self.starts is None else spans(self.starts, group)
-        found: np.ndarray = self.digests[rows]
-        return found
+        digests: np.ndarray = self.digests[rows]
+        return digests
 
     def packed(self, group: np.ndarray, values: Any) -> Any:
         """Activations (N, T, …) of these items without their padding: (tokens, …)."""
         if self.starts is None:
             return values
         sizes = self.starts[group + 1] - self.starts[group]
-        kept: np.ndarray = values[np.arange(values.shape[1]) < sizes[:, None]]
-        return kept
+        tokens: np.ndarray = values[np.arange(values.shape[1]) < sizes[:, None]]
+        return tokens
 
 
 @final
@@ -88,5 +88,5 @@ def spans(starts: np.ndarray, items: np.ndarray) -> np.ndarray:
     sizes = starts[items + 1] - starts[items]
     ends = np.cumsum(sizes)
     inside = np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - sizes, sizes)
-    found: np.ndarray = np.repeat(starts[items], sizes) + inside
-    return found
+    positions: np.ndarray = np.repeat(starts[items], sizes) + inside
+    return positions

@@ -84,8 +84,8 @@ class Index:
         if not len(self._order):
             return np.full(len(digests), -1)
         places = np.searchsorted(self._sorted, digests, side="right") - 1
-        found = self._sorted[places] == digests  # place −1 is the last one, which is larger
-        return np.where(found, self._order[places], -1)
+        present = self._sorted[places] == digests  # place −1 is the last one, which is larger
+        return np.where(present, self._order[places], -1)
 
     def strike(self, numbers: np.ndarray) -> None:
         """Forget these rows, and overwrite their records in the file, if it may be written."""

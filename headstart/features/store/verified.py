@@ -57,10 +57,10 @@ class Verified:
         return np.concatenate(wrong)
 
     def _state(self) -> dict[str, int]:
-        found = self._rows.stat()
+        status = self._rows.stat()
         return {
             "row": self._size,
-            "size": found.st_size,
-            "changed": found.st_mtime_ns,
-            "inode": found.st_ino,
+            "size": status.st_size,
+            "changed": status.st_mtime_ns,
+            "inode": status.st_ino,
         }

@@ -45,12 +45,12 @@ def stages_and_pool(network: nn.Module, example: Tensor) -> Parts:
     parts = _cut_again(network, known.recall(_KIND, key))
     if parts is not None:
         return parts
-    found = found_cut(network, example)
-    if found is None:
+    cut = found_cut(network, example)
+    if cut is None:
         return split_pool(find_stages(network, example), example)
-    stages = stages_at(network, *found) or {}
+    stages = stages_at(network, *cut) or {}
     place = pooling_of(stages, example)
-    known.remember(_KIND, key, {**vars(found[0]), "pooling": place})
+    known.remember(_KIND, key, {**vars(cut[0]), "pooling": place})
     return split_at(stages, place)
 
 

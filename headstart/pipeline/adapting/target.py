@@ -59,15 +59,15 @@ class Target:
         if shared:
             notes += (f"{shared} of the target's items are in the source, too.",)
         try:
-            known = _labels(data_of(data), experiment, own)
+            labels = _labels(data_of(data), experiment, own)
         except DataError:
-            known = {}
+            labels = {}
             progress.say(f"{name} is taken without labels; with some the gain would be known.")
         given = _given(name, items, experiment, own)
         if len(items) > MOST:
             notes += (f"Adapted to {MOST:,} of the target's {len(items):,} items.",)
             items = items[:MOST] + tuple(item for item in items[MOST:] if item.identity in given)
-        return cls(name, items, _labelled(items, known), _labelled(items, given), notes)
+        return cls(name, items, _labelled(items, labels), _labelled(items, given), notes)
 
 
 def _given(name: str, items: Sequence[Item], experiment: Experiment, own: Schema) -> dict[str, int]:
