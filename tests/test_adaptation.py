@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import final
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
 from headstart import catalog
 from headstart.adaptation import (
@@ -23,8 +25,10 @@ from headstart.adaptation import (
 )
 from headstart.adaptation.choice import preferred, ranked
 from headstart.adaptation.presence import PLAIN, WHOLE
+from headstart.contracts.adaptation import Adaptation
 from headstart.contracts.domains import Domains
 from headstart.contracts.logistic import class_mix
+from headstart.errors import HeadstartError
 from headstart.evidence.fitting import answers
 from headstart.runtime.budget import Budget
 from headstart.runtime.progress import Silent
@@ -103,6 +107,24 @@ def test_each_keeps_its_contract(name: str) -> None:
 def tried(both: Domains, names: Sequence[str] = (WHOLE, PLAIN)) -> list[Candidate]:
     methods = {name: catalog.adaptation(name) for name in names}
     return candidates_on(both, clouds(40, 9), source_head(both), methods, Budget(None), Silent())
+
+
+@final
+class Unsolvable(Adaptation):
+    """Finds nothing."""
+
+    def head(self, domains: Domains) -> nn.Linear:
+        """Nothing."""
+        raise HeadstartError("There is no plan between these domains. Name another adaptation.")
+
+
+def test_a_method_that_finds_nothing_is_left_out_unless_it_is_named() -> None:
+    both, _ = domains()
+    methods = {"none": Unsolvable(), PLAIN: catalog.adaptation(PLAIN)}
+    common = (both, clouds(40, 9), source_head(both), methods, Budget(None), Silent())
+    assert [each.name for each in candidates_on(*common)] == [SOURCE, PLAIN]
+    with pytest.raises(HeadstartError, match="no plan"):
+        candidates_on(*common, "none")
 
 
 def test_missing_classes_are_doubted() -> None:

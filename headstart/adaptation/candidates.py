@@ -13,6 +13,7 @@ from headstart.adaptation.validators import VALIDATORS, Answers
 from headstart.contracts import Examples
 from headstart.contracts.adaptation import Adaptation
 from headstart.contracts.domains import Domains
+from headstart.errors import HeadstartError
 from headstart.evidence.fitting import answers
 from headstart.runtime.budget import Budget
 from headstart.runtime.progress import Progress
@@ -43,8 +44,11 @@ def candidates_on(
     methods: Mapping[str, Adaptation],
     budget: Budget,
     progress: Progress,
+    required: str | None = None,
 ) -> list[Candidate]:
     """Source only, and each method for which there is time; no label of the target is seen.
+
+    Raises HeadstartError where the `required` method can't be fitted; others are left out then.
 
     `held_out` are source items that no method learns from, `source` is the layer without
     adaptation.
@@ -61,7 +65,13 @@ def candidates_on(
             break
         began = time.monotonic()
         progress.say(f"Adapting to the target ({name}).")
-        head = method.head(domains)
+        try:
+            head = method.head(domains)
+        except HeadstartError as error:
+            if name == required:
+                raise
+            progress.say(f"{name} is left out: {error}")
+            continue
         features = moved.astype(np.float32) if method.per_domain else held_out[0]
         spent = time.monotonic() - began
         candidates.append(_scored(name, head, domains, (features, held_out[1], weights), spent))

@@ -141,6 +141,7 @@ def _outcome(target: Target, source: ArmResult, transfer: Transfer) -> Adapted:
         methods,
         experiment.budget,
         experiment.progress,
+        named,
     )
     if named is not None and all(each.name != named for each in candidates):
         raise OutOfTimeError(f"The budget has no time for {named}. Give a larger --budget.")
