@@ -177,5 +177,5 @@ def test_a_strangers_model_runs_nothing(here: Path, monkeypatch: pytest.MonkeyPa
     assert catalog.load_backbone("checkpoint:stranger2").files == {"networks.py": SOURCE.encode()}
     assert (here / "stranger2" / "ran").exists()
     (here / "stranger2" / "networks.py").write_text(SOURCE + "# more\n")
-    with pytest.raises(HeadstartError, match="has changed since it was saved"):
+    with pytest.raises(HeadstartError, match="has changed since the model was made"):
         catalog.load_backbone("checkpoint:stranger2")

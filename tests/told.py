@@ -54,8 +54,8 @@ def run(*arguments: str | Path) -> Ended:
 
 def snapshot(folder: Path) -> dict[str, bytes]:
     """Every file under a folder with its content, but what a run may remember for later ones."""
-    known = folder / "cache" / "checks"
-    files = (path for path in folder.rglob("*") if path.is_file() and path.parent != known)
+    remembered = {folder / "cache" / name for name in ("checks", "known")}
+    files = (p for p in folder.rglob("*") if p.is_file() and p.parent not in remembered)
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from headstart import artifact
 from headstart.contracts import Task
 from headstart.data import Dataset, Item, data_of, load_labelled
+from headstart.drift import FILE as REFERENCE
 from headstart.errors import HeadstartError
 from headstart.evidence import Interval, Resampling, average, judged, paired
 from headstart.evidence.by_class import of_class
@@ -132,11 +133,12 @@ def _answered(model: Predictor, items: Sequence[Item]) -> tuple[np.ndarray, floa
 def _side(
     folder: Path, model: Predictor, dataset: Dataset, score: Interval, seconds: float
 ) -> Compared:
+    files = folder.glob("*.safetensors")
     return Compared(
         model=str(folder),
         score=score,
         parameters=sum(parameter.numel() for parameter in model.model.parameters()),
-        size=sum(file.stat().st_size for file in folder.glob("*.safetensors")),
+        size=sum(file.stat().st_size for file in files if file.name != REFERENCE),
         seconds=seconds,
         overlap=overlap(folder, dataset.items),
     )

@@ -13,7 +13,7 @@ from headstart.artifact import Record
 from headstart.contracts import Task
 from headstart.contracts.model import Model
 from headstart.contracts.references import parse
-from headstart.errors import WeightsError
+from headstart.errors import WeightsError, reason
 from headstart.evidence import Experiment
 from headstart.features.engine import EngineError
 from headstart.features.engine.freezing import frozen
@@ -60,10 +60,10 @@ def _known(record: Record, earlier: Earlier | None) -> dict[str, bytes] | None:
 
 def _made(folder: Path, record: Record, experiment: Experiment, model: Model) -> dict[str, bytes]:
     """The form, if it answers the first items as torch does. Raises EngineError where not."""
-    own = type(experiment.task).for_backbone is not Task.for_backbone
+    changes = type(experiment.task).for_backbone is not Task.for_backbone
     if TRUST in parse(record.architecture).options:
         raise EngineError("its network is code of its own")
-    if own or experiment.reader.preprocess.get("crop_mode") == "whole":
+    if changes or experiment.reader.preprocess.get("crop_mode") == "whole":
         raise EngineError("its answers depend on more than weights")
     items = (experiment.dataset.split("test") or experiment.dataset.items)[:CHECKED]
     reader = replace(experiment.reader, plain=True)
@@ -78,9 +78,12 @@ def _made(folder: Path, record: Record, experiment: Experiment, model: Model) ->
     files = frozen(model, features.shape[1], inputs, tensors)
     form = engine_form.EngineForm.of(files, [each.content for each in tensors])
     running = WithoutTorch(form, reader, lambda: model)
-    _demand_alike(running.features(batch), features)
-    answers = (experiment.task.predictions(each) for each in (running.outputs(batch), outputs))
-    _demand_alike(*answers)
+    try:
+        own = running.features(batch), running.outputs(batch)
+    except RuntimeError as error:  # as where looks are of several sizes, and its inputs of one
+        raise EngineError(reason(error)) from error
+    _demand_alike(own[0], features)
+    _demand_alike(*map(experiment.task.predictions, (own[1], outputs)))
     return files
 
 
