@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -134,6 +135,24 @@ def test_asked_labels_choose(results: dict[str, hs.Result], places: Path) -> Non
 
 
 @pytest.mark.slow
+def test_asked_labels_lie_anywhere(
+    results: dict[str, hs.Result], places: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEADSTART_CACHE", str(places / "cache"))
+    files = sorted((places / "flat").iterdir())
+    rows = [f"{path},{path.name.partition('-')[0]}" for path in files]
+    (tmp_path / "asked.csv").write_text("\n".join(["path,label", *rows]))
+    fit: dict[str, Any] = {
+        "adapt_to": places / "flat",
+        "target_labels": str(tmp_path / "asked.csv"),
+    }
+    result = hs.fit(places / "source", TINY, tmp_path / "model", **fit)
+    assert record(result)["by"] == "labels"
+    (tmp_path / "asked.csv").write_text(f"path,label\n{files[0]},cat\n")
+    with pytest.raises(DataError, match=r"has the label 'cat', which is not one of 'ants'"):
+        hs.fit(places / "source", TINY, tmp_path / "other", **fit)
+
+
 def test_a_plan_does_it_again(results: dict[str, hs.Result], places: Path) -> None:
     again = hs.reproduce(results["flat"].folder, places / "again")
     one, other = (each / "model.safetensors" for each in (results["flat"].folder, again.folder))

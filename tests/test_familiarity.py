@@ -198,7 +198,7 @@ def test_a_model_without_a_reference_goes_on_working(fitted: Fitted, tmp_path: P
     (new,) = hs.load(fitted.folder).predict(picture)
     assert answer.probabilities == pytest.approx(new.probabilities, abs=1e-5)
     assert answer.familiarity is None and "familiarity" not in answer.to_json()
-    with pytest.raises(HeadstartError, match=r"keeps no held-out items.*headstart fit --plan"):
+    with pytest.raises(HeadstartError, match=r"keeps no held-out items.*headstart fit DATA"):
         hs.load(old).predict(picture, abstain=True)
     assert run("predict", old, picture, "--abstain").exit_code == 2
 

@@ -211,3 +211,26 @@ def test_a_language_that_the_encoder_does_not_know_is_named(shared_data: Path) -
     found = hs.shift(reviews, texts, backbone=f"hf:{encoder()}")
     assert found.shift.moved
     assert "tokens a word" in str(found) and "hardly knows this language" in str(found)
+
+
+def test_a_table_of_texts_is_compared_from_the_command_line(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    words = (("good fine nice warm", "yes"), ("bad poor cold grim", "no"))
+    for name, rows in (("before.csv", 80), ("other.csv", 40)):
+        lines = [
+            f"{' '.join(rng.permutation(words[n % 2][0].split())[:3])} {n},{words[n % 2][1]}"
+            for n in range(rows)
+        ]
+        (tmp_path / name).write_text("\n".join(["text,label", *lines]))
+    before, other = tmp_path / "before.csv", tmp_path / "other.csv"
+    done = run("shift", before, other, "-b", "seeded:bag")
+    assert done.exit_code == 0, done.stderr
+    assert f"40 items of {other} against" in done.stdout
+
+
+def test_none_of_few_items_is_no_share_of_nothing() -> None:
+    known = np.full((40, 2), 0.5)
+    chances = np.tile([1.0, 0.0], (20, 1))
+    value, low, high = with_interval(chances, known, np.random.default_rng(0))
+    assert value[1] == pytest.approx(0, abs=1e-3)
+    assert low[1] <= value[1] and high[1] > 0.1 and low[0] < 0.9

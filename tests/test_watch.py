@@ -151,6 +151,34 @@ def test_a_table_is_read_in_the_order_of_its_times(
         hs.watch(fitted.folder, tmp_path / "bad.csv", label="truth")
 
 
+@pytest.mark.parametrize(
+    ("times", "strange"),
+    [
+        (("12/30/2023", "1/2/2024"), "12/30/2023"),
+        (("1", "2024-01-01"), "1"),
+        (("1", "nan"), "nan"),
+        (("2024-01-01", ""), ""),
+    ],
+)
+def test_times_that_order_nothing_are_refused(
+    times: tuple[str, str], strange: str, fitted: Fitted, tmp_path: Path
+) -> None:
+    shutil.copytree(fitted.pictures, tmp_path / "seen")
+    paths = [path.relative_to(tmp_path) for path in stream(tmp_path / "seen")]
+    rows = [f"{path},{times[n % 2]}" for n, path in enumerate(paths)]
+    (tmp_path / "log.csv").write_text("\n".join(["path,moment", *rows]))
+    with pytest.raises(DataError, match=f"says '{strange}' in column moment, which orders no"):
+        hs.watch(fitted.folder, tmp_path / "log.csv", time="moment")
+
+
+def test_what_was_seen_until_a_stop_is_answered(fitted: Fitted) -> None:
+    def stopped() -> Iterator[Path]:
+        yield from stream(fitted.pictures)
+        raise KeyboardInterrupt
+
+    assert hs.watch(fitted.folder, stopped()).items > 20
+
+
 def test_mistakes_are_answered_in_a_sentence(fitted: Fitted, tmp_path: Path) -> None:
     assert "No stream was given" in run("watch", fitted.folder).stderr
     done = run("watch", fitted.folder, fitted.pictures, "--time", "t")

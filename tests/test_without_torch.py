@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import pickle
 import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -127,6 +129,14 @@ def test_answers_are_those_of_the_network(fitted: Fitted) -> None:
     after = model.predict_proba(files), model.embed(files)
     for fast, plain in zip(before, after, strict=True):
         np.testing.assert_allclose(fast, plain, rtol=1e-4, atol=1e-4)
+
+
+def test_a_predictor_is_copied_and_pickled(fitted: Fitted) -> None:
+    model = hs.load(fitted.folder, device="cpu")
+    picture = sorted((fitted.pictures / "ants").iterdir())[0]
+    expected = model.predict_proba([picture])
+    for other in (deepcopy(model), pickle.loads(pickle.dumps(model))):
+        np.testing.assert_allclose(other.predict_proba([picture]), expected, rtol=1e-4, atol=1e-6)
 
 
 def modules(*arguments: str | Path) -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -40,7 +41,7 @@ def shift(
     """Say how far items are from those a model was held to, and what accuracy to expect of them."""
     from headstart.pipeline.shifting import shift as compare
 
-    return compare(before, other, backbone=backbone, settings=settings, progress=progress)
+    return compare(before, Path(other), backbone=backbone, settings=settings, progress=progress)
 
 
 def watch(

@@ -16,9 +16,12 @@ from headstart.errors import HeadstartError
 UNFAMILIAR: Final = 0.05  # at or below it one in twenty of the usual inputs is
 UNLIKE: Final = "unlike anything seen"
 NO_REFERENCE: Final = (
-    "The model keeps no held-out items, as those of earlier versions or out of time"
+    "The model keeps no held-out items, as one that is of an earlier version, adapted to other "
+    "data, or made in too little time"
 )
-FIT_AGAIN: Final = "Fit it again: headstart fit --plan MODEL -o NEW."
+FIT_AGAIN: Final = (
+    "Fit one to labelled data without --adapt-to, and with time enough: headstart fit DATA -o NEW."
+)
 
 
 @final

@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 
+_TAIL = 0.025  # beyond each bound
 _STEPS: Final = 100
 _ENOUGH: Final = 1e-5
 _RESAMPLES: Final = 100
@@ -46,5 +47,7 @@ def with_interval(
         for _ in range(_RESAMPLES if chances.size <= _MANY else _FEW_RESAMPLES)
     ]
     value = shares_of(chances, known.mean(axis=0))
-    low, high = np.quantile(resampled, [0.025, 0.975], axis=0)
+    low, high = np.quantile(resampled, [_TAIL, 1 - _TAIL], axis=0)
+    least, most = _TAIL ** (1 / len(chances)), 1 - _TAIL ** (1 / len(chances))
+    low, high = np.minimum(low, least), np.maximum(high, most)  # as for none, or all, of so many
     return value, np.minimum(low, value), np.maximum(high, value)

@@ -20,7 +20,7 @@ def moved(shift: Shift) -> str:
     if mix:
         return "The class mix moved; within each answer the inputs look as before."
     if inputs:
-        return "The inputs moved; no evidence that the class mix did."
+        return "The inputs moved; whether the class mix did, too, can't be told then."
     return "The items differ from the usual ones, but not clearly by inputs or class mix alone."
 
 

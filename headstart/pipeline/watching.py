@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import islice
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +81,7 @@ def _events(
     progress: Progress,
 ) -> tuple[list[Event], int]:
     events: list[Event] = []
-    unread, each = 0, iter(inputs)
+    unread, each = 0, _until_stopped(inputs, progress)
     while window := list(islice(each, STEP)):
         sound = [(item, truth) for item, truth in window if not predictor.problem(item)]
         unread += len(window) - len(sound)
@@ -93,6 +95,16 @@ def _events(
             progress.say(line(event))
             events.append(event)
     return events, unread
+
+
+def _until_stopped(
+    inputs: Iterable[tuple[Input, str | None]], progress: Progress
+) -> Iterator[tuple[Input, str | None]]:
+    """The inputs until they end, or the user has seen enough."""
+    try:
+        yield from inputs
+    except KeyboardInterrupt:
+        progress.say("Stopped. What was seen till then follows.")
 
 
 def _right(labels: Sequence[str], outputs: np.ndarray, truths: Sequence[str | None]) -> np.ndarray:
@@ -126,7 +138,8 @@ def _inputs(
             f"{path} says {strange!r} in column {columns.label}, which the model does not know. "
             "Correct it, or name another column."
         )
-    order = sorted(range(len(inputs)), key=lambda place: _moment(times[place]))
+    moments = _moments(times, path, columns.time)
+    order = sorted(range(len(inputs)), key=lambda place: moments[place])
     for place in order:
         yield inputs[place], truths[place] or None
 
@@ -148,16 +161,36 @@ def _values(table: Any, column: str | None, path: Path, count: int) -> list[str]
     return cells
 
 
-def _moment(text: str) -> tuple[int, float, str]:
-    """What times are ordered by: numbers as such, dates as ISO 8601 has them, all else as text."""
-    from datetime import UTC, datetime
+def _moments(times: Sequence[str], path: Path, column: str | None) -> list[float]:
+    """What rows are ordered by: all numbers, or all dates as ISO 8601 has them; their order if not.
 
+    Raises DataError where a cell is neither, or there are both.
+    """
+    if column is None:
+        return [0.0] * len(times)
+    for read in (_number, _date):
+        moments = [read(text) for text in times]
+        numbers = [moment for moment in moments if moment is not None]
+        if len(numbers) == len(times):
+            return numbers
+    strange = next((t for t in times if _number(t) is None and _date(t) is None), times[0])
+    raise DataError(
+        f"{path} says {strange!r} in column {column}, which orders no rows beside the others. "
+        "Give numbers alone, or dates alone as in 2024-01-31 or 2024-01-31T09:30."
+    )
+
+
+def _number(text: str) -> float | None:
     try:
-        return 0, float(text), ""
+        number = float(text)
     except ValueError:
-        pass
+        return None
+    return number if isfinite(number) else None
+
+
+def _date(text: str) -> float | None:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        return 2, 0.0, text
-    return 1, (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp(), ""
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

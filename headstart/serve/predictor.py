@@ -83,6 +83,11 @@ class Predictor(Printed):
     def model(self, model: Model) -> None:
         self._running = InTorch(model, self.reader, self.device)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What is copied and pickled: with the network of torch, as compiled ones can't be."""
+        self.model  # noqa: B018  # opens it
+        return self.__dict__
+
     def outputs(self, items: Sequence[Item], features: np.ndarray | None = None) -> np.ndarray:
         """Head outputs (N, labels) for items, in their order, from their features where known.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from headstart.adaptation import Labelled
-from headstart.data import Columns, Data, Item, Schema, data_of, load_labelled
+from headstart.data import Columns, Data, FileSource, Item, Schema, data_of, load_labelled
+from headstart.data import tables as kept_tables
 from headstart.errors import DataError
 from headstart.evidence import Experiment
 from headstart.labelling.pool import pool_of
@@ -60,9 +62,11 @@ class Target:
             notes += (f"{shared} of the target's items are in the source, too.",)
         try:
             labels = _labels(data_of(data), experiment, own)
-        except DataError:
+        except DataError as error:
             labels = {}
+            reason = str(error).partition(". ")[0]
             progress.say(f"{name} is taken without labels; with some the gain would be known.")
+            progress.say(f"It has none that the source knows: {reason}.")
         given = _given(name, items, experiment, own)
         if len(items) > MOST:
             notes += (f"Adapted to {MOST:,} of the target's {len(items):,} items.",)
@@ -75,13 +79,43 @@ def _given(name: str, items: Sequence[Item], experiment: Experiment, own: Schema
     if experiment.settings.target_labels is None:
         return {}
     place = Path(experiment.settings.target_labels)
-    given = _labels(place, experiment, replace(own, label=None))
+    given = _of_paths(place, items, experiment.labels)
+    given = given or _labels(place, experiment, replace(own, label=None))
     if not given.keys() & {item.identity for item in items}:
         raise DataError(
             f"{place} labels no item of {name}. Name items of the target in it, as "
             f"{LABEL_NEXT} of an earlier fit does."
         )
     return given
+
+
+def _of_paths(place: Path, items: Sequence[Item], labels: Sequence[str]) -> dict[str, int]:
+    """Class numbers by identity where a table names the target's own files by their whole paths.
+
+    They may lie anywhere: nothing is opened that isn't the target's. Empty where it names none.
+    """
+    files = {
+        os.path.abspath(item.source.path): item.identity
+        for item in items
+        if isinstance(item.source, FileSource)
+    }
+    if not files or not place.is_file() or place.suffix.lower() not in kept_tables.READ:
+        return {}
+    table = kept_tables.read(place)[0]
+    cells = [[str(value or "").strip() for value in table.values(n)] for n in table.names]
+    column = next((each for each in cells if any(cell in files for cell in each)), None)
+    if column is None or "label" not in table.names:
+        return {}
+    numbers = {label: number for number, label in enumerate(labels)}
+    answers = cells[list(table.names).index("label")]
+    strange = next((label for label in answers if label and label not in numbers), None)
+    if strange is not None:
+        raise DataError(
+            f"{place} has the label {strange!r}, which is not one of "
+            f"{', '.join(map(repr, labels))}. Rename it."
+        )
+    pairs = zip(column, answers, strict=True)
+    return {files[path]: numbers[label] for path, label in pairs if label and path in files}
 
 
 def _labels(place: Data, experiment: Experiment, own: Schema) -> dict[str, int]:
