@@ -148,7 +148,7 @@ def test_asked_labels_lie_anywhere(
     }
     result = hs.fit(places / "source", TINY, tmp_path / "model", **fit)
     assert record(result)["by"] == "labels"
-    (tmp_path / "asked.csv").write_text(f"path,label\n{files[0]},cat\n")
+    asked.write_text(f"path,label\n{files[0]},cat\n")
     with pytest.raises(DataError, match=r"has the label 'cat', which is not one of 'ants'"):
         hs.fit(places / "source", TINY, tmp_path / "other", **fit)
 
