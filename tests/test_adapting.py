@@ -139,13 +139,10 @@ def test_asked_labels_lie_anywhere(
     results: dict[str, hs.Result], places: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HEADSTART_CACHE", str(places / "cache"))
-    files = sorted((places / "flat").iterdir())
+    files, asked = sorted((places / "flat").iterdir()), tmp_path / "asked.csv"
     rows = [f"{path},{path.name.partition('-')[0]}" for path in files]
-    (tmp_path / "asked.csv").write_text("\n".join(["path,label", *rows]))
-    fit: dict[str, Any] = {
-        "adapt_to": places / "flat",
-        "target_labels": str(tmp_path / "asked.csv"),
-    }
+    asked.write_text("\n".join(["path,label", *rows]))
+    fit: dict[str, Any] = {"adapt_to": places / "flat", "target_labels": str(asked)}
     result = hs.fit(places / "source", TINY, tmp_path / "model", **fit)
     assert record(result)["by"] == "labels"
     asked.write_text(f"path,label\n{files[0]},cat\n")
