@@ -134,7 +134,6 @@ def test_asked_labels_choose(results: dict[str, hs.Result], places: Path) -> Non
     assert gains[found["chosen"]] == max(gains.values())
 
 
-@pytest.mark.slow
 def test_asked_labels_lie_anywhere(
     results: dict[str, hs.Result], places: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -150,6 +149,7 @@ def test_asked_labels_lie_anywhere(
         hs.fit(places / "source", TINY, tmp_path / "other", **fit)
 
 
+@pytest.mark.slow
 def test_a_plan_does_it_again(results: dict[str, hs.Result], places: Path) -> None:
     again = hs.reproduce(results["flat"].folder, places / "again")
     one, other = (each / "model.safetensors" for each in (results["flat"].folder, again.folder))
