@@ -234,3 +234,8 @@ def test_none_of_few_items_is_no_share_of_nothing() -> None:
     value, low, high = with_interval(chances, known, np.random.default_rng(0))
     assert value[1] == pytest.approx(0, abs=1e-3)
     assert low[1] <= value[1] and high[1] > 0.1 and low[0] < 0.9
+
+
+def test_a_place_that_is_not_there_is_named(fitted: Fitted, tmp_path: Path) -> None:
+    done = run("shift", fitted.folder, tmp_path / "nowhere")
+    assert done.exit_code == 2 and "nowhere can't be used: it does not exist" in done.stderr

@@ -82,6 +82,8 @@ def answered(predictor: Predictor, given: Any, progress: Progress, seed: int = 0
         every = [every[n] for n in np.sort(rng.choice(len(every), LOOKED_AT, replace=False))]
     problems = [predictor.problem(each) for each in every]
     sound = [each for each, problem in zip(every, problems, strict=True) if not problem]
+    if len(every) == 1 and not sound:
+        raise every[0].unusable(problems[0])
     if not sound:
         raise DataError("No item that can be read was given. Name files, folders or texts.")
     if len(sound) < len(every):
