@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from headstart.results import Evaluation, Exported, Extracted, Fetched, Plan, Reported, Result
     from headstart.results.comparison import Comparison
     from headstart.results.ranking import CheckedRanking, Ranking
+    from headstart.results.several import Results
     from headstart.results.shift import Shifted
     from headstart.results.watched import Watched
     from headstart.runtime.progress import Progress, Silent, Terminal
@@ -64,6 +65,7 @@ _HOMES = {
     "Featurizer": "pipeline.featurizer",
     "Options": "pipeline.options",
     "Ranking": "results.ranking",
+    "Results": "results.several",
     "Settings": "defaults",
     "Shifted": "results.shift",
     "Suggestion": "labelling",
@@ -99,6 +101,7 @@ __all__ = [
     "Ranking",
     "Reported",
     "Result",
+    "Results",
     "Settings",
     "Shifted",
     "Silent",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -50,6 +51,14 @@ class Settings:
     metric: str | None = None  # of the catalog: what models are chosen and judged by
     offline: bool = False
     track: str | None = None  # mlflow, tensorboard, wandb: where fit and pretrain are followed
+
+
+GROUPS = "\n"  # in `label`, between columns that are each a task, or several with commas
+
+
+def label_columns(names: Sequence[str]) -> str:
+    """Label columns as settings hold them: with commas, unless one of several has some itself."""
+    return (GROUPS if len(names) > 1 and any("," in name for name in names) else ",").join(names)
 
 
 CHOICES = {

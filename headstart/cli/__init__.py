@@ -23,8 +23,9 @@ from headstart.cli.flags import (
     Pretrained,
     Several,
     Strategy,
+    Tasks,
 )
-from headstart.cli.options import command, demand_data, demand_plan_alone
+from headstart.cli.options import command, demand_data, demand_plan_alone, named_sets
 from headstart.cli.renamed import present
 from headstart.defaults import Settings
 from headstart.errors import UnknownNameError
@@ -77,22 +78,24 @@ def fit(  # noqa: PLR0913  # a flag each
     data: PlannedData = None,
     out: Out = "model",
     backbone: Several = None,
+    task: Tasks = None,
     strategy: Strategy = None,
     plan: Plan = None,
     download: Download = False,
 ) -> Answer:
     """Transfer a pretrained model to labelled data, weigh the gain, and save the model."""
     if plan is not None:
-        demand_plan_alone(settings, backbone, strategy)
+        demand_plan_alone(settings, backbone or task, strategy)
     from headstart import pipeline
 
     if plan is not None:
         return pipeline.reproduce(plan, out, data=data, track=settings.track, progress=progress)
     several = backbone or ()
     return pipeline.fit(
-        demand_data(data),
+        data if task else demand_data(data),
         several[0] if len(several) == 1 else several,
         out,
+        tasks=named_sets(task) if task else None,
         strategy=strategy,
         download=download,
         settings=settings,

@@ -23,6 +23,14 @@ Pretrained = Annotated[
     str,
     typer.Option("--backbone", "-b", help="hub:name, then @weights and ?option=value."),
 ]
+Tasks = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--task",
+        metavar="NAME=DATA",
+        help="A data set of a task of its own; give several, in place of DATA: one model for all.",
+    ),
+]
 Out = Annotated[
     str, typer.Option("--out", "-o", help="A new folder for the model; absent, `model` here.")
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import MISSING, Field, fields, replace
 from functools import wraps
 from inspect import Parameter, signature
@@ -13,7 +13,7 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from headstart.cli.answers import Answer, Incomplete, answer
-from headstart.defaults import Settings
+from headstart.defaults import Settings, label_columns
 from headstart.errors import HeadstartError
 from headstart.runtime.budget import seconds
 from headstart.runtime.progress import Progress
@@ -169,6 +169,21 @@ def demand_data(data: str | None) -> str:
     return data
 
 
+def named_sets(tasks: Sequence[str]) -> dict[str, str]:
+    """The data set of each task by name. Raises HeadstartError for what is no NAME=DATA."""
+    sets: dict[str, str] = {}
+    for text in tasks:
+        name, equals, place = text.partition("=")
+        if not (equals and name.strip() and place):
+            raise HeadstartError(f"--task {text} names no task's data. Give NAME=DATA.")
+        if name in sets:
+            raise HeadstartError(
+                f"--task {name} was given twice. Give each task a name of its own."
+            )
+        sets[name] = place
+    return sets
+
+
 def demand_plan_alone(settings: Settings, backbone: object, strategy: object) -> None:
     """Raise HeadstartError for what contradicts a plan, which says all of it."""
     if backbone or strategy or replace(settings, offline=False, track=None) != Settings():
@@ -195,7 +210,7 @@ def _read(values: dict[str, Any]) -> dict[str, Any]:
     readers: dict[str, Callable[[Any], Any]] = {
         "budget": lambda text: None if text is None else seconds(text),
         "text": lambda names: tuple(names or ()),
-        "label": lambda names: ",".join(names) if names else None,
+        "label": lambda names: label_columns(names) if names else None,
     }
     return {name: readers.get(name, lambda value: value)(value) for name, value in values.items()}
 

@@ -43,6 +43,20 @@ class PooledStage(nn.Sequential):
     """The last stage and the pooling behind it: features (N, D)."""
 
 
+@final
+class SideBySide(nn.Module):
+    """Heads on the same features, whose outputs stand side by side."""
+
+    def __init__(self, heads: Iterable[nn.Module]) -> None:
+        super().__init__()
+        for place, head in enumerate(heads):
+            self.add_module(str(place), head)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Outputs (N, all labels) for features (N, D)."""
+        return torch.cat([head(features) for head in self.children()], dim=1)
+
+
 class Model(nn.Module):
     """A backbone's stages, the pooling behind them, and a head.
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any, Unpack, overload
 
 from headstart.data import data_of
 from headstart.defaults import Settings
@@ -17,25 +17,54 @@ from headstart.pipeline.prepare import RunContext, Transfer, register_run
 from headstart.pipeline.proving import pretrained, proved
 from headstart.pipeline.selection.choosing import choose_backbone, prepare
 from headstart.pipeline.selection.ranking import BackboneRanking
+from headstart.pipeline.several.starting import members_of, together
 from headstart.pipeline.strategy_spec import StrategySpec
 from headstart.plan import read as read_plan
 from headstart.results import Result
+from headstart.results.several import Results
 from headstart.runtime.progress import Show, as_progress
 from headstart.runtime.workspace import Workspace
 from headstart.tracking import Followed, follow
 
 
+@overload
 def fit(
     data: Any,
     backbone: str | Sequence[str] | None = None,
     out: str | Path = "model",
     *,
+    tasks: None = None,
     strategy: str | None = None,
     download: bool = False,
     settings: Settings | None = None,
     progress: Show = None,
     **options: Unpack[Options],
-) -> Result:
+) -> Result: ...
+@overload
+def fit(
+    data: Any = None,
+    backbone: str | Sequence[str] | None = None,
+    out: str | Path = "model",
+    *,
+    tasks: Mapping[str, Any] | Sequence[str],
+    strategy: str | None = None,
+    download: bool = False,
+    settings: Settings | None = None,
+    progress: Show = None,
+    **options: Unpack[Options],
+) -> Results: ...
+def fit(  # noqa: PLR0913  # a flag each
+    data: Any = None,
+    backbone: str | Sequence[str] | None = None,
+    out: str | Path = "model",
+    *,
+    tasks: Mapping[str, Any] | Sequence[str] | None = None,
+    strategy: str | None = None,
+    download: bool = False,
+    settings: Settings | None = None,
+    progress: Show = None,
+    **options: Unpack[Options],
+) -> Result | Results:
     """Transfer a backbone to labelled data, prove what that was worth, save the model.
 
     Without a backbone all that are at hand are ranked, or a small one that is fetched, as are
@@ -48,17 +77,22 @@ def fit(
     path, or what `headstart.data.data_of` takes, as (X, y); keywords are settings, and count before
     those of `settings`. With `adapt_to`, a path or what `predict` takes, the model answers on those
     data, whose labels, if there are any, nothing learns from (`headstart.pipeline.adapting`).
+    With `tasks`, label columns or data sets by name, as with a `label` of several columns that are
+    no one task together, the answer is a `Results`: a head each on features that all share.
     Raises HeadstartError for anything the user can mend.
     """
     target, options = target_of(options, settings)
-    data, chosen = data_of(data), settings_of(settings, options)
-    strategy = demand_adaptable(chosen, strategy)
+    chosen, show = settings_of(settings, options), as_progress(progress)
+    names = [backbone] if isinstance(backbone, str) else list(dict.fromkeys(backbone or ()))
+    members = members_of(data, tasks, chosen)
+    if members:
+        return together(members, names, Path(out), strategy, show, download=download).run()
+    data, strategy = data_of(data), demand_adaptable(chosen, strategy)
     inputs = {"data": str(data), "backbone": backbone, "strategy": strategy}
-    following = follow(chosen, as_progress(progress), Path(out), inputs)
+    following = follow(chosen, show, Path(out), inputs)
     with Workspace(Path(out)) as workspace, following as run:
         context = RunContext.of(run.settings, run.progress, workspace.folder)
         spec = StrategySpec.of(strategy, run.settings)
-        names = [backbone] if isinstance(backbone, str) else list(dict.fromkeys(backbone or ()))
         lone = len(names) == 1 and "*" not in names[0]
         ranking = BackboneRanking.at(data, names, context, spec, download=download, lone=lone)
         ranking.register(workspace)

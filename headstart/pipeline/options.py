@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 from types import NoneType
 from typing import Any, TypedDict, get_args, get_type_hints
 
-from headstart.defaults import Settings
+from headstart.defaults import Settings, label_columns
 from headstart.errors import HeadstartError, UnknownNameError
 from headstart.runtime.budget import seconds
 
@@ -84,7 +84,7 @@ def _value(name: str, value: Any) -> Any:
     if name == "text":
         return (value,) if isinstance(value, str) else tuple(value or ())
     if name == "label" and isinstance(value, list | tuple):
-        return ",".join(map(str, value))
+        return label_columns([*map(str, value)])
     return value
 
 

@@ -14,13 +14,13 @@ import numpy as np
 from headstart.contracts import Task
 from headstart.data import Input, Item, Schema, inputs_of
 from headstart.data.targets import kind_named
-from headstart.drift import MOST, Limits, Reference, demand_refusing
+from headstart.drift import MOST, AnswerLimits, Limits, Reference, demand_refusing
 from headstart.errors import DataError, HeadstartError
 from headstart.features.reading import Reader, alike, in_order
 from headstart.report.notebook import Printed
 from headstart.serve.decoding import Decoded, decoded, decoded_ahead
 from headstart.serve.predictions import Prediction, Predictions, demand_any
-from headstart.serve.running import InTorch, WithoutTorch
+from headstart.serve.running import InTorch, Running
 
 if TYPE_CHECKING:  # so that a saved model answers without torch
     import torch
@@ -46,7 +46,7 @@ class Predictor(Printed):
 
     def __init__(
         self,
-        model: Model | WithoutTorch,
+        model: Model | Running,
         task: Task,
         reader: Reader,
         labels: Sequence[str],
@@ -61,7 +61,12 @@ class Predictor(Printed):
         self.reference = reference  # what it answered to held-out items
         self.recent: deque[tuple[np.ndarray, np.ndarray]] = deque(maxlen=MOST)  # answered last
         self._device = device
-        self._running = model if isinstance(model, WithoutTorch) else InTorch(model, reader, device)
+        self._running = model if isinstance(model, Running) else InTorch(model, reader, device)
+
+    @property
+    def device_name(self) -> str:
+        """Where it computes, as a word: asking needs no torch."""
+        return str(self._device)
 
     @property
     def device(self) -> torch.device:
@@ -71,13 +76,17 @@ class Predictor(Printed):
         return torch.device(self._device)
 
     @property
+    def running(self) -> Running:
+        """What computes its answers."""
+        return self._running
+
+    @property
     def model(self) -> Model:
         """The network in torch, which answers from now on."""
-        running = self._running
-        if isinstance(running, WithoutTorch):
-            self.model = running.opened()
-            return self.model
-        return running.model
+        model = self._running.opened()
+        if not isinstance(self._running, InTorch):
+            self.model = model
+        return model
 
     @model.setter
     def model(self, model: Model) -> None:
@@ -282,7 +291,7 @@ class Predictor(Printed):
         return self._running.headed(features)
 
     @cached_property
-    def limits(self) -> Limits | None:
+    def limits(self) -> AnswerLimits | None:
         """How far answers can be trusted; None where the model keeps no held-out items."""
         if self.reference is None:
             return None
