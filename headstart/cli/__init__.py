@@ -22,6 +22,7 @@ from headstart.cli.flags import (
     PlannedData,
     Pretrained,
     Several,
+    SourceData,
     Strategy,
     Tasks,
 )
@@ -103,12 +104,13 @@ def fit(  # noqa: PLR0913  # a flag each
     )
 
 
-def pretrain(  # a flag each
-    data: Data,
+def pretrain(  # noqa: PLR0913  # a flag each
     backbone: Pretrained,
     settings: Settings,
     progress: Progress,
+    data: SourceData = None,
     out: Out = "model",
+    task: Tasks = None,
     anyway: Annotated[
         bool, typer.Option("--anyway", help="Save the source even if it learned nothing.")
     ] = False,
@@ -117,7 +119,13 @@ def pretrain(  # a flag each
     from headstart import pipeline
 
     return pipeline.pretrain(
-        data, backbone, out, anyway=anyway, settings=settings, progress=progress
+        data if task else demand_data(data),
+        backbone,
+        out,
+        tasks=named_sets(task) if task else None,
+        anyway=anyway,
+        settings=settings,
+        progress=progress,
     )
 
 

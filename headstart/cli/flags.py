@@ -12,6 +12,9 @@ Data = Annotated[
 PlannedData = Annotated[
     str | None, typer.Argument(help="A folder per class, or a manifest; a plan names its own.")
 ]
+SourceData = Annotated[
+    str | None, typer.Argument(help="A folder per class, or a manifest; --task names several.")
+]
 Plan = Annotated[
     str | None, typer.Option(help="A plan.json, or its folder: do again what it says.")
 ]

@@ -17,6 +17,7 @@ from headstart.pipeline.prepare import RunContext, Transfer, register_run
 from headstart.pipeline.proving import pretrained, proved
 from headstart.pipeline.selection.choosing import choose_backbone, prepare
 from headstart.pipeline.selection.ranking import BackboneRanking
+from headstart.pipeline.several.sources import pretrain_several
 from headstart.pipeline.several.starting import members_of, together
 from headstart.pipeline.strategy_spec import StrategySpec
 from headstart.plan import read as read_plan
@@ -131,22 +132,52 @@ def reproduce(
         return _ended(transfer, settings.adapt_to, workspace, run)
 
 
+@overload
 def pretrain(
     data: Any,
     backbone: str,
     out: str | Path,
     *,
+    tasks: None = None,
     anyway: bool = False,
     settings: Settings | None = None,
     progress: Show = None,
     **options: Unpack[Options],
-) -> Result:
+) -> Result: ...
+@overload
+def pretrain(
+    data: Any = None,
+    backbone: str = "",
+    out: str | Path = "model",
+    *,
+    tasks: Mapping[str, Any] | Sequence[str],
+    anyway: bool = False,
+    settings: Settings | None = None,
+    progress: Show = None,
+    **options: Unpack[Options],
+) -> Results: ...
+def pretrain(
+    data: Any = None,
+    backbone: str = "",
+    out: str | Path = "model",
+    *,
+    tasks: Mapping[str, Any] | Sequence[str] | None = None,
+    anyway: bool = False,
+    settings: Settings | None = None,
+    progress: Show = None,
+    **options: Unpack[Options],
+) -> Result | Results:
     """Develop a source: train a backbone from random weights on a related, larger set, and save it.
 
+    With `tasks`, label columns or data sets by name, one network is trained for all of them.
     Raises HeadstartError where it does not beat the naive model by more than its interval, unless
     `anyway`.
     """
-    data, chosen, show = data_of(data), settings_of(settings, options), as_progress(progress)
+    chosen, show = settings_of(settings, options), as_progress(progress)
+    members = members_of(data, tasks, chosen)
+    if members:
+        return pretrain_several(members, backbone, Path(out), chosen, show, anyway)
+    data = data_of(data)
     following = follow(chosen, show, Path(out), {"data": str(data), "backbone": backbone})
     with Workspace(Path(out)) as workspace, following as run:
         context = RunContext.of(run.settings, run.progress, workspace.folder)

@@ -57,23 +57,43 @@ def proved(transfer: Transfer, workspace: Workspace, run: Followed) -> Result:
 
 def pretrained(transfer: Transfer, workspace: Workspace, anyway: bool) -> Result:
     """Train the network from random weights, and save it if it learned anything, or `anyway`."""
-    experiment, backbone, name = transfer.experiment, transfer.backbone, str(transfer.strategy)
+    scratch, protocol = from_random(transfer)
+    naive = evidence.naive_arm(transfer.experiment, scratch)
+    demand_learned(transfer.experiment, scratch, naive, anyway)
+    return developed(
+        transfer, {"naive": naive, str(transfer.strategy): scratch}, protocol, workspace
+    )
+
+
+def from_random(transfer: Transfer) -> tuple[ArmResult, str]:
+    """The network trained from random weights, and a sentence that says how."""
+    experiment, backbone = transfer.experiment, transfer.backbone
     recipe = scratch_recipe(experiment, transfer.strategy.build(), backbone)
     rates = defaults.scratch_rates(backbone.delicate)
-    scratch, protocol = evidence.scratch_arm(experiment, random_init(backbone), recipe, rates)
-    naive = evidence.naive_arm(experiment, scratch)
+    return evidence.scratch_arm(experiment, random_init(backbone), recipe, rates)
+
+
+def demand_learned(
+    experiment: Experiment, scratch: ArmResult, naive: ArmResult, anyway: bool
+) -> None:
+    """Raise HeadstartError, or warn `anyway`, where a network does not beat the naive model."""
     lead = evidence.paired(scratch.arm.scores, naive.arm.scores, experiment.settings.seed)
-    if lead.low <= 0:
-        task = experiment.task
-        gain, low, high = evidence.gained(lead, task.metric, task.sign < 0)
-        sentence = (
-            f"The network does not beat the naive model: {gain}, 95 % interval {low} to {high}."
-        )
-        if not anyway:
-            raise HeadstartError(f"{sentence} Give more data or epochs, or save it with --anyway.")
-        experiment.progress.warn(sentence)
-    search = StrategySearch(experiment, backbone, transfer.strategy, {name: scratch})
-    arms = {"naive": naive, name: scratch}
+    if lead.low > 0:
+        return
+    task = experiment.task
+    gain, low, high = evidence.gained(lead, task.metric, task.sign < 0)
+    sentence = f"The network does not beat the naive model: {gain}, 95 % interval {low} to {high}."
+    if not anyway:
+        raise HeadstartError(f"{sentence} Give more data or epochs, or save it with --anyway.")
+    experiment.progress.warn(sentence)
+
+
+def developed(transfer: Transfer, arms: Arms, protocol: str, workspace: Workspace) -> Result:
+    """Save a network that was trained from random weights; the last of the arms is it."""
+    name = list(arms)[-1]
+    search = StrategySearch(
+        transfer.experiment, transfer.backbone, transfer.strategy, {name: arms[name]}
+    )
     return finish(Proof(search, arms, name, protocol=protocol), workspace)[0]
 
 

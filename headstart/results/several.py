@@ -9,11 +9,16 @@ from typing import Any
 
 from headstart.report import as_columns, as_table
 from headstart.report.notebook import Printed
+from headstart.report.words import gains
 from headstart.results import Evaluation
 
 _SHARED = (
     "All heads read the same frozen features, so that no task can change another: each is what a "
     "fit of it alone on these features is, by construction."
+)
+_JOINT = (
+    "One network was trained from random weights for all tasks together, their losses divided by "
+    "those of the naive models and weighed alike: each is a source to transfer from."
 )
 _APART = "Not all tasks have the same network: each was fitted as it would be alone."
 
@@ -59,7 +64,8 @@ class Results(Printed):
     def sentences(self) -> Iterator[str]:
         """What is to be known besides the table."""
         yield f"{len(self.tasks)} tasks, each judged on its own held-out items (95 % intervals)."
-        yield _SHARED if self.shared else _APART
+        joint = all(own["strategy"] == "scratch" for own in self.tasks.values())
+        yield (_JOINT if joint else _SHARED) if self.shared else _APART
         for name, own in self.tasks.items():
             yield from (f"Warning: {name}: {text}" for text in own.get("warnings", ()))
 
@@ -96,7 +102,11 @@ def _row(name: str, own: Mapping[str, Any]) -> tuple[str, ...]:
     beside = f"{_value(arms[simple])} ({simple})" if simple in arms else ""
     scratch = _value(arms["scratch"]) if "scratch" in arms else "not trained"
     items = str(own["data"]["items"])
-    return (name, items, own["metric"], _value(arms["chosen"]), beside, scratch, own["verdict"])
+    verdict = own["verdict"]
+    if own["strategy"] == "scratch":
+        ahead, low, high = gains(own["over_naive"], own)
+        scratch, verdict = "is it", f"{ahead} over naive ({low} to {high})"
+    return (name, items, own["metric"], _value(arms["chosen"]), beside, scratch, verdict)
 
 
 def _value(arm: Mapping[str, Any]) -> str:

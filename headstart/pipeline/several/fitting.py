@@ -6,28 +6,25 @@ the folder. All heads are there before any network is trained from scratch to pr
 
 from __future__ import annotations
 
-import filecmp
-import os
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, final
 
 from headstart import artifact
 from headstart.contracts import Backbone
-from headstart.data import InMemory, Item
+from headstart.data import Dataset, InMemory, Item
 from headstart.defaults import Settings
 from headstart.errors import DataError, HeadstartError
 from headstart.loading import members as listed
-from headstart.loading import record
-from headstart.pipeline.checking import CHECKED, verify
+from headstart.pipeline.checking import CHECKED
 from headstart.pipeline.later import prove
-from headstart.pipeline.prepare import RunContext, Transfer, register_run
+from headstart.pipeline.prepare import RunContext, register_run
 from headstart.pipeline.proving import proved
 from headstart.pipeline.selection.choosing import prepare
+from headstart.pipeline.several.joining import check_all, demand_free, keep_once
 from headstart.pipeline.several.members import Member, folders
-from headstart.pipeline.several.opening import load, results
+from headstart.pipeline.several.opening import results
 from headstart.pipeline.several.said import Said
 from headstart.pipeline.strategy_spec import StrategySpec
 from headstart.results.several import Results
@@ -36,7 +33,6 @@ from headstart.runtime.progress import Progress
 from headstart.runtime.workspace import Workspace
 from headstart.tracking import follow
 
-_LEAST: Final = 2**16  # bytes of a file that is worth keeping once
 _FIRST: Final = 2  # times the share of a budget that the first task has, as it extracts features
 
 
@@ -52,7 +48,7 @@ class Together:
     settings: Settings
     progress: Progress
     kept: dict[str, Backbone] | None = None  # the backbone, where nothing trains it
-    looked_at: dict[str, list[Item]] = field(default_factory=dict)
+    looked_at: list[Item] = field(default_factory=list)
 
     def run(self) -> Results:
         """Fit every task, put them together, check the whole in a fresh process; then prove each.
@@ -72,8 +68,8 @@ class Together:
                     self._fit(member, names[member.name], self._share(budget, place)) or stopped
                 )
             listed.write(self.out, {n: names[n] for n in list(names)[: place + 1]}, run)
-        self._keep_once(names)
-        self._check()
+        keep_once([self.out / name for name in names.values()])
+        check_all(self.out, self.looked_at, self.progress)
         if self.settings.scratch and not stopped:
             self.progress.say(
                 f"{results(self.out, fresh=True)}\nThe worth of each is being measured against the "
@@ -100,16 +96,13 @@ class Together:
 
     def _claimed(self, names: Mapping[str, str], run: Mapping[str, object]) -> set[str]:
         """The tasks that an unfinished run of the same kind has fitted already."""
-        if not self.out.exists() or (self.out.is_dir() and not any(self.out.iterdir())):
-            return set()
         if self.out.is_dir() and listed.are_in(self.out) and listed.run_of(self.out) == run:
             there = set(listed.read(self.out))
             if there != set(names):
                 self.progress.say("An unfinished run of the same kind is here; going on with it.")
                 return there
-        holds = (self.out / record.FILE).exists() or listed.are_in(self.out)
-        what = "already holds a model" if holds else "is not empty"
-        raise HeadstartError(f"{self.out} {what}. Name a new folder, or remove this one first.")
+        demand_free(self.out)
+        return set()
 
     def _share(self, budget: Budget, place: int) -> float | None:
         """The seconds of a budget for the task in this place, of what is left."""
@@ -132,42 +125,11 @@ class Together:
             context = replace(context, kept=self.kept)
             transfer = prepare(member.data, self.backbone, self.strategy, context)
             register_run(workspace, transfer.experiment, transfer.identity)
-            self.looked_at[member.name] = self._items(transfer)
+            self.looked_at += self._items(transfer.experiment.dataset)
             return proved(transfer, workspace, run).stopped
 
-    def _items(self, transfer: Transfer) -> list[Item]:
-        dataset = transfer.experiment.dataset
+    def _items(self, dataset: Dataset) -> list[Item]:
         return list(dataset.split("test") or dataset.items)[: max(1, CHECKED // len(self.members))]
-
-    def _keep_once(self, names: Mapping[str, str]) -> None:
-        """Let equal files of several tasks, such as the network's, take their place only once.
-
-        Where the disk has no links they are copies, which are as right.
-        """
-        first, *others = (self.out / name for name in names.values())
-        large = [
-            path.relative_to(first)
-            for path in sorted(first.rglob("*"))
-            if path.is_file() and path.stat().st_size >= _LEAST
-        ]
-        for folder in others:
-            for name in large:
-                one, other = first / name, folder / name
-                if other.is_file() and filecmp.cmp(one, other, shallow=False):
-                    with suppress(OSError):
-                        draft = other.with_name(f"{other.name}.linking")
-                        os.link(one, draft)
-                        os.replace(draft, other)
-
-    def _check(self) -> None:
-        """Open the whole in a fresh process: it must answer as it does here."""
-        items = [item for own in self.looked_at.values() for item in own]
-        if not items:
-            return
-        predictor = load(self.out)
-        answers = predictor.task.decode(predictor.outputs(items), predictor.labels)
-        self.progress.say("Opening the saved model in a fresh process to compare its answers.")
-        verify(self.out, items, answers, min(predictor.reader.modality.suffixes))
 
     def _prove(self, names: Mapping[str, str], budget: Budget) -> bool:
         """Train each task's network from scratch; answer whether that was interrupted."""
