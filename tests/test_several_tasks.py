@@ -352,9 +352,9 @@ def test_a_source_from_several_sets_is_one_network_checked_against_naive_for_eac
         evidence="none", learning_rate=None,
     )  # fmt: skip
     assert made.shared
-    assert {own["strategy"] for own in made.tasks.values()} == {"scratch"}
-    for own in made.tasks.values():
-        assert own["over_naive"]["low"] > 0
+    assert {each["strategy"] for each in made.tasks.values()} == {"scratch"}
+    for each in made.tasks.values():
+        assert each["over_naive"]["low"] > 0
     weights = [(out / name / "model.safetensors") for name in ("category", "price")]
     assert weights[0].read_bytes() == weights[1].read_bytes()
     again = hs.fit(
@@ -379,22 +379,22 @@ def test_an_item_of_two_sets_is_held_out_of_both(tmp_path: Path) -> None:
     from headstart.data import load
     from headstart.data.schema import Schema
     from headstart.modalities.text import Text
-    from headstart.pipeline.several.sources import Merged, agreed
+    from headstart.pipeline.several.sources import agreed, merged
 
     table = write_reviews(tmp_path / "reviews.csv", 150)
     parts = {
         name: load(table, Text(), Schema(label=name, content=("review",)))
         for name in ("stars", "price")
     }
-    merged = Merged.of(agreed(parts))
-    identities = {split: {i.identity for i in merged.split(split)} for split in ("train", "test")}
+    joint = merged(agreed(parts))
+    identities = {split: {i.identity for i in joint.split(split)} for split in ("train", "test")}
     assert not identities["train"] & identities["test"]
-    targets = merged.targets("train")
-    assert targets.shape == (len(merged.split("train")), 2)
+    targets = joint.targets("train")
+    assert targets.shape == (len(joint.split("train")), 2)
     by_id = {row["review"]: row for row in rows_of(table)}
-    for item, (stars, price) in zip(merged.split("train"), targets, strict=True):
+    for item, (stars, price) in zip(joint.split("train"), targets, strict=True):
         row = by_id[item.read().decode()]
-        label = merged.parts["stars"].labels[int(stars)] if stars == stars else ""
+        label = parts["stars"].labels[int(stars)] if stars == stars else ""
         assert label == row["stars"]
         assert (
             (row["price"] == "") if price != price else price == pytest.approx(float(row["price"]))

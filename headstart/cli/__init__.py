@@ -104,7 +104,7 @@ def fit(  # noqa: PLR0913  # a flag each
     )
 
 
-def pretrain(  # noqa: PLR0913  # a flag each
+def pretrain(  # a flag each
     backbone: Pretrained,
     settings: Settings,
     progress: Progress,

@@ -74,12 +74,11 @@ def finish(proof: Proof, workspace: Workspace, stage: Stage = ENDED) -> tuple[Re
     record = artifact.save(folder, model, backbone, record, evidence.to_json(), reference)
     earlier = Earlier(workspace.out, stage.there) if stage.there else None
     record = with_engine(folder, record, search.experiment, model, earlier)
-    same = record == stage.there
+    same, fresh = record == stage.there, stage.ended and not workspace.shares
     if same:
         folder = workspace.draft()
     if stage.ended or not same:
         place = workspace.out if same else folder
-        fresh = stage.ended and not workspace.shares  # which are looked at together
         check(place, search.experiment, model, fresh=fresh)
         how = "in a fresh process" if fresh else "when opened again"
         evidence.checks[f"equal {how}"] = True
@@ -88,7 +87,7 @@ def finish(proof: Proof, workspace: Workspace, stage: Stage = ENDED) -> tuple[Re
     artifact.describe(folder, record, content, backbone.library)
     _plan(proof).write(folder)
     if stage.level != FIRST:
-        page(folder, proof, content, model, stage.ended)
+        page(folder, proof, content, model, fresh)
     workspace.renew() if same else workspace.hand_over()
     if stage.ended:
         workspace.end()

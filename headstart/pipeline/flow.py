@@ -11,10 +11,11 @@ from headstart.data import data_of
 from headstart.defaults import Settings
 from headstart.listing import backbones as backbones
 from headstart.pipeline.adapting import adapted, demand_adaptable, target_of
+from headstart.pipeline.developing import pretrained
 from headstart.pipeline.later import planned
 from headstart.pipeline.options import Options, settings_of
 from headstart.pipeline.prepare import RunContext, Transfer, register_run
-from headstart.pipeline.proving import pretrained, proved
+from headstart.pipeline.proving import proved
 from headstart.pipeline.selection.choosing import choose_backbone, prepare
 from headstart.pipeline.selection.ranking import BackboneRanking
 from headstart.pipeline.several.sources import pretrain_several

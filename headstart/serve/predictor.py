@@ -64,11 +64,6 @@ class Predictor(Printed):
         self._running = model if isinstance(model, Running) else InTorch(model, reader, device)
 
     @property
-    def device_name(self) -> str:
-        """Where it computes, as a word: asking needs no torch."""
-        return str(self._device)
-
-    @property
     def device(self) -> torch.device:
         """Where it computes."""
         import torch
@@ -83,10 +78,9 @@ class Predictor(Printed):
     @property
     def model(self) -> Model:
         """The network in torch, which answers from now on."""
-        model = self._running.opened()
         if not isinstance(self._running, InTorch):
-            self.model = model
-        return model
+            self.model = self._running.opened()
+        return self._running.opened()
 
     @model.setter
     def model(self, model: Model) -> None:
@@ -137,8 +131,7 @@ class Predictor(Printed):
         what is none of these, and where nothing can be read. With `abstain` inputs that are less
         familiar than 95 % of the usual ones have no answer; it needs a model with a reference.
         """
-        given = self.stream(given, text=text, image=image, abstain=abstain)
-        predictions = Predictions(given)
+        predictions = Predictions(self.stream(given, text=text, image=image, abstain=abstain))
         demand_any(predictions)
         return predictions
 
@@ -249,8 +242,7 @@ class Predictor(Printed):
         if not inputs:
             demand_any(())
         for each in inputs:
-            problem = self.problem(each)
-            if problem:
+            if problem := self.problem(each):
                 raise each.unusable(problem)
         return [each.name for each in inputs], [each.item for each in inputs]
 
@@ -296,8 +288,7 @@ class Predictor(Printed):
         if self.reference is None:
             return None
         predictions = self.task.predictions(self.reference.outputs)
-        encoding = kind_named(self.task.kind).encoding
-        return Limits(self.reference, predictions, self.labels, encoding)
+        return Limits(self.reference, predictions, self.labels, kind_named(self.task.kind).encoding)
 
     def _rows(self, run: Run, values: Sequence[Any]) -> np.ndarray:
         """What is made of decoded items, in their order."""

@@ -31,7 +31,7 @@ def load(folder: str | Path, device: str = "auto") -> Predictor:
     folders = members.read(place)
     each = {name: opening.load(own, device) for name, own in folders.items()}
     networks = networks_of(folders)
-    return joined(each, networks, next(iter(each.values())).device_name)
+    return joined(each, networks, opening.device_for(device))
 
 
 def networks_of(folders: Mapping[str, Path]) -> dict[str, str]:

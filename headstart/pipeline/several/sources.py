@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import final
 
 import numpy as np
 
 from headstart import artifact, evidence
 from headstart.contracts import Encoding
+from headstart.contracts.labels import Names
 from headstart.contracts.several import Part, Several
 from headstart.data import Dataset, Item
 from headstart.data.targets import kind_named
@@ -20,8 +21,8 @@ from headstart.errors import HeadstartError
 from headstart.evidence import ArmResult, Experiment
 from headstart.evidence.judging import judge
 from headstart.loading import members as listed
+from headstart.pipeline.developing import demand_learned, developed, from_random
 from headstart.pipeline.prepare import RunContext, Transfer, fitted_modality
-from headstart.pipeline.proving import demand_learned, developed, from_random
 from headstart.pipeline.several.joining import check_all, demand_free, keep_once
 from headstart.pipeline.several.members import Member, folders
 from headstart.pipeline.several.opening import results
@@ -35,48 +36,38 @@ _STRATEGY = "full-fine-tuning"
 _LOOKED_AT = 2  # items of each task that the saved model is compared on
 
 
-@final
-@dataclass(frozen=True)
-class Merged(Dataset):
-    """All items of several data sets, each once; an item's targets are those of the sets it is in.
+def merged(parts: Mapping[str, Dataset]) -> Dataset:
+    """All items of data sets whose splits agree, each once; what it is labelled with, as JSON.
 
-    `parts` holds the data sets by name, whose splits agree; targets (N, columns of all tasks) are
-    not a number where an item is not in a set.
+    Targets (N, columns of all tasks) are not a number where an item is not in a set.
     """
-
-    parts: Mapping[str, Dataset] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, parts: Mapping[str, Dataset]) -> Merged:
-        """Data sets whose splits agree, as one."""
-        labels: dict[str, dict[str, str]] = {}
-        items: dict[str, Item] = {}
-        for name, part in parts.items():
-            for item in part.items:
-                items.setdefault(item.identity, item)
-                labels.setdefault(item.identity, {})[name] = item.label
-        first = next(iter(parts.values()))
-        every = tuple(
-            replace(item, label=json.dumps(labels[each], sort_keys=True))
-            for each, item in items.items()
-        )
-        names = tuple(f"{name}: {label}" for name, part in parts.items() for label in part.labels)
-        return cls(first.root, every, names, first.report, Several.kind, parts=parts)
-
-    def targets(self, name: str) -> np.ndarray:
-        """The columns of all tasks, (N, columns) float32."""
-        places = {item.identity: row for row, item in enumerate(self.split(name))}
-        return np.concatenate(
-            [_columns(part, name, places) for part in self.parts.values()], axis=1
-        )
+    labels: dict[str, dict[str, str]] = {}
+    items: dict[str, Item] = {}
+    for name, part in parts.items():
+        for item in part.items:
+            items.setdefault(item.identity, item)
+            labels.setdefault(item.identity, {})[name] = item.label
+    every = tuple(replace(item, label=json.dumps(labels[key])) for key, item in items.items())
+    names = tuple(f"{name}: {label}" for name, part in parts.items() for label in part.labels)
+    first = next(iter(parts.values()))
+    return Dataset(
+        first.root, every, names, first.report, Several.kind, encode=partial(_encoded, parts)
+    )
 
 
-def _columns(part: Dataset, split: str, places: Mapping[str, int]) -> np.ndarray:
-    own = part.targets(split)
-    own = own[:, None] if own.ndim == 1 else own
-    columns = np.full((len(places), own.shape[1]), np.nan, dtype=np.float32)
-    columns[[places[item.identity] for item in part.split(split)]] = own
-    return columns
+def _encoded(parts: Mapping[str, Dataset], labels: Sequence[str], names: Names) -> np.ndarray:
+    """The columns of each data set, as its kind of target encodes what is labelled in it."""
+    rows = [json.loads(label) for label in labels]
+    columns = []
+    for name, part in parts.items():
+        there = [place for place, row in enumerate(rows) if name in row]
+        some = part.items[0].label  # which gives rows of none their shape
+        kind = kind_named(part.kind)
+        own = kind.encode([*(rows[place][name] for place in there), some], part.labels)[:-1]
+        block = np.full((len(rows), own.shape[1] if own.ndim > 1 else 1), np.nan, np.float32)
+        block[there] = own[:, None] if own.ndim == 1 else own
+        columns.append(block)
+    return np.concatenate(columns, axis=1)
 
 
 def agreed(parts: Mapping[str, Dataset]) -> dict[str, Dataset]:
@@ -146,7 +137,7 @@ def _joint(each: Mapping[str, Experiment], parts: Mapping[str, Dataset]) -> Expe
     """All tasks as one, trained on all items."""
     tasks = {name: _part(experiment) for name, experiment in each.items()}
     first = next(iter(each.values()))
-    return replace(first, dataset=Merged.of(parts), task=Several(tasks), task_settings={})
+    return replace(first, dataset=merged(parts), task=Several(tasks), task_settings={})
 
 
 def _part(experiment: Experiment) -> Part:
