@@ -275,7 +275,7 @@ def labelled(tmp_path: Path, columns: dict[str, list[Any]], **settings: Any) -> 
     with (tmp_path / "t.csv").open("w", newline="") as file:
         csv.writer(file).writerows([table.keys(), *zip(*table.values(), strict=True)])
     chosen = hs.Settings(label=label_columns([*columns]), **settings)
-    return members_of(tmp_path / "t.csv", None, chosen)
+    return members_of(tmp_path / "t.csv", None, chosen, Heard())
 
 
 def test_columns_of_one_kind_stay_one_task(tmp_path: Path) -> None:
@@ -284,7 +284,7 @@ def test_columns_of_one_kind_stay_one_task(tmp_path: Path) -> None:
     numbers = {name: [n + place / 7 for n in range(12)] for place, name in enumerate("ab")}
     assert labelled(tmp_path, numbers) == []
     apart = labelled(tmp_path, numbers, targets="several")
-    assert [(each.name, each.kind) for each in apart] == [("a", "numbers"), ("b", "numbers")]
+    assert [(each.name, each.kind) for each in apart] == [("a", "classes"), ("b", "numbers")]
 
 
 def test_columns_of_several_kinds_are_several_tasks(tmp_path: Path) -> None:
@@ -311,7 +311,7 @@ def test_columns_named_with_commas_are_one_of_several_tasks(tmp_path: Path) -> N
     }
     labelled(tmp_path, columns)
     chosen = hs.Settings(label=label_columns(["a,b", "topic"]))
-    each = members_of(tmp_path / "t.csv", None, chosen)
+    each = members_of(tmp_path / "t.csv", None, chosen, Heard())
     assert [(m.name, m.kind) for m in each] == [("a,b", "label sets"), ("topic", "classes")]
 
 
@@ -338,7 +338,10 @@ def test_a_task_of_any_name_has_a_folder() -> None:
 def test_a_column_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no column 'nothing'"):
         write_reviews(tmp_path / "t.csv", 20)
-        hs.fit(tmp_path / "t.csv", "seeded:bag", tmp_path / "out", tasks=["stars", "nothing"])
+        hs.fit(
+            *(tmp_path / "t.csv", "seeded:bag", tmp_path / "out"), tasks=["stars", "nothing"],
+            text="review",
+        )  # fmt: skip
     assert not (tmp_path / "out").exists()
 
 
@@ -399,3 +402,29 @@ def test_an_item_of_two_sets_is_held_out_of_both(tmp_path: Path) -> None:
         assert (
             (row["price"] == "") if price != price else price == pytest.approx(float(row["price"]))
         )
+
+
+def test_a_target_that_is_unlike_its_source_is_warned_of_before_training(tmp_path: Path) -> None:
+    for name, words in (("source", ("red warm", "blue cold")), ("near", ("warm red", "cold blue"))):
+        rows = [f"{words[n % 2]} number {n},{'a' if n % 2 else 'b'}" for n in range(120)]
+        (tmp_path / f"{name}.csv").write_text("\n".join(["text,label", *rows]))
+    chance = random.Random(2)
+    rows = [f"zebra lion {n} {n * n},{'x' if chance.random() < 0.5 else 'y'}" for n in range(120)]
+    (tmp_path / "far.csv").write_text("\n".join(["text,label", *rows]))
+    hs.pretrain(
+        *(tmp_path / "source.csv", "seeded:bag", tmp_path / "source"), epochs=30, evidence="none"
+    )
+    found = {}
+    for name in ("near", "far"):
+        heard = Heard()
+        result = hs.fit(
+            *(tmp_path / f"{name}.csv", f"checkpoint:{tmp_path}/source", tmp_path / f"{name}-model"),
+            strategy="lp-ft", epochs=1, scratch=False, evidence="quick", progress=heard,
+        )  # fmt: skip
+        found[name] = result.record()["likeness"]
+        warned = [line for line in heard.lines if "too dissimilar" in line]
+        assert bool(warned) == (name == "far")
+    assert found["near"]["worth"]["low"] > 0.2
+    assert found["far"]["worth"]["low"] <= 0
+    assert found["far"]["overlap"] < found["near"]["overlap"]
+    assert found["far"]["apart"] > 0.9

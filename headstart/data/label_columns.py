@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from headstart.contracts.cells import are_marks, is_blank, number
+from headstart.contracts.cells import is_blank, mark
 from headstart.data.schema import Schema
 from headstart.data.sources import Contents
 from headstart.data.targets import kind_named, kind_of, settle
@@ -30,16 +30,10 @@ def kind_alone(contents: Contents, schema: Schema) -> str:
     return kind_of(settle(contents, schema, named), schema).name
 
 
-def are_one_task(contents: Contents, kinds: Mapping[str, str]) -> bool:
-    """Whether columns are read together: all hold 0 and 1, or numbers and look alike.
-
-    `kinds` holds the kind of target that each column is of by itself.
-    """
-    columns = [list(cells(contents, place)) for place in range(len(contents.columns))]
-    if all(map(are_marks, columns)):
-        return True
-    numeric = all(number(c) is not None for column in columns for c in column if not is_blank(c))
-    return numeric and len(set(kinds.values())) == 1
+def are_one_task(contents: Contents) -> bool:
+    """Whether several columns are read together, as all hold numbers, or 0 and 1."""
+    every = (cell for place in range(len(contents.columns)) for cell in cells(contents, place))
+    return all(mark(cell) is not None for cell in every if not is_blank(cell))
 
 
 def cells(contents: Contents, place: int) -> Iterator[Any]:

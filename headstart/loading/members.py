@@ -28,6 +28,13 @@ def are_in(folder: Path) -> bool:
     return (folder / FILE).is_file()
 
 
+def demand_one(folder: Path) -> None:
+    """Raise WeightsError where a folder answers several tasks."""
+    if are_in(folder):
+        own = ", ".join(str(place) for place in read(folder).values())
+        raise WeightsError(f"{folder} answers several tasks, and one is wanted. Give one of {own}.")
+
+
 def read(folder: Path) -> dict[str, Path]:
     """The folder of each task, in order.
 

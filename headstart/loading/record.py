@@ -34,9 +34,7 @@ def read(folder: Path) -> dict[str, Any]:
     is no file that could be read: a pipe, a device, a text of absurd size.
     """
     path = folder / FILE
-    if not path.exists() and members.are_in(folder):
-        own = ", ".join(str(place) for place in members.read(folder).values())
-        raise WeightsError(f"{folder} answers several tasks, and one is wanted. Give one of {own}.")
+    members.demand_one(folder)
     if not path.exists():
         raise WeightsError(
             f"{folder} is not a saved model: it has no {FILE}. Give the folder that `fit` wrote."

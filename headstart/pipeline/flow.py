@@ -86,7 +86,7 @@ def fit(  # noqa: PLR0913  # a flag each
     target, options = target_of(options, settings)
     chosen, show = settings_of(settings, options), as_progress(progress)
     names = [backbone] if isinstance(backbone, str) else list(dict.fromkeys(backbone or ()))
-    members = members_of(data, tasks, chosen)
+    members = members_of(data, tasks, chosen, show)
     if members:
         return together(members, names, Path(out), strategy, show, download=download).run()
     data, strategy = data_of(data), demand_adaptable(chosen, strategy)
@@ -175,7 +175,7 @@ def pretrain(
     `anyway`.
     """
     chosen, show = settings_of(settings, options), as_progress(progress)
-    members = members_of(data, tasks, chosen)
+    members = members_of(data, tasks, chosen, show)
     if members:
         return pretrain_several(members, backbone, Path(out), chosen, show, anyway)
     data = data_of(data)

@@ -16,6 +16,7 @@ from headstart.defaults import GROUPS, Settings
 from headstart.errors import HeadstartError
 from headstart.pipeline.prepare import schema
 from headstart.report.page import FILE as PAGE
+from headstart.runtime.progress import Progress
 
 APART: Final = "several"  # as --targets: every label column is a task
 _OWN = ("targets", "metric", "delimiter", "label", "image", "group", "missing")
@@ -50,7 +51,9 @@ def of_sets(tasks: Mapping[str, Any], settings: Settings) -> list[Member]:
     return [Member(name, data_of(tasks[name]), own(settings, name, names)) for name in names]
 
 
-def of_labels(data: Data, modality: Modality, settings: Settings) -> list[Member]:
+def of_labels(
+    data: Data, modality: Modality, settings: Settings, progress: Progress
+) -> list[Member]:
     """A task for each label column, or group of them; none where they make one task together."""
     label = settings.label or ""
     explicit = GROUPS in label
@@ -67,7 +70,12 @@ def of_labels(data: Data, modality: Modality, settings: Settings) -> list[Member
         for name, columns in by_name.items()
     ]
     apart = explicit or settings.targets == APART
-    if not apart and are_one_task(contents, {each.name: each.kind for each in members}):
+    if not apart and are_one_task(contents):
+        if len({each.kind for each in members}) > 1:
+            progress.say(
+                f"{', '.join(by_name)} hold numbers and are read as one task (--targets several "
+                "makes each a task of its own)."
+            )
         return []
     content = {"text": contents.content} if modality.inline else {"image": contents.content[0]}
     return [replace(each, settings=replace(each.settings, **content)) for each in members]

@@ -20,7 +20,10 @@ from headstart.runtime.progress import Progress
 
 
 def members_of(
-    data: Any, tasks: Mapping[str, Any] | Sequence[str] | None, settings: Settings
+    data: Any,
+    tasks: Mapping[str, Any] | Sequence[str] | None,
+    settings: Settings,
+    progress: Progress,
 ) -> list[Member]:
     """The tasks of a run; none where there is one, which is fitted as ever.
 
@@ -40,20 +43,20 @@ def members_of(
         raise HeadstartError("No data set was given. Name a folder of classes or a manifest.")
     if not settings.label or not {",", GROUPS} & set(settings.label):
         return []
-    return _labelled(data_of(data), settings)
+    return _labelled(data_of(data), settings, progress)
 
 
-def _labelled(data: Data, settings: Settings) -> list[Member]:
+def _labelled(data: Data, settings: Settings, progress: Progress) -> list[Member]:
     plain = replace(settings, label=settings.label and settings.label.replace(GROUPS, ","))
     if "=" in settings.targets or settings.targets == APART:
         plain = replace(plain, targets="auto")
     if GROUPS in (settings.label or "") or plain.targets != settings.targets:
-        return of_labels(data, modality_of(data, plain)[1], settings)
+        return of_labels(data, modality_of(data, plain)[1], settings, progress)
     try:
         modality = modality_of(data, plain)[1]
     except DataError:
         return []  # a run of one task says what is wrong
-    return of_labels(data, modality, settings)
+    return of_labels(data, modality, settings, progress)
 
 
 def together(
