@@ -418,7 +418,7 @@ def test_a_target_that_is_unlike_its_source_is_warned_of_before_training(tmp_pat
     for name in ("near", "far"):
         heard = Heard()
         result = hs.fit(
-            *(tmp_path / f"{name}.csv", f"checkpoint:{tmp_path}/source", tmp_path / f"{name}-model"),
+            *(tmp_path / f"{name}.csv", f"checkpoint:{tmp_path}/source"), tmp_path / f"{name}-out",
             strategy="lp-ft", epochs=1, scratch=False, evidence="quick", progress=heard,
         )  # fmt: skip
         found[name] = result.record()["likeness"]
