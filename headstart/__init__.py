@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from headstart.pipeline.featurizer import Featurizer
     from headstart.pipeline.fetching import fetch
     from headstart.pipeline.options import Options
+    from headstart.pipeline.several.members import Tasks
     from headstart.pipeline.shifting import shift
     from headstart.pipeline.suggesting import suggest
     from headstart.pipeline.watching import watch
@@ -70,6 +71,7 @@ _HOMES = {
     "Shifted": "results.shift",
     "Suggestion": "labelling",
     "Suggestions": "labelling",
+    "Tasks": "pipeline.several.members",
     "Watched": "results.watched",
 }
 _HOMES |= dict.fromkeys(
@@ -107,6 +109,7 @@ __all__ = [
     "Silent",
     "Suggestion",
     "Suggestions",
+    "Tasks",
     "Terminal",
     "UnknownNameError",
     "Watched",

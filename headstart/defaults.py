@@ -48,6 +48,7 @@ class Settings:
     adapt_to: str | None = None  # data of another domain, whose labels, if any, nothing learns from
     adaptation: str = "auto"  # auto, "source only", or one of the catalog: how, where adapt_to is
     target_labels: str | None = None  # a table of a few labels of that domain, to choose by
+    joint: str = "no"  # no, equal, uncertainty: several tasks train one network, weighed so
     metric: str | None = None  # of the catalog: what models are chosen and judged by
     offline: bool = False
     track: str | None = None  # mlflow, tensorboard, wandb: where fit and pretrain are followed
@@ -69,6 +70,7 @@ CHOICES = {
     "device": ("auto", "cpu", "cuda", "mps"),
     "augment": ("auto", "yes", "no"),
     "class_weights": ("auto", "none"),
+    "joint": ("no", "equal", "uncertainty"),
     "tta": ("none", "flip", "scales", "flip+scales"),
 }
 MOST = {"seed": 2**62}  # which a generator of random numbers still takes in

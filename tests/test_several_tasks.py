@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -85,7 +86,7 @@ def reviews(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Results, He
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HEADSTART_CACHE", str(root / "cache"))
         made = hs.fit(
-            *(table, "seeded:bag", root / "out"), tasks=NAMES, progress=heard, evidence="none",
+            hs.Tasks(NAMES, of=table), "seeded:bag", root / "out", progress=heard, evidence="none",
             **OPTIONS,
         )  # fmt: skip
     return root, made, heard
@@ -275,7 +276,7 @@ def labelled(tmp_path: Path, columns: dict[str, list[Any]], **settings: Any) -> 
     with (tmp_path / "t.csv").open("w", newline="") as file:
         csv.writer(file).writerows([table.keys(), *zip(*table.values(), strict=True)])
     chosen = hs.Settings(label=label_columns([*columns]), **settings)
-    return members_of(tmp_path / "t.csv", None, chosen, Heard())
+    return members_of(tmp_path / "t.csv", chosen, Heard())
 
 
 def test_columns_of_one_kind_stay_one_task(tmp_path: Path) -> None:
@@ -311,7 +312,7 @@ def test_columns_named_with_commas_are_one_of_several_tasks(tmp_path: Path) -> N
     }
     labelled(tmp_path, columns)
     chosen = hs.Settings(label=label_columns(["a,b", "topic"]))
-    each = members_of(tmp_path / "t.csv", None, chosen, Heard())
+    each = members_of(tmp_path / "t.csv", chosen, Heard())
     assert [(m.name, m.kind) for m in each] == [("a,b", "label sets"), ("topic", "classes")]
 
 
@@ -339,7 +340,7 @@ def test_a_column_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no column 'nothing'"):
         write_reviews(tmp_path / "t.csv", 20)
         hs.fit(
-            *(tmp_path / "t.csv", "seeded:bag", tmp_path / "out"), tasks=["stars", "nothing"],
+            hs.Tasks(["stars", "nothing"], of=tmp_path / "t.csv"), "seeded:bag", tmp_path / "out",
             text="review",
         )  # fmt: skip
     assert not (tmp_path / "out").exists()
@@ -351,7 +352,7 @@ def test_a_source_from_several_sets_is_one_network_checked_against_naive_for_eac
     table = write_reviews(tmp_path / "reviews.csv", 200)
     out = tmp_path / "source"
     made = hs.pretrain(
-        *(table, "seeded:bag", out), tasks=["category", "price"], text="review", epochs=30,
+        hs.Tasks(["category", "price"], of=table), "seeded:bag", out, text="review", epochs=30,
         evidence="none", learning_rate=None,
     )  # fmt: skip
     assert made.shared
@@ -372,9 +373,9 @@ def test_a_source_that_learned_nothing_of_one_set_is_refused(tmp_path: Path) -> 
     chance = random.Random(1)
     rows = [f"word{n % 7} {n},{chance.random() < 0.5},{n % 7 < 3}" for n in range(150)]
     (tmp_path / "t.csv").write_text("\n".join(["text,noise,known", *rows]))
-    options: dict[str, Any] = {"tasks": ["noise", "known"], "epochs": 4, "evidence": "none"}
+    tasks = hs.Tasks(["noise", "known"], of=tmp_path / "t.csv")
     with pytest.raises(HeadstartError, match="does not beat the naive model"):
-        hs.pretrain(tmp_path / "t.csv", "seeded:bag", tmp_path / "out", **options)
+        hs.pretrain(tasks, "seeded:bag", tmp_path / "out", epochs=4, evidence="none")
     assert not (tmp_path / "out").exists()
 
 
@@ -428,3 +429,78 @@ def test_a_target_that_is_unlike_its_source_is_warned_of_before_training(tmp_pat
     assert found["far"]["worth"]["low"] <= 0
     assert found["far"]["overlap"] < found["near"]["overlap"]
     assert found["far"]["apart"] > 0.9
+
+
+@pytest.fixture(scope="module")
+def jointly(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Results]:
+    """Three tasks that train one network, compared with each alone and with every two."""
+    root = tmp_path_factory.mktemp("joint")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HEADSTART_CACHE", str(root / "cache"))
+        made = hs.fit(
+            hs.Tasks(NAMES[:3], of=write_reviews(root / "reviews.csv", 150)), "seeded:bag",
+            root / "out", joint="equal", strategy="lp-ft", epochs=2, text="review",
+            scratch=False, evidence="none",
+        )  # fmt: skip
+    return root, made
+
+
+def test_one_network_for_all_is_compared_with_each_alone(jointly: tuple[Path, Results]) -> None:
+    root, made = jointly
+    assert made.joint is not None
+    assert set(made.joint["together"]) == set(NAMES[:3])
+    for name, row in made.joint["affinity"].items():
+        assert set(row) == set(NAMES[:3]) - {name}
+        for gain in row.values():
+            assert gain["low"] <= gain["value"] <= gain["high"]
+    assert "stars: with category" in str(made)
+    assert hs.load(root / "out").predict(["good fine film"])[0].tasks["stars"].label == "4"
+    again = run("report", root / "out", "--json")
+    assert json.loads(again.stdout)["joint"] == made.to_json()["joint"]
+
+
+@pytest.mark.parametrize("weights", ["equal", "uncertainty"])
+def test_losses_of_tasks_count_in_units_of_the_naive_models(weights: str) -> None:
+    import torch
+
+    from headstart.contracts.model import Batch, Model, SideBySide
+    from headstart.contracts.several import Part, Several
+    from headstart.tasks.classification import Classification
+    from headstart.tasks.regression import Regression
+
+    parts = {
+        "kind": Part(Classification(), ("x", "y", "z"), unit=1.1),
+        "size": Part(Regression((50.0,), (10.0,)), ("size",), numbered=False, unit=2.0),
+    }
+    task = Several(parts, weights == "uncertainty")
+    targets = np.array([[0, 40], [np.nan, 60], [2, np.nan], [1, 55]], dtype=np.float32)
+    features = torch.randn(4, 5, generator=torch.Generator().manual_seed(0))
+    head = task.head(5, ())
+    assert isinstance(head, SideBySide)
+    step = task.step(Model({}, head), Batch(features, torch.from_numpy(targets), start=1))
+    own = np.log(3) / 1.1, np.mean([1.0, 1.0, 0.25]) / 2.0  # heads answer 0 for all
+    assert float(step.loss.detach()) == pytest.approx(float(np.mean(own)), rel=1e-5)
+    assert step.outputs.shape == (4, 4)
+    losses = task.losses(step.outputs.detach().numpy(), targets)
+    assert losses[1] == pytest.approx(1.0 / 2.0, rel=1e-5)
+    assert losses[0] == pytest.approx((np.log(3) / 1.1 + 1.0 / 2.0) / 2, rel=1e-5)
+    learned = [name for name, _ in head.named_parameters() if name == "variances"]
+    assert bool(learned) == (weights == "uncertainty")
+    nobody = torch.full((2, 2), float("nan"))
+    assert float(task.step(Model({}, head), Batch(features[:2], nobody, start=1)).loss) == 0.0
+
+
+def test_joint_needs_several_tasks_and_a_strategy_that_trains(tmp_path: Path) -> None:
+    table = write_reviews(tmp_path / "t.csv", 40)
+    options: dict[str, Any] = {"text": "review", "joint": "equal"}
+    with pytest.raises(HeadstartError, match="for several tasks, and there is one"):
+        hs.fit(table, "seeded:bag", tmp_path / "out", label="stars", **options)
+    with pytest.raises(HeadstartError, match="1 task was named"):
+        hs.fit(hs.Tasks(["stars"], of=table), "seeded:bag", tmp_path / "out")
+    with pytest.raises(HeadstartError, match="does not say how"):
+        hs.fit(table, "seeded:bag", tmp_path / "out", label=["stars", "category"], **options)
+    with pytest.raises(HeadstartError, match="joint 'both' is not known"):
+        hs.fit(
+            hs.Tasks(["stars", "category"], of=table), "seeded:bag", tmp_path / "out", text="review",
+            joint="both",
+        )  # fmt: skip

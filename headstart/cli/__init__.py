@@ -26,7 +26,7 @@ from headstart.cli.flags import (
     Strategy,
     Tasks,
 )
-from headstart.cli.options import command, demand_data, demand_plan_alone, named_sets
+from headstart.cli.options import command, demand_plan_alone, sources
 from headstart.cli.renamed import present
 from headstart.defaults import Settings
 from headstart.errors import UnknownNameError
@@ -93,10 +93,9 @@ def fit(  # noqa: PLR0913  # a flag each
         return pipeline.reproduce(plan, out, data=data, track=settings.track, progress=progress)
     several = backbone or ()
     return pipeline.fit(
-        data if task else demand_data(data),
+        sources(data, task),
         several[0] if len(several) == 1 else several,
         out,
-        tasks=named_sets(task) if task else None,
         strategy=strategy,
         download=download,
         settings=settings,
@@ -119,10 +118,9 @@ def pretrain(  # a flag each
     from headstart import pipeline
 
     return pipeline.pretrain(
-        data if task else demand_data(data),
+        sources(data, task),
         backbone,
         out,
-        tasks=named_sets(task) if task else None,
         anyway=anyway,
         settings=settings,
         progress=progress,

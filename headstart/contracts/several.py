@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, final
+from typing import TYPE_CHECKING, Any, ClassVar, cast, final
 
 import numpy as np
 
-from headstart.contracts.task import Array, Labels, Task
+from headstart.contracts.task import Array, Examples, Labels, Task
 
 if TYPE_CHECKING:  # so that a saved model answers without torch
     from torch import nn
@@ -45,14 +45,20 @@ class Several(Task):
     A target is not a number where an item has none of a task: it then adds nothing to its loss.
     Losses are divided by the naive model's, so that tasks count alike whatever their units, and
     all have the same weight, which tuned ones hardly beat (Kurin et al. 2022, In Defense of the
-    Unitary Scalarization for Deep Multi-Task Learning).
+    Unitary Scalarization for Deep Multi-Task Learning); with `uncertain` weights are learned with
+    the heads (Kendall et al. 2018, Multi-Task Learning Using Uncertainty to Weigh Losses).
     """
 
     kind: ClassVar[str] = "several tasks"
-    has_probe: ClassVar[bool] = False
 
-    def __init__(self, parts: Mapping[str, Part]) -> None:
+    def __init__(self, parts: Mapping[str, Part], uncertain: bool = False) -> None:
         self.parts = parts
+        self.uncertain = uncertain
+
+    @property
+    def cross_validates(self) -> bool:  # type: ignore[override]  # of these parts
+        """Whether no part's probe looks at validation."""
+        return all(part.task.cross_validates for part in self.parts.values())
 
     def outputs_of(self, outputs: Array) -> dict[str, Array]:
         """Each task's own columns of outputs (N, all labels)."""
@@ -74,25 +80,38 @@ class Several(Task):
         """The tasks' own heads, side by side."""
         from headstart.contracts.model import SideBySide
 
-        parts = self.parts.values()
-        return SideBySide([part.task.head(feature_dim, part.labels) for part in parts])
+        heads = [part.task.head(feature_dim, part.labels) for part in self.parts.values()]
+        return SideBySide(heads, self.uncertain)
+
+    def probe(self, train: Examples, validation: Examples, labels: Labels) -> nn.Module:
+        """The tasks' own probes, each fitted to the items that have a target of it."""
+        from headstart.contracts.model import SideBySide
+
+        known, checked = (self.targets_of(targets) for _, targets in (train, validation))
+        heads = []
+        for name, part in self.parts.items():
+            (there, own), (later, other) = known[name], checked[name]
+            examples = (train[0][there], own), (validation[0][later], other)
+            heads.append(part.task.probe(*examples, part.labels))
+        return SideBySide(heads, self.uncertain)
 
     def step(self, model: Model, batch: Batch) -> Step:
         """One forward pass over a batch, with the mean of the tasks' losses in their units."""
         import torch
 
-        from headstart.contracts.model import Batch, Model, Step
+        from headstart.contracts.model import Batch, Model, SideBySide, Step
 
         features = model.features(batch.inputs, batch.start)
-        losses = [features.sum() * 0.0]  # where no item has a target
         known = self.targets_of(batch.targets.cpu().numpy())
+        losses = []
         for (name, part), head in zip(self.parts.items(), model.head.children(), strict=True):
-            there, targets = known[name]
-            if there.any():
-                own = Batch(features[torch.from_numpy(there)], torch.from_numpy(targets), start=1)
-                own.targets = own.targets.to(features.device)
-                losses.append(part.task.step(Model({}, head), own).loss / part.unit)
-        loss = torch.stack(losses).sum() / len(self.parts)
+            there, targets = (torch.from_numpy(each).to(features.device) for each in known[name])
+            if not there.any():
+                losses.append(features.sum() * 0.0)
+                continue
+            own = Batch(features[there], targets, start=1)
+            losses.append(part.task.step(Model({}, head), own).loss / part.unit)
+        loss = cast(SideBySide, model.head).weighed(torch.stack(losses))
         return Step(model.head(features), loss, features, batch.targets)
 
     def naive(self, targets: Array, labels: Labels) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Unpack, overload
@@ -18,8 +18,10 @@ from headstart.pipeline.prepare import RunContext, Transfer, register_run
 from headstart.pipeline.proving import proved
 from headstart.pipeline.selection.choosing import choose_backbone, prepare
 from headstart.pipeline.selection.ranking import BackboneRanking
+from headstart.pipeline.several.jointly import fit_jointly
+from headstart.pipeline.several.members import Tasks
 from headstart.pipeline.several.sources import pretrain_several
-from headstart.pipeline.several.starting import members_of, together
+from headstart.pipeline.several.starting import demand_alone, members_of, together
 from headstart.pipeline.strategy_spec import StrategySpec
 from headstart.plan import read as read_plan
 from headstart.results import Result
@@ -31,36 +33,33 @@ from headstart.tracking import Followed, follow
 
 @overload
 def fit(
-    data: Any,
+    data: Tasks,
     backbone: str | Sequence[str] | None = None,
     out: str | Path = "model",
     *,
-    tasks: None = None,
-    strategy: str | None = None,
-    download: bool = False,
-    settings: Settings | None = None,
-    progress: Show = None,
-    **options: Unpack[Options],
-) -> Result: ...
-@overload
-def fit(
-    data: Any = None,
-    backbone: str | Sequence[str] | None = None,
-    out: str | Path = "model",
-    *,
-    tasks: Mapping[str, Any] | Sequence[str],
     strategy: str | None = None,
     download: bool = False,
     settings: Settings | None = None,
     progress: Show = None,
     **options: Unpack[Options],
 ) -> Results: ...
-def fit(  # noqa: PLR0913  # a flag each
-    data: Any = None,
+@overload
+def fit(
+    data: Any,
     backbone: str | Sequence[str] | None = None,
     out: str | Path = "model",
     *,
-    tasks: Mapping[str, Any] | Sequence[str] | None = None,
+    strategy: str | None = None,
+    download: bool = False,
+    settings: Settings | None = None,
+    progress: Show = None,
+    **options: Unpack[Options],
+) -> Result: ...
+def fit(
+    data: Any,
+    backbone: str | Sequence[str] | None = None,
+    out: str | Path = "model",
+    *,
     strategy: str | None = None,
     download: bool = False,
     settings: Settings | None = None,
@@ -79,16 +78,18 @@ def fit(  # noqa: PLR0913  # a flag each
     path, or what `headstart.data.data_of` takes, as (X, y); keywords are settings, and count before
     those of `settings`. With `adapt_to`, a path or what `predict` takes, the model answers on those
     data, whose labels, if there are any, nothing learns from (`headstart.pipeline.adapting`).
-    With `tasks`, label columns or data sets by name, as with a `label` of several columns that are
-    no one task together, the answer is a `Results`: a head each on features that all share.
+    For `Tasks`, as for a `label` of several columns that are no one task together, the answer is a
+    `Results`: a head each on features that all share.
     Raises HeadstartError for anything the user can mend.
     """
     target, options = target_of(options, settings)
     chosen, show = settings_of(settings, options), as_progress(progress)
     names = [backbone] if isinstance(backbone, str) else list(dict.fromkeys(backbone or ()))
-    members = members_of(data, tasks, chosen, show)
+    members = members_of(data, chosen, show)
     if members:
-        return together(members, names, Path(out), strategy, show, download=download).run()
+        run = together(members, names, Path(out), strategy, show, download=download)
+        return run.run() if chosen.joint == "no" else fit_jointly(run)
+    demand_alone(chosen)
     data, strategy = data_of(data), demand_adaptable(chosen, strategy)
     inputs = {"data": str(data), "backbone": backbone, "strategy": strategy}
     following = follow(chosen, show, Path(out), inputs)
@@ -135,34 +136,31 @@ def reproduce(
 
 @overload
 def pretrain(
-    data: Any,
+    data: Tasks,
     backbone: str,
     out: str | Path,
     *,
-    tasks: None = None,
-    anyway: bool = False,
-    settings: Settings | None = None,
-    progress: Show = None,
-    **options: Unpack[Options],
-) -> Result: ...
-@overload
-def pretrain(
-    data: Any = None,
-    backbone: str = "",
-    out: str | Path = "model",
-    *,
-    tasks: Mapping[str, Any] | Sequence[str],
     anyway: bool = False,
     settings: Settings | None = None,
     progress: Show = None,
     **options: Unpack[Options],
 ) -> Results: ...
+@overload
 def pretrain(
-    data: Any = None,
-    backbone: str = "",
-    out: str | Path = "model",
+    data: Any,
+    backbone: str,
+    out: str | Path,
     *,
-    tasks: Mapping[str, Any] | Sequence[str] | None = None,
+    anyway: bool = False,
+    settings: Settings | None = None,
+    progress: Show = None,
+    **options: Unpack[Options],
+) -> Result: ...
+def pretrain(
+    data: Any,
+    backbone: str,
+    out: str | Path,
+    *,
     anyway: bool = False,
     settings: Settings | None = None,
     progress: Show = None,
@@ -170,14 +168,15 @@ def pretrain(
 ) -> Result | Results:
     """Develop a source: train a backbone from random weights on a related, larger set, and save it.
 
-    With `tasks`, label columns or data sets by name, one network is trained for all of them.
+    For `Tasks` one network is trained for all of them, and the answer is a `Results`.
     Raises HeadstartError where it does not beat the naive model by more than its interval, unless
     `anyway`.
     """
     chosen, show = settings_of(settings, options), as_progress(progress)
-    members = members_of(data, tasks, chosen, show)
+    members = members_of(data, chosen, show)
     if members:
         return pretrain_several(members, backbone, Path(out), chosen, show, anyway)
+    demand_alone(chosen)
     data = data_of(data)
     following = follow(chosen, show, Path(out), {"data": str(data), "backbone": backbone})
     with Workspace(Path(out)) as workspace, following as run:

@@ -47,6 +47,7 @@ class Options(TypedDict, total=False):
     adapt_to: Any
     adaptation: str
     target_labels: str | None
+    joint: str
     metric: str | None
     group: str | None
     offline: bool

@@ -29,7 +29,8 @@ class Results(Printed):
 
     `tasks` holds what `evidence.json` of each says, `folders` the name of its folder in the
     model's, which is a saved model of that task alone. `shared` says that all read the same
-    features; `stopped`, that an interrupt ended the proof.
+    features; `stopped`, that an interrupt ended the proof. `joint` says what training one network
+    for all was to each task, over one of its own (`together`), and with one other (`affinity`).
     """
 
     folder: Path
@@ -37,6 +38,7 @@ class Results(Printed):
     folders: Mapping[str, str]
     shared: bool = True
     stopped: bool = False
+    joint: Mapping[str, Any] | None = None
 
     @property
     def verdicts(self) -> dict[str, str]:
@@ -49,6 +51,7 @@ class Results(Printed):
             "tasks": {name: dict(own) for name, own in self.tasks.items()},
             "folders": dict(self.folders),
             "shared": self.shared,
+            "joint": None if self.joint is None else dict(self.joint),
             "out": str(self.folder),
         } | ({"stopped": True} if self.stopped else {})
 
@@ -65,9 +68,30 @@ class Results(Printed):
         """What is to be known besides the table."""
         yield f"{len(self.tasks)} tasks, each judged on its own held-out items (95 % intervals)."
         joint = all(own["strategy"] == "scratch" for own in self.tasks.values())
-        yield (_JOINT if joint else _SHARED) if self.shared else _APART
+        if self.joint:
+            yield from self._compared(self.joint)
+        else:
+            yield (_JOINT if joint else _SHARED) if self.shared else _APART
         for name, own in self.tasks.items():
             yield from (f"Warning: {name}: {text}" for text in own.get("warnings", ()))
+
+    def _compared(self, joint: Mapping[str, Any]) -> Iterator[str]:
+        """What training together was to each task, and with which other it helps or hurts."""
+        behind = ", ".join(joint["behind"])
+        yield (
+            f"Validation is clearly worse for {behind} with one network for all: each has its own."
+            if behind
+            else "One network was trained for all; validation is clearly worse for none of them."
+        )
+        for name, gain in joint["together"].items():
+            yield f"{name}: all together {self._gain(name, gain)} over alone{_effect(gain)}."
+        for name, row in joint["affinity"].items() if len(self.tasks) > 2 else ():
+            for other, gain in row.items():
+                yield f"{name}: with {other} {self._gain(name, gain)} over alone{_effect(gain)}."
+
+    def _gain(self, name: str, gain: Mapping[str, Any]) -> str:
+        ahead, low, high = gains(gain, self.tasks[name])
+        return f"{ahead} ({low} to {high})"
 
     def __str__(self) -> str:
         first, *others = self.sentences()
@@ -107,6 +131,13 @@ def _row(name: str, own: Mapping[str, Any]) -> tuple[str, ...]:
         ahead, low, high = gains(own["over_naive"], own)
         scratch, verdict = "is it", f"{ahead} over naive ({low} to {high})"
     return (name, items, own["metric"], _value(arms["chosen"]), beside, scratch, verdict)
+
+
+def _effect(gain: Mapping[str, Any]) -> str:
+    """What an interval says of training tasks together."""
+    if gain["low"] > 0:
+        return ": it helps"
+    return ": it hurts" if gain["high"] < 0 else ""
 
 
 def _value(arm: Mapping[str, Any]) -> str:

@@ -24,6 +24,18 @@ _OWN = ("targets", "metric", "delimiter", "label", "image", "group", "missing")
 
 @final
 @dataclass(frozen=True)
+class Tasks:
+    """What stands in the place of data where a run has several tasks.
+
+    `tasks` are data sets by name, or label columns of the data `of`.
+    """
+
+    tasks: Mapping[str, Any] | Sequence[str]
+    of: Any = None
+
+
+@final
+@dataclass(frozen=True)
 class Member:
     """One of several tasks: its data, and the settings that a fit of it alone has.
 
@@ -38,17 +50,22 @@ class Member:
 
 def of_sets(tasks: Mapping[str, Any], settings: Settings) -> list[Member]:
     """A task for each data set. Raises HeadstartError for fewer than two, or a name that is none"""
-    if len(tasks) < 2:
-        raise HeadstartError(
-            f"{len(tasks)} task was named, and several make a model of several tasks. Name more, "
-            "or give the data set alone."
-        )
+    demand_several(tasks)
     _demand_names(tasks)
     shared = [name for name in tasks if tasks[name] is None]
     if shared:
         raise HeadstartError(f"Task {shared[0]!r} names no data set. Give NAME=DATA.")
     names = list(tasks)
     return [Member(name, data_of(tasks[name]), own(settings, name, names)) for name in names]
+
+
+def demand_several(tasks: Sequence[str] | Mapping[str, Any]) -> None:
+    """Raise HeadstartError for fewer than two."""
+    if len(tasks) < 2:
+        raise HeadstartError(
+            f"{len(tasks)} task was named, and several make a model of several tasks. Name more, "
+            "or give the data set alone."
+        )
 
 
 def of_labels(

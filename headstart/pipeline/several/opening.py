@@ -66,7 +66,8 @@ def results(place: Path, fresh: bool = False, stopped: bool = False) -> Results:
         opening.reported(own)  # which checks what it reads
     each = {name: read_evidence(own) for name, own in folders.items()}
     shared = len(set(networks_of(folders).values())) == 1
-    made = Results(place, each, {name: own.name for name, own in folders.items()}, shared, stopped)
+    names = {name: own.name for name, own in folders.items()}
+    made = Results(place, each, names, shared, stopped, members.run_of(place).get("joint"))
     if fresh or not (place / PAGE).exists():
         write_several(place, made.sentences(), made.columns(), made.rows(), made.folders)
     return made

@@ -14,31 +14,34 @@ from headstart.pipeline.prepare import RunContext
 from headstart.pipeline.selection.candidates import modality_of
 from headstart.pipeline.selection.ranking import BackboneRanking
 from headstart.pipeline.several.fitting import Together
-from headstart.pipeline.several.members import APART, Member, of_labels, of_sets
+from headstart.pipeline.several.members import (
+    APART,
+    Member,
+    Tasks,
+    demand_several,
+    of_labels,
+    of_sets,
+)
 from headstart.pipeline.strategy_spec import FEATURES
 from headstart.runtime.progress import Progress
 
 
-def members_of(
-    data: Any,
-    tasks: Mapping[str, Any] | Sequence[str] | None,
-    settings: Settings,
-    progress: Progress,
-) -> list[Member]:
+def members_of(data: Any, settings: Settings, progress: Progress) -> list[Member]:
     """The tasks of a run; none where there is one, which is fitted as ever.
 
-    `tasks` are data sets by name, or label columns of `data`. Raises HeadstartError for what
-    contradicts them.
+    Raises HeadstartError for `Tasks` that contradict themselves.
     """
-    if isinstance(tasks, Mapping):
-        if data is not None:
+    if isinstance(data, Tasks) and isinstance(data.tasks, Mapping):
+        if data.of is not None:
             raise HeadstartError(
                 "Tasks name their own data sets, and another was given too. Leave it out, or name "
-                "its label columns by --label."
+                "its label columns instead."
             )
-        return of_sets(tasks, settings)
-    if tasks is not None:
-        settings = replace(settings, label=GROUPS.join(map(str, tasks)))
+        return of_sets(data.tasks, settings)
+    if isinstance(data, Tasks):
+        demand_several(data.tasks)
+        settings = replace(settings, label=GROUPS.join(map(str, data.tasks)))
+        data = data.of
     if data is None:
         raise HeadstartError("No data set was given. Name a folder of classes or a manifest.")
     if not settings.label or not {",", GROUPS} & set(settings.label):
@@ -57,6 +60,15 @@ def _labelled(data: Data, settings: Settings, progress: Progress) -> list[Member
     except DataError:
         return []  # a run of one task says what is wrong
     return of_labels(data, modality, settings, progress)
+
+
+def demand_alone(settings: Settings) -> None:
+    """Raise HeadstartError for what only several tasks can have."""
+    if settings.joint != "no":
+        raise HeadstartError(
+            f"joint {settings.joint!r} is for several tasks, and there is one. Leave it out, or "
+            "name more with --task or --label."
+        )
 
 
 def together(
