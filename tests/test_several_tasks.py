@@ -501,6 +501,14 @@ def test_joint_needs_several_tasks_and_a_strategy_that_trains(tmp_path: Path) ->
         hs.fit(table, "seeded:bag", tmp_path / "out", label=["stars", "category"], **options)
     with pytest.raises(HeadstartError, match="joint 'both' is not known"):
         hs.fit(
-            hs.Tasks(["stars", "category"], of=table), "seeded:bag", tmp_path / "out", text="review",
-            joint="both",
+            hs.Tasks(["stars", "category"], of=table), "seeded:bag", tmp_path / "out", joint="both",
+            text="review",
         )  # fmt: skip
+
+
+def test_the_one_column_that_is_no_label_is_the_content(tmp_path: Path) -> None:
+    write_reviews(tmp_path / "t.csv", 20)
+    chosen = hs.Settings(label=label_columns(NAMES), delimiter=";")
+    each = members_of(tmp_path / "t.csv", chosen, Heard())
+    assert [member.name for member in each] == list(NAMES)
+    assert {member.settings.text for member in each} == {("review",)}
