@@ -9,17 +9,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final, final
+from typing import Any, Final, final
 
 from headstart import artifact
 from headstart.contracts import Backbone
-from headstart.data import Dataset, InMemory, Item
+from headstart.data import InMemory, Item
 from headstart.defaults import Settings
 from headstart.errors import DataError, HeadstartError
 from headstart.loading import members as listed
 from headstart.pipeline.checking import CHECKED
 from headstart.pipeline.later import prove
-from headstart.pipeline.prepare import RunContext, register_run
+from headstart.pipeline.prepare import RunContext, Transfer, register_run
 from headstart.pipeline.proving import proved
 from headstart.pipeline.selection.choosing import prepare
 from headstart.pipeline.several.joining import check_all, demand_free, keep_once
@@ -49,6 +49,7 @@ class Together:
     progress: Progress
     kept: dict[str, Backbone] | None = None  # the backbone, where nothing trains it
     looked_at: list[Item] = field(default_factory=list)
+    loads: list[float] = field(default_factory=list)  # seconds that loading the backbone took
 
     def run(self) -> Results:
         """Fit every task, put them together, check the whole in a fresh process; then prove each.
@@ -56,17 +57,16 @@ class Together:
         Raises HeadstartError where OUT holds anything else, and for what a fit of a task would.
         """
         names = folders(each.name for each in self.members)
-        run = self._run(names)
-        done = self._claimed(names, run)
-        spec = StrategySpec.of(self.strategy, self.settings)
-        if not spec.trains:
-            self.kept = {}
+        if not listed.are_in(self.out):
+            demand_free(self.out)
         budget, stopped = Budget(self.settings.budget), False
+        transfers = {each.name: self._prepared(each) for each in self.members}
+        run = self._identity(transfers)
+        done = self._claimed(names, run)
         for place, member in enumerate(self.members):
             if member.name not in done:
-                stopped = (
-                    self._fit(member, names[member.name], self._share(budget, place)) or stopped
-                )
+                out, seconds = self.out / names[member.name], self._share(budget, place)
+                stopped |= self._fit(member, transfers[member.name], out, seconds)
             listed.write(self.out, {n: names[n] for n in list(names)[: place + 1]}, run)
         keep_once([self.out / name for name in names.values()])
         check_all(self.out, self.looked_at, self.progress)
@@ -78,20 +78,31 @@ class Together:
             stopped = self._prove(names, budget)
         return results(self.out, fresh=True, stopped=stopped)
 
-    def _run(self, names: Mapping[str, str]) -> dict[str, object]:
+    def _prepared(self, member: Member) -> Transfer:
+        """One task's data, read and checked, and the backbone: all that can go wrong before work.
+
+        The backbone is loaded once, where the strategy moves none of its weights.
+        """
+        if not StrategySpec.of(self.strategy, member.settings).trains and self.kept is None:
+            self.kept = {}
+        settings = replace(member.settings, scratch=False, budget=None, track=None)
+        context = RunContext.of(settings, Said(self.progress, member.name))
+        context = replace(context, kept=self.kept)
+        transfer = prepare(member.data, self.backbone, self.strategy, context)
+        self.loads += context.loads
+        items = transfer.experiment.dataset.split("test") or transfer.experiment.dataset.items
+        self.looked_at += items[: max(1, CHECKED // len(self.members))]
+        return transfer
+
+    def _identity(self, transfers: Mapping[str, Transfer]) -> dict[str, Any]:
         """What must be equal for a run that was killed to be gone on with."""
-        tasks = {
-            each.name: [str(each.data), each.settings.label, each.settings.targets]
-            for each in self.members
-        }
-        versions = artifact.versions()
+        prints = {name: each.experiment.dataset.fingerprint for name, each in transfers.items()}
+        first = next(iter(transfers.values()))
         return {
-            "tasks": tasks,
-            "folders": dict(names),
-            "backbone": self.backbone,
-            "strategy": self.strategy,
+            "data": prints,
             "seed": self.settings.seed,
-            "versions": versions,
+            "versions": artifact.versions(),
+            **first.identity,
         }
 
     def _claimed(self, names: Mapping[str, str], run: Mapping[str, object]) -> set[str]:
@@ -112,24 +123,28 @@ class Together:
         more = _FIRST if place == 0 else 1
         return budget.left() * more / (waiting + more - 1)
 
-    def _fit(self, member: Member, folder: str, seconds: float | None) -> bool:
+    def _fit(self, member: Member, transfer: Transfer, out: Path, seconds: float | None) -> bool:
         """Fit one task; answer whether an interrupt ended its proof."""
         said = Said(self.progress, member.name)
         settings = replace(member.settings, scratch=False, budget=seconds)
         inputs = {"data": str(member.data), "backbone": self.backbone, "strategy": self.strategy}
         with (
-            Workspace(self.out / folder, shares=True) as workspace,
-            follow(settings, said, self.out / folder, inputs) as run,
+            Workspace(out, shares=True) as workspace,
+            follow(settings, said, out, inputs) as run,
         ):
             context = RunContext.of(run.settings, run.progress, workspace.folder)
-            context = replace(context, kept=self.kept)
-            transfer = prepare(member.data, self.backbone, self.strategy, context)
+            context.loads.extend(self.loads)
+            context.keep_time()
+            experiment = replace(
+                transfer.experiment,
+                settings=run.settings,
+                budget=context.budget,
+                progress=run.progress,
+                workspace=workspace.folder,
+            )
+            transfer = replace(transfer, experiment=experiment)
             register_run(workspace, transfer.experiment, transfer.identity)
-            self.looked_at += self._items(transfer.experiment.dataset)
             return proved(transfer, workspace, run).stopped
-
-    def _items(self, dataset: Dataset) -> list[Item]:
-        return list(dataset.split("test") or dataset.items)[: max(1, CHECKED // len(self.members))]
 
     def _prove(self, names: Mapping[str, str], budget: Budget) -> bool:
         """Train each task's network from scratch; answer whether that was interrupted."""
