@@ -185,7 +185,7 @@ def test_evaluate_scores_the_tasks_that_data_have_labels_for(
         writer = csv.DictWriter(file, ["review", "stars", "price"], extrasaction="ignore")
         writer.writeheader()
         writer.writerows(rows)
-    scored = hs.evaluate(reviews[0] / "out", table)
+    scored: Any = hs.evaluate(reviews[0] / "out", table)
     assert isinstance(scored, Evaluations)
     assert set(scored.tasks) == {"stars", "price"}
     assert set(scored.without) == {"category", "tags"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any, Unpack, cast
 
 import numpy as np
 
@@ -21,13 +21,13 @@ from headstart.runtime.progress import Show, as_progress
 
 def evaluate(
     model: str | Path, data: Any, *, progress: Show = None, **columns: Unpack[DataOptions]
-) -> Evaluation | Evaluations:
+) -> Evaluation:
     """Score a saved model on labelled data; overlaps with its training are named.
 
     `label`, `text` and `image` name the columns of a manifest, `delimiter` stands between an item's
     labels; `class_level` says which folders are the classes. What is not named is as it was in the
-    training. Of several tasks each is scored that the data have labels for. Raises HeadstartError
-    where that is none.
+    training. Of several tasks each is scored that the data have labels for, and the answer is
+    `Evaluations`, which no type of a path can tell. Raises HeadstartError where that is none.
     """
     place = Path(model)
     if not members.are_in(place):
@@ -56,4 +56,4 @@ def evaluate(
             without[name] = str(error)
     if not each:
         raise DataError(next(iter(without.values())))
-    return Evaluations(each, without)
+    return cast(Evaluation, Evaluations(each, without))

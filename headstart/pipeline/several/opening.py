@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import cast
 
 from headstart.artifact import read_evidence
 from headstart.loading import members, record
@@ -48,15 +49,16 @@ def _network(folder: Path) -> str:
     return json.dumps([*(entries.get(name) for name in _NETWORK), looks], sort_keys=True)
 
 
-def reported(folder: str | Path) -> Reported | Results:
-    """The evidence that a saved model keeps, of each task; its page is written where it is missing.
+def reported(folder: str | Path) -> Reported:
+    """The evidence that a saved model keeps; its page is written where it is missing.
 
+    Of several tasks the answer is a `Results`, which no type of a path can tell.
     Raises HeadstartError where there is no model, or its evidence can't be read.
     """
     place = Path(folder)
     if not members.are_in(place):
         return opening.reported(place)
-    return results(place)
+    return cast(Reported, results(place))
 
 
 def results(place: Path, fresh: bool = False, stopped: bool = False) -> Results:
