@@ -367,6 +367,12 @@ def test_a_source_from_several_sets_is_one_network_checked_against_naive_for_eac
         strategy="feature-extraction", label="stars", text="review", scratch=False, evidence="none",
     )  # fmt: skip
     assert again.evidence.arms["chosen"].scores.mean() > 0.6
+    ranking = hs.rank(
+        *(tmp_path / "other.csv", [f"checkpoint:{out / 'price'}", "seeded:bag"]), label="stars",
+        text="review",
+    )  # fmt: skip
+    assert {each.backbone for each in ranking.rows} == {f"checkpoint:{out / 'price'}", "seeded:bag"}
+    assert all(each.expected is not None for each in ranking.rows)
 
 
 def test_a_source_that_learned_nothing_of_one_set_is_refused(tmp_path: Path) -> None:
@@ -512,3 +518,36 @@ def test_the_one_column_that_is_no_label_is_the_content(tmp_path: Path) -> None:
     each = members_of(tmp_path / "t.csv", chosen, Heard())
     assert [member.name for member in each] == list(NAMES)
     assert {member.settings.text for member in each} == {("review",)}
+
+
+def test_the_benchmark_says_which_task_is_worse_and_what_all_cost(
+    shared_data: Path, tmp_path: Path
+) -> None:
+    from benchmarks import several
+
+    several.lay_out(shared_data / "text", tmp_path / "t.csv", 50)
+    rows = rows_of(tmp_path / "t.csv")
+    assert len(rows) == 50
+    assert {row["category"] for row in rows} == {"books", "electronics"}
+    assert all(row["stars"] in "12345" and row["year"].isdigit() for row in rows if row["year"])
+    arm = {"value": 0.7, "low": 0.6, "high": 0.8}
+    row = {"task": "stars", "metric": "accuracy", "arms": [arm, arm]}
+    found = {"items": 50, "one": 10.0, "all": 11.0, "ratio": 1.1, "rows": [row]}
+    assert not several.worse(found)
+    assert several.worse({**found, "ratio": 1.3})
+    assert several.worse({**found, "rows": [{**row, "arms": [arm, {**arm, "value": 0.59}]}]})
+    assert "1.10 times" in several.as_markdown(found)
+
+
+def test_what_is_wrong_with_one_task_is_said_of_it_before_any_work(tmp_path: Path) -> None:
+    table = write_reviews(tmp_path / "t.csv", 40)
+    for options, said in (
+        ({"metric": "accuracy"}, "Task price: Metric 'accuracy' does not judge numbers"),
+        ({"targets": "price=nothing"}, "'nothing' is not known"),
+    ):
+        with pytest.raises(HeadstartError, match=said):
+            hs.fit(
+                *(hs.Tasks(["stars", "price"], of=table), "seeded:bag", tmp_path / "out"),
+                text="review", **options,
+            )  # fmt: skip
+    assert not (tmp_path / "out").exists()

@@ -88,7 +88,11 @@ class Together:
         settings = replace(member.settings, scratch=False, budget=None, track=None)
         context = RunContext.of(settings, Said(self.progress, member.name))
         context = replace(context, kept=self.kept)
-        transfer = prepare(member.data, self.backbone, self.strategy, context)
+        try:
+            transfer = prepare(member.data, self.backbone, self.strategy, context)
+        except HeadstartError as error:
+            error.args = (f"Task {member.name}: {error}",)
+            raise
         self.loads += context.loads
         items = transfer.experiment.dataset.split("test") or transfer.experiment.dataset.items
         self.looked_at += items[: max(1, CHECKED // len(self.members))]
