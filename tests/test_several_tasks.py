@@ -551,3 +551,32 @@ def test_what_is_wrong_with_one_task_is_said_of_it_before_any_work(tmp_path: Pat
                 text="review", **options,
             )  # fmt: skip
     assert not (tmp_path / "out").exists()
+
+
+def test_a_run_that_was_killed_goes_on_with_the_tasks_that_are_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from headstart.pipeline.several import fitting
+
+    table, out = write_reviews(tmp_path / "t.csv", 60), tmp_path / "out"
+    tasks, whole = hs.Tasks(["stars", "price"], of=table), fitting.proved
+    options: dict[str, Any] = {"text": "review", "scratch": False, "evidence": "none"}
+
+    def killed(*arguments: Any) -> Any:
+        if arguments[1].out.name == "price":
+            raise MemoryError
+        return whole(*arguments)
+
+    monkeypatch.setattr(fitting, "proved", killed)
+    with pytest.raises(MemoryError):
+        hs.fit(tasks, "seeded:bag", out, **options)
+    assert list(members.read(out)) == ["stars"]
+    before = (out / "stars" / "headstart.json").stat().st_mtime_ns
+    monkeypatch.setattr(fitting, "proved", whole)
+    with pytest.raises(HeadstartError, match="already holds a model"):
+        hs.fit(tasks, "seeded:bag", out, seed=1, **options)
+    heard = Heard()
+    made = hs.fit(tasks, "seeded:bag", out, progress=heard, **options)
+    assert any("going on with it" in line for line in heard.lines)
+    assert list(made.tasks) == ["stars", "price"]
+    assert (out / "stars" / "headstart.json").stat().st_mtime_ns == before

@@ -57,12 +57,12 @@ class Together:
         Raises HeadstartError where OUT holds anything else, and for what a fit of a task would.
         """
         names = folders(each.name for each in self.members)
-        if not listed.are_in(self.out):
+        if not self._is_unfinished():
             demand_free(self.out)
         budget, stopped = Budget(self.settings.budget), False
         transfers = {each.name: self._prepared(each) for each in self.members}
         run = self._identity(transfers)
-        done = self._claimed(names, run)
+        done = self._claimed(run)
         for place, member in enumerate(self.members):
             if member.name not in done:
                 out, seconds = self.out / names[member.name], self._share(budget, place)
@@ -109,15 +109,19 @@ class Together:
             **first.identity,
         }
 
-    def _claimed(self, names: Mapping[str, str], run: Mapping[str, object]) -> set[str]:
+    def _is_unfinished(self) -> bool:
+        """Whether OUT holds some of the tasks of a run that was killed."""
+        if not listed.are_in(self.out):
+            return False
+        return set(listed.run_of(self.out).get("data", ())) > set(listed.read(self.out))
+
+    def _claimed(self, run: Mapping[str, Any]) -> set[str]:
         """The tasks that an unfinished run of the same kind has fitted already."""
-        if self.out.is_dir() and listed.are_in(self.out) and listed.run_of(self.out) == run:
-            there = set(listed.read(self.out))
-            if there != set(names):
-                self.progress.say("An unfinished run of the same kind is here; going on with it.")
-                return there
-        demand_free(self.out)
-        return set()
+        if not self._is_unfinished() or listed.run_of(self.out) != run:
+            demand_free(self.out)
+            return set()
+        self.progress.say("An unfinished run of the same kind is here; going on with it.")
+        return set(listed.read(self.out))
 
     def _share(self, budget: Budget, place: int) -> float | None:
         """The seconds of a budget for the task in this place, of what is left."""
