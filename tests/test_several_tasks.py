@@ -389,7 +389,7 @@ def test_an_item_of_two_sets_is_held_out_of_both(tmp_path: Path) -> None:
     from headstart.data import load
     from headstart.data.schema import Schema
     from headstart.modalities.text import Text
-    from headstart.pipeline.several.sources import agreed, merged
+    from headstart.pipeline.several.merging import agreed, merged
 
     table = write_reviews(tmp_path / "reviews.csv", 150)
     parts = {
