@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.data import Data, data_of
-from headstart.defaults import GROUPS, Settings
+from headstart.defaults import GROUPS, Settings, check
 from headstart.errors import DataError, HeadstartError
 from headstart.pipeline.prepare import RunContext
 from headstart.pipeline.selection.candidates import modality_of
@@ -82,6 +82,7 @@ def together(
 ) -> Together:
     """The tasks with the backbone that is best for all of them. Raises HeadstartError for none."""
     settings = members[0].settings
+    check(settings)
     if settings.adapt_to is not None:
         raise HeadstartError(
             "Several tasks can't be adapted to another domain at once. Fit each alone, or leave "
