@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from headstart.errors import HeadstartError
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True)
@@ -123,12 +119,8 @@ FEW, PLENTY = 50, 1_000  # items a label; items
 FOLDED, LEAST_HELD_OUT = 300, 30  # items, and held-out ones, below which folds judge
 FOLDS = 5  # in which all items are judged
 SETTLED = 2_000  # items to learn from, from which trainings differ little
-QUICK = (
-    30.0  # seconds that another training of transfer and scratch may take unless it is asked for
-)
-SCRATCH_MORE_STEPS = (
-    2  # times the steps of the transfer, after He et al. 2019 and Kornblith et al. 2019
-)
+QUICK = 30.0  # seconds that another training of transfer and scratch may take where none are named
+SCRATCH_MORE_STEPS = 2  # times the transfer's, after He et al. 2019 and Kornblith et al. 2019
 
 # The network from scratch may take so many times as long as the transfer, or so many seconds; but
 # never fewer steps than the transfer it is compared with, or than so many of fine-tuning's own.

@@ -90,7 +90,7 @@ def test_only_the_labels_promised_are_used(tmp_path: Path, monkeypatch: pytest.M
         seen.append(sorted(data.parent.rglob("*.png")))
         raise Enough
 
-    monkeypatch.setattr("headstart.pipeline.pretrain", look)
+    monkeypatch.setattr("headstart.demo.handwriting.pretrain", look)
     with pytest.raises(Enough):
         demo.digits(out=tmp_path)
     (files,) = seen
