@@ -64,11 +64,12 @@ LEAST = {"seed": 0, "seeds": 1, "views": 0, "epochs": 1, "batch_size": 1, "class
 
 def check(settings: Settings) -> None:
     """Raise HeadstartError for a setting that no run can have."""
-    for name, known in CHOICES.items():
+    for name, choices in CHOICES.items():
         value = getattr(settings, name)
-        if value not in known:
+        if value not in choices:
             raise HeadstartError(
-                f"{name.replace('_', '-')} {value!r} is not known. Give one of {', '.join(known)}."
+                f"{name.replace('_', '-')} {value!r} is not known. "
+                f"Give one of {', '.join(choices)}."
             )
     if settings.views and settings.augment == "no":
         raise HeadstartError(
@@ -183,15 +184,15 @@ def ladder(train_items: int, labels: int, delicate: bool) -> tuple[str, ...]:
     of sentences (Tunstall et al. 2022); adapters for pretrained transformers (Hu et al. 2021); the
     probe as a start only until labels are plenty.
     """
-    found = ["last-stages"]
+    rungs = ["last-stages"]
     if delicate and train_items < FEW * labels:
-        found.append("few-shot")
-    found.append("lp-ft")
+        rungs.append("few-shot")
+    rungs.append("lp-ft")
     if delicate:
-        found.append("lora")
+        rungs.append("lora")
     if train_items >= PLENTY:
-        found.append("full-fine-tuning?decay=0.9")
-    return tuple(found)
+        rungs.append("full-fine-tuning?decay=0.9")
+    return tuple(rungs)
 
 
 def epochs(train_items: int) -> int:

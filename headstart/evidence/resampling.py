@@ -38,13 +38,13 @@ PLAIN = Draws()
 class Resampling:
     """The same resamples of items for every arm, so that differences are paired (Efron 1979).
 
-    `read` makes outputs (N, labels) the predictions that the metric judges, `Task.predictions`;
-    `targets` are those of the judged items.
+    `to_predictions` makes outputs (N, labels) the predictions that the metric judges, as
+    `Task.predictions` does; `targets` are those of the judged items.
     """
 
     metric: Metric
     targets: np.ndarray
-    read: Callable[[np.ndarray], np.ndarray] = np.asarray
+    to_predictions: Callable[[np.ndarray], np.ndarray] = np.asarray
     draws: Draws = PLAIN
     _known: dict[int, tuple[np.ndarray, float, np.ndarray]] = field(default_factory=dict)
 
@@ -84,7 +84,7 @@ class Resampling:
         """The metric, and the metric of each resample; once for each array."""
         key = id(outputs)
         if key not in self._known or self._known[key][0] is not outputs:
-            predictions = self.read(outputs)
+            predictions = self.to_predictions(outputs)
             value = self.metric.of(predictions, self.targets)
             resampled = np.concatenate(
                 [
