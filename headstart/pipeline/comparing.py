@@ -57,15 +57,14 @@ def compare(
         alone.append(of_class(model.task, outputs, targets))
         answers.append(_Answers(models[0].task, model.task, outputs, targets))
         sides.append(_side(folder, model, dataset, answers[-1].score(), seconds))
-    one, other = answers
     return Comparison(
-        metric=one.judge.metric,
+        metric=models[0].task.metric,
         items=len(targets),
         first=sides[0],
         second=sides[1],
-        difference=other.over(one),
+        difference=answers[1].over(answers[0]),
         by_label=changes(alone[0], alone[1], targets, dataset.labels),
-        less_is_better=one.judge.sign < 0,
+        less_is_better=models[0].task.sign < 0,
     )
 
 
