@@ -122,8 +122,8 @@ def save(  # what the folder is made of
     for name, content in backbone.files.items():
         _write_bytes(folder / name, content)
     hashes = {name: _sha256(content) for name, content in backbone.files.items()}
-    kept = {} if reference is None else {"sha256": reference.write(folder)}
-    record = replace(record, files=hashes, reference=kept)
+    reference_entry = {} if reference is None else {"sha256": reference.write(folder)}
+    record = replace(record, files=hashes, reference=reference_entry)
     if backbone.native:
         _write_json(folder / CONFIG, _native(backbone.native, record))
     describe(folder, record, evidence, backbone.library)

@@ -162,8 +162,8 @@ def modality(name: str) -> Modality:
 
 def targets(name: str) -> Targets:
     """A kind of target by name."""
-    made: Targets = part("targets", name)()
-    return made
+    built: Targets = part("targets", name)()
+    return built
 
 
 def task(name: str, *, metric: str | None = None, **settings: Any) -> Task:
@@ -181,13 +181,13 @@ def task_settings(name: str, offered: Mapping[str, Any]) -> dict[str, Any]:
     """
     kind = part("tasks", name)
     parameters = {*signature(kind).parameters, "metric"}
-    taken = {setting: value for setting, value in offered.items() if setting in parameters}
-    if "metric" in taken and "scores" in vars(kind):
+    own = {setting: value for setting, value in offered.items() if setting in parameters}
+    if "metric" in own and "scores" in vars(kind):
         raise HeadstartError(
-            f"{name} has scores of its own and can't be judged by {taken['metric']}. "
+            f"{name} has scores of its own and can't be judged by {own['metric']}. "
             "Leave out --metric."
         )
-    return taken
+    return own
 
 
 def metric_named(name: str) -> Metric:
@@ -207,8 +207,8 @@ def strategy(text: str) -> Strategy:
     name, options = parse_named(text)
     kind = part("strategies", name)
     demand_hooks_of_today(kind, name)
-    made: Strategy = build(kind, options, f"strategy {name}")
-    return made
+    built: Strategy = build(kind, options, f"strategy {name}")
+    return built
 
 
 def demand_hooks_of_today(kind: type[Strategy], name: str) -> None:

@@ -46,7 +46,7 @@ def naive_arm(experiment: Experiment, features: ArmResult) -> ArmResult:
     task, labels = experiment.task, experiment.labels
     constant = task.naive(experiment.dataset.targets("train"), labels)
     old = features.model.head
-    head = nn.Linear(_width(old), len(labels))
+    head = nn.Linear(int(next(old.parameters()).shape[-1]), len(labels))
     with torch.no_grad():
         head.weight.zero_()
         head.bias.copy_(torch.from_numpy(constant))
@@ -196,10 +196,6 @@ def _answered(experiment: Experiment, model: Model, refit: bool) -> dict[str, np
     refit = refit and not experiment.budget.over()
     checked = {"validation": refit_head(experiment, model)} if refit else {}
     return judge(experiment, model) | checked
-
-
-def _width(head: nn.Module) -> int:
-    return int(next(head.parameters()).shape[-1])
 
 
 def arm_of(

@@ -96,7 +96,7 @@ def _is_frozen(model: Model, backbone: Backbone) -> bool:
     return (
         model.pool is backbone.pool
         and len(stages) == len(model.stages)
-        and all(own is given for own, given in zip(model.stages, stages, strict=True))
+        and all(own is stage for own, stage in zip(model.stages, stages, strict=True))
     )
 
 

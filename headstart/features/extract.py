@@ -159,19 +159,19 @@ def extract(
 class _Timed:
     """Work on so many items that must be over when a budget ends."""
 
-    def __init__(self, asked: int, until: Budget | None) -> None:
-        self._asked, self._until = asked, until
+    def __init__(self, total: int, until: Budget | None) -> None:
+        self._total, self._until = total, until
         self._began, self._done = time.monotonic(), 0
 
     def advance(self, items: int) -> None:
         """Some more are done. Raises OutOfTimeError where there is no time for the rest."""
         self._done += items
-        if self._until is None or self._done == self._asked or not self._until.over():
+        if self._until is None or self._done == self._total or not self._until.over():
             return
         seconds = time.monotonic() - self._began
-        rest = (self._asked - self._done) * seconds / self._done
+        rest = (self._total - self._done) * seconds / self._done
         error = OutOfTimeError(
-            f"The budget ended when the features of {self._done} of {self._asked} items were "
+            f"The budget ended when the features of {self._done} of {self._total} items were "
             f"computed; the rest would take about {rest:.0f} s more. They are kept: run it again, "
             "or give more time."
         )
@@ -192,7 +192,7 @@ def _fullest(
 
     Where nothing is stored, the precision is as asked for.
     """
-    precision, found = prefix.precision, None
+    precision, fullest = prefix.precision, None
     lacking = addresses.once()
     for each in prefix.precisions():
         shape = FeatureStore.shape_of(prefix.key(reader, each))
@@ -202,8 +202,8 @@ def _fullest(
         absent = np.array(store.missing(addresses.digests), dtype=np.int64)
         missing = addresses.items_of(absent)
         if len(missing) < len(lacking):
-            precision, found, lacking = each, store, missing
-    return precision, found, lacking
+            precision, fullest, lacking = each, store, missing
+    return precision, fullest, lacking
 
 
 def _open(prefix: Prefix, reader: Reader, precision: str, shape: Shape) -> FeatureStore:

@@ -135,18 +135,18 @@ class Reader:
 
 
 def _once(
-    items: Sequence[Item], kept: dict[str, Any], make: Callable[[Item], Any], chunk: int
+    items: Sequence[Item], cache: dict[str, Any], make: Callable[[Item], Any], chunk: int
 ) -> list[Any]:
-    """What is made of items, from what is kept where it is there; threads take chunks of them."""
+    """What is made of items, from the `cache` where it is there; threads take chunks of them."""
     names = [item.digest or item.id for item in items]
-    new = {n: item for n, item in zip(names, items, strict=True) if n not in kept}
+    new = {n: item for n, item in zip(names, items, strict=True) if n not in cache}
     if new:
         waiting = list(new.values())
         chunks = [waiting[n : n + chunk] for n in range(0, len(waiting), chunk)]
         with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
             values = chain.from_iterable(pool.map(lambda part: [make(i) for i in part], chunks))
-            kept.update(zip(new, values, strict=True))
-    return [kept[name] for name in names]
+            cache.update(zip(new, values, strict=True))
+    return [cache[name] for name in names]
 
 
 def groups_of(order: np.ndarray, size: int) -> list[np.ndarray]:

@@ -79,12 +79,12 @@ def _demand_plain_files(folder: Path) -> None:
             )
 
 
-def _demand_shallow(content: Any, left: int) -> None:
-    if left < 0:
+def _demand_shallow(content: Any, levels: int) -> None:
+    if levels < 0:
         raise ValueError("it is nested too deeply")
     parts = content.values() if isinstance(content, dict) else content
     for part in parts if isinstance(content, dict | list) else ():
-        _demand_shallow(part, left - 1)
+        _demand_shallow(part, levels - 1)
 
 
 def _refuse(number: str) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -63,7 +63,30 @@ def scored(
     outputs = predictor.outputs(items, features)
     task = predictor.task
     score, alone = evidence.judged_task(task, outputs, targets), of_class(task, outputs, targets)
-    repeated = overlap(model, items)
-    more = others(task, outputs, targets)
-    evaluation = Evaluation.of((task.metric, score, more), alone, targets, dataset, repeated)
-    return replace(evaluation, shift=between(predictor, features, outputs))
+    return Evaluation(
+        metric=task.metric,
+        score=score,
+        by_label=_by_label(alone, targets, dataset.labels),
+        data=dataset.report.to_json(),
+        overlap=overlap(model, items),
+        metrics=others(task, outputs, targets),
+        shift=between(predictor, features, outputs),
+    )
+
+
+def _by_label(
+    alone: np.ndarray, targets: np.ndarray, labels: Sequence[str]
+) -> dict[str, dict[str, float]]:
+    """The items of each class and what they score, where targets are numbers of classes.
+
+    `alone` (N,) are the scores of items among those of their class.
+    """
+    scores = {
+        name: alone[targets == number]
+        for number, name in enumerate(labels if targets.ndim == 1 else ())
+    }
+    return {
+        name: {"items": len(own), "value": round(float(own.mean()), 5)}
+        for name, own in scores.items()
+        if len(own)
+    }

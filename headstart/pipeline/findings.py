@@ -20,6 +20,7 @@ from headstart.evidence.forecast import forecast
 from headstart.evidence.inspection import Inspected, inspection
 from headstart.evidence.judging import outputs_of
 from headstart.evidence.labels import saved, scratch_curve, transfer_curve
+from headstart.evidence.resampling import Draws
 from headstart.evidence.robustness import CORRUPTED, robustness
 from headstart.features.near import near_said
 from headstart.pipeline.affordable import fewer, shortened
@@ -160,8 +161,8 @@ class Proof:
         experiment, dataset = self.experiment, self.experiment.dataset
         ours, folding = self._as_saved(), self.search.folding
         spread = folding.folds.spread(1) if folding else 1.0
-        around = (experiment.settings.seed, families(dataset.split("test")), spread)
-        return others(experiment.task, ours, dataset.targets("test"), *around)
+        draws = Draws(experiment.settings.seed, families(dataset.split("test")), spread)
+        return others(experiment.task, ours, dataset.targets("test"), draws)
 
     def _groups(self) -> list[dict[str, Any]] | None:
         """What is reached in each group of the test items, where a column names groups."""

@@ -170,6 +170,7 @@ def _evidence(proof: Proof) -> Evidence:
     task, truth = experiment.task, experiment.dataset.targets("test")
     clusters = families(experiment.dataset.split("test"))
     spread = 1.0 if folding is None else folding.folds.spread(1)
+    draws = evidence.Draws(experiment.settings.seed, clusters, spread)
     record = Evidence(
         metric=task.metric,
         arms=_others(proof) | {"chosen": winner},
@@ -184,7 +185,7 @@ def _evidence(proof: Proof) -> Evidence:
         clusters=clusters,
         spread=defaults.training_spread(len(learned.dataset.split("train"))),
         sign=task.sign,
-        resampling=evidence.resampling(task, truth, experiment.settings.seed, clusters, spread),
+        resampling=evidence.resampling(task, truth, draws),
     )
     if task.sign < 0:  # in the metric's own units, which the naive model gives the scale of
         record.spread *= abs(float(proof.arms["naive"].arm.scores.mean()))

@@ -9,7 +9,6 @@ from typing import Any, Unpack, overload
 
 from headstart.data import data_of
 from headstart.defaults import Settings
-from headstart.listing import backbones as backbones
 from headstart.pipeline.adapting import adapted, demand_adaptable, target_of
 from headstart.pipeline.developing import pretrained
 from headstart.pipeline.later import planned

@@ -87,8 +87,8 @@ def _made(folder: Path, record: Record, experiment: Experiment, model: Model) ->
     return files
 
 
-def _demand_alike(found: np.ndarray, expected: np.ndarray) -> None:
+def _demand_alike(outputs: np.ndarray, expected: np.ndarray) -> None:
     """Raise EngineError where a number is off by more than is allowed."""
     allowed = TOLERANCE * np.maximum(1.0, np.abs(expected).max())
-    if found.shape != expected.shape or not bool((np.abs(found - expected) <= allowed).all()):
+    if outputs.shape != expected.shape or not bool((np.abs(outputs - expected) <= allowed).all()):
         raise EngineError("OpenVINO computes something else")

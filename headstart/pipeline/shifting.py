@@ -73,9 +73,9 @@ def shift_of(predictor: Predictor, other: Any, progress: Progress, seed: int = 0
     return shift_between(predictor, reference, new, seed)
 
 
-def answered(predictor: Predictor, given: Any, progress: Progress, seed: int = 0) -> Answered:
+def answered(predictor: Predictor, data: Any, progress: Progress, seed: int = 0) -> Answered:
     """What a model makes of all that can be read of what `predict` takes."""
-    every = list(predictor.inputs(given))
+    every = list(predictor.inputs(data))
     rng = np.random.default_rng(seed % 2**32)
     if len(every) > LOOKED_AT:
         progress.say(f"Looking at {LOOKED_AT} of {len(every)} items, drawn at random.")

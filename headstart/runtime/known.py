@@ -70,11 +70,11 @@ def processor() -> str:
 @cache
 def versions() -> dict[str, str]:
     """The installed versions of what computes."""
-    found = {"python": platform.python_version()}
+    versions_by_name = {"python": platform.python_version()}
     for name in LIBRARIES:
         with suppress(PackageNotFoundError):
-            found[name] = version(name)
-    return found
+            versions_by_name[name] = version(name)
+    return versions_by_name
 
 
 def _place(kind: str, key: Mapping[str, object]) -> Path:

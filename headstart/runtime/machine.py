@@ -20,7 +20,7 @@ def device(name: str = "auto") -> torch.device:
         "mps": torch.backends.mps.is_available(),
     }
     if name == "auto":
-        name = next(found for found in ("cuda", "mps", "cpu") if here[found])
+        name = next(kind for kind in ("cuda", "mps", "cpu") if here[kind])
     if not here.get(name, False):
         raise HeadstartError(
             f"Device {name!r} is not on this machine. Leave --device out, or give cpu."

@@ -10,7 +10,6 @@ import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from filelock import FileLock, Timeout
@@ -174,12 +173,7 @@ class Workspace:
         except (OSError, ValueError, LookupError, TypeError):
             return {"records": [], "files": []}
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         resumable = self.folder.is_dir() and any(self.folder.rglob("*.checkpoint"))
         if self.folder.is_dir() and not resumable and not self.handed_over:
             shutil.rmtree(self.folder, ignore_errors=True)

@@ -36,13 +36,13 @@ def frozen(
     """
     places = {digest: start for digest, start in _places(files)}
     rest = bytearray()
-    known = sum(len(each.content) for each in files)
+    before = sum(len(each.content) for each in files)
 
     def placed(content: bytes) -> int:
         digest = sha256(content).digest()
         if digest not in places:
             rest.extend(bytes(-len(rest) % 64))
-            places[digest] = known + len(rest)
+            places[digest] = before + len(rest)
             rest.extend(content)
         return places[digest]
 

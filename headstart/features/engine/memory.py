@@ -12,7 +12,7 @@ import torch
 from filelock import FileLock
 
 from headstart.features.engine import openvino
-from headstart.features.engine.candidates import Candidate, Given
+from headstart.features.engine.candidates import Candidate, Job
 from headstart.features.engine.interface import layout
 from headstart.features.store import cache_folder
 from headstart.runtime import known
@@ -57,29 +57,29 @@ def speed(entry: str, engine: str) -> float:
     return float(value) if isinstance(value, int | float) else 0.0
 
 
-def agrees(given: Given, engine: Candidate) -> bool:
+def agrees(job: Job, engine: Candidate) -> bool:
     """Whether an engine was seen to agree with plain torch on these stages, and is unchanged."""
-    if given.key is None:
+    if job.key is None:
         return False
-    record = known.recall(_AGREEMENT, _agreement(given, engine))
+    record = known.recall(_AGREEMENT, _agreement(job, engine))
     form = engine.form()
     return record is not None and form is not None and record.get("form") == form
 
 
-def agreed(given: Given, engine: Candidate) -> None:
+def agreed(job: Job, engine: Candidate) -> None:
     """Keep that an engine agrees with plain torch on these stages."""
-    form = None if given.key is None else engine.form()
+    form = None if job.key is None else engine.form()
     if form is not None:
-        known.remember(_AGREEMENT, _agreement(given, engine), {"form": form})
+        known.remember(_AGREEMENT, _agreement(job, engine), {"form": form})
 
 
-def _agreement(given: Given, engine: Candidate) -> dict[str, object]:
-    key = {name: value for name, value in (given.key or {}).items() if name != "precision"}
+def _agreement(job: Job, engine: Candidate) -> dict[str, object]:
+    key = {name: value for name, value in (job.key or {}).items() if name != "precision"}
     return {
         "engine": engine.name,
         "stages": key,
-        "inputs": layout(given.sample),
-        "machine": machine(given.device),
+        "inputs": layout(job.sample),
+        "machine": machine(job.device),
     }
 
 

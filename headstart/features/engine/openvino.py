@@ -175,11 +175,7 @@ def _folder(sample: Any, key: Mapping[str, object]) -> Path:
     made_by = {"openvino": version(), "torch": torch.__version__, **known.versions()}
     stages = {name: value for name, value in key.items() if name != "precision"}
     text = json.dumps([stages, layout(sample), made_by], sort_keys=True, default=str)
-    return _kept_in() / blake2b(text.encode(), digest_size=16).hexdigest()
-
-
-def _kept_in() -> Path:
-    return cache_folder() / "engines"
+    return cache_folder() / "engines" / blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 def _keep(model: Any, types: Mapping[str, np.dtype], folder: Path) -> bool:

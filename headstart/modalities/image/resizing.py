@@ -46,12 +46,12 @@ def _changes(length: int, scale: float) -> bool:
 def _mixed(lines: np.ndarray, weights: tuple[int, list[tuple[int, np.ndarray]]]) -> np.ndarray:
     """New lines (M, K) uint8, each of some neighbouring ones among (N, K)."""
     digits, each = weights
-    exact = lines.astype(np.float64)  # sums of whole numbers far below 2 ** 53
-    found = np.empty((len(each), lines.shape[1]))
+    reals = lines.astype(np.float64)  # sums of whole numbers far below 2 ** 53
+    sums = np.empty((len(each), lines.shape[1]))
     for place, (first, share) in enumerate(each):
-        np.dot(share, exact[first : first + len(share)], out=found[place])
-    found += 1 << (digits - 1)
-    levels: np.ndarray = np.clip(found.astype(np.int64) >> digits, 0, 255).astype(np.uint8)
+        np.dot(share, reals[first : first + len(share)], out=sums[place])
+    sums += 1 << (digits - 1)
+    levels: np.ndarray = np.clip(sums.astype(np.int64) >> digits, 0, 255).astype(np.uint8)
     return levels
 
 
