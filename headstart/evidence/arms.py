@@ -6,14 +6,12 @@ import copy
 import time
 from dataclasses import dataclass, field, replace
 from math import inf
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import nn
 
 from headstart.contracts import Backbone, Strategy
 from headstart.contracts.head import HeadFitter
-from headstart.contracts.model import Model, with_pool
 from headstart.defaults import Recipe
 from headstart.errors import HeadstartError
 from headstart.evidence.experiment import Experiment
@@ -22,7 +20,12 @@ from headstart.evidence.judging import JUDGED, judge, refit_head
 from headstart.evidence.record import Arm
 from headstart.features.legality import cacheable_stages
 from headstart.runtime.budget import Budget
-from headstart.training import Training, seed_everything, train
+from headstart.training import Training, seed_everything
+
+if TYPE_CHECKING:  # so that frozen features need no torch
+    from torch import nn
+
+    from headstart.contracts.model import Model
 
 STRATEGY_SHARE = 0.4  # of a budget, by when the strategy must be done; the rest is scratch's
 BLEND = 0.5  # share of the trained weights in a blend, as Wortsman et al. advise unseen
@@ -43,6 +46,9 @@ class ArmResult:
 
 def naive_arm(experiment: Experiment, features: ArmResult) -> ArmResult:
     """Always the commonest label: the same network under a head that ignores its input."""
+    import torch
+    from torch import nn
+
     task, labels = experiment.task, experiment.labels
     constant = task.naive(experiment.dataset.targets("train"), labels)
     old = features.model.head
@@ -63,6 +69,8 @@ def features_arm(experiment: Experiment, backbone: Backbone) -> ArmResult:
     over is fitted to both. Without a probe the head is as the task makes it: no arm to compare
     with, and only what others need of one.
     """
+    from headstart.contracts.model import Model
+
     if not experiment.task.has_probe:
         return _untrained(experiment, backbone)
     started = time.monotonic()
@@ -78,6 +86,8 @@ def features_arm(experiment: Experiment, backbone: Backbone) -> ArmResult:
 
 
 def _untrained(experiment: Experiment, backbone: Backbone) -> ArmResult:
+    from headstart.contracts.model import Model
+
     started = time.monotonic()
     seed_everything(experiment.settings.seed)
     model = Model.of(backbone, new_head(experiment, backbone))
@@ -92,6 +102,8 @@ def head_arm(
 
     Raises HeadstartError where a package is missing, or features are not finite.
     """
+    from headstart.contracts.model import Model
+
     started = time.monotonic()
     examples = experiment.examples(backbone)
     seed_everything(experiment.settings.seed)
@@ -118,6 +130,9 @@ def strategy_arm(
     It ends when the budget `until` does, by default the share that leaves time for scratch, and
     where it stays below the validation score `hopeless`.
     """
+    from headstart.contracts.model import Model
+    from headstart.training import train
+
     started = time.monotonic()
     recipe = experiment.recipe(strategy, name, backbone)
     seed_everything(experiment.settings.seed)
@@ -152,6 +167,8 @@ def blended_arm(
     Nothing is trained (WiSE-FT, Wortsman et al. 2022): each weight is the mean of the trained one
     and the one it started from. `name` is the strategy that ends so by itself.
     """
+    from headstart.contracts.model import Model
+
     began = time.monotonic()
     model = copy.deepcopy(tuned.model)
     model.head = copy.deepcopy(_start(tuned))
@@ -168,6 +185,10 @@ def unchanged(model: Model, backbone: Backbone, frozen: int) -> bool:
 
     Where all stages are frozen the pooling is as well.
     """
+    import torch
+
+    from headstart.contracts.model import with_pool
+
     whole = frozen >= len(model.stages)
     parts = with_pool(model.stages, model.pool) if whole else list(model.stages)[:frozen]
     for trained, original in zip(parts, backbone.prefix(frozen), strict=True):

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import nn
 
-from headstart.contracts.model import Model
 from headstart.contracts.standardisation import label_shares
 from headstart.contracts.targets import Encoding
 from headstart.data.targets import USUAL, kind_named
 from headstart.evidence.intervals import LEVEL, RESAMPLES, Interval
+
+if TYPE_CHECKING:  # so that frozen features need no torch
+    from headstart.contracts.model import Model
 
 BINS = 15
 LEAST, MOST = 0.05, 20.0  # temperatures
@@ -61,6 +61,9 @@ def folded(model: Model, temperature: float) -> Model | None:
     opens the saved model, its own library too, gets calibrated probabilities. None where the head
     is no linear layer.
     """
+    import torch
+    from torch import nn
+
     if not isinstance(model.head, nn.Linear):
         return None
     head = copy.deepcopy(model.head)

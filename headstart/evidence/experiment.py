@@ -7,10 +7,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from accelerate import Accelerator
 
 from headstart import defaults
 from headstart.contracts import Backbone, Examples, Strategy, Task
@@ -26,6 +25,9 @@ from headstart.features.reading import Reader, View
 from headstart.runtime.budget import Budget
 from headstart.runtime.progress import Progress
 from headstart.training import Session, Splits
+
+if TYPE_CHECKING:  # so that frozen features need no torch
+    from accelerate import Accelerator
 
 _SAMPLE = 16  # items that price the boundaries
 _EXTRACTED = 0.7  # of a budget, by when features must be there for anything to be made of them

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-from torch import nn
 
 from headstart.contracts import Backbone
-from headstart.contracts.model import Model
 from headstart.data import Item
 from headstart.errors import HeadstartError
 from headstart.evidence.experiment import Experiment
@@ -18,6 +17,11 @@ from headstart.evidence.record import clearly
 from headstart.features.engine import Averaged, Engine, TorchEngine, fastest
 from headstart.features.reading import alike, in_order
 from headstart.runtime.progress import Silent
+
+if TYPE_CHECKING:  # so that frozen features need no torch
+    from torch import nn
+
+    from headstart.contracts.model import Model
 
 JUDGED = ("validation", "test")
 WORTH_CONVERTING = 500  # items; making a faster engine takes as long as plain torch for so many
@@ -65,6 +69,8 @@ def refit_head(experiment: Experiment, model: Model) -> np.ndarray:
     that of frozen features has: with few labels those are worth more than what training moved. In
     folds, which hand nothing over, the model keeps its head.
     """
+    from torch import nn
+
     names = ("train", "validation")
     splits = [experiment.dataset.split(name) for name in names]
     body = model.with_head(nn.Identity())

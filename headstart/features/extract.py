@@ -9,11 +9,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
-import torch
-from torch import nn
 
 from headstart.contracts import Backbone
 from headstart.data import Item
@@ -24,6 +22,10 @@ from headstart.features.reading import Reader, View, alike
 from headstart.features.store import Addresses, FeatureStore, Precision, RaggedRows, Rows, Shape
 from headstart.runtime.budget import Budget
 from headstart.runtime.progress import Progress
+
+if TYPE_CHECKING:  # so that frozen features need no torch
+    import torch
+    from torch import nn
 
 BATCH = 32  # items that run at once, unless said otherwise
 
@@ -44,6 +46,8 @@ class Prefix:
 
     def network(self) -> nn.Sequential:
         """The stages as one network."""
+        from torch import nn
+
         return nn.Sequential(*self.backbone.prefix(self.boundary))
 
     def precisions(self) -> tuple[str, ...]:

@@ -9,14 +9,16 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from headstart.contracts.model import Model
 from headstart.data import FileSource, Item
 from headstart.errors import HeadstartError
 from headstart.evidence import Experiment
 from headstart.pipeline.opening import load
 from headstart.serve import Predictor
+
+if TYPE_CHECKING:  # so that frozen features need no torch
+    from headstart.contracts.model import Model
 
 CHECKED = 8  # raw files that the saved model is compared on
 TOLERANCE = 1e-4  # of a probability, between the process that trained and a fresh one

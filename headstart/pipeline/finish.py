@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from torch import nn
 
 from headstart import artifact, defaults, evidence
 from headstart.artifact import Record
 from headstart.contracts import Backbone, Encoding
-from headstart.contracts.model import Model
 from headstart.data.targets import USUAL, kind_named
 from headstart.evidence import Arm, ArmResult, Evidence, Experiment
 from headstart.evidence.calibration import folded
@@ -32,6 +30,9 @@ from headstart.report.page import write_page
 from headstart.results import Result
 from headstart.runtime.workspace import Workspace
 from headstart.serve import Predictor
+
+if TYPE_CHECKING:  # so that frozen features need no torch
+    from headstart.contracts.model import Model
 
 SIMPLE = ("naive", FEATURES, "scratch")  # arms that stand beside the strategy's
 _JSON = {FEATURES: "features"}  # arms that the record calls otherwise
@@ -59,6 +60,8 @@ def finish(proof: Proof, workspace: Workspace, stage: Stage = ENDED) -> tuple[Re
 
     A model that lies there already is not written again. Answers with its record, too.
     """
+    from torch import nn
+
     search, arm = proof.search, proof.model.arm
     evidence = measured(proof, stage)
     evidence.provenance = _made(proof, workspace)

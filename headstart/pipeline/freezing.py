@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from headstart import artifact
 from headstart.artifact import Record
 from headstart.contracts import Task
-from headstart.contracts.model import Model
 from headstart.contracts.references import parse
 from headstart.errors import WeightsError, reason
 from headstart.evidence import Experiment
@@ -19,6 +18,9 @@ from headstart.features.engine import EngineError
 from headstart.features.engine.freezing import frozen
 from headstart.loading import arrays, engine_form
 from headstart.serve.running import InTorch, WithoutTorch
+
+if TYPE_CHECKING:  # so that frozen features need no torch
+    from headstart.contracts.model import Model
 
 TRUST = "trust"  # the option of networks that are code
 TOLERANCE = 1e-4  # of a probability, or of a number in its own size
@@ -60,6 +62,8 @@ def _known(record: Record, earlier: Earlier | None) -> dict[str, bytes] | None:
 
 def _made(folder: Path, record: Record, experiment: Experiment, model: Model) -> dict[str, bytes]:
     """The form, if it answers the first items as torch does. Raises EngineError where not."""
+    import torch
+
     changes = type(experiment.task).for_backbone is not Task.for_backbone
     if TRUST in parse(record.architecture).options:
         raise EngineError("its network is code of its own")

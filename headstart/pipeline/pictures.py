@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image as pil
 
 from headstart.contracts import Modality
 from headstart.data import Item
 from headstart.errors import HeadstartError
-from headstart.explain import Explanation, PictureExplanation, TextExplanation
-from headstart.explain.pictures import explain_picture
-from headstart.explain.texts import explain_text
 from headstart.report.contents import MOST_CARDS, NEAREST, explained, large
 from headstart.report.thumbnails import LARGE, SIDE, thumbnail
 from headstart.runtime.progress import Progress
 from headstart.serve import Predictor
+
+if TYPE_CHECKING:  # so that frozen features need no torch
+    from headstart.explain import Explanation
 
 COUNT = 6  # mistakes that are explained; each takes up to a second or two
 _WORDS = 6  # of a text, those that count most
@@ -83,6 +83,9 @@ def explanations(
 
     Empty where Captum is not installed, or the network can't be explained.
     """
+    from headstart.explain.pictures import explain_picture
+    from headstart.explain.texts import explain_text
+
     rows = (findings.get("items") or {}).get("mistakes") or []
     item_of = {item.id: item for item in items}
     explain = explain_text if predictor.reader.modality.ragged else explain_picture
@@ -100,6 +103,8 @@ def explanations(
 
 
 def _shown(explanation: Explanation) -> str:
+    from headstart.explain import PictureExplanation, TextExplanation
+
     if isinstance(explanation, PictureExplanation):
         buffer = io.BytesIO()
         explanation.overlay().save(buffer, "PNG")

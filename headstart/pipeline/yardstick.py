@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from torch import nn
 
 from headstart.contracts import Backbone, Modality, Task
-from headstart.contracts.model import Model
 from headstart.data import Item
 from headstart.data.targets import kind_named
 from headstart.drift import MOST, TOKENS_A_WORD, Limits, Reference, chosen
@@ -17,6 +16,9 @@ from headstart.evidence.arms import unchanged
 from headstart.evidence.calibration import folded
 from headstart.evidence.judging import outputs_of
 from headstart.pipeline.findings import Proof
+
+if TYPE_CHECKING:  # so that frozen features need no torch
+    from headstart.contracts.model import Model
 
 Finding = dict[str, int | float | bool]
 HELD_OUT = ("validation", "test")
@@ -81,6 +83,8 @@ def measures_of(items: Sequence[Item], modality: Modality) -> dict[str, np.ndarr
 
 def _features(experiment: Experiment, proof: Proof, items: list[Item]) -> np.ndarray:
     """Features (N, D) of items by the saved model's network, from the store where it is frozen."""
+    from torch import nn
+
     model, backbone = proof.model.model, proof.search.backbone
     if not _is_frozen(model, backbone):
         return outputs_of(experiment, model.with_head(nn.Identity()))(items)

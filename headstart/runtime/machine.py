@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import torch
-from accelerate import Accelerator
-from accelerate.state import AcceleratorState
+from typing import TYPE_CHECKING
 
 from headstart.defaults import Settings
 from headstart.errors import HeadstartError
+
+if TYPE_CHECKING:  # so that frozen features need no torch
+    import torch
+    from accelerate import Accelerator
 
 WORTH_BF16 = 500_000  # parameters; below that the conversions cost more than the products save
 
 
 def device(name: str = "auto") -> torch.device:
     """The device to compute on. Raises HeadstartError for one that this machine lacks."""
+    import torch
+
     here = {
         "cpu": True,
         "cuda": torch.cuda.is_available(),
@@ -30,6 +34,8 @@ def device(name: str = "auto") -> torch.device:
 
 def has_bf16(where: torch.device) -> bool:
     """Whether bf16 products run in hardware there."""
+    import torch
+
     if where.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if where.type == "cpu":
@@ -43,6 +49,9 @@ def accelerator(settings: Settings, parameters: int) -> Accelerator:
     bf16 is used where the hardware multiplies in it and the network is large enough to gain.
     Raises HeadstartError for a setting that is not known or not possible here.
     """
+    from accelerate import Accelerator
+    from accelerate.state import AcceleratorState
+
     where = device(settings.device)
     bf16 = settings.precision == "bf16" or (
         settings.precision == "auto" and has_bf16(where) and parameters >= WORTH_BF16

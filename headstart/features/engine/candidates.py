@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, TypedDict
-
-import torch
-from torch import nn
+from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 from headstart.errors import HeadstartError
 from headstart.features.engine import openvino
@@ -17,6 +14,10 @@ from headstart.features.engine.openvino import OpenVinoEngine
 from headstart.features.engine.torch import TorchEngine
 from headstart.runtime import machine
 from headstart.runtime.progress import Progress
+
+if TYPE_CHECKING:  # so that frozen features need no torch
+    import torch
+    from torch import nn
 
 ENGINES: Final = ("auto", "torch", "openvino")
 PRECISIONS: Final = ("auto", "fp32", "bf16")

@@ -9,11 +9,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Unpack
+from typing import TYPE_CHECKING, Any, Final, Unpack
 
 import numpy as np
-import torch
-from torch import nn
 
 from headstart.errors import HeadstartError
 from headstart.features.engine import memory
@@ -22,6 +20,10 @@ from headstart.features.engine.candidates import PLAIN, Candidate, Given, Wish, 
 from headstart.features.engine.interface import Engine, count, head, layout
 from headstart.features.engine.torch import TorchEngine
 from headstart.runtime.progress import Progress
+
+if TYPE_CHECKING:  # so that frozen features need no torch
+    import torch
+    from torch import nn
 
 SECONDS: Final = 0.5  # about what measuring one engine takes
 REPEATS: Final = 4  # at most, of a batch

@@ -11,17 +11,16 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor
-
-from headstart.contracts.model import Model
 from headstart.errors import reason
-from headstart.features.engine.converting import converted
 from headstart.features.engine.interface import EngineError
 from headstart.loading import arrays, engine_form
-from headstart.loading import openvino_graph as graph
+
+if TYPE_CHECKING:  # so that frozen features need no torch
+    from torch import Tensor
+
+    from headstart.contracts.model import Model
 
 _PLACE = re.compile(r'offset="(\d+)" size="(\d+)"')  # of a constant among the bytes
 
@@ -34,6 +33,10 @@ def frozen(
     `sample` is a batch of model inputs, `width` how many features it makes of them. Raises
     EngineError, saying why, for a network that can't be converted.
     """
+    import torch
+
+    from headstart.features.engine.converting import converted
+
     places = {digest: start for digest, start in _places(files)}
     rest = bytearray()
     known = sum(len(each.content) for each in files)
@@ -79,6 +82,8 @@ def _places(files: Sequence[arrays.Tensors]) -> Iterator[tuple[bytes, int]]:
 
 def _plain(traced: Any, examples: tuple[Tensor, ...]) -> Any:
     """A traced network converted operation by operation."""
+    from headstart.loading import openvino_graph as graph
+
     decoder = graph.library("openvino.frontend.pytorch.ts_decoder").TorchScriptPythonDecoder
     frontend = graph.library("openvino.frontend").FrontEndManager().load_by_framework("pytorch")
     network = decoder(traced, example_input=examples, shared_memory=True)  # alive until converted
@@ -87,6 +92,10 @@ def _plain(traced: Any, examples: tuple[Tensor, ...]) -> Any:
 
 def _written(model: Any, inputs: Any) -> tuple[str, bytes]:
     """A network as text and the bytes of its constants; pictures come to it channels-last."""
+    from torch import Tensor
+
+    from headstart.loading import openvino_graph as graph
+
     library = graph.library()
     if isinstance(inputs, Tensor) and inputs.dim() == 4:
         steps = library.preprocess.PrePostProcessor(model)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor, nn
+if TYPE_CHECKING:  # so that frozen features need no torch
+    import torch
+    from torch import nn
 
 
 class EngineError(Exception):
@@ -34,6 +35,8 @@ class Engine(ABC):
 
 def on_device(network: nn.Module, device: torch.device) -> None:
     """Move a network to a device, its kernels channels-last, as convolutions run fastest."""
+    import torch
+
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # its stubs know no memory format
 
 
@@ -42,6 +45,9 @@ def to_device(inputs: Any, device: torch.device, dtype: torch.dtype | None = Non
 
     A `dtype` is given to inputs of floating point only.
     """
+    import torch
+    from torch import Tensor
+
     if isinstance(inputs, Tensor):
         own_dtype = dtype if inputs.is_floating_point() else None
         shape = torch.channels_last if inputs.dim() == 4 else torch.preserve_format

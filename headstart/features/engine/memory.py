@@ -6,9 +6,8 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from filelock import FileLock
 
 from headstart.features.engine import openvino
@@ -16,6 +15,9 @@ from headstart.features.engine.candidates import Candidate, Given
 from headstart.features.engine.interface import layout
 from headstart.features.store import cache_folder
 from headstart.runtime import known
+
+if TYPE_CHECKING:  # so that frozen features need no torch
+    import torch
 
 _AGREEMENT = "agreement"
 
@@ -27,6 +29,8 @@ def file() -> Path:
 
 def machine(device: torch.device) -> dict[str, object]:
     """What speed depends on besides the network."""
+    import torch
+
     return {
         "cpu": known.processor(),
         "cores": os.cpu_count(),

@@ -14,22 +14,12 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Final, final
+from typing import TYPE_CHECKING, Any, Final, final
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
 from headstart.errors import reason
 from headstart.features.engine import facts
-from headstart.features.engine.converting import (
-    convert,
-    core,
-    holds_graphs,
-    library,
-    read_again,
-    types_of,
-)
 from headstart.features.engine.interface import (
     Engine,
     EngineError,
@@ -39,6 +29,9 @@ from headstart.features.engine.interface import (
 from headstart.features.store import cache_folder
 from headstart.runtime import known
 
+if TYPE_CHECKING:  # so that frozen features need no torch
+    from torch import nn
+
 HINTS: Final = {"fp32": "f32", "bf16": "bf16"}
 STREAMS: Final = 2  # while one waits for its slowest thread, or for a decoder's, the other computes
 KEPT: Final = 4 << 30  # bytes of converted networks on disk; beyond it the longest unused go
@@ -46,12 +39,16 @@ KEPT: Final = 4 << 30  # bytes of converted networks on disk; beyond it the long
 
 def available() -> tuple[str, ...]:
     """The precisions it computes in on this CPU. Raises EngineError where it isn't installed."""
+    from headstart.features.engine.converting import core
+
     capabilities = core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     return ("bf16", "fp32") if "BF16" in capabilities else ("fp32",)
 
 
 def version() -> str | None:
     """The installed version, None where there is none."""
+    from headstart.features.engine.converting import library
+
     try:
         return str(library().get_version())
     except EngineError:
@@ -70,6 +67,8 @@ class OpenVinoEngine(Engine):
     def __init__(
         self, stages: nn.Module, sample: Any, precision: str, key: Mapping[str, object] | None
     ) -> None:
+        from torch import Tensor
+
         self.name = f"openvino {precision}"
         self.precision = precision
         try:
@@ -123,12 +122,16 @@ class OpenVinoEngine(Engine):
 
 def _arrays(inputs: Any) -> list[np.ndarray]:
     """A batch as the compiled network reads it: images channels-last, as they are read."""
+    from torch import Tensor
+
     if isinstance(inputs, Tensor) and inputs.dim() == 4:
         inputs = inputs.permute(0, 2, 3, 1)
     return [tensor.detach().cpu().contiguous().numpy() for tensor in tensors(inputs)]
 
 
 def _compile(model: Any, precision: str, images: bool) -> Any:
+    from headstart.features.engine.converting import core, library
+
     if images:  # turning a batch around would cost a tenth of MobileNetV2's time
         openvino = library()
         steps = openvino.preprocess.PrePostProcessor(model)
@@ -143,6 +146,14 @@ def _model(
     stages: nn.Module, sample: Any, key: Mapping[str, object] | None
 ) -> tuple[Any, dict[str, np.dtype]]:
     """The converted stages, and their types: from disk, or made now and, with a key, kept there."""
+    from headstart.features.engine.converting import (
+        convert,
+        core,
+        holds_graphs,
+        read_again,
+        types_of,
+    )
+
     if key is None or holds_graphs(stages):  # a graph is converted already
         return read_again(convert(stages, sample)), types_of(stages, sample)
     folder = _folder(sample, key)
@@ -164,6 +175,8 @@ def kept(stages: nn.Module, sample: Any, key: Mapping[str, object] | None) -> st
 
     One that has been damaged since is converted anew when it is read.
     """
+    from headstart.features.engine.converting import holds_graphs
+
     return None if key is None or holds_graphs(stages) else facts.digest(_folder(sample, key))
 
 
@@ -172,6 +185,8 @@ def _folder(sample: Any, key: Mapping[str, object]) -> Path:
 
     The precision is none of that: it is settled when the network is compiled.
     """
+    import torch
+
     made_by = {"openvino": version(), "torch": torch.__version__, **known.versions()}
     stages = {name: value for name, value in key.items() if name != "precision"}
     text = json.dumps([stages, layout(sample), made_by], sort_keys=True, default=str)
@@ -184,6 +199,8 @@ def _kept_in() -> Path:
 
 def _keep(model: Any, types: Mapping[str, np.dtype], folder: Path) -> bool:
     """Write the network so that it appears whole or not at all; False where it can't be."""
+    from headstart.features.engine.converting import library
+
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         beside = Path(tempfile.mkdtemp(prefix=".", dir=folder.parent))

@@ -6,15 +6,16 @@ import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
 from safetensors import SafetensorError
-from safetensors.torch import save_file
-from torch import Tensor, nn
 
 from headstart.errors import WeightsError
 
-State = dict[str, Tensor]
+if TYPE_CHECKING:  # so that frozen features need no torch
+    from torch import Tensor, nn
+
+State = dict[str, "Tensor"]
 COUNTER = "num_batches_tracked"  # of batch normalisation, which older files lack
 _SHOWN = 3
 
@@ -56,6 +57,8 @@ def load_into(network: nn.Module, state: Mapping[str, Tensor], what: str) -> Non
 
 def digest(state: Mapping[str, Tensor]) -> str:
     """The hash "sha256:…" of names, types, shapes and bytes, whatever file they came in."""
+    import torch
+
     total = hashlib.sha256()
     for name in sorted(state):
         tensor = state[name].detach().cpu().contiguous()
@@ -69,6 +72,8 @@ def save(state: Mapping[str, Tensor], path: str | Path, metadata: Mapping[str, s
 
     Raises WeightsError where the disk is full or the folder can't be written.
     """
+    from safetensors.torch import save_file
+
     path = Path(path)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
