@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from headstart.contracts import Examples, Task
+from headstart.contracts.frozen import LinearHead
 from headstart.contracts.head import HeadFitter, Shape, TrainingSet
 from headstart.contracts.targets import Encoding
 from headstart.data.targets import kind_named
@@ -49,20 +50,22 @@ def fitted(
 
 def full_probe(
     task: Task, train: Examples, validation: Examples, labels: Sequence[str]
-) -> nn.Module:
+) -> nn.Module | LinearHead:
     """The task's probe fitted to validation as well, where it needs none to pick its settings.
 
     It is for test items and for whoever takes the model; what validation says of a probe is to be
     learned from one that has not seen it. Raises DataError for features that are not finite.
     """
     if not task.cross_validates:
-        return task.probe(train, validation, labels)
+        return task.linear_probe(train, validation, labels)
     features, targets = (np.concatenate(parts) for parts in zip(train, validation, strict=True))
-    return task.probe((features, targets), validation, labels)
+    return task.linear_probe((features, targets), validation, labels)
 
 
-def answers(head: nn.Module, features: np.ndarray) -> np.ndarray:
+def answers(head: nn.Module | LinearHead, features: np.ndarray) -> np.ndarray:
     """A head's outputs (N, labels) for features (N, D), a few items at a time."""
+    if isinstance(head, LinearHead):
+        return head(features)
     import torch
 
     inputs = torch.from_numpy(np.ascontiguousarray(features))

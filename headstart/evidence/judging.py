@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from headstart.contracts import Backbone
+from headstart.contracts.frozen import as_module
 from headstart.data import Item
 from headstart.errors import HeadstartError
 from headstart.evidence.experiment import Experiment
@@ -81,11 +82,11 @@ def refit_head(experiment: Experiment, model: Model) -> np.ndarray:
     )
     experiment.progress.say("Fitting a probe on the trained features.")
     task, own = experiment.task, model.head.cpu().eval()
-    probe = task.probe(train, validation, experiment.labels)
+    probe = task.linear_probe(train, validation, experiment.labels)
     ours, other = (answers(head, validation[0]) for head in (own, probe))
     if clearly(task.scores(ours, validation[1]), task.scores(other, validation[1])):
         return ours
-    model.head = full_probe(task, train, validation, experiment.labels)
+    model.head = as_module(full_probe(task, train, validation, experiment.labels))
     return other
 
 

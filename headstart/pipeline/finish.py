@@ -12,6 +12,7 @@ import numpy as np
 from headstart import artifact, defaults, evidence
 from headstart.artifact import Record
 from headstart.contracts import Backbone, Encoding
+from headstart.contracts.frozen import FrozenModel, as_model, is_linear
 from headstart.data.targets import USUAL, kind_named
 from headstart.evidence import Arm, ArmResult, Evidence, Experiment
 from headstart.evidence.calibration import folded
@@ -33,6 +34,8 @@ from headstart.serve import Predictor
 
 if TYPE_CHECKING:  # so that frozen features need no torch
     from headstart.contracts.model import Model
+
+    Network = Model | FrozenModel
 
 SIMPLE = ("naive", FEATURES, "scratch")  # arms that stand beside the strategy's
 _JSON = {FEATURES: "features"}  # arms that the record calls otherwise
@@ -60,16 +63,14 @@ def finish(proof: Proof, workspace: Workspace, stage: Stage = ENDED) -> tuple[Re
 
     A model that lies there already is not written again. Answers with its record, too.
     """
-    from torch import nn
-
     search, arm = proof.search, proof.model.arm
     evidence = measured(proof, stage)
     evidence.provenance = _made(proof, workspace)
-    model = _calibrated(proof.model.model, evidence)
+    model = _calibrated(proof.model.network, evidence)
     own = arm.strategy != "scratch"
     backbone = search.backbone if own else random_init(search.backbone)()
     record = _record(search.experiment, backbone, evidence)
-    if not isinstance(model.head, nn.Linear):
+    if not is_linear(model.head):
         head = search.chosen.head if arm.strategy == search.winner else None
         record = replace(record, head={"name": head or artifact.OF_TASK})
     folder, reference = workspace.draft(), referenced(proof, evidence)
@@ -114,7 +115,7 @@ def measured(proof: Proof, stage: Stage = ENDED) -> Evidence:
 
 
 def page(
-    folder: Path, proof: Proof, content: Mapping[str, Any], model: Model, explains: bool = True
+    folder: Path, proof: Proof, content: Mapping[str, Any], model: Network, explains: bool = True
 ) -> None:
     """Write the page of an evidence record, where one is wanted, with what `explains` mistakes."""
     settings = proof.search.experiment.settings
@@ -125,7 +126,7 @@ def page(
     write_page(folder, {**content, **facts}, proof.pictures(content) | why)
 
 
-def _calibrated(model: Model, evidence: Evidence) -> Model:
+def _calibrated(model: Network, evidence: Evidence) -> Network:
     """The model with probabilities that validation calibrated, where its head can hold that."""
     calibration = evidence.findings.get("calibration")
     scaled = folded(model, calibration["temperature"]) if calibration else None
@@ -286,12 +287,16 @@ def _record(experiment: Experiment, backbone: Backbone, evidence: Evidence) -> R
     )
 
 
-def _why(experiment: Experiment, model: Model, content: Mapping[str, Any]) -> dict[str, str]:
+def _why(experiment: Experiment, model: Network, content: Mapping[str, Any]) -> dict[str, str]:
     """What explains the most confident mistakes, where there is time for it."""
     items = experiment.dataset.split("test")  # none in folds, where other models were wrong
     if not items or experiment.settings.evidence != "full" or experiment.budget.over():
         return {}
     here = Predictor(
-        model, experiment.task, experiment.reader, experiment.labels, experiment.accelerator.device
+        as_model(model),
+        experiment.task,
+        experiment.reader,
+        experiment.labels,
+        experiment.accelerator.device,
     )
     return explanations(here, items, content, experiment.progress)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from headstart.contracts import Backbone, Modality, Task
+from headstart.contracts.frozen import FrozenModel, as_model
 from headstart.data import Item
 from headstart.data.targets import kind_named
 from headstart.drift import MOST, TOKENS_A_WORD, Limits, Reference, chosen
@@ -34,7 +35,7 @@ def reference_of(proof: Proof) -> Reference | None:
         return None
     experiment, outputs = proof.search.experiment, proof.model.arm.outputs
     calibrated = proof.calibrated
-    scale = calibrated["temperature"] if calibrated and folded(proof.model.model, 1.0) else 1.0
+    scale = calibrated["temperature"] if calibrated and folded(proof.model.network, 1.0) else 1.0
     if proof.search.folding:
         dataset_of_folds = proof.experiment.dataset
         items, answers, targets = (
@@ -49,7 +50,7 @@ def reference_of(proof: Proof) -> Reference | None:
         targets = np.concatenate([dataset.targets(name) for name in HELD_OUT])
     if not items:
         return None
-    frozen = _is_frozen(proof.model.model, proof.search.backbone)
+    frozen = _is_frozen(proof.model.network, proof.search.backbone)
     most = MOST if frozen else _affordable(experiment, proof.search.backbone)
     places = chosen(len(items), experiment.settings.seed, most)
     if not len(places):
@@ -83,10 +84,11 @@ def measures_of(items: Sequence[Item], modality: Modality) -> dict[str, np.ndarr
 
 def _features(experiment: Experiment, proof: Proof, items: list[Item]) -> np.ndarray:
     """Features (N, D) of items by the saved model's network, from the store where it is frozen."""
-    from torch import nn
+    network, backbone = proof.model.network, proof.search.backbone
+    if not _is_frozen(network, backbone):
+        from torch import nn
 
-    model, backbone = proof.model.model, proof.search.backbone
-    if not _is_frozen(model, backbone):
+        model = as_model(network)
         return outputs_of(experiment, model.with_head(nn.Identity()))(items)
     examples = experiment.examples(backbone)
     names = ("train", "validation", "test")
@@ -108,8 +110,10 @@ def _affordable(experiment: Experiment, backbone: Backbone) -> int:
     return int(min(MOST, seconds / max(price, 1e-9)))
 
 
-def _is_frozen(model: Model, backbone: Backbone) -> bool:
-    return unchanged(model, backbone, len(backbone.stages))
+def _is_frozen(network: Model | FrozenModel, backbone: Backbone) -> bool:
+    if isinstance(network, FrozenModel) and network.backbone is backbone:
+        return True
+    return unchanged(as_model(network), backbone, len(backbone.stages))
 
 
 def described(reference: Reference, task: Task, labels: Sequence[str]) -> Finding:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, final
 
 from headstart.defaults import Settings
 from headstart.errors import HeadstartError
+from headstart.runtime.accelerators import here
 
 if TYPE_CHECKING:  # so that frozen features need no torch
     import torch
@@ -18,18 +21,43 @@ def device(name: str = "auto") -> torch.device:
     """The device to compute on. Raises HeadstartError for one that this machine lacks."""
     import torch
 
-    here = {
+    kinds = {
         "cpu": True,
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
     }
     if name == "auto":
-        name = next(found for found in ("cuda", "mps", "cpu") if here[found])
-    if not here.get(name, False):
+        name = next(kind for kind in ("cuda", "mps", "cpu") if kinds[kind])
+    if not kinds.get(name, False):
         raise HeadstartError(
             f"Device {name!r} is not on this machine. Leave --device out, or give cpu."
         )
     return torch.device(name)
+
+
+@final
+@dataclass(frozen=True)
+class Compute:
+    """Where and how a run computes, for its settings and a network of so many parameters.
+
+    Torch is imported where there may be a device that only it knows, or once something trains.
+    """
+
+    settings: Settings
+    parameters: int
+    device: str
+
+    @classmethod
+    def of(cls, settings: Settings, parameters: int) -> Compute:
+        """That of these settings. Raises HeadstartError for a device that this machine lacks."""
+        where = settings.device
+        plain = where == "cpu" or (where == "auto" and not here())
+        return cls(settings, parameters, "cpu" if plain else str(device(where).type))
+
+    @cached_property
+    def accelerator(self) -> Accelerator:
+        """Accelerate's object. Raises HeadstartError for a setting that is not possible here."""
+        return accelerator(self.settings, self.parameters)
 
 
 def has_bf16(where: torch.device) -> bool:

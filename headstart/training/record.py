@@ -110,10 +110,11 @@ class Training:
         return max(0, len(self.history) - 1)
 
 
-def seed_everything(seed: int) -> None:
-    """Seed every generator that weights and dropout draw from."""
-    import torch
-
+def seed_everything(seed: int, torch: bool = True) -> None:
+    """Seed every generator that weights and dropout draw from; of `torch` where it may be used."""
     random.seed(seed)
     np.random.seed(seed % 2**32)
-    torch.manual_seed(seed)
+    if torch:
+        import torch as library
+
+        library.manual_seed(seed)

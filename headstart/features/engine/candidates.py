@@ -17,7 +17,6 @@ from headstart.runtime.progress import Progress
 
 if TYPE_CHECKING:  # so that frozen features need no torch
     import torch
-    from torch import nn
 
 ENGINES: Final = ("auto", "torch", "openvino")
 PRECISIONS: Final = ("auto", "fp32", "bf16")
@@ -28,9 +27,9 @@ PLAIN: Final = "torch fp32"
 class Given:
     """What is to be run: stages, a batch of inputs, the device, and the key of the stages."""
 
-    stages: nn.Module
+    stages: Any  # a network, or None where only what was kept of it may run
     sample: Any
-    device: torch.device
+    device: Any  # of torch, or what it is called
     key: Mapping[str, object] | None
 
 
@@ -91,7 +90,7 @@ def candidates(wish: Wish, given: Given, progress: Progress) -> list[Candidate]:
     if wish.wanted != "openvino":
         offers["torch"] = ("bf16", "fp32") if machine.has_bf16(given.device) else ("fp32",)
     options = [
-        _candidate(engine, precision, given)
+        candidate(engine, precision, given)
         for precision in ("bf16", "fp32")
         for engine, precisions in offers.items()
         if precision in precisions and wish.precision in ("auto", precision)
@@ -104,7 +103,8 @@ def candidates(wish: Wish, given: Given, progress: Progress) -> list[Candidate]:
     return options
 
 
-def _candidate(engine: str, precision: str, given: Given) -> Candidate:
+def candidate(engine: str, precision: str, given: Given) -> Candidate:
+    """An engine by name, for what is to be run."""
     build: Callable[[], Engine]
     if engine == "openvino":
         build = partial(OpenVinoEngine, given.stages, given.sample, precision, given.key)

@@ -16,7 +16,15 @@ import numpy as np
 from headstart.errors import HeadstartError
 from headstart.features.engine import memory
 from headstart.features.engine.agreement import CHECKED, TOLERANCE, engine_error
-from headstart.features.engine.candidates import PLAIN, Candidate, Given, Wish, Wishes, candidates
+from headstart.features.engine.candidates import (
+    PLAIN,
+    Candidate,
+    Given,
+    Wish,
+    Wishes,
+    candidate,
+    candidates,
+)
 from headstart.features.engine.interface import Engine, count, head, layout
 from headstart.features.engine.torch import TorchEngine
 from headstart.runtime.progress import Progress
@@ -36,7 +44,7 @@ WORTH_READING: Final = 0.5  # the same, where the other engine lies ready
 def fastest(
     stages: nn.Module,
     sample: Any,
-    device: torch.device,
+    device: torch.device | str,
     *,
     key: Mapping[str, object] | None,
     progress: Progress,
@@ -50,6 +58,9 @@ def fastest(
     items it is plain torch, unless `wishes` ask for something else. Stages are moved to the device
     and put into evaluation mode. Raises HeadstartError where what is wanted can't be had.
     """
+    import torch
+
+    device = torch.device(device)
     wish, given = Wish(**wishes), Given(stages, sample, device, key)
     options = candidates(wish, given, progress)
     plain = TorchEngine(stages, device)
@@ -63,7 +74,8 @@ def fastest(
     if ready is not None:
         return ready
     trial = Trial.of(plain, given, progress)
-    if wish.is_little(1 / trial.seconds, WORTH_CHOOSING):
+    lies_there = any(option.form() for option in options)
+    if wish.is_little(1 / trial.seconds, WORTH_READING if lies_there else WORTH_CHOOSING):
         return plain
     if len(options) == 1 or winner in [option.name for option in options]:
         options.sort(key=lambda option: option.name != winner)  # the rest in order behind it
@@ -73,6 +85,20 @@ def fastest(
     if chosen is None:
         _demand_none_wanted(wish, trial.faults)
     return chosen or plain
+
+
+def kept(sample: Any, key: Mapping[str, object], **wishes: Unpack[Wishes]) -> Engine | None:
+    """The engine that is known to be the fastest on the CPU, read from disk without torch.
+
+    None where none is known, it is torch, or wasn't seen to agree as it lies there.
+    """
+    wish, given = Wish(**wishes), Given(None, sample, "cpu", key)
+    winner = memory.recall(memory.place(_question(wish, given))) or _narrowed(wish, given) or ""
+    kind, _, precision = winner.partition(" ")
+    if kind != "openvino" or wish.wanted == "torch" or wish.precision not in ("auto", precision):
+        return None
+    option = candidate(kind, precision, given)
+    return _ready([option], winner, given, None)
 
 
 def _demand_none_wanted(wish: Wish, faults: Sequence[str]) -> None:
@@ -85,7 +111,7 @@ def _demand_none_wanted(wish: Wish, faults: Sequence[str]) -> None:
 
 
 def _ready(
-    options: list[Candidate], winner: str | None, given: Given, plain: Engine
+    options: list[Candidate], winner: str | None, given: Given, plain: Engine | None
 ) -> Engine | None:
     """The known winner, if it was seen to agree and is as it was then."""
     chosen = next((option for option in options if option.name == winner), None)

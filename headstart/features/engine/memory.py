@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from headstart.features.engine import openvino
 from headstart.features.engine.candidates import Candidate, Given
 from headstart.features.engine.interface import layout
 from headstart.features.store import cache_folder
@@ -20,6 +19,7 @@ if TYPE_CHECKING:  # so that frozen features need no torch
     import torch
 
 _AGREEMENT = "agreement"
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")  # what says how many of them compute
 
 
 def file() -> Path:
@@ -27,18 +27,24 @@ def file() -> Path:
     return cache_folder() / "engines.json"
 
 
-def machine(device: torch.device) -> dict[str, object]:
+def machine(device: torch.device | str) -> dict[str, object]:
     """What speed depends on besides the network."""
-    import torch
-
     return {
         "cpu": known.processor(),
         "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
-        "torch": torch.__version__,
-        "openvino": openvino.version(),
+        "threads": [os.environ.get(name) for name in _THREADS],
+        "device": _called(str(device)),
+        "versions": known.versions(),
     }
+
+
+def _called(device: str) -> str:
+    """What a device is called; several of a kind may differ."""
+    if not device.startswith("cuda"):
+        return device
+    import torch
+
+    return str(torch.cuda.get_device_name(device))
 
 
 def place(question: Mapping[str, object]) -> str:

@@ -6,7 +6,14 @@ from collections.abc import Iterable, Iterator
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any, final
 
-from headstart.features.engine.interface import Engine, each, numbers, on_device, to_device
+from headstart.features.engine.interface import (
+    Engine,
+    as_tensors,
+    each,
+    numbers,
+    on_device,
+    to_device,
+)
 
 if TYPE_CHECKING:  # so that frozen features need no torch
     import torch
@@ -47,7 +54,7 @@ class TorchEngine(Engine):
 
         flying: tuple[Any, torch.cuda.Event] | None = None
         for inputs in batches:
-            pinned = each(inputs, lambda values: values.pin_memory())
+            pinned = each(as_tensors(inputs), lambda values: values.pin_memory())
             landed = each(self._forward(pinned), _landing)
             done = torch.cuda.Event()  # type: ignore[no-untyped-call]
             done.record(torch.cuda.current_stream(self._device))

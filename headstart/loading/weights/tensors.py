@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from safetensors import SafetensorError
-
 from headstart.errors import WeightsError
+from headstart.loading import arrays
 
 if TYPE_CHECKING:  # so that frozen features need no torch
     from torch import Tensor, nn
@@ -74,20 +72,8 @@ def save(state: Mapping[str, Tensor], path: str | Path, metadata: Mapping[str, s
     """
     from safetensors.torch import save_file
 
-    path = Path(path)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with arrays.whole(Path(path)) as beside:
         save_file(_separate(state), beside, metadata=dict(metadata))
-        os.chmod(beside, 0o666 & ~_umask())  # the library writes for the owner's eyes alone
-        _flush(beside)
-        os.replace(beside, path)
-        _flush(path.parent)
-    except (OSError, SafetensorError) as error:
-        raise WeightsError(
-            f"{path} can't be written: {error}. Check the folder and its disk."
-        ) from error
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def _label(name: str) -> str:
@@ -119,17 +105,3 @@ def _separate(state: Mapping[str, Tensor]) -> State:
         addresses.add(tensor.untyped_storage().data_ptr())
         result[name] = tensor
     return result
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def _flush(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
