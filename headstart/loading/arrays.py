@@ -94,7 +94,7 @@ def digest(named: Mapping[str, np.ndarray]) -> str:
     """The same hash of arrays by name."""
     total = hashlib.sha256()
     for name in sorted(named):
-        own = np.ascontiguousarray(named[name])
+        own = np.asarray(named[name], order="C")
         total.update(_titled(name, own.dtype.name, named[name].shape))
         total.update(own.reshape(-1).view(np.uint8).data)
     return f"sha256:{total.hexdigest()}"
@@ -106,7 +106,7 @@ def _titled(name: str, kind: str, shape: tuple[int, ...]) -> bytes:
 
 def save(named: Mapping[str, np.ndarray], path: Path, metadata: Mapping[str, str]) -> None:
     """Write arrays as safetensors, as `whole` does."""
-    whole_arrays = {name: np.ascontiguousarray(own) for name, own in named.items()}
+    whole_arrays = {name: np.asarray(own, order="C") for name, own in named.items()}
     with whole(path) as beside:
         save_file(whole_arrays, beside, metadata=dict(metadata))
 

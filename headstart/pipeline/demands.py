@@ -32,14 +32,14 @@ def demand_steps(strategy: StrategySpec, experiment: Experiment, backbone: Backb
 
     That is where a BatchNorm trains with `--batch-size 1`: by the strategy, or from scratch.
     """
+    count, settings = len(experiment.dataset.split("train")), experiment.settings
+    if (settings.batch_size or defaults.batch_size(count)) > 1 or not backbone.differentiable:
+        return
     from torch import nn
 
     from headstart.contracts.model import Model
     from headstart.training import needs_several
 
-    count, settings = len(experiment.dataset.split("train")), experiment.settings
-    if (settings.batch_size or defaults.batch_size(count)) > 1 or not backbone.differentiable:
-        return
     model = copy.deepcopy(Model.of(backbone, nn.Identity()))
     if settings.scratch and needs_several(model.train()):
         raise _too_few("the network from scratch", backbone, ", or --no-scratch")
@@ -72,11 +72,11 @@ def demand_probe(strategy: StrategySpec, experiment: Experiment) -> None:
 
 def demand_looks(experiment: Experiment, backbone: Backbone) -> None:
     """Raise HeadstartError for looks that the modality, or the network, does not have."""
-    from torch import nn
-
     reader, tta = experiment.reader, experiment.settings.tta
     if not reader.others:
         return
+    from torch import nn
+
     (inputs,) = reader.batches(experiment.dataset.items[:1], [np.arange(1)])
     engine = TorchEngine(nn.Sequential(*backbone.prefix()), experiment.accelerator.device)
     for name in reader.others:

@@ -19,7 +19,7 @@ from headstart.defaults import Recipe, Settings
 from headstart.errors import HeadstartError
 from headstart.evidence import Experiment
 from headstart.features.reading import Reader
-from headstart.pipeline import backbones
+from headstart.pipeline import known_backbones
 from headstart.pipeline.metrics import demand_metric, fitting, weighed
 from headstart.pipeline.strategy_spec import StrategySpec
 from headstart.results.ranking import Ranking
@@ -66,11 +66,11 @@ class RunContext:
             seed_everything(self.settings.seed)
             return catalog.load_backbone(backbone)
 
-        started, loaded = time.monotonic(), backbones.recall(backbone, load)
+        started, loaded = time.monotonic(), known_backbones.recall(backbone, load)
         if loaded is None:
             network = load()
-            loaded = backbones.Loaded(network, time.monotonic() - started)
-            backbones.remember(backbone, network, loaded.seconds)
+            loaded = known_backbones.Loaded(network, time.monotonic() - started)
+            known_backbones.remember(backbone, network, loaded.seconds)
         self.loads.append(loaded.seconds)
         network = loaded.backbone
         for note in network.notes:

@@ -97,6 +97,11 @@ def _is_same(content: Mapping[str, Any]) -> bool:
 def _key(reference: str) -> dict[str, object]:
     """What a reference stands for depends on it, on where relative paths begin, and on caches."""
     parts = parse(reference)
-    is_path = any(Path(each).exists() for each in (parts.name, parts.weights) if each)
-    place = {name: os.environ.get(name) for name in _ENVIRONMENT}
-    return {"reference": str(parts.ordered()), "in": str(Path.cwd()) if is_path else "", **place}
+    places = [Path(each) for each in (parts.name, parts.weights) if each]
+    is_path = any(each.exists() and not each.is_absolute() for each in places)
+    variables = {name: os.environ.get(name) for name in _ENVIRONMENT}
+    return {
+        "reference": str(parts.ordered()),
+        "in": str(Path.cwd()) if is_path else "",
+        **variables,
+    }
