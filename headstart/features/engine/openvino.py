@@ -199,9 +199,11 @@ def _converted(stages: nn.Module, sample: Any, folder: Path | None = None) -> tu
 
 def _holds_graphs(stages: nn.Module | None) -> bool:
     """Whether a stage is a graph already, which needs no converting."""
+    if stages is None:
+        return False
     from headstart.features.engine import converting
 
-    return stages is not None and converting.holds_graphs(stages)
+    return converting.holds_graphs(stages)
 
 
 def kept(stages: nn.Module | None, sample: Any, key: Mapping[str, object] | None) -> str | None:
