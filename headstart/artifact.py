@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -88,6 +89,11 @@ def portable(backbone: Backbone) -> str:
 
 def versions() -> dict[str, str]:
     """The versions a result depends on."""
+    return dict(_versions())
+
+
+@cache
+def _versions() -> Mapping[str, str]:
     libraries = {"headstart": version("headstart"), "python": sys.version.split()[0]}
     for name in LIBRARIES:
         with suppress(PackageNotFoundError):

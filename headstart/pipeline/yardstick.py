@@ -25,17 +25,16 @@ Finding = dict[str, int | float | bool]
 HELD_OUT = ("validation", "test")
 
 
-def reference_of(proof: Proof) -> Reference | None:
+def reference_of(proof: Proof, temperature: float = 1.0) -> Reference | None:
     """Held-out items as the saved model sees and answers them; None where there are none.
 
     In folds these are all items, each answered by a model that had not seen it. None where a model
-    was adapted to a target: items of the source are not what it will be asked.
+    was adapted to a target: items of the source are not what it will be asked. Outputs are
+    divided by the `temperature` of the saved model.
     """
     if proof.adaptation is not None:
         return None
     experiment, outputs = proof.search.experiment, proof.model.arm.outputs
-    calibrated = proof.calibrated
-    scale = calibrated["temperature"] if calibrated and folded(proof.model.network, 1.0) else 1.0
     if proof.search.folding:
         dataset_of_folds = proof.experiment.dataset
         items, answers, targets = (
@@ -57,12 +56,14 @@ def reference_of(proof: Proof) -> Reference | None:
         return None
     features = _features(experiment, proof, [items[place] for place in places])
     measures = measures_of([items[place] for place in places], experiment.reader.modality)
-    return Reference.of(features, answers[places] / scale, targets[places], measures)
+    return Reference.of(features, answers[places] / temperature, targets[places], measures)
 
 
 def referenced(proof: Proof, evidence: Evidence) -> Reference | None:
     """What the model is held to when it is used, which the evidence describes."""
-    reference, experiment = reference_of(proof), proof.search.experiment
+    calibrated, experiment = evidence.findings.get("calibration"), proof.search.experiment
+    is_scaled = calibrated and folded(proof.model.network, 1.0)
+    reference = reference_of(proof, calibrated["temperature"] if is_scaled else 1.0)
     if reference is not None:
         described_so = described(reference, experiment.task, experiment.labels)
         evidence.findings = {**evidence.findings, "reference": described_so}
