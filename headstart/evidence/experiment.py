@@ -136,7 +136,7 @@ class Experiment:
         """
         each = [self.features(backbone, look) for look in self.reader.looks]
         learned, *held_out = (
-            np.mean([extraction.features() for extraction in part], axis=0, dtype=np.float32)
+            np.asarray(np.mean([own.features() for own in part], axis=0, dtype=np.float32))
             if len(part) > 1
             else part[0].features()
             for part in zip(*each, strict=True)

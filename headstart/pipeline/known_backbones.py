@@ -62,7 +62,7 @@ def recall(reference: str, load: Callable[[], Backbone]) -> Loaded | None:
         origin = Origin(**facts.pop("origin"))
         files = {name: b64decode(text) for name, text in facts.pop("files").items()}
         architecture = parse(facts.pop("architecture"))
-        own = {"origin": origin, "files": files, "architecture": architecture}
+        own: dict[str, Any] = {"origin": origin, "files": files, "architecture": architecture}
         return Loaded(Backbone.late(make, **facts, **own), seconds)
     return None
 

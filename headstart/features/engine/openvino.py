@@ -66,6 +66,8 @@ class OpenVinoEngine(Engine):
     why, for stages that can't be converted, or where there are none and nothing was kept.
     """
 
+    _constants: np.ndarray | None = None  # what a form's network goes on reading
+
     def __init__(
         self,
         stages: nn.Module | None,
@@ -92,8 +94,8 @@ class OpenVinoEngine(Engine):
         """
         engine = cls.__new__(cls)
         engine.name, engine.precision, engine._types = "openvino fp32", "fp32", _FEATURES
+        engine._constants = constants
         try:
-            engine._constants = constants  # which the network goes on reading
             content = library().Tensor(constants, shared_memory=True)
             model = core().read_model(graph, content)
             engine._compiled = compiled(model, "fp32", images=False)  # as it takes them already
