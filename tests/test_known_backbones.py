@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 
 import headstart as hs
 from headstart import artifact, catalog
+from headstart.contracts import Backbone
 from headstart.contracts.frozen import FrozenModel, LinearHead
 from headstart.features import prepared
 from headstart.features.engine import graphs
@@ -47,8 +48,15 @@ def fit(data: Path, reference: str, out: Path, **options: Any) -> hs.Result:
     return hs.fit(data, reference, out, **options)
 
 
-def refuse(*_: object, **__: object) -> None:
+def refuse(*_: object, **__: object) -> Any:
     raise AssertionError("the network is loaded")
+
+
+def late(reference: str) -> Backbone:
+    """A backbone that is known from before."""
+    loaded = known_backbones.recall(reference, refuse)
+    assert loaded is not None
+    return loaded.backbone
 
 
 def hold_out(folder: Path, seed: int) -> Path:
@@ -158,17 +166,20 @@ def test_what_is_damaged_is_made_anew(tmp_path: Path) -> None:
     reference, data = draw(tmp_path / "weights"), hold_out(tmp_path / "data", 0)
     fit(data, reference, tmp_path / "first")
     (folder,) = (known.cache_folder() / prepared.FOLDER).iterdir()
-    for number, path in enumerate(sorted(folder.iterdir())):
+    for path in sorted(folder.iterdir()):
         whole = path.read_bytes()
         path.write_bytes(whole[: len(whole) // 2])
-        fit(data, reference, tmp_path / f"model-{number}")
-        answers_alike(tmp_path / f"model-{number}", data)
+        assert prepared.recall(late(reference)) is None
         path.write_bytes(whole)
+        assert prepared.recall(late(reference)) is not None
+    path.write_bytes(b"")
+    fit(data, reference, tmp_path / "second")
+    answers_alike(tmp_path / "second", data)
     (record,) = (known.cache_folder() / known.FOLDER).glob("backbone-*.json")
     content = json.loads(record.read_text())
     for forged in ({}, {**content, "facts": {}}, {**content, "stamp": 3}, {**content, "places": 3}):
         record.write_text(json.dumps(forged))
-        fit(data, reference, tmp_path / "last")
+        assert known_backbones.recall(reference, refuse) is None
 
 
 def test_a_late_backbone_is_like_the_one_it_stands_for(tmp_path: Path) -> None:

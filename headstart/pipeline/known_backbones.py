@@ -45,9 +45,7 @@ def recall(reference: str, load: Callable[[], Backbone]) -> Loaded | None:
 
     `load` loads it, when its network is needed.
     """
-    content = known.recall(_KIND, _key(reference))
-    if content is None or sources.stamp(content.get("places", ())) != content.get("stamp", 0):
-        return None
+    content = known.recall(_KIND, _key(reference)) or {}
 
     def make() -> Backbone:
         backbone = load()
@@ -58,6 +56,8 @@ def recall(reference: str, load: Callable[[], Backbone]) -> Loaded | None:
         return backbone
 
     with suppress(LookupError, TypeError, ValueError, HeadstartError):
+        if sources.stamp(content["places"]) != content["stamp"]:
+            return None
         facts, seconds = dict(content["facts"]), float(content["seconds"])
         origin = Origin(**facts.pop("origin"))
         files = {name: b64decode(text) for name, text in facts.pop("files").items()}
