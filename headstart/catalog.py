@@ -7,7 +7,7 @@ point's value is `module:Class`, like the lines here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from inspect import signature
 from typing import TYPE_CHECKING, Any
@@ -123,6 +123,7 @@ _SINGULAR = {
     "adaptations": "adaptation",
 }
 
+_HOPS = 8  # from a reference to what it stands for
 _HOOKS = {  # of strategies, by their earlier names
     "epoch_started": "on_epoch_start",
     "parameters": "modules",
@@ -236,7 +237,7 @@ def adaptation(name: str) -> Adaptation:
 def load_backbone(reference: str | Reference) -> Backbone:
     """Load a backbone by reference, following hubs that only point elsewhere."""
     first = current = parse(reference) if isinstance(reference, str) else reference
-    for _ in range(8):
+    for _ in range(_HOPS):
         where = hub(current.hub)
         target = where.resolve(current)
         if target == current:
@@ -247,6 +248,18 @@ def load_backbone(reference: str | Reference) -> Backbone:
             return loaded
         current = target
     raise HeadstartError(f"{reference} leads in a circle. Name the model it stands for.")
+
+
+def sources(reference: str) -> Sequence[str] | None:
+    """The files that a backbone, just loaded, was made of; None where its hub doesn't say."""
+    current = parse(reference)
+    for _ in range(_HOPS):
+        where = hub(current.hub)
+        target = where.resolve(current)
+        if target == current:
+            return where.sources(current)
+        current = target
+    return None
 
 
 def _with_terms(origin: Origin, reference: Reference) -> Origin:

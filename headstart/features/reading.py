@@ -6,7 +6,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from itertools import chain
 from typing import Any
@@ -55,6 +55,11 @@ class Reader:
     plain: bool = False  # arrays in the place of tensors
     _kept: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
     _said: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def in_arrays(self) -> Reader:
+        """The same whose batches are plain arrays, where its modality makes such."""
+        offers = type(self.modality).arrays is not Modality.arrays
+        return replace(self, plain=True) if offers else self
 
     @property
     def looks(self) -> tuple[str, ...]:

@@ -190,7 +190,7 @@ class Proof:
     def _as_saved(self) -> np.ndarray:
         """The outputs for the test items as the saved model will answer."""
         ours, calibrated = self.model.arm.outputs["test"], self.calibrated
-        if calibrated and folded(self.model.model, 1.0):
+        if calibrated and folded(self.model.network, 1.0):
             return np.asarray(ours / calibrated["temperature"])
         return ours
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from torch import nn
 
 from headstart import artifact, defaults, evidence
 from headstart.artifact import Record
 from headstart.contracts import Backbone, Encoding
-from headstart.contracts.model import Model
+from headstart.contracts.frozen import FrozenModel, as_model, is_linear
 from headstart.data.targets import USUAL, kind_named
 from headstart.evidence import Arm, ArmResult, Evidence, Experiment
 from headstart.evidence.calibration import folded
@@ -32,6 +31,11 @@ from headstart.report.page import write_page
 from headstart.results import Result
 from headstart.runtime.workspace import Workspace
 from headstart.serve import Predictor
+
+if TYPE_CHECKING:  # so that frozen features need no torch
+    from headstart.contracts.model import Model
+
+    Network = Model | FrozenModel
 
 SIMPLE = ("naive", FEATURES, "scratch")  # arms that stand beside the strategy's
 _JSON = {FEATURES: "features"}  # arms that the record calls otherwise
@@ -62,11 +66,11 @@ def finish(proof: Proof, workspace: Workspace, stage: Stage = ENDED) -> tuple[Re
     search, arm = proof.search, proof.model.arm
     evidence = measured(proof, stage)
     evidence.provenance = _made(proof, workspace)
-    model = _calibrated(proof.model.model, evidence)
+    model = _calibrated(proof.model.network, evidence)
     own = arm.strategy != "scratch"
     backbone = search.backbone if own else random_init(search.backbone)()
     record = _record(search.experiment, backbone, evidence)
-    plain = isinstance(model.head, nn.Linear)
+    plain = is_linear(model.head)
     if workspace.shares or not plain:  # a file of its own, so that the network's is the same
         head = search.chosen.head if arm.strategy == search.winner and not plain else None
         record = replace(record, head={"name": head or artifact.OF_TASK})
@@ -112,7 +116,7 @@ def measured(proof: Proof, stage: Stage = ENDED) -> Evidence:
 
 
 def page(
-    folder: Path, proof: Proof, content: Mapping[str, Any], model: Model, explains: bool = True
+    folder: Path, proof: Proof, content: Mapping[str, Any], model: Network, explains: bool = True
 ) -> None:
     """Write the page of an evidence record, where one is wanted, with what `explains` mistakes."""
     settings = proof.search.experiment.settings
@@ -123,7 +127,7 @@ def page(
     write_page(folder, {**content, **facts}, proof.pictures(content) | why)
 
 
-def _calibrated(model: Model, evidence: Evidence) -> Model:
+def _calibrated(model: Network, evidence: Evidence) -> Network:
     """The model with probabilities that validation calibrated, where its head can hold that."""
     calibration = evidence.findings.get("calibration")
     scaled = folded(model, calibration["temperature"]) if calibration else None
@@ -285,12 +289,16 @@ def _record(experiment: Experiment, backbone: Backbone, evidence: Evidence) -> R
     )
 
 
-def _why(experiment: Experiment, model: Model, content: Mapping[str, Any]) -> dict[str, str]:
+def _why(experiment: Experiment, model: Network, content: Mapping[str, Any]) -> dict[str, str]:
     """What explains the most confident mistakes, where there is time for it."""
     items = experiment.dataset.split("test")  # none in folds, where other models were wrong
     if not items or experiment.settings.evidence != "full" or experiment.budget.over():
         return {}
     here = Predictor(
-        model, experiment.task, experiment.reader, experiment.labels, experiment.accelerator.device
+        as_model(model),
+        experiment.task,
+        experiment.reader,
+        experiment.labels,
+        experiment.accelerator.device,
     )
     return explanations(here, items, content, experiment.progress)

@@ -180,7 +180,7 @@ def _proved(transfer: Transfer, saved: _Saved, workspace: Workspace, run: Follow
     spec = StrategySpec.of(FEATURES if name == "naive" else name)
     if by_folds(experiment):
         search = strategy_search.run(replace(transfer, strategy=spec))
-        model = replace(rivals(search)[name], model=model.model)
+        model = replace(rivals(search)[name], network=model.network)
     else:
         own = {} if name == "naive" else {name: model}
         search = StrategySearch(experiment, backbone, spec, {FEATURES: features} | own)

@@ -105,6 +105,11 @@ def _frozen(
     try:
         form = engine_form.EngineForm.of(files, contents)
         outputs = form.outputs(np.zeros((1, form.width), np.float32))
+    except engine_form.ForeignError as error:
+        raise WeightsError(
+            f"{place / engine_form.FOLDER / str(error)}, which no saved model has. "
+            "Give a folder that Headstart saved."
+        ) from error
     except engine_form.UnusableError:
         return None
     demand_right(place, record, task, outputs)
