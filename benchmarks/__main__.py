@@ -82,6 +82,11 @@ def parser() -> argparse.ArgumentParser:
         kind.add_argument("--nulls", type=int, default=200, help="streams in which nothing moves")
         kind.add_argument("--work", type=Path, default=ROOT / "benchmarks" / ".work" / "drift")
         kind.set_defaults(run=run)
+    several = kinds.add_parser("tasks", help="several tasks in one run beside one of them")
+    several.add_argument("--limit", type=int, default=4000, help="use so many of the texts")
+    several.add_argument("--encoder", help="absent, the one of the demonstration")
+    several.add_argument("--work", type=Path, default=ROOT / "benchmarks" / ".work" / "tasks")
+    several.set_defaults(run=several_tasks)
     accurate = kinds.add_parser("accuracy", help="accuracy in so many minutes beside the peers")
     accurate.add_argument("--tasks", help="some of them, by commas; absent, all twelve")
     accurate.add_argument("--minutes", default="1,3,10", help="of wall clock, by commas")
@@ -201,6 +206,19 @@ def accuracy(args: argparse.Namespace) -> int:
     rows = running.run(plan)
     print(table.as_markdown(rows, who))
     return int(any("error" in row for row in rows if row["who"] == OURS))
+
+
+def several_tasks(args: argparse.Namespace) -> int:
+    """Compare several tasks with one; 1 where one is worse than alone, or all cost too much."""
+    from benchmarks import several
+    from headstart.demo.docstrings import encoder
+
+    if not SHARED.is_dir():
+        return _refuse(f"{SHARED} is not there, which holds the texts.")
+    chosen = args.encoder or f"hf:{encoder()}"
+    found = several.compare(SHARED / "text", chosen, args.work.resolve(), args.limit)
+    print(several.as_markdown(found))
+    return int(several.worse(found))
 
 
 def scope(args: argparse.Namespace) -> int:

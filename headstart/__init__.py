@@ -40,12 +40,14 @@ if TYPE_CHECKING:
     from headstart.pipeline.featurizer import Featurizer
     from headstart.pipeline.fetching import fetch
     from headstart.pipeline.options import Options
+    from headstart.pipeline.several.members import Tasks
     from headstart.pipeline.shifting import shift
     from headstart.pipeline.suggesting import suggest
     from headstart.pipeline.watching import watch
     from headstart.results import Evaluation, Exported, Extracted, Fetched, Plan, Reported, Result
     from headstart.results.comparison import Comparison
     from headstart.results.ranking import CheckedRanking, Ranking
+    from headstart.results.several import Results
     from headstart.results.shift import Shifted
     from headstart.results.watched import Watched
     from headstart.runtime.progress import Progress, Silent, Terminal
@@ -64,10 +66,12 @@ _HOMES = {
     "Featurizer": "pipeline.featurizer",
     "Options": "pipeline.options",
     "Ranking": "results.ranking",
+    "Results": "results.several",
     "Settings": "defaults",
     "Shifted": "results.shift",
     "Suggestion": "labelling",
     "Suggestions": "labelling",
+    "Tasks": "pipeline.several.members",
     "Watched": "results.watched",
 }
 _HOMES |= dict.fromkeys(
@@ -99,11 +103,13 @@ __all__ = [
     "Ranking",
     "Reported",
     "Result",
+    "Results",
     "Settings",
     "Shifted",
     "Silent",
     "Suggestion",
     "Suggestions",
+    "Tasks",
     "Terminal",
     "UnknownNameError",
     "Watched",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -47,9 +48,18 @@ class Settings:
     adapt_to: str | None = None  # data of another domain, whose labels, if any, nothing learns from
     adaptation: str = "auto"  # auto, "source only", or one of the catalog: how, where adapt_to is
     target_labels: str | None = None  # a table of a few labels of that domain, to choose by
+    joint: str = "no"  # no, equal, uncertainty: several tasks train one network, weighed so
     metric: str | None = None  # of the catalog: what models are chosen and judged by
     offline: bool = False
     track: str | None = None  # mlflow, tensorboard, wandb: where fit and pretrain are followed
+
+
+GROUPS = "\n"  # in `label`, between columns that are each a task, or several with commas
+
+
+def label_columns(names: Sequence[str]) -> str:
+    """Label columns as settings hold them: with commas, unless one of several has some itself."""
+    return (GROUPS if len(names) > 1 and any("," in name for name in names) else ",").join(names)
 
 
 CHOICES = {
@@ -60,6 +70,7 @@ CHOICES = {
     "device": ("auto", "cpu", "cuda", "mps"),
     "augment": ("auto", "yes", "no"),
     "class_weights": ("auto", "none"),
+    "joint": ("no", "equal", "uncertainty"),
     "tta": ("none", "flip", "scales", "flip+scales"),
 }
 MOST = {"seed": 2**62}  # which a generator of random numbers still takes in

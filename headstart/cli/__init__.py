@@ -22,9 +22,11 @@ from headstart.cli.flags import (
     PlannedData,
     Pretrained,
     Several,
+    SourceData,
     Strategy,
+    Tasks,
 )
-from headstart.cli.options import command, demand_data, demand_plan_alone
+from headstart.cli.options import command, demand_plan_alone, sources
 from headstart.cli.renamed import present
 from headstart.defaults import Settings
 from headstart.errors import UnknownNameError
@@ -77,20 +79,21 @@ def fit(  # noqa: PLR0913  # a flag each
     data: PlannedData = None,
     out: Out = "model",
     backbone: Several = None,
+    task: Tasks = None,
     strategy: Strategy = None,
     plan: Plan = None,
     download: Download = False,
 ) -> Answer:
     """Transfer a pretrained model to labelled data, weigh the gain, and save the model."""
     if plan is not None:
-        demand_plan_alone(settings, backbone, strategy)
+        demand_plan_alone(settings, backbone or task, strategy)
     from headstart import pipeline
 
     if plan is not None:
         return pipeline.reproduce(plan, out, data=data, track=settings.track, progress=progress)
     several = backbone or ()
     return pipeline.fit(
-        demand_data(data),
+        sources(data, task),
         several[0] if len(several) == 1 else several,
         out,
         strategy=strategy,
@@ -101,11 +104,12 @@ def fit(  # noqa: PLR0913  # a flag each
 
 
 def pretrain(  # a flag each
-    data: Data,
     backbone: Pretrained,
     settings: Settings,
     progress: Progress,
+    data: SourceData = None,
     out: Out = "model",
+    task: Tasks = None,
     anyway: Annotated[
         bool, typer.Option("--anyway", help="Save the source even if it learned nothing.")
     ] = False,
@@ -114,7 +118,12 @@ def pretrain(  # a flag each
     from headstart import pipeline
 
     return pipeline.pretrain(
-        data, backbone, out, anyway=anyway, settings=settings, progress=progress
+        sources(data, task),
+        backbone,
+        out,
+        anyway=anyway,
+        settings=settings,
+        progress=progress,
     )
 
 

@@ -12,13 +12,13 @@ from headstart.contracts.exports import exports
 if TYPE_CHECKING:
     from headstart.listing import backbones
     from headstart.pipeline.comparing import compare
-    from headstart.pipeline.evaluating import evaluate
     from headstart.pipeline.extraction import cache_features, export_features, plan_features
     from headstart.pipeline.flow import fit, pretrain, reproduce
     from headstart.pipeline.later import prove
-    from headstart.pipeline.opening import load, reported
     from headstart.pipeline.reporting import report_on
     from headstart.pipeline.selection.choosing import check_ranking, rank
+    from headstart.pipeline.several.evaluating import evaluate
+    from headstart.pipeline.several.opening import load, reported
     from headstart.pipeline.strategy_spec import strategies
 
 __all__ = [
@@ -44,11 +44,11 @@ __getattr__ = exports(
     __name__,
     {
         "comparing": ("compare",),
-        "evaluating": ("evaluate",),
         "extraction": ("cache_features", "export_features", "plan_features"),
         "flow": ("backbones", "fit", "pretrain", "reproduce"),
         "later": ("prove",),
-        "opening": ("load", "reported"),
+        "several.evaluating": ("evaluate",),
+        "several.opening": ("load", "reported"),
         "reporting": ("report_on",),
         "selection.choosing": ("check_ranking", "rank"),
         "strategy_spec": ("strategies",),

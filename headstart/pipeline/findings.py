@@ -84,7 +84,7 @@ class Proof:
             return {}
         parts: dict[str, Callable[[], Any]] = {"calibration": lambda: self.calibrated}
         if level != FIRST:
-            parts["convergence"] = self._convergence
+            parts |= {"likeness": self._likeness, "convergence": self._convergence}
             parts |= {"classes": self._classes, "groups": self._groups, "metrics": self._metrics}
         if level == "full":
             parts |= {"items": self._items, "labels": self._labels, "robustness": self._robustness}
@@ -116,6 +116,10 @@ class Proof:
     def pictures(self, findings: Mapping[str, Any]) -> dict[str, str]:
         """What a report shows of the items that the findings name: thumbnails, or the texts."""
         return pictured(findings, self.experiment.dataset.items, self.experiment.reader.modality)
+
+    def _likeness(self) -> dict[str, Any] | None:
+        """How alike source and target are, where there is a probe to say so."""
+        return self.search.likeness() if self.experiment.task.has_probe else None
 
     def _scratch(self) -> np.ndarray | None:
         """Scratch's outputs for the test items, unless it is what is handed over."""

@@ -70,27 +70,28 @@ def finish(proof: Proof, workspace: Workspace, stage: Stage = ENDED) -> tuple[Re
     own = arm.strategy != "scratch"
     backbone = search.backbone if own else random_init(search.backbone)()
     record = _record(search.experiment, backbone, evidence)
-    if not is_linear(model.head):
-        head = search.chosen.head if arm.strategy == search.winner else None
+    plain = is_linear(model.head)
+    if workspace.shares or not plain:  # a file of its own, so that the network's is the same
+        head = search.chosen.head if arm.strategy == search.winner and not plain else None
         record = replace(record, head={"name": head or artifact.OF_TASK})
     folder, reference = workspace.draft(), referenced(proof, evidence)
     record = artifact.save(folder, model, backbone, record, evidence.to_json(), reference)
     earlier = Earlier(workspace.out, stage.there) if stage.there else None
     record = with_engine(folder, record, search.experiment, model, earlier)
-    same = record == stage.there
+    same, fresh = record == stage.there, stage.ended and not workspace.shares
     if same:
         folder = workspace.draft()
     if stage.ended or not same:
         place = workspace.out if same else folder
-        check(place, search.experiment, model, fresh=stage.ended)
-        how = "in a fresh process" if stage.ended else "when opened again"
+        check(place, search.experiment, model, fresh=fresh)
+        how = "in a fresh process" if fresh else "when opened again"
         evidence.checks[f"equal {how}"] = True
     result = Result(workspace.out, evidence, not stage.ended, stage.doubt)
     content = result.record()
     artifact.describe(folder, record, content, backbone.library)
     _plan(proof).write(folder)
     if stage.level != FIRST:
-        page(folder, proof, content, model, stage.ended)
+        page(folder, proof, content, model, fresh)
     workspace.renew() if same else workspace.hand_over()
     if stage.ended:
         workspace.end()

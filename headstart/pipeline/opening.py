@@ -38,7 +38,7 @@ def load(folder: str | Path, device: str = "auto") -> Predictor:
     model that a run replaces meanwhile is opened once more.
     """
     place = Path(folder)
-    where = _where(device)
+    where = device_for(device)
     while True:
         before, failure = _stamp(place), None
         try:
@@ -51,7 +51,7 @@ def load(folder: str | Path, device: str = "auto") -> Predictor:
             return predictor
 
 
-def _where(device: str) -> str:
+def device_for(device: str) -> str:
     """The kind of device that is meant; torch is asked only where there may be another."""
     if device != "auto":
         return device

@@ -46,6 +46,7 @@ class RunContext:
     workspace: Path | None = None
     started_in: float = 0.0  # seconds that this process took until here, where they count
     loads: list[float] = field(default_factory=list)  # seconds that each backbone took
+    kept: dict[str, Backbone] | None = None  # for other runs, where none of them changes weights
 
     @classmethod
     def of(
@@ -61,6 +62,8 @@ class RunContext:
 
     def load(self, backbone: str) -> Backbone:
         """A backbone, with the weights that the seed draws where they are to be random."""
+        if self.kept is not None and backbone in self.kept:
+            return self.kept[backbone]
 
         def load() -> Backbone:
             seed_everything(self.settings.seed)
@@ -75,6 +78,8 @@ class RunContext:
         network = loaded.backbone
         for note in network.notes:
             self.progress.say(note)
+        if self.kept is not None:
+            self.kept[backbone] = network
         return network
 
     def keep_time(self) -> None:
