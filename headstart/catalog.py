@@ -40,6 +40,7 @@ HUBS = {
     "word2vec": "headstart.hubs.word_vectors:Word2Vec",
 }
 MODALITIES = {
+    "audio": "headstart.modalities.audio:Audio",
     "image": "headstart.modalities.image:Image",
     "text": "headstart.modalities.text:Text",
 }
@@ -49,6 +50,9 @@ TARGETS = {  # kinds of target; where nothing says which, the first that cells s
     "numbers": "headstart.targets.numbers:Numbers",
 }
 TASKS = {  # the user's words, one line a pair of modality and task
+    "audio-classification": "headstart.tasks.classification:Classification",
+    "audio-multi-label": "headstart.tasks.classification.multi_label:MultiLabel",
+    "audio-regression": "headstart.tasks.regression:Regression",
     "image-classification": "headstart.tasks.classification:Classification",
     "image-multi-label": "headstart.tasks.classification.multi_label:MultiLabel",
     "image-regression": "headstart.tasks.regression:Regression",

@@ -6,7 +6,6 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from PIL import Image as pil
 
 from headstart.contracts import Modality
 from headstart.data import Item
@@ -14,16 +13,14 @@ from headstart.errors import HeadstartError
 from headstart.explain import Explanation, PictureExplanation, TextExplanation
 from headstart.explain.pictures import explain_picture
 from headstart.explain.texts import explain_text
-from headstart.report.contents import MOST_CARDS, NEAREST, explained, large
-from headstart.report.thumbnails import LARGE, SIDE, thumbnail
+from headstart.report.contents import MOST_CARDS, NEAREST, explained, large, sound
+from headstart.report.thumbnails import LARGE, SIDE, clip, thumbnail
 from headstart.runtime.progress import Progress
 from headstart.serve import Predictor
 
 COUNT = 6  # mistakes that are explained; each takes up to a second or two
 _WORDS = 6  # of a text, those that count most
 PICTURED = 400  # points of the map that show their item when pointed at
-_AS_SEEN = {"channels": 3, "crop": 1.0, "crop_mode": "whole"}  # as people see a picture
-_AS_SEEN |= {"interpolation": "bilinear", "mean": (), "std": ()}
 
 
 def pictured(
@@ -31,7 +28,8 @@ def pictured(
 ) -> dict[str, str]:
     """The items that findings name, by id: thumbnails, or the texts.
 
-    Pictures on cards are there large too, under a key of their own, where they are larger.
+    Pictures on cards are there large too, under a key of their own, where they are larger, and what
+    can be heard of items on cards under another.
     """
     on_page, on_cards = (set(ids(findings.get("items", {}))) for ids in (_on_page, _on_cards))
     shown = {}
@@ -43,19 +41,16 @@ def pictured(
         if text is not None:
             shown[item.id] = text
             continue
-        file = _as_file(raw, modality, LARGE if item.id in on_cards else SIDE)
+        file = modality.shown(raw, LARGE if item.id in on_cards else SIDE)
+        if file is None:
+            continue
         shown[item.id], whole = thumbnail(file), thumbnail(file, LARGE)
         if whole != shown[item.id]:
             shown[large(item.id)] = whole
+        played = modality.played(raw) if item.id in on_cards else None
+        if played is not None:
+            shown[sound(item.id)] = clip(played)
     return shown
-
-
-def _as_file(raw: bytes, modality: Modality, side: int) -> bytes:
-    """A picture as the modality decodes it, as a PNG: in its own shape, small, and 8 bits deep."""
-    pixels = modality.decode(raw, {**_AS_SEEN, "height": side, "width": side})
-    file = io.BytesIO()
-    pil.fromarray(pixels.transpose(1, 2, 0)).save(file, "PNG", compress_level=1)
-    return file.getvalue()
 
 
 def _on_cards(items: Mapping[str, Any]) -> Iterator[str]:
