@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from headstart.contracts.entry_points import advertised, located
 from headstart.contracts.references import Reference, build, parse, parse_named
 from headstart.errors import HeadstartError, UnknownNameError
+from headstart.loading.variants import Variant
 
 if TYPE_CHECKING:
     from headstart.contracts import Backbone, Hub, Modality, Origin, Strategy, Targets, Task
@@ -244,7 +245,7 @@ def load_backbone(reference: str | Reference) -> Backbone:
         where = hub(current.hub)
         target = where.resolve(current)
         if target == current:
-            loaded = where.load(current)
+            loaded = Variant.of(current, where.layered).load(where.load)
             if current != first:  # the user knows it by the name that led here
                 loaded.origin = replace(_with_terms(loaded.origin, first), reference=str(first))
                 loaded.origin = replace(loaded.origin, **_terms(current))

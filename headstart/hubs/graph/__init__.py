@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Final, final
+from typing import Any, ClassVar, Final, final
 
 import torch
 from torch import nn
@@ -49,6 +49,8 @@ class Graph(Hub):
     network of an ONNX file. With `pretrained=false` the values of each constant of weights, whole
     numbers too, are shuffled by torch's global random state.
     """
+
+    layered: ClassVar[bool] = True
 
     def cards(self, pattern: str) -> Iterable[Card]:
         """The graph files and SavedModels in this folder, by name."""

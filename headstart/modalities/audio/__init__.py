@@ -35,10 +35,10 @@ class Audio(Modality):
     """Sounds in the formats that libsndfile reads: WAV, FLAC, Ogg, MP3, AIFF and others.
 
     The preprocessing is a mapping with `rate` (Hz), `window` and `hop` (samples at that rate),
-    `resampler` (what brings other rates to it), `scale` (what samples from -1 to 1 are multiplied
+    `resampler` (what brings other rates to it), `pad` ("centre"), `scale` (what samples from -1 to 1 are multiplied
     by) and `normalise` (whether each sound then gets a mean of 0 and a variance of 1). Channels are
     averaged. A sound becomes as many windows as it takes, the last of which ends where it ends; one
-    shorter than a window is filled with silence. Of a sound of more than 60 s windows spread evenly
+    shorter than a window stands in the middle of one, with silence around it (`pad`). Of a sound of more than 60 s windows spread evenly
     over it are heard, 60 s of them.
     """
 
@@ -75,7 +75,7 @@ class Audio(Modality):
         return (
             _RATES[0] <= int(rate or 0) <= _RATES[1]
             and 0 < int(hop or 0) <= int(window or 0) <= _LONGEST
-            and preprocess.get("resampler") == RESAMPLER
+            and (preprocess.get("resampler"), preprocess.get("pad")) == (RESAMPLER, "centre")
             and isinstance(scale, int | float)
             and math.isfinite(scale)
             and isinstance(preprocess.get("normalise", False), bool)
@@ -145,7 +145,8 @@ class Audio(Modality):
 def _windows(samples: np.ndarray, window: int, hop: int) -> np.ndarray:
     """Samples (S,) as windows (T, window), the last one at the end."""
     if len(samples) <= window:
-        return np.pad(samples, (0, window - len(samples)))[None]
+        before = (window - len(samples)) // 2
+        return np.pad(samples, (before, window - len(samples) - before))[None]
     starts = [*range(0, len(samples) - window, hop), len(samples) - window]
     return np.stack([samples[start : start + window] for start in starts])
 

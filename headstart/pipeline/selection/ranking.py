@@ -21,10 +21,12 @@ from headstart.evidence import Experiment
 from headstart.features.extract import extract
 from headstart.pipeline.demands import demand_looks, demand_steps, demand_trainable
 from headstart.pipeline.prepare import RunContext, Transfer, fitted_modality, register_run
+from headstart.pipeline.selection import layers
 from headstart.pipeline.selection.candidates import (
     Candidate,
     behind,
     contenders,
+    groups_of,
     known,
     modality_of,
     reason,
@@ -88,7 +90,8 @@ class BackboneRanking:
         strategy = strategy or StrategySpec.of(None)
         if lone:
             probed = context.experiment(dataset, backbone).task.has_probe
-            strategy = strategy.for_items(len(dataset.split("train")), probed)
+            items = len(dataset.split("train"))
+            strategy = strategy.for_items(items, probed, backbone.differentiable)
         ranking = cls(dataset, context, candidates, strategy, lone)
         ranking._check(name)
         context.keep_time()
@@ -192,13 +195,14 @@ class BackboneRanking:
         whole = len(self._items(MOST)[0])
         first = FIRST if whole > 2 * FIRST else whole
         for number, each in enumerate(waiting):
-            self._look_at(each, first, len(waiting) - number)
+            self.look_at(each, first, len(waiting) - number)
         self._order()
+        layers.look_deeper(self, first, SHARE / 2)
         self._drop_behind()
         closer = [each for each in self.alive if len(each.by_item) < whole]
         for each in closer:
             if self.context.budget.spent() <= SHARE:
-                self._look_at(each, whole)
+                self.look_at(each, whole)
         if closer:
             self._order()
             self._drop_behind()
@@ -211,7 +215,7 @@ class BackboneRanking:
         slot = self.context.budget.until(SHARE).left() / waiting
         return min(most, max(FEWEST, int(slot / price.item)))
 
-    def _look_at(self, each: Candidate, count: int, waiting: int = 0) -> None:
+    def look_at(self, each: Candidate, count: int, waiting: int = 0) -> None:
         """Score one candidate; without time for a closer look it keeps what the first one found.
 
         With `waiting` candidates for a first look, this one included, by as many items as it takes
@@ -235,7 +239,7 @@ class BackboneRanking:
         extraction = extract(prefix, items, experiment.reader, experiment.progress, until=until)
         if extraction.computed:
             each.speed = extraction.computed / extraction.seconds
-        sample = Sample(extraction.features(), targets, self.dataset.kind)
+        sample = Sample(extraction.features(), targets, self.dataset.kind, groups_of(items))
         each.scores = scored(sample)
         predicted = ridge(sample)
         labels = len(self.dataset.labels)
