@@ -48,7 +48,8 @@ class Clusters:
     def said(self, column: str | None) -> list[str]:
         """A sentence on the groups, which a column names."""
         count = len(self.groups)
-        sentence = f"items of one of the {count} groups of `{column}` are never parted by a cut"
+        of = "files" if column is None else f"groups of `{column}`"
+        sentence = f"items of one of the {count} {of} are never parted by a cut"
         return [sentence] if count else []
 
     def warnings(self, items: Sequence[Item], classes: bool, column: str | None) -> list[str]:

@@ -6,7 +6,6 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-
 from headstart.contracts import Modality
 from headstart.data import Item
 from headstart.errors import HeadstartError

@@ -59,9 +59,7 @@ class StrategySpec:
         """Whether several of the policy's strategies are to be tried."""
         return self.text == _AUTO
 
-    def for_items(
-        self, count: int, probed: bool = True, trainable: bool = True
-    ) -> StrategySpec:
+    def for_items(self, count: int, probed: bool = True, trainable: bool = True) -> StrategySpec:
         """The policy's strategy for so many training items, where the user named none.
 
         One that begins untrained where the task has no probe; of a network that can't be trained

@@ -101,9 +101,7 @@ def _directions(features: Array) -> Array:
     return np.asarray(features / np.where(lengths > _SAME, lengths, 1.0))
 
 
-def _vote(
-    directions: Array, rows: slice, codes: Array, count: int, groups: Array | None
-) -> Array:
+def _vote(directions: Array, rows: slice, codes: Array, count: int, groups: Array | None) -> Array:
     near = directions[rows] @ directions.T
     own = np.arange(len(near))
     near[own, own + rows.start] = -np.inf

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, ClassVar, Final, final
@@ -16,6 +17,7 @@ from headstart.contracts.references import Reference
 from headstart.errors import HeadstartError, WeightsError
 from headstart.hubs.graph import sounds, structure, trainable
 from headstart.hubs.graph.cutting import cut
+from headstart.hubs.graph.layers import layers
 from headstart.hubs.graph.normalising import entry, normalise
 from headstart.hubs.graph.planning import (
     KINDS,
@@ -39,7 +41,7 @@ FILE: Final = "graph.xml"  # what a saved model calls the structure
 
 @final
 class Graph(Hub):
-    """Networks for images and sounds in graph files, run by OpenVINO as they are: frozen, for features.
+    """Networks for images and sounds in graph files, run by OpenVINO as they are: frozen.
 
     `graph:FILE.onnx`, `graph:FILE.tflite`, `graph:FOLDER` of a SavedModel and `graph:FILE.xml` are
     data: none of their code runs. The features are what the last matrix before a classifier's
@@ -82,13 +84,15 @@ def _opened(spec: GraphSpec) -> Backbone:
     opened = read(spec.path, spec.kind)
     end = cut(opened, spec.options.output, spec.options.head)
     source = entry(spec, end)
+    names = layers(opened, end.features) if not spec.options.output else []
     if sounds.hears(spec, source):
         network, fed = sounds.normalise(spec, end, source)
         whole = _with(spec, network, sounds.preprocess(spec, fed), end.head, end.name, fed)
-        return sounds.assemble(spec, whole, fed)
+        return replace(sounds.assemble(spec, whole, fed), layers=names)
     normal = normalise(spec, end)
     preprocess = spec.preprocess(normal.sides, normal.last, normal.whole)
-    return assemble(spec, _with(spec, normal.graph, preprocess, end.head, end.name))
+    whole = _with(spec, normal.graph, preprocess, end.head, end.name)
+    return replace(assemble(spec, whole), layers=names)
 
 
 def _reopened(spec: GraphSpec) -> Backbone:

@@ -34,9 +34,9 @@ _FORMS: Final = "FILE.onnx, FILE.tflite, FILE.xml, or the FOLDER of a SavedModel
 class GraphOptions(PictureInput):
     """The options of a graph file.
 
-    `output`, or `layer`, names the tensor that is the features; with `head=false` they are the one thing that
-    the graph answers with, as in a network without a classifier. `graph` and `sha256` say what a
-    saved model was made of.
+    `output`, or `layer`, names the tensor that is the features; with `head=false` they are the one
+    thing that the graph answers with, as in a network without a classifier. `graph` and `sha256`
+    say what a saved model was made of.
 
     A graph that hears is fed at `rate` (Hz), in windows `hop` seconds apart, of samples times
     `scale`; `window` (seconds) is for one that takes any number of them. `frontend` names the graph

@@ -105,7 +105,9 @@ def _shape(spec: GraphSpec, source: Any) -> list[int]:
     first, *rest = sides
     missing = [place for place, side in enumerate(rest) if not side]
     if missing and not spec.options.frontend:
-        rest = [side or (window if place == len(rest) - 1 else 1) for place, side in enumerate(rest)]
+        rest = [
+            side or (window if place == len(rest) - 1 else 1) for place, side in enumerate(rest)
+        ]
     if not all(rest):
         raise HeadstartError(
             f"{spec.path} takes {source.get_partial_shape()}, a spectrogram of any length. "
@@ -152,9 +154,7 @@ def _behind(spec: GraphSpec, end: Cut, source: Any) -> tuple[Graph, Fed]:
     front.inputs[0].get_node().set_partial_shape(
         graph.library().PartialShape([1] * (rank - 1) + [samples])
     )
-    source.output(0).replace(
-        operations.reshape(value, np.array([1, *shape[1:]]), False).output(0)
-    )
+    source.output(0).replace(operations.reshape(value, np.array([1, *shape[1:]]), False).output(0))
     entry = front.get_parameters()[0]
     return normalising.rows(spec, end, entry, [*[1] * (rank - 1), samples]), Fed(
         samples, samples, scale

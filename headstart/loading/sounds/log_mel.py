@@ -27,7 +27,12 @@ class LogMel(nn.Module):
     def __init__(self, recipe: MelRecipe) -> None:
         super().__init__()
         self.recipe = recipe
-        angles = 2 * np.pi / recipe.fft * np.outer(np.arange(recipe.fft // 2 + 1), np.arange(recipe.frame))
+        angles = (
+            2
+            * np.pi
+            / recipe.fft
+            * np.outer(np.arange(recipe.fft // 2 + 1), np.arange(recipe.frame))
+        )
         waves = np.concatenate([np.cos(angles), np.sin(angles)]) * taper(recipe)
         waves = waves @ _before(recipe)
         fixed = {"basis": waves[:, None], "bank": filters(recipe)}

@@ -53,7 +53,9 @@ class MelRecipe:
     def checked(self, what: object) -> MelRecipe:
         """Itself. Raises HeadstartError for what no spectrogram can have."""
         words = {"scale": SCALES, "window": WINDOWS, "logarithm": LOGARITHMS}
-        wrong = [f"{n}={getattr(self, n)}" for n, all_ in words.items() if getattr(self, n) not in all_]
+        wrong = [
+            f"{n}={getattr(self, n)}" for n, all_ in words.items() if getattr(self, n) not in all_
+        ]
         sound = (
             1 <= self.hop <= 1 << 20
             and 2 <= self.frame <= self.fft <= 1 << 16
@@ -99,7 +101,9 @@ def filters(recipe: MelRecipe) -> np.ndarray:
     """
     bins = np.linspace(0, recipe.rate / 2, recipe.fft // 2 + 1)
     edges = np.linspace(
-        _mel(np.array(recipe.low), recipe.scale), _mel(np.array(recipe.high), recipe.scale), recipe.bands + 2
+        _mel(np.array(recipe.low), recipe.scale),
+        _mel(np.array(recipe.high), recipe.scale),
+        recipe.bands + 2,
     )
     places = _mel(bins, recipe.scale) if recipe.scale == "kaldi" else bins
     corners = edges if recipe.scale == "kaldi" else _hertz(edges, recipe.scale)

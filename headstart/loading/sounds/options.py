@@ -38,8 +38,8 @@ def heard(
     step = round(hop * rate) or window
     if not _RATES[0] <= rate <= _RATES[1] or not 1 <= step <= window <= _LONGEST:
         raise HeadstartError(
-            f"{what} is fed windows of {window} samples at {rate} Hz, {step} apart, which can't be. "
-            "Give for example rate=16000&window=1&hop=0.5, the hop no longer than the window."
+            f"{what} is fed windows of {window} samples at {rate} Hz, {step} apart, which can't "
+            "be. Give for example rate=16000&window=1&hop=0.5, the hop no longer than the window."
         )
     recipe = {"rate": rate, "window": window, "hop": step, "resampler": RESAMPLER, "pad": "centre"}
     return recipe | ({"scale": scale} if scale != 1.0 else {}) | others

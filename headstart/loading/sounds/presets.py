@@ -12,8 +12,8 @@ from headstart.loading.sounds.mel import MelRecipe
 
 _WHISPER: Final = MelRecipe(
     *(16_000, 400, 400, 160, 80, 0.0, 8_000.0),
-    **{"scale": "slaney", "even": True, "power": 2, "centred": True},
-    **{"logarithm": "decimal", "offset": 0.0, "floor": 1e-10},
+    scale="slaney", even=True, power=2, centred=True,
+    logarithm="decimal", offset=0.0, floor=1e-10,
 )
 PRESETS: Final[Mapping[str, MelRecipe]] = {
     "log-mel": MelRecipe(),

@@ -77,7 +77,9 @@ def hearing(backbone: Backbone, options: Mapping[str, str], reference: Reference
     samples = round(own.window * own.rate)
     preprocess = heard(reference, own.rate, samples, own.hop)
     if mel.frames(samples) < 2:
-        raise HeadstartError(f"{reference} hears less than two frames at a time. Give a longer window=.")
+        raise HeadstartError(
+            f"{reference} hears less than two frames at a time. Give a longer window=."
+        )
     stages = backbone.unpooled()
     name, first = next(iter(stages.items()))
     picture = SoundPicture(mel, (int(fed["height"]), int(fed["width"])), fed)

@@ -50,7 +50,10 @@ class Windowed(_Around):
         hidden, mask = inputs["hidden"], inputs["mask"]
         if not self.alone:
             rows = self.stage(hidden.reshape(-1, *self.shape)).flatten(1)
-            return {"hidden": rows.reshape(mask.shape[0], mask.shape[1], rows.shape[1]), "mask": mask}
+            return {
+                "hidden": rows.reshape(mask.shape[0], mask.shape[1], rows.shape[1]),
+                "mask": mask,
+            }
         rows = self.stage(hidden[mask.bool()].reshape(-1, *self.shape)).flatten(1)
         answer = rows.new_zeros(*mask.shape, rows.shape[1])
         answer[mask.bool()] = rows

@@ -35,11 +35,11 @@ class Audio(Modality):
     """Sounds in the formats that libsndfile reads: WAV, FLAC, Ogg, MP3, AIFF and others.
 
     The preprocessing is a mapping with `rate` (Hz), `window` and `hop` (samples at that rate),
-    `resampler` (what brings other rates to it), `pad` ("centre"), `scale` (what samples from -1 to 1 are multiplied
-    by) and `normalise` (whether each sound then gets a mean of 0 and a variance of 1). Channels are
-    averaged. A sound becomes as many windows as it takes, the last of which ends where it ends; one
-    shorter than a window stands in the middle of one, with silence around it (`pad`). Of a sound of more than 60 s windows spread evenly
-    over it are heard, 60 s of them.
+    `resampler` (what brings other rates to it), `pad` ("centre"), `scale` (what samples from -1 to
+    1 are multiplied by) and `normalise` (whether each sound then gets a mean of 0 and a variance of
+    1). Channels are averaged. A sound becomes as many windows as it takes, the last of which ends
+    where it ends; one shorter than a window stands in the middle of one, with silence around it. Of
+    a sound of more than 60 s windows spread evenly over it are heard, 60 s of them.
     """
 
     suffixes: ClassVar[frozenset[str]] = SUFFIXES

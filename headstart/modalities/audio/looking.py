@@ -6,7 +6,7 @@ import hashlib
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from PIL import Image
@@ -134,7 +134,7 @@ def spectrogram(raw: bytes, side: int) -> bytes:
 
 
 def picture_of(bands: np.ndarray) -> np.ndarray:
-    """Log-mel bands (T, B) as a picture (B, T, 3) uint8: dark where it is still, light where loud."""
+    """Log-mel bands (T, B) as a picture (B, T, 3) uint8, the darker the less there is."""
     low, high = np.quantile(bands, (0.02, 0.998))
     level = np.clip((bands.T[::-1] - low) / max(high - low, 1e-6), 0, 1)
     colours = np.stack([level**0.8, level**1.6, 0.25 + 0.5 * level * (1 - level)], axis=-1)
@@ -159,7 +159,9 @@ def playable(raw: bytes) -> bytes:
 
 
 def cut(raw: bytes, start: float | None, end: float | None) -> bytes:
-    """From `start` to `end` seconds as a WAV file of float32, in its own channels and rate.
+    """From `start` to `end` seconds as a file of float32, in its own channels and rate.
+
+    It is AU, as libsndfile writes the time of day into WAV.
 
     Raises DataError where nothing lies between them.
     """
@@ -176,7 +178,7 @@ def cut(raw: bytes, start: float | None, end: float | None) -> bytes:
         file.seek(first)
         written = io.BytesIO()
         with library.SoundFile(
-            written, "w", rate, file.channels, subtype="FLOAT", format="WAV"
+            written, "w", rate, file.channels, subtype="FLOAT", format="AU"
         ) as out:
             left = last - first
             while left > 0:

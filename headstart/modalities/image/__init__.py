@@ -120,7 +120,10 @@ class Image(Modality):
 
     def shown(self, raw: bytes, side: int) -> bytes:
         """The picture in its own shape, 8 bits deep, as a PNG."""
-        pixels, written = self.decode(raw, {**_AS_SEEN, "height": side, "width": side}), io.BytesIO()
+        pixels, written = (
+            self.decode(raw, {**_AS_SEEN, "height": side, "width": side}),
+            io.BytesIO(),
+        )
         pil.fromarray(pixels.transpose(1, 2, 0)).save(written, "PNG", compress_level=1)
         return written.getvalue()
 
