@@ -89,6 +89,12 @@ def parser() -> argparse.ArgumentParser:
     accurate.add_argument("--seeds", type=int, default=3, help="runs of each")
     accurate.add_argument("--work", type=Path, default=ROOT / "benchmarks" / ".work" / "accuracy")
     accurate.set_defaults(run=accuracy)
+    sounds = kinds.add_parser("audio", help="sounds of unheard speakers and kits, by all sources")
+    sounds.add_argument("--sets", default="digits,drums", help="some of them, by commas")
+    sounds.add_argument("--groups", type=int, default=0, help="held out in turn; absent, all")
+    sounds.add_argument("--no-sources", action="store_true", help="only what is chosen")
+    sounds.add_argument("--work", type=Path, default=ROOT / "benchmarks" / ".work" / "audio")
+    sounds.set_defaults(run=audio)
     return commands
 
 
@@ -181,6 +187,23 @@ def adaptation(args: argparse.Namespace) -> int:
     rows = comparing.run(SHARED, args.work.resolve(), args.seeds, not args.no_peers)
     print(comparing.as_markdown(rows))
     return int(comparing.harm(rows))
+
+
+def audio(args: argparse.Namespace) -> int:
+    """Choose among sources for sounds; 1 where what was chosen is below its bar."""
+    from benchmarks import audio as sounds
+
+    if not SHARED.is_dir():
+        return _refuse(f"{SHARED} is not there, which holds the sounds and the sources.")
+    known = {each.name: each.bar for each in sounds.SETS}
+    try:
+        sets = names(args.sets, known, "Set")
+    except ValueError as error:
+        return _refuse(str(error))
+    rows = sounds.run(SHARED, args.work.resolve(), sets, args.groups, not args.no_sources)
+    print(sounds.as_markdown(rows))
+    chosen = [row for row in rows if row.source == sounds.CHOSEN]
+    return int(any(row.right / row.items < known[row.set] for row in chosen))
 
 
 def accuracy(args: argparse.Namespace) -> int:

@@ -11,7 +11,7 @@ from headstart.contracts.references import Reference
 from headstart.errors import WeightsError
 
 LAYER, SOUNDS = "layer", "sounds"
-OF_SOUNDS = ("rate", "window", "hop", "mel", "spectrogram")
+OF_SOUNDS = ("rate", "window", "hop", "fill", "mel", "spectrogram")
 
 
 @final

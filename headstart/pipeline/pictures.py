@@ -9,9 +9,7 @@ from typing import Any
 from headstart.contracts import Modality
 from headstart.data import Item
 from headstart.errors import HeadstartError
-from headstart.explain import Explanation, PictureExplanation, TextExplanation
-from headstart.explain.pictures import explain_picture
-from headstart.explain.texts import explain_text
+from headstart.explain import Explanation, PictureExplanation, TextExplanation, explainer
 from headstart.report.contents import MOST_CARDS, NEAREST, explained, large, sound
 from headstart.report.thumbnails import LARGE, SIDE, clip, thumbnail
 from headstart.runtime.progress import Progress
@@ -79,7 +77,7 @@ def explanations(
     """
     rows = (findings.get("items") or {}).get("mistakes") or []
     item_of = {item.id: item for item in items}
-    explain = explain_text if predictor.reader.modality.ragged else explain_picture
+    explain = explainer(predictor.reader.modality)
     shown: dict[str, str] = {}
     predictor.model.eval()
     for row in rows[:COUNT]:

@@ -22,7 +22,9 @@ def layers(opened: Opened, features: Any) -> list[str]:
     named = zip(names, values, strict=True)
     maps = [name for name, value in named if name and _is_map(value)]
     last = opened.name(features, 0)
-    return maps[: maps.index(last)] if last in maps else maps
+    maps = maps[: maps.index(last)] if last in maps else maps
+    short = [name.partition(";")[0] for name in maps]  # one of those that were folded into it
+    return [own if short.count(own) == 1 else name for own, name in zip(short, maps, strict=True)]
 
 
 def _crossed_alone(model: Any) -> list[Any]:

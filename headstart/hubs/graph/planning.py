@@ -39,7 +39,8 @@ class GraphOptions(PictureInput):
     say what a saved model was made of.
 
     A graph that hears is fed at `rate` (Hz), in windows `hop` seconds apart, of samples times
-    `scale`; `window` (seconds) is for one that takes any number of them. `frontend` names the graph
+    `scale`, shorter sounds filled up to `fill` seconds; `window` (seconds) is for one that takes
+    any number of samples. `frontend` names the graph
     beside it that makes its input of samples, or a spectrogram, which `mel` changes.
     """
 
@@ -48,6 +49,7 @@ class GraphOptions(PictureInput):
     rate: int = 0
     window: float = 0.0
     hop: float = 0.0
+    fill: float = 0.0
     scale: float = 1.0
     frontend: str = ""
     mel: str = ""
@@ -66,6 +68,13 @@ class GraphSpec(LoadSpec[GraphOptions]):
     path: Path
     kind: str
     saved: bool
+
+    def named(self, output: str | None) -> Reference:
+        """The reference, with the tensor that is the features, unless it is a layer's."""
+        layer = self.options.layer and self.options.layer == self.options.output
+        return self.reference.with_options(
+            output=None if layer else output or self.options.output or None
+        )
 
     @property
     def size(self) -> int | None:
@@ -184,7 +193,7 @@ def assemble(spec: GraphSpec, opened: Opened) -> Backbone:
         opened.shuffle()
     backbone = head_removal.backbone(
         head_removal.filled(opened.body, spec.reference),
-        reference=spec.reference.with_options(output=opened.output or spec.options.output or None),
+        reference=spec.named(opened.output),
         architecture=opened.architecture,
         pretrained=spec.options.pretrained or spec.reference.weights is not None,
         preprocess=opened.preprocess,

@@ -58,7 +58,7 @@ def design(name: str, reference: Reference) -> Design:
             "samples. Give for example rate=16000&window=1&width=8."
         )
     samples = round(options.window * options.rate)
-    preprocess = heard(reference, options.rate, samples, options.hop)
+    preprocess = heard(reference, options.rate, samples, (options.hop, options.fill))
 
     def cut(network: nn.Module) -> tuple[Stages, nn.Module, int]:
         stages, pool = without_pool(network)

@@ -135,6 +135,14 @@ def log_mel(samples: np.ndarray, recipe: MelRecipe) -> np.ndarray:
     return (bands @ cosines(recipe) if recipe.cepstra else bands).astype(np.float32)
 
 
+def picture_of(bands: np.ndarray) -> np.ndarray:
+    """Log-mel bands (T, B) as a picture (B, T, 3) uint8, the darker the less there is."""
+    low, high = np.quantile(bands, (0.02, 0.998))
+    level = np.clip((bands.T[::-1] - low) / max(high - low, 1e-6), 0, 1)
+    colours = np.stack([level**0.8, level**1.6, 0.25 + 0.5 * level * (1 - level)], axis=-1)
+    return np.asarray((colours * 255).astype(np.uint8))
+
+
 def _levelled(frames: np.ndarray, recipe: MelRecipe) -> np.ndarray:
     if recipe.level:
         frames = frames - frames.mean(axis=1, keepdims=True)

@@ -12,8 +12,13 @@ from headstart.loading.sounds.mel import MelRecipe
 
 _WHISPER: Final = MelRecipe(
     *(16_000, 400, 400, 160, 80, 0.0, 8_000.0),
-    scale="slaney", even=True, power=2, centred=True,
-    logarithm="decimal", offset=0.0, floor=1e-10,
+    scale="slaney",
+    even=True,
+    power=2,
+    centred=True,
+    logarithm="decimal",
+    offset=0.0,
+    floor=1e-10,
 )
 PRESETS: Final[Mapping[str, MelRecipe]] = {
     "log-mel": MelRecipe(),
@@ -33,7 +38,7 @@ def recipe(name: str, changes: str, rate: int, what: object) -> MelRecipe:
     """
     if name not in PRESETS:
         raise UnknownNameError("spectrogram", name, PRESETS)
-    usual = _at(PRESETS[name], rate)
+    usual = at_rate(PRESETS[name], rate)
     pairs = (pair.partition(":") for pair in changes.split(",") if pair)
     values = {each.name: getattr(usual, each.name) for each in fields(usual)}
     texts = {key: str(value).lower() for key, value in values.items()}
@@ -41,7 +46,7 @@ def recipe(name: str, changes: str, rate: int, what: object) -> MelRecipe:
     return changed.checked(what)
 
 
-def _at(usual: MelRecipe, rate: int) -> MelRecipe:
+def at_rate(usual: MelRecipe, rate: int) -> MelRecipe:
     """The recipe at another rate: frames as long in seconds, edges within what there is to hear."""
     if rate == usual.rate:
         return usual

@@ -75,7 +75,7 @@ def hearing(backbone: Backbone, options: Mapping[str, str], reference: Reference
     own = resolve(PictureOfSound, Reference(reference.hub, reference.name, options=options))
     mel = recipe(own.spectrogram, own.mel, own.rate, reference)
     samples = round(own.window * own.rate)
-    preprocess = heard(reference, own.rate, samples, own.hop)
+    preprocess = heard(reference, own.rate, samples, (own.hop, own.fill))
     if mel.frames(samples) < 2:
         raise HeadstartError(
             f"{reference} hears less than two frames at a time. Give a longer window=."

@@ -38,7 +38,8 @@ class Audio(Modality):
     `resampler` (what brings other rates to it), `pad` ("centre"), `scale` (what samples from -1 to
     1 are multiplied by) and `normalise` (whether each sound then gets a mean of 0 and a variance of
     1). Channels are averaged. A sound becomes as many windows as it takes, the last of which ends
-    where it ends; one shorter than a window stands in the middle of one, with silence around it. Of
+    where it ends; one shorter than `fill` (samples, a window unless given) stands in the middle of
+    as many, with silence around it. Of
     a sound of more than 60 s windows spread evenly over it are heard, 60 s of them.
     """
 
@@ -76,6 +77,8 @@ class Audio(Modality):
             _RATES[0] <= int(rate or 0) <= _RATES[1]
             and 0 < int(hop or 0) <= int(window or 0) <= _LONGEST
             and (preprocess.get("resampler"), preprocess.get("pad")) == (RESAMPLER, "centre")
+            and type(preprocess.get("fill", window)) is int
+            and int(window or 0) <= int(preprocess.get("fill", window)) <= _LONGEST
             and isinstance(scale, int | float)
             and math.isfinite(scale)
             and isinstance(preprocess.get("normalise", False), bool)
@@ -97,6 +100,7 @@ class Audio(Modality):
                 samples = resampled(span(file), file.samplerate, rate)
                 if not len(samples):
                     raise DataError("it holds no samples")
+                samples = _filled(samples, int(preprocess.get("fill", window)))
                 parts = _windows(_varied(samples, window, rng), window, int(preprocess["hop"]))
         if preprocess.get("normalise"):
             parts = (parts - parts.mean()) / np.sqrt(parts.var() + 1e-7)
@@ -142,11 +146,14 @@ class Audio(Modality):
         return looking.cut(raw, start, end)
 
 
+def _filled(samples: np.ndarray, least: int) -> np.ndarray:
+    """Samples (S,) in the middle of at least so many."""
+    before = max(0, least - len(samples)) // 2
+    return np.pad(samples, (before, max(0, least - len(samples) - before)))
+
+
 def _windows(samples: np.ndarray, window: int, hop: int) -> np.ndarray:
     """Samples (S,) as windows (T, window), the last one at the end."""
-    if len(samples) <= window:
-        before = (window - len(samples)) // 2
-        return np.pad(samples, (before, window - len(samples) - before))[None]
     starts = [*range(0, len(samples) - window, hop), len(samples) - window]
     return np.stack([samples[start : start + window] for start in starts])
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from headstart.contracts import Check
 from headstart.errors import DataError
-from headstart.loading.sounds.mel import MelRecipe, log_mel
+from headstart.loading.sounds.mel import MelRecipe, log_mel, picture_of
 from headstart.modalities.audio.opening import BLOCK, blocks, opened, resampled, soundfile, span
 
 PLAIN: Final = MelRecipe()
@@ -131,14 +131,6 @@ def spectrogram(raw: bytes, side: int) -> bytes:
     written = io.BytesIO()
     picture.resize((width, max(1, side // 2))).save(written, "PNG", compress_level=1)
     return written.getvalue()
-
-
-def picture_of(bands: np.ndarray) -> np.ndarray:
-    """Log-mel bands (T, B) as a picture (B, T, 3) uint8, the darker the less there is."""
-    low, high = np.quantile(bands, (0.02, 0.998))
-    level = np.clip((bands.T[::-1] - low) / max(high - low, 1e-6), 0, 1)
-    colours = np.stack([level**0.8, level**1.6, 0.25 + 0.5 * level * (1 - level)], axis=-1)
-    return np.asarray((colours * 255).astype(np.uint8))
 
 
 def playable(raw: bytes) -> bytes:
