@@ -116,6 +116,7 @@ def family(config: Mapping[str, Any], what: str) -> Family:
         texts, pictures = ", ".join(FAMILIES), ", ".join((*PICTURES, *WHOLE))
         raise HeadstartError(
             f"{what} is of the kind {kind!r}, not an encoder that can be taken apart. "
-            f"Give one of the kinds {texts} for texts or {pictures} for pictures."
+            f"Give one of the kinds {texts} for texts, {pictures} for pictures, or for sounds one "
+            "such as wav2vec2, hubert, wavlm, whisper, clap or audio-spectrogram-transformer."
         )
     return FAMILIES[str(kind)]

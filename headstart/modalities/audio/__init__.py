@@ -96,14 +96,14 @@ class Audio(Modality):
         with opened(raw) as file:
             if file.frames > HEARD * file.samplerate + window * file.samplerate / rate:
                 parts = _spread(file, preprocess)
+                parts = _normal(parts) if preprocess.get("normalise") else parts
             else:
                 samples = resampled(span(file), file.samplerate, rate)
                 if not len(samples):
                     raise DataError("it holds no samples")
+                samples = _normal(samples) if preprocess.get("normalise") else samples
                 samples = _filled(samples, int(preprocess.get("fill", window)))
                 parts = _windows(_varied(samples, window, rng), window, int(preprocess["hop"]))
-        if preprocess.get("normalise"):
-            parts = (parts - parts.mean()) / np.sqrt(parts.var() + 1e-7)
         return np.ascontiguousarray(parts * np.float32(preprocess.get("scale", 1.0)), np.float32)
 
     def size(self, item: np.ndarray) -> int:
@@ -144,6 +144,10 @@ class Audio(Modality):
     def part(self, raw: bytes, start: float | None, end: float | None) -> bytes:
         """The sound from one second to another, as a file of its own."""
         return looking.cut(raw, start, end)
+
+
+def _normal(samples: np.ndarray) -> np.ndarray:
+    return np.asarray((samples - samples.mean()) / np.sqrt(samples.var() + 1e-7))
 
 
 def _filled(samples: np.ndarray, least: int) -> np.ndarray:
