@@ -90,6 +90,7 @@ def _row(
         hits, backbone = _judged(table, references, own, work / "model")
         right, count = right + hits, count + len(own)
         answered.append(backbone)
+        print(f"  {name}, without {group}: {hits} of {len(own)} by {backbone}", flush=True)
     return Row(each.name, name, right, count, tuple(answered))
 
 
@@ -103,7 +104,7 @@ def _judged(
     result = hs.fit(str(table), list(references), out, strategy="feature-extraction", **settings)
     answers = hs.load(out).predict([path for path, _, _ in own])
     hits = sum(a.label == label for a, (_, label, _) in zip(answers, own, strict=True))
-    return hits, str(result.evidence.to_json()["backbone"]["reference"])
+    return hits, str(result.evidence.to_json()["backbone"])
 
 
 def _items(folder: Path) -> list[tuple[Path, str, str]]:

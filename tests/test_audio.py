@@ -120,9 +120,10 @@ def test_a_long_sound_is_heard_at_places_spread_over_it(audio: Audio) -> None:
 
 
 def test_identical_recordings_are_told_whatever_file_they_are_in(audio: Audio) -> None:
-    samples = chirps(1)
+    samples = np.round(chirps(1) * 20_000).astype(np.int16)
     whole = audio.check(encoded(samples))
     assert audio.check(encoded(samples, form="FLAC")).identity == whole.identity
+    assert audio.check(encoded(samples, subtype="PCM_24")).identity == whole.identity
     assert audio.check(encoded(chirps(2))).identity != whole.identity
 
 

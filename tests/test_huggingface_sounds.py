@@ -65,19 +65,22 @@ def whisper() -> tuple[Any, Any]:
 
 
 def clap() -> tuple[Any, Any]:
-    config = transformers.ClapAudioConfig(
-        window_size=4,
-        num_mel_bins=16,
-        spec_size=64,
-        patch_size=4,
-        patch_stride=[4, 4],
-        hidden_size=16,
-        patch_embeds_hidden_size=8,
-        depths=[1, 1],
-        num_attention_heads=[2, 2],
-        num_hidden_layers=2,
-        enable_fusion=False,
-    )
+    audio = {
+        "window_size": 4,
+        "num_mel_bins": 16,
+        "spec_size": 64,
+        "patch_size": 4,
+        "patch_stride": [4, 4],
+        "hidden_size": 16,
+        "patch_embeds_hidden_size": 8,
+        "depths": [1, 1],
+        "num_attention_heads": [2, 2],
+        "num_hidden_layers": 2,
+        "enable_fusion": False,
+        "projection_dim": 8,
+    }
+    text = {**_SMALL, "intermediate_size": 24, "vocab_size": 32, "projection_dim": 8}
+    config = transformers.ClapConfig(text_config=text, audio_config=audio, projection_dim=8)
     extractor = transformers.ClapFeatureExtractor(
         feature_size=16,
         max_length_s=1,
@@ -85,7 +88,7 @@ def clap() -> tuple[Any, Any]:
         frequency_max=8_000,
         truncation="rand_trunc",
     )
-    return transformers.ClapAudioModel(config), extractor
+    return transformers.ClapModel(config), extractor
 
 
 KINDS = {
@@ -128,8 +131,9 @@ def theirs(model: Any, extractor: Any, samples: np.ndarray, rate: int) -> np.nda
             return model.encoder(fed["input_features"]).last_hidden_state.mean(1)[0].numpy()
         fed = extractor(samples, sampling_rate=rate, return_tensors="pt")
         fed.pop("is_longer", None)
-        answer = model(**fed)
-    pooled = isinstance(model, transformers.ASTModel | transformers.ClapAudioModel)
+        tower = isinstance(model, transformers.ClapModel)
+        answer = model.audio_model(**fed) if tower else model(**fed)
+    pooled = tower or isinstance(model, transformers.ASTModel)
     found = answer.pooler_output if pooled else answer.last_hidden_state.mean(1)
     return np.asarray(found[0].numpy())
 

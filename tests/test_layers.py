@@ -121,7 +121,7 @@ def test_a_group_is_predicted_as_if_it_had_never_been_there() -> None:
 
 
 def test_neighbours_are_of_other_groups() -> None:
-    features, targets, groups = draws(1)
+    features, targets, _ = draws(1)
     copies = np.repeat(features[:12], 5, axis=0)  # each item lies five times in its group
     labels = np.random.default_rng(3).integers(0, 2, 12).repeat(5)
     sample = Sample(copies, labels, "classes", np.arange(12).repeat(5))

@@ -49,6 +49,11 @@ class Modality(ABC):
     varied: ClassVar[bool] = False
     span: ClassVar[tuple[str, str] | None] = None
 
+    @property
+    def keeps_decoded(self) -> bool:
+        """Whether decoded items may stay in memory: they differ in size, and are small."""
+        return self.ragged and self.compact
+
     def recognises(self, head: bytes) -> bool | None:
         """Whether the first KiB of a file is that of an item; None where it can't be said."""
 

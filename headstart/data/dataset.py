@@ -104,11 +104,7 @@ def load(
     kind.demand_variety(path, splits["train"], labels)
     warnings = (
         *(*contents.warnings, *_rare(rare), *_twins(labels, kind), *kind.warnings(splits, labels)),
-        *(
-            *few,
-            *proposal(items),
-            *clusters.warnings(items, kind.encoding is Encoding.INDEX, schema.group),
-        ),
+        *(*few, *proposal(items), *clusters.warnings(items, kind.encoding, schema.group)),
     )
     contents = replace(
         contents, warnings=warnings, said=(*contents.said, *clusters.said(schema.group))

@@ -156,23 +156,15 @@ class Manifest:
             (content,) = record.content
             place = f"{self.path} {record.place}"
             if content is None or content == "" or isinstance(content, Source):
-                return parted(
-                    record,
-                    self.modality,
-                    f"{self.path} {record.place}",
-                    (self._id(record), content or None, NO_CONTENT),
-                )
+                located = self._id(record), content or None, NO_CONTENT
+                return parted(record, self.modality, place, located)
             if not isinstance(content, str):
                 raise DataError(
                     f"{place} has {content!r} in column {column!r}, which is no path. "
                     "Give a path relative to the manifest."
                 )
-            return parted(
-                record,
-                self.modality,
-                f"{self.path} {record.place}",
-                self.paths.find(content, base, place, split, first),
-            )
+            located = self.paths.find(content, base, place, split, first)
+            return parted(record, self.modality, place, located)
 
         return locate
 

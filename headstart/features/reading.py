@@ -97,7 +97,7 @@ class Reader:
         self, items: Sequence[Item], groups: Sequence[np.ndarray], view: View | None = None
     ) -> Iterator[Any]:
         """Model inputs for each group of positions in `items`, in order."""
-        if self.modality.ragged and self.modality.compact:
+        if self.modality.keeps_decoded:
             return self._short(items, groups)
         return self._ahead(items, groups, view)
 

@@ -49,7 +49,7 @@ class HuggingFace(Hub):
         """
         demand_package("transformers", reference, "text")
         from headstart.hubs.huggingface import building, sounds, static
-        from headstart.hubs.huggingface.families import family
+        from headstart.hubs.huggingface.families import SOUNDS, family
         from headstart.hubs.huggingface.layout import lay_out
         from headstart.hubs.huggingface.pictures import building as pictures
         from headstart.hubs.huggingface.pictures import planning
@@ -57,7 +57,7 @@ class HuggingFace(Hub):
         from headstart.hubs.huggingface.planning import settle
 
         layout = lay_out(reference)
-        if layout.kind in sounds.FAMILIES:
+        if layout.kind in SOUNDS:
             return sounds.backbone(layout)
         if layout.kind in (*FAMILIES, *WHOLE):
             return pictures.backbone(planning.settle(layout))

@@ -27,11 +27,7 @@ from headstart.loading.sounds.windows import windowed
 from headstart.loading.spec import resolve
 from headstart.loading.weights import State, apart, linear
 
-_OF_SAMPLES: Final = ("data2vec-audio", "hubert", "unispeech", "unispeech-sat", "wav2vec2")
-FAMILIES: Final = (
-    *_OF_SAMPLES,
-    *("audio-spectrogram-transformer", "clap", "clap_audio_model", "wavlm", "whisper"),
-)
+_CLAP: Final = "audio_model.audio_encoder"
 _SHORTEST: Final = 400  # samples: below them the first layers have nothing left
 
 
@@ -84,23 +80,11 @@ def backbone(layout: Layout) -> Backbone:
     )
     inner = {name: Stage(network, parts).eval() for name, parts in plan.stages.items()}
     pool = Stage(network, [plan.pool]).eval()
-    noise = 0.1 * torch.randn(2, plan.samples, generator=torch.Generator().manual_seed(0))
-    try:
-        stages, mean, width = windowed(inner, pool, noise)
-    except Exception as error:  # sizes that don't fit the network fail in as many ways
-        raise HeadstartError(
-            f"{layout.what} can't hear {plan.samples} samples ({reason(error)}). Give a longer "
-            "window=, or another model."
-        ) from error
+    stages, mean, width = _windowed(inner, pool, plan.samples, layout.what)
     parts = [*stages.values(), mean]
     lost = sorted(missing & {name for part in parts for name in part.state_dict()})
     if lost:
         raise misfit(layout.what, f"{len(lost)} missing: {', '.join(lost[:3])}")
-    said = {
-        name: layout.reference.options[name]
-        for name in ("window", "hop", "fill")
-        if name in layout.reference.options
-    }
     return Backbone(
         stages=stages,
         pool=mean,
@@ -108,13 +92,27 @@ def backbone(layout: Layout) -> Backbone:
         modality="audio",
         preprocess=preprocess,
         origin=origin(layout, parts),
-        architecture=architecture(layout, **said),
+        architecture=architecture(layout),
         head=head,
         head_name=HEAD,
         delicate=True,
         native=native(layout.raw, network, False),
         files={PROCESSORS[0]: dumped(fed)},
     )
+
+
+def _windowed(
+    stages: Mapping[str, nn.Module], pool: nn.Module, samples: int, what: str
+) -> tuple[dict[str, nn.Module], nn.Module, int]:
+    """The same on windows of so many samples, tried on noise."""
+    noise = 0.1 * torch.randn(2, samples, generator=torch.Generator().manual_seed(0))
+    try:
+        return windowed(stages, pool, noise)
+    except Exception as error:  # sizes that don't fit the network fail in as many ways
+        raise HeadstartError(
+            f"{what} can't hear {samples} samples ({reason(error)}). Give a longer window=, or "
+            "another model."
+        ) from error
 
 
 def _network(layout: Layout, config: Any) -> tuple[nn.Module, nn.Linear | None, frozenset[str]]:
@@ -128,6 +126,9 @@ def _network(layout: Layout, config: Any) -> tuple[nn.Module, nn.Linear | None, 
     def fill() -> nn.Module:
         loaded = load(AutoModel, config, own, what)
         missing.update(loaded.missing)
+        if layout.file is not None and loaded.unexpected:  # the user's own word for these weights
+            left = ", ".join(loaded.unexpected[:3])
+            raise misfit(what, f"{len(loaded.unexpected)} left over: {left}")
         return loaded.network
 
     network = built(lambda: untrained(AutoModel, config), layout, fill)
@@ -151,8 +152,8 @@ def _plan(layout: Layout, config: Any, fed: Mapping[str, Any], window: int) -> _
         return _whisper(config, fed)
     if kind == "audio-spectrogram-transformer":
         return _ast(config, fed)
-    if kind in ("clap", "clap_audio_model"):
-        return _clap(config, fed, "audio_model." if kind == "clap" else "")
+    if kind == "clap":
+        return _clap(config.audio_config, fed)
     return _of_samples(config, fed, max(window, _SHORTEST), kind == "wavlm")
 
 
@@ -246,7 +247,7 @@ def _ast(config: Any, fed: Mapping[str, Any]) -> _Plan:
     mean, std = (mean, 2 * std) if fed.get("do_normalize", True) else (0.0, 1.0)
 
     def front(stage: nn.Module, samples: Tensor) -> Tensor:
-        bands = mel.to(samples.device)(samples * 2.0**15)
+        bands = mel.to(samples.device)(samples)
         return hidden_states(stage.get_submodule("embeddings")((bands - mean) / std))
 
     def pooled(stage: nn.Module, hidden: Tensor) -> Tensor:
@@ -259,9 +260,8 @@ def _ast(config: Any, fed: Mapping[str, Any]) -> _Plan:
     return _Plan(samples, {**stages, **layers}, Step(("layernorm",), pooled))
 
 
-def _clap(config: Any, fed: Mapping[str, Any], prefix: str) -> _Plan:
+def _clap(tower: Any, fed: Mapping[str, Any]) -> _Plan:
     """The audio tower of CLAP (Wu et al. 2022), pooled by itself."""
-    tower = config.audio_config if prefix else config
     rate = int(fed.get("sampling_rate", 48_000))
     fused = fed.get("truncation", "fusion") == "fusion"
     mel = LogMel(
@@ -283,10 +283,10 @@ def _clap(config: Any, fed: Mapping[str, Any], prefix: str) -> _Plan:
         bands = mel.to(samples.device)(samples)[:, None]
         bands = bands.expand(-1, 4, -1, -1) if tower.enable_fusion else bands
         longer = torch.zeros(len(samples), 1, dtype=torch.bool, device=samples.device)
-        encoder: Any = stage.get_submodule(f"{prefix}audio_encoder")
+        encoder: Any = stage.get_submodule(_CLAP)
         answer: Tensor = encoder(bands, is_longer=longer).pooler_output
         return answer
 
     samples = int(fed.get("max_length_s", 10)) * rate
-    stages = {"encoder": [Step((f"{prefix}audio_encoder",), whole)]}
+    stages = {"encoder": [Step((_CLAP,), whole)]}
     return _Plan(samples, stages, Step((), lambda _, features: features))

@@ -42,13 +42,15 @@ class LogMel(nn.Module):
 
     def forward(self, samples: Tensor) -> Tensor:
         """(R, S) -> (R, frames, bands)."""
-        recipe = self.recipe
+        recipe, length = self.recipe, samples.shape[1]
         if recipe.centred:
             half = recipe.fft // 2
             samples = functional.pad(samples[:, None], (half, half), mode="reflect")[:, 0]
             if recipe.fft > recipe.frame:  # the frame lies in the middle of the transform
                 samples = samples[:, (recipe.fft - recipe.frame) // 2 :]
         parts = functional.conv1d(samples[:, None], self.basis, stride=recipe.hop)
+        if recipe.centred and recipe.fft > recipe.frame:
+            parts = parts[:, :, : recipe.frames(length)]
         real, imaginary = parts.chunk(2, dim=1)
         power = real.square() + imaginary.square()
         if recipe.power == 1:

@@ -121,10 +121,15 @@ def cosines(recipe: MelRecipe) -> np.ndarray:
 
 def log_mel(samples: np.ndarray, recipe: MelRecipe) -> np.ndarray:
     """The spectrogram of samples (S,): (frames, bands) float32; short ones are filled with 0."""
+    count = len(samples)
     if recipe.centred:
         samples = np.pad(samples, recipe.fft // 2, mode="reflect" if len(samples) > 1 else "edge")
+        samples = samples[
+            (recipe.fft - recipe.frame) // 2 :
+        ]  # a frame is in the transform's middle
     samples = np.pad(samples, (0, max(0, recipe.frame - len(samples))))
     frames = np.lib.stride_tricks.sliding_window_view(samples, recipe.frame)[:: recipe.hop]
+    frames = frames[: max(1, recipe.frames(count))]
     window, bank = taper(recipe), filters(recipe)
     parts = []
     for start in range(0, len(frames), _BLOCK):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC
 from collections.abc import Mapping, Sequence
 from typing import Any, final
 
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 Windows = Mapping[str, Tensor]  # `hidden` (N, T, D) and `mask` (N, T), 1 for windows that are there
 
 
-class _Around(nn.Module):
+class _Around(nn.Module, ABC):
     """What runs a stage on windows: its tensors keep the names that they have in the stage."""
 
     def __init__(self, stage: nn.Module) -> None:

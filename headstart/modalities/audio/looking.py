@@ -25,7 +25,8 @@ _SHARE: Final = 1e-3  # of the samples, from which clipping is said
 _LENGTHS: Final = ((0.1, "under 0.1 s"), (1.0, "0.1 to 1 s"), (10.0, "1 to 10 s"))
 _LENGTHS_ABOVE: Final = ((60.0, "10 to 60 s"), (600.0, "1 to 10 min"))
 _CELLS: Final = 16  # bands, and times, of a sketch
-_CLEAR: Final = (0.3, 200)  # nepers that cells must differ by, and cells that must, to be a sketch
+_CLEAR: Final = (0.1, 128)  # nepers that cells must differ by, and cells that must, to be a sketch
+_MIXED: Final = (64, 192)  # bits that are set: others are of sounds that only rise or fall
 
 
 @dataclass
@@ -69,7 +70,8 @@ def checked(raw: bytes) -> Check:
 
 def _levels(samples: np.ndarray) -> bytes:
     """Samples as whole numbers of 16 bits: alike in all formats without loss."""
-    return np.round(np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes()
+    levels = np.round(np.nan_to_num(samples) * 32768)
+    return np.clip(levels, -32768, 32767).astype("<i2").tobytes()
 
 
 def _peculiar(facts: _Facts, rate: int, channels: int, stated: int) -> Iterator[str]:
@@ -93,8 +95,9 @@ def _described(count: int, rate: int) -> Iterator[str]:
 def _sketch(samples: np.ndarray, rate: int, facts: _Facts) -> str:
     """256 bits of a sound: in which of 16 bands it grows louder from each of 17 times to the next.
 
-    After Haitsma and Kalker 2002. Gain and lossy formats change few of them; empty where most
-    cells are about as loud as the next, so that chance would decide.
+    After Haitsma and Kalker 2002. Gain and lossy formats change few of them; empty where many
+    cells are about as loud as the next, so that chance would decide, and where nearly all rise or
+    fall, as those of many sounds do.
     """
     if facts.peak < _SILENT or facts.count < rate / 50:
         return ""
@@ -105,8 +108,9 @@ def _sketch(samples: np.ndarray, rate: int, facts: _Facts) -> str:
     times = [part.mean(axis=0) for part in np.array_split(bands, _CELLS + 1)]
     cells = np.stack(times).reshape(_CELLS + 1, _CELLS, -1).mean(axis=2)
     steps = np.diff(cells, axis=0)
-    least, most = _CLEAR
-    if (np.abs(steps) > least).sum() < most:
+    least, clear = _CLEAR
+    low, high = _MIXED
+    if (np.abs(steps) > least).sum() < clear or not low <= (steps > 0).sum() <= high:
         return ""
     return np.packbits(steps > 0).tobytes().hex()
 
