@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import os
+import shutil
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -100,6 +101,7 @@ def _judged(
     """How many items of one group were answered rightly, and by which backbone."""
     import headstart as hs
 
+    shutil.rmtree(out, ignore_errors=True)
     settings: dict[str, Any] = {"group": "group", "evidence": "none", "scratch": False}
     result = hs.fit(str(table), list(references), out, strategy="feature-extraction", **settings)
     answers = hs.load(out).predict([path for path, _, _ in own])

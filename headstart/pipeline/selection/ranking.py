@@ -217,7 +217,7 @@ class BackboneRanking:
     def look_at(self, each: Candidate, count: int, waiting: int = 0) -> None:
         """Score one candidate; without time for a closer look it keeps what the first one found.
 
-        With so many `waiting` for a first look, itself too, on the items its part of the time takes.
+        With so many `waiting` for a first look, on as many items as its part of the time takes.
         """
         late, started = "" if len(each.by_item) else LATE, time.monotonic()
         try:
