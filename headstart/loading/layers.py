@@ -44,9 +44,10 @@ def layers_of(backbone: Backbone) -> tuple[str, ...]:
     return tuple(backbone.layers) or tuple(backbone.stages)[:-1]
 
 
-def cut_at(backbone: Backbone, layer: str) -> Backbone:
+def cut_at(backbone: Backbone, layer: str, inputs: Any = None) -> Backbone:
     """The backbone up to the stage `layer`, behind which positions are averaged; it shares modules.
 
+    `inputs` are a batch that it is fed with; without them one of nothing in particular is made.
     Raises UnknownNameError for a name that is no stage before
     the last, and HeadstartError for one that hands over several tensors.
     """
@@ -56,7 +57,9 @@ def cut_at(backbone: Backbone, layer: str) -> Backbone:
     place = names.index(layer) + 1
     front = {name: stages[name] for name in names[:place]}
     with torch.no_grad():
-        values = nn.Sequential(*front.values()).eval()(example(backbone))
+        values = nn.Sequential(*front.values()).eval()(
+            example(backbone) if inputs is None else inputs
+        )
     pool = _pool(values, stages[names[place]], backbone, layer)
     with torch.no_grad():
         width = pool(values).shape[1]
@@ -78,7 +81,10 @@ def cut_at(backbone: Backbone, layer: str) -> Backbone:
 
 
 def example(backbone: Backbone) -> Any:
-    """A batch of two items of nothing in particular, as the backbone is fed."""
+    """A batch of two items of nothing in particular, as the backbone is fed.
+
+    Raises HeadstartError for a modality of another package.
+    """
     fed = backbone.preprocess
     if backbone.modality == "audio":
         noise = torch.randn(2, 1, fed["window"], generator=torch.Generator().manual_seed(0))
@@ -87,6 +93,11 @@ def example(backbone: Backbone) -> Any:
         ids = torch.zeros(2, 2, dtype=torch.int64)
         batch = {"input_ids": ids, "mask": torch.ones_like(ids)}
         return batch | ({"types": ids} if fed.get("types") else {})
+    if not fed.keys() >= {"channels", "height", "width"}:
+        raise HeadstartError(
+            f"{backbone.origin.reference} is made for {backbone.modality}, of which no batch can be "
+            "made up. Leave layer= out."
+        )
     return head_removal.example(fed)
 
 

@@ -40,7 +40,7 @@ class GraphOptions(PictureInput):
 
     A graph that hears is fed at `rate` (Hz), in windows `hop` seconds apart, of samples times
     `scale`, shorter sounds filled up to `fill` seconds; `window` (seconds) is for one that takes
-    any number of samples. `frontend` names the graph
+    any number of samples. Features are means over windows, with `peaks` the maxima too. `frontend` names the graph
     beside it that makes its input of samples, or a spectrogram, which `mel` changes.
     """
 
@@ -50,6 +50,7 @@ class GraphOptions(PictureInput):
     window: float = 0.0
     hop: float = 0.0
     fill: float = 0.0
+    peaks: bool = False
     scale: float = 1.0
     frontend: str = ""
     mel: str = ""

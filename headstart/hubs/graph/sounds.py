@@ -32,7 +32,7 @@ _LONGEST: Final = 1 << 20  # samples that are tried to make as many frames as a 
 _KNOWN: Final = {  # graphs by their content: scale of samples, and of what they answer
     "ba2b0e0f8b7b875369a2c89cb13360ff53bac436f2895cced9f479fa65eb176f": (32_767.0, 0.1, 2.0)
 }  # the mel spectrogram of openWakeWord, whose network hears every 80 ms
-_OFTEN: Final = (0.08, 1.0)  # hop and fill of what stands behind one of these, in seconds
+_OFTEN: Final = (0.08, 1.5)  # hop and fill of what stands behind one of these, in seconds
 
 
 def hears(spec: GraphSpec, source: Any) -> bool:
@@ -215,10 +215,18 @@ def apart(spec: GraphSpec, fed: Fed) -> tuple[float, float]:
     return fed.apart
 
 
+def peaked(spec: GraphSpec, fed: Fed) -> bool:
+    """Whether features hold maxima over windows: as said, else for what hears often."""
+    said = "peaks" in spec.reference.options or spec.saved
+    return spec.options.peaks if said else apart(spec, fed) == _OFTEN
+
+
 def options_of(spec: GraphSpec, fed: Fed) -> dict[str, str]:
     """The options that rebuild how it is fed, beside those that the user gave."""
     hop, fill = apart(spec, fed)
+    peaks = "true" if peaked(spec, fed) else "false"
     own = {"rate": str(rate(spec)), "scale": repr(fed.scale), "hop": repr(hop), "fill": repr(fill)}
+    own |= {"peaks": peaks}
     if fed.mel is None:
         own |= {"frontend": "", "mel": ""}
     return own
@@ -241,7 +249,11 @@ def assemble(spec: GraphSpec, opened: Opened, fed: Fed) -> Backbone:
     noise = torch.randn(2, fed.samples, generator=torch.Generator().manual_seed(0))
     try:
         stages, pool, width = windowed(
-            {**parts, "graph": body.network}, Positions(), noise * 0.1 * fed.scale, ("graph",)
+            {**parts, "graph": body.network},
+            Positions(),
+            noise * 0.1 * fed.scale,
+            ("graph",),
+            peaked(spec, fed),
         )
     except Exception as error:  # a network of any author fails in any way
         raise HeadstartError(

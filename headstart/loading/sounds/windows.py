@@ -9,6 +9,7 @@ from typing import Any, final
 import torch
 from torch import Tensor, nn
 
+_ABSENT = 1e9  # is taken from what no window says
 Windows = Mapping[str, Tensor]  # `hidden` (N, T, D) and `mask` (N, T), 1 for windows that are there
 
 
@@ -63,11 +64,15 @@ class Windowed(_Around):
 
 @final
 class WindowMean(_Around):
-    """What `stage` makes of each window of `shape`, and the mean of that over a sound's windows."""
+    """What `stage` makes of each window of `shape`, and the mean of that over a sound's windows.
 
-    def __init__(self, stage: nn.Module, shape: Sequence[int]) -> None:
+    With `peaks` the largest value over the windows stands beside each mean.
+    """
+
+    def __init__(self, stage: nn.Module, shape: Sequence[int], peaks: bool = False) -> None:
         super().__init__(stage)
         self.shape = tuple(shape)
+        self.peaks = peaks
 
     def forward(self, inputs: Windows) -> Tensor:
         """`hidden` (N, T, D) with its `mask` (N, T) -> features (N, E)."""
@@ -75,16 +80,24 @@ class WindowMean(_Around):
         rows = self.stage(hidden.reshape(-1, *self.shape)).flatten(1)
         rows = rows.reshape(mask.shape[0], mask.shape[1], rows.shape[1])
         share = mask.unsqueeze(-1).to(rows.dtype)
-        return torch.sum(rows * share, dim=1) / share.sum(dim=1).clamp(min=1)
+        mean = torch.sum(rows * share, dim=1) / share.sum(dim=1).clamp(min=1)
+        if not self.peaks:
+            return mean
+        return torch.cat([mean, (rows + (share - 1) * _ABSENT).amax(dim=1)], dim=1)
 
 
 def windowed(
-    stages: Mapping[str, nn.Module], pool: nn.Module, example: Tensor, alone: Sequence[str] = ()
+    stages: Mapping[str, nn.Module],
+    pool: nn.Module,
+    example: Tensor,
+    alone: Sequence[str] = (),
+    peaks: bool = False,
 ) -> tuple[dict[str, nn.Module], nn.Module, int]:
     """Stages of a network of single windows, and its pooling, for sounds of any number of windows.
 
     `example` (2, …) are two windows as the first stage takes them. Also answers the number of
-    features. Stages in `alone` don't run on what fills short sounds up.
+    features. Stages in `alone` don't run on what fills short sounds up; `peaks` are those of
+    `WindowMean`.
     """
     parts: dict[str, nn.Module] = {}
     values = example
@@ -92,6 +105,6 @@ def windowed(
         for name, stage in stages.items():
             parts[name] = Windowed(stage, values.shape[1:], name in alone)
             values = stage.eval()(values)
-        mean = WindowMean(pool, values.shape[1:])
-        width = pool.eval()(values).flatten(1).shape[1]
+        mean = WindowMean(pool, values.shape[1:], peaks)
+        width = pool.eval()(values).flatten(1).shape[1] * (2 if peaks else 1)
     return parts, mean, width
