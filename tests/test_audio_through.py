@@ -190,7 +190,9 @@ def test_an_answer_is_explained_on_a_spectrogram(model: Path, data: Path, tmp_pa
 
 
 @pytest.mark.slow
-def test_other_commands_take_sounds(model: Path, data: Path, tmp_path: Path) -> None:
+def test_other_commands_take_sounds(tmp_path: Path) -> None:
+    data, model = tones(tmp_path / "tones", 32), tmp_path / "model"
+    hs.fit(data, "seeded:audio?window=0.5", model, judge="cv", **QUICK)  # type: ignore[arg-type]
     noisy = tmp_path / "noisy"
     noisy.mkdir()
     for number, path in enumerate(sorted(data.glob("*/*.wav"))):

@@ -44,10 +44,9 @@ def layers_of(backbone: Backbone) -> tuple[str, ...]:
     return tuple(backbone.layers) or tuple(backbone.stages)[:-1]
 
 
-def cut_at(backbone: Backbone, layer: str, inputs: Any = None) -> Backbone:
+def cut_at(backbone: Backbone, layer: str) -> Backbone:
     """The backbone up to the stage `layer`, behind which positions are averaged; it shares modules.
 
-    `inputs` are a batch that it is fed with; without them one of nothing in particular is made.
     Raises UnknownNameError for a name that is no stage before
     the last, and HeadstartError for one that hands over several tensors.
     """
@@ -57,9 +56,7 @@ def cut_at(backbone: Backbone, layer: str, inputs: Any = None) -> Backbone:
     place = names.index(layer) + 1
     front = {name: stages[name] for name in names[:place]}
     with torch.no_grad():
-        values = nn.Sequential(*front.values()).eval()(
-            example(backbone) if inputs is None else inputs
-        )
+        values = nn.Sequential(*front.values()).eval()(example(backbone))
     pool = _pool(values, stages[names[place]], backbone, layer)
     with torch.no_grad():
         width = pool(values).shape[1]
@@ -95,8 +92,8 @@ def example(backbone: Backbone) -> Any:
         return batch | ({"types": ids} if fed.get("types") else {})
     if not fed.keys() >= {"channels", "height", "width"}:
         raise HeadstartError(
-            f"{backbone.origin.reference} is made for {backbone.modality}, of which no batch can be "
-            "made up. Leave layer= out."
+            f"{backbone.origin.reference} is made for {backbone.modality}, of which no batch can "
+            "be made up. Leave layer= out."
         )
     return head_removal.example(fed)
 

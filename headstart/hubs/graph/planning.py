@@ -40,8 +40,9 @@ class GraphOptions(PictureInput):
 
     A graph that hears is fed at `rate` (Hz), in windows `hop` seconds apart, of samples times
     `scale`, shorter sounds filled up to `fill` seconds; `window` (seconds) is for one that takes
-    any number of samples. Features are means over windows, with `peaks` the maxima too. `frontend` names the graph
-    beside it that makes its input of samples, or a spectrogram, which `mel` changes.
+    any number of samples. Features are means over windows, with `peaks` the maxima too. `frontend`
+    names the graph beside it that makes its input of samples, or a spectrogram, which `mel`
+    changes.
     """
 
     output: str = ""

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
 from headstart.contracts import Backbone
 from headstart.contracts.references import parse
 from headstart.errors import HeadstartError
@@ -64,9 +62,7 @@ def _candidate(each: Candidate, layer: str, ranking: BackboneRanking) -> Candida
         if each.loaded.layers:
             other.backbone = ranking.context.load(str(reference))
             return other
-        reader, items = ranking.experiment(each.loaded).reader, ranking.dataset.split("train")[:2]
-        (inputs,) = reader.batches(items, [np.arange(len(items))])
-        cut = cut_at(each.loaded, layer, inputs)
+        cut = cut_at(each.loaded, layer)
         other.backbone = replace(cut, origin=replace(cut.origin, reference=str(reference)))
     except (HeadstartError, RuntimeError) as error:
         other.dropped = reason(error)
