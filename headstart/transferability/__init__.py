@@ -70,7 +70,8 @@ SCORES: Mapping[str, Callable[[Sample], float]] = MappingProxyType(
 def scored(sample: Sample) -> dict[str, float | None]:
     """Each score by name, a finite number; None where all items have the same target.
 
-    Where items have groups LogME is None: it looks at all of them at once. Higher is better. Numbers of one score compare networks on the same items, and nothing else.
+    Where items have groups LogME is None, as it looks at all of them at once. Higher is better.
+    Numbers of one score compare networks on the same items, and nothing else.
     """
     names = [name for name in SCORES if sample.groups is None or name != "logme"]
     names = names if sample.varying.any() else []
