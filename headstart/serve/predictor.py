@@ -251,7 +251,7 @@ class Predictor(Printed):
         return decoded(each, self.reader).problem
 
     def _windows(self, inputs: Iterable[Input]) -> Iterator[list[Decoded]]:
-        size = _RAGGED_WINDOW if self.reader.modality.ragged else _WINDOW
+        size = _RAGGED_WINDOW if self.reader.modality.keeps_decoded else _WINDOW
         return decoded_ahead(inputs, self.reader, size)
 
     def _answered(self, window: Sequence[Decoded]) -> Iterator[Prediction]:
