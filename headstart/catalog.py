@@ -97,6 +97,7 @@ ADAPTATIONS = {  # to another domain than that of the labels
     ),
     "label-shift": "headstart.adaptations.label_shift:LabelShift",
     "mcc": "headstart.adaptations.trained.confusion:MinimumClassConfusion",
+    "mixture": "headstart.adaptations.mixture:MixtureAdaptation",
     "optimal-transport": "headstart.adaptations.transport:OptimalTransport",
     "self-training": "headstart.adaptations.self_training:SelfTraining",
     "standardisation": "headstart.adaptations.standardising:Standardising",

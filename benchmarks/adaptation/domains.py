@@ -48,7 +48,7 @@ PAIRS: Final = (
         for both in (("mnist", "usps"), ("usps", "mnist"))
     ),
     *(
-        Pair(f"not {name}", name, f"spoken digits, {features}", features, known=True)
+        Pair(f"not {name}", name, f"spoken digits by {features}", features, known=True)
         for features in ("log-mel", "speech embedding")
         for name in SPEAKERS
     ),

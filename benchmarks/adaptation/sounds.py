@@ -42,7 +42,7 @@ def log_mel(waves: list[np.ndarray]) -> np.ndarray:
 
 
 def embedded(waves: list[np.ndarray], weights: Path) -> np.ndarray:
-    """The mean of the embedding's windows over a clip that silence fills up, (N, 96)."""
+    """The mean of the embedding's windows over a clip amid silence, (N, 96)."""
     from openvino import Core
     from scipy.signal import resample_poly
 
@@ -54,7 +54,8 @@ def embedded(waves: list[np.ndarray], weights: Path) -> np.ndarray:
     rows = []
     for wave in waves:
         sound = resample_poly(wave, 2, 1) * 32768
-        sound = np.pad(sound, (0, max(0, _SHORTEST - len(sound)))).astype(np.float32)
+        short = max(0, _SHORTEST - len(sound))
+        sound = np.pad(sound, (short // 2, short - short // 2)).astype(np.float32)
         frames = np.squeeze(_first(spectrogram(sound[None]))) / 10 + 2
         starts = range(0, len(frames) - _WINDOW + 1, _STEP)
         windows = [frames[start : start + _WINDOW] for start in starts]

@@ -83,7 +83,6 @@ class Adapted:
                 )
             },
             "effective_classes": round(self.presence.effective, 2),
-            "agreement": round(self.presence.agreement, 4),
             "doubtful": self.presence.doubtful,
             "oracle": self._oracle(),
             "label_next": list(self.ask),

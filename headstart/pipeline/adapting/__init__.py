@@ -148,7 +148,7 @@ def _outcome(target: Target, source: ArmResult, transfer: Transfer) -> Adapted:
     by_labels = None
     if target.given is not None:
         by_labels = gains(candidates, target.given, settings.seed)
-    classes = presence(domains, candidates)
+    classes = presence(domains)
     return Adapted(
         target.name,
         experiment.labels,
