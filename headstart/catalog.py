@@ -89,8 +89,10 @@ HEADS = {  # besides the task's own probe, which is logistic or, for numbers, ri
     "xgboost": "headstart.heads.boosting.xgboost:XGBoost",
 }
 ADAPTATIONS = {  # to another domain than that of the labels
+    "cdan": "headstart.adaptations.trained.adversarial:ConditionalAdversarial",
     "class-aware-standardisation": "headstart.adaptations.class_aware:ClassAwareStandardising",
     "coral": "headstart.adaptations.coral:Coral",
+    "dann": "headstart.adaptations.trained.adversarial:DomainAdversarial",
     "importance-weighting": "headstart.adaptations.weighting:ImportanceWeighting",
     "information-maximisation": (
         "headstart.adaptations.trained.information:InformationMaximisation"

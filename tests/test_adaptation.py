@@ -34,7 +34,10 @@ from headstart.runtime.progress import Silent
 from headstart.testing import check_part
 
 CLASSES, WIDTH = 6, 24
-GAINING = ("class-aware-standardisation", "mcc", "mixture", "self-training", "standardisation", "t3a")
+GAINING = (
+    *("cdan", "class-aware-standardisation", "dann", "mcc"),
+    *("mixture", "self-training", "standardisation", "t3a"),
+)
 
 
 def clouds(count: int, seed: int, classes: range = range(CLASSES)) -> tuple[np.ndarray, np.ndarray]:

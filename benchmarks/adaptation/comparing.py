@@ -88,6 +88,8 @@ def _ours(draw: Draw) -> tuple[dict[str, float], dict[str, Any]]:
     methods = {}
     for name in catalog.names("adaptations"):
         method = catalog.adaptation(name)
+        if method.by_name:
+            continue
         try:
             method.demand()
         except HeadstartError:

@@ -94,4 +94,3 @@ def _of(rows: Rows, kind: str) -> list[Mapping[str, Any]]:
 
 def _known(kind: str) -> bool:
     return any(pair.known for pair in PAIRS if pair.kind == kind)
-

@@ -21,7 +21,9 @@ class Mixture:
     shares: np.ndarray
 
     @classmethod
-    def of(cls, start: Layer, source: np.ndarray, targets: np.ndarray, target: np.ndarray) -> Mixture:
+    def of(
+        cls, start: Layer, source: np.ndarray, targets: np.ndarray, target: np.ndarray
+    ) -> Mixture:
         """Find the source's classes in a target (T, D) by expectation and maximisation.
 
         Outputs of the source's layer are whitened by their spread within classes. There each class

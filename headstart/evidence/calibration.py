@@ -61,13 +61,17 @@ def folded(model: Model, temperature: float) -> Model | None:
     opens the saved model, its own library too, gets calibrated probabilities. None where the head
     is no linear layer.
     """
-    if not isinstance(model.head, nn.Linear):
-        return None
-    head = copy.deepcopy(model.head)
+    linear = isinstance(model.head, nn.Linear)
+    return model.with_head(scaled(model.head, temperature)) if linear else None
+
+
+def scaled(head: nn.Module, temperature: float) -> nn.Module:
+    """A copy of a linear layer with its weights and bias divided."""
+    head = copy.deepcopy(head)
     with torch.no_grad():
         for parameter in head.parameters():
             parameter.div_(temperature)
-    return model.with_head(head)
+    return head
 
 
 def calibration(

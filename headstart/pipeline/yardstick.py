@@ -25,11 +25,11 @@ HELD_OUT = ("validation", "test")
 def reference_of(proof: Proof) -> Reference | None:
     """Held-out items as the saved model sees and answers them; None where there are none.
 
-    In folds these are all items, each answered by a model that had not seen it. None where a model
-    was adapted to a target: items of the source are not what it will be asked.
+    In folds these are all items, each answered by a model that had not seen it. Where a model was
+    adapted they are the target's: items of the source are not what it will be asked.
     """
     if proof.adaptation is not None:
-        return None
+        return proof.reference
     experiment, outputs = proof.search.experiment, proof.model.arm.outputs
     calibrated = proof.calibrated
     scale = calibrated["temperature"] if calibrated and folded(proof.model.model, 1.0) else 1.0
