@@ -117,6 +117,7 @@ COMMANDS: Final = {
         "answers on other domains beside skada's",
         commands.adaptation,
         (
+            flag("--kinds", "of pairs, by commas; absent, all"),
             count("--seeds", 3, "draws of each pair"),
             flag("--no-peers", "without skada", action="store_true"),
             place("--work", WORK / "adaptation"),

@@ -89,14 +89,21 @@ def coverage(args: argparse.Namespace) -> int:
 
 
 def adaptation(args: argparse.Namespace) -> int:
-    """Compare answers on other domains; 1 where ours lose more than they may."""
-    from benchmarks.adaptation import comparing
+    """Compare answers on other domains; 1 where a goal is missed."""
+    from benchmarks.adaptation import comparing, table
+    from benchmarks.adaptation.domains import PAIRS
 
     if not SHARED.is_dir():
         return _refuse(f"{SHARED} is not there, which holds the domains.")
-    rows = comparing.run(SHARED, args.work.resolve(), args.seeds, not args.no_peers)
-    print(comparing.as_markdown(rows))
-    return int(comparing.harm(rows))
+    kinds = dict.fromkeys(pair.kind for pair in PAIRS)
+    try:
+        wanted = names(",".join(kinds) if args.kinds is None else args.kinds, kinds, "Kind")
+    except ValueError as error:
+        return _refuse(str(error))
+    pairs = [pair for pair in PAIRS if pair.kind in wanted]
+    rows = comparing.run(SHARED, args.work.resolve(), pairs, args.seeds, not args.no_peers)
+    print(table.as_markdown(rows))
+    return int(bool(table.missed(rows)))
 
 
 def several_tasks(args: argparse.Namespace) -> int:

@@ -94,14 +94,17 @@ HEADS = {  # besides the task's own probe, which is logistic or, for numbers, ri
     "xgboost": "headstart.heads.boosting.xgboost:XGBoost",
 }
 ADAPTATIONS = {  # to another domain than that of the labels
+    "cdan": "headstart.adaptations.trained.adversarial:ConditionalAdversarial",
     "class-aware-standardisation": "headstart.adaptations.class_aware:ClassAwareStandardising",
     "coral": "headstart.adaptations.coral:Coral",
+    "dann": "headstart.adaptations.trained.adversarial:DomainAdversarial",
     "importance-weighting": "headstart.adaptations.weighting:ImportanceWeighting",
     "information-maximisation": (
         "headstart.adaptations.trained.information:InformationMaximisation"
     ),
     "label-shift": "headstart.adaptations.label_shift:LabelShift",
     "mcc": "headstart.adaptations.trained.confusion:MinimumClassConfusion",
+    "mixture": "headstart.adaptations.mixture:MixtureAdaptation",
     "optimal-transport": "headstart.adaptations.transport:OptimalTransport",
     "self-training": "headstart.adaptations.self_training:SelfTraining",
     "standardisation": "headstart.adaptations.standardising:Standardising",

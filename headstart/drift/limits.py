@@ -17,12 +17,10 @@ from headstart.errors import HeadstartError
 UNFAMILIAR: Final = 0.05  # at or below it one in twenty of the usual inputs is
 UNLIKE: Final = "unlike anything seen"
 NO_REFERENCE: Final = (
-    "The model keeps no held-out items, as one that is of an earlier version, adapted to other "
-    "data, or made in too little time"
+    "The model keeps no held-out items, as one that is of an earlier version, or made in too "
+    "little time"
 )
-FIT_AGAIN: Final = (
-    "Fit one to labelled data without --adapt-to, and with time enough: headstart fit DATA -o NEW."
-)
+FIT_AGAIN: Final = "Fit one anew, with time enough: headstart fit DATA -o NEW."
 
 
 class AnswerLimits(ABC):
@@ -62,7 +60,7 @@ class Limits(AnswerLimits):
     ) -> None:
         self.familiarity = Familiarity(reference)
         self._labels = labels
-        comparable = encoding in (Encoding.INDEX, Encoding.AMOUNTS)
+        comparable = encoding in (Encoding.INDEX, Encoding.AMOUNTS) and reference.labelled
         self.sets = Sets.of(predictions, reference.targets) if comparable else None
 
     def of(

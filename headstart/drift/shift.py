@@ -117,7 +117,7 @@ def compared(
     accuracy are over all.
     """
     rng = np.random.default_rng(seed % 2**32)
-    classes = reference.targets.ndim == 1
+    classes = reference.answers_classes
     part = new.part(chosen(len(new.names), seed))
     second = np.arange(len(reference) + len(part.names)) >= len(reference)
     rows = two_sample.standardised(reference.features, part.features)
@@ -136,7 +136,7 @@ def compared(
         mix=two_sample.mean_shift(chances, second, rng) if classes else None,
         shares=_shares(predictions, new, familiarity, labels, rng) if classes else (),
         expected=expected((predictions, reference.targets), new.predictions, familiarity)
-        if classes
+        if classes and reference.labelled
         else None,
         measures=_measures(reference, new),
     )
@@ -147,7 +147,7 @@ def _furthest(
 ) -> list[dict[str, Any]]:
     """The new items that lie furthest out, the furthest first."""
     out = Familiarity(reference).distances(new.features, new.outputs)
-    classes = reference.targets.ndim == 1
+    classes = reference.answers_classes
     rows = []
     for place in np.argsort(-out, kind="stable")[:FURTHEST].tolist():
         row = {"item": new.names[place], "familiarity": round(float(familiarity[place]), 5)}

@@ -15,6 +15,8 @@ from headstart.data.targets import USUAL, kind_named
 from headstart.evidence.intervals import LEVEL, RESAMPLES, Interval
 
 if TYPE_CHECKING:  # so that frozen features need no torch
+    from torch import nn
+
     from headstart.contracts.model import Model
 
 BINS = 15
@@ -66,13 +68,18 @@ def folded(model: Model | FrozenModel, temperature: float) -> Model | FrozenMode
         return None
     if isinstance(model, FrozenModel) and isinstance(model.head, LinearHead):
         return model.with_head(model.head.divided(temperature))
+    return model.with_head(scaled(as_module(model.head), temperature))
+
+
+def scaled(head: nn.Module, temperature: float) -> nn.Module:
+    """A copy of a linear layer with its weights and bias divided."""
     import torch
 
-    head = copy.deepcopy(as_module(model.head))
+    head = copy.deepcopy(head)
     with torch.no_grad():
         for parameter in head.parameters():
             parameter.div_(temperature)
-    return model.with_head(head)
+    return head
 
 
 def calibration(

@@ -11,6 +11,7 @@ import numpy as np
 
 from headstart import evidence
 from headstart.defaults import Recipe
+from headstart.drift import Reference
 from headstart.drift.splits import doubt
 from headstart.evidence import Arm, ArmResult, Experiment
 from headstart.evidence.by_class import by_class, by_group, within
@@ -45,7 +46,8 @@ class Proof:
 
     `arm` is what choosing that one was worth, where folds say more of it than the arm itself;
     `protocol` is how the scratch arm was trained, `baseline` what needs no network. `adaptation` is
-    what adapting to a target came to: held-out source items then say nothing of the model.
+    what adapting to a target came to: held-out source items then say nothing of the model, and
+    `reference` are items of the target.
     """
 
     search: StrategySearch
@@ -55,6 +57,7 @@ class Proof:
     protocol: str = ""
     baseline: Arm | None = None
     adaptation: Mapping[str, Any] | None = None
+    reference: Reference | None = None
 
     @property
     def experiment(self) -> Experiment:

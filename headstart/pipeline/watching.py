@@ -61,6 +61,11 @@ def watched(predictor: Predictor, stream: Any, columns: Columns, progress: Progr
             f"Fit it again with {FEWEST} or more held out."
         )
     labelled = columns.label is not None
+    if labelled and not reference.labelled:
+        raise HeadstartError(
+            "The model was adapted to items without labels, so that no errors on them are known to "
+            "compare with. Leave out --label."
+        )
     if labelled and reference.targets.ndim != 1:
         raise HeadstartError(
             f"The model answers with {predictor.task.kind}, whose errors are not watched. "

@@ -28,12 +28,12 @@ HELD_OUT = ("validation", "test")
 def reference_of(proof: Proof, temperature: float = 1.0) -> Reference | None:
     """Held-out items as the saved model sees and answers them; None where there are none.
 
-    In folds these are all items, each answered by a model that had not seen it. None where a model
-    was adapted to a target: items of the source are not what it will be asked. Outputs are
+    In folds these are all items, each answered by a model that had not seen it. Where a model was
+    adapted they are the target's: items of the source are not what it will be asked. Outputs are
     divided by the `temperature` of the saved model.
     """
     if proof.adaptation is not None:
-        return None
+        return proof.reference
     experiment, outputs = proof.search.experiment, proof.model.arm.outputs
     if proof.search.folding:
         dataset_of_folds = proof.experiment.dataset
