@@ -40,12 +40,14 @@ if TYPE_CHECKING:
     from headstart.pipeline.featurizer import Featurizer
     from headstart.pipeline.fetching import fetch
     from headstart.pipeline.options import Options
+    from headstart.pipeline.refitting import refit
     from headstart.pipeline.shifting import shift
     from headstart.pipeline.suggesting import suggest
     from headstart.pipeline.watching import watch
     from headstart.results import Evaluation, Exported, Extracted, Fetched, Plan, Reported, Result
     from headstart.results.comparison import Comparison
     from headstart.results.ranking import CheckedRanking, Ranking
+    from headstart.results.refitted import Refitted
     from headstart.results.shift import Shifted
     from headstart.results.watched import Watched
     from headstart.runtime.progress import Progress, Silent, Terminal
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "backbones": "listing",
     "fetch": "pipeline.fetching",
+    "refit": "pipeline.refitting",
     "shift": "pipeline.shifting",
     "suggest": "pipeline.suggesting",
     "watch": "pipeline.watching",
@@ -64,6 +67,7 @@ _HOMES = {
     "Featurizer": "pipeline.featurizer",
     "Options": "pipeline.options",
     "Ranking": "results.ranking",
+    "Refitted": "results.refitted",
     "Settings": "defaults",
     "Shifted": "results.shift",
     "Suggestion": "labelling",
@@ -97,6 +101,7 @@ __all__ = [
     "Predictor",
     "Progress",
     "Ranking",
+    "Refitted",
     "Reported",
     "Result",
     "Settings",
@@ -121,6 +126,7 @@ __all__ = [
     "pretrain",
     "prove",
     "rank",
+    "refit",
     "report_on",
     "reported",
     "reproduce",

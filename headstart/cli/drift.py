@@ -1,4 +1,4 @@
-"""The commands on shift and drift: what new items are like, beside those that were held out."""
+"""The commands on shift and drift: what new items are like, and a model that learns them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from headstart.cli.answers import Answer
+from headstart.cli.flags import Columns as ColumnFlags
 from headstart.cli.flags import File, SavedModel
 from headstart.defaults import Settings
 from headstart.errors import HeadstartError
@@ -28,6 +29,20 @@ Stream = Annotated[
 Time = Annotated[str | None, typer.Option(help="The column of a table that orders its rows.")]
 Truth = Annotated[
     str | None, typer.Option("--label", help="The column of labels, empty where not known yet.")
+]
+NewItems = Annotated[
+    str, typer.Argument(help="New labelled items: a folder per class, or a manifest.")
+]
+NewModel = Annotated[
+    str | None,
+    typer.Option("--out", "-o", help="A new folder; absent, the model's own, if it gains."),
+]
+Old = Annotated[
+    list[str] | None,
+    typer.Option("--old", help="Where the items are that MODEL was made with, if they moved."),
+]
+Anyway = Annotated[
+    bool, typer.Option("--anyway", help="Take the new model even if it gained nothing, or lost.")
 ]
 
 
@@ -70,3 +85,19 @@ def watch(
         return watched(predictor, next(iter((*given, *files))), columns, progress)
     inputs = arguments(given, files, predictor.reader.modality)
     return watched(predictor, inputs, columns, progress)
+
+
+def refit(  # a flag each
+    model: SavedModel,
+    data: NewItems,
+    columns: ColumnFlags,
+    progress: Progress,
+    out: NewModel = None,
+    old: Old = None,
+    anyway: Anyway = False,
+) -> Answer:
+    """Teach a saved model new labelled items, and say what that changed on old and new ones."""
+    from headstart.pipeline.refitting import refit as learn
+
+    place = [Path(each) for each in old or ()]
+    return learn(model, data, out, old=place, anyway=anyway, progress=progress, **columns)

@@ -44,7 +44,8 @@ class Proof:
 
     `arm` is what choosing that one was worth, where folds say more of it than the arm itself;
     `protocol` is how the scratch arm was trained, `baseline` what needs no network. `adaptation` is
-    what adapting to a target came to: held-out source items then say nothing of the model.
+    what adapting to a target came to: held-out source items then say nothing of the model. `refit`
+    is what later items changed, where the model was there before.
     """
 
     search: StrategySearch
@@ -54,6 +55,7 @@ class Proof:
     protocol: str = ""
     baseline: Arm | None = None
     adaptation: Mapping[str, Any] | None = None
+    refit: Mapping[str, Any] | None = None
 
     @property
     def experiment(self) -> Experiment:
@@ -88,7 +90,7 @@ class Proof:
             parts |= {"classes": self._classes, "groups": self._groups, "metrics": self._metrics}
         if level == "full":
             parts |= {"items": self._items, "labels": self._labels, "robustness": self._robustness}
-        findings = {}
+        findings = {} if self.refit is None else {"refit": dict(self.refit)}
         for name, part in parts.items():
             if name in _DEAR and self.experiment.budget.over():
                 continue

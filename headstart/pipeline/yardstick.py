@@ -84,15 +84,7 @@ def _features(experiment: Experiment, proof: Proof, items: list[Item]) -> np.nda
     model, backbone = proof.model.model, proof.search.backbone
     if not _is_frozen(model, backbone):
         return outputs_of(experiment, model.with_head(nn.Identity()))(items)
-    examples = experiment.examples(backbone)
-    names = ("train", "validation", "test")
-    place_of = {
-        item.id: (name, place)
-        for name in names
-        for place, item in enumerate(experiment.dataset.split(name))
-    }
-    rows = [place_of[item.id] for item in items]
-    return np.stack([examples[name][0][place] for name, place in rows])
+    return experiment.rows_of(backbone, items)
 
 
 def _affordable(experiment: Experiment, backbone: Backbone) -> int:

@@ -38,6 +38,10 @@ def headline(evidence: dict[str, Any]) -> str:
     """The verdict in one sentence, with the gain in points."""
     if "adaptation" in evidence:
         return str(evidence["adaptation"]["headline"])
+    if "refit" in evidence:
+        from headstart.report import refit
+
+        return refit.headline(evidence["refit"])
     text = VERDICTS[evidence["verdict"]]
     gain = evidence["gain"]
     if evidence["verdict"] == "evaluated":
