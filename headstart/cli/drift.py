@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -24,7 +25,8 @@ Features = Annotated[
 ]
 Stream = Annotated[
     list[str] | None,
-    typer.Argument(help="Items as they came: folders, a table, or - for a line each from outside."),
+    typer.Argument(help="Items as they came: a folder, a table, a log of answers as `predict --out` writes "
+        "it, or - for a line each from outside."),
 ]
 Time = Annotated[str | None, typer.Option(help="The column of a table that orders its rows.")]
 Truth = Annotated[
@@ -75,14 +77,14 @@ def watch(
     given, files, columns = stream or (), file or (), Columns(time, label)
     if not given and not files:
         raise HeadstartError("No stream was given to watch. Name a folder or a table, or give -.")
-    if columns != Columns() and len(given) + len(files) != 1:
+    if columns.named and len(given) + len(files) != 1:
         raise HeadstartError(
             "--time and --label name columns of one table, and several inputs were given. "
             "Give one table."
         )
-    predictor = load(model)
-    if columns != Columns():
-        return watched(predictor, next(iter((*given, *files))), columns, progress)
+    predictor, every = load(model), (*given, *files)
+    if columns.named or (len(every) == 1 and os.path.exists(every[0])):
+        return watched(predictor, Path(every[0]), columns, progress, (model, every[0]))
     inputs = arguments(given, files, predictor.reader.modality)
     return watched(predictor, inputs, columns, progress)
 

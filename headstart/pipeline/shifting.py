@@ -53,7 +53,7 @@ def shift(
     else:
         predictor = _probed(before, backbone, chosen_settings, show)
     result = shift_of(predictor, other, show, chosen_settings.seed)
-    return Shifted(result, str(data_name(before)), str(data_name(other)))
+    return Shifted(result, data_name(before), data_name(other), backbone is None)
 
 
 def data_name(data: Any) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final
@@ -90,7 +91,15 @@ class Saved:
         return [data_of(place) for place in old or known]
 
     def backbone(self, context: RunContext) -> Backbone:
-        """The saved network under no head, whose features are stored by its own weights."""
+        """The saved network under no head: where it was not trained, as the fit itself read it.
+
+        That one's features are stored under its own name.
+        """
+        if self.plan.strategy.partition("?")[0] == FEATURES:
+            with suppress(HeadstartError):  # gone since, or never here
+                original = context.load(self.plan.reference())
+                if original.origin.weights_hash == self.plan.weights:
+                    return original
         backbone = context.load(f"checkpoint:{self.folder}")
         own = backbone.origin.weights_hash
         return replace(backbone, origin=replace(Origin(**self.record.origin), weights_hash=own))
