@@ -74,13 +74,14 @@ def parser() -> argparse.ArgumentParser:
     adapting.set_defaults(run=adaptation)
     for name, run, seeds, summary in (
         ("familiarity", scope, 10, "inputs out of scope beside other scores, coverage of sets"),
-        ("drift", drift, 5, "planted drift and none: delay, false alarms, accuracy ranges"),
+        ("drift", drift, 1, "planted drift and none: delay, false alarms, accuracy ranges"),
     ):
         kind = kinds.add_parser(name, help=summary)
         kind.add_argument("--sets", help="some of them, by commas; absent, all")
         kind.add_argument("--seeds", type=int, default=seeds, help="draws of each set")
-        kind.add_argument("--nulls", type=int, default=200, help="streams in which nothing moves")
-        kind.add_argument("--work", type=Path, default=ROOT / "benchmarks" / ".work" / "drift")
+        kind.add_argument("--quiet", type=int, default=200, help="streams in which nothing moves")
+        kind.add_argument("--no-peers", action="store_true", help="ours and plain tests alone")
+        kind.add_argument("--work", type=Path, default=ROOT / "benchmarks" / ".work")
         kind.set_defaults(run=run)
     accurate = kinds.add_parser("accuracy", help="accuracy in so many minutes beside the peers")
     accurate.add_argument("--tasks", help="some of them, by commas; absent, all twelve")
@@ -208,7 +209,7 @@ def scope(args: argparse.Namespace) -> int:
     from benchmarks.drift import scope as scoping
 
     def run(shared: Path, sets: Sequence[str], draws: int) -> Mapping[str, Any]:
-        return scoping.run(shared, args.work.resolve(), sets, draws)
+        return scoping.run(shared, args.work.resolve() / "drift", sets, draws)
 
     args.draws = args.seeds
     return _on_sets(args, tuple(scoping.TASKS), run, "worse")
@@ -216,14 +217,16 @@ def scope(args: argparse.Namespace) -> int:
 
 def drift(args: argparse.Namespace) -> int:
     """Watch streams that move and streams that don't; 1 where more than 5 % of these alarm."""
-    from benchmarks.drift import streams
+    from benchmarks.drift import comparing, streams
 
     def run(shared: Path, sets: Sequence[str], draws: int) -> Mapping[str, Any]:
-        found = streams.run(shared, args.work.resolve(), sets, args.nulls, draws)
-        return {**found, "broken": found["alarms"] > 0.05 * found["streams"]}
+        counts = {"seeds": draws, "quiet": args.quiet}
+        rows = comparing.run(shared, args.work.resolve(), sets, counts, not args.no_peers)
+        print(comparing.as_markdown(rows))
+        return {"broken": comparing.broken(rows)}
 
     args.draws = args.seeds
-    return _on_sets(args, tuple(streams.SETTING), run, "broken")
+    return _on_sets(args, tuple(streams.MOVED), run, "broken")
 
 
 def suggestions(args: argparse.Namespace) -> int:

@@ -17,7 +17,7 @@ from headstart.drift import Familiarity, Reference
 from headstart.evidence.calibration import shares, temperature
 
 Features = tuple[np.ndarray, np.ndarray]  # (N, D) and labels (N,)
-MOST: Final = 3000  # items of a set, drawn at random
+MOST: Final = 4500  # items of a set, drawn at random
 _TEXTS: Final[Mapping[str, tuple[Sequence[str], str, str]]] = {
     "banking77": (("text/banking77/test.csv",), "text", "category"),
     "trec": (("text/trec/train.csv",), "text", "label"),
@@ -116,7 +116,7 @@ def fitted(found: Features, learned: int, held_out: int) -> tuple[Model, Feature
     names = np.unique(labels[train])
     mean, spread = rows[train].mean(axis=0), rows[train].std(axis=0)
     spread = spread + spread.mean()
-    model = LogisticRegression(C=0.05, max_iter=500).fit(
+    model = LogisticRegression(C=0.05, max_iter=200, tol=1e-2).fit(
         (rows[train] - mean) / spread, labels[train]
     )
     layer, bias = model.coef_, model.intercept_

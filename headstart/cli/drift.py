@@ -25,8 +25,10 @@ Features = Annotated[
 ]
 Stream = Annotated[
     list[str] | None,
-    typer.Argument(help="Items as they came: a folder, a table, a log of answers as `predict --out` writes "
-        "it, or - for a line each from outside."),
+    typer.Argument(
+        help="Items as they came: a folder, a table, a log of answers as `predict --out` writes "
+        "it, or - for a line each from outside."
+    ),
 ]
 Time = Annotated[str | None, typer.Option(help="The column of a table that orders its rows.")]
 Truth = Annotated[

@@ -9,6 +9,7 @@ from typing import Any, Final, final
 
 import numpy as np
 
+from headstart.drift.late_labels import DELTA, RisingErrors
 from headstart.drift.reference import Reference
 from headstart.drift.shift import Answered, Shift, compared
 from headstart.drift.two_sample import (
@@ -76,8 +77,9 @@ class Watch:
     A window and the held-out items are compared by the maximum mean discrepancy of the features
     and by the distance of mean probabilities, the larger of both in units of chance. Its p-value
     is that of permutations over both samples, exact for any distribution. With labels the errors
-    are compared, too, by Fisher's exact test. After an alarm there is none until windows are as
-    before. `predictions` (N, labels) are those for the reference.
+    are compared, too, by Fisher's exact test, and along the stream by `late_labels`. After an alarm
+    there is none until windows are as before. `predictions` (N, labels) are those for the
+    reference.
     """
 
     def __init__(
@@ -97,6 +99,7 @@ class Watch:
         self._rows: list[Rows] = []
         self._places: list[tuple[np.ndarray, np.ndarray]] = []  # and how far from held-out ones
         self._right: list[float] = []
+        self._rising = RisingErrors()
         self._alarmed, self._calm = False, 0
         self.count = 0
 
@@ -118,6 +121,8 @@ class Watch:
             self._rows.append((features[place], outputs[place], predictions[place]))
             self._right.append(float(truth[place]))
             self.count += 1
+            if self._labelled and not np.isnan(truth[place]):
+                yield from self._late(truth[place] == 0)
             if self.count % STEP == 0:
                 yield from self._looks()
         self._forget()
@@ -142,6 +147,13 @@ class Watch:
                 yield self._alarm(window, errors[0], errors[1])
             elif p <= of_items:
                 yield self._alarm(window, p)
+
+    def _late(self, wrong: bool) -> Iterator[Event]:
+        """An alarm where errors are seen to have risen by one more labelled item."""
+        risen, window = self._rising.add(wrong), min(WINDOWS)
+        if risen and not self._alarmed and len(self._rows) >= window:
+            errors = self._errors(window)
+            yield self._alarm(window, DELTA, errors[1] if errors else None)
 
     def _alarm(self, window: int, p: float, errors: tuple[int, int] | None = None) -> Event:
         self._alarmed, self._calm = True, 0

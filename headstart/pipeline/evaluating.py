@@ -45,4 +45,4 @@ def evaluate(
     repeated = overlap(Path(model), items)
     more = others(task, outputs, targets)
     evaluation = Evaluation.of((task.metric, score, more), alone, targets, dataset, repeated)
-    return replace(evaluation, shift=between(predictor, features, outputs))
+    return replace(evaluation, shift=between(predictor, items, features, outputs))

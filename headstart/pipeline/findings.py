@@ -11,7 +11,7 @@ import numpy as np
 
 from headstart import evidence
 from headstart.defaults import Recipe
-from headstart.drift.splits import doubt
+from headstart.drift.splits import Apart, apart
 from headstart.evidence import Arm, ArmResult, Experiment
 from headstart.evidence.by_class import by_class, by_group, within
 from headstart.evidence.calibration import calibration, folded
@@ -87,6 +87,7 @@ class Proof:
         parts: dict[str, Callable[[], Any]] = {"calibration": lambda: self.calibrated}
         if level != FIRST:
             parts["convergence"] = self._convergence
+            parts["splits"] = lambda: self._apart.to_json() if self._apart else None
             parts |= {"classes": self._classes, "groups": self._groups, "metrics": self._metrics}
         if level == "full":
             parts |= {"items": self._items, "labels": self._labels, "robustness": self._robustness}
@@ -111,9 +112,18 @@ class Proof:
             examples = experiment.examples(self.search.backbone)
             parts = [(experiment.dataset.split(n), examples[n][0]) for n in ("test", "train")]
             sentences.append(near_said(*parts))
-            if experiment.dataset.named:
-                sentences.append(doubt(examples["train"][0], examples["test"][0]))
+        sentences.append(self._apart.doubt if self._apart else "")
         return [*filter(None, sentences)]
+
+    @cached_property
+    def _apart(self) -> Apart | None:
+        """How far test items are from training items, where a split is held out."""
+        experiment = self.experiment
+        compares = experiment.settings.evidence != "none" and not self.search.folding
+        if not compares or FEATURES not in self.search.arms:
+            return None
+        examples = experiment.examples(self.search.backbone)
+        return apart(examples["train"][0], examples["test"][0], experiment.dataset.named)
 
     def pictures(self, findings: Mapping[str, Any]) -> dict[str, str]:
         """What a report shows of the items that the findings name: thumbnails, or the texts."""

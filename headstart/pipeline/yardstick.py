@@ -7,11 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 from torch import nn
 
-from headstart.contracts import Backbone, Modality, Task
+from headstart.contracts import Backbone, Task
 from headstart.contracts.model import Model
 from headstart.data import Item
 from headstart.data.targets import kind_named
-from headstart.drift import MOST, TOKENS_A_WORD, Limits, Reference, chosen
+from headstart.drift import MOST, Limits, Reference, chosen
+from headstart.drift.measures import measures_of
 from headstart.evidence import Evidence, Experiment, Price
 from headstart.evidence.arms import unchanged
 from headstart.evidence.calibration import folded
@@ -64,19 +65,6 @@ def referenced(proof: Proof, evidence: Evidence) -> Reference | None:
         described_so = described(reference, experiment.task, experiment.labels)
         evidence.findings = {**evidence.findings, "reference": described_so}
     return reference
-
-
-def measures_of(items: Sequence[Item], modality: Modality) -> dict[str, np.ndarray]:
-    """Numbers about items by name, (N,) each: of texts their tokens, and how many a word takes.
-
-    An encoder that does not know a language has no words of it, and splits them into many pieces.
-    """
-    if not modality.ragged or not items:
-        return {}
-    pieces = [modality.pieces(item.read()) for item in items]
-    tokens = np.array([len(own) for own in pieces], dtype=np.float32)
-    words = np.array([len({number for _, number in own}) for own in pieces], dtype=np.float32)
-    return {"tokens": tokens, TOKENS_A_WORD: tokens / np.maximum(words, 1)}
 
 
 def _features(experiment: Experiment, proof: Proof, items: list[Item]) -> np.ndarray:

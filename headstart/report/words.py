@@ -36,6 +36,8 @@ def further(evidence: Evidence) -> Iterator[str]:
     if evidence.get("noninferior"):
         yield str(evidence["noninferior"])
     yield from familiar(evidence)
+    if (evidence.get("splits") or {}).get("said"):
+        yield str(evidence["splits"]["said"])
     if evidence.get("shift"):
         yield f"Beside the items it was held to: {evidence['shift']}"
     trainings = _trainings(evidence)

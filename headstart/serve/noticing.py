@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from math import ceil
 
 import numpy as np
 
-from headstart.drift import Reference
+from headstart.data import Item
+from headstart.drift import Reference, chosen
+from headstart.drift.measures import measures_of
 from headstart.drift.shift import FEWEST, Answered, Shift, compared
 from headstart.drift.two_sample import repeated
 from headstart.drift.words import in_one_line
@@ -51,25 +54,33 @@ def noticed(predictor: Predictor) -> str:
     if reference is None or len(reference) < FEWEST or len(recent) < WORTH_A_LINE:
         return ""
     features, outputs = (np.stack(part) for part in zip(*recent, strict=True))
-    shift = _plainly(predictor, reference, features, outputs)
+    shift = _plainly(predictor, reference, list(predictor.texts), (features, outputs))
     return in_one_line(shift) if shift and shift.moved else ""
 
 
-def between(predictor: Predictor, features: np.ndarray, outputs: np.ndarray) -> str:
+def between(
+    predictor: Predictor, items: Sequence[Item], features: np.ndarray, outputs: np.ndarray
+) -> str:
     """A line on items whose features (N, D) and outputs are known, empty where nothing can be."""
     reference = predictor.reference
     if reference is None or min(len(reference), len(features)) < FEWEST:
         return ""
-    shift = _plainly(predictor, reference, features, outputs)
+    part = [items[place] for place in chosen(len(items))]
+    shift = _plainly(predictor, reference, part, (features, outputs))
     return in_one_line(shift) if shift else "They are those items themselves."
 
 
 def _plainly(
-    predictor: Predictor, reference: Reference, features: np.ndarray, outputs: np.ndarray
+    predictor: Predictor,
+    reference: Reference,
+    items: Sequence[Item],
+    answers: tuple[np.ndarray, np.ndarray],
 ) -> Shift | None:
     """The shift; None where all but a few are held-out items themselves."""
+    features, outputs = answers
     names = [str(number) for number in range(len(features))]
-    new = Answered(names, features, outputs, predictor.task.predictions(outputs))
+    measures = measures_of(items, predictor.reader.modality)
+    new = Answered(names, features, outputs, predictor.task.predictions(outputs), measures)
     try:
         return shift_between(predictor, reference, new)
     except DataError:

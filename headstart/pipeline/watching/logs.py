@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final, final
 
 import numpy as np
@@ -17,7 +17,7 @@ import numpy as np
 from headstart.contracts import Encoding
 from headstart.data.targets import kind_named
 from headstart.drift import Reference
-from headstart.drift.answers import as_answers, answers_of
+from headstart.drift.answers import answers_of, as_answers
 from headstart.drift.watching import Rows
 from headstart.errors import DataError
 from headstart.serve import Prediction, Predictor
@@ -114,26 +114,29 @@ class AnswerLog:
     def _numbers(self, row: Row) -> list[float] | None:
         """A row's numbers; None where they are not all there."""
         try:
-            if self.features:
-                cells = row[_FEATURES]
-                own = [float(each) for each in (json.loads(cells) if _is_text(cells) else cells)]
-                width = self.predictor.reference.features.shape[1] if self.predictor.reference else 0
-                return own if len(own) == width and np.isfinite(own).all() else None
-            chances = row.get(_ALL) or {
-                label: row[f"{_EACH}{label}"] for label in self.predictor.labels
-            }
-            chances = json.loads(chances) if _is_text(chances) else chances
-            own = [float(chances[label]) for label in self.predictor.labels]
-            if not (abs(sum(own) - 1) <= _SUM and min(own) >= 0):
-                return None
-            usual = [float(row[_FAMILIARITY])] if self.familiarity else []
-            return [*own, *usual] if np.isfinite(usual).all() else None
+            return self._features(row) if self.features else self._answer(row)
         except (KeyError, TypeError, ValueError):  # an input without an answer, or torn
             return None
 
+    def _features(self, row: Row) -> list[float] | None:
+        own = [float(each) for each in _parsed(row[_FEATURES])]
+        known = self.predictor.reference
+        width = 0 if known is None else known.features.shape[1]
+        return own if len(own) == width and np.isfinite(own).all() else None
 
-def _is_text(cell: Any) -> bool:
-    return isinstance(cell, str)
+    def _answer(self, row: Row) -> list[float] | None:
+        labels = self.predictor.labels
+        chances = _parsed(row.get(_ALL)) or {label: row[f"{_EACH}{label}"] for label in labels}
+        own = [float(chances[label]) for label in labels]
+        if not (abs(sum(own) - 1) <= _SUM and min(own) >= 0):
+            return None
+        usual = [float(row[_FAMILIARITY])] if self.familiarity else []
+        return [*own, *usual] if np.isfinite(usual).all() else None
+
+
+def _parsed(cell: Any) -> Any:
+    """What a cell holds, where it is JSON in a table of texts."""
+    return json.loads(cell) if isinstance(cell, str) else cell
 
 
 def _name(row: Row) -> str:
