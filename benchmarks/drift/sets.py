@@ -109,14 +109,19 @@ class Model:
         return np.searchsorted(self.labels, labels)
 
 
-def fitted(found: Features, learned: int, held_out: int) -> tuple[Model, Features]:
-    """A model of the first items, held to the next; and the items that are left."""
+def fitted(
+    found: Features, learned: int, held_out: int, exact: bool = True
+) -> tuple[Model, Features]:
+    """A model of the first items, held to the next; and the items that are left.
+
+    It need not be `exact` where only that it stays as it is counts.
+    """
     rows, labels = found
     train, known = slice(learned), slice(learned, learned + held_out)
     names = np.unique(labels[train])
     mean, spread = rows[train].mean(axis=0), rows[train].std(axis=0)
     spread = spread + spread.mean()
-    model = LogisticRegression(C=0.05, max_iter=200, tol=1e-2).fit(
+    model = LogisticRegression(C=0.05, max_iter=500, tol=1e-4 if exact else 1e-2).fit(
         (rows[train] - mean) / spread, labels[train]
     )
     layer, bias = model.coef_, model.intercept_
