@@ -27,9 +27,7 @@ def work(tmp_path: Path) -> Path:
         )
     for place, name in enumerate(("films", "books")):
         features, _, targets = blobs(600, 10 + place, width=8)
-        np.savez(
-            tmp_path / "adaptation" / f"{name}, MiniLM.npz", x=features + 4 * place, y=targets
-        )
+        np.savez(tmp_path / "adaptation" / f"{name}, MiniLM.npz", x=features + 4 * place, y=targets)
     return tmp_path
 
 

@@ -89,7 +89,7 @@ def test_new_items_are_learned_in_place_and_judged_apart(model: Path, tmp_path: 
     )
     assert told["old"]["items"] == 24 and told["old"]["change"]["high"] >= 0
     later = hs.load(model)
-    answers = later.predict([f"{word} {word} {word}" for word in ("sunny", "stormy", "good")])
+    answers = later.predict(["sunny bright merry", "stormy dark harsh", "good fine nice"])
     assert [each.label for each in answers] == ["yes", "no", "yes"]
     assert (
         later.reference is not None and len(later.reference) == 24 + 24 + told["new"]["items"] * 2
@@ -134,7 +134,7 @@ def test_a_new_class_is_learned_and_said(model: Path, tmp_path: Path) -> None:
     assert len(plan.read(tmp_path / "other").added) == 2
 
 
-@pytest.mark.parametrize("judge", ["holdout", "cv"])
+@pytest.mark.parametrize("judge", ["holdout", pytest.param("cv", marks=pytest.mark.slow)])
 def test_few_new_items_are_judged_each_by_a_head_that_did_not_see_it(
     judge: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -177,8 +177,8 @@ def test_numbers_are_refitted_too(tmp_path: Path) -> None:
     old = table(tmp_path / "old.csv", ("good", "bad"), 120)
     model = fit(old, tmp_path / "model", targets="numbers")
     done = hs.refit(model, table(tmp_path / "new.csv", ("sunny", "stormy"), 80))
-    assert done.handed_over and done.record["less_is_better"]
-    assert done.record["new"]["after"]["value"] < done.record["new"]["before"]["value"]
+    assert done.handed_over and done.record["metric"] == "r2"
+    assert done.record["new"]["after"]["value"] > done.record["new"]["before"]["value"]
     assert done.record["new"]["change"]["value"] > 0
 
 
@@ -194,7 +194,7 @@ def test_mistakes_are_answered_in_a_sentence(tmp_path: Path) -> None:
     assert nowhere.exit_code == 2 and "is not a saved model" in nowhere.stderr
     gone = run("refit", model, tmp_path / "gone.csv")
     assert gone.exit_code == 2 and "gone.csv does not exist" in gone.stderr
-    new = write(tmp_path / "new.csv", LATER, 40, seed=1)
+    new = write(tmp_path / "new.csv", LATER, 200, seed=1)
     taken = run("refit", model, new, "-o", tmp_path)
     assert taken.exit_code == 2 and "is not empty" in taken.stderr
     shutil.move(tmp_path / "old.csv", tmp_path / "moved.csv")

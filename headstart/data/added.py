@@ -71,12 +71,15 @@ class _Whole(InMemory):
 
 
 def in_splits(
-    parts: Sequence[Dataset], splits: Mapping[str, Sequence[str]], new_labels: Mapping[str, str]
+    parts: Sequence[Dataset],
+    splits: Mapping[str, Sequence[str]],
+    labels: Sequence[str],
+    new_labels: Mapping[str, str],
 ) -> Dataset:
     """The items of several data sets whose contents' identities some splits name, in these.
 
-    `new_labels` by identity count before those that stand in the data. Raises DataError where there
-    are none.
+    `labels` are those of the model that has the splits; `new_labels` by identity count before those
+    that stand in the data, and may be of other classes. Raises DataError where there are none.
     """
     split_of = {identity: name for name in SPLITS for identity in splits[name]}
     items = [
@@ -94,8 +97,9 @@ def in_splits(
                 f"{first.root} holds none of the {len(splits[name])} items that the model has for "
                 f"{name}. Give the data that it was fitted to."
             )
-    labels = tuple(dict.fromkeys(label for part in parts for label in part.labels))
-    whole = replace(first, items=tuple(_distinct(items)), labels=labels)
+    is_class = kind_named(first.kind).encoding is Encoding.INDEX
+    others = {item.label for item in items} - set(labels) if is_class else set()
+    whole = replace(first, items=tuple(_distinct(items)), labels=(*labels, *sorted(others)))
     return _counted(replace(whole, added=tuple(part.place for part in parts[1:])))
 
 

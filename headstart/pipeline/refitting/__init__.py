@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Unpack
@@ -133,7 +134,7 @@ def _hand_over(
     saved: Saved, search: StrategySearch, record: dict[str, Any], workspace: Workspace
 ) -> None:
     """Write the model with its evidence, check it, and put it in place."""
-    if workspace.out == saved.folder.absolute():
+    if str(workspace.out) == os.path.abspath(saved.folder):
         names = {*_FILES, *(Path(name).parts[0] for name in saved.record.files)}
         workspace.adopt(names)
     proof = Proof(search, rivals(search), search.winner, refit=record)

@@ -110,12 +110,14 @@ class Saved:
 class Items:
     """The old items in the splits of the fit, and new ones in splits of their own.
 
-    `known` are those of the new data that the model was made with, of which `relabelled` have
-    another label now; `gone` are those that it was made with and that are not there any more.
+    `new_classes` are those that the model did not know. `known` are the items of the new data that
+    it was made with, of which `relabelled` have another label now; `gone` are those that it was
+    made with and that are not there any more.
     """
 
     old: Dataset
     new: Dataset
+    new_classes: tuple[str, ...]
     known: int
     relabelled: int
     gone: int
@@ -143,11 +145,9 @@ class Items:
         ]
         before = {item.identity: item.label for part in parts for item in part.items}
         changed = {one: label for one, label in again.items() if before.get(one, label) != label}
-        known = in_splits(parts, plan.splits, changed)
+        known = in_splits(parts, plan.splits, labels, changed)
         gone = len(named) - len({item.identity for item in known.items})
-        return cls(known, replace(added, items=new), len(again), len(changed), gone)
-
-    @property
-    def new_classes(self) -> tuple[str, ...]:
-        """The classes that the model did not know."""
-        return tuple(label for label in self.new.labels if label not in self.old.labels)
+        later = replace(added, items=new)
+        every = dict.fromkeys((*known.labels, *added.labels))
+        more = tuple(label for label in every if label not in labels)
+        return cls(known, later, more, len(again), len(changed), gone)

@@ -113,7 +113,7 @@ def _things(
     """Inputs or rows of a log, which is told then, in their order, each with the label known."""
     if is_table(stream):
         table = Stream(Path(stream), columns)
-        log = AnswerLog.of([*map(str, table.table.names)], predictor)
+        log = AnswerLog.of(table.first, predictor)
         if log is not None or columns.named:
             return log, _ordered(table, predictor, log)
     elif columns.named:
@@ -124,7 +124,7 @@ def _things(
     if isinstance(stream, Iterator):
         first = next(stream, None)
         row = row_of(first)
-        log = None if row is None else AnswerLog.of([*map(str, row)], predictor)
+        log = None if row is None else AnswerLog.of(row, predictor)
         stream = stream if first is None else chain([first], stream)
         if log is not None:
             return log, ((row_of(each) or {}, None) for each in stream)

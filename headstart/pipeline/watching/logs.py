@@ -58,13 +58,14 @@ class AnswerLog:
     familiarity: bool
 
     @classmethod
-    def of(cls, names: Sequence[str], predictor: Predictor) -> AnswerLog | None:
-        """By the names that a row has; None where they are no log's of this model.
+    def of(cls, row: Row, predictor: Predictor) -> AnswerLog | None:
+        """By the first row; None where it is no log's.
 
-        Raises DataError where they hold probabilities of other labels.
+        Raises DataError where it holds probabilities of other labels.
         """
-        if _FEATURES in names:
-            return cls(predictor, True, False)
+        names, by_features = [*map(str, row)], cls(predictor, True, False)
+        if _FEATURES in names and by_features._numbers(row) is not None:
+            return by_features
         if kind_named(predictor.task.kind).encoding is not Encoding.INDEX:
             return None
         own = {f"{_EACH}{label}" for label in predictor.labels}

@@ -46,6 +46,15 @@ class Stream:
         """Its first table."""
         return kept_tables.read(self.path)[0]
 
+    @property
+    def first(self) -> dict[str, Any]:
+        """The first value of each column that there is."""
+        columns = {str(name): self.table.values(name) for name in self.table.names}
+        return {
+            name: next((value for value in values if value is not None), None)
+            for name, values in columns.items()
+        }
+
     def order(self, count: int) -> list[int]:
         """The places of so many items in the order of their times, as they stand where none is.
 
