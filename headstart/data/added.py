@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import final
 
 from headstart.contracts import Encoding, Modality
+from headstart.data.check import drop_leaks
 from headstart.data.dataset import Dataset, load_labelled
 from headstart.data.items import find
 from headstart.data.schema import GUESSED, Schema
@@ -46,6 +47,7 @@ def load_added(
     whole = _Whole(str(data), replace(found, rows=rows, split_names={}))
     dataset = load_labelled(whole, modality, grown, schema, progress=progress)
     items = [replace(item, split=split_of[item.id]) for item in dataset.items]
+    items = list(drop_leaks(items)[0]) if plan.roles else items
     usable = {item.label for item in items}
     return replace(
         dataset,

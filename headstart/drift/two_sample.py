@@ -36,7 +36,7 @@ def repeated(known: np.ndarray, new: np.ndarray) -> np.ndarray:
     first, second = known.astype(np.float32), new.astype(np.float32)
     own = _nearest(first, first, itself=True) <= _SAME
     twins = _nearest(second, first) <= _SAME
-    return twins & (twins.mean() > own.mean() + _MORE)
+    return np.asarray(twins & (twins.mean() > own.mean() + _MORE))
 
 
 def _nearest(rows: np.ndarray, others: np.ndarray, itself: bool = False) -> np.ndarray:

@@ -9,6 +9,7 @@ from typing import Any, Unpack
 
 from headstart.artifact import CONFIG, EVIDENCE, HEAD, WEIGHTS
 from headstart.data import data_of, demand_data
+from headstart.data.names import alike
 from headstart.drift import FILE as REFERENCE
 from headstart.evidence.before_after import BeforeAfter
 from headstart.features.extract import is_stored
@@ -86,6 +87,13 @@ def _say(refitting: Refitting) -> None:
     )
     if items.new_classes:
         progress.say(f"New classes: {', '.join(map(repr, items.new_classes))}.")
+    known = {alike(label): label for label in items.old.labels}
+    for label in items.new_classes:
+        if known.get(alike(label), label) != label:
+            progress.warn(
+                f"{label!r} and {known[alike(label)]!r} differ in case alone and are two classes. "
+                "Write them the same way if they are one."
+            )
     if items.known:
         changed = f" {items.relabelled} of them have another label now, which counts."
         progress.say(
