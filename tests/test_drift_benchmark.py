@@ -47,7 +47,7 @@ def test_streams_are_looked_at_once_and_counted(
     draws = {"seeds": 1, "quiet": 1}
     rows = comparing.run(tmp_path / "none", work, [PAIR], draws, peers=False)
     ours = {row["kind"]: row for row in rows if row["by"] == comparing.OURS}
-    assert set(ours) == {*streams.KINDS, "nothing"} and len(rows) == 3 * len(ours)
+    assert set(ours) == {*streams.KINDS, "nothing"} and len(rows) == 4 * len(ours)
     assert ours["another domain"]["delay"] <= 100 and not ours["another domain"]["early"]
     assert comparing.run(tmp_path / "none", work, [PAIR], draws, peers=False) == rows
     table = comparing.as_markdown(rows)

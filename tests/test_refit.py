@@ -98,7 +98,8 @@ def test_new_items_are_learned_in_place_and_judged_apart(model: Path, tmp_path: 
     record = plan.read(model)
     assert Path(record.data).name == "old.csv" and record.added == [str(new)]
     assert not list(tmp_path.glob("*.unfinished"))
-    assert "Refitted: +" in run("report", model).stdout
+    shown = run("report", model).stdout
+    assert "Refitted: +" in shown and "On 24 old items that were held out" in shown
     assert "Before and after new items" in (model / "report.html").read_text()
 
 

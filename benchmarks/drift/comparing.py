@@ -17,6 +17,7 @@ from benchmarks.lines import Lines
 from headstart.drift.watching import LENGTH
 
 OURS: Final = "headstart"
+LOG: Final = "headstart, from a log"
 PEERS: Final = ("NannyML", "Evidently")
 KEY: Final = ("by", "set", "kind", "seed")
 SCRIPTS: Final = Path(__file__).resolve().parent / "peers"
@@ -36,7 +37,7 @@ def run(
         *streams.planted(shared, work, pairs, draws["seeds"]),
         *streams.quiet(shared, work, tuple(streams.QUIET), draws["quiet"]),
     ]
-    names = (OURS, *detectors.DETECTORS, *(PEERS if peers else ()))
+    names = (OURS, LOG, *detectors.DETECTORS, *(PEERS if peers else ()))
     wanted = [{"by": name, **dict(stream.about)} for name in names for stream in each]
     for name in names:
         own = [stream for stream in each if lines.missing([{"by": name, **dict(stream.about)}])]
@@ -48,8 +49,8 @@ def run(
 
 
 def _rows(name: str, own: Sequence[Stream], work: Path) -> Iterable[tuple[Stream, Row]]:
-    if name == OURS:
-        return ((stream, streams.watched(stream)) for stream in own)
+    if name in (OURS, LOG):
+        return ((stream, streams.watched(stream, name == LOG)) for stream in own)
     if name in detectors.DETECTORS:
         return ((stream, detectors.looked_at(stream, name)) for stream in own)
     return ((stream, _peer(name, stream, work)) for stream in own)

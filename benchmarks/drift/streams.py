@@ -12,6 +12,7 @@ import numpy as np
 from benchmarks.adaptation import domains
 from benchmarks.adaptation.domains import PAIRS
 from benchmarks.drift.sets import Features, Model, features, fitted
+from headstart.drift.answers import answers_of, as_answers
 from headstart.drift.watching import LENGTH, Event, Watch
 from headstart.evidence.calibration import shares
 
@@ -72,9 +73,12 @@ def quiet(shared: Path, work: Path, sets: Sequence[str], count: int) -> Iterator
         yield Stream(model, rows[:LENGTH], truth[:LENGTH], LENGTH, about)
 
 
-def watched(stream: Stream) -> dict[str, Any]:
-    """When the first alarm comes after the drift, whether one came before, and its range."""
-    events = (event for event in _events(stream) if event.is_alarm)
+def watched(stream: Stream, by_log: bool = False) -> dict[str, Any]:
+    """When the first alarm comes after the drift, whether one came before, and its range.
+
+    `by_log` shows answers and their familiarity alone, as a log does.
+    """
+    events = (event for event in _events(stream, by_log) if event.is_alarm)
     first = next(events, None)
     row: dict[str, Any] = {"delay": None, "early": False, "inside": None}
     if first is None:
@@ -128,12 +132,16 @@ def _later(
     )
 
 
-def _events(stream: Stream) -> Iterator[Event]:
+def _events(stream: Stream, by_log: bool) -> Iterator[Event]:
     model, names = stream.model, [str(number) for number in range(len(stream.rows))]
     labels = [str(label) for label in model.labels]
-    watch = Watch(model.reference, shares(model.reference.outputs), labels)
-    outputs = model.outputs(stream.rows)
-    return watch.add(names, (stream.rows, outputs, shares(outputs)))
+    outputs, known = model.outputs(stream.rows), model.reference
+    rows, chances = stream.rows, shares(outputs)
+    if by_log:
+        known = as_answers(known, shares(known.outputs), familiarity=True)
+        rows = answers_of(chances, model.familiarity(stream.rows, outputs))
+    watch = Watch(known, shares(known.outputs), labels)
+    return watch.add(names, (rows, outputs, chances))
 
 
 def _inside(stream: Stream, event: Event) -> bool | None:
