@@ -126,16 +126,17 @@ COMMANDS: Final = {
     "familiarity": Command(
         "inputs out of scope beside other scores, coverage of sets",
         commands.scope,
-        (SETS, count("--seeds", 10, "draws of each set"), place("--work", WORK / "drift")),
+        (SETS, count("--seeds", 10, "draws of each set"), place("--work", WORK)),
     ),
     "drift": Command(
         "planted drift and none: delay, false alarms, accuracy ranges",
         commands.drift,
         (
             SETS,
-            count("--seeds", 5, "draws of each set"),
-            count("--nulls", 200, "streams in which nothing moves"),
-            place("--work", WORK / "drift"),
+            count("--seeds", 1, "draws of each pair of domains and kind of drift"),
+            count("--quiet", 200, "streams in which nothing moves"),
+            flag("--no-peers", "without NannyML and Evidently", action="store_true"),
+            place("--work", WORK),
         ),
     ),
     "tasks": Command(

@@ -161,7 +161,7 @@ def scope(args: argparse.Namespace) -> int:
     from benchmarks.drift import scope as scoping
 
     def run(shared: Path, sets: Sequence[str], draws: int) -> Mapping[str, Any]:
-        return scoping.run(shared, args.work.resolve(), sets, draws)
+        return scoping.run(shared, args.work.resolve() / "drift", sets, draws)
 
     args.draws = args.seeds
     return _on_sets(args, tuple(scoping.TASKS), run, "worse")
@@ -169,14 +169,16 @@ def scope(args: argparse.Namespace) -> int:
 
 def drift(args: argparse.Namespace) -> int:
     """Watch streams that move and streams that don't; 1 where more than 5 % of these alarm."""
-    from benchmarks.drift import streams
+    from benchmarks.drift import comparing, streams
 
     def run(shared: Path, sets: Sequence[str], draws: int) -> Mapping[str, Any]:
-        counts = streams.run(shared, args.work.resolve(), sets, args.nulls, draws)
-        return {**counts, "broken": counts["alarms"] > 0.05 * counts["streams"]}
+        counts = {"seeds": draws, "quiet": args.quiet}
+        rows = comparing.run(shared, args.work.resolve(), sets, counts, not args.no_peers)
+        print(comparing.as_markdown(rows))
+        return {"broken": comparing.broken(rows)}
 
     args.draws = args.seeds
-    return _on_sets(args, tuple(streams.SETTING), run, "broken")
+    return _on_sets(args, tuple(streams.MOVED), run, "broken")
 
 
 def suggestions(args: argparse.Namespace) -> int:

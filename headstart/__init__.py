@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from headstart.pipeline.flow import fit, pretrain, reproduce
     from headstart.pipeline.later import prove
     from headstart.pipeline.options import Options
+    from headstart.pipeline.refitting import refit
     from headstart.pipeline.reporting import report_on
     from headstart.pipeline.selection.choosing import check_ranking, rank
     from headstart.pipeline.several.evaluating import evaluate
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from headstart.results import Evaluation, Exported, Extracted, Fetched, Plan, Reported, Result
     from headstart.results.comparison import Comparison
     from headstart.results.ranking import CheckedRanking, Ranking
+    from headstart.results.refitted import Refitted
     from headstart.results.several import Results
     from headstart.results.shift import Shifted
     from headstart.results.watched import Watched
@@ -61,6 +63,7 @@ _FILES = {
     "pipeline.flow": ("fit", "pretrain", "reproduce"),
     "pipeline.later": ("prove",),
     "pipeline.options": ("Options",),
+    "pipeline.refitting": ("refit",),
     "pipeline.reporting": ("report_on",),
     "pipeline.selection.choosing": ("check_ranking", "rank"),
     "pipeline.several.evaluating": ("evaluate",),
@@ -73,6 +76,7 @@ _FILES = {
     "results": ("Evaluation", "Exported", "Extracted", "Fetched", "Plan", "Reported", "Result"),
     "results.comparison": ("Comparison",),
     "results.ranking": ("CheckedRanking", "Ranking"),
+    "results.refitted": ("Refitted",),
     "results.several": ("Results",),
     "results.shift": ("Shifted",),
     "results.watched": ("Watched",),
@@ -98,6 +102,7 @@ __all__ = [
     "Predictor",
     "Progress",
     "Ranking",
+    "Refitted",
     "Reported",
     "Result",
     "Results",
@@ -124,6 +129,7 @@ __all__ = [
     "pretrain",
     "prove",
     "rank",
+    "refit",
     "report_on",
     "reported",
     "reproduce",

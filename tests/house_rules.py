@@ -57,6 +57,7 @@ OWNERS: dict[str, str | tuple[str, ...]] = {  # a heavy library -> the one file 
     "pillow_heif": "modalities/image/heif",
     "plotly": "report/",
     "pydicom": "modalities/image/dicom",
+    "river": "drift/late_labels",
     "tensorboard": "tracking/tensorboard",
     "timm": "hubs/timm",
     "tokenizers": "modalities/text",

@@ -229,7 +229,7 @@ def demo(
 for _work in (
     *(pretrained.backbones, pretrained.fetch, rank, fit, pretrain, cache_features, export_features),
     *(models.prove, models.evaluate, models.predict, models.compare, models.report),
-    *(drift.shift, drift.watch),
+    *(drift.shift, drift.watch, drift.refit),
     *(labelling.suggest, labelling.label, strategies, doctor, cache, demo),
 ):
     app.command()(command(_work))

@@ -88,7 +88,7 @@ def predict(  # noqa: PLR0913  # a flag each
     else:
         answer = predictions = predictor.predict(questions, **columns, abstain=abstain)
         failures = len(predictions.failed)
-    notice(predictor, progress)
+    notice(predictor, model, (*(inputs or ()), *(file or ())), progress)
     return _noted(answer, failures)
 
 

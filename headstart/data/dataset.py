@@ -38,7 +38,8 @@ class Dataset:
 
     `kind` names the kind of target; `labels` are the classes, the names of the numbers, or the
     labels that sets are made of. `named` says whether the layout names what is held out for the
-    test. `root` is the folder or manifest, or what the data are called `in_memory`.
+    test. `root` is the folder or manifest, or what the data are called `in_memory`; `added` are the
+    places of items that came later.
     """
 
     root: Path
@@ -48,6 +49,7 @@ class Dataset:
     kind: str = USUAL
     named: bool = False
     in_memory: bool = False
+    added: tuple[str, ...] = ()
     encode: Callable[[Sequence[str], Names], np.ndarray] | None = None  # in place of its kind's
 
     @property

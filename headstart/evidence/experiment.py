@@ -146,6 +146,14 @@ class Experiment:
         parts = {"train": learned[:ends], "validation": learned[ends:], "test": test}
         return {name: (part, self.dataset.targets(name)) for name, part in parts.items()}
 
+    def rows_of(self, backbone: Backbone, items: Sequence[Item]) -> np.ndarray:
+        """Features (N, D) of some of the items, from the store."""
+        row_of: dict[str, np.ndarray] = {}
+        for name, (features, _) in self.examples(backbone).items():
+            row_of |= zip((item.id for item in self.dataset.split(name)), features, strict=True)
+        rows = [row_of[item.id] for item in items]
+        return np.stack(rows) if rows else np.empty((0, backbone.feature_dim), np.float32)
+
     def splits(self, backbone: Backbone, strategy: Strategy, epochs: int) -> Splits:
         """Stored activations where that is legal and pays, or raw items."""
         settings = self.settings

@@ -70,7 +70,7 @@ def scored(
         data=dataset.report.to_json(),
         overlap=overlap(model, items),
         metrics=others(task, outputs, targets),
-        shift=between(predictor, features, outputs),
+        shift=between(predictor, items, features, outputs),
     )
 
 

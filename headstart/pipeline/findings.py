@@ -12,7 +12,7 @@ import numpy as np
 from headstart import evidence
 from headstart.defaults import Recipe
 from headstart.drift import Reference
-from headstart.drift.splits import doubt
+from headstart.drift.splits import Apart, apart
 from headstart.evidence import Arm, ArmResult, Experiment
 from headstart.evidence.by_class import by_class, by_group, within
 from headstart.evidence.calibration import calibration, folded
@@ -47,7 +47,8 @@ class Proof:
     `arm` is what choosing that one was worth, where folds say more of it than the arm itself;
     `protocol` is how the scratch arm was trained, `baseline` what needs no network. `adaptation` is
     what adapting to a target came to: held-out source items then say nothing of the model, and
-    `reference` are items of the target.
+    `reference` are items of the target. `refit` is what later items changed, where the model was
+    there before.
     """
 
     search: StrategySearch
@@ -58,6 +59,7 @@ class Proof:
     baseline: Arm | None = None
     adaptation: Mapping[str, Any] | None = None
     reference: Reference | None = None
+    refit: Mapping[str, Any] | None = None
 
     @property
     def experiment(self) -> Experiment:
@@ -89,10 +91,11 @@ class Proof:
         parts: dict[str, Callable[[], Any]] = {"calibration": lambda: self.calibrated}
         if level != FIRST:
             parts |= {"likeness": self._likeness, "convergence": self._convergence}
+            parts["splits"] = lambda: self._apart.to_json() if self._apart else None
             parts |= {"classes": self._classes, "groups": self._groups, "metrics": self._metrics}
         if level == "full":
             parts |= {"items": self._items, "labels": self._labels, "robustness": self._robustness}
-        findings = {}
+        findings = {} if self.refit is None else {"refit": dict(self.refit)}
         for name, part in parts.items():
             if name in _DEAR and self.experiment.budget.over():
                 continue
@@ -113,9 +116,18 @@ class Proof:
             examples = experiment.examples(self.search.backbone)
             parts = [(experiment.dataset.split(n), examples[n][0]) for n in ("test", "train")]
             sentences.append(near_said(*parts))
-            if experiment.dataset.named:
-                sentences.append(doubt(examples["train"][0], examples["test"][0]))
+        sentences.append(self._apart.doubt if self._apart else "")
         return [*filter(None, sentences)]
+
+    @cached_property
+    def _apart(self) -> Apart | None:
+        """How far test items are from training items, where a split is held out."""
+        experiment = self.experiment
+        compares = experiment.settings.evidence != "none" and not self.search.folding
+        if not compares or FEATURES not in self.search.arms:
+            return None
+        examples = experiment.examples(self.search.backbone)
+        return apart(examples["train"][0], examples["test"][0], experiment.dataset.named)
 
     def pictures(self, findings: Mapping[str, Any]) -> dict[str, str]:
         """What a report shows of the items that the findings name: thumbnails, or the texts."""

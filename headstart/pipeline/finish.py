@@ -146,6 +146,8 @@ def _made(proof: Proof, workspace: Workspace) -> dict[str, Any]:
     strategy = {"strategy": search.winner} if fits else {}
     name, settings = "fit" if fits else "pretrain", search.experiment.settings
     call = called(name, data, origin.reference, place, settings=settings, **strategy)
+    if proof.refit is not None:
+        call = called("refit", Name("model"), proof.refit["data"], place)
     return provenance(asdict(origin), search.backbone.modality, dataset.root, call)
 
 
@@ -163,6 +165,7 @@ def _plan(proof: Proof) -> FitPlan:
         versions=artifact.versions(),
         pace=tuple(proof.transfer.training.pace),
         left_out=sorted({item.identity for item in whole.items} - used),
+        added=dataset.added,
     )
 
 

@@ -96,8 +96,14 @@ def _demand_transfer(folder: Path, record: Record, plan: FitPlan) -> None:
 def planned(plan: FitPlan, data: Data, run: Followed, workspace: Workspace) -> Transfer:
     """A plan's data in its splits, its backbone and its strategy, ready to work on.
 
-    Raises WeightsError for other weights, and DataError for other data than the plan's.
+    Raises WeightsError for other weights, DataError for other data than the plan's, and
+    HeadstartError where items came later, as they did not make the network what it is.
     """
+    if plan.added:
+        raise HeadstartError(
+            f"The model was refitted with {', '.join(plan.added)}, which is no fit to do again. "
+            f"Fit anew with all items: headstart fit DATA -b {plan.reference()}"
+        )
     context = RunContext.of(run.settings, run.progress, workspace.folder)
     transfer = prepare(data, plan.reference(), plan.strategy, context)
     if transfer.backbone.origin.weights_hash != plan.weights:

@@ -15,6 +15,7 @@ from headstart.data import data_of
 from headstart.data.targets import kind_named
 from headstart.defaults import Settings
 from headstart.drift import FIT_AGAIN, NO_REFERENCE, Reference, chosen
+from headstart.drift.measures import measures_of
 from headstart.drift.shift import Answered, Shift
 from headstart.errors import DataError, HeadstartError
 from headstart.evidence.calibration import folded, temperature
@@ -24,7 +25,7 @@ from headstart.pipeline.options import Options, settings_of
 from headstart.pipeline.prepare import RunContext
 from headstart.pipeline.selection.choosing import prepare
 from headstart.pipeline.strategy_spec import FEATURES
-from headstart.pipeline.yardstick import HELD_OUT, measures_of
+from headstart.pipeline.yardstick import HELD_OUT
 from headstart.results.shift import Shifted
 from headstart.runtime.progress import Progress, Show, as_progress
 from headstart.serve import Predictor
@@ -54,7 +55,7 @@ def shift(
     else:
         predictor = _probed(before, backbone, chosen_settings, show)
     result = shift_of(predictor, other, show, chosen_settings.seed)
-    return Shifted(result, str(data_name(before)), str(data_name(other)))
+    return Shifted(result, data_name(before), data_name(other), backbone is None)
 
 
 def data_name(data: Any) -> str:

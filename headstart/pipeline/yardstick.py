@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from headstart.contracts import Backbone, Modality, Task
+from headstart.contracts import Backbone, Task
 from headstart.contracts.frozen import FrozenModel, as_model
 from headstart.data import Item
 from headstart.data.targets import kind_named
-from headstart.drift import MOST, TOKENS_A_WORD, Limits, Reference, chosen
+from headstart.drift import MOST, Limits, Reference, chosen
+from headstart.drift.measures import measures_of
 from headstart.evidence import Evidence, Experiment, Price
 from headstart.evidence.arms import unchanged
 from headstart.evidence.calibration import folded
@@ -70,19 +71,6 @@ def referenced(proof: Proof, evidence: Evidence) -> Reference | None:
     return reference
 
 
-def measures_of(items: Sequence[Item], modality: Modality) -> dict[str, np.ndarray]:
-    """Numbers about items by name, (N,) each: of texts their tokens, and how many a word takes.
-
-    An encoder that does not know a language has no words of it, and splits them into many pieces.
-    """
-    if not modality.keeps_decoded or not items:
-        return {}
-    pieces = [modality.pieces(item.read()) for item in items]
-    tokens = np.array([len(own) for own in pieces], dtype=np.float32)
-    words = np.array([len({number for _, number in own}) for own in pieces], dtype=np.float32)
-    return {"tokens": tokens, TOKENS_A_WORD: tokens / np.maximum(words, 1)}
-
-
 def _features(experiment: Experiment, proof: Proof, items: list[Item]) -> np.ndarray:
     """Features (N, D) of items by the saved model's network, from the store where it is frozen."""
     network, backbone = proof.model.network, proof.search.backbone
@@ -91,15 +79,7 @@ def _features(experiment: Experiment, proof: Proof, items: list[Item]) -> np.nda
 
         model = as_model(network)
         return outputs_of(experiment, model.with_head(nn.Identity()))(items)
-    examples = experiment.examples(backbone)
-    names = ("train", "validation", "test")
-    place_of = {
-        item.id: (name, place)
-        for name in names
-        for place, item in enumerate(experiment.dataset.split(name))
-    }
-    rows = [place_of[item.id] for item in items]
-    return np.stack([examples[name][0][place] for name, place in rows])
+    return experiment.rows_of(backbone, items)
 
 
 def _affordable(experiment: Experiment, backbone: Backbone) -> int:

@@ -38,6 +38,10 @@ def headline(evidence: dict[str, Any]) -> str:
     """The verdict in one sentence, with the gain in points."""
     if "adaptation" in evidence:
         return str(evidence["adaptation"]["headline"])
+    if "refit" in evidence:
+        from headstart.report import refit
+
+        return refit.headline(evidence["refit"])
     text = VERDICTS[evidence["verdict"]]
     gain = evidence["gain"]
     if evidence["verdict"] == "evaluated":
@@ -93,6 +97,10 @@ def named_arms(evidence: Mapping[str, Any]) -> list[tuple[str, str, dict[str, An
 def notes(evidence: dict[str, Any]) -> list[str]:
     """What a reader must know besides the numbers."""
     lines = [] if evidence["verdict"] == "evaluated" else [judged(evidence)]
+    if "refit" in evidence:
+        from headstart.report import refit
+
+        lines = [*refit.sentences(evidence["refit"]), *lines]
     lines += [*further(evidence), *filter(None, [other_metrics(evidence.get("metrics") or ())])]
     if "tried" in evidence:
         lines.append(_tried(evidence["tried"]))

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from headstart.report import headline, words
+from headstart.report import headline, refit, words
 from headstart.report.contents import between
 
 _MEANING = {
@@ -95,6 +95,8 @@ class Verdict:
         mood = evidence["verdict"]
         if "adaptation" in evidence:
             return cls._adapted(evidence["adaptation"], evidence)
+        if "refit" in evidence:
+            return cls._refitted(evidence["refit"], evidence)
         if evidence["gain"] is None and evidence["strategy"] == "scratch":
             mood = "developed"
         title, _, rest = headline(dict(evidence)).partition(": ")
@@ -132,6 +134,26 @@ class Verdict:
             tuple(record["said"]),
             tuple(tiles),
             (),
+            tuple(evidence.get("warnings", ())),
+        )
+
+    @classmethod
+    def _refitted(cls, record: Mapping[str, Any], evidence: Mapping[str, Any]) -> Verdict:
+        """The verdict on later items, over the model as it was."""
+        title, _, rest = refit.headline(record).partition(": ")
+        tiles = []
+        for name in ("new", "old"):
+            ahead, low, high = words.gains(record[name]["change"], record)
+            tiles.append(Tile(f"On {name} items", ahead.partition(" ")[0], f"{low} to {high}"))
+        said = (*refit.sentences(record), words.judged(evidence), *words.familiar(evidence))
+        return cls(
+            record["verdict"].replace(" ", "-"),
+            title,
+            rest,
+            (),
+            tuple(filter(None, said)),
+            tuple(tiles),
+            tuple(_bars(evidence)),
             tuple(evidence.get("warnings", ())),
         )
 

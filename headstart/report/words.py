@@ -37,6 +37,8 @@ def further(evidence: Evidence) -> Iterator[str]:
         yield str(evidence["noninferior"])
     yield from (evidence.get("likeness") or {}).get("said", ())
     yield from familiar(evidence)
+    if (evidence.get("splits") or {}).get("said"):
+        yield str(evidence["splits"]["said"])
     if evidence.get("shift"):
         yield f"Beside the items it was held to: {evidence['shift']}"
     trainings = _trainings(evidence)

@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +110,14 @@ class Workspace:
         if not same:
             self._clear()
             self._write("run.json", run)
+
+    def adopt(self, files: Iterable[str]) -> None:
+        """Let what OUT holds give way to the next draft: these files of it, others stay there."""
+        self._write(self._handed.name, {"records": [_hash(self.out)], "files": sorted(set(files))})
+
+    def forget(self) -> None:
+        """Let what OUT holds be no business of this folder's, as before it was adopted."""
+        self._handed.unlink(missing_ok=True)
 
     def draft(self) -> Path:
         """An empty folder for the artifact."""

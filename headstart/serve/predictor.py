@@ -60,6 +60,7 @@ class Predictor(Printed):
         self.schema = schema or Schema()  # the columns of tables, as in training
         self.reference = reference  # what it answered to held-out items
         self.recent: deque[tuple[np.ndarray, np.ndarray]] = deque(maxlen=MOST)  # answered last
+        self.texts: deque[Item] = deque(maxlen=MOST)  # the same where they are texts
         self._device = device
         self._running = model if isinstance(model, Running) else InTorch(model, reader, device)
 
@@ -110,8 +111,7 @@ class Predictor(Printed):
         own = self._running.reader  # the new one keeps nothing for later
         reader = Reader(own.modality, own.preprocess, plain=own.plain)
         groups = alike(np.arange(len(items)), BATCH, reader.sizes(items))
-        parts = [run(inputs) for inputs in reader.batches(items, groups)]
-        return in_order(groups, parts)
+        return in_order(groups, [run(inputs) for inputs in reader.batches(items, groups)])
 
     def predict(
         self,
@@ -256,6 +256,8 @@ class Predictor(Printed):
 
     def _answered(self, window: Sequence[Decoded]) -> Iterator[Prediction]:
         usable = [each.value for each in window if not each.problem]
+        if self.reader.modality.ragged:
+            self.texts.extend(each.input.item for each in window if not each.problem)
         answers = iter(self._answers(usable) if usable else ())
         for each in window:
             answer, limits = ({}, {}) if each.problem else next(answers)

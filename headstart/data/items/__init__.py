@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -102,7 +102,8 @@ def _contents(path: Path, top: Folder, tables: Tables) -> Contents:
         return tables.read(every)
     listing = [table for table in every if tables.list_items(table)]
     if listing and not (inline and _may_be_classes(top)):
-        return _by_manifest(top, tables, listing)
+        contents = _by_manifest(top, tables, listing)
+        return _unused(contents, (t for t in every if t.split and t not in listing))
     try:
         if not top.items:
             raise _nothing(path, top, tables.modality)
@@ -116,8 +117,13 @@ def _contents(path: Path, top: Folder, tables: Tables) -> Contents:
             f"{path} holds folders of texts and the manifest {listing[0].path.name}, which has "
             f"texts too. Give {listing[0].path} to read that, or move it away to read the folders."
         )
-    unused = (f"{table.path.name} lists no item that is here and is not used." for table in every)
-    return replace(contents, warnings=(*contents.warnings, *unused))
+    return _unused(contents, every)
+
+
+def _unused(contents: Contents, tables: Iterable[Table]) -> Contents:
+    """The contents with a warning for each table that lists none of them."""
+    sentences = (f"{each.path.name} lists no item that is here and is not used." for each in tables)
+    return replace(contents, warnings=(*contents.warnings, *sentences))
 
 
 def _may_be_classes(top: Folder) -> bool:
