@@ -33,6 +33,7 @@ HUBS = {
     "keras": "headstart.hubs.keras:Keras",
     "packaged": "headstart.hubs.packaged:Packaged",
     "seeded": "headstart.hubs.seeded:Seeded",
+    "table": "headstart.hubs.table:Table",
     "tfhub": "headstart.hubs.tfhub:TfHub",
     "timm": "headstart.hubs.timm:Timm",
     "torchhub": "headstart.hubs.torch_hub:TorchHub",
@@ -41,6 +42,7 @@ HUBS = {
 }
 MODALITIES = {
     "image": "headstart.modalities.image:Image",
+    "table": "headstart.modalities.table:Table",
     "text": "headstart.modalities.text:Text",
 }
 TARGETS = {  # kinds of target; where nothing says which, the first that cells suit
@@ -52,6 +54,9 @@ TASKS = {  # the user's words, one line a pair of modality and task
     "image-classification": "headstart.tasks.classification:Classification",
     "image-multi-label": "headstart.tasks.classification.multi_label:MultiLabel",
     "image-regression": "headstart.tasks.regression:Regression",
+    "table-classification": "headstart.tasks.classification:Classification",
+    "table-multi-label": "headstart.tasks.classification.multi_label:MultiLabel",
+    "table-regression": "headstart.tasks.regression:Regression",
     "text-classification": "headstart.tasks.classification:Classification",
     "text-multi-label": "headstart.tasks.classification.multi_label:MultiLabel",
     "text-regression": "headstart.tasks.regression:Regression",

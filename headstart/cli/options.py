@@ -41,6 +41,7 @@ HELP = {
     "label": "The manifest's column that holds the label; several hold 0 and 1 each, or numbers.",
     "text": "The manifest's column that holds the text; give it twice for pairs of texts.",
     "image": "The manifest's column that holds the paths of pictures.",
+    "drop": "A column that rows of a table are read without; may be repeated.",
     "class_level": "Which folders are the classes where they are nested: 1 for the first, 2 below.",
     "targets": "What the labels are: auto, classes, numbers, label-sets, or what a package adds.",
     "missing": "Words, with commas between, that stand for no label in place of NaN, NA, None, …",
@@ -83,6 +84,7 @@ _TRUST = Parameter(
 READ_AS: dict[str, Any] = {  # then made into ours
     "budget": str | None,
     "text": list[str] | None,
+    "drop": list[str] | None,
     "label": list[str] | None,
 }
 _ADAPTING = ("adapt_to", "adaptation", "target_labels")
@@ -195,6 +197,7 @@ def _read(values: dict[str, Any]) -> dict[str, Any]:
     readers: dict[str, Callable[[Any], Any]] = {
         "budget": lambda text: None if text is None else seconds(text),
         "text": lambda names: tuple(names or ()),
+        "drop": lambda names: tuple(names or ()),
         "label": lambda names: ",".join(names) if names else None,
     }
     return {name: readers.get(name, lambda value: value)(value) for name, value in values.items()}

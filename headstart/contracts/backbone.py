@@ -91,6 +91,7 @@ class Backbone:
     native: Mapping[str, Any] = field(default_factory=dict)  # that library's config.json
     files: Mapping[str, bytes] = field(default_factory=dict)  # by name, such as its tokenizer
     notes: Sequence[str] = ()  # worth saying: what of its weights was taken, and what left out
+    heads: Sequence[str] = ()  # of the catalog, tried beside the probe where it can't be trained
     folders: Mapping[str, str] = field(default_factory=dict)  # where its library wants tensors too
     pool: nn.Module = field(default_factory=_identity)
 

@@ -70,10 +70,16 @@ class Experiment:
 
     def remarks(self) -> Sequence[str]:
         """Sentences on what of the data the backbone can't take in, where decoding is cheap."""
-        reader = self.reader
-        if not reader.modality.ragged:
+        reader, modality = self.reader, self.reader.modality
+        if modality.whole_rows:
+            rows, targets = (
+                reader.decoded(self.dataset.split("train")),
+                self.dataset.targets("train"),
+            )
+            return modality.giveaways(rows, targets, reader.preprocess)
+        if not modality.ragged:
             return ()
-        return reader.modality.remarks(reader.decoded(self.dataset.items), reader.preprocess)
+        return modality.remarks(reader.decoded(self.dataset.items), reader.preprocess)
 
     def raw(self, split: str, augmented: bool = False) -> RawLoader:
         """A split as items that are decoded in every epoch."""

@@ -40,6 +40,7 @@ class Options(TypedDict, total=False):
     label: str | Sequence[str] | None
     text: str | Sequence[str]
     image: str | None
+    drop: str | Sequence[str]
     class_level: int | None
     targets: str
     delimiter: str | None
@@ -81,7 +82,7 @@ def demand_known(options: Mapping[str, Any], choices: Any) -> None:
 def _value(name: str, value: Any) -> Any:
     if name == "budget" and isinstance(value, str):
         return seconds(value)
-    if name == "text":
+    if name in ("text", "drop"):
         return (value,) if isinstance(value, str) else tuple(value or ())
     if name == "label" and isinstance(value, list | tuple):
         return ",".join(map(str, value))

@@ -100,6 +100,14 @@ class RunContext:
         progress.say(str(dataset.report))
         return dataset
 
+    def prepared(self, backbone: Backbone, dataset: Dataset) -> Backbone:
+        """The backbone with what items to learn from say of its inputs, where they say anything."""
+        modality = catalog.modality(backbone.modality)
+        if not modality.whole_rows:
+            return backbone
+        items = dataset.split("train") + dataset.split("validation")
+        return modality.prepared(backbone, [item.read() for item in items])
+
     def experiment(self, dataset: Dataset, backbone: Backbone) -> Experiment:
         """The data set as this backbone is to be transferred to it."""
         settings = self.settings
@@ -170,6 +178,7 @@ def schema(settings: Settings) -> Schema:
         files=settings.image,
         missing=settings.missing,
         class_level=settings.class_level,
+        drop=settings.drop,
     )
 
 

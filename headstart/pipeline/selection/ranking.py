@@ -87,6 +87,7 @@ class BackboneRanking:
         dataset = context.read(data, modality)
         strategy = strategy or StrategySpec.of(None)
         if lone:
+            candidates[0].backbone = backbone = context.prepared(backbone, dataset)
             probed = context.experiment(dataset, backbone).task.has_probe
             strategy = strategy.for_items(len(dataset.split("train")), probed)
         ranking = cls(dataset, context, candidates, strategy, lone)
@@ -164,6 +165,7 @@ class BackboneRanking:
         backbone = each.backbone or self.context.load(each.reference)
         if backbone.modality != modality:
             return f"is made for {backbone.modality}s, and the data are {modality}s"
+        backbone = self.context.prepared(backbone, self.dataset)
         saved = parse(each.reference)
         in_training = saved.hub == "checkpoint" and overlap(Path(saved.name), self.dataset.items)
         if in_training:

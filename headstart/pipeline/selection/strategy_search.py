@@ -217,11 +217,7 @@ def _climb(search: StrategySearch, features: ArmResult, until: Budget) -> None:
     if not ladder.folded:
         search.arms |= ladder.arms[0]
     elif search.winner != FEATURES:
-        search.arms[search.winner] = evidence.strategy_arm(
-            experiment,
-            backbone,
-            search.chosen.build(),
-            search.winner,
-            features,
-            until.until(1.0),
+        end = until.until(1.0)
+        search.arms[search.winner] = (
+            _arm(search.chosen, experiment, backbone, features, end) or features
         )
