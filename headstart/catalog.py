@@ -89,7 +89,13 @@ STRATEGIES = {
 HEADS = {  # besides the task's own probe, which is logistic or, for numbers, ridge regression
     "gradient-boosting": "headstart.heads.boosting:GradientBoosting",
     "knn": "headstart.heads.neighbours:NearestNeighbours",
+    "pooled-boosting": "headstart.heads.boosting.pooled:PooledBoosting",
     "ridge": "headstart.heads.linear:Ridge",
+    "source-direction": "headstart.heads.related.direction:SourceDirection",
+    "source-logistic": "headstart.heads.related.logistic:SourceLogistic",
+    "source-prior": "headstart.heads.related.prior:SourcePrior",
+    "source-shrinkage": "headstart.heads.related.shrinkage:SourceShrinkage",
+    "source-weighting": "headstart.heads.related.weighting:SourceWeighting",
     "svm": "headstart.heads.linear:LinearSupportVectors",
     "xgboost": "headstart.heads.boosting.xgboost:XGBoost",
 }

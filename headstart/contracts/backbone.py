@@ -11,6 +11,8 @@ from headstart.contracts.references import Reference
 if TYPE_CHECKING:  # so that cards can be read without torch
     from torch import nn
 
+    from headstart.contracts.related import Related
+
 Preprocess = Mapping[str, Any]  # declarative and JSON: for images size, crop, mean, std …
 
 
@@ -92,6 +94,7 @@ class Backbone:
     files: Mapping[str, bytes] = field(default_factory=dict)  # by name, such as its tokenizer
     notes: Sequence[str] = ()  # worth saying: what of its weights was taken, and what left out
     heads: Sequence[str] = ()  # of the catalog, tried beside the probe where it can't be trained
+    related: Sequence[Related] = ()  # labelled rows of other tables, in its features
     folders: Mapping[str, str] = field(default_factory=dict)  # where its library wants tensors too
     pool: nn.Module = field(default_factory=_identity)
 

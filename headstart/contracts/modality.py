@@ -120,6 +120,10 @@ class Modality(ABC):
         """The backbone with what items to learn from say of its inputs; never their labels."""
         return backbone
 
+    def feature_columns(self, preprocess: Preprocess) -> Sequence[str]:
+        """Of which column each number of a decoded row is."""
+        return ()
+
     def giveaways(
         self, items: Sequence[Any], targets: Array, preprocess: Preprocess
     ) -> Sequence[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -26,6 +26,11 @@ class Related:
     known: np.ndarray
     scale: tuple[float, ...] = field(default=())
 
+    def in_units(self, scale: Sequence[float]) -> Related:
+        """The same with its scale in units of the target's own, (outputs,)."""
+        shares = [own / (unit or 1.0) for own, unit in zip(self.scale, scale, strict=False)]
+        return replace(self, scale=tuple(shares))
+
     def marks(self, labels: int, encoding: Encoding) -> np.ndarray:
         """The targets as (S, labels) float64: 1 where a row has a class, else 0."""
         if encoding is not Encoding.INDEX:
@@ -42,6 +47,7 @@ class Direction:
 
     weights: np.ndarray
     spread: np.ndarray
+    scale: np.ndarray  # (labels,): what a standard deviation of a source's targets is worth
 
     @classmethod
     def of(cls, related: Sequence[Related], labels: int, encoding: Encoding) -> Direction:
@@ -55,7 +61,9 @@ class Direction:
             total += explained
             spreads += np.where(each.known, each.features.std(axis=0, dtype=np.float64), 0.0)
             sources += each.known
-        return cls(weights / total, spreads / np.maximum(sources, 1))
+        scales = [each.scale for each in related if each.scale]
+        scale = np.mean(scales, axis=0) if scales else np.full(labels, np.nan)
+        return cls(weights / total, spreads / np.maximum(sources, 1), scale)
 
 
 def _ridge(source: Related, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

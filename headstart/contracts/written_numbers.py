@@ -12,7 +12,7 @@ from headstart.contracts.cells import is_blank, number
 _SIGNS: Final = re.compile(  # what may stand around a number: currency, %, a code of three letters
     r"^(?:[A-Z]{3}\s?|[^\w\s.,()+\-−']{1,2}\s?)?(?P<core>.*?)(?:\s?(?:%|[A-Z]{3}|[^\w\s.,()]{1,2}))?$"
 )
-_SPACES: Final = "\u00a0\u202f\u2009' ’"
+_SPACES: Final = "\u00a0\u202f\u2009\u2019' "
 _POINT: Final = re.compile(rf"[+-]?(\d{{1,3}}(?:([,{_SPACES}])\d{{3}})(?:\2\d{{3}})*)(\.\d+)?")
 _COMMA: Final = re.compile(rf"[+-]?(\d{{1,3}}(?:([.{_SPACES}])\d{{3}})(?:\2\d{{3}})*|\d+)(,\d+)?")
 _LONGEST: Final = 40  # characters of a number

@@ -17,7 +17,7 @@ from headstart.contracts.model import Model, with_pool
 from headstart.defaults import Recipe
 from headstart.errors import HeadstartError
 from headstart.evidence.experiment import Experiment
-from headstart.evidence.fitting import answers, fitted, full_probe
+from headstart.evidence.fitting import answers, fitted, full_probe, joined
 from headstart.evidence.judging import JUDGED, judge, refit_head
 from headstart.evidence.record import Arm
 from headstart.features.legality import cacheable_stages
@@ -96,8 +96,14 @@ def head_arm(
     examples = experiment.examples(backbone)
     seed_everything(experiment.settings.seed)
     experiment.progress.say(f"Fitting another head on the frozen features ({name}).")
-    fitted_head = fitted(experiment, head, examples["train"], examples["validation"])
-    outputs = {split: answers(fitted_head, examples[split][0]) for split in JUDGED}
+    units = experiment.task_settings.get("scale", ())
+    head = head.related_to([each.in_units(units) for each in backbone.related])
+    train, validation = examples["train"], examples["validation"]
+    start = fitted_head = fitted(experiment, head, train, validation)
+    if head.cross_validates:  # validation is to learn from, too
+        fitted_head = fitted(experiment, head, joined(train, validation), validation)
+    heads = {"validation": start, "test": fitted_head}
+    outputs = {split: answers(heads[split], examples[split][0]) for split in JUDGED}
     spent = features.arm.seconds + time.monotonic() - started
     return ArmResult(arm_of(experiment, name, outputs, spent), Model.of(backbone, fitted_head))
 

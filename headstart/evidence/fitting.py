@@ -53,8 +53,13 @@ def full_probe(
     """
     if not task.cross_validates:
         return task.probe(train, validation, labels)
-    features, targets = (np.concatenate(parts) for parts in zip(train, validation, strict=True))
-    return task.probe((features, targets), validation, labels)
+    return task.probe(joined(train, validation), validation, labels)
+
+
+def joined(one: Examples, other: Examples) -> Examples:
+    """The examples of both."""
+    features, targets = (np.concatenate(parts) for parts in zip(one, other, strict=True))
+    return features, targets
 
 
 def answers(head: nn.Module, features: np.ndarray) -> np.ndarray:

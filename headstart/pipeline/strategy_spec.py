@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final, final
 
@@ -59,12 +60,13 @@ class StrategySpec:
         """Whether several of the policy's strategies are to be tried."""
         return self.text == _AUTO
 
-    def for_items(self, count: int, probed: bool = True) -> StrategySpec:
+    def for_items(self, count: int, probed: bool = True, heads: Sequence[str] = ()) -> StrategySpec:
         """The policy's strategy for so many training items, where the user named none.
 
-        One that begins untrained where the task has no probe.
+        One that begins untrained where the task has no probe; several where the backbone names
+        `heads` that are worth a try.
         """
-        if self.named or not self.auto:
+        if self.named or not self.auto or heads:
             return self
         name = defaults.strategy(count) if probed else "full-fine-tuning"
         return replace(StrategySpec.of(name), named=False)

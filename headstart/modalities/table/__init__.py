@@ -28,8 +28,8 @@ _SAME: Final = 0.9999  # correlation with the label from which on a column is th
 class Table(Modality):
     """A row of a table as a JSON object of its cells.
 
-    The preprocessing holds `width` and `columns`, one mapping each: name, kind (number, category, date,
-    boolean) and what its cells are read by. A number is standardised, on a scale of logarithms
+    The preprocessing holds `width` and `columns`, one mapping each: name, kind (number, category,
+    date, boolean) and what its cells are read by. A number is standardised, on a scale of logarithms
     where those are far less lopsided; a category is a number of 0 or 1 for each that is frequent;
     a date its day and, over more than a year, its season. A missing value counts as the mean, with
     a mark of its own where the rows that were fitted to had gaps; an unseen category as none of the
@@ -105,6 +105,10 @@ class Table(Modality):
     def arrays(self, items: Sequence[np.ndarray], preprocess: Preprocess) -> np.ndarray:
         """The same as an array."""
         return np.stack(items)
+
+    def feature_columns(self, preprocess: Preprocess) -> list[str]:
+        """Of which column each number of a decoded row is."""
+        return encoding.columns_of(preprocess["columns"])
 
     def giveaways(
         self, items: Sequence[np.ndarray], targets: np.ndarray, preprocess: Preprocess

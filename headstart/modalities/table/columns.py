@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -119,11 +120,11 @@ def _skew(values: np.ndarray) -> float:
 
 
 def _only_counts(column: str, amounts: Sequence[float | None]) -> bool:
-    """Whether whole numbers tell rows apart: by their name, or as each is one more than the last."""
+    """Whether whole numbers tell rows apart: by their name, or as each is one more."""
     known = [amount for amount in amounts if amount is not None]
     if len(set(known)) < len(known) or any(not amount.is_integer() for amount in known):
         return False
-    steps = {after - before for before, after in zip(known, known[1:], strict=False)}
+    steps = {after - before for before, after in pairwise(known)}
     called = _COUNTS.fullmatch(column.strip().lower().replace(" ", "_")) is not None
     called = called or column.strip().lower().endswith(("_id", " id"))
     return called or (len(known) >= _FEW and steps == {1.0})

@@ -27,15 +27,23 @@ _PARTS: Final[Mapping[str, frozenset[str]]] = {
 
 
 def fitted(rows: Sequence[Mapping[str, Any]]) -> list[Column]:
-    """How the columns of these rows are written as numbers, in the order of the first row."""
+    """How the columns of these rows are written as numbers, in the order of the first row.
+
+    Rows of other tables may lack some, which is no gap.
+    """
     names = dict.fromkeys(name for row in rows for name in row)
-    specs = [_fitted(name, [row.get(name) for row in rows]) for name in names]
+    specs = [_fitted(name, [row[name] for row in rows if name in row]) for name in names]
     return [spec for spec in specs if spec is not None]
 
 
 def names_of(specs: Sequence[Column]) -> list[str]:
     """What each number of a row stands for: a column, and what of it."""
     return [f"{spec['name']}{part}" for spec in specs for part in _part_names(spec)]
+
+
+def columns_of(specs: Sequence[Column]) -> list[str]:
+    """The column that each number of a row is of."""
+    return [spec["name"] for spec in specs for _ in _part_names(spec)]
 
 
 def encoded(row: Mapping[str, Any], specs: Sequence[Column]) -> np.ndarray:

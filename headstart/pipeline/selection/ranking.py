@@ -89,7 +89,7 @@ class BackboneRanking:
         if lone:
             candidates[0].backbone = backbone = context.prepared(backbone, dataset)
             probed = context.experiment(dataset, backbone).task.has_probe
-            strategy = strategy.for_items(len(dataset.split("train")), probed)
+            strategy = strategy.for_items(len(dataset.split("train")), probed, backbone.heads)
         ranking = cls(dataset, context, candidates, strategy, lone)
         ranking._check(name)
         context.keep_time()
