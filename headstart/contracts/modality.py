@@ -100,6 +100,10 @@ class Modality(ABC):
     def text(self, raw: bytes) -> str | None:
         """The words of an item, which a cheap baseline goes by; None where it has none."""
 
+    def shown(self, raw: bytes) -> str | None:
+        """An item as text for people, on pages; None where it is a picture."""
+        return self.text(raw)
+
     def statistics(self, raw: bytes) -> Mapping[str, Array] | None:
         """What a cheap baseline goes by where there are no words: named arrays (K,)."""
 

@@ -17,7 +17,7 @@ from headstart.contracts.model import Model, with_pool
 from headstart.defaults import Recipe
 from headstart.errors import HeadstartError
 from headstart.evidence.experiment import Experiment
-from headstart.evidence.fitting import answers, fitted, full_probe, joined
+from headstart.evidence.fitting import answers, fitted, full_probe, joined, merit
 from headstart.evidence.judging import JUDGED, judge, refit_head
 from headstart.evidence.record import Arm
 from headstart.features.legality import cacheable_stages
@@ -227,7 +227,6 @@ def arm_of(
         )
     truth = {split: experiment.dataset.targets(split) for split in JUDGED}
     checked = task.scores(outputs["validation"], truth["validation"])
-    losses = task.losses(outputs["validation"], truth["validation"])
     scores = task.scores(outputs["test"], truth["test"])
-    selection_key = float(checked.mean()), -float(losses.mean())
+    selection_key = merit(task, outputs["validation"], truth["validation"])
     return Arm(name, scores, selection_key, seconds, steps, note, checked, outputs)

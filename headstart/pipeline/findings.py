@@ -26,7 +26,7 @@ from headstart.pipeline.affordable import fewer, shortened
 from headstart.pipeline.metrics import families, others
 from headstart.pipeline.pictures import pictured
 from headstart.pipeline.selection.strategy_search import StrategySearch
-from headstart.pipeline.strategy_spec import FEATURES
+from headstart.pipeline.strategy_spec import FEATURES, learns_from_sources
 
 BETTER = (
     "The curve is of a probe on frozen features, which the model handed over clearly beats: how "
@@ -54,6 +54,15 @@ class Proof:
     protocol: str = ""
     baseline: Arm | None = None
     adaptation: Mapping[str, Any] | None = None
+
+    @property
+    def sourced(self) -> Arm | None:
+        """The best arm that learned from other tables, where one without is handed over."""
+        arms = self.search.over_folds()
+        names = [name for name in arms if learns_from_sources(name)]
+        if not names or self.chosen in names:
+            return None
+        return arms[max(names, key=lambda name: arms[name].selection_key)]
 
     @property
     def experiment(self) -> Experiment:
@@ -255,7 +264,8 @@ class Proof:
 
     def _robustness(self) -> list[dict[str, Any]] | None:
         experiment = self.experiment
-        if self.search.folding or experiment.reader.modality.ragged:
+        modality = experiment.reader.modality
+        if self.search.folding or modality.ragged or modality.whole_rows:
             return None
         if not self._has_time_for(CORRUPTED):
             return None

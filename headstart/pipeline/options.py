@@ -41,6 +41,8 @@ class Options(TypedDict, total=False):
     text: str | Sequence[str]
     image: str | None
     drop: str | Sequence[str]
+    sources: str | Sequence[str]
+    map: str | None
     class_level: int | None
     targets: str
     delimiter: str | None
@@ -82,7 +84,7 @@ def demand_known(options: Mapping[str, Any], choices: Any) -> None:
 def _value(name: str, value: Any) -> Any:
     if name == "budget" and isinstance(value, str):
         return seconds(value)
-    if name in ("text", "drop"):
+    if name in ("text", "drop", "sources"):
         return (value,) if isinstance(value, str) else tuple(value or ())
     if name == "label" and isinstance(value, list | tuple):
         return ",".join(map(str, value))

@@ -22,7 +22,7 @@ from headstart.pipeline.folding import Folding
 from headstart.pipeline.prepare import IMPORTED, Transfer, random_init, scratch_recipe
 from headstart.pipeline.selection import strategy_search
 from headstart.pipeline.selection.strategy_search import StrategySearch
-from headstart.pipeline.strategy_spec import FEATURES
+from headstart.pipeline.strategy_spec import FEATURES, learns_from_sources
 from headstart.results import Result
 from headstart.runtime.workspace import Workspace
 from headstart.tracking import Followed
@@ -30,6 +30,7 @@ from headstart.tracking import Followed
 Arms = dict[str, ArmResult]
 AFFORDED = 6  # times a fresh process's start must be left in a budget for a check before the last
 UNTRAINED = "No network was trained from scratch."
+ALONE = "Scratch is the best that the target's rows make without the other tables."
 
 
 def proved(transfer: Transfer, workspace: Workspace, run: Followed) -> Result:
@@ -189,6 +190,8 @@ def with_scratch(search: StrategySearch, arms: Arms) -> tuple[Arms, str]:
     Answers with a sentence on how it was trained, or why it wasn't, too.
     """
     experiment, backbone, folding = search.experiment, search.backbone, search.folding
+    if backbone.related and folding is not None:
+        return arms | {"scratch": rows_alone(search)}, ALONE
     if not wants_scratch(search):
         return arms, UNTRAINED
     timeless = f"{UNTRAINED[:-1]}, as the budget left no time for it."
@@ -207,6 +210,15 @@ def with_scratch(search: StrategySearch, arms: Arms) -> tuple[Arms, str]:
             return arms, timeless
         scratch, protocol = outcome
     return arms | {"scratch": scratch}, protocol
+
+
+def rows_alone(search: StrategySearch) -> ArmResult:
+    """The best that the target's rows make without other tables, in the place of scratch."""
+    arms = search.over_folds()
+    alone = [name for name in arms if not learns_from_sources(name)]
+    best = max(alone, key=lambda name: arms[name].selection_key)
+    arm = replace(arms[best], strategy="scratch", note=f"{best} without other tables")
+    return replace(search.arms[FEATURES], arm=arm)
 
 
 def _scratch_in_folds(
@@ -278,7 +290,9 @@ def choice(search: StrategySearch, arms: Mapping[str, ArmResult]) -> tuple[str, 
 
     def pick(candidates: Mapping[str, Arm]) -> str:
         best = max(compared, key=lambda name: candidates[name].selection_key)
-        last = evidence.simplest({name: candidates[name] for name in (FEATURES, best)})
+        last = best
+        if not learns_from_sources(best):  # which rows alone are no simpler than
+            last = evidence.simplest({name: candidates[name] for name in (FEATURES, best)})
         return evidence.choose(
             with_last({name: candidates[name] for name in simple}, last, candidates[last])
         )

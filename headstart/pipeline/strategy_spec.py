@@ -79,6 +79,12 @@ class StrategySpec:
         return self.text
 
 
+def learns_from_sources(name: str) -> bool:
+    """Whether a strategy's head learns from other tables, too."""
+    head = StrategySpec.of(name).head if name not in ("naive", "scratch") else None
+    return head is not None and catalog.head(head).sourced
+
+
 def strategies() -> dict[str, str]:
     """Every strategy's name and the first line of its documentation."""
     names = sorted(catalog.names("strategies"))

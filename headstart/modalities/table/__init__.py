@@ -106,6 +106,14 @@ class Table(Modality):
         """The same as an array."""
         return np.stack(items)
 
+    def shown(self, raw: bytes) -> str:
+        """The row's cells that are not blank, each with its column."""
+        try:
+            cells = _row(raw)
+        except DataError as error:
+            return str(error)
+        return ", ".join(f"{name} {value}" for name, value in cells.items() if value is not None)
+
     def feature_columns(self, preprocess: Preprocess) -> list[str]:
         """Of which column each number of a decoded row is."""
         return encoding.columns_of(preprocess["columns"])
