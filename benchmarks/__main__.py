@@ -72,6 +72,10 @@ def parser() -> argparse.ArgumentParser:
     adapting.add_argument("--no-peers", action="store_true", help="without skada")
     adapting.add_argument("--work", type=Path, default=ROOT / "benchmarks" / ".work" / "adaptation")
     adapting.set_defaults(run=adaptation)
+    related = kinds.add_parser("tables", help="few rows of a table beside others, by number")
+    related.add_argument("--draws", type=int, default=40, help="samples of each number of rows")
+    related.add_argument("--out", type=Path, default=ROOT / "benchmarks" / ".work" / "tables.json")
+    related.set_defaults(run=tables)
     for name, run, seeds, summary in (
         ("familiarity", scope, 10, "inputs out of scope beside other scores, coverage of sets"),
         ("drift", drift, 5, "planted drift and none: delay, false alarms, accuracy ranges"),
@@ -181,6 +185,24 @@ def adaptation(args: argparse.Namespace) -> int:
     rows = comparing.run(SHARED, args.work.resolve(), args.seeds, not args.no_peers)
     print(comparing.as_markdown(rows))
     return int(comparing.harm(rows))
+
+
+def tables(args: argparse.Namespace) -> int:
+    """Compare few rows with and without other tables; 1 where ours breaks what it promises."""
+    import json
+
+    from benchmarks import tables as related
+
+    folder = SHARED / "tables" / "houses"
+    if not folder.is_dir():
+        return _refuse(f"{folder} is not there, which holds the tables.")
+    rows = related.run(folder, args.draws)
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    args.out.write_text(json.dumps(rows, indent=1) + "\n")
+    print(related.as_markdown(rows))
+    broken = related.behind(rows)
+    print("\n".join(broken))
+    return int(bool(broken))
 
 
 def accuracy(args: argparse.Namespace) -> int:
