@@ -89,7 +89,7 @@ class InputReader:
         if array is not None:
             return self._array(array, place)
         content = self._content(data, place)
-        return iter([content]) if content is not None else self._table(data)
+        return iter([content]) if content is not None else self._table(data, place)
 
     def _named(self, name: str) -> Iterator[Input]:
         """A file, those in a folder, or the rows of a manifest."""
@@ -157,14 +157,18 @@ class InputReader:
             raise DataError(f"{shown} does not give bytes. Open it with 'rb', or give its path.")
         return Input(shown, InlineSource(content))
 
-    def _table(self, data: Any) -> Iterator[Input] | None:
+    def _table(self, data: Any, place: str) -> Iterator[Input] | None:
         if isinstance(data, Image.Image):  # it offers its pixels as a column
             return None
         if self.modality.whole_rows:
             data = row_or_rows(data)
         table = row_of(data) if isinstance(data, Mapping) else table_of(data)
         if table is not None:
-            return table.inputs(self.modality, self.schema, self.cell)
+            inputs = table.inputs(self.modality, self.schema, self.cell)
+            if self.modality.whole_rows and isinstance(data, Mapping):
+                name = place.replace("item", "row").removeprefix("the ").replace("input", "row 0")
+                return (replace(each, name=name) for each in inputs)
+            return inputs
         column = column_of(data)
         if column is None:
             return None

@@ -54,16 +54,11 @@ class SourcePrior(RelatedHead):
 
 def _priors(known: np.ndarray) -> Iterator[Prior]:
     """What may be believed beforehand of offset, slope and weights."""
+    nothing, drawn = np.zeros(len(known) + 2), np.zeros(len(known) + 2)
+    drawn[1] = 1.0
     for difference in _DIFFERENCES:
+        alike = np.full(len(known), difference)
+        around = np.where(known, difference, max(difference, _USUAL))
         for noise in _NOISE:
-            around = np.where(known, difference, max(difference, _USUAL))
-            mean = np.zeros(len(known) + 2)
-            yield (
-                _ALONE,
-                mean,
-                np.concatenate([[_OFFSET, 1e-8], np.full(len(known), difference)]),
-                noise,
-            )
-            told = mean.copy()
-            told[1] = 1.0
-            yield 1 - _ALONE, told, np.concatenate([[_OFFSET, _SLOPE], around]), noise
+            yield _ALONE, nothing, np.concatenate([[_OFFSET, 1e-8], alike]), noise
+            yield 1 - _ALONE, drawn, np.concatenate([[_OFFSET, _SLOPE], around]), noise

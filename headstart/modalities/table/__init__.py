@@ -29,11 +29,11 @@ class Table(Modality):
     """A row of a table as a JSON object of its cells.
 
     The preprocessing holds `width` and `columns`, one mapping each: name, kind (number, category,
-    date, boolean) and what its cells are read by. A number is standardised, on a scale of logarithms
-    where those are far less lopsided; a category is a number of 0 or 1 for each that is frequent;
-    a date its day and, over more than a year, its season. A missing value counts as the mean, with
-    a mark of its own where the rows that were fitted to had gaps; an unseen category as none of the
-    known ones.
+    date, boolean) and what its cells are read by. A number is standardised, on a scale of
+    logarithms where those are far less lopsided; a category is a number of 0 or 1 for each that is
+    frequent; a date its day and, over more than a year, its season. A missing value counts as the
+    mean, with a mark of its own where the rows that were fitted to had gaps; an unseen category as
+    none of the known ones.
     """
 
     suffixes: ClassVar[frozenset[str]] = frozenset({".row"})

@@ -83,7 +83,7 @@ class BackboneRanking:
         else:
             name, modality = modality_of(data, context.settings)
             cards = contenders(references, name, download) or {recommended(name, context): None}
-            if modality.whole_rows and len(cards) == 1:  # its own columns are all there is
+            if strategy and modality.whole_rows and len(cards) == 1:  # there is nothing to rank
                 return cls.at(data, list(cards), context, strategy, lone=True)
             candidates = [Candidate(reference, card) for reference, card in cards.items()]
         dataset = context.read(data, modality)
