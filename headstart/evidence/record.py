@@ -247,6 +247,12 @@ class Evidence:
         trainings = runs if self.folds is None else self.folds.count
         return {"trainings": trainings, "assumed": round(self.luck, 5)}
 
+    def _of_sources(self) -> dict[str, Any]:
+        """What is said where other tables stand in the place of a pretrained network."""
+        other = self.sourced
+        sourced = {"sourced": {"strategy": other.strategy} | self._arm(other)} if other else {}
+        return ({"alone": True} if self.alone else {}) | sourced
+
     def over_naive(self) -> Interval:
         """The model handed over minus the naive one."""
         return self.compared(self.arms["chosen"], self.arms["naive"])
@@ -279,11 +285,7 @@ class Evidence:
         }
         if self.sign < 0:
             record["less_is_better"] = True
-        if self.alone:
-            record["alone"] = True
-        if self.sourced is not None:
-            record["sourced"] = {"strategy": self.sourced.strategy} | self._arm(self.sourced)
-        record |= self.findings
+        record |= self._of_sources() | dict(self.findings)
         if self.provenance is not None:
             record["made"] = dict(self.provenance)
         if self.by_seed is not None:

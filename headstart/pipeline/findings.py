@@ -114,6 +114,7 @@ class Proof:
         experiment, whole = self.experiment, self.search.whole
         sentences = [shortened(experiment.dataset, whole or experiment.dataset)]
         compares = experiment.settings.evidence != "none" and not self.search.folding
+        compares = compares and not experiment.reader.modality.whole_rows  # which are often alike
         if compares and FEATURES in self.search.arms:
             examples = experiment.examples(self.search.backbone)
             parts = [(experiment.dataset.split(n), examples[n][0]) for n in ("test", "train")]

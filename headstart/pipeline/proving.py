@@ -22,6 +22,7 @@ from headstart.pipeline.folding import Folding
 from headstart.pipeline.prepare import IMPORTED, Transfer, random_init, scratch_recipe
 from headstart.pipeline.selection import strategy_search
 from headstart.pipeline.selection.strategy_search import StrategySearch
+from headstart.pipeline.sources.alone import ALONE, rows_alone
 from headstart.pipeline.strategy_spec import FEATURES, learns_from_sources
 from headstart.results import Result
 from headstart.runtime.workspace import Workspace
@@ -30,7 +31,6 @@ from headstart.tracking import Followed
 Arms = dict[str, ArmResult]
 AFFORDED = 6  # times a fresh process's start must be left in a budget for a check before the last
 UNTRAINED = "No network was trained from scratch."
-ALONE = "Scratch is the best that the target's rows make without the other tables."
 
 
 def proved(transfer: Transfer, workspace: Workspace, run: Followed) -> Result:
@@ -193,7 +193,7 @@ def with_scratch(search: StrategySearch, arms: Arms) -> tuple[Arms, str]:
     if backbone.related and folding is not None:
         return arms | {"scratch": rows_alone(search)}, ALONE
     if not wants_scratch(search):
-        return arms, UNTRAINED
+        return arms, "" if backbone.heads else UNTRAINED
     timeless = f"{UNTRAINED[:-1]}, as the budget left no time for it."
     trainings = 2 if folding is None else 2 * folding.folds.count  # a search, and what it gave
     if not has_time(experiment, backbone, "Training from scratch", trainings):
@@ -210,15 +210,6 @@ def with_scratch(search: StrategySearch, arms: Arms) -> tuple[Arms, str]:
             return arms, timeless
         scratch, protocol = outcome
     return arms | {"scratch": scratch}, protocol
-
-
-def rows_alone(search: StrategySearch) -> ArmResult:
-    """The best that the target's rows make without other tables, in the place of scratch."""
-    arms = search.over_folds()
-    alone = [name for name in arms if not learns_from_sources(name)]
-    best = max(alone, key=lambda name: arms[name].selection_key)
-    arm = replace(arms[best], strategy="scratch", note=f"{best} without other tables")
-    return replace(search.arms[FEATURES], arm=arm)
 
 
 def _scratch_in_folds(

@@ -26,7 +26,7 @@ class SourcePrior(RelatedHead):
 
     Every amount of difference and of noise counts by how probable it makes the rows (MacKay 1992),
     one without sources among them (Hoeting et al. 1999). The mean of all is blended with ridge
-    regression on the target's rows alone, which n rows have a share of n² / (n² + 30²) in: below ten
+    regression on the target's rows alone, whose share is n² / (n² + 30²) for n rows: below ten
     rows it is near the sources, from fifty on near the target.
     """
 

@@ -83,7 +83,7 @@ class BackboneRanking:
         else:
             name, modality = modality_of(data, context.settings)
             cards = contenders(references, name, download) or {recommended(name, context): None}
-            if strategy and modality.whole_rows and len(cards) == 1:  # there is nothing to rank
+            if strategy and modality.whole_rows and len(cards) == 1:  # nothing to rank
                 return cls.at(data, list(cards), context, strategy, lone=True)
             candidates = [Candidate(reference, card) for reference, card in cards.items()]
         dataset = context.read(data, modality)
@@ -167,8 +167,7 @@ class BackboneRanking:
         backbone = each.backbone or self.context.load(each.reference)
         if backbone.modality != modality:
             return f"is made for {backbone.modality}s, and the data are {modality}s"
-        if not self.lone:  # which is prepared already
-            backbone = self.context.prepared(backbone, self.dataset)
+        backbone = backbone if self.lone else self.context.prepared(backbone, self.dataset)
         saved = parse(each.reference)
         in_training = saved.hub == "checkpoint" and overlap(Path(saved.name), self.dataset.items)
         if in_training:
