@@ -15,10 +15,9 @@ from sklearn.metrics import r2_score
 from sklearn.model_selection import LeaveOneOut, cross_val_predict
 from torch import nn
 
-from headstart.contracts import Batch
+from headstart.contracts import Batch, ridge
 from headstart.contracts.model import Model
 from headstart.contracts.standardisation import Standardisation, principal_axes
-from headstart.tasks import regression
 from headstart.tasks.regression import Regression
 
 LABELS = ("price", "area")

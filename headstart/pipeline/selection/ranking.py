@@ -107,9 +107,8 @@ class BackboneRanking:
     def register(self, workspace: Workspace) -> None:
         """Say what this run is: for a lone backbone as where its transfer goes on elsewhere."""
         backbone = self.alive[0].loaded
-        experiment = self.experiment(backbone)
-        names = sorted(each.reference for each in self.candidates)
-        several = {"backbones": names, "strategy": str(self.strategy)}
+        names, experiment = [each.reference for each in self.candidates], self.experiment(backbone)
+        several = {"backbones": sorted(names), "strategy": str(self.strategy)}
         alone = Transfer(experiment, backbone, self.strategy).identity
         register_run(workspace, experiment, alone if self.lone else several)
 
@@ -194,9 +193,8 @@ class BackboneRanking:
         self.candidates.sort(key=lambda each: places.get(each.reference, len(places)))
         waiting = sorted(self.alive, key=lambda each: each.parameters or 0)
         whole = len(self._items(MOST)[0])
-        first = FIRST if whole > 2 * FIRST else whole
         for number, each in enumerate(waiting):
-            self._look_at(each, first, len(waiting) - number)
+            self._look_at(each, FIRST if whole > 2 * FIRST else whole, len(waiting) - number)
         self._order()
         self._drop_behind()
         closer = [each for each in self.alive if len(each.by_item) < whole]
@@ -253,8 +251,7 @@ class BackboneRanking:
         Items, their targets, and their places among all that may be learned from.
         """
         usable = self.dataset.split("train") + self.dataset.split("validation")
-        parts = [self.dataset.targets(name) for name in ("train", "validation")]
-        targets = np.concatenate(parts)
+        targets = np.concatenate([self.dataset.targets(name) for name in ("train", "validation")])
         chosen = np.sort(nested(targets)[:count])
         return [usable[place] for place in chosen], targets[chosen], chosen
 
