@@ -35,7 +35,7 @@ class Related:
         """The targets as (S, labels) float64: 1 where a row has a class, else 0."""
         if encoding is not Encoding.INDEX:
             return self.targets.reshape(len(self.features), -1).astype(np.float64)
-        return np.eye(labels)[self.targets]
+        return np.asarray(np.eye(labels)[self.targets])
 
 
 @dataclass(frozen=True, eq=False)

@@ -73,8 +73,7 @@ def _fitted(name: str, values: Sequence[Any]) -> Column | None:
         return {**spec, "kind": columns.CATEGORY, "categories": sorted(common)}
     if kind.name == columns.BOOLEAN:
         marks = [columns.truth(cell) for cell in cells]
-        known = [mark for mark in marks if mark is not None]
-        return {**spec, "mean": float(np.mean(known))}
+        return {**spec, "mean": float(np.mean([mark for mark in marks if mark is not None]))}
     if kind.name not in (columns.NUMBER, columns.DATE):
         return None
     spec |= {"decimal": kind.form} if kind.name == columns.NUMBER else {"order": kind.form}
@@ -141,7 +140,7 @@ def _demanded(amount: float | None, value: Any, spec: Column) -> float:
 
 
 def _sound(spec: Column) -> bool:
-    kind, name = spec.get("kind"), spec.get("name")
+    kind, name = str(spec.get("kind")), spec.get("name")
     if not isinstance(name, str) or kind not in _PARTS:
         return False
     if set(spec) != {"name", "kind", *_PARTS[kind]} or not isinstance(spec["gaps"], bool):
