@@ -13,7 +13,7 @@ import numpy as np
 
 from headstart.contracts import Backbone, Check, Modality, Preprocess
 from headstart.contracts.cells import is_blank
-from headstart.errors import DataError
+from headstart.errors import DataError, HeadstartError
 from headstart.modalities.table import dates, encoding
 from headstart.modalities.table.columns import select
 
@@ -94,6 +94,11 @@ class Table(Modality):
 
         Raises DataError for what is no row, and for a cell that is not of its column's kind.
         """
+        if not preprocess.get("columns"):
+            raise HeadstartError(
+                "table:columns knows no columns before it is fitted to rows. "
+                "Give a saved model, or fit one first."
+            )
         return encoding.encoded(_row(raw), preprocess["columns"])
 
     def collate(self, items: Sequence[np.ndarray], preprocess: Preprocess) -> Tensor:
