@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from types import NoneType
@@ -70,7 +71,11 @@ def settings_of(settings: Settings | None, options: Mapping[str, Any]) -> Settin
                 f"{name} {value!r} is of type {type(value).__name__}, which it can't be. "
                 f"Give {_written(hints[name])}."
             )
-    return replace(settings or Settings(), **chosen)
+    whole = replace(settings or Settings(), **chosen)
+    if not whole.sources:
+        return whole
+    places = tuple(map(os.path.abspath, whole.sources))  # as a plan is repeated from anywhere
+    return replace(whole, sources=places, map=whole.map and os.path.abspath(whole.map))
 
 
 def demand_known(options: Mapping[str, Any], choices: Any) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from headstart.contracts.cells import is_blank, number
-from headstart.contracts.written_numbers import POINT, format_of
+from headstart.contracts.written_numbers import format_of
 from headstart.modalities.table import dates
 
 NUMBER, CATEGORY, DATE, BOOLEAN = "number", "category", "date", "boolean"
@@ -147,6 +147,3 @@ def _word(value: Any) -> str:
 def _listed(names: Sequence[str]) -> str:
     shown = ", ".join(f"`{name}`" for name in names[:12])
     return shown + (f" and {len(names) - 12} more" if len(names) > 12 else "")
-
-
-__all__ = ["BOOLEAN", "CATEGORY", "DATE", "NUMBER", "POINT", "Kind", "kind_of", "select"]

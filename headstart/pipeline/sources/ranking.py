@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from headstart import catalog, evidence
 from headstart.contracts import Backbone
@@ -41,7 +42,7 @@ def ranked(data: Data, context: RunContext) -> SourceRanking:
         folding, arm = _judged(context, dataset, backbone)
         gain = folding.folds.gain(arm.rows, first.rows, seed)
         score = evidence.interval(arm, seed, folding.folds, sign=sign)
-        rows.append(RankedSource(" + ".join(choice), score, gain))
+        rows.append(RankedSource(" + ".join(Path(name).name for name in choice), score, gain))
     rows.append(RankedSource(ALONE, evidence.interval(first, seed, base.folds, sign=sign)))
     rows.sort(key=lambda row: -sign * row.score.value)
     task = base.whole.task
