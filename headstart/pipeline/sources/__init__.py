@@ -37,10 +37,11 @@ def beside(
     """
     modality = catalog.modality(backbone.modality)
     kind = kind_named(dataset.kind)
-    if kind.encoding not in (Encoding.AMOUNTS, Encoding.INDEX) or len(dataset.labels) < 1:
+    single = kind.encoding is Encoding.AMOUNTS and len(dataset.labels) == 1
+    if not single and kind.encoding is not Encoding.INDEX:
         raise HeadstartError(
-            f"{dataset.root} is labelled with {dataset.kind}, and other tables help with numbers "
-            "and classes. Leave out --from."
+            f"{dataset.root} is labelled with {', '.join(dataset.labels)}, and other tables help "
+            "with one number or with classes. Leave out --from."
         )
     tables = [SourceTable.of(Path(source)) for source in sources]
     target = rows_of(dataset)
@@ -67,9 +68,16 @@ def _bytes(modality: Modality, row: dict[str, Any]) -> bytes:
 
 def _related(part: Converted, backbone: Backbone, modality: Modality) -> Related:
     raws = [_bytes(modality, row) for row in part.rows]
-    features = np.stack([modality.decode(raw, backbone.preprocess) for raw in raws])
+    try:
+        features = np.stack([modality.decode(raw, backbone.preprocess) for raw in raws])
+    except DataError as error:
+        raise DataError(f"{part.name} has a row that can't be used: {error}.") from error
     columns = modality.feature_columns(backbone.preprocess)
     known = np.array([name in part.columns for name in columns])
+    if not known.any():
+        raise DataError(
+            f"{part.name} has no column that varies where the table's do. Map others of its columns."
+        )
     return Related(part.name, features, part.targets, known, part.scale)
 
 

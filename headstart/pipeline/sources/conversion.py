@@ -46,6 +46,8 @@ def converted(source: SourceTable, mapped: TableMap, target: Table, dataset: Dat
         name: _cells(source.cells[part.source], part, target[name])
         for name, part in mapped.columns.items()
     }
+    for name, cells in columns.items():
+        _demand_alike(source, name, cells, target[name])
     labels = source.cells[mapped.label.source]
     if kind_named(dataset.kind).encoding is Encoding.INDEX:
         numbers = {label: number for number, label in enumerate(dataset.labels)}
@@ -104,6 +106,20 @@ def _standardised(values: Sequence[Any], target: Sequence[Any]) -> list[float | 
         return float(np.exp(there) if powers else there)
 
     return [None if amount is None else moved(amount) for amount in own]
+
+
+def _demand_alike(
+    source: SourceTable, name: str, cells: Sequence[Any], target: Sequence[Any]
+) -> None:
+    """Raise DataError where one of the two holds numbers and the other does not."""
+    own, theirs = format_of(cells), format_of(target)
+    filled = any(not is_blank(cell) for cell in cells)
+    if filled and (own is None) is not (theirs is None):
+        what = ("numbers", "words") if theirs is None else ("words", "numbers")
+        raise DataError(
+            f"{source.path} has {what[0]} for {name!r}, which holds {what[1]} in the table that is "
+            "fitted to. Map another column, or say by `values` what its words are."
+        )
 
 
 def _renamed(value: Any, part: ColumnMap) -> str:
