@@ -53,6 +53,21 @@ _NEXT = {
 }
 
 
+_MEANING_FOR_ROWS = {
+    "helps": (
+        "Learning from the other tables, too, is better than the table's rows alone: the whole "
+        "interval of the gain lies above zero."
+    ),
+    "hurts": (
+        "The table's rows alone do better: the whole interval of the gain lies below zero. What "
+        "the other tables say does not hold here."
+    ),
+    "no evidence": (
+        "The interval of the gain holds zero: on these rows learning from the other tables and "
+        "from the table's rows alone can't be told apart."
+    ),
+    "unknown": "The model has learned from this table alone, so there is no transfer to judge.",
+}
 _NEXT_FOR_ROWS = {
     "helps": "Use the model.",
     "hurts": "Leave out --from, or other tables' columns that are not the same thing.",

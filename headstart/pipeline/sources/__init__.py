@@ -76,7 +76,7 @@ def _related(part: Converted, backbone: Backbone, modality: Modality) -> Related
     known = np.array([name in part.columns for name in columns])
     if not known.any():
         raise DataError(
-            f"{part.name} has no column that varies where the table's do. Map others of its columns."
+            f"{part.name} has no column that varies where the table's do. Map others of them."
         )
     return Related(part.name, features, part.targets, known, part.scale)
 

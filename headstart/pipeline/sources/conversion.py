@@ -113,8 +113,9 @@ def _demand_alike(
 ) -> None:
     """Raise DataError where one of the two holds numbers and the other does not."""
     own, theirs = format_of(cells), format_of(target)
-    filled = any(not is_blank(cell) for cell in cells)
-    if filled and (own is None) is not (theirs is None):
+    words = {str(cell).strip() for cell in cells if not is_blank(cell)}
+    marks = words <= {"0", "1", "0.0", "1.0"}  # which may stand for no and yes
+    if not marks and (own is None) is not (theirs is None):
         what = ("numbers", "words") if theirs is None else ("words", "numbers")
         raise DataError(
             f"{source.path} has {what[0]} for {name!r}, which holds {what[1]} in the table that is "
