@@ -139,6 +139,14 @@ COMMANDS: Final = {
             place("--work", WORK),
         ),
     ),
+    "tables": Command(
+        "few rows of a table beside others, by number",
+        commands.tables,
+        (
+            count("--draws", 40, "samples of each number of rows"),
+            place("--out", WORK / "tables.json"),
+        ),
+    ),
     "tasks": Command(
         "several tasks in one run beside one of them",
         commands.several_tasks,

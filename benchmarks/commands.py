@@ -136,6 +136,24 @@ def audio(args: argparse.Namespace) -> int:
     return int(any(row.right / row.items < bars[row.set] for row in chosen))
 
 
+def tables(args: argparse.Namespace) -> int:
+    """Compare few rows with and without other tables; 1 where ours breaks what it promises."""
+    import json
+
+    from benchmarks import tables as related
+
+    folder = SHARED / "tables" / "houses"
+    if not folder.is_dir():
+        return _refuse(f"{folder} is not there, which holds the tables.")
+    rows = related.run(folder, args.draws)
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    args.out.write_text(json.dumps(rows, indent=1) + "\n")
+    print(related.as_markdown(rows))
+    broken = related.behind(rows)
+    print("\n".join(broken))
+    return int(bool(broken))
+
+
 def accuracy(args: argparse.Namespace) -> int:
     """Compare what is reached in so many minutes; 1 where ours is missing somewhere."""
     from benchmarks.accuracy import running, table

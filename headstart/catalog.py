@@ -34,6 +34,7 @@ HUBS = {
     "keras": "headstart.hubs.keras:Keras",
     "packaged": "headstart.hubs.packaged:Packaged",
     "seeded": "headstart.hubs.seeded:Seeded",
+    "table": "headstart.hubs.table:Table",
     "tfhub": "headstart.hubs.tfhub:TfHub",
     "timm": "headstart.hubs.timm:Timm",
     "torchhub": "headstart.hubs.torch_hub:TorchHub",
@@ -43,6 +44,7 @@ HUBS = {
 MODALITIES = {
     "audio": "headstart.modalities.audio:Audio",
     "image": "headstart.modalities.image:Image",
+    "table": "headstart.modalities.table:Table",
     "text": "headstart.modalities.text:Text",
 }
 TARGETS = {  # kinds of target; where nothing says which, the first that cells suit
@@ -57,6 +59,9 @@ TASKS = {  # the user's words, one line a pair of modality and task
     "image-classification": "headstart.tasks.classification:Classification",
     "image-multi-label": "headstart.tasks.classification.multi_label:MultiLabel",
     "image-regression": "headstart.tasks.regression:Regression",
+    "table-classification": "headstart.tasks.classification:Classification",
+    "table-multi-label": "headstart.tasks.classification.multi_label:MultiLabel",
+    "table-regression": "headstart.tasks.regression:Regression",
     "text-classification": "headstart.tasks.classification:Classification",
     "text-multi-label": "headstart.tasks.classification.multi_label:MultiLabel",
     "text-regression": "headstart.tasks.regression:Regression",
@@ -89,7 +94,13 @@ STRATEGIES = {
 HEADS = {  # besides the task's own probe, which is logistic or, for numbers, ridge regression
     "gradient-boosting": "headstart.heads.boosting:GradientBoosting",
     "knn": "headstart.heads.neighbours:NearestNeighbours",
+    "pooled-boosting": "headstart.heads.boosting.pooled:PooledBoosting",
     "ridge": "headstart.heads.linear:Ridge",
+    "source-direction": "headstart.heads.related.direction:SourceDirection",
+    "source-logistic": "headstart.heads.related.logistic:SourceLogistic",
+    "source-prior": "headstart.heads.related.prior:SourcePrior",
+    "source-shrinkage": "headstart.heads.related.shrinkage:SourceShrinkage",
+    "source-weighting": "headstart.heads.related.weighting:SourceWeighting",
     "svm": "headstart.heads.linear:LinearSupportVectors",
     "xgboost": "headstart.heads.boosting.xgboost:XGBoost",
 }

@@ -36,6 +36,9 @@ class Settings:
     label: str | None = None  # the label column of a manifest, or several with commas between
     text: tuple[str, ...] = ()  # its one or two columns of text
     image: str | None = None  # its column of paths to pictures
+    drop: tuple[str, ...] = ()  # columns that rows of a table are read without
+    sources: tuple[str, ...] = ()  # other labelled tables, to learn from beside this one
+    map: str | None = None  # a file that says which of their columns are which
     class_level: int | None = None  # which folders are the classes, where they are nested
     targets: str = "auto"  # auto, classes, numbers, label-sets, or a kind that a package adds
     delimiter: str | None = None  # between the labels of one item

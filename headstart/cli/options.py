@@ -41,6 +41,9 @@ HELP = {
     "label": "The manifest's column that holds the label; several hold 0 and 1 each, or numbers.",
     "text": "The manifest's column that holds the text; give it twice for pairs of texts.",
     "image": "The manifest's column that holds the paths of pictures.",
+    "drop": "A column that rows of a table are read without; may be repeated.",
+    "sources": "Another labelled table to learn from, where rows are few; may be repeated.",
+    "map": "A YAML file: which columns of those tables are which; absent, one is proposed.",
     "class_level": "Which folders are the classes where they are nested: 1 for the first, 2 below.",
     "targets": "What the labels are: auto, classes, numbers, label-sets, or what a package adds.",
     "missing": "Words, with commas between, that stand for no label in place of NaN, NA, None, …",
@@ -84,20 +87,26 @@ _TRUST = Parameter(
 READ_AS: dict[str, Any] = {  # then made into ours
     "budget": str | None,
     "text": list[str] | None,
+    "drop": list[str] | None,
+    "sources": list[str] | None,
     "label": list[str] | None,
 }
+_FLAGS = {"sources": "--from"}  # which no name in Python can be
+_SOURCES = ("sources", "map")
 _ADAPTING = ("adapt_to", "adaptation", "target_labels", "joint")
 LEFT_OUT = {  # flags that a command has no use for
     "rank": {"track", "head", "tta", *_ADAPTING},
-    "cache_features": {"track", "head", "tta", "metric", *_ADAPTING},
+    "cache_features": {"track", "head", "tta", "metric", *_ADAPTING, *_SOURCES},
     "export_features": {
         *_ADAPTING,
+        *_SOURCES,
         *("track", "head", "seeds", "judge", "metric", "scratch", "evidence", "cache"),
         *("epochs", "learning_rate", "augment", "views", "class_weights", "tta"),
     },
-    "pretrain": {"head", *(name for name in _ADAPTING if name != "joint")},
+    "pretrain": {"head", *(name for name in _ADAPTING if name != "joint"), *_SOURCES},
     "shift": {
         *_ADAPTING,
+        *_SOURCES,
         *("track", "head", "seeds", "judge", "budget", "scratch", "evidence", "epochs"),
         *("batch_size", "learning_rate", "augment", "views", "tta", "metric", "class_weights"),
     },
@@ -215,6 +224,8 @@ def _read(values: dict[str, Any]) -> dict[str, Any]:
     readers: dict[str, Callable[[Any], Any]] = {
         "budget": lambda text: None if text is None else seconds(text),
         "text": lambda names: tuple(names or ()),
+        "drop": lambda names: tuple(names or ()),
+        "sources": lambda names: tuple(names or ()),
         "label": lambda names: label_columns(names) if names else None,
     }
     return {name: readers.get(name, lambda value: value)(value) for name, value in values.items()}
@@ -222,7 +233,7 @@ def _read(values: dict[str, Any]) -> dict[str, Any]:
 
 def _flag(field: Field[Any]) -> Parameter:
     kind = READ_AS.get(field.name) or get_type_hints(Settings)[field.name]
-    flag = "--" + field.name.replace("_", "-")
+    flag = _FLAGS.get(field.name, "--" + field.name.replace("_", "-"))
     if kind is bool:
         flag = f"{flag}/--no-{field.name}" if field.default else flag
     option = typer.Option(flag, help=HELP[field.name], show_default=field.default is not None)

@@ -17,6 +17,8 @@ from headstart.contracts.references import Reference
 if TYPE_CHECKING:  # so that cards can be read without torch
     from torch import nn
 
+    from headstart.contracts.related import Related
+
 
 def _identity() -> nn.Module:
     from torch import nn  # late, so that cards can be read without torch
@@ -69,6 +71,8 @@ class Backbone:
     native: Mapping[str, Any] = field(default_factory=dict)  # that library's config.json
     files: Mapping[str, bytes] = field(default_factory=dict)  # by name, such as its tokenizer
     notes: Sequence[str] = ()  # worth saying: what of its weights was taken, and what left out
+    heads: Sequence[str] = ()  # of the catalog, tried beside the probe where it can't be trained
+    related: Sequence[Related] = ()  # labelled rows of other tables, in its features
     folders: Mapping[str, str] = field(default_factory=dict)  # where its library wants tensors too
     pool: nn.Module = field(default_factory=_identity)
     layers: Sequence[str] = ()  # for `?layer=`, input side first, where not the stages

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from numpy.random import Generator as Rng
 
-from headstart.contracts.backbone import Fed, Preprocess
+from headstart.contracts.backbone import Backbone, Fed, Preprocess
 from headstart.contracts.task import Array
 
 
@@ -32,7 +32,9 @@ class Modality(ABC):
 
     `suffixes` are those of files that count as items, lower case with the dot; `columns` those of a
     manifest that may hold the content, best first, and `inline` says that they hold it themselves
-    and not a path. `version` is raised when `check` or `decode` answers otherwise than before.
+    and not a path. Where items are `whole_rows` of tables, `columns_of` says which columns are
+    read, and `row` makes the bytes of one; rows with equal content may then have different labels.
+    `version` is raised when `check` or `decode` answers otherwise than before.
 
     Items of a `ragged` modality differ in `size`: inputs are then mappings with a `mask` (N, T),
     1 before padding, and what stages answer is `hidden` (N, T, D) with that mask. Where they are
@@ -44,6 +46,7 @@ class Modality(ABC):
     columns: ClassVar[tuple[str, ...]]
     version: ClassVar[int] = 1
     inline: ClassVar[bool] = False
+    whole_rows: ClassVar[bool] = False
     ragged: ClassVar[bool] = False
     compact: ClassVar[bool] = True
     varied: ClassVar[bool] = False
@@ -107,6 +110,10 @@ class Modality(ABC):
     def text(self, raw: bytes) -> str | None:
         """The words of an item, which a cheap baseline goes by; None where it has none."""
 
+    def wording(self, raw: bytes) -> str | None:
+        """An item as text for people, on pages; None where it is a picture."""
+        return self.text(raw)
+
     def statistics(self, raw: bytes) -> Mapping[str, Array] | None:
         """What a cheap baseline goes by where there are no words: named arrays (K,)."""
 
@@ -125,6 +132,33 @@ class Modality(ABC):
         Raises DataError where there is nothing between them.
         """
         raise NotImplementedError
+
+    def columns_of(
+        self, table: Mapping[str, Sequence[Any]]
+    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Of a table by column those that rows are made of, and sentences on how all are read."""
+        return tuple(table), ()
+
+    def row(self, cells: Mapping[str, Any]) -> bytes | None:
+        """The bytes of an item that is a table's row; None where it holds nothing.
+
+        Raises DataError for a cell that can't be part of one.
+        """
+        return None
+
+    def prepared(self, backbone: Backbone, sample: Sequence[bytes]) -> Backbone:
+        """The backbone with what items to learn from say of its inputs; never their labels."""
+        return backbone
+
+    def feature_columns(self, preprocess: Preprocess) -> Sequence[str]:
+        """Of which column each number of a decoded row is."""
+        return ()
+
+    def giveaways(
+        self, items: Sequence[Any], targets: Array, preprocess: Preprocess
+    ) -> Sequence[str]:
+        """Sentences on parts of decoded items that are their targets in disguise."""
+        return ()
 
     def pieces(self, raw: bytes) -> Sequence[tuple[str, int]]:
         """What each unit of a ragged item stands for, and its word's number, -1 for no word."""

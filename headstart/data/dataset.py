@@ -99,7 +99,7 @@ def load(
     checked = _checked(path, labelled, modality, progress)
     usable, rare = _without_rare([plan.rename(item) for item in checked.items], kind)
     labels = kind.names(path, _named(labelled.items, rare), contents.columns or (contents.column,))
-    rest, left_out = _consistent(usable, plan)
+    rest, left_out = _consistent(usable, plan, modality)
     kind.demand(path, rest, usable, labels)
     few = plan.too_few(rest, schema.group)
     clusters = clustered(rest, checked.sketches, grouped=not few)
@@ -138,7 +138,7 @@ def load_labelled(
     labelled = _understood(contents, kind)
     labelled.kind.recognise(path, labelled.items, labels)
     checked = _checked(path, labelled, modality, progress)
-    rest, conflicts = drop_conflicts(checked.items)
+    rest, conflicts = _without_conflicts(checked.items, modality)
     if not rest:
         raise DataError(f"{path} has no usable item: all carry conflicting labels. Correct them.")
     clusters = clustered(rest, checked.sketches, grouped=True)
@@ -220,12 +220,21 @@ def _without_rare(items: Sequence[Item], kind: Targets) -> tuple[list[Item], tup
     return _named(items, rare), rare
 
 
-def _consistent(items: Sequence[Item], plan: Plan) -> tuple[list[Item], dict[str, Any]]:
+def _consistent(
+    items: Sequence[Item], plan: Plan, modality: Modality
+) -> tuple[list[Item], dict[str, Any]]:
     """Without contents of several labels or named splits; also those, for the report."""
-    rest, conflicts = drop_conflicts(items)
+    rest, conflicts = _without_conflicts(items, modality)
     rest, leaks = drop_leaks(rest) if plan.roles else (rest, ())
     pairs = tuple((item.id, other.id) for item, other in leaks)
     return rest, {"conflicts": _ids(conflicts), "leaks": pairs}
+
+
+def _without_conflicts(
+    items: Sequence[Item], modality: Modality
+) -> tuple[list[Item], tuple[tuple[Item, ...], ...]]:
+    """Without contents of several labels, which are mistakes unless rows say that much only."""
+    return (list(items), ()) if modality.whole_rows else drop_conflicts(items)
 
 
 def _named(items: Sequence[Item], rare: Sequence[str]) -> list[Item]:

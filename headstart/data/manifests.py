@@ -12,6 +12,7 @@ from typing import Any
 
 from headstart.contracts import Modality
 from headstart.contracts.cells import is_blank, number
+from headstart.contracts.written_numbers import plain_labels
 from headstart.data import tables
 from headstart.data.paths import Paths
 from headstart.data.schema import GUESSED, Columns, Schema, choose_columns, holds_content
@@ -80,10 +81,16 @@ class Manifest:
         that is none.
         """
         table, columns = self._with_columns(schema)
-        cells = table.texts if self.modality.inline else table.contents
+        whole = self.modality.whole_rows
+        cells = table.texts if self.modality.inline else table.values if whole else table.contents
         rows = zip(*(cells(name) for name in columns.content), strict=True)
         records = records_of(table, columns, rows)
-        locate = self._texts(columns) if self.modality.inline else self._files(columns, records)
+        if whole:
+            records = with_plain_labels(records, columns)
+            locate = self._rows(columns)
+        else:
+            inline = self.modality.inline
+            locate = self._texts(columns) if inline else self._files(columns, records)
         listing = Listing(self.path, self.paths.root, columns, records, locate, self.split)
         contents = listing.contents(self.word)
         return replace(contents, said=(*contents.said, *self.paths.said()))
@@ -117,7 +124,8 @@ class Manifest:
     def _with_files(self, table: ItemTable, schema: Schema) -> Schema:
         """The schema with the column that names files here, unless the user or its name says it."""
         before = schema.before
-        if self.modality.inline or schema.files or schema.content:
+        contained = self.modality.inline or self.modality.whole_rows
+        if contained or schema.files or schema.content:
             return schema
         if before and before.content and set(before.content) <= set(table.names):
             return schema
@@ -128,6 +136,19 @@ class Manifest:
         columns = self.modality.columns
         name = self.paths.column(free, columns, rows, self.path.parent, self.split)
         return replace(schema, files=name) if name else schema
+
+    def _rows(self, columns: Columns) -> Locate:
+        """The record's row as the modality writes it."""
+
+        def locate(record: Record, _: str | None) -> Located:
+            cells = dict(zip(columns.content, record.content, strict=True))
+            try:
+                content = self.modality.row(cells)
+            except DataError as error:
+                raise DataError(f"{self.path} {record.place}: {error}") from error
+            return self._id(record), None if content is None else InlineSource(content), NO_CONTENT
+
+        return locate
 
     def _texts(self, columns: Columns) -> Locate:
         """The texts in the record's columns; those that aren't Unicode fail their check."""
@@ -250,6 +271,16 @@ class _Splits:
 def _text(value: Any) -> str:
     """A cell as text, empty where it is."""
     return "" if value is None or value != value else str(value).strip()
+
+
+def with_plain_labels(records: Sequence[Record], columns: Columns) -> list[Record]:
+    """The records, a label that is written as `$1,200` as a number, where all of them are such."""
+    if len(columns.labels) != 1:
+        return list(records)
+    labels, changed = plain_labels([record.label for record in records])
+    if not changed:
+        return list(records)
+    return [replace(r, label=label) for r, label in zip(records, labels, strict=True)]
 
 
 def records_of(

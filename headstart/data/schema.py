@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from headstart.contracts import Modality
@@ -55,11 +56,12 @@ class Schema:
     before: Columns | None = None  # those a model was fitted with: taken where they are there
     files: str | None = None
     class_level: int | None = None
+    drop: tuple[str, ...] = ()  # columns that rows are made without
 
     @property
     def named(self) -> tuple[str, ...]:
         """The columns that the user names."""
-        columns = (self.label, self.group, self.files, *self.content)
+        columns = (self.label, self.group, self.files, *self.content, *self.drop)
         return tuple(name for name in columns if name is not None)
 
 
@@ -117,6 +119,8 @@ class _Choice:
         return ", ".join(repr(name) for name in self.names) or "none"
 
     def content(self) -> tuple[str, ...]:
+        if self.modality.whole_rows:
+            return self._row[0]
         if self.schema.files is not None:
             return (self._of_files(self.schema.files),)
         if self.schema.content:
@@ -134,8 +138,9 @@ class _Choice:
         if not self._holds_content(others):
             kind = "texts" if self.modality.inline else "pictures"
             raise DataError(
-                f"{self.path} is a table of numbers without {kind}, and Headstart learns from "
-                "pictures and texts. Give a table with a column of texts or of pictures' paths."
+                f"{self.path} is a table of numbers without {kind}, which this backbone reads. "
+                "Have its rows learned from by -b table:columns, or give a table with a column of "
+                f"{'texts' if self.modality.inline else 'paths of pictures'}."
             )
         if self.modality.inline and labels and set(labels) <= set(self.names) and len(others) == 1:
             return (others[0],)
@@ -190,6 +195,8 @@ class _Choice:
 
     def said(self, content: tuple[str, ...], labels: tuple[str, ...]) -> str:
         """Empty where all was asked for, and where nothing else could be meant."""
+        if self.modality.whole_rows:
+            return "; ".join(self._row[1]) if labels else ""
         plain = {content[0], *labels} == {self.modality.columns[0], "label"} == set(self.names)
         if plain or not labels or (self.schema.content and self.schema.label):
             return ""
@@ -200,6 +207,33 @@ class _Choice:
         what += f" from `{span[0]}` to `{span[1]}`" if span else ""
         plural = "s" if len(labels) > 1 else ""
         return f"{parts} {verb} the {what}, `{'`, `'.join(labels)}` the label{plural}"
+
+    @cached_property
+    def _row(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The columns that a row is made of, and sentences on how they are read.
+
+        Raises DataError where one that a model reads is not there, and where none is left.
+        """
+        before = self.schema.before
+        if before and before.content:
+            absent = next((name for name in before.content if name not in self.names), None)
+            if absent is None:
+                return before.content, ()
+            raise DataError(
+                f"{self.path} has no column {absent!r}, which the model reads; its columns: "
+                f"{self.listed}. Add it, empty where nothing is known."
+            )
+        label = self.schema.label or self._named_label(()) or ""
+        passed = {*map(self._demanded, self.schema.drop), *self._named(label)}
+        free = [name for name in self._others(()) if name not in passed]
+        chosen = self._asked(self.schema.content) if self.schema.content else free
+        used, said = self.modality.columns_of({n: [*self.table.values(n)] for n in chosen})
+        if used:
+            return used, said
+        raise DataError(
+            f"{self.path} has no column to learn from besides the label; its columns: "
+            f"{self.listed}. {'; '.join(said).capitalize() or 'Give one more'}."
+        )
 
     def _marks(self, likely: Sequence[str]) -> tuple[str, ...]:
         """The columns of 0 and 1, if all that may hold labels are such.
@@ -240,7 +274,7 @@ class _Choice:
         return [name for name in self.names if name not in excluded and not _is_passed(name)]
 
     def _asked(self, content: tuple[str, ...]) -> tuple[str, ...]:
-        most = 2 if self.modality.inline else 1
+        most = len(self.names) if self.modality.whole_rows else 2 if self.modality.inline else 1
         if len(content) > most:
             what = "Texts come in at most two columns" if most == 2 else "The content is one column"
             raise DataError(f"{self.path} can't be read by {len(content)} columns. {what}.")

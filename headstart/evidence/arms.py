@@ -16,7 +16,7 @@ from headstart.contracts.head import HeadFitter
 from headstart.defaults import Recipe
 from headstart.errors import HeadstartError
 from headstart.evidence.experiment import Experiment
-from headstart.evidence.fitting import answers, fitted, full_probe
+from headstart.evidence.fitting import answers, fitted, full_probe, joined, merit
 from headstart.evidence.judging import JUDGED, judge, refit_head
 from headstart.evidence.record import Arm
 from headstart.features.legality import cacheable_stages
@@ -113,8 +113,14 @@ def head_arm(
     examples = experiment.examples(backbone)
     seed_everything(experiment.settings.seed)
     experiment.progress.say(f"Fitting another head on the frozen features ({name}).")
-    fitted_head = fitted(experiment, head, examples["train"], examples["validation"])
-    outputs = {split: answers(fitted_head, examples[split][0]) for split in JUDGED}
+    units = experiment.task_settings.get("scale", ())
+    head = head.related_to([each.in_units(units) for each in backbone.related])
+    train, validation = examples["train"], examples["validation"]
+    start = fitted_head = fitted(experiment, head, train, validation)
+    if head.cross_validates:  # validation is to learn from, too
+        fitted_head = fitted(experiment, head, joined(train, validation), validation)
+    heads = {"validation": start, "test": fitted_head}
+    outputs = {split: answers(heads[split], examples[split][0]) for split in JUDGED}
     spent = features.arm.seconds + time.monotonic() - started
     return ArmResult(arm_of(experiment, name, outputs, spent), FrozenModel(backbone, fitted_head))
 
@@ -253,7 +259,6 @@ def arm_of(
         )
     truth = {split: experiment.dataset.targets(split) for split in JUDGED}
     checked = task.scores(outputs["validation"], truth["validation"])
-    losses = task.losses(outputs["validation"], truth["validation"])
     scores = task.scores(outputs["test"], truth["test"])
-    selection_key = float(checked.mean()), -float(losses.mean())
+    selection_key = merit(task, outputs["validation"], truth["validation"])
     return Arm(name, scores, selection_key, seconds, steps, note, checked, outputs)

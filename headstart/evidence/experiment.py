@@ -14,6 +14,7 @@ import numpy as np
 from headstart import defaults
 from headstart.contracts import Backbone, Examples, Strategy, Task
 from headstart.data import Dataset, Item
+from headstart.data.targets import kind_named
 from headstart.defaults import Recipe, Settings
 from headstart.errors import OutOfTimeError
 from headstart.features.engine import to_device
@@ -78,10 +79,15 @@ class Experiment:
 
     def remarks(self) -> Sequence[str]:
         """Sentences on what of the data the backbone can't take in, where decoding is cheap."""
-        reader = self.reader
-        if not reader.modality.keeps_decoded:
+        reader, modality = self.reader, self.reader.modality
+        items = self.dataset.items
+        if modality.whole_rows:
+            kind = kind_named(self.dataset.kind)
+            targets = kind.encode([item.label for item in items], self.labels)
+            return modality.giveaways(reader.decoded(items), targets, reader.preprocess)
+        if not modality.keeps_decoded:
             return ()
-        return reader.modality.remarks(reader.decoded(self.dataset.items), reader.preprocess)
+        return modality.remarks(reader.decoded(items), reader.preprocess)
 
     def raw(self, split: str, augmented: bool = False) -> RawLoader:
         """A split as items that are decoded in every epoch."""

@@ -35,7 +35,7 @@ def fitted(
 
     task, best = experiment.task, None
     for candidate in head.candidates(_training_set(experiment, train)):
-        selection_key = _merit(task, answers(candidate, validation[0]), validation[1])
+        selection_key = merit(task, answers(candidate, validation[0]), validation[1])
         if best is None or selection_key > best[0]:
             best = selection_key, candidate
         if experiment.budget.over():
@@ -58,8 +58,13 @@ def full_probe(
     """
     if not task.cross_validates:
         return task.linear_probe(train, validation, labels)
-    features, targets = (np.concatenate(parts) for parts in zip(train, validation, strict=True))
-    return task.linear_probe((features, targets), validation, labels)
+    return task.linear_probe(joined(train, validation), validation, labels)
+
+
+def joined(one: Examples, other: Examples) -> Examples:
+    """The examples of both."""
+    features, targets = (np.concatenate(parts) for parts in zip(one, other, strict=True))
+    return features, targets
 
 
 def answers(head: nn.Module | LinearHead, features: np.ndarray) -> np.ndarray:
@@ -104,5 +109,8 @@ def _scale(layer: nn.Linear, task: Task, validation: Examples) -> None:
             parameter.mul_(float(_FACTORS[int(np.argmin(losses))]))
 
 
-def _merit(task: Task, outputs: np.ndarray, targets: np.ndarray) -> tuple[float, float]:
+def merit(task: Task, outputs: np.ndarray, targets: np.ndarray) -> tuple[float, float]:
+    """The mean score, and minus the mean loss; zeros without items, as in folds of very few."""
+    if not len(targets):
+        return 0.0, 0.0
     return float(task.scores(outputs, targets).mean()), -float(task.losses(outputs, targets).mean())

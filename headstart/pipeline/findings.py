@@ -28,7 +28,7 @@ from headstart.pipeline.affordable import fewer, shortened
 from headstart.pipeline.metrics import families, others
 from headstart.pipeline.pictures import pictured
 from headstart.pipeline.selection.strategy_search import StrategySearch
-from headstart.pipeline.strategy_spec import FEATURES
+from headstart.pipeline.strategy_spec import FEATURES, learns_from_sources
 
 BETTER = (
     "The curve is of a probe on frozen features, which the model handed over clearly beats: how "
@@ -60,6 +60,15 @@ class Proof:
     adaptation: Mapping[str, Any] | None = None
     reference: Reference | None = None
     refit: Mapping[str, Any] | None = None
+
+    @property
+    def sourced(self) -> Arm | None:
+        """The best arm that learned from other tables, where one without is handed over."""
+        arms = self.search.over_folds()
+        names = [name for name in arms if learns_from_sources(name)]
+        if not names or self.chosen in names:
+            return None
+        return arms[max(names, key=lambda name: arms[name].selection_key)]
 
     @property
     def experiment(self) -> Experiment:
@@ -112,6 +121,7 @@ class Proof:
         experiment, whole = self.experiment, self.search.whole
         sentences = [shortened(experiment.dataset, whole or experiment.dataset)]
         compares = experiment.settings.evidence != "none" and not self.search.folding
+        compares = compares and not experiment.reader.modality.whole_rows  # which are often alike
         if compares and FEATURES in self.search.arms:
             examples = experiment.examples(self.search.backbone)
             parts = [(experiment.dataset.split(n), examples[n][0]) for n in ("test", "train")]
@@ -275,7 +285,8 @@ class Proof:
 
     def _robustness(self) -> list[dict[str, Any]] | None:
         experiment = self.experiment
-        if self.search.folding or experiment.reader.modality.ragged:
+        modality = experiment.reader.modality
+        if self.search.folding or modality.ragged or modality.whole_rows:
             return None
         if not self._has_time_for(CORRUPTED):
             return None

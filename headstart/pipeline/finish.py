@@ -194,6 +194,8 @@ def _evidence(proof: Proof) -> Evidence:
         sign=task.sign,
         resampling=evidence.resampling(task, truth, draws),
     )
+    record.alone = bool(search.backbone.heads)
+    record.sourced = proof.sourced
     if task.sign < 0:  # in the metric's own units, which the naive model gives the scale of
         record.spread *= abs(float(proof.arms["naive"].arm.scores.mean()))
     if baseline is not None:
@@ -295,6 +297,8 @@ def _record(experiment: Experiment, backbone: Backbone, evidence: Evidence) -> R
 def _why(experiment: Experiment, model: Network, content: Mapping[str, Any]) -> dict[str, str]:
     """What explains the most confident mistakes, where there is time for it."""
     items = experiment.dataset.split("test")  # none in folds, where other models were wrong
+    if experiment.reader.modality.whole_rows:
+        return {}
     if not items or experiment.settings.evidence != "full" or experiment.budget.over():
         return {}
     here = Predictor(

@@ -38,7 +38,7 @@ def pictured(
         if item.id not in on_page:
             continue
         raw = item.read()
-        text = modality.text(raw)
+        text = modality.wording(raw)
         if text is not None:
             shown[item.id] = text
             continue

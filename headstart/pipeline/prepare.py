@@ -21,6 +21,7 @@ from headstart.evidence import Experiment
 from headstart.features.reading import Reader
 from headstart.pipeline import known_backbones
 from headstart.pipeline.metrics import demand_metric, fitting, weighed
+from headstart.pipeline.sources import beside
 from headstart.pipeline.strategy_spec import StrategySpec
 from headstart.results.ranking import Ranking
 from headstart.runtime import machine
@@ -114,6 +115,24 @@ class RunContext:
         progress.say(str(dataset.report))
         return dataset
 
+    def prepared(self, backbone: Backbone, dataset: Dataset) -> Backbone:
+        """The backbone with what items to learn from say of its inputs, where they say anything."""
+        modality, settings = catalog.modality(backbone.modality), self.settings
+        if not modality.whole_rows:
+            demand_no_sources(settings, f"{backbone.origin.reference} reads no rows of tables")
+            return backbone
+        if settings.sources:
+            if settings.judge == "holdout":
+                raise HeadstartError(
+                    "--judge holdout can't go with --from, whose worth is judged by folds. "
+                    "Leave it out."
+                )
+            show = self.progress
+            return beside(backbone, dataset, settings.sources, settings.map, show)
+        demand_no_sources(settings, "--map has no table to map")
+        items = dataset.split("train") + dataset.split("validation")
+        return modality.prepared(backbone, [item.read() for item in items])
+
     def experiment(self, dataset: Dataset, backbone: Backbone) -> Experiment:
         """The data set as this backbone is to be transferred to it."""
         settings = self.settings
@@ -160,6 +179,13 @@ class Transfer:
         }
 
 
+def demand_no_sources(settings: Settings, why: str) -> None:
+    """Raise HeadstartError where other tables, or how they are read, are named for nothing."""
+    if settings.sources or settings.map is not None:
+        flag = "--from" if settings.sources else "--map"
+        raise HeadstartError(f"{why}. Leave out {flag}, or name both of --from and --map.")
+
+
 def fitted_modality(backbone: Backbone, settings: Settings) -> Modality:
     """The backbone's modality. Raises HeadstartError for settings that it can't have."""
     modality = catalog.modality(backbone.modality).fitted(backbone)
@@ -183,6 +209,7 @@ def schema(settings: Settings) -> Schema:
         files=settings.image,
         missing=settings.missing,
         class_level=settings.class_level,
+        drop=settings.drop,
     )
 
 

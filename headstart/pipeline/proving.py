@@ -21,7 +21,8 @@ from headstart.pipeline.folding import Folding
 from headstart.pipeline.prepare import IMPORTED, Transfer, random_init
 from headstart.pipeline.selection import strategy_search
 from headstart.pipeline.selection.strategy_search import StrategySearch
-from headstart.pipeline.strategy_spec import FEATURES
+from headstart.pipeline.sources.alone import ALONE, rows_alone
+from headstart.pipeline.strategy_spec import FEATURES, learns_from_sources
 from headstart.results import Result
 from headstart.runtime.workspace import Workspace
 from headstart.tracking import Followed
@@ -166,8 +167,10 @@ def with_scratch(search: StrategySearch, arms: Arms) -> tuple[Arms, str]:
     Answers with a sentence on how it was trained, or why it wasn't, too.
     """
     experiment, backbone, folding = search.experiment, search.backbone, search.folding
+    if backbone.related and folding is not None:
+        return arms | {"scratch": rows_alone(search)}, ALONE
     if not wants_scratch(search):
-        return arms, UNTRAINED
+        return arms, "" if backbone.heads else UNTRAINED
     timeless = f"{UNTRAINED[:-1]}, as the budget left no time for it."
     trainings = 2 if folding is None else 2 * folding.folds.count  # a search, and what it gave
     if not has_time(experiment, backbone, "Training from scratch", trainings):
@@ -255,7 +258,9 @@ def choice(search: StrategySearch, arms: Mapping[str, ArmResult]) -> tuple[str, 
 
     def pick(candidates: Mapping[str, Arm]) -> str:
         best = max(compared, key=lambda name: candidates[name].selection_key)
-        last = evidence.simplest({name: candidates[name] for name in (FEATURES, best)})
+        last = best
+        if not learns_from_sources(best):  # which rows alone are no simpler than
+            last = evidence.simplest({name: candidates[name] for name in (FEATURES, best)})
         return evidence.choose(
             with_last({name: candidates[name] for name in simple}, last, candidates[last])
         )

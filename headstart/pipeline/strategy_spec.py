@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Final, final
 
 from headstart import catalog, defaults
-from headstart.contracts import Strategy
+from headstart.contracts import Backbone, Strategy
 from headstart.contracts.references import parse_named
 from headstart.defaults import Settings
 from headstart.errors import HeadstartError, UnknownNameError
@@ -59,14 +59,17 @@ class StrategySpec:
         """Whether several of the policy's strategies are to be tried."""
         return self.text == _AUTO
 
-    def for_items(self, count: int, probed: bool = True, trainable: bool = True) -> StrategySpec:
+    def for_items(
+        self, count: int, probed: bool = True, backbone: Backbone | None = None
+    ) -> StrategySpec:
         """The policy's strategy for so many training items, where the user named none.
 
         One that begins untrained where the task has no probe; of a network that can't be trained
-        the features alone.
+        the features alone, or several where it names heads that are worth a try.
         """
-        if self.named or not self.auto:
+        if self.named or not self.auto or (backbone and backbone.heads):
             return self
+        trainable = backbone is None or backbone.differentiable
         name = defaults.strategy(count) if trainable else FEATURES
         name = name if probed else "full-fine-tuning"
         return replace(StrategySpec.of(name), named=False)
@@ -77,6 +80,12 @@ class StrategySpec:
 
     def __str__(self) -> str:
         return self.text
+
+
+def learns_from_sources(name: str) -> bool:
+    """Whether a strategy's head learns from other tables, too."""
+    head = StrategySpec.of(name).head if name not in ("naive", "scratch") else None
+    return head is not None and catalog.head(head).sourced
 
 
 def strategies() -> dict[str, str]:

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from headstart.report import words
 from headstart.report.words import capital, further, gains, judged, other_metrics
 
 VERDICTS = {
@@ -42,7 +43,8 @@ def headline(evidence: dict[str, Any]) -> str:
         from headstart.report import refit
 
         return refit.headline(evidence["refit"])
-    text = VERDICTS[evidence["verdict"]]
+    text, yardstick = VERDICTS[evidence["verdict"]], words.yardstick(evidence)
+    text = text.replace("scratch", yardstick)
     gain = evidence["gain"]
     if evidence["verdict"] == "evaluated":
         arm = evidence["arms"]["chosen"]
@@ -67,7 +69,7 @@ def headline(evidence: dict[str, Any]) -> str:
     if evidence["verdict"] == "unknown":
         return f"{text}: {why}."
     ahead, low, high = gains(gain, evidence)
-    return f"{text}: {ahead} over scratch, 95 % interval {low} to {high}."
+    return f"{text}: {ahead} over {yardstick}, 95 % interval {low} to {high}."
 
 
 def rows(evidence: dict[str, Any]) -> list[tuple[str, ...]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -98,7 +99,7 @@ def _from_parts(
 def _contents(path: Path, top: Folder, tables: Tables) -> Contents:
     """What manifests list that fit the items here, else what the folders say, else any manifest."""
     every, inline = tables.every(), tables.modality.inline
-    if every and inline and not top.items:
+    if every and (inline or tables.modality.whole_rows) and not top.items:
         return tables.read(every)
     listing = [table for table in every if tables.list_items(table)]
     if listing and not (inline and _may_be_classes(top)):
@@ -233,8 +234,9 @@ def recognise(data: Data, modalities: Mapping[str, Modality], schema: Schema) ->
     """
     counts: dict[str, int] = {}
     errors: list[DataError] = []
-    for name, modality in modalities.items():
-        if (schema.content and not modality.inline) or (schema.files and modality.inline):
+    for name, modality in sorted(modalities.items(), key=lambda pair: pair[1].whole_rows):
+        contained = modality.inline or modality.whole_rows
+        if (schema.content and not modality.inline) or (schema.files and contained):
             continue
         try:
             contents = find(data, modality, schema)
@@ -243,7 +245,20 @@ def recognise(data: Data, modalities: Mapping[str, Modality], schema: Schema) ->
             continue
         counts[name] = sum(row.source is not None for row in contents.rows)
     if not any(counts.values()):
+        _demand_label(data, modalities, schema)
         raise next(
             iter(errors), DataError(f"{data} holds no item of a known kind. Give files of one.")
         )
     return max(counts, key=lambda name: counts[name])
+
+
+def _demand_label(data: Data, modalities: Mapping[str, Modality], schema: Schema) -> None:
+    """Raise DataError for a table whose rows could be read if it said which column is the label."""
+    for modality in modalities.values():
+        if modality.whole_rows and not schema.content and not schema.files:
+            with suppress(DataError):
+                find(data, modality, replace(schema, may_lack_label=True))
+                break
+    else:
+        return
+    find(data, modality, schema)

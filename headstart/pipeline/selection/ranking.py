@@ -85,12 +85,15 @@ class BackboneRanking:
         else:
             name, modality = modality_of(data, context.settings)
             cards = contenders(references, name, download) or {recommended(name, context): None}
+            if strategy and modality.whole_rows and len(cards) == 1:  # nothing to rank
+                return cls.at(data, list(cards), context, strategy, lone=True)
             candidates = [Candidate(reference, card) for reference, card in cards.items()]
         dataset = context.read(data, modality)
         strategy = strategy or StrategySpec.of(None)
         if lone:
+            candidates[0].backbone = backbone = context.prepared(backbone, dataset)
             task, trained = context.experiment(dataset, backbone).task, dataset.split("train")
-            strategy = strategy.for_items(len(trained), task.has_probe, backbone.differentiable)
+            strategy = strategy.for_items(len(trained), task.has_probe, backbone)
         ranking = cls(dataset, context, candidates, strategy, lone)
         ranking._check(name)
         context.keep_time()
@@ -106,9 +109,8 @@ class BackboneRanking:
     def register(self, workspace: Workspace) -> None:
         """Say what this run is: for a lone backbone as where its transfer goes on elsewhere."""
         backbone = self.alive[0].loaded
-        experiment = self.experiment(backbone)
-        names = sorted(each.reference for each in self.candidates)
-        several = {"backbones": names, "strategy": str(self.strategy)}
+        names, experiment = [each.reference for each in self.candidates], self.experiment(backbone)
+        several = {"backbones": sorted(names), "strategy": str(self.strategy)}
         alone = Transfer(experiment, backbone, self.strategy).identity
         register_run(workspace, experiment, alone if self.lone else several)
 
@@ -166,6 +168,7 @@ class BackboneRanking:
         backbone = each.backbone or self.context.load(each.reference)
         if backbone.modality != modality:
             return f"is made for {backbone.modality}s, and the data are {modality}s"
+        backbone = backbone if self.lone else self.context.prepared(backbone, self.dataset)
         saved = parse(each.reference)
         in_training = saved.hub == "checkpoint" and overlap(Path(saved.name), self.dataset.items)
         if in_training:

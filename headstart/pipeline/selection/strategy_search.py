@@ -8,7 +8,7 @@ from typing import Any
 
 from headstart import catalog, evidence
 from headstart.contracts import Backbone
-from headstart.data import Dataset
+from headstart.data import Dataset, most_folds
 from headstart.defaults import Recipe
 from headstart.evidence import Arm, ArmResult, Experiment
 from headstart.features.legality import cacheable_stages
@@ -18,7 +18,7 @@ from headstart.pipeline.folding import Folding, by_folds
 from headstart.pipeline.likeness import likeness, warning
 from headstart.pipeline.prepare import Transfer, random_init, scratch_recipe
 from headstart.pipeline.selection.ladder import BLENDED, TIMELESS, Ladder, policy_strategies
-from headstart.pipeline.strategy_spec import FEATURES, StrategySpec
+from headstart.pipeline.strategy_spec import FEATURES, StrategySpec, learns_from_sources
 from headstart.results.ranking import Ranking
 from headstart.runtime.budget import Budget
 
@@ -60,6 +60,8 @@ class StrategySearch:
         if not arms:
             return list(self.arms)[-1]
         best = max(arms, key=lambda name: arms[name].selection_key)
+        if learns_from_sources(best):  # as rows alone are no simpler
+            return best
         if evidence.simplest({name: arms[name] for name in (FEATURES, best)}) == best:
             return best
         blend = BLENDED.get(best, best if best in BLENDED.values() else FEATURES)
@@ -71,6 +73,13 @@ class StrategySearch:
         features, folding = self.arms[FEATURES], self.folding
         naive = folding.naive() if folding else evidence.naive_arm(self.experiment, features).arm
         return likeness(self.experiment, self.backbone, features, naive)
+
+    def over_folds(self) -> dict[str, Arm]:
+        """The arms of frozen features and of other heads over all items; none without folds."""
+        if self.folding is None:
+            return {}
+        others = ("naive", "baseline", "scratch")
+        return {n: self.folding.arm(n) for n in self.folding.arms if n not in others}
 
     @property
     def chosen(self) -> StrategySpec:
@@ -107,7 +116,7 @@ def run(
         transfer.experiment.progress.say(objective)
     experiment, features = features_in_time(transfer.experiment, backbone)
     search = StrategySearch(experiment, backbone, spec, whole=whole, ranking=transfer.ranking)
-    if by_folds(experiment):
+    if by_folds(experiment) or (backbone.related and most_folds(experiment.dataset) > 1):
         return _folded(search, until, ready)
     search.arms[FEATURES] = features
     if experiment.task.has_probe:  # else nothing has learned anything yet
@@ -221,10 +230,16 @@ def _over_folds(
             features = folding.features[number]
             return _arm(spec, part, backbone, features, part.budget.until(1.0)) or features
 
-        if not folding.add(str(spec), judge, until.part(len(specs) - place)):
+        repeats = folding.folds.repeats if folding.parts and _is_quick(spec, backbone) else 1
+        if not folding.add(str(spec), judge, until.part(len(specs) - place), repeats):
             folding.whole.progress.say(f"{spec} {TIMELESS}")
     names = [str(spec) for spec in specs]
     return {name: folding.arm(name) for name in names if name in folding.arms}
+
+
+def _is_quick(spec: StrategySpec, backbone: Backbone) -> bool:
+    """Whether a head is fitted at once, so that items can be shared out anew several times."""
+    return bool(backbone.related and spec.head and catalog.head(spec.head).cross_validates)
 
 
 def _climb(search: StrategySearch, features: ArmResult, until: Budget) -> None:
@@ -235,11 +250,7 @@ def _climb(search: StrategySearch, features: ArmResult, until: Budget) -> None:
     if not ladder.folded:
         search.arms |= ladder.arms[0]
     elif search.winner != FEATURES:
-        search.arms[search.winner] = evidence.strategy_arm(
-            experiment,
-            backbone,
-            search.chosen.build(),
-            search.winner,
-            features,
-            until.until(1.0),
+        end = until.until(1.0)
+        search.arms[search.winner] = (
+            _arm(search.chosen, experiment, backbone, features, end) or features
         )
