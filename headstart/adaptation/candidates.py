@@ -5,19 +5,23 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-from torch import nn
 
 from headstart.adaptation.validators import VALIDATORS, Answers
 from headstart.contracts import Examples
 from headstart.contracts.adaptation import Adaptation
 from headstart.contracts.domains import Domains
+from headstart.contracts.frozen import as_module
 from headstart.errors import HeadstartError
 from headstart.evidence.calibration import scaled, temperature
 from headstart.evidence.fitting import answers
 from headstart.runtime.budget import Budget
 from headstart.runtime.progress import Progress
+
+if TYPE_CHECKING:  # so that frozen features need no torch
+    from torch import nn
 
 SOURCE = "source only"
 
@@ -38,8 +42,9 @@ class Candidate:
 
     def calibrated(self) -> Candidate:
         """The same with the temperature in its layer and outputs."""
-        head, outputs = scaled(self.head, self.temperature), self.outputs / self.temperature
-        return replace(self, head=head, outputs=outputs.astype(np.float32), temperature=1.0)
+        head = as_module(scaled(self.head, self.temperature))
+        outputs = (self.outputs / self.temperature).astype(np.float32)
+        return replace(self, head=head, outputs=outputs, temperature=1.0)
 
     @property
     def answered(self) -> np.ndarray:

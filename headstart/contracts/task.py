@@ -16,6 +16,7 @@ from headstart.errors import HeadstartError
 if TYPE_CHECKING:  # so that a saved model answers without torch
     from torch import nn
 
+    from headstart.contracts.frozen import LinearHead
     from headstart.contracts.model import Batch, Model, Step
 
 Labels = Sequence[str]
@@ -61,6 +62,12 @@ class Task(ABC):
             f"{type(self).__name__} has no probe, so frozen features alone can't answer. "
             "Name a strategy that trains."
         )
+
+    def linear_probe(
+        self, train: Examples, validation: Examples, labels: Labels
+    ) -> nn.Module | LinearHead:
+        """The same, as arrays where it is one linear layer that is made without torch."""
+        return self.probe(train, validation, labels)
 
     @abstractmethod
     def naive(self, targets: Array, labels: Labels) -> Array:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from headstart.contracts import Encoding, Modality
-from headstart.contracts.labels import several
+from headstart.contracts.labels import Names, several
 from headstart.data.check import Checked, check_items, drop_conflicts, drop_leaks, identical
 from headstart.data.clusters import clustered
 from headstart.data.items import find
@@ -47,6 +47,7 @@ class Dataset:
     kind: str = USUAL
     named: bool = False
     in_memory: bool = False
+    encode: Callable[[Sequence[str], Names], np.ndarray] | None = None  # in place of its kind's
 
     @property
     def place(self) -> str:
@@ -65,7 +66,8 @@ class Dataset:
         """
         own = [item.label for item in self.split(name)]
         labels = own or [item.label for item in self.items[:1]]  # rows of none have a shape, too
-        return kind_named(self.kind).encode(labels, self.labels)[: len(own)]
+        encode = self.encode or kind_named(self.kind).encode
+        return encode(labels, self.labels)[: len(own)]
 
     @cached_property
     def fingerprint(self) -> str:

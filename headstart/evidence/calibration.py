@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import nn
 
-from headstart.contracts.model import Model
+from headstart.contracts.frozen import FrozenModel, LinearHead, as_module, is_linear
 from headstart.contracts.standardisation import label_shares
 from headstart.contracts.targets import Encoding
 from headstart.data.targets import USUAL, kind_named
 from headstart.evidence.intervals import LEVEL, RESAMPLES, Interval
+
+if TYPE_CHECKING:  # so that frozen features need no torch
+    from torch import nn
+
+    from headstart.contracts.model import Model
 
 BINS = 15
 LEAST, MOST = 0.05, 20.0  # temperatures
@@ -54,19 +57,26 @@ def shares(outputs: np.ndarray) -> np.ndarray:
     return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
 
 
-def folded(model: Model, temperature: float) -> Model | None:
+def folded(model: Model | FrozenModel, temperature: float) -> Model | FrozenModel | None:
     """The same network with a head whose outputs are divided by the temperature.
 
     The stages are shared, the head is a copy with its weights and bias divided, so that whoever
     opens the saved model, its own library too, gets calibrated probabilities. None where the head
     is no linear layer.
     """
-    linear = isinstance(model.head, nn.Linear)
-    return model.with_head(scaled(model.head, temperature)) if linear else None
+    if not is_linear(model.head):
+        return None
+    if isinstance(model, FrozenModel):
+        return model.with_head(scaled(model.head, temperature))
+    return model.with_head(as_module(scaled(model.head, temperature)))
 
 
-def scaled(head: nn.Module, temperature: float) -> nn.Module:
+def scaled(head: nn.Module | LinearHead, temperature: float) -> nn.Module | LinearHead:
     """A copy of a linear layer with its weights and bias divided."""
+    if isinstance(head, LinearHead):
+        return head.divided(temperature)
+    import torch
+
     head = copy.deepcopy(head)
     with torch.no_grad():
         for parameter in head.parameters():

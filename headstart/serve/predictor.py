@@ -14,13 +14,13 @@ import numpy as np
 from headstart.contracts import Task
 from headstart.data import Input, Item, Schema, inputs_of
 from headstart.data.targets import kind_named
-from headstart.drift import MOST, Limits, Reference, demand_refusing
+from headstart.drift import MOST, AnswerLimits, Limits, Reference, demand_refusing
 from headstart.errors import DataError, HeadstartError
 from headstart.features.reading import Reader, alike, in_order
 from headstart.report.notebook import Printed
 from headstart.serve.decoding import Decoded, decoded, decoded_ahead
 from headstart.serve.predictions import Prediction, Predictions, demand_any
-from headstart.serve.running import InTorch, WithoutTorch
+from headstart.serve.running import InTorch, Running
 
 if TYPE_CHECKING:  # so that a saved model answers without torch
     import torch
@@ -46,7 +46,7 @@ class Predictor(Printed):
 
     def __init__(
         self,
-        model: Model | WithoutTorch,
+        model: Model | Running,
         task: Task,
         reader: Reader,
         labels: Sequence[str],
@@ -61,7 +61,7 @@ class Predictor(Printed):
         self.reference = reference  # what it answered to held-out items
         self.recent: deque[tuple[np.ndarray, np.ndarray]] = deque(maxlen=MOST)  # answered last
         self._device = device
-        self._running = model if isinstance(model, WithoutTorch) else InTorch(model, reader, device)
+        self._running = model if isinstance(model, Running) else InTorch(model, reader, device)
 
     @property
     def device(self) -> torch.device:
@@ -71,13 +71,16 @@ class Predictor(Printed):
         return torch.device(self._device)
 
     @property
+    def running(self) -> Running:
+        """What computes its answers."""
+        return self._running
+
+    @property
     def model(self) -> Model:
         """The network in torch, which answers from now on."""
-        running = self._running
-        if isinstance(running, WithoutTorch):
-            self.model = running.opened()
-            return self.model
-        return running.model
+        if not isinstance(self._running, InTorch):
+            self.model = self._running.opened()
+        return self._running.opened()
 
     @model.setter
     def model(self, model: Model) -> None:
@@ -128,8 +131,7 @@ class Predictor(Printed):
         what is none of these, and where nothing can be read. With `abstain` inputs that are less
         familiar than 95 % of the usual ones have no answer; it needs a model with a reference.
         """
-        given = self.stream(given, text=text, image=image, abstain=abstain)
-        predictions = Predictions(given)
+        predictions = Predictions(self.stream(given, text=text, image=image, abstain=abstain))
         demand_any(predictions)
         return predictions
 
@@ -240,8 +242,7 @@ class Predictor(Printed):
         if not inputs:
             demand_any(())
         for each in inputs:
-            problem = self.problem(each)
-            if problem:
+            if problem := self.problem(each):
                 raise each.unusable(problem)
         return [each.name for each in inputs], [each.item for each in inputs]
 
@@ -282,13 +283,12 @@ class Predictor(Printed):
         return self._running.headed(features)
 
     @cached_property
-    def limits(self) -> Limits | None:
+    def limits(self) -> AnswerLimits | None:
         """How far answers can be trusted; None where the model keeps no held-out items."""
         if self.reference is None:
             return None
         predictions = self.task.predictions(self.reference.outputs)
-        encoding = kind_named(self.task.kind).encoding
-        return Limits(self.reference, predictions, self.labels, encoding)
+        return Limits(self.reference, predictions, self.labels, kind_named(self.task.kind).encoding)
 
     def _rows(self, run: Run, values: Sequence[Any]) -> np.ndarray:
         """What is made of decoded items, in their order."""
