@@ -13,6 +13,7 @@ from headstart.adaptation.validators import VALIDATORS, Answers
 from headstart.contracts import Examples
 from headstart.contracts.adaptation import Adaptation
 from headstart.contracts.domains import Domains
+from headstart.contracts.frozen import as_module
 from headstart.errors import HeadstartError
 from headstart.evidence.calibration import scaled, temperature
 from headstart.evidence.fitting import answers
@@ -41,8 +42,9 @@ class Candidate:
 
     def calibrated(self) -> Candidate:
         """The same with the temperature in its layer and outputs."""
-        head, outputs = scaled(self.head, self.temperature), self.outputs / self.temperature
-        return replace(self, head=head, outputs=outputs.astype(np.float32), temperature=1.0)
+        head = as_module(scaled(self.head, self.temperature))
+        outputs = (self.outputs / self.temperature).astype(np.float32)
+        return replace(self, head=head, outputs=outputs, temperature=1.0)
 
     @property
     def answered(self) -> np.ndarray:

@@ -66,13 +66,15 @@ def folded(model: Model | FrozenModel, temperature: float) -> Model | FrozenMode
     """
     if not is_linear(model.head):
         return None
-    if isinstance(model, FrozenModel) and isinstance(model.head, LinearHead):
-        return model.with_head(model.head.divided(temperature))
-    return model.with_head(scaled(as_module(model.head), temperature))
+    if isinstance(model, FrozenModel):
+        return model.with_head(scaled(model.head, temperature))
+    return model.with_head(as_module(scaled(model.head, temperature)))
 
 
-def scaled(head: nn.Module, temperature: float) -> nn.Module:
+def scaled(head: nn.Module | LinearHead, temperature: float) -> nn.Module | LinearHead:
     """A copy of a linear layer with its weights and bias divided."""
+    if isinstance(head, LinearHead):
+        return head.divided(temperature)
     import torch
 
     head = copy.deepcopy(head)

@@ -227,7 +227,7 @@ def _arm(candidate: Candidate, source: ArmResult, transfer: Transfer) -> dict[st
     seconds = source.arm.seconds + candidate.seconds
     name = FEATURES if candidate.name == SOURCE else candidate.name
     arm = evidence.arm_of(experiment, name, outputs, seconds)
-    return {name: replace(source, arm=arm, model=source.model.with_head(candidate.head))}
+    return {name: replace(source, arm=arm, network=source.model.with_head(candidate.head))}
 
 
 def _reference(
