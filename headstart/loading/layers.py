@@ -31,7 +31,8 @@ class PositionMean(nn.Module):
         if isinstance(values, Mapping):
             hidden = values["hidden"]
             share = values["mask"].unsqueeze(-1).to(hidden.dtype)
-            return torch.sum(hidden * share, dim=1) / share.sum(dim=1).clamp(min=1)
+            total: Tensor = torch.sum(hidden * share, dim=1)
+            return total / share.sum(dim=1).clamp(min=1)
         if values.dim() == 2:
             own: Tensor = values
             return own

@@ -88,7 +88,7 @@ def _network(options: SoundOptions) -> nn.Module:
     parts: dict[str, nn.Module] = {
         f"block{place}": _block(*each) for place, each in enumerate(sides, 1)
     }
-    parts["block1"] = nn.Sequential(_Spectrogram(options.rate), *parts["block1"])
+    parts["block1"] = nn.Sequential(_Spectrogram(options.rate), *parts["block1"].children())
     pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
     return nn.Sequential(OrderedDict(parts, pool=pool))
 

@@ -19,8 +19,8 @@ class _Around(nn.Module, ABC):
     def __init__(self, stage: nn.Module) -> None:
         super().__init__()
         self.stage = stage
-        self.register_state_dict_post_hook(_plain)
-        self.register_load_state_dict_pre_hook(_inner)
+        self.register_state_dict_post_hook(_plain)  # type: ignore[no-untyped-call]  # torch's own
+        self.register_load_state_dict_pre_hook(_inner)  # type: ignore[no-untyped-call]
 
 
 def _plain(module: nn.Module, state: dict[str, Any], prefix: str, _: object) -> None:

@@ -71,7 +71,8 @@ def checked(raw: bytes) -> Check:
 def _levels(samples: np.ndarray) -> bytes:
     """Samples as whole numbers of 16 bits: alike in all formats without loss."""
     levels = np.round(np.nan_to_num(samples) * 32768)
-    return np.clip(levels, -32768, 32767).astype("<i2").tobytes()
+    content: bytes = np.clip(levels, -32768, 32767).astype("<i2").tobytes()
+    return content
 
 
 def _peculiar(facts: _Facts, rate: int, channels: int, stated: int) -> Iterator[str]:

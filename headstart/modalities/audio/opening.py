@@ -6,6 +6,7 @@ import io
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import Any, Final
 
 import numpy as np
@@ -34,9 +35,11 @@ def is_sound(head: bytes) -> bool:
 @contextmanager
 def opened(raw: bytes) -> Iterator[Any]:
     """A `soundfile.SoundFile` of some bytes. Raises DataError for what is no sound."""
-    library = soundfile()
     if not raw:
         raise DataError("it is empty")
+    if not is_sound(raw[:16]) and find_spec("soundfile") is None:
+        raise DataError("it is no sound file that can be read")
+    library = soundfile()
     try:
         with library.SoundFile(io.BytesIO(raw)) as file:
             if not 0 < file.channels <= _MOST_CHANNELS or file.samplerate < 1:
