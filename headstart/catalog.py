@@ -44,6 +44,7 @@ MODALITIES = {
     "text": "headstart.modalities.text:Text",
 }
 TARGETS = {  # kinds of target; where nothing says which, the first that cells suit
+    "boxes": "headstart.targets.boxes:Boxes",
     "classes": "headstart.targets.classes:Classes",
     "label sets": "headstart.targets.label_sets:LabelSets",
     "numbers": "headstart.targets.numbers:Numbers",

@@ -27,6 +27,32 @@ class Check:
     sketch: str = ""
 
 
+@dataclass(frozen=True)
+class Extent:
+    """The width and height of a picture as it is seen, in pixels.
+
+    `turn` is what made the stored pixels so: quarters clockwise, and 4 more where they were
+    mirrored left to right before; 0 where nothing did.
+    """
+
+    width: int
+    height: int
+    turn: int = 0
+
+    @property
+    def sideways(self) -> bool:
+        """Whether the stored pixels are as high as it is wide."""
+        return self.turn % 2 == 1
+
+
+@dataclass(frozen=True)
+class Motion:
+    """Where a random view moved what a picture shows: mirrored first, then made smaller."""
+
+    mirrored: bool
+    scale: float
+
+
 class Modality(ABC):
     """A kind of raw input, such as pictures.
 
@@ -35,7 +61,8 @@ class Modality(ABC):
     and not a path. `version` is raised when `check` or `decode` answers otherwise than before.
 
     Items of a `ragged` modality differ in `size`: inputs are then mappings with a `mask` (N, T),
-    1 before padding, and what stages answer is `hidden` (N, T, D) with that mask.
+    1 before padding, and what stages answer is `hidden` (N, T, D) with that mask. Those that
+    `has_extent` have places that labels may point at.
     """
 
     suffixes: ClassVar[frozenset[str]]
@@ -43,6 +70,7 @@ class Modality(ABC):
     version: ClassVar[int] = 1
     inline: ClassVar[bool] = False
     ragged: ClassVar[bool] = False
+    has_extent: ClassVar[bool] = False
 
     def recognises(self, head: bytes) -> bool | None:
         """Whether the first KiB of a file is that of an item; None where it can't be said."""
@@ -65,6 +93,15 @@ class Modality(ABC):
     @abstractmethod
     def collate(self, items: Sequence[Any], preprocess: Preprocess) -> Any:
         """Model inputs from decoded items: a tensor (N, ...), or a mapping of tensors."""
+
+    def extent(self, raw: bytes) -> Extent | None:
+        """How large an item is where it has places to point at, as `has_extent` says.
+
+        Raises DataError for bytes that are no item.
+        """
+
+    def motion(self, preprocess: Preprocess, rng: Rng) -> Motion | None:
+        """What `decode` does to places with this `rng` as it is; None where they can't be told."""
 
     def accepts(self, preprocess: Preprocess) -> bool:
         """Whether a stranger's preprocessing is one that items can be prepared by, in any case."""

@@ -94,7 +94,7 @@ def load(
     checked = _checked(path, labelled, modality, progress)
     usable, rare = _without_rare([plan.rename(item) for item in checked.items], kind)
     labels = kind.names(path, _named(labelled.items, rare), contents.columns or (contents.column,))
-    rest, left_out = _consistent(usable, plan)
+    rest, left_out = _consistent(usable, plan, kind)
     kind.demand(path, rest, usable, labels)
     few = plan.too_few(rest, schema.group)
     clusters = clustered(rest, checked.sketches, grouped=not few)
@@ -133,7 +133,9 @@ def load_labelled(
     labelled = _understood(contents, kind)
     labelled.kind.recognise(path, labelled.items, labels)
     checked = _checked(path, labelled, modality, progress)
-    rest, conflicts = drop_conflicts(checked.items)
+    rest, conflicts = (
+        drop_conflicts(checked.items) if labelled.kind.contradict else ([*checked.items], [])
+    )
     if not rest:
         raise DataError(f"{path} has no usable item: all carry conflicting labels. Correct them.")
     clusters = clustered(rest, checked.sketches, grouped=True)
@@ -215,9 +217,11 @@ def _without_rare(items: Sequence[Item], kind: Targets) -> tuple[list[Item], tup
     return _named(items, rare), rare
 
 
-def _consistent(items: Sequence[Item], plan: Plan) -> tuple[list[Item], dict[str, Any]]:
+def _consistent(
+    items: Sequence[Item], plan: Plan, kind: Targets
+) -> tuple[list[Item], dict[str, Any]]:
     """Without contents of several labels or named splits; also those, for the report."""
-    rest, conflicts = drop_conflicts(items)
+    rest, conflicts = drop_conflicts(items) if kind.contradict else ([*items], [])
     rest, leaks = drop_leaks(rest) if plan.roles else (rest, ())
     pairs = tuple((item.id, other.id) for item, other in leaks)
     return rest, {"conflicts": _ids(conflicts), "leaks": pairs}
@@ -267,7 +271,7 @@ def _report(
     """What can be said of any data set; the caller adds what it left out and why."""
     kind = labelled.kind
     read_from = f"`{contents.column}` is" if not contents.kind else "the folders' names are"
-    remarks = (f"{read_from} read as {kind.name}",) if not kind.verbatim else ()
+    remarks = (f"{read_from} read as {kind.name}",) if not kind.verbatim and contents.kind != kind.name else ()
     return DataReport(
         items=sum(map(len, splits.values())),
         splits={name: kind.count(items, labels) for name, items in splits.items()},
@@ -281,6 +285,7 @@ def _report(
         sizes={name: len(items) for name, items in splits.items()},
         spread={name: kind.spread(items, labels) for name, items in splits.items()},
         said=(*contents.said, *remarks),
+        repaired=contents.repaired,
         columns={"content": contents.content, "label": contents.columns}
         if contents.content
         else {},
