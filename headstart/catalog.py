@@ -50,6 +50,7 @@ TARGETS = {  # kinds of target; where nothing says which, the first that cells s
     "numbers": "headstart.targets.numbers:Numbers",
 }
 TASKS = {  # the user's words, one line a pair of modality and task
+    "image-boxes": "headstart.tasks.detection:Detection",
     "image-classification": "headstart.tasks.classification:Classification",
     "image-multi-label": "headstart.tasks.classification.multi_label:MultiLabel",
     "image-regression": "headstart.tasks.regression:Regression",
@@ -58,6 +59,12 @@ TASKS = {  # the user's words, one line a pair of modality and task
     "text-regression": "headstart.tasks.regression:Regression",
 }
 METRICS = {
+    "AP": "headstart.metrics.precision:AP",
+    "AP-large": "headstart.metrics.precision:APLarge",
+    "AP-medium": "headstart.metrics.precision:APMedium",
+    "AP-small": "headstart.metrics.precision:APSmall",
+    "AP50": "headstart.metrics.precision:AP50",
+    "AP75": "headstart.metrics.precision:AP75",
     "accuracy": "headstart.metrics.right:Accuracy",
     "auroc": "headstart.metrics.order:AUROC",
     "average-precision": "headstart.metrics.order:AveragePrecision",

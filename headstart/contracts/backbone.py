@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from headstart.contracts.references import Reference
 
 if TYPE_CHECKING:  # so that cards can be read without torch
-    from torch import nn
+    from torch import Tensor, nn
 
 Preprocess = Mapping[str, Any]  # declarative and JSON: for images size, crop, mean, std …
 
@@ -61,6 +61,22 @@ class Feeding:
     files: Mapping[str, bytes]
 
 
+@dataclass(frozen=True)
+class Level:
+    """One scale of the maps that a detector's head reads: pixels from one place to the next.
+
+    `reads` says which map its layers read, and `channels` how wide that is: `cls` for the class,
+    `reg` for the box, `obj` for whether there is an object. `layers` are their pretrained weights
+    (O, C, 1, 1) and biases, if any; `bare` maps were never made for boxes.
+    """
+
+    stride: int
+    reads: Mapping[str, str]
+    channels: Mapping[str, int]
+    layers: Mapping[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
+    bare: bool = False
+
+
 def _identity() -> nn.Module:
     from torch import nn  # late, so that cards can be read without torch
 
@@ -74,7 +90,9 @@ class Backbone:
     Given are the stages before the pooling and `pool`, which makes features of feature maps or
     token states; `stages` then ends in both as one, and `unpooled()` has them apart. Where a hub
     can't tell them apart `pool` is `nn.Identity`: the vector is then all there is. What stages
-    pass on is one tensor or a mapping of tensors.
+    pass on is one tensor or a mapping of tensors. A detector's have `levels`. Where a task's head
+    reads maps the pooling that would make rows (N, D) of them is the `summary`, and `wanted` makes
+    the same of another such backbone.
     """
 
     stages: Mapping[str, nn.Module]
@@ -93,6 +111,9 @@ class Backbone:
     notes: Sequence[str] = ()  # worth saying: what of its weights was taken, and what left out
     folders: Mapping[str, str] = field(default_factory=dict)  # where its library wants tensors too
     pool: nn.Module = field(default_factory=_identity)
+    levels: Sequence[Level] = ()
+    summary: nn.Module | None = None
+    wanted: Callable[[Backbone], Backbone] | None = None
 
     def __post_init__(self) -> None:
         from torch import nn

@@ -45,12 +45,14 @@ def naive_arm(experiment: Experiment, features: ArmResult) -> ArmResult:
     """Always the commonest label: the same network under a head that ignores its input."""
     task, labels = experiment.task, experiment.labels
     constant = task.naive(experiment.dataset.targets("train"), labels)
+    outputs = {name: np.tile(constant, (len(experiment.dataset.split(name)), 1)) for name in JUDGED}
+    if task.reads_maps:  # it is compared with, and never handed over
+        return ArmResult(arm_of(experiment, "naive", outputs, 0.0), features.model)
     old = features.model.head
     head = nn.Linear(_width(old), len(labels))
     with torch.no_grad():
         head.weight.zero_()
         head.bias.copy_(torch.from_numpy(constant))
-    outputs = {name: np.tile(constant, (len(experiment.dataset.split(name)), 1)) for name in JUDGED}
     model = features.model.with_head(head)
     return ArmResult(arm_of(experiment, "naive", outputs, 0.0), model)
 

@@ -31,7 +31,7 @@ def check(folder: Path, experiment: Experiment, model: Model, fresh: bool) -> No
     items = (experiment.dataset.split("test") or experiment.dataset.items)[:CHECKED]
     device = experiment.accelerator.device
     here = Predictor(model, experiment.task, experiment.reader, experiment.labels, device)
-    answers = experiment.task.decode(here.outputs(items), experiment.labels)
+    answers = here.answers(items)
     if fresh:
         experiment.progress.say(
             "Opening the saved model in a fresh process to compare its answers."
@@ -39,9 +39,7 @@ def check(folder: Path, experiment: Experiment, model: Model, fresh: bool) -> No
         verify(folder, items, answers, min(experiment.reader.modality.suffixes))
         return
     there = load(folder, device.type)
-    _demand_alike(
-        folder, items, experiment.task.decode(there.outputs(items), there.labels), answers
-    )
+    _demand_alike(folder, items, there.answers(items), answers)
 
 
 def verify(

@@ -38,11 +38,12 @@ def evaluate(
         data, predictor.reader.modality, predictor.labels, schema, progress=progress
     )
     items, targets = dataset.split("test"), dataset.targets("test")
-    features = predictor.features(items)
-    outputs = predictor.outputs(items, features)
     task = predictor.task
+    features = None if task.reads_maps else predictor.features(items)
+    outputs = predictor.outputs(items, features)
     score, alone = evidence.judged_task(task, outputs, targets), of_class(task, outputs, targets)
     repeated = overlap(Path(model), items)
     more = others(task, outputs, targets)
     evaluation = Evaluation.of((task.metric, score, more), alone, targets, dataset, repeated)
-    return replace(evaluation, shift=between(predictor, features, outputs))
+    shift = "" if features is None else between(predictor, features, outputs)
+    return replace(evaluation, shift=shift)

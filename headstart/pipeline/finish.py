@@ -63,6 +63,9 @@ def finish(proof: Proof, workspace: Workspace, stage: Stage = ENDED) -> tuple[Re
     evidence = measured(proof, stage)
     evidence.provenance = _made(proof, workspace)
     model = _calibrated(proof.model.model, evidence)
+    validation = search.experiment.dataset.targets("validation")
+    if len(validation):
+        search.experiment.task.settled(model.head, arm.outputs["validation"], validation)
     own = arm.strategy != "scratch"
     backbone = search.backbone if own else random_init(search.backbone)()
     record = _record(search.experiment, backbone, evidence)

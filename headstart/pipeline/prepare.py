@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import final
 
 from headstart import artifact, catalog, defaults
-from headstart.contracts import Backbone, Modality, Strategy
+from headstart.contracts import Backbone, Modality, Strategy, Task
 from headstart.contracts.entry_points import advertised
 from headstart.data import Data, Dataset, InMemory, Schema
 from headstart.data import load as load_data
@@ -99,6 +99,11 @@ class RunContext:
         fitting(settings, dataset.kind)
         progress.say(str(dataset.report))
         return dataset
+
+    def wanted(self, dataset: Dataset, backbone: Backbone) -> Backbone:
+        """A backbone as the task that these targets make reads it."""
+        task: Task = catalog.task(task_name(backbone, dataset, self.settings))
+        return task.backbone(backbone)
 
     def experiment(self, dataset: Dataset, backbone: Backbone) -> Experiment:
         """The data set as this backbone is to be transferred to it."""
@@ -242,4 +247,10 @@ def scratch_recipe(experiment: Experiment, strategy: Strategy, backbone: Backbon
 
 def random_init(backbone: Backbone) -> Callable[[], Backbone]:
     """A maker of the same network with random weights, drawn from torch's generator."""
-    return lambda: catalog.load_backbone(backbone.architecture)
+    wanted = backbone.wanted
+
+    def made() -> Backbone:
+        network = catalog.load_backbone(backbone.architecture)
+        return wanted(network) if wanted else network
+
+    return made

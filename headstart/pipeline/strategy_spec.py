@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Final, final
 
 from headstart import catalog, defaults
-from headstart.contracts import Strategy
+from headstart.contracts import Strategy, Task
 from headstart.contracts.references import parse_named
 from headstart.defaults import Settings
 from headstart.errors import HeadstartError, UnknownNameError
@@ -59,14 +59,14 @@ class StrategySpec:
         """Whether several of the policy's strategies are to be tried."""
         return self.text == _AUTO
 
-    def for_items(self, count: int, probed: bool = True) -> StrategySpec:
+    def for_items(self, count: int, task: Task) -> StrategySpec:
         """The policy's strategy for so many training items, where the user named none.
 
-        One that begins untrained where the task has no probe.
+        One that begins untrained where the task has no probe, or the ladder that the task has.
         """
-        if self.named or not self.auto:
+        if self.named or not self.auto or task.ladder:
             return self
-        name = defaults.strategy(count) if probed else "full-fine-tuning"
+        name = defaults.strategy(count) if task.has_probe else "full-fine-tuning"
         return replace(StrategySpec.of(name), named=False)
 
     def build(self) -> Strategy:

@@ -28,7 +28,7 @@ def reference_of(proof: Proof) -> Reference | None:
     In folds these are all items, each answered by a model that had not seen it. None where a model
     was adapted to a target: items of the source are not what it will be asked.
     """
-    if proof.adaptation is not None:
+    if proof.adaptation is not None or proof.search.experiment.task.reads_maps:
         return None
     experiment, outputs = proof.search.experiment, proof.model.arm.outputs
     calibrated = proof.calibrated

@@ -93,11 +93,30 @@ class Predictor(Printed):
 
         Raises DataError where one is not finite.
         """
-        rows = self.headed(self.features(items) if features is None else features)
+        if self.task.reads_maps:
+            rows = self._run(self._running.outputs, items)
+        else:
+            rows = self.headed(self.features(items) if features is None else features)
         for item, row in zip(items, rows, strict=True):
             if not np.isfinite(row).all():
                 raise DataError(f"{item.id} can't be used: {_ENDLESS}. Make the model again.")
         return rows
+
+    def answers(self, items: Sequence[Item]) -> list[dict[str, Any]]:
+        """What is answered about items, in their order. Raises DataError as `outputs` does."""
+        return [
+            self._placed(answer, item)
+            for answer, item in zip(
+                self.task.decode(self.outputs(items), self.labels), items, strict=True
+            )
+        ]
+
+    def _placed(self, answer: dict[str, Any], item: Item) -> dict[str, Any]:
+        """An answer in the item's own pixels, where it points at places."""
+        if not answer or not self.task.reads_maps:
+            return answer
+        extent = self.reader.modality.extent(item.read())
+        return answer if extent is None else dict(self.task.placed(answer, extent))
 
     def features(self, items: Sequence[Item]) -> np.ndarray:
         """Pooled features (N, D), what the head reads, for items in their order."""
@@ -183,6 +202,11 @@ class Predictor(Printed):
 
         Raises DataError for the first input that can't be read.
         """
+        if self.task.reads_maps:
+            raise HeadstartError(
+                f"The model answers with {self.task.kind} from maps of places, and has no row of "
+                "features. Use `headstart features` with its backbone."
+            )
         parts = []
         for window in self._windows(self.inputs(given, text=text, image=image)):
             for each in window:
@@ -258,13 +282,17 @@ class Predictor(Printed):
         answers = iter(self._answers(usable) if usable else ())
         for each in window:
             answer, limits = ({}, {}) if each.problem else next(answers)
+            answer = self._placed(answer, each.input.item) if answer else answer
             problem = each.problem or ("" if answer else _ENDLESS)
             yield Prediction(each.input.name, answer, each.input.id, problem, limits)
 
     def _answers(self, values: Sequence[Any]) -> list[tuple[dict[str, Any], dict[str, Any]]]:
         """An answer with its limits for each value, empty where its numbers are not finite."""
-        features = self._rows(self._running.features, values)
-        rows = self.headed(features)
+        if self.task.reads_maps:
+            rows = features = self._rows(self._running.outputs, values)
+        else:
+            features = self._rows(self._running.features, values)
+            rows = self.headed(features)
         finite = np.isfinite(rows).all(axis=1)
         answers: Iterator[dict[str, Any]] = iter(())
         around: Iterator[dict[str, Any]] = repeat({})
