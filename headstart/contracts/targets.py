@@ -70,6 +70,10 @@ class Targets(ABC):
     def encode(self, labels: Sequence[str], names: Names) -> np.ndarray:
         """Labels of N items as an array, as `encoding` says."""
 
+    def brief(self, label: str) -> str:
+        """A label as one item's is shown beside others."""
+        return label
+
     def count(self, items: Items, names: Names) -> dict[str, int]:
         """How many items there are of each name, or of all where names don't divide them."""
         return {"items": len(items)}

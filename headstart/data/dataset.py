@@ -63,9 +63,12 @@ class Dataset:
         As the kind encodes them: (N,) int64 class numbers; (N, labels) float32 numbers in the
         user's units; (N, labels) float32 of 1 for the labels in a set and 0 for the others.
         """
-        own = [item.label for item in self.split(name)]
+        kind, own = kind_named(self.kind), [item.label for item in self.split(name)]
+        if kind.encoding is Encoding.OTHER:  # whose rows may be as long as the longest of them
+            rows = kind.encode([item.label for item in self.items], self.labels)
+            return rows[[item.split == name for item in self.items]]
         labels = own or [item.label for item in self.items[:1]]  # rows of none have a shape, too
-        return kind_named(self.kind).encode(labels, self.labels)[: len(own)]
+        return kind.encode(labels, self.labels)[: len(own)]
 
     @cached_property
     def fingerprint(self) -> str:

@@ -88,9 +88,8 @@ def _read(recall: Tensor, envelope: Tensor) -> Tensor:
     """The precision at 101 recalls, with the slope of the area."""
     import torch
 
-    points = torch.linspace(0, 1, _POINTS, dtype=recall.dtype).expand(len(recall), -1)
-    steady = recall.detach().nan_to_num(0.0).contiguous()
-    places = torch.searchsorted(steady, points.contiguous() - 1e-12)
+    points = torch.from_numpy(np.linspace(0, 1, _POINTS)).to(recall).repeat(len(recall), 1)
+    places = torch.searchsorted(recall.detach().nan_to_num(0.0).contiguous(), points)
     inside = places < recall.shape[1]
     read = envelope.gather(1, places.clamp(max=recall.shape[1] - 1)) * inside
     exact = read.mean(dim=1).detach()

@@ -59,14 +59,14 @@ class StrategySpec:
         """Whether several of the policy's strategies are to be tried."""
         return self.text == _AUTO
 
-    def for_items(self, count: int, task: Task) -> StrategySpec:
+    def for_items(self, count: int, task: Task | None = None) -> StrategySpec:
         """The policy's strategy for so many training items, where the user named none.
 
         One that begins untrained where the task has no probe, or the ladder that the task has.
         """
-        if self.named or not self.auto or task.ladder:
+        if self.named or not self.auto or (task and task.ladder):
             return self
-        name = defaults.strategy(count) if task.has_probe else "full-fine-tuning"
+        name = defaults.strategy(count) if task is None or task.has_probe else "full-fine-tuning"
         return replace(StrategySpec.of(name), named=False)
 
     def build(self) -> Strategy:

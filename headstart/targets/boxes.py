@@ -76,6 +76,10 @@ class Boxes(Targets):
                 row[place, 4] = numbers[name]
         return rows
 
+    def brief(self, label: str) -> str:
+        """The classes of its boxes, each once."""
+        return ", ".join(sorted(set(_classes(label)))) or "none"
+
     def count(self, items: Items, names: Names) -> dict[str, int]:
         """Boxes of each class."""
         counts = Counter(name for item in items for name in _classes(item.label))

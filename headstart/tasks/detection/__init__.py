@@ -161,6 +161,7 @@ class Detection(Task):
         """The answer with corners in pixels of the picture, none outside it."""
         longer, sides = max(extent.width, extent.height), [extent.width, extent.height] * 2
         return {
+            "size": [extent.width, extent.height],
             "boxes": [
                 {
                     **each,
@@ -170,7 +171,7 @@ class Detection(Task):
                     ],
                 }
                 for each in answer["boxes"]
-            ]
+            ],
         }
 
 
