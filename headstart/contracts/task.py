@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # so that a saved model answers without torch
 Labels = Sequence[str]
 Array = np.ndarray
 Examples = tuple[Array, Array]  # features (N, D) float32 and targets (N,) or (N, outputs)
+Answered = tuple[Array, Array, Sequence[str]]  # outputs, targets, and the items' ids
 
 
 class Task(ABC):
@@ -122,6 +123,11 @@ class Task(ABC):
 
     def settled(self, head: nn.Module, outputs: Array, targets: Array) -> None:
         """Let a head that is handed over say what its outputs on validation decide, at the end."""
+
+    def findings(
+        self, test: Answered, validation: Answered, labels: Labels
+    ) -> tuple[str, Mapping[str, Any]] | None:
+        """What else is worth a look, and by which name reports have it; None for nothing."""
 
     def placed(self, answer: Mapping[str, Any], extent: Extent) -> Mapping[str, Any]:
         """A decoded answer about an item of this extent, in its own pixels."""

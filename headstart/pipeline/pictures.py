@@ -14,6 +14,7 @@ from headstart.errors import HeadstartError
 from headstart.explain import Explanation, PictureExplanation, TextExplanation
 from headstart.explain.pictures import explain_picture
 from headstart.explain.texts import explain_text
+from headstart.report.drawing import with_boxes
 from headstart.report.contents import MOST_CARDS, NEAREST, explained, large
 from headstart.report.thumbnails import LARGE, SIDE, thumbnail
 from headstart.runtime.progress import Progress
@@ -34,6 +35,8 @@ def pictured(
     Pictures on cards are there large too, under a key of their own, where they are larger.
     """
     on_page, on_cards = (set(ids(findings.get("items", {}))) for ids in (_on_page, _on_cards))
+    drawn = (findings.get("boxes") or {}).get("drawn") or {}
+    on_page |= drawn.keys()
     shown = {}
     for item in items:
         if item.id not in on_page:
@@ -43,7 +46,10 @@ def pictured(
         if text is not None:
             shown[item.id] = text
             continue
-        file = _as_file(raw, modality, LARGE if item.id in on_cards else SIDE)
+        marks = drawn.get(item.id)
+        file = _as_file(raw, modality, LARGE if item.id in on_cards or marks else SIDE)
+        if marks:
+            file = _with_boxes(file, marks)
         shown[item.id], whole = thumbnail(file), thumbnail(file, LARGE)
         if whole != shown[item.id]:
             shown[large(item.id)] = whole
@@ -56,6 +62,17 @@ def _as_file(raw: bytes, modality: Modality, side: int) -> bytes:
     file = io.BytesIO()
     pil.fromarray(pixels.transpose(1, 2, 0)).save(file, "PNG", compress_level=1)
     return file.getvalue()
+
+
+def _with_boxes(file: bytes, marks: Mapping[str, Any]) -> bytes:
+    """A picture with what is marked in green and what was found in red."""
+    with pil.open(io.BytesIO(file)) as opened:
+        picture = opened.convert("RGB")
+    scale, written = picture.width / marks["size"][0], io.BytesIO()
+    for name, colour in (("truth", "#2e8b57"), ("found", "#d62728")):
+        picture = with_boxes(picture, marks[name], scale, colour)
+    picture.save(written, "PNG", compress_level=1)
+    return written.getvalue()
 
 
 def _on_cards(items: Mapping[str, Any]) -> Iterator[str]:

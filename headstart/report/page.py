@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup, escape
 
-from headstart.report import adaptation, background, by_class, figures, sections, theme
+from headstart.report import adaptation, background, boxes, by_class, figures, sections, theme
 from headstart.report.contents import Section, large
 from headstart.report.thumbnails import fitting, is_picture
 from headstart.report.verdict import Verdict
@@ -21,7 +21,7 @@ LARGEST = 8_000_000  # bytes of the page, the plotting library among them
 LARGE_PICTURES = 3_000_000  # bytes of them that are pictures to open on a click
 ORDER = (
     *(background.made, adaptation.adaptation, sections.arms, sections.metrics),
-    *(sections.labels, sections.convergence),
+    *(boxes.boxes, sections.labels, sections.convergence),
     *(by_class.confusion, by_class.classes),
     *(sections.groups, sections.calibration, sections.robustness),
     *(background.feature_map, background.inspection, background.data, background.ranking),

@@ -176,14 +176,16 @@ def _located(marked: Marked, files: Paths) -> tuple[Marked, str, Source | None, 
     base, file = Path(marked.base), marked.file.replace("\\", "/")
     if base.suffix.lower() == ".xml" and base.is_file():  # its name is what it says, or its own
         file, base = file.rpartition("/")[2], base.parent
-    name, source, why = files.find(file, base, marked.place, marked.split)
-    if source is None and Path(marked.base).is_file():
-        for suffix in ("", ".jpg", ".png", ".jpeg"):
-            again = files.find(f"{Path(marked.base).stem}{suffix}", base, marked.place, None)
-            if again[1] is not None:
-                return marked, again[0], again[1], ""
-    missing = why or f"the picture {marked.file} is not there"
-    return marked, name, source, "" if source else missing
+    names = [file]
+    if Path(marked.base).is_file():
+        names += [f"{Path(marked.base).stem}{suffix}" for suffix in (".jpg", ".png", ".jpeg")]
+    first, why = "", ""
+    for each in names:
+        name, source, reason = files.find(each, base, marked.place, marked.split)
+        if source is not None and source.path.is_file():
+            return marked, name, source, ""
+        first, why = first or name, why or reason
+    return marked, first, None, why or f"the picture {marked.file} is not there"
 
 
 def _extent(source: Source | None, modality: Modality) -> Extent | None:

@@ -12,6 +12,7 @@ from headstart.contracts import Backbone, Task
 from headstart.contracts.backbone import Level
 from headstart.contracts.boxes import matches
 from headstart.contracts.modality import Extent, Motion
+from headstart.contracts.task import Answered
 
 if TYPE_CHECKING:  # so that a saved model answers without torch
     from torch import Tensor, nn
@@ -139,6 +140,18 @@ class Detection(Task):
             threshold = best(self.predictions(outputs), targets, number)
             with torch.no_grad():
                 head.powers[number] = float(np.log(_AN_ANSWER) / np.log(threshold))
+
+    def findings(
+        self, test: Answered, validation: Answered, labels: Sequence[str]
+    ) -> tuple[str, Mapping[str, Any]]:
+        """Curves, classes, and boxes that were missed, made up or misplaced."""
+        from headstart.tasks.detection import findings
+
+        parts = [
+            findings.Answered(self.predictions(outputs), targets, ids)
+            for outputs, targets, ids in (test, validation)
+        ]
+        return "boxes", findings.worth_a_look(parts[0], parts[1], labels)
 
     def decode(self, outputs: np.ndarray, labels: Sequence[str]) -> list[dict[str, Any]]:
         """The boxes above their class's threshold, the surest first; corners as in outputs."""
