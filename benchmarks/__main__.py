@@ -82,6 +82,12 @@ def parser() -> argparse.ArgumentParser:
         kind.add_argument("--nulls", type=int, default=200, help="streams in which nothing moves")
         kind.add_argument("--work", type=Path, default=ROOT / "benchmarks" / ".work" / "drift")
         kind.set_defaults(run=run)
+    detecting = kinds.add_parser("detection", help="boxes around raccoons, by training pictures")
+    detecting.add_argument("--sizes", default="10,40,150", help="training pictures, by commas")
+    detecting.add_argument("--backbone", help="absent, YOLOX-nano beside the photos")
+    detecting.add_argument("--scratch", action="store_true", help="train a network from scratch too")
+    detecting.add_argument("--work", type=Path, default=ROOT / "benchmarks" / ".work" / "detection")
+    detecting.set_defaults(run=detection)
     accurate = kinds.add_parser("accuracy", help="accuracy in so many minutes beside the peers")
     accurate.add_argument("--tasks", help="some of them, by commas; absent, all twelve")
     accurate.add_argument("--minutes", default="1,3,10", help="of wall clock, by commas")
@@ -117,6 +123,19 @@ def small_sets(args: argparse.Namespace) -> int:
     photos, more = SHARED / "images" / "hymenoptera", SHARED / "images" / "parrot.jpg"
     work = args.work.resolve()
     compare(Small(photos, more, SHARED / "weights" / WEIGHTS, work), work.parent / "small.json")
+    return 0
+
+
+def detection(args: argparse.Namespace) -> int:
+    """Fit a detector on few pictures and judge it on fifty others."""
+    from benchmarks.detection import Raccoons, compare
+
+    place = SHARED / "detection" / "raccoon"
+    if not place.is_dir():
+        return _refuse(f"{place} is not there, which holds the photos and their boxes.")
+    detector = f"graph:{SHARED / 'weights' / 'detection' / 'yolox_nano.onnx'}"
+    raccoons = Raccoons(place, args.backbone or detector, args.work.resolve(), args.scratch)
+    compare(raccoons, [int(size) for size in args.sizes.split(",")])
     return 0
 
 

@@ -107,7 +107,7 @@ FORMS: dict[str, Any] = {
 def test_a_box_is_the_same_in_every_format(tmp_path: Path, make: Any) -> None:
     make(tmp_path)
     contents = found(tmp_path)
-    name = "a.jpg" if make is not _objects else "train.parquet#1"
+    name = "a.jpg" if make is not _objects else "train.parquet#0"
     assert boxes(contents, name) == [KEPT]
     assert not contents.repaired
     row = next(row for row in contents.rows if row.id.endswith(name))

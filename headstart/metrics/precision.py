@@ -129,7 +129,6 @@ class APSmall(_Precision):
 
     name: ClassVar[str] = "AP-small"
     area: ClassVar[tuple[float, float]] = (0.0, _SMALL)
-    undefined: ClassVar[float] = float("nan")
 
 
 @final
@@ -138,7 +137,6 @@ class APMedium(_Precision):
 
     name: ClassVar[str] = "AP-medium"
     area: ClassVar[tuple[float, float]] = (_SMALL, _LARGE)
-    undefined: ClassVar[float] = float("nan")
 
 
 @final
@@ -147,4 +145,3 @@ class APLarge(_Precision):
 
     name: ClassVar[str] = "AP-large"
     area: ClassVar[tuple[float, float]] = (_LARGE, float("inf"))
-    undefined: ClassVar[float] = float("nan")

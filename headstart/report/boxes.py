@@ -8,9 +8,10 @@ from typing import Any
 from headstart.report import figures
 from headstart.report.contents import MOST_CARDS, Card, Figure, Group, Section, Table
 from headstart.report.figures import Series
-from headstart.report.theme import TRANSFER
+from headstart.report.theme import BAD, OTHER, SCRATCH, TRANSFER
 
 _SHOWN = 8  # curves in one figure
+_COLOURS = (TRANSFER, SCRATCH, OTHER, BAD)
 _GROUPS = {
     "misses": ("Missed objects", "The largest objects that no box was found for, in green."),
     "made_up": (
@@ -59,10 +60,10 @@ def _curves(curves: Mapping[str, Any]) -> Figure | None:
         Series(
             label,
             [{"value": row["precision"]} for row in rows],
-            TRANSFER if len(own) == 1 else "",
+            _COLOURS[place % len(_COLOURS)],
             [row["recall"] for row in rows],
         )
-        for label, rows in [*own.items()][:_SHOWN]
+        for place, (label, rows) in enumerate([*own.items()][:_SHOWN])
     ]
     table = Table.of(
         ("class", "recall", "precision"),

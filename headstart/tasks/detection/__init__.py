@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, final
 
 import numpy as np
 
-from headstart.contracts import Backbone, Task
+from headstart.contracts import Backbone, Metric, Task
 from headstart.contracts.backbone import Level
 from headstart.contracts.boxes import matches
+from headstart.contracts.entry_points import located
 from headstart.contracts.modality import Extent, Motion
 from headstart.contracts.task import Answered
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:  # so that a saved model answers without torch
 _NUMBERS: Final = 6  # of a box: corners, score, class
 _MOST: Final = 100  # boxes a picture
 _AN_ANSWER: Final = 0.5  # score from which a box is one
+_AT_HALF: Final = "headstart.metrics.precision:AP50"
 _ENOUGH: Final = 0.8  # AP at an overlap of a half, from which no dearer strategy is tried
 
 
@@ -126,9 +128,8 @@ class Detection(Task):
 
     def enough(self, outputs: np.ndarray, targets: np.ndarray) -> bool:
         """Whether AP at an overlap of a half is good enough to look no further."""
-        from headstart.metrics.precision import AP50
-
-        return AP50().of(self.predictions(outputs), targets) >= _ENOUGH
+        at_half: Metric = located(_AT_HALF)()
+        return at_half.of(self.predictions(outputs), targets) >= _ENOUGH
 
     def settled(self, head: nn.Module, outputs: np.ndarray, targets: np.ndarray) -> None:
         """Let half be the score from which boxes of each class are best answered, by its F1."""
