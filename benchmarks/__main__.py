@@ -85,7 +85,9 @@ def parser() -> argparse.ArgumentParser:
     detecting = kinds.add_parser("detection", help="boxes around raccoons, by training pictures")
     detecting.add_argument("--sizes", default="10,40,150", help="training pictures, by commas")
     detecting.add_argument("--backbone", help="absent, YOLOX-nano beside the photos")
-    detecting.add_argument("--scratch", action="store_true", help="train a network from scratch too")
+    detecting.add_argument(
+        "--scratch", action="store_true", help="train a network from scratch too"
+    )
     detecting.add_argument("--work", type=Path, default=ROOT / "benchmarks" / ".work" / "detection")
     detecting.set_defaults(run=detection)
     accurate = kinds.add_parser("accuracy", help="accuracy in so many minutes beside the peers")

@@ -84,7 +84,10 @@ def _children() -> float:
 
 def as_markdown(rows: Sequence[dict[str, Any]]) -> str:
     """An arm a line, with its interval, AP50 of the model, and CPU-seconds."""
-    lines = ["| photos | arm | AP | 95 % interval | AP50 | CPU-seconds |", "|--:|---|--:|--:|--:|--:|"]
+    lines = [
+        "| photos | arm | AP | 95 % interval | AP50 | CPU-seconds |",
+        "|--:|---|--:|--:|--:|--:|",
+    ]
     for row in rows:
         others = {each["metric"]: each["value"] for each in row["evidence"].get("metrics") or []}
         for name, arm in row["evidence"]["arms"].items():

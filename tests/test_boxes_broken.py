@@ -67,7 +67,11 @@ BROKEN = {  # the second annotation of a picture -> the box that is left of it, 
         ["cat", 10.0, 5.0, 30.0, 15.0],
         "its corners were the wrong way round; put right",
     ),
-    "outside": ({"bbox": [200, 5, 10, 10]}, None, "it lies outside the picture of 100x80; left out"),
+    "outside": (
+        {"bbox": [200, 5, 10, 10]},
+        None,
+        "it lies outside the picture of 100x80; left out",
+    ),
     "partly outside": (
         {"bbox": [90, 70, 30, 30]},
         ["cat", 90.0, 70.0, 100.0, 80.0],

@@ -128,7 +128,11 @@ def test_splits_are_those_of_the_folders(tmp_path: Path) -> None:
     splits = {row.id: row.split for row in contents.rows}
     assert splits["train/a.jpg"] == "train" and splits["valid/a.jpg"] == "validation"
     dataset = load(tmp_path, catalog.modality("image"), GUESSED)
-    assert (dataset.kind, dataset.labels, len(dataset.split("test"))) == ("boxes", ("Dog", "cat"), 2)
+    assert (dataset.kind, dataset.labels, len(dataset.split("test"))) == (
+        "boxes",
+        ("Dog", "cat"),
+        2,
+    )
     rows = dataset.targets("train")
     assert rows.shape == (2, 3, 5)
     whole = rows[np_first(rows[:, 0, 2])]

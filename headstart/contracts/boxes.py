@@ -16,7 +16,9 @@ def overlaps(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
     low = np.maximum(boxes[:, None, :2], others[None, :, :2])
     high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
     both = np.prod(np.clip(high - low, 0, None), axis=2)
-    areas = [np.prod(np.clip(each[:, 2:] - each[:, :2], 0, None), axis=1) for each in (boxes, others)]
+    areas = [
+        np.prod(np.clip(each[:, 2:] - each[:, :2], 0, None), axis=1) for each in (boxes, others)
+    ]
     return np.asarray(both / np.maximum(areas[0][:, None] + areas[1][None] - both, 1e-12))
 
 

@@ -69,7 +69,10 @@ def inspection(
     pool = [everything[place].id for place in places]
     near = nearest(features[places], pool, train.features, [item.id for item in train.items])
     targets = np.concatenate([targets, test.targets[new]])
-    return entries | {"nearest": near, "map": feature_map(features, targets, everything, seed, kind)}
+    return entries | {
+        "nearest": near,
+        "map": feature_map(features, targets, everything, seed, kind),
+    }
 
 
 def mistakes(

@@ -41,9 +41,7 @@ def write(draft: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     draft.write_text(json.dumps(document, ensure_ascii=False), encoding="utf-8")
 
 
-def _annotation(
-    number: int, image: int, category: int, box: Mapping[str, Any]
-) -> dict[str, Any]:
+def _annotation(number: int, image: int, category: int, box: Mapping[str, Any]) -> dict[str, Any]:
     left, top, right, bottom = box["box"]
     width, height = round(right - left, 2), round(bottom - top, 2)
     return {

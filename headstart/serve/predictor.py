@@ -119,8 +119,19 @@ class Predictor(Printed):
         return answer if extent is None else dict(self.task.placed(answer, extent))
 
     def features(self, items: Sequence[Item]) -> np.ndarray:
-        """Pooled features (N, D), what the head reads, for items in their order."""
+        """Pooled features (N, D), what the head reads, for items in their order.
+
+        Raises HeadstartError where it reads maps.
+        """
+        self._demand_rows()
         return self._run(self._running.features, items)
+
+    def _demand_rows(self) -> None:
+        if self.task.reads_maps:
+            raise HeadstartError(
+                f"The model answers with {self.task.kind} from maps of places, and has no row of "
+                "features for an item. Use predict or evaluate."
+            )
 
     def _run(self, run: Run, items: Sequence[Item]) -> np.ndarray:
         own = self._running.reader  # the new one keeps nothing for later
@@ -202,11 +213,7 @@ class Predictor(Printed):
 
         Raises DataError for the first input that can't be read.
         """
-        if self.task.reads_maps:
-            raise HeadstartError(
-                f"The model answers with {self.task.kind} from maps of places, and has no row of "
-                "features. Use `headstart features` with its backbone."
-            )
+        self._demand_rows()
         parts = []
         for window in self._windows(self.inputs(given, text=text, image=image)):
             for each in window:

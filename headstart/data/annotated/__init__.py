@@ -209,5 +209,3 @@ def _value(
         return None, wrong
     rows_ = [[label, *(round(c, 2) for c in corners)] for label, corners in boxes]
     return json.dumps({"size": [extent.width, extent.height], "boxes": sorted(rows_)}), ""
-
-

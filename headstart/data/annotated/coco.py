@@ -61,9 +61,7 @@ def read(path: Path, split: str | None, into: Reading) -> None:
             into.faults.append((where, "it names no file; left out"))
             continue
         own = tuple(boxes[str(each.get("id"))])
-        into.pictures.append(
-            Marked(file, where, own, _size(each), split=split, base=path.parent)
-        )
+        into.pictures.append(Marked(file, where, own, _size(each), split=split, base=path.parent))
 
 
 def _box(

@@ -94,9 +94,7 @@ def _ordered(corners: Corners) -> tuple[Corners, bool]:
     return ordered, ordered != corners
 
 
-def _inside(
-    box: tuple[Corners, bool], size: tuple[float, float]
-) -> tuple[Corners | None, str]:
+def _inside(box: tuple[Corners, bool], size: tuple[float, float]) -> tuple[Corners | None, str]:
     """The part of a box in the picture, None where there is none; and what was wrong."""
     (left, top, right, bottom), swapped = box
     width, height = size
@@ -118,5 +116,3 @@ def _repeats(label: str, corners: Corners, kept: Sequence[tuple[str, Corners]]) 
         label == other and max(abs(a - b) for a, b in zip(corners, own, strict=True)) < _SAME
         for other, own in kept
     )
-
-

@@ -64,9 +64,7 @@ def _holds_boxes(table: ItemTable, column: str) -> bool:
     return any(_boxes_of(value) is not None for value in values)
 
 
-def read(
-    table: ItemTable, chosen: Mapping[str, Any], split: str | None, into: Reading
-) -> None:
+def read(table: ItemTable, chosen: Mapping[str, Any], split: str | None, into: Reading) -> None:
     """Add what a table says; rows of one picture are one picture."""
     if "objects" in chosen:
         _objects(table, chosen, split, into)
@@ -112,9 +110,7 @@ def read(
 
 def _are_shares(cells: Sequence[Sequence[Any]]) -> bool:
     """Whether all coordinates are shares of the picture: at most 1, and not all whole."""
-    numbers = [
-        each for row in cells for v in row if (each := number(v)) is not None
-    ]
+    numbers = [each for row in cells for v in row if (each := number(v)) is not None]
     return bool(numbers) and max(numbers) <= 1.0 and any(n != int(n) for n in numbers)
 
 
@@ -130,9 +126,7 @@ def _listed(cell: Any) -> list[Any]:
     return [None] if is_blank(cell) else [cell]
 
 
-def _objects(
-    table: ItemTable, chosen: Mapping[str, Any], split: str | None, into: Reading
-) -> None:
+def _objects(table: ItemTable, chosen: Mapping[str, Any], split: str | None, into: Reading) -> None:
     names = _category_names(table.path, chosen["objects"])
     contents = table.contents(chosen["file"])
     splits = table.values(chosen["split"]) if chosen["split"] else None
@@ -153,9 +147,7 @@ def _objects(
         source = content if isinstance(content, Source) else None
         file = f"{table.path.name}#{count}" if source else str(content or "")
         into.pictures.append(
-            Marked(
-                file, place, tuple(boxes), split=own, base=table.path.parent, source=source
-            )
+            Marked(file, place, tuple(boxes), split=own, base=table.path.parent, source=source)
         )
 
 

@@ -148,5 +148,3 @@ def _of_yaml(path: Path) -> list[str]:
         numbered = {int(n): str(v) for n, v in names.items() if number(n) is not None}
         return [numbered.get(n, str(n)) for n in range(max(numbered, default=-1) + 1)][:100_000]
     return [str(name) for name in names] if isinstance(names, list) else []
-
-

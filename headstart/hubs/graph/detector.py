@@ -129,9 +129,7 @@ def _roles(nodes: Sequence[Any], weights: Mapping[str, list[int]]) -> dict[str, 
     if len(nodes) != len(_ROLES):
         return None
     channels = {node.output[0]: weights[node.input[1]][0] for node in nodes}
-    named = {
-        role: node for node in nodes for role in _ROLES if role in node.input[1].lower()
-    }
+    named = {role: node for node in nodes for role in _ROLES if role in node.input[1].lower()}
     if len(named) != len(_ROLES):
         ordered = sorted(nodes, key=lambda node: channels[node.output[0]])
         named = dict(zip(("obj", "reg", "cls"), ordered, strict=True))

@@ -87,9 +87,7 @@ def open_onnx(spec: GraphSpec) -> Opened:
         head_name=head_removal.free_name(network),
     )
     architecture = spec.architecture(preprocess, FILE)
-    return Opened(
-        body, lambda: renew(network), preprocess, end.name, architecture, (FILE, content)
-    )
+    return Opened(body, lambda: renew(network), preprocess, end.name, architecture, (FILE, content))
 
 
 def _whole(model: Any) -> Cut:

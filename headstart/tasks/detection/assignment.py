@@ -35,7 +35,9 @@ def assign(
     objects.
     """
     middles, steps = places[:, :2], places[:, 2]
-    inside = torch.cat([middles[:, None] - truth[None, :, :2], truth[None, :, 2:] - middles[:, None]], 2)
+    inside = torch.cat(
+        [middles[:, None] - truth[None, :, :2], truth[None, :, 2:] - middles[:, None]], 2
+    )
     in_box = inside.amin(2) > 0
     away = (middles[:, None] - (truth[:, :2] + truth[:, 2:])[None] / 2).abs().amax(2)
     near = away < _RADIUS * steps[:, None]

@@ -26,9 +26,7 @@ class Answered:
     ids: Sequence[str]
 
 
-def worth_a_look(
-    test: Answered, validation: Answered, labels: Sequence[str]
-) -> dict[str, Any]:
+def worth_a_look(test: Answered, validation: Answered, labels: Sequence[str]) -> dict[str, Any]:
     """Precision over recall at an overlap of a half, each class, and what was missed or made up.
 
     Boxes above their class's threshold, which validation sets, count as found. Those that are sure

@@ -56,9 +56,7 @@ class DetectionHead(nn.Module):
             read = {name: tower(maps[name]) for name in dict.fromkeys(reads.values())}
             own = [layers.get_submodule(role)(read[reads[role]]) for role in _ROLES]
             height, width = own[0].shape[2:]
-            down, across = torch.meshgrid(
-                torch.arange(height), torch.arange(width), indexing="ij"
-            )
+            down, across = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
             corner = torch.stack([across, down], 2).reshape(-1, 2).to(own[0])
             flat = torch.cat(own, 1).flatten(2).transpose(1, 2)
             middle = (flat[..., :2] + corner) * stride

@@ -39,13 +39,18 @@ def loss_of(said: Tensor, places: Tensor, targets: Tensor, side: int) -> Tensor:
         )
     total = functional.binary_cross_entropy_with_logits(objects, wanted, reduction="sum")
     if box_losses:
-        total = total + _BOX_WEIGHT * torch.stack(box_losses).sum() + torch.stack(class_losses).sum()
+        total = (
+            total + _BOX_WEIGHT * torch.stack(box_losses).sum() + torch.stack(class_losses).sum()
+        )
     return total / max(count, 1)
 
 
 def _pairs(boxes: Tensor, others: Tensor) -> Tensor:
     """Intersection over union of boxes (A, 4) with others, one each: (A,)."""
-    low, high = torch.maximum(boxes[:, :2], others[:, :2]), torch.minimum(boxes[:, 2:], others[:, 2:])
+    low, high = (
+        torch.maximum(boxes[:, :2], others[:, :2]),
+        torch.minimum(boxes[:, 2:], others[:, 2:]),
+    )
     both = (high - low).clamp(min=0).prod(1)
     areas = [(each[:, 2:] - each[:, :2]).clamp(min=0).prod(1) for each in (boxes, others)]
     return both / (areas[0] + areas[1] - both).clamp(min=1e-8)
