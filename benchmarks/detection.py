@@ -28,7 +28,7 @@ CORNERS: Final = ("xmin", "ymin", "xmax", "ymax")
 
 @dataclass(frozen=True)
 class Raccoons:
-    """The photos with their XML, a backbone, a folder to work in, and whether to train from scratch."""
+    """The photos with their XML, a backbone, and a folder to work in."""
 
     photos: Path
     backbone: str

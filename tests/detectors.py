@@ -76,7 +76,7 @@ def detector(path: Path, seed: int = 0, levels: int = 2) -> Path:
             parts.append(made if role == "reg" else graph.one("Sigmoid", [made], f"{name}.said"))
         whole = graph.one("Concat", parts, f"level.{level}", axis=1)
         answers.append(graph.one("Flatten", [whole], f"flat.{level}", axis=2))
-    graph.one("Concat", answers, "output", axis=1 if levels == 1 else 0)
+    graph.one("Concat", answers, "output", axis=1)
     picture = helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, 3, SIDE, SIDE])
     output = helper.make_tensor_value_info("output", TensorProto.FLOAT, None)
     made = helper.make_graph(graph.nodes, "detector", [picture], [output], graph.weights)
@@ -87,7 +87,7 @@ def detector(path: Path, seed: int = 0, levels: int = 2) -> Path:
 
 
 def squares(folder: Path, count: int = 24, seed: int = 0) -> Path:
-    """Pictures of noise with a red or a blue square each, every fourth without, in COCO's format."""
+    """Pictures of noise with a red or a blue square each, every fourth without, as COCO."""
     rng = np.random.default_rng(seed)
     folder.mkdir(parents=True)
     images, annotations = [], []

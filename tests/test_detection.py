@@ -17,8 +17,8 @@ import headstart as hs
 from headstart import catalog
 from headstart.cli import app
 from headstart.contracts.boxes import matches
-from headstart.contracts.model import Batch, Model
 from headstart.contracts.modality import Motion
+from headstart.contracts.model import Batch, Model
 from headstart.errors import HeadstartError
 from headstart.tasks.detection import Detection
 from headstart.tasks.detection.assignment import assign, overlaps
@@ -104,7 +104,7 @@ def test_the_untrained_head_says_where_objects_are_and_not_which(file: Path) -> 
 
 def test_a_step_learns_boxes_and_leaves_out_pictures_without_any(file: Path) -> None:
     task, model = _network(file, ["red"])
-    optimizer = torch.optim.Adam(model.head.parameters(), lr=0.01)
+    optimizer = torch.optim.Adam(model.head.parameters(), lr=0.02)
     pictures = torch.zeros(2, 3, SIDE, SIDE)
     pictures[0, 0, 16:40, 16:40] = 1.0
     targets = torch.full((2, 2, 5), -1.0)
@@ -112,7 +112,7 @@ def test_a_step_learns_boxes_and_leaves_out_pictures_without_any(file: Path) -> 
     targets[1, 0, 2] = 0
     targets[0, 1] = torch.tensor([0.25, 0.25, 0.625, 0.625, 0])
     losses = []
-    for _ in range(60):
+    for _ in range(250):
         step = task.step(model, Batch(pictures, targets))
         optimizer.zero_grad()
         step.loss.backward()
@@ -240,6 +240,51 @@ def test_what_has_no_meaning_for_boxes_is_refused(
     ended = CliRunner().invoke(app, ["predict", str(model), str(data / "1.png"), *arguments])
     assert ended.exit_code != 0 and "Traceback" not in ended.output
     assert said in " ".join(ended.output.split())
+
+
+def test_any_network_with_maps_is_a_trunk() -> None:
+    task = catalog.task("image-boxes")
+    plain = catalog.load_backbone("seeded:convnet?size=32")
+    names = Model.of(plain, torch.nn.Identity()).backbone_state().keys()
+    trunk = task.backbone(plain)
+    own = task.for_backbone(trunk)
+    model = Model.of(trunk, own.head(trunk.feature_dim, ["red"])).eval()
+    assert model.backbone_state().keys() == names  # as its own library has them
+    pictures = torch.rand(2, 3, 32, 32)
+    with torch.inference_mode():
+        maps = model.features(pictures)
+        rows = own.predictions(model(pictures).numpy())
+    strides = [level.stride for level in trunk.levels]
+    assert strides == sorted(set(strides)) and strides[-1] > 1
+    assert [maps[level.reads["cls"]].shape[-1] * level.stride for level in trunk.levels] == [
+        32 for _ in strides
+    ]
+    assert rows.shape == (2, 100, 6) and trunk.summary is not None
+    assert trunk.summary(maps).shape == (2, trunk.feature_dim)
+
+
+def test_a_network_without_maps_is_refused() -> None:
+    backbone = catalog.load_backbone("seeded:convnet?size=4")
+    from dataclasses import replace
+
+    flat = replace(backbone, stages={"all": torch.nn.Flatten()}, pool=torch.nn.Identity())
+    with pytest.raises(HeadstartError, match="gives no maps of places"):
+        catalog.task("image-boxes").backbone(flat)
+
+
+@pytest.mark.slow
+def test_a_trunk_is_fitted_and_saved(tmp_path: Path) -> None:
+    data = squares(tmp_path / "data", 24)
+    out = tmp_path / "model"
+    settings: dict[str, Any] = {"scratch": False, "epochs": 2, "evidence": "quick"}
+    hs.fit(
+        data,
+        "seeded:convnet?size=32",
+        out,
+        strategy="last-stages?count=1&probe=false",
+        **settings,
+    )
+    assert len(hs.load(out).predict([data / "1.png"])) == 1
 
 
 def test_several_backbones_are_not_ranked_by_rows(file: Path, tmp_path: Path) -> None:

@@ -64,8 +64,8 @@ Answers = Annotated[
     typer.Option(
         "--out",
         "-o",
-        help="A new file for the answers: .csv, .parquet or .jsonl; .json for boxes as COCO. With --explain a folder for "
-        "the heat maps; absent, beside the pictures.",
+        help="A new file for the answers: .csv, .parquet or .jsonl; .json for boxes as COCO. With "
+        "--explain a folder for the heat maps; absent, beside the pictures.",
     ),
 ]
 Inputs = Annotated[

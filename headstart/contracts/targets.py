@@ -30,7 +30,8 @@ class Targets(ABC):
 
     `name` is what `Task.kind` and records call it, `words` what one of its names is called, and
     several. `marks` says whether several label columns hold 0 and 1 for each name; None where they
-    may. `contradict` says that two labels of one content leave it without any. `verbatim` cells are one name each, as it is written. `problem_type` is transformers' word.
+    may. `contradict` says that two labels of one content leave it without any. `verbatim` cells are
+    one name each, as it is written. `problem_type` is transformers' word.
     """
 
     name: ClassVar[str]

@@ -14,8 +14,8 @@ from headstart.errors import HeadstartError
 from headstart.explain import Explanation, PictureExplanation, TextExplanation
 from headstart.explain.pictures import explain_picture
 from headstart.explain.texts import explain_text
-from headstart.report.drawing import with_boxes
 from headstart.report.contents import MOST_CARDS, NEAREST, explained, large
+from headstart.report.drawing import with_boxes
 from headstart.report.thumbnails import LARGE, SIDE, thumbnail
 from headstart.runtime.progress import Progress
 from headstart.serve import Predictor

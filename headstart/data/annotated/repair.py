@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from headstart.contracts.modality import Extent
-from headstart.data.annotated.marks import Box, Corners, Fault, Marked
+from headstart.data.annotated.marks import Corners, Fault, Marked
 
 LEAST = 1.0  # px of a side, below which a box is none
 GIANT = 0.995  # of the picture's area

@@ -152,7 +152,7 @@ def _objects(table: ItemTable, chosen: Mapping[str, Any], split: str | None, int
 
 
 def _boxes_of(value: Any) -> list[tuple[Any, list[Any]]] | None:
-    """Class and box of each object, of a mapping of lists or a list of mappings; None for others."""
+    """Class and box of each object, of a mapping of lists or a list of mappings, else None."""
     if isinstance(value, str):
         try:
             value = json.loads(value)

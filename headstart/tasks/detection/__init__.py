@@ -16,7 +16,7 @@ from headstart.contracts.modality import Extent, Motion
 from headstart.contracts.task import Answered
 
 if TYPE_CHECKING:  # so that a saved model answers without torch
-    from torch import Tensor, nn
+    from torch import nn
 
     from headstart.contracts.model import Batch, Model, Step
 

@@ -14,20 +14,19 @@ from headstart.contracts.backbone import Level
 from headstart.contracts.maps import MeanOfMaps, Tapped, as_map
 from headstart.errors import HeadstartError
 
-_STRIDES: Final = (8, 16, 32)
-_SIZES: Final = (320, 0)  # px of a side that are tried, 0 for the network's own
+_COARSEST, _SCALES = 32, 3  # pixels from place to place; maps at most
+_SIZE, _LARGE = 320, 160  # px of a side, for networks that see pictures of this size or a larger
 _ROLES: Final = ("cls", "reg", "obj")
 
 
 def with_maps(backbone: Backbone) -> Backbone:
-    """The backbone with the last map of each stride from 8 to 32 as what it answers.
+    """The backbone with the last map of each of its three coarsest strides as what it answers.
 
     Raises HeadstartError where its stages give no maps.
     """
     stages = backbone.unpooled()
-    for size in _SIZES:
-        own = max(backbone.preprocess["height"], backbone.preprocess["width"])
-        side = size or own
+    own = max(backbone.preprocess["height"], backbone.preprocess["width"])
+    for side in dict.fromkeys((max(own, _SIZE) if own >= _LARGE else own, own)):
         try:
             shapes = _shapes(list(stages.values()), backbone.preprocess["channels"], side)
         except Exception:  # a network of any author fails in any way on another size
@@ -54,13 +53,14 @@ def _shapes(stages: Sequence[nn.Module], channels: int, side: int) -> list[tuple
 
 
 def _chosen(shapes: Sequence[tuple[int, ...] | None], side: int) -> dict[int, int]:
-    """The last stage of each stride, by the stride."""
+    """The last stage of each of the coarsest strides, by the stride."""
     strides = {
         place: side // shape[-1]
         for place, shape in enumerate(shapes)
         if shape is not None and side % shape[-1] == 0 and shape[-1] > 1
     }
-    return {stride: place for place, stride in strides.items() if stride in _STRIDES}
+    last = {stride: place for place, stride in strides.items() if 1 < stride <= _COARSEST}
+    return {stride: last[stride] for stride in sorted(last)[-_SCALES:]}
 
 
 def _tapped(
