@@ -111,14 +111,14 @@ def test_steps_learn_boxes_and_that_a_picture_has_none() -> None:
     task = Detection()
     task.levels = [level]
     model = Model({}, task.head(0, ["red"]))
-    optimizer = torch.optim.Adam(model.head.parameters(), lr=0.01)
+    optimizer = torch.optim.Adam(model.head.parameters(), lr=0.002)
     maps = {"map0": torch.randn(2, 160, 8, 8)}
     targets = torch.full((2, 2, 5), -1.0)
     targets[:, 0] = torch.tensor([64, 64, 1, 0, 0])
     targets[1, 0, 2] = 0
     targets[0, 1] = torch.tensor([0.25, 0.25, 0.625, 0.625, 0])
     losses = []
-    for _ in range(150):
+    for _ in range(300):
         step = task.step(model, Batch(maps, targets))
         optimizer.zero_grad()
         step.loss.backward()

@@ -45,7 +45,7 @@ class Task(ABC):
     cross_validates: ClassVar[bool] = False
     has_probe: ClassVar[bool] = True
     reads_maps: ClassVar[bool] = False
-    untrained: ClassVar[str] = ""
+    untrained: str = ""
     views: ClassVar[int] = 0
     ladder: ClassVar[tuple[str, ...]] = ()
 

@@ -182,7 +182,10 @@ def unchanged(model: Model, backbone: Backbone, frozen: int) -> bool:
 
 def new_head(experiment: Experiment, backbone: Backbone) -> nn.Module:
     """A head that was fitted to nothing."""
-    return experiment.task.head(backbone.feature_dim, experiment.labels)
+    task = experiment.task
+    if task.reads_maps:  # whose head has pretrained layers, which random weights have none of
+        task = task.for_backbone(backbone)
+    return task.head(backbone.feature_dim, experiment.labels)
 
 
 def _start(outcome: ArmResult) -> nn.Module:

@@ -16,9 +16,10 @@ _SMALLEST: Final = 0.6  # of its size, in a random view
 
 
 def letterbox_motion(rng: np.random.Generator) -> Motion:
-    """What a random view does: mirrored half the time, and often smaller."""
-    mirrored = bool(rng.random() < 0.5)
-    return Motion(mirrored, float(rng.uniform(_SMALLEST, 1.0)))
+    """What a random view does: mirrored half the time, and half the time smaller."""
+    mirrored, whole = (bool(draw < 0.5) for draw in rng.random(2))
+    scale = float(rng.uniform(_SMALLEST, 1.0))
+    return Motion(mirrored, 1.0 if whole else scale)
 
 
 def letterboxed(source: Opened, preprocess: Preprocess, motion: Motion | None) -> np.ndarray:

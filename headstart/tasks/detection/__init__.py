@@ -39,7 +39,6 @@ class Detection(Task):
     kind: ClassVar[str] = "boxes"
     has_probe: ClassVar[bool] = False
     reads_maps: ClassVar[bool] = True
-    untrained: ClassVar[str] = "zero-shot"
     views: ClassVar[int] = 3
     ladder: ClassVar[tuple[str, ...]] = (
         "feature-extraction?head=trained",
@@ -67,6 +66,7 @@ class Detection(Task):
         """The task with the scales of this backbone's maps."""
         own = Detection()
         own.measure, own.levels = self.measure, backbone.levels
+        own.untrained = "zero-shot" if all(each.layers for each in own.levels) else ""
         return own
 
     def width(self, labels: Sequence[str]) -> int:
