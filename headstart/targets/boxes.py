@@ -110,9 +110,14 @@ class Boxes(Targets):
         return [*sentences, *_twins(names), *_sizes(train)]
 
     def demand_variety(self, path: Path, train: Items, names: Names) -> None:
-        """Raise DataError where no training picture has a box."""
+        """Raise DataError where no training picture has a box, or all have the same."""
         if not any(_classes(item.label) for item in train):
             raise DataError(f"{path} has no box in any training picture. Annotate some.")
+        super().demand_variety(path, train, names)
+
+    def unvarying(self, path: Path, label: str) -> DataError:
+        """The error where all pictures have the same boxes."""
+        return DataError(f"{path} has the same boxes in every picture. Give some that differ.")
 
     def task_settings(self, targets: np.ndarray, names: int, weigh: bool) -> dict[str, Any]:
         """None."""
