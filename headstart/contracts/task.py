@@ -36,7 +36,8 @@ class Task(ABC):
     are left out, and strategies begin with an untrained head, whose answers may be an arm of their
     own, by the name `untrained`; `ladder` are then the strategies that are tried in turn until
     answers are good `enough`. A head that `reads_maps` takes feature maps as they are, by name.
-    `views` random ones of each item are stored where the user says nothing.
+    `views` random ones of each item are stored, and `learning_rate` is the base rate, where the
+    user says nothing.
     """
 
     own_metric: ClassVar[str] = ""
@@ -47,6 +48,7 @@ class Task(ABC):
     reads_maps: ClassVar[bool] = False
     untrained: str = ""
     views: ClassVar[int] = 0
+    learning_rate: ClassVar[float | None] = None
     ladder: ClassVar[tuple[str, ...]] = ()
 
     def backbone(self, backbone: Backbone) -> Backbone:

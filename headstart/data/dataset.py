@@ -28,6 +28,7 @@ from headstart.errors import DataError
 from headstart.runtime.progress import Progress, Silent
 
 _NO_LABEL = "the row has no label"
+Left = dict[str, Any]  # what was left out, for the report
 IN_MEMORY = "data in memory"  # in the place of a path
 
 
@@ -136,9 +137,7 @@ def load_labelled(
     labelled = _understood(contents, kind)
     labelled.kind.recognise(path, labelled.items, labels)
     checked = _checked(path, labelled, modality, progress)
-    rest, conflicts = (
-        drop_conflicts(checked.items) if labelled.kind.contradict else ([*checked.items], [])
-    )
+    rest, conflicts = drop_conflicts(checked.items, labelled.kind.contradict)
     if not rest:
         raise DataError(f"{path} has no usable item: all carry conflicting labels. Correct them.")
     clusters = clustered(rest, checked.sketches, grouped=True)
@@ -220,11 +219,9 @@ def _without_rare(items: Sequence[Item], kind: Targets) -> tuple[list[Item], tup
     return _named(items, rare), rare
 
 
-def _consistent(
-    items: Sequence[Item], plan: Plan, kind: Targets
-) -> tuple[list[Item], dict[str, Any]]:
+def _consistent(items: Sequence[Item], plan: Plan, kind: Targets) -> tuple[list[Item], Left]:
     """Without contents of several labels or named splits; also those, for the report."""
-    rest, conflicts = drop_conflicts(items) if kind.contradict else ([*items], [])
+    rest, conflicts = drop_conflicts(items, kind.contradict)
     rest, leaks = drop_leaks(rest) if plan.roles else (rest, ())
     pairs = tuple((item.id, other.id) for item, other in leaks)
     return rest, {"conflicts": _ids(conflicts), "leaks": pairs}

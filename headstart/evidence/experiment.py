@@ -210,6 +210,7 @@ class Experiment:
             patience=max(5, epochs // 3),
             batch_size=self.settings.batch_size or defaults.batch_size(count),
             learning_rate=self.settings.learning_rate
+            or self.task.learning_rate
             or defaults.learning_rate(self.task.has_probe and strategy.starts_from_probe(), width),
         )
 

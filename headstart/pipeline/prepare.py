@@ -100,10 +100,19 @@ class RunContext:
         progress.say(str(dataset.report))
         return dataset
 
-    def wanted(self, dataset: Dataset, backbone: Backbone) -> Backbone:
-        """A backbone as the task that these targets make reads it."""
+    def wanted(self, dataset: Dataset, backbone: Backbone, alone: bool = True) -> Backbone:
+        """A backbone as the task that these targets make reads it.
+
+        Raises HeadstartError where it isn't `alone`, and has no row of features to be compared by.
+        """
         task: Task = catalog.task(task_name(backbone, dataset, self.settings))
-        return task.backbone(backbone)
+        own = task.backbone(backbone)
+        if own.summary is not None and not alone:
+            raise HeadstartError(
+                "Backbones are compared by the features of whole pictures, which say nothing of "
+                f"{dataset.kind}. Name one with -b hub:name, such as -b graph:yolox_nano.onnx."
+            )
+        return own
 
     def experiment(self, dataset: Dataset, backbone: Backbone) -> Experiment:
         """The data set as this backbone is to be transferred to it."""

@@ -24,7 +24,6 @@ from headstart.pipeline.selection import strategy_search
 from headstart.pipeline.selection.strategy_search import StrategySearch
 from headstart.pipeline.strategy_spec import FEATURES
 from headstart.results import Result
-from headstart.runtime.budget import Budget
 from headstart.runtime.workspace import Workspace
 from headstart.tracking import Followed
 
@@ -200,7 +199,7 @@ def with_scratch(search: StrategySearch, arms: Arms) -> tuple[Arms, str]:
     trainings = 2 if folding is None else 2 * folding.folds.count  # a search, and what it gave
     if not has_time(experiment, backbone, "Training from scratch", trainings):
         return arms, timeless
-    experiment = _bounded(experiment, arms[search.winner].arm)
+    experiment = evidence.bounded(experiment, arms[search.winner].arm)
     recipe, rates = search.scratch_recipe(), defaults.scratch_rates(backbone.delicate)
     if folding is None:
         transfer = arms[search.winner].arm
@@ -213,18 +212,6 @@ def with_scratch(search: StrategySearch, arms: Arms) -> tuple[Arms, str]:
             return arms, timeless
         scratch, protocol = outcome
     return arms | {"scratch": scratch}, protocol
-
-
-def _bounded(experiment: Experiment, transfer: Arm) -> Experiment:
-    """Where the transfer trains on stored maps, scratch has a time of its own without a budget.
-
-    A pass over the pictures takes so much longer that the steps that are due would take hours.
-    """
-    slow = experiment.task.reads_maps and experiment.accelerator.device.type == "cpu"
-    if not slow or experiment.budget.limited:
-        return experiment
-    seconds = max(defaults.SCRATCH_ON_MAPS, defaults.SCRATCH_TIMES * transfer.seconds)
-    return replace(experiment, budget=Budget(seconds))
 
 
 def _scratch_in_folds(

@@ -19,6 +19,7 @@ from headstart.errors import DataError, HeadstartError
 from headstart.features.reading import Reader, alike, in_order
 from headstart.report.notebook import Printed
 from headstart.serve.decoding import Decoded, decoded, decoded_ahead
+from headstart.serve.places import demand_rows, placed
 from headstart.serve.predictions import Prediction, Predictions, demand_any
 from headstart.serve.running import InTorch, WithoutTorch
 
@@ -105,33 +106,19 @@ class Predictor(Printed):
     def answers(self, items: Sequence[Item]) -> list[dict[str, Any]]:
         """What is answered about items, in their order. Raises DataError as `outputs` does."""
         return [
-            self._placed(answer, item)
+            placed(answer, item, self.task, self.reader)
             for answer, item in zip(
                 self.task.decode(self.outputs(items), self.labels), items, strict=True
             )
         ]
-
-    def _placed(self, answer: dict[str, Any], item: Item) -> dict[str, Any]:
-        """An answer in the item's own pixels, where it points at places."""
-        if not answer or not self.task.reads_maps:
-            return answer
-        extent = self.reader.modality.extent(item.read())
-        return answer if extent is None else dict(self.task.placed(answer, extent))
 
     def features(self, items: Sequence[Item]) -> np.ndarray:
         """Pooled features (N, D), what the head reads, for items in their order.
 
         Raises HeadstartError where it reads maps.
         """
-        self._demand_rows()
+        demand_rows(self.task)
         return self._run(self._running.features, items)
-
-    def _demand_rows(self) -> None:
-        if self.task.reads_maps:
-            raise HeadstartError(
-                f"The model answers with {self.task.kind} from maps of places, and has no row of "
-                "features for an item. Use predict or evaluate."
-            )
 
     def _run(self, run: Run, items: Sequence[Item]) -> np.ndarray:
         own = self._running.reader  # the new one keeps nothing for later
@@ -213,7 +200,7 @@ class Predictor(Printed):
 
         Raises DataError for the first input that can't be read.
         """
-        self._demand_rows()
+        demand_rows(self.task)
         parts = []
         for window in self._windows(self.inputs(given, text=text, image=image)):
             for each in window:
@@ -289,7 +276,7 @@ class Predictor(Printed):
         answers = iter(self._answers(usable) if usable else ())
         for each in window:
             answer, limits = ({}, {}) if each.problem else next(answers)
-            answer = self._placed(answer, each.input.item) if answer else answer
+            answer = placed(answer, each.input.item, self.task, self.reader)
             problem = each.problem or ("" if answer else _ENDLESS)
             yield Prediction(each.input.name, answer, each.input.id, problem, limits)
 

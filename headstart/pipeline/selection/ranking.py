@@ -87,8 +87,7 @@ class BackboneRanking:
         dataset = context.read(data, modality)
         strategy = strategy or StrategySpec.of(None)
         if lone:
-            backbone = candidates[0].backbone = context.wanted(dataset, backbone)
-            task = context.experiment(dataset, backbone).task
+            task = context.experiment(dataset, context.wanted(dataset, backbone)).task
             strategy = strategy.for_items(len(dataset.split("train")), task)
         ranking = cls(dataset, context, candidates, strategy, lone)
         ranking._check(name)
@@ -163,11 +162,9 @@ class BackboneRanking:
         Raises HeadstartError where it can't be loaded or the strategy can't be used on it.
         """
         backbone = each.backbone or self.context.load(each.reference)
-        if backbone.modality == modality and not self.lone:
-            backbone = self.context.wanted(self.dataset, backbone)
-            _demand_rows(self.dataset, backbone)
         if backbone.modality != modality:
             return f"is made for {backbone.modality}s, and the data are {modality}s"
+        backbone = self.context.wanted(self.dataset, backbone, alone=self.lone)
         saved = parse(each.reference)
         in_training = saved.hub == "checkpoint" and overlap(Path(saved.name), self.dataset.items)
         if in_training:
@@ -301,12 +298,3 @@ class BackboneRanking:
             if len(each.by_item) and (task := self.experiment(each.loaded).task).sign > 0
         ]
         remember(pasts)
-
-
-def _demand_rows(dataset: Dataset, backbone: Backbone) -> None:
-    """Raise HeadstartError where there are no rows of features to compare backbones by."""
-    if backbone.summary is not None:
-        raise HeadstartError(
-            f"Backbones are compared by the features of whole pictures, which say nothing of "
-            f"{dataset.kind}. Name one with -b hub:name, such as -b graph:yolox_nano.onnx."
-        )

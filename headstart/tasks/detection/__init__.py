@@ -40,10 +40,11 @@ class Detection(Task):
     has_probe: ClassVar[bool] = False
     reads_maps: ClassVar[bool] = True
     views: ClassVar[int] = 3
+    learning_rate: ClassVar[float | None] = 2e-2
     ladder: ClassVar[tuple[str, ...]] = (
         "feature-extraction?head=trained",
-        "last-stages?count=1&probe=false",
-        "full-fine-tuning?decay=0.5",
+        "last-stages?count=1&probe=false&decay=0.1",
+        "full-fine-tuning?decay=0.1",
     )
 
     def __init__(self) -> None:
@@ -53,6 +54,8 @@ class Detection(Task):
         """The same network without its pooling; one without levels gets some of its stages'."""
         from headstart.tasks.detection.trunk import with_maps
 
+        if backbone.summary is not None:
+            return backbone
         maps = backbone if backbone.levels else with_maps(backbone)
         return replace(
             maps,
