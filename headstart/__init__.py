@@ -13,71 +13,72 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from headstart.contracts.exports import exports
+
 if TYPE_CHECKING:
     from headstart.data import Dataset
     from headstart.defaults import Settings
     from headstart.errors import DataError, HeadstartError, UnknownNameError, WeightsError
     from headstart.evidence import Evidence
     from headstart.labelling import Suggestion, Suggestions
-    from headstart.pipeline import (
-        backbones,
-        cache_features,
-        check_ranking,
-        compare,
-        evaluate,
-        export_features,
-        fit,
-        load,
-        plan_features,
-        pretrain,
-        prove,
-        rank,
-        report_on,
-        reported,
-        reproduce,
-        strategies,
-    )
+    from headstart.listing import backbones
+    from headstart.pipeline.comparing import compare
+    from headstart.pipeline.extraction import cache_features, export_features, plan_features
     from headstart.pipeline.featurizer import Featurizer
     from headstart.pipeline.fetching import fetch
+    from headstart.pipeline.flow import fit, pretrain, reproduce
+    from headstart.pipeline.later import prove
     from headstart.pipeline.options import Options
+    from headstart.pipeline.reporting import report_on
+    from headstart.pipeline.selection.choosing import check_ranking, rank
+    from headstart.pipeline.several.evaluating import evaluate
+    from headstart.pipeline.several.members import Tasks
+    from headstart.pipeline.several.opening import load, reported
     from headstart.pipeline.shifting import shift
+    from headstart.pipeline.strategy_spec import strategies
     from headstart.pipeline.suggesting import suggest
     from headstart.pipeline.watching import watch
     from headstart.results import Evaluation, Exported, Extracted, Fetched, Plan, Reported, Result
     from headstart.results.comparison import Comparison
     from headstart.results.ranking import CheckedRanking, Ranking
+    from headstart.results.several import Results
     from headstart.results.shift import Shifted
     from headstart.results.watched import Watched
     from headstart.runtime.progress import Progress, Silent, Terminal
     from headstart.serve import Prediction, Predictions, Predictor
 
-_HOMES = {
-    "backbones": "listing",
-    "fetch": "pipeline.fetching",
-    "shift": "pipeline.shifting",
-    "suggest": "pipeline.suggesting",
-    "watch": "pipeline.watching",
-    "CheckedRanking": "results.ranking",
-    "Comparison": "results.comparison",
-    "Dataset": "data",
-    "Evidence": "evidence",
-    "Featurizer": "pipeline.featurizer",
-    "Options": "pipeline.options",
-    "Ranking": "results.ranking",
-    "Settings": "defaults",
-    "Shifted": "results.shift",
-    "Suggestion": "labelling",
-    "Suggestions": "labelling",
-    "Watched": "results.watched",
+_FILES = {
+    "data": ("Dataset",),
+    "defaults": ("Settings",),
+    "errors": ("DataError", "HeadstartError", "UnknownNameError", "WeightsError"),
+    "evidence": ("Evidence",),
+    "labelling": ("Suggestion", "Suggestions"),
+    "listing": ("backbones",),
+    "pipeline.comparing": ("compare",),
+    "pipeline.extraction": ("cache_features", "export_features", "plan_features"),
+    "pipeline.featurizer": ("Featurizer",),
+    "pipeline.fetching": ("fetch",),
+    "pipeline.flow": ("fit", "pretrain", "reproduce"),
+    "pipeline.later": ("prove",),
+    "pipeline.options": ("Options",),
+    "pipeline.reporting": ("report_on",),
+    "pipeline.selection.choosing": ("check_ranking", "rank"),
+    "pipeline.several.evaluating": ("evaluate",),
+    "pipeline.several.members": ("Tasks",),
+    "pipeline.several.opening": ("load", "reported"),
+    "pipeline.shifting": ("shift",),
+    "pipeline.strategy_spec": ("strategies",),
+    "pipeline.suggesting": ("suggest",),
+    "pipeline.watching": ("watch",),
+    "results": ("Evaluation", "Exported", "Extracted", "Fetched", "Plan", "Reported", "Result"),
+    "results.comparison": ("Comparison",),
+    "results.ranking": ("CheckedRanking", "Ranking"),
+    "results.several": ("Results",),
+    "results.shift": ("Shifted",),
+    "results.watched": ("Watched",),
+    "runtime.progress": ("Progress", "Silent", "Terminal"),
+    "serve": ("Prediction", "Predictions", "Predictor"),
 }
-_HOMES |= dict.fromkeys(
-    ("DataError", "HeadstartError", "UnknownNameError", "WeightsError"), "errors"
-)
-_HOMES |= dict.fromkeys(
-    ("Evaluation", "Exported", "Extracted", "Fetched", "Plan", "Reported", "Result"), "results"
-)
-_HOMES |= dict.fromkeys(("Progress", "Silent", "Terminal"), "runtime.progress")
-_HOMES |= dict.fromkeys(("Prediction", "Predictions", "Predictor"), "serve")
 __all__ = [
     "CheckedRanking",
     "Comparison",
@@ -99,11 +100,13 @@ __all__ = [
     "Ranking",
     "Reported",
     "Result",
+    "Results",
     "Settings",
     "Shifted",
     "Silent",
     "Suggestion",
     "Suggestions",
+    "Tasks",
     "Terminal",
     "UnknownNameError",
     "Watched",
@@ -138,6 +141,9 @@ _RENAMED = {
 }
 
 
+_attribute = exports(__name__, _FILES)
+
+
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used, so that `import headstart` loads no torch."""
     if name in _RENAMED:
@@ -146,14 +152,11 @@ def __getattr__(name: str) -> Any:
         text = f"headstart.{name} is called {_RENAMED[name]} now"
         warnings.warn(text, DeprecationWarning, stacklevel=2)
         name = _RENAMED[name]
-    if name not in __all__:
-        raise AttributeError(f"module 'headstart' has no attribute {name!r}")
     import warnings
-    from importlib import import_module
 
     # of libraries that look for bars in notebooks when they are imported; ours draw none there
     warnings.filterwarnings("ignore", message="IProgress not found")
-    return getattr(import_module(f"headstart.{_HOMES.get(name, 'pipeline')}"), name)
+    return _attribute(name)
 
 
 def __dir__() -> list[str]:

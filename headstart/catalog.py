@@ -7,7 +7,7 @@ point's value is `module:Class`, like the lines here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from inspect import signature
 from typing import TYPE_CHECKING, Any
@@ -131,6 +131,7 @@ _SINGULAR = {
     "adaptations": "adaptation",
 }
 
+_HOPS = 8  # from a reference to what it stands for
 _HOOKS = {  # of strategies, by their earlier names
     "epoch_started": "on_epoch_start",
     "parameters": "modules",
@@ -170,8 +171,8 @@ def modality(name: str) -> Modality:
 
 def targets(name: str) -> Targets:
     """A kind of target by name."""
-    made: Targets = part("targets", name)()
-    return made
+    built: Targets = part("targets", name)()
+    return built
 
 
 def task(name: str, *, metric: str | None = None, **settings: Any) -> Task:
@@ -189,13 +190,13 @@ def task_settings(name: str, offered: Mapping[str, Any]) -> dict[str, Any]:
     """
     kind = part("tasks", name)
     parameters = {*signature(kind).parameters, "metric"}
-    taken = {setting: value for setting, value in offered.items() if setting in parameters}
-    if "metric" in taken and "scores" in vars(kind):
+    own = {setting: value for setting, value in offered.items() if setting in parameters}
+    if "metric" in own and "scores" in vars(kind):
         raise HeadstartError(
-            f"{name} has scores of its own and can't be judged by {taken['metric']}. "
+            f"{name} has scores of its own and can't be judged by {own['metric']}. "
             "Leave out --metric."
         )
-    return taken
+    return own
 
 
 def metric_named(name: str) -> Metric:
@@ -215,8 +216,8 @@ def strategy(text: str) -> Strategy:
     name, options = parse_named(text)
     kind = part("strategies", name)
     demand_hooks_of_today(kind, name)
-    made: Strategy = build(kind, options, f"strategy {name}")
-    return made
+    built: Strategy = build(kind, options, f"strategy {name}")
+    return built
 
 
 def demand_hooks_of_today(kind: type[Strategy], name: str) -> None:
@@ -244,7 +245,7 @@ def adaptation(name: str) -> Adaptation:
 def load_backbone(reference: str | Reference) -> Backbone:
     """Load a backbone by reference, following hubs that only point elsewhere."""
     first = current = parse(reference) if isinstance(reference, str) else reference
-    for _ in range(8):
+    for _ in range(_HOPS):
         where = hub(current.hub)
         target = where.resolve(current)
         if target == current:
@@ -255,6 +256,18 @@ def load_backbone(reference: str | Reference) -> Backbone:
             return loaded
         current = target
     raise HeadstartError(f"{reference} leads in a circle. Name the model it stands for.")
+
+
+def sources(reference: str) -> Sequence[str] | None:
+    """The files that a backbone, just loaded, was made of; None where its hub doesn't say."""
+    current = parse(reference)
+    for _ in range(_HOPS):
+        where = hub(current.hub)
+        target = where.resolve(current)
+        if target == current:
+            return where.sources(current)
+        current = target
+    return None
 
 
 def _with_terms(origin: Origin, reference: Reference) -> Origin:

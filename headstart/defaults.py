@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from headstart.errors import HeadstartError
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True)
@@ -47,9 +44,18 @@ class Settings:
     adapt_to: str | None = None  # data of another domain, whose labels, if any, nothing learns from
     adaptation: str = "auto"  # auto, "source only", or one of the catalog: how, where adapt_to is
     target_labels: str | None = None  # a table of a few labels of that domain, to choose by
+    joint: str = "no"  # no, equal, uncertainty: several tasks train one network, weighed so
     metric: str | None = None  # of the catalog: what models are chosen and judged by
     offline: bool = False
     track: str | None = None  # mlflow, tensorboard, wandb: where fit and pretrain are followed
+
+
+GROUPS = "\n"  # in `label`, between columns that are each a task, or several with commas
+
+
+def label_columns(names: Sequence[str]) -> str:
+    """Label columns as settings hold them: with commas, unless one of several has some itself."""
+    return (GROUPS if len(names) > 1 and any("," in name for name in names) else ",").join(names)
 
 
 CHOICES = {
@@ -60,6 +66,7 @@ CHOICES = {
     "device": ("auto", "cpu", "cuda", "mps"),
     "augment": ("auto", "yes", "no"),
     "class_weights": ("auto", "none"),
+    "joint": ("no", "equal", "uncertainty"),
     "tta": ("none", "flip", "scales", "flip+scales"),
 }
 MOST = {"seed": 2**62}  # which a generator of random numbers still takes in
@@ -68,11 +75,12 @@ LEAST = {"seed": 0, "seeds": 1, "views": 0, "epochs": 1, "batch_size": 1, "class
 
 def check(settings: Settings) -> None:
     """Raise HeadstartError for a setting that no run can have."""
-    for name, known in CHOICES.items():
+    for name, choices in CHOICES.items():
         value = getattr(settings, name)
-        if value not in known:
+        if value not in choices:
             raise HeadstartError(
-                f"{name.replace('_', '-')} {value!r} is not known. Give one of {', '.join(known)}."
+                f"{name.replace('_', '-')} {value!r} is not known. "
+                f"Give one of {', '.join(choices)}."
             )
     if settings.views and settings.augment == "no":
         raise HeadstartError(
@@ -123,12 +131,8 @@ FEW, PLENTY = 50, 1_000  # items a label; items
 FOLDED, LEAST_HELD_OUT = 300, 30  # items, and held-out ones, below which folds judge
 FOLDS = 5  # in which all items are judged
 SETTLED = 2_000  # items to learn from, from which trainings differ little
-QUICK = (
-    30.0  # seconds that another training of transfer and scratch may take unless it is asked for
-)
-SCRATCH_MORE_STEPS = (
-    2  # times the steps of the transfer, after He et al. 2019 and Kornblith et al. 2019
-)
+QUICK = 30.0  # seconds that another training of transfer and scratch may take where none are named
+SCRATCH_MORE_STEPS = 2  # times the transfer's, after He et al. 2019 and Kornblith et al. 2019
 
 # The network from scratch may take so many times as long as the transfer, or so many seconds; but
 # never fewer steps than the transfer it is compared with, or than so many of fine-tuning's own.
@@ -192,15 +196,15 @@ def ladder(train_items: int, labels: int, delicate: bool) -> tuple[str, ...]:
     of sentences (Tunstall et al. 2022); adapters for pretrained transformers (Hu et al. 2021); the
     probe as a start only until labels are plenty.
     """
-    found = ["last-stages"]
+    rungs = ["last-stages"]
     if delicate and train_items < FEW * labels:
-        found.append("few-shot")
-    found.append("lp-ft")
+        rungs.append("few-shot")
+    rungs.append("lp-ft")
     if delicate:
-        found.append("lora")
+        rungs.append("lora")
     if train_items >= PLENTY:
-        found.append("full-fine-tuning?decay=0.9")
-    return tuple(found)
+        rungs.append("full-fine-tuning?decay=0.9")
+    return tuple(rungs)
 
 
 def epochs(train_items: int) -> int:

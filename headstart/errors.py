@@ -34,8 +34,8 @@ class OutOfTimeError(HeadstartError):
 class UnknownNameError(HeadstartError):
     """A name that the catalog or a hub doesn't know; the message offers the nearest known ones."""
 
-    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
-        names = sorted(known)
+    def __init__(self, kind: str, name: str, choices: Iterable[str]) -> None:
+        names = sorted(choices)
         near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
         if near:
             advice = f"Did you mean {' or '.join(repr(match) for match in near)}?"

@@ -26,7 +26,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from headstart.defaults import Settings
 from headstart.loading import record
-from headstart.pipeline import fit, load
+from headstart.pipeline.flow import fit
+from headstart.pipeline.opening import load
 from headstart.pipeline.options import settings_of
 from headstart.serve import Predictor
 

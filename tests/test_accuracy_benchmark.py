@@ -105,7 +105,7 @@ def test_a_contender_that_misses_one_seed_is_missing() -> None:
 def test_unknown_names_are_refused(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("benchmarks.__main__.SHARED", tmp_path)
+    monkeypatch.setattr("benchmarks.commands.SHARED", tmp_path)
     for words in (["--tasks", "chess"], ["--peers", "nobody"]):
         monkeypatch.setattr("sys.argv", ["benchmarks", "accuracy", *words])
         assert main() == 2

@@ -16,7 +16,8 @@ from conftest import write_pictures
 from PIL import Image
 
 from benchmarks import cold, photos, registry
-from benchmarks.__main__ import main, names
+from benchmarks.__main__ import main
+from benchmarks.commands import names
 from benchmarks.measuring import measure
 from benchmarks.ours import arms, command
 from benchmarks.peers import contract

@@ -18,9 +18,9 @@ from typer.testing import CliRunner
 import headstart as hs
 from headstart.cli import app
 from headstart.errors import HeadstartError
-from headstart.evidence import Interval
+from headstart.evidence import Interval, paired
 from headstart.loading import record, weights
-from headstart.results.comparison import Compared, Comparison
+from headstart.results.comparison import Compared, Comparison, changes
 
 State = dict[str, Tensor]
 
@@ -38,7 +38,9 @@ def comparison(
     """A made-up comparison over two labels."""
     models = more.get("first", side("A")), more.get("second", side("B"))
     where = np.zeros(len(scores[0]), dtype=np.int64) if targets is None else targets
-    return Comparison.of("accuracy", models, scores, where, ("ants", "bees"))
+    by_label = changes(*scores, where, ("ants", "bees"))
+    difference = paired(scores[1], scores[0])
+    return Comparison("accuracy", len(where), *models, difference, by_label)
 
 
 def remade(

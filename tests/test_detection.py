@@ -16,8 +16,8 @@ from typer.testing import CliRunner
 import headstart as hs
 from headstart import catalog
 from headstart.cli import app
-from headstart.contracts.backbone import Level
 from headstart.contracts.boxes import matches
+from headstart.contracts.levels import Level
 from headstart.contracts.modality import Motion
 from headstart.contracts.model import Batch, Model
 from headstart.errors import HeadstartError

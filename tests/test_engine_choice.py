@@ -29,7 +29,7 @@ from headstart.features.engine import (
     memory,
 )
 from headstart.features.engine.agreement import error
-from headstart.features.engine.candidates import Candidate, Given
+from headstart.features.engine.candidates import Candidate, Job
 from headstart.features.engine.choice import Trial
 from headstart.runtime import known
 
@@ -58,8 +58,8 @@ class Fake(Engine):
         return np.asarray(inputs * self.factor, dtype=np.float32)
 
 
-def given(sample: Tensor) -> Given:
-    return Given(nn.Identity(), sample, CPU, None)
+def job(sample: Tensor) -> Job:
+    return Job(nn.Identity(), sample, CPU, None)
 
 
 def options(engines: Iterable[Engine]) -> list[Candidate]:
@@ -315,7 +315,7 @@ def test_few_items_run_on_plain_torch(own_cache: Path) -> None:
 def test_an_engine_that_is_off_or_breaks_is_passed_over() -> None:
     told = tiny.Recording()
     plain = Fake("torch fp32")
-    trial = Trial.of(plain, given(torch.ones(12, 3)), told)
+    trial = Trial.of(plain, job(torch.ones(12, 3)), told)
 
     def broken() -> Engine:
         raise EngineError("its hinge is loose")
@@ -334,7 +334,7 @@ def test_an_engine_that_is_off_or_breaks_is_passed_over() -> None:
 def test_the_fastest_wins_and_the_hopeless_are_not_measured() -> None:
     plain, slow = Fake("torch fp32", delay=0.2), Fake("slow fp32", delay=0.05)
     fast = Fake("fast fp32", delay=0.002)
-    trial = Trial.of(plain, given(torch.ones(16, 3)), tiny.Recording())
+    trial = Trial.of(plain, job(torch.ones(16, 3)), tiny.Recording())
     assert choice._measured(options([slow, fast, plain]), trial, "entry") is fast
     assert memory.recall("entry") == "fast fp32"
     assert plain.runs == 1
@@ -344,7 +344,7 @@ def test_the_fastest_wins_and_the_hopeless_are_not_measured() -> None:
 def test_what_is_nearly_as_fast_is_measured() -> None:
     one, other = (Fake(f"{name} fp32", delay=0.02) for name in ("one", "other"))
     plain = Fake("torch fp32", delay=0.2)
-    trial = Trial.of(plain, given(torch.ones(16, 3)), tiny.Recording())
+    trial = Trial.of(plain, job(torch.ones(16, 3)), tiny.Recording())
     assert choice._measured(options([one, other, plain]), trial, "entry") in (one, other)
     assert min(one.runs, other.runs) > 3
 
@@ -352,7 +352,7 @@ def test_what_is_nearly_as_fast_is_measured() -> None:
 def test_a_decided_gain_spares_torch_in_bf16() -> None:
     fast, spared = Fake("openvino bf16", delay=0.002), Fake("torch bf16", delay=0.001)
     plain = Fake("torch fp32", delay=0.2)
-    trial = Trial.of(plain, given(torch.ones(16, 3)), tiny.Recording())
+    trial = Trial.of(plain, job(torch.ones(16, 3)), tiny.Recording())
     assert choice._measured(options([fast, spared, plain]), trial, "entry") is fast
     assert spared.runs == 0
 

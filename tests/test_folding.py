@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from conftest import write_pictures
 from tiny import Recording
 
 import headstart as hs
@@ -49,20 +51,31 @@ def test_few_items_are_judged_by_folds_unless_the_user_names_the_test(
     assert defaults.judge(items, held_out, named) == expected
 
 
+@pytest.fixture(scope="module")
+def features_alone(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
+    """Pictures, and a model of their features, judged by folds."""
+    root = tmp_path_factory.mktemp("folded")
+    pictures = write_pictures(root / "pictures", {"ants": 40, "bees": 40})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HEADSTART_CACHE", str(root / "cache"))
+        result = fit(pictures, root / "model", "feature-extraction", scratch=False)
+    return pictures, result
+
+
 def test_features_are_judged_on_every_item_and_fitted_to_all(
-    pictures: Path, tmp_path: Path
+    features_alone: tuple[Path, Result],
 ) -> None:
-    made = fit(pictures, tmp_path / "model", "feature-extraction", scratch=False)
+    pictures, made = features_alone
     found = made.evidence
-    told, count = saved(tmp_path / "model"), len(list(pictures.rglob("*.png")))
+    told, count = saved(made.folder), len(list(pictures.rglob("*.png")))
     assert told["judge"] == {"by": "folds", "items": count, "folds": 5, "repeats": 4}
     assert told["held_out"] == count
     assert found.arms["features"].rows.shape == (4, count)
     assert "Judged by 4 × 5 folds of all" in str(made)
-    plan = json.loads((tmp_path / "model" / "plan.json").read_text())
+    plan = json.loads((made.folder / "plan.json").read_text())
     assert plan["splits"]["test"] == []
     assert len(plan["splits"]["train"]) + len(plan["splits"]["validation"]) == count
-    best = hs.load(tmp_path / "model").predict(sorted(pictures.rglob("*.png"))[:3])
+    best = hs.load(made.folder).predict(sorted(pictures.rglob("*.png"))[:3])
     assert len(best) == 3
 
 
@@ -88,8 +101,10 @@ def test_folds_give_the_same_model_and_evidence_again(pictures: Path, tmp_path: 
     assert weights[0] == weights[1]
 
 
-def test_a_saved_model_is_proved_by_folds_later(pictures: Path, tmp_path: Path) -> None:
-    fit(pictures, tmp_path / "model", "feature-extraction", scratch=False)
+def test_a_saved_model_is_proved_by_folds_later(
+    features_alone: tuple[Path, Result], tmp_path: Path
+) -> None:
+    shutil.copytree(features_alone[1].folder, tmp_path / "model")
     before = (tmp_path / "model" / "model.safetensors").read_bytes()
     proved = hs.prove(tmp_path / "model").evidence
     assert (tmp_path / "model" / "model.safetensors").read_bytes() == before

@@ -15,7 +15,7 @@ from headstart.contracts.model import Model
 from headstart.errors import HeadstartError, WeightsError
 from headstart.hubs import packaged
 from headstart.hubs.timm.building import renamed
-from headstart.pipeline import backbones
+from headstart.listing import backbones
 
 MACAW = 88  # of ImageNet's 1,000 classes
 BLOCKS = [1, 2, 2, 3, 3, 4, 1]  # those of EfficientNet-B0 a stage, of which the first widen nothing

@@ -11,11 +11,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headstart import pipeline
 from headstart.defaults import Settings
 from headstart.errors import HeadstartError
 from headstart.features import plan
 from headstart.features.plan import Cut, Work, best, measure
+from headstart.pipeline import extraction
 
 WORK = Work(items=100, trained=70, epochs=5)
 SEEDED = "seeded:convnet?width=4"
@@ -82,16 +82,16 @@ def test_what_does_not_fit_on_the_disk_is_marked(monkeypatch: pytest.MonkeyPatch
 
 def test_the_plan_names_the_boundary_that_fit_takes(pictures: Path) -> None:
     settings = Settings(epochs=2, scratch=False)
-    made = pipeline.plan_features(
+    made = extraction.plan_features(
         pictures, SEEDED, strategy="last-stages?count=1", settings=settings
     )
     assert made.work.epochs == 2
     assert made.chosen in made.cuts
     assert "chosen" in str(made)
     assert made.to_json()["chosen"] == made.chosen.boundary
-    found = pipeline.cache_features(pictures, SEEDED, settings=settings)
+    found = extraction.cache_features(pictures, SEEDED, settings=settings)
     assert (found.computed, found.items) == (made.work.items, made.work.items)
-    again = pipeline.cache_features(pictures, SEEDED, settings=settings)
+    again = extraction.cache_features(pictures, SEEDED, settings=settings)
     assert again.computed == 0
     assert again.to_json()["rate"] is None
     assert str(again).startswith(f"{again.items} items: all")
@@ -99,4 +99,4 @@ def test_the_plan_names_the_boundary_that_fit_takes(pictures: Path) -> None:
 
 def test_a_strategy_that_freezes_nothing_has_no_plan(pictures: Path) -> None:
     with pytest.raises(HeadstartError, match="full-fine-tuning trains every stage"):
-        pipeline.plan_features(pictures, SEEDED, strategy="full-fine-tuning")
+        extraction.plan_features(pictures, SEEDED, strategy="full-fine-tuning")

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import __main__ as commands
+from benchmarks import commands
+from benchmarks.__main__ import main
 from benchmarks.small import SETTINGS, _cpu, _forget, as_markdown
 
 
@@ -45,5 +46,5 @@ def test_without_the_data_it_is_refused(
 ) -> None:
     monkeypatch.setattr(commands, "SHARED", tmp_path / "nowhere")
     monkeypatch.setattr(sys, "argv", ["benchmarks", "small"])
-    assert commands.main() == 2
+    assert main() == 2
     assert "nowhere is not there" in capsys.readouterr().err

@@ -17,7 +17,7 @@ from peak_memory import peak
 
 import headstart as hs
 from headstart.loading import record, weights
-from headstart.pipeline import reported
+from headstart.pipeline.opening import reported
 
 ODD: list[Any] = [
     *(None, True, 0, -1, 10**400, 0.5, 1e308, "", "../x", "\0", [], ["a", 1], {}, {"a": {}}),

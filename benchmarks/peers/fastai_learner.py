@@ -6,6 +6,8 @@ other peers do as well and which spares fastai a backward pass through the froze
 
 from __future__ import annotations
 
+from typing import Any
+
 from contract import BATCH, RATES, Clock, arguments, write
 
 
@@ -13,25 +15,12 @@ def main() -> None:
     """Train, test, and write what it took."""
     args = arguments(__doc__, ("frozen", "last-stage", "full"))
     from fastai.vision import all as fv
-    from PIL.Image import Resampling
-    from timm_model import RECIPES, SIZE, WORKERS, state
+    from timm_model import RECIPES, state
     from torch import nn
 
     clock = Clock()
     fv.set_seed(0)
-    recipe = RECIPES[args.backbone]
-    bicubic = (Resampling.BICUBIC, Resampling.NEAREST)
-    whole = [fv.Resize(recipe.side, resamples=bicubic), fv.CropPad(SIZE)]
-    random = [fv.RandomResizedCrop(SIZE, min_scale=0.5, resamples=bicubic), fv.FlipItem()]
-    photos = fv.ImageDataLoaders.from_folder(
-        args.data,
-        train="train",
-        valid="test",
-        bs=BATCH,
-        num_workers=WORKERS,
-        item_tfms=random if args.work == "full" else whole,
-        batch_tfms=fv.Normalize.from_stats(recipe.mean, recipe.std),
-    )
+    recipe, photos = RECIPES[args.backbone], _photos(args)
 
     class OnceAtTheEnd(fv.Callback):
         """No validation after each epoch: no other peer does it."""
@@ -63,6 +52,27 @@ def main() -> None:
         outputs, targets = learn.get_preds(dl=photos.valid)
     accuracy = float((outputs.argmax(1) == targets).float().mean())
     write(args, "fastai", clock, accuracy, len(photos.train) * BATCH * args.epochs)
+
+
+def _photos(args: Any) -> Any:
+    """The photos as fastai reads them, whole or in random views."""
+    from fastai.vision import all as fv
+    from PIL.Image import Resampling
+    from timm_model import RECIPES, SIZE, WORKERS
+
+    recipe = RECIPES[args.backbone]
+    bicubic = (Resampling.BICUBIC, Resampling.NEAREST)
+    whole = [fv.Resize(recipe.side, resamples=bicubic), fv.CropPad(SIZE)]
+    random = [fv.RandomResizedCrop(SIZE, min_scale=0.5, resamples=bicubic), fv.FlipItem()]
+    return fv.ImageDataLoaders.from_folder(
+        args.data,
+        train="train",
+        valid="test",
+        bs=BATCH,
+        num_workers=WORKERS,
+        item_tfms=random if args.work == "full" else whole,
+        batch_tfms=fv.Normalize.from_stats(recipe.mean, recipe.std),
+    )
 
 
 if __name__ == "__main__":

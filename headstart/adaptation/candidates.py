@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
-from torch import nn
 
 from headstart.adaptation.validators import VALIDATORS, Answers
 from headstart.contracts import Examples
@@ -17,6 +17,9 @@ from headstart.errors import HeadstartError
 from headstart.evidence.fitting import answers
 from headstart.runtime.budget import Budget
 from headstart.runtime.progress import Progress
+
+if TYPE_CHECKING:  # so that frozen features need no torch
+    from torch import nn
 
 SOURCE = "source only"
 

@@ -22,9 +22,11 @@ from headstart.cli.flags import (
     PlannedData,
     Pretrained,
     Several,
+    SourceData,
     Strategy,
+    Tasks,
 )
-from headstart.cli.options import command, demand_data, demand_plan_alone
+from headstart.cli.options import command, demand_plan_alone, sources
 from headstart.cli.renamed import present
 from headstart.defaults import Settings
 from headstart.errors import UnknownNameError
@@ -62,9 +64,9 @@ def rank(  # a flag each
     check: Check = False,
 ) -> Answer:
     """Say which pretrained models suit the data, from their features, before any is trained."""
-    from headstart import pipeline
+    from headstart.pipeline.selection import choosing
 
-    ask = pipeline.check_ranking if check else pipeline.rank
+    ask = choosing.check_ranking if check else choosing.rank
     ranking: Answer = ask(
         data, backbone or (), download=download, settings=settings, progress=progress
     )
@@ -77,20 +79,21 @@ def fit(  # noqa: PLR0913  # a flag each
     data: PlannedData = None,
     out: Out = "model",
     backbone: Several = None,
+    task: Tasks = None,
     strategy: Strategy = None,
     plan: Plan = None,
     download: Download = False,
 ) -> Answer:
     """Transfer a pretrained model to labelled data, weigh the gain, and save the model."""
     if plan is not None:
-        demand_plan_alone(settings, backbone, strategy)
-    from headstart import pipeline
+        demand_plan_alone(settings, backbone or task, strategy)
+    from headstart.pipeline import flow
 
     if plan is not None:
-        return pipeline.reproduce(plan, out, data=data, track=settings.track, progress=progress)
+        return flow.reproduce(plan, out, data=data, track=settings.track, progress=progress)
     several = backbone or ()
-    return pipeline.fit(
-        demand_data(data),
+    return flow.fit(
+        sources(data, task),
         several[0] if len(several) == 1 else several,
         out,
         strategy=strategy,
@@ -101,20 +104,26 @@ def fit(  # noqa: PLR0913  # a flag each
 
 
 def pretrain(  # a flag each
-    data: Data,
     backbone: Pretrained,
     settings: Settings,
     progress: Progress,
+    data: SourceData = None,
     out: Out = "model",
+    task: Tasks = None,
     anyway: Annotated[
         bool, typer.Option("--anyway", help="Save the source even if it learned nothing.")
     ] = False,
 ) -> Answer:
     """Train a source from random weights on a related, larger set, to transfer from later."""
-    from headstart import pipeline
+    from headstart.pipeline import flow
 
-    return pipeline.pretrain(
-        data, backbone, out, anyway=anyway, settings=settings, progress=progress
+    return flow.pretrain(
+        sources(data, task),
+        backbone,
+        out,
+        anyway=anyway,
+        settings=settings,
+        progress=progress,
     )
 
 
@@ -129,13 +138,13 @@ def cache_features(  # a flag each
     ] = False,
 ) -> Answer:
     """Run the frozen part over a data set and store its features; later runs find them there."""
-    from headstart import pipeline
+    from headstart.pipeline import extraction
 
     if plan:
-        return pipeline.plan_features(
+        return extraction.plan_features(
             data, backbone, strategy=strategy, settings=settings, progress=progress
         )
-    return pipeline.cache_features(data, backbone, settings=settings, progress=progress)
+    return extraction.cache_features(data, backbone, settings=settings, progress=progress)
 
 
 def export_features(
@@ -148,9 +157,9 @@ def export_features(
     progress: Progress,
 ) -> Answer:
     """Write the features of a data set, labelled or not, to a file for other tools."""
-    from headstart import pipeline
+    from headstart.pipeline import extraction
 
-    return pipeline.export_features(data, backbone, out, settings=settings, progress=progress)
+    return extraction.export_features(data, backbone, out, settings=settings, progress=progress)
 
 
 @dataclass(frozen=True)
@@ -171,9 +180,9 @@ class Strategies:
 
 def strategies(progress: Progress) -> Answer:
     """List the ways weights can be moved."""
-    from headstart import pipeline
+    from headstart.pipeline import strategy_spec
 
-    return Strategies(pipeline.strategies())
+    return Strategies(strategy_spec.strategies())
 
 
 def doctor(progress: Progress) -> Answer:

@@ -35,13 +35,13 @@ def examine() -> Machine:
     import psutil
     import torch
 
-    from headstart import pipeline
+    from headstart import listing
     from headstart.features.store import cache_folder
     from headstart.runtime import machine
 
     cache = cache_folder()
     place = next(folder for folder in (cache, *cache.parents) if folder.exists())
-    cards = pipeline.backbones("*")
+    cards = listing.backbones("*")
     device = machine.device()
     return Machine(
         {

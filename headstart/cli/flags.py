@@ -12,6 +12,9 @@ Data = Annotated[
 PlannedData = Annotated[
     str | None, typer.Argument(help="A folder per class, or a manifest; a plan names its own.")
 ]
+SourceData = Annotated[
+    str | None, typer.Argument(help="A folder per class, or a manifest; --task names several.")
+]
 Plan = Annotated[
     str | None, typer.Option(help="A plan.json, or its folder: do again what it says.")
 ]
@@ -22,6 +25,14 @@ SavedModel = Annotated[str, typer.Argument(help="A folder that `headstart fit` w
 Pretrained = Annotated[
     str,
     typer.Option("--backbone", "-b", help="hub:name, then @weights and ?option=value."),
+]
+Tasks = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--task",
+        metavar="NAME=DATA",
+        help="A data set of a task of its own; give several, in place of DATA: one model for all.",
+    ),
 ]
 Out = Annotated[
     str, typer.Option("--out", "-o", help="A new folder for the model; absent, `model` here.")

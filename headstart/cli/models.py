@@ -40,17 +40,17 @@ def prove(  # a flag each
 
     For one whose fit was interrupted, had no network from scratch, or too small a budget.
     """
-    from headstart import pipeline
+    from headstart.pipeline import later
 
     settings = Settings(**proof, offline=offline)
-    return pipeline.prove(model, data, settings=settings, progress=progress)
+    return later.prove(model, data, settings=settings, progress=progress)
 
 
 def evaluate(model: SavedModel, data: Data, columns: Columns, progress: Progress) -> Answer:
     """Score a saved model on labelled data."""
-    from headstart import pipeline
+    from headstart.pipeline.several import evaluating
 
-    return pipeline.evaluate(model, data, progress=progress, **columns)
+    return evaluating.evaluate(model, data, progress=progress, **columns)
 
 
 def predict(  # noqa: PLR0913  # a flag each
@@ -69,15 +69,15 @@ def predict(  # noqa: PLR0913  # a flag each
 
     What can't be read is listed with its reason among the answers, and the exit code is then 2.
     """
-    from headstart import pipeline
     from headstart.cli.drawing import demand_boxes, draw_into
     from headstart.cli.predicting import arguments, demand_place, notice
+    from headstart.pipeline.several import opening
     from headstart.serve.written import write
 
     if not inputs and not file:
         raise HeadstartError("No input was given to predict on. Name files, folders or texts.")
     demand_place(out, explain, abstain)
-    predictor = pipeline.load(model)
+    predictor = opening.load(model)
     demand_boxes(predictor, draw)
     questions = arguments(inputs or (), file or (), predictor.reader.modality)
     if explain:
@@ -111,9 +111,9 @@ def compare(
     first: SavedModel, second: SavedModel, data: Data, columns: Columns, progress: Progress
 ) -> Answer:
     """Say by how much a second saved model beats a first one, and which is smaller and faster."""
-    from headstart import pipeline
+    from headstart.pipeline import comparing
 
-    return pipeline.compare(first, second, data, progress=progress, **columns)
+    return comparing.compare(first, second, data, progress=progress, **columns)
 
 
 def report(
@@ -125,12 +125,13 @@ def report(
     progress: Progress,
 ) -> Answer:
     """Show what was measured when a model was made, or how it does on other data, with a page."""
-    from headstart import pipeline
     from headstart.data import Schema
+    from headstart.pipeline import reporting
+    from headstart.pipeline.several import opening
 
     if data is None:
-        shown: Answer = pipeline.reported(model)
+        shown: Answer = opening.reported(model)
         return shown
     names = {"text": "content", "image": "files"}
     schema = Schema(**{names.get(name, name): value for name, value in columns.items()})
-    return pipeline.report_on(model, data, out, schema=schema, progress=progress)
+    return reporting.report_on(model, data, out, schema=schema, progress=progress)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import MISSING, Field, fields, replace
 from functools import wraps
 from inspect import Parameter, signature
@@ -13,7 +13,7 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from headstart.cli.answers import Answer, Incomplete, answer
-from headstart.defaults import Settings
+from headstart.defaults import Settings, label_columns
 from headstart.errors import HeadstartError
 from headstart.runtime.budget import seconds
 from headstart.runtime.progress import Progress
@@ -49,6 +49,7 @@ HELP = {
     "adapt_to": "Data of another domain that need no labels: answer on them, and weigh the worth.",
     "adaptation": "How, with --adapt-to: auto, 'source only', mcc, standardisation, coral, t3a, …",
     "target_labels": "A table of a few labels of that domain to choose by: label-next.csv, filled.",
+    "joint": "Several tasks train one network, losses weighed: equal, or by learned uncertainty.",
     "metric": "What models are chosen and judged by, such as macro-f1, auroc or mae.",
     "offline": "Open no connection.",
     "track": "Follow the run in mlflow, tensorboard or wandb.",
@@ -85,7 +86,7 @@ READ_AS: dict[str, Any] = {  # then made into ours
     "text": list[str] | None,
     "label": list[str] | None,
 }
-_ADAPTING = ("adapt_to", "adaptation", "target_labels")
+_ADAPTING = ("adapt_to", "adaptation", "target_labels", "joint")
 LEFT_OUT = {  # flags that a command has no use for
     "rank": {"track", "head", "tta", *_ADAPTING},
     "cache_features": {"track", "head", "tta", "metric", *_ADAPTING},
@@ -94,7 +95,7 @@ LEFT_OUT = {  # flags that a command has no use for
         *("track", "head", "seeds", "judge", "metric", "scratch", "evidence", "cache"),
         *("epochs", "learning_rate", "augment", "views", "class_weights", "tta"),
     },
-    "pretrain": {"head", *_ADAPTING},
+    "pretrain": {"head", *(name for name in _ADAPTING if name != "joint")},
     "shift": {
         *_ADAPTING,
         *("track", "head", "seeds", "judge", "budget", "scratch", "evidence", "epochs"),
@@ -169,6 +170,25 @@ def demand_data(data: str | None) -> str:
     return data
 
 
+def sources(data: str | None, tasks: Sequence[str] | None) -> Any:
+    """The data set's place, or those of several tasks. Raises HeadstartError for no NAME=DATA."""
+    if not tasks:
+        return demand_data(data)
+    from headstart.pipeline.several.members import Tasks
+
+    sets: dict[str, str] = {}
+    for text in tasks:
+        name, equals, place = text.partition("=")
+        if not (equals and name.strip() and place):
+            raise HeadstartError(f"--task {text} names no task's data. Give NAME=DATA.")
+        if name in sets:
+            raise HeadstartError(
+                f"--task {name} was given twice. Give each task a name of its own."
+            )
+        sets[name] = place
+    return Tasks(sets, data)
+
+
 def demand_plan_alone(settings: Settings, backbone: object, strategy: object) -> None:
     """Raise HeadstartError for what contradicts a plan, which says all of it."""
     if backbone or strategy or replace(settings, offline=False, track=None) != Settings():
@@ -195,7 +215,7 @@ def _read(values: dict[str, Any]) -> dict[str, Any]:
     readers: dict[str, Callable[[Any], Any]] = {
         "budget": lambda text: None if text is None else seconds(text),
         "text": lambda names: tuple(names or ()),
-        "label": lambda names: ",".join(names) if names else None,
+        "label": lambda names: label_columns(names) if names else None,
     }
     return {name: readers.get(name, lambda value: value)(value) for name, value in values.items()}
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
-
-from torch import nn
+from typing import TYPE_CHECKING, ClassVar
 
 from headstart.contracts.domains import Domains
+
+if TYPE_CHECKING:  # so that frozen features need no torch
+    from torch import nn
 
 
 class Adaptation(ABC):

@@ -2,85 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from functools import cache
+from typing import TYPE_CHECKING, Any, final
 
+from headstart.contracts.levels import Level
+from headstart.contracts.origin import Card as Card
+from headstart.contracts.origin import Fed as Fed
+from headstart.contracts.origin import Feeding as Feeding
+from headstart.contracts.origin import Origin as Origin
+from headstart.contracts.origin import Preprocess as Preprocess
 from headstart.contracts.references import Reference
 
 if TYPE_CHECKING:  # so that cards can be read without torch
-    from torch import Tensor, nn
-
-Preprocess = Mapping[str, Any]  # declarative and JSON: for images size, crop, mean, std …
-
-
-@dataclass(frozen=True)
-class Card:
-    """What a hub says of one backbone without loading it."""
-
-    reference: str
-    modality: str
-    parameters: int | None
-    input: str
-    licence: str | None
-    trained_on: str | None
-    at_hand: bool
-    accuracy: float | None = None  # published top-1 of these weights on ImageNet-1k, in percent
-    year: int | None = None  # of publication
-    path: str | None = None  # at hand, where given: exactly if a file matches this shell pattern
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Where a backbone comes from; kept in every artifact made with it."""
-
-    reference: str
-    licence: str | None
-    trained_on: str | None
-    weights_hash: str  # of the stages' tensors, whatever file they came in
-    pretrained: bool
-
-
-class Fed(Protocol):
-    """How a network's inputs must look, and the files that it needs for that, network or not."""
-
-    @property
-    def preprocess(self) -> Preprocess: ...
-    @property
-    def origin(self) -> Origin: ...
-    @property
-    def files(self) -> Mapping[str, bytes]: ...
-
-
-@dataclass(frozen=True)
-class Feeding:
-    """The same of a saved model whose network is not made."""
-
-    preprocess: Preprocess
-    origin: Origin
-    files: Mapping[str, bytes]
-
-
-@dataclass(frozen=True)
-class Level:
-    """One scale of the maps that a detector's head reads: pixels from one place to the next.
-
-    `reads` says which map its layers read, and `channels` how wide that is: `cls` for the class,
-    `reg` for the box, `obj` for whether there is an object. `layers` are their pretrained weights
-    (O, C, 1, 1) and biases, if any; `bare` maps were never made for boxes.
-    """
-
-    stride: int
-    reads: Mapping[str, str]
-    channels: Mapping[str, int]
-    layers: Mapping[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
-    bare: bool = False
+    from torch import nn
 
 
 def _identity() -> nn.Module:
     from torch import nn  # late, so that cards can be read without torch
 
     return nn.Identity()
+
+
+def _none() -> None:
+    return None
+
+
+@final
+class _Late(Mapping[str, "nn.Module"]):
+    """Stages whose names are known before their network is made."""
+
+    def __init__(self, names: Sequence[str], whole: Callable[[], Backbone]) -> None:
+        self._names, self._whole = tuple(names), whole
+
+    def __getitem__(self, name: str) -> nn.Module:
+        return self._whole().stages[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 @dataclass
@@ -101,7 +64,7 @@ class Backbone:
     preprocess: Preprocess
     origin: Origin
     architecture: Reference  # rebuilds the same network and preprocessing with random weights
-    head: nn.Module | None = None  # the pretrained head, where there is one
+    head: nn.Module | None = field(default_factory=_none)  # the pretrained head, if there is one
     head_name: str = "head"  # the prefix its own library gives the head's tensors
     differentiable: bool = True
     delicate: bool = False  # fine-tuned at the low rates of pretrained transformers
@@ -124,6 +87,41 @@ class Backbone:
             *_, (name, last) = self.stages.items()
             if not isinstance(last, PooledStage):
                 self.stages = {**self.stages, name: PooledStage(last, self.pool)}
+
+    @classmethod
+    def late(
+        cls, make: Callable[[], Backbone], stages: Sequence[str], parameters: int, **facts: Any
+    ) -> Backbone:
+        """One that is known before its network is there, which `make` is asked for at first use.
+
+        `facts` are all fields but stages, pool and head, which are the network's.
+        """
+        backbone, whole = object.__new__(cls), cache(make)
+        own = {"stages": _Late(stages, whole), "_parameters": parameters, "_whole": whole}
+        vars(backbone).update(facts, **own)
+        return backbone
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """The pool and the head of a network that isn't there yet."""
+            if name not in ("pool", "head") or "_whole" not in vars(self):
+                raise AttributeError(name)
+            return getattr(vars(self)["_whole"](), name)
+
+    @property
+    def is_late(self) -> bool:
+        """Whether its network is not there yet."""
+        whole = vars(self).get("_whole")
+        return whole is not None and not whole.cache_info().currsize
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers its stages and their pooling hold."""
+        known: int | None = vars(self).get("_parameters")
+        if known is not None:
+            return known
+        return sum(p.numel() for part in self.prefix() for p in part.parameters())
 
     def unpooled(self) -> dict[str, nn.Module]:
         """The stages, the last without the pooling: it gives feature maps or token states."""

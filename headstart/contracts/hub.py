@@ -31,6 +31,12 @@ class Hub(ABC):
         UnknownNameError for a name that the hub does not have.
         """
 
+    def sources(self, reference: Reference) -> Sequence[str] | None:
+        """The files and folders that a backbone, just loaded, was made of; None where none can say.
+
+        What is known of it is kept, and holds as long as these are as they were.
+        """
+
     def resolve(self, reference: Reference) -> Reference:
         """The reference this one stands for; itself, unless the hub only points elsewhere."""
         return reference

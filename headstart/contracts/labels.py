@@ -61,11 +61,11 @@ def several(words: Sequence[str]) -> str:
     return ", ".join(words[:SHOWN]) + (", …" if len(words) > SHOWN else "")
 
 
-def demand_known(path: Path, labels: set[str], known: Names) -> None:
+def demand_known(path: Path, labels: set[str], names: Names) -> None:
     """Raise DataError for a label that is not among the known ones."""
-    unknown = sorted(labels - set(known))
+    unknown = sorted(labels - set(names))
     if unknown:
-        names = ", ".join(map(repr, known[:_LISTED])) + (", …" if len(known) > _LISTED else "")
+        listing = ", ".join(map(repr, names[:_LISTED])) + (", …" if len(names) > _LISTED else "")
         raise DataError(
-            f"{path} has the label {unknown[0]!r}, which is not one of {names}. Rename it."
+            f"{path} has the label {unknown[0]!r}, which is not one of {listing}. Rename it."
         )

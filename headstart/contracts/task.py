@@ -16,6 +16,7 @@ from headstart.errors import HeadstartError
 if TYPE_CHECKING:  # so that a saved model answers without torch
     from torch import nn
 
+    from headstart.contracts.frozen import LinearHead
     from headstart.contracts.modality import Extent, Motion
     from headstart.contracts.model import Batch, Model, Step
 
@@ -33,11 +34,10 @@ class Task(ABC):
     it judged by instead. `kind` is the kind of its targets, as in the catalog;
     `cross_validates` says that `probe` does not look at validation, `has_probe` that there is one.
     Without one nothing is answered from frozen features alone: that arm and the curve over labels
-    are left out, and strategies begin with an untrained head, whose answers may be an arm of their
-    own, by the name `untrained`; `ladder` are then the strategies that are tried in turn until
-    answers are good `enough`. A head that `reads_maps` takes feature maps as they are, by name.
-    `views` random ones of each item are stored, and `learning_rate` is the base rate, where the
-    user says nothing.
+    are left out, and strategies begin with an untrained head, whose answers are an arm where it has
+    a name as `untrained`; `ladder` are those tried in turn until answers are good `enough`. A head
+    that `reads_maps` takes feature maps by name. So many stored `views`, and this `learning_rate`,
+    are the usual ones.
     """
 
     own_metric: ClassVar[str] = ""
@@ -80,6 +80,12 @@ class Task(ABC):
             f"{type(self).__name__} has no probe, so frozen features alone can't answer. "
             "Name a strategy that trains."
         )
+
+    def linear_probe(
+        self, train: Examples, validation: Examples, labels: Labels
+    ) -> nn.Module | LinearHead:
+        """The same, as arrays where it is one linear layer that is made without torch."""
+        return self.probe(train, validation, labels)
 
     @abstractmethod
     def naive(self, targets: Array, labels: Labels) -> Array:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from headstart.contracts import Encoding, Modality
-from headstart.contracts.labels import several
+from headstart.contracts.labels import Names, several
 from headstart.data.check import Checked, check_items, drop_conflicts, drop_leaks, identical
 from headstart.data.clusters import clustered
 from headstart.data.items import find
@@ -28,7 +28,6 @@ from headstart.errors import DataError
 from headstart.runtime.progress import Progress, Silent
 
 _NO_LABEL = "the row has no label"
-Left = dict[str, Any]  # what was left out, for the report
 IN_MEMORY = "data in memory"  # in the place of a path
 
 
@@ -48,6 +47,7 @@ class Dataset:
     kind: str = USUAL
     named: bool = False
     in_memory: bool = False
+    encode: Callable[[Sequence[str], Names], np.ndarray] | None = None  # in place of its kind's
 
     @property
     def place(self) -> str:
@@ -64,12 +64,12 @@ class Dataset:
         As the kind encodes them: (N,) int64 class numbers; (N, labels) float32 numbers in the
         user's units; (N, labels) float32 of 1 for the labels in a set and 0 for the others.
         """
-        kind, own = kind_named(self.kind), [item.label for item in self.split(name)]
-        if kind.encoding is Encoding.OTHER:  # whose rows may be as long as the longest of them
-            rows = kind.encode([item.label for item in self.items], self.labels)
-            return rows[[item.split == name for item in self.items]]
-        labels = own or [item.label for item in self.items[:1]]  # rows of none have a shape, too
-        return kind.encode(labels, self.labels)[: len(own)]
+        kind, labels = kind_named(self.kind), [item.label for item in self.items]
+        here, encode = [item.split == name for item in self.items], self.encode or kind.encode
+        if kind.encoding is not Encoding.OTHER:  # whose rows may be as long as the longest of all
+            labels = [label for label, own in zip(labels, here, strict=True) if own] or labels[:1]
+            return encode(labels, self.labels)[: sum(here)]  # rows of none have a shape, too
+        return encode(labels, self.labels)[here]
 
     @cached_property
     def fingerprint(self) -> str:
@@ -98,7 +98,7 @@ def load(
     checked = _checked(path, labelled, modality, progress)
     usable, rare = _without_rare([plan.rename(item) for item in checked.items], kind)
     labels = kind.names(path, _named(labelled.items, rare), contents.columns or (contents.column,))
-    rest, left_out = _consistent(usable, plan, kind)
+    rest, left_out = _agreed(usable, plan, kind)
     kind.demand(path, rest, usable, labels)
     few = plan.too_few(rest, schema.group)
     clusters = clustered(rest, checked.sketches, grouped=not few)
@@ -219,7 +219,7 @@ def _without_rare(items: Sequence[Item], kind: Targets) -> tuple[list[Item], tup
     return _named(items, rare), rare
 
 
-def _consistent(items: Sequence[Item], plan: Plan, kind: Targets) -> tuple[list[Item], Left]:
+def _agreed(items: Sequence[Item], plan: Plan, kind: Targets) -> tuple[list[Item], dict[str, Any]]:
     """Without contents of several labels or named splits; also those, for the report."""
     rest, conflicts = drop_conflicts(items, kind.contradict)
     rest, leaks = drop_leaks(rest) if plan.roles else (rest, ())

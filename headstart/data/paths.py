@@ -127,7 +127,8 @@ class Paths:
 
     def _hits(self, values: set[str], base: Path, split: str | None, column: str) -> int:
         """How many values name a file here, as they are or without folders of elsewhere."""
-        things = _names_things(column)
+        words = re.findall("[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", column).lower())
+        things = any(word in _THINGS or word.endswith(("name", "path", "file")) for word in words)
         bare = {value for value in values if not re.search(r"[./\\]", value)}
         hits = sum(
             self._names_file(value, base, split, value in bare and not things) for value in values
@@ -209,11 +210,6 @@ def _without(value: str, first: Way) -> str:
 
 def _split(value: str) -> Way:
     return tuple(re.split(r"[\\/]", value.strip()))
-
-
-def _names_things(column: str) -> bool:
-    words = re.findall("[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", column).lower())
-    return any(word in _THINGS or word.endswith(("name", "path", "file")) for word in words)
 
 
 def _index(ways: Iterable[Way]) -> Mapping[str, list[Way]]:

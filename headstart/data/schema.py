@@ -123,18 +123,19 @@ class _Choice:
         if before and before.content and set(before.content) <= set(self.names):
             return before.content
         usual = [self.lower[name] for name in self.modality.columns if name in self.lower]
-        usual = [name for name in usual if name != self.schema.label]
+        label = self.schema.label or self._named_label(())
+        labels = self._named(label) if label else []
+        usual = [name for name in usual if self.schema.label is None or name not in labels]
         if usual:
             return (usual[0],)
-        label = self.schema.label or self._named_label(())
-        others = [name for name in self._others(()) if name != label]
+        others = [name for name in self._others(()) if name not in labels]
         if not self._holds_content(others):
             kind = "texts" if self.modality.inline else "pictures"
             raise DataError(
                 f"{self.path} is a table of numbers without {kind}, and Headstart learns from "
                 "pictures and texts. Give a table with a column of texts or of pictures' paths."
             )
-        if self.modality.inline and label in self.names and len(others) == 1:
+        if self.modality.inline and labels and set(labels) <= set(self.names) and len(others) == 1:
             return (others[0],)
         raise DataError(
             f"{self.path} has no column for the content; its columns: {self.listed}. "

@@ -10,9 +10,10 @@ from hashlib import blake2b
 from importlib import import_module
 from pathlib import Path
 
-from headstart import catalog, pipeline
+from headstart import catalog
 from headstart.contracts.references import parse
 from headstart.defaults import Settings
+from headstart.pipeline.flow import fit
 from headstart.results import Result
 from headstart.runtime.progress import Progress, Silent
 
@@ -40,7 +41,7 @@ def text(progress: Progress | None = None, out: Path | None = None) -> Result:
     _write(data)
     flags = f"--epochs {SETTINGS.epochs} --budget {SETTINGS.budget:.0f}s"
     progress.say(f"By hand: headstart fit {data} -b {ENCODER} {flags}")
-    return pipeline.fit(data, ENCODER, root / "model", settings=SETTINGS, progress=progress)
+    return fit(data, ENCODER, root / "model", settings=SETTINGS, progress=progress)
 
 
 def encoder() -> Path:

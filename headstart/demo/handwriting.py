@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from headstart import pipeline
 from headstart.defaults import Settings
+from headstart.pipeline.flow import fit, pretrain
 from headstart.results import Result
 from headstart.runtime.progress import Progress, Silent
 
@@ -48,7 +48,7 @@ def digits(progress: Progress | None = None, out: Path | None = None) -> DemoRes
     _write(root / "digits-0-4", SOURCE_DIGITS, None)
     _write(root / "digits-5-9", TARGET_DIGITS, LABELS_PER_CLASS)
     progress.say("Developing a source on the digits 0-4.")
-    source = pipeline.pretrain(
+    source = pretrain(
         root / "digits-0-4",
         BACKBONE,
         root / "source",
@@ -56,7 +56,7 @@ def digits(progress: Progress | None = None, out: Path | None = None) -> DemoRes
         progress=progress,
     )
     progress.say("Transferring it to the digits 5-9.")
-    transfer = pipeline.fit(
+    transfer = fit(
         root / "digits-5-9",
         f"checkpoint:{root / 'source'}",
         root / "model",

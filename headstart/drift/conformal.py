@@ -62,8 +62,8 @@ class Sets:
             scores = 1 - np.take_along_axis(predictions, targets[:, None], axis=1)
         else:
             scores = np.abs(predictions - targets)
-        found = [threshold(column) for column in scores.T.astype(np.float64)]
-        limits = tuple(limit for limit in found if limit is not None)
+        thresholds = [threshold(column) for column in scores.T.astype(np.float64)]
+        limits = tuple(limit for limit in thresholds if limit is not None)
         return cls(limits, targets.ndim == 1) if limits else None
 
     def around(self, predictions: np.ndarray, labels: Sequence[str]) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, Final, final
 
@@ -24,8 +25,28 @@ FIT_AGAIN: Final = (
 )
 
 
+class AnswerLimits(ABC):
+    """What to say of answers beside them."""
+
+    @abstractmethod
+    def of(
+        self, features: np.ndarray, outputs: np.ndarray, predictions: np.ndarray
+    ) -> list[dict[str, Any]]:
+        """The entries for each input, from features (M, D), outputs and predictions (M, labels)."""
+
+    @property
+    @abstractmethod
+    def held_out(self) -> int:
+        """The items that inputs are held to."""
+
+    @property
+    @abstractmethod
+    def can_refuse(self) -> bool:
+        """Whether these are enough to call an input unlike them."""
+
+
 @final
-class Limits:
+class Limits(AnswerLimits):
     """What to say of a model's answers beside them.
 
     `predictions` (N, labels) are those for the reference's items: probabilities, or numbers in
@@ -56,17 +77,22 @@ class Limits:
         return [{"familiarity": p} | own for p, own in zip(usual, around, strict=True)]
 
     @property
+    def held_out(self) -> int:
+        """The items of the reference."""
+        return len(self.familiarity.reference)
+
+    @property
     def can_refuse(self) -> bool:
         """Whether there are held-out items enough to call an input unlike them."""
         return self.familiarity.least <= UNFAMILIAR
 
 
-def demand_refusing(limits: Limits | None) -> None:
+def demand_refusing(limits: AnswerLimits | None) -> None:
     """Raise HeadstartError where no input can be called unlike what was held out."""
     if limits is None:
         raise HeadstartError(f"{NO_REFERENCE}, so that nothing is unlike them. {FIT_AGAIN}")
     if not limits.can_refuse:
-        count = len(limits.familiarity.reference)
+        count = limits.held_out
         raise HeadstartError(
             f"The model keeps {count} held-out items, and calling an input unlike them takes "
             "19. Fit it to more items, or leave out --abstain."

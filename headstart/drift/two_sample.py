@@ -125,11 +125,11 @@ def told_apart(
     gram = (centred @ centred.T).astype(np.float64)
     strength = float(np.trace(gram)) / len(gram) or 1.0
     hat = np.linalg.solve(gram + strength * np.eye(len(gram)), gram).T
-    drawn = np.concatenate([second[None], assignments(second, rounds, rng)])
-    wanted = drawn - drawn.mean(axis=1, keepdims=True)
+    permutations = np.concatenate([second[None], assignments(second, rounds, rng)])
+    centred_labels = permutations - permutations.mean(axis=1, keepdims=True)
     own = np.diag(hat)
-    scores = (wanted @ hat - wanted * own) / np.maximum(1 - own, 1e-6)
-    values = auc(scores, drawn)
+    scores = (centred_labels @ hat - centred_labels * own) / np.maximum(1 - own, 1e-6)
+    values = auc(scores, permutations)
     p = (1 + int((values[1:] >= values[0] - 1e-12).sum())) / (1 + rounds)
     return Test(float(values[0]), p), scores[0]
 

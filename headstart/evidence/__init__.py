@@ -15,13 +15,14 @@ from headstart.evidence.experiment import Experiment
 from headstart.evidence.intervals import Interval, average, bootstrap, gained, paired, verdict
 from headstart.evidence.pricing import Price
 from headstart.evidence.record import Arm, Evidence, choose, interval, simplest, undecided
-from headstart.evidence.resampling import Resampling, judged, judged_task, resampling
+from headstart.evidence.resampling import Draws, Resampling, judged, judged_task, resampling
 from headstart.evidence.scratch import FINDINGS_SHARE, scratch_arm, scratch_at
 
 __all__ = [
     "FINDINGS_SHARE",
     "Arm",
     "ArmResult",
+    "Draws",
     "Evidence",
     "Experiment",
     "Interval",

@@ -7,27 +7,29 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from accelerate import Accelerator
-from torch import nn
 
 from headstart import defaults
 from headstart.contracts import Backbone, Examples, Strategy, Task
 from headstart.data import Dataset, Item
 from headstart.defaults import Recipe, Settings
 from headstart.errors import OutOfTimeError
-from headstart.features.engine import mean, to_device
+from headstart.features.engine import to_device
 from headstart.features.extract import Extraction, Prefix, extract, is_stored
 from headstart.features.legality import cacheable_stages
 from headstart.features.loaders import CachedLoader, Moved, RawLoader
 from headstart.features.plan import Cut, Work, best, measure
 from headstart.features.reading import Reader, View, groups_of
 from headstart.runtime.budget import Budget
+from headstart.runtime.machine import Compute
 from headstart.runtime.progress import Progress
 from headstart.training import Session, Splits
+
+if TYPE_CHECKING:  # so that frozen features need no torch
+    from accelerate import Accelerator
+    from torch import nn
 
 _SAMPLE = 16  # items that price the boundaries
 _EXTRACTED = 0.7  # of a budget, by when features must be there for anything to be made of them
@@ -41,12 +43,17 @@ class Experiment:
     task: Task
     reader: Reader
     settings: Settings
-    accelerator: Accelerator
+    compute: Compute
     budget: Budget
     progress: Progress
     task_settings: Mapping[str, Any] = field(default_factory=dict)  # what the task is made with
     workspace: Path | None = None  # where trainings keep their checkpoints
     pace: Sequence[float] = ()  # of the strategy's training, where a plan is repeated
+
+    @property
+    def accelerator(self) -> Accelerator:
+        """What trains; asking for it imports torch."""
+        return self.compute.accelerator
 
     @property
     def labels(self) -> Sequence[str]:
@@ -110,7 +117,7 @@ class Experiment:
     def prefix(self, backbone: Backbone, boundary: int) -> Prefix:
         """The frozen front up to a boundary, run the way the settings say."""
         settings = self.settings
-        device = self.accelerator.device
+        device = self.compute.device
         return Prefix(backbone, boundary, device, settings.engine, settings.precision)
 
     def activations(
@@ -153,7 +160,7 @@ class Experiment:
             return self._summarised(backbone, backbone.summary)
         each = [self.features(backbone, look) for look in self.reader.looks]
         learned, *held_out = (
-            mean([extraction.features() for extraction in part]).numpy()
+            np.asarray(np.mean([own.features() for own in part], axis=0, dtype=np.float32))
             if len(part) > 1
             else part[0].features()
             for part in zip(*each, strict=True)
@@ -165,6 +172,8 @@ class Experiment:
 
     def _summarised(self, backbone: Backbone, summary: nn.Module) -> dict[str, Examples]:
         """Rows of what is stored as maps."""
+        import torch
+
         rows = self.activations(backbone, len(backbone.stages)).rows
         parts = {}
         for name in ("train", "validation", "test"):

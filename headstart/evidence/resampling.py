@@ -19,20 +19,33 @@ _SAME = 1e-12  # resamples that differ by less are equal
 
 
 @dataclass(frozen=True, eq=False)
+class Draws:
+    """How items are drawn anew, by a seed.
+
+    `clusters` (N,) says which of them belong together and are drawn as one; `spread` is what the
+    variance is multiplied by, where folds judge.
+    """
+
+    seed: int = 0
+    clusters: np.ndarray | None = None
+    spread: float = 1.0
+
+
+PLAIN = Draws()
+
+
+@dataclass(frozen=True, eq=False)
 class Resampling:
     """The same resamples of items for every arm, so that differences are paired (Efron 1979).
 
-    `read` makes outputs (N, labels) the predictions that the metric judges, `Task.predictions`;
-    `targets` are those of the judged items; `clusters` (N,) says which of them belong together and
-    are drawn as one; `spread` is what the variance is multiplied by, where folds judge.
+    `to_predictions` makes outputs (N, labels) the predictions that the metric judges, as
+    `Task.predictions` does; `targets` are those of the judged items.
     """
 
     metric: Metric
     targets: np.ndarray
-    read: Callable[[np.ndarray], np.ndarray] = np.asarray
-    seed: int = 0
-    clusters: np.ndarray | None = None
-    spread: float = 1.0
+    to_predictions: Callable[[np.ndarray], np.ndarray] = np.asarray
+    draws: Draws = PLAIN
     _known: dict[int, tuple[np.ndarray, float, np.ndarray]] = field(default_factory=dict)
 
     def interval(self, outputs: np.ndarray) -> Interval:
@@ -64,14 +77,14 @@ class Resampling:
         if np.ptp(resampled) < _SAME and isfinite(whole):
             room = min(1.0, 3.0 / self._families()) * whole
             low, high = value - room, value + room
-        found = Interval(value, min(value, float(low)), max(value, float(high)))
-        return found if self.spread == 1.0 else widened(found, sqrt(self.spread))
+        interval = Interval(value, min(value, float(low)), max(value, float(high)))
+        return interval if self.draws.spread == 1.0 else widened(interval, sqrt(self.draws.spread))
 
     def _values(self, outputs: np.ndarray) -> tuple[float, np.ndarray]:
         """The metric, and the metric of each resample; once for each array."""
         key = id(outputs)
         if key not in self._known or self._known[key][0] is not outputs:
-            predictions = self.read(outputs)
+            predictions = self.to_predictions(outputs)
             value = self.metric.of(predictions, self.targets)
             resampled = np.concatenate(
                 [
@@ -83,15 +96,16 @@ class Resampling:
         return self._known[key][1:]
 
     def _families(self) -> int:
-        return len(self.targets) if self.clusters is None else len(np.unique(self.clusters))
+        clusters = self.draws.clusters
+        return len(self.targets) if clusters is None else len(np.unique(clusters))
 
     def _weights(self, size: int) -> Iterator[np.ndarray]:
         """How often each item is drawn, (R, N), some resamples at a time."""
         own = np.arange(len(self.targets))
-        if self.clusters is not None:
-            own = np.unique(self.clusters, return_inverse=True)[1]
-        total = max(_LEAST, min(RESAMPLES, _NUMBERS // size))
-        for times in drawn(self._families(), self.seed, total, max(1, min(100, _HELD // size))):
+        if self.draws.clusters is not None:
+            own = np.unique(self.draws.clusters, return_inverse=True)[1]
+        total, block = max(_LEAST, min(RESAMPLES, _NUMBERS // size)), min(100, _HELD // size)
+        for times in drawn(self._families(), self.draws.seed, total, max(1, block)):
             yield times[:, own]
 
 
@@ -105,40 +119,28 @@ def drawn(count: int, seed: int, total: int = RESAMPLES, block: int = 100) -> It
         yield times.reshape(block, count).astype(np.float64)
 
 
-def resampling(
-    task: Task,
-    targets: np.ndarray,
-    seed: int = 0,
-    clusters: np.ndarray | None = None,
-    spread: float = 1.0,
-) -> Resampling | None:
+def resampling(task: Task, targets: np.ndarray, draws: Draws) -> Resampling | None:
     """What gives the intervals of a task's outputs; None where its scores do."""
     metric = task.judged_by()
     if metric is None or not metric.resampled or not len(targets):
         return None
-    return Resampling(metric, targets, task.predictions, seed, clusters, spread)
+    return Resampling(metric, targets, task.predictions, draws)
 
 
 def judged(
-    metric: Metric,
-    predictions: np.ndarray,
-    targets: np.ndarray,
-    seed: int = 0,
-    clusters: np.ndarray | None = None,
-    spread: float = 1.0,
+    metric: Metric, predictions: np.ndarray, targets: np.ndarray, draws: Draws = PLAIN
 ) -> Interval:
     """What a metric says of predictions, with its interval, as it is shown."""
     if metric.resampled:
-        whole = Resampling(metric, targets, seed=seed, clusters=clusters, spread=spread)
-        return whole.interval(predictions)
+        return Resampling(metric, targets, draws=draws).interval(predictions)
     scores = metric.scores(predictions, targets)
-    interval = average(scores, seed, clusters=clusters, spread=spread)
+    interval = average(scores, draws.seed, clusters=draws.clusters, spread=draws.spread)
     return interval.times(-1 if metric.less_is_better else 1)
 
 
-def judged_task(task: Task, outputs: np.ndarray, targets: np.ndarray, seed: int = 0) -> Interval:
+def judged_task(task: Task, outputs: np.ndarray, targets: np.ndarray) -> Interval:
     """What a task is judged by says of its outputs (N, labels), with its interval."""
     metric = task.judged_by()
     if metric is None:  # it has scores of its own
-        return average(task.scores(outputs, targets), seed)
-    return judged(metric, task.predictions(outputs), targets, seed)
+        return average(task.scores(outputs, targets))
+    return judged(metric, task.predictions(outputs), targets)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
-import torch
 
-from headstart.contracts import Batch
 from headstart.data import Item
 from headstart.features.reading import Reader, View, alike, mixed
 from headstart.features.store import RaggedRows, Rows
+
+if TYPE_CHECKING:  # so that frozen features need no torch
+    from headstart.contracts import Batch
 
 Moved = Callable[[np.ndarray, View], np.ndarray]  # positions and a view -> targets there
 
@@ -38,6 +39,10 @@ class Feed(ABC):
         In this order where all items are alike, else in one drawn from it, so that batches hold
         items of like length.
         """
+        import torch
+
+        from headstart.contracts import Batch
+
         groups = mixed(order, size, self._sizes)
         seen = None if view is None else self._view(view)
         for group, inputs in zip(groups, self._inputs(groups, view), strict=True):
@@ -50,6 +55,10 @@ class Feed(ABC):
 
     def judged(self, size: int) -> Iterator[tuple[np.ndarray, Batch]]:
         """Every item once, in the batches that compute fastest, with its positions."""
+        import torch
+
+        from headstart.contracts import Batch
+
         groups = alike(np.arange(len(self)), size, self._sizes)
         for group, inputs in zip(groups, self._inputs(groups, None), strict=True):
             yield group, Batch(inputs, torch.from_numpy(self.targets[group]), self.start)

@@ -6,7 +6,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from itertools import chain
 from typing import Any
@@ -55,6 +55,11 @@ class Reader:
     plain: bool = False  # arrays in the place of tensors
     _kept: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
     _said: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def in_arrays(self) -> Reader:
+        """The same whose batches are plain arrays, where its modality makes such."""
+        offers = type(self.modality).arrays is not Modality.arrays
+        return replace(self, plain=True) if offers else self
 
     @property
     def looks(self) -> tuple[str, ...]:
@@ -135,18 +140,18 @@ class Reader:
 
 
 def _once(
-    items: Sequence[Item], kept: dict[str, Any], make: Callable[[Item], Any], chunk: int
+    items: Sequence[Item], cache: dict[str, Any], make: Callable[[Item], Any], chunk: int
 ) -> list[Any]:
-    """What is made of items, from what is kept where it is there; threads take chunks of them."""
+    """What is made of items, from the `cache` where it is there; threads take chunks of them."""
     names = [item.digest or item.id for item in items]
-    new = {n: item for n, item in zip(names, items, strict=True) if n not in kept}
+    new = {n: item for n, item in zip(names, items, strict=True) if n not in cache}
     if new:
         waiting = list(new.values())
         chunks = [waiting[n : n + chunk] for n in range(0, len(waiting), chunk)]
         with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
             values = chain.from_iterable(pool.map(lambda part: [make(i) for i in part], chunks))
-            kept.update(zip(new, values, strict=True))
-    return [kept[name] for name in names]
+            cache.update(zip(new, values, strict=True))
+    return [cache[name] for name in names]
 
 
 def groups_of(order: np.ndarray, size: int) -> list[np.ndarray]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from headstart.errors import WeightsError
+from headstart.loading import members
 
 FILE: Final = "headstart.json"
 FORMAT: Final = 1
@@ -33,6 +34,7 @@ def read(folder: Path) -> dict[str, Any]:
     is no file that could be read: a pipe, a device, a text of absurd size.
     """
     path = folder / FILE
+    members.demand_one(folder)
     if not path.exists():
         raise WeightsError(
             f"{folder} is not a saved model: it has no {FILE}. Give the folder that `fit` wrote."
@@ -77,12 +79,12 @@ def _demand_plain_files(folder: Path) -> None:
             )
 
 
-def _demand_shallow(content: Any, left: int) -> None:
-    if left < 0:
+def _demand_shallow(content: Any, levels: int) -> None:
+    if levels < 0:
         raise ValueError("it is nested too deeply")
     parts = content.values() if isinstance(content, dict) else content
     for part in parts if isinstance(content, dict | list) else ():
-        _demand_shallow(part, left - 1)
+        _demand_shallow(part, levels - 1)
 
 
 def _refuse(number: str) -> Any:

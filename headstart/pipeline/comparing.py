@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -19,7 +19,7 @@ from headstart.evidence import Interval, Resampling, average, judged, paired
 from headstart.evidence.by_class import of_class
 from headstart.pipeline.opening import DataOptions, load, schema_for
 from headstart.plan import overlap
-from headstart.results.comparison import Compared, Comparison
+from headstart.results.comparison import Compared, Comparison, changes
 from headstart.runtime.progress import Show, as_progress
 from headstart.serve import Predictor
 
@@ -57,14 +57,15 @@ def compare(
         alone.append(of_class(model.task, outputs, targets))
         answers.append(_Answers(models[0].task, model.task, outputs, targets))
         sides.append(_side(folder, model, dataset, answers[-1].score(), seconds))
-    one, other = answers
-    scores, per_label = (
-        (one.scores(), other.scores()),
-        (targets, dataset.labels, (alone[0], alone[1])),
+    return Comparison(
+        metric=models[0].task.metric,
+        items=len(targets),
+        first=sides[0],
+        second=sides[1],
+        difference=answers[1].over(answers[0]),
+        by_label=changes(alone[0], alone[1], targets, dataset.labels),
+        less_is_better=models[0].task.sign < 0,
     )
-    comparison = Comparison.of(one.judge.metric, (sides[0], sides[1]), scores, *per_label)
-    less_is_better = one.judge.sign < 0
-    return replace(comparison, difference=other.over(one), less_is_better=less_is_better)
 
 
 @dataclass(frozen=True)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Unpack
 
+import numpy as np
+
 from headstart import evidence
-from headstart.data import data_of, demand_data, load_labelled
+from headstart.data import Data, Item, data_of, demand_data, load_labelled
 from headstart.evidence.by_class import of_class
 from headstart.pipeline.metrics import others
 from headstart.pipeline.opening import DataOptions, load, schema_for
 from headstart.plan import overlap
 from headstart.results import Evaluation
-from headstart.runtime.progress import Show, as_progress
+from headstart.runtime.progress import Progress, Show, as_progress
+from headstart.serve import Predictor
 from headstart.serve.noticing import between
 
 
@@ -30,20 +33,67 @@ def evaluate(
     labels; `class_level` says which folders are the classes. What is not named is as it was in the
     training.
     """
-    data, progress = data_of(data), as_progress(progress)
-    predictor = load(model)
+    return scored(load(model), Path(model), data_of(data), as_progress(progress), columns, {})
+
+
+def scored(
+    predictor: Predictor,
+    model: Path,
+    data: Data,
+    progress: Progress,
+    columns: DataOptions,
+    known: dict[str, np.ndarray],
+) -> Evaluation:
+    """The same for a model that was opened from a folder.
+
+    `known` holds features by an item's digest, those that its network gave before; it keeps others.
+    """
     demand_data(data)
-    schema = schema_for(Path(model), columns)
+    schema = schema_for(model, columns)
     dataset = load_labelled(
         data, predictor.reader.modality, predictor.labels, schema, progress=progress
     )
     items, targets = dataset.split("test"), dataset.targets("test")
     task = predictor.task
-    features = None if task.reads_maps else predictor.features(items)
+    features = None if task.reads_maps else _features(predictor, items, known)
     outputs = predictor.outputs(items, features)
     score, alone = evidence.judged_task(task, outputs, targets), of_class(task, outputs, targets)
-    repeated = overlap(Path(model), items)
-    more = others(task, outputs, targets)
-    evaluation = Evaluation.of((task.metric, score, more), alone, targets, dataset, repeated)
-    shift = "" if features is None else between(predictor, features, outputs)
-    return replace(evaluation, shift=shift)
+    return Evaluation(
+        metric=task.metric,
+        score=score,
+        by_label=_by_label(alone, targets, dataset.labels),
+        data=dataset.report.to_json(),
+        overlap=overlap(model, items),
+        metrics=others(task, outputs, targets),
+        shift="" if features is None else between(predictor, features, outputs),
+    )
+
+
+def _features(
+    predictor: Predictor, items: Sequence[Item], known: dict[str, np.ndarray]
+) -> np.ndarray:
+    """Features (N, D) of items, those that aren't known computed and kept."""
+    unknown = [item for item in items if item.digest not in known]
+    if unknown:
+        known |= {
+            i.digest: row for i, row in zip(unknown, predictor.features(unknown), strict=True)
+        }
+    return np.stack([known[item.digest] for item in items])
+
+
+def _by_label(
+    alone: np.ndarray, targets: np.ndarray, labels: Sequence[str]
+) -> dict[str, dict[str, float]]:
+    """The items of each class and what they score, where targets are numbers of classes.
+
+    `alone` (N,) are the scores of items among those of their class.
+    """
+    scores = {
+        name: alone[targets == number]
+        for number, name in enumerate(labels if targets.ndim == 1 else ())
+    }
+    return {
+        name: {"items": len(own), "value": round(float(own.mean()), 5)}
+        for name, own in scores.items()
+        if len(own)
+    }

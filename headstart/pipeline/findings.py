@@ -20,6 +20,7 @@ from headstart.evidence.forecast import forecast
 from headstart.evidence.inspection import Inspected, inspection
 from headstart.evidence.judging import outputs_of
 from headstart.evidence.labels import saved, scratch_curve, transfer_curve
+from headstart.evidence.resampling import Draws
 from headstart.evidence.robustness import CORRUPTED, robustness
 from headstart.features.near import near_said
 from headstart.pipeline.affordable import fewer, shortened
@@ -84,7 +85,7 @@ class Proof:
             return {}
         parts: dict[str, Callable[[], Any]] = {"calibration": lambda: self.calibrated}
         if level != FIRST:
-            parts["convergence"] = self._convergence
+            parts |= {"likeness": self._likeness, "convergence": self._convergence}
             parts |= {"classes": self._classes, "groups": self._groups, "metrics": self._metrics}
         if level == "full":
             parts |= {"items": self._items, "labels": self._labels, "robustness": self._robustness}
@@ -129,6 +130,10 @@ class Proof:
         """What a report shows of the items that the findings name: thumbnails, or the texts."""
         return pictured(findings, self.experiment.dataset.items, self.experiment.reader.modality)
 
+    def _likeness(self) -> dict[str, Any] | None:
+        """How alike source and target are, where there is a probe to say so."""
+        return self.search.likeness() if self.experiment.task.has_probe else None
+
     def _scratch(self) -> np.ndarray | None:
         """Scratch's outputs for the test items, unless it is what is handed over."""
         if self.chosen == "scratch" or "scratch" not in self.arms:
@@ -168,8 +173,8 @@ class Proof:
         experiment, dataset = self.experiment, self.experiment.dataset
         ours, folding = self._as_saved(), self.search.folding
         spread = folding.folds.spread(1) if folding else 1.0
-        around = (experiment.settings.seed, families(dataset.split("test")), spread)
-        return others(experiment.task, ours, dataset.targets("test"), *around)
+        draws = Draws(experiment.settings.seed, families(dataset.split("test")), spread)
+        return others(experiment.task, ours, dataset.targets("test"), draws)
 
     def _groups(self) -> list[dict[str, Any]] | None:
         """What is reached in each group of the test items, where a column names groups."""
@@ -197,7 +202,7 @@ class Proof:
     def _as_saved(self) -> np.ndarray:
         """The outputs for the test items as the saved model will answer."""
         ours, calibrated = self.model.arm.outputs["test"], self.calibrated
-        if calibrated and folded(self.model.model, 1.0):
+        if calibrated and folded(self.model.network, 1.0):
             return np.asarray(ours / calibrated["temperature"])
         return ours
 

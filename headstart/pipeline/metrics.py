@@ -12,7 +12,7 @@ from headstart.contracts import Task
 from headstart.data import Item
 from headstart.defaults import Settings
 from headstart.errors import HeadstartError
-from headstart.evidence import judged
+from headstart.evidence.resampling import PLAIN, Draws, judged
 
 
 def demand_metric(settings: Settings) -> None:
@@ -20,7 +20,9 @@ def demand_metric(settings: Settings) -> None:
     name = settings.metric
     if name is None or name in catalog.names("metrics"):
         return
-    choices = "; ".join(f"for {kind} {_listed(kind)}" for kind in sorted(catalog.TARGETS))
+    choices = "; ".join(
+        f"for {kind} {', '.join(catalog.metrics_for(kind))}" for kind in sorted(catalog.TARGETS)
+    )
     raise HeadstartError(f"Metric {name!r} is not known. Give one that fits: {choices}.")
 
 
@@ -46,12 +48,7 @@ def weighed(settings: Settings, metric: str | None) -> bool:
 
 
 def others(
-    task: Task,
-    outputs: np.ndarray,
-    targets: np.ndarray,
-    seed: int = 0,
-    clusters: np.ndarray | None = None,
-    spread: float = 1.0,
+    task: Task, outputs: np.ndarray, targets: np.ndarray, draws: Draws = PLAIN
 ) -> list[dict[str, Any]]:
     """What the other metrics for the task's kind of target say, each with its interval."""
     fitting_metrics, own = catalog.metrics_for(task.kind), task.judged_by()
@@ -64,7 +61,7 @@ def others(
         whole = np.ones((1, len(targets)))
         if np.isnan(metric.resamples(predictions, targets, whole)).all():
             continue  # as where no object is of that size
-        intervals = judged(metric, predictions, targets, seed, clusters, spread)
+        intervals = judged(metric, predictions, targets, draws)
         less = {"less_is_better": True} if metric.less_is_better else {}
         rows.append({"metric": metric.name} | intervals.to_json() | less)
     return rows
@@ -75,7 +72,3 @@ def families(items: Sequence[Item]) -> np.ndarray | None:
     own = [item.cluster for item in items]
     places = np.unique(own, return_inverse=True)[1]
     return places if len(np.unique(places)) < len(own) else None
-
-
-def _listed(kind: str) -> str:
-    return ", ".join(catalog.metrics_for(kind))

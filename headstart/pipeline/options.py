@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 from types import NoneType
 from typing import Any, TypedDict, get_args, get_type_hints
 
-from headstart.defaults import Settings
+from headstart.defaults import Settings, label_columns
 from headstart.errors import HeadstartError, UnknownNameError
 from headstart.runtime.budget import seconds
 
@@ -47,6 +47,7 @@ class Options(TypedDict, total=False):
     adapt_to: Any
     adaptation: str
     target_labels: str | None
+    joint: str
     metric: str | None
     group: str | None
     offline: bool
@@ -84,7 +85,7 @@ def _value(name: str, value: Any) -> Any:
     if name == "text":
         return (value,) if isinstance(value, str) else tuple(value or ())
     if name == "label" and isinstance(value, list | tuple):
-        return ",".join(map(str, value))
+        return label_columns([*map(str, value)])
     return value
 
 

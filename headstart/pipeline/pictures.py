@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from PIL import Image as pil
 
 from headstart.contracts import Modality
 from headstart.data import Item
 from headstart.errors import HeadstartError
-from headstart.explain import Explanation, PictureExplanation, TextExplanation
-from headstart.explain.pictures import explain_picture
-from headstart.explain.texts import explain_text
 from headstart.report.contents import MOST_CARDS, NEAREST, explained, large
 from headstart.report.drawing import with_boxes
-from headstart.report.thumbnails import LARGE, SIDE, thumbnail
+from headstart.report.thumbnails import LARGE, SIDE, of_picture, thumbnail
 from headstart.runtime.progress import Progress
 from headstart.serve import Predictor
+
+if TYPE_CHECKING:  # so that frozen features need no torch
+    from headstart.explain import Explanation
 
 COUNT = 6  # mistakes that are explained; each takes up to a second or two
 _WORDS = 6  # of a text, those that count most
@@ -46,33 +47,28 @@ def pictured(
         if text is not None:
             shown[item.id] = text
             continue
-        marks = drawn.get(item.id)
-        file = _as_file(raw, modality, LARGE if item.id in on_cards or marks else SIDE)
+        marks, on_card = drawn.get(item.id), item.id in on_cards or item.id in drawn
+        picture = _decoded(raw, modality, LARGE if on_card else SIDE)
         if marks:
-            file = _with_boxes(file, marks)
-        shown[item.id], whole = thumbnail(file), thumbnail(file, LARGE)
-        if whole != shown[item.id]:
-            shown[large(item.id)] = whole
+            picture = _with_boxes(picture, marks)
+        if on_card and max(picture.size) > SIDE:
+            shown[large(item.id)] = of_picture(picture, LARGE)
+        shown[item.id] = of_picture(picture)
     return shown
 
 
-def _as_file(raw: bytes, modality: Modality, side: int) -> bytes:
-    """A picture as the modality decodes it, as a PNG: in its own shape, small, and 8 bits deep."""
+def _decoded(raw: bytes, modality: Modality, side: int) -> pil.Image:
+    """A picture as the modality decodes it: in its own shape, about so small, and 8 bits deep."""
     pixels = modality.decode(raw, {**_AS_SEEN, "height": side, "width": side})
-    file = io.BytesIO()
-    pil.fromarray(pixels.transpose(1, 2, 0)).save(file, "PNG", compress_level=1)
-    return file.getvalue()
+    return pil.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0)))
 
 
-def _with_boxes(file: bytes, marks: Mapping[str, Any]) -> bytes:
+def _with_boxes(picture: pil.Image, marks: Mapping[str, Any]) -> pil.Image:
     """A picture with what is marked in green and what was found in red."""
-    with pil.open(io.BytesIO(file)) as opened:
-        picture = opened.convert("RGB")
-    scale, written = picture.width / marks["size"][0], io.BytesIO()
+    scale = picture.width / marks["size"][0]
     for name, colour in (("truth", "#2e8b57"), ("found", "#d62728")):
         picture = with_boxes(picture, marks[name], scale, colour)
-    picture.save(written, "PNG", compress_level=1)
-    return written.getvalue()
+    return picture
 
 
 def _on_cards(items: Mapping[str, Any]) -> Iterator[str]:
@@ -100,6 +96,9 @@ def explanations(
 
     Empty where Captum is not installed, or the network can't be explained.
     """
+    from headstart.explain.pictures import explain_picture
+    from headstart.explain.texts import explain_text
+
     rows = (findings.get("items") or {}).get("mistakes") or []
     item_of = {item.id: item for item in items}
     explain = explain_text if predictor.reader.modality.ragged else explain_picture
@@ -117,6 +116,8 @@ def explanations(
 
 
 def _shown(explanation: Explanation) -> str:
+    from headstart.explain import PictureExplanation, TextExplanation
+
     if isinstance(explanation, PictureExplanation):
         buffer = io.BytesIO()
         explanation.overlay().save(buffer, "PNG")

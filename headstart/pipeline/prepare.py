@@ -19,6 +19,7 @@ from headstart.defaults import Recipe, Settings
 from headstart.errors import HeadstartError
 from headstart.evidence import Experiment
 from headstart.features.reading import Reader
+from headstart.pipeline import known_backbones
 from headstart.pipeline.metrics import demand_metric, fitting, weighed
 from headstart.pipeline.strategy_spec import StrategySpec
 from headstart.results.ranking import Ranking
@@ -45,6 +46,7 @@ class RunContext:
     workspace: Path | None = None
     started_in: float = 0.0  # seconds that this process took until here, where they count
     loads: list[float] = field(default_factory=list)  # seconds that each backbone took
+    kept: dict[str, Backbone] | None = None  # for other runs, where none of them changes weights
 
     @classmethod
     def of(
@@ -60,12 +62,24 @@ class RunContext:
 
     def load(self, backbone: str) -> Backbone:
         """A backbone, with the weights that the seed draws where they are to be random."""
-        seed_everything(self.settings.seed)
-        started = time.monotonic()
-        network = catalog.load_backbone(backbone)
-        self.loads.append(time.monotonic() - started)
+        if self.kept is not None and backbone in self.kept:
+            return self.kept[backbone]
+
+        def load() -> Backbone:
+            seed_everything(self.settings.seed)
+            return catalog.load_backbone(backbone)
+
+        started, loaded = time.monotonic(), known_backbones.recall(backbone, load)
+        if loaded is None:
+            network = load()
+            loaded = known_backbones.Loaded(network, time.monotonic() - started)
+            known_backbones.remember(backbone, network, loaded.seconds)
+        self.loads.append(loaded.seconds)
+        network = loaded.backbone
         for note in network.notes:
             self.progress.say(note)
+        if self.kept is not None:
+            self.kept[backbone] = network
         return network
 
     def keep_time(self) -> None:
@@ -117,7 +131,6 @@ class RunContext:
     def experiment(self, dataset: Dataset, backbone: Backbone) -> Experiment:
         """The data set as this backbone is to be transferred to it."""
         settings = self.settings
-        parameters = sum(p.numel() for part in backbone.prefix() for p in part.parameters())
         metric = fitting(settings, dataset.kind)
         trained, weigh = dataset.targets("train"), weighed(settings, metric)
         name = task_name(backbone, dataset, settings)
@@ -134,7 +147,7 @@ class RunContext:
                 defaults.looks(settings.tta),
             ),
             settings=settings,
-            accelerator=machine.accelerator(settings, parameters),
+            compute=machine.Compute.of(settings, backbone.parameters),
             budget=self.budget,
             progress=self.progress,
             workspace=self.workspace,

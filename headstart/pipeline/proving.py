@@ -12,14 +12,13 @@ from dataclasses import dataclass, field, replace
 from headstart import artifact, defaults, evidence
 from headstart.artifact import Record
 from headstart.defaults import Recipe
-from headstart.errors import HeadstartError
 from headstart.evidence import Arm, ArmResult, Experiment
 from headstart.evidence.doubt import UNENDED
 from headstart.pipeline.affordable import has_time
 from headstart.pipeline.findings import FIRST, Proof
 from headstart.pipeline.finish import SIMPLE, Stage, finish
 from headstart.pipeline.folding import Folding
-from headstart.pipeline.prepare import IMPORTED, Transfer, random_init, scratch_recipe
+from headstart.pipeline.prepare import IMPORTED, Transfer, random_init
 from headstart.pipeline.selection import strategy_search
 from headstart.pipeline.selection.strategy_search import StrategySearch
 from headstart.pipeline.strategy_spec import FEATURES
@@ -53,28 +52,6 @@ def proved(transfer: Transfer, workspace: Workspace, run: Followed) -> Result:
             out = workspace.out
             run.progress.warn(f"{out} holds a model all the same; `headstart prove` proves it.")
         raise
-
-
-def pretrained(transfer: Transfer, workspace: Workspace, anyway: bool) -> Result:
-    """Train the network from random weights, and save it if it learned anything, or `anyway`."""
-    experiment, backbone, name = transfer.experiment, transfer.backbone, str(transfer.strategy)
-    recipe = scratch_recipe(experiment, transfer.strategy.build(), backbone)
-    rates = defaults.scratch_rates(backbone.delicate)
-    scratch, protocol = evidence.scratch_arm(experiment, random_init(backbone), recipe, rates)
-    naive = evidence.naive_arm(experiment, scratch)
-    lead = evidence.paired(scratch.arm.scores, naive.arm.scores, experiment.settings.seed)
-    if lead.low <= 0:
-        task = experiment.task
-        gain, low, high = evidence.gained(lead, task.metric, task.sign < 0)
-        sentence = (
-            f"The network does not beat the naive model: {gain}, 95 % interval {low} to {high}."
-        )
-        if not anyway:
-            raise HeadstartError(f"{sentence} Give more data or epochs, or save it with --anyway.")
-        experiment.progress.warn(sentence)
-    search = StrategySearch(experiment, backbone, transfer.strategy, {name: scratch})
-    arms = {"naive": naive, name: scratch}
-    return finish(Proof(search, arms, name, protocol=protocol), workspace)[0]
 
 
 @dataclass

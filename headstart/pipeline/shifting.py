@@ -10,6 +10,7 @@ import numpy as np
 
 from headstart import evidence
 from headstart.contracts import Encoding
+from headstart.contracts.frozen import as_model
 from headstart.data import data_of
 from headstart.data.targets import kind_named
 from headstart.defaults import Settings
@@ -73,9 +74,9 @@ def shift_of(predictor: Predictor, other: Any, progress: Progress, seed: int = 0
     return shift_between(predictor, reference, new, seed)
 
 
-def answered(predictor: Predictor, given: Any, progress: Progress, seed: int = 0) -> Answered:
+def answered(predictor: Predictor, data: Any, progress: Progress, seed: int = 0) -> Answered:
     """What a model makes of all that can be read of what `predict` takes."""
-    every = list(predictor.inputs(given))
+    every = list(predictor.inputs(data))
     rng = np.random.default_rng(seed % 2**32)
     if len(every) > LOOKED_AT:
         progress.say(f"Looking at {LOOKED_AT} of {len(every)} items, drawn at random.")
@@ -120,13 +121,13 @@ def _probed(data: Any, backbone: str, settings: Settings, progress: Progress) ->
     plain = replace(settings, scratch=False, evidence="none", tta="none", budget=None)
     context = RunContext.of(plain, progress)
     transfer = prepare(data_of(data), backbone, FEATURES, context)
-    experiment, network = transfer.experiment, transfer.backbone
-    result, examples = evidence.features_arm(experiment, network), experiment.examples(network)
+    experiment, own = transfer.experiment, transfer.backbone
+    result, examples = evidence.features_arm(experiment, own), experiment.examples(own)
     outputs = {name: result.arm.outputs[name] for name in HELD_OUT}
-    dataset, model, scale = experiment.dataset, result.model, 1.0
+    dataset, network, scale = experiment.dataset, result.network, 1.0
     if kind_named(dataset.kind).encoding is Encoding.INDEX:
         scale = temperature(outputs["validation"], dataset.targets("validation"))
-        model = folded(model, scale) or model
+        network = folded(network, scale) or network
     items = [item for name in HELD_OUT for item in dataset.split(name)]
     places = chosen(len(items), plain.seed)
     features, answers, targets = (
@@ -141,7 +142,7 @@ def _probed(data: Any, backbone: str, settings: Settings, progress: Progress) ->
     reference = Reference.of(features, answers, targets, measures)
     schema = columns_of(asdict(plain), dataset.report.to_json(), dataset.kind)
     return Predictor(
-        model,
+        as_model(network),
         experiment.task,
         experiment.reader,
         experiment.labels,

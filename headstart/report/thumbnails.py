@@ -32,12 +32,16 @@ def thumbnail(raw: bytes, side: int = SIDE) -> str:
             if picture.has_transparency_data:
                 front = picture.convert("RGBA")
                 picture = Image.alpha_composite(Image.new("RGBA", front.size, "white"), front)
-            picture = picture.convert("RGB")
-            picture.thumbnail((side, side))
-            written = io.BytesIO()
-            picture.save(written, "JPEG", quality=_QUALITY, optimize=True)
+            return of_picture(picture.convert("RGB"), side)
     except Exception as error:  # decoders raise nearly anything on damaged input
         raise DataError(f"A picture can't be decoded: {error}. Leave it out.") from error
+
+
+def of_picture(picture: Image.Image, side: int = SIDE) -> str:
+    """The same of a decoded picture in colour or in grey, which is made that small itself."""
+    picture.thumbnail((side, side))
+    written = io.BytesIO()
+    picture.convert("RGB").save(written, "JPEG", quality=_QUALITY, optimize=True)
     return f"data:image/jpeg;base64,{base64.b64encode(written.getvalue()).decode()}"
 
 

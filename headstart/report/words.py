@@ -35,6 +35,7 @@ def further(evidence: Evidence) -> Iterator[str]:
         )
     if evidence.get("noninferior"):
         yield str(evidence["noninferior"])
+    yield from (evidence.get("likeness") or {}).get("said", ())
     yield from familiar(evidence)
     if evidence.get("shift"):
         yield f"Beside the items it was held to: {evidence['shift']}"

@@ -7,9 +7,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from headstart.data import Dataset
 from headstart.evidence import Evidence, Interval
 from headstart.features.plan import Cut, Work
 from headstart.report import as_columns, as_html, as_text, terminal_curves
@@ -66,28 +63,6 @@ class Evaluation(Printed):
     overlap: int | None  # items that the model was trained or selected on, where it is known
     metrics: Sequence[Mapping[str, Any]] = ()  # what others say: {"metric", "value", "low", "high"}
     shift: str = ""  # how the items are beside those that the model was held to
-
-    @classmethod
-    def of(
-        cls,
-        score: tuple[str, Interval, Sequence[Mapping[str, Any]]],
-        alone: np.ndarray,
-        targets: np.ndarray,
-        dataset: Dataset,
-        overlap: int | None,
-    ) -> Evaluation:
-        """From a metric's name, its score, and what other metrics say.
-
-        Of each class too, where targets are numbers of classes: `alone` (N,) are the scores of
-        items among those of their class.
-        """
-        metric, value, others = score
-        by_label = {}
-        for number, name in enumerate(dataset.labels if targets.ndim == 1 else ()):
-            own = alone[targets == number]
-            if len(own):
-                by_label[name] = {"items": len(own), "value": round(float(own.mean()), 5)}
-        return cls(metric, value, by_label, dataset.report.to_json(), overlap, others)
 
     def to_json(self) -> dict[str, Any]:
         """Everything as plain values."""

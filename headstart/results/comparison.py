@@ -52,6 +52,23 @@ class Change:
         return {**vars(self), **numbers, "difference": self.difference.to_json()}
 
 
+def changes(
+    before: np.ndarray, after: np.ndarray, targets: np.ndarray, labels: Sequence[str]
+) -> tuple[Change, ...]:
+    """What two models score on the items of each label, (N,) each; none where items have several.
+
+    The scores are those of items among those of their label.
+    """
+    rows = []
+    for number, label in enumerate(labels if targets.ndim == 1 else ()):
+        own = targets == number
+        if own.any():
+            one, other = before[own], after[own]
+            means = float(one.mean()), float(other.mean())
+            rows.append(Change(label, int(own.sum()), *means, paired(other, one)))
+    return tuple(rows)
+
+
 @dataclass(frozen=True, repr=False)
 class Comparison(Printed):
     """The second model minus the first, on `items` items that both answered.
@@ -66,31 +83,6 @@ class Comparison(Printed):
     difference: Interval
     by_label: tuple[Change, ...]
     less_is_better: bool = False
-
-    @classmethod
-    def of(
-        cls,
-        metric: str,
-        models: tuple[Compared, Compared],
-        scores: tuple[np.ndarray, np.ndarray],
-        targets: np.ndarray,
-        labels: Sequence[str],
-        alone: tuple[np.ndarray, np.ndarray] | None = None,
-    ) -> Comparison:
-        """Compare one score an item, (N,) each, by label where an item has exactly one.
-
-        `alone` are the scores of items among those of their label, where these differ.
-        """
-        before, after = alone or scores
-        changes = []
-        for number, label in enumerate(labels if targets.ndim == 1 else ()):
-            own = targets == number
-            if own.any():
-                one, other = before[own], after[own]
-                means = float(one.mean()), float(other.mean())
-                changes.append(Change(label, int(own.sum()), *means, paired(other, one)))
-        difference = paired(scores[1], scores[0])
-        return cls(metric, len(before), *models, difference, tuple(changes))
 
     @property
     def better(self) -> str | None:

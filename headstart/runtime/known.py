@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shutil
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
@@ -45,6 +46,20 @@ def remember(kind: str, key: Mapping[str, object], content: Mapping[str, object]
             beside.unlink(missing_ok=True)
 
 
+def make_room(newest: Path, most: int) -> None:
+    """Remove folders beside the newest, the longest unused first, until all are `most` bytes."""
+    sizes: dict[Path, int] = {}
+    for folder in newest.parent.iterdir():
+        if folder.is_dir():
+            sizes[folder] = sum(file.stat().st_size for file in folder.iterdir())
+    total = sum(sizes.values())
+    for folder in sorted(sizes, key=lambda folder: folder.stat().st_mtime):
+        if total <= most or folder == newest:
+            break
+        shutil.rmtree(folder, ignore_errors=True)
+        total -= sizes[folder]
+
+
 def digest(value: object) -> str:
     """A short hash of what JSON can hold."""
     text = json.dumps(value, sort_keys=True, default=str)
@@ -70,11 +85,11 @@ def processor() -> str:
 @cache
 def versions() -> dict[str, str]:
     """The installed versions of what computes."""
-    found = {"python": platform.python_version()}
+    versions_by_name = {"python": platform.python_version()}
     for name in LIBRARIES:
         with suppress(PackageNotFoundError):
-            found[name] = version(name)
-    return found
+            versions_by_name[name] = version(name)
+    return versions_by_name
 
 
 def _place(kind: str, key: Mapping[str, object]) -> Path:

@@ -25,7 +25,8 @@ def demand(reference: Reference, path: Path, sha256: str) -> None:
     allowed = [part.strip() for part in os.environ.get(VARIABLE, "").split(",") if part.strip()]
     if _ANYTHING in allowed or sha256 in allowed:
         return
-    saved = _leads_into_a_saved_model(reference)
+    beside = Path(reference.weights).parent if reference.weights else None
+    saved = Path(reference.name).is_dir() or (beside is not None and (beside / _RECORD).exists())
     if reference.option("trust", False) and not saved:
         os.environ[VARIABLE] = ",".join([*allowed, sha256])
         return
@@ -34,11 +35,6 @@ def demand(reference: Reference, path: Path, sha256: str) -> None:
         f"{path} is code that would run with your rights, and is not trusted. If you know who "
         f"wrote it, {advice}set the environment variable {VARIABLE}={sha256}."
     )
-
-
-def _leads_into_a_saved_model(reference: Reference) -> bool:
-    beside = Path(reference.weights).parent if reference.weights else None
-    return Path(reference.name).is_dir() or (beside is not None and (beside / _RECORD).exists())
 
 
 def demand_same(what: str | Path, sha256: str, recorded: str) -> None:

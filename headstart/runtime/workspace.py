@@ -10,7 +10,6 @@ import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from filelock import FileLock, Timeout
@@ -26,11 +25,13 @@ class Workspace:
     """`OUT.unfinished`, held by one run at a time; its artifact moves to OUT once checked.
 
     A model may be handed over before the run ends: OUT then holds it, and the folder what the run
-    goes on from. `proves` is for a run on a model that is there already. Entering raises
-    HeadstartError where OUT holds anything else or can't be made.
+    goes on from. `proves` is for a run on a model that is there already; `shares` says that models
+    of other tasks lie beside it, whose network may be the same. Entering raises HeadstartError
+    where OUT holds anything else or can't be made.
     """
 
-    def __init__(self, out: Path, proves: bool = False) -> None:
+    def __init__(self, out: Path, proves: bool = False, shares: bool = False) -> None:
+        self.shares = shares
         self.out = Path(os.path.abspath(out))
         self.folder = self.out.with_name(f"{self.out.name}.unfinished")
         self._proves = proves
@@ -172,12 +173,7 @@ class Workspace:
         except (OSError, ValueError, LookupError, TypeError):
             return {"records": [], "files": []}
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         resumable = self.folder.is_dir() and any(self.folder.rglob("*.checkpoint"))
         if self.folder.is_dir() and not resumable and not self.handed_over:
             shutil.rmtree(self.folder, ignore_errors=True)

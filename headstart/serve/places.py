@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from headstart.contracts import Task
 from headstart.data import Item
@@ -16,6 +19,14 @@ def placed(answer: dict[str, Any], item: Item, task: Task, reader: Reader) -> di
         return answer
     extent = reader.modality.extent(item.read())
     return answer if extent is None else dict(task.placed(answer, extent))
+
+
+def answers(
+    outputs: np.ndarray, items: Sequence[Item], task: Task, labels: Sequence[str], reader: Reader
+) -> list[dict[str, Any]]:
+    """What outputs (N, …) say about items, in their order."""
+    decoded = zip(task.decode(outputs, labels), items, strict=True)
+    return [placed(answer, item, task, reader) for answer, item in decoded]
 
 
 def demand_rows(task: Task) -> None:

@@ -10,6 +10,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
+from headstart.contracts.several import EACH
 from headstart.errors import DataError
 from headstart.features.export import demand_free, whole
 from headstart.report.notebook import Printed
@@ -22,6 +23,8 @@ SUFFIXES = (".csv", ".parquet", ".jsonl", ".json")
 _CHUNK = 4096  # rows in memory at a time
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet runs, as a cell's first sign
 _KEPT = 20  # failures that are named
+_ANSWERS = ("label", "labels", "value")
+_TAKEN = ("path", "id", "error")  # columns of every table of answers
 _SINGULAR = {"probabilities": "probability", "values": "value"}
 
 Row = dict[str, Any]
@@ -96,7 +99,7 @@ def _rows(predictions: Iterable[Prediction], summary: Written) -> Iterator[Row]:
             if len(summary.failed) < _KEPT:
                 summary.failed.append(each.to_json())
         names = {"path": _unicode(each.path), "id": _unicode(each.id) or None}
-        yield names | _flat({**each.answer, **each.limits}) | {"error": each.error or None}
+        yield names | _flat(each.content()) | {"error": each.error or None}
 
 
 def _unicode(name: str) -> str:
@@ -105,9 +108,16 @@ def _unicode(name: str) -> str:
 
 
 def _flat(answer: Mapping[str, Any]) -> Row:
-    """An answer's values by column: those of a mapping each in one of its own."""
+    """An answer's values by column: those of a mapping each in one of its own.
+
+    Of several tasks the answer itself is called as the task, and what is said of it begins so.
+    """
     row: Row = {}
-    for name, value in answer.items():
+    for task, own in answer.get(EACH, {}).items():
+        plain = _flat(own)
+        named = task not in _TAKEN
+        row |= {task if named and n in _ANSWERS else f"{task}_{n}": v for n, v in plain.items()}
+    for name, value in answer.items() if EACH not in answer else ():
         if isinstance(value, Mapping):
             row |= {f"{_SINGULAR.get(name, name)}_{key}": each for key, each in value.items()}
         else:

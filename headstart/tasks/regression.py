@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 import numpy as np
 
 from headstart.contracts import Examples, Task
+from headstart.contracts.frozen import LinearHead
 from headstart.contracts.standardisation import Standardisation, principal_axes
 
 if TYPE_CHECKING:  # so that a saved model answers without torch
@@ -63,6 +64,12 @@ class Regression(Task):
         return Step(outputs, loss, features, batch.targets)
 
     def probe(self, train: Examples, validation: Examples, labels: Sequence[str]) -> nn.Module:
+        """The same as `linear_probe`, in torch."""
+        return self.linear_probe(train, validation, labels).layer()
+
+    def linear_probe(
+        self, train: Examples, validation: Examples, labels: Sequence[str]
+    ) -> LinearHead:
         """Ridge regression on standardised features, in closed form (Hoerl and Kennard 1970).
 
         Each number's strength is picked by the squared error of every training item left out in
@@ -80,7 +87,7 @@ class Regression(Task):
             _left_out(turned, lengths + strength, loads, targets - middle) for strength in strengths
         ]
         picked = strengths[np.argmin(errors, axis=0)]
-        return standardised.folded((axes @ (loads / (lengths[:, None] + picked))).T, middle)
+        return standardised.head((axes @ (loads / (lengths[:, None] + picked))).T, middle)
 
     def naive(self, targets: np.ndarray, labels: Sequence[str]) -> np.ndarray:
         """The mean of the targets, which is 0 where they are what the task is standardised by."""

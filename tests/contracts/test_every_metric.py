@@ -16,7 +16,7 @@ from headstart import catalog
 from headstart.contracts import Mean, Metric
 from headstart.contracts.metric import CLASSES
 from headstart.evidence.intervals import average, bootstrap
-from headstart.evidence.resampling import Resampling
+from headstart.evidence.resampling import Draws, Resampling
 from headstart.testing.metrics import CHECKS, Answers, Sample, subject
 
 drawn = Answers.drawn
@@ -183,7 +183,9 @@ def test_families_of_items_widen_an_interval() -> None:
     copies = Answers(*at(items, twice), items.right[twice])
     widths = []
     for clusters in (None, twice):
-        found = Resampling(metric, copies.targets, clusters=clusters).interval(copies.predictions)
+        found = Resampling(metric, copies.targets, draws=Draws(clusters=clusters)).interval(
+            copies.predictions
+        )
         widths.append(found.high - found.low)
     alone = Resampling(metric, items.targets).interval(items.predictions)
     assert widths[0] < 0.85 * widths[1]

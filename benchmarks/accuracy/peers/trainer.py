@@ -15,7 +15,7 @@ def main() -> None:
     """Time some steps, train, predict."""
     args = arguments(__doc__)
     import torch
-    from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
+    from transformers import Trainer, set_seed
 
     set_seed(args.seed)
     (train, labels), (test, _) = items(args, LEARNED), items(args, ("test",))
@@ -27,30 +27,12 @@ def main() -> None:
     rest = seconds * len(test) / len(rows) / 2
     count = epochs(args, seconds, rest, MOST)
 
-    class Ending(TrainerCallback):
-        """No step is begun that would leave no time to predict."""
-
-        def on_step_end(self, arguments: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            control.should_training_stop |= left(args) < 1.2 * rest + 5
-
     trainer = Trainer(
         model=model,
-        args=TrainingArguments(
-            output_dir=str(args.out.with_suffix(".trainer")),
-            per_device_train_batch_size=BATCH,
-            per_device_eval_batch_size=BATCH,
-            num_train_epochs=count,
-            learning_rate=RATES["text" if args.encoder else "image"],
-            warmup_steps=0.1,
-            remove_unused_columns=False,
-            save_strategy="no",
-            report_to="none",
-            disable_tqdm=True,
-            seed=args.seed,
-        ),
+        args=_settings(args, count),
         train_dataset=rows,
         data_collator=learned,
-        callbacks=[Ending()],
+        callbacks=[_ending(args, 1.2 * rest + 5)],
     )
     trainer.train()
     model.eval()
@@ -61,6 +43,35 @@ def main() -> None:
             batch.pop("labels")
             answers += [names[n] for n in model(**batch).logits.argmax(1)]
     write(args, "hf", answers, epochs=count)
+
+
+def _settings(args: Any, count: int) -> Any:
+    from transformers import TrainingArguments
+
+    return TrainingArguments(
+        output_dir=str(args.out.with_suffix(".trainer")),
+        per_device_train_batch_size=BATCH,
+        per_device_eval_batch_size=BATCH,
+        num_train_epochs=count,
+        learning_rate=RATES["text" if args.encoder else "image"],
+        warmup_steps=0.1,
+        remove_unused_columns=False,
+        save_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+        seed=args.seed,
+    )
+
+
+def _ending(args: Any, least: float) -> Any:
+    """What begins no step that would leave fewer seconds than it takes to predict."""
+    from transformers import TrainerCallback
+
+    class Ending(TrainerCallback):
+        def on_step_end(self, arguments: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            control.should_training_stop |= left(args) < least
+
+    return Ending()
 
 
 def _timed(model: Any, batch: Any) -> float:

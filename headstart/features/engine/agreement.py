@@ -19,18 +19,18 @@ TOLERANCE: Final = {"fp32": 1e-3, "bf16": 0.25}
 FAINT: Final = 1e-6  # root mean square below which an activation counts as zero
 
 
-def error(found: Any, expected: Any) -> float:
-    """The largest relative L2 error ‖found − expected‖ / ‖expected‖ of any item, by any name.
+def error(outputs: Any, expected: Any) -> float:
+    """The largest relative L2 error ‖outputs − expected‖ / ‖expected‖ of any item, by any name.
 
     Infinite where names or shapes differ or a value is not finite.
     """
-    if isinstance(found, Mapping) and isinstance(expected, Mapping) and len(expected):
-        if found.keys() != expected.keys():
+    if isinstance(outputs, Mapping) and isinstance(expected, Mapping) and len(expected):
+        if outputs.keys() != expected.keys():
             return float("inf")
-        return max(_error(found[name], values) for name, values in expected.items())
-    if isinstance(found, Mapping) or isinstance(expected, Mapping):
+        return max(_error(outputs[name], values) for name, values in expected.items())
+    if isinstance(outputs, Mapping) or isinstance(expected, Mapping):
         return float("inf")
-    return _error(found, expected)
+    return _error(outputs, expected)
 
 
 def _error(outputs: np.ndarray, expected: np.ndarray) -> float:

@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, TypedDict
-
-import torch
-from torch import nn
+from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 from headstart.errors import HeadstartError
 from headstart.features.engine import openvino
@@ -18,18 +15,21 @@ from headstart.features.engine.torch import TorchEngine
 from headstart.runtime import machine
 from headstart.runtime.progress import Progress
 
+if TYPE_CHECKING:  # so that frozen features need no torch
+    import torch
+
 ENGINES: Final = ("auto", "torch", "openvino")
 PRECISIONS: Final = ("auto", "fp32", "bf16")
 PLAIN: Final = "torch fp32"
 
 
 @dataclass(frozen=True)
-class Given:
+class Job:
     """What is to be run: stages, a batch of inputs, the device, and the key of the stages."""
 
-    stages: nn.Module
+    stages: Any  # a network, or None where only what was kept of it may run
     sample: Any
-    device: torch.device
+    device: Any  # of torch, or what it is called
     key: Mapping[str, object] | None
 
 
@@ -79,37 +79,38 @@ class Candidate:
     form: Callable[[], str | None] = lambda: ""
 
 
-def candidates(wish: Wish, given: Given, progress: Progress) -> list[Candidate]:
+def candidates(wish: Wish, job: Job, progress: Progress) -> list[Candidate]:
     """What is wanted and may run here, the likely fastest first.
 
     Raises HeadstartError where nothing is left.
     """
     offers: dict[str, Sequence[str]] = {}
     if wish.wanted != "torch":
-        offers["openvino"] = _converted(wish, given.device, progress)
+        offers["openvino"] = _converted(wish, job.device, progress)
     if wish.wanted != "openvino":
-        offers["torch"] = ("bf16", "fp32") if machine.has_bf16(given.device) else ("fp32",)
+        offers["torch"] = ("bf16", "fp32") if machine.has_bf16(job.device) else ("fp32",)
     options = [
-        _candidate(engine, precision, given)
+        candidate(engine, precision, job)
         for precision in ("bf16", "fp32")
         for engine, precisions in offers.items()
         if precision in precisions and wish.precision in ("auto", precision)
     ]
     if not options:
         raise HeadstartError(
-            f"Precision {wish.precision!r} needs hardware that this {given.device.type} lacks. "
+            f"Precision {wish.precision!r} needs hardware that this {job.device.type} lacks. "
             "Give precision auto or fp32."
         )
     return options
 
 
-def _candidate(engine: str, precision: str, given: Given) -> Candidate:
+def candidate(engine: str, precision: str, job: Job) -> Candidate:
+    """An engine by name, for what is to be run."""
     build: Callable[[], Engine]
     if engine == "openvino":
-        build = partial(OpenVinoEngine, given.stages, given.sample, precision, given.key)
-        form = partial(openvino.kept, given.stages, given.sample, given.key)
+        build = partial(OpenVinoEngine, job.stages, job.sample, precision, job.key)
+        form = partial(openvino.kept, job.stages, job.sample, job.key)
         return Candidate(f"{engine} {precision}", build, form)
-    build = partial(TorchEngine, given.stages, given.device, precision)
+    build = partial(TorchEngine, job.stages, job.device, precision)
     return Candidate(f"{engine} {precision}", build)
 
 

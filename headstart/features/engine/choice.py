@@ -9,19 +9,29 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Unpack
+from typing import TYPE_CHECKING, Any, Final, Unpack
 
 import numpy as np
-import torch
-from torch import nn
 
 from headstart.errors import HeadstartError
 from headstart.features.engine import memory
 from headstart.features.engine.agreement import CHECKED, TOLERANCE, engine_error
-from headstart.features.engine.candidates import PLAIN, Candidate, Given, Wish, Wishes, candidates
+from headstart.features.engine.candidates import (
+    PLAIN,
+    Candidate,
+    Job,
+    Wish,
+    Wishes,
+    candidate,
+    candidates,
+)
 from headstart.features.engine.interface import Engine, count, head, layout
 from headstart.features.engine.torch import TorchEngine
 from headstart.runtime.progress import Progress
+
+if TYPE_CHECKING:  # so that frozen features need no torch
+    import torch
+    from torch import nn
 
 SECONDS: Final = 0.5  # about what measuring one engine takes
 REPEATS: Final = 4  # at most, of a batch
@@ -34,7 +44,7 @@ WORTH_READING: Final = 0.5  # the same, where the other engine lies ready
 def fastest(
     stages: nn.Module,
     sample: Any,
-    device: torch.device,
+    device: torch.device | str,
     *,
     key: Mapping[str, object] | None,
     progress: Progress,
@@ -48,20 +58,24 @@ def fastest(
     items it is plain torch, unless `wishes` ask for something else. Stages are moved to the device
     and put into evaluation mode. Raises HeadstartError where what is wanted can't be had.
     """
-    wish, given = Wish(**wishes), Given(stages, sample, device, key)
-    options = candidates(wish, given, progress)
+    import torch
+
+    device = torch.device(device)
+    wish, job = Wish(**wishes), Job(stages, sample, device, key)
+    options = candidates(wish, job, progress)
     plain = TorchEngine(stages, device)
     if [option.name for option in options] == [PLAIN]:
         return plain
-    entry = memory.place(_question(wish, given))
-    winner = memory.recall(entry) or _narrowed(wish, given)
+    entry = memory.place(_question(wish, job))
+    winner = memory.recall(entry) or _narrowed(wish, job)
     if wish.is_little(memory.speed(entry, PLAIN), WORTH_READING):
         return plain
-    ready = _ready(options, winner, given, plain)
+    ready = _ready(options, winner, job, plain)
     if ready is not None:
         return ready
-    trial = Trial.of(plain, given, progress)
-    if wish.is_little(1 / trial.seconds, WORTH_CHOOSING):
+    trial = Trial.of(plain, job, progress)
+    lies_there = any(option.form() for option in options)
+    if wish.is_little(1 / trial.seconds, WORTH_READING if lies_there else WORTH_CHOOSING):
         return plain
     if len(options) == 1 or winner in [option.name for option in options]:
         options.sort(key=lambda option: option.name != winner)  # the rest in order behind it
@@ -71,6 +85,20 @@ def fastest(
     if chosen is None:
         _demand_none_wanted(wish, trial.faults)
     return chosen or plain
+
+
+def kept(sample: Any, key: Mapping[str, object], **wishes: Unpack[Wishes]) -> Engine | None:
+    """The engine that is known to be the fastest on the CPU, read from disk without torch.
+
+    None where none is known, it is torch, or wasn't seen to agree as it lies there.
+    """
+    wish, job = Wish(**wishes), Job(None, sample, "cpu", key)
+    winner = memory.recall(memory.place(_question(wish, job))) or _narrowed(wish, job) or ""
+    kind, _, precision = winner.partition(" ")
+    if kind != "openvino" or wish.wanted == "torch" or wish.precision not in ("auto", precision):
+        return None
+    option = candidate(kind, precision, job)
+    return _ready([option], winner, job, None)
 
 
 def _demand_none_wanted(wish: Wish, faults: Sequence[str]) -> None:
@@ -83,7 +111,7 @@ def _demand_none_wanted(wish: Wish, faults: Sequence[str]) -> None:
 
 
 def _ready(
-    options: list[Candidate], winner: str | None, given: Given, plain: Engine
+    options: list[Candidate], winner: str | None, job: Job, plain: Engine | None
 ) -> Engine | None:
     """The known winner, if it was seen to agree and is as it was then."""
     chosen = next((option for option in options if option.name == winner), None)
@@ -91,7 +119,7 @@ def _ready(
         chosen = options[0]
     if chosen is None or chosen.name == PLAIN:
         return plain if chosen else None
-    if not memory.agrees(given, chosen):
+    if not memory.agrees(job, chosen):
         return None
     try:
         return chosen.build()
@@ -103,7 +131,7 @@ def _ready(
 class Trial:
     """The first batch, and what plain torch answered to its first items."""
 
-    given: Given
+    job: Job
     expected: Any
     plain: Engine
     seconds: float  # that plain torch took an item
@@ -111,12 +139,12 @@ class Trial:
     faults: list[str]
 
     @classmethod
-    def of(cls, plain: Engine, given: Given, progress: Progress) -> Trial:
+    def of(cls, plain: Engine, job: Job, progress: Progress) -> Trial:
         """Run plain torch on the first items."""
         started = time.perf_counter()
-        expected = plain.run(head(given.sample, CHECKED))
+        expected = plain.run(head(job.sample, CHECKED))
         seconds = (time.perf_counter() - started) / count(expected)
-        return cls(given, expected, plain, seconds, progress, [])
+        return cls(job, expected, plain, seconds, progress, [])
 
     def agreeing(self, options: Iterable[Candidate]) -> Iterator[Engine]:
         """Build engines one by one and pass on those that agree with plain torch.
@@ -129,13 +157,13 @@ class Trial:
                 continue
             try:
                 engine = option.build()
-                off = engine_error(engine, self.given.sample, self.expected)
+                off = engine_error(engine, self.job.sample, self.expected)
             except Exception as error:  # an engine may raise anything, and none may end the run
                 self._miss(option, error)
                 continue
             if off <= TOLERANCE[engine.precision]:
                 if count(self.expected) >= CHECKED:
-                    memory.agreed(self.given, option)
+                    memory.agreed(self.job, option)
                 yield engine
             else:
                 self._mistrust(engine, off)
@@ -144,12 +172,12 @@ class Trial:
         """About how many items a second, given the best so far, by one run of the first items."""
         if engine is self.plain and self.seconds * best > 2 * HOPELESS:  # as its first run is slow
             return 1 / self.seconds
-        return 1 / _seconds(engine, head(self.given.sample, CHECKED), 1)
+        return 1 / _seconds(engine, head(self.job.sample, CHECKED), 1)
 
     def speed(self, engine: Engine, rough: float) -> float:
         """Items a second over several batches."""
-        whole = count(self.given.sample) * 3 <= SECONDS * rough
-        batch = self.given.sample if whole else head(self.given.sample, CHECKED)
+        whole = count(self.job.sample) * 3 <= SECONDS * rough
+        batch = self.job.sample if whole else head(self.job.sample, CHECKED)
         _seconds(engine, batch, 1)  # the first run with a batch size prepares for it
         repeats = int(SECONDS * rough / count(batch))
         return 1 / _seconds(engine, batch, min(max(repeats, 2), REPEATS))
@@ -197,26 +225,26 @@ def _measured(options: list[Candidate], trial: Trial, entry: str) -> Engine | No
         speeds |= {name: trial.speed(engine, speeds[name]) for name, engine in engines.items()}
     speeds = {name: round(speed, 2) for name, speed in speeds.items()}
     chosen = max(engines, key=lambda name: speeds[name])
-    if count(trial.given.sample) >= CHECKED:  # fewer tell little of how a full batch fares
+    if count(trial.job.sample) >= CHECKED:  # fewer tell little of how a full batch fares
         memory.remember(entry, chosen, speeds)
     list_of_speeds = ", ".join(f"{name} {speed:.4g}" for name, speed in speeds.items())
     trial.progress.say(f"The frozen stages run on {chosen} (items a second: {list_of_speeds}).")
     return engines[chosen]
 
 
-def _narrowed(wish: Wish, given: Given) -> str | None:
+def _narrowed(wish: Wish, job: Job) -> str | None:
     """The winner where any precision may be, if it has the one that is asked for."""
-    won = memory.recall(memory.place(_question(Wish(wish.wanted, "auto"), given)))
+    won = memory.recall(memory.place(_question(Wish(wish.wanted, "auto"), job)))
     return won if won is not None and won.endswith(f" {wish.precision}") else None
 
 
-def _question(wish: Wish, given: Given) -> dict[str, object]:
+def _question(wish: Wish, job: Job) -> dict[str, object]:
     """All that the winner depends on."""
-    key = given.key or {}
+    key = job.key or {}
     return {
-        "machine": memory.machine(given.device),
+        "machine": memory.machine(job.device),
         "network": {n: value for n, value in key.items() if n not in ("weights", "precision")},
-        "inputs": layout(given.sample),
+        "inputs": layout(job.sample),
         "wish": [wish.wanted, wish.precision],
     }
 

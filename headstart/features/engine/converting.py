@@ -12,7 +12,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from headstart.features.engine.interface import EngineError, head, is_ragged, numbers, tensors
+from headstart.features.engine.interface import (
+    EngineError,
+    core,
+    head,
+    is_ragged,
+    library,
+    numbers,
+    tensors,
+)
 from headstart.loading import openvino_graph as graph
 
 _trace: Final[Callable[..., Any]] = torch.jit.trace  # which has no types
@@ -107,16 +115,3 @@ def read_again(model: Any) -> Any:
         library().save_model(model, path, compress_to_fp16=False)
         values = np.fromfile(path.with_suffix(".bin"), np.uint8)
         return core().read_model(path.read_bytes(), library().Tensor(values))
-
-
-def library() -> Any:
-    """OpenVINO. Raises EngineError where it can't be had."""
-    try:
-        return graph.library()
-    except ImportError as error:
-        raise EngineError(str(error)) from error
-
-
-def core() -> Any:
-    """What reads and compiles networks."""
-    return library().Core()

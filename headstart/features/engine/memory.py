@@ -6,18 +6,20 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from filelock import FileLock
 
-from headstart.features.engine import openvino
-from headstart.features.engine.candidates import Candidate, Given
+from headstart.features.engine.candidates import Candidate, Job
 from headstart.features.engine.interface import layout
 from headstart.features.store import cache_folder
 from headstart.runtime import known
 
+if TYPE_CHECKING:  # so that frozen features need no torch
+    import torch
+
 _AGREEMENT = "agreement"
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")  # what says how many of them compute
 
 
 def file() -> Path:
@@ -25,16 +27,24 @@ def file() -> Path:
     return cache_folder() / "engines.json"
 
 
-def machine(device: torch.device) -> dict[str, object]:
+def machine(device: torch.device | str) -> dict[str, object]:
     """What speed depends on besides the network."""
     return {
         "cpu": known.processor(),
         "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
-        "torch": torch.__version__,
-        "openvino": openvino.version(),
+        "threads": [os.environ.get(name) for name in _THREADS],
+        "device": _called(str(device)),
+        "versions": known.versions(),
     }
+
+
+def _called(device: str) -> str:
+    """What a device is called; several of a kind may differ."""
+    if not device.startswith("cuda"):
+        return device
+    import torch
+
+    return str(torch.cuda.get_device_name(device))
 
 
 def place(question: Mapping[str, object]) -> str:
@@ -57,29 +67,29 @@ def speed(entry: str, engine: str) -> float:
     return float(value) if isinstance(value, int | float) else 0.0
 
 
-def agrees(given: Given, engine: Candidate) -> bool:
+def agrees(job: Job, engine: Candidate) -> bool:
     """Whether an engine was seen to agree with plain torch on these stages, and is unchanged."""
-    if given.key is None:
+    if job.key is None:
         return False
-    record = known.recall(_AGREEMENT, _agreement(given, engine))
+    record = known.recall(_AGREEMENT, _agreement(job, engine))
     form = engine.form()
     return record is not None and form is not None and record.get("form") == form
 
 
-def agreed(given: Given, engine: Candidate) -> None:
+def agreed(job: Job, engine: Candidate) -> None:
     """Keep that an engine agrees with plain torch on these stages."""
-    form = None if given.key is None else engine.form()
+    form = None if job.key is None else engine.form()
     if form is not None:
-        known.remember(_AGREEMENT, _agreement(given, engine), {"form": form})
+        known.remember(_AGREEMENT, _agreement(job, engine), {"form": form})
 
 
-def _agreement(given: Given, engine: Candidate) -> dict[str, object]:
-    key = {name: value for name, value in (given.key or {}).items() if name != "precision"}
+def _agreement(job: Job, engine: Candidate) -> dict[str, object]:
+    key = {name: value for name, value in (job.key or {}).items() if name != "precision"}
     return {
         "engine": engine.name,
         "stages": key,
-        "inputs": layout(given.sample),
-        "machine": machine(given.device),
+        "inputs": layout(job.sample),
+        "machine": machine(job.device),
     }
 
 

@@ -24,7 +24,6 @@ from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
-from types import TracebackType
 from typing import Any, final
 
 import numpy as np
@@ -105,12 +104,7 @@ class FeatureStore:
         self._grouping = True
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
         self._grouping = False
         with suppress(HeadstartError) if error else nullcontext():  # the first error is told
             self.flush()

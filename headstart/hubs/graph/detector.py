@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from headstart.contracts import Backbone
-from headstart.contracts.backbone import Level
+from headstart.contracts.levels import Level
 from headstart.contracts.maps import MeanOfMaps
 from headstart.errors import HeadstartError, reason
 from headstart.hubs.graph import trainable

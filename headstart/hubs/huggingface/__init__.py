@@ -39,6 +39,14 @@ class HuggingFace(Hub):
 
         return listing.looked_at()
 
+    def sources(self, reference: Reference) -> Sequence[str]:
+        """The folders of the model, of its base and adapter, and the file after @."""
+        from headstart.hubs.huggingface.layout import lay_out
+
+        own = lay_out(reference)
+        places = (own.root, own.encoder, own.reader, own.adapter, own.file)
+        return [*dict.fromkeys(str(place) for place in places if place is not None)]
+
     def load(self, reference: Reference) -> Backbone:
         """Find or fetch the files, build the network, fill it and cut it into stages.
 

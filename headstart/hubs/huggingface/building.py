@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from dataclasses import replace
-from importlib import import_module
+from functools import partial
 from typing import Any
 
 import torch
@@ -156,22 +155,16 @@ def _network(
     spec: TextSpec, family: Family, weights: Checkpoint | None, own: bool
 ) -> tuple[nn.Module, nn.Linear | None]:
     """transformers' network without its head, and the head that the checkpoint holds."""
-    if weights is None:
-        return _made(spec, family, own), None
-    whole = weights.exact or not own or weights.has_own_pooling(family)
-    with unset() if whole else nullcontext():
-        network = _made(spec, family, own)
-    return network, fill(network, weights, family, own)
-
-
-def _made(spec: TextSpec, family: Family, own: bool) -> nn.Module:
-    """The network with random weights, its head an identity."""
     more = {"add_pooling_layer": False} if family.pooler and not own else {}
-    kind = AutoModelForSequenceClassification if own else AutoModel
-    network = built(lambda: untrained(kind, spec.config, **more), spec.layout)
+    auto = AutoModelForSequenceClassification if own else AutoModel
+    config = labelled(spec.config, auto, 2)
+    filled = None
+    if weights is not None:
+        filled = partial(fill, auto, config, weights, family, **more)
+    network = built(lambda: untrained(auto, config, **more), spec.layout, filled)
     if own:
         network.set_submodule(family.head, nn.Identity())
-    return network
+    return network, weights.head(family.head if own else HEAD) if weights else None
 
 
 def untrained(auto: Any, config: Any, **more: Any) -> nn.Module:
@@ -204,17 +197,6 @@ def built(
             f"{layout.what} can't be built ({reason(error)}). "
             "Mend its config.json, or give another model."
         ) from error
-
-
-@contextmanager
-def unset() -> Iterator[None]:
-    """Leave weights as they lie in memory, where all of them are read from a file next."""
-    try:
-        module = import_module("transformers.initialization")
-    except ImportError:  # before version 5
-        module = import_module("transformers.modeling_utils")
-    with module.no_init_weights():
-        yield
 
 
 def text_width(parts: Iterable[nn.Module], what: str) -> int:

@@ -1,12 +1,11 @@
 """Weights read safely, and put into a network under the names that it has today.
 
-Of pictures by transformers itself, which knows older names; of texts by ours, so that poolings and
-heads that a checkpoint lacks, or has beside, are told apart.
+transformers does so itself, as it knows older names; what a checkpoint of texts may lack, or have
+beside, is told apart from what makes it another network's.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
@@ -20,12 +19,11 @@ from headstart.errors import WeightsError
 from headstart.hubs.huggingface.families import Family
 from headstart.hubs.huggingface.fetching import weight_files
 from headstart.hubs.huggingface.layout import Layout
-from headstart.loading.weights import State, linear, load_into, read
+from headstart.loading.weights import State, linear, read
 
 HEAD: Final = "head"  # what the head over pooled tokens is called
-_OLD: Final = {".gamma": ".weight", ".beta": ".bias"}  # of norms, in checkpoints of 2018
-_TABLES: Final = (".position_ids", ".token_type_ids")  # that older versions saved
 _PARTS: Final = ("weight", "bias")
+_HEADS: Final = {f"{HEAD}.{part}" for part in _PARTS}
 
 
 @final
@@ -65,7 +63,7 @@ def labelled(config: Any, auto: Any, labels: int) -> Any:
     return changed
 
 
-def load(auto: Any, config: Any, state: State, what: str) -> Loaded:
+def load(auto: Any, config: Any, state: State, what: str, **more: Any) -> Loaded:
     """A network of transformers with these tensors, by whatever names it knows them.
 
     Raises WeightsError where their shapes are another network's.
@@ -78,6 +76,7 @@ def load(auto: Any, config: Any, state: State, what: str) -> Loaded:
                 state_dict=dict(state),
                 output_loading_info=True,
                 ignore_mismatched_sizes=True,
+                **more,
             )
     except Exception as error:  # names that can't be turned into today's
         raise misfit(what, " ".join(str(error).split())[:200].rstrip(".")) from error
@@ -124,70 +123,52 @@ class Checkpoint:
     state: State
     what: str
     exact: bool
-    apart: tuple[str, ...] = ()  # what names begin with that are not the network's
+    apart: tuple[str, ...]  # what names begin with that are not the network's
 
     def has_own_pooling(self, family: Family) -> bool:
         """Whether the model's own pooling was trained."""
         return family.trained in self.state
 
+    def head(self, name: str) -> nn.Linear | None:
+        """The linear layer of this name, if there is one."""
+        parts = {p: self.state[f"{name}.{p}"] for p in _PARTS if f"{name}.{p}" in self.state}
+        return linear(parts, None, self.what)
+
 
 def checkpoint(
-    tensors: State, what: str, family: Family, exact: bool, apart: tuple[str, ...] = ()
+    tensors: State, what: str, family: Family, exact: bool, apart: tuple[str, ...]
 ) -> Checkpoint:
-    """Give the tensors of a file today's names, but for those that begin `apart`."""
+    """The tensors of a file, those of an encoder that was saved alone with its prefix."""
     bare = any(name.startswith(f"{family.embeddings[0]}.") for name in tensors)
-    heads = {f"{HEAD}.{part}" for part in _PARTS}
-    state: State = {}
-    for name, tensor in tensors.items():
-        for old, new in _OLD.items():
-            name = name.removesuffix(old) + new if name.endswith(old) else name
-        if not name.endswith(_TABLES):
-            outside = name in heads or name.startswith(apart)
-            state[f"{family.prefix}.{name}" if bare and not outside else name] = tensor
+    own = {name for name in tensors if name not in _HEADS and not name.startswith(apart)}
+    state = {f"{family.prefix}.{n}" if bare and n in own else n: t for n, t in tensors.items()}
     return Checkpoint(state, what, exact, apart)
 
 
-def fill(network: nn.Module, weights: Checkpoint, family: Family, own: bool) -> nn.Linear | None:
-    """Load the network, which has no head, and answer the head that the checkpoint holds.
+def fill(auto: Any, config: Any, weights: Checkpoint, family: Family, **more: Any) -> nn.Module:
+    """transformers' network with these weights, but for the last layer of a classifier.
 
-    Own pooling that a checkpoint was saved without keeps the network's values. Raises WeightsError
-    where the tensors are not those of the network.
+    Own pooling that a checkpoint was saved without gets random values. A pooler may be left over,
+    and, where the user names no file, the heads of what it was pretrained on. Raises WeightsError
+    where other tensors are missing or left over.
     """
-    cut = "" if own else f"{family.prefix}."
-    own_state = {f"{cut}{name}": tensor for name, tensor in network.state_dict().items()}
-    head = f"{family.head if own else HEAD}."
-    parts = {name: t for name, t in weights.state.items() if name in {head + p for p in _PARTS}}
-    dropped = set(parts) | _dropped(weights, family, network) - set(own_state)
-    dropped |= {name for name in weights.state if name.startswith(weights.apart)}
-    state = {name: tensor for name, tensor in weights.state.items() if name not in dropped}
+    inner, head = f"{family.prefix}.", f"{family.head}."
+    pooler = f"{inner}{family.pooler}." if family.pooler else "\0"
+    heads = {*_HEADS, *(f"{head}{part}" for part in _PARTS)}
+    apart = {name for name in weights.state if name in heads or name.startswith(weights.apart)}
+    state = {name: tensor for name, tensor in weights.state.items() if name not in apart}
+    loaded = load(auto, config, state, weights.what, **more)
+    missing = [name for name in loaded.missing if not name.startswith(head)]
     if not weights.exact and not weights.has_own_pooling(family):
-        state |= {n: t for n, t in own_state.items() if n not in state and _pools(n, family)}
-    load_into(network, {name.removeprefix(cut): t for name, t in state.items()}, weights.what)
-    return linear({n.removeprefix(head): t for n, t in parts.items()}, None, weights.what)
-
-
-def _dropped(weights: Checkpoint, family: Family, network: Any) -> set[str]:
-    """Tensors that a network may do without: a pooler and, where the user names no file, more.
-
-    That is the heads of what it was pretrained on, and what transformers itself leaves out.
-    """
-    inner = f"{family.prefix}."
-    ignored = [] if weights.exact else network._keys_to_ignore_on_load_unexpected or []
-    return {
-        name
-        for name in weights.state
-        if name.startswith(_pooler(family))
-        or (not weights.exact and not name.startswith(inner))
-        or any(re.search(pattern, name) for pattern in ignored)
-    }
-
-
-def _pools(name: str, family: Family) -> bool:
-    """Whether a tensor belongs to own pooling."""
-    inner = f"{family.prefix}."
-    return not name.startswith(inner) or name.startswith(_pooler(family))
-
-
-def _pooler(family: Family) -> str:
-    """What the names of the encoder's pooler begin with; no name, where it has none."""
-    return f"{family.prefix}.{family.pooler}." if family.pooler else "\0"
+        missing = [n for n in missing if n.startswith(inner) and not n.startswith(pooler)]
+    left_over = [
+        name.removeprefix(inner)
+        for name in state
+        if {name, name.removeprefix(inner)} & {*loaded.unexpected}
+        and (weights.exact or name.startswith(inner))
+        and not name.startswith(pooler)
+    ]
+    for names, word in ((missing, "missing"), (left_over, "left over")):
+        if names:
+            raise misfit(weights.what, f"{len(names)} {word}: {', '.join(sorted(names)[:3])}")
+    return loaded.network

@@ -199,10 +199,10 @@ def _resized_by_torch(
 
     planes = torch.from_numpy(pixels).view(1, *pixels.shape[:2], -1).permute(0, 3, 1, 2)
     width, height = size
-    found = functional.interpolate(
+    resized = functional.interpolate(
         planes, scale_factor=factors[::-1], mode=mode, antialias=True, recompute_scale_factor=False
     )[0, :, :height, :width].numpy()
-    return found[0] if pixels.ndim == 2 else np.ascontiguousarray(found.transpose(1, 2, 0))
+    return resized[0] if pixels.ndim == 2 else np.ascontiguousarray(resized.transpose(1, 2, 0))
 
 
 def _middle(

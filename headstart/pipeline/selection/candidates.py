@@ -81,7 +81,7 @@ class Candidate:
         """How many numbers its stages hold; as its card says before it is loaded."""
         if self.backbone is None:
             return self.card.parameters if self.card else None
-        return sum(p.numel() for part in self.backbone.prefix() for p in part.parameters())
+        return self.backbone.parameters
 
 
 def behind(best: Candidate, other: Candidate) -> Interval:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from headstart import catalog, evidence
 from headstart.contracts import Backbone
@@ -14,6 +15,7 @@ from headstart.features.legality import cacheable_stages
 from headstart.pipeline.affordable import features_in_time, has_time
 from headstart.pipeline.demands import demand_probe
 from headstart.pipeline.folding import Folding, by_folds
+from headstart.pipeline.likeness import likeness, warning
 from headstart.pipeline.prepare import Transfer, random_init, scratch_recipe
 from headstart.pipeline.selection.ladder import BLENDED, TIMELESS, Ladder, policy_strategies
 from headstart.pipeline.strategy_spec import FEATURES, StrategySpec
@@ -66,6 +68,12 @@ class StrategySearch:
         better = blend in arms and arms[blend].selection_key > arms[FEATURES].selection_key
         return blend if better else FEATURES
 
+    def likeness(self) -> dict[str, Any]:
+        """How alike the backbone's source and the target are, by frozen features."""
+        features, folding = self.arms[FEATURES], self.folding
+        naive = folding.naive() if folding else evidence.naive_arm(self.experiment, features).arm
+        return likeness(self.experiment, self.backbone, features, naive)
+
     @property
     def chosen(self) -> StrategySpec:
         """The winner's strategy."""
@@ -106,6 +114,7 @@ def run(
     search.arms[FEATURES] = features
     if experiment.task.has_probe:  # else nothing has learned anything yet
         ready(search)
+        _warn(search)
     if spec.auto and experiment.task.ladder:
         _climb_until_enough(search, features, until or _usual(experiment))
         return search
@@ -119,6 +128,14 @@ def run(
     if tied and has_time(experiment, backbone, blend):
         search.arms[blend] = evidence.blended_arm(experiment, backbone, features, tuned, blend)
     return search
+
+
+def _warn(search: StrategySearch) -> None:
+    """Say so before any weight moves where the source is too unlike the target."""
+    if search.strategy.trains and search.experiment.task.has_probe:
+        sentence = warning(search.likeness())
+        if sentence:
+            search.experiment.progress.warn(sentence)
 
 
 def _usual(experiment: Experiment) -> Budget:
@@ -161,6 +178,7 @@ def _folded(search: StrategySearch, until: Budget | None, ready: Ready) -> Strat
     features = evidence.features_arm(experiment, backbone)
     search.arms[FEATURES] = replace(features, arm=folding.arm(FEATURES))
     ready(search)
+    _warn(search)
     until = until or _usual(experiment)
     arms = _over_folds(folding, backbone, specs, until.until(1.0 - LAST))
     if arms and (spec.auto or not spec.named):

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, final
 import numpy as np
 
 from headstart.contracts import Backbone, Metric, Task
-from headstart.contracts.backbone import Level
 from headstart.contracts.boxes import matches
 from headstart.contracts.entry_points import located
+from headstart.contracts.levels import Level
 from headstart.contracts.modality import Extent, Motion
 from headstart.contracts.task import Answered
 

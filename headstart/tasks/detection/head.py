@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torchvision import ops
 
-from headstart.contracts.backbone import Level
+from headstart.contracts.levels import Level
 
 MOST: Final = 100  # boxes a picture
 NUMBERS: Final = 6  # of a box: corners, score, class

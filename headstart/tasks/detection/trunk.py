@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from headstart.contracts import Backbone
-from headstart.contracts.backbone import Level
+from headstart.contracts.levels import Level
 from headstart.contracts.maps import MeanOfMaps, Tapped, as_map
 from headstart.errors import HeadstartError
 

@@ -1,0 +1,269 @@
+"""What each command of the benchmarks does: its numbers are written, its table is printed."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from benchmarks.registry import OURS, PEERS, ROOT, WORKS
+
+SHARED: Final = ROOT.parent / "shared" / "data"
+WEIGHTS: Final = "mobilenetv2_100.imagenet.safetensors"
+MEMORY_NUMBERS: Final = (10_000, 100_000)
+
+
+def names(text: str, choices: Mapping[str, object], what: str) -> list[str]:
+    """The names in a comma-separated list, in the registry's order. Raises ValueError."""
+    chosen = [name for name in text.split(",") if name]
+    for name in chosen:
+        if name not in choices:
+            raise ValueError(f"{what} {name!r} is not known. Give of: {', '.join(choices)}.")
+    return [name for name in choices if name in chosen]
+
+
+def small_sets(args: argparse.Namespace) -> int:
+    """Compare a whole fit on a few photos with a plain script."""
+    from benchmarks.small import Small, compare
+
+    if not SHARED.is_dir():
+        return _refuse(f"{SHARED} is not there, which holds the photos and the weights.")
+    photos, more = SHARED / "images" / "hymenoptera", SHARED / "images" / "parrot.jpg"
+    work = args.work.resolve()
+    compare(Small(photos, more, SHARED / "weights" / WEIGHTS, work), work.parent / "small.json")
+    return 0
+
+
+def detection(args: argparse.Namespace) -> int:
+    """Fit a detector on few pictures and judge it on fifty others."""
+    from benchmarks.detection import Raccoons, compare
+
+    photos = SHARED / "detection" / "raccoon"
+    if not photos.is_dir():
+        return _refuse(f"{photos} is not there, which holds the photos and their boxes.")
+    detector = f"graph:{SHARED / 'weights' / 'detection' / 'yolox_nano.onnx'}"
+    raccoons = Raccoons(photos, args.backbone or detector, args.work.resolve(), args.scratch)
+    compare(raccoons, [int(size) for size in args.sizes.split(",")])
+    return 0
+
+
+def text_encoding(args: argparse.Namespace) -> int:
+    """Compare encoders of texts."""
+    from benchmarks.text import compare
+
+    if not args.source.is_file():
+        return _refuse(f"{args.source} is not there. Give a CSV file with a column `text`.")
+    encoder = args.encoder
+    if encoder is None:
+        from headstart.demo.docstrings import encoder as brought
+
+        encoder = f"hf:{brought()}"
+    compare(args.source, encoder, args.limit, args.out)
+    return 0
+
+
+def cold_answers(args: argparse.Namespace) -> int:
+    """Compare `predict` of one picture and one text with a plain script."""
+    from benchmarks.cold import Cold, compare
+    from headstart.demo.docstrings import encoder
+
+    if not SHARED.is_dir():
+        return _refuse(f"{SHARED} is not there, which holds photos, texts and weights.")
+    photos, texts = SHARED / "images" / "hymenoptera" / "train", SHARED / "text" / "sst2"
+    weights, work = SHARED / "weights" / WEIGHTS, args.work.resolve()
+    cold = Cold(photos, texts / "train.csv", weights, f"hf:{encoder()}", work)
+    compare(cold, args.pairs, work.parent / "cold.json")
+    return 0
+
+
+def coverage(args: argparse.Namespace) -> int:
+    """Count how often the intervals hold the truth; 1 where they break what they promise."""
+    from benchmarks.coverage import pools, real, simulated
+    from benchmarks.coverage.draws import CONDITIONS, FEATURES, GAIN
+
+    tiers = [args.tier] if args.tier else ["simulated", FEATURES, GAIN]
+    broken = "simulated" in tiers and bool(simulated.run(args.repeats)["broken"])
+    tiers = [tier for tier in tiers if tier != "simulated"]
+    if not tiers:
+        return int(broken)
+    if not SHARED.is_dir():
+        return _refuse(f"{SHARED} is not there, which holds the sets. Give --tier simulated.")
+    try:
+        sets = names(args.set or ",".join(pools.LARGE), pools.SETS, "Set")
+        conditions = names(args.conditions, dict.fromkeys(CONDITIONS), "Condition")
+        sizes = [int(size) for size in args.sizes.split(",") if size]
+    except ValueError as error:
+        return _refuse(str(error))
+    plan = {"draws": args.draws, "sizes": sizes, "conditions": conditions}
+    plan["strategy"] = args.strategy
+    return int(not real.run(tiers, sets, plan, SHARED, args.work.resolve()) or broken)
+
+
+def adaptation(args: argparse.Namespace) -> int:
+    """Compare answers on other domains; 1 where ours lose more than they may."""
+    from benchmarks.adaptation import comparing
+
+    if not SHARED.is_dir():
+        return _refuse(f"{SHARED} is not there, which holds the domains.")
+    rows = comparing.run(SHARED, args.work.resolve(), args.seeds, not args.no_peers)
+    print(comparing.as_markdown(rows))
+    return int(comparing.harm(rows))
+
+
+def several_tasks(args: argparse.Namespace) -> int:
+    """Compare several tasks with one; 1 where one is worse than alone, or all cost too much."""
+    from benchmarks import several
+    from headstart.demo.docstrings import encoder
+
+    if not SHARED.is_dir():
+        return _refuse(f"{SHARED} is not there, which holds the texts.")
+    chosen = args.encoder or f"hf:{encoder()}"
+    found = several.compare(SHARED / "text", chosen, args.work.resolve(), args.limit)
+    print(several.as_markdown(found))
+    return int(several.worse(found))
+
+
+def accuracy(args: argparse.Namespace) -> int:
+    """Compare what is reached in so many minutes; 1 where ours is missing somewhere."""
+    from benchmarks.accuracy import running, table
+    from benchmarks.accuracy.tasks import CONTENDERS, TASKS
+
+    if not SHARED.is_dir():
+        return _refuse(f"{SHARED} is not there, which holds the tasks and the sources.")
+    try:
+        tasks = names(args.tasks or ",".join(TASKS), TASKS, "Task")
+        peers = ",".join(CONTENDERS) if args.peers is None else f"{OURS},{args.peers}"
+        who = names(peers, CONTENDERS, "Peer")
+        minutes = [float(number) for number in args.minutes.split(",")]
+    except ValueError as error:
+        return _refuse(str(error))
+    plan = running.Plan(tasks, minutes, args.seeds, who, SHARED, args.work.resolve())
+    rows = running.run(plan)
+    print(table.as_markdown(rows, who))
+    return int(any("error" in row for row in rows if row["who"] == OURS))
+
+
+def scope(args: argparse.Namespace) -> int:
+    """Compare familiarity with other scores; 1 where another is better in the mean."""
+    from benchmarks.drift import scope as scoping
+
+    def run(shared: Path, sets: Sequence[str], draws: int) -> Mapping[str, Any]:
+        return scoping.run(shared, args.work.resolve(), sets, draws)
+
+    args.draws = args.seeds
+    return _on_sets(args, tuple(scoping.TASKS), run, "worse")
+
+
+def drift(args: argparse.Namespace) -> int:
+    """Watch streams that move and streams that don't; 1 where more than 5 % of these alarm."""
+    from benchmarks.drift import streams
+
+    def run(shared: Path, sets: Sequence[str], draws: int) -> Mapping[str, Any]:
+        counts = streams.run(shared, args.work.resolve(), sets, args.nulls, draws)
+        return {**counts, "broken": counts["alarms"] > 0.05 * counts["streams"]}
+
+    args.draws = args.seeds
+    return _on_sets(args, tuple(streams.SETTING), run, "broken")
+
+
+def suggestions(args: argparse.Namespace) -> int:
+    """Compare suggested labels with random ones; 1 where they are worse somewhere."""
+    from benchmarks.labelling import choosing
+
+    return _on_sets(args, choosing.SETS, choosing.run, "worse")
+
+
+def forecasts(args: argparse.Namespace) -> int:
+    """Count how often forecasts hold what came true; 1 where that is less than promised."""
+    from benchmarks.labelling import forecasting
+
+    return _on_sets(args, tuple(forecasting.SETS), forecasting.run, "broken")
+
+
+def _on_sets(
+    args: argparse.Namespace,
+    choices: Sequence[str],
+    run: Callable[..., Mapping[str, Any]],
+    bad: str,
+) -> int:
+    if not SHARED.is_dir():
+        return _refuse(f"{SHARED} is not there, which holds the sets.")
+    try:
+        sets = names(args.sets or ",".join(choices), dict.fromkeys(choices), "Set")
+    except ValueError as error:
+        return _refuse(str(error))
+    return 1 if run(SHARED, sets, draws=args.draws)[bad] else 0
+
+
+def choices(args: argparse.Namespace) -> int:
+    """Compare choosing with trying everything."""
+    import json
+
+    from benchmarks.choosing import measuring, table, targets
+    from benchmarks.machine import facts
+
+    if not SHARED.is_dir():
+        return _refuse(f"{SHARED} is not there, which holds the targets and the sources.")
+    by_name = {target.name: target for target in targets.TARGETS}
+    try:
+        chosen = names(args.targets or ",".join(by_name), by_name, "Target")
+    except ValueError as error:
+        return _refuse(str(error))
+    from headstart.demo.docstrings import encoder
+
+    rows = []
+    for target in (by_name[name] for name in chosen):
+        data = targets.lay_out(target, SHARED, args.work)
+        sources = targets.references(target, SHARED, f"hf:{encoder()}")
+        text = target.modality == "text"
+        bench = measuring.Bench.of(target.name, data, sources, args.work, text)
+        rows.append(measuring.compare(bench))
+        content = json.dumps({"rows": rows, "machine": facts()}, indent=1)
+        (args.work / "results.json").write_text(content + "\n")
+    print(table.as_markdown(rows))
+    return 0
+
+
+def fast_path(args: argparse.Namespace) -> int:
+    """Compare transfers on photos."""
+    try:
+        works, peers = names(args.works, WORKS, "Work"), names(args.peers, PEERS, "Peer")
+    except ValueError as error:
+        return _refuse(str(error))
+    if {"warm", "new"} & set(works) and "frozen" not in works:
+        works = [name for name in WORKS if name in {*works, "frozen"}]
+    if not args.source.is_dir():
+        return _refuse(f"{args.source} is not there. Give a folder of class folders with --source.")
+    if args.out.is_dir():
+        return _refuse(f"{args.out} is a folder. Give a file for the results with --out.")
+    weights = SHARED / "weights" / WEIGHTS
+    if args.backbone != "resnet50" and not weights.exists():
+        return _refuse(f"{weights} is not there. Run with --backbone resnet50, which needs none.")
+    from benchmarks import environments, photos
+    from benchmarks import fast_path as path
+
+    if args.backbone == "resnet50":
+        from benchmarks.weights import random_weights
+
+        weights = random_weights(path.WORKPLACE / "resnet50.random.safetensors")
+    plan = photos.Plan(str(args.source.resolve()), args.subset, args.photos)
+    asked_for_memory = args.memory or "memory" in works
+    try:
+        run = path.start(plan, args.backbone, weights.resolve(), args.out.resolve())
+        well = path.compare(run, [name for name in works if name != "memory"], peers)
+        if asked_for_memory:
+            path.memory(run, plan, MEMORY_NUMBERS)
+    except FileNotFoundError as error:
+        return _refuse(f"{error} holds no photo. Give a folder of class folders with --source.")
+    except environments.BrokenEnvironmentError as error:
+        return _refuse(str(error))
+    run.write()
+    print(run.out.with_suffix(".md").read_text(encoding="utf-8"))
+    return 0 if well else 1
+
+
+def _refuse(sentence: str) -> int:
+    print(sentence, file=sys.stderr)
+    return 2
