@@ -166,6 +166,16 @@ COMMANDS: Final = {
             place("--work", WORK / "audio"),
         ),
     ),
+    "detection": Command(
+        "boxes around raccoons, by training pictures",
+        commands.detection,
+        (
+            flag("--sizes", "training pictures, by commas", default="10,40,150"),
+            flag("--backbone", "absent, YOLOX-nano beside the photos"),
+            flag("--scratch", "train a network from scratch too", action="store_true"),
+            place("--work", WORK / "detection"),
+        ),
+    ),
     "accuracy": Command(
         "accuracy in so many minutes beside the peers",
         commands.accuracy,

@@ -36,6 +36,19 @@ def small_sets(args: argparse.Namespace) -> int:
     return 0
 
 
+def detection(args: argparse.Namespace) -> int:
+    """Fit a detector on few pictures and judge it on fifty others."""
+    from benchmarks.detection import Raccoons, compare
+
+    photos = SHARED / "detection" / "raccoon"
+    if not photos.is_dir():
+        return _refuse(f"{photos} is not there, which holds the photos and their boxes.")
+    detector = f"graph:{SHARED / 'weights' / 'detection' / 'yolox_nano.onnx'}"
+    raccoons = Raccoons(photos, args.backbone or detector, args.work.resolve(), args.scratch)
+    compare(raccoons, [int(size) for size in args.sizes.split(",")])
+    return 0
+
+
 def text_encoding(args: argparse.Namespace) -> int:
     """Compare encoders of texts."""
     from benchmarks.text import compare

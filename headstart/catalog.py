@@ -48,6 +48,7 @@ MODALITIES = {
     "text": "headstart.modalities.text:Text",
 }
 TARGETS = {  # kinds of target; where nothing says which, the first that cells suit
+    "boxes": "headstart.targets.boxes:Boxes",
     "classes": "headstart.targets.classes:Classes",
     "label sets": "headstart.targets.label_sets:LabelSets",
     "numbers": "headstart.targets.numbers:Numbers",
@@ -56,6 +57,7 @@ TASKS = {  # the user's words, one line a pair of modality and task
     "audio-classification": "headstart.tasks.classification:Classification",
     "audio-multi-label": "headstart.tasks.classification.multi_label:MultiLabel",
     "audio-regression": "headstart.tasks.regression:Regression",
+    "image-boxes": "headstart.tasks.detection:Detection",
     "image-classification": "headstart.tasks.classification:Classification",
     "image-multi-label": "headstart.tasks.classification.multi_label:MultiLabel",
     "image-regression": "headstart.tasks.regression:Regression",
@@ -67,6 +69,12 @@ TASKS = {  # the user's words, one line a pair of modality and task
     "text-regression": "headstart.tasks.regression:Regression",
 }
 METRICS = {
+    "AP": "headstart.metrics.precision:AP",
+    "AP-large": "headstart.metrics.precision:APLarge",
+    "AP-medium": "headstart.metrics.precision:APMedium",
+    "AP-small": "headstart.metrics.precision:APSmall",
+    "AP50": "headstart.metrics.precision:AP50",
+    "AP75": "headstart.metrics.precision:AP75",
     "accuracy": "headstart.metrics.right:Accuracy",
     "auroc": "headstart.metrics.order:AUROC",
     "average-precision": "headstart.metrics.order:AveragePrecision",

@@ -140,6 +140,7 @@ SCRATCH_MORE_STEPS = 2  # times the transfer's, after He et al. 2019 and Kornbli
 # The network from scratch may take so many times as long as the transfer, or so many seconds; but
 # never fewer steps than the transfer it is compared with, or than so many of fine-tuning's own.
 SCRATCH_TIMES, SCRATCH_SECONDS, SCRATCH_STEPS = 4.0, 60.0, 500
+SCRATCH_ON_MAPS = 300.0  # seconds beside a transfer on stored maps, without an accelerator
 
 
 def strategy(train_items: int) -> str:

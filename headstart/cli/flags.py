@@ -62,6 +62,10 @@ Explain = Annotated[
     bool,
     typer.Option("--explain", help="Also say why: a heat map on each picture, a weight per word."),
 ]
+Draw = Annotated[
+    str | None,
+    typer.Option("--draw", help="A folder for the pictures with the boxes that were found."),
+]
 Abstain = Annotated[
     bool,
     typer.Option("--abstain", help="Don't answer what is less familiar than 95 % of usual inputs."),
@@ -71,8 +75,8 @@ Answers = Annotated[
     typer.Option(
         "--out",
         "-o",
-        help="A new file for the answers: .csv, .parquet or .jsonl. With --explain a folder for "
-        "the heat maps; absent, beside the pictures.",
+        help="A new file for the answers: .csv, .parquet or .jsonl; .json for boxes as COCO. With "
+        "--explain a folder for the heat maps; absent, beside the pictures.",
     ),
 ]
 Inputs = Annotated[

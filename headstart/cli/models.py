@@ -10,6 +10,7 @@ from headstart.cli.flags import (
     Answers,
     Columns,
     Data,
+    Draw,
     Explain,
     File,
     GroupedColumns,
@@ -60,6 +61,7 @@ def predict(  # noqa: PLR0913  # a flag each
     columns: TextColumns,
     explain: Explain = False,
     abstain: Abstain = False,
+    draw: Draw = None,
     out: Answers = None,
     progress: Progress,
 ) -> Answer | Incomplete:
@@ -67,6 +69,7 @@ def predict(  # noqa: PLR0913  # a flag each
 
     What can't be read is listed with its reason among the answers, and the exit code is then 2.
     """
+    from headstart.cli.drawing import demand_boxes, draw_into
     from headstart.cli.predicting import arguments, demand_place, notice
     from headstart.pipeline.several import opening
     from headstart.serve.written import write
@@ -75,6 +78,7 @@ def predict(  # noqa: PLR0913  # a flag each
         raise HeadstartError("No input was given to predict on. Name files, folders or texts.")
     demand_place(out, explain, abstain)
     predictor = opening.load(model)
+    demand_boxes(predictor, draw)
     questions = arguments(inputs or (), file or (), predictor.reader.modality)
     if explain:
         from headstart.cli.explaining import explained
@@ -82,7 +86,14 @@ def predict(  # noqa: PLR0913  # a flag each
         explanations = explained(predictor, predictor.inputs(questions, **columns), out)
         return _noted(explanations, len(explanations.predictions.failed))
     answer: Answer
-    if out is not None:
+    if draw is not None:
+        every = list(predictor.inputs(questions, **columns))
+        predictions = predictor.predict(every, **columns, abstain=abstain)
+        count = draw_into(predictor, Path(draw), every, predictions)
+        progress.say(f"{count} pictures with their boxes are in {draw}.")
+        answer = predictions if out is None else predictions.write(out)
+        failures = len(predictions.failed)
+    elif out is not None:
         answer = table = write(Path(out), predictor.stream(questions, **columns, abstain=abstain))
         failures = table.failures
     else:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any, final
 
+from headstart.contracts.levels import Level
 from headstart.contracts.origin import Card as Card
 from headstart.contracts.origin import Fed as Fed
 from headstart.contracts.origin import Feeding as Feeding
@@ -54,7 +55,9 @@ class Backbone:
     Given are the stages before the pooling and `pool`, which makes features of feature maps or
     token states; `stages` then ends in both as one, and `unpooled()` has them apart. Where a hub
     can't tell them apart `pool` is `nn.Identity`: the vector is then all there is. What stages
-    pass on is one tensor or a mapping of tensors.
+    pass on is one tensor or a mapping of tensors. A detector's have `levels`. Where a task's head
+    reads maps the pooling that would make rows (N, D) of them is the `summary`, and `wanted` makes
+    the same of another such backbone.
     """
 
     stages: Mapping[str, nn.Module]
@@ -76,6 +79,9 @@ class Backbone:
     folders: Mapping[str, str] = field(default_factory=dict)  # where its library wants tensors too
     pool: nn.Module = field(default_factory=_identity)
     layers: Sequence[str] = ()  # for `?layer=`, input side first, where not the stages
+    levels: Sequence[Level] = ()
+    summary: nn.Module | None = None
+    wanted: Callable[[Backbone], Backbone] | None = None
 
     def __post_init__(self) -> None:
         from torch import nn

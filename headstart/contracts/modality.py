@@ -27,6 +27,32 @@ class Check:
     sketch: str = ""
 
 
+@dataclass(frozen=True)
+class Extent:
+    """The width and height of a picture as it is seen, in pixels.
+
+    `turn` is what made the stored pixels so: quarters clockwise, and 4 more where they were
+    mirrored left to right before; 0 where nothing did.
+    """
+
+    width: int
+    height: int
+    turn: int = 0
+
+    @property
+    def sideways(self) -> bool:
+        """Whether the stored pixels are as high as it is wide."""
+        return self.turn % 2 == 1
+
+
+@dataclass(frozen=True)
+class Motion:
+    """Where a random view moved what a picture shows: mirrored first, then made smaller."""
+
+    mirrored: bool
+    scale: float
+
+
 class Modality(ABC):
     """A kind of raw input, such as pictures.
 
@@ -40,6 +66,7 @@ class Modality(ABC):
     1 before padding, and what stages answer is `hidden` (N, T, D) with that mask. Where they are
     `compact` decoded ones are kept in memory. `varied` says that items have random views; `span`
     names the columns of a manifest between which numbers only a part of the content is meant.
+    Those that `has_extent` have places that labels may point at.
     """
 
     suffixes: ClassVar[frozenset[str]]
@@ -51,6 +78,7 @@ class Modality(ABC):
     compact: ClassVar[bool] = True
     varied: ClassVar[bool] = False
     span: ClassVar[tuple[str, str] | None] = None
+    has_extent: ClassVar[bool] = False
 
     @property
     def keeps_decoded(self) -> bool:
@@ -78,6 +106,15 @@ class Modality(ABC):
     @abstractmethod
     def collate(self, items: Sequence[Any], preprocess: Preprocess) -> Any:
         """Model inputs from decoded items: a tensor (N, ...), or a mapping of tensors."""
+
+    def extent(self, raw: bytes) -> Extent | None:
+        """How large an item is where it has places to point at, as `has_extent` says.
+
+        Raises DataError for bytes that are no item.
+        """
+
+    def motion(self, preprocess: Preprocess, rng: Rng) -> Motion | None:
+        """What `decode` does to places with this `rng` as it is; None where they can't be told."""
 
     def accepts(self, preprocess: Preprocess) -> bool:
         """Whether a stranger's preprocessing is one that items can be prepared by, in any case."""

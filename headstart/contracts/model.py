@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, final
 import torch
 from torch import Tensor, nn
 
+from headstart.contracts.maps import Tapped
+
 if TYPE_CHECKING:
     from headstart.contracts.backbone import Backbone
 
@@ -121,7 +123,8 @@ class Model(nn.Module):
 
     def backbone_state(self) -> dict[str, Tensor]:
         """The tensors of stages and pooling under the names the backbone's own library gives."""
-        parts = (*self.stages, self.pool)
+        whole = (*self.stages, self.pool)
+        parts = [part.stage if isinstance(part, Tapped) else part for part in whole]
         return {name: tensor for part in parts for name, tensor in part.state_dict().items()}
 
     def blend(self, start: Mapping[str, Tensor], share: float) -> None:

@@ -67,10 +67,12 @@ class Dataset:
         As the kind encodes them: (N,) int64 class numbers; (N, labels) float32 numbers in the
         user's units; (N, labels) float32 of 1 for the labels in a set and 0 for the others.
         """
-        own = [item.label for item in self.split(name)]
-        labels = own or [item.label for item in self.items[:1]]  # rows of none have a shape, too
-        encode = self.encode or kind_named(self.kind).encode
-        return encode(labels, self.labels)[: len(own)]
+        kind, labels = kind_named(self.kind), [item.label for item in self.items]
+        here, encode = [item.split == name for item in self.items], self.encode or kind.encode
+        if kind.encoding is not Encoding.OTHER:  # whose rows may be as long as the longest of all
+            labels = [label for label, own in zip(labels, here, strict=True) if own] or labels[:1]
+            return encode(labels, self.labels)[: sum(here)]  # rows of none have a shape, too
+        return encode(labels, self.labels)[here]
 
     @cached_property
     def fingerprint(self) -> str:
@@ -99,7 +101,8 @@ def load(
     checked = _checked(path, labelled, modality, progress)
     usable, rare = _without_rare([plan.rename(item) for item in checked.items], kind)
     labels = kind.names(path, _named(labelled.items, rare), contents.columns or (contents.column,))
-    rest, left_out = _consistent(usable, plan, modality)
+    contradict = kind.contradict and not modality.whole_rows  # rows may say that much only
+    rest, left_out = _agreed(usable, plan, contradict)
     kind.demand(path, rest, usable, labels)
     few = plan.too_few(rest, schema.group)
     clusters = clustered(rest, checked.sketches, grouped=not few)
@@ -138,7 +141,8 @@ def load_labelled(
     labelled = _understood(contents, kind)
     labelled.kind.recognise(path, labelled.items, labels)
     checked = _checked(path, labelled, modality, progress)
-    rest, conflicts = _without_conflicts(checked.items, modality)
+    contradict = labelled.kind.contradict and not modality.whole_rows
+    rest, conflicts = drop_conflicts(checked.items, contradict)
     if not rest:
         raise DataError(f"{path} has no usable item: all carry conflicting labels. Correct them.")
     clusters = clustered(rest, checked.sketches, grouped=True)
@@ -220,21 +224,14 @@ def _without_rare(items: Sequence[Item], kind: Targets) -> tuple[list[Item], tup
     return _named(items, rare), rare
 
 
-def _consistent(
-    items: Sequence[Item], plan: Plan, modality: Modality
+def _agreed(
+    items: Sequence[Item], plan: Plan, contradict: bool
 ) -> tuple[list[Item], dict[str, Any]]:
     """Without contents of several labels or named splits; also those, for the report."""
-    rest, conflicts = _without_conflicts(items, modality)
+    rest, conflicts = drop_conflicts(items, contradict)
     rest, leaks = drop_leaks(rest) if plan.roles else (rest, ())
     pairs = tuple((item.id, other.id) for item, other in leaks)
     return rest, {"conflicts": _ids(conflicts), "leaks": pairs}
-
-
-def _without_conflicts(
-    items: Sequence[Item], modality: Modality
-) -> tuple[list[Item], tuple[tuple[Item, ...], ...]]:
-    """Without contents of several labels, which are mistakes unless rows say that much only."""
-    return (list(items), ()) if modality.whole_rows else drop_conflicts(items)
 
 
 def _named(items: Sequence[Item], rare: Sequence[str]) -> list[Item]:
@@ -281,7 +278,11 @@ def _report(
     """What can be said of any data set; the caller adds what it left out and why."""
     kind = labelled.kind
     read_from = f"`{contents.column}` is" if not contents.kind else "the folders' names are"
-    remarks = (f"{read_from} read as {kind.name}",) if not kind.verbatim else ()
+    remarks = (
+        (f"{read_from} read as {kind.name}",)
+        if not kind.verbatim and contents.kind != kind.name
+        else ()
+    )
     return DataReport(
         items=sum(map(len, splits.values())),
         splits={name: kind.count(items, labels) for name, items in splits.items()},
@@ -295,6 +296,7 @@ def _report(
         sizes={name: len(items) for name, items in splits.items()},
         spread={name: kind.spread(items, labels) for name, items in splits.items()},
         said=(*contents.said, *remarks),
+        repaired=contents.repaired,
         columns={"content": contents.content, "label": contents.columns}
         if contents.content
         else {},

@@ -60,10 +60,12 @@ def naive_arm(experiment: Experiment, features: ArmResult) -> ArmResult:
     """Always the commonest label: the same network under a head that ignores its input."""
     task, labels = experiment.task, experiment.labels
     constant = task.naive(experiment.dataset.targets("train"), labels)
-    weight = np.zeros((len(labels), _width(features.network.head)), np.float32)
-    head = LinearHead(weight, constant.astype(np.float32))
     outputs = {name: np.tile(constant, (len(experiment.dataset.split(name)), 1)) for name in JUDGED}
     model = features.network
+    if task.reads_maps:  # it is compared with, and never handed over
+        return ArmResult(arm_of(experiment, "naive", outputs, 0.0), model)
+    weight = np.zeros((len(labels), _width(features.network.head)), np.float32)
+    head = LinearHead(weight, constant.astype(np.float32))
     if isinstance(model, FrozenModel):
         return ArmResult(arm_of(experiment, "naive", outputs, 0.0), model.with_head(head))
     return ArmResult(arm_of(experiment, "naive", outputs, 0.0), model.with_head(head.layer()))
@@ -212,7 +214,10 @@ def unchanged(model: Model, backbone: Backbone, frozen: int) -> bool:
 
 def new_head(experiment: Experiment, backbone: Backbone) -> nn.Module:
     """A head that was fitted to nothing."""
-    return experiment.task.head(backbone.feature_dim, experiment.labels)
+    task = experiment.task
+    if task.reads_maps:  # whose head has pretrained layers, which random weights have none of
+        task = task.for_backbone(backbone)
+    return task.head(backbone.feature_dim, experiment.labels)
 
 
 def _start(outcome: ArmResult) -> nn.Module:

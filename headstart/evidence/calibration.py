@@ -18,6 +18,8 @@ if TYPE_CHECKING:  # so that frozen features need no torch
     from torch import nn
 
     from headstart.contracts.model import Model
+    from headstart.evidence.experiment import Experiment
+    from headstart.evidence.record import Arm
 
 BINS = 15
 LEAST, MOST = 0.05, 20.0  # temperatures
@@ -187,3 +189,11 @@ def bins_of(confidence: np.ndarray) -> np.ndarray:
 def _confidence(outputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The probability of the likeliest label, and whether it is right: (N,) each."""
     return shares(outputs).max(axis=1), (outputs.argmax(axis=1) == targets).astype(np.float64)
+
+
+def settled(model: Model | FrozenModel, experiment: Experiment, arm: Arm) -> Model | FrozenModel:
+    """The model, whose head now says what its answers on validation decide, such as thresholds."""
+    validation, head = experiment.dataset.targets("validation"), model.head
+    if len(validation) and experiment.task.reads_maps and not isinstance(head, LinearHead):
+        experiment.task.settled(head, arm.outputs["validation"], validation)
+    return model

@@ -47,7 +47,8 @@ def outputs_of(
     """
     engines: list[Engine] = []
     precision = experiment.precision if experiment.precision == "bf16" else None
-    frozen = backbone if backbone and _is_frozen(model, backbone) else None
+    rows = backbone if not experiment.task.reads_maps else None
+    frozen = rows if rows and _is_frozen(model, rows) else None
 
     def outputs(items: Sequence[Item]) -> np.ndarray:
         groups = alike(np.arange(len(items)), _BATCH, experiment.reader.sizes(items))

@@ -7,6 +7,7 @@ from typing import Any
 
 from headstart.contracts import Modality
 from headstart.data import Item
+from headstart.errors import HeadstartError
 from headstart.explain.answers import Explanation, PictureExplanation, TextExplanation, Weight
 from headstart.explain.pictures import explain_picture
 from headstart.explain.sounds import explain_sound
@@ -21,8 +22,14 @@ def explain(predictor: Predictor, data: Any) -> list[Explanation]:
     """Explain the likeliest label, or the first number, that a model answers for each input.
 
     Inputs are what `Predictor.predict` takes, and come in its order. Raises DataError for the first
-    that can't be read, and ModuleNotFoundError where Captum is not installed.
+    that can't be read, HeadstartError for boxes, and ModuleNotFoundError where Captum is not
+    installed.
     """
+    if predictor.task.reads_maps:
+        raise HeadstartError(
+            f"{predictor.task.kind.capitalize()} can't be explained, as each has a place already. "
+            "Leave --explain out, or draw them with --draw."
+        )
     names, items = predictor.find(data)
     on_device(predictor.model.eval(), predictor.device)
     one = explainer(predictor.reader.modality)

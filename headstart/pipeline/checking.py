@@ -21,6 +21,7 @@ from headstart.evidence.fitting import answers
 from headstart.features import prepared
 from headstart.pipeline.opening import load
 from headstart.serve import Predictor
+from headstart.serve.places import answers as said
 
 if TYPE_CHECKING:  # so that frozen features need no torch
     from headstart.contracts.model import Model
@@ -37,7 +38,8 @@ def check(folder: Path, experiment: Experiment, model: Model | FrozenModel, fres
     HeadstartError where it can't be opened or answers otherwise.
     """
     items = (experiment.dataset.split("test") or experiment.dataset.items)[:CHECKED]
-    expected = experiment.task.decode(_outputs(experiment, model, items), experiment.labels)
+    task, labels, reader = experiment.task, experiment.labels, experiment.reader
+    expected = said(_outputs(experiment, model, items), items, task, labels, reader)
     if fresh:
         experiment.progress.say(
             "Opening the saved model in a fresh process to compare its answers."
@@ -45,9 +47,8 @@ def check(folder: Path, experiment: Experiment, model: Model | FrozenModel, fres
         verify(folder, items, expected, min(experiment.reader.modality.suffixes))
         return
     there = load(folder, experiment.compute.device)
-    _demand_alike(
-        folder, items, experiment.task.decode(there.outputs(items), there.labels), expected
-    )
+    again = said(there.outputs(items), items, there.task, there.labels, there.reader)
+    _demand_alike(folder, items, again, expected)
 
 
 def _outputs(

@@ -59,6 +59,8 @@ def demand_probe(strategy: StrategySpec, experiment: Experiment) -> None:
     if experiment.task.has_probe:
         return
     task = type(experiment.task).__name__
+    if strategy.auto and experiment.task.ladder:
+        return
     if strategy.auto or not (strategy.trains or strategy.head):
         raise HeadstartError(
             f"{strategy} begins with a probe on frozen features, and {task} has none. "
@@ -80,6 +82,11 @@ def demand_looks(experiment: Experiment, backbone: Backbone) -> None:
     (inputs,) = reader.batches(experiment.dataset.items[:1], [np.arange(1)])
     engine = TorchEngine(nn.Sequential(*backbone.prefix()), experiment.accelerator.device)
     for name in reader.others:
+        if experiment.task.reads_maps:
+            raise HeadstartError(
+                f"--tta {tta} can't be: {experiment.task.kind} of several looks are not averaged. "
+                "Leave it out."
+            )
         look = reader.modality.look(inputs, name)
         if look is None:
             raise HeadstartError(

@@ -9,7 +9,7 @@ from typing import Any, Unpack
 import numpy as np
 
 from headstart import evidence
-from headstart.data import Data, data_of, demand_data, load_labelled
+from headstart.data import Data, Item, data_of, demand_data, load_labelled
 from headstart.evidence.by_class import of_class
 from headstart.pipeline.metrics import others
 from headstart.pipeline.opening import DataOptions, load, schema_for
@@ -54,14 +54,9 @@ def scored(
         data, predictor.reader.modality, predictor.labels, schema, progress=progress
     )
     items, targets = dataset.split("test"), dataset.targets("test")
-    unknown = [item for item in items if item.digest not in known]
-    if unknown:
-        known |= {
-            i.digest: row for i, row in zip(unknown, predictor.features(unknown), strict=True)
-        }
-    features = np.stack([known[item.digest] for item in items])
-    outputs = predictor.outputs(items, features)
     task = predictor.task
+    features = None if task.reads_maps else _features(predictor, items, known)
+    outputs = predictor.outputs(items, features)
     score, alone = evidence.judged_task(task, outputs, targets), of_class(task, outputs, targets)
     return Evaluation(
         metric=task.metric,
@@ -70,8 +65,20 @@ def scored(
         data=dataset.report.to_json(),
         overlap=overlap(model, items),
         metrics=others(task, outputs, targets),
-        shift=between(predictor, items, features, outputs),
+        shift="" if features is None else between(predictor, items, features, outputs),
     )
+
+
+def _features(
+    predictor: Predictor, items: Sequence[Item], known: dict[str, np.ndarray]
+) -> np.ndarray:
+    """Features (N, D) of items, those that aren't known computed and kept."""
+    unknown = [item for item in items if item.digest not in known]
+    if unknown:
+        known |= {
+            i.digest: row for i, row in zip(unknown, predictor.features(unknown), strict=True)
+        }
+    return np.stack([known[item.digest] for item in items])
 
 
 def _by_label(

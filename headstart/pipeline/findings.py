@@ -105,6 +105,7 @@ class Proof:
         if level == "full":
             parts |= {"items": self._items, "labels": self._labels, "robustness": self._robustness}
         findings = {} if self.refit is None else {"refit": dict(self.refit)}
+        findings |= self._of_task() if level != FIRST else {}
         for name, part in parts.items():
             if name in _DEAR and self.experiment.budget.over():
                 continue
@@ -112,6 +113,18 @@ class Proof:
             if finding is not None:
                 findings[name] = finding
         return findings
+
+    def _of_task(self) -> dict[str, Any]:
+        """What the task itself finds worth a look, by its name."""
+        dataset, outputs = self.experiment.dataset, self.model.arm.outputs
+        parts = [
+            (outputs[name], dataset.targets(name), [item.id for item in dataset.split(name)])
+            for name in ("test", "validation")
+        ]
+        if self.search.folding:  # of which each item is both
+            return {}
+        found = self.experiment.task.findings(parts[0], parts[1], self.experiment.labels)
+        return {} if found is None else {found[0]: found[1]}
 
     def doubts(self) -> list[str]:
         """Sentences on items that were left out, and on test items like or unlike training items.

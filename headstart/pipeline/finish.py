@@ -15,7 +15,7 @@ from headstart.contracts import Backbone, Encoding
 from headstart.contracts.frozen import FrozenModel, as_model, is_linear
 from headstart.data.targets import USUAL, kind_named
 from headstart.evidence import Arm, ArmResult, Evidence, Experiment
-from headstart.evidence.calibration import folded
+from headstart.evidence.calibration import folded, settled
 from headstart.pipeline.checking import check
 from headstart.pipeline.findings import FIRST, Proof
 from headstart.pipeline.freezing import Earlier, with_engine
@@ -66,7 +66,7 @@ def finish(proof: Proof, workspace: Workspace, stage: Stage = ENDED) -> tuple[Re
     search, arm = proof.search, proof.model.arm
     evidence = measured(proof, stage)
     evidence.provenance = _made(proof, workspace)
-    model = _calibrated(proof.model.network, evidence)
+    model = settled(_calibrated(proof.model.network, evidence), search.experiment, arm)
     own = arm.strategy != "scratch"
     backbone = search.backbone if own else random_init(search.backbone)()
     record = _record(search.experiment, backbone, evidence)

@@ -12,6 +12,7 @@ from headstart.contracts import Modality
 from headstart.data import Item
 from headstart.errors import HeadstartError
 from headstart.report.contents import MOST_CARDS, NEAREST, explained, large, sound
+from headstart.report.drawing import with_boxes
 from headstart.report.thumbnails import LARGE, SIDE, clip, of_picture, thumbnail
 from headstart.runtime.progress import Progress
 from headstart.serve import Predictor
@@ -33,6 +34,8 @@ def pictured(
     can be heard of items on cards under another.
     """
     on_page, on_cards = (set(ids(findings.get("items", {}))) for ids in (_on_page, _on_cards))
+    drawn = (findings.get("boxes") or {}).get("drawn") or {}
+    on_page |= drawn.keys()
     shown = {}
     for item in items:
         if item.id not in on_page:
@@ -42,17 +45,28 @@ def pictured(
         if text is not None:
             shown[item.id] = text
             continue
-        pixels = modality.shown(raw, LARGE if item.id in on_cards else SIDE)
+        marks, on_card = drawn.get(item.id), item.id in on_cards or item.id in drawn
+        pixels = modality.shown(raw, LARGE if on_card else SIDE)
         if pixels is None:
             continue
         picture = Image.fromarray(pixels)
-        if item.id in on_cards and max(picture.size) > SIDE:
+        if marks:
+            picture = _with_boxes(picture, marks)
+        if on_card and max(picture.size) > SIDE:
             shown[large(item.id)] = of_picture(picture, LARGE)
         shown[item.id] = of_picture(picture)
         played = modality.played(raw) if item.id in on_cards else None
         if played is not None:
             shown[sound(item.id)] = clip(played)
     return shown
+
+
+def _with_boxes(picture: Image.Image, marks: Mapping[str, Any]) -> Image.Image:
+    """A picture with what is marked in green and what was found in red."""
+    scale = picture.width / marks["size"][0]
+    for name, colour in (("truth", "#2e8b57"), ("found", "#d62728")):
+        picture = with_boxes(picture, marks[name], scale, colour)
+    return picture
 
 
 def _on_cards(items: Mapping[str, Any]) -> Iterator[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import final
 
 from headstart import artifact, catalog, defaults
-from headstart.contracts import Backbone, Modality, Strategy
+from headstart.contracts import Backbone, Modality, Strategy, Task
 from headstart.contracts.entry_points import advertised
 from headstart.data import Data, Dataset, InMemory, Schema
 from headstart.data import load as load_data
@@ -132,6 +132,20 @@ class RunContext:
         demand_no_sources(settings, "--map has no table to map")
         items = dataset.split("train") + dataset.split("validation")
         return modality.prepared(backbone, [item.read() for item in items])
+
+    def wanted(self, dataset: Dataset, backbone: Backbone, alone: bool = True) -> Backbone:
+        """A backbone as the task that these targets make reads it.
+
+        Raises HeadstartError where it isn't `alone`, and has no row of features to be compared by.
+        """
+        task: Task = catalog.task(task_name(backbone, dataset, self.settings))
+        own = task.backbone(backbone)
+        if own.summary is not None and not alone:
+            raise HeadstartError(
+                "Backbones are compared by the features of whole pictures, which say nothing of "
+                f"{dataset.kind}. Name one with -b hub:name, such as -b graph:yolox_nano.onnx."
+            )
+        return own
 
     def experiment(self, dataset: Dataset, backbone: Backbone) -> Experiment:
         """The data set as this backbone is to be transferred to it."""
@@ -282,4 +296,10 @@ def scratch_recipe(experiment: Experiment, strategy: Strategy, backbone: Backbon
 
 def random_init(backbone: Backbone) -> Callable[[], Backbone]:
     """A maker of the same network with random weights, drawn from torch's generator."""
-    return lambda: catalog.load_backbone(backbone.architecture)
+    wanted = backbone.wanted
+
+    def made() -> Backbone:
+        network = catalog.load_backbone(backbone.architecture)
+        return wanted(network) if wanted else network
+
+    return made

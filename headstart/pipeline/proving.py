@@ -149,8 +149,12 @@ def rivals(search: StrategySearch) -> Arms:
     if search.folding is not None:
         naive = replace(naive, arm=search.folding.naive())
     arms = {"naive": naive, FEATURES: features} | search.arms
-    if not search.experiment.task.has_probe and search.winner != FEATURES:
+    task = search.experiment.task
+    if not task.has_probe and search.winner != FEATURES:
         del arms[FEATURES]
+        if task.untrained:
+            untrained = replace(features, arm=replace(features.arm, strategy=task.untrained))
+            arms = {"naive": naive, task.untrained: untrained} | arms
     return arms
 
 
@@ -175,6 +179,7 @@ def with_scratch(search: StrategySearch, arms: Arms) -> tuple[Arms, str]:
     trainings = 2 if folding is None else 2 * folding.folds.count  # a search, and what it gave
     if not has_time(experiment, backbone, "Training from scratch", trainings):
         return arms, timeless
+    experiment = evidence.bounded(experiment, arms[search.winner].arm)
     recipe, rates = search.scratch_recipe(), defaults.scratch_rates(backbone.delicate)
     if folding is None:
         transfer = arms[search.winner].arm
@@ -244,8 +249,8 @@ def choice(search: StrategySearch, arms: Mapping[str, ArmResult]) -> tuple[str, 
     An arm that was judged by folds is chosen anew without each of them.
     """
     simple = {name: arms[name].arm for name in SIMPLE if name in arms}
-    if search.experiment.task_settings.get("balanced"):
-        del simple["naive"]  # one answer to all is never better than chance
+    if search.experiment.task_settings.get("balanced") or search.experiment.task.reads_maps:
+        del simple["naive"]  # one answer to all is never better than chance, or no network's
     winner, folding = search.winner, search.folding
 
     def with_last(others: Mapping[str, Arm], last: str, arm: Arm) -> dict[str, Arm]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Final, final
 
 from headstart import catalog, defaults
-from headstart.contracts import Backbone, Strategy
+from headstart.contracts import Backbone, Strategy, Task
 from headstart.contracts.references import parse_named
 from headstart.defaults import Settings
 from headstart.errors import HeadstartError, UnknownNameError
@@ -60,18 +60,20 @@ class StrategySpec:
         return self.text == _AUTO
 
     def for_items(
-        self, count: int, probed: bool = True, backbone: Backbone | None = None
+        self, count: int, task: Task | None = None, backbone: Backbone | None = None
     ) -> StrategySpec:
         """The policy's strategy for so many training items, where the user named none.
 
-        One that begins untrained where the task has no probe; of a network that can't be trained
-        the features alone, or several where it names heads that are worth a try.
+        One that begins untrained where the task has no probe, or the ladder that the task has; of a
+        network that can't be trained the features alone, or several where it names heads that are
+        worth a try.
         """
-        if self.named or not self.auto or (backbone and backbone.heads):
+        several = (task and task.ladder) or (backbone and backbone.heads)
+        if self.named or not self.auto or several:
             return self
         trainable = backbone is None or backbone.differentiable
         name = defaults.strategy(count) if trainable else FEATURES
-        name = name if probed else "full-fine-tuning"
+        name = name if task is None or task.has_probe else "full-fine-tuning"
         return replace(StrategySpec.of(name), named=False)
 
     def build(self) -> Strategy:

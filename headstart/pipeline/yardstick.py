@@ -35,6 +35,8 @@ def reference_of(proof: Proof, temperature: float = 1.0) -> Reference | None:
     """
     if proof.adaptation is not None:
         return proof.reference
+    if proof.search.experiment.task.reads_maps:
+        return None
     experiment, outputs = proof.search.experiment, proof.model.arm.outputs
     if proof.search.folding:
         dataset_of_folds = proof.experiment.dataset

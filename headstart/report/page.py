@@ -14,6 +14,7 @@ from markupsafe import Markup, escape
 from headstart.report import (
     adaptation,
     background,
+    boxes,
     by_class,
     figures,
     refit,
@@ -29,7 +30,7 @@ LARGEST = 8_000_000  # bytes of the page, the plotting library among them
 LARGE_PICTURES = 3_000_000  # bytes of them that are pictures to open on a click
 ORDER = (
     *(background.made, adaptation.adaptation, refit.refit, sections.arms, sections.metrics),
-    *(sections.labels, sections.convergence),
+    *(boxes.boxes, sections.labels, sections.convergence),
     *(by_class.confusion, by_class.classes),
     *(sections.groups, sections.calibration, sections.robustness),
     *(background.feature_map, background.inspection, background.data, background.ranking),

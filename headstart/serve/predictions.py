@@ -48,6 +48,8 @@ class Prediction:
             return UNLIKE
         if self.tasks:
             return ", ".join(f"{name} {each.label}" for name, each in self.tasks.items())
+        if "boxes" in self.answer:
+            return _counted(self.answer["boxes"])
         for name in ("label", "labels", "value", "values"):
             if name in self.answer:
                 return _read(self.answer[name])
@@ -218,3 +220,12 @@ def _read(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value)) or "none"
     return str(value)
+
+
+def _counted(boxes: Sequence[Mapping[str, Any]]) -> str:
+    """How many boxes there are of each class, with their scores."""
+    scores: dict[str, list[str]] = {}
+    for box in boxes:
+        scores.setdefault(str(box["label"]), []).append(f"{box['score']:.2f}")
+    counts = (f"{len(own)} {label} ({', '.join(own[:_NAMED])})" for label, own in scores.items())
+    return ", ".join(counts) or "no object"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from itertools import repeat
@@ -16,9 +16,11 @@ from headstart.data import Input, Item, Schema, inputs_of
 from headstart.data.targets import kind_named
 from headstart.drift import MOST, AnswerLimits, Limits, Reference, demand_refusing
 from headstart.errors import DataError, HeadstartError
-from headstart.features.reading import Reader, alike, in_order
+from headstart.features.reading import Reader
 from headstart.report.notebook import Printed
+from headstart.serve.batches import BATCH, Run, over_items, over_values
 from headstart.serve.decoding import Decoded, decoded, decoded_ahead
+from headstart.serve.places import demand_rows, placed
 from headstart.serve.predictions import Prediction, Predictions, demand_any
 from headstart.serve.running import InTorch, Running
 
@@ -28,11 +30,9 @@ if TYPE_CHECKING:  # so that a saved model answers without torch
 
     from headstart.contracts.model import Model
 
-BATCH = 32
 _WINDOW = 2 * BATCH  # inputs decoded at a time, and as many ahead
 _RAGGED_WINDOW = 32 * BATCH  # short ones, so that those of like length meet
 _SHOWN = 5  # labels in a line
-Run = Callable[[Any], np.ndarray]  # a batch of inputs -> a row for each
 _ENDLESS = "the model's answer to it is no finite number, as its weights are too large or damaged"
 
 
@@ -97,21 +97,22 @@ class Predictor(Printed):
 
         Raises DataError where one is not finite.
         """
-        rows = self.headed(self.features(items) if features is None else features)
+        if self.task.reads_maps:
+            rows = over_items(self._running.outputs, items, self._running.reader)
+        else:
+            rows = self.headed(self.features(items) if features is None else features)
         for item, row in zip(items, rows, strict=True):
             if not np.isfinite(row).all():
                 raise DataError(f"{item.id} can't be used: {_ENDLESS}. Make the model again.")
         return rows
 
     def features(self, items: Sequence[Item]) -> np.ndarray:
-        """Pooled features (N, D), what the head reads, for items in their order."""
-        return self._run(self._running.features, items)
+        """Pooled features (N, D), what the head reads, for items in their order.
 
-    def _run(self, run: Run, items: Sequence[Item]) -> np.ndarray:
-        own = self._running.reader  # the new one keeps nothing for later
-        reader = Reader(own.modality, own.preprocess, plain=own.plain)
-        groups = alike(np.arange(len(items)), BATCH, reader.sizes(items))
-        return in_order(groups, [run(inputs) for inputs in reader.batches(items, groups)])
+        Raises HeadstartError where it reads maps.
+        """
+        demand_rows(self.task)
+        return over_items(self._running.features, items, self._running.reader)
 
     def predict(
         self,
@@ -185,12 +186,13 @@ class Predictor(Printed):
 
         Raises DataError for the first input that can't be read.
         """
+        demand_rows(self.task)
         parts = []
         for window in self._windows(self.inputs(given, text=text, image=image)):
             for each in window:
                 if each.problem:
                     raise each.input.unusable(each.problem)
-            parts.append(self._rows(self._running.features, [each.value for each in window]))
+            parts.append(self._rows([each.value for each in window]))
         if not parts:
             demand_any(())
         return np.concatenate(parts)
@@ -261,13 +263,15 @@ class Predictor(Printed):
         answers = iter(self._answers(usable) if usable else ())
         for each in window:
             answer, limits = ({}, {}) if each.problem else next(answers)
+            answer = placed(answer, each.input.item, self.task, self.reader)
             problem = each.problem or ("" if answer else _ENDLESS)
             yield Prediction(each.input.name, answer, each.input.id, problem, limits)
 
     def _answers(self, values: Sequence[Any]) -> list[tuple[dict[str, Any], dict[str, Any]]]:
         """An answer with its limits for each value, empty where its numbers are not finite."""
-        features = self._rows(self._running.features, values)
-        rows = self.headed(features)
+        maps = self.task.reads_maps
+        features = self._rows(values, self._running.outputs if maps else None)
+        rows = features if maps else self.headed(features)
         finite = np.isfinite(rows).all(axis=1)
         answers: Iterator[dict[str, Any]] = iter(())
         around: Iterator[dict[str, Any]] = repeat({})
@@ -292,11 +296,6 @@ class Predictor(Printed):
         predictions = self.task.predictions(self.reference.outputs)
         return Limits(self.reference, predictions, self.labels, kind_named(self.task.kind).encoding)
 
-    def _rows(self, run: Run, values: Sequence[Any]) -> np.ndarray:
-        """What is made of decoded items, in their order."""
-        modality, collated = self.reader.modality, self._running.reader.collated
-        lengths = [modality.size(value) for value in values] if modality.ragged else None
-        sizes = None if lengths is None else np.array(lengths, dtype=np.int64)
-        groups = alike(np.arange(len(values)), BATCH, sizes)
-        outputs = [run(collated([values[place] for place in group])) for group in groups]
-        return in_order(groups, outputs)
+    def _rows(self, values: Sequence[Any], run: Run | None = None) -> np.ndarray:
+        """The features of decoded items, or what else is made of them, in their order."""
+        return over_values(run or self._running.features, values, self._running.reader)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from headstart.contracts import Modality
-from headstart.data import containers
+from headstart.data import annotated, containers
 from headstart.data.grouping import grouped, part_of
 from headstart.data.items.folders import from_folders, holds_classes
 from headstart.data.items.tables import Table, Tables, join
@@ -36,6 +36,9 @@ def find(data: Data, modality: Modality, schema: Schema) -> Contents:
     path = data
     demand_data(path)
     path = containers.opened(path)
+    marked = annotated.find(path, modality, schema)
+    if marked is not None:
+        return marked
     parts = containers.parts(path)
     if parts:
         return _from_parts(path, parts, modality, schema)

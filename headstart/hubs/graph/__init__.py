@@ -15,7 +15,7 @@ from torch import nn
 from headstart.contracts import Backbone, Card, Hub
 from headstart.contracts.references import Reference
 from headstart.errors import HeadstartError, WeightsError
-from headstart.hubs.graph import sounds, structure, trainable
+from headstart.hubs.graph import detector, sounds, structure, trainable
 from headstart.hubs.graph.cutting import cut
 from headstart.hubs.graph.layers import layers
 from headstart.hubs.graph.normalising import entry, normalise
@@ -47,8 +47,9 @@ class Graph(Hub):
     data: none of their code runs. The features are what the last matrix before a classifier's
     answer reads, or the tensor `output`; those with positions are averaged over them. `size`,
     `crop`, `mean` and the like say what the network is fed; one that takes samples, or whose
-    `frontend` or `rate` is given, hears. `trainable=true` makes an ordinary
-    network of an ONNX file. With `pretrained=false` the values of each constant of weights, whole
+    `frontend` or `rate` is given, hears. `trainable=true` makes an ordinary network of an ONNX
+    file, as a detector there always is: its features are what its last layers read. With
+    `pretrained=false` the values of each constant of weights, whole
     numbers too, are shuffled by torch's global random state.
     """
 
@@ -74,6 +75,9 @@ class Graph(Hub):
         where its features are, and WeightsError for what is damaged or belongs elsewhere.
         """
         spec = settle(reference)
+        found = detector.find(spec)
+        if found is not None:
+            return detector.load(spec, found)
         if spec.options.trainable:
             return assemble(spec, trainable.open_onnx(spec))
         return _reopened(spec) if spec.saved else _opened(spec)

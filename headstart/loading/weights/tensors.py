@@ -61,7 +61,8 @@ def digest(state: Mapping[str, Tensor]) -> str:
     for name in sorted(state):
         tensor = state[name].detach().cpu().contiguous()
         total.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
-        total.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+        flat = tensor.as_strided((tensor.numel(),), (1,))  # a single number may have any stride
+        total.update(flat.view(torch.uint8).numpy().data)
     return f"sha256:{total.hexdigest()}"
 
 

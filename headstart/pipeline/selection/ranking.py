@@ -92,8 +92,8 @@ class BackboneRanking:
         strategy = strategy or StrategySpec.of(None)
         if lone:
             candidates[0].backbone = backbone = context.prepared(backbone, dataset)
-            task, trained = context.experiment(dataset, backbone).task, dataset.split("train")
-            strategy = strategy.for_items(len(trained), task.has_probe, backbone)
+            task = context.experiment(dataset, context.wanted(dataset, backbone)).task
+            strategy = strategy.for_items(len(dataset.split("train")), task, backbone)
         ranking = cls(dataset, context, candidates, strategy, lone)
         ranking._check(name)
         context.keep_time()
@@ -169,6 +169,7 @@ class BackboneRanking:
         if backbone.modality != modality:
             return f"is made for {backbone.modality}s, and the data are {modality}s"
         backbone = backbone if self.lone else self.context.prepared(backbone, self.dataset)
+        backbone = self.context.wanted(self.dataset, backbone, alone=self.lone)
         saved = parse(each.reference)
         in_training = saved.hub == "checkpoint" and overlap(Path(saved.name), self.dataset.items)
         if in_training:
