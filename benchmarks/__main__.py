@@ -147,6 +147,16 @@ COMMANDS: Final = {
             place("--work", WORK / "tasks"),
         ),
     ),
+    "audio": Command(
+        "sounds of unheard speakers and kits, by all sources",
+        commands.audio,
+        (
+            flag("--sets", "some of them, by commas", default="digits,drums"),
+            count("--groups", 0, "held out in turn; absent, all"),
+            flag("--no-sources", "only what is chosen", action="store_true"),
+            place("--work", WORK / "audio"),
+        ),
+    ),
     "accuracy": Command(
         "accuracy in so many minutes beside the peers",
         commands.accuracy,

@@ -112,6 +112,23 @@ def several_tasks(args: argparse.Namespace) -> int:
     return int(several.worse(found))
 
 
+def audio(args: argparse.Namespace) -> int:
+    """Choose among sources for sounds; 1 where what was chosen is below its bar."""
+    from benchmarks import audio as sounds
+
+    if not SHARED.is_dir():
+        return _refuse(f"{SHARED} is not there, which holds the sounds and the sources.")
+    bars = {each.name: each.bar for each in sounds.SETS}
+    try:
+        sets = names(args.sets, bars, "Set")
+    except ValueError as error:
+        return _refuse(str(error))
+    rows = sounds.run(SHARED, args.work.resolve(), sets, args.groups, not args.no_sources)
+    print(sounds.as_markdown(rows))
+    chosen = [row for row in rows if row.source == sounds.CHOSEN]
+    return int(any(row.right / row.items < bars[row.set] for row in chosen))
+
+
 def accuracy(args: argparse.Namespace) -> int:
     """Compare what is reached in so many minutes; 1 where ours is missing somewhere."""
     from benchmarks.accuracy import running, table

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from headstart.contracts.entry_points import advertised, located
 from headstart.contracts.references import Reference, build, parse, parse_named
 from headstart.errors import HeadstartError, UnknownNameError
+from headstart.loading.variants import Variant
 
 if TYPE_CHECKING:
     from headstart.contracts import Backbone, Hub, Modality, Origin, Strategy, Targets, Task
@@ -40,6 +41,7 @@ HUBS = {
     "word2vec": "headstart.hubs.word_vectors:Word2Vec",
 }
 MODALITIES = {
+    "audio": "headstart.modalities.audio:Audio",
     "image": "headstart.modalities.image:Image",
     "text": "headstart.modalities.text:Text",
 }
@@ -49,6 +51,9 @@ TARGETS = {  # kinds of target; where nothing says which, the first that cells s
     "numbers": "headstart.targets.numbers:Numbers",
 }
 TASKS = {  # the user's words, one line a pair of modality and task
+    "audio-classification": "headstart.tasks.classification:Classification",
+    "audio-multi-label": "headstart.tasks.classification.multi_label:MultiLabel",
+    "audio-regression": "headstart.tasks.regression:Regression",
     "image-classification": "headstart.tasks.classification:Classification",
     "image-multi-label": "headstart.tasks.classification.multi_label:MultiLabel",
     "image-regression": "headstart.tasks.regression:Regression",
@@ -241,7 +246,7 @@ def load_backbone(reference: str | Reference) -> Backbone:
         where = hub(current.hub)
         target = where.resolve(current)
         if target == current:
-            loaded = where.load(current)
+            loaded = Variant.of(current, where.layered).load(where.load)
             if current != first:  # the user knows it by the name that led here
                 loaded.origin = replace(_with_terms(loaded.origin, first), reference=str(first))
                 loaded.origin = replace(loaded.origin, **_terms(current))

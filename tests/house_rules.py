@@ -51,6 +51,8 @@ OWNERS: dict[str, str | tuple[str, ...]] = {  # a heavy library -> the one file 
     "openvino": "loading/openvino_runtime",
     "ot": "adaptations/transport",
     "pandas": "serve/predictions",
+    "soundfile": "modalities/audio/opening",
+    "soxr": "modalities/audio/opening",
     "peft": ("strategies/lora", "hubs/huggingface/adapters"),  # adds adapters; merges them
     "pillow_heif": "modalities/image/heif",
     "plotly": "report/",

@@ -71,6 +71,7 @@ class Backbone:
     notes: Sequence[str] = ()  # worth saying: what of its weights was taken, and what left out
     folders: Mapping[str, str] = field(default_factory=dict)  # where its library wants tensors too
     pool: nn.Module = field(default_factory=_identity)
+    layers: Sequence[str] = ()  # for `?layer=`, input side first, where not the stages
 
     def __post_init__(self) -> None:
         from torch import nn

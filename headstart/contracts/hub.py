@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
+from typing import ClassVar
 
 from headstart.contracts.backbone import Backbone, Card
 from headstart.contracts.references import Reference
@@ -11,6 +12,8 @@ from headstart.contracts.references import Reference
 
 class Hub(ABC):
     """A place where pretrained weights come from, known by the first part of `hub:name`."""
+
+    layered: ClassVar[bool] = False  # it reads the option `layer` itself
 
     @abstractmethod
     def cards(self, pattern: str) -> Iterable[Card]:

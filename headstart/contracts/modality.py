@@ -35,7 +35,9 @@ class Modality(ABC):
     and not a path. `version` is raised when `check` or `decode` answers otherwise than before.
 
     Items of a `ragged` modality differ in `size`: inputs are then mappings with a `mask` (N, T),
-    1 before padding, and what stages answer is `hidden` (N, T, D) with that mask.
+    1 before padding, and what stages answer is `hidden` (N, T, D) with that mask. Where they are
+    `compact` decoded ones are kept in memory. `varied` says that items have random views; `span`
+    names the columns of a manifest between which numbers only a part of the content is meant.
     """
 
     suffixes: ClassVar[frozenset[str]]
@@ -43,6 +45,14 @@ class Modality(ABC):
     version: ClassVar[int] = 1
     inline: ClassVar[bool] = False
     ragged: ClassVar[bool] = False
+    compact: ClassVar[bool] = True
+    varied: ClassVar[bool] = False
+    span: ClassVar[tuple[str, str] | None] = None
+
+    @property
+    def keeps_decoded(self) -> bool:
+        """Whether decoded items may stay in memory: they differ in size, and are small."""
+        return self.ragged and self.compact
 
     def recognises(self, head: bytes) -> bool | None:
         """Whether the first KiB of a file is that of an item; None where it can't be said."""
@@ -99,6 +109,22 @@ class Modality(ABC):
 
     def statistics(self, raw: bytes) -> Mapping[str, Array] | None:
         """What a cheap baseline goes by where there are no words: named arrays (K,)."""
+
+    def shown(self, raw: bytes, side: int) -> Array | None:
+        """An item as people see it, (H, W, 3) uint8, its shorter side at most `side`; or None.
+
+        Raises DataError for bytes that are no item.
+        """
+
+    def played(self, raw: bytes) -> bytes | None:
+        """The beginning of an item as a small MP3; None where there is nothing to hear."""
+
+    def part(self, raw: bytes, start: float | None, end: float | None) -> bytes:
+        """The part of an item between two numbers of the columns `span`, as an item of its own.
+
+        Raises DataError where there is nothing between them.
+        """
+        raise NotImplementedError
 
     def pieces(self, raw: bytes) -> Sequence[tuple[str, int]]:
         """What each unit of a ragged item stands for, and its word's number, -1 for no word."""

@@ -17,6 +17,7 @@ from headstart.contracts import Encoding, Modality
 from headstart.contracts.labels import Names, several
 from headstart.data.check import Checked, check_items, drop_conflicts, drop_leaks, identical
 from headstart.data.clusters import clustered
+from headstart.data.grouping import proposal
 from headstart.data.items import find
 from headstart.data.names import alike
 from headstart.data.schema import GUESSED, Schema
@@ -107,7 +108,7 @@ def load(
     kind.demand_variety(path, splits["train"], labels)
     warnings = (
         *(*contents.warnings, *_rare(rare), *_twins(labels, kind), *kind.warnings(splits, labels)),
-        *(*few, *clusters.warnings(items, kind.encoding is Encoding.INDEX, schema.group)),
+        *(*few, *proposal(items), *clusters.warnings(items, kind.encoding, schema.group)),
     )
     contents = replace(
         contents, warnings=warnings, said=(*contents.said, *clusters.said(schema.group))

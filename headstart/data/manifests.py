@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.contracts import Modality
+from headstart.contracts.cells import is_blank, number
 from headstart.data import tables
 from headstart.data.paths import Paths
 from headstart.data.schema import GUESSED, Columns, Schema, choose_columns, holds_content
@@ -19,6 +20,7 @@ from headstart.data.sources import (
     SPLIT_WORDS,
     Contents,
     InlineSource,
+    PartSource,
     Row,
     Source,
     text_content,
@@ -41,6 +43,8 @@ class Record:
     label: Any
     split: Any
     group: Any = None
+    start: Any = None
+    end: Any = None
 
 
 Located = tuple[str, Source | None, str]  # an item's id, where to read it, or why there is none
@@ -152,13 +156,15 @@ class Manifest:
             (content,) = record.content
             place = f"{self.path} {record.place}"
             if content is None or content == "" or isinstance(content, Source):
-                return self._id(record), content or None, NO_CONTENT
+                located = self._id(record), content or None, NO_CONTENT
+                return parted(record, self.modality, place, located)
             if not isinstance(content, str):
                 raise DataError(
                     f"{place} has {content!r} in column {column!r}, which is no path. "
                     "Give a path relative to the manifest."
                 )
-            return self.paths.find(content, base, place, split, first)
+            located = self.paths.find(content, base, place, split, first)
+            return parted(record, self.modality, place, located)
 
         return locate
 
@@ -197,7 +203,10 @@ class Listing:
                 missing = _NO_SPLIT if source else missing
                 source = None
             missing = "" if source else missing
-            rows.append(Row(name, place, record.label, own, source, missing, _text(record.group)))
+            group = _text(record.group)
+            if isinstance(source, PartSource) and columns.group is None:
+                group = name.partition(" from ")[0]  # parts of one recording belong together
+            rows.append(Row(name, place, record.label, own, source, missing, group))
         return Contents(
             self.root,
             tuple(rows),
@@ -250,11 +259,36 @@ def records_of(
     labels: Iterable[Any] = zip(*map(table.values, columns.labels), strict=True)
     if len(columns.labels) < 2:
         labels = table.values(columns.label) if columns.label else repeat(None)
-    splits, groups = (
+    others = (
         table.values(column) if column else repeat(None)
-        for column in (columns.split, columns.group)
+        for column in (columns.split, columns.group, *(columns.span or (None, None)))
     )
     return [
-        Record(f"{table.noun} {number}", number, *values)
-        for number, *values in zip(table.numbers(), contents, labels, splits, groups, strict=False)
+        Record(f"{table.noun} {place}", place, *values)
+        for place, *values in zip(table.numbers(), contents, labels, *others, strict=False)
     ]
+
+
+def parted(record: Record, modality: Modality, place: str, located: Located) -> Located:
+    """The part of the content that a row means, if it says between which numbers.
+
+    Raises DataError for what is no number.
+    """
+    name, source, missing = located
+    start, end = (_second(value, place) for value in (record.start, record.end))
+    if source is None or (start is None and end is None):
+        return located
+    span = f"{name} from {start or 0:g}" + ("" if end is None else f" to {end:g}")
+    return span, PartSource(source, modality, start, end), missing
+
+
+def _second(value: Any, place: str) -> float | None:
+    if is_blank(value):
+        return None
+    seconds = number(value)
+    if seconds is None or seconds < 0:
+        raise DataError(
+            f"{place} has {value!r} where a part begins or ends, which is no number of seconds. "
+            "Correct the row."
+        )
+    return seconds

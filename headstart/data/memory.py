@@ -19,7 +19,7 @@ from headstart.data.inputs.pictures import is_tensor
 from headstart.data.inputs.reading import InputReader
 from headstart.data.inputs.tables import Table
 from headstart.data.items.tables import join
-from headstart.data.manifests import SAMPLE, Listing, Located, Record, records_of
+from headstart.data.manifests import SAMPLE, Listing, Located, Record, parted, records_of
 from headstart.data.schema import Columns, Schema, choose_columns
 from headstart.data.sources import (
     SPLIT_WORDS,
@@ -135,7 +135,8 @@ class _Rows:
         def locate(record: Record, _: str | None) -> Located:
             each = self._input(contents, record.number)
             is_path = each.name != record.place and isinstance(each.source, FileSource | None)
-            return each.name if is_path else self._id(record), each.source, each.problem
+            located = each.name if is_path else self._id(record), each.source, each.problem
+            return parted(record, self.modality, f"{self.root} {record.place}", located)
 
         split = SPLIT_WORDS.get(self.word.lower())
         listing = Listing(self.root, self.root, columns, records, locate, split)

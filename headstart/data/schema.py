@@ -26,6 +26,7 @@ class Columns:
     split: str | None = None
     said: str = ""
     group: str | None = None
+    span: tuple[str, str] | None = None  # between whose numbers only a part is meant
 
     @property
     def label(self) -> str:
@@ -80,6 +81,7 @@ def choose_columns(table: ItemTable, modality: Modality, schema: Schema) -> Colu
         None if split in (*labels, *content) else split,
         "; ".join(filter(None, (table.remark, choice.said(content, labels)))),
         choice.group(content, labels),
+        choice.span((*content, *labels)),
     )
 
 
@@ -176,6 +178,16 @@ class _Choice:
             )
         return self._demanded(group)
 
+    def span(self, taken: tuple[str, ...]) -> tuple[str, str] | None:
+        """The columns between whose numbers only a part of the content is meant, if any are."""
+        names = [self.lower.get(name) for name in self.modality.span or ()]
+        first, last = names or (None, None)
+        if first is None or last is None or {first, last} & set(taken):
+            return None
+        if taken[0].lower().startswith("slice"):  # of which each is a file already
+            return None
+        return first, last
+
     def said(self, content: tuple[str, ...], labels: tuple[str, ...]) -> str:
         """Empty where all was asked for, and where nothing else could be meant."""
         plain = {content[0], *labels} == {self.modality.columns[0], "label"} == set(self.names)
@@ -184,6 +196,8 @@ class _Choice:
         parts = " and ".join(f"`{name}`" for name in content)
         verb = "is" if len(content) == 1 else "are"
         what = "text" if self.modality.inline else "content"
+        span = self.span((*content, *labels))
+        what += f" from `{span[0]}` to `{span[1]}`" if span else ""
         plural = "s" if len(labels) > 1 else ""
         return f"{parts} {verb} the {what}, `{'`, `'.join(labels)}` the label{plural}"
 

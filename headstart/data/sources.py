@@ -83,6 +83,20 @@ class InlineSource(Source):
 
 
 @dataclass(frozen=True)
+class PartSource(Source):
+    """A part of what another source holds, as the modality cuts it."""
+
+    whole: Source
+    modality: Modality
+    start: float | None
+    end: float | None
+
+    def read(self) -> bytes:
+        """The part's bytes. Raises DataError where there is none."""
+        return self.modality.part(self.whole.read(), self.start, self.end)
+
+
+@dataclass(frozen=True)
 class Item:
     """One labelled example, read only when asked.
 

@@ -16,7 +16,7 @@ def measures_of(items: Sequence[Item], modality: Modality) -> dict[str, np.ndarr
 
     An encoder that does not know a language has no words of it, and splits them into many pieces.
     """
-    if not modality.ragged or not items:
+    if not modality.keeps_decoded or not items:
         return {}
     pieces = [modality.pieces(item.read()) for item in items]
     tokens = np.array([len(own) for own in pieces], dtype=np.float32)

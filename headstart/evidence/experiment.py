@@ -79,7 +79,7 @@ class Experiment:
     def remarks(self) -> Sequence[str]:
         """Sentences on what of the data the backbone can't take in, where decoding is cheap."""
         reader = self.reader
-        if not reader.modality.ragged:
+        if not reader.modality.keeps_decoded:
             return ()
         return reader.modality.remarks(reader.decoded(self.dataset.items), reader.preprocess)
 

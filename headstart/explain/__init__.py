@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+from headstart.contracts import Modality
+from headstart.data import Item
 from headstart.explain.answers import Explanation, PictureExplanation, TextExplanation, Weight
 from headstart.explain.pictures import explain_picture
+from headstart.explain.sounds import explain_sound
 from headstart.explain.texts import explain_text
 from headstart.features.engine import on_device
 from headstart.serve import Predictor
 
-__all__ = ["Explanation", "PictureExplanation", "TextExplanation", "Weight", "explain"]
+__all__ = ["Explanation", "PictureExplanation", "TextExplanation", "Weight", "explain", "explainer"]
 
 
 def explain(predictor: Predictor, data: Any) -> list[Explanation]:
@@ -21,5 +25,12 @@ def explain(predictor: Predictor, data: Any) -> list[Explanation]:
     """
     names, items = predictor.find(data)
     on_device(predictor.model.eval(), predictor.device)
-    one = explain_text if predictor.reader.modality.ragged else explain_picture
+    one = explainer(predictor.reader.modality)
     return [one(predictor, name, item) for name, item in zip(names, items, strict=True)]
+
+
+def explainer(modality: Modality) -> Callable[[Predictor, str, Item], Explanation]:
+    """What explains one item of a modality, as its network is fed with it."""
+    if not modality.ragged:
+        return explain_picture
+    return explain_text if modality.compact else explain_sound

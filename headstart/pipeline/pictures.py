@@ -6,14 +6,13 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from PIL import Image as pil
+from PIL import Image
 
 from headstart.contracts import Modality
 from headstart.data import Item
 from headstart.errors import HeadstartError
-from headstart.report.contents import MOST_CARDS, NEAREST, explained, large
-from headstart.report.thumbnails import LARGE, SIDE, of_picture, thumbnail
+from headstart.report.contents import MOST_CARDS, NEAREST, explained, large, sound
+from headstart.report.thumbnails import LARGE, SIDE, clip, of_picture, thumbnail
 from headstart.runtime.progress import Progress
 from headstart.serve import Predictor
 
@@ -23,8 +22,6 @@ if TYPE_CHECKING:  # so that frozen features need no torch
 COUNT = 6  # mistakes that are explained; each takes up to a second or two
 _WORDS = 6  # of a text, those that count most
 PICTURED = 400  # points of the map that show their item when pointed at
-_AS_SEEN = {"channels": 3, "crop": 1.0, "crop_mode": "whole"}  # as people see a picture
-_AS_SEEN |= {"interpolation": "bilinear", "mean": (), "std": ()}
 
 
 def pictured(
@@ -32,7 +29,8 @@ def pictured(
 ) -> dict[str, str]:
     """The items that findings name, by id: thumbnails, or the texts.
 
-    Pictures on cards are there large too, under a key of their own, where they are larger.
+    Pictures on cards are there large too, under a key of their own, where they are larger, and what
+    can be heard of items on cards under another.
     """
     on_page, on_cards = (set(ids(findings.get("items", {}))) for ids in (_on_page, _on_cards))
     shown = {}
@@ -44,17 +42,17 @@ def pictured(
         if text is not None:
             shown[item.id] = text
             continue
-        picture = _decoded(raw, modality, LARGE if item.id in on_cards else SIDE)
+        pixels = modality.shown(raw, LARGE if item.id in on_cards else SIDE)
+        if pixels is None:
+            continue
+        picture = Image.fromarray(pixels)
         if item.id in on_cards and max(picture.size) > SIDE:
             shown[large(item.id)] = of_picture(picture, LARGE)
         shown[item.id] = of_picture(picture)
+        played = modality.played(raw) if item.id in on_cards else None
+        if played is not None:
+            shown[sound(item.id)] = clip(played)
     return shown
-
-
-def _decoded(raw: bytes, modality: Modality, side: int) -> pil.Image:
-    """A picture as the modality decodes it: in its own shape, about so small, and 8 bits deep."""
-    pixels = modality.decode(raw, {**_AS_SEEN, "height": side, "width": side})
-    return pil.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0)))
 
 
 def _on_cards(items: Mapping[str, Any]) -> Iterator[str]:
@@ -82,12 +80,11 @@ def explanations(
 
     Empty where Captum is not installed, or the network can't be explained.
     """
-    from headstart.explain.pictures import explain_picture
-    from headstart.explain.texts import explain_text
+    from headstart.explain import explainer
 
     rows = (findings.get("items") or {}).get("mistakes") or []
     item_of = {item.id: item for item in items}
-    explain = explain_text if predictor.reader.modality.ragged else explain_picture
+    explain = explainer(predictor.reader.modality)
     shown: dict[str, str] = {}
     predictor.model.eval()
     for row in rows[:COUNT]:

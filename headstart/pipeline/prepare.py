@@ -163,7 +163,7 @@ class Transfer:
 def fitted_modality(backbone: Backbone, settings: Settings) -> Modality:
     """The backbone's modality. Raises HeadstartError for settings that it can't have."""
     modality = catalog.modality(backbone.modality).fitted(backbone)
-    if settings.views and modality.ragged:
+    if settings.views and not modality.varied:
         raise HeadstartError(
             f"views {settings.views} can't be: {backbone.modality} has no random views. "
             "Leave it out."

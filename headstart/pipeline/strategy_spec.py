@@ -59,14 +59,16 @@ class StrategySpec:
         """Whether several of the policy's strategies are to be tried."""
         return self.text == _AUTO
 
-    def for_items(self, count: int, probed: bool = True) -> StrategySpec:
+    def for_items(self, count: int, probed: bool = True, trainable: bool = True) -> StrategySpec:
         """The policy's strategy for so many training items, where the user named none.
 
-        One that begins untrained where the task has no probe.
+        One that begins untrained where the task has no probe; of a network that can't be trained
+        the features alone.
         """
         if self.named or not self.auto:
             return self
-        name = defaults.strategy(count) if probed else "full-fine-tuning"
+        name = defaults.strategy(count) if trainable else FEATURES
+        name = name if probed else "full-fine-tuning"
         return replace(StrategySpec.of(name), named=False)
 
     def build(self) -> Strategy:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-_THINGS = {"image": "pictures", "text": "texts"}
+_THINGS = {"audio": "sounds", "image": "pictures", "text": "texts"}
 _RIGHT = ("accuracy", "balanced accuracy")  # metrics that are shares of right answers
 _UNFAMILIAR = 0.05
 _LEAST_SETS = 9  # held-out items, from which on sets can be made

@@ -29,8 +29,7 @@ if TYPE_CHECKING:  # so that a saved model answers without torch
     from headstart.contracts.model import Model
 
 BATCH = 32
-_WINDOW = 2 * BATCH  # inputs decoded at a time, and as many ahead
-_RAGGED_WINDOW = 32 * BATCH  # short ones, so that those of like length meet
+_WINDOW, _RAGGED_WINDOW = 2 * BATCH, 32 * BATCH  # decoded at a time; many short ones of like length
 _SHOWN = 5  # labels in a line
 Run = Callable[[Any], np.ndarray]  # a batch of inputs -> a row for each
 _ENDLESS = "the model's answer to it is no finite number, as its weights are too large or damaged"
@@ -251,12 +250,12 @@ class Predictor(Printed):
         return decoded(each, self.reader).problem
 
     def _windows(self, inputs: Iterable[Input]) -> Iterator[list[Decoded]]:
-        size = _RAGGED_WINDOW if self.reader.modality.ragged else _WINDOW
+        size = _RAGGED_WINDOW if self.reader.modality.keeps_decoded else _WINDOW
         return decoded_ahead(inputs, self.reader, size)
 
     def _answered(self, window: Sequence[Decoded]) -> Iterator[Prediction]:
         usable = [each.value for each in window if not each.problem]
-        if self.reader.modality.ragged:
+        if self.reader.modality.keeps_decoded:
             self.texts.extend(each.input.item for each in window if not each.problem)
         answers = iter(self._answers(usable) if usable else ())
         for each in window:
@@ -295,8 +294,7 @@ class Predictor(Printed):
     def _rows(self, run: Run, values: Sequence[Any]) -> np.ndarray:
         """What is made of decoded items, in their order."""
         modality, collated = self.reader.modality, self._running.reader.collated
-        lengths = [modality.size(value) for value in values] if modality.ragged else None
+        lengths = [modality.size(value) for value in values] if modality.keeps_decoded else None
         sizes = None if lengths is None else np.array(lengths, dtype=np.int64)
         groups = alike(np.arange(len(values)), BATCH, sizes)
-        outputs = [run(collated([values[place] for place in group])) for group in groups]
-        return in_order(groups, outputs)
+        return in_order(groups, [run(collated([values[n] for n in group])) for group in groups])

@@ -12,7 +12,7 @@ from headstart.contracts import Modality
 from headstart.data import tables
 from headstart.data.manifests import Manifest
 from headstart.data.schema import NUMBERING, Columns, Schema, choose_columns
-from headstart.data.sources import PAIR, FileSource, InlineSource, Input, Row
+from headstart.data.sources import PAIR, FileSource, InlineSource, Input, PartSource, Row
 from headstart.data.tables.interface import ItemTable
 from headstart.errors import DataError
 
@@ -80,9 +80,10 @@ def _of_row(row: Row, path: Path) -> Input:
     name = row.id
     if isinstance(row.source, InlineSource):
         name = row.source.content.decode("utf-8", "replace").replace(PAIR, " | ")
-    elif isinstance(row.source, FileSource):
+    elif isinstance(row.source, FileSource | PartSource):
         name = str(path.parent / row.id)
-    return Input(name, row.source, row.group or row.id, row.missing)
+    own = row.group if not row.id.startswith(f"{row.group} from ") else row.id
+    return Input(name, row.source, own or row.id, row.missing)
 
 
 def unlabelled_schema(names: Sequence[str], modality: Modality, schema: Schema) -> Schema:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from headstart.contracts import Modality
 from headstart.data import containers
+from headstart.data.grouping import grouped, part_of
 from headstart.data.items.folders import from_folders, holds_classes
 from headstart.data.items.tables import Table, Tables, join
 from headstart.data.manifests import Manifest
@@ -26,6 +27,9 @@ def find(data: Data, modality: Modality, schema: Schema) -> Contents:
 
     Raises DataError when there is nothing, or nothing that says the classes.
     """
+    part = part_of(schema.group)
+    if part is not None:
+        return grouped(find(data, modality, replace(schema, group=None)), part)
     if isinstance(data, InMemory):
         return data.find(modality, schema)
     path = data

@@ -39,9 +39,8 @@ def converted(stages: nn.Module, sample: Any, convert: Converter) -> Any:
         return _traced(stages, sample, convert)
     whole: Any = None
     for stage in stages.children():
-        part = (
-            stage.network() if isinstance(stage, graph.Graph) else _traced(stage, sample, convert)
-        )
+        network = graph.network_of(stage)
+        part = _traced(stage, sample, convert) if network is None else network
         whole = part if whole is None else graph.joined(whole, part)
         with torch.no_grad():
             sample = stage.eval()(head(sample, 1))
@@ -75,8 +74,8 @@ def _traced(stages: nn.Module, sample: Any, convert: Converter) -> Any:
 
 
 def holds_graphs(stages: nn.Module) -> bool:
-    """Whether one of the stages is a graph of OpenVINO's already."""
-    return any(isinstance(stage, graph.Graph) for stage in stages.children())
+    """Whether a graph of OpenVINO's is among the stages."""
+    return any(isinstance(part, graph.Graph) for part in stages.modules())
 
 
 def types_of(stages: nn.Module, sample: Any) -> dict[str, np.dtype]:

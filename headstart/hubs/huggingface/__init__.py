@@ -1,4 +1,4 @@
-"""Encoders of texts and pictures saved by transformers, sentence-transformers or peft."""
+"""Encoders of texts, pictures and sounds saved by transformers, sentence-transformers or peft."""
 
 from __future__ import annotations
 
@@ -23,8 +23,10 @@ class HuggingFace(Hub):
     at so many tokens: 512, or what the model says, unless given.
 
     Of pictures `pooling` is `own`, `pooler`, `cls` or `mean`, and `size`, `crop`, `crop_mode`,
-    `interpolation`, `mean` and `std` change what the image processor says. `base` is the folder of
-    the model that an adapter is for. Code in a model's repository is never run, nor is a pickle.
+    `interpolation`, `mean` and `std` change what the image processor says. Of sounds `window`,
+    `hop` and `fill` are seconds: what is heard at a time, how far apart, and of shorter ones.
+    `base` is the folder of the model that an adapter is for. Code in a model's repository is never
+    run, nor is a pickle.
     """
 
     def cards(self, pattern: str) -> Iterable[Card]:
@@ -54,8 +56,8 @@ class HuggingFace(Hub):
         WeightsError for weights that are missing, unsafe or belong to another network.
         """
         demand_package("transformers", reference, "text")
-        from headstart.hubs.huggingface import building, static
-        from headstart.hubs.huggingface.families import family
+        from headstart.hubs.huggingface import building, sounds, static
+        from headstart.hubs.huggingface.families import SOUNDS, family
         from headstart.hubs.huggingface.layout import lay_out
         from headstart.hubs.huggingface.pictures import building as pictures
         from headstart.hubs.huggingface.pictures import planning
@@ -63,6 +65,8 @@ class HuggingFace(Hub):
         from headstart.hubs.huggingface.planning import settle
 
         layout = lay_out(reference)
+        if layout.kind in SOUNDS:
+            return sounds.backbone(layout)
         if layout.kind in (*FAMILIES, *WHOLE):
             return pictures.backbone(planning.settle(layout))
         spec = settle(layout)

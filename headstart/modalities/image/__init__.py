@@ -22,6 +22,8 @@ _SQUASHED = {"channels": 3, "height": SIDE, "width": SIDE, "crop": 1.0, "crop_mo
 _SMALL = _SQUASHED | {"interpolation": "bilinear", "mean": (), "std": ()}
 
 
+_AS_SEEN = {"channels": 3, "crop": 1.0, "crop_mode": "whole"}  # as people see a picture
+_AS_SEEN |= {"interpolation": "bilinear", "mean": (), "std": ()}
 _LARGER = 1.15
 _STRIDE = 32  # px, that most networks shrink a side by
 
@@ -50,6 +52,8 @@ class Image(Modality):
         *("image", "file_name", "path", "file", "img", "filename", "filepath", "file_path"),
         *("image_path", "img_path", "image_name", "image_file", "image_id", "img_name", "fname"),
     )
+
+    varied: ClassVar[bool] = True
 
     def accepts(self, preprocess: Preprocess) -> bool:
         """Whether all of it is known and of a plausible size."""
@@ -111,6 +115,11 @@ class Image(Modality):
         """Numbers on the colours (160,) and the edges (576,) of the picture at 64 by 64 pixels."""
         pixels = self.decode(raw, _SMALL)
         return {"colour": colours(pixels), "edges": edges(pixels)}
+
+    def shown(self, raw: bytes, side: int) -> np.ndarray:
+        """The picture in its own shape, 8 bits deep."""
+        pixels = self.decode(raw, {**_AS_SEEN, "height": side, "width": side})
+        return np.ascontiguousarray(pixels.transpose(1, 2, 0))
 
     def collate(self, items: Sequence[np.ndarray], preprocess: Preprocess) -> Tensor:
         """A batch of decoded pictures, (N, channels, height, width) float32, normalised.

@@ -60,7 +60,7 @@ class Merged:
             experiment, model = self.each[name], joint.model.with_head(heads[name])
             outputs, seconds = judge(experiment, model), joint.arm.seconds
             own = arm_of(experiment, joint.arm.strategy, outputs, seconds, joint.arm.steps)
-            results[name] = replace(joint, arm=own, model=model, start=None)
+            results[name] = replace(joint, arm=own, network=model, first=None)
         return results
 
 
