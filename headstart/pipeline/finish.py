@@ -19,14 +19,13 @@ from headstart.evidence.calibration import folded, settled
 from headstart.pipeline.checking import check
 from headstart.pipeline.findings import FIRST, Proof
 from headstart.pipeline.freezing import Earlier, with_engine
+from headstart.pipeline.making import made, plan_of
 from headstart.pipeline.metrics import families
 from headstart.pipeline.pictures import explanations
 from headstart.pipeline.prepare import random_init, task_name
-from headstart.pipeline.provenance import Name, called, provenance
 from headstart.pipeline.seeds import over_seeds
 from headstart.pipeline.strategy_spec import FEATURES
 from headstart.pipeline.yardstick import referenced
-from headstart.plan import FitPlan, splits_of
 from headstart.report.page import write_page
 from headstart.results import Result
 from headstart.runtime.workspace import Workspace
@@ -65,7 +64,7 @@ def finish(proof: Proof, workspace: Workspace, stage: Stage = ENDED) -> tuple[Re
     """
     search, arm = proof.search, proof.model.arm
     evidence = measured(proof, stage)
-    evidence.provenance = _made(proof, workspace)
+    evidence.provenance = made(proof, workspace)
     model = settled(_calibrated(proof.model.network, evidence), search.experiment, arm)
     own = arm.strategy != "scratch"
     backbone = search.backbone if own else random_init(search.backbone)()
@@ -89,7 +88,7 @@ def finish(proof: Proof, workspace: Workspace, stage: Stage = ENDED) -> tuple[Re
     result = Result(workspace.out, evidence, not stage.ended, stage.doubt)
     content = result.record()
     artifact.describe(folder, record, content, backbone.library)
-    _plan(proof).write(folder)
+    plan_of(proof).write(folder)
     if stage.level != FIRST:
         page(folder, proof, content, model, fresh)
     workspace.renew() if same else workspace.hand_over()
@@ -134,39 +133,6 @@ def _calibrated(model: Network, evidence: Evidence) -> Network:
     if calibration:
         calibration["kept"] = scaled is not None
     return scaled or model
-
-
-def _made(proof: Proof, workspace: Workspace) -> dict[str, Any]:
-    """How the model was made; as a call in Python where no command was typed."""
-    search, fits = proof.search, FEATURES in proof.search.arms
-    origin, dataset = search.backbone.origin, search.experiment.dataset
-    out, here = workspace.out, Path.cwd()
-    place = str(out.relative_to(here) if out.is_relative_to(here) else out)
-    data = Name("data") if dataset.in_memory else str(dataset.root)
-    strategy = {"strategy": search.winner} if fits else {}
-    name, settings = "fit" if fits else "pretrain", search.experiment.settings
-    call = called(name, data, origin.reference, place, settings=settings, **strategy)
-    if proof.refit is not None:
-        call = called("refit", Name("model"), proof.refit["data"], place)
-    return provenance(asdict(origin), search.backbone.modality, dataset.root, call)
-
-
-def _plan(proof: Proof) -> FitPlan:
-    search, dataset = proof.search, proof.search.experiment.dataset
-    whole, used = search.whole or dataset, {item.identity for item in dataset.items}
-    return FitPlan(
-        data=dataset.place,
-        backbone=search.backbone.origin.reference,
-        weights=search.backbone.origin.weights_hash,
-        strategy=search.winner,
-        settings=asdict(search.experiment.settings),
-        fingerprint=dataset.fingerprint,
-        splits=splits_of(dataset),
-        versions=artifact.versions(),
-        pace=tuple(proof.transfer.training.pace),
-        left_out=sorted({item.identity for item in whole.items} - used),
-        added=dataset.added,
-    )
 
 
 def _evidence(proof: Proof) -> Evidence:

@@ -24,7 +24,7 @@ def over_items(run: Run, items: Sequence[Item], reader: Reader) -> np.ndarray:
 def over_values(run: Run, values: Sequence[Any], reader: Reader) -> np.ndarray:
     """What is made of decoded items."""
     modality = reader.modality
-    lengths = [modality.size(value) for value in values] if modality.ragged else None
+    lengths = [modality.size(value) for value in values] if modality.keeps_decoded else None
     sizes = None if lengths is None else np.array(lengths, dtype=np.int64)
     groups = alike(np.arange(len(values)), BATCH, sizes)
     outputs = [run(reader.collated([values[place] for place in group])) for group in groups]

@@ -258,7 +258,7 @@ class Predictor(Printed):
 
     def _answered(self, window: Sequence[Decoded]) -> Iterator[Prediction]:
         usable = [each.value for each in window if not each.problem]
-        if self.reader.modality.ragged:
+        if self.reader.modality.keeps_decoded:
             self.texts.extend(each.input.item for each in window if not each.problem)
         answers = iter(self._answers(usable) if usable else ())
         for each in window:
