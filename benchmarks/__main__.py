@@ -117,6 +117,7 @@ COMMANDS: Final = {
         "answers on other domains beside skada's",
         commands.adaptation,
         (
+            flag("--kinds", "of pairs, by commas; absent, all"),
             count("--seeds", 3, "draws of each pair"),
             flag("--no-peers", "without skada", action="store_true"),
             place("--work", WORK / "adaptation"),
@@ -125,16 +126,54 @@ COMMANDS: Final = {
     "familiarity": Command(
         "inputs out of scope beside other scores, coverage of sets",
         commands.scope,
-        (SETS, count("--seeds", 10, "draws of each set"), place("--work", WORK / "drift")),
+        (SETS, count("--seeds", 10, "draws of each set"), place("--work", WORK)),
     ),
     "drift": Command(
         "planted drift and none: delay, false alarms, accuracy ranges",
         commands.drift,
         (
             SETS,
-            count("--seeds", 5, "draws of each set"),
-            count("--nulls", 200, "streams in which nothing moves"),
-            place("--work", WORK / "drift"),
+            count("--seeds", 1, "draws of each pair of domains and kind of drift"),
+            count("--quiet", 200, "streams in which nothing moves"),
+            flag("--no-peers", "without NannyML and Evidently", action="store_true"),
+            place("--work", WORK),
+        ),
+    ),
+    "tables": Command(
+        "few rows of a table beside others, by number",
+        commands.tables,
+        (
+            count("--draws", 40, "samples of each number of rows"),
+            place("--out", WORK / "tables.json"),
+        ),
+    ),
+    "tasks": Command(
+        "several tasks in one run beside one of them",
+        commands.several_tasks,
+        (
+            count("--limit", 4000, "use so many of the texts"),
+            flag("--encoder", "absent, the one of the demonstration"),
+            place("--work", WORK / "tasks"),
+        ),
+    ),
+    "audio": Command(
+        "sounds of unheard speakers and kits, by all sources",
+        commands.audio,
+        (
+            flag("--sets", "some of them, by commas", default="digits,drums"),
+            count("--groups", 0, "held out in turn; absent, all"),
+            flag("--no-sources", "only what is chosen", action="store_true"),
+            place("--work", WORK / "audio"),
+        ),
+    ),
+    "detection": Command(
+        "boxes around raccoons, by training pictures",
+        commands.detection,
+        (
+            flag("--sizes", "training pictures, by commas", default="10,40,150"),
+            flag("--backbone", "absent, YOLOX-nano beside the photos"),
+            flag("--scratch", "train a network from scratch too", action="store_true"),
+            place("--work", WORK / "detection"),
         ),
     ),
     "accuracy": Command(

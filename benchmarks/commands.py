@@ -36,6 +36,19 @@ def small_sets(args: argparse.Namespace) -> int:
     return 0
 
 
+def detection(args: argparse.Namespace) -> int:
+    """Fit a detector on few pictures and judge it on fifty others."""
+    from benchmarks.detection import Raccoons, compare
+
+    photos = SHARED / "detection" / "raccoon"
+    if not photos.is_dir():
+        return _refuse(f"{photos} is not there, which holds the photos and their boxes.")
+    detector = f"graph:{SHARED / 'weights' / 'detection' / 'yolox_nano.onnx'}"
+    raccoons = Raccoons(photos, args.backbone or detector, args.work.resolve(), args.scratch)
+    compare(raccoons, [int(size) for size in args.sizes.split(",")])
+    return 0
+
+
 def text_encoding(args: argparse.Namespace) -> int:
     """Compare encoders of texts."""
     from benchmarks.text import compare
@@ -89,14 +102,69 @@ def coverage(args: argparse.Namespace) -> int:
 
 
 def adaptation(args: argparse.Namespace) -> int:
-    """Compare answers on other domains; 1 where ours lose more than they may."""
-    from benchmarks.adaptation import comparing
+    """Compare answers on other domains; 1 where a goal is missed."""
+    from benchmarks.adaptation import comparing, table
+    from benchmarks.adaptation.domains import PAIRS
 
     if not SHARED.is_dir():
         return _refuse(f"{SHARED} is not there, which holds the domains.")
-    rows = comparing.run(SHARED, args.work.resolve(), args.seeds, not args.no_peers)
-    print(comparing.as_markdown(rows))
-    return int(comparing.harm(rows))
+    kinds = dict.fromkeys(pair.kind for pair in PAIRS)
+    try:
+        wanted = names(",".join(kinds) if args.kinds is None else args.kinds, kinds, "Kind")
+    except ValueError as error:
+        return _refuse(str(error))
+    pairs = [pair for pair in PAIRS if pair.kind in wanted]
+    rows = comparing.run(SHARED, args.work.resolve(), pairs, args.seeds, not args.no_peers)
+    print(table.as_markdown(rows))
+    return int(bool(table.missed(rows)))
+
+
+def several_tasks(args: argparse.Namespace) -> int:
+    """Compare several tasks with one; 1 where one is worse than alone, or all cost too much."""
+    from benchmarks import several
+    from headstart.demo.docstrings import encoder
+
+    if not SHARED.is_dir():
+        return _refuse(f"{SHARED} is not there, which holds the texts.")
+    chosen = args.encoder or f"hf:{encoder()}"
+    found = several.compare(SHARED / "text", chosen, args.work.resolve(), args.limit)
+    print(several.as_markdown(found))
+    return int(several.worse(found))
+
+
+def audio(args: argparse.Namespace) -> int:
+    """Choose among sources for sounds; 1 where what was chosen is below its bar."""
+    from benchmarks import audio as sounds
+
+    if not SHARED.is_dir():
+        return _refuse(f"{SHARED} is not there, which holds the sounds and the sources.")
+    bars = {each.name: each.bar for each in sounds.SETS}
+    try:
+        sets = names(args.sets, bars, "Set")
+    except ValueError as error:
+        return _refuse(str(error))
+    rows = sounds.run(SHARED, args.work.resolve(), sets, args.groups, not args.no_sources)
+    print(sounds.as_markdown(rows))
+    chosen = [row for row in rows if row.source == sounds.CHOSEN]
+    return int(any(row.right / row.items < bars[row.set] for row in chosen))
+
+
+def tables(args: argparse.Namespace) -> int:
+    """Compare few rows with and without other tables; 1 where ours breaks what it promises."""
+    import json
+
+    from benchmarks import tables as related
+
+    folder = SHARED / "tables" / "houses"
+    if not folder.is_dir():
+        return _refuse(f"{folder} is not there, which holds the tables.")
+    rows = related.run(folder, args.draws)
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    args.out.write_text(json.dumps(rows, indent=1) + "\n")
+    print(related.as_markdown(rows))
+    broken = related.behind(rows)
+    print("\n".join(broken))
+    return int(bool(broken))
 
 
 def accuracy(args: argparse.Namespace) -> int:
@@ -124,7 +192,7 @@ def scope(args: argparse.Namespace) -> int:
     from benchmarks.drift import scope as scoping
 
     def run(shared: Path, sets: Sequence[str], draws: int) -> Mapping[str, Any]:
-        return scoping.run(shared, args.work.resolve(), sets, draws)
+        return scoping.run(shared, args.work.resolve() / "drift", sets, draws)
 
     args.draws = args.seeds
     return _on_sets(args, tuple(scoping.TASKS), run, "worse")
@@ -132,14 +200,16 @@ def scope(args: argparse.Namespace) -> int:
 
 def drift(args: argparse.Namespace) -> int:
     """Watch streams that move and streams that don't; 1 where more than 5 % of these alarm."""
-    from benchmarks.drift import streams
+    from benchmarks.drift import comparing, streams
 
     def run(shared: Path, sets: Sequence[str], draws: int) -> Mapping[str, Any]:
-        counts = streams.run(shared, args.work.resolve(), sets, args.nulls, draws)
-        return {**counts, "broken": counts["alarms"] > 0.05 * counts["streams"]}
+        counts = {"seeds": draws, "quiet": args.quiet}
+        rows = comparing.run(shared, args.work.resolve(), sets, counts, not args.no_peers)
+        print(comparing.as_markdown(rows))
+        return {"broken": comparing.broken(rows)}
 
     args.draws = args.seeds
-    return _on_sets(args, tuple(streams.SETTING), run, "broken")
+    return _on_sets(args, tuple(streams.MOVED), run, "broken")
 
 
 def suggestions(args: argparse.Namespace) -> int:

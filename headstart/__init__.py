@@ -23,16 +23,18 @@ if TYPE_CHECKING:
     from headstart.labelling import Suggestion, Suggestions
     from headstart.listing import backbones
     from headstart.pipeline.comparing import compare
-    from headstart.pipeline.evaluating import evaluate
     from headstart.pipeline.extraction import cache_features, export_features, plan_features
     from headstart.pipeline.featurizer import Featurizer
     from headstart.pipeline.fetching import fetch
     from headstart.pipeline.flow import fit, pretrain, reproduce
     from headstart.pipeline.later import prove
-    from headstart.pipeline.opening import load, reported
     from headstart.pipeline.options import Options
+    from headstart.pipeline.refitting import refit
     from headstart.pipeline.reporting import report_on
     from headstart.pipeline.selection.choosing import check_ranking, rank
+    from headstart.pipeline.several.evaluating import evaluate
+    from headstart.pipeline.several.members import Tasks
+    from headstart.pipeline.several.opening import load, reported
     from headstart.pipeline.shifting import shift
     from headstart.pipeline.strategy_spec import strategies
     from headstart.pipeline.suggesting import suggest
@@ -40,6 +42,8 @@ if TYPE_CHECKING:
     from headstart.results import Evaluation, Exported, Extracted, Fetched, Plan, Reported, Result
     from headstart.results.comparison import Comparison
     from headstart.results.ranking import CheckedRanking, Ranking
+    from headstart.results.refitted import Refitted
+    from headstart.results.several import Results
     from headstart.results.shift import Shifted
     from headstart.results.watched import Watched
     from headstart.runtime.progress import Progress, Silent, Terminal
@@ -53,16 +57,18 @@ _FILES = {
     "labelling": ("Suggestion", "Suggestions"),
     "listing": ("backbones",),
     "pipeline.comparing": ("compare",),
-    "pipeline.evaluating": ("evaluate",),
     "pipeline.extraction": ("cache_features", "export_features", "plan_features"),
     "pipeline.featurizer": ("Featurizer",),
     "pipeline.fetching": ("fetch",),
     "pipeline.flow": ("fit", "pretrain", "reproduce"),
     "pipeline.later": ("prove",),
-    "pipeline.opening": ("load", "reported"),
     "pipeline.options": ("Options",),
+    "pipeline.refitting": ("refit",),
     "pipeline.reporting": ("report_on",),
     "pipeline.selection.choosing": ("check_ranking", "rank"),
+    "pipeline.several.evaluating": ("evaluate",),
+    "pipeline.several.members": ("Tasks",),
+    "pipeline.several.opening": ("load", "reported"),
     "pipeline.shifting": ("shift",),
     "pipeline.strategy_spec": ("strategies",),
     "pipeline.suggesting": ("suggest",),
@@ -70,6 +76,8 @@ _FILES = {
     "results": ("Evaluation", "Exported", "Extracted", "Fetched", "Plan", "Reported", "Result"),
     "results.comparison": ("Comparison",),
     "results.ranking": ("CheckedRanking", "Ranking"),
+    "results.refitted": ("Refitted",),
+    "results.several": ("Results",),
     "results.shift": ("Shifted",),
     "results.watched": ("Watched",),
     "runtime.progress": ("Progress", "Silent", "Terminal"),
@@ -94,13 +102,16 @@ __all__ = [
     "Predictor",
     "Progress",
     "Ranking",
+    "Refitted",
     "Reported",
     "Result",
+    "Results",
     "Settings",
     "Shifted",
     "Silent",
     "Suggestion",
     "Suggestions",
+    "Tasks",
     "Terminal",
     "UnknownNameError",
     "Watched",
@@ -118,6 +129,7 @@ __all__ = [
     "pretrain",
     "prove",
     "rank",
+    "refit",
     "report_on",
     "reported",
     "reproduce",

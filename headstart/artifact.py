@@ -8,14 +8,17 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.contracts import Backbone, Preprocess
+from headstart.contracts.frozen import FrozenModel, LinearHead, as_model
 from headstart.data.targets import USUAL, known_kind
 from headstart.drift import Reference
 from headstart.errors import HeadstartError, WeightsError
+from headstart.features import prepared
 from headstart.loading import arrays, engine_form
 from headstart.loading import record as records
 
@@ -23,7 +26,6 @@ if TYPE_CHECKING:  # so that a saved model is read without torch
     import numpy as np
 
     from headstart.contracts.model import Model
-    from headstart.loading import weights
 
 WEIGHTS, HEAD, EVIDENCE, CONFIG = (
     *("model.safetensors", "head.safetensors"),
@@ -87,6 +89,11 @@ def portable(backbone: Backbone) -> str:
 
 def versions() -> dict[str, str]:
     """The versions a result depends on."""
+    return dict(_versions())
+
+
+@cache
+def _versions() -> Mapping[str, str]:
     libraries = {"headstart": version("headstart"), "python": sys.version.split()[0]}
     for name in LIBRARIES:
         with suppress(PackageNotFoundError):
@@ -96,7 +103,7 @@ def versions() -> dict[str, str]:
 
 def save(  # what the folder is made of
     folder: Path,
-    model: Model,
+    model: Model | FrozenModel,
     backbone: Backbone,
     record: Record,
     evidence: Mapping[str, Any],
@@ -107,18 +114,16 @@ def save(  # what the folder is made of
     The tensors carry the names of the backbone's own library, so that it can open the folder by
     itself. A head that `record.head` names is none that it knows: it gets a file of its own.
     """
-    from headstart.loading import weights
-
     folder.mkdir(parents=True, exist_ok=True)
-    state, head = model.backbone_state(), model.head.state_dict()
+    storing, state, head = _tensors(model)
     if record.head:
-        weights.save(head, folder / HEAD, {"format": "pt"})
-        record = replace(record, head={**record.head, "sha256": weights.digest(head)})
+        storing.save(head, folder / HEAD, {"format": "pt"})
+        record = replace(record, head={**record.head, "sha256": storing.digest(head)})
     else:
         state |= {f"{backbone.head_name}.{name}": tensor for name, tensor in head.items()}
-    weights.save(state, folder / WEIGHTS, {"format": "pt"})
-    write_folders(folder, state, backbone)
-    record = replace(record, weights_sha256=weights.digest(state))
+    storing.save(state, folder / WEIGHTS, {"format": "pt"})
+    write_folders(folder, state, backbone, storing)
+    record = replace(record, weights_sha256=storing.digest(state))
     for name, content in backbone.files.items():
         _write_bytes(folder / name, content)
     hashes = {name: _sha256(content) for name, content in backbone.files.items()}
@@ -150,14 +155,32 @@ def belonging(record: Record, contents: Sequence[np.ndarray]) -> str:
     return engine_form.belonging(contents, [*facts, record.task_settings, list(record.labels)])
 
 
-def write_folders(folder: Path, state: weights.State, backbone: Backbone) -> None:
-    """Write tensors once more where the backbone's own library looks for them."""
+def _tensors(model: Model | FrozenModel) -> tuple[Any, dict[str, Any], Mapping[str, Any]]:
+    """What stores tensors, those of the backbone, and those of the head, each by name.
+
+    Of a frozen backbone whose network isn't there they are arrays, as the cache keeps them.
+    """
+    if isinstance(model, FrozenModel) and isinstance(model.head, LinearHead):
+        kept = prepared.weights(model.backbone) if model.backbone.is_late else None
+        if kept is not None:
+            return arrays, kept, model.head.arrays()
     from headstart.loading import weights
+
+    network = as_model(model)
+    return weights, network.backbone_state(), network.head.state_dict()
+
+
+def write_folders(
+    folder: Path, state: Mapping[str, Any], backbone: Backbone, storing: Any = None
+) -> None:
+    """Write tensors once more where the backbone's own library looks for them."""
+    if storing is None:
+        from headstart.loading import weights as storing
 
     for prefix, place in backbone.folders.items():
         own = {n.removeprefix(prefix): t for n, t in state.items() if n.startswith(prefix)}
         (folder / place).mkdir(exist_ok=True)
-        weights.save(own, folder / place / WEIGHTS, {"format": "pt"})
+        storing.save(own, folder / place / WEIGHTS, {"format": "pt"})
 
 
 def _native(config: Mapping[str, Any], record: Record) -> dict[str, Any]:

@@ -7,7 +7,7 @@ point's value is `module:Class`, like the lines here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from inspect import signature
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from headstart.contracts.entry_points import advertised, located
 from headstart.contracts.references import Reference, build, parse, parse_named
 from headstart.errors import HeadstartError, UnknownNameError
+from headstart.loading.variants import Variant
 
 if TYPE_CHECKING:
     from headstart.contracts import Backbone, Hub, Modality, Origin, Strategy, Targets, Task
@@ -33,6 +34,7 @@ HUBS = {
     "keras": "headstart.hubs.keras:Keras",
     "packaged": "headstart.hubs.packaged:Packaged",
     "seeded": "headstart.hubs.seeded:Seeded",
+    "table": "headstart.hubs.table:Table",
     "tfhub": "headstart.hubs.tfhub:TfHub",
     "timm": "headstart.hubs.timm:Timm",
     "torchhub": "headstart.hubs.torch_hub:TorchHub",
@@ -40,23 +42,39 @@ HUBS = {
     "word2vec": "headstart.hubs.word_vectors:Word2Vec",
 }
 MODALITIES = {
+    "audio": "headstart.modalities.audio:Audio",
     "image": "headstart.modalities.image:Image",
+    "table": "headstart.modalities.table:Table",
     "text": "headstart.modalities.text:Text",
 }
 TARGETS = {  # kinds of target; where nothing says which, the first that cells suit
+    "boxes": "headstart.targets.boxes:Boxes",
     "classes": "headstart.targets.classes:Classes",
     "label sets": "headstart.targets.label_sets:LabelSets",
     "numbers": "headstart.targets.numbers:Numbers",
 }
 TASKS = {  # the user's words, one line a pair of modality and task
+    "audio-classification": "headstart.tasks.classification:Classification",
+    "audio-multi-label": "headstart.tasks.classification.multi_label:MultiLabel",
+    "audio-regression": "headstart.tasks.regression:Regression",
+    "image-boxes": "headstart.tasks.detection:Detection",
     "image-classification": "headstart.tasks.classification:Classification",
     "image-multi-label": "headstart.tasks.classification.multi_label:MultiLabel",
     "image-regression": "headstart.tasks.regression:Regression",
+    "table-classification": "headstart.tasks.classification:Classification",
+    "table-multi-label": "headstart.tasks.classification.multi_label:MultiLabel",
+    "table-regression": "headstart.tasks.regression:Regression",
     "text-classification": "headstart.tasks.classification:Classification",
     "text-multi-label": "headstart.tasks.classification.multi_label:MultiLabel",
     "text-regression": "headstart.tasks.regression:Regression",
 }
 METRICS = {
+    "AP": "headstart.metrics.precision:AP",
+    "AP-large": "headstart.metrics.precision:APLarge",
+    "AP-medium": "headstart.metrics.precision:APMedium",
+    "AP-small": "headstart.metrics.precision:APSmall",
+    "AP50": "headstart.metrics.precision:AP50",
+    "AP75": "headstart.metrics.precision:AP75",
     "accuracy": "headstart.metrics.right:Accuracy",
     "auroc": "headstart.metrics.order:AUROC",
     "average-precision": "headstart.metrics.order:AveragePrecision",
@@ -84,19 +102,28 @@ STRATEGIES = {
 HEADS = {  # besides the task's own probe, which is logistic or, for numbers, ridge regression
     "gradient-boosting": "headstart.heads.boosting:GradientBoosting",
     "knn": "headstart.heads.neighbours:NearestNeighbours",
+    "pooled-boosting": "headstart.heads.boosting.pooled:PooledBoosting",
     "ridge": "headstart.heads.linear:Ridge",
+    "source-direction": "headstart.heads.related.direction:SourceDirection",
+    "source-logistic": "headstart.heads.related.logistic:SourceLogistic",
+    "source-prior": "headstart.heads.related.prior:SourcePrior",
+    "source-shrinkage": "headstart.heads.related.shrinkage:SourceShrinkage",
+    "source-weighting": "headstart.heads.related.weighting:SourceWeighting",
     "svm": "headstart.heads.linear:LinearSupportVectors",
     "xgboost": "headstart.heads.boosting.xgboost:XGBoost",
 }
 ADAPTATIONS = {  # to another domain than that of the labels
+    "cdan": "headstart.adaptations.trained.adversarial:ConditionalAdversarial",
     "class-aware-standardisation": "headstart.adaptations.class_aware:ClassAwareStandardising",
     "coral": "headstart.adaptations.coral:Coral",
+    "dann": "headstart.adaptations.trained.adversarial:DomainAdversarial",
     "importance-weighting": "headstart.adaptations.weighting:ImportanceWeighting",
     "information-maximisation": (
         "headstart.adaptations.trained.information:InformationMaximisation"
     ),
     "label-shift": "headstart.adaptations.label_shift:LabelShift",
     "mcc": "headstart.adaptations.trained.confusion:MinimumClassConfusion",
+    "mixture": "headstart.adaptations.mixture:MixtureAdaptation",
     "optimal-transport": "headstart.adaptations.transport:OptimalTransport",
     "self-training": "headstart.adaptations.self_training:SelfTraining",
     "standardisation": "headstart.adaptations.standardising:Standardising",
@@ -123,6 +150,7 @@ _SINGULAR = {
     "adaptations": "adaptation",
 }
 
+_HOPS = 8  # from a reference to what it stands for
 _HOOKS = {  # of strategies, by their earlier names
     "epoch_started": "on_epoch_start",
     "parameters": "modules",
@@ -236,17 +264,29 @@ def adaptation(name: str) -> Adaptation:
 def load_backbone(reference: str | Reference) -> Backbone:
     """Load a backbone by reference, following hubs that only point elsewhere."""
     first = current = parse(reference) if isinstance(reference, str) else reference
-    for _ in range(8):
+    for _ in range(_HOPS):
         where = hub(current.hub)
         target = where.resolve(current)
         if target == current:
-            loaded = where.load(current)
+            loaded = Variant.of(current, where.layered).load(where.load)
             if current != first:  # the user knows it by the name that led here
                 loaded.origin = replace(_with_terms(loaded.origin, first), reference=str(first))
                 loaded.origin = replace(loaded.origin, **_terms(current))
             return loaded
         current = target
     raise HeadstartError(f"{reference} leads in a circle. Name the model it stands for.")
+
+
+def sources(reference: str) -> Sequence[str] | None:
+    """The files that a backbone, just loaded, was made of; None where its hub doesn't say."""
+    current = parse(reference)
+    for _ in range(_HOPS):
+        where = hub(current.hub)
+        target = where.resolve(current)
+        if target == current:
+            return where.sources(current)
+        current = target
+    return None
 
 
 def _with_terms(origin: Origin, reference: Reference) -> Origin:

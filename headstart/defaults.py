@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from headstart.errors import HeadstartError
@@ -35,6 +36,9 @@ class Settings:
     label: str | None = None  # the label column of a manifest, or several with commas between
     text: tuple[str, ...] = ()  # its one or two columns of text
     image: str | None = None  # its column of paths to pictures
+    drop: tuple[str, ...] = ()  # columns that rows of a table are read without
+    sources: tuple[str, ...] = ()  # other labelled tables, to learn from beside this one
+    map: str | None = None  # a file that says which of their columns are which
     class_level: int | None = None  # which folders are the classes, where they are nested
     targets: str = "auto"  # auto, classes, numbers, label-sets, or a kind that a package adds
     delimiter: str | None = None  # between the labels of one item
@@ -43,9 +47,18 @@ class Settings:
     adapt_to: str | None = None  # data of another domain, whose labels, if any, nothing learns from
     adaptation: str = "auto"  # auto, "source only", or one of the catalog: how, where adapt_to is
     target_labels: str | None = None  # a table of a few labels of that domain, to choose by
+    joint: str = "no"  # no, equal, uncertainty: several tasks train one network, weighed so
     metric: str | None = None  # of the catalog: what models are chosen and judged by
     offline: bool = False
     track: str | None = None  # mlflow, tensorboard, wandb: where fit and pretrain are followed
+
+
+GROUPS = "\n"  # in `label`, between columns that are each a task, or several with commas
+
+
+def label_columns(names: Sequence[str]) -> str:
+    """Label columns as settings hold them: with commas, unless one of several has some itself."""
+    return (GROUPS if len(names) > 1 and any("," in name for name in names) else ",").join(names)
 
 
 CHOICES = {
@@ -56,6 +69,7 @@ CHOICES = {
     "device": ("auto", "cpu", "cuda", "mps"),
     "augment": ("auto", "yes", "no"),
     "class_weights": ("auto", "none"),
+    "joint": ("no", "equal", "uncertainty"),
     "tta": ("none", "flip", "scales", "flip+scales"),
 }
 MOST = {"seed": 2**62}  # which a generator of random numbers still takes in
@@ -126,6 +140,7 @@ SCRATCH_MORE_STEPS = 2  # times the transfer's, after He et al. 2019 and Kornbli
 # The network from scratch may take so many times as long as the transfer, or so many seconds; but
 # never fewer steps than the transfer it is compared with, or than so many of fine-tuning's own.
 SCRATCH_TIMES, SCRATCH_SECONDS, SCRATCH_STEPS = 4.0, 60.0, 500
+SCRATCH_ON_MAPS = 300.0  # seconds beside a transfer on stored maps, without an accelerator
 
 
 def strategy(train_items: int) -> str:

@@ -25,7 +25,7 @@ class FitPlan:
 
     `weights` and `fingerprint` are the hashes of the backbone and of the data. `pace` is, for each
     step, how far the schedule had come, where a budget drove it; else empty. `left_out` are the
-    hashes of items that a budget had no time for.
+    hashes of items that a budget had no time for; `added` are the places of items that came later.
     """
 
     data: str
@@ -38,6 +38,7 @@ class FitPlan:
     versions: Mapping[str, str]
     pace: Sequence[float] = ()
     left_out: Sequence[str] = ()
+    added: Sequence[str] = ()
     format: int = FORMAT
 
     def write(self, folder: Path) -> None:

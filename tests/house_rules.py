@@ -51,10 +51,13 @@ OWNERS: dict[str, str | tuple[str, ...]] = {  # a heavy library -> the one file 
     "openvino": "loading/openvino_runtime",
     "ot": "adaptations/transport",
     "pandas": "serve/predictions",
+    "soundfile": "modalities/audio/opening",
+    "soxr": "modalities/audio/opening",
     "peft": ("strategies/lora", "hubs/huggingface/adapters"),  # adds adapters; merges them
     "pillow_heif": "modalities/image/heif",
     "plotly": "report/",
     "pydicom": "modalities/image/dicom",
+    "river": "drift/late_labels",
     "tensorboard": "tracking/tensorboard",
     "timm": "hubs/timm",
     "tokenizers": "modalities/text",

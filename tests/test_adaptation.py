@@ -23,8 +23,7 @@ from headstart.adaptation import (
     gains,
     presence,
 )
-from headstart.adaptation.choice import preferred, ranked
-from headstart.adaptation.presence import PLAIN, WHOLE
+from headstart.adaptation.choice import PARTIAL, PLAIN, USUAL, preferred, ranked
 from headstart.contracts.adaptation import Adaptation
 from headstart.contracts.domains import Domains
 from headstart.contracts.logistic import class_mix
@@ -35,7 +34,10 @@ from headstart.runtime.progress import Silent
 from headstart.testing import check_part
 
 CLASSES, WIDTH = 6, 24
-GAINING = ("class-aware-standardisation", "mcc", "self-training", "standardisation", "t3a")
+GAINING = (
+    *("cdan", "class-aware-standardisation", "dann", "mcc"),
+    *("mixture", "self-training", "standardisation", "t3a"),
+)
 
 
 def clouds(count: int, seed: int, classes: range = range(CLASSES)) -> tuple[np.ndarray, np.ndarray]:
@@ -104,7 +106,7 @@ def test_each_keeps_its_contract(name: str) -> None:
     assert "is_one_layer" in check_part("adaptations", name)
 
 
-def tried(both: Domains, names: Sequence[str] = (WHOLE, PLAIN)) -> list[Candidate]:
+def tried(both: Domains, names: Sequence[str] = (USUAL, PLAIN)) -> list[Candidate]:
     methods = {name: catalog.adaptation(name) for name in names}
     return candidates_on(both, clouds(40, 9), source_head(both), methods, Budget(None), Silent())
 
@@ -129,12 +131,22 @@ def test_a_method_that_finds_nothing_is_left_out_unless_it_is_named() -> None:
 
 def test_missing_classes_are_doubted() -> None:
     everything, _ = domains()
-    found = presence(everything, tried(everything))
-    assert not found.doubtful
-    assert found.there.all()
+    classes = presence(everything)
+    assert not classes.doubtful
+    assert classes.there.all()
+    assert classes.effective == pytest.approx(CLASSES, abs=0.3)
     some, _ = domains(classes=range(2))
-    assert presence(some, tried(some)).doubtful
-    assert presence(everything, tried(everything, ())).doubtful
+    assert presence(some).doubtful
+    assert list(np.flatnonzero(presence(some).there)) == [0, 1]
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.sets(st.integers(0, CLASSES - 1), min_size=2), st.integers(0, 50))
+def test_a_mixture_takes_no_class_that_is_not_there(there: set[int], seed: int) -> None:
+    both, truth = domains(seed, sorted(there))  # type: ignore[arg-type]
+    answered = answers(catalog.adaptation(PARTIAL).head(both), both.target).argmax(axis=1)
+    assert (answered == truth).mean() > 0.9
+    assert np.isin(answered, list(there)).mean() > 0.95
 
 
 @settings(max_examples=30, deadline=None)
@@ -165,8 +177,8 @@ def test_gains_are_those_of_items_that_are_answered_otherwise() -> None:
 
 def test_labels_choose_before_validators() -> None:
     both, truth = domains()
-    candidates = tried(both, (WHOLE, PLAIN, "label-shift"))
-    classes = presence(both, candidates)
+    candidates = tried(both, (USUAL, PLAIN, "label-shift"))
+    classes = presence(both)
     assert ranked(candidates)[0] != SOURCE
     assert chosen(candidates, classes).by == "validators"
     places = disputed(candidates)
@@ -176,10 +188,28 @@ def test_labels_choose_before_validators() -> None:
     assert chosen(candidates, classes, wrong).name == SOURCE
     assert chosen(candidates, classes, wrong, "mcc").name == "mcc"
     assert preferred(candidates, "mcc")
+    assert chosen(candidates, classes).name == USUAL
 
 
-def test_doubt_takes_source_only() -> None:
+def test_doubt_takes_what_does_no_harm() -> None:
     both, _ = domains(classes=range(2))
-    candidates = tried(both)
-    choice = chosen(candidates, presence(both, candidates))
+    classes = presence(both)
+    choice = chosen(tried(both, (USUAL, PLAIN, PARTIAL)), classes)
+    assert (choice.name, choice.by) == (PARTIAL, "presence")
+    choice = chosen(tried(both), classes)  # without the method that leaves shares free
     assert (choice.name, choice.by) == (SOURCE, "doubt")
+    assert "Some of the 6 classes may be missing" in choice.why
+
+
+@pytest.mark.parametrize(("classes", "name"), [(5, SOURCE), (2, PLAIN)])
+def test_classes_that_lie_close_are_not_gone_by(classes: int, name: str) -> None:
+    source, targets = clouds(200, 0)
+    dim = np.random.default_rng(1).normal(0, 6, source.shape).astype(np.float32)
+    both = Domains(source + dim, targets % classes, moved(source[::-1] + dim), classes)
+    held_out = (source[:60] + dim[60:120], targets[:60] % classes)
+    methods = {each: catalog.adaptation(each) for each in (USUAL, PLAIN, PARTIAL)}
+    found = candidates_on(both, held_out, source_head(both), methods, Budget(None), Silent())
+    classes_there = replace(presence(both), answered=np.eye(classes)[0])
+    choice = chosen(found, classes_there)
+    assert choice.name == name
+    assert "Even of the source only" in choice.why

@@ -76,7 +76,8 @@ def test_the_record_says_what_was_tried_and_why(results: dict[str, hs.Result]) -
     found = record(results["flat"])
     names = [row["name"] for row in found["methods"]]
     assert names[0] == "source only"
-    assert {"mcc", "standardisation", "coral"} <= set(names)
+    assert {"mcc", "mixture", "standardisation", "coral"} <= set(names)
+    assert not {"cdan", "dann"} & set(names)  # for those who ask by name
     assert found["verdict"] in ("unknown", "source only")
     assert found["oracle"] is None
     assert found["items"] == 36
@@ -100,6 +101,27 @@ def test_the_model_answers_as_was_said(results: dict[str, hs.Result], places: Pa
     found = record(results["labelled"])
     chosen = next(row for row in found["methods"] if row["name"] == found["chosen"])
     assert score == pytest.approx(chosen["accuracy"]["value"], abs=0.06)  # copies count there
+
+
+def test_its_yardstick_is_the_target(results: dict[str, hs.Result], places: Path) -> None:
+    predictor = hs.load(results["flat"].folder)
+    reference = predictor.reference
+    assert reference is not None
+    assert not reference.labelled
+    assert len(reference) == record(results["flat"])["items"]
+    files = sorted((places / "flat").iterdir())
+    answers = predictor.predict(files)
+    familiar = [answer.limits["familiarity"] for answer in answers]
+    assert np.median(familiar) > 0.3  # usual inputs are as familiar as one another
+    assert "set" not in answers[0].limits  # without labels nothing holds the truth for sure
+    shift = hs.shift(results["flat"].folder, places / "flat")
+    assert not shift.moved
+
+
+def test_probabilities_are_calibrated_on_the_source(results: dict[str, hs.Result]) -> None:
+    outcome = record(results["flat"])
+    assert 0.05 <= outcome["temperature"] <= 20
+    assert any("calibrated on held-out items of the source" in line for line in outcome["said"])
 
 
 def test_a_page_shows_the_methods(results: dict[str, hs.Result]) -> None:
@@ -159,13 +181,14 @@ def test_a_plan_does_it_again(results: dict[str, hs.Result], places: Path) -> No
 
 
 @pytest.mark.slow
-def test_a_method_that_is_named_is_taken(places: Path) -> None:
+@pytest.mark.parametrize("name", ["standardisation", "dann"])
+def test_a_method_that_is_named_is_taken(places: Path, name: str) -> None:
     pictures = [Image.open(file) for file in sorted((places / "flat").glob("*.png"))]
     result = hs.fit(
-        places / "source", TINY, places / "named", adapt_to=pictures, adaptation="standardisation"
+        places / "source", TINY, places / f"named-{name}", adapt_to=pictures, adaptation=name
     )
     found = record(result)
-    assert (found["chosen"], found["by"]) == ("standardisation", "user")
+    assert (found["chosen"], found["by"]) == (name, "user")
     assert not (result.folder / "label-next.csv").exists()
 
 

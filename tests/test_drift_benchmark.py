@@ -8,31 +8,50 @@ import numpy as np
 import pytest
 from test_familiarity import blobs
 
-from benchmarks.drift import scope, sets, streams
+from benchmarks.drift import comparing, scope, sets, streams
+
+PAIR = "films → books, MiniLM"
 
 
 @pytest.fixture
 def work(tmp_path: Path) -> Path:
-    """Features of two sets, the second far from the first."""
+    """Features of sets, the second far from the first, and of two domains."""
+    for folder in ("drift", "adaptation"):
+        (tmp_path / folder).mkdir()
     for place, name in enumerate(("sst2", "trec", "banking77")):
-        features, _, targets = blobs(1600, place, width=8)
+        features, _, targets = blobs(2500, place, width=8)
         np.savez(
-            tmp_path / f"{name}.npz", features=features + 4 * place, labels=targets.astype(str)
+            tmp_path / "drift" / f"{name}.npz",
+            features=features + 4 * place,
+            labels=targets.astype(str),
         )
+    for place, name in enumerate(("films", "books")):
+        features, _, targets = blobs(600, 10 + place, width=8)
+        np.savez(tmp_path / "adaptation" / f"{name}, MiniLM.npz", x=features + 4 * place, y=targets)
     return tmp_path
 
 
 def test_familiarity_is_measured_beside_other_scores(work: Path, tmp_path: Path) -> None:
-    found = scope.run(tmp_path / "none", work, ["sst2"], 1)
+    found = scope.run(tmp_path / "none", work / "drift", ["sst2"], 1)
     assert {row["strange"] for row in found["scope"]} == {"trec", "banking77"}
     assert all(0 <= row[score][0] <= 1 for row in found["scope"] for score in scope.SCORES)
     assert [row["labels"] for row in found["coverage"]] == [20, 50, 100, 200, 500, 1000]
     assert all(row["held"] > 0.87 for row in found["coverage"])
+    assert sets.features("sst2", tmp_path / "none", work / "drift")[0].shape == (2500, 8)
 
 
-def test_planted_drift_is_found_and_quiet_streams_are_counted(work: Path, tmp_path: Path) -> None:
-    found = streams.run(tmp_path / "none", work, ["sst2"], 1, 1)
-    assert found["streams"] == 1 and [row["kind"] for row in found["rows"]] == list(streams.KINDS)
-    (domain,) = [row for row in found["rows"] if row["kind"] == "domain"]
-    assert domain["delay"] is not None and domain["delay"] <= 100
-    assert sets.features("sst2", tmp_path / "none", work)[0].shape == (1600, 8)
+def test_streams_are_looked_at_once_and_counted(
+    work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "QUIET", {"sst2": (200, 250)})
+    draws = {"seeds": 1, "quiet": 1}
+    rows = comparing.run(tmp_path / "none", work, [PAIR], draws, peers=False)
+    ours = {row["kind"]: row for row in rows if row["by"] == comparing.OURS}
+    assert set(ours) == {*streams.KINDS, "nothing"} and len(rows) == 4 * len(ours)
+    assert ours["another domain"]["delay"] <= 100 and not ours["another domain"]["early"]
+    assert comparing.run(tmp_path / "none", work, [PAIR], draws, peers=False) == rows
+    table = comparing.as_markdown(rows)
+    assert "| headstart |" in table and "| KS |" in table and "1 of 1 after" in table
+    assert not comparing.broken([row for row in rows if row["kind"] != "nothing"])
+    alarmed = [{**ours["nothing"], "early": True}]
+    assert comparing.broken(alarmed)

@@ -15,10 +15,9 @@ from sklearn.metrics import r2_score
 from sklearn.model_selection import LeaveOneOut, cross_val_predict
 from torch import nn
 
-from headstart.contracts import Batch
+from headstart.contracts import Batch, ridge
 from headstart.contracts.model import Model
 from headstart.contracts.standardisation import Standardisation, principal_axes
-from headstart.tasks import regression
 from headstart.tasks.regression import Regression
 
 LABELS = ("price", "area")
@@ -108,11 +107,11 @@ def test_the_probe_is_ridge_regression_of_the_best_strength(width: int) -> None:
     scale = Standardisation.of(train[0])
     inputs, wanted = scale(train[0]), (train[1] - [100, -2]) / [50, 0.5]
     every, errors = [], []
-    for strength in regression.PROBE_STRENGTHS:
-        ridge = Ridge(40 * strength)
-        left_out = cross_val_predict(ridge, inputs, wanted, cv=LeaveOneOut())
+    for strength in ridge.STRENGTHS:
+        solver = Ridge(40 * strength)
+        left_out = cross_val_predict(solver, inputs, wanted, cv=LeaveOneOut())
         errors.append(((left_out - wanted) ** 2).mean(axis=0))
-        every.append(ridge.fit(inputs, wanted).predict(scale(checked)))
+        every.append(solver.fit(inputs, wanted).predict(scale(checked)))
     best = np.argmin(errors, axis=0)
     expected = np.stack([every[place][:, n] for n, place in enumerate(best)], axis=1)
     np.testing.assert_allclose(answer(head, checked), expected, atol=2e-4)
@@ -129,7 +128,7 @@ def test_the_error_of_an_item_left_out_is_that_without_it(
     strength = 12 * 10.0**power
     lengths, axes = principal_axes(inputs)
     turned = inputs @ axes
-    found = regression._left_out(turned, lengths + strength, turned.T @ targets, targets)
+    found = ridge._left_out(turned, lengths + strength, turned.T @ targets, targets)
     answers = cross_val_predict(Ridge(strength), inputs, targets, cv=LeaveOneOut())
     np.testing.assert_allclose(found, ((answers - targets) ** 2).mean(axis=0), rtol=1e-4)
 

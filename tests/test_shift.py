@@ -155,7 +155,8 @@ def test_the_range_of_accuracy_holds_it_where_nothing_moved_and_warns_where_all_
 
 def test_a_saved_model_and_other_pictures_are_compared(fitted: Fitted, tmp_path: Path) -> None:
     same = hs.shift(fitted.folder, fitted.pictures)
-    assert isinstance(same, Shifted) and same.shift.items[1] == 80
+    assert isinstance(same, Shifted) and same.shift.repeated == 24  # as many were held out
+    assert same.shift.items[1] == 56 and "24 of the items are held-out ones" in str(same)
     other = tmp_path / "blurred"
     shutil.copytree(fitted.pictures, other)
     for path in other.rglob("*.png"):
@@ -239,3 +240,35 @@ def test_none_of_few_items_is_no_share_of_nothing() -> None:
 def test_a_place_that_is_not_there_is_named(fitted: Fitted, tmp_path: Path) -> None:
     done = run("shift", fitted.folder, tmp_path / "nowhere")
     assert done.exit_code == 2 and "nowhere can't be used: it does not exist" in done.stderr
+
+
+def test_items_on_both_sides_are_left_out_unless_items_repeat_one_another_anyway() -> None:
+    rng = np.random.default_rng(0)
+    known = rng.normal(size=(60, 8)).astype(np.float32)
+    new = np.concatenate([known[:20], rng.normal(size=(40, 8))]).astype(np.float32)
+    same = two_sample.repeated(known.astype(np.float16), new)
+    assert same[:20].all() and not same[20:].any()
+    words = known[rng.integers(0, 5, 60)]  # five texts, again and again
+    assert not two_sample.repeated(words, words[:30]).any()
+
+
+def test_advice_names_what_was_given(fitted: Fitted, tmp_path: Path) -> None:
+    other = tmp_path / "noise of the sea"
+    other.mkdir()
+    for number in range(30):
+        pixels = np.random.default_rng(number).integers(0, 256, (16, 16, 3))
+        Image.fromarray(pixels.astype("uint8")).save(other / f"{number}.png")
+    done = run("shift", fitted.folder, other)
+    assert done.exit_code == 0, done.stderr
+    assert f"headstart suggest {fitted.folder} '{other}'" in done.stdout
+    watched = run("watch", fitted.folder, other)
+    assert "MODEL DATA" not in done.stdout + watched.stdout
+    same = run("shift", fitted.folder, fitted.pictures / "ants")
+    assert same.exit_code == 0, same.stderr
+
+
+def test_few_labelled_items_are_told_by_how_many_are_held_out(tmp_path: Path) -> None:
+    rows = [f"{'good fine' if n % 2 else 'bad dull'} film number {n},{n % 2}" for n in range(40)]
+    (tmp_path / "a.csv").write_text("\n".join(["text,label", *rows]))
+    with pytest.raises(DataError, match=r"12 held-out items are too few.*Give 67 or more labelled"):
+        hs.shift(tmp_path / "a.csv", tmp_path / "a.csv", backbone="seeded:bag")

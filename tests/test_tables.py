@@ -177,7 +177,7 @@ FORMS = [
     Form(
         "numbers alone",
         put("a.csv", "width,length,kind\n" + "".join(f"{n},{n / 2},{n % 2}\n" for n in range(40))),
-        r"refused: .* a table of numbers without texts, and Headstart learns from pictures and .*",
+        r"refused: .* a table of numbers without texts, .* by -b table:columns, or give .*",
     ),
     *(
         Form(f"`{kind}`", put(f"a{kind}", b"\0 binary"), rf"refused: data/a\{kind} .+\. .+\.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import os
 import pickle
 import re
@@ -211,6 +212,42 @@ def test_a_forged_graph_is_not_run(
     stated = {**known.engine, **engine_form.hashes({engine_form.BODY: path.read_bytes()})}
     record.write(copy, asdict(replace(known, engine=stated)))
     torch_answers(copy, fitted)
+
+
+def layer(kind: str, version: str) -> bytes:
+    """An operation that stands in a graph without any part in it."""
+    return f'<layer id="9999" name="more" type="{kind}" version="{version}"></layer>'.encode()
+
+
+@pytest.mark.parametrize(
+    ("kind", "version"),
+    [
+        ("Loop", "opset5"),
+        ("TensorIterator", "opset1"),
+        ("If", "opset8"),
+        ("ReadValue", "opset6"),
+        ("Assign", "opset6"),
+        ("RandomUniform", "opset8"),
+        ("StringTensorUnpack", "opset15"),
+        ("FrameworkNode", "util"),
+        ("Add", "extension"),
+        ("&#76;oop", "opset5"),
+        ("Anything", "opset1"),
+    ],
+)
+def test_operations_that_no_saved_model_has_are_refused(
+    copy: Path, kind: str, version: str
+) -> None:
+    path = copy / engine_form.FOLDER / engine_form.HEAD
+    forged = path.read_bytes().replace(b"<layers>", b"<layers>" + layer(kind, version))
+    path.write_bytes(forged)
+    known = artifact.read(copy)
+    stated = {**known.engine, **engine_form.hashes({engine_form.HEAD: forged})}
+    record.write(copy, asdict(replace(known, engine=stated)))
+    name = f"{version}.{html.unescape(kind)}"
+    with pytest.raises(WeightsError, match=re.escape(f"holds the operation '{name}'")) as refused:
+        hs.load(copy, device="cpu")
+    assert "which no saved model has. Give a folder that Headstart saved." in str(refused.value)
 
 
 def test_a_form_leads_nowhere_else(copy: Path, tmp_path: Path) -> None:

@@ -1,10 +1,11 @@
-"""One draw: what each contender gains over source only; and the table of all draws."""
+"""One draw: what each contender gains over source only on the target."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -12,14 +13,13 @@ from typing import Any, Final
 import numpy as np
 
 from benchmarks import environments
-from benchmarks.adaptation.domains import PAIRS, Draw, draws
-from benchmarks.lines import Lines
+from benchmarks.adaptation.domains import Draw, Pair, draws
+from benchmarks.lines import Lines, Row
 from headstart import catalog
 from headstart.adaptation import (
     SOURCE,
     Candidate,
     Labelled,
-    Presence,
     candidates_on,
     chosen,
     disputed,
@@ -32,49 +32,64 @@ from headstart.runtime.budget import Budget
 from headstart.runtime.progress import Silent
 
 SCRIPT: Final = Path(__file__).resolve().parent / "peers" / "skada_methods.py"
-OURS: Final = ("ours", "ours, 20 labels", "mcc", "best of ours")
 KEY: Final = ("pair", "part", "seed")
 _ASKED = 5  # draws of 20 labels in each
 
 
-def run(shared: Path, work: Path, seeds: int, peers: bool = True) -> list[dict[str, Any]]:
-    """Do all draws that are not done; answer with their rows, gains over source only in points."""
+def run(
+    shared: Path, work: Path, pairs: Sequence[Pair], seeds: int, peers: bool = True
+) -> list[Row]:
+    """Do all draws that are not done, pair by pair; answer with their rows, in points of gain."""
     lines = Lines(work / "adaptation.jsonl", KEY)
     if peers:
         environments.make("skada")
-    work.mkdir(parents=True, exist_ok=True)
     cells = [
         {"pair": str(pair), "part": part, "seed": seed}
-        for pair in PAIRS
+        for pair in pairs
         for seed in range(seeds)
-        for part in (("all", "some") if pair.many else ("all",))
+        for part in pair.parts
     ]
     missing = lines.missing(cells)
-    for pair in PAIRS:
-        if not any(cell["pair"] == str(pair) for cell in missing):
-            continue
-        for part, seed, draw in draws(pair, shared, work, seeds):
-            cell = {"pair": str(pair), "part": part, "seed": seed}
-            if cell in missing:
-                print(cell, flush=True)
-                lines.once(cell, lambda draw=draw: compare(draw, work, peers))
+    for pair in pairs:
+        own = [cell for cell in missing if cell["pair"] == str(pair)]
+        if own:
+            print(f"{pair}: {len(own)} draws", flush=True)
+            _pair(pair, own, lines, (shared, work), peers)
     return [row for row in lines.rows() if {name: row[name] for name in KEY} in cells]
 
 
-def compare(draw: Draw, work: Path, peers: bool) -> dict[str, Any]:
+def _pair(
+    pair: Pair, cells: Sequence[Row], lines: Lines, places: tuple[Path, Path], peers: bool
+) -> None:
+    """A pair's draws that are missing; the peers' methods run in one process for all of them."""
+    seeds = 1 + max(cell["seed"] for cell in cells)
+    drawn = {
+        f"{part} {seed}": draw
+        for part, seed, draw in draws(pair, *places, seeds)
+        if {"pair": str(pair), "part": part, "seed": seed} in cells
+    }
+    theirs = skada(drawn) if peers else {}
+    for cell in cells:
+        name = f"{cell['part']} {cell['seed']}"
+        lines.once(cell, lambda name=name: compare(drawn[name], theirs.get(name, {})))
+
+
+def compare(draw: Draw, theirs: Mapping[str, float]) -> dict[str, Any]:
     """Source only's accuracy, and in points what each contender gains."""
-    rows = _ours(draw)
-    if peers:
-        rows |= _skada(draw, work)
+    rows, more = _ours(draw)
     source = rows.pop(SOURCE)
-    return {SOURCE: source} | {name: round(100 * (v - source), 2) for name, v in rows.items()}
+    gained = {name: round(100 * (v - source), 2) for name, v in {**rows, **theirs}.items()}
+    own = {name: gained.pop(f"({name})") for name in more["validators"] if name != SOURCE}
+    return {SOURCE: source, "gains": gained, "methods": own, **more}
 
 
-def _ours(draw: Draw) -> dict[str, float]:
+def _ours(draw: Draw) -> tuple[dict[str, float], dict[str, Any]]:
     domains = Domains(draw.source, draw.targets, draw.target, draw.classes)
     methods = {}
     for name in catalog.names("adaptations"):
         method = catalog.adaptation(name)
+        if method.by_name:
+            continue
         try:
             method.demand()
         except HeadstartError:
@@ -82,75 +97,62 @@ def _ours(draw: Draw) -> dict[str, float]:
         methods[name] = method
     plain = domains.source_scale.folded(*domains.start)
     candidates = candidates_on(domains, draw.held_out, plain, methods, Budget(None), Silent())
-    there = presence(domains, candidates)
+    there = presence(domains)
     right = {each.name: float((each.answered == draw.truth).mean()) for each in candidates}
-    asked = [right[_by_labels(candidates, draw, seed)] for seed in range(_ASKED)]
-    return {
+    choice = chosen(candidates, there)
+    asked = [right[_by_labels(candidates, there, draw, seed)] for seed in range(_ASKED)]
+    rows = {f"({name})": value for name, value in right.items() if name != SOURCE}
+    rows |= {
         SOURCE: right[SOURCE],
-        "ours": right[chosen(candidates, there).name],
+        "ours": right[choice.name],
         "ours, 20 labels": float(np.mean(asked)),
-        "mcc": right["mcc"],
         "best of ours": max(right.values()),
     }
+    more = {
+        "chosen": choice.name,
+        "effective": there.effective,
+        "validators": {each.name: dict(each.scores) for each in candidates},
+        "seconds": {each.name: round(each.seconds, 2) for each in candidates},
+    }
+    return rows, more
 
 
-def _by_labels(candidates: Sequence[Candidate], draw: Draw, seed: int) -> str:
+def _by_labels(candidates: Sequence[Candidate], there: Any, draw: Draw, seed: int) -> str:
     """What 20 labels choose: those that are asked for."""
     places = disputed(candidates, seed=seed)
     known = gains(candidates, Labelled(places, draw.truth[places]))
-    even = np.full(draw.classes, 1 / draw.classes)
-    return chosen(candidates, Presence(even, even, even), known).name
+    return chosen(candidates, there, known).name
 
 
-def _skada(draw: Draw, work: Path) -> dict[str, float]:
-    """Its methods, and the one that its entropy scorer chooses; those that fail are left out."""
-    place, out = work / "draw.npz", work / "answers.json"
-    np.savez(place, source=draw.source, targets=draw.targets, target=draw.target)
-    command = [environments.python("skada"), SCRIPT, place, out]
-    subprocess.run([str(part) for part in command], check=True)
-    found: Mapping[str, Any] = json.loads(out.read_text(encoding="utf-8"))
-    known = {name: row for name, row in found.items() if "answers" in row}
+def skada(drawn: Mapping[str, Draw]) -> dict[str, dict[str, float]]:
+    """By draw the accuracy of its methods, and of the ones that its scorers choose.
+
+    What fails is left out and said.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        for name, draw in drawn.items():
+            place = Path(folder) / f"{name}.npz"
+            np.savez(place, source=draw.source, targets=draw.targets, target=draw.target)
+        out = Path(folder) / "answers.json"
+        command = [environments.python("skada"), SCRIPT, folder, out]
+        subprocess.run([str(part) for part in command], check=True)
+        answers = json.loads(out.read_text(encoding="utf-8"))
+    return {name: _accuracies(answers[name], draw) for name, draw in drawn.items()}
+
+
+def _accuracies(rows: Mapping[str, Any], draw: Draw) -> dict[str, float]:
+    known = {name: row for name, row in rows.items() if "answers" in row}
     right = {
         f"skada {name}": float((np.array(row["answers"]) == draw.truth).mean())
         for name, row in known.items()
     }
-    for name, row in found.items():
+    for name, row in rows.items():
         for what in ("error", "entropy error", "IW error"):
             if what in row:
                 print(f"skada {name}, {what}: {row[what]}", file=sys.stderr)
-    scored = {name: row["entropy"] for name, row in known.items() if "entropy" in row}
-    if scored:
-        right["skada by entropy"] = right[f"skada {max(scored, key=lambda name: scored[name])}"]
+    for scorer in ("entropy", "IW"):
+        scored = {name: row[scorer] for name, row in known.items() if scorer in row}
+        if scored:
+            best = max(scored, key=lambda name: scored[name])
+            right[f"skada by {scorer}"] = right[f"skada {best}"]
     return right
-
-
-def as_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Mean gains over draws of each pair, then the mean and the worst pair of each contender."""
-    names = [name for name in dict.fromkeys(n for row in rows for n in row) if name not in KEY]
-    contenders = [name for name in names if name != SOURCE]
-    lines = [f"| pair | {SOURCE} | {' | '.join(contenders)} |", "|---" * (len(names) + 1) + "|"]
-    for part, title in (("all", "all classes"), ("some", "4 of 10 classes")):
-        pairs = list(dict.fromkeys(row["pair"] for row in rows if row["part"] == part))
-        means: dict[str, list[float]] = {name: [] for name in contenders}
-        for pair in pairs:
-            own = [row for row in rows if (row["pair"], row["part"]) == (pair, part)]
-            cells = []
-            for name in contenders:
-                values = [row[name] for row in own if name in row]
-                means[name].append(float(np.mean(values)) if values else float("nan"))
-                cells.append(f"{means[name][-1]:+.1f}")
-            base = float(np.mean([row[SOURCE] for row in own]))
-            lines.append(f"| {pair}, {title} | {base:.3f} | {' | '.join(cells)} |")
-        if pairs:
-            shown = [f"{np.mean(v):+.1f} / {np.min(v):+.1f}" for v in means.values()]
-            lines.append(f"| **{title}: mean / worst pair** | | {' | '.join(shown)} |")
-    return "\n".join(lines)
-
-
-def harm(rows: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether a pair loses more than a point on average over draws, or two where classes lack."""
-    known: dict[tuple[str, str], list[float]] = {}
-    for row in rows:
-        known.setdefault((row["pair"], row["part"]), []).append(row["ours"])
-    least = {"all": -1.0, "some": -2.0}
-    return any(np.mean(values) < least[part] for (_, part), values in known.items())

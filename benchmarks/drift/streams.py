@@ -2,75 +2,111 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
+from benchmarks.adaptation import domains
+from benchmarks.adaptation.domains import PAIRS
 from benchmarks.drift.sets import Features, Model, features, fitted
-from headstart.drift.watching import Event, Watch
+from headstart.drift.answers import answers_of, as_answers
+from headstart.drift.watching import LENGTH, Event, Watch
+from headstart.evidence.calibration import shares
 
-SETTING: Final[Mapping[str, tuple[str, str, int, int]]] = {
-    # set, the domain it moves to, items to learn from, items held out
-    "usps": ("usps", "mnist", 300, 400),
-    "mnist": ("mnist", "usps", 300, 400),
-    "books": ("books", "electronics", 500, 400),
-    "electronics": ("electronics", "books", 500, 400),
-    "sst2": ("sst2", "trec", 400, 500),
+MOVED: Final = {  # pairs of domains by name, of which the first is what the model knows
+    str(pair): pair
+    for pair in PAIRS
+    if (pair.features != "pixels" and pair.source in ("mnist", "usps", "books", "films", "flowers"))
+    or pair.kind.startswith("spoken digits")
 }
+QUIET: Final = {"banking77": (900, 400), "flowers": (600, 400)}  # items to learn from, held out
+LEARNED, HELD_OUT = 0.3, 0.35  # of a domain's items, in streams that move
 BEFORE: Final = 200  # items before anything moves
 AFTER: Final = 400
-LENGTH: Final = 2000
-KINDS: Final = ("domain", "class mix", "gradual", "recurring")
+KINDS: Final = ("another domain", "gradual", "recurring", "class mix")
 
 
-def run(shared: Path, work: Path, sets: Sequence[str], nulls: int, seeds: int) -> dict[str, Any]:
-    """Measure each kind of drift in each set, and so many streams in which nothing moves."""
-    rows = []
-    alarms = streams = 0
-    for name in sets:
-        own, other, learned, held_out = SETTING[name]
-        found, moved = features(own, shared, work), features(other, shared, work)
+@dataclass(frozen=True)
+class Stream:
+    """A model, what it is asked in this order, and the right answers as it calls them.
+
+    `begins` is the number of items before anything moves; all of them where nothing does. `about`
+    are the set, the kind of drift and the draw.
+    """
+
+    model: Model
+    rows: np.ndarray
+    truth: np.ndarray
+    begins: int
+    about: Mapping[str, Any]
+
+
+def planted(shared: Path, work: Path, pairs: Sequence[str], seeds: int) -> Iterator[Stream]:
+    """Each kind of drift in each pair of domains, so many draws of it."""
+    for name in pairs:
+        pair = MOVED[name]
+        found, moved = (
+            _named(domains.features(side, pair.features, shared, work / "adaptation"))
+            for side in (pair.source, pair.target)
+        )
         for seed in range(seeds):
             for kind in KINDS:
-                rows.append(
-                    {"set": name, "kind": kind} | _planted(found, moved, SETTING[name], kind, seed)
-                )
-        quiet = [_is_alarmed(found, learned, held_out, seed) for seed in range(nulls // len(sets))]
-        alarms, streams = alarms + sum(quiet), streams + len(quiet)
-        print(f"{name}: {sum(quiet)} of {len(quiet)} quiet streams with an alarm", flush=True)
-    for kind in KINDS:
-        own_rows = [row for row in rows if row["kind"] == kind]
-        delays = [row["delay"] for row in own_rows if row["delay"] is not None]
-        print(
-            f"{kind}: found {len(delays)} of {len(own_rows)}, median delay "
-            f"{np.median(delays) if delays else float('nan'):.0f} items"
-        )
-    ranges = [row["inside"] for row in rows if row["inside"] is not None]
-    covered = float(np.mean(ranges)) if ranges else None
-    print(
-        f"accuracy ranges hold the truth in {covered}; quiet streams alarmed {alarms} of {streams}"
-    )
-    return {"rows": rows, "alarms": alarms, "streams": streams, "covered": covered}
+                yield _planted(found, moved, kind, {"set": name, "kind": kind, "seed": seed})
 
 
-def _planted(
-    found: Features, moved: Features, setting: tuple[str, str, int, int], kind: str, seed: int
-) -> dict[str, Any]:
-    """The delay of the first alarm after a drift, and whether its range holds the accuracy."""
-    rng = np.random.default_rng(seed)
-    order = rng.permutation(len(found[0]))
-    model, (rows, labels) = fitted((found[0][order], found[1][order]), setting[2], setting[3])
-    usual = rng.choice(len(rows), BEFORE + 2 * AFTER)  # what is left is drawn from, like a source
+def quiet(shared: Path, work: Path, sets: Sequence[str], count: int) -> Iterator[Stream]:
+    """So many streams of 2,000 items in which nothing moves, from each set as many.
+
+    Each item comes once: what is learned from, held out and streamed is one random order of a set.
+    """
+    for number in range(count):
+        name = sets[number % len(sets)]
+        found = features(name, shared, work / "drift")
+        order = np.random.default_rng(number).permutation(len(found[0]))
+        model, (rows, truth) = fitted((found[0][order], found[1][order]), *QUIET[name], exact=False)
+        if len(rows) < LENGTH:
+            raise ValueError(f"{name} has too few items")
+        about = {"set": name, "kind": "nothing", "seed": number}
+        yield Stream(model, rows[:LENGTH], truth[:LENGTH], LENGTH, about)
+
+
+def watched(stream: Stream, by_log: bool = False) -> dict[str, Any]:
+    """When the first alarm comes after the drift, whether one came before, and its range.
+
+    `by_log` shows answers and their familiarity alone, as a log does.
+    """
+    events = (event for event in _events(stream, by_log) if event.is_alarm)
+    first = next(events, None)
+    row: dict[str, Any] = {"delay": None, "early": False, "inside": None}
+    if first is None:
+        return row
+    if first.after <= stream.begins:
+        return row | {"early": True}
+    return row | {"delay": first.after - stream.begins, "inside": _inside(stream, first)}
+
+
+def _named(found: tuple[np.ndarray, np.ndarray]) -> Features:
+    return found[0], found[1].astype(str)
+
+
+def _planted(found: Features, moved: Features, kind: str, about: Mapping[str, Any]) -> Stream:
+    rng = np.random.default_rng(about["seed"])
+    count = len(found[0])
+    order = rng.permutation(count)
+    sizes = round(LEARNED * count), round(HELD_OUT * count)
+    model, (rows, labels) = fitted((found[0][order], found[1][order]), *sizes)
+    usual = rng.choice(len(rows), BEFORE)  # what is left is drawn from, like a source
     strange, truth = _later((rows, labels), moved, model, kind, rng)
-    before = (rows[usual[:BEFORE]], labels[usual[:BEFORE]])
-    stream = np.concatenate([before[0], strange]), np.concatenate([before[1], truth])
-    events = [event for event in _events(model, stream[0]) if event.is_alarm]
-    late = [event for event in events if event.after > BEFORE]
-    early = len(late) < len(events)
-    result = {"delay": late[0].after - BEFORE if late and not early else None, "early": early}
-    return result | {"inside": _inside(model, stream, late[0]) if late else None}
+    return Stream(
+        model,
+        np.concatenate([rows[usual], strange]),
+        np.concatenate([labels[usual], truth]),
+        BEFORE,
+        about,
+    )
 
 
 def _later(
@@ -85,7 +121,7 @@ def _later(
         return rows[own], labels[own]
     places, others = rng.choice(len(rows), AFTER), rng.choice(len(moved[0]), AFTER)
     share = {
-        "domain": np.ones(AFTER),
+        "another domain": np.ones(AFTER),
         "gradual": np.linspace(0, 1, AFTER),
         "recurring": (np.arange(AFTER) // 100 % 2 == 0).astype(float),
     }[kind]
@@ -96,37 +132,24 @@ def _later(
     )
 
 
-def _events(model: Model, rows: np.ndarray) -> list[Event]:
-    names = [str(number) for number in range(len(rows))]
-    watch = Watch(
-        model.reference, _shares(model.reference.outputs), [str(label) for label in model.labels]
-    )
-    outputs = model.outputs(rows)
-    return list(watch.add(names, (rows, outputs, _shares(outputs))))
+def _events(stream: Stream, by_log: bool) -> Iterator[Event]:
+    model, names = stream.model, [str(number) for number in range(len(stream.rows))]
+    labels = [str(label) for label in model.labels]
+    outputs, known = model.outputs(stream.rows), model.reference
+    rows, chances = stream.rows, shares(outputs)
+    if by_log:
+        known = as_answers(known, shares(known.outputs), familiarity=True)
+        rows = answers_of(chances, model.familiarity(stream.rows, outputs))
+    watch = Watch(known, shares(known.outputs), labels)
+    return watch.add(names, (rows, outputs, chances))
 
 
-def _shares(outputs: np.ndarray) -> np.ndarray:
-    from headstart.evidence.calibration import shares
-
-    return shares(outputs)
-
-
-def _inside(model: Model, stream: Features, event: Event) -> bool | None:
+def _inside(stream: Stream, event: Event) -> bool | None:
     """Whether the accuracy in the alarm's window lies in its range; None without common labels."""
-    window = slice(event.after - event.window, event.after)
-    rows, labels = stream[0][window], stream[1][window]
-    if (
-        not np.isin(labels, model.labels).all()
-        or event.shift is None
-        or event.shift.expected is None
-    ):
+    window, model = slice(event.after - event.window, event.after), stream.model
+    truth = stream.truth[window]
+    expected = event.shift.expected if event.shift else None
+    if expected is None or not np.isin(truth, model.labels).all():
         return None
-    right = float((model.labels[model.outputs(rows).argmax(axis=1)] == labels).mean())
-    return bool(event.shift.expected.low <= right <= event.shift.expected.high)
-
-
-def _is_alarmed(found: Features, learned: int, held_out: int, seed: int) -> bool:
-    """Whether a stream of items that were never seen, each once, alarms; as long as they last."""
-    order = np.random.default_rng(1000 + seed).permutation(len(found[0]))
-    model, (rows, _) = fitted((found[0][order], found[1][order]), learned, held_out)
-    return any(event.is_alarm for event in _events(model, rows[:LENGTH]))
+    answers = model.labels[model.outputs(stream.rows[window]).argmax(axis=1)]
+    return bool(expected.low <= float((answers == truth).mean()) <= expected.high)

@@ -4,32 +4,47 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-from torch import nn
 
 from headstart.adaptation.validators import VALIDATORS, Answers
 from headstart.contracts import Examples
 from headstart.contracts.adaptation import Adaptation
 from headstart.contracts.domains import Domains
+from headstart.contracts.frozen import as_module
 from headstart.errors import HeadstartError
+from headstart.evidence.calibration import scaled, temperature
 from headstart.evidence.fitting import answers
 from headstart.runtime.budget import Budget
 from headstart.runtime.progress import Progress
+
+if TYPE_CHECKING:  # so that frozen features need no torch
+    from torch import nn
 
 SOURCE = "source only"
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A way to answer on the target: its layer, outputs (T, classes), and validators' scores."""
+    """A way to answer on the target: its layer, outputs (T, classes), and validators' scores.
+
+    `temperature` is what calibrates its answers to the source's held-out items.
+    """
 
     name: str
     head: nn.Module
     outputs: np.ndarray
     scores: Mapping[str, float] = field(default_factory=dict)
     seconds: float = 0.0
+    temperature: float = 1.0
+
+    def calibrated(self) -> Candidate:
+        """The same with the temperature in its layer and outputs."""
+        head = as_module(scaled(self.head, self.temperature))
+        outputs = (self.outputs / self.temperature).astype(np.float32)
+        return replace(self, head=head, outputs=outputs, temperature=1.0)
 
     @property
     def answered(self) -> np.ndarray:
@@ -87,7 +102,8 @@ def _scored(
 ) -> Candidate:
     outputs = answers(head, domains.target)
     features, targets, weights = held_out
-    right = answers(head, features).argmax(axis=1) == targets
+    known = answers(head, features)
+    right = known.argmax(axis=1) == targets
     target_answers = Answers(outputs.astype(np.float64), right, weights)
     scores = {validator: score(target_answers) for validator, score in VALIDATORS.items()}
-    return Candidate(name, head, outputs, scores, seconds)
+    return Candidate(name, head, outputs, scores, seconds, temperature(known, targets))

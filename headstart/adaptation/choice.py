@@ -9,10 +9,12 @@ import numpy as np
 
 from headstart.adaptation.candidates import SOURCE, Candidate
 from headstart.adaptation.labels import Gain
-from headstart.adaptation.presence import WHOLE, Presence
+from headstart.adaptation.presence import Presence
 from headstart.adaptation.validators import DECISIVE, VALIDATORS
 
-USUAL = WHOLE  # the best over most pairs of domains that were ever compared
+USUAL = "mcc"  # the best where all classes are there, over most pairs that were ever compared
+PARTIAL = "mixture"  # does no harm where some are missing or rare, if classes are clusters
+PLAIN = "standardisation"  # the least that is done, which goes by no clusters
 CLUSTERED = 0.7  # how well classes must be told apart in the source for methods to go by clusters
 
 
@@ -20,7 +22,7 @@ CLUSTERED = 0.7  # how well classes must be told apart in the source for methods
 class Choice:
     """The name of what is handed over, what chose it, and why in a sentence.
 
-    `by` is `user`, `labels`, `validators` or `doubt`.
+    `by` is `user`, `labels`, `validators`, `presence` of classes, or `doubt`.
     """
 
     name: str
@@ -38,10 +40,10 @@ def chosen(
 
     Labels of the target count before validators where there are any: the method with the largest
     gain on them, those that are level in the validators' order. Without them it is the usual
-    method, as each validator favours methods that seek what it measures; or the best by their mean
-    rank, where the usual one was not tried. Source only is taken where most validators put it
-    above that, and where classes seem to be missing or can't be told apart: then no validator can
-    be trusted.
+    method where all classes seem to be there, and source only where most validators put it above
+    that; as each validator favours methods that seek what it measures, they rank no others. Where
+    classes seem to be missing or rare no validator can be trusted: then it is a method that leaves
+    shares free, if classes are clusters, and else source only; of two classes none can be missing.
     """
     if named is not None:
         return Choice(named, "user", f"{named} was named.")
@@ -53,10 +55,7 @@ def chosen(
             best = SOURCE
         return Choice(best, "labels", f"{best} is best on the {count} target labels given.")
     if presence.doubtful:
-        return Choice(SOURCE, "doubt", _missing(presence))
-    skill = _skill(candidates[0], presence)
-    if len(presence.source) > 2 and skill < CLUSTERED:
-        return Choice(SOURCE, "doubt", _blurred(candidates[0]))
+        return _careful(candidates, presence)
     best = USUAL if USUAL in order else order[0]
     support = preferred(candidates, best)
     if len(support) <= len(DECISIVE) / 2:
@@ -67,6 +66,18 @@ def chosen(
         f"{best} is taken: {len(support)} of {len(DECISIVE)} validators that decide put it above "
         "source only, and all classes seem to be in the target.",
     )
+
+
+def _careful(candidates: Sequence[Candidate], presence: Presence) -> Choice:
+    """What is taken where classes seem to be missing, or can't be told apart."""
+    tried = [each.name for each in candidates]
+    clustered = _skill(candidates[0], presence) >= CLUSTERED
+    if clustered and PARTIAL in tried:
+        return Choice(PARTIAL, "presence", f"{_missing(presence)} so {PARTIAL} is taken.")
+    if not clustered and len(presence.source) == 2 and PLAIN in tried:
+        return Choice(PLAIN, "presence", f"{_blurred(candidates[0])} so {PLAIN} is taken.")
+    why = _missing(presence) if clustered else _blurred(candidates[0])
+    return Choice(SOURCE, "doubt", f"{why} so source only is taken.")
 
 
 def ranked(candidates: Sequence[Candidate]) -> list[str]:
@@ -103,15 +114,13 @@ def _blurred(source: Candidate) -> str:
     return (
         f"Even of the source only {source.scores['source accuracy']:.3f} of the held-out items are "
         "answered rightly: classes that lie so close are no clusters to adapt by, and which of "
-        "them the target holds can't be seen, so source only is taken."
+        "them the target holds can't be seen,"
     )
 
 
 def _missing(presence: Presence) -> str:
-    classes = len(presence.source)
     return (
-        f"Some of the {classes} classes may be missing in the target: answers use about "
-        f"{presence.effective:.1f} of them, and {100 * presence.agreement:.0f} % keep their "
-        "answer where these are spread over all. Then most methods do harm and no validator sees "
-        "it, so source only is taken."
+        f"Some of the {len(presence.source)} classes may be missing or rare in the target: answers "
+        f"use about {presence.effective:.1f} of them. Then methods that spread answers over all do "
+        "harm and no validator sees it,"
     )

@@ -83,8 +83,8 @@ class Adapted:
                 )
             },
             "effective_classes": round(self.presence.effective, 2),
-            "agreement": round(self.presence.agreement, 4),
             "doubtful": self.presence.doubtful,
+            "temperature": self.handed_over.temperature,
             "oracle": self._oracle(),
             "label_next": list(self.ask),
             "left_out": dict(self.left_out),
@@ -150,6 +150,10 @@ class Adapted:
         if absent:
             names = ", ".join(name for name in self.classes if name not in there)
             lines.append(f"Believed to be missing or rare in the target: {names}.")
+        lines.append(
+            "Probabilities were calibrated on held-out items of the source, as no label of the "
+            "target may be used: there they may be surer than right."
+        )
         oracle = self._oracle()
         if oracle is not None:
             lines.append(

@@ -9,6 +9,7 @@ from torch import nn
 
 from headstart.contracts.adaptation import Adaptation
 from headstart.contracts.domains import Domains
+from headstart.contracts.standardisation import principal_axes
 
 
 @final
@@ -27,14 +28,18 @@ class Coral(Adaptation):
     def head(self, domains: Domains) -> nn.Linear:
         """Logistic regression on the recoloured source."""
         source, target = domains.inputs, domains.outside
-        whitened = source @ self._root(source, -0.5)
-        coloured = whitened @ self._root(target, 0.5) + target.mean(axis=0)
+        whitened = self._by_root(source, source, -0.5)
+        coloured = self._by_root(whitened, target, 0.5) + target.mean(axis=0)
         return domains.source_scale.folded(*domains.logistic(coloured))
 
-    def _root(self, inputs: np.ndarray, power: float) -> np.ndarray:
-        """A power of the covariance of inputs (N, D), shrunk."""
-        covariance = np.cov(inputs.T)
-        sphere = np.trace(covariance) / len(covariance)
-        lengths, axes = np.linalg.eigh(covariance)
-        lengths = (1 - self.shrinkage) * np.maximum(lengths, 0) + self.shrinkage * sphere
-        return np.asarray((axes * lengths**power) @ axes.T)
+    def _by_root(self, rows: np.ndarray, inputs: np.ndarray, power: float) -> np.ndarray:
+        """Rows (M, D) times a power of the covariance of inputs (N, D), shrunk.
+
+        Off the axes that inputs span it is the sphere's alone.
+        """
+        centred = inputs - inputs.mean(axis=0)
+        lengths, axes = principal_axes(centred)
+        lengths = lengths / max(len(inputs) - 1, 1)
+        sphere = max(self.shrinkage * lengths.sum() / inputs.shape[1], 1e-12)
+        along = ((1 - self.shrinkage) * lengths + sphere) ** power - sphere**power
+        return np.asarray(sphere**power * rows + ((rows @ axes) * along) @ axes.T)

@@ -22,9 +22,11 @@ from headstart.cli.flags import (
     PlannedData,
     Pretrained,
     Several,
+    SourceData,
     Strategy,
+    Tasks,
 )
-from headstart.cli.options import command, demand_data, demand_plan_alone
+from headstart.cli.options import command, demand_plan_alone, sources
 from headstart.cli.renamed import present
 from headstart.defaults import Settings
 from headstart.errors import UnknownNameError
@@ -77,20 +79,21 @@ def fit(  # noqa: PLR0913  # a flag each
     data: PlannedData = None,
     out: Out = "model",
     backbone: Several = None,
+    task: Tasks = None,
     strategy: Strategy = None,
     plan: Plan = None,
     download: Download = False,
 ) -> Answer:
     """Transfer a pretrained model to labelled data, weigh the gain, and save the model."""
     if plan is not None:
-        demand_plan_alone(settings, backbone, strategy)
+        demand_plan_alone(settings, backbone or task, strategy)
     from headstart.pipeline import flow
 
     if plan is not None:
         return flow.reproduce(plan, out, data=data, track=settings.track, progress=progress)
     several = backbone or ()
     return flow.fit(
-        demand_data(data),
+        sources(data, task),
         several[0] if len(several) == 1 else several,
         out,
         strategy=strategy,
@@ -101,11 +104,12 @@ def fit(  # noqa: PLR0913  # a flag each
 
 
 def pretrain(  # a flag each
-    data: Data,
     backbone: Pretrained,
     settings: Settings,
     progress: Progress,
+    data: SourceData = None,
     out: Out = "model",
+    task: Tasks = None,
     anyway: Annotated[
         bool, typer.Option("--anyway", help="Save the source even if it learned nothing.")
     ] = False,
@@ -113,7 +117,14 @@ def pretrain(  # a flag each
     """Train a source from random weights on a related, larger set, to transfer from later."""
     from headstart.pipeline import flow
 
-    return flow.pretrain(data, backbone, out, anyway=anyway, settings=settings, progress=progress)
+    return flow.pretrain(
+        sources(data, task),
+        backbone,
+        out,
+        anyway=anyway,
+        settings=settings,
+        progress=progress,
+    )
 
 
 def cache_features(  # a flag each
@@ -218,7 +229,7 @@ def demo(
 for _work in (
     *(pretrained.backbones, pretrained.fetch, rank, fit, pretrain, cache_features, export_features),
     *(models.prove, models.evaluate, models.predict, models.compare, models.report),
-    *(drift.shift, drift.watch),
+    *(drift.shift, drift.watch, drift.refit),
     *(labelling.suggest, labelling.label, strategies, doctor, cache, demo),
 ):
     app.command()(command(_work))

@@ -1,13 +1,15 @@
-"""The commands on shift and drift: what new items are like, beside those that were held out."""
+"""The commands on shift and drift: what new items are like, and a model that learns them."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from headstart.cli.answers import Answer
+from headstart.cli.flags import Columns as ColumnFlags
 from headstart.cli.flags import File, SavedModel
 from headstart.defaults import Settings
 from headstart.errors import HeadstartError
@@ -23,11 +25,28 @@ Features = Annotated[
 ]
 Stream = Annotated[
     list[str] | None,
-    typer.Argument(help="Items as they came: folders, a table, or - for a line each from outside."),
+    typer.Argument(
+        help="Items as they came: a folder, a table, a log of answers as `predict --out` writes "
+        "it, or - for a line each from outside."
+    ),
 ]
 Time = Annotated[str | None, typer.Option(help="The column of a table that orders its rows.")]
 Truth = Annotated[
     str | None, typer.Option("--label", help="The column of labels, empty where not known yet.")
+]
+NewItems = Annotated[
+    str, typer.Argument(help="New labelled items: a folder per class, or a manifest.")
+]
+NewModel = Annotated[
+    str | None,
+    typer.Option("--out", "-o", help="A new folder; absent, the model's own, if it gains."),
+]
+Old = Annotated[
+    list[str] | None,
+    typer.Option("--old", help="Where the items are that MODEL was made with, if they moved."),
+]
+Anyway = Annotated[
+    bool, typer.Option("--anyway", help="Take the new model even if it gained nothing, or lost.")
 ]
 
 
@@ -60,13 +79,29 @@ def watch(
     given, files, columns = stream or (), file or (), Columns(time, label)
     if not given and not files:
         raise HeadstartError("No stream was given to watch. Name a folder or a table, or give -.")
-    if columns != Columns() and len(given) + len(files) != 1:
+    if columns.named and len(given) + len(files) != 1:
         raise HeadstartError(
             "--time and --label name columns of one table, and several inputs were given. "
             "Give one table."
         )
-    predictor = load(model)
-    if columns != Columns():
-        return watched(predictor, next(iter((*given, *files))), columns, progress)
+    predictor, every = load(model), (*given, *files)
+    if columns.named or (len(every) == 1 and os.path.exists(every[0])):
+        return watched(predictor, Path(every[0]), columns, progress, (model, every[0]))
     inputs = arguments(given, files, predictor.reader.modality)
     return watched(predictor, inputs, columns, progress)
+
+
+def refit(  # a flag each
+    model: SavedModel,
+    data: NewItems,
+    columns: ColumnFlags,
+    progress: Progress,
+    out: NewModel = None,
+    old: Old = None,
+    anyway: Anyway = False,
+) -> Answer:
+    """Teach a saved model new labelled items, and say what that changed on old and new ones."""
+    from headstart.pipeline.refitting import refit as learn
+
+    place = [Path(each) for each in old or ()]
+    return learn(model, data, out, old=place, anyway=anyway, progress=progress, **columns)

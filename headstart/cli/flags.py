@@ -12,6 +12,9 @@ Data = Annotated[
 PlannedData = Annotated[
     str | None, typer.Argument(help="A folder per class, or a manifest; a plan names its own.")
 ]
+SourceData = Annotated[
+    str | None, typer.Argument(help="A folder per class, or a manifest; --task names several.")
+]
 Plan = Annotated[
     str | None, typer.Option(help="A plan.json, or its folder: do again what it says.")
 ]
@@ -22,6 +25,14 @@ SavedModel = Annotated[str, typer.Argument(help="A folder that `headstart fit` w
 Pretrained = Annotated[
     str,
     typer.Option("--backbone", "-b", help="hub:name, then @weights and ?option=value."),
+]
+Tasks = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--task",
+        metavar="NAME=DATA",
+        help="A data set of a task of its own; give several, in place of DATA: one model for all.",
+    ),
 ]
 Out = Annotated[
     str, typer.Option("--out", "-o", help="A new folder for the model; absent, `model` here.")
@@ -51,6 +62,10 @@ Explain = Annotated[
     bool,
     typer.Option("--explain", help="Also say why: a heat map on each picture, a weight per word."),
 ]
+Draw = Annotated[
+    str | None,
+    typer.Option("--draw", help="A folder for the pictures with the boxes that were found."),
+]
 Abstain = Annotated[
     bool,
     typer.Option("--abstain", help="Don't answer what is less familiar than 95 % of usual inputs."),
@@ -60,8 +75,8 @@ Answers = Annotated[
     typer.Option(
         "--out",
         "-o",
-        help="A new file for the answers: .csv, .parquet or .jsonl. With --explain a folder for "
-        "the heat maps; absent, beside the pictures.",
+        help="A new file for the answers: .csv, .parquet or .jsonl; .json for boxes as COCO. With "
+        "--explain a folder for the heat maps; absent, beside the pictures.",
     ),
 ]
 Inputs = Annotated[

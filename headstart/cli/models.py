@@ -10,6 +10,7 @@ from headstart.cli.flags import (
     Answers,
     Columns,
     Data,
+    Draw,
     Explain,
     File,
     GroupedColumns,
@@ -47,7 +48,7 @@ def prove(  # a flag each
 
 def evaluate(model: SavedModel, data: Data, columns: Columns, progress: Progress) -> Answer:
     """Score a saved model on labelled data."""
-    from headstart.pipeline import evaluating
+    from headstart.pipeline.several import evaluating
 
     return evaluating.evaluate(model, data, progress=progress, **columns)
 
@@ -60,6 +61,7 @@ def predict(  # noqa: PLR0913  # a flag each
     columns: TextColumns,
     explain: Explain = False,
     abstain: Abstain = False,
+    draw: Draw = None,
     out: Answers = None,
     progress: Progress,
 ) -> Answer | Incomplete:
@@ -67,14 +69,16 @@ def predict(  # noqa: PLR0913  # a flag each
 
     What can't be read is listed with its reason among the answers, and the exit code is then 2.
     """
+    from headstart.cli.drawing import demand_boxes, draw_into
     from headstart.cli.predicting import arguments, demand_place, notice
-    from headstart.pipeline import opening
+    from headstart.pipeline.several import opening
     from headstart.serve.written import write
 
     if not inputs and not file:
         raise HeadstartError("No input was given to predict on. Name files, folders or texts.")
     demand_place(out, explain, abstain)
     predictor = opening.load(model)
+    demand_boxes(predictor, draw)
     questions = arguments(inputs or (), file or (), predictor.reader.modality)
     if explain:
         from headstart.cli.explaining import explained
@@ -82,13 +86,20 @@ def predict(  # noqa: PLR0913  # a flag each
         explanations = explained(predictor, predictor.inputs(questions, **columns), out)
         return _noted(explanations, len(explanations.predictions.failed))
     answer: Answer
-    if out is not None:
+    if draw is not None:
+        every = list(predictor.inputs(questions, **columns))
+        predictions = predictor.predict(every, **columns, abstain=abstain)
+        count = draw_into(predictor, Path(draw), every, predictions)
+        progress.say(f"{count} pictures with their boxes are in {draw}.")
+        answer = predictions if out is None else predictions.write(out)
+        failures = len(predictions.failed)
+    elif out is not None:
         answer = table = write(Path(out), predictor.stream(questions, **columns, abstain=abstain))
         failures = table.failures
     else:
         answer = predictions = predictor.predict(questions, **columns, abstain=abstain)
         failures = len(predictions.failed)
-    notice(predictor, progress)
+    notice(predictor, model, (*(inputs or ()), *(file or ())), progress)
     return _noted(answer, failures)
 
 
@@ -115,7 +126,8 @@ def report(
 ) -> Answer:
     """Show what was measured when a model was made, or how it does on other data, with a page."""
     from headstart.data import Schema
-    from headstart.pipeline import opening, reporting
+    from headstart.pipeline import reporting
+    from headstart.pipeline.several import opening
 
     if data is None:
         shown: Answer = opening.reported(model)

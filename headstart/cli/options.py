@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import MISSING, Field, fields, replace
 from functools import wraps
 from inspect import Parameter, signature
@@ -13,7 +13,7 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from headstart.cli.answers import Answer, Incomplete, answer
-from headstart.defaults import Settings
+from headstart.defaults import Settings, label_columns
 from headstart.errors import HeadstartError
 from headstart.runtime.budget import seconds
 from headstart.runtime.progress import Progress
@@ -41,6 +41,9 @@ HELP = {
     "label": "The manifest's column that holds the label; several hold 0 and 1 each, or numbers.",
     "text": "The manifest's column that holds the text; give it twice for pairs of texts.",
     "image": "The manifest's column that holds the paths of pictures.",
+    "drop": "A column that rows of a table are read without; may be repeated.",
+    "sources": "Another labelled table to learn from, where rows are few; may be repeated.",
+    "map": "A YAML file: which columns of those tables are which; absent, one is proposed.",
     "class_level": "Which folders are the classes where they are nested: 1 for the first, 2 below.",
     "targets": "What the labels are: auto, classes, numbers, label-sets, or what a package adds.",
     "missing": "Words, with commas between, that stand for no label in place of NaN, NA, None, …",
@@ -49,6 +52,7 @@ HELP = {
     "adapt_to": "Data of another domain that need no labels: answer on them, and weigh the worth.",
     "adaptation": "How, with --adapt-to: auto, 'source only', mcc, standardisation, coral, t3a, …",
     "target_labels": "A table of a few labels of that domain to choose by: label-next.csv, filled.",
+    "joint": "Several tasks train one network, losses weighed: equal, or by learned uncertainty.",
     "metric": "What models are chosen and judged by, such as macro-f1, auroc or mae.",
     "offline": "Open no connection.",
     "track": "Follow the run in mlflow, tensorboard or wandb.",
@@ -83,20 +87,26 @@ _TRUST = Parameter(
 READ_AS: dict[str, Any] = {  # then made into ours
     "budget": str | None,
     "text": list[str] | None,
+    "drop": list[str] | None,
+    "sources": list[str] | None,
     "label": list[str] | None,
 }
-_ADAPTING = ("adapt_to", "adaptation", "target_labels")
+_FLAGS = {"sources": "--from"}  # which no name in Python can be
+_SOURCES = ("sources", "map")
+_ADAPTING = ("adapt_to", "adaptation", "target_labels", "joint")
 LEFT_OUT = {  # flags that a command has no use for
     "rank": {"track", "head", "tta", *_ADAPTING},
-    "cache_features": {"track", "head", "tta", "metric", *_ADAPTING},
+    "cache_features": {"track", "head", "tta", "metric", *_ADAPTING, *_SOURCES},
     "export_features": {
         *_ADAPTING,
+        *_SOURCES,
         *("track", "head", "seeds", "judge", "metric", "scratch", "evidence", "cache"),
         *("epochs", "learning_rate", "augment", "views", "class_weights", "tta"),
     },
-    "pretrain": {"head", *_ADAPTING},
+    "pretrain": {"head", *(name for name in _ADAPTING if name != "joint"), *_SOURCES},
     "shift": {
         *_ADAPTING,
+        *_SOURCES,
         *("track", "head", "seeds", "judge", "budget", "scratch", "evidence", "epochs"),
         *("batch_size", "learning_rate", "augment", "views", "tta", "metric", "class_weights"),
     },
@@ -169,6 +179,25 @@ def demand_data(data: str | None) -> str:
     return data
 
 
+def sources(data: str | None, tasks: Sequence[str] | None) -> Any:
+    """The data set's place, or those of several tasks. Raises HeadstartError for no NAME=DATA."""
+    if not tasks:
+        return demand_data(data)
+    from headstart.pipeline.several.members import Tasks
+
+    sets: dict[str, str] = {}
+    for text in tasks:
+        name, equals, place = text.partition("=")
+        if not (equals and name.strip() and place):
+            raise HeadstartError(f"--task {text} names no task's data. Give NAME=DATA.")
+        if name in sets:
+            raise HeadstartError(
+                f"--task {name} was given twice. Give each task a name of its own."
+            )
+        sets[name] = place
+    return Tasks(sets, data)
+
+
 def demand_plan_alone(settings: Settings, backbone: object, strategy: object) -> None:
     """Raise HeadstartError for what contradicts a plan, which says all of it."""
     if backbone or strategy or replace(settings, offline=False, track=None) != Settings():
@@ -195,14 +224,16 @@ def _read(values: dict[str, Any]) -> dict[str, Any]:
     readers: dict[str, Callable[[Any], Any]] = {
         "budget": lambda text: None if text is None else seconds(text),
         "text": lambda names: tuple(names or ()),
-        "label": lambda names: ",".join(names) if names else None,
+        "drop": lambda names: tuple(names or ()),
+        "sources": lambda names: tuple(names or ()),
+        "label": lambda names: label_columns(names) if names else None,
     }
     return {name: readers.get(name, lambda value: value)(value) for name, value in values.items()}
 
 
 def _flag(field: Field[Any]) -> Parameter:
     kind = READ_AS.get(field.name) or get_type_hints(Settings)[field.name]
-    flag = "--" + field.name.replace("_", "-")
+    flag = _FLAGS.get(field.name, "--" + field.name.replace("_", "-"))
     if kind is bool:
         flag = f"{flag}/--no-{field.name}" if field.default else flag
     option = typer.Option(flag, help=HELP[field.name], show_default=field.default is not None)

@@ -96,12 +96,15 @@ def demand_place(out: str | None, explain: bool, abstain: bool) -> None:
         destination(Path(out))
 
 
-def notice(predictor: Predictor, progress: Progress) -> None:
+def notice(predictor: Predictor, model: str, inputs: Sequence[str], progress: Progress) -> None:
     """Say so where what was answered is not like what the model was held to."""
     if len(predictor.recent) < _WORTH_A_LINE:  # before what it takes is imported
         return
+    from headstart.drift.words import command
     from headstart.serve.noticing import noticed
 
     line = noticed(predictor)
     if line:
-        progress.warn(f"{line} More: headstart shift MODEL DATA.")
+        place = inputs[0] if len(inputs) == 1 else _LINES
+        more = "" if place == _LINES else f" More: {command('shift', model, place)}"
+        progress.warn(f"{line}{more}")

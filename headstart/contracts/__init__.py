@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 from headstart.contracts.exports import exports
 
 if TYPE_CHECKING:
-    from headstart.contracts.backbone import Backbone, Card, Fed, Origin, Preprocess
+    from headstart.contracts.backbone import Backbone
     from headstart.contracts.head import HeadFitter
     from headstart.contracts.hub import Hub
     from headstart.contracts.metric import Mean, Metric
     from headstart.contracts.modality import Check, Modality
     from headstart.contracts.model import Batch, Model, Step
+    from headstart.contracts.origin import Card, Fed, Origin, Preprocess
     from headstart.contracts.strategy import Strategy
     from headstart.contracts.targets import Encoding, Targets
     from headstart.contracts.task import Array, Examples, Labels, Task
@@ -46,12 +47,13 @@ __all__ = [
     "Tracker",
 ]
 _FILES = {
-    "backbone": ("Backbone", "Card", "Fed", "Origin", "Preprocess"),
+    "backbone": ("Backbone",),
     "head": ("HeadFitter",),
     "hub": ("Hub",),
     "metric": ("Mean", "Metric"),
     "modality": ("Check", "Modality"),
     "model": ("Batch", "Model", "Step"),
+    "origin": ("Card", "Fed", "Origin", "Preprocess"),
     "strategy": ("Strategy",),
     "targets": ("Encoding", "Targets"),
     "task": ("Array", "Examples", "Labels", "Task"),

@@ -2,69 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from functools import cache
+from typing import TYPE_CHECKING, Any, final
 
+from headstart.contracts.levels import Level
+from headstart.contracts.origin import Card as Card
+from headstart.contracts.origin import Fed as Fed
+from headstart.contracts.origin import Feeding as Feeding
+from headstart.contracts.origin import Origin as Origin
+from headstart.contracts.origin import Preprocess as Preprocess
 from headstart.contracts.references import Reference
 
 if TYPE_CHECKING:  # so that cards can be read without torch
     from torch import nn
 
-Preprocess = Mapping[str, Any]  # declarative and JSON: for images size, crop, mean, std …
-
-
-@dataclass(frozen=True)
-class Card:
-    """What a hub says of one backbone without loading it."""
-
-    reference: str
-    modality: str
-    parameters: int | None
-    input: str
-    licence: str | None
-    trained_on: str | None
-    at_hand: bool
-    accuracy: float | None = None  # published top-1 of these weights on ImageNet-1k, in percent
-    year: int | None = None  # of publication
-    path: str | None = None  # at hand, where given: exactly if a file matches this shell pattern
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Where a backbone comes from; kept in every artifact made with it."""
-
-    reference: str
-    licence: str | None
-    trained_on: str | None
-    weights_hash: str  # of the stages' tensors, whatever file they came in
-    pretrained: bool
-
-
-class Fed(Protocol):
-    """How a network's inputs must look, and the files that it needs for that, network or not."""
-
-    @property
-    def preprocess(self) -> Preprocess: ...
-    @property
-    def origin(self) -> Origin: ...
-    @property
-    def files(self) -> Mapping[str, bytes]: ...
-
-
-@dataclass(frozen=True)
-class Feeding:
-    """The same of a saved model whose network is not made."""
-
-    preprocess: Preprocess
-    origin: Origin
-    files: Mapping[str, bytes]
+    from headstart.contracts.related import Related
 
 
 def _identity() -> nn.Module:
     from torch import nn  # late, so that cards can be read without torch
 
     return nn.Identity()
+
+
+def _none() -> None:
+    return None
+
+
+@final
+class _Late(Mapping[str, "nn.Module"]):
+    """Stages whose names are known before their network is made."""
+
+    def __init__(self, names: Sequence[str], whole: Callable[[], Backbone]) -> None:
+        self._names, self._whole = tuple(names), whole
+
+    def __getitem__(self, name: str) -> nn.Module:
+        return self._whole().stages[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 @dataclass
@@ -74,7 +55,9 @@ class Backbone:
     Given are the stages before the pooling and `pool`, which makes features of feature maps or
     token states; `stages` then ends in both as one, and `unpooled()` has them apart. Where a hub
     can't tell them apart `pool` is `nn.Identity`: the vector is then all there is. What stages
-    pass on is one tensor or a mapping of tensors.
+    pass on is one tensor or a mapping of tensors. A detector's have `levels`. Where a task's head
+    reads maps the pooling that would make rows (N, D) of them is the `summary`, and `wanted` makes
+    the same of another such backbone.
     """
 
     stages: Mapping[str, nn.Module]
@@ -83,7 +66,7 @@ class Backbone:
     preprocess: Preprocess
     origin: Origin
     architecture: Reference  # rebuilds the same network and preprocessing with random weights
-    head: nn.Module | None = None  # the pretrained head, where there is one
+    head: nn.Module | None = field(default_factory=_none)  # the pretrained head, if there is one
     head_name: str = "head"  # the prefix its own library gives the head's tensors
     differentiable: bool = True
     delicate: bool = False  # fine-tuned at the low rates of pretrained transformers
@@ -91,8 +74,14 @@ class Backbone:
     native: Mapping[str, Any] = field(default_factory=dict)  # that library's config.json
     files: Mapping[str, bytes] = field(default_factory=dict)  # by name, such as its tokenizer
     notes: Sequence[str] = ()  # worth saying: what of its weights was taken, and what left out
+    heads: Sequence[str] = ()  # of the catalog, tried beside the probe where it can't be trained
+    related: Sequence[Related] = ()  # labelled rows of other tables, in its features
     folders: Mapping[str, str] = field(default_factory=dict)  # where its library wants tensors too
     pool: nn.Module = field(default_factory=_identity)
+    layers: Sequence[str] = ()  # for `?layer=`, input side first, where not the stages
+    levels: Sequence[Level] = ()
+    summary: nn.Module | None = None
+    wanted: Callable[[Backbone], Backbone] | None = None
 
     def __post_init__(self) -> None:
         from torch import nn
@@ -103,6 +92,41 @@ class Backbone:
             *_, (name, last) = self.stages.items()
             if not isinstance(last, PooledStage):
                 self.stages = {**self.stages, name: PooledStage(last, self.pool)}
+
+    @classmethod
+    def late(
+        cls, make: Callable[[], Backbone], stages: Sequence[str], parameters: int, **facts: Any
+    ) -> Backbone:
+        """One that is known before its network is there, which `make` is asked for at first use.
+
+        `facts` are all fields but stages, pool and head, which are the network's.
+        """
+        backbone, whole = object.__new__(cls), cache(make)
+        own = {"stages": _Late(stages, whole), "_parameters": parameters, "_whole": whole}
+        vars(backbone).update(facts, **own)
+        return backbone
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """The pool and the head of a network that isn't there yet."""
+            if name not in ("pool", "head") or "_whole" not in vars(self):
+                raise AttributeError(name)
+            return getattr(vars(self)["_whole"](), name)
+
+    @property
+    def is_late(self) -> bool:
+        """Whether its network is not there yet."""
+        whole = vars(self).get("_whole")
+        return whole is not None and not whole.cache_info().currsize
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers its stages and their pooling hold."""
+        known: int | None = vars(self).get("_parameters")
+        if known is not None:
+            return known
+        return sum(p.numel() for part in self.prefix() for p in part.parameters())
 
     def unpooled(self) -> dict[str, nn.Module]:
         """The stages, the last without the pooling: it gives feature maps or token states."""

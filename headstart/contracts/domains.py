@@ -15,6 +15,7 @@ from headstart.contracts.logistic import (
     outputs_of,
     softmax,
 )
+from headstart.contracts.mixture import Mixture
 from headstart.contracts.standardisation import Standardisation
 
 
@@ -67,6 +68,11 @@ class Domains:
     def shares(self) -> np.ndarray:
         """How much of the source each class is, (classes,)."""
         return np.bincount(self.targets, minlength=self.classes) / len(self.targets)
+
+    @cached_property
+    def mixture(self) -> Mixture:
+        """The source's classes as they are found in the standardised target."""
+        return Mixture.of(self.start, self.inputs, self.targets, self.inside)
 
     @cached_property
     def aligned(self) -> tuple[np.ndarray, Standardisation]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -14,6 +14,8 @@ from headstart.errors import WeightsError
 
 if TYPE_CHECKING:  # so that a saved model answers without torch
     from torch import Tensor, nn
+
+    from headstart.contracts.related import Related
 
 SURE = 30.0  # log odds of what training never contradicts
 
@@ -65,10 +67,16 @@ class HeadFitter(ABC):
     """
 
     margins: ClassVar[bool] = False  # outputs are distances from a border, not yet log odds
+    cross_validates: ClassVar[bool] = False  # it has one candidate, and looks at no validation
+    sourced: ClassVar[bool] = False  # it learns from other tables, too, and can't do without
 
     def demand(self) -> None:
         """Raise HeadstartError where a package is missing that fitting needs."""
         return
+
+    def related_to(self, related: Sequence[Related]) -> HeadFitter:
+        """The same beside labelled rows of other tables; itself where it learns from none."""
+        return self
 
     @abstractmethod
     def candidates(self, training: TrainingSet) -> Iterable[nn.Module]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
+from typing import ClassVar
 
 from headstart.contracts.backbone import Backbone, Card
 from headstart.contracts.references import Reference
@@ -11,6 +12,8 @@ from headstart.contracts.references import Reference
 
 class Hub(ABC):
     """A place where pretrained weights come from, known by the first part of `hub:name`."""
+
+    layered: ClassVar[bool] = False  # it reads the option `layer` itself
 
     @abstractmethod
     def cards(self, pattern: str) -> Iterable[Card]:
@@ -29,6 +32,12 @@ class Hub(ABC):
 
         Raises WeightsError for weights that are missing, damaged or of another network, and
         UnknownNameError for a name that the hub does not have.
+        """
+
+    def sources(self, reference: Reference) -> Sequence[str] | None:
+        """The files and folders that a backbone, just loaded, was made of; None where none can say.
+
+        What is known of it is kept, and holds as long as these are as they were.
         """
 
     def resolve(self, reference: Reference) -> Reference:

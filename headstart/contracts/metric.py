@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:  # so that a saved model answers without torch
     from torch import Tensor
 
-CLASSES, NUMBERS, LABEL_SETS = "classes", "numbers", "label sets"
+CLASSES, NUMBERS, LABEL_SETS, BOXES = "classes", "numbers", "label sets", "boxes"
 _DIGITS = 12  # what is less is rounding
 
 
@@ -24,7 +24,7 @@ class Metric(ABC):
 
     Predictions are what the task says: for classes and label sets the probabilities (N, labels),
     for numbers the values (N, numbers) in the user's units. Targets are class numbers (N,),
-    memberships (N, labels) of 0 and 1, or numbers (N, numbers).
+    memberships (N, labels) of 0 and 1, or numbers (N, numbers). For boxes see `contracts.boxes`.
     """
 
     name: ClassVar[str]

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, final
 import torch
 from torch import Tensor, nn
 
+from headstart.contracts.maps import Tapped
+
 if TYPE_CHECKING:
     from headstart.contracts.backbone import Backbone
 
@@ -41,6 +43,31 @@ class Step:
 @final
 class PooledStage(nn.Sequential):
     """The last stage and the pooling behind it: features (N, D)."""
+
+
+@final
+class SideBySide(nn.Module):
+    """Heads on the same features, whose outputs stand side by side.
+
+    Where they are `uncertain`, the logarithm of each loss' variance is learned with them.
+    """
+
+    def __init__(self, heads: Iterable[nn.Module], uncertain: bool = False) -> None:
+        super().__init__()
+        for place, head in enumerate(heads):
+            self.add_module(str(place), head)
+        count = len(list(self.children()))
+        self.variances = nn.Parameter(torch.zeros(count)) if uncertain else None
+
+    def weighed(self, losses: Tensor) -> Tensor:
+        """The mean of the heads' losses (heads,), by their variances where these are learned."""
+        if self.variances is not None:
+            losses = torch.exp(-self.variances) * losses + self.variances
+        return losses.mean()
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Outputs (N, all labels) for features (N, D)."""
+        return torch.cat([head(features) for head in self.children()], dim=1)
 
 
 class Model(nn.Module):
@@ -96,7 +123,8 @@ class Model(nn.Module):
 
     def backbone_state(self) -> dict[str, Tensor]:
         """The tensors of stages and pooling under the names the backbone's own library gives."""
-        parts = (*self.stages, self.pool)
+        whole = (*self.stages, self.pool)
+        parts = [part.stage if isinstance(part, Tapped) else part for part in whole]
         return {name: tensor for part in parts for name, tensor in part.state_dict().items()}
 
     def blend(self, start: Mapping[str, Tensor], share: float) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from headstart.contracts.frozen import LinearHead
 from headstart.errors import DataError
 
 if TYPE_CHECKING:  # so that a saved model answers without torch
@@ -50,15 +51,13 @@ class Standardisation:
 
     def folded(self, weight: np.ndarray, bias: np.ndarray) -> nn.Linear:
         """The layer for raw features, from weight (labels, D) and bias (labels,) for these."""
-        import torch
-        from torch import nn
+        return self.head(weight, bias).layer()
 
+    def head(self, weight: np.ndarray, bias: np.ndarray) -> LinearHead:
+        """The same layer as arrays."""
         weight = weight / self.spread
-        layer = nn.Linear(weight.shape[1], len(weight))
-        with torch.no_grad():
-            layer.weight.copy_(torch.from_numpy(weight))
-            layer.bias.copy_(torch.from_numpy(bias - weight @ self.mean))
-        return layer
+        bias = bias - weight @ self.mean
+        return LinearHead(weight.astype(np.float32), bias.astype(np.float32))
 
 
 def principal_axes(inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from torch import Tensor, nn
+if TYPE_CHECKING:  # so that frozen features need no torch
+    from torch import Tensor, nn
 
-from headstart.contracts.model import Model, Step
+    from headstart.contracts.model import Model, Step
 
 
 class Strategy(ABC):

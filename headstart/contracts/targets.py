@@ -30,7 +30,8 @@ class Targets(ABC):
 
     `name` is what `Task.kind` and records call it, `words` what one of its names is called, and
     several. `marks` says whether several label columns hold 0 and 1 for each name; None where they
-    may. `verbatim` cells are one name each, as it is written. `problem_type` is transformers' word.
+    may. `contradict` says that two labels of one content leave it without any. `verbatim` cells are
+    one name each, as it is written. `problem_type` is transformers' word.
     """
 
     name: ClassVar[str]
@@ -39,6 +40,7 @@ class Targets(ABC):
     marks: ClassVar[bool | None] = None
     verbatim: ClassVar[bool] = False
     problem_type: ClassVar[str | None] = None
+    contradict: ClassVar[bool] = True
 
     def suits(self, values: Sequence[Any]) -> bool:
         """Whether cells look like labels of this kind, where nothing else says it."""
@@ -68,6 +70,10 @@ class Targets(ABC):
     @abstractmethod
     def encode(self, labels: Sequence[str], names: Names) -> np.ndarray:
         """Labels of N items as an array, as `encoding` says."""
+
+    def brief(self, label: str) -> str:
+        """A label as one item's is shown beside others."""
+        return label
 
     def count(self, items: Items, names: Names) -> dict[str, int]:
         """How many items there are of each name, or of all where names don't divide them."""

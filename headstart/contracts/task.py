@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -16,11 +16,14 @@ from headstart.errors import HeadstartError
 if TYPE_CHECKING:  # so that a saved model answers without torch
     from torch import nn
 
+    from headstart.contracts.frozen import LinearHead
+    from headstart.contracts.modality import Extent, Motion
     from headstart.contracts.model import Batch, Model, Step
 
 Labels = Sequence[str]
 Array = np.ndarray
 Examples = tuple[Array, Array]  # features (N, D) float32 and targets (N,) or (N, outputs)
+Answered = tuple[Array, Array, Sequence[str]]  # outputs, targets, and the items' ids
 
 
 class Task(ABC):
@@ -31,7 +34,10 @@ class Task(ABC):
     it judged by instead. `kind` is the kind of its targets, as in the catalog;
     `cross_validates` says that `probe` does not look at validation, `has_probe` that there is one.
     Without one nothing is answered from frozen features alone: that arm and the curve over labels
-    are left out, and strategies begin with an untrained head.
+    are left out, and strategies begin with an untrained head, whose answers are an arm where it has
+    a name as `untrained`; `ladder` are those tried in turn until answers are good `enough`. A head
+    that `reads_maps` takes feature maps by name. So many stored `views`, and this `learning_rate`,
+    are the usual ones.
     """
 
     own_metric: ClassVar[str] = ""
@@ -39,6 +45,19 @@ class Task(ABC):
     kind: ClassVar[str] = "classes"
     cross_validates: ClassVar[bool] = False
     has_probe: ClassVar[bool] = True
+    reads_maps: ClassVar[bool] = False
+    untrained: str = ""
+    views: ClassVar[int] = 0
+    learning_rate: ClassVar[float | None] = None
+    ladder: ClassVar[tuple[str, ...]] = ()
+
+    def backbone(self, backbone: Backbone) -> Backbone:
+        """The backbone as this task reads it; called once on each that is loaded."""
+        return backbone
+
+    def width(self, labels: Labels) -> int:
+        """How many numbers its outputs hold for an item."""
+        return len(labels)
 
     def for_backbone(self, backbone: Backbone) -> Task:
         """The same task as it answers with this backbone; called once, before `head`."""
@@ -61,6 +80,12 @@ class Task(ABC):
             f"{type(self).__name__} has no probe, so frozen features alone can't answer. "
             "Name a strategy that trains."
         )
+
+    def linear_probe(
+        self, train: Examples, validation: Examples, labels: Labels
+    ) -> nn.Module | LinearHead:
+        """The same, as arrays where it is one linear layer that is made without torch."""
+        return self.probe(train, validation, labels)
 
     @abstractmethod
     def naive(self, targets: Array, labels: Labels) -> Array:
@@ -95,6 +120,26 @@ class Task(ABC):
         if metric is None:
             raise NotImplementedError(f"{type(self).__name__} names no metric and has no scores")
         return metric.scores(self.predictions(outputs), targets)
+
+    def moved(self, targets: Array, motions: Sequence[Motion | None]) -> Array:
+        """Encoded targets of items as they are in random views."""
+        return targets
+
+    def enough(self, outputs: Array, targets: Array) -> bool:
+        """Whether answers are so good that no dearer strategy needs to be tried."""
+        return False
+
+    def settled(self, head: nn.Module, outputs: Array, targets: Array) -> None:
+        """Let a head that is handed over say what its outputs on validation decide, at the end."""
+
+    def findings(
+        self, test: Answered, validation: Answered, labels: Labels
+    ) -> tuple[str, Mapping[str, Any]] | None:
+        """What else is worth a look, and by which name reports have it; None for nothing."""
+
+    def placed(self, answer: Mapping[str, Any], extent: Extent) -> Mapping[str, Any]:
+        """A decoded answer about an item of this extent, in its own pixels."""
+        return answer
 
     @abstractmethod
     def losses(self, outputs: Array, targets: Array) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from headstart.data.added import in_splits, joined, load_added
 from headstart.data.dataset import IN_MEMORY, Dataset, load, load_labelled
 from headstart.data.folds import everything, judged, most_folds, nested, refolded
 from headstart.data.inputs.reading import inputs_of
@@ -29,9 +30,12 @@ __all__ = [
     "demand_data",
     "everything",
     "find_inputs",
+    "in_splits",
     "inputs_of",
+    "joined",
     "judged",
     "load",
+    "load_added",
     "load_labelled",
     "most_folds",
     "nested",

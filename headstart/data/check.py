@@ -55,8 +55,15 @@ def check_items(items: Sequence[Item], modality: Modality, progress: Progress) -
     return Checked(tuple(usable), tuple(skipped), dict(sorted(notes.items())), sketches)
 
 
-def drop_conflicts(items: Sequence[Item]) -> tuple[list[Item], tuple[tuple[Item, ...], ...]]:
-    """Leave out content that carries more than one label; returns the rest and those groups."""
+def drop_conflicts(
+    items: Sequence[Item], contradict: bool = True
+) -> tuple[list[Item], tuple[tuple[Item, ...], ...]]:
+    """Leave out content that carries more than one label; returns the rest and those groups.
+
+    Nothing is left out of labels that don't `contradict` each other.
+    """
+    if not contradict:
+        return [*items], ()
     groups = [group for group in _groups(items).values() if len({item.label for item in group}) > 1]
     bad = {group[0].identity for group in groups}
     return [item for item in items if item.identity not in bad], tuple(map(tuple, groups))

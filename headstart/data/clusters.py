@@ -10,6 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from headstart.contracts import Encoding
 from headstart.data.sources import SPLITS, Item
 from headstart.data.splits import hashed
 
@@ -48,14 +49,16 @@ class Clusters:
     def said(self, column: str | None) -> list[str]:
         """A sentence on the groups, which a column names."""
         count = len(self.groups)
-        sentence = f"items of one of the {count} groups of `{column}` are never parted by a cut"
+        of = "files" if column is None else f"groups of `{column}`"
+        sentence = f"items of one of the {count} {of} are never parted by a cut"
         return [sentence] if count else []
 
-    def warnings(self, items: Sequence[Item], classes: bool, column: str | None) -> list[str]:
+    def warnings(self, items: Sequence[Item], labels: Encoding, column: str | None) -> list[str]:
         """Sentences on families and groups, with the items as they were split.
 
-        `classes` says whether labels are such, and `column` names the groups.
+        `labels` says what labels are, and `column` names the groups.
         """
+        classes = labels is Encoding.INDEX
         split_of = {item.id: item.split or "" for item in items}
         mixed = [own for own in self.families if classes and len({i.label for i in own}) > 1]
         parted = [own for own in self.families if len({split_of[item.id] for item in own}) > 1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 
 from headstart.contracts import Encoding, Modality
-from headstart.contracts.labels import several
+from headstart.contracts.labels import Names, several
 from headstart.data.check import Checked, check_items, drop_conflicts, drop_leaks, identical
 from headstart.data.clusters import clustered
+from headstart.data.grouping import proposal
 from headstart.data.items import find
 from headstart.data.names import alike
 from headstart.data.schema import GUESSED, Schema
@@ -37,7 +38,8 @@ class Dataset:
 
     `kind` names the kind of target; `labels` are the classes, the names of the numbers, or the
     labels that sets are made of. `named` says whether the layout names what is held out for the
-    test. `root` is the folder or manifest, or what the data are called `in_memory`.
+    test. `root` is the folder or manifest, or what the data are called `in_memory`; `added` are the
+    places of items that came later.
     """
 
     root: Path
@@ -47,6 +49,8 @@ class Dataset:
     kind: str = USUAL
     named: bool = False
     in_memory: bool = False
+    added: tuple[str, ...] = ()
+    encode: Callable[[Sequence[str], Names], np.ndarray] | None = None  # in place of its kind's
 
     @property
     def place(self) -> str:
@@ -63,9 +67,12 @@ class Dataset:
         As the kind encodes them: (N,) int64 class numbers; (N, labels) float32 numbers in the
         user's units; (N, labels) float32 of 1 for the labels in a set and 0 for the others.
         """
-        own = [item.label for item in self.split(name)]
-        labels = own or [item.label for item in self.items[:1]]  # rows of none have a shape, too
-        return kind_named(self.kind).encode(labels, self.labels)[: len(own)]
+        kind, labels = kind_named(self.kind), [item.label for item in self.items]
+        here, encode = [item.split == name for item in self.items], self.encode or kind.encode
+        if kind.encoding is not Encoding.OTHER:  # whose rows may be as long as the longest of all
+            labels = [label for label, own in zip(labels, here, strict=True) if own] or labels[:1]
+            return encode(labels, self.labels)[: sum(here)]  # rows of none have a shape, too
+        return encode(labels, self.labels)[here]
 
     @cached_property
     def fingerprint(self) -> str:
@@ -94,7 +101,8 @@ def load(
     checked = _checked(path, labelled, modality, progress)
     usable, rare = _without_rare([plan.rename(item) for item in checked.items], kind)
     labels = kind.names(path, _named(labelled.items, rare), contents.columns or (contents.column,))
-    rest, left_out = _consistent(usable, plan)
+    contradict = kind.contradict and not modality.whole_rows  # rows may say that much only
+    rest, left_out = _agreed(usable, plan, contradict)
     kind.demand(path, rest, usable, labels)
     few = plan.too_few(rest, schema.group)
     clusters = clustered(rest, checked.sketches, grouped=not few)
@@ -103,7 +111,7 @@ def load(
     kind.demand_variety(path, splits["train"], labels)
     warnings = (
         *(*contents.warnings, *_rare(rare), *_twins(labels, kind), *kind.warnings(splits, labels)),
-        *(*few, *clusters.warnings(items, kind.encoding is Encoding.INDEX, schema.group)),
+        *(*few, *proposal(items), *clusters.warnings(items, kind.encoding, schema.group)),
     )
     contents = replace(
         contents, warnings=warnings, said=(*contents.said, *clusters.said(schema.group))
@@ -133,7 +141,8 @@ def load_labelled(
     labelled = _understood(contents, kind)
     labelled.kind.recognise(path, labelled.items, labels)
     checked = _checked(path, labelled, modality, progress)
-    rest, conflicts = drop_conflicts(checked.items)
+    contradict = labelled.kind.contradict and not modality.whole_rows
+    rest, conflicts = drop_conflicts(checked.items, contradict)
     if not rest:
         raise DataError(f"{path} has no usable item: all carry conflicting labels. Correct them.")
     clusters = clustered(rest, checked.sketches, grouped=True)
@@ -215,9 +224,11 @@ def _without_rare(items: Sequence[Item], kind: Targets) -> tuple[list[Item], tup
     return _named(items, rare), rare
 
 
-def _consistent(items: Sequence[Item], plan: Plan) -> tuple[list[Item], dict[str, Any]]:
+def _agreed(
+    items: Sequence[Item], plan: Plan, contradict: bool
+) -> tuple[list[Item], dict[str, Any]]:
     """Without contents of several labels or named splits; also those, for the report."""
-    rest, conflicts = drop_conflicts(items)
+    rest, conflicts = drop_conflicts(items, contradict)
     rest, leaks = drop_leaks(rest) if plan.roles else (rest, ())
     pairs = tuple((item.id, other.id) for item, other in leaks)
     return rest, {"conflicts": _ids(conflicts), "leaks": pairs}
@@ -267,7 +278,11 @@ def _report(
     """What can be said of any data set; the caller adds what it left out and why."""
     kind = labelled.kind
     read_from = f"`{contents.column}` is" if not contents.kind else "the folders' names are"
-    remarks = (f"{read_from} read as {kind.name}",) if not kind.verbatim else ()
+    remarks = (
+        (f"{read_from} read as {kind.name}",)
+        if not kind.verbatim and contents.kind != kind.name
+        else ()
+    )
     return DataReport(
         items=sum(map(len, splits.values())),
         splits={name: kind.count(items, labels) for name, items in splits.items()},
@@ -281,6 +296,7 @@ def _report(
         sizes={name: len(items) for name, items in splits.items()},
         spread={name: kind.spread(items, labels) for name, items in splits.items()},
         said=(*contents.said, *remarks),
+        repaired=contents.repaired,
         columns={"content": contents.content, "label": contents.columns}
         if contents.content
         else {},

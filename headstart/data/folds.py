@@ -134,5 +134,7 @@ def strata(targets: np.ndarray) -> np.ndarray:
         return targets
     if np.isin(targets, (0.0, 1.0)).all():
         return np.unique(targets, axis=0, return_inverse=True)[1].ravel()
-    ranks = np.argsort(np.argsort(targets[:, 0], kind="stable"), kind="stable")
+    ranks = np.argsort(
+        np.argsort(targets.reshape(len(targets), -1)[:, 0], kind="stable"), kind="stable"
+    )
     return np.asarray(ranks * _BINS // len(targets))

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from headstart.contracts import Modality
+from headstart.contracts.cells import is_blank, number
+from headstart.contracts.written_numbers import plain_labels
 from headstart.data import tables
 from headstart.data.paths import Paths
 from headstart.data.schema import GUESSED, Columns, Schema, choose_columns, holds_content
@@ -19,6 +21,7 @@ from headstart.data.sources import (
     SPLIT_WORDS,
     Contents,
     InlineSource,
+    PartSource,
     Row,
     Source,
     text_content,
@@ -41,6 +44,8 @@ class Record:
     label: Any
     split: Any
     group: Any = None
+    start: Any = None
+    end: Any = None
 
 
 Located = tuple[str, Source | None, str]  # an item's id, where to read it, or why there is none
@@ -76,10 +81,16 @@ class Manifest:
         that is none.
         """
         table, columns = self._with_columns(schema)
-        cells = table.texts if self.modality.inline else table.contents
+        whole = self.modality.whole_rows
+        cells = table.texts if self.modality.inline else table.values if whole else table.contents
         rows = zip(*(cells(name) for name in columns.content), strict=True)
         records = records_of(table, columns, rows)
-        locate = self._texts(columns) if self.modality.inline else self._files(columns, records)
+        if whole:
+            records = with_plain_labels(records, columns)
+            locate = self._rows(columns)
+        else:
+            inline = self.modality.inline
+            locate = self._texts(columns) if inline else self._files(columns, records)
         listing = Listing(self.path, self.paths.root, columns, records, locate, self.split)
         contents = listing.contents(self.word)
         return replace(contents, said=(*contents.said, *self.paths.said()))
@@ -113,7 +124,8 @@ class Manifest:
     def _with_files(self, table: ItemTable, schema: Schema) -> Schema:
         """The schema with the column that names files here, unless the user or its name says it."""
         before = schema.before
-        if self.modality.inline or schema.files or schema.content:
+        contained = self.modality.inline or self.modality.whole_rows
+        if contained or schema.files or schema.content:
             return schema
         if before and before.content and set(before.content) <= set(table.names):
             return schema
@@ -124,6 +136,19 @@ class Manifest:
         columns = self.modality.columns
         name = self.paths.column(free, columns, rows, self.path.parent, self.split)
         return replace(schema, files=name) if name else schema
+
+    def _rows(self, columns: Columns) -> Locate:
+        """The record's row as the modality writes it."""
+
+        def locate(record: Record, _: str | None) -> Located:
+            cells = dict(zip(columns.content, record.content, strict=True))
+            try:
+                content = self.modality.row(cells)
+            except DataError as error:
+                raise DataError(f"{self.path} {record.place}: {error}") from error
+            return self._id(record), None if content is None else InlineSource(content), NO_CONTENT
+
+        return locate
 
     def _texts(self, columns: Columns) -> Locate:
         """The texts in the record's columns; those that aren't Unicode fail their check."""
@@ -152,13 +177,15 @@ class Manifest:
             (content,) = record.content
             place = f"{self.path} {record.place}"
             if content is None or content == "" or isinstance(content, Source):
-                return self._id(record), content or None, NO_CONTENT
+                located = self._id(record), content or None, NO_CONTENT
+                return parted(record, self.modality, place, located)
             if not isinstance(content, str):
                 raise DataError(
                     f"{place} has {content!r} in column {column!r}, which is no path. "
                     "Give a path relative to the manifest."
                 )
-            return self.paths.find(content, base, place, split, first)
+            located = self.paths.find(content, base, place, split, first)
+            return parted(record, self.modality, place, located)
 
         return locate
 
@@ -197,7 +224,10 @@ class Listing:
                 missing = _NO_SPLIT if source else missing
                 source = None
             missing = "" if source else missing
-            rows.append(Row(name, place, record.label, own, source, missing, _text(record.group)))
+            group = _text(record.group)
+            if isinstance(source, PartSource) and columns.group is None:
+                group = name.partition(" from ")[0]  # parts of one recording belong together
+            rows.append(Row(name, place, record.label, own, source, missing, group))
         return Contents(
             self.root,
             tuple(rows),
@@ -243,6 +273,16 @@ def _text(value: Any) -> str:
     return "" if value is None or value != value else str(value).strip()
 
 
+def with_plain_labels(records: Sequence[Record], columns: Columns) -> list[Record]:
+    """The records, a label that is written as `$1,200` as a number, where all of them are such."""
+    if len(columns.labels) != 1:
+        return list(records)
+    labels, changed = plain_labels([record.label for record in records])
+    if not changed:
+        return list(records)
+    return [replace(r, label=label) for r, label in zip(records, labels, strict=True)]
+
+
 def records_of(
     table: ItemTable, columns: Columns, contents: Iterable[tuple[Any, ...]]
 ) -> list[Record]:
@@ -250,11 +290,36 @@ def records_of(
     labels: Iterable[Any] = zip(*map(table.values, columns.labels), strict=True)
     if len(columns.labels) < 2:
         labels = table.values(columns.label) if columns.label else repeat(None)
-    splits, groups = (
+    others = (
         table.values(column) if column else repeat(None)
-        for column in (columns.split, columns.group)
+        for column in (columns.split, columns.group, *(columns.span or (None, None)))
     )
     return [
-        Record(f"{table.noun} {number}", number, *values)
-        for number, *values in zip(table.numbers(), contents, labels, splits, groups, strict=False)
+        Record(f"{table.noun} {place}", place, *values)
+        for place, *values in zip(table.numbers(), contents, labels, *others, strict=False)
     ]
+
+
+def parted(record: Record, modality: Modality, place: str, located: Located) -> Located:
+    """The part of the content that a row means, if it says between which numbers.
+
+    Raises DataError for what is no number.
+    """
+    name, source, missing = located
+    start, end = (_second(value, place) for value in (record.start, record.end))
+    if source is None or (start is None and end is None):
+        return located
+    span = f"{name} from {start or 0:g}" + ("" if end is None else f" to {end:g}")
+    return span, PartSource(source, modality, start, end), missing
+
+
+def _second(value: Any, place: str) -> float | None:
+    if is_blank(value):
+        return None
+    seconds = number(value)
+    if seconds is None or seconds < 0:
+        raise DataError(
+            f"{place} has {value!r} where a part begins or ends, which is no number of seconds. "
+            "Correct the row."
+        )
+    return seconds

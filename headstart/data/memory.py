@@ -19,7 +19,15 @@ from headstart.data.inputs.pictures import is_tensor
 from headstart.data.inputs.reading import InputReader
 from headstart.data.inputs.tables import Table
 from headstart.data.items.tables import join
-from headstart.data.manifests import SAMPLE, Listing, Located, Record, records_of
+from headstart.data.manifests import (
+    SAMPLE,
+    Listing,
+    Located,
+    Record,
+    parted,
+    records_of,
+    with_plain_labels,
+)
 from headstart.data.schema import Columns, Schema, choose_columns
 from headstart.data.sources import (
     SPLIT_WORDS,
@@ -125,7 +133,8 @@ class _Rows:
             raise DataError(f"{self.root} is empty. Give items with their labels.")
         columns = self.columns()
         contents = [self.table.values(name) for name in columns.content]
-        self._demand_usable(contents)
+        if not self.modality.whole_rows:
+            self._demand_usable(contents)
         several = len(columns.labels) > 1
         records = [
             replace(r, label=tuple(map(_plain, r.label)) if several else _plain(r.label))
@@ -135,9 +144,14 @@ class _Rows:
         def locate(record: Record, _: str | None) -> Located:
             each = self._input(contents, record.number)
             is_path = each.name != record.place and isinstance(each.source, FileSource | None)
-            return each.name if is_path else self._id(record), each.source, each.problem
+            located = each.name if is_path else self._id(record), each.source, each.problem
+            return parted(record, self.modality, f"{self.root} {record.place}", located)
 
         split = SPLIT_WORDS.get(self.word.lower())
+        if self.modality.whole_rows:
+            records = with_plain_labels(records, columns)
+            names = columns.content
+            contents = [[dict(zip(names, row, strict=True)) for row in zip(*contents, strict=True)]]
         listing = Listing(self.root, self.root, columns, records, locate, split)
         return listing.contents(self.word)
 
@@ -156,7 +170,8 @@ class _Rows:
         if table.labels:
             schema = replace(schema, label=",".join(table.labels))
         pictures = [name for name in table.names if _is_pixels(_first(table.values(name)))]
-        if not self.modality.inline and not schema.files and not schema.content:
+        contained = self.modality.inline or self.modality.whole_rows
+        if not contained and not schema.files and not schema.content:
             schema = replace(schema, files=self._files(pictures))
         content = (schema.files, *schema.content)
         legible = tuple(n for n in table.names if n not in pictures or n in content)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from headstart.contracts import Modality
@@ -26,6 +27,7 @@ class Columns:
     split: str | None = None
     said: str = ""
     group: str | None = None
+    span: tuple[str, str] | None = None  # between whose numbers only a part is meant
 
     @property
     def label(self) -> str:
@@ -54,11 +56,12 @@ class Schema:
     before: Columns | None = None  # those a model was fitted with: taken where they are there
     files: str | None = None
     class_level: int | None = None
+    drop: tuple[str, ...] = ()  # columns that rows are made without
 
     @property
     def named(self) -> tuple[str, ...]:
         """The columns that the user names."""
-        columns = (self.label, self.group, self.files, *self.content)
+        columns = (self.label, self.group, self.files, *self.content, *self.drop)
         return tuple(name for name in columns if name is not None)
 
 
@@ -80,6 +83,7 @@ def choose_columns(table: ItemTable, modality: Modality, schema: Schema) -> Colu
         None if split in (*labels, *content) else split,
         "; ".join(filter(None, (table.remark, choice.said(content, labels)))),
         choice.group(content, labels),
+        choice.span((*content, *labels)),
     )
 
 
@@ -115,6 +119,8 @@ class _Choice:
         return ", ".join(repr(name) for name in self.names) or "none"
 
     def content(self) -> tuple[str, ...]:
+        if self.modality.whole_rows:
+            return self._row[0]
         if self.schema.files is not None:
             return (self._of_files(self.schema.files),)
         if self.schema.content:
@@ -123,18 +129,20 @@ class _Choice:
         if before and before.content and set(before.content) <= set(self.names):
             return before.content
         usual = [self.lower[name] for name in self.modality.columns if name in self.lower]
-        usual = [name for name in usual if name != self.schema.label]
+        label = self.schema.label or self._named_label(())
+        labels = self._named(label) if label else []
+        usual = [name for name in usual if self.schema.label is None or name not in labels]
         if usual:
             return (usual[0],)
-        label = self.schema.label or self._named_label(())
-        others = [name for name in self._others(()) if name != label]
+        others = [name for name in self._others(()) if name not in labels]
         if not self._holds_content(others):
             kind = "texts" if self.modality.inline else "pictures"
             raise DataError(
-                f"{self.path} is a table of numbers without {kind}, and Headstart learns from "
-                "pictures and texts. Give a table with a column of texts or of pictures' paths."
+                f"{self.path} is a table of numbers without {kind}, which this backbone reads. "
+                "Have its rows learned from by -b table:columns, or give a table with a column of "
+                f"{'texts' if self.modality.inline else 'paths of pictures'}."
             )
-        if self.modality.inline and label in self.names and len(others) == 1:
+        if self.modality.inline and labels and set(labels) <= set(self.names) and len(others) == 1:
             return (others[0],)
         raise DataError(
             f"{self.path} has no column for the content; its columns: {self.listed}. "
@@ -175,16 +183,57 @@ class _Choice:
             )
         return self._demanded(group)
 
+    def span(self, taken: tuple[str, ...]) -> tuple[str, str] | None:
+        """The columns between whose numbers only a part of the content is meant, if any are."""
+        names = [self.lower.get(name) for name in self.modality.span or ()]
+        first, last = names or (None, None)
+        if first is None or last is None or {first, last} & set(taken):
+            return None
+        if taken[0].lower().startswith("slice"):  # of which each is a file already
+            return None
+        return first, last
+
     def said(self, content: tuple[str, ...], labels: tuple[str, ...]) -> str:
         """Empty where all was asked for, and where nothing else could be meant."""
+        if self.modality.whole_rows:
+            return "; ".join(self._row[1]) if labels else ""
         plain = {content[0], *labels} == {self.modality.columns[0], "label"} == set(self.names)
         if plain or not labels or (self.schema.content and self.schema.label):
             return ""
         parts = " and ".join(f"`{name}`" for name in content)
         verb = "is" if len(content) == 1 else "are"
         what = "text" if self.modality.inline else "content"
+        span = self.span((*content, *labels))
+        what += f" from `{span[0]}` to `{span[1]}`" if span else ""
         plural = "s" if len(labels) > 1 else ""
         return f"{parts} {verb} the {what}, `{'`, `'.join(labels)}` the label{plural}"
+
+    @cached_property
+    def _row(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The columns that a row is made of, and sentences on how they are read.
+
+        Raises DataError where one that a model reads is not there, and where none is left.
+        """
+        before = self.schema.before
+        if before and before.content:
+            absent = next((name for name in before.content if name not in self.names), None)
+            if absent is None:
+                return before.content, ()
+            raise DataError(
+                f"{self.path} has no column {absent!r}, which the model reads; its columns: "
+                f"{self.listed}. Add it, empty where nothing is known."
+            )
+        label = self.schema.label or self._named_label(()) or ""
+        passed = {*map(self._demanded, self.schema.drop), *self._named(label)}
+        free = [name for name in self._others(()) if name not in passed]
+        chosen = self._asked(self.schema.content) if self.schema.content else free
+        used, said = self.modality.columns_of({n: [*self.table.values(n)] for n in chosen})
+        if used:
+            return used, said
+        raise DataError(
+            f"{self.path} has no column to learn from besides the label; its columns: "
+            f"{self.listed}. {'; '.join(said).capitalize() or 'Give one more'}."
+        )
 
     def _marks(self, likely: Sequence[str]) -> tuple[str, ...]:
         """The columns of 0 and 1, if all that may hold labels are such.
@@ -225,7 +274,7 @@ class _Choice:
         return [name for name in self.names if name not in excluded and not _is_passed(name)]
 
     def _asked(self, content: tuple[str, ...]) -> tuple[str, ...]:
-        most = 2 if self.modality.inline else 1
+        most = len(self.names) if self.modality.whole_rows else 2 if self.modality.inline else 1
         if len(content) > most:
             what = "Texts come in at most two columns" if most == 2 else "The content is one column"
             raise DataError(f"{self.path} can't be read by {len(content)} columns. {what}.")

@@ -83,6 +83,20 @@ class InlineSource(Source):
 
 
 @dataclass(frozen=True)
+class PartSource(Source):
+    """A part of what another source holds, as the modality cuts it."""
+
+    whole: Source
+    modality: Modality
+    start: float | None
+    end: float | None
+
+    def read(self) -> bytes:
+        """The part's bytes. Raises DataError where there is none."""
+        return self.modality.part(self.whole.read(), self.start, self.end)
+
+
+@dataclass(frozen=True)
 class Item:
     """One labelled example, read only when asked.
 
@@ -182,7 +196,8 @@ class Contents:
     what holds the labels; `said` are sentences on how a manifest was understood; `split_names` maps
     each split the layout names to the data set's own word for it; `unlabelled` those that have no
     labels, so that none of their items is among the rows; `columns` and `content` are a manifest's
-    columns of labels and content. Where there are several of labels, a row's value is a tuple of
+    columns of labels and content; `repaired` are places in annotations, and what was wrong there
+    and put right or left out. Where there are several of labels, a row's value is a tuple of
     their cells.
     """
 
@@ -198,6 +213,7 @@ class Contents:
     columns: tuple[str, ...] = ()
     content: tuple[str, ...] = ()
     unlabelled: Mapping[str, str] = field(default_factory=dict)
+    repaired: tuple[tuple[str, str], ...] = ()
 
 
 class InMemory(ABC):

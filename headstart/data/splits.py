@@ -191,9 +191,10 @@ class Plan:
         least = ceil(0.5 / min(share for _, share in self.shares or UNSPLIT))
         if not groups or len(groups) >= least:
             return ()
+        subject = f"`{column}` has" if column else "There are"
         return (
-            f"`{column}` has {len(groups)} groups, too few to keep each in one split: with {least} "
-            "or more they would be. The groups part the report alone.",
+            f"{subject} {len(groups)} groups, too few to keep each in one split: with {least} or "
+            "more they would be. The groups part the report alone.",
         )
 
     def cut(self, items: Sequence[Item], stratum: Callable[[str], str]) -> tuple[Item, ...]:

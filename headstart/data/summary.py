@@ -9,6 +9,7 @@ from typing import Any
 _SHOWN = 5  # entries of each list in the printed report
 _LISTS = {  # of a record -> what it is called, and the sign between the parts of an entry
     "skipped_items": ("skipped", ": "),
+    "repaired_items": ("repaired or left out of annotations", ": "),
     "duplicate_items": ("identical within a split", " = "),
     "near_copy_items": ("near copies, never parted by a cut", " ~ "),
     "conflict_items": ("identical under different labels, left out", " = "),
@@ -26,7 +27,8 @@ class DataReport:
     left out, held-out id with the same content);
     `splits` the items per split and class, or label of a set, or of all under `items`, as the kind
     of target counts; `sizes` the items per split; `spread` a few words on each split's labels;
-    `said` sentences on how the data set was understood.
+    `said` sentences on how the data set was understood; `repaired` lists (place in an annotation,
+    what was wrong and done).
     """
 
     items: int
@@ -45,6 +47,7 @@ class DataReport:
     spread: Mapping[str, str] = field(default_factory=dict)
     said: tuple[str, ...] = ()
     columns: Mapping[str, Sequence[str]] = field(default_factory=dict)  # of content, label, group
+    repaired: tuple[tuple[str, str], ...] = ()
 
     @property
     def imbalance(self) -> float:
@@ -72,6 +75,7 @@ class DataReport:
             "imbalance": round(self.imbalance, 3),
             "warnings": list(self.warnings),
             "skipped_items": [list(entry) for entry in self.skipped],
+            "repaired_items": [list(entry) for entry in self.repaired],
             "duplicate_items": [list(group) for group in self.duplicates],
             "near_copy_items": [list(group) for group in self.near],
             "conflict_items": [[list(entry) for entry in group] for group in self.conflicts],

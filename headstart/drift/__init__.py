@@ -12,6 +12,7 @@ from headstart.drift.limits import (
     NO_REFERENCE,
     UNFAMILIAR,
     UNLIKE,
+    AnswerLimits,
     Limits,
     demand_refusing,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "TOKENS_A_WORD",
     "UNFAMILIAR",
     "UNLIKE",
+    "AnswerLimits",
     "Familiarity",
     "Limits",
     "Reference",

@@ -53,7 +53,7 @@ class Familiarity:
     def _joined(self, near: np.ndarray, surprise: np.ndarray) -> np.ndarray:
         own_near, own_surprise = self._own
         total = _standard(near, own_near)
-        if self.reference.targets.ndim == 1:
+        if self.reference.answers_classes:
             total = total + _standard(surprise, own_surprise)
         return total
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, Final, final
 
@@ -16,16 +17,34 @@ from headstart.errors import HeadstartError
 UNFAMILIAR: Final = 0.05  # at or below it one in twenty of the usual inputs is
 UNLIKE: Final = "unlike anything seen"
 NO_REFERENCE: Final = (
-    "The model keeps no held-out items, as one that is of an earlier version, adapted to other "
-    "data, or made in too little time"
+    "The model keeps no held-out items, as one that is of an earlier version, or made in too "
+    "little time"
 )
-FIT_AGAIN: Final = (
-    "Fit one to labelled data without --adapt-to, and with time enough: headstart fit DATA -o NEW."
-)
+FIT_AGAIN: Final = "Fit one anew, with time enough: headstart fit DATA -o NEW."
+
+
+class AnswerLimits(ABC):
+    """What to say of answers beside them."""
+
+    @abstractmethod
+    def of(
+        self, features: np.ndarray, outputs: np.ndarray, predictions: np.ndarray
+    ) -> list[dict[str, Any]]:
+        """The entries for each input, from features (M, D), outputs and predictions (M, labels)."""
+
+    @property
+    @abstractmethod
+    def held_out(self) -> int:
+        """The items that inputs are held to."""
+
+    @property
+    @abstractmethod
+    def can_refuse(self) -> bool:
+        """Whether these are enough to call an input unlike them."""
 
 
 @final
-class Limits:
+class Limits(AnswerLimits):
     """What to say of a model's answers beside them.
 
     `predictions` (N, labels) are those for the reference's items: probabilities, or numbers in
@@ -41,7 +60,7 @@ class Limits:
     ) -> None:
         self.familiarity = Familiarity(reference)
         self._labels = labels
-        comparable = encoding in (Encoding.INDEX, Encoding.AMOUNTS)
+        comparable = encoding in (Encoding.INDEX, Encoding.AMOUNTS) and reference.labelled
         self.sets = Sets.of(predictions, reference.targets) if comparable else None
 
     def of(
@@ -56,17 +75,22 @@ class Limits:
         return [{"familiarity": p} | own for p, own in zip(usual, around, strict=True)]
 
     @property
+    def held_out(self) -> int:
+        """The items of the reference."""
+        return len(self.familiarity.reference)
+
+    @property
     def can_refuse(self) -> bool:
         """Whether there are held-out items enough to call an input unlike them."""
         return self.familiarity.least <= UNFAMILIAR
 
 
-def demand_refusing(limits: Limits | None) -> None:
+def demand_refusing(limits: AnswerLimits | None) -> None:
     """Raise HeadstartError where no input can be called unlike what was held out."""
     if limits is None:
         raise HeadstartError(f"{NO_REFERENCE}, so that nothing is unlike them. {FIT_AGAIN}")
     if not limits.can_refuse:
-        count = len(limits.familiarity.reference)
+        count = limits.held_out
         raise HeadstartError(
             f"The model keeps {count} held-out items, and calling an input unlike them takes "
             "19. Fit it to more items, or leave out --abstain."

@@ -28,8 +28,8 @@ class Reference:
 
     `features` (N, D) are what the head read, kept in half precision where that holds them;
     `outputs` (N, labels) the model's answers, calibrated as it is; `targets` the truth, (N,) int64
-    for classes, else (N, outputs) float32. `measures` are numbers about the items by name, each
-    (N,), such as tokens a word. At most 500 items.
+    for classes, else (N, outputs) float32; (N, 0) for items of classes that nobody has labelled.
+    `measures` are numbers about the items by name, each (N,), such as tokens a word. At most 500.
     """
 
     features: np.ndarray
@@ -53,6 +53,16 @@ class Reference:
             targets.astype(np.int64 if targets.ndim == 1 else np.float32),
             {name: values.astype(np.float32) for name, values in (measures or {}).items()},
         )
+
+    @property
+    def labelled(self) -> bool:
+        """Whether the truth of its items is known."""
+        return self.targets.ndim == 1 or self.targets.shape[1] > 0
+
+    @property
+    def answers_classes(self) -> bool:
+        """Whether the model answers with classes."""
+        return self.targets.ndim == 1 or not self.labelled
 
     def __len__(self) -> int:
         return len(self.targets)

@@ -37,9 +37,9 @@ class Answered:
     measures: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def part(self, places: np.ndarray) -> Answered:
-        """Some of them, at most 500 where `places` were `chosen`."""
+        """Some of them; the measures, which need not be of all, stay."""
         rows = (self.features[places], self.outputs[places], self.predictions[places])
-        return Answered([self.names[place] for place in places.tolist()], *rows)
+        return Answered([self.names[place] for place in places.tolist()], *rows, self.measures)
 
 
 @final
@@ -49,7 +49,8 @@ class Shift:
 
     `apart` is the AUC of a classifier that tells the samples apart. Without classes there is no
     `mix`, no `shares` and nothing `expected`. `measures` are numbers about items by name, such as
-    tokens a word: the means on both sides, with Kolmogorov and Smirnov's test.
+    tokens a word: the means on both sides, with Kolmogorov and Smirnov's test. `repeated` new items
+    were held-out ones themselves and are not among `items`.
     """
 
     items: tuple[int, int]
@@ -63,6 +64,7 @@ class Shift:
     shares: Sequence[Mapping[str, Any]] = ()
     expected: Expected | None = None
     measures: Sequence[Mapping[str, Any]] = field(default_factory=list)
+    repeated: int = 0
 
     @property
     def inputs_moved(self) -> bool:
@@ -88,6 +90,7 @@ class Shift:
         """Everything as plain values."""
         return {
             "items": list(self.items),
+            "repeated": self.repeated,
             "moved": self.moved,
             "inputs_moved": self.moved and self.inputs_moved,
             "mix_moved": self.moved and self.mix_moved,
@@ -117,7 +120,7 @@ def compared(
     accuracy are over all.
     """
     rng = np.random.default_rng(seed % 2**32)
-    classes = reference.targets.ndim == 1
+    classes = reference.answers_classes
     part = new.part(chosen(len(new.names), seed))
     second = np.arange(len(reference) + len(part.names)) >= len(reference)
     rows = two_sample.standardised(reference.features, part.features)
@@ -136,7 +139,7 @@ def compared(
         mix=two_sample.mean_shift(chances, second, rng) if classes else None,
         shares=_shares(predictions, new, familiarity, labels, rng) if classes else (),
         expected=expected((predictions, reference.targets), new.predictions, familiarity)
-        if classes
+        if classes and reference.labelled
         else None,
         measures=_measures(reference, new),
     )
@@ -147,7 +150,7 @@ def _furthest(
 ) -> list[dict[str, Any]]:
     """The new items that lie furthest out, the furthest first."""
     out = Familiarity(reference).distances(new.features, new.outputs)
-    classes = reference.targets.ndim == 1
+    classes = reference.answers_classes
     rows = []
     for place in np.argsort(-out, kind="stable")[:FURTHEST].tolist():
         row = {"item": new.names[place], "familiarity": round(float(familiarity[place]), 5)}

@@ -10,7 +10,9 @@ import numpy as np
 ROUNDS: Final = 499
 MOST: Final = 500  # items of a sample; with more everything is significant, and nothing matters
 _BLOCK: Final = 250  # permutations at a time
-_WIDTH: Final = 500  # items that the kernel's width is measured on
+_WIDTH: Final = 250  # items that the kernel's width is measured on
+_SAME: Final = 1e-5  # share of the squared length; half precision errs by a tenth of that
+_MORE: Final = 0.05  # share of items that repeat others, beyond which it is no accident
 
 
 @final
@@ -26,6 +28,25 @@ class Test:
         return {"effect": round(self.effect, 5), "p": round(self.p, 5)}
 
 
+def repeated(known: np.ndarray, new: np.ndarray) -> np.ndarray:
+    """Which new items (M, D) are known ones (N, D) themselves, but for rounding: (M,) bool.
+
+    None where known items repeat one another about as often, as short texts do.
+    """
+    first, second = known.astype(np.float32), new.astype(np.float32)
+    own = _nearest(first, first, itself=True) <= _SAME
+    twins = _nearest(second, first) <= _SAME
+    return np.asarray(twins & (twins.mean() > own.mean() + _MORE))
+
+
+def _nearest(rows: np.ndarray, others: np.ndarray, itself: bool = False) -> np.ndarray:
+    """The squared distance from the nearest of others, (M,), as a share of the own length."""
+    lengths, far = (rows**2).sum(axis=1), distances(rows, others)
+    if itself:
+        np.fill_diagonal(far, np.inf)
+    return np.asarray(far.min(axis=1) / np.where(lengths > 0, lengths, 1.0))
+
+
 def standardised(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Both samples' features, (N + M, D) float32, of one size over both.
 
@@ -39,10 +60,19 @@ def standardised(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return np.asarray((rows - rows.mean(axis=0)) / np.where(spread > 0, spread, 1.0))
 
 
+def distances(rows: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Squared distances (N, M) of rows (N, D) from others (M, D)."""
+    squares = (rows**2).sum(axis=1)[:, None] + (others**2).sum(axis=1)
+    return np.asarray(np.maximum(squares - 2 * rows @ others.T, 0))
+
+
 def kernel(rows: np.ndarray) -> np.ndarray:
     """The Gaussian kernel (N, N) float32 whose width is the median distance."""
-    squares = (rows**2).sum(axis=1)
-    far = np.maximum(squares[:, None] + squares - 2 * rows @ rows.T, 0)
+    return gaussian(distances(rows, rows))
+
+
+def gaussian(far: np.ndarray) -> np.ndarray:
+    """The same of squared distances (N, N)."""
     part = far[:: max(1, len(far) // _WIDTH), :: max(1, len(far) // _WIDTH)]
     middle = float(np.median(part[part > 0])) if (part > 0).any() else 1.0
     return np.asarray(np.exp(-far / middle), dtype=np.float32)

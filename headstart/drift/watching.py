@@ -9,17 +9,27 @@ from typing import Any, Final, final
 
 import numpy as np
 
+from headstart.drift.late_labels import DELTA, RisingErrors
 from headstart.drift.reference import Reference
 from headstart.drift.shift import Answered, Shift, compared
-from headstart.drift.two_sample import assignments, discrepancy, distance_of_means, kernel
+from headstart.drift.two_sample import (
+    assignments,
+    discrepancy,
+    distance_of_means,
+    distances,
+    gaussian,
+)
 
 FALSE_ALARMS: Final = 0.05  # the probability of any, in so many items in which nothing moves:
 LENGTH: Final = 2000
 STEP: Final = 25  # items between looks
 WINDOWS: Final[Mapping[int, float]] = {50: 0.4, 100: 0.35, 200: 0.25}  # items: share of alarms
 _OF_ERRORS: Final = 0.3  # share of false alarms that errors may cause, where labels come
-_FIRST, _BEATEN = 100, 3  # permutations that clear a window, when so many are as far apart
+# Permutations that clear a window when more than so many of them are as far apart. Of windows that
+# are to be alarms they clear one in 100,000.
+_STAGES: Final = ((20, 3), (100, 3), (600, 5), (2000, 7))
 _ROUNDS: Final = 5999  # for one that they don't: no less, for its p-value to be small enough
+_CALMING: Final = 100  # those that tell whether an alarm is over
 _BLOCK: Final = 500
 _WIDTH: Final = 128  # directions that features are seen along
 _CALM: Final = 0.2  # p-value above which a window is as before
@@ -67,8 +77,9 @@ class Watch:
     A window and the held-out items are compared by the maximum mean discrepancy of the features
     and by the distance of mean probabilities, the larger of both in units of chance. Its p-value
     is that of permutations over both samples, exact for any distribution. With labels the errors
-    are compared, too, by Fisher's exact test. After an alarm there is none until windows are as
-    before. `predictions` (N, labels) are those for the reference.
+    are compared, too, by Fisher's exact test, and along the stream by `late_labels`. After an alarm
+    there is none until windows are as before. `predictions` (N, labels) are those for the
+    reference.
     """
 
     def __init__(
@@ -86,7 +97,9 @@ class Watch:
         self._rng = np.random.default_rng(seed % 2**32)
         self._names: list[str] = []
         self._rows: list[Rows] = []
+        self._places: list[tuple[np.ndarray, np.ndarray]] = []  # and how far from held-out ones
         self._right: list[float] = []
+        self._rising = RisingErrors()
         self._alarmed, self._calm = False, 0
         self.count = 0
 
@@ -99,18 +112,23 @@ class Watch:
         answers were, NaN where that isn't known.
         """
         truth = np.full(len(names), np.nan) if right is None else right
+        features, outputs, predictions = rows
+        along = self._along(features)
+        apart = distances(along, self._seen)
         for place, name in enumerate(names):
             self._names.append(name)
-            features, outputs, predictions = rows
+            self._places.append((along[place], apart[place]))
             self._rows.append((features[place], outputs[place], predictions[place]))
             self._right.append(float(truth[place]))
             self.count += 1
+            if self._labelled and not np.isnan(truth[place]):
+                yield from self._late(truth[place] == 0)
             if self.count % STEP == 0:
                 yield from self._looks()
         self._forget()
 
     def _forget(self, most: int = max(WINDOWS)) -> None:
-        for window in (self._names, self._rows, self._right):
+        for window in (self._names, self._rows, self._places, self._right):
             del window[:-most]
 
     def _looks(self) -> Iterator[Event]:
@@ -130,6 +148,13 @@ class Watch:
             elif p <= of_items:
                 yield self._alarm(window, p)
 
+    def _late(self, wrong: bool) -> Iterator[Event]:
+        """An alarm where errors are seen to have risen by one more labelled item."""
+        risen, window = self._rising.add(wrong), min(WINDOWS)
+        if risen and not self._alarmed and len(self._rows) >= window:
+            errors = self._errors(window)
+            yield self._alarm(window, DELTA, errors[1] if errors else None)
+
     def _alarm(self, window: int, p: float, errors: tuple[int, int] | None = None) -> Event:
         self._alarmed, self._calm = True, 0
         names, (features, outputs, predictions) = self._names[-window:], self._last(window)
@@ -140,7 +165,7 @@ class Watch:
     def _is_calm(self, window: int) -> bool:
         moves = self._moves(window)
         second = self._second(window)
-        shuffled = assignments(second, _FIRST, self._rng)
+        shuffled = assignments(second, _CALMING, self._rng)
         self._calm = self._calm + 1 if _p(moves, second, shuffled) > _CALM else 0
         return self._calm >= _CALMS
 
@@ -150,16 +175,20 @@ class Watch:
         A look ends early only where it would be no alarm, so that there are no more of these.
         """
         moves, second = self._moves(window), self._second(window)
-        first = _p(moves, second, assignments(second, _FIRST, self._rng))
-        if first * (_FIRST + 1) > _BEATEN:
-            return 1.0
+        for rounds, most in _STAGES:
+            p = _p(moves, second, assignments(second, rounds, self._rng))
+            if p * (rounds + 1) - 1 > most + 0.5:
+                return 1.0
         return _p(moves, second, assignments(second, _ROUNDS, self._rng))
 
     def _moves(self, window: int) -> tuple[np.ndarray, np.ndarray]:
         """The kernel of features, and the probabilities, of held-out items and a window."""
-        features, _, predictions = self._last(window)
-        rows = np.concatenate([self._seen, self._along(features)])
-        return kernel(rows), np.concatenate([self._predictions, predictions])
+        count = len(self._seen)
+        rows, apart = (np.stack(part) for part in zip(*self._places[-window:], strict=True))
+        far = np.empty((count + window, count + window), np.float32)
+        far[:count, :count], far[count:, count:] = self._far, distances(rows, rows)
+        far[count:, :count], far[:count, count:] = apart, apart.T
+        return gaussian(far), np.concatenate([self._predictions, self._last(window)[2]])
 
     def _second(self, window: int) -> np.ndarray:
         return np.arange(len(self._reference) + window) >= len(self._reference)
@@ -172,6 +201,10 @@ class Watch:
     @cached_property
     def _seen(self) -> np.ndarray:
         return self._along(self._reference.features)
+
+    @cached_property
+    def _far(self) -> np.ndarray:
+        return distances(self._seen, self._seen)
 
     def _along(self, features: np.ndarray) -> np.ndarray:
         """Features along 128 directions drawn at random, which keep distances nearly as they are.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 
 from headstart.drift.reference import TOKENS_A_WORD
@@ -36,14 +37,30 @@ def accuracy(shift: Shift) -> str:
     if shift.expected.outside:
         text += (
             f" {shift.expected.unfamiliar:.0%} of the items are beyond anything seen, so that no "
-            "estimate can be relied on. Label some: headstart suggest MODEL DATA."
+            "estimate can be relied on."
         )
     return text
 
 
 def in_one_line(shift: Shift) -> str:
     """What other commands say of a shift."""
-    return " ".join(filter(None, [moved(shift), *language(shift), accuracy(shift)]))
+    return " ".join([*again(shift), moved(shift), *language(shift), accuracy(shift)]).rstrip()
+
+
+def again(shift: Shift) -> Iterator[str]:
+    """A sentence on new items that are held-out ones themselves, where there are."""
+    if shift.repeated:
+        those = (
+            "1 of the items is a held-out one"
+            if shift.repeated == 1
+            else (f"{shift.repeated} of the items are held-out ones")
+        )
+        yield f"{those} and left out here, as an item can't be unlike itself."
+
+
+def command(name: str, *places: str) -> str:
+    """A command on some places as it is typed."""
+    return shlex.join(["headstart", name, *places])
 
 
 def language(shift: Shift) -> Iterator[str]:

@@ -10,6 +10,7 @@ from headstart.evidence.arms import (
     strategy_arm,
 )
 from headstart.evidence.baseline import baseline_arm
+from headstart.evidence.bound import bounded
 from headstart.evidence.experiment import Experiment
 from headstart.evidence.intervals import Interval, average, bootstrap, gained, paired, verdict
 from headstart.evidence.pricing import Price
@@ -32,6 +33,7 @@ __all__ = [
     "baseline_arm",
     "blended_arm",
     "bootstrap",
+    "bounded",
     "choose",
     "features_arm",
     "gained",

@@ -6,27 +6,32 @@ import copy
 import time
 from dataclasses import dataclass, field, replace
 from math import inf
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import nn
 
 from headstart.contracts import Backbone, Strategy
+from headstart.contracts.frozen import FrozenModel, LinearHead, as_model, as_module
 from headstart.contracts.head import HeadFitter
-from headstart.contracts.model import Model, with_pool
 from headstart.defaults import Recipe
 from headstart.errors import HeadstartError
 from headstart.evidence.experiment import Experiment
-from headstart.evidence.fitting import answers, fitted, full_probe
+from headstart.evidence.fitting import answers, fitted, full_probe, joined, merit
 from headstart.evidence.judging import JUDGED, judge, refit_head
 from headstart.evidence.record import Arm
 from headstart.features.legality import cacheable_stages
 from headstart.runtime.budget import Budget
-from headstart.training import Training, seed_everything, train
+from headstart.training import Training, seed_everything
+
+if TYPE_CHECKING:  # so that frozen features need no torch
+    from torch import nn
+
+    from headstart.contracts.model import Model
 
 STRATEGY_SHARE = 0.4  # of a budget, by when the strategy must be done; the rest is scratch's
 BLEND = 0.5  # share of the trained weights in a blend, as Wortsman et al. advise unseen
 _FROZEN = "frozen stages are bit-identical"
+_OWN = "headstart."
 
 
 @dataclass
@@ -34,25 +39,36 @@ class ArmResult:
     """An arm with the model it made, and the head from which others start, if not its own."""
 
     arm: Arm
-    model: Model
+    network: Model | FrozenModel
     training: Training = field(default_factory=Training)
     checks: dict[str, bool] = field(default_factory=dict)
     recipe: Recipe | None = None  # of its training, where it was searched for
-    start: nn.Module | None = None  # a head that has seen the training items alone
+    first: nn.Module | LinearHead | None = None  # a head that has seen the training items alone
+
+    @property
+    def model(self) -> Model:
+        """The network in torch, made now where it is a frozen backbone under a head."""
+        return as_model(self.network)
+
+    @property
+    def start(self) -> nn.Module | None:
+        """The head from which others start, in torch."""
+        return None if self.first is None else as_module(self.first)
 
 
 def naive_arm(experiment: Experiment, features: ArmResult) -> ArmResult:
     """Always the commonest label: the same network under a head that ignores its input."""
     task, labels = experiment.task, experiment.labels
     constant = task.naive(experiment.dataset.targets("train"), labels)
-    old = features.model.head
-    head = nn.Linear(int(next(old.parameters()).shape[-1]), len(labels))
-    with torch.no_grad():
-        head.weight.zero_()
-        head.bias.copy_(torch.from_numpy(constant))
     outputs = {name: np.tile(constant, (len(experiment.dataset.split(name)), 1)) for name in JUDGED}
-    model = features.model.with_head(head)
-    return ArmResult(arm_of(experiment, "naive", outputs, 0.0), model)
+    model = features.network
+    if task.reads_maps:  # it is compared with, and never handed over
+        return ArmResult(arm_of(experiment, "naive", outputs, 0.0), model)
+    weight = np.zeros((len(labels), _width(features.network.head)), np.float32)
+    head = LinearHead(weight, constant.astype(np.float32))
+    if isinstance(model, FrozenModel):
+        return ArmResult(arm_of(experiment, "naive", outputs, 0.0), model.with_head(head))
+    return ArmResult(arm_of(experiment, "naive", outputs, 0.0), model.with_head(head.layer()))
 
 
 def features_arm(experiment: Experiment, backbone: Backbone) -> ArmResult:
@@ -67,17 +83,20 @@ def features_arm(experiment: Experiment, backbone: Backbone) -> ArmResult:
         return _untrained(experiment, backbone)
     started = time.monotonic()
     examples = experiment.examples(backbone)
-    seed_everything(experiment.settings.seed)
+    _seed(experiment, experiment.task)
     experiment.progress.say("Fitting a probe on the frozen features.")
     probe_inputs = examples["train"], examples["validation"], experiment.labels
-    start, head = experiment.task.probe(*probe_inputs), full_probe(experiment.task, *probe_inputs)
+    start = experiment.task.linear_probe(*probe_inputs)
+    head = full_probe(experiment.task, *probe_inputs)
     heads = {"validation": start, "test": head}
     outputs = {name: answers(heads[name], examples[name][0]) for name in JUDGED}
     arm = arm_of(experiment, "feature-extraction", outputs, time.monotonic() - started)
-    return ArmResult(arm, Model.of(backbone, head), start=start)
+    return ArmResult(arm, FrozenModel(backbone, head), first=start)
 
 
 def _untrained(experiment: Experiment, backbone: Backbone) -> ArmResult:
+    from headstart.contracts.model import Model
+
     started = time.monotonic()
     seed_everything(experiment.settings.seed)
     model = Model.of(backbone, new_head(experiment, backbone))
@@ -96,10 +115,16 @@ def head_arm(
     examples = experiment.examples(backbone)
     seed_everything(experiment.settings.seed)
     experiment.progress.say(f"Fitting another head on the frozen features ({name}).")
-    fitted_head = fitted(experiment, head, examples["train"], examples["validation"])
-    outputs = {split: answers(fitted_head, examples[split][0]) for split in JUDGED}
+    units = experiment.task_settings.get("scale", ())
+    head = head.related_to([each.in_units(units) for each in backbone.related])
+    train, validation = examples["train"], examples["validation"]
+    start = fitted_head = fitted(experiment, head, train, validation)
+    if head.cross_validates:  # validation is to learn from, too
+        fitted_head = fitted(experiment, head, joined(train, validation), validation)
+    heads = {"validation": start, "test": fitted_head}
+    outputs = {split: answers(heads[split], examples[split][0]) for split in JUDGED}
     spent = features.arm.seconds + time.monotonic() - started
-    return ArmResult(arm_of(experiment, name, outputs, spent), Model.of(backbone, fitted_head))
+    return ArmResult(arm_of(experiment, name, outputs, spent), FrozenModel(backbone, fitted_head))
 
 
 def strategy_arm(
@@ -118,6 +143,9 @@ def strategy_arm(
     It ends when the budget `until` does, by default the share that leaves time for scratch, and
     where it stays below the validation score `hopeless`.
     """
+    from headstart.contracts.model import Model
+    from headstart.training import train
+
     started = time.monotonic()
     recipe = experiment.recipe(strategy, name, backbone)
     seed_everything(experiment.settings.seed)
@@ -141,7 +169,7 @@ def strategy_arm(
     arm = arm_of(experiment, name, outputs, spent, steps=training.steps, note=training.ending)
     frozen = cacheable_stages(strategy, training.epochs, len(model.stages), augmented=False)
     intact = unchanged(model, backbone, frozen) and training.intact
-    return ArmResult(arm, model, training, {_FROZEN: intact}, start=trained)
+    return ArmResult(arm, model, training, {_FROZEN: intact}, first=trained)
 
 
 def blended_arm(
@@ -152,6 +180,8 @@ def blended_arm(
     Nothing is trained (WiSE-FT, Wortsman et al. 2022): each weight is the mean of the trained one
     and the one it started from. `name` is the strategy that ends so by itself.
     """
+    from headstart.contracts.model import Model
+
     began = time.monotonic()
     model = copy.deepcopy(tuned.model)
     model.head = copy.deepcopy(_start(tuned))
@@ -160,7 +190,7 @@ def blended_arm(
     outputs = _answered(experiment, model, tuned.training.steps > 0)
     seconds = tuned.arm.seconds + time.monotonic() - began
     arm = arm_of(experiment, name, outputs, seconds, steps=tuned.arm.steps)
-    return ArmResult(arm, model, tuned.training, tuned.checks, start=trained)
+    return ArmResult(arm, model, tuned.training, tuned.checks, first=trained)
 
 
 def unchanged(model: Model, backbone: Backbone, frozen: int) -> bool:
@@ -168,6 +198,10 @@ def unchanged(model: Model, backbone: Backbone, frozen: int) -> bool:
 
     Where all stages are frozen the pooling is as well.
     """
+    import torch
+
+    from headstart.contracts.model import with_pool
+
     whole = frozen >= len(model.stages)
     parts = with_pool(model.stages, model.pool) if whole else list(model.stages)[:frozen]
     for trained, original in zip(parts, backbone.prefix(frozen), strict=True):
@@ -180,7 +214,10 @@ def unchanged(model: Model, backbone: Backbone, frozen: int) -> bool:
 
 def new_head(experiment: Experiment, backbone: Backbone) -> nn.Module:
     """A head that was fitted to nothing."""
-    return experiment.task.head(backbone.feature_dim, experiment.labels)
+    task = experiment.task
+    if task.reads_maps:  # whose head has pretrained layers, which random weights have none of
+        task = task.for_backbone(backbone)
+    return task.head(backbone.feature_dim, experiment.labels)
 
 
 def _start(outcome: ArmResult) -> nn.Module:
@@ -196,6 +233,16 @@ def _answered(experiment: Experiment, model: Model, refit: bool) -> dict[str, np
     refit = refit and not experiment.budget.over()
     checked = {"validation": refit_head(experiment, model)} if refit else {}
     return judge(experiment, model) | checked
+
+
+def _width(head: nn.Module | LinearHead) -> int:
+    weight = head.weight if isinstance(head, LinearHead) else next(head.parameters())
+    return int(weight.shape[-1])
+
+
+def _seed(experiment: Experiment, part: object) -> None:
+    """Seed what a part may draw from, which for our own probes is nothing of torch's."""
+    seed_everything(experiment.settings.seed, torch=not type(part).__module__.startswith(_OWN))
 
 
 def arm_of(
@@ -217,7 +264,6 @@ def arm_of(
         )
     truth = {split: experiment.dataset.targets(split) for split in JUDGED}
     checked = task.scores(outputs["validation"], truth["validation"])
-    losses = task.losses(outputs["validation"], truth["validation"])
     scores = task.scores(outputs["test"], truth["test"])
-    selection_key = float(checked.mean()), -float(losses.mean())
+    selection_key = merit(task, outputs["validation"], truth["validation"])
     return Arm(name, scores, selection_key, seconds, steps, note, checked, outputs)

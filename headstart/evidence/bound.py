@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, sqrt
 
 import numpy as np
@@ -12,6 +12,7 @@ from headstart import defaults
 from headstart.defaults import Recipe
 from headstart.evidence.experiment import Experiment
 from headstart.evidence.record import Arm
+from headstart.runtime.budget import Budget
 from headstart.training import Training
 
 FEWER = 0.75  # of the epochs, until they fit: coarse, so that small delays change nothing
@@ -99,3 +100,15 @@ class Bound:
 
     def _scores(self, outputs: np.ndarray) -> np.ndarray:
         return self.experiment.task.scores(outputs, self.experiment.dataset.targets("validation"))
+
+
+def bounded(experiment: Experiment, transfer: Arm) -> Experiment:
+    """Where the transfer trains on stored maps, scratch has a time of its own without a budget.
+
+    A pass over the pictures takes so much longer that the steps that are due would take hours.
+    """
+    slow = experiment.task.reads_maps and experiment.accelerator.device.type == "cpu"
+    if not slow or experiment.budget.limited:
+        return experiment
+    seconds = max(defaults.SCRATCH_ON_MAPS, defaults.SCRATCH_TIMES * transfer.seconds)
+    return replace(experiment, budget=Budget(seconds))

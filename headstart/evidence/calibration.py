@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import nn
 
-from headstart.contracts.model import Model
+from headstart.contracts.frozen import FrozenModel, LinearHead, as_module, is_linear
 from headstart.contracts.standardisation import label_shares
 from headstart.contracts.targets import Encoding
 from headstart.data.targets import USUAL, kind_named
 from headstart.evidence.intervals import LEVEL, RESAMPLES, Interval
+
+if TYPE_CHECKING:  # so that frozen features need no torch
+    from torch import nn
+
+    from headstart.contracts.model import Model
+    from headstart.evidence.experiment import Experiment
+    from headstart.evidence.record import Arm
 
 BINS = 15
 LEAST, MOST = 0.05, 20.0  # temperatures
@@ -54,20 +59,31 @@ def shares(outputs: np.ndarray) -> np.ndarray:
     return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
 
 
-def folded(model: Model, temperature: float) -> Model | None:
+def folded(model: Model | FrozenModel, temperature: float) -> Model | FrozenModel | None:
     """The same network with a head whose outputs are divided by the temperature.
 
     The stages are shared, the head is a copy with its weights and bias divided, so that whoever
     opens the saved model, its own library too, gets calibrated probabilities. None where the head
     is no linear layer.
     """
-    if not isinstance(model.head, nn.Linear):
+    if not is_linear(model.head):
         return None
-    head = copy.deepcopy(model.head)
+    if isinstance(model, FrozenModel):
+        return model.with_head(scaled(model.head, temperature))
+    return model.with_head(as_module(scaled(model.head, temperature)))
+
+
+def scaled(head: nn.Module | LinearHead, temperature: float) -> nn.Module | LinearHead:
+    """A copy of a linear layer with its weights and bias divided."""
+    if isinstance(head, LinearHead):
+        return head.divided(temperature)
+    import torch
+
+    head = copy.deepcopy(head)
     with torch.no_grad():
         for parameter in head.parameters():
             parameter.div_(temperature)
-    return model.with_head(head)
+    return head
 
 
 def calibration(
@@ -173,3 +189,11 @@ def bins_of(confidence: np.ndarray) -> np.ndarray:
 def _confidence(outputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The probability of the likeliest label, and whether it is right: (N,) each."""
     return shares(outputs).max(axis=1), (outputs.argmax(axis=1) == targets).astype(np.float64)
+
+
+def settled(model: Model | FrozenModel, experiment: Experiment, arm: Arm) -> Model | FrozenModel:
+    """The model, whose head now says what its answers on validation decide, such as thresholds."""
+    validation, head = experiment.dataset.targets("validation"), model.head
+    if len(validation) and experiment.task.reads_maps and not isinstance(head, LinearHead):
+        experiment.task.settled(head, arm.outputs["validation"], validation)
+    return model

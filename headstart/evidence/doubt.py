@@ -8,6 +8,7 @@ from headstart.evidence.intervals import Interval, gained, paired
 from headstart.evidence.seeds import seeds
 
 UNENDED = "the proof has not come to its end, and `headstart prove` goes on with it"
+NO_SOURCES = "no other table was named with --from to learn from"
 NO_SCRATCH = "no network was trained from scratch for comparison"
 
 

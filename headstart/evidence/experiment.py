@@ -7,25 +7,30 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from accelerate import Accelerator
 
 from headstart import defaults
 from headstart.contracts import Backbone, Examples, Strategy, Task
 from headstart.data import Dataset, Item
+from headstart.data.targets import kind_named
 from headstart.defaults import Recipe, Settings
 from headstart.errors import OutOfTimeError
-from headstart.features.engine import mean, to_device
+from headstart.features.engine import to_device
 from headstart.features.extract import Extraction, Prefix, extract, is_stored
 from headstart.features.legality import cacheable_stages
-from headstart.features.loaders import CachedLoader, RawLoader
+from headstart.features.loaders import CachedLoader, Moved, RawLoader
 from headstart.features.plan import Cut, Work, best, measure
-from headstart.features.reading import Reader, View
+from headstart.features.reading import Reader, View, groups_of
 from headstart.runtime.budget import Budget
+from headstart.runtime.machine import Compute
 from headstart.runtime.progress import Progress
 from headstart.training import Session, Splits
+
+if TYPE_CHECKING:  # so that frozen features need no torch
+    from accelerate import Accelerator
+    from torch import nn
 
 _SAMPLE = 16  # items that price the boundaries
 _EXTRACTED = 0.7  # of a budget, by when features must be there for anything to be made of them
@@ -39,12 +44,17 @@ class Experiment:
     task: Task
     reader: Reader
     settings: Settings
-    accelerator: Accelerator
+    compute: Compute
     budget: Budget
     progress: Progress
     task_settings: Mapping[str, Any] = field(default_factory=dict)  # what the task is made with
     workspace: Path | None = None  # where trainings keep their checkpoints
     pace: Sequence[float] = ()  # of the strategy's training, where a plan is repeated
+
+    @property
+    def accelerator(self) -> Accelerator:
+        """What trains; asking for it imports torch."""
+        return self.compute.accelerator
 
     @property
     def labels(self) -> Sequence[str]:
@@ -70,15 +80,41 @@ class Experiment:
 
     def remarks(self) -> Sequence[str]:
         """Sentences on what of the data the backbone can't take in, where decoding is cheap."""
-        reader = self.reader
-        if not reader.modality.ragged:
+        reader, modality = self.reader, self.reader.modality
+        items = self.dataset.items
+        if modality.whole_rows:
+            kind = kind_named(self.dataset.kind)
+            targets = kind.encode([item.label for item in items], self.labels)
+            return modality.giveaways(reader.decoded(items), targets, reader.preprocess)
+        if not modality.keeps_decoded:
             return ()
-        return reader.modality.remarks(reader.decoded(self.dataset.items), reader.preprocess)
+        return modality.remarks(reader.decoded(items), reader.preprocess)
 
     def raw(self, split: str, augmented: bool = False) -> RawLoader:
         """A split as items that are decoded in every epoch."""
         items, targets = self.dataset.split(split), self.dataset.targets(split)
-        return RawLoader(items, targets, self.reader, augmented)
+        return RawLoader(items, targets, self.reader, augmented, self._moved(split))
+
+    def _moved(self, split: str) -> Moved | None:
+        """What becomes of a split's targets in random views, where those move them."""
+        if not self.task.reads_maps:
+            return None
+        items, targets = self.dataset.split(split), self.dataset.targets(split)
+        modality, preprocess = self.reader.modality, self.reader.preprocess
+
+        def moved(group: np.ndarray, view: View) -> np.ndarray:
+            draws = [view.generator(items[place].digest) for place in group]
+            return self.task.moved(
+                targets[group], [modality.motion(preprocess, rng) for rng in draws]
+            )
+
+        return moved
+
+    @property
+    def views(self) -> int:
+        """How many random views of each training item are stored."""
+        wanted = self.task.views if self.settings.augment != "no" else 0
+        return self.settings.views or wanted
 
     def positions(self, split: str) -> np.ndarray:
         """Where a split's items stand among all items."""
@@ -87,7 +123,7 @@ class Experiment:
     def prefix(self, backbone: Backbone, boundary: int) -> Prefix:
         """The frozen front up to a boundary, run the way the settings say."""
         settings = self.settings
-        device = self.accelerator.device
+        device = self.compute.device
         return Prefix(backbone, boundary, device, settings.engine, settings.precision)
 
     def activations(
@@ -126,9 +162,11 @@ class Experiment:
 
         Features are the mean over all looks that the reader averages.
         """
+        if backbone.summary is not None:
+            return self._summarised(backbone, backbone.summary)
         each = [self.features(backbone, look) for look in self.reader.looks]
         learned, *held_out = (
-            mean([extraction.features() for extraction in part]).numpy()
+            np.asarray(np.mean([own.features() for own in part], axis=0, dtype=np.float32))
             if len(part) > 1
             else part[0].features()
             for part in zip(*each, strict=True)
@@ -138,10 +176,31 @@ class Experiment:
         parts = {"train": learned[:ends], "validation": learned[ends:], "test": test}
         return {name: (part, self.dataset.targets(name)) for name, part in parts.items()}
 
+    def rows_of(self, backbone: Backbone, items: Sequence[Item]) -> np.ndarray:
+        """Features (N, D) of some of the items, from the store."""
+        row_of: dict[str, np.ndarray] = {}
+        for name, (features, _) in self.examples(backbone).items():
+            row_of |= zip((item.id for item in self.dataset.split(name)), features, strict=True)
+        rows = [row_of[item.id] for item in items]
+        return np.stack(rows) if rows else np.empty((0, backbone.feature_dim), np.float32)
+
+    def _summarised(self, backbone: Backbone, summary: nn.Module) -> dict[str, Examples]:
+        """Rows of what is stored as maps."""
+        import torch
+
+        rows = self.activations(backbone, len(backbone.stages)).rows
+        parts = {}
+        for name in ("train", "validation", "test"):
+            with torch.inference_mode():
+                own = [summary(rows.inputs(g)).numpy() for g in groups_of(self.positions(name), 32)]
+            features = np.concatenate(own) if own else np.empty((0, backbone.feature_dim))
+            parts[name] = features.astype(np.float32), self.dataset.targets(name)
+        return parts
+
     def splits(self, backbone: Backbone, strategy: Strategy, epochs: int) -> Splits:
         """Stored activations where that is legal and pays, or raw items."""
         settings = self.settings
-        forced = settings.augment == "yes" and not settings.views
+        forced = settings.augment == "yes" and not self.views
         legal = cacheable_stages(strategy, epochs, len(backbone.stages), augmented=forced)
         boundary = self._boundary(backbone, legal, epochs) if settings.cache else 0
         if boundary:
@@ -153,7 +212,7 @@ class Experiment:
     def work(self, epochs: int) -> Work:
         """How often each item passes through the network."""
         trained = len(self.dataset.split("train"))
-        return Work(len(self.dataset.items), trained, epochs, self.settings.views)
+        return Work(len(self.dataset.items), trained, epochs, self.views)
 
     def cuts(self, backbone: Backbone, legal: int, work: Work) -> list[Cut]:
         """Every boundary up to the last legal one, priced on some of this data's items."""
@@ -174,6 +233,7 @@ class Experiment:
             patience=max(5, epochs // 3),
             batch_size=self.settings.batch_size or defaults.batch_size(count),
             learning_rate=self.settings.learning_rate
+            or self.task.learning_rate
             or defaults.learning_rate(self.task.has_probe and strategy.starts_from_probe(), width),
         )
 
@@ -206,7 +266,7 @@ class Experiment:
 
     def _stored(self, backbone: Backbone, boundary: int) -> Splits:
         rows = self.activations(backbone, boundary).rows
-        seed, count = self.settings.seed, self.settings.views
+        seed, count = self.settings.seed, self.views
         views = [self.activations(backbone, boundary, View(seed, n)).rows for n in range(count)]
         train, validation = (
             CachedLoader(
@@ -216,6 +276,7 @@ class Experiment:
                 boundary,
                 variants,
                 self.reader.sizes(self.dataset.split(split)),
+                self._moved(split),
             )
             for split, variants in (("train", views), ("validation", ()))
         )

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import nn
 
 from headstart.contracts import Examples, Task
+from headstart.contracts.frozen import LinearHead
 from headstart.contracts.head import HeadFitter, Shape, TrainingSet
 from headstart.contracts.targets import Encoding
 from headstart.data.targets import kind_named
 from headstart.errors import HeadstartError
 from headstart.evidence.experiment import Experiment
+
+if TYPE_CHECKING:  # so that frozen features need no torch
+    from torch import nn
 
 _FACTORS = np.geomspace(0.25, 8, 21)  # of distances from a border, to make them log odds
 _AT_ONCE = 256  # items, as neighbours and trees take memory for each
@@ -28,9 +31,11 @@ def fitted(
     HeadstartError for a kind of target that heads don't know, and DataError for features that are
     not finite.
     """
+    from torch import nn
+
     task, best = experiment.task, None
     for candidate in head.candidates(_training_set(experiment, train)):
-        selection_key = _merit(task, answers(candidate, validation[0]), validation[1])
+        selection_key = merit(task, answers(candidate, validation[0]), validation[1])
         if best is None or selection_key > best[0]:
             best = selection_key, candidate
         if experiment.budget.over():
@@ -45,20 +50,29 @@ def fitted(
 
 def full_probe(
     task: Task, train: Examples, validation: Examples, labels: Sequence[str]
-) -> nn.Module:
+) -> nn.Module | LinearHead:
     """The task's probe fitted to validation as well, where it needs none to pick its settings.
 
     It is for test items and for whoever takes the model; what validation says of a probe is to be
     learned from one that has not seen it. Raises DataError for features that are not finite.
     """
     if not task.cross_validates:
-        return task.probe(train, validation, labels)
-    features, targets = (np.concatenate(parts) for parts in zip(train, validation, strict=True))
-    return task.probe((features, targets), validation, labels)
+        return task.linear_probe(train, validation, labels)
+    return task.linear_probe(joined(train, validation), validation, labels)
 
 
-def answers(head: nn.Module, features: np.ndarray) -> np.ndarray:
+def joined(one: Examples, other: Examples) -> Examples:
+    """The examples of both."""
+    features, targets = (np.concatenate(parts) for parts in zip(one, other, strict=True))
+    return features, targets
+
+
+def answers(head: nn.Module | LinearHead, features: np.ndarray) -> np.ndarray:
     """A head's outputs (N, labels) for features (N, D), a few items at a time."""
+    if isinstance(head, LinearHead):
+        return head(features)
+    import torch
+
     inputs = torch.from_numpy(np.ascontiguousarray(features))
     with torch.inference_mode():
         starts = range(0, max(1, len(inputs)), _AT_ONCE)  # folds hold no items for test
@@ -86,6 +100,8 @@ def _training_set(experiment: Experiment, train: Examples) -> TrainingSet:
 
 
 def _scale(layer: nn.Linear, task: Task, validation: Examples) -> None:
+    import torch
+
     outputs = answers(layer, validation[0])
     losses = [task.losses(outputs * factor, validation[1]).mean() for factor in _FACTORS]
     with torch.no_grad():
@@ -93,5 +109,8 @@ def _scale(layer: nn.Linear, task: Task, validation: Examples) -> None:
             parameter.mul_(float(_FACTORS[int(np.argmin(losses))]))
 
 
-def _merit(task: Task, outputs: np.ndarray, targets: np.ndarray) -> tuple[float, float]:
+def merit(task: Task, outputs: np.ndarray, targets: np.ndarray) -> tuple[float, float]:
+    """The mean score, and minus the mean loss; zeros without items, as in folds of very few."""
+    if not len(targets):
+        return 0.0, 0.0
     return float(task.scores(outputs, targets).mean()), -float(task.losses(outputs, targets).mean())

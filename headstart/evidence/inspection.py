@@ -69,7 +69,10 @@ def inspection(
     pool = [everything[place].id for place in places]
     near = nearest(features[places], pool, train.features, [item.id for item in train.items])
     targets = np.concatenate([targets, test.targets[new]])
-    return entries | {"nearest": near, "map": feature_map(features, targets, everything, seed)}
+    return entries | {
+        "nearest": near,
+        "map": feature_map(features, targets, everything, seed, kind),
+    }
 
 
 def mistakes(
@@ -169,7 +172,11 @@ def nearest(
 
 
 def feature_map(
-    features: np.ndarray, targets: np.ndarray, items: Sequence[Item], seed: int = 0
+    features: np.ndarray,
+    targets: np.ndarray,
+    items: Sequence[Item],
+    seed: int = 0,
+    kind: str = USUAL,
 ) -> dict[str, list[Any]]:
     """Items at places in the plane (x, y) where those of like features lie together.
 
@@ -178,12 +185,12 @@ def feature_map(
     """
     places = np.sort(nested(targets, seed)[:MAPPED])
     x, y = _plane(features[places], seed).T.round(5).tolist()
-    shown = [items[place] for place in places.tolist()]
+    shown, brief = [items[place] for place in places.tolist()], kind_named(kind).brief
     return {
         "id": [item.id for item in shown],
         "x": x,
         "y": y,
-        "label": [item.label for item in shown],
+        "label": [brief(item.label) for item in shown],
         "split": [item.split for item in shown],
     }
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-from torch import nn
 
 from headstart.contracts import Backbone
-from headstart.contracts.model import Model
+from headstart.contracts.frozen import as_module
 from headstart.data import Item
 from headstart.errors import HeadstartError
 from headstart.evidence.experiment import Experiment
@@ -18,6 +18,11 @@ from headstart.evidence.record import clearly
 from headstart.features.engine import Averaged, Engine, TorchEngine, fastest
 from headstart.features.reading import alike, in_order
 from headstart.runtime.progress import Silent
+
+if TYPE_CHECKING:  # so that frozen features need no torch
+    from torch import nn
+
+    from headstart.contracts.model import Model
 
 JUDGED = ("validation", "test")
 WORTH_CONVERTING = 500  # items; making a faster engine takes as long as plain torch for so many
@@ -42,7 +47,8 @@ def outputs_of(
     """
     engines: list[Engine] = []
     precision = experiment.precision if experiment.precision == "bf16" else None
-    frozen = backbone if backbone and _is_frozen(model, backbone) else None
+    rows = backbone if not experiment.task.reads_maps else None
+    frozen = rows if rows and _is_frozen(model, rows) else None
 
     def outputs(items: Sequence[Item]) -> np.ndarray:
         groups = alike(np.arange(len(items)), _BATCH, experiment.reader.sizes(items))
@@ -65,6 +71,8 @@ def refit_head(experiment: Experiment, model: Model) -> np.ndarray:
     that of frozen features has: with few labels those are worth more than what training moved. In
     folds, which hand nothing over, the model keeps its head.
     """
+    from torch import nn
+
     names = ("train", "validation")
     splits = [experiment.dataset.split(name) for name in names]
     body = model.with_head(nn.Identity())
@@ -75,11 +83,11 @@ def refit_head(experiment: Experiment, model: Model) -> np.ndarray:
     )
     experiment.progress.say("Fitting a probe on the trained features.")
     task, own = experiment.task, model.head.cpu().eval()
-    probe = task.probe(train, validation, experiment.labels)
+    probe = task.linear_probe(train, validation, experiment.labels)
     ours, other = (answers(head, validation[0]) for head in (own, probe))
     if clearly(task.scores(ours, validation[1]), task.scores(other, validation[1])):
         return ours
-    model.head = full_probe(task, train, validation, experiment.labels)
+    model.head = as_module(full_probe(task, train, validation, experiment.labels))
     return other
 
 

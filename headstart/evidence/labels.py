@@ -13,7 +13,7 @@ from headstart.contracts import Examples, Labels, Task
 from headstart.contracts.targets import Encoding
 from headstart.data import nested
 from headstart.data.targets import kind_named
-from headstart.evidence.fitting import full_probe
+from headstart.evidence.fitting import answers, full_probe
 from headstart.evidence.intervals import LEVEL
 from headstart.evidence.seeds import draws as over_draws
 from headstart.runtime.budget import Budget
@@ -287,13 +287,9 @@ def _probed(
     task: Task, labels: Labels, examples: Mapping[str, Examples], parts: Mapping[str, np.ndarray]
 ) -> np.ndarray:
     """Test scores (N,) of the probe fitted on some of the training and validation items."""
-    import torch
-
     features, targets = examples["test"]
     train, validation = (
         (examples[name][0][indices], examples[name][1][indices]) for name, indices in parts.items()
     )
     head = full_probe(task, train, validation, labels)
-    with torch.inference_mode():
-        outputs = head(torch.from_numpy(np.ascontiguousarray(features))).numpy()
-    return task.scores(outputs, targets)
+    return task.scores(answers(head, features), targets)

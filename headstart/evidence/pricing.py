@@ -6,10 +6,8 @@ import time
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from headstart.contracts import Backbone
-from headstart.contracts.model import Model
 from headstart.evidence.experiment import Experiment
 from headstart.features.engine import on_device, to_device
 
@@ -31,6 +29,10 @@ class Price:
     @classmethod
     def of(cls, experiment: Experiment, backbone: Backbone) -> Price:
         """Measure it on a few training items, the best of two tries."""
+        import torch
+
+        from headstart.contracts.model import Model
+
         items = experiment.dataset.split("train")[:_SAMPLE]
         device, seconds = experiment.accelerator.device, []
         network = Model.of(backbone, torch.nn.Identity())

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from headstart.evidence.doubt import NO_SCRATCH, doubt, lead
+from headstart.evidence.doubt import NO_SCRATCH, NO_SOURCES, doubt, lead
 from headstart.evidence.folds import Folds
 from headstart.evidence.intervals import Interval, average, paired, verdict, widened
 from headstart.evidence.resampling import Resampling
@@ -135,6 +135,8 @@ class Evidence:
     spread: float = 0.0  # standard deviation of a gain over trainings, where one was run
     sign: int = 1  # -1 where less is better, and scores are the negatives of what is shown
     resampling: Resampling | None = None  # where the metric is no mean over items
+    alone: bool = False  # whether `scratch` is no network but the target's rows without sources
+    sourced: Arm | None = None  # the best arm with sources, where one without is handed over
 
     @property
     def strategy(self) -> str:
@@ -145,6 +147,8 @@ class Evidence:
     def transferred(self) -> Arm:
         """The arm that the gain is of: the one handed over, or that which lost to scratch."""
         chosen = self.arms["chosen"]
+        if self.sourced is not None:
+            return self.sourced
         if chosen.strategy == "scratch":
             return self.dropped or self.arms.get("features", chosen)
         return chosen
@@ -165,7 +169,7 @@ class Evidence:
 
         Folds and several seeds show it.
         """
-        is_measured = self.folds is not None or self.by_seed is not None
+        is_measured = self.alone or self.folds is not None or self.by_seed is not None
         return 0.0 if is_measured or "scratch" not in self.arms else self.spread
 
     @property
@@ -177,7 +181,9 @@ class Evidence:
         """
         scratch = self.arms.get("scratch")
         if scratch is None:
-            return NO_SCRATCH
+            return NO_SOURCES if self.alone else NO_SCRATCH
+        if self.alone:  # which is as good as it can be at once
+            return ""
         if self.by_seed is None:
             over_naive = self.compared(scratch, self.arms["naive"])
         else:
@@ -232,7 +238,7 @@ class Evidence:
         behind_by = f"{100 * behind:.1f} points" if self.sign > 0 else f"{behind:.3g}"
         return (
             f"The transfer is at least within {behind_by} of the same "
-            "network from scratch (97.5 %)."
+            f"{'rows alone' if self.alone else 'network from scratch'} (97.5 %)."
         )
 
     def _trainings(self) -> dict[str, Any]:
@@ -240,6 +246,12 @@ class Evidence:
         runs = 1 if self.by_seed is None else len(self.by_seed["scratch"])
         trainings = runs if self.folds is None else self.folds.count
         return {"trainings": trainings, "assumed": round(self.luck, 5)}
+
+    def _of_sources(self) -> dict[str, Any]:
+        """What is said where other tables stand in the place of a pretrained network."""
+        other = self.sourced
+        sourced = {"sourced": {"strategy": other.strategy} | self._arm(other)} if other else {}
+        return ({"alone": True} if self.alone else {}) | sourced
 
     def over_naive(self) -> Interval:
         """The model handed over minus the naive one."""
@@ -273,7 +285,7 @@ class Evidence:
         }
         if self.sign < 0:
             record["less_is_better"] = True
-        record |= self.findings
+        record |= self._of_sources() | dict(self.findings)
         if self.provenance is not None:
             record["made"] = dict(self.provenance)
         if self.by_seed is not None:

@@ -18,11 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from safetensors import SafetensorError, safe_open
 
 from headstart.contracts import Backbone
-from headstart.contracts.model import Model
 from headstart.defaults import Recipe
 from headstart.errors import HeadstartError
 from headstart.evidence.arms import ArmResult, arm_of, new_head
@@ -66,6 +64,8 @@ class Memory:
 
         Those used least recently go first.
         """
+        import torch
+
         state = result.model.state_dict()
         size = sum(tensor.nbytes for tensor in state.values())
         if (
@@ -97,6 +97,8 @@ class Memory:
     @cached_property
     def place(self) -> Path:
         """The file of this network."""
+        from headstart.contracts.model import Model
+
         experiment = self.experiment
         seed_everything(experiment.settings.seed)
         backbone = self.rebuild()
@@ -121,10 +123,12 @@ class Memory:
 
     def _outcome(self, record: Mapping[str, Any], state: weights.State) -> ArmResult:
         """What a file says, checked. Raises ValueError, LookupError, TypeError, HeadstartError."""
+        from headstart.contracts.model import Model
+
         experiment, backbone = self.experiment, self.rebuild()
         outputs = {name: state.pop(f"{_OUTPUTS}{name}").numpy() for name in JUDGED}
         for name, answer in outputs.items():
-            expected = len(experiment.dataset.split(name)), len(experiment.labels)
+            expected = len(experiment.dataset.split(name)), experiment.task.width(experiment.labels)
             if answer.shape != expected or answer.dtype != np.float32:
                 raise ValueError(f"outputs for {name} are {answer.shape}")
         model = Model.of(backbone, new_head(experiment, backbone))

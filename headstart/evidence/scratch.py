@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
+from typing import TYPE_CHECKING
 
 from headstart import defaults
 from headstart.contracts import Backbone, Strategy
-from headstart.contracts.model import Model
 from headstart.defaults import Recipe
 from headstart.evidence.arms import ArmResult, arm_of, new_head
 from headstart.evidence.bound import Bound
@@ -18,7 +18,10 @@ from headstart.evidence.record import Arm
 from headstart.evidence.remembered import Memory
 from headstart.runtime.budget import Budget
 from headstart.runtime.checkpoints import load_checkpoint
-from headstart.training import Session, Splits, Training, seed_everything, train
+from headstart.training import Session, Splits, Training, seed_everything
+
+if TYPE_CHECKING:  # so that frozen features need no torch
+    from headstart.contracts.model import Model
 
 FINDINGS_SHARE = {"none": 0.0, "quick": 0.02, "full": 0.15}  # of a budget, for what comes after
 SEARCH_SHARE = 0.4  # of what is left then, for the search for a rate
@@ -176,6 +179,9 @@ class _Everything(Strategy):
 def _from_scratch(
     experiment: Experiment, rebuild: Callable[[], Backbone], recipe: Recipe, session: Session
 ) -> tuple[Model, Training]:
+    from headstart.contracts.model import Model
+    from headstart.training import train
+
     seed_everything(experiment.settings.seed)
     backbone = rebuild()
     model = Model.of(backbone, new_head(experiment, backbone))

@@ -31,6 +31,7 @@ UNPACKED = "unpacked"  # archives of data, each a folder called by its content
 OTHERS = {  # compiled networks, what is known of backbones, checks of items, scores of past runs
     "engines": ("engines.json", "engines"),
     "known": ("known",),
+    "prepared": ("prepared",),
     "checks": ("checks",),
     "history": ("history.jsonl",),
     "listings": ("backbones.json",),

@@ -9,21 +9,25 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
-import torch
-from torch import nn
 
 from headstart.contracts import Backbone
 from headstart.data import Item
 from headstart.errors import OutOfTimeError
+from headstart.features import prepared
 from headstart.features.cache import enforce_limit
-from headstart.features.engine import Engine, fastest
+from headstart.features.engine import Engine, fastest, kept
+from headstart.features.engine.candidates import Wishes
 from headstart.features.reading import Reader, View, alike
 from headstart.features.store import Addresses, FeatureStore, Precision, RaggedRows, Rows, Shape
 from headstart.runtime.budget import Budget
 from headstart.runtime.progress import Progress
+
+if TYPE_CHECKING:  # so that frozen features need no torch
+    import torch
+    from torch import nn
 
 BATCH = 32  # items that run at once, unless said otherwise
 
@@ -37,13 +41,15 @@ class Prefix:
 
     backbone: Backbone
     boundary: int
-    device: torch.device
+    device: torch.device | str
     engine: str = "auto"
     precision: str = "auto"
     batch: int = BATCH
 
     def network(self) -> nn.Sequential:
         """The stages as one network."""
+        from torch import nn
+
         return nn.Sequential(*self.backbone.prefix(self.boundary))
 
     def precisions(self) -> tuple[str, ...]:
@@ -69,16 +75,27 @@ class Prefix:
 
         Raises HeadstartError where the engine asked for can't.
         """
+        key = self.key(reader, precision)
+        wishes: Wishes = {"wanted": self.engine, "precision": precision, "items": items}
+        if self.backbone.is_late and str(self.device) == "cpu":
+            engine = kept(inputs, key, **wishes) or self._prepared(precision)
+            if engine is not None:
+                return engine
         return fastest(
             self.network(),
             inputs,
             self.device,
-            wanted=self.engine,
-            precision=precision,
-            key=self.key(reader, precision),
+            key=key,
             progress=progress,
-            items=items,
+            **wishes,
         )
+
+    def _prepared(self, precision: str) -> Engine | None:
+        """What saved models answer with, which runs in fp32; None where it can't or may not be."""
+        whole = self.boundary == len(self.backbone.stages)
+        if not whole or self.engine == "torch" or precision == "bf16":
+            return None
+        return prepared.engine(self.backbone)
 
     def addresses(self, reader: Reader, items: Sequence[Item], view: View | None) -> Addresses:
         """The rows that hold these items: one each, or before the pooling one for each token."""
@@ -127,7 +144,7 @@ def extract(
     disk is full or the engine asked for can't run the prefix, and OutOfTimeError where `until` ends
     before the work; what was computed by then is kept.
     """
-    started = time.monotonic()
+    started, reader = time.monotonic(), reader.in_arrays()
     addresses = prefix.addresses(reader, items, view)
     precision, store, missing = _fullest(prefix, reader, addresses)
     name = ""

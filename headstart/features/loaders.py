@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from typing import Any, final
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
-import torch
 
-from headstart.contracts import Batch
 from headstart.data import Item
 from headstart.features.reading import Reader, View, alike, mixed
 from headstart.features.store import RaggedRows, Rows
+
+if TYPE_CHECKING:  # so that frozen features need no torch
+    from headstart.contracts import Batch
+
+Moved = Callable[[np.ndarray, View], np.ndarray]  # positions and a view -> targets there
 
 
 class Feed(ABC):
@@ -20,9 +23,12 @@ class Feed(ABC):
 
     start: int  # the stage its inputs enter
 
-    def __init__(self, targets: np.ndarray, sizes: np.ndarray | None = None) -> None:
+    def __init__(
+        self, targets: np.ndarray, sizes: np.ndarray | None = None, moved: Moved | None = None
+    ) -> None:
         self.targets = targets
         self._sizes = sizes  # (N,) how long each item is, where they differ
+        self._moved = moved  # targets as they are in a view, where that moves them
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -33,12 +39,26 @@ class Feed(ABC):
         In this order where all items are alike, else in one drawn from it, so that batches hold
         items of like length.
         """
+        import torch
+
+        from headstart.contracts import Batch
+
         groups = mixed(order, size, self._sizes)
+        seen = None if view is None else self._view(view)
         for group, inputs in zip(groups, self._inputs(groups, view), strict=True):
-            yield Batch(inputs, torch.from_numpy(self.targets[group]), self.start)
+            moved = self._moved(group, seen) if self._moved and seen else self.targets[group]
+            yield Batch(inputs, torch.from_numpy(moved), self.start)
+
+    @abstractmethod
+    def _view(self, view: View) -> View | None:
+        """The view that items are seen in where this one is asked for; None for none."""
 
     def judged(self, size: int) -> Iterator[tuple[np.ndarray, Batch]]:
         """Every item once, in the batches that compute fastest, with its positions."""
+        import torch
+
+        from headstart.contracts import Batch
+
         groups = alike(np.arange(len(self)), size, self._sizes)
         for group, inputs in zip(groups, self._inputs(groups, None), strict=True):
             yield group, Batch(inputs, torch.from_numpy(self.targets[group]), self.start)
@@ -54,12 +74,20 @@ class RawLoader(Feed):
     start = 0
 
     def __init__(
-        self, items: Sequence[Item], targets: np.ndarray, reader: Reader, augmented: bool
+        self,
+        items: Sequence[Item],
+        targets: np.ndarray,
+        reader: Reader,
+        augmented: bool,
+        moved: Moved | None = None,
     ) -> None:
-        super().__init__(targets, reader.sizes(items))
+        super().__init__(targets, reader.sizes(items), moved)
         self._items = items
         self._reader = reader
         self._augmented = augmented
+
+    def _view(self, view: View) -> View | None:
+        return view if self._augmented else None
 
     def _inputs(self, groups: Sequence[np.ndarray], view: View | None) -> Iterator[Any]:
         return self._reader.batches(self._items, groups, view if self._augmented else None)
@@ -81,12 +109,16 @@ class CachedLoader(Feed):
         start: int,
         views: Sequence[Rows | RaggedRows] = (),
         sizes: np.ndarray | None = None,
+        moved: Moved | None = None,
     ) -> None:
-        super().__init__(targets, sizes)
+        super().__init__(targets, sizes, moved)
         self.start = start
         self._rows = rows
         self._positions = positions
         self._views = views
+
+    def _view(self, view: View) -> View | None:
+        return View(view.seed, view.number % len(self._views)) if self._views else None
 
     def _inputs(self, groups: Sequence[np.ndarray], view: View | None) -> Iterator[Any]:
         if view is None or not self._views:

@@ -14,14 +14,14 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import torch
-from torch import nn
+from typing import TYPE_CHECKING, Any
 
 from headstart.contracts import Backbone
 from headstart.features.engine import count, each, head, numbers, tensors, to_device
 from headstart.features.store import Shape, cache_folder
+
+if TYPE_CHECKING:  # so that frozen features need no torch
+    from torch import nn
 
 DISK_SHARE = 0.2  # of the free disk, what one boundary's activations may take
 _PROBE = 16 * 2**20  # bytes written and read to learn the disk's speed
@@ -107,6 +107,8 @@ def _timed(
     stages: Sequence[nn.Module], inputs: Any, precision: str
 ) -> tuple[list[float], list[Shape]]:
     """Seconds an item in each stage, the best of a few runs, and what one item is after it."""
+    import torch
+
     device = tensors(inputs)[0].device
     fastest = [float("inf")] * len(stages)
     shapes: list[Shape] = []

@@ -6,7 +6,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from itertools import chain
 from typing import Any
@@ -44,8 +44,8 @@ class Reader:
 
     They are `look`ed at as they are, or in another way that the modality knows; `others` are the
     looks over which features are averaged besides, wherever a model answers for good. Items of a
-    ragged modality are decoded once and kept, as they are small. Where torch isn't wanted inputs
-    are `plain` arrays.
+    ragged modality that are compact are decoded once and kept, of others their sizes. Where torch
+    isn't wanted inputs are `plain` arrays.
     """
 
     modality: Modality
@@ -55,6 +55,12 @@ class Reader:
     plain: bool = False  # arrays in the place of tensors
     _kept: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
     _said: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    _sizes: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def in_arrays(self) -> Reader:
+        """The same whose batches are plain arrays, where its modality makes such."""
+        offers = type(self.modality).arrays is not Modality.arrays
+        return replace(self, plain=True) if offers else self
 
     @property
     def looks(self) -> tuple[str, ...]:
@@ -67,7 +73,7 @@ class Reader:
         return self.modality.decode(item.read(), self.preprocess, rng)
 
     def decoded(self, items: Sequence[Item]) -> list[Any]:
-        """Items of a ragged modality, each content decoded once in the life of this reader."""
+        """Compact items of a ragged modality, each content decoded once in this reader's life."""
         return _once(items, self._kept, self.decode, _CHUNK)
 
     def described(self, items: Sequence[Item]) -> list[Any]:
@@ -86,13 +92,17 @@ class Reader:
         """How long each item is; None where all are alike. Shape (N,)."""
         if not self.modality.ragged:
             return None
-        return np.array([self.modality.size(item) for item in self.decoded(items)], dtype=np.int64)
+        if self.modality.compact:
+            sizes = [self.modality.size(item) for item in self.decoded(items)]
+        else:
+            sizes = _once(items, self._sizes, lambda item: self.modality.size(self.decode(item)), 1)
+        return np.array(sizes, dtype=np.int64)
 
     def batches(
         self, items: Sequence[Item], groups: Sequence[np.ndarray], view: View | None = None
     ) -> Iterator[Any]:
         """Model inputs for each group of positions in `items`, in order."""
-        if self.modality.ragged:
+        if self.modality.keeps_decoded:
             return self._short(items, groups)
         return self._ahead(items, groups, view)
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from typing import Any, ClassVar, final
+from typing import TYPE_CHECKING, Any, ClassVar, final
 
 import numpy as np
-from torch import nn
 
 from headstart.contracts.head import SURE, HeadFitter, TrainingSet
 from headstart.contracts.standardisation import Standardisation
 from headstart.contracts.targets import Encoding
+
+if TYPE_CHECKING:  # so that frozen features need no torch
+    from torch import nn
 
 RIDGE_STRENGTHS = tuple(10.0**power for power in range(-4, 4))  # as shares of the number of items
 _MANY = 20_000_000  # items times labels, beyond which what each is to answer is not held at once

@@ -15,6 +15,7 @@ from headstart.loading import record
 from headstart.loading.weights.sizes import check_options
 
 _WEIGHTS: Final = "model.safetensors"
+_ROWS: Final = "table"  # whose models hold columns of one table, and nothing for another
 _OWN_FILES: Final = "."  # an architecture that is made from files in the artifact itself
 _MADE_OF_FILES: Final = frozenset(  # hubs that would look for another name on disk or on a network
     {"caffe", "fasttext", "file", "glove", "graph", "hf", "tfhub", "torchhub", "word2vec"}
@@ -35,6 +36,8 @@ class Checkpoint(Hub):
                 content = record.read(file.parent)
             except WeightsError:
                 continue  # not ours, or of another time; loading it says why
+            if content.get("modality") == _ROWS:
+                continue
             origin = content.get("origin")
             origin = origin if isinstance(origin, dict) else {}
             here = (file.parent / _WEIGHTS).is_file()

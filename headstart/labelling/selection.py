@@ -5,14 +5,15 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, final
+from typing import TYPE_CHECKING, Any, Protocol, final
 
 import numpy as np
-import torch
-from torch import nn
 
 from headstart.contracts import Task
 from headstart.serve.predictions import Prediction
+
+if TYPE_CHECKING:  # so that frozen features need no torch
+    from torch import nn
 
 REFERENCES = 4096  # items that coverage is estimated on; with more, memory and time would not last
 BLOCK = 4096  # items whose features are in memory at a time
@@ -201,6 +202,8 @@ def doubts(
 
     Where the answer is no finite number there is none, and no doubt either.
     """
+    import torch
+
     texts: list[str] = []
     values: list[float] = []
     head = head.cpu().eval()

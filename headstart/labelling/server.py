@@ -11,7 +11,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
 from typing import Any, Final, final
 
-import numpy as np
 from PIL import Image
 
 from headstart.contracts import Modality
@@ -34,16 +33,6 @@ _FILES: Final = {
 _JSON: Final = "application/json"
 SIDE: Final = 720  # px of the shorter side, at most
 LONGEST: Final = 1600
-_PLAIN: Final = {  # whole pictures as they are, never enlarged
-    "channels": 3,
-    "height": SIDE,
-    "width": SIDE,
-    "crop": 1.0,
-    "crop_mode": "whole",
-    "interpolation": "bilinear",
-    "mean": [0.0, 0.0, 0.0],
-    "std": [1.0, 1.0, 1.0],
-}
 
 
 @final
@@ -207,10 +196,10 @@ def picture(item: Item, modality: Modality) -> bytes:
 
     Raises DataError where it can't be read, or is no picture.
     """
-    view = np.asarray(modality.decode(item.read(), _PLAIN))
-    if view.dtype != np.uint8 or view.ndim != 3 or view.shape[0] != 3:
+    shown = modality.shown(item.read(), SIDE)
+    if shown is None:
         raise DataError(f"{item.id} can't be shown: it is no picture. Look at the file itself.")
-    image = Image.fromarray(np.ascontiguousarray(view.transpose(1, 2, 0)))
+    image = Image.fromarray(shown)
     image.thumbnail((LONGEST, LONGEST))
     file = io.BytesIO()
     image.save(file, "PNG", compress_level=1)

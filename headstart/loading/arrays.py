@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, final
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
 
 from headstart.errors import WeightsError
 
@@ -64,9 +68,16 @@ class Tensors:
         total = hashlib.sha256()
         for name in sorted(self.stored):
             own = self.stored[name]
-            total.update(f"{name} torch.{_NAMES[own.kind]} {list(own.shape)}\n".encode())
+            total.update(_titled(name, _NAMES[own.kind], own.shape))
             total.update(self.bytes_of(name).data)
         return f"sha256:{total.hexdigest()}"
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The tensors as arrays. Raises TypeError where NumPy has no such numbers."""
+        return {
+            name: self.bytes_of(name).view(np.dtype(_NAMES[own.kind])).reshape(own.shape)
+            for name, own in self.stored.items()
+        }
 
     def not_finite(self) -> str | None:
         """The first tensor that holds a number which isn't finite."""
@@ -77,6 +88,62 @@ class Tensors:
         if kind == "BF16":
             return bool(((raw.view(np.uint16) & _EXPONENT) != _EXPONENT).all())
         return kind not in _REAL or bool(np.isfinite(raw.view(_REAL[kind])).all())
+
+
+def digest(named: Mapping[str, np.ndarray]) -> str:
+    """The same hash of arrays by name."""
+    total = hashlib.sha256()
+    for name in sorted(named):
+        own = np.asarray(named[name], order="C")
+        total.update(_titled(name, own.dtype.name, named[name].shape))
+        total.update(own.reshape(-1).view(np.uint8).data)
+    return f"sha256:{total.hexdigest()}"
+
+
+def _titled(name: str, kind: str, shape: tuple[int, ...]) -> bytes:
+    return f"{name} torch.{kind} {list(shape)}\n".encode()
+
+
+def save(named: Mapping[str, np.ndarray], path: Path, metadata: Mapping[str, str]) -> None:
+    """Write arrays as safetensors, as `whole` does."""
+    whole_arrays = {name: np.asarray(own, order="C") for name, own in named.items()}
+    with whole(path) as beside:
+        save_file(whole_arrays, beside, metadata=dict(metadata))
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Where a file is to be written that then appears whole, or the old one stays.
+
+    Raises WeightsError where the disk is full or the folder can't be written.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield beside
+        os.chmod(beside, 0o666 & ~_umask())  # the library writes for the owner's eyes alone
+        _flush(beside)
+        os.replace(beside, path)
+        _flush(path.parent)
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(
+            f"{path} can't be written: {error}. Check the folder and its disk."
+        ) from error
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def read(path: Path) -> Tensors:

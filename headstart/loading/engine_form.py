@@ -19,6 +19,7 @@ from typing import Any, Final, final
 import numpy as np
 
 from headstart.errors import WeightsError, reason
+from headstart.loading import operations
 from headstart.loading.openvino_runtime import EXACT, library
 
 FOLDER: Final = "engine"
@@ -26,13 +27,16 @@ BODY, HEAD, CONSTANTS = "body.xml", "head.xml", "constants.bin"
 NAMES: Final = frozenset({BODY, HEAD, CONSTANTS})
 BELONGS: Final = "belongs"  # what a hash of all that the form was made for stands under
 _LARGEST: Final = 64 * 2**20  # bytes of a graph's text
-_DECLARATION: Final = b"<!"  # of a document type or an entity, which no graph has
 # one item at a time mostly: streams and their threads cost more to start than they save
 _SETTINGS: Final = EXACT | {"NUM_STREAMS": 1, "PERFORMANCE_HINT": "LATENCY"}
 
 
 class UnusableError(Exception):
     """This form can't be run here; the message is a clause that says why."""
+
+
+class ForeignError(UnusableError):
+    """This form was not written by Headstart: it holds an operation that is never run."""
 
 
 def hashes(files: Mapping[str, bytes]) -> dict[str, str]:
@@ -87,7 +91,7 @@ class EngineForm:
         """Compile the graphs, whose constants lie in `weights` (B,) uint8, then in the files.
 
         The list is emptied, so that they are in memory once. Raises UnusableError where OpenVINO is
-        not here, or can't run them.
+        not here, or can't run them, and ForeignError for operations that no saved model has.
         """
         try:
             openvino = library()
@@ -98,9 +102,10 @@ class EngineForm:
             core = openvino.Core()
             compiled = []
             for name in (BODY, HEAD):
-                if _DECLARATION in files[name]:
-                    raise UnusableError(f"{name} declares what no graph does")
-                model = core.read_model(files[name].decode(), content)
+                graph = files[name].decode()
+                if operation := operations.foreign(graph):
+                    raise ForeignError(f"{name} holds the operation {operation!r}")
+                model = core.read_model(graph, content)
                 compiled.append(core.compile_model(model, "CPU", _SETTINGS))
         except UnusableError:
             raise

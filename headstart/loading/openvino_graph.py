@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from headstart.loading.openvino_runtime import EXACT as EXACT
 from headstart.loading.openvino_runtime import compiled as compiled
 from headstart.loading.openvino_runtime import library as library
+from headstart.loading.sounds.windows import Windowed
 
 
 @final
@@ -34,13 +35,15 @@ class Graph(nn.Module):
         self.xml = xml
         self.register_buffer("constants", constants)
         self._compiled: tuple[object, Any] | None = None
+        self._content: Any = None
         self._lock = Lock()
 
     def network(self) -> Any:
         """A new `openvino.Model`. Raises RuntimeError where text and constants don't fit."""
         openvino = library()
-        content = openvino.Tensor(self.constants.cpu().numpy().copy())
-        return openvino.Core().read_model(self.xml, content)
+        # whatever is made of the network's operations reads from here, and doesn't keep it alive
+        self._content = openvino.Tensor(self.constants.cpu().numpy().copy())
+        return openvino.Core().read_model(self.xml, self._content)
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Pictures (N, C, H, W) -> activations (N, …) in float32, without gradients."""
@@ -65,8 +68,38 @@ class Graph(nn.Module):
         return copy
 
 
+def network_of(stage: nn.Module) -> Any | None:
+    """A stage as an `openvino.Model`, where it is a graph, or one that is run on windows."""
+    if isinstance(stage, Graph):
+        return stage.network()
+    if isinstance(stage, Windowed) and isinstance(stage.stage, Graph):
+        return _of_windows(stage.stage.network())
+    return None
+
+
+def _of_windows(model: Any) -> Any:
+    """A network of rows as one of `hidden` (N, T, D) beside its `mask` (N, T)."""
+    openvino = library()
+    operations = openvino.opset13
+    entry = model.input(0).get_node()
+    rows, numbers = list(entry.get_partial_shape())
+    sides = [-1, -1] if rows.is_dynamic else [1, 1]
+    hidden = operations.parameter([*sides, numbers.get_length()], openvino.Type.f32, "hidden")
+    mask = operations.parameter(sides, openvino.Type.i64, "mask")
+    flat = operations.reshape(hidden, np.array([-1, numbers.get_length()]), False)
+    entry.output(0).replace(flat.output(0))
+    answer = model.get_results()[0].input_value(0)
+    shape = operations.concat([operations.shape_of(mask), np.array([-1], dtype=np.int64)], 0)
+    return openvino.Model([operations.reshape(answer, shape, False).output(0)], [hidden, mask])
+
+
 def joined(first: Any, second: Any) -> Any:
-    """One `openvino.Model` that gives what the first answers to the second."""
-    entry = second.input(0).get_node()
-    entry.output(0).replace(first.output(0).get_node().input_value(0))
+    """One `openvino.Model` that gives what the first answers to the second.
+
+    What the second takes beside, a mask, is what the first took in that place.
+    """
+    values = [output.get_node().input_value(0) for output in first.outputs]
+    values += [port.get_node().output(0) for port in first.inputs[len(values) :]]
+    for entry, value in zip(second.inputs, values, strict=False):
+        entry.get_node().output(0).replace(value)
     return library().Model(second.get_results(), first.get_parameters())

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from headstart.errors import WeightsError
+from headstart.loading import members
 
 FILE: Final = "headstart.json"
 FORMAT: Final = 1
@@ -33,6 +34,7 @@ def read(folder: Path) -> dict[str, Any]:
     is no file that could be read: a pipe, a device, a text of absurd size.
     """
     path = folder / FILE
+    members.demand_one(folder)
     if not path.exists():
         raise WeightsError(
             f"{folder} is not a saved model: it has no {FILE}. Give the folder that `fit` wrote."

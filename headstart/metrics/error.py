@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from math import inf
-from typing import ClassVar, final
+from typing import TYPE_CHECKING, ClassVar, final
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from headstart.contracts.metric import NUMBERS, Mean, Metric
+
+if TYPE_CHECKING:  # so that frozen features need no torch
+    from torch import Tensor
 
 _STILL = 1e-10  # of its mean: the spread of a number that never changes
 _EXACT = 1e-6  # of its mean, or of 1: the error of such a number that is met exactly
@@ -69,6 +70,8 @@ class R2(Metric):
 
     def value(self, statistics: Tensor, weights: Tensor) -> Tensor:
         """One minus the squared error over that of the mean."""
+        import torch
+
         errors, truth = statistics.chunk(2, dim=1)
         total = weights.sum(dim=1, keepdim=True)
         mean = weights @ truth / total

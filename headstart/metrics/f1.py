@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, final
+from typing import TYPE_CHECKING, ClassVar, final
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from headstart.contracts.metric import CLASSES, LABEL_SETS, Mean, Metric
+
+if TYPE_CHECKING:  # so that frozen features need no torch
+    from torch import Tensor
 
 
 @final
@@ -28,6 +29,8 @@ class MacroF1(Metric):
 
     def value(self, statistics: Tensor, weights: Tensor) -> Tensor:
         """Twice what is both over the sum of what is true and what is predicted, a label each."""
+        import torch
+
         if statistics.shape[1] % 2:
             both, sizes = _of_classes(statistics, weights)
         else:
@@ -41,6 +44,8 @@ class MacroF1(Metric):
 
 def _of_classes(statistics: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
     """Of each class (R, classes) how many are right, and how many are true or predicted."""
+    import torch
+
     true, predicted = statistics[:, 0].long(), statistics[:, 1].long()
     labels = int(torch.maximum(true, predicted).max()) + 1
     zeros = torch.zeros(len(weights), labels, dtype=weights.dtype)
@@ -66,6 +71,8 @@ class MicroF1(Metric):
 
     def value(self, statistics: Tensor, weights: Tensor) -> Tensor:
         """Twice what is both over the sum of either; 1 where no item has or is given a label."""
+        import torch
+
         both, sizes = (weights @ statistics).unbind(dim=1)
         return torch.where(sizes > 0, 2 * both / sizes.clamp_min(1e-12), 1.0)
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import ClassVar, NamedTuple, final
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, final
 
 import numpy as np
-import torch
-from torch import Tensor
-from torch.nn import functional
 
 from headstart.contracts.metric import CLASSES, LABEL_SETS, NUMBERS, Metric
+
+if TYPE_CHECKING:  # so that frozen features need no torch
+    from torch import Tensor
 
 
 class _Sorted(NamedTuple):
@@ -23,18 +23,24 @@ class _Sorted(NamedTuple):
     @classmethod
     def by(cls, values: Tensor) -> _Sorted:
         """The order of values (N,)."""
+        import torch
+
         ordered, order = torch.sort(values)
         starts = torch.searchsorted(ordered, ordered, right=False)
         return cls(order, starts, torch.searchsorted(ordered, ordered, right=True))
 
     def below(self, weights: Tensor) -> tuple[Tensor, Tensor]:
         """The weight (R, N) of what is lower than each, and of what is not higher, in order."""
+        from torch.nn import functional
+
         sums = functional.pad(weights.cumsum(dim=1), (1, 0))
         return sums[:, self.starts], sums[:, self.ends]
 
 
 def _averaged(columns: list[Tensor]) -> Tensor:
     """The mean (R,) over columns (R,) that are numbers; not a number where none is."""
+    import torch
+
     values = torch.stack(columns)
     defined = ~torch.isnan(values)
     total = torch.where(defined, values, 0.0).sum(dim=0)
@@ -43,6 +49,8 @@ def _averaged(columns: list[Tensor]) -> Tensor:
 
 def _ratio(above: Tensor, below: Tensor) -> Tensor:
     """The ratio, not a number where there is nothing to divide by."""
+    import torch
+
     sound = below > 0
     return torch.where(sound, above / torch.where(sound, below, 1.0), torch.nan)
 
@@ -142,6 +150,8 @@ class Spearman(Metric):
 
     def _ranks(self, values: Tensor, weights: Tensor) -> Tensor:
         """Mid-ranks (R, N) of values (N,) as shares of all, less their mean."""
+        import torch
+
         place = _Sorted.by(values)
         lower, not_higher = place.below(weights[:, place.order])
         total = weights.sum(dim=1, keepdim=True)

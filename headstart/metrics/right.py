@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, final
+from typing import TYPE_CHECKING, ClassVar, final
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from headstart.contracts.metric import CLASSES, Mean, Metric
+
+if TYPE_CHECKING:  # so that frozen features need no torch
+    from torch import Tensor
 
 
 @final
@@ -41,6 +42,8 @@ class BalancedAccuracy(Metric):
 
     def value(self, statistics: Tensor, weights: Tensor) -> Tensor:
         """The mean of the recalls of the classes that have items."""
+        import torch
+
         own = statistics[:, 0].long()
         zeros = torch.zeros(len(weights), int(own.max()) + 1, dtype=weights.dtype)
         items = zeros.index_add(1, own, weights)

@@ -25,16 +25,22 @@ def assembled(folder: Path, record: Record) -> tuple[Model, Task, Modality, int]
     Raises HeadstartError where they don't fit one another.
     """
     backbone = catalog.load_backbone(Reference("checkpoint", str(folder)))
+    task = catalog.task(record.task, **record.task_settings)
+    backbone = task.backbone(backbone)
     if (backbone.modality, dict(backbone.preprocess)) != (record.modality, record.preprocess):
         raise HeadstartError(
             f"{folder} says that its inputs are prepared otherwise than its network wants. "
             "Copy it again, or make the model again."
         )
     modality = catalog.modality(record.modality).fitted(backbone)
-    task = catalog.task(record.task, **record.task_settings).for_backbone(backbone)
+    task = task.for_backbone(backbone)
     model = Model.of(backbone, _head(folder, record, backbone, task))
     with torch.inference_mode():
-        outputs = model.head(torch.zeros(1, backbone.feature_dim)).numpy()
+        if task.reads_maps:
+            sides = [backbone.preprocess[side] for side in ("channels", "height", "width")]
+            outputs = model.eval()(torch.zeros(1, *sides)).numpy()
+        else:
+            outputs = model.head(torch.zeros(1, backbone.feature_dim)).numpy()
     demand_right(folder, record, task, outputs)
     return model, task, modality, backbone.feature_dim
 

@@ -9,39 +9,63 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from headstart.contracts.model import Model
+import numpy as np
+
+from headstart.contracts.frozen import FrozenModel, as_model
 from headstart.data import FileSource, Item
 from headstart.errors import HeadstartError
 from headstart.evidence import Experiment
+from headstart.evidence.fitting import answers
+from headstart.features import prepared
 from headstart.pipeline.opening import load
 from headstart.serve import Predictor
+from headstart.serve.places import answers as said
+
+if TYPE_CHECKING:  # so that frozen features need no torch
+    from headstart.contracts.model import Model
 
 CHECKED = 8  # raw files that the saved model is compared on
 TOLERANCE = 1e-4  # of a probability, between the process that trained and a fresh one
 
 
-def check(folder: Path, experiment: Experiment, model: Model, fresh: bool) -> None:
+def check(folder: Path, experiment: Experiment, model: Model | FrozenModel, fresh: bool) -> None:
     """Compare the model in this process with the saved one, on raw files.
 
+    What was fitted to frozen features answers by those that are stored, which another engine made.
     The last is opened in a `fresh` process, whose start takes seconds; others here. Raises
     HeadstartError where it can't be opened or answers otherwise.
     """
     items = (experiment.dataset.split("test") or experiment.dataset.items)[:CHECKED]
-    device = experiment.accelerator.device
-    here = Predictor(model, experiment.task, experiment.reader, experiment.labels, device)
-    answers = experiment.task.decode(here.outputs(items), experiment.labels)
+    task, labels, reader = experiment.task, experiment.labels, experiment.reader
+    expected = said(_outputs(experiment, model, items), items, task, labels, reader)
     if fresh:
         experiment.progress.say(
             "Opening the saved model in a fresh process to compare its answers."
         )
-        verify(folder, items, answers, min(experiment.reader.modality.suffixes))
+        verify(folder, items, expected, min(experiment.reader.modality.suffixes))
         return
-    there = load(folder, device.type)
-    _demand_alike(
-        folder, items, experiment.task.decode(there.outputs(items), there.labels), answers
-    )
+    there = load(folder, experiment.compute.device)
+    again = said(there.outputs(items), items, there.task, there.labels, there.reader)
+    _demand_alike(folder, items, again, expected)
+
+
+def _outputs(
+    experiment: Experiment, model: Model | FrozenModel, items: Sequence[Item]
+) -> np.ndarray:
+    """What the model in this process answers to items, (N, labels)."""
+    if isinstance(model, FrozenModel) and experiment.dataset.split("test"):
+        return answers(model.head, experiment.examples(model.backbone)["test"][0][: len(items)])
+    if isinstance(model, FrozenModel) and model.backbone.is_late and not experiment.reader.others:
+        engine, reader = prepared.engine(model.backbone), experiment.reader.in_arrays()
+        if engine is not None:
+            inputs = reader.collated([reader.decode(item) for item in items])
+            return answers(model.head, engine.run(inputs))
+    device = experiment.accelerator.device
+    own = as_model(model)
+    here = Predictor(own, experiment.task, experiment.reader, experiment.labels, device)
+    return here.outputs(items)
 
 
 def verify(

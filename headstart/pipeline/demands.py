@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import copy
+from typing import TYPE_CHECKING
 
 import numpy as np
-from torch import nn
 
 from headstart import defaults
 from headstart.contracts import Backbone, Strategy
-from headstart.contracts.model import Model
 from headstart.errors import HeadstartError
 from headstart.evidence import Experiment
 from headstart.features.engine import TorchEngine
 from headstart.pipeline.strategy_spec import StrategySpec
-from headstart.training import fixed_in, needs_several, start_epoch
+
+if TYPE_CHECKING:  # so that frozen features need no torch
+    from headstart.contracts.model import Model
 
 
 def demand_trainable(strategy: StrategySpec, backbone: Backbone) -> None:
@@ -34,6 +35,11 @@ def demand_steps(strategy: StrategySpec, experiment: Experiment, backbone: Backb
     count, settings = len(experiment.dataset.split("train")), experiment.settings
     if (settings.batch_size or defaults.batch_size(count)) > 1 or not backbone.differentiable:
         return
+    from torch import nn
+
+    from headstart.contracts.model import Model
+    from headstart.training import needs_several
+
     model = copy.deepcopy(Model.of(backbone, nn.Identity()))
     if settings.scratch and needs_several(model.train()):
         raise _too_few("the network from scratch", backbone, ", or --no-scratch")
@@ -53,6 +59,8 @@ def demand_probe(strategy: StrategySpec, experiment: Experiment) -> None:
     if experiment.task.has_probe:
         return
     task = type(experiment.task).__name__
+    if strategy.auto and experiment.task.ladder:
+        return
     if strategy.auto or not (strategy.trains or strategy.head):
         raise HeadstartError(
             f"{strategy} begins with a probe on frozen features, and {task} has none. "
@@ -69,9 +77,16 @@ def demand_looks(experiment: Experiment, backbone: Backbone) -> None:
     reader, tta = experiment.reader, experiment.settings.tta
     if not reader.others:
         return
+    from torch import nn
+
     (inputs,) = reader.batches(experiment.dataset.items[:1], [np.arange(1)])
     engine = TorchEngine(nn.Sequential(*backbone.prefix()), experiment.accelerator.device)
     for name in reader.others:
+        if experiment.task.reads_maps:
+            raise HeadstartError(
+                f"--tta {tta} can't be: {experiment.task.kind} of several looks are not averaged. "
+                "Leave it out."
+            )
         look = reader.modality.look(inputs, name)
         if look is None:
             raise HeadstartError(
@@ -87,6 +102,8 @@ def demand_looks(experiment: Experiment, backbone: Backbone) -> None:
 
 
 def _needs_several(model: Model, strategy: Strategy, epochs: int) -> bool:
+    from headstart.training import fixed_in, needs_several, start_epoch
+
     strategy.on_train_start(model)
     fixed = fixed_in(model)
     for epoch in {0, epochs - 1}:

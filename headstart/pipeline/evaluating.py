@@ -9,13 +9,14 @@ from typing import Any, Unpack
 import numpy as np
 
 from headstart import evidence
-from headstart.data import data_of, demand_data, load_labelled
+from headstart.data import Data, Item, data_of, demand_data, load_labelled
 from headstart.evidence.by_class import of_class
 from headstart.pipeline.metrics import others
 from headstart.pipeline.opening import DataOptions, load, schema_for
 from headstart.plan import overlap
 from headstart.results import Evaluation
-from headstart.runtime.progress import Show, as_progress
+from headstart.runtime.progress import Progress, Show, as_progress
+from headstart.serve import Predictor
 from headstart.serve.noticing import between
 
 
@@ -32,27 +33,52 @@ def evaluate(
     labels; `class_level` says which folders are the classes. What is not named is as it was in the
     training.
     """
-    data, progress = data_of(data), as_progress(progress)
-    predictor = load(model)
+    return scored(load(model), Path(model), data_of(data), as_progress(progress), columns, {})
+
+
+def scored(
+    predictor: Predictor,
+    model: Path,
+    data: Data,
+    progress: Progress,
+    columns: DataOptions,
+    known: dict[str, np.ndarray],
+) -> Evaluation:
+    """The same for a model that was opened from a folder.
+
+    `known` holds features by an item's digest, those that its network gave before; it keeps others.
+    """
     demand_data(data)
-    schema = schema_for(Path(model), columns)
+    schema = schema_for(model, columns)
     dataset = load_labelled(
         data, predictor.reader.modality, predictor.labels, schema, progress=progress
     )
     items, targets = dataset.split("test"), dataset.targets("test")
-    features = predictor.features(items)
-    outputs = predictor.outputs(items, features)
     task = predictor.task
+    features = None if task.reads_maps else _features(predictor, items, known)
+    outputs = predictor.outputs(items, features)
     score, alone = evidence.judged_task(task, outputs, targets), of_class(task, outputs, targets)
     return Evaluation(
         metric=task.metric,
         score=score,
         by_label=_by_label(alone, targets, dataset.labels),
         data=dataset.report.to_json(),
-        overlap=overlap(Path(model), items),
+        overlap=overlap(model, items),
         metrics=others(task, outputs, targets),
-        shift=between(predictor, features, outputs),
+        shift="" if features is None else between(predictor, items, features, outputs),
     )
+
+
+def _features(
+    predictor: Predictor, items: Sequence[Item], known: dict[str, np.ndarray]
+) -> np.ndarray:
+    """Features (N, D) of items, those that aren't known computed and kept."""
+    unknown = [item for item in items if item.digest not in known]
+    if unknown:
+        known |= {
+            i.digest: row for i, row in zip(unknown, predictor.features(unknown), strict=True)
+        }
+    return np.stack([known[item.digest] for item in items])
 
 
 def _by_label(

@@ -74,6 +74,8 @@ def export_features(
     if items is None:
         dataset = context.read(data, modality)
         items, kind = dataset.items, dataset.kind
+    if modality.whole_rows:
+        network = modality.prepared(network, [item.read() for item in items])
     prefix = frozen.Prefix(
         network,
         len(network.stages),

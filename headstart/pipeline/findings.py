@@ -11,7 +11,8 @@ import numpy as np
 
 from headstart import evidence
 from headstart.defaults import Recipe
-from headstart.drift.splits import doubt
+from headstart.drift import Reference
+from headstart.drift.splits import Apart, apart
 from headstart.evidence import Arm, ArmResult, Experiment
 from headstart.evidence.by_class import by_class, by_group, within
 from headstart.evidence.calibration import calibration, folded
@@ -27,7 +28,7 @@ from headstart.pipeline.affordable import fewer, shortened
 from headstart.pipeline.metrics import families, others
 from headstart.pipeline.pictures import pictured
 from headstart.pipeline.selection.strategy_search import StrategySearch
-from headstart.pipeline.strategy_spec import FEATURES
+from headstart.pipeline.strategy_spec import FEATURES, learns_from_sources
 
 BETTER = (
     "The curve is of a probe on frozen features, which the model handed over clearly beats: how "
@@ -45,7 +46,9 @@ class Proof:
 
     `arm` is what choosing that one was worth, where folds say more of it than the arm itself;
     `protocol` is how the scratch arm was trained, `baseline` what needs no network. `adaptation` is
-    what adapting to a target came to: held-out source items then say nothing of the model.
+    what adapting to a target came to: held-out source items then say nothing of the model, and
+    `reference` are items of the target. `refit` is what later items changed, where the model was
+    there before.
     """
 
     search: StrategySearch
@@ -55,6 +58,17 @@ class Proof:
     protocol: str = ""
     baseline: Arm | None = None
     adaptation: Mapping[str, Any] | None = None
+    reference: Reference | None = None
+    refit: Mapping[str, Any] | None = None
+
+    @property
+    def sourced(self) -> Arm | None:
+        """The best arm that learned from other tables, where one without is handed over."""
+        arms = self.search.over_folds()
+        names = [name for name in arms if learns_from_sources(name)]
+        if not names or self.chosen in names:
+            return None
+        return arms[max(names, key=lambda name: arms[name].selection_key)]
 
     @property
     def experiment(self) -> Experiment:
@@ -85,11 +99,13 @@ class Proof:
             return {}
         parts: dict[str, Callable[[], Any]] = {"calibration": lambda: self.calibrated}
         if level != FIRST:
-            parts["convergence"] = self._convergence
+            parts |= {"likeness": self._likeness, "convergence": self._convergence}
+            parts["splits"] = lambda: self._apart.to_json() if self._apart else None
             parts |= {"classes": self._classes, "groups": self._groups, "metrics": self._metrics}
         if level == "full":
             parts |= {"items": self._items, "labels": self._labels, "robustness": self._robustness}
-        findings = {}
+        findings = {} if self.refit is None else {"refit": dict(self.refit)}
+        findings |= self._of_task() if level != FIRST else {}
         for name, part in parts.items():
             if name in _DEAR and self.experiment.budget.over():
                 continue
@@ -97,6 +113,18 @@ class Proof:
             if finding is not None:
                 findings[name] = finding
         return findings
+
+    def _of_task(self) -> dict[str, Any]:
+        """What the task itself finds worth a look, by its name."""
+        dataset, outputs = self.experiment.dataset, self.model.arm.outputs
+        parts = [
+            (outputs[name], dataset.targets(name), [item.id for item in dataset.split(name)])
+            for name in ("test", "validation")
+        ]
+        if self.search.folding:  # of which each item is both
+            return {}
+        found = self.experiment.task.findings(parts[0], parts[1], self.experiment.labels)
+        return {} if found is None else {found[0]: found[1]}
 
     def doubts(self) -> list[str]:
         """Sentences on items that were left out, and on test items like or unlike training items.
@@ -106,17 +134,31 @@ class Proof:
         experiment, whole = self.experiment, self.search.whole
         sentences = [shortened(experiment.dataset, whole or experiment.dataset)]
         compares = experiment.settings.evidence != "none" and not self.search.folding
+        compares = compares and not experiment.reader.modality.whole_rows  # which are often alike
         if compares and FEATURES in self.search.arms:
             examples = experiment.examples(self.search.backbone)
             parts = [(experiment.dataset.split(n), examples[n][0]) for n in ("test", "train")]
             sentences.append(near_said(*parts))
-            if experiment.dataset.named:
-                sentences.append(doubt(examples["train"][0], examples["test"][0]))
+        sentences.append(self._apart.doubt if self._apart else "")
         return [*filter(None, sentences)]
+
+    @cached_property
+    def _apart(self) -> Apart | None:
+        """How far test items are from training items, where a split is held out."""
+        experiment = self.experiment
+        compares = experiment.settings.evidence != "none" and not self.search.folding
+        if not compares or FEATURES not in self.search.arms:
+            return None
+        examples = experiment.examples(self.search.backbone)
+        return apart(examples["train"][0], examples["test"][0], experiment.dataset.named)
 
     def pictures(self, findings: Mapping[str, Any]) -> dict[str, str]:
         """What a report shows of the items that the findings name: thumbnails, or the texts."""
         return pictured(findings, self.experiment.dataset.items, self.experiment.reader.modality)
+
+    def _likeness(self) -> dict[str, Any] | None:
+        """How alike source and target are, where there is a probe to say so."""
+        return self.search.likeness() if self.experiment.task.has_probe else None
 
     def _scratch(self) -> np.ndarray | None:
         """Scratch's outputs for the test items, unless it is what is handed over."""
@@ -186,7 +228,7 @@ class Proof:
     def _as_saved(self) -> np.ndarray:
         """The outputs for the test items as the saved model will answer."""
         ours, calibrated = self.model.arm.outputs["test"], self.calibrated
-        if calibrated and folded(self.model.model, 1.0):
+        if calibrated and folded(self.model.network, 1.0):
             return np.asarray(ours / calibrated["temperature"])
         return ours
 
@@ -256,7 +298,8 @@ class Proof:
 
     def _robustness(self) -> list[dict[str, Any]] | None:
         experiment = self.experiment
-        if self.search.folding or experiment.reader.modality.ragged:
+        modality = experiment.reader.modality
+        if self.search.folding or modality.ragged or modality.whole_rows:
             return None
         if not self._has_time_for(CORRUPTED):
             return None

@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from torch import nn
 
 from headstart import artifact, defaults, evidence
 from headstart.artifact import Record
 from headstart.contracts import Backbone, Encoding
-from headstart.contracts.model import Model
+from headstart.contracts.frozen import FrozenModel, as_model, is_linear
 from headstart.data.targets import USUAL, kind_named
 from headstart.evidence import Arm, ArmResult, Evidence, Experiment
-from headstart.evidence.calibration import folded
+from headstart.evidence.calibration import folded, settled
 from headstart.pipeline.checking import check
 from headstart.pipeline.findings import FIRST, Proof
 from headstart.pipeline.freezing import Earlier, with_engine
@@ -32,6 +31,11 @@ from headstart.report.page import write_page
 from headstart.results import Result
 from headstart.runtime.workspace import Workspace
 from headstart.serve import Predictor
+
+if TYPE_CHECKING:  # so that frozen features need no torch
+    from headstart.contracts.model import Model
+
+    Network = Model | FrozenModel
 
 SIMPLE = ("naive", FEATURES, "scratch")  # arms that stand beside the strategy's
 _JSON = {FEATURES: "features"}  # arms that the record calls otherwise
@@ -62,31 +66,32 @@ def finish(proof: Proof, workspace: Workspace, stage: Stage = ENDED) -> tuple[Re
     search, arm = proof.search, proof.model.arm
     evidence = measured(proof, stage)
     evidence.provenance = _made(proof, workspace)
-    model = _calibrated(proof.model.model, evidence)
+    model = settled(_calibrated(proof.model.network, evidence), search.experiment, arm)
     own = arm.strategy != "scratch"
     backbone = search.backbone if own else random_init(search.backbone)()
     record = _record(search.experiment, backbone, evidence)
-    if not isinstance(model.head, nn.Linear):
-        head = search.chosen.head if arm.strategy == search.winner else None
+    plain = is_linear(model.head)
+    if workspace.shares or not plain:  # a file of its own, so that the network's is the same
+        head = search.chosen.head if arm.strategy == search.winner and not plain else None
         record = replace(record, head={"name": head or artifact.OF_TASK})
     folder, reference = workspace.draft(), referenced(proof, evidence)
     record = artifact.save(folder, model, backbone, record, evidence.to_json(), reference)
     earlier = Earlier(workspace.out, stage.there) if stage.there else None
     record = with_engine(folder, record, search.experiment, model, earlier)
-    same = record == stage.there
+    same, fresh = record == stage.there, stage.ended and not workspace.shares
     if same:
         folder = workspace.draft()
     if stage.ended or not same:
         place = workspace.out if same else folder
-        check(place, search.experiment, model, fresh=stage.ended)
-        how = "in a fresh process" if stage.ended else "when opened again"
+        check(place, search.experiment, model, fresh=fresh)
+        how = "in a fresh process" if fresh else "when opened again"
         evidence.checks[f"equal {how}"] = True
     result = Result(workspace.out, evidence, not stage.ended, stage.doubt)
     content = result.record()
     artifact.describe(folder, record, content, backbone.library)
     _plan(proof).write(folder)
     if stage.level != FIRST:
-        page(folder, proof, content, model, stage.ended)
+        page(folder, proof, content, model, fresh)
     workspace.renew() if same else workspace.hand_over()
     if stage.ended:
         workspace.end()
@@ -111,7 +116,7 @@ def measured(proof: Proof, stage: Stage = ENDED) -> Evidence:
 
 
 def page(
-    folder: Path, proof: Proof, content: Mapping[str, Any], model: Model, explains: bool = True
+    folder: Path, proof: Proof, content: Mapping[str, Any], model: Network, explains: bool = True
 ) -> None:
     """Write the page of an evidence record, where one is wanted, with what `explains` mistakes."""
     settings = proof.search.experiment.settings
@@ -122,7 +127,7 @@ def page(
     write_page(folder, {**content, **facts}, proof.pictures(content) | why)
 
 
-def _calibrated(model: Model, evidence: Evidence) -> Model:
+def _calibrated(model: Network, evidence: Evidence) -> Network:
     """The model with probabilities that validation calibrated, where its head can hold that."""
     calibration = evidence.findings.get("calibration")
     scaled = folded(model, calibration["temperature"]) if calibration else None
@@ -141,6 +146,8 @@ def _made(proof: Proof, workspace: Workspace) -> dict[str, Any]:
     strategy = {"strategy": search.winner} if fits else {}
     name, settings = "fit" if fits else "pretrain", search.experiment.settings
     call = called(name, data, origin.reference, place, settings=settings, **strategy)
+    if proof.refit is not None:
+        call = called("refit", Name("model"), proof.refit["data"], place)
     return provenance(asdict(origin), search.backbone.modality, dataset.root, call)
 
 
@@ -158,6 +165,7 @@ def _plan(proof: Proof) -> FitPlan:
         versions=artifact.versions(),
         pace=tuple(proof.transfer.training.pace),
         left_out=sorted({item.identity for item in whole.items} - used),
+        added=dataset.added,
     )
 
 
@@ -186,6 +194,8 @@ def _evidence(proof: Proof) -> Evidence:
         sign=task.sign,
         resampling=evidence.resampling(task, truth, draws),
     )
+    record.alone = bool(search.backbone.heads)
+    record.sourced = proof.sourced
     if task.sign < 0:  # in the metric's own units, which the naive model gives the scale of
         record.spread *= abs(float(proof.arms["naive"].arm.scores.mean()))
     if baseline is not None:
@@ -284,12 +294,18 @@ def _record(experiment: Experiment, backbone: Backbone, evidence: Evidence) -> R
     )
 
 
-def _why(experiment: Experiment, model: Model, content: Mapping[str, Any]) -> dict[str, str]:
+def _why(experiment: Experiment, model: Network, content: Mapping[str, Any]) -> dict[str, str]:
     """What explains the most confident mistakes, where there is time for it."""
     items = experiment.dataset.split("test")  # none in folds, where other models were wrong
+    if experiment.reader.modality.whole_rows:
+        return {}
     if not items or experiment.settings.evidence != "full" or experiment.budget.over():
         return {}
     here = Predictor(
-        model, experiment.task, experiment.reader, experiment.labels, experiment.accelerator.device
+        as_model(model),
+        experiment.task,
+        experiment.reader,
+        experiment.labels,
+        experiment.accelerator.device,
     )
     return explanations(here, items, content, experiment.progress)

@@ -5,25 +5,44 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any, Unpack, overload
 
 from headstart.data import data_of
 from headstart.defaults import Settings
 from headstart.pipeline.adapting import adapted, demand_adaptable, target_of
+from headstart.pipeline.developing import pretrained
 from headstart.pipeline.later import planned
 from headstart.pipeline.options import Options, settings_of
 from headstart.pipeline.prepare import RunContext, Transfer, register_run
-from headstart.pipeline.proving import pretrained, proved
+from headstart.pipeline.proving import proved
 from headstart.pipeline.selection.choosing import choose_backbone, prepare
 from headstart.pipeline.selection.ranking import BackboneRanking
+from headstart.pipeline.several.jointly import fit_jointly
+from headstart.pipeline.several.members import Tasks
+from headstart.pipeline.several.sources import pretrain_several
+from headstart.pipeline.several.starting import demand_alone, members_of, together
 from headstart.pipeline.strategy_spec import StrategySpec
 from headstart.plan import read as read_plan
 from headstart.results import Result
+from headstart.results.several import Results
 from headstart.runtime.progress import Show, as_progress
 from headstart.runtime.workspace import Workspace
 from headstart.tracking import Followed, follow
 
 
+@overload
+def fit(
+    data: Tasks,
+    backbone: str | Sequence[str] | None = None,
+    out: str | Path = "model",
+    *,
+    strategy: str | None = None,
+    download: bool = False,
+    settings: Settings | None = None,
+    progress: Show = None,
+    **options: Unpack[Options],
+) -> Results: ...
+@overload
 def fit(
     data: Any,
     backbone: str | Sequence[str] | None = None,
@@ -34,7 +53,18 @@ def fit(
     settings: Settings | None = None,
     progress: Show = None,
     **options: Unpack[Options],
-) -> Result:
+) -> Result: ...
+def fit(
+    data: Any,
+    backbone: str | Sequence[str] | None = None,
+    out: str | Path = "model",
+    *,
+    strategy: str | None = None,
+    download: bool = False,
+    settings: Settings | None = None,
+    progress: Show = None,
+    **options: Unpack[Options],
+) -> Result | Results:
     """Transfer a backbone to labelled data, prove what that was worth, save the model.
 
     Without a backbone all that are at hand are ranked, or a small one that is fetched, as are
@@ -47,17 +77,24 @@ def fit(
     path, or what `headstart.data.data_of` takes, as (X, y); keywords are settings, and count before
     those of `settings`. With `adapt_to`, a path or what `predict` takes, the model answers on those
     data, whose labels, if there are any, nothing learns from (`headstart.pipeline.adapting`).
+    For `Tasks`, as for a `label` of several columns that are no one task together, the answer is a
+    `Results`: a head each on features that all share.
     Raises HeadstartError for anything the user can mend.
     """
     target, options = target_of(options, settings)
-    data, chosen = data_of(data), settings_of(settings, options)
-    strategy = demand_adaptable(chosen, strategy)
+    chosen, show = settings_of(settings, options), as_progress(progress)
+    names = [backbone] if isinstance(backbone, str) else list(dict.fromkeys(backbone or ()))
+    members = members_of(data, chosen, show)
+    if members:
+        run = together(members, names, Path(out), strategy, show, download=download)
+        return run.run() if chosen.joint == "no" else fit_jointly(run)
+    demand_alone(chosen)
+    data, strategy = data_of(data), demand_adaptable(chosen, strategy)
     inputs = {"data": str(data), "backbone": backbone, "strategy": strategy}
-    following = follow(chosen, as_progress(progress), Path(out), inputs)
+    following = follow(chosen, show, Path(out), inputs)
     with Workspace(Path(out)) as workspace, following as run:
         context = RunContext.of(run.settings, run.progress, workspace.folder)
         spec = StrategySpec.of(strategy, run.settings)
-        names = [backbone] if isinstance(backbone, str) else list(dict.fromkeys(backbone or ()))
         lone = len(names) == 1 and "*" not in names[0]
         ranking = BackboneRanking.at(data, names, context, spec, download=download, lone=lone)
         ranking.register(workspace)
@@ -96,6 +133,18 @@ def reproduce(
         return _ended(transfer, settings.adapt_to, workspace, run)
 
 
+@overload
+def pretrain(
+    data: Tasks,
+    backbone: str,
+    out: str | Path,
+    *,
+    anyway: bool = False,
+    settings: Settings | None = None,
+    progress: Show = None,
+    **options: Unpack[Options],
+) -> Results: ...
+@overload
 def pretrain(
     data: Any,
     backbone: str,
@@ -105,13 +154,29 @@ def pretrain(
     settings: Settings | None = None,
     progress: Show = None,
     **options: Unpack[Options],
-) -> Result:
+) -> Result: ...
+def pretrain(
+    data: Any,
+    backbone: str,
+    out: str | Path,
+    *,
+    anyway: bool = False,
+    settings: Settings | None = None,
+    progress: Show = None,
+    **options: Unpack[Options],
+) -> Result | Results:
     """Develop a source: train a backbone from random weights on a related, larger set, and save it.
 
+    For `Tasks` one network is trained for all of them, and the answer is a `Results`.
     Raises HeadstartError where it does not beat the naive model by more than its interval, unless
     `anyway`.
     """
-    data, chosen, show = data_of(data), settings_of(settings, options), as_progress(progress)
+    chosen, show = settings_of(settings, options), as_progress(progress)
+    members = members_of(data, chosen, show)
+    if members:
+        return pretrain_several(members, backbone, Path(out), chosen, show, anyway)
+    demand_alone(chosen)
+    data = data_of(data)
     following = follow(chosen, show, Path(out), {"data": str(data), "backbone": backbone})
     with Workspace(Path(out)) as workspace, following as run:
         context = RunContext.of(run.settings, run.progress, workspace.folder)

@@ -149,6 +149,8 @@ def _recognised(data: Path) -> Modality:
     errors: list[DataError] = []
     for name in catalog.names("modalities"):
         modality = catalog.modality(name)
+        if modality.whole_rows:  # which the page does not show
+            continue
         try:
             count = sum(map(_is_there, inputs_of(data, modality)))
             counts.append((count, modality))

@@ -14,6 +14,7 @@ from headstart.defaults import Settings
 from headstart.errors import HeadstartError, WeightsError
 from headstart.evidence import ArmResult, Experiment
 from headstart.evidence.judging import judge
+from headstart.loading import members
 from headstart.pipeline.findings import Proof
 from headstart.pipeline.finish import measured, page
 from headstart.pipeline.folding import by_folds
@@ -60,6 +61,7 @@ def prove(
     weights are not those of the plan, or the model is no transfer.
     """
     folder, new = Path(model), settings_of(settings, options)
+    members.demand_one(folder)
     with Workspace(folder, proves=True) as workspace:
         record, plan = artifact.read(folder), read_plan(folder)
         _demand_transfer(folder, record, plan)
@@ -94,8 +96,14 @@ def _demand_transfer(folder: Path, record: Record, plan: FitPlan) -> None:
 def planned(plan: FitPlan, data: Data, run: Followed, workspace: Workspace) -> Transfer:
     """A plan's data in its splits, its backbone and its strategy, ready to work on.
 
-    Raises WeightsError for other weights, and DataError for other data than the plan's.
+    Raises WeightsError for other weights, DataError for other data than the plan's, and
+    HeadstartError where items came later, as they did not make the network what it is.
     """
+    if plan.added:
+        raise HeadstartError(
+            f"The model was refitted with {', '.join(plan.added)}, which is no fit to do again. "
+            f"Fit anew with all items: headstart fit DATA -b {plan.reference()}"
+        )
     context = RunContext.of(run.settings, run.progress, workspace.folder)
     transfer = prepare(data, plan.reference(), plan.strategy, context)
     if transfer.backbone.origin.weights_hash != plan.weights:
@@ -178,7 +186,7 @@ def _proved(transfer: Transfer, saved: _Saved, workspace: Workspace, run: Follow
     spec = StrategySpec.of(FEATURES if name == "naive" else name)
     if by_folds(experiment):
         search = strategy_search.run(replace(transfer, strategy=spec))
-        model = replace(rivals(search)[name], model=model.model)
+        model = replace(rivals(search)[name], network=model.network)
     else:
         own = {} if name == "naive" else {name: model}
         search = StrategySearch(experiment, backbone, spec, {FEATURES: features} | own)

@@ -58,6 +58,9 @@ def others(
         same = own is None or metric.name == own.name
         if same or (name, task.kind) == ("micro-f1", "classes"):  # which is the accuracy
             continue
+        whole = np.ones((1, len(targets)))
+        if np.isnan(metric.resamples(predictions, targets, whole)).all():
+            continue  # as where no object is of that size
         intervals = judged(metric, predictions, targets, draws)
         less = {"less_is_better": True} if metric.less_is_better else {}
         rows.append({"metric": metric.name} | intervals.to_json() | less)

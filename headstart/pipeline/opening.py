@@ -38,7 +38,7 @@ def load(folder: str | Path, device: str = "auto") -> Predictor:
     model that a run replaces meanwhile is opened once more.
     """
     place = Path(folder)
-    where = _where(device)
+    where = device_for(device)
     while True:
         before, failure = _stamp(place), None
         try:
@@ -51,7 +51,7 @@ def load(folder: str | Path, device: str = "auto") -> Predictor:
             return predictor
 
 
-def _where(device: str) -> str:
+def device_for(device: str) -> str:
     """The kind of device that is meant; torch is asked only where there may be another."""
     if device != "auto":
         return device
@@ -105,6 +105,11 @@ def _frozen(
     try:
         form = engine_form.EngineForm.of(files, contents)
         outputs = form.outputs(np.zeros((1, form.width), np.float32))
+    except engine_form.ForeignError as error:
+        raise WeightsError(
+            f"{place / engine_form.FOLDER / str(error)}, which no saved model has. "
+            "Give a folder that Headstart saved."
+        ) from error
     except engine_form.UnusableError:
         return None
     demand_right(place, record, task, outputs)
@@ -152,7 +157,7 @@ def _network(place: Path, record: Record) -> Model:
 
 def demand_right(place: Path, record: Record, task: Task, outputs: np.ndarray) -> None:
     """Raise HeadstartError unless the answer to features of zeros is one for these labels."""
-    if outputs.shape != (1, len(record.labels)):
+    if outputs.shape != (1, task.width(record.labels)):
         raise HeadstartError(
             f"{place} answers {outputs.shape[-1]} numbers for {len(record.labels)} labels. "
             "Copy it again, or make the model again."

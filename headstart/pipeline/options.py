@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from types import NoneType
 from typing import Any, TypedDict, get_args, get_type_hints
 
-from headstart.defaults import Settings
+from headstart.defaults import Settings, label_columns
 from headstart.errors import HeadstartError, UnknownNameError
 from headstart.runtime.budget import seconds
 
@@ -40,6 +41,9 @@ class Options(TypedDict, total=False):
     label: str | Sequence[str] | None
     text: str | Sequence[str]
     image: str | None
+    drop: str | Sequence[str]
+    sources: str | Sequence[str]
+    map: str | None
     class_level: int | None
     targets: str
     delimiter: str | None
@@ -47,6 +51,7 @@ class Options(TypedDict, total=False):
     adapt_to: Any
     adaptation: str
     target_labels: str | None
+    joint: str
     metric: str | None
     group: str | None
     offline: bool
@@ -67,7 +72,11 @@ def settings_of(settings: Settings | None, options: Mapping[str, Any]) -> Settin
                 f"{name} {value!r} is of type {type(value).__name__}, which it can't be. "
                 f"Give {_written(hints[name])}."
             )
-    return replace(settings or Settings(), **chosen)
+    whole = replace(settings or Settings(), **chosen)
+    if not whole.sources:
+        return whole
+    places = tuple(map(os.path.abspath, whole.sources))  # as a plan is repeated from anywhere
+    return replace(whole, sources=places, map=whole.map and os.path.abspath(whole.map))
 
 
 def demand_known(options: Mapping[str, Any], choices: Any) -> None:
@@ -81,10 +90,10 @@ def demand_known(options: Mapping[str, Any], choices: Any) -> None:
 def _value(name: str, value: Any) -> Any:
     if name == "budget" and isinstance(value, str):
         return seconds(value)
-    if name == "text":
+    if name in ("text", "drop", "sources"):
         return (value,) if isinstance(value, str) else tuple(value or ())
     if name == "label" and isinstance(value, list | tuple):
-        return ",".join(map(str, value))
+        return label_columns([*map(str, value)])
     return value
 
 

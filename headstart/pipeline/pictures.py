@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from PIL import Image as pil
+from PIL import Image
 
 from headstart.contracts import Modality
 from headstart.data import Item
 from headstart.errors import HeadstartError
-from headstart.explain import Explanation, PictureExplanation, TextExplanation
-from headstart.explain.pictures import explain_picture
-from headstart.explain.texts import explain_text
-from headstart.report.contents import MOST_CARDS, NEAREST, explained, large
-from headstart.report.thumbnails import LARGE, SIDE, thumbnail
+from headstart.report.contents import MOST_CARDS, NEAREST, explained, large, sound
+from headstart.report.drawing import with_boxes
+from headstart.report.thumbnails import LARGE, SIDE, clip, of_picture, thumbnail
 from headstart.runtime.progress import Progress
 from headstart.serve import Predictor
+
+if TYPE_CHECKING:  # so that frozen features need no torch
+    from headstart.explain import Explanation
 
 COUNT = 6  # mistakes that are explained; each takes up to a second or two
 _WORDS = 6  # of a text, those that count most
 PICTURED = 400  # points of the map that show their item when pointed at
-_AS_SEEN = {"channels": 3, "crop": 1.0, "crop_mode": "whole"}  # as people see a picture
-_AS_SEEN |= {"interpolation": "bilinear", "mean": (), "std": ()}
 
 
 def pictured(
@@ -31,31 +30,43 @@ def pictured(
 ) -> dict[str, str]:
     """The items that findings name, by id: thumbnails, or the texts.
 
-    Pictures on cards are there large too, under a key of their own, where they are larger.
+    Pictures on cards are there large too, under a key of their own, where they are larger, and what
+    can be heard of items on cards under another.
     """
     on_page, on_cards = (set(ids(findings.get("items", {}))) for ids in (_on_page, _on_cards))
+    drawn = (findings.get("boxes") or {}).get("drawn") or {}
+    on_page |= drawn.keys()
     shown = {}
     for item in items:
         if item.id not in on_page:
             continue
         raw = item.read()
-        text = modality.text(raw)
+        text = modality.wording(raw)
         if text is not None:
             shown[item.id] = text
             continue
-        file = _as_file(raw, modality, LARGE if item.id in on_cards else SIDE)
-        shown[item.id], whole = thumbnail(file), thumbnail(file, LARGE)
-        if whole != shown[item.id]:
-            shown[large(item.id)] = whole
+        marks, on_card = drawn.get(item.id), item.id in on_cards or item.id in drawn
+        pixels = modality.shown(raw, LARGE if on_card else SIDE)
+        if pixels is None:
+            continue
+        picture = Image.fromarray(pixels)
+        if marks:
+            picture = _with_boxes(picture, marks)
+        if on_card and max(picture.size) > SIDE:
+            shown[large(item.id)] = of_picture(picture, LARGE)
+        shown[item.id] = of_picture(picture)
+        played = modality.played(raw) if item.id in on_cards else None
+        if played is not None:
+            shown[sound(item.id)] = clip(played)
     return shown
 
 
-def _as_file(raw: bytes, modality: Modality, side: int) -> bytes:
-    """A picture as the modality decodes it, as a PNG: in its own shape, small, and 8 bits deep."""
-    pixels = modality.decode(raw, {**_AS_SEEN, "height": side, "width": side})
-    file = io.BytesIO()
-    pil.fromarray(pixels.transpose(1, 2, 0)).save(file, "PNG", compress_level=1)
-    return file.getvalue()
+def _with_boxes(picture: Image.Image, marks: Mapping[str, Any]) -> Image.Image:
+    """A picture with what is marked in green and what was found in red."""
+    scale = picture.width / marks["size"][0]
+    for name, colour in (("truth", "#2e8b57"), ("found", "#d62728")):
+        picture = with_boxes(picture, marks[name], scale, colour)
+    return picture
 
 
 def _on_cards(items: Mapping[str, Any]) -> Iterator[str]:
@@ -83,9 +94,11 @@ def explanations(
 
     Empty where Captum is not installed, or the network can't be explained.
     """
+    from headstart.explain import explainer
+
     rows = (findings.get("items") or {}).get("mistakes") or []
     item_of = {item.id: item for item in items}
-    explain = explain_text if predictor.reader.modality.ragged else explain_picture
+    explain = explainer(predictor.reader.modality)
     shown: dict[str, str] = {}
     predictor.model.eval()
     for row in rows[:COUNT]:
@@ -100,6 +113,8 @@ def explanations(
 
 
 def _shown(explanation: Explanation) -> str:
+    from headstart.explain import PictureExplanation, TextExplanation
+
     if isinstance(explanation, PictureExplanation):
         buffer = io.BytesIO()
         explanation.overlay().save(buffer, "PNG")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import final
 
 from headstart import artifact, catalog, defaults
-from headstart.contracts import Backbone, Modality, Strategy
+from headstart.contracts import Backbone, Modality, Strategy, Task
 from headstart.contracts.entry_points import advertised
 from headstart.data import Data, Dataset, InMemory, Schema
 from headstart.data import load as load_data
@@ -19,7 +19,9 @@ from headstart.defaults import Recipe, Settings
 from headstart.errors import HeadstartError
 from headstart.evidence import Experiment
 from headstart.features.reading import Reader
+from headstart.pipeline import known_backbones
 from headstart.pipeline.metrics import demand_metric, fitting, weighed
+from headstart.pipeline.sources import beside
 from headstart.pipeline.strategy_spec import StrategySpec
 from headstart.results.ranking import Ranking
 from headstart.runtime import machine
@@ -45,6 +47,7 @@ class RunContext:
     workspace: Path | None = None
     started_in: float = 0.0  # seconds that this process took until here, where they count
     loads: list[float] = field(default_factory=list)  # seconds that each backbone took
+    kept: dict[str, Backbone] | None = None  # for other runs, where none of them changes weights
 
     @classmethod
     def of(
@@ -60,12 +63,24 @@ class RunContext:
 
     def load(self, backbone: str) -> Backbone:
         """A backbone, with the weights that the seed draws where they are to be random."""
-        seed_everything(self.settings.seed)
-        started = time.monotonic()
-        network = catalog.load_backbone(backbone)
-        self.loads.append(time.monotonic() - started)
+        if self.kept is not None and backbone in self.kept:
+            return self.kept[backbone]
+
+        def load() -> Backbone:
+            seed_everything(self.settings.seed)
+            return catalog.load_backbone(backbone)
+
+        started, loaded = time.monotonic(), known_backbones.recall(backbone, load)
+        if loaded is None:
+            network = load()
+            loaded = known_backbones.Loaded(network, time.monotonic() - started)
+            known_backbones.remember(backbone, network, loaded.seconds)
+        self.loads.append(loaded.seconds)
+        network = loaded.backbone
         for note in network.notes:
             self.progress.say(note)
+        if self.kept is not None:
+            self.kept[backbone] = network
         return network
 
     def keep_time(self) -> None:
@@ -100,10 +115,41 @@ class RunContext:
         progress.say(str(dataset.report))
         return dataset
 
+    def prepared(self, backbone: Backbone, dataset: Dataset) -> Backbone:
+        """The backbone with what items to learn from say of its inputs, where they say anything."""
+        modality, settings = catalog.modality(backbone.modality), self.settings
+        if not modality.whole_rows:
+            demand_no_sources(settings, f"{backbone.origin.reference} reads no rows of tables")
+            return backbone
+        if settings.sources:
+            if settings.judge == "holdout":
+                raise HeadstartError(
+                    "--judge holdout can't go with --from, whose worth is judged by folds. "
+                    "Leave it out."
+                )
+            show = self.progress
+            return beside(backbone, dataset, settings.sources, settings.map, show)
+        demand_no_sources(settings, "--map has no table to map")
+        items = dataset.split("train") + dataset.split("validation")
+        return modality.prepared(backbone, [item.read() for item in items])
+
+    def wanted(self, dataset: Dataset, backbone: Backbone, alone: bool = True) -> Backbone:
+        """A backbone as the task that these targets make reads it.
+
+        Raises HeadstartError where it isn't `alone`, and has no row of features to be compared by.
+        """
+        task: Task = catalog.task(task_name(backbone, dataset, self.settings))
+        own = task.backbone(backbone)
+        if own.summary is not None and not alone:
+            raise HeadstartError(
+                "Backbones are compared by the features of whole pictures, which say nothing of "
+                f"{dataset.kind}. Name one with -b hub:name, such as -b graph:yolox_nano.onnx."
+            )
+        return own
+
     def experiment(self, dataset: Dataset, backbone: Backbone) -> Experiment:
         """The data set as this backbone is to be transferred to it."""
         settings = self.settings
-        parameters = sum(p.numel() for part in backbone.prefix() for p in part.parameters())
         metric = fitting(settings, dataset.kind)
         trained, weigh = dataset.targets("train"), weighed(settings, metric)
         name = task_name(backbone, dataset, settings)
@@ -120,7 +166,7 @@ class RunContext:
                 defaults.looks(settings.tta),
             ),
             settings=settings,
-            accelerator=machine.accelerator(settings, parameters),
+            compute=machine.Compute.of(settings, backbone.parameters),
             budget=self.budget,
             progress=self.progress,
             workspace=self.workspace,
@@ -147,10 +193,17 @@ class Transfer:
         }
 
 
+def demand_no_sources(settings: Settings, why: str) -> None:
+    """Raise HeadstartError where other tables, or how they are read, are named for nothing."""
+    if settings.sources or settings.map is not None:
+        flag = "--from" if settings.sources else "--map"
+        raise HeadstartError(f"{why}. Leave out {flag}, or name both of --from and --map.")
+
+
 def fitted_modality(backbone: Backbone, settings: Settings) -> Modality:
     """The backbone's modality. Raises HeadstartError for settings that it can't have."""
     modality = catalog.modality(backbone.modality).fitted(backbone)
-    if settings.views and modality.ragged:
+    if settings.views and not modality.varied:
         raise HeadstartError(
             f"views {settings.views} can't be: {backbone.modality} has no random views. "
             "Leave it out."
@@ -170,6 +223,7 @@ def schema(settings: Settings) -> Schema:
         files=settings.image,
         missing=settings.missing,
         class_level=settings.class_level,
+        drop=settings.drop,
     )
 
 
@@ -242,4 +296,10 @@ def scratch_recipe(experiment: Experiment, strategy: Strategy, backbone: Backbon
 
 def random_init(backbone: Backbone) -> Callable[[], Backbone]:
     """A maker of the same network with random weights, drawn from torch's generator."""
-    return lambda: catalog.load_backbone(backbone.architecture)
+    wanted = backbone.wanted
+
+    def made() -> Backbone:
+        network = catalog.load_backbone(backbone.architecture)
+        return wanted(network) if wanted else network
+
+    return made

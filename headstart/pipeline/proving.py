@@ -12,17 +12,17 @@ from dataclasses import dataclass, field, replace
 from headstart import artifact, defaults, evidence
 from headstart.artifact import Record
 from headstart.defaults import Recipe
-from headstart.errors import HeadstartError
 from headstart.evidence import Arm, ArmResult, Experiment
 from headstart.evidence.doubt import UNENDED
 from headstart.pipeline.affordable import has_time
 from headstart.pipeline.findings import FIRST, Proof
 from headstart.pipeline.finish import SIMPLE, Stage, finish
 from headstart.pipeline.folding import Folding
-from headstart.pipeline.prepare import IMPORTED, Transfer, random_init, scratch_recipe
+from headstart.pipeline.prepare import IMPORTED, Transfer, random_init
 from headstart.pipeline.selection import strategy_search
 from headstart.pipeline.selection.strategy_search import StrategySearch
-from headstart.pipeline.strategy_spec import FEATURES
+from headstart.pipeline.sources.alone import ALONE, rows_alone
+from headstart.pipeline.strategy_spec import FEATURES, learns_from_sources
 from headstart.results import Result
 from headstart.runtime.workspace import Workspace
 from headstart.tracking import Followed
@@ -53,28 +53,6 @@ def proved(transfer: Transfer, workspace: Workspace, run: Followed) -> Result:
             out = workspace.out
             run.progress.warn(f"{out} holds a model all the same; `headstart prove` proves it.")
         raise
-
-
-def pretrained(transfer: Transfer, workspace: Workspace, anyway: bool) -> Result:
-    """Train the network from random weights, and save it if it learned anything, or `anyway`."""
-    experiment, backbone, name = transfer.experiment, transfer.backbone, str(transfer.strategy)
-    recipe = scratch_recipe(experiment, transfer.strategy.build(), backbone)
-    rates = defaults.scratch_rates(backbone.delicate)
-    scratch, protocol = evidence.scratch_arm(experiment, random_init(backbone), recipe, rates)
-    naive = evidence.naive_arm(experiment, scratch)
-    lead = evidence.paired(scratch.arm.scores, naive.arm.scores, experiment.settings.seed)
-    if lead.low <= 0:
-        task = experiment.task
-        gain, low, high = evidence.gained(lead, task.metric, task.sign < 0)
-        sentence = (
-            f"The network does not beat the naive model: {gain}, 95 % interval {low} to {high}."
-        )
-        if not anyway:
-            raise HeadstartError(f"{sentence} Give more data or epochs, or save it with --anyway.")
-        experiment.progress.warn(sentence)
-    search = StrategySearch(experiment, backbone, transfer.strategy, {name: scratch})
-    arms = {"naive": naive, name: scratch}
-    return finish(Proof(search, arms, name, protocol=protocol), workspace)[0]
 
 
 @dataclass
@@ -171,8 +149,12 @@ def rivals(search: StrategySearch) -> Arms:
     if search.folding is not None:
         naive = replace(naive, arm=search.folding.naive())
     arms = {"naive": naive, FEATURES: features} | search.arms
-    if not search.experiment.task.has_probe and search.winner != FEATURES:
+    task = search.experiment.task
+    if not task.has_probe and search.winner != FEATURES:
         del arms[FEATURES]
+        if task.untrained:
+            untrained = replace(features, arm=replace(features.arm, strategy=task.untrained))
+            arms = {"naive": naive, task.untrained: untrained} | arms
     return arms
 
 
@@ -189,12 +171,15 @@ def with_scratch(search: StrategySearch, arms: Arms) -> tuple[Arms, str]:
     Answers with a sentence on how it was trained, or why it wasn't, too.
     """
     experiment, backbone, folding = search.experiment, search.backbone, search.folding
+    if backbone.related and folding is not None:
+        return arms | {"scratch": rows_alone(search)}, ALONE
     if not wants_scratch(search):
-        return arms, UNTRAINED
+        return arms, "" if backbone.heads else UNTRAINED
     timeless = f"{UNTRAINED[:-1]}, as the budget left no time for it."
     trainings = 2 if folding is None else 2 * folding.folds.count  # a search, and what it gave
     if not has_time(experiment, backbone, "Training from scratch", trainings):
         return arms, timeless
+    experiment = evidence.bounded(experiment, arms[search.winner].arm)
     recipe, rates = search.scratch_recipe(), defaults.scratch_rates(backbone.delicate)
     if folding is None:
         transfer = arms[search.winner].arm
@@ -264,8 +249,8 @@ def choice(search: StrategySearch, arms: Mapping[str, ArmResult]) -> tuple[str, 
     An arm that was judged by folds is chosen anew without each of them.
     """
     simple = {name: arms[name].arm for name in SIMPLE if name in arms}
-    if search.experiment.task_settings.get("balanced"):
-        del simple["naive"]  # one answer to all is never better than chance
+    if search.experiment.task_settings.get("balanced") or search.experiment.task.reads_maps:
+        del simple["naive"]  # one answer to all is never better than chance, or no network's
     winner, folding = search.winner, search.folding
 
     def with_last(others: Mapping[str, Arm], last: str, arm: Arm) -> dict[str, Arm]:
@@ -278,7 +263,9 @@ def choice(search: StrategySearch, arms: Mapping[str, ArmResult]) -> tuple[str, 
 
     def pick(candidates: Mapping[str, Arm]) -> str:
         best = max(compared, key=lambda name: candidates[name].selection_key)
-        last = evidence.simplest({name: candidates[name] for name in (FEATURES, best)})
+        last = best
+        if not learns_from_sources(best):  # which rows alone are no simpler than
+            last = evidence.simplest({name: candidates[name] for name in (FEATURES, best)})
         return evidence.choose(
             with_last({name: candidates[name] for name in simple}, last, candidates[last])
         )

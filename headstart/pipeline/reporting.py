@@ -62,7 +62,7 @@ def report_on(
     call = called("report_on", str(model), place)
     content["made"] = provenance(record.origin, record.modality, str(data), call)
     content["warnings"] += _doubts(Path(model), dataset)
-    content["shift"] = between(predictor, features, outputs)
+    content["shift"] = between(predictor, dataset.items, features, outputs)
     content["arms"]["chosen"] |= {"seconds": round(seconds, 2), "steps": 0}
     folder = Path(out) if out is not None else Path(f"report-{Path(str(data)).stem}")
     folder.mkdir(parents=True, exist_ok=True)

@@ -10,10 +10,12 @@ import numpy as np
 
 from headstart import evidence
 from headstart.contracts import Encoding
+from headstart.contracts.frozen import as_model
 from headstart.data import data_of
 from headstart.data.targets import kind_named
 from headstart.defaults import Settings
 from headstart.drift import FIT_AGAIN, NO_REFERENCE, Reference, chosen
+from headstart.drift.measures import measures_of
 from headstart.drift.shift import Answered, Shift
 from headstart.errors import DataError, HeadstartError
 from headstart.evidence.calibration import folded, temperature
@@ -23,7 +25,7 @@ from headstart.pipeline.options import Options, settings_of
 from headstart.pipeline.prepare import RunContext
 from headstart.pipeline.selection.choosing import prepare
 from headstart.pipeline.strategy_spec import FEATURES
-from headstart.pipeline.yardstick import HELD_OUT, measures_of
+from headstart.pipeline.yardstick import HELD_OUT
 from headstart.results.shift import Shifted
 from headstart.runtime.progress import Progress, Show, as_progress
 from headstart.serve import Predictor
@@ -53,7 +55,7 @@ def shift(
     else:
         predictor = _probed(before, backbone, chosen_settings, show)
     result = shift_of(predictor, other, show, chosen_settings.seed)
-    return Shifted(result, str(data_name(before)), str(data_name(other)))
+    return Shifted(result, data_name(before), data_name(other), backbone is None)
 
 
 def data_name(data: Any) -> str:
@@ -120,13 +122,13 @@ def _probed(data: Any, backbone: str, settings: Settings, progress: Progress) ->
     plain = replace(settings, scratch=False, evidence="none", tta="none", budget=None)
     context = RunContext.of(plain, progress)
     transfer = prepare(data_of(data), backbone, FEATURES, context)
-    experiment, network = transfer.experiment, transfer.backbone
-    result, examples = evidence.features_arm(experiment, network), experiment.examples(network)
+    experiment, own = transfer.experiment, transfer.backbone
+    result, examples = evidence.features_arm(experiment, own), experiment.examples(own)
     outputs = {name: result.arm.outputs[name] for name in HELD_OUT}
-    dataset, model, scale = experiment.dataset, result.model, 1.0
+    dataset, network, scale = experiment.dataset, result.network, 1.0
     if kind_named(dataset.kind).encoding is Encoding.INDEX:
         scale = temperature(outputs["validation"], dataset.targets("validation"))
-        model = folded(model, scale) or model
+        network = folded(network, scale) or network
     items = [item for name in HELD_OUT for item in dataset.split(name)]
     places = chosen(len(items), plain.seed)
     features, answers, targets = (
@@ -141,7 +143,7 @@ def _probed(data: Any, backbone: str, settings: Settings, progress: Progress) ->
     reference = Reference.of(features, answers, targets, measures)
     schema = columns_of(asdict(plain), dataset.report.to_json(), dataset.kind)
     return Predictor(
-        model,
+        as_model(network),
         experiment.task,
         experiment.reader,
         experiment.labels,

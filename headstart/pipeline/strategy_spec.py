@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Final, final
 
 from headstart import catalog, defaults
-from headstart.contracts import Strategy
+from headstart.contracts import Backbone, Strategy, Task
 from headstart.contracts.references import parse_named
 from headstart.defaults import Settings
 from headstart.errors import HeadstartError, UnknownNameError
@@ -59,14 +59,21 @@ class StrategySpec:
         """Whether several of the policy's strategies are to be tried."""
         return self.text == _AUTO
 
-    def for_items(self, count: int, probed: bool = True) -> StrategySpec:
+    def for_items(
+        self, count: int, task: Task | None = None, backbone: Backbone | None = None
+    ) -> StrategySpec:
         """The policy's strategy for so many training items, where the user named none.
 
-        One that begins untrained where the task has no probe.
+        One that begins untrained where the task has no probe, or the ladder that the task has; of a
+        network that can't be trained the features alone, or several where it names heads that are
+        worth a try.
         """
-        if self.named or not self.auto:
+        several = (task and task.ladder) or (backbone and backbone.heads)
+        if self.named or not self.auto or several:
             return self
-        name = defaults.strategy(count) if probed else "full-fine-tuning"
+        trainable = backbone is None or backbone.differentiable
+        name = defaults.strategy(count) if trainable else FEATURES
+        name = name if task is None or task.has_probe else "full-fine-tuning"
         return replace(StrategySpec.of(name), named=False)
 
     def build(self) -> Strategy:
@@ -75,6 +82,12 @@ class StrategySpec:
 
     def __str__(self) -> str:
         return self.text
+
+
+def learns_from_sources(name: str) -> bool:
+    """Whether a strategy's head learns from other tables, too."""
+    head = StrategySpec.of(name).head if name not in ("naive", "scratch") else None
+    return head is not None and catalog.head(head).sourced
 
 
 def strategies() -> dict[str, str]:

@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, final
-
-import torch
+from typing import TYPE_CHECKING, Any, final
 
 from headstart import artifact, catalog, plan
 from headstart.contracts import Backbone
@@ -27,6 +25,9 @@ from headstart.pipeline.opening import fitted_schema, load
 from headstart.plan import FitPlan
 from headstart.runtime.progress import Progress, Show, as_progress
 from headstart.serve import Predictor
+
+if TYPE_CHECKING:  # so that frozen features need no torch
+    import torch
 
 COUNT = 20
 

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from headstart.report import words
 from headstart.report.words import capital, further, gains, judged, other_metrics
 
 VERDICTS = {
@@ -38,7 +39,12 @@ def headline(evidence: dict[str, Any]) -> str:
     """The verdict in one sentence, with the gain in points."""
     if "adaptation" in evidence:
         return str(evidence["adaptation"]["headline"])
-    text = VERDICTS[evidence["verdict"]]
+    if "refit" in evidence:
+        from headstart.report import refit
+
+        return refit.headline(evidence["refit"])
+    text, yardstick = VERDICTS[evidence["verdict"]], words.yardstick(evidence)
+    text = text.replace("scratch", yardstick)
     gain = evidence["gain"]
     if evidence["verdict"] == "evaluated":
         arm = evidence["arms"]["chosen"]
@@ -63,7 +69,7 @@ def headline(evidence: dict[str, Any]) -> str:
     if evidence["verdict"] == "unknown":
         return f"{text}: {why}."
     ahead, low, high = gains(gain, evidence)
-    return f"{text}: {ahead} over scratch, 95 % interval {low} to {high}."
+    return f"{text}: {ahead} over {yardstick}, 95 % interval {low} to {high}."
 
 
 def rows(evidence: dict[str, Any]) -> list[tuple[str, ...]]:
@@ -93,6 +99,10 @@ def named_arms(evidence: Mapping[str, Any]) -> list[tuple[str, str, dict[str, An
 def notes(evidence: dict[str, Any]) -> list[str]:
     """What a reader must know besides the numbers."""
     lines = [] if evidence["verdict"] == "evaluated" else [judged(evidence)]
+    if "refit" in evidence:
+        from headstart.report import refit
+
+        lines = [*refit.sentences(evidence["refit"]), *lines]
     lines += [*further(evidence), *filter(None, [other_metrics(evidence.get("metrics") or ())])]
     if "tried" in evidence:
         lines.append(_tried(evidence["tried"]))

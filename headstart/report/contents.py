@@ -120,6 +120,11 @@ def large(item: str) -> str:
     return f"{item} large"
 
 
+def sound(item: str) -> str:
+    """The key of what can be heard of an item among a page's pictures."""
+    return f"{item} sound"
+
+
 def cell(value: Any) -> str:
     """A value as a cell of a table."""
     if value is None:

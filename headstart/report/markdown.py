@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import cache
 from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader
@@ -14,11 +15,17 @@ _LONGEST: Final = 200  # characters of one value in running text
 
 def render(template: str, **values: Any) -> str:
     """A page from a template, whose filters `plain`, `code`, `block` and `yaml` quote values."""
+    return _environment().get_template(template).render(**values)
+
+
+@cache
+def _environment() -> Environment:
+    """What keeps the templates that it has read."""
     environment = Environment(
         loader=PackageLoader("headstart", "templates"), keep_trailing_newline=True, autoescape=False
     )
     environment.filters |= {"plain": plain, "code": code, "block": block, "yaml": yaml}
-    return environment.get_template(template).render(**values)
+    return environment
 
 
 def plain(value: object) -> str:

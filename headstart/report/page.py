@@ -11,17 +11,26 @@ from typing import Any
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup, escape
 
-from headstart.report import adaptation, background, by_class, figures, sections, theme
-from headstart.report.contents import Section, large
-from headstart.report.thumbnails import fitting, is_picture
+from headstart.report import (
+    adaptation,
+    background,
+    boxes,
+    by_class,
+    figures,
+    refit,
+    sections,
+    theme,
+)
+from headstart.report.contents import Section, large, sound
+from headstart.report.thumbnails import fitting, is_clip, is_picture
 from headstart.report.verdict import Verdict
 
 FILE = "report.html"
 LARGEST = 8_000_000  # bytes of the page, the plotting library among them
 LARGE_PICTURES = 3_000_000  # bytes of them that are pictures to open on a click
 ORDER = (
-    *(background.made, adaptation.adaptation, sections.arms, sections.metrics),
-    *(sections.labels, sections.convergence),
+    *(background.made, adaptation.adaptation, refit.refit, sections.arms, sections.metrics),
+    *(boxes.boxes, sections.labels, sections.convergence),
     *(by_class.confusion, by_class.classes),
     *(sections.groups, sections.calibration, sections.robustness),
     *(background.feature_map, background.inspection, background.data, background.ranking),
@@ -32,7 +41,8 @@ ORDER = (
 def write_page(folder: Path, evidence: Mapping[str, Any], pictures: Mapping[str, str]) -> Path:
     """Write the page of an evidence record into a folder; answer with its path.
 
-    `pictures` holds for an item's id its thumbnail (see `thumbnails.thumbnail`), or its text.
+    `pictures` holds for an item's id its thumbnail (see `thumbnails.thumbnail`), or its text; under
+    keys of their own also what can be heard of it (`contents.sound`, `thumbnails.clip`).
     What the record lacks, the page leaves out. It stays within 8 MB: where there are more than 400
     pictures, or too many texts, those on cards come first, then as many of the map as fit, spread
     over it, and the page says so. Large pictures (see `contents.large`) that open on a click take 3
@@ -100,6 +110,7 @@ def _page(
         style=style,
         trusted=" ".join(_hash(text) for text in (theme.library(), script)),
         is_picture=is_picture,
+        sound=sound,
     )
 
 
@@ -126,7 +137,7 @@ def _wanted(evidence: Mapping[str, Any], shown: Sequence[Section]) -> Iterator[s
         for group in section.groups:
             for card in group.cards:
                 yield card.item
-                yield card.explained
+                yield from (card.explained, sound(card.item))
                 yield from (each.item for each in card.nearest)
     ids = ((evidence.get("items") or {}).get("map") or {}).get("id") or []
     stride = max(1, len(ids) // 400)
@@ -145,7 +156,8 @@ def _omitted(
     item_ids: Sequence[str], pictures: Mapping[str, str], chosen: Mapping[str, str]
 ) -> str:
     """A sentence on what was left out for the sake of size; none where nothing was."""
-    here = {item for item in item_ids if item in pictures}
+    here = {item for item in item_ids if item in pictures and not is_clip(pictures[item])}
+    chosen = {item: each for item, each in chosen.items() if not is_clip(each)}
     if len(chosen) == len(here):
         return ""
     return (

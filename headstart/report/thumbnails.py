@@ -1,4 +1,4 @@
-"""Small pictures of items, and the beginnings of texts, within what a page may weigh."""
+"""Small pictures of items, sounds, and the beginnings of texts, within what a page may weigh."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ LARGE = 480  # pixels of a picture that opens on a click
 CHARACTERS = 300  # of a text
 MOST = 400  # pictures on one page
 _QUALITY = 80
+_CLIP = re.compile(r"data:audio/mpeg;base64,[A-Za-z0-9+/]+=*")
 _PICTURE = re.compile(r"data:image/jpeg;base64,[A-Za-z0-9+/]+=*")
 
 
@@ -32,13 +33,27 @@ def thumbnail(raw: bytes, side: int = SIDE) -> str:
             if picture.has_transparency_data:
                 front = picture.convert("RGBA")
                 picture = Image.alpha_composite(Image.new("RGBA", front.size, "white"), front)
-            picture = picture.convert("RGB")
-            picture.thumbnail((side, side))
-            written = io.BytesIO()
-            picture.save(written, "JPEG", quality=_QUALITY, optimize=True)
+            return of_picture(picture.convert("RGB"), side)
     except Exception as error:  # decoders raise nearly anything on damaged input
         raise DataError(f"A picture can't be decoded: {error}. Leave it out.") from error
+
+
+def of_picture(picture: Image.Image, side: int = SIDE) -> str:
+    """The same of a decoded picture in colour or in grey, which is made that small itself."""
+    picture.thumbnail((side, side))
+    written = io.BytesIO()
+    picture.convert("RGB").save(written, "JPEG", quality=_QUALITY, optimize=True)
     return f"data:image/jpeg;base64,{base64.b64encode(written.getvalue()).decode()}"
+
+
+def clip(raw: bytes) -> str:
+    """An MP3 as a data URI."""
+    return f"data:audio/mpeg;base64,{base64.b64encode(raw).decode()}"
+
+
+def is_clip(shown: str) -> bool:
+    """Whether it is a sound to play, not a text."""
+    return _CLIP.fullmatch(shown) is not None
 
 
 def is_picture(shown: str) -> bool:
@@ -62,7 +77,8 @@ def fitting(pictures: Mapping[str, str], item_ids: Iterable[str], room: int) -> 
         if item in chosen or item not in pictures:
             continue
         picture = is_picture(pictures[item])
-        shown = pictures[item] if picture else beginning(pictures[item])
+        whole = picture or is_clip(pictures[item])
+        shown = pictures[item] if whole else beginning(pictures[item])
         size = len(htmlsafe_json_dumps({item: shown}))
         if size > room or (picture and picture_count == MOST):
             continue

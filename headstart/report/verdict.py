@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from headstart.report import headline, words
+from headstart.report import headline, refit, words
 from headstart.report.contents import between
 
 _MEANING = {
@@ -53,6 +53,30 @@ _NEXT = {
 }
 
 
+_MEANING_FOR_ROWS = {
+    "helps": (
+        "Learning from the other tables, too, is better than the table's rows alone: the whole "
+        "interval of the gain lies above zero."
+    ),
+    "hurts": (
+        "The table's rows alone do better: the whole interval of the gain lies below zero. What "
+        "the other tables say does not hold here."
+    ),
+    "no evidence": (
+        "The interval of the gain holds zero: on these rows learning from the other tables and "
+        "from the table's rows alone can't be told apart."
+    ),
+    "unknown": "The model has learned from this table alone, so there is no transfer to judge.",
+}
+_NEXT_FOR_ROWS = {
+    "helps": "Use the model.",
+    "hurts": "Leave out --from, or other tables' columns that are not the same thing.",
+    "no evidence": "Use the model; with more rows of its own a table needs others less and less.",
+    "unknown": "Where rows are few, name another table of the kind with --from.",
+}
+_ALONE, _UNTRAINED = "The table's rows alone", "Same network, not pretrained"
+
+
 @dataclass(frozen=True)
 class Tile:
     """One number that says much: its title, itself, and its interval or unit."""
@@ -95,11 +119,17 @@ class Verdict:
         mood = evidence["verdict"]
         if "adaptation" in evidence:
             return cls._adapted(evidence["adaptation"], evidence)
+        if "refit" in evidence:
+            return cls._refitted(evidence["refit"], evidence)
         if evidence["gain"] is None and evidence["strategy"] == "scratch":
             mood = "developed"
         title, _, rest = headline(dict(evidence)).partition(": ")
         case = "unlearned" if mood == "unknown" and evidence["gain"] is not None else mood
-        sentences = [_MEANING[case], f"What to do next: {_NEXT[case]} {_look_at(evidence)}".strip()]
+        following = _NEXT | _NEXT_FOR_ROWS if evidence.get("alone") else _NEXT
+        sentences = [
+            _MEANING[case],
+            f"What to do next: {following[case]} {_look_at(evidence)}".strip(),
+        ]
         sentences += [words.judged(evidence), *words.further(evidence)]
         if "dropped" in evidence:
             sentences.append(evidence["dropped"].get("note", ""))
@@ -135,6 +165,26 @@ class Verdict:
             tuple(evidence.get("warnings", ())),
         )
 
+    @classmethod
+    def _refitted(cls, record: Mapping[str, Any], evidence: Mapping[str, Any]) -> Verdict:
+        """The verdict on later items, over the model as it was."""
+        title, _, rest = refit.headline(record).partition(": ")
+        tiles = []
+        for name in ("new", "old"):
+            ahead, low, high = words.gains(record[name]["change"], record)
+            tiles.append(Tile(f"On {name} items", ahead.partition(" ")[0], f"{low} to {high}"))
+        said = (*refit.sentences(record), words.judged(evidence), *words.familiar(evidence))
+        return cls(
+            record["verdict"].replace(" ", "-"),
+            title,
+            rest,
+            (),
+            tuple(filter(None, said)),
+            tuple(tiles),
+            tuple(_bars(evidence)),
+            tuple(evidence.get("warnings", ())),
+        )
+
 
 def _look_at(evidence: Mapping[str, Any]) -> str:
     """What of the page to turn to, where there is something."""
@@ -159,7 +209,7 @@ def _bars(evidence: Mapping[str, Any]) -> Iterator[Bar]:
         own = "This model, from random weights"
     shown = (
         ("chosen", own, "transfer" if evidence["strategy"] != "scratch" else "scratch"),
-        ("scratch", "Same network, not pretrained", "scratch"),
+        ("scratch", _ALONE if evidence.get("alone") else _UNTRAINED, "scratch"),
         ("tf-idf", "Counting words (TF-IDF)", "other"),
         ("naive", "Always one answer", "other"),
     )
@@ -175,7 +225,13 @@ def _tiles(evidence: Mapping[str, Any]) -> list[Tile]:
     if gain is not None and evidence["verdict"] != "unknown":
         ahead, low, high = words.gains(gain, evidence)
         unit = "; plus is better" if evidence.get("less_is_better") else " points"
-        tiles.append(Tile("Gain over scratch", ahead.partition(" ")[0], f"{low} to {high}{unit}"))
+        tiles.append(
+            Tile(
+                f"Gain over {words.yardstick(evidence)}",
+                ahead.partition(" ")[0],
+                f"{low} to {high}{unit}",
+            )
+        )
     tiles.append(Tile(words.capital(evidence["metric"]), f"{chosen['value']:.3f}", between(chosen)))
     saved = _saved((evidence.get("labels") or {}).get("saved") or {})
     if saved:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-_THINGS = {"image": "pictures", "text": "texts"}
+_THINGS = {"audio": "sounds", "image": "pictures", "text": "texts"}
 _RIGHT = ("accuracy", "balanced accuracy")  # metrics that are shares of right answers
 _UNFAMILIAR = 0.05
 _LEAST_SETS = 9  # held-out items, from which on sets can be made
@@ -35,7 +35,10 @@ def further(evidence: Evidence) -> Iterator[str]:
         )
     if evidence.get("noninferior"):
         yield str(evidence["noninferior"])
+    yield from (evidence.get("likeness") or {}).get("said", ())
     yield from familiar(evidence)
+    if (evidence.get("splits") or {}).get("said"):
+        yield str(evidence["splits"]["said"])
     if evidence.get("shift"):
         yield f"Beside the items it was held to: {evidence['shift']}"
     trainings = _trainings(evidence)
@@ -45,7 +48,7 @@ def further(evidence: Evidence) -> Iterator[str]:
             "Each was trained once: the gain's interval allows for other trainings, which are "
             f"taken to differ by a standard deviation of {_amount(assumed, evidence)}."
         )
-    if trainings > 1:
+    if trainings > 1 and not evidence.get("alone"):
         yield f"The gain is that of {trainings} trainings each, from seeds of their own."
     if evidence.get("proof") == "unfinished":
         yield (
@@ -151,6 +154,11 @@ def _model(evidence: Evidence) -> str:
     return f"{name} scores {value:.3f} of {metric} on {unseen}."
 
 
+def yardstick(evidence: Evidence) -> str:
+    """What a transfer is compared with: a network from scratch, or rows without other tables."""
+    return "the table's rows alone" if evidence.get("alone") else "scratch"
+
+
 def _compared(evidence: Evidence) -> str:
     """How good it would be otherwise, and what follows."""
     arms, verdict, share = evidence["arms"], evidence["verdict"], is_share(evidence["metric"])
@@ -160,17 +168,21 @@ def _compared(evidence: Evidence) -> str:
     if gain is None or scratch is None or verdict == "unknown":
         naive = arms.get("naive")
         unknown = "What its pretraining was worth is not known"
+        if evidence.get("alone"):
+            unknown = "It has learned from no other table (--from)"
         if naive is None or not share:
             return f"{unknown}."
         return (
             f"Always giving one answer is right on {_score(naive['value'], evidence)}. {unknown}."
         )
+    what = "learning from the other tables" if evidence.get("alone") else "pretraining"
     conclusion = {
-        "helps": f", so pretraining is worth {_worth(gain, evidence)}",
-        "hurts": f", so pretraining costs {_worth(gain, evidence)}",
-        "no evidence": ": too little apart to say whether pretraining helps here",
+        "helps": f", so {what} is worth {_worth(gain, evidence)}",
+        "hurts": f", so {what} costs {_worth(gain, evidence)}",
+        "no evidence": f": too little apart to say whether {what} helps here",
     }[verdict]
     value, subject = scratch["value"], "The same network without pretraining"
+    subject = "The best of the table's rows alone" if evidence.get("alone") else subject
     if evidence["strategy"] == "scratch":  # it won: the transfer is what it is compared with
         sign = -1 if evidence.get("less_is_better") else 1
         value, subject = value + sign * gain["value"], "The same network with pretraining"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from headstart.drift.shift import Shift
-from headstart.drift.words import accuracy, language, moved
+from headstart.drift.words import accuracy, again, command, language, moved
 from headstart.report import as_columns
 from headstart.report.notebook import Printed
 
@@ -17,11 +17,15 @@ _LONGEST = 70  # signs of an item's name
 
 @dataclass(frozen=True, repr=False)
 class Shifted(Printed):
-    """What `shift` found: `shift` the numbers, `before` and `now` what was compared."""
+    """What `shift` found: `shift` the numbers, `before` and `now` what was compared.
+
+    `is_model` says whether the former is a saved model.
+    """
 
     shift: Shift
     before: str
     now: str
+    is_model: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Everything as plain values."""
@@ -36,6 +40,7 @@ class Shifted(Printed):
         """What moved, by how much, and what to expect of answers."""
         old, new = self.shift.items
         yield f"{new} items of {self.now} against {old} held-out items of {self.before}."
+        yield from again(self.shift)
         yield moved(self.shift)
         yield (
             f"A classifier tells them apart with an AUC of {self.shift.apart.effect:.2f} "
@@ -50,6 +55,9 @@ class Shifted(Printed):
         yield from language(self.shift)
         if self.shift.expected is not None:
             yield accuracy(self.shift)
+            if self.shift.expected.outside:
+                how = f": {command('suggest', self.before, self.now)}" if self.is_model else ""
+                yield f"Label some to know{how}."
 
 
 def _classes(shift: Shift) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from headstart.drift.shift import Shift
 from headstart.drift.watching import LENGTH, Event, facts
-from headstart.drift.words import in_one_line
+from headstart.drift.words import command, in_one_line
 from headstart.report.notebook import Printed
 
 _HARMLESS = 0.05  # accuracy that may be lost, at worst, before anything is to be done
@@ -16,11 +16,15 @@ _HARMLESS = 0.05  # accuracy that may be lost, at worst, before anything is to b
 
 @dataclass(frozen=True, repr=False)
 class Watched(Printed):
-    """The alarms of a stream of so many items, in their order, and those that could not be read."""
+    """The alarms of a stream of so many items, in their order, and those that could not be read.
+
+    `places` are the model and the stream, where both lie in files, for advice to name.
+    """
 
     events: Sequence[Event]
     items: int
     unread: int = 0
+    places: tuple[str, ...] = ()
 
     @property
     def alarms(self) -> Sequence[Event]:
@@ -32,11 +36,11 @@ class Watched(Printed):
         return {
             "items": self.items,
             "unread": self.unread,
-            "events": [facts(event) | _words(event) for event in self.events],
+            "events": [facts(event) | _words(event, self.places) for event in self.events],
         }
 
     def __str__(self) -> str:
-        lines = [line(event) for event in self.events]
+        lines = [line(event, self.places) for event in self.events]
         unread = f" {self.unread} could not be read." if self.unread else ""
         if not self.alarms:
             lines = [
@@ -46,38 +50,40 @@ class Watched(Printed):
         return "\n".join(lines) + unread
 
 
-def line(event: Event) -> str:
+def line(event: Event, places: tuple[str, ...] = ()) -> str:
     """An event in a sentence or two."""
-    words = _words(event)
+    words = _words(event, places)
     return f"After {event.after} items: {words['said']} {words['advice']}".strip()
 
 
-def _words(event: Event) -> dict[str, str]:
+def _words(event: Event, places: tuple[str, ...]) -> dict[str, str]:
     if event.shift is None:
         return {"said": "As before again.", "advice": ""}
     if event.errors is not None:
         wrong, known = event.errors
         rose = f"Errors rose: {wrong} of {known} labelled items were answered wrongly."
         return {"said": f"{rose} {in_one_line(event.shift)}", "advice": _REFIT}
-    return {"said": in_one_line(event.shift), "advice": advice(event.shift)}
+    return {"said": in_one_line(event.shift), "advice": advice(event.shift, places)}
 
 
-_REFIT = "What to do: fit again with the newly labelled items among the old ones."
+_REFIT = "What to do: refit the model with the newly labelled items (headstart refit)."
 
 
-def advice(shift: Shift) -> str:
+def advice(shift: Shift, places: tuple[str, ...] = ()) -> str:
     """What to do about a shift."""
     found = shift.expected
     if found is None or found.outside or shift.inputs_moved:
         if found and not found.outside and found.low >= found.held_out - _HARMLESS:
             return "What to do: nothing yet; no harm is expected."
+        how = f" ({command('suggest', *places)})" if places else ""
         return (
-            "What to do: label 20 of these items (headstart suggest MODEL DATA), see how many "
-            "answers are right, and fit again with them where too few are."
+            f"What to do: label 20 of these items{how}, see how many answers are right, and refit "
+            "the model with them where too few are; or fit anew with --adapt-to where none can be "
+            "labelled."
         )
     if shift.mix_moved:
         return (
-            "What to do: weigh answers by the new shares of the classes, or fit again with items "
-            "in that mix; the inputs of each class look as before."
+            "What to do: weigh answers by the new shares of the classes, or refit with items in "
+            "that mix; the inputs of each class look as before."
         )
     return "What to do: nothing yet; look again after more items."

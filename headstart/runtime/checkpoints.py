@@ -6,13 +6,13 @@ import os
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from headstart.errors import HeadstartError
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     """Write a checkpoint atomically. Raises HeadstartError when the disk is full."""
+    import torch
+
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_suffix(".writing")
     try:
@@ -34,6 +34,8 @@ def load_checkpoint(path: Path) -> dict[str, Any] | None:
 
     Raises HeadstartError for a damaged one.
     """
+    import torch
+
     if not path.exists():
         return None
     try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shutil
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
@@ -43,6 +44,20 @@ def remember(kind: str, key: Mapping[str, object], content: Mapping[str, object]
             os.replace(beside, path)
         finally:
             beside.unlink(missing_ok=True)
+
+
+def make_room(newest: Path, most: int) -> None:
+    """Remove folders beside the newest, the longest unused first, until all are `most` bytes."""
+    sizes: dict[Path, int] = {}
+    for folder in newest.parent.iterdir():
+        if folder.is_dir():
+            sizes[folder] = sum(file.stat().st_size for file in folder.iterdir())
+    total = sum(sizes.values())
+    for folder in sorted(sizes, key=lambda folder: folder.stat().st_mtime):
+        if total <= most or folder == newest:
+            break
+        shutil.rmtree(folder, ignore_errors=True)
+        total -= sizes[folder]
 
 
 def digest(value: object) -> str:

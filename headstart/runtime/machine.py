@@ -2,34 +2,68 @@
 
 from __future__ import annotations
 
-import torch
-from accelerate import Accelerator
-from accelerate.state import AcceleratorState
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, final
 
 from headstart.defaults import Settings
 from headstart.errors import HeadstartError
+from headstart.runtime.accelerators import here
+
+if TYPE_CHECKING:  # so that frozen features need no torch
+    import torch
+    from accelerate import Accelerator
 
 WORTH_BF16 = 500_000  # parameters; below that the conversions cost more than the products save
 
 
 def device(name: str = "auto") -> torch.device:
     """The device to compute on. Raises HeadstartError for one that this machine lacks."""
-    here = {
+    import torch
+
+    kinds = {
         "cpu": True,
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
     }
     if name == "auto":
-        name = next(kind for kind in ("cuda", "mps", "cpu") if here[kind])
-    if not here.get(name, False):
+        name = next(kind for kind in ("cuda", "mps", "cpu") if kinds[kind])
+    if not kinds.get(name, False):
         raise HeadstartError(
             f"Device {name!r} is not on this machine. Leave --device out, or give cpu."
         )
     return torch.device(name)
 
 
+@final
+@dataclass(frozen=True)
+class Compute:
+    """Where and how a run computes, for its settings and a network of so many parameters.
+
+    Torch is imported where there may be a device that only it knows, or once something trains.
+    """
+
+    settings: Settings
+    parameters: int
+    device: str
+
+    @classmethod
+    def of(cls, settings: Settings, parameters: int) -> Compute:
+        """That of these settings. Raises HeadstartError for a device that this machine lacks."""
+        where = settings.device
+        plain = where == "cpu" or (where == "auto" and not here())
+        return cls(settings, parameters, "cpu" if plain else str(device(where).type))
+
+    @cached_property
+    def accelerator(self) -> Accelerator:
+        """Accelerate's object. Raises HeadstartError for a setting that is not possible here."""
+        return accelerator(self.settings, self.parameters)
+
+
 def has_bf16(where: torch.device) -> bool:
     """Whether bf16 products run in hardware there."""
+    import torch
+
     if where.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if where.type == "cpu":
@@ -43,6 +77,9 @@ def accelerator(settings: Settings, parameters: int) -> Accelerator:
     bf16 is used where the hardware multiplies in it and the network is large enough to gain.
     Raises HeadstartError for a setting that is not known or not possible here.
     """
+    from accelerate import Accelerator
+    from accelerate.state import AcceleratorState
+
     where = device(settings.device)
     bf16 = settings.precision == "bf16" or (
         settings.precision == "auto" and has_bf16(where) and parameters >= WORTH_BF16

@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +25,13 @@ class Workspace:
     """`OUT.unfinished`, held by one run at a time; its artifact moves to OUT once checked.
 
     A model may be handed over before the run ends: OUT then holds it, and the folder what the run
-    goes on from. `proves` is for a run on a model that is there already. Entering raises
-    HeadstartError where OUT holds anything else or can't be made.
+    goes on from. `proves` is for a run on a model that is there already; `shares` says that models
+    of other tasks lie beside it, whose network may be the same. Entering raises HeadstartError
+    where OUT holds anything else or can't be made.
     """
 
-    def __init__(self, out: Path, proves: bool = False) -> None:
+    def __init__(self, out: Path, proves: bool = False, shares: bool = False) -> None:
+        self.shares = shares
         self.out = Path(os.path.abspath(out))
         self.folder = self.out.with_name(f"{self.out.name}.unfinished")
         self._proves = proves
@@ -108,6 +110,14 @@ class Workspace:
         if not same:
             self._clear()
             self._write("run.json", run)
+
+    def adopt(self, files: Iterable[str]) -> None:
+        """Let what OUT holds give way to the next draft: these files of it, others stay there."""
+        self._write(self._handed.name, {"records": [_hash(self.out)], "files": sorted(set(files))})
+
+    def forget(self) -> None:
+        """Let what OUT holds be no business of this folder's, as before it was adopted."""
+        self._handed.unlink(missing_ok=True)
 
     def draft(self) -> Path:
         """An empty folder for the artifact."""

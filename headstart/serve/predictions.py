@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, final
 
+from headstart.contracts.several import EACH
 from headstart.drift import UNFAMILIAR, UNLIKE
 from headstart.errors import DataError, HeadstartError
 from headstart.report import as_columns, as_table
@@ -45,10 +46,22 @@ class Prediction:
             raise self.unusable()
         if self.abstained:
             return UNLIKE
+        if self.tasks:
+            return ", ".join(f"{name} {each.label}" for name, each in self.tasks.items())
+        if "boxes" in self.answer:
+            return _counted(self.answer["boxes"])
         for name in ("label", "labels", "value", "values"):
             if name in self.answer:
                 return _read(self.answer[name])
         return _read(dict(self.answer))
+
+    @property
+    def tasks(self) -> dict[str, Prediction]:
+        """The answer to each task by name, where the model answers several."""
+        return {
+            name: replace(self, answer=own, limits=self.limits.get(name, {}))
+            for name, own in self.answer.get(EACH, {}).items()
+        }
 
     @property
     def familiarity(self) -> float | None:
@@ -62,6 +75,11 @@ class Prediction:
 
     def or_abstained(self) -> Prediction:
         """The same, without an answer where the input is less familiar than 95 % of usual ones."""
+        if self.tasks:
+            each = {name: own.or_abstained() for name, own in self.tasks.items()}
+            answer = {EACH: {name: own.answer for name, own in each.items()}}
+            limits = {name: own.limits for name, own in each.items()}
+            return replace(self, answer=answer, limits=limits)
         unlike = self.familiarity is not None and self.familiarity <= UNFAMILIAR
         limits = {**self.limits, "abstained": unlike}
         if not unlike:
@@ -94,8 +112,14 @@ class Prediction:
     def to_json(self) -> dict[str, Any]:
         """The prediction as plain values: {"path", "label", …}, or {"path", "error"}."""
         row_id = {"id": self.id} if self.id else {}
-        content = {"error": self.error} if self.error else {**self.answer, **self.limits}
+        content = {"error": self.error} if self.error else self.content()
         return {"path": self.path, **row_id, **content}
+
+    def content(self) -> dict[str, Any]:
+        """The answer with its limits; of several tasks each by its name, in `tasks`."""
+        if self.tasks:
+            return {EACH: {name: each.content() for name, each in self.tasks.items()}}
+        return {**self.answer, **self.limits}
 
     def cells(self) -> tuple[str, ...]:
         """The input, the answer, its probability, its familiarity, and what holds the truth."""
@@ -196,3 +220,12 @@ def _read(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value)) or "none"
     return str(value)
+
+
+def _counted(boxes: Sequence[Mapping[str, Any]]) -> str:
+    """How many boxes there are of each class, with their scores."""
+    scores: dict[str, list[str]] = {}
+    for box in boxes:
+        scores.setdefault(str(box["label"]), []).append(f"{box['score']:.2f}")
+    counts = (f"{len(own)} {label} ({', '.join(own[:_NAMED])})" for label, own in scores.items())
+    return ", ".join(counts) or "no object"

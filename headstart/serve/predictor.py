@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from itertools import repeat
@@ -14,13 +14,15 @@ import numpy as np
 from headstart.contracts import Task
 from headstart.data import Input, Item, Schema, inputs_of
 from headstart.data.targets import kind_named
-from headstart.drift import MOST, Limits, Reference, demand_refusing
+from headstart.drift import MOST, AnswerLimits, Limits, Reference, demand_refusing
 from headstart.errors import DataError, HeadstartError
-from headstart.features.reading import Reader, alike, in_order
+from headstart.features.reading import Reader
 from headstart.report.notebook import Printed
+from headstart.serve.batches import BATCH, Run, over_items, over_values
 from headstart.serve.decoding import Decoded, decoded, decoded_ahead
+from headstart.serve.places import demand_rows, placed
 from headstart.serve.predictions import Prediction, Predictions, demand_any
-from headstart.serve.running import InTorch, WithoutTorch
+from headstart.serve.running import InTorch, Running
 
 if TYPE_CHECKING:  # so that a saved model answers without torch
     import torch
@@ -28,11 +30,9 @@ if TYPE_CHECKING:  # so that a saved model answers without torch
 
     from headstart.contracts.model import Model
 
-BATCH = 32
 _WINDOW = 2 * BATCH  # inputs decoded at a time, and as many ahead
 _RAGGED_WINDOW = 32 * BATCH  # short ones, so that those of like length meet
 _SHOWN = 5  # labels in a line
-Run = Callable[[Any], np.ndarray]  # a batch of inputs -> a row for each
 _ENDLESS = "the model's answer to it is no finite number, as its weights are too large or damaged"
 
 
@@ -46,7 +46,7 @@ class Predictor(Printed):
 
     def __init__(
         self,
-        model: Model | WithoutTorch,
+        model: Model | Running,
         task: Task,
         reader: Reader,
         labels: Sequence[str],
@@ -60,8 +60,9 @@ class Predictor(Printed):
         self.schema = schema or Schema()  # the columns of tables, as in training
         self.reference = reference  # what it answered to held-out items
         self.recent: deque[tuple[np.ndarray, np.ndarray]] = deque(maxlen=MOST)  # answered last
+        self.texts: deque[Item] = deque(maxlen=MOST)  # the same where they are texts
         self._device = device
-        self._running = model if isinstance(model, WithoutTorch) else InTorch(model, reader, device)
+        self._running = model if isinstance(model, Running) else InTorch(model, reader, device)
 
     @property
     def device(self) -> torch.device:
@@ -71,13 +72,16 @@ class Predictor(Printed):
         return torch.device(self._device)
 
     @property
+    def running(self) -> Running:
+        """What computes its answers."""
+        return self._running
+
+    @property
     def model(self) -> Model:
         """The network in torch, which answers from now on."""
-        running = self._running
-        if isinstance(running, WithoutTorch):
-            self.model = running.opened()
-            return self.model
-        return running.model
+        if not isinstance(self._running, InTorch):
+            self.model = self._running.opened()
+        return self._running.opened()
 
     @model.setter
     def model(self, model: Model) -> None:
@@ -93,22 +97,22 @@ class Predictor(Printed):
 
         Raises DataError where one is not finite.
         """
-        rows = self.headed(self.features(items) if features is None else features)
+        if self.task.reads_maps:
+            rows = over_items(self._running.outputs, items, self._running.reader)
+        else:
+            rows = self.headed(self.features(items) if features is None else features)
         for item, row in zip(items, rows, strict=True):
             if not np.isfinite(row).all():
                 raise DataError(f"{item.id} can't be used: {_ENDLESS}. Make the model again.")
         return rows
 
     def features(self, items: Sequence[Item]) -> np.ndarray:
-        """Pooled features (N, D), what the head reads, for items in their order."""
-        return self._run(self._running.features, items)
+        """Pooled features (N, D), what the head reads, for items in their order.
 
-    def _run(self, run: Run, items: Sequence[Item]) -> np.ndarray:
-        own = self._running.reader  # the new one keeps nothing for later
-        reader = Reader(own.modality, own.preprocess, plain=own.plain)
-        groups = alike(np.arange(len(items)), BATCH, reader.sizes(items))
-        parts = [run(inputs) for inputs in reader.batches(items, groups)]
-        return in_order(groups, parts)
+        Raises HeadstartError where it reads maps.
+        """
+        demand_rows(self.task)
+        return over_items(self._running.features, items, self._running.reader)
 
     def predict(
         self,
@@ -128,8 +132,7 @@ class Predictor(Printed):
         what is none of these, and where nothing can be read. With `abstain` inputs that are less
         familiar than 95 % of the usual ones have no answer; it needs a model with a reference.
         """
-        given = self.stream(given, text=text, image=image, abstain=abstain)
-        predictions = Predictions(given)
+        predictions = Predictions(self.stream(given, text=text, image=image, abstain=abstain))
         demand_any(predictions)
         return predictions
 
@@ -183,12 +186,13 @@ class Predictor(Printed):
 
         Raises DataError for the first input that can't be read.
         """
+        demand_rows(self.task)
         parts = []
         for window in self._windows(self.inputs(given, text=text, image=image)):
             for each in window:
                 if each.problem:
                     raise each.input.unusable(each.problem)
-            parts.append(self._rows(self._running.features, [each.value for each in window]))
+            parts.append(self._rows([each.value for each in window]))
         if not parts:
             demand_any(())
         return np.concatenate(parts)
@@ -240,8 +244,7 @@ class Predictor(Printed):
         if not inputs:
             demand_any(())
         for each in inputs:
-            problem = self.problem(each)
-            if problem:
+            if problem := self.problem(each):
                 raise each.unusable(problem)
         return [each.name for each in inputs], [each.item for each in inputs]
 
@@ -250,21 +253,25 @@ class Predictor(Printed):
         return decoded(each, self.reader).problem
 
     def _windows(self, inputs: Iterable[Input]) -> Iterator[list[Decoded]]:
-        size = _RAGGED_WINDOW if self.reader.modality.ragged else _WINDOW
+        size = _RAGGED_WINDOW if self.reader.modality.keeps_decoded else _WINDOW
         return decoded_ahead(inputs, self.reader, size)
 
     def _answered(self, window: Sequence[Decoded]) -> Iterator[Prediction]:
         usable = [each.value for each in window if not each.problem]
+        if self.reader.modality.ragged:
+            self.texts.extend(each.input.item for each in window if not each.problem)
         answers = iter(self._answers(usable) if usable else ())
         for each in window:
             answer, limits = ({}, {}) if each.problem else next(answers)
+            answer = placed(answer, each.input.item, self.task, self.reader)
             problem = each.problem or ("" if answer else _ENDLESS)
             yield Prediction(each.input.name, answer, each.input.id, problem, limits)
 
     def _answers(self, values: Sequence[Any]) -> list[tuple[dict[str, Any], dict[str, Any]]]:
         """An answer with its limits for each value, empty where its numbers are not finite."""
-        features = self._rows(self._running.features, values)
-        rows = self.headed(features)
+        maps = self.task.reads_maps
+        features = self._rows(values, self._running.outputs if maps else None)
+        rows = features if maps else self.headed(features)
         finite = np.isfinite(rows).all(axis=1)
         answers: Iterator[dict[str, Any]] = iter(())
         around: Iterator[dict[str, Any]] = repeat({})
@@ -282,19 +289,13 @@ class Predictor(Printed):
         return self._running.headed(features)
 
     @cached_property
-    def limits(self) -> Limits | None:
+    def limits(self) -> AnswerLimits | None:
         """How far answers can be trusted; None where the model keeps no held-out items."""
         if self.reference is None:
             return None
         predictions = self.task.predictions(self.reference.outputs)
-        encoding = kind_named(self.task.kind).encoding
-        return Limits(self.reference, predictions, self.labels, encoding)
+        return Limits(self.reference, predictions, self.labels, kind_named(self.task.kind).encoding)
 
-    def _rows(self, run: Run, values: Sequence[Any]) -> np.ndarray:
-        """What is made of decoded items, in their order."""
-        modality, collated = self.reader.modality, self._running.reader.collated
-        lengths = [modality.size(value) for value in values] if modality.ragged else None
-        sizes = None if lengths is None else np.array(lengths, dtype=np.int64)
-        groups = alike(np.arange(len(values)), BATCH, sizes)
-        outputs = [run(collated([values[place] for place in group])) for group in groups]
-        return in_order(groups, outputs)
+    def _rows(self, values: Sequence[Any], run: Run | None = None) -> np.ndarray:
+        """The features of decoded items, or what else is made of them, in their order."""
+        return over_values(run or self._running.features, values, self._running.reader)

@@ -25,6 +25,10 @@ class Running(ABC):
     reader: Reader  # makes the batches that it takes
 
     @abstractmethod
+    def opened(self) -> Model:
+        """The network in torch. Raises HeadstartError where there is no single one."""
+
+    @abstractmethod
     def outputs(self, inputs: Any) -> np.ndarray:
         """Head outputs (N, labels) float32."""
 
@@ -48,6 +52,10 @@ class InTorch(Running):
         from torch import nn
 
         self._outputs, self._features = map(self._answering, (model.head, nn.Identity()))
+
+    def opened(self) -> Model:
+        """The network."""
+        return self.model
 
     def outputs(self, inputs: Any) -> np.ndarray:
         """Head outputs (N, labels) float32."""
@@ -85,8 +93,12 @@ class WithoutTorch(Running):
 
     def __init__(self, form: EngineForm, reader: Reader, opened: Callable[[], Model]) -> None:
         self.reader = reader
-        self.opened = opened
+        self._opened = opened
         self._form = form
+
+    def opened(self) -> Model:
+        """The network in torch, made when it is asked for."""
+        return self._opened()
 
     def outputs(self, inputs: Any) -> np.ndarray:
         """Head outputs (N, labels) float32."""

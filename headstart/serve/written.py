@@ -10,17 +10,21 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
+from headstart.contracts.several import EACH
 from headstart.errors import DataError
 from headstart.features.export import demand_free, whole
 from headstart.report.notebook import Printed
+from headstart.serve import coco
 
 if TYPE_CHECKING:
     from headstart.serve.predictions import Prediction
 
-SUFFIXES = (".csv", ".parquet", ".jsonl")
+SUFFIXES = (".csv", ".parquet", ".jsonl", ".json")
 _CHUNK = 4096  # rows in memory at a time
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet runs, as a cell's first sign
 _KEPT = 20  # failures that are named
+_ANSWERS = ("label", "labels", "value")
+_TAKEN = ("path", "id", "error")  # columns of every table of answers
 _SINGULAR = {"probabilities": "probability", "values": "value"}
 
 Row = dict[str, Any]
@@ -69,7 +73,8 @@ def write(path: Path, predictions: Iterable[Prediction]) -> Written:
     Columns: path, id (what a table called the row), what the task answers (`label`, `probability`
     and `probability_LABEL` for classes; `value` or `value_NAME`; `labels`, a list as JSON, for
     label sets), `familiarity`, `set` or `range` where the model keeps held-out items, `abstained`
-    where that was asked for, error. In CSV a cell of text that a spreadsheet would run as a formula
+    where that was asked for, error; `size` and `boxes` for boxes, which `.json` holds as COCO has
+    them. In CSV a cell of text that a spreadsheet would run as a formula
     gets an apostrophe in front, unless it is a number.
     """
     summary = Written(path)
@@ -94,7 +99,7 @@ def _rows(predictions: Iterable[Prediction], summary: Written) -> Iterator[Row]:
             if len(summary.failed) < _KEPT:
                 summary.failed.append(each.to_json())
         names = {"path": _unicode(each.path), "id": _unicode(each.id) or None}
-        yield names | _flat({**each.answer, **each.limits}) | {"error": each.error or None}
+        yield names | _flat(each.content()) | {"error": each.error or None}
 
 
 def _unicode(name: str) -> str:
@@ -103,9 +108,16 @@ def _unicode(name: str) -> str:
 
 
 def _flat(answer: Mapping[str, Any]) -> Row:
-    """An answer's values by column: those of a mapping each in one of its own."""
+    """An answer's values by column: those of a mapping each in one of its own.
+
+    Of several tasks the answer itself is called as the task, and what is said of it begins so.
+    """
     row: Row = {}
-    for name, value in answer.items():
+    for task, own in answer.get(EACH, {}).items():
+        plain = _flat(own)
+        named = task not in _TAKEN
+        row |= {task if named and n in _ANSWERS else f"{task}_{n}": v for n, v in plain.items()}
+    for name, value in answer.items() if EACH not in answer else ():
         if isinstance(value, Mapping):
             row |= {f"{_SINGULAR.get(name, name)}_{key}": each for key, each in value.items()}
         else:
@@ -139,23 +151,31 @@ def _jsonl(draft: Path, sample: Row, rows: Iterator[Row]) -> None:
             file.write(json.dumps(cells, ensure_ascii=False, allow_nan=False) + "\n")
 
 
+def _json(draft: Path, sample: Row, rows: Iterator[Row]) -> None:
+    coco.write(draft, rows)
+
+
 def _parquet(draft: Path, sample: Row, rows: Iterator[Row]) -> None:
     import pyarrow as pa
     from pyarrow.parquet import ParquetWriter
 
-    schema = pa.schema([(name, _kind(value)) for name, value in sample.items()])
+    schema = pa.schema([(name, _kind(name, value)) for name, value in sample.items()])
     with ParquetWriter(str(draft), schema) as writer:
         while chunk := list(islice(rows, _CHUNK)):
             columns = {name: [row.get(name) for row in chunk] for name in sample}
             writer.write_table(pa.table(columns, schema=schema))
 
 
-def _kind(value: Any) -> Any:
+def _kind(name: str, value: Any) -> Any:
     """Arrow's type for a column that holds such a value."""
     import pyarrow as pa
 
     if value is None:
         return pa.string()
+    if name == "boxes":  # of which the first picture may have none
+        corners = pa.list_(pa.float64())
+        fields = [("label", pa.string()), ("score", pa.float64()), ("box", corners)]
+        return pa.list_(pa.struct(fields))
     return pa.list_(pa.string()) if value == [] else pa.infer_type([value])
 
 
@@ -175,5 +195,5 @@ def harmless(value: Any) -> Any:
 
 
 _WRITERS: Mapping[str, Callable[[Path, Row, Iterator[Row]], None]] = dict(
-    zip(SUFFIXES, (_csv, _parquet, _jsonl), strict=True)
+    zip(SUFFIXES, (_csv, _parquet, _jsonl, _json), strict=True)
 )

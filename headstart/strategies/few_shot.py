@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from math import inf
-from typing import final
-
-import torch
-from torch import Tensor
-from torch.nn import functional, modules
+from typing import TYPE_CHECKING, final
 
 from headstart.contracts import Strategy
-from headstart.contracts.model import Model, Step
 from headstart.errors import HeadstartError
+
+if TYPE_CHECKING:  # so that frozen features need no torch
+    from torch import Tensor
+
+    from headstart.contracts.model import Model, Step
 
 _NEVER = -1e9  # a score that takes no share, yet leaves a batch of one finite
 
@@ -74,6 +74,8 @@ class FewShot(Strategy):
 
     def on_epoch_start(self, epoch: int, model: Model) -> None:
         """Train all stages, but keep BatchNorm's statistics: the head was fitted on them."""
+        from torch.nn import modules
+
         model.stages.requires_grad_(True)
         for module in (*model.stages.modules(), *model.pool.modules()):
             if isinstance(module, modules.batchnorm._BatchNorm):
@@ -98,6 +100,9 @@ def _contrast(features: Tensor, targets: Tensor, temperature: float) -> Tensor:
     The mean, over items with a partner (another one of their class), of how unlikely these partners
     are among all other items. Zero where no item has one.
     """
+    import torch
+    from torch.nn import functional
+
     with torch.autocast(features.device.type, enabled=False):  # bf16 has too few digits for cosines
         directions = functional.normalize(features.float().flatten(1), dim=1)
         likeness = directions @ directions.T / temperature

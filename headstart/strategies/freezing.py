@@ -7,13 +7,15 @@ that its BatchNorm statistics stand still.
 from __future__ import annotations
 
 from math import inf
-from typing import ClassVar, final
-
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, ClassVar, final
 
 from headstart.contracts import Strategy
-from headstart.contracts.model import Model
 from headstart.errors import HeadstartError
+
+if TYPE_CHECKING:  # so that frozen features need no torch
+    from torch import Tensor, nn
+
+    from headstart.contracts.model import Model
 
 
 class Freezing(Strategy):
@@ -278,6 +280,8 @@ def _decayed(name: str, decay: float, distance: int) -> float:
 
 
 def _keep_statistics(stage: nn.Module) -> None:
+    from torch import nn
+
     for module in stage.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             module.eval()

@@ -7,14 +7,15 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from math import inf
-from typing import Any, final
-
-import torch
-from torch import nn
+from typing import TYPE_CHECKING, Any, final
 
 from headstart.contracts import Strategy
-from headstart.contracts.model import Model
 from headstart.errors import HeadstartError
+
+if TYPE_CHECKING:  # so that frozen features need no torch
+    from torch import nn
+
+    from headstart.contracts.model import Model
 
 _AUTO = "auto"
 _HIGHEST = 4096  # rank: few matrices of any network have more
@@ -108,12 +109,15 @@ class Lora(Strategy):
 
     def on_epoch_start(self, epoch: int, model: Model) -> None:
         """Keep BatchNorm's statistics. Called after every `model.train()`."""
+        from torch import nn
+
         for module in _modules(model):
             if isinstance(module, nn.modules.batchnorm._BatchNorm):
                 module.eval()
 
     def on_train_end(self, model: Model) -> None:
         """Merge the adapters into the weights, leaving the plain network."""
+        import torch
         from peft.tuners.lora import LoraLayer
 
         with torch.no_grad():
@@ -127,6 +131,8 @@ class Lora(Strategy):
 
     def _targets(self, model: Model) -> list[tuple[nn.Module, str]]:
         """The layers to adapt, by the stages or the pooling, and their name inside."""
+        from torch import nn
+
         able = list(_able(model))
         if not able:
             raise HeadstartError(
@@ -161,6 +167,8 @@ def _able(model: Model) -> Iterator[tuple[nn.Module, str, str, nn.Module]]:
     They are in the stages, whose number a place begins with, or in the pooling. The name is the one
     that its library gives it.
     """
+    from torch import nn
+
     children = [(m, child) for m in _modules(model) for child in m._modules.values()]
     uses = Counter(id(t) for _, child in children if child for t in child._parameters.values())
     inside = {id(c) for m, c in children if isinstance(m, nn.MultiheadAttention)}  # weights only
@@ -184,6 +192,8 @@ def _is_plain(layer: nn.Module) -> bool:
     PEFT forgets a convolution's dilation and padding mode, and can't merge into a grouped one;
     layers of other types may change their weight before they use it.
     """
+    from torch import nn
+
     if "weight" not in layer._parameters:
         return False
     if type(layer) is nn.Conv2d:

@@ -8,16 +8,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 import numpy as np
 
 from headstart.contracts import Examples, Task
-from headstart.contracts.standardisation import Standardisation, principal_axes
+from headstart.contracts.frozen import LinearHead
+from headstart.contracts.ridge import ridge
+from headstart.contracts.standardisation import Standardisation
 
 if TYPE_CHECKING:  # so that a saved model answers without torch
     from torch import Tensor, nn
 
     from headstart.contracts.model import Batch, Model, Step
-
-# Strengths of the probe's ridge, as shares of the number of items: features have variance 1.
-PROBE_STRENGTHS = tuple(10.0**power for power in np.arange(-5, 4.5, 0.5))
-_OWN = 1e-9  # what is left of an item's answer where the rest of it is its own
 
 
 @final
@@ -63,6 +61,12 @@ class Regression(Task):
         return Step(outputs, loss, features, batch.targets)
 
     def probe(self, train: Examples, validation: Examples, labels: Sequence[str]) -> nn.Module:
+        """The same as `linear_probe`, in torch."""
+        return self.linear_probe(train, validation, labels).layer()
+
+    def linear_probe(
+        self, train: Examples, validation: Examples, labels: Sequence[str]
+    ) -> LinearHead:
         """Ridge regression on standardised features, in closed form (Hoerl and Kennard 1970).
 
         Each number's strength is picked by the squared error of every training item left out in
@@ -72,15 +76,8 @@ class Regression(Task):
         standardised = Standardisation.of(train[0])
         inputs, targets = standardised(train[0]), self._standardised(train[1])
         middle = targets.mean(axis=0)
-        lengths, axes = principal_axes(inputs)
-        turned = inputs @ axes
-        loads = turned.T @ (targets - middle)
-        strengths = len(inputs) * np.array(PROBE_STRENGTHS)
-        errors = [
-            _left_out(turned, lengths + strength, loads, targets - middle) for strength in strengths
-        ]
-        picked = strengths[np.argmin(errors, axis=0)]
-        return standardised.folded((axes @ (loads / (lengths[:, None] + picked))).T, middle)
+        weights, _ = ridge(inputs, targets - middle)
+        return standardised.head(weights.T, middle)
 
     def naive(self, targets: np.ndarray, labels: Sequence[str]) -> np.ndarray:
         """The mean of the targets, which is 0 where they are what the task is standardised by."""
@@ -112,16 +109,3 @@ class Regression(Task):
         mean = np.array(self.mean or [0.0] * count, dtype=np.float64)
         scale = np.array(self.scale or [1.0] * count, dtype=np.float64)
         return mean, np.where(scale > 0, scale, 1.0)
-
-
-def _left_out(
-    inputs: np.ndarray, lengths: np.ndarray, loads: np.ndarray, targets: np.ndarray
-) -> np.ndarray:
-    """Each number's mean squared error on items that ridge regression was fitted without.
-
-    An item's own share in its answer says how far that would be off without it; a share of one
-    leaves nothing to tell by.
-    """
-    own = (inputs**2) @ (1 / lengths) + 1 / len(inputs)
-    errors = (targets - inputs @ (loads / lengths[:, None])) / np.maximum(1 - own, _OWN)[:, None]
-    return np.asarray((errors**2).mean(axis=0))

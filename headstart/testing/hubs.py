@@ -73,7 +73,20 @@ def _texts(backbone: Backbone, items: int) -> dict[str, Tensor]:
     return {"input_ids": ids, "mask": mask}
 
 
-INPUTS: Final[Mapping[str, Callable[[Backbone, int], Any]]] = {"image": _pictures, "text": _texts}
+def _sounds(backbone: Backbone, items: int) -> dict[str, Tensor]:
+    """Sounds, each with fewer windows than the one before, and at least one."""
+    generator = torch.Generator().manual_seed(0)
+    hidden = 0.1 * torch.randn(items, items, backbone.preprocess["window"], generator=generator)
+    hidden = hidden * backbone.preprocess.get("scale", 1.0)
+    mask = (torch.arange(items) < items - torch.arange(items)[:, None]).long()
+    return {"hidden": hidden * mask[..., None], "mask": mask}
+
+
+INPUTS: Final[Mapping[str, Callable[[Backbone, int], Any]]] = {
+    "audio": _sounds,
+    "image": _pictures,
+    "text": _texts,
+}
 
 
 def inputs(backbone: Backbone, items: int = 2) -> Any:

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from headstart.contracts import Metric
-from headstart.contracts.metric import CLASSES, LABEL_SETS, NUMBERS
+from headstart.contracts.metric import BOXES, CLASSES, LABEL_SETS, NUMBERS
 from headstart.testing.demands import checks_in, demand, demand_shape
 
 CONTRACT: Final = Metric
@@ -36,6 +36,8 @@ class Answers:
             sets = (rng.random((count, labels)) < 0.4).astype(np.float32)
             shares = (0.5 * sets + 0.6 * rng.random(sets.shape)).clip(0, 1).round(2)
             return cls(shares, sets, sets.astype(np.float64))
+        if kind == BOXES:
+            return cls._boxes(rng, count)
         demand(
             kind == NUMBERS,
             f"judges {kind!r}, of which no examples are known. "
@@ -43,6 +45,24 @@ class Answers:
         )
         numbers = rng.normal(20, 5, (count, 2)).round(1)
         return cls((numbers + rng.normal(0, 3, numbers.shape)).round(1), numbers, numbers)
+
+    @classmethod
+    def _boxes(cls, rng: np.random.Generator, count: int) -> Answers:
+        """Two objects a picture, from small to large, of two classes, and boxes near and far."""
+        targets = np.full((count, 4, 5), -1.0)
+        targets[:, 0] = [640, 480, 2, 0, 0]
+        right = np.zeros((count, 8, 6))
+        for truth, boxes in zip(targets, right, strict=True):
+            for place in range(2):
+                side = np.exp(rng.uniform(np.log(10), np.log(300))) / 640
+                low = np.array([0.35, 0.3]) * rng.uniform(0, 1, 2) + [0.0, 0.35 * place]
+                truth[1 + place] = [*low, *(low + side), rng.integers(2)]
+                boxes[place] = [*truth[1 + place, :4], rng.uniform(0.2, 1), truth[1 + place, 4]]
+        noisy = right.copy()
+        noisy[:, :2, :4] *= rng.uniform(0.9, 1.1, (count, 2, 1))
+        noisy[:, 2] = [0.1, 0.1, 0.4, 0.3, 0, 0]
+        noisy[:, 2, 4] = rng.uniform(0.05, 0.6, count)
+        return cls(noisy, targets, right)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,11 @@ from headstart.testing.demands import checks_in, demand, is_json, refused
 CONTRACT: Final = Targets
 _TABLE: Final = Path("table.csv")
 CELLS: Final[dict[str, Sequence[Any]]] = {  # of a table that holds labels of the kind
+    "boxes": (
+        '{"size": [40, 30], "boxes": [["ant", 1, 2, 20, 25]]}',
+        '{"size": [40, 30], "boxes": []}',
+        '{"size": [40, 30], "boxes": [["ant", 1, 2, 20, 25], ["bee", 3, 4, 9, 9]]}',
+    ),
     "classes": ("ant", "bee", "ant", "cat", "bee", "ant"),
     "label sets": (["ant"], ["ant", "bee"], [], ["cat"], ["bee"], ["ant", "cat"]),
     "numbers": (1.5, -2.0, 7.25, 0.0, 3.5, 1.5),

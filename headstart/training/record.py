@@ -7,15 +7,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from accelerate import Accelerator
 
 from headstart.defaults import Recipe
 from headstart.features.loaders import Feed
 from headstart.runtime.budget import Budget
 from headstart.runtime.progress import Progress
+
+if TYPE_CHECKING:  # so that frozen features need no torch
+    from accelerate import Accelerator
 
 
 @dataclass(frozen=True)
@@ -108,8 +110,11 @@ class Training:
         return max(0, len(self.history) - 1)
 
 
-def seed_everything(seed: int) -> None:
-    """Seed every generator that weights and dropout draw from."""
+def seed_everything(seed: int, torch: bool = True) -> None:
+    """Seed every generator that weights and dropout draw from; of `torch` where it may be used."""
     random.seed(seed)
     np.random.seed(seed % 2**32)
-    torch.manual_seed(seed)
+    if torch:
+        import torch as library
+
+        library.manual_seed(seed)

@@ -70,10 +70,12 @@ SCORES: Mapping[str, Callable[[Sample], float]] = MappingProxyType(
 def scored(sample: Sample) -> dict[str, float | None]:
     """Each score by name, a finite number; None where all items have the same target.
 
-    Higher is better. Numbers of one score compare networks on the same items, and nothing else.
+    Where items have groups LogME is None, as it looks at all of them at once. Higher is better.
+    Numbers of one score compare networks on the same items, and nothing else.
     """
-    varies = sample.varying.any()
-    return {name: float(score(sample)) if varies else None for name, score in SCORES.items()}
+    names = [name for name in SCORES if sample.groups is None or name != "logme"]
+    names = names if sample.varying.any() else []
+    return {name: float(score(sample)) if name in names else None for name, score in SCORES.items()}
 
 
 def combined(scores: Sequence[Mapping[str, float | None]]) -> Array:

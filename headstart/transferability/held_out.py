@@ -28,7 +28,7 @@ def neighbours(sample: Sample, count: int = 20) -> Array:
     count = min(count, math.isqrt(len(sample) - 1) + 1, len(sample) - 1)
     step = max(1, _BLOCK // len(sample))
     blocks = [
-        _vote(directions, slice(start, start + step), sample.codes, count)
+        _vote(directions, slice(start, start + step), sample.codes, count, sample.groups)
         for start in range(0, len(sample), step)
     ]
     return np.concatenate(blocks)
@@ -101,14 +101,18 @@ def _directions(features: Array) -> Array:
     return np.asarray(features / np.where(lengths > _SAME, lengths, 1.0))
 
 
-def _vote(directions: Array, rows: slice, codes: Array, count: int) -> Array:
+def _vote(directions: Array, rows: slice, codes: Array, count: int, groups: Array | None) -> Array:
     near = directions[rows] @ directions.T
     own = np.arange(len(near))
     near[own, own + rows.start] = -np.inf
+    if groups is not None:
+        near[groups[rows][:, None] == groups] = -np.inf
     last = np.partition(near, len(codes) - count, axis=1)[:, [len(codes) - count]]
-    weights = np.exp((near - near.max(axis=1, keepdims=True)) / _TEMPERATURE)
+    top = near.max(axis=1, keepdims=True)
+    weights = np.exp((near - np.where(np.isfinite(top), top, 0)) / _TEMPERATURE)
     weights[near < last - _SAME] = 0
-    return np.asarray(weights @ codes / weights.sum(axis=1, keepdims=True))
+    total = weights.sum(axis=1, keepdims=True)  # 0 where all others are of the same group
+    return np.asarray(weights @ codes / np.where(total > 0, total, 1))
 
 
 def _residuals(sample: Sample, codes: Array, strength: float) -> Array:
@@ -117,6 +121,21 @@ def _residuals(sample: Sample, codes: Array, strength: float) -> Array:
     squares = lengths**2
     shrinkage = squares / (squares + strength * len(sample))
     rest = codes - left @ (shrinkage[:, None] * (left.T @ codes))
+    if sample.groups is not None:
+        return _of_groups(sample.groups, rest, left * shrinkage, left)
     # one minus the leverage, summed from parts that are never negative
     unseen = np.maximum(1 - 1 / len(sample) - (left**2).sum(axis=1), 0)
     return np.asarray(rest / (unseen + left**2 @ (1 - shrinkage))[:, None])
+
+
+def _of_groups(groups: Array, rest: Array, weighed: Array, left: Array) -> Array:
+    """What is left when each group is predicted without itself: the residual over one minus its
+    own block of the hat matrix, whose intercept is that of all items.
+    """
+    answers = np.empty_like(rest)
+    for group in np.unique(groups):
+        own = np.flatnonzero(groups == group)
+        hat = weighed[own] @ left[own].T + 1 / len(groups)
+        matrix = np.eye(len(own)) - hat
+        answers[own] = np.linalg.lstsq(matrix, rest[own], rcond=1e-9)[0]
+    return answers

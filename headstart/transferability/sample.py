@@ -29,6 +29,7 @@ class Sample:
     features: Array
     targets: Array
     kind: str
+    groups: Array | None = None  # (N,) numbers: those of one are predicted from the other groups
 
     def __post_init__(self) -> None:
         kind_named(self.kind)

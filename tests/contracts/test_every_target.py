@@ -22,6 +22,9 @@ from headstart.testing.targets import CHECKS, Sample, cell, subject
 
 NAMES = sorted(catalog.names("targets"))
 every_kind = pytest.mark.parametrize("name", NAMES)
+# those whose cells are plain values; boxes have tests of their own
+OF_CELLS = ("classes", "label sets", "numbers")
+every_kind_of_cells = pytest.mark.parametrize("name", OF_CELLS)
 HERE = Path("table.csv")
 word = st.text(st.characters(codec="ascii", categories=("L", "N")), min_size=1, max_size=5)
 CELLS: dict[str, st.SearchStrategy[Any]] = {  # what a table may hold for each of our kinds
@@ -70,7 +73,7 @@ def test_it_is_documented_and_named(name: str) -> None:
     assert any(catalog.part("tasks", task).kind == name for task in catalog.names("tasks"))
 
 
-@every_kind
+@every_kind_of_cells
 @given(data=st.data())
 def test_what_is_read_is_encoded_and_says_the_same_label(name: str, data: st.DataObject) -> None:
     kind = catalog.targets(name)
@@ -89,7 +92,7 @@ def test_what_is_read_is_encoded_and_says_the_same_label(name: str, data: st.Dat
         assert labels == [item.label for item in own]
 
 
-@every_kind
+@every_kind_of_cells
 @given(data=st.data())
 def test_counts_strata_and_sentences_fit_the_items(name: str, data: st.DataObject) -> None:
     kind = catalog.targets(name)
@@ -105,7 +108,7 @@ def test_counts_strata_and_sentences_fit_the_items(name: str, data: st.DataObjec
     assert said[0] and all("\n" not in sentence for sentence in said)
 
 
-@every_kind
+@every_kind_of_cells
 def test_no_value_is_no_label_and_one_label_for_all_is_refused(name: str) -> None:
     kind = catalog.targets(name)
     assert kind.read(cell(None)) is None
@@ -117,7 +120,7 @@ def test_no_value_is_no_label_and_one_label_for_all_is_refused(name: str) -> Non
         kind.demand_variety(HERE, same, ("label",))
 
 
-@every_kind
+@every_kind_of_cells
 def test_a_stranger_to_the_model_is_refused(name: str) -> None:
     kind = catalog.targets(name)
     label: Any = {"label sets": ["a", "c"], "numbers": [1.0, 2.0]}.get(name, "c")
@@ -125,7 +128,7 @@ def test_a_stranger_to_the_model_is_refused(name: str) -> None:
         kind.recognise(HERE, items(kind, [label]), ("b",))
 
 
-@every_kind
+@every_kind_of_cells
 @given(data=st.data())
 def test_a_table_of_names_sums_over_items(name: str, data: st.DataObject) -> None:
     """They have one row an item and one column a name, and right answers score 1."""
@@ -152,7 +155,7 @@ def answer(kind: Targets, row: Any, names: tuple[str, ...]) -> dict[str, Any]:
     return {"value": said} if len(names) == 1 else {"values": dict(zip(names, row, strict=True))}
 
 
-@every_kind
+@every_kind_of_cells
 def test_task_settings_are_json_that_its_tasks_take(name: str) -> None:
     kind = catalog.targets(name)
     cells_of: dict[str, list[Any]] = {
@@ -171,7 +174,7 @@ def test_task_settings_are_json_that_its_tasks_take(name: str) -> None:
             assert catalog.task(task, **taken).metric
 
 
-@every_kind
+@every_kind_of_cells
 def test_one_answer_to_all_is_named_and_differing_ones_are_not(name: str) -> None:
     kind = catalog.targets(name)
     assert kind.only_answer(np.tile([3.0, -1.0], (4, 1)), ("ant", "bee"))

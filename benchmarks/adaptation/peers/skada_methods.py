@@ -1,12 +1,14 @@
-"""skada's shallow methods, and what its scorers choose: answers on one target, as JSON.
+"""skada's shallow methods, and what its scorers choose: answers on each target, as JSON.
 
-Run in an environment of its own: `python skada_methods.py DRAW.npz ANSWERS.json`.
+Run in an environment of its own: `python skada_methods.py FOLDER ANSWERS.json`, with a file of
+arrays for each draw in the folder.
 """
 
 import json
 import sys
 import time
 import warnings
+from pathlib import Path
 
 import numpy as np
 from skada import (
@@ -20,11 +22,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 
-def main(place, out):
+def methods_on(source, targets, target):
     """Fit each method on source and target, answer the target, ask the scorers."""
-    warnings.simplefilter("ignore")
-    with np.load(place) as draw:
-        source, targets, target = draw["source"], draw["targets"], draw["target"]
     features = np.concatenate([source, target]).astype(float)
     domains = np.concatenate([np.ones(len(source)), np.full(len(target), -2)]).astype(int)
     labels = np.concatenate([targets, np.full(len(target), -1)])
@@ -55,8 +54,17 @@ def main(place, out):
                 row[f"{scorer} error"] = f"{type(error).__name__}: {error}"[:200]
         row["seconds"] = time.perf_counter() - began
         found[name] = row
-    with open(out, "w", encoding="utf-8") as file:
-        json.dump(found, file)
+    return found
+
+
+def main(folder, out):
+    """All draws in a folder, by their names."""
+    warnings.simplefilter("ignore")
+    found = {}
+    for place in sorted(Path(folder).glob("*.npz")):
+        with np.load(place) as draw:
+            found[place.stem] = methods_on(draw["source"], draw["targets"], draw["target"])
+    Path(out).write_text(json.dumps(found), encoding="utf-8")
 
 
 main(*sys.argv[1:])

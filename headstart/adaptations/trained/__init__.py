@@ -24,9 +24,9 @@ def trained(
     `weights` (S,) says how much source items count. Nothing is drawn: equal inputs give equal bits.
     """
     layer = _layer(domains)
-    inputs, outside = (_tensor(part) for part in (domains.inputs, target))
+    inputs, outside = (as_tensor(part) for part in (domains.inputs, target))
     labels = torch.from_numpy(domains.targets)
-    counts = torch.ones(len(labels)) if weights is None else _tensor(weights)
+    counts = torch.ones(len(labels)) if weights is None else as_tensor(weights)
     optimiser = torch.optim.Adam(layer.parameters(), lr=RATE)
     for _ in range(STEPS):
         optimiser.zero_grad()
@@ -52,5 +52,6 @@ def _layer(domains: Domains) -> nn.Linear:
     return layer
 
 
-def _tensor(values: np.ndarray) -> Tensor:
+def as_tensor(values: np.ndarray) -> Tensor:
+    """The same numbers in single precision."""
     return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))

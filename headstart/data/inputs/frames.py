@@ -9,6 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, final
 
+import numpy as np
+
 from headstart.data.inputs.tables import Table
 from headstart.errors import DataError
 
@@ -72,6 +74,22 @@ def row_of(data: Mapping[Any, Any]) -> Table:
     """A mapping from columns to the values of one row."""
     values = list(data.values())
     return Table(tuple(map(str, data)), lambda place: [values[place]])
+
+
+def row_or_rows(data: Any) -> Any:
+    """A row of pandas as a mapping, rows of numbers (N, D) as a table; all else as it is."""
+    pandas = sys.modules.get("pandas")
+    if pandas is not None and isinstance(data, pandas.Series):
+        return data.to_dict()
+    return number_table(data) or data
+
+
+def number_table(data: Any) -> Table | None:
+    """Rows of numbers (N, D) with a column for each place; None for all else."""
+    if not isinstance(data, np.ndarray) or data.ndim != 2 or data.dtype.kind not in "iufb":
+        return None
+    names = tuple(f"column {number + 1}" for number in range(data.shape[1]))
+    return Table(names, lambda place: data[:, place].tolist(), Path("array"))
 
 
 def columns_of(data: Mapping[Any, Any]) -> Table:

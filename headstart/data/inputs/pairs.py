@@ -10,7 +10,15 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from headstart.data.inputs.frames import INPUT, TARGET, column_of, name_of, row_names, table_of
+from headstart.data.inputs.frames import (
+    INPUT,
+    TARGET,
+    column_of,
+    name_of,
+    number_table,
+    row_names,
+    table_of,
+)
 from headstart.data.inputs.pictures import is_tensor
 from headstart.data.inputs.tables import Table
 from headstart.errors import DataError
@@ -56,7 +64,7 @@ def pair_table(inputs: Any, targets: Any) -> Table:
 
 def item_table(inputs: Any) -> Table:
     """Inputs without targets as a table. Raises DataError for what is no list of items."""
-    table = table_of(inputs)
+    table = number_table(inputs) or table_of(inputs)
     if table is not None:
         labels = table.labels  # of a data set of pairs, whose place y takes
         names = tuple(name for name in table.names if name not in labels)

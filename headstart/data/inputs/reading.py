@@ -13,14 +13,14 @@ import numpy as np
 from PIL import Image
 
 from headstart.contracts import Modality
-from headstart.data.inputs.frames import column_of, row_of, table_of
+from headstart.data.inputs.frames import column_of, row_of, row_or_rows, table_of
 from headstart.data.inputs.pairs import inputs_alone
 from headstart.data.inputs.pictures import as_array, encoded, pictures_of
 from headstart.data.inputs.tables import manifest_inputs
 from headstart.data.items import find_inputs
 from headstart.data.schema import GUESSED, Schema
 from headstart.data.sources import NO_CONTENT, FileSource, InlineSource, Input, of_texts
-from headstart.data.tables import SUFFIXES
+from headstart.data.tables import READ, SUFFIXES
 from headstart.errors import DataError
 
 _NO_ITEM = frozenset(  # suffixes of tables and archives: their content is no single item
@@ -85,11 +85,11 @@ class InputReader:
             return iter([of_texts([data])])
         if isinstance(data, str | os.PathLike):
             return self._named(os.fsdecode(data))
-        array = as_array(data)
+        array = None if self.modality.whole_rows else as_array(data)
         if array is not None:
             return self._array(array, place)
         content = self._content(data, place)
-        return iter([content]) if content is not None else self._table(data)
+        return iter([content]) if content is not None else self._table(data, place)
 
     def _named(self, name: str) -> Iterator[Input]:
         """A file, those in a folder, or the rows of a manifest."""
@@ -103,7 +103,7 @@ class InputReader:
         if path.is_dir():
             return (Input(str(p), FileSource(p)) for p in find_inputs([path], self.modality))
         suffix = path.suffix.lower()
-        if suffix in SUFFIXES:
+        if suffix in (READ if self.modality.whole_rows else SUFFIXES):
             return manifest_inputs(path, self.modality, self.schema)
         if suffix in _NO_ITEM:
             raise DataError(
@@ -157,12 +157,18 @@ class InputReader:
             raise DataError(f"{shown} does not give bytes. Open it with 'rb', or give its path.")
         return Input(shown, InlineSource(content))
 
-    def _table(self, data: Any) -> Iterator[Input] | None:
+    def _table(self, data: Any, place: str) -> Iterator[Input] | None:
         if isinstance(data, Image.Image):  # it offers its pixels as a column
             return None
+        if self.modality.whole_rows:
+            data = row_or_rows(data)
         table = row_of(data) if isinstance(data, Mapping) else table_of(data)
         if table is not None:
-            return table.inputs(self.modality, self.schema, self.cell)
+            inputs = table.inputs(self.modality, self.schema, self.cell)
+            if self.modality.whole_rows and isinstance(data, Mapping):
+                name = place.replace("item", "row").removeprefix("the ").replace("input", "row 0")
+                return (replace(each, name=name) for each in inputs)
+            return inputs
         column = column_of(data)
         if column is None:
             return None
@@ -170,6 +176,10 @@ class InputReader:
 
     def cell(self, values: Sequence[Any], place: str) -> Input:
         """What stands in the columns of one row. Raises DataError for what is no item."""
+        if self.modality.whole_rows and isinstance(values[0], Mapping):
+            content = self.modality.row(values[0])
+            source = None if content is None else InlineSource(content)
+            return Input(place, source, problem="" if source else NO_CONTENT)
         if self.modality.inline and not isinstance(values[0], bytes | os.PathLike):
             texts = ["" if _missing(value) else value for value in values]
             for text in texts:
@@ -192,6 +202,8 @@ class InputReader:
     def refusal(self, data: Any, place: str) -> DataError:
         """The error for what can't be an input."""
         what, advice = "picture", "paths, PIL images, bytes, or arrays of uint8 (H, W, C)"
+        if self.modality.whole_rows:
+            what, advice = "row", "a table's path, a data frame, or rows as dict"
         if self.modality.inline:
             what, advice = "text", "strings, or files as pathlib.Path"
         return DataError(

@@ -12,7 +12,7 @@ from headstart.contracts import Modality
 from headstart.data import tables
 from headstart.data.manifests import Manifest
 from headstart.data.schema import NUMBERING, Columns, Schema, choose_columns
-from headstart.data.sources import PAIR, FileSource, InlineSource, Input, Row
+from headstart.data.sources import PAIR, FileSource, InlineSource, Input, PartSource, Row
 from headstart.data.tables.interface import ItemTable
 from headstart.errors import DataError
 
@@ -59,7 +59,10 @@ class Table(ItemTable):
         for name in content:
             if self.names.count(name) > 1:
                 raise DataError(f"The table has two columns {name!r}. Rename one of them.")
+        contents: Iterable[Sequence[Any]]
         contents = zip(*(self.values(name) for name in content), strict=True)
+        if modality.whole_rows:
+            contents = ([dict(zip(content, row, strict=True))] for row in contents)
         ids = self.values(schema.group) if schema.group else None
         for row, values in enumerate(contents):
             place = f"row {row}"
@@ -73,16 +76,17 @@ def manifest_inputs(path: Path, modality: Modality, schema: Schema) -> Iterator[
     files = manifest.files_column(schema)
     schema = replace(schema, files=files) if files else schema
     contents = manifest.find(unlabelled_schema(tables.read(path)[0].names, modality, schema))
-    return (_of_row(row, path) for row in contents.rows)
+    return (_of_row(row, path, modality.whole_rows) for row in contents.rows)
 
 
-def _of_row(row: Row, path: Path) -> Input:
+def _of_row(row: Row, path: Path, whole: bool) -> Input:
     name = row.id
-    if isinstance(row.source, InlineSource):
+    if isinstance(row.source, InlineSource) and not whole:
         name = row.source.content.decode("utf-8", "replace").replace(PAIR, " | ")
-    elif isinstance(row.source, FileSource):
+    elif isinstance(row.source, FileSource | PartSource):
         name = str(path.parent / row.id)
-    return Input(name, row.source, row.group or row.id, row.missing)
+    own = row.group if not row.id.startswith(f"{row.group} from ") else row.id
+    return Input(name, row.source, own or row.id, row.missing)
 
 
 def unlabelled_schema(names: Sequence[str], modality: Modality, schema: Schema) -> Schema:
@@ -96,12 +100,15 @@ def unlabelled_schema(names: Sequence[str], modality: Modality, schema: Schema) 
     label = schema.label or before.label or None
     labels = {label, *before.labels}
     lower = {name.strip().lower(): name for name in reversed(names)}
+    own = next((lower[word] for word in ("id", "idx", "index") if word in lower), None)
+    if modality.whole_rows:
+        group = None if own in (*labels, *before.content) else own
+        return replace(schema, label=label, content=(), group=group, may_lack_label=True)
     content = (schema.files,) if schema.files else schema.content
     content = content or (before.content if set(before.content) <= set(names) else ())
     if not content and not any(word in lower for word in modality.columns):
         passed = NUMBERING | _UNREAD
         others = [n for n in names if n not in labels and n.strip().lower() not in passed]
         content = tuple(others) if len(others) == 1 else ()
-    own = next((lower[word] for word in ("id", "idx", "index") if word in lower), None)
     group = None if own in (*labels, *content) else own
     return Schema(label, content, group=group, may_lack_label=True, files=schema.files)

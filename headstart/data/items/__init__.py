@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from headstart.contracts import Modality
-from headstart.data import containers
+from headstart.data import annotated, containers
+from headstart.data.grouping import grouped, part_of
 from headstart.data.items.folders import from_folders, holds_classes
 from headstart.data.items.tables import Table, Tables, join
 from headstart.data.manifests import Manifest
@@ -26,11 +28,17 @@ def find(data: Data, modality: Modality, schema: Schema) -> Contents:
 
     Raises DataError when there is nothing, or nothing that says the classes.
     """
+    part = part_of(schema.group)
+    if part is not None:
+        return grouped(find(data, modality, replace(schema, group=None)), part)
     if isinstance(data, InMemory):
         return data.find(modality, schema)
     path = data
     demand_data(path)
     path = containers.opened(path)
+    marked = annotated.find(path, modality, schema)
+    if marked is not None:
+        return marked
     parts = containers.parts(path)
     if parts:
         return _from_parts(path, parts, modality, schema)
@@ -94,11 +102,12 @@ def _from_parts(
 def _contents(path: Path, top: Folder, tables: Tables) -> Contents:
     """What manifests list that fit the items here, else what the folders say, else any manifest."""
     every, inline = tables.every(), tables.modality.inline
-    if every and inline and not top.items:
+    if every and (inline or tables.modality.whole_rows) and not top.items:
         return tables.read(every)
     listing = [table for table in every if tables.list_items(table)]
     if listing and not (inline and _may_be_classes(top)):
-        return _by_manifest(top, tables, listing)
+        contents = _by_manifest(top, tables, listing)
+        return _unused(contents, (t for t in every if t.split and t not in listing))
     try:
         if not top.items:
             raise _nothing(path, top, tables.modality)
@@ -112,8 +121,13 @@ def _contents(path: Path, top: Folder, tables: Tables) -> Contents:
             f"{path} holds folders of texts and the manifest {listing[0].path.name}, which has "
             f"texts too. Give {listing[0].path} to read that, or move it away to read the folders."
         )
-    unused = (f"{table.path.name} lists no item that is here and is not used." for table in every)
-    return replace(contents, warnings=(*contents.warnings, *unused))
+    return _unused(contents, every)
+
+
+def _unused(contents: Contents, tables: Iterable[Table]) -> Contents:
+    """The contents with a warning for each table that lists none of them."""
+    sentences = (f"{each.path.name} lists no item that is here and is not used." for each in tables)
+    return replace(contents, warnings=(*contents.warnings, *sentences))
 
 
 def _may_be_classes(top: Folder) -> bool:
@@ -223,8 +237,9 @@ def recognise(data: Data, modalities: Mapping[str, Modality], schema: Schema) ->
     """
     counts: dict[str, int] = {}
     errors: list[DataError] = []
-    for name, modality in modalities.items():
-        if (schema.content and not modality.inline) or (schema.files and modality.inline):
+    for name, modality in sorted(modalities.items(), key=lambda pair: pair[1].whole_rows):
+        contained = modality.inline or modality.whole_rows
+        if (schema.content and not modality.inline) or (schema.files and contained):
             continue
         try:
             contents = find(data, modality, schema)
@@ -233,7 +248,20 @@ def recognise(data: Data, modalities: Mapping[str, Modality], schema: Schema) ->
             continue
         counts[name] = sum(row.source is not None for row in contents.rows)
     if not any(counts.values()):
+        _demand_label(data, modalities, schema)
         raise next(
             iter(errors), DataError(f"{data} holds no item of a known kind. Give files of one.")
         )
     return max(counts, key=lambda name: counts[name])
+
+
+def _demand_label(data: Data, modalities: Mapping[str, Modality], schema: Schema) -> None:
+    """Raise DataError for a table whose rows could be read if it said which column is the label."""
+    for modality in modalities.values():
+        if modality.whole_rows and not schema.content and not schema.files:
+            with suppress(DataError):
+                find(data, modality, replace(schema, may_lack_label=True))
+                break
+    else:
+        return
+    find(data, modality, schema)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from headstart.contracts.exports import exports
 
 if TYPE_CHECKING:
-    from headstart.features.engine.choice import fastest
+    from headstart.features.engine.choice import fastest, kept
     from headstart.features.engine.interface import (
         Engine,
         EngineError,
@@ -35,6 +35,7 @@ __all__ = [
     "each",
     "fastest",
     "head",
+    "kept",
     "mean",
     "numbers",
     "on_device",
@@ -46,7 +47,7 @@ __all__ = [
 __getattr__ = exports(
     __name__,
     {
-        "choice": ("fastest",),
+        "choice": ("fastest", "kept"),
         "interface": (
             *("Engine", "EngineError", "count", "each", "head", "numbers", "on_device", "part"),
             *("tensors", "to_device"),

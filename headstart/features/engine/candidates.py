@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, TypedDict
-
-import torch
-from torch import nn
+from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 from headstart.errors import HeadstartError
 from headstart.features.engine import openvino
@@ -17,6 +14,9 @@ from headstart.features.engine.openvino import OpenVinoEngine
 from headstart.features.engine.torch import TorchEngine
 from headstart.runtime import machine
 from headstart.runtime.progress import Progress
+
+if TYPE_CHECKING:  # so that frozen features need no torch
+    import torch
 
 ENGINES: Final = ("auto", "torch", "openvino")
 PRECISIONS: Final = ("auto", "fp32", "bf16")
@@ -27,9 +27,9 @@ PLAIN: Final = "torch fp32"
 class Job:
     """What is to be run: stages, a batch of inputs, the device, and the key of the stages."""
 
-    stages: nn.Module
+    stages: Any  # a network, or None where only what was kept of it may run
     sample: Any
-    device: torch.device
+    device: Any  # of torch, or what it is called
     key: Mapping[str, object] | None
 
 
@@ -90,7 +90,7 @@ def candidates(wish: Wish, job: Job, progress: Progress) -> list[Candidate]:
     if wish.wanted != "openvino":
         offers["torch"] = ("bf16", "fp32") if machine.has_bf16(job.device) else ("fp32",)
     options = [
-        _candidate(engine, precision, job)
+        candidate(engine, precision, job)
         for precision in ("bf16", "fp32")
         for engine, precisions in offers.items()
         if precision in precisions and wish.precision in ("auto", precision)
@@ -103,7 +103,8 @@ def candidates(wish: Wish, job: Job, progress: Progress) -> list[Candidate]:
     return options
 
 
-def _candidate(engine: str, precision: str, job: Job) -> Candidate:
+def candidate(engine: str, precision: str, job: Job) -> Candidate:
+    """An engine by name, for what is to be run."""
     build: Callable[[], Engine]
     if engine == "openvino":
         build = partial(OpenVinoEngine, job.stages, job.sample, precision, job.key)

@@ -9,19 +9,29 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Unpack
+from typing import TYPE_CHECKING, Any, Final, Unpack
 
 import numpy as np
-import torch
-from torch import nn
 
 from headstart.errors import HeadstartError
 from headstart.features.engine import memory
 from headstart.features.engine.agreement import CHECKED, TOLERANCE, engine_error
-from headstart.features.engine.candidates import PLAIN, Candidate, Job, Wish, Wishes, candidates
+from headstart.features.engine.candidates import (
+    PLAIN,
+    Candidate,
+    Job,
+    Wish,
+    Wishes,
+    candidate,
+    candidates,
+)
 from headstart.features.engine.interface import Engine, count, head, layout
 from headstart.features.engine.torch import TorchEngine
 from headstart.runtime.progress import Progress
+
+if TYPE_CHECKING:  # so that frozen features need no torch
+    import torch
+    from torch import nn
 
 SECONDS: Final = 0.5  # about what measuring one engine takes
 REPEATS: Final = 4  # at most, of a batch
@@ -34,7 +44,7 @@ WORTH_READING: Final = 0.5  # the same, where the other engine lies ready
 def fastest(
     stages: nn.Module,
     sample: Any,
-    device: torch.device,
+    device: torch.device | str,
     *,
     key: Mapping[str, object] | None,
     progress: Progress,
@@ -48,6 +58,9 @@ def fastest(
     items it is plain torch, unless `wishes` ask for something else. Stages are moved to the device
     and put into evaluation mode. Raises HeadstartError where what is wanted can't be had.
     """
+    import torch
+
+    device = torch.device(device)
     wish, job = Wish(**wishes), Job(stages, sample, device, key)
     options = candidates(wish, job, progress)
     plain = TorchEngine(stages, device)
@@ -61,7 +74,8 @@ def fastest(
     if ready is not None:
         return ready
     trial = Trial.of(plain, job, progress)
-    if wish.is_little(1 / trial.seconds, WORTH_CHOOSING):
+    lies_there = any(option.form() for option in options)
+    if wish.is_little(1 / trial.seconds, WORTH_READING if lies_there else WORTH_CHOOSING):
         return plain
     if len(options) == 1 or winner in [option.name for option in options]:
         options.sort(key=lambda option: option.name != winner)  # the rest in order behind it
@@ -73,6 +87,20 @@ def fastest(
     return chosen or plain
 
 
+def kept(sample: Any, key: Mapping[str, object], **wishes: Unpack[Wishes]) -> Engine | None:
+    """The engine that is known to be the fastest on the CPU, read from disk without torch.
+
+    None where none is known, it is torch, or wasn't seen to agree as it lies there.
+    """
+    wish, job = Wish(**wishes), Job(None, sample, "cpu", key)
+    winner = memory.recall(memory.place(_question(wish, job))) or _narrowed(wish, job) or ""
+    kind, _, precision = winner.partition(" ")
+    if kind != "openvino" or wish.wanted == "torch" or wish.precision not in ("auto", precision):
+        return None
+    option = candidate(kind, precision, job)
+    return _ready([option], winner, job, None)
+
+
 def _demand_none_wanted(wish: Wish, faults: Sequence[str]) -> None:
     """Raise HeadstartError where something was asked for that can't run."""
     if (wish.wanted, wish.precision) != ("auto", "auto"):
@@ -82,7 +110,9 @@ def _demand_none_wanted(wish: Wish, faults: Sequence[str]) -> None:
         )
 
 
-def _ready(options: list[Candidate], winner: str | None, job: Job, plain: Engine) -> Engine | None:
+def _ready(
+    options: list[Candidate], winner: str | None, job: Job, plain: Engine | None
+) -> Engine | None:
     """The known winner, if it was seen to agree and is as it was then."""
     chosen = next((option for option in options if option.name == winner), None)
     if chosen is None and len(options) == 1:

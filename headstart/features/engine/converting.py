@@ -12,7 +12,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from headstart.features.engine.interface import EngineError, head, is_ragged, numbers, tensors
+from headstart.features.engine.interface import (
+    EngineError,
+    core,
+    head,
+    is_ragged,
+    library,
+    numbers,
+    tensors,
+)
 from headstart.loading import openvino_graph as graph
 
 _trace: Final[Callable[..., Any]] = torch.jit.trace  # which has no types
@@ -31,9 +39,8 @@ def converted(stages: nn.Module, sample: Any, convert: Converter) -> Any:
         return _traced(stages, sample, convert)
     whole: Any = None
     for stage in stages.children():
-        part = (
-            stage.network() if isinstance(stage, graph.Graph) else _traced(stage, sample, convert)
-        )
+        network = graph.network_of(stage)
+        part = _traced(stage, sample, convert) if network is None else network
         whole = part if whole is None else graph.joined(whole, part)
         with torch.no_grad():
             sample = stage.eval()(head(sample, 1))
@@ -67,8 +74,8 @@ def _traced(stages: nn.Module, sample: Any, convert: Converter) -> Any:
 
 
 def holds_graphs(stages: nn.Module) -> bool:
-    """Whether one of the stages is a graph of OpenVINO's already."""
-    return any(isinstance(stage, graph.Graph) for stage in stages.children())
+    """Whether a graph of OpenVINO's is among the stages."""
+    return any(isinstance(part, graph.Graph) for part in stages.modules())
 
 
 def types_of(stages: nn.Module, sample: Any) -> dict[str, np.dtype]:
@@ -107,16 +114,3 @@ def read_again(model: Any) -> Any:
         library().save_model(model, path, compress_to_fp16=False)
         values = np.fromfile(path.with_suffix(".bin"), np.uint8)
         return core().read_model(path.read_bytes(), library().Tensor(values))
-
-
-def library() -> Any:
-    """OpenVINO. Raises EngineError where it can't be had."""
-    try:
-        return graph.library()
-    except ImportError as error:
-        raise EngineError(str(error)) from error
-
-
-def core() -> Any:
-    """What reads and compiles networks."""
-    return library().Core()

@@ -4,14 +4,34 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
-import torch
-from torch import Tensor, nn
+import numpy as np
+
+from headstart.loading import openvino_runtime
+
+if TYPE_CHECKING:  # so that frozen features need no torch
+    import torch
+    from torch import nn
+
+_PICTURES: Final = 4  # dimensions of a batch of them
 
 
 class EngineError(Exception):
     """An engine can't run these stages here; the message is a clause that says why."""
+
+
+def library() -> Any:
+    """OpenVINO. Raises EngineError where it can't be had."""
+    try:
+        return openvino_runtime.library()
+    except ImportError as error:
+        raise EngineError(str(error)) from error
+
+
+def core() -> Any:
+    """OpenVINO's reader and compiler of networks."""
+    return library().Core()
 
 
 class Engine(ABC):
@@ -34,6 +54,8 @@ class Engine(ABC):
 
 def on_device(network: nn.Module, device: torch.device) -> None:
     """Move a network to a device, its kernels channels-last, as convolutions run fastest."""
+    import torch
+
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # its stubs know no memory format
 
 
@@ -42,6 +64,10 @@ def to_device(inputs: Any, device: torch.device, dtype: torch.dtype | None = Non
 
     A `dtype` is given to inputs of floating point only.
     """
+    import torch
+    from torch import Tensor
+
+    inputs = as_tensors(inputs)
     if isinstance(inputs, Tensor):
         own_dtype = dtype if inputs.is_floating_point() else None
         shape = torch.channels_last if inputs.dim() == 4 else torch.preserve_format
@@ -50,6 +76,24 @@ def to_device(inputs: Any, device: torch.device, dtype: torch.dtype | None = Non
     if isinstance(inputs, Mapping):
         return {name: to_device(value, device, dtype) for name, value in inputs.items()}
     raise TypeError(f"model inputs of type {type(inputs).__name__} have no place on a device")
+
+
+def as_tensors(inputs: Any) -> Any:
+    """A batch of `Modality.arrays` as `collate` makes it; tensors stay as they are."""
+    import torch
+
+    def tensor(values: Any) -> Any:
+        if not isinstance(values, np.ndarray):
+            return values
+        own = torch.from_numpy(values)
+        return own.permute(0, 3, 1, 2) if own.dim() == _PICTURES else own
+
+    return each(inputs, tensor) if isinstance(inputs, Mapping | np.ndarray) else inputs
+
+
+def is_pictures(inputs: Any) -> bool:
+    """Whether a batch is of pictures: one tensor or array of four dimensions."""
+    return not isinstance(inputs, Mapping) and len(inputs.shape) == _PICTURES
 
 
 def tensors(inputs: Any) -> list[Any]:
@@ -98,6 +142,16 @@ def layout(inputs: Any) -> Any:
     """Types and shapes of one item's inputs, JSON-able: what an engine is built for.
 
     Of ragged items the second dimension is left out: it is as long as the longest of a batch.
+    Arrays are like the tensors that they become.
     """
     fixed = 2 if is_ragged(inputs) else 1
-    return each(inputs, lambda values: [str(values.dtype), *values.shape[fixed:]])
+
+    def described(values: Any) -> list[Any]:
+        sides = list(values.shape)
+        if isinstance(values, np.ndarray):
+            if len(sides) == _PICTURES:
+                sides.insert(1, sides.pop())
+            return [f"torch.{values.dtype}", *sides[fixed:]]
+        return [str(values.dtype), *sides[fixed:]]
+
+    return each(inputs, described)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
-import torch
-from torch import nn
 
 from headstart.features.engine.interface import Engine
+
+if TYPE_CHECKING:  # so that frozen features need no torch
+    import torch
+    from torch import nn
 
 Look = Callable[[Any, str], Any]  # a batch of model inputs, looked at in the way of a name
 
@@ -43,6 +45,8 @@ class Averaged(Engine):
         return (self._headed([features]) for features in body.stream(batches))
 
     def _headed(self, each: list[np.ndarray]) -> np.ndarray:
+        import torch
+
         with torch.inference_mode():
             rows: np.ndarray = self._head.cpu().eval()(mean(each)).numpy()
         return rows
@@ -50,4 +54,6 @@ class Averaged(Engine):
 
 def mean(features: list[np.ndarray]) -> torch.Tensor:
     """The mean of several looks' features, (N, D) float32."""
+    import torch
+
     return torch.from_numpy(np.mean(features, axis=0, dtype=np.float32))

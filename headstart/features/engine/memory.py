@@ -6,18 +6,20 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from filelock import FileLock
 
-from headstart.features.engine import openvino
 from headstart.features.engine.candidates import Candidate, Job
 from headstart.features.engine.interface import layout
 from headstart.features.store import cache_folder
 from headstart.runtime import known
 
+if TYPE_CHECKING:  # so that frozen features need no torch
+    import torch
+
 _AGREEMENT = "agreement"
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")  # what says how many of them compute
 
 
 def file() -> Path:
@@ -25,16 +27,24 @@ def file() -> Path:
     return cache_folder() / "engines.json"
 
 
-def machine(device: torch.device) -> dict[str, object]:
+def machine(device: torch.device | str) -> dict[str, object]:
     """What speed depends on besides the network."""
     return {
         "cpu": known.processor(),
         "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
-        "torch": torch.__version__,
-        "openvino": openvino.version(),
+        "threads": [os.environ.get(name) for name in _THREADS],
+        "device": _called(str(device)),
+        "versions": known.versions(),
     }
+
+
+def _called(device: str) -> str:
+    """What a device is called; several of a kind may differ."""
+    if not device.startswith("cuda"):
+        return device
+    import torch
+
+    return str(torch.cuda.get_device_name(device))
 
 
 def place(question: Mapping[str, object]) -> str:

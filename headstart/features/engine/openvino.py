@@ -14,32 +14,31 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Final, final
+from typing import TYPE_CHECKING, Any, Final, final
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
 from headstart.errors import reason
 from headstart.features.engine import facts
-from headstart.features.engine.converting import (
-    convert,
-    core,
-    holds_graphs,
-    library,
-    read_again,
-    types_of,
-)
 from headstart.features.engine.interface import (
     Engine,
     EngineError,
+    as_tensors,
+    core,
+    is_pictures,
     layout,
+    library,
     tensors,
 )
 from headstart.features.store import cache_folder
 from headstart.runtime import known
 
+if TYPE_CHECKING:  # so that frozen features need no torch
+    from torch import nn
+
+Types = Mapping[str, np.dtype]
 HINTS: Final = {"fp32": "f32", "bf16": "bf16"}
+_FEATURES: Final[Types] = {"": np.dtype(np.float32)}
 STREAMS: Final = 2  # while one waits for its slowest thread, or for a decoder's, the other computes
 KEPT: Final = 4 << 30  # bytes of converted networks on disk; beyond it the longest unused go
 
@@ -64,23 +63,48 @@ class OpenVinoEngine(Engine):
 
     `sample` is a batch of inputs like those to come; `key` says which stages these are, with which
     weights, so that the converted ones are kept; None keeps nothing. Raises EngineError, saying
-    why, for stages that can't be converted.
+    why, for stages that can't be converted, or where there are none and nothing was kept.
     """
 
+    _constants: np.ndarray | None = None  # what a form's network goes on reading
+
     def __init__(
-        self, stages: nn.Module, sample: Any, precision: str, key: Mapping[str, object] | None
+        self,
+        stages: nn.Module | None,
+        sample: Any,
+        precision: str,
+        key: Mapping[str, object] | None,
     ) -> None:
         self.name = f"openvino {precision}"
         self.precision = precision
         try:
             model, self._types = _model(stages, sample, key)
-            images = isinstance(sample, Tensor) and sample.dim() == 4
-            self._compiled = _compile(model, precision, images)
+            self._compiled = compiled(model, precision, is_pictures(sample))
             self._request = self._compiled.create_infer_request()
         except EngineError:
             raise
         except Exception as error:  # converters and compilers raise nearly anything
             raise EngineError(reason(error)) from error
+
+    @classmethod
+    def of_form(cls, graph: str, constants: np.ndarray) -> OpenVinoEngine:
+        """The same of a saved model's body, whose constants lie in (B,) uint8, in fp32.
+
+        Raises EngineError where it can't be read or compiled.
+        """
+        engine = cls.__new__(cls)
+        engine.name, engine.precision, engine._types = "openvino fp32", "fp32", _FEATURES
+        engine._constants = constants
+        try:
+            content = library().Tensor(constants, shared_memory=True)
+            model = core().read_model(graph, content)
+            engine._compiled = compiled(model, "fp32", images=False)  # as it takes them already
+            engine._request = engine._compiled.create_infer_request()
+        except EngineError:
+            raise
+        except Exception as error:  # readers and compilers raise nearly anything
+            raise EngineError(reason(error)) from error
+        return engine
 
     def run(self, inputs: Any) -> Any:
         """One batch of model inputs -> activations (N, …) in float32, or several by name."""
@@ -123,12 +147,16 @@ class OpenVinoEngine(Engine):
 
 def _arrays(inputs: Any) -> list[np.ndarray]:
     """A batch as the compiled network reads it: images channels-last, as they are read."""
-    if isinstance(inputs, Tensor) and inputs.dim() == 4:
+    if is_pictures(inputs) and not isinstance(inputs, np.ndarray):
         inputs = inputs.permute(0, 2, 3, 1)
-    return [tensor.detach().cpu().contiguous().numpy() for tensor in tensors(inputs)]
+    return [
+        np.ascontiguousarray(each if isinstance(each, np.ndarray) else each.detach().cpu().numpy())
+        for each in tensors(inputs)
+    ]
 
 
-def _compile(model: Any, precision: str, images: bool) -> Any:
+def compiled(model: Any, precision: str, images: bool) -> Any:
+    """A network made ready for this CPU; images come to it channels-last."""
     if images:  # turning a batch around would cost a tenth of MobileNetV2's time
         openvino = library()
         steps = openvino.preprocess.PrePostProcessor(model)
@@ -140,12 +168,12 @@ def _compile(model: Any, precision: str, images: bool) -> Any:
 
 
 def _model(
-    stages: nn.Module, sample: Any, key: Mapping[str, object] | None
-) -> tuple[Any, dict[str, np.dtype]]:
+    stages: nn.Module | None, sample: Any, key: Mapping[str, object] | None
+) -> tuple[Any, Types]:
     """The converted stages, and their types: from disk, or made now and, with a key, kept there."""
-    if key is None or holds_graphs(stages):  # a graph is converted already
-        return read_again(convert(stages, sample)), types_of(stages, sample)
-    folder = _folder(sample, key)
+    if stages is not None and (key is None or _holds_graphs(stages)):
+        return _converted(stages, sample)
+    folder = _folder(sample, key or {})
     path = folder / "model.xml"
     if path.exists():
         try:
@@ -155,16 +183,38 @@ def _model(
             return model, types
         except Exception:  # damaged: convert anew
             shutil.rmtree(folder, ignore_errors=True)
-    model, types = convert(stages, sample), types_of(stages, sample)
-    return core().read_model(path) if _keep(model, types, folder) else read_again(model), types
+    if stages is None:
+        raise EngineError("the network is not kept")
+    return _converted(stages, sample, folder)
 
 
-def kept(stages: nn.Module, sample: Any, key: Mapping[str, object] | None) -> str | None:
+def _converted(stages: nn.Module, sample: Any, folder: Path | None = None) -> tuple[Any, Types]:
+    """The stages converted, and kept in a folder where one is given."""
+    from headstart.features.engine import converting
+
+    sample = as_tensors(sample)
+    model, types = converting.convert(stages, sample), converting.types_of(stages, sample)
+    if folder is not None and _keep(model, types, folder):
+        return core().read_model(folder / "model.xml"), types
+    return converting.read_again(model), types
+
+
+def _holds_graphs(stages: nn.Module | None) -> bool:
+    """Whether a stage is a graph already, which needs no converting."""
+    if stages is None:
+        return False
+    from headstart.features.engine import converting
+
+    return converting.holds_graphs(stages)
+
+
+def kept(stages: nn.Module | None, sample: Any, key: Mapping[str, object] | None) -> str | None:
     """A hash of the converted network as it was kept on disk; None where it wasn't.
 
     One that has been damaged since is converted anew when it is read.
     """
-    return None if key is None or holds_graphs(stages) else facts.digest(_folder(sample, key))
+    nothing = key is None or _holds_graphs(stages)
+    return None if nothing else facts.digest(_folder(sample, key or {}))
 
 
 def _folder(sample: Any, key: Mapping[str, object]) -> Path:
@@ -172,7 +222,7 @@ def _folder(sample: Any, key: Mapping[str, object]) -> Path:
 
     The precision is none of that: it is settled when the network is compiled.
     """
-    made_by = {"openvino": version(), "torch": torch.__version__, **known.versions()}
+    made_by = known.versions()
     stages = {name: value for name, value in key.items() if name != "precision"}
     text = json.dumps([stages, layout(sample), made_by], sort_keys=True, default=str)
     return cache_folder() / "engines" / blake2b(text.encode(), digest_size=16).hexdigest()
@@ -191,19 +241,5 @@ def _keep(model: Any, types: Mapping[str, np.dtype], folder: Path) -> bool:
         os.replace(beside, folder)
     except Exception:  # a full disk comes as any kind of error; or another process was first
         shutil.rmtree(beside, ignore_errors=True)
-    _make_room(folder)
+    known.make_room(folder, KEPT)
     return (folder / "model.xml").exists()
-
-
-def _make_room(newest: Path) -> None:
-    sizes: dict[Path, int] = {}
-    total = 0
-    for folder in newest.parent.iterdir():
-        if folder.is_dir():
-            sizes[folder] = sum(file.stat().st_size for file in folder.iterdir())
-    total = sum(sizes.values())
-    for folder in sorted(sizes, key=lambda folder: folder.stat().st_mtime):
-        if total <= KEPT or folder == newest:
-            break
-        shutil.rmtree(folder, ignore_errors=True)
-        total -= sizes[folder]

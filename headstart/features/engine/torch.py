@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from copy import deepcopy
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
-import torch
-from torch import Tensor, nn
+from headstart.features.engine.interface import (
+    Engine,
+    as_tensors,
+    each,
+    numbers,
+    on_device,
+    to_device,
+)
 
-from headstart.features.engine.interface import Engine, each, numbers, on_device, to_device
+if TYPE_CHECKING:  # so that frozen features need no torch
+    import torch
+    from torch import Tensor, nn
 
 
 @final
@@ -22,6 +30,8 @@ class TorchEngine(Engine):
     """
 
     def __init__(self, stages: nn.Module, device: torch.device, precision: str = "fp32") -> None:
+        import torch
+
         self.name = f"torch {precision}"
         self.precision = precision
         self._device = device
@@ -40,9 +50,11 @@ class TorchEngine(Engine):
 
     def _overlapped(self, batches: Iterable[Any]) -> Iterator[Any]:
         """Copies from and to pinned memory, and one batch in flight while the next is read."""
+        import torch
+
         flying: tuple[Any, torch.cuda.Event] | None = None
         for inputs in batches:
-            pinned = each(inputs, lambda values: values.pin_memory())
+            pinned = each(as_tensors(inputs), lambda values: values.pin_memory())
             landed = each(self._forward(pinned), _landing)
             done = torch.cuda.Event()  # type: ignore[no-untyped-call]
             done.record(torch.cuda.current_stream(self._device))
@@ -53,6 +65,8 @@ class TorchEngine(Engine):
             yield _landed(*flying)
 
     def _forward(self, inputs: Any) -> Any:
+        import torch
+
         on_device(self._stages.eval(), self._device)
         dtype = self._dtype if self.precision == "bf16" else None
         with torch.inference_mode():
@@ -61,6 +75,8 @@ class TorchEngine(Engine):
 
 def _landing(outputs: Tensor) -> Tensor:
     """Pinned memory that outputs are on their way to."""
+    import torch
+
     landed = torch.empty_like(outputs.contiguous(), device="cpu", pin_memory=True)
     return landed.copy_(outputs, non_blocking=True)
 

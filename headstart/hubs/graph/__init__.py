@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Final, final
+from typing import Any, ClassVar, Final, final
 
 import torch
 from torch import nn
@@ -14,9 +15,10 @@ from torch import nn
 from headstart.contracts import Backbone, Card, Hub
 from headstart.contracts.references import Reference
 from headstart.errors import HeadstartError, WeightsError
-from headstart.hubs.graph import structure, trainable
+from headstart.hubs.graph import detector, sounds, structure, trainable
 from headstart.hubs.graph.cutting import cut
-from headstart.hubs.graph.normalising import normalise
+from headstart.hubs.graph.layers import layers
+from headstart.hubs.graph.normalising import entry, normalise
 from headstart.hubs.graph.planning import (
     KINDS,
     SAVED_MODEL,
@@ -39,15 +41,19 @@ FILE: Final = "graph.xml"  # what a saved model calls the structure
 
 @final
 class Graph(Hub):
-    """Networks for images in graph files, run by OpenVINO as they are: frozen, for features.
+    """Networks for images and sounds in graph files, run by OpenVINO as they are: frozen.
 
     `graph:FILE.onnx`, `graph:FILE.tflite`, `graph:FOLDER` of a SavedModel and `graph:FILE.xml` are
     data: none of their code runs. The features are what the last matrix before a classifier's
     answer reads, or the tensor `output`; those with positions are averaged over them. `size`,
-    `crop`, `mean` and the like say what the network is fed. `trainable=true` makes an ordinary
-    network of an ONNX file. With `pretrained=false` the values of each constant of weights, whole
+    `crop`, `mean` and the like say what the network is fed; one that takes samples, or whose
+    `frontend` or `rate` is given, hears. `trainable=true` makes an ordinary network of an ONNX
+    file, as a detector there always is: its features are what its last layers read. With
+    `pretrained=false` the values of each constant of weights, whole
     numbers too, are shuffled by torch's global random state.
     """
+
+    layered: ClassVar[bool] = True
 
     def cards(self, pattern: str) -> Iterable[Card]:
         """The graph files and SavedModels in this folder, by name."""
@@ -69,20 +75,31 @@ class Graph(Hub):
         where its features are, and WeightsError for what is damaged or belongs elsewhere.
         """
         spec = settle(reference)
+        found = detector.find(spec)
+        if found is not None:
+            return detector.load(spec, found)
         if spec.options.trainable:
             return assemble(spec, trainable.open_onnx(spec))
-        return assemble(spec, _reopened(spec) if spec.saved else _opened(spec))
+        return _reopened(spec) if spec.saved else _opened(spec)
 
 
-def _opened(spec: GraphSpec) -> Opened:
+def _opened(spec: GraphSpec) -> Backbone:
     """A graph from its own file."""
-    end = cut(read(spec.path, spec.kind), spec.options.output, spec.options.head)
+    opened = read(spec.path, spec.kind)
+    end = cut(opened, spec.options.output, spec.options.head)
+    source = entry(spec, end)
+    names = layers(opened, end.features) if not spec.options.output else []
+    if sounds.hears(spec, source):
+        network, fed = sounds.normalise(spec, end, source)
+        whole = _with(spec, network, sounds.preprocess(spec, fed), end.head, end.name, fed)
+        return replace(sounds.assemble(spec, whole, fed), layers=names)
     normal = normalise(spec, end)
     preprocess = spec.preprocess(normal.sides, normal.last, normal.whole)
-    return _with(spec, normal.graph, preprocess, end.head, end.name)
+    whole = _with(spec, normal.graph, preprocess, end.head, end.name)
+    return replace(assemble(spec, whole), layers=names)
 
 
-def _reopened(spec: GraphSpec) -> Opened:
+def _reopened(spec: GraphSpec) -> Backbone:
     """A graph from the structure in a saved model, and its constants from the weights beside it.
 
     They are left to be filled in where the reference names others.
@@ -91,10 +108,10 @@ def _reopened(spec: GraphSpec) -> Opened:
         xml = spec.path.read_text(encoding="utf-8")
     except (OSError, ValueError):
         xml = ""
-    sides = structure.sides(xml)
-    if sides is None or structure.features(xml) is None:
+    sides, numbers = structure.sides(xml), structure.numbers(xml) if spec.options.rate else None
+    if (sides is None and numbers is None) or structure.features(xml) is None:
         raise WeightsError(f"{spec.path} is not a graph that was saved. Copy the model again.")
-    if spec.size not in (None, sides[1]):
+    if sides is not None and spec.size not in (None, sides[1]):
         raise HeadstartError(
             f"{spec.reference} says size={spec.size}, but the saved graph takes "
             f"{sides[1]}x{sides[2]}. Leave it out."
@@ -110,7 +127,12 @@ def _reopened(spec: GraphSpec) -> Opened:
         state = read_weights(weights).state
         own = {name: state[name] for name in network.state_dict() if name in state}
         load_into(network, own, str(weights))
-    return _with(spec, network, spec.preprocess(sides, False, False), None, None)
+    if numbers is not None:
+        fed = sounds.fed_again(spec, numbers)
+        whole = _with(spec, network, sounds.preprocess(spec, fed), None, None, fed)
+        return sounds.assemble(spec, whole, fed)
+    preprocess = spec.preprocess(sides or (0, 0, 0), False, False)
+    return assemble(spec, _with(spec, network, preprocess, None, None))
 
 
 def _with(
@@ -119,6 +141,7 @@ def _with(
     preprocess: dict[str, Any],
     head: nn.Linear | None,
     output: str | None,
+    fed: sounds.Fed | None = None,
 ) -> Opened:
     content = network.xml.encode()
     sha256 = hashlib.sha256(content).hexdigest()
@@ -136,5 +159,6 @@ def _with(
     def shuffle() -> None:
         network.constants.copy_(structure.shuffle(network.xml, network.constants))
 
-    architecture = spec.architecture(preprocess, FILE, sha256)
+    own = {} if fed is None else sounds.options_of(spec, fed)
+    architecture = spec.architecture(preprocess, FILE, sha256, own)
     return Opened(body, shuffle, preprocess, output, architecture, (FILE, content))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -42,6 +44,37 @@ def normalise(spec: GraphSpec, cut: Cut) -> Normal:
     sides, last = layout(spec, source)
     model = _model(spec, cut, source, sides, last)
     return Normal(_saved(_any_number(spec, model)), sides, last, black(source) is not None)
+
+
+def rows(spec: GraphSpec, cut: Cut, entry: Any, shape: Sequence[int]) -> Graph:
+    """The graph up to its features, of rows of numbers that fill an input of this shape.
+
+    A first length of 0 is for any number of items. Raises HeadstartError as `normalise` does.
+    """
+    openvino = graph.library()
+    operations = openvino.opset13
+    single = len(shape) == 1 or shape[0] == 1
+    if not single and shape[0] > 1:
+        raise HeadstartError(
+            f"{spec.path} takes {shape[0]} sounds at a time. Export it for one, or for any number."
+        )
+    numbers = math.prod(shape if len(shape) == 1 else shape[1:])
+    samples = operations.parameter([1 if single else -1, numbers], openvino.Type.f32, "samples")
+    target = list(shape) if single else [0, *shape[1:]]
+    value = operations.reshape(samples, np.array(target), not single)
+    if entry.get_element_type() not in (openvino.Type.f32, openvino.Type.dynamic):
+        value = operations.convert(value, entry.get_element_type())
+    try:
+        features = _real(cut.features)
+        entry.output(0).replace(value.output(0))
+        model = openvino.Model([features], [samples])
+        _channels_first(spec, cut, model)
+    except RuntimeError as error:
+        raise HeadstartError(
+            f"{spec.path} can't take {numbers} numbers a sound ({reason(error)}). Name another "
+            "frontend= or window=."
+        ) from error
+    return _saved(_any_number(spec, model))
 
 
 def entry(spec: GraphSpec, cut: Cut) -> Any:
@@ -157,7 +190,7 @@ def _channels_first(spec: GraphSpec, cut: Cut, model: Any) -> None:
     if rank not in (2, 3, 4) or axis is None or shape[axis].is_dynamic:
         raise HeadstartError(
             f"{spec.path} has {shape} under {cut.name or 'its last layer'}, which are no features "
-            "of pictures. Name another tensor with output=NAME."
+            "of items. Name another tensor with output=NAME."
         )
     if axis != 1:
         order = [0, axis, *(other for other in range(1, rank) if other != axis)]
@@ -192,7 +225,7 @@ def _any_number(spec: GraphSpec, model: Any) -> Any:
             continue
     if model.input(0).partial_shape[0].is_dynamic:
         raise HeadstartError(
-            f"{spec.path} does not answer one row for each picture. "
+            f"{spec.path} does not answer one row for each item. "
             "Name another tensor with output=NAME, or export it again."
         )
     return model

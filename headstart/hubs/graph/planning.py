@@ -24,7 +24,7 @@ WEIGHTS: Final = "model.safetensors"  # beside a structure that Headstart saved
 CHANNELS_LAST: Final = "0.5"  # the mean and standard deviation of most networks of TensorFlow
 _WRITTEN: Final = (  # anew in every architecture
     *("size", "channels", "mean", "std"),
-    *("graph", "sha256", "pretrained"),
+    *("graph", "sha256", "pretrained", "layer"),
 )
 _FORMS: Final = "FILE.onnx, FILE.tflite, FILE.xml, or the FOLDER of a SavedModel"
 
@@ -34,12 +34,27 @@ _FORMS: Final = "FILE.onnx, FILE.tflite, FILE.xml, or the FOLDER of a SavedModel
 class GraphOptions(PictureInput):
     """The options of a graph file.
 
-    `output` names the tensor that is the features; with `head=false` they are the one thing that
-    the graph answers with, as in a network without a classifier. `graph` and `sha256` say what a
-    saved model was made of.
+    `output`, or `layer`, names the tensor that is the features; with `head=false` they are the one
+    thing that the graph answers with, as in a network without a classifier. `graph` and `sha256`
+    say what a saved model was made of.
+
+    A graph that hears is fed at `rate` (Hz), in windows `hop` seconds apart, of samples times
+    `scale`, shorter sounds filled up to `fill` seconds; `window` (seconds) is for one that takes
+    any number of samples. Features are means over windows, with `peaks` the maxima too. `frontend`
+    names the graph beside it that makes its input of samples, or a spectrogram, which `mel`
+    changes.
     """
 
     output: str = ""
+    layer: str = ""
+    rate: int = 0
+    window: float = 0.0
+    hop: float = 0.0
+    fill: float = 0.0
+    peaks: bool = False
+    scale: float = 1.0
+    frontend: str = ""
+    mel: str = ""
     head: bool = True
     trainable: bool = False
     graph: str = ""
@@ -55,6 +70,13 @@ class GraphSpec(LoadSpec[GraphOptions]):
     path: Path
     kind: str
     saved: bool
+
+    def named(self, output: str | None) -> Reference:
+        """The reference, with the tensor that is the features, unless it is a layer's."""
+        layer = self.options.layer and self.options.layer == self.options.output
+        return self.reference.with_options(
+            output=None if layer else output or self.options.output or None
+        )
 
     @property
     def size(self) -> int | None:
@@ -86,13 +108,21 @@ class GraphSpec(LoadSpec[GraphOptions]):
         return recipe | {"height": sides[1], "width": sides[2]}
 
     def architecture(
-        self, preprocess: Mapping[str, Any], graph: str, sha256: str = ""
+        self,
+        preprocess: Mapping[str, Any],
+        graph: str,
+        sha256: str = "",
+        fed: Mapping[str, str] | None = None,
     ) -> Reference:
-        """What rebuilds the same network from its structure, with its constants shuffled."""
-        options = self.options.changed(_WRITTEN)
+        """What rebuilds the same network from its structure, with its constants shuffled.
+
+        `fed` are the options of one that hears.
+        """
+        options = self.options.changed(_WRITTEN) | dict(fed or {})
+        options = {name: value for name, value in options.items() if value or fed is None}
         if self.size is not None:
             options["size"] = str(self.size)
-        for name in ("mean", "std"):
+        for name in ("mean", "std") if fed is None else ():
             options[name] = ",".join(map(str, preprocess[name]))
         return self.rebuilt(options | {"graph": graph} | ({"sha256": sha256} if sha256 else {}))
 
@@ -103,6 +133,7 @@ def settle(reference: Reference) -> GraphSpec:
     Raises HeadstartError for bad options, and a missing or unknown kind of file.
     """
     options = resolve(GraphOptions, reference)
+    options = replace(options, output=options.output or options.layer)
     path = Path(reference.name)
     saved = path / options.graph
     if path.is_dir() and options.graph and saved.is_file():
@@ -164,7 +195,7 @@ def assemble(spec: GraphSpec, opened: Opened) -> Backbone:
         opened.shuffle()
     backbone = head_removal.backbone(
         head_removal.filled(opened.body, spec.reference),
-        reference=spec.reference.with_options(output=opened.output or spec.options.output or None),
+        reference=spec.named(opened.output),
         architecture=opened.architecture,
         pretrained=spec.options.pretrained or spec.reference.weights is not None,
         preprocess=opened.preprocess,

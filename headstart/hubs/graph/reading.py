@@ -45,7 +45,9 @@ class Opened:
                     return value
         if self.kind == "tflite":  # its converter forgets most names
             source = self.reader.load(str(self.path))
+            longer = (n for _, names in self._decoded() for n in names if n.startswith(f"{name};"))
             place = source.get_place_by_tensor_name(name)
+            place = place or source.get_place_by_tensor_name(next(longer, name))
             if place is not None:
                 source.override_all_outputs([place])
                 return self.reader.convert(source).get_results()[0].input_value(0)

@@ -12,6 +12,7 @@ from torch import Tensor
 _TAG: Final = re.compile(r"<data\b[^>]*\boffset=[^>]*>")
 _PART: Final = re.compile(r'\b(element_type|offset|size)="([^"]*)"')
 _INPUT: Final = re.compile(r'type="Parameter"[^>]*>\s*<data shape="[^",]*,(\d+),(\d+),(\d+)"')
+_ROW: Final = re.compile(r'type="Parameter"[^>]*>\s*<data shape="[^",]*,(\d+)"')
 _OUTPUT: Final = re.compile(
     r'type="Result"[^>]*>\s*<input>\s*<port[^>]*>\s*<dim>[^<]*</dim>\s*<dim>(\d+)</dim>'
 )
@@ -40,6 +41,12 @@ def sides(xml: str) -> tuple[int, int, int] | None:
     """Channels, height and width of the pictures it takes; None where it says no such thing."""
     match = _INPUT.search(xml)
     return (int(match[1]), int(match[2]), int(match[3])) if match else None
+
+
+def numbers(xml: str) -> int | None:
+    """How many numbers a row has that a graph of sounds takes; None where it says no such thing."""
+    match = _ROW.search(xml)
+    return int(match[1]) if match else None
 
 
 def shuffle(xml: str, constants: Tensor) -> Tensor:

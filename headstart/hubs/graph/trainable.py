@@ -69,7 +69,7 @@ def open_onnx(spec: GraphSpec) -> Opened:
     sides, last = layout(spec, source)
     least = black(source)
     content = spec.path.read_bytes() if spec.saved else _up_to(spec, end, source)
-    network = _converted(spec, content)
+    network = converted(spec, content)
     axis = axis_of(end.features.get_partial_shape(), spec.kind)
     if last or axis != 1 or least is not None:
         network = Turned(network, last, axis, least)
@@ -87,9 +87,7 @@ def open_onnx(spec: GraphSpec) -> Opened:
         head_name=head_removal.free_name(network),
     )
     architecture = spec.architecture(preprocess, FILE)
-    return Opened(
-        body, lambda: _renew(network), preprocess, end.name, architecture, (FILE, content)
-    )
+    return Opened(body, lambda: renew(network), preprocess, end.name, architecture, (FILE, content))
 
 
 def _whole(model: Any) -> Cut:
@@ -116,7 +114,8 @@ def _up_to(spec: GraphSpec, end: Cut, entry: Any) -> bytes:
     return content
 
 
-def _converted(spec: GraphSpec, content: bytes) -> nn.Module:
+def converted(spec: GraphSpec, content: bytes) -> nn.Module:
+    """An ONNX model as a network of torch. Raises HeadstartError where that can't be."""
     onnx, converter = _library("onnx"), _library("onnx2torch")
     operations.register()
     try:
@@ -184,7 +183,7 @@ def _train_all(network: nn.Module) -> nn.Module:
     return network
 
 
-def _renew(network: nn.Module) -> None:
+def renew(network: nn.Module) -> None:
     """Random weights as torch's layers draw them; those of no layer are shuffled."""
     parameters = dict(network.named_parameters())
     loose = {n: t.detach().clone() for n, t in parameters.items() if f"{_CONSTANTS}." in n}

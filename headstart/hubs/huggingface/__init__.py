@@ -1,4 +1,4 @@
-"""Encoders of texts and pictures saved by transformers, sentence-transformers or peft."""
+"""Encoders of texts, pictures and sounds saved by transformers, sentence-transformers or peft."""
 
 from __future__ import annotations
 
@@ -23,8 +23,10 @@ class HuggingFace(Hub):
     at so many tokens: 512, or what the model says, unless given.
 
     Of pictures `pooling` is `own`, `pooler`, `cls` or `mean`, and `size`, `crop`, `crop_mode`,
-    `interpolation`, `mean` and `std` change what the image processor says. `base` is the folder of
-    the model that an adapter is for. Code in a model's repository is never run, nor is a pickle.
+    `interpolation`, `mean` and `std` change what the image processor says. Of sounds `window`,
+    `hop` and `fill` are seconds: what is heard at a time, how far apart, and of shorter ones.
+    `base` is the folder of the model that an adapter is for. Code in a model's repository is never
+    run, nor is a pickle.
     """
 
     def cards(self, pattern: str) -> Iterable[Card]:
@@ -39,6 +41,14 @@ class HuggingFace(Hub):
 
         return listing.looked_at()
 
+    def sources(self, reference: Reference) -> Sequence[str]:
+        """The folders of the model, of its base and adapter, and the file after @."""
+        from headstart.hubs.huggingface.layout import lay_out
+
+        own = lay_out(reference)
+        places = (own.root, own.encoder, own.reader, own.adapter, own.file)
+        return [*dict.fromkeys(str(place) for place in places if place is not None)]
+
     def load(self, reference: Reference) -> Backbone:
         """Find or fetch the files, build the network, fill it and cut it into stages.
 
@@ -46,8 +56,8 @@ class HuggingFace(Hub):
         WeightsError for weights that are missing, unsafe or belong to another network.
         """
         demand_package("transformers", reference, "text")
-        from headstart.hubs.huggingface import building, static
-        from headstart.hubs.huggingface.families import family
+        from headstart.hubs.huggingface import building, sounds, static
+        from headstart.hubs.huggingface.families import SOUNDS, family
         from headstart.hubs.huggingface.layout import lay_out
         from headstart.hubs.huggingface.pictures import building as pictures
         from headstart.hubs.huggingface.pictures import planning
@@ -55,6 +65,8 @@ class HuggingFace(Hub):
         from headstart.hubs.huggingface.planning import settle
 
         layout = lay_out(reference)
+        if layout.kind in SOUNDS:
+            return sounds.backbone(layout)
         if layout.kind in (*FAMILIES, *WHOLE):
             return pictures.backbone(planning.settle(layout))
         spec = settle(layout)

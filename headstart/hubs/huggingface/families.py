@@ -10,6 +10,10 @@ from headstart.errors import HeadstartError
 from headstart.hubs.huggingface.pictures.families import FAMILIES as PICTURES
 from headstart.hubs.huggingface.pictures.families import WHOLE
 
+SOUNDS: Final = (  # kinds of encoders of sounds
+    *("audio-spectrogram-transformer", "clap", "data2vec-audio", "hubert", "unispeech"),
+    *("unispeech-sat", "wav2vec2", "wavlm", "whisper"),
+)
 _DECODERS: Final = ("is_decoder", "is_encoder_decoder")
 
 
@@ -114,8 +118,10 @@ def family(config: Mapping[str, Any], what: str) -> Family:
         )
     if kind not in FAMILIES:
         texts, pictures = ", ".join(FAMILIES), ", ".join((*PICTURES, *WHOLE))
+        sounds = ", ".join(SOUNDS)
         raise HeadstartError(
             f"{what} is of the kind {kind!r}, not an encoder that can be taken apart. "
-            f"Give one of the kinds {texts} for texts or {pictures} for pictures."
+            f"Give one of the kinds {texts} for texts, {pictures} for pictures or {sounds} for "
+            "sounds."
         )
     return FAMILIES[str(kind)]

@@ -14,6 +14,7 @@ from huggingface_hub.errors import CacheNotFound
 from headstart.contracts import Card
 from headstart.errors import HeadstartError
 from headstart.hubs.huggingface.families import FAMILIES as TEXTS
+from headstart.hubs.huggingface.families import SOUNDS
 from headstart.hubs.huggingface.fetching import ADAPTED, INDEX, MARKS, is_adapter, weight_files
 from headstart.hubs.huggingface.pictures.families import FAMILIES as PICTURES
 from headstart.hubs.huggingface.pictures.families import WHOLE
@@ -76,14 +77,14 @@ def _described(name: str, folder: Path) -> Iterator[Card]:
     except HeadstartError:
         return
     kind = config.get("model_type")
-    if kind is not None and kind not in (*TEXTS, *PICTURES, *WHOLE):
+    if kind is not None and kind not in (*TEXTS, *PICTURES, *WHOLE, *SOUNDS):
         return
     reads_text = kind is None or kind in TEXTS
     licence, trained_on = card(folder)
     counts = [numbers_in_header(file) for file in files]
     yield Card(
         reference=f"hf:{name}",
-        modality="text" if reads_text else "image",
+        modality="text" if reads_text else "audio" if kind in SOUNDS else "image",
         parameters=None if None in counts else sum(filter(None, counts)) or None,
         input=_tokens(config) if reads_text else _pixels(config, encoder),
         licence=licence,

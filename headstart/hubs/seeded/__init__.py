@@ -13,7 +13,7 @@ from torch import nn
 from headstart.contracts import Backbone, Card, Hub, Origin
 from headstart.contracts.references import Reference
 from headstart.errors import HeadstartError, UnknownNameError
-from headstart.hubs.seeded import images, texts
+from headstart.hubs.seeded import images, sounds, texts
 from headstart.hubs.seeded.design import Design
 from headstart.loading.weights import digest, load_with_head, read
 from headstart.loading.weights.sizes import check_network
@@ -24,6 +24,7 @@ _LICENCE: Final = "Apache-2.0"
 _DESIGNS: Final[Mapping[str, Callable[[str, Reference], Design]]] = {
     **dict.fromkeys(images.NETWORKS, images.design),
     **dict.fromkeys(texts.NETWORKS, texts.design),
+    **dict.fromkeys(sounds.NETWORKS, sounds.design),
 }
 
 
@@ -104,6 +105,6 @@ def _grow(design: Design, reference: Reference) -> nn.Module:
 
 
 def _sides(design: Design) -> list[int] | None:
-    """The shape of a picture that the network reads; None for texts, which are cut short."""
-    sides = [design.preprocess.get(side) for side in ("channels", "height", "width")]
+    """The shape of what the network reads at a time; None for texts, which are cut short."""
+    sides = [design.preprocess.get(side) for side in ("channels", "height", "width", "window")]
     return [side for side in sides if side is not None] or None

@@ -20,9 +20,11 @@ from headstart.hubs.timm.building import (
     from_hub,
     without_values,
 )
+from headstart.hubs.timm.library import timm
 from headstart.hubs.timm.planning import TimmSpec, settle
 from headstart.loading import head_removal
 from headstart.loading.preprocess import difference
+from headstart.loading.weights import names_file
 from headstart.loading.weights.sizes import check_network
 
 
@@ -45,6 +47,14 @@ class Timm(Hub):
     def cards_depend_on(self) -> Sequence[str]:
         """What timm has, where the Hub's cache is, and the parameters counted so far."""
         return listing.looked_at()
+
+    def sources(self, reference: Reference) -> Sequence[str] | None:
+        """The file after @, or the one in the Hub's cache."""
+        if reference.weights is not None and names_file(reference.weights):
+            return [reference.weights]
+        config = timm.get_pretrained_cfg(reference.name)
+        cached = listing.at_hand(config.to_dict(), reference.weights) if config else None
+        return None if cached is None or config.custom_load else [str(cached)]
 
     def resolve(self, reference: Reference) -> Reference:
         """The architecture and weights of a folder that timm saved; any other stays as it is.

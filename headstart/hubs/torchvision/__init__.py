@@ -11,6 +11,7 @@ from headstart.hubs.torchvision import listing
 from headstart.hubs.torchvision.building import OTHER_SIZE, behead, create, fill, without_values
 from headstart.hubs.torchvision.planning import settle
 from headstart.loading import head_removal
+from headstart.loading.weights import names_file
 from headstart.loading.weights.sizes import check_network
 
 
@@ -36,6 +37,11 @@ class Torchvision(Hub):
     def cards_depend_on(self) -> Sequence[str]:
         """What torchvision has, and where torch keeps weights."""
         return "torchvision", "torch", "$TORCH_HOME", "$XDG_CACHE_HOME", "$HOME"
+
+    def sources(self, reference: Reference) -> Sequence[str] | None:
+        """The file after @; None for torchvision's own weights."""
+        given = reference.weights
+        return [given] if given is not None and names_file(given) else None
 
     def load(self, reference: Reference) -> Backbone:
         """Build the network, fill it, take its head off and find its stages.

@@ -6,13 +6,14 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import Final, final
-
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, Final, final
 
 from headstart.loading.weights.opening import Weights
 from headstart.loading.weights.tensors import COUNTER, State, load_into
 from headstart.loading.weights.unwrapping import note
+
+if TYPE_CHECKING:  # so that frozen features need no torch
+    from torch import Tensor, nn
 
 _HEADS: Final = frozenset(  # what networks call their last layers
     """head heads head_drop fc classifier classif cls_head classification_head linear last_linear
@@ -126,6 +127,8 @@ def linear(head: Mapping[str, Tensor], width: int | None, what: str) -> nn.Linea
 
     Raises WeightsError where it doesn't read `width` features (None: any); `what` names the file.
     """
+    from torch import nn
+
     weight = head.get("weight")
     if weight is None or weight.dim() != 2:
         return None

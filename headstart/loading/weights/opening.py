@@ -8,16 +8,17 @@ import re
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, final
+from typing import TYPE_CHECKING, Any, Final, final
 
-import torch
 from safetensors import SafetensorError, safe_open
-from torch import Tensor
 
 from headstart.errors import WeightsError
 from headstart.loading.weights.recognising import INDEX, SAFETENSORS, damaged, kind
 from headstart.loading.weights.tensors import State, shape
 from headstart.loading.weights.unwrapping import unwrap
+
+if TYPE_CHECKING:  # so that frozen features need no torch
+    from torch import Tensor
 
 TORCH_SUFFIXES: Final = frozenset({".pth", ".pt", ".th", ".bin", ".ckpt", ".tar", ".pkl"})
 _USUAL: Final = (  # which file of a folder holds its weights, first to last
@@ -194,6 +195,8 @@ def _read_index(path: Path, averaged: bool) -> Weights:
 
 
 def _read_torch(path: Path) -> Any:
+    import torch
+
     try:
         with warnings.catch_warnings(), torch.serialization.safe_globals(_ALLOWED):
             warnings.simplefilter("ignore")  # old forms of storage, other protocols
@@ -213,6 +216,8 @@ def _read_torch(path: Path) -> Any:
 
 def _unsafe(path: Path, reason: str) -> WeightsError:
     """What to say of a pickle that wants to call what is no tensor."""
+    import torch
+
     if "DTensor" in reason:
         return _parted(path)
     try:
@@ -240,6 +245,9 @@ def _parted(path: Path) -> WeightsError:
 
 def _plain(tensor: Tensor, name: str, path: Path, size: int) -> Tensor:
     """A dense tensor with values of its own. Raises WeightsError for one that has none."""
+    import torch
+    from torch import Tensor
+
     if type(tensor) not in (Tensor, torch.nn.Parameter):
         raise _parted(path)
     if tensor.is_quantized:

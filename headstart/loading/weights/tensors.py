@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping
 from pathlib import Path
-
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import save_file
-from torch import Tensor, nn
+from typing import TYPE_CHECKING
 
 from headstart.errors import WeightsError
+from headstart.loading import arrays
 
-State = dict[str, Tensor]
+if TYPE_CHECKING:  # so that frozen features need no torch
+    from torch import Tensor, nn
+
+State = dict[str, "Tensor"]
 COUNTER = "num_batches_tracked"  # of batch normalisation, which older files lack
 _SHOWN = 3
 
@@ -56,11 +55,14 @@ def load_into(network: nn.Module, state: Mapping[str, Tensor], what: str) -> Non
 
 def digest(state: Mapping[str, Tensor]) -> str:
     """The hash "sha256:…" of names, types, shapes and bytes, whatever file they came in."""
+    import torch
+
     total = hashlib.sha256()
     for name in sorted(state):
         tensor = state[name].detach().cpu().contiguous()
         total.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
-        total.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+        flat = tensor.as_strided((tensor.numel(),), (1,))  # a single number may have any stride
+        total.update(flat.view(torch.uint8).numpy().data)
     return f"sha256:{total.hexdigest()}"
 
 
@@ -69,20 +71,10 @@ def save(state: Mapping[str, Tensor], path: str | Path, metadata: Mapping[str, s
 
     Raises WeightsError where the disk is full or the folder can't be written.
     """
-    path = Path(path)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    from safetensors.torch import save_file
+
+    with arrays.whole(Path(path)) as beside:
         save_file(_separate(state), beside, metadata=dict(metadata))
-        os.chmod(beside, 0o666 & ~_umask())  # the library writes for the owner's eyes alone
-        _flush(beside)
-        os.replace(beside, path)
-        _flush(path.parent)
-    except (OSError, SafetensorError) as error:
-        raise WeightsError(
-            f"{path} can't be written: {error}. Check the folder and its disk."
-        ) from error
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def _label(name: str) -> str:
@@ -114,17 +106,3 @@ def _separate(state: Mapping[str, Tensor]) -> State:
         addresses.add(tensor.untyped_storage().data_ptr())
         result[name] = tensor
     return result
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def _flush(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, Final
 
 from headstart.errors import WeightsError
 from headstart.loading.weights.tensors import State
+
+if TYPE_CHECKING:  # so that frozen features need no torch
+    from torch import Tensor
 
 AVERAGED: Final = (
     *("state_dict_ema", "model_ema", "ema_state_dict", "model_ema_state_dict", "params_ema"),
@@ -36,6 +37,8 @@ def unwrap(content: Any, path: Path, averaged: bool = True) -> tuple[State, tupl
     Of averaged weights beside raw ones the `averaged` are taken, or the raw ones. Raises
     WeightsError where there is no network, or no telling which.
     """
+    from torch import Tensor
+
     keys: list[str] = []
     raw = False  # whether raw weights stood beside those that were taken
     while isinstance(content, Mapping) and len(keys) < _DEEPEST:
@@ -89,6 +92,8 @@ def _is_new(content: Any, visited: set[int]) -> bool:
 
 def _holds(content: Any, visited: set[int] | None = None) -> bool:
     """Whether there are tensors by name in a mapping, or in one that it holds as a network."""
+    from torch import Tensor
+
     visited = set() if visited is None else visited
     if not _is_new(content, visited):
         return False

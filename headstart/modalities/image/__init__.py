@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 import numpy as np
 
 from headstart.contracts import Check, Modality, Preprocess
+from headstart.contracts.modality import Extent, Motion
 from headstart.errors import DataError
+from headstart.modalities.image.letterbox import letterbox_motion, letterboxed
+from headstart.modalities.image.opened import TURNS
 from headstart.modalities.image.opening import SUFFIXES, is_picture, open_picture
 from headstart.modalities.image.resizing import stretched
 from headstart.modalities.image.sketch import sketch
@@ -22,6 +25,8 @@ _SQUASHED = {"channels": 3, "height": SIDE, "width": SIDE, "crop": 1.0, "crop_mo
 _SMALL = _SQUASHED | {"interpolation": "bilinear", "mean": (), "std": ()}
 
 
+_AS_SEEN = {"channels": 3, "crop": 1.0, "crop_mode": "whole"}  # as people see a picture
+_AS_SEEN |= {"interpolation": "bilinear", "mean": (), "std": ()}
 _LARGER = 1.15
 _STRIDE = 32  # px, that most networks shrink a side by
 
@@ -37,8 +42,9 @@ class Image(Modality):
     """Pictures in the formats of photos, scans and scientific and medical pictures.
 
     The preprocessing is a mapping with `channels` (1 or 3), `height`, `width` (pixels), `crop`
-    (the share of the resized picture that is kept), `crop_mode` (center, squash, border; or whole:
-    in its own shape, its shorter side at most as long as it is resized to), `interpolation`
+    (the share of the resized picture that is kept), `crop_mode` (center, squash, border; whole: in
+    its own shape, its shorter side at most as long as it is resized to; or letterbox: in its own
+    shape at the upper left, grey beside it), `interpolation`
     (nearest, box, bilinear, bicubic, lanczos), and `mean`, `std` (one number a channel, for values
     from 0 to 1). It may also hold `crop_origin` ("floor" where a crop between two pixels begins at
     the lower one, else it is rounded to the even one).
@@ -46,10 +52,13 @@ class Image(Modality):
 
     version: ClassVar[int] = 3  # of what `decode` gives; raise it whenever a pixel changes
     suffixes: ClassVar[frozenset[str]] = SUFFIXES
+    has_extent: ClassVar[bool] = True
     columns: ClassVar[tuple[str, ...]] = (
         *("image", "file_name", "path", "file", "img", "filename", "filepath", "file_path"),
         *("image_path", "img_path", "image_name", "image_file", "image_id", "img_name", "fname"),
     )
+
+    varied: ClassVar[bool] = True
 
     def accepts(self, preprocess: Preprocess) -> bool:
         """Whether all of it is known and of a plausible size."""
@@ -66,6 +75,15 @@ class Image(Modality):
             return Check(notes=picture.notes, sketch=sketch(picture))
         except DataError as error:
             return Check(problem=str(error))
+
+    def extent(self, raw: bytes) -> Extent:
+        """The picture's width and height, upright. Raises DataError for what is no picture."""
+        picture = open_picture(raw)
+        return Extent(*picture.size, turn=TURNS.index(picture.turn))
+
+    def motion(self, preprocess: Preprocess, rng: np.random.Generator) -> Motion | None:
+        """How a random view of a whole picture is mirrored and made smaller; None for crops."""
+        return letterbox_motion(rng) if preprocess["crop_mode"] == "letterbox" else None
 
     def problem(self, raw: bytes) -> str | None:
         """None: `decode` reads the file wholly, too."""
@@ -85,7 +103,9 @@ class Image(Modality):
         least, never mirrored. Raises DataError when the picture can't be decoded.
         """
         picture = open_picture(raw)
-        if rng is None:
+        if preprocess["crop_mode"] == "letterbox":
+            pixels = letterboxed(picture, preprocess, rng and letterbox_motion(rng))
+        elif rng is None:
             pixels = whole_view(picture, preprocess)
         else:
             pixels = random_view(picture, preprocess, rng)
@@ -111,6 +131,11 @@ class Image(Modality):
         """Numbers on the colours (160,) and the edges (576,) of the picture at 64 by 64 pixels."""
         pixels = self.decode(raw, _SMALL)
         return {"colour": colours(pixels), "edges": edges(pixels)}
+
+    def shown(self, raw: bytes, side: int) -> np.ndarray:
+        """The picture in its own shape, 8 bits deep."""
+        pixels = self.decode(raw, {**_AS_SEEN, "height": side, "width": side})
+        return np.ascontiguousarray(pixels.transpose(1, 2, 0))
 
     def collate(self, items: Sequence[np.ndarray], preprocess: Preprocess) -> Tensor:
         """A batch of decoded pictures, (N, channels, height, width) float32, normalised.

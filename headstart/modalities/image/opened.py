@@ -21,6 +21,11 @@ SIDEWAYS = {
     pil.Transpose.TRANSVERSE,
     pil.Transpose.ROTATE_90,
 }
+TURNS = (  # quarters clockwise, and the same of what was mirrored left to right before
+    *(None, pil.Transpose.ROTATE_270, pil.Transpose.ROTATE_180, pil.Transpose.ROTATE_90),
+    *(pil.Transpose.FLIP_LEFT_RIGHT, pil.Transpose.TRANSVERSE),
+    *(pil.Transpose.FLIP_TOP_BOTTOM, pil.Transpose.TRANSPOSE),
+)
 
 
 @final

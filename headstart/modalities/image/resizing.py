@@ -7,13 +7,17 @@ fit, and round to a level after each (`interpolate` of uint8 in torch, after Pil
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final, final
 
 import numpy as np
 
 _SHARP: Final = -0.5  # the free number of cubic convolution (Keys 1981), as Pillow has it
 _ROWS: Final = 256  # of a picture that are turned at a time
 _DIGITS, _MOST = 22, 1 << 15
+_BLOCK: Final = 8  # new lines at a time, of mostly the same old ones
+_SINGLE: Final = 1 << 24  # whole numbers up to which single precision holds each
 
 
 def resized(
@@ -26,15 +30,13 @@ def resized(
     """
     (width, height), channels = size, pixels.shape[2:]
     if _changes(pixels.shape[1], scale[0]):
-        across, rows = _weights(pixels.shape[1], width, scale[0], mode), []
-        for start in range(0, len(pixels), _ROWS):
-            part = pixels[start : start + _ROWS]
-            turned = np.ascontiguousarray(part.swapaxes(0, 1)).reshape(part.shape[1], -1)
-            rows.append(_mixed(turned, across).reshape(width, len(part), *channels).swapaxes(0, 1))
-        pixels = np.concatenate(rows)
+        across = _weights(pixels.shape[1], width, scale[0], mode, channels[0] if channels else 1)
+        parts = (pixels[start : start + _ROWS] for start in range(0, len(pixels), _ROWS))
+        rows = [_across(part.reshape(len(part), -1), across) for part in parts]
+        pixels = np.concatenate(rows).reshape(len(pixels), width, *channels)
     if _changes(len(pixels), scale[1]):
         down = _weights(len(pixels), height, scale[1], mode)
-        pixels = _mixed(pixels.reshape(len(pixels), -1), down).reshape(height, -1, *channels)
+        pixels = _down(pixels.reshape(len(pixels), -1), down).reshape(height, -1, *channels)
     return pixels[:height, :width]
 
 
@@ -43,57 +45,94 @@ def _changes(length: int, scale: float) -> bool:
     return int(length / scale) != length
 
 
-def _mixed(lines: np.ndarray, weights: tuple[int, list[tuple[int, np.ndarray]]]) -> np.ndarray:
+@final
+@dataclass(frozen=True)
+class _Weights:
+    """How many digits weights have, and for some new lines at a time what they take of old ones.
+
+    Each block is where the new ones begin, where the old ones do, and (new, old) weights; in single
+    precision where that holds all their sums exactly.
+    """
+
+    digits: int
+    count: int  # of new lines
+    blocks: tuple[tuple[int, int, np.ndarray], ...]
+
+    @property
+    def kind(self) -> np.dtype:
+        """What they are computed in."""
+        return self.blocks[0][2].dtype
+
+    def levels(self, found: np.ndarray) -> np.ndarray:
+        """Sums, which are whole numbers, rounded to levels."""
+        whole = found.astype(np.int32)  # 255 times weights whose sum is 2 ** 22 at most
+        whole += 1 << (self.digits - 1)
+        whole >>= self.digits
+        return np.clip(whole, 0, 255, out=whole).astype(np.uint8)
+
+
+def _down(lines: np.ndarray, weights: _Weights) -> np.ndarray:
     """New lines (M, K) uint8, each of some neighbouring ones among (N, K)."""
-    digits, each = weights
-    reals = lines.astype(np.float64)  # sums of whole numbers far below 2 ** 53
-    sums = np.empty((len(each), lines.shape[1]))
-    for place, (first, share) in enumerate(each):
-        np.dot(share, reals[first : first + len(share)], out=sums[place])
-    sums += 1 << (digits - 1)
-    levels: np.ndarray = np.clip(sums.astype(np.int64) >> digits, 0, 255).astype(np.uint8)
-    return levels
+    exact = lines.astype(weights.kind)
+    found = np.empty((weights.count, lines.shape[1]), weights.kind)
+    for place, first, own in weights.blocks:
+        np.dot(own, exact[first : first + own.shape[1]], out=found[place : place + len(own)])
+    return weights.levels(found)
 
 
-def _weights(
-    length: int, target: int, scale: float, mode: str
-) -> tuple[int, list[tuple[int, np.ndarray]]]:
-    """How many digits weights have, and for each new line the first old one and the weights."""
+def _across(rows: np.ndarray, weights: _Weights) -> np.ndarray:
+    """The same along rows: (H, N) to (H, M)."""
+    exact = rows.astype(weights.kind)
+    found = np.empty((len(rows), weights.count), weights.kind)
+    for place, first, own in weights.blocks:
+        found[:, place : place + len(own)] = exact[:, first : first + own.shape[1]] @ own.T
+    return weights.levels(found)
+
+
+@lru_cache(maxsize=64)  # photos of one camera are of one size
+def _weights(length: int, target: int, scale: float, mode: str, channels: int = 1) -> _Weights:
+    """Those of new lines, each of so many channels that lie beside one another."""
     filter_of, reach = _FILTERS[mode]
     support = reach * max(scale, 1.0)
     shrink = 1 / scale if scale >= 1 else 1.0
-    places: list[tuple[int, np.ndarray]] = []
-    for line in range(target):
-        centre = scale * (line + 0.5)
-        first = max(int(centre - support + 0.5), 0)
-        count = min(int(centre + support + 0.5), length) - first
-        share = np.array([filter_of((n + first - centre + 0.5) * shrink) for n in range(count)])
-        places.append((first, share / share.sum()))
-    largest = max(float(share.max()) for _, share in places)
+    centres = scale * (np.arange(target) + 0.5)
+    firsts = np.maximum((centres - support + 0.5).astype(np.int64), 0)
+    counts = np.minimum((centres + support + 0.5).astype(np.int64), length) - firsts
+    places = np.arange(counts.max())
+    shares = filter_of((places + firsts[:, None] - centres[:, None] + 0.5) * shrink)
+    shares = np.where(places < counts[:, None], shares, 0.0)
+    shares /= np.cumsum(shares, axis=1)[:, -1:]  # added one after another, as torch does
+    largest = float(shares.max())
     digits = next(
         (n for n in range(_DIGITS) if int(0.5 + largest * (1 << (n + 1))) >= _MOST), _DIGITS
     )
-    unit = 1 << digits
-    return digits, [
-        (first, np.trunc(share * unit + np.copysign(0.5, share))) for first, share in places
-    ]
+    whole = np.trunc(shares * (1 << digits) + np.copysign(0.5, shares))
+    is_single = 255 * float(np.abs(whole).sum(axis=1).max()) < _SINGLE
+    whole = whole.astype(np.float32 if is_single else np.float64)
+    blocks = []
+    for place in range(0, target, _BLOCK):
+        first, stop = int(firsts[place]), int((firsts + counts)[place : place + _BLOCK].max())
+        block = np.zeros((len(whole[place : place + _BLOCK]), stop - first), whole.dtype)
+        for row, line in enumerate(range(place, place + len(block))):
+            start, count = int(firsts[line]) - first, int(counts[line])
+            block[row, start : start + count] = whole[line, :count]
+        each = np.kron(block, np.eye(channels, dtype=whole.dtype))
+        blocks.append((place * channels, first * channels, each))
+    return _Weights(digits, target * channels, tuple(blocks))
 
 
-def _triangle(x: float) -> float:
-    x = abs(x)
-    return 1.0 - x if x < 1.0 else 0.0
+def _triangle(x: np.ndarray) -> np.ndarray:
+    return np.maximum(1.0 - np.abs(x), 0.0)
 
 
-def _cubic(x: float) -> float:
-    x = abs(x)
-    if x < 1.0:
-        return ((_SHARP + 2.0) * x - (_SHARP + 3.0)) * x * x + 1.0
-    if x < 2.0:
-        return ((_SHARP * x - 5.0 * _SHARP) * x + 8.0 * _SHARP) * x - 4.0 * _SHARP
-    return 0.0
+def _cubic(x: np.ndarray) -> np.ndarray:
+    x = np.abs(x)
+    near = ((_SHARP + 2.0) * x - (_SHARP + 3.0)) * x * x + 1.0
+    far = ((_SHARP * x - 5.0 * _SHARP) * x + 8.0 * _SHARP) * x - 4.0 * _SHARP
+    return np.where(x < 1.0, near, np.where(x < 2.0, far, 0.0))
 
 
-_FILTERS: Final[dict[str, tuple[Callable[[float], float], float]]] = {
+_FILTERS: Final[dict[str, tuple[Callable[[np.ndarray], np.ndarray], float]]] = {
     "bilinear": (_triangle, 1.0),
     "bicubic": (_cubic, 2.0),
 }

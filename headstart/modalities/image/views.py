@@ -30,7 +30,7 @@ _FILTERS = {
 Size = tuple[int, int]  # width, height
 
 
-_MODES = ("center", "squash", "border", "whole")
+_MODES = ("center", "squash", "border", "whole", "letterbox")
 _WIDEST, _LEAST = 4096, 0.05  # px of a side; share of the resized picture that is kept
 
 

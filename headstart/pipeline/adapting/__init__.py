@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from headstart import catalog, evidence
+from headstart import catalog, drift, evidence
 from headstart.adaptation import (
     SOURCE,
     Adapted,
@@ -26,6 +26,7 @@ from headstart.contracts.domains import Domains
 from headstart.data import IN_MEMORY, FileSource, Item
 from headstart.data.targets import kind_named
 from headstart.defaults import Settings
+from headstart.drift import Reference
 from headstart.errors import HeadstartError, OutOfTimeError, UnknownNameError
 from headstart.evidence import ArmResult, Experiment
 from headstart.evidence.fitting import answers
@@ -41,6 +42,7 @@ from headstart.pipeline.prepare import Transfer
 from headstart.pipeline.selection.strategy_search import StrategySearch
 from headstart.pipeline.strategy_spec import FEATURES
 from headstart.pipeline.suggesting import features_of
+from headstart.pipeline.yardstick import measures_of
 from headstart.results import Result
 from headstart.runtime.workspace import Workspace
 from headstart.serve.predictions import Prediction
@@ -109,16 +111,21 @@ def adapted(transfer: Transfer, data: Any, workspace: Workspace, run: Followed) 
         )
     target = Target.of(data, experiment)
     source = evidence.features_arm(experiment, backbone)
-    outcome = _outcome(target, source, transfer)
-    rows = _asked(outcome, target, experiment)
+    features = _features(target.items, transfer)
+    outcome = _outcome(target, features, source, transfer)
+    answering = outcome.handed_over.calibrated()
+    rows = _asked(outcome, answering, target, experiment)
     outcome = replace(outcome, ask=[row.name for row in rows])
-    arms = {FEATURES: source} | _arm(outcome.handed_over, source, transfer)
+    arms = {FEATURES: source} | _arm(answering, source, transfer)
     search = StrategySearch(
         experiment, backbone, transfer.strategy, {FEATURES: source}, ranking=transfer.ranking
     )
     naive = {"naive": evidence.naive_arm(experiment, source)}
     chosen_arm = list(arms)[-1]
-    proof = Proof(search, naive | arms, chosen_arm, adaptation=outcome.to_json())
+    reference = _reference(features, answering, target, experiment)
+    proof = Proof(
+        search, naive | arms, chosen_arm, adaptation=outcome.to_json(), reference=reference
+    )
     result = finish(proof, workspace)[0]
     inline = experiment.reader.modality.inline
     if rows and (inline or all(isinstance(row.item.source, FileSource) for row in rows)):
@@ -127,13 +134,15 @@ def adapted(transfer: Transfer, data: Any, workspace: Workspace, run: Followed) 
     return result
 
 
-def _outcome(target: Target, source: ArmResult, transfer: Transfer) -> Adapted:
-    """All candidates on the target, and the choice among them."""
+def _outcome(
+    target: Target, features: np.ndarray, source: ArmResult, transfer: Transfer
+) -> Adapted:
+    """All candidates on the target's features (T, D), and the choice among them."""
     experiment, settings = transfer.experiment, transfer.experiment.settings
     examples = experiment.examples(transfer.backbone)
-    domains = _domains(examples, _features(target.items, transfer), transfer)
+    domains = _domains(examples, features, transfer)
     named = None if settings.adaptation == AUTO else settings.adaptation
-    methods, left_out = _methods()
+    methods, left_out = _methods(named)
     candidates = candidates_on(
         domains,
         examples["validation"],
@@ -148,7 +157,7 @@ def _outcome(target: Target, source: ArmResult, transfer: Transfer) -> Adapted:
     by_labels = None
     if target.given is not None:
         by_labels = gains(candidates, target.given, settings.seed)
-    classes = presence(domains, candidates)
+    classes = presence(domains)
     return Adapted(
         target.name,
         experiment.labels,
@@ -192,13 +201,15 @@ def _features(items: Sequence[Item], transfer: Transfer) -> np.ndarray:
     return np.asarray(rows[np.arange(len(items))], dtype=np.float32)
 
 
-def _methods() -> tuple[dict[str, Adaptation], dict[str, str]]:
+def _methods(named: str | None) -> tuple[dict[str, Adaptation], dict[str, str]]:
     """What is tried, and what is left out with the reason."""
     names = catalog.names("adaptations")
     methods: dict[str, Adaptation] = {}
     left_out: dict[str, str] = {}
     for name in sorted(names):
         method = catalog.adaptation(name)
+        if method.by_name and name != named:
+            continue
         try:
             method.demand()
         except HeadstartError as error:
@@ -209,23 +220,34 @@ def _methods() -> tuple[dict[str, Adaptation], dict[str, str]]:
 
 
 def _arm(candidate: Candidate, source: ArmResult, transfer: Transfer) -> dict[str, ArmResult]:
-    """The candidate as an arm that answers the source's items as it is; none for source only."""
-    if candidate.name == SOURCE:
-        return {}
+    """The candidate as an arm that answers the source's items as it is."""
     experiment = transfer.experiment
     examples = experiment.examples(transfer.backbone)
     outputs = {split: answers(candidate.head, examples[split][0]) for split in JUDGED}
     seconds = source.arm.seconds + candidate.seconds
-    arm = evidence.arm_of(experiment, candidate.name, outputs, seconds)
-    return {candidate.name: ArmResult(arm, source.model.with_head(candidate.head))}
+    name = FEATURES if candidate.name == SOURCE else candidate.name
+    arm = evidence.arm_of(experiment, name, outputs, seconds)
+    return {name: replace(source, arm=arm, network=source.model.with_head(candidate.head))}
 
 
-def _asked(outcome: Adapted, target: Target, experiment: Experiment) -> list[Suggestion]:
+def _reference(
+    features: np.ndarray, candidate: Candidate, target: Target, experiment: Experiment
+) -> Reference:
+    """Items of the target as the model sees and answers them; no label of theirs is kept."""
+    places = drift.chosen(len(features), experiment.settings.seed)
+    measures = measures_of([target.items[n] for n in places], experiment.reader.modality)
+    unknown = np.empty((len(places), 0), dtype=np.float32)
+    return Reference.of(features[places], candidate.outputs[places], unknown, measures)
+
+
+def _asked(
+    outcome: Adapted, answering: Candidate, target: Target, experiment: Experiment
+) -> list[Suggestion]:
     """Items whose labels would tell the candidates apart, with what the chosen one answers."""
     if outcome.by_labels is not None or target.truth is not None:
         return []
     positions = disputed(outcome.candidates, seed=experiment.settings.seed)
-    outputs = outcome.handed_over.outputs[positions]
+    outputs = answering.outputs[positions]
     decoded = experiment.task.decode(outputs, experiment.labels) if len(positions) else []
     modality = experiment.reader.modality
     return [

@@ -12,7 +12,7 @@ from huggingface_hub import constants
 from headstart import catalog
 from headstart.contracts import Backbone, Card, Modality
 from headstart.contracts.references import parse
-from headstart.data import Data, recognise
+from headstart.data import Data, Item, recognise
 from headstart.defaults import Settings
 from headstart.errors import HeadstartError
 from headstart.evidence import Arm, Interval, average, paired
@@ -81,7 +81,7 @@ class Candidate:
         """How many numbers its stages hold; as its card says before it is loaded."""
         if self.backbone is None:
             return self.card.parameters if self.card else None
-        return sum(p.numel() for part in self.backbone.prefix() for p in part.parameters())
+        return self.backbone.parameters
 
 
 def behind(best: Candidate, other: Candidate) -> Interval:
@@ -217,6 +217,13 @@ def row(each: Candidate, seed: int, sign: int = 1) -> Ranked:
 def _tuned(arm: Arm | None, seed: int, sign: int) -> Interval | None:
     """What fine-tuning reached; None where the network can't be trained."""
     return average(arm.checked, seed).times(sign) if arm and arm.steps else None
+
+
+def groups_of(items: Sequence[Item]) -> np.ndarray | None:
+    """The number of each item's group (N,), where the data have any."""
+    if not any(item.group for item in items):
+        return None
+    return np.unique([item.group or item.identity for item in items], return_inverse=True)[1]
 
 
 def reason(error: BaseException) -> str:

@@ -8,7 +8,7 @@ from math import sqrt
 
 import numpy as np
 
-from headstart import defaults, evidence
+from headstart import catalog, defaults, evidence
 from headstart.contracts import Backbone, Encoding
 from headstart.data import refolded
 from headstart.data.targets import kind_named
@@ -75,6 +75,10 @@ class Ladder:
         strategy, name = spec.build(), str(spec)
         for number, (part, arms) in enumerate(zip(self.parts, self.arms, strict=True)):
             slot, features = until.part(len(self.parts) - number), arms[FEATURES]
+            if spec.head is not None:
+                head = catalog.head(spec.head)
+                arms[name] = evidence.head_arm(part, self.backbone, head, name, features)
+                continue
             tuned = arms[name] = evidence.strategy_arm(
                 part, self.backbone, strategy, name, features, slot, hopeless
             )
@@ -95,7 +99,7 @@ class Ladder:
 def policy_strategies(experiment: Experiment, backbone: Backbone) -> list[StrategySpec]:
     """The policy's strategies that this backbone and this machine allow, from cheap to dear."""
     if not backbone.differentiable:
-        return []
+        return [StrategySpec.of(f"{FEATURES}?head={head}") for head in backbone.heads]
     dataset = experiment.dataset
     classes = kind_named(dataset.kind).encoding is Encoding.INDEX
     labels = len(dataset.labels) if classes else 0

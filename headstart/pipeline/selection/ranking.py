@@ -21,10 +21,12 @@ from headstart.evidence import Experiment
 from headstart.features.extract import extract
 from headstart.pipeline.demands import demand_looks, demand_steps, demand_trainable
 from headstart.pipeline.prepare import RunContext, Transfer, fitted_modality, register_run
+from headstart.pipeline.selection import layers
 from headstart.pipeline.selection.candidates import (
     Candidate,
     behind,
     contenders,
+    groups_of,
     known,
     modality_of,
     reason,
@@ -83,12 +85,15 @@ class BackboneRanking:
         else:
             name, modality = modality_of(data, context.settings)
             cards = contenders(references, name, download) or {recommended(name, context): None}
+            if strategy and modality.whole_rows and len(cards) == 1:  # nothing to rank
+                return cls.at(data, list(cards), context, strategy, lone=True)
             candidates = [Candidate(reference, card) for reference, card in cards.items()]
         dataset = context.read(data, modality)
         strategy = strategy or StrategySpec.of(None)
         if lone:
-            probed = context.experiment(dataset, backbone).task.has_probe
-            strategy = strategy.for_items(len(dataset.split("train")), probed)
+            candidates[0].backbone = backbone = context.prepared(backbone, dataset)
+            task = context.experiment(dataset, context.wanted(dataset, backbone)).task
+            strategy = strategy.for_items(len(dataset.split("train")), task, backbone)
         ranking = cls(dataset, context, candidates, strategy, lone)
         ranking._check(name)
         context.keep_time()
@@ -104,9 +109,8 @@ class BackboneRanking:
     def register(self, workspace: Workspace) -> None:
         """Say what this run is: for a lone backbone as where its transfer goes on elsewhere."""
         backbone = self.alive[0].loaded
-        experiment = self.experiment(backbone)
-        names = sorted(each.reference for each in self.candidates)
-        several = {"backbones": names, "strategy": str(self.strategy)}
+        names, experiment = [each.reference for each in self.candidates], self.experiment(backbone)
+        several = {"backbones": sorted(names), "strategy": str(self.strategy)}
         alone = Transfer(experiment, backbone, self.strategy).identity
         register_run(workspace, experiment, alone if self.lone else several)
 
@@ -134,8 +138,8 @@ class BackboneRanking:
         backbone = next(each.backbone for each in self.candidates if each.backbone is not None)
         task = self.experiment(backbone).task
         rows = [row(each, self.context.settings.seed, task.sign) for each in self.candidates]
-        items = len(self.alive[0].by_item)
-        return Ranking(tuple(rows), tuple(self.priors), task.metric, items, task.sign)
+        facts = task.metric, len(self.alive[0].by_item), task.sign
+        return Ranking(tuple(rows), tuple(self.priors), *facts)
 
     def _check(self, modality: str) -> None:
         """Load each candidate and drop those that can't be used; a lone one's error is raised."""
@@ -164,6 +168,8 @@ class BackboneRanking:
         backbone = each.backbone or self.context.load(each.reference)
         if backbone.modality != modality:
             return f"is made for {backbone.modality}s, and the data are {modality}s"
+        backbone = backbone if self.lone else self.context.prepared(backbone, self.dataset)
+        backbone = self.context.wanted(self.dataset, backbone, alone=self.lone)
         saved = parse(each.reference)
         in_training = saved.hub == "checkpoint" and overlap(Path(saved.name), self.dataset.items)
         if in_training:
@@ -181,8 +187,8 @@ class BackboneRanking:
     def _score(self) -> None:
         """A first look at all, the small ones first, and a closer one at those that may win.
 
-        Of two of one size the better by the prior comes first. Where time is short the first look
-        is at fewer items, so that all are looked at once before any is looked at twice.
+        Of two of one size the better by the prior comes first. Where time is short it is at fewer
+        items, so that all are looked at once before any is twice.
         """
         others = [past for past in recall() if past.data != self.dataset.fingerprint]
         self.priors = prior([known(each) for each in self.alive], others)
@@ -192,13 +198,14 @@ class BackboneRanking:
         whole = len(self._items(MOST)[0])
         first = FIRST if whole > 2 * FIRST else whole
         for number, each in enumerate(waiting):
-            self._look_at(each, first, len(waiting) - number)
+            self.look_at(each, first, len(waiting) - number)
         self._order()
+        layers.look_deeper(self, first, SHARE / 2)
         self._drop_behind()
         closer = [each for each in self.alive if len(each.by_item) < whole]
         for each in closer:
             if self.context.budget.spent() <= SHARE:
-                self._look_at(each, whole)
+                self.look_at(each, whole)
         if closer:
             self._order()
             self._drop_behind()
@@ -211,11 +218,10 @@ class BackboneRanking:
         slot = self.context.budget.until(SHARE).left() / waiting
         return min(most, max(FEWEST, int(slot / price.item)))
 
-    def _look_at(self, each: Candidate, count: int, waiting: int = 0) -> None:
+    def look_at(self, each: Candidate, count: int, waiting: int = 0) -> None:
         """Score one candidate; without time for a closer look it keeps what the first one found.
 
-        With `waiting` candidates for a first look, this one included, by as many items as it takes
-        its part of the time for.
+        With so many `waiting` for a first look, on as many items as its part of the time takes.
         """
         late, started = "" if len(each.by_item) else LATE, time.monotonic()
         try:
@@ -235,7 +241,7 @@ class BackboneRanking:
         extraction = extract(prefix, items, experiment.reader, experiment.progress, until=until)
         if extraction.computed:
             each.speed = extraction.computed / extraction.seconds
-        sample = Sample(extraction.features(), targets, self.dataset.kind)
+        sample = Sample(extraction.features(), targets, self.dataset.kind, groups_of(items))
         each.scores = scored(sample)
         predicted = ridge(sample)
         labels = len(self.dataset.labels)
@@ -249,8 +255,7 @@ class BackboneRanking:
         Items, their targets, and their places among all that may be learned from.
         """
         usable = self.dataset.split("train") + self.dataset.split("validation")
-        parts = [self.dataset.targets(name) for name in ("train", "validation")]
-        targets = np.concatenate(parts)
+        targets = np.concatenate([self.dataset.targets(name) for name in ("train", "validation")])
         chosen = np.sort(nested(targets)[:count])
         return [usable[place] for place in chosen], targets[chosen], chosen
 

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from headstart import catalog, evidence
 from headstart.contracts import Backbone
-from headstart.data import Dataset
+from headstart.data import Dataset, most_folds
 from headstart.defaults import Recipe
 from headstart.evidence import Arm, ArmResult, Experiment
 from headstart.features.legality import cacheable_stages
 from headstart.pipeline.affordable import features_in_time, has_time
 from headstart.pipeline.demands import demand_probe
 from headstart.pipeline.folding import Folding, by_folds
+from headstart.pipeline.likeness import likeness, warning
 from headstart.pipeline.prepare import Transfer, random_init, scratch_recipe
 from headstart.pipeline.selection.ladder import BLENDED, TIMELESS, Ladder, policy_strategies
-from headstart.pipeline.strategy_spec import FEATURES, StrategySpec
+from headstart.pipeline.strategy_spec import FEATURES, StrategySpec, learns_from_sources
 from headstart.results.ranking import Ranking
 from headstart.runtime.budget import Budget
 
@@ -58,11 +60,26 @@ class StrategySearch:
         if not arms:
             return list(self.arms)[-1]
         best = max(arms, key=lambda name: arms[name].selection_key)
+        if FEATURES not in arms or learns_from_sources(best):  # rows alone are no simpler
+            return best
         if evidence.simplest({name: arms[name] for name in (FEATURES, best)}) == best:
             return best
         blend = BLENDED.get(best, best if best in BLENDED.values() else FEATURES)
         better = blend in arms and arms[blend].selection_key > arms[FEATURES].selection_key
         return blend if better else FEATURES
+
+    def likeness(self) -> dict[str, Any]:
+        """How alike the backbone's source and the target are, by frozen features."""
+        features, folding = self.arms[FEATURES], self.folding
+        naive = folding.naive() if folding else evidence.naive_arm(self.experiment, features).arm
+        return likeness(self.experiment, self.backbone, features, naive)
+
+    def over_folds(self) -> dict[str, Arm]:
+        """The arms of frozen features and of other heads over all items; none without folds."""
+        if self.folding is None:
+            return {}
+        others = ("naive", "baseline", "scratch")
+        return {n: self.folding.arm(n) for n in self.folding.arms if n not in others}
 
     @property
     def chosen(self) -> StrategySpec:
@@ -99,11 +116,15 @@ def run(
         transfer.experiment.progress.say(objective)
     experiment, features = features_in_time(transfer.experiment, backbone)
     search = StrategySearch(experiment, backbone, spec, whole=whole, ranking=transfer.ranking)
-    if by_folds(experiment):
+    if by_folds(experiment) or (backbone.related and most_folds(experiment.dataset) > 1):
         return _folded(search, until, ready)
     search.arms[FEATURES] = features
     if experiment.task.has_probe:  # else nothing has learned anything yet
         ready(search)
+        _warn(search)
+    if spec.auto and experiment.task.ladder:
+        _climb_until_enough(search, features, until or _usual(experiment))
+        return search
     if spec.auto:
         _climb(search, features, until or _usual(experiment))
         return search
@@ -114,6 +135,14 @@ def run(
     if tied and has_time(experiment, backbone, blend):
         search.arms[blend] = evidence.blended_arm(experiment, backbone, features, tuned, blend)
     return search
+
+
+def _warn(search: StrategySearch) -> None:
+    """Say so before any weight moves where the source is too unlike the target."""
+    if search.strategy.trains and search.experiment.task.has_probe:
+        sentence = warning(search.likeness())
+        if sentence:
+            search.experiment.progress.warn(sentence)
 
 
 def _usual(experiment: Experiment) -> Budget:
@@ -156,6 +185,7 @@ def _folded(search: StrategySearch, until: Budget | None, ready: Ready) -> Strat
     features = evidence.features_arm(experiment, backbone)
     search.arms[FEATURES] = replace(features, arm=folding.arm(FEATURES))
     ready(search)
+    _warn(search)
     until = until or _usual(experiment)
     arms = _over_folds(folding, backbone, specs, until.until(1.0 - LAST))
     if arms and (spec.auto or not spec.named):
@@ -203,10 +233,16 @@ def _over_folds(
             features = folding.features[number]
             return _arm(spec, part, backbone, features, part.budget.until(1.0)) or features
 
-        if not folding.add(str(spec), judge, until.part(len(specs) - place)):
+        repeats = folding.folds.repeats if folding.parts and _is_quick(spec, backbone) else 1
+        if not folding.add(str(spec), judge, until.part(len(specs) - place), repeats):
             folding.whole.progress.say(f"{spec} {TIMELESS}")
     names = [str(spec) for spec in specs]
     return {name: folding.arm(name) for name in names if name in folding.arms}
+
+
+def _is_quick(spec: StrategySpec, backbone: Backbone) -> bool:
+    """Whether a head is fitted at once, so that items can be shared out anew several times."""
+    return bool(backbone.related and spec.head and catalog.head(spec.head).cross_validates)
 
 
 def _climb(search: StrategySearch, features: ArmResult, until: Budget) -> None:
@@ -217,11 +253,44 @@ def _climb(search: StrategySearch, features: ArmResult, until: Budget) -> None:
     if not ladder.folded:
         search.arms |= ladder.arms[0]
     elif search.winner != FEATURES:
-        search.arms[search.winner] = evidence.strategy_arm(
-            experiment,
-            backbone,
-            search.chosen.build(),
-            search.winner,
-            features,
-            until.until(1.0),
+        end = until.until(1.0)
+        search.arms[search.winner] = (
+            _arm(search.chosen, experiment, backbone, features, end) or features
         )
+
+
+def _climb_until_enough(search: StrategySearch, features: ArmResult, until: Budget) -> None:
+    """Try the task's own strategies in turn, until answers on validation are good enough.
+
+    The whole network is trained on an accelerator alone, or where a budget bounds it.
+    """
+    experiment, backbone = search.experiment, search.backbone
+    truth, compared = experiment.dataset.targets("validation"), {}
+    specs = [StrategySpec.of(name) for name in experiment.task.ladder]
+    for place, spec in enumerate(specs):
+        name = str(spec)
+        if place and not _is_affordable(experiment, backbone, spec):
+            experiment.progress.say(
+                f"{name} might find more, and would take long without an accelerator: "
+                f"-s {name!r}, or a --budget, tries it."
+            )
+            break
+        slot = until.part(len(specs) - place)
+        result = evidence.strategy_arm(experiment, backbone, spec.build(), name, features, slot)
+        search.arms[name] = result
+        compared[name] = result.arm
+        if experiment.task.enough(result.arm.outputs["validation"], truth):
+            break
+        if spec is not specs[-1]:
+            experiment.progress.say(
+                f"{name} reaches {result.arm.selection_key[0]:.3f} {experiment.task.metric} on "
+                "validation, which is little, so that more of the network is trained."
+            )
+    search.compared = compared
+
+
+def _is_affordable(experiment: Experiment, backbone: Backbone, spec: StrategySpec) -> bool:
+    """Whether a strategy reads stored activations, or there is a budget or an accelerator."""
+    strategy = spec.build()
+    stored = cacheable_stages(strategy, 1, len(backbone.stages), augmented=False) > 0
+    return stored or experiment.budget.limited or experiment.accelerator.device.type != "cpu"

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 import numpy as np
 
 from headstart.contracts import Examples, Task
+from headstart.contracts.frozen import LinearHead
 from headstart.contracts.standardisation import label_shares
-from headstart.tasks.classification import probe
+from headstart.tasks.classification import many, probe
 from headstart.tasks.classification.logistic import Regression, softmax
 from headstart.tasks.classification.probe import Solver
 
@@ -71,6 +72,12 @@ class Classification(Task):
         return Step(outputs, loss, features, batch.targets)
 
     def probe(self, train: Examples, validation: Examples, labels: Sequence[str]) -> nn.Module:
+        """The same as `linear_probe`, in torch."""
+        return self.linear_probe(train, validation, labels).layer()
+
+    def linear_probe(
+        self, train: Examples, validation: Examples, labels: Sequence[str]
+    ) -> LinearHead:
         """Multinomial logistic regression on standardised features, its strength picked.
 
         By cross-validation over the training items: validation is not looked at. Raises DataError
@@ -79,8 +86,6 @@ class Classification(Task):
         return probe.fit_probe(train, partial(self._solver, train[1], len(labels)), self)
 
     def _solver(self, targets: np.ndarray, labels: int, inputs: np.ndarray) -> Solver:
-        from headstart.tasks.classification import many  # late, as it needs torch
-
         counts = np.ones(len(targets)) if self.weights is None else np.array(self.weights)[targets]
         if len(inputs) * labels > many.MANY:
             return many.Blocks(inputs, targets, counts, labels)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from headstart.tasks.classification import probe
+
+if TYPE_CHECKING:  # so that frozen features need no torch
+    from torch import Tensor
 
 MANY = 20_000_000  # items times labels; solvers that hold all their outputs hold several copies
 _BLOCK = 4_000_000  # outputs that are held at a time
@@ -50,10 +52,14 @@ class Blocks:
         return self._whole(layer)
 
     def _zeros(self) -> tuple[Tensor, Tensor]:
+        import torch
+
         labels_present = len(np.unique(self.targets))
         return torch.zeros(labels_present, self.inputs.shape[1]), torch.zeros(labels_present)
 
     def _minimise(self, layer: tuple[Tensor, Tensor], counts: np.ndarray, strength: float) -> None:
+        import torch
+
         own = torch.from_numpy(np.unique(self.targets, return_inverse=True)[1])
         inputs = torch.from_numpy(self.inputs).float()
         with probe.threads(inputs.numel() * len(layer[1])):
@@ -71,6 +77,8 @@ def _minimise(
     layer: Sequence[Tensor], inputs: Tensor, targets: Tensor, counts: Tensor, strength: float
 ) -> None:
     """Move weight (labels, D) and bias (labels,) to the least regularised loss."""
+    import torch
+
     weight, bias = layer
     solver = torch.optim.LBFGS(
         layer,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 import numpy as np
 
 from headstart.contracts import Examples, Task
+from headstart.contracts.frozen import LinearHead
 from headstart.tasks.classification import probe
 from headstart.tasks.classification.logistic import Regression, sigmoid
 
@@ -46,6 +47,12 @@ class MultiLabel(Task):
         return Step(outputs, loss, features, batch.targets)
 
     def probe(self, train: Examples, validation: Examples, labels: Sequence[str]) -> nn.Module:
+        """The same as `linear_probe`, in torch."""
+        return self.linear_probe(train, validation, labels).layer()
+
+    def linear_probe(
+        self, train: Examples, validation: Examples, labels: Sequence[str]
+    ) -> LinearHead:
         """One logistic regression a label on standardised features, one strength for all of them.
 
         It is picked by cross-validation over the training items: validation is not looked at. A

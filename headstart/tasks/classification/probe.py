@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from headstart.contracts import Examples, Task
+from headstart.contracts.frozen import LinearHead
 from headstart.contracts.head import SURE as SURE
 from headstart.contracts.standardisation import Standardisation
 
@@ -49,7 +50,7 @@ def zero_head(feature_dim: int, outputs: int) -> nn.Linear:
     return layer
 
 
-def fit_probe(train: Examples, solver: Callable[[np.ndarray], Solver], task: Task) -> nn.Linear:
+def fit_probe(train: Examples, solver: Callable[[np.ndarray], Solver], task: Task) -> LinearHead:
     """The solution on standardised features whose strength loses least on items held out of it.
 
     Five folds of the training items pick the strength (Stone 1974), or as few of the five as hold
@@ -66,7 +67,7 @@ def fit_probe(train: Examples, solver: Callable[[np.ndarray], Solver], task: Tas
     kind = np.float64 if features.size < _WORTH_THREADS else np.float32
     problem = solver(standardised(features).astype(kind, copy=False))
     weight, bias = problem.solution(_picked(problem, folds(targets), targets, task))
-    return standardised.folded(weight, bias)
+    return standardised.head(weight, bias)
 
 
 def folds(targets: np.ndarray) -> np.ndarray:

@@ -17,6 +17,10 @@ CHECKS: Final = checks_in(training.__name__, answers.__name__)
 
 def subject(task: Task, example: Any) -> Sample:
     """What the checks take. Raises ContractError for a kind of target that needs an example."""
+    demand(
+        not task.reads_maps,
+        "reads maps of places, of which no examples are known. Test it on a small detector.",
+    )
     if example is not None:
         three, labels = example
         return Sample(task, np.asarray(three), tuple(labels))

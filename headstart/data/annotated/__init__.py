@@ -1,0 +1,211 @@
+"""Data sets of pictures with boxes: COCO, Pascal VOC, YOLO, CVAT, tables, Hugging Face.
+
+Exports of Roboflow, CVAT and Label Studio are of these forms.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+from headstart.contracts import Modality
+from headstart.contracts.modality import Extent
+from headstart.data import containers, tables
+from headstart.data.annotated import coco, rows, voc, yolo
+from headstart.data.annotated.marks import KIND, Marked, Reading
+from headstart.data.annotated.repair import repaired
+from headstart.data.names import split_in
+from headstart.data.paths import Paths
+from headstart.data.schema import Schema
+from headstart.data.sources import Contents, Row, Source
+from headstart.data.trees import Folder, walk
+from headstart.errors import DataError
+
+_UNMARKED = "no annotation names the picture"
+_AGAIN = "another annotation names the picture, too"
+_TABLES = (".csv", ".tsv", ".parquet", ".jsonl", ".json", ".arrow")
+
+
+def find(path: Path, modality: Modality, schema: Schema) -> Contents | None:
+    """What annotators marked there; None where it isn't that, or another kind of target is named.
+
+    Raises DataError where boxes are asked for and there are none, or a file is broken.
+    """
+    if not modality.has_extent or schema.kind not in (None, KIND):
+        return None
+    if schema.kind is None and (schema.label or schema.class_level):
+        return None
+    root = path if path.is_dir() else path.parent
+    tree = walk(root, modality)
+    reading = _of_folder(path, tree, modality) if path.is_dir() else _of_file(path, modality)
+    if reading is None or (schema.kind is None and not any(p.boxes for p in reading.pictures)):
+        if schema.kind == KIND:
+            raise DataError(
+                f"{path} holds no boxes that can be read. Give COCO JSON, Pascal VOC XML, YOLO "
+                "text files, CVAT XML, or a table with one box a row."
+            )
+        return None
+    files = Paths(root, tree.every)
+    return _contents(root, reading, files, modality)
+
+
+def _of_file(path: Path, modality: Modality) -> Reading | None:
+    if coco.is_coco(path):
+        reading = Reading("COCO")
+        coco.read(path, None, reading)
+        return reading
+    if voc.is_boxes(path):
+        reading = Reading("XML")
+        voc.read(path, None, reading)
+        return reading
+    if path.suffix.lower() not in _TABLES:
+        return None
+    return _of_tables([(path, None)], modality)
+
+
+def _of_folder(path: Path, tree: Folder, modality: Modality) -> Reading | None:
+    """The first format that says anything there; the more telling ones come first."""
+    every = [(folder, way) for folder, way in tree.below()]
+    files = [
+        (folder.path / name, _split_of(tree, way, name))
+        for folder, way in every
+        for name in (*folder.others, *folder.tables)
+    ]
+    documents = [(file, split) for file, split in files if coco.is_coco(file)]
+    if documents:
+        reading = Reading("COCO")
+        for file, split in documents:
+            coco.read(file, split, reading)
+        return _words(reading)
+    marked = [(file, split) for file, split in files if voc.is_boxes(file)]
+    if marked:
+        reading = Reading("XML")
+        for file, split in marked:
+            voc.read(file, split, reading)
+        named = {Path(each.file).stem for each in reading.pictures}
+        reading.pictures += [
+            Marked(name, name, base=folder.path, missing=_UNMARKED)
+            for folder, _ in every
+            for name in folder.files
+            if Path(name).stem not in named
+        ]
+        return _words(reading)
+    listed = [(file, s) for file, s in files if file.suffix.lower() in _TABLES]
+    parts = [(part.path, part.split) for part in containers.parts(path)]
+    reading_of_tables = _of_tables(parts or listed, modality)
+    if reading_of_tables is not None:
+        return _words(reading_of_tables)
+    if yolo.is_yolo(tree):
+        reading = Reading("YOLO")
+        yolo.read(tree, reading)
+        return _words(reading)
+    return None
+
+
+def _of_tables(files: list[tuple[Path, str | None]], modality: Modality) -> Reading | None:
+    reading = Reading("table")
+    for path, split in files:
+        if path.suffix.lower() == ".json" and not split_in(path.stem) and len(files) > 1:
+            continue
+        try:
+            every = tables.read(path)
+            chosen = [(table, rows.columns(table, modality.columns)) for table in every]
+        except DataError:  # it is read as what it is by others, who say why it can't be
+            continue
+        for table, own in chosen:
+            if own is not None:
+                rows.read(table, own, split, reading)
+    return reading if reading.pictures else None
+
+
+def _split_of(tree: Folder, way: tuple[str, ...], name: str) -> str | None:
+    """The split that a file is of: by a folder that it lies in, else by its own name."""
+    folder: Folder | None = tree
+    for each in way:
+        folder = next((f for f in folder.folders if f.name == each), None) if folder else None
+        if folder and folder.split in ("train", "validation", "test"):
+            return folder.split
+    stem, suffix = os.path.splitext(name)
+    named = split_in(stem) if suffix.lower() != ".xml" else None
+    return named[0] if named and named[0] in ("train", "validation", "test") else None
+
+
+def _words(reading: Reading) -> Reading:
+    """The splits that pictures are in, if some are; else none are in any."""
+    splits = {each.split for each in reading.pictures if each.split and not each.missing}
+    if "train" not in splits or len(splits) < 2:
+        reading.pictures = [replace(each, split=None) for each in reading.pictures]
+        return reading
+    reading.words = {split: split for split in sorted(splits)}
+    return reading
+
+
+def _contents(root: Path, reading: Reading, files: Paths, modality: Modality) -> Contents:
+    found = [_located(each, files) for each in reading.pictures]
+    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+        extents = list(pool.map(lambda each: _extent(each[2], modality), found))
+    made: list[Row] = []
+    seen: set[str] = set()
+    for (marked, name, source, why), extent in zip(found, extents, strict=True):
+        value, why = _value(marked, extent, why, reading)
+        if name in seen and source is not None:
+            why = _AGAIN
+        seen.add(name)
+        source = None if why else source
+        made.append(Row(name, marked.place, value or "", marked.split, source, why))
+    boxes = sum(len(each.boxes) for each in reading.pictures)
+    said = [f"{boxes} boxes in {len(reading.pictures)} pictures, read as {reading.form}"]
+    return Contents(
+        root,
+        tuple(made),
+        kind=KIND,
+        column="boxes",
+        split_names=reading.words,
+        said=(*said, *reading.said, *(files.said() if reading.form != "XML" else ())),
+        repaired=tuple(reading.faults),
+    )
+
+
+def _located(marked: Marked, files: Paths) -> tuple[Marked, str, Source | None, str]:
+    """The picture's id and source, or why there is none."""
+    if marked.missing or marked.source is not None:
+        return marked, marked.file, marked.source, marked.missing
+    base, file = Path(marked.base), marked.file.replace("\\", "/")
+    if base.suffix.lower() == ".xml" and base.is_file():  # its name is what it says, or its own
+        file, base = file.rpartition("/")[2], base.parent
+    names = [file]
+    if Path(marked.base).is_file():
+        names += [f"{Path(marked.base).stem}{suffix}" for suffix in (".jpg", ".png", ".jpeg")]
+    first, why = "", ""
+    for each in names:
+        name, source, reason = files.find(each, base, marked.place, marked.split)
+        if source is not None and source.path.is_file():
+            return marked, name, source, ""
+        first, why = first or name, why or reason
+    return marked, first, None, why or f"the picture {marked.file} is not there"
+
+
+def _extent(source: Source | None, modality: Modality) -> Extent | None:
+    try:
+        return modality.extent(source.read()) if source else None
+    except DataError:  # the check of the item says why
+        return None
+
+
+def _value(
+    marked: Marked, extent: Extent | None, why: str, reading: Reading
+) -> tuple[str | None, str]:
+    """The boxes as JSON, and why the picture can't be used, if so."""
+    if why:
+        return None, why
+    if extent is None:  # what can't be read is left out when it is checked
+        return json.dumps({"size": [1, 1], "boxes": []}), ""
+    boxes, faults, wrong = repaired(marked, extent)
+    reading.faults += faults
+    if wrong:
+        return None, wrong
+    rows_ = [[label, *(round(c, 2) for c in corners)] for label, corners in boxes]
+    return json.dumps({"size": [extent.width, extent.height], "boxes": sorted(rows_)}), ""

@@ -1,0 +1,93 @@
+"""COCO's JSON: pictures, categories and annotations, joined by ids of any kind."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from headstart.contracts.cells import number
+from headstart.data.annotated.marks import Box, Marked, Reading, around, from_extent, shown
+from headstart.errors import DataError
+
+_HEAD = 4096  # bytes of a file that are looked at before all of it is read
+
+
+def is_coco(path: Path) -> bool:
+    """Whether a JSON file may be one, by what it holds."""
+    if path.suffix.lower() != ".json":
+        return False
+    try:
+        with path.open("rb") as file:
+            start = file.read(_HEAD)
+        if not start.lstrip()[:1] == b"{":
+            return False
+        document = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return False
+    lists = isinstance(document, dict) and [document.get(n) for n in ("images", "annotations")]
+    if not lists or not all(isinstance(each, list) for each in lists):
+        return False
+    boxes = [each for each in lists[1][:100] if isinstance(each, dict)]
+    return not boxes or any("bbox" in each or "segmentation" in each for each in boxes)
+
+
+def read(path: Path, split: str | None, into: Reading) -> None:
+    """Add what a file says. Raises DataError where it is no such JSON."""
+    try:
+        document = json.loads(path.read_bytes())
+        images, annotations = document["images"], document["annotations"]
+        categories = document.get("categories") or []
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise DataError(f"{path} is no COCO file ({error}). Export it again.") from None
+    names = {
+        str(each["id"]): str(each.get("name", each["id"]))
+        for each in categories
+        if isinstance(each, dict) and "id" in each
+    }
+    ids = {str(each.get("id")) for each in images if isinstance(each, dict)}
+    boxes: defaultdict[str, list[Box]] = defaultdict(list)
+    for place, each in enumerate(annotations):
+        where = f"{path.name} annotation {place + 1}"
+        box = _box(each, names, ids, where, into)
+        if box is not None:
+            boxes[str(each["image_id"])].append(box)
+    for place, each in enumerate(images):
+        where = f"{path.name} image {place + 1}"
+        file = each.get("file_name") if isinstance(each, dict) else None
+        if not isinstance(file, str) or not file.strip():
+            into.faults.append((where, "it names no file; left out"))
+            continue
+        own = tuple(boxes[str(each.get("id"))])
+        into.pictures.append(Marked(file, where, own, _size(each), split=split, base=path.parent))
+
+
+def _box(
+    each: Any, names: Mapping[str, str], ids: set[str], where: str, into: Reading
+) -> Box | None:
+    fault = ""
+    if not isinstance(each, dict) or "image_id" not in each:
+        fault = "it names no image; left out"
+    elif str(each["image_id"]) not in ids:
+        fault = f"image_id {shown(each['image_id'])} is none of the file's images; left out"
+    elif str(each.get("category_id")) not in names:
+        fault = f"category_id {shown(each.get('category_id'))} is none of its categories; left out"
+    elif each.get("iscrowd") in (1, True):
+        fault = "it marks a crowd and no single object; left out"
+    if fault:
+        into.faults.append((where, fault))
+        return None
+    values = each.get("bbox")
+    corners = from_extent(values) if isinstance(values, list) and values else None
+    polygons = each.get("segmentation")
+    if corners is None and isinstance(polygons, list):
+        points = [v for part in polygons if isinstance(part, list) for v in part]
+        corners = around(points)
+    return into.box(names[str(each["category_id"])], corners or [values], where)
+
+
+def _size(each: Mapping[str, Any]) -> tuple[float, float] | None:
+    sides = number(each.get("width")), number(each.get("height"))
+    return None if sides[0] is None or sides[1] is None else (sides[0], sides[1])

@@ -1,0 +1,200 @@
+"""Tables with boxes: one box a row, or all of a picture's in one cell, as Hugging Face has them."""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from headstart.contracts.cells import is_blank, number
+from headstart.data.annotated.marks import Box, Marked, Reading, from_extent, shown
+from headstart.data.sources import SPLIT_WORDS, Source
+from headstart.data.tables.interface import ItemTable
+
+_CORNERS: Final = (
+    *(("xmin", "ymin", "xmax", "ymax"), ("x_min", "y_min", "x_max", "y_max")),
+    *(("x1", "y1", "x2", "y2"), ("left", "top", "right", "bottom")),
+)
+_EXTENTS: Final = (
+    *(("x", "y", "width", "height"), ("x", "y", "w", "h"), ("left", "top", "width", "height")),
+    ("bbox_x", "bbox_y", "bbox_width", "bbox_height"),
+)
+_CELL: Final = ("bbox", "box", "boxes")  # one column that holds a list of four
+_CLASS: Final = (
+    *("class", "class_name", "classname", "label", "label_name", "labelname", "category"),
+    *("category_name", "name", "object", "species"),
+)
+_OBJECTS: Final = ("objects", "annotations")  # a column of all of a picture's
+_KINDS: Final = ("category", "categories", "label", "labels", "class", "classes", "category_id")
+_SIZES: Final = (("width", "height"), ("image_width", "image_height"), ("img_w", "img_h"))
+_LONGEST: Final = 1_000  # characters of a cell that is read as a list
+
+
+def columns(table: ItemTable, content: Sequence[str]) -> dict[str, Any] | None:
+    """Which columns of a table say what; None where it has no boxes.
+
+    `content` are names of columns that may hold pictures or their paths, best first.
+    """
+    lower = {name.lower(): name for name in reversed(table.names)}
+    file = next((lower[name] for name in (*content, "image_url") if name in lower), None)
+    objects = next((lower[name] for name in _OBJECTS if name in lower), None)
+    if file and objects and _holds_boxes(table, objects):
+        return {"file": file, "objects": objects, "split": lower.get("split")}
+    corners = next((each for each in _CORNERS if set(each) <= lower.keys()), None)
+    extents = next((each for each in _EXTENTS if set(each) <= lower.keys()), None)
+    cell = next((lower[name] for name in _CELL if name in lower), None)
+    if file is None or not (corners or extents or cell):
+        return None
+    taken = [name for name in (corners or extents or ())]
+    size = next((s for s in _SIZES if set(s) <= lower.keys() and not set(s) & set(taken)), ())
+    return {
+        "file": file,
+        "box": [lower[name] for name in taken] or [cell],
+        "extent": corners is None,
+        "class": next((lower[name] for name in _CLASS if name in lower), None),
+        "size": [lower[name] for name in size],
+        "split": lower.get("split"),
+    }
+
+
+def _holds_boxes(table: ItemTable, column: str) -> bool:
+    values = [value for _, value in zip(range(20), table.values(column), strict=False)]
+    return any(_boxes_of(value) is not None for value in values)
+
+
+def read(table: ItemTable, chosen: Mapping[str, Any], split: str | None, into: Reading) -> None:
+    """Add what a table says; rows of one picture are one picture."""
+    if "objects" in chosen:
+        _objects(table, chosen, split, into)
+        return
+    files = list(table.values(chosen["file"]))
+    cells = list(zip(*(table.values(name) for name in chosen["box"]), strict=True))
+    labels = list(table.values(chosen["class"])) if chosen["class"] else ["object"] * len(files)
+    sizes = list(zip(*(table.values(name) for name in chosen["size"]), strict=True))
+    splits = list(table.values(chosen["split"])) if chosen["split"] else [None] * len(files)
+    boxes: dict[str, list[Box]] = {}
+    first: dict[str, tuple[str, int]] = {}
+    shares = _are_shares(cells)
+    for row, (count, file) in enumerate(zip(table.numbers(), files, strict=True)):
+        place = f"{table.path.name} {table.noun} {count}"
+        if not isinstance(file, str) or not file.strip():
+            into.faults.append((place, f"{shown(file)} names no picture; left out"))
+            continue
+        own = boxes.setdefault(file, [])
+        first.setdefault(file, (place, row))
+        values = _listed(cells[row][0]) if len(cells[row]) == 1 else list(cells[row])
+        if all(is_blank(value) for value in values):  # a picture without an object
+            continue
+        values = from_extent(values) if chosen["extent"] else values
+        box = into.box(labels[row], values, place)
+        own += [box] if box else []
+    for file, own in boxes.items():
+        place, row = first[file]
+        word = SPLIT_WORDS.get(str(splits[row]).strip().lower())
+        sides = [number(side) for side in sizes[row]] if sizes else []
+        size = (sides[0], sides[1]) if len(sides) == 2 and None not in sides else None
+        into.pictures.append(
+            Marked(
+                file,
+                place,
+                tuple(own),
+                None if shares else size,  # type: ignore[arg-type]
+                split=split or word,
+                base=table.path.parent,
+                shares=shares,
+            )
+        )
+
+
+def _are_shares(cells: Sequence[Sequence[Any]]) -> bool:
+    """Whether all coordinates are shares of the picture: at most 1, and not all whole."""
+    numbers = [each for row in cells for v in row if (each := number(v)) is not None]
+    return bool(numbers) and max(numbers) <= 1.0 and any(n != int(n) for n in numbers)
+
+
+def _listed(cell: Any) -> list[Any]:
+    """A cell of four numbers, a list or text of one."""
+    if isinstance(cell, str) and len(cell) <= _LONGEST:
+        try:
+            cell = ast.literal_eval(cell.strip())
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            return [cell]
+    if isinstance(cell, list | tuple):
+        return list(cell)
+    return [None] if is_blank(cell) else [cell]
+
+
+def _objects(table: ItemTable, chosen: Mapping[str, Any], split: str | None, into: Reading) -> None:
+    names = _category_names(table.path, chosen["objects"])
+    contents = table.contents(chosen["file"])
+    splits = table.values(chosen["split"]) if chosen["split"] else None
+    words = list(splits) if splits is not None else []
+    rows = zip(table.numbers(), contents, table.values(chosen["objects"]), strict=True)
+    for row, (count, content, value) in enumerate(rows):
+        place = f"{table.path.name} {table.noun} {count}"
+        objects = _boxes_of(value)
+        if objects is None:
+            into.faults.append((place, f"{shown(value)} says no boxes; left out"))
+            continue
+        boxes = []
+        for number_, (kind, corners) in enumerate(objects, start=1):
+            label = names[kind] if isinstance(kind, int) and 0 <= kind < len(names) else kind
+            box = into.box(label, from_extent(corners), f"{place} object {number_}")
+            boxes += [box] if box else []
+        own = split or (SPLIT_WORDS.get(str(words[row]).strip().lower()) if words else None)
+        source = content if isinstance(content, Source) else None
+        file = f"{table.path.name}#{count}" if source else str(content or "")
+        into.pictures.append(
+            Marked(file, place, tuple(boxes), split=own, base=table.path.parent, source=source)
+        )
+
+
+def _boxes_of(value: Any) -> list[tuple[Any, list[Any]]] | None:
+    """Class and box of each object, of a mapping of lists or a list of mappings, else None."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return None
+    if isinstance(value, list):
+        if not all(isinstance(each, dict) and "bbox" in each for each in value):
+            return None
+        value = {name: [each.get(name) for each in value] for name in ("bbox", *_KINDS)}
+        value = {name: own for name, own in value.items() if any(v is not None for v in own)}
+        value.setdefault("bbox", [])
+    if not isinstance(value, dict) or not isinstance(value.get("bbox"), list):
+        return None
+    boxes = [each if isinstance(each, list) else [each] for each in value["bbox"]]
+    kinds = next((value[n] for n in _KINDS if isinstance(value.get(n), list)), None)
+    if kinds is None:
+        kinds = ["object"] * len(boxes)
+    return list(zip(kinds, boxes, strict=False))
+
+
+def _category_names(path: Path, column: str) -> list[str]:
+    """The names of numbered classes, as `datasets` writes them into a file's header."""
+    if path.suffix.lower() != ".parquet":
+        return []
+    from pyarrow import parquet
+
+    stored = (parquet.read_schema(str(path)).metadata or {}).get(b"huggingface", b"{}")
+    try:
+        feature = json.loads(stored)["info"]["features"][column]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return []
+    return _names_in(feature, 0) or []
+
+
+def _names_in(feature: Any, depth: int) -> list[str] | None:
+    """The first list of `names` anywhere in a feature."""
+    if depth > 8:
+        return None
+    if isinstance(feature, dict):
+        names = feature.get("names")
+        if isinstance(names, list) and all(isinstance(name, str) for name in names):
+            return names
+        feature = list(feature.values())
+    inner = feature if isinstance(feature, list) else []
+    return next((n for each in inner if (n := _names_in(each, depth + 1))), None)

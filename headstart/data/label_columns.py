@@ -1,0 +1,41 @@
+"""Several label columns: one task together, or each a task of its own, by what its cells are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from headstart.contracts.cells import is_blank, mark
+from headstart.data.schema import Schema
+from headstart.data.sources import Contents
+from headstart.data.targets import kind_named, kind_of, settle
+
+
+def alone(contents: Contents, columns: Sequence[str]) -> Contents:
+    """Of what several label columns were read of, what some of them say."""
+    places = [contents.columns.index(name) for name in columns]
+
+    def own(value: Any) -> Any:
+        cells = tuple(value[place] for place in places) if value is not None else None
+        return cells[0] if cells and len(cells) == 1 else cells
+
+    rows = tuple(replace(row, value=own(row.value)) for row in contents.rows)
+    return replace(contents, rows=rows, columns=tuple(columns), column=",".join(columns))
+
+
+def kind_alone(contents: Contents, schema: Schema) -> str:
+    """The kind of target that label columns are of by themselves. Raises DataError for none."""
+    named = kind_named(schema.kind) if schema.kind else None
+    return kind_of(settle(contents, schema, named), schema).name
+
+
+def are_one_task(contents: Contents) -> bool:
+    """Whether several columns are read together, as all hold numbers, or 0 and 1."""
+    every = (cell for place in range(len(contents.columns)) for cell in cells(contents, place))
+    return all(mark(cell) is not None for cell in every if not is_blank(cell))
+
+
+def cells(contents: Contents, place: int) -> Iterator[Any]:
+    """What stands in one of several label columns."""
+    return (row.value[place] for row in contents.rows if row.value is not None)

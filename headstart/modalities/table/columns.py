@@ -1,0 +1,149 @@
+"""What a column of a table holds, told from its values: numbers, categories, dates, ids, texts."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Final
+
+import numpy as np
+
+from headstart.contracts.cells import is_blank, number
+from headstart.contracts.written_numbers import format_of
+from headstart.modalities.table import dates
+
+NUMBER, CATEGORY, DATE, BOOLEAN = "number", "category", "date", "boolean"
+TEXT, ID, CONSTANT, EMPTY = "text", "id", "constant", "empty"
+READ: Final = (NUMBER, CATEGORY, DATE, BOOLEAN)  # kinds that a model learns from
+_TRUE: Final = frozenset({"yes", "true", "y", "t"})
+_FALSE: Final = frozenset({"no", "false", "n", "f"})
+_CODE: Final = re.compile(r"0\d+")  # digits that are no amount, such as 00012
+_COUNTS: Final = re.compile(r"(row)?_?(id|ids|idx|index|key|uuid|guid|rownames?|rownumber|nr|no|#)")
+_FEW: Final = 20  # rows, below which nothing is told from all values being different
+_WORDS: Final = 3.0  # in a cell on average, from which on a column holds texts
+_WORDS_OF_MANY: Final = 0.5  # of the values differ: categories that never come again
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a column holds; `form` is how its numbers or dates are written, `said` what to say."""
+
+    name: str
+    form: str = ""
+    said: str = ""
+
+
+def kind_of(column: str, values: Sequence[Any]) -> Kind:
+    """What a column's cells are. Blank ones are passed over."""
+    cells = [value for value in values if not is_blank(value)]
+    if not cells:
+        return Kind(EMPTY)
+    words = [_word(cell) for cell in cells]
+    different = len(set(words))
+    if different == 1:
+        return Kind(CONSTANT)
+    if {word.lower() for word in words} <= _TRUE | _FALSE:
+        return Kind(BOOLEAN)
+    if any(_CODE.fullmatch(word) for word in words):
+        return _named(words, different)
+    dated = dates.order_of([word for word in words])
+    if dated is not None:
+        order, tied = dated
+        said = (
+            f"`{column}` is read with the {order} first, which its dates leave open" if tied else ""
+        )
+        return Kind(DATE, order, said)
+    form = format_of(cells)
+    if form is not None:
+        counted = _only_counts(column, [form(cell) for cell in cells])
+        return Kind(ID) if counted else Kind(NUMBER, form.decimal)
+    return _named(words, different)
+
+
+def select(table: Mapping[str, Sequence[Any]]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The columns that are read, of a table by column, and sentences on those that are not."""
+    kinds = {name: kind_of(name, values) for name, values in table.items()}
+    used = tuple(name for name, kind in kinds.items() if kind.name in READ)
+    reasons = {
+        ID: "only tells rows apart",
+        CONSTANT: "holds one value",
+        EMPTY: "holds no value",
+        TEXT: "holds free text",
+    }
+    sentences = []
+    for kind, why in reasons.items():
+        names = [name for name, own in kinds.items() if own.name == kind]
+        if names:
+            verb = "" if len(names) == 1 else "each "
+            sentences.append(f"left out: {_listed(names)}, which {verb}{why}")
+    by_kind = {kind: [name for name, own in kinds.items() if own.name == kind] for kind in READ}
+    plurals = {NUMBER: "numbers", CATEGORY: "categories", DATE: "dates", BOOLEAN: "yes or no"}
+    read = [f"{plurals[kind]} {_listed(names)}" for kind, names in by_kind.items() if names]
+    said = [kind.said for kind in kinds.values() if kind.said]
+    return used, ("; ".join(read), *sentences, *said)
+
+
+def truth(value: Any) -> float | None:
+    """A cell of a column of yes and no as 1 or 0; None where it is neither."""
+    word = _word(value).lower()
+    if word in _TRUE | _FALSE:
+        return float(word in _TRUE)
+    amount = number(value)
+    return amount if amount in (0.0, 1.0) else None
+
+
+def category(value: Any) -> str:
+    """A cell of a column of categories as text: 3, 3.0 and "3" are one."""
+    amount = number(value) if not isinstance(value, str) or not _CODE.match(value.strip()) else None
+    whole = amount is not None and float(amount).is_integer() and abs(amount) < 2**53
+    return str(int(amount)) if whole and amount is not None else _word(value)
+
+
+def counts(values: Sequence[Any]) -> Counter[str]:
+    """How often each category occurs."""
+    return Counter(category(value) for value in values if not is_blank(value))
+
+
+def skewed(values: np.ndarray) -> bool:
+    """Whether amounts above 0 are spread like powers: their logarithms are far less lopsided."""
+    if len(values) < _FEW or values.min() <= 0:
+        return False
+    return abs(_skew(np.log(values))) < 0.5 * abs(_skew(values)) and _skew(values) > 1.0
+
+
+def _skew(values: np.ndarray) -> float:
+    spread = values.std()
+    return float((((values - values.mean()) / spread) ** 3).mean()) if spread > 0 else 0.0
+
+
+def _only_counts(column: str, amounts: Sequence[float | None]) -> bool:
+    """Whether whole numbers tell rows apart: by their name, or as each is one more."""
+    known = [amount for amount in amounts if amount is not None]
+    if len(set(known)) < len(known) or any(not amount.is_integer() for amount in known):
+        return False
+    steps = {after - before for before, after in pairwise(known)}
+    called = _COUNTS.fullmatch(column.strip().lower().replace(" ", "_")) is not None
+    called = called or column.strip().lower().endswith(("_id", " id"))
+    return called or (len(known) >= _FEW and steps == {1.0})
+
+
+def _named(words: Sequence[str], different: int) -> Kind:
+    """Categories, texts, or names that tell rows apart."""
+    length = sum(len(word.split()) for word in words) / len(words)
+    if len(words) < _FEW:
+        return Kind(TEXT if length > 2 * _WORDS else CATEGORY)
+    if different > _WORDS_OF_MANY * len(words):
+        return Kind(TEXT if length >= _WORDS else ID if different > 0.9 * len(words) else CATEGORY)
+    return Kind(CATEGORY)
+
+
+def _word(value: Any) -> str:
+    return str(value).strip()
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(f"`{name}`" for name in names[:12])
+    return shown + (f" and {len(names) - 12} more" if len(names) > 12 else "")

@@ -1,0 +1,157 @@
+"""A row as numbers: how each column is written into them, fitted to rows without their labels."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from headstart.contracts.cells import is_blank, number
+from headstart.contracts.written_numbers import NumberFormat
+from headstart.errors import DataError
+from headstart.modalities.table import columns, dates
+
+Column = Mapping[str, Any]  # JSON: name, kind, and what values are read by
+_MOST: Final = 40  # categories of a column that have a number of their own
+_LEAST: Final = 0.002  # of the rows, and twice, below which categories are taken together
+_STRANGE: Final = 50  # words in a column of numbers that stand for no value
+_WIDEST: Final = 20_000  # numbers of a row
+_PARTS: Final[Mapping[str, frozenset[str]]] = {
+    columns.NUMBER: frozenset({"decimal", "mean", "scale", "log", "gaps", "blank"}),
+    columns.DATE: frozenset({"order", "mean", "scale", "seasons", "gaps", "blank"}),
+    columns.BOOLEAN: frozenset({"mean", "gaps"}),
+    columns.CATEGORY: frozenset({"categories", "gaps"}),
+}
+
+
+def fitted(rows: Sequence[Mapping[str, Any]]) -> list[Column]:
+    """How the columns of these rows are written as numbers, in the order of the first row.
+
+    Rows of other tables may lack some, which is no gap.
+    """
+    names = dict.fromkeys(name for row in rows for name in row)
+    specs = [_fitted(name, [row[name] for row in rows if name in row]) for name in names]
+    return [spec for spec in specs if spec is not None]
+
+
+def names_of(specs: Sequence[Column]) -> list[str]:
+    """What each number of a row stands for: a column, and what of it."""
+    return [f"{spec['name']}{part}" for spec in specs for part in _part_names(spec)]
+
+
+def columns_of(specs: Sequence[Column]) -> list[str]:
+    """The column that each number of a row is of."""
+    return [spec["name"] for spec in specs for _ in _part_names(spec)]
+
+
+def encoded(row: Mapping[str, Any], specs: Sequence[Column]) -> np.ndarray:
+    """A row as numbers (D,) float32, a missing value as what is usual. Raises DataError."""
+    return np.array([value for spec in specs for value in _values(row, spec)], dtype=np.float32)
+
+
+def sound(specs: Any) -> bool:
+    """Whether a stranger's columns are such as `fitted` makes."""
+    if not isinstance(specs, list) or not all(isinstance(spec, dict) for spec in specs):
+        return False
+    if not all(map(_sound, specs)):
+        return False
+    return 0 < len(names_of(specs)) <= _WIDEST
+
+
+def _fitted(name: str, values: Sequence[Any]) -> Column | None:
+    kind = columns.kind_of(name, values)
+    cells = [value for value in values if not is_blank(value)]
+    gaps = len(cells) < len(values)
+    spec: dict[str, Any] = {"name": name, "kind": kind.name, "gaps": gaps}
+    if kind.name in (columns.CATEGORY, columns.ID, columns.TEXT):  # as all rows of the table had it
+        least = max(2.0, _LEAST * len(values)) if len(values) >= 50 else 1.0
+        common = [
+            word for word, count in columns.counts(cells).most_common(_MOST) if count >= least
+        ]
+        return {**spec, "kind": columns.CATEGORY, "categories": sorted(common)}
+    if kind.name == columns.BOOLEAN:
+        marks = [columns.truth(cell) for cell in cells]
+        return {**spec, "mean": float(np.mean([mark for mark in marks if mark is not None]))}
+    if kind.name not in (columns.NUMBER, columns.DATE):
+        return None
+    spec |= {"decimal": kind.form} if kind.name == columns.NUMBER else {"order": kind.form}
+    amounts = [_amount(cell, spec) for cell in cells]
+    strange = sorted({str(c).strip() for c, a in zip(cells, amounts, strict=True) if a is None})
+    known = np.array([amount for amount in amounts if amount is not None])
+    spec |= {"blank": strange[:_STRANGE], "gaps": gaps or bool(strange)}
+    if kind.name == columns.NUMBER:
+        spec["log"] = columns.skewed(known)
+        known = np.log(known) if spec["log"] else known
+    else:
+        spec["seasons"] = bool(np.ptp(known) > 366)
+    scale = float(known.std())
+    return {**spec, "mean": float(known.mean()), "scale": scale if scale > 0 else 1.0}
+
+
+def _part_names(spec: Column) -> Iterator[str]:
+    if spec["kind"] == columns.CATEGORY:
+        yield from (f"={word}" for word in spec["categories"])
+    else:
+        yield ""
+    if spec.get("seasons"):
+        yield from (" (time of year, sine)", " (time of year, cosine)")
+    if spec["gaps"]:
+        yield " is missing"
+
+
+def _values(row: Mapping[str, Any], spec: Column) -> Iterator[float]:
+    value = row.get(spec["name"])
+    missing = is_blank(value) or str(value).strip() in spec.get("blank", ())
+    if spec["kind"] == columns.CATEGORY:
+        word = "" if missing else columns.category(value)
+        yield from (float(word == known) for known in spec["categories"])
+    elif missing:
+        yield from [0.0] * (3 if spec.get("seasons") else 1)
+    elif spec["kind"] == columns.BOOLEAN:
+        yield _demanded(columns.truth(value), value, spec) - spec["mean"]
+    else:
+        amount = _demanded(_amount(value, spec), value, spec)
+        least = math.exp(spec["mean"] - 5 * spec["scale"]) if spec.get("log") else 0.0
+        level = math.log(max(amount, least)) if spec.get("log") else amount
+        yield (level - spec["mean"]) / spec["scale"]
+        if spec.get("seasons"):
+            turn = 2 * math.pi * dates.month(amount)
+            yield from (math.sin(turn), math.cos(turn))
+    if spec["gaps"]:
+        yield float(missing)
+
+
+def _amount(value: Any, spec: Column) -> float | None:
+    if spec["kind"] == columns.DATE:
+        return dates.days(value, spec["order"])
+    return float(value) if isinstance(value, bool) else NumberFormat(spec["decimal"])(value)
+
+
+def _demanded(amount: float | None, value: Any, spec: Column) -> float:
+    if amount is None:
+        what = {columns.DATE: "date", columns.BOOLEAN: "yes or no"}.get(spec["kind"], "number")
+        raise DataError(
+            f"its {spec['name']!r} is {str(value)[:40]!r}, which is no {what} as in training. "
+            "Correct it, or leave it empty"
+        )
+    return amount
+
+
+def _sound(spec: Column) -> bool:
+    kind, name = str(spec.get("kind")), spec.get("name")
+    if not isinstance(name, str) or kind not in _PARTS:
+        return False
+    if set(spec) != {"name", "kind", *_PARTS[kind]} or not isinstance(spec["gaps"], bool):
+        return False
+    numbers = [spec[part] for part in ("mean", "scale") if part in spec]
+    words = [*spec.get("blank", []), *spec.get("categories", [])]
+    return (
+        all(isinstance(each, float) and number(each) is not None for each in numbers)
+        and spec.get("scale", 1.0) > 0
+        and all(isinstance(word, str) for word in words)
+        and spec.get("decimal", ".") in (".", ",")
+        and spec.get("order", "iso") in dates.ORDERS
+        and all(isinstance(spec.get(flag, False), bool) for flag in ("log", "seasons"))
+    )

@@ -1,0 +1,150 @@
+"""Which tasks a run has: label columns of one data set, or data sets of their own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, final
+
+from headstart.contracts import Modality
+from headstart.data import Data, data_of
+from headstart.data.items import find
+from headstart.data.label_columns import alone, are_one_task, cells, kind_alone
+from headstart.data.sources import Contents
+from headstart.defaults import GROUPS, Settings
+from headstart.errors import HeadstartError
+from headstart.pipeline.prepare import schema
+from headstart.report.page import FILE as PAGE
+from headstart.runtime.progress import Progress
+
+APART: Final = "several"  # as --targets: every label column is a task
+_OWN = ("targets", "metric", "delimiter", "label", "image", "group", "missing")
+
+
+@final
+@dataclass(frozen=True)
+class Tasks:
+    """What stands in the place of data where a run has several tasks.
+
+    `tasks` are data sets by name, or label columns of the data `of`.
+    """
+
+    tasks: Mapping[str, Any] | Sequence[str]
+    of: Any = None
+
+
+@final
+@dataclass(frozen=True)
+class Member:
+    """One of several tasks: its data, and the settings that a fit of it alone has.
+
+    `kind` is what its labels were seen to be, empty where nobody looked yet.
+    """
+
+    name: str
+    data: Data
+    settings: Settings
+    kind: str = ""
+
+
+def of_sets(tasks: Mapping[str, Any], settings: Settings) -> list[Member]:
+    """A task for each data set. Raises HeadstartError for fewer than two, or a name that is none"""
+    demand_several(tasks)
+    _demand_names(tasks)
+    shared = [name for name in tasks if tasks[name] is None]
+    if shared:
+        raise HeadstartError(f"Task {shared[0]!r} names no data set. Give NAME=DATA.")
+    names = list(tasks)
+    return [Member(name, data_of(tasks[name]), own(settings, name, names)) for name in names]
+
+
+def demand_several(tasks: Sequence[str] | Mapping[str, Any]) -> None:
+    """Raise HeadstartError for fewer than two."""
+    if len(tasks) < 2:
+        raise HeadstartError(
+            f"{len(tasks)} task was named, and several make a model of several tasks. Name more, "
+            "or give the data set alone."
+        )
+
+
+def of_labels(
+    data: Data, modality: Modality, settings: Settings, progress: Progress
+) -> list[Member]:
+    """A task for each label column, or group of them; none where they make one task together."""
+    label = settings.label or ""
+    explicit = GROUPS in label
+    groups = [group.strip() for group in label.split(GROUPS if explicit else ",")]
+    plain = replace(settings, label=",".join(groups), targets="auto", delimiter=None)
+    contents = find(data, modality, schema(plain))
+    if len(contents.columns) < 2:
+        return []
+    by_name = {group: _columns(contents, group) for group in groups} if explicit else None
+    by_name = by_name or {name: [name] for name in contents.columns}
+    _demand_names(by_name)
+    members = [
+        _member(data, contents, (name, columns), own(settings, name, list(by_name)))
+        for name, columns in by_name.items()
+    ]
+    apart = explicit or settings.targets == APART
+    if not apart and are_one_task(contents):
+        if len({each.kind for each in members}) > 1:
+            progress.say(
+                f"{', '.join(by_name)} hold numbers and are read as one task (--targets several "
+                "makes each a task of its own)."
+            )
+        return []
+    content = {"text": contents.content} if modality.inline else {"image": contents.content[0]}
+    return [replace(each, settings=replace(each.settings, **content)) for each in members]
+
+
+def _member(
+    data: Data, contents: Contents, task: tuple[str, Sequence[str]], settings: Settings
+) -> Member:
+    name, columns = task
+    places = [contents.columns.index(column) for column in columns]
+    sign = settings.delimiter
+    parted = sign and any(sign in str(c) for place in places for c in cells(contents, place))
+    settings = replace(settings, label=",".join(columns), delimiter=sign if parted else None)
+    return Member(name, data, settings, kind_alone(alone(contents, columns), schema(settings)))
+
+
+def _columns(contents: Contents, group: str) -> list[str]:
+    return [group] if group in contents.columns else [each.strip() for each in group.split(",")]
+
+
+def own(settings: Settings, name: str, names: Sequence[str]) -> Settings:
+    """The settings for one of several tasks: of `stars=numbers,tags=classes` what is its own.
+
+    What names no task is for all of them.
+    """
+    chosen: dict[str, Any] = {}
+    begins = "|".join(re.escape(each) for each in sorted(names, key=len, reverse=True))
+    pattern = re.compile(rf"(?:^|,)({begins})=")
+    for field in _OWN:
+        value = getattr(settings, field)
+        found = list(pattern.finditer(value)) if isinstance(value, str) else []
+        if not found or found[0].start():
+            continue
+        ends = [each.start() for each in found[1:]] + [len(value)]
+        said = {each[1]: value[each.end() : end] for each, end in zip(found, ends, strict=True)}
+        chosen[field] = said.get(name, getattr(Settings(), field))
+    targets = chosen.get("targets", settings.targets)
+    return replace(settings, **{**chosen, "targets": "auto" if targets == APART else targets})
+
+
+def folders(names: Iterable[str]) -> dict[str, str]:
+    """A folder's name for each task, which holds no sign that a file's name can't."""
+    taken, chosen = {PAGE.lower()}, {}
+    for name in names:
+        plain = re.sub(r"[^\w.-]+", "-", name).strip("-.")[:60] or "task"
+        choices = (plain, *(f"{plain}-{number}" for number in range(2, 10_000)))
+        chosen[name] = next(each for each in choices if each.lower() not in taken)
+        taken.add(chosen[name].lower())
+    return chosen
+
+
+def _demand_names(names: Iterable[str]) -> None:
+    for name in names:
+        if not name.strip() or not name.isprintable():
+            raise HeadstartError(f"{name!r} is no name for a task. Give letters.")

@@ -1,0 +1,71 @@
+"""Which of several tables helps most: each beside the target's rows, judged by folds of these."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from headstart import catalog, evidence
+from headstart.contracts import Backbone
+from headstart.data import Data, Dataset, demand_data, most_folds
+from headstart.errors import DataError
+from headstart.evidence import Arm, ArmResult, Experiment
+from headstart.pipeline.folding import Folding
+from headstart.pipeline.prepare import RunContext
+from headstart.pipeline.sources import beside
+from headstart.pipeline.strategy_spec import FEATURES
+from headstart.results.sources import ALONE, RankedSource, SourceRanking
+
+COLUMNS = "table:columns"
+
+
+def ranked(data: Data, context: RunContext) -> SourceRanking:
+    """The sources of the settings, and all of them together where there are several.
+
+    Raises HeadstartError where the data are no table, or too few rows to judge by.
+    """
+    demand_data(data)
+    plain = context.load(COLUMNS)
+    dataset = context.read(data, catalog.modality(plain.modality))
+    if most_folds(dataset) < 2:
+        raise DataError(f"{dataset.root} has too few rows to judge tables by. Give more.")
+    names = list(dict.fromkeys(context.settings.sources))
+    choices = [(name,) for name in names] + ([tuple(names)] if len(names) > 1 else [])
+    own = replace(context, settings=replace(context.settings, sources=(), map=None))
+    alone = own.prepared(plain, dataset)
+    base, first = _judged(context, dataset, alone)
+    seed, sign = context.settings.seed, base.whole.task.sign
+    rows = []
+    for choice in choices:
+        backbone = _beside(plain, dataset, choice, context)
+        folding, arm = _judged(context, dataset, backbone)
+        gain = folding.folds.gain(arm.rows, first.rows, seed)
+        score = evidence.interval(arm, seed, folding.folds, sign=sign)
+        rows.append(RankedSource(" + ".join(Path(name).name for name in choice), score, gain))
+    rows.append(RankedSource(ALONE, evidence.interval(first, seed, base.folds, sign=sign)))
+    rows.sort(key=lambda row: -sign * row.score.value)
+    task = base.whole.task
+    return SourceRanking(tuple(rows), task.metric, len(dataset.items), task.sign < 0)
+
+
+def _beside(
+    plain: Backbone, dataset: Dataset, sources: Sequence[str], context: RunContext
+) -> Backbone:
+    return beside(plain, dataset, sources, context.settings.map, context.progress)
+
+
+def _judged(context: RunContext, dataset: Dataset, backbone: Backbone) -> tuple[Folding, Arm]:
+    """The folds, and the arm over all items of the head that learns from sources, or the probe."""
+    folding = Folding.over(context.experiment(dataset, backbone), trains=False)
+    folding.extract(backbone)
+    if not backbone.related:
+        return folding, folding.arm(FEATURES)
+    name = backbone.heads[-1]
+
+    def judge(number: int, part: Experiment) -> ArmResult:
+        features = folding.features[number]
+        return evidence.head_arm(part, backbone, catalog.head(name), name, features)
+
+    folding.add(name, judge, context.budget, folding.folds.repeats)
+    return folding, folding.arm(name)

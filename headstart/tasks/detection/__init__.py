@@ -1,0 +1,198 @@
+"""Detection: boxes around objects, each with its class and a score."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar, Final, final
+
+import numpy as np
+
+from headstart.contracts import Backbone, Metric, Task
+from headstart.contracts.boxes import matches
+from headstart.contracts.entry_points import located
+from headstart.contracts.levels import Level
+from headstart.contracts.modality import Extent, Motion
+from headstart.contracts.task import Answered
+
+if TYPE_CHECKING:  # so that a saved model answers without torch
+    from torch import nn
+
+    from headstart.contracts.model import Batch, Model, Step
+
+_NUMBERS: Final = 6  # of a box: corners, score, class
+_MOST: Final = 100  # boxes a picture
+_AN_ANSWER: Final = 0.5  # score from which a box is one
+_AT_HALF: Final = "headstart.metrics.precision:AP50"
+_ENOUGH: Final = 0.8  # AP at an overlap of a half, from which no dearer strategy is tried
+
+
+@final
+class Detection(Task):
+    """Boxes, objects and classes as in YOLOX, judged by COCO's average precision.
+
+    Outputs are rows (N, 600) of the 100 surest boxes, six numbers each: corners in units of the
+    picture's longer side, score, and the number of the class; 0 behind the last one.
+    """
+
+    own_metric: ClassVar[str] = "headstart.metrics.precision:AP"
+    kind: ClassVar[str] = "boxes"
+    has_probe: ClassVar[bool] = False
+    reads_maps: ClassVar[bool] = True
+    views: ClassVar[int] = 3
+    learning_rate: ClassVar[float | None] = 2e-2
+    ladder: ClassVar[tuple[str, ...]] = (
+        "feature-extraction?head=trained",
+        "last-stages?count=1&probe=false&decay=0.1",
+        "full-fine-tuning?decay=0.1",
+    )
+
+    def __init__(self) -> None:
+        self.levels: Sequence[Level] = ()
+
+    def backbone(self, backbone: Backbone) -> Backbone:
+        """The same network without its pooling; one without levels gets some of its stages'."""
+        from headstart.tasks.detection.trunk import with_maps
+
+        if backbone.summary is not None:
+            return backbone
+        maps = backbone if backbone.levels else with_maps(backbone)
+        return replace(
+            maps,
+            stages=maps.unpooled(),
+            pool=_identity(),
+            summary=maps.pool,
+            wanted=self.backbone,
+        )
+
+    def for_backbone(self, backbone: Backbone) -> Task:
+        """The task with the scales of this backbone's maps."""
+        own = Detection()
+        own.measure, own.levels = self.measure, backbone.levels
+        own.untrained = "zero-shot" if all(each.layers for each in own.levels) else ""
+        return own
+
+    def width(self, labels: Sequence[str]) -> int:
+        """Six numbers of each of 100 boxes."""
+        return _MOST * _NUMBERS
+
+    def head(self, feature_dim: int, labels: Sequence[str]) -> nn.Module:
+        """The last layers, pretrained but for the classes where there are such."""
+        from headstart.tasks.detection.head import DetectionHead
+
+        return DetectionHead(self.levels, len(labels))
+
+    def step(self, model: Model, batch: Batch) -> Step:
+        """One pass with the losses of boxes, objects and classes; of one picture at least."""
+        from headstart.contracts.model import Step
+        from headstart.tasks.detection.losses import loss_of
+
+        maps = model.features(batch.inputs, batch.start)
+        said, places = model.head.raw(maps)
+        loss = loss_of(said, places, batch.targets, model.head.side(maps))
+        return Step(said, loss, said.flatten(1), batch.targets)
+
+    def naive(self, targets: np.ndarray, labels: Sequence[str]) -> np.ndarray:
+        """One box: the middle of all training boxes, of the commonest class."""
+        row = np.zeros(self.width(labels), dtype=np.float32)
+        boxes = [each for rows in targets for each in rows[1:] if each[4] >= 0]
+        if boxes:
+            kinds = np.array([each[4] for each in boxes], dtype=np.int64)
+            row[:4] = np.median(boxes, axis=0)[:4]
+            row[4:6] = 1.0, np.bincount(kinds).argmax()
+        return row
+
+    def predictions(self, outputs: np.ndarray) -> np.ndarray:
+        """The boxes of each picture, (N, 100, 6)."""
+        return outputs.reshape(len(outputs), -1, _NUMBERS)
+
+    def losses(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """What of a picture is missed or made up: 1 less the F1 of its boxes at a half, (N,)."""
+        rows = []
+        for boxes, truth in zip(self.predictions(outputs), targets, strict=True):
+            found = matches(boxes, truth, np.array([0.5]))
+            sure, right = boxes[:, 4], float((boxes[:, 4] * (found[:, 0] > 0)).sum())
+            total = float(sure.sum() + truth[0, 2])
+            rows.append(1 - 2 * right / total if total else 0.0)
+        return np.array(rows)
+
+    def moved(self, targets: np.ndarray, motions: Sequence[Motion | None]) -> np.ndarray:
+        """Targets as they are in random views."""
+        rows = targets.copy()
+        for row, motion in zip(rows, motions, strict=True):
+            if motion is None:
+                continue
+            boxes = row[1:][row[1:, 4] >= 0]
+            if motion.mirrored:
+                boxes[:, [0, 2]] = row[0, 0] / max(row[0, :2]) - boxes[:, [2, 0]]
+            boxes[:, :4] *= motion.scale
+            row[1 : 1 + len(boxes)] = boxes
+        return rows
+
+    def enough(self, outputs: np.ndarray, targets: np.ndarray) -> bool:
+        """Whether AP at an overlap of a half is good enough to look no further."""
+        at_half: Metric = located(_AT_HALF)()
+        return at_half.of(self.predictions(outputs), targets) >= _ENOUGH
+
+    def settled(self, head: nn.Module, outputs: np.ndarray, targets: np.ndarray) -> None:
+        """Let half be the score from which boxes of each class are best answered, by its F1."""
+        import torch
+
+        from headstart.tasks.detection.thresholds import best
+
+        for number in range(len(head.powers)):
+            threshold = best(self.predictions(outputs), targets, number)
+            with torch.no_grad():
+                head.powers[number] = float(np.log(_AN_ANSWER) / np.log(threshold))
+
+    def findings(
+        self, test: Answered, validation: Answered, labels: Sequence[str]
+    ) -> tuple[str, Mapping[str, Any]]:
+        """Curves, classes, and boxes that were missed, made up or misplaced."""
+        from headstart.tasks.detection import findings
+
+        parts = [
+            findings.Answered(self.predictions(outputs), targets, ids)
+            for outputs, targets, ids in (test, validation)
+        ]
+        return "boxes", findings.worth_a_look(parts[0], parts[1], labels)
+
+    def decode(self, outputs: np.ndarray, labels: Sequence[str]) -> list[dict[str, Any]]:
+        """The boxes above their class's threshold, the surest first; corners as in outputs."""
+        return [
+            {
+                "boxes": [
+                    {
+                        "label": labels[int(each[5])],
+                        "score": round(float(each[4]), 5),
+                        "box": [float(side) for side in each[:4]],
+                    }
+                    for each in boxes
+                    if each[4] >= _AN_ANSWER
+                ]
+            }
+            for boxes in self.predictions(outputs)
+        ]
+
+    def placed(self, answer: Mapping[str, Any], extent: Extent) -> dict[str, Any]:
+        """The answer with corners in pixels of the picture, none outside it."""
+        longer, sides = max(extent.width, extent.height), [extent.width, extent.height] * 2
+        return {
+            "size": [extent.width, extent.height],
+            "boxes": [
+                {
+                    **each,
+                    "box": [
+                        round(min(max(side * longer, 0.0), most), 2)
+                        for side, most in zip(each["box"], sides, strict=True)
+                    ],
+                }
+                for each in answer["boxes"]
+            ],
+        }
+
+
+def _identity() -> nn.Module:
+    from torch import nn
+
+    return nn.Identity()

@@ -1,0 +1,152 @@
+"""Where a detector is good and where not: curves, classes, and the boxes worth a look."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from headstart.contracts.boxes import FOUND, matches, overlaps
+from headstart.tasks.detection.thresholds import best
+
+_HALF: Final = np.array([0.5])
+_NEAR: Final = 0.1  # overlap from which a box is meant for an object, and misplaced
+_LISTED: Final = 24  # boxes of a kind
+_POINTS: Final = 101
+
+
+@dataclass(frozen=True)
+class Answered:
+    """Boxes (N, K, 6) and objects (N, 1 + M, 5) of items, by the items' ids."""
+
+    boxes: np.ndarray
+    truth: np.ndarray
+    ids: Sequence[str]
+
+
+def worth_a_look(test: Answered, validation: Answered, labels: Sequence[str]) -> dict[str, Any]:
+    """Precision over recall at an overlap of a half, each class, and what was missed or made up.
+
+    Boxes above their class's threshold, which validation sets, count as found. Those that are sure
+    and match no object may be objects that nobody marked; those that are sure and off may be marked
+    wrongly; both are looked for in validation too, which the network did not learn from either.
+    """
+    least = [best(validation.boxes, validation.truth, n) for n in range(len(labels))]
+    rows, curves = [], {}
+    for number, label in enumerate(labels):
+        scores, hits, there = _of_class(test, number)
+        curves[label] = _curve(hits, there)
+        above = scores >= least[number]
+        right, said = int(hits[above].sum()), int(above.sum())
+        rows.append(
+            {
+                "label": label,
+                "objects": there,
+                "threshold": round(least[number], 4),
+                "precision": right / said if said else None,
+                "recall": right / there if there else None,
+                "made_up": said - right,
+            }
+        )
+    found: dict[str, list[dict[str, Any]]] = {"misses": [], "made_up": [], "misplaced": []}
+    drawn: dict[str, dict[str, Any]] = {}
+    for part, is_test in ((test, True), (validation, False)):
+        for boxes, truth, name in zip(part.boxes, part.truth, part.ids, strict=True):
+            _look(boxes, truth, (name, labels, least), found, misses=is_test)
+            drawn[name] = _shown(boxes, truth, labels, least)
+    found["misses"].sort(key=lambda row: -row["area"])
+    for name in ("made_up", "misplaced"):
+        found[name].sort(key=lambda row: -row["score"])
+    kept = {name: own[:_LISTED] for name, own in found.items()}
+    ids = {row["id"] for own in kept.values() for row in own}
+    pictures = {name: each for name, each in drawn.items() if name in ids}
+    return {"classes": rows, "curves": curves, **kept, "drawn": pictures}
+
+
+def _of_class(part: Answered, number: int) -> tuple[np.ndarray, np.ndarray, int]:
+    """Scores of its boxes, the surest first, whether each is right, and how many objects."""
+    scores, hits = [], []
+    for boxes, truth in zip(part.boxes, part.truth, strict=True):
+        own = (boxes[:, 5] == number) & (boxes[:, 4] > 0)
+        scores.append(boxes[own, 4])
+        hits.append(matches(boxes, truth, _HALF)[own, 0] == FOUND)
+    every, right = np.concatenate(scores), np.concatenate(hits)
+    order = np.argsort(-every, kind="stable")
+    return every[order], right[order], int((part.truth[:, 1:, 4] == number).sum())
+
+
+def _curve(hits: np.ndarray, there: int) -> list[dict[str, float]]:
+    """The best precision at each of 101 recalls that is reached."""
+    if not there or not len(hits):
+        return []
+    right = np.cumsum(hits)
+    precision = right / np.arange(1, len(hits) + 1)
+    envelope = np.maximum.accumulate(precision[::-1])[::-1]
+    recalls = np.linspace(0, 1, _POINTS)
+    places = np.searchsorted(right / there, recalls)
+    return [
+        {"recall": round(float(recall), 4), "precision": round(float(envelope[place]), 5)}
+        for recall, place in zip(recalls, places, strict=True)
+        if place < len(hits)
+    ]
+
+
+def _look(
+    boxes: np.ndarray,
+    truth: np.ndarray,
+    about: tuple[str, Sequence[str], Sequence[float]],
+    found: dict[str, list[dict[str, Any]]],
+    misses: bool,
+) -> None:
+    """Add one picture's misses, and what it has too much or in another place."""
+    name, labels, least = about
+    sure = boxes[[box[4] > 0 and box[4] >= least[int(box[5])] for box in boxes]]
+    objects = truth[1:][truth[1:, 4] >= 0]
+    right = matches(sure, truth, _HALF)[:, 0] == FOUND if len(sure) else np.empty(0, bool)
+    between = overlaps(sure[:, :4], objects[:, :4])
+    longer = float(max(truth[0, :2]))
+    for place, box in enumerate(sure):
+        if right[place]:
+            continue
+        nearest = float(between[place].max(initial=0.0))
+        kind = "misplaced" if nearest >= _NEAR else "made_up"
+        found[kind].append(
+            {"id": name, "label": labels[int(box[5])], "score": round(float(box[4]), 4)}
+            | {"overlap": round(nearest, 3)}
+        )
+    if not misses:
+        return
+    for place, item in enumerate(objects):
+        same = sure[:, 5] == item[4] if len(sure) else np.empty(0, bool)
+        if not (between[same, place] >= _HALF[0]).any():
+            area = float((item[2] - item[0]) * (item[3] - item[1])) * longer**2
+            found["misses"].append(
+                {"id": name, "label": labels[int(item[4])], "area": round(area, 1)}
+            )
+
+
+def _shown(
+    boxes: np.ndarray, truth: np.ndarray, labels: Sequence[str], least: Sequence[float]
+) -> dict[str, Any]:
+    """A picture's objects and the boxes that were found, in pixels."""
+    longer = float(max(truth[0, :2]))
+
+    def pixels(corners: np.ndarray) -> list[float]:
+        return [round(float(side) * longer, 1) for side in corners]
+
+    return {
+        "size": [int(truth[0, 0]), int(truth[0, 1])],
+        "truth": [
+            {"label": labels[int(each[4])], "box": pixels(each[:4])}
+            for each in truth[1:]
+            if each[4] >= 0
+        ],
+        "found": [
+            {"label": labels[int(each[5])], "score": round(float(each[4]), 3)}
+            | {"box": pixels(each[:4])}
+            for each in boxes
+            if each[4] > 0 and each[4] >= least[int(each[5])]
+        ],
+    }

@@ -1,0 +1,296 @@
+"""A backbone that was seen before: its models are made without its network, and are no others."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import timm
+import torch
+from conftest import write_pictures
+from safetensors.torch import load_file, save_file
+
+import headstart as hs
+from headstart import artifact, catalog
+from headstart.contracts import Backbone
+from headstart.contracts.frozen import FrozenModel, LinearHead
+from headstart.features import prepared
+from headstart.features.engine import graphs
+from headstart.loading import arrays, engine_form, weights
+from headstart.loading.engine_form import EngineForm
+from headstart.pipeline import known_backbones
+from headstart.runtime import known, sources
+
+ROOT = Path(__file__).resolve().parents[1]
+NETWORK = "test_efficientnet"  # the smallest of timm's
+FROZEN = hs.Settings(scratch=False, evidence="none")
+TORCH = {"torch", "torchvision", "timm", "transformers", "accelerate", "peft", "captum"}
+
+
+def draw(folder: Path, seed: int = 0) -> str:
+    """Random weights in a file, and the reference that names them."""
+    torch.manual_seed(seed)
+    network = timm.create_model(NETWORK)
+    folder.mkdir(exist_ok=True)
+    save_file(network.state_dict(), folder / "weights.safetensors")
+    return f"timm:{NETWORK}@{folder / 'weights.safetensors'}?size=32"
+
+
+def fit(data: Path, reference: str, out: Path, **options: Any) -> hs.Result:
+    options = {"strategy": "feature-extraction", "settings": FROZEN} | options
+    return hs.fit(data, reference, out, **options)
+
+
+def refuse(*_: object, **__: object) -> Any:
+    raise AssertionError("the network is loaded")
+
+
+def late(reference: str) -> Backbone:
+    """A backbone that is known from before."""
+    loaded = known_backbones.recall(reference, refuse)
+    assert loaded is not None
+    return loaded.backbone
+
+
+def hold_out(folder: Path, seed: int) -> Path:
+    """Pictures of two classes, some of them held out."""
+    write_pictures(folder / "train", {"ants": 30, "bees": 30}, seed=seed)
+    write_pictures(folder / "test", {"ants": 12, "bees": 12}, seed=seed + 1)
+    return folder
+
+
+def answers_alike(folder: Path, data: Path) -> None:
+    """The saved model answers without torch as its network does, opened from the same folder."""
+    files = sorted((data / "test" / "bees").iterdir())[:5]
+    model = hs.load(folder, device="cpu")
+    before = model.predict_proba(files), model.embed(files)
+    assert isinstance(model.module, torch.nn.Module)  # from here on torch answers
+    for fast, plain in zip(before, (model.predict_proba(files), model.embed(files)), strict=True):
+        np.testing.assert_allclose(fast, plain, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("judge", ["holdout", "cv"])
+def test_a_known_backbone_needs_no_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, judge: str
+) -> None:
+    reference = draw(tmp_path / "weights")
+    settings = hs.Settings(scratch=False, evidence="none", judge=judge)
+    fit(hold_out(tmp_path / "one", 0), reference, tmp_path / "first", settings=settings)
+    data = hold_out(tmp_path / "two", 5)
+    with monkeypatch.context() as patch:
+        patch.setattr(catalog, "load_backbone", refuse)
+        fit(data, reference, tmp_path / "second", settings=settings)
+    answers_alike(tmp_path / "second", data)
+    first, second = (load_file(tmp_path / name / artifact.WEIGHTS) for name in ("first", "second"))
+    assert first.keys() == second.keys()
+    differing = {name for name in first if not torch.equal(first[name], second[name])}
+    assert differing == {"classifier.weight", "classifier.bias"}
+    records = [artifact.read(tmp_path / name) for name in ("first", "second")]
+    for name in ("architecture", "labels", "preprocess", "origin", "task", "modality"):
+        assert getattr(records[0], name) == getattr(records[1], name)
+    assert records[0].engine.keys() == records[1].engine.keys()
+    kept = {path.name for path in (tmp_path / "first").iterdir()}
+    assert {path.name for path in (tmp_path / "second").iterdir()} == kept
+
+
+def test_the_same_data_give_the_same_model_with_and_without_a_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reference, data = draw(tmp_path / "weights"), hold_out(tmp_path / "data", 3)
+    models = []
+    for name in ("with", "without"):
+        if name == "without":
+            monkeypatch.setattr(catalog, "load_backbone", refuse)
+            for row in (known.cache_folder() / "features").iterdir():
+                row.rename(tmp_path / row.name)  # so that all features are computed anew
+        fit(data, reference, tmp_path / name)
+        models.append(hs.load(tmp_path / name, device="cpu"))
+    files = sorted((data / "test" / "ants").iterdir())
+    one, other = (model.predict_proba(files) for model in models)
+    np.testing.assert_allclose(one, other, atol=1e-3)
+
+
+def test_a_known_backbone_is_trained_all_the_same(tmp_path: Path) -> None:
+    reference, data = draw(tmp_path / "weights"), hold_out(tmp_path / "data", 0)
+    fit(data, reference, tmp_path / "first")
+    settings = hs.Settings(scratch=False, evidence="quick", epochs=1)
+    fit(data, reference, tmp_path / "tuned", strategy="last-stages", settings=settings)
+    fit(data, f"checkpoint:{tmp_path / 'first'}", tmp_path / "again")
+    fit(data, f"checkpoint:{tmp_path / 'first'}", tmp_path / "once-more")
+    answers_alike(tmp_path / "once-more", data)
+
+
+def test_other_weights_under_the_same_name_are_seen(tmp_path: Path) -> None:
+    reference, data = draw(tmp_path / "weights"), hold_out(tmp_path / "data", 0)
+    fit(data, reference, tmp_path / "first")
+    assert known_backbones.recall(reference, lambda: catalog.load_backbone(reference))
+    draw(tmp_path / "weights", seed=1)
+    assert known_backbones.recall(reference, lambda: catalog.load_backbone(reference)) is None
+    fit(data, reference, tmp_path / "second")
+    first, second = (artifact.read(tmp_path / name).origin for name in ("first", "second"))
+    assert first["weights_hash"] != second["weights_hash"]
+    answers_alike(tmp_path / "second", data)
+
+
+def test_a_file_that_comes_beside_the_weights_is_seen(tmp_path: Path) -> None:
+    reference = draw(tmp_path / "weights")
+    backbone = catalog.load_backbone(reference)
+    known_backbones.remember(reference, backbone, 1.0)
+    assert known_backbones.recall(reference, lambda: backbone) is not None
+    (tmp_path / "weights" / "config.json").write_text("{}")
+    assert known_backbones.recall(reference, lambda: backbone) is None
+
+
+def test_weights_that_change_in_a_run_are_said(tmp_path: Path) -> None:
+    reference = draw(tmp_path / "weights")
+    known_backbones.remember(reference, catalog.load_backbone(reference), 1.0)
+
+    def other() -> Any:
+        return catalog.load_backbone(draw(tmp_path / "other", seed=2))
+
+    loaded = known_backbones.recall(reference, other)
+    assert loaded is not None
+    assert loaded.backbone.is_late
+    with pytest.raises(hs.HeadstartError, match="changed while they were in use"):
+        loaded.backbone.prefix()
+
+
+def test_what_is_damaged_is_made_anew(tmp_path: Path) -> None:
+    reference, data = draw(tmp_path / "weights"), hold_out(tmp_path / "data", 0)
+    fit(data, reference, tmp_path / "first")
+    (folder,) = (known.cache_folder() / prepared.FOLDER).iterdir()
+    for path in sorted(folder.iterdir()):
+        whole = path.read_bytes()
+        path.write_bytes(whole[: len(whole) // 2])
+        assert prepared.recall(late(reference)) is None
+        path.write_bytes(whole)
+        assert prepared.recall(late(reference)) is not None
+    path.write_bytes(b"")
+    fit(data, reference, tmp_path / "second")
+    answers_alike(tmp_path / "second", data)
+    (record,) = (known.cache_folder() / known.FOLDER).glob("backbone-*.json")
+    content = json.loads(record.read_text())
+    for forged in ({}, {**content, "facts": {}}, {**content, "stamp": 3}, {**content, "places": 3}):
+        record.write_text(json.dumps(forged))
+        assert known_backbones.recall(reference, refuse) is None
+
+
+def test_a_late_backbone_is_like_the_one_it_stands_for(tmp_path: Path) -> None:
+    reference = draw(tmp_path / "weights")
+    whole = catalog.load_backbone(reference)
+    known_backbones.remember(reference, whole, 1.0)
+    loaded = known_backbones.recall(reference, lambda: whole)
+    assert loaded is not None
+    late = loaded.backbone
+    assert (len(late.stages), list(late.stages)) == (len(whole.stages), list(whole.stages))
+    assert late.parameters == whole.parameters
+    for name in ("origin", "architecture", "feature_dim", "modality", "head_name", "native"):
+        assert getattr(late, name) == getattr(whole, name)
+    assert late.is_late
+    assert late.pool is whole.pool
+    assert not late.is_late
+    assert list(late.unpooled().values()) == list(whole.unpooled().values())
+    with pytest.raises(AttributeError):
+        _ = late.nothing  # type: ignore[attr-defined]
+
+
+def test_random_weights_are_never_kept(tmp_path: Path) -> None:
+    reference = f"timm:{NETWORK}?size=32&pretrained=false"
+    known_backbones.remember(reference, catalog.load_backbone(reference), 1.0)
+    assert known_backbones.recall(reference, lambda: catalog.load_backbone(reference)) is None
+
+
+def test_a_linear_head_as_arrays_is_the_layer(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    head = LinearHead(rng.normal(size=(3, 5)).astype("f4"), rng.normal(size=3).astype("f4"))
+    features = rng.normal(size=(7, 5)).astype("f4")
+    with torch.inference_mode():
+        expected = head.layer()(torch.from_numpy(features)).numpy()
+    np.testing.assert_allclose(head(features), expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(head.divided(2.0)(features), expected / 2, rtol=1e-5, atol=1e-6)
+    arrays.save(head.arrays(), tmp_path / "head.safetensors", {})
+    own = arrays.read(tmp_path / "head.safetensors")
+    files = graphs.placed({engine_form.HEAD: graphs.linear(head)}, [own])
+    body = graphs.placed({engine_form.BODY: graphs.linear(head)}, [own])
+    form = EngineForm.of({**body, **files}, [own.content])
+    np.testing.assert_allclose(form.outputs(features), expected, rtol=1e-5, atol=1e-6)
+    assert form.width == 5
+
+
+def test_arrays_are_stored_as_tensors_are(tmp_path: Path) -> None:
+    state = {
+        "weight": torch.rand(3, 4),
+        "count": torch.tensor(7),
+        "half": torch.rand(2).half(),
+        "none": torch.zeros(0, 3),
+        "whole": torch.arange(5),
+        "mask": torch.tensor([True, False]),
+    }
+    weights.save(state, tmp_path / "torch.safetensors", {"format": "pt"})
+    stored = arrays.read(tmp_path / "torch.safetensors")
+    named = stored.arrays()
+    assert arrays.digest(named) == stored.digest() == weights.digest(state)
+    arrays.save(named, tmp_path / "numpy.safetensors", {"format": "pt"})
+    whole = [(tmp_path / f"{name}.safetensors").read_bytes() for name in ("torch", "numpy")]
+    assert whole[0] == whole[1]
+
+
+def test_a_stamp_changes_with_any_file(tmp_path: Path) -> None:
+    file = tmp_path / "snapshots" / "one" / "model.bin"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"weights")
+    seen = [sources.stamp([file])]
+    (tmp_path / "refs").mkdir()
+    (tmp_path / "refs" / "main").write_text("one")
+    seen.append(sources.stamp([file]))
+    (file.parent / "config.json").write_text("{}")
+    seen.append(sources.stamp([file]))
+    file.write_bytes(b"other")
+    seen.append(sources.stamp([file]))
+    seen.append(sources.stamp([file.parent, file]))
+    os.utime(file, ns=(1, 1))
+    seen.append(sources.stamp([file]))
+    for place, one in enumerate(seen):
+        assert one is not None
+        assert (one in seen[:place]) is (place == 4)  # a folder of the same files
+    assert sources.stamp([tmp_path / "missing"]) is None
+
+
+def test_a_frozen_model_is_its_network_under_its_head() -> None:
+    backbone = catalog.load_backbone("seeded:convnet")
+    head = LinearHead(np.ones((2, backbone.feature_dim), "f4"), np.zeros(2, "f4"))
+    model = FrozenModel(backbone, head)
+    assert list(model.network.stages) == list(backbone.unpooled().values())
+    assert torch.equal(model.network.head.weight, torch.ones(2, backbone.feature_dim))
+
+
+def modules(folder: Path, *arguments: str | Path) -> set[str]:
+    """Everything that a command imports, in its process and those that it starts."""
+    command = [sys.executable, "-X", "importtime", "-m", "headstart", *map(str, arguments)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=environment, check=False, cwd=folder
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return set(re.findall(r"^import time:.*\| +(\S+)$", done.stderr, re.MULTILINE))
+
+
+@pytest.mark.slow
+def test_a_fit_on_a_known_backbone_imports_no_torch(tmp_path: Path) -> None:
+    reference = draw(tmp_path / "weights")
+    command = ["-b", reference, "-s", "feature-extraction", "--no-scratch", "--evidence", "none"]
+    first, second = hold_out(tmp_path / "one", 0), hold_out(tmp_path / "two", 9)
+    assert modules(tmp_path, "fit", first, *command, "-o", "first") >= {"torch", "timm"}
+    for data, out in ((second, "second"), (second, "third")):
+        imported = modules(tmp_path, "fit", data, *command, "-o", out)
+        assert not imported & TORCH
+        assert "openvino._pyopenvino" in imported
+    answers_alike(tmp_path / "second", second)
+    assert 0 <= hs.evaluate(tmp_path / "second", second / "test").score.value <= 1
