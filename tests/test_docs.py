@@ -114,6 +114,6 @@ def test_the_reference_shows_every_public_name() -> None:
     (typed,) = (node for node in module.body if isinstance(node, ast.If))
     shown = {a.name for n in typed.body if isinstance(n, ast.ImportFrom) for a in n.names}
     assert set(headstart.__all__) <= shown
-    assert {"headstart", "headstart.pipeline.strategies"} <= set(
+    assert {"headstart", "headstart.pipeline.strategy_spec.strategies"} <= set(
         re.findall(r"^::: (\S+)", page, re.M)
     )

@@ -126,21 +126,11 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.slow
 def test_its_parts_go_the_whole_way(package: Installed, table: Path, tmp_path: Path) -> None:
     model = tmp_path / "model"
-    said = package.headstart(
-        *("fit", table, "-b", "seeded:convnet", "-s", "critic", "--targets", "grades"),
-        *(
-            "--epochs",
-            "12",
-            "--learning-rate",
-            "0.01",
-            "--no-scratch",
-            "--metric",
-            "grades-off",
-            "-o",
-            model,
-        ),
-    )
+    fit = ("fit", table, "-b", "seeded:convnet", "-s", "critic", "--targets", "grades")
+    rates = ("--epochs", "12", "--learning-rate", "0.01", "--no-scratch", "--metric", "grades-off")
+    said, scored = package.headstart([*fit, *rates, "-o", model], ["evaluate", model, table])
     assert "grades off" in said
+    assert scored.startswith("grades off ")
     evidence = json.loads((model / "evidence.json").read_text())
     assert evidence["data"]["kind"] == "grades"
     assert "features" not in evidence["arms"] and "labels" not in evidence
@@ -155,7 +145,6 @@ def test_its_parts_go_the_whole_way(package: Installed, table: Path, tmp_path: P
     assert int(width) > 0 and head == "Sequential"
     off = [abs("FEDCBA".index(grade) - place % 6) for place, grade in enumerate(grades)]
     assert np.mean(off) < 1
-    assert package.headstart("evaluate", model, table).startswith("grades off ")
 
 
 @pytest.mark.slow

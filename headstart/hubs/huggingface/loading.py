@@ -123,7 +123,7 @@ class Checkpoint:
     state: State
     what: str
     exact: bool
-    apart: tuple[str, ...]  # what names begin with that are not the network's
+    apart: tuple[str, ...] = ()  # what names begin with that are not the network's
 
     def has_own_pooling(self, family: Family) -> bool:
         """Whether the model's own pooling was trained."""
