@@ -92,7 +92,7 @@ def fit(  # noqa: PLR0913  # a flag each
     if plan is not None:
         return flow.reproduce(plan, out, data=data, track=settings.track, progress=progress)
     several = backbone or ()
-    return flow.fit(
+    answer: Answer = flow.fit(
         sources(data, task),
         several[0] if len(several) == 1 else several,
         out,
@@ -101,6 +101,7 @@ def fit(  # noqa: PLR0913  # a flag each
         settings=settings,
         progress=progress,
     )
+    return answer
 
 
 def pretrain(  # a flag each
@@ -117,7 +118,7 @@ def pretrain(  # a flag each
     """Train a source from random weights on a related, larger set, to transfer from later."""
     from headstart.pipeline import flow
 
-    return flow.pretrain(
+    answer: Answer = flow.pretrain(
         sources(data, task),
         backbone,
         out,
@@ -125,6 +126,7 @@ def pretrain(  # a flag each
         settings=settings,
         progress=progress,
     )
+    return answer
 
 
 def cache_features(  # a flag each

@@ -11,7 +11,7 @@ import numpy as np
 from headstart.contracts import Task
 from headstart.data import Item
 from headstart.evidence.intervals import Interval, average, paired
-from headstart.evidence.resampling import resampling
+from headstart.evidence.resampling import Draws, resampling
 
 _NAMED = 20  # items that are named
 
@@ -54,7 +54,7 @@ class BeforeAfter:
         targets, spread = held_out.targets, held_out.spread
         clusters = np.array([item.cluster for item in held_out.items])
         scores = [task.scores(own, targets) for own in (held_out.before, held_out.after)]
-        whole = resampling(task, targets, seed, clusters, spread)
+        whole = resampling(task, targets, Draws(seed, clusters, spread))
         if whole is None:
             each = [average(own, seed, clusters=clusters, spread=spread) for own in scores]
             before, after = (own.times(task.sign) for own in each)
@@ -62,12 +62,12 @@ class BeforeAfter:
         else:
             before, after = whole.interval(held_out.before), whole.interval(held_out.after)
             change = whole.gain(held_out.after, held_out.before)
-        by_label = []
+        by_label: list[tuple[str, int, float, float]] = []
         for number, label in enumerate(labels if targets.ndim == 1 else ()):
             own = targets == number
             if own.any():
-                means = (float((o[own].argmax(axis=1) == number).mean()) for o in _both(held_out))
-                by_label.append((label, int(own.sum()), *means))
+                shares = [float((o[own].argmax(axis=1) == number).mean()) for o in _both(held_out)]
+                by_label.append((label, int(own.sum()), shares[0], shares[1]))
         worse = np.flatnonzero(scores[1] < scores[0])
         lost = [held_out.items[place].id for place in worse.tolist()]
         won = int((scores[1] > scores[0]).sum())
@@ -86,9 +86,10 @@ class BeforeAfter:
     def to_json(self) -> dict[str, Any]:
         """{"items", "before", "after", "change", "lost", "won", "by_label"}."""
         names = ("label", "items", "before", "after")
-        rows = [dict(zip(names, row, strict=True)) for row in self.by_label]
-        for row in rows:
-            row |= {name: round(float(row[name]), 5) for name in names[2:]}
+        rows = [
+            dict(zip(names, (label, items, round(before, 5), round(after, 5)), strict=True))
+            for label, items, before, after in self.by_label
+        ]
         return {
             "items": self.items,
             "before": self.before.to_json(),

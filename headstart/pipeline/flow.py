@@ -86,8 +86,8 @@ def fit(
     names = [backbone] if isinstance(backbone, str) else list(dict.fromkeys(backbone or ()))
     members = members_of(data, chosen, show)
     if members:
-        run = together(members, names, Path(out), strategy, show, download=download)
-        return run.run() if chosen.joint == "no" else fit_jointly(run)
+        several = together(members, names, Path(out), strategy, show, download=download)
+        return several.run() if chosen.joint == "no" else fit_jointly(several)
     demand_alone(chosen)
     data, strategy = data_of(data), demand_adaptable(chosen, strategy)
     inputs = {"data": str(data), "backbone": backbone, "strategy": strategy}

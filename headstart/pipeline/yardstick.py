@@ -65,8 +65,9 @@ def reference_of(proof: Proof, temperature: float = 1.0) -> Reference | None:
 def referenced(proof: Proof, evidence: Evidence) -> Reference | None:
     """What the model is held to when it is used, which the evidence describes."""
     calibrated, experiment = evidence.findings.get("calibration"), proof.search.experiment
-    is_scaled = calibrated and folded(proof.model.network, 1.0)
-    reference = reference_of(proof, calibrated["temperature"] if is_scaled else 1.0)
+    is_scaled = folded(proof.model.network, 1.0) is not None
+    temperature = calibrated["temperature"] if calibrated and is_scaled else 1.0
+    reference = reference_of(proof, temperature)
     if reference is not None:
         described_so = described(reference, experiment.task, experiment.labels)
         evidence.findings = {**evidence.findings, "reference": described_so}

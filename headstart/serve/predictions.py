@@ -78,17 +78,16 @@ class Prediction:
         if self.tasks:
             each = {name: own.or_abstained() for name, own in self.tasks.items()}
             answer = {EACH: {name: own.answer for name, own in each.items()}}
-            limits = {name: own.limits for name, own in each.items()}
-            return replace(self, answer=answer, limits=limits)
+            return replace(self, answer=answer, limits={n: own.limits for n, own in each.items()})
         unlike = self.familiarity is not None and self.familiarity <= UNFAMILIAR
         limits = {**self.limits, "abstained": unlike}
         if not unlike:
             return replace(self, limits=limits)
-        answer = {
+        unanswered = {
             name: dict.fromkeys(value) if isinstance(value, Mapping) else None
             for name, value in self.answer.items()
         }
-        return replace(self, answer=answer, limits=limits)
+        return replace(self, answer=unanswered, limits=limits)
 
     @property
     def probability(self) -> float | None:

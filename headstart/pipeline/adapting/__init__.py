@@ -27,6 +27,7 @@ from headstart.data import IN_MEMORY, FileSource, Item
 from headstart.data.targets import kind_named
 from headstart.defaults import Settings
 from headstart.drift import Reference
+from headstart.drift.measures import measures_of
 from headstart.errors import HeadstartError, OutOfTimeError, UnknownNameError
 from headstart.evidence import ArmResult, Experiment
 from headstart.evidence.fitting import answers
@@ -42,7 +43,6 @@ from headstart.pipeline.prepare import Transfer
 from headstart.pipeline.selection.strategy_search import StrategySearch
 from headstart.pipeline.strategy_spec import FEATURES
 from headstart.pipeline.suggesting import features_of
-from headstart.pipeline.yardstick import measures_of
 from headstart.results import Result
 from headstart.runtime.workspace import Workspace
 from headstart.serve.predictions import Prediction

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Unpack
+from typing import Any, Unpack, cast
 
 from headstart.data import Data, data_of
 from headstart.defaults import Settings
@@ -19,7 +19,6 @@ from headstart.pipeline.selection.successive_halving import successive_halving
 from headstart.pipeline.sources.ranking import ranked
 from headstart.pipeline.strategy_spec import StrategySpec
 from headstart.results.ranking import CheckedRanking, Ranking
-from headstart.results.sources import SourceRanking
 from headstart.runtime.progress import Show, as_progress
 
 STRATEGY = "lp-ft"
@@ -56,18 +55,19 @@ def rank(
     settings: Settings | None = None,
     progress: Show = None,
     **options: Unpack[Options],
-) -> Ranking | SourceRanking:
+) -> Ranking:
     """Rank pretrained backbones for labelled data by their features, or tables to learn from.
 
     `backbones` are references or patterns; without any, all that are at hand are looked at, or a
-    small one that is fetched, and with `download` more that must be; with `sources` these tables
-    are ranked, by what rows of `data` reach beside each. Given a budget, those that
+    small one that is fetched, and with `download` more that must be. With `sources` these tables
+    are ranked, by what rows of `data` reach beside each, and the answer is a `SourceRanking`, which
+    no type of a setting can tell. Given a budget, those that
     features can't tell apart are fine-tuned briefly. Raises HeadstartError where there is none, or
     none can be used.
     """
     context = RunContext.of(settings_of(settings, options), as_progress(progress))
     if context.settings.sources:
-        return ranked(data_of(data), context)
+        return cast(Ranking, ranked(data_of(data), context))
     ranking = BackboneRanking.at(data_of(data), backbones, context, download=download)
     if context.budget.limited and not ranking.lone:
         successive_halving(ranking, context.budget.until(1.0))

@@ -33,25 +33,21 @@ def evaluate(
     if not members.are_in(place):
         return evaluating.evaluate(place, data, progress=progress, **columns)
     if columns.get("label"):
-        folders = ", ".join(map(str, members.read(place).values()))
+        own_folders = ", ".join(map(str, members.read(place).values()))
         raise HeadstartError(
             f"A label column was named, and {place} answers several tasks. Leave it out, or give "
-            f"one of {folders}."
+            f"one of {own_folders}."
         )
     source, show, folders = data_of(data), as_progress(progress), members.read(place)
     networks, rows = networks_of(folders), dict[str, dict[str, np.ndarray]]()
     each: dict[str, Evaluation] = {}
     without: dict[str, str] = {}
     for name, own in folders.items():
-        known, label = (
-            rows.setdefault(networks[name], {}),
-            record.read(own)["settings"].get("label"),
-        )
-        asked: DataOptions = {**columns, "label": label}
+        known = rows.setdefault(networks[name], {})
+        own_columns: DataOptions = {**columns, "label": record.read(own)["settings"].get("label")}
+        predictor, said = opening.load(own), Said(show, name)
         try:
-            each[name] = evaluating.scored(
-                opening.load(own), own, source, Said(show, name), asked, known
-            )
+            each[name] = evaluating.scored(predictor, own, source, said, own_columns, known)
         except DataError as error:
             without[name] = str(error)
     if not each:
