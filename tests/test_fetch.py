@@ -146,9 +146,10 @@ def test_the_bundle_says_what_it_holds_and_can_be_checked(weights: Path) -> None
 @pytest.mark.slow
 def test_a_bundle_can_be_fitted(pictures: Path, tmp_path: Path) -> None:
     (made,) = hs.fetch("seeded:convnet", tmp_path / "bundle").models
-    settings = hs.Settings(scratch=False, evidence="none")
-    given = {"strategy": "feature-extraction", "settings": settings}
-    result = hs.fit(pictures, f"checkpoint:{made.bundled}", tmp_path / "model", **given)  # type: ignore[arg-type]
+    result = hs.fit(
+        *(pictures, f"checkpoint:{made.bundled}", tmp_path / "model"),
+        strategy="feature-extraction", scratch=False, evidence="none",
+    )  # fmt: skip
     record = json.loads((result.folder / "headstart.json").read_text())
     assert record["origin"]["weights_hash"] == made.weights_hash
     assert record["origin"]["licence"] == "Apache-2.0"

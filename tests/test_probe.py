@@ -13,6 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 from headstart.contracts import Task
+from headstart.contracts.frozen import as_module
 from headstart.contracts.standardisation import Standardisation
 from headstart.evidence.fitting import full_probe
 from headstart.tasks.classification import Classification, logistic, probe
@@ -177,7 +178,7 @@ def test_the_full_probe_learns_from_every_label(make: Callable[[], Task]) -> Non
     def joined(more: Examples) -> Examples:
         return np.vstack([train[0], more[0]]), np.concatenate([train[1], more[1]])
 
-    found = answer(full_probe(task, train, validation, LABELS), features)
+    found = answer(as_module(full_probe(task, train, validation, LABELS)), features)
     expected = answer(task.probe(joined(validation), others, LABELS), features)
     np.testing.assert_allclose(found, expected, atol=1e-5)
     alone = answer(task.probe(train, validation, LABELS), features)
@@ -193,4 +194,4 @@ def test_a_probe_that_picks_on_validation_is_not_fitted_to_it() -> None:
     train, validation = examples(task, 24, 0), examples(task, 24, 1)
     head = full_probe(task, train, validation, LABELS)
     expected = answer(task.probe(train, validation, LABELS), train[0])
-    np.testing.assert_allclose(answer(head, train[0]), expected)
+    np.testing.assert_allclose(answer(as_module(head), train[0]), expected)

@@ -289,7 +289,7 @@ def test_columns_of_one_kind_stay_one_task(tmp_path: Path) -> None:
 
 
 def test_columns_of_several_kinds_are_several_tasks(tmp_path: Path) -> None:
-    columns = {
+    columns: dict[str, list[Any]] = {
         "stars": [1 + n % 5 for n in range(20)],
         "price": [n + 0.5 for n in range(20)],
         "tags": ["a;b" if n % 2 else "b" for n in range(20)],
@@ -305,7 +305,7 @@ def test_columns_of_several_kinds_are_several_tasks(tmp_path: Path) -> None:
 
 
 def test_columns_named_with_commas_are_one_of_several_tasks(tmp_path: Path) -> None:
-    columns = {
+    columns: dict[str, list[Any]] = {
         "a": [n % 2 for n in range(12)],
         "b": [n // 2 % 2 for n in range(12)],
         "topic": ["x" if n % 3 else "y" for n in range(12)],
@@ -542,10 +542,11 @@ def test_the_benchmark_says_which_task_is_worse_and_what_all_cost(
 
 def test_what_is_wrong_with_one_task_is_said_of_it_before_any_work(tmp_path: Path) -> None:
     table = write_reviews(tmp_path / "t.csv", 40)
-    for options, said in (
+    wrong: tuple[tuple[dict[str, Any], str], ...] = (
         ({"metric": "accuracy"}, "Task price: Metric 'accuracy' does not judge numbers"),
         ({"targets": "price=nothing"}, "'nothing' is not known"),
-    ):
+    )
+    for options, said in wrong:
         with pytest.raises(HeadstartError, match=said):
             hs.fit(
                 *(hs.Tasks(["stars", "price"], of=table), "seeded:bag", tmp_path / "out"),
@@ -557,10 +558,11 @@ def test_what_is_wrong_with_one_task_is_said_of_it_before_any_work(tmp_path: Pat
 def test_a_run_that_was_killed_goes_on_with_the_tasks_that_are_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from headstart.pipeline import proving
     from headstart.pipeline.several import fitting
 
     table, out = write_reviews(tmp_path / "t.csv", 60), tmp_path / "out"
-    tasks, whole = hs.Tasks(["stars", "price"], of=table), fitting.proved
+    tasks, whole = hs.Tasks(["stars", "price"], of=table), proving.proved
     options: dict[str, Any] = {"text": "review", "scratch": False, "evidence": "none"}
 
     def killed(*arguments: Any) -> Any:

@@ -134,7 +134,8 @@ def test_the_saved_model_holds_no_code_and_is_read_as_a_strangers(
     assert not names & {".pkl", ".pickle", ".joblib", ".pt"}
     content = json.loads((model / "columns.json").read_text())
     assert Table().accepts(content)
-    for change in ({"width": 1}, {"columns": []}, {"more": 1}):
+    changes: tuple[dict[str, Any], ...] = ({"width": 1}, {"columns": []}, {"more": 1})
+    for change in changes:
         assert not Table().accepts({**content, **change})
     broken = json.loads(json.dumps(content))
     broken["columns"][0]["scale"] = 0.0
