@@ -18,8 +18,8 @@ from headstart import catalog
 from headstart.cli import app
 from headstart.contracts.boxes import matches
 from headstart.contracts.levels import Level
-from headstart.contracts.modality import Motion
 from headstart.contracts.model import Batch, Model
+from headstart.contracts.places import Motion
 from headstart.errors import HeadstartError
 from headstart.tasks.detection import Detection
 from headstart.tasks.detection.assignment import assign, overlaps

@@ -17,8 +17,8 @@ if TYPE_CHECKING:  # so that a saved model answers without torch
     from torch import nn
 
     from headstart.contracts.frozen import LinearHead
-    from headstart.contracts.modality import Extent, Motion
     from headstart.contracts.model import Batch, Model, Step
+    from headstart.contracts.places import Extent, Motion
 
 Labels = Sequence[str]
 Array = np.ndarray

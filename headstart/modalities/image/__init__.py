@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 import numpy as np
 
 from headstart.contracts import Check, Modality, Preprocess
-from headstart.contracts.modality import Extent, Motion
+from headstart.contracts.places import Extent, Motion
 from headstart.errors import DataError
 from headstart.modalities.image.letterbox import letterbox_motion, letterboxed
 from headstart.modalities.image.opened import TURNS

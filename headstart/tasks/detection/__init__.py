@@ -12,7 +12,7 @@ from headstart.contracts import Backbone, Metric, Task
 from headstart.contracts.boxes import matches
 from headstart.contracts.entry_points import located
 from headstart.contracts.levels import Level
-from headstart.contracts.modality import Extent, Motion
+from headstart.contracts.places import Extent, Motion
 from headstart.contracts.task import Answered
 
 if TYPE_CHECKING:  # so that a saved model answers without torch
