@@ -271,6 +271,14 @@ def test_a_broken_list_of_classes_is_refused(tmp_path: Path) -> None:
         found(tmp_path)
 
 
+def test_names_that_unfold_are_refused(tmp_path: Path) -> None:
+    """Lists of lists of the same list would fill the memory, were they written out."""
+    levels = "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 40))
+    yolo(tmp_path, "0 0.25 0.5 0.3 0.5\n", f"a0: &a0 [x]\n{levels}names: [*a39]\n")
+    with pytest.raises(DataError, match="are no words"):
+        found(tmp_path)
+
+
 def test_boxes_that_are_asked_for_and_not_there(tmp_path: Path) -> None:
     picture(tmp_path / "cats" / "a.jpg")
     assert annotated.find(tmp_path, catalog.modality("image"), GUESSED) is None

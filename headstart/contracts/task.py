@@ -48,7 +48,7 @@ class Task(ABC):
     reads_maps: ClassVar[bool] = False
     untrained: str = ""
     views: ClassVar[int] = 0
-    learning_rate: ClassVar[float | None] = None
+    learning_rate: float | None = None
     ladder: ClassVar[tuple[str, ...]] = ()
 
     def backbone(self, backbone: Backbone) -> Backbone:

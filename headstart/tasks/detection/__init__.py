@@ -24,6 +24,7 @@ _NUMBERS: Final = 6  # of a box: corners, score, class
 _MOST: Final = 100  # boxes a picture
 _AN_ANSWER: Final = 0.5  # score from which a box is one
 _AT_HALF: Final = "headstart.metrics.precision:AP50"
+_RATES: Final = 2e-2, 3e-3  # of pretrained last layers, and of others
 _ENOUGH: Final = 0.8  # AP at an overlap of a half, from which no dearer strategy is tried
 
 
@@ -40,11 +41,10 @@ class Detection(Task):
     has_probe: ClassVar[bool] = False
     reads_maps: ClassVar[bool] = True
     views: ClassVar[int] = 3
-    learning_rate: ClassVar[float | None] = 2e-2
     ladder: ClassVar[tuple[str, ...]] = (
         "feature-extraction?head=trained",
-        "last-stages?count=1&probe=false&decay=0.1",
-        "full-fine-tuning?decay=0.1",
+        "last-stages?count=1&probe=false&decay=0.05",
+        "full-fine-tuning?decay=0.05",
     )
 
     def __init__(self) -> None:
@@ -69,7 +69,8 @@ class Detection(Task):
         """The task with the scales of this backbone's maps."""
         own = Detection()
         own.measure, own.levels = self.measure, backbone.levels
-        own.untrained = "zero-shot" if all(each.layers for each in own.levels) else ""
+        known = all(each.layers for each in own.levels)
+        own.untrained, own.learning_rate = ("zero-shot", _RATES[0]) if known else ("", _RATES[1])
         return own
 
     def width(self, labels: Sequence[str]) -> int:
