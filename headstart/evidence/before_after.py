@@ -11,7 +11,7 @@ import numpy as np
 from headstart.contracts import Task
 from headstart.data import Item
 from headstart.evidence.intervals import Interval, average, paired
-from headstart.evidence.resampling import resampling
+from headstart.evidence.resampling import Draws, resampling
 
 _NAMED = 20  # items that are named
 
@@ -54,7 +54,7 @@ class BeforeAfter:
         targets, spread = held_out.targets, held_out.spread
         clusters = np.array([item.cluster for item in held_out.items])
         scores = [task.scores(own, targets) for own in (held_out.before, held_out.after)]
-        whole = resampling(task, targets, seed, clusters, spread)
+        whole = resampling(task, targets, Draws(seed, clusters, spread))
         if whole is None:
             each = [average(own, seed, clusters=clusters, spread=spread) for own in scores]
             before, after = (own.times(task.sign) for own in each)
