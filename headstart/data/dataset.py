@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 
 from headstart.contracts import Encoding, Modality
-from headstart.contracts.labels import Names, several
+from headstart.contracts.labels import Names
 from headstart.data.check import Checked, check_items, drop_conflicts, drop_leaks, identical
 from headstart.data.clusters import clustered
 from headstart.data.grouping import proposal
 from headstart.data.items import find
-from headstart.data.names import alike
+from headstart.data.remarks import of_rare, of_twins
 from headstart.data.schema import GUESSED, Schema
 from headstart.data.sources import SPLITS, Contents, Data, InMemory, Item
 from headstart.data.splits import Plan, held_out, plan_of, without_hidden
@@ -110,7 +110,12 @@ def load(
     splits = _splits(path, items)
     kind.demand_variety(path, splits["train"], labels)
     warnings = (
-        *(*contents.warnings, *_rare(rare), *_twins(labels, kind), *kind.warnings(splits, labels)),
+        *(
+            *contents.warnings,
+            *of_rare(rare),
+            *of_twins(labels, kind),
+            *kind.warnings(splits, labels),
+        ),
         *(*few, *proposal(items), *clusters.warnings(items, kind.encoding, schema.group)),
     )
     contents = replace(
@@ -237,26 +242,6 @@ def _agreed(
 def _named(items: Sequence[Item], rare: Sequence[str]) -> list[Item]:
     left_out = frozenset(rare)
     return [item for item in items if item.label not in left_out]
-
-
-def _rare(rare: Sequence[str]) -> tuple[str, ...]:
-    names = several([*map(repr, rare)])
-    if len(rare) == 1:
-        return (f"Class {names} has only one usable item and is left out.",)
-    return (f"Classes {names} have only one usable item each and are left out.",) if rare else ()
-
-
-def _twins(labels: Sequence[str], kind: Targets) -> tuple[str, ...]:
-    """A sentence on classes whose names differ in case alone."""
-    first: dict[str, str] = {}
-    pairs = [(first.setdefault(alike(label), label), label) for label in labels]
-    twins = [f"{one!r} and {other!r}" for one, other in pairs if one != other]
-    if kind.encoding is not Encoding.INDEX or not twins:
-        return ()
-    return (
-        f"Classes {several(twins)} differ in case alone and are two classes. "
-        "Write them the same way if they are one.",
-    )
 
 
 def _splits(path: Path, items: Sequence[Item]) -> dict[str, list[Item]]:

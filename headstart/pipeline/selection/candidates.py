@@ -17,7 +17,8 @@ from headstart.defaults import Settings
 from headstart.errors import HeadstartError
 from headstart.evidence import Arm, Interval, average, paired
 from headstart.listing import backbones
-from headstart.pipeline.prepare import RunContext, schema
+from headstart.pipeline.prepare import RunContext
+from headstart.pipeline.schema import schema
 from headstart.results.ranking import Ranked
 from headstart.transferability.prior import Facts
 
