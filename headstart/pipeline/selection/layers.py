@@ -31,7 +31,7 @@ def look_deeper(ranking: BackboneRanking, count: int, share: float) -> None:
         for chosen in (evenly, near):
             for layer in chosen(each.loaded, parse(best.reference).options.get(OPTION)):
                 if ranking.context.budget.spent() > share:
-                    return
+                    break
                 if layer not in seen:
                     best = _better(best, _looked_at(each, layer, ranking, count))
                     seen.add(layer)
