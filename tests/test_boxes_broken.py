@@ -40,7 +40,7 @@ def coco(folder: Path, annotation: Mapping[str, Any], **image: Any) -> None:
     document = {
         "images": [first, second],
         "categories": [{"id": 0, "name": "cat"}, {"id": 9, "name": "Dog"}],
-        "annotations": [sound, sound | {"id": 1} | annotation],
+        "annotations": [sound, {**sound, "id": 1, **annotation}],
     }
     (folder / "instances.json").write_text(json.dumps(document))
 
