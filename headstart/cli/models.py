@@ -86,19 +86,16 @@ def predict(  # noqa: PLR0913  # a flag each
         explanations = explained(predictor, predictor.inputs(questions, **columns), out)
         return _noted(explanations, len(explanations.predictions.failed))
     answer: Answer
-    if draw is not None:
-        every = list(predictor.inputs(questions, **columns))
-        predictions = predictor.predict(every, **columns, abstain=abstain)
-        count = draw_into(predictor, Path(draw), every, predictions)
-        progress.say(f"{count} pictures with their boxes are in {draw}.")
-        answer = predictions if out is None else predictions.write(out)
-        failures = len(predictions.failed)
-    elif out is not None:
+    if out is not None and draw is None:
         answer = table = write(Path(out), predictor.stream(questions, **columns, abstain=abstain))
         failures = table.failures
     else:
-        answer = predictions = predictor.predict(questions, **columns, abstain=abstain)
+        every = list(predictor.inputs(questions, **columns))
+        answer = predictions = predictor.predict(every, **columns, abstain=abstain)
         failures = len(predictions.failed)
+        if draw is not None:
+            progress.say(draw_into(predictor, Path(draw), every, predictions))
+            answer = predictions if out is None else predictions.write(out)
     notice(predictor, model, (*(inputs or ()), *(file or ())), progress)
     return _noted(answer, failures)
 

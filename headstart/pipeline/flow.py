@@ -74,25 +74,23 @@ def fit(
     lies at `out` within seconds of its features; an interrupt from then on ends the proof, and
     answers with what is known (`stopped`). A run that was killed goes on where it stopped when it
     is called again with the same arguments, and `prove` goes on with the proof alone. `data` is a
-    path, or what `headstart.data.data_of` takes, as (X, y); keywords are settings, and count before
-    those of `settings`. With `adapt_to`, a path or what `predict` takes, the model answers on those
-    data, whose labels, if there are any, nothing learns from (`headstart.pipeline.adapting`).
-    For `Tasks`, as for a `label` of several columns that are no one task together, the answer is a
-    `Results`: a head each on features that all share.
+    path, or what `data_of` takes, as (X, y); keywords count before those of `settings`. With
+    `adapt_to`, a path or what `predict` takes, the model answers on those data, whose labels, if
+    there are any, nothing learns from. For `Tasks`, as for a `label` of several columns that are no
+    one task together, the answer is a `Results`: a head each on features that all share.
     Raises HeadstartError for anything the user can mend.
     """
     target, options = target_of(options, settings)
-    chosen, show = settings_of(settings, options), as_progress(progress)
+    chosen, show, place = settings_of(settings, options), as_progress(progress), Path(out)
     names = [backbone] if isinstance(backbone, str) else list(dict.fromkeys(backbone or ()))
     members = members_of(data, chosen, show)
     if members:
-        several = together(members, names, Path(out), strategy, show, download=download)
+        several = together(members, names, place, strategy, show, download=download)
         return several.run() if chosen.joint == "no" else fit_jointly(several)
     demand_alone(chosen)
     data, strategy = data_of(data), demand_adaptable(chosen, strategy)
     inputs = {"data": str(data), "backbone": backbone, "strategy": strategy}
-    following = follow(chosen, show, Path(out), inputs)
-    with Workspace(Path(out)) as workspace, following as run:
+    with Workspace(place) as workspace, follow(chosen, show, place, inputs) as run:
         context = RunContext.of(run.settings, run.progress, workspace.folder)
         spec = StrategySpec.of(strategy, run.settings)
         lone = len(names) == 1 and "*" not in names[0]

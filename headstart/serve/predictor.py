@@ -226,8 +226,8 @@ class Predictor(Printed):
         value = decoded(inputs[0], self.reader)
         if value.problem:
             raise inputs[0].unusable(value.problem)
-        batch = self.reader.modality.collate([value.value], self.reader.preprocess)
-        batch = to_device(batch, self.device)
+        collated = self.reader.modality.collate([value.value], self.reader.preprocess)
+        batch = to_device(collated, self.device)
         return {k: v[0] for k, v in batch.items()} if isinstance(batch, Mapping) else batch[0]
 
     def __str__(self) -> str:

@@ -97,9 +97,7 @@ class BackboneRanking:
         ranking = cls(dataset, context, candidates, strategy, lone)
         ranking._check(name)
         context.keep_time()
-        if not lone:
-            ranking._score()
-        return ranking
+        return ranking if lone else ranking._scored()
 
     @property
     def alive(self) -> list[Candidate]:
@@ -109,7 +107,7 @@ class BackboneRanking:
     def register(self, workspace: Workspace) -> None:
         """Say what this run is: for a lone backbone as where its transfer goes on elsewhere."""
         backbone = self.alive[0].loaded
-        names, experiment = [each.reference for each in self.candidates], self.experiment(backbone)
+        experiment, names = self.experiment(backbone), [c.reference for c in self.candidates]
         several = {"backbones": sorted(names), "strategy": str(self.strategy)}
         alone = Transfer(experiment, backbone, self.strategy).identity
         register_run(workspace, experiment, alone if self.lone else several)
@@ -184,7 +182,7 @@ class BackboneRanking:
         demand_looks(experiment, backbone)
         return ""
 
-    def _score(self) -> None:
+    def _scored(self) -> BackboneRanking:
         """A first look at all, the small ones first, and a closer one at those that may win.
 
         Of two of one size the better by the prior comes first. Where time is short it is at fewer
@@ -210,6 +208,7 @@ class BackboneRanking:
             self._order()
             self._drop_behind()
         self._remember()
+        return self
 
     def _affordable(self, each: Candidate, waiting: int, most: int) -> int:
         if not self.context.budget.limited:
@@ -280,15 +279,15 @@ class BackboneRanking:
             if gap.low > 0:
                 less_is_better = best.backbone and self.experiment(best.backbone).task.sign < 0
                 scale, unit = (1, "") if less_is_better else (100, " points")
+                count = min(len(best.by_item), len(each.by_item))
                 each.dropped = (
-                    f"{scale * gap.value:.1f}{unit} behind {best.reference} on "
-                    f"{min(len(best.by_item), len(each.by_item))} items "
+                    f"{scale * gap.value:.1f}{unit} behind {best.reference} on {count} items "
                     f"({scale * gap.low:.1f} to {scale * gap.high:.1f})"
                 )
 
     def _remember(self) -> None:
         """Let later rankings know what came out, but for errors, whose units are the data's own."""
-        pasts = [
+        remember(
             Past(
                 data=self.dataset.fingerprint,
                 task=self.dataset.kind,
@@ -300,5 +299,4 @@ class BackboneRanking:
             )
             for each in self.alive
             if len(each.by_item) and (task := self.experiment(each.loaded).task).sign > 0
-        ]
-        remember(pasts)
+        )
