@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from headstart.contracts.frozen import FrozenModel, LinearHead, as_module, is_linear
+from headstart.contracts.frozen import FrozenModel, LinearHead, Network, as_module, is_linear
 from headstart.contracts.standardisation import label_shares
 from headstart.contracts.targets import Encoding
 from headstart.data.targets import USUAL, kind_named
 from headstart.evidence.intervals import LEVEL, RESAMPLES, Interval
 
 if TYPE_CHECKING:  # so that frozen features need no torch
-    from headstart.contracts.model import Model
+    pass
 
 BINS = 15
 LEAST, MOST = 0.05, 20.0  # temperatures
@@ -55,7 +55,7 @@ def shares(outputs: np.ndarray) -> np.ndarray:
     return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
 
 
-def folded(model: Model | FrozenModel, temperature: float) -> Model | FrozenModel | None:
+def folded(model: Network, temperature: float) -> Network | None:
     """The same network with a head whose outputs are divided by the temperature.
 
     The stages are shared, the head is a copy with its weights and bias divided, so that whoever
