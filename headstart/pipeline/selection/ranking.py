@@ -199,6 +199,7 @@ class BackboneRanking:
             self.look_at(each, first, len(waiting) - number)
         self._order()
         layers.look_deeper(self, first, SHARE / 2)
+        self._order()
         self._drop_behind()
         closer = [each for each in self.alive if len(each.by_item) < whole]
         for each in closer:
