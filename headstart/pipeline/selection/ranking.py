@@ -197,7 +197,6 @@ class BackboneRanking:
         first = FIRST if whole > 2 * FIRST else whole
         for number, each in enumerate(waiting):
             self.look_at(each, first, len(waiting) - number)
-        self._order()
         layers.look_deeper(self, first, SHARE / 2)
         self._order()
         self._drop_behind()
@@ -265,10 +264,8 @@ class BackboneRanking:
         if not alive:
             reasons = next(each for each in self.candidates if each.dropped)
             raise HeadstartError(f"{reasons.reference} can't be ranked: {reasons.dropped}")
-        alive.sort(key=lambda each: -each.by_item.mean())
-        self.promote(alive)
-        level = self.level()
-        ranks = combined([each.scores for each in level])
+        self.promote(sorted(alive, key=lambda each: -each.by_item.mean()))
+        ranks = combined([each.scores for each in (level := self.level())])
         order = sorted(range(len(level)), key=lambda place: (-ranks[place], place))
         self.promote([level[place] for place in order])
         self.promote(trained_first(self.alive))
