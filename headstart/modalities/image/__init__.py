@@ -119,7 +119,7 @@ class Image(Modality):
             return None
         if isinstance(inputs, np.ndarray):
             sides = [_larger(side) for side in inputs.shape[1:3]]
-            return inputs[:, :, ::-1] if name == "flip" else stretched(inputs, sides)
+            return inputs[:, :, ::-1].copy() if name == "flip" else stretched(inputs, sides)
         if name == "flip":
             return inputs.flip(-1)
         import torch
