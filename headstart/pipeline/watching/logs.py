@@ -101,15 +101,7 @@ class AnswerLog:
         sound = np.array([each is not None for each in numbers], dtype=bool)
         names = [_name(row) for row, right in zip(rows, sound, strict=True) if right]
         values = np.array([each for each in numbers if each is not None], dtype=np.float64)
-<<<<<<< Updated upstream
         values = values.reshape(len(names), self._width)
-=======
-        values = values.reshape(len(names), -1 if len(names) else 0)
-        if self.features:
-            features = values.astype(np.float32)
-            outputs = self.predictor.headed(features) if len(names) else values
-            return names, (features, outputs, self.predictor.task.predictions(outputs)), sound
->>>>>>> Stashed changes
         count = len(self.predictor.labels)
         if self.features:
             features, outputs = values.astype(np.float32), np.empty((0, count), np.float32)
