@@ -36,8 +36,7 @@ class Task(ABC):
     Without one nothing is answered from frozen features alone: that arm and the curve over labels
     are left out, and strategies begin with an untrained head, whose answers are an arm where it has
     a name as `untrained`; `ladder` are those tried in turn until answers are good `enough`. A head
-    that `reads_maps` takes feature maps by name. So many stored `views`, and this `learning_rate`,
-    are the usual ones.
+    that `reads_maps` takes feature maps by name. `views` and `learning_rate` are the usual ones.
     """
 
     own_metric: ClassVar[str] = ""

@@ -109,18 +109,11 @@ def load(
     items = plan.cut(clusters.items, kind.stratum)
     splits = _splits(path, items)
     kind.demand_variety(path, splits["train"], labels)
-    warnings = (
-        *(
-            *contents.warnings,
-            *of_rare(rare),
-            *of_twins(labels, kind),
-            *kind.warnings(splits, labels),
-        ),
-        *(*few, *proposal(items), *clusters.warnings(items, kind.encoding, schema.group)),
-    )
-    contents = replace(
-        contents, warnings=warnings, said=(*contents.said, *clusters.said(schema.group))
-    )
+    warnings = [*contents.warnings, *of_rare(rare), *of_twins(labels, kind)]
+    warnings += [*kind.warnings(splits, labels), *few, *proposal(items)]
+    warnings += clusters.warnings(items, kind.encoding, schema.group)
+    said = (*contents.said, *clusters.said(schema.group))
+    contents = replace(contents, warnings=tuple(warnings), said=said)
     report = _report(contents, labelled, checked, splits, labels)
     report = replace(report, split_rule=plan.rule, near=clusters.near, **left_out)
     named, in_memory = "test" in plan.held, isinstance(data, InMemory)

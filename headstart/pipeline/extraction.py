@@ -65,8 +65,7 @@ def export_features(
     mend, such as a file that exists.
     """
     data, progress = data_of(data, labelled=False), as_progress(progress)
-    settings = settings_of(settings, options)
-    place = destination(Path(out))
+    settings, place = settings_of(settings, options), destination(Path(out))
     context = RunContext.of(settings, progress)
     demand_data(data)
     network = context.load(backbone)

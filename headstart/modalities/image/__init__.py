@@ -104,7 +104,9 @@ class Image(Modality):
         """
         picture = open_picture(raw)
         if preprocess["crop_mode"] == "letterbox":
-            pixels = letterboxed(picture, preprocess, rng and letterbox_motion(rng))
+            pixels = letterboxed(
+                picture, preprocess, None if rng is None else letterbox_motion(rng)
+            )
         elif rng is None:
             pixels = whole_view(picture, preprocess)
         else:
