@@ -67,12 +67,13 @@ class Dataset:
         As the kind encodes them: (N,) int64 class numbers; (N, labels) float32 numbers in the
         user's units; (N, labels) float32 of 1 for the labels in a set and 0 for the others.
         """
-        kind, labels = kind_named(self.kind), [item.label for item in self.items]
-        here, encode = [item.split == name for item in self.items], self.encode or kind.encode
-        if kind.encoding is not Encoding.OTHER:  # whose rows may be as long as the longest of all
-            labels = [label for label, own in zip(labels, here, strict=True) if own] or labels[:1]
-            return encode(labels, self.labels)[: sum(here)]  # rows of none have a shape, too
-        return encode(labels, self.labels)[here]
+        labels = [item.label for item in self.items]
+        here = [item.split == name for item in self.items]
+        encode = self.encode or kind_named(self.kind).encode
+        if not self.encode and kind_named(self.kind).encoding is Encoding.OTHER:
+            return encode(labels, self.labels)[here]  # rows may be as long as the longest of all
+        labels = [label for label, own in zip(labels, here, strict=True) if own] or labels[:1]
+        return encode(labels, self.labels)[: sum(here)]  # rows of none have a shape, too
 
     @cached_property
     def fingerprint(self) -> str:

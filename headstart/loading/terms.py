@@ -29,5 +29,8 @@ def with_terms(
             licence, trained_on = origin.licence or card.licence, origin.trained_on
             origin = replace(origin, licence=licence, trained_on=trained_on or card.trained_on)
     entries = header(loaded.weights) if loaded.weights else {}
-    own = {name: entries[name] for name in ("licence", "trained_on") if name in entries}
-    return replace(origin, **own)
+    return replace(
+        origin,
+        licence=entries.get("licence", origin.licence),
+        trained_on=entries.get("trained_on", origin.trained_on),
+    )

@@ -155,8 +155,7 @@ def _evidence(proof: Proof) -> Evidence:
         sign=task.sign,
         resampling=evidence.resampling(task, truth, draws),
     )
-    record.alone = bool(search.backbone.heads)
-    record.sourced = proof.sourced
+    record.alone, record.sourced = bool(search.backbone.heads), proof.sourced
     if task.sign < 0:  # in the metric's own units, which the naive model gives the scale of
         record.spread *= abs(float(proof.arms["naive"].arm.scores.mean()))
     if baseline is not None:

@@ -35,7 +35,9 @@ def further(evidence: Evidence) -> Iterator[str]:
         )
     if evidence.get("noninferior"):
         yield str(evidence["noninferior"])
-    yield from (evidence.get("likeness") or {}).get("said", ())
+    likeness = evidence.get("likeness") or {}
+    if likeness.get("far") or "overlap" in likeness:  # else the naive model's row says as much
+        yield from likeness["said"]
     yield from familiar(evidence)
     if (evidence.get("splits") or {}).get("said"):
         yield str(evidence["splits"]["said"])

@@ -127,17 +127,16 @@ class BackboneRanking:
 
     def transfer(self) -> Transfer:
         """The best of the candidates, with what it is to be transferred to."""
-        backbone = self.alive[0].loaded
-        ranking = None if self.lone else self.ranking()
+        backbone, ranking = self.alive[0].loaded, None if self.lone else self.ranking()
         return Transfer(self.experiment(backbone), backbone, self.strategy, ranking)
 
     def ranking(self) -> Ranking:
         """What came out, as the user reads it."""
         backbone = next(each.backbone for each in self.candidates if each.backbone is not None)
-        task = self.experiment(backbone).task
-        rows = [row(each, self.context.settings.seed, task.sign) for each in self.candidates]
-        facts = task.metric, len(self.alive[0].by_item), task.sign
-        return Ranking(tuple(rows), tuple(self.priors), *facts)
+        task, seed = self.experiment(backbone).task, self.context.settings.seed
+        rows = tuple(row(each, seed, task.sign) for each in self.candidates)
+        best = self.alive[0]
+        return Ranking(rows, tuple(self.priors), task.metric, len(best.by_item), task.sign)
 
     def _check(self, modality: str) -> None:
         """Load each candidate and drop those that can't be used; a lone one's error is raised."""
@@ -242,8 +241,7 @@ class BackboneRanking:
             each.speed = extraction.computed / extraction.seconds
         sample = Sample(extraction.features(), targets, self.dataset.kind, groups_of(items))
         each.scores = scored(sample)
-        predicted = ridge(sample)
-        labels = len(self.dataset.labels)
+        predicted, labels = ridge(sample), len(self.dataset.labels)
         if predicted.shape[1] < labels:  # the last classes don't occur among these items
             predicted = np.pad(predicted, ((0, 0), (0, labels - predicted.shape[1])))
         each.by_item, each.places = experiment.task.scores(predicted, targets), places

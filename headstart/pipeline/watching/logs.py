@@ -101,12 +101,13 @@ class AnswerLog:
         sound = np.array([each is not None for each in numbers], dtype=bool)
         names = [_name(row) for row, right in zip(rows, sound, strict=True) if right]
         values = np.array([each for each in numbers if each is not None], dtype=np.float64)
-        values = values.reshape(len(names), -1)
-        if self.features:
-            features = values.astype(np.float32)
-            outputs = self.predictor.headed(features) if len(names) else values
-            return names, (features, outputs, self.predictor.task.predictions(outputs)), sound
+        values = values.reshape(len(names), self._width)
         count = len(self.predictor.labels)
+        if self.features:
+            features, outputs = values.astype(np.float32), np.empty((0, count), np.float32)
+            if names:
+                outputs = self.predictor.headed(features)
+            return names, (features, outputs, self.predictor.task.predictions(outputs)), sound
         chances = np.maximum(values[:, :count], _LEAST)
         chances = chances / chances.sum(axis=1, keepdims=True)
         usual = values[:, count] if self.familiarity else None
@@ -119,11 +120,17 @@ class AnswerLog:
         except (KeyError, TypeError, ValueError):  # an input without an answer, or torn
             return None
 
+    @property
+    def _width(self) -> int:
+        """How many numbers of a row are looked at."""
+        if not self.features:
+            return len(self.predictor.labels) + self.familiarity
+        known = self.predictor.reference
+        return 0 if known is None else known.features.shape[1]
+
     def _features(self, row: Row) -> list[float] | None:
         own = [float(each) for each in _parsed(row[_FEATURES])]
-        known = self.predictor.reference
-        width = 0 if known is None else known.features.shape[1]
-        return own if len(own) == width and np.isfinite(own).all() else None
+        return own if len(own) == self._width and np.isfinite(own).all() else None
 
     def _answer(self, row: Row) -> list[float] | None:
         labels = self.predictor.labels

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar, Final, final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, cast, final
 
 import numpy as np
 
@@ -16,9 +16,10 @@ from headstart.contracts.places import Extent, Motion
 from headstart.contracts.task import Answered
 
 if TYPE_CHECKING:  # so that a saved model answers without torch
-    from torch import nn
+    from torch import Tensor, nn
 
     from headstart.contracts.model import Batch, Model, Step
+    from headstart.tasks.detection.head import DetectionHead
 
 _NUMBERS: Final = 6  # of a box: corners, score, class
 _MOST: Final = 100  # boxes a picture
@@ -89,8 +90,9 @@ class Detection(Task):
         from headstart.tasks.detection.losses import loss_of
 
         maps = model.features(batch.inputs, batch.start)
-        said, places = model.head.raw(maps)
-        loss = loss_of(said, places, batch.targets, model.head.side(maps))
+        head = cast("DetectionHead", model.head)
+        said, places = head.raw(maps)
+        loss = loss_of(said, places, batch.targets, head.side(maps))
         return Step(said, loss, said.flatten(1), batch.targets)
 
     def naive(self, targets: np.ndarray, labels: Sequence[str]) -> np.ndarray:
@@ -141,10 +143,11 @@ class Detection(Task):
 
         from headstart.tasks.detection.thresholds import best
 
-        for number in range(len(head.powers)):
+        powers = cast("Tensor", head.powers)
+        for number in range(len(powers)):
             threshold = best(self.predictions(outputs), targets, number)
             with torch.no_grad():
-                head.powers[number] = float(np.log(_AN_ANSWER) / np.log(threshold))
+                powers[number] = float(np.log(_AN_ANSWER) / np.log(threshold))
 
     def findings(
         self, test: Answered, validation: Answered, labels: Sequence[str]
