@@ -217,10 +217,7 @@ class BackboneRanking:
         return min(most, max(FEWEST, int(slot / price.item)))
 
     def look_at(self, each: Candidate, count: int, waiting: int = 0) -> None:
-        """Score one candidate; without time for a closer look it keeps what the first one found.
-
-        With so many `waiting` for a first look, on as many items as its part of the time takes.
-        """
+        """Score one of so many `waiting` in its part of the time; one too late keeps what it has."""
         late, started = "" if len(each.by_item) else LATE, time.monotonic()
         try:
             self._measure(each, self._affordable(each, waiting, count) if waiting else count)
@@ -263,7 +260,8 @@ class BackboneRanking:
             reasons = next(each for each in self.candidates if each.dropped)
             raise HeadstartError(f"{reasons.reference} can't be ranked: {reasons.dropped}")
         self.promote(sorted(alive, key=lambda each: -each.by_item.mean()))
-        ranks = combined([each.scores for each in (level := self.level())])
+        level = self.level()
+        ranks = combined([each.scores for each in level])
         order = sorted(range(len(level)), key=lambda place: (-ranks[place], place))
         self.promote([level[place] for place in order])
         self.promote(trained_first(self.alive))
