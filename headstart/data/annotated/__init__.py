@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 from headstart.contracts import Modality
 from headstart.contracts.places import Extent
-from headstart.data import containers, tables
+from headstart.data import tables
 from headstart.data.annotated import coco, rows, voc, yolo
 from headstart.data.annotated.marks import KIND, Marked, Reading
 from headstart.data.annotated.repair import repaired
+from headstart.data.containers import Part
 from headstart.data.names import split_in
 from headstart.data.paths import Paths
 from headstart.data.schema import Schema
@@ -29,10 +31,13 @@ _AGAIN = "another annotation names the picture, too"
 _TABLES = (".csv", ".tsv", ".parquet", ".jsonl", ".json", ".arrow")
 
 
-def find(path: Path, modality: Modality, schema: Schema) -> Contents | None:
+def find(
+    path: Path, modality: Modality, schema: Schema, parts: Sequence[Part] = ()
+) -> Contents | None:
     """What annotators marked there; None where it isn't that, or another kind of target is named.
 
-    Raises DataError where boxes are asked for and there are none, or a file is broken.
+    `parts` are the tables that a folder is made of. Raises DataError where boxes are asked for and
+    there are none, or a file is broken.
     """
     if not modality.has_extent or schema.kind not in (None, KIND):
         return None
@@ -40,7 +45,9 @@ def find(path: Path, modality: Modality, schema: Schema) -> Contents | None:
         return None
     root = path if path.is_dir() else path.parent
     tree = walk(root, modality)
-    reading = _of_folder(path, tree, modality) if path.is_dir() else _of_file(path, modality)
+    tables_there = [(part.path, part.split) for part in parts]
+    folder = path.is_dir()
+    reading = _of_folder(tree, tables_there, modality) if folder else _of_file(path, modality)
     if reading is None or (schema.kind is None and not any(p.boxes for p in reading.pictures)):
         if schema.kind == KIND:
             raise DataError(
@@ -66,7 +73,9 @@ def _of_file(path: Path, modality: Modality) -> Reading | None:
     return _of_tables([(path, None)], modality)
 
 
-def _of_folder(path: Path, tree: Folder, modality: Modality) -> Reading | None:
+def _of_folder(
+    tree: Folder, parts: list[tuple[Path, str | None]], modality: Modality
+) -> Reading | None:
     """The first format that says anything there; the more telling ones come first."""
     every = [(folder, way) for folder, way in tree.below()]
     files = [
@@ -94,7 +103,6 @@ def _of_folder(path: Path, tree: Folder, modality: Modality) -> Reading | None:
         ]
         return _words(reading)
     listed = [(file, s) for file, s in files if file.suffix.lower() in _TABLES]
-    parts = [(part.path, part.split) for part in containers.parts(path)]
     reading_of_tables = _of_tables(parts or listed, modality)
     if reading_of_tables is not None:
         return _words(reading_of_tables)

@@ -17,10 +17,12 @@ from headstart.data.manifests import Manifest
 from headstart.data.names import only_part, split_of
 from headstart.data.paths import Paths
 from headstart.data.schema import Schema
-from headstart.data.sources import Contents, Data, InMemory
+from headstart.data.sources import Contents, Data, InMemory, Source
 from headstart.data.tables import READ, refusal
 from headstart.data.trees import Folder, readable, walk
 from headstart.errors import DataError
+
+_HEAD = 1024  # bytes by which an item is known
 
 
 def find(data: Data, modality: Modality, schema: Schema) -> Contents:
@@ -36,10 +38,10 @@ def find(data: Data, modality: Modality, schema: Schema) -> Contents:
     path = data
     demand_data(path)
     path = containers.opened(path)
-    marked = annotated.find(path, modality, schema)
+    parts = containers.parts(path)
+    marked = annotated.find(path, modality, schema, parts)
     if marked is not None:
         return marked
-    parts = containers.parts(path)
     if parts:
         return _from_parts(path, parts, modality, schema)
     if not path.is_dir():
@@ -229,13 +231,14 @@ def _kinds(modality: Modality) -> str:
 
 
 def recognise(data: Data, modalities: Mapping[str, Modality], schema: Schema) -> str:
-    """The name of the modality that finds most items there, the first of them where several do.
+    """The name of the modality that finds most items there.
 
-    Nothing is opened but manifests. Where a column of texts was named, it is a modality whose
+    Of several that find as many it is the one that knows the first item by its content, or else the
+    first of them; nothing else is opened but manifests. Where a column of texts was named, it is a modality whose
     content stands in columns; where one of paths was, it is another. Raises DataError, the
     first modality's, where none finds any.
     """
-    counts: dict[str, int] = {}
+    items: dict[str, list[Source]] = {}
     errors: list[DataError] = []
     for name, modality in sorted(modalities.items(), key=lambda pair: pair[1].whole_rows):
         contained = modality.inline or modality.whole_rows
@@ -246,13 +249,23 @@ def recognise(data: Data, modalities: Mapping[str, Modality], schema: Schema) ->
         except DataError as error:
             errors.append(error)
             continue
-        counts[name] = sum(row.source is not None for row in contents.rows)
-    if not any(counts.values()):
+        items[name] = [row.source for row in contents.rows if row.source is not None]
+    most = max(map(len, items.values()), default=0)
+    if not most:
         _demand_label(data, modalities, schema)
         raise next(
             iter(errors), DataError(f"{data} holds no item of a known kind. Give files of one.")
         )
-    return max(counts, key=lambda name: counts[name])
+    best = [name for name, own in items.items() if len(own) == most]
+    known = (name for name in best[1:] and best if _is_known(items[name][0], modalities[name]))
+    return next(known, best[0])
+
+
+def _is_known(source: Source, modality: Modality) -> bool:
+    """Whether a modality knows an item by its content."""
+    with suppress(DataError):
+        return bool(modality.recognises(source.read()[:_HEAD]))
+    return False
 
 
 def _demand_label(data: Data, modalities: Mapping[str, Modality], schema: Schema) -> None:
