@@ -217,7 +217,7 @@ class BackboneRanking:
         return min(most, max(FEWEST, int(slot / price.item)))
 
     def look_at(self, each: Candidate, count: int, waiting: int = 0) -> None:
-        """Score one of so many `waiting` in its part of the time; one too late keeps what it has."""
+        """Score one of so many `waiting` in its part of the time; one too late keeps its scores."""
         late, started = "" if len(each.by_item) else LATE, time.monotonic()
         try:
             self._measure(each, self._affordable(each, waiting, count) if waiting else count)
