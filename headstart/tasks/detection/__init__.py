@@ -48,8 +48,8 @@ class Detection(Task):
         "full-fine-tuning?decay=0.05",
     )
 
-    def __init__(self) -> None:
-        self.levels: Sequence[Level] = ()
+    def __init__(self, levels: Sequence[Level] = ()) -> None:
+        self.levels = levels
 
     def backbone(self, backbone: Backbone) -> Backbone:
         """The same network without its pooling; one without levels gets some of its stages'."""
@@ -68,8 +68,8 @@ class Detection(Task):
 
     def for_backbone(self, backbone: Backbone) -> Task:
         """The task with the scales of this backbone's maps."""
-        own = Detection()
-        own.measure, own.levels = self.measure, backbone.levels
+        own = Detection(backbone.levels)
+        own.measure = self.measure
         known = all(each.layers for each in own.levels)
         own.untrained, own.learning_rate = ("zero-shot", _RATES[0]) if known else ("", _RATES[1])
         return own
