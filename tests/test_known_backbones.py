@@ -192,7 +192,7 @@ def test_a_late_backbone_is_like_the_one_it_stands_for(tmp_path: Path) -> None:
     late = loaded.backbone
     assert (len(late.stages), list(late.stages)) == (len(whole.stages), list(whole.stages))
     assert late.parameters == whole.parameters
-    for name in ("origin", "architecture", "feature_dim", "modality", "head_name", "native"):
+    for name in ("origin", "architecture", "feature_dim", "modality", "head_name", "files"):
         assert getattr(late, name) == getattr(whole, name)
     assert late.is_late
     assert late.pool is whole.pool
