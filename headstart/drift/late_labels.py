@@ -12,9 +12,9 @@ _LEAST: Final = 30  # labelled items, before which a share of errors says nothin
 class RisingErrors:
     """Whether the share of errors rose, by windows that are as long as nothing changes in them.
 
-    ADWIN (Bifet and Gavaldà 2007). Its bound is a wide one: in 300 simulated streams of 2,000
-    labelled items each, with 2 %, 10 % or 30 % of errors throughout, at most one had an alarm. Of
-    river's other detectors DDM and EDDM alarm in most of such streams, and are not used.
+    ADWIN (Bifet and Gavaldà 2007). Its bound is a wide one: of 300 simulated streams of 2,000
+    labelled items each, with 2 % of errors throughout, none had an alarm. Of river's other
+    detectors DDM and EDDM alarmed in 228 of them each, and are not used.
     """
 
     def __init__(self) -> None:
