@@ -8,17 +8,17 @@ point's value is `module:Class`, like the lines here.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 from headstart.contracts.entry_points import advertised, located
 from headstart.contracts.references import Reference, build, parse, parse_named
 from headstart.errors import HeadstartError, UnknownNameError
+from headstart.loading.terms import with_terms
 from headstart.loading.variants import Variant
 
 if TYPE_CHECKING:
-    from headstart.contracts import Backbone, Hub, Modality, Origin, Strategy, Targets, Task
+    from headstart.contracts import Backbone, Hub, Modality, Strategy, Targets, Task
     from headstart.contracts.adaptation import Adaptation
     from headstart.contracts.head import HeadFitter
     from headstart.contracts.metric import Metric
@@ -270,8 +270,8 @@ def load_backbone(reference: str | Reference) -> Backbone:
         if target == current:
             loaded = Variant.of(current, where.layered).load(where.load)
             if current != first:  # the user knows it by the name that led here
-                loaded.origin = replace(_with_terms(loaded.origin, first), reference=str(first))
-                loaded.origin = replace(loaded.origin, **_terms(current))
+                cards = hub(first.hub).cards(first.name)
+                loaded.origin = with_terms(loaded.origin, first, current, cards)
             return loaded
         current = target
     raise HeadstartError(f"{reference} leads in a circle. Name the model it stands for.")
@@ -287,26 +287,3 @@ def sources(reference: str) -> Sequence[str] | None:
             return where.sources(current)
         current = target
     return None
-
-
-def _with_terms(origin: Origin, reference: Reference) -> Origin:
-    """The origin with what the hub that was named lists, where the one that loaded knows less."""
-    if origin.licence and origin.trained_on:
-        return origin
-    plain = f"{reference.hub}:{reference.name}"
-    card = next((c for c in hub(reference.hub).cards(reference.name) if c.reference == plain), None)
-    if card is None:
-        return origin
-    return replace(
-        origin,
-        licence=origin.licence or card.licence,
-        trained_on=origin.trained_on or card.trained_on,
-    )
-
-
-def _terms(reference: Reference) -> dict[str, Any]:
-    """What a saved model's weights say of where they come from, which few hubs read."""
-    from headstart.loading.weights import header
-
-    entries = header(reference.weights) if reference.weights else {}
-    return {name: entries[name] for name in ("licence", "trained_on") if name in entries}

@@ -62,7 +62,7 @@ def target(root: Path, workspace: Path, **chosen: object) -> Experiment:
         catalog.task("image-classification"),
         Reader(modality, tiny.backbone().preprocess),
         made,
-        machine.accelerator(made, 0),
+        machine.Compute.of(made, 0),
         Budget(made.budget),
         tiny.Recording(),
         workspace=workspace,

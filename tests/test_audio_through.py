@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ import headstart as hs
 from headstart import catalog
 from headstart.data import Schema, load
 
-QUICK = {"evidence": "none", "scratch": False, "strategy": "feature-extraction"}
+QUICK: dict[str, Any] = {"evidence": "none", "scratch": False, "strategy": "feature-extraction"}
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +27,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def model(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("model") / "model"
-    hs.fit(data, "seeded:audio?window=0.5", out, group="name:1", **QUICK)  # type: ignore[arg-type]
+    hs.fit(data, "seeded:audio?window=0.5", out, group="name:1", **QUICK)
     return out
 
 
@@ -112,7 +113,7 @@ def test_rows_may_mean_parts_of_a_recording(recordings: Path, tmp_path: Path) ->
         tapes[item.id.partition(" ")[0]].add(str(item.split))
     assert all(len(splits) == 1 for splits in tapes.values())  # one recording is never parted
     out = tmp_path / "model"
-    hs.fit(recordings, "seeded:audio?window=0.5", out, **QUICK)  # type: ignore[arg-type]
+    hs.fit(recordings, "seeded:audio?window=0.5", out, **QUICK)
     answers = hs.load(out).predict(recordings / "labels.csv")
     assert [each.label for each in answers] == ["low", "high"] * 18
     assert len({each.path for each in answers}) == 36
@@ -192,7 +193,7 @@ def test_an_answer_is_explained_on_a_spectrogram(model: Path, data: Path, tmp_pa
 @pytest.mark.slow
 def test_other_commands_take_sounds(tmp_path: Path) -> None:
     data, model = tones(tmp_path / "tones", 32), tmp_path / "model"
-    hs.fit(data, "seeded:audio?window=0.5", model, judge="cv", **QUICK)  # type: ignore[arg-type]
+    hs.fit(data, "seeded:audio?window=0.5", model, judge="cv", **QUICK)
     noisy = tmp_path / "noisy"
     noisy.mkdir()
     for number, path in enumerate(sorted(data.glob("*/*.wav"))):

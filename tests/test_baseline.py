@@ -48,7 +48,7 @@ def target(
         catalog.task(f"image-{kind}", **given),
         Reader(modality, {}),
         made,
-        machine.accelerator(made, 0),
+        machine.Compute.of(made, 0),
         Budget(budget),
         tiny.Recording(),
         task_settings=given,

@@ -40,7 +40,7 @@ def coco(folder: Path, annotation: Mapping[str, Any], **image: Any) -> None:
     document = {
         "images": [first, second],
         "categories": [{"id": 0, "name": "cat"}, {"id": 9, "name": "Dog"}],
-        "annotations": [sound, sound | {"id": 1} | annotation],
+        "annotations": [sound, {**sound, "id": 1, **annotation}],
     }
     (folder / "instances.json").write_text(json.dumps(document))
 
@@ -268,6 +268,14 @@ def test_broken_lines(tmp_path: Path, line: str, said: str) -> None:
 def test_a_broken_list_of_classes_is_refused(tmp_path: Path) -> None:
     yolo(tmp_path, "0 0.25 0.5 0.3 0.5\n", "names: [cat\n")
     with pytest.raises(DataError, match=r"data\.yaml can't be read: .* Correct the file\."):
+        found(tmp_path)
+
+
+def test_names_that_unfold_are_refused(tmp_path: Path) -> None:
+    """Lists of lists of the same list would fill the memory, were they written out."""
+    levels = "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 40))
+    yolo(tmp_path, "0 0.25 0.5 0.3 0.5\n", f"a0: &a0 [x]\n{levels}names: [*a39]\n")
+    with pytest.raises(DataError, match="are no words"):
         found(tmp_path)
 
 

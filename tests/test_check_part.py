@@ -484,7 +484,7 @@ def once(self: Any, statistics: Tensor, weights: Tensor) -> Tensor:
 METRICS = [
     (metric("Nameless", name=""), r"Nameless has no name\. Set name"),
     (metric("Aimless", kinds=()), r"Aimless judges no kind of target\. Set kinds\."),
-    (metric("Strange", kinds=("boxes",)), r"Strange judges 'boxes', of which no examples"),
+    (metric("Strange", kinds=("shapes",)), r"Strange judges 'shapes', of which no examples"),
     (metric("Outside", undefined=2.0), r"Outside has 2\.0 for undefined, outside of its bounds"),
     (metric("Narrow", bounds=(0.0, 0.5)), r"Narrow is .*, outside of \(0\.0, 0\.5\)\. Widen"),
     (metric("Upside", less_is_better=True), r"Upside is 1 for right answers, and 0\.0 at best"),

@@ -75,7 +75,7 @@ def test_every_setting_is_a_flag_of_fit_and_pretrain(monkeypatch: pytest.MonkeyP
     for command in ("fit", "pretrain"):
         text = run(command, "--help").output
         for field in fields(Settings):
-            shown = f"--{field.name.replace('_', '-')}" in text
+            shown = options.flag_of(field.name) in text
             assert shown == (field.name not in options.LEFT_OUT.get(command, ()))
     assert "--no-scratch" in text
 

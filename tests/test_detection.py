@@ -18,8 +18,8 @@ from headstart import catalog
 from headstart.cli import app
 from headstart.contracts.boxes import matches
 from headstart.contracts.levels import Level
-from headstart.contracts.modality import Motion
 from headstart.contracts.model import Batch, Model
+from headstart.contracts.places import Motion
 from headstart.errors import HeadstartError
 from headstart.tasks.detection import Detection
 from headstart.tasks.detection.assignment import assign, overlaps
@@ -79,7 +79,7 @@ def test_its_maps_are_those_of_the_file(file: Path) -> None:
     expected = ready((pictures.flip(1) * 255).numpy())["head.obj_preds.0"]
     with torch.inference_mode():
         maps = model.features(pictures)
-        own = model.head.layers[0]["obj"](maps["reg0"])
+        own = model.get_submodule("head.layers.0.obj")(maps["reg0"])
     np.testing.assert_allclose(own.numpy(), expected, rtol=1e-3, atol=1e-2)
 
 
@@ -121,7 +121,7 @@ def test_steps_learn_boxes_and_that_a_picture_has_none() -> None:
     for _ in range(300):
         step = task.step(model, Batch(maps, targets))
         optimizer.zero_grad()
-        step.loss.backward()
+        step.loss.backward()  # type: ignore[no-untyped-call] # of torch
         optimizer.step()
         losses.append(float(step.loss.detach()))
     assert losses[-1] < 0.2 * losses[0]
@@ -162,6 +162,7 @@ def test_views_move_boxes_with_pictures() -> None:
         moved = Detection().moved(targets, [motion])[0, 1, :4] * 64
         own = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
         assert np.abs(moved - own).max() <= 1.5, (file, motion)
+        assert motion is not None
         seen.add((motion.mirrored, motion.scale == 1.0))
     assert len(seen) > 1
     assert Detection().moved(targets, [None]).tolist() == targets.tolist()
@@ -199,7 +200,7 @@ def test_answers_are_in_pixels_of_the_picture(fitted: Any, tmp_path: Path) -> No
     small = predictor.predict([data / "1.png"])[0].answer
     with Image.open(data / "1.png") as picture:
         picture.resize((128, 96)).save(tmp_path / "twice.png")
-    predictor.model.head.powers.fill_(0.05)  # so that there are boxes, however unsure
+    predictor.model.get_buffer("head.powers").fill_(0.05)  # so that there are boxes, however unsure
     one, two = (predictor.predict([p])[0].answer for p in (data / "1.png", tmp_path / "twice.png"))
     assert small["size"] == [64, 48] and two["size"] == [128, 96]
     assert one["boxes"] and two["boxes"]

@@ -329,9 +329,9 @@ def test_predict_writes_heat_maps_beside_the_pictures_or_in_a_folder(
 
 
 def test_words_are_printed_with_their_weights(monkeypatch: pytest.MonkeyPatch) -> None:
-    from headstart import pipeline
+    from headstart.pipeline.several import opening
 
-    monkeypatch.setattr(pipeline, "load", lambda folder: bag_of_words())
+    monkeypatch.setattr(opening, "load", lambda folder: bag_of_words())
     done = run("predict", "model", "a film with wonderful [b]actors", "--explain")
     assert done.exit_code == 0, done.stderr
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("wonderful")]

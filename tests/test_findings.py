@@ -13,7 +13,7 @@ from conftest import write_pictures
 
 import headstart as hs
 from headstart.evidence import calibration
-from headstart.pipeline import findings
+from headstart.pipeline import findings, label_curves
 from headstart.pipeline.affordable import fewer
 from headstart.pipeline.prepare import RunContext
 from headstart.pipeline.selection import strategy_search
@@ -108,10 +108,11 @@ def test_labels_are_not_said_to_be_saved_where_that_was_not_measured(
     wrong = replace(features.arm, scores=np.zeros_like(features.arm.scores))
     arms = {FEATURES: replace(features, arm=wrong), "scratch": replace(features, recipe=None)}
     proof = findings.Proof(search, arms | {"lp-ft": features}, "lp-ft")
-    assert proof._beats_features()
+    assert label_curves.beats_features(proof)
     assert proof._scratch() is not None
     assert findings.Proof(search, arms, "scratch")._scratch() is None  # not beside itself
-    assert not findings.Proof(search, {**arms, FEATURES: features}, FEATURES)._beats_features()
+    level = findings.Proof(search, {**arms, FEATURES: features}, FEATURES)
+    assert not label_curves.beats_features(level)
 
 
 @pytest.mark.parametrize("right", [0.0, 1.0])
@@ -130,8 +131,8 @@ def test_a_scratch_arm_that_learned_nothing_is_no_yardstick(
         "naive": replace(features, arm=scored(0.0)),
         "scratch": replace(features, arm=scored(right), training=Training(cut=cut)),
     }
-    assert findings.unlearned(arms) == (right == 0.0)
-    assert not findings.unlearned({"naive": arms["naive"]})
+    assert label_curves.unlearned(arms) == (right == 0.0)
+    assert not label_curves.unlearned({"naive": arms["naive"]})
 
 
 def test_the_saved_model_answers_calibrated(pictures: Path, tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ def features(backbone: Backbone, samples: np.ndarray) -> np.ndarray:
     network = nn.Sequential(*backbone.stages.values()).eval()
     with torch.no_grad():
         found: torch.Tensor = network(modality.collate([item], backbone.preprocess))
-    return found[0].numpy()
+    return np.asarray(found[0].numpy())
 
 
 def theirs(model: Any, extractor: Any, samples: np.ndarray, rate: int) -> np.ndarray:
@@ -128,7 +128,8 @@ def theirs(model: Any, extractor: Any, samples: np.ndarray, rate: int) -> np.nda
     with torch.no_grad():
         if isinstance(model, transformers.WhisperModel):
             fed = extractor(samples, sampling_rate=rate, return_tensors="pt")
-            return model.encoder(fed["input_features"]).last_hidden_state.mean(1)[0].numpy()
+            hidden = model.encoder(fed["input_features"]).last_hidden_state
+            return np.asarray(hidden.mean(1)[0].numpy())
         fed = extractor(samples, sampling_rate=rate, return_tensors="pt")
         fed.pop("is_longer", None)
         tower = isinstance(model, transformers.ClapModel)

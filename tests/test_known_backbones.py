@@ -27,6 +27,7 @@ from headstart.loading import arrays, engine_form, weights
 from headstart.loading.engine_form import EngineForm
 from headstart.pipeline import known_backbones
 from headstart.runtime import known, sources
+from headstart.runtime.places import cache_folder
 
 ROOT = Path(__file__).resolve().parents[1]
 NETWORK = "test_efficientnet"  # the smallest of timm's
@@ -44,8 +45,8 @@ def draw(folder: Path, seed: int = 0) -> str:
 
 
 def fit(data: Path, reference: str, out: Path, **options: Any) -> hs.Result:
-    options = {"strategy": "feature-extraction", "settings": FROZEN} | options
-    return hs.fit(data, reference, out, **options)
+    chosen: dict[str, Any] = {"strategy": "feature-extraction", "settings": FROZEN, **options}
+    return hs.fit(data, reference, out, **chosen)
 
 
 def refuse(*_: object, **__: object) -> Any:
@@ -108,7 +109,7 @@ def test_the_same_data_give_the_same_model_with_and_without_a_network(
     for name in ("with", "without"):
         if name == "without":
             monkeypatch.setattr(catalog, "load_backbone", refuse)
-            for row in (known.cache_folder() / "features").iterdir():
+            for row in (cache_folder() / "features").iterdir():
                 row.rename(tmp_path / row.name)  # so that all features are computed anew
         fit(data, reference, tmp_path / name)
         models.append(hs.load(tmp_path / name, device="cpu"))
@@ -165,7 +166,7 @@ def test_weights_that_change_in_a_run_are_said(tmp_path: Path) -> None:
 def test_what_is_damaged_is_made_anew(tmp_path: Path) -> None:
     reference, data = draw(tmp_path / "weights"), hold_out(tmp_path / "data", 0)
     fit(data, reference, tmp_path / "first")
-    (folder,) = (known.cache_folder() / prepared.FOLDER).iterdir()
+    (folder,) = (cache_folder() / prepared.FOLDER).iterdir()
     for path in sorted(folder.iterdir()):
         whole = path.read_bytes()
         path.write_bytes(whole[: len(whole) // 2])
@@ -175,7 +176,7 @@ def test_what_is_damaged_is_made_anew(tmp_path: Path) -> None:
     path.write_bytes(b"")
     fit(data, reference, tmp_path / "second")
     answers_alike(tmp_path / "second", data)
-    (record,) = (known.cache_folder() / known.FOLDER).glob("backbone-*.json")
+    (record,) = (cache_folder() / known.FOLDER).glob("backbone-*.json")
     content = json.loads(record.read_text())
     for forged in ({}, {**content, "facts": {}}, {**content, "stamp": 3}, {**content, "places": 3}):
         record.write_text(json.dumps(forged))
@@ -198,7 +199,7 @@ def test_a_late_backbone_is_like_the_one_it_stands_for(tmp_path: Path) -> None:
     assert not late.is_late
     assert list(late.unpooled().values()) == list(whole.unpooled().values())
     with pytest.raises(AttributeError):
-        _ = late.nothing  # type: ignore[attr-defined]
+        _ = late.nothing
 
 
 def test_random_weights_are_never_kept(tmp_path: Path) -> None:
@@ -268,7 +269,9 @@ def test_a_frozen_model_is_its_network_under_its_head() -> None:
     head = LinearHead(np.ones((2, backbone.feature_dim), "f4"), np.zeros(2, "f4"))
     model = FrozenModel(backbone, head)
     assert list(model.network.stages) == list(backbone.unpooled().values())
-    assert torch.equal(model.network.head.weight, torch.ones(2, backbone.feature_dim))
+    assert torch.equal(
+        model.network.get_parameter("head.weight"), torch.ones(2, backbone.feature_dim)
+    )
 
 
 def modules(folder: Path, *arguments: str | Path) -> set[str]:

@@ -9,11 +9,14 @@ import pytest
 import torch
 from torch import nn
 
+import headstart as hs
 from headstart import catalog
 from headstart.contracts.model import Model
 from headstart.errors import HeadstartError, UnknownNameError, WeightsError
 from headstart.loading.layers import example, layers_of
 from headstart.loading.weights import save
+from headstart.pipeline.selection import layers
+from headstart.pipeline.selection.ranking import BackboneRanking
 from headstart.transferability import Sample, neighbours, ridge
 from headstart.transferability.held_out import STRENGTHS, _residuals
 
@@ -134,3 +137,22 @@ def test_neighbours_are_of_other_groups() -> None:
     assert right[0] == 1.0 and max(right[2:]) < 0.9
     one = Sample(features, targets, "classes", np.zeros(60, np.int64))
     assert np.isfinite(neighbours(one)).all() and np.isfinite(ridge(one)).all()
+
+
+def test_a_better_layer_may_put_a_candidate_first(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The order is that of the scores that candidates have after their layers were looked at."""
+    seen = []
+
+    def look_deeper(ranking: BackboneRanking, count: int, share: float) -> None:
+        first, second = sorted(ranking.alive, key=lambda each: -each.by_item.mean())
+        first.by_item, second.by_item = np.zeros(count), np.ones(count)
+        seen.append(second.reference)
+
+    monkeypatch.setattr(layers, "look_deeper", look_deeper)
+    rows = [f"{'good fine' if n % 2 else 'bad dull'} {n},{'ab'[n % 2]}" for n in range(60)]
+    (tmp_path / "texts.csv").write_text("\n".join(["text,label", *rows]))
+    names = ["seeded:text-encoder", "seeded:bag"]
+    ranking = hs.rank(tmp_path / "texts.csv", names)
+    assert [row.backbone for row in ranking.rows][:1] == seen

@@ -22,7 +22,14 @@ from headstart.pipeline.options import Options, settings_of
 from headstart.runtime import progress
 from headstart.runtime.progress import Silent, Terminal, as_progress
 
-WIDER = {"adapt_to", "budget", "label", "text"}  # which take what a user would write
+WIDER = {
+    "adapt_to",
+    "budget",
+    "drop",
+    "label",
+    "sources",
+    "text",
+}  # which take what a user would write
 
 
 def test_options_are_the_settings() -> None:

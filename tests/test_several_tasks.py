@@ -284,6 +284,8 @@ def test_columns_of_one_kind_stay_one_task(tmp_path: Path) -> None:
     assert labelled(tmp_path, marks) == []
     numbers = {name: [n + place / 7 for n in range(12)] for place, name in enumerate("ab")}
     assert labelled(tmp_path, numbers) == []
+    mistaken = {**marks, "b": ["maybe", *marks["b"][1:]]}
+    assert labelled(tmp_path, mistaken) == []  # and a fit of one task names the row
     apart = labelled(tmp_path, numbers, targets="several")
     assert [(each.name, each.kind) for each in apart] == [("a", "classes"), ("b", "numbers")]
 
@@ -371,7 +373,8 @@ def test_a_source_from_several_sets_is_one_network_checked_against_naive_for_eac
         *(tmp_path / "other.csv", [f"checkpoint:{out / 'price'}", "seeded:bag"]), label="stars",
         text="review",
     )  # fmt: skip
-    assert {each.backbone for each in ranking.rows} == {f"checkpoint:{out / 'price'}", "seeded:bag"}
+    looked_at = {each.backbone.partition("?")[0] for each in ranking.rows}  # maybe up to a layer
+    assert looked_at == {f"checkpoint:{out / 'price'}", "seeded:bag"}
     assert all(each.expected is not None for each in ranking.rows)
 
 
@@ -431,7 +434,7 @@ def test_a_target_that_is_unlike_its_source_is_warned_of_before_training(tmp_pat
         found[name] = result.record()["likeness"]
         warned = [line for line in heard.lines if "too dissimilar" in line]
         assert bool(warned) == (name == "far")
-    assert found["near"]["worth"]["low"] > 0.2
+    assert found["near"]["worth"]["low"] > 0.1
     assert found["far"]["worth"]["low"] <= 0
     assert found["far"]["overlap"] < found["near"]["overlap"]
     assert found["far"]["apart"] > 0.9

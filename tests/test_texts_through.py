@@ -184,7 +184,7 @@ def test_the_bag_of_words_sees_training_texts_only_and_what_they_tell(
         catalog.task(f"text-{names[kind]}", **given),
         Reader(modality, {}),
         made,
-        machine.accelerator(made, 0),
+        machine.Compute.of(made, 0),
         Budget(None),
         tiny.Recording(),
     )

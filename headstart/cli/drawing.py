@@ -33,8 +33,8 @@ def demand_boxes(predictor: Predictor, draw: str | None) -> None:
 
 def draw_into(
     predictor: Predictor, folder: Path, inputs: Iterable[Input], predictions: Predictions
-) -> int:
-    """Write a picture for each answer, and answer how many. Raises OSError."""
+) -> str:
+    """Write a picture for each answer, and answer with a sentence on them. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
     taken: set[str] = set()
     count = 0
@@ -52,4 +52,4 @@ def draw_into(
         taken.add(name)
         drawn.save(folder / f"{name}.jpg", "JPEG", quality=90)
         count += 1
-    return count
+    return f"{count} pictures with their boxes are in {folder}."

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from headstart.cli.answers import Answer, Incomplete
 from headstart.cli.flags import (
@@ -26,6 +28,10 @@ from headstart.cli.options import Offline
 from headstart.defaults import Settings
 from headstart.errors import HeadstartError
 from headstart.runtime.progress import Progress
+
+if TYPE_CHECKING:
+    from headstart.data import Input
+    from headstart.serve import Predictor
 
 
 def prove(  # a flag each
@@ -74,33 +80,38 @@ def predict(  # noqa: PLR0913  # a flag each
     from headstart.pipeline.several import opening
     from headstart.serve.written import write
 
-    if not inputs and not file:
-        raise HeadstartError("No input was given to predict on. Name files, folders or texts.")
     demand_place(out, explain, abstain)
+    named = (*(inputs or ()), *(file or ()))
+    if not named:
+        raise HeadstartError("No input was given to predict on. Name files, folders or texts.")
     predictor = opening.load(model)
     demand_boxes(predictor, draw)
-    questions = arguments(inputs or (), file or (), predictor.reader.modality)
+    questions: Any = arguments(inputs or (), file or (), predictor.reader.modality)
+    if explain or draw is not None:
+        questions = list(predictor.inputs(questions, **columns))
     if explain:
-        from headstart.cli.explaining import explained
-
-        explanations = explained(predictor, predictor.inputs(questions, **columns), out)
-        return _noted(explanations, len(explanations.predictions.failed))
+        return _explained(predictor, questions, out)
     answer: Answer
-    if draw is not None:
-        every = list(predictor.inputs(questions, **columns))
-        predictions = predictor.predict(every, **columns, abstain=abstain)
-        count = draw_into(predictor, Path(draw), every, predictions)
-        progress.say(f"{count} pictures with their boxes are in {draw}.")
-        answer = predictions if out is None else predictions.write(out)
-        failures = len(predictions.failed)
-    elif out is not None:
-        answer = table = write(Path(out), predictor.stream(questions, **columns, abstain=abstain))
-        failures = table.failures
+    if out is not None and draw is None:
+        table = write(Path(out), predictor.stream(questions, **columns, abstain=abstain))
+        answer, failures = table, table.failures
     else:
         answer = predictions = predictor.predict(questions, **columns, abstain=abstain)
         failures = len(predictions.failed)
-    notice(predictor, model, (*(inputs or ()), *(file or ())), progress)
+        if draw is not None:
+            progress.say(draw_into(predictor, Path(draw), questions, predictions))
+            answer = predictions if out is None else predictions.write(out)
+    notice(predictor, model, named, progress)
     return _noted(answer, failures)
+
+
+def _explained(
+    predictor: Predictor, inputs: Iterable[Input], out: str | None
+) -> Answer | Incomplete:
+    from headstart.cli.explaining import explained
+
+    explanations = explained(predictor, inputs, out)
+    return _noted(explanations, len(explanations.predictions.failed))
 
 
 def _noted(answer: Answer, failures: int) -> Answer | Incomplete:

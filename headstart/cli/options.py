@@ -172,6 +172,11 @@ def keep_offline(offline: bool) -> None:
         os.environ["HF_HUB_OFFLINE"] = "1"
 
 
+def flag_of(name: str) -> str:
+    """A setting as it is written in the shell."""
+    return _FLAGS.get(name, "--" + name.replace("_", "-"))
+
+
 def demand_data(data: str | None) -> str:
     """The data set's place. Raises HeadstartError where none was given."""
     if data is None:
@@ -233,7 +238,7 @@ def _read(values: dict[str, Any]) -> dict[str, Any]:
 
 def _flag(field: Field[Any]) -> Parameter:
     kind = READ_AS.get(field.name) or get_type_hints(Settings)[field.name]
-    flag = _FLAGS.get(field.name, "--" + field.name.replace("_", "-"))
+    flag = flag_of(field.name)
     if kind is bool:
         flag = f"{flag}/--no-{field.name}" if field.default else flag
     option = typer.Option(flag, help=HELP[field.name], show_default=field.default is not None)

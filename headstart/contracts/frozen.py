@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, TypeAlias, final
 
 import numpy as np
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:  # so that frozen features need no torch
     from torch import nn
 
     from headstart.contracts.model import Model
+
+Network: TypeAlias = "Model | FrozenModel"
 
 
 @final
@@ -73,7 +75,7 @@ def as_module(head: nn.Module | LinearHead) -> nn.Module:
     return head.layer() if isinstance(head, LinearHead) else head
 
 
-def as_model(network: Model | FrozenModel) -> Model:
+def as_model(network: Network) -> Model:
     """A network in torch."""
     return network.network if isinstance(network, FrozenModel) else network
 

@@ -37,7 +37,8 @@ def as_map(values: Tensor) -> Tensor:
     if values.dim() == 4:
         return values
     side = int(values.shape[1] ** 0.5)
-    return values[:, values.shape[1] - side * side :].transpose(1, 2).unflatten(2, (side, side))
+    square = values[:, values.shape[1] - side * side :].transpose(1, 2)
+    return square.reshape(*square.shape[:2], side, side)
 
 
 @final

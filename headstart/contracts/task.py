@@ -17,8 +17,8 @@ if TYPE_CHECKING:  # so that a saved model answers without torch
     from torch import nn
 
     from headstart.contracts.frozen import LinearHead
-    from headstart.contracts.modality import Extent, Motion
     from headstart.contracts.model import Batch, Model, Step
+    from headstart.contracts.places import Extent, Motion
 
 Labels = Sequence[str]
 Array = np.ndarray
@@ -36,8 +36,7 @@ class Task(ABC):
     Without one nothing is answered from frozen features alone: that arm and the curve over labels
     are left out, and strategies begin with an untrained head, whose answers are an arm where it has
     a name as `untrained`; `ladder` are those tried in turn until answers are good `enough`. A head
-    that `reads_maps` takes feature maps by name. So many stored `views`, and this `learning_rate`,
-    are the usual ones.
+    that `reads_maps` takes feature maps by name. `views` and `learning_rate` are the usual ones.
     """
 
     own_metric: ClassVar[str] = ""
@@ -48,7 +47,7 @@ class Task(ABC):
     reads_maps: ClassVar[bool] = False
     untrained: str = ""
     views: ClassVar[int] = 0
-    learning_rate: ClassVar[float | None] = None
+    learning_rate: float | None = None
     ladder: ClassVar[tuple[str, ...]] = ()
 
     def backbone(self, backbone: Backbone) -> Backbone:

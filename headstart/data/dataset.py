@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 
 from headstart.contracts import Encoding, Modality
-from headstart.contracts.labels import Names, several
+from headstart.contracts.labels import Names
 from headstart.data.check import Checked, check_items, drop_conflicts, drop_leaks, identical
 from headstart.data.clusters import clustered
 from headstart.data.grouping import proposal
 from headstart.data.items import find
-from headstart.data.names import alike
+from headstart.data.remarks import of_rare, of_twins
 from headstart.data.schema import GUESSED, Schema
 from headstart.data.sources import SPLITS, Contents, Data, InMemory, Item
 from headstart.data.splits import Plan, held_out, plan_of, without_hidden
@@ -67,12 +67,13 @@ class Dataset:
         As the kind encodes them: (N,) int64 class numbers; (N, labels) float32 numbers in the
         user's units; (N, labels) float32 of 1 for the labels in a set and 0 for the others.
         """
-        kind, labels = kind_named(self.kind), [item.label for item in self.items]
-        here, encode = [item.split == name for item in self.items], self.encode or kind.encode
-        if kind.encoding is not Encoding.OTHER:  # whose rows may be as long as the longest of all
-            labels = [label for label, own in zip(labels, here, strict=True) if own] or labels[:1]
-            return encode(labels, self.labels)[: sum(here)]  # rows of none have a shape, too
-        return encode(labels, self.labels)[here]
+        labels = [item.label for item in self.items]
+        here = [item.split == name for item in self.items]
+        encode = self.encode or kind_named(self.kind).encode
+        if not self.encode and kind_named(self.kind).encoding is Encoding.OTHER:
+            return encode(labels, self.labels)[here]  # rows may be as long as the longest of all
+        labels = [label for label, own in zip(labels, here, strict=True) if own] or labels[:1]
+        return encode(labels, self.labels)[: sum(here)]  # rows of none have a shape, too
 
     @cached_property
     def fingerprint(self) -> str:
@@ -109,13 +110,11 @@ def load(
     items = plan.cut(clusters.items, kind.stratum)
     splits = _splits(path, items)
     kind.demand_variety(path, splits["train"], labels)
-    warnings = (
-        *(*contents.warnings, *_rare(rare), *_twins(labels, kind), *kind.warnings(splits, labels)),
-        *(*few, *proposal(items), *clusters.warnings(items, kind.encoding, schema.group)),
-    )
-    contents = replace(
-        contents, warnings=warnings, said=(*contents.said, *clusters.said(schema.group))
-    )
+    warnings = [*contents.warnings, *of_rare(rare), *of_twins(labels, kind)]
+    warnings += [*kind.warnings(splits, labels), *few, *proposal(items)]
+    warnings += clusters.warnings(items, kind.encoding, schema.group)
+    said = (*contents.said, *clusters.said(schema.group))
+    contents = replace(contents, warnings=tuple(warnings), said=said)
     report = _report(contents, labelled, checked, splits, labels)
     report = replace(report, split_rule=plan.rule, near=clusters.near, **left_out)
     named, in_memory = "test" in plan.held, isinstance(data, InMemory)
@@ -237,26 +236,6 @@ def _agreed(
 def _named(items: Sequence[Item], rare: Sequence[str]) -> list[Item]:
     left_out = frozenset(rare)
     return [item for item in items if item.label not in left_out]
-
-
-def _rare(rare: Sequence[str]) -> tuple[str, ...]:
-    names = several([*map(repr, rare)])
-    if len(rare) == 1:
-        return (f"Class {names} has only one usable item and is left out.",)
-    return (f"Classes {names} have only one usable item each and are left out.",) if rare else ()
-
-
-def _twins(labels: Sequence[str], kind: Targets) -> tuple[str, ...]:
-    """A sentence on classes whose names differ in case alone."""
-    first: dict[str, str] = {}
-    pairs = [(first.setdefault(alike(label), label), label) for label in labels]
-    twins = [f"{one!r} and {other!r}" for one, other in pairs if one != other]
-    if kind.encoding is not Encoding.INDEX or not twins:
-        return ()
-    return (
-        f"Classes {several(twins)} differ in case alone and are two classes. "
-        "Write them the same way if they are one.",
-    )
 
 
 def _splits(path: Path, items: Sequence[Item]) -> dict[str, list[Item]]:

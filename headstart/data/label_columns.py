@@ -31,9 +31,16 @@ def kind_alone(contents: Contents, schema: Schema) -> str:
 
 
 def are_one_task(contents: Contents) -> bool:
-    """Whether several columns are read together, as all hold numbers, or 0 and 1."""
-    every = (cell for place in range(len(contents.columns)) for cell in cells(contents, place))
-    return all(mark(cell) is not None for cell in every if not is_blank(cell))
+    """Whether several columns are read together, as all hold numbers, or 0 and 1.
+
+    Most of their cells say so: another is then a mistake, of which the row is named.
+    """
+    return all(_holds_numbers(cells(contents, n)) for n in range(len(contents.columns)))
+
+
+def _holds_numbers(column: Iterator[Any]) -> bool:
+    whole = [cell for cell in column if not is_blank(cell)]
+    return 2 * sum(mark(cell) is not None for cell in whole) >= len(whole)
 
 
 def cells(contents: Contents, place: int) -> Iterator[Any]:

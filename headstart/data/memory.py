@@ -13,22 +13,16 @@ import numpy as np
 from PIL import Image
 
 from headstart.contracts import Modality
+from headstart.data.columns import choose_columns
 from headstart.data.inputs.frames import RowByRow, columns_of, table_of
 from headstart.data.inputs.pairs import item_table, pair_table
 from headstart.data.inputs.pictures import is_tensor
 from headstart.data.inputs.reading import InputReader
 from headstart.data.inputs.tables import Table
 from headstart.data.items.tables import join
-from headstart.data.manifests import (
-    SAMPLE,
-    Listing,
-    Located,
-    Record,
-    parted,
-    records_of,
-    with_plain_labels,
-)
-from headstart.data.schema import Columns, Schema, choose_columns
+from headstart.data.manifests import SAMPLE, Listing
+from headstart.data.records import Located, Record, parted, records_of, with_plain_labels
+from headstart.data.schema import Columns, Schema
 from headstart.data.sources import (
     SPLIT_WORDS,
     SPLITS,

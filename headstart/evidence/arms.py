@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from headstart.contracts import Backbone, Strategy
-from headstart.contracts.frozen import FrozenModel, LinearHead, as_model, as_module
+from headstart.contracts.frozen import FrozenModel, LinearHead, Network, as_model, as_module
 from headstart.contracts.head import HeadFitter
 from headstart.defaults import Recipe
 from headstart.errors import HeadstartError
@@ -39,7 +39,7 @@ class ArmResult:
     """An arm with the model it made, and the head from which others start, if not its own."""
 
     arm: Arm
-    network: Model | FrozenModel
+    network: Network
     training: Training = field(default_factory=Training)
     checks: dict[str, bool] = field(default_factory=dict)
     recipe: Recipe | None = None  # of its training, where it was searched for
@@ -143,15 +143,13 @@ def strategy_arm(
     It ends when the budget `until` does, by default the share that leaves time for scratch, and
     where it stays below the validation score `hopeless`.
     """
-    from headstart.contracts.model import Model
     from headstart.training import train
 
-    started = time.monotonic()
-    recipe = experiment.recipe(strategy, name, backbone)
+    started, recipe = time.monotonic(), experiment.recipe(strategy, name, backbone)
     seed_everything(experiment.settings.seed)
     probe = experiment.task.has_probe and strategy.starts_from_probe()
     head = _start(features) if probe else new_head(experiment, backbone)
-    model = copy.deepcopy(Model.of(backbone, head))
+    model = copy.deepcopy(FrozenModel(backbone, head).network)
     splits = experiment.splits(backbone, strategy, recipe.epochs)
     training, refits = Training(), probe or _ends_with_probe(experiment, strategy)
     if recipe.epochs:
@@ -159,9 +157,8 @@ def strategy_arm(
         session = experiment.session(name, until or experiment.budget.until(share))
         session = replace(session, hopeless=hopeless, pace=experiment.pace)
         if refits:  # which needs the features of all that is learned from
-            learned = len(splits.train) + len(splits.validation)
-            again = session.judging + learned / len(splits.validation)
-            session = replace(session, judging=again)
+            again = 1.0 + len(splits.train) / len(splits.validation)
+            session = replace(session, judging=session.judging + again)
         training = train(model, experiment.task, strategy, splits, recipe, session)
     trained = model.head
     outputs = _answered(experiment, model, refits and training.steps > 0)

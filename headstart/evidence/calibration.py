@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from headstart.contracts.frozen import FrozenModel, LinearHead, as_module, is_linear
+from headstart.contracts.frozen import FrozenModel, LinearHead, Network, as_module, is_linear
 from headstart.contracts.standardisation import label_shares
 from headstart.contracts.targets import Encoding
 from headstart.data.targets import USUAL, kind_named
@@ -59,7 +59,7 @@ def shares(outputs: np.ndarray) -> np.ndarray:
     return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
 
 
-def folded(model: Model | FrozenModel, temperature: float) -> Model | FrozenModel | None:
+def folded(model: Network, temperature: float) -> Network | None:
     """The same network with a head whose outputs are divided by the temperature.
 
     The stages are shared, the head is a copy with its weights and bias divided, so that whoever

@@ -71,11 +71,8 @@ def choose(arms: Mapping[str, Arm]) -> str:
     that which was asked for, which gives way only to a better one.
     """
     *others, requested = arms
-    simpler = [
-        name
-        for name in others
-        if name != "scratch" or clearly(arms[name].checked, arms[requested].checked)
-    ]
+    asked_for = arms[requested].checked
+    simpler = [n for n in others if n != "scratch" or clearly(arms[n].checked, asked_for)]
     best = max(simpler, key=lambda name: arms[name].selection_key, default=requested)
     ahead = arms[best].selection_key[0] - arms[requested].selection_key[0]
     return best if ahead > 0 or (ahead == 0 and arms[requested].steps) else requested

@@ -31,13 +31,12 @@ class PositionMean(nn.Module):
         if isinstance(values, Mapping):
             hidden = values["hidden"]
             share = values["mask"].unsqueeze(-1).to(hidden.dtype)
-            total: Tensor = torch.sum(hidden * share, dim=1)
-            return total / share.sum(dim=1).clamp(min=1)
-        if values.dim() == 2:
-            own: Tensor = values
-            return own
-        mean: Tensor = values.movedim(self.axis, 1).flatten(2).mean(2)
-        return mean
+            mean: Tensor = torch.sum(hidden * share, dim=1) / share.sum(dim=1).clamp(min=1)
+            return mean
+        features: Tensor = values
+        if values.dim() > 2:
+            features = values.movedim(self.axis, 1).flatten(2).mean(2)
+        return features
 
 
 def layers_of(backbone: Backbone) -> tuple[str, ...]:

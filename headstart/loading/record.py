@@ -52,8 +52,8 @@ def read(folder: Path) -> dict[str, Any]:
             f"{path} can't be read: it is not a record of format {FORMAT}. "
             "Save the model again with this version."
         )
-    stated = content.pop(_HASH, None)  # records of earlier versions have none
-    if stated is not None and stated != _hash({**content, "format": FORMAT}):
+    right = _hash({"format": FORMAT} | {k: v for k, v in content.items() if k != _HASH})
+    if content.pop(_HASH, right) != right:  # records of earlier versions state none
         raise WeightsError(
             f"{path} has changed since it was saved. Copy it again, or make the model again."
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC
 from typing import TYPE_CHECKING, ClassVar, Final, final
 
 import numpy as np
@@ -18,7 +19,7 @@ _SMALL, _LARGE = 32.0**2, 96.0**2  # px²
 _FRONT: Final = 2  # numbers before the boxes: how many, and how many objects
 
 
-class _Precision(Metric):
+class _Precision(Metric, ABC):
     """The mean over classes of the precision that is reached at 101 recalls (Lin et al. 2014).
 
     Predictions are boxes (N, K, 6), targets the objects (N, 1 + M, 5). It is the mean over

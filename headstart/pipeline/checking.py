@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from headstart.contracts.frozen import FrozenModel, as_model
+from headstart.contracts.frozen import FrozenModel, Network, as_model
 from headstart.data import FileSource, Item
 from headstart.errors import HeadstartError
 from headstart.evidence import Experiment
@@ -24,13 +24,13 @@ from headstart.serve import Predictor
 from headstart.serve.places import answers as said
 
 if TYPE_CHECKING:  # so that frozen features need no torch
-    from headstart.contracts.model import Model
+    pass
 
 CHECKED = 8  # raw files that the saved model is compared on
 TOLERANCE = 1e-4  # of a probability, between the process that trained and a fresh one
 
 
-def check(folder: Path, experiment: Experiment, model: Model | FrozenModel, fresh: bool) -> None:
+def check(folder: Path, experiment: Experiment, model: Network, fresh: bool) -> None:
     """Compare the model in this process with the saved one, on raw files.
 
     What was fitted to frozen features answers by those that are stored, which another engine made.
@@ -51,9 +51,7 @@ def check(folder: Path, experiment: Experiment, model: Model | FrozenModel, fres
     _demand_alike(folder, items, again, expected)
 
 
-def _outputs(
-    experiment: Experiment, model: Model | FrozenModel, items: Sequence[Item]
-) -> np.ndarray:
+def _outputs(experiment: Experiment, model: Network, items: Sequence[Item]) -> np.ndarray:
     """What the model in this process answers to items, (N, labels)."""
     if isinstance(model, FrozenModel) and experiment.dataset.split("test"):
         return answers(model.head, experiment.examples(model.backbone)["test"][0][: len(items)])

@@ -16,7 +16,8 @@ from headstart.features.legality import cacheable_stages
 from headstart.features.plan import best
 from headstart.features.reading import Reader
 from headstart.pipeline.options import Options, settings_of
-from headstart.pipeline.prepare import RunContext, Transfer, fitted_modality, schema
+from headstart.pipeline.prepare import RunContext, Transfer, fitted_modality
+from headstart.pipeline.schema import schema
 from headstart.pipeline.selection.choosing import prepare
 from headstart.pipeline.strategy_spec import FEATURES
 from headstart.results import Exported, Extracted, Plan
@@ -64,8 +65,7 @@ def export_features(
     mend, such as a file that exists.
     """
     data, progress = data_of(data, labelled=False), as_progress(progress)
-    settings = settings_of(settings, options)
-    place = destination(Path(out))
+    settings, place = settings_of(settings, options), destination(Path(out))
     context = RunContext.of(settings, progress)
     demand_data(data)
     network = context.load(backbone)

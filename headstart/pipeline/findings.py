@@ -10,32 +10,24 @@ from typing import Any
 import numpy as np
 
 from headstart import evidence
-from headstart.defaults import Recipe
 from headstart.drift import Reference
 from headstart.drift.splits import Apart, apart
 from headstart.evidence import Arm, ArmResult, Experiment
 from headstart.evidence.by_class import by_class, by_group, within
 from headstart.evidence.calibration import calibration, folded
 from headstart.evidence.convergence import Course, convergence
-from headstart.evidence.forecast import forecast
 from headstart.evidence.inspection import Inspected, inspection
 from headstart.evidence.judging import outputs_of
-from headstart.evidence.labels import saved, scratch_curve, transfer_curve
 from headstart.evidence.resampling import Draws
 from headstart.evidence.robustness import CORRUPTED, robustness
 from headstart.features.near import near_said
-from headstart.pipeline.affordable import fewer, shortened
+from headstart.pipeline.affordable import shortened
+from headstart.pipeline.label_curves import labels, unlearned
 from headstart.pipeline.metrics import families, others
 from headstart.pipeline.pictures import pictured
 from headstart.pipeline.selection.strategy_search import StrategySearch
 from headstart.pipeline.strategy_spec import FEATURES, learns_from_sources
 
-BETTER = (
-    "The curve is of a probe on frozen features, which the model handed over clearly beats: how "
-    "many labels that model saves is not known."
-)
-UNKNOWN = "Scratch was ended by the budget, so how many labels it would need is not known."
-UNLEARNED = "Scratch learned nothing from all labels, so how many it would need is not known."
 FIRST = "first"  # the level of what is measured before a model is handed over
 _DEAR = ("items", "robustness")  # which only a budget that is left has time for
 
@@ -103,7 +95,11 @@ class Proof:
             parts["splits"] = lambda: self._apart.to_json() if self._apart else None
             parts |= {"classes": self._classes, "groups": self._groups, "metrics": self._metrics}
         if level == "full":
-            parts |= {"items": self._items, "labels": self._labels, "robustness": self._robustness}
+            parts |= {
+                "items": self._items,
+                "labels": partial(labels, self),
+                "robustness": self._robustness,
+            }
         findings = {} if self.refit is None else {"refit": dict(self.refit)}
         findings |= self._of_task() if level != FIRST else {}
         for name, part in parts.items():
@@ -241,61 +237,6 @@ class Proof:
         places = [place_of[item.id] for item in dataset.items]
         return Inspected(dataset.items, dataset.targets("test"), rows[places])
 
-    def _labels(self) -> dict[str, Any] | None:
-        if self.search.folding or not self.experiment.task.has_probe:
-            return None
-        experiment, seed = self.experiment, self.experiment.settings.seed
-        until = experiment.budget.until(1.0)
-        ours = transfer_curve(
-            experiment.task,
-            experiment.labels,
-            experiment.examples(self.search.backbone),
-            self.arms[FEATURES].arm.scores,
-            seed=seed,
-            until=until,
-        )
-        later = forecast(ours)
-        finding = {"counts": list(ours.counts), "transfer": ours.points(), "scratch": []}
-        sentences, saving = [later.said], None
-        scratch = self.arms.get("scratch")
-        if scratch is not None and scratch.recipe is not None:
-            theirs, skipped = scratch_curve(
-                experiment.dataset.targets("train"),
-                scratch.arm.scores,
-                partial(self._scratch_on, scratch.recipe),
-                scratch.training.seconds,
-                until,
-                seed,
-            )
-            finding["scratch"] = replace(theirs, sign=experiment.task.sign).points()
-            doubt = self._doubt_of_labels(scratch)
-            labels = saved(ours, theirs)
-            saving = None if doubt else labels.to_json()
-            skipped = "" if doubt == UNKNOWN else skipped
-            sentences = [doubt or labels.said, skipped, later.said]
-        sentence = " ".join(filter(None, sentences))
-        return {**finding, "saved": saving, "said": sentence, "forecast": later.points or []}
-
-    def _doubt_of_labels(self, scratch: ArmResult) -> str:
-        """Why it isn't known how many labels were saved, empty where it is."""
-        if scratch.training.cut:
-            return UNKNOWN
-        if unlearned(self.arms, self.experiment.settings.seed):
-            return UNLEARNED
-        return BETTER if self._beats_features() else ""
-
-    def _beats_features(self) -> bool:
-        """Whether what is handed over is clearly better than the probe that the curve is of."""
-        winner, features = self.model.arm, self.arms[FEATURES].arm
-        return evidence.paired(winner.scores, features.scores).low > 0
-
-    def _scratch_on(self, recipe: Recipe, positions: np.ndarray) -> np.ndarray | None:
-        """Scores of training from random weights on some of the training items; None where cut."""
-        if len(positions) < 2:  # a single item teaches nothing, and some networks can't take it
-            return None
-        result = self.search.scratch_like(recipe, fewer(self.experiment, positions))
-        return None if result.training.cut else result.arm.scores
-
     def _robustness(self) -> list[dict[str, Any]] | None:
         experiment = self.experiment
         modality = experiment.reader.modality
@@ -317,11 +258,3 @@ class Proof:
             return True
         price = evidence.Price.of(self.experiment, self.search.backbone)
         return self.experiment.budget.left() > 2 * items * price.item
-
-
-def unlearned(arms: Mapping[str, ArmResult], seed: int = 0) -> bool:
-    """Whether a network was trained from scratch and does not clearly beat the naive model."""
-    scratch = arms.get("scratch")
-    if scratch is None:
-        return False
-    return evidence.paired(scratch.arm.scores, arms["naive"].arm.scores, seed).low <= 0

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from headstart import artifact, defaults, evidence
 from headstart.artifact import Record
 from headstart.contracts import Backbone, Encoding
-from headstart.contracts.frozen import FrozenModel, as_model, is_linear
+from headstart.contracts.frozen import Network, as_model, is_linear
 from headstart.data.targets import USUAL, kind_named
 from headstart.evidence import Arm, ArmResult, Evidence, Experiment
 from headstart.evidence.calibration import folded, settled
@@ -30,11 +30,6 @@ from headstart.report.page import write_page
 from headstart.results import Result
 from headstart.runtime.workspace import Workspace
 from headstart.serve import Predictor
-
-if TYPE_CHECKING:  # so that frozen features need no torch
-    from headstart.contracts.model import Model
-
-    Network = Model | FrozenModel
 
 SIMPLE = ("naive", FEATURES, "scratch")  # arms that stand beside the strategy's
 _JSON = {FEATURES: "features"}  # arms that the record calls otherwise
@@ -160,8 +155,7 @@ def _evidence(proof: Proof) -> Evidence:
         sign=task.sign,
         resampling=evidence.resampling(task, truth, draws),
     )
-    record.alone = bool(search.backbone.heads)
-    record.sourced = proof.sourced
+    record.alone, record.sourced = bool(search.backbone.heads), proof.sourced
     if task.sign < 0:  # in the metric's own units, which the naive model gives the scale of
         record.spread *= abs(float(proof.arms["naive"].arm.scores.mean()))
     if baseline is not None:

@@ -72,33 +72,33 @@ def fit(
     best is gone on with, and several strategies are tried on it unless one is named. For a single
     backbone the policy names the strategy unless it is given; "auto" tries several. The first model
     lies at `out` within seconds of its features; an interrupt from then on ends the proof, and
-    answers with what is known (`stopped`). A run that was killed goes on where it stopped when it
-    is called again with the same arguments, and `prove` goes on with the proof alone. `data` is a
-    path, or what `headstart.data.data_of` takes, as (X, y); keywords are settings, and count before
-    those of `settings`. With `adapt_to`, a path or what `predict` takes, the model answers on those
-    data, whose labels, if there are any, nothing learns from (`headstart.pipeline.adapting`).
-    For `Tasks`, as for a `label` of several columns that are no one task together, the answer is a
-    `Results`: a head each on features that all share.
+    answers with what is known (`stopped`). A run that was killed goes on where it stopped when
+    called again alike, `prove` with the proof alone. `data` is a path, or what `data_of` takes, as
+    (X, y); keywords count before those of `settings`. With `adapt_to`, a path or what `predict`
+    takes, the model answers on those data. For `Tasks`, as for a `label` of several columns that
+    are no one task together, the answer is a `Results`: a head each on features that all share.
     Raises HeadstartError for anything the user can mend.
     """
     target, options = target_of(options, settings)
-    chosen, show = settings_of(settings, options), as_progress(progress)
+    chosen, show, place = settings_of(settings, options), as_progress(progress), Path(out)
     names = [backbone] if isinstance(backbone, str) else list(dict.fromkeys(backbone or ()))
-    members = members_of(data, chosen, show)
-    if members:
-        several = together(members, names, Path(out), strategy, show, download=download)
+    if members := members_of(data, chosen, show):
+        several = together(members, names, place, strategy, show, download=download)
         return several.run() if chosen.joint == "no" else fit_jointly(several)
     demand_alone(chosen)
     data, strategy = data_of(data), demand_adaptable(chosen, strategy)
     inputs = {"data": str(data), "backbone": backbone, "strategy": strategy}
-    following = follow(chosen, show, Path(out), inputs)
-    with Workspace(Path(out)) as workspace, following as run:
+    with Workspace(place) as workspace, follow(chosen, show, place, inputs) as run:
         context = RunContext.of(run.settings, run.progress, workspace.folder)
-        spec = StrategySpec.of(strategy, run.settings)
-        lone = len(names) == 1 and "*" not in names[0]
+        spec, lone = StrategySpec.of(strategy, run.settings), is_lone(names)
         ranking = BackboneRanking.at(data, names, context, spec, download=download, lone=lone)
         ranking.register(workspace)
         return _ended(choose_backbone(ranking), target, workspace, run)
+
+
+def is_lone(names: Sequence[str]) -> bool:
+    """Whether references name a single backbone."""
+    return len(names) == 1 and "*" not in names[0]
 
 
 def _ended(transfer: Transfer, target: Any, workspace: Workspace, run: Followed) -> Result:

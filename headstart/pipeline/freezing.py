@@ -17,7 +17,7 @@ import numpy as np
 from headstart import artifact
 from headstart.artifact import Record
 from headstart.contracts import Task
-from headstart.contracts.frozen import FrozenModel, LinearHead, as_model
+from headstart.contracts.frozen import FrozenModel, LinearHead, Network, as_model
 from headstart.contracts.references import parse
 from headstart.data import Item
 from headstart.errors import WeightsError, reason
@@ -30,7 +30,7 @@ from headstart.loading import arrays, engine_form
 from headstart.serve.running import InTorch, WithoutTorch
 
 if TYPE_CHECKING:  # so that frozen features need no torch
-    from headstart.contracts.model import Model
+    pass
 
 TRUST = "trust"  # the option of networks that are code
 TOLERANCE = 1e-4  # of a probability, or of a number in its own size
@@ -49,7 +49,7 @@ def with_engine(
     folder: Path,
     record: Record,
     experiment: Experiment,
-    model: Model | FrozenModel,
+    model: Network,
     earlier: Earlier | None,
 ) -> Record:
     """The record of a saved model whose engine form is written, or as it was where it has none.
@@ -85,7 +85,7 @@ class _Making:
     folder: Path
     record: Record
     experiment: Experiment
-    model: Model | FrozenModel
+    model: Network
 
     def demand_possible(self) -> None:
         """Raise EngineError where no form can answer as the network does."""

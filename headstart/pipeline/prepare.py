@@ -11,8 +11,7 @@ from typing import final
 
 from headstart import artifact, catalog, defaults
 from headstart.contracts import Backbone, Modality, Strategy, Task
-from headstart.contracts.entry_points import advertised
-from headstart.data import Data, Dataset, InMemory, Schema
+from headstart.data import Data, Dataset, InMemory
 from headstart.data import load as load_data
 from headstart.data.targets import kind_named
 from headstart.defaults import Recipe, Settings
@@ -21,6 +20,7 @@ from headstart.evidence import Experiment
 from headstart.features.reading import Reader
 from headstart.pipeline import known_backbones
 from headstart.pipeline.metrics import demand_metric, fitting, weighed
+from headstart.pipeline.schema import demand_targets, schema
 from headstart.pipeline.sources import beside
 from headstart.pipeline.strategy_spec import StrategySpec
 from headstart.results.ranking import Ranking
@@ -58,7 +58,7 @@ class RunContext:
         clock = Budget(settings.budget, before)
         defaults.check(settings)
         demand_metric(settings)
-        _demand_targets(settings.targets)
+        demand_targets(settings.targets)
         return cls(settings, clock, progress, workspace, before)
 
     def load(self, backbone: str) -> Backbone:
@@ -209,45 +209,6 @@ def fitted_modality(backbone: Backbone, settings: Settings) -> Modality:
             "Leave it out."
         )
     return modality
-
-
-def schema(settings: Settings) -> Schema:
-    """How the settings say that a manifest is to be read."""
-    kind = None if settings.targets == "auto" else _kind(settings.targets)
-    return Schema(
-        label=settings.label,
-        content=settings.text,
-        kind=kind,
-        delimiter=settings.delimiter,
-        group=settings.group,
-        files=settings.image,
-        missing=settings.missing,
-        class_level=settings.class_level,
-        drop=settings.drop,
-    )
-
-
-def _demand_targets(targets: str) -> None:
-    """Raise HeadstartError for a kind of target, or a task without its modality, not known."""
-    own = ("auto", *(name.replace(" ", "-") for name in catalog.TARGETS))
-    if targets in own:
-        return
-    tasks = {name.partition("-")[2] for name in advertised("tasks")}
-    others = sorted({*advertised("targets"), *tasks})
-    if targets not in others:
-        raise HeadstartError(
-            f"targets {targets!r} is not known. Give one of {', '.join([*own, *others])}."
-        )
-
-
-def _kind(targets: str) -> str:
-    """The kind of target that a user's word means: one of that name, or that of such a task."""
-    tasks = (name for name in catalog.names("tasks") if name.partition("-")[2] == targets)
-    task = next(tasks, None)
-    if task is None:
-        return targets if targets in catalog.names("targets") else targets.replace("-", " ")
-    kind: str = catalog.part("tasks", task).kind
-    return kind
 
 
 def task_name(backbone: Backbone, dataset: Dataset, settings: Settings) -> str:

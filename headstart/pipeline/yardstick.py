@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from headstart.contracts import Backbone, Task
-from headstart.contracts.frozen import FrozenModel, as_model
+from headstart.contracts.frozen import FrozenModel, Network, as_model
 from headstart.data import Item
 from headstart.data.targets import kind_named
 from headstart.drift import MOST, Limits, Reference, chosen
@@ -20,7 +20,7 @@ from headstart.evidence.judging import outputs_of
 from headstart.pipeline.findings import Proof
 
 if TYPE_CHECKING:  # so that frozen features need no torch
-    from headstart.contracts.model import Model
+    pass
 
 Finding = dict[str, int | float | bool]
 HELD_OUT = ("validation", "test")
@@ -94,7 +94,7 @@ def _affordable(experiment: Experiment, backbone: Backbone) -> int:
     return int(min(MOST, seconds / max(price, 1e-9)))
 
 
-def _is_frozen(network: Model | FrozenModel, backbone: Backbone) -> bool:
+def _is_frozen(network: Network, backbone: Backbone) -> bool:
     if isinstance(network, FrozenModel) and network.backbone is backbone:
         return True
     return unchanged(as_model(network), backbone, len(backbone.stages))

@@ -24,7 +24,8 @@ def with_boxes(
     """
     drawn = picture.convert("RGB")
     pen, width = ImageDraw.Draw(drawn), max(1, round(max(picture.size) / _LINE))
-    font = ImageFont.load_default(size=max(9, 4 * width + 6))
+    size = max(9, 4 * width + 6)
+    font = ImageFont.load_default(size=size)
     labels = sorted({str(each["label"]) for each in boxes})
     for each in sorted(boxes, key=lambda box: box.get("score", 1.0)):
         own = colour or _COLOURS[labels.index(str(each["label"])) % len(_COLOURS)]
@@ -34,7 +35,7 @@ def with_boxes(
         pen.rectangle((left, top, right, bottom), outline=own, width=width)
         score = f" {each['score']:.2f}" if "score" in each else ""
         text = f"{each['label']}{score}"
-        place = (left, max(0.0, top - font.size - 2 * width))
+        place = (left, max(0.0, top - size - 2 * width))
         pen.rectangle(pen.textbbox(place, text, font=font), fill=own)
         pen.text(place, text, fill="white", font=font)
     return drawn

@@ -35,7 +35,9 @@ def further(evidence: Evidence) -> Iterator[str]:
         )
     if evidence.get("noninferior"):
         yield str(evidence["noninferior"])
-    yield from (evidence.get("likeness") or {}).get("said", ())
+    likeness = evidence.get("likeness") or {}
+    if likeness.get("far") or "overlap" in likeness:  # else the naive model's row says as much
+        yield from likeness["said"]
     yield from familiar(evidence)
     if (evidence.get("splits") or {}).get("said"):
         yield str(evidence["splits"]["said"])
@@ -63,9 +65,10 @@ def familiar(evidence: Evidence) -> Iterator[str]:
     if not reference:
         return
     items, least = int(reference["items"]), float(reference["least"])
+    whose = "items of the target" if "adaptation" in evidence else "held-out items"
     yield (
         f"Each answer says how familiar its input is: the share of usual inputs that lie as far "
-        f"out, measured on {items} held-out items, and so never below {least:.3f}. "
+        f"out, measured on {items} {whose}, and so never below {least:.3f}. "
         + ("" if least <= _UNFAMILIAR else "That is too few to call anything unlike what was seen.")
     ).strip()
     if reference.get("sets"):

@@ -30,8 +30,7 @@ if TYPE_CHECKING:  # so that a saved model answers without torch
 
     from headstart.contracts.model import Model
 
-_WINDOW = 2 * BATCH  # inputs decoded at a time, and as many ahead
-_RAGGED_WINDOW = 32 * BATCH  # short ones, so that those of like length meet
+_WINDOW, _RAGGED_WINDOW = 2 * BATCH, 32 * BATCH  # decoded at a time; many short ones of like length
 _SHOWN = 5  # labels in a line
 _ENDLESS = "the model's answer to it is no finite number, as its weights are too large or damaged"
 
@@ -226,8 +225,8 @@ class Predictor(Printed):
         value = decoded(inputs[0], self.reader)
         if value.problem:
             raise inputs[0].unusable(value.problem)
-        batch = self.reader.modality.collate([value.value], self.reader.preprocess)
-        batch = to_device(batch, self.device)
+        own = self.reader
+        batch = to_device(own.modality.collate([value.value], own.preprocess), self.device)
         return {k: v[0] for k, v in batch.items()} if isinstance(batch, Mapping) else batch[0]
 
     def __str__(self) -> str:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from headstart.contracts import Modality
-from headstart.contracts.modality import Extent
+from headstart.contracts.places import Extent
 from headstart.data import containers, tables
 from headstart.data.annotated import coco, rows, voc, yolo
 from headstart.data.annotated.marks import KIND, Marked, Reading

@@ -27,10 +27,11 @@ def is_coco(path: Path) -> bool:
         document = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):
         return False
-    lists = isinstance(document, dict) and [document.get(n) for n in ("images", "annotations")]
-    if not lists or not all(isinstance(each, list) for each in lists):
+    entries = document if isinstance(document, dict) else {}
+    images, annotations = entries.get("images"), entries.get("annotations")
+    if not isinstance(images, list) or not isinstance(annotations, list):
         return False
-    boxes = [each for each in lists[1][:100] if isinstance(each, dict)]
+    boxes = [each for each in annotations[:100] if isinstance(each, dict)]
     return not boxes or any("bbox" in each or "segmentation" in each for each in boxes)
 
 

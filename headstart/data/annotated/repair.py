@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from headstart.contracts.modality import Extent
+from headstart.contracts.places import Extent
 from headstart.data.annotated.marks import Corners, Fault, Marked
 
 LEAST = 1.0  # px of a side, below which a box is none

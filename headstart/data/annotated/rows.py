@@ -93,19 +93,17 @@ def read(table: ItemTable, chosen: Mapping[str, Any], split: str | None, into: R
     for file, own in boxes.items():
         place, row = first[file]
         word = SPLIT_WORDS.get(str(splits[row]).strip().lower())
-        sides = [number(side) for side in sizes[row]] if sizes else []
-        size = (sides[0], sides[1]) if len(sides) == 2 and None not in sides else None
+        size = None if shares else _size(sizes[row]) if sizes else None
+        own_split, base = split or word, table.path.parent
         into.pictures.append(
-            Marked(
-                file,
-                place,
-                tuple(own),
-                None if shares else size,  # type: ignore[arg-type]
-                split=split or word,
-                base=table.path.parent,
-                shares=shares,
-            )
+            Marked(file, place, tuple(own), size, split=own_split, base=base, shares=shares)
         )
+
+
+def _size(cells: Sequence[Any]) -> tuple[float, float] | None:
+    """The width and height of a picture; None where the cells say none."""
+    sides = [side for cell in cells if (side := number(cell)) is not None]
+    return (sides[0], sides[1]) if len(sides) == len(cells) == 2 else None
 
 
 def _are_shares(cells: Sequence[Sequence[Any]]) -> bool:

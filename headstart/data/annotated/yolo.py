@@ -144,6 +144,9 @@ def _of_yaml(path: Path) -> list[str]:
         why = " ".join(str(error).split())[:120]
         raise DataError(f"{path} can't be read: {why}. Correct the file.") from None
     names = document.get("names") if isinstance(document, dict) else None
+    values = names.values() if isinstance(names, dict) else names if isinstance(names, list) else ()
+    if not all(isinstance(value, str | int | float) for value in values):  # or what they repeat
+        raise DataError(f"{path} has names of classes that are no words. Correct the file.")
     if isinstance(names, dict):
         numbered = {int(n): str(v) for n, v in names.items() if number(n) is not None}
         return [numbered.get(n, str(n)) for n in range(max(numbered, default=-1) + 1)][:100_000]

@@ -10,8 +10,9 @@ from typing import Any, final
 
 from headstart.contracts import Modality
 from headstart.data import tables
+from headstart.data.columns import NUMBERING, choose_columns
 from headstart.data.manifests import Manifest
-from headstart.data.schema import NUMBERING, Columns, Schema, choose_columns
+from headstart.data.schema import Columns, Schema
 from headstart.data.sources import PAIR, FileSource, InlineSource, Input, PartSource, Row
 from headstart.data.tables.interface import ItemTable
 from headstart.errors import DataError

@@ -53,25 +53,21 @@ def fastest(
     """The fastest engine that agrees with plain fp32 torch on the first items of `sample`.
 
     `sample` is the first batch of model inputs; `key` is JSON-able and says all that the stages
-    depend on, such as weights, architecture, boundary and preprocess. The winner is remembered for
-    this machine and all of `key` but the weights; None is for stages that run this once. For few
-    items it is plain torch, unless `wishes` ask for something else. Stages are moved to the device
-    and put into evaluation mode. Raises HeadstartError where what is wanted can't be had.
+    depend on. The winner is remembered for this machine and all of `key` but the weights; None is
+    for stages that run this once. For few items it is plain torch, unless `wishes` say otherwise.
+    Stages are moved to the device and put into evaluation mode. Raises HeadstartError where what is
+    wanted can't be had.
     """
-    import torch
-
-    device = torch.device(device)
-    wish, job = Wish(**wishes), Job(stages, sample, device, key)
+    wish, job = Wish(**wishes), Job(stages, sample, _of_torch(device), key)
     options = candidates(wish, job, progress)
-    plain = TorchEngine(stages, device)
+    plain = TorchEngine(stages, job.device)
     if [option.name for option in options] == [PLAIN]:
         return plain
     entry = memory.place(_question(wish, job))
     winner = memory.recall(entry) or _narrowed(wish, job)
     if wish.is_little(memory.speed(entry, PLAIN), WORTH_READING):
         return plain
-    ready = _ready(options, winner, job, plain)
-    if ready is not None:
+    if ready := _ready(options, winner, job, plain):
         return ready
     trial = Trial.of(plain, job, progress)
     lies_there = any(option.form() for option in options)
@@ -99,6 +95,12 @@ def kept(sample: Any, key: Mapping[str, object], **wishes: Unpack[Wishes]) -> En
         return None
     option = candidate(kind, precision, job)
     return _ready([option], winner, job, None)
+
+
+def _of_torch(device: torch.device | str) -> torch.device:
+    import torch
+
+    return torch.device(device)
 
 
 def _demand_none_wanted(wish: Wish, faults: Sequence[str]) -> None:

@@ -74,10 +74,8 @@ def backbone(layout: Layout) -> Backbone:
     fed = _extractor(layout)
     rate = int(fed.get("sampling_rate", options.rate))
     plan = _plan(layout, config, fed, round(options.window * rate))
-    preprocess = heard(
-        *(layout.what, rate, plan.samples, (options.hop, options.fill)),
-        **({"normalise": True} if plan.normalise else {}),
-    )
+    preprocess = heard(layout.what, rate, plan.samples, (options.hop, options.fill))
+    preprocess |= {"normalise": True} if plan.normalise else {}
     inner = {name: Stage(network, parts).eval() for name, parts in plan.stages.items()}
     pool = Stage(network, [plan.pool]).eval()
     stages, mean, width = _windowed(inner, pool, plan.samples, layout.what)
@@ -167,14 +165,17 @@ def _of_samples(config: Any, fed: Mapping[str, Any], window: int, whole: bool) -
 
     def placed(stage: nn.Module, hidden: Tensor) -> Tensor:
         hidden = hidden + stage.get_submodule("encoder.pos_conv_embed")(hidden)
-        return hidden if stable else stage.get_submodule("encoder.layer_norm")(hidden)
+        hidden = hidden if stable else stage.get_submodule("encoder.layer_norm")(hidden)
+        return hidden
 
     first = Step(("feature_extractor", "feature_projection"), front)
     norm = ("encoder.layer_norm",)
     normalise = bool(fed.get("do_normalize", True))
+    stages: dict[str, Sequence[Part]] = {"features": [first]}
     if whole:
-        encoder = Step(("encoder",), lambda stage, x: stage.get_submodule("encoder")(x)[0])
-        stages = {"features": [first], "encoder": [encoder]}
+        stages["encoder"] = [
+            Step(("encoder",), lambda stage, x: stage.get_submodule("encoder")(x)[0])
+        ]
         return _Plan(window, stages, _mean(), normalise)
     second = Step(("encoder.pos_conv_embed", *(() if stable else norm)), placed)
     stages = {"embeddings": [first, second], **_layers("encoder.layers", config.num_hidden_layers)}
@@ -223,9 +224,10 @@ def _whisper(config: Any, fed: Mapping[str, Any]) -> _Plan:
         for name in ("encoder.conv1", "encoder.conv2"):
             hidden = functional.gelu(stage.get_submodule(name)(hidden))
         positions: Any = stage.get_submodule("encoder.embed_positions")
-        return hidden.transpose(1, 2) + positions.weight
+        placed: Tensor = hidden.transpose(1, 2) + positions.weight
+        return placed
 
-    first = Step(("encoder.conv1", "encoder.conv2", "encoder.embed_positions"), front)
+    first: Part = Step(("encoder.conv1", "encoder.conv2", "encoder.embed_positions"), front)
     stages = {"embeddings": [first], **_layers("encoder.layers", config.encoder_layers)}
     return _Plan(config.max_source_positions * 2 * hop, stages, _mean(("encoder.layer_norm",)))
 
@@ -254,10 +256,10 @@ def _ast(config: Any, fed: Mapping[str, Any]) -> _Plan:
         hidden = stage.get_submodule("layernorm")(hidden)
         return (hidden[:, 0] + hidden[:, 1]) / 2
 
-    stages = {"embeddings": [Step(("embeddings",), front)]}
-    layers = _layers("layers", config.num_hidden_layers)
+    first: Part = Step(("embeddings",), front)
+    stages = {"embeddings": [first], **_layers("layers", config.num_hidden_layers)}
     samples = (config.max_length - 1) * recipe.hop + recipe.frame
-    return _Plan(samples, {**stages, **layers}, Step(("layernorm",), pooled))
+    return _Plan(samples, stages, Step(("layernorm",), pooled))
 
 
 def _clap(tower: Any, fed: Mapping[str, Any]) -> _Plan:

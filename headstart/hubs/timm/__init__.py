@@ -53,8 +53,10 @@ class Timm(Hub):
         if reference.weights is not None and names_file(reference.weights):
             return [reference.weights]
         config = timm.get_pretrained_cfg(reference.name)
-        cached = listing.at_hand(config.to_dict(), reference.weights) if config else None
-        return None if cached is None or config.custom_load else [str(cached)]
+        if config is None or config.custom_load:
+            return None
+        cached = listing.at_hand(config.to_dict(), reference.weights)
+        return None if cached is None else [str(cached)]
 
     def resolve(self, reference: Reference) -> Reference:
         """The architecture and weights of a folder that timm saved; any other stays as it is.

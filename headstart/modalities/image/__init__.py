@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 import numpy as np
 
 from headstart.contracts import Check, Modality, Preprocess
-from headstart.contracts.modality import Extent, Motion
+from headstart.contracts.places import Extent, Motion
 from headstart.errors import DataError
 from headstart.modalities.image.letterbox import letterbox_motion, letterboxed
 from headstart.modalities.image.opened import TURNS
@@ -104,7 +104,9 @@ class Image(Modality):
         """
         picture = open_picture(raw)
         if preprocess["crop_mode"] == "letterbox":
-            pixels = letterboxed(picture, preprocess, rng and letterbox_motion(rng))
+            pixels = letterboxed(
+                picture, preprocess, None if rng is None else letterbox_motion(rng)
+            )
         elif rng is None:
             pixels = whole_view(picture, preprocess)
         else:
@@ -117,7 +119,7 @@ class Image(Modality):
             return None
         if isinstance(inputs, np.ndarray):
             sides = [_larger(side) for side in inputs.shape[1:3]]
-            return inputs[:, :, ::-1] if name == "flip" else stretched(inputs, sides)
+            return inputs[:, :, ::-1].copy() if name == "flip" else stretched(inputs, sides)
         if name == "flip":
             return inputs.flip(-1)
         import torch

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from headstart.contracts import Preprocess
-from headstart.contracts.modality import Motion
+from headstart.contracts.places import Motion
 from headstart.modalities.image import views
 from headstart.modalities.image.opened import Opened
 

@@ -122,7 +122,7 @@ def _weights(length: int, target: int, scale: float, mode: str, channels: int = 
 
 
 def _triangle(x: np.ndarray) -> np.ndarray:
-    return np.maximum(1.0 - np.abs(x), 0.0)
+    return np.asarray(np.maximum(1.0 - np.abs(x), 0.0))
 
 
 def _cubic(x: np.ndarray) -> np.ndarray:

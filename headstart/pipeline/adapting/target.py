@@ -16,7 +16,7 @@ from headstart.data import tables as kept_tables
 from headstart.errors import DataError
 from headstart.evidence import Experiment
 from headstart.labelling.pool import pool_of
-from headstart.pipeline.prepare import schema
+from headstart.pipeline.schema import schema
 
 LABEL_NEXT = "label-next.csv"
 MOST = 5_000  # items, with which nothing is won any more

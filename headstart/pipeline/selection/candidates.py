@@ -17,7 +17,9 @@ from headstart.defaults import Settings
 from headstart.errors import HeadstartError
 from headstart.evidence import Arm, Interval, average, paired
 from headstart.listing import backbones
-from headstart.pipeline.prepare import RunContext, schema
+from headstart.loading.variants import SOUNDS
+from headstart.pipeline.prepare import RunContext
+from headstart.pipeline.schema import schema
 from headstart.results.ranking import Ranked
 from headstart.transferability.prior import Facts
 
@@ -77,6 +79,13 @@ class Candidate:
         return self.backbone is not None and self.backbone.origin.pretrained
 
     @property
+    def relatedness(self) -> int:
+        """How near to the data its training was: 0 none, 1 on pictures while it hears, else 2."""
+        if not self.pretrained:
+            return 0
+        return 1 if SOUNDS in self.loaded.architecture.options else 2
+
+    @property
     def parameters(self) -> int | None:
         """How many numbers its stages hold; as its card says before it is loaded."""
         if self.backbone is None:
@@ -91,13 +100,14 @@ def behind(best: Candidate, other: Candidate) -> Interval:
 
 
 def trained_first(ordered: Sequence[Candidate]) -> list[Candidate]:
-    """The same order, but random networks before trained ones only where clearly better."""
+    """The same order, but networks of lower `relatedness` first only where clearly better."""
     order: list[Candidate] = []
     for each in ordered:
         place = len(order)
-        if each.pretrained:
-            while place and not order[place - 1].pretrained and not _clear(order[place - 1], each):
-                place -= 1
+        while place and order[place - 1].relatedness < each.relatedness:
+            if _clear(order[place - 1], each):
+                break
+            place -= 1
         order.insert(place, each)
     return order
 

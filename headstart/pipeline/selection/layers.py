@@ -14,26 +14,27 @@ from headstart.pipeline.selection.candidates import Candidate, behind, reason
 if TYPE_CHECKING:
     from headstart.pipeline.selection.ranking import BackboneRanking
 
-MOST: Final = 4  # layers of a network that are looked at beside its last
+MOST: Final = 4  # layers of a network that are looked at beside its last, and then near the best
+_NEAR: Final = (-0.6, -0.2, 0.2, 0.6)  # of the distance between the first ones
 
 
 def look_deeper(ranking: BackboneRanking, count: int, share: float) -> None:
     """Let each candidate answer by the layer that suits the data best, where one is better.
 
-    Of trained networks some layers are looked at as their last was, on `count` items, until a share
-    of the budget is spent. One takes its place where it is clearly better on the same items
-    (Evci et al. 2022, who find that middle layers help where the source is far).
+    Of trained networks some layers are looked at as their last was, on `count` items, and then some
+    near the best of them, until a share of the budget is spent. One takes its place where it is
+    clearly better on the same items (Evci et al. 2022, who find that middle layers help where the
+    source is far).
     """
     for each in [own for own in ranking.alive if own.pretrained and len(own.by_item)]:
-        best = each
-        for layer in evenly(each.loaded):
-            if ranking.context.budget.spent() > share:
-                return
-            other = _candidate(each, layer, ranking)
-            if not other.dropped:
-                ranking.look_at(other, count)
-            if len(other.by_item) and other.by_item.mean() > best.by_item.mean():
-                best = other
+        best, seen = each, set[str]()
+        for chosen in (evenly, near):
+            for layer in chosen(each.loaded, parse(best.reference).options.get(OPTION)):
+                if ranking.context.budget.spent() > share:
+                    break
+                if layer not in seen:
+                    best = _better(best, _looked_at(each, layer, ranking, count))
+                    seen.add(layer)
         if best is not each and behind(best, each).low > 0:
             ranking.candidates[ranking.candidates.index(each)] = best
             sign = ranking.experiment(each.loaded).task.sign
@@ -43,7 +44,11 @@ def look_deeper(ranking: BackboneRanking, count: int, share: float) -> None:
             )
 
 
-def evenly(backbone: Backbone) -> list[str]:
+def _better(best: Candidate, other: Candidate) -> Candidate:
+    return other if len(other.by_item) and other.by_item.mean() > best.by_item.mean() else best
+
+
+def evenly(backbone: Backbone, _: str | None = None) -> list[str]:
     """Some of its layers, spread evenly over its depth; none where one was chosen already."""
     every = layers_of(backbone) if OPTION not in backbone.architecture.options else ()
     if len(every) <= MOST:
@@ -51,7 +56,16 @@ def evenly(backbone: Backbone) -> list[str]:
     return [every[(place + 1) * len(every) // (MOST + 1)] for place in range(MOST)]
 
 
-def _candidate(each: Candidate, layer: str, ranking: BackboneRanking) -> Candidate:
+def near(backbone: Backbone, layer: str | None) -> list[str]:
+    """Some of its layers on both sides of one, up to its neighbours among those spread evenly."""
+    every = layers_of(backbone)
+    if layer not in every or len(every) <= MOST:
+        return []
+    places = (every.index(layer) + round(part * len(every) / (MOST + 1)) for part in _NEAR)
+    return [every[place] for place in places if 0 <= place < len(every)]
+
+
+def _looked_at(each: Candidate, layer: str, ranking: BackboneRanking, count: int) -> Candidate:
     """The same network up to a layer; it shares the modules, unless the hub cuts it itself.
 
     One that can't be cut there is dropped, with the reason.
@@ -61,9 +75,11 @@ def _candidate(each: Candidate, layer: str, ranking: BackboneRanking) -> Candida
     try:
         if each.loaded.layers:
             other.backbone = ranking.context.load(str(reference))
-            return other
-        cut = cut_at(each.loaded, layer)
-        other.backbone = replace(cut, origin=replace(cut.origin, reference=str(reference)))
+        else:
+            cut = cut_at(each.loaded, layer)
+            other.backbone = replace(cut, origin=replace(cut.origin, reference=str(reference)))
     except (HeadstartError, RuntimeError) as error:
         other.dropped = reason(error)
+    else:
+        ranking.look_at(other, count)
     return other

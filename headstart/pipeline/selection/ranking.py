@@ -97,9 +97,7 @@ class BackboneRanking:
         ranking = cls(dataset, context, candidates, strategy, lone)
         ranking._check(name)
         context.keep_time()
-        if not lone:
-            ranking._score()
-        return ranking
+        return ranking if lone else ranking._scored()
 
     @property
     def alive(self) -> list[Candidate]:
@@ -109,7 +107,7 @@ class BackboneRanking:
     def register(self, workspace: Workspace) -> None:
         """Say what this run is: for a lone backbone as where its transfer goes on elsewhere."""
         backbone = self.alive[0].loaded
-        names, experiment = [each.reference for each in self.candidates], self.experiment(backbone)
+        experiment, names = self.experiment(backbone), [c.reference for c in self.candidates]
         several = {"backbones": sorted(names), "strategy": str(self.strategy)}
         alone = Transfer(experiment, backbone, self.strategy).identity
         register_run(workspace, experiment, alone if self.lone else several)
@@ -129,17 +127,16 @@ class BackboneRanking:
 
     def transfer(self) -> Transfer:
         """The best of the candidates, with what it is to be transferred to."""
-        backbone = self.alive[0].loaded
-        ranking = None if self.lone else self.ranking()
+        backbone, ranking = self.alive[0].loaded, None if self.lone else self.ranking()
         return Transfer(self.experiment(backbone), backbone, self.strategy, ranking)
 
     def ranking(self) -> Ranking:
         """What came out, as the user reads it."""
         backbone = next(each.backbone for each in self.candidates if each.backbone is not None)
-        task = self.experiment(backbone).task
-        rows = [row(each, self.context.settings.seed, task.sign) for each in self.candidates]
-        facts = task.metric, len(self.alive[0].by_item), task.sign
-        return Ranking(tuple(rows), tuple(self.priors), *facts)
+        task, seed = self.experiment(backbone).task, self.context.settings.seed
+        rows = tuple(row(each, seed, task.sign) for each in self.candidates)
+        best = self.alive[0]
+        return Ranking(rows, tuple(self.priors), task.metric, len(best.by_item), task.sign)
 
     def _check(self, modality: str) -> None:
         """Load each candidate and drop those that can't be used; a lone one's error is raised."""
@@ -184,7 +181,7 @@ class BackboneRanking:
         demand_looks(experiment, backbone)
         return ""
 
-    def _score(self) -> None:
+    def _scored(self) -> BackboneRanking:
         """A first look at all, the small ones first, and a closer one at those that may win.
 
         Of two of one size the better by the prior comes first. Where time is short it is at fewer
@@ -199,8 +196,8 @@ class BackboneRanking:
         first = FIRST if whole > 2 * FIRST else whole
         for number, each in enumerate(waiting):
             self.look_at(each, first, len(waiting) - number)
-        self._order()
         layers.look_deeper(self, first, SHARE / 2)
+        self._order()
         self._drop_behind()
         closer = [each for each in self.alive if len(each.by_item) < whole]
         for each in closer:
@@ -210,6 +207,7 @@ class BackboneRanking:
             self._order()
             self._drop_behind()
         self._remember()
+        return self
 
     def _affordable(self, each: Candidate, waiting: int, most: int) -> int:
         if not self.context.budget.limited:
@@ -219,10 +217,7 @@ class BackboneRanking:
         return min(most, max(FEWEST, int(slot / price.item)))
 
     def look_at(self, each: Candidate, count: int, waiting: int = 0) -> None:
-        """Score one candidate; without time for a closer look it keeps what the first one found.
-
-        With so many `waiting` for a first look, on as many items as its part of the time takes.
-        """
+        """Score one of so many `waiting` in its part of the time; one too late keeps what it has."""
         late, started = "" if len(each.by_item) else LATE, time.monotonic()
         try:
             self._measure(each, self._affordable(each, waiting, count) if waiting else count)
@@ -243,8 +238,7 @@ class BackboneRanking:
             each.speed = extraction.computed / extraction.seconds
         sample = Sample(extraction.features(), targets, self.dataset.kind, groups_of(items))
         each.scores = scored(sample)
-        predicted = ridge(sample)
-        labels = len(self.dataset.labels)
+        predicted, labels = ridge(sample), len(self.dataset.labels)
         if predicted.shape[1] < labels:  # the last classes don't occur among these items
             predicted = np.pad(predicted, ((0, 0), (0, labels - predicted.shape[1])))
         each.by_item, each.places = experiment.task.scores(predicted, targets), places
@@ -265,8 +259,7 @@ class BackboneRanking:
         if not alive:
             reasons = next(each for each in self.candidates if each.dropped)
             raise HeadstartError(f"{reasons.reference} can't be ranked: {reasons.dropped}")
-        alive.sort(key=lambda each: -each.by_item.mean())
-        self.promote(alive)
+        self.promote(sorted(alive, key=lambda each: -each.by_item.mean()))
         level = self.level()
         ranks = combined([each.scores for each in level])
         order = sorted(range(len(level)), key=lambda place: (-ranks[place], place))
@@ -280,15 +273,15 @@ class BackboneRanking:
             if gap.low > 0:
                 less_is_better = best.backbone and self.experiment(best.backbone).task.sign < 0
                 scale, unit = (1, "") if less_is_better else (100, " points")
+                count = min(len(best.by_item), len(each.by_item))
                 each.dropped = (
-                    f"{scale * gap.value:.1f}{unit} behind {best.reference} on "
-                    f"{min(len(best.by_item), len(each.by_item))} items "
+                    f"{scale * gap.value:.1f}{unit} behind {best.reference} on {count} items "
                     f"({scale * gap.low:.1f} to {scale * gap.high:.1f})"
                 )
 
     def _remember(self) -> None:
         """Let later rankings know what came out, but for errors, whose units are the data's own."""
-        pasts = [
+        remember(
             Past(
                 data=self.dataset.fingerprint,
                 task=self.dataset.kind,
@@ -300,5 +293,4 @@ class BackboneRanking:
             )
             for each in self.alive
             if len(each.by_item) and (task := self.experiment(each.loaded).task).sign > 0
-        ]
-        remember(pasts)
+        )

@@ -14,7 +14,7 @@ from headstart.data.label_columns import alone, are_one_task, cells, kind_alone
 from headstart.data.sources import Contents
 from headstart.defaults import GROUPS, Settings
 from headstart.errors import HeadstartError
-from headstart.pipeline.prepare import schema
+from headstart.pipeline.schema import schema
 from headstart.report.page import FILE as PAGE
 from headstart.runtime.progress import Progress
 

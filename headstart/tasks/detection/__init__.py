@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar, Final, final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, cast, final
 
 import numpy as np
 
@@ -12,18 +12,20 @@ from headstart.contracts import Backbone, Metric, Task
 from headstart.contracts.boxes import matches
 from headstart.contracts.entry_points import located
 from headstart.contracts.levels import Level
-from headstart.contracts.modality import Extent, Motion
+from headstart.contracts.places import Extent, Motion
 from headstart.contracts.task import Answered
 
 if TYPE_CHECKING:  # so that a saved model answers without torch
-    from torch import nn
+    from torch import Tensor, nn
 
     from headstart.contracts.model import Batch, Model, Step
+    from headstart.tasks.detection.head import DetectionHead
 
 _NUMBERS: Final = 6  # of a box: corners, score, class
 _MOST: Final = 100  # boxes a picture
 _AN_ANSWER: Final = 0.5  # score from which a box is one
 _AT_HALF: Final = "headstart.metrics.precision:AP50"
+_RATES: Final = 2e-2, 3e-3  # of pretrained last layers, and of others
 _ENOUGH: Final = 0.8  # AP at an overlap of a half, from which no dearer strategy is tried
 
 
@@ -40,15 +42,14 @@ class Detection(Task):
     has_probe: ClassVar[bool] = False
     reads_maps: ClassVar[bool] = True
     views: ClassVar[int] = 3
-    learning_rate: ClassVar[float | None] = 2e-2
     ladder: ClassVar[tuple[str, ...]] = (
         "feature-extraction?head=trained",
-        "last-stages?count=1&probe=false&decay=0.1",
-        "full-fine-tuning?decay=0.1",
+        "last-stages?count=1&probe=false&decay=0.05",
+        "full-fine-tuning?decay=0.05",
     )
 
-    def __init__(self) -> None:
-        self.levels: Sequence[Level] = ()
+    def __init__(self, levels: Sequence[Level] = ()) -> None:
+        self.levels = levels
 
     def backbone(self, backbone: Backbone) -> Backbone:
         """The same network without its pooling; one without levels gets some of its stages'."""
@@ -67,9 +68,10 @@ class Detection(Task):
 
     def for_backbone(self, backbone: Backbone) -> Task:
         """The task with the scales of this backbone's maps."""
-        own = Detection()
-        own.measure, own.levels = self.measure, backbone.levels
-        own.untrained = "zero-shot" if all(each.layers for each in own.levels) else ""
+        own = Detection(backbone.levels)
+        own.measure = self.measure
+        known = all(each.layers for each in own.levels)
+        own.untrained, own.learning_rate = ("zero-shot", _RATES[0]) if known else ("", _RATES[1])
         return own
 
     def width(self, labels: Sequence[str]) -> int:
@@ -88,8 +90,9 @@ class Detection(Task):
         from headstart.tasks.detection.losses import loss_of
 
         maps = model.features(batch.inputs, batch.start)
-        said, places = model.head.raw(maps)
-        loss = loss_of(said, places, batch.targets, model.head.side(maps))
+        head = cast("DetectionHead", model.head)
+        said, places = head.raw(maps)
+        loss = loss_of(said, places, batch.targets, head.side(maps))
         return Step(said, loss, said.flatten(1), batch.targets)
 
     def naive(self, targets: np.ndarray, labels: Sequence[str]) -> np.ndarray:
@@ -140,10 +143,11 @@ class Detection(Task):
 
         from headstart.tasks.detection.thresholds import best
 
-        for number in range(len(head.powers)):
+        powers = cast("Tensor", head.powers)
+        for number in range(len(powers)):
             threshold = best(self.predictions(outputs), targets, number)
             with torch.no_grad():
-                head.powers[number] = float(np.log(_AN_ANSWER) / np.log(threshold))
+                powers[number] = float(np.log(_AN_ANSWER) / np.log(threshold))
 
     def findings(
         self, test: Answered, validation: Answered, labels: Sequence[str]

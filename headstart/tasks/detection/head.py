@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Final, final
+from typing import Final, cast, final
 
 import torch
 from torch import Tensor, nn
@@ -100,13 +100,12 @@ def _layers(level: Level, classes: int) -> nn.ModuleDict:
     for role, outputs in zip(_ROLES, (4, 1, classes), strict=True):
         layer = nn.Conv2d(_WIDTH if level.bare else level.channels[role], outputs, 1)
         known = level.layers.get(role) if role != "cls" else None
-        with torch.no_grad():
-            if known is not None:
-                layer.weight.copy_(known[0])
-                layer.bias.copy_(known[1])
-            else:
-                nn.init.normal_(layer.weight, std=0.0 if role == "cls" else 0.01)
-                nn.init.constant_(layer.bias, -math.log(1 / _RARE - 1) if role == "obj" else 0.0)
+        if known is not None:
+            layer.load_state_dict({"weight": known[0], "bias": known[1]})
+        else:
+            nn.init.normal_(layer.weight, std=0.0 if role == "cls" else 0.01)
+            bias = -math.log(1 / _RARE - 1) if role == "obj" else 0.0
+            nn.init.constant_(cast(nn.Parameter, layer.bias), bias)
         layers[role] = layer
     return layers
 

@@ -13,24 +13,22 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from headstart.artifact.tensors import WEIGHTS as WEIGHTS
+from headstart.artifact.tensors import tensors_of
+from headstart.artifact.tensors import write_folders as write_folders
 from headstart.contracts import Backbone, Preprocess
-from headstart.contracts.frozen import FrozenModel, LinearHead, as_model
 from headstart.data.targets import USUAL, known_kind
 from headstart.drift import Reference
 from headstart.errors import HeadstartError, WeightsError
-from headstart.features import prepared
 from headstart.loading import arrays, engine_form
 from headstart.loading import record as records
 
 if TYPE_CHECKING:  # so that a saved model is read without torch
     import numpy as np
 
-    from headstart.contracts.model import Model
+    from headstart.contracts.frozen import Network
 
-WEIGHTS, HEAD, EVIDENCE, CONFIG = (
-    *("model.safetensors", "head.safetensors"),
-    *("evidence.json", "config.json"),
-)
+HEAD, EVIDENCE, CONFIG = "head.safetensors", "evidence.json", "config.json"
 OF_TASK = "task"  # what `Record.head` calls one that the task makes itself, and is no linear layer
 _SHOWN = 20  # labels in the title of the model card
 LIBRARIES = (
@@ -103,7 +101,7 @@ def _versions() -> Mapping[str, str]:
 
 def save(  # what the folder is made of
     folder: Path,
-    model: Model | FrozenModel,
+    model: Network,
     backbone: Backbone,
     record: Record,
     evidence: Mapping[str, Any],
@@ -115,7 +113,7 @@ def save(  # what the folder is made of
     itself. A head that `record.head` names is none that it knows: it gets a file of its own.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    storing, state, head = _tensors(model)
+    storing, state, head = tensors_of(model)
     if record.head:
         storing.save(head, folder / HEAD, {"format": "pt"})
         record = replace(record, head={**record.head, "sha256": storing.digest(head)})
@@ -153,34 +151,6 @@ def belonging(record: Record, contents: Sequence[np.ndarray]) -> str:
     """What an engine form is made for: these files of weights, and what the record says of them."""
     facts = record.architecture, record.modality, dict(record.preprocess), record.task
     return engine_form.belonging(contents, [*facts, record.task_settings, list(record.labels)])
-
-
-def _tensors(model: Model | FrozenModel) -> tuple[Any, dict[str, Any], Mapping[str, Any]]:
-    """What stores tensors, those of the backbone, and those of the head, each by name.
-
-    Of a frozen backbone whose network isn't there they are arrays, as the cache keeps them.
-    """
-    if isinstance(model, FrozenModel) and isinstance(model.head, LinearHead):
-        kept = prepared.weights(model.backbone) if model.backbone.is_late else None
-        if kept is not None:
-            return arrays, kept, model.head.arrays()
-    from headstart.loading import weights
-
-    network = as_model(model)
-    return weights, network.backbone_state(), network.head.state_dict()
-
-
-def write_folders(
-    folder: Path, state: Mapping[str, Any], backbone: Backbone, storing: Any = None
-) -> None:
-    """Write tensors once more where the backbone's own library looks for them."""
-    if storing is None:
-        from headstart.loading import weights as storing
-
-    for prefix, place in backbone.folders.items():
-        own = {n.removeprefix(prefix): t for n, t in state.items() if n.startswith(prefix)}
-        (folder / place).mkdir(exist_ok=True)
-        storing.save(own, folder / place / WEIGHTS, {"format": "pt"})
 
 
 def _native(config: Mapping[str, Any], record: Record) -> dict[str, Any]:

@@ -1,0 +1,45 @@
+"""The tensors of a saved model, from torch or, where no network was made, from the cache."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from headstart.contracts import Backbone
+from headstart.contracts.frozen import FrozenModel, LinearHead, Network, as_model
+from headstart.features import prepared
+from headstart.loading import arrays
+
+if TYPE_CHECKING:  # so that frozen features need no torch
+    pass
+
+WEIGHTS: Final = "model.safetensors"
+
+
+def tensors_of(model: Network) -> tuple[Any, dict[str, Any], Mapping[str, Any]]:
+    """What stores tensors, those of the backbone, and those of the head, each by name.
+
+    Of a frozen backbone whose network isn't there they are arrays, as the cache keeps them.
+    """
+    if isinstance(model, FrozenModel) and isinstance(model.head, LinearHead):
+        kept = prepared.weights(model.backbone) if model.backbone.is_late else None
+        if kept is not None:
+            return arrays, kept, model.head.arrays()
+    from headstart.loading import weights
+
+    network = as_model(model)
+    return weights, network.backbone_state(), network.head.state_dict()
+
+
+def write_folders(
+    folder: Path, state: Mapping[str, Any], backbone: Backbone, storing: Any = None
+) -> None:
+    """Write tensors once more where the backbone's own library looks for them."""
+    if storing is None:
+        from headstart.loading import weights as storing
+
+    for prefix, place in backbone.folders.items():
+        own = {n.removeprefix(prefix): t for n, t in state.items() if n.startswith(prefix)}
+        (folder / place).mkdir(exist_ok=True)
+        storing.save(own, folder / place / WEIGHTS, {"format": "pt"})

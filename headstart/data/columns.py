@@ -1,0 +1,262 @@
+"""Which columns of a manifest hold content, label, split and group."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from headstart.contracts import Modality
+from headstart.contracts.cells import are_marks, is_blank, number
+from headstart.data.schema import Columns, Schema
+from headstart.data.tables.interface import ItemTable
+from headstart.errors import DataError
+
+_LABELS = ("label", "labels")  # columns that hold the label whatever else is there
+NUMBERING = frozenset({"", "id", "idx", "index", "unnamed: 0"})  # columns that only count rows
+_SPLIT = "split"
+
+
+def choose_columns(table: ItemTable, modality: Modality, schema: Schema) -> Columns:
+    """The columns of a manifest that hold content, label and split.
+
+    Raises DataError listing the columns there are when content or label can't be told.
+    """
+    choice = _Choice(table, modality, schema)
+    content = choice.content()
+    labels = choice.labels(content)
+    split = choice.lower.get(_SPLIT)
+    return Columns(
+        content,
+        labels,
+        None if split in (*labels, *content) else split,
+        "; ".join(filter(None, (table.remark, choice.said(content, labels)))),
+        choice.group(content, labels),
+        choice.span((*content, *labels)),
+    )
+
+
+def holds_content(table: ItemTable, modality: Modality, schema: Schema) -> bool:
+    """Whether a column can be told to hold the content."""
+    with suppress(DataError):
+        return bool(_Choice(table, modality, schema).content())
+    return False
+
+
+@dataclass(frozen=True)
+class _Choice:
+    table: ItemTable
+    modality: Modality
+    schema: Schema
+
+    @property
+    def path(self) -> Path:
+        return self.table.path
+
+    @property
+    def names(self) -> Sequence[str]:
+        return self.table.names
+
+    @property
+    def lower(self) -> dict[str, str]:
+        """Names by how they read in lower case; of two alike, the one written so, else the first"""
+        every = {name.lower(): name for name in reversed(self.names)}
+        return every | {name: name for name in self.names if name == name.lower()}
+
+    @property
+    def listed(self) -> str:
+        return ", ".join(repr(name) for name in self.names) or "none"
+
+    def content(self) -> tuple[str, ...]:
+        if self.modality.whole_rows:
+            return self._row[0]
+        if self.schema.files is not None:
+            return (self._of_files(self.schema.files),)
+        if self.schema.content:
+            return self._asked(self.schema.content)
+        before = self.schema.before
+        if before and before.content and set(before.content) <= set(self.names):
+            return before.content
+        usual = [self.lower[name] for name in self.modality.columns if name in self.lower]
+        label = self.schema.label or self._named_label(())
+        labels = self._named(label) if label else []
+        usual = [name for name in usual if self.schema.label is None or name not in labels]
+        if usual:
+            return (usual[0],)
+        others = [name for name in self._others(()) if name not in labels]
+        if not self._holds_content(others):
+            kind = "texts" if self.modality.inline else "pictures"
+            raise DataError(
+                f"{self.path} is a table of numbers without {kind}, which this backbone reads. "
+                "Have its rows learned from by -b table:columns, or give a table with a column of "
+                f"{'texts' if self.modality.inline else 'paths of pictures'}."
+            )
+        if self.modality.inline and labels and set(labels) <= set(self.names) and len(others) == 1:
+            return (others[0],)
+        raise DataError(
+            f"{self.path} has no column for the content; its columns: {self.listed}. "
+            f"{self._advice()}"
+        )
+
+    def labels(self, content: tuple[str, ...]) -> tuple[str, ...]:
+        label = self.schema.label
+        if label in content:
+            raise DataError(
+                f"{self.path} can't have content and label in one column, {label!r}. Name another."
+            )
+        if label is not None:
+            if self.schema.may_lack_label and not set(self._named(label)) <= set(self.names):
+                return ()
+            return tuple(dict.fromkeys(map(self._demanded, self._named(label))))
+        before = self.schema.before
+        if before and before.labels and set(before.labels) <= set(self.names).difference(content):
+            return before.labels
+        likely = [n for n in self._others(content) if n.lower() not in self.modality.columns]
+        excluded = (*content, self.schema.group)
+        possible = [name for name in self.names if name not in excluded]
+        only = (names[0] for names in (likely, possible) if len(names) == 1)
+        chosen = self._named_label(content) or next(only, None)
+        if self.schema.may_lack_label and chosen not in likely:
+            return ()
+        return self._marks(likely) if chosen is None else (chosen,)
+
+    def group(self, content: tuple[str, ...], labels: tuple[str, ...]) -> str | None:
+        group = self.schema.group
+        if group is None:
+            before = self.schema.before
+            return before.group if before and before.group in self.names else None
+        if group in (*labels, *content):
+            raise DataError(
+                f"{self.path} can't have the groups in {group!r}, which is the content or the "
+                "label. Name another column."
+            )
+        return self._demanded(group)
+
+    def span(self, taken: tuple[str, ...]) -> tuple[str, str] | None:
+        """The columns between whose numbers only a part of the content is meant, if any are."""
+        names = [self.lower.get(name) for name in self.modality.span or ()]
+        first, last = names or (None, None)
+        if first is None or last is None or {first, last} & set(taken):
+            return None
+        if taken[0].lower().startswith("slice"):  # of which each is a file already
+            return None
+        return first, last
+
+    def said(self, content: tuple[str, ...], labels: tuple[str, ...]) -> str:
+        """Empty where all was asked for, and where nothing else could be meant."""
+        if self.modality.whole_rows:
+            return "; ".join(self._row[1]) if labels else ""
+        plain = {content[0], *labels} == {self.modality.columns[0], "label"} == set(self.names)
+        if plain or not labels or (self.schema.content and self.schema.label):
+            return ""
+        parts = " and ".join(f"`{name}`" for name in content)
+        verb = "is" if len(content) == 1 else "are"
+        what = "text" if self.modality.inline else "content"
+        span = self.span((*content, *labels))
+        what += f" from `{span[0]}` to `{span[1]}`" if span else ""
+        plural = "s" if len(labels) > 1 else ""
+        return f"{parts} {verb} the {what}, `{'`, `'.join(labels)}` the label{plural}"
+
+    @cached_property
+    def _row(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The columns that a row is made of, and sentences on how they are read.
+
+        Raises DataError where one that a model reads is not there, and where none is left.
+        """
+        before = self.schema.before
+        if before and before.content:
+            absent = next((name for name in before.content if name not in self.names), None)
+            if absent is None:
+                return before.content, ()
+            raise DataError(
+                f"{self.path} has no column {absent!r}, which the model reads; its columns: "
+                f"{self.listed}. Add it, empty where nothing is known."
+            )
+        label = self.schema.label or self._named_label(()) or ""
+        passed = {*map(self._demanded, self.schema.drop), *self._named(label)}
+        free = [name for name in self._others(()) if name not in passed]
+        chosen = self._asked(self.schema.content) if self.schema.content else free
+        used, said = self.modality.columns_of({n: [*self.table.values(n)] for n in chosen})
+        if used:
+            return used, said
+        raise DataError(
+            f"{self.path} has no column to learn from besides the label; its columns: "
+            f"{self.listed}. {'; '.join(said).capitalize() or 'Give one more'}."
+        )
+
+    def _marks(self, likely: Sequence[str]) -> tuple[str, ...]:
+        """The columns of 0 and 1, if all that may hold labels are such.
+
+        Raises DataError otherwise, as no column is the label.
+        """
+        marks = [name for name in likely if are_marks(self.table.values(name))]
+        if len(marks) > 1 and len(marks) == len(likely):
+            return tuple(marks)
+        several = f", or several of 0 and 1 by --label {','.join(marks[:3])}" * (len(marks) > 1)
+        raise DataError(
+            f"{self.path} has no column 'label'; its columns: {self.listed}. "
+            f"Say which one holds the label (--label, or label= from Python){several}."
+        )
+
+    def _holds_content(self, others: Sequence[str]) -> bool:
+        """Whether any column may hold content, other than numbers and one that may be the label."""
+        words = [
+            name
+            for name in others
+            if any(number(v) is None and not is_blank(v) for v in self.table.values(name))
+        ]
+        if (
+            len(words) == len(others)
+            or len(words) > 1
+            or not any(True for _ in self.table.numbers())
+        ):
+            return True
+        values = [str(value) for name in words for value in self.table.values(name)]
+        return bool(values) and len(set(values)) > len(values) / 2
+
+    def _named_label(self, content: tuple[str, ...]) -> str | None:
+        usual = (self.lower[name] for name in _LABELS if name in self.lower)
+        return next((name for name in usual if name not in content), None)
+
+    def _others(self, content: tuple[str, ...]) -> list[str]:
+        excluded = (*content, self.schema.group)
+        return [name for name in self.names if name not in excluded and not _is_passed(name)]
+
+    def _asked(self, content: tuple[str, ...]) -> tuple[str, ...]:
+        most = len(self.names) if self.modality.whole_rows else 2 if self.modality.inline else 1
+        if len(content) > most:
+            what = "Texts come in at most two columns" if most == 2 else "The content is one column"
+            raise DataError(f"{self.path} can't be read by {len(content)} columns. {what}.")
+        return tuple(self._demanded(name) for name in content)
+
+    def _of_files(self, name: str) -> str:
+        if self.modality.inline:
+            raise DataError(
+                f"{self.path} is read as texts, and {name!r} was named as a column of pictures. "
+                "Name the column of texts (--text), or a backbone for pictures."
+            )
+        return self._demanded(name)
+
+    def _named(self, label: str) -> list[str]:
+        """The column of this name, or those between its commas."""
+        return [label] if label in self.names else [each.strip() for each in label.split(",")]
+
+    def _demanded(self, name: str) -> str:
+        if name in self.names:
+            return name
+        raise DataError(
+            f"{self.path} has no column {name!r}; its columns: {self.listed}. Name one of these."
+        )
+
+    def _advice(self) -> str:
+        if self.modality.inline:
+            return "Say which one holds the text (--text, or text= from Python)."
+        return "Say which one holds the paths (--image, or image= from Python)."
+
+
+def _is_passed(name: str) -> bool:
+    """Whether a column by its name only counts rows, names splits or nothing."""
+    word = name.strip().lower()
+    return word in (_SPLIT, *NUMBERING) or word.startswith("unnamed: ")

@@ -1,0 +1,96 @@
+"""How many labels the transfer saved, by learning curves of it and of the network from scratch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from headstart import evidence
+from headstart.defaults import Recipe
+from headstart.evidence import ArmResult
+from headstart.evidence.forecast import forecast
+from headstart.evidence.labels import saved, scratch_curve, transfer_curve
+from headstart.pipeline.affordable import fewer
+from headstart.pipeline.strategy_spec import FEATURES
+
+if TYPE_CHECKING:
+    from headstart.pipeline.findings import Proof
+
+BETTER = (
+    "The curve is of a probe on frozen features, which the model handed over clearly beats: how "
+    "many labels that model saves is not known."
+)
+UNKNOWN = "Scratch was ended by the budget, so how many labels it would need is not known."
+UNLEARNED = "Scratch learned nothing from all labels, so how many it would need is not known."
+
+
+def labels(proof: Proof) -> dict[str, Any] | None:
+    """The learning curves over labels and what they say; None where folds judge, or no probe."""
+    if proof.search.folding or not proof.experiment.task.has_probe:
+        return None
+    experiment, seed = proof.experiment, proof.experiment.settings.seed
+    until = experiment.budget.until(1.0)
+    ours = transfer_curve(
+        experiment.task,
+        experiment.labels,
+        experiment.examples(proof.search.backbone),
+        proof.arms[FEATURES].arm.scores,
+        seed=seed,
+        until=until,
+    )
+    later = forecast(ours)
+    finding = {"counts": list(ours.counts), "transfer": ours.points(), "scratch": []}
+    sentences, saving = [later.said], None
+    scratch = proof.arms.get("scratch")
+    if scratch is not None and scratch.recipe is not None:
+        theirs, skipped = scratch_curve(
+            experiment.dataset.targets("train"),
+            scratch.arm.scores,
+            partial(_scratch_on, proof, scratch.recipe),
+            scratch.training.seconds,
+            until,
+            seed,
+        )
+        finding["scratch"] = replace(theirs, sign=experiment.task.sign).points()
+        doubt = _doubt(proof, scratch)
+        saved_labels = saved(ours, theirs)
+        saving = None if doubt else saved_labels.to_json()
+        skipped = "" if doubt == UNKNOWN else skipped
+        sentences = [doubt or saved_labels.said, skipped, later.said]
+    sentence = " ".join(filter(None, sentences))
+    return {**finding, "saved": saving, "said": sentence, "forecast": later.points or []}
+
+
+def _doubt(proof: Proof, scratch: ArmResult) -> str:
+    """Why it isn't known how many labels were saved, empty where it is."""
+    if scratch.training.cut:
+        return UNKNOWN
+    if unlearned(proof.arms, proof.experiment.settings.seed):
+        return UNLEARNED
+    return BETTER if beats_features(proof) else ""
+
+
+def beats_features(proof: Proof) -> bool:
+    """Whether what is handed over is clearly better than the probe that the curve is of."""
+    winner, features = proof.model.arm, proof.arms[FEATURES].arm
+    return evidence.paired(winner.scores, features.scores).low > 0
+
+
+def _scratch_on(proof: Proof, recipe: Recipe, positions: np.ndarray) -> np.ndarray | None:
+    """Scores of training from random weights on some of the training items; None where cut."""
+    if len(positions) < 2:  # a single item teaches nothing, and some networks can't take it
+        return None
+    result = proof.search.scratch_like(recipe, fewer(proof.experiment, positions))
+    return None if result.training.cut else result.arm.scores
+
+
+def unlearned(arms: Mapping[str, ArmResult], seed: int = 0) -> bool:
+    """Whether a network was trained from scratch and does not clearly beat the naive model."""
+    scratch = arms.get("scratch")
+    if scratch is None:
+        return False
+    return evidence.paired(scratch.arm.scores, arms["naive"].arm.scores, seed).low <= 0
