@@ -13,8 +13,9 @@ class RisingErrors:
     """Whether the share of errors rose, by windows that are as long as nothing changes in them.
 
     ADWIN (Bifet and Gavaldà 2007). Its bound is a wide one: of 300 simulated streams of 2,000
-    labelled items each, with 2 % of errors throughout, none had an alarm. Of river's other
-    detectors DDM and EDDM alarmed in 228 of them each, and are not used.
+    labelled items each, with 2 %, 10 % and 30 % of errors throughout, 0, 1 and 5 had an alarm, up
+    or down. Of river's other detectors DDM alarmed in 228, 127 and 60 of them, EDDM in 228, 289 and
+    278, and neither is used.
     """
 
     def __init__(self) -> None:
