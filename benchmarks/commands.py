@@ -204,7 +204,7 @@ def drift(args: argparse.Namespace) -> int:
 
     def run(shared: Path, sets: Sequence[str], draws: int) -> Mapping[str, Any]:
         counts = {"seeds": draws, "quiet": args.quiet}
-        rows = comparing.run(shared, args.work.resolve(), sets, counts, not args.no_peers)
+        rows = comparing.run(shared, args.work.resolve(), sets, counts)
         print(comparing.as_markdown(rows))
         return {"broken": comparing.broken(rows)}
 

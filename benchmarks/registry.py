@@ -50,8 +50,6 @@ ENVIRONMENTS: Final = {
         "transformers",
     ),
     "skada": ("skada==0.6.0",),
-    "evidently": ("evidently==0.7.23",),
-    "nannyml": ("nannyml==0.13.1",),
 }
 
 PEERS: Final = {

@@ -45,11 +45,11 @@ def test_streams_are_looked_at_once_and_counted(
 ) -> None:
     monkeypatch.setattr(streams, "QUIET", {"sst2": (200, 250)})
     draws = {"seeds": 1, "quiet": 1}
-    rows = comparing.run(tmp_path / "none", work, [PAIR], draws, peers=False)
+    rows = comparing.run(tmp_path / "none", work, [PAIR], draws)
     ours = {row["kind"]: row for row in rows if row["by"] == comparing.OURS}
     assert set(ours) == {*streams.KINDS, "nothing"} and len(rows) == 4 * len(ours)
     assert ours["another domain"]["delay"] <= 100 and not ours["another domain"]["early"]
-    assert comparing.run(tmp_path / "none", work, [PAIR], draws, peers=False) == rows
+    assert comparing.run(tmp_path / "none", work, [PAIR], draws) == rows
     table = comparing.as_markdown(rows)
     assert "| headstart |" in table and "| KS |" in table and "1 of 1 after" in table
     assert not comparing.broken([row for row in rows if row["kind"] != "nothing"])

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from benchmarks import environments
 from benchmarks.drift import detectors, streams
 from benchmarks.drift.streams import KINDS, Stream
 from benchmarks.lines import Lines
@@ -18,15 +15,13 @@ from headstart.drift.watching import LENGTH
 
 OURS: Final = "headstart"
 LOG: Final = "headstart, from a log"
-PEERS: Final = ("NannyML", "Evidently")
 KEY: Final = ("by", "set", "kind", "seed")
-SCRIPTS: Final = Path(__file__).resolve().parent / "peers"
 _AT_MOST: Final = 0.05  # of quiet streams that may alarm
 Row = dict[str, Any]
 
 
 def run(
-    shared: Path, work: Path, pairs: Sequence[str], draws: Mapping[str, int], peers: bool = True
+    shared: Path, work: Path, pairs: Sequence[str], draws: Mapping[str, int]
 ) -> list[Row]:
     """Look at all streams that were not looked at; answer with the rows of those asked for.
 
@@ -37,57 +32,21 @@ def run(
         *streams.planted(shared, work, pairs, draws["seeds"]),
         *streams.quiet(shared, work, tuple(streams.QUIET), draws["quiet"]),
     ]
-    names = (OURS, LOG, *detectors.DETECTORS, *(PEERS if peers else ()))
+    names = (OURS, LOG, *detectors.DETECTORS)
     wanted = [{"by": name, **dict(stream.about)} for name in names for stream in each]
     for name in names:
         own = [stream for stream in each if lines.missing([{"by": name, **dict(stream.about)}])]
-        for stream, row in _rows(name, own, work):
+        for stream, row in _rows(name, own):
             lines.once({"by": name, **dict(stream.about)}, lambda row=row: row)
         print(f"{name}: {len(own)} streams", flush=True)
     keys = {tuple(row[part] for part in KEY) for row in wanted}
     return [row for row in lines.rows() if tuple(row[part] for part in KEY) in keys]
 
 
-def _rows(name: str, own: Sequence[Stream], work: Path) -> Iterable[tuple[Stream, Row]]:
+def _rows(name: str, own: Sequence[Stream]) -> Iterable[tuple[Stream, Row]]:
     if name in (OURS, LOG):
         return ((stream, streams.watched(stream, name == LOG)) for stream in own)
-    if name in detectors.DETECTORS:
-        return ((stream, detectors.looked_at(stream, name)) for stream in own)
-    return ((stream, _peer(name, stream, work)) for stream in own)
-
-
-def _peer(name: str, stream: Stream, work: Path) -> Row:
-    """What a library says of one stream, in an environment of its own."""
-    place, out = work / "drift" / f"{name}.npz", work / "drift" / f"{name}.json"
-    known, model = stream.model.reference, stream.model
-    np.savez(
-        place,
-        reference=known.features.astype(np.float32),
-        targets=known.targets,
-        known=model.probabilities(known.features.astype(np.float32)),
-        rows=stream.rows,
-        chances=model.probabilities(stream.rows),
-    )
-    script = SCRIPTS / f"{name.lower()}_windows.py"
-    command = [str(environments.make(name.lower())), str(script), str(place), str(out)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        return {"delay": None, "early": False, "failed": done.stderr[-500:]}
-    answer = json.loads(out.read_text(encoding="utf-8"))
-    after = answer["after"]
-    if after is None:
-        return {"delay": None, "early": False}
-    early = after <= stream.begins
-    row: Row = {"delay": None if early else after - stream.begins, "early": early}
-    estimate = answer.get("accuracy")
-    truth = stream.truth[after - detectors.WINDOW : after]
-    if estimate and not early and np.isin(truth, model.labels).all():
-        answers = model.labels[
-            model.outputs(stream.rows[after - detectors.WINDOW : after]).argmax(axis=1)
-        ]
-        right = float((answers == truth).mean())
-        row["inside"] = bool(estimate[0] <= right <= estimate[1])
-    return row
+    return ((stream, detectors.looked_at(stream, name)) for stream in own)
 
 
 def as_markdown(rows: Sequence[Row]) -> str:
@@ -95,7 +54,7 @@ def as_markdown(rows: Sequence[Row]) -> str:
     titles = ["detector", f"alarms in {LENGTH:,} quiet items", *KINDS, "range holds the accuracy"]
     table = [f"| {' | '.join(titles)} |", f"|---|{'--:|' * (len(titles) - 1)}"]
     for name in dict.fromkeys(row["by"] for row in rows):
-        own = [row for row in rows if row["by"] == name and "failed" not in row]
+        own = [row for row in rows if row["by"] == name]
         still = [row for row in own if row["kind"] == "nothing"]
         cells = [name, f"{sum(row['early'] for row in still)} of {len(still)}"]
         cells += [_found([row for row in own if row["kind"] == kind]) for kind in KINDS]

@@ -12,9 +12,10 @@ _LEAST: Final = 30  # labelled items, before which a share of errors says nothin
 class RisingErrors:
     """Whether the share of errors rose, by windows that are as long as nothing changes in them.
 
-    ADWIN (Bifet and Gavaldà 2007). Its bound is a wide one: in 300 simulated streams of 2,000
-    labelled items each, with 2 %, 10 % or 30 % of errors throughout, at most one had an alarm. Of
-    river's other detectors DDM and EDDM alarm in most of such streams, and are not used.
+    ADWIN (Bifet and Gavaldà 2007). Its bound is a wide one: of 300 simulated streams of 2,000
+    labelled items each, with 2 %, 10 % and 30 % of errors throughout, 0, 1 and 5 had an alarm, up
+    or down. Of river's other detectors DDM alarmed in 228, 127 and 60 of them, EDDM in 228, 289 and
+    278, and neither is used.
     """
 
     def __init__(self) -> None:

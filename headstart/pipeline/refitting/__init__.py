@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -79,7 +80,11 @@ def _say(refitting: Refitting) -> None:
     items, progress = refitting.items, refitting.context.progress
     experiment = refitting.context.experiment(items.old, refitting.backbone)
     prefix = experiment.prefix(refitting.backbone, len(refitting.backbone.stages))
-    stored = is_stored(prefix, items.old.items, experiment.reader)
+    held_out = [item for item in items.old.items if item.split == "test"]
+    learned = [item for item in items.old.items if item.split != "test"]
+    stored = is_stored(prefix, learned, experiment.reader) and (
+        not held_out or is_stored(replace(prefix, precision="fp32"), held_out, experiment.reader)
+    )
     where = "are stored" if stored else "are computed once, as not all are stored"
     progress.say(
         f"{len(items.new.items)} new items beside {len(items.old.items)} old ones, whose features "
