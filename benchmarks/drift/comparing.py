@@ -20,9 +20,7 @@ _AT_MOST: Final = 0.05  # of quiet streams that may alarm
 Row = dict[str, Any]
 
 
-def run(
-    shared: Path, work: Path, pairs: Sequence[str], draws: Mapping[str, int]
-) -> list[Row]:
+def run(shared: Path, work: Path, pairs: Sequence[str], draws: Mapping[str, int]) -> list[Row]:
     """Look at all streams that were not looked at; answer with the rows of those asked for.
 
     `draws` are the `seeds` of each pair and kind, and the `quiet` streams.

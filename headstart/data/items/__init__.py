@@ -234,9 +234,9 @@ def recognise(data: Data, modalities: Mapping[str, Modality], schema: Schema) ->
     """The name of the modality that finds most items there.
 
     Of several that find as many it is the one that knows the first item by its content, or else the
-    first of them; nothing else is opened but manifests. Where a column of texts was named, it is a modality whose
-    content stands in columns; where one of paths was, it is another. Raises DataError, the
-    first modality's, where none finds any.
+    first of them; nothing else is opened but manifests. Where a column of texts was named, it is a
+    modality whose content stands in columns; where one of paths was, it is another. Raises
+    DataError, the first modality's, where none finds any.
     """
     items: dict[str, list[Source]] = {}
     errors: list[DataError] = []
