@@ -93,4 +93,4 @@ def test_it_is_that_of_coco(seed: int) -> None:
     boxes = [answers(rng, own) for own in objects]
     predictions, targets = as_arrays(objects, boxes)
     found = [catalog.metric_named(name).of(predictions, targets) for name in NAMES]
-    np.testing.assert_allclose(found, by_coco(objects, boxes), atol=2e-3)
+    np.testing.assert_allclose(found, by_coco(objects, boxes), atol=1e-9)
