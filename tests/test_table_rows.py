@@ -68,6 +68,8 @@ def model(houses: Path) -> Path:
         ("a", ["1,5", "2,25"], "number"),
         ("a", ["$1,200", "$900"], "number"),
         ("a", ["yes", "No"], "boolean"),
+        ("a", [f"h{n:05}" for n in range(6)], "id"),  # few, and codes of rows all the same
+        ("a", ["A1", "B2", "A1", "B2", "C3", "A1"], "category"),
         ("a", ["2024-01-02", "2024-03-04"], "date"),
         ("a", ["31.12.2024", "01.01.2025"], "date"),
         ("a", ["red", "blue", "red"], "category"),
@@ -275,3 +277,13 @@ def test_arrays_of_numbers_are_rows(tmp_path: Path) -> None:
     hs.fit((inputs, targets), "table:columns", tmp_path / "out", **QUICK)
     answers = hs.load(tmp_path / "out").predict(inputs[:5])
     np.testing.assert_allclose([a.answer["value"] for a in answers], targets[:5], atol=0.5)
+
+
+def test_the_label_of_one_task_is_no_input_of_another(houses: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    hs.fit(houses, out=out, label=["price", "pool"], scratch=False, **QUICK)
+    for task in ("price", "pool"):
+        columns = json.loads((out / task / "columns.json").read_text())["columns"]
+        assert [column["name"] for column in columns] == ["area", "beds", "town", "sold"]
+    (answer,) = hs.load(out).predict({"area": 280, "beds": 2, "town": "Alton", "sold": ""})
+    assert set(answer.tasks) == {"price", "pool"}

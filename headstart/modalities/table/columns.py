@@ -21,8 +21,10 @@ READ: Final = (NUMBER, CATEGORY, DATE, BOOLEAN)  # kinds that a model learns fro
 _TRUE: Final = frozenset({"yes", "true", "y", "t"})
 _FALSE: Final = frozenset({"no", "false", "n", "f"})
 _CODE: Final = re.compile(r"0\d+")  # digits that are no amount, such as 00012
+_DIGIT: Final = re.compile(r"\d")
 _COUNTS: Final = re.compile(r"(row)?_?(id|ids|idx|index|key|uuid|guid|rownames?|rownumber|nr|no|#)")
-_FEW: Final = 20  # rows, below which nothing is told from all values being different
+_FEW: Final = 20  # rows, below which little is told from all values being different
+_CODES: Final = 5  # rows, from which on values with digits that all differ are codes of rows
 _WORDS: Final = 3.0  # in a cell on average, from which on a column holds texts
 _WORDS_OF_MANY: Final = 0.5  # of the values differ: categories that never come again
 
@@ -134,7 +136,8 @@ def _named(words: Sequence[str], different: int) -> Kind:
     """Categories, texts, or names that tell rows apart."""
     length = sum(len(word.split()) for word in words) / len(words)
     if len(words) < _FEW:
-        return Kind(TEXT if length > 2 * _WORDS else CATEGORY)
+        coded = different == len(words) >= _CODES and all(map(_DIGIT.search, words))
+        return Kind(TEXT if length > 2 * _WORDS else ID if coded and length < 2 else CATEGORY)
     if different > _WORDS_OF_MANY * len(words):
         return Kind(TEXT if length >= _WORDS else ID if different > 0.9 * len(words) else CATEGORY)
     return Kind(CATEGORY)

@@ -94,6 +94,9 @@ def of_labels(
                 "makes each a task of its own)."
             )
         return []
+    if modality.whole_rows:  # in which no label is an input of another task
+        dropped = (*settings.drop, *contents.columns)
+        return [replace(each, settings=replace(each.settings, drop=dropped)) for each in members]
     content = {"text": contents.content} if modality.inline else {"image": contents.content[0]}
     return [replace(each, settings=replace(each.settings, **content)) for each in members]
 
