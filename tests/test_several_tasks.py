@@ -65,7 +65,7 @@ def write_reviews(path: Path, count: int = 120, seed: int = 0) -> Path:
                 chance.randint(5, 60),
             )
             words = ("good fine" if good else "bad dull", "film" if film else "phone")
-            text = " ".join([*words, "gold" if price >= 30 else "cheap", f"number {number}"])
+            text = " ".join([*words, "gold" if price >= 30 else "cheap", f"number {seed}{number}"])
             tags = ";".join(["fun"] * good + ["dear"] * (price >= 30))
             cells = [4 if good else 2, words[1], price + chance.random()]
             writer.writerow([text, *("" if chance.random() < 0.2 else c for c in cells), tags])

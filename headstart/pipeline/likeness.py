@@ -64,8 +64,10 @@ def warning(found: Mapping[str, Any]) -> str:
 
 def source_of(backbone: Backbone) -> Reference | None:
     """The held-out items of the saved model that a backbone is from; None where there are none."""
-    weights = parse(backbone.origin.reference).weights
-    folder = Path(weights).parent if weights else None
+    source = parse(backbone.origin.reference)
+    folder = Path(source.weights).parent if source.weights else None
+    if source.hub == "checkpoint":
+        folder = Path(source.name)
     if folder is None or not (folder / records.FILE).is_file():
         return None
     try:

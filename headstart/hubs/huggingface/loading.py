@@ -168,7 +168,11 @@ def fill(auto: Any, config: Any, weights: Checkpoint, family: Family, **more: An
         and (weights.exact or name.startswith(inner))
         and not name.startswith(pooler)
     ]
-    for names, word in ((missing, "missing"), (left_over, "left over")):
-        if names:
-            raise misfit(weights.what, f"{len(names)} {word}: {', '.join(sorted(names)[:3])}")
+    reasons = [
+        f"{len(names)} {word}: {', '.join(sorted(names)[:3])}"
+        for names, word in ((missing, "missing"), (left_over, "left over"))
+        if names
+    ]
+    if reasons:
+        raise misfit(weights.what, "; ".join(reasons))
     return loaded.network
