@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 import torch
@@ -46,6 +47,18 @@ def test_it_computes_what_the_frozen_one_does(path: Path) -> None:
     assert torch.equal(backbone.head.weight, torch.from_numpy(weights()["m"]))
     trained = [t for stage in backbone.prefix() for t in stage.parameters()]
     assert {tuple(t.shape) for t in trained} >= {(8, 3, 3, 3), (6, 8, 3, 3)}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_random_one_resizes_as_the_file_does(tmp_path: Path, seed: int) -> None:
+    """By how much maps grow is a constant of the file, like weights, and none of them."""
+    grow = onnx.helper.make_node("Resize", ["map", "", "scales"], ["larger"])
+    scales = tensor("scales", np.array([1, 1, 2, 2], np.float32))
+    given = [*constants("ab"), scales]
+    path = write(tmp_path / "grow.onnx", [*body(), grow], given, ["n", 3, 12, 12])
+    torch.manual_seed(seed)
+    backbone = load(path, trainable="true", output="larger", pretrained="false")
+    assert features(backbone, pictures(2, 12)).shape == (2, 6)
 
 
 def test_any_tensor_and_any_order_of_axes(tmp_path: Path) -> None:

@@ -113,6 +113,8 @@ class Boxes(Targets):
         """Raise DataError where no training picture has a box, or all have the same."""
         if not any(_classes(item.label) for item in train):
             raise DataError(f"{path} has no box in any training picture. Annotate some.")
+        if len(train) == 1:
+            raise DataError(f"{path} leaves one picture for training. Give more pictures.")
         super().demand_variety(path, train, names)
 
     def unvarying(self, path: Path, label: str) -> DataError:

@@ -9,6 +9,7 @@ from typing import Any, Final, final
 
 import torch
 from torch import Tensor, nn
+from torch.fx import GraphModule
 
 from headstart.errors import HeadstartError, reason
 from headstart.hubs.graph import operations
@@ -176,11 +177,25 @@ def _compare(spec: GraphSpec, network: nn.Module, end: Cut, pictures: Tensor) ->
 def _train_all(network: nn.Module) -> nn.Module:
     """Let constants that the converter took for fixed be trained, such as matrices."""
     constants = dict(network.named_children()).get(_CONSTANTS, nn.Module())
+    scales = _scales(network)
     for name, tensor in list(constants.named_buffers()):
-        if tensor.is_floating_point() and tensor.numel() > 1:
+        if tensor.is_floating_point() and tensor.numel() > 1 and name not in scales:
             delattr(constants, name)
             constants.register_parameter(name, nn.Parameter(tensor.clone()))
     return network
+
+
+def _scales(network: nn.Module) -> set[str]:
+    """The constants that say by how much maps are resized, which are no weights."""
+    modules = dict(network.named_modules())
+    nodes = network.graph.nodes if isinstance(network, GraphModule) else ()
+    return {
+        str(source.target).rpartition(".")[2]
+        for node in nodes
+        if node.op == "call_module" and "Resize" in type(modules[str(node.target)]).__name__
+        for source in node.all_input_nodes
+        if source.op == "get_attr"
+    }
 
 
 def renew(network: nn.Module) -> None:
