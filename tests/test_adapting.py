@@ -114,7 +114,7 @@ def test_its_yardstick_is_the_target(results: dict[str, hs.Result], places: Path
     familiar = [answer.limits["familiarity"] for answer in answers]
     assert np.median(familiar) > 0.3  # usual inputs are as familiar as one another
     assert "set" not in answers[0].limits  # without labels nothing holds the truth for sure
-    shift = hs.shift(results["flat"].folder, places / "flat")
+    shift = hs.shift(results["flat"].folder, places / "source")
     assert not shift.shift.inputs_moved
 
 

@@ -284,3 +284,59 @@ def test_boxes_that_are_asked_for_and_not_there(tmp_path: Path) -> None:
     assert annotated.find(tmp_path, catalog.modality("image"), GUESSED) is None
     with pytest.raises(DataError, match="holds no boxes that can be read"):
         found(tmp_path, Schema(kind="boxes"))
+
+
+DOCUMENT = {
+    "images": [{"id": 1, "file_name": "a.jpg"}],
+    "annotations": [{"image_id": 1, "category_id": 2, "bbox": SOUND}],
+    "categories": [{"id": 2, "name": "cat"}],
+}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_coco_may_begin_with_a_byte_order_mark(tmp_path: Path, encoding: str) -> None:
+    picture(tmp_path / "a.jpg")
+    (tmp_path / "boxes.json").write_text(json.dumps(DOCUMENT), encoding=encoding)
+    assert boxes(found(tmp_path), "a.jpg") == [KEPT]
+
+
+@pytest.mark.parametrize("image", [1.0, "1"])
+def test_ids_that_are_equal_meet_however_they_are_written(tmp_path: Path, image: object) -> None:
+    picture(tmp_path / "a.jpg")
+    document = DOCUMENT | {"images": [{"id": image, "file_name": "a.jpg"}]}
+    (tmp_path / "boxes.json").write_text(json.dumps(document))
+    assert boxes(found(tmp_path), "a.jpg") == [KEPT]
+
+
+@pytest.mark.parametrize("categories", [3, {"2": "cat"}, ["cat"], None])
+def test_categories_of_another_form_are_named_in_the_refusal(
+    tmp_path: Path, categories: object
+) -> None:
+    picture(tmp_path / "a.jpg")
+    (tmp_path / "boxes.json").write_text(json.dumps(DOCUMENT | {"categories": categories}))
+    with pytest.raises(DataError, match="annotation 1: category_id 2 is none of its categories"):
+        found(tmp_path)
+
+
+def test_a_torn_coco_file_is_refused_and_its_folders_are_no_classes(tmp_path: Path) -> None:
+    picture(tmp_path / "images" / "a.jpg")
+    picture(tmp_path / "more" / "b.jpg")
+    (tmp_path / "boxes.json").write_text(json.dumps(DOCUMENT)[:-20])
+    with pytest.raises(DataError, match=r"boxes\.json is no COCO file"):
+        found(tmp_path)
+
+
+def test_why_no_box_can_be_read_is_said(tmp_path: Path) -> None:
+    picture(tmp_path / "images" / "a.jpg")
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels" / "a.txt").write_text("0 50 40 20 20\n")
+    with pytest.raises(DataError, match="holds pixels in the place of shares"):
+        found(tmp_path)
+
+
+def test_a_class_of_a_huge_number_is_not_counted_up_to(tmp_path: Path) -> None:
+    picture(tmp_path / "images" / "a.jpg")
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels" / "a.txt").write_text("0 0.5 0.5 0.2 0.2\n")
+    (tmp_path / "data.yaml").write_text("names: {0: cat, 99999999999: dog}\n")
+    assert boxes(found(tmp_path), "a.jpg") == [["cat", 40.0, 32.0, 60.0, 48.0]]

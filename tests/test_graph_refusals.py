@@ -85,9 +85,9 @@ def test_unknown_operations_and_inputs_are_named(here: Path) -> None:
     write(here / "odd.onnx", [*body(), odd], constants("ab"), ["n", 3, 8, 8])
     with pytest.raises(HeadstartError, match=r"that OpenVINO can't run: elsewhere\.Wonder\."):
         load("odd.onnx")
-    write(here / "sound.onnx", [node("Relu", "pictures", "answer")], [], ["n", 16000])
+    write(here / "video.onnx", [node("Relu", "pictures", "answer")], [], ["n", 3, 4, 8, 8])
     with pytest.raises(HeadstartError, match="not pictures"):
-        load("sound.onnx", output="answer")
+        load("video.onnx", output="answer")
     with pytest.raises(HeadstartError, match=r"folder without saved_model\.pb"):
         load(here)
     (here / "notes.txt").write_text("no graph")

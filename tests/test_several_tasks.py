@@ -284,7 +284,7 @@ def test_columns_of_one_kind_stay_one_task(tmp_path: Path) -> None:
     assert labelled(tmp_path, marks) == []
     numbers = {name: [n + place / 7 for n in range(12)] for place, name in enumerate("ab")}
     assert labelled(tmp_path, numbers) == []
-    mistaken = {**marks, "b": ["maybe", *marks["b"][1:]]}
+    mistaken: dict[str, list[Any]] = {**marks, "b": ["maybe", *marks["b"][1:]]}
     assert labelled(tmp_path, mistaken) == []  # and a fit of one task names the row
     apart = labelled(tmp_path, numbers, targets="several")
     assert [(each.name, each.kind) for each in apart] == [("a", "classes"), ("b", "numbers")]

@@ -81,8 +81,7 @@ def predict(  # noqa: PLR0913  # a flag each
     from headstart.serve.written import write
 
     demand_place(out, explain, abstain)
-    named = (*(inputs or ()), *(file or ()))
-    if not named:
+    if not (named := (*(inputs or ()), *(file or ()))):
         raise HeadstartError("No input was given to predict on. Name files, folders or texts.")
     predictor = opening.load(model)
     demand_boxes(predictor, draw)
@@ -91,18 +90,15 @@ def predict(  # noqa: PLR0913  # a flag each
         questions = list(predictor.inputs(questions, **columns))
     if explain:
         return _explained(predictor, questions, out)
-    answer: Answer
     if out is not None and draw is None:
         table = write(Path(out), predictor.stream(questions, **columns, abstain=abstain))
-        answer, failures = table, table.failures
-    else:
-        answer = predictions = predictor.predict(questions, **columns, abstain=abstain)
-        failures = len(predictions.failed)
-        if draw is not None:
-            progress.say(draw_into(predictor, Path(draw), questions, predictions))
-            answer = predictions if out is None else predictions.write(out)
+        notice(predictor, model, named, progress)
+        return _noted(table, table.failures)
+    predictions = predictor.predict(questions, **columns, abstain=abstain)
+    if draw is not None:
+        progress.say(draw_into(predictor, Path(draw), questions, predictions))
     notice(predictor, model, named, progress)
-    return _noted(answer, failures)
+    return _noted(predictions if out is None else predictions.write(out), len(predictions.failed))
 
 
 def _explained(

@@ -39,4 +39,4 @@ def _adaptive() -> Any:
         from river.drift import ADWIN
     except ModuleNotFoundError:
         return None
-    return ADWIN(delta=DELTA)
+    return ADWIN(delta=DELTA)  # type: ignore[no-untyped-call] # of river

@@ -170,6 +170,8 @@ def weighted_tau(order: Sequence[str], truth: Mapping[str, float]) -> float:
     """Kendall's weighted tau of an order, best first, with true values; 0 where all are equal."""
     from scipy.stats import weightedtau
 
+    if len(order) < 2:
+        return 0.0
     places = [-place for place in range(len(order))]
     tau = float(weightedtau([truth[name] for name in order], places, rank=None).statistic)
     return tau if tau == tau else 0.0

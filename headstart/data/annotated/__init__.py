@@ -48,15 +48,23 @@ def find(
     tables_there = [(part.path, part.split) for part in parts]
     folder = path.is_dir()
     reading = _of_folder(tree, tables_there, modality) if folder else _of_file(path, modality)
-    if reading is None or (schema.kind is None and not any(p.boxes for p in reading.pictures)):
-        if schema.kind == KIND:
-            raise DataError(
-                f"{path} holds no boxes that can be read. Give COCO JSON, Pascal VOC XML, YOLO "
-                "text files, CVAT XML, or a table with one box a row."
-            )
+    if reading is None or not any(picture.boxes for picture in reading.pictures):
+        _demand_boxes(path, reading, schema)
         return None
     files = Paths(root, tree.every)
     return _contents(root, reading, files, modality)
+
+
+def _demand_boxes(path: Path, reading: Reading | None, schema: Schema) -> None:
+    """Raise DataError where there are none and should be: asked for, or written and all wrong."""
+    faults = reading.faults if reading else []
+    if schema.kind != KIND and (not faults or (reading and reading.form == "table")):
+        return
+    why = f" ({faults[0][0]}: {faults[0][1].removesuffix('; left out')})" if faults else ""
+    raise DataError(
+        f"{path} holds no boxes that can be read{why}. Give COCO JSON, Pascal VOC XML, YOLO "
+        "text files, CVAT XML, or a table with one box a row."
+    )
 
 
 def _of_file(path: Path, modality: Modality) -> Reading | None:

@@ -22,11 +22,15 @@ def is_coco(path: Path) -> bool:
     try:
         with path.open("rb") as file:
             start = file.read(_HEAD)
-        if not start.lstrip()[:1] == b"{":
+        if start.decode(json.detect_encoding(start), "ignore").lstrip()[:1] != "{":
             return False
-        document = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
+        content = path.read_bytes()
+    except OSError:
         return False
+    try:
+        document = json.loads(content)
+    except (ValueError, RecursionError):  # a torn one is refused when it is read
+        return b'"bbox"' in content and b'"images"' in content
     entries = document if isinstance(document, dict) else {}
     images, annotations = entries.get("images"), entries.get("annotations")
     if not isinstance(images, list) or not isinstance(annotations, list):
@@ -40,29 +44,34 @@ def read(path: Path, split: str | None, into: Reading) -> None:
     try:
         document = json.loads(path.read_bytes())
         images, annotations = document["images"], document["annotations"]
-        categories = document.get("categories") or []
+        categories = document.get("categories")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(f"{path} is no COCO file ({error}). Export it again.") from None
     names = {
-        str(each["id"]): str(each.get("name", each["id"]))
-        for each in categories
+        _id(each["id"]): str(each["id"] if each.get("name") is None else each["name"])
+        for each in (categories if isinstance(categories, list) else ())
         if isinstance(each, dict) and "id" in each
     }
-    ids = {str(each.get("id")) for each in images if isinstance(each, dict)}
+    ids = {_id(each.get("id")) for each in images if isinstance(each, dict)}
     boxes: defaultdict[str, list[Box]] = defaultdict(list)
     for place, each in enumerate(annotations):
         where = f"{path.name} annotation {place + 1}"
         box = _box(each, names, ids, where, into)
         if box is not None:
-            boxes[str(each["image_id"])].append(box)
+            boxes[_id(each["image_id"])].append(box)
     for place, each in enumerate(images):
         where = f"{path.name} image {place + 1}"
         file = each.get("file_name") if isinstance(each, dict) else None
         if not isinstance(file, str) or not file.strip():
             into.faults.append((where, "it names no file; left out"))
             continue
-        own = tuple(boxes[str(each.get("id"))])
+        own = tuple(boxes[_id(each.get("id"))])
         into.pictures.append(Marked(file, where, own, _size(each), split=split, base=path.parent))
+
+
+def _id(value: Any) -> str:
+    """An id as others refer to it: tables make 1.0 of 1."""
+    return str(int(value) if isinstance(value, float) and value.is_integer() else value)
 
 
 def _box(
@@ -71,9 +80,9 @@ def _box(
     fault = ""
     if not isinstance(each, dict) or "image_id" not in each:
         fault = "it names no image; left out"
-    elif str(each["image_id"]) not in ids:
+    elif _id(each["image_id"]) not in ids:
         fault = f"image_id {shown(each['image_id'])} is none of the file's images; left out"
-    elif str(each.get("category_id")) not in names:
+    elif _id(each.get("category_id")) not in names:
         fault = f"category_id {shown(each.get('category_id'))} is none of its categories; left out"
     elif each.get("iscrowd") in (1, True):
         fault = "it marks a crowd and no single object; left out"
@@ -86,7 +95,7 @@ def _box(
     if corners is None and isinstance(polygons, list):
         points = [v for part in polygons if isinstance(part, list) for v in part]
         corners = around(points)
-    return into.box(names[str(each["category_id"])], corners or [values], where)
+    return into.box(names[_id(each["category_id"])], corners or [values], where)
 
 
 def _size(each: Mapping[str, Any]) -> tuple[float, float] | None:

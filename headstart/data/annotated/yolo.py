@@ -15,6 +15,7 @@ _NAMES = ("classes.txt", "obj.names", "labels.txt", "_darknet.labels")
 _PASSED = frozenset({*_NAMES, "notes.txt", "readme.txt", "train.txt", "val.txt", "test.txt"})
 _MOST = 1 << 20  # bytes of a list of classes
 _LOOKED = 20  # files that are looked at to tell the format
+_CLASSES = 100_000  # the most that a mapping numbers
 _FAR = 1.5  # of a side, beyond which a number is a share of nothing
 
 
@@ -148,6 +149,7 @@ def _of_yaml(path: Path) -> list[str]:
     if not all(isinstance(value, str | int | float) for value in values):  # or what they repeat
         raise DataError(f"{path} has names of classes that are no words. Correct the file.")
     if isinstance(names, dict):
-        numbered = {int(n): str(v) for n, v in names.items() if number(n) is not None}
-        return [numbered.get(n, str(n)) for n in range(max(numbered, default=-1) + 1)][:100_000]
+        whole = {n: place for n in names if (place := number(n)) is not None and place < _CLASSES}
+        numbered = {int(place): str(names[n]) for n, place in whole.items()}
+        return [numbered.get(n, str(n)) for n in range(max(numbered, default=-1) + 1)]
     return [str(name) for name in names] if isinstance(names, list) else []

@@ -222,8 +222,9 @@ def demand_no_boxes(path: Path, top: Folder) -> None:
         if sign:
             place = "/".join((*way, sign))
             raise DataError(
-                f"{path} is a data set for detection ({place}): it has boxes, and no class for a "
-                "whole picture. Export it for classification, with one folder per class."
+                f"{path} is a data set for detection ({place}): it has no class for a whole "
+                "picture, and no box was read. Correct its annotations and give --targets boxes, "
+                "or export it for classification, with one folder per class."
             )
 
 
