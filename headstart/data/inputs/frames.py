@@ -22,6 +22,8 @@ def table_of(data: Any) -> Table | None:
 
     None for others. Raises DataError for a data set whose rows can't be told apart or counted.
     """
+    if isinstance(data, Table):
+        return data
     pandas = sys.modules.get("pandas")  # what is not imported made nothing
     if pandas is not None and isinstance(data, pandas.DataFrame):
         names = tuple(map(str, data.columns))

@@ -203,7 +203,7 @@ class InputReader:
         """The error for what can't be an input."""
         what, advice = "picture", "paths, PIL images, bytes, or arrays of uint8 (H, W, C)"
         if self.modality.whole_rows:
-            what, advice = "row", "a table's path, a data frame, or rows as dict"
+            what, advice = "row", "a table's path, a data frame, rows as dict, or numbers (N, D)"
         if self.modality.inline:
             what, advice = "text", "strings, or files as pathlib.Path"
         return DataError(
