@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -181,3 +183,13 @@ def test_a_stranger_preprocessing_is_looked_at(audio: Audio) -> None:
     ):
         assert not audio.accepts({**FED, **change})
     assert not audio.accepts({})
+
+
+@pytest.mark.parametrize("share", [1.0, 0.5])
+def test_a_wav_file_that_lacks_its_end_is_said(share: float) -> None:
+    """libsndfile counts the samples that are there, whatever the file says."""
+    stream = io.BytesIO()
+    soundfile.write(stream, np.sin(np.arange(8000) / 9), 8000, "PCM_U8", format="WAV")
+    raw = stream.getvalue()
+    notes = Audio().check(raw[: int(len(raw) * share)]).notes
+    assert ("cut off before its end" in notes) == (share < 1)
