@@ -64,8 +64,9 @@ def warning(found: Mapping[str, Any]) -> str:
 
 def source_of(backbone: Backbone) -> Reference | None:
     """The held-out items of the saved model that a backbone is from; None where there are none."""
-    weights = parse(backbone.origin.reference).weights
-    folder = Path(weights).parent if weights else None
+    origin = parse(backbone.origin.reference)
+    saved = Path(origin.name) if origin.hub == "checkpoint" else None
+    folder = Path(origin.weights).parent if origin.weights else saved
     if folder is None or not (folder / records.FILE).is_file():
         return None
     try:
