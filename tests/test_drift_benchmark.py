@@ -52,6 +52,8 @@ def test_streams_are_looked_at_once_and_counted(
     assert comparing.run(tmp_path / "none", work, [PAIR], draws) == rows
     table = comparing.as_markdown(rows)
     assert "| headstart |" in table and "| KS |" in table and "1 of 1 after" in table
-    assert not comparing.broken([row for row in rows if row["kind"] != "nothing"])
+    moved = [row for row in rows if row["kind"] != "nothing"]
+    assert not comparing.broken([{**row, "inside": True} for row in moved])
+    assert comparing.broken([{**row, "inside": False} for row in moved])
     alarmed = [{**ours["nothing"], "early": True}]
     assert comparing.broken(alarmed)

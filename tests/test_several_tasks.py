@@ -369,6 +369,10 @@ def test_a_source_from_several_sets_is_one_network_checked_against_naive_for_eac
         strategy="feature-extraction", label="stars", text="review", scratch=False, evidence="none",
     )  # fmt: skip
     assert again.evidence.arms["chosen"].scores.mean() > 0.6
+    fresh = (
+        (tmp_path / "other.csv").read_text().replace("number", "item")
+    )  # none it has learned from
+    (tmp_path / "other.csv").write_text(fresh)
     ranking = hs.rank(
         *(tmp_path / "other.csv", [f"checkpoint:{out / 'price'}", "seeded:bag"]), label="stars",
         text="review",

@@ -287,3 +287,10 @@ def test_the_label_of_one_task_is_no_input_of_another(houses: Path, tmp_path: Pa
         assert [column["name"] for column in columns] == ["area", "beds", "town", "sold"]
     (answer,) = hs.load(out).predict({"area": 280, "beds": 2, "town": "Alton", "sold": ""})
     assert set(answer.tasks) == {"price", "pool"}
+
+
+def test_a_model_of_rows_learns_from_more(houses: Path, model: Path, tmp_path: Path) -> None:
+    new = write(tmp_path / "new.csv", [house(n) for n in range(500, 530)])
+    refit = hs.refit(model, new, tmp_path / "refit", anyway=True, progress=False)
+    own = [json.loads((folder / "columns.json").read_text()) for folder in (model, refit.folder)]
+    assert own[0] == own[1]

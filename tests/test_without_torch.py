@@ -67,8 +67,9 @@ def heads(width: int) -> dict[str, nn.Module]:
         shape = Shape(catalog.targets(kind).encoding, width, 3)
         training = TrainingSet(features, targets, np.ones(40), shape)
         for name in catalog.HEADS:
-            if name != "xgboost":  # whose trees are kept as those of scikit-learn
-                found[f"{name}, {kind}"] = next(iter(catalog.head(name).candidates(training)))
+            fitter = catalog.head(name)
+            if not fitter.sourced and name != "xgboost":  # whose trees are kept as scikit-learn's
+                found[f"{name}, {kind}"] = next(iter(fitter.candidates(training)))
     return found
 
 

@@ -98,8 +98,8 @@ class Saved:
         if self.plan.strategy.partition("?")[0] == FEATURES:
             with suppress(HeadstartError):  # gone since, or never here
                 original = context.load(self.plan.reference())
-                if original.origin.weights_hash == self.plan.weights:
-                    return original
+                if original.origin.weights_hash == self.plan.weights and original.feature_dim:
+                    return original  # which a table's is not before its columns are known
         backbone = context.load(f"checkpoint:{self.folder}")
         own = backbone.origin.weights_hash
         return replace(backbone, origin=replace(Origin(**self.record.origin), weights_hash=own))

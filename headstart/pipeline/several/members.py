@@ -15,7 +15,6 @@ from headstart.data.sources import Contents
 from headstart.defaults import GROUPS, Settings
 from headstart.errors import HeadstartError
 from headstart.pipeline.schema import schema
-from headstart.report.page import FILE as PAGE
 from headstart.runtime.progress import Progress
 
 APART: Final = "several"  # as --targets: every label column is a task
@@ -138,6 +137,8 @@ def own(settings: Settings, name: str, names: Sequence[str]) -> Settings:
 
 def folders(names: Iterable[str]) -> dict[str, str]:
     """A folder's name for each task, which holds no sign that a file's name can't."""
+    from headstart.report.page import FILE as PAGE
+
     taken, chosen = {PAGE.lower()}, {}
     for name in names:
         plain = re.sub(r"[^\w.-]+", "-", name).strip("-.")[:60] or "task"

@@ -10,8 +10,6 @@ from typing import cast
 from headstart.artifact import read_evidence
 from headstart.loading import members, record
 from headstart.pipeline import opening
-from headstart.report.page import FILE as PAGE
-from headstart.report.several import write_several
 from headstart.results import Reported
 from headstart.results.several import Results
 from headstart.serve import Predictor
@@ -63,6 +61,9 @@ def reported(folder: str | Path) -> Reported:
 
 def results(place: Path, fresh: bool = False, stopped: bool = False) -> Results:
     """What is known of each task of a saved model; its page is written where missing or `fresh`."""
+    from headstart.report.page import FILE as PAGE
+    from headstart.report.several import write_several
+
     folders = members.read(place)
     for own in folders.values():
         opening.reported(own)  # which checks what it reads
