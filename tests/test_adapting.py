@@ -115,7 +115,7 @@ def test_its_yardstick_is_the_target(results: dict[str, hs.Result], places: Path
     assert np.median(familiar) > 0.3  # usual inputs are as familiar as one another
     assert "set" not in answers[0].limits  # without labels nothing holds the truth for sure
     shift = hs.shift(results["flat"].folder, places / "source")
-    assert shift.shift.inputs_moved
+    assert shift.to_json()["expected"] is None  # nor what accuracy to expect
 
 
 def test_probabilities_are_calibrated_on_the_source(results: dict[str, hs.Result]) -> None:
