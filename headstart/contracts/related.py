@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from abc import ABC
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import ClassVar, Self
 
 import numpy as np
 
+from headstart.contracts.head import HeadFitter
 from headstart.contracts.ridge import ridge
 from headstart.contracts.standardisation import Standardisation
 from headstart.contracts.targets import Encoding
+from headstart.errors import HeadstartError
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,3 +79,24 @@ def _ridge(source: Related, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray
     whole[source.known] = weights / scale.spread[:, None]
     variance = np.maximum(centred.var(axis=0), 1e-12)
     return whole, np.clip(1 - errors / variance, 0.02, 1.0)
+
+
+class SourcedHead(HeadFitter, ABC):
+    """A head that learns from rows of other tables, too."""
+
+    sourced: ClassVar[bool] = True
+
+    def __init__(self, related: Sequence[Related] = ()) -> None:
+        self.related = related
+
+    def related_to(self, related: Sequence[Related]) -> Self:
+        """The same beside these sources."""
+        return type(self)(related)
+
+    def demand_sources(self) -> None:
+        """Raise HeadstartError without sources."""
+        if not self.related:
+            raise HeadstartError(
+                "A head that learns from other tables was named, and there is none. "
+                "Name one with --from."
+            )

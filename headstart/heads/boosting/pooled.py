@@ -2,43 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import ClassVar, final
+from typing import final
 
 import numpy as np
 from torch import Tensor, nn
 
-from headstart.contracts.head import HeadFitter, Shape, TrainingSet
-from headstart.contracts.related import Related
-from headstart.errors import HeadstartError
+from headstart.contracts.head import Shape, TrainingSet
+from headstart.contracts.related import SourcedHead
 from headstart.heads.boosting import GradientBoosting
 
 _MOST = 5_000  # rows of each source
 
 
 @final
-class PooledBoosting(HeadFitter):
+class PooledBoosting(SourcedHead):
     """Boosted trees on all rows, in which all sources together count as much as the target.
 
     What a source does not know is the target's mean there.
     """
 
-    sourced: ClassVar[bool] = True
-
-    def __init__(self, related: Sequence[Related] = ()) -> None:
-        self.related = related
-
-    def related_to(self, related: Sequence[Related]) -> PooledBoosting:
-        """The same beside these sources."""
-        return PooledBoosting(related)
-
     def candidates(self, training: TrainingSet) -> Iterator[nn.Module]:
         """Ensembles as of `gradient-boosting`. Raises HeadstartError without sources."""
-        if not self.related:
-            raise HeadstartError(
-                "pooled-boosting learns from other tables, and there is none. Name one with --from."
-            )
+        self.demand_sources()
         middle = training.features.mean(axis=0)
         rows = [np.where(r.known, r.features, middle)[:_MOST] for r in self.related]
         count = sum(map(len, rows))

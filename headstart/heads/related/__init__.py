@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, final
 
 import numpy as np
 from torch import nn
 
-from headstart.contracts.head import HeadFitter, TrainingSet
-from headstart.contracts.related import Direction, Related
+from headstart.contracts.head import TrainingSet
+from headstart.contracts.related import Direction, SourcedHead
 from headstart.contracts.ridge import ridge
 from headstart.contracts.standardisation import Standardisation
 from headstart.contracts.targets import Encoding
@@ -39,18 +39,10 @@ class Question:
         return np.asarray(self.inputs @ self.direction)
 
 
-class RelatedHead(HeadFitter):
+class RelatedHead(SourcedHead):
     """A linear head for numbers made of the target's rows and of what its sources say."""
 
     cross_validates: ClassVar[bool] = True
-    sourced: ClassVar[bool] = True
-
-    def __init__(self, related: Sequence[Related] = ()) -> None:
-        self.related = related
-
-    def related_to(self, related: Sequence[Related]) -> RelatedHead:
-        """The same beside these sources."""
-        return type(self)(related)
 
     @abstractmethod
     def weights(self, question: Question) -> np.ndarray:
@@ -58,7 +50,7 @@ class RelatedHead(HeadFitter):
 
     def candidates(self, training: TrainingSet) -> Iterator[nn.Module]:
         """The one layer. Raises HeadstartError without sources, and for targets but numbers."""
-        demand_sources(self.related, training)
+        demand_numbers(self, training)
         labels, features = training.shape.labels, training.features.astype(np.float64)
         direction = Direction.of(self.related, labels, training.shape.encoding)
         spread = _spreads(features, direction)
@@ -75,13 +67,9 @@ class RelatedHead(HeadFitter):
         yield layer(np.stack(rows), np.array(bias))
 
 
-def demand_sources(related: Sequence[Related], training: TrainingSet) -> None:
+def demand_numbers(head: SourcedHead, training: TrainingSet) -> None:
     """Raise HeadstartError without sources, and for targets that are no numbers."""
-    if not related:
-        raise HeadstartError(
-            "A head that learns from other tables was named, and there is none. "
-            "Name one with --from."
-        )
+    head.demand_sources()
     if training.shape.encoding is not Encoding.AMOUNTS:
         raise HeadstartError(
             "This head learns numbers from other tables. Name --head source-logistic for classes."

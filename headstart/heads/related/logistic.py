@@ -8,9 +8,9 @@ from typing import ClassVar, Final, final
 import numpy as np
 from torch import nn
 
-from headstart.contracts.head import HeadFitter, TrainingSet
+from headstart.contracts.head import TrainingSet
 from headstart.contracts.logistic import best_strength, logistic, softmax
-from headstart.contracts.related import Related
+from headstart.contracts.related import Related, SourcedHead
 from headstart.contracts.standardisation import Standardisation
 from headstart.contracts.targets import Encoding
 from headstart.errors import HeadstartError
@@ -22,7 +22,7 @@ _FOLDS: Final = 5
 
 
 @final
-class SourceLogistic(HeadFitter):
+class SourceLogistic(SourcedHead):
     """Multinomial logistic regression whose penalty is on what differs from the sources'.
 
     Which multiple of their weights it is drawn to, and how strongly, is told by folds of the
@@ -30,21 +30,14 @@ class SourceLogistic(HeadFitter):
     """
 
     cross_validates: ClassVar[bool] = True
-    sourced: ClassVar[bool] = True
-
-    def __init__(self, related: Sequence[Related] = ()) -> None:
-        self.related = related
-
-    def related_to(self, related: Sequence[Related]) -> SourceLogistic:
-        """The same beside these sources."""
-        return SourceLogistic(related)
 
     def candidates(self, training: TrainingSet) -> Iterator[nn.Module]:
         """The one layer. Raises HeadstartError without sources, and for targets but classes."""
-        if not self.related or training.shape.encoding is not Encoding.INDEX:
+        self.demand_sources()
+        if training.shape.encoding is not Encoding.INDEX:
             raise HeadstartError(
-                "source-logistic learns classes from other tables, and there are no such here. "
-                "Name a table with --from, or another head."
+                "source-logistic learns classes from other tables, and these are none. "
+                "Name another --head, such as source-prior for numbers."
             )
         scale = Standardisation.of(
             np.concatenate([training.features, *(each.features for each in self.related)])

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final, final
+from typing import ClassVar, Final, final
 
 import numpy as np
 from torch import nn
 
 from headstart.contracts.head import TrainingSet
-from headstart.contracts.related import Related
-from headstart.heads.related import RelatedHead, demand_sources, layer
+from headstart.contracts.related import Related, SourcedHead
+from headstart.heads.related import demand_numbers, layer
 
 _STEPS: Final = 10  # from all sources' rows counting in full to none
 _STRENGTHS: Final = (0.003, 0.03, 0.3)  # of the ridge, as shares of the rows' weight
@@ -18,20 +18,18 @@ _MOST: Final = 5_000  # rows of each source
 
 
 @final
-class SourceWeighting(RelatedHead):
+class SourceWeighting(SourcedHead):
     """Ridge regression on the target's rows and the sources', of which those that fit badly fade.
 
     Reference: Dai et al. 2007 (TrAdaBoost), for numbers in two stages as Pardoe and Stone 2010. How
     far they fade is told by the target's rows, each left out in turn.
     """
 
-    def weights(self, question: object) -> np.ndarray:
-        """Not called: all outputs are fitted at once."""
-        raise NotImplementedError
+    cross_validates: ClassVar[bool] = True
 
     def candidates(self, training: TrainingSet) -> Iterator[nn.Module]:
         """The one layer. Raises HeadstartError without sources, and for targets but numbers."""
-        demand_sources(self.related, training)
+        demand_numbers(self, training)
         count = len(training.features)
         features = [training.features, *(_filled(each, training.features) for each in self.related)]
         inputs = np.concatenate(features).astype(np.float64)
