@@ -204,7 +204,11 @@ def parser() -> argparse.ArgumentParser:
 def main() -> int:
     """Run what was asked for: 0 when all went well, 1 when a contender failed, 2 for a mistake."""
     args = parser().parse_args()
-    code: int = args.run(args)
+    try:
+        code: int = args.run(args)
+    except commands.RefusedError as error:
+        print(error, file=sys.stderr)
+        return 2
     return code
 
 

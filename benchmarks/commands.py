@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -12,15 +11,34 @@ from benchmarks.registry import OURS, PEERS, ROOT, WORKS
 
 SHARED: Final = ROOT.parent / "shared" / "data"
 WEIGHTS: Final = "mobilenetv2_100.imagenet.safetensors"
+SOURCE: Final = "Give a folder of class folders with --source."
 MEMORY_NUMBERS: Final = (10_000, 100_000)
 
 
+class RefusedError(Exception):
+    """What was asked for can't be done, in a sentence that says what to do."""
+
+
+def demand(place: Path, holding: str) -> None:
+    """Raise RefusedError where a folder is not there, `which holds` something."""
+    if not place.is_dir():
+        raise RefusedError(f"{place} is not there, {holding}")
+
+
+def numbers(text: str, kind: type[float]) -> list[Any]:
+    """The numbers in a comma-separated list. Raises RefusedError."""
+    try:
+        return [kind(part) for part in text.split(",") if part]
+    except ValueError:
+        raise RefusedError(f"{text!r} are no numbers. Give them with commas between.") from None
+
+
 def names(text: str, choices: Mapping[str, object], what: str) -> list[str]:
-    """The names in a comma-separated list, in the registry's order. Raises ValueError."""
+    """The names in a comma-separated list, in the registry's order. Raises RefusedError."""
     chosen = [name for name in text.split(",") if name]
     for name in chosen:
         if name not in choices:
-            raise ValueError(f"{what} {name!r} is not known. Give of: {', '.join(choices)}.")
+            raise RefusedError(f"{what} {name!r} is not known. Give of: {', '.join(choices)}.")
     return [name for name in choices if name in chosen]
 
 
@@ -28,8 +46,7 @@ def small_sets(args: argparse.Namespace) -> int:
     """Compare a whole fit on a few photos with a plain script."""
     from benchmarks.small import Small, compare
 
-    if not SHARED.is_dir():
-        return _refuse(f"{SHARED} is not there, which holds the photos and the weights.")
+    demand(SHARED, "which holds the photos and the weights.")
     photos, more = SHARED / "images" / "hymenoptera", SHARED / "images" / "parrot.jpg"
     work = args.work.resolve()
     compare(Small(photos, more, SHARED / "weights" / WEIGHTS, work), work.parent / "small.json")
@@ -41,11 +58,10 @@ def detection(args: argparse.Namespace) -> int:
     from benchmarks.detection import Raccoons, compare
 
     photos = SHARED / "detection" / "raccoon"
-    if not photos.is_dir():
-        return _refuse(f"{photos} is not there, which holds the photos and their boxes.")
+    demand(photos, "which holds the photos and their boxes.")
     detector = f"graph:{SHARED / 'weights' / 'detection' / 'yolox_nano.onnx'}"
     raccoons = Raccoons(photos, args.backbone or detector, args.work.resolve(), args.scratch)
-    compare(raccoons, [int(size) for size in args.sizes.split(",")])
+    compare(raccoons, numbers(args.sizes, int))
     return 0
 
 
@@ -54,7 +70,7 @@ def text_encoding(args: argparse.Namespace) -> int:
     from benchmarks.text import compare
 
     if not args.source.is_file():
-        return _refuse(f"{args.source} is not there. Give a CSV file with a column `text`.")
+        raise RefusedError(f"{args.source} is not there. Give a CSV file with a column `text`.")
     encoder = args.encoder
     if encoder is None:
         from headstart.demo.docstrings import encoder as brought
@@ -69,8 +85,7 @@ def cold_answers(args: argparse.Namespace) -> int:
     from benchmarks.cold import Cold, compare
     from headstart.demo.docstrings import encoder
 
-    if not SHARED.is_dir():
-        return _refuse(f"{SHARED} is not there, which holds photos, texts and weights.")
+    demand(SHARED, "which holds photos, texts and weights.")
     photos, texts = SHARED / "images" / "hymenoptera" / "train", SHARED / "text" / "sst2"
     weights, work = SHARED / "weights" / WEIGHTS, args.work.resolve()
     cold = Cold(photos, texts / "train.csv", weights, f"hf:{encoder()}", work)
@@ -88,14 +103,10 @@ def coverage(args: argparse.Namespace) -> int:
     tiers = [tier for tier in tiers if tier != "simulated"]
     if not tiers:
         return int(broken)
-    if not SHARED.is_dir():
-        return _refuse(f"{SHARED} is not there, which holds the sets. Give --tier simulated.")
-    try:
-        sets = names(args.set or ",".join(pools.LARGE), pools.SETS, "Set")
-        conditions = names(args.conditions, dict.fromkeys(CONDITIONS), "Condition")
-        sizes = [int(size) for size in args.sizes.split(",") if size]
-    except ValueError as error:
-        return _refuse(str(error))
+    demand(SHARED, "which holds the sets. Give --tier simulated.")
+    sets = names(args.set or ",".join(pools.LARGE), pools.SETS, "Set")
+    conditions = names(args.conditions, dict.fromkeys(CONDITIONS), "Condition")
+    sizes = numbers(args.sizes, int)
     plan = {"draws": args.draws, "sizes": sizes, "conditions": conditions}
     plan["strategy"] = args.strategy
     return int(not real.run(tiers, sets, plan, SHARED, args.work.resolve()) or broken)
@@ -106,13 +117,9 @@ def adaptation(args: argparse.Namespace) -> int:
     from benchmarks.adaptation import comparing, table
     from benchmarks.adaptation.domains import PAIRS
 
-    if not SHARED.is_dir():
-        return _refuse(f"{SHARED} is not there, which holds the domains.")
+    demand(SHARED, "which holds the domains.")
     kinds = dict.fromkeys(pair.kind for pair in PAIRS)
-    try:
-        wanted = names(",".join(kinds) if args.kinds is None else args.kinds, kinds, "Kind")
-    except ValueError as error:
-        return _refuse(str(error))
+    wanted = names(",".join(kinds) if args.kinds is None else args.kinds, kinds, "Kind")
     pairs = [pair for pair in PAIRS if pair.kind in wanted]
     rows = comparing.run(SHARED, args.work.resolve(), pairs, args.seeds, not args.no_peers)
     print(table.as_markdown(rows))
@@ -124,8 +131,7 @@ def several_tasks(args: argparse.Namespace) -> int:
     from benchmarks import several
     from headstart.demo.docstrings import encoder
 
-    if not SHARED.is_dir():
-        return _refuse(f"{SHARED} is not there, which holds the texts.")
+    demand(SHARED, "which holds the texts.")
     chosen = args.encoder or f"hf:{encoder()}"
     found = several.compare(SHARED / "text", chosen, args.work.resolve(), args.limit)
     print(several.as_markdown(found))
@@ -136,13 +142,9 @@ def audio(args: argparse.Namespace) -> int:
     """Choose among sources for sounds; 1 where what was chosen is below its bar."""
     from benchmarks import audio as sounds
 
-    if not SHARED.is_dir():
-        return _refuse(f"{SHARED} is not there, which holds the sounds and the sources.")
+    demand(SHARED, "which holds the sounds and the sources.")
     bars = {each.name: each.bar for each in sounds.SETS}
-    try:
-        sets = names(args.sets, bars, "Set")
-    except ValueError as error:
-        return _refuse(str(error))
+    sets = names(args.sets, bars, "Set")
     rows = sounds.run(SHARED, args.work.resolve(), sets, args.groups, not args.no_sources)
     print(sounds.as_markdown(rows))
     chosen = [row for row in rows if row.source == sounds.CHOSEN]
@@ -156,8 +158,7 @@ def tables(args: argparse.Namespace) -> int:
     from benchmarks import tables as related
 
     folder = SHARED / "tables" / "houses"
-    if not folder.is_dir():
-        return _refuse(f"{folder} is not there, which holds the tables.")
+    demand(folder, "which holds the tables.")
     rows = related.run(folder, args.draws)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     args.out.write_text(json.dumps(rows, indent=1) + "\n")
@@ -172,15 +173,11 @@ def accuracy(args: argparse.Namespace) -> int:
     from benchmarks.accuracy import running, table
     from benchmarks.accuracy.tasks import CONTENDERS, TASKS
 
-    if not SHARED.is_dir():
-        return _refuse(f"{SHARED} is not there, which holds the tasks and the sources.")
-    try:
-        tasks = names(args.tasks or ",".join(TASKS), TASKS, "Task")
-        peers = ",".join(CONTENDERS) if args.peers is None else f"{OURS},{args.peers}"
-        who = names(peers, CONTENDERS, "Peer")
-        minutes = [float(number) for number in args.minutes.split(",")]
-    except ValueError as error:
-        return _refuse(str(error))
+    demand(SHARED, "which holds the tasks and the sources.")
+    tasks = names(args.tasks or ",".join(TASKS), TASKS, "Task")
+    peers = ",".join(CONTENDERS) if args.peers is None else f"{OURS},{args.peers}"
+    who = names(peers, CONTENDERS, "Peer")
+    minutes = numbers(args.minutes, float)
     plan = running.Plan(tasks, minutes, args.seeds, who, SHARED, args.work.resolve())
     rows = running.run(plan)
     print(table.as_markdown(rows, who))
@@ -232,12 +229,8 @@ def _on_sets(
     run: Callable[..., Mapping[str, Any]],
     bad: str,
 ) -> int:
-    if not SHARED.is_dir():
-        return _refuse(f"{SHARED} is not there, which holds the sets.")
-    try:
-        sets = names(args.sets or ",".join(choices), dict.fromkeys(choices), "Set")
-    except ValueError as error:
-        return _refuse(str(error))
+    demand(SHARED, "which holds the sets.")
+    sets = names(args.sets or ",".join(choices), dict.fromkeys(choices), "Set")
     return 1 if run(SHARED, sets, draws=args.draws)[bad] else 0
 
 
@@ -248,13 +241,9 @@ def choices(args: argparse.Namespace) -> int:
     from benchmarks.choosing import measuring, table, targets
     from benchmarks.machine import facts
 
-    if not SHARED.is_dir():
-        return _refuse(f"{SHARED} is not there, which holds the targets and the sources.")
+    demand(SHARED, "which holds the targets and the sources.")
     by_name = {target.name: target for target in targets.TARGETS}
-    try:
-        chosen = names(args.targets or ",".join(by_name), by_name, "Target")
-    except ValueError as error:
-        return _refuse(str(error))
+    chosen = names(args.targets or ",".join(by_name), by_name, "Target")
     from headstart.demo.docstrings import encoder
 
     rows = []
@@ -272,19 +261,18 @@ def choices(args: argparse.Namespace) -> int:
 
 def fast_path(args: argparse.Namespace) -> int:
     """Compare transfers on photos."""
-    try:
-        works, peers = names(args.works, WORKS, "Work"), names(args.peers, PEERS, "Peer")
-    except ValueError as error:
-        return _refuse(str(error))
+    works, peers = names(args.works, WORKS, "Work"), names(args.peers, PEERS, "Peer")
     if {"warm", "new"} & set(works) and "frozen" not in works:
         works = [name for name in WORKS if name in {*works, "frozen"}]
     if not args.source.is_dir():
-        return _refuse(f"{args.source} is not there. Give a folder of class folders with --source.")
+        raise RefusedError(f"{args.source} is not there. {SOURCE}")
     if args.out.is_dir():
-        return _refuse(f"{args.out} is a folder. Give a file for the results with --out.")
+        raise RefusedError(f"{args.out} is a folder. Give a file for the results with --out.")
     weights = SHARED / "weights" / WEIGHTS
     if args.backbone != "resnet50" and not weights.exists():
-        return _refuse(f"{weights} is not there. Run with --backbone resnet50, which needs none.")
+        raise RefusedError(
+            f"{weights} is not there. Run with --backbone resnet50, which needs none."
+        )
     from benchmarks import environments, photos
     from benchmarks import fast_path as path
 
@@ -300,14 +288,9 @@ def fast_path(args: argparse.Namespace) -> int:
         if asked_for_memory:
             path.memory(run, plan, MEMORY_NUMBERS)
     except FileNotFoundError as error:
-        return _refuse(f"{error} holds no photo. Give a folder of class folders with --source.")
+        raise RefusedError(f"{error} holds no photo. {SOURCE}") from None
     except environments.BrokenEnvironmentError as error:
-        return _refuse(str(error))
+        raise RefusedError(str(error)) from None
     run.write()
     print(run.out.with_suffix(".md").read_text(encoding="utf-8"))
     return 0 if well else 1
-
-
-def _refuse(sentence: str) -> int:
-    print(sentence, file=sys.stderr)
-    return 2

@@ -17,7 +17,7 @@ from PIL import Image
 
 from benchmarks import cold, photos, registry
 from benchmarks.__main__ import main
-from benchmarks.commands import names
+from benchmarks.commands import RefusedError, names
 from benchmarks.measuring import measure
 from benchmarks.ours import arms, command
 from benchmarks.peers import contract
@@ -201,7 +201,7 @@ def test_peers_write_the_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_names_keep_the_registry_order() -> None:
     assert names("warm,frozen", registry.WORKS, "Work") == ["frozen", "warm"]
-    with pytest.raises(ValueError, match="'nonsense' is not known"):
+    with pytest.raises(RefusedError, match="'nonsense' is not known"):
         names("nonsense", registry.PEERS, "Peer")
 
 
