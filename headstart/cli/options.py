@@ -93,19 +93,19 @@ READ_AS: dict[str, Any] = {  # then made into ours
 }
 _FLAGS = {"sources": "--from"}  # which no name in Python can be
 _SOURCES = ("sources", "map")
-_ADAPTING = ("adapt_to", "adaptation", "target_labels", "joint")
+_OF_FIT = ("adapt_to", "adaptation", "target_labels", "joint")
 LEFT_OUT = {  # flags that a command has no use for
-    "rank": {"track", "head", "tta", *_ADAPTING},
-    "cache_features": {"track", "head", "tta", "metric", *_ADAPTING, *_SOURCES},
+    "rank": {"track", "head", "tta", *_OF_FIT},
+    "cache_features": {"track", "head", "tta", "metric", *_OF_FIT, *_SOURCES},
     "export_features": {
-        *_ADAPTING,
+        *_OF_FIT,
         *_SOURCES,
         *("track", "head", "seeds", "judge", "metric", "scratch", "evidence", "cache"),
         *("epochs", "learning_rate", "augment", "views", "class_weights", "tta"),
     },
-    "pretrain": {"head", *(name for name in _ADAPTING if name != "joint"), *_SOURCES},
+    "pretrain": {"head", *(name for name in _OF_FIT if name != "joint"), *_SOURCES},
     "shift": {
-        *_ADAPTING,
+        *_OF_FIT,
         *_SOURCES,
         *("track", "head", "seeds", "judge", "budget", "scratch", "evidence", "epochs"),
         *("batch_size", "learning_rate", "augment", "views", "tta", "metric", "class_weights"),

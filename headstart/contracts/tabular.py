@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from headstart.contracts.backbone import Backbone, Preprocess
 from headstart.contracts.task import Array
+from headstart.errors import DataError
 
 
 class Tabular(ABC):  # noqa: B024  # every part has a default
@@ -26,7 +27,7 @@ class Tabular(ABC):  # noqa: B024  # every part has a default
 
         Raises DataError where there is nothing between them.
         """
-        raise NotImplementedError
+        raise DataError("items of this kind have no parts")
 
     def columns_of(
         self, table: Mapping[str, Sequence[Any]]
