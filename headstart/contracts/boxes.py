@@ -33,7 +33,7 @@ def matches(
     FOUND, MISSED, or PASSED where neither counts, as its object, or it, has another `area` in
     pixels. Of a class the surest box chooses first, and takes the object it overlaps most.
     """
-    found = np.full((len(boxes), len(thresholds)), MISSED, dtype=np.int8)
+    matched = np.full((len(boxes), len(thresholds)), MISSED, dtype=np.int8)
     pixels = float(max(truth[0, :2])) ** 2
     objects = truth[1:][truth[1:, 4] >= 0]
     passed = _outside(objects, pixels, area)
@@ -45,8 +45,8 @@ def matches(
         part = _of_class(boxes[places], objects[own], passed[own], thresholds)
         outside = _outside(boxes[places], pixels, area)
         part[(part == MISSED) & outside[:, None]] = PASSED
-        found[places] = part
-    return found
+        matched[places] = part
+    return matched
 
 
 def _outside(boxes: np.ndarray, pixels: float, area: tuple[float, float]) -> np.ndarray:
@@ -64,9 +64,9 @@ def counted(truth: np.ndarray, area: tuple[float, float] = (0.0, np.inf)) -> np.
 def _of_class(
     boxes: np.ndarray, objects: np.ndarray, passed: np.ndarray, thresholds: np.ndarray
 ) -> np.ndarray:
-    found = np.full((len(boxes), len(thresholds)), MISSED, dtype=np.int8)
+    matched = np.full((len(boxes), len(thresholds)), MISSED, dtype=np.int8)
     if not len(objects):
-        return found
+        return matched
     overlap = overlaps(boxes[:, :4], objects[:, :4])
     free = np.ones((len(thresholds), len(objects)), dtype=bool)
     for place in np.flatnonzero(overlap.max(axis=1) >= thresholds.min()):
@@ -77,5 +77,5 @@ def _of_class(
             if choice.any():
                 best = int(np.where(choice, overlap[place], -1.0).argmax())
                 free[row, best] = False
-                found[place, row] = PASSED if passed[best] else FOUND
-    return found
+                matched[place, row] = PASSED if passed[best] else FOUND
+    return matched

@@ -36,10 +36,10 @@ class _Precision(Metric, ABC):
         thresholds = np.array(self.thresholds)
         rows = []
         for boxes, truth in zip(predictions, targets, strict=True):
-            found = matches(boxes, truth, thresholds, self.area)
+            matched = matches(boxes, truth, thresholds, self.area)
             front = [len(boxes), targets.shape[1] - 1]
-            said = np.concatenate([boxes[:, 4:6], found], axis=1)
-            rows.append(np.concatenate([front, said.ravel(), counted(truth, self.area)]))
+            answers = np.concatenate([boxes[:, 4:6], matched], axis=1)
+            rows.append(np.concatenate([front, answers.ravel(), counted(truth, self.area)]))
         return np.array(rows, dtype=np.float64)
 
     def value(self, statistics: Tensor, weights: Tensor) -> Tensor:

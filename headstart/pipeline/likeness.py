@@ -35,28 +35,28 @@ def likeness(
     """
     task, seed = experiment.task, experiment.settings.seed
     gain = evidence.paired(features.arm.checked, naive.checked, seed)
-    found: dict[str, Any] = {"worth": gain.to_json(), "far": gain.low <= 0}
+    measured: dict[str, Any] = {"worth": gain.to_json(), "far": gain.low <= 0}
     value, low, high = evidence.gained(gain, task.metric, task.sign < 0)
-    said = [f"Frozen features are worth {value} over the naive model ({low} to {high})."]
+    sentences = [f"Frozen features are worth {value} over the naive model ({low} to {high})."]
     source = source_of(backbone)
     if source is not None:
-        found |= _apart(source, experiment.examples(backbone)["train"][0], seed)
-        said.append(
-            f"{found['overlap']:.0%} of the target's items look familiar to the source, and a "
-            f"classifier tells both apart with an AUC of {found['apart']:.2f} (.5 is not at all; "
-            f"p {found['p']:.3f})."
+        measured |= _apart(source, experiment.examples(backbone)["train"][0], seed)
+        sentences.append(
+            f"{measured['overlap']:.0%} of the target's items look familiar to the source, and a "
+            f"classifier tells both apart with an AUC of {measured['apart']:.2f} (.5 is not at "
+            f"all; p {measured['p']:.3f})."
         )
-    return found | {"said": said}
+    return measured | {"said": sentences}
 
 
-def warning(found: Mapping[str, Any]) -> str:
+def warning(measured: Mapping[str, Any]) -> str:
     """The sentence before work on a target that is too unlike the source; empty where it isn't."""
-    if not found["far"]:
+    if not measured["far"]:
         return ""
     return " ".join(
         [
             "Source and target may be too dissimilar for a transfer.",
-            *found["said"],
+            *measured["said"],
             "Try another -b.",
         ]
     )

@@ -160,23 +160,23 @@ def _words(reading: Reading) -> Reading:
 
 
 def _contents(root: Path, reading: Reading, files: Paths, modality: Modality) -> Contents:
-    found = [_located(each, files) for each in reading.pictures]
+    located = [_located(each, files) for each in reading.pictures]
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-        extents = list(pool.map(lambda each: _extent(each[2], modality), found))
-    made: list[Row] = []
+        extents = list(pool.map(lambda each: _extent(each[2], modality), located))
+    listing: list[Row] = []
     seen: set[str] = set()
-    for (marked, name, source, why), extent in zip(found, extents, strict=True):
+    for (marked, name, source, why), extent in zip(located, extents, strict=True):
         value, why = _value(marked, extent, why, reading)
         if name in seen and source is not None:
             why = _AGAIN
         seen.add(name)
         source = None if why else source
-        made.append(Row(name, marked.place, value or "", marked.split, source, why))
+        listing.append(Row(name, marked.place, value or "", marked.split, source, why))
     boxes = sum(len(each.boxes) for each in reading.pictures)
     said = [f"{boxes} boxes in {len(reading.pictures)} pictures, read as {reading.form}"]
     return Contents(
         root,
-        tuple(made),
+        tuple(listing),
         kind=KIND,
         column="boxes",
         split_names=reading.words,

@@ -23,21 +23,21 @@ def repaired(marked: Marked, extent: Extent) -> Sound:
     """
     size = (float(extent.width), float(extent.height))
     faults: list[Fault] = []
-    turn, said = _frame(marked, extent)
+    turn, remark = _frame(marked, extent)
     if turn is None:
-        return [], [], said
-    if said and marked.boxes:
-        faults.append((marked.place, said))
-    kept: list[tuple[str, Corners]] = []
+        return [], [], remark
+    if remark and marked.boxes:
+        faults.append((marked.place, remark))
+    sound: list[tuple[str, Corners]] = []
     for box in marked.boxes:
         corners, fault = _inside(_ordered(turn.of(box.corners)), size)
-        if corners is not None and _repeats(box.label, corners, kept):
+        if corners is not None and _repeats(box.label, corners, sound):
             corners, fault = None, "it repeats another box; left out"
         if fault:
             faults.append((box.place, fault))
         if corners is not None:
-            kept.append((box.label, corners))
-    return kept, faults, ""
+            sound.append((box.label, corners))
+    return sound, faults, ""
 
 
 class _Turn:

@@ -80,11 +80,11 @@ def layer(weight: np.ndarray, bias: np.ndarray) -> nn.Linear:
     """A layer of weight (labels, D) and bias (labels,)."""
     import torch
 
-    made = nn.Linear(weight.shape[1], len(weight))
+    linear = nn.Linear(weight.shape[1], len(weight))
     with torch.no_grad():
-        made.weight.copy_(torch.from_numpy(weight))
-        made.bias.copy_(torch.from_numpy(bias))
-    return made
+        linear.weight.copy_(torch.from_numpy(weight))
+        linear.bias.copy_(torch.from_numpy(bias))
+    return linear
 
 
 def alone(question: Question) -> np.ndarray:

@@ -75,9 +75,9 @@ class Graph(Hub):
         where its features are, and WeightsError for what is damaged or belongs elsewhere.
         """
         spec = settle(reference)
-        found = detector.find(spec)
-        if found is not None:
-            return detector.load(spec, found)
+        last = detector.find(spec)
+        if last is not None:
+            return detector.load(spec, last)
         if spec.options.trainable:
             return assemble(spec, trainable.open_onnx(spec))
         return _reopened(spec) if spec.saved else _opened(spec)

@@ -34,7 +34,7 @@ _PART: Final = "trunk", "branches"
 
 @final
 @dataclass(frozen=True)
-class Found:
+class LastLayers:
     """A detector's last layers: `levels` from fine to coarse, each a convolution by its role.
 
     `stems` are the tensors, one a level, that its branches begin at; none where they can't be told.
@@ -56,35 +56,35 @@ class Found:
 
     def maps(self) -> dict[str, str]:
         """What each map is called here, and its tensor; those that are the same come once."""
-        found: dict[str, str] = {}
+        tensors: dict[str, str] = {}
         for number, each in enumerate(self.levels):
             for role in _ROLES:
-                if each[role].input[0] not in found.values():
-                    found[f"{role}{number}"] = each[role].input[0]
-        return found
+                if each[role].input[0] not in tensors.values():
+                    tensors[f"{role}{number}"] = each[role].input[0]
+        return tensors
 
 
-def find(spec: GraphSpec) -> Found | None:
+def find(spec: GraphSpec) -> LastLayers | None:
     """The detector in a file; None where it is none, or can't be read."""
     if spec.kind != "onnx" or spec.options.output:
         return None
     try:
         onnx = import_module("onnx")
         model = import_module("onnx.shape_inference").infer_shapes(onnx.load(str(spec.path)))
-        return _found(model)
+        return _last_layers(model)
     except Exception:  # others say what is wrong with it, and its readers raise nearly anything
         return None
 
 
-def _found(model: Any) -> Found | None:
+def _last_layers(model: Any) -> LastLayers | None:
     graph = model.graph
     weights = {each.name: list(each.dims) for each in graph.initializer}
-    made = {name: node for node in graph.node for name in node.output}
+    producers = {name: node for node in graph.node for name in node.output}
     pictures = [each for each in graph.input if each.name not in weights]
     if len(pictures) != 1:
         return None
     sides = _sides(pictures[0])
-    last = [made[name] for name in _ends(graph, made)]
+    last = [producers[name] for name in _ends(graph, producers)]
     if not last or len(sides) != 4 or any(_kernel(node, weights) != [1, 1] for node in last):
         return None
     shapes = {each.name: _sides(each) for each in (*graph.value_info, *graph.output)}
@@ -96,16 +96,16 @@ def _found(model: Any) -> Found | None:
         return None
     strides = [sides[3] // size for size in sorted(by_size, reverse=True)]
     whole = [each for each in levels if each is not None]
-    stems = [_stem(graph, made, each) for each in whole]
-    return Found(model, pictures[0].name, (sides[2], sides[3]), whole, strides, stems)
+    stems = [_stem(graph, producers, each) for each in whole]
+    return LastLayers(model, pictures[0].name, (sides[2], sides[3]), whole, strides, stems)
 
 
-def _ends(graph: Any, made: Mapping[str, Any]) -> list[str]:
+def _ends(graph: Any, producers: Mapping[str, Any]) -> list[str]:
     """The convolutions from which answers are made without another one, by what they answer."""
     waiting, seen, ends = [each.name for each in graph.output], set(), []
     while waiting:
         name = waiting.pop()
-        node = made.get(name)
+        node = producers.get(name)
         if node is None or name in seen:
             continue
         seen.add(name)
@@ -137,21 +137,21 @@ def _roles(nodes: Sequence[Any], weights: Mapping[str, list[int]]) -> dict[str, 
     return named if right else None
 
 
-def _stem(graph: Any, made: Mapping[str, Any], level: Mapping[str, Any]) -> str:
+def _stem(graph: Any, producers: Mapping[str, Any], level: Mapping[str, Any]) -> str:
     """The last tensor that all three of a level's layers depend on; empty for none."""
     order = {name: place for place, node in enumerate(graph.node) for name in node.output}
-    above = [_above(level[role].input[0], made) for role in _ROLES]
+    above = [_above(level[role].input[0], producers) for role in _ROLES]
     common = set.intersection(*above)
     return max(common, key=lambda name: order[name], default="")
 
 
-def _above(name: str, made: Mapping[str, Any]) -> set[str]:
+def _above(name: str, producers: Mapping[str, Any]) -> set[str]:
     waiting, seen = [name], set()
     while waiting:
         each = waiting.pop()
-        if each in made and each not in seen:
+        if each in producers and each not in seen:
             seen.add(each)
-            waiting.extend(made[each].input)
+            waiting.extend(producers[each].input)
     return seen
 
 
@@ -180,16 +180,16 @@ class Part(nn.Module):
         return dict(zip(self.answers, several, strict=True))
 
 
-def load(spec: GraphSpec, found: Found) -> Backbone:
+def load(spec: GraphSpec, last: LastLayers) -> Backbone:
     """The detector without its last layers, which `levels` keep.
 
     Raises HeadstartError where it can't be turned into a network of torch.
     """
-    content = _whole(spec, found)
-    parts = _parts(spec, found, content)
+    content = _whole(spec, last)
+    parts = _parts(spec, last, content)
     options = replace(spec.options, mean=spec.options.mean or "0", std=spec.options.std or "1")
     own = replace(spec, options=options)
-    preprocess = own.preprocess((3, *found.sides), False, False) | {"crop_mode": "letterbox"}
+    preprocess = own.preprocess((3, *last.sides), False, False) | {"crop_mode": "letterbox"}
     network = nn.Module()
     for part in parts:
         network.add_module(part.part, part.get_submodule(part.part))
@@ -216,20 +216,22 @@ def load(spec: GraphSpec, found: Found) -> Backbone:
         preprocess=preprocess,
         files={trainable.FILE: content},
     )
-    return replace(backbone, levels=_levels(found, pretrained, maps), pool=backbone.pool)
+    return replace(backbone, levels=_levels(last, pretrained, maps), pool=backbone.pool)
 
 
-def _whole(spec: GraphSpec, found: Found) -> bytes:
+def _whole(spec: GraphSpec, last: LastLayers) -> bytes:
     """The file up to its last layers, with them."""
     if spec.saved:
         return spec.path.read_bytes()
-    outputs = [each[role].output[0] for each in found.levels for role in _ROLES]
-    return _extracted(spec, found, [found.picture], outputs)
+    outputs = [each[role].output[0] for each in last.levels for role in _ROLES]
+    return _extracted(spec, last, [last.picture], outputs)
 
 
-def _extracted(spec: GraphSpec, found: Found, start: Sequence[str], end: Sequence[str]) -> bytes:
+def _extracted(
+    spec: GraphSpec, last: LastLayers, start: Sequence[str], end: Sequence[str]
+) -> bytes:
     try:
-        extractor = import_module("onnx.utils").Extractor(found.model)
+        extractor = import_module("onnx.utils").Extractor(last.model)
         content: bytes = extractor.extract_model([*start], [*end]).SerializeToString()
     except Exception as error:  # its checks raise nearly anything
         raise HeadstartError(
@@ -239,15 +241,15 @@ def _extracted(spec: GraphSpec, found: Found, start: Sequence[str], end: Sequenc
     return content
 
 
-def _parts(spec: GraphSpec, found: Found, whole: bytes) -> list[Part]:
+def _parts(spec: GraphSpec, last: LastLayers, whole: bytes) -> list[Part]:
     """The trunk and the branches, or both as one where they can't be told apart."""
-    maps = found.maps()
-    level = _WHOLE if found.family else 1.0
-    stems = list(dict.fromkeys(found.stems))
-    if all(stems) and len(stems) == len(found.levels):
+    maps = last.maps()
+    level = _WHOLE if last.family else 1.0
+    stems = list(dict.fromkeys(last.stems))
+    if all(stems) and len(stems) == len(last.levels):
         try:
-            trunk = _extracted(spec, found, [found.picture], stems)
-            branches = _extracted(spec, found, stems, list(maps.values()))
+            trunk = _extracted(spec, last, [last.picture], stems)
+            branches = _extracted(spec, last, stems, list(maps.values()))
         except HeadstartError:  # a branch reads more than its stem
             pass
         else:
@@ -256,16 +258,16 @@ def _parts(spec: GraphSpec, found: Found, whole: bytes) -> list[Part]:
                 Part(_PART[0], trainable.converted(spec, trunk), names, level),
                 Part(_PART[1], trainable.converted(spec, branches), list(maps)),
             ]
-    trunk = _extracted(spec, found, [found.picture], list(maps.values()))
+    trunk = _extracted(spec, last, [last.picture], list(maps.values()))
     return [Part(_PART[0], trainable.converted(spec, trunk), list(maps), level)]
 
 
-def _levels(found: Found, pretrained: bool, maps: Mapping[str, Tensor]) -> tuple[Level, ...]:
+def _levels(last: LastLayers, pretrained: bool, maps: Mapping[str, Tensor]) -> tuple[Level, ...]:
     """The scales, with the tensors of the last layers where boxes are read as ours are."""
-    names = {tensor: name for name, tensor in found.maps().items()}
-    arrays = {each.name: each for each in found.model.graph.initializer}
-    keeps, levels = pretrained and found.family, []
-    for stride, each in zip(found.strides, found.levels, strict=True):
+    names = {tensor: name for name, tensor in last.maps().items()}
+    arrays = {each.name: each for each in last.model.graph.initializer}
+    keeps, levels = pretrained and last.family, []
+    for stride, each in zip(last.strides, last.levels, strict=True):
         layers = {role: _layer(each[role].input[1:], arrays) for role in _ROLES} if keeps else {}
         reads = {role: names[each[role].input[0]] for role in _ROLES}
         channels = {role: maps[name].shape[1] for role, name in reads.items()}
