@@ -39,8 +39,8 @@ class Audio(Modality):
     1 are multiplied by) and `normalise` (whether each sound then gets a mean of 0 and a variance of
     1). Channels are averaged. A sound becomes as many windows as it takes, the last of which ends
     where it ends; one shorter than `fill` (samples, a window unless given) stands in the middle of
-    as many, with silence around it. Of
-    a sound of more than 60 s windows spread evenly over it are heard, 60 s of them.
+    as many, with silence around it. Of a sound of more than 60 s windows spread evenly over it are
+    heard, 60 s of them.
     """
 
     suffixes: ClassVar[frozenset[str]] = SUFFIXES
