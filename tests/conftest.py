@@ -15,6 +15,8 @@ from typing import Any
 # Tiny networks run faster on one thread than on several that wait for one another; set before torch
 # is imported, and inherited by the processes that tests start.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Hundreds of processes import the package, and would compile it each time.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 import numpy as np
 import pytest

@@ -13,7 +13,8 @@ import headstart as hs
 from headstart import catalog
 from headstart.contracts.model import Model
 from headstart.errors import HeadstartError, UnknownNameError, WeightsError
-from headstart.loading.layers import example, layers_of
+from headstart.loading.layers import example
+from headstart.loading.variants import layers_of
 from headstart.loading.weights import save
 from headstart.pipeline.selection import layers
 from headstart.pipeline.selection.ranking import BackboneRanking

@@ -63,6 +63,14 @@ print(lazy, counters is torch._dynamo.utils.counters, twice(2), thrice(2), twice
     assert run(code) == "True True 4 6 twice"
 
 
+def test_the_flow_is_there_without_any_library_that_trains() -> None:
+    code = f"""
+import sys, headstart.pipeline.flow, headstart.pipeline.several
+print(sorted({UNUSED | {"torch", "timm", "scipy"}!r} & set(sys.modules)))
+"""
+    assert run(code) == "[]"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "words",

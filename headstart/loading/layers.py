@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Final, final
+from typing import Any, final
 
 import torch
 from torch import Tensor, nn
@@ -13,9 +13,8 @@ from headstart.contracts import Backbone
 from headstart.errors import HeadstartError, UnknownNameError
 from headstart.loading import head_removal
 from headstart.loading.sounds.windows import Windowed, WindowMean
+from headstart.loading.variants import LAYER
 from headstart.loading.weights import digest
-
-OPTION: Final = "layer"
 
 
 @final
@@ -37,11 +36,6 @@ class PositionMean(nn.Module):
         if values.dim() > 2:
             features = values.movedim(self.axis, 1).flatten(2).mean(2)
         return features
-
-
-def layers_of(backbone: Backbone) -> tuple[str, ...]:
-    """The places before the last that features can be taken from, input side first."""
-    return tuple(backbone.layers) or tuple(backbone.stages)[:-1]
 
 
 def cut_at(backbone: Backbone, layer: str) -> Backbone:
@@ -68,7 +62,7 @@ def cut_at(backbone: Backbone, layer: str) -> Backbone:
         pool=pool,
         feature_dim=width,
         origin=replace(backbone.origin, weights_hash=digest(tensors)),
-        architecture=backbone.architecture.with_options(**{OPTION: layer}),
+        architecture=backbone.architecture.with_options(**{LAYER: layer}),
         head=None,
         library="",
         native={},

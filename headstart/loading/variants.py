@@ -80,3 +80,8 @@ def _filled(backbone: Backbone, file: str) -> Backbone:
     origin = replace(backbone.origin, weights_hash=digest(tensors), pretrained=True)
     layer = linear(head, backbone.feature_dim, file)
     return replace(backbone, stages=backbone.unpooled(), origin=origin, head=layer)
+
+
+def layers_of(backbone: Backbone) -> tuple[str, ...]:
+    """The places before the last that features can be taken from, input side first."""
+    return tuple(backbone.layers) or tuple(backbone.stages)[:-1]

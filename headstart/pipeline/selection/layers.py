@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from headstart.contracts import Backbone
 from headstart.contracts.references import parse
 from headstart.errors import HeadstartError
-from headstart.loading.layers import OPTION, cut_at, layers_of
+from headstart.loading.variants import LAYER, layers_of
 from headstart.pipeline.selection.candidates import Candidate, behind, reason
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def look_deeper(ranking: BackboneRanking, count: int, share: float) -> None:
     for each in [own for own in ranking.alive if own.pretrained and len(own.by_item)]:
         best, seen = each, set[str]()
         for chosen in (evenly, near):
-            for layer in chosen(each.loaded, parse(best.reference).options.get(OPTION)):
+            for layer in chosen(each.loaded, parse(best.reference).options.get(LAYER)):
                 if ranking.context.budget.spent() > share:
                     break
                 if layer not in seen:
@@ -50,7 +50,7 @@ def _better(best: Candidate, other: Candidate) -> Candidate:
 
 def evenly(backbone: Backbone, _: str | None = None) -> list[str]:
     """Some of its layers, spread evenly over its depth; none where one was chosen already."""
-    every = layers_of(backbone) if OPTION not in backbone.architecture.options else ()
+    every = layers_of(backbone) if LAYER not in backbone.architecture.options else ()
     if len(every) <= MOST:
         return list(every)
     return [every[(place + 1) * len(every) // (MOST + 1)] for place in range(MOST)]
@@ -70,7 +70,9 @@ def _looked_at(each: Candidate, layer: str, ranking: BackboneRanking, count: int
 
     One that can't be cut there is dropped, with the reason.
     """
-    reference = parse(each.reference).with_options(**{OPTION: layer, "output": None})
+    from headstart.loading.layers import cut_at
+
+    reference = parse(each.reference).with_options(**{LAYER: layer, "output": None})
     other = Candidate(str(reference), each.card)
     try:
         if each.loaded.layers:
