@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import Fitted
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
@@ -336,6 +336,8 @@ def test_a_damaged_file_of_weights_is_refused(tmp_path: Path) -> None:
     inside=st.floats(0, 0.9),
     seed=st.integers(0, 99),
 )
+@example(sides=(700, 1100, 64, 90), grey=False, mode="bilinear", inside=0.5, seed=0)
+@example(sides=(90, 1400, 200, 64), grey=True, mode="bicubic", inside=0.0, seed=1)
 def test_pictures_are_resized_as_torch_resizes_them(
     sides: tuple[int, int, int, int], grey: bool, mode: str, inside: float, seed: int
 ) -> None:

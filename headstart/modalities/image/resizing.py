@@ -6,7 +6,7 @@ fit, and round to a level after each (`interpolate` of uint8 in torch, after Pil
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, final
@@ -15,6 +15,9 @@ import numpy as np
 
 _SHARP: Final = -0.5  # the free number of cubic convolution (Keys 1981), as Pillow has it
 _ROWS: Final = 256  # of a picture that are turned at a time
+# Multiplications up to which OpenBLAS takes one thread: pictures are decoded by several at once,
+# whose threads would wait for one another ten times as long as they compute.
+_ALONE: Final = 1 << 18
 _DIGITS, _MOST = 22, 1 << 15
 _BLOCK: Final = 8  # new lines at a time, of mostly the same old ones
 _SINGLE: Final = 1 << 24  # whole numbers up to which single precision holds each
@@ -76,7 +79,9 @@ def _down(lines: np.ndarray, weights: _Weights) -> np.ndarray:
     exact = lines.astype(weights.kind)
     found = np.empty((weights.count, lines.shape[1]), weights.kind)
     for place, first, own in weights.blocks:
-        np.dot(own, exact[first : first + own.shape[1]], out=found[place : place + len(own)])
+        taken, new = exact[first : first + own.shape[1]], found[place : place + len(own)]
+        for part in _parts(lines.shape[1], own):
+            new[:, part] = own @ taken[:, part]
     return weights.levels(found)
 
 
@@ -85,8 +90,16 @@ def _across(rows: np.ndarray, weights: _Weights) -> np.ndarray:
     exact = rows.astype(weights.kind)
     found = np.empty((len(rows), weights.count), weights.kind)
     for place, first, own in weights.blocks:
-        found[:, place : place + len(own)] = exact[:, first : first + own.shape[1]] @ own.T
+        taken, new = exact[:, first : first + own.shape[1]], found[:, place : place + len(own)]
+        for part in _parts(len(rows), own):
+            new[part] = taken[part] @ own.T
     return weights.levels(found)
+
+
+def _parts(length: int, block: np.ndarray) -> Iterator[slice]:
+    """So many lines at a time as one thread multiplies with a block."""
+    step = max(1, _ALONE // block.size)
+    return (slice(start, start + step) for start in range(0, length, step))
 
 
 @lru_cache(maxsize=64)  # photos of one camera are of one size
@@ -109,14 +122,15 @@ def _weights(length: int, target: int, scale: float, mode: str, channels: int = 
     whole = np.trunc(shares * (1 << digits) + np.copysign(0.5, shares))
     is_single = 255 * float(np.abs(whole).sum(axis=1).max()) < _SINGLE
     whole = whole.astype(np.float32 if is_single else np.float64)
+    lines = np.zeros((target, length + len(places)), whole.dtype)  # what lies beyond weighs nothing
+    np.put_along_axis(lines, firsts[:, None] + places, whole, axis=1)
     blocks = []
     for place in range(0, target, _BLOCK):
         first, stop = int(firsts[place]), int((firsts + counts)[place : place + _BLOCK].max())
-        block = np.zeros((len(whole[place : place + _BLOCK]), stop - first), whole.dtype)
-        for row, line in enumerate(range(place, place + len(block))):
-            start, count = int(firsts[line]) - first, int(counts[line])
-            block[row, start : start + count] = whole[line, :count]
-        each = np.kron(block, np.eye(channels, dtype=whole.dtype))
+        block = lines[place : place + _BLOCK, first:stop]
+        each = np.zeros((len(block) * channels, block.shape[1] * channels), whole.dtype)
+        for channel in range(channels):
+            each[channel::channels, channel::channels] = block
         blocks.append((place * channels, first * channels, each))
     return _Weights(digits, target * channels, tuple(blocks))
 
