@@ -8,6 +8,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from headstart.runtime.machine import threads_for
+
 _STEPS, _SLOPE = 100, 1e-3  # at most, and where the search ends: held-out items judge the result
 _CHANGE: Final = 64 * float(np.finfo(float).eps)
 
@@ -55,7 +57,8 @@ def fitted(rows: Any, targets: np.ndarray, counts: np.ndarray, strength: float) 
 
     options = {"maxiter": _STEPS, "maxls": 50, "gtol": _SLOPE, "ftol": _CHANGE}
     start = np.zeros(shape).ravel()
-    done = minimize(value, start, jac=True, method="L-BFGS-B", options=options)
+    with threads_for(rows.size):
+        done = minimize(value, start, jac=True, method="L-BFGS-B", options=options)
     layer = done.x.reshape(shape)
     return Logistic(layer[:, :-1], layer[:, -1])
 

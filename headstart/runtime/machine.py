@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, final
@@ -14,7 +15,18 @@ if TYPE_CHECKING:  # so that frozen features need no torch
     import torch
     from accelerate import Accelerator
 
+WORTH_THREADS = 50_000_000  # numbers in a matrix; with fewer, threads wait more than work
 WORTH_BF16 = 500_000  # parameters; below that the conversions cost more than the products save
+
+
+def threads_for(numbers: int) -> AbstractContextManager[object]:
+    """One thread for small products: more of them wait for one another longer than they compute."""
+    from threadpoolctl import threadpool_limits
+
+    limit: AbstractContextManager[object] = threadpool_limits(
+        1 if numbers < WORTH_THREADS else None
+    )
+    return limit
 
 
 def device(name: str = "auto") -> torch.device:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from headstart.contracts.standardisation import principal_axes
+from headstart.runtime.machine import threads_for
 from headstart.tasks.classification import probe
 
 _COARSE = 1e-5, 50  # change of the loss, and steps, at which what a fold answers is settled
@@ -134,7 +135,7 @@ class Regression:
         change, steps = until
         settings = {"maxiter": steps, "ftol": change, "gtol": change}
         point = (start.reshape(shape) / scale).ravel()
-        with probe.threads(self.inputs.size):
+        with threads_for(self.inputs.size):
             done = minimize(value, point, jac=True, method="L-BFGS-B", options=settings)
         return np.asarray((done.x.reshape(shape) * scale).reshape(start.shape), dtype=np.float64)
 

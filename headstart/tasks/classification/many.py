@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from headstart.runtime.machine import threads_for
 from headstart.tasks.classification import probe
 
 if TYPE_CHECKING:  # so that frozen features need no torch
@@ -62,7 +63,7 @@ class Blocks:
 
         own = torch.from_numpy(np.unique(self.targets, return_inverse=True)[1])
         inputs = torch.from_numpy(self.inputs).float()
-        with probe.threads(inputs.numel() * len(layer[1])):
+        with threads_for(inputs.numel() * len(layer[1])):
             _minimise(layer, inputs, own, torch.from_numpy(counts).float(), strength)
 
     def _whole(self, layer: tuple[Tensor, Tensor]) -> tuple[np.ndarray, np.ndarray]:

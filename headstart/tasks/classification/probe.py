@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -12,6 +11,7 @@ from headstart.contracts import Examples, Task
 from headstart.contracts.frozen import LinearHead
 from headstart.contracts.head import SURE as SURE
 from headstart.contracts.standardisation import Standardisation
+from headstart.runtime.machine import WORTH_THREADS
 
 if TYPE_CHECKING:  # so that a saved model answers without torch
     from torch import nn
@@ -22,7 +22,6 @@ PROBE_PATIENCE = 1  # strengths in a row that brought nothing; the weakest are t
 FOLDS = 5
 _USUAL = 1e-2  # the best strength on average, where no item can be spared to pick one
 _JUDGED = 250  # held-out items that pick a strength as well as all items in turn
-_WORTH_THREADS = 50_000_000  # numbers in the features; with fewer, threads wait more than work
 
 
 class Solver(Protocol):
@@ -64,7 +63,7 @@ def fit_probe(train: Examples, solver: Callable[[np.ndarray], Solver], task: Tas
     features, targets = train
     standardised = Standardisation.of(features)
     # L-BFGS works in double precision; features in single would be converted at every step
-    kind = np.float64 if features.size < _WORTH_THREADS else np.float32
+    kind = np.float64 if features.size < WORTH_THREADS else np.float32
     problem = solver(standardised(features).astype(kind, copy=False))
     weight, bias = problem.solution(_picked(problem, folds(targets), targets, task))
     return standardised.head(weight, bias)
@@ -102,13 +101,3 @@ def _picked(problem: Solver, folds: np.ndarray, targets: np.ndarray, task: Task)
         if len(losses) - 1 - int(np.argmin(losses)) == PROBE_PATIENCE:
             break
     return float(PROBE_STRENGTHS[int(np.argmin(losses))])
-
-
-def threads(numbers: int) -> AbstractContextManager[object]:
-    """One thread for small products: more of them wait for one another longer than they compute."""
-    from threadpoolctl import threadpool_limits
-
-    limit: AbstractContextManager[object] = threadpool_limits(
-        1 if numbers < _WORTH_THREADS else None
-    )
-    return limit
