@@ -12,6 +12,7 @@ from headstart.contracts.targets import Encoding
 from headstart.data import Item, nested
 from headstart.data.targets import USUAL, kind_named
 from headstart.evidence.calibration import shares, temperature
+from headstart.runtime.machine import threads_for
 from headstart.transferability import Sample, ridge
 
 LISTED = 50  # items in a list at most
@@ -210,7 +211,8 @@ def _plane(features: np.ndarray, seed: int) -> np.ndarray:
             2, init=start.astype(np.float32), perplexity=perplexity, max_iter=_STEPS,
             learning_rate="auto", random_state=seed % 2**32,
         )  # fmt: skip
-        points = solver.fit_transform(axes.astype(np.float32))
+        with threads_for(axes.size):
+            points = solver.fit_transform(axes.astype(np.float32))
     return np.asarray(points, dtype=np.float64)
 
 

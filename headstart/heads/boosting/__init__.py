@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from headstart.contracts.head import SURE, HeadFitter, Shape, TrainingSet, damaged, demand_tensors
 from headstart.contracts.standardisation import Standardisation
 from headstart.contracts.targets import Encoding
+from headstart.runtime.machine import threads_for
 
 LEAVES = (4, 15)  # of a tree
 _RATE, _FEATURES = 0.1, 0.3  # step of each round; share of the features that a split looks at
@@ -232,7 +233,8 @@ class GradientBoosting(Boosting):
             early_stopping=False,
             random_state=0,
         )
-        model.fit(training.features, training.targets, sample_weight=training.weights)
+        with threads_for(ROUNDS * training.features.size):
+            model.fit(training.features, training.targets, sample_weight=training.weights)
         rounds = [[_tree(each.nodes) for each in trees] for trees in model._predictors]
         return Grown(rounds, np.ravel(model._baseline_prediction))
 

@@ -12,6 +12,7 @@ import numpy as np
 from headstart.contracts.head import TrainingSet
 from headstart.errors import HeadstartError
 from headstart.heads.boosting import ROUNDS, Boosting, Grown, Tree
+from headstart.runtime.machine import WORTH_THREADS
 
 DEPTHS = (2, 5)  # of a tree
 _RATE, _FEATURES, _ITEMS = 0.1, 0.3, 0.8  # step of a round; shares that a split and a tree see
@@ -48,6 +49,7 @@ class XGBoost(Boosting):
             "subsample": _ITEMS,
             "tree_method": "hist",
             "seed": 0,
+            "nthread": 1 if ROUNDS * training.features.size < WORTH_THREADS else 0,  # 0 is all
             "verbosity": 0,
         }
         if classes > 2:
