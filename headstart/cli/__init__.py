@@ -49,9 +49,9 @@ def _headstart(
     ] = False,
 ) -> None:
     if version:
-        from importlib.metadata import version as installed
+        from headstart.runtime.installed import own_version
 
-        print(f"headstart {installed('headstart')}")
+        print(f"headstart {own_version()}")
         raise typer.Exit
 
 

@@ -18,12 +18,15 @@ from typing import Any, Protocol
 import typer
 
 from headstart.errors import HeadstartError
+from headstart.runtime.installed import ANSWERING, WHOLE, answers_alone, installation
 from headstart.runtime.progress import Progress, Terminal
 
 DONE, OURS, USERS, INTERRUPTED, PIPE_CLOSED = 0, 1, 2, 130, 141
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
-EXTRAS = {"transformers": "text", "tokenizers": "text", "peft": "lora", "captum": "explain"}
+_ANSWERING = {"tokenizers", "soundfile", "soxr"}  # which answering alone may need, too
+EXTRAS = {"soundfile": "audio", "soxr": "audio"}
+EXTRAS |= {"transformers": "text", "tokenizers": "text", "peft": "lora", "captum": "explain"}
 EXTRAS |= {name: name for name in ("mlflow", "tensorboard", "wandb")}  # package -> its extra
 
 
@@ -78,11 +81,8 @@ def failure(error: BaseException) -> tuple[int, str]:
         return INTERRUPTED, "Stopped."
     if isinstance(error, BrokenPipeError):
         return PIPE_CLOSED, ""
-    if isinstance(error, ModuleNotFoundError) and error.name in EXTRAS:
-        return USERS, (
-            f"This needs the package {error.name}, which is not installed. "
-            f"Run: pip install 'headstart[{EXTRAS[error.name]}]'"
-        )
+    if isinstance(error, ModuleNotFoundError) and (advice := _lacking(error.name or "")):
+        return USERS, advice
     number = error.errno if isinstance(error, OSError) else None
     # safetensors, Arrow and torch raise kinds of their own, with the system's words in them.
     if number in _FULL or "No space left on device" in str(error):
@@ -96,6 +96,21 @@ def failure(error: BaseException) -> tuple[int, str]:
         f"{type(error).__name__}: {error}. This is a defect of Headstart: please report it with "
         "the command you ran. HEADSTART_TRACEBACK=1 shows where it happened."
     )
+
+
+def _lacking(package: str) -> str:
+    """What to install for a package that is not there; empty where nothing says so."""
+    package = package.partition(".")[0]
+    extra = EXTRAS.get(package)
+    if answers_alone() and package not in _ANSWERING:
+        return (
+            f"This needs {package}, which {ANSWERING} leaves out, as it only answers. "
+            f"Run: pip uninstall {ANSWERING}, and then pip install "
+            + (f"'{WHOLE}[{extra}]'" if extra else WHOLE)
+        )
+    if extra is None:
+        return ""
+    return f"This needs the package {package}, which is not installed. Run: {installation(extra)}"
 
 
 def _place(error: BaseException) -> str:

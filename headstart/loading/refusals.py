@@ -7,6 +7,7 @@ from pathlib import Path
 
 from headstart.contracts.references import Reference
 from headstart.errors import HeadstartError, WeightsError
+from headstart.runtime.installed import installation
 
 
 def demand_package(package: str, what: object, extra: str) -> None:
@@ -18,8 +19,7 @@ def demand_package(package: str, what: object, extra: str) -> None:
 def no_package(package: str, what: object, extra: str) -> HeadstartError:
     """The refusal of what needs a package; `extra` is which of Headstart's brings it."""
     return HeadstartError(
-        f"{what} needs the package {package}, which is not installed. "
-        f"Run: pip install 'headstart[{extra}]'"
+        f"{what} needs the package {package}, which is not installed. Run: {installation(extra)}"
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from headstart.data.tables.header import parted
 from headstart.data.tables.interface import TableInMemory, named
 from headstart.errors import DataError
+from headstart.runtime.installed import installation
 
 _MOST = 2 << 30  # bytes that a workbook may unpack to
 
@@ -21,7 +22,7 @@ def read(path: Path) -> list[TableInMemory]:
     except ImportError as error:
         raise DataError(
             f"{path} needs openpyxl, which isn't installed. "
-            "Install it by `pip install 'headstart[excel]'`, or save the sheet as CSV."
+            f"Install it by `{installation('excel')}`, or save the sheet as CSV."
         ) from error
     try:
         with zipfile.ZipFile(path) as file:

@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from headstart.errors import DataError, HeadstartError
+from headstart.runtime.installed import installation
 
 SUFFIXES: Final = frozenset(
     {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".snd"}
@@ -93,6 +94,5 @@ def soundfile() -> Any:
 
 def _missing(name: str, error: Exception) -> HeadstartError:
     return HeadstartError(
-        f"Sounds need {name}, which can't be imported ({error}). "
-        "Run pip install 'headstart[audio]'."
+        f"Sounds need {name}, which can't be imported ({error}). Run {installation('audio')}."
     )

@@ -12,6 +12,7 @@ from PIL import Image as pil
 from PIL import UnidentifiedImageError
 
 from headstart.errors import DataError
+from headstart.runtime.installed import installation
 
 MOST_PIXELS = 178_956_970  # Pillow's own limit for an error: 512 MiB at three bytes a pixel
 _DECODERS = r"(PIL|pillow_heif|pydicom|nibabel)\."
@@ -27,7 +28,7 @@ def missing(kind: str, library: str, extra: str) -> DataError:
     """The error for a kind of file whose optional library is not installed."""
     return DataError(
         f"it is {kind}, which takes {library}, and that is not installed; "
-        f"run: pip install 'headstart[{extra}]'"
+        f"run: {installation(extra)}"
     )
 
 
