@@ -25,6 +25,8 @@ _FULL = {errno.ENOSPC, errno.EDQUOT}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 EXTRAS = {"transformers": "text", "tokenizers": "text", "peft": "lora", "captum": "explain"}
 EXTRAS |= {name: name for name in ("mlflow", "tensorboard", "wandb")}  # package -> its extra
+EXTRAS |= dict.fromkeys(("starlette", "uvicorn", "prometheus_client", "python_multipart"), "serve")
+EXTRAS |= {"markdown_it": "serve"}
 
 
 class Answer(Protocol):
