@@ -19,7 +19,7 @@ FORM: Final = "multipart/form-data"
 
 @final
 @dataclass(frozen=True)
-class Part:
+class FormPart:
     """A part of a form: the field's name, the file's where it is one, and its content."""
 
     field: str
@@ -34,7 +34,7 @@ class Body:
 
     kind: str
     content: bytes
-    parts: tuple[Part, ...] = ()
+    parts: tuple[FormPart, ...] = ()
 
 
 async def read(request: Request, limits: Limits, place: Place) -> Body:
@@ -70,7 +70,7 @@ async def _content(request: Request, most: int, place: Place) -> bytes:
     return bytes(content)
 
 
-async def _parts(headers: Headers, content: bytes, limits: Limits) -> tuple[Part, ...]:
+async def _parts(headers: Headers, content: bytes, limits: Limits) -> tuple[FormPart, ...]:
     async def stream() -> AsyncGenerator[bytes, None]:
         yield content
 
@@ -88,8 +88,8 @@ async def _parts(headers: Headers, content: bytes, limits: Limits) -> tuple[Part
             ) from None
         raise RefusedError(400, f"The form can't be read: {error.message}") from None
     return tuple(
-        Part(name, value.filename or "file", value.file.read())
+        FormPart(name, value.filename or "file", value.file.read())
         if isinstance(value, UploadFile)
-        else Part(name, None, value.encode("utf-8", "surrogatepass"))
+        else FormPart(name, None, value.encode("utf-8", "surrogatepass"))
         for name, value in form.multi_items()
     )

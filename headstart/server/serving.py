@@ -30,6 +30,7 @@ from headstart.server.versions import Listeners
 _GRACE: Final = 5  # seconds beyond those that a request may take
 _IDLE: Final = 30  # seconds that a connection is kept for a next request
 _BACKLOG: Final = 2048
+_PORTS: Final = 65536
 
 
 @final
@@ -204,6 +205,8 @@ def _access(address: Address, progress: Progress) -> Access:
 def _listening(address: Address) -> socket.socket:
     """A socket at an address. Raises HeadstartError where it can't be had."""
     try:
+        if not 0 <= address.port < _PORTS:  # which the system would cut to one that exists
+            raise OverflowError(f"ports are below {_PORTS}")
         found = socket.getaddrinfo(
             address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
