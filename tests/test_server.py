@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -170,26 +170,39 @@ def test_nothing_of_torch_is_loaded_to_answer(models: Models, tmp_path: Path) ->
 
 
 def test_limits_are_kept(models: Models, tmp_path: Path) -> None:
-    flags = ("--body", "0.5", "--items", "4", "--pixels", "1", "--waiting", "3", "--timeout", "2")
+    flags = ("--body", "0.5", "--items", "4", "--pixels", "1", "--waiting", "3", "--timeout", "5")
     with server(tmp_path, models.place("pictures"), *flags) as running:
         good = base64_of(photos(models)[0])
         assert running.send(b"x" * 600_000, "image/png").status == 413
         assert running.tell([good] * 5).status == 413
-        busy = running.tell([good] * 4)
+        never = running.tell([good] * 4)
+        assert never.status == 413 and "never fit" in never.json["error"]
+        lines = [_begun(running) for _ in range(2)]  # which wait for their bodies
+        _until(lambda: running.metric("headstart_waiting_items") == 2)
+        busy = running.tell([good] * 2)
         assert busy.status == 503 and int(busy.headers["Retry-After"]) >= 1
+        assert running.tell([good]).status == 200
+        for line in lines:
+            with line:
+                assert b"408" in line.recv(4096).splitlines()[0]
         Image.new("1", (1200, 1200)).save(tmp_path / "large.png")
         large = running.send((tmp_path / "large.png").read_bytes(), "image/png")
         assert large.status == 422 and "more than 1 million pixels" in large.json["error"]
-        slow = _slow_upload(running)
-        assert b"408" in slow.splitlines()[0]
-        assert running.tell([good]).status == 200
 
 
-def _slow_upload(running: Running) -> bytes:
-    with socket.create_connection(("127.0.0.1", running.port), timeout=PATIENCE) as line:
-        head = "POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\n"
-        line.sendall(f"{head}Content-Length: 100\r\n\r\nab".encode())
-        return line.recv(4096)
+def _begun(running: Running) -> socket.socket:
+    """A request whose body does not come."""
+    line = socket.create_connection(("127.0.0.1", running.port), timeout=PATIENCE)
+    head = "POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\n"
+    line.sendall(f"{head}Content-Length: 100\r\n\r\nab".encode())
+    return line
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    until = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < until
+        time.sleep(0.05)
 
 
 def test_what_takes_too_long_is_given_up(models: Models, tmp_path: Path) -> None:

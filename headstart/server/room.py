@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Final, final
 
 from headstart.server.limits import Limits
-from headstart.server.refusals import busy
+from headstart.server.refusals import RefusedError, busy
 
 _SLOWEST: Final = 60  # seconds that a client is told to wait, at most
 _LAST: Final = 0.1  # the share that the last batch has in the pace
@@ -52,8 +52,12 @@ class Place:
         self._room.bytes -= self._bytes
 
     def take_items(self, count: int) -> None:
-        """Room for more items. Raises RefusedError (503) where there is none."""
+        """Room for more items. Raises RefusedError: 503 where there is none now, 413 if ever."""
         room = self._room
+        if self._items + count > room.limits.waiting:
+            raise RefusedError(
+                413, f"More than {room.limits.waiting} items never fit. Send fewer at once."
+            )
         if room.items + count > room.limits.waiting:
             raise busy(f"{room.items} items wait for an answer already.", room.retry_after())
         room.items += count
