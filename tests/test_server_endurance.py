@@ -74,6 +74,8 @@ class Load:
                 self.versions.add(content["version"])
         except (OSError, http.client.HTTPException, ValueError) as error:
             self.failures.append(repr(error))
+        finally:
+            line.close()
 
 
 def test_a_kill_loses_no_acknowledged_request(models: Models, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ class Job:
     `error` set. One that is `abandoned` is answered no more.
     """
 
-    def __init__(self, name: str, items: Sequence[Decoded], done: Callable[[], None]) -> None:
+    def __init__(self, name: str, items: Sequence[Decoded], done: Callable[[], object]) -> None:
         self.name = name
         self.items = items
         self.done = done

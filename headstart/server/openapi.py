@@ -84,7 +84,7 @@ def _operation(
 ) -> dict[str, Any]:
     refused = {"content": {JSON: {"schema": {"$ref": "#/components/schemas/Refusal"}}}}
     answer = {"content": {JSON: {"schema": {"$ref": f"#/components/schemas/{schema}"}}}}
-    own = {
+    own: dict[str, Any] = {
         status: {"description": text} | (answer if schema and status == "200" else {})
         for status, text in responses.items()
     }
@@ -95,7 +95,7 @@ def _operation(
 def _content(served: Served) -> dict[str, Any]:
     """The types of a body that a model takes."""
     what = wanted(served.version.predictor)
-    item: dict[str, Any] = {"type": "object"} if what == "row" else dict(_STRING)
+    item: dict[str, Any] = {"type": "object" if what == "row" else "string"}
     if what == "file":
         item["contentEncoding"] = "base64"
     schema = {

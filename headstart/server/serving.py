@@ -30,6 +30,7 @@ from headstart.server.versions import Listeners
 _GRACE: Final = 5  # seconds beyond those that a request may take
 _IDLE: Final = 30  # seconds that a connection is kept for a next request
 _BACKLOG: Final = 2048
+_CONNECTIONS: Final = 900  # below the 1,024 files that a process may usually have open
 _PORTS: Final = 65536
 
 
@@ -251,6 +252,7 @@ def _run(application: Application, listener: socket.socket, limits: Limits) -> N
         server_header=False,
         lifespan="off",
         ws="none",
+        limit_concurrency=_CONNECTIONS,
         timeout_keep_alive=_IDLE,
         timeout_graceful_shutdown=int(limits.seconds) + _GRACE,
     )

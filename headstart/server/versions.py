@@ -120,8 +120,8 @@ class Version:
         sound = [place for place, each in enumerate(predictions) if not each.error]
         if sound:
             self.last = window[sound[-1]].input
-        if sound and self._watch is not None:
-            recent = list(islice(reversed(self.predictor.recent), len(sound)))[::-1]
+        recent = list(islice(reversed(self.predictor.recent), len(sound)))[::-1]
+        if sound and self._watch is not None and len(recent) == len(sound):
             features, outputs = (np.stack(part) for part in zip(*recent, strict=True))
             names = [predictions[place].path[:_LONGEST] for place in sound]
             self._watch.add(names, (features, outputs, self.predictor.task.predictions(outputs)))
