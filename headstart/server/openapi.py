@@ -104,13 +104,13 @@ def _content(served: Served) -> dict[str, Any]:
         "properties": {KEY: {"type": "array", "items": item, "minItems": 1}},
     }
     form = {"type": "object", "properties": {"file": dict(_STRING)}}
-    others: dict[str, Any] = {
+    others: dict[str, dict[str, Any]] = {
         "text": {"text/plain": {"schema": _STRING, "example": "a text"}},
         "row": {kind: {"schema": _STRING} for kind in TABLES},
         "file": {"application/octet-stream": {"schema": {}, "example": "@FILE"}},
-    }[what]
+    }
     json_body = {"schema": schema, "example": {KEY: [_EXAMPLES[what]]}}
-    return {JSON: json_body, **others, "multipart/form-data": {"schema": form}}
+    return {JSON: json_body, **others[what], "multipart/form-data": {"schema": form}}
 
 
 _SCHEMAS: Final[dict[str, Any]] = {
