@@ -7,11 +7,14 @@ a script but the report's own, whose hash its policy names.
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final, final
+from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
@@ -30,6 +33,7 @@ POLICY: Final = (
 )
 CARD: Final = "README.md"
 _LARGEST: Final = 2**20  # bytes of a card
+_SHOWN: Final = 20  # labels of a model
 _MARK: Final = "---\n"  # around what a card says to programs
 
 
@@ -77,9 +81,6 @@ def overview(shelf: Shelf) -> str:
     return _page("Models", [Table("Served here", columns, rows), more_pages])
 
 
-_SHOWN: Final = 20  # labels of a model
-
-
 def manual(document: Mapping[str, Any]) -> str:
     """The OpenAPI document as a page."""
     tables, blocks = [], []
@@ -99,9 +100,6 @@ def manual(document: Mapping[str, Any]) -> str:
 
 
 def _command(document: Mapping[str, Any], method: str, path: str, kind: str, example: Any) -> str:
-    import json
-    import shlex
-
     secured = ' -H "Authorization: Bearer $HEADSTART_TOKEN"' if document.get("security") else ""
     address = document["servers"][0]["url"] + path
     sent = example if isinstance(example, str) else json.dumps(example)
@@ -138,7 +136,9 @@ def report(served: Served, task: str | None) -> str:
     if members.are_in(folder):
         folders = members.read(folder)
         if task is None:
-            rows = [(Markup('<a href="?task={}">{}</a>').format(name, name),) for name in folders]
+            rows = [
+                (Markup('<a href="?task={}">{}</a>').format(quote(name), name),) for name in folders
+            ]
             return _page(served.name, [Table("Reports", ("task",), rows)])
         if task not in folders:
             raise RefusedError(404, f"{served.name!r} has no task {task[:64]!r}.")
