@@ -77,6 +77,14 @@ COMMANDS: Final = {
         commands.cold_answers,
         (count("--pairs", 3, "runs of each, in turn"), place("--work", WORK / "cold")),
     ),
+    "serve": Command(
+        "a served model under load beside LitServe and BentoML with the same graph",
+        commands.serving,
+        (
+            flag("--seconds", "of each measurement", type=float, default=20.0),
+            place("--work", WORK / "serving"),
+        ),
+    ),
     "choosing": Command(
         "rankings and strategies next to trying them all",
         commands.choices,

@@ -93,6 +93,21 @@ def cold_answers(args: argparse.Namespace) -> int:
     return 0
 
 
+def serving(args: argparse.Namespace) -> int:
+    """Load a served model beside the same graph in other servers; 1 where one is ahead."""
+    from benchmarks.serving.comparing import Plan, compare
+
+    photos, weights = SHARED / "images" / "hymenoptera" / "train", SHARED / "weights" / WEIGHTS
+    demand(photos, "which holds the photos.")
+    work = args.work.resolve()
+    rows = compare(Plan(photos, weights, work, args.seconds), work.parent / "serving.json")
+    ours, *others = rows
+    ahead = any(
+        each["rate"] > ours["rate"] or each["common p99"] < ours["common p99"] for each in others
+    )
+    return int(ahead)
+
+
 def coverage(args: argparse.Namespace) -> int:
     """Count how often the intervals hold the truth; 1 where they break what they promise."""
     from benchmarks.coverage import pools, real, simulated

@@ -12,7 +12,10 @@ from typing import Final
 from benchmarks.registry import ENVIRONMENTS
 
 FOLDER: Final = Path(__file__).resolve().parent / ".envs"
-SAME: Final = ("torch", "torchvision", "timm")  # as in our own environment
+SAME: Final = (  # as in our own environment
+    *("torch", "torchvision", "timm"),
+    *("openvino", "pillow", "numpy"),
+)
 
 
 class BrokenEnvironmentError(Exception):

@@ -39,7 +39,7 @@ class Work:
 
 
 # One environment serves all peers as long as their pins agree; a peer whose pins clash gets its own
-# entry. torch, torchvision and timm are those of the environment that runs the benchmark.
+# entry. torch, torchvision, timm, openvino, pillow and numpy are those that run the benchmark.
 ENVIRONMENTS: Final = {
     "peers": (
         *("torch", "torchvision", "timm", "scikit-learn", "fastai", "keras"),
@@ -50,6 +50,8 @@ ENVIRONMENTS: Final = {
         "transformers",
     ),
     "skada": ("skada==0.6.0",),
+    "litserve": ("litserve", "openvino", "pillow", "numpy"),
+    "bentoml": ("bentoml", "openvino", "pillow", "numpy"),
 }
 
 PEERS: Final = {

@@ -28,6 +28,8 @@ _ANSWERING = {"tokenizers", "soundfile", "soxr"}  # which answering alone may ne
 EXTRAS = {"soundfile": "audio", "soxr": "audio"}
 EXTRAS |= {"transformers": "text", "tokenizers": "text", "peft": "lora", "captum": "explain"}
 EXTRAS |= {name: name for name in ("mlflow", "tensorboard", "wandb")}  # package -> its extra
+EXTRAS |= dict.fromkeys(("starlette", "uvicorn", "prometheus_client", "python_multipart"), "serve")
+EXTRAS |= {"markdown_it": "serve"}
 
 
 class Answer(Protocol):

@@ -58,6 +58,16 @@ def write_page(folder: Path, evidence: Mapping[str, Any], pictures: Mapping[str,
     return path
 
 
+def policy() -> str:
+    """What a browser may do with the page: show it, and run the scripts that we wrote."""
+    script = PackageLoader("headstart", "templates").get_source(Environment(), "report.js")[0]
+    trusted = " ".join(_hash(text) for text in (theme.library(), script))
+    return (
+        f"default-src 'none'; script-src {trusted}; style-src 'unsafe-inline'; "
+        "img-src data: blob:; media-src data:; base-uri 'none'; form-action 'none'"
+    )
+
+
 def _rendered(evidence: Mapping[str, Any], pictures: Mapping[str, str]) -> str:
     """The page with as many pictures as its size allows."""
     shown = [section for make in ORDER if (section := make(evidence))]
@@ -108,7 +118,7 @@ def _page(
         packed=packed,
         script=script,
         style=style,
-        trusted=" ".join(_hash(text) for text in (theme.library(), script)),
+        policy=Markup(policy()),
         is_picture=is_picture,
         sound=sound,
     )

@@ -39,8 +39,8 @@ _ENDLESS = "the model's answer to it is no finite number, as its weights are too
 class Predictor(Printed):
     """A model with everything it needs to read raw files. Made by `headstart.load`.
 
-    Attributes: `labels`, what it answers with; `device`; `module`, the network alone. Where the
-    saved model has a form that runs without torch, that one answers until the network is asked for.
+    It answers with `labels`; `module` is the network alone. Where there is a form that runs without
+    torch, that one answers until the network is asked for.
     """
 
     def __init__(
@@ -147,7 +147,7 @@ class Predictor(Printed):
         if abstain:
             demand_refusing(self.limits)
         for window in self._windows(self.inputs(given, text=text, image=image)):
-            for each in self._answered(window):
+            for each in self.answered(window):
                 yield each.or_abstained() if abstain and not each.error else each
 
     def inputs(
@@ -239,8 +239,7 @@ class Predictor(Printed):
 
         Raises DataError as `predict` does, and for the first one that can't be read.
         """
-        inputs = list(self.inputs(given))
-        if not inputs:
+        if not (inputs := list(self.inputs(given))):
             demand_any(())
         for each in inputs:
             if problem := self.problem(each):
@@ -252,17 +251,18 @@ class Predictor(Printed):
         return decoded(each, self.reader).problem
 
     def _windows(self, inputs: Iterable[Input]) -> Iterator[list[Decoded]]:
-        size = _RAGGED_WINDOW if self.reader.modality.keeps_decoded else _WINDOW
-        return decoded_ahead(inputs, self.reader, size)
+        ragged = self.reader.modality.keeps_decoded
+        return decoded_ahead(inputs, self.reader, _RAGGED_WINDOW if ragged else _WINDOW)
 
-    def _answered(self, window: Sequence[Decoded]) -> Iterator[Prediction]:
+    def answered(self, window: Sequence[Decoded]) -> Iterator[Prediction]:
+        """Answers to decoded inputs, in their order."""
         usable = [each.value for each in window if not each.problem]
         if self.reader.modality.keeps_decoded:
             self.texts.extend(each.input.item for each in window if not each.problem)
         answers = iter(self._answers(usable) if usable else ())
         for each in window:
             answer, limits = ({}, {}) if each.problem else next(answers)
-            answer = placed(answer, each.input.item, self.task, self.reader)
+            answer = placed(answer, each.input.item, self.task, self.reader) if answer else {}
             problem = each.problem or ("" if answer else _ENDLESS)
             yield Prediction(each.input.name, answer, each.input.id, problem, limits)
 

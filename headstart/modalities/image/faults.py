@@ -12,16 +12,21 @@ from PIL import Image as pil
 from PIL import UnidentifiedImageError
 
 from headstart.errors import DataError
+from headstart.runtime import pixels
 from headstart.runtime.installed import installation
 
-MOST_PIXELS = 178_956_970  # Pillow's own limit for an error: 512 MiB at three bytes a pixel
 _DECODERS = r"(PIL|pillow_heif|pydicom|nibabel)\."
 
 
 def demand_few(width: int, height: int) -> None:
     """Raise DataError where a header claims more pixels than are decoded."""
-    if width * height > MOST_PIXELS:
-        raise DataError(f"it has more than {MOST_PIXELS // 10**6} million pixels")
+    if width * height > pixels.most():
+        raise _too_many(pixels.most())
+
+
+def _too_many(most: int) -> DataError:
+    shown = f"{most // 10**6} million" if most >= 10**6 else str(most)
+    return DataError(f"it has more than {shown} pixels")
 
 
 def missing(kind: str, library: str, extra: str) -> DataError:
@@ -41,7 +46,7 @@ def telling() -> Iterator[None]:
         except UnidentifiedImageError:
             raise DataError("it can't be decoded: its header is damaged") from None
         except pil.DecompressionBombError:
-            raise DataError(f"it has more than {MOST_PIXELS // 10**6} million pixels") from None
+            raise _too_many(pixels.USUAL) from None
         except DataError:
             raise
         except Exception as error:  # decoders raise nearly anything on damaged input

@@ -1,0 +1,1 @@
+"""A served model under load, beside the same model behind other servers."""
