@@ -32,7 +32,9 @@ MAY_IMPORT = (
         "testing": STAGES | {"catalog"},
         "demo": STAGES | {"catalog", "pipeline"},
         "sklearn": STAGES | {"pipeline", "serve"},
-        "cli": STAGES | {"catalog", "listing", "pipeline", "serve", "explain", "labelling", "demo"},
+        "studio": STAGES | {"catalog", "listing", "pipeline", "serve", "labelling"},
+        "cli": STAGES
+        | {"catalog", "listing", "pipeline", "serve", "explain", "labelling", "demo", "studio"},
         "web": STAGES | {"catalog", "pipeline", "serve"},
         "__init__": STAGES | {"catalog", "listing", "pipeline", "serve", "labelling"},
         "__main__": {"cli"},
