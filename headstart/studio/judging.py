@@ -33,7 +33,7 @@ _SAID = {
 class Judgement:
     """The held-out score of so many examples, and what it is over the naive answer.
 
-    `outputs` (N, labels) are the held-out ones of the first repeat, in the order of `items`.
+    `alike` counts the examples of families so large that folds may part them.
     """
 
     score: Interval
@@ -41,8 +41,8 @@ class Judgement:
     metric: str
     folds: int
     repeats: int
-    items: tuple[Item, ...]
-    outputs: np.ndarray
+    examples: int
+    alike: int
 
     def to_json(self) -> dict[str, Any]:
         """What the page shows of it."""
@@ -50,15 +50,24 @@ class Judgement:
         ahead, low, high = gained(self.gain, self.metric)
         return self.score.to_json() | {
             "metric": self.metric,
-            "examples": len(self.items),
+            "examples": self.examples,
             "mood": mood.replace(" ", "-"),
             "verdict": f"{_SAID[mood]}: {ahead}, 95 % interval {low} to {high}.",
-            "how": (
-                f"{self.folds} folds, shared out {self.repeats} "
-                f"{'time' if self.repeats == 1 else 'times'}; each example is answered by a head "
-                "that has not seen it, nor its near copies."
-            ),
+            "how": f"{self.folds} folds, shared out {self._times}; {self._apart}",
         }
+
+    @property
+    def _times(self) -> str:
+        return "once" if self.repeats == 1 else f"{self.repeats} times"
+
+    @property
+    def _apart(self) -> str:
+        if not self.alike:
+            return "each example is answered by a head that has not seen it, nor its near copies."
+        return (
+            f"{self.alike} examples look so alike that they count as different, and the score may "
+            "flatter. Give others: another place, another light, another voice."
+        )
 
 
 def task_for(modality: str, targets: np.ndarray, labels: Sequence[str]) -> Task:
@@ -81,7 +90,8 @@ def judgements(
     never parted. Nothing comes where a class has fewer than two different examples.
     """
     sketches = {each.key: each.sketch for each in examples}
-    items = clustered([each.item for each in examples], sketches, grouped=False).items
+    apart = clustered([each.item for each in examples], sketches, grouped=False)
+    items, alike = apart.items, sum(map(len, apart.alike))
     dataset = Dataset(Path(), items, tuple(labels), DataReport(len(items), {}, ""), USUAL)
     count = min(FOLDS, most_folds(dataset))
     if count < 2:
@@ -89,7 +99,6 @@ def judgements(
     features, targets = rows(items), kind_named(USUAL).encode([i.label for i in items], labels)
     clusters = np.unique([item.cluster for item in items], return_inverse=True)[1]
     scores, naive, of = [], [], []
-    outputs: list[np.ndarray] = []
     for repeat in range(REPEATS):
         own = np.empty((len(items), len(labels)), dtype=np.float32)
         always, fold_of = np.empty_like(own), np.zeros(len(items), dtype=int)
@@ -104,7 +113,6 @@ def judgements(
         scores.append(task.scores(own, targets))
         naive.append(task.scores(always, targets))
         of.append(fold_of)
-        outputs.append(own)
         folds, ours = Folds(np.stack(of)), np.stack(scores)
         yield Judgement(
             folds.average(ours, clusters=clusters),
@@ -112,8 +120,8 @@ def judgements(
             task.metric,
             count,
             repeat + 1,
-            items,
-            outputs[0],
+            len(items),
+            alike,
         )
 
 

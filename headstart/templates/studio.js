@@ -157,6 +157,7 @@ async function useCamera(on) {
   camera.stream = on ? await device({ video: { width: 640, height: 480 }, audio: false }, "camera") : null;
   const running = camera.stream !== null;
   find("camera").hidden = !running;
+  find("try").classList.toggle("live", running);
   find("camera-on").setAttribute("aria-pressed", running);
   find("camera").srcObject = camera.stream;
   if (!running) return;
@@ -390,11 +391,11 @@ function card(each, place) {
       { class: "acts" },
       ...inputs,
       make("label", { class: "button", text: "Files" }, files),
-      button("Rename", rename, { "aria-label": `Rename ${each.name}` }),
-      button("Remove", drop, { "aria-label": `Remove the class ${each.name}` }),
+      button("Rename", rename, { class: "quiet", "aria-label": `Rename ${each.name}` }),
+      button("Remove", drop, { class: "quiet", "aria-label": `Remove the class ${each.name}` }),
     ),
     list,
-    each.count > each.items.length ? button("Show more", more, { "aria-label": `Show more of ${each.name}` }) : null,
+    each.count > each.items.length ? button("Show more", more, { class: "quiet", "aria-label": `Show more of ${each.name}` }) : null,
   );
   droppable(element, (entries) => addFiles(entries.map(({ file }) => file), each.name));
   return element;
