@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final, final
 
 from headstart import catalog
-from headstart.errors import HeadstartError
+from headstart.errors import DataError, HeadstartError
 from headstart.runtime.budget import seconds
 from headstart.runtime.progress import Progress
 from headstart.studio.commands import FORMS, Commands
@@ -173,9 +173,14 @@ class Desk:
         if head is None or space is None:
             return {"waiting": "Give two classes an example each, and answers come."}
         problem = space.modality.problem(raw)
-        if problem:
-            raise HeadstartError(f"That can't be used: {problem.rstrip('.')}.")
-        return {"answer": head.answer(space.glance(raw)), "head": head.number}
+        try:
+            if problem is not None:
+                raise DataError(problem)
+            features = space.glance(raw)
+        except DataError as error:
+            reason = str(error).rstrip(".")
+            raise HeadstartError(f"That can't be used: {reason}. Give another.") from None
+        return {"answer": head.answer(features), "head": head.number}
 
     def fit(self, budget: str) -> None:
         """Run the whole `fit`. Raises HeadstartError for a wrong budget, and beside another."""
@@ -252,6 +257,8 @@ class Desk:
         for row in rows:
             example = self.session.examples.get(row[name])
             if example is None or bool(example.item.label) is not labelled:
+                continue
+            if labelled and example.key in self.session.notes.kept:
                 continue
             if row.get("label", example.item.label) == example.item.label:
                 yield {**row, **self._example(example)}
