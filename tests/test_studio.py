@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -326,6 +327,23 @@ def test_a_score_of_one_large_family_is_called_flattering() -> None:
         judgements(labelled, ("a", "b"), task, lambda i: features[: len(i)], lambda: False)
     )
     assert "40 examples look so alike" in str(first.to_json()["how"])
+
+
+def test_a_class_of_one_example_is_left_out_of_the_score() -> None:
+    examples, features = families(np.random.default_rng(4), 30, 1)
+    alone = replace(examples[0], item=replace(examples[0].item, label="rare"))
+    task = task_for("image", np.array([0, 1, 2]), ("a", "b", "rare"))
+    place = {each.item.digest: n for n, each in enumerate(examples)}
+    first = next(
+        judgements(
+            [alone, *examples[1:]],
+            ("a", "b", "rare"),
+            task,
+            lambda items: features[[place[item.digest] for item in items]],
+            lambda: False,
+        )
+    )
+    assert first.examples == 29 and "Without rare" in str(first.to_json()["how"])
 
 
 FULL = 100_000  # bytes that a file may have in the process below

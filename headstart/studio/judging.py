@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +34,8 @@ _SAID = {
 class Judgement:
     """The held-out score of so many examples, and what it is over the naive answer.
 
-    `alike` counts the examples of families so large that folds may part them.
+    `alike` counts the examples of families so large that folds may part them; `left_out` are the
+    classes that have too few different examples to hold one out.
     """
 
     score: Interval
@@ -43,6 +45,7 @@ class Judgement:
     repeats: int
     examples: int
     alike: int
+    left_out: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """What the page shows of it."""
@@ -53,12 +56,17 @@ class Judgement:
             "examples": self.examples,
             "mood": mood.replace(" ", "-"),
             "verdict": f"{_SAID[mood]}: {ahead}, 95 % interval {low} to {high}.",
-            "how": f"{self.folds} folds, shared out {self._times}; {self._apart}",
+            "how": f"{self.folds} folds, shared out {self._times}; {self._apart}{self._rare}",
         }
 
     @property
     def _times(self) -> str:
         return "once" if self.repeats == 1 else f"{self.repeats} times"
+
+    @property
+    def _rare(self) -> str:
+        few = ", ".join(self.left_out)
+        return f" Without {few}: give two different examples." if few else ""
 
     @property
     def _apart(self) -> str:
@@ -87,15 +95,18 @@ def judgements(
     """A judgement after each repeat of the folds; it ends early where `stop` says so.
 
     `rows` gives the features (N, D) of items. Near copies, as of one movement before a camera, are
-    never parted. Nothing comes where a class has fewer than two different examples.
+    never parted, unless they are very many. Classes with fewer than two different examples are left
+    out; nothing comes where fewer than two are left.
     """
     sketches = {each.key: each.sketch for each in examples}
     apart = clustered([each.item for each in examples], sketches, grouped=False)
-    items, alike = apart.items, sum(map(len, apart.alike))
+    different = Counter(label for label, _ in {(i.label, i.cluster) for i in apart.items})
+    left_out = tuple(name for name in labels if different[name] < 2)
+    items = tuple(item for item in apart.items if item.label not in left_out)
+    if len(labels) - len(left_out) < 2:
+        return
     dataset = Dataset(Path(), items, tuple(labels), DataReport(len(items), {}, ""), USUAL)
     count = min(FOLDS, most_folds(dataset))
-    if count < 2:
-        return
     features, targets = rows(items), kind_named(USUAL).encode([i.label for i in items], labels)
     clusters = np.unique([item.cluster for item in items], return_inverse=True)[1]
     scores, naive, of = [], [], []
@@ -121,7 +132,8 @@ def judgements(
             count,
             repeat + 1,
             len(items),
-            alike,
+            sum(map(len, apart.alike)),
+            left_out,
         )
 
 

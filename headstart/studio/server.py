@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, Final, cast, final
 
-from headstart.errors import HeadstartError
+from headstart.errors import HeadstartError, named_reason
 from headstart.labelling.server import send_picture
 from headstart.runtime.local_page import RAW, Visit
 from headstart.studio.desk import Desk
@@ -53,6 +53,9 @@ class StudioPage:
         except OSError as error:  # of a disk, or of a line that is gone
             reason = error.strerror or str(error)
             visit.tell(500, {"error": f"That can't be written ({reason}). Free some space."})
+        except Exception as error:  # or the page would think that nobody answers any more
+            sentence = f"{named_reason(error)}. This is a defect of Headstart: please report it."
+            visit.tell(500, {"error": sentence})
 
     def _show(self, visit: Visit) -> None:
         what, *rest = visit.parts
