@@ -14,6 +14,7 @@ from headstart import catalog
 from headstart.errors import DataError, HeadstartError
 from headstart.runtime.budget import seconds
 from headstart.runtime.progress import Progress
+from headstart.studio.appraiser import Appraiser
 from headstart.studio.commands import FORMS, Commands
 from headstart.studio.examples import Example, Given, Taken
 from headstart.studio.incoming import Incoming, read
@@ -69,7 +70,7 @@ class Desk:
         self._closed = True
         self.changed()
         if self._session is not None:
-            self.learner.close()
+            self._rest()
             self.commands.close()
         self._stack.close()
         self.incoming.end()
@@ -106,12 +107,19 @@ class Desk:
         if reference not in self.sources.references:
             raise HeadstartError(f"{reference[:100]} is not in the list. Name it with -b.")
         self.session.note(source=reference)
-        self.learner.close()
+        self._rest()
         self._learn(reference)
 
     def _learn(self, source: str | Space) -> None:
-        self.learner = Learner(self.session, source, self._learned)
-        self.learner.start()
+        self.learner = Learner(self.session, source, self.changed, lambda: self.appraiser.wake())
+        self.appraiser = Appraiser(self.learner, self._appraised)
+        for worker in (self.learner, self.appraiser):
+            worker.start()
+        self.learner.wake()
+
+    def _rest(self) -> None:
+        for worker in (self.learner, self.appraiser):
+            worker.close()
 
     def changed(self) -> None:
         """Let all who wait look again."""
@@ -168,10 +176,10 @@ class Desk:
 
     def glance(self, raw: bytes) -> dict[str, Any]:
         """What the head answers about something that is not kept. Raises HeadstartError."""
-        learner = self.learner
-        head, space = learner.findings.head, learner.space
-        if head is None or space is None:
+        head = self.learner.head
+        if head is None:
             return {"waiting": "Give two classes an example each, and answers come."}
+        space = self.learner.space
         problem = space.modality.problem(raw)
         try:
             if problem is not None:
@@ -215,7 +223,7 @@ class Desk:
         common = {"kinds": KINDS, "said": list(self._said), "folder": str(self.opening.folder)}
         if self._session is None:
             return common | {"kind": ""}
-        session, learner, found = self._session, self.learner, self.learner.findings
+        session, learner, found = self._session, self.learner, self.appraiser
         with session.lock:
             newest: dict[str, list[Example]] = {"": [], **{n: [] for n in session.notes.classes}}
             for each in session.examples.values():
@@ -228,7 +236,7 @@ class Desk:
             }
             for name, own in newest.items()
         ]
-        head = found.head
+        head = learner.head
         return common | {
             "kind": session.notes.modality,
             "source": learner.reference,
@@ -236,8 +244,8 @@ class Desk:
             "unlabelled": classes[0],
             "classes": classes[1:],
             "broken": [f"{name}: {why}" for name, why in session.broken[:5]],
-            "busy": found.busy,
-            "error": found.error,
+            "busy": learner.busy or found.busy,
+            "error": learner.error or found.error,
             "head": None if head is None else head.to_json(),
             "score": None if found.judgement is None else found.judgement.to_json(),
             "growth": [{"examples": n} | found.growth[n] for n in sorted(found.growth)],
@@ -263,13 +271,13 @@ class Desk:
             if row.get("label", example.item.label) == example.item.label:
                 yield {**row, **self._example(example)}
 
-    def _learned(self) -> None:
-        """Show what the learner found; rank the sources anew where that is wanted and due."""
+    def _appraised(self) -> None:
+        """Show what was found; rank the sources anew where that is wanted and due."""
         self.changed()
         job = self.commands.job
-        idle = not self.learner.findings.busy and not (job and job.running)
+        idle = not self.appraiser.busy and not (job and job.running)
         count = len(self.session.labelled())
-        if self.follows and idle and self.sources.examples != count and self.learner.findings.head:
+        if self.follows and idle and self.appraiser.judgement and self.sources.examples != count:
             try:
                 self.rank()
             except HeadstartError as error:

@@ -1,34 +1,31 @@
-"""The thread that learns: features as examples arrive, a head at every change, then its worth."""
+"""What learns at once: features as examples arrive, and a head at every change."""
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, final
 
 import numpy as np
 
 from headstart.contracts import Task
-from headstart.contracts.frozen import LinearHead, as_module
+from headstart.contracts.frozen import LinearHead
 from headstart.data import Item, nested
 from headstart.data.targets import USUAL, kind_named
-from headstart.errors import HeadstartError, named_reason
+from headstart.errors import HeadstartError
 from headstart.evidence.fitting import answers
-from headstart.evidence.inspection import suspects
-from headstart.labelling.selection import doubts, select
 from headstart.studio.examples import Example
-from headstart.studio.judging import Judgement, judgements, task_for
+from headstart.studio.judging import task_for
 from headstart.studio.session import Session
 from headstart.studio.space import Space
+from headstart.studio.worker import Worker
 
 if TYPE_CHECKING:  # so that frozen features need no torch
     from torch import nn
 
-CHUNK: Final = 16  # examples whose features are computed before anybody else may ask
-QUICK: Final = 500  # examples that the first head is fitted on, so that it comes at once
-SHOWN: Final = 12  # likely mistakes, and examples to label next
+CHUNK: Final = 8  # examples whose features are computed before anybody else may ask
+QUICK: Final = 400  # examples that the first head is fitted on, so that it comes at once
 _PAUSE: Final = 0.5  # seconds between heads while features still come
 
 
@@ -57,194 +54,112 @@ class Head:
 
 
 @final
-@dataclass
-class Findings:
-    """What has been learned so far; what is None or empty is not known yet."""
+class Learner(Worker):
+    """Learns a session's examples on one source, named or loaded; `after` is called when it has.
 
-    busy: str = "loading the source"
-    error: str = ""
-    head: Head | None = None
-    judgement: Judgement | None = None
-    growth: dict[int, dict[str, float]] = field(default_factory=dict)  # by number of examples
-    suspects: list[dict[str, Any]] = field(default_factory=list)
-    following: list[dict[str, Any]] = field(default_factory=list)
+    `head` is None while there are no two classes to tell apart.
+    """
 
-
-@final
-class Learner(threading.Thread):
-    """Learns whenever it is woken, and calls `changed` when it knows more."""
-
-    def __init__(self, session: Session, source: str | Space, changed: Callable[[], None]) -> None:
-        super().__init__(daemon=True, name="studio-learner")
+    def __init__(
+        self,
+        session: Session,
+        source: str | Space,
+        changed: Callable[[], None],
+        after: Callable[[], None],
+    ) -> None:
+        super().__init__(changed)
         self.session = session
         self.reference = source if isinstance(source, str) else source.reference
-        self.findings = Findings()
-        self.space = None if isinstance(source, str) else source
-        self._changed = changed
-        self._wake = threading.Event()
-        self._closed = False
+        self.head: Head | None = None
+        self._loaded = None if isinstance(source, str) else source
+        self._after = after
         self._heads = 0
 
-    def wake(self) -> None:
-        """Something has changed."""
-        self._wake.set()
-
-    def close(self) -> None:
-        """Stop at the next step."""
-        self._closed = True
-        self._wake.set()
-
-    def run(self) -> None:
-        """Learn until closed."""
-        self._wake.set()
-        while not self._closed:
-            self._wake.wait()
-            self._wake.clear()
-            try:
-                self.findings.error = ""
-                self._round()
-            except HeadstartError as error:
-                self.findings.error = str(error)
-            except OSError as error:
-                self.findings.error = (
-                    f"The features can't be kept ({error.strerror}). Free some space, and change "
-                    "anything for another try."
-                )
-            except Exception as error:  # the page says it, and the next change is another try
-                self.findings.error = f"{named_reason(error)}. This is a defect of Headstart."
-            self._tell("")
-
-    def _tell(self, busy: str) -> None:
-        self.findings.busy = busy
-        self._changed()
-
-    def _round(self) -> None:
-        if self.space is None:
-            self._tell(f"loading {self.reference}")
-            self.space = Space.of(self.reference, self.session.notes.modality)
-        version = self.session.version
-
-        def stale() -> bool:
-            return self._closed or self.session.version != version
-
-        self._learn(self.session.labelled, fits=True)
-        examples = self._known(self.session.labelled())
-        if stale():
-            self._wake.set()
-        if not self._fit(examples, QUICK) or self._closed:
-            return
-        if stale():
-            return
-        self._learn(self.session.unlabelled, fits=False, stop=stale)
-        self._follow(examples)
-        if len(examples) > QUICK and not stale():
-            self._tell("fitting the head on all examples")
-            self._fit(examples, len(examples))
-        self._judge(examples, stale)
-
-    def _learn(
-        self,
-        wanted: Callable[[], Sequence[Example]],
-        fits: bool,
-        stop: Callable[[], bool] = lambda: False,
-    ) -> None:
-        """The features of examples that have none, some at a time; with heads meanwhile."""
-        space, tried, last = self._space, set[str](), time.monotonic()
-        while not self._closed and not stop():
-            items = [each.item for each in wanted()]
-            missing = [item for item in space.missing(items) if item.digest not in tried]
-            if not missing:
-                return
-            if len(missing) > CHUNK:
-                self._tell(f"features of {len(items) - len(missing)} of {len(items)} examples")
-            chunk = missing[:CHUNK]
-            tried |= {item.digest for item in chunk}
-            self._take(space, chunk)
-            cost = self.findings.head.seconds if self.findings.head else 0.0
-            if fits and len(missing) > CHUNK and time.monotonic() - last > _PAUSE + 2 * cost:
-                self._fit(self._known(wanted()), QUICK)
-                last = time.monotonic()
-
-    def _take(self, space: Space, chunk: Sequence[Item]) -> None:
-        """Learn a chunk; where that fails, each by itself, so that one broken file spoils none."""
-        try:
-            space.learn(chunk)
-        except HeadstartError:
-            for item in chunk:
-                try:
-                    space.learn([item])
-                except HeadstartError as error:
-                    self.findings.error = str(error)
-
     @property
-    def _space(self) -> Space:
-        if self.space is None:
-            raise ValueError("no source is loaded")
-        return self.space
+    def space(self) -> Space:
+        """The source's features. Raises HeadstartError before it is loaded."""
+        if self._loaded is None:
+            raise HeadstartError(f"{self.reference} is still being loaded. Wait a moment.")
+        return self._loaded
 
-    def _known(self, examples: Sequence[Example]) -> list[Example]:
+    def round(self) -> None:
+        """Features of examples with classes, a head, then features of the others."""
+        if self._loaded is None:
+            self.tell(f"loading {self.reference}")
+            self._loaded = Space.of(self.reference, self.session.notes.modality)
+        stale = self.staleness()
+        self._learn(self.session.labelled, self._fit_known)
+        self._fit_known()
+        self._learn(self.session.unlabelled, lambda: None, stale)
+        if stale():
+            self.wake()
+        else:
+            self._after()
+
+    def staleness(self) -> Callable[[], bool]:
+        """What answers whether the session has changed since, or this is over."""
+        version = self.session.version
+        return lambda: self.closed or self.session.version != version
+
+    def known(self, examples: Sequence[Example]) -> list[Example]:
         """Those whose features are there."""
-        missing = {item.digest for item in self._space.missing([each.item for each in examples])}
+        missing = {item.digest for item in self.space.missing([each.item for each in examples])}
         return [each for each in examples if each.item.digest not in missing]
 
-    def _targets(self, examples: Sequence[Example]) -> tuple[tuple[str, ...], np.ndarray]:
+    def targets(self, examples: Sequence[Example]) -> tuple[tuple[str, ...], np.ndarray]:
         """The classes that have examples, in the user's order, and the class of each."""
         present = {each.item.label for each in examples}
         labels = tuple(name for name in self.session.notes.classes if name in present)
         return labels, kind_named(USUAL).encode([each.item.label for each in examples], labels)
 
-    def _fit(self, examples: Sequence[Example], most: int) -> bool:
-        """Fit the head to at most so many examples; whether there are classes to tell apart."""
-        labels, targets = self._targets(examples) if examples else ((), np.empty(0, np.int64))
+    def fitted(self, examples: Sequence[Example], most: int) -> Head | None:
+        """A head from at most so many examples; None without two classes to tell apart."""
+        labels, targets = self.targets(examples)
         if len(labels) < 2:
-            self.findings.head = self.findings.judgement = None
-            self.findings.suspects = []
-            self._changed()
-            return False
+            return None
         started = time.monotonic()
         places = np.sort(nested(targets)[:most])
-        rows = self._space.rows([examples[place].item for place in places])
-        task = task_for(self._space.backbone.modality, targets, labels)
-        layer = task.linear_probe((rows, targets[places]), (rows[:0], targets[:0]), labels)
+        rows, own = self.space.rows([examples[n].item for n in places]), targets[places]
+        task = task_for(self.space.backbone.modality, targets, labels)
+        layer = task.linear_probe((rows, own), (rows[:0], own[:0]), labels)
         self._heads += 1
         seconds = time.monotonic() - started
-        self.findings.head = Head(
-            labels, task, layer, len(places), len(examples), seconds, self._heads
-        )
-        self._changed()
-        return True
+        return Head(labels, task, layer, len(places), len(examples), seconds, self._heads)
 
-    def _judge(self, examples: Sequence[Example], stale: Callable[[], bool]) -> None:
-        """The held-out score, better with every repeat, and labels that are likely wrong."""
-        labels, targets = self._targets(examples)
-        space, task = self._space, task_for(self._space.backbone.modality, targets, labels)
-        self._tell("judging by folds")
-        for judgement in judgements(examples, labels, task, space.rows, stale):
-            self.findings.judgement = judgement
-            self.findings.growth[len(examples)] = judgement.score.to_json()
-            self._tell("judging by folds")
-        if stale():
-            return
-        kept = set(self.session.notes.kept)
-        keys = [each.key for each in examples]
-        found = suspects(space.rows([e.item for e in examples]), targets, keys, labels)
-        self.findings.suspects = [row for row in found if row["id"] not in kept][:SHOWN]
-
-    def _follow(self, examples: Sequence[Example]) -> None:
-        """Which of the examples without a class to label next, as `suggest` orders them."""
-        waiting, head = self._known(self.session.unlabelled()), self.findings.head
-        self.findings.following = []
-        if waiting and head is not None:
-            rows = self._space.rows([each.item for each in waiting])
-            labelled = self._space.rows([each.item for each in examples])
-            guesses, doubt = doubts(as_module(head.layer), head.task, head.labels, rows)
-            self.findings.following = [
-                {
-                    "key": waiting[pick.position].key,
-                    "guess": guesses[pick.position],
-                    "doubt": round(float(doubt[pick.position]), 3),
-                    "covers": pick.covers,
-                }
-                for pick in select(rows, doubt, [labelled], SHOWN)
-            ]
+    def _fit_known(self) -> None:
+        self.head = self.fitted(self.known(self.session.labelled()), QUICK)
         self._changed()
+
+    def _learn(
+        self,
+        wanted: Callable[[], Sequence[Example]],
+        meanwhile: Callable[[], None],
+        stop: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """The features of examples that have none, some at a time, with heads `meanwhile`."""
+        tried, last = set[str](), time.monotonic()
+        while not self.closed and not stop():
+            items = [each.item for each in wanted()]
+            missing = [item for item in self.space.missing(items) if item.digest not in tried]
+            if not missing:
+                return
+            if len(missing) > CHUNK:
+                self.tell(f"features of {len(items) - len(missing)} of {len(items)} examples")
+            chunk = missing[:CHUNK]
+            tried |= {item.digest for item in chunk}
+            self._take(chunk)
+            cost = self.head.seconds if self.head else 0.0
+            if len(missing) > CHUNK and time.monotonic() - last > _PAUSE + 2 * cost:
+                meanwhile()
+                last = time.monotonic()
+
+    def _take(self, chunk: Sequence[Item]) -> None:
+        """Learn a chunk; where that fails, each by itself, so that one broken file spoils none."""
+        try:
+            self.space.learn(chunk)
+        except HeadstartError:
+            for item in chunk:
+                try:
+                    self.space.learn([item])
+                except HeadstartError as error:
+                    self.error = str(error)
