@@ -391,11 +391,15 @@ function card(each, place) {
       { class: "acts" },
       ...inputs,
       make("label", { class: "button", text: "Files" }, files),
+    ),
+    list,
+    make(
+      "div",
+      { class: "acts" },
+      each.count > each.items.length ? button("Show more", more, { class: "quiet", "aria-label": `Show more of ${each.name}` }) : null,
       button("Rename", rename, { class: "quiet", "aria-label": `Rename ${each.name}` }),
       button("Remove", drop, { class: "quiet", "aria-label": `Remove the class ${each.name}` }),
     ),
-    list,
-    each.count > each.items.length ? button("Show more", more, { class: "quiet", "aria-label": `Show more of ${each.name}` }) : null,
   );
   droppable(element, (entries) => addFiles(entries.map(({ file }) => file), each.name));
   return element;
