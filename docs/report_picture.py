@@ -106,7 +106,7 @@ def _docstrings() -> Any:
                 yield from ((found.name, text) for text in sorted(texts))
 
 
-def _keep(name: str, *shots: bytes) -> None:
+def keep(name: str, *shots: bytes) -> None:
     """Pictures side by side, as one file of few colours."""
     parts = [Image.open(io.BytesIO(shot)).convert("RGB") for shot in shots]
     gap = 16
@@ -137,16 +137,16 @@ def photograph(browser: Any, digits: Path, modules: Path) -> None:
         tab.wait_for_timeout(300)
         return bytes(tab.screenshot())
 
-    _keep("report.png", opened(digits).screenshot())
-    _keep("report-dark.png", at(opened(digits, color_scheme="dark"), "#items"))
-    _keep("report-77.png", at(opened(modules), "#confusion"))
-    _keep("report-77-dark.png", at(opened(modules, color_scheme="dark"), "#map"))
+    keep("report.png", opened(digits).screenshot())
+    keep("report-dark.png", at(opened(digits, color_scheme="dark"), "#items"))
+    keep("report-77.png", at(opened(modules), "#confusion"))
+    keep("report-77-dark.png", at(opened(modules, color_scheme="dark"), "#map"))
     phone = opened(digits, **PHONE)
     top, cards = phone.screenshot(), at(phone, "#items")
     phone.locator("button.picture.whole").first.tap()
     large = phone.screenshot()
     table = opened(modules, **PHONE)
-    _keep("report-phone.png", top, cards, large, at(table, "#classes"))
+    keep("report-phone.png", top, cards, large, at(table, "#classes"))
 
 
 def main() -> int:

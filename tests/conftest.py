@@ -131,12 +131,14 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> Fitted:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Debian's Chromium, without a window."""
+    """Debian's Chromium, without a window; its camera and microphone are made up."""
     playwright = pytest.importorskip("playwright.sync_api", reason="needs Playwright")
     program = shutil.which("chromium")
     if program is None:
         pytest.skip("needs the program chromium: apt-get install chromium")
     with playwright.sync_playwright() as running:
-        started = running.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        fake = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+        options = {"executable_path": program, "args": ["--no-sandbox", *fake]}
+        started = running.chromium.launch(**options)
         yield started
         started.close()

@@ -33,8 +33,10 @@ MAY_IMPORT = (
         "testing": STAGES | {"catalog"},
         "demo": STAGES | {"catalog", "pipeline"},
         "sklearn": STAGES | {"pipeline", "serve"},
+        "studio": STAGES | {"catalog", "listing", "pipeline", "serve", "labelling"},
         "cli": STAGES
-        | {"catalog", "listing", "pipeline", "serve", "explain", "labelling", "demo", "server"},
+        | {"catalog", "listing", "pipeline", "serve", "explain", "labelling", "demo"}
+        | {"server", "studio"},
         "web": STAGES | {"catalog", "pipeline", "serve"},
         "__init__": STAGES | {"catalog", "listing", "pipeline", "serve", "labelling"},
         "__main__": {"cli"},

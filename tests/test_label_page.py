@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import http.client
 import io
 import json
 import re
@@ -11,11 +10,9 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +21,7 @@ import pytest
 from conftest import Fitted, write_pictures
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from local_pages import Visitor, served
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -35,75 +33,18 @@ from headstart.errors import HeadstartError
 from headstart.labelling.sheet import PATH, Sheet
 from headstart.pipeline import labelling
 from headstart.pipeline.labelling import Asked, label
-from headstart.runtime.progress import Silent
 
 NASTY = "<img src=x onerror=hit=1>"
 
 
-@dataclass
-class Visitor:
-    """Who asks a running page."""
-
-    port: int
-    token: str
-
-    def ask(
-        self, place: str, body: Any = None, method: str = "", **headers: str
-    ) -> tuple[int, bytes, http.client.HTTPMessage]:
-        """Status, content and headers of one answer."""
-        line = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
-        sent = {"Host": f"127.0.0.1:{self.port}", "Content-Type": "application/json", **headers}
-        raw = None if body is None else json.dumps(body).encode()
-        line.request(method or ("GET" if raw is None else "POST"), place, raw, sent)
-        reply = line.getresponse()
-        content = reply.read()
-        line.close()
-        return reply.status, content, reply.headers
-
-    def state(self, act: str = "state", **body: str) -> dict[str, Any]:
-        """The state of the page, after an act where one is named."""
-        status, content, _ = self.ask(f"/{self.token}/{act}", None if act == "state" else body)
-        told: dict[str, Any] = json.loads(content)
-        return told | {"status": status}
-
-    def answer(self, name: str) -> dict[str, Any]:
-        """Give the item that is shown a class."""
-        return self.state("answer", key=self.state()["item"]["key"], label=name)
-
-
-@contextmanager
-def page(model: Path | None, data: Path, asked: Asked) -> Iterator[Visitor]:
+def page(model: Path | None, data: Path, asked: Asked) -> AbstractContextManager[Visitor]:
     """A page that is served while the block lasts, and then finished."""
-    made = threading.Event()
+    return served(lambda progress: label(model, data, asked, progress=progress))
 
-    class Heard(Silent):
-        def say(self, text: str) -> None:
-            found = re.match(r"Open http://127\.0\.0\.1:(\d+)/([\w-]+)/$", text)
-            if found:
-                visitor.port, visitor.token = int(found[1]), found[2]
-                made.set()
 
-    visitor = Visitor(0, "")
-    errors: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            label(model, data, asked, progress=Heard())
-        except BaseException as error:
-            errors.append(error)
-            made.set()
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    assert made.wait(60)
-    if errors:
-        raise errors[0]
-    try:
-        yield visitor
-    finally:
-        visitor.state("finish")
-        thread.join(20)
-    assert not thread.is_alive() and not errors
+def answer(visitor: Visitor, name: str) -> dict[str, Any]:
+    """Give the item that is shown a class."""
+    return visitor.state("answer", key=visitor.state()["item"]["key"], label=name)
 
 
 @pytest.fixture
@@ -125,9 +66,9 @@ def test_answers_lie_in_a_manifest_at_once_and_a_restart_goes_on(pool: Path) -> 
         assert [each["name"] for each in first["classes"]] == ["ants", "bees"]
         assert (first["done"], first["total"]) == (0, 6)
         assert first["item"]["name"] == "x/000.png"
-        visitor.answer("ants")
+        answer(visitor, "ants")
         assert rows(pool / "labels.csv") == [["path", "label"], ["x/000.png", "ants"]]
-        told = visitor.answer("bees")
+        told = answer(visitor, "bees")
         assert (told["done"], told["item"]["name"]) == (2, "x/002.png")
     with page(None, pool, asked) as visitor:
         again = visitor.state()
@@ -145,17 +86,17 @@ def test_skipped_items_come_last_and_undo_brings_them_back(pool: Path) -> None:
         assert skipped["item"]["name"] != name and skipped["total"] == 6
         assert visitor.state("undo")["item"]["name"] == name
         visitor.state("skip", key=visitor.state()["item"]["key"])
-        seen = [visitor.answer("ants")["item"] for _ in range(6)]
+        seen = [answer(visitor, "ants")["item"] for _ in range(6)]
         assert seen[4]["name"] == name and seen[5] is None
         assert visitor.state()["done"] == 6
 
 
 def test_classes_can_be_added_and_only_those_are_taken(pool: Path) -> None:
     with page(None, pool, Asked()) as visitor:
-        refused = visitor.answer("wasps")
+        refused = answer(visitor, "wasps")
         assert refused["status"] == 409 and "Add it first" in refused["error"]
         assert visitor.state("class", name="  wasps ")["classes"][0]["name"] == "wasps"
-        assert visitor.answer("wasps")["status"] == 200
+        assert answer(visitor, "wasps")["status"] == 200
         for wrong in ("", "NaN", "a\nb", "x" * 101):
             assert visitor.state("class", name=wrong)["status"] == 409
         assert len(visitor.state()["classes"]) == 1
@@ -164,7 +105,7 @@ def test_classes_can_be_added_and_only_those_are_taken(pool: Path) -> None:
 def test_an_item_answered_elsewhere_is_not_answered_twice(pool: Path) -> None:
     with page(None, pool, Asked(("ants",))) as visitor:
         key = visitor.state()["item"]["key"]
-        visitor.answer("ants")
+        answer(visitor, "ants")
         late = visitor.state("answer", key=key, label="ants")
         assert late["status"] == 409 and "answered already" in late["error"]
     assert len(rows(pool / "labels.csv")) == 2
@@ -232,7 +173,7 @@ def test_texts_are_shown_as_they_are_and_fitted_on(tmp_path: Path) -> None:
     with page(None, pool, Asked(("a", "b"))) as visitor:
         assert visitor.state()["item"]["texts"] == [NASTY]
         for number in range(len(words)):
-            visitor.answer("ab"[number % 2])
+            answer(visitor, "ab"[number % 2])
     found = load(tmp_path / "labels.csv", catalog.modality("text"), Schema())
     assert {item.read().decode(): item.label for item in found.items} == {
         word: "ab"[number % 2] for number, word in enumerate(words)
@@ -306,14 +247,14 @@ def test_a_model_says_the_order_and_the_classes(fitted: Fitted, tmp_path: Path, 
         assert told["total"] == 4
         shown = [str(pool / told["item"]["name"])]
         for _ in range(3):
-            shown.append(str(pool / visitor.answer("ants")["item"]["name"]))
+            shown.append(str(pool / answer(visitor, "ants")["item"]["name"]))
         assert shown == [row.name for row in first.rows]
 
 
 def test_a_backbone_orders_items_without_a_model(tmp_path: Path) -> None:
     pool = write_pictures(tmp_path / "pool", {"x": 12, "y": 4})
     with page(None, pool, Asked(("a",), backbone="seeded:convnet", count=2)) as visitor:
-        both = [visitor.state()["item"]["name"], visitor.answer("a")["item"]["name"]]
+        both = [visitor.state()["item"]["name"], answer(visitor, "a")["item"]["name"]]
     assert {name[0] for name in both} == {"x", "y"}
 
 
@@ -346,7 +287,7 @@ def test_the_command_serves_until_it_is_interrupted(pool: Path) -> None:
             filter(None, (re.search(r":(\d+)/([\w-]+)/", line) for line in running.stderr))
         )
         visitor = Visitor(int(found[1]), found[2])
-        visitor.answer("b")
+        answer(visitor, "b")
         running.send_signal(signal.SIGINT)
         told = json.loads(running.stdout.read())
         assert running.wait(20) == 0
@@ -358,19 +299,6 @@ def test_the_next_command_fits_what_was_labelled(tmp_path: Path) -> None:
     assert "--targets classes" in str(labelled)
     assert "--targets" not in str(labelling.Labelled(tmp_path, {"a": 3, "b": 4}, 0))
     assert "headstart fit" not in str(labelling.Labelled(tmp_path, {"a": 3}, 0))
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """Debian's Chromium, without a window."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs Playwright")
-    program = shutil.which("chromium")
-    if program is None:
-        pytest.skip("needs the program chromium: apt-get install chromium")
-    with playwright.sync_playwright() as running:
-        started = running.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 @contextmanager

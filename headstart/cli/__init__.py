@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from headstart.cli import drift, labelling, models, pretrained, serving
+from headstart.cli import drift, labelling, models, pretrained, serving, studio
 from headstart.cli.answers import Answer
 from headstart.cli.flags import (
     Check,
@@ -231,7 +231,7 @@ def demo(
 for _work in (
     *(pretrained.backbones, pretrained.fetch, rank, fit, pretrain, cache_features, export_features),
     *(models.prove, models.evaluate, models.predict, models.compare, models.report),
-    *(drift.shift, drift.watch, drift.refit, serving.serve),
+    *(drift.shift, drift.watch, drift.refit, serving.serve, studio.studio),
     *(labelling.suggest, labelling.label, strategies, doctor, cache, demo),
 ):
     app.command()(command(_work))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 from headstart.contracts.cells import is_blank
 from headstart.data.tables.delimited import long_fields
 from headstart.errors import HeadstartError
+from headstart.features.export import whole
 
 PATH, LABEL = "path", "label"
 Content = tuple[str, ...]  # what a manifest's columns hold of an item: its path, its text or two
@@ -73,16 +74,43 @@ class Sheet:
 
     def answers(self) -> dict[Content, str]:
         """The label of each item that has one; of several answers the last counts."""
-        return {row.cells[:-1]: row.cells[-1] for row in self._rows if not is_blank(row.cells[-1])}
+        return {row: label for row, label in self.contents().items() if not is_blank(label)}
+
+    def contents(self) -> dict[Content, str]:
+        """The last label of each item that stands there, blank where there is none."""
+        return {row.cells[:-1]: row.cells[-1] for row in self._rows}
 
     def add(self, content: Content, label: str) -> None:
         """Append an answer; it is on the disk when this returns. Raises OSError."""
+        self.add_all([(content, label)])
+
+    def add_all(self, answers: Sequence[tuple[Content, str]]) -> None:
+        """Append some; all are on the disk when this returns, or none counts. Raises OSError."""
         end = self._rows[-1].end if self._rows else self._head
+        rows = [(*content, label) for content, label in answers]
+        lines = [_line(cells) for cells in rows]
         with self.path.open("r+b") as file:
             file.truncate(end)
             file.seek(end)
-            end += _write(file, (*content, label))
-        self._rows.append(_Row((*content, label), end))
+            _through(file, lines)
+        ends = list(accumulate(map(len, lines), initial=end))[1:]
+        self._rows += [_Row(cells, end) for cells, end in zip(rows, ends, strict=True)]
+
+    def replace(self, changes: Mapping[Content, str | None]) -> None:
+        """Give items of the table other labels, or with None no row; all at once, or none.
+
+        Raises OSError.
+        """
+        kept = [
+            (*content, label)
+            for content, before in self.contents().items()
+            if (label := changes.get(content, before)) is not None
+        ]
+        lines = [_line(cells) for cells in (self.columns, *kept)]
+        with whole([self.path]) as (draft,), draft.open("wb") as file:
+            _through(file, lines)
+        self._head, *ends = accumulate(map(len, lines))
+        self._rows = [_Row(cells, end) for cells, end in zip(kept, ends, strict=True)]
 
     def last(self) -> Content | None:
         """The item that was answered last."""
@@ -108,8 +136,10 @@ class Sheet:
 
     def _open(self) -> None:
         if not self.path.exists() or not self.path.stat().st_size:
+            first = _line(self.columns)
             with self.path.open("wb") as file:
-                self._head = _write(file, self.columns)
+                _through(file, [first])
+            self._head = len(first)
             return
         header, *rows = [*_read(self.path.read_bytes())] or [_Row((), 0)]
         if header.cells != self.columns:
@@ -134,15 +164,17 @@ class Sheet:
         return _Row(last.cells, last.end + 1)
 
 
-def _write(file: BinaryIO, cells: Sequence[str]) -> int:
-    """Write one row through to the disk; answer with its length in bytes."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL).writerow(cells)
-    line = text.getvalue().encode("utf-8", "surrogateescape")
-    file.write(line)
+def _through(file: BinaryIO, lines: Sequence[bytes]) -> None:
+    """Write lines through to the disk."""
+    file.writelines(lines)
     file.flush()
     os.fsync(file.fileno())
-    return len(line)
+
+
+def _line(cells: Sequence[str]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL).writerow(cells)
+    return text.getvalue().encode("utf-8", "surrogateescape")
 
 
 def _read(content: bytes) -> Iterator[_Row]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import webbrowser
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,12 +20,13 @@ from headstart.features.reading import Reader
 from headstart.labelling.desk import Desk, Entry
 from headstart.labelling.pool import Pool, pool_of
 from headstart.labelling.selection import select
-from headstart.labelling.server import LabelServer
+from headstart.labelling.server import LabelPage
 from headstart.labelling.sheet import PATH, Content, Sheet
 from headstart.pipeline.prepare import fitted_modality
 from headstart.pipeline.suggesting import Known, features_of
 from headstart.report.notebook import Printed
 from headstart.runtime import machine
+from headstart.runtime.local_page import LocalServer
 from headstart.runtime.progress import Progress, Show, as_progress
 
 NAME = "labels.csv"
@@ -114,22 +114,9 @@ def label(
 
 
 def _serve(desk: Desk, modality: Modality, options: Asked, progress: Progress) -> None:
-    try:
-        server = LabelServer(desk, modality, options.port)
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise HeadstartError(
-            f"Port {options.port} can't be used ({reason}). Leave --port out, or give another."
-        ) from None
-    with server:
-        progress.say(f"Open {server.url}")
-        progress.say("Answers are kept one by one; end with Ctrl-C or on the page.")
-        if options.browser:
-            webbrowser.open(server.url)
-        try:
-            server.serve_forever(poll_interval=0.1)
-        except KeyboardInterrupt:
-            progress.say("Stopped; what was answered is kept.")
+    page = LabelPage(desk, modality)
+    with LocalServer.opened(page, "headstart label", options.port) as server:
+        server.serve(progress, "Answers are kept one by one", options.browser)
 
 
 def _reading(known: Known | None, data: str | Path, options: Asked) -> tuple[Modality, Schema]:

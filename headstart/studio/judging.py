@@ -1,0 +1,142 @@
+"""What a probe on these examples is worth: repeated folds, and the answer that needs no model."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+
+from headstart import catalog
+from headstart.contracts import Task
+from headstart.data import DataReport, Dataset, Item, judged, most_folds
+from headstart.data.clusters import clustered
+from headstart.data.targets import USUAL, kind_named
+from headstart.defaults import FOLDS, repeats
+from headstart.evidence.fitting import answers
+from headstart.evidence.folds import Folds
+from headstart.evidence.intervals import Interval, gained, verdict
+from headstart.studio.examples import Example
+
+REPEATS = repeats(trains=False)
+_SAID = {
+    "helps": "Better than always giving the commonest class",
+    "hurts": "Worse than always giving the commonest class",
+    "no evidence": "Not yet told from always giving the commonest class",
+}
+
+
+@final
+@dataclass(frozen=True)
+class Judgement:
+    """The held-out score of so many examples, and what it is over the naive answer.
+
+    `alike` counts the examples of families so large that folds may part them; `left_out` are the
+    classes that have too few different examples to hold one out.
+    """
+
+    score: Interval
+    gain: Interval
+    metric: str
+    folds: int
+    repeats: int
+    examples: int
+    alike: int
+    left_out: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """What the page shows of it."""
+        mood = verdict(self.gain)
+        ahead, low, high = gained(self.gain, self.metric)
+        return self.score.to_json() | {
+            "metric": self.metric,
+            "examples": self.examples,
+            "mood": mood.replace(" ", "-"),
+            "verdict": f"{_SAID[mood]}: {ahead}, 95 % interval {low} to {high}.",
+            "how": f"{self.folds} folds, shared out {self._times}; {self._apart}{self._rare}",
+        }
+
+    @property
+    def _times(self) -> str:
+        return "once" if self.repeats == 1 else f"{self.repeats} times"
+
+    @property
+    def _rare(self) -> str:
+        few = ", ".join(self.left_out)
+        return f" Without {few}: give two different examples." if few else ""
+
+    @property
+    def _apart(self) -> str:
+        if not self.alike:
+            return "each example is answered by a head that has not seen it, nor its near copies."
+        return (
+            f"{self.alike} examples look so alike that they count as different, and the score may "
+            "flatter. Give others: another place, another light, another voice."
+        )
+
+
+def task_for(modality: str, targets: np.ndarray, labels: Sequence[str]) -> Task:
+    """The task as `fit` sets it for these classes (N,): where they are uneven each counts alike."""
+    name = f"{modality}-classification"
+    offered = kind_named(USUAL).task_settings(targets, len(labels), True)
+    return catalog.task(name, **catalog.task_settings(name, offered))
+
+
+def judgements(
+    examples: Sequence[Example],
+    labels: Sequence[str],
+    task: Task,
+    rows: Callable[[Sequence[Item]], np.ndarray],
+    stop: Callable[[], bool],
+) -> Iterator[Judgement]:
+    """A judgement after each repeat of the folds; it ends early where `stop` says so.
+
+    `rows` gives the features (N, D) of items. Near copies, as of one movement before a camera, are
+    never parted, unless they are very many. Classes with fewer than two different examples are left
+    out; nothing comes where fewer than two are left.
+    """
+    sketches = {each.key: each.sketch for each in examples}
+    apart = clustered([each.item for each in examples], sketches, grouped=False)
+    different = Counter(label for label, _ in {(i.label, i.cluster) for i in apart.items})
+    left_out = tuple(name for name in labels if different[name] < 2)
+    items = tuple(item for item in apart.items if item.label not in left_out)
+    if len(labels) - len(left_out) < 2:
+        return
+    dataset = Dataset(Path(), items, tuple(labels), DataReport(len(items), {}, ""), USUAL)
+    count = min(FOLDS, most_folds(dataset))
+    features, targets = rows(items), kind_named(USUAL).encode([i.label for i in items], labels)
+    clusters = np.unique([item.cluster for item in items], return_inverse=True)[1]
+    scores, naive, of = [], [], []
+    for repeat in range(REPEATS):
+        own = np.empty((len(items), len(labels)), dtype=np.float32)
+        always, fold_of = np.empty_like(own), np.zeros(len(items), dtype=int)
+        for fold in range(count):
+            if stop():
+                return
+            part = judged(dataset, fold, count, repeat).items
+            test = np.array([item.split == "test" for item in part])
+            train = features[~test], targets[~test]
+            own[test] = answers(task.linear_probe(train, _none(train), labels), features[test])
+            always[test], fold_of[test] = task.naive(targets[~test], labels), fold
+        scores.append(task.scores(own, targets))
+        naive.append(task.scores(always, targets))
+        of.append(fold_of)
+        folds, ours = Folds(np.stack(of)), np.stack(scores)
+        yield Judgement(
+            folds.average(ours, clusters=clusters),
+            folds.gain(ours, np.stack(naive), clusters=clusters),
+            task.metric,
+            count,
+            repeat + 1,
+            len(items),
+            sum(map(len, apart.alike)),
+            left_out,
+        )
+
+
+def _none(examples: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """No examples of this kind: a probe picks its strength by folds of those it learns from."""
+    return examples[0][:0], examples[1][:0]
