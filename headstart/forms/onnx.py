@@ -11,7 +11,7 @@ import numpy as np
 
 from headstart.errors import reason
 from headstart.forms import quantising
-from headstart.forms.form import FACTS, Arrays, Form, FormError, Leaving, Run
+from headstart.forms.form import FACTS, FEATURES, Arrays, Form, FormError, Leaving, Run
 from headstart.forms.torch import demand_torch, dynamic, tensors
 
 _MOST: Final = 2**31 - 2**20  # bytes that one file of this kind holds
@@ -57,7 +57,8 @@ class Onnx(Form):
         """The file with whole numbers. Raises FormError where NNCF can't make such of it."""
         import onnx
 
-        network = quantising.quantised(onnx.load(folder / self.file), batches)
+        network = onnx.load(folder / self.file)
+        network = quantising.quantised(network, batches, _head(network.graph))
         for entry in [each for each in network.metadata_props if each.key == FACTS]:
             network.metadata_props.remove(entry)
         network.metadata_props.add(key=FACTS, value=facts)
@@ -79,3 +80,15 @@ class Onnx(Form):
             return dict(zip(names, found, strict=True))
 
         return run
+
+
+def _head(graph: Any) -> list[str]:
+    """The names of the operations that make the answers of the features."""
+    maker = {name: node for node in graph.node for name in node.output}
+    ends = [each.name for each in graph.output if each.name != FEATURES]
+
+    def makers(tensor: str) -> list[str]:
+        return list(maker[tensor].input) if tensor in maker else []
+
+    between = quantising.before(ends, FEATURES, makers)
+    return [maker[tensor].name for tensor in between if tensor in maker]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, final
@@ -10,7 +11,7 @@ import numpy as np
 
 from headstart.errors import reason
 from headstart.forms import quantising
-from headstart.forms.form import FACTS, Arrays, Form, FormError, Leaving, Run
+from headstart.forms.form import FACTS, FEATURES, Arrays, Form, FormError, Leaving, Run
 from headstart.loading import openvino_runtime
 
 
@@ -39,18 +40,19 @@ class OpenVino(Form):
         weights = np.fromfile(path.with_suffix(".bin"), np.uint8)
         openvino = openvino_runtime.library()
         network = openvino.Core().read_model(path.read_bytes(), openvino.Tensor(weights))
-        _save(quantising.quantised(network, batches), facts, path)
+        _save(quantising.quantised(network, batches, _head(network)), facts, path)
 
     def opened(self, folder: Path) -> Run:
         """The files as OpenVINO runs them."""
         core = openvino_runtime.library().Core()
         settings = openvino_runtime.EXACT | {"PERFORMANCE_HINT": "LATENCY"}
-        network = core.compile_model(str(folder / self.file), "CPU", settings)
-        takes = {port.any_name for port in network.inputs}
+        model = core.read_model(str(folder / self.file))
+        facts = json.loads(model.get_rt_info(FACTS).astype(str))  # a tensor may have more names
+        network = core.compile_model(model, "CPU", settings)
 
         def run(batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-            found = network({n: np.ascontiguousarray(a) for n, a in batch.items() if n in takes})
-            return {port.any_name: np.array(found[port]) for port in network.outputs}
+            found = network({name: np.ascontiguousarray(batch[name]) for name in facts["inputs"]})
+            return {name: np.array(found[name]) for name in facts["outputs"]}
 
         return run
 
@@ -76,6 +78,20 @@ def _converted(leaving: Leaving) -> Any:
         for port, name in zip(ports, names, strict=True):
             port.set_names({name})
     return network
+
+
+def _head(network: Any) -> list[str]:
+    """The names of the operations that make the answers of the features."""
+    sources = {port.any_name: port.get_node().input_value(0).get_node() for port in network.outputs}
+    features = network.output(FEATURES).get_node().input_value(0).get_node()
+    nodes = {node.get_friendly_name(): node for node in network.get_ops()}
+    ends = [node.get_friendly_name() for node in sources.values()]
+
+    def makers(name: str) -> list[str]:
+        return [port.get_node().get_friendly_name() for port in nodes[name].input_values()]
+
+    between = quantising.before(ends, features.get_friendly_name(), makers)
+    return [name for name in between if nodes[name].get_type_name() != "Constant"]
 
 
 def _save(network: Any, facts: str, path: Path) -> None:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Unpack
 
-
 from headstart import artifact, forms
 from headstart.artifact import Record
 from headstart.data import Item
