@@ -25,6 +25,7 @@ _FULL = {errno.ENOSPC, errno.EDQUOT}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 EXTRAS = {"transformers": "text", "tokenizers": "text", "peft": "lora", "captum": "explain"}
 EXTRAS |= {name: name for name in ("mlflow", "tensorboard", "wandb")}  # package -> its extra
+EXTRAS |= dict.fromkeys(("nncf", "onnx", "onnxruntime", "onnxscript"), "export")
 
 
 class Answer(Protocol):

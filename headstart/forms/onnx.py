@@ -90,5 +90,5 @@ def _head(graph: Any) -> list[str]:
     def makers(tensor: str) -> list[str]:
         return list(maker[tensor].input) if tensor in maker else []
 
-    between = quantising.before(ends, FEATURES, makers)
+    between = quantising.before(ends, {FEATURES}, makers)
     return [maker[tensor].name for tensor in between if tensor in maker]

@@ -11,7 +11,7 @@ import numpy as np
 
 from headstart.errors import reason
 from headstart.forms import quantising
-from headstart.forms.form import FACTS, FEATURES, Arrays, Form, FormError, Leaving, Run
+from headstart.forms.form import FACTS, Arrays, Form, FormError, Leaving, Run
 from headstart.loading import openvino_runtime
 
 
@@ -82,15 +82,19 @@ def _converted(leaving: Leaving) -> Any:
 
 def _head(network: Any) -> list[str]:
     """The names of the operations that make the answers of the features."""
-    sources = {port.any_name: port.get_node().input_value(0).get_node() for port in network.outputs}
-    features = network.output(FEATURES).get_node().input_value(0).get_node()
     nodes = {node.get_friendly_name(): node for node in network.get_ops()}
-    ends = [node.get_friendly_name() for node in sources.values()]
 
     def makers(name: str) -> list[str]:
         return [port.get_node().get_friendly_name() for port in nodes[name].input_values()]
 
-    between = quantising.before(ends, features.get_friendly_name(), makers)
+    features, *ends = (
+        makers(network.output(name).get_node().get_friendly_name())[0]
+        for name in json.loads(network.get_rt_info(FACTS).astype(str))["outputs"]
+    )
+    starts = {features}
+    if nodes[features].get_type_name() == "Convert":  # to what they are already
+        starts.update(makers(features))
+    between = quantising.before(ends, starts, makers)
     return [name for name in between if nodes[name].get_type_name() != "Constant"]
 
 

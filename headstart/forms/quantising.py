@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import os
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from contextlib import redirect_stdout
 from typing import Any, TypeVar
 
@@ -13,7 +13,7 @@ from headstart.errors import reason
 from headstart.forms.form import Arrays, FormError
 
 _OFF = "NNCF_CI"  # what keeps it from sending what it does to its makers
-_LOUD = ("nncf", "torch.utils.cpp_extension")  # of which one warns where there is no accelerator
+_WARNS = "torch.utils.cpp_extension"  # where there is no accelerator
 Node = TypeVar("Node", bound=Hashable)
 
 
@@ -24,10 +24,10 @@ def quantised(network: Any, batches: Sequence[Arrays], kept: Iterable[str] = ())
     of items of any length are taken for transformers. Raises FormError where it can't be.
     """
     os.environ[_OFF] = "1"
-    for name in _LOUD:
-        logging.getLogger(name).setLevel(logging.ERROR)
+    logging.getLogger(_WARNS).setLevel(logging.ERROR)
     import nncf
 
+    nncf.set_log_level(logging.ERROR)
     words = any("mask" in batch for batch in batches)
     try:
         with redirect_stdout(io.StringIO()):  # its bars
@@ -43,9 +43,9 @@ def quantised(network: Any, batches: Sequence[Arrays], kept: Iterable[str] = ())
 
 
 def before(
-    ends: Iterable[Node], start: Node, makers: Callable[[Node], Iterable[Node]]
+    ends: Iterable[Node], starts: Collection[Node], makers: Callable[[Node], Iterable[Node]]
 ) -> set[Node]:
-    """All that `ends` are made by and `start` isn't: what lies between them, the ends included.
+    """All that `ends` are made by and `starts` aren't: what lies between, the ends included.
 
     A head is so small that whole numbers gain nothing there, and so near to the answer that they
     change most.
@@ -54,7 +54,7 @@ def before(
     waiting = list(ends)
     while waiting:
         node = waiting.pop()
-        if node != start and node not in between:
+        if node not in starts and node not in between:
             between.add(node)
             waiting.extend(makers(node))
     return between

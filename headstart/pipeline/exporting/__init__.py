@@ -27,6 +27,7 @@ from headstart.runtime.progress import Progress, Show, as_progress
 from headstart.serve import Predictor
 
 CHECK = "check.json"
+_USUAL = ("onnx", "openvino", "torch")
 
 
 def export(
@@ -50,13 +51,12 @@ def export(
     HeadstartError for what can't be written, and where there is nothing to compare on.
     """
     folder, place = Path(model), Path(os.path.abspath(out))
-    form, say = forms.form(to), as_progress(progress)
+    leaving = _Export(folder, forms.form(to), to, int8, as_progress(progress))
     _demand_free(place)
     members.demand_one(folder)
-    leaving = _Export(folder, form, to, int8, say)
     predictor, record = load(folder, "cpu"), artifact.read(folder)
     _demand_possible(folder, to, predictor, record)
-    items = checking.held_out(folder, predictor, check, columns, say)
+    items = checking.held_out(folder, predictor, check, columns, leaving.progress)
     ranges: Sequence[Item] = ()
     if int8:
         ranges, items = calibrating.ranges(folder, predictor, calibration, items)
@@ -68,9 +68,7 @@ def export(
             result = leaving.write(draft, predictor, record, items, ranges)
             os.rename(draft, place)
     except FormError as error:
-        raise HeadstartError(
-            f"{folder} can't leave as {to}: {error}. {_advice(to)} Nothing was written."
-        ) from error
+        raise _refused(folder, to, str(error)) from error
     return ExportedModel(place, **result)
 
 
@@ -148,18 +146,18 @@ def _demand_free(place: Path) -> None:
 
 def _demand_possible(folder: Path, to: str, predictor: Predictor, record: Record) -> None:
     """Raise HeadstartError for models that answer by more than rows of one size."""
-    why = ""
     if predictor.task.reads_maps:
-        why = "its head reads maps of several scales, and the boxes are made of them outside it"
-    elif predictor.reader.preprocess.get("crop_mode") == "whole":
-        why = "it takes each picture in its own shape, and the form takes pictures of one"
-    if why:
-        raise HeadstartError(f"{folder} can't leave as {to}: {why}. Use `headstart predict`.")
+        raise _refused(folder, to, "its head makes boxes of maps, which no form here holds")
+    if predictor.reader.preprocess.get("crop_mode") == "whole":
+        raise _refused(folder, to, "it takes each picture in its own shape, and a form in one")
 
 
-def _advice(to: str) -> str:
-    others = [name for name in ("onnx", "openvino", "torch") if name != to]
-    return f"Use --to {others[0]} or --to {others[1]}."
+def _refused(folder: Path, to: str, why: str) -> HeadstartError:
+    others = " or ".join(f"--to {name}" for name in _USUAL if name != to)
+    return HeadstartError(
+        f"{folder} can't leave as {to}: {why}. Try {others}, or use `headstart predict`. "
+        "Nothing was written."
+    )
 
 
 def _temperature(folder: Path) -> float | None:
