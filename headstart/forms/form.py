@@ -33,15 +33,14 @@ class Leaving:
 
 
 class Form(ABC):
-    """One kind of file. `file` is its name in the folder, `files` are all that belong to it.
+    """One kind of file. `file` is its name in the folder, `more` are those that may lie beside it.
 
-    It `takes` items as a modality decodes them, or the features that a head reads.
+    It takes items as a modality decodes them, or where it `takes_features` what a head reads.
     """
 
     file: ClassVar[str]
-    more: ClassVar[tuple[str, ...]] = ()  # files that may lie beside it
+    more: ClassVar[tuple[str, ...]] = ()
     takes_features: ClassVar[bool] = False
-    package: ClassVar[str] = ""  # that runs it, of the extra `export`
 
     @abstractmethod
     def write(self, leaving: Leaving) -> None:
@@ -50,9 +49,9 @@ class Form(ABC):
     def quantise(self, folder: Path, batches: Sequence[Arrays], facts: str) -> None:
         """Write the file anew in whole numbers of 8 bits, by what passes through it.
 
-        Raises FormError where this form has no such.
+        Raises FormError where it can't be. Forms that have no such leave this as it is.
         """
-        raise FormError("NNCF makes whole numbers of ONNX and OpenVINO files alone")
+        raise FormError("it has no form in whole numbers")
 
     @abstractmethod
     def opened(self, folder: Path) -> Run:

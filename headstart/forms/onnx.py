@@ -23,7 +23,6 @@ class Onnx(Form):
 
     file: ClassVar[str] = "model.onnx"
     more: ClassVar[tuple[str, ...]] = ("model.onnx.data",)
-    package: ClassVar[str] = "onnxruntime"
 
     def write(self, leaving: Leaving) -> None:
         """Trace the network by torch's exporter. Raises FormError, saying why it can't be."""

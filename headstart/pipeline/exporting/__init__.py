@@ -53,6 +53,7 @@ def export(
     folder, place = Path(model), Path(os.path.abspath(out))
     leaving = _Export(folder, forms.form(to), to, int8, as_progress(progress))
     _demand_free(place)
+    leaving.demand_numbers()
     members.demand_one(folder)
     predictor, record = load(folder, "cpu"), artifact.read(folder)
     _demand_possible(folder, to, predictor, record)
@@ -81,6 +82,12 @@ class _Export:
     name: str
     int8: bool
     progress: Progress
+
+    def demand_numbers(self) -> None:
+        """Raise HeadstartError where whole numbers are wanted of a form that has none."""
+        if self.int8 and type(self.form).quantise is Form.quantise:
+            why = "NNCF makes whole numbers of ONNX and OpenVINO files alone"
+            raise _refused(self.folder, f"{self.name} in whole numbers", why)
 
     def write(
         self,

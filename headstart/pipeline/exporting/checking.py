@@ -20,6 +20,7 @@ from headstart.data.targets import kind_named
 from headstart.drift import FILE as REFERENCE
 from headstart.errors import DataError, HeadstartError, reason
 from headstart.evidence import Interval
+from headstart.forms.description import Described
 from headstart.forms.form import FEATURES, OUTPUTS, Form
 from headstart.forms.running import SECONDS, median_seconds
 from headstart.pipeline.opening import DataOptions, schema_for
@@ -122,17 +123,17 @@ def compared(
     predictions = next(iter(answers.values()), outputs)
     if predictions is None:
         raise HeadstartError(f"{draft.name} answers nothing. Please report this.")
-    if not answers:
+    if not answers:  # of a task whose answers no layer makes
         predictions = predictor.task.predictions(predictions)
     encoding = kind_named(predictor.task.kind).encoding
-    whole = form_precision(draft) == "int8"
+    name, whole = _name_and_precision(draft)
     own = (form.file, *form.more)
     size = sum((draft / name).stat().st_size for name in own if (draft / name).exists())
     return {
         "metric": predictor.task.metric,
         "items": len(items.items),
         "seen": items.seen,
-        "form": f"{_name(draft)}{' int8' if whole else ''}",
+        "form": f"{name} int8" if whole else name,
         "original": Row(
             str(folder),
             _score(predictor, before.predictions, before.outputs, items.targets),
@@ -140,7 +141,7 @@ def compared(
             before.seconds,
         ),
         "exported": Row(
-            _name(draft),
+            name,
             _score(predictor, predictions, outputs, items.targets),
             size,
             float(after[SECONDS]),
@@ -191,17 +192,10 @@ def demand_same(compared: Mapping[str, Any], folder: Path, to: str, int8: bool) 
     )
 
 
-def form_precision(draft: Path) -> str:
-    """Whether a folder's file computes in fp32 or int8."""
-    from headstart.forms.description import Described
-
-    return str(Described.of(draft).facts["precision"])
-
-
-def _name(draft: Path) -> str:
-    from headstart.forms.description import Described
-
-    return str(Described.of(draft).facts["form"])
+def _name_and_precision(draft: Path) -> tuple[str, bool]:
+    """Which form a folder holds, and whether it computes in whole numbers."""
+    facts = Described.of(draft).facts
+    return str(facts["form"]), facts["precision"] == "int8"
 
 
 def _run(draft: Path, form: Form, items: HeldOut, before: Before) -> dict[str, np.ndarray]:
