@@ -23,12 +23,14 @@ if TYPE_CHECKING:
     from headstart.labelling import Suggestion, Suggestions
     from headstart.listing import backbones
     from headstart.pipeline.comparing import compare
+    from headstart.pipeline.exporting import export
     from headstart.pipeline.extraction import cache_features, export_features, plan_features
     from headstart.pipeline.featurizer import Featurizer
     from headstart.pipeline.fetching import fetch
     from headstart.pipeline.flow import fit, pretrain, reproduce
     from headstart.pipeline.later import prove
     from headstart.pipeline.options import Options
+    from headstart.pipeline.pushing import card, push
     from headstart.pipeline.refitting import refit
     from headstart.pipeline.reporting import report_on
     from headstart.pipeline.selection.choosing import check_ranking, rank
@@ -41,6 +43,8 @@ if TYPE_CHECKING:
     from headstart.pipeline.watching import watch
     from headstart.results import Evaluation, Exported, Extracted, Fetched, Plan, Reported, Result
     from headstart.results.comparison import Comparison
+    from headstart.results.exported import ExportedModel
+    from headstart.results.pushed import CardText, Pushed
     from headstart.results.ranking import CheckedRanking, Ranking
     from headstart.results.refitted import Refitted
     from headstart.results.several import Results
@@ -57,12 +61,14 @@ _FILES = {
     "labelling": ("Suggestion", "Suggestions"),
     "listing": ("backbones",),
     "pipeline.comparing": ("compare",),
+    "pipeline.exporting": ("export",),
     "pipeline.extraction": ("cache_features", "export_features", "plan_features"),
     "pipeline.featurizer": ("Featurizer",),
     "pipeline.fetching": ("fetch",),
     "pipeline.flow": ("fit", "pretrain", "reproduce"),
     "pipeline.later": ("prove",),
     "pipeline.options": ("Options",),
+    "pipeline.pushing": ("card", "push"),
     "pipeline.refitting": ("refit",),
     "pipeline.reporting": ("report_on",),
     "pipeline.selection.choosing": ("check_ranking", "rank"),
@@ -75,6 +81,8 @@ _FILES = {
     "pipeline.watching": ("watch",),
     "results": ("Evaluation", "Exported", "Extracted", "Fetched", "Plan", "Reported", "Result"),
     "results.comparison": ("Comparison",),
+    "results.exported": ("ExportedModel",),
+    "results.pushed": ("CardText", "Pushed"),
     "results.ranking": ("CheckedRanking", "Ranking"),
     "results.refitted": ("Refitted",),
     "results.several": ("Results",),
@@ -84,6 +92,7 @@ _FILES = {
     "serve": ("Prediction", "Predictions", "Predictor"),
 }
 __all__ = [
+    "CardText",
     "CheckedRanking",
     "Comparison",
     "DataError",
@@ -91,6 +100,7 @@ __all__ = [
     "Evaluation",
     "Evidence",
     "Exported",
+    "ExportedModel",
     "Extracted",
     "Featurizer",
     "Fetched",
@@ -101,6 +111,7 @@ __all__ = [
     "Predictions",
     "Predictor",
     "Progress",
+    "Pushed",
     "Ranking",
     "Refitted",
     "Reported",
@@ -118,9 +129,11 @@ __all__ = [
     "WeightsError",
     "backbones",
     "cache_features",
+    "card",
     "check_ranking",
     "compare",
     "evaluate",
+    "export",
     "export_features",
     "fetch",
     "fit",
@@ -128,6 +141,7 @@ __all__ = [
     "plan_features",
     "pretrain",
     "prove",
+    "push",
     "rank",
     "refit",
     "report_on",

@@ -25,13 +25,14 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from headstart.defaults import Settings
+from headstart.forms.sklearn import estimator
 from headstart.loading import record
 from headstart.pipeline.flow import fit
 from headstart.pipeline.opening import load
 from headstart.pipeline.options import settings_of
 from headstart.serve import Predictor
 
-__all__ = ["HeadstartClassifier", "HeadstartRegressor"]
+__all__ = ["HeadstartClassifier", "HeadstartRegressor", "exported_head"]
 
 _QUICK = Settings(scratch=False, evidence="none")  # a search compares scores of its own
 _OPEN = 2  # models kept open, so that predict and score open one once
@@ -224,3 +225,13 @@ def _is_plain(name: str) -> bool:
 @lru_cache(maxsize=_OPEN)
 def _opened(folder: str, stamp: int) -> Predictor:
     return load(folder)
+
+
+def exported_head(folder: str | Path) -> Any:
+    """The estimator of scikit-learn that `export` wrote into a folder, ready to predict.
+
+    A LogisticRegression for classes, a MultiOutputClassifier of such for label sets, or a
+    LinearRegression for numbers, on the features (N, D) that `Predictor.embed` answers. Raises
+    HeadstartError where there is none.
+    """
+    return estimator(Path(folder))

@@ -28,11 +28,13 @@ MAY_IMPORT = (
         "explain": STAGES | {"serve"},
         "labelling": STAGES | {"serve"},
         "server": STAGES | {"pipeline", "serve", "explain"},
+        "forms": STAGES | {"catalog"},
         "tracking": ROOMS,
-        "pipeline": STAGES | {"catalog", "listing", "serve", "explain", "labelling", "tracking"},
+        "pipeline": STAGES
+        | {"catalog", "listing", "serve", "explain", "labelling", "tracking", "forms"},
         "testing": STAGES | {"catalog"},
         "demo": STAGES | {"catalog", "pipeline"},
-        "sklearn": STAGES | {"pipeline", "serve"},
+        "sklearn": STAGES | {"pipeline", "serve", "forms"},
         "studio": STAGES | {"catalog", "listing", "pipeline", "serve", "labelling"},
         "cli": STAGES
         | {"catalog", "listing", "pipeline", "serve", "explain", "labelling", "demo"}
@@ -51,8 +53,10 @@ OWNERS: dict[str, str | tuple[str, ...]] = {  # a heavy library -> the one file 
     "mlflow": "tracking/mlflow",
     "markdown_it": "server/pages",
     "nibabel": "modalities/image/nifti",
-    "onnx": "hubs/graph/",
+    "nncf": "forms/quantising",
+    "onnx": ("hubs/graph/", "forms/onnx"),
     "onnx2torch": "hubs/graph/",
+    "onnxruntime": "forms/onnx",
     "openvino": "loading/openvino_runtime",
     "ot": "adaptations/transport",
     "pandas": "serve/predictions",

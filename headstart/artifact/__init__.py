@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # so that a saved model is read without torch
     from headstart.contracts.frozen import Network
 
 HEAD, EVIDENCE, CONFIG = "head.safetensors", "evidence.json", "config.json"
+CARD = "README.md"
 OF_TASK = "task"  # what `Record.head` calls one that the task makes itself, and is no linear layer
 _SHOWN = 20  # labels in the title of the model card
 LIBRARIES = (
@@ -168,19 +169,31 @@ def _native(config: Mapping[str, Any], record: Record) -> dict[str, Any]:
 
 def describe(folder: Path, record: Record, evidence: Mapping[str, Any], library: str) -> None:
     """Write what was measured, and the model's card for its backbone's library."""
+    write_evidence(folder, evidence)
+    write_card(folder, card(record, evidence, library))
+
+
+def card(record: Record, evidence: Mapping[str, Any], library: str) -> str:
+    """The model's card for its backbone's library, as the Hub reads it, in Markdown."""
     from headstart.report import as_text
+    from headstart.report.front_matter import front_matter
     from headstart.report.markdown import render
 
-    write_evidence(folder, evidence)
-    card = render(
+    own = "" if record.head else library
+    return render(
         "model_card.md",
+        front=front_matter(record, evidence, own),
         record=record,
         evidence=evidence,
         table=as_text(dict(evidence)),
-        library="" if record.head else library,
+        library=own,
         shown=_SHOWN,
     )
-    _write(folder / "README.md", card)
+
+
+def write_card(folder: Path, text: str) -> None:
+    """Write a model's card into its folder."""
+    _write(folder / CARD, text)
 
 
 def write_evidence(folder: Path, evidence: Mapping[str, Any]) -> None:

@@ -30,6 +30,7 @@ EXTRAS |= {"transformers": "text", "tokenizers": "text", "peft": "lora", "captum
 EXTRAS |= {name: name for name in ("mlflow", "tensorboard", "wandb")}  # package -> its extra
 EXTRAS |= dict.fromkeys(("starlette", "uvicorn", "prometheus_client", "python_multipart"), "serve")
 EXTRAS |= {"markdown_it": "serve"}
+EXTRAS |= dict.fromkeys(("nncf", "onnx", "onnxruntime", "onnxscript"), "export")
 
 
 class Answer(Protocol):

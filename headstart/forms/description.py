@@ -1,0 +1,157 @@
+"""`model.json`: all that it takes to feed an exported file, and to read its answers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, final
+
+from headstart import catalog
+from headstart.artifact import Record
+from headstart.contracts import Encoding, Modality
+from headstart.contracts.backbone import Feeding, Origin
+from headstart.data.targets import kind_named
+from headstart.errors import HeadstartError, WeightsError
+from headstart.features.reading import Reader
+from headstart.forms.inputs import PIXELS
+from headstart.loading.record import FORMAT
+
+if TYPE_CHECKING:  # so that a form is run without torch
+    from headstart.forms.network import Whole
+
+FILE: Final = "model.json"
+_READ_AS: Final = {
+    Encoding.INDEX: "The label of the largest probability.",
+    Encoding.MARKS: "Every label whose probability is above the threshold.",
+    Encoding.AMOUNTS: "The numbers as they are, in the units of the data.",
+    Encoding.OTHER: "As the task reads its outputs.",
+}
+
+
+@final
+class _Asked(Mapping[str, bytes]):
+    """The files of a saved model, which remembers those that a modality asked for."""
+
+    def __init__(self, files: Mapping[str, bytes]) -> None:
+        self._files = files
+        self.names: set[str] = set()
+
+    def __getitem__(self, name: str) -> bytes:
+        self.names.add(name)
+        return self._files[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._files)
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+
+def files_of(folder: Path, record: Record) -> dict[str, bytes]:
+    """The files that a saved model's inputs are made with, such as a tokenizer, by name.
+
+    Those are the ones that its kind of input asks for by names of its own, so that no name that a
+    stranger wrote becomes a path.
+    """
+    content = {name: (folder / name).read_bytes() for name in record.files}
+    asked = _Asked(content)
+    feeding = Feeding(record.preprocess, Origin(**record.origin), asked)
+    catalog.modality(record.modality).fitted(feeding)
+    return {name: content[name] for name in sorted(asked.names)}
+
+
+def described(
+    record: Record, whole: Whole, reader: Reader, temperature: float | None, precision: str
+) -> dict[str, Any]:
+    """The description but for the form and the hashes of files, as JSON."""
+    encoding = kind_named(catalog.task(record.task, **record.task_settings).kind).encoding
+    link = whole.answers.link
+    return {
+        "format": FORMAT,
+        "made_by": f"headstart {version('headstart')}",
+        "task": record.task,
+        "task_settings": dict(record.task_settings),
+        "labels": list(record.labels),
+        "modality": record.modality,
+        "preprocess": dict(record.preprocess),
+        "looks": [name or "as it is" for name in reader.looks],
+        "inputs": {name: _input(name, whole) for name in whole.names},
+        "outputs": {name: _output(name) for name in sorted(whole.answers.names)},
+        "read_as": _READ_AS[encoding],
+        "threshold": 0.5 if encoding is Encoding.MARKS else None,
+        "link": link.kind if link else None,
+        "calibration": None
+        if temperature is None
+        else {"temperature": temperature, "inside": True},
+        "precision": precision,
+        "origin": dict(record.origin),
+    }
+
+
+def _input(name: str, whole: Whole) -> dict[str, Any]:
+    values = whole.sample[name]
+    free = 2 if "mask" in whole.sample else 1
+    shape = ["N", "T"][:free] + list(values.shape[free:])
+    entry: dict[str, Any] = {"type": str(values.dtype), "shape": shape}
+    if name == PIXELS:
+        entry |= {"layout": "NCHW", "values": "Levels from 0 to 255; mean and std are inside."}
+    return entry
+
+
+def _output(name: str) -> dict[str, Any]:
+    meaning = {
+        "features": "What the head reads: a vector for each item.",
+        "outputs": "What the head answers, before probabilities or units are made of it.",
+        "probabilities": "One for each label, in the order of labels.",
+        "values": "One number for each label, in the order of labels, in the units of the data.",
+    }
+    return {"type": "float32", "shape": ["N", "D" if name == "features" else "labels"]} | {
+        "meaning": meaning[name]
+    }
+
+
+def write(
+    folder: Path, facts: Mapping[str, Any], form: str, names: Sequence[str], reads: Iterable[str]
+) -> None:
+    """Write the description with the hash of each file; `reads` are those that inputs take."""
+    content = {"form": form, **facts, "files_of_inputs": sorted(reads)}
+    content["files"] = {name: digest(folder / name) for name in names}
+    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+    (folder / FILE).write_text(f"{text}\n", encoding="utf-8")
+
+
+def digest(path: Path) -> str:
+    """The SHA-256 of a file."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@final
+@dataclass(frozen=True)
+class Described:
+    """An exported folder's description, and what decodes items for its file."""
+
+    facts: Mapping[str, Any]
+    modality: Modality
+
+    @classmethod
+    def of(cls, folder: Path) -> Described:
+        """That of a folder. Raises HeadstartError where it holds none or a file has changed."""
+        path = folder / FILE
+        try:
+            facts = json.loads(path.read_text(encoding="utf-8"))
+            stated = {Path(name).name: text for name, text in dict(facts["files"]).items()}
+            own = {name: (folder / name).read_bytes() for name in facts["files_of_inputs"]}
+            changed = [name for name, text in stated.items() if digest(folder / name) != text]
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            raise HeadstartError(
+                f"{path} can't be read ({error}). Give a folder that `headstart export` wrote."
+            ) from None
+        if changed:
+            raise WeightsError(f"{folder / changed[0]} has changed. Export the model again.")
+        feeding = Feeding(facts["preprocess"], Origin(**facts["origin"]), own)
+        return cls(facts, catalog.modality(facts["modality"]).fitted(feeding))

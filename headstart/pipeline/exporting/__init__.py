@@ -1,0 +1,176 @@
+"""A saved model in another form: written, run on raw files in a fresh process, and compared."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Unpack
+
+from headstart import artifact, forms
+from headstart.artifact import Record
+from headstart.data import Item
+from headstart.errors import HeadstartError
+from headstart.forms import description
+from headstart.forms.form import Form, FormError, Leaving
+from headstart.forms.inputs import example, fed
+from headstart.loading import members
+from headstart.pipeline.exporting import calibrating, checking
+from headstart.pipeline.exporting.checking import HeldOut
+from headstart.pipeline.opening import DataOptions, load
+from headstart.report.markdown import render
+from headstart.results.exported import ExportedModel
+from headstart.runtime.progress import Progress, Show, as_progress
+from headstart.serve import Predictor
+
+CHECK = "check.json"
+_USUAL = ("onnx", "openvino", "torch")
+
+
+def export(
+    model: str | Path,
+    to: str,
+    out: str | Path,
+    *,
+    int8: bool = False,
+    check: Any = None,
+    calibration: Any = None,
+    progress: Show = None,
+    **columns: Unpack[DataOptions],
+) -> ExportedModel:
+    """Write a saved model as `onnx`, `openvino`, `torch` or `sklearn` into a new folder.
+
+    Preprocessing that arrays can hold is inside the file, all else stands in `model.json` beside
+    it. The file is then run in its own runtime, in a fresh process, on held-out raw items: those of
+    `check`, labelled data, or of the data that the model was fitted to. Nothing is written where an
+    answer differs, or with `int8`, whole numbers by NNCF, where 1 % of them do. Their ranges are
+    those of `calibration`, labelled or not, or of items that the model was fitted to. Raises
+    HeadstartError for what can't be written, and where there is nothing to compare on.
+    """
+    folder, place = Path(model), Path(os.path.abspath(out))
+    leaving = _Export(folder, forms.form(to), to, int8, as_progress(progress))
+    _demand_free(place)
+    leaving.demand_numbers()
+    members.demand_one(folder)
+    predictor, record = load(folder, "cpu"), artifact.read(folder)
+    _demand_possible(folder, to, predictor, record)
+    items = checking.held_out(folder, predictor, check, columns, leaving.progress)
+    ranges: Sequence[Item] = ()
+    if int8:
+        ranges, items = calibrating.ranges(folder, predictor, calibration, items)
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{place.name}.", dir=place.parent) as scratch:
+            draft = Path(scratch) / "draft"
+            draft.mkdir()
+            result = leaving.write(draft, predictor, record, items, ranges)
+            os.rename(draft, place)
+    except FormError as error:
+        raise _refused(folder, to, str(error)) from error
+    return ExportedModel(place, **result)
+
+
+@dataclass(frozen=True)
+class _Export:
+    """What is to be written of which model."""
+
+    folder: Path
+    form: Form
+    name: str
+    int8: bool
+    progress: Progress
+
+    def demand_numbers(self) -> None:
+        """Raise HeadstartError where whole numbers are wanted of a form that has none."""
+        if self.int8 and type(self.form).quantise is Form.quantise:
+            why = "NNCF makes whole numbers of ONNX and OpenVINO files alone"
+            raise _refused(self.folder, f"{self.name} in whole numbers", why)
+
+    def write(
+        self,
+        draft: Path,
+        predictor: Predictor,
+        record: Record,
+        items: HeldOut,
+        ranges: Sequence[Item],
+    ) -> dict[str, Any]:
+        """Write the folder and compare it; answer with what the result holds.
+
+        Raises FormError where it can't be written, HeadstartError where it answers otherwise.
+        """
+        from headstart.forms.network import Whole
+
+        before = checking.answered(predictor, items)  # as it answers users, mostly without torch
+        reader, width = predictor.reader, before.outputs.shape[1]
+        value = reader.decode(items.items[0])
+        sample = example(fed([value], reader.modality, reader.preprocess))
+        whole = Whole.of(predictor.model, predictor.task, reader, width, sample)
+        kept, precision = _temperature(self.folder), "int8" if self.int8 else "fp32"
+        facts = description.described(record, whole, reader, kept, precision)
+        text = json.dumps(facts, ensure_ascii=False)
+        self.progress.say(f"Writing {self.folder} as {self.name}.")
+        self.form.write(Leaving(whole, text, draft))
+        if self.int8:
+            self.progress.say(f"Finding the ranges of whole numbers on {len(ranges)} items.")
+            batches = [
+                fed([reader.decode(item)], reader.modality, reader.preprocess) for item in ranges
+            ]
+            self.form.quantise(draft, batches, text)
+        self._complete(draft, facts, record)
+        self.progress.say(
+            f"Running it in a fresh process on {len(items.items)} held-out items as they are."
+        )
+        compared = checking.compared(self.folder, draft, self.form, predictor, items, before)
+        checking.demand_same(compared, self.folder, self.name, self.int8)
+        self._card(draft, facts, compared)
+        return compared
+
+    def _complete(self, draft: Path, facts: Mapping[str, Any], record: Record) -> None:
+        """Write what inputs are made with, and the description."""
+        reads = description.files_of(self.folder, record)
+        for name, content in reads.items():
+            (draft / name).write_bytes(content)
+        own = [name for name in (self.form.file, *self.form.more) if (draft / name).exists()]
+        description.write(draft, facts, self.name, [*own, *reads], reads)
+
+    def _card(self, draft: Path, facts: Mapping[str, Any], compared: Mapping[str, Any]) -> None:
+        """Write what was measured, for programs and for people."""
+        result = ExportedModel(draft, **compared)
+        content = {name: value for name, value in result.to_json().items() if name != "out"}
+        text = json.dumps(content, indent=1, ensure_ascii=False)
+        (draft / CHECK).write_text(f"{text}\n", encoding="utf-8")
+        card = render("export.md", facts=facts, form=self.name, file=self.form.file, result=result)
+        (draft / "README.md").write_text(card, encoding="utf-8")
+
+
+def _demand_free(place: Path) -> None:
+    if os.path.lexists(place):
+        raise HeadstartError(f"{place} is there already. Name a new folder.")
+
+
+def _demand_possible(folder: Path, to: str, predictor: Predictor, record: Record) -> None:
+    """Raise HeadstartError for models that answer by more than rows of one size."""
+    if predictor.task.reads_maps:
+        raise _refused(folder, to, "its head makes boxes of maps, which no form here holds")
+    if predictor.reader.preprocess.get("crop_mode") == "whole":
+        raise _refused(folder, to, "it takes each picture in its own shape, and a form in one")
+
+
+def _refused(folder: Path, to: str, why: str) -> HeadstartError:
+    others = " or ".join(f"--to {name}" for name in _USUAL if name != to)
+    return HeadstartError(
+        f"{folder} can't leave as {to}: {why}. Try {others}, or use `headstart predict`. "
+        "Nothing was written."
+    )
+
+
+def _temperature(folder: Path) -> float | None:
+    """What the head's outputs were divided by when the model was calibrated."""
+    try:
+        calibration = artifact.read_evidence(folder).get("calibration") or {}
+        return float(calibration["temperature"]) if calibration.get("kept") else None
+    except (HeadstartError, AttributeError, KeyError, TypeError, ValueError):
+        return None
