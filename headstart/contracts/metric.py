@@ -25,8 +25,8 @@ class Metric(ABC):
 
     Predictions are what the task says: for classes and label sets the probabilities (N, labels),
     for numbers the values (N, numbers) in the user's units. Targets are class numbers (N,),
-    memberships (N, labels) of 0 and 1, or numbers (N, numbers). For boxes see `contracts.boxes`, for
-    texts `contracts.sequences`.
+    memberships (N, labels) of 0 and 1, or numbers (N, numbers). For boxes see
+    `contracts.boxes`, for texts `contracts.sequences`.
     """
 
     name: ClassVar[str]
