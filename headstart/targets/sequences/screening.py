@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from headstart.contracts.labels import Screened
-from headstart.contracts.placeholders import bare
+from headstart.contracts.placeholders import bare, skeleton
 from headstart.contracts.scripts import expected, language, scripts, share
 
 _LETTERS: Final = 12  # of one text, from which on its script tells the language
@@ -37,7 +37,7 @@ def screened(
     called. Copies are left out only where these are two languages.
     """
     if any(text is None for text in texts) or not texts:
-        return Screened(tuple("" for _ in labels))
+        return Screened(("",) * len(labels), ("",) * len(labels))
     sources = [text or "" for text in texts]
     pairs = _Pairs.of(sources, labels, columns)
     seen: set[tuple[str, str]] = set()
@@ -48,7 +48,8 @@ def screened(
         short += copied and not fault
         seen.add(pair)
         faults.append(fault)
-    return Screened(tuple(faults), (*pairs.said(), *_said(faults, short)), pairs.warnings())
+    said = (*pairs.said(), *_said(faults, short))
+    return Screened(tuple(faults), tuple(map(skeleton, sources)), said, pairs.warnings())
 
 
 @dataclass(frozen=True)
