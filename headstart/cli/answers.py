@@ -27,6 +27,7 @@ _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 _ANSWERING = {"tokenizers", "soundfile", "soxr"}  # which answering alone may need, too
 EXTRAS = {"soundfile": "audio", "soxr": "audio"}
 EXTRAS |= {"transformers": "text", "tokenizers": "text", "peft": "lora", "captum": "explain"}
+EXTRAS |= dict.fromkeys(("jiwer", "sacrebleu", "sentencepiece"), "translation")
 EXTRAS |= {name: name for name in ("mlflow", "tensorboard", "wandb")}  # package -> its extra
 EXTRAS |= dict.fromkeys(("starlette", "uvicorn", "prometheus_client", "python_multipart"), "serve")
 EXTRAS |= {"markdown_it": "serve"}

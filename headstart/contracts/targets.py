@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
-from headstart.contracts.labels import Items, LabelRow, Names, Splits
+from headstart.contracts.cells import MISSING
+from headstart.contracts.labels import Items, LabelRow, Names, Screened, Splits
 from headstart.errors import DataError
 
 _NOTHING = 1e-9  # what is less is rounding
@@ -29,18 +30,22 @@ class Targets(ABC):
     """One kind of target: how labels are read, checked, cut, encoded, counted and shown.
 
     `name` is what `Task.kind` and records call it, `words` what one of its names is called, and
-    several. `marks` says whether several label columns hold 0 and 1 for each name; None where they
-    may. `contradict` says that two labels of one content leave it without any. `verbatim` cells are
-    one name each, as it is written. `problem_type` is transformers' word.
+    several, `unit` what labelled items are counted as. `marks` says whether several label columns
+    hold 0 and 1 for each name; None where they may. Two labels of one content that `contradict`
+    leave it without any. `verbatim` cells are one name each, as written; `missing` are words for
+    none. A `constant` answer is worth comparing with. `problem_type` is transformers' word.
     """
 
     name: ClassVar[str]
     words: ClassVar[tuple[str, str]] = ("label", "labels")
+    unit: ClassVar[str] = "labels"
     encoding: ClassVar[Encoding] = Encoding.OTHER
     marks: ClassVar[bool | None] = None
     verbatim: ClassVar[bool] = False
     problem_type: ClassVar[str | None] = None
     contradict: ClassVar[bool] = True
+    constant: ClassVar[bool] = True
+    missing: ClassVar[frozenset[str]] = MISSING
 
     def suits(self, values: Sequence[Any]) -> bool:
         """Whether cells look like labels of this kind, where nothing else says it."""
@@ -90,6 +95,14 @@ class Targets(ABC):
     def warnings(self, splits: Splits, names: Names) -> list[str]:
         """Sentences on what may spoil a fit."""
         return []
+
+    def screened(
+        self, texts: Iterable[str | None], labels: Sequence[str], columns: tuple[str, str]
+    ) -> Screened | None:
+        """What items and labels say together, in `columns` of these names; None for nothing.
+
+        Texts, None for other items, are read as they are asked for.
+        """
 
     def stratum(self, label: str) -> str:
         """What is cut on its own, so that every split has some of it; all in one by default."""

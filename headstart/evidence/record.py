@@ -210,7 +210,6 @@ class Evidence:
         return resampled or paired(arm.scores, other.scores, self.seed, clusters=self.clusters)
 
     def _arm(self, arm: Arm) -> dict[str, Any]:
-        """An arm with its interval."""
         return arm.to_json(self.interval(arm), self.sign)
 
     def _tried(self, arm: Arm) -> dict[str, Any]:
@@ -280,6 +279,8 @@ class Evidence:
             "checks": self.checks,
             "warnings": self.warnings,
         }
+        signature = self.resampling.signature if self.resampling else ""
+        record |= {"signature": signature} if signature else {}
         if self.sign < 0:
             record["less_is_better"] = True
         record |= self._of_sources() | dict(self.findings)

@@ -48,6 +48,11 @@ class Resampling:
     draws: Draws = PLAIN
     _known: dict[int, tuple[np.ndarray, float, np.ndarray]] = field(default_factory=dict)
 
+    @property
+    def signature(self) -> str:
+        """How exactly the metric counts these targets; empty where there is one way."""
+        return self.metric.signature(self.targets)
+
     def interval(self, outputs: np.ndarray) -> Interval:
         """The metric of these outputs with its 95 % interval, as the metric is shown."""
         value, resampled = self._values(outputs)
@@ -86,11 +91,10 @@ class Resampling:
         if key not in self._known or self._known[key][0] is not outputs:
             predictions = self.to_predictions(outputs)
             value = self.metric.of(predictions, self.targets)
+            statistics = self.metric.statistics(predictions, self.targets)
+            size = min(outputs.size, statistics.size)
             resampled = np.concatenate(
-                [
-                    self.metric.resamples(predictions, self.targets, weights)
-                    for weights in self._weights(outputs.size)
-                ]
+                [self.metric.values(statistics, weights) for weights in self._weights(size)]
             )
             self._known[key] = outputs, value, np.where(np.isnan(resampled), value, resampled)
         return self._known[key][1:]
