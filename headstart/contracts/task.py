@@ -54,6 +54,10 @@ class Task(ABC):
         """The backbone as this task reads it; called once on each that is loaded."""
         return backbone
 
+    def prepared(self, backbone: Backbone, items: Sequence[bytes], labels: Labels) -> Backbone:
+        """The backbone with what it takes of the training items and their labels, as pieces."""
+        return backbone
+
     def width(self, labels: Labels) -> int:
         """How many numbers its outputs hold for an item."""
         return len(labels)
