@@ -52,6 +52,7 @@ TARGETS = {  # kinds of target; where nothing says which, the first that cells s
     "classes": "headstart.targets.classes:Classes",
     "label sets": "headstart.targets.label_sets:LabelSets",
     "numbers": "headstart.targets.numbers:Numbers",
+    "sequences": "headstart.targets.sequences:Sequences",
 }
 TASKS = {  # the user's words, one line a pair of modality and task
     "audio-classification": "headstart.tasks.classification:Classification",
@@ -80,7 +81,10 @@ METRICS = {
     "auroc": "headstart.metrics.order:AUROC",
     "average-precision": "headstart.metrics.order:AveragePrecision",
     "balanced-accuracy": "headstart.metrics.right:BalancedAccuracy",
+    "bleu": "headstart.metrics.translation:Bleu",
     "brier": "headstart.metrics.probability:Brier",
+    "cer": "headstart.metrics.transcription:CER",
+    "chrf": "headstart.metrics.translation:ChrF",
     "f1": "headstart.metrics.f1:SetF1",
     "log-loss": "headstart.metrics.probability:LogLoss",
     "macro-f1": "headstart.metrics.f1:MacroF1",
@@ -89,6 +93,7 @@ METRICS = {
     "r2": "headstart.metrics.error:R2",
     "rmse": "headstart.metrics.error:RMSE",
     "spearman": "headstart.metrics.order:Spearman",
+    "wer": "headstart.metrics.transcription:WER",
 }
 STRATEGIES = {
     "feature-extraction": "headstart.strategies.freezing:FeatureExtraction",

@@ -36,6 +36,8 @@ class Settings:
     label: str | None = None  # the label column of a manifest, or several with commas between
     text: tuple[str, ...] = ()  # its one or two columns of text
     image: str | None = None  # its column of paths to pictures
+    source: str | None = None  # its column of texts to translate
+    target: str | None = None  # its column of texts that are the answers
     drop: tuple[str, ...] = ()  # columns that rows of a table are read without
     sources: tuple[str, ...] = ()  # other labelled tables, to learn from beside this one
     map: str | None = None  # a file that says which of their columns are which

@@ -41,6 +41,8 @@ HELP = {
     "label": "The manifest's column that holds the label; several hold 0 and 1 each, or numbers.",
     "text": "The manifest's column that holds the text; give it twice for pairs of texts.",
     "image": "The manifest's column that holds the paths of pictures.",
+    "source": "The manifest's column of texts to translate, such as en.",
+    "target": "The manifest's column of texts that are the answers, such as uk.",
     "drop": "A column that rows of a table are read without; may be repeated.",
     "sources": "Another labelled table to learn from, where rows are few; may be repeated.",
     "map": "A YAML file: which columns of those tables are which; absent, one is proposed.",

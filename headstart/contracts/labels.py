@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -49,6 +50,15 @@ class LabelledItem(Protocol):
     def identity(self) -> str:
         """Equal for items that count as identical."""
         ...
+
+
+@dataclass(frozen=True)
+class Screened:
+    """Why each item spoils what is learned, empty where it doesn't, and sentences on all."""
+
+    faults: tuple[str, ...]
+    said: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 Items = Sequence[LabelledItem]

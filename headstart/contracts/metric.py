@@ -11,6 +11,7 @@ if TYPE_CHECKING:  # so that a saved model answers without torch
     from torch import Tensor
 
 CLASSES, NUMBERS, LABEL_SETS, BOXES = "classes", "numbers", "label sets", "boxes"
+SEQUENCES = "sequences"
 _DIGITS = 12  # what is less is rounding
 
 
@@ -24,7 +25,8 @@ class Metric(ABC):
 
     Predictions are what the task says: for classes and label sets the probabilities (N, labels),
     for numbers the values (N, numbers) in the user's units. Targets are class numbers (N,),
-    memberships (N, labels) of 0 and 1, or numbers (N, numbers). For boxes see `contracts.boxes`.
+    memberships (N, labels) of 0 and 1, or numbers (N, numbers). For boxes see `contracts.boxes`, for
+    texts `contracts.sequences`.
     """
 
     name: ClassVar[str]
@@ -47,6 +49,10 @@ class Metric(ABC):
         of a sample are multiplied by one number, and have a slope in them; it is not a number where
         a sample can't tell.
         """
+
+    def signature(self, targets: np.ndarray) -> str:
+        """How exactly it counts, where others count otherwise; empty where there is one way."""
+        return ""
 
     def of(self, predictions: np.ndarray, targets: np.ndarray) -> float:
         """The number of these items."""

@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from headstart.contracts.labels import Items, LabelRow, Names, Splits
+from headstart.contracts.cells import MISSING
+from headstart.contracts.labels import Items, LabelRow, Names, Screened, Splits
 from headstart.errors import DataError
 
 _NOTHING = 1e-9  # what is less is rounding
@@ -31,7 +32,8 @@ class Targets(ABC):
     `name` is what `Task.kind` and records call it, `words` what one of its names is called, and
     several. `marks` says whether several label columns hold 0 and 1 for each name; None where they
     may. `contradict` says that two labels of one content leave it without any. `verbatim` cells are
-    one name each, as it is written. `problem_type` is transformers' word.
+    one name each, as it is written. `missing` are words that say there is none. `constant` says
+    that one answer to all items is worth comparing with. `problem_type` is transformers' word.
     """
 
     name: ClassVar[str]
@@ -41,6 +43,8 @@ class Targets(ABC):
     verbatim: ClassVar[bool] = False
     problem_type: ClassVar[str | None] = None
     contradict: ClassVar[bool] = True
+    constant: ClassVar[bool] = True
+    missing: ClassVar[frozenset[str]] = MISSING
 
     def suits(self, values: Sequence[Any]) -> bool:
         """Whether cells look like labels of this kind, where nothing else says it."""
@@ -90,6 +94,18 @@ class Targets(ABC):
     def warnings(self, splits: Splits, names: Names) -> list[str]:
         """Sentences on what may spoil a fit."""
         return []
+
+    def screened(
+        self, texts: Sequence[str | None], labels: Sequence[str], columns: tuple[str, str]
+    ) -> Screened | None:
+        """What label and text of items, None where they are none, say together; None for nothing.
+
+        `columns` are the names of those of the texts and the labels.
+        """
+
+    def alike(self, text: str) -> str:
+        """What near copies of a text have in common; empty where the modality knows it."""
+        return ""
 
     def stratum(self, label: str) -> str:
         """What is cut on its own, so that every split has some of it; all in one by default."""

@@ -6,7 +6,7 @@ import json
 import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -69,23 +69,25 @@ def drop_conflicts(
     return [item for item in items if item.identity not in bad], tuple(map(tuple, groups))
 
 
-def drop_leaks(items: Sequence[Item]) -> tuple[list[Item], tuple[tuple[Item, Item], ...]]:
+def drop_leaks(
+    items: Sequence[Item], alike: Mapping[str, str] | None = None
+) -> tuple[list[Item], tuple[tuple[Item, Item], ...]]:
     """Leave out training and validation items whose content is held out too.
 
     Validation is held out from training, the test split from both. Items with the same identity
-    count as the same content. Returns the rest, and each item left out with the one it repeats.
+    count as the same content, and those whose identities are `alike` in what they stand for.
+    Returns the rest, and each item left out with the one it repeats.
     """
     rank = {name: place for place, name in enumerate(SPLITS)}
+    keys = [(alike or {}).get(item.identity) or item.identity for item in items]
     last: dict[str, Item] = {}
-    for item in items:
-        other = last.get(item.identity)
+    for key, item in zip(keys, items, strict=True):
+        other = last.get(key)
         if other is None or rank[item.split or ""] > rank[other.split or ""]:
-            last[item.identity] = item
-    rest = [item for item in items if item.split == last[item.identity].split]
-    leaks = tuple(
-        (item, last[item.identity]) for item in items if item.split != last[item.identity].split
-    )
-    return rest, leaks
+            last[key] = item
+    pairs = [(item, last[key]) for key, item in zip(keys, items, strict=True)]
+    rest = [item for item, other in pairs if item.split == other.split]
+    return rest, tuple((item, other) for item, other in pairs if item.split != other.split)
 
 
 def identical(items: Sequence[Item]) -> tuple[tuple[str, ...], ...]:

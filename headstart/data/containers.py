@@ -17,7 +17,7 @@ from filelock import FileLock
 
 from headstart.data import tables
 from headstart.data.sources import SPLIT_WORDS
-from headstart.data.tables import shards
+from headstart.data.tables import moses, shards
 from headstart.errors import DataError, WeightsError
 from headstart.runtime.places import cache_folder
 
@@ -87,22 +87,26 @@ def _use(place: Path) -> None:
 def parts(path: Path) -> list[Part]:
     """The tables that a folder is made of, where its files and no folders of classes say so.
 
-    Folders that `save_to_disk` of datasets wrote, WebDataset shards, and numbered parts of one
-    table, also in a folder `data`. Raises DataError where one of them is not whole.
+    Folders that `save_to_disk` of datasets wrote, WebDataset shards, numbered parts of one table,
+    and pairs of files by line, also in a folder `data`. Raises DataError where one of them is not whole.
     """
     if not path.is_dir():
-        return []
+        return [Part(path, path.parent)] if moses.is_side(path) else []
     if (path / "dataset_dict.json").is_file():
         names = [str(name) for name in _read(path / "dataset_dict.json").get("splits", [])]
         return [part for name in names for part in _saved(_inside(path, name), path, name)]
     if (path / "state.json").is_file():
         return _saved(path, path, "")
     for folder in (path, path / "data"):
-        shares = (folder.is_dir() and (_shards(folder) or _numbered(folder, path))) or []
+        shares = (folder.is_dir() and _several(folder, path)) or []
         if shares:
             return shares
     archived = path.parent.parent == cache_folder() / "unpacked" and path.name.endswith(_TARS)
     return [Part(path, path.parent)] if archived and shards.is_shard(path) else []
+
+
+def _several(folder: Path, root: Path) -> list[Part]:
+    return _shards(folder) or _numbered(folder, root) or _paired(folder, root)
 
 
 def _saved(folder: Path, root: Path, word: str) -> list[Part]:
@@ -156,6 +160,15 @@ def _numbered(folder: Path, root: Path) -> list[Part]:
     if len(files) < 2 or len(alike) > 1 or not all(_NUMBERED.match(p.stem.lower()) for p in files):
         return []
     return [Part(path, root) for path in files]
+
+
+def _paired(folder: Path, root: Path) -> list[Part]:
+    """Pairs of files by line, of splits where those for training are among them."""
+    pairs = [(files[0], *_split(files[0])) for files in moses.sides(folder).values()]
+    named = [Part(path, root, split, word) for path, split, word in pairs if split]
+    if any(part.split == "train" for part in named):
+        return named
+    return [Part(path, root) for path, _, _ in pairs]
 
 
 def _files(folder: Path, suffixes: Sequence[str]) -> list[Path]:

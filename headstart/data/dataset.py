@@ -21,6 +21,7 @@ from headstart.data.grouping import proposal
 from headstart.data.items import find
 from headstart.data.remarks import of_rare, of_twins
 from headstart.data.schema import GUESSED, Schema
+from headstart.data.screening import screening
 from headstart.data.sources import SPLITS, Contents, Data, InMemory, Item
 from headstart.data.splits import Plan, held_out, plan_of, without_hidden
 from headstart.data.summary import DataReport
@@ -100,10 +101,12 @@ def load(
     _demand_filled(path, contents)
     plan, labelled = plan_of(contents), _understood(contents, kind)
     checked = _checked(path, labelled, modality, progress)
+    screened = screening(path, checked, kind, modality, contents)
+    checked, contents = screened.checked, screened.contents
     usable, rare = _without_rare([plan.rename(item) for item in checked.items], kind)
     labels = kind.names(path, _named(labelled.items, rare), contents.columns or (contents.column,))
     contradict = kind.contradict and not modality.whole_rows  # rows may say that much only
-    rest, left_out = _agreed(usable, plan, contradict)
+    rest, left_out = _agreed(usable, plan, contradict, screened.alike)
     kind.demand(path, rest, usable, labels)
     few = plan.too_few(rest, schema.group)
     clusters = clustered(rest, checked.sketches, grouped=not few)
@@ -140,6 +143,8 @@ def load_labelled(
     labelled = _understood(contents, kind)
     labelled.kind.recognise(path, labelled.items, labels)
     checked = _checked(path, labelled, modality, progress)
+    screened = screening(path, checked, kind, modality, contents)
+    checked, contents = screened.checked, screened.contents
     contradict = labelled.kind.contradict and not modality.whole_rows
     rest, conflicts = drop_conflicts(checked.items, contradict)
     if not rest:
@@ -224,11 +229,11 @@ def _without_rare(items: Sequence[Item], kind: Targets) -> tuple[list[Item], tup
 
 
 def _agreed(
-    items: Sequence[Item], plan: Plan, contradict: bool
+    items: Sequence[Item], plan: Plan, contradict: bool, alike: Mapping[str, str]
 ) -> tuple[list[Item], dict[str, Any]]:
     """Without contents of several labels or named splits; also those, for the report."""
     rest, conflicts = drop_conflicts(items, contradict)
-    rest, leaks = drop_leaks(rest) if plan.roles else (rest, ())
+    rest, leaks = drop_leaks(rest, alike) if plan.roles else (rest, ())
     pairs = tuple((item.id, other.id) for item, other in leaks)
     return rest, {"conflicts": _ids(conflicts), "leaks": pairs}
 

@@ -69,7 +69,8 @@ def data_of(data: Any, *, labelled: bool = True) -> Data:
 def _labelled(data: Any) -> Table | None:
     if isinstance(data, tuple) and len(data) == 2:
         return pair_table(*data)
-    return table_of(data)
+    table = table_of(data)
+    return None if table is None else table.unfolded()
 
 
 def _of_mapping(data: Mapping[Any, Any]) -> InMemory:

@@ -41,6 +41,8 @@ class Options(TypedDict, total=False):
     label: str | Sequence[str] | None
     text: str | Sequence[str]
     image: str | None
+    source: str | None
+    target: str | None
     drop: str | Sequence[str]
     sources: str | Sequence[str]
     map: str | None

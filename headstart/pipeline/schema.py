@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from headstart import catalog
 from headstart.contracts.entry_points import advertised
+from headstart.contracts.metric import SEQUENCES
 from headstart.data import Schema
 from headstart.defaults import Settings
 from headstart.errors import HeadstartError
@@ -11,6 +14,7 @@ from headstart.errors import HeadstartError
 
 def schema(settings: Settings) -> Schema:
     """How the settings say that a manifest is to be read."""
+    settings = _with_pairs(settings)
     kind = None if settings.targets == "auto" else _kind(settings.targets)
     return Schema(
         label=settings.label,
@@ -23,6 +27,35 @@ def schema(settings: Settings) -> Schema:
         class_level=settings.class_level,
         drop=settings.drop,
     )
+
+
+def _with_pairs(settings: Settings) -> Settings:
+    """Columns of source and target as those of text and label.
+
+    Raises HeadstartError where columns are named in both ways, or labels are of another kind.
+    """
+    if settings.target is None and settings.source is None:
+        return settings
+    if settings.target is None:
+        raise HeadstartError(
+            f"--source {settings.source} names texts without what they are translated to. "
+            "Give --target, too."
+        )
+    named = {"label": settings.label, "text": settings.source and settings.text}
+    twice = next((name for name, value in named.items() if value), None)
+    if twice or settings.source == settings.target:
+        other = f"--{twice} {named[twice]}" if twice == "label" else f"--{twice or 'source'}"
+        raise HeadstartError(
+            f"--target {settings.target} and {other} can't both be. Give --source and --target, "
+            "each with a column of its own."
+        )
+    if settings.targets not in ("auto", SEQUENCES):
+        raise HeadstartError(
+            f"--target {settings.target} is a column of texts, and --targets {settings.targets} "
+            "asks for other answers. Give --label for those."
+        )
+    text = (settings.source,) if settings.source else settings.text
+    return replace(settings, label=settings.target, text=text, targets=SEQUENCES)
 
 
 def demand_targets(targets: str) -> None:

@@ -9,7 +9,8 @@ from typing import Any, Final
 import numpy as np
 
 from headstart.contracts import Metric
-from headstart.contracts.metric import BOXES, CLASSES, LABEL_SETS, NUMBERS
+from headstart.contracts.metric import BOXES, CLASSES, LABEL_SETS, NUMBERS, SEQUENCES
+from headstart.contracts.sequences import encoded
 from headstart.testing.demands import checks_in, demand, demand_shape
 
 CONTRACT: Final = Metric
@@ -38,6 +39,8 @@ class Answers:
             return cls(shares, sets, sets.astype(np.float64))
         if kind == BOXES:
             return cls._boxes(rng, count)
+        if kind == SEQUENCES:
+            return cls._texts(rng, count)
         demand(
             kind == NUMBERS,
             f"judges {kind!r}, of which no examples are known. "
@@ -45,6 +48,16 @@ class Answers:
         )
         numbers = rng.normal(20, 5, (count, 2)).round(1)
         return cls((numbers + rng.normal(0, 3, numbers.shape)).round(1), numbers, numbers)
+
+    @classmethod
+    def _texts(cls, rng: np.random.Generator, count: int) -> Answers:
+        """Texts of some words, in answers a few of them others or missing."""
+        words = np.array("an ant saw two bees and one cat on its way home today".split())
+        wanted = [rng.choice(words, rng.integers(4, 9)) for _ in range(count)]
+        changed = [np.where(rng.random(len(own)) < 0.2, rng.choice(words), own) for own in wanted]
+        answers = [own[: len(own) - rng.integers(0, 2)] for own in changed]
+        targets = encoded(map(" ".join, wanted))
+        return cls(encoded(map(" ".join, answers)), targets, targets)
 
     @classmethod
     def _boxes(cls, rng: np.random.Generator, count: int) -> Answers:

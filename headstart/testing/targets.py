@@ -27,6 +27,7 @@ CELLS: Final[dict[str, Sequence[Any]]] = {  # of a table that holds labels of th
     "classes": ("ant", "bee", "ant", "cat", "bee", "ant"),
     "label sets": (["ant"], ["ant", "bee"], [], ["cat"], ["bee"], ["ant", "cat"]),
     "numbers": (1.5, -2.0, 7.25, 0.0, 3.5, 1.5),
+    "sequences": ("an ant", "Ameise", "개미", "an ant", "муравей %1", "NA"),
 }
 
 

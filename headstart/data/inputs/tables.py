@@ -15,6 +15,7 @@ from headstart.data.manifests import Manifest
 from headstart.data.schema import Columns, Schema
 from headstart.data.sources import PAIR, FileSource, InlineSource, Input, PartSource, Row
 from headstart.data.tables.interface import ItemTable
+from headstart.data.tables.translations import folded, text_of, texts_in
 from headstart.errors import DataError
 
 Cell = Callable[[Sequence[Any], str], Input]  # the values in a row's columns, and its place
@@ -51,6 +52,22 @@ class Table(ItemTable):
         """The first rows by column."""
         cells = ([*islice(self.values(name), count)] for name in self.names)
         return (dict(zip(self.names, row, strict=True)) for row in zip(*cells, strict=True))
+
+    def unfolded(self) -> Table:
+        """The same with a column for each language, where one holds texts by language."""
+        column = folded(self.names)
+        languages = texts_in(self.values(column)) if column else ()
+        if not column or not languages or set(languages) & set(self.names):
+            return self
+        others = [name for name in self.names if name != column]
+
+        def cells(place: int) -> Sequence[Any]:
+            if place < len(others):
+                return self.values(others[place])
+            language = languages[place - len(others)]
+            return [text_of(cell, language) for cell in self.values(column)]
+
+        return replace(self, names=(*others, *languages), column=cells)
 
     def inputs(self, modality: Modality, schema: Schema, cell: Cell) -> Iterator[Input]:
         """One input a row. Raises DataError where no column holds the content."""

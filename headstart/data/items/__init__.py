@@ -19,6 +19,7 @@ from headstart.data.paths import Paths
 from headstart.data.schema import Schema
 from headstart.data.sources import Contents, Data, InMemory, Source
 from headstart.data.tables import READ, refusal
+from headstart.data.tables.moses import is_side
 from headstart.data.trees import Folder, readable, walk
 from headstart.errors import DataError
 
@@ -64,7 +65,7 @@ def demand_data(path: Data) -> None:
         raise DataError(f"{path} does not exist. Give a folder of classes or a manifest.")
     if path.is_dir():
         readable(path)
-    elif path.suffix.lower() not in READ and not containers.is_archive(path):
+    elif not (path.suffix.lower() in READ or containers.is_archive(path) or is_side(path)):
         raise refusal(path)
 
 

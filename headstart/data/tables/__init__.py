@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from headstart.data.tables import columnar, delimited, excel, records, shards
+from headstart.data.tables import columnar, delimited, excel, moses, records, shards, tmx
 from headstart.data.tables.interface import ItemTable
+from headstart.data.tables.translations import unfolded
 from headstart.errors import DataError
 
 _Reader = Callable[[Path], Sequence[ItemTable]]
@@ -17,6 +18,7 @@ _BY_SUFFIX: dict[str, _Reader] = {
     **dict.fromkeys((*records.LINES, ".json"), records.read),
     **dict.fromkeys((".parquet", ".arrow", ".feather"), columnar.read),
     ".xlsx": excel.read,
+    ".tmx": tmx.read,
 }
 READ = frozenset(_BY_SUFFIX)  # where a file is named as a table
 SUFFIXES = READ - {".json", ".txt"}  # where a file may as well be something else
@@ -45,6 +47,8 @@ def read(path: Path) -> Sequence[ItemTable]:
     """The tables in a file: one, or one a sheet. Raises DataError when it can't be read."""
     if path.is_dir():
         return shards.read(path)
+    if path.suffix.lower() not in READ:
+        return moses.read(path)
     with suppress(OSError), open(path, "rb") as file:
         start = file.read(16)
         kind = next((kind for sign, kind in _SIGNS.items() if start.startswith(sign)), "")
@@ -53,7 +57,7 @@ def read(path: Path) -> Sequence[ItemTable]:
                 f"{path} is no {path.suffix[1:].upper()} file by its content. "
                 f"Rename it to end in {kind}."
             )
-    return _BY_SUFFIX[path.suffix.lower()](path)
+    return [unfolded(table) for table in _BY_SUFFIX[path.suffix.lower()](path)]
 
 
 def refusal(path: Path) -> DataError:

@@ -44,7 +44,8 @@ def settle(
         return contents
     if len(contents.columns) > 1:
         return of_columns(contents, kind)
-    rows, sentences = _without_missing(contents.rows, schema, labels)
+    missing = MISSING if kind is None else kind.missing
+    rows, sentences = _without_missing(contents.rows, schema, {*labels}, missing)
     verbatim = kind is not None and kind.verbatim
     lists = None if verbatim or schema.delimiter else _as_lists(rows)
     if lists is None:
@@ -53,10 +54,10 @@ def settle(
 
 
 def _without_missing(
-    rows: Sequence[Row], schema: Schema, labels: Collection[str]
+    rows: Sequence[Row], schema: Schema, labels: set[str], missing: frozenset[str]
 ) -> tuple[Sequence[Row], list[str]]:
-    words = MISSING if schema.missing is None else {w.strip() for w in schema.missing.split(",")}
-    words = {*words, ""} - set(labels) - ({""} if schema.delimiter else set())
+    words = missing if schema.missing is None else {w.strip() for w in schema.missing.split(",")}
+    words = {*words, ""} - labels - ({""} if schema.delimiter else set())
     counts: Counter[str] = Counter()
     settled = []
     for row in rows:

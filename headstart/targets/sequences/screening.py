@@ -1,0 +1,167 @@
+"""Pairs of texts that spoil what is learned from them, told without a model."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from headstart.contracts.labels import Screened
+from headstart.contracts.placeholders import placeholders
+from headstart.contracts.scripts import expected, language, scripts, share
+
+_LETTERS: Final = 12  # of one text, from which on its script tells the language
+_COPIED_WORDS: Final = 3  # of a copy that is no name, code or placeholder
+_USUAL: Final = 0.05  # of a column's letters: scripts that have more are its own
+_SOME: Final = 0.5  # of a column's letters: what a language must have of its scripts
+_RATIO: Final = 4.0  # times the usual ratio of lengths
+_SMOOTH: Final = 20  # characters that are added to either, as short texts vary more
+_FEWEST: Final = 10  # pairs, below which nothing is usual
+
+SWAPPED: Final = "its two texts are swapped"
+FOREIGN: Final = "its {side} is not in the script of {column!r}"
+COPIED: Final = "its target is a copy of its source"
+LENGTH: Final = "its two texts are of very different lengths"
+REPEATED: Final = "it repeats another pair"
+
+
+def screened(
+    texts: Sequence[str | None], labels: Sequence[str], columns: tuple[str, str]
+) -> Screened:
+    """Why each pair is left out, empty where it isn't, and sentences on what stays.
+
+    `texts` are the sources, None where items are no texts; `columns` what source and target are
+    called. Copies are left out only where these are two languages.
+    """
+    if any(text is None for text in texts) or not texts:
+        return Screened(tuple("" for _ in labels))
+    sources = [text or "" for text in texts]
+    pairs = _Pairs(sources, labels, columns)
+    seen: set[tuple[str, str]] = set()
+    faults, short = [], 0
+    for place, pair in enumerate(zip(sources, labels, strict=True)):
+        copied = _plain(pair[0]) == _plain(pair[1])
+        fault = pairs.fault(place, copied) or (REPEATED if pair in seen else "")
+        short += copied and not fault
+        seen.add(pair)
+        faults.append(fault)
+    return Screened(tuple(faults), (*pairs.said(), *_said(faults, short)), pairs.warnings())
+
+
+@dataclass(frozen=True)
+class _Side:
+    """One column: its texts, their letters' scripts, and which scripts are its own."""
+
+    name: str
+    letters: Sequence[Counter[str]]
+    own: frozenset[str]
+
+    @classmethod
+    def of(cls, name: str, texts: Sequence[str]) -> _Side:
+        """That of a column."""
+        letters = [scripts(_bare(text)) for text in texts]
+        total: Counter[str] = Counter()
+        for each in letters:
+            total.update(each)
+        own = (script for script, count in total.items() if count > _USUAL * total.total())
+        return cls(name, letters, frozenset(own))
+
+    def share_of(self, wanted: frozenset[str]) -> float:
+        """Which share of all its letters is of these scripts."""
+        total: Counter[str] = Counter()
+        for each in self.letters:
+            total.update(each)
+        return share(total, wanted)
+
+
+class _Pairs:
+    """All pairs, and what is usual among them."""
+
+    def __init__(
+        self, sources: Sequence[str], targets: Sequence[str], columns: tuple[str, str]
+    ) -> None:
+        self.source = _Side.of(columns[0], sources)
+        self.target = _Side.of(columns[1], targets)
+        self.words = [len(text.split()) for text in sources]
+        self.translates = (
+            all(map(language, columns)) and language(columns[0]) != language(columns[1])
+        )
+        lengths = [[len(text) + _SMOOTH for text in side] for side in (sources, targets)]
+        ratios = np.log(np.array(lengths[1]) / np.array(lengths[0]))
+        few = len(ratios) < _FEWEST
+        self.odd = np.abs(ratios - np.median(ratios)) > (np.inf if few else np.log(_RATIO))
+
+    def fault(self, place: int, copied: bool) -> str:
+        """Why a pair is left out; empty where it isn't."""
+        one, other = self.source.letters[place], self.target.letters[place]
+        if self._foreign(one, self.source) and self._foreign(other, self.target):
+            crossed = min(share(one, self.target.own), share(other, self.source.own))
+            if crossed > _SOME:
+                return SWAPPED
+        if copied and self.translates and self.words[place] >= _COPIED_WORDS:
+            return COPIED if other.total() >= _LETTERS else ""
+        if not copied:
+            for side, letters, what in (
+                (self.source, one, "source"),
+                (self.target, other, "target"),
+            ):
+                if letters.total() >= _LETTERS and self._foreign(letters, side):
+                    return FOREIGN.format(side=what, column=side.name)
+        return LENGTH if self.odd[place] else ""
+
+    def said(self) -> tuple[str, ...]:
+        """What columns are written in, where they are languages."""
+        if not self.translates:
+            return ()
+        parts = (
+            f"`{side.name}` in {' and '.join(sorted(s.capitalize() for s in side.own)) or 'none'}"
+            for side in (self.source, self.target)
+        )
+        return (f"letters of {', '.join(parts)}",)
+
+    def warnings(self) -> tuple[str, ...]:
+        """Where a column isn't written as its language is."""
+        sides = (self.source, self.target), (self.target, self.source)
+        wrong = []
+        for side, other in sides:
+            wanted = expected(side.name)
+            if wanted and side.own and side.share_of(wanted) < _SOME:
+                seems = expected(other.name) and side.share_of(expected(other.name)) > _SOME
+                wrong.append((side.name, bool(seems)))
+        if len(wrong) == len(sides) and all(seems for _, seems in wrong):
+            source, target = self.source.name, self.target.name
+            return (
+                f"Columns `{source}` and `{target}` are each written in the other's script, and "
+                f"seem to be swapped. Give --source {target} --target {source}, or rename them.",
+            )
+        return tuple(
+            f"Column `{name}` is hardly written in the script of its language. Check that it holds "
+            "what its name says."
+            for name, _ in wrong
+        )
+
+    @staticmethod
+    def _foreign(letters: Counter[str], side: _Side) -> bool:
+        return bool(letters and side.own) and not share(letters, side.own)
+
+
+def _said(faults: Sequence[str], short: int) -> tuple[str, ...]:
+    counts = Counter(filter(None, faults))
+    reasons = (f"{count} as {fault}" for fault, count in counts.most_common())
+    left_out = f"pairs left out: {', '.join(reasons)}"
+    kept = f"{short} targets equal their source, such as names and codes, and stay"
+    return (*((left_out,) if counts else ()), *((kept,) if short else ()))
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.split()).casefold()
+
+
+def _bare(text: str) -> str:
+    """A text without what is never translated, whose letters say nothing of its language."""
+    for each in placeholders(text):
+        text = text.replace(each, " ")
+    return text
