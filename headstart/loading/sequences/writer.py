@@ -10,13 +10,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from headstart.contracts.native import NativeHead
-from headstart.contracts.texts import WIDTH, rows_of
+from headstart.contracts.sequences import encoded, widened
 from headstart.loading.stages.placing import place
 
 if TYPE_CHECKING:
     from headstart.loading.sequences.vocabulary import Vocabulary
 
 BEAMS: Final = 4
+WIDTH: Final = 1024  # characters of an answer
 _SMOOTHING: Final = 0.1
 _IGNORED: Final = -100
 _ROOM: Final = 12  # pieces that an answer may have beyond twice its source's
@@ -56,7 +57,8 @@ class Writer(NativeHead):
     def forward(self, states: States) -> Tensor:
         """`hidden` (N, T, D) with its `mask` -> the texts as rows (N, WIDTH) float32."""
         texts = [each[0][0] for each in self.candidates(states, 1)]
-        return torch.from_numpy(rows_of(texts, WIDTH)).to(states["hidden"].device).float()
+        rows = widened(encoded(texts), WIDTH)
+        return torch.from_numpy(rows).to(states["hidden"].device).float()
 
     def candidates(self, states: States, count: int) -> list[list[Candidate]]:
         """The `count` likeliest texts for each source that beam search finds, the best first."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from headstart.contracts import Backbone, Task
 from headstart.contracts.frozen import is_native
-from headstart.contracts.texts import WIDTH, texts_of
+from headstart.contracts.sequences import decoded, widened
 from headstart.errors import HeadstartError
 
 if TYPE_CHECKING:  # so that a saved model is described without torch
@@ -22,16 +22,17 @@ if TYPE_CHECKING:  # so that a saved model is described without torch
 
 _RATES: Final = 5e-4, 2e-3  # of a decoder that was trained, and of another
 _JOINT: Final = "joint"
+_WIDTH: Final = 1024  # characters of an answer
 
 
 @final
 class Translation(Task):
     """A text for each item, written piece by piece, judged by chrF.
 
-    Outputs and targets are rows of code points (N, W), as `contracts.texts` has them.
+    Outputs and targets are rows of code points (N, W), as `contracts.sequences` has them.
     """
 
-    own_metric: ClassVar[str] = "headstart.metrics.written:ChrF"
+    own_metric: ClassVar[str] = "headstart.metrics.translation:ChrF"
     kind: ClassVar[str] = "sequences"
     has_probe: ClassVar[bool] = False
     reads_maps: ClassVar[bool] = True
@@ -73,7 +74,7 @@ class Translation(Task):
 
     def width(self, labels: Sequence[str]) -> int:
         """The code points of the longest answer."""
-        return WIDTH
+        return _WIDTH
 
     def head(self, feature_dim: int, labels: Sequence[str]) -> nn.Module:
         """The decoder, as it was pretrained where it was."""
@@ -85,16 +86,13 @@ class Translation(Task):
 
         states = model.features(batch.inputs, batch.start)
         writer = cast("Writer", model.head)
-        loss = writer.loss(states, texts_of(batch.targets.cpu().numpy()))
+        loss = writer.loss(states, decoded(batch.targets.cpu().numpy()))
         return Step(loss[None], loss, states["hidden"].mean(1), batch.targets)
 
     def naive(self, targets: np.ndarray, labels: Sequence[str]) -> np.ndarray:
         """The commonest text of all."""
         rows, counts = np.unique(targets, axis=0, return_counts=True)
-        row = np.zeros(WIDTH, dtype=np.float32)
-        text = rows[counts.argmax()][:WIDTH]
-        row[: len(text)] = text
-        return row
+        return widened(rows[[counts.argmax()]], _WIDTH)[0].astype(np.float32)
 
     def losses(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """What each answer lacks of a right one, from 0 to 1 by what it is judged by, (N,)."""
@@ -102,7 +100,7 @@ class Translation(Task):
 
     def decode(self, outputs: np.ndarray, labels: Sequence[str]) -> list[dict[str, Any]]:
         """The texts."""
-        return [{"text": text} for text in texts_of(outputs)]
+        return [{"text": text} for text in decoded(outputs)]
 
 
 def _demand_writer(backbone: Backbone) -> None:
