@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -127,6 +128,10 @@ class Task(ABC):
     def moved(self, targets: Array, motions: Sequence[Motion | None]) -> Array:
         """Encoded targets of items as they are in random views."""
         return targets
+
+    def hurried(self, head: nn.Module) -> AbstractContextManager[None]:
+        """While it lasts a head answers as well as training needs, and sooner."""
+        return nullcontext()
 
     def enough(self, outputs: Array, targets: Array) -> bool:
         """Whether answers are so good that no dearer strategy needs to be tried."""

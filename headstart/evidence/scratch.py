@@ -57,8 +57,10 @@ def scratch_arm(
         return past[0], past[1] + EARLIER
     started = time.monotonic()
     search = replace(reference, epochs=max(1, int(share * (reference.epochs // 4))))
-    searched = _searched(experiment, rebuild, search, candidates, session.budget)
-    rate = max(searched, key=lambda each: (_merits(each[1]), -each[0]))[0]
+    rate, searched = candidates[0], list[tuple[float, Training]]()
+    if len(candidates) > 1 or transfer is not None:
+        searched = _searched(experiment, rebuild, search, candidates, session.budget)
+        rate = max(searched, key=lambda each: (_merits(each[1]), -each[0]))[0]
     epochs = planned or bound.epochs([training for _, training in searched])
     recipe = replace(reference, label="scratch", epochs=epochs, learning_rate=rate, patience=epochs)
     session = replace(session, decided=bound.decided if transfer else None)
@@ -117,7 +119,8 @@ def _protocol(trainings: Tried, result: ArmResult, bound: Bound, epochs: int) ->
     """What was done from scratch: the rates with the steps of each, then the training."""
     training, rate = result.training, result.recipe.learning_rate if result.recipe else 0.0
     rates = ", ".join(f"{rate:g}" for rate, _ in trainings)
-    sentence = (
+    sentence = f"Scratch: trained for {training.steps} steps at the rate {rate:g}, as named."
+    sentence = sentence if not trainings else (
         f"Scratch: rates {rates} tried for {' / '.join(str(each.steps) for _, each in trainings)} "
         f"steps, the best ({rate:g}) trained for {training.steps} steps."
     )

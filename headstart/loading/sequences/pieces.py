@@ -11,8 +11,8 @@ from headstart.loading.refusals import demand_package
 
 PAD, END, UNKNOWN = "<pad>", "</s>", "<unk>"
 SPECIAL: Final = (PAD, END, UNKNOWN)
-_FEWEST, _MOST = 300, 6000  # pieces that are learned from texts
-_WORDS: Final = 4  # of the texts, for each piece
+_FEWEST, _MOST = 300, 4000  # pieces that are learned from texts
+_WORDS: Final = 8  # of the texts, for each piece
 _LONGEST: Final = 1 << 14  # bytes of a text that is learned from
 
 

@@ -39,6 +39,7 @@ class Writer(NativeHead):
         super().__init__()
         self.vocabulary = vocabulary
         self.beams = BEAMS
+        self.hurried = False  # as within training, where the likeliest piece at each place will do
         place(self, "model.decoder", network.model.decoder)
         place(self, "lm_head", network.lm_head)
         bias = network._buffers.get("final_logits_bias")
@@ -65,7 +66,7 @@ class Writer(NativeHead):
         from transformers.modeling_outputs import BaseModelOutput
 
         network, mask, size = self.network, states["mask"], len(states["mask"])
-        beams = max(count, self.beams)
+        beams = max(count, 1 if self.hurried else self.beams)
         most = min(self.vocabulary.longest, 2 * mask.shape[1] + _ROOM)
         with torch.inference_mode():
             answer = network.generate(
@@ -89,34 +90,33 @@ class Writer(NativeHead):
     def loss(self, states: States, texts: Sequence[str]) -> Tensor:
         """The mean cross-entropy by piece of the right texts, with smoothed labels."""
         logits, wanted = self._taught(states, texts)
-        return functional.cross_entropy(
-            logits.float().flatten(0, 1),
-            wanted.flatten(),
-            ignore_index=_IGNORED,
-            label_smoothing=_SMOOTHING,
-        )
+        right = wanted[wanted != _IGNORED]
+        return functional.cross_entropy(logits, right, label_smoothing=_SMOOTHING)
 
     def likelihoods(self, states: States, texts: Sequence[str]) -> Tensor:
         """The mean log-probability by piece of a text for each source, (N,)."""
         logits, wanted = self._taught(states, texts)
-        own = functional.cross_entropy(
-            logits.float().transpose(1, 2), wanted, ignore_index=_IGNORED, reduction="none"
-        )
-        return -own.sum(1) / (wanted != _IGNORED).sum(1).clamp(min=1)
+        kept = wanted != _IGNORED
+        own = torch.zeros(kept.shape, device=kept.device)
+        own[kept] = -functional.cross_entropy(logits, wanted[kept], reduction="none")
+        return own.sum(1) / kept.sum(1)
 
     def _taught(self, states: States, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """Logits (N, T, V) where the right pieces are known, and these pieces (N, T)."""
+        """Logits (P, V) of each piece behind the right ones, and the right pieces (N, T)."""
         from transformers.modeling_outputs import BaseModelOutput
 
         device = states["hidden"].device
         inputs, wanted = self.vocabulary.taught(texts, _IGNORED)
-        answer = self.network(
+        right = torch.from_numpy(wanted).to(device)
+        answer = self.network.model(
             encoder_outputs=BaseModelOutput(last_hidden_state=states["hidden"]),
             attention_mask=states["mask"],
             decoder_input_ids=torch.from_numpy(inputs).to(device),
             use_cache=False,
         )
-        return answer.logits, torch.from_numpy(wanted).to(device)
+        logits = self.get_submodule("lm_head")(answer.last_hidden_state[right != _IGNORED])
+        bias = self._buffers.get("final_logits_bias")
+        return (logits if bias is None else logits + bias).float(), right
 
     def _likelihoods(self, answer: Any, count: int) -> list[float]:
         """The mean log-probability by piece of each text that was written."""
