@@ -25,8 +25,8 @@ class Metric(ABC):
 
     Predictions are what the task says: for classes and label sets the probabilities (N, labels),
     for numbers the values (N, numbers) in the user's units. Targets are class numbers (N,),
-    memberships (N, labels) of 0 and 1, or numbers (N, numbers). For boxes see `contracts.boxes`, for
-    texts `contracts.sequences`.
+    memberships (N, labels) of 0 and 1, or numbers (N, numbers). For boxes see
+    `contracts.boxes`, for texts `contracts.sequences`.
     """
 
     name: ClassVar[str]
@@ -64,11 +64,15 @@ class Metric(ABC):
         self, predictions: np.ndarray, targets: np.ndarray, weights: np.ndarray
     ) -> np.ndarray:
         """The number (R,) of samples that hold each item so many times, (R, N)."""
+        return self.values(self.statistics(predictions, targets), weights)
+
+    def values(self, statistics: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """The same from what items add to it, (N, K)."""
         import torch
 
-        statistics = torch.from_numpy(self.statistics(predictions, targets).astype(np.float64))
         with torch.inference_mode():
-            return self.value(statistics, torch.from_numpy(weights.astype(np.float64))).numpy()
+            numbers = (torch.from_numpy(each.astype(np.float64)) for each in (statistics, weights))
+            return self.value(*numbers).numpy()
 
     def scores(self, predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """One number an item (N,), more is better: their mean is the metric's, or minus that.

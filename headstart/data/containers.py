@@ -88,7 +88,8 @@ def parts(path: Path) -> list[Part]:
     """The tables that a folder is made of, where its files and no folders of classes say so.
 
     Folders that `save_to_disk` of datasets wrote, WebDataset shards, numbered parts of one table,
-    and pairs of files by line, also in a folder `data`. Raises DataError where one of them is not whole.
+    and pairs of files by line, also in a folder `data`. Raises DataError where one of them is not
+    whole.
     """
     if not path.is_dir():
         return [Part(path, path.parent)] if moses.is_side(path) else []

@@ -55,9 +55,7 @@ def screening(
     return Screening(checked, replace(contents, said=said, warnings=warnings), sketches)
 
 
-def _sketches(
-    items: Sequence[Item], texts: Sequence[str | None], kind: Targets
-) -> dict[str, str]:
+def _sketches(items: Sequence[Item], texts: Sequence[str | None], kind: Targets) -> dict[str, str]:
     """What near copies have in common, hashed as sketches are, by items' identity."""
     sketches = {}
     for item, text in zip(items, texts, strict=True):

@@ -13,11 +13,13 @@ import numpy as np
 from headstart.contracts import Backbone, Strategy
 from headstart.contracts.frozen import FrozenModel, LinearHead, Network, as_model, as_module
 from headstart.contracts.head import HeadFitter
+from headstart.data.targets import kind_named
 from headstart.defaults import Recipe
 from headstart.errors import HeadstartError
 from headstart.evidence.experiment import Experiment
 from headstart.evidence.fitting import answers, fitted, full_probe, joined, merit
 from headstart.evidence.judging import JUDGED, judge, refit_head
+from headstart.evidence.lookup import copied
 from headstart.evidence.record import Arm
 from headstart.features.legality import cacheable_stages
 from headstart.runtime.budget import Budget
@@ -57,8 +59,13 @@ class ArmResult:
 
 
 def naive_arm(experiment: Experiment, features: ArmResult) -> ArmResult:
-    """Always the commonest label: the same network under a head that ignores its input."""
+    """Always the commonest label: the same network under a head that ignores its input.
+
+    Where answers are texts it is a copy of the source, which is never handed over either.
+    """
     task, labels = experiment.task, experiment.labels
+    if not kind_named(task.kind).constant:
+        return ArmResult(arm_of(experiment, "naive", copied(experiment), 0.0), features.network)
     constant = task.naive(experiment.dataset.targets("train"), labels)
     outputs = {name: np.tile(constant, (len(experiment.dataset.split(name)), 1)) for name in JUDGED}
     model = features.network

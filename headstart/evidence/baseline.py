@@ -19,8 +19,10 @@ from headstart.contracts.standardisation import Standardisation
 from headstart.contracts.targets import Encoding
 from headstart.data import Item, nested, refolded
 from headstart.data.targets import kind_named
+from headstart.evidence.arms import arm_of
 from headstart.evidence.experiment import Experiment
 from headstart.evidence.logistic import fitted
+from headstart.evidence.lookup import MEMORY, recalled
 from headstart.evidence.record import Arm
 from headstart.features.described import described
 
@@ -48,9 +50,14 @@ def baseline_arm(experiment: Experiment) -> Arm | None:
     of words, pairs of words and runs of letters (after Wang and Manning 2012, who find such
     baselines hard to beat), or on the modality's `statistics`. Its strength is picked as the
     probe's is, by the task's loss on folds of the training items. Validation is answered by a fit
-    to the training items alone, test by one to both.
+    to the training items alone, test by one to both. Where answers are texts it is a translation
+    memory.
     """
     started = time.monotonic()
+    if not kind_named(experiment.task.kind).constant:
+        found = recalled(experiment) if _in_time(experiment) else None
+        spent = time.monotonic() - started
+        return None if found is None else arm_of(experiment, MEMORY, found, spent)
     experiment = _bounded(experiment)
     if _encoding(experiment) is Encoding.OTHER or not _in_time(experiment):
         return None

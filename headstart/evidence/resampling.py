@@ -86,11 +86,10 @@ class Resampling:
         if key not in self._known or self._known[key][0] is not outputs:
             predictions = self.to_predictions(outputs)
             value = self.metric.of(predictions, self.targets)
+            statistics = self.metric.statistics(predictions, self.targets)
+            size = min(outputs.size, statistics.size)
             resampled = np.concatenate(
-                [
-                    self.metric.resamples(predictions, self.targets, weights)
-                    for weights in self._weights(outputs.size)
-                ]
+                [self.metric.values(statistics, weights) for weights in self._weights(size)]
             )
             self._known[key] = outputs, value, np.where(np.isnan(resampled), value, resampled)
         return self._known[key][1:]

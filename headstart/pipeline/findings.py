@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from headstart import evidence
+from headstart.data.targets import kind_named
 from headstart.drift import Reference
 from headstart.drift.splits import Apart, apart
 from headstart.evidence import Arm, ArmResult, Experiment
@@ -20,6 +21,7 @@ from headstart.evidence.inspection import Inspected, inspection
 from headstart.evidence.judging import outputs_of
 from headstart.evidence.resampling import Draws
 from headstart.evidence.robustness import CORRUPTED, robustness
+from headstart.evidence.sentences import Pairs, worth_a_look
 from headstart.features.near import near_said
 from headstart.pipeline.affordable import shortened
 from headstart.pipeline.label_curves import labels, unlearned
@@ -93,6 +95,7 @@ class Proof:
         if level != FIRST:
             parts |= {"likeness": self._likeness, "convergence": self._convergence}
             parts["splits"] = lambda: self._apart.to_json() if self._apart else None
+            parts["sentences"] = self._sentences
             parts |= {"classes": self._classes, "groups": self._groups, "metrics": self._metrics}
         if level == "full":
             parts |= {
@@ -197,6 +200,24 @@ class Proof:
         spread = folding.folds.spread(1) if folding else 1.0
         draws = Draws(experiment.settings.seed, families(dataset.split("test")), spread)
         return others(experiment.task, ours, dataset.targets("test"), draws)
+
+    def _sentences(self) -> dict[str, Any] | None:
+        """Answers that are texts beside the right ones; None for other answers."""
+        experiment, metric = self.experiment, self.experiment.task.judged_by()
+        if kind_named(experiment.dataset.kind).constant or metric is None:
+            return None
+        parts = [experiment.dataset.split(name) for name in ("test", "train")]
+        modality = experiment.reader.modality
+        test, train = (
+            Pairs(
+                [item.id for item in items],
+                [modality.text(item.read()) for item in items],
+                [item.label for item in items],
+            )
+            for items in parts
+        )
+        answers = experiment.task.predictions(self.model.arm.outputs["test"])
+        return worth_a_look(metric, answers, test, train)
 
     def _groups(self) -> list[dict[str, Any]] | None:
         """What is reached in each group of the test items, where a column names groups."""

@@ -155,6 +155,8 @@ def _evidence(proof: Proof) -> Evidence:
         sign=task.sign,
         resampling=evidence.resampling(task, truth, draws),
     )
+    metric = task.judged_by()
+    record.signature = "" if metric is None else metric.signature(truth)
     record.alone, record.sourced = bool(search.backbone.heads), proof.sourced
     if task.sign < 0:  # in the metric's own units, which the naive model gives the scale of
         record.spread *= abs(float(proof.arms["naive"].arm.scores.mean()))
@@ -185,8 +187,10 @@ def _beaten(winner: Arm, baseline: Arm, sign: int) -> list[str]:
     """Whether validation prefers what needs no network to what is handed over."""
     if baseline.selection_key[0] <= winner.selection_key[0]:
         return []
+    method = f"linear model on {baseline.strategy}"
+    method = "translation memory" if baseline.strategy == evidence.MEMORY else method
     return [
-        f"A linear model on {baseline.strategy} scored {sign * baseline.selection_key[0]:.3f} on "
+        f"A {method} scored {sign * baseline.selection_key[0]:.3f} on "
         f"validation, {'above' if sign > 0 else 'better than'} the "
         f"{sign * winner.selection_key[0]:.3f} of the model handed over. "
         "Try another backbone or strategy, or use that one."

@@ -63,7 +63,9 @@ def others(
             continue  # as where no object is of that size
         intervals = judged(metric, predictions, targets, draws)
         less = {"less_is_better": True} if metric.less_is_better else {}
-        rows.append({"metric": metric.name} | intervals.to_json() | less)
+        signature = metric.signature(targets)
+        signed = {"signature": signature} if signature else {}
+        rows.append({"metric": metric.name} | intervals.to_json() | less | signed)
     return rows
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from headstart import artifact, defaults, evidence
 from headstart.artifact import Record
+from headstart.data.targets import kind_named
 from headstart.defaults import Recipe
 from headstart.evidence import Arm, ArmResult, Experiment
 from headstart.evidence.doubt import UNENDED
@@ -249,7 +250,9 @@ def choice(search: StrategySearch, arms: Mapping[str, ArmResult]) -> tuple[str, 
     An arm that was judged by folds is chosen anew without each of them.
     """
     simple = {name: arms[name].arm for name in SIMPLE if name in arms}
-    if search.experiment.task_settings.get("balanced") or search.experiment.task.reads_maps:
+    experiment = search.experiment
+    own = experiment.task.reads_maps or not kind_named(experiment.task.kind).constant
+    if own or experiment.task_settings.get("balanced"):
         del simple["naive"]  # one answer to all is never better than chance, or no network's
     winner, folding = search.winner, search.folding
 

@@ -19,6 +19,7 @@ from headstart.report import (
     figures,
     refit,
     sections,
+    sentences,
     theme,
 )
 from headstart.report.contents import Section, large, sound
@@ -30,7 +31,7 @@ LARGEST = 8_000_000  # bytes of the page, the plotting library among them
 LARGE_PICTURES = 3_000_000  # bytes of them that are pictures to open on a click
 ORDER = (
     *(background.made, adaptation.adaptation, refit.refit, sections.arms, sections.metrics),
-    *(boxes.boxes, sections.labels, sections.convergence),
+    *(boxes.boxes, sentences.sentences, sections.labels, sections.convergence),
     *(by_class.confusion, by_class.classes),
     *(sections.groups, sections.calibration, sections.robustness),
     *(background.feature_map, background.inspection, background.data, background.ranking),

@@ -1,4 +1,4 @@
-"""Columns `translation` as Hugging Face has them: texts by language, each as a column of its own."""
+"""Columns `translation` as Hugging Face has them: a column for each language in them."""
 
 from __future__ import annotations
 

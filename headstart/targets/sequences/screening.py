@@ -86,8 +86,8 @@ class _Pairs:
         self.source = _Side.of(columns[0], sources)
         self.target = _Side.of(columns[1], targets)
         self.words = [len(text.split()) for text in sources]
-        self.translates = (
-            all(map(language, columns)) and language(columns[0]) != language(columns[1])
+        self.translates = all(map(language, columns)) and language(columns[0]) != language(
+            columns[1]
         )
         lengths = [[len(text) + _SMOOTH for text in side] for side in (sources, targets)]
         ratios = np.log(np.array(lengths[1]) / np.array(lengths[0]))

@@ -1,0 +1,117 @@
+"""What answers with texts and needs no network: copying the question, and a translation memory.
+
+A translation memory answers with the answer of the training item whose text is nearest, by TF-IDF
+weights of runs of 2 to 4 characters. Reference: Arthern 1979 (Machine translation and computerized
+terminology systems), for the idea of looking translations up.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from headstart.contracts.sequences import encoded
+from headstart.evidence.experiment import Experiment
+from headstart.evidence.judging import JUDGED
+from headstart.features.described import described
+
+MEMORY: Final = "translation-memory"
+_RUNS: Final = (2, 4)  # characters
+_SLOTS: Final = 2**20  # that runs are hashed to
+_LONGEST: Final = 300  # characters of a text that are looked at
+_COMMON: Final = 2_000  # items that hold a run: such of more cost much and tell little
+_MOST: Final = 200_000  # items of a memory
+_BLOCK: Final = 20_000  # of them at a time, and a hundredth of it of queries
+
+
+def copied(experiment: Experiment) -> dict[str, np.ndarray]:
+    """The source as the answer to itself; the commonest answer to items that are no texts."""
+    items = experiment.dataset.items
+    texts = described(experiment.reader, items)
+    if all(isinstance(text, str) for text in texts):
+        rows = encoded(texts)
+        return {name: rows[experiment.positions(name)] for name in JUDGED}
+    train = [item.label for item in experiment.dataset.split("train")]
+    ((label, _),) = Counter(train).most_common(1)
+    return {name: encoded([label] * len(experiment.dataset.split(name))) for name in JUDGED}
+
+
+def recalled(experiment: Experiment) -> dict[str, np.ndarray] | None:
+    """The answers of the nearest items; None where items are no texts.
+
+    Validation is answered from the training items alone, test from both.
+    """
+    dataset, texts = experiment.dataset, described(experiment.reader, experiment.dataset.items)
+    if not all(isinstance(text, str) for text in texts):
+        return None
+    learned: list[int] = []
+    outputs = {}
+    answers = encoded(item.label for item in dataset.items)
+    for known, asked in (("train", "validation"), ("validation", "test")):
+        learned += experiment.positions(known).tolist()
+        wanted = experiment.positions(asked)
+        places = nearest([texts[at] for at in learned], [texts[at] for at in wanted])
+        outputs[asked] = answers[np.array(learned)[places]]
+    return outputs
+
+
+def nearest(texts: Sequence[str], queries: Sequence[str], count: int = 1) -> np.ndarray:
+    """The places (Q,) of the texts nearest to queries, or (Q, count) of so many, nearest first.
+
+    Of more than 200,000 texts the last ones are looked at; memory is that of their runs, whose
+    texts count for 300 characters.
+    """
+    first = max(0, len(texts) - _MOST)
+    memory = [*_counted(texts[first:])]
+    held = sum(np.bincount(block.indices, minlength=_SLOTS) for block in memory)
+    weights = np.log((1 + len(texts) - first) / (1 + held)) + 1
+    if len(texts) - first > _COMMON:
+        weights[held > _COMMON] = 0.0
+    memory = [_weighed(block, weights) for block in memory]
+    best: list[np.ndarray] = []
+    for block in _counted(queries, _BLOCK // 100):
+        rows = _weighed(block, weights)
+        found = [_best(rows @ part.T, count) for part in memory]
+        sizes = np.cumsum([0, *(part.shape[0] for part in memory)])
+        places = np.hstack([own + size for (own, _), size in zip(found, sizes, strict=False)])
+        likeness = np.hstack([own for _, own in found])
+        order = np.argsort(-likeness, axis=1, kind="stable")[:, :count]
+        best.append(first + np.take_along_axis(places, order, axis=1))
+    whole = np.concatenate(best) if best else np.empty((0, count), dtype=np.intp)
+    return whole[:, 0] if count == 1 else whole
+
+
+def _counted(texts: Sequence[str], size: int = _BLOCK) -> Iterator[Any]:
+    """How often each run stands in texts, as sparse rows, so many texts at a time."""
+    from sklearn.feature_extraction.text import HashingVectorizer
+
+    runs = HashingVectorizer(
+        analyzer="char",
+        ngram_range=_RUNS,
+        n_features=_SLOTS,
+        alternate_sign=False,
+        norm=None,
+        dtype=np.float32,
+    )
+    for start in range(0, len(texts), size):
+        yield runs.transform(text[:_LONGEST] for text in texts[start : start + size])
+
+
+def _weighed(rows: Any, weights: np.ndarray) -> Any:
+    """Rows of length 1, each run by its weight."""
+    from sklearn.preprocessing import normalize
+
+    rows.data *= weights[rows.indices].astype(rows.data.dtype)
+    return normalize(rows, copy=False)
+
+
+def _best(likeness: Any, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Places and likeness (Q, count) of the largest in each row, of equal ones the first."""
+    dense = likeness.toarray()
+    count = min(count, dense.shape[1])
+    order = np.argsort(-dense, axis=1, kind="stable")[:, :count] if count > 1 else None
+    places = dense.argmax(axis=1)[:, None] if order is None else order
+    return places, np.take_along_axis(dense, places, axis=1)

@@ -1,0 +1,59 @@
+"""The page's section on texts that were written: side by side, with what went wrong in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from headstart.report.contents import Section, Table
+
+_TITLES = {"worst": "The worst answers", "best": "The best answers"}
+
+
+def sentences(evidence: Mapping[str, Any]) -> Section | None:
+    """Sentences on lengths, languages and placeholders, and tables of answers and references."""
+    record = evidence.get("sentences")
+    if not record:
+        return None
+    tables = [(title, _table(record, record[name])) for name, title in _TITLES.items()]
+    near = [(row["source"], pair) for row in record["worst"] for pair in row.get("nearest", ())]
+    if near:
+        rows = [(source, pair["source"], pair["target"]) for source, pair in near]
+        columns = ("test item", "training item", "its answer")
+        tables.append(("Training pairs nearest to the worst", Table.of(columns, rows)))
+    examples = record["placeholders"]["examples"]
+    if examples:
+        columns = ("source", "answer", "reference", "lost", "added")
+        rows = [(*_texts(row), " ".join(row["lost"]), " ".join(row["added"])) for row in examples]
+        tables.append(("Placeholders lost or added", Table.of(columns, rows)))
+    return Section("sentences", "Answers as texts", tuple(said(record)), tables=tuple(tables))
+
+
+def said(record: Mapping[str, Any]) -> Iterator[str]:
+    """What is to be said of all answers."""
+    count, lengths, language = record["items"], record["lengths"], record["language"]
+    yield (
+        f"Answers are {lengths['ratio']:.2f} times as long as the references. Of {count}, "
+        f"{lengths['empty']} are empty, {lengths['short']} far too short and {lengths['long']} far "
+        "too long."
+    )
+    yield (
+        f"{language['foreign']} are in no script that the references have, and "
+        f"{language['copies']} copy the source where they should not."
+    )
+    kept = record["placeholders"]
+    if kept["items"] or kept["added"]:
+        yield (
+            f"{kept['items']} items hold placeholders, tags or addresses that are never "
+            f"translated: {kept['lost']} answers lost some, and {kept['added']} have some of their "
+            "own."
+        )
+
+
+def _table(record: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Table:
+    columns = ("source", "answer", "reference", record["metric"])
+    return Table.of(columns, [(*_texts(row), float(row["score"])) for row in rows])
+
+
+def _texts(row: Mapping[str, Any]) -> tuple[str, str, str]:
+    return row["source"] or row["id"], row["answer"], row["target"]
