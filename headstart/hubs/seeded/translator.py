@@ -24,7 +24,9 @@ _WRITTEN: Final = ("seed", "pretrained", "network")
 @final
 @dataclass(frozen=True)
 class TranslatorOptions(HubOptions):
-    """The options of a translator: layers of each side, width, heads, and longest text in pieces.
+    """The options of a translator: its width, layers, heads, and the longest text in pieces.
+
+    `decoder` counts the layers of the side that writes, 0 for as many as of the other.
 
     `vocabulary` is `joint`, where it learns pieces from the texts that it is fitted to, or `own`.
     """
@@ -32,6 +34,7 @@ class TranslatorOptions(HubOptions):
     seed: int = 0
     width: int = 96
     layers: int = 2
+    decoder: int = 0
     heads: int = 4
     positions: int = 256
     dropout: float = 0.1
@@ -87,7 +90,7 @@ def backbone(reference: Reference, licence: str) -> Backbone:
 
 def _demand(options: TranslatorOptions, reference: Reference) -> None:
     sizes = (options.width, options.layers, options.heads, options.positions)
-    if min(sizes) < 1 or options.width % (2 * options.heads) or not 0 <= options.dropout < 1:
+    if min(sizes) < 1 or options.decoder < 0 or options.width % (2 * options.heads) or not 0 <= options.dropout < 1:
         raise HeadstartError(
             f"{reference} has a number below 1, or a width that is no multiple of twice its heads. "
             "Give for example width=96&heads=4&layers=2."
@@ -101,7 +104,7 @@ def _demand(options: TranslatorOptions, reference: Reference) -> None:
 def _config(options: TranslatorOptions) -> dict[str, Any]:
     sides = ("encoder", "decoder")
     raw: dict[str, Any] = {"model_type": "marian", "d_model": options.width}
-    raw |= {f"{side}_layers": options.layers for side in sides}
+    raw |= {"encoder_layers": options.layers, "decoder_layers": options.decoder or options.layers}
     raw |= {f"{side}_attention_heads": options.heads for side in sides}
     raw |= {f"{side}_ffn_dim": 4 * options.width for side in sides}
     raw |= {"max_position_embeddings": options.positions, "dropout": options.dropout}

@@ -37,6 +37,7 @@ class Translation(Task):
     kind: ClassVar[str] = "sequences"
     has_probe: ClassVar[bool] = False
     reads_maps: ClassVar[bool] = True
+    passes: ClassVar[int] = 3
 
     def __init__(self, writer: Writer | None = None) -> None:
         self.writer = writer
