@@ -24,6 +24,7 @@ DONE, OURS, USERS, INTERRUPTED, PIPE_CLOSED = 0, 1, 2, 130, 141
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 EXTRAS = {"transformers": "text", "tokenizers": "text", "peft": "lora", "captum": "explain"}
+EXTRAS |= dict.fromkeys(("jiwer", "sacrebleu", "sentencepiece"), "translation")
 EXTRAS |= {name: name for name in ("mlflow", "tensorboard", "wandb")}  # package -> its extra
 
 

@@ -27,11 +27,16 @@ def placeholders(text: str) -> Counter[str]:
     return Counter(_PLACEHOLDER.findall(text))
 
 
+def bare(text: str) -> str:
+    """The text without them."""
+    return _PLACEHOLDER.sub(" ", text)
+
+
 def skeleton(text: str) -> str:
     """What is left of a text but case, digits, punctuation and placeholders.
 
     Where that is nothing, it is the text with 0 for each number.
     """
-    plain = unicodedata.normalize("NFKC", _PLACEHOLDER.sub(" ", text)).casefold()
+    plain = unicodedata.normalize("NFKC", bare(text)).casefold()
     words = "".join(c if unicodedata.category(c)[0] in "LM" else " " for c in plain).split()
     return " ".join(words) or _DIGITS.sub("0", "".join(text.casefold().split()))

@@ -30,14 +30,15 @@ class Targets(ABC):
     """One kind of target: how labels are read, checked, cut, encoded, counted and shown.
 
     `name` is what `Task.kind` and records call it, `words` what one of its names is called, and
-    several. `marks` says whether several label columns hold 0 and 1 for each name; None where they
-    may. `contradict` says that two labels of one content leave it without any. `verbatim` cells are
-    one name each, as it is written. `missing` are words that say there is none. `constant` says
-    that one answer to all items is worth comparing with. `problem_type` is transformers' word.
+    several, `unit` what labelled items are counted as. `marks` says whether several label columns
+    hold 0 and 1 for each name; None where they may. Two labels of one content that `contradict`
+    leave it without any. `verbatim` cells are one name each, as written; `missing` are words for
+    none. A `constant` answer is worth comparing with. `problem_type` is transformers' word.
     """
 
     name: ClassVar[str]
     words: ClassVar[tuple[str, str]] = ("label", "labels")
+    unit: ClassVar[str] = "labels"
     encoding: ClassVar[Encoding] = Encoding.OTHER
     marks: ClassVar[bool | None] = None
     verbatim: ClassVar[bool] = False

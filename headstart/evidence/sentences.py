@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from headstart.contracts.metric import Metric
-from headstart.contracts.placeholders import placeholders
+from headstart.contracts.placeholders import bare, placeholders
 from headstart.contracts.scripts import scripts, share
 from headstart.contracts.sequences import decoded, encoded
 from headstart.evidence.lookup import nearest
@@ -125,12 +125,12 @@ class _Look:
         """How many answers are in no script of the references, and how many copy the source."""
         total: Counter[str] = Counter()
         for text in self.test.targets:
-            total.update(scripts(text))
+            total.update(scripts(bare(text)))
         own = frozenset(name for name, n in total.items() if n > _USUAL * total.total())
         foreign = copies = 0
         sides = zip(self.answers, self.test.sources, self.test.targets, strict=True)
         for answer, source, target in sides:
-            letters = scripts(answer)
+            letters = scripts(bare(answer))
             wrong = answer != target
             foreign += wrong and letters.total() >= _LETTERS and not share(letters, own)
             copies += wrong and bool(answer) and answer == source

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart import evidence
+from headstart.data.targets import kind_named
 from headstart.defaults import Recipe
 from headstart.evidence import ArmResult
 from headstart.evidence.forecast import forecast
-from headstart.evidence.labels import saved, scratch_curve, transfer_curve
+from headstart.evidence.labels import Curve, saved, scratch_curve, transfer_curve
 from headstart.pipeline.affordable import fewer
 from headstart.pipeline.strategy_spec import FEATURES
+from headstart.runtime.budget import Budget
 
 if TYPE_CHECKING:
     from headstart.pipeline.findings import Proof
@@ -29,19 +31,17 @@ UNLEARNED = "Scratch learned nothing from all labels, so how many it would need 
 
 
 def labels(proof: Proof) -> dict[str, Any] | None:
-    """The learning curves over labels and what they say; None where folds judge, or no probe."""
-    if proof.search.folding or not proof.experiment.task.has_probe:
+    """The learning curves over labels and what they say; None where folds judge, or no probe.
+
+    Where answers are texts, which no probe gives, the transfer is trained on fewer pairs, too.
+    """
+    kind = kind_named(proof.experiment.dataset.kind)
+    if proof.search.folding or (kind.constant and not proof.experiment.task.has_probe):
         return None
     experiment, seed = proof.experiment, proof.experiment.settings.seed
     until = experiment.budget.until(1.0)
-    ours = transfer_curve(
-        experiment.task,
-        experiment.labels,
-        experiment.examples(proof.search.backbone),
-        proof.arms[FEATURES].arm.scores,
-        seed=seed,
-        until=until,
-    )
+    curve = _probed_curve if experiment.task.has_probe else _trained_curve
+    ours, cut = curve(proof, until)
     later = forecast(ours)
     finding = {"counts": list(ours.counts), "transfer": ours.points(), "scratch": []}
     sentences, saving = [later.said], None
@@ -60,9 +60,48 @@ def labels(proof: Proof) -> dict[str, Any] | None:
         saved_labels = saved(ours, theirs)
         saving = None if doubt else saved_labels.to_json()
         skipped = "" if doubt == UNKNOWN else skipped
-        sentences = [doubt or saved_labels.said, skipped, later.said]
-    sentence = " ".join(filter(None, sentences))
+        sentences = [doubt or saved_labels.said, skipped, cut, later.said]
+    sentence = " ".join(filter(None, sentences)).replace(" labels", f" {kind.unit}")
+    finding |= {} if kind.constant else {"unit": kind.unit}
     return {**finding, "saved": saving, "said": sentence, "forecast": later.points or []}
+
+
+def _probed_curve(proof: Proof, until: Budget) -> tuple[Curve, str]:
+    """What a probe on the frozen features reaches with fewer labels."""
+    experiment = proof.experiment
+    ours = transfer_curve(
+        experiment.task,
+        experiment.labels,
+        experiment.examples(proof.search.backbone),
+        proof.arms[FEATURES].arm.scores,
+        seed=experiment.settings.seed,
+        until=until,
+    )
+    return ours, ""
+
+
+def _trained_curve(proof: Proof, until: Budget) -> tuple[Curve, str]:
+    """What the strategy reaches that was trained on a quarter and a half of the items."""
+    experiment, search, transfer = proof.experiment, proof.search, proof.transfer
+
+    def train_at(positions: np.ndarray) -> np.ndarray | None:
+        place = experiment.workspace and experiment.workspace / f"on-{len(positions)}-items"
+        part = replace(fewer(experiment, positions), workspace=place)
+        spec, features = search.chosen, search.arms[FEATURES]
+        again = evidence.strategy_arm(
+            part, search.backbone, spec.build(), str(spec), features, until
+        )
+        return None if again.training.cut else again.arm.scores
+
+    ours, skipped = scratch_curve(
+        experiment.dataset.targets("train"),
+        transfer.arm.scores,
+        train_at,
+        transfer.training.seconds,
+        until,
+        experiment.settings.seed,
+    )
+    return replace(ours, sign=experiment.task.sign), skipped.replace("Scratch", "The transfer")
 
 
 def _doubt(proof: Proof, scratch: ArmResult) -> str:
@@ -71,7 +110,7 @@ def _doubt(proof: Proof, scratch: ArmResult) -> str:
         return UNKNOWN
     if unlearned(proof.arms, proof.experiment.settings.seed):
         return UNLEARNED
-    return BETTER if beats_features(proof) else ""
+    return BETTER if proof.experiment.task.has_probe and beats_features(proof) else ""
 
 
 def beats_features(proof: Proof) -> bool:

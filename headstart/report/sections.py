@@ -68,6 +68,7 @@ def labels(evidence: Evidence) -> Section | None:
     if not record or not record.get("transfer"):
         return None
     metric, transfer = evidence["metric"], record["transfer"]
+    unit = record.get("unit", "labels")
     ahead = record.get("forecast") or []
     parts = [
         ("transfer", transfer, TRANSFER, False),
@@ -84,14 +85,14 @@ def labels(evidence: Evidence) -> Section | None:
         for name, part in (*((part[0], part[1]) for part in parts[:2]), ("forecast", ahead))
         for row in part
     ]
-    summary = f"{metric} against the number of training labels: {record.get('said', '')}"
+    summary = f"{metric} against the number of training {unit}: {record.get('said', '')}"
     figure = Figure(
         "labels",
         summary,
-        figures.curves(series, "training labels", metric, logarithmic=True),
-        Table.of(("curve", "labels", metric, "95 % interval"), rows),
+        figures.curves(series, f"training {unit}", metric, logarithmic=True),
+        Table.of(("curve", unit, metric, "95 % interval"), rows),
     )
-    title = "Learning curves: what labels are worth"
+    title = f"Learning curves: what {unit} are worth"
     return Section("labels", title, _sentences(record.get("said")), (figure,))
 
 

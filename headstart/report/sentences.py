@@ -23,9 +23,9 @@ def sentences(evidence: Mapping[str, Any]) -> Section | None:
         tables.append(("Training pairs nearest to the worst", Table.of(columns, rows)))
     examples = record["placeholders"]["examples"]
     if examples:
-        columns = ("source", "answer", "reference", "lost", "added")
-        rows = [(*_texts(row), " ".join(row["lost"]), " ".join(row["added"])) for row in examples]
-        tables.append(("Placeholders lost or added", Table.of(columns, rows)))
+        titles = ("source", "answer", "reference", "lost", "added")
+        kept = [(*_texts(row), " ".join(row["lost"]), " ".join(row["added"])) for row in examples]
+        tables.append(("Placeholders lost or added", Table.of(titles, kept)))
     return Section("sentences", "Answers as texts", tuple(said(record)), tables=tuple(tables))
 
 

@@ -201,7 +201,8 @@ def _look_at(evidence: Mapping[str, Any]) -> str:
 def _bars(evidence: Mapping[str, Any]) -> Iterator[Bar]:
     """The model, scratch, and what needs no network, where they are shares of right answers."""
     arms = evidence["arms"]
-    if not words.is_share(evidence["metric"]) or len(arms) == 1:
+    texts = "sentences" in evidence and not evidence.get("less_is_better")
+    if len(arms) == 1 or not (texts or words.is_share(evidence["metric"])):
         return
     own = "This model"
     if evidence["strategy"] == "scratch":
@@ -211,7 +212,8 @@ def _bars(evidence: Mapping[str, Any]) -> Iterator[Bar]:
         ("chosen", own, "transfer" if evidence["strategy"] != "scratch" else "scratch"),
         ("scratch", _ALONE if evidence.get("alone") else _UNTRAINED, "scratch"),
         ("tf-idf", "Counting words (TF-IDF)", "other"),
-        ("naive", "Always one answer", "other"),
+        ("translation-memory", "Looking the nearest text up", "other"),
+        ("naive", "Copying the source" if texts else "Always one answer", "other"),
     )
     for key, name, kind in shown:
         if key in arms:

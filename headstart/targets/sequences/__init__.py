@@ -28,6 +28,7 @@ class Sequences(Targets):
 
     name: ClassVar[str] = "sequences"
     words: ClassVar[tuple[str, str]] = ("text", "texts")
+    unit: ClassVar[str] = "pairs"
     encoding: ClassVar[Encoding] = Encoding.OTHER
     verbatim: ClassVar[bool] = True
     contradict: ClassVar[bool] = False

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from headstart.contracts.labels import Screened
-from headstart.contracts.placeholders import placeholders
+from headstart.contracts.placeholders import bare
 from headstart.contracts.scripts import expected, language, scripts, share
 
 _LETTERS: Final = 12  # of one text, from which on its script tells the language
@@ -62,7 +62,7 @@ class _Side:
     @classmethod
     def of(cls, name: str, texts: Sequence[str]) -> _Side:
         """That of a column."""
-        letters = [scripts(_bare(text)) for text in texts]
+        letters = [scripts(bare(text)) for text in texts]
         total: Counter[str] = Counter()
         for each in letters:
             total.update(each)
@@ -158,10 +158,3 @@ def _said(faults: Sequence[str], short: int) -> tuple[str, ...]:
 
 def _plain(text: str) -> str:
     return " ".join(text.split()).casefold()
-
-
-def _bare(text: str) -> str:
-    """A text without what is never translated, whose letters say nothing of its language."""
-    for each in placeholders(text):
-        text = text.replace(each, " ")
-    return text

@@ -1,0 +1,179 @@
+"""A translation memory and copies as arms, and texts that are worth a look."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, final
+
+import numpy as np
+import pytest
+import tiny
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pages import page
+from records import record as record_of_a_run
+from test_sequences import TEXT, loaded, pairs, table
+from torch import nn
+
+from headstart import catalog
+from headstart.contracts import Batch, Step, Task
+from headstart.contracts.model import Model
+from headstart.contracts.sequences import decoded, encoded
+from headstart.defaults import Settings
+from headstart.evidence import Arm, ArmResult, Experiment, baseline_arm, naive_arm
+from headstart.evidence.lookup import MEMORY, nearest
+from headstart.evidence.sentences import Pairs, worth_a_look
+from headstart.features.reading import Reader
+from headstart.report.sentences import said, sentences
+from headstart.runtime import machine
+from headstart.runtime.budget import Budget
+
+
+@final
+class Writing(Task):
+    """A task whose answers are texts, without a network."""
+
+    own_metric: ClassVar[str] = "headstart.metrics.translation:ChrF"
+    kind: ClassVar[str] = "sequences"
+    has_probe: ClassVar[bool] = False
+
+    def head(self, feature_dim: int, labels: Sequence[str]) -> nn.Module:
+        return nn.Linear(feature_dim, 1)
+
+    def step(self, model: Model, batch: Batch) -> Step:
+        raise NotImplementedError
+
+    def naive(self, targets: np.ndarray, labels: Sequence[str]) -> np.ndarray:
+        return targets[0]
+
+    def losses(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        return -self.scores(outputs, targets)
+
+    def decode(self, outputs: np.ndarray, labels: Sequence[str]) -> list[dict[str, Any]]:
+        return [{"text": text} for text in decoded(outputs)]
+
+
+def experiment(path: Path) -> Experiment:
+    chosen = Settings(device="cpu")
+    return Experiment(
+        loaded(path),
+        Writing(),
+        Reader(TEXT, {}),
+        chosen,
+        machine.Compute.of(chosen, 0),
+        Budget(None),
+        tiny.Recording(),
+    )
+
+
+def test_the_memory_answers_with_the_nearest_and_the_naive_arm_with_the_source(
+    tmp_path: Path,
+) -> None:
+    rows = [
+        (f"{one} {word}", f"{other} {word}") for one, other in pairs(30) for word in ("a", "bc")
+    ]
+    own = experiment(table(tmp_path / "p.csv", rows))
+    features = ArmResult(Arm("", np.empty(0), (0.0, 0.0), 0.0), tiny.model())
+    copy, memory = naive_arm(own, features).arm, baseline_arm(own)
+    assert memory is not None and memory.strategy == MEMORY
+    test = own.dataset.split("test")
+    assert decoded(copy.outputs["test"]) == [item.read().decode() for item in test]
+    known = {i.label for name in ("train", "validation") for i in own.dataset.split(name)}
+    assert set(decoded(memory.outputs["test"])) <= known
+    learned = {item.label for item in own.dataset.split("train")}
+    assert set(decoded(memory.outputs["validation"])) <= learned
+    assert memory.scores.shape == copy.scores.shape == (len(test),)
+    assert memory.scores.mean() > copy.scores.mean() >= 0
+
+
+LINES = st.lists(st.text("abcdef", min_size=2, max_size=12), min_size=1, max_size=20, unique=True)
+
+
+def runs(text: str) -> list[str]:
+    return sorted(text[n : n + size] for size in (2, 3, 4) for n in range(len(text) - size + 1))
+
+
+@settings(max_examples=40, deadline=None)
+@given(texts=LINES, count=st.integers(1, 5))
+def test_a_text_that_is_there_is_its_own_nearest(texts: list[str], count: int) -> None:
+    first = nearest(texts, texts)
+    for place, found in enumerate(first.tolist()):
+        assert runs(texts[found]) == runs(texts[place])
+    several = nearest(texts, texts, count)
+    if count > 1:
+        assert several.shape == (len(texts), min(count, len(texts)))
+        assert (several[:, 0] == first).all()
+
+
+def test_a_memory_reaches_what_was_measured_of_it(shared_data: Path) -> None:
+    folder = shared_data / "parallel" / "interface"
+    read = [[*read_csv(folder / f"{name}.csv")] for name in ("train", "test")]
+    known, asked = read[0][:1000], read[1][:400]
+    places = nearest([row["en"] for row in known], [row["en"] for row in asked])
+    answers = encoded(known[place]["uk"] for place in places)
+    value = catalog.metric_named("chrf").of(answers, encoded(row["uk"] for row in asked))
+    assert value == pytest.approx(0.255, abs=0.01)
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+TEST = Pairs(
+    ("a", "b", "c", "d", "e"),
+    ("Page %1 <b>of</b> %2", "Open the file", "Save the document", "Close", "Hello {name}"),
+    (
+        "Страница %1 <b>из</b> %2",
+        "Открыть файл",
+        "Сохранить документ",
+        "Закрыть",
+        "Привет {name}",
+    ),
+)
+TRAIN = Pairs(("x", "y"), ("Open the folder", "Page %1"), ("Открыть папку", "Страница %1"))
+
+
+def record() -> dict[str, Any]:
+    answers = ["Страница %1 из", "Open the file", "", "Закрыть", "Привет {name} {day} " + "да" * 20]
+    found = worth_a_look(catalog.metric_named("chrf"), encoded(answers), TEST, TRAIN)
+    assert found is not None
+    return found
+
+
+def test_what_is_wrong_with_answers_is_counted() -> None:
+    found = record()
+    assert found["lengths"] | {"ratio": 0} == {"empty": 1, "short": 1, "long": 1, "ratio": 0}
+    assert found["language"]["foreign"] == found["language"]["copies"] == 1
+    kept = found["placeholders"]
+    assert (kept["items"], kept["lost"], kept["added"]) == (2, 1, 1)
+    assert kept["examples"][0]["lost"] == ["%2", "</b>", "<b>"]
+    assert kept["examples"][1]["added"] == ["{day}"]
+    assert found["best"][0]["id"] == "d" and found["best"][0]["score"] == 1.0
+    assert {row["id"] for row in found["worst"][:2]} == {"b", "c"}
+    opened = next(row for row in found["worst"] if row["id"] == "b")
+    assert opened["nearest"][0]["source"] == "Open the folder"
+
+
+def test_items_that_are_no_texts_have_answers_all_the_same() -> None:
+    sounds = Pairs(TEST.ids, (None,) * 5, TEST.targets)
+    metric = catalog.metric_named("wer")
+    found = worth_a_look(metric, encoded(TEST.targets), sounds, sounds)
+    assert found is not None
+    assert found["placeholders"]["lost"] == 0 and found["language"]["copies"] == 0
+    assert all("nearest" not in row for row in found["worst"])
+    assert worth_a_look(metric, encoded(()), Pairs((), (), ()), sounds) is None
+
+
+def test_texts_of_strangers_never_render_on_the_page(tmp_path: Path) -> None:
+    evil = "<script>alert(1)</script>"
+    own = Pairs(("a",), (evil,), (evil,))
+    found = worth_a_look(catalog.metric_named("chrf"), encoded([evil + "!"]), own, own)
+    section = sentences({"sentences": found})
+    assert section is not None and sentences({}) is None
+    assert evil in str(section.tables)
+    assert "alert" not in "".join(said(found or {}))
+    text = page(tmp_path, {**record_of_a_run(), "sentences": found})
+    assert "alert(1)" in text and evil not in text
