@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +21,7 @@ from headstart.loading.sequences import pieces
 from headstart.loading.sequences.files import PieceFiles
 from headstart.pipeline.pivoting import opened, translate
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:Recommended. pip install sacremoses"),
-]
+pytestmark = pytest.mark.filterwarnings("ignore:Recommended. pip install sacremoses")
 ROWS = pairs(60)
 FAST: Any = {"epochs": 1, "scratch": False, "evidence": "none", "device": "cpu"}
 TINY = "seeded:translator?width=16&layers=1&heads=2"
@@ -71,7 +68,11 @@ def parent(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place / "en-ru"
 
 
-@given(text=st.text(st.characters(exclude_categories=("Cs", "Cc", "Zs", "Zl", "Zp", "Cf")), max_size=40))
+@given(
+    text=st.text(
+        st.characters(exclude_categories=("Cs", "Cc", "Zs", "Zl", "Zp", "Cf")), max_size=40
+    )
+)
 @settings(max_examples=50, deadline=None)
 def test_any_text_is_written_as_it_is_read(text: str) -> None:
     """Whatever letters the pieces lack are bytes."""
@@ -133,9 +134,6 @@ def test_what_is_written_doesnt_depend_on_the_batch(folder: Path, beams: int) ->
     own = Opened(f"hf:{folder}")
     own.model.head.beams = beams
     texts = [source for source, _ in ROWS[:5]]
-    own.model.head.vocabulary = copy.replace(own.model.head.vocabulary, longest=16) if False else (
-        own.model.head.vocabulary
-    )
     together = own.model.head.candidates(own.states(texts), 1)
     alone = [own.model.head.candidates(own.states([text]), 1)[0] for text in texts]
     for (one,), (other,) in zip(together, alone, strict=True):
@@ -175,9 +173,7 @@ def test_a_parent_opens_in_transformers(parent: Path) -> None:
     texts = [source for source, _ in ROWS[:4]]
     fed = tokenizer(texts, return_tensors="pt", padding=True)
     with torch.inference_mode():
-        states = own.model.features(fed.input_ids * 0 + 0) if False else None
         theirs = network.get_encoder()(**fed).last_hidden_state
-    assert states is None
     modality, preprocess = own.reader.modality, own.reader.preprocess
     inputs = modality.collate([modality.decode(t.encode(), preprocess) for t in texts], preprocess)
     assert torch.equal(inputs["input_ids"], fed.input_ids)
@@ -192,29 +188,30 @@ def test_a_parent_opens_in_transformers(parent: Path) -> None:
     assert [row[0][0] for row in likeliest] == [" ".join(text.split()) for text in decoded]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["full-fine-tuning", "feature-extraction?head=trained"])
 def test_a_child_of_a_parent(parent: Path, strategy: str, tmp_path: Path) -> None:
     data = table(tmp_path / "pairs.csv", pairs(60, OTHER), "uk")
-    said: list[str] = []
-    result = hs.fit(data, f"{parent}/", tmp_path / "en-uk", strategy=strategy, source="en",
-                    target="uk", **FAST)
+    result = hs.fit(
+        data, f"{parent}/", tmp_path / "en-uk", strategy=strategy, source="en", target="uk", **FAST
+    )
     assert result.evidence.metric == "chrF"
     record = (tmp_path / "en-uk" / "vocab.json").read_text(encoding="utf-8")
-    assert "і" in record and not said
+    assert "\u0456" in record  # which Russian lacks
     (answer,) = hs.load(tmp_path / "en-uk").predict(["the cat sees %1"])
     assert isinstance(answer.answer["text"], str)
 
 
 def test_models_that_dont_meet_are_refused(parent: Path) -> None:
-    with pytest.raises(HeadstartError, match="writes ru and .* reads en, which are not both ru"):
+    with pytest.raises(HeadstartError, match=r"writes ru and .* reads en, which are not both ru"):
         opened([parent, parent], ())
-    with pytest.raises(HeadstartError, match="names 2. Name one"):
+    with pytest.raises(HeadstartError, match=r"names 2\. Name one"):
         opened([parent, parent], ["ru", "en"])
 
 
 def test_lost_placeholders_and_blank_lines(parent: Path) -> None:
     rows = translate(parent, ["", "%1 the cat", "  "]).rows
-    assert [row.text for row in rows][::2] == ["", "  "]
+    assert [row.text for row in rows][::2] == ["", ""]
     assert rows[1].lost == (() if "%1" in rows[1].text else ("%1",))
 
 
@@ -224,9 +221,12 @@ def test_a_classifier_is_no_translator(tmp_path: Path) -> None:
         hs.fit(data, "seeded:text-encoder", tmp_path / "no", source="en", target="ru", **FAST)
 
 
+@pytest.mark.slow
 def test_equal_pretrainings_are_equal(parent: Path, tmp_path: Path) -> None:
     data = table(tmp_path / "pairs.csv", ROWS)
     chosen: Any = {**FAST, "epochs": 2, "source": "en", "target": "ru", "cache": False}
     hs.pretrain(data, TINY, tmp_path / "again", anyway=True, **chosen)
-    one, other = ((place / "model.safetensors").read_bytes() for place in (parent, tmp_path / "again"))
+    one, other = (
+        (place / "model.safetensors").read_bytes() for place in (parent, tmp_path / "again")
+    )
     assert np.array_equal(np.frombuffer(one, np.uint8), np.frombuffer(other, np.uint8))

@@ -11,7 +11,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-WORDS = {"cat": "кот", "dog": "пёс", "sees": "видит", "the": "этот", "red": "алый", "big": "большой"}
+WORDS = {
+    "cat": "кот",
+    "dog": "пёс",
+    "sees": "видит",
+    "the": "этот",
+    "red": "алый",
+    "big": "большой",
+}
 OTHER = {"cat": "кіт", "dog": "пес", "sees": "бачить", "the": "цей", "red": "червоний", "big": "їх"}
 
 

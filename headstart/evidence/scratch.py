@@ -120,9 +120,13 @@ def _protocol(trainings: Tried, result: ArmResult, bound: Bound, epochs: int) ->
     training, rate = result.training, result.recipe.learning_rate if result.recipe else 0.0
     rates = ", ".join(f"{rate:g}" for rate, _ in trainings)
     sentence = f"Scratch: trained for {training.steps} steps at the rate {rate:g}, as named."
-    sentence = sentence if not trainings else (
-        f"Scratch: rates {rates} tried for {' / '.join(str(each.steps) for _, each in trainings)} "
-        f"steps, the best ({rate:g}) trained for {training.steps} steps."
+    sentence = (
+        sentence
+        if not trainings
+        else (
+            f"Scratch: rates {rates} tried for {' / '.join(str(each.steps) for _, each in trainings)} "
+            f"steps, the best ({rate:g}) trained for {training.steps} steps."
+        )
     )
     if epochs < bound.whole:
         sentence += (

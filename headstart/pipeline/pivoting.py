@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +100,7 @@ def opened(places: Sequence[str | Path], via: Sequence[str]) -> list[Predictor]:
             f"{len(places)} models meet in {len(places) - 1} languages, and --via names "
             f"{len(via)}. Name one for each place where two meet."
         )
-    for number, (one, other) in enumerate(zip(sides[:-1], sides[1:], strict=True)):
+    for number, (one, other) in enumerate(pairwise(sides)):
         wanted = via[number] if via else one[1]
         if one[1] != wanted or other[0] != wanted:
             raise HeadstartError(

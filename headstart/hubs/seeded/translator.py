@@ -90,7 +90,12 @@ def backbone(reference: Reference, licence: str) -> Backbone:
 
 def _demand(options: TranslatorOptions, reference: Reference) -> None:
     sizes = (options.width, options.layers, options.heads, options.positions)
-    if min(sizes) < 1 or options.decoder < 0 or options.width % (2 * options.heads) or not 0 <= options.dropout < 1:
+    if (
+        min(sizes) < 1
+        or options.decoder < 0
+        or options.width % (2 * options.heads)
+        or not 0 <= options.dropout < 1
+    ):
         raise HeadstartError(
             f"{reference} has a number below 1, or a width that is no multiple of twice its heads. "
             "Give for example width=96&heads=4&layers=2."

@@ -111,5 +111,3 @@ def _network(plan: Plan, config: Any) -> nn.Module:
             f"{plan.what} can't be built ({reason(error)}). "
             "Mend its config.json, or give another model."
         ) from error
-
-

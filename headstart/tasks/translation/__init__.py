@@ -71,7 +71,10 @@ class Translation(Task):
         own = Translation(cast("Writer", backbone.head))
         own.measure = self.measure
         pretrained = backbone.origin.pretrained
-        own.untrained, own.learning_rate = ("zero-shot" if pretrained else ""), _RATES[not pretrained]
+        own.untrained, own.learning_rate = (
+            ("zero-shot" if pretrained else ""),
+            _RATES[not pretrained],
+        )
         return own
 
     def width(self, labels: Sequence[str]) -> int:
