@@ -60,9 +60,10 @@ OWNERS: dict[str, str | tuple[str, ...]] = {  # a heavy library -> the one file 
     "river": "drift/late_labels",
     "tensorboard": "tracking/tensorboard",
     "timm": "hubs/timm",
-    "tokenizers": "modalities/text",
+    "tokenizers": ("modalities/text", "loading/sequences"),
     "torchvision": ("hubs/torchvision", "tasks/detection"),  # networks; operations on boxes
-    "transformers": "hubs/huggingface",
+    "sentencepiece": "loading/sequences",
+    "transformers": ("hubs/huggingface", "loading/sequences"),
     "wandb": "tracking/wandb",
     "xgboost": "heads/boosting/xgboost",
 }

@@ -45,7 +45,7 @@ def translate(
     return pivoting.translate(models[:count], texts, via=via or (), progress=progress)
 
 
-def pivot(  # a flag each
+def pivot(  # noqa: PLR0913  # a flag each
     first: SavedModel,
     second: SavedModel,
     data: Data,

@@ -21,7 +21,8 @@ if TYPE_CHECKING:  # so that a saved model answers without torch
     from headstart.contracts.frozen import LinearHead
     from headstart.contracts.model import Batch, Model, Step
 
-Labels, Array = Sequence[str], np.ndarray
+Labels = Sequence[str]
+Array = np.ndarray
 Examples = tuple[Array, Array]  # features (N, D) float32 and targets (N,) or (N, outputs)
 
 
@@ -29,7 +30,7 @@ class Task(TaskHooks, ABC):
     """A kind of answer. It owns the step, because some networks compute their loss inside.
 
     `own_metric` is the `module:Class` of what it is judged by where the user names none, or it has
-    a `metric`, the name of what the mean of its own `scores` is; `measure` is the catalog's instead.
+    a `metric`, the name of what the mean of its own `scores` is; `measure` counts before both.
     `kind` is the kind of its targets; `cross_validates` says that `probe` does not look at
     validation, `has_probe` that there is one. Without one nothing is answered from frozen features
     alone: that arm and the curve over labels are left out, and strategies begin with an untrained

@@ -16,7 +16,8 @@ if TYPE_CHECKING:  # so that a saved model answers without torch
 
     from headstart.contracts.places import Extent, Motion
 
-Labels, Array = Sequence[str], np.ndarray
+Labels = Sequence[str]
+Array = np.ndarray
 Answered = tuple[Array, Array, Sequence[str]]  # outputs, targets, and the items' ids
 
 

@@ -18,10 +18,10 @@ from headstart.errors import HeadstartError
 from headstart.pipeline.metrics import families
 from headstart.pipeline.opening import load
 from headstart.pipeline.schema import schema
-from headstart.results.translations import PivotEvidence, Translations
+from headstart.results.translations import PivotEvidence, Translated, Translations
 from headstart.runtime.progress import Show, as_progress
 from headstart.serve import Predictor
-from headstart.serve.chaining import BEST, Translated, translated
+from headstart.serve.chaining import BEST, translated
 
 _METRIC = "chrf"
 

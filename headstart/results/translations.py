@@ -4,13 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, final
+from typing import Any, final
 
+from headstart.contracts.placeholders import placeholders
 from headstart.evidence import Interval
 from headstart.report.notebook import Printed
 
-if TYPE_CHECKING:
-    from headstart.serve.chaining import Translated
+
+@final
+@dataclass(frozen=True)
+class Translated:
+    """A text, its translation, how likely that is by piece (a logarithm), and the texts between.
+
+    `lost` are the placeholders of the text that the translation lacks.
+    """
+
+    source: str
+    text: str
+    score: float
+    between: tuple[str, ...] = ()
+
+    @property
+    def lost(self) -> tuple[str, ...]:
+        """Such as `%1`, once for each time it is missing."""
+        return tuple((placeholders(self.source) - placeholders(self.text)).elements())
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything as plain values."""
+        own = {"source": self.source, "text": self.text, "score": round(self.score, 5)}
+        return own | {"between": list(self.between), "lost": list(self.lost)}
 
 
 @final

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, cast, final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 
 from headstart.contracts.frozen import is_native
-from headstart.contracts.placeholders import placeholders
 from headstart.errors import HeadstartError
+from headstart.results.translations import Translated
 from headstart.serve.batches import over_items
 
 if TYPE_CHECKING:
@@ -18,30 +17,6 @@ if TYPE_CHECKING:
     from headstart.serve.predictor import Predictor
 
 BEST: Final = 4  # answers that go through a language between
-
-
-@final
-@dataclass(frozen=True)
-class Translated:
-    """A text, its translation, how likely that is by piece (a logarithm), and the texts between.
-
-    `lost` are the placeholders of the text that the translation lacks.
-    """
-
-    source: str
-    text: str
-    score: float
-    between: tuple[str, ...] = ()
-
-    @property
-    def lost(self) -> tuple[str, ...]:
-        """Such as `%1`, once for each time it is missing."""
-        return tuple((placeholders(self.source) - placeholders(self.text)).elements())
-
-    def to_json(self) -> dict[str, Any]:
-        """Everything as plain values."""
-        own = {"source": self.source, "text": self.text, "score": round(self.score, 5)}
-        return own | {"between": list(self.between), "lost": list(self.lost)}
 
 
 def translated(

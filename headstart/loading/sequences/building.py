@@ -22,6 +22,7 @@ from headstart.loading.sequences.network import (
     fill,
     untrained,
 )
+from headstart.loading.sequences.writer import Writer
 from headstart.loading.weights import State, apart, digest, linear
 from headstart.loading.weights.sizes import check_network
 
@@ -68,10 +69,6 @@ def backbone(plan: Plan) -> Backbone:
     tensors = {n: t for stage in stages.values() for n, t in stage.state_dict().items()}
     native = {n: v for n, v in config.to_diff_dict().items() if n not in _ABOUT_LABELS}
     native |= {"architectures": [kind], "model_type": config.model_type}
-    start = {"decoder_start_token_id": config.decoder_start_token_id}
-    start |= {"eos_token_id": config.eos_token_id, "pad_token_id": config.pad_token_id}
-    start |= {"bad_words_ids": [[config.pad_token_id]], "num_beams": writer.beams}
-    start |= {"max_length": writer.vocabulary.longest, "forced_eos_token_id": None}
     return Backbone(
         stages=stages,
         pool=MeanOfStates(),
@@ -90,8 +87,17 @@ def backbone(plan: Plan) -> Backbone:
         head_name=HEAD,
         library="transformers",
         native=native,
-        files={**plan.pieces.files(), GENERATION: json.dumps(start, indent=1).encode()},
+        files={**plan.pieces.files(), GENERATION: _generation(config, writer)},
     )
+
+
+def _generation(config: Any, writer: Writer) -> bytes:
+    """How transformers is to write, as the head does."""
+    own = {"decoder_start_token_id": config.decoder_start_token_id}
+    own |= {"eos_token_id": config.eos_token_id, "pad_token_id": config.pad_token_id}
+    own |= {"bad_words_ids": [[config.pad_token_id]], "num_beams": writer.beams}
+    own |= {"max_length": writer.vocabulary.longest, "forced_eos_token_id": None}
+    return json.dumps(own, indent=1).encode()
 
 
 def _network(plan: Plan, config: Any) -> nn.Module:

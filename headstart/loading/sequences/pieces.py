@@ -33,13 +33,10 @@ def demand(what: object) -> None:
 
 def parsed(model: bytes) -> Any:
     """A model's pieces and settings. Raises ValueError where it can't be read as one."""
-    from google.protobuf.message import DecodeError
-    from sentencepiece import sentencepiece_model_pb2
-
-    proto = sentencepiece_model_pb2.ModelProto()
+    proto = _empty()
     try:
         proto.ParseFromString(model)
-    except DecodeError as error:
+    except Exception as error:  # of a kind of protobuf's own
         raise ValueError("it is no SentencePiece model") from error
     if not proto.pieces:
         raise ValueError("it is no SentencePiece model")
@@ -48,9 +45,7 @@ def parsed(model: bytes) -> Any:
 
 def of_bytes() -> bytes:
     """A model that reads each byte of a text by itself, but for white space."""
-    from sentencepiece import sentencepiece_model_pb2
-
-    proto = sentencepiece_model_pb2.ModelProto()
+    proto = _empty()
     proto.trainer_spec.model_type = UNIGRAM
     proto.trainer_spec.byte_fallback = True
     proto.trainer_spec.pad_id, proto.trainer_spec.eos_id = 0, 1
@@ -107,3 +102,10 @@ def joined(model: bytes, pieces: Sequence[tuple[str, float]]) -> bytes:
     proto.trainer_spec.vocab_size = len(proto.pieces)
     written: bytes = proto.SerializeToString(deterministic=True)
     return written
+
+
+def _empty() -> Any:
+    from sentencepiece import sentencepiece_model_pb2
+
+    messages: Any = sentencepiece_model_pb2
+    return messages.ModelProto()

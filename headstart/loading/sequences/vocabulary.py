@@ -80,7 +80,7 @@ def from_pieces(model: bytes, ids: Mapping[str, int], end: str = "</s>") -> byte
     listed = sorted(ids, key=lambda name: ids[name])
     vocabulary = [[n if n in kinds else MARK + n, kinds.get(n, (0.0, 0))[0]] for n in listed]
     bytes_too = any(kind == Kind.BYTE for _, kind in kinds.values())
-    content = {
+    content: dict[str, Any] = {
         "version": "1.0",
         "truncation": None,
         "padding": None,
