@@ -224,3 +224,10 @@ def test_scripts_are_those_of_unicode() -> None:
         "KATAKANA": 1,
     }
     assert share(scripts("abж"), expected("uk")) == pytest.approx(1 / 3)
+
+
+def test_columns_of_numbers_are_no_languages(tmp_path: Path) -> None:
+    rows = [(f"{n}", f"{n}.5", f"{n * n}") for n in range(20)]
+    path = table(tmp_path / "glass.csv", rows, ("Na", "Mg", "Ca"))
+    with pytest.raises(DataError, match="is a table of numbers without texts"):
+        load(path, TEXT, Schema())

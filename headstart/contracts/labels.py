@@ -54,9 +54,13 @@ class LabelledItem(Protocol):
 
 @dataclass(frozen=True)
 class Screened:
-    """Why each item spoils what is learned, empty where it doesn't, and sentences on all."""
+    """Why each item spoils what is learned, empty where it doesn't, and sentences on all.
+
+    `alike` is equal for items that are near copies, empty where the modality knows it.
+    """
 
     faults: tuple[str, ...]
+    alike: tuple[str, ...]
     said: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 

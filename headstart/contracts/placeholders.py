@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from typing import Final
+from typing import Final, final
 
 _PARTS: Final = (
     r"(?:https?|ftp)://[^\s<>\"]*[^\s<>\".,;:!?)\]]|\bwww\.[^\s<>\"]*[^\s<>\".,;:!?)\]]",
@@ -32,11 +32,23 @@ def bare(text: str) -> str:
     return _PLACEHOLDER.sub(" ", text)
 
 
+@final
+class _Words(dict[int, str]):
+    """What stands for a character in words: itself for letters and marks, else a space."""
+
+    def __missing__(self, code: int) -> str:
+        self[code] = chr(code) if unicodedata.category(chr(code))[0] in "LM" else " "
+        return self[code]
+
+
+_WORDS: Final = _Words()
+
+
 def skeleton(text: str) -> str:
     """What is left of a text but case, digits, punctuation and placeholders.
 
     Where that is nothing, it is the text with 0 for each number.
     """
     plain = unicodedata.normalize("NFKC", bare(text)).casefold()
-    words = "".join(c if unicodedata.category(c)[0] in "LM" else " " for c in plain).split()
+    words = plain.translate(_WORDS).split()
     return " ".join(words) or _DIGITS.sub("0", "".join(text.casefold().split()))

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from functools import cache
-from typing import Final
+from typing import Final, final
 
 _CODES: Final = frozenset(  # of ISO 639-1
     "aa ab ae af ak am an ar as av ay az ba be bg bh bi bm bn bo br bs ca ce ch co cr cs cu cv cy "
@@ -105,15 +104,33 @@ def expected(name: str) -> frozenset[str]:
     return frozenset(own or {"LATIN"})
 
 
-@cache
-def _script(letter: str) -> str:
-    words = unicodedata.name(letter, "").split() or [""]
-    return words[1] if words[0] in _WIDE and len(words) > 1 else words[0]
+@final
+class _Letters(dict[int, str]):
+    """What stands for a character: the sign of its script for a letter, else nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[str] = []  # of scripts, by the number of their sign
+
+    def __missing__(self, code: int) -> str:
+        words = unicodedata.name(chr(code), "").split() or [""]
+        name = words[1] if words[0] in _WIDE and len(words) > 1 else words[0]
+        if not chr(code).isalpha():
+            self[code] = ""
+            return ""
+        if name not in self.names:
+            self.names.append(name)
+        self[code] = chr(self.names.index(name))
+        return self[code]
+
+
+_LETTERS: Final = _Letters()
 
 
 def scripts(text: str) -> Counter[str]:
     """How many letters of a text are of each script."""
-    return Counter(_script(letter) for letter in text if letter.isalpha())
+    counts = Counter(text.translate(_LETTERS))
+    return Counter({_LETTERS.names[ord(sign)]: count for sign, count in counts.items()})
 
 
 def share(text: Counter[str], of: frozenset[str]) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Any, ClassVar
@@ -97,16 +97,12 @@ class Targets(ABC):
         return []
 
     def screened(
-        self, texts: Sequence[str | None], labels: Sequence[str], columns: tuple[str, str]
+        self, texts: Iterable[str | None], labels: Sequence[str], columns: tuple[str, str]
     ) -> Screened | None:
-        """What label and text of items, None where they are none, say together; None for nothing.
+        """What items and labels say together, in `columns` of these names; None for nothing.
 
-        `columns` are the names of those of the texts and the labels.
+        Texts, None for other items, are read as they are asked for.
         """
-
-    def alike(self, text: str) -> str:
-        """What near copies of a text have in common; empty where the modality knows it."""
-        return ""
 
     def stratum(self, label: str) -> str:
         """What is cut on its own, so that every split has some of it; all in one by default."""

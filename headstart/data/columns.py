@@ -206,11 +206,7 @@ class _Choice:
 
     def _holds_content(self, others: Sequence[str]) -> bool:
         """Whether any column may hold content, other than numbers and one that may be the label."""
-        words = [
-            name
-            for name in others
-            if any(number(v) is None and not is_blank(v) for v in self.table.values(name))
-        ]
+        words = [name for name in others if self._has_words(name)]
         if (
             len(words) == len(others)
             or len(words) > 1
@@ -220,9 +216,14 @@ class _Choice:
         values = [str(value) for name in words for value in self.table.values(name)]
         return bool(values) and len(set(values)) > len(values) / 2
 
+    def _has_words(self, name: str) -> bool:
+        values = self.table.values(name)
+        return any(number(value) is None and not is_blank(value) for value in values)
+
     def _demand_pair(self) -> None:
         """Raise DataError where columns are languages, and none is said to be the answer."""
-        names = [name for name in self.names if language(name) and not _is_passed(name)]
+        named = (name for name in self.names if language(name) and not _is_passed(name))
+        names = [name for name in named if self._has_words(name)]
         names = names or [n for pair in _PAIRS if set(pair) <= set(self.lower) for n in pair]
         if self.schema.label is not None or len(names) < 2:
             return

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from headstart.contracts import Modality, Targets
 from headstart.data.check import Checked
-from headstart.data.sources import Contents, Item
+from headstart.data.sources import Contents
 from headstart.errors import DataError
 
 
@@ -30,7 +30,7 @@ def screening(
 ) -> Screening:
     """Leave out items that spoil what is learned. Raises DataError where none is left."""
     items = checked.items
-    texts = [modality.text(item.read()) if modality.inline else None for item in items]
+    texts = (modality.text(item.read()) if modality.inline else None for item in items)
     columns = ", ".join(contents.content), contents.column
     screened = kind.screened(texts, [item.label for item in items], columns)
     if screened is None:
@@ -43,7 +43,8 @@ def screening(
             f"{path} has no usable item: the first, {left_out[0][0]}, is left out as "
             f"{left_out[0][1]}. Check its columns."
         )
-    sketches = _sketches(items, texts, kind)
+    alike = zip(items, screened.alike, strict=True)
+    sketches = {item.identity: _sketch(common) for item, common in alike if common}
     checked = replace(
         checked,
         items=kept,
@@ -55,11 +56,6 @@ def screening(
     return Screening(checked, replace(contents, said=said, warnings=warnings), sketches)
 
 
-def _sketches(items: Sequence[Item], texts: Sequence[str | None], kind: Targets) -> dict[str, str]:
-    """What near copies have in common, hashed as sketches are, by items' identity."""
-    sketches = {}
-    for item, text in zip(items, texts, strict=True):
-        common = kind.alike(text) if text else ""
-        if common:
-            sketches[item.identity] = hashlib.blake2b(common.encode(), digest_size=32).hexdigest()
-    return sketches
+def _sketch(common: str) -> str:
+    """What near copies have in common, hashed as sketches are."""
+    return hashlib.blake2b(common.encode(), digest_size=32).hexdigest()

@@ -53,11 +53,9 @@ def baseline_arm(experiment: Experiment) -> Arm | None:
     to the training items alone, test by one to both. Where answers are texts it is a translation
     memory.
     """
-    started = time.monotonic()
     if not kind_named(experiment.task.kind).constant:
-        found = recalled(experiment) if _in_time(experiment) else None
-        spent = time.monotonic() - started
-        return None if found is None else arm_of(experiment, MEMORY, found, spent)
+        return _memory(experiment)
+    started = time.monotonic()
     experiment = _bounded(experiment)
     if _encoding(experiment) is Encoding.OTHER or not _in_time(experiment):
         return None
@@ -85,6 +83,14 @@ def baseline_arm(experiment: Experiment) -> Arm | None:
     selection_key = float(checked.mean()), -float(losses.mean())
     spent = time.monotonic() - started
     return Arm(name, scores, selection_key, spent, checked=checked, outputs=outputs)
+
+
+def _memory(experiment: Experiment) -> Arm | None:
+    """The translation memory; None where items are no texts, or time is out."""
+    started = time.monotonic()
+    outputs = recalled(experiment) if _in_time(experiment) else None
+    spent = time.monotonic() - started
+    return None if outputs is None else arm_of(experiment, MEMORY, outputs, spent)
 
 
 def _encoding(experiment: Experiment) -> Encoding:

@@ -132,7 +132,6 @@ class Evidence:
     spread: float = 0.0  # standard deviation of a gain over trainings, where one was run
     sign: int = 1  # -1 where less is better, and scores are the negatives of what is shown
     resampling: Resampling | None = None  # where the metric is no mean over items
-    signature: str = ""  # how exactly the metric counts
     alone: bool = False  # whether `scratch` is no network but the target's rows without sources
     sourced: Arm | None = None  # the best arm with sources, where one without is handed over
 
@@ -280,7 +279,8 @@ class Evidence:
             "checks": self.checks,
             "warnings": self.warnings,
         }
-        record |= {"signature": self.signature} if self.signature else {}
+        signature = self.resampling.signature if self.resampling else ""
+        record |= {"signature": signature} if signature else {}
         if self.sign < 0:
             record["less_is_better"] = True
         record |= self._of_sources() | dict(self.findings)

@@ -48,6 +48,11 @@ class Resampling:
     draws: Draws = PLAIN
     _known: dict[int, tuple[np.ndarray, float, np.ndarray]] = field(default_factory=dict)
 
+    @property
+    def signature(self) -> str:
+        """How exactly the metric counts these targets; empty where there is one way."""
+        return self.metric.signature(self.targets)
+
     def interval(self, outputs: np.ndarray) -> Interval:
         """The metric of these outputs with its 95 % interval, as the metric is shown."""
         value, resampled = self._values(outputs)

@@ -155,8 +155,6 @@ def _evidence(proof: Proof) -> Evidence:
         sign=task.sign,
         resampling=evidence.resampling(task, truth, draws),
     )
-    metric = task.judged_by()
-    record.signature = "" if metric is None else metric.signature(truth)
     record.alone, record.sourced = bool(search.backbone.heads), proof.sourced
     if task.sign < 0:  # in the metric's own units, which the naive model gives the scale of
         record.spread *= abs(float(proof.arms["naive"].arm.scores.mean()))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, final
 
 import numpy as np
 
 from headstart.contracts.labels import Items, LabelRow, Names, Screened, Splits
-from headstart.contracts.placeholders import skeleton
 from headstart.contracts.sequences import decoded, encoded
 from headstart.contracts.targets import Encoding, Targets
 from headstart.errors import DataError
@@ -91,14 +90,13 @@ class Sequences(Targets):
         )
 
     def screened(
-        self, texts: Sequence[str | None], labels: Sequence[str], columns: tuple[str, str]
+        self, texts: Iterable[str | None], labels: Sequence[str], columns: tuple[str, str]
     ) -> Screened:
-        """Pairs that spoil what is learned: copies, wrong languages, lengths, repetitions."""
-        return screened(texts, labels, columns)
+        """Pairs that spoil what is learned: copies, wrong languages, lengths, repetitions.
 
-    def alike(self, text: str) -> str:
-        """What a text is but for case, digits, punctuation and placeholders."""
-        return skeleton(text)
+        Those are alike whose sources differ in case, digits, punctuation and placeholders.
+        """
+        return screened([*texts], labels, columns)
 
     def only_answer(self, outputs: np.ndarray, names: Names) -> str:
         """The text that is the answer to every item."""

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from headstart.contracts.labels import Screened
-from headstart.contracts.placeholders import bare
+from headstart.contracts.placeholders import bare, skeleton
 from headstart.contracts.scripts import expected, language, scripts, share
 
 _LETTERS: Final = 12  # of one text, from which on its script tells the language
@@ -37,9 +37,9 @@ def screened(
     called. Copies are left out only where these are two languages.
     """
     if any(text is None for text in texts) or not texts:
-        return Screened(tuple("" for _ in labels))
+        return Screened(("",) * len(labels), ("",) * len(labels))
     sources = [text or "" for text in texts]
-    pairs = _Pairs(sources, labels, columns)
+    pairs = _Pairs.of(sources, labels, columns)
     seen: set[tuple[str, str]] = set()
     faults, short = [], 0
     for place, pair in enumerate(zip(sources, labels, strict=True)):
@@ -48,7 +48,8 @@ def screened(
         short += copied and not fault
         seen.add(pair)
         faults.append(fault)
-    return Screened(tuple(faults), (*pairs.said(), *_said(faults, short)), pairs.warnings())
+    said = (*pairs.said(), *_said(faults, short))
+    return Screened(tuple(faults), tuple(map(skeleton, sources)), said, pairs.warnings())
 
 
 @dataclass(frozen=True)
@@ -57,42 +58,45 @@ class _Side:
 
     name: str
     letters: Sequence[Counter[str]]
+    total: Counter[str]
     own: frozenset[str]
 
     @classmethod
     def of(cls, name: str, texts: Sequence[str]) -> _Side:
         """That of a column."""
         letters = [scripts(bare(text)) for text in texts]
-        total: Counter[str] = Counter()
-        for each in letters:
-            total.update(each)
+        total = sum(letters, Counter[str]())
         own = (script for script, count in total.items() if count > _USUAL * total.total())
-        return cls(name, letters, frozenset(own))
-
-    def share_of(self, wanted: frozenset[str]) -> float:
-        """Which share of all its letters is of these scripts."""
-        total: Counter[str] = Counter()
-        for each in self.letters:
-            total.update(each)
-        return share(total, wanted)
+        return cls(name, letters, total, frozenset(own))
 
 
+@dataclass(frozen=True)
 class _Pairs:
     """All pairs, and what is usual among them."""
 
-    def __init__(
-        self, sources: Sequence[str], targets: Sequence[str], columns: tuple[str, str]
-    ) -> None:
-        self.source = _Side.of(columns[0], sources)
-        self.target = _Side.of(columns[1], targets)
-        self.words = [len(text.split()) for text in sources]
-        self.translates = all(map(language, columns)) and language(columns[0]) != language(
-            columns[1]
-        )
+    source: _Side
+    target: _Side
+    words: Sequence[int]  # of sources
+    odd: np.ndarray  # whether lengths are unlike those of the others
+
+    @classmethod
+    def of(cls, sources: Sequence[str], targets: Sequence[str], columns: tuple[str, str]) -> _Pairs:
+        """Those of two columns."""
         lengths = [[len(text) + _SMOOTH for text in side] for side in (sources, targets)]
         ratios = np.log(np.array(lengths[1]) / np.array(lengths[0]))
-        few = len(ratios) < _FEWEST
-        self.odd = np.abs(ratios - np.median(ratios)) > (np.inf if few else np.log(_RATIO))
+        most = np.inf if len(ratios) < _FEWEST else np.log(_RATIO)
+        return cls(
+            _Side.of(columns[0], sources),
+            _Side.of(columns[1], targets),
+            [len(text.split()) for text in sources],
+            np.abs(ratios - np.median(ratios)) > most,
+        )
+
+    @property
+    def translates(self) -> bool:
+        """Whether the columns are two languages."""
+        one, other = language(self.source.name), language(self.target.name)
+        return bool(one and other) and one != other
 
     def fault(self, place: int, copied: bool) -> str:
         """Why a pair is left out; empty where it isn't."""
@@ -128,8 +132,8 @@ class _Pairs:
         wrong = []
         for side, other in sides:
             wanted = expected(side.name)
-            if wanted and side.own and side.share_of(wanted) < _SOME:
-                seems = expected(other.name) and side.share_of(expected(other.name)) > _SOME
+            if wanted and side.own and share(side.total, wanted) < _SOME:
+                seems = expected(other.name) and share(side.total, expected(other.name)) > _SOME
                 wrong.append((side.name, bool(seems)))
         if len(wrong) == len(sides) and all(seems for _, seems in wrong):
             source, target = self.source.name, self.target.name
