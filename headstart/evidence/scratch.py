@@ -57,8 +57,8 @@ def scratch_arm(
         return past[0], past[1] + EARLIER
     started = time.monotonic()
     search = replace(reference, epochs=max(1, int(share * (reference.epochs // 4))))
-    alone = len(candidates) == 1 and transfer is None
-    searched = [] if alone else _searched(experiment, rebuild, search, candidates, session.budget)
+    tried = () if len(candidates) == 1 and transfer is None else candidates
+    searched = _searched(experiment, rebuild, search, tried, session.budget)
     rate = _best(searched) if searched else candidates[0]
     epochs = planned or bound.epochs([training for _, training in searched])
     recipe = replace(reference, label="scratch", epochs=epochs, learning_rate=rate, patience=epochs)
