@@ -183,6 +183,17 @@ COMMANDS: Final = {
             place("--work", WORK / "detection"),
         ),
     ),
+    "translation": Command(
+        "one language pair from another, through a third, and stored states",
+        commands.translation,
+        (
+            flag("--sizes", "training pairs of a child, by commas", default="300,1000"),
+            flag("--parts", "of child, unrelated, pivot, states", default="child,pivot,states"),
+            flag("--minutes", "for each training", type=float, default=20.0),
+            count("--epochs", 12, "of a parent; of a child three times as many"),
+            place("--work", WORK / "translation"),
+        ),
+    ),
     "accuracy": Command(
         "accuracy in so many minutes beside the peers",
         commands.accuracy,

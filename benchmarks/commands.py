@@ -65,6 +65,18 @@ def detection(args: argparse.Namespace) -> int:
     return 0
 
 
+def translation(args: argparse.Namespace) -> int:
+    """Develop translators, carry them to another language, and weigh a pivot."""
+    from benchmarks.translation import PARTS, Interface, compare
+
+    strings = SHARED / "parallel" / "interface"
+    demand(strings, "which holds the strings.")
+    parts = names(args.parts, dict.fromkeys(PARTS), "part")
+    interface = Interface(strings, args.work.resolve(), args.minutes, args.epochs)
+    compare(interface, numbers(args.sizes, int), parts)
+    return 0
+
+
 def text_encoding(args: argparse.Namespace) -> int:
     """Compare encoders of texts."""
     from benchmarks.text import compare

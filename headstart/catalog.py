@@ -68,6 +68,7 @@ TASKS = {  # the user's words, one line a pair of modality and task
     "text-classification": "headstart.tasks.classification:Classification",
     "text-multi-label": "headstart.tasks.classification.multi_label:MultiLabel",
     "text-regression": "headstart.tasks.regression:Regression",
+    "text-translation": "headstart.tasks.translation:Translation",
 }
 METRICS = {
     "AP": "headstart.metrics.precision:AP",

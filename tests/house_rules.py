@@ -71,9 +71,10 @@ OWNERS: dict[str, str | tuple[str, ...]] = {  # a heavy library -> the one file 
     "starlette": "server/",
     "tensorboard": "tracking/tensorboard",
     "timm": "hubs/timm",
-    "tokenizers": "modalities/text",
+    "tokenizers": ("modalities/text", "loading/sequences"),
     "torchvision": ("hubs/torchvision", "tasks/detection"),  # networks; operations on boxes
-    "transformers": "hubs/huggingface",
+    "sentencepiece": "loading/sequences",
+    "transformers": ("hubs/huggingface", "loading/sequences"),
     "uvicorn": "server/serving",
     "wandb": "tracking/wandb",
     "xgboost": "heads/boosting/xgboost",

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.artifact.tensors import WEIGHTS as WEIGHTS
-from headstart.artifact.tensors import tensors_of
+from headstart.artifact.tensors import heads_prefix, tensors_of
 from headstart.artifact.tensors import write_folders as write_folders
 from headstart.contracts import Backbone, Preprocess
 from headstart.data.targets import USUAL, known_kind
@@ -119,7 +119,8 @@ def save(  # what the folder is made of
         storing.save(head, folder / HEAD, {"format": "pt"})
         record = replace(record, head={**record.head, "sha256": storing.digest(head)})
     else:
-        state |= {f"{backbone.head_name}.{name}": tensor for name, tensor in head.items()}
+        prefix = heads_prefix(model, backbone.head_name)
+        state |= {f"{prefix}{name}": tensor for name, tensor in head.items()}
     storing.save(state, folder / WEIGHTS, {"format": "pt"})
     write_folders(folder, state, backbone, storing)
     record = replace(record, weights_sha256=storing.digest(state))

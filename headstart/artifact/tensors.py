@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from headstart.contracts import Backbone
-from headstart.contracts.frozen import FrozenModel, LinearHead, Network, as_model
+from headstart.contracts.frozen import FrozenModel, LinearHead, Network, as_model, is_native
 from headstart.features import prepared
 from headstart.loading import arrays
 
@@ -30,6 +30,11 @@ def tensors_of(model: Network) -> tuple[Any, dict[str, Any], Mapping[str, Any]]:
 
     network = as_model(model)
     return weights, network.backbone_state(), network.head.state_dict()
+
+
+def heads_prefix(model: Network, name: str) -> str:
+    """What stands before the names of a head's tensors, which the backbone's library calls so."""
+    return "" if is_native(model.head) else f"{name}."
 
 
 def write_folders(

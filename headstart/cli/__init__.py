@@ -11,7 +11,16 @@ from typing import Annotated, Any
 
 import typer
 
-from headstart.cli import drift, labelling, leaving, models, pretrained, serving, studio
+from headstart.cli import (
+    drift,
+    labelling,
+    leaving,
+    models,
+    pretrained,
+    serving,
+    studio,
+    translating,
+)
 from headstart.cli.answers import Answer
 from headstart.cli.flags import (
     Check,
@@ -233,6 +242,7 @@ for _work in (
     *(models.prove, models.evaluate, models.predict, models.compare, models.report),
     *(drift.shift, drift.watch, drift.refit, serving.serve, studio.studio),
     *(leaving.export, leaving.push, leaving.card),
+    *(translating.translate, translating.pivot),
     *(labelling.suggest, labelling.label, strategies, doctor, cache, demo),
 ):
     app.command()(command(_work))

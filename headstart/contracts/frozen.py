@@ -87,3 +87,12 @@ def is_linear(head: nn.Module | LinearHead) -> bool:
     from torch import nn
 
     return isinstance(head, nn.Linear)
+
+
+def is_native(head: nn.Module | LinearHead) -> bool:
+    """Whether a head's tensors have the names of the backbone's own library, without any prefix."""
+    if isinstance(head, LinearHead):
+        return False
+    from headstart.contracts.native import NativeHead
+
+    return isinstance(head, NativeHead)

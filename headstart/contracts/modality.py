@@ -78,6 +78,10 @@ class Modality(Presented, Tabular, ABC):
     def collate(self, items: Sequence[Any], preprocess: Preprocess) -> Any:
         """Model inputs from decoded items: a tensor (N, ...), or a mapping of tensors."""
 
+    def blank(self, preprocess: Preprocess) -> Any:
+        """Model inputs of one item in which there is nothing."""
+        return self.collate([self.decode(b"", preprocess)], preprocess)
+
     def extent(self, raw: bytes) -> Extent | None:
         """How large an item is where it has places to point at, as `has_extent` says.
 

@@ -6,6 +6,7 @@ name[?option=value&...]                    a strategy
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from inspect import Parameter, signature
@@ -50,8 +51,13 @@ class Reference:
 
 
 def parse(text: str) -> Reference:
-    """Read a backbone reference. Raises HeadstartError where the form is wrong."""
+    """Read a backbone reference; a folder's path alone is that of a saved model.
+
+    Raises HeadstartError where the form is wrong.
+    """
     rest, options = _split_options(text)
+    if ":" not in rest and os.path.isdir(rest):
+        rest = f"checkpoint:{rest}"
     hub, colon, rest = rest.partition(":")
     if not colon or not hub or not rest:
         raise HeadstartError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -11,6 +11,8 @@ import numpy as np
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.entry_points import located
 from headstart.contracts.metric import Metric
+from headstart.contracts.task_hooks import Answered as Answered
+from headstart.contracts.task_hooks import TaskHooks
 from headstart.errors import HeadstartError
 
 if TYPE_CHECKING:  # so that a saved model answers without torch
@@ -18,25 +20,23 @@ if TYPE_CHECKING:  # so that a saved model answers without torch
 
     from headstart.contracts.frozen import LinearHead
     from headstart.contracts.model import Batch, Model, Step
-    from headstart.contracts.places import Extent, Motion
 
 Labels = Sequence[str]
 Array = np.ndarray
 Examples = tuple[Array, Array]  # features (N, D) float32 and targets (N,) or (N, outputs)
-Answered = tuple[Array, Array, Sequence[str]]  # outputs, targets, and the items' ids
 
 
-class Task(ABC):
+class Task(TaskHooks, ABC):
     """A kind of answer. It owns the step, because some networks compute their loss inside.
 
     `own_metric` is the `module:Class` of what it is judged by where the user names none, or it has
-    a `metric`, the name of what the mean of its own `scores` is. `measure` is what the catalog has
-    it judged by instead. `kind` is the kind of its targets, as in the catalog;
-    `cross_validates` says that `probe` does not look at validation, `has_probe` that there is one.
-    Without one nothing is answered from frozen features alone: that arm and the curve over labels
-    are left out, and strategies begin with an untrained head, whose answers are an arm where it has
-    a name as `untrained`; `ladder` are those tried in turn until answers are good `enough`. A head
-    that `reads_maps` takes feature maps by name. `views` and `learning_rate` are the usual ones.
+    a `metric`, the name of what the mean of its own `scores` is; `measure` counts before both.
+    `kind` is the kind of its targets; `cross_validates` says that `probe` does not look at
+    validation, `has_probe` that there is one. Without one nothing is answered from frozen features
+    alone: that arm and the curve over labels are left out, and strategies begin with an untrained
+    head, an arm where it has a name as `untrained`; `ladder` are those tried in turn until answers
+    are good `enough`. A head that `reads_maps` takes maps or states by name. `views` and
+    `learning_rate` are the usual ones, `passes` how many times the usual epochs it trains.
     """
 
     own_metric: ClassVar[str] = ""
@@ -47,6 +47,7 @@ class Task(ABC):
     reads_maps: ClassVar[bool] = False
     untrained: str = ""
     views: ClassVar[int] = 0
+    passes: ClassVar[int] = 1
     learning_rate: float | None = None
     ladder: ClassVar[tuple[str, ...]] = ()
 
@@ -119,26 +120,6 @@ class Task(ABC):
         if metric is None:
             raise NotImplementedError(f"{type(self).__name__} names no metric and has no scores")
         return metric.scores(self.predictions(outputs), targets)
-
-    def moved(self, targets: Array, motions: Sequence[Motion | None]) -> Array:
-        """Encoded targets of items as they are in random views."""
-        return targets
-
-    def enough(self, outputs: Array, targets: Array) -> bool:
-        """Whether answers are so good that no dearer strategy needs to be tried."""
-        return False
-
-    def settled(self, head: nn.Module, outputs: Array, targets: Array) -> None:
-        """Let a head that is handed over say what its outputs on validation decide, at the end."""
-
-    def findings(
-        self, test: Answered, validation: Answered, labels: Labels
-    ) -> tuple[str, Mapping[str, Any]] | None:
-        """What else is worth a look, and by which name reports have it; None for nothing."""
-
-    def placed(self, answer: Mapping[str, Any], extent: Extent) -> Mapping[str, Any]:
-        """A decoded answer about an item of this extent, in its own pixels."""
-        return answer
 
     @abstractmethod
     def losses(self, outputs: Array, targets: Array) -> Array:

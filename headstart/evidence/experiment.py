@@ -226,7 +226,8 @@ class Experiment:
         """The policy's recipe for this much data, with what the user set."""
         count = len(self.dataset.split("train"))
         width = backbone.feature_dim if backbone.delicate else None
-        epochs = strategy.epochs(self.settings.epochs or defaults.epochs(count))
+        usual = self.task.passes * defaults.epochs(count)
+        epochs = strategy.epochs(self.settings.epochs or usual)
         return Recipe(
             label=label,
             epochs=epochs,

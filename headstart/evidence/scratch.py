@@ -57,8 +57,9 @@ def scratch_arm(
         return past[0], past[1] + EARLIER
     started = time.monotonic()
     search = replace(reference, epochs=max(1, int(share * (reference.epochs // 4))))
-    searched = _searched(experiment, rebuild, search, candidates, session.budget)
-    rate = max(searched, key=lambda each: (_merits(each[1]), -each[0]))[0]
+    tried = () if len(candidates) == 1 and transfer is None else candidates
+    searched = _searched(experiment, rebuild, search, tried, session.budget)
+    rate = _best(searched) if searched else candidates[0]
     epochs = planned or bound.epochs([training for _, training in searched])
     recipe = replace(reference, label="scratch", epochs=epochs, learning_rate=rate, patience=epochs)
     session = replace(session, decided=bound.decided if transfer else None)
@@ -103,6 +104,10 @@ def _searched(
     return trainings
 
 
+def _best(searched: Tried) -> float:
+    return max(searched, key=lambda each: (_merits(each[1]), -each[0]))[0]
+
+
 def _merits(training: Training) -> tuple[float, ...]:
     """What rates are compared by: the best row, then the last; losses by what is more than noise.
 
@@ -117,10 +122,14 @@ def _protocol(trainings: Tried, result: ArmResult, bound: Bound, epochs: int) ->
     """What was done from scratch: the rates with the steps of each, then the training."""
     training, rate = result.training, result.recipe.learning_rate if result.recipe else 0.0
     rates = ", ".join(f"{rate:g}" for rate, _ in trainings)
-    sentence = (
-        f"Scratch: rates {rates} tried for {' / '.join(str(each.steps) for _, each in trainings)} "
-        f"steps, the best ({rate:g}) trained for {training.steps} steps."
-    )
+    if trainings:
+        sentence = (
+            f"Scratch: rates {rates} tried for "
+            f"{' / '.join(str(each.steps) for _, each in trainings)} "
+            f"steps, the best ({rate:g}) trained for {training.steps} steps."
+        )
+    else:
+        sentence = f"Scratch: trained for {training.steps} steps at the rate {rate:g}, as named."
     if epochs < bound.whole:
         sentence += (
             f" Those are {epochs} passes over the items and not {bound.whole}, as it may take "

@@ -100,8 +100,8 @@ class Prefix:
     def addresses(self, reader: Reader, items: Sequence[Item], view: View | None) -> Addresses:
         """The rows that hold these items: one each, or before the pooling one for each token."""
         digests = [item.digest if view is None else view.digest(item.digest) for item in items]
-        whole = self.boundary == len(self.backbone.stages)
-        return Addresses.of(digests, None if whole else reader.sizes(items))
+        pooled = self.boundary == len(self.backbone.stages) and self.backbone.summary is None
+        return Addresses.of(digests, None if pooled else reader.sizes(items))
 
     def stored_as(self, precision: str) -> Precision:
         """The type of its rows: features in fp32, as they are small; activations as computed."""

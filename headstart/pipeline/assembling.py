@@ -37,8 +37,7 @@ def assembled(folder: Path, record: Record) -> tuple[Model, Task, Modality, int]
     model = Model.of(backbone, _head(folder, record, backbone, task))
     with torch.inference_mode():
         if task.reads_maps:
-            sides = [backbone.preprocess[side] for side in ("channels", "height", "width")]
-            outputs = model.eval()(torch.zeros(1, *sides)).numpy()
+            outputs = model.eval()(modality.blank(backbone.preprocess)).numpy()
         else:
             outputs = model.head(torch.zeros(1, backbone.feature_dim)).numpy()
     demand_right(folder, record, task, outputs)

@@ -66,8 +66,9 @@ def demand_probe(strategy: StrategySpec, experiment: Experiment) -> None:
             f"{strategy} begins with a probe on frozen features, and {task} has none. "
             "Name a strategy that trains, such as -s full-fine-tuning."
         )
+    head = "a pretrained" if experiment.task.untrained else "an untrained"
     experiment.progress.say(
-        f"{task} has no probe: training begins with an untrained head, nothing is compared with "
+        f"{task} has no probe: training begins with {head} head, nothing is compared with "
         "frozen features, and held-out items are the judge."
     )
 

@@ -12,7 +12,7 @@ import numpy as np
 from headstart import artifact, defaults, evidence
 from headstart.artifact import Record
 from headstart.contracts import Backbone, Encoding
-from headstart.contracts.frozen import Network, as_model, is_linear
+from headstart.contracts.frozen import Network, as_model, is_linear, is_native
 from headstart.data.targets import USUAL, kind_named
 from headstart.evidence import Arm, ArmResult, Evidence, Experiment
 from headstart.evidence.calibration import folded, settled
@@ -64,7 +64,7 @@ def finish(proof: Proof, workspace: Workspace, stage: Stage = ENDED) -> tuple[Re
     own = arm.strategy != "scratch"
     backbone = search.backbone if own else random_init(search.backbone)()
     record = _record(search.experiment, backbone, evidence)
-    plain = is_linear(model.head)
+    plain = is_linear(model.head) or is_native(model.head)
     if workspace.shares or not plain:  # a file of its own, so that the network's is the same
         head = search.chosen.head if arm.strategy == search.winner and not plain else None
         record = replace(record, head={"name": head or artifact.OF_TASK})

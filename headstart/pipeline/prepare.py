@@ -120,7 +120,16 @@ class RunContext:
         modality, settings = catalog.modality(backbone.modality), self.settings
         if not modality.whole_rows:
             demand_no_sources(settings, f"{backbone.origin.reference} reads no rows of tables")
-            return backbone
+            train, name = dataset.split("train"), task_name(backbone, dataset, settings)
+            task: Task = catalog.task(name)
+            if type(task).prepared is Task.prepared:  # so that no item is read for nothing
+                return backbone
+            own = task.prepared(
+                backbone, [item.read() for item in train], [item.label for item in train]
+            )
+            for note in own.notes[len(backbone.notes) :]:
+                self.progress.say(note)
+            return own
         if settings.sources:
             if settings.judge == "holdout":
                 raise HeadstartError(

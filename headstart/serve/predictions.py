@@ -50,7 +50,7 @@ class Prediction:
             return ", ".join(f"{name} {each.label}" for name, each in self.tasks.items())
         if "boxes" in self.answer:
             return _counted(self.answer["boxes"])
-        for name in ("label", "labels", "value", "values"):
+        for name in ("label", "labels", "value", "values", "text"):
             if name in self.answer:
                 return _read(self.answer[name])
         return _read(dict(self.answer))

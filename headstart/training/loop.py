@@ -227,7 +227,9 @@ class _Run:
     def _judge(self, loss: float) -> None:
         began = time.monotonic()
         self.moving.eval()
-        outputs = predict(self.model, self.splits.validation, self.session.accelerator, quick=True)
+        feed, accelerator = self.splits.validation, self.session.accelerator
+        with self.task.hurried(self.model.head):
+            outputs = predict(self.model, feed, accelerator, quick=True)
         self.judged_in = time.monotonic() - began
         targets = self.splits.validation.targets
         record = self.record

@@ -25,7 +25,8 @@ class HuggingFace(Hub):
     Of pictures `pooling` is `own`, `pooler`, `cls` or `mean`, and `size`, `crop`, `crop_mode`,
     `interpolation`, `mean` and `std` change what the image processor says. Of sounds `window`,
     `hop` and `fill` are seconds: what is heard at a time, how far apart, and of shorter ones.
-    `base` is the folder of the model that an adapter is for. Code in a model's repository is never
+    `base` is the folder of the model that an adapter is for; a translator's `vocabulary` is `joint`
+    with the texts that it is fitted to, or its `own`. Code in a model's repository is never
     run, nor is a pickle.
     """
 
@@ -56,7 +57,7 @@ class HuggingFace(Hub):
         WeightsError for weights that are missing, unsafe or belong to another network.
         """
         demand_package("transformers", reference, "text")
-        from headstart.hubs.huggingface import building, sounds, static
+        from headstart.hubs.huggingface import building, sequences, sounds, static
         from headstart.hubs.huggingface.families import SOUNDS, family
         from headstart.hubs.huggingface.layout import lay_out
         from headstart.hubs.huggingface.pictures import building as pictures
@@ -67,6 +68,8 @@ class HuggingFace(Hub):
         layout = lay_out(reference)
         if layout.kind in SOUNDS:
             return sounds.backbone(layout)
+        if layout.kind in sequences.KINDS:
+            return sequences.backbone(layout)
         if layout.kind in (*FAMILIES, *WHOLE):
             return pictures.backbone(planning.settle(layout))
         spec = settle(layout)

@@ -27,6 +27,7 @@ from headstart.hubs.huggingface.reading import (
     read_json,
 )
 from headstart.hubs.huggingface.sentences import STATIC, first_module
+from headstart.hubs.huggingface.sequences import KINDS as WRITERS
 from headstart.loading.weights.sizes import numbers_in_header
 
 _RECORD: Final = "headstart.json"  # of our own artifacts, which another hub lists
@@ -77,9 +78,9 @@ def _described(name: str, folder: Path) -> Iterator[Card]:
     except HeadstartError:
         return
     kind = config.get("model_type")
-    if kind is not None and kind not in (*TEXTS, *PICTURES, *WHOLE, *SOUNDS):
+    if kind is not None and kind not in (*TEXTS, *WRITERS, *PICTURES, *WHOLE, *SOUNDS):
         return
-    reads_text = kind is None or kind in TEXTS
+    reads_text = kind is None or kind in (*TEXTS, *WRITERS)
     licence, trained_on = card(folder)
     counts = [numbers_in_header(file) for file in files]
     yield Card(

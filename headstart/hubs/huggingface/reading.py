@@ -18,7 +18,7 @@ TOKENIZER: Final = "tokenizer.json"
 BESIDE: Final = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
 VOCABULARIES: Final = (
     *("vocab.txt", "vocab.json", "merges.txt", "spiece.model", "spm.model"),
-    *("sentencepiece.bpe.model", "tokenizer.model"),
+    *("sentencepiece.bpe.model", "tokenizer.model", "source.spm", "target.spm"),
 )
 _LARGEST: Final = 1 << 26  # bytes of a file that describes a model
 

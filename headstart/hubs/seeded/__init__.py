@@ -13,7 +13,7 @@ from torch import nn
 from headstart.contracts import Backbone, Card, Hub, Origin
 from headstart.contracts.references import Reference
 from headstart.errors import HeadstartError, UnknownNameError
-from headstart.hubs.seeded import images, sounds, texts
+from headstart.hubs.seeded import images, sounds, texts, translator
 from headstart.hubs.seeded.design import Design
 from headstart.loading.weights import digest, load_with_head, read
 from headstart.loading.weights.sizes import check_network
@@ -39,6 +39,8 @@ class Seeded(Hub):
 
     def cards(self, pattern: str) -> Iterable[Card]:
         """All seeded networks whose name matches the shell pattern."""
+        if fnmatchcase(translator.NAME, pattern):
+            yield translator.card(_LICENCE)
         for name, design in _DESIGNS.items():
             if fnmatchcase(name, pattern):
                 plain = design(name, Reference("seeded", name))
@@ -55,8 +57,10 @@ class Seeded(Hub):
     def load(self, reference: Reference) -> Backbone:
         """Build the network. Raises HeadstartError for unknown names, options and wrong weights."""
         name = _name(reference)
+        if name == translator.NAME:
+            return translator.backbone(reference, _LICENCE)
         if name not in _DESIGNS:
-            raise UnknownNameError("seeded network", name, _DESIGNS)
+            raise UnknownNameError("seeded network", name, {*_DESIGNS, translator.NAME})
         design = _DESIGNS[name](name, reference)
         if abs(design.seed) > _LARGEST_SEED:
             raise HeadstartError(f"{reference} has a seed that is too large. Give 0 or the like.")

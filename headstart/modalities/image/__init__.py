@@ -148,6 +148,12 @@ class Image(Modality):
 
         return torch.from_numpy(self.arrays(items, preprocess)).permute(0, 3, 1, 2)
 
+    def blank(self, preprocess: Preprocess) -> Tensor:
+        """One picture of zeros."""
+        import torch
+
+        return torch.zeros(1, *(preprocess[side] for side in ("channels", "height", "width")))
+
     def arrays(self, items: Sequence[np.ndarray], preprocess: Preprocess) -> np.ndarray:
         """The same batch, (N, height, width, channels) float32."""
         channels, height, width = items[0].shape

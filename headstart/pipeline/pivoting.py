@@ -1,0 +1,129 @@
+"""Translating through another language, and the evidence for or against it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from headstart import artifact, catalog, evidence
+from headstart.contracts.metric import Metric
+from headstart.contracts.sequences import encoded
+from headstart.data import data_of, demand_data, load_labelled
+from headstart.defaults import Settings
+from headstart.errors import HeadstartError
+from headstart.pipeline.metrics import families
+from headstart.pipeline.opening import load
+from headstart.pipeline.schema import schema
+from headstart.results.translations import PivotEvidence, Translated, Translations
+from headstart.runtime.progress import Show, as_progress
+from headstart.serve import Predictor
+from headstart.serve.chaining import BEST, translated
+
+_METRIC = "chrf"
+
+
+def translate(
+    models: str | Path | Sequence[str | Path],
+    texts: Sequence[str],
+    *,
+    via: Sequence[str] = (),
+    progress: Show = None,
+) -> Translations:
+    """Translations of texts by a saved model, or by several, one behind another.
+
+    `via` names the languages between, as the models' columns call them; they are checked. Raises
+    HeadstartError for models that don't follow one another.
+    """
+    places = [models] if isinstance(models, str | Path) else list(models)
+    show, chain = as_progress(progress), opened(places, via)
+    rows = [row[0] for row in translated(chain, list(texts))]
+    lost = [row for row in rows if row.lost]
+    if lost:
+        show.warn(
+            f"{len(lost)} of {len(rows)} translations lack what is never translated, such as "
+            f"{lost[0].lost[0]} in {lost[0].source[:60]!r}."
+        )
+    return Translations(rows)
+
+
+def pivot(
+    first: str | Path,
+    second: str | Path,
+    data: Any,
+    *,
+    direct: str | Path | None = None,
+    settings: Settings | None = None,
+    progress: Show = None,
+) -> PivotEvidence:
+    """What translating by a first and then a second model is worth on labelled pairs.
+
+    Compared with a `direct` model where one is named, and with both: of all their answers that
+    which is nearest to the others (minimum Bayes risk, Kumar and Byrne 2004). `source` and `target`
+    of the settings name the columns. Raises HeadstartError for models and data that don't fit.
+    """
+    settings, show = settings or Settings(), as_progress(progress)
+    place = data_of(data)
+    demand_data(place)
+    chain = opened([first, second], ())
+    own = chain[0]
+    columns = schema(settings)
+    dataset = load_labelled(place, own.reader.modality, chain[1].labels, columns, progress=show)
+    items, targets = dataset.split("test"), dataset.targets("test")
+    texts = [own.reader.modality.text(item.read()) or "" for item in items]
+    show.say(f"Translating {len(items)} texts through {own.labels[0]}.")
+    answers = {"pivot": translated(chain, texts, BEST)}
+    metric = catalog.metric_named(_METRIC)
+    if direct is not None:
+        answers["direct"] = translated([load(direct)], texts, BEST)
+        pairs = zip(*answers.values(), strict=True)
+        answers["both"] = [[_nearest([*one, *other], metric)] for one, other in pairs]
+    outputs = {name: encoded(row[0].text for row in rows) for name, rows in answers.items()}
+    draws = evidence.Draws(settings.seed, families(items))
+    judge = evidence.Resampling(metric, targets, np.asarray, draws)
+    arms = {name: judge.interval(own_outputs) for name, own_outputs in outputs.items()}
+    gain = judge.gain(outputs["pivot"], outputs["direct"]) if direct is not None else None
+    return PivotEvidence(metric.name, len(items), arms, gain, metric.signature(targets))
+
+
+def opened(places: Sequence[str | Path], via: Sequence[str]) -> list[Predictor]:
+    """Saved models of which each reads what the one before writes.
+
+    Raises HeadstartError where one doesn't, or where they don't meet in the languages `via`.
+    """
+    sides = [_languages(Path(place)) for place in places]
+    if via and len(via) != len(places) - 1:
+        raise HeadstartError(
+            f"{len(places)} models meet in {len(places) - 1} languages, and --via names "
+            f"{len(via)}. Name one for each place where two meet."
+        )
+    for number, (one, other) in enumerate(pairwise(sides)):
+        wanted = via[number] if via else one[1]
+        if one[1] != wanted or other[0] != wanted:
+            raise HeadstartError(
+                f"{places[number]} writes {one[1]} and {places[number + 1]} reads {other[0]}, "
+                f"which are not both {wanted}. Give models that meet in one language."
+            )
+    return [load(place) for place in places]
+
+
+def _languages(place: Path) -> tuple[str, str]:
+    """The columns that a saved model reads and writes."""
+    record = artifact.read(place)
+    read = record.data.get("columns", {}).get("content") or ["source"]
+    return str(read[0]), record.labels[0]
+
+
+def _nearest(candidates: Sequence[Translated], metric: Metric) -> Translated:
+    """That of some translations which is most like the others, of equal ones the first."""
+    import torch
+
+    texts = [each.text for each in candidates]
+    count = len(texts)
+    one, other = np.repeat(texts, count).tolist(), texts * count
+    statistics = torch.from_numpy(metric.statistics(encoded(one), encoded(other)))
+    likeness = metric.value(statistics.double(), torch.eye(count * count, dtype=torch.float64))
+    return candidates[int(likeness.reshape(count, count).mean(1).argmax())]

@@ -1,0 +1,232 @@
+"""Networks that translate: pieces, states, teaching, writing, saving, and one from another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from translators import OTHER, marian, pairs, table
+
+import headstart as hs
+from headstart import catalog
+from headstart.contracts.model import Batch, Model
+from headstart.contracts.sequences import encoded
+from headstart.errors import HeadstartError
+from headstart.loading.sequences import pieces
+from headstart.loading.sequences.files import PieceFiles
+from headstart.pipeline.pivoting import opened, translate
+
+pytestmark = pytest.mark.filterwarnings("ignore:Recommended. pip install sacremoses")
+ROWS = pairs(60)
+FAST: Any = {"epochs": 1, "scratch": False, "evidence": "none", "device": "cpu"}
+TINY = "seeded:translator?width=16&layers=1&heads=2"
+
+
+def grown() -> PieceFiles:
+    """A vocabulary of both sides of the pairs."""
+    sources, targets = zip(*ROWS, strict=True)
+    return PieceFiles.of_bytes().grown(sources, targets)
+
+
+class Opened:
+    """A backbone under its own decoder, with what reads texts for it."""
+
+    def __init__(self, reference: str) -> None:
+        task = catalog.task("text-translation")
+        self.backbone = task.backbone(catalog.load_backbone(reference))
+        self.task = task.for_backbone(self.backbone)
+        self.model = Model.of(self.backbone, self.task.head(0, ("ru",))).eval()
+        self.modality = catalog.modality("text").fitted(self.backbone)
+
+    def inputs(self, texts: list[str]) -> Any:
+        """A batch of texts."""
+        fed = self.backbone.preprocess
+        return self.modality.collate([self.modality.decode(t.encode(), fed) for t in texts], fed)
+
+    def states(self, texts: list[str]) -> Any:
+        """What the encoder makes of texts."""
+        with torch.inference_mode():
+            return self.model.features(self.inputs(texts))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return marian(tmp_path_factory.mktemp("marian") / "en-ru")
+
+
+@pytest.fixture(scope="module")
+def parent(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("parent")
+    data = table(place / "pairs.csv", ROWS)
+    chosen: Any = {**FAST, "epochs": 2, "source": "en", "target": "ru"}
+    hs.pretrain(data, TINY, place / "en-ru", anyway=True, **chosen)
+    return place / "en-ru"
+
+
+@given(
+    text=st.text(
+        st.characters(exclude_categories=("Cs", "Cc", "Zs", "Zl", "Zp", "Cf")), max_size=40
+    )
+)
+@settings(max_examples=50, deadline=None)
+def test_any_text_is_written_as_it_is_read(text: str) -> None:
+    """Whatever letters the pieces lack are bytes."""
+    from transformers import MarianConfig
+
+    config = MarianConfig(pad_token_id=0, eos_token_id=1, decoder_start_token_id=0)
+    vocabulary = GROWN.vocabulary(config)
+    plain = text.replace("▁", "")
+    ids = vocabulary.pieces(plain)
+    assert vocabulary.texts([[vocabulary.start, *ids]]) == [plain]
+
+
+GROWN = grown()
+
+
+def test_pieces_are_those_of_sentencepiece() -> None:
+    from sentencepiece import SentencePieceProcessor
+    from tokenizers import Tokenizer
+
+    theirs = SentencePieceProcessor(model_proto=GROWN.source)
+    ours = Tokenizer.from_str(GROWN.files()["tokenizer.json"].decode())
+    for text in (*(text for row in ROWS for text in row), "  two  spaces ", "їжак 개미"):
+        assert ours.encode(text, add_special_tokens=False).ids == theirs.encode(text)
+
+
+def test_a_grown_vocabulary_keeps_its_numbers() -> None:
+    again = GROWN.grown(["a new word"], ["слово"])
+    assert len(again.ids) > len(GROWN.ids)
+    assert {name: again.ids[name] for name in GROWN.ids} == GROWN.ids
+    assert pieces.parsed(again.source).pieces[0].piece == pieces.PAD
+
+
+def test_a_folder_of_transformers_answers_as_there(folder: Path) -> None:
+    from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
+
+    own, tokenizer = Opened(f"hf:{folder}"), AutoTokenizer.from_pretrained(folder)
+    network = AutoModelForSeq2SeqLM.from_pretrained(folder).eval()
+    sources, targets = (list(side) for side in zip(*ROWS[:6], strict=True))
+    fed = tokenizer(sources, return_tensors="pt", padding=True)
+    inputs = own.inputs(sources)
+    assert torch.equal(inputs["input_ids"], fed.input_ids)
+    states = own.states(sources)
+    with torch.inference_mode():
+        theirs = network.get_encoder()(**fed).last_hidden_state
+        kept = fed.attention_mask.bool()
+        torch.testing.assert_close(states["hidden"][kept], theirs[kept], rtol=1e-4, atol=1e-5)
+        wanted = tokenizer(text_target=targets, return_tensors="pt", padding=True).input_ids
+        wanted = wanted.masked_fill(wanted == tokenizer.pad_token_id, -100)
+        logits = network(**fed, labels=wanted).logits
+        each = torch.nn.functional.cross_entropy(
+            logits.transpose(1, 2), wanted, ignore_index=-100, reduction="none"
+        )
+        right = -each.sum(1) / (wanted != -100).sum(1)
+        torch.testing.assert_close(own.model.head.likelihoods(states, targets), right)
+
+
+@pytest.mark.parametrize("beams", [1, 4])
+def test_what_is_written_doesnt_depend_on_the_batch(folder: Path, beams: int) -> None:
+    own = Opened(f"hf:{folder}")
+    own.model.head.beams = beams
+    texts = [source for source, _ in ROWS[:5]]
+    together = own.model.head.candidates(own.states(texts), 1)
+    alone = [own.model.head.candidates(own.states([text]), 1)[0] for text in texts]
+    for (one,), (other,) in zip(together, alone, strict=True):
+        shorter = min(len(one[0]), len(other[0]))  # as a batch's longest source bounds all
+        assert one[0][:shorter] == other[0][:shorter] != ""
+
+
+def test_the_scores_of_candidates_fall(folder: Path) -> None:
+    own = Opened(f"hf:{folder}")
+    (row,) = own.model.head.candidates(own.states([ROWS[0][0]]), 3)
+    scores = [score for _, score in row]
+    assert len({text for text, _ in row}) == 3
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_a_step_learns(folder: Path) -> None:
+    own = Opened(f"hf:{folder}")
+    sources, targets = (list(side) for side in zip(*ROWS[:8], strict=True))
+    batch = Batch(own.inputs(sources), torch.from_numpy(encoded(targets)))
+    optimizer = torch.optim.AdamW(own.model.parameters(), lr=3e-3)
+    losses = []
+    for _ in range(25):
+        step = own.task.step(own.model, batch)
+        losses.append(float(step.loss.detach()))
+        optimizer.zero_grad()
+        step.loss.backward()
+        optimizer.step()
+    assert losses[-1] < losses[0] - 1
+
+
+def test_a_parent_opens_in_transformers(parent: Path) -> None:
+    from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
+
+    network = AutoModelForSeq2SeqLM.from_pretrained(parent).eval()
+    tokenizer = AutoTokenizer.from_pretrained(parent)
+    own = hs.load(parent)
+    texts = [source for source, _ in ROWS[:4]]
+    fed = tokenizer(texts, return_tensors="pt", padding=True)
+    with torch.inference_mode():
+        theirs = network.get_encoder()(**fed).last_hidden_state
+    modality, preprocess = own.reader.modality, own.reader.preprocess
+    inputs = modality.collate([modality.decode(t.encode(), preprocess) for t in texts], preprocess)
+    assert torch.equal(inputs["input_ids"], fed.input_ids)
+    with torch.inference_mode():
+        ours = own.model.features(inputs)["hidden"]
+    kept = fed.attention_mask.bool()
+    torch.testing.assert_close(ours[kept], theirs[kept], rtol=1e-4, atol=1e-5)
+    likeliest = own.model.head.candidates(own.model.features(inputs), 1)
+    most = 2 * inputs["mask"].shape[1] + 12
+    written = network.generate(**fed, num_beams=4, max_new_tokens=most, early_stopping=True)
+    decoded = tokenizer.batch_decode(written, skip_special_tokens=True)
+    assert [row[0][0] for row in likeliest] == [" ".join(text.split()) for text in decoded]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("strategy", ["full-fine-tuning", "feature-extraction?head=trained"])
+def test_a_child_of_a_parent(parent: Path, strategy: str, tmp_path: Path) -> None:
+    data = table(tmp_path / "pairs.csv", pairs(60, OTHER), "uk")
+    result = hs.fit(
+        data, f"{parent}/", tmp_path / "en-uk", strategy=strategy, source="en", target="uk", **FAST
+    )
+    assert result.evidence.metric == "chrF"
+    record = (tmp_path / "en-uk" / "vocab.json").read_text(encoding="utf-8")
+    assert "\u0456" in record  # which Russian lacks
+    (answer,) = hs.load(tmp_path / "en-uk").predict(["the cat sees %1"])
+    assert isinstance(answer.answer["text"], str)
+
+
+def test_models_that_dont_meet_are_refused(parent: Path) -> None:
+    with pytest.raises(HeadstartError, match=r"writes ru and .* reads en, which are not both ru"):
+        opened([parent, parent], ())
+    with pytest.raises(HeadstartError, match=r"names 2\. Name one"):
+        opened([parent, parent], ["ru", "en"])
+
+
+def test_lost_placeholders_and_blank_lines(parent: Path) -> None:
+    rows = translate(parent, ["", "%1 the cat", "  "]).rows
+    assert [row.text for row in rows][::2] == ["", ""]
+    assert rows[1].lost == (() if "%1" in rows[1].text else ("%1",))
+
+
+def test_a_classifier_is_no_translator(tmp_path: Path) -> None:
+    data = table(tmp_path / "pairs.csv", ROWS)
+    with pytest.raises(HeadstartError, match="no decoder, which translations are written by"):
+        hs.fit(data, "seeded:text-encoder", tmp_path / "no", source="en", target="ru", **FAST)
+
+
+@pytest.mark.slow
+def test_equal_pretrainings_are_equal(parent: Path, tmp_path: Path) -> None:
+    data = table(tmp_path / "pairs.csv", ROWS)
+    chosen: Any = {**FAST, "epochs": 2, "source": "en", "target": "ru", "cache": False}
+    hs.pretrain(data, TINY, tmp_path / "again", anyway=True, **chosen)
+    one, other = (
+        (place / "model.safetensors").read_bytes() for place in (parent, tmp_path / "again")
+    )
+    assert np.array_equal(np.frombuffer(one, np.uint8), np.frombuffer(other, np.uint8))

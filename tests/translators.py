@@ -1,0 +1,94 @@
+"""Small networks that translate, and pairs of texts that are quick to learn."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+WORDS = {
+    "cat": "кот",
+    "dog": "пёс",
+    "sees": "видит",
+    "the": "этот",
+    "red": "алый",
+    "big": "большой",
+}
+OTHER = {"cat": "кіт", "dog": "пес", "sees": "бачить", "the": "цей", "red": "червоний", "big": "їх"}
+
+
+def pairs(count: int, words: dict[str, str] = WORDS, seed: int = 0) -> list[tuple[str, str]]:
+    """Different sentences with a placeholder, and each word by word in the other language."""
+    rng, seen = np.random.default_rng(seed), dict[str, str]()
+    while len(seen) < count:
+        own = [str(rng.choice(list(words))) for _ in range(rng.integers(3, 7))]
+        other = [words[word] for word in own]
+        seen[" ".join([*own, "%1"])] = " ".join([*other, "%1"])
+    return list(seen.items())
+
+
+def table(path: Path, rows: Sequence[tuple[str, str]], target: str = "ru", held: int = 8) -> Path:
+    """A CSV of such pairs; the last ones are for test, those before for validation."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("en", target, "split"))
+        for place, row in enumerate(rows):
+            left = len(rows) - place
+            split = "test" if left <= held else "validation" if left <= 2 * held else "train"
+            writer.writerow((*row, split))
+    return path
+
+
+def marian(folder: Path, width: int = 16) -> Path:
+    """A folder as transformers saves a Marian network, with random weights."""
+    from sentencepiece import SentencePieceProcessor, SentencePieceTrainer
+    from transformers import MarianConfig, MarianMTModel, MarianTokenizer
+
+    folder.mkdir()
+    ids = {"</s>": 0, "<unk>": 1}
+    for name, texts in zip(("source", "target"), zip(*pairs(200), strict=True), strict=True):
+        written = io.BytesIO()
+        SentencePieceTrainer.train(
+            sentence_iterator=iter(texts),
+            model_writer=written,
+            vocab_size=60,
+            hard_vocab_limit=False,
+            bos_id=-1,
+            eos_id=0,
+            unk_id=1,
+            minloglevel=3,
+        )
+        (folder / f"{name}.spm").write_bytes(written.getvalue())
+        own = SentencePieceProcessor(model_proto=written.getvalue())
+        for number in range(own.get_piece_size()):
+            ids.setdefault(own.id_to_piece(number), len(ids))
+    ids["<pad>"] = len(ids)
+    (folder / "vocab.json").write_text(json.dumps(ids), encoding="utf-8")
+    sides = {"layers": 2, "attention_heads": 2, "ffn_dim": 32}
+    sizes = {f"{side}_{name}": n for side in ("encoder", "decoder") for name, n in sides.items()}
+    special = {"pad_token_id": ids["<pad>"], "decoder_start_token_id": ids["<pad>"]}
+    config = MarianConfig(
+        vocab_size=len(ids),
+        d_model=width,
+        max_position_embeddings=64,
+        eos_token_id=0,
+        forced_eos_token_id=0,
+        scale_embedding=True,
+        **sizes,
+        **special,
+    )
+    torch.manual_seed(0)
+    network = MarianMTModel(config)
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            if "positions" not in name:
+                parameter.mul_(3)  # so that answers differ
+    network.save_pretrained(folder)
+    files = (str(folder / name) for name in ("source.spm", "target.spm", "vocab.json"))
+    MarianTokenizer(*files).save_pretrained(folder)
+    return folder
