@@ -10,6 +10,8 @@ from typing import Any, Final, final
 import torch
 from torch import Tensor, nn
 
+from headstart.loading.stages.placing import place
+
 # Far below any score of attention, and in the range of every floating-point type.
 _MASKED: Final = -30000.0
 
@@ -36,7 +38,7 @@ class Stage(nn.Module):
         super().__init__()
         for part in parts:
             for name in part.names:
-                _place(self, name, network.get_submodule(name))
+                place(self, name, network.get_submodule(name))
         self.parts = tuple(parts)
 
     def forward(self, inputs: Any) -> Any:
@@ -203,13 +205,3 @@ def hidden_states(answer: Any) -> Tensor:
     """The hidden states in what a layer answers: some versions answer with a tuple."""
     hidden: Tensor = answer[0] if isinstance(answer, tuple) else answer
     return hidden
-
-
-def _place(root: nn.Module, name: str, module: nn.Module) -> None:
-    """Put a module under its dotted name, with empty modules on the way there."""
-    *above, last = name.split(".")
-    for step in above:
-        if step not in root._modules:
-            root.add_module(step, nn.Module())
-        root = root.get_submodule(step)
-    root.add_module(last, module)
