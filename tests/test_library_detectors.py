@@ -27,7 +27,6 @@ SMALL = "torchvision:ssdlite320_mobilenet_v3_large", "torchvision:fcos_resnet50_
 LARGE = (
     *("fasterrcnn_mobilenet_v3_large_320_fpn", "fasterrcnn_resnet50_fpn_v2"),
     *("retinanet_resnet50_fpn", "retinanet_resnet50_fpn_v2", "maskrcnn_resnet50_fpn"),
-    "ssd300_vgg16",
 )
 KINDS = ("detr", "rt_detr", "d_fine", "yolos")
 OTHERS = ("conditional_detr", "deformable_detr", "rt_detr_v2", "table-transformer", "dab-detr")
@@ -98,7 +97,8 @@ def _targets() -> torch.Tensor:
 def _learns(reference: str) -> None:
     """A step has a finite loss and gradients, and answers are rows of sorted boxes."""
     task, model = _untrained(reference, ["red", "blue"])
-    pictures = torch.rand(2, 3, SIDE, SIDE)
+    side = int(reference.partition("size=")[2].partition("&")[0])
+    pictures = torch.rand(2, 3, side, side)
     step = task.step(model.train(), Batch(pictures, _targets()))
     assert step.loss.isfinite() and step.loss > 0
     step.loss.backward()
@@ -116,9 +116,9 @@ def test_a_detector_of_torchvision_learns(reference: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", LARGE)
+@pytest.mark.parametrize("name", [*(f"{n}?size={SIDE}" for n in LARGE), "ssd300_vgg16?size=300"])
 def test_other_detectors_of_torchvision_learn(name: str) -> None:
-    _learns(f"torchvision:{name}?pretrained=false&size={SIDE}")
+    _learns(f"torchvision:{name}&pretrained=false")
 
 
 @pytest.mark.parametrize("folder", KINDS, indirect=True)
@@ -259,6 +259,7 @@ def test_boxes_without_sides_are_no_objects() -> None:
     ("reference", "said"),
     [
         ("torchvision:fcos_resnet50_fpn?pretrained=false&size=3", "says size=3"),
+        ("torchvision:ssd300_vgg16?pretrained=false&size=96", "can't read pictures of 96 px"),
         ("torchvision:fcos_resnet50_fpn@NOTHING", "has no weights 'NOTHING'"),
         ("torchvision:fcos_resnet5_fpn", "Did you mean"),
         ("torchvision:fcos_resnet50_fpn?crop=1", "crop"),

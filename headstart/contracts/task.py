@@ -11,6 +11,7 @@ import numpy as np
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.entry_points import located
 from headstart.contracts.metric import Metric
+from headstart.contracts.rehearsal import Rehearsal
 from headstart.errors import HeadstartError
 
 if TYPE_CHECKING:  # so that a saved model answers without torch
@@ -20,8 +21,7 @@ if TYPE_CHECKING:  # so that a saved model answers without torch
     from headstart.contracts.model import Batch, Model, Step
     from headstart.contracts.places import Extent, Motion
 
-Labels = Sequence[str]
-Array = np.ndarray
+Labels, Array = Sequence[str], np.ndarray
 Examples = tuple[Array, Array]  # features (N, D) float32 and targets (N,) or (N, outputs)
 Answered = tuple[Array, Array, Sequence[str]]  # outputs, targets, and the items' ids
 
@@ -35,8 +35,8 @@ class Task(ABC):
     `cross_validates` says that `probe` does not look at validation, `has_probe` that there is one.
     Without one nothing is answered from frozen features alone: that arm and the curve over labels
     are left out, and strategies begin with an untrained head, whose answers are an arm where it has
-    a name as `untrained`; `ladder` are those tried in turn until answers are good `enough`. A head
-    that `reads_maps` takes feature maps by name. `views` and `learning_rate` are the usual ones.
+    a name as `untrained`; `ladder` are those tried in turn until answers are good `enough`, each
+    after its `rehearsal`. A head that `reads_maps` takes maps by name; `views` are the usual ones.
     """
 
     own_metric: ClassVar[str] = ""
@@ -49,6 +49,7 @@ class Task(ABC):
     views: ClassVar[int] = 0
     learning_rate: float | None = None
     ladder: ClassVar[tuple[str, ...]] = ()
+    rehearsal: ClassVar[Rehearsal | None] = None
 
     def backbone(self, backbone: Backbone) -> Backbone:
         """The backbone as this task reads it; called once on each that is loaded."""
@@ -71,10 +72,7 @@ class Task(ABC):
         """One forward pass with its loss."""
 
     def probe(self, train: Examples, validation: Examples, labels: Labels) -> nn.Module:
-        """A head fitted on frozen features, its settings picked on validation, or by folds.
-
-        Raises HeadstartError where the task has none.
-        """
+        """A head fitted on frozen features; raises HeadstartError where the task has none."""
         raise HeadstartError(
             f"{type(self).__name__} has no probe, so frozen features alone can't answer. "
             "Name a strategy that trains."

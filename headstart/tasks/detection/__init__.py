@@ -13,7 +13,9 @@ from headstart.contracts.boxes import MOST, NUMBERS, matches
 from headstart.contracts.entry_points import located
 from headstart.contracts.levels import Level
 from headstart.contracts.places import Extent, Motion
+from headstart.contracts.rehearsal import Rehearsal
 from headstart.contracts.task import Answered
+from headstart.tasks.detection.causes import ByHeart
 
 if TYPE_CHECKING:  # so that a saved model answers without torch
     from torch import Tensor, nn
@@ -42,6 +44,7 @@ class Detection(Task):
     has_probe: ClassVar[bool] = False
     reads_maps: ClassVar[bool] = True
     views: ClassVar[int] = 3
+    rehearsal: ClassVar[Rehearsal | None] = ByHeart()
     ladder: ClassVar[tuple[str, ...]] = (
         "feature-extraction?head=trained",
         "last-stages?count=1&probe=false&decay=0.05",

@@ -15,6 +15,7 @@ from torch import nn
 from headstart.contracts import Backbone, Origin
 from headstart.contracts.maps import MeanOfMaps
 from headstart.contracts.references import Reference
+from headstart.errors import HeadstartError, reason
 from headstart.hubs.torchvision.detectors.building import create, fill, head
 from headstart.hubs.torchvision.detectors.parts import stages
 from headstart.hubs.torchvision.detectors.planning import DetectorSpec, settle
@@ -52,9 +53,18 @@ def backbone(reference: Reference) -> Backbone:
 
 
 def _width(spec: DetectorSpec, trunk: nn.Module) -> int:
-    """How many features its maps have; raises WeightsError where these aren't finite."""
-    with torch.no_grad():
-        maps = trunk(head_removal.example(spec.preprocess)[:1])
+    """How many features its maps have, tried on one picture.
+
+    Raises HeadstartError for a size that it can't read, WeightsError where maps aren't finite.
+    """
+    try:
+        with torch.no_grad():
+            maps = trunk(head_removal.example(spec.preprocess)[:1])
+    except RuntimeError as error:
+        raise HeadstartError(
+            f"{spec.what} can't read pictures of {spec.size} px ({reason(error)}). "
+            "Give it a larger size=, or none."
+        ) from error
     if spec.file is not None:
         for values in maps.values():
             head_removal.demand_finite(values, spec.source)
