@@ -274,5 +274,5 @@ def test_weights_of_another_detector_are_refused(tmp_path: Path) -> None:
     from safetensors.torch import save_file
 
     save_file({"backbone.body.conv1.weight": torch.zeros(64, 3, 7, 7)}, tmp_path / "w.safetensors")
-    with pytest.raises(WeightsError, match="hold|fit"):
+    with pytest.raises(WeightsError, match=r"hold|fit"):
         catalog.load_backbone(f"torchvision:fcos_resnet50_fpn@{tmp_path}/w.safetensors")

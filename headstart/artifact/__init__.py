@@ -111,8 +111,8 @@ def save(  # what the folder is made of
     """Write the artifact's files into a folder; answer with the record and its hashes.
 
     The tensors carry the names of the backbone's own library, so that it can open the folder by
-    itself. A head that `record.head` names is none that it knows: it gets a file of its own, but for
-    what of a library's own detector that library knows.
+    itself. A head that `record.head` names is none that it knows: it gets a file of its own,
+    but for what of a library's own detector that library knows.
     """
     folder.mkdir(parents=True, exist_ok=True)
     storing, state, head = tensors_of(model)

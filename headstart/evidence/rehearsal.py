@@ -77,7 +77,9 @@ def rehearse(
     passes = recipe.epochs * len(experiment.dataset.split("train"))
     seconds = training.seconds / max(1, training.steps) * passes / _BATCH
     losses = [row["loss"] for row in training.history[1:]]
-    fault = _fault(rehearsal, losses, diverged=training.diverged) if score < rehearsal.enough else ""
+    fault = (
+        _fault(rehearsal, losses, diverged=training.diverged) if score < rehearsal.enough else ""
+    )
     if score < rehearsal.enough and not fault:
         fault = rehearsal.cause(outputs, targets, experiment.reader.preprocess)
     return Rehearsed(score, fault, training.steps, seconds)

@@ -15,8 +15,8 @@ _COLOURS = (TRANSFER, SCRATCH, OTHER, BAD)
 _BACKGROUND = "(background)"
 _TAKEN = (
     "In the matrix a box of whatever class counts for the object that it overlaps most, by half or "
-    "more; the last column are objects that were missed, the last row background that was taken for "
-    "an object."
+    "more; the last column are objects that were missed, the last row background that was taken "
+    "for an object."
 )
 _GROUPS = {
     "misses": ("Missed objects", "The largest objects that no box was found for, in green."),

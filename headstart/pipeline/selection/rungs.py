@@ -17,9 +17,7 @@ if TYPE_CHECKING:
     from headstart.pipeline.selection.strategy_search import StrategySearch
 
 
-def rehearsed(
-    experiment: Experiment, backbone: Backbone, spec: StrategySpec, last: bool
-) -> bool:
+def rehearsed(experiment: Experiment, backbone: Backbone, spec: StrategySpec, last: bool) -> bool:
     """Whether a strategy is worth its time, as ten items show; said where it may not be.
 
     One that takes long and does not learn even these by heart is left out, or, where it is the
@@ -68,7 +66,8 @@ def climb_until_enough(search: StrategySearch, features: ArmResult, until: Budge
         reached = f"{result.arm.selection_key[0]:.3f} {experiment.task.metric} on validation"
         if not last:
             experiment.progress.say(
-                f"{name} reaches {reached}, which is little, so that more of the network is trained."
+                f"{name} reaches {reached}, which is little, so that more of the network is "
+                "trained."
             )
         elif len(specs) < len(every):
             more = str(every[len(specs)])

@@ -29,8 +29,9 @@ def precision(boxes: np.ndarray, truth: np.ndarray, number: int) -> dict[str, fl
     count = len(truth)
     draws = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), _DRAWS)
     values = metric.resamples(own, objects, np.vstack([np.ones(count), draws]))
-    low, high = np.nanquantile(values[1:], (0.025, 0.975))
-    return {name: round(float(v), 5) for name, v in zip(("ap", "low", "high"), (values[0], low, high), strict=True)}
+    bounds = np.nanquantile(values[1:], (0.025, 0.975))
+    ap, low, high = (round(float(each), 5) for each in (values[0], *bounds))
+    return {"ap": ap, "low": low, "high": high}
 
 
 def confusion(boxes: list[np.ndarray], truth: np.ndarray, classes: int) -> np.ndarray:

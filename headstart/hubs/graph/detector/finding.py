@@ -53,9 +53,31 @@ def find(spec: GraphSpec) -> LastLayers | None:
     try:
         onnx = import_module("onnx")
         model = import_module("onnx.shape_inference").infer_shapes(onnx.load(str(spec.path)))
+        _let_any_number_in(model.graph)
         return _last_layers(model)
     except Exception:  # others say what is wrong with it, and its readers raise nearly anything
         return None
+
+
+def _let_any_number_in(graph: Any) -> None:
+    """Shapes that were written down for one picture hold for any number, where that is first.
+
+    Whoever runs it compares two pictures with each alone.
+    """
+    helper = import_module("onnx.numpy_helper")
+    constants = {
+        node.output[0]: each.t
+        for node in graph.node
+        if node.op_type == "Constant"
+        for each in node.attribute
+        if each.name == "value"
+    } | {each.name: each for each in graph.initializer}
+    for node in graph.node:
+        tensor = constants.get(node.input[1]) if node.op_type == "Reshape" else None
+        shape = helper.to_array(tensor).copy() if tensor is not None else None
+        if shape is not None and shape.size > 1 and (shape > 0).all():
+            shape[0] = -1
+            tensor.CopyFrom(helper.from_array(shape, tensor.name))
 
 
 def _last_layers(model: Any) -> LastLayers | None:

@@ -1,4 +1,4 @@
-"""The stages of a torchvision detector: its trunk, and the neck that makes a pyramid of its maps."""
+"""The stages of a torchvision detector: its trunk, and the neck that makes a pyramid of maps."""
 
 from __future__ import annotations
 
@@ -33,7 +33,9 @@ def theirs(inputs: Any) -> Any:
     """Maps by the names that torchvision has for them, in its order; pictures as they are."""
     if not isinstance(inputs, Mapping):
         return inputs
-    return OrderedDict((name.removeprefix(_MAP), inputs[name]) for name in sorted(inputs, key=_rank))
+    return OrderedDict(
+        (name.removeprefix(_MAP), inputs[name]) for name in sorted(inputs, key=_rank)
+    )
 
 
 def _rank(name: str) -> tuple[bool, str]:
