@@ -8,8 +8,8 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from annotations import BOUNDS, KEPT, OBJECT, boxes, coco, found, picture, voc, yolo
 from pyarrow import parquet
-from test_boxes_broken import BOUNDS, KEPT, OBJECT, boxes, coco, found, picture, voc, yolo
 
 from headstart import catalog
 from headstart.data import load

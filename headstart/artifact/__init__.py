@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # so that a saved model is read without torch
 
 HEAD, EVIDENCE, CONFIG = "head.safetensors", "evidence.json", "config.json"
 CARD = "README.md"
+OWNED, WITHIN = "library", "network."  # of a head that a library knows, and before its names here
 OF_TASK = "task"  # what `Record.head` calls one that the task makes itself, and is no linear layer
 _SHOWN = 20  # labels in the title of the model card
 LIBRARIES = (
@@ -111,11 +112,15 @@ def save(  # what the folder is made of
     """Write the artifact's files into a folder; answer with the record and its hashes.
 
     The tensors carry the names of the backbone's own library, so that it can open the folder by
-    itself. A head that `record.head` names is none that it knows: it gets a file of its own.
+    itself. A head that `record.head` names is none that it knows: it gets a file of its own,
+    but for what of a library's own detector that library knows.
     """
     folder.mkdir(parents=True, exist_ok=True)
     storing, state, head = tensors_of(model)
     if record.head:
+        known = {n: t for n, t in head.items() if OWNED in record.head and n.startswith(WITHIN)}
+        state |= {name.removeprefix(WITHIN): tensor for name, tensor in known.items()}
+        head = {name: tensor for name, tensor in head.items() if name not in known}
         storing.save(head, folder / HEAD, {"format": "pt"})
         record = replace(record, head={**record.head, "sha256": storing.digest(head)})
     else:
@@ -180,7 +185,7 @@ def card(record: Record, evidence: Mapping[str, Any], library: str) -> str:
     from headstart.report.front_matter import front_matter
     from headstart.report.markdown import render
 
-    own = "" if record.head else library
+    own = "" if record.head and OWNED not in record.head else library
     return render(
         "model_card.md",
         front=front_matter(record, evidence, own),

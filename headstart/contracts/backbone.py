@@ -18,6 +18,7 @@ from headstart.contracts.references import Reference
 if TYPE_CHECKING:  # so that cards can be read without torch
     from torch import nn
 
+    from headstart.contracts.detector import LibraryHead
     from headstart.contracts.related import Related
 
 
@@ -55,9 +56,10 @@ class Backbone:
     Given are the stages before the pooling and `pool`, which makes features of feature maps or
     token states; `stages` then ends in both as one, and `unpooled()` has them apart. Where a hub
     can't tell them apart `pool` is `nn.Identity`: the vector is then all there is. What stages
-    pass on is one tensor or a mapping of tensors. A detector's have `levels`. Where a task's head
-    reads maps the pooling that would make rows (N, D) of them is the `summary`, and `wanted` makes
-    the same of another such backbone.
+    pass on is one tensor or a mapping of tensors. A detector's have `levels`, or its library makes
+    the rest: `detector`, for classes of these names, and what is saved opens there. Where a task's
+    head reads maps the pooling that would make rows (N, D) of them is the `summary`, and `wanted`
+    makes the same of another such backbone.
     """
 
     stages: Mapping[str, nn.Module]
@@ -80,6 +82,7 @@ class Backbone:
     pool: nn.Module = field(default_factory=_identity)
     layers: Sequence[str] = ()  # for `?layer=`, input side first, where not the stages
     levels: Sequence[Level] = ()
+    detector: Callable[[Sequence[str]], LibraryHead] | None = None
     summary: nn.Module | None = None
     wanted: Callable[[Backbone], Backbone] | None = None
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+MOST, NUMBERS = 100, 6  # boxes a picture, and numbers of each: corners, score, class
 MISSED, FOUND, PASSED = 0, 1, -1
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.entry_points import located
 from headstart.contracts.metric import Metric
+from headstart.contracts.rehearsal import Rehearsal
 from headstart.contracts.task_hooks import Answered as Answered
 from headstart.contracts.task_hooks import TaskHooks
 from headstart.errors import HeadstartError
@@ -21,8 +22,7 @@ if TYPE_CHECKING:  # so that a saved model answers without torch
     from headstart.contracts.frozen import LinearHead
     from headstart.contracts.model import Batch, Model, Step
 
-Labels = Sequence[str]
-Array = np.ndarray
+Labels, Array = Sequence[str], np.ndarray
 Examples = tuple[Array, Array]  # features (N, D) float32 and targets (N,) or (N, outputs)
 
 
@@ -35,7 +35,7 @@ class Task(TaskHooks, ABC):
     validation, `has_probe` that there is one. Without one nothing is answered from frozen features
     alone: that arm and the curve over labels are left out, and strategies begin with an untrained
     head, an arm where it has a name as `untrained`; `ladder` are those tried in turn until answers
-    are good `enough`. A head that `reads_maps` takes maps or states by name. `views` and
+    are good `enough`, each after its `rehearsal`. A head that `reads_maps` takes maps or states by name. `views` and
     `learning_rate` are the usual ones, `passes` how many times the usual epochs it trains.
     """
 
@@ -50,6 +50,7 @@ class Task(TaskHooks, ABC):
     passes: ClassVar[int] = 1
     learning_rate: float | None = None
     ladder: ClassVar[tuple[str, ...]] = ()
+    rehearsal: ClassVar[Rehearsal | None] = None
 
     def backbone(self, backbone: Backbone) -> Backbone:
         """The backbone as this task reads it; called once on each that is loaded."""
@@ -72,10 +73,7 @@ class Task(TaskHooks, ABC):
         """One forward pass with its loss."""
 
     def probe(self, train: Examples, validation: Examples, labels: Labels) -> nn.Module:
-        """A head fitted on frozen features, its settings picked on validation, or by folds.
-
-        Raises HeadstartError where the task has none.
-        """
+        """A head fitted on frozen features; raises HeadstartError where the task has none."""
         raise HeadstartError(
             f"{type(self).__name__} has no probe, so frozen features alone can't answer. "
             "Name a strategy that trains."

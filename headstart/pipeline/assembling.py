@@ -53,6 +53,10 @@ def _head(folder: Path, record: Record, backbone: Backbone, task: Task) -> nn.Mo
             if record.head["name"] != artifact.OF_TASK:
                 return catalog.head(record.head["name"]).restored(state, shape)
             head = task.head(backbone.feature_dim, record.labels)
+            if backbone.detector is not None:
+                whole = weights.read(folder / artifact.WEIGHTS).state
+                within = {f"{artifact.WITHIN}{name}": tensor for name, tensor in whole.items()}
+                state |= {name: within[name] for name in head.state_dict().keys() & within.keys()}
             head.load_state_dict(state)
             return head
         except (RuntimeError, WeightsError) as error:

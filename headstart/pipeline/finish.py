@@ -67,7 +67,8 @@ def finish(proof: Proof, workspace: Workspace, stage: Stage = ENDED) -> tuple[Re
     plain = is_linear(model.head) or is_native(model.head)
     if workspace.shares or not plain:  # a file of its own, so that the network's is the same
         head = search.chosen.head if arm.strategy == search.winner and not plain else None
-        record = replace(record, head={"name": head or artifact.OF_TASK})
+        owned = {artifact.OWNED: backbone.library} if backbone.detector else {}
+        record = replace(record, head={"name": head or artifact.OF_TASK, **owned})
     folder, reference = workspace.draft(), referenced(proof, evidence)
     record = artifact.save(folder, model, backbone, record, evidence.to_json(), reference)
     earlier = Earlier(workspace.out, stage.there) if stage.there else None

@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from headstart.report import figures
+from headstart.report import by_class, figures
 from headstart.report.contents import MOST_CARDS, Card, Figure, Group, Section, Table
 from headstart.report.figures import Series
 from headstart.report.theme import BAD, OTHER, SCRATCH, TRANSFER
 
 _SHOWN = 8  # curves in one figure
 _COLOURS = (TRANSFER, SCRATCH, OTHER, BAD)
+_BACKGROUND = "(background)"
+_TAKEN = (
+    "In the matrix a box of whatever class counts for the object that it overlaps most, by half or "
+    "more; the last column are objects that were missed, the last row background that was taken "
+    "for an object."
+)
 _GROUPS = {
     "misses": ("Missed objects", "The largest objects that no box was found for, in green."),
     "made_up": (
@@ -32,9 +38,10 @@ def boxes(evidence: Mapping[str, Any]) -> Section | None:
     record = evidence.get("boxes")
     if not record:
         return None
-    columns = ("class", "objects", "threshold", "precision", "recall", "made up")
-    names = ("label", "objects", "threshold", "precision", "recall", "made_up")
-    classes = Table.of(columns, [[row[name] for name in names] for row in record["classes"]])
+    columns = ("class", "objects", "AP", "95 % interval", "threshold", "precision", "recall")
+    names = ("label", "objects", "ap", "", "threshold", "precision", "recall", "made_up")
+    rows = [[row.get(name, _interval(row)) for name in names] for row in record["classes"]]
+    classes = Table.of((*columns, "made up"), rows)
     groups = [
         Group(title, said, tuple(_card(row) for row in record[name][:MOST_CARDS]))
         for name, (title, said) in _GROUPS.items()
@@ -45,11 +52,24 @@ def boxes(evidence: Mapping[str, Any]) -> Section | None:
         "threshold of a class is the score at which F1 on validation is best; precision and recall "
         "on held-out pictures are those above it."
     )
-    figure = _curves(record["curves"])
-    shown = (figure,) if figure else ()
-    return Section(
-        "boxes", "Boxes", (caption,), shown, tables=(("", classes),), groups=tuple(groups)
-    )
+    taken = _confusion(record)
+    shown = tuple(each for each in (_curves(record["curves"]), taken) if each)
+    captions = (caption, *([_TAKEN] if taken else []))
+    return Section("boxes", "Boxes", captions, shown, tables=(("", classes),), groups=tuple(groups))
+
+
+def _interval(row: Mapping[str, Any]) -> str | None:
+    """That of AP; None for a class without one, as in reports of earlier versions."""
+    return None if row.get("low") is None else f"{row['low']:.3f} to {row['high']:.3f}"
+
+
+def _confusion(record: Mapping[str, Any]) -> Figure | None:
+    """Which class is taken for which, with background as one more."""
+    if not record.get("confusion"):
+        return None
+    rows = [*record["classes"], {"label": _BACKGROUND}]
+    section = by_class.confusion({"classes": {"rows": rows, "confusion": record["confusion"]}})
+    return section.figures[0] if section else None
 
 
 def _curves(curves: Mapping[str, Any]) -> Figure | None:

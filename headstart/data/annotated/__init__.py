@@ -27,6 +27,7 @@ from headstart.data.trees import Folder, walk
 from headstart.errors import DataError
 
 _UNMARKED = "no annotation names the picture"
+_SHOWN: Final = 200  # characters of a name
 _AGAIN = "another annotation names the picture, too"
 _TABLES = (".csv", ".tsv", ".parquet", ".jsonl", ".json", ".arrow")
 
@@ -103,6 +104,7 @@ def _of_folder(
         for file, split in marked:
             voc.read(file, split, reading)
         named = {Path(each.file).stem for each in reading.pictures}
+        named |= {Path(each.place).stem for each in reading.pictures}  # as where files were renamed
         reading.pictures += [
             Marked(name, name, base=folder.path, missing=_UNMARKED)
             for folder, _ in every
@@ -198,10 +200,17 @@ def _located(marked: Marked, files: Paths) -> tuple[Marked, str, Source | None, 
     first, why = "", ""
     for each in names:
         name, source, reason = files.find(each, base, marked.place, marked.split)
-        if source is not None and source.path.is_file():
+        if source is not None and _is_file(source):
             return marked, name, source, ""
         first, why = first or name, why or reason
-    return marked, first, None, why or f"the picture {marked.file} is not there"
+    return marked, first, None, why or f"the picture {marked.file[:_SHOWN]} is not there"
+
+
+def _is_file(source: Source) -> bool:
+    try:
+        return source.path.is_file()
+    except OSError:  # of a name that is longer than any
+        return False
 
 
 def _extent(source: Source | None, modality: Modality) -> Extent | None:

@@ -34,9 +34,14 @@ def is_coco(path: Path) -> bool:
     entries = document if isinstance(document, dict) else {}
     images, annotations = entries.get("images"), entries.get("annotations")
     if not isinstance(images, list) or not isinstance(annotations, list):
-        return False
+        return _is_meant(entries)
     boxes = [each for each in annotations[:100] if isinstance(each, dict)]
     return not boxes or any("bbox" in each or "segmentation" in each for each in boxes)
+
+
+def _is_meant(entries: Mapping[str, Any]) -> bool:
+    """Whether a document without pictures or annotations is meant to hold both."""
+    return len({"images", "annotations", "categories"} & entries.keys()) > 1
 
 
 def read(path: Path, split: str | None, into: Reading) -> None:
@@ -47,11 +52,10 @@ def read(path: Path, split: str | None, into: Reading) -> None:
         categories = document.get("categories")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(f"{path} is no COCO file ({error}). Export it again.") from None
-    names = {
-        _id(each["id"]): str(each["id"] if each.get("name") is None else each["name"])
-        for each in (categories if isinstance(categories, list) else ())
-        if isinstance(each, dict) and "id" in each
-    }
+    for word, entries in (("images", images), ("annotations", annotations)):
+        if not isinstance(entries, list):
+            raise DataError(f"{path} has no list of {word}. Export it again.")
+    names = _names(path, categories)
     ids = {_id(each.get("id")) for each in images if isinstance(each, dict)}
     boxes: defaultdict[str, list[Box]] = defaultdict(list)
     for place, each in enumerate(annotations):
@@ -69,6 +73,22 @@ def read(path: Path, split: str | None, into: Reading) -> None:
         into.pictures.append(Marked(file, where, own, _size(each), split=split, base=path.parent))
 
 
+def _names(path: Path, categories: Any) -> dict[str, str]:
+    """Classes by id. Raises DataError for an id of two."""
+    names: dict[str, str] = {}
+    for each in categories if isinstance(categories, list) else ():
+        if not isinstance(each, dict) or "id" not in each:
+            continue
+        name = str(each["id"] if each.get("name") is None else each["name"])
+        first = names.setdefault(_id(each["id"]), name)
+        if first != name:
+            raise DataError(
+                f"{path} has two categories of the id {shown(each['id'])}, {first!r} and {name!r}. "
+                "Give each its own, in its annotations, too."
+            )
+    return names
+
+
 def _id(value: Any) -> str:
     """An id as others refer to it: tables make 1.0 of 1."""
     return str(int(value) if isinstance(value, float) and value.is_integer() else value)
@@ -84,7 +104,7 @@ def _box(
         fault = f"image_id {shown(each['image_id'])} is none of the file's images; left out"
     elif _id(each.get("category_id")) not in names:
         fault = f"category_id {shown(each.get('category_id'))} is none of its categories; left out"
-    elif each.get("iscrowd") in (1, True):
+    elif each.get("iscrowd") in (1, "1"):
         fault = "it marks a crowd and no single object; left out"
     if fault:
         into.faults.append((where, fault))

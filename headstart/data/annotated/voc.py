@@ -29,7 +29,7 @@ def is_boxes(path: Path) -> bool:
             start = file.read(_HEAD)
     except OSError:
         return False
-    return b"<annotation" in start
+    return b"<annotation" in start or not start.strip()
 
 
 def parse(path: Path) -> Element:

@@ -145,6 +145,10 @@ def _of_yaml(path: Path) -> list[str]:
         why = " ".join(str(error).split())[:120]
         raise DataError(f"{path} can't be read: {why}. Correct the file.") from None
     names = document.get("names") if isinstance(document, dict) else None
+    if isinstance(names, str):
+        raise DataError(
+            f"{path} has one name, {names[:40]!r}, in the place of a list. Write [{names[:40]}]."
+        )
     values = names.values() if isinstance(names, dict) else names if isinstance(names, list) else ()
     if not all(isinstance(value, str | int | float) for value in values):  # or what they repeat
         raise DataError(f"{path} has names of classes that are no words. Correct the file.")

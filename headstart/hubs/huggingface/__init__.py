@@ -1,4 +1,4 @@
-"""Encoders of texts, pictures and sounds saved by transformers, sentence-transformers or peft."""
+"""Encoders of texts, pictures and sounds, and detectors, saved by transformers and its kin."""
 
 from __future__ import annotations
 
@@ -57,7 +57,8 @@ class HuggingFace(Hub):
         WeightsError for weights that are missing, unsafe or belong to another network.
         """
         demand_package("transformers", reference, "text")
-        from headstart.hubs.huggingface import building, sequences, sounds, static
+        from headstart.hubs.huggingface import building, detectors, sequences, sounds, static
+        from headstart.hubs.huggingface.detectors.families import FAMILIES as DETECTORS
         from headstart.hubs.huggingface.families import SOUNDS, family
         from headstart.hubs.huggingface.layout import lay_out
         from headstart.hubs.huggingface.pictures import building as pictures
@@ -70,6 +71,8 @@ class HuggingFace(Hub):
             return sounds.backbone(layout)
         if layout.kind in sequences.KINDS:
             return sequences.backbone(layout)
+        if layout.kind in DETECTORS:
+            return detectors.backbone(layout)
         if layout.kind in (*FAMILIES, *WHOLE):
             return pictures.backbone(planning.settle(layout))
         spec = settle(layout)

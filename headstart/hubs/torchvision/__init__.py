@@ -1,4 +1,4 @@
-"""torchvision (TorchVision maintainers 2016): its classification networks, with their weights."""
+"""torchvision (TorchVision maintainers 2016): its classifiers and detectors, with their weights."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from headstart.loading.weights.sizes import check_network
 
 @final
 class Torchvision(Hub):
-    """Image classification networks by their torchvision name, such as resnet50.
+    """Classifiers and detectors by their torchvision name, such as resnet50 or fcos_resnet50_fpn.
 
     `@IMAGENET1K_V1` picks one set of weights among several, torchvision's default ones otherwise;
     `@file` loads a state dict from a file. `pretrained=false` gives random weights that follow
@@ -49,6 +49,10 @@ class Torchvision(Hub):
         Raises UnknownNameError for a name torchvision doesn't have, HeadstartError for an option it
         can't use, WeightsError for weights that are missing or belong to another network.
         """
+        if reference.name in listing.detectors():
+            from headstart.hubs.torchvision import detectors
+
+            return detectors.backbone(reference)
         spec = settle(reference)
         count = None if spec.file is None else spec.file.count
         sides = (spec.channels, spec.size, spec.size)

@@ -6,6 +6,7 @@ from headstart.loading.lean import without_compiler
 
 with without_compiler():
     from torchvision import models
+    from torchvision.models.detection.image_list import ImageList
     from torchvision.models.vision_transformer import interpolate_embeddings
 
-__all__ = ["interpolate_embeddings", "models"]
+__all__ = ["ImageList", "interpolate_embeddings", "models"]

@@ -35,6 +35,11 @@ def names() -> list[str]:
     return list(models.list_models(module=models))
 
 
+def detectors() -> list[str]:
+    """The detectors of objects."""
+    return list(models.list_models(module=models.detection))
+
+
 def entries(name: str) -> dict[str, Any]:
     """The sets of weights of a network by their name, the default one first.
 

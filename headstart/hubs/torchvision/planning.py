@@ -65,7 +65,9 @@ def settle(reference: Reference) -> TorchvisionSpec:
     """
     name = reference.name
     if name not in listing.names():
-        raise UnknownNameError("torchvision network", name, listing.names())
+        raise UnknownNameError(
+            "torchvision network", name, [*listing.names(), *listing.detectors()]
+        )
     entries = listing.entries(name)
     default = next(iter(entries.values()))
     entry = _entry(reference, entries)
@@ -113,7 +115,7 @@ def _weights(
 ) -> tuple[Weights, str, tuple[str | None, str | None]]:
     """The weights of an entry, or of the reference's file where it is None, and their terms."""
     if entry is not None:
-        path = _fetched(entry.url, f"torchvision:{reference.name}")
+        path = fetched(entry.url, f"torchvision:{reference.name}")
         return read(path), str(path), (listing.licence(entry), listing.trained_on(entry))
     file = read(str(reference.weights), reference.option("ema", True))
     header = file.metadata
@@ -123,7 +125,7 @@ def _weights(
     return file, str(reference.weights), file.terms
 
 
-def _fetched(url: str, what: str) -> Path:
+def fetched(url: str, what: str) -> Path:
     """The file of this address, downloaded where it is not at hand, and compared with its hash.
 
     Raises WeightsError where it is neither here nor to be had.

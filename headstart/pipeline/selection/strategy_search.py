@@ -18,6 +18,7 @@ from headstart.pipeline.folding import Folding, by_folds
 from headstart.pipeline.likeness import likeness, warning
 from headstart.pipeline.prepare import Transfer, random_init, scratch_recipe
 from headstart.pipeline.selection.ladder import BLENDED, TIMELESS, Ladder, policy_strategies
+from headstart.pipeline.selection.rungs import climb_until_enough, rehearsed
 from headstart.pipeline.strategy_spec import FEATURES, StrategySpec, learns_from_sources
 from headstart.results.ranking import Ranking
 from headstart.runtime.budget import Budget
@@ -123,11 +124,12 @@ def run(
         ready(search)
         _warn(search)
     if spec.auto and experiment.task.ladder:
-        _climb_until_enough(search, features, until or _usual(experiment))
+        climb_until_enough(search, features, until or _usual(experiment))
         return search
     if spec.auto:
         _climb(search, features, until or _usual(experiment))
         return search
+    rehearsed(experiment, backbone, spec, last=True)
     name = str(spec)
     tuned = search.arms[name] = _arm(spec, experiment, backbone, features, until) or features
     blend = "" if spec.named else BLENDED.get(name, "")
@@ -257,40 +259,3 @@ def _climb(search: StrategySearch, features: ArmResult, until: Budget) -> None:
         search.arms[search.winner] = (
             _arm(search.chosen, experiment, backbone, features, end) or features
         )
-
-
-def _climb_until_enough(search: StrategySearch, features: ArmResult, until: Budget) -> None:
-    """Try the task's own strategies in turn, until answers on validation are good enough.
-
-    The whole network is trained on an accelerator alone, or where a budget bounds it.
-    """
-    experiment, backbone = search.experiment, search.backbone
-    truth, compared = experiment.dataset.targets("validation"), {}
-    specs = [StrategySpec.of(name) for name in experiment.task.ladder]
-    for place, spec in enumerate(specs):
-        name = str(spec)
-        if place and not _is_affordable(experiment, backbone, spec):
-            experiment.progress.say(
-                f"{name} might find more, and would take long without an accelerator: "
-                f"-s {name!r}, or a --budget, tries it."
-            )
-            break
-        slot = until.part(len(specs) - place)
-        result = evidence.strategy_arm(experiment, backbone, spec.build(), name, features, slot)
-        search.arms[name] = result
-        compared[name] = result.arm
-        if experiment.task.enough(result.arm.outputs["validation"], truth):
-            break
-        if spec is not specs[-1]:
-            experiment.progress.say(
-                f"{name} reaches {result.arm.selection_key[0]:.3f} {experiment.task.metric} on "
-                "validation, which is little, so that more of the network is trained."
-            )
-    search.compared = compared
-
-
-def _is_affordable(experiment: Experiment, backbone: Backbone, spec: StrategySpec) -> bool:
-    """Whether a strategy reads stored activations, or there is a budget or an accelerator."""
-    strategy = spec.build()
-    stored = cacheable_stages(strategy, 1, len(backbone.stages), augmented=False) > 0
-    return stored or experiment.budget.limited or experiment.accelerator.device.type != "cpu"

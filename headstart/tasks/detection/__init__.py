@@ -2,37 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast, final
 
 import numpy as np
 
 from headstart.contracts import Backbone, Metric, Task
-from headstart.contracts.boxes import matches
+from headstart.contracts.boxes import MOST, NUMBERS, matches
 from headstart.contracts.entry_points import located
 from headstart.contracts.levels import Level
 from headstart.contracts.places import Extent, Motion
+from headstart.contracts.rehearsal import Rehearsal
 from headstart.contracts.task import Answered
+from headstart.tasks.detection.causes import ByHeart
 
 if TYPE_CHECKING:  # so that a saved model answers without torch
     from torch import Tensor, nn
 
+    from headstart.contracts.detector import DetectorHead, LibraryHead
     from headstart.contracts.model import Batch, Model, Step
-    from headstart.tasks.detection.head import DetectionHead
 
-_NUMBERS: Final = 6  # of a box: corners, score, class
-_MOST: Final = 100  # boxes a picture
 _AN_ANSWER: Final = 0.5  # score from which a box is one
 _AT_HALF: Final = "headstart.metrics.precision:AP50"
 _RATES: Final = 2e-2, 3e-3  # of pretrained last layers, and of others
+_LIBRARY_RATES: Final = 1e-4, 5e-4  # of a library's own transformers, and of others
 _ENOUGH: Final = 0.8  # AP at an overlap of a half, from which no dearer strategy is tried
 
 
 @final
 class Detection(Task):
-    """Boxes, objects and classes as in YOLOX, judged by COCO's average precision.
+    """Boxes, objects and classes as in YOLOX, or as the detector's own library has them.
 
+    They are judged by COCO's average precision.
     Outputs are rows (N, 600) of the 100 surest boxes, six numbers each: corners in units of the
     picture's longer side, score, and the number of the class; 0 behind the last one.
     """
@@ -42,14 +44,20 @@ class Detection(Task):
     has_probe: ClassVar[bool] = False
     reads_maps: ClassVar[bool] = True
     views: ClassVar[int] = 3
+    rehearsal: ClassVar[Rehearsal | None] = ByHeart()
     ladder: ClassVar[tuple[str, ...]] = (
         "feature-extraction?head=trained",
         "last-stages?count=1&probe=false&decay=0.05",
         "full-fine-tuning?decay=0.05",
     )
 
-    def __init__(self, levels: Sequence[Level] = ()) -> None:
+    def __init__(
+        self,
+        levels: Sequence[Level] = (),
+        detector: Callable[[Sequence[str]], LibraryHead] | None = None,
+    ) -> None:
         self.levels = levels
+        self.detector = detector
 
     def backbone(self, backbone: Backbone) -> Backbone:
         """The same network without its pooling; one without levels gets some of its stages'."""
@@ -57,7 +65,8 @@ class Detection(Task):
 
         if backbone.summary is not None:
             return backbone
-        maps = backbone if backbone.levels else with_maps(backbone)
+        own = bool(backbone.levels or backbone.detector)
+        maps = backbone if own else with_maps(backbone)
         return replace(
             maps,
             stages=maps.unpooled(),
@@ -68,32 +77,36 @@ class Detection(Task):
 
     def for_backbone(self, backbone: Backbone) -> Task:
         """The task with the scales of this backbone's maps."""
-        own = Detection(backbone.levels)
+        own = Detection(backbone.levels, backbone.detector)
         own.measure = self.measure
+        if backbone.detector:
+            own.learning_rate = _LIBRARY_RATES[not backbone.delicate]
+            return own
         known = all(each.layers for each in own.levels)
         own.untrained, own.learning_rate = ("zero-shot", _RATES[0]) if known else ("", _RATES[1])
         return own
 
     def width(self, labels: Sequence[str]) -> int:
         """Six numbers of each of 100 boxes."""
-        return _MOST * _NUMBERS
+        return MOST * NUMBERS
 
     def head(self, feature_dim: int, labels: Sequence[str]) -> nn.Module:
         """The last layers, pretrained but for the classes where there are such."""
+        if self.detector is not None:
+            return self.detector(labels)
         from headstart.tasks.detection.head import DetectionHead
 
         return DetectionHead(self.levels, len(labels))
 
     def step(self, model: Model, batch: Batch) -> Step:
         """One pass with the losses of boxes, objects and classes; of one picture at least."""
+        from headstart.contracts.maps import MeanOfMaps
         from headstart.contracts.model import Step
-        from headstart.tasks.detection.losses import loss_of
 
         maps = model.features(batch.inputs, batch.start)
-        head = cast("DetectionHead", model.head)
-        said, places = head.raw(maps)
-        loss = loss_of(said, places, batch.targets, head.side(maps))
-        return Step(said, loss, said.flatten(1), batch.targets)
+        loss = cast("DetectorHead", model.head).loss(maps, batch.targets)
+        features = MeanOfMaps()(maps)
+        return Step(features, loss, features, batch.targets)
 
     def naive(self, targets: np.ndarray, labels: Sequence[str]) -> np.ndarray:
         """One box: the middle of all training boxes, of the commonest class."""
@@ -107,7 +120,7 @@ class Detection(Task):
 
     def predictions(self, outputs: np.ndarray) -> np.ndarray:
         """The boxes of each picture, (N, 100, 6)."""
-        return outputs.reshape(len(outputs), -1, _NUMBERS)
+        return outputs.reshape(len(outputs), -1, NUMBERS)
 
     def losses(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """What of a picture is missed or made up: 1 less the F1 of its boxes at a half, (N,)."""

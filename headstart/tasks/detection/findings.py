@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from headstart.contracts.boxes import FOUND, matches, overlaps
+from headstart.tasks.detection import by_class
 from headstart.tasks.detection.thresholds import best
 
 _HALF: Final = np.array([0.5])
@@ -48,6 +49,7 @@ def worth_a_look(test: Answered, validation: Answered, labels: Sequence[str]) ->
                 "precision": right / said if said else None,
                 "recall": right / there if there else None,
                 "made_up": said - right,
+                **by_class.precision(test.boxes, test.truth, number),
             }
         )
     found: dict[str, list[dict[str, Any]]] = {"misses": [], "made_up": [], "misplaced": []}
@@ -62,7 +64,14 @@ def worth_a_look(test: Answered, validation: Answered, labels: Sequence[str]) ->
     kept = {name: own[:_LISTED] for name, own in found.items()}
     ids = {row["id"] for own in kept.values() for row in own}
     pictures = {name: each for name, each in drawn.items() if name in ids}
-    return {"classes": rows, "curves": curves, **kept, "drawn": pictures}
+    sure = [boxes[_counts(boxes, least)] for boxes in test.boxes]
+    counts = by_class.confusion(sure, test.truth, len(labels)).tolist()
+    return {"classes": rows, "curves": curves, "confusion": counts, **kept, "drawn": pictures}
+
+
+def _counts(boxes: np.ndarray, least: Sequence[float]) -> np.ndarray:
+    """Which boxes are above their class's threshold, (K,) bool."""
+    return np.array([box[4] > 0 and box[4] >= least[int(box[5])] for box in boxes], dtype=bool)
 
 
 def _of_class(part: Answered, number: int) -> tuple[np.ndarray, np.ndarray, int]:
@@ -102,7 +111,7 @@ def _look(
 ) -> None:
     """Add one picture's misses, and what it has too much or in another place."""
     name, labels, least = about
-    sure = boxes[[box[4] > 0 and box[4] >= least[int(box[5])] for box in boxes]]
+    sure = boxes[_counts(boxes, least)]
     objects = truth[1:][truth[1:, 4] >= 0]
     right = matches(sure, truth, _HALF)[:, 0] == FOUND if len(sure) else np.empty(0, bool)
     between = overlaps(sure[:, :4], objects[:, :4])
@@ -146,7 +155,6 @@ def _shown(
         "found": [
             {"label": labels[int(each[5])], "score": round(float(each[4]), 3)}
             | {"box": pixels(each[:4])}
-            for each in boxes
-            if each[4] > 0 and each[4] >= least[int(each[5])]
+            for each in boxes[_counts(boxes, least)]
         ],
     }

@@ -14,10 +14,11 @@ import torch
 from torch import Tensor, nn
 from torchvision import ops
 
+from headstart.contracts.boxes import MOST, NUMBERS
+from headstart.contracts.detector import DetectorHead
 from headstart.contracts.levels import Level
+from headstart.tasks.detection.losses import loss_of
 
-MOST: Final = 100  # boxes a picture
-NUMBERS: Final = 6  # of a box: corners, score, class
 _ALONE: Final = 0.6  # overlap above which only the surer one of two boxes of a class stays
 _LEAST: Final = 0.003  # score
 _LOOKED: Final = 1000  # boxes that are compared with each other
@@ -28,22 +29,20 @@ _ROLES: Final = ("reg", "obj", "cls")
 
 
 @final
-class DetectionHead(nn.Module):
-    """Layers of 1x1 for each scale, what they say as boxes, and which of these stay.
-
-    Scores are raised to a power for each class, by which half is the score above which boxes of it
-    are answers.
-    """
-
-    powers: Tensor
+class DetectionHead(DetectorHead):
+    """Layers of 1x1 for each scale, what they say as boxes, and which of these stay."""
 
     def __init__(self, levels: Sequence[Level], classes: int) -> None:
-        super().__init__()
+        super().__init__(classes)
         self.strides = [level.stride for level in levels]
         self.reads = [dict(level.reads) for level in levels]
         self.towers = nn.ModuleList(_tower(level) for level in levels)
         self.layers = nn.ModuleList(_layers(level, classes) for level in levels)
-        self.register_buffer("powers", torch.ones(classes))
+
+    def loss(self, maps: Mapping[str, Tensor], targets: Tensor) -> Tensor:
+        """The losses of boxes, objects and classes."""
+        said, places = self.raw(maps)
+        return loss_of(said, places, targets, self.side(maps))
 
     def raw(self, maps: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """What is said at each place, (N, P, 5 + C), and the places (P, 3): middle, and step.

@@ -7,9 +7,8 @@ boxes, one of 1 for whether there is an object, and one with a channel a class (
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib import import_module
 from itertools import chain
 from typing import Any, Final, final
@@ -23,136 +22,13 @@ from headstart.contracts.levels import Level
 from headstart.contracts.maps import MeanOfMaps
 from headstart.errors import HeadstartError, reason
 from headstart.hubs.graph import trainable
+from headstart.hubs.graph.detector.finding import ROLES, LastLayers
+from headstart.hubs.graph.detector.finding import find as find
 from headstart.hubs.graph.planning import GraphSpec
 from headstart.loading import head_removal
 
-_ROLES: Final = ("cls", "reg", "obj")
-_BOX: Final = 4
 _WHOLE: Final = 255.0  # levels of a picture, as YOLOX is fed
 _PART: Final = "trunk", "branches"
-
-
-@final
-@dataclass(frozen=True)
-class LastLayers:
-    """A detector's last layers: `levels` from fine to coarse, each a convolution by its role.
-
-    `stems` are the tensors, one a level, that its branches begin at; none where they can't be told.
-    """
-
-    model: Any
-    picture: str
-    sides: tuple[int, int]
-    levels: list[dict[str, Any]]
-    strides: list[int]
-    stems: list[str]
-
-    @property
-    def family(self) -> bool:
-        """Whether boxes are read as in YOLOX: several scales, boxes and objects from one map."""
-        return len(self.levels) > 1 and all(
-            each["reg"].input[0] == each["obj"].input[0] for each in self.levels
-        )
-
-    def maps(self) -> dict[str, str]:
-        """What each map is called here, and its tensor; those that are the same come once."""
-        tensors: dict[str, str] = {}
-        for number, each in enumerate(self.levels):
-            for role in _ROLES:
-                if each[role].input[0] not in tensors.values():
-                    tensors[f"{role}{number}"] = each[role].input[0]
-        return tensors
-
-
-def find(spec: GraphSpec) -> LastLayers | None:
-    """The detector in a file; None where it is none, or can't be read."""
-    if spec.kind != "onnx" or spec.options.output:
-        return None
-    try:
-        onnx = import_module("onnx")
-        model = import_module("onnx.shape_inference").infer_shapes(onnx.load(str(spec.path)))
-        return _last_layers(model)
-    except Exception:  # others say what is wrong with it, and its readers raise nearly anything
-        return None
-
-
-def _last_layers(model: Any) -> LastLayers | None:
-    graph = model.graph
-    weights = {each.name: list(each.dims) for each in graph.initializer}
-    producers = {name: node for node in graph.node for name in node.output}
-    pictures = [each for each in graph.input if each.name not in weights]
-    if len(pictures) != 1:
-        return None
-    sides = _sides(pictures[0])
-    last = [producers[name] for name in _ends(graph, producers)]
-    if not last or len(sides) != 4 or any(_kernel(node, weights) != [1, 1] for node in last):
-        return None
-    shapes = {each.name: _sides(each) for each in (*graph.value_info, *graph.output)}
-    by_size: defaultdict[int, list[Any]] = defaultdict(list)
-    for node in last:
-        by_size[shapes.get(node.output[0], [0, 0, 0, 0])[-1]].append(node)
-    levels = [_roles(nodes, weights) for _, nodes in sorted(by_size.items(), reverse=True)]
-    if 0 in by_size or None in levels:
-        return None
-    strides = [sides[3] // size for size in sorted(by_size, reverse=True)]
-    whole = [each for each in levels if each is not None]
-    stems = [_stem(graph, producers, each) for each in whole]
-    return LastLayers(model, pictures[0].name, (sides[2], sides[3]), whole, strides, stems)
-
-
-def _ends(graph: Any, producers: Mapping[str, Any]) -> list[str]:
-    """The convolutions from which answers are made without another one, by what they answer."""
-    waiting, seen, ends = [each.name for each in graph.output], set(), []
-    while waiting:
-        name = waiting.pop()
-        node = producers.get(name)
-        if node is None or name in seen:
-            continue
-        seen.add(name)
-        if node.op_type == "Conv":
-            ends.append(name)
-        else:
-            waiting.extend(node.input)
-    return ends
-
-
-def _sides(value: Any) -> list[int]:
-    return [int(each.dim_value) for each in value.type.tensor_type.shape.dim]
-
-
-def _kernel(node: Any, weights: Mapping[str, list[int]]) -> list[int]:
-    return weights.get(node.input[1], [0, 0, 0, 0])[2:]
-
-
-def _roles(nodes: Sequence[Any], weights: Mapping[str, list[int]]) -> dict[str, Any] | None:
-    """Which of a level's three convolutions says what: by its name, else by its channels."""
-    if len(nodes) != len(_ROLES):
-        return None
-    channels = {node.output[0]: weights[node.input[1]][0] for node in nodes}
-    named = {role: node for node in nodes for role in _ROLES if role in node.input[1].lower()}
-    if len(named) != len(_ROLES):
-        ordered = sorted(nodes, key=lambda node: channels[node.output[0]])
-        named = dict(zip(("obj", "reg", "cls"), ordered, strict=True))
-    right = channels[named["reg"].output[0]] == _BOX and channels[named["obj"].output[0]] == 1
-    return named if right else None
-
-
-def _stem(graph: Any, producers: Mapping[str, Any], level: Mapping[str, Any]) -> str:
-    """The last tensor that all three of a level's layers depend on; empty for none."""
-    order = {name: place for place, node in enumerate(graph.node) for name in node.output}
-    above = [_above(level[role].input[0], producers) for role in _ROLES]
-    common = set.intersection(*above)
-    return max(common, key=lambda name: order[name], default="")
-
-
-def _above(name: str, producers: Mapping[str, Any]) -> set[str]:
-    waiting, seen = [name], set()
-    while waiting:
-        each = waiting.pop()
-        if each in producers and each not in seen:
-            seen.add(each)
-            waiting.extend(producers[each].input)
-    return seen
 
 
 @final
@@ -170,14 +46,20 @@ class Part(nn.Module):
         self.part = name
         self.answers = tuple(answers)
         self.level = level
+        self.alone = False  # whether it takes one picture at a time
 
     def forward(self, inputs: Any) -> dict[str, Tensor]:
         """Pictures (N, 3, H, W), red first, or maps (N, C, h, w) by name -> maps by name."""
-        network = self.get_submodule(self.part)
         values = [inputs.flip(1) * self.level] if self.level else [*inputs.values()]
-        maps = network(*values)
-        several = maps if isinstance(maps, list | tuple) else [maps]
-        return dict(zip(self.answers, several, strict=True))
+        if not self.alone:
+            return dict(zip(self.answers, self._maps(values), strict=True))
+        each = [self._maps([v[n : n + 1] for v in values]) for n in range(len(values[0]))]
+        maps = (torch.cat(own) for own in zip(*each, strict=True))
+        return dict(zip(self.answers, maps, strict=True))
+
+    def _maps(self, values: Sequence[Tensor]) -> Sequence[Tensor]:
+        maps = self.get_submodule(self.part)(*values)
+        return maps if isinstance(maps, list | tuple) else [maps]
 
 
 def load(spec: GraphSpec, last: LastLayers) -> Backbone:
@@ -196,9 +78,7 @@ def load(spec: GraphSpec, last: LastLayers) -> Backbone:
     pretrained = spec.options.pretrained or spec.reference.weights is not None
     if not pretrained:
         trainable.renew(network)
-    example = head_removal.example(preprocess, torch.rand)[:1]
-    with torch.no_grad():
-        maps = nn.Sequential(*parts).eval()(example)
+    maps = _tried(parts, head_removal.example(preprocess, torch.rand))
     body = head_removal.Headless(
         network=network,
         stages={part.part: part for part in parts},
@@ -219,11 +99,33 @@ def load(spec: GraphSpec, last: LastLayers) -> Backbone:
     return replace(backbone, levels=_levels(last, pretrained, maps), pool=backbone.pool)
 
 
+def _tried(parts: Sequence[Part], pictures: Tensor) -> dict[str, Tensor]:
+    """The maps of one picture; where two come out otherwise, let them pass one at a time.
+
+    As in files for a batch of one, whose shapes are written down.
+    """
+    trunk = nn.Sequential(*parts).eval()
+    with torch.no_grad():
+        alone: dict[str, Tensor] = trunk(pictures[1:])
+        try:
+            both = trunk(pictures)
+            fits = all(_alike(both[name][1:], values) for name, values in alone.items())
+        except RuntimeError:  # of shapes that two don't have
+            fits = False
+    for part in parts:
+        part.alone = not fits
+    return alone
+
+
+def _alike(values: Tensor, others: Tensor) -> bool:
+    return values.shape == others.shape and torch.allclose(values, others, rtol=1e-3, atol=1e-3)
+
+
 def _whole(spec: GraphSpec, last: LastLayers) -> bytes:
     """The file up to its last layers, with them."""
     if spec.saved:
         return spec.path.read_bytes()
-    outputs = [each[role].output[0] for each in last.levels for role in _ROLES]
+    outputs = [each[role].output[0] for each in last.levels for role in ROLES]
     return _extracted(spec, last, [last.picture], outputs)
 
 
@@ -268,8 +170,8 @@ def _levels(last: LastLayers, pretrained: bool, maps: Mapping[str, Tensor]) -> t
     arrays = {each.name: each for each in last.model.graph.initializer}
     keeps, levels = pretrained and last.family, []
     for stride, each in zip(last.strides, last.levels, strict=True):
-        layers = {role: _layer(each[role].input[1:], arrays) for role in _ROLES} if keeps else {}
-        reads = {role: names[each[role].input[0]] for role in _ROLES}
+        layers = {role: _layer(each[role].input[1:], arrays) for role in ROLES} if keeps else {}
+        reads = {role: names[each[role].input[0]] for role in ROLES}
         channels = {role: maps[name].shape[1] for role, name in reads.items()}
         levels.append(Level(stride, reads, channels, layers))
     return tuple(levels)

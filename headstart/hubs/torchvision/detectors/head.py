@@ -1,0 +1,95 @@
+"""A torchvision detector without its trunk, called with the maps that this answered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final, final
+
+import torch
+from torch import Tensor, nn
+
+from headstart.contracts.detector import (
+    Boxes,
+    LibraryHead,
+    Maps,
+    Objects,
+    Supplied,
+    pictures_like,
+)
+from headstart.hubs.torchvision.detectors.parts import theirs
+from headstart.hubs.torchvision.library import ImageList, models
+
+_LEAST: Final = 0.003  # score of a box
+_MOST: Final = 100  # boxes a picture
+_SAYING_MODE: Final = (  # modules that answer losses while they train, and else boxes
+    models.detection.FasterRCNN,
+    models.detection.FCOS,
+    models.detection.RetinaNet,
+    models.detection.rpn.RegionProposalNetwork,
+    models.detection.roi_heads.RoIHeads,
+    models.detection.ssd.SSD,
+)
+
+
+@final
+class Unchanged(nn.Module):
+    """What stands where torchvision resizes and normalises pictures: they are so already."""
+
+    def forward(self, images: Sequence[Tensor], targets: Any) -> tuple[Any, Any]:
+        """A batch of pictures that are all of a size."""
+        sizes = [(int(each.shape[1]), int(each.shape[2])) for each in images]
+        return ImageList(images[0].expand(len(images), *images[0].shape), sizes), targets
+
+    def postprocess(self, boxes: Any, sizes: Any, originals: Any) -> Any:
+        """The boxes, which are in pixels of the pictures as they are fed."""
+        return boxes
+
+
+@final
+class TorchvisionHead(LibraryHead):
+    """Losses, anchors, assignment and suppression are torchvision's."""
+
+    def __init__(self, network: nn.Module, classes: int, first: int, side: int) -> None:
+        network.add_module("backbone", Supplied())
+        network.add_module("transform", Unchanged())
+        for module in network.modules():
+            if isinstance(module, _SAYING_MODE):
+                vars(module).update(score_thresh=_LEAST, detections_per_img=_MOST)
+        super().__init__(network, classes, side)
+        self.first = first
+
+    def losses(self, maps: Maps, objects: Sequence[Objects]) -> Tensor:
+        """The sum of torchvision's losses."""
+        wanted = [{"boxes": each.corners, "labels": each.kinds + self.first} for each in objects]
+        with self._learning(True):
+            parts = self._run(maps, wanted)
+        return torch.stack(list(parts.values())).sum()
+
+    def answers(self, maps: Maps) -> Iterator[Boxes]:
+        """What torchvision leaves after suppression."""
+        with self._learning(False):
+            found = self._run(maps, None)
+        for each in found:
+            yield Boxes(each["boxes"] / self.side, each["scores"], each["labels"] - self.first)
+
+    def _run(self, maps: Maps, wanted: Any) -> Any:
+        supplied = self.network.get_submodule("backbone")
+        vars(supplied)["answer"] = theirs(maps)
+        try:
+            return self.network(list(pictures_like(maps, self.side)), wanted)
+        finally:
+            vars(supplied)["answer"] = None
+
+    @contextmanager
+    def _learning(self, learning: bool) -> Iterator[None]:
+        """Let it answer losses or boxes, in whichever mode its layers are."""
+        modules = [each for each in self.network.modules() if isinstance(each, _SAYING_MODE)]
+        before = [each.training for each in modules]
+        for each in modules:
+            each.training = learning
+        try:
+            yield
+        finally:
+            for each, mode in zip(modules, before, strict=True):
+                each.training = mode

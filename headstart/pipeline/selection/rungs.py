@@ -1,0 +1,85 @@
+"""A task's own strategies tried in turn until answers are good enough, each after a rehearsal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from headstart import evidence
+from headstart.contracts import Backbone
+from headstart.errors import HeadstartError
+from headstart.evidence import ArmResult, Experiment
+from headstart.evidence.rehearsal import rehearse
+from headstart.features.legality import cacheable_stages
+from headstart.pipeline.strategy_spec import StrategySpec
+from headstart.runtime.budget import Budget
+
+if TYPE_CHECKING:
+    from headstart.pipeline.selection.strategy_search import StrategySearch
+
+
+def rehearsed(experiment: Experiment, backbone: Backbone, spec: StrategySpec, last: bool) -> bool:
+    """Whether a strategy is worth its time, as ten items show; said where it may not be.
+
+    One that takes long and does not learn even these by heart is left out, or, where it is the
+    `last` there is and the user named no epochs, refused: HeadstartError with the cause.
+    """
+    if not spec.trains or spec.head is not None or experiment.task.rehearsal is None:
+        return True
+    shown = rehearse(experiment, backbone, spec.build(), str(spec))
+    if shown is None or not shown.cause:
+        return True
+    sentence = (
+        f"{spec} does not learn ten items by heart ({shown.score:.2f} after {shown.steps} steps)"
+    )
+    if not last:
+        ending = ", so that more of the network is trained" if shown.is_long else ""
+        experiment.progress.say(f"{sentence}{ending}.")
+        return not shown.is_long
+    if shown.is_long and experiment.settings.epochs is None:
+        minutes = max(1, round(shown.seconds / 60))
+        raise HeadstartError(
+            f"{sentence}. {shown.cause}. Or name --epochs to train all the same, which takes some "
+            f"{minutes} min."
+        )
+    experiment.progress.warn(f"{sentence}. {shown.cause}.")
+    return True
+
+
+def climb_until_enough(search: StrategySearch, features: ArmResult, until: Budget) -> None:
+    """Try the task's own strategies in turn, until answers on validation are good enough.
+
+    The whole network is trained on an accelerator alone, or where a budget bounds it.
+    """
+    experiment, backbone = search.experiment, search.backbone
+    truth, compared = experiment.dataset.targets("validation"), {}
+    every = [StrategySpec.of(name) for name in experiment.task.ladder]
+    specs = [each for each in every if each is every[0] or _pays(experiment, backbone, each)]
+    for place, spec in enumerate(specs):
+        name, last = str(spec), spec is specs[-1]
+        if not rehearsed(experiment, backbone, spec, last):
+            continue
+        slot = until.part(len(specs) - place)
+        result = evidence.strategy_arm(experiment, backbone, spec.build(), name, features, slot)
+        search.arms[name], compared[name] = result, result.arm
+        if experiment.task.enough(result.arm.outputs["validation"], truth):
+            break
+        reached = f"{result.arm.selection_key[0]:.3f} {experiment.task.metric} on validation"
+        if not last:
+            experiment.progress.say(
+                f"{name} reaches {reached}, which is little, so that more of the network is "
+                "trained."
+            )
+        elif len(specs) < len(every):
+            more = str(every[len(specs)])
+            experiment.progress.say(
+                f"{name} reaches {reached}. {more} might find more, and would take long without an "
+                f"accelerator: -s {more!r}, or a --budget, tries it."
+            )
+    search.compared = compared
+
+
+def _pays(experiment: Experiment, backbone: Backbone, spec: StrategySpec) -> bool:
+    """Whether a strategy reads stored activations, or there is a budget or an accelerator."""
+    strategy = spec.build()
+    stored = cacheable_stages(strategy, 1, len(backbone.stages), augmented=False) > 0
+    return stored or experiment.budget.limited or experiment.accelerator.device.type != "cpu"
