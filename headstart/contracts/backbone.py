@@ -82,6 +82,7 @@ class Backbone:
     levels: Sequence[Level] = ()
     summary: nn.Module | None = None
     wanted: Callable[[Backbone], Backbone] | None = None
+    parts: Mapping[str, Backbone] = field(default_factory=dict)  # whose features it joins, by name
 
     def __post_init__(self) -> None:
         from torch import nn
