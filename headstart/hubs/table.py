@@ -205,7 +205,9 @@ def _parsed(folder: Path, content: bytes) -> Mapping[str, Any]:
     parts = preprocess if isinstance(preprocess, dict) else {}
     listed, inner = parts.get("columns"), parts.get("parts", {})
     right = isinstance(listed, list) and all(isinstance(each, dict) for each in listed)
-    wide = [each for each in listed if "width" in each] if isinstance(listed, list) and right else []
+    wide = (
+        [each for each in listed if "width" in each] if isinstance(listed, list) and right else []
+    )
     right = right and isinstance(parts.get("width"), int) and isinstance(inner, dict)
     right = right and all(e.get("kind") in inner and isinstance(e["width"], int) for e in wide)
     if not right:

@@ -1,4 +1,4 @@
-"""A backbone fitted to rows: how columns are written, and what their texts and pictures usually are.
+"""A backbone fitted to rows: how columns are written, and what cells that are items usually are.
 
 Labels are never looked at.
 """

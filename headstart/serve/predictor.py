@@ -262,7 +262,7 @@ class Predictor(Printed):
         answers = iter(self._answers(usable) if usable else ())
         for each in window:
             answer, limits = ({}, {}) if each.problem else next(answers)
-            answer = placed(answer, each.input.item, self.task, self.reader)
+            answer = placed(answer, each.input.item, self.task, self.reader) if answer else {}
             problem = each.problem or ("" if answer else _ENDLESS)
             yield Prediction(each.input.name, answer, each.input.id, problem, limits)
 

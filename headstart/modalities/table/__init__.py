@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar, Final, final
+from typing import Any, ClassVar, Final, final
 
 import numpy as np
 
@@ -16,9 +16,6 @@ from headstart.modalities.table import encoding
 from headstart.modalities.table.columns import HELD, kinds_of, said
 from headstart.modalities.table.giveaways import giveaways
 from headstart.modalities.table.rows import held, plain, row_of, without_content, written
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 FILE: Final = "columns.json"  # among a backbone's files
 _NUMBERS: Final = "columns"  # what the cheap baseline of mixed rows goes by
@@ -253,7 +250,9 @@ class Table(Modality):
 
     def _named(self, name: str) -> Modality:
         if self.named is None:
-            raise HeadstartError(f"Rows with cells of {name} are read by a modality of the catalog.")
+            raise HeadstartError(
+                f"Rows with cells of {name} are read by a modality of the catalog."
+            )
         return self.named(name)
 
 
