@@ -69,7 +69,7 @@ class Tabular(ABC):  # noqa: B024  # every part has a default
         """
         raise DataError("items of this kind have no columns")
 
-    def prepared(self, backbone: Backbone, sample: Sequence[bytes]) -> Backbone:
+    def prepared(self, backbone: Backbone, sample: Iterable[bytes]) -> Backbone:
         """The backbone with what items to learn from say of its inputs; never their labels."""
         return backbone
 

@@ -13,7 +13,7 @@ from headstart.contracts import Backbone, Check, Modality, Preprocess
 from headstart.contracts.backbone import Fed, Feeding
 from headstart.errors import DataError, HeadstartError
 from headstart.modalities.table import encoding
-from headstart.modalities.table.columns import HELD, kinds_of, said
+from headstart.modalities.table.columns import HELD, Kind, kinds_of, said
 from headstart.modalities.table.giveaways import giveaways
 from headstart.modalities.table.rows import held, plain, row_of, without_content, written
 
@@ -83,7 +83,7 @@ class Table(Modality):
         """The same that knows which columns hold items of its parts."""
         if self.specs or not self.parts:
             return self
-        kinds = kinds_of(table, self.parts, self.kinds)
+        kinds = self._kinds(table)
         wide = {name: kind.name for name, kind in kinds.items() if kind.name in self.parts}
         return Table(self.named, self.parts, self.kinds, wide)
 
@@ -118,8 +118,7 @@ class Table(Modality):
         Numbers, categories, dates and truth values are, and items of the backbone's parts. Raises
         DataError for a column that is not of the kind that the user says.
         """
-        others = {name: self._named(name) for name in HELD if self.named}
-        return said(table, kinds_of(table, self.parts or others, self.kinds), self.parts)
+        return said(table, self._kinds(table), self.parts)
 
     def row(self, cells: Mapping[str, Any]) -> bytes | None:
         """A row's cells as JSON; None where all are blank. Raises DataError for no plain value."""
@@ -247,6 +246,10 @@ class Table(Modality):
         """Which columns are the label in disguise: any one number of a row that says it alone."""
         rows = [self.apart(raw, preprocess)[0] for raw in items]
         return giveaways(rows, targets, encoding.names_of(preprocess["columns"]))
+
+    def _kinds(self, table: Mapping[str, Sequence[Any]]) -> dict[str, Kind]:
+        others = {name: self._named(name) for name in HELD if self.named}
+        return kinds_of(table, {**others, **self.parts}, self.kinds)
 
     def _named(self, name: str) -> Modality:
         if self.named is None:

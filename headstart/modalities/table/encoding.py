@@ -39,7 +39,7 @@ def fitted(
     stand for a cell that is an item itself, `kinds` of what kind a column was named. Raises
     DataError for one that is not.
     """
-    specs = []
+    specs: list[Column | None] = []
     for name in dict.fromkeys(name for row in rows for name in row):
         values = [row[name] for row in rows if name in row]
         held = next((kind for value in values if isinstance(value, dict) for kind in value), None)
@@ -54,7 +54,7 @@ def fitted(
 
 def width(specs: Sequence[Column]) -> int:
     """How many numbers stand for a row, those of cells that are items among them."""
-    return len(names_of(specs)) + sum(spec.get("width", 0) for spec in specs)
+    return len(names_of(specs)) + sum(int(spec.get("width", 0)) for spec in specs)
 
 
 def names_of(specs: Sequence[Column]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from headstart import catalog, evidence
@@ -38,7 +39,7 @@ def columns_alone(search: StrategySearch) -> ArmResult | None:
     if backbone is None:
         return None
 
-    def judge(part: Experiment, name: str) -> ArmResult:
+    def judge(name: str, _: int, part: Experiment) -> ArmResult:
         reader = Reader(catalog.modality(backbone.modality).fitted(backbone), backbone.preprocess)
         own = replace(part, reader=reader)
         probe = evidence.features_arm(own, backbone)
@@ -49,10 +50,8 @@ def columns_alone(search: StrategySearch) -> ArmResult | None:
     arms = {}
     for name in (_PLAIN, *backbone.heads):
         if folding is None:
-            arms[name] = judge(search.experiment, name).arm
-        elif folding.add(
-            name, lambda _, part, name=name: judge(part, name), search.experiment.budget
-        ):
+            arms[name] = judge(name, 0, search.experiment).arm
+        elif folding.add(name, partial(judge, name), search.experiment.budget):
             arms[name] = folding.arm(name)
             del folding.arms[name]
     if not arms:
@@ -65,9 +64,8 @@ def columns_alone(search: StrategySearch) -> ArmResult | None:
 def _plain(backbone: Backbone) -> Backbone | None:
     """The same rows without the backbone's parts; None where nothing is left of them."""
     specs = [spec for spec in backbone.preprocess["columns"] if "width" not in spec]
-    preprocess = {"columns": specs, "width": 0}
-    preprocess["width"] = len(catalog.modality(backbone.modality).feature_columns(preprocess))
+    width = len(catalog.modality(backbone.modality).feature_columns({"columns": specs}))
     if not specs:
         return None
-    plain = catalog.load_backbone(str(backbone.architecture))
-    return replace(plain, preprocess=preprocess, feature_dim=int(preprocess["width"]))
+    plain = catalog.load_backbone(backbone.architecture)
+    return replace(plain, preprocess={"columns": specs, "width": width}, feature_dim=width)
