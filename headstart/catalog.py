@@ -185,13 +185,13 @@ def part(kind: str, name: str) -> Any:
 def hub(name: str) -> Hub:
     """A hub by name."""
     built: Hub = part("hubs", name)()
-    return built
+    return built.composed(load_backbone)
 
 
 def modality(name: str) -> Modality:
     """A modality by name."""
     built: Modality = part("modalities", name)()
-    return built
+    return built.composed(modality)
 
 
 def targets(name: str) -> Targets:

@@ -299,7 +299,7 @@ def _write(path: Path, text: str) -> None:
 
 def _write_bytes(path: Path, content: bytes) -> None:
     try:
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     except OSError as error:  # a full disk shows when the file is flushed, and then without a name
         raise OSError(error.errno, error.strerror, str(path)) from error

@@ -85,6 +85,7 @@ class Backbone:
     detector: Callable[[Sequence[str]], LibraryHead] | None = None
     summary: nn.Module | None = None
     wanted: Callable[[Backbone], Backbone] | None = None
+    parts: Mapping[str, Backbone] = field(default_factory=dict)  # whose features it joins, by name
 
     def __post_init__(self) -> None:
         from torch import nn

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import ClassVar
 
 from headstart.contracts.backbone import Backbone, Card
@@ -14,6 +14,10 @@ class Hub(ABC):
     """A place where pretrained weights come from, known by the first part of `hub:name`."""
 
     layered: ClassVar[bool] = False  # it reads the option `layer` itself
+
+    def composed(self, loading: Callable[[Reference], Backbone]) -> Hub:
+        """The same with a way to any backbone, for a hub whose backbones hold others."""
+        return self
 
     @abstractmethod
     def cards(self, pattern: str) -> Iterable[Card]:

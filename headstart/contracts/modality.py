@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -94,6 +94,10 @@ class Modality(Presented, Tabular, ABC):
     def accepts(self, preprocess: Preprocess) -> bool:
         """Whether a stranger's preprocessing is one that items can be prepared by, in any case."""
         return True
+
+    def composed(self, named: Callable[[str], Modality]) -> Modality:
+        """The same with a way to others by name, for one whose items hold items of others."""
+        return self
 
     def fitted(self, backbone: Fed) -> Modality:
         """The same modality with what the backbone's files hold, such as a tokenizer."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from headstart.contracts.backbone import Backbone, Preprocess
+from headstart.contracts.backbone import Backbone, Fed, Preprocess
 from headstart.contracts.task import Array
 from headstart.errors import DataError
+
+if TYPE_CHECKING:
+    from headstart.contracts.modality import Modality
 
 
 class Tabular(ABC):  # noqa: B024  # every part has a default
@@ -35,14 +38,38 @@ class Tabular(ABC):  # noqa: B024  # every part has a default
         """Of a table by column those that rows are made of, and sentences on how all are read."""
         return tuple(table), ()
 
+    def reading(self, backbones: Sequence[Fed]) -> Self:
+        """The same that reads of rows whatever one of these backbones does."""
+        return self
+
+    def settled(self, table: Mapping[str, Sequence[Any]]) -> Self:
+        """The same that knows which columns of a table hold items of other modalities."""
+        return self
+
+    def holds(self) -> Mapping[str, Modality]:
+        """Those columns, each with the modality of its cells."""
+        return {}
+
+    def wanted(self, columns: Sequence[str]) -> tuple[str, ...]:
+        """Of the columns that rows were made of those that a fitted modality goes by."""
+        return tuple(columns)
+
     def row(self, cells: Mapping[str, Any]) -> bytes | None:
         """The bytes of an item that is a table's row; None where it holds nothing.
 
-        Raises DataError for a cell that can't be part of one.
+        Cells that are items of other modalities are their bytes. Raises DataError for a cell that
+        can't be part of a row.
         """
         return None
 
-    def prepared(self, backbone: Backbone, sample: Sequence[bytes]) -> Backbone:
+    def apart(self, raw: bytes, preprocess: Preprocess) -> tuple[Array, Mapping[str, bytes]]:
+        """A row's plain columns as numbers (D,), and by column its cells that are items.
+
+        Raises DataError for what is no row.
+        """
+        raise DataError("items of this kind have no columns")
+
+    def prepared(self, backbone: Backbone, sample: Iterable[bytes]) -> Backbone:
         """The backbone with what items to learn from say of its inputs; never their labels."""
         return backbone
 
@@ -51,7 +78,7 @@ class Tabular(ABC):  # noqa: B024  # every part has a default
         return ()
 
     def giveaways(
-        self, items: Sequence[Any], targets: Array, preprocess: Preprocess
+        self, items: Iterable[bytes], targets: Array, preprocess: Preprocess
     ) -> Sequence[str]:
-        """Sentences on parts of decoded items that are their targets in disguise."""
+        """Sentences on parts of items that are their targets in disguise."""
         return ()

@@ -170,9 +170,10 @@ class _Choice:
         """
         before = self.schema.before
         if before and before.content:
-            absent = next((name for name in before.content if name not in self.names), None)
+            content = self.modality.wanted(before.content)
+            absent = next((name for name in content if name not in self.names), None)
             if absent is None:
-                return before.content, ()
+                return content, ()
             raise DataError(
                 f"{self.path} has no column {absent!r}, which the model reads; its columns: "
                 f"{self.listed}. Add it, empty where nothing is known."

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.contracts import Modality
+from headstart.contracts.cells import is_blank
 from headstart.data import tables
 from headstart.data.columns import choose_columns, holds_content
 from headstart.data.paths import Paths
@@ -22,6 +23,7 @@ from headstart.data.sources import (
     InlineSource,
     PartSource,
     Row,
+    RowSource,
     Source,
     text_content,
 )
@@ -66,12 +68,16 @@ class Manifest:
         """
         table, columns = self._with_columns(schema)
         whole = self.modality.whole_rows
-        cells = table.texts if self.modality.inline else table.values if whole else table.contents
-        rows = zip(*(cells(name) for name in columns.content), strict=True)
-        records = records_of(table, columns, rows)
+        modality = self.modality
+        if whole:
+            modality = modality.settled({n: [*table.values(n)] for n in columns.content})
+        held = modality.holds()
+        cells = table.texts if modality.inline else table.values if whole else table.contents
+        every = (table.contents(n) if n in held else cells(n) for n in columns.content)
+        records = records_of(table, columns, zip(*every, strict=True))
         if whole:
             records = with_plain_labels(records, columns)
-            locate = self._rows(columns)
+            locate = self._rows(columns, modality)
         else:
             inline = self.modality.inline
             locate = self._texts(columns) if inline else self._files(columns, records)
@@ -121,18 +127,37 @@ class Manifest:
         name = self.paths.column(free, columns, rows, self.path.parent, self.split)
         return replace(schema, files=name) if name else schema
 
-    def _rows(self, columns: Columns) -> Locate:
-        """The record's row as the modality writes it."""
+    def _rows(self, columns: Columns, modality: Modality) -> Locate:
+        """The record's row as the modality writes it, with the files that its cells name."""
+        held = modality.holds()
 
-        def locate(record: Record, _: str | None) -> Located:
+        def locate(record: Record, split: str | None) -> Located:
+            place = f"{self.path} {record.place}"
             cells = dict(zip(columns.content, record.content, strict=True))
+            for name in held.keys() & cells.keys():
+                source, missing = self._cell(cells[name], held[name], place, split)
+                if missing:
+                    return self._id(record), None, f"its {name!r} {missing}"
+                cells[name] = source
             try:
-                content = self.modality.row(cells)
+                source = RowSource.of(modality, cells)
             except DataError as error:
-                raise DataError(f"{self.path} {record.place}: {error}") from error
-            return self._id(record), None if content is None else InlineSource(content), NO_CONTENT
+                raise DataError(f"{place}: {error}") from error
+            return self._id(record), source, NO_CONTENT
 
         return locate
+
+    def _cell(
+        self, value: Any, modality: Modality, place: str, split: str | None
+    ) -> tuple[Source | None, str]:
+        """What stands in a cell that is an item, or why it can't be told; neither where blank."""
+        if is_blank(value) or isinstance(value, Source):
+            return value if isinstance(value, Source) else None, ""
+        if modality.inline:
+            return InlineSource(text_content([str(value)])), ""
+        _, source, missing = self.paths.find(str(value), self.path.parent, place, split)
+        missing = missing or ("" if source and source.path.is_file() else "names no file here")
+        return source, missing and f"{missing}: {str(value)[:60]}"
 
     def _texts(self, columns: Columns) -> Locate:
         """The texts in the record's columns; those that aren't Unicode fail their check."""

@@ -136,8 +136,13 @@ class _Rows:
             for r in records_of(self.table, columns, repeat(()))
         ]
 
+        modality = self.modality
+        if modality.whole_rows:
+            modality = modality.settled(dict(zip(columns.content, contents, strict=True)))
+        own = replace(self, modality=modality)
+
         def locate(record: Record, _: str | None) -> Located:
-            each = self._input(contents, record.number)
+            each = own._input(contents, record.number)
             is_path = each.name != record.place and isinstance(each.source, FileSource | None)
             located = each.name if is_path else self._id(record), each.source, each.problem
             return parted(record, self.modality, f"{self.root} {record.place}", located)
@@ -165,11 +170,11 @@ class _Rows:
         if table.labels:
             schema = replace(schema, label=",".join(table.labels))
         pictures = [name for name in table.names if _is_pixels(_first(table.values(name)))]
-        contained = self.modality.inline or self.modality.whole_rows
-        if not contained and not schema.files and not schema.content:
+        whole = self.modality.whole_rows
+        if not (whole or self.modality.inline or schema.files or schema.content):
             schema = replace(schema, files=self._files(pictures))
         content = (schema.files, *schema.content)
-        legible = tuple(n for n in table.names if n not in pictures or n in content)
+        legible = tuple(n for n in table.names if n not in pictures or n in content or whole)
         shown = replace(
             table,
             names=legible,

@@ -97,6 +97,30 @@ class PartSource(Source):
 
 
 @dataclass(frozen=True)
+class RowSource(Source):
+    """A table's row as its modality writes it, whose cells may be sources of items."""
+
+    modality: Modality
+    cells: Mapping[str, Any]
+
+    def read(self) -> bytes:
+        """The row's bytes. Raises DataError, naming the column, for a cell that can't be read."""
+        row = {n: v.read() if isinstance(v, Source) else v for n, v in self.cells.items()}
+        content = self.modality.row(row)
+        if content is None:
+            raise DataError(NO_CONTENT)
+        return content
+
+    @classmethod
+    def of(cls, modality: Modality, cells: Mapping[str, Any]) -> Source | None:
+        """That of a row; None where all is blank. Raises DataError for a cell that can't be."""
+        if any(isinstance(value, Source) for value in cells.values()):
+            return cls(modality, cells)
+        content = modality.row(cells)
+        return None if content is None else InlineSource(content)
+
+
+@dataclass(frozen=True)
 class Item:
     """One labelled example, read only when asked.
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
 import numpy as np
 
 from headstart.evidence.intervals import Interval, gained, paired
@@ -10,6 +13,23 @@ from headstart.evidence.seeds import seeds
 UNENDED = "the proof has not come to its end, and `headstart prove` goes on with it"
 NO_SOURCES = "no other table was named with --from to learn from"
 NO_SCRATCH = "no network was trained from scratch for comparison"
+OF_COLUMNS = "columns"  # plain ones of rows, which stand in the place of scratch
+
+
+class Yardstick(NamedTuple):
+    """What a transfer is compared with, and why there may be none."""
+
+    name: str
+    missing: str
+
+
+YARDSTICKS: Final[Mapping[bool | str, Yardstick]] = {
+    False: Yardstick("network from scratch", NO_SCRATCH),
+    True: Yardstick("rows alone", NO_SOURCES),
+    OF_COLUMNS: Yardstick(
+        "columns alone", "there are no plain columns to compare its texts and pictures with"
+    ),
+}
 
 
 def doubt(

@@ -85,7 +85,7 @@ class Experiment:
         if modality.whole_rows:
             kind = kind_named(self.dataset.kind)
             targets = kind.encode([item.label for item in items], self.labels)
-            return modality.giveaways(reader.decoded(items), targets, reader.preprocess)
+            return modality.giveaways((i.read() for i in items), targets, reader.preprocess)
         if not modality.keeps_decoded:
             return ()
         return modality.remarks(reader.decoded(items), reader.preprocess)

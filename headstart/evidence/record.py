@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from headstart.evidence.doubt import NO_SCRATCH, NO_SOURCES, doubt, lead
+from headstart.evidence.doubt import YARDSTICKS, doubt, lead
 from headstart.evidence.folds import Folds
 from headstart.evidence.intervals import Interval, average, paired, verdict, widened
 from headstart.evidence.resampling import Resampling
@@ -132,7 +132,7 @@ class Evidence:
     spread: float = 0.0  # standard deviation of a gain over trainings, where one was run
     sign: int = 1  # -1 where less is better, and scores are the negatives of what is shown
     resampling: Resampling | None = None  # where the metric is no mean over items
-    alone: bool = False  # whether `scratch` is no network but the target's rows without sources
+    alone: bool | str = False  # whether `scratch` is rows without sources, or "columns" alone
     sourced: Arm | None = None  # the best arm with sources, where one without is handed over
 
     @property
@@ -178,7 +178,7 @@ class Evidence:
         """
         scratch = self.arms.get("scratch")
         if scratch is None:
-            return NO_SOURCES if self.alone else NO_SCRATCH
+            return YARDSTICKS[self.alone].missing
         if self.alone:  # which is as good as it can be at once
             return ""
         if self.by_seed is None:
@@ -234,7 +234,7 @@ class Evidence:
         behind_by = f"{100 * behind:.1f} points" if self.sign > 0 else f"{behind:.3g}"
         return (
             f"The transfer is at least within {behind_by} of the same "
-            f"{'rows alone' if self.alone else 'network from scratch'} (97.5 %)."
+            f"{YARDSTICKS[self.alone].name} (97.5 %)."
         )
 
     def _trainings(self) -> dict[str, Any]:
@@ -247,7 +247,7 @@ class Evidence:
         """What is said where other tables stand in the place of a pretrained network."""
         other = self.sourced
         sourced = {"sourced": {"strategy": other.strategy} | self._arm(other)} if other else {}
-        return ({"alone": True} if self.alone else {}) | sourced
+        return ({"alone": self.alone} if self.alone else {}) | sourced
 
     def over_naive(self) -> Interval:
         """The model handed over minus the naive one."""

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, cast, final
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from headstart.data import Item
 from headstart.errors import OutOfTimeError
 from headstart.features import prepared
 from headstart.features.cache import enforce_limit
+from headstart.features.cells import Part, RowParts
 from headstart.features.engine import Engine, fastest, kept
 from headstart.features.engine.candidates import Wishes
 from headstart.features.reading import Reader, View, alike
@@ -28,6 +29,8 @@ from headstart.runtime.progress import Progress
 if TYPE_CHECKING:  # so that frozen features need no torch
     import torch
     from torch import nn
+
+    from headstart.contracts.joined import Joined
 
 BATCH = 32  # items that run at once, unless said otherwise
 
@@ -45,6 +48,10 @@ class Prefix:
     engine: str = "auto"
     precision: str = "auto"
     batch: int = BATCH
+
+    def of_part(self, part: Part) -> Prefix:
+        """The whole of a part of the backbone, run the same way."""
+        return replace(self, backbone=part.backbone, boundary=len(part.backbone.stages))
 
     def network(self) -> nn.Sequential:
         """The stages as one network."""
@@ -145,6 +152,8 @@ def extract(
     before the work; what was computed by then is kept.
     """
     started, reader = time.monotonic(), reader.in_arrays()
+    if prefix.backbone.parts:
+        return _of_rows(prefix, items, reader, progress, until)
     addresses = prefix.addresses(reader, items, view)
     precision, store, missing = _fullest(prefix, reader, addresses)
     name = ""
@@ -170,6 +179,27 @@ def extract(
     if isinstance(rows, Rows) and addresses.starts is not None:
         rows = RaggedRows(rows, addresses.starts)
     return Extraction(rows, len(missing), time.monotonic() - started, name)
+
+
+def _of_rows(
+    prefix: Prefix,
+    items: Sequence[Item],
+    reader: Reader,
+    progress: Progress,
+    until: Budget | None,
+) -> Extraction:
+    """The features of rows, of which some cells are items of the backbone's parts."""
+    started, rows = time.monotonic(), RowParts.of(prefix.backbone, items, reader)
+    each = {
+        name: extract(prefix.of_part(part), part.items, part.reader, progress, until=until)
+        for name, part in rows.parts.items()
+    }
+    (network,) = prefix.backbone.stages.values()
+    features = {name: extraction.features() for name, extraction in each.items()}
+    whole = Rows.in_memory(rows.joined(cast("Joined", network), features))
+    computed = sum(extraction.computed for extraction in each.values())
+    engines = dict.fromkeys(filter(None, (extraction.engine for extraction in each.values())))
+    return Extraction(whole, computed, time.monotonic() - started, ", ".join(engines))
 
 
 @final
@@ -198,6 +228,9 @@ class _Timed:
 
 def is_stored(prefix: Prefix, items: Sequence[Item], reader: Reader) -> bool:
     """Whether nothing is left to compute for these items."""
+    if prefix.backbone.parts:
+        parts = RowParts.of(prefix.backbone, items, reader).parts.values()
+        return all(is_stored(prefix.of_part(each), each.items, each.reader) for each in parts)
     _, store, missing = _fullest(prefix, reader, prefix.addresses(reader, items, None))
     return store is not None and not len(missing)
 

@@ -9,17 +9,12 @@ from pathlib import Path
 from typing import Final, final
 
 from headstart.contracts import Backbone, Card, Hub
-from headstart.contracts.references import Reference, parse
+from headstart.contracts.references import Reference
 from headstart.errors import HeadstartError, WeightsError
-from headstart.loading import record
-from headstart.loading.weights.sizes import check_options
+from headstart.loading import architectures, record
 
 _WEIGHTS: Final = "model.safetensors"
 _ROWS: Final = "table"  # whose models hold columns of one table, and nothing for another
-_OWN_FILES: Final = "."  # an architecture that is made from files in the artifact itself
-_MADE_OF_FILES: Final = frozenset(  # hubs that would look for another name on disk or on a network
-    {"caffe", "fasttext", "file", "glove", "graph", "hf", "tfhub", "torchhub", "word2vec"}
-)
 
 
 @final
@@ -61,10 +56,12 @@ class Checkpoint(Hub):
         if not folder.is_dir():
             raise WeightsError(f"{folder} is not a folder. Give one that Headstart saved.")
         weights = folder / _WEIGHTS
-        architecture = _architecture(folder)
+        architecture = architectures.architecture(
+            record.read(folder).get("architecture"), folder / record.FILE
+        )
         if not weights.is_file():
             raise WeightsError(f"{folder} has no {_WEIGHTS}. Give a folder that was saved whole.")
-        name = str(folder) if architecture.name == _OWN_FILES else architecture.name
+        name = str(folder) if architecture.name == architectures.OWN_FILES else architecture.name
         whole = replace(architecture, name=name, weights=str(weights))
         return whole.with_options(**reference.options)
 
@@ -73,20 +70,3 @@ class Checkpoint(Hub):
         raise HeadstartError(
             f"{reference} stands for another backbone. Resolve it first, as load_backbone does."
         )
-
-
-def _architecture(folder: Path) -> Reference:
-    text = record.read(folder).get("architecture")
-    if not isinstance(text, str):
-        raise WeightsError(
-            f"{folder / record.FILE} names no architecture. Give a folder that Headstart saved."
-        )
-    built = parse(text)
-    elsewhere = built.hub in _MADE_OF_FILES and built.name != _OWN_FILES
-    if built.hub == "checkpoint" or elsewhere or built.weights or set(built.name) & set("/\\:"):
-        raise WeightsError(
-            f"{folder / record.FILE} names the architecture {text!r}, which does not lie in the "
-            "folder. Give a folder that Headstart saved."
-        )
-    check_options(built.options, folder / record.FILE)
-    return built

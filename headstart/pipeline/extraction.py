@@ -16,12 +16,12 @@ from headstart.features.legality import cacheable_stages
 from headstart.features.plan import best
 from headstart.features.reading import Reader
 from headstart.pipeline.options import Options, settings_of
-from headstart.pipeline.prepare import RunContext, Transfer, fitted_modality
+from headstart.pipeline.prepare import RunContext, Transfer, fitted_modality, prefix_of
+from headstart.pipeline.rows import fitted_to_rows
 from headstart.pipeline.schema import schema
 from headstart.pipeline.selection.choosing import prepare
 from headstart.pipeline.strategy_spec import FEATURES
 from headstart.results import Exported, Extracted, Plan
-from headstart.runtime import machine
 from headstart.runtime.progress import Show, as_progress
 
 
@@ -75,15 +75,10 @@ def export_features(
         dataset = context.read(data, modality)
         items, kind = dataset.items, dataset.kind
     if modality.whole_rows:
-        network = modality.prepared(network, [item.read() for item in items])
-    prefix = frozen.Prefix(
-        network,
-        len(network.stages),
-        machine.device(settings.device),
-        settings.engine,
-        "fp32" if settings.precision == "auto" else settings.precision,
-        settings.batch_size or frozen.BATCH,
-    )
+        prefix = prefix_of(network, settings)
+        network = fitted_to_rows(network, modality, items, prefix, progress)
+        modality = fitted_modality(network, settings)
+    prefix = prefix_of(network, settings)
     rows = frozen.extract(prefix, items, Reader(modality, network.preprocess), progress)
     write(place, rows.pooled(), Columns.of(items, kind))
     counts = Counter(item.split or "none" for item in items)

@@ -16,6 +16,7 @@ from headstart.contracts.frozen import Network, as_model, is_linear, is_native
 from headstart.data.targets import USUAL, kind_named
 from headstart.evidence import Arm, ArmResult, Evidence, Experiment
 from headstart.evidence.calibration import folded, settled
+from headstart.evidence.doubt import OF_COLUMNS
 from headstart.pipeline.checking import check
 from headstart.pipeline.findings import FIRST, Proof
 from headstart.pipeline.freezing import Earlier, with_engine
@@ -156,7 +157,8 @@ def _evidence(proof: Proof) -> Evidence:
         sign=task.sign,
         resampling=evidence.resampling(task, truth, draws),
     )
-    record.alone, record.sourced = bool(search.backbone.heads), proof.sourced
+    record.alone = OF_COLUMNS if search.backbone.parts else bool(search.backbone.heads)
+    record.sourced = proof.sourced
     if task.sign < 0:  # in the metric's own units, which the naive model gives the scale of
         record.spread *= abs(float(proof.arms["naive"].arm.scores.mean()))
     if baseline is not None:

@@ -95,6 +95,8 @@ class _Making:
             raise EngineError("its network is code of its own")
         if changes or experiment.reader.preprocess.get("crop_mode") == "whole":
             raise EngineError("its answers depend on more than weights")
+        if experiment.reader.modality.holds():
+            raise EngineError("its rows hold items of other networks")
         if self._reader is experiment.reader:
             raise EngineError("its items are read by torch")
 

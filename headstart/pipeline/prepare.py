@@ -17,9 +17,11 @@ from headstart.data.targets import kind_named
 from headstart.defaults import Recipe, Settings
 from headstart.errors import HeadstartError
 from headstart.evidence import Experiment
+from headstart.features.extract import BATCH, Prefix
 from headstart.features.reading import Reader
 from headstart.pipeline import known_backbones
 from headstart.pipeline.metrics import demand_metric, fitting, weighed
+from headstart.pipeline.rows import fitted_to_rows
 from headstart.pipeline.schema import demand_targets, schema
 from headstart.pipeline.sources import beside
 from headstart.pipeline.strategy_spec import StrategySpec
@@ -131,6 +133,11 @@ class RunContext:
                 self.progress.say(note)
             return own
         if settings.sources:
+            if backbone.parts:
+                raise HeadstartError(
+                    f"{backbone.origin.reference} reads texts or files in cells, and other tables "
+                    "are read by their plain columns. Name -b table:columns, or leave out --from."
+                )
             if settings.judge == "holdout":
                 raise HeadstartError(
                     "--judge holdout can't go with --from, whose worth is judged by folds. "
@@ -140,7 +147,8 @@ class RunContext:
             return beside(backbone, dataset, settings.sources, settings.map, show)
         demand_no_sources(settings, "--map has no table to map")
         items = dataset.split("train") + dataset.split("validation")
-        return modality.prepared(backbone, [item.read() for item in items])
+        prefix = prefix_of(backbone, settings)
+        return fitted_to_rows(backbone, modality.fitted(backbone), items, prefix, self.progress)
 
     def wanted(self, dataset: Dataset, backbone: Backbone, alone: bool = True) -> Backbone:
         """A backbone as the task that these targets make reads it.
@@ -180,6 +188,13 @@ class RunContext:
             progress=self.progress,
             workspace=self.workspace,
         )
+
+
+def prefix_of(backbone: Backbone, settings: Settings) -> Prefix:
+    """A whole backbone, frozen, run the way the settings say."""
+    precision = "fp32" if settings.precision == "auto" else settings.precision
+    device, batch = machine.device(settings.device), settings.batch_size or BATCH
+    return Prefix(backbone, len(backbone.stages), device, settings.engine, precision, batch)
 
 
 @final

@@ -22,7 +22,12 @@ from headstart.pipeline.folding import Folding
 from headstart.pipeline.prepare import IMPORTED, Transfer, random_init
 from headstart.pipeline.selection import strategy_search
 from headstart.pipeline.selection.strategy_search import StrategySearch
-from headstart.pipeline.sources.alone import ALONE, rows_alone
+from headstart.pipeline.sources.alone import (
+    ALONE,
+    COLUMNS_ALONE,
+    columns_alone,
+    rows_alone,
+)
 from headstart.pipeline.strategy_spec import FEATURES, learns_from_sources
 from headstart.results import Result
 from headstart.runtime.workspace import Workspace
@@ -174,6 +179,9 @@ def with_scratch(search: StrategySearch, arms: Arms) -> tuple[Arms, str]:
     experiment, backbone, folding = search.experiment, search.backbone, search.folding
     if backbone.related and folding is not None:
         return arms | {"scratch": rows_alone(search)}, ALONE
+    if backbone.parts:
+        alone = columns_alone(search)
+        return (arms, "") if alone is None else (arms | {"scratch": alone}, COLUMNS_ALONE)
     if not wants_scratch(search):
         return arms, "" if backbone.heads else UNTRAINED
     timeless = f"{UNTRAINED[:-1]}, as the budget left no time for it."

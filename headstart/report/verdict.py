@@ -74,7 +74,32 @@ _NEXT_FOR_ROWS = {
     "no evidence": "Use the model; with more rows of its own a table needs others less and less.",
     "unknown": "Where rows are few, name another table of the kind with --from.",
 }
-_ALONE, _UNTRAINED = "The table's rows alone", "Same network, not pretrained"
+_MEANING_FOR_CELLS = {
+    "helps": (
+        "Reading the table's texts and pictures is better than its plain columns alone: the whole "
+        "interval of the gain lies above zero."
+    ),
+    "hurts": (
+        "The table's plain columns alone do better: the whole interval of the gain lies below "
+        "zero. What texts and pictures say only distracts here."
+    ),
+    "no evidence": (
+        "The interval of the gain holds zero: on these rows reading texts and pictures and going "
+        "by plain columns alone can't be told apart."
+    ),
+    "unknown": "There are no plain columns, so there is nothing to judge texts and pictures by.",
+}
+_NEXT_FOR_CELLS = {
+    "helps": "Use the model.",
+    "hurts": "Name -b table:columns, which reads plain columns alone, or another text= or image=.",
+    "no evidence": "Name -b table:columns, which is simpler, or give more rows, which tell.",
+    "unknown": "Look at how much better it is than always giving one answer.",
+}
+_ROWS = {True: (_MEANING_FOR_ROWS, _NEXT_FOR_ROWS)} | {
+    "columns": (_MEANING_FOR_CELLS, _NEXT_FOR_CELLS)
+}
+_UNTRAINED = "Same network, not pretrained"
+_ALONE = {True: "The table's rows alone", "columns": "The plain columns alone"}
 
 
 @dataclass(frozen=True)
@@ -125,9 +150,14 @@ class Verdict:
             mood = "developed"
         title, _, rest = headline(dict(evidence)).partition(": ")
         case = "unlearned" if mood == "unknown" and evidence["gain"] is not None else mood
-        following = _NEXT | _NEXT_FOR_ROWS if evidence.get("alone") else _NEXT
+        meaning, following = (
+            usual | own
+            for usual, own in zip(
+                (_MEANING, _NEXT), _ROWS.get(evidence.get("alone", False), ({}, {})), strict=True
+            )
+        )
         sentences = [
-            _MEANING[case],
+            meaning[case],
             f"What to do next: {following[case]} {_look_at(evidence)}".strip(),
         ]
         sentences += [words.judged(evidence), *words.further(evidence)]
@@ -210,7 +240,7 @@ def _bars(evidence: Mapping[str, Any]) -> Iterator[Bar]:
         own = "This model, from random weights"
     shown = (
         ("chosen", own, "transfer" if evidence["strategy"] != "scratch" else "scratch"),
-        ("scratch", _ALONE if evidence.get("alone") else _UNTRAINED, "scratch"),
+        ("scratch", _ALONE.get(evidence.get("alone", False), _UNTRAINED), "scratch"),
         ("tf-idf", "Counting words (TF-IDF)", "other"),
         ("translation-memory", "Looking the nearest text up", "other"),
         ("naive", "Copying the source" if texts else "Always one answer", "other"),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, final
 
 _THINGS = {"audio": "sounds", "image": "pictures", "text": "texts"}
 _RIGHT = ("accuracy", "balanced accuracy")  # metrics that are shares of right answers
@@ -157,35 +158,67 @@ def _model(evidence: Evidence) -> str:
     return f"{name} scores {value:.3f} of {metric} on {unseen}."
 
 
+@final
+@dataclass(frozen=True)
+class _Yardstick:
+    """What a transfer is compared with: its name, its best, and what the difference is worth."""
+
+    name: str
+    best: str
+    transfer: str
+    unknown: str
+
+
+_SCRATCH = _Yardstick(
+    "scratch",
+    "The same network without pretraining",
+    "pretraining",
+    "What its pretraining was worth is not known",
+)
+_YARDSTICKS = {
+    True: _Yardstick(
+        "the table's rows alone",
+        "The best of the table's rows alone",
+        "learning from the other tables",
+        "It has learned from no other table (--from)",
+    ),
+    "columns": _Yardstick(
+        "the plain columns alone",
+        "The best of the table's plain columns alone",
+        "reading its texts and pictures",
+        "What its texts and pictures are worth is not known",
+    ),
+}
+
+
 def yardstick(evidence: Evidence) -> str:
-    """What a transfer is compared with: a network from scratch, or rows without other tables."""
-    return "the table's rows alone" if evidence.get("alone") else "scratch"
+    """What a transfer is compared with: a network from scratch, rows without other tables, or
+    columns without texts and pictures."""
+    return _YARDSTICKS.get(evidence.get("alone", False), _SCRATCH).name
 
 
 def _compared(evidence: Evidence) -> str:
     """How good it would be otherwise, and what follows."""
     arms, verdict, share = evidence["arms"], evidence["verdict"], is_share(evidence["metric"])
     gain, scratch = evidence["gain"], arms.get("scratch")
+    own = _YARDSTICKS.get(evidence.get("alone", False), _SCRATCH)
     if gain is None and evidence["strategy"] == "scratch":
         return "It began from random weights: nothing was transferred."
     if gain is None or scratch is None or verdict == "unknown":
         naive = arms.get("naive")
-        unknown = "What its pretraining was worth is not known"
-        if evidence.get("alone"):
-            unknown = "It has learned from no other table (--from)"
+        unknown = own.unknown
         if naive is None or not share:
             return f"{unknown}."
         return (
             f"Always giving one answer is right on {_score(naive['value'], evidence)}. {unknown}."
         )
-    what = "learning from the other tables" if evidence.get("alone") else "pretraining"
+    what = own.transfer
     conclusion = {
         "helps": f", so {what} is worth {_worth(gain, evidence)}",
         "hurts": f", so {what} costs {_worth(gain, evidence)}",
         "no evidence": f": too little apart to say whether {what} helps here",
     }[verdict]
-    value, subject = scratch["value"], "The same network without pretraining"
-    subject = "The best of the table's rows alone" if evidence.get("alone") else subject
+    value, subject = scratch["value"], own.best
     if evidence["strategy"] == "scratch":  # it won: the transfer is what it is compared with
         sign = -1 if evidence.get("less_is_better") else 1
         value, subject = value + sign * gain["value"], "The same network with pretraining"

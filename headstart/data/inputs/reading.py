@@ -13,13 +13,21 @@ import numpy as np
 from PIL import Image
 
 from headstart.contracts import Modality
+from headstart.contracts.cells import is_blank
 from headstart.data.inputs.frames import column_of, row_of, row_or_rows, table_of
 from headstart.data.inputs.pairs import inputs_alone
 from headstart.data.inputs.pictures import as_array, encoded, pictures_of
 from headstart.data.inputs.tables import manifest_inputs
 from headstart.data.items import find_inputs
 from headstart.data.schema import GUESSED, Schema
-from headstart.data.sources import NO_CONTENT, FileSource, InlineSource, Input, of_texts
+from headstart.data.sources import (
+    NO_CONTENT,
+    FileSource,
+    InlineSource,
+    Input,
+    RowSource,
+    of_texts,
+)
 from headstart.data.tables import READ, SUFFIXES
 from headstart.errors import DataError
 
@@ -177,9 +185,7 @@ class InputReader:
     def cell(self, values: Sequence[Any], place: str) -> Input:
         """What stands in the columns of one row. Raises DataError for what is no item."""
         if self.modality.whole_rows and isinstance(values[0], Mapping):
-            content = self.modality.row(values[0])
-            source = None if content is None else InlineSource(content)
-            return Input(place, source, problem="" if source else NO_CONTENT)
+            return self._row(values[0], place)
         if self.modality.inline and not isinstance(values[0], bytes | os.PathLike):
             texts = ["" if _missing(value) else value for value in values]
             for text in texts:
@@ -198,6 +204,21 @@ class InputReader:
                 "Name one file in each row."
             )
         return inputs[0]
+
+    def _row(self, cells: Mapping[str, Any], place: str) -> Input:
+        """A row, with what its cells name or hold where these are items."""
+        row = dict(cells)
+        for name, modality in self.modality.holds().items():
+            if _missing(row.get(name)) or (isinstance(row[name], str) and is_blank(row[name])):
+                row[name] = None
+                continue
+            value = str(row[name]) if modality.inline else row[name]
+            each = InputReader(modality, GUESSED).cell([value], place)
+            if each.source is None and each.problem != NO_CONTENT:
+                return Input(place, None, problem=f"its {name!r} can't be used: {each.problem}")
+            row[name] = each.source
+        source = RowSource.of(self.modality, row)
+        return Input(place, source, problem="" if source else NO_CONTENT)
 
     def refusal(self, data: Any, place: str) -> DataError:
         """The error for what can't be an input."""

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import date
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any, ClassVar, Final, final
+from typing import Any, ClassVar, Final, final
 
 import numpy as np
 
 from headstart.contracts import Backbone, Check, Modality, Preprocess
-from headstart.contracts.cells import is_blank
+from headstart.contracts.backbone import Fed, Feeding
 from headstart.errors import DataError, HeadstartError
-from headstart.modalities.table import dates, encoding
-from headstart.modalities.table.columns import select
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from headstart.modalities.table import encoding
+from headstart.modalities.table.columns import HELD, Kind, kinds_of, said
+from headstart.modalities.table.giveaways import giveaways
+from headstart.modalities.table.rows import held, plain, row_of, without_content, written
 
 FILE: Final = "columns.json"  # among a backbone's files
-_SAME: Final = 0.9999  # correlation with the label from which on a column is the label
+_NUMBERS: Final = "columns"  # what the cheap baseline of mixed rows goes by
+_NONE: Final[Mapping[str, Any]] = {}
 
 
 @final
@@ -34,63 +32,100 @@ class Table(Modality):
     frequent; a date its day and, over more than a year, its season. A missing value counts as the
     mean, with a mark of its own where the rows that were fitted to had gaps; an unseen category as
     none of the known ones.
+
+    Where the backbone has `parts`, cells may be items of their modalities, such as texts and
+    pictures: a column of that kind has the `width` of the part's features. `kinds` are those that
+    the user says columns are of, `held` the columns of such cells, `specs` the fitted columns.
     """
 
     suffixes: ClassVar[frozenset[str]] = frozenset({".row"})
     columns: ClassVar[tuple[str, ...]] = ("row",)
     whole_rows: ClassVar[bool] = True
 
+    def __init__(
+        self,
+        named: Callable[[str], Modality] | None = None,
+        parts: Mapping[str, Modality] = _NONE,
+        kinds: Mapping[str, str] = _NONE,
+        held: Mapping[str, str] = _NONE,
+        specs: Sequence[encoding.Column] = (),
+    ) -> None:
+        self.named = named
+        self.parts = parts
+        self.kinds = kinds
+        self.held = held
+        self.specs = specs
+
+    def composed(self, named: Callable[[str], Modality]) -> Modality:
+        """The same that finds the modalities of its cells."""
+        return Table(named)
+
+    def fitted(self, backbone: Fed) -> Modality:
+        """The same with the modalities of the backbone's parts and, where known, its columns."""
+        specs = backbone.preprocess.get("columns", ())
+        parts = {
+            name: self._named(name).fitted(
+                Feeding(entry["preprocess"], backbone.origin, _files_under(backbone.files, name))
+            )
+            for name, entry in backbone.preprocess.get("parts", _NONE).items()
+        }
+        wide = {spec["name"]: spec["kind"] for spec in specs if "width" in spec}
+        return Table(self.named, parts, backbone.preprocess.get("kinds", _NONE), wide, specs)
+
+    def reading(self, backbones: Sequence[Fed]) -> Table:
+        """One that reads texts, pictures and sounds where any of these does."""
+        each = [self.fitted(backbone) for backbone in backbones]
+        parts = {k: v for one in each if isinstance(one, Table) for k, v in one.parts.items()}
+        kinds = {k: v for one in each if isinstance(one, Table) for k, v in one.kinds.items()}
+        return Table(self.named, parts, kinds)
+
+    def settled(self, table: Mapping[str, Sequence[Any]]) -> Table:
+        """The same that knows which columns hold items of its parts."""
+        if self.specs or not self.parts:
+            return self
+        kinds = self._kinds(table)
+        wide = {name: kind.name for name, kind in kinds.items() if kind.name in self.parts}
+        return Table(self.named, self.parts, self.kinds, wide)
+
+    def holds(self) -> Mapping[str, Modality]:
+        """The columns whose cells are items of other modalities."""
+        return {name: self.parts[kind] for name, kind in self.held.items()}
+
+    def wanted(self, columns: Sequence[str]) -> tuple[str, ...]:
+        """Those that a column of the fitted ones has; all where none is fitted."""
+        names = {spec["name"] for spec in self.specs} or set(columns)
+        return tuple(name for name in columns if name in names)
+
     def check(self, raw: bytes) -> Check:
-        """Say why a row can't be used."""
+        """Say why a row, or an item in it, can't be used, and what is peculiar of items in it."""
         try:
-            _row(raw)
+            row = row_of(raw)
         except DataError as error:
             return Check(problem=str(error).rstrip("."))
-        return Check()
+        notes: list[str] = []
+        for name, kind, content in held(row):
+            check = self.parts[kind].check(content) if kind in self.parts else Check()
+            if check.problem is not None:
+                return Check(problem=f"its {name!r} {check.problem}")
+            notes.extend(check.notes)
+        return Check(notes=tuple(dict.fromkeys(notes)))
 
     def columns_of(
         self, table: Mapping[str, Sequence[Any]]
     ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Those that hold numbers, categories, dates or truth values, and sentences on all."""
-        return select(table)
+        """Those that are read, and sentences on all.
+
+        Numbers, categories, dates and truth values are, and items of the backbone's parts. Raises
+        DataError for a column that is not of the kind that the user says.
+        """
+        return said(table, self._kinds(table), self.parts)
 
     def row(self, cells: Mapping[str, Any]) -> bytes | None:
         """A row's cells as JSON; None where all are blank. Raises DataError for no plain value."""
-        plain = {name: _plain(name, value) for name, value in cells.items()}
-        if all(value is None for value in plain.values()):
-            return None
-        return json.dumps(plain, ensure_ascii=False, separators=(",", ":")).encode(
-            "utf-8", "surrogatepass"
-        )
+        return written({name: plain(name, v, self.held.get(name)) for name, v in cells.items()})
 
-    def prepared(self, backbone: Backbone, sample: Sequence[bytes]) -> Backbone:
-        """The backbone with its columns fitted to rows; as it is where they are known.
-
-        Raises DataError where no column is left to learn from.
-        """
-        if backbone.preprocess["columns"]:
-            return backbone
-        specs = encoding.fitted([_row(raw) for raw in sample])
-        if not encoding.sound(specs):
-            raise DataError(
-                "No column of the table varies over the rows that are learned from, or they make "
-                "too many numbers. Give other columns, or more rows."
-            )
-        width = len(encoding.names_of(specs))
-        preprocess = {"columns": specs, "width": width}
-        content = json.dumps(preprocess, ensure_ascii=False, indent=1).encode()
-        return replace(backbone, preprocess=preprocess, feature_dim=width, files={FILE: content})
-
-    def accepts(self, preprocess: Preprocess) -> bool:
-        """Whether all columns are there and of a known kind."""
-        specs = preprocess.get("columns")
-        right = set(preprocess) == {"columns", "width"} and encoding.sound(specs)
-        return right and len(encoding.names_of(specs or [])) == preprocess["width"]
-
-    def decode(
-        self, raw: bytes, preprocess: Preprocess, rng: np.random.Generator | None = None
-    ) -> np.ndarray:
-        """The row as numbers (D,) float32. There are no random views of a row.
+    def apart(self, raw: bytes, preprocess: Preprocess) -> tuple[np.ndarray, dict[str, bytes]]:
+        """A row's numbers (D,) float32, and the items in it by column.
 
         Raises DataError for what is no row, and for a cell that is not of its column's kind.
         """
@@ -99,78 +134,132 @@ class Table(Modality):
                 "table:columns knows no columns before it is fitted to rows. "
                 "Give a saved model, or fit one first."
             )
-        return encoding.encoded(_row(raw), preprocess["columns"])
+        row, specs = row_of(raw), preprocess["columns"]
+        wide = {spec["name"]: spec["kind"] for spec in specs if "width" in spec}
+        cells = {name: each for name, kind, each in held(row) if wide.get(name) == kind}
+        return encoding.encoded(row, specs), cells
 
-    def collate(self, items: Sequence[np.ndarray], preprocess: Preprocess) -> Tensor:
-        """Rows as numbers (N, D) float32."""
+    def prepared(self, backbone: Backbone, sample: Iterable[bytes]) -> Backbone:
+        """The backbone with its columns fitted to rows; as it is where they are known.
+
+        Raises DataError where no column is left to learn from.
+        """
+        if backbone.preprocess["columns"]:
+            return backbone
+        widths = {name: part.feature_dim for name, part in backbone.parts.items()}
+        kinds = backbone.preprocess.get("kinds", _NONE)
+        specs = encoding.fitted([without_content(row_of(raw)) for raw in sample], widths, kinds)
+        if not encoding.sound(specs):
+            raise DataError(
+                "No column of the table varies over the rows that are learned from, or they make "
+                "too many numbers. Give other columns, or more rows."
+            )
+        width = encoding.width(specs)
+        preprocess = {**backbone.preprocess, "columns": specs, "width": width}
+        content = json.dumps(preprocess, ensure_ascii=False, indent=1).encode()
+        files = {**backbone.files, FILE: content}
+        return replace(backbone, preprocess=preprocess, feature_dim=width, files=files)
+
+    def accepts(self, preprocess: Preprocess) -> bool:
+        """Whether all columns are there and of a known kind, and so are the parts they need."""
+        specs, parts = preprocess.get("columns"), preprocess.get("parts", {})
+        keys = set(preprocess) - {"parts", "kinds"}
+        if keys != {"columns", "width"} or not encoding.sound(specs) or not isinstance(parts, dict):
+            return False
+        wide = {spec["kind"] for spec in specs or [] if "width" in spec}
+        right = encoding.width(specs or []) == preprocess["width"] and wide <= parts.keys()
+        return right and all(
+            isinstance(entry, dict) and self._named(name).accepts(entry.get("preprocess", {}))
+            for name, entry in parts.items()
+        )
+
+    def decode(
+        self, raw: bytes, preprocess: Preprocess, rng: np.random.Generator | None = None
+    ) -> Any:
+        """The row as numbers (D,) float32; where cells are items, these decoded beside them.
+
+        There are no random views of a row. Raises DataError as `apart` does.
+        """
+        numbers, cells = self.apart(raw, preprocess)
+        wide = [spec for spec in preprocess["columns"] if "width" in spec]
+        if not wide:
+            return numbers
+        decoded = {}
+        for spec in wide:
+            name, kind = spec["name"], spec["kind"]
+            if name in cells:
+                own = preprocess["parts"][kind]["preprocess"]
+                decoded[name] = self.parts[kind].decode(cells[name], own)
+        return numbers, decoded
+
+    def collate(self, items: Sequence[Any], preprocess: Preprocess) -> Any:
+        """Rows as numbers (N, D) float32; where cells are items, a mapping as `Joined` takes it."""
         import torch
 
-        return torch.from_numpy(self.arrays(items, preprocess))
+        wide = [spec for spec in preprocess["columns"] if "width" in spec]
+        if not wide:
+            return torch.from_numpy(self.arrays(items, preprocess))
+        from headstart.contracts.joined import NUMBERS, ROWS
 
-    def arrays(self, items: Sequence[np.ndarray], preprocess: Preprocess) -> np.ndarray:
-        """The same as an array."""
-        return np.stack(items)
+        inputs = {NUMBERS: torch.from_numpy(np.stack([numbers for numbers, _ in items]))}
+        for place, spec in enumerate(wide):
+            name, kind = spec["name"], spec["kind"]
+            rows = [row for row, (_, cells) in enumerate(items) if name in cells]
+            inputs[f"{place}.{ROWS}"] = torch.tensor(rows, dtype=torch.int64)
+            if rows:
+                own = preprocess["parts"][kind]["preprocess"]
+                batch = self.parts[kind].collate([items[row][1][name] for row in rows], own)
+                named = batch if isinstance(batch, Mapping) else {"": batch}
+                inputs |= {f"{place}.{key}": value for key, value in named.items()}
+        return inputs
+
+    def arrays(self, items: Sequence[Any], preprocess: Preprocess) -> Any | None:
+        """Rows as an array of numbers (N, D); None where cells are items."""
+        return None if self.held else np.stack(items)
 
     def wording(self, raw: bytes) -> str:
         """The row's cells that are not blank, each with its column."""
         try:
-            cells = _row(raw)
+            row = row_of(raw)
         except DataError as error:
             return str(error)
-        return ", ".join(f"{name} {value}" for name, value in cells.items() if value is not None)
+        kinds = {name: self.parts.get(kind) for name, kind in self.held.items()}
+        for name, kind, content in held(row):
+            modality = kinds.get(name)
+            row[name] = (modality.wording(content) if modality else None) or f"[{kind}]"
+        return ", ".join(f"{name} {value}" for name, value in row.items() if value is not None)
+
+    def statistics(self, raw: bytes) -> Mapping[str, np.ndarray] | None:
+        """The plain columns of rows that hold items, so that these are seen to be worth more."""
+        if not self.held:
+            return None
+        numbers = encoding.encoded(row_of(raw), self.specs)
+        return {_NUMBERS: numbers} if len(numbers) else None
 
     def feature_columns(self, preprocess: Preprocess) -> list[str]:
-        """Of which column each number of a decoded row is."""
+        """Of which column each number of a row is."""
         return encoding.columns_of(preprocess["columns"])
 
     def giveaways(
-        self, items: Sequence[np.ndarray], targets: np.ndarray, preprocess: Preprocess
+        self, items: Iterable[bytes], targets: np.ndarray, preprocess: Preprocess
     ) -> list[str]:
         """Which columns are the label in disguise: any one number of a row that says it alone."""
-        if len(items) < 10:
-            return []
-        rows = np.stack(items).astype(np.float64)
-        goals = targets.reshape(len(rows), -1).astype(np.float64)
-        if targets.ndim == 1:  # class numbers: one mark each
-            goals = (targets[:, None] == np.unique(targets)).astype(np.float64)
-        names = encoding.names_of(preprocess["columns"])
-        with np.errstate(invalid="ignore", divide="ignore"):
-            scaled, ends = ((part - part.mean(0)) / part.std(0) for part in (rows, goals))
-            alike = np.abs(np.nan_to_num(scaled.T @ ends / len(rows))).max(axis=1)
-        return [
-            f"`{name}` says the label by itself (correlation {likeness:.4f}), which a new row may "
-            "not know. Leave its column out with --drop if so."
-            for name, likeness in zip(names, alike, strict=True)
-            if likeness > _SAME
-        ]
+        rows = [self.apart(raw, preprocess)[0] for raw in items]
+        return giveaways(rows, targets, encoding.names_of(preprocess["columns"]))
+
+    def _kinds(self, table: Mapping[str, Sequence[Any]]) -> dict[str, Kind]:
+        others = {name: self._named(name) for name in HELD if self.named}
+        return kinds_of(table, {**others, **self.parts}, self.kinds)
+
+    def _named(self, name: str) -> Modality:
+        if self.named is None:
+            raise HeadstartError(
+                f"Rows with cells of {name} are read by a modality of the catalog."
+            )
+        return self.named(name)
 
 
-def _row(raw: bytes) -> dict[str, Any]:
-    try:
-        content = json.loads(raw.decode("utf-8", "surrogatepass"))
-    except (ValueError, RecursionError) as error:
-        raise DataError("it is no row of a table as JSON.") from error
-    flat = isinstance(content, dict) and all(
-        isinstance(value, str | int | float | bool | None) for value in content.values()
-    )
-    if not flat or not content:
-        raise DataError("it is no row of a table: a JSON object of plain values.")
-    return dict(content)
-
-
-def _plain(name: str, value: Any) -> Any:
-    """A cell as JSON has it, blank ones as None."""
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, Decimal):
-        value = float(value)
-    if isinstance(value, date):
-        return None if value != value else dates.written(value)
-    if is_blank(value) or (isinstance(value, float) and not np.isfinite(value)):
-        return None
-    if not isinstance(value, str | int | float | bool):
-        raise DataError(
-            f"column {name!r} holds {type(value).__name__}, which is no plain value. "
-            "Leave it out with --drop."
-        )
-    return value
+def _files_under(files: Mapping[str, bytes], name: str) -> dict[str, bytes]:
+    """A part's own files."""
+    start = f"{name}/"
+    return {n.removeprefix(start): content for n, content in files.items() if n.startswith(start)}

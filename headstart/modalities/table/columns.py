@@ -2,22 +2,51 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
 from itertools import pairwise
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from headstart.contracts.cells import is_blank, number
 from headstart.contracts.written_numbers import format_of
+from headstart.errors import DataError
 from headstart.modalities.table import dates
+
+if TYPE_CHECKING:
+    from headstart.contracts import Modality
 
 NUMBER, CATEGORY, DATE, BOOLEAN = "number", "category", "date", "boolean"
 TEXT, ID, CONSTANT, EMPTY = "text", "id", "constant", "empty"
 READ: Final = (NUMBER, CATEGORY, DATE, BOOLEAN)  # kinds that a model learns from
+HELD: Final = (TEXT, "image", "audio")  # those of cells that are items of other modalities
+_PLURALS: Final = {
+    NUMBER: "numbers",
+    CATEGORY: "categories",
+    DATE: "dates",
+    BOOLEAN: "yes or no",
+    TEXT: "texts",
+    "image": "pictures",
+    "audio": "sounds",
+}
+_LEFT_OUT: Final = {
+    ID: "only tells rows apart",
+    CONSTANT: "holds one value",
+    EMPTY: "holds no value",
+    TEXT: "holds free text (-b 'table:columns?text=REF' has it read)",
+    "image": "names pictures (-b 'table:columns?image=REF' has them seen)",
+    "audio": "names sounds (-b 'table:columns?audio=REF' has them heard)",
+}
+_PLAIN: Final = (  # what no picture is kept as
+    *(str, int, float, bool, date, Decimal, np.generic),
+    *(list, tuple, set, type(None)),
+)
 _TRUE: Final = frozenset({"yes", "true", "y", "t"})
 _FALSE: Final = frozenset({"no", "false", "n", "f"})
 _CODE: Final = re.compile(r"0\d+")  # digits that are no amount, such as 00012
@@ -51,7 +80,7 @@ def kind_of(column: str, values: Sequence[Any]) -> Kind:
         return Kind(BOOLEAN)
     if any(_CODE.fullmatch(word) for word in words):
         return _named(words, different)
-    dated = dates.order_of([word for word in words])
+    dated = dates.order_of(words)
     if dated is not None:
         order, tied = dated
         said = (
@@ -65,27 +94,84 @@ def kind_of(column: str, values: Sequence[Any]) -> Kind:
     return _named(words, different)
 
 
-def select(table: Mapping[str, Sequence[Any]]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The columns that are read, of a table by column, and sentences on those that are not."""
-    kinds = {name: kind_of(name, values) for name, values in table.items()}
-    used = tuple(name for name, kind in kinds.items() if kind.name in READ)
-    reasons = {
-        ID: "only tells rows apart",
-        CONSTANT: "holds one value",
-        EMPTY: "holds no value",
-        TEXT: "holds free text",
+def kinds_of(
+    table: Mapping[str, Sequence[Any]],
+    modalities: Mapping[str, Modality],
+    named: Mapping[str, str],
+) -> dict[str, Kind]:
+    """What each column holds: as the user `named` it, else told; files by these modalities.
+
+    Raises DataError for a column that is not of the kind it was named.
+    """
+    return {
+        name: kind_as(name, values, named[name])
+        if name in named
+        else _files(values, modalities) or kind_of(name, values)
+        for name, values in table.items()
     }
+
+
+def kind_as(column: str, values: Sequence[Any], name: str) -> Kind:
+    """A column as one of a kind that it was named. Raises DataError where its cells are not."""
+    cells = [value for value in values if not is_blank(value)]
+    if name == NUMBER:
+        form = format_of(cells)
+        kind = Kind(name, form.decimal) if form else None
+    elif name == DATE:
+        dated = dates.order_of([_word(cell) for cell in cells])
+        kind = Kind(name, dated[0]) if dated else None
+    else:
+        marks = name != BOOLEAN or all(truth(cell) is not None for cell in cells)
+        kind = Kind(name) if marks else None
+    if kind is None and cells:
+        raise DataError(
+            f"Column {column!r} was named one of kind {name}, and {str(cells[0])[:40]!r} is none. "
+            f"Leave it out of kinds=, or name another kind: {', '.join((*READ, *HELD))}."
+        )
+    return kind or Kind(EMPTY)
+
+
+def said(
+    table: Mapping[str, Sequence[Any]], kinds: Mapping[str, Kind], parts: Collection[str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The columns that are read, and sentences on how, and on those that are not.
+
+    `parts` are kinds of whole items that the backbone reads.
+    """
+    read = (*READ, *parts)
+    used = tuple(name for name, kind in kinds.items() if kind.name in read)
     sentences = []
-    for kind, why in reasons.items():
-        names = [name for name, own in kinds.items() if own.name == kind]
+    for kind, why in _LEFT_OUT.items():
+        names = [n for n, own in kinds.items() if own.name == kind and kind not in parts]
         if names:
             verb = "" if len(names) == 1 else "each "
             sentences.append(f"left out: {_listed(names)}, which {verb}{why}")
-    by_kind = {kind: [name for name, own in kinds.items() if own.name == kind] for kind in READ}
-    plurals = {NUMBER: "numbers", CATEGORY: "categories", DATE: "dates", BOOLEAN: "yes or no"}
-    read = [f"{plurals[kind]} {_listed(names)}" for kind, names in by_kind.items() if names]
-    said = [kind.said for kind in kinds.values() if kind.said]
-    return used, ("; ".join(read), *sentences, *said)
+    by_kind = {kind: [name for name, own in kinds.items() if own.name == kind] for kind in read}
+    listed = [f"{_PLURALS.get(k, k)} {_listed(names)}" for k, names in by_kind.items() if names]
+    remarks = [kind.said for kind in kinds.values() if kind.said]
+    return used, ("; ".join(listed), *sentences, *remarks)
+
+
+def _files(values: Sequence[Any], modalities: Mapping[str, Modality]) -> Kind | None:
+    """A column that names files of a modality, by their suffixes, or holds what is no plain value.
+
+    Of the latter pictures are thought first.
+    """
+    plain = all(isinstance(value, _PLAIN) for value in values)
+    cells = [value for value in values if not is_blank(value)] if plain else []
+    for name, modality in modalities.items():
+        if modality.inline:
+            continue
+        if not plain or (cells and _named_so(cells, modality.suffixes)):
+            return Kind(name)
+    return None
+
+
+def _named_so(cells: Sequence[Any], suffixes: Collection[str]) -> bool:
+    return all(
+        isinstance(cell, str) and os.path.splitext(cell.strip())[1].lower() in suffixes
+        for cell in cells
+    )
 
 
 def truth(value: Any) -> float | None:

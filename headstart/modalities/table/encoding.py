@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -12,6 +13,7 @@ from headstart.contracts.cells import is_blank, number
 from headstart.contracts.written_numbers import NumberFormat
 from headstart.errors import DataError
 from headstart.modalities.table import columns, dates
+from headstart.modalities.table.columns import Kind, kind_as, kind_of
 
 Column = Mapping[str, Any]  # JSON: name, kind, and what values are read by
 _MOST: Final = 40  # categories of a column that have a number of their own
@@ -26,14 +28,33 @@ _PARTS: Final[Mapping[str, frozenset[str]]] = {
 }
 
 
-def fitted(rows: Sequence[Mapping[str, Any]]) -> list[Column]:
+def fitted(
+    rows: Sequence[Mapping[str, Any]],
+    widths: Mapping[str, int] = MappingProxyType({}),
+    kinds: Mapping[str, str] = MappingProxyType({}),
+) -> list[Column]:
     """How the columns of these rows are written as numbers, in the order of the first row.
 
-    Rows of other tables may lack some, which is no gap.
+    Rows of other tables may lack some, which is no gap. `widths` says by kind how many features
+    stand for a cell that is an item itself, `kinds` of what kind a column was named. Raises
+    DataError for one that is not.
     """
-    names = dict.fromkeys(name for row in rows for name in row)
-    specs = [_fitted(name, [row[name] for row in rows if name in row]) for name in names]
+    specs: list[Column | None] = []
+    for name in dict.fromkeys(name for row in rows for name in row):
+        values = [row[name] for row in rows if name in row]
+        held = next((kind for value in values if isinstance(value, dict) for kind in value), None)
+        if held is not None and held in widths:
+            gaps = any(is_blank(value) for value in values)
+            specs.append({"name": name, "kind": held, "gaps": gaps, "width": widths[held]})
+        elif held is None:
+            own = kind_as(name, values, kinds[name]) if name in kinds else kind_of(name, values)
+            specs.append(_fitted(name, values, own))
     return [spec for spec in specs if spec is not None]
+
+
+def width(specs: Sequence[Column]) -> int:
+    """How many numbers stand for a row, those of cells that are items among them."""
+    return len(names_of(specs)) + sum(int(spec.get("width", 0)) for spec in specs)
 
 
 def names_of(specs: Sequence[Column]) -> list[str]:
@@ -43,7 +64,8 @@ def names_of(specs: Sequence[Column]) -> list[str]:
 
 def columns_of(specs: Sequence[Column]) -> list[str]:
     """The column that each number of a row is of."""
-    return [spec["name"] for spec in specs for _ in _part_names(spec)]
+    wide = [spec["name"] for spec in specs for _ in range(spec.get("width", 0))]
+    return [*(spec["name"] for spec in specs for _ in _part_names(spec)), *wide]
 
 
 def encoded(row: Mapping[str, Any], specs: Sequence[Column]) -> np.ndarray:
@@ -57,11 +79,10 @@ def sound(specs: Any) -> bool:
         return False
     if not all(map(_sound, specs)):
         return False
-    return 0 < len(names_of(specs)) <= _WIDEST
+    return 0 < width(specs) <= _WIDEST
 
 
-def _fitted(name: str, values: Sequence[Any]) -> Column | None:
-    kind = columns.kind_of(name, values)
+def _fitted(name: str, values: Sequence[Any], kind: Kind) -> Column | None:
     cells = [value for value in values if not is_blank(value)]
     gaps = len(cells) < len(values)
     spec: dict[str, Any] = {"name": name, "kind": kind.name, "gaps": gaps}
@@ -93,7 +114,7 @@ def _fitted(name: str, values: Sequence[Any]) -> Column | None:
 def _part_names(spec: Column) -> Iterator[str]:
     if spec["kind"] == columns.CATEGORY:
         yield from (f"={word}" for word in spec["categories"])
-    else:
+    elif "width" not in spec:
         yield ""
     if spec.get("seasons"):
         yield from (" (time of year, sine)", " (time of year, cosine)")
@@ -107,6 +128,8 @@ def _values(row: Mapping[str, Any], spec: Column) -> Iterator[float]:
     if spec["kind"] == columns.CATEGORY:
         word = "" if missing else columns.category(value)
         yield from (float(word == known) for known in spec["categories"])
+    elif "width" in spec:
+        missing = not isinstance(value, dict)
     elif missing:
         yield from [0.0] * (3 if spec.get("seasons") else 1)
     elif spec["kind"] == columns.BOOLEAN:
@@ -141,6 +164,10 @@ def _demanded(amount: float | None, value: Any, spec: Column) -> float:
 
 def _sound(spec: Column) -> bool:
     kind, name = str(spec.get("kind")), spec.get("name")
+    if "width" in spec:
+        whole = type(spec["width"]) is int and spec["width"] > 0
+        plain = isinstance(name, str) and isinstance(spec.get("gaps"), bool)
+        return whole and plain and set(spec) == {"name", "kind", "gaps", "width"}
     if not isinstance(name, str) or kind not in _PARTS:
         return False
     if set(spec) != {"name", "kind", *_PARTS[kind]} or not isinstance(spec["gaps"], bool):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final, final
 
@@ -121,6 +122,20 @@ def modality_of(data: Data, settings: Settings) -> tuple[str, Modality]:
     modalities = {name: catalog.modality(name) for name in catalog.names("modalities")}
     name = recognise(data, modalities, schema(settings))
     return name, modalities[name]
+
+
+def reading(
+    name: str, modality: Modality, candidates: Sequence[Candidate], context: RunContext
+) -> Modality:
+    """What reads of rows whatever one of the candidates does.
+
+    One that can't be loaded is told so later.
+    """
+    for each in candidates:
+        with suppress(HeadstartError, ImportError):
+            each.backbone = context.load(each.reference)
+    loaded = [each.backbone for each in candidates if each.backbone]
+    return modality.reading([own for own in loaded if own.modality == name])
 
 
 def contenders(references: Sequence[str], modality: str, download: bool) -> dict[str, Card | None]:

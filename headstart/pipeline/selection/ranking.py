@@ -29,6 +29,7 @@ from headstart.pipeline.selection.candidates import (
     groups_of,
     known,
     modality_of,
+    reading,
     reason,
     recommended,
     row,
@@ -88,6 +89,8 @@ class BackboneRanking:
             if strategy and modality.whole_rows and len(cards) == 1:  # nothing to rank
                 return cls.at(data, list(cards), context, strategy, lone=True)
             candidates = [Candidate(reference, card) for reference, card in cards.items()]
+            if modality.whole_rows:
+                modality = reading(name, modality, candidates, context)
         dataset = context.read(data, modality)
         strategy = strategy or StrategySpec.of(None)
         if lone:

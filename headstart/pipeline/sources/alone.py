@@ -1,15 +1,24 @@
-"""What rows make without other tables: what learning from these is compared with."""
+"""What a table makes by itself: without other tables, or without what texts and pictures say."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
-from headstart.evidence import ArmResult
+from headstart import catalog, evidence
+from headstart.contracts import Backbone
+from headstart.evidence import ArmResult, Experiment
+from headstart.features.reading import Reader
 from headstart.pipeline.selection.strategy_search import StrategySearch
 from headstart.pipeline.strategy_spec import FEATURES, learns_from_sources
 
 ALONE: Final = "Scratch is the best that the table's rows make without the other tables."
+COLUMNS_ALONE: Final = (
+    "Scratch is the best that the table's plain columns make, without its texts, pictures and "
+    "sounds."
+)
+_PLAIN: Final = "plain columns"  # the arm of the probe on them
 
 
 def rows_alone(search: StrategySearch) -> ArmResult:
@@ -19,3 +28,44 @@ def rows_alone(search: StrategySearch) -> ArmResult:
     best = max(alone, key=lambda name: arms[name].selection_key)
     arm = replace(arms[best], strategy="scratch", note=f"{best} without other tables")
     return replace(search.arms[FEATURES], arm=arm)
+
+
+def columns_alone(search: StrategySearch) -> ArmResult | None:
+    """The best of probe and other heads on the plain columns, in the place of scratch.
+
+    None where all columns are texts, pictures or sounds.
+    """
+    backbone, folding = _plain(search.backbone), search.folding
+    if backbone is None:
+        return None
+
+    def judge(name: str, _: int, part: Experiment) -> ArmResult:
+        reader = Reader(catalog.modality(backbone.modality).fitted(backbone), backbone.preprocess)
+        own = replace(part, reader=reader)
+        probe = evidence.features_arm(own, backbone)
+        if name == _PLAIN:
+            return probe
+        return evidence.head_arm(own, backbone, catalog.head(name), name, probe)
+
+    arms = {}
+    for name in (_PLAIN, *backbone.heads):
+        if folding is None:
+            arms[name] = judge(name, 0, search.experiment).arm
+        elif folding.add(name, partial(judge, name), search.experiment.budget):
+            arms[name] = folding.arm(name)
+            del folding.arms[name]
+    if not arms:
+        return None
+    best = max(arms, key=lambda name: arms[name].selection_key)
+    arm = replace(arms[best], strategy="scratch", note=f"{best} without texts and pictures")
+    return replace(search.arms[FEATURES], arm=arm)
+
+
+def _plain(backbone: Backbone) -> Backbone | None:
+    """The same rows without the backbone's parts; None where nothing is left of them."""
+    specs = [spec for spec in backbone.preprocess["columns"] if "width" not in spec]
+    width = len(catalog.modality(backbone.modality).feature_columns({"columns": specs}))
+    if not specs:
+        return None
+    plain = catalog.load_backbone(backbone.architecture)
+    return replace(plain, preprocess={"columns": specs, "width": width}, feature_dim=width)
