@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
+from functools import cache
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -14,6 +16,7 @@ from headstart.contracts.head import SURE as SURE
 from headstart.contracts.standardisation import Standardisation
 
 if TYPE_CHECKING:  # so that a saved model answers without torch
+    from threadpoolctl import ThreadpoolController
     from torch import nn
 
 # Inverse regularisation strengths tried by the probe, on standardised features.
@@ -106,9 +109,18 @@ def _picked(problem: Solver, folds: np.ndarray, targets: np.ndarray, task: Task)
 
 def threads(numbers: int) -> AbstractContextManager[object]:
     """One thread for small products: more of them wait for one another longer than they compute."""
-    from threadpoolctl import threadpool_limits
-
-    limit: AbstractContextManager[object] = threadpool_limits(
-        1 if numbers < _WORTH_THREADS else None
-    )
+    if numbers >= _WORTH_THREADS:
+        return nullcontext()
+    limit: AbstractContextManager[object] = _pools("torch" in sys.modules).limit(limits=1)
     return limit
+
+
+@cache
+def _pools(with_torch: bool) -> ThreadpoolController:
+    """The pools of threads of the libraries loaded; to look for them takes as long as a small fit.
+
+    They are looked for again once there are torch's.
+    """
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
