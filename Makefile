@@ -4,7 +4,8 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-PYTEST := $(BIN)/python -m pytest -q
+# Tests start hundreds of processes: each would compile the package anew where bytecode isn't kept.
+PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -q
 PARALLEL := --numprocesses auto --maxprocesses 8
 INPUTS := pyproject.toml constraints.txt
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
@@ -90,6 +91,11 @@ class Source:
     path: Path
     text: str
     tree: ast.Module
+
+    @cached_property
+    def nodes(self) -> Sequence[ast.AST]:
+        """All of its syntax, the outer before the inner."""
+        return list(ast.walk(self.tree))
 
     @property
     def unit(self) -> str:
@@ -191,11 +197,13 @@ def nothing_is_unpickled(sources: Sequence[Source]) -> list[str]:
     """
     wrong = []
     for source in sources:
-        uses = [n for n in ast.walk(source.tree) if isinstance(n, ast.Name) and n.id == "pickle"]
+        uses = [n for n in source.nodes if isinstance(n, ast.Name) and n.id == "pickle"]
         errors = [
             n
-            for n in ast.walk(source.tree)
-            if isinstance(n, ast.Attribute) and ast.unparse(n) == "pickle.UnpicklingError"
+            for n in source.nodes
+            if isinstance(n, ast.Attribute)
+            and n.attr == "UnpicklingError"
+            and ast.unparse(n) == "pickle.UnpicklingError"
         ]
         for node, name in _imports(source):
             harmless = name == "pickle.UnpicklingError" or (
@@ -206,8 +214,17 @@ def nothing_is_unpickled(sources: Sequence[Source]) -> list[str]:
             if name == "torch.load":
                 wrong.append(f"{source.place(node)} hides torch.load")
     for source, call in _nodes(sources, ast.Call):
-        keywords = {word.arg: ast.unparse(word.value) for word in call.keywords}
-        if ast.unparse(call.func) == "torch.load" and keywords.get("weights_only") != "True":
+        keywords = {
+            word.arg: ast.unparse(word.value)
+            for word in call.keywords
+            if word.arg in ("weights_only", "allow_pickle")
+        }
+        called = isinstance(call.func, ast.Attribute) and call.func.attr == "load"
+        if (
+            called
+            and ast.unparse(call.func) == "torch.load"
+            and keywords.get("weights_only") != "True"
+        ):
             wrong.append(f"{source.place(call)} loads without weights_only=True")
         if keywords.get("allow_pickle", "False") != "False":
             wrong.append(f"{source.place(call)} allows pickles")
@@ -270,7 +287,7 @@ RULES: tuple[Rule, ...] = (
 
 def _nodes(sources: Sequence[Source], kind: type[Node]) -> Iterator[tuple[Source, Node]]:
     for source in sources:
-        for node in ast.walk(source.tree):
+        for node in source.nodes:
             if isinstance(node, kind):
                 yield source, node
 
@@ -285,7 +302,7 @@ def _arguments(node: Function) -> list[ast.arg]:
 
 
 def _imports(source: Source) -> Iterator[tuple[ast.stmt, str]]:
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.Import):
             yield from ((node, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:

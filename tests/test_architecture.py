@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import house_rules
 import pytest
-from house_rules import RULES, Rule, read
+from house_rules import RULES, Rule, Source, read
 
 import headstart
 from headstart import catalog, contracts
@@ -144,9 +145,15 @@ def plant(root: Path, files: dict[str, str]) -> Path:
     return root
 
 
+@pytest.fixture(scope="module")
+def package() -> Sequence[Source]:
+    """The whole package, parsed once."""
+    return read(PACKAGE)
+
+
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
-def test_the_package_keeps_the_rule(rule: Rule) -> None:
-    assert rule(read(PACKAGE)) == []
+def test_the_package_keeps_the_rule(rule: Rule, package: Sequence[Source]) -> None:
+    assert rule(package) == []
 
 
 @pytest.mark.parametrize(("rule", "broken", "kept"), PLANTED)

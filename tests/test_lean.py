@@ -71,6 +71,45 @@ print(sorted({UNUSED | {"torch", "timm", "scipy"}!r} & set(sys.modules)))
     assert run(code) == "[]"
 
 
+def test_an_optimiser_comes_without_the_compiler_and_moves_alike() -> None:
+    code = """
+import sys, torch
+from headstart.training.optimiser import EagerAdamW
+def trained(kind):
+    torch.manual_seed(0)
+    layer = torch.nn.Linear(4, 3)
+    first = kind([{"params": [layer.weight], "lr": 0.1}, {"params": [layer.bias]}], lr=0.01)
+    second = kind([{"params": [layer.weight], "lr": 0.1}, {"params": [layer.bias]}], lr=0.01)
+    for optimiser in (first, first, second):
+        if optimiser is second:
+            second.load_state_dict(first.state_dict())
+        optimiser.zero_grad()
+        layer(torch.ones(2, 4)).square().sum().backward()
+        optimiser.step()
+    return layer.weight
+before = trained(EagerAdamW)
+none = not {"torch._dynamo", "sympy"} & set(sys.modules)
+plain = trained(torch.optim.AdamW)
+there = hasattr(sys.modules["torch._dynamo"], "optimize")
+print(none, there, torch.equal(before, plain), torch.equal(before, trained(EagerAdamW)))
+"""
+    assert run(code) == "True True True True"
+
+
+@pytest.mark.slow
+def test_a_training_imports_no_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_pictures(tmp_path / "data", {"ants": 14, "bees": 14})
+    code = """
+import sys
+from headstart.cli import app
+app(sys.argv[1:], standalone_mode=False)
+print(sorted({"torch._dynamo", "torch._inductor", "sympy", "pandas"} & set(sys.modules)))
+"""
+    words = ["-b", "seeded:convnet", "-s", "full-fine-tuning", "--epochs", "1"]
+    assert run(code, "fit", "data", "-o", "out", *words, "--evidence", "none") == "[]"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "words",

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,7 @@ OFTEN = (
 )
 
 
-def command(*start: str, data: Path, out: Path) -> list[str]:
+def command(*start: str, data: Path, out: Path, evidence: str = "full") -> list[str]:
     """The same fit, begun by `start`."""
     choice = [
         "-s",
@@ -42,7 +43,7 @@ def command(*start: str, data: Path, out: Path) -> list[str]:
         "-o",
         str(out),
     ]
-    choice += ["--judge", "holdout"]
+    choice += ["--judge", "holdout", "--evidence", evidence]
     return [sys.executable, *start, "fit", str(data), "-b", "seeded:residual", *choice]
 
 
@@ -54,9 +55,11 @@ def begin() -> Iterator[Begin]:
     """Start runs in processes of their own, which do not outlive the test."""
     begun: list[subprocess.Popen[bytes]] = []
 
-    def start(*how: str, data: Path, out: Path, cache: Path) -> subprocess.Popen[bytes]:
+    def start(
+        *how: str, data: Path, out: Path, cache: Path, evidence: str = "full"
+    ) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
-            command(*how, data=data, out=out),
+            command(*how, data=data, out=out, evidence=evidence),
             cwd=ROOT,
             env=os.environ | {"HEADSTART_CACHE": str(cache)},
             stdout=subprocess.PIPE,
@@ -119,12 +122,13 @@ def test_killed_and_resumed_equals_unbroken(
 ) -> None:
     whole, killed = tmp_path / "whole" / "model", tmp_path / "killed" / "model"
     cache = tmp_path / "killed-cache"
-    unbroken = begin("-m", "headstart", data=data, out=whole, cache=tmp_path / "whole-cache")
+    begin = partial(begin, data=data, evidence="full" if every else "quick")
+    unbroken = begin("-m", "headstart", out=whole, cache=tmp_path / "whole-cache")
 
     unfinished = killed.with_name("model.unfinished")
     records = set()
     for moment, come in moments(unfinished, every):
-        process = begin("-c", OFTEN, data=data, out=killed, cache=cache)
+        process = begin("-c", OFTEN, out=killed, cache=cache)
         said = kill_when(process, come).decode()
         answers = hs.load(killed).predict(sorted((data / "ants").iterdir())[:2])
         assert len(answers) == 2, moment
@@ -132,7 +136,7 @@ def test_killed_and_resumed_equals_unbroken(
         records.add((unfinished / "run.json").read_text())
     assert len(records) == 1
 
-    last = begin("-m", "headstart", data=data, out=killed, cache=cache)
+    last = begin("-m", "headstart", out=killed, cache=cache)
     answer, said_last = last.communicate(timeout=PATIENCE)
     assert last.returncode == 0, said_last
     assert b"An unfinished run of the same kind is here; going on with it." in said_last

@@ -15,12 +15,25 @@ def main() -> None:
     """Train, test, and write what it took."""
     args = arguments(__doc__, ("frozen", "last-stage", "full"))
     from fastai.vision import all as fv
-    from timm_model import RECIPES, state
-    from torch import nn
+    from timm_model import RECIPES
 
     clock = Clock()
     fv.set_seed(0)
-    recipe, photos = RECIPES[args.backbone], _photos(args)
+    photos = _photos(args)
+    learn, skips_validation = _learner(args, photos, RECIPES[args.backbone])
+    with learn.no_logging():
+        clock.train(lambda: learn.fit_one_cycle(args.epochs, RATES[args.work]))
+        learn.remove_cb(skips_validation)
+        outputs, targets = learn.get_preds(dl=photos.valid)
+    accuracy = float((outputs.argmax(1) == targets).float().mean())
+    write(args, "fastai", clock, accuracy, len(photos.train) * BATCH * args.epochs)
+
+
+def _learner(args: Any, photos: Any, recipe: Any) -> tuple[Any, Any]:
+    """The learner, and its callback that leaves out validation after each epoch."""
+    from fastai.vision import all as fv
+    from timm_model import state
+    from torch import nn
 
     class OnceAtTheEnd(fv.Callback):
         """No validation after each epoch: no other peer does it."""
@@ -34,24 +47,20 @@ def main() -> None:
         last_ids = {id(p) for p in last}
         return [[p for p in body.parameters() if id(p) not in last_ids], last, fv.params(model[1])]
 
+    skips_validation = OnceAtTheEnd()
     learn = fv.vision_learner(
         photos,
         args.backbone,
         pretrained=False,
         splitter=groups,
         train_bn=False,
-        cbs=[fv.BnFreeze(), OnceAtTheEnd()],
+        cbs=[fv.BnFreeze(), skips_validation],
         **recipe.options,
     )
     learn.model[0].model.load_state_dict(state(args.weights), strict=False)
     learn.freeze_to({"frozen": -1, "last-stage": -2, "full": 0}[args.work])
     learn.remove_cb(fv.ProgressCallback)
-    with learn.no_logging():
-        clock.train(lambda: learn.fit_one_cycle(args.epochs, RATES[args.work]))
-        learn.remove_cb(OnceAtTheEnd)
-        outputs, targets = learn.get_preds(dl=photos.valid)
-    accuracy = float((outputs.argmax(1) == targets).float().mean())
-    write(args, "fastai", clock, accuracy, len(photos.train) * BATCH * args.epochs)
+    return learn, skips_validation
 
 
 def _photos(args: Any) -> Any:

@@ -16,11 +16,14 @@ def overlaps(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Intersection over union of each of (A, 4) with each of (B, 4): (A, B)."""
     low = np.maximum(boxes[:, None, :2], others[None, :, :2])
     high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
-    both = np.prod(np.clip(high - low, 0, None), axis=2)
-    areas = [
-        np.prod(np.clip(each[:, 2:] - each[:, :2], 0, None), axis=1) for each in (boxes, others)
-    ]
+    both = _extent(low, high)
+    areas = [_extent(each[:, :2], each[:, 2:]) for each in (boxes, others)]
     return np.asarray(both / np.maximum(areas[0][:, None] + areas[1][None] - both, 1e-12))
+
+
+def _extent(low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    sides = np.maximum(high - low, 0)
+    return np.asarray(sides[..., 0] * sides[..., 1])
 
 
 def matches(
@@ -51,7 +54,8 @@ def matches(
 
 
 def _outside(boxes: np.ndarray, pixels: float, area: tuple[float, float]) -> np.ndarray:
-    own = np.prod(boxes[:, 2:4] - boxes[:, :2], axis=1) * pixels
+    sides = boxes[:, 2:4] - boxes[:, :2]
+    own = sides[:, 0] * sides[:, 1] * pixels
     return np.asarray((own < area[0]) | (own > area[1]))
 
 
@@ -70,13 +74,13 @@ def _of_class(
         return matched
     overlap = overlaps(boxes[:, :4], objects[:, :4])
     free = np.ones((len(thresholds), len(objects)), dtype=bool)
+    least = np.minimum(thresholds, 1 - 1e-10)[:, None]
     for place in np.flatnonzero(overlap.max(axis=1) >= thresholds.min()):
-        for row, threshold in enumerate(thresholds):
-            open_ones = free[row] & (overlap[place] >= min(threshold, 1 - 1e-10))
-            counts = open_ones & ~passed
-            choice = counts if counts.any() else open_ones
-            if choice.any():
-                best = int(np.where(choice, overlap[place], -1.0).argmax())
-                free[row, best] = False
-                matched[place, row] = PASSED if passed[best] else FOUND
+        open_ones = free & (overlap[place] >= least)
+        counts = open_ones & ~passed
+        choice = np.where(counts.any(axis=1)[:, None], counts, open_ones)
+        rows = np.flatnonzero(choice.any(axis=1))
+        best = np.where(choice[rows], overlap[place], -1.0).argmax(axis=1)
+        free[rows, best] = False
+        matched[place, rows] = np.where(passed[best], PASSED, FOUND)
     return matched

@@ -205,9 +205,9 @@ class _Need:
 
 
 def _needs(transfer: Curve, scratch: Curve, ours: np.ndarray, theirs: np.ndarray) -> _Need:
-    from sklearn.isotonic import isotonic_regression
+    from scipy.optimize import isotonic_regression
 
-    ours, theirs = (np.asarray(isotonic_regression(means)) for means in (ours, theirs))
+    ours, theirs = (np.asarray(isotonic_regression(means).x) for means in (ours, theirs))
     if ours[0] > theirs[-1] + _SAME:
         return _Need(transfer.counts[0], scratch.counts[-1], True, False)
     if theirs[0] > ours[-1] + _SAME:

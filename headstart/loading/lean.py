@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any, Final, final
 
 _COMPILER: Final = "torch._dynamo.utils"
+_TRACER: Final = "torch._dynamo"
 
 
 @contextmanager
@@ -33,6 +34,48 @@ def without_compiler() -> Iterator[None]:
         torch.compiler.disable = disable
         if sys.modules.get(_COMPILER) is stand_in:
             del sys.modules[_COMPILER]
+
+
+@contextmanager
+def eager() -> Iterator[None]:
+    """Let torch's optimisers do without the compiler, which they only ask to leave them alone.
+
+    To import it takes as long as a small training. It is for calls of an optimiser, no more: what
+    imports parts of the compiler meanwhile would have them twice.
+    """
+    if _TRACER in sys.modules:
+        yield
+        return
+    stand_in = sys.modules[_TRACER] = _NothingTraced(_TRACER)
+    try:
+        yield
+    finally:
+        if sys.modules.get(_TRACER) is stand_in:
+            del sys.modules[_TRACER]
+
+
+@final
+class _NothingTraced(ModuleType):
+    """What the compiler answers optimisers where nothing has been compiled."""
+
+    @staticmethod
+    def graph_break() -> None:
+        """End a graph: there is none."""
+
+    @staticmethod
+    def disable(function: Any, recursive: bool = True, wrapping: bool = True) -> Any:
+        """The function, which the compiler itself leaves alone once it is there."""
+        disabled: list[Any] = []
+
+        def call(*args: Any, **keywords: Any) -> Any:
+            compiler = sys.modules.get(_TRACER)
+            if compiler is None or isinstance(compiler, _NothingTraced):
+                return function(*args, **keywords)
+            if not disabled:
+                disabled.append(compiler.disable(function, recursive, wrapping=wrapping))
+            return disabled[0](*args, **keywords)
+
+        return call
 
 
 def _disable(function: Any = None, recursive: bool = True, *, reason: str | None = None) -> Any:

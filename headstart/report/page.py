@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader
+from jinja2 import Environment, PackageLoader, Template
 from markupsafe import Markup, escape
 
 from headstart.report import (
@@ -91,6 +92,22 @@ def _rendered(evidence: Mapping[str, Any], pictures: Mapping[str, str]) -> str:
 def _page(
     head: str, verdict: Verdict, shown: Sequence[Section], pictures: Mapping[str, str], note: str
 ) -> str:
+    template, shared = _template()
+    drawings = {each.name: each.drawing for part in shown for each in part.figures}
+    return template.render(
+        shared,
+        head=head,
+        verdict=verdict,
+        sections=shown,
+        pictures=pictures,
+        note=note,
+        drawings={name: each for name, each in drawings.items() if figures.several(each)},
+    )
+
+
+@cache
+def _template() -> tuple[Template, Mapping[str, Any]]:
+    """The page's template, and what stands in every page: Plotly, script and style."""
     files = PackageLoader("headstart", "templates")
     environment = Environment(
         loader=files,
@@ -107,22 +124,16 @@ def _page(
             files.get_source(environment, "report.css")[0],
         )
     )
-    drawings = {each.name: each.drawing for part in shown for each in part.figures}
-    return environment.get_template("report.html").render(
-        head=head,
-        verdict=verdict,
-        sections=shown,
-        pictures=pictures,
-        note=note,
-        drawings={name: each for name, each in drawings.items() if figures.several(each)},
-        template=theme.template(),
-        packed=packed,
-        script=script,
-        style=style,
-        policy=Markup(policy()),
-        is_picture=is_picture,
-        sound=sound,
-    )
+    shared = {
+        "template": theme.template(),
+        "packed": packed,
+        "script": script,
+        "style": style,
+        "policy": Markup(policy()),
+        "is_picture": is_picture,
+        "sound": sound,
+    }
+    return environment.get_template("report.html"), shared
 
 
 def _marked(text: str) -> Markup:

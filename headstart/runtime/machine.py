@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+import sys
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, final
 
 from headstart.defaults import Settings
@@ -14,19 +15,32 @@ from headstart.runtime.accelerators import here
 if TYPE_CHECKING:  # so that frozen features need no torch
     import torch
     from accelerate import Accelerator
+    from threadpoolctl import ThreadpoolController
 
 WORTH_THREADS = 50_000_000  # numbers in a matrix; with fewer, threads wait more than work
+_POOLED = {"torch", "scipy.linalg", "sklearn.utils._openmp_helpers"}  # which bring some
 WORTH_BF16 = 500_000  # parameters; below that the conversions cost more than the products save
 
 
 def threads_for(numbers: int) -> AbstractContextManager[object]:
     """One thread for small products: more of them wait for one another longer than they compute."""
-    from threadpoolctl import threadpool_limits
-
-    limit: AbstractContextManager[object] = threadpool_limits(
-        1 if numbers < WORTH_THREADS else None
+    if numbers >= WORTH_THREADS:
+        return nullcontext()
+    limit: AbstractContextManager[object] = _pools(frozenset(_POOLED & sys.modules.keys())).limit(
+        limits=1
     )
     return limit
+
+
+@cache
+def _pools(loaded: frozenset[str]) -> ThreadpoolController:
+    """The pools of threads of the libraries loaded; to look for them takes as long as a small fit.
+
+    They are looked for again once there are others.
+    """
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def device(name: str = "auto") -> torch.device:

@@ -27,6 +27,7 @@ from headstart.training.convolutions import SoundGradients
 from headstart.training.groups import groups
 from headstart.training.memory import demand_parts, out_of_memory
 from headstart.training.moving import Moving, fixed_in
+from headstart.training.optimiser import EagerAdamW
 from headstart.training.record import Session, Splits, Training, seed_everything
 from headstart.training.single import alone
 from headstart.training.unlabelled import endless, pass_through
@@ -97,9 +98,7 @@ class _Run:
         self.moving.to(self.session.accelerator.device)
         fused = self.session.accelerator.device.type in ("cpu", "cuda")
         parameter_groups = groups(self.model, self.strategy, self.moving.own(), self.recipe)
-        self.optimizer = torch.optim.AdamW(
-            parameter_groups, lr=self.recipe.learning_rate, fused=fused
-        )
+        self.optimizer = EagerAdamW(parameter_groups, lr=self.recipe.learning_rate, fused=fused)
         first = self._resume()
         started = saved = time.monotonic()
         total = (self.recipe.epochs - first) * self._steps_per_epoch()
