@@ -22,7 +22,8 @@ if TYPE_CHECKING:  # so that a saved model answers without torch
     from headstart.contracts.frozen import LinearHead
     from headstart.contracts.model import Batch, Model, Step
 
-Labels, Array = Sequence[str], np.ndarray
+Labels = Sequence[str]
+Array = np.ndarray
 Examples = tuple[Array, Array]  # features (N, D) float32 and targets (N,) or (N, outputs)
 
 
@@ -35,8 +36,8 @@ class Task(TaskHooks, ABC):
     validation, `has_probe` that there is one. Without one nothing is answered from frozen features
     alone: that arm and the curve over labels are left out, and strategies begin with an untrained
     head, an arm where it has a name as `untrained`; `ladder` are those tried in turn until answers
-    are good `enough`, each after its `rehearsal`. A head that `reads_maps` takes maps or states by name. `views` and
-    `learning_rate` are the usual ones, `passes` how many times the usual epochs it trains.
+    are good `enough`, each after its `rehearsal`. A head that `reads_maps` takes maps or states by
+    name. `views` and `learning_rate` are the usual ones, `passes` how many times the usual epochs.
     """
 
     own_metric: ClassVar[str] = ""
