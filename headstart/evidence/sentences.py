@@ -101,11 +101,11 @@ class _Look:
             }
             for n in places
         ]
-        known, asked = self.train.texts, self.test.texts
-        if near and known and asked and rows:
+        known, queries = self.train.texts, self.test.texts
+        if near and known and queries and rows:
             count = min(_NEAREST, len(known))
-            found = nearest(known, [asked[n] for n in places], count).reshape(len(rows), count)
-            for row, own in zip(rows, found.tolist(), strict=True):
+            neighbours = nearest(known, [queries[n] for n in places], count).reshape(-1, count)
+            for row, own in zip(rows, neighbours.tolist(), strict=True):
                 row["nearest"] = [
                     {"source": _cut(known[n]), "target": _cut(self.train.targets[n])} for n in own
                 ]
@@ -146,9 +146,9 @@ class _Look:
         for n, (answer, target) in enumerate(zip(self.answers, self.test.targets, strict=True)):
             wanted, there = placeholders(target), placeholders(answer)
             source = self.test.sources[n]
-            asked = wanted if source is None else placeholders(source)
-            less, more = (asked & wanted) - there, there - (asked | wanted)
-            places += bool(asked & wanted)
+            due = wanted if source is None else placeholders(source)
+            less, more = (due & wanted) - there, there - (due | wanted)
+            places += bool(due & wanted)
             lost, added = lost + bool(less), added + bool(more)
             if less or more:
                 faults.append((n, sorted(less.elements()), sorted(more.elements())))
