@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sacrebleu.metrics import BLEU, CHRF
+from sacrebleu.metrics.bleu import BLEU
+from sacrebleu.metrics.chrf import CHRF
 from test_lookup import Writing
 
 from headstart import catalog
@@ -30,7 +31,7 @@ def value(name: str, pairs: Sequence[tuple[str, str]]) -> float:
     return catalog.metric_named(name).of(encoded(answers), encoded(wanted))
 
 
-@given(texts=st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)))))
+@given(texts=st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0"))))
 def test_texts_are_the_same_after_they_were_arrays(texts: list[str]) -> None:
     rows = encoded(texts)
     assert decoded(rows) == texts

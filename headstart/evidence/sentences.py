@@ -76,7 +76,7 @@ class _Look:
         statistics = self.metric.statistics(*rows)
         blocks = [statistics[n : n + _BLOCK] for n in range(0, len(statistics), _BLOCK)]
         values = [self.metric.values(block, np.eye(len(block))) for block in blocks]
-        return np.nan_to_num(np.concatenate(values))
+        return np.asarray(np.nan_to_num(np.concatenate(values)))
 
     @cached_property
     def order(self) -> list[int]:
@@ -91,7 +91,7 @@ class _Look:
 
     def rows(self, places: Sequence[int], near: bool = False) -> list[dict[str, Any]]:
         """Some items with their texts side by side, and training pairs near to them."""
-        rows = [
+        rows: list[dict[str, Any]] = [
             {
                 "id": self.test.ids[n],
                 "source": _cut(self.test.sources[n]),
@@ -153,8 +153,8 @@ class _Look:
             if less or more:
                 faults.append((n, sorted(less.elements()), sorted(more.elements())))
         rows = self.rows([n for n, _, _ in faults[:SHOWN]])
-        for row, (_, less, more) in zip(rows, faults, strict=False):
-            row |= {"lost": less, "added": more}
+        for row, (_, missing, others) in zip(rows, faults, strict=False):
+            row |= {"lost": missing, "added": others}
         return {"items": places, "lost": lost, "added": added, "examples": rows}
 
 

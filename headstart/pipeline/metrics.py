@@ -68,10 +68,10 @@ def others(
         except HeadstartError:  # a package is missing
             continue
         intervals = judged(metric, predictions, targets, draws)
-        less = {"less_is_better": True} if metric.less_is_better else {}
+        row: dict[str, Any] = {"metric": metric.name} | intervals.to_json()
+        row |= {"less_is_better": True} if metric.less_is_better else {}
         signature = metric.signature(targets)
-        signed = {"signature": signature} if signature else {}
-        rows.append({"metric": metric.name} | intervals.to_json() | less | signed)
+        rows.append(row | ({"signature": signature} if signature else {}))
     return rows
 
 
