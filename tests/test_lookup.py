@@ -46,7 +46,7 @@ class Writing(Task):
         raise NotImplementedError
 
     def naive(self, targets: np.ndarray, labels: Sequence[str]) -> np.ndarray:
-        return targets[0]
+        return np.asarray(targets[0])
 
     def losses(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         return -self.scores(outputs, targets)
