@@ -250,8 +250,8 @@ def _p99(answers: Answers) -> float:
 def as_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
     """The rows as a table."""
     lines = [
-        "| server | requests/s | CPU ms a request | p50, p99 at 80 % of that, ms | p99 at the same rate, ms "
-        "| failed | MiB |",
+        "| server | requests/s | CPU ms a request | p50, p99 at 80 % of that, ms "
+        "| p99 at the same rate, ms | failed | MiB |",
         "|---|--:|--:|--:|--:|--:|--:|",
     ]
     lines += [
