@@ -113,11 +113,11 @@ class Plan:
 
 def write_graph(model: Path, folder: Path) -> None:
     """Write a saved model's body and head as one graph, float32 as it is, and `facts.json`."""
-    import openvino
-
     from headstart import artifact
     from headstart.loading import engine_form
+    from headstart.loading.openvino_runtime import library
 
+    openvino = library()
     record, weights = artifact.read_whole(model)
     files = engine_form.read(model, record.engine)
     if files is None:
