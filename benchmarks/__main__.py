@@ -82,6 +82,7 @@ COMMANDS: Final = {
         commands.serving,
         (
             flag("--seconds", "of each measurement", type=float, default=20.0),
+            count("--rounds", 3, "of all in turn"),
             place("--work", WORK / "serving"),
         ),
     ),

@@ -112,7 +112,8 @@ def serving(args: argparse.Namespace) -> int:
     photos, weights = SHARED / "images" / "hymenoptera" / "train", SHARED / "weights" / WEIGHTS
     demand(photos, "which holds the photos.")
     work = args.work.resolve()
-    rows = compare(Plan(photos, weights, work, args.seconds), work.parent / "serving.json")
+    plan = Plan(photos, weights, work, args.seconds)
+    rows = compare(plan, args.rounds, work.parent / "serving.json")
     ours, *others = rows
     ahead = any(
         each["rate"] > ours["rate"] or each["common p99"] < ours["common p99"] for each in others

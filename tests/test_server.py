@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import html
 import json
-import shutil
 import signal
 import socket
 import subprocess
@@ -23,13 +21,9 @@ from typer.testing import CliRunner
 import headstart as hs
 from headstart.cli import app
 from headstart.errors import HeadstartError
-from headstart.server import pages
 from headstart.server.access import Access
-from headstart.server.limits import Limits
-from headstart.server.openapi import document
 from headstart.server.refusals import RefusedError
-from headstart.server.shelf import Served, Shelf, folders
-from headstart.server.versions import Listeners
+from headstart.server.shelf import folders
 
 __all__ = ["models"]
 
@@ -310,33 +304,3 @@ def test_one_missing_file_spoils_no_other_answer(models: Models) -> None:
     predictor: Any = hs.load(models.place("pictures"))
     found = predictor.predict([models.folder / "none.png", photos(models)[0]])
     assert found[0].error == "it does not exist" and not found[1].error
-
-
-def test_nothing_in_a_strangers_folder_runs_on_a_page(models: Models, tmp_path: Path) -> None:
-    nasty = "<script>hit=1</script><img src=x onerror=hit=1>[a](javascript:hit)"
-    folder = tmp_path / "model"
-    shutil.copytree(models.place("pictures"), folder)
-    (folder / "README.md").write_text(f"---\na: b\n---\n# Birds {nasty}\n")
-    (folder / "report.html").write_text(nasty)
-    evidence = json.loads((folder / "evidence.json").read_text())
-    evidence["warnings"] = [nasty]
-    (folder / "evidence.json").write_text(json.dumps(evidence))
-    with_listeners = Listeners(lambda jobs, version: None, lambda items, spent: None, print)
-    served = Served("model", folder, Limits(), with_listeners).open()
-    try:
-        card, report = pages.card(served), pages.report(served, None)
-        overview = pages.overview(Shelf({"model": served}))
-        manual = pages.manual(document(Shelf({"model": served}), "http://127.0.0.1:1", True))
-        assert "Authorization: Bearer $HEADSTART_TOKEN" in manual and "ants, bees" in overview
-    finally:
-        served.close()
-    for page in (card, report):
-        assert "<script>hit" not in page and "<img src=x" not in page
-        assert 'href="javascript' not in page
-    assert "<h1>Birds" in card and "a: b" not in card and "&lt;script&gt;hit=1" in report
-    assert "script-src" not in pages.POLICY and "'unsafe-inline'" not in _scripts(report)
-
-
-def _scripts(page: str) -> str:
-    """What the page's own policy says of scripts."""
-    return html.unescape(page).partition("script-src")[2].partition(";")[0]

@@ -54,9 +54,12 @@ class Load:
 
     def wait_for(self, count: int) -> None:
         """Until so many more are acknowledged."""
-        wanted, until = len(self.acknowledged) + count, time.monotonic() + PATIENCE
+        seen, until = len(self.acknowledged), time.monotonic() + PATIENCE
+        wanted = seen + count
         while len(self.acknowledged) < wanted and time.monotonic() < until:
             time.sleep(0.01)
+            if len(self.acknowledged) > seen:  # slow machines may take long, but not stand still
+                seen, until = len(self.acknowledged), time.monotonic() + PATIENCE
         assert len(self.acknowledged) >= wanted, self.failures[:3]
 
     def _ask(self) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks import commands
 from benchmarks.__main__ import main
-from benchmarks.serving.comparing import as_markdown
+from benchmarks.serving.comparing import as_markdown, median_of
 from benchmarks.serving.load import Answers, Target, at_rate, fastest
 
 PAUSE = 0.02  # seconds that the server below takes
@@ -79,6 +79,11 @@ def test_the_table_names_every_number() -> None:
     table = as_markdown([row | {"common rate": 8.4, "common p99": 2.0}]).splitlines()
     assert table[-1] == "| a | 10.5 | 9.5 | 1.5, 2.5 | 2.0 (at 8.4/s) | 0 | 100 |"
     assert len({line.count("|") for line in table}) == 1
+
+
+def test_rounds_become_medians_and_no_failure_is_lost() -> None:
+    rows = [{"server": "a", "rate": rate, "failures": 1} for rate in (9.0, 30.0, 10.0)]
+    assert median_of(rows) == {"server": "a", "rate": 10.0, "failures": 3}
 
 
 def test_without_the_data_it_is_refused(

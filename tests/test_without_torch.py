@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 import os
 import pickle
 import re
@@ -350,8 +351,17 @@ def test_pictures_are_resized_as_torch_resizes_them(
     theirs = functional.interpolate(
         planes, scale_factor=factors, mode=mode, antialias=True, recompute_scale_factor=False
     )[0, :, :height, :width].permute(1, 2, 0)
-    ours = resized(pixels, (width, height), (1 / factors[1], 1 / factors[0]), mode)
-    assert np.array_equal(ours.reshape(height, width, -1), theirs.numpy())
+    old = 1 / factors[1], 1 / factors[0]
+    ours = resized(pixels, (width, height), old, mode).reshape(height, width, -1)
+    assert np.array_equal(ours, theirs.numpy())
+    middle = 1 + seed % width, 1 + seed % height
+    part = resized(pixels, (width, height), old, mode, middle).reshape(height, width, -1)
+    for whole in (math.floor, math.ceil):
+        left, top = (
+            whole((all_of - some) / 2) for all_of, some in zip((width, height), middle, strict=True)
+        )
+        here = np.s_[top : top + middle[1], left : left + middle[0]]
+        assert np.array_equal(part[here], ours[here])
 
 
 @given(side=st.integers(2, 100), name=st.sampled_from(["flip", "scales", "sideways"]))

@@ -14,6 +14,7 @@ import os
 import shutil
 import signal
 import socket
+import statistics
 import subprocess
 import sys
 import time
@@ -112,11 +113,11 @@ class Plan:
 
 def write_graph(model: Path, folder: Path) -> None:
     """Write a saved model's body and head as one graph, float32 as it is, and `facts.json`."""
-    import openvino
-
     from headstart import artifact
     from headstart.loading import engine_form
+    from headstart.loading.openvino_runtime import library
 
+    openvino = library()
     record, weights = artifact.read_whole(model)
     files = engine_form.read(model, record.engine)
     if files is None:
@@ -158,7 +159,7 @@ def started(contender: Contender, log: Path) -> Iterator[tuple[Target, int]]:
             stderr=subprocess.STDOUT,
             cwd=SCRIPTS if contender.name != OURS else log.parent,
             env={**os.environ, **own, **contender.variables},
-            start_new_session=True,
+            process_group=0,  # ended together with its workers
         )
     try:
         _wait(f"http://127.0.0.1:{port}{contender.ready}", process, log)
@@ -193,22 +194,36 @@ def _run(command: Sequence[str], work: Path) -> None:
         raise RuntimeError(f"{' '.join(command)} failed: {done.stderr[-2000:]}")
 
 
-def compare(plan: Plan, out: Path) -> list[dict[str, Any]]:
-    """Measure all, print the table, and write it as JSON with the machine."""
+def compare(plan: Plan, rounds: int, out: Path) -> list[dict[str, Any]]:
+    """Measure all in turns, print the table of medians, and write it as JSON with the machine."""
     from benchmarks.machine import facts
 
-    contenders = plan.contenders()
-    rows = [_alone(each, plan) for each in contenders]
-    common = SHARE * min(row["rate"] for row in rows)
-    for row, contender in zip(rows, contenders, strict=True):
-        with started(contender, plan.work / "server.log") as (target, _):
-            _warm(target, plan)
-            at_common = asyncio.run(at_rate(target, common, plan.seconds))
-        row |= {"common rate": round(common, 1), "common p99": _p99(at_common)}
+    contenders, every = plan.contenders(), []
+    for _ in range(rounds):
+        rows = [_alone(each, plan) for each in contenders]
+        common = SHARE * min(row["rate"] for row in rows)
+        for row, contender in zip(rows, contenders, strict=True):
+            with started(contender, plan.work / "server.log") as (target, _):
+                _warm(target, plan)
+                at_common = asyncio.run(at_rate(target, common, plan.seconds))
+            row |= {"common rate": round(common, 1), "common p99": _p99(at_common)}
+        every.append(rows)
+    medians = [median_of(own) for own in zip(*every, strict=True)]
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps({"machine": facts(), "rows": rows}, indent=1) + "\n")
-    print(as_markdown(rows))
-    return rows
+    content = {"machine": facts(), "load": os.getloadavg()[0], "rows": medians, "rounds": every}
+    out.write_text(json.dumps(content, indent=1) + "\n")
+    print(as_markdown(medians))
+    return medians
+
+
+def median_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The median of each number of one server's rows; failures are added up."""
+    medians = {
+        name: round(statistics.median(row[name] for row in rows), 1)
+        for name, value in rows[0].items()
+        if not isinstance(value, str)
+    }
+    return {**rows[0], **medians, "failures": sum(row["failures"] for row in rows)}
 
 
 def _alone(contender: Contender, plan: Plan) -> dict[str, Any]:
@@ -250,8 +265,8 @@ def _p99(answers: Answers) -> float:
 def as_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
     """The rows as a table."""
     lines = [
-        "| server | requests/s | CPU ms a request | p50, p99 at 80 % of that, ms | p99 at the same rate, ms "
-        "| failed | MiB |",
+        "| server | requests/s | CPU ms a request | p50, p99 at 80 % of that, ms "
+        "| p99 at the same rate, ms | failed | MiB |",
         "|---|--:|--:|--:|--:|--:|--:|",
     ]
     lines += [

@@ -8,7 +8,6 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeVar, final
 
@@ -25,7 +24,7 @@ from headstart.serve.written import table_rows
 from headstart.server import body as bodies
 from headstart.server.batching import Job
 from headstart.server.intake import inputs_in
-from headstart.server.journal import Journal
+from headstart.server.journal import Journal, now
 from headstart.server.limits import Limits
 from headstart.server.refusals import RefusedError
 from headstart.server.room import Place, Room
@@ -157,7 +156,7 @@ def log_rows(job: Job, version: str) -> list[Mapping[str, Any]]:
     The content itself is not among them, only its hash. What the row is called is the request and
     the item's place in it, so that labels that come later find it.
     """
-    time = datetime.now(UTC).isoformat(timespec="milliseconds")
+    time = now()
     rows = table_rows(job.predictions())
     named: list[Mapping[str, Any]] = []
     for place, (item, row) in enumerate(zip(job.items, rows, strict=True)):

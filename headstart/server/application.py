@@ -138,6 +138,9 @@ class Application:
 
     async def _metrics(self, request: Request) -> Response:
         self.measures.waiting.set(self.answering.room.items)
+        for name, served in self.shelf.models.items():
+            self.measures.alarmed.labels(name).set(bool(served.alarm))
+            self.measures.unseen.labels(name).set(served.version.left_out)
         return Response(self.measures.text(), media_type=KIND)
 
     async def _models(self, request: Request) -> Response:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, final
 
@@ -82,6 +83,11 @@ class Journal:
         except FileNotFoundError:
             return False
         return (named.st_dev, named.st_ino) == (own.st_dev, own.st_ino)
+
+
+def now() -> str:
+    """The time as rows have it: UTC, to the millisecond, in an order that its text has too."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def _whole(file: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from headstart.server.answering import Answering, kept
 from headstart.server.application import Application
 from headstart.server.batching import Job
 from headstart.server.explaining import Explaining
-from headstart.server.journal import SUFFIX, Journal
+from headstart.server.journal import SUFFIX, Journal, now
 from headstart.server.limits import Limits
 from headstart.server.measures import Measures
 from headstart.server.shelf import FolderWatch, Served, Shelf, folders
@@ -88,31 +89,30 @@ class Ledger:
         self._journal = journal
         self._drift = drift
         self._measures = measures
+        self._lock = threading.Lock()  # while models are swapped two versions write
 
     def finish(self, jobs: Sequence[Job], version: str) -> None:
         """Log finished jobs. Raises OSError."""
-        kept(self._journal, jobs, version)
+        with self._lock:
+            kept(self._journal, jobs, version)
+            self.items += sum(not each.error for job in jobs for each in job.answers.values())
         for job in jobs:
             failed = sum(bool(each.error) for each in job.answers.values())
-            self.items += len(job.items) - failed
             for outcome, count in (("answered", len(job.items) - failed), ("refused", failed)):
                 self._measures.items.labels(self.name, outcome).inc(count)
 
     def drift(self, served: Served, progress: Progress, event: Event) -> None:
         """Say so where inputs are not as they were, or are so again."""
-        said = line(
-            event,
-            (str(served.folder),)
-            if self._journal is None
-            else (str(served.folder), str(self._journal.path)),
-        )
+        log = () if self._journal is None else (str(self._journal.path),)
+        said = line(event, (str(served.folder), *log))
         served.alarm = said if event.is_alarm else ""
-        self._measures.alarmed.labels(self.name).set(event.is_alarm)
         if event.is_alarm:
             self._measures.alarms.labels(self.name).inc()
         progress.warn(f"{self.name}: {said}")
         if self._drift is not None:
-            self._drift.write([{"alarm": event.is_alarm, "said": said, "after": event.after}])
+            row = {"time": now(), "alarm": event.is_alarm, "after": event.after, "said": said}
+            with self._lock:
+                self._drift.write([row])
 
 
 def serve(service: Service, progress: Progress) -> Ended:

@@ -7,7 +7,7 @@ fit, and round to a level after each (`interpolate` of uint8 in torch, after Pil
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final, final
 
@@ -24,22 +24,37 @@ _SINGLE: Final = 1 << 24  # whole numbers up to which single precision holds eac
 
 
 def resized(
-    pixels: np.ndarray, size: tuple[int, int], scale: tuple[float, float], mode: str
+    pixels: np.ndarray,
+    size: tuple[int, int],
+    scale: tuple[float, float],
+    mode: str,
+    middle: tuple[int, int] | None = None,
 ) -> np.ndarray:
     """Pixels (H, W) or (H, W, C) uint8 at a size (width, height), uint8.
 
     `scale` is how many of the old pixels a new one takes, across and down; `mode` is bilinear or
-    bicubic.
+    bicubic. Where no more than the `middle` (width, height) is looked at, the rest may stay black.
     """
     (width, height), channels = size, pixels.shape[2:]
+    down = rows = None
+    if _changes(len(pixels), scale[1]):
+        down = _weights(len(pixels), height, scale[1], mode).around(middle[1] if middle else height)
+        rows = down.taken
     if _changes(pixels.shape[1], scale[0]):
         across = _weights(pixels.shape[1], width, scale[0], mode, channels[0] if channels else 1)
-        parts = (pixels[start : start + _ROWS] for start in range(0, len(pixels), _ROWS))
-        rows = [_across(part.reshape(len(part), -1), across) for part in parts]
-        pixels = np.concatenate(rows).reshape(len(pixels), width, *channels)
-    if _changes(len(pixels), scale[1]):
-        down = _weights(len(pixels), height, scale[1], mode)
-        pixels = _down(pixels.reshape(len(pixels), -1), down).reshape(height, -1, *channels)
+        across = across.around(middle[0] if middle else width)
+        lines = pixels.reshape(len(pixels), -1)
+        found = np.zeros((len(pixels), across.count), np.uint8)
+        first, stop = rows or (0, len(pixels))
+        for start in range(first, stop, _ROWS):
+            part = slice(start, min(start + _ROWS, stop))
+            found[part, slice(*across.made)] = _across(lines[part], across)
+        pixels = found.reshape(len(pixels), width, *channels)
+    if down is not None:
+        lines = pixels.reshape(len(pixels), -1)
+        found = np.zeros((down.count, lines.shape[1]), np.uint8)
+        found[slice(*down.made)] = _down(lines, down)
+        pixels = found.reshape(height, -1, *channels)
     return pixels[:height, :width]
 
 
@@ -59,12 +74,34 @@ class _Weights:
 
     digits: int
     count: int  # of new lines
+    channels: int  # of which each has so many beside one another
     blocks: tuple[tuple[int, int, np.ndarray], ...]
 
     @property
     def kind(self) -> np.dtype:
         """What they are computed in."""
         return self.blocks[0][2].dtype
+
+    @property
+    def made(self) -> tuple[int, int]:
+        """The new lines that blocks are there for."""
+        place, _, last = self.blocks[-1]
+        return self.blocks[0][0], place + len(last)
+
+    @property
+    def taken(self) -> tuple[int, int]:
+        """The old lines that these are made of."""
+        stop = max(first + each.shape[1] for _, first, each in self.blocks)
+        return self.blocks[0][1], stop
+
+    def around(self, middle: int) -> _Weights:
+        """Those of the middle lines, so many, and of one or more beside them on either side."""
+        margin = (self.count // self.channels - middle) // 2 - 1
+        if margin <= 0:
+            return self
+        start, stop = margin * self.channels, self.count - margin * self.channels
+        inside = (b for b in self.blocks if b[0] < stop and b[0] + len(b[2]) > start)
+        return replace(self, blocks=tuple(inside))
 
     def levels(self, found: np.ndarray) -> np.ndarray:
         """Sums, which are whole numbers, rounded to levels."""
@@ -76,10 +113,12 @@ class _Weights:
 
 def _down(lines: np.ndarray, weights: _Weights) -> np.ndarray:
     """New lines (M, K) uint8, each of some neighbouring ones among (N, K)."""
-    exact = lines.astype(weights.kind)
-    found = np.empty((weights.count, lines.shape[1]), weights.kind)
+    (begin, end), (first_taken, stop_taken) = weights.made, weights.taken
+    exact = lines[first_taken:stop_taken].astype(weights.kind)
+    found = np.empty((end - begin, lines.shape[1]), weights.kind)
     for place, first, own in weights.blocks:
-        taken, new = exact[first : first + own.shape[1]], found[place : place + len(own)]
+        start, at = first - first_taken, place - begin
+        taken, new = exact[start : start + own.shape[1]], found[at : at + len(own)]
         for part in _parts(lines.shape[1], own):
             new[:, part] = own @ taken[:, part]
     return weights.levels(found)
@@ -87,10 +126,12 @@ def _down(lines: np.ndarray, weights: _Weights) -> np.ndarray:
 
 def _across(rows: np.ndarray, weights: _Weights) -> np.ndarray:
     """The same along rows: (H, N) to (H, M)."""
-    exact = rows.astype(weights.kind)
-    found = np.empty((len(rows), weights.count), weights.kind)
+    (begin, end), (first_taken, stop_taken) = weights.made, weights.taken
+    exact = rows[:, first_taken:stop_taken].astype(weights.kind)
+    found = np.empty((len(rows), end - begin), weights.kind)
     for place, first, own in weights.blocks:
-        taken, new = exact[:, first : first + own.shape[1]], found[:, place : place + len(own)]
+        start, at = first - first_taken, place - begin
+        taken, new = exact[:, start : start + own.shape[1]], found[:, at : at + len(own)]
         for part in _parts(len(rows), own):
             new[part] = taken[part] @ own.T
     return weights.levels(found)
@@ -132,7 +173,7 @@ def _weights(length: int, target: int, scale: float, mode: str, channels: int = 
         for channel in range(channels):
             each[channel::channels, channel::channels] = block
         blocks.append((place * channels, first * channels, each))
-    return _Weights(digits, target * channels, tuple(blocks))
+    return _Weights(digits, target * channels, channels, tuple(blocks))
 
 
 def _triangle(x: np.ndarray) -> np.ndarray:

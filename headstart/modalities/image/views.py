@@ -67,10 +67,10 @@ def whole_view(source: Opened, preprocess: Preprocess) -> np.ndarray:
     smaller = source.decode_smaller(_scale(source.size, size, preprocess))
     if smaller is None:
         picture = _narrow(source.decode(_middle_box(source.size, full)), preprocess)
-        picture = pil.fromarray(_resize(picture, size, picture.size, preprocess))
+        picture = pil.fromarray(_resize(picture, size, picture.size, preprocess, window))
     else:
-        stored = _narrow(smaller[0], preprocess)
-        pixels = _resize(stored, source.sideways(size), smaller[1], preprocess)
+        stored, middle = _narrow(smaller[0], preprocess), source.sideways(window)
+        pixels = _resize(stored, source.sideways(size), smaller[1], preprocess, middle)
         picture = source.upright(pil.fromarray(pixels))
     if picture.mode == "L" and preprocess["channels"] == 3:
         picture = picture.convert("RGB")
@@ -171,9 +171,15 @@ def _narrow(picture: Picture, preprocess: Preprocess) -> Picture:
 
 
 def _resize(
-    picture: Picture, size: Size, extent: tuple[float, float], preprocess: Preprocess
+    picture: Picture,
+    size: Size,
+    extent: tuple[float, float],
+    preprocess: Preprocess,
+    middle: Size | None = None,
 ) -> np.ndarray:
     """The upper left `extent` of a picture, resized; hardly ever over one level off Pillow's.
+
+    Where no more than the `middle` is looked at, the rest may stay black.
 
     torch does what Pillow does, antialiasing included, several times as fast; where it isn't
     imported the same levels come without it.
@@ -187,7 +193,7 @@ def _resize(
     factors = [(side + 1e-6) / length for side, length in zip(size, extent, strict=True)]
     pixels = np.array(picture)
     if "torch" not in sys.modules:
-        return resized(pixels, size, (1 / factors[0], 1 / factors[1]), mode)
+        return resized(pixels, size, (1 / factors[0], 1 / factors[1]), mode, middle)
     return _resized_by_torch(pixels, size, factors, mode)
 
 
