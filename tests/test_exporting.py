@@ -31,6 +31,7 @@ from headstart.pipeline.exporting import calibrating, checking
 from headstart.pipeline.opening import load
 from headstart.sklearn import exported_head
 
+ROOT = Path(__file__).resolve().parents[1]
 pytest.importorskip("onnxruntime", reason="needs the extra export")
 
 
@@ -122,6 +123,8 @@ def test_a_folder_holds_what_it_says_and_no_pickle(exported: dict[str, Path]) ->
         assert check["changed"] == 0 and check["exported"]["size"] > 0
         assert "0 of 80" in (folder / "README.md").read_text()
         assert str(folder.parent) not in (folder / "check.json").read_text()
+        whole = b"".join(path.read_bytes() for path in folder.iterdir())
+        assert b"site-packages" not in whole and str(ROOT).encode() not in whole
 
 
 def test_a_changed_file_is_refused(exported: dict[str, Path], tmp_path: Path) -> None:
@@ -179,6 +182,11 @@ def test_data_that_are_gone_are_asked_for(fitted: Fitted, tmp_path: Path) -> Non
     (folder / "plan.json").write_text(json.dumps(plan | {"data": str(tmp_path / "gone")}))
     with pytest.raises(HeadstartError, match=r"gone.*--check"):
         hs.export(folder, "onnx", tmp_path / "out")
+    (folder / "plan.json").unlink()
+    with pytest.raises(HeadstartError, match=r"plan\.json does not exist.*--check"):
+        hs.export(folder, "onnx", tmp_path / "out")
+    with pytest.raises(HeadstartError, match="can't be made"):
+        hs.export(folder, "onnx", folder / "headstart.json" / "out")
 
 
 def test_names_of_strangers_are_values_alone(fitted: Fitted, tmp_path: Path) -> None:

@@ -145,7 +145,8 @@ class Described:
         try:
             facts = json.loads(path.read_text(encoding="utf-8"))
             stated = {Path(name).name: text for name, text in dict(facts["files"]).items()}
-            own = {name: (folder / name).read_bytes() for name in facts["files_of_inputs"]}
+            reads = [Path(name).name for name in facts["files_of_inputs"]]
+            own = {name: (folder / name).read_bytes() for name in reads}
             changed = [name for name, text in stated.items() if digest(folder / name) != text]
         except (OSError, ValueError, LookupError, TypeError) as error:
             raise HeadstartError(
