@@ -73,8 +73,8 @@ class Onnx(Form):
         takes = {each.name for each in session.get_inputs()}
 
         def run(batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-            found = session.run(names, {n: a for n, a in batch.items() if n in takes})
-            return dict(zip(names, found, strict=True))
+            answers = session.run(names, {n: a for n, a in batch.items() if n in takes})
+            return dict(zip(names, answers, strict=True))
 
         return run
 

@@ -74,7 +74,7 @@ class ExportedProgram(Form):
 
         def run(batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
             with torch.inference_mode():
-                found = network(*(torch.from_numpy(batch[name]) for name in takes))
-            return {name: each.numpy() for name, each in zip(answers, found, strict=True)}
+                tensors = network(*(torch.from_numpy(batch[name]) for name in takes))
+            return {name: each.numpy() for name, each in zip(answers, tensors, strict=True)}
 
         return run
