@@ -301,7 +301,7 @@ def test_what_lies_between_features_and_answers() -> None:
 def test_every_form_is_known_and_says_what_it_is() -> None:
     for name in forms.FORMS:
         form = forms.form(name)
-        assert form.file and (type(results).__doc__ or "").strip()
+        assert form.file and (type(form).__doc__ or "").strip()
 
 
 @pytest.mark.slow
