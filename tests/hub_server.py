@@ -23,11 +23,11 @@ class Hub:
     token: str = "secret"
     address: str = ""
     refuses: int = 0  # the status of every answer, where it isn't 0
-    made: list[dict[str, Any]] = field(default_factory=list)
+    repositories: list[dict[str, Any]] = field(default_factory=list)
     files: dict[str, bytes] = field(default_factory=dict)
     large: dict[str, bytes] = field(default_factory=dict)  # by sha256
     commits: list[str] = field(default_factory=list)
-    asked: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
 
 
 @contextmanager
@@ -61,7 +61,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """A repository made, a list of files, a commit."""
         served, path, body = self.served, self.path.partition("?")[0], self._body()
-        served.asked.append(path)
+        served.requests.append(path)
         if served.refuses:
             return self._answer(served.refuses, {"error": "you may not write here"})
         if path == "/api/validate-yaml":
@@ -69,7 +69,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.headers.get("Authorization") != f"Bearer {served.token}":
             return self._answer(401, {"error": "no such token"})
         if path == "/api/repos/create":
-            served.made.append(json.loads(body))
+            served.repositories.append(json.loads(body))
             return self._answer(200, {"url": f"{served.address}/me/birds", "id": "me/birds"})
         if path.endswith("/preupload/main"):
             listed = json.loads(body)["files"]

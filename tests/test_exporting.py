@@ -31,6 +31,7 @@ from headstart.pipeline.exporting import calibrating, checking
 from headstart.pipeline.opening import load
 from headstart.sklearn import exported_head
 
+ROOT = Path(__file__).resolve().parents[1]
 pytest.importorskip("onnxruntime", reason="needs the extra export")
 
 
@@ -38,13 +39,13 @@ pytest.importorskip("onnxruntime", reason="needs the extra export")
 def exported(fitted: Fitted, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A model in every form, compared on all of its pictures."""
     root, before = tmp_path_factory.mktemp("exported"), contents(fitted.folder)
-    made = {}
+    folders = {}
     for name in ("onnx", "openvino", "sklearn", "torch"):
         result = hs.export(fitted.folder, name, root / name, check=fitted.pictures)
         assert (result.changed, result.items) == (0, 80) and result.largest < 1e-4
-        made[name] = root / name
+        folders[name] = root / name
     assert contents(fitted.folder) == before
-    return made
+    return folders
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -75,8 +76,8 @@ def test_onnx_answers_pixels_without_headstart(
     session = onnxruntime.InferenceSession(place, providers=["CPUExecutionProvider"])
     names = [each.name for each in session.get_outputs()]
     assert names == ["features", "outputs", "probabilities"]
-    found = session.run(names, {"pixels": levels(fitted.pictures / "ants", count)})
-    assert np.allclose(found[2], expected(fitted, count), atol=1e-5)
+    answers = session.run(names, {"pixels": levels(fitted.pictures / "ants", count)})
+    assert np.allclose(answers[2], expected(fitted, count), atol=1e-5)
     facts = json.loads(session.get_modelmeta().custom_metadata_map["headstart"])
     assert facts["labels"] == ["ants", "bees"] and facts["preprocess"]["height"] == 16
 
@@ -89,9 +90,9 @@ def test_openvino_answers_pixels_without_headstart(
     core = openvino.Core()
     model = core.read_model(str(exported["openvino"] / "model.xml"))
     network = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    found = network({"pixels": levels(fitted.pictures / "ants", count)})
-    assert np.allclose(found["probabilities"], expected(fitted, count), atol=1e-5)
-    assert found["features"].shape == (
+    answers = network({"pixels": levels(fitted.pictures / "ants", count)})
+    assert np.allclose(answers["probabilities"], expected(fitted, count), atol=1e-5)
+    assert answers["features"].shape == (
         count,
         hs.load(fitted.folder).embed(sorted((fitted.pictures / "ants").iterdir())[0]).shape[1],
     )
@@ -122,6 +123,8 @@ def test_a_folder_holds_what_it_says_and_no_pickle(exported: dict[str, Path]) ->
         assert check["changed"] == 0 and check["exported"]["size"] > 0
         assert "0 of 80" in (folder / "README.md").read_text()
         assert str(folder.parent) not in (folder / "check.json").read_text()
+        whole = b"".join(path.read_bytes() for path in folder.iterdir())
+        assert b"site-packages" not in whole and str(ROOT).encode() not in whole
 
 
 def test_a_changed_file_is_refused(exported: dict[str, Path], tmp_path: Path) -> None:
@@ -179,6 +182,11 @@ def test_data_that_are_gone_are_asked_for(fitted: Fitted, tmp_path: Path) -> Non
     (folder / "plan.json").write_text(json.dumps(plan | {"data": str(tmp_path / "gone")}))
     with pytest.raises(HeadstartError, match=r"gone.*--check"):
         hs.export(folder, "onnx", tmp_path / "out")
+    (folder / "plan.json").unlink()
+    with pytest.raises(HeadstartError, match=r"plan\.json does not exist.*--check"):
+        hs.export(folder, "onnx", tmp_path / "out")
+    with pytest.raises(HeadstartError, match="can't be made"):
+        hs.export(folder, "onnx", folder / "headstart.json" / "out")
 
 
 def test_names_of_strangers_are_values_alone(fitted: Fitted, tmp_path: Path) -> None:
@@ -192,8 +200,8 @@ def test_names_of_strangers_are_values_alone(fitted: Fitted, tmp_path: Path) -> 
     for number, kind in enumerate(("ants", "bees")):
         rows += [f'{kind}/{n:03}.png,"{labels[number]}"' for n in range(3)]
     (pictures / "all.csv").write_text("\n".join(rows))
-    made = hs.export(folder, "sklearn", tmp_path / "out", check=pictures / "all.csv")
-    assert made.changed == 0
+    export = hs.export(folder, "sklearn", tmp_path / "out", check=pictures / "all.csv")
+    assert export.changed == 0
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         *("README.md", "check.json", "model.json", "estimator.json", "estimator.safetensors")
     }
@@ -278,10 +286,10 @@ def test_ranges_are_not_of_the_items_that_are_compared_on(fitted: Fitted, tmp_pa
 
 
 def test_an_example_holds_nothing_of_anybody(fitted: Fitted) -> None:
-    given = {"hidden": np.full((1, 1, 4), 7.0, np.float32), "mask": np.full((1, 1), 1)}
-    made = example(given)
-    assert made["hidden"].shape == (2, 2, 4) and not made["hidden"].any()
-    assert made["mask"].tolist() == [[1, 1], [1, 1]]
+    batch = {"hidden": np.full((1, 1, 4), 7.0, np.float32), "mask": np.full((1, 1), 1)}
+    results = example(batch)
+    assert results["hidden"].shape == (2, 2, 4) and not results["hidden"].any()
+    assert results["mask"].tolist() == [[1, 1], [1, 1]]
 
 
 def test_what_lies_between_features_and_answers() -> None:
@@ -292,8 +300,8 @@ def test_what_lies_between_features_and_answers() -> None:
 
 def test_every_form_is_known_and_says_what_it_is() -> None:
     for name in forms.FORMS:
-        made = forms.form(name)
-        assert made.file and (type(made).__doc__ or "").strip()
+        form = forms.form(name)
+        assert form.file and (type(form).__doc__ or "").strip()
 
 
 @pytest.mark.slow

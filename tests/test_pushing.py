@@ -47,7 +47,7 @@ def test_a_models_own_files_arrive_and_nothing_else(copy: Path) -> None:
     own |= {"README.md", "engine/body.xml", "engine/head.xml", "engine/constants.bin"}
     assert served.files.keys() == own
     assert all(served.files[name] == (copy / name).read_bytes() for name in own)
-    assert served.made[0]["visibility"] == "private" and len(served.commits) == 1
+    assert served.repositories[0]["visibility"] == "private" and len(served.commits) == 1
     for stays in ("notes.txt", "plan.json", "report.html"):
         assert stays in ended.stdout
     assert "secret" not in ended.stdout + ended.stderr
@@ -56,7 +56,7 @@ def test_a_models_own_files_arrive_and_nothing_else(copy: Path) -> None:
 def test_what_arrived_answers_as_the_model_does(copy: Path, fitted: Fitted, tmp_path: Path) -> None:
     with hub() as served:
         assert pushed(copy, served, "--public").returncode == 0
-    assert served.made[0]["visibility"] == "public"
+    assert served.repositories[0]["visibility"] == "public"
     for name, content in served.files.items():
         place = tmp_path / "fetched" / name
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -84,7 +84,7 @@ def test_a_push_that_may_not_be_is_refused(
         ended = pushed(copy, served, *more, token=token)
     assert ended.returncode == 2 and words in ended.stderr and not served.files
     assert "Traceback" not in ended.stderr
-    assert bool(served.asked) == (words in ("401", "403"))
+    assert bool(served.requests) == (words in ("401", "403"))
 
 
 def test_damaged_models_and_links_elsewhere_stay_here(copy: Path, tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_damaged_models_and_links_elsewhere_stay_here(copy: Path, tmp_path: Path
         weights.write_bytes(weights.read_bytes()[:-1] + b"\x00")
         ended = pushed(copy, served)
         assert ended.returncode == 2 and "model.safetensors" in ended.stderr
-    assert not served.asked
+    assert not served.requests
 
 
 def test_a_name_that_is_no_repository_is_refused(copy: Path, monkeypatch: Any) -> None:

@@ -21,5 +21,5 @@ def form(name: str) -> Form:
     """A form by name. Raises UnknownNameError."""
     if name not in FORMS:
         raise UnknownNameError("form", name, FORMS)
-    made: Form = located(FORMS[name])()
-    return made
+    built: Form = located(FORMS[name])()
+    return built

@@ -33,7 +33,7 @@ _READ_AS: Final = {
 
 
 @final
-class _Asked(Mapping[str, bytes]):
+class _Noting(Mapping[str, bytes]):
     """The files of a saved model, which remembers those that a modality asked for."""
 
     def __init__(self, files: Mapping[str, bytes]) -> None:
@@ -58,10 +58,10 @@ def files_of(folder: Path, record: Record) -> dict[str, bytes]:
     stranger wrote becomes a path.
     """
     content = {name: (folder / name).read_bytes() for name in record.files}
-    asked = _Asked(content)
-    feeding = Feeding(record.preprocess, Origin(**record.origin), asked)
+    files = _Noting(content)
+    feeding = Feeding(record.preprocess, Origin(**record.origin), files)
     catalog.modality(record.modality).fitted(feeding)
-    return {name: content[name] for name in sorted(asked.names)}
+    return {name: content[name] for name in sorted(files.names)}
 
 
 def described(
@@ -145,7 +145,8 @@ class Described:
         try:
             facts = json.loads(path.read_text(encoding="utf-8"))
             stated = {Path(name).name: text for name, text in dict(facts["files"]).items()}
-            own = {name: (folder / name).read_bytes() for name in facts["files_of_inputs"]}
+            reads = [Path(name).name for name in facts["files_of_inputs"]]
+            own = {name: (folder / name).read_bytes() for name in reads}
             changed = [name for name, text in stated.items() if digest(folder / name) != text]
         except (OSError, ValueError, LookupError, TypeError) as error:
             raise HeadstartError(

@@ -40,11 +40,11 @@ def example(batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
     What is of any length is at least 2 long, as tracers take a length of 1 for a constant.
     """
-    made = {}
+    arrays = {}
     for name, values in batch.items():
         shape = [2, *values.shape[1:]]
         if "mask" in batch:
             shape[1] = max(2, shape[1])
         whole = values.dtype.kind == "i"
-        made[name] = np.ones(shape, values.dtype) if whole else np.zeros(shape, values.dtype)
-    return made
+        arrays[name] = np.ones(shape, values.dtype) if whole else np.zeros(shape, values.dtype)
+    return arrays

@@ -12,7 +12,7 @@ import numpy as np
 from headstart.errors import reason
 from headstart.forms import quantising
 from headstart.forms.form import FACTS, FEATURES, Arrays, Form, FormError, Leaving, Run
-from headstart.forms.torch import demand_torch, dynamic, tensors
+from headstart.forms.torch import traced
 
 _MOST: Final = 2**31 - 2**20  # bytes that one file of this kind holds
 
@@ -29,25 +29,23 @@ class Onnx(Form):
         import torch
 
         whole = leaving.whole
-        demand_torch(whole)
+        program, names = traced(whole), whole.answers.names
         size = sum(p.numel() * p.element_size() for p in whole.flat().state_dict().values())
         try:
             with torch.no_grad(), warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of its own parts that grow old
-                program: Any = torch.onnx.export(
-                    whole.flat(),
-                    tensors(whole),
+                written: Any = torch.onnx.export(
+                    program,
                     dynamo=True,
-                    dynamic_shapes=dynamic(whole),
                     input_names=whole.names,
-                    output_names=whole.answers.names,
+                    output_names=names,
                     verbose=False,
                 )
-                program.model.metadata_props[FACTS] = leaving.facts
-                program.save(leaving.folder / self.file, external_data=size > _MOST)
+                written.model.metadata_props[FACTS] = leaving.facts
+                written.save(leaving.folder / self.file, external_data=size > _MOST)
         except ModuleNotFoundError:
             raise
-        except Exception as error:  # tracers raise nearly anything
+        except Exception as error:  # writers raise nearly anything
             raise FormError(
                 f"torch's exporter can't write its network as ONNX ({reason(error)})"
             ) from error
@@ -75,8 +73,8 @@ class Onnx(Form):
         takes = {each.name for each in session.get_inputs()}
 
         def run(batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-            found = session.run(names, {n: a for n, a in batch.items() if n in takes})
-            return dict(zip(names, found, strict=True))
+            answers = session.run(names, {n: a for n, a in batch.items() if n in takes})
+            return dict(zip(names, answers, strict=True))
 
         return run
 

@@ -51,8 +51,8 @@ class OpenVino(Form):
         network = core.compile_model(model, "CPU", settings)
 
         def run(batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-            found = network({name: np.ascontiguousarray(batch[name]) for name in facts["inputs"]})
-            return {name: np.array(found[name]) for name in facts["outputs"]}
+            answers = network({name: np.ascontiguousarray(batch[name]) for name in facts["inputs"]})
+            return {name: np.array(answers[name]) for name in facts["outputs"]}
 
         return run
 

@@ -49,8 +49,8 @@ def answers(run: Run, described: Described, items: Sequence[Path]) -> dict[str, 
         values = [decoded(path.read_bytes()) for path in items[start : start + _WINDOW]]
         sizes = np.array([modality.size(v) for v in values]) if modality.ragged else None
         groups = alike(np.arange(len(values)), BATCH, sizes)
-        found = [run(fed([values[i] for i in g], modality, preprocess)) for g in groups]
-        windows.append({n: in_order(groups, [each[n] for each in found]) for n in found[0]})
+        batches = [run(fed([values[i] for i in g], modality, preprocess)) for g in groups]
+        windows.append({n: in_order(groups, [each[n] for each in batches]) for n in batches[0]})
     whole = {name: np.concatenate([each[name] for each in windows]) for name in windows[0]}
     first = [path.read_bytes() for path in items[:_TIMED]]
     seconds = median_seconds(lambda raw: run(fed([decoded(raw)], modality, preprocess)), first)

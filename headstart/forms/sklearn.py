@@ -51,13 +51,13 @@ class Sklearn(Form):
 
     def opened(self, folder: Path) -> Run:
         """The estimator, asked for probabilities, or for numbers."""
-        made = estimator(folder)
+        own = estimator(folder)
 
         def run(batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
             rows = batch[FEATURES]
-            if type(made).__name__ == LINEAR:
-                return {"values": np.asarray(made.predict(rows)).reshape(len(rows), -1)}
-            shares = made.predict_proba(rows)
+            if type(own).__name__ == LINEAR:
+                return {"values": np.asarray(own.predict(rows)).reshape(len(rows), -1)}
+            shares = own.predict_proba(rows)
             if isinstance(shares, list):  # one pair of columns a label
                 shares = np.stack([pair[:, 1] for pair in shares], axis=1)
             return {"probabilities": np.asarray(shares)}
@@ -88,11 +88,11 @@ def estimator(folder: Path) -> Any:
     return several
 
 
-def _fitted(made: Any, weight: np.ndarray, bias: np.ndarray, classes: Any = None) -> Any:
-    made.coef_, made.intercept_, made.n_features_in_ = weight, bias, weight.shape[1]
+def _fitted(own: Any, weight: np.ndarray, bias: np.ndarray, classes: Any = None) -> Any:
+    own.coef_, own.intercept_, own.n_features_in_ = weight, bias, weight.shape[1]
     if classes is not None:
-        made.classes_ = classes
-    return made
+        own.classes_ = classes
+    return own
 
 
 def _linked(link: Linked, weight: np.ndarray, bias: np.ndarray) -> dict[str, np.ndarray]:

@@ -18,25 +18,29 @@ if TYPE_CHECKING:
 NAMES = f"{FACTS}.json"  # of what lies in the file beside the network
 
 
-def dynamic(whole: Whole) -> tuple[tuple[dict[int, Any], ...]]:
-    """Which dimensions of each input are of any size: items, and the length of what has a mask."""
+def traced(whole: Whole) -> Any:
+    """The network as an exported program, for any number of items of any length.
+
+    Where in this machine's files each operation comes from is left out. Raises FormError, saying
+    why it can't be made.
+    """
+    import torch
     from torch.export import Dim
 
-    free = (0, 1) if "mask" in whole.sample else (0,)
-    return (tuple(dict.fromkeys(free, Dim.DYNAMIC) for _ in whole.names),)
-
-
-def tensors(whole: Whole) -> tuple[Any, ...]:
-    """The example, one tensor for each input in order."""
-    import torch
-
-    return tuple(torch.from_numpy(whole.sample[name]) for name in whole.names)
-
-
-def demand_torch(whole: Whole) -> None:
-    """Raise FormError where a part of the network is none of torch's."""
     if whole.holds_graphs:
-        raise FormError("its backbone is a graph that OpenVINO runs, so it leaves as openvino only")
+        raise FormError("its backbone is a graph that OpenVINO alone runs")
+    example = tuple(torch.from_numpy(whole.sample[name]) for name in whole.names)
+    free = (0, 1) if "mask" in whole.sample else (0,)
+    shapes = (tuple(dict.fromkeys(free, Dim.DYNAMIC) for _ in example),)
+    try:
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of parts of its own that grow old
+            program = torch.export.export(whole.flat(), example, dynamic_shapes=shapes)
+    except Exception as error:  # tracers raise nearly anything
+        raise FormError(f"torch can't export its network ({reason(error)})") from error
+    for node in program.graph.nodes:
+        node.meta.pop("stack_trace", None)
+    return program
 
 
 @final
@@ -46,21 +50,14 @@ class ExportedProgram(Form):
     file: ClassVar[str] = "model.pt2"
 
     def write(self, leaving: Leaving) -> None:
-        """Trace the network for any number of items. Raises FormError, saying why it can't be."""
+        """Trace the network. Raises FormError, saying why it can't be."""
         import torch
 
-        whole = leaving.whole
-        demand_torch(whole)
-        try:
-            with torch.no_grad(), warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of weights that are stored once for two names
-                program = torch.export.export(
-                    whole.flat(), tensors(whole), dynamic_shapes=dynamic(whole)
-                )
-                place = leaving.folder / self.file
-                torch.export.save(program, place, extra_files={NAMES: leaving.facts})
-        except Exception as error:  # tracers raise nearly anything
-            raise FormError(f"torch can't export its network ({reason(error)})") from error
+        program = traced(leaving.whole)
+        place, facts = leaving.folder / self.file, {NAMES: leaving.facts}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of weights that are stored once for two names
+            torch.export.save(program, place, extra_files=facts)
 
     def opened(self, folder: Path) -> Run:
         """The program as torch runs it."""
@@ -77,7 +74,7 @@ class ExportedProgram(Form):
 
         def run(batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
             with torch.inference_mode():
-                found = network(*(torch.from_numpy(batch[name]) for name in takes))
-            return {name: each.numpy() for name, each in zip(answers, found, strict=True)}
+                tensors = network(*(torch.from_numpy(batch[name]) for name in takes))
+            return {name: each.numpy() for name, each in zip(answers, tensors, strict=True)}
 
         return run

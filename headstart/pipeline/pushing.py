@@ -119,9 +119,9 @@ def _uploaded(folder: Path, names: list[str], repository: str, token: str, publi
     api = HfApi(token=token)
     files: list[Any] = [CommitOperationAdd(name, folder / name) for name in names]
     try:
-        made = api.create_repo(repository, private=not public, exist_ok=True)
+        address = api.create_repo(repository, private=not public, exist_ok=True)
         api.create_commit(repository, files, commit_message=_MESSAGE)
-        return str(made)
+        return str(address)
     except HFValidationError:
         raise HeadstartError(
             f"{repository!r} is no repository of the Hub. Give OWNER/NAME, of letters, digits, "

@@ -12,6 +12,7 @@ import pytest
 import torch
 from archives import tar_of
 from caffe_networks import TINY
+from conftest import write_pictures
 from encoders import small_encoder
 from file_server import connected, serving
 from graph_networks import classifier
@@ -166,6 +167,31 @@ def test_a_bundle_loads_where_there_is_no_network(name: str, tmp_path: Path) -> 
     assert again.origin.licence == first.origin.licence
     batch = inputs(first)
     assert torch.equal(outputs(again, batch), outputs(first, batch))
+
+
+ONLY_OPENVINO = {"graph", "tfhub"}  # as their networks are graphs
+
+
+@pytest.mark.slow
+def test_its_models_leave_as_other_forms_or_say_why(name: str, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime", reason="needs the extra export")
+    words = catalog.load_backbone(SMALL[name]).modality == "text"
+    data = tmp_path / "data.csv"
+    if words:
+        rows = [f"{word} {n},{word}" for n in range(12) for word in ("good", "bad")]
+        data.write_text("\n".join(["text,label", *rows]))
+    else:
+        data = write_pictures(tmp_path / "data", {"ants": 12, "bees": 12})
+    settings = hs.Settings(scratch=False, evidence="none", judge="holdout")
+    hs.fit(data, SMALL[name], tmp_path / "model", strategy="feature-extraction", settings=settings)
+    for form in ("onnx", "openvino"):
+        try:
+            made = hs.export(tmp_path / "model", form, tmp_path / form, check=data)
+        except HeadstartError as error:
+            assert form == "onnx" and name in ONLY_OPENVINO, error
+            assert str(error).count("\n") == 0 and "OpenVINO alone runs" in str(error)
+        else:
+            assert made.changed == 0 and made.items == 24
 
 
 # --- seeded ---

@@ -62,7 +62,6 @@ def export(
     if int8:
         ranges, items = calibrating.ranges(folder, predictor, calibration, items)
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{place.name}.", dir=place.parent) as scratch:
             draft = Path(scratch) / "draft"
             draft.mkdir()
@@ -147,8 +146,15 @@ class _Export:
 
 
 def _demand_free(place: Path) -> None:
+    """Raise HeadstartError where a new folder can't be made."""
     if os.path.lexists(place):
         raise HeadstartError(f"{place} is there already. Name a new folder.")
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise HeadstartError(
+            f"{place} can't be made ({error.strerror}). Name a folder that you may write to."
+        ) from None
 
 
 def _demand_possible(folder: Path, to: str, predictor: Predictor, record: Record) -> None:

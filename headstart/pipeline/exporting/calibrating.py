@@ -10,8 +10,7 @@ import numpy as np
 
 from headstart.data import Item
 from headstart.errors import HeadstartError
-from headstart.pipeline.exporting.checking import HeldOut
-from headstart.plan import read as read_plan
+from headstart.pipeline.exporting.checking import HeldOut, own_data
 from headstart.serve import Predictor
 
 MOST: Final = 300  # items
@@ -27,7 +26,7 @@ def ranges(
     where all of these are compared on, a third of them. Raises HeadstartError where none can be
     read.
     """
-    data = read_plan(folder).data_from(None) if calibration is None else calibration
+    data = own_data(folder, "--calibration")[1] if calibration is None else calibration
     apart = {_content(item.read()) for item in items.items}
     named = [
         each.item

@@ -15,7 +15,7 @@ import numpy as np
 
 from headstart import evidence
 from headstart.contracts import Encoding
-from headstart.data import Item, data_of, load_labelled
+from headstart.data import Data, Item, data_of, load_labelled
 from headstart.data.targets import kind_named
 from headstart.drift import FILE as REFERENCE
 from headstart.errors import DataError, HeadstartError, reason
@@ -24,7 +24,7 @@ from headstart.forms.description import Described
 from headstart.forms.form import FEATURES, OUTPUTS, Form
 from headstart.forms.running import SECONDS, median_seconds
 from headstart.pipeline.opening import DataOptions, schema_for
-from headstart.plan import overlap
+from headstart.plan import FitPlan, overlap
 from headstart.plan import read as read_plan
 from headstart.results.exported import Row
 from headstart.runtime.progress import Progress
@@ -68,8 +68,7 @@ def held_out(
     Of a model that was judged by folds there are none of the latter, and all its items are taken.
     At most 1,000. Raises HeadstartError where the data can't be read.
     """
-    plan = None if check is not None else read_plan(folder)
-    data = data_of(check) if plan is None else plan.data_from(None)
+    plan, data = (None, data_of(check)) if check is not None else own_data(folder, "--check")
     schema = schema_for(folder, columns)
     modality, labels = predictor.reader.modality, predictor.labels
     try:
@@ -93,6 +92,21 @@ def held_out(
     if len(chosen) > MOST:
         chosen = np.sort(np.random.default_rng(0).choice(chosen, MOST, replace=False))
     return HeldOut(tuple(items), targets, None).part(chosen, folder)
+
+
+def own_data(folder: Path, flag: str) -> tuple[FitPlan, Data]:
+    """A saved model's plan, and the data that it was fitted to.
+
+    Raises HeadstartError, which names the flag that does without, where it doesn't say.
+    """
+    try:
+        plan = read_plan(folder)
+        return plan, plan.data_from(None)
+    except HeadstartError as error:
+        raise HeadstartError(
+            f"{folder} doesn't say which data it was fitted to ({reason(error).split('. ')[0]}). "
+            f"Name some with {flag}."
+        ) from error
 
 
 def answered(predictor: Predictor, items: HeldOut) -> Before:
