@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, Any, final
 
@@ -36,7 +36,8 @@ BATCH = 32  # items that run at once, unless said otherwise
 class Prefix:
     """The first stages of a backbone, frozen, up to (and without) stage `boundary`.
 
-    `engine` is auto, torch or openvino; `precision` is auto, fp32 or bf16.
+    `engine` is auto, torch or openvino; `precision` is auto, fp32 or bf16. In `engines`, where it
+    is a mapping, what runs it is kept by precision for the extractions that follow.
     """
 
     backbone: Backbone
@@ -45,6 +46,7 @@ class Prefix:
     engine: str = "auto"
     precision: str = "auto"
     batch: int = BATCH
+    engines: dict[str, Engine] | None = field(default=None, repr=False, compare=False)
 
     def network(self) -> nn.Sequential:
         """The stages as one network."""
@@ -75,6 +77,14 @@ class Prefix:
 
         Raises HeadstartError where the engine asked for can't.
         """
+        engines = {} if self.engines is None else self.engines
+        if precision not in engines:
+            engines[precision] = self._chosen(reader, inputs, progress, precision, items)
+        return engines[precision]
+
+    def _chosen(
+        self, reader: Reader, inputs: Any, progress: Progress, precision: str, items: int
+    ) -> Engine:
         key = self.key(reader, precision)
         wishes: Wishes = {"wanted": self.engine, "precision": precision, "items": items}
         if self.backbone.is_late and str(self.device) == "cpu":
