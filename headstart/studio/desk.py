@@ -63,7 +63,6 @@ class Desk:
         self.follows = False  # whether sources are ranked anew when examples have changed
 
     def __enter__(self) -> Desk:
-        self.incoming.end()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -72,8 +71,8 @@ class Desk:
         if self._session is not None:
             self._rest()
             self.commands.close()
+            self.incoming.end()
         self._stack.close()
-        self.incoming.end()
 
     @property
     def session(self) -> Session:
@@ -93,6 +92,7 @@ class Desk:
         self.sources = Sources.of(modality, self.opening.sources)
         session = Session(self.opening.folder, catalog.modality(modality), self._progress)
         self._stack.enter_context(session)
+        self.incoming.end()  # what an earlier run left
         known = self.sources.references
         before = session.notes.source
         first = before if before and not self.sources.named else known[0]
