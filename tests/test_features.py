@@ -113,7 +113,7 @@ def test_only_what_is_not_stored_yet_is_computed(pictures: Path) -> None:
 
 
 def test_an_engine_that_is_kept_serves_the_next_extraction(pictures: Path) -> None:
-    backbone, counter = counting_backbone()
+    backbone = tiny.backbone()
     engines: dict[str, Any] = {}
     prefix = Prefix(backbone, 2, CPU, engine="torch", precision="fp32", engines=engines)
     items, reader = load(pictures, catalog.modality("image")).items, reader_for(backbone)

@@ -138,11 +138,10 @@ class Desk:
             self._news.wait_for(lambda: self._closed or self._number != after, patience)
             return None if self._closed else self._number
 
-    def act(self, change: str = "") -> dict[str, Any]:
+    def act(self) -> None:
         """After a change to the session: learn from it, show it."""
         self.learner.wake()
         self.changed()
-        return {"said": change}
 
     def add(self, given: Iterable[Given]) -> Taken:
         """Keep examples. Raises HeadstartError where they can't be written."""
@@ -201,7 +200,10 @@ class Desk:
         named = self.sources.references if self.sources.named else ()
 
         def done(job: Job) -> None:
-            self.sources.learn(job.answer, count)
+            if "ranking" in job.answer:
+                self.sources.learn(job.answer, count)
+            else:  # the page shows why
+                self.follows = False
 
         self.commands.run(self.commands.rank_words(named), done)
 
@@ -211,7 +213,8 @@ class Desk:
 
     def shown(self, label: str, start: int) -> list[dict[str, Any]]:
         """Some examples of a class, or of none, the newest first, from a place on."""
-        own = [each for each in self.session.examples.values() if each.item.label == label]
+        with self.session.lock:
+            own = [each for each in self.session.examples.values() if each.item.label == label]
         return [self._example(each) for each in own[::-1][start : start + NEWEST]]
 
     def _example(self, example: Example) -> dict[str, Any]:

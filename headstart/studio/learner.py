@@ -109,7 +109,8 @@ class Learner(Worker):
     def targets(self, examples: Sequence[Example]) -> tuple[tuple[str, ...], np.ndarray]:
         """The classes that have examples, in the user's order, and the class of each."""
         present = {each.item.label for each in examples}
-        labels = tuple(name for name in self.session.notes.classes if name in present)
+        ordered = [name for name in self.session.notes.classes if name in present]
+        labels = tuple(dict.fromkeys([*ordered, *sorted(present)]))  # one may be gone by now
         return labels, kind_named(USUAL).encode([each.item.label for each in examples], labels)
 
     def fitted(self, examples: Sequence[Example], most: int) -> Head | None:
