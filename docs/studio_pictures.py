@@ -138,7 +138,8 @@ def main() -> int:
     draw(work / "shapes", EACH if timed is None else max(2, timed // 3))
     (work / "probe.png").write_bytes(shape("triangles", 9001))
     command = [sys.executable, "-m", "headstart", "studio", "shapes", "-b", SOURCE]
-    with subprocess.Popen(command, cwd=work, stderr=subprocess.PIPE, text=True) as running:
+    own = {**os.environ, "HEADSTART_CACHE": str(work / "cache")}  # which holds no feature yet
+    with subprocess.Popen(command, cwd=work, env=own, stderr=subprocess.PIPE, text=True) as running:
         found = filter(None, (re.search(r"http://\S+", line) for line in running.stderr or ()))
         url = next(found)[0]
         with sync_playwright() as browsers:

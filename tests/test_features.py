@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 import numpy as np
 import pytest
@@ -110,6 +110,19 @@ def test_only_what_is_not_stored_yet_is_computed(pictures: Path) -> None:
             expected = prefix.network().eval()(inputs).numpy()
         np.testing.assert_allclose(found.features(), expected, rtol=1e-4, atol=1e-5)
         counter.items -= len(asked)
+
+
+def test_an_engine_that_is_kept_serves_the_next_extraction(pictures: Path) -> None:
+    backbone = tiny.backbone()
+    engines: dict[str, Any] = {}
+    prefix = Prefix(backbone, 2, CPU, engine="torch", precision="fp32", engines=engines)
+    items, reader = load(pictures, catalog.modality("image")).items, reader_for(backbone)
+    first = extract(prefix, items[:3], reader, Silent())
+    kept = engines["fp32"]
+    more = extract(prefix, items[:5], reader, Silent())
+    assert engines == {"fp32": kept} and (first.computed, more.computed) == (3, 2)
+    alone = extract(replace(prefix, engines=None), items[:5], reader, Silent())
+    np.testing.assert_array_equal(alone.rows[np.arange(5)], more.rows[np.arange(5)])
 
 
 def test_identical_files_are_computed_once(pictures: Path) -> None:

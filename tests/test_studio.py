@@ -286,7 +286,8 @@ def test_a_row_that_points_elsewhere_brings_nothing_in(tmp_path: Path) -> None:
 
 def families(rng: np.random.Generator, count: int, size: int) -> tuple[list[Example], np.ndarray]:
     """Families of near copies, each at a place of its own in space, and of a class by chance."""
-    examples, features = [], []
+    examples: list[Example] = []
+    features = []
     for family in range(count):
         place, sketch = rng.normal(size=256), rng.bytes(32).hex()
         for member in range(size):

@@ -53,11 +53,8 @@ def add_class(page: Any, name: str) -> None:
 
 def bars(page: Any) -> dict[str, int]:
     """The percentages of the answer."""
-    meters = page.get_by_role("meter").all()
-    return {
-        each.get_attribute("aria-label"): int(each.get_attribute("aria-valuenow"))
-        for each in meters
-    }
+    script = "(all) => all.map((each) => [each.ariaLabel, Number(each.ariaValueNow)])"
+    return dict(page.get_by_role("meter").evaluate_all(script))
 
 
 def test_a_camera_gives_examples_and_is_answered_at_once(browser: Any, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any, cast, final
 
@@ -39,7 +39,8 @@ BATCH = 32  # items that run at once, unless said otherwise
 class Prefix:
     """The first stages of a backbone, frozen, up to (and without) stage `boundary`.
 
-    `engine` is auto, torch or openvino; `precision` is auto, fp32 or bf16.
+    `engine` is auto, torch or openvino; `precision` is auto, fp32 or bf16. In `engines`, where it
+    is a mapping, what runs it is kept by precision for the extractions that follow.
     """
 
     backbone: Backbone
@@ -48,10 +49,12 @@ class Prefix:
     engine: str = "auto"
     precision: str = "auto"
     batch: int = BATCH
+    engines: dict[str, Engine] | None = field(default=None, repr=False, compare=False)
 
     def of_part(self, part: Part) -> Prefix:
         """The whole of a part of the backbone, run the same way."""
-        return replace(self, backbone=part.backbone, boundary=len(part.backbone.stages))
+        stages = len(part.backbone.stages)
+        return replace(self, backbone=part.backbone, boundary=stages, engines=None)
 
     def network(self) -> nn.Sequential:
         """The stages as one network."""
@@ -82,6 +85,14 @@ class Prefix:
 
         Raises HeadstartError where the engine asked for can't.
         """
+        engines = {} if self.engines is None else self.engines
+        if precision not in engines:
+            engines[precision] = self._chosen(reader, inputs, progress, precision, items)
+        return engines[precision]
+
+    def _chosen(
+        self, reader: Reader, inputs: Any, progress: Progress, precision: str, items: int
+    ) -> Engine:
         key = self.key(reader, precision)
         wishes: Wishes = {"wanted": self.engine, "precision": precision, "items": items}
         if self.backbone.is_late and str(self.device) == "cpu":

@@ -78,9 +78,10 @@ class LabelPage:
 
 
 def send_picture(visit: Visit, item: Item, modality: Modality, side: int = SIDE) -> None:
-    """Answer with an item as a picture, or that it is none."""
+    """Answer with an item as a picture, or that it is none; the browser may keep it."""
     try:
-        visit.send(200, "image/png", picture(item, modality, side))
+        shown = picture(item, modality, side)
+        visit.send(200, "image/png", shown, Cache_Control="private, max-age=3600")
     except (DataError, AttributeError, LookupError, TypeError, ValueError):
         visit.tell(404, {"error": "The item can't be shown as a picture."})
 

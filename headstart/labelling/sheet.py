@@ -42,7 +42,8 @@ class Sheet:
     def __init__(self, path: Path, columns: Sequence[str]) -> None:
         self.path = path
         self.columns = (*columns, LABEL)
-        self._lock = FileLock(str(path.with_name(f".{path.name}.lock")))
+        place = path.with_name(f".{path.name}.lock")
+        self._lock = FileLock(str(place), thread_local=False)  # a page may leave it elsewhere
         self._rows: list[_Row] = []
         self._head = 0
 

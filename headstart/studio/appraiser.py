@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final, final
 
@@ -13,6 +14,7 @@ from headstart.studio.judging import Judgement, judgements
 from headstart.studio.learner import QUICK, Head, Learner
 from headstart.studio.worker import Worker
 
+CALM: Final = 0.5  # seconds without a change before it begins
 SHOWN: Final = 12  # likely mistakes, and examples to label next
 
 
@@ -35,6 +37,9 @@ class Appraiser(Worker):
     def round(self) -> None:
         """What to label next, a head of all examples, the score, likely mistakes."""
         learner, stale = self.learner, self.learner.staleness()
+        time.sleep(CALM)
+        if stale():  # it comes to rest first, so that answers come sooner
+            return
         examples, head = learner.known(learner.session.labelled()), learner.head
         if head is None:
             self.judgement, self.suspects, self.following = None, [], []

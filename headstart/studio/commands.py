@@ -66,8 +66,8 @@ class Commands:
         self.folder.mkdir(exist_ok=True)
 
         def changed() -> None:
+            self._models = None  # the first model is there before the end
             if not job.running:
-                self._models = None
                 done(job)
             self._changed()
 

@@ -63,7 +63,6 @@ class Desk:
         self.follows = False  # whether sources are ranked anew when examples have changed
 
     def __enter__(self) -> Desk:
-        self.incoming.end()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -72,8 +71,8 @@ class Desk:
         if self._session is not None:
             self._rest()
             self.commands.close()
+            self.incoming.end()
         self._stack.close()
-        self.incoming.end()
 
     @property
     def session(self) -> Session:
@@ -93,6 +92,7 @@ class Desk:
         self.sources = Sources.of(modality, self.opening.sources)
         session = Session(self.opening.folder, catalog.modality(modality), self._progress)
         self._stack.enter_context(session)
+        self.incoming.end()  # what an earlier run left
         known = self.sources.references
         before = session.notes.source
         first = before if before and not self.sources.named else known[0]
@@ -138,11 +138,10 @@ class Desk:
             self._news.wait_for(lambda: self._closed or self._number != after, patience)
             return None if self._closed else self._number
 
-    def act(self, change: str = "") -> dict[str, Any]:
+    def act(self) -> None:
         """After a change to the session: learn from it, show it."""
         self.learner.wake()
         self.changed()
-        return {"said": change}
 
     def add(self, given: Iterable[Given]) -> Taken:
         """Keep examples. Raises HeadstartError where they can't be written."""
@@ -201,7 +200,10 @@ class Desk:
         named = self.sources.references if self.sources.named else ()
 
         def done(job: Job) -> None:
-            self.sources.learn(job.answer, count)
+            if "ranking" in job.answer:
+                self.sources.learn(job.answer, count)
+            else:  # the page shows why
+                self.follows = False
 
         self.commands.run(self.commands.rank_words(named), done)
 
@@ -211,7 +213,8 @@ class Desk:
 
     def shown(self, label: str, start: int) -> list[dict[str, Any]]:
         """Some examples of a class, or of none, the newest first, from a place on."""
-        own = [each for each in self.session.examples.values() if each.item.label == label]
+        with self.session.lock:
+            own = [each for each in self.session.examples.values() if each.item.label == label]
         return [self._example(each) for each in own[::-1][start : start + NEWEST]]
 
     def _example(self, example: Example) -> dict[str, Any]:

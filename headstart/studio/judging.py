@@ -106,35 +106,53 @@ def judgements(
     if len(labels) - len(left_out) < 2:
         return
     dataset = Dataset(Path(), items, tuple(labels), DataReport(len(items), {}, ""), USUAL)
-    count = min(FOLDS, most_folds(dataset))
-    features, targets = rows(items), kind_named(USUAL).encode([i.label for i in items], labels)
+    targets = kind_named(USUAL).encode([item.label for item in items], labels)
+    held_out = _HeldOut(dataset, rows(items), targets, task, min(FOLDS, most_folds(dataset)))
     clusters = np.unique([item.cluster for item in items], return_inverse=True)[1]
-    scores, naive, of = [], [], []
+    rounds: list[tuple[np.ndarray, ...]] = []
     for repeat in range(REPEATS):
-        own = np.empty((len(items), len(labels)), dtype=np.float32)
-        always, fold_of = np.empty_like(own), np.zeros(len(items), dtype=int)
-        for fold in range(count):
-            if stop():
-                return
-            part = judged(dataset, fold, count, repeat).items
-            test = np.array([item.split == "test" for item in part])
-            train = features[~test], targets[~test]
-            own[test] = answers(task.linear_probe(train, _none(train), labels), features[test])
-            always[test], fold_of[test] = task.naive(targets[~test], labels), fold
-        scores.append(task.scores(own, targets))
-        naive.append(task.scores(always, targets))
-        of.append(fold_of)
-        folds, ours = Folds(np.stack(of)), np.stack(scores)
+        if (scores := held_out.scores(repeat, stop)) is None:
+            return
+        rounds.append(scores)
+        ours, naive, of = (np.stack(part) for part in zip(*rounds, strict=True))
         yield Judgement(
-            folds.average(ours, clusters=clusters),
-            folds.gain(ours, np.stack(naive), clusters=clusters),
+            Folds(of).average(ours, clusters=clusters),
+            Folds(of).gain(ours, naive, clusters=clusters),
             task.metric,
-            count,
+            held_out.folds,
             repeat + 1,
             len(items),
             sum(map(len, apart.alike)),
             left_out,
         )
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class _HeldOut:
+    """Examples with features (N, D) and targets (N,), each answered by a probe without it."""
+
+    dataset: Dataset
+    features: np.ndarray
+    targets: np.ndarray
+    task: Task
+    folds: int
+
+    def scores(self, repeat: int, stop: Callable[[], bool]) -> tuple[np.ndarray, ...] | None:
+        """A probe's scores, the naive answer's, and the folds, (N,) each; None where stopped."""
+        labels, targets = self.dataset.labels, self.targets
+        own = np.empty((len(targets), len(labels)), dtype=np.float32)
+        always, fold_of = np.empty_like(own), np.zeros(len(targets), dtype=int)
+        for fold in range(self.folds):
+            if stop():
+                return None
+            part = judged(self.dataset, fold, self.folds, repeat).items
+            test = np.array([item.split == "test" for item in part])
+            train = self.features[~test], targets[~test]
+            head = self.task.linear_probe(train, _none(train), labels)
+            own[test] = answers(head, self.features[test])
+            always[test], fold_of[test] = self.task.naive(targets[~test], labels), fold
+        return self.task.scores(own, targets), self.task.scores(always, targets), fold_of
 
 
 def _none(examples: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

@@ -109,7 +109,8 @@ class Learner(Worker):
     def targets(self, examples: Sequence[Example]) -> tuple[tuple[str, ...], np.ndarray]:
         """The classes that have examples, in the user's order, and the class of each."""
         present = {each.item.label for each in examples}
-        labels = tuple(name for name in self.session.notes.classes if name in present)
+        ordered = [name for name in self.session.notes.classes if name in present]
+        labels = tuple(dict.fromkeys([*ordered, *sorted(present)]))  # one may be gone by now
         return labels, kind_named(USUAL).encode([each.item.label for each in examples], labels)
 
     def fitted(self, examples: Sequence[Example], most: int) -> Head | None:
@@ -147,16 +148,16 @@ class Learner(Worker):
                 self.tell(f"features of {len(items) - len(missing)} of {len(items)} examples")
             chunk = missing[:CHUNK]
             tried |= {item.digest for item in chunk}
-            self._take(chunk)
+            self._take(chunk, len(missing))
             cost = self.head.seconds if self.head else 0.0
             if len(missing) > CHUNK and time.monotonic() - last > _PAUSE + 2 * cost:
                 meanwhile()
                 last = time.monotonic()
 
-    def _take(self, chunk: Sequence[Item]) -> None:
+    def _take(self, chunk: Sequence[Item], waiting: int) -> None:
         """Learn a chunk; where that fails, each by itself, so that one broken file spoils none."""
         try:
-            self.space.learn(chunk)
+            self.space.learn(chunk, waiting)
         except HeadstartError:
             for item in chunk:
                 try:

@@ -22,8 +22,7 @@ from headstart.runtime.progress import Progress
 from headstart.studio.examples import ITEMS, Example, Given, Taken, made
 from headstart.studio.notes import Notes
 
-LABELS: Final = "labels.csv"
-_UNLABELLED: Final = "unlabelled.csv"
+_TABLES: Final = ("labels.csv", "unlabelled.csv")
 _UNDONE: Final = 20  # changes that can be taken back
 
 
@@ -43,8 +42,7 @@ class Session:
         self.lock = threading.RLock()
         self._progress = progress
         columns = ("text",) if modality.inline else (PATH,)
-        self._labels = Sheet(folder / LABELS, columns)
-        self._others = Sheet(folder / _UNLABELLED, columns)
+        self._labels, self._others = (Sheet(folder / each, columns) for each in _TABLES)
         self._stack = ExitStack()
         self._changes: deque[tuple[Example, bytes]] = deque(maxlen=_UNDONE)
         self.notes = Notes()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, final
+from dataclasses import dataclass, field, replace
+from typing import final
 
 import numpy as np
 
@@ -16,16 +16,13 @@ from headstart.data.sources import digest
 from headstart.defaults import Settings
 from headstart.errors import HeadstartError
 from headstart.features.engine import Engine
-from headstart.features.extract import Prefix
+from headstart.features.extract import Prefix, extract
 from headstart.features.reading import Reader
 from headstart.pipeline.prepare import fitted_modality
-from headstart.pipeline.suggesting import features_of
 from headstart.runtime import machine
 from headstart.runtime.progress import Silent
-from headstart.serve.batches import over_items
 
-if TYPE_CHECKING:  # so that frozen features need no torch
-    import torch
+MANY = 256  # examples for which another engine may be made
 
 
 @final
@@ -36,9 +33,10 @@ class Space:
     reference: str
     backbone: Backbone
     reader: Reader
-    device: torch.device
+    prefix: Prefix
     _known: dict[str, np.ndarray] = field(default_factory=dict)  # by an example's content
-    _engine: Engine | None = None
+    _glanced: tuple[str, np.ndarray] = ("", np.empty((0, 0)))  # the last thing that was looked at
+    _hurries: bool = False  # whether an engine was chosen for many
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
@@ -51,7 +49,9 @@ class Space:
                 "another source, or another session with --out."
             )
         reader = Reader(fitted_modality(backbone, Settings()), backbone.preprocess)
-        return cls(reference, backbone, reader, machine.device("auto"))
+        end, device = len(backbone.stages), machine.device("auto")
+        prefix = Prefix(backbone, end, device, precision="fp32", engines={})
+        return cls(reference, backbone, reader, prefix)
 
     @property
     def modality(self) -> Modality:
@@ -62,15 +62,18 @@ class Space:
         """Those whose features are not known here yet."""
         return [item for item in items if item.digest not in self._known]
 
-    def learn(self, items: Sequence[Item]) -> None:
+    def learn(self, items: Sequence[Item], waiting: int = 0) -> None:
         """Compute the features of items and store them; those stored already are read.
 
-        Raises HeadstartError for an item that can't be read, and OSError for a full disk.
+        `waiting` are about as many as will follow. Raises HeadstartError for an item that can't be
+        read, and where the disk is full.
         """
         with self._lock:
-            rows = features_of(items, self.backbone, self.reader, self.device, Silent())
-            found = rows[np.arange(len(items))]
-        self._known |= {item.digest: row for item, row in zip(items, found, strict=True)}
+            reader = self._fresh()
+            if waiting > MANY and not self._hurries:
+                self._hurry(reader, items, waiting)
+            rows = extract(self.prefix, items, reader, Silent()).features()
+        self._known |= {item.digest: row for item, row in zip(items, rows, strict=True)}
 
     def rows(self, items: Sequence[Item]) -> np.ndarray:
         """The features (N, D) of items that were learned."""
@@ -79,12 +82,25 @@ class Space:
     def glance(self, raw: bytes) -> np.ndarray:
         """Features (1, D) of something that is not kept. Raises DataError where it can't be."""
         item = Item("That", "", None, InlineSource(raw), digest(raw))
-        reader = Reader(self.reader.modality, self.reader.preprocess).in_arrays()
+        if item.digest == self._glanced[0]:
+            return self._glanced[1]
+        reader = self._fresh().in_arrays()
         with self._lock:
-            if self._engine is None:
-                prefix = Prefix(
-                    self.backbone, len(self.backbone.stages), self.device, precision="fp32"
-                )
-                (inputs,) = reader.batches([item], [np.arange(1)])
-                self._engine = prefix.engine_for(reader, inputs, Silent(), "fp32", 1)
-            return over_items(self._engine.run, [item], reader)
+            (inputs,) = reader.batches([item], [np.arange(1)])
+            engine = self.prefix.engine_for(reader, inputs, Silent(), "fp32", 1)
+            features: np.ndarray = engine.run(inputs)
+        self._glanced = item.digest, features
+        return features
+
+    def _fresh(self) -> Reader:
+        """A reader that keeps nothing of what it reads for later."""
+        return Reader(self.reader.modality, self.reader.preprocess)
+
+    def _hurry(self, reader: Reader, items: Sequence[Item], waiting: int) -> None:
+        """Choose an engine for many examples in the place of that for a few."""
+        self._hurries, reader = True, reader.in_arrays()
+        inputs = next(reader.batches(items, [np.arange(len(items))]))
+        engines = dict[str, Engine]()
+        chosen = replace(self.prefix, engines=engines)
+        chosen.engine_for(reader, inputs, Silent(), "fp32", waiting)
+        self.prefix = chosen

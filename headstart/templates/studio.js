@@ -348,16 +348,20 @@ function picture(item) {
   return make("img", { src: `picture/${item.key}`, alt: item.name, loading: "lazy" });
 }
 
-const examples = (items) =>
-  items.map((item) => make("li", { class: item.text === null ? "" : "text" }, make("button", { type: "button", "aria-label": `${item.text || item.name}: change or remove`, on: { click: () => look(item) } }, picture(item))));
+function example(item) {
+  const press = make("button", { type: "button", "aria-label": `${item.text || item.name}: change or remove`, on: { click: () => look(item) } }, picture(item));
+  const element = make("li", { class: item.text === null ? "" : "text" }, press);
+  element.dataset.key = item.key;
+  return element;
+}
 
 function card(each, place) {
-  const list = make("ul", { class: "items", "aria-label": `Examples of ${each.name}` }, ...examples(each.items));
+  const list = make("ul", { class: "items", "aria-label": `Examples of ${each.name}` });
   const more = async (event) => {
     const start = list.children.length;
     const reply = await fetch(`examples?${new URLSearchParams({ label: each.name, start })}`);
-    list.append(...examples((await reply.json()).items));
-    event.target.hidden = list.children.length >= each.count;
+    list.append(...(await reply.json()).items.map(example));
+    event.target.hidden = list.children.length >= state.classes[place].count;
   };
   const hold = state.kind === "image" ? "Hold to capture" : "Hold to record";
   const record = make("button", { type: "button", text: hold, "aria-pressed": "false", "aria-label": `${hold}: ${each.name}` });
@@ -378,13 +382,13 @@ function card(each, place) {
     if (name && name.trim() !== each.name) act("rename", { before: each.name, name });
   };
   const drop = () => {
-    if (!each.count || confirm(`Remove ${each.name}? Its ${each.count} examples stay without a class.`)) act("drop", { name: each.name });
+    if (!state.classes[place].count || confirm(`Remove ${each.name}? Its examples stay without a class.`)) act("drop", { name: each.name });
   };
   const inputs = state.kind === "text" ? [button("Add", addTexts, { "aria-label": `Add texts to ${each.name}` })] : [record];
   const element = make(
     "article",
-    { class: `card k${place % COLOURS}`, "aria-label": `${each.name}, ${each.count} examples` },
-    make("h3", {}, make("span", { text: each.name }), make("span", { class: "count", text: each.count === 1 ? "1 example" : `${each.count} examples` })),
+    { class: `card k${place % COLOURS}` },
+    make("h3", {}, make("span", { text: each.name }), make("span", { class: "count" })),
     state.kind === "text" ? paste : null,
     make(
       "div",
@@ -396,7 +400,7 @@ function card(each, place) {
     make(
       "div",
       { class: "acts" },
-      each.count > each.items.length ? button("Show more", more, { class: "quiet", "aria-label": `Show more of ${each.name}` }) : null,
+      button("Show more", more, { class: "quiet further", "aria-label": `Show more of ${each.name}` }),
       button("Rename", rename, { class: "quiet", "aria-label": `Rename ${each.name}` }),
       button("Remove", drop, { class: "quiet", "aria-label": `Remove the class ${each.name}` }),
     ),
@@ -407,34 +411,29 @@ function card(each, place) {
 
 function drawCards() {
   const cards = find("cards");
-  const old = new Map([...cards.children].map((each) => [each.dataset.facts, each]));
-  const focused = document.activeElement && document.activeElement.closest(".card");
-  const held = focused && [...focused.querySelectorAll("button, input, textarea")].indexOf(document.activeElement);
-  const name = focused && focused.dataset.name;
+  const old = new Map([...cards.children].map((each) => [each.dataset.key, each]));
   const next = state.classes.map((each, place) => {
-    const facts = JSON.stringify([each, place, state.kind]);
-    if (old.has(facts)) return old.get(facts);
-    const before = [...cards.children].find((one) => one.dataset.name === each.name);
-    const pressed = before && before.querySelector("[aria-pressed=true]");
-    if (before && (pressed || (before.querySelector("textarea") || {}).value)) return renew(before, each, facts, place);
-    const element = card(each, place);
-    Object.assign(element.dataset, { facts, name: each.name });
+    const key = JSON.stringify([each.name, place, state.kind]);
+    const element = old.get(key) || card(each, place);
+    element.dataset.key = key;
+    renew(element, each);
     return element;
   });
-  if (next.length !== cards.children.length || next.some((each, place) => each !== cards.children[place])) cards.replaceChildren(...next);
-  if (name === null || document.activeElement.closest(".card")) return;
-  const again = next.find((each) => each.dataset.name === name);
-  const places = again ? again.querySelectorAll("button, input, textarea") : [];
-  if (places[held]) places[held].focus({ preventScroll: true });
+  if (next.length !== old.size || next.some((each, place) => each !== cards.children[place])) cards.replaceChildren(...next);
 }
 
-function renew(element, each, facts, place) {
-  // While one writes or holds a button only what is seen of the examples changes.
-  const fresh = card(each, place);
-  for (const part of [".items", ".count"]) element.querySelector(part).replaceWith(fresh.querySelector(part));
-  Object.assign(element.dataset, { facts, name: each.name });
-  element.setAttribute("aria-label", fresh.getAttribute("aria-label"));
-  return element;
+function renew(element, each) {
+  // What is seen of the examples; the rest stays, as one may be writing there or hold a button.
+  const count = each.count === 1 ? "1 example" : `${each.count} examples`;
+  element.setAttribute("aria-label", `${each.name}, ${count}`);
+  element.querySelector(".count").textContent = count;
+  const list = element.querySelector(".items");
+  const keys = each.items.map((item) => item.key);
+  if (list.dataset.keys === String(keys)) return;
+  list.dataset.keys = keys;
+  const old = new Map([...list.children].map((item) => [item.dataset.key, item]));
+  list.replaceChildren(...each.items.map((item) => old.get(item.key) || example(item)));
+  element.querySelector(".further").hidden = each.count <= each.items.length;
 }
 
 function curve(growth) {
