@@ -22,6 +22,7 @@ from headstart.loading.sequences.network import (
     fill,
     untrained,
 )
+from headstart.loading.sequences.own_tokens import OwnTokens
 from headstart.loading.sequences.writer import Writer
 from headstart.loading.weights import State, apart, digest, linear
 from headstart.loading.weights.sizes import check_network
@@ -42,7 +43,7 @@ class Plan:
     reference: Reference
     architecture: Reference
     raw: Mapping[str, Any]
-    pieces: PieceFiles
+    pieces: PieceFiles | OwnTokens
     state: State
     what: str
     mode: str = OWN
@@ -56,7 +57,7 @@ def backbone(plan: Plan) -> Backbone:
 
     Raises HeadstartError where it can't be made, WeightsError for weights of another network.
     """
-    config = configured(plan.raw, len(plan.pieces.ids), plan.what)
+    config = configured(plan.raw, plan.pieces.count, plan.what)
     network = _network(plan, config)
     state, parts = apart(plan.state, HEAD)
     head: nn.Module | None = linear(parts, None, plan.what)
