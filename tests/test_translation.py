@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -19,6 +19,7 @@ from headstart.contracts.sequences import encoded
 from headstart.errors import HeadstartError
 from headstart.loading.sequences import pieces
 from headstart.loading.sequences.files import PieceFiles
+from headstart.loading.sequences.writer import Writer
 from headstart.pipeline.pivoting import opened, translate
 
 pytestmark = pytest.mark.filterwarnings("ignore:Recommended. pip install sacremoses")
@@ -41,6 +42,7 @@ class Opened:
         self.backbone = task.backbone(catalog.load_backbone(reference))
         self.task = task.for_backbone(self.backbone)
         self.model = Model.of(self.backbone, self.task.head(0, ("ru",))).eval()
+        self.writer = cast(Writer, self.model.head)
         self.modality = catalog.modality("text").fitted(self.backbone)
 
     def inputs(self, texts: list[str]) -> Any:
@@ -126,16 +128,16 @@ def test_a_folder_of_transformers_answers_as_there(folder: Path) -> None:
             logits.transpose(1, 2), wanted, ignore_index=-100, reduction="none"
         )
         right = -each.sum(1) / (wanted != -100).sum(1)
-        torch.testing.assert_close(own.model.head.likelihoods(states, targets), right)
+        torch.testing.assert_close(own.writer.likelihoods(states, targets), right)
 
 
 @pytest.mark.parametrize("beams", [1, 4])
 def test_what_is_written_doesnt_depend_on_the_batch(folder: Path, beams: int) -> None:
     own = Opened(f"hf:{folder}")
-    own.model.head.beams = beams
+    own.writer.beams = beams
     texts = [source for source, _ in ROWS[:5]]
-    together = own.model.head.candidates(own.states(texts), 1)
-    alone = [own.model.head.candidates(own.states([text]), 1)[0] for text in texts]
+    together = own.writer.candidates(own.states(texts), 1)
+    alone = [own.writer.candidates(own.states([text]), 1)[0] for text in texts]
     for (one,), (other,) in zip(together, alone, strict=True):
         shorter = min(len(one[0]), len(other[0]))  # as a batch's longest source bounds all
         assert one[0][:shorter] == other[0][:shorter] != ""
@@ -143,7 +145,7 @@ def test_what_is_written_doesnt_depend_on_the_batch(folder: Path, beams: int) ->
 
 def test_the_scores_of_candidates_fall(folder: Path) -> None:
     own = Opened(f"hf:{folder}")
-    (row,) = own.model.head.candidates(own.states([ROWS[0][0]]), 3)
+    (row,) = own.writer.candidates(own.states([ROWS[0][0]]), 3)
     scores = [score for _, score in row]
     assert len({text for text, _ in row}) == 3
     assert scores == sorted(scores, reverse=True)
@@ -159,7 +161,7 @@ def test_a_step_learns(folder: Path) -> None:
         step = own.task.step(own.model, batch)
         losses.append(float(step.loss.detach()))
         optimizer.zero_grad()
-        step.loss.backward()
+        torch.autograd.backward(step.loss)
         optimizer.step()
     assert losses[-1] < losses[0] - 1
 
@@ -181,7 +183,7 @@ def test_a_parent_opens_in_transformers(parent: Path) -> None:
         ours = own.model.features(inputs)["hidden"]
     kept = fed.attention_mask.bool()
     torch.testing.assert_close(ours[kept], theirs[kept], rtol=1e-4, atol=1e-5)
-    likeliest = own.model.head.candidates(own.model.features(inputs), 1)
+    likeliest = cast(Writer, own.model.head).candidates(own.model.features(inputs), 1)
     most = 2 * inputs["mask"].shape[1] + 12
     written = network.generate(**fed, num_beams=4, max_new_tokens=most, early_stopping=True)
     decoded = tokenizer.batch_decode(written, skip_special_tokens=True)

@@ -63,13 +63,15 @@ def backbone(layout: Layout) -> Backbone:
         )
     licence, trained_on = card(layout.root) if layout.pretrained else (None, None)
     own = {**options.changed(("pretrained",)), "pretrained": "false"}
+    state, file = read_weights(layout) if layout.pretrained else ({}, "")
     return built(
         Plan(
             reference=layout.reference,
             architecture=Reference("hf", layout.reference.name, layout.commit, own),
             raw=layout.raw,
             pieces=_pieces(layout, options),
-            state=read_weights(layout)[0] if layout.pretrained else {},
+            state=state,
+            file=file,
             what=layout.what,
             mode=mode,
             pretrained=layout.pretrained,
