@@ -21,6 +21,7 @@ from headstart.loading.sequences import pieces
 from headstart.loading.sequences.files import PieceFiles
 from headstart.loading.sequences.writer import Writer
 from headstart.pipeline.pivoting import opened, translate
+from headstart.testing import check_part
 
 pytestmark = pytest.mark.filterwarnings("ignore:Recommended. pip install sacremoses")
 ROWS = pairs(60)
@@ -232,3 +233,30 @@ def test_equal_pretrainings_are_equal(parent: Path, tmp_path: Path) -> None:
         (place / "model.safetensors").read_bytes() for place in (parent, tmp_path / "again")
     )
     assert np.array_equal(np.frombuffer(one, np.uint8), np.frombuffer(other, np.uint8))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("reference", [TINY, "hf:en-ru"])
+def test_networks_that_translate_keep_the_contract(
+    folder: Path, reference: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder.parent)
+    check_part("hubs", reference.partition(":")[0], example=reference)
+
+
+def test_a_frozen_encoder_is_stored_and_stays(parent: Path, tmp_path: Path) -> None:
+    """What the decoder learns from is stored by piece, and no encoder's tensor moves."""
+    data = table(tmp_path / "pairs.csv", ROWS)
+    chosen: Any = {
+        **FAST,
+        "source": "en",
+        "target": "ru",
+        "strategy": "feature-extraction?head=trained",
+    }
+    results = []
+    for cached in (True, False):
+        out = tmp_path / f"cached-{cached}"
+        result = hs.fit(data, f"{parent}?vocabulary=own", out, **chosen, cache=cached)
+        results.append(result.evidence.arms["chosen"].outputs["test"])
+        assert result.evidence.checks["frozen stages are bit-identical"]
+    assert np.array_equal(*results)
