@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -19,7 +19,9 @@ from headstart.contracts.sequences import encoded
 from headstart.errors import HeadstartError
 from headstart.loading.sequences import pieces
 from headstart.loading.sequences.files import PieceFiles
+from headstart.loading.sequences.writer import Writer
 from headstart.pipeline.pivoting import opened, translate
+from headstart.testing import check_part
 
 pytestmark = pytest.mark.filterwarnings("ignore:Recommended. pip install sacremoses")
 ROWS = pairs(60)
@@ -41,6 +43,7 @@ class Opened:
         self.backbone = task.backbone(catalog.load_backbone(reference))
         self.task = task.for_backbone(self.backbone)
         self.model = Model.of(self.backbone, self.task.head(0, ("ru",))).eval()
+        self.writer = cast(Writer, self.model.head)
         self.modality = catalog.modality("text").fitted(self.backbone)
 
     def inputs(self, texts: list[str]) -> Any:
@@ -126,16 +129,16 @@ def test_a_folder_of_transformers_answers_as_there(folder: Path) -> None:
             logits.transpose(1, 2), wanted, ignore_index=-100, reduction="none"
         )
         right = -each.sum(1) / (wanted != -100).sum(1)
-        torch.testing.assert_close(own.model.head.likelihoods(states, targets), right)
+        torch.testing.assert_close(own.writer.likelihoods(states, targets), right)
 
 
 @pytest.mark.parametrize("beams", [1, 4])
 def test_what_is_written_doesnt_depend_on_the_batch(folder: Path, beams: int) -> None:
     own = Opened(f"hf:{folder}")
-    own.model.head.beams = beams
+    own.writer.beams = beams
     texts = [source for source, _ in ROWS[:5]]
-    together = own.model.head.candidates(own.states(texts), 1)
-    alone = [own.model.head.candidates(own.states([text]), 1)[0] for text in texts]
+    together = own.writer.candidates(own.states(texts), 1)
+    alone = [own.writer.candidates(own.states([text]), 1)[0] for text in texts]
     for (one,), (other,) in zip(together, alone, strict=True):
         shorter = min(len(one[0]), len(other[0]))  # as a batch's longest source bounds all
         assert one[0][:shorter] == other[0][:shorter] != ""
@@ -143,7 +146,7 @@ def test_what_is_written_doesnt_depend_on_the_batch(folder: Path, beams: int) ->
 
 def test_the_scores_of_candidates_fall(folder: Path) -> None:
     own = Opened(f"hf:{folder}")
-    (row,) = own.model.head.candidates(own.states([ROWS[0][0]]), 3)
+    (row,) = own.writer.candidates(own.states([ROWS[0][0]]), 3)
     scores = [score for _, score in row]
     assert len({text for text, _ in row}) == 3
     assert scores == sorted(scores, reverse=True)
@@ -159,7 +162,7 @@ def test_a_step_learns(folder: Path) -> None:
         step = own.task.step(own.model, batch)
         losses.append(float(step.loss.detach()))
         optimizer.zero_grad()
-        step.loss.backward()
+        torch.autograd.backward(step.loss)
         optimizer.step()
     assert losses[-1] < losses[0] - 1
 
@@ -181,7 +184,7 @@ def test_a_parent_opens_in_transformers(parent: Path) -> None:
         ours = own.model.features(inputs)["hidden"]
     kept = fed.attention_mask.bool()
     torch.testing.assert_close(ours[kept], theirs[kept], rtol=1e-4, atol=1e-5)
-    likeliest = own.model.head.candidates(own.model.features(inputs), 1)
+    likeliest = cast(Writer, own.model.head).candidates(own.model.features(inputs), 1)
     most = 2 * inputs["mask"].shape[1] + 12
     written = network.generate(**fed, num_beams=4, max_new_tokens=most, early_stopping=True)
     decoded = tokenizer.batch_decode(written, skip_special_tokens=True)
@@ -230,3 +233,30 @@ def test_equal_pretrainings_are_equal(parent: Path, tmp_path: Path) -> None:
         (place / "model.safetensors").read_bytes() for place in (parent, tmp_path / "again")
     )
     assert np.array_equal(np.frombuffer(one, np.uint8), np.frombuffer(other, np.uint8))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("reference", [TINY, "hf:en-ru"])
+def test_networks_that_translate_keep_the_contract(
+    folder: Path, reference: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder.parent)
+    check_part("hubs", reference.partition(":")[0], example=reference)
+
+
+def test_a_frozen_encoder_is_stored_and_stays(parent: Path, tmp_path: Path) -> None:
+    """What the decoder learns from is stored by piece, and no encoder's tensor moves."""
+    data = table(tmp_path / "pairs.csv", ROWS)
+    chosen: Any = {
+        **FAST,
+        "source": "en",
+        "target": "ru",
+        "strategy": "feature-extraction?head=trained",
+    }
+    results = []
+    for cached in (True, False):
+        out = tmp_path / f"cached-{cached}"
+        result = hs.fit(data, f"{parent}?vocabulary=own", out, **chosen, cache=cached)
+        results.append(result.evidence.arms["chosen"].outputs["test"])
+        assert result.evidence.checks["frozen stages are bit-identical"]
+    assert np.array_equal(*results)

@@ -7,6 +7,7 @@ import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -70,8 +71,10 @@ def marian(folder: Path, width: int = 16) -> Path:
     ids["<pad>"] = len(ids)
     (folder / "vocab.json").write_text(json.dumps(ids), encoding="utf-8")
     sides = {"layers": 2, "attention_heads": 2, "ffn_dim": 32}
-    sizes = {f"{side}_{name}": n for side in ("encoder", "decoder") for name, n in sides.items()}
-    special = {"pad_token_id": ids["<pad>"], "decoder_start_token_id": ids["<pad>"]}
+    sizes: dict[str, Any] = {
+        f"{side}_{name}": n for side in ("encoder", "decoder") for name, n in sides.items()
+    }
+    special: dict[str, Any] = {"pad_token_id": ids["<pad>"], "decoder_start_token_id": ids["<pad>"]}
     config = MarianConfig(
         vocab_size=len(ids),
         d_model=width,
@@ -89,6 +92,8 @@ def marian(folder: Path, width: int = 16) -> Path:
             if "positions" not in name:
                 parameter.mul_(3)  # so that answers differ
     network.save_pretrained(folder)
-    files = (str(folder / name) for name in ("source.spm", "target.spm", "vocab.json"))
-    MarianTokenizer(*files).save_pretrained(folder)
+    source, target, vocabulary = (
+        str(folder / n) for n in ("source.spm", "target.spm", "vocab.json")
+    )
+    MarianTokenizer(source, target, vocabulary).save_pretrained(folder)
     return folder

@@ -103,7 +103,7 @@ def _opened(spec: TextSpec) -> Any:
         try:
             if static:  # sentence-transformers reads the one file alone
                 return plain(tokenizer_file=str(folder / TOKENIZER))
-            _copied(folder, copy, spec.layout.raw)
+            copied(folder, copy, spec.layout.raw)
             library = auto.from_pretrained(
                 copy, use_fast=True, local_files_only=True, trust_remote_code=False
             )
@@ -136,7 +136,8 @@ def _check(folder: Path, what: str) -> None:
         ) from error
 
 
-def _copied(folder: Path, copy: Path, raw: Mapping[str, Any]) -> None:
+def copied(folder: Path, copy: Path, raw: Mapping[str, Any]) -> None:
+    """Copy a tokenizer's files, without what leads elsewhere, and the kind of its model."""
     for name in (TOKENIZER, *BESIDE[1:], *VOCABULARIES):
         if (folder / name).is_file():
             shutil.copyfile(folder / name, copy / name)

@@ -77,6 +77,7 @@ def backbone(reference: Reference, licence: str) -> Backbone:
         pieces=pieces,
         state=state,
         what=str(reference),
+        file=reference.weights or "",
         mode=options.vocabulary,
         pretrained=bool(state),
         licence=licence,

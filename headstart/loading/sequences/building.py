@@ -14,6 +14,7 @@ from headstart.contracts.references import Reference
 from headstart.errors import HeadstartError, reason
 from headstart.loading.sequences.files import OWN, PieceFiles
 from headstart.loading.sequences.network import (
+    DECODER,
     ENCODER,
     FAMILIES,
     MeanOfStates,
@@ -22,6 +23,7 @@ from headstart.loading.sequences.network import (
     fill,
     untrained,
 )
+from headstart.loading.sequences.own_tokens import OwnTokens
 from headstart.loading.sequences.writer import Writer
 from headstart.loading.weights import State, apart, digest, linear
 from headstart.loading.weights.sizes import check_network
@@ -42,9 +44,10 @@ class Plan:
     reference: Reference
     architecture: Reference
     raw: Mapping[str, Any]
-    pieces: PieceFiles
+    pieces: PieceFiles | OwnTokens
     state: State
     what: str
+    file: str = ""  # of the weights, as messages call it
     mode: str = OWN
     pretrained: bool = True
     licence: str | None = None
@@ -56,14 +59,14 @@ def backbone(plan: Plan) -> Backbone:
 
     Raises HeadstartError where it can't be made, WeightsError for weights of another network.
     """
-    config = configured(plan.raw, len(plan.pieces.ids), plan.what)
+    config = configured(plan.raw, plan.pieces.count, plan.what)
     network = _network(plan, config)
     state, parts = apart(plan.state, HEAD)
-    head: nn.Module | None = linear(parts, None, plan.what)
-    if state:
-        own = network.state_dict()
-        lone = {n: t for n, t in own.items() if not n.startswith(ENCODER)} if head else {}
-        fill(network, {**lone, **state}, plan.what)
+    head: nn.Module | None = linear(parts, None, plan.file)
+    writes = not state or any(name.startswith(DECODER) for name in state)
+    if state:  # of a classifier, say, there is the encoder alone
+        own = {n: t for n, t in network.state_dict().items() if not n.startswith(ENCODER)}
+        fill(network, state if writes else {**own, **state}, plan.file)
     kind = type(network).__name__
     stages, writer = cut(network, plan.pieces.vocabulary(config))
     tensors = {n: t for stage in stages.values() for n, t in stage.state_dict().items()}
@@ -83,7 +86,7 @@ def backbone(plan: Plan) -> Backbone:
             pretrained=plan.pretrained,
         ),
         architecture=plan.architecture,
-        head=head or writer,
+        head=writer if writes else head,
         head_name=HEAD,
         library="transformers",
         native=native,

@@ -56,6 +56,11 @@ class PieceFiles:
             ) from error
         return read
 
+    @property
+    def count(self) -> int:
+        """How many pieces there are."""
+        return len(self.ids)
+
     def files(self) -> dict[str, bytes]:
         """What a saved model holds of it, and the tokenizer of its source side."""
         return {

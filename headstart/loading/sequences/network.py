@@ -33,7 +33,8 @@ FAMILIES: Final[Mapping[str, Family]] = {  # by transformers' word for the kind
     "marian": Family(),
     "mbart": Family("layer_norm"),
 }
-ENCODER: Final = "model.encoder"
+_TABLES: Final = ("model.decoder.embed_tokens.weight", "model.shared.weight", "lm_head.weight")
+ENCODER, DECODER = "model.encoder", "model.decoder"
 
 
 def configured(raw: Mapping[str, Any], vocabulary: int, what: str) -> Any:
@@ -63,10 +64,12 @@ def untrained(config: Any) -> nn.Module:
     """A network with random weights, drawn from torch's generator; fixed positions are buffers."""
     from transformers import AutoModelForSeq2SeqLM
 
-    network: nn.Module = AutoModelForSeq2SeqLM.from_config(config, trust_remote_code=False)
+    auto: Any = AutoModelForSeq2SeqLM
+    network: nn.Module = auto.from_config(config, trust_remote_code=False)
     for module in network.modules():
-        if "Sinusoidal" in type(module).__name__ and "weight" in module._parameters:
-            values = module._parameters.pop("weight")
+        values = module._parameters.get("weight")
+        if "Sinusoidal" in type(module).__name__ and values is not None:
+            del module._parameters["weight"]
             module.register_buffer("weight", values.detach())
     return network.eval()
 
@@ -81,10 +84,12 @@ def fill(network: nn.Module, state: Mapping[str, Tensor], what: str) -> None:
     optional = ("final_logits_bias", "embed_positions.weight", "model.shared.weight")
     missing = [n for n, source in names.items() if source is None and not n.endswith(optional)]
     differing = [n for n, source in names.items() if source and state[source].shape != own[n].shape]
-    if missing or differing:
-        faults = f"{len(missing)} tensors missing, {len(differing)} of another shape"
+    left = [n for n in state if n not in own and n not in _TABLES and not n.endswith(optional)]
+    kinds = {"missing": missing, "of another shape": differing, "left over": left}
+    faults = [f"{len(n)} {kind}: {', '.join(n[:3])}" for kind, n in kinds.items() if n]
+    if faults:
         raise WeightsError(
-            f"{what} does not fit the network: {faults} ({', '.join([*missing, *differing][:3])}). "
+            f"{what} does not fit the network: {'; '.join(faults)}. "
             "Give the weights of this architecture."
         )
     with torch.no_grad():
@@ -95,10 +100,10 @@ def fill(network: nn.Module, state: Mapping[str, Tensor], what: str) -> None:
 
 def _tied(name: str, state: Mapping[str, Tensor]) -> str | None:
     """The tensor that one which is not in a file was tied to when that was saved."""
-    tables = ("model.decoder.embed_tokens.weight", "model.shared.weight", "lm_head.weight")
-    if name not in (*tables, f"{ENCODER}.embed_tokens.weight"):
+    read = f"{ENCODER}.embed_tokens.weight"
+    if name not in (*_TABLES, read):
         return None
-    others = tables if name != f"{ENCODER}.embed_tokens.weight" else tables[1:]
+    others = _TABLES[1:] if name == read else _TABLES
     return next((other for other in others if other in state), None)
 
 

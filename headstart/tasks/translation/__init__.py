@@ -107,7 +107,7 @@ class Translation(Task):
     def naive(self, targets: np.ndarray, labels: Sequence[str]) -> np.ndarray:
         """The commonest text of all."""
         rows, counts = np.unique(targets, axis=0, return_counts=True)
-        return widened(rows[[counts.argmax()]], _WIDTH)[0].astype(np.float32)
+        return np.asarray(widened(rows[[counts.argmax()]], _WIDTH)[0], dtype=np.float32)
 
     def losses(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """What each answer lacks of a right one, from 0 to 1 by what it is judged by, (N,)."""
