@@ -27,7 +27,7 @@ from headstart.data.trees import Folder, walk
 from headstart.errors import DataError
 
 _UNMARKED = "no annotation names the picture"
-_SHOWN: Final = 200  # characters of a name
+_SHOWN = 200  # characters of a name
 _AGAIN = "another annotation names the picture, too"
 _TABLES = (".csv", ".tsv", ".parquet", ".jsonl", ".json", ".arrow")
 
