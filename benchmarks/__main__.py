@@ -181,6 +181,9 @@ COMMANDS: Final = {
             flag("--sizes", "training pictures, by commas", default="10,40,150"),
             flag("--backbone", "absent, YOLOX-nano beside the photos"),
             flag("--scratch", "train a network from scratch too", action="store_true"),
+            count(
+                "--paces", 0, "photos to time an epoch on, from stored maps and not; absent, none"
+            ),
             place("--work", WORK / "detection"),
         ),
     ),

@@ -55,13 +55,16 @@ def small_sets(args: argparse.Namespace) -> int:
 
 def detection(args: argparse.Namespace) -> int:
     """Fit a detector on few pictures and judge it on fifty others."""
-    from benchmarks.detection import Raccoons, compare
+    from benchmarks.detection import Raccoons, compare, compare_paces
 
     photos = SHARED / "detection" / "raccoon"
     demand(photos, "which holds the photos and their boxes.")
     detector = f"graph:{SHARED / 'weights' / 'detection' / 'yolox_nano.onnx'}"
     raccoons = Raccoons(photos, args.backbone or detector, args.work.resolve(), args.scratch)
-    compare(raccoons, numbers(args.sizes, int))
+    if args.sizes:
+        compare(raccoons, numbers(args.sizes, int))
+    if args.paces:
+        compare_paces(raccoons, args.paces)
     return 0
 
 
