@@ -207,8 +207,8 @@ class _Choice:
         kind = _CONTENTS.get(self.modality.columns[0], "files")
         return DataError(
             f"{self.path} is a table of {'numbers' if numbers else 'categories'} without {kind}, "
-            "which this backbone reads. Have its rows learned from by -b table:columns, or give a table "
-            f"with a column of {'' if self.modality.inline else 'paths of '}{kind}."
+            "which this backbone reads. Have its rows learned from by -b table:columns, or give a "
+            f"table with a column of {'' if self.modality.inline else 'paths of '}{kind}."
         )
 
     def _holds_content(self, others: Sequence[str]) -> bool:

@@ -23,7 +23,7 @@ PATIENCE: Final = 30.0  # seconds that a silent visitor is waited for
 _LARGEST: Final = 64 * 1024  # bytes of a request's body
 _POLICY: Final = (  # nothing but our own files, and nobody may frame or be sent to from here
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "media-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 _FILES: Final = {
     "": ("label.html", "text/html; charset=utf-8"),
@@ -87,17 +87,22 @@ class _Answer(BaseHTTPRequestHandler):
         """Write no log: addresses hold the secret."""
 
     def do_GET(self) -> None:
-        """The page, its two files, the state, or a picture."""
+        """The page, its two files, the state, a picture, or a sound."""
         place = self._place()
         if place is None:
             return
         if place in _FILES:
             name, kind = _FILES[place]
-            self._send(200, kind, files("headstart").joinpath("templates", name).read_bytes())
+            content = files("headstart").joinpath("templates", name).read_bytes()
+            if type(self.server.modality).played is not Modality.played:
+                content = content.replace(b'data-plays="no"', b'data-plays="yes"')
+            self._send(200, kind, content)
         elif place == "state":
             self._tell(200, self.server.desk.state())
         elif place.startswith("picture/"):
             self._picture(place.removeprefix("picture/"))
+        elif place.startswith("sound/"):
+            self._sound(place.removeprefix("sound/"))
         else:
             self._tell(404, {"error": "There is nothing here."})
 
@@ -144,6 +149,18 @@ class _Answer(BaseHTTPRequestHandler):
             self._send(200, "image/png", picture(entry.item, self.server.modality))
         except (DataError, AttributeError, LookupError, TypeError, ValueError):
             self._tell(404, {"error": "The item can't be shown as a picture."})
+
+    def _sound(self, key: str) -> None:
+        """The beginning of an item, as its modality plays it: never the file itself."""
+        entry = self.server.desk.find(key)
+        try:
+            played = None if entry is None else self.server.modality.played(entry.item.read())
+        except DataError:
+            played = None
+        if played is None:
+            self._tell(404, {"error": "There is nothing to hear."})
+        else:
+            self._send(200, "audio/mpeg", played)
 
     def _place(self) -> str | None:
         """What is asked for behind the secret; None where the visitor may not ask at all."""
