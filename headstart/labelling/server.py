@@ -23,7 +23,8 @@ PATIENCE: Final = 30.0  # seconds that a silent visitor is waited for
 _LARGEST: Final = 64 * 1024  # bytes of a request's body
 _POLICY: Final = (  # nothing but our own files, and nobody may frame or be sent to from here
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-    "media-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "media-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'"
 )
 _FILES: Final = {
     "": ("label.html", "text/html; charset=utf-8"),
