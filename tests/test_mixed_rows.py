@@ -124,15 +124,11 @@ def _cells(item: Any, reader: Reader) -> Mapping[str, bytes]:
 
 def test_a_model_answers_tables_rows_pictures_and_gaps_alike(model: Path, sales: Path) -> None:
     predictor = hs.load(model)
-    row = {
-        "area": 100,
-        "town": "Alton",
-        "notes": REMARKS[3],
-        "photo": sales.parent / "pictures/2.png",
-    }
+    row = {"area": 100, "town": "Alton", "notes": REMARKS[3]}
+    path = sales.parent / "pictures/2.png"
     answers = [
         predictor.predict({**row, "photo": photo})[0].answer["value"]
-        for photo in (row["photo"], Image.open(row["photo"]), row["photo"].read_bytes())
+        for photo in (path, Image.open(path), path.read_bytes())
     ]
     table = write(sales.parent / "new.csv", [{**row, "photo": "pictures/2.png"}])
     answers.append(predictor.predict(table)[0].answer["value"])

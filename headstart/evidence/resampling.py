@@ -106,7 +106,7 @@ class Resampling:
         A single cluster tells nothing of others: its items are then drawn, as if each stood alone.
         """
         own = np.arange(len(self.targets))
-        if self._families() < len(own):
+        if self.draws.clusters is not None and self._families() < len(own):
             own = np.unique(self.draws.clusters, return_inverse=True)[1]
         total, block = max(_LEAST, min(RESAMPLES, _NUMBERS // size)), min(100, _HELD // size)
         for times in drawn(self._families(), self.draws.seed, total, max(1, block)):
