@@ -379,3 +379,19 @@ def test_a_browser_runs_nothing_from_the_data_and_fits_a_phone(
         assert tab.evaluate("typeof hit") == "undefined"
         assert tab.locator("img").count() == 1
         assert complaints == []
+
+
+def test_a_sound_is_played_and_a_picture_is_not(browser: Any, tmp_path: Path, pool: Path) -> None:
+    from sounds import tones
+
+    sounds = tones(tmp_path / "sounds", 2)
+    with page(None, sounds, Asked(("low", "high"))) as visitor:
+        key = visitor.state()["item"]["key"]
+        status, content, headers = visitor.ask(f"/{visitor.token}/sound/{key}")
+        assert (status, headers["Content-Type"]) == (200, "audio/mpeg") and content
+        assert visitor.ask(f"/{visitor.token}/sound/nothing")[0] == 404
+        with opened(browser, visitor) as (tab, complaints):
+            until(tab, "find('sound').hidden === false && find('sound').duration > 0.3")
+            assert complaints == []
+    with page(None, pool, Asked(("ants",))) as visitor, opened(browser, visitor) as (tab, _):
+        assert tab.evaluate("find('sound').hidden && !find('sound').hasAttribute('src')")

@@ -113,6 +113,8 @@ class Targets(ABC):
 
     def demand_variety(self, path: Path, train: Items, names: Names) -> None:
         """Raise DataError when all training items have the same label."""
+        if len(train) == 1:
+            raise DataError(f"{path} leaves one item to learn from. Give more.")
         if len({item.label for item in train}) == 1:
             raise self.unvarying(path, train[0].label)
 

@@ -19,6 +19,7 @@ _LABELS = ("label", "labels")  # columns that hold the label whatever else is th
 NUMBERING = frozenset({"", "id", "idx", "index", "unnamed: 0"})  # columns that only count rows
 _SPLIT = "split"
 _PAIRS = (("source", "target"), ("src", "tgt"))  # columns of texts and what they are translated to
+_CONTENTS = {"image": "pictures", "audio": "sounds", "text": "texts"}  # by the usual column
 
 
 def choose_columns(table: ItemTable, modality: Modality, schema: Schema) -> Columns:
@@ -90,12 +91,7 @@ class _Choice:
         self._demand_pair()
         others = [name for name in self._others(()) if name not in labels]
         if not self._holds_content(others):
-            kind = "texts" if self.modality.inline else "pictures"
-            raise DataError(
-                f"{self.path} is a table of numbers without {kind}, which this backbone reads. "
-                "Have its rows learned from by -b table:columns, or give a table with a column of "
-                f"{'texts' if self.modality.inline else 'paths of pictures'}."
-            )
+            raise self._without_content(others)
         if self.modality.inline and labels and set(labels) <= set(self.names) and len(others) == 1:
             return (others[0],)
         raise DataError(
@@ -185,9 +181,13 @@ class _Choice:
         used, said = self.modality.columns_of({n: [*self.table.values(n)] for n in chosen})
         if used:
             return used, said
+        rows = sum(1 for _ in self.table.numbers())
+        if rows < 2:
+            count = "one row" if rows else "no row"
+            raise DataError(f"{self.path} has {count} besides its header. Give more rows.")
         raise DataError(
             f"{self.path} has no column to learn from besides the label; its columns: "
-            f"{self.listed}. {'; '.join(said).capitalize() or 'Give one more'}."
+            f"{self.listed}{''.join(f'; {each}' for each in said)}. Give one more column."
         )
 
     def _marks(self, likely: Sequence[str]) -> tuple[str, ...]:
@@ -205,17 +205,34 @@ class _Choice:
             f"Say which one holds the label (--label, or label= from Python){several}."
         )
 
+    def _without_content(self, others: Sequence[str]) -> DataError:
+        values = [v for name in others for v in self.table.values(name) if not is_blank(v)]
+        numbers = not values or any(number(value) is not None for value in values)
+        kind = _CONTENTS.get(self.modality.columns[0], "files")
+        return DataError(
+            f"{self.path} is a table of {'numbers' if numbers else 'categories'} without {kind}, "
+            "which this backbone reads. Have its rows learned from by -b table:columns, or give a "
+            f"table with a column of {'' if self.modality.inline else 'paths of '}{kind}."
+        )
+
     def _holds_content(self, others: Sequence[str]) -> bool:
-        """Whether any column may hold content, other than numbers and one that may be the label."""
-        words = [name for name in others if self._has_words(name)]
-        if (
-            len(words) == len(others)
-            or len(words) > 1
-            or not any(True for _ in self.table.numbers())
-        ):
+        """Whether any column may hold content: numbers and categories don't.
+
+        Paths have dots or slashes; texts have words, or differ from row to row. A single column
+        beside the label may hold texts, however few differ.
+        """
+        columns = [[str(v) for v in self.table.values(n) if not is_blank(v)] for n in others]
+        words = [cells for cells in columns if any(number(cell) is None for cell in cells)]
+        if not any(True for _ in self.table.numbers()):
             return True
-        values = [str(value) for name in words for value in self.table.values(name)]
-        return bool(values) and len(set(values)) > len(values) / 2
+        if not self.modality.inline:
+            return any(any(set("./\\") & set(cell) for cell in cells) for cells in words)
+        if len(words) == len(others) == 1:
+            return True
+        return any(
+            len(set(cells)) > len(cells) / 2 or sum(len(c.split()) for c in cells) > 3 * len(cells)
+            for cells in words
+        )
 
     def _has_words(self, name: str) -> bool:
         values = self.table.values(name)

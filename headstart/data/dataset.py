@@ -107,6 +107,7 @@ def load(
     labels = kind.names(path, _named(labelled.items, rare), contents.columns or (contents.column,))
     contradict = kind.contradict and not modality.whole_rows  # rows may say that much only
     rest, left_out = _agreed(usable, plan, contradict, screened.alike)
+    _demand_any(path, rest)
     kind.demand(path, rest, usable, labels)
     few = plan.too_few(rest, schema.group)
     clusters = clustered(rest, checked.sketches, grouped=not few)
@@ -147,8 +148,7 @@ def load_labelled(
     checked, contents = screened.checked, screened.contents
     contradict = labelled.kind.contradict and not modality.whole_rows
     rest, conflicts = drop_conflicts(checked.items, contradict)
-    if not rest:
-        raise DataError(f"{path} has no usable item: all carry conflicting labels. Correct them.")
+    _demand_any(path, rest)
     clusters = clustered(rest, checked.sketches, grouped=True)
     items = tuple(replace(item, split="test") for item in clusters.items)
     report = replace(
@@ -203,10 +203,14 @@ def _checked(
     if not checked.items:
         reasons = labelled.skipped + checked.skipped
         first = f"; the first, {reasons[0][0]}: {reasons[0][1]}" if reasons else ""
-        raise DataError(
-            f"{path} has no usable item among {len(reasons)}{first}. Give files that can be read."
-        )
+        advice = "Give files that can be read" if checked.skipped else "Fill in some labels"
+        raise DataError(f"{path} has no usable item among {len(reasons)}{first}. {advice}.")
     return checked
+
+
+def _demand_any(path: Path, rest: Sequence[Item]) -> None:
+    if not rest:
+        raise DataError(f"{path} has no usable item: all carry conflicting labels. Correct them.")
 
 
 def _demand_filled(path: Path, contents: Contents) -> None:
@@ -248,7 +252,11 @@ def _splits(path: Path, items: Sequence[Item]) -> dict[str, list[Item]]:
     splits = {name: [item for item in items if item.split == name] for name in SPLITS}
     for name, own in splits.items():
         if not own:
-            raise DataError(f"{path} has no usable item for the {name} split. Add more items.")
+            different = len({item.identity for item in items})
+            raise DataError(
+                f"{path} has no usable item for the {name} split, as its {len(items)} items hold "
+                f"{different} that differ. Add more of them."
+            )
     return splits
 
 

@@ -101,12 +101,16 @@ class Resampling:
 
     def _families(self) -> int:
         clusters = self.draws.clusters
-        return len(self.targets) if clusters is None else len(np.unique(clusters))
+        several = 0 if clusters is None else len(np.unique(clusters))
+        return several if several > 1 else len(self.targets)
 
     def _weights(self, size: int) -> Iterator[np.ndarray]:
-        """How often each item is drawn, (R, N), some resamples at a time."""
+        """How often each item is drawn, (R, N), some resamples at a time.
+
+        A single cluster tells nothing of others: its items are then drawn, as if each stood alone.
+        """
         own = np.arange(len(self.targets))
-        if self.draws.clusters is not None:
+        if self.draws.clusters is not None and self._families() < len(own):
             own = np.unique(self.draws.clusters, return_inverse=True)[1]
         total, block = max(_LEAST, min(RESAMPLES, _NUMBERS // size)), min(100, _HELD // size)
         for times in drawn(self._families(), self.draws.seed, total, max(1, block)):

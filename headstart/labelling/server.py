@@ -34,9 +34,11 @@ class LabelPage:
         elif visit.place in _FILES:
             visit.show(_FILES[visit.place])
         elif visit.place == "state":
-            visit.tell(200, self.desk.state())
+            self._tell(visit, 200, self.desk.state())
         elif visit.place.startswith("picture/"):
             self._picture(visit, visit.place.removeprefix("picture/"))
+        elif visit.place.startswith("sound/"):
+            self._sound(visit, visit.place.removeprefix("sound/"))
         else:
             visit.tell(404, {"error": "There is nothing here."})
 
@@ -46,18 +48,23 @@ class LabelPage:
             visit.tell(404 if act is None else 400, {"error": "That can't be asked."})
             return
         try:
-            visit.tell(200, act(body))
+            self._tell(visit, 200, act(body))
         except HeadstartError as error:
-            visit.tell(409, self.desk.state() | {"error": str(error)})
+            self._tell(visit, 409, self.desk.state() | {"error": str(error)})
             return
         except OSError as error:
             sentence = (
                 f"The answer can't be written: {error.strerror}. Free some space and try again."
             )
-            visit.tell(500, self.desk.state() | {"error": sentence})
+            self._tell(visit, 500, self.desk.state() | {"error": sentence})
             return
         if visit.place == "finish":  # when the page has been told
             visit.server.shutdown()
+
+    def _tell(self, visit: Visit, status: int, state: Mapping[str, Any]) -> None:
+        """Answer with the desk's state, and whether its items can be heard."""
+        plays = type(self.modality).played is not Modality.played
+        visit.tell(status, {**state, "plays": plays})
 
     def _acts(self) -> Mapping[str, Callable[[Mapping[str, str]], dict[str, Any]]]:
         desk = self.desk
@@ -75,6 +82,18 @@ class LabelPage:
             visit.tell(404, {"error": "No such item is shown."})
             return
         send_picture(visit, entry.item, self.modality)
+
+    def _sound(self, visit: Visit, key: str) -> None:
+        """The beginning of an item, as its modality plays it: never the file itself."""
+        entry = self.desk.find(key)
+        try:
+            played = None if entry is None else self.modality.played(entry.item.read())
+        except DataError:
+            played = None
+        if played is None:
+            visit.tell(404, {"error": "There is nothing to hear."})
+        else:
+            visit.send(200, "audio/mpeg", played)
 
 
 def send_picture(visit: Visit, item: Item, modality: Modality, side: int = SIDE) -> None:

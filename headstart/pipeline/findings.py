@@ -25,7 +25,7 @@ from headstart.evidence.sentences import Pairs, worth_a_look
 from headstart.features.near import near_said
 from headstart.pipeline.affordable import shortened
 from headstart.pipeline.label_curves import labels, unlearned
-from headstart.pipeline.metrics import families, others
+from headstart.pipeline.metrics import families, one_group, others
 from headstart.pipeline.pictures import pictured
 from headstart.pipeline.selection.strategy_search import StrategySearch
 from headstart.pipeline.strategy_spec import FEATURES, learns_from_sources
@@ -139,6 +139,7 @@ class Proof:
             parts = [(experiment.dataset.split(n), examples[n][0]) for n in ("test", "train")]
             sentences.append(near_said(*parts))
         sentences.append(self._apart.doubt if self._apart else "")
+        sentences.append(one_group(experiment.dataset.split("test")))
         return [*filter(None, sentences)]
 
     @cached_property

@@ -169,7 +169,9 @@ def _evidence(proof: Proof) -> Evidence:
     if proof.adaptation is not None:  # what source items are answered with says nothing then
         return record
     kind, answers = experiment.dataset.kind, winner.outputs["test"]
-    record.warnings += constant(answers, truth, experiment.labels, kind)
+    tables = search.backbone.modality == "table"
+    other = "give other columns" if tables else "try another backbone or strategy"
+    record.warnings += constant(answers, truth, experiment.labels, kind, other)
     if transfer.arm.strategy != winner.strategy:
         record.dropped = replace(transfer.arm, note=_dropped(transfer.arm, winner, task.sign))
     return record
@@ -210,7 +212,11 @@ def _diverged(arms: Mapping[str, ArmResult]) -> list[str]:
 
 
 def constant(
-    outputs: np.ndarray, targets: np.ndarray, labels: Sequence[str], kind: str = USUAL
+    outputs: np.ndarray,
+    targets: np.ndarray,
+    labels: Sequence[str],
+    kind: str = USUAL,
+    other: str = "try another backbone or strategy",
 ) -> list[str]:
     """Whether a model has one answer for all items, of which there are several targets.
 
@@ -227,7 +233,7 @@ def constant(
     more = "more items of the other classes" if classes else "more items"
     return [
         f"The model handed over answers {answer} to each of the {len(targets)} held-out items: "
-        f"nothing did better on validation. Label {more}, or try another backbone or strategy."
+        f"nothing did better on validation. Label {more}, or {other}."
     ]
 
 

@@ -49,15 +49,19 @@ def likeness(
     return measured | {"said": sentences}
 
 
-def warning(measured: Mapping[str, Any]) -> str:
-    """The sentence before work on a target that is too unlike the source; empty where it isn't."""
-    if not measured["far"]:
+def warning(measured: Mapping[str, Any], backbone: Backbone) -> str:
+    """The sentence before work on a target that is too unlike the source; empty where it isn't.
+
+    A table's own columns are no source.
+    """
+    if not measured["far"] or not (backbone.parameters or backbone.related):
         return ""
+    advice = "Leave out --from" if backbone.related else "Try another -b"
     return " ".join(
         [
             "Source and target may be too dissimilar for a transfer.",
             *measured["said"],
-            "Try another -b.",
+            f"{advice}.",
         ]
     )
 

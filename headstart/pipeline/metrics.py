@@ -80,3 +80,16 @@ def families(items: Sequence[Item]) -> np.ndarray | None:
     own = [item.cluster for item in items]
     places = np.unique(own, return_inverse=True)[1]
     return places if len(np.unique(places)) < len(own) else None
+
+
+def one_group(items: Sequence[Item]) -> str:
+    """A sentence where all of several held-out items are of one group; empty where not."""
+    names = {item.cluster for item in items}
+    if len(items) < 2 or len(names) > 1:
+        return ""
+    group = f", {items[0].group!r}" if items[0].group else ""
+    return (
+        f"No interval: one group. All {len(items)} held-out items are of one{group}, so that "
+        "nothing is known of others; intervals are at most of other items of it. Hold out more "
+        "groups."
+    )

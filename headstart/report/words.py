@@ -62,6 +62,8 @@ def further(evidence: Evidence) -> Iterator[str]:
             "The proof is unfinished: the network from scratch was not trained to its end. "
             "`headstart prove MODEL` goes on with it."
         )
+    if evidence.get("proof") == "stopped":
+        yield "The run was stopped before all of its evidence was gathered."
 
 
 def familiar(evidence: Evidence) -> Iterator[str]:

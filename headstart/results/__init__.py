@@ -35,7 +35,8 @@ class Result(Printed):
 
     def record(self) -> dict[str, Any]:
         """The evidence as the artifact keeps it."""
-        evidence = self.evidence.to_json() | ({"proof": "unfinished"} if self.stopped else {})
+        proof = {"proof": "unfinished" if self.doubt else "stopped"} if self.stopped else {}
+        evidence = self.evidence.to_json() | proof
         return evidence | ({"doubt": self.doubt} if self.doubt and evidence["gain"] is None else {})
 
     def to_json(self) -> dict[str, Any]:

@@ -52,6 +52,7 @@ function present(item) {
   texts.hidden = !item || !item.texts;
   picture.removeAttribute("src");
   texts.replaceChildren();
+  hear(item);
   if (!item) return;
   if (item.texts) {
     for (const text of item.texts) {
@@ -64,6 +65,16 @@ function present(item) {
     picture.alt = `The picture to label, ${item.name}`;
     picture.src = `picture/${item.key}`;
   }
+}
+
+function hear(item) {
+  const sound = find("sound");
+  sound.hidden = true;
+  sound.pause();
+  sound.removeAttribute("src");
+  if (!item || item.texts || !state.plays) return;
+  sound.onloadedmetadata = () => { sound.hidden = false; };
+  sound.src = `sound/${item.key}`;
 }
 
 function drawClasses() {

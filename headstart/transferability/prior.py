@@ -71,6 +71,8 @@ def prior(candidates: Sequence[Facts], past: Sequence[Past]) -> list[Prior]:
 
 def _valued(candidate: Facts, leads: Sequence[float]) -> Prior:
     if not candidate.pretrained:
+        if candidate.parameters == 0:
+            return Prior(candidate.reference, 0.0, ("no network",))
         return Prior(candidate.reference, 0.0, ("random weights", *_facts(candidate)))
     value, reasons = _at_first(candidate)
     if candidate.trained_on:

@@ -254,12 +254,19 @@ def recognise(data: Data, modalities: Mapping[str, Modality], schema: Schema) ->
     most = max(map(len, items.values()), default=0)
     if not most:
         _demand_label(data, modalities, schema)
+        plain = _is_table(data) and not schema.content and not schema.files
         raise next(
-            iter(errors), DataError(f"{data} holds no item of a known kind. Give files of one.")
+            iter(errors[::-1] if plain else errors),  # of which the last is on rows of tables
+            DataError(f"{data} holds no item of a known kind. Give files of one."),
         )
     best = [name for name, own in items.items() if len(own) == most]
     known = (name for name in best[1:] and best if _is_known(items[name][0], modalities[name]))
     return next(known, best[0])
+
+
+def _is_table(data: Data) -> bool:
+    """Whether data are a table by themselves, so that their rows may be what is meant."""
+    return isinstance(data, InMemory) or (data.is_file() and data.suffix.lower() in READ)
 
 
 def _is_known(source: Source, modality: Modality) -> bool:

@@ -149,7 +149,7 @@ def said(
     by_kind = {kind: [name for name, own in kinds.items() if own.name == kind] for kind in read}
     listed = [f"{_PLURALS.get(k, k)} {_listed(names)}" for k, names in by_kind.items() if names]
     remarks = [kind.said for kind in kinds.values() if kind.said]
-    return used, ("; ".join(listed), *sentences, *remarks)
+    return used, tuple(filter(None, ("; ".join(listed), *sentences, *remarks)))
 
 
 def _files(values: Sequence[Any], modalities: Mapping[str, Modality]) -> Kind | None:

@@ -142,7 +142,7 @@ def run(
 def _warn(search: StrategySearch) -> None:
     """Say so before any weight moves where the source is too unlike the target."""
     if search.strategy.trains and search.experiment.task.has_probe:
-        sentence = warning(search.likeness())
+        sentence = warning(search.likeness(), search.backbone)
         if sentence:
             search.experiment.progress.warn(sentence)
 

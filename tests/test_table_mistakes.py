@@ -1,0 +1,65 @@
+"""What is said of tables that can't be learned from, and of runs that were stopped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import headstart as hs
+from headstart import catalog
+from headstart.contracts.related import Related
+from headstart.errors import DataError
+from headstart.pipeline.likeness import warning
+from headstart.report.words import further
+
+ROWS = [f"{10 * n},{'AB'[n % 2]},{1000 * n + n * 37 % 11}" for n in range(1, 31)]
+KINDS = [f"{'AB'[n % 2]},{'xyz'[n % 3]},{'pq'[n % 2]}" for n in range(30)]
+
+
+@pytest.mark.parametrize(
+    ("header", "rows", "backbone", "message"),
+    [
+        ("area,town,price", ["100,A,5"], None, "has one row besides its header. Give more rows"),
+        ("area,town,price", [], None, "has no row besides its header"),
+        ("area,price", [f"{n}," for n in range(4)], None, "no label. Fill in some labels"),
+        ("area,price", ["1,0", "2,5", "3,10"], None, "leaves one item to learn from"),
+        ("price", [str(n) for n in range(30)], None, "no column to learn from besides the label"),
+        ("a,price", [f"x,{n}" for n in range(30)], None, "conflicting labels"),
+        ("town,kind,price", KINDS, "seeded:convnet", "without pictures.*-b table:columns"),
+        ("town,kind,price", KINDS, "seeded:text-encoder", "without texts.*-b table:columns"),
+        ("area,town,price", ROWS, "seeded:convnet", "without pictures.*-b table:columns"),
+    ],
+)
+def test_a_wrong_table_is_told_what_to_do(
+    header: str, rows: list[str], backbone: str | None, message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text("\n".join([header, *rows]) + "\n")
+    with pytest.raises(DataError, match=message):
+        hs.fit(path, backbone, tmp_path / "out", label="price", progress=False)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_sentence_on_columns_begins_with_no_semicolon(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    texts = [f"a long remark on house {n} indeed,{n}" for n in range(30)]
+    path.write_text("\n".join(["notes,price", *texts]) + "\n")
+    with pytest.raises(DataError, match=r"'notes', 'price'; left out: `notes`, .*text=REF"):
+        hs.fit(path, "table:columns", tmp_path / "out", label="price", progress=False)
+
+
+def test_a_tables_own_columns_are_no_source_that_is_too_unlike() -> None:
+    far: dict[str, Any] = {"far": True, "said": ["Frozen features are worth nothing."]}
+    assert warning(far, catalog.load_backbone("table:columns")) == ""
+    assert warning(far, catalog.load_backbone("seeded:convnet")).endswith("Try another -b.")
+    table = catalog.load_backbone("table:columns")
+    table.related = [Related.__new__(Related)]
+    assert warning(far, table).endswith("Leave out --from.")
+
+
+def test_a_stopped_run_without_scratch_says_nothing_of_scratch() -> None:
+    said = " ".join(further({"proof": "stopped"}))
+    assert "stopped" in said and "scratch" not in said
+    assert "scratch" in " ".join(further({"proof": "unfinished"}))
