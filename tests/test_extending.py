@@ -145,9 +145,10 @@ def ran(installed: Installed, tmp_path_factory: pytest.TempPathFactory) -> Ran:
     """All examples at work in one fresh process, which starts but once."""
     root = tmp_path_factory.mktemp("ran")
     table = counted(root / "data")
-    numbers = ["--targets", "numbers", "--no-scratch"]
-    frozen = ["fit", table, "-b", "seeded:convnet", "-s", "feature-extraction", "--no-scratch"]
-    tuned = ["fit", table, "-b", "shelf:small", "-s", "norm-tuning?scale=2", "--epochs", "2"]
+    numbers = ("--targets", "numbers", "--no-scratch")
+    fit = ("fit", table)
+    frozen = (*fit, "-b", "seeded:convnet", "-s", "feature-extraction", "--no-scratch")
+    tuned = (*fit, "-b", "shelf:small", "-s", "norm-tuning?scale=2", "--epochs", "2")
     commands: dict[str, list[str | Path]] = {
         "counts": [*frozen, "--targets", "counts", "-o", root / "counts"],
         "counts again": ["evaluate", root / "counts", table],
