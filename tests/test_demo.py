@@ -74,8 +74,12 @@ def test_digits_show_what_a_transfer_is_worth_offline(tmp_path: Path) -> None:
 def test_digits_trained_at_one_rate_show_as_much(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_network: None
 ) -> None:
-    """The same path in this process, without the search for rates, which is most of its time."""
+    """The same path in this process, without the search for rates and the curve from scratch.
+
+    These are most of its time; the learning curve has tests of its own.
+    """
     monkeypatch.setattr(defaults, "SCRATCH_RATES", (1e-3,))
+    monkeypatch.setattr("headstart.evidence.labels.SCRATCH_PARTS", ())
     demand_worth(demo.digits(out=tmp_path).to_json())
 
 

@@ -98,7 +98,15 @@ def install(site: Path) -> Installed:
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
-    return install(tmp_path_factory.mktemp("site"))
+    """The examples, of which the hub offers a backbone that needs no network."""
+    site = tmp_path_factory.mktemp("site")
+    installed = install(site)
+    shelf = site / "my_package" / "shelf.py"
+    text = shelf.read_text(encoding="utf-8")
+    here = text.replace('"timm:mobilenetv3_small_100"', '"seeded:convnet"')
+    assert here != text
+    shelf.write_text(here, encoding="utf-8")
+    return installed
 
 
 def counted(folder: Path) -> Path:
@@ -123,30 +131,49 @@ def test_every_example_has_an_entry_point() -> None:
     assert shown == set(re.findall(r'= "my_package\.\w+:(\w+)"', text)) != set()
 
 
-def test_a_task_and_a_kind_of_target_work_by_name(installed: Installed, tmp_path: Path) -> None:
-    table = counted(tmp_path / "data")
-    fit: list[str | Path] = [
-        "fit",
-        table,
-        "-b",
-        "seeded:convnet",
-        "-s",
-        "feature-extraction",
-        "--targets",
-        "counts",
-    ]
-    told, scored = installed.headstart(
-        [*fit, "--no-scratch", "-o", tmp_path / "model"], ["evaluate", tmp_path / "model", table]
-    )
-    assert "negative absolute error" in told
-    assert scored.startswith("negative absolute error -")
+@dataclass(frozen=True)
+class Ran:
+    """Pictures of dots, their table, and what commands on them printed, by what they show."""
+
+    table: Path
+    texts: dict[str, str]
+    root: Path
+
+
+@pytest.fixture(scope="module")
+def ran(installed: Installed, tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    """All examples at work in one fresh process, which starts but once."""
+    root = tmp_path_factory.mktemp("ran")
+    table = counted(root / "data")
+    numbers = ("--targets", "numbers", "--no-scratch")
+    fit = ("fit", table)
+    frozen = (*fit, "-b", "seeded:convnet", "-s", "feature-extraction", "--no-scratch")
+    tuned = (*fit, "-b", "shelf:small", "-s", "norm-tuning?scale=2", "--epochs", "2")
+    commands: dict[str, list[str | Path]] = {
+        "counts": [*frozen, "--targets", "counts", "-o", root / "counts"],
+        "counts again": ["evaluate", root / "counts", table],
+        "shelf": ["backbones", "shelf:*"],
+        "tuned": [*tuned, *numbers, "-o", root / "tuned"],
+        "three": ["predict", root / "tuned", root / "data" / "3.png", "--json"],
+        "metric": [*frozen, *numbers[:2], "--metric", "concordance", "-o", root / "metric"],
+        "metric again": ["evaluate", root / "metric", table],
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HEADSTART_CACHE", str(root / "cache"))
+        texts = installed.headstart(*commands.values())
+    return Ran(table, dict(zip(commands, texts, strict=True)), root)
+
+
+def test_a_task_and_a_kind_of_target_work_by_name(installed: Installed, ran: Ran) -> None:
+    assert "negative absolute error" in ran.texts["counts"]
+    assert ran.texts["counts again"].startswith("negative absolute error -")
     code = (
         "import sys, headstart as hs; m = hs.load(sys.argv[1]); print(type(m.task).__name__);"
         "print(*(p.answer['value'] for p in m.predict([sys.argv[2] + n for n in sys.argv[3:]])))"
     )
-    folder = f"{tmp_path / 'data'}{os.sep}"
+    folder = f"{ran.table.parent}{os.sep}"
     kind, values = installed.python(
-        code, str(tmp_path / "model"), folder, *(f"{n}.png" for n in range(12))
+        code, str(ran.root / "counts"), folder, *(f"{n}.png" for n in range(12))
     ).splitlines()
     assert kind == "Counting"
     numbers = np.array(values.split(), float)
@@ -154,35 +181,16 @@ def test_a_task_and_a_kind_of_target_work_by_name(installed: Installed, tmp_path
     assert np.corrcoef(numbers, np.arange(12) % 6)[0, 1] > 0.5
 
 
-def test_a_strategy_and_a_hub_work_by_name(installed: Installed, tmp_path: Path) -> None:
-    site = tmp_path / "site"
-    mine = install(site)
-    shelf = site / "my_package" / "shelf.py"
-    text = shelf.read_text(encoding="utf-8")
-    here = text.replace('"timm:mobilenetv3_small_100"', '"seeded:convnet"')  # that needs no network
-    assert here != text
-    shelf.write_text(here, encoding="utf-8")
-    table = counted(tmp_path / "data")
-    fit = ("fit", table, "-b", "shelf:small", "-s", "norm-tuning?scale=2", "--epochs", "2")
-    listed, told, answers = mine.headstart(
-        ["backbones", "shelf:*"],
-        [*fit, "--targets", "numbers", "--no-scratch", "-o", tmp_path / "model"],
-        ["predict", tmp_path / "model", tmp_path / "data" / "3.png", "--json"],
-    )
-    assert "shelf:small" in listed and "see seeded:convnet" in listed
-    assert "norm-tuning?scale=2" in told
-    assert "3.png" in answers
+def test_a_strategy_and_a_hub_work_by_name(ran: Ran) -> None:
+    assert "shelf:small" in ran.texts["shelf"] and "see seeded:convnet" in ran.texts["shelf"]
+    assert "norm-tuning?scale=2" in ran.texts["tuned"]
+    assert "3.png" in ran.texts["three"]
 
 
-def test_a_metric_works_by_name(installed: Installed, tmp_path: Path) -> None:
-    table = counted(tmp_path / "data")
-    fit = ("fit", table, "-b", "seeded:convnet", "-s", "feature-extraction", "--targets", "numbers")
-    told, scored = installed.headstart(
-        [*fit, "--no-scratch", "--metric", "concordance", "-o", tmp_path / "model"],
-        ["evaluate", tmp_path / "model", table],
-    )
+def test_a_metric_works_by_name(ran: Ran) -> None:
+    told = ran.texts["metric"]
     assert "chosen and judged by concordance" in told and "r2 " in told
-    assert scored.startswith("concordance 0.")
+    assert ran.texts["metric again"].startswith("concordance 0.")
 
 
 def test_what_is_offered_is_named_where_a_kind_is_not_known(installed: Installed) -> None:

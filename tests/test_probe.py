@@ -10,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_info, threadpool_limits
 from torch import nn
 
 from headstart.contracts import Task
@@ -195,3 +196,16 @@ def test_a_probe_that_picks_on_validation_is_not_fitted_to_it() -> None:
     head = full_probe(task, train, validation, LABELS)
     expected = answer(task.probe(train, validation, LABELS), train[0])
     np.testing.assert_allclose(answer(as_module(head), train[0]), expected)
+
+
+def test_small_products_take_one_thread_and_leave_the_others_as_they_were() -> None:
+    def counts() -> set[int]:
+        return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+
+    with threadpool_limits(2):
+        for _ in range(2):
+            with probe.threads(10):
+                assert counts() == {1}
+            assert counts() == {2}
+        with probe.threads(10**9):
+            assert counts() == {2}
