@@ -17,6 +17,7 @@ from headstart.contracts import Task
 from headstart.contracts.frozen import as_module
 from headstart.contracts.standardisation import Standardisation
 from headstart.evidence.fitting import full_probe
+from headstart.runtime.machine import threads_for
 from headstart.tasks.classification import Classification, logistic, probe
 from headstart.tasks.classification.multi_label import MultiLabel
 from headstart.tasks.regression import Regression
@@ -204,8 +205,8 @@ def test_small_products_take_one_thread_and_leave_the_others_as_they_were() -> N
 
     with threadpool_limits(2):
         for _ in range(2):
-            with probe.threads(10):
+            with threads_for(10):
                 assert counts() == {1}
             assert counts() == {2}
-        with probe.threads(10**9):
+        with threads_for(10**9):
             assert counts() == {2}

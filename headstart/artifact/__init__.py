@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields, replace
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,10 +29,6 @@ CARD = "README.md"
 OWNED, WITHIN = "library", "network."  # of a head that a library knows, and before its names here
 OF_TASK = "task"  # what `Record.head` calls one that the task makes itself, and is no linear layer
 _SHOWN = 20  # labels in the title of the model card
-LIBRARIES = (
-    *("torch", "torchvision", "timm", "numpy", "scikit-learn", "pillow", "safetensors"),
-    *("transformers", "tokenizers", "peft"),  # where they are installed
-)
 
 
 @dataclass(frozen=True)
@@ -85,20 +77,6 @@ def portable(backbone: Backbone) -> str:
     """The architecture as a saved model keeps it: made from its own files, where it needs any."""
     architecture = backbone.architecture
     return str(replace(architecture, name=".") if backbone.files else architecture)
-
-
-def versions() -> dict[str, str]:
-    """The versions a result depends on."""
-    return dict(_versions())
-
-
-@cache
-def _versions() -> Mapping[str, str]:
-    libraries = {"headstart": version("headstart"), "python": sys.version.split()[0]}
-    for name in LIBRARIES:
-        with suppress(PackageNotFoundError):
-            libraries[name] = version(name)
-    return libraries
 
 
 def save(  # what the folder is made of

@@ -51,10 +51,9 @@ def scratch_arm(
     memory = Memory(experiment, rebuild, {"recipe": asdict(alike), "rates": list(candidates)})
     session = experiment.session("scratch", _time_for_scratch(experiment))
     planned = _planned(session)
-    past = memory.recall() if experiment.settings.cache and planned is None else None
-    if past is not None and bound.suits(past[0].training, past[0].arm.outputs["validation"]):
-        experiment.progress.say("The network from scratch is one of an earlier run on this data.")
-        return past[0], past[1] + EARLIER
+    past = _earlier(experiment, memory, bound) if planned is None else None
+    if past is not None:
+        return past
     started = time.monotonic()
     search = replace(reference, epochs=max(1, int(share * (reference.epochs // 4))))
     tried = () if len(candidates) == 1 and transfer is None else candidates
@@ -71,6 +70,15 @@ def scratch_arm(
     if experiment.settings.cache:
         memory.remember(result, protocol)
     return result, protocol
+
+
+def _earlier(experiment: Experiment, memory: Memory, bound: Bound) -> tuple[ArmResult, str] | None:
+    """What an earlier run trained so, and says of it; None where there is none."""
+    past = memory.recall() if experiment.settings.cache else None
+    if past is None or not bound.suits(past[0].training, past[0].arm.outputs["validation"]):
+        return None
+    experiment.progress.say("The network from scratch is one of an earlier run on this data.")
+    return past[0], past[1] + EARLIER
 
 
 def _time_for_scratch(experiment: Experiment) -> Budget:

@@ -186,9 +186,7 @@ def extract(
         enforce_limit()
     if store is None:
         raise ValueError("there is nothing to extract features of")
-    rows: Rows | RaggedRows = store.rows(addresses.digests)
-    if isinstance(rows, Rows) and addresses.starts is not None:
-        rows = RaggedRows(rows, addresses.starts)
+    rows = addresses.items_in(store.rows(addresses.digests))
     return Extraction(rows, len(missing), time.monotonic() - started, name)
 
 

@@ -20,6 +20,7 @@ from headstart.errors import WeightsError
 from headstart.loading import record, weights
 from headstart.report.markdown import render
 from headstart.results import Model as Packed
+from headstart.runtime import installed
 
 SUMS = "SHA256SUMS"  # in the form that `sha256sum -c` reads
 
@@ -75,7 +76,7 @@ def _write(folder: Path, backbone: Backbone, head: weights.State) -> None:
         "preprocess": dict(backbone.preprocess),
         "origin": asdict(origin),
         "weights_sha256": weights.digest(state),
-        "versions": artifact.versions(),
+        "versions": installed.versions(),
     }
     record.write(folder, entries)
 

@@ -29,6 +29,7 @@ from headstart.pipeline.strategy_spec import FEATURES
 from headstart.pipeline.yardstick import referenced
 from headstart.report.page import write_page
 from headstart.results import Result
+from headstart.runtime import installed
 from headstart.runtime.workspace import Workspace
 from headstart.serve import Predictor
 
@@ -118,7 +119,7 @@ def page(
     settings = proof.search.experiment.settings
     if settings.evidence == "none":
         return
-    facts = {"seed": settings.seed, "versions": artifact.versions()}
+    facts = {"seed": settings.seed, "versions": installed.versions()}
     why = _why(proof.search.experiment, model, content) if explains else {}
     write_page(folder, {**content, **facts}, proof.pictures(content) | why)
 
@@ -168,13 +169,18 @@ def _evidence(proof: Proof) -> Evidence:
     record.warnings += _diverged(proof.arms)
     if proof.adaptation is not None:  # what source items are answered with says nothing then
         return record
-    kind, answers = experiment.dataset.kind, winner.outputs["test"]
-    tables = search.backbone.modality == "table"
-    other = "give other columns" if tables else "try another backbone or strategy"
-    record.warnings += constant(answers, truth, experiment.labels, kind, other)
+    record.warnings += _unvarying(search.backbone, experiment, winner)
     if transfer.arm.strategy != winner.strategy:
         record.dropped = replace(transfer.arm, note=_dropped(transfer.arm, winner, task.sign))
     return record
+
+
+def _unvarying(backbone: Backbone, experiment: Experiment, winner: Arm) -> list[str]:
+    """A warning where the model that is handed over answers the same to all items."""
+    tables = backbone.modality == "table"
+    other = "give other columns" if tables else "try another backbone or strategy"
+    answers, truth = winner.outputs["test"], experiment.dataset.targets("test")
+    return constant(answers, truth, experiment.labels, experiment.dataset.kind, other)
 
 
 def _others(proof: Proof) -> dict[str, Arm]:
@@ -260,7 +266,7 @@ def _record(experiment: Experiment, backbone: Backbone, evidence: Evidence) -> R
         settings=asdict(experiment.settings),
         data=evidence.data,
         weights_sha256="",
-        versions=artifact.versions(),
+        versions=installed.versions(),
         task_settings=experiment.task_settings,
     )
 

@@ -29,6 +29,7 @@ from headstart.pipeline.strategy_spec import FEATURES, StrategySpec
 from headstart.plan import FitPlan
 from headstart.plan import read as read_plan
 from headstart.results import Result
+from headstart.runtime import installed
 from headstart.runtime.budget import Budget
 from headstart.runtime.progress import Show, as_progress
 from headstart.runtime.workspace import Workspace
@@ -73,7 +74,7 @@ def prove(
                 {
                     "data": transfer.experiment.dataset.fingerprint,
                     "architecture": str(transfer.backbone.architecture),
-                    "versions": artifact.versions(),
+                    "versions": installed.versions(),
                 }
             )
             saved = _Saved(load(folder), record, artifact.read_evidence(folder))

@@ -6,11 +6,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from headstart import artifact
 from headstart.pipeline.findings import Proof
 from headstart.pipeline.provenance import Name, called, provenance
 from headstart.pipeline.strategy_spec import FEATURES
 from headstart.plan import FitPlan, splits_of
+from headstart.runtime import installed
 from headstart.runtime.workspace import Workspace
 
 
@@ -41,7 +41,7 @@ def plan_of(proof: Proof) -> FitPlan:
         settings=asdict(search.experiment.settings),
         fingerprint=dataset.fingerprint,
         splits=splits_of(dataset),
-        versions=artifact.versions(),
+        versions=installed.versions(),
         pace=tuple(proof.transfer.training.pace),
         left_out=sorted({item.identity for item in whole.items} - used),
         added=dataset.added,

@@ -9,7 +9,7 @@ from math import ceil
 from pathlib import Path
 from typing import final
 
-from headstart import artifact, catalog, defaults
+from headstart import catalog, defaults
 from headstart.contracts import Backbone, Modality, Strategy, Task
 from headstart.data import Data, Dataset, InMemory
 from headstart.data import load as load_data
@@ -26,7 +26,7 @@ from headstart.pipeline.schema import demand_targets, schema
 from headstart.pipeline.sources import beside
 from headstart.pipeline.strategy_spec import StrategySpec
 from headstart.results.ranking import Ranking
-from headstart.runtime import machine
+from headstart.runtime import installed, machine
 from headstart.runtime.budget import Budget, age, earlier
 from headstart.runtime.progress import Progress
 from headstart.runtime.workspace import Workspace
@@ -265,7 +265,7 @@ def register_run(
     shared = {
         "data": experiment.dataset.fingerprint,
         "settings": {name: settings[name] for name in settings if name not in _NOT_THE_RUN},
-        "versions": artifact.versions(),
+        "versions": installed.versions(),
     }
     if workspace.claim({**identity, **shared}):
         experiment.progress.say("An unfinished run of the same kind is here; going on with it.")

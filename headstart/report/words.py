@@ -48,6 +48,18 @@ def further(evidence: Evidence) -> Iterator[str]:
         yield str(evidence["splits"]["said"])
     if evidence.get("shift"):
         yield f"Beside the items it was held to: {evidence['shift']}"
+    yield from _trained(evidence)
+    if evidence.get("proof") == "unfinished":
+        yield (
+            "The proof is unfinished: the network from scratch was not trained to its end. "
+            "`headstart prove MODEL` goes on with it."
+        )
+    if evidence.get("proof") == "stopped":
+        yield "The run was stopped before all of its evidence was gathered."
+
+
+def _trained(evidence: Evidence) -> Iterator[str]:
+    """How many trainings the gain is that of."""
     trainings = _trainings(evidence)
     assumed = (evidence.get("gain") or {}).get("assumed", 0.0)
     if assumed:
@@ -57,13 +69,6 @@ def further(evidence: Evidence) -> Iterator[str]:
         )
     if trainings > 1 and not evidence.get("alone"):
         yield f"The gain is that of {trainings} trainings each, from seeds of their own."
-    if evidence.get("proof") == "unfinished":
-        yield (
-            "The proof is unfinished: the network from scratch was not trained to its end. "
-            "`headstart prove MODEL` goes on with it."
-        )
-    if evidence.get("proof") == "stopped":
-        yield "The run was stopped before all of its evidence was gathered."
 
 
 def familiar(evidence: Evidence) -> Iterator[str]:

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
 WHOLE: Final = "headstart"
 ANSWERING: Final = "headstart-predict"  # the same files without the libraries that train
+
+LIBRARIES = (
+    *("torch", "torchvision", "timm", "numpy", "scikit-learn", "pillow", "safetensors"),
+    *("transformers", "tokenizers", "peft"),  # where they are installed
+)
 
 
 def own_version() -> str:
@@ -30,3 +39,17 @@ def _is_there(name: str) -> bool:
     except PackageNotFoundError:
         return False
     return True
+
+
+def versions() -> dict[str, str]:
+    """The versions a result depends on."""
+    return dict(_versions())
+
+
+@cache
+def _versions() -> Mapping[str, str]:
+    libraries = {"headstart": version(WHOLE), "python": sys.version.split()[0]}
+    for name in LIBRARIES:
+        with suppress(PackageNotFoundError):
+            libraries[name] = version(name)
+    return libraries

@@ -51,6 +51,10 @@ class Addresses:
         digests: np.ndarray = self.digests[rows]
         return digests
 
+    def items_in(self, rows: Rows) -> Rows | RaggedRows:
+        """The rows of all items, item after item, as one row for each item or as its tokens."""
+        return rows if self.starts is None else RaggedRows(rows, self.starts)
+
     def packed(self, group: np.ndarray, values: Any) -> Any:
         """Activations (N, T, …) of these items without their padding: (tokens, …)."""
         if self.starts is None:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, final
 
-from headstart import artifact
 from headstart.contracts import Backbone
 from headstart.data import InMemory, Item
 from headstart.defaults import Settings
@@ -28,6 +27,7 @@ from headstart.pipeline.several.opening import results
 from headstart.pipeline.several.said import Said
 from headstart.pipeline.strategy_spec import StrategySpec
 from headstart.results.several import Results
+from headstart.runtime import installed
 from headstart.runtime.budget import Budget
 from headstart.runtime.progress import Progress
 from headstart.runtime.workspace import Workspace
@@ -105,7 +105,7 @@ class Together:
         return {
             "data": prints,
             "seed": self.settings.seed,
-            "versions": artifact.versions(),
+            "versions": installed.versions(),
             **first.identity,
         }
 

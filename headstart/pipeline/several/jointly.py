@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, Final, final
 
-from headstart import artifact, evidence
+from headstart import evidence
 from headstart.errors import HeadstartError
 from headstart.evidence import ArmResult, Experiment
 from headstart.loading import members as listed
@@ -26,6 +26,7 @@ from headstart.pipeline.several.merging import Merged
 from headstart.pipeline.several.opening import results
 from headstart.pipeline.strategy_spec import FEATURES, StrategySpec
 from headstart.results.several import Results
+from headstart.runtime import installed
 from headstart.runtime.workspace import Workspace
 
 _LOOKED_AT: Final = 2  # items of each task that the saved model is compared on
@@ -58,7 +59,7 @@ def fit_jointly(run: Together) -> Results:
     for name, arm in (alone if behind else joint).items():
         with Workspace(run.out / names[name], shares=True) as workspace:
             _save(trial, name, arm, workspace)
-    made = {"backbone": run.backbone, "versions": artifact.versions(), "joint": compared}
+    made = {"backbone": run.backbone, "versions": installed.versions(), "joint": compared}
     listed.write(run.out, names, made)
     keep_once([run.out / name for name in names.values()])
     each = tasks.each.values()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from headstart import artifact, evidence
+from headstart import evidence
 from headstart.defaults import Settings
 from headstart.loading import members as listed
 from headstart.pipeline.developing import demand_learned, developed, from_random
@@ -16,6 +16,7 @@ from headstart.pipeline.several.merging import Merged
 from headstart.pipeline.several.opening import results
 from headstart.pipeline.strategy_spec import StrategySpec
 from headstart.results.several import Results
+from headstart.runtime import installed
 from headstart.runtime.progress import Progress
 from headstart.runtime.workspace import Workspace
 
@@ -51,7 +52,7 @@ def pretrain_several(
         with Workspace(out / names[name], shares=True) as workspace:
             transfer = Transfer(each[name], tasks.backbone, spec)
             developed(transfer, {"naive": naive[name], str(spec): own}, protocol, workspace)
-    listed.write(out, names, {"backbone": backbone, "versions": artifact.versions()})
+    listed.write(out, names, {"backbone": backbone, "versions": installed.versions()})
     keep_once([out / name for name in names.values()])
     looked_at = [item for own in each.values() for item in own.dataset.split("test")[:_LOOKED_AT]]
     check_all(out, looked_at, progress)
