@@ -24,8 +24,10 @@ def against(
 
     async def run() -> Answers:
         turn, count = asyncio.Lock(), iter(range(10**6))
+        lines: list[asyncio.Task[None] | None] = []
 
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            lines.append(asyncio.current_task())
             try:
                 while head := await reader.readuntil(b"\r\n\r\n"):
                     length = int(head.lower().partition(b"content-length: ")[2].split()[0])
@@ -37,13 +39,16 @@ def against(
                     await writer.drain()
             except asyncio.IncompleteReadError:
                 writer.close()
+                await writer.wait_closed()
 
         server = await asyncio.start_server(serve, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         try:
             return await work(Target(port, "/", b"{}"))
         finally:
+            await asyncio.gather(*filter(None, lines))
             server.close()
+            await server.wait_closed()
 
     return asyncio.run(run())
 

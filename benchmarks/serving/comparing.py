@@ -92,11 +92,17 @@ class Plan:
         found = [Contender(OURS, ours, {}, "/predict", {"inputs": [image]}, "/ready")]
         for workers in dict.fromkeys((1, os.cpu_count() or 1)):
             python = environments.make("litserve")
-            script = [python, SCRIPTS / "litserve_server.py", graph, "PORT", str(workers)]
+            script: list[str | Path] = [
+                python,
+                SCRIPTS / "litserve_server.py",
+                graph,
+                "PORT",
+                str(workers),
+            ]
             name = f"LitServe, workers {workers}"
             found.append(Contender(name, script, {}, "/predict", {"image": image}, "/health"))
             python = environments.make("bentoml")
-            bento = [python, "-m", "bentoml", "serve", "bentoml_server:Pictures"]
+            bento: list[str | Path] = [python, "-m", "bentoml", "serve", "bentoml_server:Pictures"]
             own = {"FOLDER": str(graph), "WORKERS": str(workers), "BENTOML_DO_NOT_TRACK": "1"}
             found.append(
                 Contender(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -59,7 +60,7 @@ async def fastest(target: Target, connections: int, seconds: float) -> Answers:
                 answers.seconds.append(time.perf_counter() - begun)
             else:
                 answers.failures += 1
-        line.close()
+        await line.close()
 
     begun = time.perf_counter()
     await asyncio.gather(*(ask() for _ in range(connections)))
@@ -88,7 +89,7 @@ async def at_rate(target: Target, rate: float, seconds: float, seed: int = 0) ->
     await asyncio.gather(*tasks)
     answers.spent = time.perf_counter() - begun
     for line in idle:
-        line.close()
+        await line.close()
     return answers
 
 
@@ -110,14 +111,16 @@ class _Line:
                 await writer.drain()
                 return await _status(reader) == 200
         except (OSError, TimeoutError, ValueError, asyncio.IncompleteReadError):
-            self.close()
+            await self.close()
             return False
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Close it."""
         if self._streams is not None:
-            self._streams[1].close()
-            self._streams = None
+            writer, self._streams = self._streams[1], None
+            writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
 
 
 async def _status(reader: asyncio.StreamReader) -> int:
