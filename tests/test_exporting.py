@@ -167,7 +167,7 @@ def test_a_form_that_answers_otherwise_is_refused_with_the_number(
     def wrong(*arguments: Any) -> Whole:
         whole: Whole = right(Whole, *arguments)
         with torch.no_grad():
-            whole.answers.head.bias += torch.tensor([100.0, -100.0])
+            whole.answers.head.get_parameter("bias").add_(torch.tensor([100.0, -100.0]))
         return whole
 
     monkeypatch.setattr(Whole, "of", staticmethod(wrong))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from safetensors.numpy import save_file
 
 from headstart import forms
 from headstart.features.reading import alike, in_order
@@ -54,7 +55,7 @@ def answers(run: Run, described: Described, items: Sequence[Path]) -> dict[str, 
     whole = {name: np.concatenate([each[name] for each in windows]) for name in windows[0]}
     first = [path.read_bytes() for path in items[:_TIMED]]
     seconds = median_seconds(lambda raw: run(fed([decoded(raw)], modality, preprocess)), first)
-    return {**whole, SECONDS: np.array(seconds)}
+    return {**whole, SECONDS: np.array([seconds])}
 
 
 def _of_features(run: Run, features: np.ndarray) -> Mapping[str, np.ndarray]:
@@ -62,7 +63,7 @@ def _of_features(run: Run, features: np.ndarray) -> Mapping[str, np.ndarray]:
     for row in features[:_TIMED]:
         run({FEATURES: row[None]})
     seconds = (time.perf_counter() - began) / len(features[:_TIMED])
-    return {**run({FEATURES: features}), SECONDS: np.array(seconds)}
+    return {**run({FEATURES: features}), SECONDS: np.array([seconds])}
 
 
 def main(folder: Path, items: Path, out: Path) -> None:
@@ -71,9 +72,10 @@ def main(folder: Path, items: Path, out: Path) -> None:
     run = forms.form(described.facts["form"]).opened(folder)
     rows = items / f"{FEATURES}.npy"
     if rows.exists():
-        np.savez(out, **_of_features(run, np.load(rows)))
+        values = _of_features(run, np.load(rows))
     else:
-        np.savez(out, **answers(run, described, sorted(items.iterdir())))
+        values = answers(run, described, sorted(items.iterdir()))
+    save_file({name: np.ascontiguousarray(each) for name, each in values.items()}, out)
 
 
 if __name__ == "__main__":

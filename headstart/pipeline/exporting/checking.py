@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from safetensors.numpy import load_file
 
 from headstart import evidence
 from headstart.contracts import Encoding
@@ -158,7 +159,7 @@ def compared(
             name,
             _score(predictor, predictions, outputs, items.targets),
             size,
-            float(after[SECONDS]),
+            float(after[SECONDS][0]),
         ),
         "changed": changed(predictions, before.predictions, encoding, whole),
         "largest": float(np.abs(predictions - before.predictions).max(initial=0.0)),
@@ -215,7 +216,7 @@ def _name_and_precision(draft: Path) -> tuple[str, bool]:
 def _run(draft: Path, form: Form, items: HeldOut, before: Before) -> dict[str, np.ndarray]:
     """What the form answers in a fresh process that knows its folder and raw items alone."""
     with tempfile.TemporaryDirectory() as scratch:
-        place, out = Path(scratch) / "items", Path(scratch) / "answers.npz"
+        place, out = Path(scratch) / "items", Path(scratch) / "answers.safetensors"
         place.mkdir()
         if form.takes_features:
             np.save(place / f"{FEATURES}.npy", before.features)
@@ -233,8 +234,7 @@ def _run(draft: Path, form: Form, items: HeldOut, before: Before) -> dict[str, n
                 f"{draft.name} can't be run in a fresh process: {last}. "
                 "Please report this, and use another form."
             )
-        with np.load(out) as archive:
-            return dict(archive)
+        return dict(load_file(out))
 
 
 def _score(
