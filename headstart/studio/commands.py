@@ -47,7 +47,8 @@ class Commands:
         """Those that export a model. Raises HeadstartError for what can't be."""
         if not self.can_export or form not in FORMS:
             raise HeadstartError(f"A model can't be exported to {form[:20]!r} here.")
-        return ["export", str(self.model(number)), "--to", form]
+        place = self.folder.with_name("exported") / f"{number}-{form}"
+        return ["export", str(self.model(number)), "--to", form, "-o", str(place)]
 
     def run(
         self,
