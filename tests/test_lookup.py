@@ -26,7 +26,7 @@ from headstart.evidence import Arm, ArmResult, Experiment, baseline_arm, naive_a
 from headstart.evidence.lookup import MEMORY, nearest
 from headstart.evidence.sentences import Pairs, worth_a_look
 from headstart.features.reading import Reader
-from headstart.report.sentences import said, sentences
+from headstart.report.sentences import said_of_texts, sentences
 from headstart.runtime import machine
 from headstart.runtime.budget import Budget
 
@@ -46,7 +46,7 @@ class Writing(Task):
         raise NotImplementedError
 
     def naive(self, targets: np.ndarray, labels: Sequence[str]) -> np.ndarray:
-        return targets[0]
+        return np.asarray(targets[0])
 
     def losses(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         return -self.scores(outputs, targets)
@@ -174,6 +174,6 @@ def test_texts_of_strangers_never_render_on_the_page(tmp_path: Path) -> None:
     section = sentences({"sentences": found})
     assert section is not None and sentences({}) is None
     assert evil in str(section.tables)
-    assert "alert" not in "".join(said(found or {}))
+    assert "alert" not in "".join(said_of_texts(found or {}))
     text = page(tmp_path, {**record_of_a_run(), "sentences": found})
     assert "alert(1)" in text and evil not in text

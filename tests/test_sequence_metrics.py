@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 import jiwer
@@ -9,11 +10,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sacrebleu.metrics import BLEU, CHRF
+from sacrebleu.metrics.bleu import BLEU
+from sacrebleu.metrics.chrf import CHRF
+from test_lookup import Writing
 
 from headstart import catalog
 from headstart.contracts.sequences import decoded, encoded, widened
+from headstart.errors import HeadstartError
 from headstart.evidence.resampling import Draws, Resampling
+from headstart.pipeline.metrics import others
 
 WORDS = "the cat sat on a mat %1 кот сидит 고양이 . , 12 &amp;".split()
 TEXTS = st.lists(st.sampled_from(WORDS), min_size=1, max_size=9).map(" ".join)
@@ -26,7 +31,7 @@ def value(name: str, pairs: Sequence[tuple[str, str]]) -> float:
     return catalog.metric_named(name).of(encoded(answers), encoded(wanted))
 
 
-@given(texts=st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)))))
+@given(texts=st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0"))))
 def test_texts_are_the_same_after_they_were_arrays(texts: list[str]) -> None:
     rows = encoded(texts)
     assert decoded(rows) == texts
@@ -81,3 +86,17 @@ def test_the_gain_of_one_answerer_over_another_is_paired() -> None:
     alone = [both.interval(encoded(each)) for each in (good, bad)]
     assert gain.value == pytest.approx(alone[0].value - alone[1].value)
     assert 0 < gain.low < gain.value < gain.high
+
+
+def test_metrics_without_their_package_name_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = encoded(["a cat", "a mat"])
+    monkeypatch.setitem(sys.modules, "jiwer", None)
+    with pytest.raises(HeadstartError, match=r"WER needs the package jiwer.*\[translation\]"):
+        catalog.metric_named("wer").of(texts, texts)
+    rows = others(Writing(), texts, texts)
+    assert [row["metric"] for row in rows] == ["BLEU"]
+    assert rows[0]["signature"].startswith("nrefs:1|")
+    assert rows[0]["value"] <= 1.0
+    monkeypatch.setitem(sys.modules, "sacrebleu", None)
+    with pytest.raises(HeadstartError, match=r"need the package sacrebleu.*\[translation\]"):
+        catalog.metric_named("chrf").of(texts, texts)

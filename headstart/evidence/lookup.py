@@ -66,18 +66,18 @@ def nearest(texts: Sequence[str], queries: Sequence[str], count: int = 1) -> np.
     """
     first = max(0, len(texts) - _MOST)
     memory = [*_counted(texts[first:])]
-    held = sum(np.bincount(block.indices, minlength=_SLOTS) for block in memory)
-    weights = np.log((1 + len(texts) - first) / (1 + held)) + 1
+    frequencies = sum(np.bincount(block.indices, minlength=_SLOTS) for block in memory)
+    weights = np.log((1 + len(texts) - first) / (1 + frequencies)) + 1
     if len(texts) - first > _COMMON:
-        weights[held > _COMMON] = 0.0
+        weights[frequencies > _COMMON] = 0.0
     memory = [_weighed(block, weights) for block in memory]
     best: list[np.ndarray] = []
     for block in _counted(queries, _BLOCK // 100):
         rows = _weighed(block, weights)
-        found = [_best(rows @ part.T, count) for part in memory]
+        parts = [_best(rows @ part.T, count) for part in memory]
         sizes = np.cumsum([0, *(part.shape[0] for part in memory)])
-        places = np.hstack([own + size for (own, _), size in zip(found, sizes, strict=False)])
-        likeness = np.hstack([own for _, own in found])
+        places = np.hstack([own + size for (own, _), size in zip(parts, sizes, strict=False)])
+        likeness = np.hstack([own for _, own in parts])
         order = np.argsort(-likeness, axis=1, kind="stable")[:, :count]
         best.append(first + np.take_along_axis(places, order, axis=1))
     whole = np.concatenate(best) if best else np.empty((0, count), dtype=np.intp)

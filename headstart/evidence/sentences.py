@@ -76,7 +76,7 @@ class _Look:
         statistics = self.metric.statistics(*rows)
         blocks = [statistics[n : n + _BLOCK] for n in range(0, len(statistics), _BLOCK)]
         values = [self.metric.values(block, np.eye(len(block))) for block in blocks]
-        return np.nan_to_num(np.concatenate(values))
+        return np.asarray(np.nan_to_num(np.concatenate(values)))
 
     @cached_property
     def order(self) -> list[int]:
@@ -91,7 +91,7 @@ class _Look:
 
     def rows(self, places: Sequence[int], near: bool = False) -> list[dict[str, Any]]:
         """Some items with their texts side by side, and training pairs near to them."""
-        rows = [
+        rows: list[dict[str, Any]] = [
             {
                 "id": self.test.ids[n],
                 "source": _cut(self.test.sources[n]),
@@ -101,11 +101,11 @@ class _Look:
             }
             for n in places
         ]
-        known, asked = self.train.texts, self.test.texts
-        if near and known and asked and rows:
+        known, queries = self.train.texts, self.test.texts
+        if near and known and queries and rows:
             count = min(_NEAREST, len(known))
-            found = nearest(known, [asked[n] for n in places], count).reshape(len(rows), count)
-            for row, own in zip(rows, found.tolist(), strict=True):
+            neighbours = nearest(known, [queries[n] for n in places], count).reshape(-1, count)
+            for row, own in zip(rows, neighbours.tolist(), strict=True):
                 row["nearest"] = [
                     {"source": _cut(known[n]), "target": _cut(self.train.targets[n])} for n in own
                 ]
@@ -146,15 +146,15 @@ class _Look:
         for n, (answer, target) in enumerate(zip(self.answers, self.test.targets, strict=True)):
             wanted, there = placeholders(target), placeholders(answer)
             source = self.test.sources[n]
-            asked = wanted if source is None else placeholders(source)
-            less, more = (asked & wanted) - there, there - (asked | wanted)
-            places += bool(asked & wanted)
+            due = wanted if source is None else placeholders(source)
+            less, more = (due & wanted) - there, there - (due | wanted)
+            places += bool(due & wanted)
             lost, added = lost + bool(less), added + bool(more)
             if less or more:
                 faults.append((n, sorted(less.elements()), sorted(more.elements())))
         rows = self.rows([n for n, _, _ in faults[:SHOWN]])
-        for row, (_, less, more) in zip(rows, faults, strict=False):
-            row |= {"lost": less, "added": more}
+        for row, (_, missing, others) in zip(rows, faults, strict=False):
+            row |= {"lost": missing, "added": others}
         return {"items": places, "lost": lost, "added": added, "examples": rows}
 
 

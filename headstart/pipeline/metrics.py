@@ -50,7 +50,10 @@ def weighed(settings: Settings, metric: str | None) -> bool:
 def others(
     task: Task, outputs: np.ndarray, targets: np.ndarray, draws: Draws = PLAIN
 ) -> list[dict[str, Any]]:
-    """What the other metrics for the task's kind of target say, each with its interval."""
+    """What the other metrics for the task's kind of target say, each with its interval.
+
+    Those that need a package which is not installed are left out.
+    """
     fitting_metrics, own = catalog.metrics_for(task.kind), task.judged_by()
     predictions = task.predictions(outputs)
     rows = []
@@ -59,13 +62,16 @@ def others(
         if same or (name, task.kind) == ("micro-f1", "classes"):  # which is the accuracy
             continue
         whole = np.ones((1, len(targets)))
-        if np.isnan(metric.resamples(predictions, targets, whole)).all():
-            continue  # as where no object is of that size
+        try:
+            if np.isnan(metric.resamples(predictions, targets, whole)).all():
+                continue  # as where no object is of that size
+        except HeadstartError:  # a package is missing
+            continue
         intervals = judged(metric, predictions, targets, draws)
-        less = {"less_is_better": True} if metric.less_is_better else {}
+        row: dict[str, Any] = {"metric": metric.name} | intervals.to_json()
+        row |= {"less_is_better": True} if metric.less_is_better else {}
         signature = metric.signature(targets)
-        signed = {"signature": signature} if signature else {}
-        rows.append({"metric": metric.name} | intervals.to_json() | less | signed)
+        rows.append(row | ({"signature": signature} if signature else {}))
     return rows
 
 

@@ -26,10 +26,12 @@ def sentences(evidence: Mapping[str, Any]) -> Section | None:
         titles = ("source", "answer", "reference", "lost", "added")
         kept = [(*_texts(row), " ".join(row["lost"]), " ".join(row["added"])) for row in examples]
         tables.append(("Placeholders lost or added", Table.of(titles, kept)))
-    return Section("sentences", "Answers as texts", tuple(said(record)), tables=tuple(tables))
+    return Section(
+        "sentences", "Answers as texts", tuple(said_of_texts(record)), tables=tuple(tables)
+    )
 
 
-def said(record: Mapping[str, Any]) -> Iterator[str]:
+def said_of_texts(record: Mapping[str, Any]) -> Iterator[str]:
     """What is to be said of all answers."""
     count, lengths, language = record["items"], record["lengths"], record["language"]
     yield (

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from headstart.report.sentences import said_of_texts
+
 _THINGS = {"audio": "sounds", "image": "pictures", "text": "texts"}
 _RIGHT = ("accuracy", "balanced accuracy")  # metrics that are shares of right answers
 _UNFAMILIAR = 0.05
@@ -24,7 +26,7 @@ def plainly(evidence: Evidence) -> tuple[str, ...]:
 def further(evidence: Evidence) -> Iterator[str]:
     """What else was measured of the gain, where it was: over a simple method, no worse by, by whom.
 
-    Reads `over_baseline`, `noninferior`, `by_seed`, `gain.trainings` and `proof`.
+    Reads `over_baseline`, `sentences`, `noninferior`, `by_seed`, `gain.trainings` and `proof`.
     """
     simple = evidence.get("over_baseline")
     if simple and simple["name"] != "naive":  # a bar so low that the arms say it
@@ -33,6 +35,8 @@ def further(evidence: Evidence) -> Iterator[str]:
             f"Over the strongest simple method ({simple['name']}): {gain}, "
             f"95 % interval {low} to {high}."
         )
+    if evidence.get("sentences"):
+        yield from said_of_texts(evidence["sentences"])
     if evidence.get("noninferior"):
         yield str(evidence["noninferior"])
     likeness = evidence.get("likeness") or {}
