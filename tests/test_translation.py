@@ -259,4 +259,4 @@ def test_a_frozen_encoder_is_stored_and_stays(parent: Path, tmp_path: Path) -> N
         result = hs.fit(data, f"{parent}?vocabulary=own", out, **chosen, cache=cached)
         results.append(result.evidence.arms["chosen"].outputs["test"])
         assert result.evidence.checks["frozen stages are bit-identical"]
-    assert np.array_equal(*results)
+    assert np.array_equal(results[0], results[1])

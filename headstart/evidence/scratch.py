@@ -41,14 +41,13 @@ def scratch_arm(
     """The same network from random weights, under a budget that is fair to it.
 
     The candidate rates are tried for a quarter of the reference's epochs each, and the best, by
-    validation, trains for twice the reference's epochs (protocol after Kornblith et al. 2019, who
-    double the steps and search its own rates), or for fewer as `Bound` says of a `transfer`. One
-    that an earlier run trained so is taken from the cache. In one of several folds it has a `share`
-    of the time and of the search. Answers with a sentence that says what was done.
+    validation, trains for twice the reference's epochs (after Kornblith et al. 2019), or for fewer
+    as `Bound` says of a `transfer`; a single rate without one is taken. One of an earlier run comes
+    from the cache. In folds it has a `share` of time and search. Answers how it was done, too.
     """
     bound = Bound(experiment, reference, transfer, share)
-    alike = replace(reference, label="", learning_rate=0.0, patience=0)  # which are scratch's own
-    memory = Memory(experiment, rebuild, {"recipe": asdict(alike), "rates": list(candidates)})
+    alike = asdict(replace(reference, label="", learning_rate=0.0, patience=0))  # scratch has own
+    memory = Memory(experiment, rebuild, {"recipe": alike, "rates": list(candidates)})
     session = experiment.session("scratch", _time_for_scratch(experiment))
     planned = _planned(session)
     past = _earlier(experiment, memory, bound) if planned is None else None
@@ -56,16 +55,16 @@ def scratch_arm(
         return past
     started = time.monotonic()
     search = replace(reference, epochs=max(1, int(share * (reference.epochs // 4))))
-    tried = () if len(candidates) == 1 and transfer is None else candidates
+    tried = candidates if len(candidates) > 1 or transfer else ()
     searched = _searched(experiment, rebuild, search, tried, session.budget)
-    rate = _best(searched) if searched else candidates[0]
     epochs = planned or bound.epochs([training for _, training in searched])
-    recipe = replace(reference, label="scratch", epochs=epochs, learning_rate=rate, patience=epochs)
+    recipe = replace(reference, label="scratch", epochs=epochs, patience=epochs)
+    recipe = replace(recipe, learning_rate=_best(searched, candidates[0]))
     session = replace(session, decided=bound.decided if transfer else None)
     model, training = _from_scratch(experiment, rebuild, recipe, session)
     arm_parts = ("scratch", judge(experiment, model), time.monotonic() - started, training.steps)
-    recipe = replace(recipe, epochs=max(1, training.epochs))
-    result = ArmResult(arm_of(experiment, *arm_parts), model, training, recipe=recipe)
+    arm, recipe = arm_of(experiment, *arm_parts), replace(recipe, epochs=max(1, training.epochs))
+    result = ArmResult(arm, model, training, recipe=recipe)
     protocol = _protocol(searched, result, bound, epochs)
     if experiment.settings.cache:
         memory.remember(result, protocol)
@@ -112,7 +111,10 @@ def _searched(
     return trainings
 
 
-def _best(searched: Tried) -> float:
+def _best(searched: Tried, usual: float) -> float:
+    """The rate that did best, the usual one where none was tried."""
+    if not searched:
+        return usual
     return max(searched, key=lambda each: (_merits(each[1]), -each[0]))[0]
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # so that a saved model is described without torch
     from headstart.contracts.model import Batch, Model, Step
     from headstart.loading.sequences.writer import Writer
 
-_RATES: Final = 5e-4, 2e-3  # of a decoder that was trained, and of another
+_UNTRAINED, _TRAINED, _NARROW = 2e-3, 1.5e-3, 96  # rates, the second one's up to this width
 _JOINT: Final = "joint"
 _WIDTH: Final = 1024  # characters of an answer
 
@@ -70,11 +70,10 @@ class Translation(Task):
         """The task with this backbone's decoder."""
         own = Translation(cast("Writer", backbone.head))
         own.measure = self.measure
-        pretrained = backbone.origin.pretrained
-        own.untrained, own.learning_rate = (
-            ("zero-shot" if pretrained else ""),
-            _RATES[not pretrained],
-        )
+        own.learning_rate = _UNTRAINED
+        if backbone.origin.pretrained:  # what is wider forgets sooner
+            own.untrained = "zero-shot"
+            own.learning_rate = _TRAINED * min(1.0, _NARROW / backbone.feature_dim) ** 2
         return own
 
     def width(self, labels: Sequence[str]) -> int:
