@@ -44,7 +44,9 @@ class Joined(nn.Module):
         """Numbers (N, D0) and the features of all columns' cells as rows (N, D)."""
         blocks = [numbers]
         for place, (rows, features) in enumerate(cells):
-            mean, scale = self.get_buffer(f"mean{place}"), self.get_buffer(f"scale{place}")
+            mean, scale = (
+                self.get_buffer(f"{name}{place}").to(numbers.device) for name in ("mean", "scale")
+            )
             block = numbers.new_zeros(len(numbers), len(mean))
             block[rows] = (features - mean) * scale
             blocks.append(block)
