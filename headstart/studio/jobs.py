@@ -83,12 +83,12 @@ class Job:
         }
 
     def _follow(self) -> None:
-        process = self._process
-        out = threading.Thread(target=self._listen, daemon=True)
-        out.start()
-        text = process.stdout.read() if process.stdout else ""
-        out.join()
-        code = process.wait()
+        with self._process as process:  # its pipes are closed behind it
+            out = threading.Thread(target=self._listen, daemon=True)
+            out.start()
+            text = process.stdout.read() if process.stdout else ""
+            out.join()
+            code = process.wait()
         try:
             answer = json.loads(text)
             self.answer = answer if isinstance(answer, dict) else {}
