@@ -162,9 +162,20 @@ def extract(
     disk is full or the engine asked for can't run the prefix, and OutOfTimeError where `until` ends
     before the work; what was computed by then is kept.
     """
-    started, reader = time.monotonic(), reader.in_arrays()
     if prefix.backbone.parts:
         return _of_rows(prefix, items, reader, progress, until)
+    return _of_items(prefix, items, reader, progress, (view, until))
+
+
+def _of_items(
+    prefix: Prefix,
+    items: Sequence[Item],
+    reader: Reader,
+    progress: Progress,
+    more: tuple[View | None, Budget | None],
+) -> Extraction:
+    """The same of items that are read whole."""
+    (view, until), started, reader = more, time.monotonic(), reader.in_arrays()
     addresses = prefix.addresses(reader, items, view)
     precision, store, missing = _fullest(prefix, reader, addresses)
     name = ""

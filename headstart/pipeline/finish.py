@@ -158,8 +158,7 @@ def _evidence(proof: Proof) -> Evidence:
         sign=task.sign,
         resampling=evidence.resampling(task, truth, draws),
     )
-    record.alone = OF_COLUMNS if search.backbone.parts else bool(search.backbone.heads)
-    record.sourced = proof.sourced
+    record.alone, record.sourced = _alone(search.backbone), proof.sourced
     if task.sign < 0:  # in the metric's own units, which the naive model gives the scale of
         record.spread *= abs(float(proof.arms["naive"].arm.scores.mean()))
     if baseline is not None:
@@ -169,18 +168,11 @@ def _evidence(proof: Proof) -> Evidence:
     record.warnings += _diverged(proof.arms)
     if proof.adaptation is not None:  # what source items are answered with says nothing then
         return record
-    record.warnings += _unvarying(search.backbone, experiment, winner)
+    kind, answers = experiment.dataset.kind, winner.outputs["test"]
+    record.warnings += constant(answers, truth, experiment.labels, kind, _other(experiment))
     if transfer.arm.strategy != winner.strategy:
         record.dropped = replace(transfer.arm, note=_dropped(transfer.arm, winner, task.sign))
     return record
-
-
-def _unvarying(backbone: Backbone, experiment: Experiment, winner: Arm) -> list[str]:
-    """A warning where the model that is handed over answers the same to all items."""
-    tables = backbone.modality == "table"
-    other = "give other columns" if tables else "try another backbone or strategy"
-    answers, truth = winner.outputs["test"], experiment.dataset.targets("test")
-    return constant(answers, truth, experiment.labels, experiment.dataset.kind, other)
 
 
 def _others(proof: Proof) -> dict[str, Arm]:
@@ -190,6 +182,17 @@ def _others(proof: Proof) -> dict[str, Arm]:
         for name, result in proof.arms.items()
         if name in SIMPLE or (result is not proof.transfer and name != proof.chosen)
     }
+
+
+def _alone(backbone: Backbone) -> bool | str:
+    """What stands in the place of scratch, as the record says it."""
+    return OF_COLUMNS if backbone.parts else bool(backbone.heads)
+
+
+def _other(experiment: Experiment) -> str:
+    """What else to do where nothing was learned."""
+    rows = experiment.reader.modality.whole_rows
+    return "give other columns" if rows else "try another backbone or strategy"
 
 
 def _beaten(winner: Arm, baseline: Arm, sign: int) -> list[str]:
