@@ -21,7 +21,8 @@ if TYPE_CHECKING:  # so that a saved model answers without torch
     from headstart.contracts.model import Batch, Model, Step
     from headstart.contracts.places import Extent, Motion
 
-Labels, Array = Sequence[str], np.ndarray
+Labels = Sequence[str]
+Array = np.ndarray
 Examples = tuple[Array, Array]  # features (N, D) float32 and targets (N,) or (N, outputs)
 Answered = tuple[Array, Array, Sequence[str]]  # outputs, targets, and the items' ids
 
