@@ -75,12 +75,10 @@ class LibraryHead(DetectorHead, ABC):
     def answers(self, maps: Maps) -> Iterator[Boxes]:
         """The boxes that the library chooses, a picture at a time, in any order."""
 
-    @final
     def loss(self, maps: Maps, targets: Tensor) -> Tensor:
         """The library's own, of the boxes that have sides."""
         return self.losses(maps, [_objects(rows[1:], self.side) for rows in targets])
 
-    @final
     def forward(self, maps: Maps) -> Tensor:
         """The library's own boxes as rows."""
         return torch.stack([self._row(each) for each in self.answers(maps)]).flatten(1)

@@ -73,9 +73,11 @@ def _let_any_number_in(graph: Any) -> None:
         if each.name == "value"
     } | {each.name: each for each in graph.initializer}
     for node in graph.node:
-        tensor = constants.get(node.input[1]) if node.op_type == "Reshape" else None
-        shape = helper.to_array(tensor).copy() if tensor is not None else None
-        if shape is not None and shape.size > 1 and (shape > 0).all():
+        if node.op_type != "Reshape" or node.input[1] not in constants:
+            continue
+        tensor = constants[node.input[1]]
+        shape = helper.to_array(tensor).copy()
+        if shape.size > 1 and (shape > 0).all():
             shape[0] = -1
             tensor.CopyFrom(helper.from_array(shape, tensor.name))
 

@@ -120,7 +120,7 @@ def entries(name: str) -> Mapping[str, Any]:
 def _entry(name: str, tag: str) -> Any:
     known = entries(name)
     if tag == "DEFAULT":
-        return models.get_model_weights(name)[tag]  # type: ignore[misc]  # an enumeration's class
+        return models.get_model_weights(name)[tag]
     if tag not in known:
         raise WeightsError(
             f"torchvision:{name} has no weights {tag!r}. It has {', '.join(known)}; or give a file."
