@@ -243,12 +243,15 @@ def classes_are_abstract_or_final(sources: Sequence[Source]) -> list[str]:
     ]
 
 
+_NETWORKS = {"Module", "DetectorHead", "LibraryHead"}
+
+
 def constructors_only_store(sources: Sequence[Source]) -> list[str]:
     """The constructor of a part keeps its settings and does nothing else; networks build layers."""
     return [
         f"{source.place(node)} does more than store"
         for source, kind in _nodes(sources, ast.ClassDef)
-        if source.unit in PARTS and "Module" not in map(_last_name, kind.bases)
+        if source.unit in PARTS and not _NETWORKS & set(map(_last_name, kind.bases))
         for function in kind.body
         if isinstance(function, ast.FunctionDef) and function.name == "__init__"
         for node in function.body

@@ -203,7 +203,7 @@ def test_a_document_that_can_mean_nothing_is_refused(
     tmp_path: Path, change: Mapping[str, object], said: str
 ) -> None:
     picture(tmp_path / "a.jpg")
-    (tmp_path / "boxes.json").write_text(json.dumps(DOCUMENT | change))
+    (tmp_path / "boxes.json").write_text(json.dumps({**DOCUMENT, **change}))
     with pytest.raises(DataError, match=said):
         found(tmp_path)
 

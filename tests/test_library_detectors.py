@@ -21,7 +21,7 @@ from headstart.contracts.model import Batch, Model
 from headstart.errors import HeadstartError, WeightsError
 
 SIDE = 96
-QUICK = {"scratch": False, "epochs": 2, "evidence": "quick"}
+QUICK: dict[str, Any] = {"scratch": False, "epochs": 2, "evidence": "quick"}
 HEAD_ALONE = "feature-extraction?head=trained"
 SMALL = "torchvision:ssdlite320_mobilenet_v3_large", "torchvision:fcos_resnet50_fpn"
 LARGE = (
@@ -38,17 +38,28 @@ def _config(kind: str) -> Any:
 
     sizes: dict[str, Any] = {"embedding_size": 8, "hidden_sizes": [8, 8, 16, 16]}
     sizes |= {"depths": [1, 1, 1, 1], "out_features": ["stage2", "stage3", "stage4"]}
-    feed = {"encoder_ffn_dim": 32, "decoder_ffn_dim": 32, "num_queries": 20}
+    feed: dict[str, Any] = {"encoder_ffn_dim": 32, "decoder_ffn_dim": 32, "num_queries": 20}
     feed |= {"encoder_attention_heads": 2, "decoder_attention_heads": 2, "decoder_layers": 2}
     if kind == "yolos":
-        layers = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+        layers: dict[str, Any] = {
+            "hidden_size": 32,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
+        }
         layers |= {"intermediate_size": 64, "patch_size": 16, "num_detection_tokens": 20}
         return library.YolosConfig(**layers, image_size=[SIDE, SIDE])
     if kind in ("rt_detr", "rt_detr_v2", "d_fine"):
-        rest = {"encoder_hidden_dim": 16, "encoder_in_channels": [8, 16, 16], "d_model": 16}
+        rest: dict[str, Any] = {
+            "encoder_hidden_dim": 16,
+            "encoder_in_channels": [8, 16, 16],
+            "d_model": 16,
+        }
         rest |= {"decoder_in_channels": [16, 16, 16], "num_denoising": 4}
         if kind == "d_fine":
-            stages = {"stage_in_channels": [8, 8, 8, 16], "stage_mid_channels": [8, 8, 8, 8]}
+            stages: dict[str, Any] = {
+                "stage_in_channels": [8, 8, 8, 16],
+                "stage_mid_channels": [8, 8, 8, 8],
+            }
             stages |= {"stage_out_channels": [8, 8, 16, 16], "stage_num_blocks": [1, 1, 1, 1]}
             stages |= {"stage_numb_of_layers": [1, 1, 1, 1], "stem_channels": [3, 8, 8]}
             trunk: Any = library.HGNetV2Config(**sizes, **stages)
@@ -217,14 +228,14 @@ def _lively(path: Path) -> Path:
 def test_a_saved_detector_opens_in_torchvision(tmp_path: Path) -> None:
     reference = f"{SMALL[0]}@{_lively(tmp_path / 'weights.safetensors')}?size={SIDE}"
     data, out = squares(tmp_path / "data", 16), tmp_path / "model"
-    hs.fit(data, reference, out, strategy=HEAD_ALONE, **QUICK)  # type: ignore[arg-type]
+    hs.fit(data, reference, out, strategy=HEAD_ALONE, **QUICK)
     _checked(out)
     assert "get_model(own" in (out / "README.md").read_text()
     state = load_file(out / "model.safetensors")
     assert "head.classification_head.module_list.0.1.weight" in state
     _opens(out, TORCHVISION, SIDE, tmp_path)
     assert len(hs.load(out).predict([data / "1.png"])) == 1
-    again = hs.fit(data, f"checkpoint:{out}", tmp_path / "again", strategy=HEAD_ALONE, **QUICK)  # type: ignore[arg-type]
+    again = hs.fit(data, f"checkpoint:{out}", tmp_path / "again", strategy=HEAD_ALONE, **QUICK)
     assert "AP" in str(again)
 
 
@@ -233,7 +244,7 @@ def test_a_saved_detector_opens_in_torchvision(tmp_path: Path) -> None:
 def test_a_saved_detector_opens_in_transformers(folder: Path, tmp_path: Path) -> None:
     data, out = squares(tmp_path / "data", 16), tmp_path / "model"
     reference = f"hf:{folder}?size={SIDE}"
-    hs.fit(data, reference, out, strategy=HEAD_ALONE, **QUICK)  # type: ignore[arg-type]
+    hs.fit(data, reference, out, strategy=HEAD_ALONE, **QUICK)
     _checked(out)
     theirs = _opens(out, TRANSFORMERS, 1.0, tmp_path)
     assert theirs["fed"] == [1, 3, SIDE, SIDE]

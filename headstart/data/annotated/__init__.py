@@ -22,7 +22,7 @@ from headstart.data.containers import Part
 from headstart.data.names import split_in
 from headstart.data.paths import Paths
 from headstart.data.schema import Schema
-from headstart.data.sources import Contents, Row, Source
+from headstart.data.sources import Contents, FileSource, Row, Source
 from headstart.data.trees import Folder, walk
 from headstart.errors import DataError
 
@@ -208,7 +208,7 @@ def _located(marked: Marked, files: Paths) -> tuple[Marked, str, Source | None, 
 
 def _is_file(source: Source) -> bool:
     try:
-        return source.path.is_file()
+        return isinstance(source, FileSource) and source.path.is_file()
     except OSError:  # of a name that is longer than any
         return False
 
