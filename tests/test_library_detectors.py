@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from headstart.contracts.model import Batch, Model
 from headstart.errors import HeadstartError, WeightsError
 
 SIDE = 96
-QUICK = {"scratch": False, "epochs": 2, "evidence": "quick"}
+QUICK: dict[str, Any] = {"scratch": False, "epochs": 2, "evidence": "quick"}
 HEAD_ALONE = "feature-extraction?head=trained"
 SMALL = "torchvision:ssdlite320_mobilenet_v3_large", "torchvision:fcos_resnet50_fpn"
 LARGE = (
@@ -34,8 +35,7 @@ OTHERS = ("conditional_detr", "deformable_detr", "rt_detr_v2", "table-transforme
 
 def _config(kind: str) -> Any:
     """A tiny detector of this kind."""
-    import transformers as library
-
+    library: Any = import_module("transformers")
     sizes: dict[str, Any] = {"embedding_size": 8, "hidden_sizes": [8, 8, 16, 16]}
     sizes |= {"depths": [1, 1, 1, 1], "out_features": ["stage2", "stage3", "stage4"]}
     feed = {"encoder_ffn_dim": 32, "decoder_ffn_dim": 32, "num_queries": 20}
@@ -217,14 +217,14 @@ def _lively(path: Path) -> Path:
 def test_a_saved_detector_opens_in_torchvision(tmp_path: Path) -> None:
     reference = f"{SMALL[0]}@{_lively(tmp_path / 'weights.safetensors')}?size={SIDE}"
     data, out = squares(tmp_path / "data", 16), tmp_path / "model"
-    hs.fit(data, reference, out, strategy=HEAD_ALONE, **QUICK)  # type: ignore[arg-type]
+    hs.fit(data, reference, out, strategy=HEAD_ALONE, **QUICK)
     _checked(out)
     assert "get_model(own" in (out / "README.md").read_text()
     state = load_file(out / "model.safetensors")
     assert "head.classification_head.module_list.0.1.weight" in state
     _opens(out, TORCHVISION, SIDE, tmp_path)
     assert len(hs.load(out).predict([data / "1.png"])) == 1
-    again = hs.fit(data, f"checkpoint:{out}", tmp_path / "again", strategy=HEAD_ALONE, **QUICK)  # type: ignore[arg-type]
+    again = hs.fit(data, f"checkpoint:{out}", tmp_path / "again", strategy=HEAD_ALONE, **QUICK)
     assert "AP" in str(again)
 
 
@@ -233,7 +233,7 @@ def test_a_saved_detector_opens_in_torchvision(tmp_path: Path) -> None:
 def test_a_saved_detector_opens_in_transformers(folder: Path, tmp_path: Path) -> None:
     data, out = squares(tmp_path / "data", 16), tmp_path / "model"
     reference = f"hf:{folder}?size={SIDE}"
-    hs.fit(data, reference, out, strategy=HEAD_ALONE, **QUICK)  # type: ignore[arg-type]
+    hs.fit(data, reference, out, strategy=HEAD_ALONE, **QUICK)
     _checked(out)
     theirs = _opens(out, TRANSFORMERS, 1.0, tmp_path)
     assert theirs["fed"] == [1, 3, SIDE, SIDE]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -72,8 +73,8 @@ def test_a_long_training_that_would_be_in_vain_is_refused_with_its_cause(tmp_pat
     with pytest.raises(HeadstartError, match=r"by heart .* --epochs") as refusal:
         hs.fit(data, reference, out, strategy=strategy, scratch=False, evidence="quick")
     assert "Traceback" not in str(refusal.value) and not (out / "headstart.json").exists()
-    insisting = {"scratch": False, "evidence": "quick", "epochs": 1}
-    result = hs.fit(data, reference, out, strategy=strategy, **insisting)  # type: ignore[arg-type]
+    insisting: dict[str, Any] = {"scratch": False, "evidence": "quick", "epochs": 1}
+    result = hs.fit(data, reference, out, strategy=strategy, **insisting)
     assert "AP" in str(result)
 
 
