@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,7 @@ OTHERS = ("conditional_detr", "deformable_detr", "rt_detr_v2", "table-transforme
 
 def _config(kind: str) -> Any:
     """A tiny detector of this kind."""
-    import transformers as library
-
+    library: Any = import_module("transformers")
     sizes: dict[str, Any] = {"embedding_size": 8, "hidden_sizes": [8, 8, 16, 16]}
     sizes |= {"depths": [1, 1, 1, 1], "out_features": ["stage2", "stage3", "stage4"]}
     feed: dict[str, Any] = {"encoder_ffn_dim": 32, "decoder_ffn_dim": 32, "num_queries": 20}

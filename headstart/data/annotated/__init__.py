@@ -22,7 +22,7 @@ from headstart.data.containers import Part
 from headstart.data.names import split_in
 from headstart.data.paths import Paths
 from headstart.data.schema import Schema
-from headstart.data.sources import Contents, FileSource, Row, Source
+from headstart.data.sources import Contents, Row, Source
 from headstart.data.trees import Folder, walk
 from headstart.errors import DataError
 
@@ -200,15 +200,15 @@ def _located(marked: Marked, files: Paths) -> tuple[Marked, str, Source | None, 
     first, why = "", ""
     for each in names:
         name, source, reason = files.find(each, base, marked.place, marked.split)
-        if source is not None and _is_file(source):
+        if source is not None and _is_file(source.path):
             return marked, name, source, ""
         first, why = first or name, why or reason
     return marked, first, None, why or f"the picture {marked.file[:_SHOWN]} is not there"
 
 
-def _is_file(source: Source) -> bool:
+def _is_file(path: Path) -> bool:
     try:
-        return isinstance(source, FileSource) and source.path.is_file()
+        return path.is_file()
     except OSError:  # of a name that is longer than any
         return False
 
