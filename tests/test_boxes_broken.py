@@ -200,7 +200,7 @@ def test_a_torn_coco_file_is_refused_and_its_folders_are_no_classes(tmp_path: Pa
     ],
 )
 def test_a_document_that_can_mean_nothing_is_refused(
-    tmp_path: Path, change: Mapping[str, object], said: str
+    tmp_path: Path, change: dict[str, object], said: str
 ) -> None:
     picture(tmp_path / "a.jpg")
     (tmp_path / "boxes.json").write_text(json.dumps({**DOCUMENT, **change}))
