@@ -108,8 +108,13 @@ def _demand_alike(
 
 
 def _close(answer: Any, reference: Any) -> bool:
-    """Whether all numbers in two answers agree; words may differ where two are as likely."""
+    """Whether all numbers in two answers agree; words may differ where two are as likely.
+
+    Words that have no numbers beside them, as translations have none, are the same.
+    """
     if isinstance(reference, Mapping):
+        if all(isinstance(each, str) for each in reference.values()):
+            return bool(answer == reference)
         return isinstance(answer, Mapping) and all(
             _close(answer.get(n), reference[n]) for n in reference
         )
