@@ -16,10 +16,13 @@ import headstart as hs
 from headstart import catalog
 from headstart.contracts.model import Batch, Model
 from headstart.contracts.sequences import encoded
+from headstart.data import Item
+from headstart.data.sources import FileSource
 from headstart.errors import HeadstartError
 from headstart.loading.sequences import pieces
 from headstart.loading.sequences.files import PieceFiles
 from headstart.loading.sequences.writer import Writer
+from headstart.pipeline import checking
 from headstart.pipeline.pivoting import opened, translate
 from headstart.testing import check_part
 
@@ -216,6 +219,16 @@ def test_lost_placeholders_and_blank_lines(parent: Path) -> None:
     rows = translate(parent, ["", "%1 the cat", "  "]).rows
     assert [row.text for row in rows][::2] == ["", ""]
     assert rows[1].lost == (() if "%1" in rows[1].text else ("%1",))
+
+
+def test_a_fresh_process_must_write_the_same_texts(parent: Path, tmp_path: Path) -> None:
+    source = tmp_path / "0.txt"
+    source.write_text(ROWS[0][0])
+    items = [Item(str(source), "", None, FileSource(source))]
+    (own,) = hs.load(parent).predict([source])
+    checking.verify(parent, items, [own.answer], ".txt")
+    with pytest.raises(HeadstartError, match="answers otherwise"):
+        checking.verify(parent, items, [{"text": f"{own.answer['text']}!"}], ".txt")
 
 
 def test_a_classifier_is_no_translator(tmp_path: Path) -> None:
