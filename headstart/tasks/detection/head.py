@@ -29,7 +29,7 @@ _ROLES: Final = ("reg", "obj", "cls")
 
 
 @final
-class DetectionHead(DetectorHead):
+class DetectionHead(DetectorHead, nn.Module):
     """Layers of 1x1 for each scale, what they say as boxes, and which of these stay."""
 
     def __init__(self, levels: Sequence[Level], classes: int) -> None:

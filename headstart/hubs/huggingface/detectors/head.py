@@ -46,7 +46,7 @@ class Trunk(Part):
 
 
 @final
-class TransformersHead(LibraryHead):
+class TransformersHead(LibraryHead, nn.Module):
     """Losses, matching and the choice of boxes are those of transformers."""
 
     def __init__(self, network: nn.Module, family: DetectorFamily, classes: int, side: int) -> None:

@@ -47,7 +47,7 @@ class Unchanged(nn.Module):
 
 
 @final
-class TorchvisionHead(LibraryHead):
+class TorchvisionHead(LibraryHead, nn.Module):
     """Losses, anchors, assignment and suppression are torchvision's."""
 
     def __init__(self, network: nn.Module, classes: int, first: int, side: int) -> None:
