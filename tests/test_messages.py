@@ -23,6 +23,7 @@ OTHERS = {
     "iconv": {"-f", "-t"},
     "sqlite3": {"-header", "-csv"},
     "gzip": {"-dk"},
+    "curl": {"--data-binary"},
 }  # another program's flags, in text that names the program
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from functools import cache
 from typing import TYPE_CHECKING, Any, final
 
@@ -37,7 +37,7 @@ class _Late(Mapping[str, "nn.Module"]):
     """Stages whose names are known before their network is made."""
 
     def __init__(self, names: Sequence[str], whole: Callable[[], Backbone]) -> None:
-        self._names, self._whole = tuple(names), whole
+        self._names, self._whole = names, whole
 
     def __getitem__(self, name: str) -> nn.Module:
         return self._whole().stages[name]
@@ -55,11 +55,10 @@ class Backbone:
 
     Given are the stages before the pooling and `pool`, which makes features of feature maps or
     token states; `stages` then ends in both as one, and `unpooled()` has them apart. Where a hub
-    can't tell them apart `pool` is `nn.Identity`: the vector is then all there is. What stages
-    pass on is one tensor or a mapping of tensors. A detector's have `levels`, or its library makes
-    the rest: `detector`, for classes of these names, and what is saved opens there. Where a task's
-    head reads maps the pooling that would make rows (N, D) of them is the `summary`, and `wanted`
-    makes the same of another such backbone.
+    can't tell, `pool` is `nn.Identity`. What stages pass on is one tensor or a mapping of tensors.
+    A detector's have `levels`, or its library makes the rest: `detector`, for classes of these
+    names. Where a task's head reads maps the pooling that would make rows (N, D) of them is the
+    `summary`, and `wanted` makes the same of another such backbone.
     """
 
     stages: Mapping[str, nn.Module]
@@ -106,8 +105,11 @@ class Backbone:
         `facts` are all fields but stages, pool and head, which are the network's.
         """
         backbone, whole = object.__new__(cls), cache(make)
-        own = {"stages": _Late(stages, whole), "_parameters": parameters, "_whole": whole}
-        vars(backbone).update(facts, **own)
+        for each in fields(cls):
+            if each.default_factory is not MISSING and each.name not in ("pool", "head"):
+                facts.setdefault(each.name, each.default_factory())
+        facts |= {"stages": _Late(stages, whole), "_parameters": parameters, "_whole": whole}
+        vars(backbone).update(facts)
         return backbone
 
     if not TYPE_CHECKING:
@@ -127,17 +129,16 @@ class Backbone:
     @property
     def parameters(self) -> int:
         """How many numbers its stages and their pooling hold."""
-        known: int | None = vars(self).get("_parameters")
-        if known is not None:
-            return known
+        if (known := vars(self).get("_parameters")) is not None:
+            return int(known)
         return sum(p.numel() for part in self.prefix() for p in part.parameters())
 
     def unpooled(self) -> dict[str, nn.Module]:
         """The stages, the last without the pooling: it gives feature maps or token states."""
         from headstart.contracts.model import PooledStage
 
-        stages = self.stages.items()
-        return {name: m[0] if isinstance(m, PooledStage) else m for name, m in stages}
+        own = self.stages.items()
+        return {name: m[0] if isinstance(m, PooledStage) else m for name, m in own}
 
     def prefix(self, boundary: int | None = None) -> list[nn.Module]:
         """The modules up to a boundary between stages; the last one is behind the pooling."""

@@ -208,9 +208,14 @@ class _Choice:
     def _without_content(self, others: Sequence[str]) -> DataError:
         values = [v for name in others for v in self.table.values(name) if not is_blank(v)]
         numbers = not values or any(number(value) is not None for value in values)
+        if not numbers:
+            return DataError(
+                f"{self.path} has no column for the content; its columns: {self.listed}. "
+                f"{self._advice()} Where they are categories, -b table:columns learns from rows."
+            )
         kind = _CONTENTS.get(self.modality.columns[0], "files")
         return DataError(
-            f"{self.path} is a table of {'numbers' if numbers else 'categories'} without {kind}, "
+            f"{self.path} is a table of numbers without {kind}, "
             "which this backbone reads. Have its rows learned from by -b table:columns, or give a "
             f"table with a column of {'' if self.modality.inline else 'paths of '}{kind}."
         )

@@ -1,4 +1,4 @@
-"""An exported folder on raw items, in a process of its own: `-m headstart.forms.running`.
+"""An exported folder on raw items, in a process of its own: `python -m headstart.forms.running`.
 
 It knows nothing but the folder: the model that it came from stays closed.
 """

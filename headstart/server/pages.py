@@ -103,10 +103,9 @@ def _command(document: Mapping[str, Any], method: str, path: str, kind: str, exa
     secured = ' -H "Authorization: Bearer $HEADSTART_TOKEN"' if document.get("security") else ""
     address = document["servers"][0]["url"] + path
     sent = example if isinstance(example, str) else json.dumps(example)
-    flag = "--data-binary" if isinstance(example, str) else "-d"
     return (
         f"curl -X {method.upper()} {shlex.quote(address)}{secured} "
-        f"-H {shlex.quote(f'Content-Type: {kind}')} {flag} {shlex.quote(sent)}"
+        f"-H {shlex.quote(f'Content-Type: {kind}')} --data-binary {shlex.quote(sent)}"
     )
 
 

@@ -48,7 +48,7 @@ class ByHeart(Rehearsal):
         if _share_near(alike, truth) >= _MOST_ARE:
             return (
                 "Boxes lie near the objects and don't fit them. Train more of the network with -s, "
-                "and check with `headstart explore` whether the marked boxes fit"
+                "and check whether the marked boxes fit"
             )
         return (
             "Objects are not told from what is around them. Train more of the network with -s "
