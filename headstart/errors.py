@@ -14,6 +14,10 @@ class DataError(HeadstartError):
     """The data set, or one of its files, can't be used as it is."""
 
 
+class UndirectedError(DataError):
+    """A table of translations that says of no column that it is the answer."""
+
+
 class WeightsError(HeadstartError):
     """Pretrained weights are missing, unsafe, or belong to another network."""
 

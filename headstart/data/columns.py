@@ -13,7 +13,7 @@ from headstart.contracts.cells import are_marks, is_blank, number
 from headstart.contracts.scripts import language
 from headstart.data.schema import Columns, Schema
 from headstart.data.tables.interface import ItemTable
-from headstart.errors import DataError
+from headstart.errors import DataError, UndirectedError
 
 _LABELS = ("label", "labels")  # columns that hold the label whatever else is there
 NUMBERING = frozenset({"", "id", "idx", "index", "unnamed: 0"})  # columns that only count rows
@@ -94,10 +94,7 @@ class _Choice:
             raise self._without_content(others)
         if self.modality.inline and labels and set(labels) <= set(self.names) and len(others) == 1:
             return (others[0],)
-        raise DataError(
-            f"{self.path} has no column for the content; its columns: {self.listed}. "
-            f"{self._advice()}"
-        )
+        raise self._no_column()
 
     def labels(self, content: tuple[str, ...]) -> tuple[str, ...]:
         label = self.schema.label
@@ -209,10 +206,7 @@ class _Choice:
         values = [v for name in others for v in self.table.values(name) if not is_blank(v)]
         numbers = not values or any(number(value) is not None for value in values)
         if not numbers:
-            return DataError(
-                f"{self.path} has no column for the content; its columns: {self.listed}. "
-                f"{self._advice()} Where they are categories, -b table:columns learns from rows."
-            )
+            return self._no_column(" Where they are categories, -b table:columns learns from rows.")
         kind = _CONTENTS.get(self.modality.columns[0], "files")
         return DataError(
             f"{self.path} is a table of numbers without {kind}, "
@@ -251,7 +245,7 @@ class _Choice:
         if self.schema.label is not None or len(names) < 2:
             return
         one, other = names[:2]
-        raise DataError(
+        raise UndirectedError(
             f"{self.path} has texts in {len(names)} languages, {', '.join(map(repr, names))}, and "
             f"nothing says which is translated. Give --source {one} --target {other}, or the "
             "other way round."
@@ -291,10 +285,12 @@ class _Choice:
             f"{self.path} has no column {name!r}; its columns: {self.listed}. Name one of these."
         )
 
-    def _advice(self) -> str:
-        if self.modality.inline:
-            return "Say which one holds the text (--text, or text= from Python)."
-        return "Say which one holds the paths (--image, or image= from Python)."
+    def _no_column(self, rest: str = "") -> DataError:
+        what, name = ("text", "text") if self.modality.inline else ("paths", "image")
+        return DataError(
+            f"{self.path} has no column for the content; its columns: {self.listed}. "
+            f"Say which one holds the {what} (--{name}, or {name}= from Python).{rest}"
+        )
 
 
 def _is_passed(name: str) -> bool:

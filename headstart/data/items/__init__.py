@@ -21,7 +21,7 @@ from headstart.data.sources import Contents, Data, InMemory, Source
 from headstart.data.tables import READ, refusal
 from headstart.data.tables.moses import is_side
 from headstart.data.trees import Folder, readable, walk
-from headstart.errors import DataError
+from headstart.errors import DataError, UndirectedError
 
 _HEAD = 1024  # bytes by which an item is known
 
@@ -253,6 +253,9 @@ def recognise(data: Data, modalities: Mapping[str, Modality], schema: Schema) ->
         items[name] = [row.source for row in contents.rows if row.source is not None]
     most = max(map(len, items.values()), default=0)
     if not most:
+        undirected = [error for error in errors if isinstance(error, UndirectedError)]
+        if undirected:
+            raise undirected[0]
         _demand_label(data, modalities, schema)
         plain = _is_table(data) and not schema.content and not schema.files
         raise next(
