@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cache
 from typing import TYPE_CHECKING, Any, final
 
@@ -103,9 +103,12 @@ class Backbone:
     ) -> Backbone:
         """One that is known before its network is there, which `make` is asked for at first use.
 
-        `facts` are all fields but stages, pool and head, which are the network's.
+        `facts` are fields but stages, pool and head, which are the network's, or have defaults.
         """
         backbone, whole = object.__new__(cls), cache(make)
+        for each in fields(cls):  # such a default is no attribute of the class
+            if each.default_factory is dict:
+                facts.setdefault(each.name, {})
         own = {"stages": _Late(stages, whole), "_parameters": parameters, "_whole": whole}
         vars(backbone).update(facts, **own)
         return backbone

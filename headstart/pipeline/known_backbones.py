@@ -29,6 +29,10 @@ _ENVIRONMENT: Final = ("HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "XDG_
 _PLAIN: Final = (  # fields that JSON holds as they are
     *("feature_dim", "modality", "head_name", "differentiable", "delicate", "library"),
 )
+_LISTS: Final = ("notes", "heads", "layers")
+_UNKEPT: Final = (  # fields that hold more than JSON does
+    *("related", "levels", "detector", "summary", "wanted", "parts"),
+)
 _LARGEST: Final = 16 * 2**20  # bytes of files, such as a tokenizer, that are kept
 
 
@@ -74,12 +78,13 @@ def remember(reference: str, backbone: Backbone, seconds: float) -> None:
     places = catalog.sources(reference)
     stamp = sources.stamp(places) if places else None
     large = sum(map(len, backbone.files.values())) > _LARGEST
-    if stamp is None or large:
+    if stamp is None or large or any(getattr(backbone, name) for name in _UNKEPT):
         return
     facts: dict[str, Any] = {name: getattr(backbone, name) for name in _PLAIN}
     facts |= {"stages": list(backbone.stages), "parameters": backbone.parameters}
     facts |= {"preprocess": dict(backbone.preprocess), "native": dict(backbone.native)}
-    facts |= {"notes": list(backbone.notes), "folders": dict(backbone.folders)}
+    facts |= {name: list(getattr(backbone, name)) for name in _LISTS}
+    facts["folders"] = dict(backbone.folders)
     facts |= {"origin": asdict(backbone.origin), "architecture": str(backbone.architecture)}
     facts["files"] = {name: b64encode(own).decode() for name, own in backbone.files.items()}
     content = {"places": [*map(str, places or ())], "stamp": stamp, "facts": facts}
