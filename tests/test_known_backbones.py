@@ -7,6 +7,8 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ import headstart as hs
 from headstart import artifact, catalog
 from headstart.contracts import Backbone
 from headstart.contracts.frozen import FrozenModel, LinearHead
+from headstart.contracts.levels import Level
 from headstart.features import prepared
 from headstart.features.engine import graphs
 from headstart.loading import arrays, engine_form, weights
@@ -192,14 +195,34 @@ def test_a_late_backbone_is_like_the_one_it_stands_for(tmp_path: Path) -> None:
     late = loaded.backbone
     assert (len(late.stages), list(late.stages)) == (len(whole.stages), list(whole.stages))
     assert late.parameters == whole.parameters
-    for name in ("origin", "architecture", "feature_dim", "modality", "head_name", "files"):
-        assert getattr(late, name) == getattr(whole, name)
+    for each in fields(Backbone):
+        if each.name in ("stages", "pool", "head"):
+            continue
+        own, expected = (getattr(one, each.name) for one in (late, whole))
+        if each.name == "native" or not isinstance(expected, str | Mapping):
+            own, expected = (json.loads(json.dumps(one, default=str)) for one in (own, expected))
+        assert own == expected, each.name
     assert late.is_late
     assert late.pool is whole.pool
     assert not late.is_late
     assert list(late.unpooled().values()) == list(whole.unpooled().values())
     with pytest.raises(AttributeError):
         _ = late.nothing
+
+
+def test_what_json_does_not_hold_is_never_forgotten(tmp_path: Path) -> None:
+    reference = draw(tmp_path / "weights")
+    whole = catalog.load_backbone(reference)
+    for more in (
+        {"parts": {"rows": whole}},
+        {"levels": (Level(4, {}, {}),)},
+        {"summary": whole.pool},
+    ):
+        known_backbones.remember(reference, replace(whole, **more), 1.0)
+        assert known_backbones.recall(reference, refuse) is None
+    known_backbones.remember(reference, replace(whole, heads=("nearest",), layers=("a",)), 1.0)
+    known = late(reference)
+    assert (known.heads, known.layers) == (["nearest"], ["a"])
 
 
 def test_random_weights_are_never_kept(tmp_path: Path) -> None:
