@@ -288,7 +288,8 @@ class _Choice:
 
     def _advice(self) -> str:
         if self.modality.inline:
-            return "Say which one holds the text (--text, or text= from Python)."
+            flag = "source" if self.schema.kind == "sequences" else "text"
+            return f"Say which one holds the text (--{flag}, or {flag}= from Python)."
         return "Say which one holds the paths (--image, or image= from Python)."
 
 
