@@ -14,7 +14,7 @@ import headstart as hs
 from headstart import catalog
 from headstart.evidence import bootstrap
 from headstart.evidence.by_class import by_class, by_group, within
-from headstart.pipeline.finish import constant
+from headstart.pipeline.cautions import constant
 
 EVEN = catalog.task("text-classification")
 BALANCED = catalog.task("text-classification", weights=(9.0, 1.0, 2.0), balanced=True)

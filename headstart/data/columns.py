@@ -287,6 +287,7 @@ class _Choice:
 
     def _no_column(self, rest: str = "") -> DataError:
         what, name = ("text", "text") if self.modality.inline else ("paths", "image")
+        name = "source" if self.schema.kind == "sequences" else name
         return DataError(
             f"{self.path} has no column for the content; its columns: {self.listed}. "
             f"Say which one holds the {what} (--{name}, or {name}= from Python).{rest}"

@@ -17,11 +17,11 @@ from headstart.errors import HeadstartError
 UNFAMILIAR: Final = 0.05  # at or below it one in twenty of the usual inputs is
 UNLIKE: Final = "unlike anything seen"
 NO_REFERENCE: Final = (
-    "The model keeps no held-out items, as one that answers boxes, is of an earlier version, or "
-    "was made in too little time"
+    "The model keeps no held-out items, as one that answers boxes or texts, is of an earlier "
+    "version, or was made in too little time"
 )
 FIT_AGAIN: Final = (
-    "Judge boxes with headstart evaluate; fit any other anew, with time enough: "
+    "Judge boxes and texts with headstart evaluate; fit any other anew, with time enough: "
     "headstart fit DATA -o NEW."
 )
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from headstart import defaults
-from headstart.contracts import Backbone, Strategy
+from headstart.contracts import Backbone, Strategy, Task
 from headstart.errors import HeadstartError
 from headstart.evidence import Experiment
 from headstart.features.engine import TorchEngine
@@ -71,6 +71,15 @@ def demand_probe(strategy: StrategySpec, experiment: Experiment) -> None:
         f"{task} has no probe: training begins with {head} head, nothing is compared with "
         "frozen features, and held-out items are the judge."
     )
+
+
+def demand_features(model: object, task: Task, command: str, advice: str) -> None:
+    """Raise HeadstartError where a saved model's head reads no row of features an item."""
+    if task.reads_maps:
+        raise HeadstartError(
+            f"{model} answers {task.kind}, for which it has no row of features an item, as "
+            f"headstart {command} needs. {advice}."
+        )
 
 
 def demand_looks(experiment: Experiment, backbone: Backbone) -> None:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from headstart import artifact, defaults, evidence
 from headstart.artifact import Record
-from headstart.contracts import Backbone, Encoding
+from headstart.contracts import Backbone
 from headstart.contracts.frozen import Network, as_model, is_linear, is_native
-from headstart.data.targets import USUAL, kind_named
-from headstart.evidence import Arm, ArmResult, Evidence, Experiment
+from headstart.evidence import Arm, Evidence, Experiment
 from headstart.evidence.calibration import folded, settled
 from headstart.evidence.doubt import OF_COLUMNS
+from headstart.pipeline import cautions
 from headstart.pipeline.checking import check
 from headstart.pipeline.findings import FIRST, Proof
 from headstart.pipeline.freezing import Earlier, with_engine
@@ -164,12 +162,15 @@ def _evidence(proof: Proof) -> Evidence:
     if baseline is not None:
         record.arms[baseline.strategy] = baseline
         record.baselines = ("naive", baseline.strategy)
-        record.warnings += _beaten(winner, baseline, task.sign)
-    record.warnings += _diverged(proof.arms)
+        record.warnings += cautions.beaten(winner, baseline, task.sign)
+    record.warnings += cautions.diverged(proof.arms)
+    record.warnings += cautions.unmoved(proof.model, experiment, search.backbone)
     if proof.adaptation is not None:  # what source items are answered with says nothing then
         return record
     kind, answers = experiment.dataset.kind, winner.outputs["test"]
-    record.warnings += constant(answers, truth, experiment.labels, kind, _other(experiment))
+    record.warnings += cautions.constant(
+        answers, truth, experiment.labels, kind, cautions.another(experiment)
+    )
     if transfer.arm.strategy != winner.strategy:
         record.dropped = replace(transfer.arm, note=_dropped(transfer.arm, winner, task.sign))
     return record
@@ -187,63 +188,6 @@ def _others(proof: Proof) -> dict[str, Arm]:
 def _alone(backbone: Backbone) -> bool | str:
     """What stands in the place of scratch, as the record says it."""
     return OF_COLUMNS if backbone.parts else bool(backbone.heads)
-
-
-def _other(experiment: Experiment) -> str:
-    """What else to do where nothing was learned."""
-    rows = experiment.reader.modality.whole_rows
-    return "give other columns" if rows else "try another backbone or strategy"
-
-
-def _beaten(winner: Arm, baseline: Arm, sign: int) -> list[str]:
-    """Whether validation prefers what needs no network to what is handed over."""
-    if baseline.selection_key[0] <= winner.selection_key[0]:
-        return []
-    method = f"linear model on {baseline.strategy}"
-    method = "translation memory" if baseline.strategy == evidence.MEMORY else method
-    return [
-        f"A {method} scored {sign * baseline.selection_key[0]:.3f} on "
-        f"validation, {'above' if sign > 0 else 'better than'} the "
-        f"{sign * winner.selection_key[0]:.3f} of the model handed over. "
-        "Try another backbone or strategy, or use that one."
-    ]
-
-
-def _diverged(arms: Mapping[str, ArmResult]) -> list[str]:
-    """Which trainings ended as their numbers were no longer finite."""
-    return [
-        f"The training of {result.arm.strategy} ended after {result.training.steps} steps, as its "
-        "numbers were no longer finite; the best weights before that count. "
-        "Give a lower --learning-rate."
-        for name, result in arms.items()
-        if result.training.diverged and name != "scratch"  # whose rates are not the user's
-    ]
-
-
-def constant(
-    outputs: np.ndarray,
-    targets: np.ndarray,
-    labels: Sequence[str],
-    kind: str = USUAL,
-    other: str = "try another backbone or strategy",
-) -> list[str]:
-    """Whether a model has one answer for all items, of which there are several targets.
-
-    `outputs` (N, labels) and `targets` are those of the held-out items. A number is the same where
-    its answers vary by less than a hundredth of what it varies by.
-    """
-    if not len(targets) or (targets == targets[0]).all():
-        return []
-    target = kind_named(kind)
-    answer = target.only_answer(outputs, labels)
-    if not answer:
-        return []
-    classes = target.encoding is Encoding.INDEX
-    more = "more items of the other classes" if classes else "more items"
-    return [
-        f"The model handed over answers {answer} to each of the {len(targets)} held-out items: "
-        f"nothing did better on validation. Label {more}, or {other}."
-    ]
 
 
 def _dropped(transfer: Arm, winner: Arm, sign: int) -> str:

@@ -159,8 +159,8 @@ class RunContext:
         own = task.backbone(backbone)
         if own.summary is not None and not alone:
             raise HeadstartError(
-                "Backbones are compared by the features of whole pictures, which say nothing of "
-                f"{dataset.kind}. Name one with -b hub:name, such as -b graph:yolox_nano.onnx."
+                "Backbones are compared by a row of features for each item, which says nothing of "
+                f"{dataset.kind}. Name one to headstart fit, such as -b {own.origin.reference}."
             )
         return own
 

@@ -21,6 +21,7 @@ from headstart.labelling import Suggestion, Suggestions, suggestions
 from headstart.labelling.history import Change, Judged, Suggested, ahead, changed, place_of
 from headstart.labelling.pool import Pool, pool_of, shown
 from headstart.labelling.selection import Features, doubts, select
+from headstart.pipeline.demands import demand_features
 from headstart.pipeline.opening import fitted_schema, load
 from headstart.plan import FitPlan
 from headstart.runtime.progress import Progress, Show, as_progress
@@ -79,8 +80,10 @@ class Known:
 
     @classmethod
     def of(cls, folder: Path) -> Known:
-        """Open it. Raises HeadstartError where there is no model."""
+        """Open it. Raises HeadstartError where there is no model, or one without features."""
         predictor, weights = load(folder), artifact.read(folder).weights_sha256
+        advice = "Look at what headstart predict answers, and label what is wrong"
+        demand_features(folder, predictor.task, "suggest", advice)
         backbone = catalog.load_backbone(Reference("checkpoint", str(folder)))
         fit_plan = plan.read(folder) if (folder / plan.FILE).exists() else None
         try:

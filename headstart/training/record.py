@@ -98,6 +98,11 @@ class Training:
         )
 
     @property
+    def kept_start(self) -> bool:
+        """Whether the weights that are kept are those before the first of its steps."""
+        return self.steps > 0 and self.history[self.best]["steps"] == 0
+
+    @property
     def ending(self) -> str:
         """Why it ended before its time, empty where it didn't."""
         if self.diverged:

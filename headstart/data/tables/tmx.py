@@ -35,6 +35,10 @@ def read(path: Path) -> list[TableInMemory]:
         raise DataError(f"{path} can't be read as TMX: {error}. Export it again.") from None
     if not reader.units:
         raise DataError(f"{path} holds no unit of a translation memory. Export it again as TMX.")
+    if not reader.languages:
+        raise DataError(
+            f"{path} has no text that says its language (xml:lang). Export it again as TMX."
+        )
     names = [*reader.languages.values()]
     rows = [(n, [unit.get(name) for name in names]) for n, unit in enumerate(reader.units, start=1)]
     return [TableInMemory(path, names, rows, noun="unit")]

@@ -68,8 +68,7 @@ def trained(texts: Sequence[str]) -> list[tuple[str, float]]:
     """
     from sentencepiece import SentencePieceTrainer
 
-    plain = [" ".join(text.split())[:_LONGEST] for text in texts]
-    plain = [text for text in plain if text]
+    plain = [*filter(None, map(_plain, texts))]
     words = sum(text.count(" ") + 1 for text in plain)
     if not words:
         return []
@@ -89,6 +88,12 @@ def trained(texts: Sequence[str]) -> list[tuple[str, float]]:
     )
     pieces = parsed(written.getvalue()).pieces
     return [(each.piece, float(each.score)) for each in pieces if each.type == Kind.NORMAL]
+
+
+def _plain(text: str) -> str:
+    """A text without what stands for a space, as far as it is learned from."""
+    words = " ".join(text.replace("▁", " ").split())
+    return words.encode("utf-8", "ignore")[:_LONGEST].decode("utf-8", "ignore")
 
 
 def joined(model: bytes, pieces: Sequence[tuple[str, float]]) -> bytes:

@@ -16,6 +16,7 @@ from headstart.contracts.backbone import Origin
 from headstart.data import IN_MEMORY, Data, Dataset, Schema, data_of, in_splits, load_added
 from headstart.defaults import Settings
 from headstart.errors import DataError, HeadstartError
+from headstart.pipeline.demands import demand_features
 from headstart.pipeline.opening import fitted_schema, load
 from headstart.pipeline.prepare import RunContext
 from headstart.pipeline.strategy_spec import FEATURES, StrategySpec
@@ -56,7 +57,10 @@ class Saved:
                 f"{folder} was adapted to {plan.settings['adapt_to']}, and what it answers there "
                 "can't be held to. Fit anew with the new items as --target-labels."
             )
-        return cls(folder, record, plan, load(folder))
+        predictor = load(folder)
+        advice = f"Give old and new items together to headstart fit DATA -b {folder} -o NEW"
+        demand_features(folder, predictor.task, "refit", advice)
+        return cls(folder, record, plan, predictor)
 
     @property
     def settings(self) -> Settings:
