@@ -282,6 +282,8 @@ class _Choice:
     def _demanded(self, name: str) -> str:
         if name in self.names:
             return name
+        if not self.names:
+            raise DataError(f"{self.path} is empty. Give a table with a header and rows.")
         raise DataError(
             f"{self.path} has no column {name!r}; its columns: {self.listed}. Name one of these."
         )
