@@ -247,7 +247,7 @@ def test_a_data_frame_holds_pictures(sales: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "written", ["/mnt/elsewhere/pictures/{}.png", "PICTURES/{}.PNG", "pictures\\{}.jpg"]
+    "written", ["/mnt/elsewhere/pictures/{}.png", "PICTURES/{}.PNG", "pictures\\{}.png"]
 )
 def test_paths_count_as_those_of_pictures_alone_do(tmp_path: Path, written: str) -> None:
     sales = make(tmp_path)
