@@ -244,3 +244,69 @@ def test_a_data_frame_holds_pictures(sales: Path, tmp_path: Path) -> None:
     ]
     hs.fit(columns, BOTH, tmp_path / "out", label="price", **QUICK)
     assert hs.load(tmp_path / "out").predict({n: v[3] for n, v in columns.items()})[0].answer
+
+
+@pytest.mark.parametrize(
+    "written", ["/mnt/elsewhere/pictures/{}.png", "PICTURES/{}.PNG", "pictures\\{}.png"]
+)
+def test_paths_count_as_those_of_pictures_alone_do(tmp_path: Path, written: str) -> None:
+    sales = make(tmp_path)
+    rows = [{**sale(n), "photo": written.format(n % 4)} for n in range(48)]
+    modality = catalog.modality("table").fitted(catalog.load_backbone(BOTH))
+    report = load(write(sales, rows), modality, Schema(label="price")).report
+    assert not report.skipped
+    assert "4 paths are not there as written" in " ".join(report.said)
+
+
+def test_a_name_longer_than_any_file_has_is_of_none(tmp_path: Path) -> None:
+    sales = make(tmp_path)
+    rows = [{**sale(n), "photo": "a" * 5000 + ".png" if n == 3 else ""} for n in range(48)]
+    modality = catalog.modality("table").fitted(catalog.load_backbone(BOTH))
+    ((name, reason),) = load(write(sales, rows), modality, Schema(label="price")).report.skipped
+    assert name == "sales.csv#5" and reason.startswith("its 'photo' names no file here: aaa")
+
+
+def test_where_no_picture_is_there_the_advice_is_on_files(tmp_path: Path) -> None:
+    sales = make(tmp_path)
+    rows = [{**sale(n), "photo": f"gone{n}.png"} for n in range(48)]
+    modality = catalog.modality("table").fitted(catalog.load_backbone(BOTH))
+    with pytest.raises(DataError, match=r"names no file here: gone0\.png\. Give files that can be"):
+        load(write(sales, rows), modality, Schema(label="price"))
+
+
+@pytest.mark.parametrize(
+    ("kinds", "message"),
+    [
+        ("noets:text", "kinds= names 'noets', which is no column .* 'area', 'town', 'notes'"),
+        ("price:number", "kinds= names 'price', which is no column that is learned from"),
+        ("notes:text,notes:category", "having one already"),
+        ("notes:txt,town:category", "has 'notes:txt', which is no column with its kind"),
+    ],
+)
+def test_kinds_of_columns_that_are_not_there_are_refused(
+    sales: Path, kinds: str, message: str
+) -> None:
+    with pytest.raises(HeadstartError, match=message):
+        modality = catalog.modality("table").fitted(catalog.load_backbone(f"{BOTH}&kinds={kinds}"))
+        load(sales, modality, Schema(label="price"))
+
+
+def test_a_column_with_a_comma_in_its_name_has_a_kind(tmp_path: Path) -> None:
+    sales = make(tmp_path)
+    rows = [{"size, m": n % 5, **sale(n)} for n in range(48)]
+    backbone = catalog.load_backbone(f"{BOTH}&kinds=town:category,size, m:category")
+    modality = catalog.modality("table").fitted(backbone)
+    said = " ".join(load(write(sales, rows), modality, Schema(label="price")).report.said)
+    assert "categories `size, m`, `town`" in said
+
+
+def test_several_tasks_of_mixed_rows_have_no_label_as_an_input(tmp_path: Path) -> None:
+    sales = make(tmp_path / "data")
+    rows = [{**sale(n), "garden": ["yes", "no"][n % 2]} for n in range(48)]
+    out = tmp_path / "model"
+    hs.fit(write(sales, rows), BOTH, out, label="price,garden", **QUICK)
+    for task in ("price", "garden"):
+        columns = json.loads((out / task / "columns.json").read_text())["columns"]
+        assert [each["name"] for each in columns] == ["area", "town", "notes", "photo"]
+    row = {"area": 100, "town": "Alton", "notes": REMARKS[3], "photo": ""}
+    assert set(hs.load(out).predict(row)[0].answer["tasks"]) == {"price", "garden"}

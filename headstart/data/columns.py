@@ -112,8 +112,10 @@ class _Choice:
         likely = [n for n in self._others(content) if n.lower() not in self.modality.columns]
         excluded = (*content, self.schema.group)
         possible = [name for name in self.names if name not in excluded]
-        only = (names[0] for names in (likely, possible) if len(names) == 1)
-        chosen = self._named_label(content) or next(only, None)
+        lone = next((names[0] for names in (likely, possible) if len(names) == 1), None)
+        if self.modality.whole_rows and not self.schema.content:
+            lone = None  # it is what rows are made without, such as ids and free text
+        chosen = self._named_label(content) or lone
         if self.schema.may_lack_label and chosen not in likely:
             return ()
         return self._marks(likely) if chosen is None else (chosen,)
@@ -281,6 +283,8 @@ class _Choice:
     def _demanded(self, name: str) -> str:
         if name in self.names:
             return name
+        if not self.names:
+            raise DataError(f"{self.path} is empty. Give a table with a header and rows.")
         raise DataError(
             f"{self.path} has no column {name!r}; its columns: {self.listed}. Name one of these."
         )

@@ -202,8 +202,10 @@ def _checked(
     checked = check_items(labelled.items, modality, progress or Silent())
     if not checked.items:
         reasons = labelled.skipped + checked.skipped
-        first = f"; the first, {reasons[0][0]}: {reasons[0][1]}" if reasons else ""
-        advice = "Give files that can be read" if checked.skipped else "Fill in some labels"
+        labels_alone = all(reason == _NO_LABEL for _, reason in reasons)
+        shown = [each for each in reasons if labels_alone or each[1] != _NO_LABEL]
+        first = f"; the first, {shown[0][0]}: {shown[0][1]}" if shown else ""
+        advice = "Fill in some labels" if labels_alone else "Give files that can be read"
         raise DataError(f"{path} has no usable item among {len(reasons)}{first}. {advice}.")
     return checked
 

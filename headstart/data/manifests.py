@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from headstart.contracts import Modality
-from headstart.contracts.cells import is_blank
 from headstart.data import tables
+from headstart.data.cells import CellFinder
 from headstart.data.columns import choose_columns, holds_content
 from headstart.data.paths import Paths
 from headstart.data.records import Located, Record, parted, records_of, with_plain_labels
@@ -75,15 +75,22 @@ class Manifest:
         cells = table.texts if modality.inline else table.values if whole else table.contents
         every = (table.contents(n) if n in held else cells(n) for n in columns.content)
         records = records_of(table, columns, zip(*every, strict=True))
+        finders: dict[str, CellFinder] = {}
         if whole:
             records = with_plain_labels(records, columns)
-            locate = self._rows(columns, modality)
+            places = {name: columns.content.index(name) for name in held}
+            values = {name: [r.content[n] for r in records] for name, n in places.items()}
+            root, base = self.paths.root, self.path.parent
+            finders = CellFinder.of(root, base, modality, values, self.split)
+            locate = self._rows(columns, modality, finders)
         else:
             inline = self.modality.inline
             locate = self._texts(columns) if inline else self._files(columns, records)
         listing = Listing(self.path, self.paths.root, columns, records, locate, self.split)
         contents = listing.contents(self.word)
-        return replace(contents, said=(*contents.said, *self.paths.said()))
+        paths = {id(each.paths): each.paths for each in finders.values()}.values()
+        said = (sentence for each in (self.paths, *paths) for sentence in each.said())
+        return replace(contents, said=(*contents.said, *said))
 
     def lists_files(self) -> bool:
         """Whether it has a column that names files there are, or holds their bytes."""
@@ -127,15 +134,16 @@ class Manifest:
         name = self.paths.column(free, columns, rows, self.path.parent, self.split)
         return replace(schema, files=name) if name else schema
 
-    def _rows(self, columns: Columns, modality: Modality) -> Locate:
+    def _rows(
+        self, columns: Columns, modality: Modality, finders: Mapping[str, CellFinder]
+    ) -> Locate:
         """The record's row as the modality writes it, with the files that its cells name."""
-        held = modality.holds()
 
         def locate(record: Record, split: str | None) -> Located:
             place = f"{self.path} {record.place}"
             cells = dict(zip(columns.content, record.content, strict=True))
-            for name in held.keys() & cells.keys():
-                source, missing = self._cell(cells[name], held[name], place, split)
+            for name, finder in finders.items():
+                source, missing = finder.find(cells[name], place, split)
                 if missing:
                     return self._id(record), None, f"its {name!r} {missing}"
                 cells[name] = source
@@ -146,18 +154,6 @@ class Manifest:
             return self._id(record), source, NO_CONTENT
 
         return locate
-
-    def _cell(
-        self, value: Any, modality: Modality, place: str, split: str | None
-    ) -> tuple[Source | None, str]:
-        """What stands in a cell that is an item, or why it can't be told; neither where blank."""
-        if is_blank(value) or isinstance(value, Source):
-            return value if isinstance(value, Source) else None, ""
-        if modality.inline:
-            return InlineSource(text_content([str(value)])), ""
-        _, source, missing = self.paths.find(str(value), self.path.parent, place, split)
-        missing = missing or ("" if source and source.path.is_file() else "names no file here")
-        return source, missing and f"{missing}: {str(value)[:60]}"
 
     def _texts(self, columns: Columns) -> Locate:
         """The texts in the record's columns; those that aren't Unicode fail their check."""

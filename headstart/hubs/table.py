@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -25,6 +26,7 @@ _CONFIG: Final = "config.json"
 _HEAD: Final = "head"
 _LARGEST: Final = 64 * 2**20  # bytes
 _KINDS: Final = ("number", "category", "date", "boolean")
+_PAIR: Final = re.compile(r"(.+?):(\w+)(?:,|$)", re.DOTALL)  # a column, which may hold commas
 _UNKNOWN: Final[Mapping[str, Any]] = {"columns": [], "width": 0}  # until rows are there
 
 
@@ -178,16 +180,20 @@ def _files(part: Backbone) -> Iterable[tuple[str, bytes]]:
 
 
 def _kinds_in(text: str, parts: Mapping[str, Backbone]) -> dict[str, str]:
-    kinds = {}
-    for pair in text.split(","):
-        name, colon, kind = pair.rpartition(":")
-        if not colon or not name or kind not in (*_KINDS, *parts):
+    kinds: dict[str, str] = {}
+    rest = text
+    while rest:
+        pair = _PAIR.match(rest)
+        if pair is None or pair[2] not in (*_KINDS, *parts) or pair[1] in kinds:
+            again = ", having one already" if pair and pair[1] in kinds else ""
             raise HeadstartError(
-                f"table:columns?kinds={text} has {pair!r}, which is no column with its kind. Write "
-                f"column:kind with commas between; kinds are {', '.join((*_KINDS, *parts))}, and "
-                "text, image and audio where a backbone for these is named."
+                f"table:columns?kinds={text} has {(pair[0] if pair else rest).rstrip(',')!r}, "
+                f"which is no column with its kind{again}. Write column:kind once for each, with "
+                f"commas between; kinds are {', '.join((*_KINDS, *parts))}, and text, image and "
+                "audio where a backbone for these is named, such as by text=REF."
             )
-        kinds[name] = kind
+        kinds[pair[1]] = pair[2]
+        rest = rest[pair.end() :]
     return kinds
 
 

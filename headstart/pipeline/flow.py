@@ -15,6 +15,7 @@ from headstart.pipeline.later import planned
 from headstart.pipeline.options import Options, settings_of
 from headstart.pipeline.prepare import RunContext, Transfer, register_run
 from headstart.pipeline.proving import proved
+from headstart.pipeline.selection.candidates import is_lone
 from headstart.pipeline.selection.choosing import choose_backbone, prepare
 from headstart.pipeline.selection.ranking import BackboneRanking
 from headstart.pipeline.several.jointly import fit_jointly
@@ -82,7 +83,7 @@ def fit(
     target, options = target_of(options, settings)
     chosen, show, place = settings_of(settings, options), as_progress(progress), Path(out)
     names = [backbone] if isinstance(backbone, str) else list(dict.fromkeys(backbone or ()))
-    if members := members_of(data, chosen, show):
+    if members := members_of(data, names, chosen, show):
         several = together(members, names, place, strategy, show, download=download)
         return several.run() if chosen.joint == "no" else fit_jointly(several)
     demand_alone(chosen)
@@ -94,11 +95,6 @@ def fit(
         ranking = BackboneRanking.at(data, names, context, spec, download=download, lone=lone)
         ranking.register(workspace)
         return _ended(choose_backbone(ranking), target, workspace, run)
-
-
-def is_lone(names: Sequence[str]) -> bool:
-    """Whether references name a single backbone."""
-    return len(names) == 1 and "*" not in names[0]
 
 
 def _ended(transfer: Transfer, target: Any, workspace: Workspace, run: Followed) -> Result:
@@ -172,7 +168,7 @@ def pretrain(
     `anyway`.
     """
     chosen, show = settings_of(settings, options), as_progress(progress)
-    members = members_of(data, chosen, show)
+    members = members_of(data, [backbone], chosen, show)
     if members:
         return pretrain_several(members, backbone, Path(out), chosen, show, anyway)
     demand_alone(chosen)

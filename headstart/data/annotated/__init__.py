@@ -200,17 +200,10 @@ def _located(marked: Marked, files: Paths) -> tuple[Marked, str, Source | None, 
     first, why = "", ""
     for each in names:
         name, source, reason = files.find(each, base, marked.place, marked.split)
-        if source is not None and _is_file(source.path):
+        if source is not None and os.path.isfile(source.path):
             return marked, name, source, ""
         first, why = first or name, why or reason
     return marked, first, None, why or f"the picture {marked.file[:_SHOWN]} is not there"
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # of a name that is longer than any
-        return False
 
 
 def _extent(source: Source | None, modality: Modality) -> Extent | None:

@@ -106,7 +106,7 @@ class Table(Modality):
         for name, kind, content in held(row):
             check = self.parts[kind].check(content) if kind in self.parts else Check()
             if check.problem is not None:
-                return Check(problem=f"its {name!r} {check.problem}")
+                return Check(problem=f"its {name!r} {check.problem.removeprefix('it ')}")
             notes.extend(check.notes)
         return Check(notes=tuple(dict.fromkeys(notes)))
 
@@ -116,8 +116,14 @@ class Table(Modality):
         """Those that are read, and sentences on all.
 
         Numbers, categories, dates and truth values are, and items of the backbone's parts. Raises
-        DataError for a column that is not of the kind that the user says.
+        DataError for a column that the user says the kind of where it is not there or of another.
         """
+        absent = next((name for name in self.kinds if name not in table), None)
+        if absent is not None:
+            raise DataError(
+                f"kinds= names {absent!r}, which is no column that is learned from; those are "
+                f"{', '.join(map(repr, table))}. Name one of these, or leave it out."
+            )
         return said(table, self._kinds(table), self.parts)
 
     def row(self, cells: Mapping[str, Any]) -> bytes | None:

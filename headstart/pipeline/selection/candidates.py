@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, final
 
 import numpy as np
@@ -117,9 +117,23 @@ def _clear(better: Candidate, other: Candidate) -> bool:
     return behind(better, other).low > 0
 
 
-def modality_of(data: Data, settings: Settings) -> tuple[str, Modality]:
-    """The modality of a data set for which no backbone says it."""
+def is_lone(references: Sequence[str]) -> bool:
+    """Whether references name a single backbone."""
+    return len(references) == 1 and "*" not in references[0]
+
+
+def modality_of(data: Data, references: Sequence[str], settings: Settings) -> tuple[str, Modality]:
+    """The modality of a data set for which no single backbone says it.
+
+    Rows may hold texts, pictures and sounds, so that these would be recognised: where all
+    backbones are for rows, rows it is.
+    """
     modalities = {name: catalog.modality(name) for name in catalog.names("modalities")}
+    cards = [_card(str(replace(parse(each), options={}))) for each in references if "*" not in each]
+    named = {card.modality if card else "" for card in cards}
+    whole = next(iter(named)) if len(named) == 1 and len(cards) == len(references) else ""
+    if whole and modalities[whole].whole_rows:
+        return whole, modalities[whole]
     name = recognise(data, modalities, schema(settings))
     return name, modalities[name]
 

@@ -84,7 +84,7 @@ class BackboneRanking:
             candidates = [Candidate(references[0], None, backbone)]
             name, modality = backbone.modality, fitted_modality(backbone, context.settings)
         else:
-            name, modality = modality_of(data, context.settings)
+            name, modality = modality_of(data, references, context.settings)
             cards = contenders(references, name, download) or {recommended(name, context): None}
             if strategy and modality.whole_rows and len(cards) == 1:  # nothing to rank
                 return cls.at(data, list(cards), context, strategy, lone=True)

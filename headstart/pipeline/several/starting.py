@@ -7,11 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from headstart.contracts import Modality
 from headstart.data import Data, data_of
 from headstart.defaults import GROUPS, Settings, check
 from headstart.errors import DataError, HeadstartError
-from headstart.pipeline.prepare import RunContext
-from headstart.pipeline.selection.candidates import modality_of
+from headstart.pipeline.prepare import RunContext, fitted_modality
+from headstart.pipeline.selection.candidates import is_lone, modality_of
 from headstart.pipeline.selection.ranking import BackboneRanking
 from headstart.pipeline.several.fitting import Together
 from headstart.pipeline.several.members import (
@@ -23,10 +24,12 @@ from headstart.pipeline.several.members import (
     of_sets,
 )
 from headstart.pipeline.strategy_spec import FEATURES
-from headstart.runtime.progress import Progress
+from headstart.runtime.progress import Progress, Silent
 
 
-def members_of(data: Any, settings: Settings, progress: Progress) -> list[Member]:
+def members_of(
+    data: Any, backbones: Sequence[str], settings: Settings, progress: Progress
+) -> list[Member]:
     """The tasks of a run; none where there is one, which is fitted as ever.
 
     Raises HeadstartError for `Tasks` that contradict themselves.
@@ -46,20 +49,30 @@ def members_of(data: Any, settings: Settings, progress: Progress) -> list[Member
         raise HeadstartError("No data set was given. Name a folder of classes or a manifest.")
     if not settings.label or not {",", GROUPS} & set(settings.label):
         return []
-    return _labelled(data_of(data), settings, progress)
+    return _labelled(data_of(data), backbones, settings, progress)
 
 
-def _labelled(data: Data, settings: Settings, progress: Progress) -> list[Member]:
+def _labelled(
+    data: Data, backbones: Sequence[str], settings: Settings, progress: Progress
+) -> list[Member]:
     plain = replace(settings, label=settings.label and settings.label.replace(GROUPS, ","))
     if "=" in settings.targets or settings.targets == APART:
         plain = replace(plain, targets="auto")
     if GROUPS in (settings.label or "") or plain.targets != settings.targets:
-        return of_labels(data, modality_of(data, plain)[1], settings, progress)
+        return of_labels(data, _modality(data, backbones, plain), settings, progress)
     try:
-        modality = modality_of(data, plain)[1]
+        modality = _modality(data, backbones, plain)
     except DataError:
         return []  # a run of one task says what is wrong
     return of_labels(data, modality, settings, progress)
+
+
+def _modality(data: Data, backbones: Sequence[str], settings: Settings) -> Modality:
+    """What the lone backbone reads, else what the data set looks like."""
+    if not is_lone(backbones):
+        return modality_of(data, backbones, settings)[1]
+    context = RunContext.of(replace(settings, track=None), Silent())
+    return fitted_modality(context.load(backbones[0]), settings)
 
 
 def demand_alone(settings: Settings) -> None:
@@ -90,7 +103,7 @@ def together(
         )
     listed = ", ".join(f"{m.name} ({m.kind})" if m.kind else m.name for m in members)
     progress.say(f"{len(members)} tasks: {listed}.")
-    if len(backbones) == 1 and "*" not in backbones[0]:
+    if is_lone(backbones):
         backbone = backbones[0]
     else:
         backbone = _best(members, backbones, progress, download)
