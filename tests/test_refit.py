@@ -17,6 +17,7 @@ import headstart as hs
 from headstart import defaults, plan
 from headstart.cli import app
 from headstart.errors import DataError, HeadstartError
+from headstart.report.refit import _why
 
 WORDS = {"yes": "good fine nice warm kind", "no": "bad poor cold grim dull"}
 LATER = {"yes": "sunny bright lush merry calm", "no": "stormy dark bleak bitter harsh"}
@@ -209,3 +210,21 @@ def test_mistakes_are_answered_in_a_sentence(tmp_path: Path) -> None:
     assert hs.refit(model, new, old=[tmp_path / "moved.csv"]).handed_over
     with pytest.raises(HeadstartError, match="was refitted with"):
         hs.prove(model)
+
+
+@pytest.mark.parametrize(
+    ("new", "old", "low", "said"),
+    [
+        (0.1, 0.0, -0.1, "It is better on new items, but by no more"),
+        (0.0, 0.1, -0.1, "It is as good on new items and better on old ones, but by no more"),
+        (0.0, 0.1, 0.05, "and better on old ones by more than the interval."),
+    ],
+)
+def test_what_is_better_is_named(new: float, old: float, low: float, said: str) -> None:
+    record = {
+        "verdict": "no evidence",
+        "gained": True,
+        "new": {"change": {"value": new, "low": -0.2, "high": 0.2}},
+        "old": {"change": {"value": old, "low": low, "high": 0.2}},
+    }
+    assert said in _why(record)

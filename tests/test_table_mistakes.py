@@ -50,6 +50,23 @@ def test_a_sentence_on_columns_begins_with_no_semicolon(tmp_path: Path) -> None:
         hs.fit(path, "table:columns", tmp_path / "out", label="price", progress=False)
 
 
+@pytest.mark.parametrize("extra", ["note", "id"])
+def test_a_column_that_rows_are_made_without_is_no_label(extra: str, tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    words = {"note": "a long remark on house number", "id": "house-"}
+    rows = [f"{10 * n},{'AB'[n % 2]},{words[extra]} {n}" for n in range(1, 41)]
+    path.write_text("\n".join([f"area,town,{extra}", *rows]) + "\n")
+    with pytest.raises(DataError, match=r"no column 'label'.*Say which one holds the label"):
+        hs.fit(path, "table:columns", tmp_path / "out", progress=False)
+
+
+def test_an_empty_table_is_called_so(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_bytes(b"")
+    with pytest.raises(DataError, match=r"table\.csv is empty\. Give a table with a header"):
+        hs.fit(path, "table:columns", tmp_path / "out", label="price", progress=False)
+
+
 def test_a_tables_own_columns_are_no_source_that_is_too_unlike() -> None:
     far: dict[str, Any] = {"far": True, "said": ["Frozen features are worth nothing."]}
     assert warning(far, catalog.load_backbone("table:columns")) == ""

@@ -62,7 +62,13 @@ def _why(record: Evidence) -> str:
         return "Nothing is gained."
     if record["verdict"] == "helps":
         return "It is better on new items by more than the interval, and not worse on old ones."
-    return "It is better on new items, but by no more than the interval: luck may have done that."
+    if record["new"]["change"]["value"] > 0:
+        better = "It is better on new items"
+    elif record["old"]["change"]["low"] > 0:
+        return "It is as good on new items, and better on old ones by more than the interval."
+    else:
+        better = "It is as good on new items and better on old ones"
+    return f"{better}, but by no more than the interval: luck may have done that."
 
 
 def refit(evidence: Evidence) -> Section | None:
