@@ -10,15 +10,14 @@ from pathlib import Path
 
 from headstart.contracts import Modality
 from headstart.contracts.cells import are_marks, is_blank, number
-from headstart.contracts.scripts import language
+from headstart.data.directions import demand_direction
 from headstart.data.schema import Columns, Schema
 from headstart.data.tables.interface import ItemTable
-from headstart.errors import DataError, UndirectedError
+from headstart.errors import DataError
 
 _LABELS = ("label", "labels")  # columns that hold the label whatever else is there
 NUMBERING = frozenset({"", "id", "idx", "index", "unnamed: 0"})  # columns that only count rows
 _SPLIT = "split"
-_PAIRS = (("source", "target"), ("src", "tgt"))  # columns of texts and what they are translated to
 _CONTENTS = {"image": "pictures", "audio": "sounds", "text": "texts"}  # by the usual column
 
 
@@ -88,7 +87,7 @@ class _Choice:
         usual = [name for name in usual if self.schema.label is None or name not in labels]
         if usual:
             return (usual[0],)
-        self._demand_pair()
+        self._demand_direction()
         others = [name for name in self._others(()) if name not in labels]
         if not self._holds_content(others):
             raise self._without_content(others)
@@ -194,7 +193,7 @@ class _Choice:
 
         Raises DataError otherwise, as no column is the label.
         """
-        self._demand_pair()
+        self._demand_direction()
         marks = [name for name in likely if are_marks(self.table.values(name))]
         if len(marks) > 1 and len(marks) == len(likely):
             return tuple(marks)
@@ -235,23 +234,9 @@ class _Choice:
             for cells in words
         )
 
-    def _has_words(self, name: str) -> bool:
-        values = self.table.values(name)
-        return any(number(value) is None and not is_blank(value) for value in values)
-
-    def _demand_pair(self) -> None:
-        """Raise DataError where columns are languages, and none is said to be the answer."""
-        named = (name for name in self.names if language(name) and not _is_passed(name))
-        names = [name for name in named if self._has_words(name)]
-        names = names or [n for pair in _PAIRS if set(pair) <= set(self.lower) for n in pair]
-        if self.schema.label is not None or len(names) < 2:
-            return
-        one, other = names[:2]
-        raise UndirectedError(
-            f"{self.path} has texts in {len(names)} languages, {', '.join(map(repr, names))}, and "
-            f"nothing says which is translated. Give --source {one} --target {other}, or the "
-            "other way round."
-        )
+    def _demand_direction(self) -> None:
+        if self.schema.label is None:
+            demand_direction(self.table, self._others(()))
 
     def _named_label(self, content: tuple[str, ...]) -> str | None:
         usual = (self.lower[name] for name in _LABELS if name in self.lower)

@@ -62,6 +62,12 @@ def diverged(arms: Mapping[str, ArmResult]) -> list[str]:
     ]
 
 
+def unvarying(experiment: Experiment, outputs: np.ndarray) -> list[str]:
+    """Whether the model handed over, by its outputs on held-out items, has one answer for all."""
+    dataset, targets = experiment.dataset, experiment.dataset.targets("test")
+    return constant(outputs, targets, experiment.labels, dataset.kind, another(experiment))
+
+
 def constant(
     outputs: np.ndarray,
     targets: np.ndarray,

@@ -1,0 +1,34 @@
+"""Tables of texts in several languages, of which one is translated to another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from headstart.contracts.cells import is_blank, number
+from headstart.contracts.scripts import language
+from headstart.data.tables.interface import ItemTable
+from headstart.errors import UndirectedError
+
+_PAIRS = (("source", "target"), ("src", "tgt"))  # columns of texts and what they are translated to
+
+
+def demand_direction(table: ItemTable, names: Sequence[str]) -> None:
+    """Raise UndirectedError where some of a table's columns, by `names`, are languages.
+
+    Nothing then says which of them is the answer.
+    """
+    lower = {name.lower(): name for name in names}
+    spoken = [name for name in names if language(name) and _has_words(table, name)]
+    spoken = spoken or [lower[n] for pair in _PAIRS if set(pair) <= lower.keys() for n in pair]
+    if len(spoken) < 2:
+        return
+    one, other = spoken[:2]
+    raise UndirectedError(
+        f"{table.path} has texts in {len(spoken)} languages, {', '.join(map(repr, spoken))}, and "
+        f"nothing says which is translated. Give --source {one} --target {other}, or the "
+        "other way round."
+    )
+
+
+def _has_words(table: ItemTable, name: str) -> bool:
+    return any(number(value) is None and not is_blank(value) for value in table.values(name))
