@@ -106,11 +106,9 @@ class Backbone:
         `facts` are fields but stages, pool and head, which are the network's, or have defaults.
         """
         backbone, whole = object.__new__(cls), cache(make)
-        for each in fields(cls):  # such a default is no attribute of the class
-            if each.default_factory is dict:
-                facts.setdefault(each.name, {})
+        empty = {each.name: {} for each in fields(cls) if each.default_factory is dict}
         own = {"stages": _Late(stages, whole), "_parameters": parameters, "_whole": whole}
-        vars(backbone).update(facts, **own)
+        vars(backbone).update(empty | facts, **own)
         return backbone
 
     if not TYPE_CHECKING:
