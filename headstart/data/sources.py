@@ -239,6 +239,11 @@ class Contents:
     unlabelled: Mapping[str, str] = field(default_factory=dict)
     repaired: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def by_column(self) -> dict[str, tuple[str, ...]]:
+        """The columns of content and labels, for the report; none where it is no manifest."""
+        return {"content": self.content, "label": self.columns} if self.content else {}
+
 
 class InMemory(ABC):
     """A data set that a program holds, in the place of a folder's or manifest's path."""
