@@ -291,9 +291,7 @@ def _report(
         spread={name: kind.spread(items, labels) for name, items in splits.items()},
         said=(*contents.said, *remarks),
         repaired=contents.repaired,
-        columns={"content": contents.content, "label": contents.columns}
-        if contents.content
-        else {},
+        columns=contents.by_column,
     )
 
 
