@@ -106,7 +106,7 @@ class Backbone:
         `facts` are fields but stages, pool and head, which are the network's, or have defaults.
         """
         backbone, whole = object.__new__(cls), cache(make)
-        empty = {each.name: {} for each in fields(cls) if each.default_factory is dict}
+        empty: dict[str, Any] = {f.name: {} for f in fields(cls) if f.default_factory is dict}
         own = {"stages": _Late(stages, whole), "_parameters": parameters, "_whole": whole}
         vars(backbone).update(empty | facts, **own)
         return backbone
