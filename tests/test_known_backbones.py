@@ -213,11 +213,8 @@ def test_a_late_backbone_is_like_the_one_it_stands_for(tmp_path: Path) -> None:
 def test_what_json_does_not_hold_is_never_forgotten(tmp_path: Path) -> None:
     reference = draw(tmp_path / "weights")
     whole = catalog.load_backbone(reference)
-    for more in (
-        {"parts": {"rows": whole}},
-        {"levels": (Level(4, {}, {}),)},
-        {"summary": whole.pool},
-    ):
+    rich: list[dict[str, Any]] = [{"parts": {"rows": whole}}, {"levels": (Level(4, {}, {}),)}]
+    for more in (*rich, {"summary": whole.pool}):
         known_backbones.remember(reference, replace(whole, **more), 1.0)
         assert known_backbones.recall(reference, refuse) is None
     known_backbones.remember(reference, replace(whole, heads=("nearest",), layers=("a",)), 1.0)
