@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -200,6 +201,8 @@ def test_a_late_backbone_is_like_the_one_it_stands_for(tmp_path: Path) -> None:
     assert list(late.unpooled().values()) == list(whole.unpooled().values())
     with pytest.raises(AttributeError):
         _ = late.nothing
+    again = replace(late, notes=("of another",))
+    assert again.parts == {} and again.pool is whole.pool
 
 
 def test_random_weights_are_never_kept(tmp_path: Path) -> None:

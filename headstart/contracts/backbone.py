@@ -103,11 +103,11 @@ class Backbone:
     ) -> Backbone:
         """One that is known before its network is there, which `make` is asked for at first use.
 
-        `facts` are all fields but stages, pool and head, which are the network's.
+        `facts` are fields but stages, pool and head, which are the network's; others are empty.
         """
         backbone, whole = object.__new__(cls), cache(make)
         own = {"stages": _Late(stages, whole), "_parameters": parameters, "_whole": whole}
-        vars(backbone).update(facts, **own)
+        vars(backbone).update({"parts": {}} | facts, **own)
         return backbone
 
     if not TYPE_CHECKING:

@@ -29,6 +29,9 @@ _ENVIRONMENT: Final = ("HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "XDG_
 _PLAIN: Final = (  # fields that JSON holds as they are
     *("feature_dim", "modality", "head_name", "differentiable", "delicate", "library"),
 )
+_NETWORKS: Final = (  # fields that hold what JSON can't, so that such backbones are never kept
+    *("heads", "related", "levels", "detector", "summary", "wanted", "parts"),
+)
 _LARGEST: Final = 16 * 2**20  # bytes of files, such as a tokenizer, that are kept
 
 
@@ -70,6 +73,8 @@ def recall(reference: str, load: Callable[[], Backbone]) -> Loaded | None:
 def remember(reference: str, backbone: Backbone, seconds: float) -> None:
     """Keep what is known of a backbone, where its files can be told from others."""
     if not backbone.origin.pretrained or _TRUST in parse(reference).options:
+        return
+    if any(getattr(backbone, name) for name in _NETWORKS):
         return
     places = catalog.sources(reference)
     stamp = sources.stamp(places) if places else None
