@@ -62,6 +62,13 @@ def diverged(arms: Mapping[str, ArmResult]) -> list[str]:
     ]
 
 
+def unvarying(winner: Arm, experiment: Experiment) -> list[str]:
+    """Whether the model handed over has one answer for all held-out items, and what else to do."""
+    outputs, dataset = winner.outputs["test"], experiment.dataset
+    targets, labels = dataset.targets("test"), experiment.labels
+    return constant(outputs, targets, labels, dataset.kind, another(experiment))
+
+
 def constant(
     outputs: np.ndarray,
     targets: np.ndarray,

@@ -167,10 +167,7 @@ def _evidence(proof: Proof) -> Evidence:
     record.warnings += cautions.unmoved(proof.model, experiment, search.backbone)
     if proof.adaptation is not None:  # what source items are answered with says nothing then
         return record
-    kind, answers = experiment.dataset.kind, winner.outputs["test"]
-    record.warnings += cautions.constant(
-        answers, truth, experiment.labels, kind, cautions.another(experiment)
-    )
+    record.warnings += cautions.unvarying(winner, experiment)
     if transfer.arm.strategy != winner.strategy:
         record.dropped = replace(transfer.arm, note=_dropped(transfer.arm, winner, task.sign))
     return record
