@@ -208,6 +208,8 @@ def test_a_late_backbone_is_like_the_one_it_stands_for(tmp_path: Path) -> None:
     assert list(late.unpooled().values()) == list(whole.unpooled().values())
     with pytest.raises(AttributeError):
         _ = late.nothing
+    again = replace(late, notes=("of another",))
+    assert again.parts == {} and again.pool is whole.pool
 
 
 def test_what_json_does_not_hold_is_never_forgotten(tmp_path: Path) -> None:

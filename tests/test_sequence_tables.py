@@ -145,6 +145,7 @@ def test_a_memory_names_its_type_and_holds_marks_of_layout(tmp_path: Path) -> No
         ("<!DOCTYPE tmx [<!ENTITY a SYSTEM 'file:///etc/passwd'>]><tmx/>", "declares entities"),
         ("<tmx><body></tmx>", "can't be read as TMX"),
         ("<tmx><body/></tmx>", "holds no unit"),
+        ("<tmx><tu><tuv><seg>a</seg></tuv></tu></tmx>", r"says its language \(xml:lang\)"),
     ],
 )
 def test_what_is_no_memory_is_refused(content: str, said: str, tmp_path: Path) -> None:

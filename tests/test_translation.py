@@ -10,7 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from translators import OTHER, marian, pairs, table
+from translators import OTHER, marian, mbart, pairs, table
 
 import headstart as hs
 from headstart import catalog
@@ -102,6 +102,40 @@ def test_pieces_are_those_of_sentencepiece() -> None:
     ours = Tokenizer.from_str(GROWN.files()["tokenizer.json"].decode())
     for text in (*(text for row in ROWS for text in row), "  two  spaces ", "їжак 개미"):
         assert ours.encode(text, add_special_tokens=False).ids == theirs.encode(text)
+
+
+@pytest.mark.parametrize("fifty", [False, True])
+def test_mbart_is_taught_as_transformers_does(fifty: bool, tmp_path: Path) -> None:
+    """The language begins what is written, behind the end in mBART-50, in its place in mBART."""
+    from transformers import AutoTokenizer, MBartForConditionalGeneration
+
+    folder = mbart(tmp_path / "model", fifty)
+    own = Opened(f"hf:{folder}?source=en_XX&target=ru_RU")
+    tokenizer = AutoTokenizer.from_pretrained(folder, src_lang="en_XX", tgt_lang="ru_RU")
+    network = MBartForConditionalGeneration.from_pretrained(folder).eval()
+    sources, targets = (list(side) for side in zip(*ROWS[:2], strict=True))
+    code = tokenizer.convert_tokens_to_ids("ru_RU")
+    for source, target in zip(sources, targets, strict=True):
+        fed = tokenizer([source], text_target=[target], return_tensors="pt")
+        assert own.inputs([source])["input_ids"].tolist() == fed["input_ids"].tolist()
+        with torch.inference_mode():
+            theirs = network(**fed).logits[0].log_softmax(-1)
+            rows = theirs.gather(1, fed["labels"][0][:, None])[:, 0]
+            ours = own.writer.likelihoods(own.states([source]), [target])
+        said = rows if fifty else rows[:-1]  # mBART's labels end with the language
+        assert float(ours[0]) == pytest.approx(float(said.mean()), rel=1e-3)
+    starting = own.writer.vocabulary.starting()
+    assert code in (starting["decoder_start_token_id"], starting["forced_bos_token_id"])
+    assert not any("ru_RU" in text for text, _ in own.writer.candidates(own.states(sources), 1)[0])
+    with pytest.raises(HeadstartError, match="has no language 'xx_YY'"):
+        Opened(f"hf:{folder}?source=en_XX&target=xx_YY")
+
+
+@pytest.mark.parametrize("text", ["▁", "слово" * 9000, "\ud800", "\u202b\u202c", "a"])
+def test_pieces_are_learned_from_any_text(text: str) -> None:
+    """What stands for a space is no letter; there is nothing to learn where nothing else is."""
+    learned = "".join(name for name, _ in pieces.trained([text]))
+    assert {*learned} - {"▁"} == {*text} - {"▁", "\ud800"}
 
 
 def test_a_grown_vocabulary_keeps_its_numbers() -> None:
@@ -229,6 +263,29 @@ def test_a_fresh_process_must_write_the_same_texts(parent: Path, tmp_path: Path)
     checking.verify(parent, items, [own.answer], ".txt")
     with pytest.raises(HeadstartError, match="answers otherwise"):
         checking.verify(parent, items, [{"text": f"{own.answer['text']}!"}], ".txt")
+
+
+def test_what_needs_features_is_refused(parent: Path, tmp_path: Path) -> None:
+    """A head that reads states has no row of features an item; the advice fits the command."""
+    data = table(tmp_path / "pairs.csv", pairs(30, OTHER), "ru")
+    with pytest.raises(HeadstartError, match=r"answers sequences.*headstart suggest needs"):
+        hs.suggest(parent, data)
+    with pytest.raises(HeadstartError, match=r"answers sequences.*headstart fit DATA -b"):
+        hs.refit(parent, data)
+    with pytest.raises(HeadstartError, match=r"boxes or texts.*with headstart evaluate"):
+        hs.shift(parent, data)
+    with pytest.raises(HeadstartError, match=rf"says nothing of sequences.*-b .*{parent.name}"):
+        hs.rank(data, [str(parent), TINY], source="en", target="ru")
+
+
+def test_a_parent_that_stays_as_it_was_is_said(parent: Path, tmp_path: Path) -> None:
+    data = table(tmp_path / "pairs.csv", pairs(30, OTHER), "uk")
+    settings: Any = {**FAST, "source": "en", "target": "uk", "strategy": "full-fine-tuning"}
+    still = hs.fit(data, f"{parent}/", tmp_path / "still", learning_rate=1e-12, **settings)
+    (said,) = (text for text in still.evidence.warnings if "began with" in text)
+    assert f"{parent}/ as it was, and equals zero-shot" in said
+    moved = still.evidence.arms
+    assert moved["chosen"].outputs["test"].tolist() == moved["zero-shot"].outputs["test"].tolist()
 
 
 def test_a_classifier_is_no_translator(tmp_path: Path) -> None:

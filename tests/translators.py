@@ -97,3 +97,40 @@ def marian(folder: Path, width: int = 16) -> Path:
     )
     MarianTokenizer(source, target, vocabulary).save_pretrained(folder)
     return folder
+
+
+def mbart(folder: Path, fifty: bool) -> Path:
+    """A folder as transformers saves mBART, or mBART-50, with random weights."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+    from transformers import (
+        MBart50Tokenizer,
+        MBartConfig,
+        MBartForConditionalGeneration,
+        MBartTokenizer,
+    )
+
+    learned = Tokenizer(models.Unigram())
+    learned.pre_tokenizer = pre_tokenizers.Metaspace()
+    special = ["<s>", "<pad>", "</s>", "<unk>"]
+    trainer = trainers.UnigramTrainer(vocab_size=80, special_tokens=special, unk_token="<unk>")
+    learned.train_from_iterator([text for row in pairs(200) for text in row], trainer)
+    pieces = [tuple(row) for row in json.loads(learned.to_str())["model"]["vocab"]]
+    kind: Any = MBart50Tokenizer if fifty else MBartTokenizer
+    tokenizer = kind(vocab=pieces, src_lang="en_XX", tgt_lang="ru_RU")
+    names = ("layers", "attention_heads", "ffn_dim")
+    sizes: dict[str, Any] = {
+        f"{side}_{name}": 2 if name != "ffn_dim" else 32
+        for side in ("encoder", "decoder")
+        for name in names
+    }
+    config = MBartConfig(
+        vocab_size=len(tokenizer),
+        d_model=16,
+        max_position_embeddings=64,
+        forced_eos_token_id=2,
+        **sizes,
+    )
+    torch.manual_seed(0)
+    MBartForConditionalGeneration(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder

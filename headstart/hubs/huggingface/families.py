@@ -112,9 +112,11 @@ def family(config: Mapping[str, Any], what: str) -> Family:
     """
     kind = config.get("model_type")
     if any(config.get(name) for name in _DECODERS) and kind is not None:
+        from headstart.hubs.huggingface.sequences import KINDS
+
         raise HeadstartError(
             f"{what} is a {kind} that writes text, not an encoder. "
-            f"Give an encoder: {', '.join(FAMILIES)}."
+            f"Give an encoder: {', '.join(FAMILIES)}; to translate, one of {', '.join(KINDS)}."
         )
     if kind not in FAMILIES:
         texts, pictures = ", ".join(FAMILIES), ", ".join((*PICTURES, *WHOLE))

@@ -90,16 +90,14 @@ def backbone(plan: Plan) -> Backbone:
         head_name=HEAD,
         library="transformers",
         native=native,
-        files={**plan.pieces.files(), GENERATION: _generation(config, writer)},
+        files={**plan.pieces.files(), GENERATION: _generation(writer)},
     )
 
 
-def _generation(config: Any, writer: Writer) -> bytes:
+def _generation(writer: Writer) -> bytes:
     """How transformers is to write, as the head does."""
-    own = {"decoder_start_token_id": config.decoder_start_token_id}
-    own |= {"eos_token_id": config.eos_token_id, "pad_token_id": config.pad_token_id}
-    own |= {"bad_words_ids": [[config.pad_token_id]], "num_beams": writer.beams}
-    own |= {"max_length": writer.vocabulary.longest, "forced_eos_token_id": None}
+    own = writer.vocabulary.starting()
+    own |= {"max_length": writer.vocabulary.longest, "num_beams": writer.beams}
     return json.dumps(own, indent=1).encode()
 
 

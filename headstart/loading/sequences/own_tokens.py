@@ -20,13 +20,15 @@ _PROBE: Final = "a"
 class OwnTokens:
     """Its files by name, and what stands around a text that is written.
 
-    `count` is how many pieces the network has a vector for.
+    `before` begins it, and `behind` follows its end where a decoder is given that first instead, as
+    in mBART; `count` is how many pieces the network has a vector for.
     """
 
     beside: Mapping[str, bytes]
     tokenizer: bytes
     unknown: int | None
     before: tuple[int, ...]
+    behind: tuple[int, ...]
     count: int
 
     @classmethod
@@ -34,7 +36,8 @@ class OwnTokens:
         """Of a folder that holds nothing but a tokenizer's files and its kind of model.
 
         `languages` are the model's own codes of source and target, empty where it has none. Raises
-        HeadstartError where transformers can't open it, or it puts more than an end behind a text.
+        HeadstartError where transformers can't open it, or it puts more than an end and a language
+        behind a text.
         """
         from transformers import AutoTokenizer
 
@@ -55,14 +58,14 @@ class OwnTokens:
                 f"Give a model that was saved with a {TOKENIZER}, and with ?source= and ?target= "
                 "its codes of two languages where it knows many."
             ) from error
-        start = next((n for n in range(len(around)) if around[n : n + len(inner)] == inner), None)
-        if start is None or around[start + len(inner) :] != [own.eos_token_id]:
-            raise HeadstartError(
-                f"{what} puts more than an end behind what is written, which is not known here. "
-                "Give another model."
-            )
         files = {p.name: p.read_bytes() for p in folder.iterdir() if p.name != "config.json"}
-        return cls(files, raw, own.unk_token_id, tuple(around[:start]), count)
+        before, behind = _around(around, inner, own.eos_token_id, what)
+        if own.unk_token_id in (*before, *behind):
+            raise HeadstartError(
+                f"{what} has no language {languages[1]!r}. Give its own codes of two languages as "
+                "?source= and ?target=."
+            )
+        return cls(files, raw, own.unk_token_id, before, behind, count)
 
     def files(self) -> dict[str, bytes]:
         """What a saved model holds of it."""
@@ -83,7 +86,8 @@ class OwnTokens:
         """What a decoder of this configuration writes in."""
         from tokenizers import Tokenizer
 
-        start = config.decoder_start_token_id  # without one the end begins, as in mBART
+        start = config.decoder_start_token_id  # without one the end begins, as in mBART-50
+        start = self.behind[0] if self.behind else start
         return Vocabulary(
             tokenizer=Tokenizer.from_str(self.tokenizer.decode()),
             start=int(config.eos_token_id if start is None else start),
@@ -92,3 +96,17 @@ class OwnTokens:
             before=self.before,
             longest=min(LONGEST, int(config.max_position_embeddings)),
         )
+
+
+def _around(
+    pieces: list[int], text: list[int], end: int, what: str
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """What stands before a text, and what behind its end."""
+    start = next((n for n in range(len(pieces)) if pieces[n : n + len(text)] == text), None)
+    ends, *behind = pieces[(start or 0) + len(text) :] or [None]
+    if start is None or ends != end or len(behind) > (0 if start else 1):
+        raise HeadstartError(
+            f"{what} puts more than an end and a language behind what is written, which is not "
+            "known here. Give another model."
+        )
+    return tuple(pieces[:start]), tuple(behind)
