@@ -183,6 +183,7 @@ class _Choice:
         used, said = self.modality.columns_of({n: [*self.table.values(n)] for n in chosen})
         if used:
             return used, said
+        self._demand_header()
         rows = sum(1 for _ in self.table.numbers())
         if rows < 2:
             count = "one row" if rows else "no row"
@@ -281,11 +282,14 @@ class _Choice:
         """The column of this name, or those between its commas."""
         return [label] if label in self.names else [each.strip() for each in label.split(",")]
 
+    def _demand_header(self) -> None:
+        if not self.names:
+            raise DataError(f"{self.path} is empty. Give a table with a header and rows.")
+
     def _demanded(self, name: str) -> str:
         if name in self.names:
             return name
-        if not self.names:
-            raise DataError(f"{self.path} is empty. Give a table with a header and rows.")
+        self._demand_header()
         raise DataError(
             f"{self.path} has no column {name!r}; its columns: {self.listed}. Name one of these."
         )
