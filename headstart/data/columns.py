@@ -27,6 +27,8 @@ def choose_columns(table: ItemTable, modality: Modality, schema: Schema) -> Colu
 
     Raises DataError listing the columns there are when content or label can't be told.
     """
+    if not table.names:
+        raise DataError(f"{table.path} is empty. Give a table with a header and rows.")
     choice = _Choice(table, modality, schema)
     content = choice.content()
     labels = choice.labels(content)
@@ -115,10 +117,9 @@ class _Choice:
         likely = [n for n in self._others(content) if n.lower() not in self.modality.columns]
         excluded = (*content, self.schema.group)
         possible = [name for name in self.names if name not in excluded]
-        lone = next((names[0] for names in (likely, possible) if len(names) == 1), None)
-        if self.modality.whole_rows and not self.schema.content:
-            lone = None  # it is what rows are made without, such as ids and free text
-        chosen = self._named_label(content) or lone
+        free = self.schema.content or not self.modality.whole_rows  # which leave ids and such out
+        only = (names[0] for names in (likely, possible) if free and len(names) == 1)
+        chosen = self._named_label(content) or next(only, None)
         if self.schema.may_lack_label and chosen not in likely:
             return ()
         return self._marks(likely) if chosen is None else (chosen,)
@@ -183,7 +184,6 @@ class _Choice:
         used, said = self.modality.columns_of({n: [*self.table.values(n)] for n in chosen})
         if used:
             return used, said
-        self._demand_header()
         rows = sum(1 for _ in self.table.numbers())
         if rows < 2:
             count = "one row" if rows else "no row"
@@ -238,8 +238,7 @@ class _Choice:
         )
 
     def _has_words(self, name: str) -> bool:
-        values = self.table.values(name)
-        return any(number(value) is None and not is_blank(value) for value in values)
+        return any(number(v) is None and not is_blank(v) for v in self.table.values(name))
 
     def _demand_pair(self) -> None:
         """Raise DataError where columns are languages, and none is said to be the answer."""
@@ -282,14 +281,9 @@ class _Choice:
         """The column of this name, or those between its commas."""
         return [label] if label in self.names else [each.strip() for each in label.split(",")]
 
-    def _demand_header(self) -> None:
-        if not self.names:
-            raise DataError(f"{self.path} is empty. Give a table with a header and rows.")
-
     def _demanded(self, name: str) -> str:
         if name in self.names:
             return name
-        self._demand_header()
         raise DataError(
             f"{self.path} has no column {name!r}; its columns: {self.listed}. Name one of these."
         )
