@@ -246,9 +246,7 @@ def test_a_data_frame_holds_pictures(sales: Path, tmp_path: Path) -> None:
     assert hs.load(tmp_path / "out").predict({n: v[3] for n, v in columns.items()})[0].answer
 
 
-@pytest.mark.parametrize(
-    "written", ["/mnt/elsewhere/pictures/{}.png", "PICTURES/{}.PNG", "pictures\\{}.png"]
-)
+@pytest.mark.parametrize("written", ["/mnt/elsewhere/pictures/{}.png", "PICTURES/{}.PNG"])
 def test_paths_count_as_those_of_pictures_alone_do(tmp_path: Path, written: str) -> None:
     sales = make(tmp_path)
     rows = [{**sale(n), "photo": written.format(n % 4)} for n in range(48)]

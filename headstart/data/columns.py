@@ -26,6 +26,8 @@ def choose_columns(table: ItemTable, modality: Modality, schema: Schema) -> Colu
 
     Raises DataError listing the columns there are when content or label can't be told.
     """
+    if not table.names:
+        raise DataError(f"{table.path} is empty. Give a table with a header and rows.")
     choice = _Choice(table, modality, schema)
     content = choice.content()
     labels = choice.labels(content)
@@ -111,10 +113,9 @@ class _Choice:
         likely = [n for n in self._others(content) if n.lower() not in self.modality.columns]
         excluded = (*content, self.schema.group)
         possible = [name for name in self.names if name not in excluded]
-        lone = next((names[0] for names in (likely, possible) if len(names) == 1), None)
-        if self.modality.whole_rows and not self.schema.content:
-            lone = None  # it is what rows are made without, such as ids and free text
-        chosen = self._named_label(content) or lone
+        free = self.schema.content or not self.modality.whole_rows  # which leave ids and such out
+        only = (names[0] for names in (likely, possible) if free and len(names) == 1)
+        chosen = self._named_label(content) or next(only, None)
         if self.schema.may_lack_label and chosen not in likely:
             return ()
         return self._marks(likely) if chosen is None else (chosen,)
@@ -268,8 +269,6 @@ class _Choice:
     def _demanded(self, name: str) -> str:
         if name in self.names:
             return name
-        if not self.names:
-            raise DataError(f"{self.path} is empty. Give a table with a header and rows.")
         raise DataError(
             f"{self.path} has no column {name!r}; its columns: {self.listed}. Name one of these."
         )

@@ -202,10 +202,9 @@ def _checked(
     checked = check_items(labelled.items, modality, progress or Silent())
     if not checked.items:
         reasons = labelled.skipped + checked.skipped
-        labels_alone = all(reason == _NO_LABEL for _, reason in reasons)
-        shown = [each for each in reasons if labels_alone or each[1] != _NO_LABEL]
-        first = f"; the first, {shown[0][0]}: {shown[0][1]}" if shown else ""
-        advice = "Fill in some labels" if labels_alone else "Give files that can be read"
+        others = [each for each in reasons if each[1] != _NO_LABEL]
+        first = "".join(f"; the first, {name}: {why}" for name, why in (others or reasons)[:1])
+        advice = "Give files that can be read" if others else "Fill in some labels"
         raise DataError(f"{path} has no usable item among {len(reasons)}{first}. {advice}.")
     return checked
 
