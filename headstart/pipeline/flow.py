@@ -83,7 +83,7 @@ def fit(
     target, options = target_of(options, settings)
     chosen, show, place = settings_of(settings, options), as_progress(progress), Path(out)
     names = [backbone] if isinstance(backbone, str) else list(dict.fromkeys(backbone or ()))
-    if members := members_of(data, names, chosen, show):
+    if members := members_of(data, chosen, show, names):
         several = together(members, names, place, strategy, show, download=download)
         return several.run() if chosen.joint == "no" else fit_jointly(several)
     demand_alone(chosen)
@@ -168,7 +168,7 @@ def pretrain(
     `anyway`.
     """
     chosen, show = settings_of(settings, options), as_progress(progress)
-    members = members_of(data, [backbone], chosen, show)
+    members = members_of(data, chosen, show, [backbone])
     if members:
         return pretrain_several(members, backbone, Path(out), chosen, show, anyway)
     demand_alone(chosen)

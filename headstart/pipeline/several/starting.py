@@ -28,7 +28,7 @@ from headstart.runtime.progress import Progress, Silent
 
 
 def members_of(
-    data: Any, backbones: Sequence[str], settings: Settings, progress: Progress
+    data: Any, settings: Settings, progress: Progress, backbones: Sequence[str] = ()
 ) -> list[Member]:
     """The tasks of a run; none where there is one, which is fitted as ever.
 
