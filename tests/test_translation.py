@@ -112,7 +112,8 @@ def test_mbart_is_taught_as_transformers_does(fifty: bool, tmp_path: Path) -> No
     folder = mbart(tmp_path / "model", fifty)
     own = Opened(f"hf:{folder}?source=en_XX&target=ru_RU")
     tokenizer = AutoTokenizer.from_pretrained(folder, src_lang="en_XX", tgt_lang="ru_RU")
-    network = MBartForConditionalGeneration.from_pretrained(folder).eval()
+    opened: Any = MBartForConditionalGeneration.from_pretrained(folder)
+    network = opened.eval()
     sources, targets = (list(side) for side in zip(*ROWS[:2], strict=True))
     code = tokenizer.convert_tokens_to_ids("ru_RU")
     for source, target in zip(sources, targets, strict=True):

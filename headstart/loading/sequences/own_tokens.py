@@ -103,8 +103,9 @@ def _around(
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """What stands before a text, and what behind its end."""
     start = next((n for n in range(len(pieces)) if pieces[n : n + len(text)] == text), None)
-    ends, *behind = pieces[(start or 0) + len(text) :] or [None]
-    if start is None or ends != end or len(behind) > (0 if start else 1):
+    after = pieces[(start or 0) + len(text) :]
+    behind = after[1:]
+    if start is None or after[:1] != [end] or len(behind) > (0 if start else 1):
         raise HeadstartError(
             f"{what} puts more than an end and a language behind what is written, which is not "
             "known here. Give another model."
