@@ -276,7 +276,7 @@ def labelled(tmp_path: Path, columns: dict[str, list[Any]], **settings: Any) -> 
     with (tmp_path / "t.csv").open("w", newline="") as file:
         csv.writer(file).writerows([table.keys(), *zip(*table.values(), strict=True)])
     chosen = hs.Settings(label=label_columns([*columns]), **settings)
-    return members_of(tmp_path / "t.csv", (), chosen, Heard())
+    return members_of(tmp_path / "t.csv", chosen, Heard())
 
 
 def test_columns_of_one_kind_stay_one_task(tmp_path: Path) -> None:
@@ -314,7 +314,7 @@ def test_columns_named_with_commas_are_one_of_several_tasks(tmp_path: Path) -> N
     }
     labelled(tmp_path, columns)
     chosen = hs.Settings(label=label_columns(["a,b", "topic"]))
-    each = members_of(tmp_path / "t.csv", (), chosen, Heard())
+    each = members_of(tmp_path / "t.csv", chosen, Heard())
     assert [(m.name, m.kind) for m in each] == [("a,b", "label sets"), ("topic", "classes")]
 
 
@@ -523,7 +523,7 @@ def test_joint_needs_several_tasks_and_a_strategy_that_trains(tmp_path: Path) ->
 def test_the_one_column_that_is_no_label_is_the_content(tmp_path: Path) -> None:
     write_reviews(tmp_path / "t.csv", 20)
     chosen = hs.Settings(label=label_columns(NAMES), delimiter=";")
-    each = members_of(tmp_path / "t.csv", (), chosen, Heard())
+    each = members_of(tmp_path / "t.csv", chosen, Heard())
     assert [member.name for member in each] == list(NAMES)
     assert {member.settings.text for member in each} == {("review",)}
 
