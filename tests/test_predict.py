@@ -475,3 +475,12 @@ def test_twenty_thousand_files_take_bounded_memory(fitted: Fitted, tmp_path: Pat
     assert [row["error"] for row in rows if row["error"]] == ["it is not a picture"]
     assert kibibytes < 2 << 20
     shutil.rmtree(folder)
+
+
+def test_an_input_that_cannot_be_used_is_told_what_to_do_once() -> None:
+    plain = Prediction("a.png", {}, "", "it does not exist").unusable()
+    assert str(plain) == "a.png can't be used: it does not exist. Give another."
+    advised = Prediction("row 2", {}, "", "its 'size' is no number. Correct it").unusable(1)
+    assert str(advised) == (
+        "row 2 can't be used, as well as 1 more: its 'size' is no number. Correct it."
+    )

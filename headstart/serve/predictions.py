@@ -104,8 +104,9 @@ class Prediction:
         path = self.path if len(self.path) <= _LONGEST else f"{self.path[:_LONGEST]}…"
         plain = path.isprintable() and not path.isspace() and path
         more = f", as well as {others} more" if others else ""
+        advice = "" if ". " in self.error else " Give another."  # which some reasons hold already
         return DataError(
-            f"{path if plain else repr(path)} can't be used{more}: {self.error}. Give another."
+            f"{path if plain else repr(path)} can't be used{more}: {self.error}.{advice}"
         )
 
     def to_json(self) -> dict[str, Any]:

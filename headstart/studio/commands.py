@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Callable, Sequence
+from itertools import chain, count
 from pathlib import Path
 from typing import Any, Final, final
 
@@ -47,7 +48,9 @@ class Commands:
         """Those that export a model. Raises HeadstartError for what can't be."""
         if not self.can_export or form not in FORMS:
             raise HeadstartError(f"A model can't be exported to {form[:20]!r} here.")
-        place = self.folder.with_name("exported") / f"{number}-{form}"
+        name, exported = f"{number}-{form}", self.folder.with_name("exported")
+        names = chain([name], (f"{name}-{n}" for n in count(2)))
+        place = next(exported / each for each in names if not (exported / each).exists())
         return ["export", str(self.model(number)), "--to", form, "-o", str(place)]
 
     def run(
