@@ -113,8 +113,8 @@ def opened(places: Sequence[str | Path], via: Sequence[str]) -> list[Predictor]:
 def _languages(place: Path) -> tuple[str, str]:
     """The columns that a saved model reads and writes."""
     record = artifact.read(place)
-    read = record.data.get("columns", {}).get("content") or ["source"]
-    return str(read[0]), record.labels[0]
+    sources = record.data.get("columns", {}).get("content") or ["source"]
+    return str(sources[0]), record.labels[0]
 
 
 def _nearest(candidates: Sequence[Translated], metric: Metric) -> Translated:

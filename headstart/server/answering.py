@@ -158,12 +158,12 @@ def log_rows(job: Job, version: str) -> list[Mapping[str, Any]]:
     """
     time = now()
     rows = table_rows(job.predictions())
-    named: list[Mapping[str, Any]] = []
+    lines: list[Mapping[str, Any]] = []
     for place, (item, row) in enumerate(zip(job.items, rows, strict=True)):
         answer = {name: value for name, value in row.items() if name not in ("path", "id")}
         head = {"time": time, "id": f"{job.name}#{place}", "digest": _digest(item)}
-        named.append({**head, "version": version, **answer})
-    return named
+        lines.append({**head, "version": version, **answer})
+    return lines
 
 
 def _digest(item: Decoded) -> str | None:

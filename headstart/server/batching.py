@@ -110,11 +110,11 @@ class Batcher:
         try:
             unit = self._queue.get_nowait()
         except Empty:
-            left = until - time.monotonic()
-            if left <= 0 or not self._coming():
+            remaining = until - time.monotonic()
+            if remaining <= 0 or not self._coming():
                 return None
             try:
-                unit = self._queue.get(timeout=left)
+                unit = self._queue.get(timeout=remaining)
             except Empty:
                 return None
         if unit is None:  # the end, which the next turn must see

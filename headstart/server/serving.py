@@ -104,13 +104,13 @@ class Ledger:
     def drift(self, served: Served, progress: Progress, event: Event) -> None:
         """Say so where inputs are not as they were, or are so again."""
         log = () if self._journal is None else (str(self._journal.path),)
-        said = line(event, (str(served.folder), *log))
-        served.alarm = said if event.is_alarm else ""
+        sentence = line(event, (str(served.folder), *log))
+        served.alarm = sentence if event.is_alarm else ""
         if event.is_alarm:
             self._measures.alarms.labels(self.name).inc()
-        progress.warn(f"{self.name}: {said}")
+        progress.warn(f"{self.name}: {sentence}")
         if self._drift is not None:
-            row = {"time": now(), "alarm": event.is_alarm, "after": event.after, "said": said}
+            row = {"time": now(), "alarm": event.is_alarm, "after": event.after, "said": sentence}
             with self._lock:
                 self._drift.write([row])
 
@@ -208,13 +208,13 @@ def _listening(address: Address) -> socket.socket:
     try:
         if not 0 <= address.port < _PORTS:  # which the system would cut to one that exists
             raise OverflowError(f"ports are below {_PORTS}")
-        found = socket.getaddrinfo(
+        resolved = socket.getaddrinfo(
             address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-        listener = socket.socket(found[0], socket.SOCK_STREAM)
+        listener = socket.socket(resolved[0], socket.SOCK_STREAM)
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(found[4])
+            listener.bind(resolved[4])
             listener.listen(_BACKLOG)
         except BaseException:
             listener.close()

@@ -160,10 +160,10 @@ def _identity(folder: Path) -> str:
 
 def state(folder: Path) -> tuple[tuple[str, int, int, int], ...]:
     """What changes when anything in a folder does: files with their place, time and size."""
-    found = []
+    files = []
     for path in sorted(folder.rglob("*")):
         with suppress(OSError):
             stat = path.stat()
             if path.is_file():
-                found.append((str(path), stat.st_ino, stat.st_mtime_ns, stat.st_size))
-    return tuple(found)
+                files.append((str(path), stat.st_ino, stat.st_mtime_ns, stat.st_size))
+    return tuple(files)

@@ -84,8 +84,8 @@ def fill(network: nn.Module, state: Mapping[str, Tensor], what: str) -> None:
     optional = ("final_logits_bias", "embed_positions.weight", "model.shared.weight")
     missing = [n for n, source in names.items() if source is None and not n.endswith(optional)]
     differing = [n for n, source in names.items() if source and state[source].shape != own[n].shape]
-    left = [n for n in state if n not in own and n not in _TABLES and not n.endswith(optional)]
-    kinds = {"missing": missing, "of another shape": differing, "left over": left}
+    surplus = [n for n in state if n not in own and n not in _TABLES and not n.endswith(optional)]
+    kinds = {"missing": missing, "of another shape": differing, "left over": surplus}
     faults = [f"{len(n)} {kind}: {', '.join(n[:3])}" for kind, n in kinds.items() if n]
     if faults:
         raise WeightsError(
@@ -100,10 +100,10 @@ def fill(network: nn.Module, state: Mapping[str, Tensor], what: str) -> None:
 
 def _tied(name: str, state: Mapping[str, Tensor]) -> str | None:
     """The tensor that one which is not in a file was tied to when that was saved."""
-    read = f"{ENCODER}.embed_tokens.weight"
-    if name not in (*_TABLES, read):
+    embedding = f"{ENCODER}.embed_tokens.weight"
+    if name not in (*_TABLES, embedding):
         return None
-    others = _TABLES[1:] if name == read else _TABLES
+    others = _TABLES[1:] if name == embedding else _TABLES
     return next((other for other in others if other in state), None)
 
 

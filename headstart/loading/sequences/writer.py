@@ -96,10 +96,10 @@ class Writer(NativeHead):
     def likelihoods(self, states: States, texts: Sequence[str]) -> Tensor:
         """The mean log-probability by piece of a text for each source, (N,)."""
         logits, wanted = self._taught(states, texts)
-        kept = wanted != _IGNORED
-        own = torch.zeros(kept.shape, device=kept.device)
-        own[kept] = -functional.cross_entropy(logits, wanted[kept], reduction="none")
-        return own.sum(1) / kept.sum(1)
+        counted = wanted != _IGNORED
+        own = torch.zeros(counted.shape, device=counted.device)
+        own[counted] = -functional.cross_entropy(logits, wanted[counted], reduction="none")
+        return own.sum(1) / counted.sum(1)
 
     def _taught(self, states: States, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Logits (P, V) of each piece behind the right ones, and the right pieces (N, T)."""
