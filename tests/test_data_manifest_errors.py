@@ -46,7 +46,7 @@ def test_a_missing_column(tmp_path: Path, header: str, label: str | None, messag
         ),
         ("a.parquet", b"PAR1 but no more", r"can't be read as Parquet"),
         ("a.parquet", b"", r"can't be read as Parquet"),
-        ("a.csv", b"", r"its columns: none"),
+        ("a.csv", b"", r"a.csv is empty. Give a table"),
         ("a.csv", b"image,label\n", r"has no usable item"),
     ],
 )

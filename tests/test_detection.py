@@ -296,5 +296,5 @@ def test_a_trunk_is_fitted_and_saved(tmp_path: Path) -> None:
 
 def test_several_backbones_are_not_ranked_by_rows(file: Path, tmp_path: Path) -> None:
     data = squares(tmp_path / "data", 16)
-    with pytest.raises(HeadstartError, match="say nothing of boxes"):
+    with pytest.raises(HeadstartError, match="says nothing of boxes"):
         hs.fit(data, [f"graph:{file}", f"graph:{file}?size={SIDE}"], tmp_path / "model")
