@@ -27,8 +27,8 @@ KINDS = [f"{'AB'[n % 2]},{'xyz'[n % 3]},{'pq'[n % 2]}" for n in range(30)]
         ("area,price", ["1,0", "2,5", "3,10"], None, "leaves one item to learn from"),
         ("price", [str(n) for n in range(30)], None, "no column to learn from besides the label"),
         ("a,price", [f"x,{n}" for n in range(30)], None, "conflicting labels"),
-        ("town,kind,price", KINDS, "seeded:convnet", "no column for the content.*--image.*-b table:columns"),
-        ("town,kind,price", KINDS, "seeded:text-encoder", "no column for the content.*--text.*-b table:columns"),
+        ("town,kind,price", KINDS, "seeded:convnet", "--image.*-b table:columns"),
+        ("town,kind,price", KINDS, "seeded:text-encoder", "--text.*-b table:columns"),
         ("area,town,price", ROWS, "seeded:convnet", "without pictures.*-b table:columns"),
     ],
 )
