@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
@@ -29,8 +30,10 @@ from headstart.features.engine import graphs
 from headstart.loading import arrays, engine_form, weights
 from headstart.loading.engine_form import EngineForm
 from headstart.pipeline import known_backbones
+from headstart.pipeline.prepare import RunContext
 from headstart.runtime import known, sources
 from headstart.runtime.places import cache_folder
+from headstart.runtime.progress import Silent
 
 ROOT = Path(__file__).resolve().parents[1]
 NETWORK = "test_efficientnet"  # the smallest of timm's
@@ -319,3 +322,19 @@ def test_a_fit_on_a_known_backbone_imports_no_torch(tmp_path: Path) -> None:
         assert "openvino._pyopenvino" in imported
     answers_alike(tmp_path / "second", second)
     assert 0 <= hs.evaluate(tmp_path / "second", second / "test").score.value <= 1
+
+
+def test_what_others_took_while_a_backbone_was_loaded_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reference, own = draw(tmp_path / "weights"), catalog.load_backbone
+
+    def slow(name: str) -> Backbone:
+        time.sleep(1.0)
+        return own(name)
+
+    monkeypatch.setattr(catalog, "load_backbone", slow)
+    context = RunContext.of(hs.Settings(), Silent())
+    context.load(reference)
+    known = known_backbones.recall(reference, refuse)
+    assert known is not None and known.seconds <= context.loads[0] - 0.9

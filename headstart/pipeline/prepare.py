@@ -72,11 +72,13 @@ class RunContext:
             seed_everything(self.settings.seed)
             return catalog.load_backbone(backbone)
 
-        started, loaded = time.monotonic(), known_backbones.recall(backbone, load)
+        started, computed = time.monotonic(), time.process_time()
+        loaded = known_backbones.recall(backbone, load)
         if loaded is None:
             network = load()
             loaded = known_backbones.Loaded(network, time.monotonic() - started)
-            known_backbones.remember(backbone, network, loaded.seconds)
+            busy = time.process_time() - computed  # what other work took then says nothing later
+            known_backbones.remember(backbone, network, min(loaded.seconds, busy))
         self.loads.append(loaded.seconds)
         network = loaded.backbone
         for note in network.notes:
