@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks import commands
+from benchmarks.arguments import RefusedError
 from benchmarks.commands import SHARED
 from benchmarks.registry import DEFAULT_WORKS, PEERS, ROOT, WORKS
 
@@ -229,7 +230,7 @@ def main() -> int:
     args = parser().parse_args()
     try:
         code: int = args.run(args)
-    except commands.RefusedError as error:
+    except RefusedError as error:
         print(error, file=sys.stderr)
         return 2
     return code

@@ -17,7 +17,7 @@ from PIL import Image
 
 from benchmarks import cold, photos, registry
 from benchmarks.__main__ import main
-from benchmarks.commands import RefusedError, names
+from benchmarks.arguments import RefusedError, names
 from benchmarks.measuring import measure
 from benchmarks.ours import arms, command
 from benchmarks.peers import contract
