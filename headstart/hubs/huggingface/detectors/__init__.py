@@ -90,8 +90,10 @@ def _network(layout: Layout) -> nn.Module:
             raise misfit(source, f"{len(missing)} missing: {', '.join(missing[:3])}")
         return loaded.network
 
-    made = lambda: untrained(auto, config)  # noqa: E731  # as a maker twice
-    return built(made, layout, fill if layout.pretrained else None)
+    def make() -> nn.Module:
+        return untrained(auto, config)
+
+    return built(make, layout, fill if layout.pretrained else None)
 
 
 def _head(

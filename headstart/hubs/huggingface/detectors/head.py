@@ -56,11 +56,11 @@ class TransformersHead(LibraryHead, nn.Module):
 
     def losses(self, maps: Maps, objects: Sequence[Objects]) -> Tensor:
         """The weighted sum of transformers' losses."""
-        wanted = [
+        targets = [
             {"class_labels": each.kinds, "boxes": _centred(each.corners / self.side)}
             for each in objects
         ]
-        loss: Tensor = self._run(maps, wanted).loss
+        loss: Tensor = self._run(maps, targets).loss
         return loss
 
     def answers(self, maps: Maps) -> Iterator[Boxes]:

@@ -38,10 +38,10 @@ def fill(network: nn.Module, spec: DetectorSpec) -> tuple[str, ...]:
 def head(spec: DetectorSpec, labels: Sequence[str]) -> TorchvisionHead:
     """All but the trunk, for these classes: pretrained but for what depends on them."""
     network = create(spec, len(labels))
-    made = TorchvisionHead(network, len(labels), spec.first, spec.size)
+    detector = TorchvisionHead(network, len(labels), spec.first, spec.size)
     if spec.file is not None:
-        load_matching(made.network, spec.file.state)
-    return made
+        load_matching(detector.network, spec.file.state)
+    return detector
 
 
 def load_matching(network: nn.Module, state: Mapping[str, Tensor]) -> None:

@@ -61,23 +61,23 @@ class TorchvisionHead(LibraryHead, nn.Module):
 
     def losses(self, maps: Maps, objects: Sequence[Objects]) -> Tensor:
         """The sum of torchvision's losses."""
-        wanted = [{"boxes": each.corners, "labels": each.kinds + self.first} for each in objects]
+        targets = [{"boxes": each.corners, "labels": each.kinds + self.first} for each in objects]
         with self._learning(True):
-            parts = self._run(maps, wanted)
+            parts = self._run(maps, targets)
         return torch.stack(list(parts.values())).sum()
 
     def answers(self, maps: Maps) -> Iterator[Boxes]:
         """What torchvision leaves after suppression."""
         with self._learning(False):
-            found = self._run(maps, None)
-        for each in found:
+            detections = self._run(maps, None)
+        for each in detections:
             yield Boxes(each["boxes"] / self.side, each["scores"], each["labels"] - self.first)
 
-    def _run(self, maps: Maps, wanted: Any) -> Any:
+    def _run(self, maps: Maps, targets: Any) -> Any:
         supplied = self.network.get_submodule("backbone")
         vars(supplied)["answer"] = theirs(maps)
         try:
-            return self.network(list(pictures_like(maps, self.side)), wanted)
+            return self.network(list(pictures_like(maps, self.side)), targets)
         finally:
             vars(supplied)["answer"] = None
 
